@@ -1,0 +1,7 @@
+//! All that operators must agree on about a fleet, as one record and one pure function on it.
+
+mod record;
+
+pub use record::{
+    AcceptedPolicy, FleetRecord, GroupHold, Halt, Hold, HoldState, ProcessId, RequestEntry, RunEntry, TerminationCount,
+};

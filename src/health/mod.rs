@@ -1,0 +1,1 @@
+//! Samples and a reference in, a verdict out. Pure.

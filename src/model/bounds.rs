@@ -1,0 +1,45 @@
+//! The bounds of time on which the protocol rests (design section 3), in one place.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// What a provider and its clock can be relied on for. All of the protocol's waiting derives from these.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bounds {
+    /// How old an observation may be, from the beginning of its first read, when it is acted on.
+    pub max_age: Duration,
+    /// How far in the past an answer of the provider may lie.
+    pub settle: Duration,
+    /// How far clocks may disagree.
+    pub tolerance: Duration,
+    /// How long after its intent a call can still take effect: the provider refuses it later.
+    pub call_life: Duration,
+}
+
+impl Bounds {
+    /// How old an observation may be: long enough to read a fleet of some thousand hosts,
+    /// short enough that little can fail by itself in between.
+    pub const MAX_AGE: Duration = Duration::from_secs(10);
+    /// Clocks of operators' machines and providers; NTP keeps far below, a broken one is far above.
+    pub const TOLERANCE: Duration = Duration::from_secs(60);
+
+    /// The simulated fleet answers from its present state and refuses calls 5 s after their intent
+    /// (contract section 8); all its processes share one clock.
+    pub const SIMULATED: Self = Self {
+        max_age: Self::MAX_AGE,
+        settle: Duration::ZERO,
+        tolerance: Self::TOLERANCE,
+        call_life: Duration::from_secs(5),
+    };
+
+    /// AWS: describes are eventually consistent (2 min is beyond what is seen), and a signature
+    /// is refused 15 minutes after it was made.
+    /// Source: AWS General Reference, "Signature Version 4: handling dates".
+    pub const AWS: Self = Self {
+        max_age: Self::MAX_AGE,
+        settle: Duration::from_secs(120),
+        tolerance: Self::TOLERANCE,
+        call_life: Duration::from_secs(15 * 60),
+    };
+}

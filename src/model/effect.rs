@@ -1,0 +1,106 @@
+//! What can be done to a fleet, and what can be known of it afterwards.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use super::{GroupName, HostId, LedgerId, Process, TargetGroupId, Time};
+
+/// Hosts per cordoning or restoring call, at most.
+/// Source: Amazon EC2 Auto Scaling API reference, `EnterStandby`: "you can specify up to 20 instances".
+pub const CALL_HOSTS: usize = 20;
+
+/// One thing to do, in the imperative. Each names what it touches; none names a size, which would let
+/// the provider choose the victims.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "effect", rename_all = "kebab-case")]
+pub enum Effect {
+    /// Take hosts out of service so that they can be put back. At most [`CALL_HOSTS`], of one group or of none.
+    Cordon {
+        /// Their group; `None` for hosts outside groups.
+        group: Option<GroupName>,
+        /// Which hosts, and the target groups each was in: what a restore must bring back.
+        hosts: BTreeMap<HostId, BTreeSet<TargetGroupId>>,
+    },
+    /// Put cordoned hosts back in service, and into the target groups that they were in.
+    Restore {
+        /// Their group; `None` for hosts outside groups.
+        group: Option<GroupName>,
+        /// Which hosts, with the target groups that the cordon's intent recorded.
+        hosts: BTreeMap<HostId, BTreeSet<TargetGroupId>>,
+    },
+    /// The point of no return, for one cordoned host: bulk calls fail half-way.
+    Terminate {
+        /// Its group; `None` for a host outside groups.
+        group: Option<GroupName>,
+        /// Which host.
+        host: HostId,
+    },
+    /// Stop a process of a group for the length of the run.
+    Suspend {
+        /// The group.
+        group: GroupName,
+        /// The process.
+        process: Process,
+    },
+    /// Let it go on again.
+    Resume {
+        /// The group.
+        group: GroupName,
+        /// The process.
+        process: Process,
+    },
+    /// Write the ledger's id beside the hosts (`ledger adopt`, or the first run of a simulated fleet).
+    Adopt {
+        /// The ledger that governs the hosts from now on.
+        ledger: LedgerId,
+        /// The groups to mark.
+        groups: BTreeSet<GroupName>,
+        /// The hosts outside groups to mark.
+        hosts: BTreeSet<HostId>,
+    },
+}
+
+impl Effect {
+    /// The hosts that the effect names.
+    pub fn hosts(&self) -> Vec<&HostId> {
+        match self {
+            Self::Cordon { hosts, .. } | Self::Restore { hosts, .. } => hosts.keys().collect(),
+            Self::Terminate { host, .. } => vec![host],
+            Self::Adopt { hosts, .. } => hosts.iter().collect(),
+            Self::Suspend { .. } | Self::Resume { .. } => Vec::new(),
+        }
+    }
+}
+
+/// An effect on its way, with the deadline after which the provider itself must refuse it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Call {
+    /// What to do.
+    #[serde(flatten)]
+    pub effect: Effect,
+    /// When its intent was recorded: on AWS, the time that the signature bears.
+    pub intent_at: Time,
+    /// The provider refuses the call later than this.
+    pub not_after: Time,
+}
+
+/// What a caller knows about its call. `Unknown` leads to observing, never to repeating.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "outcome", rename_all = "kebab-case")]
+pub enum CallOutcome {
+    /// The provider acknowledged it.
+    Done,
+    /// The provider refused it: nothing was done.
+    Refused {
+        /// The provider's words.
+        message: String,
+        /// The same call may succeed later (throttling, an activity in progress).
+        retryable: bool,
+    },
+    /// A time-out, a lost reply, a server error: it may or may not have been done.
+    Unknown {
+        /// What was seen.
+        message: String,
+    },
+}

@@ -1,0 +1,125 @@
+//! Hosts and groups as a provider describes them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::{GroupName, HostId, LedgerId, TargetGroupId, Time, ZoneName};
+
+/// Which fleet is meant, in the provider's own terms: shown first in every plan and status.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FleetIdentity {
+    /// `simulated` or `aws`.
+    pub kind: String,
+    /// The AWS account, where there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub account: Option<String>,
+    /// The AWS region, where there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub region: Option<String>,
+    /// Who acts, as the provider knows them (the AWS caller's ARN); the shell fills in `user@host` otherwise.
+    #[serde(skip)]
+    pub caller: Option<String>,
+}
+
+/// Where in its life a host is. A host that is gone is not in the snapshot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum HostState {
+    /// Launching or on its way into service; neither capacity nor a candidate.
+    Pending,
+    /// Takes work.
+    InService,
+    /// Out of service and running, can be put back (AWS: Standby, or out of its target groups).
+    Cordoned,
+    /// On its way out, however slowly.
+    Terminating,
+}
+
+/// What keeps a host from being removed. Never lifted by this tool.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Protection {
+    /// The group's scale-in protection.
+    ScaleIn,
+    /// The instance's own termination protection (`DisableApiTermination`).
+    Termination,
+}
+
+/// One host as observed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Host {
+    /// Its identity; never given to another host.
+    pub id: HostId,
+    /// The zone it runs in.
+    pub zone: ZoneName,
+    /// Its Auto Scaling group, if it is in one.
+    pub group: Option<GroupName>,
+    /// `m6i.large` and the like; weighs the host where the policy says so.
+    pub instance_type: String,
+    /// Other people's text: escape before showing.
+    pub tags: BTreeMap<String, String>,
+    /// Where in its life it is.
+    pub state: HostState,
+    /// Healthy by the word of the provider: of its group and of every target group it is in.
+    pub healthy: bool,
+    /// When it was launched; the longest-running go first.
+    pub launched_at: Time,
+    /// Set where the provider forbids its removal.
+    pub protection: Option<Protection>,
+    /// The ledger that the host's own mark names, if it bears one (tag `safe-remove:ledger`).
+    pub ledger: Option<LedgerId>,
+    /// The target groups it is registered in now (draining excluded).
+    pub target_groups: BTreeSet<TargetGroupId>,
+}
+
+impl Host {
+    /// In service and healthy by the provider's word. Whether it *serves* also depends on the ledger.
+    pub fn is_serving(&self) -> bool {
+        self.state == HostState::InService && self.healthy
+    }
+}
+
+/// A process of an Auto Scaling group that this tool suspends while it works on the group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Process {
+    /// Evens out zones, and "might terminate instances in other zones" to do so
+    /// (Amazon EC2 Auto Scaling User Guide, "Suspend and resume processes").
+    #[serde(rename = "AZRebalance")]
+    AzRebalance,
+}
+
+impl fmt::Display for Process {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::AzRebalance => f.write_str("AZRebalance"),
+        }
+    }
+}
+
+/// An Auto Scaling group, or a simulated pool.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Group {
+    /// Its name.
+    pub name: GroupName,
+    /// The provider refuses to go below this many members in service (MinSize), in hosts.
+    pub min_size: u64,
+    /// The provider refuses to restore above this (MaxSize), in hosts.
+    pub max_size: u64,
+    /// Desired capacity, in hosts (members in Standby do not count towards it).
+    pub desired: u64,
+    /// How many members the provider says there are, in any state: an inventory that lists
+    /// fewer is partial.
+    pub stated_members: u64,
+    /// Why recent launches failed, where they did.
+    pub launch_failure: Option<String>,
+    /// The ledger that the group's mark names, if it bears one.
+    pub ledger: Option<LedgerId>,
+    /// Processes suspended now.
+    pub suspended: BTreeSet<Process>,
+    /// The group is being deleted: none of its hosts is a candidate.
+    pub deleting: bool,
+    /// A treatment that people should know of (lifecycle hooks, warm pool, mixed weights, …), for the plan's warnings.
+    pub notes: Vec<String>,
+}

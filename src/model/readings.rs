@@ -1,0 +1,62 @@
+//! What a probe says at one moment.
+
+use serde::{Deserialize, Serialize};
+
+use super::{SubsystemName, Time};
+
+/// Which probe: its subsystem's and its own name.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+pub struct ProbeKey {
+    /// The subsystem whose policy has the probe.
+    pub subsystem: SubsystemName,
+    /// The probe's `name`.
+    pub probe: String,
+}
+
+impl std::fmt::Display for ProbeKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}", self.subsystem, self.probe)
+    }
+}
+
+impl From<ProbeKey> for String {
+    fn from(key: ProbeKey) -> Self {
+        key.to_string()
+    }
+}
+
+impl TryFrom<String> for ProbeKey {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        match text.split_once('/') {
+            Some((subsystem, probe)) => Ok(Self { subsystem: subsystem.into(), probe: probe.to_owned() }),
+            None => Err(format!("{text:?} is not SUBSYSTEM/PROBE")),
+        }
+    }
+}
+
+/// A reading that could be taken.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Reading {
+    /// A finite number.
+    Number(f64),
+    /// Good, without a number.
+    Good,
+}
+
+/// One sample of one probe. `Err` is a bad sample, whatever the reason (S3): a time-out, a refusal,
+/// an unreadable answer, a bad status.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Sample {
+    /// Which probe.
+    pub key: ProbeKey,
+    /// When the read began.
+    pub begun_at: Time,
+    /// When it was answered or given up.
+    pub ended_at: Time,
+    /// The reading, or why there is none.
+    pub reading: Result<Reading, String>,
+}

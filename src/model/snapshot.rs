@@ -1,0 +1,126 @@
+//! One complete observation of a fleet, with the time it was made.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use super::{Group, GroupName, Host, HostId, LedgerId, Time};
+
+/// Everything a provider said about its fleet in one observation, checked for contradictions.
+///
+/// Hosts and groups are kept in the order of their names, so that nothing downstream can depend on
+/// the order in which a provider lists them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FleetSnapshot {
+    /// When the first read of the observation began: its age counts from here.
+    pub begun_at: Time,
+    /// When the last read was answered.
+    pub completed_at: Time,
+    hosts: BTreeMap<HostId, Host>,
+    groups: BTreeMap<GroupName, Group>,
+    /// The ledger that the fleet as a whole names (the simulated fleet has such a field).
+    pub ledger: Option<LedgerId>,
+}
+
+/// Why an observation cannot be believed: exit 5.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum InventoryError {
+    /// The same host twice.
+    #[error("the inventory lists host {0} twice")]
+    DuplicateHost(HostId),
+    /// The same group twice.
+    #[error("the inventory lists group {0} twice")]
+    DuplicateGroup(GroupName),
+    /// A host names a group that the inventory lacks.
+    #[error("host {host} says it is in group {group}, which the inventory does not list")]
+    UnknownGroup {
+        /// The host.
+        host: HostId,
+        /// What it names.
+        group: GroupName,
+    },
+    /// A group states another number of members than the inventory lists.
+    #[error("the inventory is incomplete: group {group} states {stated} members, {listed} are listed")]
+    MemberCount {
+        /// The group.
+        group: GroupName,
+        /// What it states.
+        stated: u64,
+        /// How many hosts are listed for it.
+        listed: u64,
+    },
+}
+
+impl FleetSnapshot {
+    /// Checks and orders what a provider listed.
+    ///
+    /// # Errors
+    ///
+    /// An [`InventoryError`] where the lists contradict each other. Nothing is repaired or assumed (S3).
+    pub fn new(
+        begun_at: Time,
+        completed_at: Time,
+        hosts: impl IntoIterator<Item = Host>,
+        groups: impl IntoIterator<Item = Group>,
+        ledger: Option<LedgerId>,
+    ) -> Result<Self, InventoryError> {
+        let mut by_group = BTreeMap::new();
+        for group in groups {
+            let name = group.name.clone();
+            if by_group.insert(name.clone(), (group, 0_u64)).is_some() {
+                return Err(InventoryError::DuplicateGroup(name));
+            }
+        }
+        let mut by_id = BTreeMap::new();
+        for host in hosts {
+            if let Some(name) = &host.group {
+                let Some((_, listed)) = by_group.get_mut(name) else {
+                    return Err(InventoryError::UnknownGroup { host: host.id, group: name.clone() });
+                };
+                *listed += 1;
+            }
+            let id = host.id.clone();
+            if by_id.insert(id.clone(), host).is_some() {
+                return Err(InventoryError::DuplicateHost(id));
+            }
+        }
+        let mut groups = BTreeMap::new();
+        for (name, (group, listed)) in by_group {
+            // S3: nothing is inferred from absence.
+            if group.stated_members != listed {
+                return Err(InventoryError::MemberCount { group: name, stated: group.stated_members, listed });
+            }
+            groups.insert(name, group);
+        }
+        Ok(Self { begun_at, completed_at, hosts: by_id, groups, ledger })
+    }
+
+    /// The host of that id, unless it is gone.
+    pub fn host(&self, id: &HostId) -> Option<&Host> {
+        self.hosts.get(id)
+    }
+
+    /// All hosts, by id.
+    pub fn hosts(&self) -> impl ExactSizeIterator<Item = &Host> {
+        self.hosts.values()
+    }
+
+    /// The group of that name.
+    pub fn group(&self, name: &GroupName) -> Option<&Group> {
+        self.groups.get(name)
+    }
+
+    /// All groups, by name.
+    pub fn groups(&self) -> impl ExactSizeIterator<Item = &Group> {
+        self.groups.values()
+    }
+
+    /// The ledger that governs a host: its own mark, else its group's, else the fleet's.
+    pub fn ledger_of<'a>(&'a self, host: &'a Host) -> Option<&'a LedgerId> {
+        host.ledger
+            .as_ref()
+            .or_else(|| host.group.as_ref().and_then(|g| self.groups.get(g)).and_then(|g| g.ledger.as_ref()))
+            .or(self.ledger.as_ref())
+    }
+}

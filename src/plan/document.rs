@@ -1,0 +1,205 @@
+//! `safe-remove/plan/v1`: what a plan says to programs and to people (contract section 7).
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::{FleetIdentity, FleetName, GroupName, HostId, PlanDigest, RequestId, SubsystemName, Time, ZoneName};
+
+/// The rules of contract section 5 and what section 8 adds, by the names that documents use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Rule {
+    /// Capacity would fall below the subsystem's minimum.
+    Minimum,
+    /// A zone would fall below the zone minimum.
+    ZoneMinimum,
+    /// Without its largest zone the subsystem would fall below its minimum.
+    ZoneLoss,
+    /// More hosts than one run may take.
+    RunSize,
+    /// More hosts than a budget ever allows.
+    Budget,
+    /// The provider itself refuses to go below the group's minimum.
+    GroupMinimum,
+    /// The host names a subsystem that has no policy file.
+    NoPolicy,
+    /// Nothing selected never means everything.
+    EmptySelection,
+    /// A watched probe is already bad.
+    UnhealthyNow,
+    /// Outside the allowed windows, or in a freeze.
+    Window,
+    /// A halt is in force.
+    Halted,
+    /// Recent launches of a group fail.
+    CannotLaunch,
+    /// Too many of the subsystem's hosts are out of service already.
+    TooManyUnserving,
+    /// The policy asks for a reason.
+    ReasonRequired,
+    /// `--expect-remaining` does not agree.
+    Expectation,
+    /// No such subsystem.
+    UnknownSubsystem,
+    /// No such host.
+    UnknownHost,
+    /// The host does not serve the named subsystem.
+    NotServingIt,
+    /// The host is in a state in which it cannot be removed.
+    NotRemovable,
+    /// The provider protects the host, or the policy's `never` does.
+    Protected,
+    /// A policy is missing or not provably as strict as the accepted one.
+    PolicyLoosened,
+    /// The host carries another ledger's id, or none.
+    ForeignLedger,
+    /// The request id was used for another request.
+    RequestId,
+    /// Restoring would fail at the group's maximum.
+    GroupMaximum,
+    /// The plan expired, or what it was made of has changed.
+    PlanStale,
+    /// The policy asks for approvals.
+    Approval,
+    /// More hosts were asked for than are candidates.
+    TooFewCandidates,
+}
+
+/// Whether a plan may run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verdict {
+    /// It may.
+    Allowed,
+    /// It may not: see the violations.
+    Refused,
+}
+
+/// One rule that is violated, with its numbers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Violation {
+    /// Which rule.
+    pub rule: Rule,
+    /// Of which subsystem, where the rule is a subsystem's.
+    pub subsystem: Option<SubsystemName>,
+    /// In which zone, where the rule is a zone's.
+    pub zone: Option<ZoneName>,
+    /// Of which group, where the rule is a group's.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub group: Option<GroupName>,
+    /// Of which host, where the rule is a host's.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub host: Option<HostId>,
+    /// What the rule requires (units or hosts).
+    pub required: Option<u64>,
+    /// What would remain (units or hosts).
+    pub remaining: Option<u64>,
+    /// The whole sentence for people, with the numbers.
+    pub message: String,
+}
+
+/// The request as the plan understood it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RequestDocument {
+    /// The subsystem named.
+    pub subsystem: SubsystemName,
+    /// How many, where a count was given.
+    pub count: Option<u64>,
+    /// Which, where hosts were named.
+    pub hosts: Option<Vec<HostId>>,
+    /// Why.
+    pub reason: Option<String>,
+    /// The idempotency key.
+    pub request_id: Option<RequestId>,
+}
+
+/// A host that the plan takes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlannedHost {
+    /// Its id.
+    pub id: HostId,
+    /// Its zone.
+    pub zone: ZoneName,
+    /// Its group.
+    pub group: Option<GroupName>,
+    /// Everything it serves, by name.
+    pub subsystems: Vec<SubsystemName>,
+    /// What it counts for, in units of the named subsystem.
+    pub units: u64,
+    /// Whether it serves now.
+    pub serving: bool,
+}
+
+/// Hosts that are cordoned, baked and terminated together.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Batch {
+    /// From 1.
+    pub number: u64,
+    /// Never empty.
+    pub hosts: Vec<PlannedHost>,
+}
+
+/// A zone of a subsystem, in units.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ZoneCapacity {
+    /// The zone.
+    pub name: ZoneName,
+    /// Units that serve now.
+    pub capacity: u64,
+    /// Units that would serve afterwards.
+    pub remaining: u64,
+    /// Units that must remain; 0 where the policy sets none.
+    pub minimum: u64,
+}
+
+/// A subsystem that the plan touches, in units.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SubsystemCapacity {
+    /// Its name.
+    pub name: SubsystemName,
+    /// Units that serve now.
+    pub capacity: u64,
+    /// Units that would serve afterwards.
+    pub remaining: u64,
+    /// Units that must remain.
+    pub minimum: u64,
+    /// Capacity less the minimum, now; 0 where it is short.
+    pub headroom: u64,
+    /// By zone.
+    pub zones: Vec<ZoneCapacity>,
+}
+
+/// The plan document. Field names are the contract's.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlanDocument {
+    /// `safe-remove/plan/v1`
+    pub schema: String,
+    /// Digest over fleet, policies and the hosts of each batch.
+    pub plan: PlanDigest,
+    /// The fleet's name.
+    pub fleet: FleetName,
+    /// Which fleet, in the provider's terms.
+    pub provider: FleetIdentity,
+    /// What was asked.
+    pub request: RequestDocument,
+    /// When the observation began.
+    pub observed_at: Time,
+    /// After this the plan is not run.
+    pub expires_at: Time,
+    /// Whether it may run.
+    pub verdict: Verdict,
+    /// Why not; empty where it may.
+    pub violations: Vec<Violation>,
+    /// The largest count that would be allowed now, budgets taken as empty; `None` where hosts were named.
+    pub largest_allowed_count: Option<u64>,
+    /// What would go, in order. Where refused: the choice that the preferences would make.
+    pub batches: Vec<Batch>,
+    /// Every subsystem that a host of the plan belongs to, and the named one.
+    pub subsystems: Vec<SubsystemCapacity>,
+    /// Whose health is watched.
+    pub watched: Vec<SubsystemName>,
+    /// What should be looked at.
+    pub warnings: Vec<String>,
+    /// A budget or interval asks to wait until then before the last batch can start.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub not_before: Option<Time>,
+}
