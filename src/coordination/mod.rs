@@ -1,7 +1,9 @@
 //! All that operators must agree on about a fleet, as one record and one pure function on it.
 
+mod command;
 mod record;
 
+pub use command::{Command, Context, Granted, HostOutcome, Refusal, RunIdentity};
 pub use record::{
     AcceptedPolicy, FleetRecord, GroupHold, Halt, Hold, HoldState, ProcessId, RequestEntry, RunEntry, TerminationCount,
 };

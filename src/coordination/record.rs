@@ -93,6 +93,8 @@ pub struct Hold {
     pub group: Option<GroupName>,
     /// The target groups that a restore must bring it back into.
     pub target_groups: BTreeSet<TargetGroupId>,
+    /// Whether it served when it was granted: then capacity is judged as if it were gone.
+    pub serving: bool,
     /// When it was granted.
     pub granted_at: Time,
     /// How far it is.

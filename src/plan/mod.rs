@@ -9,9 +9,13 @@ pub use document::{
     Batch, PlanDocument, PlannedHost, RequestDocument, Rule, SubsystemCapacity, Verdict, Violation, ZoneCapacity,
 };
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
-use crate::model::{Bounds, FleetIdentity, FleetSnapshot, HostId, ProbeKey, RequestId, SubsystemName, Time};
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use crate::model::{Bounds, FleetIdentity, FleetSnapshot, HostId, ProbeKey, RequestId, SubsystemName, Time, ZoneName};
 use crate::policy::PolicySet;
 
 /// What an operator asks for.
@@ -55,4 +59,77 @@ pub struct Inputs<'a> {
     pub bounds: Bounds,
     /// The time of the decision.
     pub now: Time,
+}
+
+/// What a plan makes of the policies of everything it touches and watches: the strictest of each
+/// (contract section 5, "Several subsystems, one run").
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Settings {
+    /// Longest of everything watched.
+    #[serde(with = "crate::policy::duration_ms")]
+    pub bake: Duration,
+    /// Shortest of everything watched.
+    #[serde(with = "crate::policy::duration_ms")]
+    pub every: Duration,
+    /// Longest of everything touched.
+    #[serde(with = "crate::policy::duration_ms")]
+    pub interval: Duration,
+    /// Smallest of everything touched.
+    pub unattended_max: u64,
+    /// Whether any policy touched finds the count unusual: it is then typed out as `NAME COUNT`.
+    pub unusual: bool,
+}
+
+/// A plan that can be confirmed: the document and what the run needs beside it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Plan {
+    /// What people and programs are shown; the digest in it covers fleet, policies and hosts per batch.
+    pub document: PlanDocument,
+    /// The strictest settings.
+    pub settings: Settings,
+}
+
+/// Why nothing can be said about a fleet: exit 5.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum AssessError {
+    /// A host's weight is missing, zero or unreadable.
+    #[error("host {host} of subsystem {subsystem} has no usable weight: {why}")]
+    Weight {
+        /// The host.
+        host: HostId,
+        /// The subsystem whose policy weighs it.
+        subsystem: SubsystemName,
+        /// What is wrong.
+        why: String,
+    },
+    /// A host is in a zone that its subsystem's policy does not list.
+    #[error("host {host} of subsystem {subsystem} is in zone {zone}, which the policy's zones do not list")]
+    Zone {
+        /// The host.
+        host: HostId,
+        /// The subsystem.
+        subsystem: SubsystemName,
+        /// The zone.
+        zone: ZoneName,
+    },
+}
+
+/// When the hosts are judged: some rules are for the first step only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// Before a batch is reserved: every rule, budgets and intervals apart (see [`earliest_start`]).
+    Grant,
+    /// While hosts are held, before a cordon, at each sample of a bake and before a termination: capacity rules
+    /// (with what the run took out counted as taken), halts, windows, loosened policies, foreign ledgers.
+    Hold,
+}
+
+/// Hosts that a run takes, for the choke point.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Taking {
+    /// About to be taken: judged by the observation alone.
+    pub hosts: BTreeSet<HostId>,
+    /// Already out of service for this run, and serving when they were granted: every constraint that
+    /// they belong to must hold without them, whatever the observation says of them.
+    pub out: BTreeSet<HostId>,
 }

@@ -1,0 +1,205 @@
+//! What can be asked of the record, and why it can be refused.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use thiserror::Error;
+
+use crate::model::{
+    Bounds, FleetIdentity, FleetSnapshot, GroupName, HostId, OperatorId, PlanDigest, ProbeKey, Process, RequestId,
+    RunId, SubsystemName, TargetGroupId, Time,
+};
+use crate::plan::{AssessError, Violation};
+use crate::policy::PolicySet;
+
+use super::ProcessId;
+
+/// What every command is judged by, beside the record.
+#[derive(Clone, Copy, Debug)]
+pub struct Context<'a> {
+    /// The policy directory, as it was read by this process.
+    pub policies: &'a PolicySet,
+    /// Which fleet.
+    pub identity: &'a FleetIdentity,
+    /// The provider's bounds.
+    pub bounds: Bounds,
+    /// The writer's clock.
+    pub now: Time,
+}
+
+/// One change of the record. Each names the run and its epoch; an older epoch is refused.
+#[derive(Clone, Debug)]
+pub enum Command<'a> {
+    /// Reserve a batch. The first grant of a run registers it and consumes its request id.
+    Grant {
+        /// The run.
+        run: &'a RunIdentity,
+        /// The batch.
+        batch: u64,
+        /// Its hosts and the target groups that each is in.
+        hosts: BTreeMap<HostId, BTreeSet<TargetGroupId>>,
+        /// The observation that the grant is decided on: complete, and no older than `max_age`.
+        snapshot: &'a FleetSnapshot,
+        /// The reference from before the first batch.
+        reference: &'a BTreeMap<ProbeKey, f64>,
+    },
+    /// Take the step to termination for hosts that are reserved and cordoned.
+    StartTermination {
+        /// The run.
+        run: RunId,
+        /// Its epoch.
+        epoch: u64,
+        /// Which hosts.
+        hosts: BTreeSet<HostId>,
+        /// The observation: all of them cordoned, every rule holds without them.
+        snapshot: &'a FleetSnapshot,
+    },
+    /// Say what became of held hosts, and let go of those whose outcome is known.
+    Resolve {
+        /// The run.
+        run: RunId,
+        /// Its epoch.
+        epoch: u64,
+        /// What became of each.
+        outcomes: BTreeMap<HostId, HostOutcome>,
+    },
+    /// Note that a run needs a process of a group suspended.
+    HoldGroup {
+        /// The run.
+        run: RunId,
+        /// Its epoch.
+        epoch: u64,
+        /// The group.
+        group: GroupName,
+        /// What was suspended on it when it was looked at, before this run suspended anything.
+        suspended: BTreeSet<Process>,
+    },
+    /// Note that a run no longer needs it. Where it was the last, [`Granted::resume`] says what to resume.
+    ReleaseGroup {
+        /// The run.
+        run: RunId,
+        /// Its epoch.
+        epoch: u64,
+        /// The group.
+        group: GroupName,
+    },
+    /// End a run. Refused while it holds a group; holds that remain keep the run in the record.
+    End {
+        /// The run.
+        run: RunId,
+        /// Its epoch.
+        epoch: u64,
+        /// Everything it planned is gone: counts for `unusual`.
+        completed: bool,
+    },
+    /// `policy accept`.
+    AcceptPolicy {
+        /// Whose policy; taken from the context's policies, or removed where they lack it.
+        subsystem: SubsystemName,
+        /// Who.
+        operator: OperatorId,
+        /// Why.
+        reason: String,
+    },
+    /// Forget removed hosts that complete inventories, `settle` apart, no longer list.
+    Forget {
+        /// An observation.
+        snapshot: &'a FleetSnapshot,
+    },
+}
+
+/// Who a run is, for its first grant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunIdentity {
+    /// Its id, derived from the request id where there is one.
+    pub run: RunId,
+    /// Its epoch: 1 until somebody takes it over.
+    pub epoch: u64,
+    /// The process that acts.
+    pub process: ProcessId,
+    /// Who asks.
+    pub operator: OperatorId,
+    /// The subsystem named.
+    pub subsystem: SubsystemName,
+    /// Whose health it watches.
+    pub watched: BTreeSet<SubsystemName>,
+    /// The plan that was confirmed.
+    pub plan: PlanDigest,
+    /// The idempotency key, with the fingerprint of the request.
+    pub request: Option<(RequestId, String)>,
+}
+
+/// What became of a held host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HostOutcome {
+    /// Verified gone, observed then.
+    Removed(Time),
+    /// Back in service and healthy, proved by a read begun `settle` after the restore's reply.
+    Restored,
+    /// Never left service, proved by a read begun `settle` after the cordon's deadline or refusal.
+    NeverCordoned,
+    /// Restored or in doubt: no read can prove it before then.
+    Settling(Time),
+}
+
+/// What a command was granted.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Granted {
+    /// Processes to resume on the group that was released, because no run needs them suspended any more.
+    pub resume: BTreeSet<Process>,
+}
+
+/// Why a command was refused. The record is unchanged.
+#[derive(Clone, Debug, PartialEq, Error)]
+pub enum Refusal {
+    /// Rules that do not hold.
+    #[error("{}", .0.iter().map(|v| v.message.as_str()).collect::<Vec<_>>().join("; "))]
+    Rules(Vec<Violation>),
+    /// A budget or an interval asks to wait.
+    #[error("{why}")]
+    Wait {
+        /// Until when.
+        until: Time,
+        /// For what.
+        why: String,
+    },
+    /// The observation is too old, or from the future.
+    #[error("the observation of {begun_at} is too old to act on at {now}")]
+    Stale {
+        /// When it began.
+        begun_at: Time,
+        /// Now.
+        now: Time,
+    },
+    /// This machine's clock is behind the record's last write by more than the tolerance.
+    #[error("this machine's clock says {ours}, but the ledger was written at {theirs}")]
+    Clock {
+        /// Ours.
+        ours: Time,
+        /// The record's.
+        theirs: Time,
+    },
+    /// The run was taken over, or is unknown.
+    #[error("run {run} is no longer this process's: {why}")]
+    Fenced {
+        /// The run.
+        run: RunId,
+        /// What the record says.
+        why: String,
+    },
+    /// The request id made a run before.
+    #[error("request id {request} was used by run {run}")]
+    Consumed {
+        /// The id.
+        request: RequestId,
+        /// The run it made.
+        run: RunId,
+        /// Whether it was the same request.
+        same: bool,
+    },
+    /// Nothing can be said about the fleet.
+    #[error(transparent)]
+    Assess(#[from] AssessError),
+    /// The command does not fit the record: a bug in the caller.
+    #[error("the command does not fit the record: {0}")]
+    Illegal(String),
+}

@@ -1,0 +1,138 @@
+//! `safe-remove/run/v1`: the record of one run (contract section 7).
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::{FleetName, HostId, OperatorId, PlanDigest, RequestId, RunId, SubsystemName, Time};
+use crate::plan::SubsystemCapacity;
+
+/// How a run ended, or stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    /// Everything asked for is verified gone. Exit 0.
+    Completed,
+    /// Stopped on a regression; what was cordoned is back. Exit 7.
+    Aborted,
+    /// Stopped by an order; what was cordoned is back. Exit 9.
+    Halted,
+    /// A person is needed. Exit 8.
+    NeedsAttention,
+}
+
+/// What made a run stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CauseKind {
+    /// A probe: the only cause that text calls a regression.
+    Probe,
+    /// A rule that no longer holds.
+    Rule,
+    /// The fleet's state was lost or contradicts what was done.
+    Inventory,
+    /// The ledger was lost or refused.
+    Ledger,
+    /// A person or a signal.
+    Order,
+}
+
+/// Why a run stopped, with its numbers.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Cause {
+    /// Which kind.
+    pub kind: CauseKind,
+    /// The rule, where it was one.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub rule: Option<String>,
+    /// The probe (`subsystem/name`), where it was one.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub probe: Option<String>,
+    /// The sentence for people.
+    pub message: String,
+    /// What was measured.
+    pub measured: Option<f64>,
+    /// Its limit.
+    pub limit: Option<f64>,
+}
+
+/// How far a batch came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum BatchState {
+    /// Verified gone.
+    Terminated,
+    /// Back in service.
+    Restored,
+    /// Out of service, running.
+    Cordoned,
+    /// At least one host of it is in doubt.
+    Unknown,
+    /// Nothing of it was touched.
+    NotStarted,
+}
+
+/// One batch of a run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BatchReport {
+    /// From 1.
+    pub number: u64,
+    /// Its hosts.
+    pub hosts: Vec<HostId>,
+    /// How far it came.
+    pub state: BatchState,
+    /// When all of it was observed cordoned.
+    pub cordoned_at: Option<Time>,
+    /// When its clean bake ended.
+    pub bake_ended_at: Option<Time>,
+    /// When all of it was verified gone.
+    pub terminated_at: Option<Time>,
+    /// When all of it was observed back in service.
+    pub restored_at: Option<Time>,
+}
+
+/// The run document. Field names are the contract's.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RunDocument {
+    /// `safe-remove/run/v1`
+    pub schema: String,
+    /// Which run.
+    pub run: RunId,
+    /// The plan that was confirmed.
+    pub plan: PlanDigest,
+    /// The fleet.
+    pub fleet: FleetName,
+    /// Who.
+    pub operator: OperatorId,
+    /// The subsystem named.
+    pub subsystem: SubsystemName,
+    /// Why.
+    pub reason: Option<String>,
+    /// The idempotency key.
+    pub request_id: Option<RequestId>,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// The process's exit code.
+    pub exit_code: u8,
+    /// First grant.
+    pub started_at: Time,
+    /// The end.
+    pub ended_at: Time,
+    /// Why it stopped; `None` where it completed.
+    pub cause: Option<Cause>,
+    /// Batch by batch.
+    pub batches: Vec<BatchReport>,
+    /// Verified gone.
+    pub terminated: Vec<HostId>,
+    /// Back in service.
+    pub restored: Vec<HostId>,
+    /// Still cordoned, or their state is unknown.
+    pub in_doubt: Vec<HostId>,
+    /// Vanished by themselves: dropped from the plan, nothing put in their place.
+    pub dropped: Vec<HostId>,
+    /// Capacity before the run, remaining measured at its end.
+    pub subsystems: Vec<SubsystemCapacity>,
+    /// What should be looked at.
+    pub warnings: Vec<String>,
+    /// The command that comes next, where one does.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub next_command: Option<String>,
+}
