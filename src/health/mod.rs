@@ -1,1 +1,21 @@
-//! Samples and a reference in, a verdict out. Pure.
+//! Samples and a reference in, a verdict out.
+//!
+//! [`judge`] says whether one sample is good; [`Watch`] counts consecutive bad ones until they are a
+//! [`Regression`]; [`reference`] makes the baseline that relative limits are measured from; [`Bake`] folds rounds
+//! of samples into an unbroken chain that spans the whole bake (S2). Nothing here reads a probe or a clock: the
+//! time is an argument, and what was not sampled is bad (S3).
+
+mod chain;
+mod judge;
+mod number;
+mod reference;
+mod watch;
+
+#[cfg(test)]
+mod fixtures;
+
+pub use chain::{Bake, Gap, Progress, Round, Verdict, tolerated_gap};
+pub use judge::{Against, BadReading, judge};
+pub use number::number_text;
+pub use reference::{REFERENCE_SAMPLES, Reference, bad_against, bad_now, reference};
+pub use watch::{Latest, ProbeSpecs, Regression, Watch, probes_of};

@@ -1,0 +1,219 @@
+//! [`Bake`]: an unbroken chain of rounds that spans the whole bake (S2).
+//!
+//! A round reads every probe of every watched subsystem and observes the fleet. The chain is a fold over rounds:
+//! an alarming round ends it at once, a good one only lengthens it, and a gap starts it again, because nobody
+//! knows what happened meanwhile. What a round found is looked at before what time it is (peers T39). Must not
+//! sleep or read a clock: the driver takes rounds when [`Bake::next_round_at`] says.
+
+use std::time::Duration;
+
+use super::watch::{Regression, Watch};
+use crate::model::{Sample, Time};
+
+/// The least gap that is tolerated however short `every` is: below it a busy machine would break every chain.
+const LEAST_TOLERATED_GAP: Duration = Duration::from_secs(5);
+
+/// How far apart the starts of two rounds may lie in one chain: the larger of twice `every` and 5 s.
+pub fn tolerated_gap(every: Duration) -> Duration {
+    every.saturating_mul(2).max(LEAST_TOLERATED_GAP)
+}
+
+/// One round of samples.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Round {
+    /// When the first read began.
+    pub begun_at: Time,
+    /// When the last read ended.
+    pub ended_at: Time,
+    /// A sample of each probe.
+    pub samples: Vec<Sample>,
+    /// Whether an observation of the fleet, made in this round, shows the batch cordoned and every rule held.
+    /// An observation that failed does not.
+    pub fleet_holds: bool,
+}
+
+/// What a round means for the batch.
+#[derive(Clone, Debug, PartialEq)]
+#[must_use = "a regression that nobody looks at is a removal that goes on"]
+pub enum Verdict {
+    /// Restore the batch, at once. Also the answer to every later round.
+    Regressed {
+        /// Probes that are a regression, by name. Empty where the fleet alone is the reason.
+        probes: Vec<Regression>,
+        /// What the round said of the fleet.
+        fleet_holds: bool,
+    },
+    /// Not yet.
+    Baking {
+        /// The chain broke before or in this round; the bake counts from here again.
+        restarted: Option<Gap>,
+    },
+    /// Every watched subsystem was seen in order from `from` to `until`, at least `bake` apart. Holds only for as
+    /// long as [`Bake::is_clean_at`] says so.
+    Clean {
+        /// When the chain's first round had ended.
+        from: Time,
+        /// When its last round began.
+        until: Time,
+    },
+}
+
+/// Why a chain broke.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Gap {
+    /// How long nobody looked.
+    pub length: Duration,
+    /// How long would have been tolerated.
+    pub tolerated: Duration,
+}
+
+/// Where a bake stands, for progress.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// Time until the chain can span the bake; zero while only a suspect is waited for.
+    pub left: Duration,
+    /// The whole bake.
+    pub bake: Duration,
+    /// How often the chain broke.
+    pub restarts: u64,
+    /// Rounds taken, all chains together.
+    pub rounds: u64,
+    /// Sampling is slower than `every`: the longest time between two starts. Worth one warning.
+    pub slow: Option<Duration>,
+}
+
+/// Rounds that follow each other without a gap.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Chain {
+    /// When its first round had ended. A read shows some moment between its start and its end, so that only the
+    /// time from here on is known to be covered.
+    from: Time,
+    /// When its last round began: the time up to here is covered.
+    until: Time,
+}
+
+/// The bake of one batch.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Bake {
+    bake: Duration,
+    every: Duration,
+    since: Time,
+    watch: Watch,
+    chain: Option<Chain>,
+    last: Option<(Time, Time)>,
+    regressed: Option<Verdict>,
+    restarts: u64,
+    rounds: u64,
+    slow: Option<Duration>,
+}
+
+impl Bake {
+    /// A bake of length `bake`, sampled every `every`, of a batch whose last host was known to be cordoned at
+    /// `since`. A run that takes another over makes a new one: the other's samples are not its own.
+    pub fn new(bake: Duration, every: Duration, since: Time, watch: Watch) -> Self {
+        Self { bake, every, since, watch, chain: None, last: None, regressed: None, restarts: 0, rounds: 0, slow: None }
+    }
+
+    /// Adds one round.
+    pub fn fold(&mut self, round: &Round) -> Verdict {
+        self.rounds = self.rounds.saturating_add(1);
+        let probes = self.watch.round(&round.samples);
+        // S6: what was alarming once stays so.
+        if let Some(verdict) = &self.regressed {
+            return verdict.clone();
+        }
+        // Peers T39: the facts first, then the time. A bad round counts however late it is.
+        if !probes.is_empty() || !round.fleet_holds {
+            let verdict = Verdict::Regressed { probes, fleet_holds: round.fleet_holds };
+            self.chain = None;
+            self.regressed = Some(verdict.clone());
+            return verdict;
+        }
+        let restarted = self.link(round);
+        match self.chain {
+            Some(Chain { from, until }) if self.is_clean() => Verdict::Clean { from, until },
+            Some(_) | None => Verdict::Baking { restarted },
+        }
+    }
+
+    /// Lengthens the chain by a round that is not alarming, or starts it again.
+    fn link(&mut self, round: &Round) -> Option<Gap> {
+        let tolerated = tolerated_gap(self.every);
+        let before = self.last.replace((round.begun_at, round.ended_at));
+        let took = round.ended_at.since(round.begun_at);
+        let gap = before.map_or(Duration::ZERO, |(begun, _)| round.begun_at.since(begun));
+        self.note_slowness(gap.max(took));
+        let backwards =
+            round.ended_at < round.begun_at || before.is_some_and(|(_, ended_before)| round.begun_at < ended_before);
+        // A round before the last host was cordoned says nothing about the system without the batch; one that took
+        // longer than a gap may is a gap itself, since nobody knows which moment of it each read shows.
+        let usable = round.begun_at >= self.since && round.ended_at >= round.begun_at && took <= tolerated;
+        let unbroken = usable && !backwards && gap <= tolerated;
+        let had = self.chain.is_some();
+        self.chain = match self.chain {
+            Some(Chain { from, .. }) if unbroken => Some(Chain { from, until: round.begun_at }),
+            Some(_) | None if usable => Some(Chain { from: round.ended_at, until: round.begun_at }),
+            Some(_) | None => None,
+        };
+        if had && !unbroken {
+            self.restarts = self.restarts.saturating_add(1);
+            return Some(Gap { length: gap.max(took), tolerated });
+        }
+        None
+    }
+
+    /// A tenth of `every` (at least 100 ms) is scheduling, not slowness.
+    fn note_slowness(&mut self, period: Duration) {
+        let punctual = self.every.saturating_add((self.every / 10).max(Duration::from_millis(100)));
+        if period > punctual {
+            self.slow = self.slow.max(Some(period));
+        }
+    }
+
+    /// S2: the chain spans the whole bake, and nobody is under suspicion. A probe that may fail a few times in a
+    /// row can end a run at any time, but a doubt never ends a bake.
+    fn is_clean(&self) -> bool {
+        self.regressed.is_none()
+            && self.watch.suspects().next().is_none()
+            && self.chain.is_some_and(|chain| chain.until >= chain.from && chain.until.since(chain.from) >= self.bake)
+    }
+
+    /// Whether a clean bake can still be acted on: the chain spans the bake, and ended no longer ago than a gap.
+    pub fn is_clean_at(&self, now: Time) -> bool {
+        self.is_clean()
+            && self.last.is_some_and(|(begun, ended)| now >= ended && now.since(begun) <= tolerated_gap(self.every))
+    }
+
+    /// When the next round should begin: `every` after the start of the last one, or earlier where the chain is
+    /// complete earlier, so that a bake takes no longer than it says. Times in the past mean at once.
+    pub fn next_round_at(&self) -> Time {
+        let Some((begun, _)) = self.last else { return self.since };
+        let regular = begun.plus(self.every);
+        match self.chain {
+            Some(chain) => {
+                let complete = chain.from.plus(self.bake);
+                if complete > begun && complete < regular { complete } else { regular }
+            }
+            None => regular,
+        }
+    }
+
+    /// Where the bake stands at `now`.
+    pub fn progress(&self, now: Time) -> Progress {
+        let left = self.chain.map_or(self.bake, |chain| chain.from.plus(self.bake).since(now).min(self.bake));
+        Progress { left, bake: self.bake, restarts: self.restarts, rounds: self.rounds, slow: self.slow }
+    }
+
+    /// The probes' last readings and counts.
+    pub fn watch(&self) -> &Watch {
+        &self.watch
+    }
+
+    /// Gives the counts on to whoever samples next: a new batch does not clear a suspicion.
+    pub fn into_watch(self) -> Watch {
+        self.watch
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,265 @@
+//! [`judge`]: is one sample good?
+//!
+//! Five inputs and one allow: a number within every limit, or `Good` from a probe that has no limits. A number
+//! outside, `Good` where a number is needed, a sample that could not be read, and no sample at all are bad (S3).
+//! Must not remember anything: consecutive samples are [`super::Watch`]'s.
+
+use bigdecimal::BigDecimal;
+
+use super::number::{exact, nearest, number_text, shifted};
+use crate::model::{Reading, Sample};
+use crate::policy::{Limits, ProbeSpec};
+
+/// What the relative limits of a probe are measured against.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Against {
+    /// Nothing yet: before the reference is taken only the absolute limits are judged.
+    AbsoluteOnly,
+    /// The probe's reference. `None`, a probe that has none, is bad where a relative limit asks for one.
+    Reference(Option<f64>),
+}
+
+/// Why a sample is bad.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BadReading {
+    /// The number that was read, where one was.
+    pub measured: Option<f64>,
+    /// The strictest limit that it is outside of, where that is why; `None` also where no number can hold it.
+    pub limit: Option<f64>,
+    /// Both, in words; without the probe's name.
+    pub message: String,
+}
+
+impl BadReading {
+    fn because(message: impl Into<String>) -> Self {
+        Self { measured: None, limit: None, message: message.into() }
+    }
+}
+
+/// Judges one sample of a probe, or its absence.
+///
+/// Limits are inclusive (a reading at the limit is good) and compared exactly, as decimals. A relative limit is
+/// a percentage of the reference's magnitude: with a reference of 0 any change in its direction is bad.
+///
+/// # Errors
+///
+/// [`BadReading`] unless the sample is good beyond doubt.
+pub fn judge(spec: &ProbeSpec, against: Against, sample: Option<&Sample>) -> Result<(), BadReading> {
+    let reading = match sample {
+        None => return Err(BadReading::because("was not sampled")),
+        Some(Sample { reading: Err(why), .. }) => return Err(BadReading::because(why.clone())),
+        Some(Sample { reading: Ok(reading), .. }) => *reading,
+    };
+    match reading {
+        Reading::Good if has_no_limit(&spec.limits) => Ok(()),
+        Reading::Good => Err(BadReading::because("answered without a number, which its limits need")),
+        Reading::Number(number) => within(&spec.limits, against, number),
+    }
+}
+
+fn has_no_limit(limits: &Limits) -> bool {
+    *limits == Limits::default()
+}
+
+/// Which side of a limit is bad.
+#[derive(Clone, Copy, PartialEq)]
+enum Side {
+    Above,
+    Below,
+}
+
+struct Bound {
+    side: Side,
+    at: BigDecimal,
+    text: String,
+}
+
+fn within(limits: &Limits, against: Against, number: f64) -> Result<(), BadReading> {
+    let Some(measured) = exact(number) else {
+        return Err(BadReading::because(format!("read {number}, which is not a finite number")));
+    };
+    let bad = |limit, message| BadReading { measured: Some(number), limit, message };
+    let bounds = bounds(limits, against).map_err(|why| bad(None, why))?;
+    // All bounds that are broken lie on one side, unless the limits contradict each other; the strictest is told.
+    let mut broken: Vec<&Bound> = bounds
+        .iter()
+        .filter(|bound| match bound.side {
+            Side::Above => measured > bound.at,
+            Side::Below => measured < bound.at,
+        })
+        .collect();
+    broken.sort_by(|a, b| match a.side {
+        Side::Above => a.at.cmp(&b.at),
+        Side::Below => b.at.cmp(&a.at),
+    });
+    match broken.first() {
+        None => Ok(()),
+        Some(bound) => {
+            let side = if bound.side == Side::Above { "above" } else { "below" };
+            Err(bad(nearest(&bound.at), format!("read {}, {side} {}", number_text(number), bound.text)))
+        }
+    }
+}
+
+fn bounds(limits: &Limits, against: Against) -> Result<Vec<Bound>, String> {
+    let mut bounds = Vec::new();
+    for (side, name, limit) in [(Side::Above, "max", limits.max), (Side::Below, "min", limits.min)] {
+        if let Some(limit) = limit {
+            let Some(at) = exact(limit) else {
+                return Err(format!("its limit {name} = {limit} is not a finite number"));
+            };
+            bounds.push(Bound { side, at, text: format!("its limit {name} = {}", number_text(limit)) });
+        }
+    }
+    let Against::Reference(reference) = against else { return Ok(bounds) };
+    for (side, name, percent) in
+        [(Side::Above, "max_increase", limits.max_increase), (Side::Below, "max_decrease", limits.max_decrease)]
+    {
+        let Some(percent) = percent else { continue };
+        let Some((of, exact_of)) = reference.and_then(|of| exact(of).map(|exact_of| (of, exact_of))) else {
+            return Err(format!("has no reference that {name} = {percent}% could be measured from"));
+        };
+        let at = shifted(&exact_of, if side == Side::Above { percent } else { -percent });
+        let shown = nearest(&at).map_or_else(|| "its limit".to_owned(), number_text);
+        let text = format!("{shown} ({name} = {percent}% of its reference {})", number_text(of));
+        bounds.push(Bound { side, at, text });
+    }
+    Ok(bounds)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use rust_decimal::Decimal;
+
+    use super::*;
+    use crate::health::fixtures::{failed, good, number, spec};
+
+    const MAX_1: Limits = Limits { max: Some(1.0), min: None, max_increase: None, max_decrease: None };
+
+    fn increase(percent: i64) -> Limits {
+        Limits { max_increase: Some(percent.into()), ..Limits::default() }
+    }
+
+    #[test]
+    fn s3_five_inputs_and_one_allow() {
+        let limited = spec(MAX_1);
+        let against = Against::Reference(None);
+        assert_eq!(judge(&limited, against, Some(&number(0, 1.0))), Ok(()));
+        let bad = judge(&limited, against, Some(&number(0, 1.5))).expect_err("above");
+        assert_eq!((bad.measured, bad.limit), (Some(1.5), Some(1.0)));
+        assert_eq!(bad.message, "read 1.5, above its limit max = 1");
+        for (sample, message) in [
+            (Some(good(0)), "answered without a number, which its limits need"),
+            (Some(failed(0, "connection refused")), "connection refused"),
+            (None, "was not sampled"),
+        ] {
+            let bad = judge(&limited, against, sample.as_ref()).expect_err("bad");
+            assert_eq!(bad, BadReading { measured: None, limit: None, message: message.to_owned() });
+        }
+    }
+
+    #[test]
+    fn s3_without_limits_only_what_cannot_be_read_is_bad() {
+        let free = spec(Limits::default());
+        assert_eq!(judge(&free, Against::Reference(None), Some(&good(0))), Ok(()));
+        assert_eq!(judge(&free, Against::Reference(None), Some(&number(0, -3.5))), Ok(()));
+        assert!(judge(&free, Against::Reference(None), Some(&failed(0, "x"))).is_err());
+        assert!(judge(&free, Against::Reference(None), None).is_err());
+    }
+
+    #[test]
+    fn s3_what_is_not_finite_is_bad_wherever_it_stands() {
+        for odd in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+            for limits in [Limits::default(), MAX_1, Limits { min: Some(1.0), ..Limits::default() }] {
+                assert!(judge(&spec(limits), Against::Reference(Some(1.0)), Some(&number(0, odd))).is_err());
+            }
+            let odd_limit = spec(Limits { max: Some(odd), ..Limits::default() });
+            assert!(judge(&odd_limit, Against::AbsoluteOnly, Some(&number(0, 0.0))).is_err());
+            assert!(judge(&spec(increase(20)), Against::Reference(Some(odd)), Some(&number(0, 0.0))).is_err());
+        }
+    }
+
+    #[test]
+    fn s3_a_relative_limit_without_a_reference_is_bad_unless_none_can_be_there_yet() {
+        let spec = spec(increase(20));
+        let bad = judge(&spec, Against::Reference(None), Some(&number(0, 1.0))).expect_err("no reference");
+        assert_eq!(bad.message, "has no reference that max_increase = 20% could be measured from");
+        assert_eq!(judge(&spec, Against::AbsoluteOnly, Some(&number(0, 1.0))), Ok(()));
+        assert!(judge(&spec, Against::AbsoluteOnly, Some(&good(0))).is_err());
+    }
+
+    #[test]
+    fn relative_limits_are_exact_and_inclusive() {
+        let against = Against::Reference(Some(0.3));
+        assert_eq!(judge(&spec(increase(20)), against, Some(&number(0, 0.36))), Ok(()));
+        let bad = judge(&spec(increase(20)), against, Some(&number(0, 0.360_000_000_000_000_1))).expect_err("above");
+        assert_eq!(bad.limit, Some(0.36));
+        assert_eq!(bad.message, "read 0.3600000000000001, above 0.36 (max_increase = 20% of its reference 0.3)");
+        let decrease = spec(Limits { max_decrease: Some(Decimal::from(10)), ..Limits::default() });
+        assert_eq!(judge(&decrease, against, Some(&number(0, 0.27))), Ok(()));
+        assert_eq!(judge(&decrease, against, Some(&number(0, 0.269))).expect_err("below").limit, Some(0.27));
+    }
+
+    #[test]
+    fn a_reference_of_zero_allows_no_increase_and_a_negative_one_shrinks() {
+        let spec = spec(increase(20));
+        assert_eq!(judge(&spec, Against::Reference(Some(0.0)), Some(&number(0, 0.0))), Ok(()));
+        assert_eq!(judge(&spec, Against::Reference(Some(0.0)), Some(&number(0, -0.0))), Ok(()));
+        assert!(judge(&spec, Against::Reference(Some(0.0)), Some(&number(0, 5e-324))).is_err());
+        assert_eq!(judge(&spec, Against::Reference(Some(-10.0)), Some(&number(0, -8.0))), Ok(()));
+        assert!(judge(&spec, Against::Reference(Some(-10.0)), Some(&number(0, -7.9))).is_err());
+    }
+
+    #[test]
+    fn of_several_broken_limits_the_strictest_is_told() {
+        let both = spec(Limits { max: Some(100.0), ..increase(20) });
+        let bad = |of| judge(&both, Against::Reference(Some(of)), Some(&number(0, 500.0))).expect_err("above").limit;
+        assert_eq!(bad(50.0), Some(60.0));
+        assert_eq!(bad(90.0), Some(100.0));
+    }
+
+    proptest! {
+        /// The oracle works on whole thousandths: no decimals, no floats, nothing shared with the judge.
+        #[test]
+        fn s3_judge_agrees_with_integers(
+            reading in -3_000_i64..3_000,
+            reference in -2_000_i64..2_000,
+            max in proptest::option::of(-2_000_i64..2_000),
+            min in proptest::option::of(-2_000_i64..2_000),
+            up in proptest::option::of(0_i64..3_000),
+            down in proptest::option::of(0_i64..1_000),
+            with_reference: bool,
+        ) {
+            let float = |thousandths: i64| format!("{thousandths}e-3").parse::<f64>().expect("a number");
+            let limits = Limits {
+                max: max.map(float),
+                min: min.map(float),
+                max_increase: up.map(|tenths| Decimal::new(tenths, 1)),
+                max_decrease: down.map(|tenths| Decimal::new(tenths, 1)),
+            };
+            let relative_good = !with_reference || (
+                up.is_none_or(|p| reading * 1_000 <= reference * 1_000 + reference.abs() * p)
+                && down.is_none_or(|p| reading * 1_000 >= reference * 1_000 - reference.abs() * p));
+            let good = relative_good && max.is_none_or(|m| reading <= m) && min.is_none_or(|m| reading >= m);
+            let against =
+                if with_reference { Against::Reference(Some(float(reference))) } else { Against::AbsoluteOnly };
+            let judged = judge(&spec(limits), against, Some(&number(0, float(reading))));
+            prop_assert_eq!(judged.is_ok(), good, "{:?}", judged);
+        }
+
+        #[test]
+        fn s3_no_reading_or_limit_makes_it_panic(
+            reading: f64,
+            reference: f64,
+            max: Option<f64>,
+            min: Option<f64>,
+            percent in proptest::option::of((0_i64..i64::MAX, 0_u32..28)),
+        ) {
+            let percent = percent.map(|(digits, scale)| Decimal::new(digits, scale));
+            let limits = Limits { max, min, max_increase: percent, max_decrease: percent };
+            let judged = judge(&spec(limits), Against::Reference(Some(reference)), Some(&number(0, reading)));
+            prop_assert!(judged.is_err() || reading.is_finite());
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! Exact arithmetic on readings, and how a reading is written.
+//!
+//! A reading means the decimal that was read: `0.36` is exactly 20 % above `0.3`, although the nearest binary
+//! fractions are not. Must not round on the way to a comparison.
+
+use std::str::FromStr;
+
+use bigdecimal::BigDecimal;
+use rust_decimal::Decimal;
+
+/// The decimal that a reading was written as (its shortest form that reads back the same); `None` unless finite.
+pub(super) fn exact(number: f64) -> Option<BigDecimal> {
+    // Rust writes a float's shortest decimal that reads back the same, so this undoes the parsing of the reading.
+    if number.is_finite() { BigDecimal::from_str(&format!("{number:e}")).ok() } else { None }
+}
+
+/// `reference` and `percent` of its magnitude on top (or off, for a negative `percent`): exact.
+pub(super) fn shifted(reference: &BigDecimal, percent: Decimal) -> BigDecimal {
+    let percent = BigDecimal::new(percent.mantissa().into(), i64::from(percent.scale()));
+    // Of the magnitude: 20 % above -10 is -8, not -12.
+    reference + reference.abs() * percent * BigDecimal::new(1.into(), 2)
+}
+
+/// The mean, rounded once, to the nearest number; `None` without any or unless all are finite.
+pub(super) fn mean(numbers: &[f64]) -> Option<f64> {
+    if numbers.is_empty() {
+        return None;
+    }
+    let exact = numbers.iter().map(|n| exact(*n)).collect::<Option<Vec<_>>>()?;
+    nearest(&(exact.iter().sum::<BigDecimal>() / BigDecimal::from(numbers.len() as u64)))
+}
+
+/// The nearest number, for documents; `None` where it is out of range.
+pub(super) fn nearest(of: &BigDecimal) -> Option<f64> {
+    // The library's own `to_f64` gives up near the ends of the range; the standard parser rounds correctly.
+    of.to_scientific_notation().parse().ok().filter(|n: &f64| n.is_finite())
+}
+
+/// A reading as people write it; never longer than a couple of dozen characters.
+pub fn number_text(number: f64) -> String {
+    let size = number.abs();
+    if size == 0.0 || (1e-6..1e15).contains(&size) { format!("{number}") } else { format!("{number:e}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn decimals_are_what_was_written() {
+        let third = exact(0.3).expect("finite");
+        assert_eq!(shifted(&third, Decimal::from(20)), exact(0.36).expect("finite"));
+        assert_eq!(shifted(&exact(-10.0).expect("finite"), Decimal::from(20)), exact(-8.0).expect("finite"));
+        assert_eq!(shifted(&exact(5.0).expect("finite"), Decimal::from(-100)), exact(0.0).expect("finite"));
+        assert_eq!(exact(f64::NAN), None);
+        assert_eq!(exact(f64::NEG_INFINITY), None);
+    }
+
+    #[test]
+    fn the_ends_of_the_range_are_exact_and_shown_short() {
+        for number in [f64::MAX, f64::MIN, f64::MIN_POSITIVE, 5e-324, -0.0, 0.1, 1.0 / 3.0, 9_007_199_254_740_993.0] {
+            assert_eq!(nearest(&exact(number).expect("finite")), Some(number));
+            assert!(number_text(number).len() <= 25, "{}", number_text(number));
+        }
+        let beyond = shifted(&exact(f64::MAX).expect("finite"), Decimal::from(20));
+        assert_eq!(nearest(&beyond), None);
+        assert!(exact(f64::MAX).expect("finite") < beyond);
+    }
+
+    #[test]
+    fn a_mean_is_rounded_once() {
+        assert_eq!(mean(&[0.1, 0.2, 0.3]), Some(0.2));
+        assert_eq!(mean(&[f64::MAX; 3]), Some(f64::MAX));
+        assert_eq!(mean(&[1.0, f64::INFINITY, 1.0]), None);
+        assert_eq!(mean(&[]), None);
+    }
+}

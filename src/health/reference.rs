@@ -1,0 +1,137 @@
+//! [`reference`]: what "normal" was before the first batch; [`bad_now`]: rule `unhealthy-now`.
+//!
+//! Must not be lenient: nothing is removed from a system that is in trouble already (incident slack-2021), and a
+//! reference that contains trouble would call trouble normal.
+
+use std::collections::BTreeMap;
+
+use super::judge::{Against, judge};
+use super::number::mean;
+use super::watch::ProbeSpecs;
+use crate::model::{ProbeKey, Reading, Sample};
+
+/// Samples that the reference is the mean of, `every` apart (contract section 4).
+pub const REFERENCE_SAMPLES: usize = 3;
+
+/// Each numeric probe's reference. Probes that are only good or bad have none.
+pub type Reference = BTreeMap<ProbeKey, f64>;
+
+/// Probes that are bad before the first batch, each with the reason: rule `unhealthy-now`.
+///
+/// One bad reading is enough, whatever `failures` says. Relative limits are not judged, because they have
+/// nothing to be measured from yet; a probe that has them must still read a number.
+pub fn bad_now(samples: &[Sample], specs: &ProbeSpecs) -> BTreeMap<ProbeKey, String> {
+    bad(samples, specs, |_| Against::AbsoluteOnly)
+}
+
+/// Probes that are bad before a later batch, when there is a reference: relative limits are judged as well.
+pub fn bad_against(samples: &[Sample], specs: &ProbeSpecs, reference: &Reference) -> BTreeMap<ProbeKey, String> {
+    bad(samples, specs, |key| Against::Reference(reference.get(key).copied()))
+}
+
+fn bad(samples: &[Sample], specs: &ProbeSpecs, against: impl Fn(&ProbeKey) -> Against) -> BTreeMap<ProbeKey, String> {
+    let mut bad = BTreeMap::new();
+    for (key, spec) in specs {
+        let mut own = samples.iter().filter(|sample| sample.key == *key).peekable();
+        let judged = if own.peek().is_none() {
+            judge(spec, against(key), None)
+        } else {
+            own.try_for_each(|sample| judge(spec, against(key), Some(sample)))
+        };
+        if let Err(why) = judged {
+            bad.insert(key.clone(), why.message);
+        }
+    }
+    bad
+}
+
+/// The reference: the mean of each numeric probe's three samples.
+///
+/// A probe is numeric where all of its samples are numbers.
+///
+/// # Errors
+///
+/// The probes whose samples are too few, cannot be read, or are bad by an absolute limit, each with the reason:
+/// refused as `unhealthy-now`.
+pub fn reference(samples: &[Sample], specs: &ProbeSpecs) -> Result<Reference, BTreeMap<ProbeKey, String>> {
+    let mut bad = bad_now(samples, specs);
+    let mut reference = Reference::new();
+    for key in specs.keys() {
+        let own: Vec<_> = samples.iter().filter(|sample| sample.key == *key).collect();
+        if own.len() < REFERENCE_SAMPLES {
+            // What is missing was not sampled, which is bad; a reason that is already there says more.
+            let why = format!("was sampled {} times of {REFERENCE_SAMPLES}", own.len());
+            bad.entry(key.clone()).or_insert(why);
+            continue;
+        }
+        let numbers: Option<Vec<f64>> = own
+            .iter()
+            .map(|sample| match sample.reading {
+                Ok(Reading::Number(number)) => Some(number),
+                Ok(Reading::Good) | Err(_) => None,
+            })
+            .collect();
+        if let Some(mean) = numbers.as_deref().and_then(mean) {
+            reference.insert(key.clone(), mean);
+        }
+    }
+    if bad.is_empty() { Ok(reference) } else { Err(bad) }
+}
+
+#[cfg(test)]
+mod tests {
+    use rust_decimal::Decimal;
+
+    use super::*;
+    use crate::health::fixtures::{failed, good, key, number, spec, specs};
+    use crate::policy::Limits;
+
+    #[test]
+    fn the_reference_is_the_mean_of_three() {
+        let samples = [number(0, 0.1), number(10, 0.2), number(20, 0.3)];
+        assert_eq!(reference(&samples, &specs(1)), Ok(BTreeMap::from([(key("errors"), 0.2)])));
+    }
+
+    #[test]
+    fn s3_a_reference_is_made_of_good_samples_only() {
+        for (samples, why) in [
+            (vec![], "was not sampled"),
+            (vec![number(0, 0.1), number(10, 0.2)], "was sampled 2 times of 3"),
+            (vec![number(0, 0.1), failed(10, "refused"), number(20, 0.3)], "refused"),
+            (vec![number(0, 0.1), number(10, 0.2), number(20, 1.1)], "read 1.1, above its limit max = 1"),
+            (vec![number(0, 0.1), number(10, 0.2), good(20)], "answered without a number, which its limits need"),
+            (vec![number(0, 0.1), number(10, 0.2), number(20, f64::NAN)], "read NaN, which is not a finite number"),
+        ] {
+            // However many failures the policy tolerates during a bake.
+            let refused = reference(&samples, &specs(5)).expect_err("no reference");
+            assert_eq!(refused, BTreeMap::from([(key("errors"), why.to_owned())]));
+        }
+    }
+
+    #[test]
+    fn a_probe_that_is_only_good_or_bad_has_no_reference() {
+        let specs = BTreeMap::from([(key("errors"), spec(Limits::default()))]);
+        assert_eq!(reference(&[good(0), good(10), good(20)], &specs), Ok(Reference::new()));
+        assert_eq!(reference(&[good(0), number(10, 1.0), good(20)], &specs), Ok(Reference::new()));
+    }
+
+    #[test]
+    fn s3_bad_now_takes_one_bad_reading_and_knows_no_reference() {
+        let relative = Limits { max_increase: Some(Decimal::from(20)), ..Limits::default() };
+        let specs = BTreeMap::from([(key("errors"), spec(relative))]);
+        assert_eq!(bad_now(&[number(0, 500.0)], &specs), BTreeMap::new());
+        assert_eq!(bad_now(&[good(0)], &specs).len(), 1);
+        assert_eq!(bad_now(&[], &specs).len(), 1);
+        assert_eq!(bad_now(&[number(0, 1.0), failed(0, "refused")], &specs)[&key("errors")], "refused");
+    }
+
+    #[test]
+    fn s2_before_a_later_batch_relative_limits_hold_too() {
+        let relative = Limits { max_increase: Some(Decimal::from(20)), ..Limits::default() };
+        let specs = BTreeMap::from([(key("errors"), spec(relative))]);
+        let reference = BTreeMap::from([(key("errors"), 100.0)]);
+        assert_eq!(bad_against(&[number(0, 120.0)], &specs, &reference), BTreeMap::new());
+        assert_eq!(bad_against(&[number(0, 121.0)], &specs, &reference).len(), 1);
+        assert_eq!(bad_against(&[number(0, 1.0)], &specs, &Reference::new()).len(), 1);
+    }
+}

@@ -1,0 +1,193 @@
+//! [`Watch`]: consecutive bad samples per probe, until they are a [`Regression`].
+//!
+//! One good sample clears a probe's count; nothing else does. Must not look at the time: when rounds are taken,
+//! and whether they form a bake, is [`super::Bake`]'s.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::judge::{Against, BadReading, judge};
+use super::reference::Reference;
+use crate::model::{ProbeKey, Reading, Sample, SubsystemName};
+use crate::policy::{PolicySet, ProbeSpec};
+
+/// Every probe that a run watches.
+pub type ProbeSpecs = BTreeMap<ProbeKey, ProbeSpec>;
+
+/// The probes of these subsystems. A subsystem without a policy has none: `plan` refuses it long before.
+pub fn probes_of(policies: &PolicySet, watched: &BTreeSet<SubsystemName>) -> ProbeSpecs {
+    policies
+        .subsystems
+        .values()
+        .filter(|policy| watched.contains(&policy.name))
+        .flat_map(|policy| {
+            policy
+                .health
+                .probes
+                .iter()
+                .map(|probe| (ProbeKey { subsystem: policy.name.clone(), probe: probe.name.clone() }, probe.clone()))
+        })
+        .collect()
+}
+
+/// A probe that is worse than its limits allow, or that cannot be read, for as long as its policy tolerates.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Regression {
+    /// Which probe.
+    pub key: ProbeKey,
+    /// What was read and what was allowed, in words; without the probe's name.
+    pub message: String,
+    /// The number of the last sample, where there was one.
+    pub measured: Option<f64>,
+    /// The limit that it broke, where that is why.
+    pub limit: Option<f64>,
+}
+
+/// What a probe said last, for progress.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Latest {
+    /// The number; `None` for `good` and for what could not be read.
+    pub number: Option<f64>,
+    /// Why it is bad; `None` where it is good.
+    pub bad: Option<BadReading>,
+    /// Bad samples in a row up to now.
+    pub consecutive: u64,
+    /// How many of them make a regression.
+    pub failures: u64,
+}
+
+/// Counts each probe's consecutive bad samples.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Watch {
+    specs: ProbeSpecs,
+    reference: Reference,
+    latest: BTreeMap<ProbeKey, Latest>,
+}
+
+impl Watch {
+    /// Watches these probes against the reference from before the first batch.
+    pub fn new(specs: ProbeSpecs, reference: Reference) -> Self {
+        Self { specs, reference, latest: BTreeMap::new() }
+    }
+
+    /// Judges one round: every probe has one sample in it, and one that has none is bad.
+    ///
+    /// Returns the probes that are a regression now, in the order of their names. Samples of probes that are not
+    /// watched say nothing; of several samples of a probe the worst counts.
+    #[must_use = "a regression that nobody looks at is a removal that goes on"]
+    pub fn round(&mut self, samples: &[Sample]) -> Vec<Regression> {
+        let mut regressions = Vec::new();
+        for (key, spec) in &self.specs {
+            let against = Against::Reference(self.reference.get(key).copied());
+            let mut number = None;
+            let mut bad = None;
+            let mut seen = false;
+            for sample in samples.iter().filter(|sample| sample.key == *key) {
+                seen = true;
+                if let Ok(Reading::Number(read)) = sample.reading {
+                    number = Some(read);
+                }
+                if let Err(why) = judge(spec, against, Some(sample)) {
+                    number = why.measured;
+                    bad = Some(why);
+                    break;
+                }
+            }
+            if !seen {
+                // S3: no data is not good news (peers T42).
+                bad = judge(spec, against, None).err();
+            }
+            let before = self.latest.get(key).map_or(0, |latest| latest.consecutive);
+            let consecutive = if bad.is_some() { before.saturating_add(1) } else { 0 };
+            if let Some(bad) = &bad
+                && consecutive >= spec.failures
+            {
+                regressions.push(regression(key, bad, consecutive));
+            }
+            let latest = Latest { number, bad, consecutive, failures: spec.failures };
+            self.latest.insert(key.clone(), latest);
+        }
+        regressions
+    }
+
+    /// Probes whose last sample was bad, though not yet for long enough to be a regression.
+    pub fn suspects(&self) -> impl Iterator<Item = &ProbeKey> {
+        self.latest.iter().filter(|(_, latest)| latest.bad.is_some()).map(|(key, _)| key)
+    }
+
+    /// What each probe said in the last round; empty before the first.
+    pub fn latest(&self) -> &BTreeMap<ProbeKey, Latest> {
+        &self.latest
+    }
+
+    /// The probes that are watched.
+    pub fn specs(&self) -> &ProbeSpecs {
+        &self.specs
+    }
+}
+
+fn regression(key: &ProbeKey, bad: &BadReading, consecutive: u64) -> Regression {
+    let message =
+        if consecutive > 1 { format!("{} ({consecutive} times in a row)", bad.message) } else { bad.message.clone() };
+    Regression { key: key.clone(), message, measured: bad.measured, limit: bad.limit }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::health::fixtures::{failed, good, key, number, specs};
+
+    fn watch(failures: u64) -> Watch {
+        Watch::new(specs(failures), Reference::new())
+    }
+
+    #[test]
+    fn one_bad_sample_is_a_regression_by_default() {
+        let found = watch(1).round(&[number(0, 1.5)]);
+        let [regression] = found.as_slice() else { panic!("{found:?}") };
+        assert_eq!(regression.key, key("errors"));
+        assert_eq!((regression.measured, regression.limit), (Some(1.5), Some(1.0)));
+        assert_eq!(regression.message, "read 1.5, above its limit max = 1");
+    }
+
+    #[test]
+    fn a_good_sample_clears_the_count_and_only_that() {
+        let mut watch = watch(2);
+        assert_eq!(watch.round(&[number(0, 1.5)]), []);
+        assert_eq!(watch.suspects().collect::<Vec<_>>(), [&key("errors")]);
+        assert_eq!(watch.round(&[number(1, 0.5)]), []);
+        assert_eq!(watch.suspects().count(), 0);
+        assert_eq!(watch.round(&[failed(2, "refused")]), []);
+        let found = watch.round(&[good(3)]);
+        assert_eq!(found.len(), 1);
+        assert!(found[0].message.ends_with("(2 times in a row)"), "{}", found[0].message);
+    }
+
+    #[test]
+    fn s3_a_round_without_a_sample_is_a_bad_one() {
+        let mut watch = watch(1);
+        assert_eq!(watch.round(&[]).len(), 1);
+        let other = Sample { key: key("another"), ..number(0, 0.0) };
+        assert_eq!(watch.round(&[other]).len(), 1);
+    }
+
+    #[test]
+    fn s3_of_two_samples_in_a_round_the_worse_counts() {
+        for samples in [[number(0, 0.5), number(0, 1.5)], [number(0, 1.5), number(0, 0.5)]] {
+            assert_eq!(watch(1).round(&samples).len(), 1);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_regression_is_so_many_bad_samples_in_a_row(failures in 1_u64..5, rounds: Vec<bool>) {
+            let mut watch = watch(failures);
+            for (at, _) in rounds.iter().enumerate() {
+                let found = watch.round(&[number(0, if rounds[at] { 0.5 } else { 1.5 })]);
+                let run = rounds[..=at].iter().rev().take_while(|good| !**good).count();
+                prop_assert_eq!(!found.is_empty(), run as u64 >= failures);
+            }
+        }
+    }
+}
