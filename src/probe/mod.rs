@@ -1,1 +1,99 @@
-//! (to be written)
+//! Reads probes: the thin shell between a policy's `[[health.probe]]` and a [`Sample`].
+//!
+//! [`Probes`] implements [`Prober`] by handing each kind to its own file. Whatever goes wrong is a bad sample with
+//! a message that says what was tried (S3): nothing here returns an error, waits longer than the probe's
+//! `timeout`, or decides whether a number is good, which is `health`'s.
+//!
+//! Each kind has a function that reads once and returns `Result<Reading, String>`. To add a kind: a variant of
+//! [`ProbeKind`], a file here, a line in [`Probes::read`].
+
+mod exec;
+mod http;
+mod tcp;
+mod text;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use crate::model::{ProbeKey, Reading, Sample, SubsystemName};
+use crate::policy::{ProbeKind, ProbeSpec};
+use crate::ports::{Clock, Prober};
+
+/// Longer time limits are cut to this one: clocks cannot be asked to count for ever.
+const LONGEST_TIMEOUT: Duration = Duration::from_secs(24 * 3_600);
+
+/// Where the metrics of the simulated fleet come from.
+#[async_trait]
+pub trait SimulatedMetrics: Send + Sync {
+    /// The metric of a subsystem now, or why there is none.
+    async fn metric(&self, subsystem: &SubsystemName, metric: crate::policy::SimulatedMetric) -> Result<f64, String>;
+}
+
+/// Reads every kind of probe.
+pub struct Probes {
+    clock: Arc<dyn Clock>,
+    http: http::HttpClient,
+    simulated: Option<Arc<dyn SimulatedMetrics>>,
+}
+
+impl Probes {
+    /// `clock` dates the samples; `simulated` is the simulated fleet, without which probes of that kind are bad.
+    pub fn new(clock: Arc<dyn Clock>, simulated: Option<Arc<dyn SimulatedMetrics>>) -> Self {
+        Self { clock, http: http::HttpClient::new(), simulated }
+    }
+
+    async fn read(&self, key: &ProbeKey, spec: &ProbeSpec) -> Result<Reading, String> {
+        let timeout = spec.timeout.min(LONGEST_TIMEOUT);
+        match &spec.kind {
+            ProbeKind::Simulated { metric } => match &self.simulated {
+                None => Err("needs the simulated fleet, which this provider is not".to_owned()),
+                Some(fleet) => {
+                    // The fleet's state is a local file that others may hold locked.
+                    match tokio::time::timeout(timeout, fleet.metric(&key.subsystem, *metric)).await {
+                        Ok(answer) => answer.and_then(finite),
+                        Err(_) => Err(text::timed_out("the simulated fleet", timeout)),
+                    }
+                }
+            },
+            ProbeKind::Http { url, method, expect_status, pointer } => {
+                let request = http::Request {
+                    url: url.clone(),
+                    method: method.clone(),
+                    expect_status: expect_status.clone(),
+                    pointer: pointer.clone(),
+                    timeout,
+                };
+                self.http.read(request).await
+            }
+            ProbeKind::Tcp { address } => tcp::read(address, timeout).await,
+            ProbeKind::Exec { command } => exec::read(key, command, timeout).await,
+        }
+    }
+}
+
+#[async_trait]
+impl Prober for Probes {
+    async fn sample(&self, subsystem: &SubsystemName, probe: &ProbeSpec) -> Sample {
+        let key = ProbeKey { subsystem: subsystem.clone(), probe: probe.name.clone() };
+        let begun_at = self.clock.now();
+        let reading = self.read(&key, probe).await.map_err(|why| text::clean(&why));
+        Sample { begun_at, ended_at: self.clock.now(), reading, key }
+    }
+}
+
+/// S3: a number that is not finite is no reading, whoever says it.
+fn finite(number: f64) -> Result<Reading, String> {
+    if number.is_finite() { Ok(Reading::Number(number)) } else { Err(format!("read {number}, not a finite number")) }
+}
+
+/// Milliseconds with three decimals: what is finer is noise.
+fn millis(elapsed: Duration) -> Reading {
+    #[expect(clippy::cast_precision_loss, reason = "a probe's microseconds are far below 2^53")]
+    let micros = elapsed.as_micros() as f64;
+    Reading::Number(micros / 1_000.0)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,228 @@
+//! Real servers on the loopback, each with one answer, right or wrong.
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::mpsc;
+
+use super::*;
+
+const LONG: Duration = Duration::from_secs(20);
+
+/// A server for one request: hands the request's head to the test, then lets `answer` write what it likes.
+struct Server {
+    url: String,
+    head: mpsc::Receiver<String>,
+}
+
+impl Server {
+    fn new(answer: impl FnOnce(&mut TcpStream) + Send + 'static) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let url = format!("http://{}", listener.local_addr().expect("bound"));
+        let (sender, head) = mpsc::channel();
+        std::thread::spawn(move || {
+            let Ok((mut stream, _)) = listener.accept() else { return };
+            let mut text = String::new();
+            let mut reader = BufReader::new(&stream);
+            while !text.ends_with("\r\n\r\n") && reader.read_line(&mut text).is_ok_and(|count| count > 0) {}
+            drop(reader);
+            let _ = sender.send(text);
+            answer(&mut stream);
+        });
+        Self { url, head }
+    }
+
+    /// Answers with this status line and body.
+    fn saying(status: &'static str, body: impl Into<Vec<u8>>) -> Self {
+        let body = body.into();
+        Self::new(move |stream| {
+            let head = format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len());
+            let _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(&body));
+        })
+    }
+
+    fn request(&self) -> Request {
+        Request {
+            url: format!("{}/health", self.url),
+            method: "GET".to_owned(),
+            expect_status: BTreeSet::from([200]),
+            pointer: None,
+            timeout: LONG,
+        }
+    }
+}
+
+async fn at(pointer: &str, body: &str) -> Result<Reading, String> {
+    let server = Server::saying("200 OK", body);
+    let request = Request { pointer: Some(pointer.to_owned()), ..server.request() };
+    HttpClient::new().read(request).await.map_err(|why| why.replace(&server.url, "URL"))
+}
+
+#[tokio::test]
+async fn without_a_pointer_the_reading_is_milliseconds() {
+    let server = Server::new(|stream| {
+        std::thread::sleep(Duration::from_millis(60));
+        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\no");
+        std::thread::sleep(Duration::from_millis(60));
+        let _ = stream.write_all(b"k");
+    });
+    let reading = HttpClient::new().read(server.request()).await;
+    let Ok(Reading::Number(ms)) = reading else { panic!("{reading:?}") };
+    assert!((120.0..20_000.0).contains(&ms), "{ms}");
+    let head = server.head.recv().expect("a request").to_lowercase();
+    assert!(head.starts_with("get /health http/1.1\r\n"), "{head}");
+    assert!(head.contains(concat!("user-agent: safe-remove/", env!("CARGO_PKG_VERSION"))), "{head}");
+}
+
+#[tokio::test]
+async fn the_number_at_the_pointer_is_the_reading() {
+    assert_eq!(at("/a/0/b~1c", r#"{"a": [{"b/c": 0.25}]}"#).await, Ok(Reading::Number(0.25)));
+    assert_eq!(at("", "-3").await, Ok(Reading::Number(-3.0)));
+    assert_eq!(at("/n", r#"{"n": 18446744073709551615}"#).await, Ok(Reading::Number(18_446_744_073_709_551_615.0)));
+}
+
+#[tokio::test]
+async fn s3_what_is_not_a_json_number_is_unreadable() {
+    for (pointer, body, why) in [
+        ("/n", r#"{"n": "5"}"#, "GET URL/health: the answer has a string at /n, not a number"),
+        ("/n", r#"{"n": null}"#, "GET URL/health: the answer has null at /n, not a number"),
+        ("/n", r#"{"n": true}"#, "GET URL/health: the answer has a boolean at /n, not a number"),
+        ("/n", r#"{"n": [5]}"#, "GET URL/health: the answer has an array at /n, not a number"),
+        ("/m", r#"{"n": 5}"#, "GET URL/health: the answer has nothing at /m"),
+        ("n", r#"{"n": 5}"#, "GET URL/health: the answer has nothing at n"),
+    ] {
+        assert_eq!(at(pointer, body).await, Err(why.to_owned()));
+    }
+    for body in ["", "<html>", r#"{"n": NaN}"#, r#"{"n": 1e999}"#, r#"{"n": 5"#, r#"{"n": 5} {"n": 6}"#] {
+        let why = at("/n", body).await.expect_err(body);
+        assert!(why.starts_with("GET URL/health: the answer is not JSON: "), "{why}");
+    }
+    let deep = "[".repeat(100_000);
+    assert!(at("/0", &deep).await.is_err());
+}
+
+#[tokio::test]
+async fn s3_another_status_is_bad_and_a_redirect_is_its_status() {
+    let server = Server::saying("503 Service Unavailable", "");
+    let why = HttpClient::new().read(server.request()).await.expect_err("503");
+    assert_eq!(why, format!("GET {}/health: status 503, expected 200", server.url));
+
+    let target = Server::saying("200 OK", "");
+    let location = format!("{}/health", target.url);
+    let redirect = move |stream: &mut TcpStream| {
+        let head = format!("HTTP/1.1 302 Found\r\nLocation: {location}\r\nContent-Length: 0\r\n\r\n");
+        let _ = stream.write_all(head.as_bytes());
+    };
+    let server = Server::new(redirect.clone());
+    let expect_status = BTreeSet::from([200, 204]);
+    let request = Request { expect_status, ..server.request() };
+    let why = HttpClient::new().read(request).await.expect_err("302");
+    assert_eq!(why, format!("GET {}/health: status 302, expected 200 or 204", server.url));
+    let server = Server::new(redirect);
+    let request = Request { expect_status: BTreeSet::from([302]), ..server.request() };
+    assert!(HttpClient::new().read(request).await.is_ok());
+    assert!(target.head.try_recv().is_err(), "a redirect was followed");
+}
+
+#[tokio::test]
+async fn methods_are_sent_as_they_are() {
+    for method in ["HEAD", "POST", "OPTIONS", "PURGE"] {
+        let server = Server::new(|stream| {
+            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+        });
+        let request = Request { method: method.to_owned(), ..server.request() };
+        let reading = HttpClient::new().read(request).await;
+        assert!(reading.is_ok(), "{method}: {reading:?}");
+        assert!(server.head.recv().expect("a request").starts_with(&format!("{method} /health HTTP/1.1\r\n")));
+    }
+}
+
+#[tokio::test]
+async fn s3_a_body_that_trickles_ends_with_the_time_limit() {
+    let server = Server::new(|stream| {
+        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n");
+        // Bounded: the probe gives up long before.
+        for _ in 0..200 {
+            if stream.write_all(b" ").is_err() {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    });
+    let begun = Instant::now();
+    let request = Request { timeout: Duration::from_millis(400), ..server.request() };
+    let why = HttpClient::new().read(request).await.expect_err("too slow");
+    assert_eq!(why, format!("GET {}/health: no answer within 400ms", server.url));
+    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+}
+
+#[test]
+fn s3_the_thread_of_a_request_that_is_given_up_ends_with_the_time_limit_too() {
+    let server = Server::new(|_| std::thread::sleep(Duration::from_secs(8)));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let begun = Instant::now();
+    let request = Request { timeout: Duration::from_millis(400), ..server.request() };
+    let why = runtime.block_on(HttpClient::new().read(request)).expect_err("no answer");
+    assert_eq!(why, format!("GET {}/health: no answer within 400ms", server.url));
+    // Waits for the thread.
+    drop(runtime);
+    assert!(begun.elapsed() < Duration::from_secs(6), "{:?}", begun.elapsed());
+}
+
+#[tokio::test]
+async fn s3_a_body_that_is_too_large_or_cut_off_is_unreadable() {
+    let server = Server::saying("200 OK", vec![b' '; (1 << 20) + 1]);
+    let why = HttpClient::new().read(server.request()).await.expect_err("too large");
+    assert_eq!(why, format!("GET {}/health: the answer is larger than 1048576 bytes", server.url));
+    let server = Server::saying("200 OK", vec![b' '; 1 << 20]);
+    assert!(HttpClient::new().read(server.request()).await.is_ok());
+    let server = Server::new(|stream| {
+        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{\"n\": 5}");
+    });
+    assert!(HttpClient::new().read(server.request()).await.is_err());
+    let endless = Server::new(|stream| {
+        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n");
+        while stream.write_all(&[b' '; 4096]).is_ok() {}
+    });
+    assert!(HttpClient::new().read(endless.request()).await.is_err());
+}
+
+#[tokio::test]
+async fn s3_what_does_not_speak_http_is_bad() {
+    for answer in
+        [&b""[..], b"SSH-2.0-OpenSSH_9.6\r\n", b"\x15\x03\x01\x00\x02\x02\x46", b"HTTP/1.1 999999 Odd\r\n\r\n"]
+    {
+        let server = Server::new(move |stream| {
+            let _ = stream.write_all(answer);
+        });
+        let why = HttpClient::new().read(server.request()).await.expect_err("not HTTP");
+        assert!(why.starts_with(&format!("GET {}/health: ", server.url)), "{why}");
+    }
+    let server = Server::saying("200 OK", "");
+    let over_tls = Request { url: server.url.replace("http:", "https:"), ..server.request() };
+    assert!(HttpClient::new().read(over_tls).await.is_err());
+}
+
+#[tokio::test]
+async fn s3_a_server_that_is_not_there_is_bad() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let url = format!("http://{}/", listener.local_addr().expect("bound"));
+    drop(listener);
+    let request = Request { url: url.clone(), ..Server::saying("200 OK", "").request() };
+    let why = HttpClient::new().read(request).await.expect_err("closed");
+    assert!(why.starts_with(&format!("GET {url}: ")) && why.contains("refused"), "{why}");
+}
+
+#[tokio::test]
+async fn messages_do_not_show_what_a_url_may_hide() {
+    let server = Server::saying("500 Oops", "");
+    let url = format!("{}/health?token=hidden", server.url.replace("http://", "http://user:hidden@"));
+    let why = HttpClient::new().read(Request { url, ..server.request() }).await.expect_err("500");
+    assert_eq!(why, format!("GET {}/health: status 500, expected 200", server.url));
+    for url in
+        ["http://user:hidden@/x", "hidden", "ftp://user:hidden@127.0.0.1/", "http://user:hidden@[x/", "http:hidden"]
+    {
+        let request = Request { url: url.to_owned(), ..Server::saying("200 OK", "").request() };
+        let why = HttpClient::new().read(request).await.expect_err("no URL");
+        assert!(!why.contains("user:hidden"), "{why}");
+    }
+}

@@ -1,0 +1,82 @@
+//! Messages of bad samples: bounded, on one line, and free of what could drive a terminal.
+//!
+//! They quote servers and programs, which are not to be trusted with an operator's screen.
+
+use std::error::Error;
+use std::time::Duration;
+
+use crate::model::duration_text;
+
+/// Characters of a message; a cause beyond that belongs into the server's own log.
+const LONGEST_MESSAGE: usize = 300;
+
+/// One line without control and formatting characters, cut to [`LONGEST_MESSAGE`] characters.
+pub(super) fn clean(text: &str) -> String {
+    let mut clean = String::new();
+    for word in text.split(|c: char| c.is_whitespace() || c.is_control() || is_formatting(c)) {
+        if word.is_empty() {
+            continue;
+        }
+        if !clean.is_empty() {
+            clean.push(' ');
+        }
+        clean.push_str(word);
+    }
+    cut(&clean, LONGEST_MESSAGE)
+}
+
+/// The text, or its beginning and an ellipsis: at most `most` characters.
+pub(super) fn cut(text: &str, most: usize) -> String {
+    match text.char_indices().nth(most) {
+        None => text.to_owned(),
+        Some(_) => text.chars().take(most.saturating_sub(1)).chain(['…']).collect(),
+    }
+}
+
+/// Invisible characters that reorder or hide others: bidirectional controls, zero widths, byte order marks.
+fn is_formatting(c: char) -> bool {
+    matches!(c, '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
+        | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+}
+
+/// `GET http://…: no answer within 5s`
+pub(super) fn timed_out(tried: &str, after: Duration) -> String {
+    format!("{tried}: no answer within {}", duration_text(after))
+}
+
+/// An error and its causes, each once.
+pub(super) fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text = format!("{text}: {cause_text}");
+        }
+        next = cause.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_are_one_bounded_line_that_drives_no_terminal() {
+        assert_eq!(clean("a\u{1b}[31mred\r\nb\t\u{202e}c\u{9b}d\u{7f}"), "a [31mred b c d");
+        assert_eq!(clean("\u{feff}  \n"), "");
+        let long = clean(&"é".repeat(1_000));
+        assert_eq!(long.chars().count(), LONGEST_MESSAGE);
+        assert!(long.ends_with('…'));
+        assert_eq!(clean(&"é".repeat(LONGEST_MESSAGE)), "é".repeat(LONGEST_MESSAGE));
+    }
+
+    #[test]
+    fn causes_are_told_once() {
+        #[derive(Debug, thiserror::Error)]
+        #[error("outer")]
+        struct Outer(#[source] std::io::Error);
+        assert_eq!(chain(&Outer(std::io::Error::other("inner"))), "outer: inner");
+    }
+}
