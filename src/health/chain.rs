@@ -101,6 +101,8 @@ pub struct Bake {
     watch: Watch,
     chain: Option<Chain>,
     last: Option<(Time, Time)>,
+    /// When the last round began that did not see the fleet: the next one waits its turn after it.
+    attempted: Option<Time>,
     regressed: Option<Verdict>,
     restarts: u64,
     rounds: u64,
@@ -134,6 +136,24 @@ impl Bake {
             Some(Chain { from, until }) if self.is_clean() => Verdict::Clean { from, until },
             Some(_) | None => Verdict::Baking { restarted },
         }
+    }
+
+    /// Adds the samples of a round in which the fleet could not be observed. It is no link of the chain, so that the
+    /// gap rule says how long this may go on; what its samples say counts like any other round's.
+    pub fn fold_unseen(&mut self, begun_at: Time, samples: &[Sample]) -> Verdict {
+        self.rounds = self.rounds.saturating_add(1);
+        self.attempted = Some(begun_at);
+        let probes = self.watch.round(samples);
+        if let Some(verdict) = &self.regressed {
+            return verdict.clone();
+        }
+        if probes.is_empty() {
+            return Verdict::Baking { restarted: None };
+        }
+        let verdict = Verdict::Regressed { probes, fleet_holds: true };
+        self.chain = None;
+        self.regressed = Some(verdict.clone());
+        verdict
     }
 
     /// Lengthens the chain by a round that is not alarming, or starts it again.
@@ -187,7 +207,7 @@ impl Bake {
     /// When the next round should begin: `every` after the start of the last one, or earlier where the chain is
     /// complete earlier, so that a bake takes no longer than it says. Times in the past mean at once.
     pub fn next_round_at(&self) -> Time {
-        let Some((begun, _)) = self.last else { return self.since };
+        let Some(begun) = self.last.map(|(begun, _)| begun).max(self.attempted) else { return self.since };
         let regular = begun.plus(self.every);
         match self.chain {
             Some(chain) => {

@@ -169,6 +169,25 @@ fn s2_a_suspect_delays_the_end_and_a_gap_does_not_clear_it() {
 }
 
 #[test]
+fn s3_a_round_that_did_not_see_the_fleet_is_no_link_but_its_alarms_count() {
+    let mut bake = bake(2);
+    for at in [0, 10, 20, 30, 40, 50] {
+        assert_eq!(bake.fold(&round(at, 0.5)), baking());
+    }
+    let mut blind = bake.clone();
+    assert_eq!(blind.fold_unseen(second(60), &[number(60, 0.5)]), baking(), "the bake is not complete");
+    assert!(!blind.is_clean_at(second(60)));
+    assert_eq!(blind.next_round_at(), second(70), "no sooner than any other round");
+    assert!(matches!(blind.fold(&round(71, 0.5)), Verdict::Baking { restarted: Some(_) }), "nobody looked for 21 s");
+
+    assert_eq!(bake.fold_unseen(second(60), &[number(60, 1.5)]), baking());
+    let verdict = bake.fold_unseen(second(65), &[number(65, 1.5)]);
+    assert!(matches!(&verdict, Verdict::Regressed { probes, .. } if probes.len() == 1));
+    assert_eq!(bake.fold_unseen(second(70), &[number(70, 0.5)]), verdict);
+    assert_eq!(bake.fold(&round(75, 0.5)), verdict);
+}
+
+#[test]
 fn slow_sampling_is_noticed() {
     let mut bake = bake(1);
     assert_eq!(bake.fold(&round(0, 0.5)), baking());
