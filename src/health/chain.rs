@@ -113,7 +113,19 @@ impl Bake {
     /// A bake of length `bake`, sampled every `every`, of a batch whose last host was known to be cordoned at
     /// `since`. A run that takes another over makes a new one: the other's samples are not its own.
     pub fn new(bake: Duration, every: Duration, since: Time, watch: Watch) -> Self {
-        Self { bake, every, since, watch, chain: None, last: None, regressed: None, restarts: 0, rounds: 0, slow: None }
+        Self {
+            bake,
+            every,
+            since,
+            watch,
+            chain: None,
+            last: None,
+            attempted: None,
+            regressed: None,
+            restarts: 0,
+            rounds: 0,
+            slow: None,
+        }
     }
 
     /// Adds one round.
