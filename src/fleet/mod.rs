@@ -1,1 +1,4 @@
-//! (to be written)
+//! Providers of hosts, one folder each; nothing but the port [`crate::ports::Fleet`] knows of them.
+
+#[cfg(feature = "aws")]
+pub mod aws;

@@ -50,6 +50,28 @@ pub enum InventoryError {
         /// How many hosts are listed for it.
         listed: u64,
     },
+    /// A group lists a host that the list of hosts lacks.
+    #[error("the inventory is incomplete: group {group} lists host {host}, the list of hosts does not")]
+    MissingMember {
+        /// The group.
+        group: GroupName,
+        /// The host.
+        host: HostId,
+    },
+    /// A host names a group that does not list it.
+    #[error("host {host} says it is in group {group}, which does not list it")]
+    UnclaimedMember {
+        /// The group.
+        group: GroupName,
+        /// The host.
+        host: HostId,
+    },
+    /// The provider leaves out something without which nothing can be decided.
+    #[error("the inventory does not say {what}")]
+    Unsaid {
+        /// What.
+        what: String,
+    },
 }
 
 impl FleetSnapshot {

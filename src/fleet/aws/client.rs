@@ -1,0 +1,271 @@
+//! SDK clients of two kinds, and a watch on the provider's clock. Main types: [`Clients`], [`ClockWatch`].
+//!
+//! Reads may be tried again, within limits. Effects are sent once: their clients have no retries, and
+//! every request is signed with the time of its intent, so that a call that was queued somewhere, or
+//! whose process was frozen, is refused by AWS 15 minutes after the intent whatever happens here.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use aws_config::SdkConfig;
+use aws_config::retry::RetryConfig;
+use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
+use aws_config::timeout::TimeoutConfig;
+use aws_smithy_async::time::StaticTimeSource;
+use aws_smithy_runtime_api::box_error::BoxError;
+use aws_smithy_runtime_api::client::interceptors::Intercept;
+use aws_smithy_runtime_api::client::interceptors::context::{
+    BeforeDeserializationInterceptorContextRef, BeforeTransmitInterceptorContextRef,
+};
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use aws_smithy_types::DateTime;
+use aws_smithy_types::config_bag::{ConfigBag, Storable, StoreReplace};
+use aws_smithy_types::date_time::Format;
+
+use crate::model::Time;
+use crate::ports::FleetError;
+
+/// How long calls may take.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    /// One request of a read. A page that does not come is asked for again.
+    pub attempt: Duration,
+    /// How often a read is tried in all.
+    pub attempts: u32,
+    /// One read with its retries.
+    pub read: Duration,
+    /// A whole observation. Beyond `max_age` it can no longer be acted on, only be shown.
+    pub observation: Duration,
+    /// One effect. Longer than a read: giving up early turns an answer into a doubt that holds the host
+    /// for a quarter of an hour.
+    pub effect: Duration,
+    /// Before an observation that contradicts itself is made a second and last time: long enough for an
+    /// instance that was just launched or terminated to show in both lists.
+    pub reread: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self {
+            attempt: Duration::from_secs(5),
+            attempts: 4,
+            read: Duration::from_secs(12),
+            observation: Duration::from_secs(30),
+            effect: Duration::from_secs(20),
+            reread: Duration::from_secs(2),
+        }
+    }
+}
+
+/// To connect: either it works at once or not at all.
+const CONNECT: Duration = Duration::from_secs(3);
+
+/// The first wait between two attempts of a read; it doubles, with jitter, up to [`MAX_BACKOFF`].
+const BACKOFF: Duration = Duration::from_millis(400);
+/// An observation is useless after 10 s, so longer waits are too.
+const MAX_BACKOFF: Duration = Duration::from_secs(3);
+
+/// Clients of one region.
+#[derive(Debug)]
+pub(super) struct Clients {
+    pub(super) sts: aws_sdk_sts::Client,
+    pub(super) reads: Services,
+    /// Send once. Use only through [`signed`].
+    pub(super) effects: Services,
+}
+
+/// The services in which hosts live.
+#[derive(Debug)]
+pub(super) struct Services {
+    pub(super) autoscaling: aws_sdk_autoscaling::Client,
+    pub(super) ec2: aws_sdk_ec2::Client,
+    pub(super) elb: aws_sdk_elasticloadbalancingv2::Client,
+}
+
+impl Clients {
+    pub(super) fn new(sdk: &SdkConfig, patience: &Patience, clock: &Arc<ClockWatch>) -> Self {
+        let reading = sdk
+            .to_builder()
+            .retry_config(
+                RetryConfig::adaptive()
+                    .with_max_attempts(patience.attempts.max(1))
+                    .with_initial_backoff(BACKOFF)
+                    .with_max_backoff(MAX_BACKOFF),
+            )
+            .timeout_config(timeouts(patience.attempt, patience.read))
+            .build();
+        let acting = sdk
+            .to_builder()
+            .retry_config(RetryConfig::disabled())
+            .timeout_config(timeouts(patience.effect, patience.effect))
+            // It measures against the signing time, which stands still here; the time-out is enough.
+            .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
+            .build();
+        Self {
+            sts: aws_sdk_sts::Client::from_conf(
+                aws_sdk_sts::config::Builder::from(&reading).interceptor(Interceptor(Arc::clone(clock))).build(),
+            ),
+            reads: Services::new(&reading, clock, false),
+            effects: Services::new(&acting, clock, true),
+        }
+    }
+}
+
+impl Services {
+    fn new(sdk: &SdkConfig, clock: &Arc<ClockWatch>, acting: bool) -> Self {
+        // The SDK learns the difference of the clocks from the answers and adds it to the time of the next
+        // signature. With the signing time held at the intent's, it would take the age of a call for such
+        // a difference and sign the next call as if it were younger: it must not correct anything there.
+        Self {
+            autoscaling: aws_sdk_autoscaling::Client::from_conf(
+                aws_sdk_autoscaling::config::Builder::from(sdk)
+                    .interceptor(Interceptor(Arc::clone(clock)))
+                    .disable_clock_skew_correction(acting)
+                    .build(),
+            ),
+            ec2: aws_sdk_ec2::Client::from_conf(
+                aws_sdk_ec2::config::Builder::from(sdk)
+                    .interceptor(Interceptor(Arc::clone(clock)))
+                    .disable_clock_skew_correction(acting)
+                    .build(),
+            ),
+            elb: aws_sdk_elasticloadbalancingv2::Client::from_conf(
+                aws_sdk_elasticloadbalancingv2::config::Builder::from(sdk)
+                    .interceptor(Interceptor(Arc::clone(clock)))
+                    .disable_clock_skew_correction(acting)
+                    .build(),
+            ),
+        }
+    }
+}
+
+fn timeouts(attempt: Duration, operation: Duration) -> TimeoutConfig {
+    TimeoutConfig::builder()
+        .connect_timeout(CONNECT)
+        .operation_attempt_timeout(attempt)
+        .operation_timeout(operation)
+        .build()
+}
+
+/// The time that a call's signature bears: AWS refuses it 15 minutes later.
+/// Source: IAM User Guide, "Create a signed AWS API request": requests reach AWS within five to fifteen
+/// minutes of the time stamp (by service), or are refused.
+pub(super) fn signing_time(intent_at: Time) -> StaticTimeSource {
+    let millis = u64::try_from(intent_at.as_millis()).unwrap_or(0);
+    StaticTimeSource::new(SystemTime::UNIX_EPOCH + Duration::from_millis(millis))
+}
+
+/// Compares the `Date` of every answer with this machine's clock.
+#[derive(Debug)]
+pub(super) struct ClockWatch {
+    tolerance: Duration,
+    seen: Mutex<Seen>,
+}
+
+/// What the latest answer with a `Date` said.
+#[derive(Clone, Copy, Debug)]
+enum Seen {
+    Nothing,
+    Agrees,
+    Differs { ours: Time, theirs: Time },
+}
+
+impl ClockWatch {
+    pub(super) fn new(tolerance: Duration) -> Self {
+        Self { tolerance, seen: Mutex::new(Seen::Nothing) }
+    }
+
+    /// Whether the latest answer's clock agreed.
+    pub(super) fn verdict(&self) -> Result<(), FleetError> {
+        match *self.seen.lock().unwrap_or_else(PoisonError::into_inner) {
+            Seen::Nothing | Seen::Agrees => Ok(()),
+            Seen::Differs { ours, theirs } => Err(FleetError::Clock { ours, theirs }),
+        }
+    }
+
+    /// As [`ClockWatch::verdict`], and at least one answer told the time (S3).
+    pub(super) fn proved(&self) -> Result<(), FleetError> {
+        self.verdict()?;
+        match *self.seen.lock().unwrap_or_else(PoisonError::into_inner) {
+            Seen::Nothing => Err(super::errors::undated()),
+            Seen::Agrees | Seen::Differs { .. } => Ok(()),
+        }
+    }
+
+    /// An answer said `theirs`, to the second, some time between `sent` and `received`.
+    fn note(&self, sent: Time, theirs: Time, received: Time) {
+        let latest = theirs.plus(Duration::from_millis(999));
+        let differs = theirs > received.plus(self.tolerance) || latest < sent.minus(self.tolerance);
+        let seen = if differs { Seen::Differs { ours: received, theirs } } else { Seen::Agrees };
+        *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = seen;
+    }
+}
+
+#[derive(Debug)]
+struct Interceptor(Arc<ClockWatch>);
+
+#[derive(Clone, Copy, Debug)]
+struct Sent(Time);
+
+impl Storable for Sent {
+    type Storer = StoreReplace<Self>;
+}
+
+impl Intercept for Interceptor {
+    fn name(&self) -> &'static str {
+        "ClockWatch"
+    }
+
+    fn read_before_transmit(
+        &self,
+        _: &BeforeTransmitInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        bag: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        bag.interceptor_state().store_put(Sent(super::now()));
+        Ok(())
+    }
+
+    fn read_after_transmit(
+        &self,
+        context: &BeforeDeserializationInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        bag: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let headers = context.response().headers();
+        // An answer out of a cache bears an old date.
+        if headers.get("age").is_some() {
+            return Ok(());
+        }
+        let date = headers.get("date").and_then(|text| DateTime::from_str(text, Format::HttpDate).ok());
+        if let (Some(Sent(sent)), Some(Ok(theirs))) = (bag.load::<Sent>(), date.map(|d| d.to_millis())) {
+            self.0.note(*sent, Time::from_millis(theirs), super::now());
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: i64) -> Time {
+        Time::from_millis(seconds * 1000)
+    }
+
+    #[test]
+    fn s3_a_clock_that_disagrees_is_reported_with_both_times() {
+        let watch = ClockWatch::new(Duration::from_secs(60));
+        assert!(watch.proved().is_err(), "no answer told the time yet");
+        watch.note(at(1_000), at(1_060), at(1_000));
+        assert!(watch.proved().is_ok(), "exactly the tolerance");
+        watch.note(at(1_000), at(1_061), at(1_000));
+        assert!(
+            matches!(watch.verdict(), Err(FleetError::Clock { ours, theirs }) if ours == at(1_000) && theirs == at(1_061))
+        );
+        watch.note(at(1_000), at(938), at(1_005));
+        assert!(watch.verdict().is_err(), "61.001 s behind at least");
+        watch.note(at(1_000), at(940), at(1_005));
+        assert!(watch.verdict().is_ok(), "a slow answer is no wrong clock");
+    }
+}

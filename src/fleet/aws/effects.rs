@@ -1,0 +1,398 @@
+//! One call, sent once, signed with its intent's time. Main function: [`perform`].
+//!
+//! Effects name instances, never a size: AWS would choose the victims, and race with everybody else.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use aws_sdk_elasticloadbalancingv2::types::TargetDescription;
+
+use super::client::signing_time;
+use super::errors::outcome;
+use super::guards::{self, NotSent};
+use super::marker::{Marker, Registration, keys, short};
+use super::{AwsFleet, LEDGER_TAG};
+use crate::model::{CALL_HOSTS, Call, CallOutcome, Effect, GroupName, HostId, LedgerId, Process, TargetGroupId, Time};
+
+type HostsAndTargets = BTreeMap<HostId, BTreeSet<TargetGroupId>>;
+
+/// The most resources of one tagging call.
+/// Sources: Amazon EC2 API reference, `CreateTags` (1000); Auto Scaling states no limit for `CreateOrUpdateTags`.
+const TAG_RESOURCES: usize = 50;
+
+/// Sends one of the SDK's operations with the signature of `$at`.
+macro_rules! signed {
+    ($sdk:ident, $operation:expr, $at:expr) => {
+        $operation.customize().config_override($sdk::config::Builder::new().time_source(signing_time($at))).send().await
+    };
+}
+
+/// Performs a call, once.
+pub(super) async fn perform(fleet: &AwsFleet, call: &Call) -> CallOutcome {
+    if let Err(why) = sendable(fleet, call) {
+        return why.into();
+    }
+    let acting = Acting { fleet, call };
+    match &call.effect {
+        Effect::Cordon { group: Some(group), hosts } => acting.enter_standby(group, hosts).await,
+        Effect::Cordon { group: None, hosts } => acting.deregister(hosts).await,
+        Effect::Restore { group: Some(group), hosts } => acting.exit_standby(group, hosts).await,
+        Effect::Restore { group: None, hosts } => acting.register(hosts).await,
+        Effect::Terminate { group: Some(group), host } => acting.terminate_member(group, host).await,
+        Effect::Terminate { group: None, host } => acting.terminate_instance(host).await,
+        Effect::Suspend { group, process } => acting.suspend(group, *process).await,
+        Effect::Resume { group, process } => acting.resume(group, *process).await,
+        Effect::Adopt { ledger, groups, hosts } => acting.adopt(ledger, groups, hosts).await,
+    }
+}
+
+/// What makes a call futile or dangerous whatever it is.
+fn sendable(fleet: &AwsFleet, call: &Call) -> Result<(), NotSent> {
+    fleet.clock.verdict()?;
+    in_time(call, super::now())?;
+    if let Effect::Cordon { hosts, .. } | Effect::Restore { hosts, .. } = &call.effect {
+        // An empty list of ids often means "all" to AWS.
+        if hosts.is_empty() || hosts.len() > CALL_HOSTS {
+            return Err(NotSent::because(format!("a call names 1 to {CALL_HOSTS} hosts, this one {}", hosts.len())));
+        }
+    }
+    Ok(())
+}
+
+/// AWS refuses a late call by its signature; this only spares the attempt.
+fn in_time(call: &Call, now: Time) -> Result<(), NotSent> {
+    if now > call.not_after {
+        return Err(NotSent::because(format!("it is {now}, the call was good until {}", call.not_after)));
+    }
+    Ok(())
+}
+
+struct Acting<'a> {
+    fleet: &'a AwsFleet,
+    call: &'a Call,
+}
+
+/// What became of the steps of an effect that takes several calls.
+#[derive(Default)]
+struct Steps {
+    done: Vec<String>,
+}
+
+impl Steps {
+    /// Takes a step's outcome; `Err` is the outcome of the whole, which then ends here.
+    fn take(&mut self, step: String, outcome: CallOutcome) -> Result<(), CallOutcome> {
+        match outcome {
+            CallOutcome::Done => {
+                self.done.push(step);
+                Ok(())
+            }
+            refused @ CallOutcome::Refused { .. } if self.done.is_empty() => Err(refused),
+            CallOutcome::Refused { message, .. } | CallOutcome::Unknown { message } => {
+                let before = if self.done.is_empty() {
+                    String::new()
+                } else {
+                    format!("; done before: {}", self.done.join(", "))
+                };
+                Err(CallOutcome::Unknown { message: format!("{message}{before}") })
+            }
+        }
+    }
+}
+
+impl Acting<'_> {
+    /// When the intent was recorded: what every request of the call is signed with.
+    fn at(&self) -> Time {
+        self.call.intent_at
+    }
+
+    async fn enter_standby(&self, group: &GroupName, hosts: &HostsAndTargets) -> CallOutcome {
+        let ids: Vec<HostId> = hosts.keys().cloned().collect();
+        if let Err(why) = guards::unprotected(self.fleet, &ids).await.and_then(|()| in_time(self.call, super::now())) {
+            return why.into();
+        }
+        let operation = self
+            .fleet
+            .clients
+            .effects
+            .autoscaling
+            .enter_standby()
+            .auto_scaling_group_name(group.as_str())
+            .set_instance_ids(Some(texts(&ids)))
+            // Without it the group would launch a replacement.
+            .should_decrement_desired_capacity(true);
+        outcome(&format!("EnterStandby in {group}"), signed!(aws_sdk_autoscaling, operation, self.at()))
+    }
+
+    async fn exit_standby(&self, group: &GroupName, hosts: &HostsAndTargets) -> CallOutcome {
+        let operation = self
+            .fleet
+            .clients
+            .effects
+            .autoscaling
+            .exit_standby()
+            .auto_scaling_group_name(group.as_str())
+            .set_instance_ids(Some(texts(hosts.keys())));
+        outcome(&format!("ExitStandby in {group}"), signed!(aws_sdk_autoscaling, operation, self.at()))
+    }
+
+    async fn terminate_member(&self, group: &GroupName, host: &HostId) -> CallOutcome {
+        let looked = async {
+            guards::unprotected(self.fleet, std::slice::from_ref(host)).await?;
+            guards::in_standby(self.fleet, group, host).await?;
+            in_time(self.call, super::now())
+        };
+        if let Err(why) = looked.await {
+            return why.into();
+        }
+        let operation = self
+            .fleet
+            .clients
+            .effects
+            .autoscaling
+            .terminate_instance_in_auto_scaling_group()
+            .instance_id(host.as_str())
+            // Standby gave up its share of desired capacity already: lowering it again would take another host.
+            .should_decrement_desired_capacity(false);
+        outcome(
+            &format!("TerminateInstanceInAutoScalingGroup of {host}"),
+            signed!(aws_sdk_autoscaling, operation, self.at()),
+        )
+    }
+
+    async fn terminate_instance(&self, host: &HostId) -> CallOutcome {
+        let looked = async {
+            let found = guards::outside_groups(self.fleet, std::slice::from_ref(host)).await?;
+            found.values().try_for_each(|instance| guards::marked(host, instance))?;
+            guards::unprotected(self.fleet, std::slice::from_ref(host)).await?;
+            in_time(self.call, super::now())
+        };
+        if let Err(why) = looked.await {
+            return why.into();
+        }
+        // One id: a call for several that fails for one may have terminated others.
+        let operation = self.fleet.clients.effects.ec2.terminate_instances().instance_ids(host.as_str());
+        let tried = format!("TerminateInstances of {host}");
+        match signed!(aws_sdk_ec2, operation, self.at()) {
+            Ok(answer) if answer.terminating_instances().iter().all(|i| i.instance_id() != Some(host.as_str())) => {
+                CallOutcome::Unknown { message: format!("{tried}: the answer does not name it") }
+            }
+            answer => outcome(&tried, answer),
+        }
+    }
+
+    async fn suspend(&self, group: &GroupName, process: Process) -> CallOutcome {
+        let operation = self
+            .fleet
+            .clients
+            .effects
+            .autoscaling
+            .suspend_processes()
+            .auto_scaling_group_name(group.as_str())
+            // Never without a name: that would suspend every process of the group.
+            .scaling_processes(process.to_string());
+        outcome(&format!("SuspendProcesses of {group}"), signed!(aws_sdk_autoscaling, operation, self.at()))
+    }
+
+    async fn resume(&self, group: &GroupName, process: Process) -> CallOutcome {
+        let operation = self
+            .fleet
+            .clients
+            .effects
+            .autoscaling
+            .resume_processes()
+            .auto_scaling_group_name(group.as_str())
+            .scaling_processes(process.to_string());
+        outcome(&format!("ResumeProcesses of {group}"), signed!(aws_sdk_autoscaling, operation, self.at()))
+    }
+
+    /// The cordon outside groups: written down on the instances first, then carried out.
+    async fn deregister(&self, hosts: &HostsAndTargets) -> CallOutcome {
+        let looked = async {
+            let ids: Vec<HostId> = hosts.keys().cloned().collect();
+            guards::outside_groups(self.fleet, &ids).await?;
+            guards::unprotected(self.fleet, &ids).await?;
+            let registrations = guards::registrations(self.fleet, hosts).await?;
+            in_time(self.call, super::now())?;
+            Ok::<_, NotSent>(registrations)
+        };
+        let registrations = match looked.await {
+            Ok(registrations) => registrations,
+            Err(why) => return why.into(),
+        };
+        // Hosts with the same marker share a call.
+        let mut markers: BTreeMap<BTreeMap<String, String>, Vec<&HostId>> = BTreeMap::new();
+        for (host, registrations) in &registrations {
+            let marker = Marker { at: self.at(), registrations: registrations.clone() };
+            markers.entry(marker.tags()).or_default().push(host);
+        }
+        let marked = async {
+            let mut steps = Steps::default();
+            for (tags, hosts) in &markers {
+                steps.take(
+                    format!("CreateTags for {}", texts(hosts.iter().copied()).join(", ")),
+                    self.create_tags(hosts, tags).await,
+                )?;
+            }
+            Ok(())
+        };
+        if let Err(failed) = marked.await {
+            // A host that is marked and still registered takes work like any other: nothing was cordoned.
+            return match failed {
+                CallOutcome::Unknown { message } => CallOutcome::Refused { message, retryable: true },
+                other => other,
+            };
+        }
+        let mut steps = Steps::default();
+        for (group, targets) in by_group(hosts, |host, group| registrations_in(&registrations, host, group)) {
+            let operation = self
+                .fleet
+                .clients
+                .effects
+                .elb
+                .deregister_targets()
+                .target_group_arn(group.as_str())
+                .set_targets(Some(targets));
+            let tried = format!("DeregisterTargets from {group}");
+            let done = outcome(&tried, signed!(aws_sdk_elasticloadbalancingv2, operation, self.at()));
+            if let Err(failed) = steps.take(tried, done) {
+                return failed;
+            }
+        }
+        CallOutcome::Done
+    }
+
+    /// The restore outside groups: everything back, then the marker goes.
+    async fn register(&self, hosts: &HostsAndTargets) -> CallOutcome {
+        let ids: Vec<HostId> = hosts.keys().cloned().collect();
+        let found = match guards::outside_groups(self.fleet, &ids).await {
+            Ok(found) => found,
+            Err(why) => return why.into(),
+        };
+        if let Err(why) = in_time(self.call, super::now()) {
+            return why.into();
+        }
+        let mut steps = Steps::default();
+        let recorded = |host: &HostId, group: &TargetGroupId| {
+            found.get(host).map(|instance| guards::recorded(instance, group)).unwrap_or_default()
+        };
+        for (group, targets) in by_group(hosts, recorded) {
+            let operation = self
+                .fleet
+                .clients
+                .effects
+                .elb
+                .register_targets()
+                .target_group_arn(group.as_str())
+                .set_targets(Some(targets));
+            let tried = format!("RegisterTargets in {group}");
+            let done = outcome(&tried, signed!(aws_sdk_elasticloadbalancingv2, operation, self.at()));
+            if let Err(failed) = steps.take(tried, done) {
+                return failed;
+            }
+        }
+        let mut markers: BTreeMap<Vec<String>, Vec<&HostId>> = BTreeMap::new();
+        for (host, instance) in &found {
+            let tags = instance.tags().iter().filter_map(|tag| Some((tag.key()?.to_owned(), String::new()))).collect();
+            let keys: Vec<String> = keys(&tags).collect();
+            if !keys.is_empty() {
+                markers.entry(keys).or_default().push(host);
+            }
+        }
+        for (keys, hosts) in markers {
+            let tags = keys.into_iter().map(|key| aws_sdk_ec2::types::Tag::builder().key(key).build()).collect();
+            let ids = texts(hosts);
+            let tried = format!("DeleteTags of {}", ids.join(", "));
+            let operation = self.fleet.clients.effects.ec2.delete_tags().set_resources(Some(ids)).set_tags(Some(tags));
+            let done = outcome(&tried, signed!(aws_sdk_ec2, operation, self.at()));
+            if let Err(failed) = steps.take(tried, done) {
+                return failed;
+            }
+        }
+        CallOutcome::Done
+    }
+
+    async fn adopt(&self, ledger: &LedgerId, groups: &BTreeSet<GroupName>, hosts: &BTreeSet<HostId>) -> CallOutcome {
+        let mut steps = Steps::default();
+        let groups: Vec<&GroupName> = groups.iter().collect();
+        for part in groups.chunks(TAG_RESOURCES) {
+            let tag = |group: &&GroupName| {
+                aws_sdk_autoscaling::types::Tag::builder()
+                    .resource_id(group.as_str())
+                    .resource_type("auto-scaling-group")
+                    .key(LEDGER_TAG)
+                    .value(ledger.as_str())
+                    // The group speaks for its members; a detached one must not go on bearing the mark.
+                    .propagate_at_launch(false)
+                    .build()
+            };
+            let operation = self
+                .fleet
+                .clients
+                .effects
+                .autoscaling
+                .create_or_update_tags()
+                .set_tags(Some(part.iter().map(tag).collect()));
+            let tried = format!("CreateOrUpdateTags of {} group(s)", part.len());
+            let done = outcome(&tried, signed!(aws_sdk_autoscaling, operation, self.at()));
+            if let Err(failed) = steps.take(tried, done) {
+                return failed;
+            }
+        }
+        let hosts: Vec<&HostId> = hosts.iter().collect();
+        let tags = BTreeMap::from([(LEDGER_TAG.to_owned(), ledger.to_string())]);
+        for part in hosts.chunks(TAG_RESOURCES) {
+            let done = self.create_tags(part, &tags).await;
+            if let Err(failed) = steps.take(format!("CreateTags of {} host(s)", part.len()), done) {
+                return failed;
+            }
+        }
+        CallOutcome::Done
+    }
+
+    async fn create_tags(&self, hosts: &[&HostId], tags: &BTreeMap<String, String>) -> CallOutcome {
+        let tags =
+            tags.iter().map(|(key, value)| aws_sdk_ec2::types::Tag::builder().key(key).value(value).build()).collect();
+        let operation = self
+            .fleet
+            .clients
+            .effects
+            .ec2
+            .create_tags()
+            .set_resources(Some(texts(hosts.iter().copied())))
+            .set_tags(Some(tags));
+        outcome("CreateTags", signed!(aws_sdk_ec2, operation, self.at()))
+    }
+}
+
+fn texts<'a>(hosts: impl IntoIterator<Item = &'a HostId>) -> Vec<String> {
+    hosts.into_iter().map(ToString::to_string).collect()
+}
+
+/// What each target group has to be told, with `registrations` of a host in a group.
+fn by_group(
+    hosts: &HostsAndTargets,
+    registrations: impl Fn(&HostId, &TargetGroupId) -> BTreeSet<Registration>,
+) -> BTreeMap<&TargetGroupId, Vec<TargetDescription>> {
+    let mut all: BTreeMap<&TargetGroupId, Vec<TargetDescription>> = BTreeMap::new();
+    for (host, groups) in hosts {
+        for group in groups {
+            let targets = registrations(host, group)
+                .into_iter()
+                .map(|r| TargetDescription::builder().id(host.as_str()).set_port(r.port).build());
+            all.entry(group).or_default().extend(targets);
+        }
+    }
+    all
+}
+
+fn registrations_in(
+    all: &BTreeMap<HostId, BTreeSet<Registration>>,
+    host: &HostId,
+    group: &TargetGroupId,
+) -> BTreeSet<Registration> {
+    let end = short(group);
+    all.get(host).into_iter().flatten().filter(|r| r.target_group == end).cloned().collect()
+}
+
+#[cfg(test)]
+#[path = "effects_tests.rs"]
+mod tests;

@@ -1,0 +1,257 @@
+//! Against a server made of canned answers: what is sent, how often, and how it is signed.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use aws_config::{BehaviorVersion, SdkConfig};
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_smithy_async::rt::sleep::TokioSleep;
+use aws_smithy_runtime_api::client::http::{
+    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
+};
+use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
+use aws_smithy_runtime_api::client::result::ConnectorError;
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use aws_smithy_runtime_api::http::StatusCode;
+use aws_smithy_types::body::SdkBody;
+
+use super::super::{AwsFleet, AwsSettings, Patience, now};
+use super::*;
+use crate::ports::Fleet;
+
+/// What was asked: the action, the whole body, the time of the signature.
+#[derive(Clone, Debug)]
+struct Asked {
+    action: String,
+    body: String,
+    signed_at: String,
+}
+
+/// How a request ends.
+#[derive(Clone, Debug)]
+enum Answer {
+    Http(u16, String),
+    Lost,
+    Never,
+}
+
+/// Answers by action, from a table; everything else as a service would that knows one host in Standby.
+#[derive(Clone, Debug, Default)]
+struct Canned {
+    asked: Arc<Mutex<Vec<Asked>>>,
+    answers: Arc<Mutex<BTreeMap<String, Answer>>>,
+}
+
+impl Canned {
+    fn answer(&self, action: &str, answer: Answer) {
+        self.answers.lock().unwrap().insert(action.to_owned(), answer);
+    }
+
+    fn sent(&self, action: &str) -> Vec<Asked> {
+        self.asked.lock().unwrap().iter().filter(|asked| asked.action == action).cloned().collect()
+    }
+
+    async fn fleet(&self) -> AwsFleet {
+        let sdk = SdkConfig::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .credentials_provider(SharedCredentialsProvider::new(Credentials::new("k", "s", None, None, "test")))
+            .http_client(self.clone())
+            .sleep_impl(TokioSleep::new())
+            .build();
+        let patience = Patience { effect: Duration::from_millis(200), ..Patience::default() };
+        let settings =
+            AwsSettings { region: "us-east-1".into(), account: "123456789012".into(), settle: None, patience };
+        AwsFleet::connect(&sdk, settings).await.expect("opened")
+    }
+}
+
+fn wrapped(action: &str, inner: &str) -> String {
+    format!("<{action}Response><{action}Result>{inner}</{action}Result></{action}Response>")
+}
+
+fn default_answer(action: &str) -> String {
+    match action {
+        "GetCallerIdentity" => {
+            wrapped(action, "<Account>123456789012</Account><Arn>arn:aws:iam::123456789012:user/ops</Arn>")
+        }
+        "DescribeInstanceAttribute" => "<DescribeInstanceAttributeResponse><disableApiTermination><value>false</value></disableApiTermination></DescribeInstanceAttributeResponse>".to_owned(),
+        "DescribeAutoScalingInstances" => wrapped(
+            action,
+            "<AutoScalingInstances><member><InstanceId>i-1</InstanceId><AutoScalingGroupName>web</AutoScalingGroupName><LifecycleState>Standby</LifecycleState><ProtectedFromScaleIn>false</ProtectedFromScaleIn></member></AutoScalingInstances>",
+        ),
+        _ => wrapped(action, ""),
+    }
+}
+
+fn refusal(code: &str) -> String {
+    format!("<ErrorResponse><Error><Type>Sender</Type><Code>{code}</Code><Message>no</Message></Error></ErrorResponse>")
+}
+
+impl HttpConnector for Canned {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let body = String::from_utf8_lossy(request.body().bytes().unwrap_or_default()).into_owned();
+        let action = body.split('&').find_map(|p| p.strip_prefix("Action=")).unwrap_or_default().to_owned();
+        let signed_at = request.headers().get("x-amz-date").unwrap_or_default().to_owned();
+        self.asked.lock().unwrap().push(Asked { action: action.clone(), body, signed_at });
+        let answer = self.answers.lock().unwrap().get(&action).cloned();
+        HttpConnectorFuture::new(async move {
+            let (status, body) = match answer.unwrap_or_else(|| Answer::Http(200, default_answer(&action))) {
+                Answer::Http(status, body) => (status, body),
+                Answer::Lost => {
+                    let broken = std::io::Error::from(std::io::ErrorKind::ConnectionReset);
+                    return Err(ConnectorError::io(broken.into()));
+                }
+                Answer::Never => std::future::pending().await,
+            };
+            let mut response = HttpResponse::new(StatusCode::try_from(status).unwrap(), SdkBody::from(body));
+            let date = now().to_jiff().strftime("%a, %d %b %Y %H:%M:%S GMT").to_string();
+            response.headers_mut().insert("date", date);
+            Ok(response)
+        })
+    }
+}
+
+impl HttpClient for Canned {
+    fn http_connector(&self, _: &HttpConnectorSettings, _: &RuntimeComponents) -> SharedHttpConnector {
+        SharedHttpConnector::new(self.clone())
+    }
+}
+
+fn call(effect: Effect, age: Duration) -> Call {
+    let intent_at = now().minus(age);
+    Call { effect, intent_at, not_after: intent_at.plus(Duration::from_secs(900)) }
+}
+
+fn cordon() -> Effect {
+    Effect::Cordon { group: Some("web".into()), hosts: BTreeMap::from([("i-1".into(), BTreeSet::new())]) }
+}
+
+fn terminate() -> Effect {
+    Effect::Terminate { group: Some("web".into()), host: "i-1".into() }
+}
+
+#[tokio::test]
+async fn s9_every_call_is_signed_with_its_own_intent_however_late_it_is_sent() {
+    let server = Canned::default();
+    let fleet = server.fleet().await;
+    // The SDK would learn a difference of clocks from the first answer, and sign the second call younger.
+    for age in [600, 300, 0] {
+        let call = call(cordon(), Duration::from_secs(age));
+        assert_eq!(fleet.perform(&call).await, CallOutcome::Done);
+        let signed_at = server.sent("EnterStandby").last().unwrap().signed_at.clone();
+        assert_eq!(signed_at, call.intent_at.to_jiff().strftime("%Y%m%dT%H%M%SZ").to_string(), "{age} s late");
+    }
+}
+
+#[tokio::test]
+async fn a_call_past_its_time_is_not_even_sent() {
+    let server = Canned::default();
+    let fleet = server.fleet().await;
+    let outcome = fleet.perform(&call(cordon(), Duration::from_secs(901))).await;
+    assert!(matches!(outcome, CallOutcome::Refused { retryable: false, .. }), "{outcome:?}");
+    assert!(server.sent("EnterStandby").is_empty());
+}
+
+#[tokio::test]
+async fn s9_an_effect_is_sent_once_whatever_the_answer() {
+    for (answer, certain) in [
+        (Answer::Http(400, refusal("Throttling")), true),
+        (Answer::Http(400, refusal("ScalingActivityInProgress")), true),
+        (Answer::Http(403, refusal("AccessDenied")), true),
+        (Answer::Http(500, refusal("InternalFailure")), false),
+        (Answer::Http(503, "<html>no</html>".to_owned()), false),
+        (Answer::Http(400, "<html>no</html>".to_owned()), false),
+        (Answer::Http(200, "<EnterStandby".to_owned()), false),
+        (Answer::Lost, false),
+        (Answer::Never, false),
+    ] {
+        let server = Canned::default();
+        let fleet = server.fleet().await;
+        server.answer("EnterStandby", answer.clone());
+        let outcome = fleet.perform(&call(cordon(), Duration::ZERO)).await;
+        assert_eq!(matches!(outcome, CallOutcome::Refused { .. }), certain, "{answer:?}: {outcome:?}");
+        assert_eq!(matches!(outcome, CallOutcome::Unknown { .. }), !certain, "{answer:?}: {outcome:?}");
+        assert_eq!(server.sent("EnterStandby").len(), 1, "{answer:?}");
+    }
+}
+
+#[tokio::test]
+async fn standby_lowers_desired_capacity_and_termination_from_it_does_not() {
+    let server = Canned::default();
+    let fleet = server.fleet().await;
+    assert_eq!(fleet.perform(&call(cordon(), Duration::ZERO)).await, CallOutcome::Done);
+    assert_eq!(fleet.perform(&call(terminate(), Duration::ZERO)).await, CallOutcome::Done);
+    assert!(server.sent("EnterStandby")[0].body.contains("ShouldDecrementDesiredCapacity=true"));
+    let sent = server.sent("TerminateInstanceInAutoScalingGroup");
+    assert!(sent[0].body.contains("ShouldDecrementDesiredCapacity=false") && sent[0].body.contains("InstanceId=i-1"));
+}
+
+#[tokio::test]
+async fn s1_a_member_that_is_back_in_service_is_not_terminated() {
+    let server = Canned::default();
+    let fleet = server.fleet().await;
+    let described = default_answer("DescribeAutoScalingInstances");
+    for other in [
+        described.replace("Standby", "InService"),
+        described.replace(">web<", ">api<"),
+        described.replace(">false<", ">true<"),
+        wrapped("DescribeAutoScalingInstances", ""),
+    ] {
+        server.answer("DescribeAutoScalingInstances", Answer::Http(200, other.clone()));
+        let outcome = fleet.perform(&call(terminate(), Duration::ZERO)).await;
+        assert!(matches!(outcome, CallOutcome::Refused { .. }), "{other}: {outcome:?}");
+    }
+    assert!(server.sent("TerminateInstanceInAutoScalingGroup").is_empty());
+}
+
+#[tokio::test]
+async fn termination_protection_is_honoured_where_the_group_would_not() {
+    let server = Canned::default();
+    let fleet = server.fleet().await;
+    for answer in
+        [default_answer("DescribeInstanceAttribute").replace("false", "true"), wrapped("DescribeInstanceAttribute", "")]
+    {
+        server.answer("DescribeInstanceAttribute", Answer::Http(200, answer));
+        for effect in [cordon(), terminate()] {
+            let outcome = fleet.perform(&call(effect, Duration::ZERO)).await;
+            assert!(matches!(outcome, CallOutcome::Refused { retryable: false, .. }), "{outcome:?}");
+        }
+    }
+    assert!(server.sent("EnterStandby").is_empty() && server.sent("TerminateInstanceInAutoScalingGroup").is_empty());
+}
+
+#[tokio::test]
+async fn no_call_is_sent_for_no_host_or_for_too_many() {
+    let server = Canned::default();
+    let fleet = server.fleet().await;
+    let many = (0..21).map(|n| (HostId::new(format!("i-{n}")), BTreeSet::new())).collect();
+    for hosts in [BTreeMap::new(), many] {
+        for group in [Some("web".into()), None] {
+            let outcome = fleet.perform(&call(Effect::Cordon { group, hosts: hosts.clone() }, Duration::ZERO)).await;
+            assert!(matches!(outcome, CallOutcome::Refused { .. }), "{outcome:?}");
+        }
+    }
+    assert_eq!(server.asked.lock().unwrap().len(), 1, "only who the caller is");
+}
+
+#[tokio::test]
+async fn suspending_always_names_the_process() {
+    let server = Canned::default();
+    let fleet = server.fleet().await;
+    let effect = Effect::Suspend { group: "web".into(), process: Process::AzRebalance };
+    assert_eq!(fleet.perform(&call(effect, Duration::ZERO)).await, CallOutcome::Done);
+    assert!(server.sent("SuspendProcesses")[0].body.contains("ScalingProcesses.member.1=AZRebalance"));
+}
+
+#[test]
+fn a_refusal_after_a_step_was_done_leaves_the_whole_in_doubt() {
+    let refused = || CallOutcome::Refused { message: "no".to_owned(), retryable: true };
+    assert_eq!(Steps::default().take("one".to_owned(), refused()), Err(refused()));
+    let mut steps = Steps::default();
+    assert_eq!(steps.take("one".to_owned(), CallOutcome::Done), Ok(()));
+    assert_eq!(
+        steps.take("two".to_owned(), refused()),
+        Err(CallOutcome::Unknown { message: "no; done before: one".to_owned() })
+    );
+}

@@ -1,0 +1,273 @@
+//! What an SDK error means: an outcome for an effect, a message with a hint for a read. Main type: [`Trouble`].
+//!
+//! The question for an effect is only whether it can have happened. "No" needs proof: a refusal in AWS's own
+//! words, or a request that never left. Everything else is [`CallOutcome::Unknown`].
+
+use std::error::Error;
+use std::io;
+
+use aws_credential_types::provider::error::CredentialsError;
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use aws_smithy_runtime_api::client::result::SdkError;
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use thiserror::Error;
+
+use crate::model::CallOutcome;
+use crate::ports::FleetError;
+
+/// What went wrong, as far as it matters to what is done next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Trouble {
+    /// There are none, or they are expired or invalid.
+    Credentials,
+    /// The identity may not do this.
+    Permission,
+    /// Too many calls: certainly not done.
+    Throttled,
+    /// Something else is under way on the same group: certainly not done.
+    Busy,
+    /// Refused for what it asks: certainly not done.
+    Refused,
+    /// Never sent.
+    NotSent,
+    /// The server failed, in its own words or somebody's between: may have been done.
+    Server,
+    /// No answer in time, or the connection broke: may have been done.
+    Lost,
+    /// An answer that makes no sense: may have been done.
+    Unreadable,
+}
+
+/// Codes of throttling, of every service used.
+/// Source: the AWS SDKs' shared list of throttling error codes; EC2 sends its own with status 503.
+const THROTTLED: [&str; 12] = [
+    "BandwidthLimitExceeded",
+    "EC2ThrottledException",
+    "PriorRequestNotComplete",
+    "RequestLimitExceeded",
+    "RequestThrottled",
+    "RequestThrottledException",
+    "SlowDown",
+    "ThrottledException",
+    "Throttling",
+    "ThrottlingException",
+    "TooManyRequests",
+    "TooManyRequestsException",
+];
+
+/// The codes of trouble with the credentials. Source: "Common Errors" in each service's API reference.
+const CREDENTIALS: [&str; 13] = [
+    "AuthFailure",
+    "ExpiredToken",
+    "ExpiredTokenException",
+    "IncompleteSignature",
+    "InvalidAccessKeyId",
+    "InvalidClientTokenId",
+    "InvalidSignatureException",
+    "MissingAuthenticationToken",
+    "MissingAuthenticationTokenException",
+    "RequestExpired",
+    "RequestTimeTooSkewed",
+    "SignatureDoesNotMatch",
+    "UnrecognizedClientException",
+];
+
+const PERMISSION: [&str; 4] = ["AccessDenied", "AccessDeniedException", "UnauthorizedAccess", "UnauthorizedOperation"];
+
+/// Amazon EC2 Auto Scaling API reference: the errors that go away by themselves.
+const BUSY: [&str; 4] =
+    ["ResourceContention", "ResourceContentionFault", "ScalingActivityInProgress", "ScalingActivityInProgressFault"];
+
+impl Trouble {
+    pub(super) fn of<E>(error: &SdkError<E, HttpResponse>) -> Self
+    where
+        E: Error + ProvideErrorMetadata + 'static,
+    {
+        match error {
+            SdkError::ConstructionFailure(_) | SdkError::DispatchFailure(_) | SdkError::TimeoutError(_) => {
+                if has_cause(error, |e| e.is::<CredentialsError>()) {
+                    Self::Credentials
+                } else if matches!(error, SdkError::ConstructionFailure(_)) || has_cause(error, is_connection_refused) {
+                    Self::NotSent
+                } else {
+                    Self::Lost
+                }
+            }
+            SdkError::ServiceError(context) => Self::of_code(context.err().code(), context.raw().status().as_u16()),
+            _ => Self::Unreadable,
+        }
+    }
+
+    /// By the service's code and HTTP status. Only a refusal in AWS's own words is one: a status alone may
+    /// come from anything in between.
+    fn of_code(code: Option<&str>, status: u16) -> Self {
+        match code {
+            Some(code) if THROTTLED.contains(&code) => Self::Throttled,
+            Some(_) if status >= 500 => Self::Server,
+            Some(code) if CREDENTIALS.contains(&code) => Self::Credentials,
+            Some(code) if PERMISSION.contains(&code) => Self::Permission,
+            Some(code) if BUSY.contains(&code) => Self::Busy,
+            // 408 is the one client error that says nothing of what was done.
+            Some(code) if (400..500).contains(&status) && status != 408 && !code.is_empty() => Self::Refused,
+            Some(_) | None if status >= 500 => Self::Server,
+            Some(_) | None => Self::Unreadable,
+        }
+    }
+
+    /// What an effect that met this trouble came to.
+    pub(super) fn outcome(self, message: String) -> CallOutcome {
+        match self {
+            Self::Throttled | Self::Busy | Self::NotSent => CallOutcome::Refused { message, retryable: true },
+            Self::Credentials | Self::Permission | Self::Refused => CallOutcome::Refused { message, retryable: false },
+            Self::Server | Self::Lost | Self::Unreadable => CallOutcome::Unknown { message },
+        }
+    }
+
+    fn hint(self, action: &str) -> Option<String> {
+        Some(match self {
+            Self::Credentials => {
+                "the credentials are missing, expired or invalid: renew them (aws sso login, or set AWS_PROFILE) and try again"
+                    .to_owned()
+            }
+            Self::Permission => format!("allow {action} to this identity; `safe-remove` reads the whole fleet or nothing"),
+            Self::Throttled => "AWS limits how often this account may ask: try again in a minute".to_owned(),
+            Self::NotSent | Self::Lost => {
+                "check the network, the proxy and the region's endpoint, and try again".to_owned()
+            }
+            Self::Server => "AWS has trouble of its own: see its health page, and try again".to_owned(),
+            Self::Busy | Self::Refused | Self::Unreadable => return None,
+        })
+    }
+}
+
+fn is_connection_refused(error: &(dyn Error + 'static)) -> bool {
+    error.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == io::ErrorKind::ConnectionRefused)
+}
+
+fn has_cause(error: &(dyn Error + 'static), is: impl Fn(&(dyn Error + 'static)) -> bool) -> bool {
+    causes(error).any(is)
+}
+
+/// The error and what caused it, outermost first. Bounded: an error may point at itself.
+fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    std::iter::successors(Some(error), |e| (*e).source()).take(16)
+}
+
+/// The provider's words, without the SDK's wrapping. May be other people's text.
+#[derive(Debug, Error)]
+#[error("{0}")]
+pub(super) struct Words(String);
+
+impl Words {
+    pub(super) fn of<E>(error: &SdkError<E, HttpResponse>) -> Self
+    where
+        E: Error + ProvideErrorMetadata + 'static,
+    {
+        if let SdkError::ServiceError(context) = error {
+            let status = context.raw().status().as_u16();
+            return Self(match (context.err().code(), context.err().message()) {
+                (Some(code), Some(message)) => format!("{code}: {message}"),
+                (Some(code), None) => format!("{code} (HTTP {status})"),
+                (None, Some(message)) => format!("HTTP {status}: {message}"),
+                (None, None) => format!("HTTP {status}, without an error that can be read"),
+            });
+        }
+        let mut text = String::new();
+        for cause in causes(error) {
+            let words = cause.to_string();
+            // Wrappers often repeat what they wrap.
+            if !text.contains(&words) {
+                if !text.is_empty() {
+                    text.push_str(": ");
+                }
+                text.push_str(&words);
+            }
+        }
+        Self(text)
+    }
+}
+
+/// A read that failed: `tried` completes "cannot …".
+pub(super) fn provider<E>(tried: &str, action: &str, error: &SdkError<E, HttpResponse>) -> FleetError
+where
+    E: Error + ProvideErrorMetadata + 'static,
+{
+    FleetError::Provider {
+        tried: format!("cannot {tried}"),
+        hint: Trouble::of(error).hint(action),
+        source: Box::new(Words::of(error)),
+    }
+}
+
+/// An effect that failed: `tried` names what was tried on what.
+pub(super) fn outcome<T, E>(tried: &str, result: Result<T, SdkError<E, HttpResponse>>) -> CallOutcome
+where
+    E: Error + ProvideErrorMetadata + 'static,
+{
+    match result {
+        Ok(_) => CallOutcome::Done,
+        Err(error) => Trouble::of(&error).outcome(format!("{tried}: {}", Words::of(&error))),
+    }
+}
+
+/// A list whose pages do not end.
+pub(super) fn endless(tried: &str, why: &str) -> FleetError {
+    FleetError::Provider {
+        tried: format!("cannot {tried}"),
+        hint: Some("this is a fault of the provider, or of a proxy before it".to_owned()),
+        source: Box::new(Words(why.to_owned())),
+    }
+}
+
+/// An observation that took too long.
+pub(super) fn too_slow(region: &str, limit: &str) -> FleetError {
+    FleetError::Provider {
+        tried: format!("cannot observe the fleet in {region}"),
+        hint: Some("check the network; an observation that old could not be acted on".to_owned()),
+        source: Box::new(Words(format!("it was not complete after {limit}"))),
+    }
+}
+
+/// No answer bore a date.
+pub(super) fn undated() -> FleetError {
+    FleetError::Provider {
+        tried: "cannot compare this machine's clock with AWS's".to_owned(),
+        hint: Some("a proxy may have removed the Date header".to_owned()),
+        source: Box::new(Words("no answer said when it was made".to_owned())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_refusal_in_words_or_a_call_never_sent_is_certainly_not_done() {
+        let retry = |t: Trouble| match t.outcome(String::new()) {
+            CallOutcome::Refused { retryable, .. } => Some(retryable),
+            CallOutcome::Unknown { .. } => None,
+            CallOutcome::Done => panic!("an error is never done"),
+        };
+        for (code, status, expected) in [
+            (Some("Throttling"), 400, Some(true)),
+            (Some("RequestLimitExceeded"), 503, Some(true)),
+            (Some("ScalingActivityInProgress"), 400, Some(true)),
+            (Some("ResourceContention"), 500, None),
+            (Some("ResourceContention"), 400, Some(true)),
+            (Some("ValidationError"), 400, Some(false)),
+            (Some("AccessDenied"), 403, Some(false)),
+            (Some("ExpiredToken"), 400, Some(false)),
+            (Some("SignatureDoesNotMatch"), 403, Some(false)),
+            (Some("InternalFailure"), 500, None),
+            (Some("ServiceUnavailable"), 503, None),
+            (Some("RequestTimeout"), 408, None),
+            (Some(""), 400, None),
+            (None, 400, None),
+            (None, 500, None),
+            (None, 302, None),
+            (Some("Anything"), 200, None),
+        ] {
+            assert_eq!(retry(Trouble::of_code(code, status)), expected, "{code:?} with status {status}");
+        }
+    }
+}

@@ -1,0 +1,306 @@
+//! From Auto Scaling's description of a group to the model's. Main function: [`group`]. Pure.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use aws_sdk_autoscaling::types::{
+    Activity, AutoScalingGroup, Instance, LifecycleHook, LifecycleState, ScalingActivityStatusCode,
+};
+
+use super::LEDGER_TAG;
+use crate::model::{Group, GroupName, InventoryError, LedgerId, Process, Time};
+
+/// What costs a call per group, and changes rarely.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Detail {
+    /// The latest activities, newest first.
+    pub(super) activities: Vec<Activity>,
+    /// Lifecycle hooks.
+    pub(super) hooks: Vec<LifecycleHook>,
+    /// How many scheduled actions may change its size.
+    pub(super) scheduled: usize,
+}
+
+/// How old a failed launch may be to say that launches fail now. A group that is short goes on trying, and
+/// AWS suspends its launches after a day of failures (Amazon EC2 Auto Scaling User Guide,
+/// "Suspend and resume processes", "Administrative suspension").
+const LAUNCH_FAILURE_AGE: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// The model's view of a group of `members` members (in any state, gone ones left out).
+pub(super) fn group(
+    group: &AutoScalingGroup,
+    detail: &Detail,
+    members: u64,
+    now: Time,
+) -> Result<Group, InventoryError> {
+    let name = GroupName::new(group.auto_scaling_group_name().unwrap_or_default());
+    let size = |value: Option<i32>, what: &str| {
+        value
+            .and_then(|n| u64::try_from(n).ok())
+            .ok_or_else(|| InventoryError::Unsaid { what: format!("the {what} of group {name}") })
+    };
+    let stated = Sizes {
+        min: size(group.min_size(), "minimum size")?,
+        max: size(group.max_size(), "maximum size")?,
+        desired: size(group.desired_capacity(), "desired capacity")?,
+    };
+    let weights = weights(group)?;
+    let sizes = weights.as_deref().map_or(stated, |weights| stated.in_hosts(weights));
+    let suspended: BTreeSet<&str> = group.suspended_processes().iter().filter_map(|p| p.process_name()).collect();
+    Ok(Group {
+        min_size: sizes.min,
+        max_size: sizes.max,
+        desired: sizes.desired,
+        stated_members: members,
+        launch_failure: launch_failure(&detail.activities, now),
+        ledger: group
+            .tags()
+            .iter()
+            .find(|tag| tag.key() == Some(LEDGER_TAG))
+            .and_then(|tag| tag.value())
+            .map(LedgerId::from),
+        suspended: suspended.contains("AZRebalance").then_some(Process::AzRebalance).into_iter().collect(),
+        // Set only while `DeleteAutoScalingGroup` is in progress (API reference, `AutoScalingGroup.Status`).
+        deleting: group.status().is_some_and(|status| !status.is_empty()),
+        notes: notes(group, detail, weights.is_some(), &suspended),
+        name,
+    })
+}
+
+/// A group's sizes, in hosts or in the units of its weights.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Sizes {
+    min: u64,
+    max: u64,
+    desired: u64,
+}
+
+impl Sizes {
+    /// A mixed instances policy with weights counts sizes in units. In hosts, at the heaviest weight: never
+    /// more hosts may leave or return than AWS would let, whichever they are. `weights` are those of the
+    /// members outside Standby. Where desired capacity is not what they come to (it may be overshot by less
+    /// than one of them), the group is on its way to another size, and says one host more than it has.
+    fn in_hosts(self, weights: &[u64]) -> Self {
+        let heaviest = weights.iter().copied().max().unwrap_or(1).max(1);
+        let (units, hosts) = (weights.iter().sum::<u64>(), weights.len() as u64);
+        let settled = units >= self.desired && units - self.desired < heaviest;
+        let desired = if settled { hosts } else { hosts + 1 };
+        Self {
+            min: desired.saturating_sub(self.desired.saturating_sub(self.min) / heaviest),
+            max: desired.saturating_add(self.max.saturating_sub(self.desired) / heaviest),
+            desired,
+        }
+    }
+}
+
+/// The weights of the members that desired capacity counts; `None` for a group without weights.
+fn weights(group: &AutoScalingGroup) -> Result<Option<Vec<u64>>, InventoryError> {
+    let weighs = group
+        .mixed_instances_policy()
+        .and_then(|policy| policy.launch_template())
+        .is_some_and(|template| template.overrides().iter().any(|o| o.weighted_capacity().is_some()));
+    if !weighs {
+        return Ok(None);
+    }
+    let counted = group.instances().iter().filter(|member| counts_as_desired(member));
+    let weight = |member: &Instance| {
+        member.weighted_capacity().and_then(|w| w.parse().ok()).filter(|&w| w > 0).ok_or_else(|| {
+            InventoryError::Unsaid { what: format!("the weight of {}", member.instance_id().unwrap_or("a member")) }
+        })
+    };
+    counted.map(weight).collect::<Result<_, _>>().map(Some)
+}
+
+fn counts_as_desired(member: &Instance) -> bool {
+    matches!(
+        member.lifecycle_state(),
+        Some(
+            LifecycleState::InService
+                | LifecycleState::Pending
+                | LifecycleState::PendingProceed
+                | LifecycleState::PendingWait
+        )
+    )
+}
+
+/// Why the newest launch that came to an end failed, if it did.
+fn launch_failure(activities: &[Activity], now: Time) -> Option<String> {
+    let is_launch = |a: &&Activity| a.description().is_some_and(|d| d.starts_with("Launching"));
+    let has_ended = |a: &&Activity| {
+        use ScalingActivityStatusCode::{Cancelled, Failed, Successful};
+        matches!(a.status_code(), Some(Cancelled | Failed | Successful))
+    };
+    let started = |a: &&Activity| a.start_time().and_then(|t| t.to_millis().ok());
+    let newest = activities.iter().filter(is_launch).filter(has_ended).max_by_key(started)?;
+    let age = started(&newest).map_or(Duration::ZERO, |at| now.since(Time::from_millis(at)));
+    if newest.status_code() != Some(&ScalingActivityStatusCode::Failed) || age > LAUNCH_FAILURE_AGE {
+        return None;
+    }
+    Some(newest.status_message().unwrap_or("a launch failed; AWS does not say why").to_owned())
+}
+
+/// What people should know before they remove members of this group.
+fn notes(group: &AutoScalingGroup, detail: &Detail, weighs: bool, suspended: &BTreeSet<&str>) -> Vec<String> {
+    let mut notes = Vec::new();
+    let mut note = |applies: bool, text: String| {
+        if applies {
+            notes.push(text);
+        }
+    };
+    for hook in &detail.hooks {
+        note(
+            hook.lifecycle_transition() == Some("autoscaling:EC2_INSTANCE_TERMINATING"),
+            format!(
+                "lifecycle hook {} may hold a terminated member in Terminating:Wait for up to {} s: it is out of service all that time",
+                hook.lifecycle_hook_name().unwrap_or("without a name"),
+                hook.heartbeat_timeout().unwrap_or(3600),
+            ),
+        );
+    }
+    note(
+        group.warm_pool_configuration().is_some(),
+        "it has a warm pool: warm instances are neither capacity nor candidates".to_owned(),
+    );
+    note(weighs, "it weighs its instance types: its sizes are given in hosts of the heaviest weight".to_owned());
+    note(detail.scheduled > 0, format!("{} scheduled action(s) may change its size at any time", detail.scheduled));
+    note(detail.activities.iter().any(is_refreshing), "an instance refresh is replacing its members".to_owned());
+    note(group.capacity_rebalance() == Some(true), "capacity rebalancing may replace its Spot members".to_owned());
+    note(
+        group.max_instance_lifetime().is_some_and(|seconds| seconds > 0),
+        "it replaces members that reach its maximum instance lifetime".to_owned(),
+    );
+    let others: Vec<&str> = group
+        .load_balancer_names()
+        .iter()
+        .map(String::as_str)
+        .chain(
+            group
+                .traffic_sources()
+                .iter()
+                .filter(|source| source.r#type().is_some_and(|kind| kind != "elbv2"))
+                .filter_map(|source| source.identifier()),
+        )
+        .collect();
+    note(!others.is_empty(), format!("the health that these report is not read: {}", others.join(", ")));
+    for (process, text) in [
+        (
+            "AddToLoadBalancer",
+            "AddToLoadBalancer is suspended: a restored member would not return to its target groups",
+        ),
+        ("HealthCheck", "HealthCheck is suspended: the group no longer notices members that fail"),
+        ("Launch", "Launch is suspended: a member that goes is not replaced, and cannot be brought back"),
+    ] {
+        note(suspended.contains(process), text.to_owned());
+    }
+    notes
+}
+
+fn is_refreshing(activity: &Activity) -> bool {
+    use ScalingActivityStatusCode::{Cancelled, Failed, Successful};
+    !matches!(activity.status_code(), Some(Cancelled | Failed | Successful))
+        && activity.cause().is_some_and(|cause| cause.contains("instance refresh"))
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_autoscaling::types::{
+        LaunchTemplate, LaunchTemplateOverrides, MixedInstancesPolicy, SuspendedProcess, TagDescription,
+    };
+    use aws_smithy_types::DateTime;
+
+    use super::*;
+
+    const NOW: Time = Time::from_millis(1_000_000_000);
+
+    fn plain() -> aws_sdk_autoscaling::types::builders::AutoScalingGroupBuilder {
+        AutoScalingGroup::builder().auto_scaling_group_name("web").min_size(3).max_size(9).desired_capacity(6)
+    }
+
+    fn launch(status: ScalingActivityStatusCode, seconds_ago: i64, message: &str) -> Activity {
+        Activity::builder()
+            .description("Launching a new EC2 instance.  Status Reason: …")
+            .status_code(status)
+            .status_message(message)
+            .start_time(DateTime::from_millis(NOW.as_millis() - seconds_ago * 1000))
+            .build()
+    }
+
+    #[test]
+    fn sizes_marks_and_suspended_processes_are_taken_over() {
+        let described = plain()
+            .status("Delete in progress")
+            .tags(TagDescription::builder().key(LEDGER_TAG).value("ledger-1").build())
+            .suspended_processes(SuspendedProcess::builder().process_name("AZRebalance").build())
+            .build();
+        let group = group(&described, &Detail::default(), 7, NOW).expect("complete");
+        assert_eq!((group.min_size, group.desired, group.max_size, group.stated_members), (3, 6, 9, 7));
+        assert_eq!(group.ledger, Some("ledger-1".into()));
+        assert!(group.deleting && group.suspended.contains(&Process::AzRebalance));
+        assert_eq!(group.notes, Vec::<String>::new());
+    }
+
+    #[test]
+    fn s3_a_size_that_is_not_said_is_an_error() {
+        let described = AutoScalingGroup::builder().auto_scaling_group_name("web").min_size(3).max_size(9).build();
+        let error = group(&described, &Detail::default(), 0, NOW).expect_err("no desired capacity");
+        assert_eq!(error.to_string(), "the inventory does not say the desired capacity of group web");
+    }
+
+    #[test]
+    fn only_the_newest_finished_launch_says_whether_launches_fail() {
+        use ScalingActivityStatusCode::{Failed, InProgress, Successful};
+        let failed = || launch(Failed, 60, "no capacity");
+        assert_eq!(launch_failure(&[failed()], NOW), Some("no capacity".to_owned()));
+        assert_eq!(launch_failure(&[launch(InProgress, 1, ""), failed()], NOW), Some("no capacity".to_owned()));
+        assert_eq!(launch_failure(&[failed(), launch(Successful, 30, "")], NOW), None);
+        assert_eq!(launch_failure(&[launch(Failed, 2 * 86_400, "long ago")], NOW), None);
+        assert_eq!(launch_failure(&[], NOW), None);
+    }
+
+    #[test]
+    fn weights_turn_into_hosts_that_never_promise_more_than_aws_allows() {
+        let stated = Sizes { min: 10, max: 40, desired: 24 };
+        // Six hosts of 4: down to 10 are 14 units, three hosts of 4; up to 40 are 16, four of them.
+        assert_eq!(stated.in_hosts(&[4; 6]), Sizes { min: 3, max: 10, desired: 6 });
+        // Overshot by less than one host: settled. By more: not.
+        assert_eq!(stated.in_hosts(&[4, 4, 4, 4, 4, 4, 2]).desired, 7);
+        assert_eq!(stated.in_hosts(&[4; 7]).desired, 8);
+        assert_eq!(stated.in_hosts(&[4; 5]).desired, 6);
+    }
+
+    #[test]
+    fn s3_a_weighted_group_with_a_member_of_unknown_weight_is_an_error() {
+        let weighs = LaunchTemplateOverrides::builder().instance_type("m6i.large").weighted_capacity("2").build();
+        let policy = MixedInstancesPolicy::builder()
+            .launch_template(LaunchTemplate::builder().overrides(weighs).build())
+            .build();
+        let member = || Instance::builder().instance_id("i-1").lifecycle_state(LifecycleState::InService);
+        let of = |member: Instance| plain().mixed_instances_policy(policy.clone()).instances(member).build();
+        assert!(weights(&of(member().build())).is_err());
+        assert!(weights(&of(member().weighted_capacity("0").build())).is_err());
+        assert_eq!(weights(&of(member().weighted_capacity("2").build())), Ok(Some(vec![2])));
+    }
+
+    #[test]
+    fn what_people_should_know_is_noted() {
+        let described = plain()
+            .load_balancer_names("classic")
+            .suspended_processes(SuspendedProcess::builder().process_name("AddToLoadBalancer").build())
+            .build();
+        let detail = Detail {
+            hooks: vec![
+                LifecycleHook::builder()
+                    .lifecycle_hook_name("drain")
+                    .lifecycle_transition("autoscaling:EC2_INSTANCE_TERMINATING")
+                    .heartbeat_timeout(300)
+                    .build(),
+                LifecycleHook::builder().lifecycle_transition("autoscaling:EC2_INSTANCE_LAUNCHING").build(),
+            ],
+            scheduled: 2,
+            activities: Vec::new(),
+        };
+        let notes = group(&described, &detail, 6, NOW).expect("complete").notes;
+        assert_eq!(notes.len(), 4, "{notes:#?}");
+        assert!(notes[0].contains("drain") && notes[0].contains("300 s"));
+    }
+}

@@ -1,0 +1,209 @@
+//! What is looked at right before an effect, because only a fresh look can show it, or because the effect
+//! would do something else than what was meant. Each answers with the reason not to send.
+//!
+//! A guard never decides about capacity: that is the choke point's, on a whole observation.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::PoisonError;
+
+use aws_sdk_ec2::types::{Instance, InstanceAttributeName, InstanceStateName};
+use futures_util::{StreamExt, TryStreamExt, stream};
+
+use super::AwsFleet;
+use super::errors;
+use super::hosts::{GROUP_TAG, tag};
+use super::marker::{KEY, Marker, Registration, short};
+use super::observe::{CONCURRENCY, target_health};
+use super::targets::{is_deregistered, is_draining};
+use crate::model::{CallOutcome, GroupName, HostId, TargetGroupId};
+use crate::ports::FleetError;
+
+/// Nothing was sent, and why.
+pub(super) struct NotSent {
+    message: String,
+    retryable: bool,
+}
+
+impl NotSent {
+    /// It will not do by itself.
+    pub(super) fn because(message: impl Into<String>) -> Self {
+        Self { message: message.into(), retryable: false }
+    }
+}
+
+impl From<FleetError> for NotSent {
+    fn from(error: FleetError) -> Self {
+        let cause = std::error::Error::source(&error).map(|e| format!(": {e}")).unwrap_or_default();
+        Self { message: format!("{error}{cause}"), retryable: true }
+    }
+}
+
+impl From<NotSent> for CallOutcome {
+    fn from(NotSent { message, retryable }: NotSent) -> Self {
+        Self::Refused { message: format!("nothing was sent: {message}"), retryable }
+    }
+}
+
+/// Which of the hosts have termination protection. EC2 tells it for one instance at a time.
+pub(super) async fn termination_protected(fleet: &AwsFleet, hosts: &[HostId]) -> Result<BTreeSet<HostId>, FleetError> {
+    let read: Vec<(HostId, bool)> = stream::iter(hosts.to_vec())
+        .map(|host| async move {
+            let answer = fleet
+                .clients
+                .reads
+                .ec2
+                .describe_instance_attribute()
+                .instance_id(host.as_str())
+                .attribute(InstanceAttributeName::DisableApiTermination)
+                .send()
+                .await
+                .map_err(|e| {
+                    let tried = format!("read whether {host} has termination protection");
+                    errors::provider(&tried, "ec2:DescribeInstanceAttribute", &e)
+                })?;
+            // S3: an answer without the value is no "no".
+            let value = answer.disable_api_termination().and_then(|attribute| attribute.value()).unwrap_or(true);
+            Ok::<_, FleetError>((host, value))
+        })
+        .buffer_unordered(CONCURRENCY)
+        .try_collect()
+        .await?;
+    let mut known = fleet.protected.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut found = BTreeSet::new();
+    for (host, is_protected) in read {
+        if is_protected {
+            known.insert(host.clone());
+            found.insert(host);
+        } else {
+            known.remove(&host);
+        }
+    }
+    Ok(found)
+}
+
+/// None of the hosts may have termination protection. EC2 Auto Scaling ignores it ("does not prevent Amazon
+/// EC2 Auto Scaling from terminating", User Guide, "Instance scale-in protection"), so this is all that
+/// honours it for members of groups.
+pub(super) async fn unprotected(fleet: &AwsFleet, hosts: &[HostId]) -> Result<(), NotSent> {
+    let protected = termination_protected(fleet, hosts).await?;
+    if protected.is_empty() {
+        return Ok(());
+    }
+    let names: Vec<&str> = protected.iter().map(HostId::as_str).collect();
+    Err(NotSent::because(format!("termination protection is on for {}", names.join(", "))))
+}
+
+/// The host is in Standby in that group, and not protected from scale-in. Terminating a member that is back
+/// in service, without lowering desired capacity, would launch another in its place.
+pub(super) async fn in_standby(fleet: &AwsFleet, group: &GroupName, host: &HostId) -> Result<(), NotSent> {
+    let answer =
+        fleet.clients.reads.autoscaling.describe_auto_scaling_instances().instance_ids(host.as_str()).send().await;
+    let answer = answer.map_err(|e| {
+        errors::provider(&format!("read the state of {host}"), "autoscaling:DescribeAutoScalingInstances", &e)
+    })?;
+    let member = answer
+        .auto_scaling_instances()
+        .iter()
+        .find(|member| member.instance_id() == Some(host.as_str()))
+        .ok_or_else(|| NotSent::because(format!("{host} is in no Auto Scaling group")))?;
+    let (actual, state) = (member.auto_scaling_group_name(), member.lifecycle_state().unwrap_or("in no state"));
+    if actual != Some(group.as_str()) {
+        return Err(NotSent::because(format!("{host} is in group {}, not {group}", actual.unwrap_or("of no name"))));
+    }
+    if state != "Standby" {
+        return Err(NotSent::because(format!("{host} is {state}, not Standby")));
+    }
+    if member.protected_from_scale_in().unwrap_or(false) {
+        return Err(NotSent::because(format!("{host} is protected from scale-in")));
+    }
+    Ok(())
+}
+
+/// The hosts' descriptions: each running, in no group.
+pub(super) async fn outside_groups(fleet: &AwsFleet, hosts: &[HostId]) -> Result<BTreeMap<HostId, Instance>, NotSent> {
+    // Without ids EC2 would describe every instance there is.
+    if hosts.is_empty() {
+        return Err(NotSent::because("no host is named"));
+    }
+    let ids = hosts.iter().map(|host| host.as_str().to_owned()).collect();
+    let answer = fleet.clients.reads.ec2.describe_instances().set_instance_ids(Some(ids)).send().await;
+    let answer = answer.map_err(|e| errors::provider("describe the hosts of the call", "ec2:DescribeInstances", &e))?;
+    let mut described: BTreeMap<HostId, Instance> = answer
+        .reservations
+        .unwrap_or_default()
+        .into_iter()
+        .flat_map(|reservation| reservation.instances.unwrap_or_default())
+        .filter_map(|instance| Some((HostId::new(instance.instance_id()?), instance)))
+        .collect();
+    let mut found = BTreeMap::new();
+    for host in hosts {
+        let instance = described.remove(host).ok_or_else(|| NotSent::because(format!("EC2 does not know {host}")))?;
+        if instance.state().and_then(|s| s.name()) != Some(&InstanceStateName::Running) {
+            return Err(NotSent::because(format!("{host} is not running")));
+        }
+        if let Some(group) = tag(&instance, GROUP_TAG) {
+            return Err(NotSent::because(format!("{host} is in group {group}, which would replace it")));
+        }
+        found.insert(host.clone(), instance);
+    }
+    Ok(found)
+}
+
+/// The instance bears a marker that says it was cordoned.
+pub(super) fn marked(host: &HostId, instance: &Instance) -> Result<(), NotSent> {
+    if tag(instance, KEY).is_none() {
+        return Err(NotSent::because(format!("{host} is not cordoned: it has no tag {KEY}")));
+    }
+    Ok(())
+}
+
+/// Where the hosts are registered now, with the ports, in the target groups that each was seen in. Those in
+/// which a host is no longer found are kept without a port: a restore brings it back there all the same.
+pub(super) async fn registrations(
+    fleet: &AwsFleet,
+    hosts: &BTreeMap<HostId, BTreeSet<TargetGroupId>>,
+) -> Result<BTreeMap<HostId, BTreeSet<Registration>>, NotSent> {
+    let groups: BTreeSet<TargetGroupId> = hosts.values().flatten().cloned().collect();
+    let health: BTreeMap<TargetGroupId, _> = stream::iter(groups)
+        .map(|group| async move {
+            let targets = target_health(fleet, group.as_str()).await?;
+            let targets = targets.ok_or_else(|| NotSent::because(format!("target group {group} does not exist")))?;
+            Ok::<_, NotSent>((group, targets))
+        })
+        .buffer_unordered(CONCURRENCY)
+        .try_collect()
+        .await?;
+    let find = |host: &HostId, group: &TargetGroupId| -> BTreeSet<Registration> {
+        let ports: BTreeSet<Option<i32>> = health
+            .get(group)
+            .into_iter()
+            .flatten()
+            .filter(|target| !is_draining(target.target_health()) && !is_deregistered(target.target_health()))
+            .filter_map(|target| target.target())
+            .filter(|target| target.id() == Some(host.as_str()))
+            .map(|target| target.port())
+            .collect();
+        let ports = if ports.is_empty() { BTreeSet::from([None]) } else { ports };
+        ports.into_iter().map(|port| Registration { target_group: short(group).to_owned(), port }).collect()
+    };
+    Ok(hosts
+        .iter()
+        .map(|(host, groups)| (host.clone(), groups.iter().flat_map(|group| find(host, group)).collect()))
+        .collect())
+}
+
+/// The registrations that an instance's own marker recorded in that target group; the group's default port
+/// where it has none.
+pub(super) fn recorded(instance: &Instance, group: &TargetGroupId) -> BTreeSet<Registration> {
+    let tags = instance
+        .tags()
+        .iter()
+        .filter_map(|tag| Some((tag.key()?.to_owned(), tag.value().unwrap_or_default().to_owned())))
+        .collect();
+    let mut found = Marker::read(&tags).ok().flatten().map(|marker| marker.registrations).unwrap_or_default();
+    found.retain(|registration| registration.target_group == short(group));
+    if found.is_empty() {
+        found.insert(Registration { target_group: short(group).to_owned(), port: None });
+    }
+    found
+}

@@ -1,0 +1,302 @@
+//! From everything that AWS listed to the model's hosts and groups. Main function: [`assemble`]. Pure.
+//!
+//! The lists are made by different services at slightly different times, and each may lag. Where they
+//! contradict each other this says so, and never chooses whom to believe; `observe` then reads once more.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use aws_sdk_autoscaling::types::{AutoScalingGroup, Instance as Member, LifecycleState};
+use aws_sdk_ec2::types::{Instance, InstanceStateName, InstanceStatus, SummaryStatus};
+use aws_sdk_elasticloadbalancingv2::types::{TargetGroup, TargetHealthDescription};
+
+use super::LEDGER_TAG;
+use super::groups::{self, Detail};
+use super::marker::{Marker, short};
+use super::targets::Registrations;
+use crate::model::{Group, GroupName, Host, HostId, HostState, InventoryError, LedgerId, Protection, Time};
+
+/// The tag that EC2 Auto Scaling puts on every instance of a group; nobody else can write it.
+pub(super) const GROUP_TAG: &str = "aws:autoscaling:groupName";
+
+/// Everything that was listed, each list complete.
+#[derive(Debug, Default)]
+pub(super) struct Inventory {
+    /// Every group.
+    pub(super) groups: Vec<AutoScalingGroup>,
+    /// The instances of each warm pool, by group.
+    pub(super) warm: BTreeMap<String, BTreeSet<String>>,
+    /// Every instance, terminated ones included as long as EC2 lists them.
+    pub(super) instances: Vec<Instance>,
+    /// The status checks of running instances.
+    pub(super) statuses: Vec<InstanceStatus>,
+    /// Every target group of type `instance`, with its targets.
+    pub(super) targets: Vec<(TargetGroup, Vec<TargetHealthDescription>)>,
+    /// By group.
+    pub(super) details: BTreeMap<String, Detail>,
+}
+
+/// What can be said of the membership of an instance.
+enum Membership<'a> {
+    /// Its group lists it.
+    Listed(&'a AutoScalingGroup, &'a Member),
+    /// Its tag names a group that does not list it, and there is a reason: it is in the warm pool, or
+    /// on its way in or out.
+    Unlisted(&'a AutoScalingGroup),
+    /// It is in no group.
+    None,
+}
+
+/// The fleet as the model has it.
+///
+/// # Errors
+///
+/// An [`InventoryError`] where the lists contradict each other or leave something out (S3).
+pub(super) fn assemble(
+    inventory: &Inventory,
+    protected: &BTreeSet<HostId>,
+    now: Time,
+) -> Result<(Vec<Host>, Vec<Group>), InventoryError> {
+    let view = View::new(inventory, protected)?;
+    let mut hosts = Vec::with_capacity(inventory.instances.len());
+    let mut listed = BTreeSet::new();
+    let mut gone: BTreeMap<&str, u64> = BTreeMap::new();
+    let mut unlisted: BTreeMap<&str, u64> = BTreeMap::new();
+    let mut strays: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for instance in &inventory.instances {
+        let id = instance.instance_id().ok_or_else(|| unsaid("the id of an instance"))?;
+        listed.insert(id);
+        if state_of(instance, id)? == &InstanceStateName::Terminated {
+            // S3: EC2 itself says that it is gone; this is not inferred from absence.
+            if let Some((group, _)) = view.members.get(id) {
+                *gone.entry(name_of(group)).or_default() += 1;
+            }
+            continue;
+        }
+        let membership = view.membership(instance, id)?;
+        match &membership {
+            Membership::Unlisted(group) => *unlisted.entry(name_of(group)).or_default() += 1,
+            Membership::Listed(group, _) => {
+                let attached = group.target_group_arns();
+                if view.targets.of(id).iter().any(|tg| !attached.iter().any(|arn| arn == tg.as_str())) {
+                    strays.entry(name_of(group)).or_default().push(id);
+                }
+            }
+            Membership::None => {}
+        }
+        hosts.push(view.host(instance, id, &membership)?);
+    }
+    for (id, (group, _)) in &view.members {
+        if !listed.contains(id) {
+            return Err(InventoryError::MissingMember { group: name_of(group).into(), host: (*id).into() });
+        }
+    }
+    let mut described = Vec::with_capacity(inventory.groups.len());
+    for group in &inventory.groups {
+        let name = name_of(group);
+        let stated = u64::try_from(group.instances().len()).unwrap_or(u64::MAX);
+        let members = stated - gone.get(name).copied().unwrap_or(0) + unlisted.get(name).copied().unwrap_or(0);
+        let none = Detail::default();
+        let mut group = groups::group(group, inventory.details.get(name).unwrap_or(&none), members, now)?;
+        if let Some(ids) = strays.get(name) {
+            group.notes.push(format!(
+                "standby does not take {} out of target groups that are not attached to the group: deregister by hand first",
+                ids.join(", ")
+            ));
+        }
+        described.push(group);
+    }
+    Ok((hosts, described))
+}
+
+/// The lists, indexed.
+struct View<'a> {
+    groups: BTreeMap<&'a str, &'a AutoScalingGroup>,
+    members: BTreeMap<&'a str, (&'a AutoScalingGroup, &'a Member)>,
+    statuses: BTreeMap<&'a str, &'a InstanceStatus>,
+    warm: &'a BTreeMap<String, BTreeSet<String>>,
+    targets: Registrations,
+    protected: &'a BTreeSet<HostId>,
+}
+
+impl<'a> View<'a> {
+    fn new(inventory: &'a Inventory, protected: &'a BTreeSet<HostId>) -> Result<Self, InventoryError> {
+        let mut members = BTreeMap::new();
+        for group in &inventory.groups {
+            for member in group.instances() {
+                let id = member.instance_id().ok_or_else(|| unsaid("the id of a group's member"))?;
+                if members.insert(id, (group, member)).is_some() {
+                    return Err(InventoryError::DuplicateHost(id.into()));
+                }
+            }
+        }
+        Ok(Self {
+            groups: inventory.groups.iter().map(|group| (name_of(group), group)).collect(),
+            members,
+            statuses: inventory.statuses.iter().filter_map(|s| Some((s.instance_id()?, s))).collect(),
+            warm: &inventory.warm,
+            targets: Registrations::new(&inventory.targets),
+            protected,
+        })
+    }
+
+    fn membership(&self, instance: &'a Instance, id: &str) -> Result<Membership<'a>, InventoryError> {
+        if let Some(&(group, member)) = self.members.get(id) {
+            return Ok(Membership::Listed(group, member));
+        }
+        let Some(name) = tag(instance, GROUP_TAG) else { return Ok(Membership::None) };
+        // A launch shows here before its group lists it, a termination after the group has dropped it.
+        let passing = matches!(
+            instance.state().and_then(|s| s.name()),
+            Some(InstanceStateName::Pending | InstanceStateName::ShuttingDown)
+        );
+        match self.groups.get(name) {
+            Some(&group) if passing || self.warm.get(name).is_some_and(|warm| warm.contains(id)) => {
+                Ok(Membership::Unlisted(group))
+            }
+            None if passing => Ok(Membership::None),
+            Some(_) => Err(InventoryError::UnclaimedMember { group: name.into(), host: id.into() }),
+            None => Err(InventoryError::UnknownGroup { host: id.into(), group: name.into() }),
+        }
+    }
+
+    fn host(&self, instance: &Instance, id: &str, membership: &Membership<'_>) -> Result<Host, InventoryError> {
+        let tags: BTreeMap<String, String> = instance
+            .tags()
+            .iter()
+            .filter_map(|tag| Some((tag.key()?.to_owned(), tag.value().unwrap_or_default().to_owned())))
+            .collect();
+        let zone = instance
+            .placement()
+            .and_then(|p| p.availability_zone())
+            .ok_or_else(|| unsaid(&format!("the zone of host {id}")))?;
+        let launched_at = instance
+            .launch_time()
+            .and_then(|t| t.to_millis().ok())
+            .ok_or_else(|| unsaid(&format!("when host {id} was launched")))?;
+        let (state, healthy, protection) = match membership {
+            Membership::Listed(group, member) => (
+                self.member_state(state_of(instance, id)?, member, id),
+                self.is_member_healthy(group, member, id),
+                member.protected_from_scale_in().unwrap_or(false).then_some(Protection::ScaleIn),
+            ),
+            Membership::Unlisted(_) => {
+                let leaving = state_of(instance, id)? == &InstanceStateName::ShuttingDown;
+                (if leaving { HostState::Terminating } else { HostState::Pending }, false, None)
+            }
+            Membership::None => (self.lone_state(state_of(instance, id)?, &tags, id), self.is_lone_healthy(id), None),
+        };
+        let group = match membership {
+            Membership::Listed(group, _) | Membership::Unlisted(group) => Some(GroupName::new(name_of(group))),
+            Membership::None => None,
+        };
+        Ok(Host {
+            id: id.into(),
+            zone: zone.into(),
+            group,
+            instance_type: instance.instance_type().map(|t| t.as_str().to_owned()).unwrap_or_default(),
+            state,
+            healthy,
+            launched_at: Time::from_millis(launched_at),
+            protection: protection.or_else(|| self.protected.contains(id).then_some(Protection::Termination)),
+            ledger: tags.get(LEDGER_TAG).map(|id| LedgerId::new(id.as_str())),
+            target_groups: self.targets.of(id),
+            tags,
+        })
+    }
+
+    fn member_state(&self, state: &InstanceStateName, member: &Member, id: &str) -> HostState {
+        use LifecycleState::{
+            Detached, Detaching, InService, Standby, Terminated, Terminating, TerminatingProceed, TerminatingRetained,
+            TerminatingWait,
+        };
+        let leaving = matches!(
+            member.lifecycle_state(),
+            Some(
+                Detached
+                    | Detaching
+                    | Terminated
+                    | Terminating
+                    | TerminatingProceed
+                    | TerminatingRetained
+                    | TerminatingWait
+            )
+        );
+        match (state, member.lifecycle_state()) {
+            (InstanceStateName::ShuttingDown, _) => HostState::Terminating,
+            _ if leaving => HostState::Terminating,
+            (InstanceStateName::Running, Some(InService)) => HostState::InService,
+            // Standby takes a member out of the target groups of its group only.
+            (InstanceStateName::Running, Some(Standby)) if self.targets.of(id).is_empty() => HostState::Cordoned,
+            // The group replaces a member that does not run.
+            (InstanceStateName::Stopping | InstanceStateName::Stopped, Some(InService)) => HostState::Terminating,
+            _ => HostState::Pending,
+        }
+    }
+
+    fn is_member_healthy(&self, group: &AutoScalingGroup, member: &Member, id: &str) -> bool {
+        let impaired = self.statuses.get(id).is_some_and(|status| {
+            [status.instance_status(), status.system_status()]
+                .into_iter()
+                .flatten()
+                .any(|summary| summary.status() == Some(&SummaryStatus::Impaired))
+        });
+        member.health_status().is_some_and(|word| word.eq_ignore_ascii_case("healthy"))
+            && !impaired
+            && self.targets.is_well(id, group.target_group_arns())
+    }
+
+    fn lone_state(&self, state: &InstanceStateName, tags: &BTreeMap<String, String>, id: &str) -> HostState {
+        match state {
+            InstanceStateName::ShuttingDown => HostState::Terminating,
+            InstanceStateName::Running => match Marker::read(tags) {
+                Ok(None) => HostState::InService,
+                Ok(Some(marker)) => {
+                    let registered = self.targets.of(id);
+                    let now: BTreeSet<&str> = registered.iter().map(short).collect();
+                    let recorded = marker.target_groups();
+                    if now.is_empty() && !self.targets.is_draining(id) {
+                        HostState::Cordoned
+                    } else if !recorded.is_empty() && recorded.is_subset(&now) {
+                        // Marked, but not yet deregistered anywhere, or back everywhere: it takes work.
+                        HostState::InService
+                    } else {
+                        HostState::Pending
+                    }
+                }
+                // S3: somebody cordoned it, and nobody knows how to put it back.
+                Err(_) => HostState::Pending,
+            },
+            _ => HostState::Pending,
+        }
+    }
+
+    /// Nobody but EC2 and the target groups vouches for an instance outside groups: both checks must say `ok`.
+    fn is_lone_healthy(&self, id: &str) -> bool {
+        let is_ok = self.statuses.get(id).is_some_and(|status| {
+            [status.instance_status(), status.system_status()]
+                .into_iter()
+                .all(|summary| summary.and_then(|s| s.status()) == Some(&SummaryStatus::Ok))
+        });
+        is_ok && self.targets.is_well(id, &[])
+    }
+}
+
+fn name_of(group: &AutoScalingGroup) -> &str {
+    group.auto_scaling_group_name().unwrap_or_default()
+}
+
+pub(super) fn tag<'a>(instance: &'a Instance, key: &str) -> Option<&'a str> {
+    instance.tags().iter().find(|tag| tag.key() == Some(key)).and_then(|tag| tag.value())
+}
+
+fn state_of<'a>(instance: &'a Instance, id: &str) -> Result<&'a InstanceStateName, InventoryError> {
+    instance.state().and_then(|s| s.name()).ok_or_else(|| unsaid(&format!("the state of host {id}")))
+}
+
+fn unsaid(what: &str) -> InventoryError {
+    InventoryError::Unsaid { what: what.to_owned() }
+}
+
+#[cfg(test)]
+#[path = "hosts_tests.rs"]
+mod tests;

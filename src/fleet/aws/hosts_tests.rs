@@ -1,0 +1,258 @@
+use aws_sdk_ec2::types::{InstanceState, InstanceStatusSummary, Placement, Tag};
+use aws_sdk_elasticloadbalancingv2::types::{TargetDescription, TargetHealth, TargetHealthStateEnum};
+use aws_smithy_types::DateTime;
+
+use super::*;
+use crate::model::FleetSnapshot;
+
+const NOW: Time = Time::from_millis(1_000_000_000);
+const WEB: &str = "arn:aws:elasticloadbalancing:us-east-1:123456789012:targetgroup/web/0000000000000001";
+
+fn instance(id: &str, state: InstanceStateName, tags: &[(&str, &str)]) -> Instance {
+    Instance::builder()
+        .instance_id(id)
+        .state(InstanceState::builder().name(state).build())
+        .placement(Placement::builder().availability_zone("us-east-1a").build())
+        .launch_time(DateTime::from_millis(5_000))
+        .set_tags(Some(tags.iter().map(|(k, v)| Tag::builder().key(*k).value(*v).build()).collect()))
+        .build()
+}
+
+fn running(id: &str) -> Instance {
+    instance(id, InstanceStateName::Running, &[])
+}
+
+fn member(id: &str, state: LifecycleState) -> Member {
+    Member::builder().instance_id(id).lifecycle_state(state).health_status("Healthy").build()
+}
+
+fn group(name: &str, members: impl IntoIterator<Item = Member>) -> AutoScalingGroup {
+    AutoScalingGroup::builder()
+        .auto_scaling_group_name(name)
+        .min_size(0)
+        .max_size(9)
+        .desired_capacity(1)
+        .set_instances(Some(members.into_iter().collect()))
+        .build()
+}
+
+fn checks(id: &str, word: SummaryStatus) -> InstanceStatus {
+    let summary = InstanceStatusSummary::builder().status(word).build();
+    InstanceStatus::builder().instance_id(id).instance_status(summary.clone()).system_status(summary).build()
+}
+
+fn targets(registered: &[(&str, TargetHealthStateEnum)]) -> (TargetGroup, Vec<TargetHealthDescription>) {
+    let target = |(id, state): &(&str, TargetHealthStateEnum)| {
+        TargetHealthDescription::builder()
+            .target(TargetDescription::builder().id(*id).port(80).build())
+            .target_health(TargetHealth::builder().state(state.clone()).build())
+            .build()
+    };
+    let group = TargetGroup::builder().target_group_arn(WEB).load_balancer_arns("lb").build();
+    (group, registered.iter().map(target).collect())
+}
+
+/// Assembles, checks as a snapshot would, and finds the host.
+fn observed(inventory: &Inventory, id: &str) -> Result<Option<Host>, InventoryError> {
+    let (hosts, groups) = assemble(inventory, &BTreeSet::new(), NOW)?;
+    Ok(FleetSnapshot::new(NOW, NOW, hosts, groups, None)?.host(&id.into()).cloned())
+}
+
+fn of_member(state: LifecycleState, instance: Instance) -> Host {
+    let inventory = Inventory {
+        groups: vec![group("web", [member("i-1", state)])],
+        instances: vec![instance],
+        ..Default::default()
+    };
+    observed(&inventory, "i-1").expect("consistent").expect("listed")
+}
+
+#[test]
+fn lifecycle_states_of_members() {
+    use LifecycleState as L;
+    for (state, expected) in [
+        (L::InService, HostState::InService),
+        (L::Standby, HostState::Cordoned),
+        (L::EnteringStandby, HostState::Pending),
+        (L::Pending, HostState::Pending),
+        (L::PendingWait, HostState::Pending),
+        (L::WarmedRunning, HostState::Pending),
+        (L::Quarantined, HostState::Pending),
+        (L::from("invented"), HostState::Pending),
+        (L::Terminating, HostState::Terminating),
+        (L::TerminatingWait, HostState::Terminating),
+        (L::Detaching, HostState::Terminating),
+    ] {
+        assert_eq!(of_member(state.clone(), running("i-1")).state, expected, "{state:?}");
+    }
+}
+
+#[test]
+fn a_member_that_does_not_run_is_not_in_service_whatever_its_group_says() {
+    use InstanceStateName as S;
+    for (state, lifecycle, expected) in [
+        (S::Stopped, LifecycleState::InService, HostState::Terminating),
+        (S::ShuttingDown, LifecycleState::InService, HostState::Terminating),
+        (S::ShuttingDown, LifecycleState::Standby, HostState::Terminating),
+        (S::Stopped, LifecycleState::Standby, HostState::Pending),
+        (S::Pending, LifecycleState::InService, HostState::Pending),
+    ] {
+        let host = of_member(lifecycle, instance("i-1", state.clone(), &[]));
+        assert_eq!(host.state, expected, "{state:?}");
+        assert!(!host.is_serving());
+    }
+}
+
+#[test]
+fn healthy_needs_the_group_its_target_groups_and_no_impaired_check() {
+    use TargetHealthStateEnum::{Healthy, Unhealthy};
+    let attached = || {
+        let mut group = group("web", [member("i-1", LifecycleState::InService)]);
+        group.target_group_arns = Some(vec![WEB.to_owned()]);
+        group
+    };
+    let with = |targets, statuses| {
+        let inventory = Inventory {
+            groups: vec![attached()],
+            instances: vec![running("i-1")],
+            targets: vec![targets],
+            statuses,
+            ..Default::default()
+        };
+        observed(&inventory, "i-1").expect("consistent").expect("listed").healthy
+    };
+    assert!(with(targets(&[("i-1", Healthy)]), vec![]));
+    assert!(!with(targets(&[("i-1", Unhealthy)]), vec![]));
+    assert!(!with(targets(&[]), vec![]), "the group is attached, the member is not registered");
+    assert!(!with(targets(&[("i-1", Healthy)]), vec![checks("i-1", SummaryStatus::Impaired)]));
+    assert!(with(targets(&[("i-1", Healthy)]), vec![checks("i-1", SummaryStatus::Initializing)]));
+}
+
+#[test]
+fn outside_groups_both_status_checks_must_be_ok() {
+    for (word, expected) in
+        [(SummaryStatus::Ok, true), (SummaryStatus::Initializing, false), (SummaryStatus::InsufficientData, false)]
+    {
+        let inventory = Inventory {
+            instances: vec![running("i-1")],
+            statuses: vec![checks("i-1", word.clone())],
+            ..Default::default()
+        };
+        let host = observed(&inventory, "i-1").expect("consistent").expect("listed");
+        assert_eq!((host.state, host.healthy), (HostState::InService, expected), "{word:?}");
+    }
+    let silent = Inventory { instances: vec![running("i-1")], ..Default::default() };
+    assert!(!observed(&silent, "i-1").expect("consistent").expect("listed").healthy, "no word is no health");
+}
+
+#[test]
+fn outside_groups_cordoned_means_marked_deregistered_and_drained() {
+    use TargetHealthStateEnum::{Draining, Healthy};
+    let marked = [
+        (super::super::marker::KEY, "2017-02-28T17:37:00.000Z 1"),
+        ("safe-remove:cordoned:1", "web/0000000000000001:80"),
+    ];
+    let bare = [(super::super::marker::KEY, "2017-02-28T17:37:00.000Z 0")];
+    let torn = [(super::super::marker::KEY, "2017-02-28T17:37:00.000Z 2")];
+    let state = |tags: &[(&str, &str)], registered: &[(&str, TargetHealthStateEnum)]| {
+        let inventory = Inventory {
+            instances: vec![instance("i-1", InstanceStateName::Running, tags)],
+            targets: vec![targets(registered)],
+            ..Default::default()
+        };
+        observed(&inventory, "i-1").expect("consistent").expect("listed").state
+    };
+    assert_eq!(state(&marked, &[("i-1", Healthy)]), HostState::InService, "marked, not yet deregistered");
+    assert_eq!(state(&marked, &[("i-1", Draining)]), HostState::Pending);
+    assert_eq!(state(&marked, &[]), HostState::Cordoned);
+    assert_eq!(state(&bare, &[]), HostState::Cordoned, "it was in no target group");
+    assert_eq!(state(&bare, &[("i-1", Healthy)]), HostState::Pending, "somebody registered it meanwhile");
+    assert_eq!(state(&torn, &[]), HostState::Pending, "nobody knows where it was registered");
+    assert_eq!(state(&[], &[]), HostState::InService);
+}
+
+#[test]
+fn a_member_in_standby_that_still_takes_work_is_not_cordoned_and_its_group_says_so() {
+    let inventory = Inventory {
+        groups: vec![group("web", [member("i-1", LifecycleState::Standby)])],
+        instances: vec![running("i-1")],
+        targets: vec![targets(&[("i-1", TargetHealthStateEnum::Healthy)])],
+        ..Default::default()
+    };
+    let (hosts, groups) = assemble(&inventory, &BTreeSet::new(), NOW).expect("consistent");
+    assert_eq!(hosts[0].state, HostState::Pending);
+    assert!(groups[0].notes[0].contains("i-1"), "{:?}", groups[0].notes);
+}
+
+#[test]
+fn s3_a_member_that_ec2_does_not_list_is_a_contradiction_but_a_terminated_one_is_gone() {
+    let groups = || vec![group("web", [member("i-1", LifecycleState::InService)])];
+    let missing = Inventory { groups: groups(), ..Default::default() };
+    assert_eq!(
+        observed(&missing, "i-1"),
+        Err(InventoryError::MissingMember { group: "web".into(), host: "i-1".into() })
+    );
+    let gone = Inventory {
+        groups: groups(),
+        instances: vec![instance("i-1", InstanceStateName::Terminated, &[])],
+        ..Default::default()
+    };
+    assert_eq!(observed(&gone, "i-1"), Ok(None));
+}
+
+#[test]
+fn s3_an_instance_that_names_a_group_which_does_not_list_it() {
+    let with = |groups: Vec<AutoScalingGroup>, state| {
+        let instances = vec![instance("i-1", state, &[(GROUP_TAG, "web")])];
+        observed(&Inventory { groups, instances, ..Default::default() }, "i-1")
+    };
+    let empty = || vec![group("web", [])];
+    assert!(matches!(with(empty(), InstanceStateName::Running), Err(InventoryError::UnclaimedMember { .. })));
+    assert!(matches!(with(vec![], InstanceStateName::Running), Err(InventoryError::UnknownGroup { .. })));
+    let launching = with(empty(), InstanceStateName::Pending).expect("consistent").expect("listed");
+    assert_eq!((launching.state, launching.group), (HostState::Pending, Some("web".into())));
+    let leaving = with(empty(), InstanceStateName::ShuttingDown).expect("consistent").expect("listed");
+    assert_eq!((leaving.state, leaving.healthy), (HostState::Terminating, false));
+    let orphan = with(vec![], InstanceStateName::ShuttingDown).expect("consistent").expect("listed");
+    assert_eq!((orphan.state, orphan.group), (HostState::Terminating, None));
+}
+
+#[test]
+fn warm_instances_are_neither_capacity_nor_candidates() {
+    let inventory = Inventory {
+        groups: vec![group("web", [])],
+        warm: BTreeMap::from([("web".to_owned(), BTreeSet::from(["i-1".to_owned()]))]),
+        instances: vec![instance("i-1", InstanceStateName::Stopped, &[(GROUP_TAG, "web")])],
+        ..Default::default()
+    };
+    let host = observed(&inventory, "i-1").expect("consistent").expect("listed");
+    assert_eq!((host.state, host.group), (HostState::Pending, Some("web".into())));
+}
+
+#[test]
+fn s3_what_is_not_said_is_an_error() {
+    let mut nowhere = running("i-1");
+    nowhere.placement = None;
+    let inventory = Inventory { instances: vec![nowhere], ..Default::default() };
+    assert_eq!(observed(&inventory, "i-1"), Err(InventoryError::Unsaid { what: "the zone of host i-1".to_owned() }));
+}
+
+#[test]
+fn protections_marks_and_other_peoples_text_are_taken_over_as_they_are() {
+    let evil = "\u{1b}[2J<script>";
+    let mut protected = member("i-1", LifecycleState::InService);
+    protected.protected_from_scale_in = Some(true);
+    let inventory = Inventory {
+        groups: vec![group("web", [protected])],
+        instances: vec![
+            instance("i-1", InstanceStateName::Running, &[("note", evil)]),
+            instance("i-2", InstanceStateName::Running, &[(LEDGER_TAG, "ledger-1")]),
+        ],
+        ..Default::default()
+    };
+    let known = BTreeSet::from([HostId::from("i-2")]);
+    let (hosts, _) = assemble(&inventory, &known, NOW).expect("consistent");
+    assert_eq!(hosts[0].protection, Some(Protection::ScaleIn));
+    assert_eq!(hosts[0].tags["note"], evil);
+    assert_eq!((hosts[1].protection, &hosts[1].ledger), (Some(Protection::Termination), &Some("ledger-1".into())));
+}

@@ -1,0 +1,146 @@
+//! How a cordon of an instance outside groups is written down: in its tags, before it is deregistered, so
+//! that whoever finds it, with the ledger or without, can put it back. Main type: [`Marker`]. Pure.
+//!
+//! `safe-remove:cordoned` holds the time of the intent and the number of registrations;
+//! `safe-remove:cordoned:1` and so on hold them, as `NAME/ID:PORT`, as many as fit. The tags of one instance
+//! are written by one call, which does all or nothing.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use thiserror::Error;
+
+use crate::model::{TargetGroupId, Time};
+
+/// The tag that says that an instance is cordoned.
+pub(super) const KEY: &str = "safe-remove:cordoned";
+
+/// Characters that a tag's value may have.
+/// Source: Amazon EC2 User Guide, "Tag your Amazon EC2 resources": 256 in UTF-8, of which ours use one byte each.
+const VALUE_LIMIT: usize = 256;
+
+/// One registration in a target group.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Registration {
+    /// The end of the target group's ARN: `NAME/ID`.
+    pub(super) target_group: String,
+    /// The port, which a target group's default may differ from; deregistering needs it named.
+    /// Source: Elastic Load Balancing API reference, `DeregisterTargets`.
+    pub(super) port: Option<i32>,
+}
+
+/// What was recorded when an instance was cordoned.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Marker {
+    /// When the intent was recorded.
+    pub(super) at: Time,
+    /// Where it was registered.
+    pub(super) registrations: BTreeSet<Registration>,
+}
+
+/// A marker that cannot be read: nobody knows where the instance was registered.
+#[derive(Debug, Error, PartialEq, Eq)]
+#[error("its tag {KEY} cannot be read: {0}")]
+pub(super) struct Unreadable(&'static str);
+
+/// The end of a target group's ARN: unique within its account and region, and short enough for tags.
+pub(super) fn short(target_group: &TargetGroupId) -> &str {
+    let arn = target_group.as_str();
+    arn.rsplit_once(":targetgroup/").map_or(arn, |(_, end)| end)
+}
+
+impl Marker {
+    /// The tags to write.
+    pub(super) fn tags(&self) -> BTreeMap<String, String> {
+        let mut parts: Vec<String> = Vec::new();
+        for registration in &self.registrations {
+            let text = match registration.port {
+                Some(port) => format!("{}:{port}", registration.target_group),
+                None => registration.target_group.clone(),
+            };
+            match parts.last_mut() {
+                Some(part) if part.len() + 1 + text.len() <= VALUE_LIMIT => {
+                    part.push(' ');
+                    part.push_str(&text);
+                }
+                _ => parts.push(text),
+            }
+        }
+        let mut tags = BTreeMap::from([(KEY.to_owned(), format!("{} {}", self.at, self.registrations.len()))]);
+        tags.extend(parts.into_iter().enumerate().map(|(n, part)| (format!("{KEY}:{}", n + 1), part)));
+        tags
+    }
+
+    /// The marker among an instance's tags, if it bears one.
+    pub(super) fn read(tags: &BTreeMap<String, String>) -> Result<Option<Self>, Unreadable> {
+        let Some(head) = tags.get(KEY) else { return Ok(None) };
+        let (at, count) = head.split_once(' ').ok_or(Unreadable("it is not TIME COUNT"))?;
+        let at = at.parse().map_err(|_| Unreadable("its time is none"))?;
+        let count: usize = count.parse().map_err(|_| Unreadable("its count is none"))?;
+        let mut registrations = BTreeSet::new();
+        for part in keys(tags).skip(1).filter_map(|key| tags.get(&key)) {
+            for text in part.split(' ') {
+                let (target_group, port) = match text.rsplit_once(':') {
+                    Some((name, port)) => (name, Some(port.parse().map_err(|_| Unreadable("a port is none"))?)),
+                    None => (text, None),
+                };
+                registrations.insert(Registration { target_group: target_group.to_owned(), port });
+            }
+        }
+        if registrations.len() != count {
+            return Err(Unreadable("registrations are missing"));
+        }
+        Ok(Some(Self { at, registrations }))
+    }
+
+    /// The target groups of the registrations, by the end of their ARN.
+    pub(super) fn target_groups(&self) -> BTreeSet<&str> {
+        self.registrations.iter().map(|r| r.target_group.as_str()).collect()
+    }
+}
+
+/// The keys of a marker's tags, in order. No instance has more than 50 tags.
+pub(super) fn keys(tags: &BTreeMap<String, String>) -> impl Iterator<Item = String> {
+    std::iter::once(KEY.to_owned()).chain((1..=50).map(|n| format!("{KEY}:{n}"))).filter(|key| tags.contains_key(key))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn registration(n: usize, port: Option<i32>) -> Registration {
+        Registration { target_group: format!("{:-<32}/{n:016x}", "group"), port }
+    }
+
+    #[test]
+    fn a_marker_reads_what_it_wrote_however_many_registrations() {
+        for n in [0, 1, 4, 5, 30] {
+            let marker = Marker {
+                at: "2017-02-28T17:37:00.000Z".parse().expect("valid"),
+                registrations: (0..n).map(|i| registration(i, (i % 2 == 0).then_some(8080))).collect(),
+            };
+            let tags = marker.tags();
+            assert!(tags.values().all(|value| value.len() <= VALUE_LIMIT));
+            assert_eq!(Marker::read(&tags), Ok(Some(marker)), "{n} registrations");
+        }
+    }
+
+    #[test]
+    fn s3_a_marker_that_lost_a_part_is_unreadable_not_empty() {
+        let marker =
+            Marker { at: Time::from_millis(0), registrations: (0..9).map(|i| registration(i, Some(80))).collect() };
+        let mut tags = marker.tags();
+        tags.remove("safe-remove:cordoned:2");
+        assert_eq!(Marker::read(&tags), Err(Unreadable("registrations are missing")));
+        assert_eq!(
+            Marker::read(&BTreeMap::from([(KEY.to_owned(), "yes".to_owned())])),
+            Err(Unreadable("it is not TIME COUNT"))
+        );
+        assert_eq!(Marker::read(&BTreeMap::new()), Ok(None));
+    }
+
+    #[test]
+    fn target_groups_are_known_by_the_end_of_their_arn() {
+        let arn = "arn:aws:elasticloadbalancing:us-east-1:123456789012:targetgroup/web/73e2d6bc24d8a067";
+        assert_eq!(short(&arn.into()), "web/73e2d6bc24d8a067");
+    }
+}

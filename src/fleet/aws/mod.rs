@@ -1,0 +1,218 @@
+//! Auto Scaling groups and plain EC2 instances of one account and region, behind [`crate::ports::Fleet`].
+//!
+//! The main type is [`AwsFleet`]. What it must not do: retry an effect, name a desired size, or make
+//! something of what AWS did not say. Design section 5 lists the traps; each file here takes some:
+//!
+//! | file | what it is for |
+//! | --- | --- |
+//! | [`client`] | SDK clients: patient ones for reads, ones that send once for effects; the clock check |
+//! | [`errors`] | what an SDK error means: an outcome for effects, a hint for reads |
+//! | [`observe`] | reads every page of everything |
+//! | [`hosts`], [`groups`], [`targets`] | from SDK types to the model: pure, no network |
+//! | [`marker`] | how a cordon outside groups is written down on the instance |
+//! | [`effects`], [`guards`] | one call each, and what is looked at right before it |
+//!
+//! # How AWS's states read here
+//!
+//! * *In service*: a group member that is `InService` and running; an instance outside groups that is
+//!   running and not cordoned.
+//! * *Cordoned*: a member in `Standby` that no target group sends work to; outside groups: an instance
+//!   with the [`marker`] whose deregistration delay has passed everywhere.
+//! * *Terminating*: `Terminating*` (also when a lifecycle hook holds it), `Detaching`, `shutting-down`,
+//!   and a member that is stopped: its group replaces it.
+//! * *Pending*: everything in between, neither capacity nor candidate: `Pending*`, `Warmed*` (warm pool),
+//!   `EnteringStandby`, an instance outside groups that is half cordoned, still draining or stopped, and
+//!   every state that AWS may invent later.
+//! * *Gone*: `terminated`, as EC2 says. That a list lacks an instance proves nothing.
+//!
+//! # What healthy means
+//!
+//! The group's `Healthy` is only the instance status check unless load-balancer health is switched on
+//! (Amazon EC2 Auto Scaling User Guide, "Health checks for instances in an Auto Scaling group"). So
+//! healthy here is the group's word, *and* that of every target group the instance is registered in or
+//! its group is attached to, *and* no impaired status check. Outside groups, where nobody else vouches
+//! for the instance, both status checks must say `ok`. A registration in a target group that no load
+//! balancer uses (`Target.NotInUse`) brings no work and says nothing: it does not count against a host.
+//!
+//! # What this does not see
+//!
+//! Targets registered by IP address, Classic Load Balancers and VPC Lattice (a group with one of the
+//! latter two bears a note), and whether an instance has termination protection: EC2 tells that only one
+//! instance at a time, so it is read for the hosts of a cordon and of a termination right before the call
+//! ([`guards`]), and on request ([`AwsFleet::termination_protected`]).
+
+mod client;
+mod effects;
+mod errors;
+mod groups;
+mod guards;
+mod hosts;
+mod marker;
+mod observe;
+mod targets;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, SystemTime};
+
+use async_trait::async_trait;
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+
+use crate::model::{Bounds, Call, CallOutcome, FleetIdentity, FleetSnapshot, GroupName, HostId, Time, duration_text};
+use crate::ports::{Fleet, FleetError};
+
+pub use client::Patience;
+
+/// The tag that names the ledger, on groups (not propagated) and on instances outside groups.
+pub const LEDGER_TAG: &str = "safe-remove:ledger";
+
+/// Every IAM action that this provider uses: reads first, then effects.
+pub const ACTIONS: [&str; 23] = [
+    "autoscaling:DescribeAutoScalingGroups",
+    "autoscaling:DescribeAutoScalingInstances",
+    "autoscaling:DescribeLifecycleHooks",
+    "autoscaling:DescribeScalingActivities",
+    "autoscaling:DescribeScheduledActions",
+    "autoscaling:DescribeWarmPool",
+    "ec2:DescribeInstanceAttribute",
+    "ec2:DescribeInstanceStatus",
+    "ec2:DescribeInstances",
+    "elasticloadbalancing:DescribeTargetGroups",
+    "elasticloadbalancing:DescribeTargetHealth",
+    "sts:GetCallerIdentity",
+    "autoscaling:CreateOrUpdateTags",
+    "autoscaling:EnterStandby",
+    "autoscaling:ExitStandby",
+    "autoscaling:ResumeProcesses",
+    "autoscaling:SuspendProcesses",
+    "autoscaling:TerminateInstanceInAutoScalingGroup",
+    "ec2:CreateTags",
+    "ec2:DeleteTags",
+    "ec2:TerminateInstances",
+    "elasticloadbalancing:DeregisterTargets",
+    "elasticloadbalancing:RegisterTargets",
+];
+
+/// Which fleet, and how far its answers are relied on.
+#[derive(Clone, Debug)]
+pub struct AwsSettings {
+    /// `us-east-1`
+    pub region: String,
+    /// Twelve digits. Credentials of any other account are refused.
+    pub account: String,
+    /// How far in the past an answer may lie; `None` is [`Bounds::AWS`]'s.
+    pub settle: Option<Duration>,
+    /// How long calls may take.
+    pub patience: Patience,
+}
+
+/// A fleet on AWS, its account checked.
+#[derive(Debug)]
+pub struct AwsFleet {
+    identity: FleetIdentity,
+    bounds: Bounds,
+    patience: Patience,
+    clients: client::Clients,
+    clock: Arc<client::ClockWatch>,
+    /// What changes rarely and costs a call per group: read again after [`observe::DETAIL_AGE`].
+    details: Mutex<BTreeMap<GroupName, (Time, groups::Detail)>>,
+    /// Hosts found to have termination protection: their next observation says so.
+    protected: Mutex<BTreeSet<HostId>>,
+}
+
+impl AwsFleet {
+    /// Opens the fleet with the credentials of the default chain (environment, profile, SSO, instance
+    /// role) and the endpoints that the environment names (`AWS_ENDPOINT_URL`).
+    ///
+    /// # Errors
+    ///
+    /// [`FleetError::WrongFleet`] where the credentials are of another account, [`FleetError::Clock`]
+    /// where AWS's clock and this machine's disagree, [`FleetError::Provider`] for the rest.
+    pub async fn open(settings: AwsSettings) -> Result<Self, FleetError> {
+        let sdk =
+            aws_config::defaults(BehaviorVersion::latest()).region(Region::new(settings.region.clone())).load().await;
+        Self::connect(&sdk, settings).await
+    }
+
+    /// As [`AwsFleet::open`], for callers that bring their own credentials and endpoint.
+    ///
+    /// # Errors
+    ///
+    /// As [`AwsFleet::open`].
+    pub async fn connect(sdk: &SdkConfig, settings: AwsSettings) -> Result<Self, FleetError> {
+        let bounds = Bounds { settle: settings.settle.unwrap_or(Bounds::AWS.settle), ..Bounds::AWS };
+        let clock = Arc::new(client::ClockWatch::new(bounds.tolerance));
+        let sdk = sdk.clone().into_builder().region(Region::new(settings.region.clone())).build();
+        let clients = client::Clients::new(&sdk, &settings.patience, &clock);
+        let caller = clients.sts.get_caller_identity().send().await;
+        clock.verdict()?;
+        let caller =
+            caller.map_err(|e| errors::provider("ask AWS whose credentials these are", "sts:GetCallerIdentity", &e))?;
+        clock.proved()?;
+        let account = caller.account().unwrap_or_default();
+        if account != settings.account {
+            return Err(FleetError::WrongFleet(format!(
+                "the credentials are of account {account} ({}), the policy names account {}",
+                caller.arn().unwrap_or("no ARN"),
+                settings.account,
+            )));
+        }
+        Ok(Self {
+            identity: FleetIdentity {
+                kind: "aws".to_owned(),
+                account: Some(settings.account),
+                region: Some(settings.region),
+                caller: caller.arn().map(str::to_owned),
+            },
+            bounds,
+            patience: settings.patience,
+            clients,
+            clock,
+            details: Mutex::default(),
+            protected: Mutex::default(),
+        })
+    }
+
+    fn region(&self) -> &str {
+        self.identity.region.as_deref().unwrap_or_default()
+    }
+
+    /// Which of these hosts have termination protection (`DisableApiTermination`): one call per host, so
+    /// for the hosts of a plan, not for a fleet. What is found also shows in every later observation.
+    ///
+    /// # Errors
+    ///
+    /// [`FleetError::Provider`].
+    pub async fn termination_protected(&self, hosts: &[HostId]) -> Result<BTreeSet<HostId>, FleetError> {
+        guards::termination_protected(self, hosts).await
+    }
+}
+
+#[async_trait]
+impl Fleet for AwsFleet {
+    fn identity(&self) -> &FleetIdentity {
+        &self.identity
+    }
+
+    fn bounds(&self) -> Bounds {
+        self.bounds
+    }
+
+    async fn observe(&self) -> Result<FleetSnapshot, FleetError> {
+        let limit = self.patience.observation;
+        match tokio::time::timeout(limit, observe::observe(self)).await {
+            Ok(answer) => answer,
+            Err(_) => Err(errors::too_slow(self.region(), &duration_text(limit))),
+        }
+    }
+
+    async fn perform(&self, call: &Call) -> CallOutcome {
+        effects::perform(self, call).await
+    }
+}
+
+/// This machine's clock, to the millisecond.
+fn now() -> Time {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    Time::from_millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+}

@@ -1,0 +1,347 @@
+//! Reads every page of everything, in parallel where nothing depends on the other. Main function: [`observe`].
+//!
+//! The SDK's own paginators end a list silently where a page token repeats, which makes a partial inventory
+//! of a fault; so pages are turned here.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::future::Future;
+use std::sync::PoisonError;
+use std::time::Duration;
+
+use aws_sdk_autoscaling::types::AutoScalingGroup;
+use aws_sdk_ec2::types::{Instance, InstanceStatus};
+use aws_sdk_elasticloadbalancingv2::types::{TargetGroup, TargetHealthDescription, TargetTypeEnum};
+use futures_util::{StreamExt, TryStreamExt, stream};
+
+use super::AwsFleet;
+use super::groups::Detail;
+use super::hosts::{self, Inventory};
+use crate::model::{FleetSnapshot, GroupName, Time};
+use crate::ports::FleetError;
+
+/// How old a group's activities, hooks and scheduled actions may be. They make warnings and
+/// `cannot-launch`, no capacity; two calls per group for every sample of a bake would spend the
+/// account's rate of calls, which the group's own control loop needs too.
+pub(super) const DETAIL_AGE: Duration = Duration::from_secs(60);
+
+/// Calls under way at once, per kind.
+pub(super) const CONCURRENCY: usize = 8;
+
+/// Pages of one list at most: a hundred thousand hosts.
+const PAGES: usize = 1_000;
+
+/// Observes the whole fleet; where the lists contradict each other, once more.
+pub(super) async fn observe(fleet: &AwsFleet) -> Result<FleetSnapshot, FleetError> {
+    match observe_once(fleet).await {
+        // An instance launched or terminated between two lists shows in one of them only. That passes.
+        Err(FleetError::Inventory(_)) => {
+            tokio::time::sleep(fleet.patience.reread).await;
+            observe_once(fleet).await
+        }
+        answer => answer,
+    }
+}
+
+async fn observe_once(fleet: &AwsFleet) -> Result<FleetSnapshot, FleetError> {
+    let begun_at = super::now();
+    let inventory = read(fleet, begun_at).await;
+    // A clock that is off makes AWS refuse signatures: the clock is the better explanation.
+    fleet.clock.verdict()?;
+    let inventory = inventory?;
+    let protected = fleet.protected.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let (hosts, groups) = hosts::assemble(&inventory, &protected, begun_at)?;
+    Ok(FleetSnapshot::new(begun_at, super::now(), hosts, groups, None)?)
+}
+
+async fn read(fleet: &AwsFleet, now: Time) -> Result<Inventory, FleetError> {
+    let grouped = async {
+        let groups = groups(fleet).await?;
+        let (warm, details) = tokio::try_join!(warm_pools(fleet, &groups), details(fleet, &groups, now))?;
+        Ok::<_, FleetError>((groups, warm, details))
+    };
+    let ((groups, warm, details), instances, statuses, targets) =
+        tokio::try_join!(grouped, instances(fleet), statuses(fleet), targets(fleet))?;
+    Ok(Inventory { groups, warm, instances, statuses, targets, details })
+}
+
+/// Turns the pages of one list until there is no next one.
+async fn pages<T, F, A>(tried: &str, mut page: F) -> Result<Vec<T>, FleetError>
+where
+    F: FnMut(Option<String>) -> A,
+    A: Future<Output = Result<(Vec<T>, Option<String>), FleetError>>,
+{
+    let mut all = Vec::new();
+    let mut tokens = BTreeSet::new();
+    let mut token = None;
+    for _ in 0..PAGES {
+        let (items, next) = page(token).await?;
+        all.extend(items);
+        token = next.filter(|token| !token.is_empty());
+        match &token {
+            None => return Ok(all),
+            Some(token) if !tokens.insert(token.clone()) => {
+                return Err(super::errors::endless(tried, "the provider sends a page token again that it sent before"));
+            }
+            Some(_) => {}
+        }
+    }
+    Err(super::errors::endless(tried, "the list has more pages than can be"))
+}
+
+async fn groups(fleet: &AwsFleet) -> Result<Vec<AutoScalingGroup>, FleetError> {
+    let tried = format!("list the Auto Scaling groups in {}", fleet.region());
+    pages(&tried, async |token| {
+        let page = fleet
+            .clients
+            .reads
+            .autoscaling
+            .describe_auto_scaling_groups()
+            .max_records(100)
+            .set_next_token(token)
+            .send()
+            .await
+            .map_err(|e| super::errors::provider(&tried, "autoscaling:DescribeAutoScalingGroups", &e))?;
+        Ok((page.auto_scaling_groups.unwrap_or_default(), page.next_token))
+    })
+    .await
+}
+
+async fn instances(fleet: &AwsFleet) -> Result<Vec<Instance>, FleetError> {
+    let tried = format!("list the instances in {}", fleet.region());
+    // No filter on states: that EC2 says `terminated` is evidence, that it lists nothing is not.
+    let reservations = pages(&tried, async |token| {
+        let page = fleet
+            .clients
+            .reads
+            .ec2
+            .describe_instances()
+            .max_results(1000)
+            // Hosts that AWS services manage are hidden in some accounts; a list must be whole.
+            .include_managed_resources(true)
+            .set_next_token(token)
+            .send()
+            .await
+            .map_err(|e| super::errors::provider(&tried, "ec2:DescribeInstances", &e))?;
+        Ok((page.reservations.unwrap_or_default(), page.next_token))
+    })
+    .await?;
+    Ok(reservations.into_iter().flat_map(|r| r.instances.unwrap_or_default()).collect())
+}
+
+async fn statuses(fleet: &AwsFleet) -> Result<Vec<InstanceStatus>, FleetError> {
+    let tried = format!("read the status checks of the instances in {}", fleet.region());
+    pages(&tried, async |token| {
+        let page = fleet
+            .clients
+            .reads
+            .ec2
+            .describe_instance_status()
+            .max_results(1000)
+            .include_managed_resources(true)
+            .set_next_token(token)
+            .send()
+            .await
+            .map_err(|e| super::errors::provider(&tried, "ec2:DescribeInstanceStatus", &e))?;
+        Ok((page.instance_statuses.unwrap_or_default(), page.next_token))
+    })
+    .await
+}
+
+type Targets = Vec<(TargetGroup, Vec<TargetHealthDescription>)>;
+
+async fn targets(fleet: &AwsFleet) -> Result<Targets, FleetError> {
+    let tried = format!("list the target groups in {}", fleet.region());
+    let groups = pages(&tried, async |token| {
+        let page = fleet
+            .clients
+            .reads
+            .elb
+            .describe_target_groups()
+            .page_size(400)
+            .set_marker(token)
+            .send()
+            .await
+            .map_err(|e| super::errors::provider(&tried, "elasticloadbalancing:DescribeTargetGroups", &e))?;
+        Ok((page.target_groups.unwrap_or_default(), page.next_marker))
+    })
+    .await?;
+    // Unknown kinds are asked too: only these three are known to hold no instance ids.
+    let holds_instances = |group: &TargetGroup| {
+        !matches!(group.target_type(), Some(TargetTypeEnum::Alb | TargetTypeEnum::Ip | TargetTypeEnum::Lambda))
+    };
+    stream::iter(groups.into_iter().filter(holds_instances))
+        .map(|group| async {
+            let health = target_health(fleet, group.target_group_arn().unwrap_or_default()).await?;
+            Ok(health.map(|health| (group, health)))
+        })
+        .buffer_unordered(CONCURRENCY)
+        .try_filter_map(async |found| Ok(found))
+        .try_collect()
+        .await
+}
+
+/// All targets of one target group, draining ones included; `None` where AWS says that there is no such
+/// group. This list has no pages.
+pub(super) async fn target_health(
+    fleet: &AwsFleet,
+    arn: &str,
+) -> Result<Option<Vec<TargetHealthDescription>>, FleetError> {
+    match fleet.clients.reads.elb.describe_target_health().target_group_arn(arn).send().await {
+        Ok(answer) => Ok(Some(answer.target_health_descriptions.unwrap_or_default())),
+        Err(e) if e.as_service_error().is_some_and(|e| e.is_target_group_not_found_exception()) => Ok(None),
+        Err(e) => Err(super::errors::provider(
+            &format!("read the target health of {arn}"),
+            "elasticloadbalancing:DescribeTargetHealth",
+            &e,
+        )),
+    }
+}
+
+async fn warm_pools(
+    fleet: &AwsFleet,
+    groups: &[AutoScalingGroup],
+) -> Result<BTreeMap<String, BTreeSet<String>>, FleetError> {
+    let with_pool = groups.iter().filter(|group| group.warm_pool_configuration().is_some());
+    let names: Vec<String> = with_pool.filter_map(|group| group.auto_scaling_group_name.clone()).collect();
+    stream::iter(names)
+        .map(|name| async move {
+            let tried = format!("list the warm pool of {name}");
+            let warm = pages(&tried, async |token| {
+                let page = fleet
+                    .clients
+                    .reads
+                    .autoscaling
+                    .describe_warm_pool()
+                    .auto_scaling_group_name(&name)
+                    .set_next_token(token)
+                    .send()
+                    .await
+                    .map_err(|e| super::errors::provider(&tried, "autoscaling:DescribeWarmPool", &e))?;
+                Ok((page.instances.unwrap_or_default(), page.next_token))
+            })
+            .await?;
+            Ok((name, warm.into_iter().filter_map(|i| i.instance_id).collect()))
+        })
+        .buffer_unordered(CONCURRENCY)
+        .try_collect()
+        .await
+}
+
+/// Each group's detail, from memory where that is young enough.
+async fn details(
+    fleet: &AwsFleet,
+    groups: &[AutoScalingGroup],
+    now: Time,
+) -> Result<BTreeMap<String, Detail>, FleetError> {
+    let names: Vec<String> = groups.iter().filter_map(|group| group.auto_scaling_group_name.clone()).collect();
+    let missing: Vec<String> = {
+        let known = fleet.details.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_fresh = |name: &str| known.get(name).is_some_and(|(at, _)| now.since(*at) < DETAIL_AGE && *at <= now);
+        names.iter().filter(|name| !is_fresh(name)).cloned().collect()
+    };
+    if !missing.is_empty() {
+        let scheduled = scheduled_actions(fleet).await?;
+        let scheduled = &scheduled;
+        let read: Vec<(String, Detail)> = stream::iter(missing)
+            .map(|name| async move {
+                let mut detail = detail(fleet, &name).await?;
+                detail.scheduled = scheduled.get(&name).copied().unwrap_or(0);
+                Ok::<_, FleetError>((name, detail))
+            })
+            .buffer_unordered(CONCURRENCY)
+            .try_collect()
+            .await?;
+        let mut known = fleet.details.lock().unwrap_or_else(PoisonError::into_inner);
+        known.extend(read.into_iter().map(|(name, detail)| (GroupName::new(name), (now, detail))));
+    }
+    let known = fleet.details.lock().unwrap_or_else(PoisonError::into_inner);
+    Ok(names
+        .into_iter()
+        .filter_map(|name| {
+            let (_, detail) = known.get(name.as_str())?;
+            Some((name, detail.clone()))
+        })
+        .collect())
+}
+
+async fn detail(fleet: &AwsFleet, group: &str) -> Result<Detail, FleetError> {
+    let client = &fleet.clients.reads.autoscaling;
+    let activities = async {
+        // One page, newest first: a launch older than a hundred activities says nothing of today.
+        let answer =
+            client.describe_scaling_activities().auto_scaling_group_name(group).max_records(100).send().await.map_err(
+                |e| {
+                    super::errors::provider(
+                        &format!("read the activities of {group}"),
+                        "autoscaling:DescribeScalingActivities",
+                        &e,
+                    )
+                },
+            )?;
+        Ok(answer.activities.unwrap_or_default())
+    };
+    let hooks = async {
+        let answer = client.describe_lifecycle_hooks().auto_scaling_group_name(group).send().await.map_err(|e| {
+            super::errors::provider(
+                &format!("read the lifecycle hooks of {group}"),
+                "autoscaling:DescribeLifecycleHooks",
+                &e,
+            )
+        })?;
+        Ok::<_, FleetError>(answer.lifecycle_hooks.unwrap_or_default())
+    };
+    let (activities, hooks) = tokio::try_join!(activities, hooks)?;
+    Ok(Detail { activities, hooks, scheduled: 0 })
+}
+
+/// How many scheduled actions each group has.
+async fn scheduled_actions(fleet: &AwsFleet) -> Result<BTreeMap<String, usize>, FleetError> {
+    let tried = format!("list the scheduled actions in {}", fleet.region());
+    let actions = pages(&tried, async |token| {
+        let page = fleet
+            .clients
+            .reads
+            .autoscaling
+            .describe_scheduled_actions()
+            .max_records(100)
+            .set_next_token(token)
+            .send()
+            .await
+            .map_err(|e| super::errors::provider(&tried, "autoscaling:DescribeScheduledActions", &e))?;
+        Ok((page.scheduled_update_group_actions.unwrap_or_default(), page.next_token))
+    })
+    .await?;
+    let mut counts = BTreeMap::new();
+    for name in actions.into_iter().filter_map(|action| action.auto_scaling_group_name) {
+        *counts.entry(name).or_insert(0) += 1;
+    }
+    Ok(counts)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn s3_a_token_that_repeats_is_an_error_not_the_end() {
+        for cycle in [&["a"][..], &["a", "b"]] {
+            let mut tokens = cycle.iter().cycle();
+            let answer = pages("list things", |_| {
+                let token = tokens.next().map(|t| (*t).to_owned());
+                async { Ok((vec![1], token)) }
+            })
+            .await;
+            assert!(matches!(answer, Err(FleetError::Provider { .. })), "{cycle:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn every_page_is_read_and_an_empty_token_ends() {
+        let answer = pages("list things", async |token: Option<String>| {
+            let n: u32 = token.map_or(0, |t| t.parse().expect("ours"));
+            Ok((vec![n], Some(if n < 5 { (n + 1).to_string() } else { String::new() })))
+        })
+        .await;
+        assert_eq!(answer.expect("six pages"), [0, 1, 2, 3, 4, 5]);
+    }
+}

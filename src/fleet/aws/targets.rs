@@ -1,0 +1,162 @@
+//! Which instances are registered in which target groups, and what those say of them. Main type:
+//! [`Registrations`]. Pure.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use aws_sdk_elasticloadbalancingv2::types::{
+    TargetGroup, TargetHealth, TargetHealthDescription, TargetHealthReasonEnum, TargetHealthStateEnum,
+};
+
+use crate::model::TargetGroupId;
+
+/// What one target group says of one instance: the worst of its ports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Word {
+    /// Gets work, passes the health checks.
+    Healthy,
+    /// No load balancer uses the target group: no work, no word on health.
+    Silent,
+    /// Registered, but gets no work or fails the checks: `initial`, `unhealthy`, `unavailable`, `unused`.
+    Unwell,
+}
+
+/// Everything that the target groups of a region say, by instance.
+#[derive(Debug, Default)]
+pub(super) struct Registrations {
+    active: BTreeMap<String, BTreeMap<TargetGroupId, Word>>,
+    draining: BTreeMap<String, BTreeSet<TargetGroupId>>,
+}
+
+impl Registrations {
+    /// From every target group of type `instance` with the health of all its targets.
+    pub(super) fn new(groups: &[(TargetGroup, Vec<TargetHealthDescription>)]) -> Self {
+        let mut all = Self::default();
+        for (group, targets) in groups {
+            let Some(arn) = group.target_group_arn() else { continue };
+            let used = !group.load_balancer_arns().is_empty();
+            for target in targets {
+                let Some(id) = target.target().and_then(|t| t.id()) else { continue };
+                let health = target.target_health();
+                if is_draining(health) {
+                    all.draining.entry(id.to_owned()).or_default().insert(arn.into());
+                } else if !is_deregistered(health) {
+                    let words = all.active.entry(id.to_owned()).or_default();
+                    let word = words.entry(arn.into()).or_insert(Word::Healthy);
+                    *word = (*word).max(judge(health, used));
+                }
+            }
+        }
+        all
+    }
+
+    /// The target groups that send the instance work, or would if it were well.
+    pub(super) fn of(&self, instance: &str) -> BTreeSet<TargetGroupId> {
+        self.active.get(instance).map(|words| words.keys().cloned().collect()).unwrap_or_default()
+    }
+
+    /// Whether it is still finishing what a target group sent before it was deregistered.
+    pub(super) fn is_draining(&self, instance: &str) -> bool {
+        self.draining.contains_key(instance)
+    }
+
+    /// Whether nothing speaks against it: every target group it is in finds it healthy (or is used by no
+    /// load balancer), and it is in each of `expected`.
+    pub(super) fn is_well(&self, instance: &str, expected: &[String]) -> bool {
+        let words = self.active.get(instance);
+        let is_in = |arn: &String| words.is_some_and(|w| w.contains_key(arn.as_str()));
+        expected.iter().all(is_in) && words.is_none_or(|w| w.values().all(|&word| word != Word::Unwell))
+    }
+}
+
+pub(super) fn is_draining(health: Option<&TargetHealth>) -> bool {
+    matches!(
+        health.and_then(|h| h.state()),
+        Some(TargetHealthStateEnum::Draining | TargetHealthStateEnum::UnhealthyDraining)
+    )
+}
+
+/// A target that is listed although it is no longer registered.
+pub(super) fn is_deregistered(health: Option<&TargetHealth>) -> bool {
+    matches!(health.and_then(|h| h.reason()), Some(TargetHealthReasonEnum::NotRegistered))
+}
+
+fn judge(health: Option<&TargetHealth>, used: bool) -> Word {
+    match health.and_then(|h| h.state()) {
+        Some(TargetHealthStateEnum::Healthy) => Word::Healthy,
+        Some(TargetHealthStateEnum::Unused)
+            if !used && health.and_then(|h| h.reason()) == Some(&TargetHealthReasonEnum::NotInUse) =>
+        {
+            Word::Silent
+        }
+        // S3: also a state that this version does not know, and none at all.
+        _ => Word::Unwell,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_elasticloadbalancingv2::types::TargetDescription;
+
+    use super::*;
+
+    fn group(name: &str, used: bool) -> TargetGroup {
+        let group = TargetGroup::builder().target_group_arn(name);
+        if used { group.load_balancer_arns("lb").build() } else { group.build() }
+    }
+
+    fn target(
+        id: &str,
+        state: TargetHealthStateEnum,
+        reason: Option<TargetHealthReasonEnum>,
+    ) -> TargetHealthDescription {
+        TargetHealthDescription::builder()
+            .target(TargetDescription::builder().id(id).build())
+            .target_health(TargetHealth::builder().state(state).set_reason(reason).build())
+            .build()
+    }
+
+    #[test]
+    fn every_target_group_must_agree_and_the_worst_port_counts() {
+        use TargetHealthStateEnum::{Healthy, Unhealthy};
+        let all = Registrations::new(&[
+            (group("web", true), vec![target("i-1", Healthy, None), target("i-2", Healthy, None)]),
+            (group("api", true), vec![target("i-1", Healthy, None), target("i-1", Unhealthy, None)]),
+        ]);
+        assert!(!all.is_well("i-1", &[]), "one port of one group fails");
+        assert!(all.is_well("i-2", &["web".to_owned()]));
+        assert!(
+            !all.is_well("i-2", &["api".to_owned()]),
+            "its group is attached to api, but it is not registered there"
+        );
+        assert!(all.is_well("i-3", &[]), "nobody speaks against it");
+        assert_eq!(all.of("i-1"), BTreeSet::from(["web".into(), "api".into()]));
+    }
+
+    #[test]
+    fn s3_states_between_and_unknown_are_not_healthy() {
+        use TargetHealthStateEnum::{Initial, Unavailable, Unused};
+        for state in [Initial, Unavailable, Unused, TargetHealthStateEnum::from("invented")] {
+            let all = Registrations::new(&[(group("web", true), vec![target("i-1", state.clone(), None)])]);
+            assert!(!all.is_well("i-1", &[]), "{state:?}");
+        }
+    }
+
+    #[test]
+    fn a_target_group_without_load_balancer_says_nothing_but_one_with_a_disabled_zone_does() {
+        let unused = || vec![target("i-1", TargetHealthStateEnum::Unused, Some(TargetHealthReasonEnum::NotInUse))];
+        let silent = Registrations::new(&[(group("spare", false), unused())]);
+        assert!(silent.is_well("i-1", &["spare".to_owned()]));
+        assert_eq!(silent.of("i-1").len(), 1, "a restore must still bring it back there");
+        let disabled = Registrations::new(&[(group("web", true), unused())]);
+        assert!(!disabled.is_well("i-1", &[]));
+    }
+
+    #[test]
+    fn draining_is_neither_in_nor_out() {
+        let all =
+            Registrations::new(&[(group("web", true), vec![target("i-1", TargetHealthStateEnum::Draining, None)])]);
+        assert!(all.of("i-1").is_empty());
+        assert!(all.is_draining("i-1"));
+        assert!(!all.is_well("i-1", &["web".to_owned()]));
+    }
+}
