@@ -5,5 +5,6 @@ mod record;
 
 pub use command::{Command, Context, Granted, HostOutcome, Refusal, RunIdentity};
 pub use record::{
-    AcceptedPolicy, FleetRecord, GroupHold, Halt, Hold, HoldState, ProcessId, RequestEntry, RunEntry, TerminationCount,
+    AcceptedPolicy, EndedRun, FleetRecord, GroupHold, Halt, Hold, HoldState, MEMORY, ProcessId, RECORD_SCHEMA,
+    RequestEntry, Resuming, RunEntry, TerminationCount,
 };

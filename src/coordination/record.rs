@@ -1,6 +1,7 @@
 //! [`FleetRecord`]: the shared state of one fleet, written only by compare-and-swap.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -10,6 +11,14 @@ use crate::model::{
 };
 use crate::plan::Removal;
 use crate::policy::SubsystemPolicy;
+
+/// The schema of [`FleetRecord`]. Any field that is added raises it: an older version that rewrote the record
+/// would drop what it does not know, and a ledger that holds such a field is refused as newer.
+pub const RECORD_SCHEMA: &str = "safe-remove/ledger/v1";
+
+/// How long the record remembers what is over: completed removals (`unusual` looks back 90 days, contract
+/// section 4), consumed request ids, ended runs, and removals at least. Journals are kept beyond it.
+pub const MEMORY: Duration = Duration::from_secs(90 * 24 * 3600);
 
 /// Everything that all operators of one fleet must agree on.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -40,6 +49,40 @@ pub struct FleetRecord {
     pub groups: BTreeMap<GroupName, GroupHold>,
     /// Request ids, consumed by a first grant.
     pub requests: BTreeMap<RequestId, RequestEntry>,
+    /// Runs that ended and hold nothing: a process of such a run that wakes up late is refused, not registered again.
+    #[serde(default)]
+    pub ended: BTreeMap<RunId, EndedRun>,
+    /// Removed hosts that a complete inventory no longer listed, and when the first such inventory was complete.
+    #[serde(default)]
+    pub absent_since: BTreeMap<HostId, Time>,
+}
+
+impl FleetRecord {
+    /// The record of a fleet that nobody has touched yet.
+    pub fn new(ledger: LedgerId, fleet: FleetName, now: Time) -> Self {
+        Self {
+            schema: RECORD_SCHEMA.to_owned(),
+            ledger,
+            fleet,
+            written_at: now,
+            runs: BTreeMap::new(),
+            removed: BTreeMap::new(),
+            removals: Vec::new(),
+            last_termination: BTreeMap::new(),
+            completed: BTreeMap::new(),
+            halts: Vec::new(),
+            accepted: BTreeMap::new(),
+            groups: BTreeMap::new(),
+            requests: BTreeMap::new(),
+            ended: BTreeMap::new(),
+            absent_since: BTreeMap::new(),
+        }
+    }
+
+    /// The run that holds a host, and the hold.
+    pub fn hold_of(&self, host: &HostId) -> Option<(&RunId, &Hold)> {
+        self.runs.iter().find_map(|(run, entry)| entry.holds.get(host).map(|hold| (run, hold)))
+    }
 }
 
 /// A process that acts for a run.
@@ -156,8 +199,29 @@ pub struct AcceptedPolicy {
 pub struct GroupHold {
     /// What was suspended before the first of the runs came: not resumed by the last.
     pub suspended_before: BTreeSet<Process>,
-    /// Which runs need it.
+    /// Which runs need it. Empty only while it is being resumed.
     pub runs: BTreeSet<RunId>,
+    /// Set while the last run that needed it puts back what was there before.
+    #[serde(default)]
+    pub resuming: Option<Resuming>,
+}
+
+/// A resume on its way: until it can no longer land, no other run may rely on the group being suspended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Resuming {
+    /// The run that resumes.
+    pub run: RunId,
+    /// The provider refuses its calls later than this.
+    pub until: Time,
+}
+
+/// A run that ended and holds nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EndedRun {
+    /// Its last epoch.
+    pub epoch: u64,
+    /// When.
+    pub at: Time,
 }
 
 /// A consumed request id.

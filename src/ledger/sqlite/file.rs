@@ -1,0 +1,191 @@
+//! The file: how it is made, opened and recognised.
+
+use std::fs::{DirBuilder, OpenOptions};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
+
+use crate::ports::LedgerError;
+
+use super::trouble::Trouble;
+
+/// `SRL1`: tells a ledger from any other SQLite file.
+const APPLICATION_ID: i32 = 0x5352_4C31;
+
+/// The layout of the tables, in the file's `user_version`. A newer one is refused.
+const LAYOUT: i32 = 1;
+
+/// How long one operation waits for another process's lock. Each holds it for the time of two or three syncs; a
+/// longer wait means a process that is stopped or a disk that hangs, and then an operator should hear of it.
+const LOCK_WAIT: Duration = Duration::from_secs(10);
+
+const TABLES: &str = "
+    CREATE TABLE fleets (
+        fleet TEXT PRIMARY KEY, ledger TEXT NOT NULL, version INTEGER NOT NULL, record TEXT NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE writes (
+        fleet TEXT NOT NULL, version INTEGER NOT NULL, nonce TEXT NOT NULL,
+        PRIMARY KEY (fleet, version), UNIQUE (fleet, nonce)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE journal (
+        fleet TEXT NOT NULL, run TEXT NOT NULL, seq INTEGER NOT NULL, nonce TEXT NOT NULL,
+        at INTEGER NOT NULL, record TEXT NOT NULL,
+        PRIMARY KEY (fleet, run, seq)
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX journal_begun ON journal (fleet, at) WHERE seq = 0;
+";
+
+/// Where the ledger is, and how it is opened.
+#[derive(Debug)]
+pub(super) struct LedgerFile {
+    path: PathBuf,
+    read_only: bool,
+    /// A disk of this many pages, for tests of a full one.
+    #[cfg(test)]
+    pub(super) max_pages: std::sync::atomic::AtomicU32,
+}
+
+impl LedgerFile {
+    pub(super) fn new(path: &Path) -> Self {
+        Self {
+            path: path.to_owned(),
+            read_only: false,
+            #[cfg(test)]
+            max_pages: std::sync::atomic::AtomicU32::new(0),
+        }
+    }
+
+    pub(super) fn read_only(path: &Path) -> Self {
+        Self { read_only: true, ..Self::new(path) }
+    }
+
+    pub(super) fn place(&self) -> String {
+        self.path.display().to_string()
+    }
+
+    pub(super) fn trouble(&self, tried: &'static str, error: rusqlite::Error) -> LedgerError {
+        Trouble::from_sqlite(error).at(self.place(), tried)
+    }
+
+    pub(super) fn corrupt(&self, why: Trouble) -> LedgerError {
+        LedgerError::Corrupt { place: self.place(), source: Box::new(why) }
+    }
+
+    /// Opens the file, and makes it with its tables where it is new.
+    pub(super) fn create(&self) -> Result<Connection, LedgerError> {
+        self.make_file().map_err(|e| Trouble::Directory(e).at(self.place(), "opened"))?;
+        let mut conn = self.open()?;
+        if !self.is_blank(&conn)? {
+            return Ok(conn);
+        }
+        let tx = Transaction::new(&mut conn, TransactionBehavior::Immediate).map_err(|e| self.trouble("written", e))?;
+        // Another process may have been faster.
+        if self.is_blank(&tx)? {
+            tx.execute_batch(TABLES)
+                .and_then(|()| tx.pragma_update(None, "application_id", APPLICATION_ID))
+                .and_then(|()| tx.pragma_update(None, "user_version", LAYOUT))
+                .and_then(|()| tx.commit())
+                .map_err(|e| self.trouble("written", e))?;
+        } else {
+            drop(tx);
+        }
+        Ok(conn)
+    }
+
+    /// Opens a file that must be there with its tables: it never appears, or appears again, by being used.
+    pub(super) fn connect(&self) -> Result<Connection, LedgerError> {
+        let conn = self.open()?;
+        if self.is_blank(&conn)? {
+            return Err(self.corrupt(Trouble::Blank));
+        }
+        Ok(conn)
+    }
+
+    /// As [`Self::connect`], by those who may write.
+    pub(super) fn connect_to_write(&self) -> Result<Connection, LedgerError> {
+        if self.read_only {
+            return Err(Trouble::OpenedToRead.at(self.place(), "written"));
+        }
+        self.connect()
+    }
+
+    /// As [`Self::connect`]; `None` where there is no file, or one in which nothing was made yet.
+    pub(super) fn connect_if_exists(&self) -> Result<Option<Connection>, LedgerError> {
+        match std::fs::metadata(&self.path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(Trouble::Directory(error).at(self.place(), "opened")),
+            Ok(_) => {}
+        }
+        let conn = self.open()?;
+        Ok((!self.is_blank(&conn)?).then_some(conn))
+    }
+
+    /// Makes directory and file. Both are for their owner and group, as far as the umask allows, and for nobody
+    /// else: operators of one machine share a ledger by sharing a group (umask 002, or `chmod g+w`), and what is in
+    /// it says which hosts can be spared. SQLite gives its journal the file's mode.
+    fn make_file(&self) -> io::Result<()> {
+        if let Some(parent) = self.path.parent().filter(|p| !p.as_os_str().is_empty()) {
+            DirBuilder::new().recursive(true).mode(0o770).create(parent)?;
+        }
+        match OpenOptions::new().write(true).create_new(true).mode(0o660).open(&self.path) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+            Ok(_) | Err(_) => Ok(()),
+        }
+    }
+
+    /// Opens without creating.
+    ///
+    /// Readers open for writing too, so that a transaction that was interrupted can be rolled back for them; they
+    /// are held to reading by `query_only`. SQLite itself falls back to reading where the file is write-protected.
+    ///
+    /// The journal is a rollback journal, not a write-ahead log: a WAL needs shared memory beside the file (so no
+    /// network file system, no reader without write access to the directory), leaves acknowledged writes in a second
+    /// file that a copy forgets, and would speed up what happens a few times a minute. `EXTRA` is `FULL` with the
+    /// directory synced after the journal is unlinked: without it a commit can be undone by a power loss just
+    /// after it was acknowledged (S5). Source: SQLite documentation, `PRAGMA synchronous`.
+    fn open(&self) -> Result<Connection, LedgerError> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let open = || {
+            let conn = Connection::open_with_flags(&self.path, flags)?;
+            conn.busy_timeout(LOCK_WAIT)?;
+            conn.pragma_update(None, "synchronous", "EXTRA")?;
+            // Only macOS knows it: fsync alone does not reach the platter there.
+            conn.pragma_update(None, "fullfsync", true)?;
+            conn.pragma_update(None, "trusted_schema", false)?;
+            conn.pragma_update(None, "query_only", self.read_only)?;
+            #[cfg(test)]
+            if let pages @ 1.. = self.max_pages.load(std::sync::atomic::Ordering::Relaxed) {
+                conn.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(()))?;
+            }
+            Ok(conn)
+        };
+        open().map_err(|error: rusqlite::Error| {
+            if self.path.exists() { self.trouble("opened", error) } else { Trouble::Gone.at(self.place(), "opened") }
+        })
+    }
+
+    /// Whether nothing was made in it yet. A file of another program, or of a newer version, is an error.
+    fn is_blank(&self, conn: &Connection) -> Result<bool, LedgerError> {
+        let number = |pragma: &str| conn.pragma_query_value(None, pragma, |r| r.get::<_, i32>(0));
+        let read = |e| self.trouble("read", e);
+        let application = number("application_id").map_err(read)?;
+        let layout = number("user_version").map_err(read)?;
+        match (application, layout) {
+            (APPLICATION_ID, LAYOUT) => Ok(false),
+            (APPLICATION_ID, newer) if newer > LAYOUT => Err(LedgerError::Newer {
+                place: self.place(),
+                found: format!("file layout {newer}"),
+                known: format!("file layout {LAYOUT}"),
+            }),
+            (0, 0) => {
+                let objects: i64 =
+                    conn.query_row("SELECT count(*) FROM sqlite_schema", [], |r| r.get(0)).map_err(read)?;
+                if objects == 0 { Ok(true) } else { Err(self.corrupt(Trouble::NotALedger)) }
+            }
+            _ => Err(self.corrupt(Trouble::NotALedger)),
+        }
+    }
+}

@@ -1,0 +1,353 @@
+//! [`SqliteLedger`]: the embedded ledger, one file for the operators of one machine. The default.
+//!
+//! It never interprets a record and never retries by itself; a write whose commit failed is looked for by its nonce
+//! before anything is said of it. Several fleets may share a file: each has its own record, version and journals.
+//!
+//! Every operation opens the file anew. That costs a millisecond and is what makes a ledger that was deleted or
+//! replaced under a running process an error: an open descriptor would go on writing to a file that nobody else sees.
+
+mod file;
+#[cfg(test)]
+mod tests;
+mod trouble;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
+
+use crate::coordination::FleetRecord;
+use crate::model::{FleetName, LedgerId, Nonce, RunId, Time};
+use crate::ports::{Ledger, LedgerError, Version, Written};
+use crate::run::JournalRecord;
+
+use self::file::LedgerFile;
+use self::trouble::Trouble;
+use super::codec;
+
+/// Writes to a fleet's record whose nonces are remembered. A writer that repeats an older one meets a conflict and
+/// reads again; `decide` then recognises what it was granted. Far more than can be written between the two.
+const REMEMBERED_WRITES: i64 = 10_000;
+
+/// A ledger in one SQLite file. Cheap to clone; safe to share by threads, tasks and processes of one machine.
+#[derive(Clone, Debug)]
+pub struct SqliteLedger {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    file: LedgerFile,
+    fleet: FleetName,
+    /// The ledger found or made when it was opened; `None` where a reader found none.
+    ledger: Option<LedgerId>,
+    /// What a reader is shown where there is no ledger yet. Never written.
+    fresh: FleetRecord,
+}
+
+impl SqliteLedger {
+    /// Opens the ledger of a fleet, and makes directory, file and record where they do not exist. Blocks for up to
+    /// ten seconds where another process keeps the file locked.
+    ///
+    /// # Errors
+    ///
+    /// [`LedgerError`]: it cannot be reached or written, was written by a newer version, or is corrupt.
+    pub fn open(path: &Path, fleet: &FleetName, now: Time) -> Result<Self, LedgerError> {
+        let file = LedgerFile::new(path);
+        let fresh = fresh(fleet, now);
+        let conn = file.create()?;
+        let ledger = found_or_made(&file, conn, &fresh)?;
+        Ok(Self { inner: Arc::new(Inner { file, fleet: fleet.clone(), ledger: Some(ledger), fresh }) })
+    }
+
+    /// Opens the ledger of a fleet to read it, and touches nothing: where there is no file, or no record of this
+    /// fleet, [`Ledger::read`] shows a fresh record that nobody has (its ledger id is of no consequence). Every
+    /// write through it is refused. Blocks as [`Self::open`] does.
+    ///
+    /// # Errors
+    ///
+    /// [`LedgerError`], as [`Self::open`]; a missing file is none.
+    pub fn open_read_only(path: &Path, fleet: &FleetName, now: Time) -> Result<Self, LedgerError> {
+        let file = LedgerFile::read_only(path);
+        let fresh = fresh(fleet, now);
+        let mut ledger = None;
+        if let Some(conn) = file.connect_if_exists()? {
+            ledger = row(&file, &conn, fleet)?.map(|row| row.ledger);
+        }
+        Ok(Self { inner: Arc::new(Inner { file, fleet: fleet.clone(), ledger, fresh }) })
+    }
+
+    /// Whether there is a record of the fleet: `false` only for a reader of a ledger that does not exist yet.
+    pub fn exists(&self) -> bool {
+        self.inner.ledger.is_some()
+    }
+
+    async fn blocking<T: Send + 'static>(
+        &self,
+        tried: &'static str,
+        work: impl FnOnce(&Inner) -> Result<T, LedgerError> + Send + 'static,
+    ) -> Result<T, LedgerError> {
+        let inner = Arc::clone(&self.inner);
+        match tokio::task::spawn_blocking(move || work(&inner)).await {
+            Ok(result) => result,
+            // A write may have been made before the thread was lost.
+            Err(lost) if tried == "written" => {
+                Err(LedgerError::InDoubt { place: self.inner.file.place(), source: Box::new(lost) })
+            }
+            Err(lost) => {
+                Err(LedgerError::Unreachable { place: self.inner.file.place(), tried, source: Box::new(lost) })
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl Ledger for SqliteLedger {
+    async fn read(&self) -> Result<(Version, FleetRecord), LedgerError> {
+        self.blocking("read", Inner::read).await
+    }
+
+    async fn compare_and_swap(
+        &self,
+        at: Version,
+        record: &FleetRecord,
+        nonce: &Nonce,
+    ) -> Result<Written<Version>, LedgerError> {
+        let (record, nonce) = (record.clone(), nonce.clone());
+        self.blocking("written", move |inner| inner.compare_and_swap(at, &record, &nonce)).await
+    }
+
+    async fn append(&self, record: &JournalRecord, nonce: &Nonce) -> Result<Written<()>, LedgerError> {
+        let (record, nonce) = (record.clone(), nonce.clone());
+        self.blocking("written", move |inner| inner.append(&record, &nonce)).await
+    }
+
+    async fn journal(&self, run: &RunId) -> Result<Vec<JournalRecord>, LedgerError> {
+        let run = run.clone();
+        self.blocking("read", move |inner| inner.journal(&run)).await
+    }
+
+    async fn runs(&self, since: Option<Time>) -> Result<Vec<RunId>, LedgerError> {
+        self.blocking("read", move |inner| inner.runs(since)).await
+    }
+}
+
+/// One fleet's row.
+struct Row {
+    ledger: LedgerId,
+    version: Version,
+    record: String,
+}
+
+fn fresh(fleet: &FleetName, now: Time) -> FleetRecord {
+    FleetRecord::new(format!("ledger-{}", uuid::Uuid::new_v4()).into(), fleet.clone(), now)
+}
+
+fn row(file: &LedgerFile, conn: &Connection, fleet: &FleetName) -> Result<Option<Row>, LedgerError> {
+    conn.query_row("SELECT ledger, version, record FROM fleets WHERE fleet = ?1", [fleet.as_str()], |r| {
+        Ok(Row { ledger: r.get::<_, String>(0)?.into(), version: Version(r.get(1)?), record: r.get(2)? })
+    })
+    .optional()
+    .map_err(|e| file.trouble("read", e))
+}
+
+/// The fleet's record is made by the first process that gets the write lock; the others find it.
+fn found_or_made(file: &LedgerFile, mut conn: Connection, fresh: &FleetRecord) -> Result<LedgerId, LedgerError> {
+    if let Some(row) = row(file, &conn, &fresh.fleet)? {
+        return Ok(row.ledger);
+    }
+    let text = codec::encode_record(fresh).map_err(|e| e.at(&file.place()))?;
+    let tx = immediate(file, &mut conn)?;
+    if let Some(row) = row(file, &tx, &fresh.fleet)? {
+        return Ok(row.ledger);
+    }
+    tx.execute(
+        "INSERT INTO fleets (fleet, ledger, version, record) VALUES (?1, ?2, 1, ?3)",
+        params![fresh.fleet.as_str(), fresh.ledger.as_str(), text],
+    )
+    .and_then(|_| tx.commit())
+    .map_err(|e| file.trouble("written", e))?;
+    Ok(fresh.ledger.clone())
+}
+
+fn immediate<'c>(file: &LedgerFile, conn: &'c mut Connection) -> Result<Transaction<'c>, LedgerError> {
+    Transaction::new(conn, TransactionBehavior::Immediate).map_err(|e| file.trouble("written", e))
+}
+
+impl Inner {
+    /// The fleet's row, of the ledger that was opened and no other.
+    fn row(&self, conn: &Connection) -> Result<Option<Row>, LedgerError> {
+        let row = row(&self.file, conn, &self.fleet)?;
+        let found = row.as_ref().map(|row| &row.ledger);
+        match &self.ledger {
+            // S3: two ledgers would coordinate nothing.
+            Some(opened) if found != Some(opened) => Err(self.file.corrupt(Trouble::Replaced {
+                opened: opened.clone(),
+                found: found.map_or_else(|| "none".to_owned(), ToString::to_string),
+            })),
+            Some(_) | None => Ok(row),
+        }
+    }
+
+    fn read(&self) -> Result<(Version, FleetRecord), LedgerError> {
+        let nothing = || (Version(0), self.fresh.clone());
+        let conn = if self.ledger.is_some() {
+            self.file.connect()?
+        } else {
+            let Some(conn) = self.file.connect_if_exists()? else { return Ok(nothing()) };
+            conn
+        };
+        let Some(row) = self.row(&conn)? else { return Ok(nothing()) };
+        let record = codec::decode_record(&row.record).map_err(|e| e.at(&self.file.place()))?;
+        if record.fleet != self.fleet || record.ledger != row.ledger {
+            return Err(self.file.corrupt(Trouble::Misfiled));
+        }
+        Ok((row.version, record))
+    }
+
+    /// Which version a nonce wrote, if it is remembered.
+    fn written_by(&self, conn: &Connection, nonce: &Nonce) -> Result<Option<Version>, rusqlite::Error> {
+        conn.query_row(
+            "SELECT version FROM writes WHERE fleet = ?1 AND nonce = ?2",
+            [self.fleet.as_str(), nonce.as_str()],
+            |r| r.get(0).map(Version),
+        )
+        .optional()
+    }
+
+    /// `Some` where the question is closed without writing.
+    fn settled(&self, conn: &Connection, at: Version, nonce: &Nonce) -> Result<Option<Written<Version>>, LedgerError> {
+        if let Some(version) = self.written_by(conn, nonce).map_err(|e| self.file.trouble("read", e))? {
+            return Ok(Some(Written::Acknowledged(version)));
+        }
+        let row = self.row(conn)?;
+        Ok((row.map(|row| row.version) != Some(at)).then_some(Written::Conflict))
+    }
+
+    fn compare_and_swap(
+        &self,
+        at: Version,
+        record: &FleetRecord,
+        nonce: &Nonce,
+    ) -> Result<Written<Version>, LedgerError> {
+        let mut conn = self.file.connect_to_write()?;
+        if Some(&record.ledger) != self.ledger.as_ref() || record.fleet != self.fleet {
+            return Err(self.file.corrupt(Trouble::Misfiled));
+        }
+        let text = codec::encode_record(record).map_err(|e| e.at(&self.file.place()))?;
+        // Looked at before the write lock is taken too: those who have lost already need not queue for it.
+        if let Some(settled) = self.settled(&conn, at, nonce)? {
+            return Ok(settled);
+        }
+        let tx = immediate(&self.file, &mut conn)?;
+        if let Some(settled) = self.settled(&tx, at, nonce)? {
+            return Ok(settled);
+        }
+        let next = Version(at.0.saturating_add(1));
+        let written = (|| {
+            let fleet = self.fleet.as_str();
+            tx.execute("UPDATE fleets SET version = ?2, record = ?3 WHERE fleet = ?1", params![fleet, next.0, text])?;
+            tx.execute(
+                "INSERT INTO writes (fleet, version, nonce) VALUES (?1, ?2, ?3)",
+                params![fleet, next.0, nonce.as_str()],
+            )?;
+            tx.execute(
+                "DELETE FROM writes WHERE fleet = ?1 AND version <= ?2 - ?3",
+                params![fleet, next.0, REMEMBERED_WRITES],
+            )
+        })();
+        written.map_err(|e| self.file.trouble("written", e))?;
+        match tx.commit() {
+            Ok(()) => Ok(Written::Acknowledged(next)),
+            Err(cause) => self.look_for(cause, |conn| self.written_by(conn, nonce)),
+        }
+    }
+
+    /// The nonce that took a seq of a run's journal.
+    fn taken_by(&self, conn: &Connection, record: &JournalRecord) -> Result<Option<String>, rusqlite::Error> {
+        conn.query_row(
+            "SELECT nonce FROM journal WHERE fleet = ?1 AND run = ?2 AND seq = ?3",
+            params![self.fleet.as_str(), record.run.as_str(), record.seq],
+            |r| r.get(0),
+        )
+        .optional()
+    }
+
+    fn append(&self, record: &JournalRecord, nonce: &Nonce) -> Result<Written<()>, LedgerError> {
+        let mut conn = self.file.connect_to_write()?;
+        let text = codec::encode_event(record).map_err(|e| e.at(&self.file.place()))?;
+        let tx = immediate(&self.file, &mut conn)?;
+        self.row(&tx)?;
+        let read = |e| self.file.trouble("read", e);
+        if let Some(taken) = self.taken_by(&tx, record).map_err(read)? {
+            return Ok(if taken == nonce.as_str() { Written::Acknowledged(()) } else { Written::Conflict });
+        }
+        let key = params![self.fleet.as_str(), record.run.as_str()];
+        let next: u64 = tx
+            .query_row("SELECT COALESCE(MAX(seq) + 1, 0) FROM journal WHERE fleet = ?1 AND run = ?2", key, |r| r.get(0))
+            .map_err(read)?;
+        if next != record.seq {
+            // The writer remembers records that the ledger has lost: it was restored from a copy, or cut.
+            return Err(self.file.corrupt(Trouble::Gap { run: record.run.clone(), seq: record.seq, next }));
+        }
+        tx.execute(
+            "INSERT INTO journal (fleet, run, seq, nonce, at, record) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            params![self.fleet.as_str(), record.run.as_str(), record.seq, nonce.as_str(), record.at.as_millis(), text],
+        )
+        .map_err(|e| self.file.trouble("written", e))?;
+        match tx.commit() {
+            Ok(()) => Ok(Written::Acknowledged(())),
+            Err(cause) => self.look_for(cause, |conn| {
+                Ok(self.taken_by(conn, record)?.filter(|taken| taken == nonce.as_str()).map(|_| ()))
+            }),
+        }
+    }
+
+    /// A commit failed: whether it is there is read from the file, not inferred from the error. Opening the file
+    /// anew either completes or rolls back what was under way, so what is absent then will never appear.
+    fn look_for<T>(
+        &self,
+        cause: rusqlite::Error,
+        find: impl FnOnce(&Connection) -> Result<Option<T>, rusqlite::Error>,
+    ) -> Result<Written<T>, LedgerError> {
+        match self.file.connect().map(|conn| find(&conn)) {
+            Ok(Ok(Some(done))) => Ok(Written::Acknowledged(done)),
+            Ok(Ok(None)) => Err(self.file.trouble("written", cause)),
+            Ok(Err(_)) | Err(_) => {
+                Err(LedgerError::InDoubt { place: self.file.place(), source: Box::new(Trouble::from_sqlite(cause)) })
+            }
+        }
+    }
+
+    fn journal(&self, run: &RunId) -> Result<Vec<JournalRecord>, LedgerError> {
+        let Some(conn) = self.file.connect_if_exists()? else { return Ok(Vec::new()) };
+        let texts = (|| {
+            let mut query = conn.prepare("SELECT record FROM journal WHERE fleet = ?1 AND run = ?2 ORDER BY seq")?;
+            let rows = query.query_map([self.fleet.as_str(), run.as_str()], |r| r.get::<_, String>(0))?;
+            rows.collect::<Result<Vec<_>, _>>()
+        })()
+        .map_err(|e| self.file.trouble("read", e))?;
+        let mut records = Vec::with_capacity(texts.len());
+        for (next, text) in (0_u64..).zip(texts) {
+            let record = codec::decode_event(&text).map_err(|e| e.at(&self.file.place()))?;
+            if record.seq != next || record.run != *run {
+                return Err(self.file.corrupt(Trouble::Gap { run: run.clone(), seq: record.seq, next }));
+            }
+            records.push(record);
+        }
+        Ok(records)
+    }
+
+    fn runs(&self, since: Option<Time>) -> Result<Vec<RunId>, LedgerError> {
+        let Some(conn) = self.file.connect_if_exists()? else { return Ok(Vec::new()) };
+        (|| {
+            let mut query = conn
+                .prepare("SELECT run FROM journal WHERE fleet = ?1 AND seq = 0 AND at >= ?2 ORDER BY at DESC, run")?;
+            let since = since.map_or(i64::MIN, Time::as_millis);
+            let rows = query.query_map(params![self.fleet.as_str(), since], |r| r.get::<_, String>(0))?;
+            rows.map(|run| run.map(RunId::from)).collect::<Result<Vec<_>, _>>()
+        })()
+        .map_err(|e| self.file.trouble("read", e))
+    }
+}

@@ -1,0 +1,84 @@
+//! What can be wrong with the file, in words that say what to do.
+
+use std::io;
+
+use rusqlite::ErrorCode;
+use thiserror::Error;
+
+use crate::model::{LedgerId, RunId};
+use crate::ports::LedgerError;
+
+/// The cause inside a [`LedgerError`].
+#[derive(Debug, Error)]
+pub(super) enum Trouble {
+    #[error(
+        "another process kept it locked for ten seconds; see with `fuser` or `lsof` which one, and let it go on or \
+         end it"
+    )]
+    Locked(#[source] rusqlite::Error),
+    #[error(
+        "it is read-only: file and directory must be on a writable disk and writable by this user (operators who \
+         share a ledger share a group)"
+    )]
+    ReadOnly(#[source] rusqlite::Error),
+    #[error("the disk is full, and nothing was written: make room on it and try again")]
+    Full(#[source] rusqlite::Error),
+    #[error("it cannot be opened: look at the permissions of the file and of every directory above it")]
+    CannotOpen(#[source] rusqlite::Error),
+    #[error("the disk refused a read or a write: look at its free space, its quota and the system's log")]
+    Disk(#[source] rusqlite::Error),
+    #[error("the file or its directory cannot be made or looked at: see `[ledger] path` in fleet.toml")]
+    Directory(#[source] io::Error),
+    #[error("its contents are damaged: restore it from a copy, or see what is left with `sqlite3 FILE .recover`")]
+    Damaged(#[source] rusqlite::Error),
+    #[error("SQLite refuses")]
+    Other(#[source] rusqlite::Error),
+    #[error("it is gone, and it was there when this process began: a new one would coordinate nothing, so put it back")]
+    Gone,
+    #[error("nothing is in it, but something was when this process began: put the old file back")]
+    Blank,
+    #[error("the file is a database of another program: see `[ledger] path` in fleet.toml")]
+    NotALedger,
+    #[error("it was opened to be read only")]
+    OpenedToRead,
+    #[error("it was replaced: this process began with ledger {opened}, and now it is {found}")]
+    Replaced { opened: LedgerId, found: String },
+    #[error("the record is of another fleet or ledger than its place says")]
+    Misfiled,
+    #[error("the journal of run {run} is not whole: record {seq} where {next} comes next")]
+    Gap { run: RunId, seq: u64, next: u64 },
+}
+
+impl Trouble {
+    pub(super) fn from_sqlite(error: rusqlite::Error) -> Self {
+        match &error {
+            rusqlite::Error::SqliteFailure(cause, _) => match cause.code {
+                ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => Self::Locked(error),
+                ErrorCode::ReadOnly | ErrorCode::PermissionDenied => Self::ReadOnly(error),
+                ErrorCode::DiskFull => Self::Full(error),
+                ErrorCode::CannotOpen => Self::CannotOpen(error),
+                ErrorCode::SystemIoFailure => Self::Disk(error),
+                ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt => Self::Damaged(error),
+                _ => Self::Other(error),
+            },
+            // A value of another type or range than the layout allows.
+            rusqlite::Error::FromSqlConversionFailure(..)
+            | rusqlite::Error::IntegralValueOutOfRange(..)
+            | rusqlite::Error::InvalidColumnType(..) => Self::Damaged(error),
+            _ => Self::Other(error),
+        }
+    }
+
+    pub(super) fn at(self, place: String, tried: &'static str) -> LedgerError {
+        let source = Box::new(self);
+        match *source {
+            Self::Damaged(_)
+            | Self::Replaced { .. }
+            | Self::Misfiled
+            | Self::Gap { .. }
+            | Self::Blank
+            | Self::NotALedger => LedgerError::Corrupt { place, source },
+            _ => LedgerError::Unreachable { place, tried, source },
+        }
+    }
+}
