@@ -43,6 +43,7 @@ const TABLES: &str = "
 pub(super) struct LedgerFile {
     path: PathBuf,
     read_only: bool,
+    pub(super) lock_wait: Duration,
     /// A disk of this many pages, for tests of a full one.
     #[cfg(test)]
     pub(super) max_pages: std::sync::atomic::AtomicU32,
@@ -53,6 +54,7 @@ impl LedgerFile {
         Self {
             path: path.to_owned(),
             read_only: false,
+            lock_wait: LOCK_WAIT,
             #[cfg(test)]
             max_pages: std::sync::atomic::AtomicU32::new(0),
         }
@@ -150,7 +152,7 @@ impl LedgerFile {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let open = || {
             let conn = Connection::open_with_flags(&self.path, flags)?;
-            conn.busy_timeout(LOCK_WAIT)?;
+            conn.busy_timeout(self.lock_wait)?;
             conn.pragma_update(None, "synchronous", "EXTRA")?;
             // Only macOS knows it: fsync alone does not reach the platter there.
             conn.pragma_update(None, "fullfsync", true)?;
