@@ -42,6 +42,9 @@ pub struct Patience {
     /// Before an observation that contradicts itself is made a second and last time: long enough for an
     /// instance that was just launched or terminated to show in both lists.
     pub reread: Duration,
+    /// How much one page of a list may hold; each service has its own most. Few long pages are faster than
+    /// many short ones, and an observation must be young.
+    pub page: i32,
 }
 
 impl Default for Patience {
@@ -53,6 +56,7 @@ impl Default for Patience {
             observation: Duration::from_secs(30),
             effect: Duration::from_secs(20),
             reread: Duration::from_secs(2),
+            page: 1000,
         }
     }
 }

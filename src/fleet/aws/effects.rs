@@ -4,12 +4,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use aws_sdk_ec2::types::Instance;
 use aws_sdk_elasticloadbalancingv2::types::TargetDescription;
 
 use super::client::signing_time;
 use super::errors::outcome;
-use super::guards::{self, NotSent};
-use super::marker::{Marker, Registration, keys, short};
+use super::guards::{self, NotSent, Registered};
+use super::marker::{Marker, Registration, keys};
 use super::{AwsFleet, LEDGER_TAG};
 use crate::model::{CALL_HOSTS, Call, CallOutcome, Effect, GroupName, HostId, LedgerId, Process, TargetGroupId, Time};
 
@@ -208,41 +209,42 @@ impl Acting<'_> {
     async fn deregister(&self, hosts: &HostsAndTargets) -> CallOutcome {
         let looked = async {
             let ids: Vec<HostId> = hosts.keys().cloned().collect();
-            guards::outside_groups(self.fleet, &ids).await?;
+            let found = guards::outside_groups(self.fleet, &ids).await?;
             guards::unprotected(self.fleet, &ids).await?;
-            let registrations = guards::registrations(self.fleet, hosts).await?;
+            let registered = Registered::read(self.fleet, hosts).await?;
+            if let Some(group) = registered.missing.first() {
+                return Err(NotSent::because(format!("target group {group} does not exist any more")));
+            }
             in_time(self.call, super::now())?;
-            Ok::<_, NotSent>(registrations)
+            Ok((found, registered))
         };
-        let registrations = match looked.await {
-            Ok(registrations) => registrations,
+        let (found, registered) = match looked.await {
+            Ok(found) => found,
             Err(why) => return why.into(),
         };
-        // Hosts with the same marker share a call.
-        let mut markers: BTreeMap<BTreeMap<String, String>, Vec<&HostId>> = BTreeMap::new();
-        for (host, registrations) in &registrations {
-            let marker = Marker { at: self.at(), registrations: registrations.clone() };
-            markers.entry(marker.tags()).or_default().push(host);
-        }
-        let marked = async {
-            let mut steps = Steps::default();
-            for (tags, hosts) in &markers {
-                steps.take(
-                    format!("CreateTags for {}", texts(hosts.iter().copied()).join(", ")),
-                    self.create_tags(hosts, tags).await,
-                )?;
-            }
-            Ok(())
+        // What a restore brings back: where the host is, else where an earlier marker says it was, else, as
+        // it was seen there, at the target group's own port.
+        let to_record = |host: &HostId, group: &TargetGroupId| {
+            let now = registered.of(host, group);
+            let before = found.get(host).map(|instance| guards::recorded(instance, group)).unwrap_or_default();
+            [now, before].into_iter().find(|r| !r.is_empty()).unwrap_or_else(|| guards::at_default_port(group))
         };
-        if let Err(failed) = marked.await {
-            // A host that is marked and still registered takes work like any other: nothing was cordoned.
-            return match failed {
-                CallOutcome::Unknown { message } => CallOutcome::Refused { message, retryable: true },
-                other => other,
-            };
+        // Hosts with the same marker share a call.
+        let mut markers: BTreeMap<BTreeMap<String, String>, Vec<HostId>> = BTreeMap::new();
+        for (host, groups) in hosts {
+            let registrations = groups.iter().flat_map(|group| to_record(host, group)).collect();
+            markers.entry(Marker { at: self.at(), registrations }.tags()).or_default().push(host.clone());
+        }
+        for (tags, hosts) in &markers {
+            match self.create_tags(hosts, tags).await {
+                CallOutcome::Done => {}
+                refused @ CallOutcome::Refused { .. } => return refused,
+                // A host that is marked and still registered takes work like any other: nothing was cordoned.
+                CallOutcome::Unknown { message } => return CallOutcome::Refused { message, retryable: true },
+            }
         }
         let mut steps = Steps::default();
-        for (group, targets) in by_group(hosts, |host, group| registrations_in(&registrations, host, group)) {
+        for (group, targets) in by_group(hosts, |host, group| registered.of(host, group)) {
             let operation = self
                 .fleet
                 .clients
@@ -260,21 +262,34 @@ impl Acting<'_> {
         CallOutcome::Done
     }
 
-    /// The restore outside groups: everything back, then the marker goes.
+    /// The restore outside groups: everything back that can come back, then the markers go.
     async fn register(&self, hosts: &HostsAndTargets) -> CallOutcome {
-        let ids: Vec<HostId> = hosts.keys().cloned().collect();
-        let found = match guards::outside_groups(self.fleet, &ids).await {
+        let looked = async {
+            let ids: Vec<HostId> = hosts.keys().cloned().collect();
+            let found = guards::outside_groups(self.fleet, &ids).await?;
+            let registered = Registered::read(self.fleet, hosts).await?;
+            in_time(self.call, super::now())?;
+            Ok::<_, NotSent>((found, registered))
+        };
+        let (found, registered) = match looked.await {
             Ok(found) => found,
             Err(why) => return why.into(),
         };
-        if let Err(why) = in_time(self.call, super::now()) {
-            return why.into();
-        }
-        let mut steps = Steps::default();
-        let recorded = |host: &HostId, group: &TargetGroupId| {
-            found.get(host).map(|instance| guards::recorded(instance, group)).unwrap_or_default()
+        let missing = |host: &HostId, group: &TargetGroupId| {
+            let now = registered.of(host, group);
+            let before = found.get(host).map(|instance| guards::recorded(instance, group)).unwrap_or_default();
+            let has_port = |r: &Registration| r.port.is_some();
+            match (before.iter().any(has_port), now.is_empty()) {
+                (true, _) => before.difference(&now).cloned().collect(),
+                // Registering it again at another port would add a registration that it never had.
+                (false, false) => BTreeSet::new(),
+                (false, true) => guards::at_default_port(group),
+            }
         };
-        for (group, targets) in by_group(hosts, recorded) {
+        // S7: one target group that is gone keeps no host out of the others.
+        let mut steps = Steps::default();
+        let mut failed: Option<CallOutcome> = None;
+        for (group, targets) in by_group(hosts, missing) {
             let operation = self
                 .fleet
                 .clients
@@ -285,12 +300,21 @@ impl Acting<'_> {
                 .set_targets(Some(targets));
             let tried = format!("RegisterTargets in {group}");
             let done = outcome(&tried, signed!(aws_sdk_elasticloadbalancingv2, operation, self.at()));
-            if let Err(failed) = steps.take(tried, done) {
-                return failed;
+            if let Err(this) = steps.take(tried, done) {
+                failed = failed.or(Some(this));
             }
         }
+        match failed {
+            // The markers stay: they say what is still to be put back.
+            Some(CallOutcome::Refused { message, .. }) if !steps.done.is_empty() => CallOutcome::Unknown { message },
+            Some(failed) => failed,
+            None => self.unmark(&found, steps).await,
+        }
+    }
+
+    async fn unmark(&self, found: &BTreeMap<HostId, Instance>, mut steps: Steps) -> CallOutcome {
         let mut markers: BTreeMap<Vec<String>, Vec<&HostId>> = BTreeMap::new();
-        for (host, instance) in &found {
+        for (host, instance) in found {
             let tags = instance.tags().iter().filter_map(|tag| Some((tag.key()?.to_owned(), String::new()))).collect();
             let keys: Vec<String> = keys(&tags).collect();
             if !keys.is_empty() {
@@ -337,7 +361,7 @@ impl Acting<'_> {
                 return failed;
             }
         }
-        let hosts: Vec<&HostId> = hosts.iter().collect();
+        let hosts: Vec<HostId> = hosts.iter().cloned().collect();
         let tags = BTreeMap::from([(LEDGER_TAG.to_owned(), ledger.to_string())]);
         for part in hosts.chunks(TAG_RESOURCES) {
             let done = self.create_tags(part, &tags).await;
@@ -348,18 +372,12 @@ impl Acting<'_> {
         CallOutcome::Done
     }
 
-    async fn create_tags(&self, hosts: &[&HostId], tags: &BTreeMap<String, String>) -> CallOutcome {
+    async fn create_tags(&self, hosts: &[HostId], tags: &BTreeMap<String, String>) -> CallOutcome {
         let tags =
             tags.iter().map(|(key, value)| aws_sdk_ec2::types::Tag::builder().key(key).value(value).build()).collect();
-        let operation = self
-            .fleet
-            .clients
-            .effects
-            .ec2
-            .create_tags()
-            .set_resources(Some(texts(hosts.iter().copied())))
-            .set_tags(Some(tags));
-        outcome("CreateTags", signed!(aws_sdk_ec2, operation, self.at()))
+        let operation =
+            self.fleet.clients.effects.ec2.create_tags().set_resources(Some(texts(hosts))).set_tags(Some(tags));
+        outcome(&format!("CreateTags of {}", texts(hosts).join(", ")), signed!(aws_sdk_ec2, operation, self.at()))
     }
 }
 
@@ -367,30 +385,22 @@ fn texts<'a>(hosts: impl IntoIterator<Item = &'a HostId>) -> Vec<String> {
     hosts.into_iter().map(ToString::to_string).collect()
 }
 
-/// What each target group has to be told, with `registrations` of a host in a group.
+/// What each target group has to be told, with `registrations` of a host in a group. A group with nothing to
+/// be told is left out: an empty list is never sent.
 fn by_group(
     hosts: &HostsAndTargets,
     registrations: impl Fn(&HostId, &TargetGroupId) -> BTreeSet<Registration>,
-) -> BTreeMap<&TargetGroupId, Vec<TargetDescription>> {
-    let mut all: BTreeMap<&TargetGroupId, Vec<TargetDescription>> = BTreeMap::new();
+) -> BTreeMap<TargetGroupId, Vec<TargetDescription>> {
+    let mut all: BTreeMap<TargetGroupId, Vec<TargetDescription>> = BTreeMap::new();
     for (host, groups) in hosts {
         for group in groups {
-            let targets = registrations(host, group)
-                .into_iter()
-                .map(|r| TargetDescription::builder().id(host.as_str()).set_port(r.port).build());
-            all.entry(group).or_default().extend(targets);
+            for registration in registrations(host, group) {
+                let target = TargetDescription::builder().id(host.as_str()).set_port(registration.port).build();
+                all.entry(group.clone()).or_default().push(target);
+            }
         }
     }
     all
-}
-
-fn registrations_in(
-    all: &BTreeMap<HostId, BTreeSet<Registration>>,
-    host: &HostId,
-    group: &TargetGroupId,
-) -> BTreeSet<Registration> {
-    let end = short(group);
-    all.get(host).into_iter().flatten().filter(|r| r.target_group == end).cloned().collect()
 }
 
 #[cfg(test)]

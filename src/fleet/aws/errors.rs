@@ -135,7 +135,10 @@ impl Trouble {
                 "check the network, the proxy and the region's endpoint, and try again".to_owned()
             }
             Self::Server => "AWS has trouble of its own: see its health page, and try again".to_owned(),
-            Self::Busy | Self::Refused | Self::Unreadable => return None,
+            Self::Unreadable => {
+                "the answer makes no sense: a proxy in between, or control characters in somebody's tags".to_owned()
+            }
+            Self::Busy | Self::Refused => return None,
         })
     }
 }

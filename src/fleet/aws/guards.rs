@@ -157,43 +157,55 @@ pub(super) fn marked(host: &HostId, instance: &Instance) -> Result<(), NotSent> 
     Ok(())
 }
 
-/// Where the hosts are registered now, with the ports, in the target groups that each was seen in. Those in
-/// which a host is no longer found are kept without a port: a restore brings it back there all the same.
-pub(super) async fn registrations(
-    fleet: &AwsFleet,
-    hosts: &BTreeMap<HostId, BTreeSet<TargetGroupId>>,
-) -> Result<BTreeMap<HostId, BTreeSet<Registration>>, NotSent> {
-    let groups: BTreeSet<TargetGroupId> = hosts.values().flatten().cloned().collect();
-    let health: BTreeMap<TargetGroupId, _> = stream::iter(groups)
-        .map(|group| async move {
-            let targets = target_health(fleet, group.as_str()).await?;
-            let targets = targets.ok_or_else(|| NotSent::because(format!("target group {group} does not exist")))?;
-            Ok::<_, NotSent>((group, targets))
-        })
-        .buffer_unordered(CONCURRENCY)
-        .try_collect()
-        .await?;
-    let find = |host: &HostId, group: &TargetGroupId| -> BTreeSet<Registration> {
-        let ports: BTreeSet<Option<i32>> = health
-            .get(group)
-            .into_iter()
-            .flatten()
-            .filter(|target| !is_draining(target.target_health()) && !is_deregistered(target.target_health()))
-            .filter_map(|target| target.target())
-            .filter(|target| target.id() == Some(host.as_str()))
-            .map(|target| target.port())
-            .collect();
-        let ports = if ports.is_empty() { BTreeSet::from([None]) } else { ports };
-        ports.into_iter().map(|port| Registration { target_group: short(group).to_owned(), port }).collect()
-    };
-    Ok(hosts
-        .iter()
-        .map(|(host, groups)| (host.clone(), groups.iter().flat_map(|group| find(host, group)).collect()))
-        .collect())
+/// The ports at which each host is registered now (draining ones left out), in those target groups.
+#[derive(Debug, Default)]
+pub(super) struct Registered {
+    ports: BTreeMap<(HostId, TargetGroupId), BTreeSet<i32>>,
+    /// Target groups that no longer exist.
+    pub(super) missing: BTreeSet<TargetGroupId>,
 }
 
-/// The registrations that an instance's own marker recorded in that target group; the group's default port
-/// where it has none.
+impl Registered {
+    /// Reads the target groups that the hosts were seen in.
+    pub(super) async fn read(
+        fleet: &AwsFleet,
+        hosts: &BTreeMap<HostId, BTreeSet<TargetGroupId>>,
+    ) -> Result<Self, NotSent> {
+        let groups: BTreeSet<TargetGroupId> = hosts.values().flatten().cloned().collect();
+        let health: Vec<(TargetGroupId, Option<_>)> = stream::iter(groups)
+            .map(|group| async move {
+                let targets = target_health(fleet, group.as_str()).await?;
+                Ok::<_, FleetError>((group, targets))
+            })
+            .buffer_unordered(CONCURRENCY)
+            .try_collect()
+            .await?;
+        let mut all = Self::default();
+        for (group, targets) in health {
+            let Some(targets) = targets else {
+                all.missing.insert(group);
+                continue;
+            };
+            for target in targets {
+                if is_draining(target.target_health()) || is_deregistered(target.target_health()) {
+                    continue;
+                }
+                if let Some((id, port)) = target.target().and_then(|t| Some((t.id()?, t.port()?))) {
+                    all.ports.entry((id.into(), group.clone())).or_default().insert(port);
+                }
+            }
+        }
+        Ok(all)
+    }
+
+    /// The host's registrations in the target group; empty where it has none.
+    pub(super) fn of(&self, host: &HostId, group: &TargetGroupId) -> BTreeSet<Registration> {
+        let ports = self.ports.get(&(host.clone(), group.clone())).into_iter().flatten();
+        ports.map(|&port| Registration { target_group: short(group).to_owned(), port: Some(port) }).collect()
+    }
+}
+
+/// The registrations that an instance's own marker recorded in that target group.
 pub(super) fn recorded(instance: &Instance, group: &TargetGroupId) -> BTreeSet<Registration> {
     let tags = instance
         .tags()
@@ -202,8 +214,10 @@ pub(super) fn recorded(instance: &Instance, group: &TargetGroupId) -> BTreeSet<R
         .collect();
     let mut found = Marker::read(&tags).ok().flatten().map(|marker| marker.registrations).unwrap_or_default();
     found.retain(|registration| registration.target_group == short(group));
-    if found.is_empty() {
-        found.insert(Registration { target_group: short(group).to_owned(), port: None });
-    }
     found
+}
+
+/// A registration at the target group's own port, where no other is known.
+pub(super) fn at_default_port(group: &TargetGroupId) -> BTreeSet<Registration> {
+    BTreeSet::from([Registration { target_group: short(group).to_owned(), port: None }])
 }
