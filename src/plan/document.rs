@@ -97,6 +97,32 @@ pub struct Violation {
     pub message: String,
 }
 
+impl Violation {
+    pub(crate) fn new(rule: Rule, message: String) -> Self {
+        Self { rule, subsystem: None, zone: None, group: None, host: None, required: None, remaining: None, message }
+    }
+
+    pub(crate) fn subsystem(self, name: &SubsystemName) -> Self {
+        Self { subsystem: Some(name.clone()), ..self }
+    }
+
+    pub(crate) fn zone(self, name: &ZoneName) -> Self {
+        Self { zone: Some(name.clone()), ..self }
+    }
+
+    pub(crate) fn group(self, name: &GroupName) -> Self {
+        Self { group: Some(name.clone()), ..self }
+    }
+
+    pub(crate) fn host(self, id: &HostId) -> Self {
+        Self { host: Some(id.clone()), ..self }
+    }
+
+    pub(crate) fn numbers(self, required: u64, remaining: u64) -> Self {
+        Self { required: Some(required), remaining: Some(remaining), ..self }
+    }
+}
+
 /// The request as the plan understood it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RequestDocument {

@@ -3,11 +3,25 @@
 
 mod claims;
 mod document;
+mod gates;
+mod hosts;
+mod membership;
+mod pace;
+mod shim;
+mod verify;
+
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
 
 pub use claims::{Claim, LedgerView, Removal};
 pub use document::{
     Batch, PlanDocument, PlannedHost, RequestDocument, Rule, SubsystemCapacity, Verdict, Violation, ZoneCapacity,
 };
+
+pub use pace::earliest_start;
+pub use verify::verify;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;

@@ -1,0 +1,172 @@
+//! What one host is to the rules: whether it serves, what it weighs, and whether it may go at all.
+//!
+//! Predicates on single hosts only; nothing here knows how many hosts there are.
+
+use std::collections::BTreeSet;
+
+use crate::model::{Host, HostId, HostState, Protection, ZoneName};
+use crate::policy::{SubsystemPolicy, UnitsSource};
+
+use super::membership::Membership;
+use super::{AssessError, Claim, Inputs, Rule, Stage, Violation};
+
+/// In service and healthy by the provider's word, and held by no other run, removed or settling.
+pub(crate) fn serves(inputs: &Inputs<'_>, host: &Host) -> bool {
+    host.is_serving() && !inputs.ledger.claims.contains_key(&host.id)
+}
+
+/// Whether its units are capacity. By contract section 8 a protected host is not, even where it serves:
+/// it is also never taken, so that leaving it out can only refuse more.
+pub(crate) fn is_capacity(inputs: &Inputs<'_>, host: &Host) -> bool {
+    serves(inputs, host) && host.protection.is_none()
+}
+
+/// What a host counts for in a subsystem.
+///
+/// # Errors
+///
+/// [`AssessError::Weight`] where the policy weighs hosts and this one has no positive integer.
+pub(crate) fn units(policy: &SubsystemPolicy, host: &Host) -> Result<u64, AssessError> {
+    let unusable = |why: String| AssessError::Weight { host: host.id.clone(), subsystem: policy.name.clone(), why };
+    let units = match &policy.capacity.units {
+        UnitsSource::One => 1,
+        UnitsSource::Tag(tag) => {
+            let text = host.tags.get(tag).ok_or_else(|| unusable(format!("it has no tag {tag:?}")))?;
+            // `parse` alone would take a plus sign, which is more likely a slip than a weight.
+            let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+            text.parse::<u64>()
+                .ok()
+                .filter(|_| digits)
+                .ok_or_else(|| unusable(format!("its tag {tag:?} says {text:?}, which is not a positive integer")))?
+        }
+        UnitsSource::InstanceType(weights) => *weights.get(&host.instance_type).ok_or_else(|| {
+            unusable(format!("the policy gives no units for its instance type {:?}", host.instance_type))
+        })?,
+    };
+    if units == 0 { Err(unusable("its weight is 0".to_owned())) } else { Ok(units) }
+}
+
+/// The zones of a subsystem: as its policy lists them, else every zone in which it has a host in any state.
+///
+/// # Errors
+///
+/// [`AssessError::Zone`] where a host is in a zone that the policy does not list.
+pub(crate) fn zones<'a>(membership: &Membership<'a>, subsystem: usize) -> Result<BTreeSet<&'a ZoneName>, AssessError> {
+    let policy = membership.subsystem(subsystem);
+    let mut seen = BTreeSet::new();
+    for &index in membership.members(subsystem) {
+        let host = membership.host(index);
+        if policy.capacity.zones.as_ref().is_some_and(|listed| !listed.contains(&host.zone)) {
+            return Err(AssessError::Zone {
+                host: host.id.clone(),
+                subsystem: policy.name.clone(),
+                zone: host.zone.clone(),
+            });
+        }
+        seen.insert(&host.zone);
+    }
+    Ok(policy.capacity.zones.as_ref().map_or(seen, |listed| listed.iter().collect()))
+}
+
+/// Why a host may not be taken, whoever else is. Empty for a candidate.
+pub(crate) fn obstacles(inputs: &Inputs<'_>, membership: &Membership<'_>, id: &HostId, stage: Stage) -> Vec<Violation> {
+    let claim = inputs.ledger.claims.get(id);
+    if let Some(Claim::Removed { run, at }) = claim {
+        let message = format!("host {id} was removed by run {run} at {at}");
+        return vec![Violation::new(Rule::UnknownHost, message).host(id)];
+    }
+    let Some(index) = membership.find(id) else {
+        return vec![Violation::new(Rule::UnknownHost, format!("there is no host {id}")).host(id)];
+    };
+    let host = membership.host(index);
+    let mut found = Vec::new();
+    let mut not_removable = |why: String| {
+        found.push(Violation::new(Rule::NotRemovable, format!("host {id} cannot be removed: {why}")).host(id));
+    };
+    match claim {
+        Some(Claim::Reserved { run }) => not_removable(format!("run {run} holds it")),
+        Some(Claim::Settling { run, until }) => {
+            not_removable(format!("run {run} held it, and where it is can be told only after {until}"));
+        }
+        Some(Claim::Removed { .. }) | None => {}
+    }
+    // While a run holds its hosts, their states are for the run to judge.
+    if stage == Stage::Grant {
+        match host.state {
+            HostState::InService => {}
+            HostState::Pending => not_removable("it is not in service yet (pending)".to_owned()),
+            HostState::Cordoned => not_removable("it is already out of service (cordoned)".to_owned()),
+            HostState::Terminating => not_removable("it is already on its way out (terminating)".to_owned()),
+        }
+        if let Some(group) = host.group.as_ref().and_then(|g| inputs.snapshot.group(g)).filter(|g| g.deleting) {
+            not_removable(format!("its group {} is being deleted", group.name));
+        }
+    }
+    found.extend(lasting_obstacles(inputs, membership, index));
+    found
+}
+
+/// Why a host may not go whatever state it is in: for hosts that are held as well.
+pub(crate) fn lasting_obstacles(inputs: &Inputs<'_>, membership: &Membership<'_>, index: usize) -> Vec<Violation> {
+    let host = membership.host(index);
+    let id = &host.id;
+    let mut found = Vec::new();
+    let mut add = |rule: Rule, message: String| found.push(Violation::new(rule, message).host(id));
+    match host.protection {
+        Some(Protection::ScaleIn) => add(Rule::Protected, format!("host {id} has its group's scale-in protection")),
+        Some(Protection::Termination) => add(Rule::Protected, format!("host {id} has termination protection")),
+        None => {}
+    }
+    if membership.never(index) {
+        add(Rule::Protected, format!("host {id} is kept for good by `[hosts] never` of a policy"));
+    }
+    // A cleanup once terminated hosts for having no tag (zombies-2012): no policy, no removal.
+    if membership.of(index).is_empty() {
+        add(Rule::NoPolicy, format!("host {id} is selected by no policy"));
+    }
+    let without = named_without_policy(inputs, host);
+    if !without.is_empty() {
+        let names = without.join(", ");
+        add(Rule::NoPolicy, format!("host {id} says that it also serves {names}, which has no policy file"));
+    }
+    if let Some(why) = foreign(inputs, host) {
+        add(Rule::ForeignLedger, why);
+    }
+    found
+}
+
+/// Subsystems that the host's own tag names, split as the contract has it.
+pub(crate) fn names_in_tag<'h>(inputs: &Inputs<'_>, host: &'h Host) -> Vec<&'h str> {
+    let tag = inputs.policies.fleet.provider.subsystem_tag.as_ref();
+    let Some(value) = tag.and_then(|tag| host.tags.get(tag)) else { return Vec::new() };
+    value
+        .split(|c: char| c.is_whitespace() || [',', ';', '+', '/'].contains(&c))
+        .filter(|name| !name.is_empty())
+        .collect()
+}
+
+fn named_without_policy(inputs: &Inputs<'_>, host: &Host) -> Vec<String> {
+    let known = &inputs.policies.subsystems;
+    let mut names: Vec<String> =
+        names_in_tag(inputs, host).into_iter().filter(|n| !known.contains_key(*n)).map(|n| format!("{n:?}")).collect();
+    names.sort_unstable();
+    names.dedup();
+    names
+}
+
+/// S1: two ledgers would coordinate nothing. Every mark is looked at, not only the nearest.
+fn foreign(inputs: &Inputs<'_>, host: &Host) -> Option<String> {
+    let id = &host.id;
+    let ours = &inputs.ledger.ledger;
+    let group = host.group.as_ref().and_then(|g| inputs.snapshot.group(g));
+    let marks = [host.ledger.as_ref(), group.and_then(|g| g.ledger.as_ref()), inputs.snapshot.ledger.as_ref()];
+    if let Some(other) = marks.into_iter().flatten().find(|mark| *mark != ours) {
+        return Some(format!("host {id} belongs to ledger {other}, not to this one ({ours})"));
+    }
+    // A simulated fleet is adopted by its first run; anywhere else a missing mark means that nobody said
+    // which ledger counts.
+    if marks.iter().all(Option::is_none) && inputs.identity.kind != "simulated" {
+        return Some(format!("host {id} carries no ledger's mark: adopt it with `safe-remove ledger adopt` first"));
+    }
+    None
+}

@@ -1,0 +1,76 @@
+//! Who belongs to what: every host of a snapshot with the subsystems whose policies select it.
+//!
+//! [`Membership`] is the only thing that the planner and the independent check share beside the inputs:
+//! it matches and indexes, and must not count, add or judge anything.
+
+use crate::model::{FleetSnapshot, Host, HostId};
+use crate::policy::{PolicySet, SubsystemPolicy};
+
+use super::shim::Matcher;
+
+/// The hosts of one snapshot, by id, and the subsystems of one policy directory, by name, each as an index.
+pub(crate) struct Membership<'a> {
+    hosts: Vec<&'a Host>,
+    subsystems: Vec<&'a SubsystemPolicy>,
+    of: Vec<Vec<usize>>,
+    members: Vec<Vec<usize>>,
+    never: Vec<bool>,
+}
+
+impl<'a> Membership<'a> {
+    pub(crate) fn new(policies: &'a PolicySet, snapshot: &'a FleetSnapshot) -> Self {
+        let matcher = Matcher::new(policies);
+        let hosts: Vec<&Host> = snapshot.hosts().collect();
+        let subsystems: Vec<&SubsystemPolicy> = policies.subsystems.values().collect();
+        let mut members = vec![Vec::new(); subsystems.len()];
+        let mut of = Vec::with_capacity(hosts.len());
+        let mut never = Vec::with_capacity(hosts.len());
+        for (index, host) in hosts.iter().enumerate() {
+            let mut own: Vec<usize> = matcher
+                .subsystems_of(host)
+                .iter()
+                .filter_map(|name| subsystems.binary_search_by(|s| s.name.cmp(name)).ok())
+                .collect();
+            own.sort_unstable();
+            own.dedup();
+            for &subsystem in &own {
+                members[subsystem].push(index);
+            }
+            of.push(own);
+            never.push(matcher.never(host));
+        }
+        Self { hosts, subsystems, of, members, never }
+    }
+
+    /// All hosts, by id.
+    pub(crate) fn hosts(&self) -> &[&'a Host] {
+        &self.hosts
+    }
+
+    pub(crate) fn host(&self, index: usize) -> &'a Host {
+        self.hosts[index]
+    }
+
+    pub(crate) fn find(&self, id: &HostId) -> Option<usize> {
+        self.hosts.binary_search_by(|h| h.id.cmp(id)).ok()
+    }
+
+    pub(crate) fn subsystem(&self, index: usize) -> &'a SubsystemPolicy {
+        self.subsystems[index]
+    }
+
+    /// The subsystems that a host belongs to, serving or not, ascending.
+    pub(crate) fn of(&self, host: usize) -> &[usize] {
+        &self.of[host]
+    }
+
+    /// The hosts that belong to a subsystem, in any state, ascending.
+    pub(crate) fn members(&self, subsystem: usize) -> &[usize] {
+        &self.members[subsystem]
+    }
+
+    /// Whether `[hosts] never` of any subsystem it belongs to keeps the host out for good.
+    pub(crate) fn never(&self, host: usize) -> bool {
+        self.never[host]
+    }
+}

@@ -1,0 +1,97 @@
+//! When hosts may be taken: budgets and intervals, all runs counted together (S4).
+//!
+//! [`earliest_start`] only reads the ledger's view; spending is `coordination`'s.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use crate::model::{HostId, Time, duration_text};
+use crate::policy::{Budget, SubsystemPolicy};
+
+use super::membership::Membership;
+use super::{Inputs, Rule, Violation};
+
+/// When budgets and intervals next allow these hosts to be taken together, and what they wait for; `None` is now.
+///
+/// Reserved hosts count as removed now: when they are released nobody knows, so their window is taken to
+/// end a whole window from now. Hosts that the observation does not list are left out.
+///
+/// # Errors
+///
+/// The violation of rule `budget` where they never fit.
+pub fn earliest_start(inputs: &Inputs<'_>, hosts: &BTreeSet<HostId>) -> Result<Option<(Time, String)>, Violation> {
+    earliest_start_over(inputs, &Membership::new(inputs.policies, inputs.snapshot), hosts)
+}
+
+/// The same on a membership that is at hand.
+pub(crate) fn earliest_start_over(
+    inputs: &Inputs<'_>,
+    membership: &Membership<'_>,
+    hosts: &BTreeSet<HostId>,
+) -> Result<Option<(Time, String)>, Violation> {
+    let mut counts: BTreeMap<usize, usize> = BTreeMap::new();
+    for host in hosts.iter().filter_map(|id| membership.find(id)) {
+        for &subsystem in membership.of(host) {
+            *counts.entry(subsystem).or_default() += 1;
+        }
+    }
+    let touched = counts.keys().map(|&s| membership.subsystem(s));
+    let interval = touched.map(|policy| policy.pace.interval).max().unwrap_or_default();
+    let mut latest: Option<(Time, String)> = None;
+    let mut wait = |until: Time, why: String| {
+        if until > inputs.now && latest.as_ref().is_none_or(|(time, _)| until > *time) {
+            latest = Some((until, why));
+        }
+    };
+    for (&subsystem, &count) in &counts {
+        let policy = membership.subsystem(subsystem);
+        for budget in &policy.pace.budgets {
+            if let Some(until) = budget_opens(inputs, policy, budget, count, hosts)? {
+                let per = duration_text(budget.per);
+                wait(until, format!("the budget of {} ({} hosts in any {per}) is spent", policy.name, budget.hosts));
+            }
+        }
+        if let Some(last) = inputs.ledger.last_termination.get(&policy.name) {
+            let text = duration_text(interval);
+            wait(last.plus(interval), format!("{} lost hosts at {last}; the interval is {text}", policy.name));
+        }
+    }
+    Ok(latest)
+}
+
+/// Windows are longer by twice the tolerance: the stamps of two removals come from two clocks.
+pub(crate) fn window(inputs: &Inputs<'_>, budget: &Budget) -> Duration {
+    budget.per.saturating_add(inputs.bounds.tolerance.saturating_mul(2))
+}
+
+fn budget_opens(
+    inputs: &Inputs<'_>,
+    policy: &SubsystemPolicy,
+    budget: &Budget,
+    count: usize,
+    hosts: &BTreeSet<HostId>,
+) -> Result<Option<Time>, Violation> {
+    let name = &policy.name;
+    let allowed = usize::try_from(budget.hosts).unwrap_or(usize::MAX);
+    if count > allowed {
+        let per = duration_text(budget.per);
+        let message = format!("{count} hosts of {name} would go; its budget is {allowed} in any {per}");
+        let count = u64::try_from(count).unwrap_or(u64::MAX);
+        return Err(Violation::new(Rule::Budget, message).subsystem(name).numbers(budget.hosts, count));
+    }
+    let window = window(inputs, budget);
+    let mut leave: Vec<Time> = inputs
+        .ledger
+        .removals
+        .iter()
+        .filter(|r| r.subsystems.contains(name))
+        // The run's own reservation of the same host is the removal that is asked about, not another one.
+        .filter(|r| !(r.at.is_none() && hosts.contains(&r.host)))
+        .map(|r| r.at.unwrap_or(inputs.now).plus(window))
+        .filter(|leaves| *leaves > inputs.now)
+        .collect();
+    leave.sort_unstable();
+    // So many of the earlier removals have to leave the window first, the oldest before the others.
+    let excess = (leave.len().saturating_add(count)).saturating_sub(allowed);
+    Ok(excess.checked_sub(1).map(|last| leave[last]))
+}

@@ -1,0 +1,219 @@
+//! Small fleets for tests, built in a line or two: [`World`] owns everything that [`Inputs`] borrows.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::model::{
+    Bounds, FleetIdentity, FleetSnapshot, Group, GroupName, Host, HostId, HostState, ProbeKey, SubsystemName, Time,
+};
+use crate::policy::{
+    BatchLimit, CapacityPolicy, ConfirmPolicy, FleetConfig, HealthPolicy, LedgerConfig, LedgerKind, PacePolicy,
+    PolicySet, ProviderConfig, ProviderKind, Selector, SubsystemPolicy, UnitsSource,
+};
+
+use super::{AssessError, Claim, Inputs, LedgerView, Removal, Rule, Stage, Taking, Violation, verify};
+
+/// Noon of the day of the outage.
+pub(crate) const NOON: Time = Time::from_millis(1_488_283_200_000);
+
+/// A policy that selects hosts by a tag of its own name, with wide limits.
+pub(crate) fn policy(name: &str, minimum: u64) -> SubsystemPolicy {
+    SubsystemPolicy {
+        name: name.into(),
+        description: None,
+        owner: None,
+        depends_on: BTreeSet::new(),
+        hosts: Selector {
+            tags: BTreeMap::from([(name.to_owned(), BTreeSet::from(["*".to_owned()]))]),
+            auto_scaling_groups: BTreeSet::new(),
+            never: BTreeMap::from([("keep".to_owned(), BTreeSet::from(["for-good".to_owned()]))]),
+        },
+        capacity: CapacityPolicy {
+            baseline: 100,
+            minimum,
+            minimum_per_zone: None,
+            zones: None,
+            survive_zone_loss: false,
+            units: UnitsSource::One,
+        },
+        pace: PacePolicy {
+            max_hosts_per_run: 1000,
+            batch: BatchLimit::Hosts(1000),
+            interval: Duration::from_secs(300),
+            ramp: false,
+            max_unserving: None,
+            zones_per_batch: None,
+            requires_launch: false,
+            budgets: Vec::new(),
+        },
+        health: HealthPolicy { bake: Duration::from_secs(180), every: Duration::from_secs(10), probes: Vec::new() },
+        confirm: ConfirmPolicy::default(),
+        windows: None,
+    }
+}
+
+/// A host in service that carries the tags of these subsystems, each with `units` as its value.
+pub(crate) fn host(id: &str, zone: &str, subsystems: &[&str]) -> Host {
+    Host {
+        id: id.into(),
+        zone: zone.into(),
+        group: None,
+        instance_type: "m6i.large".to_owned(),
+        tags: subsystems.iter().map(|s| ((*s).to_owned(), "1".to_owned())).collect(),
+        state: HostState::InService,
+        healthy: true,
+        launched_at: NOON.minus(Duration::from_secs(86_400)),
+        protection: None,
+        ledger: None,
+        target_groups: BTreeSet::new(),
+    }
+}
+
+/// Everything that a decision depends on.
+pub(crate) struct World {
+    pub(crate) policies: PolicySet,
+    pub(crate) hosts: Vec<Host>,
+    /// Group to its MinSize; the other fields follow from the hosts.
+    pub(crate) groups: BTreeMap<GroupName, u64>,
+    pub(crate) launch_failure: Option<String>,
+    pub(crate) ledger: LedgerView,
+    pub(crate) bad_probes: BTreeMap<ProbeKey, String>,
+    pub(crate) identity: FleetIdentity,
+    pub(crate) now: Time,
+}
+
+impl World {
+    pub(crate) fn new(policies: impl IntoIterator<Item = SubsystemPolicy>) -> Self {
+        let fleet = FleetConfig {
+            name: "demo".into(),
+            provider: ProviderConfig {
+                kind: ProviderKind::Simulated { scenario: PathBuf::new(), state: PathBuf::new() },
+                subsystem_tag: Some("subsystems".to_owned()),
+                settle: None,
+            },
+            ledger: LedgerConfig {
+                kind: LedgerKind::Sqlite { path: PathBuf::new() },
+                offline_limit: Duration::from_secs(30),
+            },
+        };
+        let subsystems = policies.into_iter().map(|p| (p.name.clone(), p)).collect();
+        Self {
+            policies: PolicySet { directory: PathBuf::from("policies"), fleet, subsystems, warnings: Vec::new() },
+            hosts: Vec::new(),
+            groups: BTreeMap::new(),
+            launch_failure: None,
+            ledger: LedgerView::empty("ledger-1".into()),
+            bad_probes: BTreeMap::new(),
+            identity: FleetIdentity { kind: "simulated".to_owned(), account: None, region: None, caller: None },
+            now: NOON,
+        }
+    }
+
+    /// So many hosts `NAME-01`, `NAME-02`, … dealt over the zones in turn.
+    pub(crate) fn with(mut self, name: &str, count: usize, zones: &[&str], subsystems: &[&str]) -> Self {
+        for number in 0..count {
+            let zone = zones[number % zones.len()];
+            self.hosts.push(host(&format!("{name}-{:02}", number + 1), zone, subsystems));
+        }
+        self
+    }
+
+    pub(crate) fn host_mut(&mut self, id: &str) -> &mut Host {
+        self.hosts.iter_mut().find(|h| h.id.as_str() == id).expect("the host is there")
+    }
+
+    pub(crate) fn policy_mut(&mut self, name: &str) -> &mut SubsystemPolicy {
+        self.policies.subsystems.get_mut(name).expect("the policy is there")
+    }
+
+    pub(crate) fn reserve(&mut self, id: &str) {
+        self.ledger.claims.insert(id.into(), Claim::Reserved { run: "other".into() });
+        self.removed(id, None);
+    }
+
+    /// A removal in the ledger's books, of every subsystem.
+    pub(crate) fn removed(&mut self, id: &str, at: Option<Time>) {
+        let subsystems: BTreeSet<SubsystemName> = self.policies.subsystems.keys().cloned().collect();
+        self.ledger.removals.push(Removal { host: id.into(), run: "other".into(), subsystems, at });
+    }
+
+    pub(crate) fn snapshot(&self) -> FleetSnapshot {
+        let members = |name: &GroupName, in_service: bool| {
+            let all = self.hosts.iter().filter(|h| h.group.as_ref() == Some(name));
+            all.filter(|h| !in_service || h.state == HostState::InService).count() as u64
+        };
+        let names: BTreeSet<&GroupName> = self.hosts.iter().filter_map(|h| h.group.as_ref()).collect();
+        let groups = names.into_iter().map(|name| Group {
+            name: name.clone(),
+            min_size: self.groups.get(name).copied().unwrap_or(0),
+            max_size: 10_000,
+            desired: members(name, true),
+            stated_members: members(name, false),
+            launch_failure: self.launch_failure.clone(),
+            ledger: None,
+            suspended: BTreeSet::new(),
+            deleting: false,
+            notes: Vec::new(),
+        });
+        FleetSnapshot::new(self.now, self.now, self.hosts.iter().cloned(), groups, None).expect("no contradiction")
+    }
+
+    pub(crate) fn ask<T>(&self, question: impl FnOnce(&Inputs<'_>) -> T) -> T {
+        let snapshot = self.snapshot();
+        question(&self.inputs(&snapshot))
+    }
+
+    pub(crate) fn inputs<'a>(&'a self, snapshot: &'a FleetSnapshot) -> Inputs<'a> {
+        Inputs {
+            policies: &self.policies,
+            snapshot,
+            ledger: &self.ledger,
+            bad_probes: &self.bad_probes,
+            identity: &self.identity,
+            bounds: Bounds::SIMULATED,
+            now: self.now,
+        }
+    }
+
+    pub(crate) fn verify(&self, taking: &Taking, stage: Stage) -> Result<Vec<Violation>, AssessError> {
+        self.ask(|inputs| verify(inputs, taking, stage))
+    }
+
+    /// What a grant of these hosts violates: rule, subsystem or group or host, zone, required and remaining.
+    pub(crate) fn refusals(&self, hosts: &[&str]) -> Vec<String> {
+        let found = self.verify(&taking(hosts), Stage::Grant).expect("the fleet can be judged");
+        found.iter().map(brief).collect()
+    }
+}
+
+pub(crate) fn ids(hosts: &[&str]) -> BTreeSet<HostId> {
+    hosts.iter().map(|h| HostId::from(*h)).collect()
+}
+
+pub(crate) fn taking(hosts: &[&str]) -> Taking {
+    Taking { hosts: ids(hosts), out: BTreeSet::new() }
+}
+
+pub(crate) fn rule_name(rule: Rule) -> String {
+    serde_json::to_value(rule).expect("a rule has a name").as_str().expect("a text").to_owned()
+}
+
+/// `minimum index 59/60`
+pub(crate) fn brief(violation: &Violation) -> String {
+    let mut text = rule_name(violation.rule);
+    let names = [
+        violation.subsystem.as_ref().map(ToString::to_string),
+        violation.zone.as_ref().map(ToString::to_string),
+        violation.group.as_ref().map(ToString::to_string),
+        violation.host.as_ref().map(ToString::to_string),
+    ];
+    for name in names.into_iter().flatten() {
+        text.push(' ');
+        text.push_str(&name);
+    }
+    if let (Some(required), Some(remaining)) = (violation.required, violation.remaining) {
+        text.push_str(&format!(" {remaining}/{required}"));
+    }
+    text
+}

@@ -1,0 +1,4 @@
+//! The planner's tests, by part.
+
+mod pace;
+mod verify;

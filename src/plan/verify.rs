@@ -1,0 +1,205 @@
+//! The independent re-check: whether a set of hosts may go, by every rule of contract section 5.
+//!
+//! [`verify`] stands before every effect, whatever command or path leads to it. It shares no arithmetic
+//! with the planner: plain sums over hosts, subsystem by subsystem. It chooses nothing and must not
+//! assume that the hosts came from a plan.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::model::{GroupName, HostState, ZoneName};
+
+use super::membership::Membership;
+use super::{AssessError, Inputs, Rule, Stage, Taking, Violation, gates, hosts};
+
+/// Every rule that taking these hosts violates; empty where they may go. Budgets in time and intervals
+/// are [`super::earliest_start`]'s.
+///
+/// A host of `taking.out` that the observation no longer lists takes nothing more: it is missing from
+/// every sum, and constraints are judged for the others.
+///
+/// # Errors
+///
+/// [`AssessError`] where a host of a subsystem touched cannot be weighed or placed (S3).
+pub fn verify(inputs: &Inputs<'_>, taking: &Taking, stage: Stage) -> Result<Vec<Violation>, AssessError> {
+    verify_over(inputs, &Membership::new(inputs.policies, inputs.snapshot), taking, stage)
+}
+
+/// The same on a membership that is at hand.
+pub(crate) fn verify_over(
+    inputs: &Inputs<'_>,
+    membership: &Membership<'_>,
+    taking: &Taking,
+    stage: Stage,
+) -> Result<Vec<Violation>, AssessError> {
+    let mut found = Vec::new();
+    if stage == Stage::Grant && taking.hosts.is_empty() {
+        found.push(Violation::new(Rule::EmptySelection, "no host is selected, which never means all".to_owned()));
+    }
+    for id in &taking.hosts {
+        found.extend(hosts::obstacles(inputs, membership, id, stage));
+    }
+    let held = taking.out.iter().filter(|id| !taking.hosts.contains(*id)).filter_map(|id| membership.find(id));
+    for host in held.clone() {
+        found.extend(hosts::lasting_obstacles(inputs, membership, host));
+    }
+    let taken: BTreeSet<usize> = taking.hosts.iter().filter_map(|id| membership.find(id)).chain(held).collect();
+    let touched: BTreeSet<usize> = taken.iter().flat_map(|&host| membership.of(host)).copied().collect();
+    // S1: every subsystem that any of the hosts belongs to is asked, not only the one somebody named.
+    for &subsystem in &touched {
+        let sums = Sums::of(inputs, membership, subsystem, taking)?;
+        sums.judge(&mut found);
+        if stage == Stage::Grant {
+            judge_size(membership, subsystem, &taken, &mut found);
+        }
+    }
+    judge_groups(inputs, membership, &taken, &mut found);
+    found.extend(gates::closed(inputs, membership, &touched, stage));
+    Ok(found)
+}
+
+/// One zone of a subsystem, in units.
+#[derive(Default)]
+struct ZoneSums {
+    before: u128,
+    after: u128,
+    /// A host is taken from it that is capacity, or was when it was granted.
+    taken_from: bool,
+}
+
+/// One subsystem, in units.
+struct Sums<'a> {
+    policy: &'a crate::policy::SubsystemPolicy,
+    zones: BTreeMap<&'a ZoneName, ZoneSums>,
+}
+
+impl<'a> Sums<'a> {
+    fn of(
+        inputs: &Inputs<'_>,
+        membership: &Membership<'a>,
+        subsystem: usize,
+        taking: &Taking,
+    ) -> Result<Self, AssessError> {
+        let policy = membership.subsystem(subsystem);
+        let listed = hosts::zones(membership, subsystem)?;
+        let mut zones: BTreeMap<&ZoneName, ZoneSums> =
+            listed.into_iter().map(|zone| (zone, ZoneSums::default())).collect();
+        for &index in membership.members(subsystem) {
+            let host = membership.host(index);
+            let units = u128::from(hosts::units(policy, host)?);
+            let sums = zones.entry(&host.zone).or_default();
+            if taking.out.contains(&host.id) {
+                // Out of service for this run: it counts for nothing, whatever a late read says of it.
+                sums.taken_from = true;
+            } else if hosts::is_capacity(inputs, host) {
+                sums.before += units;
+                if taking.hosts.contains(&host.id) {
+                    sums.taken_from = true;
+                } else {
+                    sums.after += units;
+                }
+            }
+        }
+        Ok(Self { policy, zones })
+    }
+
+    /// Rules 1 to 4.
+    fn judge(&self, found: &mut Vec<Violation>) {
+        let name = &self.policy.name;
+        let capacity = &self.policy.capacity;
+        let minimum = u128::from(capacity.minimum);
+        let before: u128 = self.zones.values().map(|z| z.before).sum();
+        let after: u128 = self.zones.values().map(|z| z.after).sum();
+        // Rule 4: hosts that do not serve may go even from a subsystem that is short.
+        if after < minimum && self.zones.values().any(|z| z.taken_from) {
+            let message =
+                format!("{name} would keep {after} units of the {minimum} that it must keep ({before} serve now)");
+            found.push(self.violation(Rule::Minimum, minimum, after, message));
+        }
+        let per_zone = capacity.minimum_per_zone.map(|m| m.units(capacity.baseline, self.zones.len()));
+        for (zone, sums) in &self.zones {
+            let least = u128::from(per_zone.unwrap_or(0));
+            if sums.after < least && sums.taken_from {
+                let message = format!(
+                    "{name} would keep {} units in zone {zone} of the {least} that it must keep there ({} serve now)",
+                    sums.after, sums.before
+                );
+                found.push(self.violation(Rule::ZoneMinimum, least, sums.after, message).zone(zone));
+            }
+            let elsewhere = self.zones.iter().filter(|(other, _)| *other != zone);
+            if capacity.survive_zone_loss && elsewhere.clone().any(|(_, z)| z.taken_from) {
+                let rest: u128 = elsewhere.map(|(_, z)| z.after).sum();
+                if rest < minimum {
+                    let message = format!(
+                        "{name} would keep {rest} units of the {minimum} that it must keep if zone {zone} were lost"
+                    );
+                    found.push(self.violation(Rule::ZoneLoss, minimum, rest, message).zone(zone));
+                }
+            }
+        }
+    }
+
+    fn violation(&self, rule: Rule, required: u128, remaining: u128, message: String) -> Violation {
+        let narrow = |number: u128| u64::try_from(number).unwrap_or(u64::MAX);
+        Violation::new(rule, message).subsystem(&self.policy.name).numbers(narrow(required), narrow(remaining))
+    }
+}
+
+/// `run-size`, and the ceilings of budgets: every host that belongs counts, serving or not.
+fn judge_size(membership: &Membership<'_>, subsystem: usize, taken: &BTreeSet<usize>, found: &mut Vec<Violation>) {
+    let policy = membership.subsystem(subsystem);
+    let name = &policy.name;
+    let mut count = 0_u64;
+    for &host in taken {
+        if membership.of(host).contains(&subsystem) {
+            count += 1;
+        }
+    }
+    let limit = policy.pace.max_hosts_per_run;
+    if count > limit {
+        let message = format!("{count} hosts of {name} would go; one run may take {limit}");
+        found.push(Violation::new(Rule::RunSize, message).subsystem(name).numbers(limit, count));
+    }
+    // S4: a set that is above a budget's size would never fit, however long it waits.
+    for budget in &policy.pace.budgets {
+        if count > budget.hosts {
+            let per = crate::model::duration_text(budget.per);
+            let message = format!("{count} hosts of {name} would go; its budget is {} in any {per}", budget.hosts);
+            found.push(Violation::new(Rule::Budget, message).subsystem(name).numbers(budget.hosts, count));
+        }
+    }
+}
+
+/// `group-minimum`: the provider refuses to take a group's members out of service below MinSize.
+/// Members that the run took out already were let go by the provider, and are no longer in its count.
+fn judge_groups(inputs: &Inputs<'_>, membership: &Membership<'_>, taken: &BTreeSet<usize>, found: &mut Vec<Violation>) {
+    let mut leaving: BTreeMap<&GroupName, u64> = BTreeMap::new();
+    for &index in taken {
+        let host = membership.host(index);
+        if let Some(group) = host.group.as_ref().filter(|_| host.state == HostState::InService) {
+            *leaving.entry(group).or_default() += 1;
+        }
+    }
+    if leaving.is_empty() {
+        return;
+    }
+    let mut in_service: BTreeMap<&GroupName, u64> = BTreeMap::new();
+    for host in membership.hosts() {
+        let unclaimed = host.state == HostState::InService && !inputs.ledger.claims.contains_key(&host.id);
+        if let Some(group) = host.group.as_ref().filter(|_| unclaimed) {
+            *in_service.entry(group).or_default() += 1;
+        }
+    }
+    for (name, leaving) in leaving {
+        let Some(group) = inputs.snapshot.group(name) else { continue };
+        // The provider judges by desired capacity, which a scale-in under way has lowered already.
+        let members = in_service.get(name).copied().unwrap_or(0).min(group.desired);
+        let after = members.saturating_sub(leaving);
+        if members < leaving || after < group.min_size {
+            let message = format!(
+                "group {name} would keep {after} hosts in service; the provider refuses to go below its minimum of {}",
+                group.min_size
+            );
+            found.push(Violation::new(Rule::GroupMinimum, message).group(name).numbers(group.min_size, after));
+        }
+    }
+}
