@@ -29,7 +29,8 @@ pub struct Context<'a> {
 /// One change of the record. Each names the run and its epoch; an older epoch is refused.
 #[derive(Clone, Debug)]
 pub enum Command<'a> {
-    /// Reserve a batch. The first grant of a run registers it and consumes its request id.
+    /// Reserve a batch. The first grant of a run registers it and consumes its request id. One batch at a time; the
+    /// same batch again, by the same process, is granted again.
     Grant {
         /// The run.
         run: &'a RunIdentity,
@@ -62,7 +63,8 @@ pub enum Command<'a> {
         /// What became of each.
         outcomes: BTreeMap<HostId, HostOutcome>,
     },
-    /// Note that a run needs a process of a group suspended.
+    /// Note that a run needs a process of a group suspended; then suspend it, whatever a read says of it (another
+    /// run's resume may just have landed). [`Refusal::Wait`] while another run's resume is on its way.
     HoldGroup {
         /// The run.
         run: RunId,
@@ -73,7 +75,8 @@ pub enum Command<'a> {
         /// What was suspended on it when it was looked at, before this run suspended anything.
         suspended: BTreeSet<Process>,
     },
-    /// Note that a run no longer needs it. Where it was the last, [`Granted::resume`] says what to resume.
+    /// Note that a run no longer needs it. Where it was the last, [`Granted::resume`] says what to resume; sent again
+    /// it says that this was done.
     ReleaseGroup {
         /// The run.
         run: RunId,
@@ -142,10 +145,14 @@ pub enum HostOutcome {
 }
 
 /// What a command was granted.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Granted {
-    /// Processes to resume on the group that was released, because no run needs them suspended any more.
+    /// Processes to resume on the group that was released, because no run needs them suspended any more, whichever
+    /// run suspended them. Not empty: resume them, then send [`Command::ReleaseGroup`] once more. A run that cannot
+    /// resume them leaves that out, and the next run to use the group puts back what was there before.
     pub resume: BTreeSet<Process>,
+    /// Of a grant: the reference that the run must judge by, where another run's is older than its own.
+    pub reference: BTreeMap<ProbeKey, f64>,
 }
 
 /// Why a command was refused. The record is unchanged.

@@ -20,6 +20,7 @@ pub use document::{
     Batch, PlanDocument, PlannedHost, RequestDocument, Rule, SubsystemCapacity, Verdict, Violation, ZoneCapacity,
 };
 
+pub(crate) use membership::Membership;
 pub use pace::earliest_start;
 pub use verify::verify;
 

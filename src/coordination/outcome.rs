@@ -1,0 +1,171 @@
+//! What became of held hosts, the end of runs, and the end of memory.
+
+use std::collections::BTreeMap;
+
+use crate::model::{FleetSnapshot, HostId, RunId};
+use crate::plan::Removal;
+
+use super::decide::{entry, fresh};
+use super::{Context, EndedRun, FleetRecord, Granted, Hold, HoldState, HostOutcome, Refusal, TerminationCount};
+
+/// Lets go of hosts whose outcome is known: the only command that does.
+pub(super) fn resolve(
+    record: &mut FleetRecord,
+    run: &RunId,
+    epoch: u64,
+    outcomes: &BTreeMap<HostId, HostOutcome>,
+    ctx: &Context<'_>,
+) -> Result<Granted, Refusal> {
+    entry(record, run, epoch)?;
+    for (host, outcome) in outcomes {
+        let Some(hold) = record.runs.get(run).and_then(|entry| entry.holds.get(host)).cloned() else {
+            is_resolved(record, run, host, outcome)?;
+            continue;
+        };
+        match outcome {
+            HostOutcome::Removed(at) => {
+                if *at > ctx.now.plus(ctx.bounds.tolerance) {
+                    return Err(Refusal::Illegal(format!(
+                        "the removal of host {host} was observed at {at}, later than now"
+                    )));
+                }
+                // S4: never stamped before it was granted, or budgets would forget it too early.
+                let at = (*at).max(hold.granted_at);
+                let subsystems = hold.subsystems;
+                for name in &subsystems {
+                    let last = record.last_termination.entry(name.clone()).or_insert(at);
+                    *last = (*last).max(at);
+                }
+                let removal = Removal { host: host.clone(), run: run.clone(), subsystems, at: Some(at) };
+                record.removals.push(removal.clone());
+                record.removed.insert(host.clone(), removal);
+            }
+            HostOutcome::Restored | HostOutcome::NeverCordoned => is_proved(host, &hold, outcome, ctx)?,
+            HostOutcome::Settling(_) => {}
+        }
+        let entry = entry(record, run, epoch)?;
+        match outcome {
+            HostOutcome::Removed(_) => {
+                entry.terminated += 1;
+                entry.holds.remove(host);
+            }
+            HostOutcome::Restored | HostOutcome::NeverCordoned => {
+                entry.holds.remove(host);
+            }
+            HostOutcome::Settling(until) => {
+                let until = match hold.state {
+                    HoldState::Settling { until: before } => before.max(*until),
+                    HoldState::Reserved | HoldState::Terminating => *until,
+                };
+                if let Some(hold) = entry.holds.get_mut(host) {
+                    hold.state = HoldState::Settling { until };
+                }
+            }
+        }
+    }
+    close(record, run, ctx);
+    Ok(Granted::default())
+}
+
+/// A host that the run no longer holds is no contradiction where the same was said of it before (schedule 13).
+fn is_resolved(record: &FleetRecord, run: &RunId, host: &HostId, outcome: &HostOutcome) -> Result<(), Refusal> {
+    let was_removed = record.removals.iter().any(|removal| removal.host == *host && removal.run == *run);
+    let fits = match outcome {
+        HostOutcome::Removed(_) => was_removed,
+        HostOutcome::Restored | HostOutcome::NeverCordoned => !was_removed,
+        HostOutcome::Settling(_) => false,
+    };
+    if fits { Ok(()) } else { Err(Refusal::Illegal(format!("run {run} does not hold host {host}"))) }
+}
+
+/// S3, schedules 3 to 5: "in service" is not believed before a read can have proved it. When the last call could
+/// land is the run's to know; what the record knows is enough to catch a run that does not wait at all.
+fn is_proved(host: &HostId, hold: &Hold, outcome: &HostOutcome, ctx: &Context<'_>) -> Result<(), Refusal> {
+    let since_grant = match outcome {
+        // Nothing need have been sent.
+        HostOutcome::NeverCordoned => hold.granted_at,
+        HostOutcome::Restored | HostOutcome::Removed(_) | HostOutcome::Settling(_) => {
+            hold.granted_at.plus(ctx.bounds.settle)
+        }
+    };
+    let until = match hold.state {
+        HoldState::Settling { until } => until.max(since_grant),
+        HoldState::Reserved | HoldState::Terminating => since_grant,
+    };
+    if ctx.now < until {
+        return Err(Refusal::Wait { until, why: format!("no read can prove before {until} that host {host} serves") });
+    }
+    Ok(())
+}
+
+/// Ends a run. What it still holds keeps it in the record, and out of everybody's reach.
+pub(super) fn end(
+    record: &mut FleetRecord,
+    run: &RunId,
+    epoch: u64,
+    completed: bool,
+    ctx: &Context<'_>,
+) -> Result<Granted, Refusal> {
+    if record.ended.get(run).is_some_and(|ended| ended.epoch == epoch) {
+        // Said before, and the reply was lost.
+        return Ok(Granted::default());
+    }
+    entry(record, run, epoch)?;
+    if let Some((group, _)) = record.groups.iter().find(|(_, hold)| hold.runs.contains(run)) {
+        return Err(Refusal::Illegal(format!("run {run} still needs group {group} suspended")));
+    }
+    let entry = entry(record, run, epoch)?;
+    if completed && !entry.holds.is_empty() {
+        return Err(Refusal::Illegal(format!("run {run} still holds {} hosts", entry.holds.len())));
+    }
+    if entry.ended_at.is_none() {
+        entry.ended_at = Some(ctx.now);
+        let (subsystem, hosts) = (entry.subsystem.clone(), entry.terminated);
+        if completed && hosts > 0 {
+            record.completed.entry(subsystem).or_default().push(TerminationCount { at: ctx.now, hosts });
+        }
+    }
+    close(record, run, ctx);
+    Ok(Granted::default())
+}
+
+/// A run that has ended and holds nothing leaves the record, but for its tombstone.
+fn close(record: &mut FleetRecord, run: &RunId, ctx: &Context<'_>) {
+    if let Some(entry) = record.runs.get(run).filter(|entry| entry.ended_at.is_some() && entry.holds.is_empty()) {
+        let ended = EndedRun { epoch: entry.epoch, at: entry.ended_at.unwrap_or(ctx.now) };
+        record.runs.remove(run);
+        record.ended.insert(run.clone(), ended);
+    }
+}
+
+/// Forgets removed hosts that two complete inventories, `settle` apart, do not list. Budgets remember them longer.
+pub(super) fn forget(
+    record: &mut FleetRecord,
+    snapshot: &FleetSnapshot,
+    ctx: &Context<'_>,
+) -> Result<Granted, Refusal> {
+    fresh(snapshot, ctx)?;
+    let absent = &mut record.absent_since;
+    record.removed.retain(|host, removal| {
+        let is_later = removal.at.is_none_or(|at| snapshot.begun_at >= at);
+        if snapshot.host(host).is_some() {
+            // It is listed again: the first inventory without it was not the truth.
+            absent.remove(host);
+            return true;
+        }
+        if !is_later {
+            return true;
+        }
+        let Some(&since) = absent.get(host) else {
+            absent.insert(host.clone(), snapshot.completed_at);
+            return true;
+        };
+        // Another inventory, begun after the first was complete.
+        let is_proof = snapshot.begun_at > since && snapshot.begun_at >= since.plus(ctx.bounds.settle);
+        if is_proof {
+            absent.remove(host);
+        }
+        !is_proof
+    });
+    Ok(Granted::default())
+}

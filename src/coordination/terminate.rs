@@ -1,0 +1,96 @@
+//! The step to termination: the last word of all operators before the point of no return.
+
+use std::collections::BTreeSet;
+
+use crate::model::{FleetSnapshot, Host, HostId, HostState, RunId};
+use crate::plan::{Rule, Stage, Taking, Violation};
+
+use super::decide::{entry, fresh};
+use super::judge;
+use super::{Context, FleetRecord, Granted, HoldState, Refusal};
+
+/// Everything is judged anew, also where the step was taken already and the reply was lost: a halt, a freeze or a
+/// stricter policy may have come in between (S6).
+pub(super) fn start(
+    record: &mut FleetRecord,
+    run: &RunId,
+    epoch: u64,
+    hosts: &BTreeSet<HostId>,
+    snapshot: &FleetSnapshot,
+    ctx: &Context<'_>,
+) -> Result<Granted, Refusal> {
+    let held = entry(record, run, epoch)?;
+    if let Some(at) = held.ended_at {
+        return Err(Refusal::Fenced { run: run.clone(), why: format!("it ended at {at}") });
+    }
+    if hosts.is_empty() {
+        return Err(Refusal::Illegal("no host to terminate".to_owned()));
+    }
+    fresh(snapshot, ctx)?;
+    let mut found = Vec::new();
+    for host in hosts {
+        let Some(hold) = held.holds.get(host) else {
+            return Err(Refusal::Illegal(format!("run {run} does not hold host {host}")));
+        };
+        match hold.state {
+            HoldState::Reserved | HoldState::Terminating => {}
+            HoldState::Settling { until } => {
+                return Err(Refusal::Illegal(format!("host {host} is in doubt until {until}")));
+            }
+        }
+        if snapshot.begun_at < hold.granted_at {
+            // S2, schedule 5: what it shows as cordoned would be another run's cordon.
+            return Err(Refusal::Stale { begun_at: snapshot.begun_at, now: ctx.now });
+        }
+        match snapshot.host(host) {
+            None => {
+                let message = format!("host {host} is not listed any more");
+                found.push(Violation::new(Rule::UnknownHost, message).host(host));
+            }
+            Some(seen) => {
+                // S2: only what is out of service is terminated.
+                if seen.state != HostState::Cordoned {
+                    let message = format!("host {host} is {}, not cordoned", state_text(seen.state));
+                    found.push(Violation::new(Rule::NotRemovable, message).host(host));
+                }
+            }
+        }
+    }
+    // S1: whatever the observation says of them, all hosts of the run are taken away. One that did not serve when it
+    // was granted costs nothing, unless it serves again; rules that are not about capacity hold for it all the same.
+    let mut taking = Taking::default();
+    for (id, hold) in &held.holds {
+        let seen = snapshot.host(id);
+        if hold.serving || seen.is_some_and(Host::is_serving) {
+            taking.out.insert(id.clone());
+        } else if seen.is_some() {
+            taking.hosts.insert(id.clone());
+        }
+    }
+    let mut view = record.view(Some(run), ctx.now);
+    judge::rules(ctx, snapshot, &view, &taking, Stage::Hold, found)?;
+
+    // S4: a budget that became smaller while this batch baked. The interval was kept at the grant, and another run
+    // may have terminated since.
+    view.last_termination.clear();
+    judge::pace(ctx, snapshot, &view, hosts)?;
+
+    let members = judge::membership(ctx, snapshot, hosts);
+    let held = entry(record, run, epoch)?;
+    for (host, subsystems) in members {
+        if let Some(hold) = held.holds.get_mut(&host) {
+            hold.state = HoldState::Terminating;
+            hold.subsystems.extend(subsystems);
+        }
+    }
+    Ok(Granted::default())
+}
+
+fn state_text(state: HostState) -> &'static str {
+    match state {
+        HostState::Pending => "pending",
+        HostState::InService => "in service",
+        HostState::Cordoned => "cordoned",
+        HostState::Terminating => "terminating",
+    }
+}
