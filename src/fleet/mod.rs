@@ -2,4 +2,3 @@
 
 #[cfg(feature = "aws")]
 pub mod aws;
-pub mod simulated;

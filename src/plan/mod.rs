@@ -2,9 +2,11 @@
 //! batches, or why not. Pure.
 
 mod claims;
+mod confirm;
 mod document;
 mod gates;
 mod hosts;
+mod measure;
 mod membership;
 mod pace;
 mod shim;
@@ -16,10 +18,12 @@ pub(crate) mod testing;
 mod tests;
 
 pub use claims::{Claim, LedgerView, Removal};
+pub use confirm::{Confirmation, Confirmed, NotConfirmed};
 pub use document::{
     Batch, PlanDocument, PlannedHost, RequestDocument, Rule, SubsystemCapacity, Verdict, Violation, ZoneCapacity,
 };
 
+pub use measure::measure;
 pub(crate) use membership::Membership;
 pub use pace::earliest_start;
 pub use verify::verify;

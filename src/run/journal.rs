@@ -1,13 +1,28 @@
 //! The journal: past-tense events of one run, numbered without gaps. `safe-remove/event/v1`.
+//!
+//! It is the intent log: what a run may have done to the fleet is always in it before it is done (S5), and
+//! [`super::report`] makes the run document of nothing else. Changes of this format:
+//! v1 is the first.
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{RunId, Time};
+use crate::coordination::ProcessId;
+use crate::model::{
+    Call, CallOutcome, FleetName, GroupName, HostId, OperatorId, ProbeKey, RequestId, RunId, TargetGroupId, Time,
+};
+use crate::plan::{PlanDocument, Settings, SubsystemCapacity};
+
+use super::{Cause, Outcome};
+
+/// The schema of journal records and of ndjson events.
+pub const EVENT_SCHEMA: &str = "safe-remove/event/v1";
 
 /// One record.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct JournalRecord {
-    /// `safe-remove/event/v1`
+    /// [`EVENT_SCHEMA`]
     pub schema: String,
     /// Which run.
     pub run: RunId,
@@ -20,10 +35,174 @@ pub struct JournalRecord {
     pub event: Past,
 }
 
+/// What a run must remember of a host that it holds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GrantedHost {
+    /// Its group.
+    pub group: Option<GroupName>,
+    /// The target groups it was in.
+    pub target_groups: BTreeSet<TargetGroupId>,
+    /// Whether it served.
+    pub serving: bool,
+}
+
 /// What happened.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "event", rename_all = "kebab-case")]
+#[serde(tag = "event", rename_all = "kebab-case", rename_all_fields = "snake_case")]
 pub enum Past {
-    /// Placeholder while the state machine is being written.
-    RunOpened {},
+    /// The first batch was granted: the run exists.
+    RunOpened {
+        /// The plan as it was confirmed.
+        plan: Box<PlanDocument>,
+        /// The strictest settings of everything it touches and watches.
+        settings: Settings,
+        /// The fleet.
+        fleet: FleetName,
+        /// Who.
+        operator: OperatorId,
+        /// Why.
+        reason: Option<String>,
+        /// The idempotency key.
+        request_id: Option<RequestId>,
+        /// The process that acts.
+        process: ProcessId,
+        /// `typed` or `unattended`.
+        confirmed: String,
+        /// The probes' reference from before the first batch.
+        reference: BTreeMap<ProbeKey, f64>,
+    },
+    /// The ledger reserved a batch.
+    BatchGranted {
+        /// Which batch.
+        batch: u64,
+        /// Its hosts.
+        granted: BTreeMap<HostId, GrantedHost>,
+    },
+    /// A host of the plan vanished by itself and was dropped; none takes its place.
+    HostDropped {
+        /// The batch it was in.
+        batch: u64,
+        /// Which host.
+        host: HostId,
+    },
+    /// The record says that this run needs a process of the group suspended.
+    GroupHeld {
+        /// Which group.
+        group: GroupName,
+    },
+    /// The record no longer says so.
+    GroupReleased {
+        /// Which group.
+        group: GroupName,
+    },
+    /// A call is about to be sent.
+    CallIntended {
+        /// Numbered within the run.
+        call: u64,
+        /// What, and until when the provider may do it.
+        #[serde(flatten)]
+        intent: Call,
+    },
+    /// What came back, if anything.
+    CallAnswered {
+        /// Which call.
+        call: u64,
+        /// What is known.
+        #[serde(flatten)]
+        outcome: CallOutcome,
+    },
+    /// Every host of the batch was observed out of service; its bake begins.
+    BatchCordoned {
+        /// Which batch.
+        batch: u64,
+    },
+    /// The probes were read while hosts were out.
+    Sampled {
+        /// The batch under way.
+        batch: u64,
+        /// Each probe's reading: a number, `good`, or why there is none.
+        readings: BTreeMap<ProbeKey, String>,
+    },
+    /// A gap broke the chain of samples; the bake begins again.
+    BakeRestarted {
+        /// Which batch.
+        batch: u64,
+        /// How long the gap was, in milliseconds.
+        gap_ms: u64,
+    },
+    /// The batch baked clean for the whole bake.
+    BakeEnded {
+        /// Which batch.
+        batch: u64,
+        /// How many rounds of samples.
+        rounds: u64,
+    },
+    /// The ledger took the step to termination.
+    TerminationStarted {
+        /// Which batch.
+        batch: u64,
+    },
+    /// A host was observed gone.
+    HostTerminated {
+        /// The batch it was in.
+        batch: u64,
+        /// Which host.
+        host: HostId,
+    },
+    /// Every host of the batch is gone.
+    BatchTerminated {
+        /// Which batch.
+        batch: u64,
+    },
+    /// The run waits.
+    Waiting {
+        /// Until when.
+        until: Time,
+        /// For what.
+        why: String,
+    },
+    /// Something made the run stop; a later one may be more severe.
+    Stopped {
+        /// What.
+        cause: Cause,
+    },
+    /// A host is in service and healthy again, for good.
+    HostRestored {
+        /// The batch it was in.
+        batch: u64,
+        /// Which host.
+        host: HostId,
+    },
+    /// A host was granted but never left service.
+    HostUntouched {
+        /// The batch it was in.
+        batch: u64,
+        /// Which host.
+        host: HostId,
+    },
+    /// A host's state is not known, or it is still cordoned.
+    HostInDoubt {
+        /// The batch it was in.
+        batch: u64,
+        /// Which host.
+        host: HostId,
+        /// No call can reach it later than this.
+        until: Option<Time>,
+        /// What is known.
+        why: String,
+    },
+    /// Something that a person should know.
+    Warned {
+        /// What.
+        message: String,
+    },
+    /// The end.
+    RunEnded {
+        /// How.
+        outcome: Outcome,
+        /// The exit code.
+        exit_code: u8,
+        /// Capacity before the run, remaining measured at its end.
+        subsystems: Vec<SubsystemCapacity>,
+    },
 }

@@ -1,7 +1,26 @@
-//! The run: a pure state machine, its journal, and recovery by folding the journal.
+//! The run: a pure state machine, its journal, and the document that the journal makes.
+//!
+//! `Planned -> Confirmed -> [ Granted -> Cordoning -> Baking -> Terminating -> Verifying -> Waiting ]* -> Completed`, and
+//! from every state `-> Restoring -> Aborted | Halted`, or `-> NeedsAttention` (design section 4). [`Machine`] is that;
+//! it performs nothing, reads no clock and knows no provider.
 
+mod act;
+mod batch;
 mod document;
+mod hold;
 mod journal;
+mod learn;
+mod leave;
+mod machine;
+mod opening;
+mod patience;
+mod progress;
+mod report;
+mod restore;
 
+pub use act::{Act, Blind, Change, Finish, Input, Loss, NotStarted, Order, Round};
 pub use document::{BatchReport, BatchState, Cause, CauseKind, Outcome, RunDocument};
-pub use journal::{JournalRecord, Past};
+pub use journal::{EVENT_SCHEMA, GrantedHost, JournalRecord, Past};
+pub use machine::{Machine, Spec};
+pub use progress::{Progress, Step};
+pub use report::{RUN_SCHEMA, has_ended, report};

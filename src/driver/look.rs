@@ -1,0 +1,28 @@
+//! One look at the world: the record first, then the fleet, and the probes beside them.
+
+use std::sync::Arc;
+
+use futures_util::future::join_all;
+
+use crate::ports::FleetError;
+use crate::run::{Blind, Input, Machine, Round};
+
+use super::{World, chain};
+
+pub(super) async fn look(world: &World, machine: &Machine, probes: bool) -> Input {
+    let begun_at = world.clock.now();
+    let specs = if probes { machine.probes() } else { Default::default() };
+    let reads = join_all(specs.iter().map(|(key, spec)| world.prober.sample(&key.subsystem, spec)));
+    // The record before the fleet: what is claimed meanwhile shows as a conflict, what is released as still claimed.
+    let state = async {
+        let record = world.ledger.read().await;
+        (record, world.fleet.observe().await)
+    };
+    let (samples, (record, fleet)) = tokio::join!(reads, state);
+    let record = record.map(|(_, record)| Arc::new(record)).map_err(|error| chain(&error));
+    let fleet = fleet.map(Arc::new).map_err(|error| Blind {
+        contradictory: matches!(error, FleetError::Inventory(_) | FleetError::WrongFleet(_) | FleetError::Clock { .. }),
+        message: chain(&error),
+    });
+    Input::Looked(Box::new(Round { begun_at, ended_at: world.clock.now(), record, fleet, probed: probes, samples }))
+}

@@ -1,0 +1,35 @@
+//! [`measure`]: what remained of each subsystem when a run ended, for its report. Decides nothing.
+
+use std::collections::BTreeMap;
+
+use crate::model::ZoneName;
+
+use super::hosts::{is_capacity, units, zones};
+use super::{AssessError, Inputs, Membership, SubsystemCapacity};
+
+/// The same subsystems, with `remaining` as it is now; `capacity` and the minimums stay as they were before the run.
+///
+/// # Errors
+///
+/// An [`AssessError`] where a host cannot be weighed or placed any more.
+pub fn measure(inputs: &Inputs<'_>, before: &[SubsystemCapacity]) -> Result<Vec<SubsystemCapacity>, AssessError> {
+    let membership = Membership::new(inputs.policies, inputs.snapshot);
+    let mut measured = before.to_vec();
+    for (index, name) in inputs.policies.subsystems.keys().enumerate() {
+        let Some(subsystem) = measured.iter_mut().find(|s| s.name == *name) else { continue };
+        zones(&membership, index)?;
+        let mut by_zone: BTreeMap<&ZoneName, u64> = BTreeMap::new();
+        for &member in membership.members(index) {
+            let host = membership.host(member);
+            if is_capacity(inputs, host) {
+                let sum = by_zone.entry(&host.zone).or_default();
+                *sum = sum.saturating_add(units(membership.subsystem(index), host)?);
+            }
+        }
+        subsystem.remaining = by_zone.values().fold(0_u64, |sum, units| sum.saturating_add(*units));
+        for zone in &mut subsystem.zones {
+            zone.remaining = by_zone.get(&zone.name).copied().unwrap_or(0);
+        }
+    }
+    Ok(measured)
+}

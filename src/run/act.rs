@@ -1,0 +1,205 @@
+//! What the run asks of the driver, one thing at a time, and what the driver answers.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use crate::coordination::{FleetRecord, Granted, HostOutcome, Refusal};
+use crate::model::{
+    Call, CallOutcome, FleetSnapshot, GroupName, HostId, ProbeKey, Process, Sample, TargetGroupId, Time,
+};
+use crate::plan::Violation;
+
+use super::JournalRecord;
+
+/// What the driver does next. It answers each with exactly one [`Input`].
+#[derive(Clone, Debug)]
+pub enum Act {
+    /// Append to the journal: [`Input::Recorded`] or [`Input::Lost`].
+    Record(Box<JournalRecord>),
+    /// Change the shared record: [`Input::Changed`], [`Input::Refused`] or [`Input::Lost`].
+    Change(Change),
+    /// Read the record and the fleet, and every watched probe if asked: [`Input::Looked`].
+    Look {
+        /// Whether probes are read too.
+        probes: bool,
+    },
+    /// Send a call, once: [`Input::Answered`]. Its intent is in the journal (S5).
+    Send(Call),
+    /// Sleep: [`Input::Woke`], early where an order arrived.
+    Sleep {
+        /// Until then.
+        until: Time,
+    },
+    /// The end: nothing more is asked.
+    Finish(Finish),
+}
+
+/// A change of the shared record, without the observation and identity that the driver adds.
+#[derive(Clone, Debug)]
+pub enum Change {
+    /// Reserve a batch.
+    Grant {
+        /// Its number.
+        batch: u64,
+        /// Its hosts and the target groups that they are in.
+        hosts: BTreeMap<HostId, BTreeSet<TargetGroupId>>,
+        /// What it is decided on.
+        snapshot: Arc<FleetSnapshot>,
+        /// The reference of the probes.
+        reference: BTreeMap<ProbeKey, f64>,
+    },
+    /// Take the step to termination.
+    StartTermination {
+        /// Which hosts.
+        hosts: BTreeSet<HostId>,
+        /// What it is decided on.
+        snapshot: Arc<FleetSnapshot>,
+    },
+    /// Say what became of hosts.
+    Resolve {
+        /// Each.
+        outcomes: BTreeMap<HostId, HostOutcome>,
+    },
+    /// Need a process of a group suspended.
+    HoldGroup {
+        /// Which group.
+        group: GroupName,
+        /// What is suspended on it now.
+        suspended: BTreeSet<Process>,
+    },
+    /// Need it no longer.
+    ReleaseGroup {
+        /// Which group.
+        group: GroupName,
+    },
+    /// Forget removed hosts that are no longer listed.
+    Forget {
+        /// What is listed.
+        snapshot: Arc<FleetSnapshot>,
+    },
+    /// End the run.
+    End {
+        /// Everything planned is gone.
+        completed: bool,
+    },
+}
+
+/// What the driver saw.
+#[derive(Clone, Debug)]
+pub enum Input {
+    /// The first: nothing was asked yet.
+    Begin,
+    /// The append was acknowledged.
+    Recorded,
+    /// The change was acknowledged.
+    Changed(Granted),
+    /// The change was refused; the record is as it was.
+    Refused(Refusal),
+    /// The ledger did not take the append or the change.
+    Lost(Loss),
+    /// A look, as far as it got.
+    Looked(Box<Round>),
+    /// What is known of a call.
+    Answered(CallOutcome),
+    /// The sleep ended.
+    Woke,
+}
+
+/// Why the ledger did not take a write.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Loss {
+    /// Another process writes this run's journal: it was taken over.
+    Fenced(String),
+    /// It cannot be reached.
+    Unreachable(String),
+}
+
+/// One look at the world.
+#[derive(Clone, Debug)]
+pub struct Round {
+    /// When its first read began.
+    pub begun_at: Time,
+    /// When its last read ended.
+    pub ended_at: Time,
+    /// The shared record, or why it cannot be read.
+    pub record: Result<Arc<FleetRecord>, String>,
+    /// The fleet, or why it cannot be established.
+    pub fleet: Result<Arc<FleetSnapshot>, Blind>,
+    /// Whether the probes were to be read.
+    pub probed: bool,
+    /// The probes that were read.
+    pub samples: Vec<Sample>,
+}
+
+/// Why a look did not show the fleet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Blind {
+    /// What was tried, and what came back.
+    pub message: String,
+    /// The inventory contradicts itself: looking again is no cure.
+    pub contradictory: bool,
+}
+
+/// Who orders a run to stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// Ctrl-C.
+    Interrupt,
+    /// SIGTERM.
+    Terminate,
+    /// SIGHUP: the terminal is gone.
+    HangUp,
+    /// stdout is closed.
+    ClosedOutput,
+}
+
+impl std::fmt::Display for Order {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Interrupt => "interrupted (Ctrl-C)",
+            Self::Terminate => "asked to stop (SIGTERM)",
+            Self::HangUp => "the terminal is gone (SIGHUP)",
+            Self::ClosedOutput => "stdout was closed",
+        })
+    }
+}
+
+/// How a run left the machine.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Finish {
+    /// Nothing was granted and nothing touched.
+    NotStarted(NotStarted),
+    /// It ran: the journal says how.
+    Ended,
+}
+
+/// Why a confirmed plan was not begun. Nothing was touched.
+#[derive(Clone, Debug, PartialEq)]
+pub enum NotStarted {
+    /// Rules that no longer hold: exit 3.
+    Rules(Vec<Violation>),
+    /// Another run took the headroom since the plan was made: exit 10.
+    TakenByOthers(Vec<Violation>),
+    /// The fleet's state cannot be established: exit 5.
+    Blind(String),
+    /// The clocks disagree: exit 5.
+    Clock(String),
+    /// The ledger cannot be reached or refuses: exit 10.
+    Ledger(String),
+    /// A budget or an interval asks to wait longer than was allowed: exit 11.
+    Deferred {
+        /// Until then.
+        until: Time,
+        /// For what.
+        why: String,
+    },
+    /// The request id made a run before: that run is reported.
+    Consumed {
+        /// That run.
+        run: crate::model::RunId,
+        /// Whether it was the same request; otherwise it is refused (rule `request-id`).
+        same: bool,
+    },
+    /// Stopped before the first effect: exit 9.
+    Ordered(Order),
+}

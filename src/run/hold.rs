@@ -1,0 +1,246 @@
+//! What a run knows of one host that it holds: what was sent, what came back, what was seen.
+
+use std::collections::BTreeSet;
+
+use crate::coordination::HostOutcome;
+use crate::model::{Bounds, CallOutcome, FleetSnapshot, GroupName, HostId, HostState, TargetGroupId, Time};
+
+/// What is known of the calls of one kind for one host.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Calls {
+    /// How many intents were recorded.
+    pub(super) attempts: u32,
+    /// How the last one stands.
+    pub(super) last: Last,
+    /// The latest moment at which any of them that got no reply can still take effect.
+    pub(super) reach: Option<Time>,
+    /// When the newest acknowledgement came.
+    pub(super) acked_at: Option<Time>,
+    /// Looks since the last one was sent.
+    pub(super) looks: u32,
+}
+
+/// How the last call of a kind stands.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) enum Last {
+    /// None was sent.
+    #[default]
+    None,
+    /// The provider acknowledged it.
+    Done,
+    /// Certainly not done; `retry_at` where it may be tried again.
+    Refused { retry_at: Option<Time>, message: String },
+    /// It may or may not have been done.
+    Unknown { message: String },
+}
+
+impl Calls {
+    /// Takes in an answer to a call that the provider refuses after `not_after`.
+    pub(super) fn answered(&mut self, outcome: &CallOutcome, not_after: Time, bounds: Bounds, now: Time) {
+        self.looks = 0;
+        self.last = match outcome {
+            CallOutcome::Done => {
+                self.acked_at = Some(now);
+                Last::Done
+            }
+            CallOutcome::Refused { message, retryable } => {
+                let pause = super::patience::CALL_PAUSE * 2_u32.pow(self.attempts.min(6));
+                Last::Refused { retry_at: retryable.then(|| now.plus(pause)), message: message.clone() }
+            }
+            CallOutcome::Unknown { message } => {
+                self.reach = self.reach.max(Some(not_after.plus(bounds.tolerance)));
+                Last::Unknown { message: message.clone() }
+            }
+        };
+    }
+
+    /// Whether the provider acknowledged any, or may have done any.
+    pub(super) fn may_be_done(&self) -> bool {
+        self.acked_at.is_some() || self.reach.is_some()
+    }
+
+    /// When a read can prove a state in which the host was just before the call: `settle` after the reply,
+    /// or after the deadline where a reply is missing (design section 3, "What a read proves").
+    fn proved_from(&self, bounds: Bounds) -> Option<Time> {
+        self.acked_at.max(self.reach).map(|at| at.plus(bounds.settle))
+    }
+
+    /// Whether the next attempt may be made.
+    pub(super) fn may_try(&self, now: Time) -> bool {
+        match &self.last {
+            Last::None => true,
+            Last::Refused { retry_at: Some(at), .. } => self.attempts < super::patience::CALL_ATTEMPTS && now >= *at,
+            Last::Unknown { .. } => {
+                self.attempts < super::patience::CALL_ATTEMPTS && self.looks >= super::patience::DOUBT_LOOKS
+            }
+            Last::Refused { retry_at: None, .. } | Last::Done => false,
+        }
+    }
+
+    /// Why no further attempt will be made, where that is so.
+    pub(super) fn gave_up(&self) -> Option<&str> {
+        let spent = self.attempts >= super::patience::CALL_ATTEMPTS;
+        match &self.last {
+            Last::Refused { retry_at: None, message } => Some(message),
+            Last::Refused { message, .. } if spent => Some(message),
+            Last::Unknown { message } if spent && self.looks >= super::patience::DOUBT_LOOKS => Some(message),
+            Last::None | Last::Done | Last::Refused { .. } | Last::Unknown { .. } => None,
+        }
+    }
+}
+
+/// The last complete observation of one host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Sight {
+    /// When the observation began.
+    pub(super) begun_at: Time,
+    /// `None` where the host was absent.
+    pub(super) state: Option<HostState>,
+    /// In service, healthy, and in every target group that it was granted with.
+    pub(super) whole: bool,
+}
+
+/// A host that the run holds.
+#[derive(Clone, Debug)]
+pub(super) struct Held {
+    pub(super) id: HostId,
+    pub(super) batch: u64,
+    pub(super) group: Option<GroupName>,
+    pub(super) target_groups: BTreeSet<TargetGroupId>,
+    /// Whether it served when it was last in service: then capacity is judged as if it were gone.
+    pub(super) serving: bool,
+    pub(super) cordon: Calls,
+    pub(super) terminate: Calls,
+    pub(super) restore: Calls,
+    pub(super) sight: Option<Sight>,
+    /// When it was first seen absent, and not seen since.
+    pub(super) absent_since: Option<Time>,
+}
+
+impl Held {
+    /// Takes in a complete observation.
+    pub(super) fn see(&mut self, snapshot: &FleetSnapshot) {
+        let host = snapshot.host(&self.id);
+        let whole = host.is_some_and(|h| {
+            h.state == HostState::InService
+                && (h.healthy || !self.serving)
+                && self.target_groups.is_subset(&h.target_groups)
+        });
+        let state = host.map(|h| h.state);
+        self.absent_since = match state {
+            None => self.absent_since.or(Some(snapshot.begun_at)),
+            Some(_) => None,
+        };
+        self.sight = Some(Sight { begun_at: snapshot.begun_at, state, whole });
+        for calls in [&mut self.cordon, &mut self.terminate, &mut self.restore] {
+            calls.looks = calls.looks.saturating_add(1);
+        }
+    }
+
+    /// Seen out of service and restorable.
+    pub(super) fn is_cordoned(&self) -> bool {
+        self.sight.is_some_and(|s| s.state == Some(HostState::Cordoned))
+    }
+
+    /// Out of the run's hands for capacity: cordoned or on the way, terminated or on the way, not back.
+    pub(super) fn is_out(&self) -> bool {
+        self.serving && (self.cordon.may_be_done() || self.is_cordoned())
+    }
+
+    /// Gone, and since when that is known.
+    ///
+    /// "Gone" after our own terminate is believed at once: the host was there within `settle` before. Absent without
+    /// one it is believed from two complete inventories `settle` apart (design section 3).
+    pub(super) fn gone_at(&self, bounds: Bounds) -> Option<Time> {
+        let since = self.absent_since?;
+        let seen = self.sight?.begun_at;
+        if self.terminate.may_be_done() {
+            return Some(since);
+        }
+        (seen > since && seen.since(since) >= bounds.settle).then_some(since)
+    }
+
+    /// What became of the host, where that is proved by now. Nothing is inferred from what was merely sent.
+    pub(super) fn outcome(&self, bounds: Bounds) -> Option<HostOutcome> {
+        if let Some(at) = self.gone_at(bounds) {
+            return Some(HostOutcome::Removed(at));
+        }
+        let touched = self.cordon.may_be_done() || self.terminate.may_be_done() || self.restore.may_be_done();
+        if !touched {
+            // Nothing that was sent can have been done: no read is needed.
+            return Some(HostOutcome::NeverCordoned);
+        }
+        let sight = self.sight?;
+        let proved_from = [&self.cordon, &self.terminate, &self.restore]
+            .into_iter()
+            .filter_map(|calls| calls.proved_from(bounds))
+            .max()?;
+        if !sight.whole || sight.begun_at < proved_from {
+            return None;
+        }
+        // S3, schedules 3 and 4: "in service" is believed only from a read that cannot lie before the calls.
+        Some(if self.restore.may_be_done() { HostOutcome::Restored } else { HostOutcome::NeverCordoned })
+    }
+
+    /// When no call of this run can reach the host any more and a read can prove where it is.
+    pub(super) fn provable_from(&self, bounds: Bounds) -> Option<Time> {
+        [&self.cordon, &self.terminate, &self.restore].into_iter().filter_map(|c| c.proved_from(bounds)).max()
+    }
+
+    /// Whether a restore may be sent now.
+    ///
+    /// Never while a terminate that got no reply can still land: it would terminate a host in service (S2).
+    pub(super) fn may_restore(&self, bounds: Bounds, now: Time) -> bool {
+        if self.absent_since.is_some() || self.terminate.acked_at.is_some() {
+            return false;
+        }
+        if let Some(reach) = self.terminate.reach {
+            let proved = self.sight.is_some_and(|s| s.begun_at >= reach.plus(bounds.settle));
+            if !proved {
+                return false;
+            }
+        }
+        let out = self.is_cordoned()
+            || (self.cordon.acked_at.is_some() && self.sight.is_none_or(|s| s.state != Some(HostState::InService)));
+        if !out {
+            return false;
+        }
+        match &self.restore.last {
+            Last::None => true,
+            // A restore is tried until the patience for it ends, not a number of times (S7).
+            Last::Refused { retry_at, .. } => retry_at.is_none_or(|at| now >= at),
+            Last::Unknown { .. } => self.restore.looks >= super::patience::DOUBT_LOOKS,
+            // Acknowledged, yet seen cordoned by a read that cannot lie before it: once more.
+            Last::Done => {
+                self.is_cordoned()
+                    && self
+                        .restore
+                        .acked_at
+                        .zip(self.sight)
+                        .is_some_and(|(at, sight)| sight.begun_at > at.plus(bounds.settle))
+                    && self.restore.looks > super::patience::DOUBT_LOOKS
+            }
+        }
+    }
+
+    /// What is known, for people.
+    pub(super) fn doubt(&self) -> String {
+        let seen = match self.sight.map(|s| (s.state, s.whole)) {
+            Some((Some(HostState::Cordoned), _)) => "it is cordoned: running, out of service",
+            Some((Some(HostState::InService), true)) => "it looks in service, which is not yet proved",
+            Some((Some(HostState::InService), false)) => "it is in service but not healthy in all its target groups",
+            Some((Some(HostState::Pending), _)) => "it is on its way into service",
+            Some((Some(HostState::Terminating), _)) => "it is terminating",
+            Some((None, _)) => "it is no longer listed, which is not yet proved",
+            None => "it was not observed since",
+        };
+        let said = [("restore", &self.restore), ("terminate", &self.terminate), ("cordon", &self.cordon)]
+            .into_iter()
+            .find_map(|(name, calls)| match &calls.last {
+                Last::Refused { message, .. } => Some(format!("; the {name} was refused: {message}")),
+                Last::Unknown { message } => Some(format!("; the {name} got no clear answer: {message}")),
+                Last::None | Last::Done => None,
+            });
+        format!("{seen}{}", said.unwrap_or_default())
+    }
+}

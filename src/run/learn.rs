@@ -1,0 +1,354 @@
+//! What the run makes of an answer: knowledge first, and a stop where what is known asks for one.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use crate::coordination::{FleetRecord, Granted, HostOutcome, Refusal};
+use crate::health::{self, Verdict};
+use crate::model::{Call, CallOutcome, Effect, HostId, ProbeKey, Time};
+use crate::plan::Stage;
+
+use super::act::{Change, Finish, Input, Loss, NotStarted, Round};
+use super::machine::{Machine, Phase, Todo, plain, rule_cause, violation};
+use super::{Cause, CauseKind, Past, patience};
+
+impl Machine {
+    pub(super) fn learn(&mut self, input: Input, now: Time) {
+        let awaited = self.awaiting.take();
+        match (awaited, input) {
+            (_, Input::Begin) | (Some(Todo::Sleep { .. }), Input::Woke) => {}
+            (Some(Todo::Record(_)), Input::Recorded) => {
+                self.acked_at = Some(now);
+                self.offline = false;
+            }
+            (Some(Todo::Record(past)), Input::Lost(loss)) => self.lost(&loss, Some(&past), now),
+            (Some(Todo::Change(change)), Input::Changed(granted)) => {
+                self.acked_at = Some(now);
+                self.changed(change, &granted);
+            }
+            (Some(Todo::Change(change)), Input::Refused(refusal)) => self.refused(&change, refusal, now),
+            (Some(Todo::Change(_)), Input::Lost(loss)) => self.lost(&loss, None, now),
+            (Some(Todo::Look { .. }), Input::Looked(round)) => self.looked(*round, now),
+            (Some(Todo::Send { call, intent }), Input::Answered(outcome)) => self.answered(call, &intent, outcome, now),
+            // The driver answers each act with its own kind of input; anything else changes nothing it could harm.
+            (Some(todo), _) => self.queue.push_front(todo),
+            (None, _) => {}
+        }
+    }
+
+    /// The ledger did not take a write.
+    fn lost(&mut self, loss: &Loss, past: Option<&Past>, now: Time) {
+        match loss {
+            Loss::Fenced(why) => {
+                // S9: another process has the run. Nothing more is sent, not even a restore.
+                self.attention = true;
+                let cause = plain(CauseKind::Ledger, format!("this run was taken over: {why}"));
+                self.cause = Some(cause.clone());
+                if self.opened {
+                    // Kept for the document only: the journal is another process's now.
+                    let _ = self.journalled(Past::Stopped { cause }, now);
+                    self.finish(Finish::Ended);
+                } else {
+                    self.finish(Finish::NotStarted(NotStarted::Ledger(cause.message)));
+                }
+            }
+            Loss::Unreachable(why) => {
+                let limit = self.spec.policies.fleet.ledger.offline_limit;
+                let bearable = self.acked_at.is_some_and(|at| now.since(at) <= limit);
+                if matches!(past, Some(Past::Sampled { .. })) && bearable {
+                    // No effect hangs on it: the bake goes on being watched, and nothing starts without the ledger.
+                    return;
+                }
+                if self.offline {
+                    // S7 outranks S5 for a restore, and only until `offline_until`, which its deadline already is:
+                    // its send stays in the queue.
+                    return;
+                }
+                self.offline = true;
+                if let Some(Past::CallIntended { call, .. }) = past {
+                    // S5: no acknowledged intent, no effect.
+                    let call = *call;
+                    self.queue.retain(|t| !matches!(t, Todo::Send { call: c, .. } if *c == call));
+                    if let Some(intent) = self.in_flight.remove(&call) {
+                        let outcome = CallOutcome::Refused {
+                            message: "not sent: the ledger did not take its intent".to_owned(),
+                            retryable: true,
+                        };
+                        self.answered(call, &intent, outcome, now);
+                    }
+                }
+                if self.calls == 0 {
+                    let held: Vec<&str> = self.held.keys().map(HostId::as_str).collect();
+                    let held = if held.is_empty() {
+                        String::new()
+                    } else {
+                        format!("; it may still hold {}", held.join(", "))
+                    };
+                    self.finish(Finish::NotStarted(NotStarted::Ledger(format!("{why}{held}"))));
+                    return;
+                }
+                if self.is_stopping() {
+                    return;
+                }
+                let cause = plain(CauseKind::Ledger, format!("the ledger cannot be reached: {why}"));
+                self.stop(cause, Some(NotStarted::Ledger(why.clone())), now);
+            }
+        }
+    }
+
+    /// Takes in a look: what is seen of the held hosts, halts, probes, rules.
+    fn looked(&mut self, round: Round, now: Time) {
+        let round = Arc::new(round);
+        self.round = Some(Arc::clone(&round));
+        if round.probed {
+            self.probed_at = Some(round.begun_at);
+        }
+        match &round.record {
+            Ok(record) => self.read(record, now),
+            Err(why) => {
+                let limit = self.spec.policies.fleet.ledger.offline_limit;
+                let silent = self.acked_at.is_none_or(|at| now.since(at) > limit);
+                if silent && !self.is_stopping() {
+                    self.offline = true;
+                    let cause = plain(CauseKind::Ledger, format!("the ledger cannot be read: {why}"));
+                    self.stop(cause, Some(NotStarted::Ledger(why.clone())), now);
+                }
+            }
+        }
+        match &round.fleet {
+            Ok(snapshot) => {
+                self.blind_looks = 0;
+                self.snapshot = Some(Arc::clone(snapshot));
+                for held in self.held.values_mut() {
+                    held.see(snapshot);
+                }
+            }
+            Err(blind) => {
+                self.blind_looks += 1;
+                self.queue.push_front(Todo::Sleep { until: now.plus(patience::CALL_PAUSE) });
+                if !self.is_stopping() && (blind.contradictory || self.blind_looks >= patience::BLIND_LOOKS) {
+                    let cause = plain(CauseKind::Inventory, blind.message.clone());
+                    self.stop(cause, Some(NotStarted::Blind(blind.message.clone())), now);
+                }
+            }
+        }
+        if !self.is_stopping() && round.fleet.is_ok() {
+            self.judge_holds(now);
+        }
+        if !self.is_stopping() && round.probed {
+            self.judge_health(&round, now);
+        }
+        if round.probed
+            && matches!(self.phase, Phase::Cordoning { .. } | Phase::Baking { .. } | Phase::Verifying { .. })
+        {
+            // Also what keeps the journal younger than `offline_limit` while hosts are out.
+            let batch = self.batch().map_or(0, |b| b.0);
+            self.queue.push_back(Todo::Record(Past::Sampled { batch, readings: readings(&round) }));
+        }
+    }
+
+    fn read(&mut self, record: &Arc<FleetRecord>, now: Time) {
+        self.record = Some(Arc::clone(record));
+        let identity = &self.spec.identity;
+        if let Some(entry) = record.runs.get(&identity.run)
+            && (entry.epoch != identity.epoch || entry.process != identity.process)
+        {
+            let why = format!("process {} of {} has it, epoch {}", entry.process.pid, entry.process.host, entry.epoch);
+            self.lost(&Loss::Fenced(why), None, now);
+            return;
+        }
+        let halt = record.halts.iter().find(|h| h.subsystem.as_ref().is_none_or(|s| identity.watched.contains(s)));
+        if let Some(halt) = halt
+            && !self.is_stopping()
+        {
+            let message = format!("halted by {}: {}", halt.operator, halt.reason);
+            let mut cause = plain(CauseKind::Order, message.clone());
+            cause.rule = Some("halted".to_owned());
+            self.stop(cause, None, now);
+            if !self.opened {
+                self.finish(Finish::NotStarted(NotStarted::Rules(vec![violation(
+                    crate::plan::Rule::Halted,
+                    halt.subsystem.clone(),
+                    message,
+                )])));
+            }
+        }
+    }
+
+    /// S2, S3: a probe that is bad or cannot be read, as often as its policy bears, is a regression.
+    fn judge_health(&mut self, round: &Round, now: Time) {
+        let regressions = if let Phase::Baking { bake } = &mut self.phase {
+            let sampled = health::Round {
+                begun_at: round.begun_at,
+                ended_at: round.ended_at,
+                samples: round.samples.clone(),
+                // Where the fleet does not hold, the run was stopped before this.
+                fleet_holds: true,
+            };
+            // A round that did not show the fleet is no link of the chain; an alarm in it counts all the same.
+            let verdict = if round.fleet.is_ok() { bake.fold(&sampled) } else { (**bake).clone().fold(&sampled) };
+            match verdict {
+                Verdict::Regressed { probes, .. } => probes,
+                Verdict::Baking { restarted: Some(gap) } => {
+                    let batch = self.batch().map_or(0, |b| b.0);
+                    let gap_ms = u64::try_from(gap.length.as_millis()).unwrap_or(u64::MAX);
+                    self.queue.push_back(Todo::Record(Past::BakeRestarted { batch, gap_ms }));
+                    return;
+                }
+                Verdict::Baking { restarted: None } => return,
+                Verdict::Clean { .. } => {
+                    if round.fleet.is_ok() {
+                        self.baked();
+                    }
+                    return;
+                }
+            }
+        } else if let Some(watch) = &mut self.watch {
+            watch.round(&round.samples)
+        } else {
+            return;
+        };
+        for regression in regressions {
+            let cause = Cause {
+                kind: CauseKind::Probe,
+                rule: None,
+                probe: Some(regression.key.to_string()),
+                message: format!("probe {} {}", regression.key, regression.message),
+                measured: regression.measured,
+                limit: regression.limit,
+            };
+            let refused = violation(
+                crate::plan::Rule::UnhealthyNow,
+                Some(regression.key.subsystem.clone()),
+                cause.message.clone(),
+            );
+            self.stop(cause, Some(NotStarted::Rules(vec![refused])), now);
+        }
+    }
+
+    /// S1: while hosts are out, every rule must hold as if they were gone; and they must be where the run put them.
+    fn judge_holds(&mut self, now: Time) {
+        if !matches!(self.phase, Phase::Cordoning { .. } | Phase::Baking { .. } | Phase::Terminating { .. }) {
+            return;
+        }
+        if matches!(self.phase, Phase::Baking { .. }) {
+            // S2: a bake is worth nothing for a host that serves meanwhile (schedule 5).
+            let wandered = self.batch_held().find(|h| !h.is_cordoned()).map(|h| h.doubt());
+            let host = self.batch_held().find(|h| !h.is_cordoned()).map(|h| h.id.clone());
+            if let (Some(host), Some(doubt)) = (host, wandered) {
+                let message = format!("host {host} left its cordon by itself: {doubt}");
+                self.stop(plain(CauseKind::Inventory, message), None, now);
+                return;
+            }
+        }
+        match self.violations(BTreeSet::new(), Stage::Hold, now) {
+            Ok(violations) => {
+                if let Some(first) = violations.first() {
+                    self.stop(rule_cause(first), None, now);
+                }
+            }
+            Err(message) => self.stop(plain(CauseKind::Inventory, message), None, now),
+        }
+    }
+
+    /// Takes in what is known of a call and queues its record.
+    pub(super) fn answered(&mut self, call: u64, intent: &Call, outcome: CallOutcome, now: Time) {
+        self.in_flight.remove(&call);
+        let bounds = self.spec.bounds;
+        let group = match &intent.effect {
+            Effect::Suspend { group, .. } => self.groups.get_mut(group).map(|g| &mut g.suspend),
+            Effect::Resume { group, .. } => self.groups.get_mut(group).map(|g| &mut g.resume),
+            Effect::Cordon { .. } | Effect::Restore { .. } | Effect::Terminate { .. } | Effect::Adopt { .. } => None,
+        };
+        if let Some(calls) = group {
+            calls.answered(&outcome, intent.not_after, bounds, now);
+        }
+        for id in intent.effect.hosts() {
+            let Some(held) = self.held.get_mut(id) else { continue };
+            let calls = match &intent.effect {
+                Effect::Cordon { .. } => &mut held.cordon,
+                Effect::Restore { .. } => &mut held.restore,
+                Effect::Terminate { .. } => &mut held.terminate,
+                Effect::Suspend { .. } | Effect::Resume { .. } | Effect::Adopt { .. } => continue,
+            };
+            calls.answered(&outcome, intent.not_after, bounds, now);
+        }
+        self.queue.push_front(Todo::Record(Past::CallAnswered { call, outcome }));
+    }
+
+    /// The record took a change.
+    fn changed(&mut self, change: Change, granted: &Granted) {
+        match change {
+            Change::Grant { batch, hosts, snapshot, .. } => self.granted(batch, &hosts, &snapshot, &granted.reference),
+            Change::StartTermination { .. } => {
+                let batch = self.batch().map_or(0, |b| b.0);
+                self.phase = Phase::Terminating { granted: true };
+                self.queue.push_back(Todo::Record(Past::TerminationStarted { batch }));
+            }
+            Change::Resolve { outcomes } => {
+                for (host, outcome) in outcomes {
+                    self.untold.remove(&host);
+                    match outcome {
+                        HostOutcome::Settling(_) => {}
+                        HostOutcome::Removed(_) | HostOutcome::Restored | HostOutcome::NeverCordoned => {
+                            self.held.remove(&host);
+                        }
+                    }
+                }
+            }
+            Change::HoldGroup { group, .. } => {
+                self.groups.entry(group.clone()).or_default();
+                self.queue.push_back(Todo::Record(Past::GroupHeld { group }));
+            }
+            Change::ReleaseGroup { group } => self.released(&group, granted),
+            Change::Forget { .. } => {}
+            Change::End { .. } => self.ended(),
+        }
+    }
+
+    /// The record refused a change.
+    fn refused(&mut self, change: &Change, refusal: Refusal, now: Time) {
+        match (change, refusal) {
+            (_, Refusal::Fenced { why, .. }) => self.lost(&Loss::Fenced(why), None, now),
+            (Change::Grant { .. }, refusal) => self.grant_refused(refusal, now),
+            (Change::StartTermination { .. }, Refusal::Stale { .. }) => {
+                self.queue.push_back(Todo::Look { probes: true })
+            }
+            (Change::HoldGroup { .. }, Refusal::Wait { until, .. }) => {
+                self.queue.push_back(Todo::Sleep { until });
+                self.queue.push_back(Todo::Look { probes: true });
+            }
+            (Change::Forget { .. }, _) => {}
+            (Change::Resolve { .. } | Change::ReleaseGroup { .. } | Change::End { .. }, refusal) => {
+                // What is over cannot be refused by a rule: the record and the run disagree.
+                self.attention = true;
+                let message = format!("the ledger does not take what became of the hosts: {refusal}");
+                self.queue.push_back(Todo::Record(Past::Warned { message }));
+                self.leave_anyway();
+            }
+            (Change::StartTermination { .. } | Change::HoldGroup { .. }, refusal) => {
+                let cause = match &refusal {
+                    Refusal::Rules(violations) if !violations.is_empty() => rule_cause(&violations[0]),
+                    other => plain(CauseKind::Ledger, other.to_string()),
+                };
+                self.stop(cause, None, now);
+            }
+        }
+    }
+}
+
+/// What the probes read, for the journal: a number, or words.
+pub(super) fn readings(round: &Round) -> BTreeMap<ProbeKey, String> {
+    round
+        .samples
+        .iter()
+        .map(|s| {
+            let text = match &s.reading {
+                Ok(crate::model::Reading::Number(value)) => value.to_string(),
+                Ok(crate::model::Reading::Good) => "good".to_owned(),
+                Err(why) => why.clone(),
+            };
+            (s.key.clone(), text)
+        })
+        .collect()
+}

@@ -1,0 +1,183 @@
+//! The end of a run, whatever it was: groups are released, the fleet measured, the run closed.
+
+use std::collections::BTreeMap;
+
+use crate::coordination::Granted;
+use crate::model::{Effect, GroupName, Process, Time};
+use crate::plan::{SubsystemCapacity, measure};
+
+use super::act::{Change, Finish};
+use super::hold::{Calls, Last};
+use super::machine::{Machine, Phase, Todo};
+use super::{CauseKind, Outcome, Past, patience};
+
+/// The calls for a group's process.
+#[derive(Clone, Debug, Default)]
+pub(super) struct GroupCalls {
+    pub(super) suspend: Calls,
+    pub(super) resume: Calls,
+    /// The record said that this run was the last to need it: it puts back what was there before.
+    pub(super) resuming: bool,
+    /// Nothing more is to be done for the group.
+    pub(super) released: bool,
+}
+
+/// How far the end is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    /// Groups are released one by one.
+    Groups,
+    /// The fleet is measured once more.
+    Measuring,
+    /// The record forgets removed hosts that are no longer listed.
+    Forgetting,
+    /// The record lets go of the run.
+    Closing,
+    /// The journal ends.
+    Ending,
+}
+
+impl Machine {
+    pub(super) fn start_leaving(&mut self) {
+        self.phase = Phase::Leaving { step: Step::Groups };
+    }
+
+    /// The record does not take the run's word: it ends without it, and says so.
+    pub(super) fn leave_anyway(&mut self) {
+        self.phase = Phase::Leaving { step: Step::Ending };
+    }
+
+    pub(super) fn leave(&mut self, now: Time) {
+        let Phase::Leaving { step } = self.phase else { return };
+        match step {
+            Step::Groups => self.release_groups(now),
+            Step::Measuring => {
+                self.phase = Phase::Leaving { step: Step::Forgetting };
+                self.queue.push_back(Todo::Look { probes: false });
+            }
+            Step::Forgetting => {
+                self.phase = Phase::Leaving { step: Step::Closing };
+                if let Some(snapshot) = self.snapshot.clone() {
+                    self.queue.push_back(Todo::Change(Change::Forget { snapshot }));
+                }
+            }
+            Step::Closing if !self.untold.is_empty() => {
+                // Told once more; where that fails too, the record keeps the hosts reserved, which is the safe side.
+                let outcomes = std::mem::take(&mut self.untold);
+                self.queue.push_back(Todo::Change(Change::Resolve { outcomes }));
+            }
+            Step::Closing => {
+                self.phase = Phase::Leaving { step: Step::Ending };
+                let completed = self.outcome() == Outcome::Completed;
+                self.queue.push_back(Todo::Change(Change::End { completed }));
+            }
+            Step::Ending => {
+                let outcome = self.outcome();
+                self.queue.push_back(Todo::Record(Past::RunEnded {
+                    outcome,
+                    exit_code: exit_code(outcome),
+                    subsystems: self.measured(now),
+                }));
+                self.queue.push_back(Todo::Finish(Finish::Ended));
+            }
+        }
+    }
+
+    fn outcome(&self) -> Outcome {
+        if self.attention {
+            return Outcome::NeedsAttention;
+        }
+        match self.cause.as_ref().map(|c| c.kind) {
+            None => Outcome::Completed,
+            Some(CauseKind::Order) => Outcome::Halted,
+            Some(CauseKind::Probe | CauseKind::Rule | CauseKind::Inventory | CauseKind::Ledger) => Outcome::Aborted,
+        }
+    }
+
+    /// Puts AZRebalance back where this run is the last that needed it suspended and it was on before.
+    fn release_groups(&mut self, now: Time) {
+        let Some((name, calls)) = self.groups.iter().find(|(_, g)| !g.released).map(|(n, g)| (n.clone(), g.clone()))
+        else {
+            self.phase = Phase::Leaving { step: Step::Measuring };
+            return;
+        };
+        if !calls.resuming {
+            if self.offline {
+                self.warn_suspended(&name, "the ledger cannot be asked whether another run needs it suspended");
+                return;
+            }
+            self.queue.push_back(Todo::Change(Change::ReleaseGroup { group: name }));
+        } else if calls.resume.last == Last::Done {
+            // Released once more: until then no other run relies on the group (schedule 20).
+            self.queue.push_back(Todo::Change(Change::ReleaseGroup { group: name }));
+        } else if let Some(why) = calls.resume.gave_up() {
+            let why = why.to_owned();
+            self.warn_suspended(&name, &why);
+        } else if calls.resume.may_try(now) {
+            self.intend_for_group(&name, false, now);
+        } else {
+            self.queue.push_back(Todo::Sleep { until: now.plus(patience::POLL) });
+            self.queue.push_back(Todo::Look { probes: false });
+            if let Some(group) = self.groups.get_mut(&name) {
+                group.resume.looks = group.resume.looks.saturating_add(1);
+            }
+        }
+    }
+
+    fn warn_suspended(&mut self, name: &GroupName, why: &str) {
+        if let Some(group) = self.groups.get_mut(name) {
+            group.released = true;
+        }
+        let message = format!(
+            "AZRebalance of group {name} stays suspended: {why}. To put it back: aws autoscaling resume-processes \
+             --auto-scaling-group-name {name} --scaling-processes AZRebalance"
+        );
+        self.queue.push_back(Todo::Record(Past::Warned { message }));
+    }
+
+    /// The record released the group.
+    pub(super) fn released(&mut self, name: &GroupName, granted: &Granted) {
+        let Some(group) = self.groups.get_mut(name) else { return };
+        if !group.resuming && granted.resume.contains(&Process::AzRebalance) {
+            group.resuming = true;
+        } else {
+            group.released = true;
+            self.queue.push_back(Todo::Record(Past::GroupReleased { group: name.clone() }));
+        }
+    }
+
+    /// Queues the intent to suspend or resume AZRebalance.
+    pub(super) fn intend_for_group(&mut self, name: &GroupName, suspend: bool, now: Time) {
+        if let Some(group) = self.groups.get_mut(name) {
+            let calls = if suspend { &mut group.suspend } else { &mut group.resume };
+            calls.attempts += 1;
+        }
+        let (group, process) = (name.clone(), Process::AzRebalance);
+        let effect = if suspend { Effect::Suspend { group, process } } else { Effect::Resume { group, process } };
+        self.intend(effect, now);
+    }
+
+    /// The record let go of the run.
+    pub(super) fn ended(&mut self) {
+        self.phase = Phase::Leaving { step: Step::Ending };
+    }
+
+    /// Capacity as the plan had it before, with what the last complete observation shows as remaining.
+    fn measured(&self, now: Time) -> Vec<SubsystemCapacity> {
+        let before = self.document().subsystems.clone();
+        let (Some(snapshot), Some(record)) = (&self.snapshot, &self.record) else { return before };
+        let view = record.view(None, now);
+        let none = BTreeMap::new();
+        let inputs = self.inputs(snapshot, &view, &none, now);
+        measure(&inputs, &before).unwrap_or(before)
+    }
+}
+
+fn exit_code(outcome: Outcome) -> u8 {
+    match outcome {
+        Outcome::Completed => 0,
+        Outcome::Aborted => 7,
+        Outcome::NeedsAttention => 8,
+        Outcome::Halted => 9,
+    }
+}

@@ -1,0 +1,469 @@
+//! [`Machine`]: the run as a pure state machine. One [`Input`] in, one [`Act`] out; time is an argument.
+//!
+//! What it knows is kept apart from what it does next: `learn` takes in an answer, `advance` (in `forward`, `restore`
+//! and `leave`) looks at what is known and queues what follows. An effect is queued behind the record of its intent, and
+//! the queue is emptied when that record is not acknowledged: that is S5. A stop empties it of everything that goes
+//! forward: that is S6.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::coordination::{FleetRecord, HostOutcome, RunIdentity};
+use crate::health::{Bake, ProbeSpecs, Watch, probes_of};
+use crate::model::{
+    Bounds, Call, CallOutcome, Effect, FleetIdentity, FleetSnapshot, GroupName, HostId, ProbeKey, SubsystemName, Time,
+};
+use crate::plan::{Confirmed, Inputs, LedgerView, PlanDocument, Settings, Stage, Taking, Violation, verify};
+use crate::policy::PolicySet;
+
+use super::act::{Act, Change, Finish, Input, NotStarted, Order, Round};
+use super::hold::Held;
+use super::journal::EVENT_SCHEMA;
+use super::{Cause, CauseKind, JournalRecord, Past};
+
+/// What a run is made of.
+#[derive(Clone, Debug)]
+pub struct Spec {
+    /// Who it is.
+    pub identity: RunIdentity,
+    /// The permit: the plan that was confirmed. There is no other way to a run (S8).
+    pub confirmed: Confirmed,
+    /// The policies that the plan was made with.
+    pub policies: Arc<PolicySet>,
+    /// Which fleet.
+    pub fleet: FleetIdentity,
+    /// The provider's bounds.
+    pub bounds: Bounds,
+    /// The longest wait for a budget or an interval before the first batch; zero with `--no-wait`.
+    pub max_wait: Duration,
+}
+
+/// What comes next, in order.
+#[derive(Clone, Debug)]
+pub(super) enum Todo {
+    Record(Past),
+    Change(Change),
+    Look { probes: bool },
+    Send { call: u64, intent: Call },
+    Sleep { until: Time },
+    Finish(Finish),
+}
+
+/// Where the run is.
+#[derive(Clone, Debug)]
+pub(super) enum Phase {
+    /// Samples for the reference are taken: so many rounds yet.
+    Reference { rounds: Vec<Arc<Round>>, next_at: Time },
+    /// The next batch is about to be granted, not before `not_before`.
+    Opening { not_before: Time, fresh: bool, stale: u32 },
+    /// Groups' processes are suspended.
+    Suspending,
+    /// The batch is taken out of service.
+    Cordoning { since: Time },
+    /// The system is watched without it.
+    Baking { bake: Box<Bake> },
+    /// The batch is terminated, host by host.
+    Terminating { granted: bool },
+    /// The provider must show that it is gone.
+    Verifying { since: Time },
+    /// What is cordoned is put back.
+    Restoring { since: Time },
+    /// Groups are released and the run ended.
+    Leaving { step: super::leave::Step },
+    /// Nothing more is done.
+    Over,
+}
+
+/// Rounds of reasoning without an act before a bug is assumed; a plan has far fewer batches than this.
+const SPINS: u32 = 100_000;
+
+/// The run.
+#[derive(Debug)]
+pub struct Machine {
+    pub(super) spec: Spec,
+    pub(super) phase: Phase,
+    pub(super) queue: VecDeque<Todo>,
+    pub(super) awaiting: Option<Todo>,
+    journal: Vec<JournalRecord>,
+    /// Index of the batch under way.
+    pub(super) current: usize,
+    /// The hosts of each batch that are still in the plan.
+    pub(super) batches: Vec<(u64, Vec<HostId>)>,
+    pub(super) held: BTreeMap<HostId, Held>,
+    /// Groups that the record says this run needs, with the calls to suspend and to resume.
+    pub(super) groups: BTreeMap<GroupName, super::leave::GroupCalls>,
+    pub(super) reference: BTreeMap<ProbeKey, f64>,
+    /// Counts bad samples; `None` before the reference is known and while a bake has it.
+    pub(super) watch: Option<Watch>,
+    pub(super) round: Option<Arc<Round>>,
+    /// The last complete observation, whatever the newest look showed.
+    pub(super) snapshot: Option<Arc<FleetSnapshot>>,
+    pub(super) record: Option<Arc<FleetRecord>>,
+    /// When the newest look that read the probes began.
+    pub(super) probed_at: Option<Time>,
+    /// What was seen when the batch under way was granted.
+    pub(super) before_batch: Option<Arc<FleetSnapshot>>,
+    /// Hosts that vanished between the confirmation and the first grant.
+    pub(super) dropped_before_start: Vec<(u64, HostId)>,
+    pub(super) blind_looks: u32,
+    pub(super) calls: u64,
+    pub(super) in_flight: BTreeMap<u64, Call>,
+    /// When the ledger last acknowledged a write of this run.
+    pub(super) acked_at: Option<Time>,
+    /// The ledger is lost: only restoring is allowed, and only for a while.
+    pub(super) offline: bool,
+    pub(super) cause: Option<Cause>,
+    orders: VecDeque<Order>,
+    /// The first grant was acknowledged: the run exists.
+    pub(super) opened: bool,
+    pub(super) attention: bool,
+    /// Outcomes that the record could not be told while it was out of reach.
+    pub(super) untold: BTreeMap<HostId, HostOutcome>,
+}
+
+impl Machine {
+    /// A run at its very beginning.
+    pub fn new(spec: Spec, now: Time) -> Self {
+        let document = spec.confirmed.document();
+        let batches =
+            document.batches.iter().map(|b| (b.number, b.hosts.iter().map(|h| h.id.clone()).collect())).collect();
+        Self {
+            phase: Phase::Reference { rounds: Vec::new(), next_at: now },
+            queue: VecDeque::new(),
+            awaiting: None,
+            journal: Vec::new(),
+            current: 0,
+            batches,
+            held: BTreeMap::new(),
+            groups: BTreeMap::new(),
+            reference: BTreeMap::new(),
+            watch: None,
+            round: None,
+            snapshot: None,
+            record: None,
+            probed_at: None,
+            before_batch: None,
+            dropped_before_start: Vec::new(),
+            blind_looks: 0,
+            calls: 0,
+            in_flight: BTreeMap::new(),
+            acked_at: None,
+            offline: false,
+            cause: None,
+            orders: VecDeque::new(),
+            opened: false,
+            attention: false,
+            untold: BTreeMap::new(),
+            spec,
+        }
+    }
+
+    /// The probes of everything watched: what a look reads.
+    pub fn probes(&self) -> ProbeSpecs {
+        probes_of(&self.spec.policies, &self.spec.identity.watched)
+    }
+
+    /// The journal so far, with what the ledger could not take.
+    pub fn journal(&self) -> &[JournalRecord] {
+        &self.journal
+    }
+
+    /// What the run is made of.
+    pub fn spec(&self) -> &Spec {
+        &self.spec
+    }
+
+    /// Orders the run to stop: no further cordon or terminate, what is cordoned is put back (S6, S7).
+    pub fn order(&mut self, order: Order) {
+        self.orders.push_back(order);
+    }
+
+    /// Whether the run is past the point where an order changes anything.
+    pub fn is_stopping(&self) -> bool {
+        matches!(self.phase, Phase::Restoring { .. } | Phase::Leaving { .. } | Phase::Over)
+    }
+
+    /// Takes in an answer and says what comes next.
+    pub fn step(&mut self, input: Input, now: Time) -> Act {
+        self.learn(input, now);
+        while let Some(order) = self.orders.pop_front() {
+            self.stop(
+                Cause {
+                    kind: CauseKind::Order,
+                    rule: None,
+                    probe: None,
+                    message: order.to_string(),
+                    measured: None,
+                    limit: None,
+                },
+                Some(NotStarted::Ordered(order)),
+                now,
+            );
+        }
+        for _ in 0..SPINS {
+            if self.queue.is_empty() {
+                self.advance(now);
+            }
+            if let Some(act) = self.take(now) {
+                return act;
+            }
+        }
+        // A bug: nothing follows from what is known. Nothing more is sent; the record keeps what is held.
+        let cause = plain(CauseKind::Ledger, "internal: the run found no next step; please report this".to_owned());
+        let _ = self.journalled(Past::Stopped { cause }, now);
+        self.finish(Finish::Ended);
+        Act::Finish(Finish::Ended)
+    }
+
+    /// The next thing of the queue that may still be done.
+    fn take(&mut self, now: Time) -> Option<Act> {
+        let todo = self.queue.pop_front()?;
+        let act = match &todo {
+            Todo::Record(past) => {
+                let record = self.journalled(past.clone(), now);
+                Act::Record(Box::new(record))
+            }
+            Todo::Change(change) => Act::Change(change.clone()),
+            Todo::Look { probes } => Act::Look { probes: *probes },
+            Todo::Send { call, intent } => {
+                if let Some(why) = self.unsendable(intent, now) {
+                    let (call, intent) = (*call, intent.clone());
+                    let outcome = CallOutcome::Refused { message: format!("not sent: {why}"), retryable: true };
+                    self.answered(call, &intent, outcome, now);
+                    return None;
+                }
+                Act::Send(intent.clone())
+            }
+            Todo::Sleep { until } => Act::Sleep { until: *until },
+            Todo::Finish(finish) => {
+                self.phase = Phase::Over;
+                // Asked again, the machine says the same again.
+                self.queue.push_front(todo.clone());
+                Act::Finish(finish.clone())
+            }
+        };
+        self.awaiting = Some(todo);
+        Some(act)
+    }
+
+    /// Why a call that was queued must not be sent any more.
+    fn unsendable(&self, intent: &Call, now: Time) -> Option<String> {
+        if now > intent.not_after {
+            return Some("its deadline is past".to_owned());
+        }
+        let forward = matches!(intent.effect, Effect::Cordon { .. } | Effect::Terminate { .. });
+        if !forward {
+            return None;
+        }
+        // S6: from a stop on, no new cordon or terminate starts.
+        if self.cause.is_some() {
+            return Some("the run is stopping".to_owned());
+        }
+        // S1: what the choke point judged must still be young when the call leaves (schedule 8).
+        if !self.is_young(now) {
+            return Some("the observation it was decided on is too old".to_owned());
+        }
+        None
+    }
+
+    pub(super) fn journalled(&mut self, event: Past, now: Time) -> JournalRecord {
+        let record = JournalRecord {
+            schema: EVENT_SCHEMA.to_owned(),
+            run: self.spec.identity.run.clone(),
+            seq: self.journal.len() as u64,
+            at: now,
+            event,
+        };
+        self.journal.push(record.clone());
+        record
+    }
+
+    /// What the rules say to taking `hosts` beside what is out already. `Err` where nothing can be said.
+    pub(super) fn violations(
+        &self,
+        hosts: BTreeSet<HostId>,
+        stage: Stage,
+        now: Time,
+    ) -> Result<Vec<Violation>, String> {
+        let Some(record) = self.record.clone() else {
+            return Err("the ledger was not read".to_owned());
+        };
+        self.violations_by(&record, hosts, stage, now)
+    }
+
+    /// The same, as if the record were this one.
+    pub(super) fn violations_by(
+        &self,
+        record: &FleetRecord,
+        hosts: BTreeSet<HostId>,
+        stage: Stage,
+        now: Time,
+    ) -> Result<Vec<Violation>, String> {
+        let Some(snapshot) = &self.snapshot else {
+            return Err("the fleet was not observed".to_owned());
+        };
+        let view = record.view(Some(&self.spec.identity.run), now);
+        let none = BTreeMap::new();
+        let inputs = self.inputs(snapshot, &view, &none, now);
+        let out = self.held.values().filter(|h| h.is_out()).map(|h| h.id.clone()).collect();
+        verify(&inputs, &Taking { hosts, out }, stage).map_err(|e| e.to_string())
+    }
+
+    /// What the planner is asked with. Probes are judged by the run's own watch.
+    pub(super) fn inputs<'a>(
+        &'a self,
+        snapshot: &'a FleetSnapshot,
+        view: &'a LedgerView,
+        none: &'a BTreeMap<ProbeKey, String>,
+        now: Time,
+    ) -> Inputs<'a> {
+        Inputs {
+            policies: &self.spec.policies,
+            snapshot,
+            ledger: view,
+            bad_probes: none,
+            identity: &self.spec.fleet,
+            bounds: self.spec.bounds,
+            now,
+        }
+    }
+
+    /// Whether the newest observation may still be acted on.
+    pub(super) fn is_young(&self, now: Time) -> bool {
+        self.round.as_ref().is_some_and(|round| {
+            round.record.is_ok()
+                && round.fleet.as_ref().is_ok_and(|s| now.since(s.begun_at) <= self.spec.bounds.max_age)
+        })
+    }
+
+    /// Queues the record of an intent and, behind it, the call. The call's deadline counts from the intent.
+    pub(super) fn intend(&mut self, effect: Effect, now: Time) {
+        self.calls += 1;
+        let call = self.calls;
+        let mut not_after = now.plus(self.spec.bounds.call_life);
+        if self.offline
+            && let Some(acked) = self.acked_at
+        {
+            // Without the ledger a call may not outlive what a taker-over waits for.
+            not_after = not_after.min(acked.plus(self.spec.policies.fleet.ledger.offline_limit));
+        }
+        let intent = Call { effect, intent_at: now, not_after };
+        for id in intent.effect.hosts().into_iter().cloned().collect::<Vec<_>>() {
+            if let Some(held) = self.held.get_mut(&id) {
+                match &intent.effect {
+                    Effect::Cordon { .. } => held.cordon.attempts += 1,
+                    Effect::Restore { .. } => held.restore.attempts += 1,
+                    Effect::Terminate { .. } => held.terminate.attempts += 1,
+                    Effect::Suspend { .. } | Effect::Resume { .. } | Effect::Adopt { .. } => {}
+                }
+            }
+        }
+        self.in_flight.insert(call, intent.clone());
+        self.queue.push_back(Todo::Record(Past::CallIntended { call, intent: intent.clone() }));
+        self.queue.push_back(Todo::Send { call, intent });
+    }
+
+    /// Stops going forward. Causes are kept by severity and only ever escalate (S6).
+    pub(super) fn stop(&mut self, cause: Cause, before_start: Option<NotStarted>, now: Time) {
+        // From here on the facts are settled: an order that comes now changes nothing that was done (peers T39).
+        if matches!(self.phase, Phase::Leaving { .. } | Phase::Over) {
+            return;
+        }
+        if !self.opened {
+            if let Some(not_started) = before_start {
+                self.finish(Finish::NotStarted(not_started));
+                return;
+            }
+            self.finish(Finish::NotStarted(NotStarted::Blind(cause.message)));
+            return;
+        }
+        let graver = self.cause.as_ref().is_none_or(|old| severity(cause.kind) > severity(old.kind));
+        if !graver {
+            return;
+        }
+        let first = self.cause.is_none();
+        self.cause = Some(cause.clone());
+        if first {
+            // S6: what goes forward and has not left is not sent. Its intent stands as a call that never was.
+            self.queue.retain(|t| !matches!(t, Todo::Sleep { .. } | Todo::Look { .. } | Todo::Change(_)));
+        }
+        self.queue.push_back(Todo::Record(Past::Stopped { cause }));
+        if !self.is_stopping() {
+            self.phase = Phase::Restoring { since: now };
+        }
+    }
+
+    pub(super) fn finish(&mut self, finish: Finish) {
+        self.queue.clear();
+        self.queue.push_back(Todo::Finish(finish));
+        self.phase = Phase::Over;
+    }
+
+    pub(super) fn document(&self) -> &PlanDocument {
+        self.spec.confirmed.document()
+    }
+
+    pub(super) fn settings(&self) -> &Settings {
+        self.spec.confirmed.settings()
+    }
+
+    /// The batch under way: its number and the hosts still in the plan.
+    pub(super) fn batch(&self) -> Option<&(u64, Vec<HostId>)> {
+        self.batches.get(self.current)
+    }
+
+    /// The held hosts of the batch under way.
+    pub(super) fn batch_held(&self) -> impl Iterator<Item = &Held> {
+        let number = self.batch().map(|b| b.0);
+        self.held.values().filter(move |h| Some(h.batch) == number)
+    }
+
+    fn advance(&mut self, now: Time) {
+        match self.phase {
+            Phase::Restoring { since } => self.restore(since, now),
+            Phase::Leaving { .. } => self.leave(now),
+            Phase::Over => self.finish(Finish::Ended),
+            Phase::Reference { .. }
+            | Phase::Opening { .. }
+            | Phase::Suspending
+            | Phase::Cordoning { .. }
+            | Phase::Baking { .. }
+            | Phase::Terminating { .. }
+            | Phase::Verifying { .. } => self.forward(now),
+        }
+    }
+}
+
+/// Orders are the mildest: a regression or a lost fleet under a restore is what the run ends for.
+fn severity(kind: CauseKind) -> u8 {
+    match kind {
+        CauseKind::Order => 0,
+        CauseKind::Rule | CauseKind::Probe => 1,
+        CauseKind::Inventory => 2,
+        CauseKind::Ledger => 3,
+    }
+}
+
+/// A cause without numbers.
+pub(super) fn plain(kind: CauseKind, message: String) -> Cause {
+    Cause { kind, rule: None, probe: None, message, measured: None, limit: None }
+}
+
+/// A rule as the cause of a stop.
+#[expect(clippy::cast_precision_loss, reason = "unit counts are far below 2^52, and the text has them exactly")]
+pub(super) fn rule_cause(violation: &Violation) -> Cause {
+    Cause {
+        kind: CauseKind::Rule,
+        rule: serde_json::to_value(violation.rule).ok().and_then(|v| v.as_str().map(str::to_owned)),
+        probe: None,
+        message: violation.message.clone(),
+        measured: violation.remaining.map(|v| v as f64),
+        limit: violation.required.map(|v| v as f64),
+    }
+}
+
+/// A violation without numbers.
+pub(super) fn violation(rule: crate::plan::Rule, subsystem: Option<SubsystemName>, message: String) -> Violation {
+    Violation { rule, subsystem, zone: None, group: None, host: None, required: None, remaining: None, message }
+}

@@ -1,0 +1,33 @@
+//! How long a run waits for what, and how often it tries: every such number, with its reason.
+
+use std::time::Duration;
+
+/// Calls for one thing at most. A provider that refuses or stays silent five times in a row is in trouble,
+/// and removal does not add to it.
+pub(super) const CALL_ATTEMPTS: u32 = 5;
+
+/// The first pause before a call is tried again; doubled each time.
+pub(super) const CALL_PAUSE: Duration = Duration::from_secs(1);
+
+/// Between two looks while something is expected to show shortly.
+pub(super) const POLL: Duration = Duration::from_secs(2);
+
+/// Looks after a lost reply before the call is sent again: the effect usually shows at once.
+pub(super) const DOUBT_LOOKS: u32 = 3;
+
+/// Until a cordoned batch must be seen out of service. AWS waits out the deregistration delay, which is at most
+/// 3600 s (Elastic Load Balancing API reference, `deregistration_delay.timeout_seconds`), and some minutes of its own.
+pub(super) const CORDON_PATIENCE: Duration = Duration::from_secs(3600 + 300);
+
+/// Until a terminated batch must be seen gone. A terminating lifecycle hook holds an instance for up to 2 h by its
+/// heartbeat timeout (Auto Scaling API reference, `PutLifecycleHook`); what takes longer needs a person.
+pub(super) const GONE_PATIENCE: Duration = Duration::from_secs(2 * 3600 + 300);
+
+/// How long a restore is tried (contract section 8, "Signals").
+pub(super) const RESTORE_PATIENCE: Duration = Duration::from_secs(300);
+
+/// Looks that may fail one after the other before the fleet's state counts as lost.
+pub(super) const BLIND_LOOKS: u32 = 3;
+
+/// Grants that may be refused one after the other because the observation aged meanwhile.
+pub(super) const STALE_GRANTS: u32 = 10;

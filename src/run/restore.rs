@@ -1,0 +1,108 @@
+//! The way back: everything that was cordoned and not terminated is put back, or named (S7).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::coordination::HostOutcome;
+use crate::model::{CALL_HOSTS, Effect, GroupName, HostId, TargetGroupId, Time};
+
+use super::act::Change;
+use super::hold::Held;
+use super::machine::{Machine, Todo};
+use super::{Past, patience};
+
+/// Hosts of one call, with the target groups that each must come back into.
+type HostsAndTargets = BTreeMap<HostId, BTreeSet<TargetGroupId>>;
+
+impl Machine {
+    pub(super) fn restore(&mut self, since: Time, now: Time) {
+        if self.held.is_empty() {
+            self.start_leaving();
+            return;
+        }
+        if self.resolve_known() {
+            return;
+        }
+        // What was told to terminate cannot be put back: it is only waited for.
+        let going = self.held.values().all(|h| h.terminate.acked_at.is_some());
+        let patience = if going { patience::GONE_PATIENCE } else { patience::RESTORE_PATIENCE };
+        if now.since(since) > patience {
+            self.give_up(now);
+            return;
+        }
+        // All that can be put back now, at once: one regression restores the whole batch.
+        let bounds = self.spec.bounds;
+        let ready: Vec<&Held> = self.held.values().filter(|h| h.may_restore(bounds, now)).collect();
+        let mut calls: Vec<(Option<GroupName>, HostsAndTargets)> = Vec::new();
+        for held in ready {
+            let fits = calls.iter_mut().find(|(group, hosts)| *group == held.group && hosts.len() < CALL_HOSTS);
+            match fits {
+                Some((_, hosts)) => {
+                    hosts.insert(held.id.clone(), held.target_groups.clone());
+                }
+                None => {
+                    calls.push((held.group.clone(), BTreeMap::from([(held.id.clone(), held.target_groups.clone())])))
+                }
+            }
+        }
+        for (group, hosts) in calls {
+            self.intend(Effect::Restore { group, hosts }, now);
+        }
+        if !self.queue.is_empty() {
+            self.queue.push_back(Todo::Look { probes: false });
+            return;
+        }
+        self.queue.push_back(Todo::Sleep { until: now.plus(patience::POLL) });
+        self.queue.push_back(Todo::Look { probes: false });
+    }
+
+    /// Records and lets go of every host whose outcome is proved. Says whether there was one.
+    fn resolve_known(&mut self) -> bool {
+        let bounds = self.spec.bounds;
+        let known: BTreeMap<HostId, (u64, HostOutcome)> = self
+            .held
+            .values()
+            .filter_map(|h| h.outcome(bounds).map(|outcome| (h.id.clone(), (h.batch, outcome))))
+            .collect();
+        if known.is_empty() {
+            return false;
+        }
+        for (host, (batch, outcome)) in &known {
+            let (batch, host) = (*batch, host.clone());
+            self.queue.push_back(Todo::Record(match outcome {
+                HostOutcome::Removed(_) => Past::HostTerminated { batch, host },
+                HostOutcome::Restored => Past::HostRestored { batch, host },
+                HostOutcome::NeverCordoned | HostOutcome::Settling(_) => Past::HostUntouched { batch, host },
+            }));
+        }
+        let outcomes: BTreeMap<HostId, HostOutcome> =
+            known.into_iter().map(|(host, (_, outcome))| (host, outcome)).collect();
+        if self.offline {
+            // The hosts are where they should be; the record is told at the end, if it can be.
+            self.held.retain(|id, _| !outcomes.contains_key(id));
+            self.untold.extend(outcomes);
+        } else {
+            self.queue.push_back(Todo::Change(Change::Resolve { outcomes }));
+        }
+        true
+    }
+
+    /// The patience is over: names every host that is still cordoned or in doubt, and keeps it reserved.
+    fn give_up(&mut self, now: Time) {
+        let bounds = self.spec.bounds;
+        self.attention = true;
+        let mut outcomes = BTreeMap::new();
+        let left: Vec<Held> = self.held.values().cloned().collect();
+        for held in left {
+            let until = held.provable_from(bounds);
+            self.queue.push_back(Todo::Record(Past::HostInDoubt {
+                batch: held.batch,
+                host: held.id.clone(),
+                until,
+                why: held.doubt(),
+            }));
+            outcomes.insert(held.id.clone(), HostOutcome::Settling(until.unwrap_or(now)));
+        }
+        self.queue.push_back(Todo::Change(Change::Resolve { outcomes }));
+        self.start_leaving();
+    }
+}
