@@ -52,7 +52,7 @@ pub(crate) fn event(run: &str, seq: u64, when: Time) -> JournalRecord {
         run: run.into(),
         seq,
         at: when,
-        event: Past::RunOpened {},
+        event: Past::Warned { message: "a record".to_owned() },
     }
 }
 
