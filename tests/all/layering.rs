@@ -1,0 +1,144 @@
+//! The map in `src/lib.rs` holds: arrows point one way, and what decides meets no I/O and no clock.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Every module may use those before it, and itself.
+const ORDER: [&str; 13] = [
+    "model",
+    "policy",
+    "plan",
+    "health",
+    "coordination",
+    "run",
+    "ports",
+    "driver",
+    "fleet",
+    "ledger",
+    "probe",
+    "output",
+    "cli",
+];
+
+/// One provider, ledger or probe knows nothing of the others' kinds. `probe` may use the simulated fleet that it reads.
+const APART: [(&str, &str); 2] = [("fleet", "ledger"), ("ledger", "fleet")];
+
+/// Modules in which every safety decision is made.
+const PURE: [&str; 6] = ["model", "policy", "plan", "health", "coordination", "run"];
+
+/// What a pure module must not meet.
+const IMPURE: [&str; 10] = [
+    "tokio",
+    "aws_",
+    "std::env",
+    "std::fs",
+    "std::net",
+    "std::process",
+    "SystemTime",
+    "Instant::now",
+    "Timestamp::now",
+    "rand",
+];
+
+/// The one thin shell among the pure modules: it reads policy files from the disk.
+const SHELLS: [&str; 1] = ["policy/files.rs"];
+
+fn sources() -> BTreeMap<PathBuf, String> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut found = BTreeMap::new();
+    let mut folders = vec![root.clone()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).expect("src can be read") {
+            let path = entry.expect("src can be read").path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|e| e == "rs") {
+                let text = fs::read_to_string(&path).expect("sources are UTF-8");
+                found.insert(path.strip_prefix(&root).expect("below src").to_owned(), text);
+            }
+        }
+    }
+    assert!(found.len() > 40, "only {} sources found: this test looks in the wrong place", found.len());
+    found
+}
+
+/// The code of a file, without comments and without its test modules at the end.
+fn code(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    text.lines()
+        .enumerate()
+        .take_while(|(_, line)| line.trim() != "#[cfg(test)]")
+        .map(|(number, line)| (number + 1, line.split("//").next().unwrap_or("")))
+}
+
+fn module(path: &Path) -> String {
+    let first = path.components().next().expect("not empty").as_os_str().to_string_lossy().into_owned();
+    first.trim_end_matches(".rs").to_owned()
+}
+
+fn is_test(path: &Path) -> bool {
+    let name = path.to_string_lossy();
+    name.contains("test") || name.contains("fixtures") || name.contains("oracle") || name.contains("conformance")
+}
+
+/// The modules of this crate that a line names.
+fn named(line: &str) -> Vec<String> {
+    line.match_indices("crate::")
+        .map(|(at, _)| line[at + "crate::".len()..].chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect())
+        .collect()
+}
+
+#[test]
+fn arrows_point_one_way() {
+    let rank = |name: &str| ORDER.iter().position(|m| *m == name);
+    let mut wrong = Vec::new();
+    let mut arrows = 0;
+    for (path, text) in sources() {
+        let from = module(&path);
+        if is_test(&path) || from == "main" || from == "lib" {
+            continue;
+        }
+        let own = rank(&from).unwrap_or_else(|| panic!("{} is not on the map of src/lib.rs", path.display()));
+        for (number, line) in code(&text) {
+            for to in named(line) {
+                let Some(other) = rank(&to) else { continue };
+                arrows += 1;
+                let crosses = APART.contains(&(from.as_str(), to.as_str()));
+                if other > own || crosses {
+                    wrong.push(format!("{}:{number}: {from} uses {to}", path.display()));
+                }
+            }
+        }
+    }
+    assert!(arrows > 50, "only {arrows} arrows found: this test reads the wrong lines");
+    assert!(wrong.is_empty(), "arrows that point the wrong way:\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn what_decides_meets_no_io_and_no_clock() {
+    let mut wrong = Vec::new();
+    let mut looked_at = 0;
+    for (path, text) in sources() {
+        let shell = SHELLS.iter().any(|s| path == Path::new(s));
+        if !PURE.contains(&module(&path).as_str()) || shell || is_test(&path) {
+            continue;
+        }
+        looked_at += 1;
+        for (number, line) in code(&text) {
+            let words: Vec<&str> = line
+                .split(|c: char| !(c.is_alphanumeric() || c == '_' || c == ':'))
+                .filter(|w| !w.is_empty())
+                .collect();
+            for forbidden in IMPURE {
+                let meets = words.iter().any(|w| {
+                    *w == forbidden || w.starts_with(forbidden) || w.contains(forbidden) && forbidden.contains("::")
+                });
+                if meets {
+                    wrong.push(format!("{}:{number}: {forbidden}", path.display()));
+                }
+            }
+        }
+    }
+    assert!(looked_at > 20, "only {looked_at} pure files found");
+    assert!(wrong.is_empty(), "pure modules meet the world:\n{}", wrong.join("\n"));
+}
