@@ -81,6 +81,7 @@ class Lab:
         self.calls = []
         self.target_health = {}
         self._events = []
+        self._event_time = None
 
     def __getattr__(self, name):
         # Settings read as attributes: LAB.pending_seconds.
@@ -109,32 +110,34 @@ class Lab:
         """Runs `action` at the first request that is `seconds` from now.
 
         Nothing happens between requests, so a transition can never race with
-        one: it is either over before a request starts, or still to come.
+        one: it is either over before a request starts, or still to come. An
+        event that is run late counts from when it was due.
         """
-        due = time.monotonic() + seconds
-        heapq.heappush(self._events, (due, self.number(), action))
+        now = time.monotonic() if self._event_time is None else self._event_time
+        heapq.heappush(self._events, (now + seconds, self.number(), action))
 
-    def run_due_events(self):
-        """Runs what is due, in order. True if anything ran."""
-        ran = False
+    def run_events(self, until, ran=lambda due: None):
+        """Runs the events that are due, in order; `ran` is told after each."""
         # An event may schedule another one for at once; the bound only guards
         # against one that does so forever.
         for _ in range(100_000):
-            if not self._events or self._events[0][0] > time.monotonic():
-                return ran
-            _, _, action = heapq.heappop(self._events)
-            action()
-            ran = True
+            if not self._events or self._events[0][0] > until:
+                return
+            due, _, action = heapq.heappop(self._events)
+            self._event_time = due
+            try:
+                action()
+            finally:
+                self._event_time = None
+            ran(due)
         raise RuntimeError("events that never end")
 
+    def run_due_events(self, ran):
+        self.run_events(time.monotonic(), ran)
+
     def settle(self):
-        """Runs every event to come, due or not (fixtures start settled)."""
-        for _ in range(100_000):
-            if not self._events:
-                return
-            _, _, action = heapq.heappop(self._events)
-            action()
-        raise RuntimeError("events that never end")
+        """Runs every event to come, due or not, but those of next hour."""
+        self.run_events(time.monotonic() + 600)
 
     # --- faults -------------------------------------------------------------
 

@@ -17,7 +17,7 @@ import sys
 import threading
 import time
 import traceback
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from email.utils import formatdate
 from fnmatch import fnmatchcase
 
@@ -32,7 +32,10 @@ from werkzeug.serving import make_server
 
 import fixture
 import group_api
+import group_lists
+import group_settings
 import groups
+import machines
 import targets
 import view
 import wire
@@ -41,7 +44,14 @@ from lab import DEFAULTS, LAB, LOCK, UnknownSetting
 MOTO = DomainDispatcherApplication(create_backend_app)
 
 # What an unlucky moto raises for input that AWS refuses with a 4xx.
-CLIENT_MISTAKES = (KeyError, ValueError, IndexError, StopIteration, TypeError, AttributeError)
+CLIENT_MISTAKES = (
+    KeyError,
+    ValueError,
+    IndexError,
+    StopIteration,
+    TypeError,
+    AttributeError,
+)
 
 
 class Refused(Exception):
@@ -72,13 +82,13 @@ def check_signature_age(call):
         signed = datetime.strptime(call.signed_at, "%Y%m%dT%H%M%SZ")
     except ValueError:
         return
-    signed = signed.replace(tzinfo=timezone.utc).timestamp()
+    signed = signed.replace(tzinfo=UTC).timestamp()
     now, window = LAB.wall(), LAB.signature_window_seconds
     if abs(now - signed) <= window:
         return
 
     def stamp(seconds):
-        return datetime.fromtimestamp(seconds, timezone.utc).strftime("%Y%m%dT%H%M%SZ")
+        return datetime.fromtimestamp(seconds, UTC).strftime("%Y%m%dT%H%M%SZ")
 
     if signed < now:
         text = (
@@ -134,14 +144,13 @@ def check_permission(call):
 
 def tick():
     """What has happened since the last request."""
-    changed = LAB.run_due_events()
+    LAB.run_due_events(view.remember)
     for backends in list(groups.moto_groups.autoscaling_backends.values()):
         for backend in list(backends.values()):
             for group in list(backend.autoscaling_groups.values()):
                 groups.watch_balance(group)
-    # An event may be due at once, with waits set to nothing.
-    if LAB.run_due_events() or changed:
-        view.remember()
+    # With waits set to nothing, rebalancing may be due at once.
+    LAB.run_due_events(view.remember)
 
 
 def ask_moto(environ, body, call):
@@ -152,7 +161,11 @@ def ask_moto(environ, body, call):
         answer.update(status=int(status.split()[0]), headers=headers)
         return lambda _: None
 
-    environ = {**environ, "wsgi.input": io.BytesIO(body), "CONTENT_LENGTH": str(len(body))}
+    environ = {
+        **environ,
+        "wsgi.input": io.BytesIO(body),
+        "CONTENT_LENGTH": str(len(body)),
+    }
     account = LAB.accounts.get(call.access_key)
     if account:
         environ["HTTP_X_MOTO_ACCOUNT_ID"] = account
@@ -198,9 +211,6 @@ def serve(environ, start_response):
     def reply(status, headers, out):
         dropped = ("content-length", "connection", "date")
         headers = [(k, str(v)) for k, v in headers if k.lower() not in dropped]
-        with LOCK:
-            # The SDKs correct their clocks by it.
-            headers.append(("Date", formatdate(LAB.wall(), usegmt=True)))
         headers.append(("Content-Length", str(len(out))))
         start_response(f"{status} {'OK' if status < 300 else 'Error'}", headers)
         return [out]
@@ -211,7 +221,9 @@ def serve(environ, start_response):
     if not call.service:
         if environ["PATH_INFO"].startswith("/moto-api"):
             return reply(*ask_moto(environ, body, call))
-        return reply(403, *wire.error("", "MissingAuthenticationToken", "unsigned request"))
+        return reply(
+            403, *wire.error("", "MissingAuthenticationToken", "unsigned request")
+        )
     entry = {
         "service": call.service,
         "action": call.action,
@@ -252,7 +264,9 @@ def fail(environ, fault):
     if fault.get("drop"):
         cut_off(environ)
     if "code" in fault:
-        raise Refused(fault.get("status", 400), fault["code"], fault.get("message", "injected"))
+        raise Refused(
+            fault.get("status", 400), fault["code"], fault.get("message", "injected")
+        )
 
 
 # --- the lab's own endpoints ----------------------------------------------------------
@@ -269,7 +283,8 @@ def lab_request(environ, body):
         with LOCK:
             result = handler(json.loads(body or b"{}"), environ.get("QUERY_STRING", ""))
     except (UnknownSetting, ValueError, KeyError, TypeError) as error:
-        traceback.print_exc()
+        if not isinstance(error, UnknownSetting):
+            traceback.print_exc()
         text = f"{type(error).__name__}: {error}"
         return 400, headers, json.dumps({"error": text}).encode()
     return 200, headers, json.dumps(result).encode()
@@ -352,7 +367,7 @@ def lab_fixture(document, _query):
 def lab_reset(options, _query):
     moto_api_backend.reset()
     LAB.clear()
-    # The same seed gives the same ids and addresses.
+    # The same seed gives the same instance ids and addresses, in the same order.
     mock_random.seed(options.get("seed", 1))
     view.forget()
     return {}
@@ -381,7 +396,13 @@ LAB_ENDPOINTS = {
 }
 
 
-# --- the process -------------------------------------------------------------------------
+# --- the process ----------------------------------------------------------------
+
+
+class Handler(MotoRequestHandler):
+    def date_time_string(self, timestamp=None):
+        """The Date header: the SDKs correct their clocks by it."""
+        return formatdate(LAB.wall() if timestamp is None else timestamp, usegmt=True)
 
 
 def end_with_stdin():
@@ -400,11 +421,14 @@ def main():
     if options.until_stdin_closes:
         threading.Thread(target=end_with_stdin, daemon=True).start()
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    group_api.install()
-    targets.install()
-    mock_random.seed(1)
+    for model in (group_api, group_lists, group_settings, machines, targets):
+        model.install()
+    # moto loads its catalogues when they are first needed: now, not in a test,
+    # and not between the seed and the first id.
+    fixture.build({"groups": [{"name": "warm-up", "count": 1}]})
+    lab_reset({}, "")
     server = make_server(
-        "127.0.0.1", options.port, serve, threaded=True, request_handler=MotoRequestHandler
+        "127.0.0.1", options.port, serve, threaded=True, request_handler=Handler
     )
     server.daemon_threads = True
     print(f"listening 127.0.0.1:{server.port}", flush=True)

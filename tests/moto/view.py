@@ -81,10 +81,10 @@ def put(snapshot):
         thing.__dict__.update(attributes)
 
 
-def remember():
-    """After every change."""
+def remember(when=None):
+    """After every change; an event of the past is told `when` it was due."""
     now = time.monotonic()
-    _history.append((now, take()))
+    _history.append((now if when is None else when, take()))
     while len(_history) > 1 and _history[1][0] < now - LONGEST_SECONDS:
         _history.popleft()
 
