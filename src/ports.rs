@@ -1,11 +1,14 @@
 //! What the pure core needs of the world: the traits that the shell implements.
 
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
 use thiserror::Error;
 
 use crate::coordination::FleetRecord;
 use crate::model::{
-    Bounds, Call, CallOutcome, FleetIdentity, FleetSnapshot, InventoryError, Nonce, RunId, Sample, SubsystemName, Time,
+    Bounds, Call, CallOutcome, FleetIdentity, FleetSnapshot, HostId, InventoryError, Nonce, Protection, RunId, Sample,
+    SubsystemName, Time,
 };
 use crate::policy::ProbeSpec;
 use crate::run::JournalRecord;
@@ -25,6 +28,16 @@ pub trait Fleet: Send + Sync {
     ///
     /// [`FleetError`] where anything is missing or contradicts itself; never a part (S3).
     async fn observe(&self) -> Result<FleetSnapshot, FleetError>;
+
+    /// Protections of these hosts that an observation cannot show, because the provider tells them one host at a
+    /// time only: for the hosts of a plan, not for a fleet. Later observations show what was found.
+    ///
+    /// # Errors
+    ///
+    /// [`FleetError::Provider`].
+    async fn protections(&self, _hosts: &[HostId]) -> Result<BTreeMap<HostId, Protection>, FleetError> {
+        Ok(BTreeMap::new())
+    }
 
     /// Sends one call, once. Never retries by itself where the effect may have happened.
     async fn perform(&self, call: &Call) -> CallOutcome;

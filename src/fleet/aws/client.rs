@@ -1,10 +1,10 @@
-//! SDK clients of two kinds, and a watch on the provider's clock. Main types: [`Clients`], [`ClockWatch`].
+//! SDK clients of two kinds. Main type: [`Clients`].
 //!
 //! Reads may be tried again, within limits. Effects are sent once: their clients have no retries, and
 //! every request is signed with the time of its intent, so that a call that was queued somewhere, or
 //! whose process was frozen, is refused by AWS 15 minutes after the intent whatever happens here.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use aws_config::SdkConfig;
@@ -12,18 +12,10 @@ use aws_config::retry::RetryConfig;
 use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_smithy_async::time::StaticTimeSource;
-use aws_smithy_runtime_api::box_error::BoxError;
-use aws_smithy_runtime_api::client::interceptors::Intercept;
-use aws_smithy_runtime_api::client::interceptors::context::{
-    BeforeDeserializationInterceptorContextRef, BeforeTransmitInterceptorContextRef,
-};
-use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
-use aws_smithy_types::DateTime;
-use aws_smithy_types::config_bag::{ConfigBag, Storable, StoreReplace};
-use aws_smithy_types::date_time::Format;
 
+use super::answers::WholeAnswers;
+use super::clock::{Attention, ClockWatch};
 use crate::model::Time;
-use crate::ports::FleetError;
 
 /// How long calls may take.
 #[derive(Clone, Copy, Debug)]
@@ -107,7 +99,10 @@ impl Clients {
             .build();
         Self {
             sts: aws_sdk_sts::Client::from_conf(
-                aws_sdk_sts::config::Builder::from(&reading).interceptor(Interceptor(Arc::clone(clock))).build(),
+                aws_sdk_sts::config::Builder::from(&reading)
+                    .interceptor(Attention(Arc::clone(clock)))
+                    .interceptor(WholeAnswers)
+                    .build(),
             ),
             reads: Services::new(&reading, clock, false),
             effects: Services::new(&acting, clock, true),
@@ -123,19 +118,22 @@ impl Services {
         Self {
             autoscaling: aws_sdk_autoscaling::Client::from_conf(
                 aws_sdk_autoscaling::config::Builder::from(sdk)
-                    .interceptor(Interceptor(Arc::clone(clock)))
+                    .interceptor(Attention(Arc::clone(clock)))
+                    .interceptor(WholeAnswers)
                     .disable_clock_skew_correction(acting)
                     .build(),
             ),
             ec2: aws_sdk_ec2::Client::from_conf(
                 aws_sdk_ec2::config::Builder::from(sdk)
-                    .interceptor(Interceptor(Arc::clone(clock)))
+                    .interceptor(Attention(Arc::clone(clock)))
+                    .interceptor(WholeAnswers)
                     .disable_clock_skew_correction(acting)
                     .build(),
             ),
             elb: aws_sdk_elasticloadbalancingv2::Client::from_conf(
                 aws_sdk_elasticloadbalancingv2::config::Builder::from(sdk)
-                    .interceptor(Interceptor(Arc::clone(clock)))
+                    .interceptor(Attention(Arc::clone(clock)))
+                    .interceptor(WholeAnswers)
                     .disable_clock_skew_correction(acting)
                     .build(),
             ),
@@ -157,119 +155,4 @@ fn timeouts(attempt: Duration, operation: Duration) -> TimeoutConfig {
 pub(super) fn signing_time(intent_at: Time) -> StaticTimeSource {
     let millis = u64::try_from(intent_at.as_millis()).unwrap_or(0);
     StaticTimeSource::new(SystemTime::UNIX_EPOCH + Duration::from_millis(millis))
-}
-
-/// Compares the `Date` of every answer with this machine's clock.
-#[derive(Debug)]
-pub(super) struct ClockWatch {
-    tolerance: Duration,
-    seen: Mutex<Seen>,
-}
-
-/// What the latest answer with a `Date` said.
-#[derive(Clone, Copy, Debug)]
-enum Seen {
-    Nothing,
-    Agrees,
-    Differs { ours: Time, theirs: Time },
-}
-
-impl ClockWatch {
-    pub(super) fn new(tolerance: Duration) -> Self {
-        Self { tolerance, seen: Mutex::new(Seen::Nothing) }
-    }
-
-    /// Whether the latest answer's clock agreed.
-    pub(super) fn verdict(&self) -> Result<(), FleetError> {
-        match *self.seen.lock().unwrap_or_else(PoisonError::into_inner) {
-            Seen::Nothing | Seen::Agrees => Ok(()),
-            Seen::Differs { ours, theirs } => Err(FleetError::Clock { ours, theirs }),
-        }
-    }
-
-    /// As [`ClockWatch::verdict`], and at least one answer told the time (S3).
-    pub(super) fn proved(&self) -> Result<(), FleetError> {
-        self.verdict()?;
-        match *self.seen.lock().unwrap_or_else(PoisonError::into_inner) {
-            Seen::Nothing => Err(super::errors::undated()),
-            Seen::Agrees | Seen::Differs { .. } => Ok(()),
-        }
-    }
-
-    /// An answer said `theirs`, to the second, some time between `sent` and `received`.
-    fn note(&self, sent: Time, theirs: Time, received: Time) {
-        let latest = theirs.plus(Duration::from_millis(999));
-        let differs = theirs > received.plus(self.tolerance) || latest < sent.minus(self.tolerance);
-        let seen = if differs { Seen::Differs { ours: received, theirs } } else { Seen::Agrees };
-        *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = seen;
-    }
-}
-
-#[derive(Debug)]
-struct Interceptor(Arc<ClockWatch>);
-
-#[derive(Clone, Copy, Debug)]
-struct Sent(Time);
-
-impl Storable for Sent {
-    type Storer = StoreReplace<Self>;
-}
-
-impl Intercept for Interceptor {
-    fn name(&self) -> &'static str {
-        "ClockWatch"
-    }
-
-    fn read_before_transmit(
-        &self,
-        _: &BeforeTransmitInterceptorContextRef<'_>,
-        _: &RuntimeComponents,
-        bag: &mut ConfigBag,
-    ) -> Result<(), BoxError> {
-        bag.interceptor_state().store_put(Sent(super::now()));
-        Ok(())
-    }
-
-    fn read_after_transmit(
-        &self,
-        context: &BeforeDeserializationInterceptorContextRef<'_>,
-        _: &RuntimeComponents,
-        bag: &mut ConfigBag,
-    ) -> Result<(), BoxError> {
-        let headers = context.response().headers();
-        // An answer out of a cache bears an old date.
-        if headers.get("age").is_some() {
-            return Ok(());
-        }
-        let date = headers.get("date").and_then(|text| DateTime::from_str(text, Format::HttpDate).ok());
-        if let (Some(Sent(sent)), Some(Ok(theirs))) = (bag.load::<Sent>(), date.map(|d| d.to_millis())) {
-            self.0.note(*sent, Time::from_millis(theirs), super::now());
-        }
-        Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn at(seconds: i64) -> Time {
-        Time::from_millis(seconds * 1000)
-    }
-
-    #[test]
-    fn s3_a_clock_that_disagrees_is_reported_with_both_times() {
-        let watch = ClockWatch::new(Duration::from_secs(60));
-        assert!(watch.proved().is_err(), "no answer told the time yet");
-        watch.note(at(1_000), at(1_060), at(1_000));
-        assert!(watch.proved().is_ok(), "exactly the tolerance");
-        watch.note(at(1_000), at(1_061), at(1_000));
-        assert!(
-            matches!(watch.verdict(), Err(FleetError::Clock { ours, theirs }) if ours == at(1_000) && theirs == at(1_061))
-        );
-        watch.note(at(1_000), at(938), at(1_005));
-        assert!(watch.verdict().is_err(), "61.001 s behind at least");
-        watch.note(at(1_000), at(940), at(1_005));
-        assert!(watch.verdict().is_ok(), "a slow answer is no wrong clock");
-    }
 }

@@ -163,6 +163,7 @@ async fn s9_an_effect_is_sent_once_whatever_the_answer() {
         (Answer::Http(503, "<html>no</html>".to_owned()), false),
         (Answer::Http(400, "<html>no</html>".to_owned()), false),
         (Answer::Http(200, "<EnterStandby".to_owned()), false),
+        (Answer::Http(200, "<EnterStandbyResponse><EnterStandbyResult>".to_owned()), false),
         (Answer::Lost, false),
         (Answer::Never, false),
     ] {

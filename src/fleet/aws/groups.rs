@@ -182,6 +182,11 @@ fn notes(group: &AutoScalingGroup, detail: &Detail, weighs: bool, suspended: &BT
         )
         .collect();
     note(!others.is_empty(), format!("the health that these report is not read: {}", others.join(", ")));
+    note(
+        others.is_empty() && group.target_group_arns().is_empty(),
+        "no load balancer sends its members work: a member in standby may go on working, and a bake proves less"
+            .to_owned(),
+    );
     for (process, text) in [
         (
             "AddToLoadBalancer",
@@ -213,7 +218,12 @@ mod tests {
     const NOW: Time = Time::from_millis(1_000_000_000);
 
     fn plain() -> aws_sdk_autoscaling::types::builders::AutoScalingGroupBuilder {
-        AutoScalingGroup::builder().auto_scaling_group_name("web").min_size(3).max_size(9).desired_capacity(6)
+        AutoScalingGroup::builder()
+            .auto_scaling_group_name("web")
+            .min_size(3)
+            .max_size(9)
+            .desired_capacity(6)
+            .target_group_arns("tg")
     }
 
     fn launch(status: ScalingActivityStatusCode, seconds_ago: i64, message: &str) -> Activity {

@@ -5,7 +5,8 @@
 //!
 //! | file | what it is for |
 //! | --- | --- |
-//! | [`client`] | SDK clients: patient ones for reads, ones that send once for effects; the clock check |
+//! | [`client`] | SDK clients: patient ones for reads, ones that send once for effects |
+//! | [`clock`], [`answers`] | what every answer must pass: AWS's clock agrees, nothing was cut off |
 //! | [`errors`] | what an SDK error means: an outcome for effects, a hint for reads |
 //! | [`observe`] | reads every page of everything |
 //! | [`hosts`], [`groups`], [`targets`] | from SDK types to the model: pure, no network |
@@ -39,9 +40,11 @@
 //! Targets registered by IP address, Classic Load Balancers and VPC Lattice (a group with one of the
 //! latter two bears a note), and whether an instance has termination protection: EC2 tells that only one
 //! instance at a time, so it is read for the hosts of a cordon and of a termination right before the call
-//! ([`guards`]), and on request ([`AwsFleet::termination_protected`]).
+//! ([`guards`]), and on request ([`Fleet::protections`]).
 
+mod answers;
 mod client;
+mod clock;
 mod effects;
 mod errors;
 mod groups;
@@ -58,7 +61,9 @@ use std::time::{Duration, SystemTime};
 use async_trait::async_trait;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 
-use crate::model::{Bounds, Call, CallOutcome, FleetIdentity, FleetSnapshot, GroupName, HostId, Time, duration_text};
+use crate::model::{
+    Bounds, Call, CallOutcome, FleetIdentity, FleetSnapshot, GroupName, HostId, Protection, Time, duration_text,
+};
 use crate::ports::{Fleet, FleetError};
 
 pub use client::Patience;
@@ -113,7 +118,7 @@ pub struct AwsFleet {
     bounds: Bounds,
     patience: Patience,
     clients: client::Clients,
-    clock: Arc<client::ClockWatch>,
+    clock: Arc<clock::ClockWatch>,
     /// What changes rarely and costs a call per group: read again after [`observe::DETAIL_AGE`].
     details: Mutex<BTreeMap<GroupName, (Time, groups::Detail)>>,
     /// Hosts found to have termination protection: their next observation says so.
@@ -141,7 +146,7 @@ impl AwsFleet {
     /// As [`AwsFleet::open`].
     pub async fn connect(sdk: &SdkConfig, settings: AwsSettings) -> Result<Self, FleetError> {
         let bounds = Bounds { settle: settings.settle.unwrap_or(Bounds::AWS.settle), ..Bounds::AWS };
-        let clock = Arc::new(client::ClockWatch::new(bounds.tolerance));
+        let clock = Arc::new(clock::ClockWatch::new(bounds.tolerance));
         let sdk = sdk.clone().into_builder().region(Region::new(settings.region.clone())).build();
         let clients = client::Clients::new(&sdk, &settings.patience, &clock);
         let caller = clients.sts.get_caller_identity().send().await;
@@ -176,16 +181,6 @@ impl AwsFleet {
     fn region(&self) -> &str {
         self.identity.region.as_deref().unwrap_or_default()
     }
-
-    /// Which of these hosts have termination protection (`DisableApiTermination`): one call per host, so
-    /// for the hosts of a plan, not for a fleet. What is found also shows in every later observation.
-    ///
-    /// # Errors
-    ///
-    /// [`FleetError::Provider`].
-    pub async fn termination_protected(&self, hosts: &[HostId]) -> Result<BTreeSet<HostId>, FleetError> {
-        guards::termination_protected(self, hosts).await
-    }
 }
 
 #[async_trait]
@@ -204,6 +199,11 @@ impl Fleet for AwsFleet {
             Ok(answer) => answer,
             Err(_) => Err(errors::too_slow(self.region(), &duration_text(limit))),
         }
+    }
+
+    async fn protections(&self, hosts: &[HostId]) -> Result<BTreeMap<HostId, Protection>, FleetError> {
+        let protected = guards::termination_protected(self, hosts).await?;
+        Ok(protected.into_iter().map(|host| (host, Protection::Termination)).collect())
     }
 
     async fn perform(&self, call: &Call) -> CallOutcome {
