@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::coordination::{FleetRecord, Granted, HostOutcome, Refusal};
 use crate::health::{self, Verdict};
-use crate::model::{Call, CallOutcome, Effect, HostId, ProbeKey, Time};
+use crate::model::{Call, CallOutcome, Effect, HostId, ProbeKey, Time, duration_text};
 use crate::plan::Stage;
 
 use super::act::{Change, Finish, Input, Loss, NotStarted, Round};
@@ -178,21 +178,32 @@ impl Machine {
     /// S2, S3: a probe that is bad or cannot be read, as often as its policy bears, is a regression.
     fn judge_health(&mut self, round: &Round, now: Time) {
         let regressions = if let Phase::Baking { bake } = &mut self.phase {
-            let sampled = health::Round {
-                begun_at: round.begun_at,
-                ended_at: round.ended_at,
-                samples: round.samples.clone(),
-                // Where the fleet does not hold, the run was stopped before this.
-                fleet_holds: true,
+            let verdict = if round.fleet.is_ok() {
+                bake.fold(&health::Round {
+                    begun_at: round.begun_at,
+                    ended_at: round.ended_at,
+                    samples: round.samples.clone(),
+                    // Where the fleet does not hold, the run was stopped before this.
+                    fleet_holds: true,
+                })
+            } else {
+                // A round that did not show the fleet is no link of the chain; an alarm in it counts all the same.
+                bake.fold_unseen(round.begun_at, &round.samples)
             };
-            // A round that did not show the fleet is no link of the chain; an alarm in it counts all the same.
-            let verdict = if round.fleet.is_ok() { bake.fold(&sampled) } else { (**bake).clone().fold(&sampled) };
             match verdict {
                 Verdict::Regressed { probes, .. } => probes,
                 Verdict::Baking { restarted: Some(gap) } => {
-                    let batch = self.batch().map_or(0, |b| b.0);
+                    let batch = self.batches.get(self.current).map_or(0, |b| b.0);
                     let gap_ms = u64::try_from(gap.length.as_millis()).unwrap_or(u64::MAX);
+                    let restarts = bake.progress(now).restarts;
                     self.queue.push_back(Todo::Record(Past::BakeRestarted { batch, gap_ms }));
+                    if restarts >= patience::BAKE_RESTARTS {
+                        let message = format!(
+                            "the bake broke {restarts} times because sampling took too long, the last time for {}",
+                            duration_text(gap.length)
+                        );
+                        self.stop(plain(CauseKind::Inventory, message), None, now);
+                    }
                     return;
                 }
                 Verdict::Baking { restarted: None } => return,

@@ -31,3 +31,6 @@ pub(super) const BLIND_LOOKS: u32 = 3;
 
 /// Grants that may be refused one after the other because the observation aged meanwhile.
 pub(super) const STALE_GRANTS: u32 = 10;
+
+/// Gaps that may break one bake. A machine that cannot sample for so long cannot watch a removal either.
+pub(super) const BAKE_RESTARTS: u64 = 10;
