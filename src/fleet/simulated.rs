@@ -1,0 +1,354 @@
+//! The embedded fleet (contract section 6): hosts that exist in one file, shared by all processes that open
+//! it, with a load, a clock, and a provider whose API goes wrong where the scenario says so.
+//!
+//! [`SimulatedFleet`] is a [`Fleet`] and a [`Clock`]; [`SimulatedFleet::metric`] is what simulated probes read.
+//! It refuses what Auto Scaling refuses and no more: nothing here knows a policy's minimum, a plan or a ledger's
+//! record, or it would hide a mistake of the code that it is there to try.
+//!
+//! | module | what it is |
+//! | --- | --- |
+//! | `scenario` | the file that people write |
+//! | `state` | where the fleet stands, and what calls and events make of it; pure |
+//! | `load` | what the load makes probes read; pure |
+//! | `faults` | which calls go wrong |
+//! | `store` | the state file and its lock |
+//! | `clock` | the clock that all processes share |
+
+mod clock;
+mod faults;
+mod load;
+mod scenario;
+mod state;
+mod store;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use thiserror::Error;
+
+pub use load::Membership;
+pub use scenario::{Scenario, ScenarioError};
+
+use clock::{FleetClock, VirtualClock, machine_time};
+use faults::Faults;
+use scenario::{ClockKind, FaultError, FaultyCall};
+use state::{Refusal, State};
+use store::{Locked, Paths, SaveError, Store, StoreError};
+
+use crate::model::{Bounds, Call, CallOutcome, FleetIdentity, FleetSnapshot, Host, SubsystemName, Time};
+use crate::policy::SimulatedMetric;
+use crate::ports::{Clock, Fleet, FleetError};
+
+/// A simulated fleet, opened by this process.
+///
+/// One value is one process to the virtual clock: two runs in one process need two of them.
+#[derive(Debug)]
+pub struct SimulatedFleet {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    identity: FleetIdentity,
+    bounds: Bounds,
+    scenario: Scenario,
+    /// Of the fleet that was opened.
+    fleet: String,
+    store: Store,
+    clock: FleetClock,
+    faults: Faults,
+}
+
+/// Why a simulated fleet cannot be opened.
+#[derive(Debug, Error)]
+pub enum OpenError {
+    /// The scenario is invalid: exit 4.
+    #[error("the scenario is invalid")]
+    Scenario(#[from] Box<ScenarioError>),
+    /// The fleet's files cannot be used, or belong to another scenario: exit 5.
+    #[error(transparent)]
+    Fleet(#[from] FleetError),
+}
+
+impl SimulatedFleet {
+    /// Opens the fleet whose state is kept in the file `state`, and makes it from the scenario (its directory
+    /// too) where there is none. `settle` widens how far in the past answers may be taken to lie; they do not.
+    ///
+    /// Blocks for some milliseconds.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError`]. A fleet that was made from another scenario is refused, never silently another fleet;
+    /// only `[[faults]]`, which bind single processes, may change in a fleet's life.
+    pub fn open(scenario: &Path, state: &Path, settle: Option<Duration>) -> Result<Arc<Self>, OpenError> {
+        let read = Scenario::read(scenario)?;
+        let store = Store::new(Paths::of(state));
+        let directory = store.paths.directory().to_owned();
+        let (fleet, clock) = found_or_made(&store, &read)
+            .map_err(|e| e.into_fleet_error(&format!("open {}", state.display()), &directory))?
+            .ok_or_else(|| changed(scenario, &directory))?;
+        let identity = FleetIdentity { kind: "simulated".to_owned(), account: None, region: None, caller: None };
+        let bounds = Bounds { settle: settle.unwrap_or(Bounds::SIMULATED.settle), ..Bounds::SIMULATED };
+        let faults = Faults::new(read.faults.clone());
+        let inner = Inner { identity, bounds, scenario: read, fleet, store, clock, faults };
+        Ok(Arc::new(Self { inner: Arc::new(inner) }))
+    }
+
+    /// Works out which hosts serve what: `serves` says for a host its units in each subsystem that it serves
+    /// (every host there ever was, in no particular state), `depends_on` what each subsystem needs directly.
+    pub fn membership(
+        &self,
+        depends_on: BTreeMap<SubsystemName, BTreeSet<SubsystemName>>,
+        serves: impl Fn(&Host) -> Vec<(SubsystemName, u64)>,
+    ) -> Membership {
+        let mut units: BTreeMap<_, BTreeMap<_, _>> = BTreeMap::new();
+        for blueprint in self.inner.scenario.hosts.values() {
+            for (subsystem, weight) in serves(&blueprint.host) {
+                units.entry(subsystem).or_default().insert(blueprint.host.id.clone(), weight);
+            }
+        }
+        Membership { units, depends_on }
+    }
+
+    /// What a subsystem shows now: error rate 0 to 1, latency in milliseconds, or utilization.
+    ///
+    /// # Errors
+    ///
+    /// [`FleetError::Provider`] where the state cannot be read: a bad sample.
+    pub async fn metric(
+        &self,
+        membership: &Arc<Membership>,
+        subsystem: &SubsystemName,
+        metric: SimulatedMetric,
+    ) -> Result<f64, FleetError> {
+        let (membership, subsystem) = (Arc::clone(membership), subsystem.clone());
+        self.blocking("show its load", move |fleet| {
+            fleet.visit(|visit| load::metric(&fleet.scenario, visit.state, &membership, &subsystem, metric))
+        })
+        .await
+    }
+
+    async fn blocking<T: Send + 'static>(
+        &self,
+        tried: &'static str,
+        call: impl FnOnce(&Inner) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, FleetError> {
+        let inner = Arc::clone(&self.inner);
+        let ended = tokio::task::spawn_blocking(move || call(&inner)).await;
+        let result = ended.unwrap_or(Err(StoreError::Interrupted("a call to the simulated fleet")));
+        result.map_err(|e| e.into_fleet_error(tried, self.inner.store.paths.directory()))
+    }
+}
+
+/// The fleet's name and clock; `None` where it was made from another scenario.
+fn found_or_made(store: &Store, scenario: &Scenario) -> Result<Option<(String, FleetClock)>, StoreError> {
+    let directory = store.paths.directory();
+    std::fs::create_dir_all(directory).map_err(StoreError::io("create", directory))?;
+    let mut locked = store.lock()?;
+    let state = match locked.load()? {
+        Some(state) => state,
+        None => {
+            let fleet = uuid::Uuid::new_v4().simple().to_string();
+            let machine = machine_time();
+            let state = State::create(scenario, fleet, scenario.start.unwrap_or(machine), machine);
+            if scenario.clock == ClockKind::Virtual {
+                // Before the state: a fleet that exists has its clock.
+                VirtualClock::create(&locked, &state.fleet, state.created_at)?;
+            }
+            locked.save(state)?
+        }
+    };
+    if state.scenario != scenario.digest {
+        return Ok(None);
+    }
+    let clock = match scenario.clock {
+        ClockKind::Virtual => FleetClock::Virtual(Box::new(VirtualClock::join(&mut locked, &state.fleet)?)),
+        ClockKind::Real(speed) => {
+            FleetClock::Running { origin: state.created_at, on_machine: state.created_on_machine, speed }
+        }
+    };
+    Ok(Some((state.fleet.clone(), clock)))
+}
+
+fn changed(scenario: &Path, directory: &Path) -> FleetError {
+    FleetError::WrongFleet(format!(
+        "{} has changed since the fleet in {} was made from it (only [[faults]] may): undo the change, or delete \
+         that whole directory, ledger included, to start over",
+        scenario.display(),
+        directory.display()
+    ))
+}
+
+/// The fleet at one instant, while nobody else can change it.
+struct Visit<'a, 'l> {
+    now: Time,
+    state: &'a State,
+    locked: &'a mut Locked<'l>,
+}
+
+impl Inner {
+    fn now(&self) -> Time {
+        self.clock.now(&self.store)
+    }
+
+    /// Opens the fleet for one call, lets every event that is due happen, and hands it over.
+    fn visit<T>(&self, call: impl FnOnce(Visit<'_, '_>) -> T) -> Result<T, StoreError> {
+        let _work = self.clock.work();
+        let mut locked = self.store.lock()?;
+        let now = self.clock.attend(&self.store, &mut locked)?;
+        let mut state = locked.load()?.ok_or_else(|| StoreError::Gone(self.store.paths.state.clone()))?;
+        if state.fleet != self.fleet {
+            return Err(StoreError::Replaced(self.store.paths.state.clone()));
+        }
+        let due = state.due(&self.scenario, now);
+        if !due.is_empty() {
+            // Time only moves on, and every look at the fleet comes through here: to fire late is to fire in time.
+            let mut next = State::clone(&state);
+            due.iter().for_each(|event| next.fire(event));
+            state = locked.save(next)?;
+        }
+        Ok(call(Visit { now, state: &state, locked: &mut locked }))
+    }
+
+    fn observe(&self) -> Result<Result<FleetSnapshot, FleetError>, StoreError> {
+        let (count, fault) = self.faults.next(FaultyCall::Observe);
+        let begun_at = self.now();
+        let (hosts, groups, ledger, completed_at) = self.visit(|visit| {
+            let hosts: Vec<_> = visit.state.hosts(&self.scenario).collect();
+            let groups: Vec<_> = visit.state.groups(&self.scenario).collect();
+            (hosts, groups, visit.state.ledger.clone(), visit.now)
+        })?;
+        let hosts = match fault {
+            None => hosts,
+            Some(FaultError::Partial) if !hosts.is_empty() => self.partial(hosts, count),
+            Some(fault) => return Ok(Err(fault_on_observe(fault))),
+        };
+        Ok(FleetSnapshot::new(begun_at, completed_at, hosts, groups, ledger).map_err(FleetError::from))
+    }
+
+    /// Leaves out a tenth of the hosts, at least one, as the seed and the number of the call choose.
+    fn partial(&self, mut hosts: Vec<Host>, count: u64) -> Vec<Host> {
+        let mut random = self.scenario.seed ^ count.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        for _ in 0..hosts.len().div_ceil(10) {
+            random = splitmix(random);
+            let at = random % (hosts.len() as u64);
+            hosts.swap_remove(usize::try_from(at).unwrap_or(0));
+        }
+        hosts
+    }
+
+    fn perform(&self, call: &Call) -> CallOutcome {
+        let fault = faults::kind(&call.effect).and_then(|kind| self.faults.next(kind).1);
+        match fault {
+            Some(FaultError::Throttled) => refused("Throttling: rate exceeded", true),
+            Some(FaultError::Internal) => unknown("InternalFailure: the provider answered with an internal error"),
+            Some(FaultError::Timeout) => unknown("the provider did not answer in time"),
+            Some(FaultError::LostReply) => {
+                self.act(call);
+                unknown("the connection was lost before the answer came")
+            }
+            Some(FaultError::Partial) | None => self.act(call),
+        }
+    }
+
+    fn act(&self, call: &Call) -> CallOutcome {
+        let acted = self.visit(|visit| {
+            // Under the lock: a process that was stopped on the way here comes too late (design section 3).
+            if visit.now > call.not_after {
+                let words = format!("RequestExpired: it is {}, the call was good until {}", visit.now, call.not_after);
+                return Err(refused(&words, false));
+            }
+            let mut next = visit.state.clone();
+            next.perform(&self.scenario, &call.effect).map_err(|Refusal(words)| refused(&words, false))?;
+            visit.locked.save(next).map_err(|SaveError { in_place, cause }| {
+                let words = in_words(&cause);
+                if in_place { unknown(&words) } else { refused(&words, true) }
+            })?;
+            Ok(())
+        });
+        match acted {
+            Ok(Ok(())) => CallOutcome::Done,
+            Ok(Err(outcome)) => outcome,
+            Err(e) => refused(&in_words(&e), true),
+        }
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        if let FleetClock::Virtual(clock) = &self.clock
+            && let Ok(mut locked) = self.store.lock()
+        {
+            clock.leave(&mut locked);
+        }
+    }
+}
+
+fn splitmix(seed: u64) -> u64 {
+    let mut z = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}
+
+fn refused(words: &str, retryable: bool) -> CallOutcome {
+    CallOutcome::Refused { message: words.to_owned(), retryable }
+}
+
+fn unknown(words: &str) -> CallOutcome {
+    CallOutcome::Unknown { message: words.to_owned() }
+}
+
+fn in_words(error: &StoreError) -> String {
+    let cause = std::error::Error::source(error).map(|cause| format!(": {cause}"));
+    format!("{error}{}", cause.unwrap_or_default())
+}
+
+fn fault_on_observe(fault: FaultError) -> FleetError {
+    let words = match fault {
+        FaultError::Throttled => "Throttling: rate exceeded",
+        FaultError::Internal => "InternalFailure: the provider answered with an internal error",
+        FaultError::Timeout => "the provider did not answer in time",
+        FaultError::LostReply => "the connection was lost before the answer came",
+        FaultError::Partial => "the provider listed no host at all",
+    };
+    FleetError::Provider { tried: "the fleet cannot be observed".to_owned(), hint: None, source: words.into() }
+}
+
+#[async_trait]
+impl Fleet for SimulatedFleet {
+    fn identity(&self) -> &FleetIdentity {
+        &self.inner.identity
+    }
+
+    fn bounds(&self) -> Bounds {
+        self.inner.bounds
+    }
+
+    async fn observe(&self) -> Result<FleetSnapshot, FleetError> {
+        self.blocking("list its hosts", Inner::observe).await?
+    }
+
+    async fn perform(&self, call: &Call) -> CallOutcome {
+        let (inner, call) = (Arc::clone(&self.inner), call.clone());
+        let performed = tokio::task::spawn_blocking(move || inner.perform(&call)).await;
+        performed.unwrap_or_else(|_| unknown("the call was interrupted"))
+    }
+}
+
+#[async_trait]
+impl Clock for SimulatedFleet {
+    fn now(&self) -> Time {
+        self.inner.now()
+    }
+
+    async fn sleep_until(&self, until: Time) {
+        clock::sleep_until(&self.inner, until).await;
+    }
+}
+
+#[cfg(test)]
+mod tests;

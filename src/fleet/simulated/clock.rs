@@ -1,0 +1,345 @@
+//! [`FleetClock`]: the simulated fleet's time.
+//!
+//! A clock that runs is the machine's, shifted and sped up from an origin that all processes share.
+//!
+//! The virtual clock is one for all processes. It stands still while any of them is awake, and moves to the
+//! earliest wake-up when all of them sleep: so a wait takes no real time, and nobody's work takes virtual
+//! time. It lives in a small file of its own under the store's lock, since it moves far oftener than the
+//! fleet changes; whoever polls for its own wake-up moves it.
+//!
+//! - A process is *asleep* when a task of it waits in [`FleetClock::sleep_until`], none is in the middle of a
+//!   call to the fleet, and none was woken just now ([`GRACE`]).
+//! - A process holds an exclusive lock on a file of its own for as long as it lives; one whose file can be
+//!   locked is dead, `kill -9` included, and is struck from the list.
+//! - A process that has been awake for [`PATIENCE`] of real time (stopped, waiting for a person, or for
+//!   another process) no longer counts, until it sleeps again. So nobody holds the others up for ever.
+//!
+//! What waits for the world (a socket, a child) must measure its time-outs in real time: a time-out on this
+//! clock would be reached at once.
+
+mod shared;
+
+use std::collections::{BTreeMap, HashMap};
+use std::fs::File;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use shared::{Face, SharedClock, Standing};
+
+use super::Inner;
+use super::store::{Locked, Store, StoreError};
+use crate::model::Time;
+
+/// How long, in real time, an awake process holds up the virtual clock. Above what work between two sleeps
+/// takes on a loaded machine; short enough for a person who waits.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// How long, in real time, a task that was woken may take to sleep again while another task of its process
+/// sleeps, and how long a sleep that is due may go without being polled.
+const GRACE: Duration = Duration::from_millis(20);
+/// Between two looks at the virtual clock, in real time.
+const POLL: Duration = Duration::from_millis(1);
+/// Between two looks at a clock that runs: a stopped process must not oversleep by more than that.
+const LONGEST_NAP: Duration = Duration::from_secs(1);
+
+/// The machine's clock.
+pub(super) fn machine_time() -> Time {
+    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Time::from_millis(0).plus(since_epoch)
+}
+
+/// The time of one fleet, as one process sees it.
+#[derive(Debug)]
+pub(super) enum FleetClock {
+    Virtual(Box<VirtualClock>),
+    Running { origin: Time, on_machine: Time, speed: f64 },
+}
+
+impl FleetClock {
+    /// The time now. Where the virtual clock cannot be read, real time passes until it can.
+    pub(super) fn now(&self, store: &Store) -> Time {
+        match self {
+            Self::Virtual(clock) => clock.now(store),
+            Self::Running { origin, on_machine, speed } => {
+                let now = machine_time();
+                let scaled =
+                    |d: Duration| Duration::try_from_secs_f64(d.as_secs_f64() * speed).unwrap_or(Duration::MAX);
+                // Real time itself is passed on exactly.
+                let scaled = |d: Duration| if *speed == 1.0 { d } else { scaled(d) };
+                origin.plus(scaled(now.since(*on_machine))).minus(scaled(on_machine.since(now)))
+            }
+        }
+    }
+
+    /// Within a call: marks this process as awake, and says what time it is.
+    pub(super) fn attend(&self, store: &Store, locked: &mut Locked<'_>) -> Result<Time, StoreError> {
+        match self {
+            Self::Virtual(clock) => clock.stay_awake(locked),
+            Self::Running { .. } => Ok(self.now(store)),
+        }
+    }
+
+    /// Keeps the clock from moving while a call of this process is under way.
+    pub(super) fn work(&self) -> Option<Work<'_>> {
+        match self {
+            Self::Virtual(clock) => {
+                clock.mine().working += 1;
+                Some(Work(clock))
+            }
+            Self::Running { .. } => None,
+        }
+    }
+}
+
+/// A call under way.
+pub(super) struct Work<'a>(&'a VirtualClock);
+
+impl Drop for Work<'_> {
+    fn drop(&mut self) {
+        let mut mine = self.0.mine();
+        mine.working -= 1;
+        mine.stirred = Some(Instant::now());
+    }
+}
+
+/// Sleeps until the fleet's clock says `until`.
+pub(super) async fn sleep_until(fleet: &Arc<Inner>, until: Time) {
+    match &fleet.clock {
+        FleetClock::Running { speed, .. } => loop {
+            let left = until.since(fleet.now());
+            if left.is_zero() {
+                return;
+            }
+            let real = Duration::try_from_secs_f64(left.as_secs_f64() / speed).unwrap_or(LONGEST_NAP);
+            tokio::time::sleep(real.clamp(POLL, LONGEST_NAP)).await;
+        },
+        FleetClock::Virtual(clock) => {
+            let sleeper = Sleeper { clock, store: &fleet.store, id: clock.lie_down(until) };
+            loop {
+                // Tasks of this process that can run do so before the clock moves.
+                tokio::task::yield_now().await;
+                let (inner, id) = (Arc::clone(fleet), sleeper.id);
+                let polled = tokio::task::spawn_blocking(move || match &inner.clock {
+                    FleetClock::Virtual(clock) => clock.poll(&mut inner.store.lock()?, id),
+                    FleetClock::Running { .. } => Ok(true),
+                });
+                match polled.await {
+                    Ok(Ok(true)) => return,
+                    Ok(Ok(false)) => {}
+                    // Nobody can move the clock: `now` passes in real time meanwhile.
+                    Ok(Err(_)) | Err(_) if clock.now(&fleet.store) >= until => return,
+                    Ok(Err(_)) | Err(_) => {}
+                }
+                tokio::time::sleep(POLL).await;
+            }
+        }
+    }
+}
+
+/// A sleep under way; dropped with the future that sleeps, cancelled or not.
+struct Sleeper<'a> {
+    clock: &'a VirtualClock,
+    store: &'a Store,
+    id: u64,
+}
+
+impl Drop for Sleeper<'_> {
+    fn drop(&mut self) {
+        let cancelled = self.clock.mine().sleepers.remove(&self.id).is_some();
+        if cancelled {
+            self.clock.mine().stirred = Some(Instant::now());
+            // Whoever cancelled a sleep is awake. Where that cannot be written, others reach the cancelled
+            // wake-up and wait for this process there.
+            if let Ok(mut locked) = self.store.lock() {
+                drop(self.clock.stay_awake(&mut locked));
+            }
+        }
+    }
+}
+
+/// The virtual clock, as one process sees it.
+#[derive(Debug)]
+pub(super) struct VirtualClock {
+    shared: SharedClock,
+    /// This process's name in the shared clock.
+    token: String,
+    /// Locked for as long as this process lives.
+    _alive: File,
+    /// [`PATIENCE`]
+    patience: Duration,
+    mine: Mutex<Mine>,
+}
+
+/// What this process knows of itself and has seen of others.
+#[derive(Debug)]
+struct Mine {
+    next_id: u64,
+    sleepers: BTreeMap<u64, Nap>,
+    /// Calls under way.
+    working: usize,
+    /// When a task last stopped sleeping or calling, and none has lain down since.
+    stirred: Option<Instant>,
+    /// Others that are awake: at which turn, and since when that was seen.
+    seen: HashMap<String, (u64, Instant)>,
+    /// The last time that was read, and since when the clock cannot be read.
+    last: Time,
+    lost: Option<Instant>,
+}
+
+#[derive(Debug)]
+struct Nap {
+    until: Time,
+    due_since: Option<Instant>,
+}
+
+impl VirtualClock {
+    /// Makes the clock of a new fleet.
+    pub(super) fn create(locked: &Locked<'_>, fleet: &str, origin: Time) -> Result<(), StoreError> {
+        SharedClock::create(locked.paths, fleet, origin)
+    }
+
+    /// Joins the processes that share the clock of that fleet.
+    pub(super) fn join(locked: &mut Locked<'_>, fleet: &str) -> Result<Self, StoreError> {
+        let shared = SharedClock::open(locked.paths, fleet)?;
+        let token = uuid::Uuid::new_v4().simple().to_string();
+        let alive = shared.announce(&token)?;
+        let mut face = shared.read(locked)?;
+        shared.sweep(&mut face)?;
+        face.processes.insert(token.clone(), Standing::default());
+        shared.write(locked, &face)?;
+        let mine = Mine {
+            next_id: 0,
+            sleepers: BTreeMap::new(),
+            working: 0,
+            stirred: None,
+            seen: HashMap::new(),
+            last: face.now,
+            lost: None,
+        };
+        Ok(Self { shared, token, _alive: alive, patience: PATIENCE, mine: Mutex::new(mine) })
+    }
+
+    /// Leaves them, at the end of the process.
+    pub(super) fn leave(&self, locked: &mut Locked<'_>) {
+        if let Ok(mut face) = self.shared.read(locked) {
+            face.processes.remove(&self.token);
+            // Where it cannot be written, the next process finds this one dead.
+            drop(self.shared.write(locked, &face));
+        }
+        self.shared.bury(&self.token);
+    }
+
+    fn mine(&self) -> MutexGuard<'_, Mine> {
+        self.mine.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn now(&self, store: &Store) -> Time {
+        let read = store.lock().and_then(|mut locked| Ok(self.look(&mut locked)?.now));
+        read.unwrap_or_else(|_| {
+            let mut mine = self.mine();
+            let lost = *mine.lost.get_or_insert_with(Instant::now);
+            mine.last.plus(lost.elapsed())
+        })
+    }
+
+    fn look(&self, locked: &mut Locked<'_>) -> Result<Face, StoreError> {
+        let face = self.shared.read(locked)?;
+        let mut mine = self.mine();
+        (mine.last, mine.lost) = (face.now, None);
+        Ok(face)
+    }
+
+    /// Reads the clock; if tasks of this process sleep, it counts as awake all the same.
+    fn stay_awake(&self, locked: &mut Locked<'_>) -> Result<Time, StoreError> {
+        let mut face = self.look(locked)?;
+        let standing = face.processes.entry(self.token.clone()).or_default();
+        if standing.asleep_until.is_some() {
+            *standing = standing.next(None);
+            self.shared.write(locked, &face)?;
+        }
+        Ok(face.now)
+    }
+
+    fn lie_down(&self, until: Time) -> u64 {
+        let mut mine = self.mine();
+        let id = mine.next_id;
+        mine.next_id += 1;
+        mine.stirred = None;
+        mine.sleepers.insert(id, Nap { until, due_since: None });
+        id
+    }
+
+    /// Looks whether a sleep is over, and moves the clock if it falls to this process. True when it is over.
+    fn poll(&self, locked: &mut Locked<'_>, id: u64) -> Result<bool, StoreError> {
+        let mut face = self.shared.read(locked)?;
+        let before = face.clone();
+        let mut mine = self.mine();
+        // Cancelled meanwhile: nobody waits for the answer.
+        let Some(until) = mine.sleepers.get(&id).map(|nap| nap.until) else { return Ok(true) };
+
+        let asleep = if until <= face.now { None } else { mine.asleep_until(face.now) };
+        let standing = face.processes.entry(self.token.clone()).or_default();
+        if standing.asleep_until != asleep {
+            *standing = standing.next(asleep);
+        }
+        if let Some(earliest) = asleep
+            && let Some(others) = self.earliest_of_others(&mut face, &mut mine)
+        {
+            face.now = others.map_or(earliest, |other| other.min(earliest));
+        }
+        let over = until <= face.now;
+        if over {
+            mine.sleepers.remove(&id);
+            mine.stirred = Some(Instant::now());
+            let standing = face.processes.entry(self.token.clone()).or_default();
+            *standing = standing.next(None);
+        }
+        (mine.last, mine.lost) = (face.now, None);
+        if face != before {
+            self.shared.write(locked, &face)?;
+        }
+        Ok(over)
+    }
+
+    /// The earliest wake-up of the other processes (`Some(None)`: no other sleeps); `None` while one is awake.
+    fn earliest_of_others(&self, face: &mut Face, mine: &mut Mine) -> Option<Option<Time>> {
+        let (mut earliest, mut awake) = (None::<Time>, false);
+        let now = face.now;
+        face.processes.retain(|token, _| *token == self.token || self.shared.is_alive(token));
+        for (token, standing) in face.processes.iter_mut().filter(|(token, _)| **token != self.token) {
+            if let Some(until) = standing.asleep_until.filter(|until| *until > now) {
+                mine.seen.remove(token);
+                earliest = Some(earliest.map_or(until, |e| e.min(until)));
+            } else if !standing.given_up {
+                let seen = mine.seen.entry(token.clone()).or_insert_with(|| (standing.turn, Instant::now()));
+                if seen.0 != standing.turn {
+                    *seen = (standing.turn, Instant::now());
+                }
+                standing.given_up = seen.1.elapsed() > self.patience;
+                awake |= !standing.given_up;
+            }
+        }
+        (!awake).then_some(earliest)
+    }
+}
+
+impl Mine {
+    /// This process's earliest wake-up, if it is asleep.
+    fn asleep_until(&mut self, now: Time) -> Option<Time> {
+        if self.working > 0 || self.stirred.is_some_and(|at| at.elapsed() < GRACE) {
+            return None;
+        }
+        let mut earliest = None::<Time>;
+        for nap in self.sleepers.values_mut() {
+            if nap.until > now {
+                earliest = Some(earliest.map_or(nap.until, |e| e.min(nap.until)));
+            } else if nap.due_since.get_or_insert_with(Instant::now).elapsed() < GRACE {
+                // It is about to wake.
+                return None;
+            }
+        }
+        earliest
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,135 @@
+//! The file of the virtual clock, and the files by which processes show that they live. Everything here is
+//! done under the store's lock.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::os::unix::fs::FileExt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::fleet::simulated::store::{Locked, Paths, StoreError, replace};
+use crate::model::Time;
+
+/// What the file says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Face {
+    /// Whose clock it is.
+    fleet: String,
+    pub now: Time,
+    pub processes: BTreeMap<String, Standing>,
+}
+
+/// One process.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Standing {
+    /// Raised whenever it falls asleep or wakes.
+    pub turn: u64,
+    /// Its earliest wake-up. One that has been reached counts as awake.
+    pub asleep_until: Option<Time>,
+    /// It has been awake for too long: it holds nobody up until it sleeps again.
+    pub given_up: bool,
+}
+
+impl Standing {
+    pub(super) fn next(self, asleep_until: Option<Time>) -> Self {
+        Self { turn: self.turn.wrapping_add(1), asleep_until, given_up: false }
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct SharedClock {
+    paths: Paths,
+    file: File,
+}
+
+impl SharedClock {
+    pub(super) fn create(paths: &Paths, fleet: &str, origin: Time) -> Result<(), StoreError> {
+        let face = Face { fleet: fleet.to_owned(), now: origin, processes: BTreeMap::new() };
+        let corrupt = |source| StoreError::Corrupt { path: paths.clock.clone(), source };
+        replace(&paths.clock, &serde_json::to_vec(&face).map_err(corrupt)?)?;
+        Ok(())
+    }
+
+    pub(super) fn open(paths: &Paths, fleet: &str) -> Result<Self, StoreError> {
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .open(&paths.clock)
+            .map_err(StoreError::io("open the fleet's clock", &paths.clock))?;
+        let clock = Self { paths: paths.clone(), file };
+        if clock.face()?.fleet != fleet {
+            return Err(StoreError::Replaced(paths.clock.clone()));
+        }
+        Ok(clock)
+    }
+
+    pub(super) fn read(&self, _locked: &mut Locked<'_>) -> Result<Face, StoreError> {
+        self.face()
+    }
+
+    fn face(&self) -> Result<Face, StoreError> {
+        let path = &self.paths.clock;
+        let text = || -> io::Result<Vec<u8>> {
+            let size = usize::try_from(self.file.metadata()?.len()).map_err(io::Error::other)?;
+            let mut text = vec![0; size];
+            self.file.read_exact_at(&mut text, 0)?;
+            Ok(text)
+        };
+        let text = text().map_err(StoreError::io("read", path))?;
+        serde_json::from_slice(&text).map_err(|source| StoreError::Corrupt { path: path.clone(), source })
+    }
+
+    /// One write in place, padded over what was there: a process that is killed leaves the old text or the
+    /// new one. After a power failure the clock may be behind, which the ledger notices.
+    pub(super) fn write(&self, _locked: &mut Locked<'_>, face: &Face) -> Result<(), StoreError> {
+        let path = &self.paths.clock;
+        let mut text = serde_json::to_vec(face).map_err(|source| StoreError::Corrupt { path: path.clone(), source })?;
+        let write = |text: &mut Vec<u8>| -> io::Result<()> {
+            let size = usize::try_from(self.file.metadata()?.len()).map_err(io::Error::other)?;
+            text.resize(text.len().max(size), b' ');
+            self.file.write_all_at(text, 0)
+        };
+        write(&mut text).map_err(StoreError::io("write", path))
+    }
+
+    /// Makes and locks the file by which the others see that a process lives.
+    pub(super) fn announce(&self, token: &str) -> Result<File, StoreError> {
+        let directory = &self.paths.processes;
+        fs::create_dir_all(directory).map_err(StoreError::io("create", directory))?;
+        let path = directory.join(token);
+        let file = File::create_new(&path).map_err(StoreError::io("create", &path))?;
+        file.try_lock().map_err(|e| StoreError::io("lock", &path)(e.into()))?;
+        Ok(file)
+    }
+
+    /// Whether a process lives. What cannot be known counts as life: it ends with the others' patience.
+    pub(super) fn is_alive(&self, token: &str) -> bool {
+        let alive = match File::open(self.paths.processes.join(token)) {
+            Ok(file) => !matches!(file.try_lock(), Ok(())),
+            Err(e) => e.kind() != io::ErrorKind::NotFound,
+        };
+        if !alive {
+            self.bury(token);
+        }
+        alive
+    }
+
+    /// Removes what a dead process left. A file that stays is in nobody's way.
+    pub(super) fn bury(&self, token: &str) {
+        drop(fs::remove_file(self.paths.processes.join(token)));
+    }
+
+    /// Strikes the dead from the list, and files that nobody is listed for.
+    pub(super) fn sweep(&self, face: &mut Face) -> Result<(), StoreError> {
+        let directory = &self.paths.processes;
+        face.processes.retain(|token, _| self.is_alive(token));
+        for entry in fs::read_dir(directory).map_err(StoreError::io("list", directory))? {
+            let entry = entry.map_err(StoreError::io("list", directory))?;
+            if let Some(token) = entry.file_name().to_str() {
+                self.is_alive(token);
+            }
+        }
+        Ok(())
+    }
+}

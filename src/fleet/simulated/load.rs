@@ -1,0 +1,77 @@
+//! What the load on a simulated fleet makes its subsystems show (contract sections 6 and 8).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::scenario::Scenario;
+use super::state::State;
+use crate::model::{HostId, HostState, SubsystemName};
+use crate::policy::SimulatedMetric;
+
+/// Which hosts of a simulated fleet serve which subsystem, in units, and which subsystems those need:
+/// what the policies say, worked out once, since neither tags nor groups of a simulated host change.
+#[derive(Clone, Debug, Default)]
+pub struct Membership {
+    pub(super) units: BTreeMap<SubsystemName, BTreeMap<HostId, u64>>,
+    pub(super) depends_on: BTreeMap<SubsystemName, BTreeSet<SubsystemName>>,
+}
+
+impl Membership {
+    /// Units in service and healthy, reserved or not.
+    fn capacity(&self, state: &State, subsystem: &SubsystemName) -> u64 {
+        let Some(hosts) = self.units.get(subsystem) else { return 0 };
+        let serves = |id: &HostId| state.hosts.get(id).is_some_and(|h| h.state == HostState::InService && h.healthy);
+        hosts.iter().filter(|(id, _)| serves(id)).fold(0, |sum, (_, units)| sum.saturating_add(*units))
+    }
+
+    /// The subsystem and all that it depends on, transitively.
+    fn with_dependencies<'a>(&'a self, subsystem: &'a SubsystemName) -> BTreeSet<&'a SubsystemName> {
+        let mut found = BTreeSet::new();
+        let mut next = vec![subsystem];
+        while let Some(name) = next.pop() {
+            if found.insert(name) {
+                next.extend(self.depends_on.get(name).into_iter().flatten());
+            }
+        }
+        found
+    }
+}
+
+/// What a subsystem shows at this moment. Finite: utilization at capacity 0 reads the largest number there is.
+pub(super) fn metric(
+    scenario: &Scenario,
+    state: &State,
+    membership: &Membership,
+    subsystem: &SubsystemName,
+    metric: SimulatedMetric,
+) -> f64 {
+    match metric {
+        SimulatedMetric::Utilization => utilization(scenario, state, membership, subsystem),
+        SimulatedMetric::LatencyMs => {
+            let latency = scenario.load.get(subsystem).map_or(0.0, |l| l.latency);
+            latency / (1.0 - utilization(scenario, state, membership, subsystem).min(0.99))
+        }
+        SimulatedMetric::ErrorRate => membership
+            .with_dependencies(subsystem)
+            .into_iter()
+            .map(|name| error_rate(utilization(scenario, state, membership, name)))
+            .fold(0.0, f64::max),
+    }
+}
+
+fn error_rate(utilization: f64) -> f64 {
+    if utilization <= 1.0 { 0.0 } else { 1.0 - 1.0 / utilization }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "units far below 2^53")]
+fn utilization(scenario: &Scenario, state: &State, membership: &Membership, subsystem: &SubsystemName) -> f64 {
+    let Some(load) = scenario.load.get(subsystem) else { return 0.0 };
+    let demand = load.demand * state.demand.get(subsystem).copied().unwrap_or(1.0);
+    if demand == 0.0 {
+        return 0.0;
+    }
+    // At capacity 0 the quotient is infinite, and a reading must be a number: error_rate is exactly 1 either way.
+    (demand / (load.per_unit * membership.capacity(state, subsystem) as f64)).min(f64::MAX)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,157 @@
+//! `scenario.toml` (contract section 6): what a simulated fleet is made of, and what happens to it.
+//!
+//! [`Scenario`] is the validated whole; [`Scenario::read`] is the only way to get one. Nothing here knows
+//! how the fleet lives on afterwards (that is `state`).
+
+mod check;
+mod error;
+mod raw;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+
+use serde::Deserialize;
+use sha2::{Digest, Sha256};
+
+pub use error::ScenarioError;
+
+use crate::model::{GroupName, Host, HostId, SubsystemName, Time};
+
+/// One checked scenario.
+#[derive(Clone, Debug)]
+pub struct Scenario {
+    pub(super) clock: ClockKind,
+    pub(super) start: Option<Time>,
+    pub(super) seed: u64,
+    pub(super) pools: BTreeMap<GroupName, Pool>,
+    pub(super) hosts: BTreeMap<HostId, Blueprint>,
+    pub(super) load: BTreeMap<SubsystemName, Load>,
+    /// In order of `at`; those of the same instant as written.
+    pub(super) events: Vec<Event>,
+    pub(super) faults: Vec<Fault>,
+    /// Over everything but `faults`, which bind only the process that reads them: a fleet that was made
+    /// from another scenario is refused.
+    pub(super) digest: String,
+}
+
+/// How time passes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum ClockKind {
+    /// Only when every process that has the fleet open sleeps.
+    Virtual,
+    /// This many fleet seconds in a real one; 1 for `real`.
+    Real(f64),
+}
+
+/// A pool, which is also an Auto Scaling group.
+#[derive(Clone, Debug)]
+pub(super) struct Pool {
+    pub minimum: u64,
+    pub maximum: u64,
+    pub launch_failure: Option<String>,
+}
+
+/// A host as the fleet's creation makes it.
+#[derive(Clone, Debug)]
+pub(super) struct Blueprint {
+    /// Its `launched_at` is the epoch where the scenario gives none.
+    pub host: Host,
+    /// As the scenario has it.
+    pub launched_at: Option<Time>,
+}
+
+/// `[[load]]`
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Load {
+    pub demand: f64,
+    pub per_unit: f64,
+    /// Milliseconds.
+    pub latency: f64,
+}
+
+/// `[[events]]`
+#[derive(Clone, Debug)]
+pub(super) struct Event {
+    /// Since the fleet's creation.
+    pub at: Duration,
+    pub fail: Vec<HostId>,
+    pub recover: Vec<HostId>,
+    /// The factor is of the demand that `[[load]]` states, whatever earlier events made of it: 1 is normal again.
+    pub demand: Option<(SubsystemName, f64)>,
+}
+
+/// `[[faults]]`
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Fault {
+    pub call: FaultyCall,
+    pub when: FaultTime,
+    pub error: FaultError,
+}
+
+/// Which calls of this process, counted from 1 for each kind of call.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum FaultTime {
+    Nth(u64),
+    Every(u64),
+}
+
+/// `call`
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum FaultyCall {
+    Observe,
+    Cordon,
+    Restore,
+    Terminate,
+}
+
+/// `error`
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum FaultError {
+    /// Not done, and the caller is told so.
+    Throttled,
+    /// Not done, but the caller cannot know.
+    Internal,
+    /// Not done, but the caller cannot know.
+    Timeout,
+    /// Done, but the caller cannot know.
+    LostReply,
+    /// Some hosts are missing while their group still states its full size.
+    Partial,
+}
+
+impl Scenario {
+    /// Reads and checks a scenario.
+    ///
+    /// # Errors
+    ///
+    /// A [`ScenarioError`] for the first thing that is wrong (exit 4).
+    pub fn read(path: &Path) -> Result<Self, Box<ScenarioError>> {
+        let text = std::fs::read_to_string(path).map_err(|e| Box::new(ScenarioError::unreadable(path, e)))?;
+        Self::parse(&text).map_err(|finding| Box::new(finding.in_file(path, &text)))
+    }
+
+    fn parse(text: &str) -> Result<Self, error::Finding> {
+        let raw = toml::from_str(text).map_err(|e| error::Finding::from_toml(&e))?;
+        check::scenario(raw, digest(text)?)
+    }
+
+    #[cfg(test)]
+    pub(super) fn of(text: &str) -> Self {
+        Self::parse(text).expect("a valid scenario")
+    }
+}
+
+fn digest(text: &str) -> Result<String, error::Finding> {
+    let mut table: toml::Table = toml::from_str(text).map_err(|e| error::Finding::from_toml(&e))?;
+    table.remove("faults");
+    // Over the parsed values, so that comments and layout may change.
+    let canonical = toml::to_string(&table).map_err(|e| error::Finding::new(None, e.to_string()))?;
+    let hash = Sha256::digest(canonical.as_bytes());
+    Ok(hash.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,316 @@
+//! From the shape of a scenario to a [`Scenario`]: every number, name and reference is checked, and each
+//! error points at the text that is to blame.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+use std::time::Duration;
+
+use toml::{Spanned, Value};
+
+use super::error::Finding;
+use super::raw::{Ids, RawEvent, RawFault, RawLoad, RawPool, RawScenario};
+use super::{Blueprint, ClockKind, Event, Fault, FaultError, FaultTime, FaultyCall, Load, Pool, Scenario};
+use crate::model::{GroupName, Host, HostId, HostState, Protection, SubsystemName, Time};
+
+/// More hosts than this are a slip of the keyboard, and would only exhaust the memory.
+const MOST_HOSTS: u64 = 1_000_000;
+
+pub(super) fn scenario(raw: RawScenario, digest: String) -> Result<Scenario, Finding> {
+    let mut pools = BTreeMap::new();
+    let mut hosts = BTreeMap::new();
+    for pool in raw.hosts {
+        let span = pool.span();
+        add_pool(pool.into_inner(), span, &mut pools, &mut hosts)?;
+    }
+    let mut load = BTreeMap::new();
+    for entry in raw.load {
+        add_load(&entry, &mut load)?;
+    }
+    let mut events = Vec::new();
+    for entry in raw.events {
+        events.push(event(&entry, &hosts, &load)?);
+    }
+    events.sort_by_key(|e| e.at);
+    let faults = raw.faults.iter().map(fault).collect::<Result<_, _>>()?;
+    Ok(Scenario {
+        clock: raw.clock.as_ref().map_or(Ok(ClockKind::Virtual), clock)?,
+        start: raw.start.as_ref().map(|v| time(v.get_ref(), v.span())).transpose()?,
+        seed: raw.seed,
+        pools,
+        hosts,
+        load,
+        events,
+        faults,
+        digest,
+    })
+}
+
+fn clock(value: &Spanned<Value>) -> Result<ClockKind, Finding> {
+    let speed = match value.get_ref() {
+        Value::String(word) if word == "virtual" => return Ok(ClockKind::Virtual),
+        Value::String(word) if word == "real" => 1.0,
+        #[expect(clippy::cast_precision_loss, reason = "a speed-up of more than 2^53 is no use to anyone")]
+        Value::Integer(speed) => *speed as f64,
+        Value::Float(speed) => *speed,
+        other => {
+            let finding = Finding::at(value.span(), format!("{other} is no clock"));
+            return Err(match other {
+                Value::String(word) => finding.nearest(word, ["virtual", "real"]),
+                _ => finding.help("`\"virtual\"`, `\"real\"`, or a speed-up such as `60`"),
+            });
+        }
+    };
+    if speed.is_finite() && speed > 0.0 {
+        Ok(ClockKind::Real(speed))
+    } else {
+        Err(Finding::at(value.span(), "a clock's speed-up is a positive, finite number"))
+    }
+}
+
+fn time(value: &Value, span: Range<usize>) -> Result<Time, Finding> {
+    let text = match value {
+        Value::String(text) => text.clone(),
+        Value::Datetime(datetime) => datetime.to_string(),
+        other => return Err(Finding::at(span, format!("{other} is no time")).help(TIME_HELP)),
+    };
+    text.parse().map_err(|e| Finding::at(span, format!("`{text}` is no time: {e}")).help(TIME_HELP))
+}
+
+const TIME_HELP: &str = "a time with its offset, such as `2017-02-28T17:37:00Z`";
+
+/// A whole number and its unit (contract section 8).
+fn duration(text: &Spanned<String>) -> Result<Duration, Finding> {
+    let whole = text.get_ref();
+    let digits = whole.len() - whole.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+    let (number, unit) = whole.split_at(digits);
+    let unit: Option<u64> = match unit {
+        "ms" => Some(1),
+        "s" => Some(1_000),
+        "m" => Some(60_000),
+        "h" => Some(3_600_000),
+        "d" => Some(86_400_000),
+        _ => None,
+    };
+    let millis = unit.and_then(|unit| number.parse::<u64>().ok()?.checked_mul(unit));
+    millis.map(Duration::from_millis).ok_or_else(|| {
+        Finding::at(text.span(), format!("`{whole}` is no duration"))
+            .help("a whole number and `ms`, `s`, `m`, `h` or `d`: `\"90s\"`, `\"7m\"`")
+    })
+}
+
+fn number(value: &Spanned<f64>, key: &str, positive: bool) -> Result<f64, Finding> {
+    let number = *value.get_ref();
+    if number.is_finite() && (number > 0.0 || !positive && number == 0.0) {
+        return Ok(number);
+    }
+    let wanted = if positive { "a positive" } else { "zero or a positive" };
+    Err(Finding::at(value.span(), format!("`{key}` is {wanted} finite number, not {number}")))
+}
+
+fn add_pool(
+    raw: RawPool,
+    span: Range<usize>,
+    pools: &mut BTreeMap<GroupName, Pool>,
+    hosts: &mut BTreeMap<HostId, Blueprint>,
+) -> Result<(), Finding> {
+    let name = raw.pool.get_ref();
+    if name.is_empty() || !name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c)) {
+        return Err(Finding::at(raw.pool.span(), format!("{name:?} is no name of a pool"))
+            .help("letters, digits, `-`, `_` and `.`"));
+    }
+    let group = GroupName::new(name.as_str());
+    if pools.contains_key(&group) {
+        return Err(Finding::at(raw.pool.span(), format!("pool `{name}` is there twice")));
+    }
+    let count = *raw.count.get_ref();
+    if count > MOST_HOSTS.saturating_sub(hosts.len() as u64) {
+        return Err(Finding::at(raw.count.span(), format!("more than {MOST_HOSTS} hosts in one fleet")));
+    }
+    if let Some(zone) = raw.zones.get_ref().iter().find(|z| z.get_ref().is_empty()) {
+        return Err(Finding::at(zone.span(), "a zone needs a name"));
+    }
+    if raw.zones.get_ref().is_empty() {
+        return Err(Finding::at(raw.zones.span(), format!("pool `{name}` is in no zone")));
+    }
+
+    let ids: Vec<String> = (1..=count).map(|n| format!("{name}-{n:04}")).collect();
+    let known: BTreeSet<&str> = ids.iter().map(String::as_str).collect();
+    let unhealthy = id_list(&raw.unhealthy, &known, name)?;
+    let protected = id_list(&raw.protected, &known, name)?;
+    let states = states(&raw, &known)?;
+    for id in raw.host_tags.keys() {
+        known_id(id, &known, name)?;
+    }
+    let launched = launched_at(raw.launched_at.as_ref(), &known, name)?;
+
+    // As Auto Scaling counts: standby gave up its desired capacity, what is on its way out is none.
+    let out = states.values().filter(|s| matches!(s, HostState::Cordoned | HostState::Terminating)).count();
+    let desired = count - out as u64;
+    let minimum = raw.group_minimum.as_ref().map_or(0, |m| *m.get_ref());
+    let maximum = raw.group_maximum.as_ref().map_or(count.max(minimum), |m| *m.get_ref());
+    if let Some(stated) = raw.group_maximum.as_ref().filter(|_| maximum < minimum.max(desired)) {
+        let message = format!("`group_maximum` is {maximum}, below the group's {}", {
+            if maximum < minimum { format!("minimum of {minimum}") } else { format!("{desired} hosts in service") }
+        });
+        return Err(Finding::at(stated.span(), message));
+    }
+    let launch_failure = launches_fail(raw.launches_fail.as_ref())?;
+    pools.insert(group.clone(), Pool { minimum, maximum, launch_failure });
+
+    let zones = raw.zones.get_ref();
+    for (id, zone) in ids.iter().zip(zones.iter().cycle()) {
+        let mut tags = raw.tags.clone();
+        tags.extend(raw.host_tags.get(id.as_str()).into_iter().flatten().map(|(k, v)| (k.clone(), v.clone())));
+        let launched_at = launched.each.get(id.as_str()).copied().or(launched.all);
+        let host = Host {
+            id: HostId::new(id.as_str()),
+            zone: zone.get_ref().as_str().into(),
+            group: Some(group.clone()),
+            instance_type: raw.instance_type.clone().unwrap_or_else(|| "simulated".to_owned()),
+            tags,
+            state: states.get(id.as_str()).copied().unwrap_or(HostState::InService),
+            healthy: !unhealthy.contains(id.as_str()),
+            launched_at: launched_at.unwrap_or(Time::from_millis(0)),
+            protection: protected.contains(id.as_str()).then_some(Protection::ScaleIn),
+            ledger: None,
+            target_groups: BTreeSet::new(),
+        };
+        if hosts.insert(host.id.clone(), Blueprint { host, launched_at }).is_some() {
+            return Err(Finding::at(span, format!("host `{id}` is there twice")));
+        }
+    }
+    Ok(())
+}
+
+fn known_id(id: &Spanned<String>, known: &BTreeSet<&str>, pool: &str) -> Result<(), Finding> {
+    if known.contains(id.get_ref().as_str()) {
+        return Ok(());
+    }
+    let finding = Finding::at(id.span(), format!("pool `{pool}` has no host `{}`", id.get_ref()));
+    Err(finding.nearest(id.get_ref(), known.iter().copied()))
+}
+
+fn id_list<'a>(list: &'a Ids, known: &BTreeSet<&str>, pool: &str) -> Result<BTreeSet<&'a str>, Finding> {
+    let mut ids = BTreeSet::new();
+    for id in list {
+        known_id(id, known, pool)?;
+        if !ids.insert(id.get_ref().as_str()) {
+            return Err(Finding::at(id.span(), format!("host `{}` is listed twice", id.get_ref())));
+        }
+    }
+    Ok(ids)
+}
+
+fn states<'a>(raw: &'a RawPool, known: &BTreeSet<&str>) -> Result<BTreeMap<&'a str, HostState>, Finding> {
+    let mut states = BTreeMap::new();
+    for (list, state) in [
+        (&raw.standby, HostState::Cordoned),
+        (&raw.pending, HostState::Pending),
+        (&raw.terminating, HostState::Terminating),
+    ] {
+        for id in list {
+            known_id(id, known, raw.pool.get_ref())?;
+            if states.insert(id.get_ref().as_str(), state).is_some() {
+                let message = format!("host `{}` is in more than one of standby, pending, terminating", id.get_ref());
+                return Err(Finding::at(id.span(), message));
+            }
+        }
+    }
+    Ok(states)
+}
+
+#[derive(Default)]
+struct Launched {
+    all: Option<Time>,
+    each: BTreeMap<String, Time>,
+}
+
+fn launched_at(value: Option<&Spanned<Value>>, known: &BTreeSet<&str>, pool: &str) -> Result<Launched, Finding> {
+    let Some(value) = value else { return Ok(Launched::default()) };
+    let span = value.span();
+    let Value::Table(table) = value.get_ref() else {
+        return Ok(Launched { all: Some(time(value.get_ref(), span)?), each: BTreeMap::new() });
+    };
+    let mut each = BTreeMap::new();
+    for (id, at) in table {
+        known_id(&Spanned::new(span.clone(), id.clone()), known, pool)?;
+        each.insert(id.clone(), time(at, span.clone())?);
+    }
+    Ok(Launched { all: None, each })
+}
+
+fn launches_fail(value: Option<&Spanned<Value>>) -> Result<Option<String>, Finding> {
+    match value.map(|v| (v.get_ref(), v)) {
+        None | Some((Value::Boolean(false), _)) => Ok(None),
+        Some((Value::Boolean(true), _)) => {
+            Ok(Some("InsufficientInstanceCapacity: the provider has no capacity for this instance type".to_owned()))
+        }
+        Some((Value::String(words), _)) if !words.is_empty() => Ok(Some(words.clone())),
+        Some((other, at)) => Err(Finding::at(at.span(), format!("`launches_fail` cannot be {other}"))
+            .help("`true`, `false`, or the provider's words")),
+    }
+}
+
+fn add_load(raw: &RawLoad, load: &mut BTreeMap<SubsystemName, Load>) -> Result<(), Finding> {
+    let name = SubsystemName::new(raw.subsystem.get_ref().as_str());
+    let entry = Load {
+        demand: number(&raw.demand, "demand", false)?,
+        per_unit: number(&raw.per_unit, "per_unit", true)?,
+        latency: number(&raw.latency, "latency", false)?,
+    };
+    match load.insert(name, entry) {
+        None => Ok(()),
+        Some(_) => {
+            Err(Finding::at(raw.subsystem.span(), format!("subsystem `{}` has two loads", raw.subsystem.get_ref())))
+        }
+    }
+}
+
+fn event(
+    raw: &Spanned<RawEvent>,
+    hosts: &BTreeMap<HostId, Blueprint>,
+    load: &BTreeMap<SubsystemName, Load>,
+) -> Result<Event, Finding> {
+    let (span, raw) = (raw.span(), raw.get_ref());
+    if raw.fail.is_empty() && raw.recover.is_empty() && raw.demand.is_none() {
+        return Err(Finding::at(span, "an event in which nothing happens").help("`fail`, `recover` or `demand`"));
+    }
+    let ids = |list: &Ids| -> Result<Vec<HostId>, Finding> {
+        list.iter()
+            .map(|id| match hosts.get_key_value(id.get_ref().as_str()) {
+                Some((known, _)) => Ok(known.clone()),
+                None => Err(Finding::at(id.span(), format!("the fleet has no host `{}`", id.get_ref()))
+                    .nearest(id.get_ref(), hosts.keys().map(HostId::as_str))),
+            })
+            .collect()
+    };
+    let (fail, recover) = (ids(&raw.fail)?, ids(&raw.recover)?);
+    if let Some(both) = raw.recover.iter().find(|id| raw.fail.contains(id)) {
+        return Err(Finding::at(both.span(), format!("host `{}` fails and recovers at once", both.get_ref())));
+    }
+    let demand = raw.demand.as_ref().map(|demand| {
+        let name = demand.subsystem.get_ref();
+        match load.get_key_value(name.as_str()) {
+            Some((known, _)) => Ok((known.clone(), number(&demand.factor, "factor", false)?)),
+            None => Err(Finding::at(demand.subsystem.span(), format!("subsystem `{name}` has no `[[load]]`"))
+                .nearest(name, load.keys().map(SubsystemName::as_str))),
+        }
+    });
+    Ok(Event { at: duration(&raw.at)?, fail, recover, demand: demand.transpose()? })
+}
+
+fn fault(raw: &Spanned<RawFault>) -> Result<Fault, Finding> {
+    let (span, raw) = (raw.span(), raw.get_ref());
+    let (count, when): (_, fn(u64) -> FaultTime) = match (&raw.nth, &raw.every) {
+        (Some(nth), None) => (nth, FaultTime::Nth),
+        (None, Some(every)) => (every, FaultTime::Every),
+        _ => return Err(Finding::at(span, "a fault has either `nth` or `every`")),
+    };
+    if *count.get_ref() == 0 {
+        return Err(Finding::at(count.span(), "calls are counted from 1"));
+    }
+    if *raw.error.get_ref() == FaultError::Partial && raw.call != FaultyCall::Observe {
+        return Err(Finding::at(raw.error.span(), "only `observe` can be `partial`"));
+    }
+    Ok(Fault { call: raw.call, when: when(*count.get_ref()), error: *raw.error.get_ref() })
+}

@@ -1,0 +1,281 @@
+//! [`State`]: where a simulated fleet stands, and what a call or an event makes of it. Pure: the files are
+//! `store`'s, the clock is `clock`'s.
+//!
+//! What never changes in a host's life (zone, tags, type) stays in the scenario; the state names the hosts
+//! that are not gone.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::scenario::{Event, Scenario};
+use crate::model::{
+    CALL_HOSTS, Effect, Group, GroupName, Host, HostId, HostState, LedgerId, Process, SubsystemName, Time,
+};
+
+/// Written into the state file; another one is refused.
+pub(super) const SCHEMA: &str = "safe-remove/simulated-fleet/v1";
+
+/// Hosts of which the scenario does not say when they were launched were launched so long before the
+/// fleet's creation.
+const DEFAULT_AGE: Duration = Duration::from_secs(30 * 24 * 3600);
+
+/// Everything about a simulated fleet that changes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct State {
+    pub schema: String,
+    /// Random: tells this fleet from an earlier one in the same place.
+    pub fleet: String,
+    /// Of the scenario that it was made from.
+    pub scenario: String,
+    /// The fleet's own time.
+    pub created_at: Time,
+    /// The machine's time at that moment: the origin of a clock that runs.
+    pub created_on_machine: Time,
+    /// The ledger that governs the fleet, from its first run on.
+    pub ledger: Option<LedgerId>,
+    /// How many of the scenario's events have fired.
+    pub events_fired: usize,
+    /// Factors on the scenario's demand, where events set one.
+    pub demand: BTreeMap<SubsystemName, f64>,
+    pub groups: BTreeMap<GroupName, GroupState>,
+    /// Hosts that are not gone.
+    pub hosts: BTreeMap<HostId, HostStanding>,
+}
+
+/// A group's part.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct GroupState {
+    /// Desired capacity: members pending and in service.
+    pub desired: u64,
+    pub suspended: BTreeSet<Process>,
+}
+
+/// A host's part.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct HostStanding {
+    pub state: HostState,
+    pub healthy: bool,
+}
+
+/// Why the provider did not do what it was asked to. Nothing was done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Refusal(pub String);
+
+impl State {
+    /// The fleet as the scenario has it.
+    pub(super) fn create(scenario: &Scenario, fleet: String, created_at: Time, created_on_machine: Time) -> Self {
+        let hosts: BTreeMap<_, _> = scenario
+            .hosts
+            .values()
+            .map(|b| (b.host.id.clone(), HostStanding { state: b.host.state, healthy: b.host.healthy }))
+            .collect();
+        let mut groups: BTreeMap<_, _> = scenario
+            .pools
+            .keys()
+            .map(|name| (name.clone(), GroupState { desired: 0, suspended: BTreeSet::new() }))
+            .collect();
+        for blueprint in scenario.hosts.values() {
+            let counts = matches!(blueprint.host.state, HostState::InService | HostState::Pending);
+            if let Some(group) = blueprint.host.group.as_ref().and_then(|g| groups.get_mut(g)).filter(|_| counts) {
+                group.desired += 1;
+            }
+        }
+        Self {
+            schema: SCHEMA.to_owned(),
+            fleet,
+            scenario: scenario.digest.clone(),
+            created_at,
+            created_on_machine,
+            ledger: None,
+            events_fired: 0,
+            demand: BTreeMap::new(),
+            groups,
+            hosts,
+        }
+    }
+
+    /// The events that are due and have not fired, in order.
+    pub(super) fn due<'a>(&self, scenario: &'a Scenario, now: Time) -> &'a [Event] {
+        let rest = scenario.events.get(self.events_fired..).unwrap_or_default();
+        &rest[..rest.iter().take_while(|e| self.created_at.plus(e.at) <= now).count()]
+    }
+
+    /// Lets one event happen. A host that is gone stays gone.
+    pub(super) fn fire(&mut self, event: &Event) {
+        for (ids, healthy) in [(&event.fail, false), (&event.recover, true)] {
+            for id in ids {
+                if let Some(host) = self.hosts.get_mut(id) {
+                    host.healthy = healthy;
+                }
+            }
+        }
+        if let Some((subsystem, factor)) = &event.demand {
+            self.demand.insert(subsystem.clone(), *factor);
+        }
+        self.events_fired += 1;
+    }
+
+    /// Every host that is not gone, as an observation lists it.
+    pub(super) fn hosts<'a>(&'a self, scenario: &'a Scenario) -> impl Iterator<Item = Host> + 'a {
+        self.hosts.iter().filter_map(|(id, standing)| {
+            let blueprint = scenario.hosts.get(id)?;
+            let launched_at = blueprint.launched_at.unwrap_or_else(|| self.created_at.minus(DEFAULT_AGE));
+            Some(Host { state: standing.state, healthy: standing.healthy, launched_at, ..blueprint.host.clone() })
+        })
+    }
+
+    /// Every group, as an observation lists it.
+    pub(super) fn groups<'a>(&'a self, scenario: &'a Scenario) -> impl Iterator<Item = Group> + 'a {
+        let mut members: BTreeMap<&GroupName, u64> = BTreeMap::new();
+        for id in self.hosts.keys() {
+            if let Some(group) = scenario.hosts.get(id).and_then(|b| b.host.group.as_ref()) {
+                *members.entry(group).or_default() += 1;
+            }
+        }
+        scenario.pools.iter().filter_map(move |(name, pool)| {
+            let state = self.groups.get(name)?;
+            Some(Group {
+                name: name.clone(),
+                min_size: pool.minimum,
+                max_size: pool.maximum,
+                desired: state.desired,
+                stated_members: members.get(name).copied().unwrap_or(0),
+                launch_failure: pool.launch_failure.clone(),
+                ledger: None,
+                suspended: state.suspended.clone(),
+                deleting: false,
+                notes: Vec::new(),
+            })
+        })
+    }
+
+    /// Does what a call asks for: whole, or not at all.
+    pub(super) fn perform(&mut self, scenario: &Scenario, effect: &Effect) -> Result<(), Refusal> {
+        match effect {
+            Effect::Cordon { group, hosts } => {
+                let ids: Vec<_> = hosts.keys().collect();
+                self.check_hosts(scenario, group.as_ref(), &ids, HostState::InService)?;
+                self.lower(scenario, group.as_ref(), ids.len() as u64)?;
+                self.set(&ids, HostState::Cordoned);
+            }
+            Effect::Restore { group, hosts } => {
+                let ids: Vec<_> = hosts.keys().collect();
+                self.check_hosts(scenario, group.as_ref(), &ids, HostState::Cordoned)?;
+                self.raise(scenario, group.as_ref(), ids.len() as u64)?;
+                self.set(&ids, HostState::InService);
+            }
+            Effect::Terminate { group, host } => {
+                let standing = self.standing(scenario, group.as_ref(), host)?;
+                match standing.state {
+                    // Standby gave up its desired capacity when it was entered (design section 5).
+                    HostState::Cordoned => {}
+                    HostState::InService | HostState::Pending => self.lower(scenario, group.as_ref(), 1)?,
+                    HostState::Terminating => return Err(Refusal(format!("host {host} is terminating already"))),
+                }
+                self.hosts.remove(host);
+            }
+            Effect::Suspend { group, process } => {
+                self.group(group)?.suspended.insert(*process);
+            }
+            Effect::Resume { group, process } => {
+                self.group(group)?.suspended.remove(process);
+            }
+            Effect::Adopt { ledger, .. } => match &self.ledger {
+                // Two first runs with two ledgers would coordinate nothing: the first to come governs.
+                Some(other) if other != ledger => {
+                    return Err(Refusal(format!("the fleet is governed by ledger {other}")));
+                }
+                _ => self.ledger = Some(ledger.clone()),
+            },
+        }
+        Ok(())
+    }
+
+    fn group(&mut self, name: &GroupName) -> Result<&mut GroupState, Refusal> {
+        self.groups.get_mut(name).ok_or_else(|| Refusal(format!("there is no group {name}")))
+    }
+
+    /// The host, if it is not gone and in that very group.
+    fn standing(&self, scenario: &Scenario, group: Option<&GroupName>, id: &HostId) -> Result<HostStanding, Refusal> {
+        let standing = self.hosts.get(id).ok_or_else(|| Refusal(format!("there is no host {id}")))?;
+        let member_of = scenario.hosts.get(id).and_then(|b| b.host.group.as_ref());
+        if member_of == group {
+            return Ok(*standing);
+        }
+        let name = |g: Option<&GroupName>| g.map_or_else(|| "no group".to_owned(), |g| format!("group {g}"));
+        Err(Refusal(format!("host {id} is in {}, not in {}", name(member_of), name(group))))
+    }
+
+    fn check_hosts(
+        &self,
+        scenario: &Scenario,
+        group: Option<&GroupName>,
+        ids: &[&HostId],
+        wanted: HostState,
+    ) -> Result<(), Refusal> {
+        if ids.is_empty() || ids.len() > CALL_HOSTS {
+            return Err(Refusal(format!("a call takes 1 to {CALL_HOSTS} hosts, not {}", ids.len())));
+        }
+        for id in ids {
+            let found = self.standing(scenario, group, id)?.state;
+            if found != wanted {
+                return Err(Refusal(format!("host {id} is {}, not {}", in_words(found), in_words(wanted))));
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives up desired capacity, as `EnterStandby` does with `ShouldDecrementDesiredCapacity`.
+    /// S1: the provider's own floor, whoever asks.
+    fn lower(&mut self, scenario: &Scenario, group: Option<&GroupName>, by: u64) -> Result<(), Refusal> {
+        let Some(name) = group else { return Ok(()) };
+        let minimum = scenario.pools.get(name).map_or(0, |p| p.minimum);
+        let group = self.group(name)?;
+        match group.desired.checked_sub(by).filter(|left| *left >= minimum) {
+            Some(left) => group.desired = left,
+            None => {
+                let desired = group.desired;
+                return Err(Refusal(format!(
+                    "group {name}: desired {desired} less {by} is below its minimum {minimum}"
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    fn raise(&mut self, scenario: &Scenario, group: Option<&GroupName>, by: u64) -> Result<(), Refusal> {
+        let Some(name) = group else { return Ok(()) };
+        let maximum = scenario.pools.get(name).map_or(0, |p| p.maximum);
+        let group = self.group(name)?;
+        let desired = group.desired;
+        if desired.saturating_add(by) > maximum {
+            return Err(Refusal(format!(
+                "group {name}: desired {desired} and {by} more is above its maximum {maximum}"
+            )));
+        }
+        group.desired = desired + by;
+        Ok(())
+    }
+
+    fn set(&mut self, ids: &[&HostId], state: HostState) {
+        for id in ids {
+            if let Some(host) = self.hosts.get_mut(*id) {
+                host.state = state;
+            }
+        }
+    }
+}
+
+fn in_words(state: HostState) -> &'static str {
+    match state {
+        HostState::Pending => "pending",
+        HostState::InService => "in service",
+        HostState::Cordoned => "in standby",
+        HostState::Terminating => "terminating",
+    }
+}
+
+#[cfg(test)]
+mod tests;
