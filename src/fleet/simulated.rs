@@ -272,7 +272,7 @@ impl Inner {
         match acted {
             Ok(Ok(())) => CallOutcome::Done,
             Ok(Err(outcome)) => outcome,
-            Err(e) => refused(&in_words(&e), true),
+            Err(e) => refused(&in_words(&e), matches!(e, StoreError::Io { .. } | StoreError::Busy(_))),
         }
     }
 }
