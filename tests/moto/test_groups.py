@@ -1,6 +1,5 @@
 """Self-check: Auto Scaling groups and their target groups as AWS has them."""
 
-import time
 import unittest
 
 from harness import LabTest
@@ -13,7 +12,7 @@ class Standby(LabTest):
         self.assertEqual(self.group()["DesiredCapacity"], 5)
         self.assertEqual(self.states()[a], "EnteringStandby")
         self.assertEqual(self.targets()[a], "draining")
-        self.settle()
+        self.pass_time()
         self.assertEqual(self.states()[a], "Standby")
         self.assertNotIn(a, self.targets())
         self.assertEqual(len(self.running()), 6)
@@ -36,7 +35,7 @@ class Standby(LabTest):
         self.assertIn(
             "is not in InService", self.refused("ValidationError", self.enter, a)
         )
-        self.settle()
+        self.pass_time()
         self.refused("ValidationError", self.enter, a)
         self.assertEqual(self.group()["DesiredCapacity"], 5)
 
@@ -53,12 +52,12 @@ class Standby(LabTest):
         a, b, *_ = self.one_group(max=6)
         self.enter(a, b)
         self.refused("ValidationError", self.exit, a)  # not Standby yet
-        self.settle()
+        self.pass_time()
         self.exit(a)
         self.assertEqual(self.states()[a], "Pending")
-        self.settle(0.1)
+        self.pass_time(0.1)
         self.assertEqual(self.targets()[a], "initial")
-        self.settle()
+        self.pass_time()
         self.assertEqual(
             (self.states()[a], self.targets()[a]), ("InService", "healthy")
         )
@@ -71,12 +70,12 @@ class Standby(LabTest):
     def test_exit_of_a_dead_host_is_replaced(self):
         a, *_ = self.one_group()
         self.enter(a)
-        self.settle()
+        self.pass_time()
         self.ec2.terminate_instances(InstanceIds=[a])
-        self.settle()
+        self.pass_time()
         self.assertEqual(self.states()[a], "Standby")  # nobody looks
         self.exit(a)
-        self.settle(0.6)
+        self.pass_time(0.6)
         self.assertNotIn(a, self.states())
         self.assertEqual(len(self.states()), 6)
 
@@ -85,10 +84,10 @@ class Removal(LabTest):
     def test_from_standby_without_decrement_takes_nobody_else(self):
         a, *rest = self.one_group(suspended=["AZRebalance"])
         self.enter(a)
-        self.settle()
+        self.pass_time()
         self.terminate(a, decrement=False)
         self.assertEqual(self.states()[a], "Terminating")
-        self.settle()
+        self.pass_time()
         self.assertEqual(set(self.states()), set(rest))
         self.assertEqual(self.group()["DesiredCapacity"], 5)
         self.assertEqual(self.running(), set(rest))
@@ -96,16 +95,16 @@ class Removal(LabTest):
     def test_from_standby_with_decrement_takes_an_innocent_host(self):
         a, *rest = self.one_group(suspended=["AZRebalance"])
         self.enter(a)
-        self.settle()
+        self.pass_time()
         self.terminate(a, decrement=True)
-        self.settle()
+        self.pass_time()
         self.assertEqual(self.group()["DesiredCapacity"], 4)
         self.assertEqual(len(self.running()), 4)
 
     def test_in_service_without_decrement_launches_a_replacement(self):
         a, *_ = self.one_group()
         self.terminate(a, decrement=False)
-        self.settle()
+        self.pass_time()
         self.assertEqual(len(self.states()), 6)
         self.assertNotIn(a, self.states())
 
@@ -118,7 +117,7 @@ class Removal(LabTest):
         a, *_ = self.one_group()
         self.terminate(a, True)
         self.refused("ScalingActivityInProgress", self.terminate, a, True)
-        self.settle()
+        self.pass_time()
         message = self.refused("ValidationError", self.terminate, a, True)
         self.assertIn("No managed instance found", message)
         self.assertEqual(self.group()["DesiredCapacity"], 5)
@@ -134,7 +133,7 @@ class Removal(LabTest):
         status = self.ec2.describe_instances(InstanceIds=[a])
         state = status["Reservations"][0]["Instances"][0]["State"]["Name"]
         self.assertEqual((state, self.targets()[a]), ("shutting-down", "draining"))
-        self.settle()
+        self.pass_time()
         status = self.ec2.describe_instances(InstanceIds=[a])
         state = status["Reservations"][0]["Instances"][0]["State"]["Name"]
         self.assertEqual(state, "terminated")
@@ -150,13 +149,13 @@ class Removal(LabTest):
         )
         # Neither holds back the call that names the instance.
         self.terminate(a, decrement=False)
-        self.settle()
+        self.pass_time()
         self.assertNotIn(a, self.states())
 
     def test_lifecycle_hook(self):
         a, b, *_ = self.one_group(hooks=[{"name": "goodbye"}])
         self.terminate(a, True)
-        self.settle()
+        self.pass_time()
         self.assertEqual(self.states()[a], "Terminating:Wait")
         self.assertIn(a, self.running())
         self.asg.complete_lifecycle_action(
@@ -166,7 +165,7 @@ class Removal(LabTest):
             LifecycleActionResult="CONTINUE",
         )
         self.assertEqual(self.states()[a], "Terminating:Proceed")
-        self.settle()
+        self.pass_time()
         self.assertNotIn(a, self.states())
         message = self.refused(
             "ValidationError",
@@ -182,7 +181,7 @@ class Removal(LabTest):
         a, *_ = self.one_group(hooks=[{"name": "goodbye"}])
         self.set(hook_seconds=0.1)
         self.terminate(a, True)
-        self.settle()
+        self.pass_time()
         self.assertNotIn(a, self.states())
 
     def test_detach(self):
@@ -199,7 +198,7 @@ class Removal(LabTest):
     def test_ec2_terminate_of_a_member_is_replaced(self):
         a, *_ = self.one_group()
         self.ec2.terminate_instances(InstanceIds=[a])
-        self.settle()
+        self.pass_time()
         self.assertNotIn(a, self.states())
         self.assertEqual(len(self.states()), 6)
 
@@ -226,9 +225,9 @@ class Sizes(LabTest):
             zones={"us-east-1a": 4, "us-east-1b": 2, "us-east-1c": 2}
         )
         self.enter(a)
-        self.settle()
+        self.pass_time()
         self.asg.set_desired_capacity(AutoScalingGroupName="index", DesiredCapacity=6)
-        self.settle()
+        self.pass_time()
         self.assertEqual(self.states()[a], "Standby")
         self.assertEqual(
             self.zones(), {"us-east-1a": 3, "us-east-1b": 2, "us-east-1c": 2}
@@ -239,7 +238,7 @@ class Sizes(LabTest):
         self.asg.set_desired_capacity(AutoScalingGroupName="index", DesiredCapacity=9)
         self.assertEqual(set(self.zones().values()), {3})
         self.assertIn("Pending", self.states().values())
-        self.settle()
+        self.pass_time()
         self.assertEqual(set(self.states().values()), {"InService"})
         self.assertEqual(set(self.targets().values()), {"healthy"})
 
@@ -261,7 +260,7 @@ class Sizes(LabTest):
         self.refused("ResourceInUse", delete, AutoScalingGroupName="index")
         delete(AutoScalingGroupName="index", ForceDelete=True)
         self.assertEqual(self.group()["Status"], "Delete in progress")
-        self.settle()
+        self.pass_time()
         self.assertEqual(
             self.asg.describe_auto_scaling_groups()["AutoScalingGroups"], []
         )
@@ -270,7 +269,7 @@ class Sizes(LabTest):
         a, *_ = self.one_group()
         self.set(fail_launches={"index": "You have requested more vCPU capacity ..."})
         self.terminate(a, decrement=False)
-        self.settle()
+        self.pass_time()
         self.assertEqual(len(self.states()), 5)
         found = self.asg.describe_scaling_activities(AutoScalingGroupName="index")
         failed = [x for x in found["Activities"] if x["StatusCode"] == "Failed"]
@@ -281,16 +280,16 @@ class Sizes(LabTest):
         suspend, resume = self.asg.suspend_processes, self.asg.resume_processes
         suspend(AutoScalingGroupName="index", ScalingProcesses=["Launch", "Terminate"])
         self.terminate(a, decrement=False)
-        self.settle()
+        self.pass_time()
         self.assertEqual(len(self.states()), 5)
         self.asg.set_desired_capacity(AutoScalingGroupName="index", DesiredCapacity=4)
         self.assertEqual(len(self.states()), 5)
         resume(AutoScalingGroupName="index", ScalingProcesses=["Launch", "Terminate"])
-        self.settle()
+        self.pass_time()
         self.assertEqual(len(self.states()), 4)
         suspend(AutoScalingGroupName="index", ScalingProcesses=["AddToLoadBalancer"])
         self.asg.set_desired_capacity(AutoScalingGroupName="index", DesiredCapacity=5)
-        self.settle()
+        self.pass_time()
         self.assertEqual(len(self.targets()), 4)
         self.refused(
             "ValidationError",
@@ -304,7 +303,7 @@ class Sizes(LabTest):
         self.asg.set_instance_health(InstanceId=a, HealthStatus="Unhealthy")
         self.set(replace_unhealthy_seconds=0.05)
         self.asg.set_instance_health(InstanceId=b, HealthStatus="Unhealthy")
-        self.settle()
+        self.pass_time()
         self.assertIn(a, self.states())
         self.assertNotIn(b, self.states())
 
@@ -323,7 +322,7 @@ class Rebalance(LabTest):
     def watch(self):
         for _ in range(12):
             self.states()
-            time.sleep(0.1)
+            self.pass_time(0.1)
 
     def test_takes_a_host_that_nobody_named(self):
         self.enter(*self.cordon_a_zone())
@@ -348,7 +347,7 @@ class Rebalance(LabTest):
         process = {"AutoScalingGroupName": "index", "ScalingProcesses": ["AZRebalance"]}
         self.asg.suspend_processes(**process)
         self.enter(*pair)
-        self.settle()
+        self.pass_time()
         self.exit(*pair)
         self.asg.resume_processes(**process)
         self.watch()
@@ -371,12 +370,12 @@ class Targets(LabTest):
         target = {"TargetGroupArn": self.web, "Targets": [{"Id": a}]}
         self.elb.deregister_targets(**target)
         self.assertEqual(self.targets()[a], "draining")
-        self.settle()
+        self.pass_time()
         self.assertNotIn(a, self.targets())
         self.elb.deregister_targets(**target)  # as if it had been there
         self.elb.register_targets(**target)
         self.assertEqual(self.targets()[a], "initial")
-        self.settle()
+        self.pass_time()
         self.assertEqual(self.targets()[a], "healthy")
         self.ec2.stop_instances(InstanceIds=[a])
         self.assertEqual(self.targets()[a], "unused")

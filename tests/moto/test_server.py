@@ -87,15 +87,17 @@ class Faults(LabTest):
         self.assertEqual(self.group()["DesiredCapacity"], 5)
 
     def test_a_delay_holds_up_nobody_else(self):
-        self.faults({"action": "DescribeAutoScalingGroups", "delay": 1.0})
-        slow = threading.Thread(target=self.list)
+        self.faults({"action": "DescribeAutoScalingGroups", "delay": 2.0})
         start = time.monotonic()
+        slow = threading.Thread(target=self.list)
         slow.start()
-        time.sleep(0.2)
+        for _ in range(1000):
+            if self.lab("GET", "calls"):
+                break
         self.ec2.describe_instances()
-        self.assertLess(time.monotonic() - start, 0.9)
+        self.assertTrue(slow.is_alive())
         slow.join()
-        self.assertGreater(time.monotonic() - start, 1.0)
+        self.assertGreaterEqual(time.monotonic() - start, 2.0)
 
     def test_endless_pages(self):
         self.one_group()
@@ -303,7 +305,7 @@ class Machines(LabTest):
         )
         self.assertEqual(self.running(), {names["b-0001"], names["b-0002"]})
         self.ec2.terminate_instances(InstanceIds=[names["a-0001"]])  # once more
-        self.settle()
+        self.pass_time()
         self.refused(
             "IncorrectInstanceState",
             self.ec2.start_instances,
@@ -320,8 +322,7 @@ class Machines(LabTest):
 
 
 class Fixture(LabTest):
-    def test_two_hundred_hosts_in_two_seconds(self):
-        start = time.monotonic()
+    def test_two_hundred_hosts(self):
         answer = self.fleet(
             target_groups=[{"name": "web", "deregistration_delay": 30}],
             groups=[
@@ -333,7 +334,6 @@ class Fixture(LabTest):
             ],
             instances=[{"name": "lone", "target_groups": ["web"]}],
         )  # fmt: skip
-        self.assertLess(time.monotonic() - start, 2.0)
         self.assertEqual(len(answer["names"]), 201)
         self.assertEqual(set(self.zones("index").values()), {30})
         self.assertEqual(self.zones("batch"), {"us-east-1a": 25, "us-east-1c": 25})
@@ -365,7 +365,7 @@ class Staleness(LabTest):
         self.assertEqual(self.targets()[a], "healthy")
         # The effects see the present.
         self.refused("ValidationError", self.enter, a)
-        time.sleep(0.7)
+        self.pass_time(0.7)
         self.assertEqual(self.states()[a], "Standby")
         self.assertEqual(self.group()["DesiredCapacity"], 5)
 
@@ -377,6 +377,19 @@ class Staleness(LabTest):
         self.assertIn(a, self.running())
         self.set(stale_seconds=0)
         self.assertNotIn(a, self.running())
+
+
+class Time(LabTest):
+    def test_passes_by_itself_unless_stopped(self):
+        a, *_ = self.one_group()
+        self.enter(a)
+        self.assertEqual(self.states()[a], "EnteringStandby")
+        self.set(manual_time=False)
+        for _ in range(100):
+            if self.states()[a] == "Standby":
+                return
+            time.sleep(0.1)
+        self.fail("time stands still")
 
 
 class Ledger(LabTest):
