@@ -1,9 +1,34 @@
 //! Policy files: what each subsystem must keep, and how fast it may lose hosts.
 //!
-//! [`PolicySet`] is the validated whole of one policy directory; there is no other way to get one than
-//! [`load`], so nothing downstream meets an unchecked value. Reading the files is [`files`]' thin shell;
-//! everything else here is pure.
+//! [`PolicySet`] is the validated whole of one policy directory; there is no other way to get one than [`load`] (or
+//! [`check`], its pure part), so nothing downstream meets an unchecked value. Reading the files is `files`' thin
+//! shell; everything else here is pure: text to tree (`read`), tree to raw types (`raw`, `leaf`), raw types to
+//! policies (`check`), every stage with all its complaints and their places (`problem`).
 
+mod check;
+mod files;
+mod leaf;
+mod loosened;
+mod matching;
+mod problem;
+mod raw;
+mod read;
+mod schema;
+mod show;
 mod types;
+mod windows;
 
+#[cfg(test)]
+mod fixtures;
+#[cfg(test)]
+mod tests;
+
+pub use check::{PolicyText, check};
+pub use files::load;
+pub use loosened::{Loosening, loosened};
+pub use matching::{Matcher, Membership};
+pub use problem::{Look, PolicyErrors, Problem, nearest, render};
+pub use schema::schema;
+pub use show::{ShowDocument, effective, show};
 pub use types::*;
+pub use windows::Closed;

@@ -21,7 +21,7 @@ pub struct PolicySet {
     /// The other files, by name. Never empty.
     pub subsystems: BTreeMap<SubsystemName, SubsystemPolicy>,
     /// What is legal but should be looked at (contract section 8).
-    pub warnings: Vec<String>,
+    pub warnings: Vec<super::Problem>,
 }
 
 impl PolicySet {

@@ -1,0 +1,122 @@
+//! `fleet.toml`: provider and ledger, each with the keys of its kind and no others.
+
+use std::ops::Range;
+use std::path::Path;
+use std::time::Duration;
+
+use super::Context;
+use crate::model::FleetName;
+use crate::policy::leaf::At;
+use crate::policy::problem::suggest;
+use crate::policy::raw::{RawFleet, RawLedger, RawProvider};
+use crate::policy::types::{FleetConfig, LedgerConfig, LedgerKind, ProviderConfig, ProviderKind};
+
+/// Without its ledger a run may only restore; half a minute is enough for two calls and a retry of each.
+const OFFLINE_LIMIT: Duration = Duration::from_secs(30);
+
+const PROVIDER_EXAMPLE: &str = "write: [provider], kind = \"simulated\" or \"aws\", and the keys of that kind";
+const LEDGER_EXAMPLE: &str = "write: [ledger], kind = \"sqlite\", path = \"../.safe-remove/ledger.db\"";
+
+pub(super) fn fleet(context: &mut Context<'_>, raw: &RawFleet, directory: &Path) -> Option<FleetConfig> {
+    let name = context.required(&raw.name, &(0..0), "name", "write: name = \"demo\"; it names the ledger's scope");
+    let provider = context.section(&raw.provider, "provider", PROVIDER_EXAMPLE);
+    let provider = provider.and_then(|raw| provider_config(context, raw, directory));
+    let ledger = context.section(&raw.ledger, "ledger", LEDGER_EXAMPLE);
+    let ledger = ledger.and_then(|raw| ledger_config(context, raw, directory));
+    Some(FleetConfig { name: FleetName::new(name?.value.0.clone()), provider: provider?, ledger: ledger? })
+}
+
+fn provider_config(context: &mut Context<'_>, at: &At<RawProvider>, directory: &Path) -> Option<ProviderConfig> {
+    let raw = &at.value;
+    let kind = context.required(&raw.kind, &at.span, "provider.kind", "write: kind = \"simulated\", or \"aws\"")?;
+    let simulated = [("scenario", &raw.scenario), ("state", &raw.state)];
+    let aws = [("region", &raw.region), ("account", &raw.account)];
+    let parsed = match kind.value.as_str() {
+        "simulated" => {
+            not_of_this_kind(context, &kind.value, &aws);
+            let scenario = text(context, &raw.scenario, &at.span, "provider.scenario", "the fleet's description");
+            let state = text(context, &raw.state, &at.span, "provider.state", "such as \"../.safe-remove/fleet.json\"");
+            (|| Some(ProviderKind::Simulated { scenario: directory.join(scenario?), state: directory.join(state?) }))()
+        }
+        "aws" => {
+            not_of_this_kind(context, &kind.value, &simulated);
+            let region = text(context, &raw.region, &at.span, "provider.region", "such as \"us-east-1\"");
+            let account = text(context, &raw.account, &at.span, "provider.account", "twelve digits in quotes");
+            let account = account.filter(|account| {
+                let valid = account.len() == 12 && account.bytes().all(|b| b.is_ascii_digit());
+                if let (false, Some(at)) = (valid, &raw.account) {
+                    let help = "`aws sts get-caller-identity` shows it";
+                    context.error(&at.span, format!("{account:?} is not an account"), "twelve digits", help);
+                }
+                valid
+            });
+            (|| Some(ProviderKind::Aws { region: region?, account: account? }))()
+        }
+        other => {
+            let help = suggest(other, "kinds are", ["simulated", "aws"]);
+            context.error(&kind.span, format!("there is no provider kind `{other}`"), "unknown kind", &help);
+            None
+        }
+    };
+    let tag = match &raw.subsystem_tag {
+        None => Some(None),
+        some => text(context, some, &at.span, "provider.subsystem_tag", "the name of a tag").map(Some),
+    };
+    if let (Some(settle), "aws") = (&raw.settle, kind.value.as_str())
+        && settle.value.0 < crate::model::Bounds::AWS.settle
+    {
+        let message = "`settle` is shorter than AWS's answers have been seen to lag";
+        context.warning(&settle.span, message, "2m is the default", "leave it out unless this was measured");
+    }
+    let settle = raw.settle.as_ref().map(|settle| settle.value.0);
+    Some(ProviderConfig { kind: parsed?, subsystem_tag: tag?, settle })
+}
+
+fn ledger_config(context: &mut Context<'_>, at: &At<RawLedger>, directory: &Path) -> Option<LedgerConfig> {
+    let raw = &at.value;
+    let kind = context.required(&raw.kind, &at.span, "ledger.kind", "write: kind = \"sqlite\"")?;
+    let kind = match kind.value.as_str() {
+        "sqlite" => text(context, &raw.path, &at.span, "ledger.path", "such as \"../.safe-remove/ledger.db\"")
+            .map(|path| LedgerKind::Sqlite { path: directory.join(path) }),
+        other => {
+            let help = suggest(other, "kinds are", ["sqlite"]);
+            context.error(&kind.span, format!("there is no ledger kind `{other}`"), "unknown kind", &help);
+            None
+        }
+    };
+    let offline_limit = match &raw.offline_limit {
+        None => OFFLINE_LIMIT,
+        Some(limit) if limit.value.0.is_zero() => {
+            let message = "`offline_limit` is 0: a run that lost its ledger could put nothing back";
+            context.error(&limit.span, message, "too short", "30s is the default");
+            return None;
+        }
+        Some(limit) => limit.value.0,
+    };
+    Some(LedgerConfig { kind: kind?, offline_limit })
+}
+
+fn not_of_this_kind(context: &mut Context<'_>, kind: &str, keys: &[(&str, &Option<At<String>>)]) {
+    for (key, value) in keys {
+        if let Some(value) = value {
+            let message = format!("`{key}` is not a key of the provider kind `{kind}`");
+            context.error(&value.span, message, "of another kind", "take it out, or change `kind`");
+        }
+    }
+}
+
+/// A required text that is not empty.
+fn text(
+    context: &mut Context<'_>,
+    value: &Option<At<String>>,
+    table: &Range<usize>,
+    path: &str,
+    help: &str,
+) -> Option<String> {
+    let value = context.required(value, table, path, help)?;
+    if value.value.trim().is_empty() {
+        context.error(&value.span, format!("`{path}` is empty"), "empty", help);
+        return None;
+    }
+    Some(value.value.clone())
+}

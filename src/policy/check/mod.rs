@@ -1,0 +1,307 @@
+//! From the texts of a policy directory to a [`PolicySet`]: the rules of content, within a file and between files.
+//!
+//! [`check`] is all of it, pure. Every rule reports and goes on: one pass shows everything that is wrong. A value is
+//! only ever made from what was written, or from a default that its key's description in [`super::raw`] states.
+
+mod capacity;
+mod fleet;
+mod health;
+mod hosts;
+mod pace;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use super::leaf::At;
+use super::matching::Matcher;
+use super::problem::{PolicyErrors, Problem, Reporter, suggest};
+use super::raw::{RawFleet, RawSubsystem};
+use super::read::{Damaged, Tree};
+use super::types::{PolicySet, SubsystemPolicy};
+use crate::model::SubsystemName;
+
+/// The text of one policy file.
+#[derive(Clone, Debug)]
+pub struct PolicyText {
+    /// The file's name, without its directory: `index.toml`.
+    pub name: String,
+    /// All of it, or why it could not be read.
+    pub text: Result<String, Problem>,
+}
+
+/// What a rule needs besides the values: where to report, and what was complained of already.
+struct Context<'a> {
+    reporter: &'a mut Reporter,
+    damaged: &'a Damaged,
+}
+
+impl Context<'_> {
+    fn error(&mut self, span: &Range<usize>, message: impl Into<String>, label: &str, help: &str) {
+        self.reporter.error(span.clone(), message, label, help);
+    }
+
+    fn warning(&mut self, span: &Range<usize>, message: impl Into<String>, label: &str, help: &str) {
+        self.reporter.warning(span.clone(), message, label, help);
+    }
+
+    /// The value, or a complaint at its table's header. `path` is the key with its tables: `capacity.minimum`.
+    fn required<'v, T>(
+        &mut self,
+        value: &'v Option<At<T>>,
+        table: &Range<usize>,
+        path: &str,
+        help: &str,
+    ) -> Option<&'v At<T>> {
+        if value.is_none() && !self.damaged.touches(path) {
+            // The place says which item of a list is meant.
+            let key: Vec<_> = path.split('.').filter(|part| part.parse::<usize>().is_err()).collect();
+            let label = if table.is_empty() { "" } else { "in this table" };
+            self.error(table, format!("`{}` is missing: there is no default", key.join(".")), label, help);
+        }
+        value.as_ref()
+    }
+
+    /// A whole table, with an example where it is missing.
+    fn section<'v, T>(&mut self, value: &'v Option<At<T>>, name: &str, example: &str) -> Option<&'v At<T>> {
+        if value.is_none() && !self.damaged.touches(name) {
+            self.error(&(0..0), format!("there is no [{name}]"), "", example);
+        }
+        value.as_ref()
+    }
+}
+
+/// A subsystem's file, checked on its own, with the places that the rules between files need.
+struct Checked {
+    name: At<String>,
+    depends_on: Vec<At<String>>,
+    /// `None` where something is wrong with it.
+    policy: Option<SubsystemPolicy>,
+}
+
+/// Checks a whole directory. `problems` are those of the directory itself; they make the result an error.
+///
+/// # Errors
+///
+/// [`PolicyErrors`] with every problem of every file.
+pub fn check(directory: &Path, texts: &[PolicyText], problems: Vec<Problem>) -> Result<PolicySet, PolicyErrors> {
+    let mut errors = problems;
+    errors.extend(texts.iter().filter_map(|text| text.text.as_ref().err().cloned()));
+    let mut warnings = Vec::new();
+    let fleet_text = texts.iter().find(|text| text.name == FLEET_FILE);
+    if fleet_text.is_none() && errors.is_empty() {
+        errors.push(Problem::of_file(
+            format!("there is no {} in {}", FLEET_FILE, directory.display()),
+            "it names the fleet, its [provider] and its [ledger]; is this the right directory (--policies)?",
+        ));
+    }
+    let mut fleet = None;
+    let mut left_out = None;
+    if let Some(PolicyText { text: Ok(text), .. }) = fleet_text {
+        let mut reporter = Reporter::new(&directory.join(FLEET_FILE), text);
+        let tree = Tree::parse(text, &mut reporter);
+        left_out = tree.strings_under("provider");
+        let raw_fleet = read_file::<RawFleet>(tree, &mut reporter);
+        fleet = raw_fleet.and_then(|(raw, damaged)| {
+            let mut context = Context { reporter: &mut reporter, damaged: &damaged };
+            fleet::fleet(&mut context, &raw, directory)
+        });
+        let (found, odd) = reporter.finish();
+        errors.extend(found);
+        warnings.extend(odd);
+    }
+    let left_out = left_out.map(|paths| paths.iter().map(|path| normal(Path::new(path))).collect::<BTreeSet<_>>());
+
+    let mut files = Vec::new();
+    for PolicyText { name, text } in texts.iter().filter(|text| text.name != FLEET_FILE) {
+        let stem = name.strip_suffix(".toml").unwrap_or(name);
+        if left_out.as_ref().is_some_and(|out| out.contains(Path::new(name))) {
+            continue;
+        }
+        let Ok(text) = text else {
+            files.push((stem.to_owned(), Reporter::new(&directory.join(name), ""), None));
+            continue;
+        };
+        let mut reporter = Reporter::new(&directory.join(name), text);
+        let tree = Tree::parse(text, &mut reporter);
+        if left_out.is_none() && tree.looks_like_scenario() {
+            continue;
+        }
+        let checked = read_file::<RawSubsystem>(tree, &mut reporter).map(|(raw, damaged)| {
+            let mut context = Context { reporter: &mut reporter, damaged: &damaged };
+            subsystem(&mut context, &raw, stem)
+        });
+        files.push((stem.to_owned(), reporter, checked));
+    }
+    if files.is_empty() && errors.is_empty() {
+        errors.push(Problem::of_file(
+            format!("there is no subsystem in {}", directory.display()),
+            "each subsystem has a file of its own beside fleet.toml, such as index.toml; without one nothing could \
+             ever be removed",
+        ));
+    }
+    names_are_unique(&mut files);
+    dependencies_are_known(&mut files);
+    dependencies_have_no_cycle(&mut files);
+
+    let mut subsystems = BTreeMap::new();
+    for (_, reporter, checked) in files {
+        let (found, odd) = reporter.finish();
+        errors.extend(found);
+        warnings.extend(odd);
+        if let Some(policy) = checked.and_then(|checked| checked.policy) {
+            subsystems.insert(policy.name.clone(), policy);
+        }
+    }
+    // What compiles one by one may still be too large together.
+    if let Err(error) = Matcher::new(subsystems.values()) {
+        let message = format!("the patterns under [hosts] cannot be used together: {error}");
+        errors.push(Problem::of_file(message, "use fewer or simpler patterns"));
+    }
+    match fleet {
+        Some(fleet) if errors.is_empty() => {
+            Ok(PolicySet { directory: directory.to_owned(), fleet, subsystems, warnings })
+        }
+        Some(_) | None => Err(PolicyErrors { directory: directory.to_owned(), problems: errors }),
+    }
+}
+
+/// `fleet.toml` is the fleet's; every other `*.toml` is a subsystem's.
+const FLEET_FILE: &str = "fleet.toml";
+
+fn read_file<T: serde::de::DeserializeOwned>(tree: Tree<'_>, reporter: &mut Reporter) -> Option<(T, Damaged)> {
+    if tree.is_empty() {
+        reporter.error(0..0, "the file is empty", "", "an empty policy says nothing, and nothing is ever assumed");
+        return None;
+    }
+    let (raw, damaged) = tree.read(reporter);
+    raw.map(|raw| (raw, damaged))
+}
+
+/// The path without `.` and with `..` resolved by text, to compare what fleet.toml names with what is there.
+fn normal(path: &Path) -> PathBuf {
+    let mut out = PathBuf::new();
+    for part in path.components() {
+        match part {
+            std::path::Component::CurDir => {}
+            std::path::Component::ParentDir if out.file_name().is_some() => _ = out.pop(),
+            other @ (std::path::Component::ParentDir
+            | std::path::Component::Normal(_)
+            | std::path::Component::RootDir
+            | std::path::Component::Prefix(_)) => out.push(other),
+        }
+    }
+    out
+}
+
+fn subsystem(context: &mut Context<'_>, raw: &RawSubsystem, stem: &str) -> Checked {
+    let top = 0..0;
+    let name = context.required(&raw.name, &top, "name", &format!("write: name = \"{stem}\""));
+    if let Some(name) = name
+        && name.value.0 != stem
+    {
+        let help = format!("rename the file to {}.toml, or write: name = \"{stem}\"", name.value.0);
+        let message = format!("the name `{}` is not that of its file, {stem}.toml", name.value.0);
+        context.error(&name.span, message, "not the file's", &help);
+    }
+    let hosts = hosts::hosts(context, raw.hosts.as_ref());
+    let capacity = capacity::capacity(context, raw.capacity.as_ref());
+    let pace = pace::pace(context, raw.pace.as_ref(), capacity.as_ref());
+    let health = health::health(context, raw.health.as_ref());
+    let confirm = pace::confirm(context, raw.confirm.as_ref());
+    let windows = match &raw.windows {
+        None => Some(None),
+        Some(windows) => pace::windows(context, windows).map(Some),
+    };
+    let depends_on = raw.depends_on.as_ref().map(|list| list.value.clone()).unwrap_or_default();
+    let policy = (|| {
+        Some(SubsystemPolicy {
+            name: SubsystemName::new(name?.value.0.clone()),
+            description: raw.description.as_ref().map(|text| text.value.clone()),
+            owner: raw.owner.as_ref().map(|text| text.value.clone()),
+            depends_on: depends_on.iter().map(|name| SubsystemName::new(name.value.clone())).collect(),
+            hosts: hosts?,
+            capacity: capacity?,
+            pace: pace?,
+            health: health?,
+            confirm: confirm?,
+            windows: windows?,
+        })
+    })();
+    // Where the name is missing, others that depend on it by its file's name are not wrong too.
+    let name = name.map_or_else(
+        || At { value: stem.to_owned(), span: top.clone() },
+        |name| At { value: name.value.0.clone(), span: name.span.clone() },
+    );
+    Checked { name, depends_on, policy }
+}
+
+type Files = Vec<(String, Reporter, Option<Checked>)>;
+
+fn names_are_unique(files: &mut Files) {
+    let mut first: BTreeMap<String, String> = BTreeMap::new();
+    for (stem, reporter, checked) in files {
+        let Some(Checked { name, .. }) = checked else { continue };
+        if let Some(other) = first.get(&name.value) {
+            let message = format!("the name `{}` is also that of {other}.toml", name.value);
+            reporter.error(name.span.clone(), message, "used twice", "every subsystem has one file and one name");
+        } else {
+            first.insert(name.value.clone(), stem.clone());
+        }
+    }
+}
+
+fn dependencies_are_known(files: &mut Files) {
+    // A file that could not be read still stands for its subsystem: it is complained of once, where it is wrong.
+    let mut known: BTreeSet<String> = files.iter().map(|(stem, ..)| stem.clone()).collect();
+    known.extend(files.iter().filter_map(|(.., checked)| checked.as_ref().map(|checked| checked.name.value.clone())));
+    for (_, reporter, checked) in files {
+        let Some(Checked { name, depends_on, .. }) = checked else { continue };
+        for dependency in depends_on.iter().filter(|dependency| !known.contains(&dependency.value)) {
+            let others = known.iter().map(String::as_str).filter(|other| *other != name.value);
+            let help = suggest(&dependency.value, "subsystems are", others);
+            let message = format!("`{}` depends on `{}`, which has no policy file", name.value, dependency.value);
+            reporter.error(dependency.span.clone(), message, "unknown subsystem", &help);
+        }
+    }
+}
+
+fn dependencies_have_no_cycle(files: &mut Files) {
+    let edges: BTreeMap<String, Vec<At<String>>> = files
+        .iter()
+        .filter_map(|(.., checked)| checked.as_ref())
+        .map(|checked| (checked.name.value.clone(), checked.depends_on.clone()))
+        .collect();
+    let mut told: BTreeSet<BTreeSet<String>> = BTreeSet::new();
+    for (_, reporter, checked) in files {
+        let Some(Checked { name, depends_on, .. }) = checked else { continue };
+        for dependency in depends_on {
+            let Some(back) = path_between(&edges, &dependency.value, &name.value) else { continue };
+            if !told.insert(back.iter().cloned().collect()) {
+                continue;
+            }
+            let cycle: Vec<_> = std::iter::once(&name.value).chain(&back).map(String::as_str).collect();
+            let message = format!("`depends_on` goes round in a circle: {}", cycle.join(" -> "));
+            let help = "dependencies must end somewhere: take one of these out";
+            reporter.error(dependency.span.clone(), message, "begins here", help);
+        }
+    }
+}
+
+/// A shortest path along the dependencies, both ends included.
+fn path_between(edges: &BTreeMap<String, Vec<At<String>>>, from: &str, to: &str) -> Option<Vec<String>> {
+    let mut seen = BTreeSet::from([from]);
+    let mut paths = std::collections::VecDeque::from([vec![from.to_owned()]]);
+    while let Some(path) = paths.pop_front() {
+        let last = path.last()?;
+        if last == to {
+            return Some(path);
+        }
+        for next in edges.get(last).into_iter().flatten() {
+            if seen.insert(&next.value) {
+                paths.push_back(path.iter().cloned().chain([next.value.clone()]).collect());
+            }
+        }
+    }
+    None
+}

@@ -1,0 +1,191 @@
+//! The only file access of this module: a policy directory to texts.
+//!
+//! Whatever cannot be read is a problem beside the texts, never left out: a policy that is not seen would be a floor
+//! that is not kept.
+
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use super::check::{PolicyText, check};
+use super::problem::{PolicyErrors, Problem};
+use super::types::PolicySet;
+
+/// Far above any policy; a larger file is something else.
+const LARGEST_FILE: u64 = 1 << 20;
+/// The mode bit for everybody else.
+const WRITABLE_BY_OTHERS: u32 = 0o002;
+
+/// Reads and checks a policy directory: `fleet.toml` and every other `*.toml` in it that `[provider]` does not name.
+/// Hidden files are left out, as a shell's `*.toml` would.
+///
+/// # Errors
+///
+/// [`PolicyErrors`] with every problem of every file: exit 4.
+pub fn load(directory: &Path) -> Result<PolicySet, PolicyErrors> {
+    let fail = |problem| PolicyErrors { directory: directory.to_owned(), problems: vec![problem] };
+    let mut problems = Vec::new();
+    match fs::metadata(directory) {
+        Ok(found) if !found.is_dir() => {
+            let message = format!("{} is not a directory", directory.display());
+            return Err(fail(Problem::of_file(message, "--policies names the directory that fleet.toml is in")));
+        }
+        Ok(found) => problems.extend(writable_by_others(directory, found.permissions().mode())),
+        Err(error) => return Err(fail(no_directory(directory, &error))),
+    }
+    let names = toml_files(directory).map_err(|error| fail(no_directory(directory, &error)))?;
+    let mut texts = Vec::new();
+    for name in names {
+        let path = directory.join(&name);
+        let Some(name) = name.to_str() else {
+            let message = format!("the name of {} is not UTF-8", path.display());
+            problems.push(Problem::of_file(message, "rename it: a policy file is named after its subsystem"));
+            continue;
+        };
+        texts.push(PolicyText { name: name.to_owned(), text: text_of(&path) });
+    }
+    check(directory, &texts, problems)
+}
+
+fn toml_files(directory: &Path) -> io::Result<Vec<std::ffi::OsString>> {
+    let mut names = Vec::new();
+    for entry in fs::read_dir(directory)? {
+        let name = entry?.file_name();
+        let hidden = name.as_encoded_bytes().starts_with(b".");
+        if !hidden && Path::new(&name).extension().is_some_and(|extension| extension == "toml") {
+            names.push(name);
+        }
+    }
+    names.sort();
+    Ok(names)
+}
+
+fn text_of(path: &Path) -> Result<String, Problem> {
+    let shown = path.display();
+    let unreadable = |error: &io::Error| {
+        let message = format!("{shown} cannot be read: {error}");
+        Problem::of_file(message, "a policy that cannot be seen cannot be kept: make it readable, or move it away")
+    };
+    // Looked at before it is opened: opening a pipe would wait for somebody to write.
+    if !fs::metadata(path).map_err(|error| unreadable(&error))?.is_file() {
+        return Err(Problem::of_file(format!("{shown} is not a file"), "move it out of the policy directory"));
+    }
+    let file = File::open(path).map_err(|error| unreadable(&error))?;
+    let found = file.metadata().map_err(|error| unreadable(&error))?;
+    if let Some(problem) = writable_by_others(path, found.permissions().mode()) {
+        return Err(problem);
+    }
+    let mut bytes = Vec::new();
+    file.take(LARGEST_FILE + 1).read_to_end(&mut bytes).map_err(|error| unreadable(&error))?;
+    if bytes.len() as u64 > LARGEST_FILE {
+        let message = format!("{shown} is larger than 1 MiB");
+        return Err(Problem::of_file(message, "policies are small: is this one?"));
+    }
+    String::from_utf8(bytes).map_err(|error| {
+        let valid = error.utf8_error().valid_up_to();
+        let line = error.as_bytes().iter().take(valid).filter(|byte| **byte == b'\n').count() + 1;
+        Problem::of_file(format!("{shown}:{line}: not UTF-8, as TOML must be"), "save it in UTF-8")
+    })
+}
+
+fn writable_by_others(path: &Path, mode: u32) -> Option<Problem> {
+    // Anyone who can write a policy can lower a minimum.
+    (mode & WRITABLE_BY_OTHERS != 0).then(|| {
+        let shown = path.display();
+        Problem::of_file(
+            format!("{shown} is writable by everybody (mode {:04o})", mode & 0o7777),
+            format!("only its owner and group may change a policy: chmod o-w '{shown}'"),
+        )
+    })
+}
+
+fn no_directory(directory: &Path, error: &io::Error) -> Problem {
+    Problem::of_file(
+        format!("the policy directory {} cannot be read: {error}", directory.display()),
+        "name it with --policies DIR or SAFE_REMOVE_POLICIES; the default is ./policies",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::ffi::OsStrExt;
+
+    use super::*;
+
+    const FLEET: &str = "name = \"demo\"\n[provider]\nkind = \"simulated\"\nscenario = \"./scenario.toml\"\nstate = \"s.json\"\n\
+                         [ledger]\nkind = \"sqlite\"\npath = \"l.db\"\n";
+
+    fn directory() -> tempfile::TempDir {
+        let dir = tempfile::tempdir().expect("a directory");
+        let index = include_str!("../../policies/index.toml");
+        fs::write(dir.path().join("fleet.toml"), FLEET).expect("written");
+        fs::write(dir.path().join("index.toml"), index).expect("written");
+        fs::write(dir.path().join("scenario.toml"), "clock = \"virtual\"\n").expect("written");
+        fs::write(dir.path().join(".index.toml"), "half a file [").expect("written");
+        fs::write(dir.path().join("README.md"), "# not TOML").expect("written");
+        dir
+    }
+
+    fn set_mode(path: &Path, mode: u32) {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("changed");
+    }
+
+    fn problems(dir: &Path) -> Vec<String> {
+        let errors = load(dir).expect_err("invalid");
+        errors.problems.iter().map(|p| format!("{p}: {}", p.hint().unwrap_or_default())).collect()
+    }
+
+    #[test]
+    fn a_directory_is_its_toml_files_without_those_of_the_provider() {
+        let dir = directory();
+        let set = load(dir.path()).unwrap_or_else(|e| panic!("{:?}", e.problems));
+        assert_eq!(set.subsystems.keys().map(|n| n.as_str()).collect::<Vec<_>>(), ["index"]);
+        assert_eq!(set.directory, dir.path());
+    }
+
+    #[test]
+    fn a_missing_directory_says_how_to_name_one() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let told = problems(&dir.path().join("nowhere"));
+        assert!(told.len() == 1 && told[0].contains("nowhere") && told[0].contains("--policies"), "{told:?}");
+        fs::write(dir.path().join("file"), "").expect("written");
+        assert!(problems(&dir.path().join("file"))[0].contains("is not a directory"));
+        assert!(problems(dir.path())[0].contains("no fleet.toml"));
+    }
+
+    #[test]
+    fn s3_files_that_anybody_can_write_are_refused_with_the_command() {
+        let dir = directory();
+        set_mode(&dir.path().join("index.toml"), 0o666);
+        let told = problems(dir.path());
+        assert!(told.len() == 1 && told[0].contains("(mode 0666)") && told[0].contains("chmod o-w '"), "{told:?}");
+        set_mode(&dir.path().join("index.toml"), 0o664);
+        set_mode(dir.path(), 0o777);
+        assert!(problems(dir.path())[0].contains("(mode 0777)"));
+        set_mode(dir.path(), 0o775);
+        assert!(load(dir.path()).is_ok());
+    }
+
+    #[test]
+    fn s3_whatever_cannot_be_read_is_told_and_the_rest_is_checked_too() {
+        let dir = directory();
+        fs::write(dir.path().join("a.toml"), b"name = \"a\"\nowner = \"\xff\"\n").expect("written");
+        fs::create_dir(dir.path().join("b.toml")).expect("made");
+        std::os::unix::fs::symlink("nowhere", dir.path().join("c.toml")).expect("made");
+        fs::write(dir.path().join("d.toml"), "").expect("written");
+        fs::write(dir.path().join("e.toml"), vec![b'#'; 1 << 21]).expect("written");
+        fs::write(dir.path().join(std::ffi::OsStr::from_bytes(b"\xff.toml")), "").expect("written");
+        let told = problems(dir.path()).join("\n");
+        for expected in [
+            "a.toml:2: not UTF-8",
+            "b.toml is not a file",
+            "c.toml cannot be read",
+            "d.toml:1: the file is empty",
+            "e.toml is larger than 1 MiB",
+            ".toml is not UTF-8",
+        ] {
+            assert!(told.contains(expected), "{expected} in {told}");
+        }
+    }
+}

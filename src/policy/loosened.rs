@@ -1,0 +1,235 @@
+//! [`loosened`]: where a policy is not provably as strict as the one that was accepted (rule `policy-loosened`).
+//!
+//! The burden is on the new policy: for every field either it is equal, or an order is stated here under which
+//! whatever the new value allows the old one allowed too. Everything else is loosened, even if it looks stricter: a
+//! wider selector, for one, counts more hosts as capacity. `description` and `owner` are words.
+
+use std::collections::BTreeSet;
+
+use jiff::civil::Date;
+use serde::{Deserialize, Serialize};
+
+use super::show::{Plain, list, plain};
+use super::types::{
+    ApprovalRule, BatchLimit, Budget, CapacityPolicy, Freeze, PacePolicy, ProbeKind, ProbeSpec, SubsystemPolicy,
+    UnitsSource, Windows, ZoneMinimum,
+};
+use crate::model::duration_text;
+
+/// One field that may allow more than it did.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Loosening {
+    /// The key with its tables: `capacity.minimum`.
+    pub field: String,
+    /// What was accepted.
+    pub was: String,
+    /// What the file says now.
+    pub is: String,
+}
+
+/// Every field of `now` that is not provably as strict as in `accepted`. Empty for equal policies.
+pub fn loosened(accepted: &SubsystemPolicy, now: &SubsystemPolicy) -> Vec<Loosening> {
+    // Taken apart completely, so that a new field cannot be forgotten here.
+    let SubsystemPolicy { name, description: _, owner: _, depends_on, hosts, capacity, pace, health, confirm, windows } =
+        accepted;
+    let mut found = Findings(Vec::new());
+    found.unless(*name == now.name, "name", name.as_str(), now.name.as_str());
+    // One more dependency is one more subsystem whose runs watch this one.
+    found.unless(depends_on.is_subset(&now.depends_on), "depends_on", list(depends_on), list(&now.depends_on));
+    found.unless(hosts.tags == now.hosts.tags, "hosts.tags", plain(&hosts.tags), plain(&now.hosts.tags));
+    let groups = (&hosts.auto_scaling_groups, &now.hosts.auto_scaling_groups);
+    found.unless(groups.0 == groups.1, "hosts.auto_scaling_groups", list(groups.0), list(groups.1));
+    // What is kept out still counts as capacity: more of it only takes candidates away.
+    let kept = hosts.never.iter().all(|(tag, was)| now.hosts.never.get(tag).is_some_and(|is| was.is_subset(is)));
+    found.unless(kept, "hosts.never", plain(&hosts.never), plain(&now.hosts.never));
+    capacity_loosened(&mut found, capacity, &now.capacity);
+    pace_loosened(&mut found, pace, &now.pace, &capacity.units, &now.capacity.units);
+
+    let (was, is) = (health, &now.health);
+    found.unless(is.bake >= was.bake, "health.bake", duration_text(was.bake), duration_text(is.bake));
+    found.unless(is.every <= was.every, "health.every", duration_text(was.every), duration_text(is.every));
+    for probe in &was.probes {
+        let field = format!("health.probe.{}", probe.name);
+        match is.probes.iter().find(|other| other.name == probe.name) {
+            None => found.unless(false, &field, plain(probe), "gone"),
+            Some(other) => probe_loosened(&mut found, &field, probe, other),
+        }
+    }
+
+    let (was, is) = (confirm, &now.confirm);
+    let most = (was.unattended_max, is.unattended_max);
+    found.unless(most.1 <= most.0, "confirm.unattended_max", most.0, most.1);
+    found.unless(
+        is.require_reason >= was.require_reason,
+        "confirm.require_reason",
+        was.require_reason,
+        is.require_reason,
+    );
+    found.unless(at_most(was.unusual, is.unusual), "confirm.unusual", plain(&was.unusual), plain(&is.unusual));
+    let asked = |rule: &ApprovalRule| is.approvals.iter().any(|r| r.above <= rule.above && r.count >= rule.count);
+    found.unless(was.approvals.iter().all(asked), "confirm.approvals", plain(&was.approvals), plain(&is.approvals));
+
+    match (windows, &now.windows) {
+        (None, _) => {}
+        (Some(was), None) => found.unless(false, "windows", plain(was), "none: always"),
+        (Some(was), Some(is)) => windows_loosened(&mut found, was, is),
+    }
+    found.0
+}
+
+fn capacity_loosened(found: &mut Findings, was: &CapacityPolicy, is: &CapacityPolicy) {
+    // `baseline` allows nothing by itself: what is resolved from it is compared below.
+    let CapacityPolicy { baseline: _, minimum, minimum_per_zone, zones, survive_zone_loss, units } = was;
+    found.unless(is.minimum >= *minimum, "capacity.minimum", minimum, is.minimum);
+    if let Some(zone_minimum) = minimum_per_zone {
+        let as_strict = is.minimum_per_zone.is_some_and(|other| zone_minimum_as_strict(was, *zone_minimum, is, other));
+        let field = "capacity.minimum_per_zone";
+        found.unless(as_strict, field, zone_minimum_text(was), zone_minimum_text(is));
+    }
+    found.unless(*zones == is.zones, "capacity.zones", plain(zones), plain(&is.zones));
+    let survive = (*survive_zone_loss, is.survive_zone_loss);
+    found.unless(survive.1 >= survive.0, "capacity.survive_zone_loss", survive.0, survive.1);
+    found.unless(*units == is.units, "capacity.units", plain(units), plain(&is.units));
+}
+
+fn zone_minimum_text(of: &CapacityPolicy) -> String {
+    match of.minimum_per_zone {
+        Some(ZoneMinimum::Percent(percent)) => format!("{percent}% of {} / zones", of.baseline),
+        Some(ZoneMinimum::Units(units)) => units.to_string(),
+        None => "none".to_owned(),
+    }
+}
+
+fn zone_minimum_as_strict(was: &CapacityPolicy, old: ZoneMinimum, is: &CapacityPolicy, new: ZoneMinimum) -> bool {
+    match (old, new) {
+        (ZoneMinimum::Units(old), ZoneMinimum::Units(new)) => new >= old,
+        // Whatever the number of zones is, it is the same for both.
+        (ZoneMinimum::Percent(old), ZoneMinimum::Percent(new)) => {
+            new * rust_decimal::Decimal::from(is.baseline) >= old * rust_decimal::Decimal::from(was.baseline)
+        }
+        // The fewer the zones, the more a percentage keeps in each: one is the worst case.
+        (ZoneMinimum::Percent(_), ZoneMinimum::Units(new)) => {
+            new >= old.units(was.baseline, was.zones.as_ref().map_or(1, BTreeSet::len))
+        }
+        // Without `zones` their number may grow, and each one's share shrink.
+        (ZoneMinimum::Units(old), ZoneMinimum::Percent(_)) => {
+            is.zones.as_ref().is_some_and(|zones| new.units(is.baseline, zones.len()) >= old)
+        }
+    }
+}
+
+fn pace_loosened(
+    found: &mut Findings,
+    was: &PacePolicy,
+    is: &PacePolicy,
+    units_were: &UnitsSource,
+    units_are: &UnitsSource,
+) {
+    let PacePolicy {
+        max_hosts_per_run,
+        batch,
+        interval,
+        ramp,
+        max_unserving,
+        zones_per_batch,
+        requires_launch,
+        budgets,
+    } = was;
+    let most = (max_hosts_per_run, is.max_hosts_per_run);
+    found.unless(most.1 <= *most.0, "pace.max_hosts_per_run", most.0, most.1);
+    let as_strict = match (*batch, is.batch) {
+        (BatchLimit::Hosts(old), BatchLimit::Hosts(new)) | (BatchLimit::Units(old), BatchLimit::Units(new)) => {
+            new <= old
+        }
+        // Every host counts for at least one unit.
+        (BatchLimit::Hosts(old), BatchLimit::Units(new)) => new <= old,
+        (BatchLimit::Units(old), BatchLimit::Hosts(new)) => {
+            new <= old && *units_were == UnitsSource::One && *units_are == UnitsSource::One
+        }
+    };
+    found.unless(as_strict, "pace.batch", plain(batch), plain(&is.batch));
+    found.unless(is.interval >= *interval, "pace.interval", duration_text(*interval), duration_text(is.interval));
+    found.unless(is.ramp >= *ramp, "pace.ramp", ramp, is.ramp);
+    let unserving = (max_unserving, is.max_unserving);
+    found.unless(at_most(*unserving.0, unserving.1), "pace.max_unserving", plain(unserving.0), plain(&unserving.1));
+    let zones = (zones_per_batch, is.zones_per_batch);
+    found.unless(at_most(*zones.0, zones.1), "pace.zones_per_batch", plain(zones.0), plain(&zones.1));
+    found.unless(is.requires_launch >= *requires_launch, "pace.requires_launch", requires_launch, is.requires_launch);
+    // A budget holds if one holds that allows no more hosts in no less time.
+    let kept = |budget: &Budget| is.budgets.iter().any(|b| b.hosts <= budget.hosts && b.per >= budget.per);
+    found.unless(budgets.iter().all(kept), "pace.budgets", plain(budgets), plain(&is.budgets));
+}
+
+fn probe_loosened(found: &mut Findings, field: &str, was: &ProbeSpec, is: &ProbeSpec) {
+    let ProbeSpec { name: _, kind, timeout, limits, failures } = was;
+    let same = match (kind, &is.kind) {
+        // Fewer statuses are good; everything else is as it was.
+        (
+            ProbeKind::Http { url, method, expect_status, pointer },
+            ProbeKind::Http { url: url2, method: method2, expect_status: expect2, pointer: pointer2 },
+        ) => (url, method, pointer) == (url2, method2, pointer2) && expect2.is_subset(expect_status),
+        (old, new) => old == new,
+    };
+    let key = |key: &str| format!("{field}.{key}");
+    found.unless(same, &key("kind"), plain(kind), plain(&is.kind));
+    found.unless(is.timeout <= *timeout, &key("timeout"), duration_text(*timeout), duration_text(is.timeout));
+    found.unless(is.failures <= *failures, &key("failures"), failures, is.failures);
+    let new = is.limits;
+    found.unless(at_most(limits.max, new.max), &key("max"), plain(&limits.max), plain(&new.max));
+    let min_kept = limits.min.is_none_or(|old| new.min.is_some_and(|new| new >= old));
+    found.unless(min_kept, &key("min"), plain(&limits.min), plain(&new.min));
+    let increase = (&limits.max_increase, &new.max_increase);
+    found.unless(at_most(*increase.0, *increase.1), &key("max_increase"), plain(increase.0), plain(increase.1));
+    let decrease = (&limits.max_decrease, &new.max_decrease);
+    found.unless(at_most(*decrease.0, *decrease.1), &key("max_decrease"), plain(decrease.0), plain(decrease.1));
+}
+
+fn windows_loosened(found: &mut Findings, was: &Windows, is: &Windows) {
+    found.unless(was.zone == is.zone, "windows.zone", &was.zone, &is.zone);
+    let within = match (was.weekly_minutes(), is.weekly_minutes()) {
+        (None, _) => true,
+        (Some(_), None) => false,
+        (Some(was), Some(is)) => is.is_subset(&was),
+    };
+    let texts = |of: &Windows| list(of.allow.iter().map(|window| &window.text));
+    found.unless(within, "windows.allow", texts(was), texts(is));
+    let kept = was.freeze.iter().all(|freeze| is_frozen(&is.freeze, freeze.from, freeze.to));
+    found.unless(kept, "windows.freeze", plain(&was.freeze), plain(&is.freeze));
+}
+
+/// Whether every day from `from` to `to` lies in one of the freezes.
+fn is_frozen(freezes: &[Freeze], from: Date, to: Date) -> bool {
+    let mut day = from;
+    // Each round ends further on, by one freeze at least.
+    for _ in 0..=freezes.len() {
+        if day > to {
+            return true;
+        }
+        let Some(last) = freezes.iter().filter(|f| f.from <= day && day <= f.to).map(|f| f.to).max() else {
+            return false;
+        };
+        match last.tomorrow() {
+            Ok(next) => day = next,
+            Err(_) => return true,
+        }
+    }
+    day > to
+}
+
+/// An optional upper limit that is no higher: none is no limit.
+fn at_most<T: PartialOrd>(was: Option<T>, is: Option<T>) -> bool {
+    was.is_none_or(|was| is.is_some_and(|is| is <= was))
+}
+
+struct Findings(Vec<Loosening>);
+
+impl Findings {
+    fn unless(&mut self, as_strict: bool, field: &str, was: impl Plain, is: impl Plain) {
+        if !as_strict {
+            self.0.push(Loosening { field: field.to_owned(), was: was.into_text(), is: is.into_text() });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,304 @@
+//! The files as they are written: every key of `fleet.toml` and of a subsystem's file, none of them checked yet.
+//!
+//! The doc comments here are also the descriptions in `policy schema`. Every key is an `Option`, so that a file in
+//! which several are missing is told so at once; which are required says `#[schemars(required)]`, and the checks
+//! hold it. Must not hold a rule beyond what one value is.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::leaf::{Amount, At, Count, Day, Factor, Increase, Length, Name, Number, Patterns, Percent, Window};
+use super::types::SimulatedMetric;
+
+/// `fleet.toml`: which fleet, and where its shared ledger is.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, expecting = "a table")]
+#[schemars(rename = "Fleet")]
+pub(super) struct RawFleet {
+    /// Names the ledger's scope.
+    #[schemars(required)]
+    pub(super) name: Option<At<Name>>,
+    /// Which fleet.
+    #[schemars(required)]
+    pub(super) provider: Option<At<RawProvider>>,
+    /// The state that all operators share.
+    #[schemars(required)]
+    pub(super) ledger: Option<At<RawLedger>>,
+}
+
+/// `[provider]`
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, expecting = "a table, [provider]")]
+#[schemars(rename = "Provider")]
+pub(super) struct RawProvider {
+    /// `simulated` or `aws`.
+    #[schemars(required, extend("enum" = ["simulated", "aws"]))]
+    pub(super) kind: Option<At<String>>,
+    /// Simulated: the file that says what the fleet is made of.
+    pub(super) scenario: Option<At<String>>,
+    /// Simulated: the file in which the fleet outlives one invocation.
+    pub(super) state: Option<At<String>>,
+    /// AWS: the region, such as `us-east-1`.
+    pub(super) region: Option<At<String>>,
+    /// AWS: twelve digits; credentials of any other account are refused.
+    pub(super) account: Option<At<String>>,
+    /// A tag whose value lists the host's subsystems: one without a policy file keeps the host from being removed.
+    pub(super) subsystem_tag: Option<At<String>>,
+    /// How far in the past the provider's answers may lie. Default 2m on AWS, 0s simulated.
+    pub(super) settle: Option<At<Length>>,
+}
+
+/// `[ledger]`
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, expecting = "a table, [ledger]")]
+#[schemars(rename = "Ledger")]
+pub(super) struct RawLedger {
+    /// `sqlite`
+    #[schemars(required, extend("enum" = ["sqlite"]))]
+    pub(super) kind: Option<At<String>>,
+    /// SQLite: the file, for all operators of one machine.
+    pub(super) path: Option<At<String>>,
+    /// How long a run may restore without its ledger. Default 30s.
+    pub(super) offline_limit: Option<At<Length>>,
+}
+
+/// A subsystem's file, named after it: which hosts serve it, what it must keep, how fast it may lose hosts.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, expecting = "a table")]
+#[schemars(rename = "Subsystem")]
+pub(super) struct RawSubsystem {
+    /// Its name: the file's name without `.toml`.
+    #[schemars(required)]
+    pub(super) name: Option<At<Name>>,
+    /// What it is for.
+    pub(super) description: Option<At<String>>,
+    /// Whom to ask; shown in plans and reports.
+    pub(super) owner: Option<At<String>>,
+    /// The subsystems that it needs: a run that touches one of them also watches this one. Default none.
+    pub(super) depends_on: Option<At<Vec<At<String>>>>,
+    /// Which hosts serve it.
+    #[schemars(required)]
+    pub(super) hosts: Option<At<RawHosts>>,
+    /// What it must keep.
+    #[schemars(required)]
+    pub(super) capacity: Option<At<RawCapacity>>,
+    /// How fast it may lose hosts.
+    #[schemars(required)]
+    pub(super) pace: Option<At<RawPace>>,
+    /// How its health is watched.
+    #[schemars(required)]
+    pub(super) health: Option<At<RawHealth>>,
+    /// Who must agree. Without it nothing is accepted unattended.
+    pub(super) confirm: Option<At<RawConfirm>>,
+    /// When it may lose hosts. Default always.
+    pub(super) windows: Option<At<RawWindows>>,
+}
+
+/// `[hosts]`: every key that is given must match; patterns are globs. At least one of `tags`, `auto_scaling_groups`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, expecting = "a table, [hosts]")]
+#[schemars(rename = "Hosts")]
+pub(super) struct RawHosts {
+    /// Tag to the patterns of its value.
+    pub(super) tags: Option<At<BTreeMap<String, At<Patterns>>>>,
+    /// Patterns of the group's name.
+    pub(super) auto_scaling_groups: Option<At<Patterns>>,
+    /// Hosts that are kept out for good, although they serve.
+    pub(super) never: Option<At<RawNever>>,
+}
+
+/// `never`
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, expecting = "a table, { tags = { ... } }")]
+#[schemars(rename = "Never")]
+pub(super) struct RawNever {
+    /// Tag to the patterns of its value; one match is enough.
+    #[schemars(required)]
+    pub(super) tags: Option<At<BTreeMap<String, At<Patterns>>>>,
+}
+
+/// `[capacity]`, in units: a host counts for 1 unless `units` says otherwise.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, expecting = "a table, [capacity]")]
+#[schemars(rename = "Capacity")]
+pub(super) struct RawCapacity {
+    /// Units at full strength: every percentage is of this, never of what is left.
+    #[schemars(required)]
+    pub(super) baseline: Option<At<Count>>,
+    /// Units that must remain, or a percentage of baseline, rounded up. There is no default.
+    #[schemars(required)]
+    pub(super) minimum: Option<At<Amount>>,
+    /// Units that must remain in each zone, or a percentage of baseline / number of zones, rounded up.
+    pub(super) minimum_per_zone: Option<At<Amount>>,
+    /// The zones. Default: every zone in which it has a host in any state.
+    pub(super) zones: Option<At<Vec<At<String>>>>,
+    /// Capacity less its largest zone must still be at least `minimum`. Default false.
+    pub(super) survive_zone_loss: Option<bool>,
+    /// What a host counts for. Default 1.
+    pub(super) units: Option<At<RawUnits>>,
+}
+
+/// `units`: one of the two keys.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, expecting = "a table, { tag = ... } or { instance_type = { ... } }")]
+#[schemars(rename = "Units")]
+pub(super) struct RawUnits {
+    /// The tag that holds a positive integer.
+    pub(super) tag: Option<At<String>>,
+    /// Positive integers by instance type.
+    pub(super) instance_type: Option<At<BTreeMap<String, At<Count>>>>,
+}
+
+/// `[pace]`
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, expecting = "a table, [pace]")]
+#[schemars(rename = "Pace")]
+pub(super) struct RawPace {
+    /// Hosts that one run may take.
+    #[schemars(required)]
+    pub(super) max_hosts_per_run: Option<At<Count>>,
+    /// Hosts that one batch may take, or units as a percentage of baseline, rounded down.
+    #[schemars(required)]
+    pub(super) batch: Option<At<Amount>>,
+    /// From one batch's verified termination to the next cordon.
+    #[schemars(required)]
+    pub(super) interval: Option<At<Length>>,
+    /// Batches of 1, 2, 4, ... up to `batch`. Default false.
+    pub(super) ramp: Option<bool>,
+    /// Refuse while more of the subsystem's hosts than this do not serve.
+    pub(super) max_unserving: Option<At<Percent>>,
+    /// Zones that one batch may touch.
+    pub(super) zones_per_batch: Option<At<Count>>,
+    /// Refuse while the groups' recent launches fail: what goes could not come back. Default false.
+    pub(super) requires_launch: Option<bool>,
+    /// The most hosts that may be lost in a window of time, all runs of all operators counted together.
+    /// `[]` is none, which only `max_hosts_per_run` and the minimum then limit.
+    #[schemars(required)]
+    pub(super) budgets: Option<At<Vec<At<RawBudget>>>>,
+}
+
+/// One budget.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, expecting = "a table, { hosts = 4, per = \"1h\" }")]
+#[schemars(rename = "Budget")]
+pub(super) struct RawBudget {
+    /// Hosts, or a percentage of baseline, rounded down.
+    #[schemars(required)]
+    pub(super) hosts: Option<At<Amount>>,
+    /// The window.
+    #[schemars(required)]
+    pub(super) per: Option<At<Length>>,
+}
+
+/// `[health]`
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, expecting = "a table, [health]")]
+#[schemars(rename = "Health")]
+pub(super) struct RawHealth {
+    /// How long everything is watched while a batch is cordoned, before it is terminated.
+    #[schemars(required)]
+    pub(super) bake: Option<At<Length>>,
+    /// Sampling period, from start to start.
+    #[schemars(required)]
+    pub(super) every: Option<At<Length>>,
+    /// What is read.
+    pub(super) probe: Option<At<Vec<At<RawProbe>>>>,
+}
+
+/// `[[health.probe]]`. Numbers are compared with the limits; `simulated` needs one.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, expecting = "a table, [[health.probe]]")]
+#[schemars(rename = "Probe")]
+pub(super) struct RawProbe {
+    /// Unique in its file.
+    #[schemars(required)]
+    pub(super) name: Option<At<Name>>,
+    /// `simulated`, `http`, `tcp` or `exec`.
+    #[schemars(required, extend("enum" = ["simulated", "http", "tcp", "exec"]))]
+    pub(super) kind: Option<At<String>>,
+    /// A read that takes longer is a bad sample. Default `every`, at most 10s.
+    pub(super) timeout: Option<At<Length>>,
+    /// A reading above is bad.
+    pub(super) max: Option<At<Number>>,
+    /// A reading below is bad.
+    pub(super) min: Option<At<Number>>,
+    /// A reading this much above the reference from before the first batch is bad.
+    pub(super) max_increase: Option<At<Increase>>,
+    /// A reading this much below the reference is bad.
+    pub(super) max_decrease: Option<At<Percent>>,
+    /// Consecutive bad samples that make a regression. Default 1.
+    pub(super) failures: Option<At<Count>>,
+    /// simulated: what to read.
+    pub(super) metric: Option<At<SimulatedMetric>>,
+    /// http: `http://` or `https://`.
+    pub(super) url: Option<At<String>>,
+    /// http: default `GET`.
+    pub(super) method: Option<At<String>>,
+    /// http: statuses that are good. Default 200.
+    pub(super) expect_status: Option<At<Vec<At<Count>>>>,
+    /// http: JSON pointer to the number; without one the reading is milliseconds.
+    pub(super) pointer: Option<At<String>>,
+    /// tcp: `host:port`.
+    pub(super) address: Option<At<String>>,
+    /// exec: program and arguments, never a shell. A program with a `/` is relative to this file.
+    pub(super) command: Option<At<Vec<String>>>,
+}
+
+/// `[confirm]`
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, expecting = "a table, [confirm]")]
+#[schemars(rename = "Confirm")]
+pub(super) struct RawConfirm {
+    /// `--yes` is enough up to this many hosts. Default 0.
+    pub(super) unattended_max: Option<At<Count>>,
+    /// A run must say why. Default false.
+    pub(super) require_reason: Option<bool>,
+    /// A count above this many times the largest completed removal of the last 90 days must be typed out.
+    pub(super) unusual: Option<At<Factor>>,
+    /// Other identities that must approve.
+    pub(super) approvals: Option<At<Vec<At<RawApproval>>>>,
+}
+
+/// One approval rule.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, expecting = "a table, { above = 5, count = 1 }")]
+#[schemars(rename = "Approval")]
+pub(super) struct RawApproval {
+    /// For plans of more hosts than this.
+    #[schemars(required)]
+    pub(super) above: Option<At<Count>>,
+    /// So many approvers.
+    #[schemars(required)]
+    pub(super) count: Option<At<Count>>,
+}
+
+/// `[windows]`
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, expecting = "a table, [windows]")]
+#[schemars(rename = "Windows")]
+pub(super) struct RawWindows {
+    /// Time zone, such as `Europe/London`, of windows and freezes.
+    #[schemars(required)]
+    pub(super) zone: Option<At<String>>,
+    /// When removal is allowed. Default always.
+    pub(super) allow: Option<At<Vec<At<Window>>>>,
+    /// When it is not, whatever `allow` says.
+    pub(super) freeze: Option<At<Vec<At<RawFreeze>>>>,
+}
+
+/// One freeze: whole days.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, expecting = "a table, { from = \"2026-12-20\", to = \"2027-01-03\", why = \"year end\" }")]
+#[schemars(rename = "Freeze")]
+pub(super) struct RawFreeze {
+    /// First day.
+    #[schemars(required)]
+    pub(super) from: Option<At<Day>>,
+    /// Last day.
+    #[schemars(required)]
+    pub(super) to: Option<At<Day>>,
+    /// Shown to who is refused.
+    pub(super) why: Option<At<String>>,
+}

@@ -1,0 +1,299 @@
+//! From a file's text to its raw type, with everything that does not fit, not only the first of it.
+//!
+//! serde stops at the first error. So the text is parsed once into a tree that knows its places; whatever serde
+//! complains of is recorded, taken out of the tree and remembered as *damaged*, and the rest is read again. Later
+//! checks say nothing of a damaged key: it is not missing, it was complained of.
+
+use std::collections::BTreeSet;
+use std::ops::Range;
+
+use serde::de::DeserializeOwned;
+use toml::Spanned;
+use toml::de::{DeArray, DeTable, DeValue, Deserializer};
+
+use super::problem::{Reporter, misleads, suggest};
+use super::schema;
+
+/// More complaints of one file help nobody, and each costs another pass.
+const MOST_COMPLAINTS: usize = 50;
+
+/// Probe kinds of the contract that this version does not have.
+const LATER_PROBES: [&str; 4] = ["target-group", "cloudwatch-alarm", "cloudwatch-metric", "prometheus"];
+/// Ledger kinds of the contract that this version does not have.
+const LATER_LEDGERS: [&str; 2] = ["dynamodb", "etcd"];
+
+/// Keys that were complained of and taken out, as `capacity.minimum` or `health.probe.1.max`.
+#[derive(Debug, Default)]
+pub(super) struct Damaged(BTreeSet<String>);
+
+impl Damaged {
+    /// Whether this key, something in it or something that it is in was taken out.
+    pub(super) fn touches(&self, path: &str) -> bool {
+        self.0.iter().any(|damaged| within(damaged, path) || within(path, damaged))
+    }
+}
+
+fn within(inner: &str, outer: &str) -> bool {
+    inner.strip_prefix(outer).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+}
+
+/// A parsed file, before it is known what it should hold.
+pub(super) struct Tree<'a> {
+    root: Spanned<DeTable<'a>>,
+    damaged: Damaged,
+    /// It is not TOML: its content cannot be judged.
+    broken: bool,
+}
+
+impl<'a> Tree<'a> {
+    /// Parses the text and reports all errors of syntax, and text that could mislead a terminal.
+    pub(super) fn parse(text: &'a str, reporter: &mut Reporter) -> Self {
+        let (root, errors) = DeTable::parse_recoverable(text);
+        let broken = !errors.is_empty();
+        for error in errors.into_iter().take(MOST_COMPLAINTS) {
+            let span = error.span().unwrap_or(0..0);
+            reporter.error(span, format!("not valid TOML: {}", error.message()), "here", "");
+        }
+        let mut tree = Self { root, damaged: Damaged::default(), broken };
+        if !broken {
+            tree.refuse_misleading_text(reporter);
+            tree.refuse_later_kinds(reporter);
+        }
+        tree
+    }
+
+    /// No key at all.
+    pub(super) fn is_empty(&self) -> bool {
+        !self.broken && self.root.get_ref().is_empty() && self.damaged.0.is_empty()
+    }
+
+    /// The string values of a table, whatever else is wrong with the file.
+    pub(super) fn strings_under(&self, table: &str) -> Option<Vec<String>> {
+        let table = self.root.get_ref().get(table)?.get_ref().as_table()?;
+        Some(table.iter().filter_map(|(_, value)| value.get_ref().as_str().map(str::to_owned)).collect())
+    }
+
+    /// Whether it is a simulated fleet's scenario rather than a subsystem: `[[hosts]]` is a list there.
+    pub(super) fn looks_like_scenario(&self) -> bool {
+        let root = self.root.get_ref();
+        root.contains_key("clock") || root.get("hosts").is_some_and(|hosts| hosts.get_ref().as_array().is_some())
+    }
+
+    /// Reads the file as a `T`. `None` where it is not TOML or nothing of it can be read.
+    pub(super) fn read<T: DeserializeOwned>(mut self, reporter: &mut Reporter) -> (Option<T>, Damaged) {
+        if self.broken {
+            return (None, self.damaged);
+        }
+        for _ in 0..MOST_COMPLAINTS {
+            let error = match T::deserialize(Deserializer::from(self.root.clone())) {
+                Ok(raw) => return (Some(raw), self.damaged),
+                Err(error) => error,
+            };
+            let Some(span) = error.span() else { break };
+            let path = remove_from_table(self.root.get_mut(), &span);
+            complain(reporter, &error, span, path.as_deref());
+            match path {
+                Some(path) => _ = self.damaged.0.insert(path.join(".")),
+                None => return (None, self.damaged),
+            }
+        }
+        reporter.error(0..0, "too much is wrong with this file to read on", "", "correct what is shown first");
+        (None, self.damaged)
+    }
+
+    fn refuse_misleading_text(&mut self, reporter: &mut Reporter) {
+        let mut found = Vec::new();
+        misleading(self.root.get_ref(), &mut found);
+        for (span, text) in found.into_iter().take(MOST_COMPLAINTS) {
+            let message = format!("{} contains a character that could mislead a terminal", text.escape_debug());
+            reporter.error(span.clone(), message, "control or invisible character", "write it without");
+            if let Some(path) = remove_from_table(self.root.get_mut(), &span) {
+                self.damaged.0.insert(path.join("."));
+            }
+        }
+    }
+
+    fn refuse_later_kinds(&mut self, reporter: &mut Reporter) {
+        let mut found = Vec::new();
+        let root = self.root.get_ref();
+        let section = |name: &str| root.get(name).and_then(|value| value.get_ref().as_table());
+        if let Some(kind) = section("ledger").and_then(|ledger| later_kind(ledger, &LATER_LEDGERS)) {
+            let message = format!("this version does not have the ledger kind `{}`", kind.get_ref());
+            reporter.error(kind.span(), message, "comes with a later version", "use `sqlite`");
+            found.extend(root.get("ledger").map(Spanned::span));
+        }
+        let probes = section("health").and_then(|health| health.get("probe")).and_then(|p| p.get_ref().as_array());
+        for probe in probes.into_iter().flat_map(|probes| probes.iter()) {
+            let Some(kind) = probe.get_ref().as_table().and_then(|probe| later_kind(probe, &LATER_PROBES)) else {
+                continue;
+            };
+            let message = format!("this version does not have the probe kind `{}`", kind.get_ref());
+            let help = "use `http`, `tcp`, `exec` or `simulated`: `exec` runs any program that can read the metric";
+            reporter.error(kind.span(), message, "comes with a later version", help);
+            found.push(probe.span());
+        }
+        for span in found {
+            if let Some(path) = remove_from_table(self.root.get_mut(), &span) {
+                self.damaged.0.insert(path.join("."));
+            }
+        }
+    }
+}
+
+fn later_kind(table: &DeTable<'_>, later: &[&str]) -> Option<Spanned<String>> {
+    let kind = table.get("kind")?;
+    let text = kind.get_ref().as_str().filter(|text| later.contains(text))?;
+    Some(Spanned::new(kind.span(), text.to_owned()))
+}
+
+/// Turns serde's words into ours where an unknown key can be explained better.
+fn complain(reporter: &mut Reporter, error: &toml::de::Error, span: Range<usize>, path: Option<&[String]>) {
+    let key = path.and_then(|path| path.last()).map(String::as_str).unwrap_or_default();
+    // The prefix is serde's own wording for `deny_unknown_fields`; a test holds it.
+    let Some(rest) = error.message().strip_prefix(&format!("unknown field `{key}`")) else {
+        reporter.error(span, error.message().to_owned(), "here", "");
+        return;
+    };
+    let parents = path.map(|path| &path[..path.len().saturating_sub(1)]).unwrap_or_default();
+    let table: Vec<&str> = parents.iter().map(String::as_str).filter(|part| part.parse::<usize>().is_err()).collect();
+    let table = table.join(".");
+    let valid: Vec<&str> = rest.split('`').skip(1).step_by(2).collect();
+    let place = if table.is_empty() { "at the top of the file".to_owned() } else { format!("in [{table}]") };
+    let near = super::problem::nearest(key, valid.iter().copied());
+    let homes = schema::homes_of(key);
+    let help = if near.is_empty() && !homes.is_empty() {
+        format!("it belongs {}; what stands below a [table] header is in that table", homes.join(" or "))
+    } else {
+        suggest(key, "valid keys", valid)
+    };
+    reporter.error(span, format!("unknown key `{key}` {place}"), "unknown key", &help);
+}
+
+/// Takes out whatever stands exactly at `span`, key or value, and says where that was.
+fn remove_from_table<'a>(table: &mut DeTable<'a>, span: &Range<usize>) -> Option<Vec<String>> {
+    let mut hit = None;
+    for (key, value) in table.iter_mut() {
+        // What is inside first: an implicit table may share its place with the key that makes it.
+        if let Some(path) = remove_from_value(value, span) {
+            return Some(prefixed(key.get_ref(), path));
+        }
+        if hit.is_none() && (key.span() == *span || value.span() == *span) {
+            hit = Some(key.get_ref().to_string());
+        }
+    }
+    let hit = hit?;
+    table.remove(hit.as_str());
+    Some(vec![hit])
+}
+
+fn remove_from_value<'a>(value: &mut Spanned<DeValue<'a>>, span: &Range<usize>) -> Option<Vec<String>> {
+    match value.get_mut() {
+        DeValue::Table(table) => remove_from_table(table, span),
+        DeValue::Array(array) => {
+            for (index, item) in array.iter_mut().enumerate() {
+                if let Some(path) = remove_from_value(item, span) {
+                    return Some(prefixed(&index.to_string(), path));
+                }
+            }
+            let index = array.iter().position(|item| item.span() == *span)?;
+            let items = std::mem::replace(array, DeArray::new()).into_iter().enumerate();
+            *array = items.filter(|(at, _)| *at != index).map(|(_, item)| item).collect();
+            Some(vec![index.to_string()])
+        }
+        DeValue::String(_) | DeValue::Integer(_) | DeValue::Float(_) | DeValue::Boolean(_) | DeValue::Datetime(_) => {
+            None
+        }
+    }
+}
+
+fn prefixed(first: &str, mut path: Vec<String>) -> Vec<String> {
+    path.insert(0, first.to_owned());
+    path
+}
+
+fn misleading(table: &DeTable<'_>, found: &mut Vec<(Range<usize>, String)>) {
+    for (key, value) in table {
+        if key.get_ref().contains(misleads) {
+            found.push((key.span(), key.get_ref().to_string()));
+        } else {
+            misleading_value(value, found);
+        }
+    }
+}
+
+fn misleading_value(value: &Spanned<DeValue<'_>>, found: &mut Vec<(Range<usize>, String)>) {
+    match value.get_ref() {
+        DeValue::String(text) if text.contains(misleads) => found.push((value.span(), text.to_string())),
+        DeValue::Table(table) => misleading(table, found),
+        DeValue::Array(array) => array.iter().for_each(|item| misleading_value(item, found)),
+        DeValue::String(_) | DeValue::Integer(_) | DeValue::Float(_) | DeValue::Boolean(_) | DeValue::Datetime(_) => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::policy::raw::RawSubsystem;
+
+    fn read(text: &str) -> (Option<RawSubsystem>, Damaged, Vec<String>) {
+        let mut reporter = Reporter::new(Path::new("x.toml"), text);
+        let tree = Tree::parse(text, &mut reporter);
+        let (raw, damaged) = tree.read(&mut reporter);
+        let told = reporter
+            .finish()
+            .0
+            .iter()
+            .map(|e| format!("{} {}: {}", e.place().expect("a place").1, e.message(), e.hint().unwrap_or_default()))
+            .collect();
+        (raw, damaged, told)
+    }
+
+    #[test]
+    fn everything_that_does_not_fit_is_found_in_one_go() {
+        let (raw, damaged, told) = read(
+            "nmae = \"index\"\n[capacity]\nbaseline = \"ninety\"\nminimum = \"170%\"\n[pace]\nbudgets = [{ hosts = 1, per = \"1w\" }, \
+             { hosts = true, per = \"1h\" }]\n[health]\nbatch = 2\nbake = 3\n",
+        );
+        assert!(raw.is_some());
+        assert!(
+            damaged.touches("capacity.minimum") && damaged.touches("pace.budgets.0") && !damaged.touches("pace.batch")
+        );
+        assert_eq!(
+            told,
+            [
+                "1 unknown key `nmae` at the top of the file: did you mean `name`?",
+                "3 \"ninety\" is not a whole number: write it without quotes or a point, such as 6: ",
+                "4 170% is above 100%: ",
+                "6 \"1w\" is not a duration: a whole number and one of the units ms, s, m, h, d, such as \"90s\": ",
+                "6 true is neither a whole number, such as 60, nor a percentage, such as \"70%\": ",
+                "8 unknown key `batch` in [health]: it belongs in [pace]; what stands below a [table] header is in that table",
+                "9 3 is not a duration: a whole number and one of the units ms, s, m, h, d, such as \"90s\": ",
+            ]
+        );
+    }
+
+    #[test]
+    fn every_error_of_syntax_is_found_and_nothing_else_is_said() {
+        let (raw, _, told) = read("name = \n[capacity\nminimum = 1\nminimum = 2\n");
+        assert!(raw.is_none());
+        assert!(told.len() >= 2 && told.iter().all(|told| told.contains("not valid TOML")), "{told:?}");
+    }
+
+    #[test]
+    fn text_that_could_mislead_a_terminal_is_refused() {
+        let (_, damaged, told) = read("owner = \"\\u001b[2J\"\n[hosts.tags]\n\"a\\u202e\" = [\"x\"]\n");
+        assert_eq!(told.len(), 2, "{told:?}");
+        assert!(damaged.touches("owner") && damaged.touches("hosts.tags"));
+        assert!(!told.concat().contains('\u{1b}'));
+    }
+
+    #[test]
+    fn kinds_of_later_versions_are_named_as_such() {
+        let (_, damaged, told) = read("[[health.probe]]\nkind = \"prometheus\"\nquery = \"up\"\n");
+        assert_eq!(told.len(), 1, "{told:?}");
+        assert!(told[0].starts_with("2 this version does not have the probe kind `prometheus`"));
+        assert!(damaged.touches("health.probe"));
+    }
+}

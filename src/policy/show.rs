@@ -1,0 +1,185 @@
+//! `policy show`: the policies as they are in force, every percentage resolved and every default filled in.
+
+use std::fmt::{Display, Write as _};
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use super::types::{CapacityPolicy, LedgerKind, PolicySet, ProviderKind, SubsystemPolicy, ZoneMinimum};
+use crate::model::duration_text;
+
+/// What `policy show` prints as JSON.
+#[derive(Clone, Debug, Serialize)]
+pub struct ShowDocument {
+    /// Where the policies were read from.
+    pub directory: String,
+    /// The fleet's name.
+    pub fleet: String,
+    /// `[provider]`, in words.
+    pub provider: String,
+    /// `[ledger]`, in words.
+    pub ledger: String,
+    /// Each subsystem's policy with resolved numbers; durations as text.
+    pub subsystems: Vec<Value>,
+    /// What is legal but should be looked at.
+    pub warnings: Vec<String>,
+}
+
+/// The effective policies of a directory.
+pub fn show(policies: &PolicySet) -> ShowDocument {
+    let fleet = &policies.fleet;
+    let provider = match &fleet.provider.kind {
+        ProviderKind::Simulated { scenario, state } => {
+            format!("simulated, scenario {}, state {}", scenario.display(), state.display())
+        }
+        ProviderKind::Aws { region, account } => format!("aws, account {account}, region {region}"),
+    };
+    let LedgerKind::Sqlite { path } = &fleet.ledger.kind;
+    let limit = duration_text(fleet.ledger.offline_limit);
+    ShowDocument {
+        directory: policies.directory.display().to_string(),
+        fleet: fleet.name.to_string(),
+        provider,
+        ledger: format!("sqlite {}, runs may restore without it for {limit}", path.display()),
+        subsystems: policies.subsystems.values().map(effective).collect(),
+        warnings: policies.warnings.iter().map(ToString::to_string).collect(),
+    }
+}
+
+/// One subsystem's policy as it is in force: percentages resolved where the policy alone allows it, units of time and
+/// percent signs put back.
+pub fn effective(policy: &SubsystemPolicy) -> Value {
+    let mut value = serde_json::to_value(policy).unwrap_or(Value::Null);
+    if let Some(minimum) = value.pointer_mut("/capacity/minimum_per_zone") {
+        *minimum = zone_minimum(&policy.capacity);
+    }
+    for_people(&mut value);
+    value
+}
+
+/// In units where the zones are known.
+pub(super) fn zone_minimum(of: &CapacityPolicy) -> Value {
+    match (of.minimum_per_zone, &of.zones) {
+        (None, _) => Value::Null,
+        (Some(ZoneMinimum::Units(units)), _) => units.into(),
+        (Some(percent @ ZoneMinimum::Percent(_)), Some(zones)) => percent.units(of.baseline, zones.len()).into(),
+        (Some(ZoneMinimum::Percent(percent)), None) => format!("{percent}% of {} / zones", of.baseline).into(),
+    }
+}
+
+/// What the ledger keeps is made for comparing; people read `5m`, `20%` and `Mon-Thu 09:00-16:00`.
+fn for_people(value: &mut Value) {
+    match value {
+        Value::Object(map) => {
+            if let (Some(text), true) = (map.get("text"), map.contains_key("days")) {
+                *value = text.clone();
+                return;
+            }
+            for (key, inner) in map.iter_mut() {
+                match (key.as_str(), &*inner) {
+                    ("interval" | "per" | "bake" | "every" | "timeout", Value::Number(millis)) => {
+                        let length = std::time::Duration::from_millis(millis.as_u64().unwrap_or(0));
+                        *inner = duration_text(length).into();
+                    }
+                    ("max_unserving" | "max_increase" | "max_decrease", Value::String(percent)) => {
+                        *inner = format!("{percent}%").into();
+                    }
+                    _ => for_people(inner),
+                }
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(for_people),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+impl ShowDocument {
+    /// The same for people: a key a line, tables indented.
+    pub fn text(&self) -> String {
+        let mut out = format!(
+            "fleet {} ({})\n  provider  {}\n  ledger    {}\n",
+            self.fleet, self.directory, self.provider, self.ledger
+        );
+        for subsystem in &self.subsystems {
+            let name = subsystem.get("name").and_then(Value::as_str).unwrap_or_default();
+            let _ = write!(out, "\n{name}\n");
+            if let Value::Object(map) = subsystem {
+                lines(map, 1, &mut out);
+            }
+        }
+        out
+    }
+}
+
+fn lines(map: &Map<String, Value>, depth: usize, out: &mut String) {
+    let shown = || map.iter().filter(|(key, value)| (depth > 1 || *key != "name") && !is_nothing(value));
+    let width = shown().map(|(key, _)| key.len()).max().unwrap_or(0);
+    for (key, value) in shown() {
+        let indent = "  ".repeat(depth);
+        match value {
+            Value::Object(inner) if depth == 1 => {
+                let _ = writeln!(out, "{indent}{key}");
+                lines(inner, depth + 1, out);
+            }
+            Value::Array(items) if items.iter().any(Value::is_object) => {
+                for item in items {
+                    let _ = writeln!(out, "{indent}{key:width$}  {}", words(item));
+                }
+            }
+            other => _ = writeln!(out, "{indent}{key:width$}  {}", words(other)),
+        }
+    }
+}
+
+fn is_nothing(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::Array(items) => items.is_empty(),
+        Value::Object(map) => map.values().all(is_nothing),
+        Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
+    }
+}
+
+/// A value on one line, without JSON's punctuation.
+fn words(value: &Value) -> String {
+    match value {
+        Value::Null => "none".to_owned(),
+        Value::String(text) => text.clone(),
+        Value::Array(items) => items.iter().map(words).collect::<Vec<_>>().join(", "),
+        Value::Object(map) => map
+            .iter()
+            .filter(|(_, value)| !is_nothing(value))
+            .map(|(key, value)| match value {
+                Value::Object(_) => format!("{key}: {{ {} }}", words(value)),
+                other => format!("{key} {}", words(other)),
+            })
+            .collect::<Vec<_>>()
+            .join(", "),
+        Value::Bool(_) | Value::Number(_) => value.to_string(),
+    }
+}
+
+/// A field of a policy on one line, for comparisons.
+pub(super) fn plain<T: Serialize>(of: &T) -> String {
+    let mut value = serde_json::to_value(of).unwrap_or(Value::Null);
+    for_people(&mut value);
+    let text = words(&value);
+    if text.is_empty() { "none".to_owned() } else { text }
+}
+
+/// A list on one line.
+pub(super) fn list<T: Display>(of: impl IntoIterator<Item = T>) -> String {
+    let text = of.into_iter().map(|item| item.to_string()).collect::<Vec<_>>().join(", ");
+    if text.is_empty() { "none".to_owned() } else { text }
+}
+
+/// Anything that a comparison can show.
+pub(super) trait Plain {
+    fn into_text(self) -> String;
+}
+
+impl<T: Display> Plain for T {
+    fn into_text(self) -> String {
+        self.to_string()
+    }
+}

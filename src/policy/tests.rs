@@ -1,0 +1,177 @@
+//! The stages together: what loads, what is refused and how it is told, and the policies that ship.
+
+use std::path::Path;
+use std::time::Duration;
+
+use proptest::prelude::*;
+use rust_decimal::Decimal;
+
+use super::fixtures::{BASE, FLEET, INDEX, PLAIN, policies, try_check};
+use super::*;
+use crate::model::duration_text;
+
+fn shipped() -> PolicySet {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("policies");
+    load(&directory).unwrap_or_else(|errors| panic!("{}", errors.render(PLAIN)))
+}
+
+#[test]
+fn every_key_arrives_with_its_percentages_resolved() {
+    let set = policies();
+    let index = &set.subsystems["index"];
+    assert_eq!((index.capacity.baseline, index.capacity.minimum), (90, 61), "66.7% of 90 is 60.03, rounded up");
+    assert_eq!(index.pace.batch, BatchLimit::Units(4), "5% of 90 is 4.5, rounded down");
+    assert_eq!(index.pace.budgets[1], Budget { hosts: 10, per: Duration::from_secs(86_400) });
+    assert_eq!(index.capacity.minimum_per_zone.map(|m| m.units(90, 3)), Some(15));
+    assert_eq!(index.windows.as_ref().map(|w| w.zone.as_str()), Some("Europe/London"));
+    assert_eq!(index.confirm.unusual, Some(Decimal::new(25, 1)));
+    let timeouts: Vec<_> = index.health.probes.iter().map(|probe| duration_text(probe.timeout)).collect();
+    assert_eq!(timeouts, ["5s", "10s", "10s", "10s"]);
+    assert_eq!(set.subsystems["base"].health.probes[0].timeout, Duration::from_secs(5), "`every`, where it is shorter");
+    assert_eq!(set.fleet.ledger.offline_limit, Duration::from_secs(30));
+    assert!(set.warnings.is_empty(), "{:?}", set.warnings);
+}
+
+#[test]
+fn a_policy_reads_back_from_the_ledger_as_it_was() {
+    for policy in policies().subsystems.values() {
+        let kept = serde_json::to_string(policy).expect("written");
+        let back: SubsystemPolicy = serde_json::from_str(&kept).expect("read");
+        assert_eq!(back, *policy);
+    }
+}
+
+#[test]
+fn the_shipped_policies_load_without_a_warning() {
+    let set = shipped();
+    let names: Vec<_> = set.subsystems.keys().map(|name| name.as_str()).collect();
+    assert_eq!(names, ["billing", "index", "placement"]);
+    assert!(set.warnings.is_empty(), "{:?}", set.warnings);
+    let touched = [SubsystemName::from("index")].into();
+    assert!(set.watched(&touched).contains("placement"), "placement depends on index");
+}
+
+use crate::model::SubsystemName;
+
+/// Each file in `invalid/` is one policy directory: `== NAME` begins a file of it, and `base.toml` and `fleet.toml`
+/// are added where they are not given.
+#[test]
+fn invalid_policies_are_explained() {
+    let samples = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/policy/invalid");
+    let mut names: Vec<_> =
+        std::fs::read_dir(samples).expect("samples").map(|entry| entry.expect("a sample").path()).collect();
+    names.sort();
+    assert!(names.len() > 8, "{names:?}");
+    for path in names {
+        let text = std::fs::read_to_string(&path).expect("read");
+        let mut files: Vec<(&str, &str)> = text
+            .split("\n== ")
+            .map(|part| part.strip_prefix("== ").unwrap_or(part).split_once('\n').expect("a name and a text"))
+            .collect();
+        for (name, text) in [("base.toml", BASE), ("fleet.toml", FLEET)] {
+            if !files.iter().any(|(other, _)| *other == name) {
+                files.push((name, text));
+            }
+        }
+        files.sort_unstable();
+        let errors = try_check(&files).map(|set| format!("{:?}", set.subsystems)).expect_err("invalid");
+        let told = format!("{errors}\n\n{}", errors.render(PLAIN));
+        insta::with_settings!({ prepend_module_to_snapshot => false, omit_expression => true }, {
+            insta::assert_snapshot!(path.file_stem().expect("named").to_str().expect("utf-8"), told);
+        });
+    }
+}
+
+#[test]
+fn what_is_legal_but_odd_is_a_warning_with_its_place() {
+    let odd = BASE
+        .replace("minimum = 5", "minimum = 0\nminimum_per_zone = 6\nzones = [\"a\", \"b\"]")
+        .replace("budgets = [{ hosts = 2, per = \"1d\" }]", "budgets = []")
+        .replace("every = \"5s\"", "every = \"2m\"")
+        .replace("address = \"[::1]:443\"", "address = \"[::1]:443\"\nfailures = 3\ntimeout = \"3m\"");
+    let lone = BASE
+        .replace("name = \"base\"", "name = \"lone\"")
+        .replace("minimum = 5", "minimum = 5\nzones = [\"a\"]\nsurvive_zone_loss = true")
+        .split("[[health.probe]]")
+        .next()
+        .expect("text")
+        .to_owned();
+    let set = try_check(&[("fleet.toml", FLEET), ("base.toml", &odd), ("lone.toml", &lone)])
+        .unwrap_or_else(|errors| panic!("{}", errors.render(PLAIN)));
+    let told: Vec<_> = set.warnings.iter().map(ToString::to_string).collect();
+    insta::assert_snapshot!(told.join("\n"));
+    let drawn = render(&set.warnings[..1], PLAIN);
+    assert!(drawn.contains("minimum = 0") && drawn.contains("no floor"), "{drawn}");
+}
+
+#[test]
+fn what_is_in_force_can_be_shown() {
+    insta::assert_snapshot!(show(&policies()).text());
+    insta::assert_json_snapshot!(effective(&policies().subsystems["base"]));
+}
+
+#[test]
+fn a_provider_on_aws_needs_region_and_account() {
+    let aws = "name = \"prod\"\n[provider]\nkind = \"aws\"\nregion = \"us-east-1\"\naccount = \"123456789012\"\nsettle = \"1m\"\n\
+               subsystem_tag = \"subsystems\"\n[ledger]\nkind = \"sqlite\"\npath = \"/var/lib/l.db\"\noffline_limit = \"1m\"\n";
+    let set = try_check(&[("fleet.toml", aws), ("base.toml", BASE)]).expect("valid");
+    assert!(matches!(&set.fleet.provider.kind, ProviderKind::Aws { account, .. } if account == "123456789012"));
+    assert_eq!(set.warnings.len(), 1, "`settle` is short: {:?}", set.warnings);
+    let LedgerKind::Sqlite { path } = &set.fleet.ledger.kind;
+    assert_eq!(path, Path::new("/var/lib/l.db"));
+}
+
+/// Everything that can be done to a text without knowing what it means.
+fn mutated(text: &str, at: f64, kind: u8, with: &str) -> String {
+    let places: Vec<usize> = text.char_indices().map(|(at, _)| at).collect();
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss, reason = "a place")]
+    let place = places[((places.len() as f64 * at) as usize).min(places.len() - 1)];
+    let (head, tail) = text.split_at(place);
+    let line_end = tail.find('\n').map_or(tail.len(), |end| end + 1);
+    match kind {
+        0 => head.to_owned(),
+        1 => format!("{head}{with}{tail}"),
+        2 => format!("{head}{}", &tail[line_end..]),
+        3 => format!("{head}{tail}\n{}", &tail[..line_end]),
+        4 => format!("{head}{}", tail.replacen(|c: char| c.is_ascii_digit(), with, 1)),
+        _ => tail.to_owned(),
+    }
+}
+
+proptest! {
+    #[test]
+    fn s3_no_mutated_file_panics_and_none_is_explained_without_a_place(
+        mutations in prop::collection::vec(
+            (0_usize..3, 0.0_f64..1.0, 0_u8..6, prop_oneof![
+                Just("\""), Just("["), Just("[["), Just("="), Just("0"), Just("9999999999999999999"), Just("-1"),
+                Just("nan"), Just("\"100.1%\""), Just("{"), Just("\n[health]\n"), Just("é"), Just("\u{1b}"), Just("x = 1\n"),
+                Just("#"), Just("\r\n"), Just("true"), Just("[]"), Just("\"\""), Just("1e999"), Just("2026-01-01"),
+            ]),
+            1..4,
+        ),
+    ) {
+        let mut files = [BASE.to_owned(), FLEET.to_owned(), INDEX.to_owned()];
+        for (file, at, kind, with) in mutations {
+            files[file] = mutated(&files[file], at, kind, with);
+            files[file].push('\n');
+        }
+        let texts = [("base.toml", &*files[0]), ("fleet.toml", &*files[1]), ("index.toml", &*files[2])];
+        match try_check(&texts) {
+            Ok(set) => {
+                for policy in set.subsystems.values() {
+                    prop_assert!(policy.capacity.minimum <= policy.capacity.baseline);
+                    prop_assert!(!policy.health.bake.is_zero() && !policy.health.every.is_zero());
+                    prop_assert!(loosened(policy, policy).is_empty());
+                }
+                prop_assert!(set.matcher().memberships([]).is_empty());
+                let _ = show(&set).text();
+            }
+            Err(errors) => {
+                prop_assert!(!errors.problems.is_empty());
+                let drawn = errors.render(PLAIN);
+                prop_assert_eq!(drawn.find('\u{1b}'), None);
+                prop_assert!(errors.problems.iter().all(|problem| problem.place().is_some()), "{drawn}");
+            }
+        }
+    }
+}
