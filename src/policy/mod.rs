@@ -18,11 +18,6 @@ mod show;
 mod types;
 mod windows;
 
-#[cfg(test)]
-mod fixtures;
-#[cfg(test)]
-mod tests;
-
 pub use check::{PolicyText, check};
 pub use files::load;
 pub use loosened::{Loosening, loosened};
@@ -32,3 +27,8 @@ pub use schema::schema;
 pub use show::{ShowDocument, effective, show};
 pub use types::*;
 pub use windows::Closed;
+
+#[cfg(test)]
+mod fixtures;
+#[cfg(test)]
+mod tests;

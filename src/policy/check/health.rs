@@ -231,12 +231,11 @@ fn is_http_url(text: &str) -> bool {
 }
 
 fn is_address(text: &str) -> bool {
-    let Some((host, port)) = text.rsplit_once(':') else { return false };
-    let host_fits = match host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
-        Some(inner) => inner.parse::<std::net::Ipv6Addr>().is_ok(),
-        None => !host.is_empty() && !host.contains([':', '/', '[', ']']) && !host.contains(char::is_whitespace),
-    };
-    host_fits && port.parse::<u16>().is_ok_and(|number| number > 0) && port.bytes().all(|b| b.is_ascii_digit())
+    text.parse::<ureq::http::uri::Authority>().is_ok_and(|authority| {
+        let port = authority.port();
+        let port_fits = port.is_some_and(|port| port.as_u16() > 0 && port.as_str().bytes().all(|b| b.is_ascii_digit()));
+        port_fits && !authority.host().is_empty() && !text.contains('@')
+    })
 }
 
 #[cfg(test)]
