@@ -1,6 +1,9 @@
 //! The integration tests, as one binary: one link instead of many.
 #![expect(clippy::expect_used, reason = "a test that cannot go on says so by panicking")]
 
+#[cfg(feature = "aws")]
+mod aws_fleet;
 mod layering;
 mod ledger_conformance;
 mod ledger_sqlite;
+mod support;

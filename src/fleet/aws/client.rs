@@ -102,39 +102,41 @@ impl Clients {
                 aws_sdk_sts::config::Builder::from(&reading)
                     .interceptor(Attention(Arc::clone(clock)))
                     .interceptor(WholeAnswers)
+                    .disable_clock_skew_correction(true)
                     .build(),
             ),
-            reads: Services::new(&reading, clock, false),
-            effects: Services::new(&acting, clock, true),
+            reads: Services::new(&reading, clock),
+            effects: Services::new(&acting, clock),
         }
     }
 }
 
 impl Services {
-    fn new(sdk: &SdkConfig, clock: &Arc<ClockWatch>, acting: bool) -> Self {
+    fn new(sdk: &SdkConfig, clock: &Arc<ClockWatch>) -> Self {
         // The SDK learns the difference of the clocks from the answers and adds it to the time of the next
         // signature. With the signing time held at the intent's, it would take the age of a call for such
-        // a difference and sign the next call as if it were younger: it must not correct anything there.
+        // a difference and sign the next call as if it were younger. Reads have no use for it either: a
+        // clock that is off is reported, not worked around.
         Self {
             autoscaling: aws_sdk_autoscaling::Client::from_conf(
                 aws_sdk_autoscaling::config::Builder::from(sdk)
                     .interceptor(Attention(Arc::clone(clock)))
                     .interceptor(WholeAnswers)
-                    .disable_clock_skew_correction(acting)
+                    .disable_clock_skew_correction(true)
                     .build(),
             ),
             ec2: aws_sdk_ec2::Client::from_conf(
                 aws_sdk_ec2::config::Builder::from(sdk)
                     .interceptor(Attention(Arc::clone(clock)))
                     .interceptor(WholeAnswers)
-                    .disable_clock_skew_correction(acting)
+                    .disable_clock_skew_correction(true)
                     .build(),
             ),
             elb: aws_sdk_elasticloadbalancingv2::Client::from_conf(
                 aws_sdk_elasticloadbalancingv2::config::Builder::from(sdk)
                     .interceptor(Attention(Arc::clone(clock)))
                     .interceptor(WholeAnswers)
-                    .disable_clock_skew_correction(acting)
+                    .disable_clock_skew_correction(true)
                     .build(),
             ),
         }

@@ -1,0 +1,130 @@
+//! The AWS API server of the tests: one per test binary, on a free port of 127.0.0.1.
+//!
+//! It is moto behind the project's own launcher (tests/moto/README.md), in a virtual environment below
+//! `target/` that is made once. It ends when its standard input closes, that is with this process, also
+//! when that panics or is killed. Missing Python is a failed test, never a skipped one.
+
+use std::fs::{self, File};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+
+use serde_json::{Value, json};
+
+static SERVER: OnceLock<Server> = OnceLock::new();
+static TURN: Mutex<()> = Mutex::new(());
+
+struct Server {
+    url: String,
+    /// Kept: its standard input is what keeps the server alive.
+    _child: Child,
+}
+
+/// An empty AWS, for one test at a time: faults and clocks are the whole server's.
+pub(crate) struct Moto {
+    url: &'static str,
+    _turn: MutexGuard<'static, ()>,
+}
+
+/// Waits for this test's turn and empties the server.
+pub(crate) fn moto() -> Moto {
+    let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    let moto = Moto { url: &SERVER.get_or_init(start).url, _turn: turn };
+    moto.post("reset", &json!({}));
+    moto
+}
+
+impl Moto {
+    /// Where it listens.
+    pub(crate) fn url(&self) -> &'static str {
+        self.url
+    }
+
+    /// What goes wrong from now on: a list of faults.
+    pub(crate) fn faults(&self, faults: &Value) {
+        self.post("faults", faults);
+    }
+
+    /// How the server behaves from now on.
+    pub(crate) fn set(&self, settings: &Value) {
+        self.post("settings", settings);
+    }
+
+    /// Everything that is under way is over: launches, drains, transitions.
+    pub(crate) fn settle(&self) {
+        self.post("settle", &json!({}));
+    }
+
+    /// How often the action was called since this test began.
+    pub(crate) fn calls(&self, action: &str) -> usize {
+        let mut answer = ureq::get(format!("{}/lab/calls", self.url)).call().expect("the list of calls");
+        let calls = answer.body_mut().read_to_string().expect("the list of calls");
+        let calls: Vec<(String, String, Value)> = serde_json::from_str(&calls).expect("service, action, parameters");
+        calls.iter().filter(|(_, called, _)| called == action).count()
+    }
+
+    /// Posts to one of the launcher's own endpoints.
+    pub(crate) fn post(&self, endpoint: &str, body: &Value) {
+        ureq::post(format!("{}/lab/{endpoint}", self.url))
+            .content_type("application/json")
+            .send(body.to_string())
+            .unwrap_or_else(|error| panic!("POST /lab/{endpoint} {body}: {error}"));
+    }
+}
+
+fn start() -> Server {
+    let launcher = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/moto");
+    let mut child = Command::new(environment(&launcher.join("requirements.txt")))
+        .arg(launcher.join("server.py"))
+        .args(["--port", "0", "--until-stdin-closes"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::from(File::create(tmp().join("aws-server.log")).expect("a log below target/")))
+        .spawn()
+        .expect("the AWS API server starts");
+    let stdout = child.stdout.take().expect("piped");
+    let mut line = String::new();
+    BufReader::new(stdout).read_line(&mut line).expect("the server says where it listens");
+    let address = line.trim().strip_prefix("listening ").unwrap_or_else(|| {
+        let log = fs::read_to_string(tmp().join("aws-server.log")).unwrap_or_default();
+        panic!("the AWS API server did not start: it says {line:?}\n{log}")
+    });
+    Server { url: format!("http://{address}"), _child: child }
+}
+
+/// The Python of a virtual environment that has what the file pins, made if need be.
+fn environment(requirements: &Path) -> PathBuf {
+    let wanted = fs::read(requirements).expect("the pinned requirements of the AWS API server");
+    let mut digest = DefaultHasher::new();
+    wanted.hash(&mut digest);
+    let home = tmp().join(format!("aws-server-{:016x}", digest.finish()));
+    let (python, complete) = (home.join("bin/python"), home.join("complete"));
+    // Several test binaries may want it at once; the lock goes with the process that holds it.
+    let lock = File::create(tmp().join("aws-server.lock")).expect("a lock below target/");
+    lock.lock().expect("the lock of the AWS API server's environment");
+    if !complete.exists() {
+        let _ = fs::remove_dir_all(&home);
+        run(Command::new("python3").args(["-m", "venv"]).arg(&home), "make a virtual environment");
+        run(
+            Command::new(&python)
+                .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--require-hashes", "-r"])
+                .arg(requirements),
+            "install moto from PyPI",
+        );
+        File::create(&complete).expect("a mark below target/");
+    }
+    python
+}
+
+fn run(command: &mut Command, what: &str) {
+    let hint = "the AWS tests need Python 3 with venv, and PyPI for the first run";
+    let Output { status, stderr, .. } =
+        command.output().unwrap_or_else(|error| panic!("cannot {what}: {error} ({hint})"));
+    assert!(status.success(), "cannot {what}: {} ({hint})", String::from_utf8_lossy(&stderr));
+}
+
+fn tmp() -> PathBuf {
+    PathBuf::from(env!("CARGO_TARGET_TMPDIR"))
+}
