@@ -13,18 +13,16 @@ use crate::policy::{PolicySet, ProbeSpec};
 /// Every probe that a run watches.
 pub type ProbeSpecs = BTreeMap<ProbeKey, ProbeSpec>;
 
-/// The probes of these subsystems. A subsystem without a policy has none: `plan` refuses it long before.
+/// The probes of these subsystems, ready to be run. A subsystem without a policy has none: `plan` refuses it long before.
 pub fn probes_of(policies: &PolicySet, watched: &BTreeSet<SubsystemName>) -> ProbeSpecs {
     policies
         .subsystems
         .values()
         .filter(|policy| watched.contains(&policy.name))
         .flat_map(|policy| {
-            policy
-                .health
-                .probes
-                .iter()
-                .map(|probe| (ProbeKey { subsystem: policy.name.clone(), probe: probe.name.clone() }, probe.clone()))
+            policy.health.probes.iter().map(|probe| {
+                (ProbeKey { subsystem: policy.name.clone(), probe: probe.name.clone() }, policies.runnable(probe))
+            })
         })
         .collect()
 }

@@ -8,7 +8,7 @@ use rust_decimal::Decimal;
 
 use super::fixtures::{BASE, FLEET, INDEX, PLAIN, policies, try_check};
 use super::*;
-use crate::model::duration_text;
+use crate::model::{SubsystemName, duration_text};
 
 fn shipped() -> PolicySet {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("policies");
@@ -41,6 +41,46 @@ fn a_policy_reads_back_from_the_ledger_as_it_was() {
     }
 }
 
+/// What a TOML file says, as JSON.
+fn as_json(text: &str) -> serde_json::Value {
+    serde_json::to_value(text.parse::<toml::Table>().expect("TOML")).expect("JSON")
+}
+
+#[test]
+fn the_schema_accepts_what_loads_and_refuses_what_it_can_know() {
+    let schema = schema();
+    let validator = jsonschema::validator_for(&schema).expect("a schema");
+    let part = |name: &str| {
+        let part = serde_json::json!({ "$ref": format!("#/$defs/{name}"), "$defs": schema["$defs"] });
+        jsonschema::validator_for(&part).expect("a schema")
+    };
+    let (fleet, subsystem) = (part("Fleet"), part("Subsystem"));
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("policies");
+    let read = |name: &str| std::fs::read_to_string(directory.join(name)).expect("read");
+    for text in [&read("fleet.toml"), FLEET] {
+        fleet.validate(&as_json(text)).unwrap_or_else(|error| panic!("{error}"));
+    }
+    for text in [&read("index.toml"), &read("placement.toml"), &read("billing.toml"), INDEX, BASE] {
+        subsystem.validate(&as_json(text)).unwrap_or_else(|error| panic!("{error}"));
+        assert!(validator.is_valid(&as_json(text)));
+        assert!(!fleet.is_valid(&as_json(text)));
+    }
+    for (was, is) in [
+        ("minimum = 5", ""),
+        ("minimum = 5", "minimum = -1"),
+        ("minimum = 5", "minimum = \"5\""),
+        ("minimum = 5", "minimum = 0.5"),
+        ("minimum = 5", "minimun = 5"),
+        ("bake = \"1m\"", "bake = \"1w\""),
+        ("kind = \"tcp\"", "kind = \"udp\""),
+        ("role = \"base\"", "role = []"),
+        ("hosts = 2,", ""),
+    ] {
+        assert!(BASE.contains(was), "{was}");
+        assert!(!validator.is_valid(&as_json(&BASE.replace(was, is))), "{was} -> {is}");
+    }
+}
+
 #[test]
 fn the_shipped_policies_load_without_a_warning() {
     let set = shipped();
@@ -50,8 +90,6 @@ fn the_shipped_policies_load_without_a_warning() {
     let touched = [SubsystemName::from("index")].into();
     assert!(set.watched(&touched).contains("placement"), "placement depends on index");
 }
-
-use crate::model::SubsystemName;
 
 /// Each file in `invalid/` is one policy directory: `== NAME` begins a file of it, and `base.toml` and `fleet.toml`
 /// are added where they are not given.
@@ -139,6 +177,14 @@ fn mutated(text: &str, at: f64, kind: u8, with: &str) -> String {
 }
 
 proptest! {
+    #[test]
+    fn a_limit_reads_back_from_the_ledger_to_the_last_bit(max in prop::num::f64::NORMAL) {
+        let mut policy = policies().subsystems["index"].clone();
+        policy.health.probes[0].limits.max = Some(max);
+        let back: SubsystemPolicy = serde_json::from_str(&serde_json::to_string(&policy).expect("written")).expect("read");
+        prop_assert_eq!(back, policy);
+    }
+
     #[test]
     fn s3_no_mutated_file_panics_and_none_is_explained_without_a_place(
         mutations in prop::collection::vec(
