@@ -145,6 +145,17 @@ mod tests {
     }
 
     #[test]
+    fn the_provider_may_name_its_files_in_any_way() {
+        let dir = directory();
+        let inside = dir.path().file_name().expect("named").to_str().expect("UTF-8");
+        for scenario in [format!("../{inside}/scenario.toml"), dir.path().join("scenario.toml").display().to_string()] {
+            fs::write(dir.path().join("fleet.toml"), FLEET.replace("./scenario.toml", &scenario)).expect("written");
+            let set = load(dir.path()).unwrap_or_else(|e| panic!("{:?}", e.problems));
+            assert_eq!(set.subsystems.len(), 1);
+        }
+    }
+
+    #[test]
     fn a_missing_directory_says_how_to_name_one() {
         let dir = tempfile::tempdir().expect("a directory");
         let told = problems(&dir.path().join("nowhere"));

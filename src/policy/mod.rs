@@ -4,6 +4,11 @@
 //! [`check`], its pure part), so nothing downstream meets an unchecked value. Reading the files is `files`' thin
 //! shell; everything else here is pure: text to tree (`read`), tree to raw types (`raw`, `leaf`), raw types to
 //! policies (`check`), every stage with all its complaints and their places (`problem`).
+//!
+//! **What has no default** (S3): name, selector, baseline, minimum, `max_hosts_per_run`, `batch`, `interval`,
+//! `budgets` (`[]` must be written, and is warned of), `bake`, `every`, provider and ledger. What may be left out is
+//! either nothing that limits a removal (`description`, `owner`), or a further restriction that nobody asked for
+//! (`minimum_per_zone`, `survive_zone_loss`, `ramp`, `windows`, …), or defaults to the strictest (`unattended_max`).
 
 mod check;
 mod files;

@@ -91,6 +91,70 @@ fn the_shipped_policies_load_without_a_warning() {
     assert!(set.watched(&touched).contains("placement"), "placement depends on index");
 }
 
+/// The comments of the shipped scenario make promises; these are the numbers behind them.
+#[test]
+fn the_shipped_fleet_is_what_its_comments_say() {
+    let set = shipped();
+    let scenario = std::fs::read_to_string(set.directory.join("scenario.toml")).expect("read");
+    let scenario = as_json(&scenario);
+    let mut capacity: std::collections::BTreeMap<String, u64> = Default::default();
+    let mut own: std::collections::BTreeMap<String, u64> = Default::default();
+    for pool in scenario["hosts"].as_array().expect("pools") {
+        let role = pool["tags"]["role"].as_str().expect("a role");
+        let host = crate::model::Host {
+            id: "a-1".into(),
+            zone: "a".into(),
+            group: Some(pool["pool"].as_str().expect("a name").into()),
+            instance_type: "m6i.large".to_owned(),
+            tags: [("role".to_owned(), role.to_owned())].into(),
+            state: crate::model::HostState::InService,
+            healthy: true,
+            launched_at: crate::model::Time::from_millis(0),
+            protection: None,
+            ledger: None,
+            target_groups: Default::default(),
+        };
+        let served = set.matcher().subsystems_of(&host);
+        assert_eq!(served.iter().map(|name| name.as_str()).collect::<Vec<_>>(), {
+            let mut named: Vec<_> = role.split('+').collect();
+            named.sort_unstable();
+            named
+        });
+        let count = pool["count"].as_u64().expect("a count");
+        assert_eq!(count % 3, 0, "zones are even");
+        for name in &served {
+            *capacity.entry(name.to_string()).or_default() += count;
+            if served.len() == 1 {
+                *own.entry(name.to_string()).or_default() += count;
+            }
+        }
+    }
+    let headroom = |name: &str| capacity[name] - set.subsystems[name].capacity.minimum;
+    for (name, policy) in &set.subsystems {
+        assert_eq!(policy.capacity.baseline, capacity[name.as_str()], "{name} is at full strength");
+    }
+    assert_eq!((headroom("index"), headroom("placement"), headroom("billing")), (6, 6, 30));
+    assert_eq!(own["billing"] + headroom("index") + headroom("placement"), 24, "what billing can lose");
+    for load in scenario["load"].as_array().expect("loads") {
+        let number = |key: &str| load[key].as_f64().expect("a number");
+        let policy = &set.subsystems[load["subsystem"].as_str().expect("a name")];
+        #[expect(clippy::cast_precision_loss, reason = "some dozen hosts")]
+        let latency = |units: u64| number("latency") / (1.0 - number("demand") / (number("per_unit") * units as f64));
+        let (full, least) = (latency(policy.capacity.baseline), latency(policy.capacity.minimum));
+        assert!(full > 0.0 && least > full, "{}: busy, not overloaded, at its minimum", policy.name);
+        let limits = policy.health.probes.iter().find(|probe| probe.name == "latency").expect("a probe").limits;
+        assert!(limits.max.is_some_and(|max| least < max));
+        assert!(
+            limits
+                .max_increase
+                .is_none_or(|percent| least < full * (1.0 + f64::try_from(percent).expect("small") / 100.0))
+        );
+    }
+    let index = &set.subsystems["index"].pace;
+    assert_eq!((index.max_hosts_per_run, index.batch), (6, BatchLimit::Hosts(2)), "three batches of two");
+    assert!(index.budgets.iter().all(|budget| budget.hosts >= 6), "without waiting for a budget");
+}
+
 /// Each file in `invalid/` is one policy directory: `== NAME` begins a file of it, and `base.toml` and `fleet.toml`
 /// are added where they are not given.
 #[test]

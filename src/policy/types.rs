@@ -20,7 +20,7 @@ pub struct PolicySet {
     pub fleet: FleetConfig,
     /// The other files, by name. Never empty.
     pub subsystems: BTreeMap<SubsystemName, SubsystemPolicy>,
-    /// What is legal but should be looked at (contract section 8).
+    /// What is legal but should be looked at (contract section 8), each with its place.
     pub warnings: Vec<super::Problem>,
 }
 
@@ -215,7 +215,7 @@ pub struct PacePolicy {
     pub zones_per_batch: Option<u64>,
     /// Refuse while the groups' recent launches fail.
     pub requires_launch: bool,
-    /// Hosts per window of time, all runs counted together.
+    /// Hosts per window of time, all runs counted together. Required in the file; empty only where `[]` was written.
     pub budgets: Vec<Budget>,
 }
 
@@ -260,7 +260,7 @@ pub struct ProbeSpec {
     /// What is read, and where.
     #[serde(flatten)]
     pub kind: ProbeKind,
-    /// A read that takes longer is a bad sample.
+    /// A read that takes longer is a bad sample. Where the file has none: `every`, at most 10 s.
     #[serde(with = "duration_ms")]
     pub timeout: Duration,
     /// What makes a number good.

@@ -89,7 +89,7 @@ pub fn check(directory: &Path, texts: &[PolicyText], problems: Vec<Problem>) -> 
     errors.extend(texts.iter().filter_map(|text| text.text.as_ref().err().cloned()));
     let mut warnings = Vec::new();
     let fleet_text = texts.iter().find(|text| text.name == FLEET_FILE);
-    if fleet_text.is_none() && errors.is_empty() {
+    if fleet_text.is_none() {
         errors.push(Problem::of_file(
             format!("there is no {} in {}", FLEET_FILE, directory.display()),
             "it names the fleet, its [provider] and its [ledger]; is this the right directory (--policies)?",
@@ -110,12 +110,13 @@ pub fn check(directory: &Path, texts: &[PolicyText], problems: Vec<Problem>) -> 
         errors.extend(found);
         warnings.extend(odd);
     }
-    let left_out = left_out.map(|paths| paths.iter().map(|path| normal(Path::new(path))).collect::<BTreeSet<_>>());
+    let left_out =
+        left_out.map(|paths| paths.iter().map(|path| normal(&directory.join(path))).collect::<BTreeSet<_>>());
 
     let mut files = Vec::new();
     for PolicyText { name, text } in texts.iter().filter(|text| text.name != FLEET_FILE) {
         let stem = name.strip_suffix(".toml").unwrap_or(name);
-        if left_out.as_ref().is_some_and(|out| out.contains(Path::new(name))) {
+        if left_out.as_ref().is_some_and(|out| out.contains(&normal(&directory.join(name)))) {
             continue;
         }
         let Ok(text) = text else {
