@@ -3,7 +3,9 @@
 //! [`Membership`] is the only thing that the planner and the independent check share beside the inputs:
 //! it matches and indexes, and must not count, add or judge anything.
 
-use crate::model::{FleetSnapshot, Host, HostId};
+use std::collections::BTreeMap;
+
+use crate::model::{FleetSnapshot, GroupName, Host, HostId, SubsystemName};
 use crate::policy::{PolicySet, SubsystemPolicy};
 
 use super::shim::Matcher;
@@ -15,6 +17,7 @@ pub(crate) struct Membership<'a> {
     of: Vec<Vec<usize>>,
     members: Vec<Vec<usize>>,
     never: Vec<bool>,
+    groups: BTreeMap<&'a GroupName, Vec<usize>>,
 }
 
 impl<'a> Membership<'a> {
@@ -25,6 +28,7 @@ impl<'a> Membership<'a> {
         let mut members = vec![Vec::new(); subsystems.len()];
         let mut of = Vec::with_capacity(hosts.len());
         let mut never = Vec::with_capacity(hosts.len());
+        let mut groups: BTreeMap<&GroupName, Vec<usize>> = BTreeMap::new();
         for (index, host) in hosts.iter().enumerate() {
             let mut own: Vec<usize> = matcher
                 .subsystems_of(host)
@@ -38,13 +42,11 @@ impl<'a> Membership<'a> {
             }
             of.push(own);
             never.push(matcher.never(host));
+            if let Some(group) = &host.group {
+                groups.entry(group).or_default().push(index);
+            }
         }
-        Self { hosts, subsystems, of, members, never }
-    }
-
-    /// All hosts, by id.
-    pub(crate) fn hosts(&self) -> &[&'a Host] {
-        &self.hosts
+        Self { hosts, subsystems, of, members, never, groups }
     }
 
     pub(crate) fn host(&self, index: usize) -> &'a Host {
@@ -57,6 +59,20 @@ impl<'a> Membership<'a> {
 
     pub(crate) fn subsystem(&self, index: usize) -> &'a SubsystemPolicy {
         self.subsystems[index]
+    }
+
+    /// All subsystems, by name.
+    pub(crate) fn subsystems(&self) -> &[&'a SubsystemPolicy] {
+        &self.subsystems
+    }
+
+    pub(crate) fn find_subsystem(&self, name: &SubsystemName) -> Option<usize> {
+        self.subsystems.binary_search_by(|s| s.name.cmp(name)).ok()
+    }
+
+    /// The members of a group, in any state, ascending.
+    pub(crate) fn group_members(&self, group: &GroupName) -> &[usize] {
+        self.groups.get(group).map_or(&[], Vec::as_slice)
     }
 
     /// The subsystems that a host belongs to, serving or not, ascending.

@@ -1,16 +1,28 @@
 //! From a request, a snapshot, the policies and the ledger's state to a [`Plan`]: which hosts, in which
 //! batches, or why not. Pure.
 
+mod batches;
+mod capacity;
 mod claims;
-mod confirm;
+mod constraints;
+mod digest;
 mod document;
 mod gates;
+mod headroom;
 mod hosts;
 mod measure;
 mod membership;
+mod nearest;
 mod pace;
+mod permit;
+mod planner;
+mod schedule;
+mod search;
+mod select;
+mod settings;
 mod shim;
 mod verify;
+mod warnings;
 
 #[cfg(test)]
 pub(crate) mod testing;
@@ -18,14 +30,16 @@ pub(crate) mod testing;
 mod tests;
 
 pub use claims::{Claim, LedgerView, Removal};
-pub use confirm::{Confirmation, Confirmed, NotConfirmed};
 pub use document::{
     Batch, PlanDocument, PlannedHost, RequestDocument, Rule, SubsystemCapacity, Verdict, Violation, ZoneCapacity,
 };
 
+pub use headroom::{Headroom, headroom};
 pub use measure::measure;
 pub(crate) use membership::Membership;
 pub use pace::earliest_start;
+pub use permit::{Confirmation, Confirmed, NotConfirmed};
+pub use planner::plan;
 pub use verify::verify;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -106,6 +120,16 @@ pub struct Plan {
     pub document: PlanDocument,
     /// The strictest settings.
     pub settings: Settings,
+    /// From the decision to the last verified termination as far as is known beforehand: bakes, intervals and
+    /// budgets, not the prompt and not the provider's calls.
+    pub takes: Duration,
+}
+
+impl Plan {
+    /// When a run that starts now is expected to end.
+    pub fn expected_end(&self, now: Time) -> Time {
+        now.plus(self.takes)
+    }
 }
 
 /// Why nothing can be said about a fleet: exit 5.
@@ -131,6 +155,9 @@ pub enum AssessError {
         /// The zone.
         zone: ZoneName,
     },
+    /// A plan could not be encoded for its digest.
+    #[error("the plan has no digest: {0}")]
+    Digest(String),
 }
 
 /// When the hosts are judged: some rules are for the first step only.

@@ -5,11 +5,33 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use crate::model::{HostId, Time, duration_text};
+use crate::model::{HostId, SubsystemName, Time, duration_text};
 use crate::policy::{Budget, SubsystemPolicy};
 
 use super::membership::Membership;
-use super::{Inputs, Rule, Violation};
+use super::{Inputs, Removal, Rule, Violation};
+
+/// The removals and terminations that pace is judged by.
+#[derive(Clone, Copy)]
+pub(crate) struct Books<'a> {
+    pub(crate) removals: &'a [Removal],
+    pub(crate) last_termination: &'a BTreeMap<SubsystemName, Time>,
+    pub(crate) now: Time,
+}
+
+/// What asks to wait, and until when.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Wait {
+    pub(crate) until: Time,
+    pub(crate) why: String,
+}
+
+/// The latest of each kind of wait; `None` is now.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Waits {
+    pub(crate) budget: Option<Wait>,
+    pub(crate) interval: Option<Wait>,
+}
 
 /// When budgets and intervals next allow these hosts to be taken together, and what they wait for; `None` is now.
 ///
@@ -20,15 +42,21 @@ use super::{Inputs, Rule, Violation};
 ///
 /// The violation of rule `budget` where they never fit.
 pub fn earliest_start(inputs: &Inputs<'_>, hosts: &BTreeSet<HostId>) -> Result<Option<(Time, String)>, Violation> {
-    earliest_start_over(inputs, &Membership::new(inputs.policies, inputs.snapshot), hosts)
+    let membership = Membership::new(inputs.policies, inputs.snapshot);
+    let ledger = inputs.ledger;
+    let books = Books { removals: &ledger.removals, last_termination: &ledger.last_termination, now: inputs.now };
+    let waits = waits(inputs, &membership, hosts, &books)?;
+    let latest = waits.budget.into_iter().chain(waits.interval).max_by_key(|wait| wait.until);
+    Ok(latest.map(|wait| (wait.until, wait.why)))
 }
 
-/// The same on a membership that is at hand.
-pub(crate) fn earliest_start_over(
+/// The same with books of one's own, and by kind.
+pub(crate) fn waits(
     inputs: &Inputs<'_>,
     membership: &Membership<'_>,
     hosts: &BTreeSet<HostId>,
-) -> Result<Option<(Time, String)>, Violation> {
+    books: &Books<'_>,
+) -> Result<Waits, Violation> {
     let mut counts: BTreeMap<usize, usize> = BTreeMap::new();
     for host in hosts.iter().filter_map(|id| membership.find(id)) {
         for &subsystem in membership.of(host) {
@@ -37,26 +65,28 @@ pub(crate) fn earliest_start_over(
     }
     let touched = counts.keys().map(|&s| membership.subsystem(s));
     let interval = touched.map(|policy| policy.pace.interval).max().unwrap_or_default();
-    let mut latest: Option<(Time, String)> = None;
-    let mut wait = |until: Time, why: String| {
-        if until > inputs.now && latest.as_ref().is_none_or(|(time, _)| until > *time) {
-            latest = Some((until, why));
+    let mut waits = Waits::default();
+    let later = |kept: &mut Option<Wait>, until: Time, why: String| {
+        if until > books.now && kept.as_ref().is_none_or(|wait| until > wait.until) {
+            *kept = Some(Wait { until, why });
         }
     };
     for (&subsystem, &count) in &counts {
         let policy = membership.subsystem(subsystem);
         for budget in &policy.pace.budgets {
-            if let Some(until) = budget_opens(inputs, policy, budget, count, hosts)? {
+            if let Some(until) = budget_opens(inputs, policy, budget, count, hosts, books)? {
                 let per = duration_text(budget.per);
-                wait(until, format!("the budget of {} ({} hosts in any {per}) is spent", policy.name, budget.hosts));
+                let why = format!("the budget of {} ({} hosts in any {per}) is spent", policy.name, budget.hosts);
+                later(&mut waits.budget, until, why);
             }
         }
-        if let Some(last) = inputs.ledger.last_termination.get(&policy.name) {
+        if let Some(last) = books.last_termination.get(&policy.name) {
             let text = duration_text(interval);
-            wait(last.plus(interval), format!("{} lost hosts at {last}; the interval is {text}", policy.name));
+            let why = format!("{} lost hosts at {last}; the interval is {text}", policy.name);
+            later(&mut waits.interval, last.plus(interval), why);
         }
     }
-    Ok(latest)
+    Ok(waits)
 }
 
 /// Windows are longer by twice the tolerance: the stamps of two removals come from two clocks.
@@ -70,6 +100,7 @@ fn budget_opens(
     budget: &Budget,
     count: usize,
     hosts: &BTreeSet<HostId>,
+    books: &Books<'_>,
 ) -> Result<Option<Time>, Violation> {
     let name = &policy.name;
     let allowed = usize::try_from(budget.hosts).unwrap_or(usize::MAX);
@@ -80,15 +111,14 @@ fn budget_opens(
         return Err(Violation::new(Rule::Budget, message).subsystem(name).numbers(budget.hosts, count));
     }
     let window = window(inputs, budget);
-    let mut leave: Vec<Time> = inputs
-        .ledger
+    let mut leave: Vec<Time> = books
         .removals
         .iter()
         .filter(|r| r.subsystems.contains(name))
         // The run's own reservation of the same host is the removal that is asked about, not another one.
         .filter(|r| !(r.at.is_none() && hosts.contains(&r.host)))
         .map(|r| r.at.unwrap_or(inputs.now).plus(window))
-        .filter(|leaves| *leaves > inputs.now)
+        .filter(|leaves| *leaves > books.now)
         .collect();
     leave.sort_unstable();
     // So many of the earlier removals have to leave the window first, the oldest before the others.

@@ -179,20 +179,17 @@ fn judge_groups(inputs: &Inputs<'_>, membership: &Membership<'_>, taken: &BTreeS
             *leaving.entry(group).or_default() += 1;
         }
     }
-    if leaving.is_empty() {
-        return;
-    }
-    let mut in_service: BTreeMap<&GroupName, u64> = BTreeMap::new();
-    for host in membership.hosts() {
-        let unclaimed = host.state == HostState::InService && !inputs.ledger.claims.contains_key(&host.id);
-        if let Some(group) = host.group.as_ref().filter(|_| unclaimed) {
-            *in_service.entry(group).or_default() += 1;
-        }
-    }
     for (name, leaving) in leaving {
         let Some(group) = inputs.snapshot.group(name) else { continue };
         // The provider judges by desired capacity, which a scale-in under way has lowered already.
-        let members = in_service.get(name).copied().unwrap_or(0).min(group.desired);
+        let mut members = 0;
+        for &index in membership.group_members(name) {
+            let host = membership.host(index);
+            if host.state == HostState::InService && !inputs.ledger.claims.contains_key(&host.id) {
+                members += 1;
+            }
+        }
+        let members = group.desired.min(members);
         let after = members.saturating_sub(leaving);
         if members < leaving || after < group.min_size {
             let message = format!(

@@ -146,6 +146,19 @@ impl Machine {
     pub(super) fn bake(&mut self, now: Time) {
         let Phase::Baking { bake } = &self.phase else { return };
         let next = bake.next_round_at();
+        // A ledger that is lost must be noticed while there is time to restore without it: the last acknowledged
+        // append is never older than a third of `offline_limit` while hosts are out.
+        let beat = self.acked_at.map(|at| at.plus(self.spec.policies.fleet.ledger.offline_limit / 3));
+        if beat.is_some_and(|at| at <= now) && next > now {
+            let batch = self.batch().map_or(0, |b| b.0);
+            self.queue.push_back(Todo::Record(Past::Sampled { batch, readings: BTreeMap::new() }));
+            self.queue.push_back(Todo::Sleep { until: next.min(now.plus(patience::POLL)) });
+            return;
+        }
+        if let Some(beat) = beat.filter(|beat| *beat < next) {
+            self.queue.push_back(Todo::Sleep { until: beat });
+            return;
+        }
         if next > now {
             self.queue.push_back(Todo::Sleep { until: next });
         }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::patience;
 use crate::coordination::HostOutcome;
 use crate::model::{Bounds, CallOutcome, FleetSnapshot, GroupName, HostId, HostState, TargetGroupId, Time};
 
@@ -16,7 +17,9 @@ pub(super) struct Calls {
     pub(super) reach: Option<Time>,
     /// When the newest acknowledgement came.
     pub(super) acked_at: Option<Time>,
-    /// Looks since the last one was sent.
+    /// When the newest answer came.
+    answered_at: Option<Time>,
+    /// Looks since the newest answer came.
     pub(super) looks: u32,
 }
 
@@ -38,20 +41,27 @@ impl Calls {
     /// Takes in an answer to a call that the provider refuses after `not_after`.
     pub(super) fn answered(&mut self, outcome: &CallOutcome, not_after: Time, bounds: Bounds, now: Time) {
         self.looks = 0;
+        self.answered_at = Some(now);
         self.last = match outcome {
             CallOutcome::Done => {
                 self.acked_at = Some(now);
                 Last::Done
             }
             CallOutcome::Refused { message, retryable } => {
-                let pause = super::patience::CALL_PAUSE * 2_u32.pow(self.attempts.min(6));
-                Last::Refused { retry_at: retryable.then(|| now.plus(pause)), message: message.clone() }
+                let retry_at = retryable.then(|| self.pause_ends());
+                Last::Refused { retry_at, message: message.clone() }
             }
             CallOutcome::Unknown { message } => {
                 self.reach = self.reach.max(Some(not_after.plus(bounds.tolerance)));
                 Last::Unknown { message: message.clone() }
             }
         };
+    }
+
+    /// When the next attempt may follow the newest answer.
+    fn pause_ends(&self) -> Time {
+        let pause = patience::CALL_PAUSE * 2_u32.pow(self.attempts.min(5));
+        self.answered_at.map_or(Time::from_millis(i64::MIN), |at| at.plus(pause))
     }
 
     /// Whether the provider acknowledged any, or may have done any.
@@ -69,21 +79,19 @@ impl Calls {
     pub(super) fn may_try(&self, now: Time) -> bool {
         match &self.last {
             Last::None => true,
-            Last::Refused { retry_at: Some(at), .. } => self.attempts < super::patience::CALL_ATTEMPTS && now >= *at,
-            Last::Unknown { .. } => {
-                self.attempts < super::patience::CALL_ATTEMPTS && self.looks >= super::patience::DOUBT_LOOKS
-            }
+            Last::Refused { retry_at: Some(at), .. } => self.attempts < patience::CALL_ATTEMPTS && now >= *at,
+            Last::Unknown { .. } => self.attempts < patience::CALL_ATTEMPTS && self.looks >= patience::DOUBT_LOOKS,
             Last::Refused { retry_at: None, .. } | Last::Done => false,
         }
     }
 
     /// Why no further attempt will be made, where that is so.
     pub(super) fn gave_up(&self) -> Option<&str> {
-        let spent = self.attempts >= super::patience::CALL_ATTEMPTS;
+        let spent = self.attempts >= patience::CALL_ATTEMPTS;
         match &self.last {
             Last::Refused { retry_at: None, message } => Some(message),
             Last::Refused { message, .. } if spent => Some(message),
-            Last::Unknown { message } if spent && self.looks >= super::patience::DOUBT_LOOKS => Some(message),
+            Last::Unknown { message } if spent && self.looks >= patience::DOUBT_LOOKS => Some(message),
             Last::None | Last::Done | Last::Refused { .. } | Last::Unknown { .. } => None,
         }
     }
@@ -171,11 +179,11 @@ impl Held {
             return Some(HostOutcome::NeverCordoned);
         }
         let sight = self.sight?;
-        let proved_from = [&self.cordon, &self.terminate, &self.restore]
-            .into_iter()
-            .filter_map(|calls| calls.proved_from(bounds))
-            .max()?;
-        if !sight.whole || sight.begun_at < proved_from {
+        let calls = [&self.cordon, &self.terminate, &self.restore];
+        let proved_from = calls.into_iter().filter_map(|calls| calls.proved_from(bounds)).max()?;
+        // Times are whole milliseconds: a look of the same one may have begun before the answer.
+        let looked_since = calls.into_iter().all(|calls| !calls.may_be_done() || calls.looks > 0);
+        if !sight.whole || !looked_since || sight.begun_at < proved_from {
             return None;
         }
         // S3, schedules 3 and 4: "in service" is believed only from a read that cannot lie before the calls.
@@ -200,16 +208,18 @@ impl Held {
                 return false;
             }
         }
-        let out = self.is_cordoned()
-            || (self.cordon.acked_at.is_some() && self.sight.is_none_or(|s| s.state != Some(HostState::InService)));
+        // What the provider acknowledged is out, whatever an answer that lags says of it.
+        let seen_back = self.restore.may_be_done() && self.restore.looks > 0 && self.sight.is_some_and(|s| s.whole);
+        let out =
+            self.is_cordoned() || (self.cordon.acked_at.is_some() && self.restore.acked_at.is_none() && !seen_back);
         if !out {
             return false;
         }
         match &self.restore.last {
             Last::None => true,
             // A restore is tried until the patience for it ends, not a number of times (S7).
-            Last::Refused { retry_at, .. } => retry_at.is_none_or(|at| now >= at),
-            Last::Unknown { .. } => self.restore.looks >= super::patience::DOUBT_LOOKS,
+            Last::Refused { retry_at, .. } => now >= retry_at.unwrap_or_else(|| self.restore.pause_ends()),
+            Last::Unknown { .. } => self.restore.looks >= patience::DOUBT_LOOKS,
             // Acknowledged, yet seen cordoned by a read that cannot lie before it: once more.
             Last::Done => {
                 self.is_cordoned()
@@ -218,7 +228,7 @@ impl Held {
                         .acked_at
                         .zip(self.sight)
                         .is_some_and(|(at, sight)| sight.begun_at > at.plus(bounds.settle))
-                    && self.restore.looks > super::patience::DOUBT_LOOKS
+                    && self.restore.looks > patience::DOUBT_LOOKS
             }
         }
     }
@@ -229,7 +239,7 @@ impl Held {
             Some((Some(HostState::Cordoned), _)) => "it is cordoned: running, out of service",
             Some((Some(HostState::InService), true)) => "it looks in service, which is not yet proved",
             Some((Some(HostState::InService), false)) => "it is in service but not healthy in all its target groups",
-            Some((Some(HostState::Pending), _)) => "it is on its way into service",
+            Some((Some(HostState::Pending), _)) => "it is between service and cordon",
             Some((Some(HostState::Terminating), _)) => "it is terminating",
             Some((None, _)) => "it is no longer listed, which is not yet proved",
             None => "it was not observed since",

@@ -53,7 +53,8 @@ impl Machine {
                 }
             }
             Loss::Unreachable(why) => {
-                let limit = self.spec.policies.fleet.ledger.offline_limit;
+                // Half of the limit is for waiting, half for putting back.
+                let limit = self.spec.policies.fleet.ledger.offline_limit / 2;
                 let bearable = self.acked_at.is_some_and(|at| now.since(at) <= limit);
                 if matches!(past, Some(Past::Sampled { .. })) && bearable {
                     // No effect hangs on it: the bake goes on being watched, and nothing starts without the ledger.
@@ -106,7 +107,7 @@ impl Machine {
         match &round.record {
             Ok(record) => self.read(record, now),
             Err(why) => {
-                let limit = self.spec.policies.fleet.ledger.offline_limit;
+                let limit = self.spec.policies.fleet.ledger.offline_limit / 2;
                 let silent = self.acked_at.is_none_or(|at| now.since(at) > limit);
                 if silent && !self.is_stopping() {
                     self.offline = true;
@@ -121,6 +122,10 @@ impl Machine {
                 self.snapshot = Some(Arc::clone(snapshot));
                 for held in self.held.values_mut() {
                     held.see(snapshot);
+                }
+                for group in self.groups.values_mut() {
+                    group.suspend.looks = group.suspend.looks.saturating_add(1);
+                    group.resume.looks = group.resume.looks.saturating_add(1);
                 }
             }
             Err(blind) => {
@@ -141,7 +146,6 @@ impl Machine {
         if round.probed
             && matches!(self.phase, Phase::Cordoning { .. } | Phase::Baking { .. } | Phase::Verifying { .. })
         {
-            // Also what keeps the journal younger than `offline_limit` while hosts are out.
             let batch = self.batch().map_or(0, |b| b.0);
             self.queue.push_back(Todo::Record(Past::Sampled { batch, readings: readings(&round) }));
         }

@@ -118,9 +118,6 @@ impl Machine {
         } else {
             self.queue.push_back(Todo::Sleep { until: now.plus(patience::POLL) });
             self.queue.push_back(Todo::Look { probes: false });
-            if let Some(group) = self.groups.get_mut(&name) {
-                group.resume.looks = group.resume.looks.saturating_add(1);
-            }
         }
     }
 

@@ -24,3 +24,6 @@ pub use journal::{EVENT_SCHEMA, GrantedHost, JournalRecord, Past};
 pub use machine::{Machine, Spec};
 pub use progress::{Progress, Step};
 pub use report::{RUN_SCHEMA, has_ended, report};
+
+#[cfg(test)]
+mod tests;

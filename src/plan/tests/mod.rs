@@ -1,4 +1,5 @@
 //! The planner's tests, by part.
 
+mod oracle;
 mod pace;
 mod verify;

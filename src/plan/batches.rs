@@ -1,0 +1,77 @@
+//! Which hosts go together, and in which order: within the strictest `batch`, `ramp` and `zones_per_batch`
+//! of everything touched.
+//!
+//! A set of hosts that may go may also go in parts: every constraint is a sum that only grows with the set
+//! (zone loss too, taken zone by zone). The planner has [`super::verify`] confirm that after each batch.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::model::ZoneName;
+
+use super::hosts::{serves, units};
+use super::membership::Membership;
+use super::settings::BatchLimits;
+use super::{AssessError, Inputs};
+
+/// Deals the chosen hosts into batches. Hosts that do not serve go first, then those of the fewest
+/// subsystems, the longest-running, by id: what costs least is tried first. Each batch takes the first host
+/// left and then, in order, whatever still fits.
+pub(crate) fn deal(
+    inputs: &Inputs<'_>,
+    membership: &Membership<'_>,
+    chosen: &BTreeSet<usize>,
+    limits: &BatchLimits,
+) -> Result<Vec<Vec<usize>>, AssessError> {
+    let mut left: Vec<usize> = chosen.iter().copied().collect();
+    left.sort_by_key(|&index| {
+        let host = membership.host(index);
+        (serves(inputs, host), membership.of(index).len(), host.launched_at, &host.id)
+    });
+    let mut batches = Vec::new();
+    while !left.is_empty() {
+        let most = limits.hosts_in(batches.len() as u64 + 1).max(1);
+        let mut batch = Draft::default();
+        let mut rest = Vec::new();
+        for index in left {
+            if batch.hosts.len() as u64 >= most || !batch.take(membership, index, limits)? {
+                rest.push(index);
+            }
+        }
+        batches.push(batch.hosts);
+        left = rest;
+    }
+    Ok(batches)
+}
+
+#[derive(Default)]
+struct Draft<'a> {
+    hosts: Vec<usize>,
+    zones: BTreeSet<&'a ZoneName>,
+    units: BTreeMap<usize, u64>,
+}
+
+impl<'a> Draft<'a> {
+    /// Takes the host if it fits; the first one always does.
+    fn take(&mut self, membership: &Membership<'a>, index: usize, limits: &BatchLimits) -> Result<bool, AssessError> {
+        let host = membership.host(index);
+        let mut sums = Vec::new();
+        for &(subsystem, most) in &limits.units {
+            if membership.of(index).contains(&subsystem) {
+                let own = units(membership.subsystem(subsystem), host)?;
+                let sum = self.units.get(&subsystem).copied().unwrap_or(0).saturating_add(own);
+                if sum > most && !self.hosts.is_empty() {
+                    return Ok(false);
+                }
+                sums.push((subsystem, sum));
+            }
+        }
+        let zones = self.zones.len() as u64 + u64::from(!self.zones.contains(&host.zone));
+        if limits.zones.is_some_and(|most| zones > most) && !self.hosts.is_empty() {
+            return Ok(false);
+        }
+        self.zones.insert(&host.zone);
+        self.units.extend(sums);
+        self.hosts.push(index);
+        Ok(true)
+    }
+}

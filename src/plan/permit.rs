@@ -1,0 +1,136 @@
+//! [`Confirmed`]: the permit to remove. There is no way to a run without one, and no way to one but
+//! [`Plan::confirm`] (S8).
+
+use thiserror::Error;
+
+use crate::model::Time;
+
+use super::{Plan, PlanDocument, Rule, Settings, Verdict, Violation};
+
+/// How a plan was confirmed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Confirmation {
+    /// Somebody typed this at the prompt that asked for [`Plan::prompt_answer`].
+    Typed(String),
+    /// Nobody was asked: `--yes`.
+    Unattended,
+}
+
+/// Why a plan was not confirmed. Nothing was touched.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum NotConfirmed {
+    /// The plan violates rules, or takes nothing.
+    #[error("a refused plan cannot be confirmed")]
+    Refused,
+    /// The plan is too old.
+    #[error("the plan expired at {expired}; it is {now}")]
+    Expired {
+        /// Since when.
+        expired: Time,
+        /// Now.
+        now: Time,
+    },
+    /// Something else was typed.
+    #[error("{typed:?} was typed where {asked:?} was asked for")]
+    WrongAnswer {
+        /// What was typed.
+        typed: String,
+        /// What was asked for.
+        asked: String,
+    },
+    /// The count is above what the policies allow without a person.
+    #[error("{hosts} hosts are more than the {limit} that may go unattended")]
+    TooMany {
+        /// The plan's.
+        hosts: u64,
+        /// The smallest `unattended_max` of everything touched.
+        limit: u64,
+    },
+    /// The count is unusual: it must be typed out on a terminal.
+    #[error("an unusual count is not accepted unattended")]
+    Unusual,
+}
+
+impl NotConfirmed {
+    /// The same as a violation, for the plan document.
+    pub fn violation(&self) -> Violation {
+        let rule = match self {
+            Self::Expired { .. } => Rule::PlanStale,
+            Self::Refused | Self::WrongAnswer { .. } | Self::TooMany { .. } | Self::Unusual => Rule::Approval,
+        };
+        Violation::new(rule, self.to_string())
+    }
+}
+
+/// A plan that may run: allowed, fresh, and confirmed with exactly these hosts.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Confirmed {
+    plan: Plan,
+    how: &'static str,
+}
+
+impl Confirmed {
+    /// The plan that was confirmed.
+    pub fn document(&self) -> &PlanDocument {
+        &self.plan.document
+    }
+
+    /// The strictest settings of everything that it touches and watches.
+    pub fn settings(&self) -> &Settings {
+        &self.plan.settings
+    }
+
+    /// `typed` or `unattended`, for the record.
+    pub fn how(&self) -> &'static str {
+        self.how
+    }
+}
+
+impl Plan {
+    /// How many hosts it takes.
+    pub fn host_count(&self) -> u64 {
+        self.document.batches.iter().map(|b| b.hosts.len() as u64).sum()
+    }
+
+    /// What must be typed to confirm it: the count, and the subsystem's name before it where it is unusual.
+    pub fn prompt_answer(&self) -> String {
+        let count = self.host_count();
+        if self.settings.unusual { format!("{} {count}", self.document.request.subsystem) } else { count.to_string() }
+    }
+
+    /// Whether `--yes` is enough.
+    pub fn is_unattended_enough(&self) -> bool {
+        !self.settings.unusual && self.host_count() <= self.settings.unattended_max
+    }
+
+    /// Turns an allowed plan into the permit to run it.
+    ///
+    /// # Errors
+    ///
+    /// [`NotConfirmed`]; the plan is gone with it, since a prompt is asked once.
+    pub fn confirm(self, how: Confirmation, now: Time) -> Result<Confirmed, NotConfirmed> {
+        let hosts = self.host_count();
+        if self.document.verdict != Verdict::Allowed || hosts == 0 {
+            return Err(NotConfirmed::Refused);
+        }
+        // S8: what was decided on the fleet of a while ago is decided again. A clock that went back is as bad.
+        if now >= self.document.expires_at || now < self.document.observed_at {
+            return Err(NotConfirmed::Expired { expired: self.document.expires_at, now });
+        }
+        let how = match how {
+            Confirmation::Typed(typed) => {
+                let asked = self.prompt_answer();
+                if typed.trim() != asked {
+                    return Err(NotConfirmed::WrongAnswer { typed, asked });
+                }
+                "typed"
+            }
+            Confirmation::Unattended if self.settings.unusual => return Err(NotConfirmed::Unusual),
+            Confirmation::Unattended if hosts > self.settings.unattended_max => {
+                return Err(NotConfirmed::TooMany { hosts, limit: self.settings.unattended_max });
+            }
+            Confirmation::Unattended => "unattended",
+        };
+        Ok(Confirmed { plan: self, how })
+    }
+}

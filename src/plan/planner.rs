@@ -1,0 +1,305 @@
+//! [`plan`]: from a request to the document that says what would go, in which batches, or why not.
+//!
+//! The planner only proposes. Whether the proposal may go is [`super::verify`]'s word, for the whole and after
+//! every batch: a mistake in choosing can make a plan that is refused, never one that is wrongly allowed.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use crate::model::{HostId, SubsystemName};
+
+use super::batches::deal;
+use super::constraints::Problem;
+use super::digest::digest;
+use super::hosts::{serves, units};
+use super::membership::Membership;
+use super::schedule::Schedule;
+use super::select::Selector;
+use super::settings::{BatchLimits, strictest};
+use super::verify::verify_over;
+use super::{
+    AssessError, Batch, Inputs, Plan, PlanDocument, PlannedHost, Request, RequestDocument, Rule, Selection, Stage,
+    Taking, Verdict, Violation, capacity, nearest, warnings,
+};
+
+/// How long a plan may be run after it was made (contract section 8).
+const LIFE: Duration = Duration::from_secs(15 * 60);
+
+/// What a removal would do. There is always a document; its verdict says whether it may run.
+///
+/// # Errors
+///
+/// [`AssessError`] where a host of a subsystem concerned cannot be weighed or placed: exit 5.
+pub fn plan(inputs: &Inputs<'_>, request: &Request) -> Result<Plan, AssessError> {
+    plan_over(inputs, &Membership::new(inputs.policies, inputs.snapshot), request)
+}
+
+/// The same on a membership that is at hand.
+pub(crate) fn plan_over(
+    inputs: &Inputs<'_>,
+    membership: &Membership<'_>,
+    request: &Request,
+) -> Result<Plan, AssessError> {
+    let named = membership.find_subsystem(&request.subsystem);
+    let mut draft = Draft::default();
+    match named {
+        None => draft.violations.push(unknown_subsystem(inputs, &request.subsystem, &mut draft.largest, request)),
+        Some(named) => match &request.selection {
+            Selection::Count(count) => draft.count(inputs, membership, named, *count)?,
+            Selection::Hosts(hosts) => draft.hosts(membership, named, hosts),
+        },
+    }
+    let chosen: BTreeSet<usize> = draft.taking.hosts.iter().filter_map(|id| membership.find(id)).collect();
+    let touched: BTreeSet<usize> = chosen.iter().flat_map(|&h| membership.of(h)).copied().chain(named).collect();
+    if named.is_some() {
+        draft.violations.extend(verify_over(inputs, membership, &draft.taking, Stage::Grant)?);
+        draft.suggest_hosts(inputs);
+    }
+    draft.group_maximums(inputs, membership, &chosen);
+    draft.request_rules(inputs, membership, request, named, &touched, &chosen);
+
+    let names: BTreeSet<SubsystemName> = touched.iter().map(|&s| membership.subsystem(s).name.clone()).collect();
+    let watched = inputs.policies.watched(&names);
+    let count = draft.asked(request);
+    let settings = strictest(inputs, membership, &request.subsystem, &touched, &watched, count);
+    let dealt = deal(inputs, membership, &chosen, &BatchLimits::strictest(membership, &touched))?;
+    if draft.violations.is_empty() {
+        draft.prefixes(inputs, membership, &dealt)?;
+    }
+    let schedule = match Schedule::of(inputs, membership, &dealt, &settings) {
+        Ok(schedule) => schedule,
+        Err(violation) => {
+            if !draft.violations.iter().any(|v| v.rule == Rule::Budget) {
+                draft.violations.push(violation);
+            }
+            Schedule::default()
+        }
+    };
+    let batches = planned(inputs, membership, named, &dealt)?;
+    let tables = named.into_iter().chain(touched.iter().copied().filter(|&s| Some(s) != named));
+    let subsystems = tables.map(|s| capacity::table(inputs, membership, s, &chosen)).collect::<Result<_, _>>()?;
+    let mut warnings = draft.warnings;
+    warnings.extend(warnings::all(inputs, membership, &chosen, &touched, &watched, &schedule));
+    let verdict = if draft.violations.is_empty() { Verdict::Allowed } else { Verdict::Refused };
+    let document = PlanDocument {
+        schema: "safe-remove/plan/v1".to_owned(),
+        plan: digest(inputs, &batches)?,
+        fleet: inputs.policies.fleet.name.clone(),
+        provider: inputs.identity.clone(),
+        request: request_document(request),
+        observed_at: inputs.snapshot.begun_at,
+        expires_at: inputs.now.plus(LIFE),
+        verdict,
+        violations: draft.violations,
+        largest_allowed_count: draft.largest,
+        batches,
+        subsystems,
+        watched: watched.into_iter().collect(),
+        warnings,
+        not_before: schedule.not_before(),
+    };
+    Ok(Plan { document, settings, takes: schedule.takes })
+}
+
+fn unknown_subsystem(
+    inputs: &Inputs<'_>,
+    name: &SubsystemName,
+    largest: &mut Option<u64>,
+    request: &Request,
+) -> Violation {
+    if matches!(request.selection, Selection::Count(_)) {
+        *largest = Some(0);
+    }
+    let known = inputs.policies.subsystems.keys().map(SubsystemName::as_str);
+    let message = format!("there is no subsystem {name:?}{}", nearest::hint(name.as_str(), known));
+    Violation::new(Rule::UnknownSubsystem, message).subsystem(name)
+}
+
+fn request_document(request: &Request) -> RequestDocument {
+    let (count, hosts) = match &request.selection {
+        Selection::Count(count) => (Some(*count), None),
+        Selection::Hosts(hosts) => (None, Some(hosts.clone())),
+    };
+    RequestDocument {
+        subsystem: request.subsystem.clone(),
+        count,
+        hosts,
+        reason: request.reason.clone(),
+        request_id: request.request_id.clone(),
+    }
+}
+
+fn planned(
+    inputs: &Inputs<'_>,
+    membership: &Membership<'_>,
+    named: Option<usize>,
+    dealt: &[Vec<usize>],
+) -> Result<Vec<Batch>, AssessError> {
+    let host = |&index: &usize| {
+        let host = membership.host(index);
+        let own = membership.of(index);
+        let units = match named.filter(|named| own.contains(named)) {
+            Some(named) => units(membership.subsystem(named), host)?,
+            None => 0,
+        };
+        Ok(PlannedHost {
+            id: host.id.clone(),
+            zone: host.zone.clone(),
+            group: host.group.clone(),
+            subsystems: own.iter().map(|&s| membership.subsystem(s).name.clone()).collect(),
+            units,
+            serving: serves(inputs, host),
+        })
+    };
+    let batch = |(index, hosts): (usize, &Vec<usize>)| {
+        Ok(Batch { number: index as u64 + 1, hosts: hosts.iter().map(host).collect::<Result<_, AssessError>>()? })
+    };
+    dealt.iter().enumerate().map(batch).collect()
+}
+
+/// A plan in the making.
+#[derive(Default)]
+struct Draft {
+    taking: Taking,
+    violations: Vec<Violation>,
+    warnings: Vec<String>,
+    largest: Option<u64>,
+}
+
+impl Draft {
+    fn count(
+        &mut self,
+        inputs: &Inputs<'_>,
+        membership: &Membership<'_>,
+        named: usize,
+        count: u64,
+    ) -> Result<(), AssessError> {
+        let problem = Problem::new(inputs, membership, named)?;
+        let (gated, open) = (Selector::new(&problem, true), Selector::new(&problem, false));
+        let largest = open.maximum();
+        self.largest = Some(largest.hosts);
+        let now = if gated.candidates() == open.candidates() { largest.clone() } else { gated.maximum() };
+        let chosen = if count <= now.hosts {
+            gated.choose(count, &now)
+        } else if count <= largest.hosts {
+            open.choose(count, &largest)
+        } else {
+            open.wish(count)
+        };
+        if !largest.proved || !now.proved {
+            let at_least = now.hosts.min(largest.hosts);
+            self.warnings.push(format!("at least {at_least} hosts can go; whether more can was not proved"));
+        }
+        let candidates = open.candidates();
+        if count > candidates {
+            let name = &membership.subsystem(named).name;
+            let message = format!("{count} hosts were asked for; {name} has {candidates} that are candidates");
+            let violation = Violation::new(Rule::TooFewCandidates, message);
+            self.violations.push(violation.subsystem(name).numbers(count, candidates));
+        }
+        self.taking.hosts = chosen.into_iter().map(|h| membership.host(h).id.clone()).collect();
+        Ok(())
+    }
+
+    fn hosts(&mut self, membership: &Membership<'_>, named: usize, hosts: &[HostId]) {
+        let name = &membership.subsystem(named).name;
+        self.taking.hosts = hosts.iter().cloned().collect();
+        for id in &self.taking.hosts {
+            let Some(index) = membership.find(id) else { continue };
+            if !membership.of(index).contains(&named) {
+                let own: Vec<&str> =
+                    membership.of(index).iter().map(|&s| membership.subsystem(s).name.as_str()).collect();
+                let serves = if own.is_empty() { "no subsystem".to_owned() } else { own.join(", ") };
+                let message = format!("host {id} does not belong to {name}; it belongs to {serves}");
+                self.violations.push(Violation::new(Rule::NotServingIt, message).subsystem(name).host(id));
+            }
+        }
+    }
+
+    /// How many hosts the request is about: what the policies of confirmation count.
+    fn asked(&self, request: &Request) -> u64 {
+        match &request.selection {
+            Selection::Count(count) => *count,
+            Selection::Hosts(_) => self.taking.hosts.len() as u64,
+        }
+    }
+
+    fn suggest_hosts(&mut self, inputs: &Inputs<'_>) {
+        for violation in self.violations.iter_mut().filter(|v| v.rule == Rule::UnknownHost) {
+            if let Some(id) = violation.host.as_ref().filter(|id| !inputs.ledger.claims.contains_key(*id)) {
+                let hint = nearest::hint(id.as_str(), inputs.snapshot.hosts().map(|h| h.id.as_str()));
+                violation.message.push_str(&hint);
+            }
+        }
+    }
+
+    /// A restore raises desired capacity back to what it is now: the group must allow that.
+    fn group_maximums(&mut self, inputs: &Inputs<'_>, membership: &Membership<'_>, chosen: &BTreeSet<usize>) {
+        let groups: BTreeSet<_> = chosen.iter().filter_map(|&h| membership.host(h).group.as_ref()).collect();
+        for group in groups.into_iter().filter_map(|name| inputs.snapshot.group(name)) {
+            if group.desired > group.max_size {
+                let message = format!(
+                    "group {} could not take its hosts back: its desired capacity is {}, its maximum {}",
+                    group.name, group.desired, group.max_size
+                );
+                let violation = Violation::new(Rule::GroupMaximum, message).group(&group.name);
+                self.violations.push(violation.numbers(group.max_size, group.desired));
+            }
+        }
+    }
+
+    /// The rules on the request itself.
+    fn request_rules(
+        &mut self,
+        inputs: &Inputs<'_>,
+        membership: &Membership<'_>,
+        request: &Request,
+        named: Option<usize>,
+        touched: &BTreeSet<usize>,
+        chosen: &BTreeSet<usize>,
+    ) {
+        let count = self.asked(request);
+        let has_reason = request.reason.as_ref().is_some_and(|reason| !reason.trim().is_empty());
+        for &subsystem in touched {
+            let policy = membership.subsystem(subsystem);
+            let name = &policy.name;
+            if policy.confirm.require_reason && !has_reason {
+                let message = format!("the policy of {name} asks for a reason: give --reason TEXT");
+                self.violations.push(Violation::new(Rule::ReasonRequired, message).subsystem(name));
+            }
+            // This version cannot take approvals: what needs one does not run (S3).
+            for rule in policy.confirm.approvals.iter().filter(|rule| count > rule.above) {
+                let message = format!(
+                    "the policy of {name} asks for {} approvals above {} hosts, which this version cannot take",
+                    rule.count, rule.above
+                );
+                self.violations.push(Violation::new(Rule::Approval, message).subsystem(name).numbers(rule.count, 0));
+            }
+        }
+        if let (Some(expected), Some(named)) = (request.expect_remaining, named) {
+            let left = membership.members(named).iter().filter(|&h| !chosen.contains(h));
+            let remaining = left.filter(|&&h| serves(inputs, membership.host(h))).count() as u64;
+            if remaining != expected {
+                let name = &membership.subsystem(named).name;
+                let message = format!("{remaining} hosts of {name} would still serve, not {expected} as was expected");
+                let violation = Violation::new(Rule::Expectation, message).subsystem(name);
+                self.violations.push(violation.numbers(expected, remaining));
+            }
+        }
+    }
+
+    /// Every rule must hold after every batch, not only at the end.
+    fn prefixes(
+        &mut self,
+        inputs: &Inputs<'_>,
+        membership: &Membership<'_>,
+        dealt: &[Vec<usize>],
+    ) -> Result<(), AssessError> {
+        let mut taking = Taking::default();
+        for batch in dealt.iter().take(dealt.len().saturating_sub(1)) {
+            taking.hosts.extend(batch.iter().map(|&h| membership.host(h).id.clone()));
+            self.violations.extend(verify_over(inputs, membership, &taking, Stage::Grant)?);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,83 @@
+//! The strictest of every policy that a run touches or watches (contract section 5, "Several subsystems,
+//! one run", and section 8).
+
+use std::collections::BTreeSet;
+
+use rust_decimal::Decimal;
+
+use crate::model::SubsystemName;
+use crate::policy::{BatchLimit, SubsystemPolicy};
+
+use super::membership::Membership;
+use super::{Inputs, Settings};
+
+/// The settings of a run that takes `count` hosts of these subsystems.
+pub(crate) fn strictest(
+    inputs: &Inputs<'_>,
+    membership: &Membership<'_>,
+    named: &SubsystemName,
+    touched: &BTreeSet<usize>,
+    watched: &BTreeSet<SubsystemName>,
+    count: u64,
+) -> Settings {
+    let policies = || touched.iter().map(|&s| membership.subsystem(s));
+    let seen = || watched.iter().filter_map(|name| inputs.policies.subsystems.get(name));
+    Settings {
+        bake: seen().map(|p| p.health.bake).max().unwrap_or_default(),
+        every: seen().map(|p| p.health.every).min().unwrap_or_default(),
+        interval: policies().map(|p| p.pace.interval).max().unwrap_or_default(),
+        unattended_max: policies().map(|p| p.confirm.unattended_max).min().unwrap_or(0),
+        unusual: policies().any(|p| is_unusual(inputs, named, p, count)),
+    }
+}
+
+/// The operator's history is that of the subsystem named; each policy touched may be stricter about it.
+/// Without history the largest removal counts as 1.
+fn is_unusual(inputs: &Inputs<'_>, named: &SubsystemName, policy: &SubsystemPolicy, count: u64) -> bool {
+    let Some(factor) = policy.confirm.unusual else { return false };
+    let largest = inputs.ledger.largest_removal.get(named).copied().unwrap_or(0).max(1);
+    // A product beyond what decimals hold is beyond any count.
+    factor.checked_mul(Decimal::from(largest)).is_some_and(|limit| Decimal::from(count) > limit)
+}
+
+/// What every batch of a run must fit: the smallest of each limit.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct BatchLimits {
+    /// Hosts.
+    pub(crate) hosts: Option<u64>,
+    /// Units of a subsystem, serving or not.
+    pub(crate) units: Vec<(usize, u64)>,
+    /// Different zones.
+    pub(crate) zones: Option<u64>,
+    /// Batches of 1, 2, 4, … hosts.
+    pub(crate) ramp: bool,
+}
+
+impl BatchLimits {
+    pub(crate) fn strictest(membership: &Membership<'_>, touched: &BTreeSet<usize>) -> Self {
+        let mut limits = Self::default();
+        for &subsystem in touched {
+            let pace = &membership.subsystem(subsystem).pace;
+            match pace.batch {
+                BatchLimit::Hosts(hosts) => limits.hosts = Some(limits.hosts.map_or(hosts, |h| h.min(hosts))),
+                BatchLimit::Units(units) => limits.units.push((subsystem, units)),
+            }
+            if let Some(zones) = pace.zones_per_batch {
+                limits.zones = Some(limits.zones.map_or(zones, |z| z.min(zones)));
+            }
+            limits.ramp |= pace.ramp;
+        }
+        limits
+    }
+
+    /// Hosts that the batch of this number (from 1) may take.
+    pub(crate) fn hosts_in(&self, number: u64) -> u64 {
+        let ramp = if self.ramp {
+            let doublings = u32::try_from(number.saturating_sub(1)).unwrap_or(u32::MAX);
+            1_u64.checked_shl(doublings).unwrap_or(u64::MAX)
+        } else {
+            u64::MAX
+        };
+        self.hosts.unwrap_or(u64::MAX).min(ramp)
+    }
+}

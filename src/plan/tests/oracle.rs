@@ -1,0 +1,277 @@
+//! The planner against brute force: small random fleets of which every subset of hosts is looked at, by code that
+//! shares nothing with the planner or the check but the names of things.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use crate::model::{HostId, Protection};
+use crate::plan::testing::{NOON, World, host, policy};
+use crate::plan::{PlanDocument, Request, Selection, Stage, Taking, Verdict, plan};
+use crate::policy::{Budget, UnitsSource, ZoneMinimum};
+
+/// The named subsystem first; the others come by name.
+const SUBSYSTEMS: [&str; 3] = ["mid", "aft", "zen"];
+const ZONES: [&str; 3] = ["a", "b", "c"];
+
+#[derive(Clone, Debug)]
+struct TestHost {
+    zone: usize,
+    /// Units by subsystem; 0 is not a member.
+    units: [u64; 3],
+    healthy: bool,
+    held: bool,
+    protected: bool,
+    group: usize,
+    age: u64,
+}
+
+#[derive(Clone, Debug)]
+struct TestPolicy {
+    minimum: u64,
+    zone_minimum: Option<u64>,
+    survive: bool,
+    most: u64,
+    budget: Option<u64>,
+    halted: bool,
+}
+
+#[derive(Clone, Debug)]
+struct TestFleet {
+    hosts: Vec<TestHost>,
+    policies: Vec<TestPolicy>,
+    group_minimums: [u64; 2],
+}
+
+fn test_host() -> impl Strategy<Value = TestHost> {
+    let units = || prop_oneof![2 => Just(0_u64), 3 => Just(1), 1 => 2..5_u64];
+    let named = prop_oneof![1 => Just(0_u64), 8 => Just(1), 3 => 2..4_u64];
+    let unlikely = || prop::bool::weighted(0.08);
+    (0..3_usize, named, units(), units(), prop::bool::weighted(0.8), unlikely(), unlikely(), 0..3_usize, 0..3_u64)
+        .prop_map(|(zone, mid, aft, zen, healthy, held, protected, group, age)| TestHost {
+            zone,
+            units: [mid, aft, zen],
+            healthy,
+            held,
+            protected,
+            group,
+            age,
+        })
+}
+
+fn test_policy() -> impl Strategy<Value = TestPolicy> {
+    (
+        0..7_u64,
+        prop_oneof![2 => Just(None), 1 => (0..3_u64).prop_map(Some)],
+        prop::bool::weighted(0.3),
+        prop_oneof![2 => Just(100_u64), 1 => 1..4_u64],
+        prop_oneof![3 => Just(None), 1 => (1..4_u64).prop_map(Some)],
+        prop::bool::weighted(0.05),
+    )
+        .prop_map(|(minimum, zone_minimum, survive, most, budget, halted)| TestPolicy {
+            minimum,
+            zone_minimum,
+            survive,
+            most,
+            budget,
+            halted,
+        })
+}
+
+fn test_fleet() -> impl Strategy<Value = TestFleet> {
+    (prop::collection::vec(test_host(), 1..9), prop::collection::vec(test_policy(), 3), [0..3_u64, 0..5_u64])
+        .prop_map(|(hosts, policies, group_minimums)| TestFleet { hosts, policies, group_minimums })
+}
+
+fn id(index: usize) -> String {
+    // Not in the order of the hosts: ids must not decide by accident what ages decide.
+    format!("h-{}{index}", (index * 7) % 5)
+}
+
+impl TestFleet {
+    fn world(&self) -> World {
+        let mut world = World::new(SUBSYSTEMS.iter().zip(&self.policies).map(|(name, test)| {
+            let mut made = policy(name, test.minimum);
+            made.capacity.units = UnitsSource::Tag((*name).to_owned());
+            made.capacity.minimum_per_zone = test.zone_minimum.map(ZoneMinimum::Units);
+            made.capacity.survive_zone_loss = test.survive;
+            made.pace.max_hosts_per_run = test.most;
+            made.pace.budgets =
+                test.budget.iter().map(|&hosts| Budget { hosts, per: Duration::from_secs(60) }).collect();
+            made
+        }));
+        for (name, test) in SUBSYSTEMS.iter().zip(&self.policies) {
+            if test.halted {
+                world.ledger.halts.push((Some((*name).into()), "test".to_owned()));
+            }
+        }
+        for (index, test) in self.hosts.iter().enumerate() {
+            let mut made = host(&id(index), ZONES[test.zone], &[]);
+            for (name, units) in SUBSYSTEMS.iter().zip(test.units).filter(|(_, units)| *units > 0) {
+                made.tags.insert((*name).to_owned(), units.to_string());
+            }
+            made.healthy = test.healthy;
+            made.protection = test.protected.then_some(Protection::ScaleIn);
+            made.group = (test.group < 2).then(|| format!("g{}", test.group).into());
+            made.launched_at = NOON.minus(Duration::from_secs(1000 * (1 + test.age)));
+            world.hosts.push(made);
+            if test.held {
+                world.reserve(&id(index));
+            }
+        }
+        for (group, minimum) in self.group_minimums.iter().enumerate() {
+            world.groups.insert(format!("g{group}").into(), *minimum);
+        }
+        world
+    }
+
+    fn is_candidate(&self, host: &TestHost) -> bool {
+        host.units[0] > 0 && !host.held && !host.protected
+    }
+
+    fn is_capacity(host: &TestHost) -> bool {
+        host.healthy && !host.held && !host.protected
+    }
+
+    /// Units of a subsystem that stay in a zone, and whether any are taken from it.
+    fn zone(&self, mask: u32, subsystem: usize, zone: usize) -> (u64, bool) {
+        let mut left = 0;
+        let mut taken = false;
+        for (index, host) in self.hosts.iter().enumerate() {
+            if host.zone == zone && Self::is_capacity(host) && host.units[subsystem] > 0 {
+                if mask >> index & 1 == 1 {
+                    taken = true;
+                } else {
+                    left += host.units[subsystem];
+                }
+            }
+        }
+        (left, taken)
+    }
+
+    /// Rules 1 to 6.
+    fn may_go(&self, mask: u32) -> bool {
+        let taken = || self.hosts.iter().enumerate().filter(move |(i, _)| mask >> i & 1 == 1).map(|(_, h)| h);
+        if !taken().all(|h| self.is_candidate(h)) {
+            return false;
+        }
+        for (group, minimum) in self.group_minimums.iter().enumerate() {
+            let leaving = taken().filter(|h| h.group == group).count() as u64;
+            let members = self.hosts.iter().filter(|h| h.group == group && !h.held).count() as u64;
+            if leaving > 0 && members - leaving < *minimum {
+                return false;
+            }
+        }
+        (0..3).all(|s| {
+            let policy = &self.policies[s];
+            let count = taken().filter(|h| h.units[s] > 0).count() as u64;
+            let zones = [0, 1, 2].map(|zone| self.zone(mask, s, zone));
+            let is_short = |zones: &[(u64, bool)], minimum: u64| {
+                zones.iter().any(|(_, taken)| *taken) && zones.iter().map(|(left, _)| left).sum::<u64>() < minimum
+            };
+            let without = |zone: usize| (0..3).filter(|z| *z != zone).map(|z| zones[z]).collect::<Vec<_>>();
+            // A zone without a host of the subsystem is none of its zones; losing it is losing nothing.
+            count <= policy.most.min(policy.budget.unwrap_or(u64::MAX))
+                && !is_short(&zones, policy.minimum)
+                && zones.iter().all(|zone| !is_short(&[*zone], policy.zone_minimum.unwrap_or(0)))
+                && (!policy.survive || (0..3).all(|zone| !is_short(&without(zone), policy.minimum)))
+        })
+    }
+
+    fn is_halted(&self, mask: u32) -> bool {
+        self.hosts
+            .iter()
+            .enumerate()
+            .any(|(index, host)| mask >> index & 1 == 1 && (0..3).any(|s| host.units[s] > 0 && self.policies[s].halted))
+    }
+
+    /// The contract's order of preference, smallest first.
+    fn key(&self, mask: u32) -> impl Ord + use<> {
+        let taken: Vec<(usize, &TestHost)> =
+            self.hosts.iter().enumerate().filter(|(i, _)| mask >> i & 1 == 1).collect();
+        let serving = taken.iter().filter(|(_, h)| h.healthy).count();
+        let others: usize = taken.iter().map(|(_, h)| h.units[1..].iter().filter(|u| **u > 0).count()).sum();
+        let unevenness = [0, 1, 2].map(|s| (0..3).map(|z| self.zone(mask, s, z).0.pow(2)).sum::<u64>());
+        let mut ages: Vec<(u64, String)> = taken.iter().map(|(i, h)| (100 - h.age, id(*i))).collect();
+        ages.sort();
+        (serving, others, unevenness, ages)
+    }
+
+    fn ids(&self, mask: u32) -> BTreeSet<HostId> {
+        (0..self.hosts.len()).filter(|i| mask >> i & 1 == 1).map(|i| id(i).into()).collect()
+    }
+}
+
+fn request(selection: Selection) -> Request {
+    Request { subsystem: SUBSYSTEMS[0].into(), selection, reason: None, request_id: None, expect_remaining: None }
+}
+
+fn chosen(document: &PlanDocument) -> BTreeSet<HostId> {
+    document.batches.iter().flat_map(|b| &b.hosts).map(|h| h.id.clone()).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 3000, ..ProptestConfig::default() })]
+
+    /// Never a refusal of a count for which some choice satisfies every rule, never an allowed plan that breaks
+    /// one, the true maximum, and the preferred choice to the last host.
+    #[test]
+    fn s1_counts_are_judged_as_brute_force_judges_them(fleet in test_fleet()) {
+        let world = fleet.world();
+        let mut largest = 0;
+        let mut by_count: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
+        for mask in 1..1_u32 << fleet.hosts.len() {
+            if fleet.may_go(mask) {
+                largest = largest.max(mask.count_ones());
+                if !fleet.is_halted(mask) {
+                    by_count.entry(mask.count_ones()).or_default().push(mask);
+                }
+            }
+        }
+        for count in 1..=fleet.hosts.len() as u32 + 1 {
+            let made = world.ask(|inputs| plan(inputs, &request(Selection::Count(count.into())))).expect("judged");
+            let document = made.document;
+            prop_assert_eq!(document.largest_allowed_count, Some(u64::from(largest)));
+            let expected = by_count.get(&count).map(|masks| masks.iter().min_by_key(|m| fleet.key(**m)));
+            match expected.flatten() {
+                Some(best) => {
+                    prop_assert_eq!(document.verdict, Verdict::Allowed, "{:?}", document.violations);
+                    prop_assert_eq!(chosen(&document), fleet.ids(*best));
+                }
+                None => {
+                    prop_assert_eq!(document.verdict, Verdict::Refused);
+                    prop_assert!(!document.violations.is_empty());
+                }
+            }
+        }
+    }
+
+    /// The check before every effect says of any set of hosts what brute force says.
+    #[test]
+    fn s1_sets_are_judged_as_brute_force_judges_them(fleet in test_fleet(), mask in any::<u32>()) {
+        let mask = mask & ((1 << fleet.hosts.len()) - 1);
+        let world = fleet.world();
+        let taking = Taking { hosts: fleet.ids(mask), out: BTreeSet::new() };
+        let found = world.verify(&taking, Stage::Grant).expect("judged");
+        let belongs = (0..fleet.hosts.len()).all(|i| mask >> i & 1 == 0 || fleet.hosts[i].units[0] > 0);
+        // Hosts outside the named subsystem are none of brute force's business.
+        prop_assume!(belongs);
+        let fine = mask != 0 && fleet.may_go(mask) && !fleet.is_halted(mask);
+        prop_assert_eq!(found.is_empty(), fine, "{:?}", found);
+        let hosts: Vec<HostId> = fleet.ids(mask).into_iter().collect();
+        let made = world.ask(|inputs| plan(inputs, &request(Selection::Hosts(hosts)))).expect("judged");
+        prop_assert_eq!(made.document.verdict == Verdict::Allowed, fine, "{:?}", made.document.violations);
+        prop_assert_eq!(made.document.largest_allowed_count, None);
+    }
+
+    /// Whatever order the provider lists its hosts in.
+    #[test]
+    fn the_same_fleet_gives_the_same_plan(fleet in test_fleet(), count in 1..5_u64) {
+        let forward = fleet.world();
+        let mut backward = fleet.world();
+        backward.hosts.reverse();
+        let ask = |world: &World| world.ask(|inputs| plan(inputs, &request(Selection::Count(count)))).expect("judged");
+        prop_assert_eq!(ask(&forward), ask(&backward));
+    }
+}

@@ -1,0 +1,104 @@
+//! What somebody should know before confirming, though no rule forbids it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::model::{GroupName, SubsystemName, duration_text};
+use crate::policy::UnitsSource;
+
+use super::Inputs;
+use super::hosts::{names_in_tag, serves};
+use super::membership::Membership;
+use super::schedule::Schedule;
+
+/// Everything worth a line, the most pressing first.
+pub(crate) fn all(
+    inputs: &Inputs<'_>,
+    membership: &Membership<'_>,
+    chosen: &BTreeSet<usize>,
+    touched: &BTreeSet<usize>,
+    watched: &BTreeSet<SubsystemName>,
+    schedule: &Schedule,
+) -> Vec<String> {
+    let mut found = waits(inputs, schedule);
+    found.extend(unwatched(inputs, watched));
+    found.extend(touched.iter().flat_map(|&s| protected(membership, s)));
+    found.extend(touched.iter().flat_map(|&s| group_minimums(inputs, membership, s)));
+    let groups: BTreeSet<&GroupName> = chosen.iter().filter_map(|&h| membership.host(h).group.as_ref()).collect();
+    for group in groups.into_iter().filter_map(|name| inputs.snapshot.group(name)) {
+        found.extend(group.notes.iter().map(|note| format!("group {}: {note}", group.name)));
+    }
+    found.extend(unselected(inputs, membership, chosen));
+    found.extend(inputs.policies.warnings.iter().map(ToString::to_string));
+    found
+}
+
+fn waits(inputs: &Inputs<'_>, schedule: &Schedule) -> Vec<String> {
+    let mut found = Vec::new();
+    for (batch, wait) in &schedule.budgets {
+        let long = duration_text(wait.until.since(inputs.now));
+        found.push(format!("batch {batch} has to wait until {} ({long} from now): {}", wait.until, wait.why));
+    }
+    if let Some(wait) = &schedule.interval {
+        let long = duration_text(wait.until.since(inputs.now));
+        found.push(format!("the first batch waits until {} ({long} from now): {}", wait.until, wait.why));
+    }
+    found
+}
+
+/// A safety check that was never set up is said loudly.
+fn unwatched(inputs: &Inputs<'_>, watched: &BTreeSet<SubsystemName>) -> Vec<String> {
+    let bare =
+        watched.iter().filter(|name| inputs.policies.subsystems.get(*name).is_some_and(|p| p.health.probes.is_empty()));
+    bare.map(|name| format!("{name} has no probe: a bake sees only whether its hosts are in service")).collect()
+}
+
+/// By the contract a protected host is not capacity: say so, or the numbers look wrong.
+fn protected(membership: &Membership<'_>, subsystem: usize) -> Option<String> {
+    let members = membership.members(subsystem).iter();
+    let count = members.filter(|&&h| membership.host(h).protection.is_some()).count();
+    let name = &membership.subsystem(subsystem).name;
+    (count > 0)
+        .then(|| format!("{count} hosts of {name} are protected: they count neither as capacity nor as candidates"))
+}
+
+/// MinSize at the policy's minimum is the one floor that the provider itself holds against a late call.
+fn group_minimums(inputs: &Inputs<'_>, membership: &Membership<'_>, subsystem: usize) -> Option<String> {
+    let policy = membership.subsystem(subsystem);
+    if policy.capacity.units != UnitsSource::One {
+        return None;
+    }
+    let mut groups: BTreeMap<&GroupName, u64> = BTreeMap::new();
+    for &host in membership.members(subsystem) {
+        let group = membership.host(host).group.as_ref()?;
+        groups.insert(group, inputs.snapshot.group(group)?.min_size);
+    }
+    let provided = groups.values().fold(0_u64, |sum, min| sum.saturating_add(*min));
+    let (name, minimum) = (&policy.name, policy.capacity.minimum);
+    if provided < minimum {
+        return Some(format!(
+            "the groups of {name} have a minimum size of {provided} in all, its policy one of {minimum}: \
+             set theirs as high, and the provider holds the floor too"
+        ));
+    }
+    (provided > minimum).then(|| {
+        format!("the groups of {name} have a minimum size of {provided} in all, above the {minimum} of its policy")
+    })
+}
+
+/// A tag that names a subsystem whose policy does not count the host.
+fn unselected(inputs: &Inputs<'_>, membership: &Membership<'_>, chosen: &BTreeSet<usize>) -> Vec<String> {
+    let mut found = Vec::new();
+    for &index in chosen {
+        let host = membership.host(index);
+        let own: BTreeSet<&str> = membership.of(index).iter().map(|&s| membership.subsystem(s).name.as_str()).collect();
+        let named: BTreeSet<&str> = names_in_tag(inputs, host).into_iter().collect();
+        for name in named.into_iter().filter(|n| !own.contains(n) && inputs.policies.subsystems.contains_key(*n)) {
+            let id = &host.id;
+            found.push(format!("host {id} says that it serves {name}, but the policy of {name} does not select it"));
+        }
+        if !serves(inputs, host) {
+            found.push(format!("host {} does not serve now", host.id));
+        }
+    }
+    found
+}

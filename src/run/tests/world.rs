@@ -1,0 +1,487 @@
+//! A world in memory for the machine: a fleet that answers at once or wrong, a ledger that is the record itself, probes
+//! that are a function. It checks the invariants after every act with sums of its own.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::coordination::{Command, Context, FleetRecord, ProcessId, RunIdentity, decide};
+use crate::model::{
+    Bounds, Call, CallOutcome, Effect, FleetIdentity, FleetSnapshot, Group, GroupName, Host, HostId, HostState,
+    LedgerId, Process, Reading, RunId, Sample, SubsystemName, Time,
+};
+use crate::plan::{Confirmation, Inputs, LedgerView, Plan, Request, Selection, plan};
+use crate::policy::{
+    BatchLimit, Budget, CapacityPolicy, ConfirmPolicy, FleetConfig, HealthPolicy, LedgerConfig, LedgerKind, Limits,
+    PacePolicy, PolicySet, ProbeKind, ProbeSpec, ProviderConfig, ProviderKind, Selector, SimulatedMetric,
+    SubsystemPolicy, UnitsSource,
+};
+use crate::run::{
+    Act, Blind, Change, Finish, Input, JournalRecord, Loss, Machine, Order, Past, Round, RunDocument, Spec, report,
+};
+
+pub(super) const START: Time = Time::from_millis(1_488_303_420_000);
+
+/// What goes wrong with a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fault {
+    Throttled,
+    /// Not done, and the answer does not say so.
+    Timeout,
+    /// Done, and the answer is lost.
+    LostReply,
+    Refused,
+}
+
+pub(super) type Probe = Box<dyn Fn(&World) -> Result<f64, String>>;
+
+pub(super) struct World {
+    pub(super) now: Time,
+    pub(super) hosts: BTreeMap<HostId, Host>,
+    pub(super) desired: u64,
+    pub(super) suspended: BTreeSet<Process>,
+    pub(super) record: FleetRecord,
+    pub(super) journal: Vec<JournalRecord>,
+    pub(super) policies: Arc<PolicySet>,
+    pub(super) bounds: Bounds,
+    pub(super) probe: Probe,
+    /// Kind of call (`cordon`, …), its number from 1, and what goes wrong.
+    pub(super) faults: Vec<(&'static str, u64, Fault)>,
+    calls: BTreeMap<&'static str, u64>,
+    /// Looks that show nothing, by number from 1.
+    pub(super) blind: BTreeSet<u64>,
+    looks: u64,
+    /// Called before each act with the act's words; may change the world or order a stop.
+    pub(super) meddle: Box<dyn FnMut(&mut Meddled<'_>)>,
+    /// From then on the ledger does not answer.
+    pub(super) ledger_lost_at: Option<Time>,
+    /// Everything that was done, in words.
+    pub(super) log: Vec<String>,
+    cordoned_since: BTreeMap<HostId, Time>,
+}
+
+/// What a meddler may change.
+pub(super) struct Meddled<'a> {
+    pub(super) act: &'a str,
+    pub(super) hosts: &'a mut BTreeMap<HostId, Host>,
+    pub(super) order: Option<Order>,
+    pub(super) skip_time: Duration,
+}
+
+pub(super) fn host(number: u64) -> HostId {
+    HostId::new(format!("index-{number:04}"))
+}
+
+impl World {
+    /// Twelve hosts in three zones, minimum six, batches of two, a bake of a minute.
+    pub(super) fn new() -> Self {
+        let ledger = LedgerId::new("ledger-1");
+        let hosts = (1..=12)
+            .map(|n| {
+                let zone = ["a", "b", "c"][(n % 3) as usize];
+                let host = Host {
+                    id: host(n),
+                    zone: zone.into(),
+                    group: Some(GroupName::new("index")),
+                    instance_type: "m6i.large".to_owned(),
+                    tags: BTreeMap::from([("role".to_owned(), "index".to_owned())]),
+                    state: HostState::InService,
+                    healthy: true,
+                    launched_at: START.minus(Duration::from_secs(86_400)),
+                    protection: None,
+                    ledger: None,
+                    target_groups: BTreeSet::new(),
+                };
+                (host.id.clone(), host)
+            })
+            .collect();
+        let policies = Arc::new(policies());
+        Self {
+            now: START,
+            hosts,
+            desired: 12,
+            suspended: BTreeSet::new(),
+            record: FleetRecord::new(ledger, policies.fleet.name.clone(), START),
+            journal: Vec::new(),
+            policies,
+            bounds: Bounds::SIMULATED,
+            probe: Box::new(|_| Ok(0.0)),
+            faults: Vec::new(),
+            calls: BTreeMap::new(),
+            blind: BTreeSet::new(),
+            looks: 0,
+            meddle: Box::new(|_| {}),
+            ledger_lost_at: None,
+            log: Vec::new(),
+            cordoned_since: BTreeMap::new(),
+        }
+    }
+
+    pub(super) fn identity() -> FleetIdentity {
+        FleetIdentity { kind: "simulated".to_owned(), account: None, region: None, caller: None }
+    }
+
+    pub(super) fn snapshot(&self) -> FleetSnapshot {
+        let group = Group {
+            name: GroupName::new("index"),
+            min_size: 0,
+            max_size: 100,
+            desired: self.desired,
+            stated_members: self.hosts.len() as u64,
+            launch_failure: None,
+            ledger: None,
+            suspended: self.suspended.clone(),
+            deleting: false,
+            notes: Vec::new(),
+        };
+        FleetSnapshot::new(self.now, self.now, self.hosts.values().cloned(), [group], None).expect("consistent")
+    }
+
+    /// A confirmed plan for so many hosts, and the machine that runs it.
+    pub(super) fn machine(&self, count: u64) -> Machine {
+        Machine::new(self.spec(count, "r-1"), self.now)
+    }
+
+    pub(super) fn spec(&self, count: u64, run: &str) -> Spec {
+        let request = Request {
+            subsystem: "index".into(),
+            selection: Selection::Count(count),
+            reason: Some("test".to_owned()),
+            request_id: None,
+            expect_remaining: None,
+        };
+        let snapshot = self.snapshot();
+        let view: LedgerView = self.record.view(None, self.now);
+        let none = BTreeMap::new();
+        let identity = Self::identity();
+        let inputs = Inputs {
+            policies: &self.policies,
+            snapshot: &snapshot,
+            ledger: &view,
+            bad_probes: &none,
+            identity: &identity,
+            bounds: self.bounds,
+            now: self.now,
+        };
+        let made: Plan = plan(&inputs, &request).expect("the fleet can be assessed");
+        assert_eq!(made.document.violations, Vec::new(), "the test wants a plan that is allowed");
+        let answer = made.prompt_answer();
+        let digest = made.document.plan.clone();
+        let confirmed = made.confirm(Confirmation::Typed(answer), self.now).expect("confirmed");
+        Spec {
+            identity: RunIdentity {
+                run: RunId::new(run),
+                epoch: 1,
+                process: ProcessId { host: "here".to_owned(), pid: 1, token: run.to_owned() },
+                operator: "ada@here".into(),
+                subsystem: SubsystemName::new("index"),
+                watched: BTreeSet::from([SubsystemName::new("index")]),
+                plan: digest,
+                request: None,
+            },
+            confirmed,
+            policies: Arc::clone(&self.policies),
+            fleet: identity,
+            bounds: self.bounds,
+            max_wait: Duration::from_secs(3600),
+        }
+    }
+
+    /// Runs the machine to its end.
+    pub(super) fn drive(&mut self, machine: &mut Machine) -> Finish {
+        let mut input = Input::Begin;
+        for _ in 0..100_000 {
+            let act = machine.step(input, self.now);
+            let words = words(&act);
+            if !words.is_empty() {
+                self.log.push(words.clone());
+            }
+            let mut meddle = std::mem::replace(&mut self.meddle, Box::new(|_| {}));
+            let mut meddled = Meddled { act: &words, hosts: &mut self.hosts, order: None, skip_time: Duration::ZERO };
+            meddle(&mut meddled);
+            let (order, skipped) = (meddled.order, meddled.skip_time);
+            self.meddle = meddle;
+            self.now = self.now.plus(skipped);
+            if let Some(order) = order {
+                machine.order(order);
+            }
+            let finish = matches!(act, Act::Finish(_));
+            input = match act {
+                Act::Finish(finish) => return finish,
+                Act::Record(record) => self.append(&record),
+                Act::Change(change) => self.change(machine.spec(), &change),
+                Act::Look { probes } => self.look(machine, probes),
+                Act::Send(call) => {
+                    self.check_send(&call);
+                    Input::Answered(self.send(&call))
+                }
+                Act::Sleep { until } => {
+                    self.now = self.now.max(until);
+                    Input::Woke
+                }
+            };
+            assert!(!finish);
+        }
+        panic!("the run does not end; last:\n{}", self.log[self.log.len().saturating_sub(30)..].join("\n"));
+    }
+
+    pub(super) fn document(&self) -> RunDocument {
+        report(&self.journal).expect("the run was opened")
+    }
+
+    fn is_ledger_lost(&self) -> bool {
+        self.ledger_lost_at.is_some_and(|at| self.now >= at)
+    }
+
+    fn append(&mut self, record: &JournalRecord) -> Input {
+        if self.is_ledger_lost() {
+            return Input::Lost(Loss::Unreachable("the disk is gone".to_owned()));
+        }
+        assert_eq!(record.seq, self.journal.len() as u64, "journals have no gaps");
+        let text = serde_json::to_string(record).expect("records can be written");
+        let back: JournalRecord = serde_json::from_str(&text).expect("records can be read back");
+        assert_eq!(&back, record, "a record reads back as it was");
+        self.journal.push(record.clone());
+        Input::Recorded
+    }
+
+    fn change(&mut self, spec: &Spec, change: &Change) -> Input {
+        if self.is_ledger_lost() {
+            return Input::Lost(Loss::Unreachable("the disk is gone".to_owned()));
+        }
+        let (run, epoch) = (spec.identity.run.clone(), spec.identity.epoch);
+        let command = match change {
+            Change::Grant { batch, hosts, snapshot, reference } => {
+                Command::Grant { run: &spec.identity, batch: *batch, hosts: hosts.clone(), snapshot, reference }
+            }
+            Change::StartTermination { hosts, snapshot } => {
+                Command::StartTermination { run, epoch, hosts: hosts.clone(), snapshot }
+            }
+            Change::Resolve { outcomes } => Command::Resolve { run, epoch, outcomes: outcomes.clone() },
+            Change::HoldGroup { group, suspended } => {
+                Command::HoldGroup { run, epoch, group: group.clone(), suspended: suspended.clone() }
+            }
+            Change::ReleaseGroup { group } => Command::ReleaseGroup { run, epoch, group: group.clone() },
+            Change::Forget { snapshot } => Command::Forget { snapshot },
+            Change::End { completed } => Command::End { run, epoch, completed: *completed },
+        };
+        let context = Context { policies: &self.policies, identity: &spec.fleet, bounds: spec.bounds, now: self.now };
+        match decide(&self.record, &command, &context) {
+            Ok((next, granted)) => {
+                self.record = next;
+                Input::Changed(granted)
+            }
+            Err(refusal) => Input::Refused(refusal),
+        }
+    }
+
+    fn look(&mut self, machine: &Machine, probes: bool) -> Input {
+        self.looks += 1;
+        let record =
+            if self.is_ledger_lost() { Err("the disk is gone".to_owned()) } else { Ok(Arc::new(self.record.clone())) };
+        let fleet = if self.blind.contains(&self.looks) {
+            Err(Blind { message: "throttled".to_owned(), contradictory: false })
+        } else {
+            Ok(Arc::new(self.snapshot()))
+        };
+        let reading = (self.probe)(self);
+        let samples = if probes { machine.probes() } else { BTreeMap::new() }
+            .into_keys()
+            .map(|key| Sample {
+                key,
+                begun_at: self.now,
+                ended_at: self.now,
+                reading: reading.clone().map(Reading::Number),
+            })
+            .collect();
+        Input::Looked(Box::new(Round {
+            begun_at: self.now,
+            ended_at: self.now,
+            record,
+            fleet,
+            probed: probes,
+            samples,
+        }))
+    }
+
+    /// S2, S5, S6: what is sent was intended, baked, and comes before any stop.
+    fn check_send(&self, call: &Call) {
+        let intended =
+            self.journal.iter().any(|r| matches!(&r.event, Past::CallIntended { intent, .. } if intent == call));
+        assert!(intended || self.is_ledger_lost(), "s5: sent without a recorded intent: {call:?}");
+        let stopped = self.journal.iter().any(|r| matches!(r.event, Past::Stopped { .. }));
+        match &call.effect {
+            Effect::Cordon { hosts, .. } => {
+                assert!(!stopped, "s6: a cordon after the stop");
+                // By a sum of its own: what serves now, less what is taken.
+                let takes = hosts.keys().filter(|id| self.hosts.get(*id).is_some_and(Host::is_serving)).count();
+                assert!(takes == 0 || self.serving() - takes >= 6, "s1: below the minimum:\n{}", self.log.join("\n"));
+            }
+            Effect::Terminate { host, .. } => {
+                assert!(!stopped, "s6: a terminate after the stop");
+                let since =
+                    self.cordoned_since.get(host).unwrap_or_else(|| panic!("s2: {host} is terminated in service"));
+                assert!(self.now.since(*since) >= Duration::from_secs(60), "s2: {host} is terminated unbaked");
+            }
+            Effect::Restore { .. } | Effect::Suspend { .. } | Effect::Resume { .. } | Effect::Adopt { .. } => {}
+        }
+    }
+
+    fn send(&mut self, call: &Call) -> CallOutcome {
+        let kind = match &call.effect {
+            Effect::Cordon { .. } => "cordon",
+            Effect::Restore { .. } => "restore",
+            Effect::Terminate { .. } => "terminate",
+            Effect::Suspend { .. } => "suspend",
+            Effect::Resume { .. } => "resume",
+            Effect::Adopt { .. } => "adopt",
+        };
+        let count = self.calls.entry(kind).or_default();
+        *count += 1;
+        let number = *count;
+        let fault = self.faults.iter().find(|(k, n, _)| *k == kind && *n == number).map(|(_, _, f)| *f);
+        match fault {
+            Some(Fault::Throttled) => return CallOutcome::Refused { message: "throttled".to_owned(), retryable: true },
+            Some(Fault::Refused) => return CallOutcome::Refused { message: "refused".to_owned(), retryable: false },
+            Some(Fault::Timeout) => return CallOutcome::Unknown { message: "timed out".to_owned() },
+            Some(Fault::LostReply) | None => {}
+        }
+        let wanted = match &call.effect {
+            Effect::Cordon { .. } => HostState::InService,
+            _ => HostState::Cordoned,
+        };
+        for id in call.effect.hosts() {
+            if self.hosts.get(id).map(|h| h.state) != Some(wanted) {
+                return CallOutcome::Refused { message: format!("{id} is not {wanted:?}"), retryable: false };
+            }
+        }
+        match &call.effect {
+            Effect::Cordon { hosts, .. } => {
+                for id in hosts.keys() {
+                    if let Some(host) = self.hosts.get_mut(id) {
+                        host.state = HostState::Cordoned;
+                    }
+                    self.desired -= 1;
+                    self.cordoned_since.insert(id.clone(), self.now);
+                }
+            }
+            Effect::Restore { hosts, .. } => {
+                for id in hosts.keys() {
+                    if let Some(host) = self.hosts.get_mut(id) {
+                        host.state = HostState::InService;
+                    }
+                    self.desired += 1;
+                    self.cordoned_since.remove(id);
+                }
+            }
+            Effect::Terminate { host, .. } => {
+                self.hosts.remove(host);
+            }
+            Effect::Suspend { process, .. } => {
+                self.suspended.insert(*process);
+            }
+            Effect::Resume { process, .. } => {
+                self.suspended.remove(process);
+            }
+            Effect::Adopt { .. } => {}
+        }
+        if fault == Some(Fault::LostReply) {
+            return CallOutcome::Unknown { message: "the answer was lost".to_owned() };
+        }
+        CallOutcome::Done
+    }
+
+    pub(super) fn serving(&self) -> usize {
+        self.hosts.values().filter(|h| h.is_serving()).count()
+    }
+}
+
+fn words(act: &Act) -> String {
+    match act {
+        Act::Send(call) => match &call.effect {
+            Effect::Cordon { hosts, .. } => format!("cordon {}", list(hosts.keys())),
+            Effect::Restore { hosts, .. } => format!("restore {}", list(hosts.keys())),
+            Effect::Terminate { host, .. } => format!("terminate {host}"),
+            Effect::Suspend { group, .. } => format!("suspend {group}"),
+            Effect::Resume { group, .. } => format!("resume {group}"),
+            Effect::Adopt { .. } => "adopt".to_owned(),
+        },
+        Act::Change(change) => match change {
+            Change::Grant { batch, .. } => format!("grant {batch}"),
+            Change::StartTermination { .. } => "start termination".to_owned(),
+            Change::Resolve { outcomes } => format!("resolve {}", list(outcomes.keys())),
+            Change::HoldGroup { group, .. } => format!("hold {group}"),
+            Change::ReleaseGroup { group } => format!("release {group}"),
+            Change::Forget { .. } => String::new(),
+            Change::End { .. } => "end".to_owned(),
+        },
+        Act::Record(_) | Act::Look { .. } | Act::Sleep { .. } | Act::Finish(_) => String::new(),
+    }
+}
+
+fn list<'a>(hosts: impl Iterator<Item = &'a HostId>) -> String {
+    hosts.map(HostId::as_str).collect::<Vec<_>>().join(" ")
+}
+
+fn policies() -> PolicySet {
+    let index = SubsystemPolicy {
+        name: "index".into(),
+        description: None,
+        owner: None,
+        depends_on: BTreeSet::new(),
+        hosts: Selector {
+            tags: BTreeMap::from([("role".to_owned(), BTreeSet::from(["index".to_owned()]))]),
+            auto_scaling_groups: BTreeSet::new(),
+            never: BTreeMap::new(),
+        },
+        capacity: CapacityPolicy {
+            baseline: 12,
+            minimum: 6,
+            minimum_per_zone: None,
+            zones: None,
+            survive_zone_loss: false,
+            units: UnitsSource::One,
+        },
+        pace: PacePolicy {
+            max_hosts_per_run: 6,
+            batch: BatchLimit::Hosts(2),
+            interval: Duration::from_secs(120),
+            ramp: false,
+            max_unserving: None,
+            zones_per_batch: None,
+            requires_launch: false,
+            budgets: vec![Budget { hosts: 6, per: Duration::from_secs(3600) }],
+        },
+        health: HealthPolicy {
+            bake: Duration::from_secs(60),
+            every: Duration::from_secs(10),
+            probes: vec![ProbeSpec {
+                name: "errors".to_owned(),
+                kind: ProbeKind::Simulated { metric: SimulatedMetric::ErrorRate },
+                timeout: Duration::from_secs(5),
+                limits: Limits { max: Some(0.01), ..Limits::default() },
+                failures: 1,
+            }],
+        },
+        confirm: ConfirmPolicy::default(),
+        windows: None,
+    };
+    PolicySet {
+        directory: PathBuf::from("policies"),
+        fleet: FleetConfig {
+            name: "demo".into(),
+            provider: ProviderConfig {
+                kind: ProviderKind::Simulated { scenario: PathBuf::new(), state: PathBuf::new() },
+                subsystem_tag: None,
+                settle: None,
+            },
+            ledger: LedgerConfig {
+                kind: LedgerKind::Sqlite { path: PathBuf::new() },
+                offline_limit: Duration::from_secs(30),
+            },
+        },
+        subsystems: BTreeMap::from([(index.name.clone(), index)]),
+        warnings: Vec::new(),
+    }
+}
