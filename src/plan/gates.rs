@@ -8,12 +8,11 @@ use std::collections::BTreeSet;
 
 use rust_decimal::Decimal;
 
-use crate::model::SubsystemName;
-use crate::policy::SubsystemPolicy;
+use crate::model::{SubsystemName, duration_text};
+use crate::policy::{SubsystemPolicy, loosened};
 
 use super::hosts::serves;
 use super::membership::Membership;
-use super::shim::{closed_at, loosened};
 use super::{Inputs, Rule, Stage, Violation};
 
 /// Every such rule that a run violates which touches these subsystems.
@@ -29,8 +28,11 @@ pub(crate) fn closed(
     found.extend(policy_loosened(inputs, &watched));
     for &subsystem in touched {
         let policy = membership.subsystem(subsystem);
-        if let Some(why) = policy.windows.as_ref().and_then(|w| closed_at(w, inputs.now)) {
-            let message = format!("{} may not lose hosts now: {why}", policy.name);
+        if let Some(closed) = policy.windows.as_ref().and_then(|w| w.closed_at(inputs.now)) {
+            let mut message = format!("{} may not lose hosts now: {}", policy.name, closed.why);
+            if let Some(at) = closed.opens_at {
+                message.push_str(&format!("; it may from {at} on ({} from now)", duration_text(at.since(inputs.now))));
+            }
             found.push(Violation::new(Rule::Window, message).subsystem(&policy.name));
         }
         if stage == Stage::Grant {
@@ -68,10 +70,14 @@ fn policy_loosened(inputs: &Inputs<'_>, watched: &BTreeSet<SubsystemName>) -> Ve
         if !watched.contains(name) && !is_reach_changed(accepted, now) {
             continue;
         }
-        let reasons = loosened(accepted, now);
+        let weaker = |now: &SubsystemPolicy| {
+            let fields = loosened(accepted, now);
+            fields.iter().map(|f| format!("{} was {}, is {}", f.field, f.was, f.is)).collect()
+        };
+        let reasons: Vec<String> = now.map_or_else(|| vec!["it has no policy file any more".to_owned()], weaker);
         if !reasons.is_empty() {
             let message = format!(
-                "the policy of {name} is weaker than the one that runs relied on: {}; \
+                "the policy of {name} is not provably as strict as the one that runs relied on: {}; \
                  `safe-remove policy accept {name} --reason TEXT` accepts it",
                 reasons.join("; ")
             );

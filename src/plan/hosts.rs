@@ -117,8 +117,8 @@ pub(crate) fn lasting_obstacles(inputs: &Inputs<'_>, membership: &Membership<'_>
         Some(Protection::Termination) => add(Rule::Protected, format!("host {id} has termination protection")),
         None => {}
     }
-    if membership.never(index) {
-        add(Rule::Protected, format!("host {id} is kept for good by `[hosts] never` of a policy"));
+    if let Some(keeper) = membership.never(index) {
+        add(Rule::Protected, format!("host {id} is kept for good by `[hosts] never` in the policy of {keeper}"));
     }
     // A cleanup once terminated hosts for having no tag (zombies-2012): no policy, no removal.
     if membership.of(index).is_empty() {

@@ -8,40 +8,35 @@ use std::collections::BTreeMap;
 use crate::model::{FleetSnapshot, GroupName, Host, HostId, SubsystemName};
 use crate::policy::{PolicySet, SubsystemPolicy};
 
-use super::shim::Matcher;
-
 /// The hosts of one snapshot, by id, and the subsystems of one policy directory, by name, each as an index.
 pub(crate) struct Membership<'a> {
     hosts: Vec<&'a Host>,
     subsystems: Vec<&'a SubsystemPolicy>,
     of: Vec<Vec<usize>>,
     members: Vec<Vec<usize>>,
-    never: Vec<bool>,
+    never: Vec<Option<&'a SubsystemName>>,
     groups: BTreeMap<&'a GroupName, Vec<usize>>,
 }
 
 impl<'a> Membership<'a> {
     pub(crate) fn new(policies: &'a PolicySet, snapshot: &'a FleetSnapshot) -> Self {
-        let matcher = Matcher::new(policies);
         let hosts: Vec<&Host> = snapshot.hosts().collect();
         let subsystems: Vec<&SubsystemPolicy> = policies.subsystems.values().collect();
         let mut members = vec![Vec::new(); subsystems.len()];
         let mut of = Vec::with_capacity(hosts.len());
         let mut never = Vec::with_capacity(hosts.len());
         let mut groups: BTreeMap<&GroupName, Vec<usize>> = BTreeMap::new();
-        for (index, host) in hosts.iter().enumerate() {
-            let mut own: Vec<usize> = matcher
-                .subsystems_of(host)
-                .iter()
-                .filter_map(|name| subsystems.binary_search_by(|s| s.name.cmp(name)).ok())
-                .collect();
+        let find = |name: &SubsystemName| subsystems.binary_search_by(|s| s.name.cmp(name)).ok();
+        let matched = policies.matcher().memberships(hosts.iter().copied());
+        for (index, (host, matched)) in hosts.iter().zip(matched).enumerate() {
+            let mut own: Vec<usize> = matched.subsystems.iter().filter_map(find).collect();
             own.sort_unstable();
             own.dedup();
             for &subsystem in &own {
                 members[subsystem].push(index);
             }
             of.push(own);
-            never.push(matcher.never(host));
+            never.push(matched.never.as_ref().and_then(find).map(|s| &subsystems[s].name));
             if let Some(group) = &host.group {
                 groups.entry(group).or_default().push(index);
             }
@@ -85,8 +80,8 @@ impl<'a> Membership<'a> {
         &self.members[subsystem]
     }
 
-    /// Whether `[hosts] never` of any subsystem it belongs to keeps the host out for good.
-    pub(crate) fn never(&self, host: usize) -> bool {
+    /// The subsystem whose `[hosts] never` keeps the host out for good.
+    pub(crate) fn never(&self, host: usize) -> Option<&'a SubsystemName> {
         self.never[host]
     }
 }

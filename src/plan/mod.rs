@@ -12,7 +12,6 @@ mod headroom;
 mod hosts;
 mod measure;
 mod membership;
-mod nearest;
 mod pace;
 mod permit;
 mod planner;
@@ -20,7 +19,6 @@ mod schedule;
 mod search;
 mod select;
 mod settings;
-mod shim;
 mod verify;
 mod warnings;
 

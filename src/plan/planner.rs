@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::model::{HostId, SubsystemName};
+use crate::policy::nearest;
 
 use super::batches::deal;
 use super::constraints::Problem;
@@ -19,7 +20,7 @@ use super::settings::{BatchLimits, strictest};
 use super::verify::verify_over;
 use super::{
     AssessError, Batch, Inputs, Plan, PlanDocument, PlannedHost, Request, RequestDocument, Rule, Selection, Stage,
-    Taking, Verdict, Violation, capacity, nearest, warnings,
+    Taking, Verdict, Violation, capacity, warnings,
 };
 
 /// How long a plan may be run after it was made (contract section 8).
@@ -111,8 +112,14 @@ fn unknown_subsystem(
         *largest = Some(0);
     }
     let known = inputs.policies.subsystems.keys().map(SubsystemName::as_str);
-    let message = format!("there is no subsystem {name:?}{}", nearest::hint(name.as_str(), known));
+    let message = format!("there is no subsystem {name:?}{}", nearest_hint(name.as_str(), known));
     Violation::new(Rule::UnknownSubsystem, message).subsystem(name)
+}
+
+/// `; nearest: index, index-2`, or nothing where none is near.
+fn nearest_hint<'a>(wanted: &str, known: impl IntoIterator<Item = &'a str>) -> String {
+    let near = nearest(wanted, known);
+    if near.is_empty() { String::new() } else { format!("; nearest: {}", near.join(", ")) }
 }
 
 fn request_document(request: &Request) -> RequestDocument {
@@ -227,7 +234,7 @@ impl Draft {
     fn suggest_hosts(&mut self, inputs: &Inputs<'_>) {
         for violation in self.violations.iter_mut().filter(|v| v.rule == Rule::UnknownHost) {
             if let Some(id) = violation.host.as_ref().filter(|id| !inputs.ledger.claims.contains_key(*id)) {
-                let hint = nearest::hint(id.as_str(), inputs.snapshot.hosts().map(|h| h.id.as_str()));
+                let hint = nearest_hint(id.as_str(), inputs.snapshot.hosts().map(|h| h.id.as_str()));
                 violation.message.push_str(&hint);
             }
         }
