@@ -20,12 +20,14 @@
 //! | [`output`] | documents and screens | |
 //! | [`cli`] | arguments, commands, prompts, exit codes | |
 
+pub mod cli;
 pub mod coordination;
 pub mod driver;
 pub mod fleet;
 pub mod health;
 pub mod ledger;
 pub mod model;
+pub mod output;
 pub mod plan;
 pub mod policy;
 pub mod ports;

@@ -205,4 +205,14 @@ pub enum Past {
         /// Capacity before the run, remaining measured at its end.
         subsystems: Vec<SubsystemCapacity>,
     },
+    /// `ledger adopt` is about to mark groups and hosts. Not of a run: it has a journal of its own.
+    LedgerAdopted {
+        /// Who.
+        operator: OperatorId,
+        /// Why.
+        reason: String,
+        /// What is about to be sent.
+        #[serde(flatten)]
+        intent: Call,
+    },
 }

@@ -103,7 +103,8 @@ pub fn report(journal: &[JournalRecord]) -> Option<RunDocument> {
             | Past::BakeRestarted { .. }
             | Past::Sampled { .. }
             | Past::TerminationStarted { .. }
-            | Past::Waiting { .. } => {}
+            | Past::Waiting { .. }
+            | Past::LedgerAdopted { .. } => {}
         }
     }
 

@@ -3,7 +3,15 @@
 
 #[cfg(feature = "aws")]
 mod aws_fleet;
+mod bad_days;
+mod environment;
+mod fleets;
 mod layering;
 mod ledger_conformance;
 mod ledger_sqlite;
+mod meta;
+mod prompt;
+mod removal;
+mod screens;
 mod support;
+mod usage;

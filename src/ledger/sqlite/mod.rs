@@ -78,6 +78,11 @@ impl SqliteLedger {
         Ok(Self { inner: Arc::new(Inner { file, fleet: fleet.clone(), ledger, fresh }) })
     }
 
+    /// The ledger's id; `None` only for a reader of a ledger that did not exist when it was opened.
+    pub fn id(&self) -> Option<&LedgerId> {
+        self.inner.ledger.as_ref()
+    }
+
     /// Whether there is a record of the fleet: `false` only for a reader of a ledger that does not exist yet.
     pub fn exists(&self) -> bool {
         self.inner.ledger.is_some()

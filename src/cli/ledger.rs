@@ -1,0 +1,223 @@
+//! `safe-remove ledger adopt`: puts the hosts that the policies select under this ledger. Also what the first run
+//! of a simulated fleet does by itself (contract section 8, "Ledger").
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Serialize;
+
+use crate::model::{Call, CallOutcome, Effect, GroupName, HostId, LedgerId, Nonce, OperatorId};
+use crate::output::{Align, Table, clean};
+use crate::ports::{Ledger, Written};
+use crate::run::{EVENT_SCHEMA, JournalRecord, Past};
+
+use super::args::Global;
+use super::error::CommandError;
+use super::screen::Screen;
+use super::signals::Signals;
+use super::world::{Seen, World};
+use super::{Answered, Exit, process, prompt, selection};
+
+/// Hosts outside groups that are listed.
+const HOSTS_SHOWN: usize = 40;
+
+/// What an adoption changed.
+#[derive(Debug, Serialize)]
+struct Adopted {
+    ledger: LedgerId,
+    by: OperatorId,
+    reason: String,
+    groups: BTreeSet<GroupName>,
+    hosts: BTreeSet<HostId>,
+}
+
+/// What bears the mark, and which mark it bears now.
+#[derive(Debug, Default)]
+struct Marks {
+    groups: BTreeMap<GroupName, Option<LedgerId>>,
+    hosts: BTreeMap<HostId, Option<LedgerId>>,
+}
+
+impl Marks {
+    /// Of everything that a policy selects.
+    fn of(world: &World, seen: &Seen) -> Self {
+        let matcher = world.policies.matcher();
+        let mut marks = Self::default();
+        for host in seen.snapshot.hosts() {
+            if matcher.membership(host).subsystems.is_empty() {
+                continue;
+            }
+            match host.group.as_ref().and_then(|name| seen.snapshot.group(name)) {
+                Some(group) => {
+                    let mark = group.ledger.clone().or_else(|| seen.snapshot.ledger.clone());
+                    marks.groups.insert(group.name.clone(), mark);
+                }
+                None => {
+                    let mark = host.ledger.clone().or_else(|| seen.snapshot.ledger.clone());
+                    marks.hosts.insert(host.id.clone(), mark);
+                }
+            }
+        }
+        marks
+    }
+
+    /// Only what does not bear this ledger's mark.
+    fn other_than(mut self, ledger: &LedgerId) -> Self {
+        self.groups.retain(|_, mark| mark.as_ref() != Some(ledger));
+        self.hosts.retain(|_, mark| mark.as_ref() != Some(ledger));
+        self
+    }
+
+    fn is_empty(&self) -> bool {
+        self.groups.is_empty() && self.hosts.is_empty()
+    }
+
+    fn effect(&self, ledger: &LedgerId) -> Effect {
+        Effect::Adopt {
+            ledger: ledger.clone(),
+            groups: self.groups.keys().cloned().collect(),
+            hosts: self.hosts.keys().cloned().collect(),
+        }
+    }
+
+    fn text(&self) -> String {
+        let mut table = Table::new(&[("what", Align::Left), ("name", Align::Whole), ("its ledger now", Align::Whole)]);
+        let mark = |mark: &Option<LedgerId>| mark.as_ref().map_or_else(|| "none".to_owned(), ToString::to_string);
+        for (name, ledger) in &self.groups {
+            table.row(["group", name.as_str(), &mark(ledger)]);
+        }
+        for (id, ledger) in self.hosts.iter().take(HOSTS_SHOWN) {
+            table.row(["host", id.as_str(), &mark(ledger)]);
+        }
+        if self.hosts.len() > HOSTS_SHOWN {
+            table.row(["", &format!("and {} more hosts", self.hosts.len() - HOSTS_SHOWN), ""]);
+        }
+        table.render("  ")
+    }
+}
+
+/// Look, show, ask, mark, look again.
+pub(super) async fn adopt(
+    global: &Global,
+    reason: &str,
+    screen: &std::sync::Arc<Screen>,
+) -> Result<Answered, CommandError> {
+    let world = World::open(global).await?;
+    let by = process::operator(world.fleet.identity());
+    if !prompt::is_possible() {
+        return Err(CommandError::NotConfirmed {
+            why: "there is no terminal to ask on; nothing was touched".to_owned(),
+            hint: Some("an adoption is confirmed by a person: run it on a terminal".to_owned()),
+        });
+    }
+    let before = world.look().await?;
+    let ledger = world.writable_ledger()?;
+    let id = ledger.read().await.map_err(CommandError::Ledger)?.1.ledger;
+    let marks = Marks::of(&world, &before).other_than(&id);
+    if marks.is_empty() {
+        let text = format!("Everything that the policies select is under ledger {id} already.\n");
+        return answer(text, Adopted::new(&id, &by, reason, &marks));
+    }
+    if !before.record.runs.is_empty() {
+        screen.note("warning: runs of this ledger are under way: safe-remove status");
+    }
+    screen.stderr(&format!(
+        "{}\nThese will be governed by ledger {}, and by no other:\n{}\n\
+         A run that goes by another ledger, from another checkout or machine, is refused from then on.\n",
+        world.place().text(),
+        clean(id.as_str()),
+        marks.text()
+    ));
+    let mut signals = Signals::listen(screen).map_err(|e| CommandError::internal("signals cannot be heard", e))?;
+    let fleet = world.policies.fleet.name.as_str();
+    let reply = prompt::ask(&format!("Type {fleet} to adopt them, anything else to stop"), &mut signals).await;
+    reply
+        .is(fleet)
+        .map_err(|why| CommandError::NotConfirmed { why: format!("{why}; nothing was touched"), hint: None })?;
+    // Who and why stand in the ledger before anything is marked.
+    let call = call(&world, &marks, &id);
+    record(ledger.as_ref(), &by, reason, &call).await?;
+    mark(&world, &call).await?;
+    let text = format!("Adopted by ledger {id}.\n");
+    answer(text, Adopted::new(&id, &by, reason, &marks))
+}
+
+impl Adopted {
+    fn new(ledger: &LedgerId, by: &OperatorId, reason: &str, marks: &Marks) -> Self {
+        Self {
+            ledger: ledger.clone(),
+            by: by.clone(),
+            reason: reason.to_owned(),
+            groups: marks.groups.keys().cloned().collect(),
+            hosts: marks.hosts.keys().cloned().collect(),
+        }
+    }
+}
+
+fn answer(text: String, adopted: Adopted) -> Result<Answered, CommandError> {
+    Answered::result(Exit::DONE, "ledger adopt", clean_text(text), &adopted, &[])
+}
+
+fn clean_text(text: String) -> String {
+    crate::output::clean_lines(&text).into_owned()
+}
+
+/// Appends who adopts what, and why, to a journal of its own. Where that fails nothing is marked (S5).
+async fn record(ledger: &dyn Ledger, by: &OperatorId, reason: &str, call: &Call) -> Result<(), CommandError> {
+    let record = JournalRecord {
+        schema: EVENT_SCHEMA.to_owned(),
+        run: selection::adoption_id(),
+        seq: 0,
+        at: call.intent_at,
+        event: Past::LedgerAdopted { operator: by.clone(), reason: reason.to_owned(), intent: call.clone() },
+    };
+    let nonce = Nonce::new(uuid::Uuid::new_v4().to_string());
+    // The journal is new: there is nobody to conflict with, and a reply that got lost marks nothing.
+    match ledger.append(&record, &nonce).await.map_err(CommandError::Ledger)? {
+        Written::Acknowledged(()) => Ok(()),
+        Written::Conflict => Err(CommandError::NotStarted {
+            exit: Exit::LEDGER,
+            message: "the adoption cannot be recorded; nothing was marked".to_owned(),
+            causes: Vec::new(),
+            hint: "try again",
+        }),
+    }
+}
+
+/// A simulated fleet that no ledger governs yet is adopted by its first run; every other must say so.
+pub(super) async fn of_first_run(world: &World, ledger: &dyn Ledger) -> Result<(), CommandError> {
+    if world.fleet.identity().kind != "simulated" {
+        return Ok(());
+    }
+    let seen = world.look().await?;
+    if seen.snapshot.ledger.is_some() {
+        // Its own or another's: the grant judges that.
+        return Ok(());
+    }
+    let id = ledger.read().await.map_err(CommandError::Ledger)?.1.ledger;
+    let marks = Marks::of(world, &seen).other_than(&id);
+    mark(world, &call(world, &marks, &id)).await
+}
+
+fn call(world: &World, marks: &Marks, id: &LedgerId) -> Call {
+    let intent_at = world.clock.now();
+    Call { effect: marks.effect(id), intent_at, not_after: intent_at.plus(world.fleet.bounds().call_life) }
+}
+
+/// Sends the call. Marking twice does no harm, and a mark in doubt is seen by the next look.
+async fn mark(world: &World, call: &Call) -> Result<(), CommandError> {
+    let (message, hint) = match world.fleet.perform(call).await {
+        CallOutcome::Done => return Ok(()),
+        CallOutcome::Refused { message, .. } => {
+            (message, "the provider refused the mark: correct that, then try again")
+        }
+        CallOutcome::Unknown { message } => {
+            (message, "some marks may be there: run it again, it marks what is missing")
+        }
+    };
+    Err(CommandError::NotStarted {
+        exit: Exit::FLEET_UNKNOWN,
+        message: "the hosts cannot be put under the ledger; no host was touched".to_owned(),
+        causes: vec![message],
+        hint,
+    })
+}

@@ -1,0 +1,217 @@
+//! Arguments, one file per command, prompts, errors to exit codes.
+//!
+//! Each command reads top to bottom: resolve, check, act, report, hint. It returns an [`Answered`] or a
+//! [`CommandError`]; only [`main`] writes them out and makes the exit code of them.
+
+pub mod args;
+mod earlier;
+pub mod error;
+pub mod exit;
+mod headroom;
+mod history;
+mod ledger;
+mod meta;
+mod plan;
+mod policy;
+mod process;
+mod prompt;
+mod refusal;
+mod remove;
+mod report;
+mod screen;
+mod selection;
+mod signals;
+mod status;
+mod world;
+
+pub use error::{CommandError, Complaint};
+pub use exit::Exit;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::Parser as _;
+use clap::error::ErrorKind;
+use serde::Serialize;
+use tracing_subscriber::EnvFilter;
+
+use crate::output::{ResultDocument, clean_lines};
+use args::{Cli, Command, Format, Global, LedgerCommand, PolicyCommand};
+use screen::Screen;
+
+/// What a command answers: for people, for programs, and the message for people where it is not good news.
+#[derive(Debug)]
+pub struct Answered {
+    /// The exit code.
+    pub exit: Exit,
+    /// stdout with `--output text`; clean.
+    pub text: String,
+    /// stdout with `--output json`, and the last line with `ndjson`.
+    pub json: serde_json::Value,
+    /// stderr, in every mode.
+    pub complaint: Option<Complaint>,
+}
+
+impl Answered {
+    /// A document and its text.
+    fn document(exit: Exit, text: String, document: &impl Serialize) -> Result<Self, CommandError> {
+        let json = serde_json::to_value(document)
+            .map_err(|error| CommandError::internal("the answer cannot be written as JSON", error))?;
+        Ok(Self { exit, text, json, complaint: None })
+    }
+
+    /// `result/v1` and its text.
+    fn result(
+        exit: Exit,
+        command: &'static str,
+        text: String,
+        result: &impl Serialize,
+        warnings: &[String],
+    ) -> Result<Self, CommandError> {
+        let mut document = ResultDocument::new(command, result);
+        document.warnings = warnings.to_vec();
+        Self::document(exit, text, &document)
+    }
+
+    /// With a message for people.
+    fn complaining(mut self, complaint: Complaint) -> Self {
+        self.complaint = Some(complaint);
+        self
+    }
+}
+
+/// The program.
+pub fn main() -> ExitCode {
+    let arguments: Vec<_> = std::env::args_os().collect();
+    let cli = match Cli::try_parse_from(&arguments) {
+        Ok(cli) => cli,
+        Err(error) => return unreadable(&error, &arguments).into(),
+    };
+    log_to_stderr(&cli.global);
+    let screen = Arc::new(Screen::new(&cli.global));
+    if cli.command.is_none() && cli.removal.given().is_empty() && screen.format() == Format::Text {
+        // Not exit 0: a pipeline whose arguments got lost must not take this for a removal.
+        screen.stderr(args::SHORT_HELP);
+        return Exit::USAGE.into();
+    }
+    // A bug ends with the exit code that the contract gives bugs, and says so in words.
+    std::panic::set_hook(Box::new(|panic| screen::panicked(panic)));
+    match std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| perform(cli, &screen))) {
+        Ok(ended) => screen.finish(ended).into(),
+        Err(_) => {
+            let complaint = Complaint::new("internal failure: safe-remove panicked").hint(
+                "hosts may be cordoned: safe-remove status names them. Please report this, with what is said above",
+            );
+            screen.fail(Exit::INTERNAL, &complaint).into()
+        }
+    }
+}
+
+fn perform(cli: Cli, screen: &Arc<Screen>) -> Result<Answered, CommandError> {
+    let given = cli.removal.given();
+    if cli.command.is_some() && !given.is_empty() {
+        return Err(CommandError::usage(
+            format!("{} stands before the command and belongs to a removal", given.join(", ")),
+            "put the options of a command after it: safe-remove plan --subsystem index --count 3",
+        ));
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| CommandError::internal("the runtime cannot be made", error))?;
+    let ended = runtime.block_on(command(&cli, screen));
+    // A thread that reads a terminal or waits for a lock must not hold up the end.
+    runtime.shutdown_background();
+    ended
+}
+
+async fn command(cli: &Cli, screen: &Arc<Screen>) -> Result<Answered, CommandError> {
+    let global = &cli.global;
+    match &cli.command {
+        None => remove::run(global, &cli.removal, screen).await,
+        Some(Command::Plan { selection }) => plan::run(global, selection).await,
+        Some(Command::Headroom { subsystem }) => headroom::run(global, subsystem.as_ref()).await,
+        Some(Command::Status { run, watch }) => status::run(global, run.as_ref(), *watch, screen).await,
+        Some(Command::History { subsystem, since }) => history::run(global, subsystem.as_ref(), *since).await,
+        Some(Command::Policy(PolicyCommand::Check)) => policy::check(global),
+        Some(Command::Policy(PolicyCommand::Show { name })) => policy::show(global, name.as_ref()),
+        Some(Command::Policy(PolicyCommand::Schema)) => policy::schema(),
+        Some(Command::Policy(PolicyCommand::Accept { name, reason })) => {
+            policy::accept(global, name, reason, screen).await
+        }
+        Some(Command::Ledger(LedgerCommand::Adopt { reason })) => ledger::adopt(global, reason, screen).await,
+        Some(Command::Completions { shell }) => meta::completions(*shell),
+        Some(Command::Man) => meta::man(),
+    }
+}
+
+/// Logs go to stderr and nowhere else: `SAFE_REMOVE_LOG` wins over `-v` and `-q`.
+fn log_to_stderr(global: &Global) {
+    let level = match (global.quiet, global.verbose) {
+        (true, _) => "error",
+        (false, 0) => "warn",
+        (false, 1) => "safe_remove=info,warn",
+        (false, 2) => "safe_remove=debug,info",
+        (false, _) => "trace",
+    };
+    let filter = EnvFilter::try_from_env("SAFE_REMOVE_LOG").unwrap_or_else(|_| EnvFilter::new(level));
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(|| CleanStderr).with_ansi(false);
+    // Fails only where something logs already: then that one goes on.
+    let _ = log.try_init();
+}
+
+/// stderr for logs, which quote other people's text.
+struct CleanStderr;
+
+impl std::io::Write for CleanStderr {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        std::io::stderr().write_all(clean_lines(&String::from_utf8_lossy(bytes)).as_bytes())?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Help and version go to stdout; everything else that clap refuses is a usage error in the format asked for.
+fn unreadable(error: &clap::Error, arguments: &[std::ffi::OsString]) -> Exit {
+    let screen = Screen::of(format_of(arguments), false);
+    if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
+        screen.stdout(&error.render().to_string());
+        return Exit::DONE;
+    }
+    if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        let complaint = Complaint::new("a command is missing").hint(error.render().to_string());
+        return screen.fail(Exit::USAGE, &complaint);
+    }
+    let text = error.render().to_string();
+    // clap's own first word would be said twice.
+    let mut lines = text.trim_end().trim_start_matches("error: ").lines().filter(|line| !line.trim().is_empty());
+    let message = lines.next().unwrap_or("the arguments cannot be read").to_owned();
+    let rest: Vec<_> = lines.map(str::trim).collect();
+    let complaint = Complaint::new(message).hint(rest.join("\n      "));
+    screen.fail(Exit::USAGE, &complaint)
+}
+
+/// `--output` of a command line that cannot be read: a pipeline that asked for JSON gets JSON.
+fn format_of(arguments: &[std::ffi::OsString]) -> Format {
+    let mut format = Format::Text;
+    let mut words = arguments.iter().skip(1).filter_map(|word| word.to_str()).peekable();
+    while let Some(word) = words.next() {
+        let value = match word {
+            "--" => break,
+            "-o" | "--output" => words.peek().copied(),
+            _ => {
+                word.strip_prefix("--output=").or_else(|| word.strip_prefix("-o=")).or_else(|| word.strip_prefix("-o"))
+            }
+        };
+        match value {
+            Some("json") => format = Format::Json,
+            Some("ndjson") => format = Format::Ndjson,
+            Some("text") => format = Format::Text,
+            _ => {}
+        }
+    }
+    format
+}

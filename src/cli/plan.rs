@@ -1,0 +1,95 @@
+//! `safe-remove plan`: what a removal would do. Touches nothing.
+
+use crate::output::{Place, placed, plan_text, refusal_line};
+use crate::plan::{PlanDocument, Verdict};
+
+use super::args::{Global, SelectionArgs};
+use super::error::{CommandError, Complaint};
+use super::exit::Exit;
+use super::world::World;
+use super::{Answered, selection};
+
+/// Resolve, look, plan, show.
+pub(super) async fn run(global: &Global, selection: &SelectionArgs) -> Result<Answered, CommandError> {
+    let request = selection::request(selection)?;
+    let world = World::open(global).await?;
+    let seen = world.look().await?;
+    let plan = world.plan(&request, &seen).await?;
+    match plan.document.verdict {
+        Verdict::Allowed => {
+            let next = command_line(global, &plan.document, plan.document.request.count);
+            answer(Exit::DONE, &plan.document, &world.place(), Some(&next))
+        }
+        Verdict::Refused => refused(global, &plan.document, &world.place()),
+    }
+}
+
+/// The plan as the answer.
+pub(super) fn answer(
+    exit: Exit,
+    plan: &PlanDocument,
+    place: &Place,
+    next: Option<&str>,
+) -> Result<Answered, CommandError> {
+    let json =
+        placed(plan, place).map_err(|error| CommandError::internal("the plan cannot be written as JSON", error))?;
+    Ok(Answered { exit, text: plan_text(plan, place, next), json, complaint: None })
+}
+
+/// Exit 3: every rule that is violated, the largest count that would pass, and the command to type next.
+pub(super) fn refused(global: &Global, plan: &PlanDocument, place: &Place) -> Result<Answered, CommandError> {
+    let mut complaint = Complaint::new(refusal_line(plan));
+    complaint.causes = plan.violations.iter().map(|violation| violation.message.clone()).collect();
+    match plan.largest_allowed_count {
+        Some(largest) if largest > 0 && plan.request.count.is_some_and(|count| count > largest) => {
+            let command = command_line(global, plan, Some(largest));
+            complaint = complaint.hint(format!("the largest count that would be allowed now is {largest}: {command}"));
+        }
+        _ => complaint = complaint.hint("what can go, and what limits it: safe-remove headroom"),
+    }
+    Ok(answer(Exit::REFUSED, plan, place, None)?.complaining(complaint))
+}
+
+/// The removal as one would type it, quoted for a shell.
+pub(super) fn command_line(global: &Global, plan: &PlanDocument, count: Option<u64>) -> String {
+    let mut words = vec!["safe-remove".to_owned()];
+    let mut option = |name: &str, value: &str| words.extend([name.to_owned(), quoted(value)]);
+    if global.policies != std::path::Path::new(super::args::POLICIES) {
+        option("--policies", &global.policies.display().to_string());
+    }
+    option("--subsystem", plan.request.subsystem.as_str());
+    match (count, &plan.request.hosts) {
+        (Some(count), _) => option("--count", &count.to_string()),
+        (None, Some(hosts)) => hosts.iter().for_each(|host| option("--host", host.as_str())),
+        (None, None) => {}
+    }
+    if let Some(reason) = &plan.request.reason {
+        option("--reason", reason);
+    }
+    if let Some(id) = &plan.request.request_id {
+        option("--request-id", id.as_str());
+    }
+    words.join(" ")
+}
+
+/// As a POSIX shell reads it back.
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=@%+,".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', r"'\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_quoted_for_a_shell() {
+        assert_eq!(quoted("index-0001"), "index-0001");
+        assert_eq!(quoted("it's old; rm"), r"'it'\''s old; rm'");
+        assert_eq!(quoted(""), "''");
+        assert_eq!(quoted("$HOME"), "'$HOME'");
+    }
+}

@@ -1,0 +1,82 @@
+//! Which process this is, and whether another one still lives.
+
+use rustix::process::{Pid, test_kill_process};
+
+use crate::coordination::ProcessId;
+use crate::model::{FleetIdentity, OperatorId};
+
+/// This process, as the ledger names it.
+pub(super) fn this_process() -> ProcessId {
+    let pid = std::process::id();
+    let started = started_at(pid).unwrap_or_default();
+    ProcessId { host: machine(), pid, token: format!("{started}.{}", uuid::Uuid::new_v4().simple()) }
+}
+
+/// Who acts: as the provider knows them, else `user@host`.
+pub(super) fn operator(identity: &FleetIdentity) -> OperatorId {
+    let caller = identity.caller.clone();
+    let user = || whoami::username().unwrap_or_else(|_| "unknown".to_owned());
+    OperatorId::new(caller.unwrap_or_else(|| format!("{}@{}", user(), machine())))
+}
+
+/// Whether a process lives; `None` where it is on another machine.
+pub(super) fn is_alive(process: &ProcessId) -> Option<bool> {
+    if process.host != machine() {
+        return None;
+    }
+    let Some(pid) = i32::try_from(process.pid).ok().and_then(Pid::from_raw) else { return Some(false) };
+    match test_kill_process(pid) {
+        // A process of somebody else is there all the same.
+        Ok(()) | Err(rustix::io::Errno::PERM) => {}
+        Err(_) => return Some(false),
+    }
+    // Pids are used again: the one that is meant started when its token says.
+    let meant = process.token.split('.').next().filter(|started| !started.is_empty());
+    match (meant, started_at(process.pid)) {
+        (Some(meant), Some(started)) => Some(meant == started),
+        _ => Some(true),
+    }
+}
+
+fn machine() -> String {
+    whoami::hostname().unwrap_or_else(|_| "unknown".to_owned())
+}
+
+/// When a process started, in ticks since the machine did. Linux says so (proc(5), `/proc/pid/stat`, field 22);
+/// elsewhere it is not known. A process that ended and was not waited for is none.
+fn started_at(pid: u32) -> Option<String> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The second field is the program's name in brackets and may contain anything.
+    let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
+    if fields.next()? == "Z" {
+        return Some("ended".to_owned());
+    }
+    fields.nth(18).map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn this_process_lives_and_another_of_its_pid_does_not() {
+        let this = this_process();
+        assert_eq!(is_alive(&this), Some(true));
+        let mut earlier = this.clone();
+        earlier.token = "1.other".to_owned();
+        assert_eq!(is_alive(&earlier), Some(false));
+        let mut elsewhere = this;
+        elsewhere.host = "another-machine.invalid".to_owned();
+        assert_eq!(is_alive(&elsewhere), None);
+    }
+
+    #[test]
+    fn a_process_that_ended_does_not_live() {
+        let mut child = std::process::Command::new("true").spawn().expect("starts");
+        let mut process = this_process();
+        process.pid = child.id();
+        process.token = format!("{}.x", started_at(child.id()).unwrap_or_default());
+        child.wait().expect("ends");
+        assert_eq!(is_alive(&process), Some(false));
+    }
+}

@@ -1,0 +1,151 @@
+//! The question before the point of no return. It has no default and never answers itself.
+//!
+//! Drawn with dialoguer's theme; the keys are read one by one, because dialoguer's `Input` ignores Ctrl-D,
+//! and end-of-file must end the question (contract section 8, "Prompt").
+
+use std::io::{self, IsTerminal as _};
+
+use dialoguer::console::{Key, Term};
+use dialoguer::theme::{ColorfulTheme, SimpleTheme, Theme};
+use rustix::termios::{OptionalActions, QueueSelector, Termios, tcflush, tcgetattr, tcsetattr};
+use tokio::sync::oneshot;
+
+use crate::output::is_unsafe;
+use crate::run::Order;
+
+use super::signals::Signals;
+
+/// The longest answer that is read: more is not an answer.
+const ANSWER_MAX: usize = 256;
+
+/// What came of a question.
+#[derive(Debug)]
+pub(super) enum Reply {
+    /// Typed and entered, without the white space around it. May be empty.
+    Typed(String),
+    /// Ctrl-D, or the terminal ended.
+    EndOfFile,
+    /// A signal: Ctrl-C, a hang-up.
+    Ordered(Order),
+    /// The terminal cannot be used.
+    Broken(io::Error),
+}
+
+impl Reply {
+    /// Whether this is the answer; otherwise, what happened instead.
+    pub(super) fn is(&self, answer: &str) -> Result<(), String> {
+        match self {
+            Self::Typed(typed) if typed == answer => Ok(()),
+            Self::Typed(typed) if typed.is_empty() => Err("the answer was empty".to_owned()),
+            Self::Typed(typed) => Err(format!("the answer was {typed:?}, not {answer:?}")),
+            Self::EndOfFile => Err("the input ended".to_owned()),
+            Self::Ordered(order) => Err(order.to_string()),
+            Self::Broken(error) => Err(format!("the terminal cannot be used: {error}")),
+        }
+    }
+}
+
+/// Whether somebody can be asked: stdin and stderr are terminals.
+pub(super) fn is_possible() -> bool {
+    io::stdin().is_terminal() && io::stderr().is_terminal()
+}
+
+/// Asks once. A signal ends the question at once; the terminal is left as it was.
+pub(super) async fn ask(question: &str, signals: &mut Signals) -> Reply {
+    let _restore = match AsItWas::of_stdin() {
+        Ok(terminal) => terminal,
+        Err(error) => return Reply::Broken(error),
+    };
+    // What was typed before the question was read is no answer to it.
+    if let Err(error) = tcflush(io::stdin(), QueueSelector::IFlush) {
+        return Reply::Broken(error.into());
+    }
+    let term = Term::stderr();
+    if let Err(error) = draw(&term, question) {
+        return Reply::Broken(error);
+    }
+    // Nothing can interrupt a read of a terminal from outside; the thread ends with the process.
+    let (typed, reply) = oneshot::channel();
+    std::thread::spawn(move || typed.send(read(&Term::stderr())));
+    let reply = tokio::select! {
+        reply = reply => match reply {
+            Ok(Ok(Some(typed))) => Reply::Typed(typed.trim().to_owned()),
+            Ok(Ok(None)) | Err(_) => Reply::EndOfFile,
+            // Ctrl-C is read as a key while the terminal is raw.
+            Ok(Err(error)) if error.kind() == io::ErrorKind::Interrupted => Reply::Ordered(Order::Interrupt),
+            Ok(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => Reply::EndOfFile,
+            Ok(Err(error)) => Reply::Broken(error),
+        },
+        order = signals.next() => Reply::Ordered(order),
+    };
+    if !matches!(reply, Reply::Typed(_)) {
+        // The next line of output does not continue the question.
+        let _ = term.write_line("");
+    }
+    reply
+}
+
+fn draw(term: &Term, question: &str) -> io::Result<()> {
+    let mut text = String::new();
+    let theme: &dyn Theme =
+        if dialoguer::console::colors_enabled_stderr() { &ColorfulTheme::default() } else { &SimpleTheme };
+    theme.format_input_prompt(&mut text, question, None).map_err(io::Error::other)?;
+    term.write_str(&text)?;
+    term.flush()
+}
+
+/// `None` is end-of-file.
+fn read(term: &Term) -> io::Result<Option<String>> {
+    let mut typed = String::new();
+    loop {
+        match term.read_key()? {
+            Key::Enter => {
+                term.write_line("")?;
+                return Ok(Some(typed));
+            }
+            Key::Backspace => {
+                if typed.pop().is_some() {
+                    term.clear_chars(1)?;
+                }
+            }
+            // Ctrl-D; where it came between two reads, the terminal's line discipline has made a NUL of it.
+            Key::Char('\u{4}' | '\0') => return Ok(None),
+            Key::Char(c) if !is_unsafe(c) && typed.len() < ANSWER_MAX => {
+                typed.push(c);
+                term.write_str(c.encode_utf8(&mut [0; 4]))?;
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Puts the terminal back as it was found: the reading thread may be stopped while it is raw.
+struct AsItWas(Termios);
+
+impl AsItWas {
+    fn of_stdin() -> io::Result<Self> {
+        Ok(Self(tcgetattr(io::stdin())?))
+    }
+}
+
+impl Drop for AsItWas {
+    fn drop(&mut self) {
+        let _ = tcsetattr(io::stdin(), OptionalActions::Now, &self.0);
+        let _ = Term::stderr().show_cursor();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_answer_is_the_answer() {
+        assert!(Reply::Typed("3".to_owned()).is("3").is_ok());
+        for reply in ["", "4", "03", "3 ", "yes", "y", "index 3"] {
+            assert!(Reply::Typed(reply.to_owned()).is("3").is_err(), "{reply:?}");
+        }
+        assert!(Reply::EndOfFile.is("").is_err());
+        assert!(Reply::Ordered(Order::HangUp).is("").is_err());
+    }
+}

@@ -1,0 +1,38 @@
+//! Refusals that are found after planning, put into the plan that they refuse.
+
+use crate::model::RunId;
+use crate::plan::{PlanDocument, Rule, Verdict, Violation};
+
+/// The plan, refused for these reasons as well.
+pub(super) fn with(plan: &PlanDocument, violations: Vec<Violation>) -> PlanDocument {
+    let mut plan = plan.clone();
+    plan.verdict = Verdict::Refused;
+    plan.violations.extend(violations);
+    plan
+}
+
+/// S9: a request id that made another run is never used again.
+pub(super) fn request_id(plan: &PlanDocument, run: &RunId) -> Violation {
+    let id = plan.request.request_id.as_ref().map_or("", |id| id.as_str());
+    let message = format!("request id {id} was used for another request, by run {run}: a new request needs a new id");
+    whole(Rule::RequestId, message)
+}
+
+/// T46: a plan is not run that somebody looked at for too long.
+pub(super) fn stale(plan: &PlanDocument) -> Violation {
+    whole(Rule::PlanStale, format!("the plan expired at {} without a confirmation: make it again", plan.expires_at))
+}
+
+/// A violation of the plan as a whole.
+fn whole(rule: Rule, message: String) -> Violation {
+    Violation {
+        rule,
+        subsystem: None,
+        zone: None,
+        group: None,
+        host: None,
+        required: None,
+        remaining: None,
+        message,
+    }
+}

@@ -1,0 +1,40 @@
+//! A run that ended, as the answer: what is gone, what is in doubt, which command comes next.
+
+use crate::driver::Ended;
+use crate::output::{hosts_text, run_sentence, run_text};
+use crate::run::{Outcome, RunDocument};
+
+use super::error::{CommandError, Complaint};
+use super::screen::Screen;
+use super::{Answered, Exit};
+
+/// The run of this process.
+pub(super) fn ended(ended: &Ended, screen: &Screen) -> Result<Answered, CommandError> {
+    if !ended.unrecorded.is_empty() {
+        screen.note(&format!(
+            "warning: the ledger could not take the last {} records of the run: this report is their only copy",
+            ended.unrecorded.len()
+        ));
+    }
+    of(&ended.document)
+}
+
+/// Any run, from its document.
+pub(super) fn of(run: &RunDocument) -> Result<Answered, CommandError> {
+    let answer = Answered::document(Exit::of_run(run.exit_code), run_text(run), run)?;
+    if run.outcome == Outcome::Completed {
+        return Ok(answer);
+    }
+    let none = |text: String| if text.is_empty() { "nothing".to_owned() } else { text };
+    let mut complaint = Complaint::new(run_sentence(run));
+    if let Some(cause) = &run.cause {
+        complaint.causes.push(cause.message.clone());
+    }
+    let next = run.next_command.clone().unwrap_or_else(|| "safe-remove status".to_owned());
+    complaint.hint = Some(format!(
+        "gone: {}\n      in doubt: {}\n      next: {next}",
+        none(hosts_text(&run.terminated, 20)),
+        none(hosts_text(&run.in_doubt, usize::MAX)),
+    ));
+    Ok(answer.complaining(complaint))
+}

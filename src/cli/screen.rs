@@ -1,0 +1,158 @@
+//! stdout and stderr: the answer to the one, everything else to the other. Neither ever panics.
+//!
+//! A closed stdout is remembered, not fatal: a run hears of it as an order to stop.
+
+use std::io::{self, IsTerminal as _, Write as _};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use console::style;
+use dialoguer::console;
+use serde::Serialize;
+
+use crate::output::{clean, clean_lines, json_document, json_line, wrap};
+
+use super::Answered;
+use super::args::{ColorChoice, Format, Global};
+use super::error::{CommandError, Complaint};
+use super::exit::Exit;
+
+/// Both outputs, in the format that was asked for.
+#[derive(Debug)]
+pub(super) struct Screen {
+    format: Format,
+    quiet: bool,
+    stdout_closed: AtomicBool,
+}
+
+impl Screen {
+    pub(super) fn new(global: &Global) -> Self {
+        let color = match global.color {
+            ColorChoice::Always => true,
+            ColorChoice::Never => false,
+            // NO_COLOR counts where it is set and not empty (no-color.org).
+            ColorChoice::Auto => {
+                io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+            }
+        };
+        console::set_colors_enabled_stderr(color);
+        Self::of(global.output, global.quiet)
+    }
+
+    /// Where the command line could not be read: no colours.
+    pub(super) fn of(format: Format, quiet: bool) -> Self {
+        Self { format, quiet, stdout_closed: AtomicBool::new(false) }
+    }
+
+    pub(super) fn format(&self) -> Format {
+        self.format
+    }
+
+    pub(super) fn is_quiet(&self) -> bool {
+        self.quiet
+    }
+
+    /// Whether stdout is known to be closed.
+    pub(super) fn is_stdout_closed(&self) -> bool {
+        self.stdout_closed.load(Ordering::Relaxed)
+    }
+
+    /// One event, where events were asked for.
+    pub(super) fn event(&self, event: &impl Serialize) {
+        if self.format == Format::Ndjson
+            && let Ok(line) = json_line(event)
+        {
+            self.stdout(&line);
+        }
+    }
+
+    /// Ends the command: the answer to stdout, the message for people to stderr, the code to the caller.
+    pub(super) fn finish(&self, ended: Result<Answered, CommandError>) -> Exit {
+        match ended {
+            Ok(answered) => {
+                match self.format {
+                    Format::Text if answered.text.ends_with('\n') => self.stdout(&answered.text),
+                    Format::Text => self.stdout(&format!("{}\n", answered.text)),
+                    Format::Json | Format::Ndjson => self.document(&answered.json),
+                }
+                if let Some(complaint) = &answered.complaint {
+                    self.complain(complaint);
+                }
+                answered.exit
+            }
+            Err(error) => self.fail(error.exit(), &error.complaint()),
+        }
+    }
+
+    /// A failure without an answer: `error/v1` where documents were asked for.
+    pub(super) fn fail(&self, exit: Exit, complaint: &Complaint) -> Exit {
+        if self.format != Format::Text {
+            self.document(&complaint.document(exit));
+        }
+        self.complain(complaint);
+        exit
+    }
+
+    fn document(&self, document: &impl Serialize) {
+        let text = match self.format {
+            Format::Ndjson => json_line(document),
+            Format::Text | Format::Json => json_document(document),
+        };
+        match text {
+            Ok(text) => self.stdout(&text),
+            Err(error) => self.complain(&Complaint::new(format!("the answer cannot be written as JSON: {error}"))),
+        }
+    }
+
+    /// Text to stdout. Whoever writes has made sure that it is clean.
+    pub(super) fn stdout(&self, text: &str) {
+        if self.is_stdout_closed() {
+            return;
+        }
+        let mut stdout = io::stdout().lock();
+        if let Err(error) = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+            self.stdout_closed.store(true, Ordering::Relaxed);
+            // Whoever closed a pipe knows; a full disk is news.
+            if error.kind() != io::ErrorKind::BrokenPipe {
+                self.complain(&Complaint::new(format!("the answer cannot be written to stdout: {error}")));
+            }
+        }
+    }
+
+    /// Text to stderr, lines as they are. Whether it arrives changes nothing.
+    pub(super) fn stderr(&self, text: &str) {
+        let _ = io::stderr().lock().write_all(clean_lines(text).as_bytes());
+    }
+
+    /// A line that is not an error, unless the operator wants less.
+    pub(super) fn note(&self, text: &str) {
+        if !self.quiet {
+            self.stderr(&format!("{text}\n"));
+        }
+    }
+
+    fn complain(&self, complaint: &Complaint) {
+        let mut text = format!("{} {}\n", style("error:").red().bold().for_stderr(), said(&complaint.message, 7));
+        match &complaint.details {
+            Some(details) => text.push_str(&clean_lines(details)),
+            None => {
+                for cause in &complaint.causes {
+                    text.push_str(&format!("caused by: {}\n", said(cause, 11)));
+                }
+            }
+        }
+        if let Some(hint) = &complaint.hint {
+            text.push_str(&format!("{} {}\n", style("hint:").cyan().bold().for_stderr(), clean_lines(hint)));
+        }
+        // Colours are this function's own; everything else was cleaned above.
+        let _ = io::stderr().lock().write_all(text.as_bytes());
+    }
+}
+
+fn said(text: &str, indent: usize) -> String {
+    wrap(&clean(text), indent)
+}
+
+/// Where a bug showed itself, for the report; cleaned, because messages quote other people's text.
+pub(super) fn panicked(panic: &std::panic::PanicHookInfo<'_>) {
+    let _ = io::stderr().lock().write_all(format!("{}\n", clean(&panic.to_string())).as_bytes());
+}

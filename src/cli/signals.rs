@@ -1,0 +1,103 @@
+//! Signals and a closed stdout, as orders to stop.
+//!
+//! From [`Signals::listen`] on no signal ends the process by itself: the prompt and the run hear of it. Before,
+//! nothing has been touched and the default action is right.
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, poll};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+
+use crate::driver::StopSender;
+use crate::run::Order;
+
+use super::screen::Screen;
+
+/// How often stdout is looked at: a reader that went away is an order to stop, and half a second of work more
+/// does no harm.
+const STDOUT_EVERY: Duration = Duration::from_millis(500);
+
+/// Orders as they arrive.
+#[derive(Debug)]
+pub(super) struct Signals {
+    orders: UnboundedReceiver<Order>,
+    heard: VecDeque<Order>,
+}
+
+impl Signals {
+    /// Starts listening. Must be called within the runtime.
+    pub(super) fn listen(screen: &Arc<Screen>) -> io::Result<Self> {
+        let (sender, orders) = unbounded_channel();
+        let ignored = ignored_at_start();
+        for (kind, order) in [
+            (SignalKind::interrupt(), Order::Interrupt),
+            (SignalKind::terminate(), Order::Terminate),
+            (SignalKind::hangup(), Order::HangUp),
+        ] {
+            // `nohup` and background jobs of scripts ask for signals to be ignored: that stays.
+            if ignored & (1_u64 << (kind.as_raw_value() - 1)) != 0 {
+                continue;
+            }
+            let mut arrivals = signal(kind)?;
+            let sender = sender.clone();
+            tokio::spawn(async move {
+                while arrivals.recv().await.is_some() {
+                    if sender.send(order).is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+        tokio::spawn(watch_stdout(Arc::clone(screen), sender));
+        Ok(Self { orders, heard: VecDeque::new() })
+    }
+
+    /// The next order.
+    pub(super) async fn next(&mut self) -> Order {
+        if let Some(order) = self.heard.pop_front() {
+            return order;
+        }
+        match self.orders.recv().await {
+            Some(order) => order,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Hands every order on to a run.
+    pub(super) async fn forward(mut self, run: StopSender) {
+        loop {
+            run.order(self.next().await);
+        }
+    }
+}
+
+/// A closed stdout counts as SIGTERM: nobody will read how the run ends.
+async fn watch_stdout(screen: Arc<Screen>, orders: UnboundedSender<Order>) {
+    loop {
+        if screen.is_stdout_closed() || is_stdout_hung_up() {
+            let _ = orders.send(Order::ClosedOutput);
+            return;
+        }
+        tokio::time::sleep(STDOUT_EVERY).await;
+    }
+}
+
+fn is_stdout_hung_up() -> bool {
+    let stdout = io::stdout();
+    let mut fds = [PollFd::new(&stdout, PollFlags::empty())];
+    match poll(&mut fds, Some(&rustix::event::Timespec { tv_sec: 0, tv_nsec: 0 })) {
+        Ok(_) => fds[0].revents().intersects(PollFlags::ERR | PollFlags::HUP),
+        Err(_) => false,
+    }
+}
+
+/// The signals that whoever started this process had ignored, as a mask. Linux says so; elsewhere none is known.
+fn ignored_at_start() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0)
+}

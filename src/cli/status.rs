@@ -1,0 +1,284 @@
+//! `safe-remove status`: runs under way, what they hold, halts. From the ledger alone: it works while the fleet
+//! cannot be reached.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::coordination::{FleetRecord, Hold, HoldState, RunEntry};
+use crate::model::{HostId, RunId, Time};
+use crate::output::{Align, StatusDocument, StatusHalt, StatusHold, StatusRun, Table, field, hosts_text, run_text};
+use crate::policy::{self, PolicySet, ProviderKind};
+use crate::ports::Clock as _;
+use crate::run::{JournalRecord, Past, report};
+
+use super::args::{Format, Global};
+use super::error::CommandError;
+use super::screen::Screen;
+use super::world::{self, LedgerReader, SystemClock};
+use super::{Answered, Exit, process};
+
+/// How often `--watch` looks.
+const WATCH_EVERY: Duration = Duration::from_secs(2);
+
+/// Hosts of one run that text lists.
+const HOSTS_SHOWN: usize = 20;
+
+/// Look once, or again and again until nothing is under way.
+pub(super) async fn run(
+    global: &Global,
+    run: Option<&RunId>,
+    watch: bool,
+    screen: &Arc<Screen>,
+) -> Result<Answered, CommandError> {
+    let mut shown = None;
+    loop {
+        let (document, answered) = look(global, run).await?;
+        if !watch || !document.runs.iter().any(is_under_way) || screen.is_stdout_closed() {
+            return Ok(answered);
+        }
+        // What is only the time of the look is no change.
+        let state = serde_json::json!([document.runs, document.halts]);
+        if shown.as_ref() != Some(&state) {
+            shown = Some(state);
+            match screen.format() {
+                Format::Text => screen.stdout(&format!("{}\n", answered.text)),
+                Format::Ndjson => screen.event(&answered.json),
+                // One document is one document: the last.
+                Format::Json => {}
+            }
+        }
+        tokio::time::sleep(WATCH_EVERY).await;
+    }
+}
+
+fn is_under_way(run: &StatusRun) -> bool {
+    run.alive != Some(false) && run.ended_at.is_none()
+}
+
+async fn look(global: &Global, only: Option<&RunId>) -> Result<(StatusDocument, Answered), CommandError> {
+    let policies = world::policies(global)?;
+    let now = now(&policies);
+    let ledger = LedgerReader::open(&policies, now)?;
+    let (_, record) = ledger.read().await?;
+
+    let mut runs = Vec::new();
+    for (run, entry) in record.runs.iter().filter(|(run, _)| only.is_none_or(|only| only == *run)) {
+        let journal = ledger.journals().journal(run).await.map_err(CommandError::Ledger)?;
+        runs.push(of_run(run, entry, &journal));
+    }
+    let mut ended = None;
+    if let Some(run) = only
+        && runs.is_empty()
+    {
+        let journal = ledger.journals().journal(run).await.map_err(CommandError::Ledger)?;
+        ended = report(&journal);
+        if ended.is_none() {
+            return Err(no_such_run(run, &record, &ledger).await);
+        }
+    }
+    let document = StatusDocument {
+        schema: StatusDocument::SCHEMA,
+        place: ledger.place(&policies, world::named_identity(&policies)),
+        at: now,
+        runs,
+        halts: record
+            .halts
+            .iter()
+            .map(|halt| StatusHalt {
+                subsystem: halt.subsystem.clone(),
+                operator: halt.operator.clone(),
+                reason: halt.reason.clone(),
+                at: halt.at,
+            })
+            .collect(),
+        ended,
+    };
+    let text = text(&document);
+    let answered = Answered::document(Exit::DONE, text, &document)?;
+    Ok((document, answered))
+}
+
+/// The fleet's time where there is a fleet already, else the machine's. Never makes one.
+pub(super) fn now(policies: &PolicySet) -> Time {
+    if let ProviderKind::Simulated { scenario, state } = &policies.fleet.provider.kind
+        && state.exists()
+        && let Ok(fleet) = world::simulated(scenario, state, policies.fleet.provider.settle)
+    {
+        return fleet.now();
+    }
+    SystemClock.now()
+}
+
+async fn no_such_run(run: &RunId, record: &FleetRecord, ledger: &LedgerReader) -> CommandError {
+    let known = match ledger.journals().runs(None).await {
+        Ok(runs) => runs,
+        Err(error) => return CommandError::Ledger(error),
+    };
+    let names = record.runs.keys().chain(&known).map(RunId::as_str);
+    let nearest = policy::nearest(run.as_str(), names);
+    let hint = if nearest.is_empty() {
+        "all runs: safe-remove status, and safe-remove history".to_owned()
+    } else {
+        format!("did you mean {}?", nearest.join(" or "))
+    };
+    CommandError::NoSuch { message: format!("there is no run {run}"), hint: Some(hint) }
+}
+
+fn of_run(run: &RunId, entry: &RunEntry, journal: &[JournalRecord]) -> StatusRun {
+    let alive = process::is_alive(&entry.process);
+    let until = entry
+        .holds
+        .values()
+        .filter_map(|hold| match hold.state {
+            HoldState::Settling { until } => Some(until),
+            HoldState::Reserved | HoldState::Terminating => None,
+        })
+        .max();
+    let (next_command, advice) = advice(run, entry, alive, until);
+    StatusRun {
+        run: run.clone(),
+        operator: entry.operator.clone(),
+        subsystem: entry.subsystem.clone(),
+        state: state(entry, journal),
+        alive,
+        process: format!("pid {} on {}", entry.process.pid, entry.process.host),
+        started_at: entry.started_at,
+        ended_at: entry.ended_at,
+        holds: entry.holds.iter().map(|(host, hold)| of_hold(host, hold)).collect(),
+        until,
+        next_command,
+        advice,
+    }
+}
+
+fn of_hold(host: &HostId, hold: &Hold) -> StatusHold {
+    let (state, until) = match hold.state {
+        HoldState::Reserved => ("reserved", None),
+        HoldState::Terminating => ("terminating", None),
+        HoldState::Settling { until } => ("settling", Some(until)),
+    };
+    StatusHold {
+        host: host.clone(),
+        state,
+        batch: hold.batch,
+        group: hold.group.clone(),
+        subsystems: hold.subsystems.iter().cloned().collect(),
+        until,
+    }
+}
+
+/// How far it is, by its last record that says so.
+fn state(entry: &RunEntry, journal: &[JournalRecord]) -> String {
+    if entry.ended_at.is_some() {
+        return format!("ended, {} held", entry.holds.len());
+    }
+    journal.iter().rev().find_map(|record| step(&record.event)).unwrap_or_else(|| "granted".to_owned())
+}
+
+fn step(event: &Past) -> Option<String> {
+    Some(match event {
+        Past::RunOpened { .. } => "opened".to_owned(),
+        Past::BatchGranted { batch, .. } => format!("cordoning batch {batch}"),
+        Past::BatchCordoned { batch } | Past::Sampled { batch, .. } | Past::BakeRestarted { batch, .. } => {
+            format!("baking batch {batch}")
+        }
+        Past::BakeEnded { batch, .. } | Past::TerminationStarted { batch } | Past::HostTerminated { batch, .. } => {
+            format!("terminating batch {batch}")
+        }
+        Past::BatchTerminated { batch } => format!("batch {batch} is gone"),
+        Past::Waiting { until, why } => format!("waiting until {until}: {why}"),
+        Past::Stopped { cause } => format!("stopping: {}", cause.message),
+        Past::HostRestored { batch, .. } | Past::HostUntouched { batch, .. } => format!("restoring batch {batch}"),
+        Past::HostInDoubt { host, .. } => format!("{host} is in doubt"),
+        Past::RunEnded { .. } => "closing".to_owned(),
+        Past::HostDropped { .. }
+        | Past::GroupHeld { .. }
+        | Past::GroupReleased { .. }
+        | Past::CallIntended { .. }
+        | Past::CallAnswered { .. }
+        | Past::Warned { .. }
+        | Past::LedgerAdopted { .. } => return None,
+    })
+}
+
+/// What comes next, and what that means. This version cannot take a run over, and does not pretend that it can.
+fn advice(run: &RunId, entry: &RunEntry, alive: Option<bool>, until: Option<Time>) -> (Option<String>, Option<String>) {
+    match (entry.ended_at, alive) {
+        (None, Some(true) | None) => {
+            let advice =
+                alive.is_none().then(|| format!("whether it lives can be seen on {} only", entry.process.host));
+            (Some(format!("safe-remove status {run} --watch")), advice)
+        }
+        (None, Some(false)) => (
+            None,
+            Some(format!(
+                "its process is dead. The hosts that it holds count as gone for every run until somebody knows where \
+                 they are: look at each of them with the provider; those that are out of service can be put back there \
+                 by hand. This version cannot take the run over (`safe-remove resume` comes with the next one), so \
+                 their reservation stays; everything else can go on. {}",
+                match until {
+                    Some(until) => format!("No call of it can land after {until}."),
+                    None => String::new(),
+                }
+            )),
+        ),
+        (Some(_), _) => (
+            Some(format!("safe-remove status {run}")),
+            Some(match until {
+                Some(until) => format!("it ended with hosts in doubt; where they are can be proved from {until} on"),
+                None => "it ended with hosts that a person must look at".to_owned(),
+            }),
+        ),
+    }
+}
+
+fn text(document: &StatusDocument) -> String {
+    let mut out = document.place.text();
+    out.push_str(&field("at", &document.at.to_string()));
+    out.push('\n');
+    if let Some(run) = &document.ended {
+        out.push_str(&run_text(run));
+        return out;
+    }
+    if document.runs.is_empty() {
+        out.push_str("No run is under way, and nothing is held.\n");
+    }
+    for run in &document.runs {
+        let alive = match run.alive {
+            Some(true) => "alive",
+            Some(false) if run.ended_at.is_some() => "ended",
+            Some(false) => "DEAD",
+            None => "on another machine",
+        };
+        out.push_str(&field("run", &format!("{} of {}, {}", run.run, run.subsystem, run.state)));
+        out.push_str(&field(
+            "process",
+            &format!("{alive}: {}, by {}, since {}", run.process, run.operator, run.started_at),
+        ));
+        let holds = match run.holds.len() {
+            0 => "nothing".to_owned(),
+            n => format!("{n}: {}", hosts_text(run.holds.iter().map(|hold| &hold.host), HOSTS_SHOWN)),
+        };
+        out.push_str(&field("holds", &holds));
+        if let Some(until) = run.until {
+            out.push_str(&field("until", &until.to_string()));
+        }
+        if let Some(advice) = &run.advice {
+            out.push_str(&field("note", advice));
+        }
+        if let Some(next) = &run.next_command {
+            out.push_str(&field("next", next));
+        }
+        out.push('\n');
+    }
+    if !document.halts.is_empty() {
+        let mut table =
+            Table::new(&[("halted", Align::Whole), ("since", Align::Whole), ("by", Align::Left), ("why", Align::Left)]);
+        for halt in &document.halts {
+            let what = halt.subsystem.as_ref().map_or_else(|| "the whole fleet".to_owned(), ToString::to_string);
+            table.row([what, halt.at.to_string(), halt.operator.to_string(), halt.reason.clone()]);
+        }
+        out.push_str(&table.render(""));
+    }
+    out
+}

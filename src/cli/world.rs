@@ -1,0 +1,272 @@
+//! The fleet, the ledger, the probes and the clock that the policy directory names; opened, never changed.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use crate::coordination::FleetRecord;
+use crate::fleet::simulated::{Membership, OpenError, SimulatedFleet};
+use crate::health;
+use crate::ledger::SqliteLedger;
+use crate::model::{FleetIdentity, FleetSnapshot, Host, ProbeKey, SubsystemName, Time};
+use crate::output::Place;
+use crate::plan::{AssessError, Inputs, LedgerView, Plan, Request};
+use crate::policy::{self, LedgerKind, PolicySet, ProviderKind, SimulatedMetric, UnitsSource};
+use crate::ports::{Clock, Fleet, Ledger, Prober, Version};
+use crate::probe::{Probes, SimulatedMetrics};
+
+use super::args::Global;
+use super::error::CommandError;
+
+/// Everything that a command may look at.
+pub(super) struct World {
+    pub(super) policies: Arc<PolicySet>,
+    pub(super) fleet: Arc<dyn Fleet>,
+    pub(super) prober: Arc<dyn Prober>,
+    pub(super) clock: Arc<dyn Clock>,
+    /// A reader: it creates nothing, and every write through it is refused.
+    pub(super) ledger: LedgerReader,
+}
+
+impl World {
+    /// Reads the policies, then opens what they name.
+    pub(super) async fn open(global: &Global) -> Result<Self, CommandError> {
+        let policies = policies(global)?;
+        let provider = &policies.fleet.provider;
+        let (fleet, clock, simulated): (Arc<dyn Fleet>, Arc<dyn Clock>, _) = match &provider.kind {
+            ProviderKind::Simulated { scenario, state } => {
+                let fleet = simulated(scenario, state, provider.settle)?;
+                (fleet.clone(), fleet.clone(), Some(fleet))
+            }
+            ProviderKind::Aws { region, account } => aws(region, account, provider.settle).await?,
+        };
+        let metrics = simulated.map(|fleet| Arc::new(Metrics::new(fleet, &policies)) as Arc<dyn SimulatedMetrics>);
+        let prober = Arc::new(Probes::new(Arc::clone(&clock), metrics));
+        let ledger = LedgerReader::open(&policies, clock.now())?;
+        Ok(Self { policies, fleet, prober, clock, ledger })
+    }
+
+    /// Observes the fleet and reads the ledger.
+    pub(super) async fn look(&self) -> Result<Seen, CommandError> {
+        let snapshot = self.fleet.observe().await.map_err(CommandError::Fleet)?;
+        // The ledger after the fleet: a host that was removed in between is claimed here and absent there, never the
+        // other way round.
+        let (_, record) = self.ledger.read().await?;
+        let now = self.clock.now();
+        let view = record.view(None, now);
+        Ok(Seen { snapshot, record, view, now })
+    }
+
+    /// Where all this is.
+    pub(super) fn place(&self) -> Place {
+        self.ledger.place(&self.policies, self.fleet.identity().clone())
+    }
+
+    /// Plans the request, every watched probe read once.
+    pub(super) async fn plan(&self, request: &Request, seen: &Seen) -> Result<Plan, CommandError> {
+        let none = BTreeMap::new();
+        let plan = self.plan_with(request, seen, &none).map_err(CommandError::Assess)?;
+        // Whose probes are read depends on the hosts, which the first plan has chosen.
+        let watched: BTreeSet<SubsystemName> = plan.document.watched.iter().cloned().collect();
+        let bad = self.bad_probes(&watched).await;
+        if bad.is_empty() { Ok(plan) } else { self.plan_with(request, seen, &bad).map_err(CommandError::Assess) }
+    }
+
+    /// Every probe of these subsystems, read once; those that are bad, each with the reason.
+    pub(super) async fn bad_probes(&self, watched: &BTreeSet<SubsystemName>) -> BTreeMap<ProbeKey, String> {
+        let specs = health::probes_of(&self.policies, watched);
+        let runnable: Vec<_> =
+            specs.iter().map(|(key, spec)| (&key.subsystem, self.policies.runnable(spec))).collect();
+        let samples = runnable.iter().map(|(subsystem, spec)| self.prober.sample(subsystem, spec));
+        let samples = futures_util::future::join_all(samples).await;
+        health::bad_now(&samples, &specs)
+    }
+
+    fn plan_with(
+        &self,
+        request: &Request,
+        seen: &Seen,
+        bad_probes: &BTreeMap<ProbeKey, String>,
+    ) -> Result<Plan, AssessError> {
+        crate::plan::plan(&self.inputs(seen, bad_probes), request)
+    }
+
+    /// What a decision may depend on.
+    pub(super) fn inputs<'a>(&'a self, seen: &'a Seen, bad_probes: &'a BTreeMap<ProbeKey, String>) -> Inputs<'a> {
+        Inputs {
+            policies: &self.policies,
+            snapshot: &seen.snapshot,
+            ledger: &seen.view,
+            bad_probes,
+            identity: self.fleet.identity(),
+            bounds: self.fleet.bounds(),
+            now: seen.now,
+        }
+    }
+
+    /// The ledger, made where it does not exist, for a command that changes something.
+    pub(super) fn writable_ledger(&self) -> Result<Arc<dyn Ledger>, CommandError> {
+        writable_ledger(&self.policies, self.clock.now())
+    }
+}
+
+/// The fleet and the ledger at one moment.
+#[derive(Debug)]
+pub(super) struct Seen {
+    pub(super) snapshot: FleetSnapshot,
+    pub(super) record: FleetRecord,
+    pub(super) view: LedgerView,
+    pub(super) now: Time,
+}
+
+/// The policies, or everything that is wrong with them.
+pub(super) fn policies(global: &Global) -> Result<Arc<PolicySet>, CommandError> {
+    policy::load(&global.policies).map(Arc::new).map_err(|errors| CommandError::Policy(Box::new(errors)))
+}
+
+/// The ledger, made where it does not exist.
+pub(super) fn writable_ledger(policies: &PolicySet, now: Time) -> Result<Arc<dyn Ledger>, CommandError> {
+    let LedgerKind::Sqlite { path } = &policies.fleet.ledger.kind;
+    let ledger = SqliteLedger::open(path, &policies.fleet.name, now).map_err(CommandError::Ledger)?;
+    Ok(Arc::new(ledger))
+}
+
+/// The ledger for commands that only look.
+pub(super) struct LedgerReader {
+    ledger: SqliteLedger,
+    at: String,
+    id: Option<crate::model::LedgerId>,
+}
+
+impl LedgerReader {
+    /// Opens the ledger without creating anything.
+    pub(super) fn open(policies: &PolicySet, now: Time) -> Result<Self, CommandError> {
+        let LedgerKind::Sqlite { path } = &policies.fleet.ledger.kind;
+        let ledger = SqliteLedger::open_read_only(path, &policies.fleet.name, now).map_err(CommandError::Ledger)?;
+        Ok(Self { id: ledger.id().cloned(), ledger, at: path.display().to_string() })
+    }
+
+    pub(super) async fn read(&self) -> Result<(Version, FleetRecord), CommandError> {
+        self.ledger.read().await.map_err(CommandError::Ledger)
+    }
+
+    /// The journals.
+    pub(super) fn journals(&self) -> &dyn Ledger {
+        &self.ledger
+    }
+
+    /// Where all this is.
+    pub(super) fn place(&self, policies: &PolicySet, provider: FleetIdentity) -> Place {
+        Place {
+            fleet: policies.fleet.name.clone(),
+            provider,
+            ledger: self.id.clone(),
+            ledger_place: self.at.clone(),
+            policies: policies.directory.clone(),
+        }
+    }
+}
+
+/// Which fleet the policies name, for commands that do not need the fleet itself.
+pub(super) fn named_identity(policies: &PolicySet) -> FleetIdentity {
+    match &policies.fleet.provider.kind {
+        ProviderKind::Simulated { .. } => {
+            FleetIdentity { kind: "simulated".to_owned(), account: None, region: None, caller: None }
+        }
+        ProviderKind::Aws { region, account } => FleetIdentity {
+            kind: "aws".to_owned(),
+            account: Some(account.clone()),
+            region: Some(region.clone()),
+            caller: None,
+        },
+    }
+}
+
+/// The simulated fleet. Its state file is made where it does not exist: the fleet then exists, untouched.
+pub(super) fn simulated(
+    scenario: &Path,
+    state: &Path,
+    settle: Option<Duration>,
+) -> Result<Arc<SimulatedFleet>, CommandError> {
+    SimulatedFleet::open(scenario, state, settle).map_err(|error| match error {
+        OpenError::Scenario(error) => CommandError::Scenario(error),
+        OpenError::Fleet(error) => CommandError::Fleet(error),
+    })
+}
+
+/// What simulated probes read: the fleet's load, with the policies' word for who serves what.
+struct Metrics {
+    fleet: Arc<SimulatedFleet>,
+    membership: Arc<Membership>,
+}
+
+impl Metrics {
+    fn new(fleet: Arc<SimulatedFleet>, policies: &PolicySet) -> Self {
+        let matcher = policies.matcher();
+        let depends_on = policies.subsystems.values().map(|s| (s.name.clone(), s.depends_on.clone())).collect();
+        let membership = fleet.membership(depends_on, |host| {
+            let subsystems = matcher.membership(host).subsystems;
+            let policies = subsystems.iter().filter_map(|name| policies.subsystems.get(name));
+            policies.map(|policy| (policy.name.clone(), units(&policy.capacity.units, host))).collect()
+        });
+        Self { fleet, membership: Arc::new(membership) }
+    }
+}
+
+/// What a host bears. One without a usable weight bears nothing here; no plan is made of such a fleet.
+fn units(source: &UnitsSource, host: &Host) -> u64 {
+    match source {
+        UnitsSource::One => 1,
+        UnitsSource::Tag(tag) => host.tags.get(tag).and_then(|value| value.parse().ok()).unwrap_or(0),
+        UnitsSource::InstanceType(types) => types.get(&host.instance_type).copied().unwrap_or(0),
+    }
+}
+
+#[async_trait]
+impl SimulatedMetrics for Metrics {
+    async fn metric(&self, subsystem: &SubsystemName, metric: SimulatedMetric) -> Result<f64, String> {
+        self.fleet.metric(&self.membership, subsystem, metric).await.map_err(|error| error.to_string())
+    }
+}
+
+type Opened = (Arc<dyn Fleet>, Arc<dyn Clock>, Option<Arc<SimulatedFleet>>);
+
+#[cfg(feature = "aws")]
+async fn aws(region: &str, account: &str, settle: Option<Duration>) -> Result<Opened, CommandError> {
+    use crate::fleet::aws::{AwsFleet, AwsSettings, Patience};
+
+    let settings =
+        AwsSettings { region: region.to_owned(), account: account.to_owned(), settle, patience: Patience::default() };
+    let fleet = AwsFleet::open(settings).await.map_err(CommandError::Fleet)?;
+    Ok((Arc::new(fleet), Arc::new(SystemClock), None))
+}
+
+#[cfg(not(feature = "aws"))]
+async fn aws(_region: &str, _account: &str, _settle: Option<Duration>) -> Result<Opened, CommandError> {
+    Err(CommandError::WithoutAws)
+}
+
+/// The machine's clock.
+pub(super) struct SystemClock;
+
+#[async_trait]
+impl Clock for SystemClock {
+    fn now(&self) -> Time {
+        Time::from_jiff(jiff::Timestamp::now())
+    }
+
+    async fn sleep_until(&self, until: Time) {
+        /// A machine that was suspended, or whose clock was set, must not oversleep by more than this.
+        const NAP: Duration = Duration::from_secs(1);
+        loop {
+            let left = until.since(self.now());
+            if left.is_zero() {
+                return;
+            }
+            tokio::time::sleep(left.min(NAP)).await;
+        }
+    }
+}

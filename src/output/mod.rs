@@ -1,0 +1,28 @@
+//! What people and programs are shown: documents of contract section 7, the same as text, progress.
+//!
+//! Text is laid out for [`WIDTH`] columns and looks the same with and without a terminal. Other people's
+//! text passes through [`clean`] on its way out. Nothing here decides, and nothing here writes to stdout:
+//! commands do.
+
+mod clean;
+mod documents;
+mod headroom;
+mod plan;
+mod progress;
+mod run;
+mod table;
+mod text;
+
+pub use clean::{clean, clean_lines, is_unsafe, json_document, json_line};
+pub use documents::{
+    ErrorDocument, HeadroomDocument, HistoryDocument, Place, ResultDocument, StatusDocument, StatusHalt, StatusHold, StatusRun, placed,
+};
+pub use headroom::headroom_text;
+pub use plan::{plan_text, refusal_line};
+pub use progress::{Events, ProgressScreen};
+pub use run::{run_sentence, run_text};
+pub use table::{Align, Table};
+pub use text::{field, hosts_text, span_text, wrap};
+
+/// Columns that text is laid out for: fits beside a runbook on a laptop, and in a ticket.
+pub const WIDTH: usize = 100;

@@ -1,0 +1,101 @@
+//! A run as text: what is gone, what is back, what is in doubt, and which command comes next.
+
+use std::fmt::Write as _;
+
+use crate::run::{BatchState, CauseKind, Outcome, RunDocument};
+
+use super::plan::subsystems_text;
+use super::{Align, Table, clean, field, hosts_text, wrap};
+
+/// Hosts of one batch that are listed; the document lists all of any number.
+const HOSTS_SHOWN: usize = 20;
+
+/// The whole record.
+pub fn run_text(run: &RunDocument) -> String {
+    let mut out = String::new();
+    _ = writeln!(out, "{}", wrap(&run_sentence(run), 0));
+    out.push('\n');
+    out.push_str(&field("run", run.run.as_str()));
+    out.push_str(&field("operator", run.operator.as_str()));
+    if let Some(reason) = &run.reason {
+        out.push_str(&field("reason", reason));
+    }
+    if let Some(id) = &run.request_id {
+        out.push_str(&field("request id", id.as_str()));
+    }
+    out.push_str(&field("plan", run.plan.as_str()));
+    out.push_str(&field("time", &format!("{} to {}", run.started_at, run.ended_at)));
+    if let Some(cause) = &run.cause {
+        out.push_str(&field("cause", &cause.message));
+    }
+
+    if !run.batches.is_empty() {
+        out.push('\n');
+        let mut table = Table::new(&[("batch", Align::Right), ("state", Align::Whole), ("hosts", Align::Left)]);
+        for batch in &run.batches {
+            let state = match batch.state {
+                BatchState::Terminated => "terminated",
+                BatchState::Restored => "restored",
+                BatchState::Cordoned => "CORDONED",
+                BatchState::Unknown => "UNKNOWN",
+                BatchState::NotStarted => "not started",
+            };
+            table.row([&batch.number.to_string(), state, &hosts_text(&batch.hosts, HOSTS_SHOWN)]);
+        }
+        out.push_str(&table.render("  "));
+    }
+    if !run.subsystems.is_empty() {
+        out.push_str("\nSubsystems, in units\n");
+        out.push_str(&subsystems_text(&run.subsystems, &run.subsystem));
+    }
+
+    out.push('\n');
+    for (name, hosts) in
+        [("gone", &run.terminated), ("back", &run.restored), ("in doubt", &run.in_doubt), ("dropped", &run.dropped)]
+    {
+        if !hosts.is_empty() || name == "gone" || name == "in doubt" {
+            // Every host in doubt is named, however many: a person must look at each.
+            let most = if name == "in doubt" { usize::MAX } else { HOSTS_SHOWN };
+            let listed = if hosts.is_empty() { "none".to_owned() } else { hosts_text(hosts, most) };
+            out.push_str(&field(name, &listed));
+        }
+    }
+    for warning in &run.warnings {
+        out.push_str(&field("warning", warning));
+    }
+    if let Some(next) = &run.next_command {
+        // Not wrapped: it is copied.
+        _ = writeln!(out, "{:<12}{}", "next", clean(next));
+    }
+    out
+}
+
+/// How it ended, in one sentence; the first line of the text and the message on stderr.
+pub fn run_sentence(run: &RunDocument) -> String {
+    let gone = run.terminated.len();
+    let asked: usize = run.batches.iter().map(|b| b.hosts.len()).sum();
+    let of = format!("{gone} of {asked} {} gone", if gone == 1 { "host is" } else { "hosts are" });
+    let name = &run.subsystem;
+    let text = match run.outcome {
+        Outcome::Completed => format!("Run {} completed: {of} from {name}.", run.run),
+        Outcome::Aborted => {
+            let why = match run.cause.as_ref().map(|c| c.kind) {
+                Some(CauseKind::Probe) => " on a regression",
+                Some(CauseKind::Rule) => " on a rule that no longer holds",
+                Some(CauseKind::Inventory) => " on what the fleet showed",
+                Some(CauseKind::Ledger) => " because of the ledger",
+                Some(CauseKind::Order) | None => "",
+            };
+            format!("Run {} aborted{why}: {of} from {name}, every cordoned host is back in service.", run.run)
+        }
+        Outcome::Halted => {
+            format!("Run {} halted: {of} from {name}, every cordoned host is back in service.", run.run)
+        }
+        Outcome::NeedsAttention => format!(
+            "Run {} stopped and needs a person: {of} from {name}, {} in doubt or still cordoned.",
+            run.run,
+            run.in_doubt.len()
+        ),
+    };
+    clean(&text).into_owned()
+}

@@ -1,0 +1,159 @@
+//! Bad days: each gives the exit code of the contract and a message that says what to do, and touches nothing.
+
+use std::fs;
+use std::process::Stdio;
+
+use crate::environment::{Ran, TestEnvironment, set_mode};
+use crate::fleets::Fleet;
+
+fn fleet() -> TestEnvironment {
+    let environment = TestEnvironment::new();
+    Fleet { index_minimum: 12, ..Fleet::default() }.write(&environment);
+    environment
+}
+
+fn remove(environment: &TestEnvironment, more: &[&str]) -> Ran {
+    environment.run(&[&["--subsystem", "index", "--yes", "-o", "json"], more].concat())
+}
+
+/// `error/v1` on stdout, and for people a message with a hint on stderr.
+#[track_caller]
+fn fails(ran: Ran, code: i32) -> Ran {
+    let ran = ran.exits(code);
+    let document = ran.json();
+    assert_eq!(document["schema"], "safe-remove/error/v1", "{document:#}");
+    assert_eq!(document["exit_code"], code);
+    assert!(document["hint"].is_string(), "{document:#}");
+    assert!(ran.stderr.starts_with("error: ") && ran.stderr.contains("hint: "), "{}", ran.stderr);
+    ran
+}
+
+/// The rules that a refused plan names.
+#[track_caller]
+fn refused(ran: Ran) -> Vec<String> {
+    let plan = ran.exits(3).json();
+    assert_eq!(plan["schema"], "safe-remove/plan/v1");
+    assert_eq!(plan["verdict"], "refused");
+    let violations = plan["violations"].as_array().expect("violations");
+    assert!(violations.iter().all(|v| v["message"].as_str().is_some_and(|m| !m.is_empty())));
+    violations.iter().map(|v| v["rule"].as_str().expect("a rule").to_owned()).collect()
+}
+
+#[test]
+fn larger_than_the_fleet_and_names_that_do_not_exist() {
+    let environment = fleet();
+    assert!(!refused(remove(&environment, &["--count", "1000"])).is_empty());
+    assert!(!refused(remove(&environment, &["--count", &u64::MAX.to_string()])).is_empty());
+    let ran = environment.run(&["--subsystem", "indexx", "--count", "1", "--yes"]).exits(3);
+    assert!(ran.stderr.contains("unknown-subsystem") && ran.stderr.contains("index"), "{}", ran.stderr);
+    assert!(refused(remove(&environment, &["--host", "index-0099"])).contains(&"unknown-host".to_owned()));
+    assert!(refused(remove(&environment, &["--host", "placement-0001"])).contains(&"not-serving-it".to_owned()));
+}
+
+#[test]
+fn s3_an_empty_selection_never_means_everything() {
+    let environment = fleet();
+    let arguments = ["--subsystem", "index", "--host", "-", "--yes", "-o", "json"];
+    let ran = environment.run_with_stdin(&arguments, b"");
+    assert_eq!(refused(ran), ["empty-selection"]);
+}
+
+#[test]
+fn the_wrong_double_entry_is_refused() {
+    let environment = fleet();
+    assert!(refused(remove(&environment, &["--count", "2", "--expect-remaining", "17"])).contains(&"expectation".into()));
+    remove(&environment, &["--count", "2", "--expect-remaining", "16"]).exits(0);
+}
+
+#[test]
+fn s3_policies_that_cannot_be_used() {
+    let missing = TestEnvironment::new();
+    fails(remove(&missing, &["--count", "1"]), 4);
+    fs::create_dir(missing.path().join("policies")).expect("a directory");
+    fails(remove(&missing, &["--count", "1"]), 4);
+
+    let environment = fleet();
+    let policy = environment.path().join("policies/index.toml");
+    let good = fs::read_to_string(&policy).expect("a policy");
+    for (what, text) in [
+        ("not UTF-8", b"name = \"\xff\"".to_vec()),
+        ("empty", Vec::new()),
+        ("a minimum above the baseline", good.replace("minimum = 12", "minimum = 99").into_bytes()),
+        ("no minimum", good.replace("minimum = 12", "").into_bytes()),
+        ("a cycle", good.replace("depends_on = []", "depends_on = [\"placement\"]").into_bytes()),
+        ("an infinite limit", good.replace("max = 0.01", "max = inf").into_bytes()),
+        ("an escape sequence", good.replace("name = \"index\"", "name = \"index\\u001b[2J\"").into_bytes()),
+    ] {
+        fs::write(&policy, &text).expect("written");
+        let ran = fails(remove(&environment, &["--count", "1"]), 4);
+        assert!(!ran.stderr.chars().any(|c| c.is_control() && c != '\n'), "{what}: {:?}", ran.stderr);
+    }
+    environment.write("policies/index.toml", &good);
+    set_mode(&policy, 0o666);
+    let ran = fails(remove(&environment, &["--count", "1"]), 4);
+    assert!(ran.stderr.contains("chmod"), "{}", ran.stderr);
+    assert!(!environment.path().join("state").exists(), "nothing was made");
+}
+
+#[test]
+fn s3_a_ledger_that_cannot_be_used() {
+    let environment = fleet();
+    remove(&environment, &["--count", "1"]).exits(0);
+    let ledger = environment.path().join("state/ledger.db");
+    for name in ["ledger.db-wal", "ledger.db-shm"] {
+        let _ = fs::remove_file(environment.path().join("state").join(name));
+    }
+    fs::write(&ledger, b"this is no database, however long one looks at it").expect("written");
+    fails(remove(&environment, &["--count", "1"]), 10);
+    fails(environment.run(&["status", "-o", "json"]), 10);
+    fs::remove_file(&ledger).expect("removed");
+    // A ledger that was deleted is another ledger: the hosts name the first.
+    assert!(refused(remove(&environment, &["--count", "1"])).contains(&"foreign-ledger".to_owned()));
+}
+
+#[test]
+fn a_closed_stdin_is_no_confirmation() {
+    let environment = fleet();
+    let ran = environment.run(&["--subsystem", "index", "--count", "1"]).exits(6);
+    assert!(ran.stdout.contains("Allowed") && ran.stderr.contains("no terminal"), "{ran:?}");
+    assert!(!environment.path().join("state/ledger.db").exists());
+}
+
+#[test]
+fn a_full_stdout_is_said_and_is_no_panic() {
+    let Ok(full) = fs::OpenOptions::new().write(true).open("/dev/full") else {
+        panic!("/dev/full is needed: run the tests on Linux")
+    };
+    let environment = fleet();
+    let mut command = environment.command(&["plan", "--subsystem", "index", "--count", "1"]);
+    let output = command.stdout(Stdio::from(full)).output().expect("it ends");
+    let stderr = String::from_utf8(output.stderr).expect("UTF-8");
+    assert!(stderr.contains("cannot be written to stdout") && !stderr.contains("panicked"), "{stderr}");
+}
+
+/// Tags and names are other people's text.
+#[test]
+fn escape_sequences_in_the_fleet_never_reach_the_terminal() {
+    let environment = fleet();
+    let path = environment.path().join("policies/scenario.toml");
+    let scenario = fs::read_to_string(&path).expect("a scenario");
+    let hostile = scenario.replacen("tags = { role = \"index\" }", "tags = { role = \"index\", Name = \"\\u001b[2J\\u202e\\u009b31m\" }", 1);
+    assert_ne!(scenario, hostile);
+    environment.write("policies/scenario.toml", &hostile);
+    for format in ["text", "json", "ndjson"] {
+        for arguments in [&["plan", "--subsystem", "index", "--count", "3"][..], &["headroom"], &["status"]] {
+            let ran = environment.run(&[arguments, &["-vv", "-o", format]].concat());
+            assert!(matches!(ran.code, Some(0)), "{ran:?}");
+            for text in [&ran.stdout, &ran.stderr] {
+                assert!(!text.chars().any(|c| (c.is_control() && c != '\n') || c == '\u{202e}'), "{text:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn s3_a_scenario_that_cannot_be_read_is_exit_4() {
+    let environment = fleet();
+    environment.write("policies/scenario.toml", "clock = \"sundial\"\n");
+    fails(remove(&environment, &["--count", "1"]), 4);
+}

@@ -1,0 +1,58 @@
+//! Help, version, completions, the manual page: what needs no policies.
+
+use insta::assert_snapshot;
+
+use crate::environment::TestEnvironment;
+
+#[test]
+fn alone_it_shows_what_a_tired_operator_needs_and_is_no_success() {
+    assert_snapshot!(TestEnvironment::new().show(&[]));
+}
+
+#[test]
+fn help_short_and_long() {
+    let environment = TestEnvironment::new();
+    assert_snapshot!("help_short", environment.show(&["-h"]));
+    assert_snapshot!("help_long", environment.show(&["--help"]));
+}
+
+#[test]
+fn version_names_the_program() {
+    let ran = TestEnvironment::new().run(&["--version"]).exits(0);
+    assert_eq!(ran.stdout, format!("safe-remove {}\n", env!("CARGO_PKG_VERSION")));
+}
+
+#[test]
+fn what_is_not_there_yet_is_not_offered() {
+    let environment = TestEnvironment::new();
+    let help = environment.run(&["--help"]).exits(0).stdout;
+    for command in ["apply", "approve", "drill", "audit", "report", "resume", "abandon", "halt", "unhalt"] {
+        let listed = help.lines().any(|line| line.trim_start().starts_with(&format!("{command} ")));
+        assert!(!listed, "{command} is listed");
+        environment.run(&[command]).exits(2);
+    }
+}
+
+#[test]
+fn completions_for_every_shell_and_a_manual_page() {
+    let environment = TestEnvironment::new();
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let script = environment.run(&["completions", shell]).exits(0).stdout;
+        assert!(script.contains("expect-remaining"), "{shell}");
+    }
+    let page = environment.run(&["man"]).exits(0).stdout;
+    assert!(page.starts_with(".ie") && page.contains(".TH safe-remove 1"), "{page}");
+    environment.run(&["completions"]).exits(2);
+    environment.run(&["completions", "cmd.exe"]).exits(2);
+}
+
+#[test]
+fn a_closed_stdout_is_no_panic() {
+    let environment = TestEnvironment::new();
+    let mut command = environment.command(&["--help"]);
+    let mut child = command.spawn().expect("starts");
+    drop(child.stdout.take());
+    let output = child.wait_with_output().expect("ends");
+    let stderr = String::from_utf8(output.stderr).expect("UTF-8");
+    assert!(!stderr.contains("panicked"), "{stderr}");
+}

@@ -1,0 +1,192 @@
+//! The confirmation in a real pseudo-terminal: only the answer is an answer, and whatever else happens touches
+//! nothing.
+
+use std::process::Command;
+
+use rexpect::process::Signal;
+use rexpect::process::WaitStatus;
+use rexpect::session::{PtySession, spawn_command};
+
+use crate::environment::TestEnvironment;
+use crate::fleets::Fleet;
+
+/// Far above what a loaded machine takes.
+const PATIENCE_MS: u64 = 30_000;
+
+const REMOVE: [&str; 4] = ["--subsystem", "index", "--count", "3"];
+
+fn fleet() -> TestEnvironment {
+    let environment = TestEnvironment::new();
+    Fleet { index_minimum: 12, ..Fleet::default() }.write(&environment);
+    environment
+}
+
+/// A removal that has come to its question.
+fn asked(environment: &TestEnvironment, more: &[&str]) -> (PtySession, String) {
+    let mut session =
+        spawn_command(environment.interactive(&[&REMOVE[..], more].concat()), Some(PATIENCE_MS)).expect("it starts");
+    let before = session.exp_string("Type 3 to remove 3 hosts, anything else to stop").expect("the question");
+    (session, before)
+}
+
+fn code(session: &mut PtySession) -> (i32, String) {
+    let rest = session.exp_eof().expect("it ends");
+    match session.process().wait().expect("it ends") {
+        WaitStatus::Exited(_, code) => (code, rest),
+        other => panic!("{other:?}: {rest}"),
+    }
+}
+
+/// Nothing was written and nobody is missing.
+#[track_caller]
+fn untouched(environment: &TestEnvironment) {
+    assert!(!environment.path().join("state/ledger.db").exists(), "no ledger was made");
+    let plan = environment.run(&["plan", "--subsystem", "index", "--count", "1", "-o", "json"]).exits(0).json();
+    assert_eq!(plan["subsystems"][0]["capacity"], 18);
+}
+
+#[test]
+fn s8_the_right_answer_removes() {
+    let environment = fleet();
+    let (mut session, before) = asked(&environment, &[]);
+    for word in ["fleet", "demo (simulated)", "index", "placement", "expected", "ends about"] {
+        assert!(before.contains(word), "{word}: {before}");
+    }
+    session.send_line("3").expect("typed");
+    let (code, rest) = code(&mut session);
+    assert_eq!(code, 0, "{rest}");
+    assert!(rest.contains("3 of 3 hosts are gone from index"), "{rest}");
+}
+
+#[test]
+fn s8_every_other_answer_touches_nothing() {
+    for answer in ["", "4", "03", "30", "y", "yes", "Y", "index 3", "3 hosts", "all", "\u{1b}[A"] {
+        let environment = fleet();
+        let (mut session, _) = asked(&environment, &[]);
+        session.send_line(answer).expect("typed");
+        let (code, rest) = code(&mut session);
+        assert_eq!(code, 6, "{answer:?}: {rest}");
+        assert!(rest.contains("not confirmed") && rest.contains("nothing was touched"), "{rest}");
+        untouched(&environment);
+    }
+}
+
+#[test]
+fn s8_end_of_file_and_ctrl_c_touch_nothing_and_leave_the_terminal_usable() {
+    for key in ['d', 'c'] {
+        let environment = fleet();
+        // A shell around it, to see what state the terminal is left in.
+        let binary = env!("CARGO_BIN_EXE_safe-remove");
+        let mut shell = Command::new("/bin/sh");
+        shell.args(["-c", &format!("trap : INT; stty -a > before; {binary} {}; echo code=$?; stty -a > after", REMOVE.join(" "))]);
+        environment.isolate(&mut shell);
+        let mut session = spawn_command(shell, Some(PATIENCE_MS)).expect("it starts");
+        session.exp_string("anything else to stop").expect("the question");
+        session.send_control(key).expect("typed");
+        let rest = session.exp_eof().expect("it ends");
+        assert!(rest.contains("code=6"), "Ctrl-{key}: {rest}");
+        assert!(!rest.contains("[?25l") || rest.ends_with("[?25h"), "the cursor is hidden: {rest:?}");
+        let state = |name: &str| std::fs::read_to_string(environment.path().join(name)).expect("stty wrote it");
+        assert_eq!(state("before"), state("after"), "Ctrl-{key}");
+        untouched(&environment);
+    }
+}
+
+#[test]
+fn s8_what_was_typed_before_the_question_is_no_answer() {
+    let environment = fleet();
+    let mut session = spawn_command(environment.interactive(&REMOVE), Some(PATIENCE_MS)).expect("it starts");
+    session.send_line("3").expect("typed");
+    session.exp_string("anything else to stop").expect("the question");
+    session.send_control('d').expect("typed");
+    let (code, rest) = code(&mut session);
+    assert_eq!(code, 6, "{rest}");
+    untouched(&environment);
+}
+
+#[test]
+fn s8_signals_at_the_question_touch_nothing() {
+    for signal in [Signal::SIGTERM, Signal::SIGHUP, Signal::SIGINT] {
+        let environment = fleet();
+        let (mut session, _) = asked(&environment, &[]);
+        session.process_mut().signal(signal).expect("sent");
+        let (code, rest) = code(&mut session);
+        assert_eq!(code, 6, "{signal}: {rest}");
+        untouched(&environment);
+    }
+}
+
+/// The terminal itself goes away: its window was closed, its connection dropped.
+#[test]
+fn s8_a_terminal_that_disappears_at_the_question_touches_nothing() {
+    const HANG_UP: &str = "
+import os, pty, sys
+pid, terminal = pty.fork()
+if pid == 0:
+    os.execv(sys.argv[1], sys.argv[1:])
+seen = b''
+while b'anything else to stop' not in seen:
+    seen += os.read(terminal, 4096)
+os.close(terminal)
+print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+";
+    let environment = fleet();
+    let mut python = Command::new("python3");
+    python.args(["-c", HANG_UP, env!("CARGO_BIN_EXE_safe-remove")]).args(REMOVE);
+    environment.isolate(&mut python);
+    let output = python.output().expect("Python 3 is needed for this test");
+    assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), "6", "{}", String::from_utf8_lossy(&output.stderr));
+    untouched(&environment);
+}
+
+#[test]
+fn s8_yes_beyond_the_policy_still_asks() {
+    let environment = fleet();
+    let policy = environment.path().join("policies/index.toml");
+    let text = std::fs::read_to_string(&policy).expect("a policy");
+    environment.write("policies/index.toml", &text.replace("unattended_max = 24", "unattended_max = 2"));
+    let (mut session, _) = asked(&environment, &["--yes"]);
+    session.send_line("yes").expect("typed");
+    let (code, rest) = code(&mut session);
+    assert_eq!(code, 6, "{rest}");
+    let refused = environment.run(&[&REMOVE[..], &["--yes"]].concat()).exits(6);
+    assert!(refused.stderr.contains("--yes is enough for 2 hosts, not for 3"), "{}", refused.stderr);
+    untouched(&environment);
+}
+
+#[test]
+fn an_unusual_count_is_typed_out_with_its_name() {
+    let environment = fleet();
+    let policy = environment.path().join("policies/index.toml");
+    let text = std::fs::read_to_string(&policy).expect("a policy");
+    environment.write("policies/index.toml", &text.replace("[confirm]", "[confirm]\nunusual = 2"));
+    environment.run(&[&REMOVE[..], &["--yes"]].concat()).exits(6);
+    for (answer, expected) in [("3", 6), ("index 3", 0)] {
+        let mut session = spawn_command(environment.interactive(&REMOVE), Some(PATIENCE_MS)).expect("it starts");
+        session.exp_string("Type index 3 to remove").expect("the question");
+        session.send_line(answer).expect("typed");
+        let (code, rest) = code(&mut session);
+        assert_eq!(code, expected, "{rest}");
+    }
+}
+
+#[test]
+fn s3_policy_accept_asks_for_the_name() {
+    let environment = fleet();
+    environment.run(&["--subsystem", "index", "--count", "1", "--yes"]).exits(0);
+    Fleet { index_minimum: 11, ..Fleet::default() }.write(&environment);
+    environment.run(&["--subsystem", "index", "--count", "1", "--yes"]).exits(3);
+    let accept = ["policy", "accept", "index", "--reason", "two racks are retired"];
+    environment.run(&accept).exits(6);
+    for (answer, expected) in [("yes", 6), ("index", 0)] {
+        let mut session = spawn_command(environment.interactive(&accept), Some(PATIENCE_MS)).expect("it starts");
+        let shown = session.exp_string("Type index to accept").expect("the question");
+        assert!(shown.contains("looser") && shown.contains("capacity.minimum"), "{shown}");
+        session.send_line(answer).expect("typed");
+        let (code, rest) = code(&mut session);
+        assert_eq!(code, expected, "{rest}");
+    }
+    environment.run(&["--subsystem", "index", "--count", "1", "--yes"]).exits(0);
+    let again = environment.run(&accept).exits(0);
+    assert!(again.stdout.contains("Nothing to accept"), "{}", again.stdout);
+}
