@@ -11,10 +11,10 @@ use crate::coordination::FleetRecord;
 use crate::fleet::simulated::{Membership, OpenError, SimulatedFleet};
 use crate::health;
 use crate::ledger::SqliteLedger;
-use crate::model::{FleetIdentity, FleetSnapshot, Host, ProbeKey, SubsystemName, Time};
+use crate::model::{FleetIdentity, FleetSnapshot, Host, ProbeKey, Sample, SubsystemName, Time};
 use crate::output::Place;
 use crate::plan::{AssessError, Inputs, LedgerView, Plan, Request};
-use crate::policy::{self, LedgerKind, PolicySet, ProviderKind, SimulatedMetric, UnitsSource};
+use crate::policy::{self, LedgerKind, PolicySet, ProbeSpec, ProviderKind, SimulatedMetric, UnitsSource};
 use crate::ports::{Clock, Fleet, Ledger, Prober, Version};
 use crate::probe::{Probes, SimulatedMetrics};
 
@@ -44,7 +44,8 @@ impl World {
             ProviderKind::Aws { region, account } => aws(region, account, provider.settle).await?,
         };
         let metrics = simulated.map(|fleet| Arc::new(Metrics::new(fleet, &policies)) as Arc<dyn SimulatedMetrics>);
-        let prober = Arc::new(Probes::new(Arc::clone(&clock), metrics));
+        let probes = Probes::new(Arc::clone(&clock), metrics);
+        let prober = Arc::new(FromPolicyFiles { probes, policies: Arc::clone(&policies) });
         let ledger = LedgerReader::open(&policies, clock.now())?;
         Ok(Self { policies, fleet, prober, clock, ledger })
     }
@@ -78,9 +79,7 @@ impl World {
     /// Every probe of these subsystems, read once; those that are bad, each with the reason.
     pub(super) async fn bad_probes(&self, watched: &BTreeSet<SubsystemName>) -> BTreeMap<ProbeKey, String> {
         let specs = health::probes_of(&self.policies, watched);
-        let runnable: Vec<_> =
-            specs.iter().map(|(key, spec)| (&key.subsystem, self.policies.runnable(spec))).collect();
-        let samples = runnable.iter().map(|(subsystem, spec)| self.prober.sample(subsystem, spec));
+        let samples = specs.iter().map(|(key, spec)| self.prober.sample(&key.subsystem, spec));
         let samples = futures_util::future::join_all(samples).await;
         health::bad_now(&samples, &specs)
     }
@@ -195,6 +194,19 @@ pub(super) fn simulated(
         OpenError::Scenario(error) => CommandError::Scenario(error),
         OpenError::Fleet(error) => CommandError::Fleet(error),
     })
+}
+
+/// Probes as the policy files mean them: a program with a `/` in it is relative to its file.
+struct FromPolicyFiles {
+    probes: Probes,
+    policies: Arc<PolicySet>,
+}
+
+#[async_trait]
+impl Prober for FromPolicyFiles {
+    async fn sample(&self, subsystem: &SubsystemName, probe: &ProbeSpec) -> Sample {
+        self.probes.sample(subsystem, &self.policies.runnable(probe)).await
+    }
 }
 
 /// What simulated probes read: the fleet's load, with the policies' word for who serves what.
