@@ -95,7 +95,7 @@ pub fn main() -> ExitCode {
         return Exit::USAGE.into();
     }
     // A bug ends with the exit code that the contract gives bugs, and says so in words.
-    std::panic::set_hook(Box::new(|panic| screen::panicked(panic)));
+    std::panic::set_hook(Box::new(screen::panicked));
     match std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| perform(cli, &screen))) {
         Ok(ended) => screen.finish(ended).into(),
         Err(_) => {

@@ -1,7 +1,7 @@
 //! `safe-remove plan`: what a removal would do. Touches nothing.
 
 use crate::output::{Place, placed, plan_text, refusal_line};
-use crate::plan::{PlanDocument, Verdict};
+use crate::plan::{PlanDocument, Rule, Verdict};
 
 use super::args::{Global, SelectionArgs};
 use super::error::{CommandError, Complaint};
@@ -40,14 +40,44 @@ pub(super) fn answer(
 pub(super) fn refused(global: &Global, plan: &PlanDocument, place: &Place) -> Result<Answered, CommandError> {
     let mut complaint = Complaint::new(refusal_line(plan));
     complaint.causes = plan.violations.iter().map(|violation| violation.message.clone()).collect();
-    match plan.largest_allowed_count {
-        Some(largest) if largest > 0 && plan.request.count.is_some_and(|count| count > largest) => {
-            let command = command_line(global, plan, Some(largest));
-            complaint = complaint.hint(format!("the largest count that would be allowed now is {largest}: {command}"));
-        }
-        _ => complaint = complaint.hint("what can go, and what limits it: safe-remove headroom"),
-    }
+    complaint.hint = Some(what_next(global, plan));
     Ok(answer(Exit::REFUSED, plan, place, None)?.complaining(complaint))
+}
+
+/// What to do about a refusal: the rule that somebody can do something about decides.
+fn what_next(global: &Global, plan: &PlanDocument) -> String {
+    let violates = |rule: Rule| plan.violations.iter().find(|violation| violation.rule == rule);
+    if let Some(largest) = plan.largest_allowed_count
+        && largest > 0
+        && plan.request.count.is_some_and(|count| count > largest)
+    {
+        let command = command_line(global, plan, Some(largest));
+        return format!("the largest count that would be allowed now is {largest}: {command}");
+    }
+    if violates(Rule::ForeignLedger).is_some() {
+        return "if this is the ledger that governs them from now on: safe-remove ledger adopt --reason TEXT"
+            .to_owned();
+    }
+    if let Some(loosened) = violates(Rule::PolicyLoosened) {
+        let name = loosened.subsystem.as_ref().map_or("NAME", |name| name.as_str());
+        return format!("if that is meant: safe-remove policy accept {} --reason TEXT", quoted(name));
+    }
+    if violates(Rule::RequestId).is_some() {
+        return "a new request needs a new id".to_owned();
+    }
+    if violates(Rule::ReasonRequired).is_some() {
+        return "say why: --reason TEXT".to_owned();
+    }
+    if violates(Rule::PlanStale).is_some() {
+        return format!("make the plan again: {}", command_line(global, plan, plan.request.count));
+    }
+    if violates(Rule::UnhealthyNow).is_some() {
+        return "nothing is removed from a system in trouble: try again when the probe is good".to_owned();
+    }
+    if violates(Rule::UnknownSubsystem).is_some() {
+        return "all subsystems: safe-remove policy check".to_owned();
+    }
+    "what can go, and what limits it: safe-remove headroom".to_owned()
 }
 
 /// The removal as one would type it, quoted for a shell.
@@ -73,7 +103,7 @@ pub(super) fn command_line(global: &Global, plan: &PlanDocument, count: Option<u
 }
 
 /// As a POSIX shell reads it back.
-fn quoted(word: &str) -> String {
+pub(super) fn quoted(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=@%+,".contains(c);
     if !word.is_empty() && word.chars().all(plain) {
         return word.to_owned();

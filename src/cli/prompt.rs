@@ -103,11 +103,7 @@ fn read(term: &Term) -> io::Result<Option<String>> {
                 term.write_line("")?;
                 return Ok(Some(typed));
             }
-            Key::Backspace => {
-                if typed.pop().is_some() {
-                    term.clear_chars(1)?;
-                }
-            }
+            Key::Backspace if typed.pop().is_some() => term.clear_chars(1)?,
             // Ctrl-D; where it came between two reads, the terminal's line discipline has made a NUL of it.
             Key::Char('\u{4}' | '\0') => return Ok(None),
             Key::Char(c) if !is_unsafe(c) && typed.len() < ANSWER_MAX => {

@@ -25,14 +25,5 @@ pub(super) fn stale(plan: &PlanDocument) -> Violation {
 
 /// A violation of the plan as a whole.
 fn whole(rule: Rule, message: String) -> Violation {
-    Violation {
-        rule,
-        subsystem: None,
-        zone: None,
-        group: None,
-        host: None,
-        required: None,
-        remaining: None,
-        message,
-    }
+    Violation { rule, subsystem: None, zone: None, group: None, host: None, required: None, remaining: None, message }
 }

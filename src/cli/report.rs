@@ -6,7 +6,7 @@ use crate::run::{Outcome, RunDocument};
 
 use super::error::{CommandError, Complaint};
 use super::screen::Screen;
-use super::{Answered, Exit};
+use super::{Answered, Exit, plan};
 
 /// The run of this process.
 pub(super) fn ended(ended: &Ended, screen: &Screen) -> Result<Answered, CommandError> {
@@ -30,11 +30,25 @@ pub(super) fn of(run: &RunDocument) -> Result<Answered, CommandError> {
     if let Some(cause) = &run.cause {
         complaint.causes.push(cause.message.clone());
     }
-    let next = run.next_command.clone().unwrap_or_else(|| "safe-remove status".to_owned());
+    let next = run.next_command.clone().unwrap_or_else(|| next_command(run));
     complaint.hint = Some(format!(
         "gone: {}\n      in doubt: {}\n      next: {next}",
         none(hosts_text(&run.terminated, 20)),
         none(hosts_text(&run.in_doubt, usize::MAX)),
     ));
     Ok(answer.complaining(complaint))
+}
+
+/// A stopped run is not continued: whoever wants the rest decides anew.
+fn next_command(run: &RunDocument) -> String {
+    let asked: usize = run.batches.iter().map(|batch| batch.hosts.len()).sum();
+    match run.outcome {
+        Outcome::Completed => "safe-remove history".to_owned(),
+        Outcome::NeedsAttention => format!("safe-remove status {}", run.run),
+        Outcome::Aborted | Outcome::Halted => format!(
+            "when the cause is gone, decide anew: safe-remove plan --subsystem {} --count {}",
+            plan::quoted(run.subsystem.as_str()),
+            asked.saturating_sub(run.terminated.len()).max(1)
+        ),
+    }
 }

@@ -61,7 +61,9 @@ fn s3_an_empty_selection_never_means_everything() {
 #[test]
 fn the_wrong_double_entry_is_refused() {
     let environment = fleet();
-    assert!(refused(remove(&environment, &["--count", "2", "--expect-remaining", "17"])).contains(&"expectation".into()));
+    assert!(
+        refused(remove(&environment, &["--count", "2", "--expect-remaining", "17"])).contains(&"expectation".into())
+    );
     remove(&environment, &["--count", "2", "--expect-remaining", "16"]).exits(0);
 }
 
@@ -108,7 +110,10 @@ fn s3_a_ledger_that_cannot_be_used() {
     fails(environment.run(&["status", "-o", "json"]), 10);
     fs::remove_file(&ledger).expect("removed");
     // A ledger that was deleted is another ledger: the hosts name the first.
-    assert!(refused(remove(&environment, &["--count", "1"])).contains(&"foreign-ledger".to_owned()));
+    let ran = remove(&environment, &["--host", "index-0002"]);
+    assert!(ran.stderr.contains("safe-remove ledger adopt"), "{}", ran.stderr);
+    assert!(refused(ran).contains(&"foreign-ledger".to_owned()));
+    remove(&environment, &["--count", "1"]).exits(3);
 }
 
 #[test]
@@ -137,7 +142,11 @@ fn escape_sequences_in_the_fleet_never_reach_the_terminal() {
     let environment = fleet();
     let path = environment.path().join("policies/scenario.toml");
     let scenario = fs::read_to_string(&path).expect("a scenario");
-    let hostile = scenario.replacen("tags = { role = \"index\" }", "tags = { role = \"index\", Name = \"\\u001b[2J\\u202e\\u009b31m\" }", 1);
+    let hostile = scenario.replacen(
+        "tags = { role = \"index\" }",
+        "tags = { role = \"index\", Name = \"\\u001b[2J\\u202e\\u009b31m\" }",
+        1,
+    );
     assert_ne!(scenario, hostile);
     environment.write("policies/scenario.toml", &hostile);
     for format in ["text", "json", "ndjson"] {

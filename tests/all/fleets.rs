@@ -89,14 +89,7 @@ latency = 20.0
         );
         environment.write(
             "policies/index.toml",
-            &subsystem(
-                "index",
-                r#"["index", "index-billing"]"#,
-                "[]",
-                18,
-                self.index_minimum,
-                self.budgets,
-            ),
+            &subsystem("index", r#"["index", "index-billing"]"#, "[]", 18, self.index_minimum, self.budgets),
         );
         environment.write(
             "policies/placement.toml",
@@ -109,7 +102,7 @@ latency = 20.0
                 r#"["billing", "index-billing", "placement-billing"]"#,
                 "[]",
                 24,
-                6,
+                4,
                 r#"[{ hosts = 24, per = "24h" }]"#,
             ),
         );

@@ -56,3 +56,24 @@ fn a_closed_stdout_is_no_panic() {
     let stderr = String::from_utf8(output.stderr).expect("UTF-8");
     assert!(!stderr.contains("panicked"), "{stderr}");
 }
+
+#[test]
+fn the_policy_directory_can_come_from_the_environment() {
+    let mut environment = TestEnvironment::new();
+    environment.set("SAFE_REMOVE_POLICIES", "elsewhere");
+    let ran = environment.run(&["policy", "check"]).exits(4);
+    assert!(ran.stderr.contains("elsewhere"), "{}", ran.stderr);
+    let ran = environment.run(&["policy", "check", "--policies", "here"]).exits(4);
+    assert!(ran.stderr.contains("here") && !ran.stderr.contains("elsewhere"), "{}", ran.stderr);
+}
+
+#[test]
+fn colours_are_for_terminals_and_those_who_ask() {
+    let mut environment = TestEnvironment::new();
+    let wrong = ["plan", "--subsystem", "index", "--count", "1"];
+    assert!(!environment.run(&wrong).stderr.contains('\x1b'));
+    let asked = environment.run(&[&wrong[..], &["--color", "always"]].concat());
+    assert!(asked.stderr.contains('\x1b') && !asked.stdout.contains('\x1b'));
+    environment.set("NO_COLOR", "1");
+    assert!(!environment.run(&wrong).stderr.contains('\x1b'));
+}

@@ -78,7 +78,10 @@ fn s8_end_of_file_and_ctrl_c_touch_nothing_and_leave_the_terminal_usable() {
         // A shell around it, to see what state the terminal is left in.
         let binary = env!("CARGO_BIN_EXE_safe-remove");
         let mut shell = Command::new("/bin/sh");
-        shell.args(["-c", &format!("trap : INT; stty -a > before; {binary} {}; echo code=$?; stty -a > after", REMOVE.join(" "))]);
+        shell.args([
+            "-c",
+            &format!("trap : INT; stty -a > before; {binary} {}; echo code=$?; stty -a > after", REMOVE.join(" ")),
+        ]);
         environment.isolate(&mut shell);
         let mut session = spawn_command(shell, Some(PATIENCE_MS)).expect("it starts");
         session.exp_string("anything else to stop").expect("the question");

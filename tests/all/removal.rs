@@ -68,13 +68,12 @@ fn a_removal_goes_in_batches_to_a_verified_end() {
     assert_eq!(history["runs"][0]["run"], run["run"]);
 }
 
-/// s3-2017: billing alone could spare eighteen; the subsystems that share its hosts could not.
+/// s3-2017: billing alone could spare twenty; the subsystems that share its hosts could not.
 #[test]
 fn s1_s3_2017_a_count_that_billing_could_spare_is_refused_for_index_and_placement() {
     let environment = TestEnvironment::new();
     Fleet::default().write(&environment);
-    let refused =
-        environment.run(&["--subsystem", "billing", "--count", "18", "--yes", "-o", "json"]).exits(3);
+    let refused = environment.run(&["--subsystem", "billing", "--count", "20", "--yes", "-o", "json"]).exits(3);
     let plan = refused.json();
     assert_eq!(plan["verdict"], "refused");
     assert_eq!(plan["largest_allowed_count"], 15);
@@ -196,7 +195,9 @@ fn s1_a_killed_run_still_holds_its_hosts_and_status_names_it() {
     assert_eq!(capacity(&environment, "index"), 16);
     remove(&environment, "2", &[]).exits(3);
     let text = environment.run(&["status"]).exits(0);
-    for host in strings(&Value::Array(run["holds"].as_array().expect("holds").iter().map(|h| h["host"].clone()).collect())) {
+    for host in
+        strings(&Value::Array(run["holds"].as_array().expect("holds").iter().map(|h| h["host"].clone()).collect()))
+    {
         assert!(text.stdout.contains(host), "{}", text.stdout);
     }
 }
