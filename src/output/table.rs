@@ -94,7 +94,7 @@ mod tests {
         table.row(["x\x1b[2J", "2", ""]);
         let text = table.render("  ");
         assert!(text.lines().all(|line| line.chars().count() <= WIDTH + 2), "{text}");
-        assert!(text.starts_with("  host         units  why\n  index-0001       1  short\n"), "{text}");
+        assert!(text.starts_with("  host        units  why\n  index-0001      1  short\n"), "{text}");
         assert!(text.contains("x\\u{1b}[2J"), "{text}");
     }
 }
