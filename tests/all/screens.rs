@@ -77,6 +77,8 @@ fn policy_commands() {
 #[test]
 fn nothing_yet() {
     let environment = fleet();
+    // Makes the fleet, and with it the time.
+    environment.run(&["headroom"]).exits(0);
     assert_snapshot!("status_nothing", environment.show(&["status"]));
     assert_snapshot!("history_nothing", environment.show(&["history"]));
     assert_snapshot!("status_unknown_run", environment.show(&["status", "r-000000000000"]));
