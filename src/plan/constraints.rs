@@ -12,9 +12,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::{GroupName, HostState, ZoneName};
 
+use super::gates::Gates;
 use super::hosts::{is_capacity, obstacles, serves, units, zones};
 use super::membership::Membership;
-use super::{AssessError, Inputs, Stage, gates};
+use super::{AssessError, Inputs, Stage};
 
 /// Interchangeable candidates.
 #[derive(Clone, Debug)]
@@ -58,19 +59,25 @@ impl Problem {
     /// # Errors
     ///
     /// [`AssessError`] where a host of one of these subsystems cannot be weighed or placed.
-    pub(crate) fn new(inputs: &Inputs<'_>, membership: &Membership<'_>, named: usize) -> Result<Self, AssessError> {
+    pub(crate) fn new(
+        inputs: &Inputs<'_>,
+        membership: &Membership<'_>,
+        gates: &Gates<'_>,
+        named: usize,
+    ) -> Result<Self, AssessError> {
         let candidates: Vec<usize> = membership
             .members(named)
             .iter()
             .copied()
             .filter(|&h| obstacles(inputs, membership, &membership.host(h).id, Stage::Grant).is_empty())
             .collect();
-        Self::of(inputs, membership, named, candidates)
+        Self::of(inputs, membership, gates, named, candidates)
     }
 
     fn of(
         inputs: &Inputs<'_>,
         membership: &Membership<'_>,
+        gates: &Gates<'_>,
         named: usize,
         mut candidates: Vec<usize>,
     ) -> Result<Self, AssessError> {
@@ -84,11 +91,8 @@ impl Problem {
             books.insert(subsystem, Book::open(inputs, membership, subsystem, &mut problem)?);
         }
         let groups = problem.group_rows(inputs, membership, &candidates);
-        let closed: BTreeSet<usize> = related
-            .iter()
-            .copied()
-            .filter(|&s| !gates::closed(inputs, membership, &BTreeSet::from([s]), Stage::Grant).is_empty())
-            .collect();
+        let closed: BTreeSet<usize> =
+            related.iter().copied().filter(|&s| !gates.closed(&BTreeSet::from([s]), Stage::Grant).is_empty()).collect();
         let mut classes: BTreeMap<Key<'_>, Vec<usize>> = BTreeMap::new();
         for &index in &candidates {
             classes.entry(Key::of(inputs, membership, index)?).or_default().push(index);

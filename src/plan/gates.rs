@@ -15,35 +15,92 @@ use super::hosts::serves;
 use super::membership::Membership;
 use super::{Inputs, Rule, Stage, Violation};
 
-/// Every such rule that a run violates which touches these subsystems.
-pub(crate) fn closed(
-    inputs: &Inputs<'_>,
-    membership: &Membership<'_>,
-    touched: &BTreeSet<usize>,
-    stage: Stage,
-) -> Vec<Violation> {
-    let names = touched.iter().map(|&s| membership.subsystem(s).name.clone()).collect();
-    let watched = inputs.policies.watched(&names);
-    let mut found = halted(inputs, &watched);
-    found.extend(policy_loosened(inputs, &watched));
-    for &subsystem in touched {
-        let policy = membership.subsystem(subsystem);
-        if let Some(closed) = policy.windows.as_ref().and_then(|w| w.closed_at(inputs.now)) {
-            let mut message = format!("{} may not lose hosts now: {}", policy.name, closed.why);
-            if let Some(at) = closed.opens_at {
-                message.push_str(&format!("; it may from {at} on ({} from now)", duration_text(at.since(inputs.now))));
+/// The gates of one decision. What is asked of every subsystem alike is asked once.
+pub(crate) struct Gates<'a> {
+    inputs: &'a Inputs<'a>,
+    membership: &'a Membership<'a>,
+    weaker: Vec<Weaker>,
+}
+
+/// A policy that is not provably as strict as the accepted one.
+struct Weaker {
+    violation: Violation,
+    name: SubsystemName,
+    /// The change can move hosts out of the policy's sight.
+    concerns_all: bool,
+}
+
+impl<'a> Gates<'a> {
+    pub(crate) fn new(inputs: &'a Inputs<'a>, membership: &'a Membership<'a>) -> Self {
+        let weaker =
+            inputs.ledger.accepted.iter().filter_map(|(name, accepted)| weaker(inputs, name, accepted)).collect();
+        Self { inputs, membership, weaker }
+    }
+
+    /// Every such rule that a run violates which touches these subsystems.
+    pub(crate) fn closed(&self, touched: &BTreeSet<usize>, stage: Stage) -> Vec<Violation> {
+        let Self { inputs, membership, .. } = *self;
+        let watched = self.watched(touched);
+        let mut found = halted(inputs, &watched);
+        found.extend(self.policy_loosened(&watched));
+        for &subsystem in touched {
+            found.extend(window(inputs, membership.subsystem(subsystem)));
+            if stage == Stage::Grant {
+                found.extend(cannot_launch(inputs, membership, subsystem));
+                found.extend(too_many_unserving(inputs, membership, subsystem));
             }
-            found.push(Violation::new(Rule::Window, message).subsystem(&policy.name));
         }
         if stage == Stage::Grant {
-            found.extend(cannot_launch(inputs, membership, subsystem));
-            found.extend(too_many_unserving(inputs, membership, subsystem));
+            found.extend(unhealthy_now(inputs, &watched));
         }
+        found
     }
-    if stage == Stage::Grant {
-        found.extend(unhealthy_now(inputs, &watched));
+
+    /// Whose state matters to the gates: nobody's where nothing is wrong with anybody.
+    fn watched(&self, touched: &BTreeSet<usize>) -> BTreeSet<SubsystemName> {
+        if self.weaker.is_empty() && self.inputs.ledger.halts.is_empty() && self.inputs.bad_probes.is_empty() {
+            return BTreeSet::new();
+        }
+        let names = touched.iter().map(|&s| self.membership.subsystem(s).name.clone()).collect();
+        self.inputs.policies.watched(&names)
     }
-    found
+
+    /// Where the change can move hosts out of the policy's sight, it concerns every run: nobody can tell any more
+    /// which hosts it would have asked about.
+    fn policy_loosened(&self, watched: &BTreeSet<SubsystemName>) -> Vec<Violation> {
+        let concerned = self.weaker.iter().filter(|w| w.concerns_all || watched.contains(&w.name));
+        concerned.map(|w| w.violation.clone()).collect()
+    }
+}
+
+fn window(inputs: &Inputs<'_>, policy: &SubsystemPolicy) -> Option<Violation> {
+    let closed = policy.windows.as_ref()?.closed_at(inputs.now)?;
+    let mut message = format!("{} may not lose hosts now: {}", policy.name, closed.why);
+    if let Some(at) = closed.opens_at {
+        message.push_str(&format!("; it may from {at} on ({} from now)", duration_text(at.since(inputs.now))));
+    }
+    Some(Violation::new(Rule::Window, message).subsystem(&policy.name))
+}
+
+fn weaker(inputs: &Inputs<'_>, name: &SubsystemName, accepted: &SubsystemPolicy) -> Option<Weaker> {
+    let now = inputs.policies.subsystems.get(name);
+    let fields = |now: &SubsystemPolicy| {
+        loosened(accepted, now).iter().map(|f| format!("{} was {}, is {}", f.field, f.was, f.is)).collect()
+    };
+    let reasons: Vec<String> = now.map_or_else(|| vec!["it has no policy file any more".to_owned()], fields);
+    if reasons.is_empty() {
+        return None;
+    }
+    let message = format!(
+        "the policy of {name} is not provably as strict as the one that runs relied on: {}; \
+         `safe-remove policy accept {name} --reason TEXT` accepts it",
+        reasons.join("; ")
+    );
+    Some(Weaker {
+        violation: Violation::new(Rule::PolicyLoosened, message).subsystem(name),
+        name: name.clone(),
+        concerns_all: now.is_none_or(|now| accepted.hosts != now.hosts || accepted.depends_on != now.depends_on),
+    })
 }
 
 /// A halt of a subsystem stops every run that touches or watches it.
@@ -59,36 +116,6 @@ fn halted(inputs: &Inputs<'_>, watched: &BTreeSet<SubsystemName>) -> Vec<Violati
         }
     }
     found
-}
-
-/// A policy that is not provably as strict as the accepted one. Where the change can move hosts out of the
-/// policy's sight, it concerns every run: nobody can tell any more which hosts it would have asked about.
-fn policy_loosened(inputs: &Inputs<'_>, watched: &BTreeSet<SubsystemName>) -> Vec<Violation> {
-    let mut found = Vec::new();
-    for (name, accepted) in &inputs.ledger.accepted {
-        let now = inputs.policies.subsystems.get(name);
-        if !watched.contains(name) && !is_reach_changed(accepted, now) {
-            continue;
-        }
-        let weaker = |now: &SubsystemPolicy| {
-            let fields = loosened(accepted, now);
-            fields.iter().map(|f| format!("{} was {}, is {}", f.field, f.was, f.is)).collect()
-        };
-        let reasons: Vec<String> = now.map_or_else(|| vec!["it has no policy file any more".to_owned()], weaker);
-        if !reasons.is_empty() {
-            let message = format!(
-                "the policy of {name} is not provably as strict as the one that runs relied on: {}; \
-                 `safe-remove policy accept {name} --reason TEXT` accepts it",
-                reasons.join("; ")
-            );
-            found.push(Violation::new(Rule::PolicyLoosened, message).subsystem(name));
-        }
-    }
-    found
-}
-
-fn is_reach_changed(accepted: &SubsystemPolicy, now: Option<&SubsystemPolicy>) -> bool {
-    now.is_none_or(|now| accepted.hosts != now.hosts || accepted.depends_on != now.depends_on)
 }
 
 /// Nothing is removed from a system in trouble, however idle it looks (slack-2021).

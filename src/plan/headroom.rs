@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::model::{HostId, SubsystemName};
 
 use super::constraints::Problem;
+use super::gates::Gates;
 use super::membership::Membership;
 use super::select::Selector;
 use super::verify::verify_over;
@@ -33,11 +34,17 @@ pub struct Headroom {
 pub fn headroom(inputs: &Inputs<'_>, only: Option<&SubsystemName>) -> Result<Vec<Headroom>, AssessError> {
     let membership = Membership::new(inputs.policies, inputs.snapshot);
     let wanted = |&s: &usize| only.is_none_or(|name| membership.subsystem(s).name == *name);
-    (0..membership.subsystems().len()).filter(wanted).map(|s| of(inputs, &membership, s)).collect()
+    let gates = Gates::new(inputs, &membership);
+    (0..membership.subsystems().len()).filter(wanted).map(|s| of(inputs, &membership, &gates, s)).collect()
 }
 
-fn of(inputs: &Inputs<'_>, membership: &Membership<'_>, subsystem: usize) -> Result<Headroom, AssessError> {
-    let problem = Problem::new(inputs, membership, subsystem)?;
+fn of(
+    inputs: &Inputs<'_>,
+    membership: &Membership<'_>,
+    gates: &Gates<'_>,
+    subsystem: usize,
+) -> Result<Headroom, AssessError> {
+    let problem = Problem::new(inputs, membership, gates, subsystem)?;
     let (gated, open) = (Selector::new(&problem, true), Selector::new(&problem, false));
     let maximum = gated.maximum();
     let mut violations = Vec::new();
@@ -46,7 +53,7 @@ fn of(inputs: &Inputs<'_>, membership: &Membership<'_>, subsystem: usize) -> Res
         let hosts =
             hosts.into_iter().map(|h| membership.host(h).id.clone()).collect::<std::collections::BTreeSet<HostId>>();
         let taking = Taking { hosts, ..Taking::default() };
-        violations = verify_over(inputs, membership, &taking, Stage::Grant)?;
+        violations = verify_over(inputs, membership, gates, &taking, Stage::Grant)?;
     }
     let mut violations = violations.into_iter();
     Ok(Headroom {

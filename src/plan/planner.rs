@@ -3,7 +3,7 @@
 //! The planner only proposes. Whether the proposal may go is [`super::verify`]'s word, for the whole and after
 //! every batch: a mistake in choosing can make a plan that is refused, never one that is wrongly allowed.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::model::{HostId, SubsystemName};
@@ -12,7 +12,8 @@ use crate::policy::nearest;
 use super::batches::deal;
 use super::constraints::Problem;
 use super::digest::digest;
-use super::hosts::{serves, units};
+use super::gates::Gates;
+use super::hosts::{obstacles, serves, units};
 use super::membership::Membership;
 use super::schedule::Schedule;
 use super::select::Selector;
@@ -41,19 +42,23 @@ pub(crate) fn plan_over(
     membership: &Membership<'_>,
     request: &Request,
 ) -> Result<Plan, AssessError> {
+    let gates = &Gates::new(inputs, membership);
     let named = membership.find_subsystem(&request.subsystem);
     let mut draft = Draft::default();
     match named {
         None => draft.violations.push(unknown_subsystem(inputs, &request.subsystem, &mut draft.largest, request)),
         Some(named) => match &request.selection {
-            Selection::Count(count) => draft.count(inputs, membership, named, *count)?,
+            Selection::Count(count) => draft.count(inputs, membership, gates, named, *count)?,
             Selection::Hosts(hosts) => draft.hosts(membership, named, hosts),
         },
     }
     let chosen: BTreeSet<usize> = draft.taking.hosts.iter().filter_map(|id| membership.find(id)).collect();
     let touched: BTreeSet<usize> = chosen.iter().flat_map(|&h| membership.of(h)).copied().chain(named).collect();
     if named.is_some() {
-        draft.violations.extend(verify_over(inputs, membership, &draft.taking, Stage::Grant)?);
+        let is_short = draft.violations.iter().any(|v| v.rule == Rule::TooFewCandidates);
+        draft.violations.extend(verify_over(inputs, membership, gates, &draft.taking, Stage::Grant)?);
+        // Nothing was selected because there is nothing to select, and that is said already.
+        draft.violations.retain(|v| !(is_short && v.rule == Rule::EmptySelection));
         draft.suggest_hosts(inputs);
     }
     draft.group_maximums(inputs, membership, &chosen);
@@ -65,7 +70,7 @@ pub(crate) fn plan_over(
     let settings = strictest(inputs, membership, &request.subsystem, &touched, &watched, count);
     let dealt = deal(inputs, membership, &chosen, &BatchLimits::strictest(membership, &touched))?;
     if draft.violations.is_empty() {
-        draft.prefixes(inputs, membership, &dealt)?;
+        draft.prefixes(inputs, membership, gates, &dealt)?;
     }
     let schedule = match Schedule::of(inputs, membership, &dealt, &settings) {
         Ok(schedule) => schedule,
@@ -114,6 +119,28 @@ fn unknown_subsystem(
     let known = inputs.policies.subsystems.keys().map(SubsystemName::as_str);
     let message = format!("there is no subsystem {name:?}{}", nearest_hint(name.as_str(), known));
     Violation::new(Rule::UnknownSubsystem, message).subsystem(name)
+}
+
+/// Why hosts in service are no candidates: a rule a line, with the first host as the example.
+fn excluded(inputs: &Inputs<'_>, membership: &Membership<'_>, named: usize) -> Vec<Violation> {
+    let name = &membership.subsystem(named).name;
+    let mut reasons: BTreeMap<Rule, (u64, Violation)> = BTreeMap::new();
+    for &index in membership.members(named) {
+        let mut rules = BTreeSet::new();
+        for violation in obstacles(inputs, membership, &membership.host(index).id, Stage::Grant) {
+            if rules.insert(violation.rule) {
+                reasons.entry(violation.rule).or_insert((0, violation)).0 += 1;
+            }
+        }
+    }
+    let line = |(hosts, first): (u64, Violation)| {
+        if hosts == 1 {
+            return first.subsystem(name);
+        }
+        let message = format!("{} ({hosts} hosts of {name} in all)", first.message);
+        Violation::new(first.rule, message).subsystem(name)
+    };
+    reasons.into_values().map(line).collect()
 }
 
 /// `; nearest: index, index-2`, or nothing where none is near.
@@ -178,10 +205,11 @@ impl Draft {
         &mut self,
         inputs: &Inputs<'_>,
         membership: &Membership<'_>,
+        gates: &Gates<'_>,
         named: usize,
         count: u64,
     ) -> Result<(), AssessError> {
-        let problem = Problem::new(inputs, membership, named)?;
+        let problem = Problem::new(inputs, membership, gates, named)?;
         let (gated, open) = (Selector::new(&problem, true), Selector::new(&problem, false));
         let largest = open.maximum();
         self.largest = Some(largest.hosts);
@@ -203,6 +231,7 @@ impl Draft {
             let message = format!("{count} hosts were asked for; {name} has {candidates} that are candidates");
             let violation = Violation::new(Rule::TooFewCandidates, message);
             self.violations.push(violation.subsystem(name).numbers(count, candidates));
+            self.violations.extend(excluded(inputs, membership, named));
         }
         self.taking.hosts = chosen.into_iter().map(|h| membership.host(h).id.clone()).collect();
         Ok(())
@@ -300,12 +329,13 @@ impl Draft {
         &mut self,
         inputs: &Inputs<'_>,
         membership: &Membership<'_>,
+        gates: &Gates<'_>,
         dealt: &[Vec<usize>],
     ) -> Result<(), AssessError> {
         let mut taking = Taking::default();
         for batch in dealt.iter().take(dealt.len().saturating_sub(1)) {
             taking.hosts.extend(batch.iter().map(|&h| membership.host(h).id.clone()));
-            self.violations.extend(verify_over(inputs, membership, &taking, Stage::Grant)?);
+            self.violations.extend(verify_over(inputs, membership, gates, &taking, Stage::Grant)?);
         }
         Ok(())
     }

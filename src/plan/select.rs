@@ -21,6 +21,8 @@ pub(crate) struct Selector<'a> {
     problem: &'a Problem,
     /// Hosts per class that may be chosen: none of a closed one, where gates count.
     most: Vec<u64>,
+    /// Choices that are all looked at, at most.
+    pub(super) ways: u64,
 }
 
 /// The largest count that may go.
@@ -52,7 +54,7 @@ impl<'a> Selector<'a> {
             .iter()
             .map(|class| if gated && class.closed { 0 } else { class.hosts.len() as u64 })
             .collect();
-        Self { problem, most }
+        Self { problem, most, ways: WAYS }
     }
 
     /// How many candidates there are.
@@ -79,7 +81,7 @@ impl<'a> Selector<'a> {
             // Taking the preferred hosts first led into a corner: start from the maximum, less what is too much.
             counts = self.trimmed(maximum.counts.clone(), count);
         }
-        if self.ways(count) <= WAYS {
+        if self.ways(count) <= self.ways {
             return self.expand(&self.enumerate(count, counts));
         }
         let counts = self.exchange(self.linear(count, self.exchange(counts)));
@@ -91,7 +93,7 @@ impl<'a> Selector<'a> {
     pub(crate) fn wish(&self, count: u64) -> BTreeSet<usize> {
         let mut free = self.problem.clone();
         free.rows.iter_mut().for_each(|row| row.bound = u128::MAX);
-        let selector = Selector { problem: &free, most: self.most.clone() };
+        let selector = Selector { problem: &free, most: self.most.clone(), ways: self.ways };
         let count = count.min(self.candidates());
         let maximum = selector.maximum();
         selector.choose(count, &maximum)

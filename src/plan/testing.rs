@@ -76,6 +76,8 @@ pub(crate) struct World {
     pub(crate) hosts: Vec<Host>,
     /// Group to its MinSize; the other fields follow from the hosts.
     pub(crate) groups: BTreeMap<GroupName, u64>,
+    /// MaxSize of every group.
+    pub(crate) group_maximum: u64,
     pub(crate) launch_failure: Option<String>,
     pub(crate) ledger: LedgerView,
     pub(crate) bad_probes: BTreeMap<ProbeKey, String>,
@@ -102,6 +104,7 @@ impl World {
             policies: PolicySet { directory: PathBuf::from("policies"), fleet, subsystems, warnings: Vec::new() },
             hosts: Vec::new(),
             groups: BTreeMap::new(),
+            group_maximum: 10_000,
             launch_failure: None,
             ledger: LedgerView::empty("ledger-1".into()),
             bad_probes: BTreeMap::new(),
@@ -147,7 +150,7 @@ impl World {
         let groups = names.into_iter().map(|name| Group {
             name: name.clone(),
             min_size: self.groups.get(name).copied().unwrap_or(0),
-            max_size: 10_000,
+            max_size: self.group_maximum,
             desired: members(name, true),
             stated_members: members(name, false),
             launch_failure: self.launch_failure.clone(),

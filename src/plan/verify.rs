@@ -6,10 +6,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::model::{GroupName, HostState, ZoneName};
+use crate::model::{GroupName, HostState, RunId, ZoneName};
 
+use super::gates::Gates;
 use super::membership::Membership;
-use super::{AssessError, Inputs, Rule, Stage, Taking, Violation, gates, hosts};
+use super::{AssessError, Claim, Inputs, Rule, Stage, Taking, Violation, hosts};
 
 /// Every rule that taking these hosts violates; empty where they may go. Budgets in time and intervals
 /// are [`super::earliest_start`]'s.
@@ -21,13 +22,15 @@ use super::{AssessError, Inputs, Rule, Stage, Taking, Violation, gates, hosts};
 ///
 /// [`AssessError`] where a host of a subsystem touched cannot be weighed or placed (S3).
 pub fn verify(inputs: &Inputs<'_>, taking: &Taking, stage: Stage) -> Result<Vec<Violation>, AssessError> {
-    verify_over(inputs, &Membership::new(inputs.policies, inputs.snapshot), taking, stage)
+    let membership = Membership::new(inputs.policies, inputs.snapshot);
+    verify_over(inputs, &membership, &Gates::new(inputs, &membership), taking, stage)
 }
 
-/// The same on a membership that is at hand.
+/// The same on a membership and gates that are at hand.
 pub(crate) fn verify_over(
     inputs: &Inputs<'_>,
     membership: &Membership<'_>,
+    gates: &Gates<'_>,
     taking: &Taking,
     stage: Stage,
 ) -> Result<Vec<Violation>, AssessError> {
@@ -53,7 +56,7 @@ pub(crate) fn verify_over(
         }
     }
     judge_groups(inputs, membership, &taken, &mut found);
-    found.extend(gates::closed(inputs, membership, &touched, stage));
+    found.extend(gates.closed(&touched, stage));
     Ok(found)
 }
 
@@ -70,6 +73,8 @@ struct ZoneSums {
 struct Sums<'a> {
     policy: &'a crate::policy::SubsystemPolicy,
     zones: BTreeMap<&'a ZoneName, ZoneSums>,
+    /// Hosts that would serve but for other runs that hold them.
+    held: BTreeMap<RunId, u64>,
 }
 
 impl<'a> Sums<'a> {
@@ -83,8 +88,12 @@ impl<'a> Sums<'a> {
         let listed = hosts::zones(membership, subsystem)?;
         let mut zones: BTreeMap<&ZoneName, ZoneSums> =
             listed.into_iter().map(|zone| (zone, ZoneSums::default())).collect();
+        let mut held: BTreeMap<RunId, u64> = BTreeMap::new();
         for &index in membership.members(subsystem) {
             let host = membership.host(index);
+            if let Some(Claim::Reserved { run } | Claim::Settling { run, .. }) = inputs.ledger.claims.get(&host.id) {
+                *held.entry(run.clone()).or_default() += 1;
+            }
             let units = u128::from(hosts::units(policy, host)?);
             let sums = zones.entry(&host.zone).or_default();
             if taking.out.contains(&host.id) {
@@ -99,7 +108,7 @@ impl<'a> Sums<'a> {
                 }
             }
         }
-        Ok(Self { policy, zones })
+        Ok(Self { policy, zones, held })
     }
 
     /// Rules 1 to 4.
@@ -138,7 +147,10 @@ impl<'a> Sums<'a> {
         }
     }
 
-    fn violation(&self, rule: Rule, required: u128, remaining: u128, message: String) -> Violation {
+    fn violation(&self, rule: Rule, required: u128, remaining: u128, mut message: String) -> Violation {
+        for (run, hosts) in &self.held {
+            message.push_str(&format!("; run {run} holds {hosts} of its hosts"));
+        }
         let narrow = |number: u128| u64::try_from(number).unwrap_or(u64::MAX);
         Violation::new(rule, message).subsystem(&self.policy.name).numbers(narrow(required), narrow(remaining))
     }

@@ -2,4 +2,6 @@
 
 mod oracle;
 mod pace;
+mod planner;
+mod select;
 mod verify;

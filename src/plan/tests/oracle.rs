@@ -7,8 +7,11 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use crate::model::{HostId, Protection};
+use crate::plan::constraints::Problem;
+use crate::plan::gates::Gates;
 use crate::plan::membership::Membership;
 use crate::plan::planner::plan_over;
+use crate::plan::select::Selector;
 use crate::plan::testing::{NOON, World, host, policy};
 use crate::plan::verify::verify_over;
 use crate::plan::{PlanDocument, Request, Selection, Stage, Taking, Verdict, plan};
@@ -193,12 +196,20 @@ impl TestFleet {
     fn key(&self, mask: u32) -> impl Ord + use<> {
         let taken: Vec<(usize, &TestHost)> =
             self.hosts.iter().enumerate().filter(|(i, _)| mask >> i & 1 == 1).collect();
-        let serving = taken.iter().filter(|(_, h)| h.healthy).count();
-        let others: usize = taken.iter().map(|(_, h)| h.units[1..].iter().filter(|u| **u > 0).count()).sum();
         let unevenness = [0, 1, 2].map(|s| (0..3).map(|z| self.zone(mask, s, z).0.pow(2)).sum::<u64>());
         let mut ages: Vec<(u64, String)> = taken.iter().map(|(i, h)| (100 - h.age, id(*i))).collect();
         ages.sort();
-        (serving, others, unevenness, ages)
+        (self.first_levels(mask), unevenness, ages)
+    }
+
+    fn first_levels(&self, mask: u32) -> (usize, usize) {
+        let taken = || self.hosts.iter().enumerate().filter(move |(i, _)| mask >> i & 1 == 1).map(|(_, h)| h);
+        let others = taken().map(|h| h.units[1..].iter().filter(|u| **u > 0).count()).sum();
+        (taken().filter(|h| h.healthy).count(), others)
+    }
+
+    fn place(&self, host: &HostId) -> usize {
+        (0..self.hosts.len()).find(|i| id(*i) == host.as_str()).expect("a host of the fleet")
     }
 
     fn ids(&self, mask: u32) -> BTreeSet<HostId> {
@@ -262,7 +273,8 @@ proptest! {
         let snapshot = world.snapshot();
         let inputs = world.inputs(&snapshot);
         let membership = Membership::new(inputs.policies, inputs.snapshot);
-        let found = verify_over(&inputs, &membership, &taking, Stage::Grant).expect("judged");
+        let gates = Gates::new(&inputs, &membership);
+        let found = verify_over(&inputs, &membership, &gates, &taking, Stage::Grant).expect("judged");
         let belongs = (0..fleet.hosts.len()).all(|i| mask >> i & 1 == 0 || fleet.hosts[i].units[0] > 0);
         // Hosts outside the named subsystem are none of brute force's business.
         prop_assume!(belongs);
@@ -272,6 +284,33 @@ proptest! {
         let made = plan_over(&inputs, &membership, &request(Selection::Hosts(hosts))).expect("judged");
         prop_assert_eq!(made.document.verdict == Verdict::Allowed, fine, "{:?}", made.document.violations);
         prop_assert_eq!(made.document.largest_allowed_count, None);
+    }
+
+    /// Where there are too many choices to look at them all: still the true maximum, a choice that may go, and the
+    /// first two levels of preference at their best.
+    #[test]
+    fn s1_large_fleets_lose_only_the_finer_preferences(fleet in test_fleet()) {
+        let world = fleet.world();
+        let snapshot = world.snapshot();
+        let inputs = world.inputs(&snapshot);
+        let membership = Membership::new(inputs.policies, inputs.snapshot);
+        let gates = Gates::new(&inputs, &membership);
+        let named = membership.find_subsystem(&SUBSYSTEMS[0].into()).expect("it is there");
+        let problem = Problem::new(&inputs, &membership, &gates, named).expect("judged");
+        let mut selector = Selector::new(&problem, false);
+        selector.ways = 0;
+        let masks: Vec<u32> = (1..1 << fleet.hosts.len()).filter(|mask| fleet.may_go(*mask)).collect();
+        let maximum = selector.maximum();
+        prop_assert!(maximum.proved);
+        prop_assert_eq!(maximum.hosts, masks.iter().map(|m| u64::from(m.count_ones())).max().unwrap_or(0));
+        for count in 1..=maximum.hosts {
+            let chosen = selector.choose(count, &maximum);
+            let mask = chosen.iter().fold(0_u32, |mask, &host| mask | 1 << fleet.place(&membership.host(host).id));
+            prop_assert_eq!(u64::from(mask.count_ones()), count);
+            prop_assert!(fleet.may_go(mask));
+            let best = masks.iter().filter(|m| u64::from(m.count_ones()) == count).map(|m| fleet.first_levels(*m)).min();
+            prop_assert_eq!(Some(fleet.first_levels(mask)), best);
+        }
     }
 
     /// Whatever order the provider lists its hosts in.

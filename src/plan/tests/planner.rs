@@ -1,0 +1,315 @@
+//! The document, the batches, the strictest settings, and the permit.
+
+use std::time::Duration;
+
+use crate::model::{HostId, Time};
+use crate::plan::testing::{NOON, World, brief, policy};
+use crate::plan::{Confirmation, NotConfirmed, Plan, Request, Selection, Verdict, headroom, plan};
+use crate::policy::{ApprovalRule, BatchLimit, Budget};
+
+use super::select::counted;
+
+fn request(selection: Selection) -> Request {
+    Request { subsystem: "index".into(), selection, reason: None, request_id: None, expect_remaining: None }
+}
+
+fn ask(world: &World, request: &Request) -> Plan {
+    world.ask(|inputs| plan(inputs, request)).expect("the fleet can be judged")
+}
+
+fn named(world: &World, hosts: &[&str]) -> Plan {
+    ask(world, &request(Selection::Hosts(hosts.iter().map(|h| HostId::from(*h)).collect())))
+}
+
+fn refusals(plan: &Plan) -> Vec<String> {
+    assert_eq!(plan.document.verdict == Verdict::Allowed, plan.document.violations.is_empty());
+    plan.document.violations.iter().map(brief).collect()
+}
+
+fn sizes(plan: &Plan) -> Vec<usize> {
+    plan.document.batches.iter().map(|b| b.hosts.len()).collect()
+}
+
+fn fleet() -> World {
+    World::new([policy("billing", 1), policy("index", 10)]).with("i", 20, &["a", "b", "c"], &["index"]).with(
+        "s",
+        6,
+        &["a", "b", "c"],
+        &["billing", "index"],
+    )
+}
+
+#[test]
+fn names_that_do_not_exist_are_refused_with_the_nearest() {
+    let world = fleet();
+    let mut asked = request(Selection::Count(1));
+    asked.subsystem = "indx".into();
+    let plan = ask(&world, &asked);
+    assert_eq!(refusals(&plan), ["unknown-subsystem indx"]);
+    assert!(plan.document.violations[0].message.ends_with("nearest: index"), "{:?}", plan.document.violations);
+    assert_eq!(plan.document.largest_allowed_count, Some(0));
+    let plan = named(&world, &["i-0l", "i-02"]);
+    assert_eq!(refusals(&plan), ["unknown-host i-0l"]);
+    assert!(plan.document.violations[0].message.contains("nearest: i-01"), "{:?}", plan.document.violations);
+    assert_eq!(plan.document.largest_allowed_count, None);
+}
+
+#[test]
+fn a_named_host_must_belong_to_the_named_subsystem() {
+    let world = fleet().with("b", 2, &["a"], &["billing"]);
+    assert_eq!(refusals(&named(&world, &["i-01", "b-01"])), ["not-serving-it index b-01"]);
+}
+
+#[test]
+fn joyent_2014_an_empty_selection_is_refused() {
+    assert_eq!(refusals(&named(&fleet(), &[])), ["empty-selection"]);
+    assert_eq!(refusals(&counted(&fleet(), "index", 0)), ["empty-selection"]);
+}
+
+#[test]
+fn expectation_counts_hosts_that_still_serve() {
+    let mut world = fleet();
+    world.host_mut("i-01").healthy = false;
+    let mut asked = request(Selection::Count(2));
+    asked.expect_remaining = Some(24);
+    assert_eq!(refusals(&ask(&world, &asked)), Vec::<String>::new());
+    asked.expect_remaining = Some(23);
+    assert_eq!(refusals(&ask(&world, &asked)), ["expectation index 24/23"]);
+}
+
+#[test]
+fn a_reason_and_approvals_are_asked_by_whoever_is_touched() {
+    let mut world = fleet();
+    world.policy_mut("billing").confirm.require_reason = true;
+    world.policy_mut("billing").confirm.approvals = vec![ApprovalRule { above: 1, count: 1 }];
+    let hosts = |ids: &[&str]| request(Selection::Hosts(ids.iter().map(|h| HostId::from(*h)).collect()));
+    assert!(refusals(&ask(&world, &hosts(&["i-01", "i-02"]))).is_empty());
+    let mut asked = hosts(&["i-01", "s-01"]);
+    assert_eq!(refusals(&ask(&world, &asked)), ["reason-required billing", "approval billing 0/1"]);
+    asked.reason = Some("  ".to_owned());
+    assert_eq!(refusals(&ask(&world, &asked)).len(), 2);
+    asked.reason = Some("ticket 7".to_owned());
+    assert_eq!(refusals(&ask(&world, &asked)), ["approval billing 0/1"]);
+}
+
+#[test]
+fn a_group_that_could_not_take_its_hosts_back_is_refused() {
+    let mut world = fleet();
+    world.host_mut("i-01").group = Some("asg".into());
+    world.group_maximum = 0;
+    assert_eq!(refusals(&named(&world, &["i-01"])), ["group-maximum asg 1/0"]);
+}
+
+#[test]
+fn batches_ramp_up_to_the_smallest_limit() {
+    let mut world = fleet();
+    world.policy_mut("index").pace.batch = BatchLimit::Hosts(4);
+    assert_eq!(sizes(&counted(&world, "index", 10)), [4, 4, 2]);
+    world.policy_mut("index").pace.ramp = true;
+    assert_eq!(sizes(&counted(&world, "index", 10)), [1, 2, 4, 3]);
+    world.policy_mut("billing").pace.batch = BatchLimit::Hosts(2);
+    assert_eq!(sizes(&counted(&world, "index", 10)), [1, 2, 4, 3]);
+    // Billing is touched as soon as one host of it goes.
+    assert_eq!(sizes(&named(&world, &["i-01", "i-02", "i-03", "i-04", "s-01"])), [1, 2, 2]);
+    let numbers: Vec<u64> = counted(&world, "index", 10).document.batches.iter().map(|b| b.number).collect();
+    assert_eq!(numbers, [1, 2, 3, 4]);
+}
+
+#[test]
+fn a_batch_of_units_takes_what_fits_and_at_least_one_host() {
+    let mut world = fleet();
+    world.policy_mut("index").capacity.units = crate::policy::UnitsSource::Tag("index".to_owned());
+    world.policy_mut("index").pace.batch = BatchLimit::Units(3);
+    for (id, units) in [("i-01", "2"), ("i-02", "2"), ("i-03", "5")] {
+        world.host_mut(id).tags.insert("index".to_owned(), units.to_owned());
+    }
+    let plan = named(&world, &["i-01", "i-02", "i-03", "i-04"]);
+    let batches: Vec<Vec<&str>> =
+        plan.document.batches.iter().map(|b| b.hosts.iter().map(|h| h.id.as_str()).collect()).collect();
+    assert_eq!(batches, [vec!["i-01", "i-04"], vec!["i-02"], vec!["i-03"]]);
+}
+
+#[test]
+fn google_net_2019_a_batch_stays_in_its_zones() {
+    let mut world = fleet();
+    world.policy_mut("index").pace.zones_per_batch = Some(1);
+    let plan = counted(&world, "index", 9);
+    for batch in &plan.document.batches {
+        assert!(batch.hosts.iter().all(|h| h.zone == batch.hosts[0].zone), "{batch:?}");
+    }
+    assert_eq!(sizes(&plan), [3, 3, 3]);
+}
+
+#[test]
+fn the_strictest_setting_of_everything_touched_or_watched_holds() {
+    let mut world = fleet();
+    let seconds = Duration::from_secs;
+    world.policy_mut("billing").pace.interval = seconds(900);
+    world.policy_mut("billing").confirm.unattended_max = 1;
+    world.policy_mut("index").confirm.unattended_max = 5;
+    let mut watcher = policy("watcher", 0);
+    watcher.depends_on.insert("index".into());
+    watcher.health.bake = seconds(600);
+    watcher.health.every = seconds(2);
+    watcher.pace.interval = seconds(9999);
+    world.policies.subsystems.insert("watcher".into(), watcher);
+    let alone = named(&world, &["i-01"]).settings;
+    assert_eq!((alone.bake, alone.every, alone.interval), (seconds(600), seconds(2), seconds(300)));
+    assert_eq!(alone.unattended_max, 5);
+    let both = named(&world, &["s-01"]).settings;
+    assert_eq!((both.interval, both.unattended_max), (seconds(900), 1));
+    assert_eq!(named(&world, &["i-01"]).document.watched, ["index".into(), "watcher".into()]);
+}
+
+#[test]
+fn an_unusual_count_is_measured_by_what_was_ever_removed() {
+    let mut world = fleet();
+    world.policy_mut("index").confirm.unusual = Some("1.5".parse().expect("a decimal"));
+    // Without history the largest removal counts as 1.
+    assert!(!counted(&world, "index", 1).settings.unusual);
+    assert!(counted(&world, "index", 2).settings.unusual);
+    world.ledger.largest_removal.insert("index".into(), 4);
+    assert!(!counted(&world, "index", 6).settings.unusual);
+    let plan = counted(&world, "index", 7);
+    assert!(plan.settings.unusual);
+    assert_eq!(plan.prompt_answer(), "index 7");
+}
+
+#[test]
+fn s8_only_the_right_answer_in_time_makes_a_permit() {
+    let mut world = fleet();
+    world.policy_mut("index").confirm.unattended_max = 2;
+    let made = |count| counted(&world, "index", count);
+    let typed = |text: &str| Confirmation::Typed(text.to_owned());
+    let permit = made(3).confirm(typed(" 3\n"), NOON).expect("confirmed");
+    assert_eq!((permit.how(), permit.document()), ("typed", &made(3).document));
+    for wrong in ["", "2", "yes", "index 3", "33", "3.0", "03"] {
+        assert!(matches!(made(3).confirm(typed(wrong), NOON), Err(NotConfirmed::WrongAnswer { .. })), "{wrong}");
+    }
+    assert_eq!(made(2).confirm(Confirmation::Unattended, NOON).map(|c| c.how()), Ok("unattended"));
+    let many = made(3).confirm(Confirmation::Unattended, NOON);
+    assert_eq!(many.err(), Some(NotConfirmed::TooMany { hosts: 3, limit: 2 }));
+    assert_eq!(made(99).confirm(typed("99"), NOON).err(), Some(NotConfirmed::Refused));
+    let late = NOON.plus(Duration::from_secs(900));
+    assert!(made(3).confirm(typed("3"), late.minus(Duration::from_millis(1))).is_ok());
+    for time in [late, NOON.minus(Duration::from_millis(1))] {
+        assert!(matches!(made(3).confirm(typed("3"), time), Err(NotConfirmed::Expired { .. })));
+    }
+}
+
+#[test]
+fn s8_an_unusual_count_is_typed_out_and_never_unattended() {
+    let mut world = fleet();
+    world.policy_mut("index").confirm.unattended_max = 9;
+    world.policy_mut("index").confirm.unusual = Some(3.into());
+    let made = || counted(&world, "index", 5);
+    assert!(!made().is_unattended_enough());
+    assert_eq!(made().confirm(Confirmation::Unattended, NOON).err(), Some(NotConfirmed::Unusual));
+    assert!(made().confirm(Confirmation::Typed("5".to_owned()), NOON).is_err());
+    assert!(made().confirm(Confirmation::Typed("index 5".to_owned()), NOON).is_ok());
+}
+
+#[test]
+fn s8_the_digest_covers_fleet_policies_and_hosts_per_batch() {
+    let world = fleet();
+    let digest = |world: &World, count| counted(world, "index", count).document.plan;
+    let base = digest(&world, 3);
+    assert_eq!(base.as_str().len(), 32);
+    assert_eq!(digest(&world, 3), base);
+    assert_ne!(digest(&world, 4), base);
+    let mut other = fleet();
+    other.policy_mut("billing").capacity.minimum = 2;
+    assert_ne!(digest(&other, 3), base);
+    let mut other = fleet();
+    other.policies.fleet.name = "another".into();
+    assert_ne!(digest(&other, 3), base);
+    let mut other = fleet();
+    other.identity.account = Some("123456789012".to_owned());
+    assert_ne!(digest(&other, 3), base);
+    let mut other = fleet();
+    other.policy_mut("index").pace.batch = BatchLimit::Hosts(2);
+    let batched = digest(&other, 3);
+    other.policy_mut("index").pace.batch = BatchLimit::Hosts(1);
+    assert_ne!(digest(&other, 3), batched);
+    // Neither what was observed besides nor the time is in it.
+    let mut other = fleet();
+    other.host_mut("s-06").instance_type = "m6i.xlarge".to_owned();
+    other.now = NOON.plus(Duration::from_secs(60));
+    assert_eq!(digest(&other, 3), base);
+}
+
+#[test]
+fn s4_a_spent_budget_is_a_warning_that_says_how_long() {
+    let mut world = fleet();
+    let hour = Duration::from_secs(3600);
+    world.policy_mut("index").pace.budgets = vec![Budget { hosts: 4, per: hour }];
+    world.policy_mut("index").pace.batch = BatchLimit::Hosts(2);
+    assert_eq!(counted(&world, "index", 4).document.not_before, None);
+    world.removed("gone-1", Some(NOON.minus(Duration::from_secs(1800))));
+    let plan = counted(&world, "index", 4);
+    assert_eq!(plan.document.verdict, Verdict::Allowed);
+    let opens: Time = NOON.plus(Duration::from_secs(1800 + 120));
+    assert_eq!(plan.document.not_before, Some(opens));
+    assert!(plan.document.warnings[0].starts_with("batch 2 has to wait until"), "{:?}", plan.document.warnings);
+    assert!(plan.document.warnings[0].contains("(32m from now)"), "{:?}", plan.document.warnings);
+    // Two samples of the reference, the wait, and the second bake.
+    assert_eq!(plan.expected_end(NOON), opens.plus(Duration::from_secs(20 + 180)));
+    assert_eq!(refusals(&counted(&world, "index", 5)), ["budget index 5/4"]);
+    assert_eq!(counted(&world, "index", 5).document.largest_allowed_count, Some(4));
+}
+
+#[test]
+fn s4_the_runs_own_batches_count_against_its_budgets() {
+    let mut world = fleet();
+    let pace = &mut world.policy_mut("index").pace;
+    pace.budgets =
+        vec![Budget { hosts: 2, per: Duration::from_secs(600) }, Budget { hosts: 6, per: Duration::from_secs(9000) }];
+    pace.batch = BatchLimit::Hosts(2);
+    // Six would fit one run of the long budget, but no more than two the short one.
+    assert_eq!(refusals(&counted(&world, "index", 6)), ["budget index 6/2"]);
+    assert_eq!(counted(&world, "index", 2).document.not_before, None);
+    world.removed("gone-1", None);
+    assert_eq!(counted(&world, "index", 2).document.not_before, Some(NOON.plus(Duration::from_secs(720))));
+}
+
+#[test]
+fn the_document_shows_every_subsystem_touched_and_the_named_one_first() {
+    let world = fleet();
+    let plan = named(&world, &["s-01"]);
+    let tables: Vec<(&str, u64, u64, u64, u64)> = plan
+        .document
+        .subsystems
+        .iter()
+        .map(|s| (s.name.as_str(), s.capacity, s.remaining, s.minimum, s.headroom))
+        .collect();
+    assert_eq!(tables, [("index", 26, 25, 10, 16), ("billing", 6, 5, 1, 5)]);
+    let zones: Vec<(&str, u64, u64)> =
+        plan.document.subsystems[1].zones.iter().map(|z| (z.name.as_str(), z.capacity, z.remaining)).collect();
+    assert_eq!(zones, [("a", 2, 1), ("b", 2, 2), ("c", 2, 2)]);
+    let host = &plan.document.batches[0].hosts[0];
+    assert_eq!((host.units, host.serving, host.subsystems.len()), (1, true, 2));
+    assert_eq!(plan.document.expires_at, NOON.plus(Duration::from_secs(900)));
+    assert!(
+        plan.document
+            .warnings
+            .iter()
+            .any(|w| w == "index has no probe: a bake sees only whether its hosts are in service")
+    );
+}
+
+#[test]
+fn headroom_names_the_most_and_what_binds() {
+    let mut world = fleet();
+    world.policy_mut("index").pace.max_hosts_per_run = 17;
+    let all = world.ask(|inputs| headroom(inputs, None)).expect("judged");
+    let brief_of = |index: usize| {
+        let h = &all[index];
+        (h.name.as_str().to_owned(), h.hosts_allowed, h.binding.as_ref().map(brief))
+    };
+    assert_eq!(brief_of(0), ("billing".to_owned(), 5, Some("minimum billing 0/1".to_owned())));
+    assert_eq!(brief_of(1), ("index".to_owned(), 16, Some("minimum index 9/10".to_owned())));
+    world.ledger.halts = vec![(Some("billing".into()), "test".to_owned())];
+    let one = world.ask(|inputs| headroom(inputs, Some(&"billing".into()))).expect("judged");
+    assert_eq!(one.iter().map(|h| h.hosts_allowed).collect::<Vec<_>>(), [0]);
+    assert_eq!(one[0].binding.as_ref().map(brief).as_deref(), Some("halted billing"));
+}
