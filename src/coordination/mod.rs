@@ -12,6 +12,8 @@ mod judge;
 mod outcome;
 mod record;
 mod terminate;
+#[cfg(test)]
+mod tests;
 mod view;
 
 pub use command::{Command, Context, Granted, HostOutcome, Refusal, RunIdentity};

@@ -1,0 +1,322 @@
+//! Each command by itself: what it writes, and what it refuses.
+
+use super::*;
+
+#[test]
+fn s3_a_clock_that_is_behind_the_record_is_refused_for_every_command() {
+    let mut room = Room::new(5);
+    let a = run("a", "pa");
+    room.pass(seconds(120));
+    room.grant(&a, 1, &["index-01"]).expect("granted");
+    room.world.now = room.record.written_at.minus(Bounds::TOLERANCE + Duration::from_millis(1));
+    assert_eq!(why(room.grant(&run("b", "pb"), 1, &["index-02"])), "clock");
+    assert_eq!(why(room.resolve(&a, "index-01", HostOutcome::NeverCordoned)), "clock");
+    assert_eq!(why(room.end(&a, false)), "clock");
+    room.world.now = room.record.written_at.minus(Bounds::TOLERANCE);
+    let written_at = room.record.written_at;
+    room.grant(&run("b", "pb"), 1, &["index-02"]).expect("within the tolerance");
+    assert_eq!(room.record.written_at, written_at, "the record's time never goes back");
+}
+
+#[test]
+fn s3_the_policies_of_another_fleet_decide_nothing() {
+    let mut room = Room::new(5);
+    room.world.policies.fleet.name = "other".into();
+    assert_eq!(why(room.grant(&run("a", "pa"), 1, &["index-01"])), "illegal");
+}
+
+#[test]
+fn a_grant_writes_down_what_is_needed_to_put_hosts_back() {
+    let mut room = Room::new(5);
+    let a = run("a", "pa");
+    room.world.host_mut("index-02").healthy = false;
+    let snapshot = room.world.snapshot();
+    let hosts = BTreeMap::from([
+        ("index-01".into(), BTreeSet::from(["blue".into(), "green".into()])),
+        ("index-02".into(), BTreeSet::new()),
+    ]);
+    let reference = BTreeMap::new();
+    room.decide(&Command::Grant { run: &a, batch: 4, hosts, snapshot: &snapshot, reference: &reference })
+        .expect("granted");
+    let entry = &room.record.runs[&a.run];
+    assert_eq!((entry.epoch, entry.started_at, entry.terminated), (1, NOON, 0));
+    assert_eq!(entry.touched, BTreeSet::from(["index".into()]));
+    assert_eq!(entry.watched, BTreeSet::from(["index".into()]));
+    let (first, second) = (&entry.holds["index-01"], &entry.holds["index-02"]);
+    assert_eq!((first.batch, first.serving, second.serving), (4, true, false));
+    assert_eq!(first.target_groups.len(), 2);
+    assert_eq!(first.subsystems, BTreeSet::from(["index".into()]));
+    assert_eq!(room.record.accepted["index"].by, a.operator);
+}
+
+#[test]
+fn s1_dependants_are_watched_whoever_was_named() {
+    let mut room = Room::new(5);
+    let mut placement = policy("placement", 0);
+    placement.depends_on = BTreeSet::from(["index".into()]);
+    room.world.policies.subsystems.insert("placement".into(), placement);
+    let a = run("a", "pa");
+    room.grant(&a, 1, &["index-01"]).expect("granted");
+    assert_eq!(room.record.runs[&a.run].watched, BTreeSet::from(["index".into(), "placement".into()]));
+}
+
+#[test]
+fn s3_nothing_unknown_or_unlisted_or_removed_is_granted() {
+    let mut room = Room::new(6);
+    let a = run("a", "pa");
+    assert_eq!(why(room.grant(&a, 1, &[])), name(Rule::EmptySelection));
+    assert_eq!(why(room.grant(&a, 1, &["index-99"])), name(Rule::UnknownHost));
+    room.remove(&a, 1, "index-01").expect("removed");
+    room.world.hosts.push(crate::plan::testing::host("index-01", "a", &["index"]));
+    assert_eq!(why(room.grant(&a, 2, &["index-01"])), name(Rule::UnknownHost), "a late read still lists it");
+    room.reference = BTreeMap::from([(ProbeKey { subsystem: "index".into(), probe: "x".into() }, f64::NAN)]);
+    assert_eq!(why(room.grant(&a, 2, &["index-02"])), "illegal");
+}
+
+#[test]
+fn s4_one_run_takes_no_more_hosts_than_its_policy_allows_over_all_its_batches() {
+    let mut room = Room::new(9);
+    room.world.policy_mut("index").pace.max_hosts_per_run = 2;
+    let a = run("a", "pa");
+    room.remove(&a, 1, "index-01").expect("removed");
+    room.remove(&a, 2, "index-02").expect("removed");
+    match room.grant(&a, 3, &["index-03"]) {
+        Err(Refusal::Rules(violations)) => {
+            let [violation] = violations.as_slice() else { panic!("{violations:?}") };
+            assert_eq!((violation.rule, violation.required, violation.remaining), (Rule::RunSize, Some(2), Some(3)));
+        }
+        other => panic!("{other:?}"),
+    }
+    room.grant(&run("b", "pb"), 1, &["index-03"]).expect("another run may");
+}
+
+#[test]
+fn s4_the_interval_runs_from_the_last_removal_by_any_run() {
+    let mut room = Room::new(9);
+    room.world.policy_mut("index").pace.interval = seconds(300);
+    let (a, b) = (run("a", "pa"), run("b", "pb"));
+    room.grant(&b, 1, &["index-02"]).expect("granted before");
+    room.remove(&a, 1, "index-01").expect("removed");
+    let last = room.now();
+    room.pass(seconds(200));
+    room.set("index-02", HostState::Cordoned);
+    room.start(&b, &["index-02"]).expect("the interval stands before cordons, not before terminations");
+    match room.grant(&a, 2, &["index-03"]) {
+        Err(Refusal::Wait { until, .. }) => assert_eq!(until, last.plus(seconds(300))),
+        other => panic!("{other:?}"),
+    }
+    room.world.now = last.plus(seconds(300));
+    room.grant(&a, 2, &["index-03"]).expect("waited");
+}
+
+#[test]
+fn s9_a_request_id_makes_one_run() {
+    let mut room = Room::new(9);
+    let asked = |run: &RunIdentity, fingerprint: &str| RunIdentity {
+        request: Some(("job-7".into(), fingerprint.to_owned())),
+        ..run.clone()
+    };
+    let a = asked(&run("a", "pa"), "index/3");
+    room.world.policy_mut("index").capacity.minimum = 100;
+    assert_eq!(why(room.grant(&a, 1, &["index-01"])), name(Rule::Minimum));
+    assert!(room.record.requests.is_empty(), "a call that was granted nothing consumes nothing");
+    room.world.policy_mut("index").capacity.minimum = 2;
+    room.remove(&a, 1, "index-01").expect("removed");
+    room.grant(&a, 2, &["index-02"]).expect("its own later batches are no second call");
+
+    let retry = asked(&run("a", "pz"), "index/3");
+    assert_eq!(why(room.grant(&retry, 1, &["index-03"])), "consumed, same: true", "another process");
+    assert_eq!(why(room.grant(&asked(&run("b", "pb"), "index/3"), 1, &["index-03"])), "consumed, same: true");
+    assert_eq!(why(room.grant(&asked(&run("b", "pb"), "index/4"), 1, &["index-03"])), "consumed, same: false");
+    assert_eq!(why(room.grant(&asked(&run("a", "pa"), "index/4"), 2, &["index-02"])), "consumed, same: false");
+
+    room.resolve(&a, "index-02", HostOutcome::NeverCordoned).expect("let go");
+    room.end(&a, false).expect("ends");
+    assert_eq!(why(room.grant(&a, 1, &["index-03"])), "consumed, same: true", "and stays so after the end");
+}
+
+#[test]
+fn s9_a_run_that_ended_is_not_registered_again_by_a_process_that_slept() {
+    let mut room = Room::new(9);
+    let a = run("a", "pa");
+    room.grant(&a, 1, &["index-01"]).expect("granted");
+    room.resolve(&a, "index-01", HostOutcome::NeverCordoned).expect("let go");
+    room.end(&a, false).expect("ends");
+    assert_eq!(why(room.grant(&a, 2, &["index-02"])), "fenced");
+    assert_eq!(why(room.grant(&RunIdentity { epoch: 2, ..run("new", "pn") }, 1, &["index-02"])), "fenced");
+    assert!(room.record.runs.is_empty() && room.held().is_empty());
+}
+
+#[test]
+fn s7_a_run_that_ends_with_a_host_in_doubt_keeps_it_until_its_outcome_is_known() {
+    let mut room = Room::new(4);
+    let a = run("a", "pa");
+    room.grant(&a, 1, &["index-01", "index-02"]).expect("granted");
+    assert_eq!(why(room.end(&a, true)), "illegal", "not completed while it holds hosts");
+    room.resolve(&a, "index-02", HostOutcome::NeverCordoned).expect("let go");
+    room.end(&a, false).expect("ends");
+    let at = room.now();
+    assert_eq!(room.record.runs[&a.run].ended_at, Some(at));
+    assert_eq!(why(room.grant(&a, 2, &["index-03"])), "fenced");
+    room.set("index-01", HostState::Cordoned);
+    assert_eq!(why(room.start(&a, &["index-01"])), "fenced", "an ended run goes no further forward");
+    room.pass(seconds(9000));
+    assert_eq!(why(room.grant(&run("b", "pb"), 1, &["index-01"])), name(Rule::NotRemovable), "however long ago");
+    room.resolve(&a, "index-01", HostOutcome::Restored).expect("a person put it back");
+    assert!(room.record.runs.is_empty());
+    assert_eq!(room.record.ended[&a.run], EndedRun { epoch: 1, at });
+}
+
+#[test]
+fn s4_a_removal_is_stamped_when_it_was_observed_within_what_can_be() {
+    let mut room = Room::new(6);
+    let a = run("a", "pa");
+    room.grant(&a, 1, &["index-01", "index-02"]).expect("granted");
+    let granted_at = room.now();
+    room.pass(seconds(100));
+    let future = room.now().plus(Bounds::TOLERANCE + Duration::from_millis(1));
+    assert_eq!(why(room.resolve(&a, "index-01", HostOutcome::Removed(future))), "illegal");
+    room.resolve(&a, "index-01", HostOutcome::Removed(granted_at.minus(seconds(9000)))).expect("gone");
+    assert_eq!(room.record.removals[0].at, Some(granted_at), "not before it was granted");
+    let seen = room.now().minus(seconds(3));
+    room.resolve(&a, "index-02", HostOutcome::Removed(seen)).expect("gone");
+    assert_eq!(room.record.removals[1].at, Some(seen));
+    assert_eq!(room.record.last_termination["index"], seen);
+}
+
+#[test]
+fn a_settling_host_that_turns_out_gone_is_believed_at_once() {
+    let mut room = Room::new(6);
+    let a = run("a", "pa");
+    room.grant(&a, 1, &["index-01"]).expect("granted");
+    let until = room.now().plus(seconds(900));
+    room.resolve(&a, "index-01", HostOutcome::Settling(until)).expect("noted");
+    assert_eq!(why(room.start(&a, &["index-01"])), "illegal", "what is in doubt goes no further");
+    let at = room.now();
+    room.resolve(&a, "index-01", HostOutcome::Removed(at)).expect("gone");
+    assert!(room.held().is_empty());
+}
+
+#[test]
+fn s3_a_removed_host_is_forgotten_after_two_inventories_settle_apart() {
+    let mut room = Room::new(6);
+    let a = run("a", "pa");
+    room.remove(&a, 1, "index-01").expect("removed");
+    let forget = |room: &mut Room| {
+        let snapshot = room.world.snapshot();
+        room.decide(&Command::Forget { snapshot: &snapshot }).expect("looked");
+        room.record.removed.len()
+    };
+    assert_eq!(forget(&mut room), 1, "the first without it");
+    assert_eq!(forget(&mut room), 1, "the same again proves no more");
+    room.pass(seconds(60));
+    room.world.hosts.push(crate::plan::testing::host("index-01", "a", &["index"]));
+    assert_eq!(forget(&mut room), 1);
+    assert!(room.record.absent_since.is_empty(), "it is listed again: from the start");
+    room.lose("index-01");
+    assert_eq!(forget(&mut room), 1);
+    room.pass(seconds(119));
+    assert_eq!(forget(&mut room), 1);
+    room.pass(seconds(1));
+    assert_eq!(forget(&mut room), 0);
+    assert!(room.record.absent_since.is_empty());
+    assert_eq!(room.record.removals.len(), 1, "budgets remember it");
+    let old = room.world.snapshot();
+    room.pass(seconds(11));
+    assert_eq!(why(room.decide(&Command::Forget { snapshot: &old })), "stale");
+}
+
+#[test]
+fn s3_an_inventory_from_before_the_removal_proves_nothing() {
+    let mut room = Room::new(6);
+    room.bounds = Bounds::SIMULATED;
+    let a = run("a", "pa");
+    let hosts = room.world.hosts.clone();
+    room.lose("index-01");
+    let before = room.world.snapshot();
+    room.world.hosts = hosts;
+    room.pass(seconds(1));
+    room.remove(&a, 1, "index-01").expect("removed");
+    room.decide(&Command::Forget { snapshot: &before }).expect("looked");
+    assert!(room.record.absent_since.is_empty());
+}
+
+#[test]
+fn a_policy_is_accepted_by_name_with_its_reason() {
+    let mut room = Room::new(6);
+    let accept = |room: &mut Room, name: &str| {
+        room.decide(&Command::AcceptPolicy {
+            subsystem: name.into(),
+            operator: "ann".into(),
+            reason: "smaller fleet".to_owned(),
+        })
+    };
+    room.world.policies.subsystems.insert("billing".into(), policy("billing", 0));
+    accept(&mut room, "index").expect("accepted");
+    assert_eq!(room.record.accepted.len(), 2, "before the first run the others are as they are found");
+    room.grant(&run("a", "pa"), 1, &["index-01"]).expect("granted");
+
+    room.world.policy_mut("index").capacity.minimum = 1;
+    assert_eq!(why(room.grant(&run("b", "pb"), 1, &["index-02"])), name(Rule::PolicyLoosened));
+    accept(&mut room, "index").expect("accepted");
+    let accepted = &room.record.accepted["index"];
+    assert_eq!((accepted.by.as_str(), accepted.reason.as_deref()), ("ann", Some("smaller fleet")));
+    room.grant(&run("b", "pb"), 1, &["index-02"]).expect("granted");
+    assert_eq!(room.record.accepted["index"].by.as_str(), "ann", "who accepted it stays on record");
+
+    room.world.policies.subsystems.remove("billing");
+    assert_eq!(why(room.grant(&run("c", "pc"), 1, &["index-03"])), name(Rule::PolicyLoosened));
+    accept(&mut room, "billing").expect("its absence is accepted");
+    room.grant(&run("c", "pc"), 1, &["index-03"]).expect("granted");
+    assert_eq!(why(accept(&mut room, "billing")), name(Rule::UnknownSubsystem));
+}
+
+#[test]
+fn s4_memory_outlasts_every_window_and_one_clock_far_ahead() {
+    let mut room = Room::new(9);
+    let a = run("a", "pa");
+    room.remove(&a, 1, "index-01").expect("removed");
+    room.end(&a, true).expect("ends");
+    let removed_at = room.now();
+    room.world.policy_mut("index").pace.budgets =
+        vec![crate::policy::Budget { hosts: 9, per: MEMORY + seconds(86_400) }];
+    let touch = |room: &mut Room| {
+        let snapshot = room.world.snapshot();
+        room.decide(&Command::Forget { snapshot: &snapshot }).expect("looked");
+        (room.record.removals.len(), room.record.ended.len(), room.record.completed.len())
+    };
+    room.world.now = removed_at.plus(MEMORY + seconds(10));
+    assert_eq!(touch(&mut room), (1, 1, 1), "one write from the far future forgets nothing");
+    assert_eq!(touch(&mut room), (1, 0, 0), "two agree; the window is longer than that");
+    room.world.now = removed_at.plus(MEMORY + seconds(86_400 + 120 + 1));
+    touch(&mut room);
+    assert_eq!(touch(&mut room), (0, 0, 0));
+}
+
+#[test]
+fn the_view_shows_claims_of_others_and_removals_of_all() {
+    let mut room = Room::new(9);
+    let (a, b) = (run("a", "pa"), run("b", "pb"));
+    room.remove(&a, 1, "index-01").expect("removed");
+    room.grant(&a, 2, &["index-02"]).expect("granted");
+    room.grant(&b, 1, &["index-03", "index-04"]).expect("granted");
+    let until = room.now().plus(seconds(60));
+    room.resolve(&b, "index-04", HostOutcome::Settling(until)).expect("noted");
+    let claims = |room: &Room, own: Option<&RunIdentity>| {
+        let view = room.record.view(own.map(|run| &run.run), room.now());
+        let claims: Vec<String> = view.claims.keys().map(ToString::to_string).collect();
+        (claims.join(" "), view.removals.len())
+    };
+    assert_eq!(claims(&room, None), ("index-01 index-02 index-03 index-04".to_owned(), 4));
+    assert_eq!(claims(&room, Some(&a)), ("index-01 index-03 index-04".to_owned(), 4));
+    assert_eq!(claims(&room, Some(&b)), ("index-01 index-02".to_owned(), 4));
+    let view = room.record.view(None, room.now());
+    assert!(matches!(view.claims["index-04"], crate::plan::Claim::Settling { .. }));
+    assert_eq!(view.removals.iter().filter(|removal| removal.at.is_none()).count(), 3);
+
+    room.resolve(&a, "index-02", HostOutcome::NeverCordoned).expect("let go");
+    room.end(&a, true).expect("ends");
+    assert_eq!(room.record.view(None, room.now()).largest_removal["index"], 1);
+    let much_later = room.now().plus(MEMORY + seconds(1));
+    assert!(room.record.view(None, much_later).largest_removal.is_empty());
+}
