@@ -6,7 +6,7 @@ use crate::model::{FleetSnapshot, HostId, ProbeKey, SubsystemName, TargetGroupId
 use crate::plan::{Rule, Stage, Taking, Violation};
 
 use super::decide::{accept_all, entry, fresh};
-use super::judge;
+use super::judge::{Judge, Pace};
 use super::{Context, FleetRecord, Granted, Hold, HoldState, Refusal, RequestEntry, RunEntry, RunIdentity};
 
 /// What is asked for.
@@ -30,16 +30,17 @@ pub(super) fn grant(record: &mut FleetRecord, batch: &Batch<'_>, ctx: &Context<'
     }
     fresh(batch.snapshot, ctx)?;
 
-    let members = judge::membership(ctx, batch.snapshot, batch.hosts.keys());
+    let judge = Judge::new(ctx, batch.snapshot);
+    let members = judge.subsystems(batch.hosts.keys());
     let mut found = claims(record, batch);
     found.extend(run_size(record, batch, &members, ctx));
     let view = record.view(Some(&run.run), ctx.now);
     let hosts: BTreeSet<HostId> = batch.hosts.keys().cloned().collect();
     // S1: judged on an observation with every host of every other run taken away, and these too.
     let taking = Taking { hosts, out: BTreeSet::new() };
-    judge::rules(ctx, batch.snapshot, &view, &taking, Stage::Grant, found)?;
+    judge.rules(&view, &taking, Stage::Grant, found)?;
     // S4: held hosts of any run count as removed now.
-    judge::pace(ctx, batch.snapshot, &view, &taking.hosts)?;
+    judge.pace(&view, &taking.hosts, Pace::BudgetsAndIntervals)?;
 
     Ok(Granted { reference: reserve(record, batch, &members, ctx), ..Granted::default() })
 }

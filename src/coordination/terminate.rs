@@ -6,7 +6,7 @@ use crate::model::{FleetSnapshot, Host, HostId, HostState, RunId};
 use crate::plan::{Rule, Stage, Taking, Violation};
 
 use super::decide::{entry, fresh};
-use super::judge;
+use super::judge::{Judge, Pace};
 use super::{Context, FleetRecord, Granted, HoldState, Refusal};
 
 /// Everything is judged anew, also where the step was taken already and the reply was lost: a halt, a freeze or a
@@ -67,15 +67,14 @@ pub(super) fn start(
             taking.hosts.insert(id.clone());
         }
     }
-    let mut view = record.view(Some(run), ctx.now);
-    judge::rules(ctx, snapshot, &view, &taking, Stage::Hold, found)?;
+    let view = record.view(Some(run), ctx.now);
+    let judge = Judge::new(ctx, snapshot);
+    judge.rules(&view, &taking, Stage::Hold, found)?;
 
-    // S4: a budget that became smaller while this batch baked. The interval was kept at the grant, and another run
-    // may have terminated since.
-    view.last_termination.clear();
-    judge::pace(ctx, snapshot, &view, hosts)?;
+    // S4: a budget that became smaller while this batch baked.
+    judge.pace(&view, hosts, Pace::Budgets)?;
 
-    let members = judge::membership(ctx, snapshot, hosts);
+    let members = judge.subsystems(hosts);
     let held = entry(record, run, epoch)?;
     for (host, subsystems) in members {
         if let Some(hold) = held.holds.get_mut(&host) {

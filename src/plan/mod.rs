@@ -36,9 +36,11 @@ pub use headroom::{Headroom, headroom};
 pub use measure::measure;
 pub(crate) use membership::Membership;
 pub use pace::earliest_start;
+pub(crate) use pace::{Books, waits};
 pub use permit::{Confirmation, Confirmed, NotConfirmed};
 pub use planner::plan;
 pub use verify::verify;
+pub(crate) use verify::verify_over;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;

@@ -402,7 +402,7 @@ impl Oracle {
 #[test]
 fn s1_s4_s9_hold_after_every_step_of_random_runs() {
     let (granted, terminated, removed) = (Cell::new(0), Cell::new(0), Cell::new(0));
-    let mut runner = TestRunner::new(Config { cases: 256, failure_persistence: None, ..Config::default() });
+    let mut runner = TestRunner::new(Config { cases: 192, failure_persistence: None, ..Config::default() });
     let result = runner.run(&steps(), |steps| {
         let mut oracle = Oracle::new();
         for step in &steps {
