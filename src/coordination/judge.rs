@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::{FleetSnapshot, HostId, ProbeKey, SubsystemName};
-use crate::plan::{Inputs, LedgerView, Membership, Stage, Taking, Violation, verify_over, waits};
+use crate::plan::{Books, Inputs, LedgerView, Membership, Stage, Taking, Violation, verify_over, waits};
 
 use super::{Context, Refusal};
 

@@ -402,7 +402,7 @@ impl Oracle {
 #[test]
 fn s1_s4_s9_hold_after_every_step_of_random_runs() {
     let (granted, terminated, removed) = (Cell::new(0), Cell::new(0), Cell::new(0));
-    let mut runner = TestRunner::new(Config { cases: 192, failure_persistence: None, ..Config::default() });
+    let mut runner = TestRunner::new(Config { cases: 128, failure_persistence: None, ..Config::default() });
     let result = runner.run(&steps(), |steps| {
         let mut oracle = Oracle::new();
         for step in &steps {
@@ -418,5 +418,5 @@ fn s1_s4_s9_hold_after_every_step_of_random_runs() {
     }
     // A test in which nothing is ever granted would hold as well.
     let counts = format!("{} grants, {} steps, {} removals", granted.get(), terminated.get(), removed.get());
-    assert!(granted.get() > 200 && terminated.get() > 80 && removed.get() > 40, "{counts}");
+    assert!(granted.get() > 100 && terminated.get() > 60 && removed.get() > 60, "{counts}");
 }
