@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::{FleetSnapshot, HostId, ProbeKey, SubsystemName};
-use crate::plan::{Books, Inputs, LedgerView, Membership, Stage, Taking, Violation, verify_over, waits};
+use crate::plan::{Books, Inputs, LedgerView, Membership, Stage, Taking, Violation, verify, waits};
 
 use super::{Context, Refusal};
 
@@ -39,7 +39,7 @@ impl<'a> Judge<'a> {
         stage: Stage,
         mut found: Vec<Violation>,
     ) -> Result<(), Refusal> {
-        for violation in verify_over(&self.inputs(view), &self.membership, taking, stage)? {
+        for violation in verify(&self.inputs(view), taking, stage)? {
             let is_known = |known: &Violation| {
                 (known.rule, &known.subsystem, &known.zone, &known.group, &known.host)
                     == (violation.rule, &violation.subsystem, &violation.zone, &violation.group, &violation.host)

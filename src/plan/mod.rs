@@ -40,7 +40,6 @@ pub(crate) use pace::{Books, waits};
 pub use permit::{Confirmation, Confirmed, NotConfirmed};
 pub use planner::plan;
 pub use verify::verify;
-pub(crate) use verify::verify_over;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
