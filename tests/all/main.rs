@@ -12,6 +12,7 @@ mod ledger_sqlite;
 mod meta;
 mod prompt;
 mod removal;
+mod safety;
 mod screens;
 mod support;
 mod usage;
