@@ -2,6 +2,8 @@
 //!
 //! `cargo bench --no-default-features --bench plan` prints the numbers; nothing here is a timed test.
 
+#![expect(clippy::expect_used, reason = "a benchmark that cannot go on says so by panicking")]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::hint::black_box;
 use std::path::PathBuf;
@@ -105,7 +107,7 @@ fn host(index: usize) -> Host {
         instance_type: "m6i.large".to_owned(),
         tags,
         state: HostState::InService,
-        healthy: index % 97 != 0,
+        healthy: !index.is_multiple_of(97),
         launched_at: NOON.minus(Duration::from_secs(3600 + (index % 1000) as u64)),
         protection: None,
         ledger: None,
@@ -140,7 +142,11 @@ fn policy(index: usize, size: u64) -> SubsystemPolicy {
         name: name.as_str().into(),
         description: None,
         owner: None,
-        depends_on: if index % 10 == 0 { BTreeSet::new() } else { [format!("s{:03}", index - 1).into()].into() },
+        depends_on: if index.is_multiple_of(10) {
+            BTreeSet::new()
+        } else {
+            [format!("s{:03}", index - 1).into()].into()
+        },
         capacity: CapacityPolicy {
             baseline: size.max(1),
             minimum: size * 7 / 10,
