@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use crate::health;
-use crate::model::{HostId, ProbeKey, Time};
+use crate::model::{HostId, ProbeKey, Reading, Sample, Time};
 
+use super::Round;
 use super::machine::{Machine, Phase};
 
 /// Where a run is.
@@ -82,15 +83,38 @@ impl Machine {
             | Step::Verifying
             | Step::Closing => self.batch().map(|b| b.1.clone()).unwrap_or_default(),
         };
-        let readings = self.round.as_ref().filter(|r| r.probed).map(|r| super::learn::readings(r)).unwrap_or_default();
+        let readings = self.round.as_ref().filter(|r| r.probed).map(|r| readings(r)).unwrap_or_default();
         let number = self.batch().map_or(self.batches.len() as u64, |b| b.0);
-        Progress {
-            step,
-            batch: (number, self.batches.len() as u64),
-            hosts,
-            left,
-            total,
-            readings: readings.into_iter().collect(),
-        }
+        Progress { step, batch: (number, self.batches.len() as u64), hosts, left, total, readings }
+    }
+}
+
+/// Each probe's last reading, short enough to be taken in at a glance. The journal has it exactly.
+fn readings(round: &Round) -> Vec<(ProbeKey, String)> {
+    let text = |sample: &Sample| match &sample.reading {
+        Ok(Reading::Number(value)) => short(*value),
+        Ok(Reading::Good) => "good".to_owned(),
+        Err(why) => why.clone(),
+    };
+    round.samples.iter().map(|sample| (sample.key.clone(), text(sample))).collect()
+}
+
+/// At most four decimals, and none that say nothing.
+fn short(value: f64) -> String {
+    let text = format!("{value:.4}");
+    match text.contains('.') {
+        true => text.trim_end_matches('0').trim_end_matches('.').to_owned(),
+        false => text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::short;
+
+    #[test]
+    fn readings_are_short() {
+        let texts = [0.0, 100.000_000_000_000_03, 73.333_333_333, 0.012_34, 1500.0, f64::INFINITY].map(short);
+        assert_eq!(texts, ["0", "100", "73.3333", "0.0123", "1500", "inf"]);
     }
 }
