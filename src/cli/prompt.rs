@@ -7,7 +7,7 @@ use std::io::{self, IsTerminal as _};
 
 use dialoguer::console::{Key, Term};
 use dialoguer::theme::{ColorfulTheme, SimpleTheme, Theme};
-use rustix::termios::{OptionalActions, QueueSelector, Termios, tcflush, tcgetattr, tcsetattr};
+use rustix::termios::{LocalModes, OptionalActions, QueueSelector, Termios, tcflush, tcgetattr, tcsetattr};
 use tokio::sync::oneshot;
 
 use crate::output::is_unsafe;
@@ -52,7 +52,7 @@ pub(super) fn is_possible() -> bool {
 
 /// Asks once. A signal ends the question at once; the terminal is left as it was.
 pub(super) async fn ask(question: &str, signals: &mut Signals) -> Reply {
-    let _restore = match AsItWas::of_stdin() {
+    let _restore = match AsItWas::taking_keys() {
         Ok(terminal) => terminal,
         Err(error) => return Reply::Broken(error),
     };
@@ -104,8 +104,8 @@ fn read(term: &Term) -> io::Result<Option<String>> {
                 return Ok(Some(typed));
             }
             Key::Backspace if typed.pop().is_some() => term.clear_chars(1)?,
-            // Ctrl-D; where it came between two reads, the terminal's line discipline has made a NUL of it.
-            Key::Char('\u{4}' | '\0') => return Ok(None),
+            // Ctrl-D, which ends a line discipline's input and is a key here.
+            Key::Char('\u{4}') => return Ok(None),
             Key::Char(c) if !is_unsafe(c) && typed.len() < ANSWER_MAX => {
                 typed.push(c);
                 term.write_str(c.encode_utf8(&mut [0; 4]))?;
@@ -119,8 +119,14 @@ fn read(term: &Term) -> io::Result<Option<String>> {
 struct AsItWas(Termios);
 
 impl AsItWas {
-    fn of_stdin() -> io::Result<Self> {
-        Ok(Self(tcgetattr(io::stdin())?))
+    /// Remembers the terminal, and has it hand over every key at once without showing it, so that nothing is
+    /// shown twice or changed on its way between two reads. Signals stay signals.
+    fn taking_keys() -> io::Result<Self> {
+        let found = Self(tcgetattr(io::stdin())?);
+        let mut keys = found.0.clone();
+        keys.local_modes.remove(LocalModes::ECHO | LocalModes::ICANON);
+        tcsetattr(io::stdin(), OptionalActions::Now, &keys)?;
+        Ok(found)
     }
 }
 

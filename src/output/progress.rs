@@ -27,6 +27,9 @@ const SAY_EVERY: Duration = Duration::from_secs(60);
 /// How often a terminal is drawn anew.
 const DRAW_EVERY: Duration = Duration::from_millis(500);
 
+/// At most, whatever a run says: what is drawn more often cannot be read.
+const DRAWS_PER_SECOND: u8 = 5;
+
 /// Somebody who wants every event of a run, in order.
 pub type Events = Box<dyn Fn(&JournalRecord) + Send + Sync>;
 
@@ -41,6 +44,10 @@ pub struct ProgressScreen {
 struct Shown {
     clock: Arc<dyn Clock>,
     bar: Option<ProgressBar>,
+    /// For steps whose length is known.
+    with_bar: ProgressStyle,
+    /// For the others.
+    without_bar: ProgressStyle,
     state: Mutex<State>,
 }
 
@@ -57,9 +64,13 @@ impl ProgressScreen {
         if quiet {
             return Self { shown: None, events, stop: None, ticker: None };
         }
-        let bar = std::io::stderr().is_terminal().then(bar);
+        let (with_bar, without_bar) = (style("{spinner} {bar:30}  {msg}"), style("{spinner} {msg}"));
+        let bar = std::io::stderr().is_terminal().then(|| {
+            let target = ProgressDrawTarget::stderr_with_hz(DRAWS_PER_SECOND);
+            ProgressBar::with_draw_target(Some(0), target).with_style(without_bar.clone())
+        });
         let every = if bar.is_some() { DRAW_EVERY } else { Duration::from_secs(1) };
-        let shown = Arc::new(Shown { clock, bar, state: Mutex::default() });
+        let shown = Arc::new(Shown { clock, bar, with_bar, without_bar, state: Mutex::default() });
         // A thread of its own: a run that waits for a slow call must not look dead.
         let (stop, stopped) = channel();
         let of_ticker = Arc::clone(&shown);
@@ -142,6 +153,9 @@ impl Shown {
             self.say(&format!("{now}  {}", line(&progress, left)));
         }
         self.draw(&progress, left);
+        if let Some(bar) = &self.bar {
+            bar.tick();
+        }
     }
 
     fn say(&self, line: &str) {
@@ -154,32 +168,39 @@ impl Shown {
 
     fn draw(&self, progress: &Progress, left: Option<Duration>) {
         let Some(bar) = &self.bar else { return };
-        let (total, done) = match (progress.total, left) {
-            (Some(total), Some(left)) => (total.as_millis(), total.saturating_sub(left).as_millis()),
-            _ => (0, 0),
-        };
-        bar.set_length(u64::try_from(total).unwrap_or(u64::MAX));
-        bar.set_position(u64::try_from(done).unwrap_or(u64::MAX));
-        bar.set_prefix(heading(progress));
-        let mut message = left.map(|left| format!("{} left", span_text(left))).unwrap_or_default();
-        if !progress.hosts.is_empty() {
-            message.push_str(&format!("\n  {}", hosts_text(&progress.hosts, HOSTS_SHOWN)));
+        let millis = |of: Duration| u64::try_from(of.as_millis()).unwrap_or(u64::MAX);
+        match (progress.total, left) {
+            (Some(total), Some(left)) => {
+                bar.set_style(self.with_bar.clone());
+                bar.update(|state| {
+                    state.set_len(millis(total));
+                    state.set_pos(millis(total.saturating_sub(left)));
+                });
+            }
+            _ => bar.set_style(self.without_bar.clone()),
         }
-        for (probe, reading) in &progress.readings {
-            message.push_str(&format!("\n  {}  {}", clean(&probe.to_string()), clean(reading)));
-        }
-        bar.set_message(message);
-        bar.tick();
+        bar.set_message(block(progress, left));
     }
 }
 
-fn bar() -> ProgressBar {
-    let bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::stderr());
-    // A template that cannot be read leaves the library's own: shown worse, not wrong.
-    if let Ok(style) = ProgressStyle::with_template("{spinner} {prefix}  {bar:30}  {msg}") {
-        bar.set_style(style);
+/// What a terminal shows beside and below the bar.
+fn block(progress: &Progress, left: Option<Duration>) -> String {
+    let mut text = heading(progress);
+    if let Some(left) = left {
+        text.push_str(&format!("  {} left", span_text(left)));
     }
-    bar
+    if !progress.hosts.is_empty() {
+        text.push_str(&format!("\n  {}", hosts_text(&progress.hosts, HOSTS_SHOWN)));
+    }
+    for (probe, reading) in &progress.readings {
+        text.push_str(&format!("\n  {}  {}", clean(&probe.to_string()), clean(reading)));
+    }
+    text
+}
+
+fn style(template: &str) -> ProgressStyle {
+    // A template that cannot be read leaves the library's own: shown worse, not wrong.
+    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
 }
 
 fn write_line(line: &str) {

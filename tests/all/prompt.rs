@@ -193,3 +193,27 @@ fn s3_policy_accept_asks_for_the_name() {
     let again = environment.run(&accept).exits(0);
     assert!(again.stdout.contains("Nothing to accept"), "{}", again.stdout);
 }
+
+#[test]
+fn ledger_adopt_puts_hosts_under_another_ledger() {
+    let environment = fleet();
+    environment.run(&["--subsystem", "index", "--count", "1", "--yes"]).exits(0);
+    for entry in std::fs::read_dir(environment.path().join("state")).expect("a directory") {
+        let path = entry.expect("an entry").path();
+        if path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("ledger.db")) {
+            std::fs::remove_file(path).expect("removed");
+        }
+    }
+    environment.run(&["--subsystem", "index", "--count", "1", "--yes"]).exits(3);
+    let adopt = ["ledger", "adopt", "--reason", "the disk was lost"];
+    environment.run(&adopt).exits(6);
+    for (answer, expected) in [("", 6), ("demo", 0)] {
+        let mut session = spawn_command(environment.interactive(&adopt), Some(PATIENCE_MS)).expect("it starts");
+        let shown = session.exp_string("Type demo to adopt").expect("the question");
+        assert!(shown.contains("index-billing") && shown.contains("its ledger now"), "{shown}");
+        session.send_line(answer).expect("typed");
+        let (code, rest) = code(&mut session);
+        assert_eq!(code, expected, "{rest}");
+    }
+    environment.run(&["--subsystem", "index", "--count", "1", "--yes"]).exits(0);
+}

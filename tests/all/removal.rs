@@ -318,3 +318,61 @@ fn s9_calls_that_fail_or_lose_their_reply_still_end_well() {
         assert_eq!(capacity(&environment, "index"), 14, "{call} {error}");
     }
 }
+
+/// A retried pipeline job while the first one still runs.
+#[test]
+fn s9_a_second_call_with_the_request_id_waits_for_the_first() {
+    let environment = TestEnvironment::new();
+    Fleet { clock: "20", index_minimum: 12, ..Fleet::default() }.write(&environment);
+    let arguments = [&REMOVE[..], &["--count", "2", "--request-id", "job-7"]].concat();
+    let mut first = environment.command(&arguments).spawn().expect("it starts");
+    let directory = environment.path().to_owned();
+    wait_until(&mut first, "the cordon", || cordoned(&directory) == 2);
+    let status = environment.run(&["status"]).exits(0);
+    assert!(status.stdout.contains("alive") && status.stdout.contains("--watch"), "{}", status.stdout);
+    let second = environment.run(&arguments).exits(0);
+    assert!(second.stderr.contains("under way"), "{}", second.stderr);
+    let output = first.wait_with_output().expect("it ends");
+    assert_eq!(output.status.code(), Some(0));
+    assert_eq!(String::from_utf8_lossy(&output.stdout), second.stdout, "one run, one document");
+    assert_eq!(capacity(&environment, "index"), 16);
+}
+
+#[test]
+fn status_watches_until_nothing_is_under_way() {
+    let environment = TestEnvironment::new();
+    Fleet { clock: "20", index_minimum: 12, ..Fleet::default() }.write(&environment);
+    let mut run = environment.command(&[&REMOVE[..], &["--count", "2"]].concat()).spawn().expect("it starts");
+    let directory = environment.path().to_owned();
+    wait_until(&mut run, "the cordon", || cordoned(&directory) == 2);
+    let watched = environment.run(&["status", "--watch", "-o", "ndjson"]).exits(0);
+    assert!(run.wait_with_output().expect("it ends").status.success());
+    let documents: Vec<Value> =
+        watched.stdout.lines().map(|line| serde_json::from_str(line).expect("a document a line")).collect();
+    assert!(documents.len() >= 2, "{}", watched.stdout);
+    assert!(documents.iter().all(|d| d["schema"] == "safe-remove/status/v1"));
+    assert_eq!(documents[0]["runs"][0]["alive"], true);
+    assert_eq!(documents[documents.len() - 1]["runs"], Value::Array(Vec::new()));
+}
+
+/// `nohup` asks for hang-ups to be ignored.
+#[test]
+fn s6_a_signal_that_was_ignored_at_the_start_stays_ignored() {
+    let environment = TestEnvironment::new();
+    Fleet { clock: "20", index_minimum: 12, ..Fleet::default() }.write(&environment);
+    let mut shell = std::process::Command::new("/bin/sh");
+    let binary = env!("CARGO_BIN_EXE_safe-remove");
+    shell.args(["-c", &format!("trap '' HUP; exec {binary} {} --count 2", REMOVE.join(" "))]);
+    environment.isolate(&mut shell);
+    let mut child = shell
+        .stdin(std::process::Stdio::null())
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .expect("it starts");
+    let directory = environment.path().to_owned();
+    wait_until(&mut child, "the cordon", || cordoned(&directory) == 2);
+    signal(&child, "-HUP");
+    assert_eq!(child.wait_with_output().expect("it ends").status.code(), Some(0));
+    assert_eq!(capacity(&environment, "index"), 16);
+}
