@@ -76,6 +76,7 @@ impl Marks {
             ledger: ledger.clone(),
             groups: self.groups.keys().cloned().collect(),
             hosts: self.hosts.keys().cloned().collect(),
+            replaces: self.groups.values().chain(self.hosts.values()).flatten().cloned().collect(),
         }
     }
 

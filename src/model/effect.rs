@@ -58,6 +58,10 @@ pub enum Effect {
         groups: BTreeSet<GroupName>,
         /// The hosts outside groups to mark.
         hosts: BTreeSet<HostId>,
+        /// The ledgers whose marks may be replaced: those that a person was shown. A provider that can refuses to
+        /// replace any other.
+        #[serde(default)]
+        replaces: BTreeSet<LedgerId>,
     },
 }
 

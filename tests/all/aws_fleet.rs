@@ -271,6 +271,7 @@ async fn adoption_marks_groups_and_instances_outside_them() {
         ledger: "ledger-1".into(),
         groups: BTreeSet::from(["index".into()]),
         hosts: BTreeSet::from([alone.clone()]),
+        replaces: BTreeSet::new(),
     };
     assert_eq!(perform(&fleet, adopt).await, CallOutcome::Done);
     let snapshot = observe(&fleet).await;

@@ -42,7 +42,8 @@ pub(super) async fn perform(fleet: &AwsFleet, call: &Call) -> CallOutcome {
         Effect::Terminate { group: None, host } => acting.terminate_instance(host).await,
         Effect::Suspend { group, process } => acting.suspend(group, *process).await,
         Effect::Resume { group, process } => acting.resume(group, *process).await,
-        Effect::Adopt { ledger, groups, hosts } => acting.adopt(ledger, groups, hosts).await,
+        // Tags cannot be written conditionally: whom they replace was shown to a person.
+        Effect::Adopt { ledger, groups, hosts, replaces: _ } => acting.adopt(ledger, groups, hosts).await,
     }
 }
 

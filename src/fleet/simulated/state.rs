@@ -182,9 +182,10 @@ impl State {
             Effect::Resume { group, process } => {
                 self.group(group)?.suspended.remove(process);
             }
-            Effect::Adopt { ledger, .. } => match &self.ledger {
-                // Two first runs with two ledgers would coordinate nothing: the first to come governs.
-                Some(other) if other != ledger => {
+            Effect::Adopt { ledger, replaces, .. } => match &self.ledger {
+                // Two first runs with two ledgers would coordinate nothing: the first to come governs, until
+                // somebody who was shown its mark adopts the fleet.
+                Some(other) if other != ledger && !replaces.contains(other) => {
                     return Err(Refusal(format!("the fleet is governed by ledger {other}")));
                 }
                 _ => self.ledger = Some(ledger.clone()),

@@ -271,16 +271,22 @@ fn s9_the_first_ledger_governs_the_fleet() {
     let place = Place::new(SCENARIO);
     block_on(async {
         let (one, other) = (place.open(), place.open());
-        let adopt = |ledger: &str| Effect::Adopt {
+        let replacing = |ledger: &str, replaces: &[&str]| Effect::Adopt {
             ledger: LedgerId::new(ledger),
             groups: BTreeSet::new(),
             hosts: BTreeSet::new(),
+            replaces: replaces.iter().map(|id| LedgerId::new(*id)).collect(),
         };
+        let adopt = |ledger: &str| replacing(ledger, &[]);
         assert_eq!(send(&one, adopt("first")).await, CallOutcome::Done);
         assert_eq!(send(&one, adopt("first")).await, CallOutcome::Done, "again");
         let second = send(&other, adopt("second")).await;
         assert!(matches!(second, CallOutcome::Refused { retryable: false, .. }), "{second:?}");
+        let stale = send(&other, replacing("second", &["zeroth"])).await;
+        assert!(matches!(stale, CallOutcome::Refused { .. }), "{stale:?}");
         assert_eq!(other.observe().await.expect("complete").ledger, Some("first".into()));
+        assert_eq!(send(&other, replacing("second", &["first"])).await, CallOutcome::Done);
+        assert_eq!(one.observe().await.expect("complete").ledger, Some("second".into()));
     });
 }
 
