@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::coordination::{Command, Context, Refusal, decide};
+use crate::coordination::{Context, Refusal, decide};
 use crate::model::Nonce;
 use crate::ports::{LedgerError, Written};
 use crate::run::{Change, Input, Loss, Spec};
@@ -43,7 +43,7 @@ pub(super) async fn change(world: &World, spec: &Spec, change: &Change) -> Input
         };
         let context =
             Context { policies: &spec.policies, identity: &spec.fleet, bounds: spec.bounds, now: world.clock.now() };
-        let (next, granted) = match decide(&record, &command(spec, change), &context) {
+        let (next, granted) = match decide(&record, &change.command(&spec.identity), &context) {
             Ok(decided) => decided,
             Err(refusal) => return refused(refusal),
         };
@@ -84,25 +84,5 @@ async fn write(
             }
             answer => return answer,
         }
-    }
-}
-
-/// The change as the record's command, with who makes it.
-fn command<'a>(spec: &'a Spec, change: &'a Change) -> Command<'a> {
-    let (run, epoch) = (spec.identity.run.clone(), spec.identity.epoch);
-    match change {
-        Change::Grant { batch, hosts, snapshot, reference } => {
-            Command::Grant { run: &spec.identity, batch: *batch, hosts: hosts.clone(), snapshot, reference }
-        }
-        Change::StartTermination { hosts, snapshot } => {
-            Command::StartTermination { run, epoch, hosts: hosts.clone(), snapshot }
-        }
-        Change::Resolve { outcomes } => Command::Resolve { run, epoch, outcomes: outcomes.clone() },
-        Change::HoldGroup { group, suspended } => {
-            Command::HoldGroup { run, epoch, group: group.clone(), suspended: suspended.clone() }
-        }
-        Change::ReleaseGroup { group } => Command::ReleaseGroup { run, epoch, group: group.clone() },
-        Change::Forget { snapshot } => Command::Forget { snapshot },
-        Change::End { completed } => Command::End { run, epoch, completed: *completed },
     }
 }

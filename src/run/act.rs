@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::coordination::{FleetRecord, Granted, HostOutcome, Refusal};
+use crate::coordination::{Command, FleetRecord, Granted, HostOutcome, Refusal, RunIdentity};
 use crate::model::{
     Call, CallOutcome, FleetSnapshot, GroupName, HostId, ProbeKey, Process, Sample, TargetGroupId, Time,
 };
@@ -82,6 +82,28 @@ pub enum Change {
         /// Everything planned is gone.
         completed: bool,
     },
+}
+
+impl Change {
+    /// The change as the record's command, with who makes it.
+    pub fn command<'a>(&'a self, identity: &'a RunIdentity) -> Command<'a> {
+        let (run, epoch) = (identity.run.clone(), identity.epoch);
+        match self {
+            Self::Grant { batch, hosts, snapshot, reference } => {
+                Command::Grant { run: identity, batch: *batch, hosts: hosts.clone(), snapshot, reference }
+            }
+            Self::StartTermination { hosts, snapshot } => {
+                Command::StartTermination { run, epoch, hosts: hosts.clone(), snapshot }
+            }
+            Self::Resolve { outcomes } => Command::Resolve { run, epoch, outcomes: outcomes.clone() },
+            Self::HoldGroup { group, suspended } => {
+                Command::HoldGroup { run, epoch, group: group.clone(), suspended: suspended.clone() }
+            }
+            Self::ReleaseGroup { group } => Command::ReleaseGroup { run, epoch, group: group.clone() },
+            Self::Forget { snapshot } => Command::Forget { snapshot },
+            Self::End { completed } => Command::End { run, epoch, completed: *completed },
+        }
+    }
 }
 
 /// What the driver saw.

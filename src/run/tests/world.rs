@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::coordination::{Command, Context, FleetRecord, ProcessId, RunIdentity, decide};
+use crate::coordination::{Context, FleetRecord, ProcessId, RunIdentity, decide};
 use crate::model::{
     Bounds, Call, CallOutcome, Effect, FleetIdentity, FleetSnapshot, Group, GroupName, Host, HostId, HostState,
     LedgerId, Process, Reading, RunId, Sample, SubsystemName, Time,
@@ -250,24 +250,8 @@ impl World {
         if self.is_ledger_lost() {
             return Input::Lost(Loss::Unreachable("the disk is gone".to_owned()));
         }
-        let (run, epoch) = (spec.identity.run.clone(), spec.identity.epoch);
-        let command = match change {
-            Change::Grant { batch, hosts, snapshot, reference } => {
-                Command::Grant { run: &spec.identity, batch: *batch, hosts: hosts.clone(), snapshot, reference }
-            }
-            Change::StartTermination { hosts, snapshot } => {
-                Command::StartTermination { run, epoch, hosts: hosts.clone(), snapshot }
-            }
-            Change::Resolve { outcomes } => Command::Resolve { run, epoch, outcomes: outcomes.clone() },
-            Change::HoldGroup { group, suspended } => {
-                Command::HoldGroup { run, epoch, group: group.clone(), suspended: suspended.clone() }
-            }
-            Change::ReleaseGroup { group } => Command::ReleaseGroup { run, epoch, group: group.clone() },
-            Change::Forget { snapshot } => Command::Forget { snapshot },
-            Change::End { completed } => Command::End { run, epoch, completed: *completed },
-        };
         let context = Context { policies: &self.policies, identity: &spec.fleet, bounds: spec.bounds, now: self.now };
-        match decide(&self.record, &command, &context) {
+        match decide(&self.record, &change.command(&spec.identity), &context) {
             Ok((next, granted)) => {
                 self.record = next;
                 Input::Changed(granted)
