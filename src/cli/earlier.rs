@@ -29,8 +29,8 @@ pub(super) async fn answer(
         return of_run(world, &entry.run, screen).await.map(Some);
     }
     // Another request: refused, with the plan that it would have had.
-    let seen = world.look().await?;
-    let planned = world.plan(request, &seen).await?;
+    let mut seen = world.look().await?;
+    let planned = world.plan(request, &mut seen).await?;
     let violation = refusal::request_id(&planned.document, &entry.run);
     let document = refusal::with(&planned.document, vec![violation]);
     plan::refused(global, &document, &world.place()).map(Some)

@@ -13,8 +13,8 @@ use super::{Answered, selection};
 pub(super) async fn run(global: &Global, selection: &SelectionArgs) -> Result<Answered, CommandError> {
     let request = selection::request(selection)?;
     let world = World::open(global).await?;
-    let seen = world.look().await?;
-    let plan = world.plan(&request, &seen).await?;
+    let mut seen = world.look().await?;
+    let plan = world.plan(&request, &mut seen).await?;
     match plan.document.verdict {
         Verdict::Allowed => {
             let next = command_line(global, &plan.document, plan.document.request.count);

@@ -32,8 +32,8 @@ pub(super) async fn run(global: &Global, args: &RemovalArgs, screen: &Arc<Screen
     if let Some(answer) = earlier::answer(&world, &request, global, screen).await? {
         return Ok(answer);
     }
-    let seen = world.look().await?;
-    let plan = world.plan(&request, &seen).await?;
+    let mut seen = world.look().await?;
+    let plan = world.plan(&request, &mut seen).await?;
     if plan.document.verdict == Verdict::Refused {
         return plan::refused(global, &plan.document, &world.place());
     }

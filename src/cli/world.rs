@@ -11,10 +11,10 @@ use crate::coordination::FleetRecord;
 use crate::fleet::simulated::{Membership, OpenError, SimulatedFleet};
 use crate::health;
 use crate::ledger::SqliteLedger;
-use crate::model::{FleetIdentity, FleetSnapshot, Host, ProbeKey, Sample, SubsystemName, Time};
+use crate::model::{FleetIdentity, FleetSnapshot, Host, HostId, ProbeKey, SubsystemName, Time};
 use crate::output::Place;
 use crate::plan::{AssessError, Inputs, LedgerView, Plan, Request};
-use crate::policy::{self, LedgerKind, PolicySet, ProbeSpec, ProviderKind, SimulatedMetric, UnitsSource};
+use crate::policy::{self, LedgerKind, PolicySet, ProviderKind, SimulatedMetric, UnitsSource};
 use crate::ports::{Clock, Fleet, Ledger, Prober, Version};
 use crate::probe::{Probes, SimulatedMetrics};
 
@@ -44,8 +44,7 @@ impl World {
             ProviderKind::Aws { region, account } => aws(region, account, provider.settle).await?,
         };
         let metrics = simulated.map(|fleet| Arc::new(Metrics::new(fleet, &policies)) as Arc<dyn SimulatedMetrics>);
-        let probes = Probes::new(Arc::clone(&clock), metrics);
-        let prober = Arc::new(FromPolicyFiles { probes, policies: Arc::clone(&policies) });
+        let prober = Arc::new(Probes::new(Arc::clone(&clock), metrics));
         let ledger = LedgerReader::open(&policies, clock.now())?;
         Ok(Self { policies, fleet, prober, clock, ledger })
     }
@@ -66,14 +65,35 @@ impl World {
         self.ledger.place(&self.policies, self.fleet.identity().clone())
     }
 
-    /// Plans the request, every watched probe read once.
-    pub(super) async fn plan(&self, request: &Request, seen: &Seen) -> Result<Plan, CommandError> {
-        let none = BTreeMap::new();
-        let plan = self.plan_with(request, seen, &none).map_err(CommandError::Assess)?;
+    /// Plans the request, every watched probe read once, and every protection asked for that concerns it.
+    pub(super) async fn plan(&self, request: &Request, seen: &mut Seen) -> Result<Plan, CommandError> {
+        let plan = self.plan_of_unprotected(request, seen).await?;
         // Whose probes are read depends on the hosts, which the first plan has chosen.
         let watched: BTreeSet<SubsystemName> = plan.document.watched.iter().cloned().collect();
         let bad = self.bad_probes(&watched).await;
         if bad.is_empty() { Ok(plan) } else { self.plan_with(request, seen, &bad).map_err(CommandError::Assess) }
+    }
+
+    /// A plan whose hosts were all asked for the protections that no observation shows. Where one has such a
+    /// protection the plan is made again, with what is known now.
+    async fn plan_of_unprotected(&self, request: &Request, seen: &mut Seen) -> Result<Plan, CommandError> {
+        let none = BTreeMap::new();
+        let mut asked = BTreeSet::new();
+        loop {
+            let plan = self.plan_with(request, seen, &none).map_err(CommandError::Assess)?;
+            let chosen = plan.document.batches.iter().flat_map(|batch| &batch.hosts).map(|host| &host.id);
+            let unasked: Vec<HostId> = chosen.filter(|id| !asked.contains(*id)).cloned().collect();
+            // Every turn asks for hosts that were not asked for before: there are at most as many turns as hosts.
+            if unasked.is_empty() {
+                return Ok(plan);
+            }
+            let protected = self.fleet.protections(&unasked).await.map_err(CommandError::Fleet)?;
+            if protected.is_empty() {
+                return Ok(plan);
+            }
+            asked.extend(unasked);
+            seen.snapshot.protect(&protected);
+        }
     }
 
     /// Every probe of these subsystems, read once; those that are bad, each with the reason.
@@ -194,19 +214,6 @@ pub(super) fn simulated(
         OpenError::Scenario(error) => CommandError::Scenario(error),
         OpenError::Fleet(error) => CommandError::Fleet(error),
     })
-}
-
-/// Probes as the policy files mean them: a program with a `/` in it is relative to its file.
-struct FromPolicyFiles {
-    probes: Probes,
-    policies: Arc<PolicySet>,
-}
-
-#[async_trait]
-impl Prober for FromPolicyFiles {
-    async fn sample(&self, subsystem: &SubsystemName, probe: &ProbeSpec) -> Sample {
-        self.probes.sample(subsystem, &self.policies.runnable(probe)).await
-    }
 }
 
 /// What simulated probes read: the fleet's load, with the policies' word for who serves what.

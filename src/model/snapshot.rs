@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use super::{Group, GroupName, Host, HostId, LedgerId, Time};
+use super::{Group, GroupName, Host, HostId, LedgerId, Protection, Time};
 
 /// Everything a provider said about its fleet in one observation, checked for contradictions.
 ///
@@ -121,6 +121,16 @@ impl FleetSnapshot {
     /// The host of that id, unless it is gone.
     pub fn host(&self, id: &HostId) -> Option<&Host> {
         self.hosts.get(id)
+    }
+
+    /// Adds protections that the provider tells only where it is asked for a host. What the observation itself
+    /// showed stays; a host that it did not show is left out.
+    pub fn protect(&mut self, protections: &BTreeMap<HostId, Protection>) {
+        for (id, protection) in protections {
+            if let Some(host) = self.hosts.get_mut(id) {
+                host.protection = host.protection.or(Some(*protection));
+            }
+        }
     }
 
     /// All hosts, by id.
