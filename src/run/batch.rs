@@ -189,6 +189,14 @@ impl Machine {
         self.probed_at.is_none_or(|at| now.since(at) > tolerated)
     }
 
+    /// Whether the next effect must wait for a sample. Where a round takes longer than `every`, the next is due `every`
+    /// after its end: counted from its start it would be due at once, for ever, and the batch would stay cordoned.
+    fn is_sample_due(&self, now: Time) -> bool {
+        let every = self.settings().every;
+        let just_sampled = self.round.as_ref().is_some_and(|round| round.probed && now.since(round.ended_at) < every);
+        self.next_sample(now) <= now && !just_sampled
+    }
+
     pub(super) fn terminate(&mut self, granted: bool, now: Time) {
         let all: Vec<Held> = self.batch_held().cloned().collect();
         if self.is_unwatched(now) {
@@ -203,7 +211,7 @@ impl Machine {
             }
             return;
         }
-        if granted && self.next_sample(now) <= now {
+        if granted && self.is_sample_due(now) {
             self.queue.push_back(Todo::Look { probes: true });
             return;
         }
