@@ -3,6 +3,8 @@
 
 #[cfg(feature = "aws")]
 mod aws_fleet;
+#[cfg(feature = "aws")]
+mod aws_removal;
 mod bad_days;
 mod environment;
 mod fleets;

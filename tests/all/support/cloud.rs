@@ -208,6 +208,31 @@ impl Cloud {
             .collect()
     }
 
+    /// What a target group says of each of its targets: `healthy`, `draining`.
+    pub(crate) async fn target_health(&self, target_group: &str) -> BTreeMap<String, String> {
+        let answer = self.elb.describe_target_health().target_group_arn(target_group).send().await.expect("health");
+        let targets = answer.target_health_descriptions().iter();
+        targets
+            .map(|t| {
+                let id = t.target().and_then(|target| target.id()).expect("an id");
+                let state = t.target_health().and_then(|health| health.state()).expect("a state");
+                (id.to_owned(), state.to_string())
+            })
+            .collect()
+    }
+
+    /// Every instance that EC2 calls running.
+    pub(crate) async fn running(&self) -> BTreeSet<String> {
+        let running = Filter::builder().name("instance-state-name").values("running").build();
+        let mut pages = self.ec2.describe_instances().filters(running).into_paginator().items().send();
+        let mut ids = BTreeSet::new();
+        while let Some(reservation) = pages.next().await {
+            let reservation = reservation.expect("a page of instances");
+            ids.extend(reservation.instances().iter().filter_map(|i| i.instance_id().map(str::to_owned)));
+        }
+        ids
+    }
+
     pub(crate) async fn described(&self, group: &str) -> Described {
         let answer = self.autoscaling.describe_auto_scaling_groups().auto_scaling_group_names(group).send().await;
         let answer = answer.expect("the group");

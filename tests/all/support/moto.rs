@@ -59,18 +59,29 @@ impl Moto {
 
     /// How often the action was called since this test began.
     pub(crate) fn calls(&self, action: &str) -> usize {
+        self.parameters(action).len()
+    }
+
+    /// The parameters of every call of the action since this test began, refused ones included.
+    pub(crate) fn parameters(&self, action: &str) -> Vec<Value> {
         let mut answer = ureq::get(format!("{}/lab/calls", self.url)).call().expect("the list of calls");
         let calls = answer.body_mut().read_to_string().expect("the list of calls");
         let calls: Vec<(String, String, Value)> = serde_json::from_str(&calls).expect("service, action, parameters");
-        calls.iter().filter(|(_, called, _)| called == action).count()
+        calls.into_iter().filter(|(_, called, _)| called == action).map(|(_, _, parameters)| parameters).collect()
+    }
+
+    /// Builds a fleet from one document, settled; the answer holds its ids (tests/moto/README.md).
+    pub(crate) fn fixture(&self, fleet: &Value) -> Value {
+        serde_json::from_str(&self.post("fixture", fleet)).expect("the fixture's ids")
     }
 
     /// Posts to one of the launcher's own endpoints.
-    pub(crate) fn post(&self, endpoint: &str, body: &Value) {
-        ureq::post(format!("{}/lab/{endpoint}", self.url))
+    pub(crate) fn post(&self, endpoint: &str, body: &Value) -> String {
+        let mut answer = ureq::post(format!("{}/lab/{endpoint}", self.url))
             .content_type("application/json")
             .send(body.to_string())
             .unwrap_or_else(|error| panic!("POST /lab/{endpoint} {body}: {error}"));
+        answer.body_mut().read_to_string().expect("an answer")
     }
 }
 
