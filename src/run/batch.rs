@@ -45,13 +45,25 @@ impl Machine {
         self.phase = Phase::Cordoning { since: now };
     }
 
+    /// Looks once more before an effect, but not for ever: a provider or a probe that is always slower than what may be
+    /// acted on is in trouble, and the batch must not stay out of service for it.
+    pub(super) fn look_again(&mut self, probes: bool, now: Time) {
+        self.futile_looks += 1;
+        if self.futile_looks > patience::FUTILE_LOOKS {
+            let message = format!("{} looks in a row took too long to be acted on", patience::FUTILE_LOOKS);
+            self.stop(plain(CauseKind::Inventory, message), None, now);
+            return;
+        }
+        self.queue.push_back(Todo::Look { probes });
+    }
+
     /// S1: the choke point before every cordon and every terminate. `Some` where the effect may follow.
     ///
     /// A young and complete observation of fleet and record in which every rule holds with what this run has out counted
     /// as gone, and every host is in the state that the effect needs.
     fn choke(&mut self, hosts: &BTreeSet<HostId>, needs: HostState, now: Time) -> bool {
         if !self.is_young(now) {
-            self.queue.push_back(Todo::Look { probes: false });
+            self.look_again(false, now);
             return false;
         }
         let Some(snapshot) = self.snapshot.clone() else { return false };
@@ -201,7 +213,7 @@ impl Machine {
         let all: Vec<Held> = self.batch_held().cloned().collect();
         if self.is_unwatched(now) {
             if granted {
-                self.queue.push_back(Todo::Look { probes: true });
+                self.look_again(true, now);
             } else {
                 let batch = self.batch().map_or(0, |b| b.0);
                 let gap = now.since(self.probed_at.unwrap_or(now));
@@ -212,7 +224,7 @@ impl Machine {
             return;
         }
         if granted && self.is_sample_due(now) {
-            self.queue.push_back(Todo::Look { probes: true });
+            self.look_again(true, now);
             return;
         }
         if !granted {

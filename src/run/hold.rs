@@ -150,6 +150,13 @@ impl Held {
         self.sight.is_some_and(|s| s.state == Some(HostState::Cordoned))
     }
 
+    /// Seen in service by a read that may lie before the cordon took effect.
+    pub(super) fn may_be_seen_late(&self, bounds: Bounds) -> bool {
+        let proved_from = self.cordon.proved_from(bounds);
+        self.sight
+            .is_some_and(|s| s.state == Some(HostState::InService) && proved_from.is_some_and(|at| s.begun_at < at))
+    }
+
     /// Out of the run's hands for capacity: cordoned or on the way, terminated or on the way, not back.
     pub(super) fn is_out(&self) -> bool {
         self.serving && (self.cordon.may_be_done() || self.is_cordoned())

@@ -181,8 +181,9 @@ impl Machine {
 
     /// S2, S3: a probe that is bad or cannot be read, as often as its policy bears, is a regression.
     fn judge_health(&mut self, round: &Round, now: Time) {
+        let shown = round.fleet.is_ok() && self.batch_held().all(super::hold::Held::is_cordoned);
         let regressions = if let Phase::Baking { bake } = &mut self.phase {
-            let verdict = if round.fleet.is_ok() {
+            let verdict = if shown {
                 bake.fold(&health::Round {
                     begun_at: round.begun_at,
                     ended_at: round.ended_at,
@@ -191,7 +192,7 @@ impl Machine {
                     fleet_holds: true,
                 })
             } else {
-                // A round that did not show the fleet is no link of the chain; an alarm in it counts all the same.
+                // A round that did not show the batch cordoned is no link of the chain; an alarm in it counts all the same.
                 bake.fold_unseen(round.begun_at, &round.samples)
             };
             match verdict {
@@ -212,7 +213,7 @@ impl Machine {
                 }
                 Verdict::Baking { restarted: None } => return,
                 Verdict::Clean { .. } => {
-                    if round.fleet.is_ok() {
+                    if shown {
                         self.baked();
                     }
                     return;
@@ -248,10 +249,11 @@ impl Machine {
         }
         if matches!(self.phase, Phase::Baking { .. }) {
             // S2: a bake is worth nothing for a host that serves meanwhile (schedule 5).
-            let wandered = self.batch_held().find(|h| !h.is_cordoned()).map(|h| h.doubt());
-            let host = self.batch_held().find(|h| !h.is_cordoned()).map(|h| h.id.clone());
-            if let (Some(host), Some(doubt)) = (host, wandered) {
-                let message = format!("host {host} left its cordon by itself: {doubt}");
+            // "In service" from a read that may lie before the cordon's reply proves nothing (design section 3).
+            let bounds = self.spec.bounds;
+            let wandered = self.batch_held().find(|h| !h.is_cordoned() && !h.may_be_seen_late(bounds));
+            if let Some(held) = wandered {
+                let message = format!("host {} left its cordon by itself: {}", held.id, held.doubt());
                 self.stop(plain(CauseKind::Inventory, message), None, now);
                 return;
             }

@@ -107,6 +107,8 @@ pub struct Machine {
     /// Hosts that vanished between the confirmation and the first grant.
     pub(super) dropped_before_start: Vec<(u64, HostId)>,
     pub(super) blind_looks: u32,
+    /// Looks since the last effect that were too old to act on, or that a sample was due before.
+    pub(super) futile_looks: u32,
     pub(super) calls: u64,
     pub(super) in_flight: BTreeMap<u64, Call>,
     /// When the ledger last acknowledged a write of this run.
@@ -146,6 +148,7 @@ impl Machine {
             before_batch: None,
             dropped_before_start: Vec::new(),
             blind_looks: 0,
+            futile_looks: 0,
             calls: 0,
             in_flight: BTreeMap::new(),
             acked_at: None,
@@ -340,6 +343,7 @@ impl Machine {
     /// Queues the record of an intent and, behind it, the call. The call's deadline counts from the intent.
     pub(super) fn intend(&mut self, effect: Effect, now: Time) {
         self.calls += 1;
+        self.futile_looks = 0;
         let call = self.calls;
         let mut not_after = now.plus(self.spec.bounds.call_life);
         if self.offline

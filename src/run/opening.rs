@@ -98,7 +98,7 @@ impl Machine {
         }
         if !fresh || !self.is_young(now) {
             self.phase = Phase::Opening { not_before, fresh: true, stale };
-            self.queue.push_back(Todo::Look { probes: true });
+            self.look_again(true, now);
             return;
         }
         let Some(snapshot) = self.snapshot.clone() else { return };
@@ -241,6 +241,7 @@ impl Machine {
                 self.queue.push_back(Todo::Record(Past::HostDropped { batch, host }));
             }
         }
+        self.futile_looks = 0;
         let mut granted = BTreeMap::new();
         for (id, target_groups) in hosts {
             let Some(host) = snapshot.host(id) else { continue };

@@ -34,3 +34,6 @@ pub(super) const STALE_GRANTS: u32 = 10;
 
 /// Gaps that may break one bake. A machine that cannot sample for so long cannot watch a removal either.
 pub(super) const BAKE_RESTARTS: u64 = 10;
+
+/// Looks in a row that may be too old, once they are answered, to be acted on.
+pub(super) const FUTILE_LOOKS: u32 = 20;

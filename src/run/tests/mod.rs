@@ -344,3 +344,25 @@ fn s8_a_plan_that_no_longer_holds_is_not_begun() {
     assert!(matches!(finish, Finish::NotStarted(NotStarted::Rules(_))), "{finish:?}");
     assert!(world.journal.is_empty());
 }
+
+#[test]
+fn s3_a_late_in_service_does_not_end_a_bake_and_proves_nothing() {
+    let mut world = World::new();
+    world.bounds = Bounds { settle: Duration::from_secs(120), ..Bounds::SIMULATED };
+    let mut machine = world.machine(2);
+    let batch = machine.spec().confirmed.document().batches[0].hosts.clone();
+    world.late = (batch.into_iter().map(|h| h.id).collect(), 4);
+    world.drive(&mut machine);
+    assert_eq!(world.document().outcome, Outcome::Completed, "{:?}", world.document().cause);
+}
+
+/// A look that is always older than `max_age` when it is answered is never acted on, and not waited for for ever.
+#[test]
+fn s7_looks_that_are_always_too_slow_end_the_run_with_everything_back() {
+    let mut world = World::new();
+    world.look_takes = Duration::from_secs(11);
+    let mut machine = world.machine(2);
+    world.drive(&mut machine);
+    assert_eq!(world.serving(), 12, "{:?}", world.log);
+    assert!(!world.log.iter().any(|l| l.starts_with("terminate")), "{:?}", world.log);
+}

@@ -52,6 +52,10 @@ pub(super) struct World {
     /// Looks that show nothing, by number from 1.
     pub(super) blind: BTreeSet<u64>,
     looks: u64,
+    /// How long a look takes.
+    pub(super) look_takes: Duration,
+    /// Hosts that the next looks show in service whatever they are, and how many looks.
+    pub(super) late: (BTreeSet<HostId>, u64),
     /// Called before each act with the act's words; may change the world or order a stop.
     pub(super) meddle: Box<dyn FnMut(&mut Meddled<'_>)>,
     /// From then on the ledger does not answer.
@@ -111,6 +115,8 @@ impl World {
             calls: BTreeMap::new(),
             blind: BTreeSet::new(),
             looks: 0,
+            look_takes: Duration::ZERO,
+            late: (BTreeSet::new(), 0),
             meddle: Box::new(|_| {}),
             ledger_lost_at: None,
             log: Vec::new(),
@@ -136,6 +142,22 @@ impl World {
             notes: Vec::new(),
         };
         FleetSnapshot::new(self.now, self.now, self.hosts.values().cloned(), [group], None).expect("consistent")
+    }
+
+    /// The snapshot as a provider that lags may show it.
+    fn seen(&mut self) -> FleetSnapshot {
+        let truth = self.hosts.clone();
+        if self.late.1 > 0 && self.hosts.values().any(|h| h.state == HostState::Cordoned) {
+            self.late.1 -= 1;
+            for id in &self.late.0 {
+                if let Some(host) = self.hosts.get_mut(id) {
+                    host.state = HostState::InService;
+                }
+            }
+        }
+        let seen = self.snapshot();
+        self.hosts = truth;
+        seen
     }
 
     /// A confirmed plan for so many hosts, and the machine that runs it.
@@ -267,8 +289,10 @@ impl World {
         let fleet = if self.blind.contains(&self.looks) {
             Err(Blind { message: "throttled".to_owned(), contradictory: false })
         } else {
-            Ok(Arc::new(self.snapshot()))
+            Ok(Arc::new(self.seen()))
         };
+        let begun_at = self.now;
+        self.now = self.now.plus(self.look_takes);
         let reading = (self.probe)(self);
         let samples = if probes { machine.probes() } else { BTreeMap::new() }
             .into_keys()
@@ -279,14 +303,7 @@ impl World {
                 reading: reading.clone().map(Reading::Number),
             })
             .collect();
-        Input::Looked(Box::new(Round {
-            begun_at: self.now,
-            ended_at: self.now,
-            record,
-            fleet,
-            probed: probes,
-            samples,
-        }))
+        Input::Looked(Box::new(Round { begun_at, ended_at: self.now, record, fleet, probed: probes, samples }))
     }
 
     /// S2, S5, S6: what is sent was intended, baked, and comes before any stop.
