@@ -166,3 +166,59 @@ fn s3_a_scenario_that_cannot_be_read_is_exit_4() {
     environment.write("policies/scenario.toml", "clock = \"sundial\"\n");
     fails(remove(&environment, &["--count", "1"]), 4);
 }
+
+#[test]
+fn hosts_that_are_not_in_service_are_not_removable() {
+    let environment = TestEnvironment::new();
+    let odd = r#"[[hosts]]
+pool = "odd"
+count = 3
+zones = ["a"]
+tags = { role = "index" }
+instance_type = "m6i.large"
+standby = ["odd-0001"]
+pending = ["odd-0002"]
+terminating = ["odd-0003"]
+"#;
+    Fleet { index_minimum: 12, events: odd.to_owned(), ..Fleet::default() }.write(&environment);
+    for (host, word) in [("odd-0001", "cordoned"), ("odd-0002", "pending"), ("odd-0003", "terminating")] {
+        let ran = remove(&environment, &["--host", host]);
+        assert!(ran.stderr.contains(word), "{}", ran.stderr);
+        assert!(refused(ran).contains(&"not-removable".to_owned()));
+    }
+}
+
+#[test]
+fn s3_a_ledger_of_a_newer_version_is_refused_and_left_alone() {
+    let environment = fleet();
+    remove(&environment, &["--count", "1"]).exits(0);
+    let path = environment.path().join("state/ledger.db");
+    let connection = rusqlite::Connection::open(&path).expect("a database");
+    connection.pragma_update(None, "user_version", 9_999).expect("a newer layout");
+    drop(connection);
+    let before = fs::read(&path).expect("a file");
+    let failed = fails(remove(&environment, &["--count", "1"]), 10);
+    assert!(failed.stderr.contains("newer"), "{}", failed.stderr);
+    assert_eq!(fs::read(&path).expect("a file"), before);
+}
+
+#[test]
+fn s3_a_clock_that_was_set_back_is_refused_with_both_times() {
+    let environment = fleet();
+    remove(&environment, &["--count", "1"]).exits(0);
+    // The fleet begins again a day earlier; its ledger remembers.
+    fs::remove_file(environment.path().join("state/fleet.json")).expect("a file");
+    for entry in fs::read_dir(environment.path().join("state")).expect("a directory") {
+        let path = entry.expect("an entry").path();
+        if !path.to_string_lossy().contains("ledger") {
+            let removed = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
+            removed.expect("removed");
+        }
+    }
+    let scenario = environment.path().join("policies/scenario.toml");
+    let text = fs::read_to_string(&scenario).expect("a scenario");
+    environment.write("policies/scenario.toml", &text.replace("2017-02-28T", "2017-02-27T"));
+    let failed = remove(&environment, &["--count", "1"]).exits(5);
+    let causes = failed.json()["causes"].to_string();
+    assert!(causes.contains("2017-02-27T") && causes.contains("2017-02-28T"), "{causes}");
+}

@@ -89,7 +89,16 @@ impl TestEnvironment {
 
     /// The binary with arguments, to be started on a terminal.
     pub(crate) fn interactive(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_safe-remove"));
+        let binary = env!("CARGO_BIN_EXE_safe-remove");
+        let mut command = if ignores_signals() {
+            // A child inherits what its parent ignores, and the binary leaves it so: a test that runs below `nohup`
+            // would not see what a hang-up does.
+            let mut command = Command::new("env");
+            command.args(["--default-signal=HUP,INT,TERM", binary]);
+            command
+        } else {
+            Command::new(binary)
+        };
         command.args(arguments);
         self.isolate(&mut command);
         command
@@ -157,6 +166,14 @@ impl TestEnvironment {
         }
         text
     }
+}
+
+/// Whether this process ignores one of the signals that stop a run (SIGHUP 1, SIGINT 2, SIGTERM 15).
+fn ignores_signals() -> bool {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
+    [1, 2, 15].into_iter().any(|signal| mask >> (signal - 1) & 1 == 1)
 }
 
 fn regex(pattern: &str) -> regex::Regex {
