@@ -1,6 +1,7 @@
 //! The only loop that performs effects: it asks the pure [`Machine`] what comes next, does that one thing, and
 //! answers with what it saw. It decides nothing.
 
+mod append;
 mod change;
 mod look;
 mod stop;
@@ -10,8 +11,8 @@ use std::sync::Arc;
 pub use stop::{StopSender, StopSignal, stop_signal};
 
 use crate::model::CallOutcome;
-use crate::ports::{Clock, Fleet, Ledger, LedgerError, Prober, Written};
-use crate::run::{Act, Finish, Input, JournalRecord, Loss, Machine, NotStarted, Progress, RunDocument, Spec, report};
+use crate::ports::{Clock, Fleet, Ledger, Prober};
+use crate::run::{Act, Finish, Input, JournalRecord, Machine, NotStarted, Progress, RunDocument, Spec, report};
 
 /// Everything that a run touches.
 #[derive(Clone)]
@@ -54,7 +55,7 @@ pub async fn execute(
     watcher: &dyn Watcher,
     stop: &mut StopSignal,
 ) -> Result<Ended, NotStarted> {
-    let mut driver = Driver { world, backlog: Vec::new() };
+    let mut journal = append::Appender::new(world.ledger.as_ref());
     let mut machine = Machine::new(spec, world.clock.now());
     let mut input = Input::Begin;
     loop {
@@ -67,7 +68,7 @@ pub async fn execute(
         input = match act {
             Act::Finish(Finish::NotStarted(why)) => return Err(why),
             Act::Finish(Finish::Ended) => {
-                let unrecorded = driver.backlog;
+                let unrecorded = journal.unrecorded();
                 return match report(machine.journal()) {
                     Some(document) => Ok(Ended { document, unrecorded }),
                     // A run that ended was opened: its first record is there, recorded or not.
@@ -75,12 +76,12 @@ pub async fn execute(
                 };
             }
             Act::Record(record) => {
-                let input = driver.record(*record.clone()).await;
+                let input = journal.record(*record.clone()).await;
                 watcher.recorded(&record);
                 input
             }
             Act::Change(change) => change::change(world, machine.spec(), &change).await,
-            Act::Send(call) => Input::Answered(driver.send(&call).await),
+            Act::Send(call) => Input::Answered(send(world, &call).await),
             // What waits can be interrupted; what acts cannot, and a restore is never interrupted.
             Act::Look { probes } if machine.is_stopping() => look::look(world, &machine, probes).await,
             Act::Look { probes } => tokio::select! {
@@ -99,51 +100,10 @@ pub async fn execute(
     }
 }
 
-struct Driver<'a> {
-    world: &'a World,
-    /// Records that the ledger could not take, in order: they are appended before any later one.
-    backlog: Vec<JournalRecord>,
-}
-
-impl Driver<'_> {
-    async fn record(&mut self, record: JournalRecord) -> Input {
-        self.backlog.push(record);
-        while let Some(first) = self.backlog.first().cloned() {
-            match self.append(&first).await {
-                Ok(Written::Acknowledged(())) => {
-                    self.backlog.remove(0);
-                }
-                Ok(Written::Conflict) => {
-                    let why = format!("another process wrote record {} of its journal", first.seq);
-                    return Input::Lost(Loss::Fenced(why));
-                }
-                Err(error) => return Input::Lost(Loss::Unreachable(chain(&error))),
-            }
-        }
-        Input::Recorded
-    }
-
-    /// One append; a write in doubt is repeated with its nonce, which the ledger recognises.
-    async fn append(&self, record: &JournalRecord) -> Result<Written<()>, LedgerError> {
-        let nonce = change::nonce();
-        let mut tries = 0;
-        loop {
-            match self.world.ledger.append(record, &nonce).await {
-                Err(error) if tries < change::WRITE_TRIES => {
-                    tracing::debug!(seq = record.seq, error = %chain(&error), "append failed, trying again");
-                    tries += 1;
-                    change::pause(tries).await;
-                }
-                answer => return answer,
-            }
-        }
-    }
-
-    async fn send(&self, call: &crate::model::Call) -> CallOutcome {
-        let outcome = self.world.fleet.perform(call).await;
-        tracing::info!(effect = ?call.effect, ?outcome, "call answered");
-        outcome
-    }
+async fn send(world: &World, call: &crate::model::Call) -> CallOutcome {
+    let outcome = world.fleet.perform(call).await;
+    tracing::info!(effect = ?call.effect, ?outcome, "call answered");
+    outcome
 }
 
 /// An error with its causes, as one line.

@@ -1,0 +1,149 @@
+//! Appends to the run's own journal, in order. What the ledger could not take is kept and comes first next time.
+
+use crate::model::Nonce;
+use crate::ports::{Ledger, LedgerError, Written};
+use crate::run::{Input, JournalRecord, Loss};
+
+use super::{chain, change};
+
+/// The journal's only writer.
+pub(super) struct Appender<'a> {
+    ledger: &'a dyn Ledger,
+    /// Records that were not acknowledged, in order, each with the nonce that it keeps until it is: a write in doubt
+    /// may be there, and under another nonce the run would take it for another process's (S7, schedule 13).
+    backlog: Vec<(JournalRecord, Nonce)>,
+}
+
+impl<'a> Appender<'a> {
+    pub(super) fn new(ledger: &'a dyn Ledger) -> Self {
+        Self { ledger, backlog: Vec::new() }
+    }
+
+    /// What the ledger was never heard to take.
+    pub(super) fn unrecorded(self) -> Vec<JournalRecord> {
+        self.backlog.into_iter().map(|(record, _)| record).collect()
+    }
+
+    /// Appends what is left over and then this record.
+    pub(super) async fn record(&mut self, record: JournalRecord) -> Input {
+        self.backlog.push((record, change::nonce()));
+        while let Some((first, nonce)) = self.backlog.first() {
+            match self.append(first, nonce).await {
+                Ok(Written::Acknowledged(())) => {
+                    self.backlog.remove(0);
+                }
+                Ok(Written::Conflict) => {
+                    let why = format!("another process wrote record {} of its journal", first.seq);
+                    return Input::Lost(Loss::Fenced(why));
+                }
+                Err(error) => return Input::Lost(Loss::Unreachable(chain(&error))),
+            }
+        }
+        Input::Recorded
+    }
+
+    /// One append; a write in doubt is repeated with its nonce, which the ledger recognises.
+    async fn append(&self, record: &JournalRecord, nonce: &Nonce) -> Result<Written<()>, LedgerError> {
+        let mut tries = 0;
+        loop {
+            match self.ledger.append(record, nonce).await {
+                Err(error) if tries < change::WRITE_TRIES => {
+                    tracing::debug!(seq = record.seq, error = %chain(&error), "append failed, trying again");
+                    tries += 1;
+                    change::pause(tries).await;
+                }
+                answer => return answer,
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use async_trait::async_trait;
+
+    use super::*;
+    use crate::coordination::FleetRecord;
+    use crate::model::{RunId, Time};
+    use crate::ports::Version;
+    use crate::run::{EVENT_SCHEMA, Past};
+
+    /// Takes every append; loses the replies to the first so many.
+    struct Lossy {
+        taken: Mutex<Vec<(u64, Nonce)>>,
+        lost: Mutex<u32>,
+    }
+
+    fn gone() -> LedgerError {
+        LedgerError::InDoubt { place: "here".to_owned(), source: "the reply is lost".into() }
+    }
+
+    #[async_trait]
+    impl Ledger for Lossy {
+        async fn read(&self) -> Result<(Version, FleetRecord), LedgerError> {
+            Err(gone())
+        }
+
+        async fn compare_and_swap(
+            &self,
+            _: Version,
+            _: &FleetRecord,
+            _: &Nonce,
+        ) -> Result<Written<Version>, LedgerError> {
+            Err(gone())
+        }
+
+        async fn append(&self, record: &JournalRecord, nonce: &Nonce) -> Result<Written<()>, LedgerError> {
+            let mut taken = self.taken.lock().expect("no panics");
+            match taken.iter().find(|(seq, _)| *seq == record.seq) {
+                Some((_, by)) if by != nonce => return Ok(Written::Conflict),
+                Some(_) => {}
+                None => taken.push((record.seq, nonce.clone())),
+            }
+            let mut lost = self.lost.lock().expect("no panics");
+            if *lost > 0 {
+                *lost -= 1;
+                return Err(gone());
+            }
+            Ok(Written::Acknowledged(()))
+        }
+
+        async fn journal(&self, _: &RunId) -> Result<Vec<JournalRecord>, LedgerError> {
+            Err(gone())
+        }
+
+        async fn runs(&self, _: Option<Time>) -> Result<Vec<RunId>, LedgerError> {
+            Err(gone())
+        }
+    }
+
+    fn record(seq: u64) -> JournalRecord {
+        JournalRecord {
+            schema: EVENT_SCHEMA.to_owned(),
+            run: RunId::new("r-1"),
+            seq,
+            at: Time::from_millis(0),
+            event: Past::Warned { message: "a test".to_owned() },
+        }
+    }
+
+    /// Schedule 13: an append is applied and every reply to it lost; the run is not fenced by its own record.
+    #[tokio::test]
+    async fn s7_an_append_in_doubt_is_never_taken_for_another_process() {
+        let ledger = Lossy { taken: Mutex::default(), lost: Mutex::new(change::WRITE_TRIES + 1) };
+        let mut journal = Appender::new(&ledger);
+        assert!(matches!(journal.record(record(0)).await, Input::Lost(Loss::Unreachable(_))));
+        let next = journal.record(record(1)).await;
+        assert!(matches!(next, Input::Recorded), "{next:?}");
+        assert!(journal.unrecorded().is_empty());
+    }
+
+    #[tokio::test]
+    async fn s9_a_record_of_another_process_fences() {
+        let ledger = Lossy { taken: Mutex::new(vec![(0, Nonce::new("theirs"))]), lost: Mutex::new(0) };
+        let answer = Appender::new(&ledger).record(record(0)).await;
+        assert!(matches!(answer, Input::Lost(Loss::Fenced(_))), "{answer:?}");
+    }
+}
