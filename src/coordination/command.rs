@@ -103,7 +103,7 @@ pub enum Command<'a> {
         /// Why.
         reason: String,
     },
-    /// Forget removed hosts that complete inventories, `settle` apart, no longer list.
+    /// Forget removed hosts that complete inventories, `settle` and `max_age` apart, no longer list.
     Forget {
         /// An observation.
         snapshot: &'a FleetSnapshot,

@@ -138,7 +138,8 @@ fn close(record: &mut FleetRecord, run: &RunId, ctx: &Context<'_>) {
     }
 }
 
-/// Forgets removed hosts that two complete inventories, `settle` apart, do not list. Budgets remember them longer.
+/// Forgets removed hosts that two complete inventories, `settle` and `max_age` apart, do not list. Budgets remember
+/// them longer.
 pub(super) fn forget(
     record: &mut FleetRecord,
     snapshot: &FleetSnapshot,
@@ -161,7 +162,9 @@ pub(super) fn forget(
             return true;
         };
         // Another inventory, begun after the first was complete.
-        let is_proof = snapshot.begun_at > since && snapshot.begun_at >= since.plus(ctx.bounds.settle);
+        // S1: until then somebody may act on an observation, `max_age` old, that shows it in service.
+        let until = since.plus(ctx.bounds.settle).plus(ctx.bounds.max_age);
+        let is_proof = snapshot.begun_at > since && snapshot.begun_at >= until;
         if is_proof {
             absent.remove(host);
         }
