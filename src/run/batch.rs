@@ -113,6 +113,13 @@ impl Machine {
             self.start_baking(now);
             return;
         }
+        let bounds = self.spec.bounds;
+        if let Some(gone) = all.iter().find(|h| h.gone_at(bounds).is_some()) {
+            // S7: the others are not kept out of service while one is waited for that will never come.
+            let message = format!("host {} vanished by itself", gone.id);
+            self.stop(plain(CauseKind::Inventory, message), None, now);
+            return;
+        }
         let given_up = all.iter().filter(|h| !h.is_cordoned()).find_map(|h| h.cordon.gave_up().map(|why| (h, why)));
         if let Some((held, why)) = given_up {
             if held.cordon.looks == 0 {

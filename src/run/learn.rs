@@ -27,6 +27,15 @@ impl Machine {
                 self.changed(change, &granted);
             }
             (Some(Todo::Change(change)), Input::Refused(refusal)) => self.refused(&change, refusal, now),
+            (Some(Todo::Change(Change::Grant { batch, hosts, snapshot, .. })), Input::Lost(Loss::Unreachable(why))) => {
+                // Schedule 13: the grant may be written. What may be reserved is named, and let go of like what is.
+                if self.opened {
+                    self.hold(batch, &hosts, &snapshot);
+                }
+                let named: Vec<&str> = hosts.keys().map(HostId::as_str).collect();
+                let why = format!("{why}; run {} may have reserved {}", self.spec.identity.run, named.join(", "));
+                self.lost(&Loss::Unreachable(why), None, now);
+            }
             (Some(Todo::Change(_)), Input::Lost(loss)) => self.lost(&loss, None, now),
             (Some(Todo::Look { .. }), Input::Looked(round)) => self.looked(*round, now),
             (Some(Todo::Send { call, intent }), Input::Answered(outcome)) => self.answered(call, &intent, outcome, now),
@@ -336,12 +345,27 @@ impl Machine {
                 self.queue.push_back(Todo::Look { probes: true });
             }
             (Change::Forget { .. }, _) => {}
-            (Change::Resolve { .. } | Change::ReleaseGroup { .. } | Change::End { .. }, refusal) => {
-                // What is over cannot be refused by a rule: the record and the run disagree.
+            // What is over cannot be refused by a rule: the record and the run disagree, and a person must look.
+            (Change::Resolve { outcomes }, refusal) => {
                 self.attention = true;
                 let message = format!("the ledger does not take what became of the hosts: {refusal}");
+                self.stop(plain(CauseKind::Ledger, message.clone()), None, now);
                 self.queue.push_back(Todo::Record(Past::Warned { message }));
-                self.leave_anyway();
+                if matches!(self.phase, Phase::Restoring { .. }) {
+                    // S7: the others are put back all the same; the record is told once more at the end.
+                    self.held.retain(|id, _| !outcomes.contains_key(id));
+                    self.untold.extend(outcomes.iter().map(|(id, outcome)| (id.clone(), outcome.clone())));
+                }
+            }
+            (Change::ReleaseGroup { group }, refusal) => {
+                self.attention = true;
+                self.unreleased(group, &refusal.to_string());
+            }
+            (Change::End { .. }, refusal) => {
+                self.attention = true;
+                let message = format!("the ledger does not take the end of the run: {refusal}");
+                self.queue.push_back(Todo::Record(Past::Warned { message }));
+                self.ended();
             }
             (Change::StartTermination { .. } | Change::HoldGroup { .. }, refusal) => {
                 let cause = match &refusal {

@@ -42,11 +42,6 @@ impl Machine {
         self.phase = Phase::Leaving { step: Step::Groups };
     }
 
-    /// The record does not take the run's word: it ends without it, and says so.
-    pub(super) fn leave_anyway(&mut self) {
-        self.phase = Phase::Leaving { step: Step::Ending };
-    }
-
     pub(super) fn leave(&mut self, now: Time) {
         let Phase::Leaving { step } = self.phase else { return };
         match step {
@@ -129,6 +124,20 @@ impl Machine {
             "AZRebalance of group {name} stays suspended: {why}. To put it back: aws autoscaling resume-processes \
              --auto-scaling-group-name {name} --scaling-processes AZRebalance"
         );
+        self.queue.push_back(Todo::Record(Past::Warned { message }));
+    }
+
+    /// The record does not release the group: the run goes on leaving, and says how the group stands.
+    pub(super) fn unreleased(&mut self, name: &GroupName, why: &str) {
+        let is_resumed = self.groups.get(name).is_some_and(|g| g.resuming && g.resume.last == Last::Done);
+        if !is_resumed {
+            self.warn_suspended(name, why);
+            return;
+        }
+        if let Some(group) = self.groups.get_mut(name) {
+            group.released = true;
+        }
+        let message = format!("AZRebalance of group {name} is resumed, but the ledger does not take it: {why}");
         self.queue.push_back(Todo::Record(Past::Warned { message }));
     }
 

@@ -336,7 +336,11 @@ impl Machine {
     pub(super) fn is_young(&self, now: Time) -> bool {
         self.round.as_ref().is_some_and(|round| {
             round.record.is_ok()
-                && round.fleet.as_ref().is_ok_and(|s| now.since(s.begun_at) <= self.spec.bounds.max_age)
+                // One from the future is from before the clock was set back: nobody knows how old it is.
+                && round
+                    .fleet
+                    .as_ref()
+                    .is_ok_and(|s| s.begun_at <= now && now.since(s.begun_at) <= self.spec.bounds.max_age)
         })
     }
 

@@ -31,9 +31,20 @@ impl Machine {
     /// Looks again after a pause; the probes are read where their next sample is due: whatever the run waits for,
     /// health is watched.
     pub(super) fn look_at(&mut self, at: Time) {
+        self.beat(at);
         let probes = self.next_sample(at) <= at;
         self.queue.push_back(Todo::Sleep { until: at });
         self.queue.push_back(Todo::Look { probes });
+    }
+
+    /// S7: a ledger that is lost must be noticed while there is time to restore without it, so the last acknowledged
+    /// append is never much older than a third of `offline_limit` while hosts are held.
+    pub(super) fn beat(&mut self, now: Time) {
+        let Some(batch) = self.held.values().next().map(|held| held.batch) else { return };
+        let due = self.acked_at.map(|at| at.plus(self.spec.policies.fleet.ledger.offline_limit / 3));
+        if due.is_some_and(|due| due <= now) {
+            self.queue.push_back(Todo::Record(Past::Sampled { batch, readings: BTreeMap::new() }));
+        }
     }
 
     /// When the next sample is due: `every` from the start of the last.
@@ -242,6 +253,18 @@ impl Machine {
             }
         }
         self.futile_looks = 0;
+        self.hold(batch, hosts, snapshot);
+        self.before_batch = Some(Arc::clone(snapshot));
+        self.phase = Phase::Suspending;
+    }
+
+    /// Holds hosts that the record reserves for the run, or may reserve.
+    pub(super) fn hold(
+        &mut self,
+        batch: u64,
+        hosts: &BTreeMap<HostId, BTreeSet<TargetGroupId>>,
+        snapshot: &FleetSnapshot,
+    ) {
         let mut granted = BTreeMap::new();
         for (id, target_groups) in hosts {
             let Some(host) = snapshot.host(id) else { continue };
@@ -269,7 +292,5 @@ impl Machine {
             self.held.insert(id.clone(), held);
         }
         self.queue.push_back(Todo::Record(Past::BatchGranted { batch, granted }));
-        self.before_batch = Some(Arc::clone(snapshot));
-        self.phase = Phase::Suspending;
     }
 }

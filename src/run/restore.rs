@@ -51,6 +51,7 @@ impl Machine {
             self.queue.push_back(Todo::Look { probes: false });
             return;
         }
+        self.beat(now);
         self.queue.push_back(Todo::Sleep { until: now.plus(patience::POLL) });
         self.queue.push_back(Todo::Look { probes: false });
     }

@@ -60,6 +60,8 @@ pub(super) struct World {
     pub(super) meddle: Box<dyn FnMut(&mut Meddled<'_>)>,
     /// From then on the ledger does not answer.
     pub(super) ledger_lost_at: Option<Time>,
+    /// A change in words that is written while every reply to it is lost.
+    pub(super) unheard: Option<&'static str>,
     /// Everything that was done, in words.
     pub(super) log: Vec<String>,
     cordoned_since: BTreeMap<HostId, Time>,
@@ -69,6 +71,8 @@ pub(super) struct World {
 pub(super) struct Meddled<'a> {
     pub(super) act: &'a str,
     pub(super) hosts: &'a mut BTreeMap<HostId, Host>,
+    pub(super) record: &'a mut FleetRecord,
+    pub(super) now: &'a mut Time,
     pub(super) order: Option<Order>,
     pub(super) skip_time: Duration,
 }
@@ -119,6 +123,7 @@ impl World {
             late: (BTreeSet::new(), 0),
             meddle: Box::new(|_| {}),
             ledger_lost_at: None,
+            unheard: None,
             log: Vec::new(),
             cordoned_since: BTreeMap::new(),
         }
@@ -220,7 +225,14 @@ impl World {
                 self.log.push(words.clone());
             }
             let mut meddle = std::mem::replace(&mut self.meddle, Box::new(|_| {}));
-            let mut meddled = Meddled { act: &words, hosts: &mut self.hosts, order: None, skip_time: Duration::ZERO };
+            let mut meddled = Meddled {
+                act: &words,
+                hosts: &mut self.hosts,
+                record: &mut self.record,
+                now: &mut self.now,
+                order: None,
+                skip_time: Duration::ZERO,
+            };
             meddle(&mut meddled);
             let (order, skipped) = (meddled.order, meddled.skip_time);
             self.meddle = meddle;
@@ -232,7 +244,14 @@ impl World {
             input = match act {
                 Act::Finish(finish) => return finish,
                 Act::Record(record) => self.append(&record),
-                Act::Change(change) => self.change(machine.spec(), &change),
+                Act::Change(change) => {
+                    let answer = self.change(machine.spec(), &change);
+                    let is_unheard = self.unheard.is_some_and(|unheard| words == unheard);
+                    match answer {
+                        Input::Changed(_) if is_unheard => Input::Lost(Loss::Unreachable("no reply".to_owned())),
+                        answer => answer,
+                    }
+                }
                 Act::Look { probes } => self.look(machine, probes),
                 Act::Send(call) => {
                     self.check_send(&call);
