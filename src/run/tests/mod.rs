@@ -1,6 +1,7 @@
 //! The machine against a world in memory. Each test is a story: what goes wrong, and what must be seen.
 
 mod ledger;
+mod policies;
 mod world;
 
 use std::time::Duration;
