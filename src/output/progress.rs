@@ -21,8 +21,9 @@ use super::{clean, hosts_text, span_text};
 /// Hosts that a line of progress lists.
 const HOSTS_SHOWN: usize = 8;
 
-/// Without a terminal something is said at least so often (contract section 8, "Signals").
-const SAY_EVERY: Duration = Duration::from_secs(60);
+/// Without a terminal something is said at least once a minute (contract section 8, "Signals"): a minute, less what a
+/// tick on a busy machine may be late.
+const SAY_EVERY: Duration = Duration::from_secs(50);
 
 /// How often a terminal is drawn anew.
 const DRAW_EVERY: Duration = Duration::from_millis(500);
@@ -43,6 +44,9 @@ pub struct ProgressScreen {
 
 struct Shown {
     clock: Arc<dyn Clock>,
+    /// Takes a line for people.
+    sink: Box<dyn Fn(&str) + Send + Sync>,
+    say_every: Duration,
     bar: Option<ProgressBar>,
     /// For steps whose length is known.
     with_bar: ProgressStyle,
@@ -69,8 +73,17 @@ impl ProgressScreen {
             let target = ProgressDrawTarget::stderr_with_hz(DRAWS_PER_SECOND);
             ProgressBar::with_draw_target(Some(0), target).with_style(without_bar.clone())
         });
-        let every = if bar.is_some() { DRAW_EVERY } else { Duration::from_secs(1) };
-        let shown = Arc::new(Shown { clock, bar, with_bar, without_bar, state: Mutex::default() });
+        let tick_every = if bar.is_some() { DRAW_EVERY } else { Duration::from_secs(1) };
+        let (sink, state) = (Box::new(write_line), Mutex::default());
+        Self::ticking(
+            Shown { clock, sink, say_every: SAY_EVERY, bar, with_bar, without_bar, state },
+            tick_every,
+            events,
+        )
+    }
+
+    fn ticking(shown: Shown, every: Duration, events: Events) -> Self {
+        let shown = Arc::new(shown);
         // A thread of its own: a run that waits for a slow call must not look dead.
         let (stop, stopped) = channel();
         let of_ticker = Arc::clone(&shown);
@@ -143,7 +156,7 @@ impl Shown {
             let mut state = self.state();
             let Some((progress, at)) = state.last.clone() else { return };
             let left = progress.left.map(|left| left.saturating_sub(now.since(at)));
-            let due = self.bar.is_none() && state.said_at.is_none_or(|at| at.elapsed() >= SAY_EVERY);
+            let due = self.bar.is_none() && state.said_at.is_none_or(|at| at.elapsed() >= self.say_every);
             if due {
                 state.said_at = Some(Instant::now());
             }
@@ -161,8 +174,8 @@ impl Shown {
     fn say(&self, line: &str) {
         let line = clean(line);
         match &self.bar {
-            Some(bar) => bar.suspend(|| write_line(&line)),
-            None => write_line(&line),
+            Some(bar) => bar.suspend(|| (self.sink)(&line)),
+            None => (self.sink)(&line),
         }
     }
 
@@ -262,6 +275,53 @@ fn remark(event: &Past) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    struct Fixed;
+
+    #[async_trait::async_trait]
+    impl Clock for Fixed {
+        fn now(&self) -> Time {
+            Time::from_millis(1_488_303_420_000)
+        }
+
+        async fn sleep_until(&self, _until: Time) {}
+    }
+
+    /// A run that waits for an hour must not look dead in a log.
+    #[test]
+    fn without_a_terminal_a_step_that_lasts_is_said_again_and_again() {
+        let said = Arc::new(Mutex::new(Vec::new()));
+        let into = Arc::clone(&said);
+        let shown = Shown {
+            clock: Arc::new(Fixed),
+            sink: Box::new(move |line| into.lock().expect("not poisoned").push(line.to_owned())),
+            say_every: Duration::from_millis(20),
+            bar: None,
+            with_bar: style("{msg}"),
+            without_bar: style("{msg}"),
+            state: Mutex::default(),
+        };
+        let screen = ProgressScreen::ticking(shown, Duration::from_millis(5), Box::new(|_| {}));
+        let progress = Progress {
+            step: Step::Waiting,
+            batch: (1, 1),
+            hosts: Vec::new(),
+            left: Some(Duration::from_secs(3600)),
+            total: Some(Duration::from_secs(3600)),
+            readings: Vec::new(),
+        };
+        screen.progress(&progress);
+        for _ in 0..500 {
+            if said.lock().expect("not poisoned").len() >= 3 {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        drop(screen);
+        let said = said.lock().expect("not poisoned");
+        assert!(said.len() >= 3, "{said:?}");
+        assert!(said.iter().all(|line| line == "2017-02-28T17:37:00.000Z  batch 1 of 1  waiting, 1h left"), "{said:?}");
+    }
 
     #[test]
     fn a_line_says_batch_hosts_time_and_probes() {

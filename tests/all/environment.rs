@@ -180,7 +180,8 @@ fn regex(pattern: &str) -> regex::Regex {
     regex::Regex::new(pattern).expect("a pattern of this file")
 }
 
-fn ran(arguments: &[&str], output: Output) -> Ran {
+/// How a call of the binary with these arguments ended.
+pub(crate) fn ran(arguments: &[&str], output: Output) -> Ran {
     Ran {
         arguments: arguments.join(" "),
         code: output.status.code(),

@@ -11,6 +11,7 @@ mod fleets;
 mod layering;
 mod ledger_conformance;
 mod ledger_sqlite;
+mod ledger_storage;
 mod meta;
 mod prompt;
 mod removal;
