@@ -47,7 +47,7 @@ pub fn plan_text(plan: &PlanDocument, place: &Place, next: Option<&str>) -> Stri
         Verdict::Refused => {
             out.push_str("Refused. Nothing was touched.\n");
             for violation in &plan.violations {
-                _ = writeln!(out, "  {:<18}{}", rule_name(violation.rule), wrap(&clean(&violation.message), 20));
+                _ = writeln!(out, "  {:<17} {}", rule_name(violation.rule), wrap(&clean(&violation.message), 20));
             }
             if let Some(line) = largest_text(plan) {
                 _ = writeln!(out, "{line}");

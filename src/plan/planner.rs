@@ -228,7 +228,12 @@ impl Draft {
         let candidates = open.candidates();
         if count > candidates {
             let name = &membership.subsystem(named).name;
-            let message = format!("{count} hosts were asked for; {name} has {candidates} that are candidates");
+            let (hosts, asked) = if count == 1 { ("host", "was") } else { ("hosts", "were") };
+            let message = match candidates {
+                0 => format!("{count} {hosts} {asked} asked for; no host of {name} is a candidate"),
+                1 => format!("{count} {hosts} {asked} asked for; 1 host of {name} is a candidate"),
+                more => format!("{count} {hosts} {asked} asked for; {more} hosts of {name} are candidates"),
+            };
             let violation = Violation::new(Rule::TooFewCandidates, message);
             self.violations.push(violation.subsystem(name).numbers(count, candidates));
             self.violations.extend(excluded(inputs, membership, named));

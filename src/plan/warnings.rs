@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::model::{GroupName, SubsystemName, duration_text};
+use crate::model::{GroupName, Host, SubsystemName, duration_text};
 use crate::policy::UnitsSource;
 
 use super::Inputs;
@@ -27,6 +27,7 @@ pub(crate) fn all(
     for group in groups.into_iter().filter_map(|name| inputs.snapshot.group(name)) {
         found.extend(group.notes.iter().map(|note| format!("group {}: {note}", group.name)));
     }
+    found.extend(unrouted(membership, chosen));
     found.extend(unselected(inputs, membership, chosen));
     found.extend(inputs.policies.warnings.iter().map(ToString::to_string));
     found
@@ -83,6 +84,22 @@ fn group_minimums(inputs: &Inputs<'_>, membership: &Membership<'_>, subsystem: u
     (provided > minimum).then(|| {
         format!("the groups of {name} have a minimum size of {provided} in all, above the {minimum} of its policy")
     })
+}
+
+/// S2: a cordon takes a host out of its group and its target groups. Where it is in neither, the bake watches a system
+/// that still has it.
+fn unrouted(membership: &Membership<'_>, chosen: &BTreeSet<usize>) -> Option<String> {
+    let mut hosts = chosen.iter().map(|&h| membership.host(h));
+    let is_unrouted = |host: &&Host| host.group.is_none() && host.target_groups.is_empty();
+    let first = &hosts.find(is_unrouted)?.id;
+    let which = match hosts.filter(is_unrouted).count() {
+        0 => format!("host {first} is"),
+        more => format!("host {first} and {more} more are"),
+    };
+    Some(format!(
+        "{which} in no group and behind no target group: a cordon takes no work away, and a bake does not show what \
+         goes with it"
+    ))
 }
 
 /// A tag that names a subsystem whose policy does not count the host.

@@ -5,3 +5,4 @@ mod pace;
 mod planner;
 mod select;
 mod verify;
+mod warnings;

@@ -1,0 +1,35 @@
+//! What somebody should know before confirming.
+
+use crate::model::TargetGroupId;
+use crate::plan::testing::{World, policy};
+use crate::plan::{Request, Selection, plan};
+
+/// The warnings on a removal of so many hosts of index that speak of target groups.
+fn unrouted(world: &World, count: u64) -> Vec<String> {
+    let request = Request {
+        subsystem: "index".into(),
+        selection: Selection::Count(count),
+        reason: None,
+        request_id: None,
+        expect_remaining: None,
+    };
+    let plan = world.ask(|inputs| plan(inputs, &request)).expect("judged");
+    plan.document.warnings.into_iter().filter(|w| w.contains("target group")).collect()
+}
+
+#[test]
+fn s2_hosts_that_a_cordon_takes_no_work_from_are_named() {
+    let mut world = World::new([policy("index", 1)]).with("h", 4, &["a"], &["index"]);
+    let said = |which: &str| {
+        vec![format!(
+            "{which} in no group and behind no target group: a cordon takes no work away, and a bake does not show what \
+             goes with it"
+        )]
+    };
+    assert_eq!(unrouted(&world, 1), said("host h-01 is"));
+    assert_eq!(unrouted(&world, 3), said("host h-01 and 2 more are"));
+    for host in &mut world.hosts {
+        host.target_groups.insert(TargetGroupId::new("web"));
+    }
+    assert_eq!(unrouted(&world, 3), Vec::<String>::new());
+}
