@@ -58,6 +58,8 @@ impl Machine {
                 let done = every * rounds.len().saturating_sub(1) as u32;
                 (Step::Reference, Some(total.saturating_sub(done)), Some(total))
             }
+            // The last batch is gone, and there is nothing left to check.
+            Phase::Opening { .. } if self.batch().is_none() => (Step::Closing, None, None),
             Phase::Opening { not_before, .. } if *not_before > now => {
                 (Step::Waiting, Some(not_before.since(now)), None)
             }
