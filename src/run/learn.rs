@@ -370,6 +370,8 @@ impl Machine {
             (Change::StartTermination { .. } | Change::HoldGroup { .. }, refusal) => {
                 let cause = match &refusal {
                     Refusal::Rules(violations) if !violations.is_empty() => rule_cause(&violations[0]),
+                    // S4: what asks to wait at this step is a budget, and a budget is a rule: the ledger works.
+                    Refusal::Wait { why, .. } => rule_cause(&violation(crate::plan::Rule::Budget, None, why.clone())),
                     other => plain(CauseKind::Ledger, other.to_string()),
                 };
                 self.stop(cause, None, now);

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::model::HostState;
-use crate::run::{Outcome, Past};
+use crate::plan::Removal;
+use crate::run::{CauseKind, Outcome, Past};
 
 use super::world::{Fault, World};
 
@@ -106,4 +107,29 @@ fn s1_a_clock_that_was_set_back_makes_no_observation_young() {
     world.drive(&mut machine);
     assert!(!world.log.iter().any(|l| l.starts_with("cordon")), "{:?}", world.log);
     assert!(world.journal.iter().any(|r| matches!(r.event, Past::Stopped { .. })));
+}
+
+/// Others spent the budget while the batch baked: the run ends for the rule, and the ledger is not blamed.
+#[test]
+fn s4_a_budget_spent_during_the_bake_is_the_rule_that_stops_the_run() {
+    let mut world = World::new();
+    world.meddle = Box::new(|m| {
+        if m.act == "start termination" {
+            m.record.removals = (0..5)
+                .map(|n| Removal {
+                    host: format!("elsewhere-{n}").into(),
+                    run: "r-2".into(),
+                    subsystems: std::iter::once("index".into()).collect(),
+                    at: Some(*m.now),
+                })
+                .collect();
+        }
+    });
+    let mut machine = world.machine(2);
+    world.drive(&mut machine);
+    assert_eq!(world.serving(), 12, "everything is back: {:?}", world.log);
+    let document = world.document();
+    assert_eq!((document.outcome, document.exit_code), (Outcome::Aborted, 7));
+    let cause = document.cause.expect("a cause");
+    assert_eq!((cause.kind, cause.rule.as_deref()), (CauseKind::Rule, Some("budget")), "{}", cause.message);
 }
