@@ -174,7 +174,9 @@ impl Machine {
             self.queue.push_back(Todo::Sleep { until: next.min(now.plus(patience::POLL)) });
             return;
         }
-        if let Some(beat) = beat.filter(|beat| *beat < next) {
+        // S7: only a beat that is yet to come is slept for. Where a process was stopped until beat and sample were both
+        // due, the sample comes first: it is recorded, and that is the beat.
+        if let Some(beat) = beat.filter(|beat| now < *beat && *beat < next) {
             self.queue.push_back(Todo::Sleep { until: beat });
             return;
         }

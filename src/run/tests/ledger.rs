@@ -133,3 +133,28 @@ fn s4_a_budget_spent_during_the_bake_is_the_rule_that_stops_the_run() {
     let cause = document.cause.expect("a cause");
     assert_eq!((cause.kind, cause.rule.as_deref()), (CauseKind::Rule, Some("budget")), "{}", cause.message);
 }
+
+/// The process stands still in the bake until the next append and the next sample are both due: it goes on.
+#[test]
+fn s7_a_process_frozen_in_the_bake_does_not_wait_for_the_past() {
+    for frozen_at in 1..15 {
+        let mut world = World::new();
+        let mut policies = (*world.policies).clone();
+        for policy in policies.subsystems.values_mut() {
+            policy.health.every = Duration::from_secs(30);
+        }
+        world.policies = Arc::new(policies);
+        let mut acts = 0;
+        world.meddle = Box::new(move |m| {
+            if m.hosts.values().any(|h| h.state == HostState::Cordoned) {
+                acts += 1;
+                if acts == frozen_at {
+                    m.skip_time = Duration::from_secs(40);
+                }
+            }
+        });
+        let mut machine = world.machine(2);
+        world.drive(&mut machine);
+        assert_eq!(world.document().outcome, Outcome::Completed, "frozen at act {frozen_at}: {:?}", world.log);
+    }
+}
