@@ -2,6 +2,7 @@
 
 mod ledger;
 mod policies;
+mod simulation;
 mod world;
 
 use std::time::Duration;

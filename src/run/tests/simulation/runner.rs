@@ -1,0 +1,116 @@
+//! One run of the simulation: its machine, its journal as the ledger has it, and what its driver is about.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Seeded;
+use super::fleet::Fleet;
+use crate::coordination::{FleetRecord, ProcessId, RunIdentity};
+use crate::model::{Bounds, Call, FleetIdentity, HostId, RunId, SubsystemName, Time};
+use crate::plan::{Confirmation, Inputs, Plan, Request, Selection, plan};
+use crate::policy::PolicySet;
+use crate::run::{Change, Finish, Input, JournalRecord, Machine, Spec};
+
+/// What a driver is in the middle of.
+pub(super) enum Doing {
+    /// The machine is given this next.
+    Give(Input),
+    /// It sleeps until an order comes.
+    Sleep,
+    /// The record was read; the fleet comes next.
+    Observe { begun_at: Time, record: Result<Arc<FleetRecord>, String>, probes: bool },
+    /// The record was read at a version; the write comes next.
+    Write { change: Change, version: u64 },
+    /// The call is on its way, and its answer will be heard.
+    Land(Call),
+}
+
+pub(super) struct Runner {
+    pub(super) machine: Machine,
+    pub(super) journal: Vec<JournalRecord>,
+    /// What the ledger was not heard to take.
+    pub(super) backlog: Vec<JournalRecord>,
+    pub(super) doing: Doing,
+    pub(super) at: Time,
+    pub(super) order_at: Option<Time>,
+    pub(super) ordered: bool,
+    /// Dead after so many steps.
+    pub(super) dies_after: Option<u64>,
+    pub(super) steps: u64,
+    pub(super) finish: Option<Finish>,
+    pub(super) killed: bool,
+}
+
+impl Runner {
+    pub(super) fn is_over(&self) -> bool {
+        self.killed || self.finish.is_some()
+    }
+}
+
+pub(super) fn identity() -> FleetIdentity {
+    FleetIdentity { kind: "simulated".to_owned(), account: None, region: None, caller: None }
+}
+
+/// A confirmed plan for hosts of one subsystem that the seed chooses; `None` where it is not allowed.
+pub(super) fn spec(
+    number: usize,
+    policies: &Arc<PolicySet>,
+    fleet: &Fleet,
+    record: &FleetRecord,
+    bounds: Bounds,
+    now: Time,
+    seeded: &mut Seeded,
+) -> Option<(Spec, BTreeSet<HostId>)> {
+    let subsystem = ["index", "billing"][number % 2];
+    let mut hosts: Vec<HostId> =
+        fleet.hosts.iter().filter(|(_, h)| h.serves(subsystem)).map(|(id, _)| id.clone()).collect();
+    let count = 2 + seeded.below(2);
+    while hosts.len() as u64 > count {
+        // Shared hosts stay more often than others: runs are to meet.
+        let index = usize::try_from(seeded.below(hosts.len() as u64)).expect("small");
+        if !hosts[index].as_str().starts_with("both") || seeded.chance(3) {
+            hosts.remove(index);
+        }
+    }
+    let request = Request {
+        subsystem: subsystem.into(),
+        selection: Selection::Hosts(hosts.clone()),
+        reason: Some("test".to_owned()),
+        request_id: None,
+        expect_remaining: None,
+    };
+    let snapshot = fleet.observe(now, Duration::ZERO, seeded);
+    let view = record.view(None, now);
+    let none = std::collections::BTreeMap::new();
+    let identity = identity();
+    let inputs =
+        Inputs { policies, snapshot: &snapshot, ledger: &view, bad_probes: &none, identity: &identity, bounds, now };
+    let made: Plan = plan(&inputs, &request).ok()?;
+    if !made.document.violations.is_empty() {
+        return None;
+    }
+    let answer = made.prompt_answer();
+    let digest = made.document.plan.clone();
+    let watched: BTreeSet<SubsystemName> = made.document.watched.iter().cloned().collect();
+    let confirmed = made.confirm(Confirmation::Typed(answer), now).ok()?;
+    let run = format!("r-{number}");
+    let spec = Spec {
+        identity: RunIdentity {
+            run: RunId::new(run.clone()),
+            epoch: 1,
+            process: ProcessId { host: "here".to_owned(), pid: 1, token: run },
+            operator: "ada@here".into(),
+            subsystem: subsystem.into(),
+            watched,
+            plan: digest,
+            request: None,
+        },
+        confirmed,
+        policies: Arc::clone(policies),
+        fleet: identity,
+        bounds,
+        max_wait: Duration::from_secs(3600),
+    };
+    Some((spec, hosts.into_iter().collect()))
+}

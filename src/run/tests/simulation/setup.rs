@@ -1,0 +1,79 @@
+//! What a seed makes of a world before its first step: who runs what, and what will go wrong by itself.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::check::Checker;
+use super::fleet::Fleet;
+use super::runner::{Doing, Runner, spec};
+use super::world::World;
+use super::{Rig, START, Seeded, policies};
+use crate::coordination::FleetRecord;
+use crate::model::{Bounds, HostId, LedgerId};
+use crate::run::{Input, Machine};
+
+impl World {
+    pub(super) fn new(seed: u64, bounds: Bounds, rig: Rig) -> Self {
+        let mut seeded = Seeded(seed);
+        let policies = Arc::new(policies());
+        let mut fleet = Fleet::new(START);
+        fleet.heeds_not_after = rig != Rig::NoDeadline;
+        let record = FleetRecord::new(LedgerId::new("ledger-1"), policies.fleet.name.clone(), START);
+        let mut checker = Checker::default();
+        let mut runners = Vec::new();
+        let calm = seeded.chance(3);
+        for number in 0..2 + usize::from(!seeded.chance(4)) {
+            let Some((spec, asked)) = spec(number, &policies, &fleet, &record, bounds, START, &mut seeded) else {
+                continue;
+            };
+            checker.asked.push(asked);
+            let minutes = |seeded: &mut Seeded| START.plus(seeded.up_to(Duration::from_secs(400)));
+            runners.push(Runner {
+                machine: Machine::new(spec, START),
+                journal: Vec::new(),
+                backlog: Vec::new(),
+                doing: Doing::Give(Input::Begin),
+                at: START.plus(seeded.up_to(Duration::from_secs(30))),
+                order_at: (!calm && seeded.chance(6)).then(|| minutes(&mut seeded)),
+                ordered: false,
+                dies_after: (!calm && seeded.chance(4)).then(|| seeded.below(120)),
+                steps: 0,
+                finish: None,
+                killed: false,
+            });
+        }
+        let mut deaths = Vec::new();
+        let ids: Vec<HostId> = fleet.hosts.keys().cloned().collect();
+        while !calm && deaths.len() < 3 && seeded.chance(3) {
+            let id = ids[usize::try_from(seeded.below(ids.len() as u64)).expect("small")].clone();
+            deaths.push((START.plus(seeded.up_to(Duration::from_secs(400))), id, seeded.chance(2)));
+        }
+        let mut span = |one_in: u64, most: u64| {
+            (!calm && seeded.chance(one_in)).then(|| {
+                let from = START.plus(seeded.up_to(Duration::from_secs(400)));
+                (from, from.plus(seeded.up_to(Duration::from_secs(most))))
+            })
+        };
+        let (ledger_gone, bad_probe) = (span(8, 120), span(8, 60));
+        let trouble = if calm { 400 } else { 12 + seeded.below(60) };
+        Self {
+            now: START,
+            seeded,
+            rig,
+            bounds,
+            policies,
+            fleet,
+            record,
+            version: 0,
+            runners,
+            checker,
+            late: Vec::new(),
+            deaths,
+            ledger_gone,
+            bad_probe,
+            seen: BTreeSet::new(),
+            trouble,
+        }
+    }
+}

@@ -1,0 +1,363 @@
+//! One schedule: two or three drivers, one fleet, one record, and everything that goes wrong, all from one seed.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::check::Checker;
+use super::fleet::Fleet;
+use super::runner::{Doing, Runner, identity};
+use super::{Rig, Seeded};
+use crate::coordination::{Context, FleetRecord, decide};
+use crate::model::{Bounds, Call, CallOutcome, HostId, Reading, Sample, Time};
+use crate::policy::PolicySet;
+use crate::run::{Act, Blind, Finish, Input, Loss, Order, Outcome, Round, report};
+
+/// More than any schedule takes: one that reaches it does not end.
+const STEPS: u64 = 60_000;
+
+/// What a schedule showed.
+pub(super) struct Shown {
+    pub(super) violations: Vec<String>,
+    /// Faults that were injected and outcomes that were reached.
+    pub(super) seen: BTreeSet<&'static str>,
+}
+
+pub(super) struct World {
+    pub(super) now: Time,
+    pub(super) seeded: Seeded,
+    pub(super) rig: Rig,
+    pub(super) bounds: Bounds,
+    pub(super) policies: Arc<PolicySet>,
+    pub(super) fleet: Fleet,
+    pub(super) record: FleetRecord,
+    pub(super) version: u64,
+    pub(super) runners: Vec<Runner>,
+    pub(super) checker: Checker,
+    /// Calls whose replies are lost, and when they land.
+    pub(super) late: Vec<(Time, usize, Call)>,
+    pub(super) deaths: Vec<(Time, HostId, bool)>,
+    pub(super) ledger_gone: Option<(Time, Time)>,
+    pub(super) bad_probe: Option<(Time, Time)>,
+    pub(super) seen: BTreeSet<&'static str>,
+    /// One in so many acts goes wrong.
+    pub(super) trouble: u64,
+}
+
+/// Plays the schedule of a seed to its end.
+pub(super) fn play(seed: u64, bounds: Bounds, rig: Rig) -> Shown {
+    let mut world = World::new(seed, bounds, rig);
+    let mut steps = 0;
+    while world.turn() {
+        steps += 1;
+        if steps > STEPS {
+            world.checker.violations.push("s7: a run does not end".to_owned());
+            break;
+        }
+    }
+    world.end();
+    Shown { violations: world.checker.violations, seen: world.seen }
+}
+
+impl World {
+    fn goes_wrong(&mut self, what: &'static str) -> bool {
+        self.one_in(self.trouble, what)
+    }
+
+    fn one_in(&mut self, times: u64, what: &'static str) -> bool {
+        let wrong = self.seeded.chance(times);
+        if wrong {
+            self.seen.insert(what);
+        }
+        wrong
+    }
+
+    fn is_ledger_gone(&mut self) -> bool {
+        let gone = self.ledger_gone.is_some_and(|(from, to)| from <= self.now && self.now < to);
+        if gone {
+            self.seen.insert("ledger gone");
+        }
+        gone
+    }
+
+    /// Whatever comes next in time: a late call, a death, or a driver. Says whether there was anything for a driver.
+    fn turn(&mut self) -> bool {
+        let next = (0..self.runners.len())
+            .filter(|i| !self.runners[*i].is_over())
+            .min_by_key(|i| (self.runners[*i].at, self.runners[*i].steps));
+        let Some(next) = next else { return false };
+        self.pass(self.runners[next].at);
+        self.drive(next);
+        true
+    }
+
+    /// Time passes, and what was to happen happens.
+    fn pass(&mut self, until: Time) {
+        loop {
+            let landing = self.late.iter().enumerate().min_by_key(|(_, l)| l.0).map(|(i, l)| (l.0, i));
+            let death = self.deaths.iter().enumerate().min_by_key(|(_, d)| d.0).map(|(i, d)| (d.0, i));
+            match (landing, death) {
+                (Some((at, i)), _) if at <= until && death.is_none_or(|d| at <= d.0) => {
+                    let (_, run, call) = self.late.remove(i);
+                    self.now = self.now.max(at);
+                    self.land(run, &call);
+                }
+                (_, Some((at, i))) if at <= until => {
+                    let (_, id, vanishes) = self.deaths.remove(i);
+                    self.now = self.now.max(at);
+                    self.seen.insert(if vanishes { "host vanished" } else { "host unhealthy" });
+                    let was = self.fleet.hosts.get(&id).and_then(super::fleet::SimHost::now);
+                    if let Some((state, _)) = was {
+                        self.fleet.set(&id, self.now, (!vanishes).then_some((state, false)));
+                        self.checker.has_died(&id, self.now, vanishes);
+                    }
+                }
+                _ => break,
+            }
+        }
+        self.now = self.now.max(until);
+    }
+
+    fn land(&mut self, run: usize, call: &Call) -> CallOutcome {
+        if self.now > call.not_after {
+            self.seen.insert("after its deadline");
+        }
+        let outcome = self.fleet.land(call, self.now);
+        if outcome == CallOutcome::Done {
+            self.checker.is_done(run, call, &self.fleet, self.bounds, self.now);
+        }
+        outcome
+    }
+
+    /// One driver takes its next step.
+    fn drive(&mut self, run: usize) {
+        let now = self.now;
+        let runner = &mut self.runners[run];
+        runner.steps += 1;
+        if runner.dies_after.is_some_and(|after| runner.steps > after) {
+            self.kill(run);
+            return;
+        }
+        let doing = std::mem::replace(&mut runner.doing, Doing::Sleep);
+        match doing {
+            Doing::Give(input) => self.step(run, input),
+            Doing::Sleep => self.step(run, Input::Woke),
+            Doing::Observe { begun_at, record, probes } => {
+                let input = self.observed(run, begun_at, record, probes);
+                self.give(run, input, 500);
+            }
+            Doing::Write { change, version } => {
+                if self.is_ledger_gone() {
+                    let lost = Loss::Unreachable("it is gone".to_owned());
+                    self.give(run, Input::Lost(lost), 1000);
+                } else if version != self.version {
+                    self.seen.insert("conflict");
+                    self.read(run, change);
+                } else {
+                    self.write(run, &change);
+                }
+            }
+            Doing::Land(call) => {
+                let outcome = self.land(run, &call);
+                debug_assert!(now == self.now);
+                self.give(run, Input::Answered(outcome), 200);
+            }
+        }
+    }
+
+    /// A process ends for ever; what it had sent is on its way all the same, and what it holds stays reserved.
+    fn kill(&mut self, run: usize) {
+        self.seen.insert("killed");
+        let runner = &mut self.runners[run];
+        runner.killed = true;
+        match std::mem::replace(&mut runner.doing, Doing::Sleep) {
+            Doing::Land(call) => {
+                let after = self.seeded.up_to(self.bounds.call_life + Duration::from_secs(2));
+                self.late.push((self.now.plus(after), run, call));
+            }
+            Doing::Write { change, version } if version == self.version => self.write(run, &change),
+            Doing::Write { .. } | Doing::Give(_) | Doing::Sleep | Doing::Observe { .. } => {}
+        }
+        if self.rig == Rig::ForgetsTheDead {
+            self.record.runs.remove(&self.runners[run].machine.spec().identity.run);
+            self.version += 1;
+        }
+    }
+
+    /// The machine gets an answer within so many milliseconds, or much later where its process is frozen.
+    fn give(&mut self, run: usize, input: Input, millis: u64) {
+        self.then(run, Doing::Give(input), millis);
+    }
+
+    fn then(&mut self, run: usize, doing: Doing, millis: u64) {
+        let mut takes = Duration::from_millis(1) + self.seeded.up_to(Duration::from_millis(millis));
+        if self.seeded.chance(self.trouble * 6) {
+            self.seen.insert("frozen");
+            takes += self.seeded.up_to(Duration::from_secs(300));
+        }
+        let runner = &mut self.runners[run];
+        runner.doing = doing;
+        runner.at = self.now.plus(takes);
+    }
+
+    fn step(&mut self, run: usize, input: Input) {
+        let now = self.now;
+        let runner = &mut self.runners[run];
+        if runner.order_at.is_some_and(|at| at <= now) {
+            runner.order_at = None;
+            runner.ordered = true;
+            runner.machine.order(Order::Interrupt);
+            self.seen.insert("order");
+        }
+        let act = self.runners[run].machine.step(input, now);
+        match act {
+            Act::Finish(finish) => self.runners[run].finish = Some(finish),
+            Act::Record(record) => {
+                self.runners[run].backlog.push(*record);
+                let gone = self.is_ledger_gone();
+                let lost = self.goes_wrong("append lost");
+                let runner = &mut self.runners[run];
+                if !gone && (!lost || self.seeded.chance(2)) {
+                    // What is in doubt is known again by its nonce.
+                    for record in &runner.backlog {
+                        if record.seq == runner.journal.len() as u64 {
+                            runner.journal.push(record.clone());
+                        }
+                    }
+                }
+                if gone || lost {
+                    self.give(run, Input::Lost(Loss::Unreachable("no reply".to_owned())), 1000);
+                } else {
+                    runner.backlog.clear();
+                    self.give(run, Input::Recorded, 20);
+                }
+            }
+            Act::Change(change) => self.read(run, change),
+            Act::Look { probes } => {
+                let record = if self.is_ledger_gone() || self.one_in(self.trouble * 3, "record unread") {
+                    Err("it is gone".to_owned())
+                } else {
+                    Ok(Arc::new(self.record.clone()))
+                };
+                let slow = if self.one_in(self.trouble * 3, "slow look") { 15_000 } else { 300 };
+                self.then(run, Doing::Observe { begun_at: now, record, probes }, slow);
+            }
+            Act::Send(call) => self.send(run, call),
+            Act::Sleep { until } => {
+                let runner = &mut self.runners[run];
+                let early = runner.order_at.filter(|_| !runner.machine.is_stopping());
+                runner.doing = Doing::Sleep;
+                runner.at = early.map_or(until, |at| at.min(until)).max(now);
+            }
+        }
+    }
+
+    fn read(&mut self, run: usize, change: crate::run::Change) {
+        if self.is_ledger_gone() {
+            self.give(run, Input::Lost(Loss::Unreachable("it is gone".to_owned())), 1000);
+            return;
+        }
+        let version = self.version;
+        self.then(run, Doing::Write { change, version }, 30);
+    }
+
+    /// Decided at the version that is still the newest, and written.
+    fn write(&mut self, run: usize, change: &crate::run::Change) {
+        let spec = self.runners[run].machine.spec();
+        let identity = identity();
+        let ctx = Context { policies: &self.policies, identity: &identity, bounds: self.bounds, now: self.now };
+        let decided = decide(&self.record, &change.command(&spec.identity), &ctx);
+        let input = match decided {
+            Err(refusal) => Input::Refused(refusal),
+            Ok((next, granted)) => {
+                let lost = self.goes_wrong("swap lost");
+                if !lost || self.seeded.chance(2) {
+                    self.record = next;
+                    self.version += 1;
+                }
+                if lost { Input::Lost(Loss::Unreachable("no reply".to_owned())) } else { Input::Changed(granted) }
+            }
+        };
+        self.give(run, input, 30);
+    }
+
+    fn observed(
+        &mut self,
+        run: usize,
+        begun_at: Time,
+        record: Result<Arc<FleetRecord>, String>,
+        probes: bool,
+    ) -> Input {
+        let lag = if self.rig == Rig::OldReads { Duration::from_secs(900) } else { self.bounds.settle };
+        let fleet = if self.one_in(self.trouble * 3, "blind") {
+            Err(Blind { message: "throttled".to_owned(), contradictory: self.seeded.chance(4) })
+        } else {
+            Ok(Arc::new(self.fleet.observe(self.now, lag, &mut self.seeded)))
+        };
+        let bad = self.bad_probe.is_some_and(|(from, to)| from <= self.now && self.now < to);
+        let specs = if probes { self.runners[run].machine.probes() } else { BTreeMap::new() };
+        let unread = probes && self.seeded.chance(self.trouble * 4);
+        let reading =
+            if unread { Err("it cannot be read".to_owned()) } else { Ok(Reading::Number(if bad { 0.5 } else { 0.0 })) };
+        if probes && (bad || unread) {
+            self.seen.insert("regression");
+        }
+        let samples = specs
+            .into_keys()
+            .map(|key| Sample { key, begun_at, ended_at: self.now, reading: reading.clone() })
+            .collect();
+        Input::Looked(Box::new(Round { begun_at, ended_at: self.now, record, fleet, probed: probes, samples }))
+    }
+
+    fn send(&mut self, run: usize, call: Call) {
+        let runner = &self.runners[run];
+        let unheard = !runner.backlog.is_empty();
+        self.checker.is_sent(run, &call, &runner.journal, unheard, runner.ordered);
+        if self.one_in(self.trouble / 2, "died sending") {
+            self.runners[run].doing = Doing::Land(call);
+            self.kill(run);
+        } else if self.one_in(self.trouble / 4, "throttled") {
+            let outcome = CallOutcome::Refused { message: "throttled".to_owned(), retryable: true };
+            self.give(run, Input::Answered(outcome), 300);
+        } else if self.one_in(self.trouble / 4, "reply lost") {
+            // Done at once, later than anybody waits, or never.
+            let endless = self.rig == Rig::NoDeadline;
+            let life = if endless { Duration::from_secs(300) } else { self.bounds.call_life + Duration::from_secs(2) };
+            let after = if self.seeded.chance(3) { Duration::ZERO } else { self.seeded.up_to(life) };
+            if !endless && self.seeded.chance(3) {
+                self.seen.insert("never done");
+            } else {
+                self.late.push((self.now.plus(after), run, call));
+            }
+            let outcome = CallOutcome::Unknown { message: "timed out".to_owned() };
+            self.give(run, Input::Answered(outcome), 2000);
+        } else {
+            self.then(run, Doing::Land(call), 300);
+        }
+    }
+
+    /// Everything that is under way lands; then each run must have kept its word.
+    fn end(&mut self) {
+        let last = self.now.plus(Duration::from_secs(3600));
+        self.pass(last);
+        for (number, runner) in self.runners.iter().enumerate() {
+            let Some(finish) = &runner.finish else { continue };
+            let document = match finish {
+                Finish::NotStarted(_) => {
+                    self.seen.insert("not started");
+                    None
+                }
+                Finish::Ended => report(runner.machine.journal()),
+            };
+            if let Some(document) = &document {
+                self.seen.insert(match document.outcome {
+                    Outcome::Completed => "completed",
+                    Outcome::Aborted => "aborted",
+                    Outcome::Halted => "halted",
+                    Outcome::NeedsAttention => "needs attention",
+                });
+            }
+            self.checker.has_ended(number, document.as_ref());
+        }
+    }
+}
