@@ -14,8 +14,8 @@ pub fn headroom_text(document: &HeadroomDocument) -> String {
     for subsystem in &document.subsystems {
         let why = subsystem.binding.as_ref().map_or("no candidate is left", |violation| &violation.message);
         table.row([subsystem.name.as_str(), &hosts(subsystem), why]);
-        if let Some(Violation { message, .. }) = &subsystem.next {
-            table.row(["", "", &format!("and {message}")]);
+        if let (Some(Violation { message, .. }), Some(then)) = (&subsystem.next, subsystem.next_allowed) {
+            table.row(["", "", &format!("without that {then} could go; then {message}")]);
         }
     }
     out.push_str(&table.render("  "));

@@ -10,12 +10,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::model::{GroupName, HostState, ZoneName};
+use crate::model::{GroupName, HostState, SubsystemName, ZoneName};
 
 use super::gates::Gates;
 use super::hosts::{is_capacity, obstacles, serves, units, zones};
 use super::membership::Membership;
-use super::{AssessError, Inputs, Stage};
+use super::{AssessError, Inputs, Rule, Stage};
 
 /// Interchangeable candidates.
 #[derive(Clone, Debug)]
@@ -35,10 +35,28 @@ pub(crate) struct Class {
 }
 
 /// One packing row.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Row {
+    /// What it stands for.
+    pub(crate) names: Names,
     /// What may be taken from it.
     pub(crate) bound: u128,
+}
+
+/// The rule that a row stands for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Names {
+    /// `run-size` stands for budgets too: one row holds the smallest of these ceilings.
+    pub(crate) rule: Rule,
+    pub(crate) subsystem: Option<SubsystemName>,
+    pub(crate) zone: Option<ZoneName>,
+    pub(crate) group: Option<GroupName>,
+}
+
+impl Names {
+    fn of(rule: Rule, subsystem: &SubsystemName, zone: Option<&ZoneName>) -> Self {
+        Self { rule, subsystem: Some(subsystem.clone()), zone: zone.cloned(), group: None }
+    }
 }
 
 /// Which candidates there are, and what limits the choice.
@@ -120,8 +138,8 @@ impl Problem {
         Ok(problem)
     }
 
-    fn row(&mut self, bound: u128) -> usize {
-        self.rows.push(Row { bound });
+    fn row(&mut self, names: Names, bound: u128) -> usize {
+        self.rows.push(Row { names, bound });
         self.rows.len() - 1
     }
 
@@ -142,7 +160,8 @@ impl Problem {
             let in_service =
                 members.filter(|&&h| membership.host(h).state == HostState::InService && !held(h)).count() as u64;
             let spare = in_service.min(group.desired).saturating_sub(group.min_size);
-            rows.insert(name, self.row(u128::from(spare)));
+            let names = Names { rule: Rule::GroupMinimum, subsystem: None, zone: None, group: Some(name.clone()) };
+            rows.insert(name, self.row(names, u128::from(spare)));
         }
         rows
     }
@@ -208,14 +227,16 @@ impl<'a> Book<'a> {
         let total: u128 = serving.values().sum();
         let minimum = u128::from(capacity.minimum);
         let most = policy.pace.budgets.iter().map(|b| b.hosts).chain([policy.pace.max_hosts_per_run]).min();
-        let size = problem.row(u128::from(most.unwrap_or(0)));
+        let names = |rule, zone| Names::of(rule, &policy.name, zone);
+        let size = problem.row(names(Rule::RunSize, None), u128::from(most.unwrap_or(0)));
         let per_zone = capacity.minimum_per_zone.map(|m| u128::from(m.units(capacity.baseline, serving.len())));
-        let minimum_row = problem.row(total.saturating_sub(minimum));
+        let minimum_row = problem.row(names(Rule::Minimum, None), total.saturating_sub(minimum));
         let mut rows = BTreeMap::new();
         for (place, (&zone, &units)) in serving.iter().enumerate() {
-            let least = per_zone.map(|least| problem.row(units.saturating_sub(least)));
+            let least =
+                per_zone.map(|least| problem.row(names(Rule::ZoneMinimum, Some(zone)), units.saturating_sub(least)));
             let rest = (total - units).saturating_sub(minimum);
-            let loss = capacity.survive_zone_loss.then(|| problem.row(rest));
+            let loss = capacity.survive_zone_loss.then(|| problem.row(names(Rule::ZoneLoss, Some(zone)), rest));
             rows.insert(zone, ZoneRows { place, minimum: least, loss });
         }
         problem.levels.push(serving.into_values().collect());

@@ -7,6 +7,7 @@ mod claims;
 mod constraints;
 mod digest;
 mod document;
+mod explain;
 mod gates;
 mod headroom;
 mod hosts;

@@ -101,6 +101,11 @@ impl<'a> Selector<'a> {
 
     /// An upper bound of the maximum: no row alone lets more go.
     fn ceiling(&self) -> u64 {
+        self.ceilings().into_iter().min().unwrap_or_else(|| self.candidates())
+    }
+
+    /// The most hosts that each row lets go, were it the only one.
+    pub(super) fn ceilings(&self) -> Vec<u64> {
         let all = self.candidates();
         let mut by_row: Vec<Vec<(u64, u64)>> = vec![Vec::new(); self.problem.rows.len()];
         for (class, &most) in self.problem.classes.iter().zip(&self.most) {
@@ -119,7 +124,7 @@ impl<'a> Selector<'a> {
             }
             all - refused
         };
-        by_row.into_iter().enumerate().map(under).min().unwrap_or(all)
+        by_row.into_iter().enumerate().map(under).collect()
     }
 
     /// One host after the other, each the best that still fits.

@@ -7,14 +7,15 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use crate::model::{HostId, Protection};
-use crate::plan::constraints::Problem;
+use crate::plan::constraints::{Names, Problem};
+use crate::plan::explain::exclusion;
 use crate::plan::gates::Gates;
 use crate::plan::membership::Membership;
 use crate::plan::planner::plan_over;
 use crate::plan::select::Selector;
 use crate::plan::testing::{NOON, World, host, policy};
 use crate::plan::verify::verify_over;
-use crate::plan::{PlanDocument, Request, Selection, Stage, Taking, Verdict, plan};
+use crate::plan::{PlanDocument, Request, Rule, Selection, Stage, Taking, Verdict, headroom, plan};
 use crate::policy::{Budget, UnitsSource, ZoneMinimum};
 
 /// The named subsystem first; the others come by name.
@@ -310,6 +311,51 @@ proptest! {
             prop_assert!(fleet.may_go(mask));
             let best = masks.iter().filter(|m| u64::from(m.count_ones()) == count).map(|m| fleet.first_levels(*m)).min();
             prop_assert_eq!(Some(fleet.first_levels(mask)), best);
+        }
+    }
+
+    /// What is named as the reason is one: it excludes the count, and without any one of its rows it would not.
+    #[test]
+    fn an_exclusion_is_sufficient_and_none_of_it_is_to_spare(fleet in test_fleet()) {
+        let world = fleet.world();
+        let snapshot = world.snapshot();
+        let inputs = world.inputs(&snapshot);
+        let membership = Membership::new(inputs.policies, inputs.snapshot);
+        let gates = Gates::new(&inputs, &membership);
+        let named = membership.find_subsystem(&SUBSYSTEMS[0].into()).expect("it is there");
+        let problem = Problem::new(&inputs, &membership, &gates, named).expect("judged");
+        let takes: Vec<_> = problem.classes.iter().flat_map(|c| c.hosts.iter().map(|_| &c.takes)).collect();
+        // Every subset of candidates, by sums of its own.
+        let is_possible = |rows: &[usize], count: u64| (0..1_u32 << takes.len()).any(|mask| {
+            let taken = |row: usize| takes.iter().enumerate().filter(|(i, _)| mask >> i & 1 == 1)
+                .flat_map(|(_, t)| t.iter()).filter(|(r, _)| *r == row).map(|(_, units)| u128::from(*units)).sum::<u128>();
+            u64::from(mask.count_ones()) == count && rows.iter().all(|&row| taken(row) <= problem.rows[row].bound)
+        });
+        let all: Vec<usize> = (0..problem.rows.len()).collect();
+        for count in 1..=takes.len() as u64 {
+            let found = exclusion(&problem, false, count);
+            prop_assert_eq!(found.is_none(), is_possible(&all, count));
+            let Some(rows) = found else { continue };
+            prop_assert!(!is_possible(&rows, count));
+            for row in &rows {
+                let rest: Vec<usize> = rows.iter().copied().filter(|r| r != row).collect();
+                prop_assert!(is_possible(&rest, count), "{:?} is to spare", problem.rows[*row].names);
+            }
+        }
+        let shown = headroom(&inputs, Some(&SUBSYSTEMS[0].into())).expect("judged").remove(0);
+        let largest = |rows: &[usize]| (0..=takes.len() as u64).rev().find(|&n| is_possible(rows, n));
+        let is_open = fleet.policies.iter().all(|p| !p.halted);
+        prop_assert!(!is_open || Some(shown.hosts_allowed) == largest(&all));
+        prop_assert_eq!(shown.binding.is_none(), shown.hosts_allowed == takes.len() as u64);
+        if let Some(binding) = shown.binding.filter(|_| is_open) {
+            let is_meant = |n: &Names| {
+                let rule = if binding.rule == Rule::Budget { Rule::RunSize } else { binding.rule };
+                (n.rule, &n.subsystem, &n.zone, &n.group) == (rule, &binding.subsystem, &binding.zone, &binding.group)
+            };
+            let rest: Vec<usize> = all.iter().copied().filter(|&r| !is_meant(&problem.rows[r].names)).collect();
+            prop_assert_eq!(rest.len() + 1, all.len());
+            prop_assert_eq!(shown.next_allowed, largest(&rest));
+            prop_assert_eq!(shown.next.is_none(), shown.next_allowed == Some(takes.len() as u64));
         }
     }
 

@@ -1,0 +1,62 @@
+//! Which constraints stand in the way of a count: a small irreducible set of them.
+//!
+//! [`exclusion`] is a deletion filter over the rows of [`Problem`]: a row is left out where the others still exclude
+//! the count. Together the rows that stay exclude it, and without any one of them it is possible. Only a *proof*
+//! drops a row, so that a search that gives up leaves the set larger, never insufficient.
+//!
+//! Nothing here judges a plan: that is [`super::verify`]'s part.
+
+use super::constraints::Problem;
+use super::select::Selector;
+
+/// Rows that together exclude `count` hosts, none of them to spare; `None` where the count is possible, or beyond
+/// the candidates, or not proved to be impossible.
+pub(crate) fn exclusion(problem: &Problem, gated: bool, count: u64) -> Option<Vec<usize>> {
+    let selector = Selector::new(problem, gated);
+    if count > selector.candidates() {
+        return None;
+    }
+    // The common case, and the shortest answer: one row alone, the tightest.
+    let ceilings = selector.ceilings();
+    let tightest = (0..ceilings.len()).min_by_key(|&row| (ceilings[row], row));
+    if let Some(row) = tightest.filter(|&row| ceilings[row] < count) {
+        return Some(vec![row]);
+    }
+    // A row that lets every candidate go stands in nobody's way.
+    let mut kept: Vec<usize> = (0..ceilings.len()).filter(|&row| ceilings[row] < selector.candidates()).collect();
+    if !excludes(problem, gated, &kept, count) {
+        return None;
+    }
+    for row in kept.clone() {
+        let fewer: Vec<usize> = kept.iter().copied().filter(|&k| k != row).collect();
+        if excludes(problem, gated, &fewer, count) {
+            kept = fewer;
+        }
+    }
+    Some(kept)
+}
+
+/// The problem with all rows but these lifted.
+pub(crate) fn only(problem: &Problem, kept: &[usize]) -> Problem {
+    let mut freed = problem.clone();
+    for (index, row) in freed.rows.iter_mut().enumerate() {
+        if !kept.contains(&index) {
+            row.bound = u128::MAX;
+        }
+    }
+    freed
+}
+
+/// The problem with this row lifted.
+pub(crate) fn without(problem: &Problem, lifted: usize) -> Problem {
+    let mut freed = problem.clone();
+    freed.rows[lifted].bound = u128::MAX;
+    freed
+}
+
+/// Whether these rows are proved to let fewer than `count` go.
+fn excludes(problem: &Problem, gated: bool, kept: &[usize], count: u64) -> bool {
+    let freed = only(problem, kept);
+    let maximum = Selector::new(&freed, gated).maximum();
+    maximum.proved && maximum.hosts < count
+}
