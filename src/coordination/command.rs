@@ -155,19 +155,32 @@ pub struct Granted {
     pub reference: BTreeMap<ProbeKey, f64>,
 }
 
+/// What a command has to wait for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WaitOn {
+    /// Earlier removals must leave a budget's window: `--no-wait` and `--max-wait` are about these.
+    Budget,
+    /// The pause between two batches of a subsystem, whichever runs they are of: always waited.
+    Interval,
+    /// A call or a read of the provider that must have passed.
+    Provider,
+}
+
 /// Why a command was refused. The record is unchanged.
 #[derive(Clone, Debug, PartialEq, Error)]
 pub enum Refusal {
     /// Rules that do not hold.
     #[error("{}", .0.iter().map(|v| v.message.as_str()).collect::<Vec<_>>().join("; "))]
     Rules(Vec<Violation>),
-    /// A budget or an interval asks to wait.
+    /// A budget, an interval or the provider asks to wait.
     #[error("{why}")]
     Wait {
         /// Until when.
         until: Time,
-        /// For what.
+        /// For what, in words.
         why: String,
+        /// For what: only a wait for a budget can be declined.
+        on: WaitOn,
     },
     /// The observation is too old, or from the future.
     #[error("the observation of {begun_at} is too old to act on at {now}")]

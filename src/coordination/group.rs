@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::model::{GroupName, Process, RunId};
 
 use super::decide::entry;
-use super::{Context, FleetRecord, Granted, GroupHold, Refusal, Resuming};
+use super::{Context, FleetRecord, Granted, GroupHold, Refusal, Resuming, WaitOn};
 
 /// Every process that this tool ever suspends.
 const PROCESSES: [Process; 1] = [Process::AzRebalance];
@@ -31,7 +31,7 @@ pub(super) fn hold(
     if let Some(resuming) = held.resuming.as_ref().filter(|resuming| ctx.now < resuming.until) {
         let until = resuming.until;
         let why = format!("run {} resumes processes of group {group}, which may take until {until}", resuming.run);
-        return Err(Refusal::Wait { until, why });
+        return Err(Refusal::Wait { until, why, on: WaitOn::Provider });
     }
     // Where nobody confirmed the resume, what was there before is still what is to be put back.
     held.resuming = None;

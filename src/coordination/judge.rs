@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::model::{FleetSnapshot, HostId, ProbeKey, SubsystemName};
 use crate::plan::{Books, Inputs, LedgerView, Membership, Stage, Taking, Violation, verify, waits};
 
-use super::{Context, Refusal};
+use super::{Context, Refusal, WaitOn};
 
 /// What of the pace is asked.
 #[derive(Clone, Copy)]
@@ -60,8 +60,9 @@ impl<'a> Judge<'a> {
             Pace::BudgetsAndIntervals => waits.interval,
             Pace::Budgets => None,
         };
+        let on = if waits.budget.is_some() { WaitOn::Budget } else { WaitOn::Interval };
         match waits.budget.into_iter().chain(interval).max_by_key(|wait| wait.until) {
-            Some(wait) => Err(Refusal::Wait { until: wait.until, why: wait.why }),
+            Some(wait) => Err(Refusal::Wait { until: wait.until, why: wait.why, on }),
             None => Ok(()),
         }
     }

@@ -16,7 +16,7 @@ mod terminate;
 mod tests;
 mod view;
 
-pub use command::{Command, Context, Granted, HostOutcome, Refusal, RunIdentity};
+pub use command::{Command, Context, Granted, HostOutcome, Refusal, RunIdentity, WaitOn};
 pub use decide::decide;
 pub use record::{
     AcceptedPolicy, EndedRun, FleetRecord, GroupHold, Halt, Hold, HoldState, MEMORY, ProcessId, RECORD_SCHEMA,

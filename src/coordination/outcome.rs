@@ -6,7 +6,7 @@ use crate::model::{FleetSnapshot, HostId, RunId};
 use crate::plan::Removal;
 
 use super::decide::{entry, fresh};
-use super::{Context, EndedRun, FleetRecord, Granted, Hold, HoldState, HostOutcome, Refusal, TerminationCount};
+use super::{Context, EndedRun, FleetRecord, Granted, Hold, HoldState, HostOutcome, Refusal, TerminationCount, WaitOn};
 
 /// Lets go of hosts whose outcome is known: the only command that does.
 pub(super) fn resolve(
@@ -93,7 +93,8 @@ fn is_proved(host: &HostId, hold: &Hold, outcome: &HostOutcome, ctx: &Context<'_
         HoldState::Reserved | HoldState::Terminating => since_grant,
     };
     if ctx.now < until {
-        return Err(Refusal::Wait { until, why: format!("no read can prove before {until} that host {host} serves") });
+        let why = format!("no read can prove before {until} that host {host} serves");
+        return Err(Refusal::Wait { until, why, on: WaitOn::Provider });
     }
     Ok(())
 }

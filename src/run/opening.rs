@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::coordination::Refusal;
+use crate::coordination::{Refusal, WaitOn};
 use crate::health;
 use crate::model::{FleetSnapshot, HostId, TargetGroupId, Time};
 use crate::plan::{Rule, Stage};
@@ -172,7 +172,7 @@ impl Machine {
             Refusal::Stale { .. } if stale < patience::STALE_GRANTS => {
                 self.phase = Phase::Opening { not_before: now, fresh: false, stale: stale + 1 };
             }
-            Refusal::Wait { until, why } => self.wait(until, why, now),
+            Refusal::Wait { until, why, on } => self.wait(until, why, on, now),
             Refusal::Rules(violations) => {
                 let not_started = if self.is_others_doing(now) {
                     NotStarted::TakenByOthers(violations.clone())
@@ -212,8 +212,9 @@ impl Machine {
         self.violations_by(&alone, rest, Stage::Grant, now).is_ok_and(|v| v.is_empty())
     }
 
-    fn wait(&mut self, until: Time, why: String, now: Time) {
-        if !self.opened && until.since(now) > self.spec.max_wait {
+    fn wait(&mut self, until: Time, why: String, on: WaitOn, now: Time) {
+        // An interval is always waited, also where another run's batch came before (contract section 2, `--no-wait`).
+        if !self.opened && on == WaitOn::Budget && until.since(now) > self.spec.max_wait {
             self.finish(Finish::NotStarted(NotStarted::Deferred { until, why }));
             return;
         }
