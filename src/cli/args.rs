@@ -9,7 +9,7 @@ use std::time::Duration;
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
-use crate::model::{HostId, RequestId, RunId, SubsystemName, Time};
+use crate::model::{HostId, RequestId, RunId, SubsystemName, Time, ZoneName};
 
 use super::exit::Exit;
 
@@ -233,6 +233,9 @@ pub enum Command {
         /// Only this subsystem
         #[arg(long, value_name = "NAME", value_parser = subsystem)]
         subsystem: Option<SubsystemName>,
+        /// Answer as if minimum=UNITS (of --subsystem) or zone-down=ZONE; may be repeated; changes nothing
+        #[arg(long, value_name = "KEY=VALUE", value_parser = what_if)]
+        what_if: Vec<Supposed>,
     },
     /// Runs under way, what they hold, halts
     Status {
@@ -303,6 +306,15 @@ pub enum LedgerCommand {
     },
 }
 
+/// `--what-if`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Supposed {
+    /// `minimum=UNITS`: of the subsystem that `--subsystem` names.
+    Minimum(u64),
+    /// `zone-down=ZONE`
+    ZoneDown(ZoneName),
+}
+
 /// `--since`
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Since {
@@ -362,6 +374,16 @@ fn subsystem(text: &str) -> Result<SubsystemName, String> {
 /// Also for hosts that are read from stdin.
 pub(super) fn host(text: &str) -> Result<HostId, String> {
     name(text, "a host's id").map(|()| text.into())
+}
+
+fn what_if(text: &str) -> Result<Supposed, String> {
+    let keys = "minimum=UNITS or zone-down=ZONE";
+    let (key, value) = text.split_once('=').ok_or_else(|| format!("say what is assumed: {keys}"))?;
+    match key {
+        "minimum" => whole(value, "a minimum, in units,").map(Supposed::Minimum),
+        "zone-down" => name(value, "a zone's name").map(|()| Supposed::ZoneDown(value.into())),
+        _ => Err(format!("what can be assumed is {keys}")),
+    }
 }
 
 fn run(text: &str) -> Result<RunId, String> {
@@ -445,6 +467,34 @@ mod tests {
             ["", "90", "s", "-1s", "1.5h", "1 h", "1w", "1h30m", "99999999999999999999s", "18446744073709551615d"]
         {
             assert!(duration(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn assumptions_are_a_key_and_a_value() {
+        assert_eq!(what_if("minimum=55"), Ok(Supposed::Minimum(55)));
+        assert_eq!(what_if("minimum=0"), Ok(Supposed::Minimum(0)));
+        assert_eq!(what_if("zone-down=a=b"), Ok(Supposed::ZoneDown("a=b".into())));
+        for bad in [
+            "",
+            "=",
+            "minimum",
+            "minimum=",
+            "minimum=-1",
+            "minimum=+1",
+            "minimum=1.5",
+            "minimum=70%",
+            "minimum= 5",
+            "minimum=18446744073709551616",
+            "zone-down",
+            "zone-down=",
+            "zone-down= a",
+            "zone-down=a\n",
+            "zone=a",
+            "Minimum=5",
+            "maximum=5",
+        ] {
+            assert!(what_if(bad).is_err(), "{bad:?}");
         }
     }
 

@@ -130,7 +130,7 @@ async fn command(cli: &Cli, screen: &Arc<Screen>) -> Result<Answered, CommandErr
     match &cli.command {
         None => remove::run(global, &cli.removal, screen).await,
         Some(Command::Plan { selection }) => plan::run(global, selection).await,
-        Some(Command::Headroom { subsystem }) => headroom::run(global, subsystem.as_ref()).await,
+        Some(Command::Headroom { subsystem, what_if }) => headroom::run(global, subsystem.as_ref(), what_if).await,
         Some(Command::Status { run, watch }) => status::run(global, run.as_ref(), *watch, screen).await,
         Some(Command::History { subsystem, since }) => history::run(global, subsystem.as_ref(), *since).await,
         Some(Command::Policy(PolicyCommand::Check)) => policy::check(global),

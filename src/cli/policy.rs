@@ -168,14 +168,18 @@ async fn write(
 
 /// A name that no policy has: exit 3, with the nearest.
 pub(super) fn unknown(name: &SubsystemName, policies: &PolicySet) -> CommandError {
-    let names = policies.subsystems.keys().map(|name| name.as_str());
-    let nearest = policy::nearest(name.as_str(), names.clone());
+    no_such("subsystem", name.as_str(), policies.subsystems.keys().map(|name| name.as_str()))
+}
+
+/// The same for anything that has a name.
+pub(super) fn no_such<'a>(what: &str, name: &str, names: impl Iterator<Item = &'a str> + Clone) -> CommandError {
+    let nearest = policy::nearest(name, names.clone());
     let hint = if nearest.is_empty() {
         format!("there are: {}", names.collect::<Vec<_>>().join(" "))
     } else {
         format!("did you mean {}?", nearest.join(" or "))
     };
-    CommandError::NoSuch { message: format!("there is no subsystem {name}"), hint: Some(hint) }
+    CommandError::NoSuch { message: format!("there is no {what} {name}"), hint: Some(hint) }
 }
 
 /// Every field that differs, those that are looser first and marked.

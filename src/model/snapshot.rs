@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use super::{Group, GroupName, Host, HostId, LedgerId, Protection, Time};
+use super::{Group, GroupName, Host, HostId, HostState, LedgerId, Protection, Time, ZoneName};
 
 /// Everything a provider said about its fleet in one observation, checked for contradictions.
 ///
@@ -131,6 +131,18 @@ impl FleetSnapshot {
                 host.protection = host.protection.or(Some(*protection));
             }
         }
+    }
+
+    /// Counts every host of the zone as lost: unhealthy and on its way out. For questions about what is not so;
+    /// returns how many hosts the zone has.
+    pub fn lose_zone(&mut self, zone: &ZoneName) -> u64 {
+        let mut lost = 0;
+        for host in self.hosts.values_mut().filter(|host| host.zone == *zone) {
+            host.healthy = false;
+            host.state = HostState::Terminating;
+            lost += 1;
+        }
+        lost
     }
 
     /// All hosts, by id.

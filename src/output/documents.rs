@@ -1,12 +1,13 @@
 //! Documents that no other module owns: `error/v1`, `status/v1`, `history/v1`, `result/v1`.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use serde_json::Value;
 
 use crate::model::{FleetIdentity, FleetName, GroupName, HostId, LedgerId, OperatorId, RunId, SubsystemName, Time};
-use crate::plan::Headroom;
+use crate::plan::{Assumed, Headroom};
 use crate::run::RunDocument;
 
 /// Where a decision was made: named first in plans and `status`, so that nobody works on the wrong fleet.
@@ -92,8 +93,20 @@ pub struct HeadroomDocument {
     pub place: Place,
     /// When the observation began.
     pub observed_at: Time,
+    /// Where something was assumed: then no number of `subsystems` is one to act on.
+    #[serde(flatten)]
+    pub hypothesis: Option<Hypothesis>,
     /// By name.
     pub subsystems: Vec<Headroom>,
+}
+
+/// What `headroom --what-if` took for granted.
+#[derive(Clone, Debug, Serialize)]
+pub struct Hypothesis {
+    /// In the order of the question; never empty.
+    pub assumptions: Vec<Assumed>,
+    /// The most hosts that can go without the assumptions, by subsystem; "at least", where that was not proved.
+    pub as_it_is: BTreeMap<SubsystemName, u64>,
 }
 
 impl HeadroomDocument {

@@ -1,6 +1,6 @@
 //! Headroom as text: per subsystem how much can go, and which rule stops the next host.
 
-use crate::plan::{Headroom, Violation};
+use crate::plan::{Assumed, Headroom, Violation};
 
 use super::{Align, HeadroomDocument, Table, field};
 
@@ -8,14 +8,31 @@ use super::{Align, HeadroomDocument, Table, field};
 pub fn headroom_text(document: &HeadroomDocument) -> String {
     let mut out = document.place.text();
     out.push_str(&field("observed", &document.observed_at.to_string()));
+    let mut columns = vec![("subsystem", Align::Whole), ("hosts", Align::Right)];
+    if let Some(hypothesis) = &document.hypothesis {
+        out.push_str("\nHypothetical: nothing was changed, and all else is taken as it is now.\n");
+        for assumed in &hypothesis.assumptions {
+            out.push_str(&field("what if", &sentence(assumed)));
+        }
+        columns = vec![("subsystem", Align::Whole), ("what if", Align::Right), ("as it is", Align::Right)];
+    }
+    columns.push(("what stops one more", Align::Left));
     out.push('\n');
-    let mut table =
-        Table::new(&[("subsystem", Align::Whole), ("hosts", Align::Right), ("what stops one more", Align::Left)]);
+    let mut table = Table::new(&columns);
     for subsystem in &document.subsystems {
         let why = subsystem.binding.as_ref().map_or("no candidate is left", |violation| &violation.message);
-        table.row([subsystem.name.as_str(), &hosts(subsystem), why]);
+        let as_it_is = document
+            .hypothesis
+            .as_ref()
+            .map(|h| h.as_it_is.get(&subsystem.name).map_or_else(|| "-".to_owned(), ToString::to_string));
+        let row = |first: &str, hosts: String, as_it_is: Option<String>, text: String| {
+            let cells = [first.to_owned(), hosts].into_iter().chain(as_it_is).chain([text]);
+            cells.collect::<Vec<_>>()
+        };
+        table.row(row(subsystem.name.as_str(), hosts(subsystem), as_it_is.clone(), why.to_owned()));
         if let (Some(Violation { message, .. }), Some(then)) = (&subsystem.next, subsystem.next_allowed) {
-            table.row(["", "", &format!("without that {then} could go; then {message}")]);
+            let text = format!("without that {then} could go; then {message}");
+            table.row(row("", String::new(), as_it_is.map(|_| String::new()), text));
         }
     }
     out.push_str(&table.render("  "));
@@ -24,4 +41,23 @@ pub fn headroom_text(document: &HeadroomDocument) -> String {
 
 fn hosts(of: &Headroom) -> String {
     if of.exact { of.hosts_allowed.to_string() } else { format!("at least {}", of.hosts_allowed) }
+}
+
+/// What is assumed, as a tired reader cannot mistake it for what is.
+fn sentence(assumed: &Assumed) -> String {
+    match assumed {
+        Assumed::Minimum { subsystem, minimum, instead_of, needs_acceptance } => {
+            let mut text = format!("{subsystem} had to keep {minimum} units; its policy says {instead_of}");
+            if *needs_acceptance {
+                text.push_str(", and runs relied on more than that: a lower one would have to be accepted first");
+            }
+            text
+        }
+        Assumed::ZoneDown { zone, hosts: 1 } => {
+            format!("zone {zone} were down: its host serves nothing and cannot be removed")
+        }
+        Assumed::ZoneDown { zone, hosts } => {
+            format!("zone {zone} were down: its {hosts} hosts serve nothing and cannot be removed")
+        }
+    }
 }

@@ -22,6 +22,7 @@ mod select;
 mod settings;
 mod verify;
 mod warnings;
+mod what_if;
 
 #[cfg(test)]
 pub(crate) mod testing;
@@ -41,6 +42,7 @@ pub(crate) use pace::{Books, waits};
 pub use permit::{Confirmation, Confirmed, NotConfirmed};
 pub use planner::plan;
 pub use verify::verify;
+pub use what_if::{Assumed, Assumption, UnknownAssumption, WhatIf};
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;

@@ -38,7 +38,7 @@ fn completions_for_every_shell_and_a_manual_page() {
     let environment = TestEnvironment::new();
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         let script = environment.run(&["completions", shell]).exits(0).stdout;
-        assert!(script.contains("expect-remaining"), "{shell}");
+        assert!(script.contains("expect-remaining") && script.contains("what-if"), "{shell}");
     }
     let page = environment.run(&["man"]).exits(0).stdout;
     assert!(page.starts_with(".ie") && page.contains(".TH safe-remove 1"), "{page}");

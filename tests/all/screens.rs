@@ -1,5 +1,7 @@
 //! Every screen and document, as an operator and as a program sees it.
 
+use std::collections::BTreeMap;
+
 use insta::assert_snapshot;
 
 use crate::environment::TestEnvironment;
@@ -60,6 +62,28 @@ fn headroom() {
     assert_snapshot!("headroom_text", environment.show(&["headroom"]));
     assert_snapshot!("headroom_json", environment.show(&["headroom", "--subsystem", "placement", "-o", "json"]));
     assert_snapshot!("headroom_unknown", environment.show(&["headroom", "--subsystem", "plcement"]));
+}
+
+#[test]
+fn headroom_of_what_is_not_so() {
+    let environment = fleet();
+    environment.run(&["--subsystem", "index", "--count", "1", "--yes"]).exits(0);
+    let state = || {
+        let files = std::fs::read_dir(environment.path().join("state")).expect("a directory");
+        files.map(|file| file.expect("a file").path()).map(|path| (path.clone(), std::fs::read(path).ok())).collect()
+    };
+    let before: BTreeMap<_, _> = state();
+    let minimum = ["headroom", "--subsystem", "index", "--what-if", "minimum=10"];
+    assert_snapshot!("what_if_minimum", environment.show(&minimum));
+    let both = [&minimum[..], &["--what-if", "zone-down=a", "--what-if=zone-down=b", "-o", "json"]].concat();
+    assert_snapshot!("what_if_json", environment.show(&both));
+    assert_snapshot!("what_if_zone", environment.show(&["headroom", "--what-if", "zone-down=a"]));
+    assert_snapshot!("what_if_unknown_zone", environment.show(&["headroom", "--what-if", "zone-down=z"]));
+    let unknown = ["headroom", "--subsystem", "indx", "--what-if", "minimum=10"];
+    assert!(environment.run(&unknown).exits(3).stderr.contains("did you mean index?"));
+    assert_eq!(before, state(), "a question changes nothing");
+    // Without a question there is no trace of one.
+    assert_eq!(environment.run(&["headroom", "-o", "json"]).exits(0).json().get("assumptions"), None);
 }
 
 #[test]

@@ -6,3 +6,4 @@ mod planner;
 mod select;
 mod verify;
 mod warnings;
+mod what_if;
