@@ -1,8 +1,11 @@
 //! The planner's tests, by part.
 
+mod large;
 mod oracle;
 mod pace;
 mod planner;
+mod program;
+mod proof;
 mod select;
 mod verify;
 mod warnings;
