@@ -56,6 +56,7 @@ What would happen?         safe-remove plan --subsystem index --count 3
 Remove three hosts:        safe-remove --subsystem index --count 3
 What is going on?          safe-remove status
 What happened before?      safe-remove history
+Stop everything:           safe-remove halt --reason TEXT
 
 Ctrl-C stops a run at any time and puts back what is not yet terminated.
 All options and exit codes: safe-remove --help
@@ -246,7 +247,25 @@ pub enum Command {
         #[arg(long, short = 'w')]
         watch: bool,
     },
-    /// Ended runs, newest first
+    /// Stop every run, and let none start, until unhalt: what is cordoned is put back
+    Halt {
+        /// Only runs that touch or watch this subsystem
+        #[arg(long, value_name = "NAME", value_parser = subsystem)]
+        subsystem: Option<SubsystemName>,
+        /// Why; recorded, and told to everybody who is stopped
+        #[arg(long, value_name = "TEXT", value_parser = reason)]
+        reason: String,
+    },
+    /// Say who halted and why, and lift that halt
+    Unhalt {
+        /// The halt of this subsystem; without it, the halt of the whole fleet
+        #[arg(long, value_name = "NAME", value_parser = subsystem)]
+        subsystem: Option<SubsystemName>,
+        /// Why it may go on; recorded, and asked for on a terminal
+        #[arg(long, value_name = "TEXT", value_parser = reason)]
+        reason: Option<String>,
+    },
+    /// Ended runs and stop orders, newest first
     History {
         /// Only removals from this subsystem
         #[arg(long, value_name = "NAME", value_parser = subsystem)]

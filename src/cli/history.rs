@@ -1,8 +1,8 @@
-//! `safe-remove history`: runs that ended, newest first.
+//! `safe-remove history`: runs that ended, and stop orders that were given and lifted, newest first.
 
 use crate::model::SubsystemName;
-use crate::output::{Align, HistoryDocument, Table};
-use crate::run::{Outcome, RunDocument, has_ended, report};
+use crate::output::{Align, HistoryDocument, HistoryHalt, StatusHalt, Table};
+use crate::run::{JournalRecord, Outcome, Past, RunDocument, has_ended, report};
 
 use super::args::{Global, Since};
 use super::error::CommandError;
@@ -19,19 +19,58 @@ pub(super) async fn run(
     let now = status::now(&policies);
     let ledger = LedgerReader::open(&policies, now)?;
     let since = since.map(|since| since.time(now));
-    let mut runs = Vec::new();
+    let (mut runs, mut halts) = (Vec::new(), Vec::new());
     for run in ledger.journals().runs(since).await.map_err(CommandError::Ledger)? {
         let journal = ledger.journals().journal(&run).await.map_err(CommandError::Ledger)?;
-        if has_ended(&journal)
+        if let Some(order) = journal.first().and_then(order)
+            && subsystem.is_none_or(|name| order.subsystem.as_ref().is_none_or(|of| of == name))
+        {
+            halts.push(order);
+        } else if has_ended(&journal)
             && let Some(document) = report(&journal)
             && subsystem.is_none_or(|name| document.subsystem == *name)
         {
             runs.push(document);
         }
     }
-    let text = text(&runs);
-    let document = HistoryDocument { schema: HistoryDocument::SCHEMA, fleet: policies.fleet.name.clone(), runs };
+    let text = text(&runs) + &text_of_halts(&halts);
+    let fleet = policies.fleet.name.clone();
+    let document = HistoryDocument { schema: HistoryDocument::SCHEMA, fleet, runs, halts };
     Answered::document(Exit::DONE, text, &document)
+}
+
+/// A stop order, or one that was lifted, from its journal.
+fn order(record: &JournalRecord) -> Option<HistoryHalt> {
+    let (command, subsystem, operator, reason, lifted) = match &record.event {
+        Past::HaltOrdered { order } => {
+            ("halt", order.subsystem.clone(), order.operator.clone(), order.reason.clone(), Vec::new())
+        }
+        Past::HaltLifted { orders, operator, reason } => {
+            let subsystem = orders.first().and_then(|order| order.subsystem.clone());
+            let lifted = orders.iter().map(StatusHalt::from).collect();
+            ("unhalt", subsystem, operator.clone(), reason.clone(), lifted)
+        }
+        _ => return None,
+    };
+    Some(HistoryHalt { at: record.at, command, subsystem, operator, reason, lifted })
+}
+
+fn text_of_halts(halts: &[HistoryHalt]) -> String {
+    if halts.is_empty() {
+        return String::new();
+    }
+    let mut table = Table::new(&[
+        ("at", Align::Whole),
+        ("order", Align::Whole),
+        ("of", Align::Left),
+        ("why", Align::Left),
+        ("operator", Align::Left),
+    ]);
+    for halt in halts {
+        let of = status::scope(halt.subsystem.as_ref());
+        table.row([&halt.at.to_string(), halt.command, &of, &halt.reason, halt.operator.as_str()]);
+    }
+    format!("\n{}", table.render(""))
 }
 
 fn text(runs: &[RunDocument]) -> String {

@@ -7,6 +7,7 @@ pub mod args;
 mod earlier;
 pub mod error;
 pub mod exit;
+mod halt;
 mod headroom;
 mod history;
 mod ledger;
@@ -22,6 +23,7 @@ mod screen;
 mod selection;
 mod signals;
 mod status;
+mod unhalt;
 mod world;
 
 pub use error::{CommandError, Complaint};
@@ -132,6 +134,10 @@ async fn command(cli: &Cli, screen: &Arc<Screen>) -> Result<Answered, CommandErr
         Some(Command::Plan { selection }) => plan::run(global, selection).await,
         Some(Command::Headroom { subsystem, what_if }) => headroom::run(global, subsystem.as_ref(), what_if).await,
         Some(Command::Status { run, watch }) => status::run(global, run.as_ref(), *watch, screen).await,
+        Some(Command::Halt { subsystem, reason }) => halt::run(global, subsystem.as_ref(), reason).await,
+        Some(Command::Unhalt { subsystem, reason }) => {
+            unhalt::run(global, subsystem.as_ref(), reason.as_deref(), screen).await
+        }
         Some(Command::History { subsystem, since }) => history::run(global, subsystem.as_ref(), *since).await,
         Some(Command::Policy(PolicyCommand::Check)) => policy::check(global),
         Some(Command::Policy(PolicyCommand::Show { name })) => policy::show(global, name.as_ref()),

@@ -7,7 +7,7 @@ use super::args::{Global, SelectionArgs};
 use super::error::{CommandError, Complaint};
 use super::exit::Exit;
 use super::world::World;
-use super::{Answered, selection};
+use super::{Answered, selection, unhalt};
 
 /// Resolve, look, plan, show.
 pub(super) async fn run(global: &Global, selection: &SelectionArgs) -> Result<Answered, CommandError> {
@@ -47,6 +47,10 @@ pub(super) fn refused(global: &Global, plan: &PlanDocument, place: &Place) -> Re
 /// What to do about a refusal: the rule that somebody can do something about decides.
 fn what_next(global: &Global, plan: &PlanDocument) -> String {
     let violates = |rule: Rule| plan.violations.iter().find(|violation| violation.rule == rule);
+    if let Some(halted) = violates(Rule::Halted) {
+        let lift = unhalt::command_line(&global.policies, halted.subsystem.as_ref());
+        return format!("ask whoever halted it; when it may go on: {lift}");
+    }
     if let Some(largest) = plan.largest_allowed_count
         && largest > 0
         && plan.request.count.is_some_and(|count| count > largest)

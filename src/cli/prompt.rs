@@ -36,8 +36,16 @@ impl Reply {
     pub(super) fn is(&self, answer: &str) -> Result<(), String> {
         match self {
             Self::Typed(typed) if typed == answer => Ok(()),
+            Self::Typed(typed) if !typed.is_empty() => Err(format!("the answer was {typed:?}, not {answer:?}")),
+            other => other.typed().map(|_| ()),
+        }
+    }
+
+    /// Whatever was typed, where something was; otherwise, what happened instead.
+    pub(super) fn typed(&self) -> Result<String, String> {
+        match self {
             Self::Typed(typed) if typed.is_empty() => Err("the answer was empty".to_owned()),
-            Self::Typed(typed) => Err(format!("the answer was {typed:?}, not {answer:?}")),
+            Self::Typed(typed) => Ok(typed.clone()),
             Self::EndOfFile => Err("the input ended".to_owned()),
             Self::Ordered(order) => Err(order.to_string()),
             Self::Broken(error) => Err(format!("the terminal cannot be used: {error}")),

@@ -279,6 +279,12 @@ fn not_started(
             causes: vec![message.clone()],
             hint: "synchronise this machine's clock and try again",
         }),
+        NotStarted::Halted(order) => Err(CommandError::NotStarted {
+            exit: Exit::HALTED,
+            message: "halted before the first host was touched".to_owned(),
+            causes: vec![order.clone()],
+            hint: "safe-remove status shows the stop orders in force",
+        }),
         NotStarted::Ordered(order) => Err(CommandError::NotStarted {
             exit: Exit::HALTED,
             message: format!("{order} before the first host was touched"),

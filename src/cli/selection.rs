@@ -103,6 +103,11 @@ pub(super) fn adoption_id() -> RunId {
     RunId::new(format!("a-{}", base32(&Sha256::digest(uuid::Uuid::new_v4().as_bytes()), RUN_ID_LETTERS)))
 }
 
+/// The journal of one stop order, or of one that is lifted.
+pub(super) fn order_id() -> RunId {
+    RunId::new(format!("h-{}", base32(&Sha256::digest(uuid::Uuid::new_v4().as_bytes()), RUN_ID_LETTERS)))
+}
+
 /// 60 bits: short enough to read out, and two runs of a fleet do not meet.
 const RUN_ID_LETTERS: usize = 12;
 

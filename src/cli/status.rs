@@ -1,12 +1,15 @@
 //! `safe-remove status`: runs under way, what they hold, halts. From the ledger alone: it works while the fleet
 //! cannot be reached.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::coordination::{FleetRecord, Hold, HoldState, RunEntry};
-use crate::model::{HostId, RunId, Time};
-use crate::output::{Align, StatusDocument, StatusHalt, StatusHold, StatusRun, Table, field, hosts_text, run_text};
+use crate::model::{Call, CallOutcome, Effect, HostId, RunId, SubsystemName, Time};
+use crate::output::{
+    Align, StatusCall, StatusDocument, StatusHalt, StatusHold, StatusRun, Table, field, hosts_text, run_text,
+};
 use crate::policy::{self, PolicySet, ProviderKind};
 use crate::ports::Clock as _;
 use crate::run::{JournalRecord, Past, report};
@@ -81,16 +84,7 @@ async fn look(global: &Global, only: Option<&RunId>) -> Result<(StatusDocument, 
         place: ledger.place(&policies, world::named_identity(&policies)),
         at: now,
         runs,
-        halts: record
-            .halts
-            .iter()
-            .map(|halt| StatusHalt {
-                subsystem: halt.subsystem.clone(),
-                operator: halt.operator.clone(),
-                reason: halt.reason.clone(),
-                at: halt.at,
-            })
-            .collect(),
+        halts: record.halts.iter().map(StatusHalt::from).collect(),
         ended,
     };
     let text = text(&document);
@@ -124,7 +118,8 @@ async fn no_such_run(run: &RunId, record: &FleetRecord, ledger: &LedgerReader) -
     CommandError::NoSuch { message: format!("there is no run {run}"), hint: Some(hint) }
 }
 
-fn of_run(run: &RunId, entry: &RunEntry, journal: &[JournalRecord]) -> StatusRun {
+/// What can be said of a run from the record and its journal.
+pub(super) fn of_run(run: &RunId, entry: &RunEntry, journal: &[JournalRecord]) -> StatusRun {
     let alive = process::is_alive(&entry.process);
     let until = entry
         .holds
@@ -145,9 +140,44 @@ fn of_run(run: &RunId, entry: &RunEntry, journal: &[JournalRecord]) -> StatusRun
         started_at: entry.started_at,
         ended_at: entry.ended_at,
         holds: entry.holds.iter().map(|(host, hold)| of_hold(host, hold)).collect(),
+        calls: open_calls(journal),
         until,
         next_command,
         advice,
+    }
+}
+
+/// Calls that were intended and of which no answer says what became of them: each may land until its deadline.
+fn open_calls(journal: &[JournalRecord]) -> Vec<StatusCall> {
+    let mut open = BTreeMap::new();
+    for record in journal {
+        match &record.event {
+            Past::CallIntended { call, intent } => _ = open.insert(*call, intent),
+            Past::CallAnswered { call, outcome: CallOutcome::Done | CallOutcome::Refused { .. } } => {
+                open.remove(call);
+            }
+            _ => {}
+        }
+    }
+    open.into_iter().map(|(call, intent)| of_call(call, intent)).collect()
+}
+
+fn of_call(call: u64, intent: &Call) -> StatusCall {
+    let (effect, group) = match &intent.effect {
+        Effect::Cordon { group, .. } => ("cordon", group.clone()),
+        Effect::Restore { group, .. } => ("restore", group.clone()),
+        Effect::Terminate { group, .. } => ("terminate", group.clone()),
+        Effect::Suspend { group, .. } => ("suspend", Some(group.clone())),
+        Effect::Resume { group, .. } => ("resume", Some(group.clone())),
+        Effect::Adopt { .. } => ("adopt", None),
+    };
+    StatusCall {
+        call,
+        effect,
+        group,
+        hosts: intent.effect.hosts().into_iter().cloned().collect(),
+        intent_at: intent.intent_at,
+        not_after: intent.not_after,
     }
 }
 
@@ -197,6 +227,8 @@ fn step(event: &Past) -> Option<String> {
         | Past::CallIntended { .. }
         | Past::CallAnswered { .. }
         | Past::Warned { .. }
+        | Past::HaltOrdered { .. }
+        | Past::HaltLifted { .. }
         | Past::LedgerAdopted { .. } => return None,
     })
 }
@@ -244,41 +276,64 @@ fn text(document: &StatusDocument) -> String {
         out.push_str("No run is under way, and nothing is held.\n");
     }
     for run in &document.runs {
-        let alive = match run.alive {
-            Some(true) => "alive",
-            Some(false) if run.ended_at.is_some() => "ended",
-            Some(false) => "DEAD",
-            None => "on another machine",
-        };
-        out.push_str(&field("run", &format!("{} of {}, {}", run.run, run.subsystem, run.state)));
-        out.push_str(&field(
-            "process",
-            &format!("{alive}: {}, by {}, since {}", run.process, run.operator, run.started_at),
-        ));
-        let holds = match run.holds.len() {
-            0 => "nothing".to_owned(),
-            n => format!("{n}: {}", hosts_text(run.holds.iter().map(|hold| &hold.host), HOSTS_SHOWN)),
-        };
-        out.push_str(&field("holds", &holds));
-        if let Some(until) = run.until {
-            out.push_str(&field("until", &until.to_string()));
-        }
-        if let Some(advice) = &run.advice {
-            out.push_str(&field("note", advice));
-        }
+        out.push_str(&text_of_run(run, document.at));
         if let Some(next) = &run.next_command {
             out.push_str(&field("next", next));
         }
         out.push('\n');
     }
     if !document.halts.is_empty() {
-        let mut table =
-            Table::new(&[("halted", Align::Whole), ("since", Align::Whole), ("by", Align::Left), ("why", Align::Left)]);
-        for halt in &document.halts {
-            let what = halt.subsystem.as_ref().map_or_else(|| "the whole fleet".to_owned(), ToString::to_string);
-            table.row([what, halt.at.to_string(), halt.operator.to_string(), halt.reason.clone()]);
-        }
-        out.push_str(&table.render(""));
+        out.push_str(&halts_table(&document.halts));
     }
     out
+}
+
+/// A run as `status` and `halt` show it, but for what comes next.
+pub(super) fn text_of_run(run: &StatusRun, now: Time) -> String {
+    let alive = match run.alive {
+        Some(true) => "alive",
+        Some(false) if run.ended_at.is_some() => "ended",
+        Some(false) => "DEAD",
+        None => "on another machine",
+    };
+    let mut out = field("run", &format!("{} of {}, {}", run.run, run.subsystem, run.state));
+    out.push_str(&field(
+        "process",
+        &format!("{alive}: {}, by {}, since {}", run.process, run.operator, run.started_at),
+    ));
+    let holds = match run.holds.len() {
+        0 => "nothing".to_owned(),
+        n => format!("{n}: {}", hosts_text(run.holds.iter().map(|hold| &hold.host), HOSTS_SHOWN)),
+    };
+    out.push_str(&field("holds", &holds));
+    for call in &run.calls {
+        let what = match (&call.group, call.hosts.is_empty()) {
+            (Some(group), true) => group.to_string(),
+            _ => hosts_text(&call.hosts, HOSTS_SHOWN),
+        };
+        let until = if call.not_after < now { "could land until" } else { "may land until" };
+        out.push_str(&field("call", &format!("{} {what}: {until} {}", call.effect, call.not_after)));
+    }
+    if let Some(until) = run.until {
+        out.push_str(&field("until", &until.to_string()));
+    }
+    if let Some(advice) = &run.advice {
+        out.push_str(&field("note", advice));
+    }
+    out
+}
+
+/// Stop orders in force.
+pub(super) fn halts_table(halts: &[StatusHalt]) -> String {
+    let mut table =
+        Table::new(&[("halted", Align::Whole), ("since", Align::Whole), ("by", Align::Left), ("why", Align::Left)]);
+    for halt in halts {
+        table.row([scope(halt.subsystem.as_ref()), halt.at.to_string(), halt.operator.to_string(), halt.reason.clone()]);
+    }
+    table.render("")
+}
+
+/// What a stop order stops, in words.
+pub(super) fn scope(subsystem: Option<&SubsystemName>) -> String {
+    subsystem.map_or_else(|| "the whole fleet".to_owned(), ToString::to_string)
 }

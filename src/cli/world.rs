@@ -11,7 +11,7 @@ use crate::coordination::FleetRecord;
 use crate::fleet::simulated::{Membership, OpenError, SimulatedFleet};
 use crate::health;
 use crate::ledger::SqliteLedger;
-use crate::model::{FleetIdentity, FleetSnapshot, Host, HostId, ProbeKey, SubsystemName, Time};
+use crate::model::{FleetIdentity, FleetName, FleetSnapshot, Host, HostId, ProbeKey, SubsystemName, Time};
 use crate::output::Place;
 use crate::plan::{AssessError, Inputs, LedgerView, Plan, Request};
 use crate::policy::{self, LedgerKind, PolicySet, ProviderKind, SimulatedMetric, UnitsSource};
@@ -148,8 +148,17 @@ pub(super) fn policies(global: &Global) -> Result<Arc<PolicySet>, CommandError> 
 
 /// The ledger, made where it does not exist.
 pub(super) fn writable_ledger(policies: &PolicySet, now: Time) -> Result<Arc<dyn Ledger>, CommandError> {
-    let LedgerKind::Sqlite { path } = &policies.fleet.ledger.kind;
-    let ledger = SqliteLedger::open(path, &policies.fleet.name, now).map_err(CommandError::Ledger)?;
+    writable_ledger_at(&policies.fleet.ledger.kind, &policies.fleet.name, now)
+}
+
+/// The same, for a command that needs no policies.
+pub(super) fn writable_ledger_at(
+    kind: &LedgerKind,
+    fleet: &FleetName,
+    now: Time,
+) -> Result<Arc<dyn Ledger>, CommandError> {
+    let LedgerKind::Sqlite { path } = kind;
+    let ledger = SqliteLedger::open(path, fleet, now).map_err(CommandError::Ledger)?;
     Ok(Arc::new(ledger))
 }
 
@@ -163,9 +172,19 @@ pub(super) struct LedgerReader {
 impl LedgerReader {
     /// Opens the ledger without creating anything.
     pub(super) fn open(policies: &PolicySet, now: Time) -> Result<Self, CommandError> {
-        let LedgerKind::Sqlite { path } = &policies.fleet.ledger.kind;
-        let ledger = SqliteLedger::open_read_only(path, &policies.fleet.name, now).map_err(CommandError::Ledger)?;
+        Self::open_at(&policies.fleet.ledger.kind, &policies.fleet.name, now)
+    }
+
+    /// The same, for a command that needs no policies.
+    pub(super) fn open_at(kind: &LedgerKind, fleet: &FleetName, now: Time) -> Result<Self, CommandError> {
+        let LedgerKind::Sqlite { path } = kind;
+        let ledger = SqliteLedger::open_read_only(path, fleet, now).map_err(CommandError::Ledger)?;
         Ok(Self { id: ledger.id().cloned(), ledger, at: path.display().to_string() })
+    }
+
+    /// Whether there is a record of the fleet already.
+    pub(super) fn exists(&self) -> bool {
+        self.id.is_some()
     }
 
     pub(super) async fn read(&self) -> Result<(Version, FleetRecord), CommandError> {
@@ -179,12 +198,17 @@ impl LedgerReader {
 
     /// Where all this is.
     pub(super) fn place(&self, policies: &PolicySet, provider: FleetIdentity) -> Place {
+        self.place_of(&policies.fleet.name, &policies.directory, provider)
+    }
+
+    /// The same, for a command that needs no policies.
+    pub(super) fn place_of(&self, fleet: &FleetName, policies: &Path, provider: FleetIdentity) -> Place {
         Place {
-            fleet: policies.fleet.name.clone(),
+            fleet: fleet.clone(),
             provider,
             ledger: self.id.clone(),
             ledger_place: self.at.clone(),
-            policies: policies.directory.clone(),
+            policies: policies.to_owned(),
         }
     }
 }

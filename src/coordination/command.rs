@@ -11,7 +11,7 @@ use crate::model::{
 use crate::plan::{AssessError, Violation};
 use crate::policy::PolicySet;
 
-use super::ProcessId;
+use super::{Halt, ProcessId};
 
 /// What every command is judged by, beside the record.
 #[derive(Clone, Copy, Debug)]
@@ -102,6 +102,11 @@ pub enum Command<'a> {
         operator: OperatorId,
         /// Why.
         reason: String,
+    },
+    /// `unhalt`: lift stop orders. Who lifts them and why stands in a journal before.
+    Unhalt {
+        /// Exactly these, as somebody has read them.
+        orders: &'a [Halt],
     },
     /// Forget removed hosts that complete inventories, `settle` and `max_age` apart, no longer list.
     Forget {

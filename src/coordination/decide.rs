@@ -1,4 +1,4 @@
-//! [`decide`]: the only way to change a [`FleetRecord`].
+//! [`decide`]: the only way to change a [`FleetRecord`], but for [`halt`](super::halt()), which asks nothing.
 //!
 //! Pure and total: time, observation and policies are arguments, a refusal leaves the record as it was. The caller
 //! writes the result by compare-and-swap at the version that it read; a conflict means reading and deciding again.
@@ -9,7 +9,7 @@ use crate::model::{FleetSnapshot, OperatorId, RunId, SubsystemName, Time};
 use crate::plan::{Rule, Violation};
 
 use super::{
-    AcceptedPolicy, Command, Context, FleetRecord, Granted, MEMORY, Refusal, RunEntry, grant, group, outcome, terminate,
+    AcceptedPolicy, Command, Context, FleetRecord, Granted, MEMORY, Refusal, RunEntry, grant, group, halt, outcome, terminate,
 };
 
 /// Judges one command and makes the record that it leads to.
@@ -45,6 +45,7 @@ pub fn decide(
         Command::ReleaseGroup { run, epoch, group } => group::release(&mut next, run, *epoch, group, ctx)?,
         Command::End { run, epoch, completed } => outcome::end(&mut next, run, *epoch, *completed, ctx)?,
         Command::AcceptPolicy { subsystem, operator, reason } => accept(&mut next, subsystem, operator, reason, ctx)?,
+        Command::Unhalt { orders } => halt::unhalt(&mut next, orders)?,
         Command::Forget { snapshot } => outcome::forget(&mut next, snapshot, ctx)?,
     };
     // By the earlier of two writers' clocks: one clock that is far ahead must not empty the memory of budgets.

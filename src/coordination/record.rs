@@ -168,7 +168,7 @@ pub struct TerminationCount {
     pub hosts: u64,
 }
 
-/// A stop order. `halt` and `unhalt` come with the issue on coordination; `decide` honours it already.
+/// A stop order in force.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Halt {
     /// `None` is the whole fleet.

@@ -45,7 +45,7 @@ impl FleetRecord {
             claims,
             removals,
             last_termination: self.last_termination.clone(),
-            halts: self.halts.iter().map(|halt| (halt.subsystem.clone(), halt.reason.clone())).collect(),
+            halts: self.halts.iter().map(|halt| (halt.subsystem.clone(), halt.why())).collect(),
             accepted: self.accepted.iter().map(|(name, accepted)| (name.clone(), accepted.policy.clone())).collect(),
             largest_removal: self
                 .completed

@@ -28,7 +28,7 @@ impl<'a> Appender<'a> {
     pub(super) async fn record(&mut self, record: JournalRecord) -> Input {
         self.backlog.push((record, change::nonce()));
         while let Some((first, nonce)) = self.backlog.first() {
-            match self.append(first, nonce).await {
+            match append(self.ledger, first, nonce).await {
                 Ok(Written::Acknowledged(())) => {
                     self.backlog.remove(0);
                 }
@@ -42,18 +42,28 @@ impl<'a> Appender<'a> {
         Input::Recorded
     }
 
-    /// One append; a write in doubt is repeated with its nonce, which the ledger recognises.
-    async fn append(&self, record: &JournalRecord, nonce: &Nonce) -> Result<Written<()>, LedgerError> {
-        let mut tries = 0;
-        loop {
-            match self.ledger.append(record, nonce).await {
-                Err(error) if tries < change::WRITE_TRIES => {
-                    tracing::debug!(seq = record.seq, error = %chain(&error), "append failed, trying again");
-                    tries += 1;
-                    change::pause(tries).await;
-                }
-                answer => return answer,
+}
+
+/// Appends the only record of a journal of its own: what is recorded is not of a run.
+///
+/// # Errors
+///
+/// [`LedgerError`]; the record may be there after [`LedgerError::InDoubt`].
+pub async fn record_alone(ledger: &dyn Ledger, record: &JournalRecord) -> Result<Written<()>, LedgerError> {
+    append(ledger, record, &change::nonce()).await
+}
+
+/// One append; a write in doubt is repeated with its nonce, which the ledger recognises.
+async fn append(ledger: &dyn Ledger, record: &JournalRecord, nonce: &Nonce) -> Result<Written<()>, LedgerError> {
+    let mut tries = 0;
+    loop {
+        match ledger.append(record, nonce).await {
+            Err(error) if tries < change::WRITE_TRIES => {
+                tracing::debug!(seq = record.seq, error = %chain(&error), "append failed, trying again");
+                tries += 1;
+                change::pause(tries).await;
             }
+            answer => return answer,
         }
     }
 }

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use crate::coordination::{Context, Refusal, decide};
+use crate::coordination::{Context, FleetRecord, Refusal, decide};
 use crate::model::Nonce;
-use crate::ports::{LedgerError, Written};
+use crate::ports::{Ledger, LedgerError, Version, Written};
 use crate::run::{Change, Input, Loss, Spec};
 
 use super::{World, chain};
@@ -27,39 +27,66 @@ pub(super) async fn pause(tries: u32) {
     tokio::time::sleep(Duration::from_millis(most / 4 + jitter)).await;
 }
 
-/// Makes a change, or says why not.
-pub(super) async fn change(world: &World, spec: &Spec, change: &Change) -> Input {
-    let mut conflicts = 0;
-    let mut failures = 0;
+/// Why the record was not changed.
+#[derive(Debug)]
+pub enum Unchanged<E> {
+    /// `decide` refused.
+    Refused(E),
+    /// So many writes of others came first, one after the other.
+    Busy(u32),
+    /// The ledger cannot be used; after [`LedgerError::InDoubt`] the change may be there.
+    Lost(LedgerError),
+}
+
+/// Reads the record, has `decide` make the next one, and writes that; again where another write came first, with
+/// pauses, `conflicts` times at most. Where `decide` makes none there is nothing to write.
+///
+/// # Errors
+///
+/// [`Unchanged`].
+pub async fn amend<T, E>(
+    ledger: &dyn Ledger,
+    conflicts: u32,
+    mut decide: impl FnMut(&FleetRecord) -> Result<(Option<FleetRecord>, T), E>,
+) -> Result<T, Unchanged<E>> {
+    let (mut lost, mut failures) = (0, 0);
     loop {
-        let (version, record) = match world.ledger.read().await {
+        let (version, record) = match ledger.read().await {
             Ok(read) => read,
             Err(_) if failures < WRITE_TRIES => {
                 failures += 1;
                 pause(failures).await;
                 continue;
             }
-            Err(error) => return Input::Lost(Loss::Unreachable(chain(&error))),
+            Err(error) => return Err(Unchanged::Lost(error)),
         };
+        let (next, answer) = decide(&record).map_err(Unchanged::Refused)?;
+        let Some(next) = next else { return Ok(answer) };
+        match write(ledger, version, &next).await.map_err(Unchanged::Lost)? {
+            Written::Acknowledged(_) => return Ok(answer),
+            Written::Conflict if lost < conflicts => {
+                lost += 1;
+                pause(lost).await;
+            }
+            Written::Conflict => return Err(Unchanged::Busy(conflicts)),
+        }
+    }
+}
+
+/// Makes a change of a run, or says why not.
+pub(super) async fn change(world: &World, spec: &Spec, change: &Change) -> Input {
+    // A conflict decides again on the same observation: `decide` refuses it once it is too old, so that foreign
+    // writes cannot starve a run and an old observation cannot lend it headroom (schedule 14).
+    let decided = |record: &FleetRecord| {
         let context =
             Context { policies: &spec.policies, identity: &spec.fleet, bounds: spec.bounds, now: world.clock.now() };
-        let (next, granted) = match decide(&record, &change.command(&spec.identity), &context) {
-            Ok(decided) => decided,
-            Err(refusal) => return refused(refusal),
-        };
-        // A conflict decides again on the same observation: `decide` refuses it once it is too old, so that foreign
-        // writes cannot starve a run and an old observation cannot lend it headroom (schedule 14).
-        match write(world, version, &next).await {
-            Ok(Written::Acknowledged(_)) => return Input::Changed(granted),
-            Ok(Written::Conflict) if conflicts < CONFLICTS => {
-                conflicts += 1;
-                pause(conflicts).await;
-            }
-            Ok(Written::Conflict) => {
-                return Input::Lost(Loss::Unreachable(format!("{CONFLICTS} writes of others came first")));
-            }
-            Err(error) => return Input::Lost(Loss::Unreachable(chain(&error))),
-        }
+        decide(record, &change.command(&spec.identity), &context).map(|(next, granted)| (Some(next), granted))
+    };
+    match amend(world.ledger.as_ref(), CONFLICTS, decided).await {
+        Ok(granted) => Input::Changed(granted),
+        Err(Unchanged::Refused(refusal)) => refused(refusal),
+        Err(Unchanged::Busy(others)) => Input::Lost(Loss::Unreachable(format!("{others} writes of others came first"))),
+        Err(Unchanged::Lost(error)) => Input::Lost(Loss::Unreachable(chain(&error))),
     }
 }
 
@@ -69,15 +96,11 @@ fn refused(refusal: Refusal) -> Input {
 }
 
 /// One conditional write; repeated with its nonce where its answer is missing, so that it cannot count twice.
-async fn write(
-    world: &World,
-    version: crate::ports::Version,
-    next: &crate::coordination::FleetRecord,
-) -> Result<Written<crate::ports::Version>, LedgerError> {
+async fn write(ledger: &dyn Ledger, version: Version, next: &FleetRecord) -> Result<Written<Version>, LedgerError> {
     let nonce = nonce();
     let mut tries = 0;
     loop {
-        match world.ledger.compare_and_swap(version, next, &nonce).await {
+        match ledger.compare_and_swap(version, next, &nonce).await {
             Err(_) if tries < WRITE_TRIES => {
                 tries += 1;
                 pause(tries).await;

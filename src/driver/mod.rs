@@ -8,6 +8,8 @@ mod stop;
 
 use std::sync::Arc;
 
+pub use append::record_alone;
+pub use change::{Unchanged, amend};
 pub use stop::{StopSender, StopSignal, stop_signal};
 
 use crate::model::CallOutcome;

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::coordination::Halt;
 use crate::model::{FleetIdentity, FleetName, GroupName, HostId, LedgerId, OperatorId, RunId, SubsystemName, Time};
 use crate::plan::{Assumed, Headroom};
 use crate::run::RunDocument;
@@ -159,6 +160,8 @@ pub struct StatusRun {
     pub ended_at: Option<Time>,
     /// Hosts that count as gone for everybody else.
     pub holds: Vec<StatusHold>,
+    /// Calls of which it is not known whether they took effect.
+    pub calls: Vec<StatusCall>,
     /// When the last settling host can be proved, where one settles.
     pub until: Option<Time>,
     /// What comes next, where something does.
@@ -184,8 +187,25 @@ pub struct StatusHold {
     pub until: Option<Time>,
 }
 
-/// A stop order.
+/// A call that was intended, and of which no answer is recorded, or none that says what became of it.
 #[derive(Clone, Debug, Serialize)]
+pub struct StatusCall {
+    /// Numbered within the run.
+    pub call: u64,
+    /// What it does: `cordon`, `restore`, `terminate`, `suspend`, `resume`.
+    pub effect: &'static str,
+    /// Its group, where there is one.
+    pub group: Option<GroupName>,
+    /// Its hosts.
+    pub hosts: Vec<HostId>,
+    /// When it was intended.
+    pub intent_at: Time,
+    /// The provider refuses it later: it may land until then.
+    pub not_after: Time,
+}
+
+/// A stop order.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct StatusHalt {
     /// `None` is the whole fleet.
     pub subsystem: Option<SubsystemName>,
@@ -197,6 +217,17 @@ pub struct StatusHalt {
     pub at: Time,
 }
 
+impl From<&Halt> for StatusHalt {
+    fn from(halt: &Halt) -> Self {
+        Self {
+            subsystem: halt.subsystem.clone(),
+            operator: halt.operator.clone(),
+            reason: halt.reason.clone(),
+            at: halt.at,
+        }
+    }
+}
+
 /// `safe-remove/history/v1`
 #[derive(Clone, Debug, Serialize)]
 pub struct HistoryDocument {
@@ -206,11 +237,30 @@ pub struct HistoryDocument {
     pub fleet: FleetName,
     /// Ended runs, newest first.
     pub runs: Vec<RunDocument>,
+    /// Stop orders that were given and lifted, newest first.
+    pub halts: Vec<HistoryHalt>,
 }
 
 impl HistoryDocument {
     /// Its `schema`.
     pub const SCHEMA: &'static str = "safe-remove/history/v1";
+}
+
+/// A stop order that was given, or orders that were lifted.
+#[derive(Clone, Debug, Serialize)]
+pub struct HistoryHalt {
+    /// When.
+    pub at: Time,
+    /// `halt` or `unhalt`.
+    pub command: &'static str,
+    /// `None` is the whole fleet.
+    pub subsystem: Option<SubsystemName>,
+    /// Who.
+    pub operator: OperatorId,
+    /// Why.
+    pub reason: String,
+    /// Of an `unhalt`: the orders that it lifted.
+    pub lifted: Vec<StatusHalt>,
 }
 
 /// `safe-remove/result/v1`: what the remaining commands answer.

@@ -15,8 +15,8 @@ mod text;
 
 pub use clean::{clean, clean_lines, is_unsafe, json_document, json_line};
 pub use documents::{
-    ErrorDocument, HeadroomDocument, HistoryDocument, Hypothesis, Place, ResultDocument, StatusDocument, StatusHalt,
-    StatusHold, StatusRun, placed,
+    ErrorDocument, HeadroomDocument, HistoryDocument, HistoryHalt, Hypothesis, Place, ResultDocument, StatusCall,
+    StatusDocument, StatusHalt, StatusHold, StatusRun, placed,
 };
 pub use headroom::headroom_text;
 pub use plan::{plan_text, refusal_line};

@@ -8,7 +8,7 @@ use std::io::{self, Read};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use super::check::{PolicyText, check};
+use super::check::{FLEET_FILE, LedgerPlace, PolicyText, check, place};
 use super::problem::{PolicyErrors, Problem};
 use super::types::PolicySet;
 
@@ -46,6 +46,19 @@ pub fn load(directory: &Path) -> Result<PolicySet, PolicyErrors> {
         texts.push(PolicyText { name: name.to_owned(), text: text_of(&path) });
     }
     check(directory, &texts, problems)
+}
+
+/// Where the ledger is, for a stop order while the directory is not valid: a policy that somebody broke must not stand
+/// between a person and a halt. Nothing else may be decided on it.
+///
+/// `None` where `fleet.toml` does not even say that.
+pub fn ledger_place(directory: &Path) -> Option<LedgerPlace> {
+    let path = directory.join(FLEET_FILE);
+    fs::metadata(&path).ok().filter(|found| found.is_file() && found.len() <= LARGEST_FILE)?;
+    let text = fs::read(&path).ok()?;
+    let names = toml_files(directory).ok()?;
+    let names: Vec<String> = names.into_iter().filter_map(|name| name.into_string().ok()).collect();
+    place(directory, &String::from_utf8_lossy(&text), &names)
 }
 
 fn toml_files(directory: &Path) -> io::Result<Vec<std::ffi::OsString>> {
@@ -125,6 +138,32 @@ mod tests {
         fs::write(dir.path().join(".index.toml"), "half a file [").expect("written");
         fs::write(dir.path().join("README.md"), "# not TOML").expect("written");
         dir
+    }
+
+    #[test]
+    fn s6_the_ledger_is_found_whatever_else_is_wrong() {
+        let dir = directory();
+        let ledger = || ledger_place(dir.path()).map(|place| place.ledger);
+        let expected = Some(super::super::LedgerKind::Sqlite { path: dir.path().join("l.db") });
+        assert_eq!(ledger(), expected);
+        for fleet in [
+            FLEET.replace("kind = \"simulated\"", "kind = \"azure\""),
+            FLEET.replace("[provider]", "[provider]\nsurplus = 7"),
+            FLEET.replace("scenario = ", "scenario = = "),
+            format!("{FLEET}offline_limit = \"soon\"\nhalf a li"),
+        ] {
+            fs::write(dir.path().join("fleet.toml"), &fleet).expect("written");
+            assert!(load(dir.path()).is_err(), "{fleet}");
+            assert_eq!(ledger(), expected, "{fleet}");
+        }
+        set_mode(&dir.path().join("fleet.toml"), 0o666);
+        assert_eq!(ledger(), expected);
+        let names = ledger_place(dir.path()).expect("found").subsystems;
+        assert!(names.iter().any(|name| name.as_str() == "index"), "{names:?}");
+        for fleet in ["", "name = \"demo\"", "name = \"demo\"\n[ledger]\nkind = \"sqlite\"", &FLEET.replace("sqlite", "etcd")] {
+            fs::write(dir.path().join("fleet.toml"), fleet).expect("written");
+            assert_eq!(ledger(), None, "{fleet}");
+        }
     }
 
     fn set_mode(path: &Path, mode: u32) {

@@ -23,8 +23,8 @@ mod show;
 mod types;
 mod windows;
 
-pub use check::{PolicyText, check};
-pub use files::load;
+pub use check::{LedgerPlace, PolicyText, check};
+pub use files::{ledger_place, load};
 pub use loosened::{Loosening, loosened};
 pub use matching::{Matcher, Membership};
 pub use problem::{Look, PolicyErrors, Problem, nearest, render};

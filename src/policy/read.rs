@@ -73,6 +73,16 @@ impl<'a> Tree<'a> {
         Some(table.iter().filter_map(|(_, value)| value.get_ref().as_str().map(str::to_owned)).collect())
     }
 
+    /// One string value, whatever else is wrong with the file.
+    pub(super) fn string(&self, path: &[&str]) -> Option<String> {
+        let (key, tables) = path.split_last()?;
+        let mut table = self.root.get_ref();
+        for name in tables {
+            table = table.get(*name)?.get_ref().as_table()?;
+        }
+        table.get(*key)?.get_ref().as_str().map(str::to_owned)
+    }
+
     /// Whether it is a simulated fleet's scenario rather than a subsystem: `[[hosts]]` is a list there.
     pub(super) fn looks_like_scenario(&self) -> bool {
         let root = self.root.get_ref();

@@ -95,7 +95,7 @@ pub struct LedgerConfig {
 }
 
 /// The engine's own keys. DynamoDB and etcd join in the issue on coordination.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LedgerKind {
     /// A file on this machine.
     Sqlite {

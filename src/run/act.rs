@@ -222,6 +222,8 @@ pub enum NotStarted {
         /// Whether it was the same request; otherwise it is refused (rule `request-id`).
         same: bool,
     },
+    /// A stop order came after the first look, before the first effect: exit 9. The order, in words.
+    Halted(String),
     /// Stopped before the first effect: exit 9.
     Ordered(Order),
 }

@@ -7,9 +7,10 @@ use crate::health;
 use crate::model::{CALL_HOSTS, Effect, GroupName, HostId, HostState, Process, TargetGroupId, Time, duration_text};
 use crate::plan::Stage;
 
-use super::act::Change;
+use super::act::{Change, NotStarted};
+use super::cause::plain;
 use super::hold::{Held, Last};
-use super::machine::{Machine, Phase, Todo, plain, rule_cause};
+use super::machine::{Machine, Phase, Todo};
 use super::{CauseKind, Past, patience};
 
 impl Machine {
@@ -38,7 +39,7 @@ impl Machine {
             } else if calls.may_try(now) {
                 self.intend_for_group(&name, true, now);
             } else {
-                self.look_at(now.plus(patience::POLL));
+                self.look_at(now.plus(patience::POLL), now);
             }
             return;
         }
@@ -92,11 +93,11 @@ impl Machine {
         };
         match self.violations(taking, Stage::Hold, now) {
             Ok(violations) => {
-                if let Some(first) = violations.first() {
-                    self.stop(rule_cause(first), None, now);
-                    return false;
+                if violations.is_empty() {
+                    return true;
                 }
-                true
+                self.stop_for_rules(&violations, NotStarted::Rules(violations.clone()), now);
+                false
             }
             Err(message) => {
                 self.stop(plain(CauseKind::Inventory, message), None, now);
@@ -152,7 +153,7 @@ impl Machine {
             }
             return;
         }
-        self.look_at(now.plus(patience::POLL));
+        self.look_at(now.plus(patience::POLL), now);
     }
 
     fn start_baking(&mut self, now: Time) {
@@ -264,7 +265,7 @@ impl Machine {
             return;
         }
         let Some(held) = pending.iter().find(|h| h.terminate.may_try(now)) else {
-            self.look_at(now.plus(patience::POLL));
+            self.look_at(now.plus(patience::POLL), now);
             return;
         };
         // One id a call: bulk calls fail half-way.
@@ -300,7 +301,7 @@ impl Machine {
         if sent_after_look {
             self.queue.push_back(Todo::Look { probes: true });
         } else {
-            self.look_at(now.plus(patience::POLL));
+            self.look_at(now.plus(patience::POLL), now);
         }
     }
 

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use crate::coordination::ProcessId;
+use crate::coordination::{Halt, ProcessId};
 use crate::model::{
     Call, CallOutcome, FleetName, GroupName, HostId, OperatorId, ProbeKey, RequestId, RunId, TargetGroupId, Time,
 };
@@ -204,6 +204,20 @@ pub enum Past {
         exit_code: u8,
         /// Capacity before the run, remaining measured at its end.
         subsystems: Vec<SubsystemCapacity>,
+    },
+    /// `halt`: a stop order is in force. Not of a run: it has a journal of its own.
+    HaltOrdered {
+        /// The order.
+        order: Halt,
+    },
+    /// `unhalt`: stop orders are about to be lifted. Not of a run: it has a journal of its own.
+    HaltLifted {
+        /// Which.
+        orders: Vec<Halt>,
+        /// Who lifts them.
+        operator: OperatorId,
+        /// Why.
+        reason: String,
     },
     /// `ledger adopt` is about to mark groups and hosts. Not of a run: it has a journal of its own.
     LedgerAdopted {

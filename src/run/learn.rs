@@ -9,7 +9,8 @@ use crate::model::{Call, CallOutcome, Effect, HostId, ProbeKey, Time, duration_t
 use crate::plan::Stage;
 
 use super::act::{Change, Finish, Input, Loss, NotStarted, Round};
-use super::machine::{Machine, Phase, Todo, plain, rule_cause, violation};
+use super::cause::{plain, violation};
+use super::machine::{Machine, Phase, Todo};
 use super::{Cause, CauseKind, Past, patience};
 
 impl Machine {
@@ -161,7 +162,7 @@ impl Machine {
     }
 
     fn read(&mut self, record: &Arc<FleetRecord>, now: Time) {
-        self.record = Some(Arc::clone(record));
+        let is_first_look = self.record.replace(Arc::clone(record)).is_none();
         let identity = &self.spec.identity;
         if let Some(entry) = record.runs.get(&identity.run)
             && (entry.epoch != identity.epoch || entry.process != identity.process)
@@ -170,22 +171,7 @@ impl Machine {
             self.lost(&Loss::Fenced(why), None, now);
             return;
         }
-        let halt = record.halts.iter().find(|h| h.subsystem.as_ref().is_none_or(|s| identity.watched.contains(s)));
-        if let Some(halt) = halt
-            && !self.is_stopping()
-        {
-            let message = format!("halted by {}: {}", halt.operator, halt.reason);
-            let mut cause = plain(CauseKind::Order, message.clone());
-            cause.rule = Some("halted".to_owned());
-            self.stop(cause, None, now);
-            if !self.opened {
-                self.finish(Finish::NotStarted(NotStarted::Rules(vec![violation(
-                    crate::plan::Rule::Halted,
-                    halt.subsystem.clone(),
-                    message,
-                )])));
-            }
-        }
+        self.heed(record, is_first_look, now);
     }
 
     /// S2, S3: a probe that is bad or cannot be read, as often as its policy bears, is a regression.
@@ -269,8 +255,8 @@ impl Machine {
         }
         match self.violations(BTreeSet::new(), Stage::Hold, now) {
             Ok(violations) => {
-                if let Some(first) = violations.first() {
-                    self.stop(rule_cause(first), None, now);
+                if !violations.is_empty() {
+                    self.stop_for_rules(&violations, NotStarted::Rules(violations.clone()), now);
                 }
             }
             Err(message) => self.stop(plain(CauseKind::Inventory, message), None, now),
@@ -341,8 +327,8 @@ impl Machine {
                 self.queue.push_back(Todo::Look { probes: true })
             }
             (Change::HoldGroup { .. }, Refusal::Wait { until, .. }) => {
-                self.queue.push_back(Todo::Sleep { until });
-                self.queue.push_back(Todo::Look { probes: true });
+                // S6: it may be a quarter of an hour; orders are seen meanwhile.
+                self.look_at(until, now);
             }
             (Change::Forget { .. }, _) => {}
             // What is over cannot be refused by a rule: the record and the run disagree, and a person must look.
@@ -368,13 +354,16 @@ impl Machine {
                 self.ended();
             }
             (Change::StartTermination { .. } | Change::HoldGroup { .. }, refusal) => {
-                let cause = match &refusal {
-                    Refusal::Rules(violations) if !violations.is_empty() => rule_cause(&violations[0]),
+                let violations = match refusal {
+                    Refusal::Rules(violations) => violations,
                     // S4: what asks to wait at this step is a budget, and a budget is a rule: the ledger works.
-                    Refusal::Wait { why, .. } => rule_cause(&violation(crate::plan::Rule::Budget, None, why.clone())),
-                    other => plain(CauseKind::Ledger, other.to_string()),
+                    Refusal::Wait { why, .. } => vec![violation(crate::plan::Rule::Budget, None, why)],
+                    other => {
+                        self.stop(plain(CauseKind::Ledger, other.to_string()), None, now);
+                        return;
+                    }
                 };
-                self.stop(cause, None, now);
+                self.stop_for_rules(&violations, NotStarted::Rules(violations.clone()), now);
             }
         }
     }

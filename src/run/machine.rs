@@ -12,12 +12,13 @@ use std::time::Duration;
 use crate::coordination::{FleetRecord, HostOutcome, RunIdentity};
 use crate::health::{Bake, ProbeSpecs, Watch, probes_of};
 use crate::model::{
-    Bounds, Call, CallOutcome, Effect, FleetIdentity, FleetSnapshot, GroupName, HostId, ProbeKey, SubsystemName, Time,
+    Bounds, Call, CallOutcome, Effect, FleetIdentity, FleetSnapshot, GroupName, HostId, ProbeKey, Time,
 };
 use crate::plan::{Confirmed, Inputs, LedgerView, PlanDocument, Settings, Stage, Taking, Violation, verify};
 use crate::policy::PolicySet;
 
 use super::act::{Act, Change, Finish, Input, NotStarted, Order, Round};
+use super::cause::{plain, severity};
 use super::hold::Held;
 use super::journal::EVENT_SCHEMA;
 use super::{Cause, CauseKind, JournalRecord, Past};
@@ -192,14 +193,7 @@ impl Machine {
         self.learn(input, now);
         while let Some(order) = self.orders.pop_front() {
             self.stop(
-                Cause {
-                    kind: CauseKind::Order,
-                    rule: None,
-                    probe: None,
-                    message: order.to_string(),
-                    measured: None,
-                    limit: None,
-                },
+                plain(CauseKind::Order, order.to_string()),
                 Some(NotStarted::Ordered(order)),
                 now,
             );
@@ -441,37 +435,4 @@ impl Machine {
             | Phase::Verifying { .. } => self.forward(now),
         }
     }
-}
-
-/// Orders are the mildest: a regression or a lost fleet under a restore is what the run ends for.
-fn severity(kind: CauseKind) -> u8 {
-    match kind {
-        CauseKind::Order => 0,
-        CauseKind::Rule | CauseKind::Probe => 1,
-        CauseKind::Inventory => 2,
-        CauseKind::Ledger => 3,
-    }
-}
-
-/// A cause without numbers.
-pub(super) fn plain(kind: CauseKind, message: String) -> Cause {
-    Cause { kind, rule: None, probe: None, message, measured: None, limit: None }
-}
-
-/// A rule as the cause of a stop.
-#[expect(clippy::cast_precision_loss, reason = "unit counts are far below 2^52, and the text has them exactly")]
-pub(super) fn rule_cause(violation: &Violation) -> Cause {
-    Cause {
-        kind: CauseKind::Rule,
-        rule: serde_json::to_value(violation.rule).ok().and_then(|v| v.as_str().map(str::to_owned)),
-        probe: None,
-        message: violation.message.clone(),
-        measured: violation.remaining.map(|v| v as f64),
-        limit: violation.required.map(|v| v as f64),
-    }
-}
-
-/// A violation without numbers.
-pub(super) fn violation(rule: crate::plan::Rule, subsystem: Option<SubsystemName>, message: String) -> Violation {
-    Violation { rule, subsystem, zone: None, group: None, host: None, required: None, remaining: None, message }
 }

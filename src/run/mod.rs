@@ -6,6 +6,7 @@
 
 mod act;
 mod batch;
+mod cause;
 mod document;
 mod hold;
 mod journal;

@@ -9,9 +9,10 @@ use crate::model::{FleetSnapshot, HostId, TargetGroupId, Time};
 use crate::plan::{Rule, Stage};
 
 use super::act::{Change, Finish, NotStarted};
+use super::cause::{plain, violation};
 use super::hold::{Calls, Held};
 use super::journal::GrantedHost;
-use super::machine::{Machine, Phase, Todo, plain, rule_cause, violation};
+use super::machine::{Machine, Phase, Todo};
 use super::{CauseKind, Past, patience};
 
 impl Machine {
@@ -28,9 +29,10 @@ impl Machine {
         }
     }
 
-    /// Looks again after a pause; the probes are read where their next sample is due: whatever the run waits for,
-    /// health is watched.
-    pub(super) fn look_at(&mut self, at: Time) {
+    /// Looks again after a pause, or at the next sample where that is due before: whatever the run waits for, health is
+    /// watched, and a stop order is seen within one sampling period (S6).
+    pub(super) fn look_at(&mut self, at: Time, now: Time) {
+        let at = at.min(self.next_sample(now).max(now));
         self.beat(at);
         let probes = self.next_sample(at) <= at;
         self.queue.push_back(Todo::Sleep { until: at });
@@ -104,7 +106,7 @@ impl Machine {
             return;
         }
         if now < not_before {
-            self.look_at(not_before.min(self.next_sample(now)));
+            self.look_at(not_before, now);
             return;
         }
         if !fresh || !self.is_young(now) {
@@ -179,10 +181,7 @@ impl Machine {
                 } else {
                     NotStarted::Rules(violations.clone())
                 };
-                let cause = violations
-                    .first()
-                    .map_or_else(|| plain(CauseKind::Rule, "a rule no longer holds".to_owned()), rule_cause);
-                self.stop(cause, Some(not_started), now);
+                self.stop_for_rules(&violations, not_started, now);
             }
             Refusal::Consumed { run, same, .. } => {
                 self.finish(Finish::NotStarted(NotStarted::Consumed { run, same }));

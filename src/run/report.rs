@@ -104,6 +104,8 @@ pub fn report(journal: &[JournalRecord]) -> Option<RunDocument> {
             | Past::Sampled { .. }
             | Past::TerminationStarted { .. }
             | Past::Waiting { .. }
+            | Past::HaltOrdered { .. }
+            | Past::HaltLifted { .. }
             | Past::LedgerAdopted { .. } => {}
         }
     }

@@ -18,8 +18,8 @@ use super::matching::Matcher;
 use super::problem::{PolicyErrors, Problem, Reporter, suggest};
 use super::raw::{RawFleet, RawSubsystem};
 use super::read::{Damaged, Tree};
-use super::types::{PolicySet, SubsystemPolicy};
-use crate::model::SubsystemName;
+use super::types::{LedgerKind, PolicySet, SubsystemPolicy};
+use crate::model::{FleetName, SubsystemName};
 
 /// The text of one policy file.
 #[derive(Clone, Debug)]
@@ -167,8 +167,35 @@ pub fn check(directory: &Path, texts: &[PolicyText], problems: Vec<Problem>) -> 
     }
 }
 
+/// Where a fleet's ledger is, read from a `fleet.toml` that may be wrong in everything else.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LedgerPlace {
+    /// The fleet's name.
+    pub fleet: FleetName,
+    /// Its ledger.
+    pub ledger: LedgerKind,
+    /// The subsystems that have a file, whatever is in it.
+    pub subsystems: BTreeSet<SubsystemName>,
+}
+
+/// The pure part of [`super::ledger_place`]. `names` are the directory's files.
+pub(super) fn place(directory: &Path, fleet: &str, names: &[String]) -> Option<LedgerPlace> {
+    let mut reporter = Reporter::new(&directory.join(FLEET_FILE), fleet);
+    let tree = Tree::parse(fleet, &mut reporter);
+    let name = tree.string(&["name"]).filter(|name| !name.trim().is_empty())?;
+    let ledger = match tree.string(&["ledger", "kind"])?.as_str() {
+        "sqlite" => tree
+            .string(&["ledger", "path"])
+            .filter(|path| !path.trim().is_empty())
+            .map(|path| LedgerKind::Sqlite { path: directory.join(path) })?,
+        _ => return None,
+    };
+    let others = names.iter().filter(|name| *name != FLEET_FILE).filter_map(|name| name.strip_suffix(".toml"));
+    Some(LedgerPlace { fleet: FleetName::new(name), ledger, subsystems: others.map(SubsystemName::from).collect() })
+}
+
 /// `fleet.toml` is the fleet's; every other `*.toml` is a subsystem's.
-const FLEET_FILE: &str = "fleet.toml";
+pub(super) const FLEET_FILE: &str = "fleet.toml";
 
 fn read_file<T: serde::de::DeserializeOwned>(tree: Tree<'_>, reporter: &mut Reporter) -> Option<(T, Damaged)> {
     if tree.is_empty() {

@@ -1,0 +1,303 @@
+//! `safe-remove halt`: a stop order, from the ledger alone.
+//!
+//! It asks nobody, reads no fleet and goes on where the policies are broken, as long as `fleet.toml` says where the
+//! ledger is. The order is in force once the record has it; what runs are about is looked up after that.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::coordination::{self, FleetRecord, Halt};
+use crate::driver::{Unchanged, amend, record_alone};
+use crate::model::{FleetIdentity, FleetName, RunId, SubsystemName, Time, duration_text};
+use crate::output::{Place, StatusHalt, StatusRun, field};
+use crate::policy::{self, LedgerKind, PolicySet};
+use crate::ports::{Clock as _, Ledger, LedgerError, Written};
+use crate::run::{EVENT_SCHEMA, JournalRecord, Past};
+
+use super::args::Global;
+use super::error::CommandError;
+use super::world::{self, LedgerReader, SystemClock};
+use super::{Answered, Exit, process, selection, status, unhalt};
+
+/// Writes of others that may come first, one after the other: five times what a run bears. About a minute.
+const CONFLICTS: u32 = 1000;
+
+/// How long the fleet's clock is waited for: a halt does not wait for a fleet that hangs.
+const CLOCK_PATIENCE: Duration = Duration::from_secs(1);
+
+/// Where the order goes.
+struct Site {
+    directory: PathBuf,
+    fleet: FleetName,
+    ledger: LedgerKind,
+    provider: FleetIdentity,
+    /// `None` where they are not valid.
+    policies: Option<Arc<PolicySet>>,
+    subsystems: BTreeSet<SubsystemName>,
+}
+
+impl Site {
+    /// The policies, or as much of them as says where the ledger is.
+    fn find(global: &Global) -> Result<Self, CommandError> {
+        let invalid = match world::policies(global) {
+            Ok(policies) => {
+                return Ok(Self {
+                    directory: policies.directory.clone(),
+                    fleet: policies.fleet.name.clone(),
+                    ledger: policies.fleet.ledger.kind.clone(),
+                    provider: world::named_identity(&policies),
+                    subsystems: policies.subsystems.keys().cloned().collect(),
+                    policies: Some(policies),
+                });
+            }
+            Err(invalid) => invalid,
+        };
+        let Some(place) = policy::ledger_place(&global.policies) else { return Err(invalid) };
+        let kind = "its policies are invalid".to_owned();
+        let provider = FleetIdentity { kind, account: None, region: None, caller: None };
+        let reader = LedgerReader::open_at(&place.ledger, &place.fleet, SystemClock.now())?;
+        if !reader.exists() {
+            // Nobody may have meant this place, and no run has ever gone by it.
+            return Err(invalid);
+        }
+        Ok(Self {
+            directory: global.policies.clone(),
+            fleet: place.fleet,
+            ledger: place.ledger,
+            provider,
+            policies: None,
+            subsystems: place.subsystems,
+        })
+    }
+
+    fn open(&self, now: Time) -> Result<LedgerReader, LedgerError> {
+        LedgerReader::open_at(&self.ledger, &self.fleet, now).map_err(ledger_error)
+    }
+}
+
+/// What a halt did, and what may still happen.
+#[derive(Debug, Serialize)]
+struct Halted {
+    #[serde(flatten)]
+    place: Place,
+    /// The order that is in force.
+    #[serde(flatten)]
+    order: StatusHalt,
+    /// Orders of the same scope that were in force before, the oldest first.
+    already: Vec<StatusHalt>,
+    /// Runs that it stops.
+    runs: Vec<HaltedRun>,
+    /// Runs that it does not concern.
+    others: Vec<RunId>,
+}
+
+/// A run that a halt stops.
+#[derive(Debug, Serialize)]
+struct HaltedRun {
+    #[serde(flatten)]
+    run: StatusRun,
+    /// Its sampling period: it sees the order within that time. `null` where its journal does not say.
+    sampling: Option<String>,
+}
+
+/// Write the order, then say what it stops.
+pub(super) async fn run(
+    global: &Global,
+    subsystem: Option<&SubsystemName>,
+    reason: &str,
+) -> Result<Answered, CommandError> {
+    let site = Site::find(global)?;
+    let mut warnings = Vec::new();
+    if site.policies.is_none() {
+        warnings.push("the policies are invalid; the order is in force all the same: safe-remove policy check".to_owned());
+    }
+    let now = now(site.policies.clone()).await;
+    let reader = site.open(now).map_err(not_halted)?;
+    if !reader.exists() {
+        warnings.push("the ledger did not exist before: no run has ever gone by it. Is this the right directory?".to_owned());
+    }
+    if let Some(name) = subsystem {
+        let (_, record) = reader.read().await.map_err(|error| not_halted(ledger_error(error)))?;
+        is_known(name, &site, &record)?;
+    }
+    let order = Halt {
+        subsystem: subsystem.cloned(),
+        operator: process::operator(&site.provider),
+        reason: reason.to_owned(),
+        at: now,
+    };
+    let ledger = world::writable_ledger_at(&site.ledger, &site.fleet, now).map_err(|e| not_halted(ledger_error(e)))?;
+    let (record, order, already) = put(ledger.as_ref(), order, &mut warnings).await?;
+
+    let place = site.open(now).map_err(not_halted)?.place_of(&site.fleet, &site.directory, site.provider.clone());
+    let (mut runs, mut others) = (Vec::new(), Vec::new());
+    for (run, entry) in &record.runs {
+        if !order.concerns(&entry.watched) && !order.concerns(&entry.touched) {
+            others.push(run.clone());
+            continue;
+        }
+        let journal = ledger.journal(run).await.unwrap_or_else(|error| {
+            warnings.push(format!("what run {run} is about cannot be read: {error}"));
+            Vec::new()
+        });
+        let sampling = journal.first().and_then(sampling);
+        runs.push(HaltedRun { run: status::of_run(run, entry, &journal), sampling });
+    }
+    let already = already.iter().map(StatusHalt::from).collect();
+    let halted = Halted { place, order: StatusHalt::from(&order), already, runs, others };
+    Answered::result(Exit::DONE, "halt", text(&halted, global, &warnings), &halted, &warnings)
+}
+
+/// Puts the order into the record, and then into a journal of its own: first what stops, then what remembers.
+///
+/// Returns the record as it is now, the order in force, and those of the same scope that were before it.
+async fn put(
+    ledger: &dyn Ledger,
+    order: Halt,
+    warnings: &mut Vec<String>,
+) -> Result<(FleetRecord, Halt, Vec<Halt>), CommandError> {
+    let amended = amend(ledger, CONFLICTS, |record| {
+        let earlier: Vec<Halt> = record.halts.iter().filter(|h| h.subsystem == order.subsystem).cloned().collect();
+        let next = coordination::halt(record, &order);
+        let now = next.clone().unwrap_or_else(|| record.clone());
+        Ok::<_, std::convert::Infallible>((next.clone(), (now, next.is_some(), earlier)))
+    });
+    let (record, is_new, earlier) = amended.await.map_err(|why| match why {
+        Unchanged::Refused(never) => match never {},
+        Unchanged::Busy(others) => failed(format!("{others} writes of others came first"), "the ledger is too busy"),
+        Unchanged::Lost(error) => not_halted(error),
+    })?;
+    if !is_new {
+        // This operator gave this very order before: that one stands, with its time.
+        let is_same = |h: &&Halt| h.operator == order.operator && h.reason == order.reason;
+        let standing = earlier.iter().find(is_same).cloned().unwrap_or(order);
+        return Ok((record, standing, earlier));
+    }
+    let journal = JournalRecord {
+        schema: EVENT_SCHEMA.to_owned(),
+        run: selection::order_id(),
+        seq: 0,
+        at: order.at,
+        event: Past::HaltOrdered { order: order.clone() },
+    };
+    match record_alone(ledger, &journal).await {
+        Ok(Written::Acknowledged(())) => {}
+        Ok(Written::Conflict) => warnings.push("the order is in force, but not in the history".to_owned()),
+        Err(error) => warnings.push(format!("the order is in force, but not in the history: {error}")),
+    }
+    Ok((record, order, earlier))
+}
+
+/// The fleet's time where it can be had at once, else the machine's: the order says when it was given, and nothing is
+/// judged by that.
+async fn now(policies: Option<Arc<PolicySet>>) -> Time {
+    let Some(policies) = policies else { return SystemClock.now() };
+    let asked = tokio::task::spawn_blocking(move || status::now(&policies));
+    match tokio::time::timeout(CLOCK_PATIENCE, asked).await {
+        Ok(Ok(now)) => now,
+        Ok(Err(_)) | Err(_) => SystemClock.now(),
+    }
+}
+
+/// A halt of a name that nobody has would stop nothing, and look as if it had.
+fn is_known(name: &SubsystemName, site: &Site, record: &FleetRecord) -> Result<(), CommandError> {
+    let of_runs = record.runs.values().flat_map(|entry| entry.touched.iter().chain(&entry.watched));
+    let known: BTreeSet<&SubsystemName> = site.subsystems.iter().chain(record.accepted.keys()).chain(of_runs).collect();
+    if known.contains(name) {
+        return Ok(());
+    }
+    let names = known.iter().map(|name| name.as_str());
+    let nearest = policy::nearest(name.as_str(), names.clone());
+    let hint = if nearest.is_empty() {
+        format!("there are: {}", names.collect::<Vec<_>>().join(" "))
+    } else {
+        format!("did you mean {}?", nearest.join(" or "))
+    };
+    let hint = format!("{hint} Without --subsystem the whole fleet is halted");
+    Err(CommandError::NoSuch { message: format!("there is no subsystem {name}: nothing is halted"), hint: Some(hint) })
+}
+
+/// The sampling period of a run, from its first record.
+fn sampling(first: &JournalRecord) -> Option<String> {
+    match &first.event {
+        Past::RunOpened { settings, .. } => Some(duration_text(settings.every)),
+        _ => None,
+    }
+}
+
+fn text(halted: &Halted, global: &Global, warnings: &[String]) -> String {
+    let order = &halted.order;
+    let mut out = halted.place.text();
+    out.push_str(&field("at", &order.at.to_string()));
+    out.push('\n');
+    let scope = status::scope(order.subsystem.as_ref());
+    out.push_str(&field("HALTED", &format!("{scope}, by {}: {}", order.operator, order.reason)));
+    for earlier in &halted.already {
+        out.push_str(&field("before", &format!("since {}, by {}: {}", earlier.at, earlier.operator, earlier.reason)));
+    }
+    let lift = unhalt::command_line(&global.policies, order.subsystem.as_ref());
+    out.push_str(&field("to lift", &lift));
+    for warning in warnings {
+        out.push_str(&field("warning", warning));
+    }
+    out.push('\n');
+    if halted.runs.is_empty() {
+        out.push_str("No run that it concerns is under way or holds anything.\n");
+    }
+    for HaltedRun { run, sampling } in &halted.runs {
+        out.push_str(&status::text_of_run(run, order.at));
+        if run.alive != Some(false) && run.ended_at.is_none() {
+            let within = sampling.clone().unwrap_or_else(|| "its sampling period".to_owned());
+            let what = format!(
+                "within {within} it sees the order; it then puts back what is cordoned and ends with exit 9: \
+                 safe-remove status {} --watch",
+                run.run
+            );
+            out.push_str(&field("next", &what));
+        }
+        out.push('\n');
+    }
+    if !halted.others.is_empty() {
+        let others: Vec<&str> = halted.others.iter().map(RunId::as_str).collect();
+        out.push_str(&field("goes on", &others.join(" ")));
+    }
+    out
+}
+
+/// The ledger's own error, where that is what went wrong.
+fn ledger_error(error: CommandError) -> LedgerError {
+    match error {
+        CommandError::Ledger(error) => error,
+        other => LedgerError::Unreachable { place: "of the policies".to_owned(), tried: "used", source: Box::new(other) },
+    }
+}
+
+/// The order could not be written. Whoever needs to stop a run can still stop its process.
+fn not_halted(error: LedgerError) -> CommandError {
+    let message = match &error {
+        LedgerError::InDoubt { .. } => "it is not known whether the order is in force",
+        LedgerError::Unreachable { .. } | LedgerError::Newer { .. } | LedgerError::Corrupt { .. } => {
+            "nothing is halted: the ledger cannot be used"
+        }
+    };
+    let mut causes = error.to_string();
+    let mut source = std::error::Error::source(&error);
+    while let Some(cause) = source {
+        causes.push_str(&format!(": {cause}"));
+        source = cause.source();
+    }
+    failed(causes, message)
+}
+
+fn failed(cause: String, message: &str) -> CommandError {
+    CommandError::NotStarted {
+        exit: Exit::LEDGER,
+        message: message.to_owned(),
+        causes: vec![cause],
+        hint: "try again; Ctrl-C or SIGTERM stops a run as well, by its process: it restores and ends with 9",
+    }
+}
