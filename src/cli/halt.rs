@@ -113,12 +113,15 @@ pub(super) async fn run(
     let site = Site::find(global)?;
     let mut warnings = Vec::new();
     if site.policies.is_none() {
-        warnings.push("the policies are invalid; the order is in force all the same: safe-remove policy check".to_owned());
+        warnings
+            .push("the policies are invalid; the order is in force all the same: safe-remove policy check".to_owned());
     }
     let now = now(site.policies.clone()).await;
     let reader = site.open(now).map_err(not_halted)?;
     if !reader.exists() {
-        warnings.push("the ledger did not exist before: no run has ever gone by it. Is this the right directory?".to_owned());
+        warnings.push(
+            "the ledger did not exist before: no run has ever gone by it. Is this the right directory?".to_owned(),
+        );
     }
     if let Some(name) = subsystem {
         let (_, record) = reader.read().await.map_err(|error| not_halted(ledger_error(error)))?;
@@ -130,7 +133,10 @@ pub(super) async fn run(
         reason: reason.to_owned(),
         at: now,
     };
-    let ledger = world::writable_ledger_at(&site.ledger, &site.fleet, now).map_err(|e| not_halted(ledger_error(e)))?;
+    // A ledger that this makes is of no time: a clock that is wrong here must not refuse the first run later.
+    let long_ago = Time::from_millis(0);
+    let ledger = world::writable_ledger_at(&site.ledger, &site.fleet, long_ago);
+    let ledger = ledger.map_err(|error| not_halted(ledger_error(error)))?;
     let (record, order, already) = put(ledger.as_ref(), order, &mut warnings).await?;
 
     let place = site.open(now).map_err(not_halted)?.place_of(&site.fleet, &site.directory, site.provider.clone());
@@ -272,7 +278,9 @@ fn text(halted: &Halted, global: &Global, warnings: &[String]) -> String {
 fn ledger_error(error: CommandError) -> LedgerError {
     match error {
         CommandError::Ledger(error) => error,
-        other => LedgerError::Unreachable { place: "of the policies".to_owned(), tried: "used", source: Box::new(other) },
+        other => {
+            LedgerError::Unreachable { place: "of the policies".to_owned(), tried: "used", source: Box::new(other) }
+        }
     }
 }
 

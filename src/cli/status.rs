@@ -328,7 +328,12 @@ pub(super) fn halts_table(halts: &[StatusHalt]) -> String {
     let mut table =
         Table::new(&[("halted", Align::Whole), ("since", Align::Whole), ("by", Align::Left), ("why", Align::Left)]);
     for halt in halts {
-        table.row([scope(halt.subsystem.as_ref()), halt.at.to_string(), halt.operator.to_string(), halt.reason.clone()]);
+        table.row([
+            scope(halt.subsystem.as_ref()),
+            halt.at.to_string(),
+            halt.operator.to_string(),
+            halt.reason.clone(),
+        ]);
     }
     table.render("")
 }
@@ -336,4 +341,44 @@ pub(super) fn halts_table(halts: &[StatusHalt]) -> String {
 /// What a stop order stops, in words.
 pub(super) fn scope(subsystem: Option<&SubsystemName>) -> String {
     subsystem.map_or_else(|| "the whole fleet".to_owned(), ToString::to_string)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_call_is_open_until_an_answer_says_what_became_of_it() {
+        let intended = |call: u64| Past::CallIntended {
+            call,
+            intent: Call {
+                effect: Effect::Terminate { group: None, host: format!("h-{call}").as_str().into() },
+                intent_at: Time::from_millis(0),
+                not_after: Time::from_millis(5_000),
+            },
+        };
+        let message = || "seen".to_owned();
+        let answered = |call, outcome| Past::CallAnswered { call, outcome };
+        let events = [
+            intended(1),
+            answered(1, CallOutcome::Done),
+            intended(2),
+            answered(2, CallOutcome::Unknown { message: message() }),
+            intended(3),
+            answered(3, CallOutcome::Refused { message: message(), retryable: true }),
+            intended(4),
+        ];
+        let journal: Vec<JournalRecord> = (0..)
+            .zip(events)
+            .map(|(seq, event)| JournalRecord {
+                schema: crate::run::EVENT_SCHEMA.to_owned(),
+                run: RunId::new("r-1"),
+                seq,
+                at: Time::from_millis(0),
+                event,
+            })
+            .collect();
+        let open: Vec<(u64, Time)> = open_calls(&journal).iter().map(|call| (call.call, call.not_after)).collect();
+        assert_eq!(open, [(2, Time::from_millis(5_000)), (4, Time::from_millis(5_000))]);
+    }
 }

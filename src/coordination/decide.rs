@@ -9,7 +9,8 @@ use crate::model::{FleetSnapshot, OperatorId, RunId, SubsystemName, Time};
 use crate::plan::{Rule, Violation};
 
 use super::{
-    AcceptedPolicy, Command, Context, FleetRecord, Granted, MEMORY, Refusal, RunEntry, grant, group, halt, outcome, terminate,
+    AcceptedPolicy, Command, Context, FleetRecord, Granted, MEMORY, Refusal, RunEntry, grant, group, halt, outcome,
+    terminate,
 };
 
 /// Judges one command and makes the record that it leads to.

@@ -39,8 +39,7 @@ impl fmt::Display for Halt {
 /// Earlier orders of the same scope stay as they are: who halted first is never hidden. Neither the record's time nor
 /// anything else in it changes, so that a machine whose clock is wrong may halt, and refuses nobody by doing so (S6).
 pub fn halt(record: &FleetRecord, order: &Halt) -> Option<FleetRecord> {
-    let is_same =
-        |h: &Halt| h.subsystem == order.subsystem && h.operator == order.operator && h.reason == order.reason;
+    let is_same = |h: &Halt| h.subsystem == order.subsystem && h.operator == order.operator && h.reason == order.reason;
     if record.halts.iter().any(is_same) {
         return None;
     }

@@ -41,7 +41,6 @@ impl<'a> Appender<'a> {
         }
         Input::Recorded
     }
-
 }
 
 /// Appends the only record of a journal of its own: what is recorded is not of a run.

@@ -109,3 +109,122 @@ async fn write(ledger: &dyn Ledger, version: Version, next: &FleetRecord) -> Res
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use async_trait::async_trait;
+
+    use super::*;
+    use crate::model::{LedgerId, RunId, Time};
+    use crate::run::JournalRecord;
+
+    /// A record to which others write first so many times; then so many replies are lost.
+    struct Storm {
+        state: Mutex<State>,
+    }
+
+    struct State {
+        record: FleetRecord,
+        version: u64,
+        others: u32,
+        lost: u32,
+        by: Option<Nonce>,
+    }
+
+    impl Storm {
+        fn new(others: u32, lost: u32) -> Self {
+            let record = FleetRecord::new(LedgerId::new("ledger-1"), "demo".into(), Time::from_millis(0));
+            Self { state: Mutex::new(State { record, version: 1, others, lost, by: None }) }
+        }
+
+        /// Writes something, and says what came of it.
+        async fn amended(&self, conflicts: u32) -> Result<u32, Unchanged<&'static str>> {
+            let mut decided = 0;
+            amend(self, conflicts, |record| {
+                decided += 1;
+                let mut next = record.clone();
+                next.written_at = Time::from_millis(7);
+                Ok((Some(next), decided))
+            })
+            .await
+        }
+    }
+
+    fn gone() -> LedgerError {
+        LedgerError::InDoubt { place: "here".to_owned(), source: "the reply is lost".into() }
+    }
+
+    #[async_trait]
+    impl Ledger for Storm {
+        async fn read(&self) -> Result<(Version, FleetRecord), LedgerError> {
+            let state = self.state.lock().expect("no panics");
+            Ok((Version(state.version), state.record.clone()))
+        }
+
+        async fn compare_and_swap(
+            &self,
+            at: Version,
+            record: &FleetRecord,
+            nonce: &Nonce,
+        ) -> Result<Written<Version>, LedgerError> {
+            let mut state = self.state.lock().expect("no panics");
+            if state.others > 0 {
+                state.others -= 1;
+                state.version += 1;
+            }
+            let known = state.by.as_ref() == Some(nonce);
+            if !known && at.0 != state.version {
+                return Ok(Written::Conflict);
+            }
+            if !known {
+                state.version += 1;
+                state.record = record.clone();
+                state.by = Some(nonce.clone());
+            }
+            if state.lost > 0 {
+                state.lost -= 1;
+                return Err(gone());
+            }
+            Ok(Written::Acknowledged(Version(state.version)))
+        }
+
+        async fn append(&self, _: &JournalRecord, _: &Nonce) -> Result<Written<()>, LedgerError> {
+            Err(gone())
+        }
+
+        async fn journal(&self, _: &RunId) -> Result<Vec<JournalRecord>, LedgerError> {
+            Err(gone())
+        }
+
+        async fn runs(&self, _: Option<Time>) -> Result<Vec<RunId>, LedgerError> {
+            Err(gone())
+        }
+    }
+
+    #[tokio::test]
+    async fn s6_a_storm_of_conflicts_is_outlasted_and_not_for_ever() {
+        let storm = Storm::new(12, 0);
+        assert_eq!(storm.amended(20).await.expect("written"), 13, "each conflict decides again");
+        assert_eq!(storm.state.lock().expect("no panics").record.written_at, Time::from_millis(7));
+        assert!(matches!(Storm::new(u32::MAX, 0).amended(5).await, Err(Unchanged::Busy(5))));
+    }
+
+    #[tokio::test]
+    async fn s9_a_reply_that_was_lost_is_asked_for_and_not_written_twice() {
+        let storm = Storm::new(0, WRITE_TRIES);
+        assert_eq!(storm.amended(0).await.expect("written"), 1);
+        assert_eq!(storm.state.lock().expect("no panics").version, 2);
+        assert!(matches!(Storm::new(0, WRITE_TRIES + 1).amended(0).await, Err(Unchanged::Lost(_))));
+    }
+
+    #[tokio::test]
+    async fn what_is_refused_or_there_already_writes_nothing() {
+        let storm = Storm::new(0, u32::MAX);
+        let refused = amend(&storm, 0, |_| Err::<(Option<FleetRecord>, ()), _>("no")).await;
+        assert!(matches!(refused, Err(Unchanged::Refused("no"))));
+        amend(&storm, 0, |_| Ok::<_, &str>((None, ()))).await.expect("nothing to write");
+        assert_eq!(storm.state.lock().expect("no panics").version, 1);
+    }
+}

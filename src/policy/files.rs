@@ -160,7 +160,9 @@ mod tests {
         assert_eq!(ledger(), expected);
         let names = ledger_place(dir.path()).expect("found").subsystems;
         assert!(names.iter().any(|name| name.as_str() == "index"), "{names:?}");
-        for fleet in ["", "name = \"demo\"", "name = \"demo\"\n[ledger]\nkind = \"sqlite\"", &FLEET.replace("sqlite", "etcd")] {
+        for fleet in
+            ["", "name = \"demo\"", "name = \"demo\"\n[ledger]\nkind = \"sqlite\"", &FLEET.replace("sqlite", "etcd")]
+        {
             fs::write(dir.path().join("fleet.toml"), fleet).expect("written");
             assert_eq!(ledger(), None, "{fleet}");
         }

@@ -192,11 +192,7 @@ impl Machine {
     pub fn step(&mut self, input: Input, now: Time) -> Act {
         self.learn(input, now);
         while let Some(order) = self.orders.pop_front() {
-            self.stop(
-                plain(CauseKind::Order, order.to_string()),
-                Some(NotStarted::Ordered(order)),
-                now,
-            );
+            self.stop(plain(CauseKind::Order, order.to_string()), Some(NotStarted::Ordered(order)), now);
         }
         for _ in 0..SPINS {
             if self.queue.is_empty() {

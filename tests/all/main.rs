@@ -8,6 +8,7 @@ mod aws_removal;
 mod bad_days;
 mod environment;
 mod fleets;
+mod halts;
 mod layering;
 mod ledger_conformance;
 mod ledger_sqlite;

@@ -16,7 +16,7 @@ fn remove(environment: &TestEnvironment, count: &str, more: &[&str]) -> Ran {
 }
 
 /// Capacity that a plan finds, per subsystem.
-fn capacity(environment: &TestEnvironment, subsystem: &str) -> u64 {
+pub(crate) fn capacity(environment: &TestEnvironment, subsystem: &str) -> u64 {
     let plan = environment.run(&["plan", "--subsystem", subsystem, "--count", "1", "-o", "json"]).json();
     plan["subsystems"]
         .as_array()
@@ -33,7 +33,7 @@ fn strings(value: &Value) -> Vec<&str> {
 }
 
 /// Waits until the check holds; the child must not end before.
-fn wait_until(child: &mut Child, what: &str, mut check: impl FnMut() -> bool) {
+pub(crate) fn wait_until(child: &mut Child, what: &str, mut check: impl FnMut() -> bool) {
     let begun = Instant::now();
     while !check() {
         if let Some(status) = child.try_wait().expect("a child") {
@@ -45,11 +45,11 @@ fn wait_until(child: &mut Child, what: &str, mut check: impl FnMut() -> bool) {
 }
 
 /// Hosts that the simulated fleet has out of service.
-fn cordoned(directory: &Path) -> usize {
+pub(crate) fn cordoned(directory: &Path) -> usize {
     std::fs::read_to_string(directory.join("state/fleet.json")).map_or(0, |text| text.matches("cordoned\"").count())
 }
 
-fn signal(child: &Child, signal: &str) {
+pub(crate) fn signal(child: &Child, signal: &str) {
     let status = std::process::Command::new("kill").args([signal, &child.id().to_string()]).status().expect("kill");
     assert!(status.success());
 }

@@ -320,3 +320,59 @@ fn the_view_shows_claims_of_others_and_removals_of_all() {
     let much_later = room.now().plus(MEMORY + seconds(1));
     assert!(room.record.view(None, much_later).largest_removal.is_empty());
 }
+
+fn order(of: Option<&str>, by: &str, reason: &str) -> Halt {
+    Halt { subsystem: of.map(Into::into), operator: by.into(), reason: reason.to_owned(), at: NOON }
+}
+
+/// A machine whose clock is an hour off may halt, and stops nobody but by the halt.
+#[test]
+fn s6_a_halt_asks_no_clock_and_changes_nothing_else() {
+    let mut room = Room::new(5);
+    room.grant(&run("a", "pa"), 1, &["index-01"]).expect("granted");
+    let before = room.record.clone();
+    for at in [NOON.minus(seconds(3600)), NOON.plus(seconds(3600))] {
+        let order = Halt { at, ..order(None, "ann", "smoke") };
+        let next = halt(&before, &order).expect("in force");
+        assert_eq!(next.halts, [order]);
+        assert_eq!(FleetRecord { halts: Vec::new(), ..next }, before);
+    }
+}
+
+#[test]
+fn s6_who_halted_first_is_never_hidden() {
+    let mut room = Room::new(5);
+    let (first, second) = (order(Some("index"), "ann", "smoke"), order(Some("index"), "bob", "fire"));
+    room.record = halt(&room.record, &first).expect("in force");
+    room.record = halt(&room.record, &second).expect("in force too");
+    assert_eq!(
+        halt(&room.record, &Halt { at: NOON.plus(seconds(9)), ..first.clone() }),
+        None,
+        "it is in force already"
+    );
+    assert_eq!(room.record.halts, [first, second]);
+    let Err(Refusal::Rules(refused)) = room.grant(&run("a", "pa"), 1, &["index-01"]) else { panic!("must refuse") };
+    let told: Vec<&str> = refused.iter().map(|violation| violation.message.as_str()).collect();
+    assert!(told.iter().any(|m| m.contains("ann") && m.contains("smoke")), "{told:?}");
+    let planned: Vec<String> = room.record.view(None, NOON).halts.into_iter().map(|(_, why)| why).collect();
+    assert!(planned[0].contains("ann") && planned[1].contains("bob") && planned[1].contains("fire"), "{planned:?}");
+}
+
+#[test]
+fn s6_unhalt_lifts_what_was_read_and_nothing_else() {
+    let mut room = Room::new(5);
+    let read = [order(None, "ann", "smoke"), order(None, "bob", "fire")];
+    let (later, other) = (order(None, "cid", "flood"), order(Some("index"), "ann", "smoke"));
+    for order in [&read[0], &other, &read[1], &later] {
+        room.record = halt(&room.record, order).expect("in force");
+    }
+    room.decide(&Command::Unhalt { orders: &read }).expect("lifted");
+    assert_eq!(room.record.halts, [other.clone(), later.clone()]);
+    assert_eq!(why(room.decide(&Command::Unhalt { orders: &read })), name(Rule::Halted), "nothing to lift");
+    assert_eq!(why(room.grant(&run("a", "pa"), 1, &["index-01"])), name(Rule::Halted));
+    room.world.now = room.record.written_at.minus(Bounds::TOLERANCE + seconds(1));
+    assert_eq!(why(room.decide(&Command::Unhalt { orders: &[later.clone(), other.clone()] })), "clock");
+    room.world.now = room.record.written_at;
+    room.decide(&Command::Unhalt { orders: &[later, other] }).expect("lifted");
+    room.grant(&run("a", "pa"), 1, &["index-01"]).expect("nothing is halted any more");
+}
