@@ -8,7 +8,8 @@
 //!
 //! Nothing here chooses. [`super::verify`] does the same sums again, from the hosts.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::cell::OnceCell;
+use std::collections::BTreeMap;
 
 use crate::model::{GroupName, HostState, SubsystemName, ZoneName};
 
@@ -20,8 +21,8 @@ use super::{AssessError, Inputs, Rule, Stage};
 /// Interchangeable candidates.
 #[derive(Clone, Debug)]
 pub(crate) struct Class {
-    /// The longest-running first, then by id.
-    pub(crate) hosts: Vec<usize>,
+    /// Places in [`Problem::candidates`], ascending: the longest-running first, then by id.
+    pub(crate) ranks: Vec<usize>,
     /// Whether they serve.
     pub(crate) serving: bool,
     /// Subsystems that they belong to besides the named one.
@@ -30,97 +31,146 @@ pub(crate) struct Class {
     pub(crate) closed: bool,
     /// What one of them takes from rows.
     pub(crate) takes: Vec<(usize, u64)>,
-    /// What one of them takes from zones: level, zone, units.
+    /// What one of them takes from zones: level, place in [`Problem::zones`], units.
     pub(crate) zones: Vec<(usize, usize, u64)>,
 }
 
 /// One packing row.
-#[derive(Clone, Debug)]
-pub(crate) struct Row {
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Row<'a> {
     /// What it stands for.
-    pub(crate) names: Names,
+    pub(crate) names: Names<'a>,
     /// What may be taken from it.
     pub(crate) bound: u128,
 }
 
 /// The rule that a row stands for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Names {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Names<'a> {
     /// `run-size` stands for budgets too: one row holds the smallest of these ceilings.
     pub(crate) rule: Rule,
-    pub(crate) subsystem: Option<SubsystemName>,
-    pub(crate) zone: Option<ZoneName>,
-    pub(crate) group: Option<GroupName>,
+    pub(crate) subsystem: Option<&'a SubsystemName>,
+    pub(crate) zone: Option<&'a ZoneName>,
+    pub(crate) group: Option<&'a GroupName>,
 }
 
-impl Names {
-    fn of(rule: Rule, subsystem: &SubsystemName, zone: Option<&ZoneName>) -> Self {
-        Self { rule, subsystem: Some(subsystem.clone()), zone: zone.cloned(), group: None }
+impl<'a> Names<'a> {
+    fn of(rule: Rule, subsystem: &'a SubsystemName, zone: Option<&'a ZoneName>) -> Self {
+        Self { rule, subsystem: Some(subsystem), zone, group: None }
+    }
+}
+
+/// What problems are made of: everything that is asked of a subsystem or a host is worked out once per decision,
+/// for however many problems.
+pub(crate) struct Ground<'a> {
+    inputs: &'a Inputs<'a>,
+    membership: &'a Membership<'a>,
+    gates: &'a Gates<'a>,
+    stock: Vec<OnceCell<Stock<'a>>>,
+    candidates: Vec<OnceCell<bool>>,
+}
+
+/// The units of one subsystem that serve.
+struct Stock<'a> {
+    /// By zone, by name.
+    zones: Vec<(&'a ZoneName, u128)>,
+    total: u128,
+}
+
+impl<'a> Ground<'a> {
+    pub(crate) fn new(inputs: &'a Inputs<'a>, membership: &'a Membership<'a>, gates: &'a Gates<'a>) -> Self {
+        let stock = membership.subsystems().iter().map(|_| OnceCell::new()).collect();
+        let candidates = inputs.snapshot.hosts().map(|_| OnceCell::new()).collect();
+        Self { inputs, membership, gates, stock, candidates }
+    }
+
+    fn is_candidate(&self, host: usize) -> bool {
+        let look = || obstacles(self.inputs, self.membership, &self.membership.host(host).id, Stage::Grant).is_empty();
+        *self.candidates[host].get_or_init(look)
+    }
+
+    fn stock(&self, subsystem: usize) -> Result<&Stock<'a>, AssessError> {
+        let cell = &self.stock[subsystem];
+        if let Some(stock) = cell.get() {
+            return Ok(stock);
+        }
+        let stock = Stock::of(self.inputs, self.membership, subsystem)?;
+        Ok(cell.get_or_init(|| stock))
+    }
+}
+
+impl<'a> Stock<'a> {
+    fn of(inputs: &Inputs<'_>, membership: &Membership<'a>, subsystem: usize) -> Result<Self, AssessError> {
+        let policy = membership.subsystem(subsystem);
+        let mut zones: Vec<(&ZoneName, u128)> =
+            zones(membership, subsystem)?.into_iter().map(|zone| (zone, 0)).collect();
+        for &index in membership.members(subsystem) {
+            let host = membership.host(index);
+            let units = units(policy, host)?;
+            if is_capacity(inputs, host)
+                && let Some((_, sum)) = zones.iter_mut().find(|(zone, _)| **zone == host.zone)
+            {
+                *sum += u128::from(units);
+            }
+        }
+        let total = zones.iter().map(|(_, units)| units).sum();
+        Ok(Self { zones, total })
+    }
+
+    fn place(&self, zone: &ZoneName) -> Option<usize> {
+        self.zones.iter().position(|(name, _)| *name == zone)
     }
 }
 
 /// Which candidates there are, and what limits the choice.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Problem {
+pub(crate) struct Problem<'a> {
+    /// The longest-running first, then by id.
+    pub(crate) candidates: Vec<usize>,
     pub(crate) classes: Vec<Class>,
-    pub(crate) rows: Vec<Row>,
-    /// Units by zone before the choice: the named subsystem first, then the others by name. Evenness is judged
-    /// level by level.
-    pub(crate) levels: Vec<Vec<u128>>,
-    /// Place of each candidate in the order of age and id, by host index.
-    pub(crate) rank: BTreeMap<usize, usize>,
+    /// Only rows that taking every candidate would break: the others cannot matter.
+    pub(crate) rows: Vec<Row<'a>>,
+    /// Units by zone before the choice, one level (subsystem) behind the other: the named one first, then the others
+    /// by name. Evenness is judged level by level.
+    pub(crate) zones: Vec<u128>,
+    /// By place in `zones`.
+    pub(crate) level_of: Vec<usize>,
+    /// How many levels there are.
+    pub(crate) levels: usize,
 }
 
-impl Problem {
+impl<'a> Problem<'a> {
     /// All candidates of a subsystem, and every constraint of every subsystem and group that one of them is in.
     ///
     /// # Errors
     ///
     /// [`AssessError`] where a host of one of these subsystems cannot be weighed or placed.
-    pub(crate) fn new(
-        inputs: &Inputs<'_>,
-        membership: &Membership<'_>,
-        gates: &Gates<'_>,
-        named: usize,
-    ) -> Result<Self, AssessError> {
-        let candidates: Vec<usize> = membership
-            .members(named)
-            .iter()
-            .copied()
-            .filter(|&h| obstacles(inputs, membership, &membership.host(h).id, Stage::Grant).is_empty())
-            .collect();
-        Self::of(inputs, membership, gates, named, candidates)
-    }
-
-    fn of(
-        inputs: &Inputs<'_>,
-        membership: &Membership<'_>,
-        gates: &Gates<'_>,
-        named: usize,
-        mut candidates: Vec<usize>,
-    ) -> Result<Self, AssessError> {
-        candidates.sort_by_key(|&h| (membership.host(h).launched_at, &membership.host(h).id));
-        let related: BTreeSet<usize> = candidates.iter().flat_map(|&h| membership.of(h)).copied().collect();
-        let rank = candidates.iter().enumerate().map(|(rank, &h)| (h, rank)).collect();
-        let mut problem = Self { rank, ..Self::default() };
-        let ordered = std::iter::once(named).chain(related.iter().copied().filter(|&s| s != named));
-        let mut books: BTreeMap<usize, Book<'_>> = BTreeMap::new();
-        for subsystem in ordered.filter(|s| related.contains(s)) {
-            books.insert(subsystem, Book::open(inputs, membership, subsystem, &mut problem)?);
-        }
-        let groups = problem.group_rows(inputs, membership, &candidates);
-        let closed: BTreeSet<usize> =
-            related.iter().copied().filter(|&s| !gates.closed(&BTreeSet::from([s]), Stage::Grant).is_empty()).collect();
+    pub(crate) fn new(ground: &Ground<'a>, named: usize) -> Result<Self, AssessError> {
+        let membership = ground.membership;
+        let mut candidates: Vec<usize> =
+            membership.members(named).iter().copied().filter(|&h| ground.is_candidate(h)).collect();
+        // Hosts are numbered by id.
+        candidates.sort_by_cached_key(|&h| (membership.host(h).launched_at, h));
         let mut classes: BTreeMap<Key<'_>, Vec<usize>> = BTreeMap::new();
-        for &index in &candidates {
-            classes.entry(Key::of(inputs, membership, index)?).or_default().push(index);
+        for (rank, &index) in candidates.iter().enumerate() {
+            classes.entry(Key::of(ground, index)?).or_default().push(rank);
         }
-        for (key, hosts) in classes {
+        let mut problem = Self { candidates, ..Self::default() };
+        let wanted = Wanted::of(&classes);
+        let ordered = std::iter::once(named).chain(wanted.subsystems.keys().copied().filter(|&s| s != named));
+        let mut books: BTreeMap<usize, Book<'_, '_>> = BTreeMap::new();
+        for subsystem in ordered {
+            if let Some(wanted) = wanted.subsystems.get(&subsystem) {
+                books.insert(subsystem, Book::open(ground, subsystem, wanted, &mut problem)?);
+            }
+        }
+        let groups = problem.group_rows(ground, &wanted.groups);
+        for (key, ranks) in classes {
             let mut class = Class {
-                hosts,
+                ranks,
                 serving: key.serving,
                 others: key.units.iter().filter(|(s, _)| *s != named).count() as u64,
-                closed: key.units.iter().any(|(s, _)| closed.contains(s)),
+                closed: key.units.iter().any(|(s, _)| ground.gates.is_closed(*s)),
                 takes: Vec::new(),
                 zones: Vec::new(),
             };
@@ -138,30 +188,32 @@ impl Problem {
         Ok(problem)
     }
 
-    fn row(&mut self, names: Names, bound: u128) -> usize {
+    /// A row, unless all that is wanted of it may be taken.
+    fn row(&mut self, names: Names<'a>, bound: u128, wanted: u128) -> Option<usize> {
+        if wanted <= bound {
+            return None;
+        }
         self.rows.push(Row { names, bound });
-        self.rows.len() - 1
+        Some(self.rows.len() - 1)
     }
 
     /// `group-minimum`: members in service, whether they serve or not.
-    fn group_rows<'a>(
+    fn group_rows(
         &mut self,
-        inputs: &Inputs<'_>,
-        membership: &Membership<'a>,
-        candidates: &[usize],
+        ground: &Ground<'a>,
+        wanted: &BTreeMap<&'a GroupName, u128>,
     ) -> BTreeMap<&'a GroupName, usize> {
-        let names: BTreeSet<&GroupName> =
-            candidates.iter().filter_map(|&h| membership.host(h).group.as_ref()).collect();
+        let Ground { inputs, membership, .. } = ground;
         let mut rows = BTreeMap::new();
-        for name in names {
+        for (&name, &wanted) in wanted {
             let Some(group) = inputs.snapshot.group(name) else { continue };
             let held = |h: usize| inputs.ledger.claims.contains_key(&membership.host(h).id);
             let members = membership.group_members(name).iter();
             let in_service =
                 members.filter(|&&h| membership.host(h).state == HostState::InService && !held(h)).count() as u64;
             let spare = in_service.min(group.desired).saturating_sub(group.min_size);
-            let names = Names { rule: Rule::GroupMinimum, subsystem: None, zone: None, group: Some(name.clone()) };
-            rows.insert(name, self.row(names, u128::from(spare)));
+            let names = Names { rule: Rule::GroupMinimum, subsystem: None, zone: None, group: Some(name) };
+            rows.extend(self.row(names, u128::from(spare), wanted).map(|row| (name, row)));
         }
         rows
     }
@@ -177,11 +229,12 @@ struct Key<'a> {
 }
 
 impl<'a> Key<'a> {
-    fn of(inputs: &Inputs<'_>, membership: &Membership<'a>, index: usize) -> Result<Self, AssessError> {
+    fn of(ground: &Ground<'a>, index: usize) -> Result<Self, AssessError> {
+        let membership = ground.membership;
         let host = membership.host(index);
         let weigh = |&s: &usize| Ok((s, units(membership.subsystem(s), host)?));
         Ok(Self {
-            serving: serves(inputs, host),
+            serving: serves(ground.inputs, host),
             units: membership.of(index).iter().map(weigh).collect::<Result<_, AssessError>>()?,
             zone: &host.zone,
             group: host.group.as_ref(),
@@ -189,73 +242,118 @@ impl<'a> Key<'a> {
     }
 }
 
-/// The rows of one subsystem.
-struct Book<'a> {
-    level: usize,
-    /// Hosts, serving or not.
-    size: usize,
+/// What taking every candidate would take.
+#[derive(Default)]
+struct Wanted<'a> {
+    subsystems: BTreeMap<usize, WantedUnits<'a>>,
+    /// Hosts.
+    groups: BTreeMap<&'a GroupName, u128>,
+}
+
+#[derive(Default)]
+struct WantedUnits<'a> {
+    hosts: u128,
     /// Units that serve.
-    minimum: usize,
-    zones: BTreeMap<&'a ZoneName, ZoneRows>,
+    units: u128,
+    zones: Vec<(&'a ZoneName, u128)>,
 }
 
-struct ZoneRows {
-    place: usize,
-    minimum: Option<usize>,
-    /// Charged by every zone but this one.
-    loss: Option<usize>,
-}
-
-impl<'a> Book<'a> {
-    fn open(
-        inputs: &Inputs<'_>,
-        membership: &Membership<'a>,
-        subsystem: usize,
-        problem: &mut Problem,
-    ) -> Result<Self, AssessError> {
-        let policy = membership.subsystem(subsystem);
-        let capacity = &policy.capacity;
-        let mut serving: BTreeMap<&ZoneName, u128> =
-            zones(membership, subsystem)?.into_iter().map(|zone| (zone, 0)).collect();
-        for &index in membership.members(subsystem) {
-            let host = membership.host(index);
-            let units = units(policy, host)?;
-            if is_capacity(inputs, host) {
-                *serving.entry(&host.zone).or_default() += u128::from(units);
+impl<'a> Wanted<'a> {
+    fn of(classes: &BTreeMap<Key<'a>, Vec<usize>>) -> Self {
+        let mut wanted = Self::default();
+        for (key, ranks) in classes {
+            let hosts = ranks.len() as u128;
+            for &(subsystem, units) in &key.units {
+                let of = wanted.subsystems.entry(subsystem).or_default();
+                of.hosts += hosts;
+                if key.serving {
+                    of.take(key.zone, hosts * u128::from(units));
+                }
+            }
+            if let Some(group) = key.group {
+                *wanted.groups.entry(group).or_default() += hosts;
             }
         }
-        let total: u128 = serving.values().sum();
+        wanted
+    }
+}
+
+impl<'a> WantedUnits<'a> {
+    fn take(&mut self, zone: &'a ZoneName, units: u128) {
+        self.units += units;
+        match self.zones.iter_mut().find(|(name, _)| *name == zone) {
+            Some((_, sum)) => *sum += units,
+            None => self.zones.push((zone, units)),
+        }
+    }
+
+    fn of_zone(&self, zone: &ZoneName) -> u128 {
+        self.zones.iter().find(|(name, _)| *name == zone).map_or(0, |(_, units)| *units)
+    }
+}
+
+/// The rows of one subsystem.
+struct Book<'g, 'a> {
+    stock: &'g Stock<'a>,
+    level: usize,
+    /// Where its zones begin in [`Problem::zones`].
+    first: usize,
+    /// Hosts, serving or not.
+    size: Option<usize>,
+    /// Units that serve.
+    minimum: Option<usize>,
+    /// By place in `stock.zones`: the zone's own row.
+    zones: Vec<Option<usize>>,
+    /// By place in `stock.zones`: charged by every zone but this one.
+    losses: Vec<Option<usize>>,
+}
+
+impl<'g, 'a> Book<'g, 'a> {
+    fn open(
+        ground: &'g Ground<'a>,
+        subsystem: usize,
+        wanted: &WantedUnits<'_>,
+        problem: &mut Problem<'a>,
+    ) -> Result<Self, AssessError> {
+        let policy = ground.membership.subsystem(subsystem);
+        let capacity = &policy.capacity;
+        let stock = ground.stock(subsystem)?;
         let minimum = u128::from(capacity.minimum);
         let most = policy.pace.budgets.iter().map(|b| b.hosts).chain([policy.pace.max_hosts_per_run]).min();
         let names = |rule, zone| Names::of(rule, &policy.name, zone);
-        let size = problem.row(names(Rule::RunSize, None), u128::from(most.unwrap_or(0)));
-        let per_zone = capacity.minimum_per_zone.map(|m| u128::from(m.units(capacity.baseline, serving.len())));
-        let minimum_row = problem.row(names(Rule::Minimum, None), total.saturating_sub(minimum));
-        let mut rows = BTreeMap::new();
-        for (place, (&zone, &units)) in serving.iter().enumerate() {
-            let least =
-                per_zone.map(|least| problem.row(names(Rule::ZoneMinimum, Some(zone)), units.saturating_sub(least)));
-            let rest = (total - units).saturating_sub(minimum);
-            let loss = capacity.survive_zone_loss.then(|| problem.row(names(Rule::ZoneLoss, Some(zone)), rest));
-            rows.insert(zone, ZoneRows { place, minimum: least, loss });
+        let size = problem.row(names(Rule::RunSize, None), u128::from(most.unwrap_or(0)), wanted.hosts);
+        let per_zone = capacity.minimum_per_zone.map(|m| u128::from(m.units(capacity.baseline, stock.zones.len())));
+        let spare = stock.total.saturating_sub(minimum);
+        let minimum_row = problem.row(names(Rule::Minimum, None), spare, wanted.units);
+        let (mut own, mut losses) = (Vec::new(), Vec::new());
+        for &(zone, units) in &stock.zones {
+            let here = wanted.of_zone(zone);
+            own.push(per_zone.and_then(|least| {
+                problem.row(names(Rule::ZoneMinimum, Some(zone)), units.saturating_sub(least), here)
+            }));
+            let rest = (stock.total - units).saturating_sub(minimum);
+            let lost = || problem.row(names(Rule::ZoneLoss, Some(zone)), rest, wanted.units - here);
+            losses.push(capacity.survive_zone_loss.then(lost).flatten());
         }
-        problem.levels.push(serving.into_values().collect());
-        Ok(Self { level: problem.levels.len() - 1, size, minimum: minimum_row, zones: rows })
+        let (level, first) = (problem.levels, problem.zones.len());
+        problem.zones.extend(stock.zones.iter().map(|(_, units)| *units));
+        problem.level_of.resize(problem.zones.len(), level);
+        problem.levels += 1;
+        Ok(Self { stock, level, first, size, minimum: minimum_row, zones: own, losses })
     }
 
     fn charge(&self, zone: &ZoneName, units: u64, class: &mut Class) {
-        class.takes.push((self.size, 1));
+        class.takes.extend(self.size.map(|row| (row, 1)));
         if !class.serving {
             return;
         }
-        class.takes.push((self.minimum, units));
-        for (name, rows) in &self.zones {
-            if *name == zone {
-                class.takes.extend(rows.minimum.map(|row| (row, units)));
-                class.zones.push((self.level, rows.place, units));
-            } else {
-                class.takes.extend(rows.loss.map(|row| (row, units)));
-            }
+        class.takes.extend(self.minimum.map(|row| (row, units)));
+        let own = self.stock.place(zone);
+        if let Some(place) = own {
+            class.takes.extend(self.zones[place].map(|row| (row, units)));
+            class.zones.push((self.level, self.first + place, units));
         }
+        let losses = self.losses.iter().enumerate().filter(|(place, _)| Some(*place) != own);
+        class.takes.extend(losses.filter_map(|(_, row)| row.map(|row| (row, units))));
     }
 }

@@ -6,13 +6,11 @@
 //!
 //! Nothing here judges a plan: that is [`super::verify`]'s part.
 
-use super::constraints::Problem;
 use super::select::Selector;
 
 /// Rows that together exclude `count` hosts, none of them to spare; `None` where the count is possible, or beyond
 /// the candidates, or not proved to be impossible.
-pub(crate) fn exclusion(problem: &Problem, gated: bool, count: u64) -> Option<Vec<usize>> {
-    let selector = Selector::new(problem, gated);
+pub(crate) fn exclusion(selector: &Selector<'_>, count: u64) -> Option<Vec<usize>> {
     if count > selector.candidates() {
         return None;
     }
@@ -24,39 +22,20 @@ pub(crate) fn exclusion(problem: &Problem, gated: bool, count: u64) -> Option<Ve
     }
     // A row that lets every candidate go stands in nobody's way.
     let mut kept: Vec<usize> = (0..ceilings.len()).filter(|&row| ceilings[row] < selector.candidates()).collect();
-    if !excludes(problem, gated, &kept, count) {
+    if !excludes(selector, &kept, count) {
         return None;
     }
     for row in kept.clone() {
         let fewer: Vec<usize> = kept.iter().copied().filter(|&k| k != row).collect();
-        if excludes(problem, gated, &fewer, count) {
+        if excludes(selector, &fewer, count) {
             kept = fewer;
         }
     }
     Some(kept)
 }
 
-/// The problem with all rows but these lifted.
-pub(crate) fn only(problem: &Problem, kept: &[usize]) -> Problem {
-    let mut freed = problem.clone();
-    for (index, row) in freed.rows.iter_mut().enumerate() {
-        if !kept.contains(&index) {
-            row.bound = u128::MAX;
-        }
-    }
-    freed
-}
-
-/// The problem with this row lifted.
-pub(crate) fn without(problem: &Problem, lifted: usize) -> Problem {
-    let mut freed = problem.clone();
-    freed.rows[lifted].bound = u128::MAX;
-    freed
-}
-
 /// Whether these rows are proved to let fewer than `count` go.
-fn excludes(problem: &Problem, gated: bool, kept: &[usize], count: u64) -> bool {
-    let freed = only(problem, kept);
-    let maximum = Selector::new(&freed, gated).maximum();
+fn excludes(selector: &Selector<'_>, kept: &[usize], count: u64) -> bool {
+    let maximum = selector.keeping(|row| kept.contains(&row)).maximum();
     maximum.proved && maximum.hosts < count
 }

@@ -4,6 +4,7 @@
 //! Each asks one subsystem at a time, so that what is closed for a set of subsystems is exactly what is
 //! closed for one of them. Nothing here adds up capacity.
 
+use std::cell::OnceCell;
 use std::collections::BTreeSet;
 
 use rust_decimal::Decimal;
@@ -20,6 +21,16 @@ pub(crate) struct Gates<'a> {
     inputs: &'a Inputs<'a>,
     membership: &'a Membership<'a>,
     weaker: Vec<Weaker>,
+    /// By subsystem: what depends on it alone.
+    own: Vec<Own>,
+}
+
+/// The gates that depend on one subsystem alone, each asked at most once.
+#[derive(Default)]
+struct Own {
+    window: OnceCell<Option<Violation>>,
+    grant: OnceCell<Vec<Violation>>,
+    is_closed: OnceCell<bool>,
 }
 
 /// A policy that is not provably as strict as the accepted one.
@@ -34,7 +45,14 @@ impl<'a> Gates<'a> {
     pub(crate) fn new(inputs: &'a Inputs<'a>, membership: &'a Membership<'a>) -> Self {
         let weaker =
             inputs.ledger.accepted.iter().filter_map(|(name, accepted)| weaker(inputs, name, accepted)).collect();
-        Self { inputs, membership, weaker }
+        let own = membership.subsystems().iter().map(|_| Own::default()).collect();
+        Self { inputs, membership, weaker, own }
+    }
+
+    /// Whether nothing of this subsystem may be granted now, whichever hosts.
+    pub(crate) fn is_closed(&self, subsystem: usize) -> bool {
+        let look = || !self.closed(&BTreeSet::from([subsystem]), Stage::Grant).is_empty();
+        *self.own[subsystem].is_closed.get_or_init(look)
     }
 
     /// Every such rule that a run violates which touches these subsystems.
@@ -44,10 +62,14 @@ impl<'a> Gates<'a> {
         let mut found = halted(inputs, &watched);
         found.extend(self.policy_loosened(&watched));
         for &subsystem in touched {
-            found.extend(window(inputs, membership.subsystem(subsystem)));
+            let own = &self.own[subsystem];
+            found.extend(own.window.get_or_init(|| window(inputs, membership.subsystem(subsystem))).clone());
             if stage == Stage::Grant {
-                found.extend(cannot_launch(inputs, membership, subsystem));
-                found.extend(too_many_unserving(inputs, membership, subsystem));
+                found.extend_from_slice(own.grant.get_or_init(|| {
+                    let mut found = cannot_launch(inputs, membership, subsystem);
+                    found.extend(too_many_unserving(inputs, membership, subsystem));
+                    found
+                }));
             }
         }
         if stage == Stage::Grant {

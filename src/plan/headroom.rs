@@ -6,12 +6,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::SubsystemName;
 
-use super::constraints::Problem;
-use super::explain::{exclusion, only, without};
+use super::constraints::{Ground, Names, Problem};
+use super::explain::exclusion;
 use super::gates::Gates;
 use super::membership::Membership;
 use super::select::Selector;
-use super::verify::verify_over;
+use super::verify::{judge_one, verify_over};
 use super::{AssessError, Inputs, Rule, Stage, Taking, Violation};
 
 /// What one subsystem can lose now: rules 1 to 6 with budgets taken as empty, and whatever is closed at this moment.
@@ -41,66 +41,92 @@ pub fn headroom(inputs: &Inputs<'_>, only: Option<&SubsystemName>) -> Result<Vec
     let membership = Membership::new(inputs.policies, inputs.snapshot);
     let wanted = |&s: &usize| only.is_none_or(|name| membership.subsystem(s).name == *name);
     let gates = Gates::new(inputs, &membership);
-    (0..membership.subsystems().len()).filter(wanted).map(|s| of(inputs, &membership, &gates, s)).collect()
+    let ground = Ground::new(inputs, &membership, &gates);
+    let decision = Decision { inputs, membership: &membership, gates: &gates, ground };
+    (0..membership.subsystems().len()).filter(wanted).map(|s| decision.headroom(s)).collect()
 }
 
-fn of(
-    inputs: &Inputs<'_>,
-    membership: &Membership<'_>,
-    gates: &Gates<'_>,
-    subsystem: usize,
-) -> Result<Headroom, AssessError> {
-    let problem = Problem::new(inputs, membership, gates, subsystem)?;
-    let (gated, open) = (Selector::new(&problem, true), Selector::new(&problem, false));
-    let maximum = gated.maximum();
-    let mut limits = Vec::new();
-    if maximum.hosts < open.candidates() {
-        let judge = |hosts: BTreeSet<usize>| {
-            let hosts = hosts.into_iter().map(|h| membership.host(h).id.clone()).collect();
-            verify_over(inputs, membership, gates, &Taking { hosts, ..Taking::default() }, Stage::Grant)
-        };
-        let most = open.maximum();
-        if maximum.hosts < most.hosts {
-            // Only what is closed at this moment stands in the way: once it opens, the rows decide.
-            limits.push((judge(open.choose(maximum.hosts + 1, &most))?.into_iter().next(), most.hosts));
-            limits.extend(binding(&problem, most.hosts, &judge)?.map(|(violation, _, then)| (violation, then)));
-        } else if let Some((violation, row, then)) = binding(&problem, most.hosts, &judge)? {
-            limits.push((violation, then));
-            limits.extend(binding(&without(&problem, row), then, &judge)?.map(|(next, _, after)| (next, after)));
+struct Decision<'a> {
+    inputs: &'a Inputs<'a>,
+    membership: &'a Membership<'a>,
+    gates: &'a Gates<'a>,
+    ground: Ground<'a>,
+}
+
+impl Decision<'_> {
+    fn headroom(&self, subsystem: usize) -> Result<Headroom, AssessError> {
+        let problem = Problem::new(&self.ground, subsystem)?;
+        let (gated, open) = (Selector::new(&problem, true), Selector::new(&problem, false));
+        let maximum = gated.maximum();
+        let mut limits = Vec::new();
+        if maximum.hosts < open.candidates() {
+            let most = if gated.candidates() == open.candidates() { maximum.clone() } else { open.maximum() };
+            if maximum.hosts < most.hosts {
+                // Only what is closed at this moment stands in the way: once it opens, the rows decide.
+                let taking = self.taking(open.any(maximum.hosts + 1, &most));
+                let found = verify_over(self.inputs, self.membership, self.gates, &taking, Stage::Grant)?;
+                limits.push((found.into_iter().next(), most.hosts));
+                if let Some((row, rest)) = first_of(exclusion(&open, most.hosts + 1)) {
+                    let then = open.keeping(|kept| kept != row).maximum().hosts;
+                    limits.push((self.violation(&problem, &open, most.hosts + 1, row, &rest)?, then));
+                }
+            } else if let Some((row, rest)) = first_of(exclusion(&open, most.hosts + 1)) {
+                let without = open.keeping(|kept| kept != row);
+                let then = without.maximum().hosts;
+                limits.push((self.violation(&problem, &open, most.hosts + 1, row, &rest)?, then));
+                if let Some((next, rest)) = first_of(exclusion(&without, then + 1)) {
+                    limits.push((self.violation(&problem, &without, then + 1, next, &rest)?, then));
+                }
+            }
         }
+        let next_allowed = limits.first().map(|(_, then)| *then);
+        let mut limits = limits.into_iter().filter_map(|(violation, _)| violation);
+        Ok(Headroom {
+            name: self.membership.subsystem(subsystem).name.clone(),
+            hosts_allowed: maximum.hosts,
+            exact: maximum.proved,
+            binding: limits.next(),
+            next: limits.next(),
+            next_allowed,
+        })
     }
-    let next_allowed = limits.first().map(|(_, then)| *then);
-    let mut limits = limits.into_iter().filter_map(|(violation, _)| violation);
-    Ok(Headroom {
-        name: membership.subsystem(subsystem).name.clone(),
-        hosts_allowed: maximum.hosts,
-        exact: maximum.proved,
-        binding: limits.next(),
-        next: limits.next(),
-        next_allowed,
-    })
+
+    fn taking(&self, hosts: BTreeSet<usize>) -> Taking {
+        let hosts = hosts.into_iter().map(|h| self.membership.host(h).id.clone()).collect();
+        Taking { hosts, ..Taking::default() }
+    }
+
+    /// What taking so many hosts violates of the rule that a row stands for, with the numbers of the check.
+    fn violation(
+        &self,
+        problem: &Problem<'_>,
+        selector: &Selector<'_>,
+        count: u64,
+        row: usize,
+        rest: &[usize],
+    ) -> Result<Option<Violation>, AssessError> {
+        // A choice that the rest of the set allows can only be excluded by this row: its numbers are the ones to show.
+        let rest = selector.keeping(|kept| rest.contains(&kept));
+        let most = rest.maximum();
+        let some = rest.any(count, &most);
+        // Where the search gave up, looking harder may still find one.
+        let taking = self.taking(if (some.len() as u64) < count { rest.choose(count, &most) } else { some });
+        let names = problem.rows[row].names;
+        let found = judge_one(self.inputs, self.membership, &taking, names.subsystem, names.group)?;
+        Ok(found.into_iter().find(|violation| is_meant(violation, names)))
+    }
 }
 
-/// A row that binds: what one host more would violate, the row, and how many hosts could go without it.
-type Bound = (Option<Violation>, usize, u64);
+/// Whether a violation is of the rule that a row stands for.
+pub(super) fn is_meant(violation: &Violation, names: Names<'_>) -> bool {
+    let rule = if violation.rule == Rule::Budget { Rule::RunSize } else { violation.rule };
+    let places = (violation.subsystem.as_ref(), violation.zone.as_ref(), violation.group.as_ref());
+    rule == names.rule && places == (names.subsystem, names.zone, names.group)
+}
 
-/// The row without which more than `maximum` hosts could go, or the first of several that only do so together.
-fn binding(
-    problem: &Problem,
-    maximum: u64,
-    judge: &impl Fn(BTreeSet<usize>) -> Result<Vec<Violation>, AssessError>,
-) -> Result<Option<Bound>, AssessError> {
-    let Some(rows) = exclusion(problem, false, maximum + 1) else { return Ok(None) };
-    let Some((&row, rest)) = rows.split_first() else { return Ok(None) };
-    // A choice that the rest of the set allows can only be excluded by this row: its numbers are the ones to show.
-    let freed = only(problem, rest);
-    let selector = Selector::new(&freed, false);
-    let hosts = selector.choose(maximum + 1, &selector.maximum());
-    let names = &problem.rows[row].names;
-    let is_meant = |v: &Violation| {
-        let rule = if v.rule == Rule::Budget { Rule::RunSize } else { v.rule };
-        (rule, &v.subsystem, &v.zone, &v.group) == (names.rule, &names.subsystem, &names.zone, &names.group)
-    };
-    let violation = judge(hosts)?.into_iter().find(is_meant);
-    Ok(Some((violation, row, Selector::new(&without(problem, row), false).maximum().hosts)))
+/// The row without which more hosts could go, or the first of several that only do so together; and the others.
+fn first_of(rows: Option<Vec<usize>>) -> Option<(usize, Vec<usize>)> {
+    let rows = rows?;
+    let (&row, rest) = rows.split_first()?;
+    Some((row, rest.to_vec()))
 }

@@ -3,6 +3,7 @@
 
 mod batches;
 mod capacity;
+mod choice;
 mod claims;
 mod constraints;
 mod digest;

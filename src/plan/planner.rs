@@ -10,7 +10,7 @@ use crate::model::{HostId, SubsystemName};
 use crate::policy::nearest;
 
 use super::batches::deal;
-use super::constraints::Problem;
+use super::constraints::{Ground, Problem};
 use super::digest::digest;
 use super::gates::Gates;
 use super::hosts::{obstacles, serves, units};
@@ -209,7 +209,8 @@ impl Draft {
         named: usize,
         count: u64,
     ) -> Result<(), AssessError> {
-        let problem = Problem::new(inputs, membership, gates, named)?;
+        let ground = Ground::new(inputs, membership, gates);
+        let problem = Problem::new(&ground, named)?;
         let (gated, open) = (Selector::new(&problem, true), Selector::new(&problem, false));
         let largest = open.maximum();
         self.largest = Some(largest.hosts);

@@ -29,8 +29,8 @@ pub(crate) struct Found {
 }
 
 /// Whether the counts are within what there is and every row holds, in integers.
-pub(crate) fn is_feasible(problem: &Problem, most: &[u64], counts: &[u64]) -> bool {
-    let mut taken = vec![0_u128; problem.rows.len()];
+pub(crate) fn is_feasible(problem: &Problem<'_>, bounds: &[u128], most: &[u64], counts: &[u64]) -> bool {
+    let mut taken = vec![0_u128; bounds.len()];
     for ((class, &count), &most) in problem.classes.iter().zip(counts).zip(most) {
         if count > most {
             return false;
@@ -39,7 +39,7 @@ pub(crate) fn is_feasible(problem: &Problem, most: &[u64], counts: &[u64]) -> bo
             taken[row] = taken[row].saturating_add(u128::from(units).saturating_mul(u128::from(count)));
         }
     }
-    taken.iter().zip(&problem.rows).all(|(taken, row)| *taken <= row.bound)
+    taken.iter().zip(bounds).all(|(taken, bound)| taken <= bound)
 }
 
 /// Exactly so many hosts of these classes.
@@ -56,15 +56,23 @@ impl Exactly {
 }
 
 /// The choice of the highest value, where a host of class `c` is worth `value[c]`, among those of which `exactly`
-/// holds. `start` is feasible and one of them.
-pub(crate) fn best(problem: &Problem, most: &[u64], value: &[i64], exactly: &[Exactly], start: Vec<u64>) -> Found {
-    let most = clipped(problem, most);
+/// holds; `bounds` says what may be taken from each row. `start` is feasible and one of them.
+pub(crate) fn best(
+    problem: &Problem<'_>,
+    bounds: &[u128],
+    most: &[u64],
+    value: &[i64],
+    exactly: &[Exactly],
+    start: Vec<u64>,
+) -> Found {
+    let most = clipped(problem, bounds, most);
     let mut search = Search {
         problem,
+        bounds,
         most: &most,
         value,
         exactly,
-        binding: binding_rows(problem, &most),
+        binding: binding_rows(problem, bounds, &most),
         worth: worth(value, &start),
         best: start,
     };
@@ -73,18 +81,18 @@ pub(crate) fn best(problem: &Problem, most: &[u64], value: &[i64], exactly: &[Ex
 }
 
 /// No class can give more than any one of its rows lets it.
-fn clipped(problem: &Problem, most: &[u64]) -> Vec<u64> {
+pub(crate) fn clipped(problem: &Problem<'_>, bounds: &[u128], most: &[u64]) -> Vec<u64> {
     let clip = |(class, &most): (&super::constraints::Class, &u64)| {
         let rows = class.takes.iter().filter(|(_, units)| *units > 0);
-        let least = rows.map(|&(row, units)| problem.rows[row].bound / u128::from(units)).min();
+        let least = rows.map(|&(row, units)| bounds[row] / u128::from(units)).min();
         least.map_or(most, |l| most.min(u64::try_from(l).unwrap_or(u64::MAX)))
     };
     problem.classes.iter().zip(most).map(clip).collect()
 }
 
 /// Rows that taking everything would exceed; the others cannot matter. With what each class takes.
-fn binding_rows(problem: &Problem, most: &[u64]) -> Vec<(u128, Vec<(usize, u64)>)> {
-    let mut rows: Vec<(u128, Vec<(usize, u64)>)> = problem.rows.iter().map(|r| (r.bound, Vec::new())).collect();
+fn binding_rows(problem: &Problem<'_>, bounds: &[u128], most: &[u64]) -> Vec<(u128, Vec<(usize, u64)>)> {
+    let mut rows: Vec<(u128, Vec<(usize, u64)>)> = bounds.iter().map(|&bound| (bound, Vec::new())).collect();
     for (index, class) in problem.classes.iter().enumerate().filter(|(i, _)| most[*i] > 0) {
         for &(row, units) in &class.takes {
             rows[row].1.push((index, units));
@@ -102,7 +110,8 @@ fn worth(value: &[i64], counts: &[u64]) -> i128 {
 }
 
 struct Search<'a> {
-    problem: &'a Problem,
+    problem: &'a Problem<'a>,
+    bounds: &'a [u128],
     most: &'a [u64],
     value: &'a [i64],
     exactly: &'a [Exactly],
@@ -158,7 +167,7 @@ impl Search<'_> {
     fn consider(&mut self, counts: Vec<u64>) {
         let worth = worth(self.value, &counts);
         let exact = self.exactly.iter().all(|e| e.holds(&counts));
-        if worth > self.worth && exact && is_feasible(self.problem, self.most, &counts) {
+        if worth > self.worth && exact && is_feasible(self.problem, self.bounds, self.most, &counts) {
             self.best = counts;
             self.worth = worth;
         }

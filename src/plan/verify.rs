@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::model::{GroupName, HostState, RunId, ZoneName};
+use crate::model::{GroupName, HostId, HostState, RunId, SubsystemName, ZoneName};
 
 use super::gates::Gates;
 use super::membership::Membership;
@@ -41,16 +41,14 @@ pub(crate) fn verify_over(
     for id in &taking.hosts {
         found.extend(hosts::obstacles(inputs, membership, id, stage));
     }
-    let held = taking.out.iter().filter(|id| !taking.hosts.contains(*id)).filter_map(|id| membership.find(id));
-    for host in held.clone() {
+    let taken = Taken::of(membership, taking);
+    for &host in taken.out.difference(&taken.hosts) {
         found.extend(hosts::lasting_obstacles(inputs, membership, host));
     }
-    let taken: BTreeSet<usize> = taking.hosts.iter().filter_map(|id| membership.find(id)).chain(held).collect();
-    let touched: BTreeSet<usize> = taken.iter().flat_map(|&host| membership.of(host)).copied().collect();
+    let touched: BTreeSet<usize> = taken.all().flat_map(|host| membership.of(host)).copied().collect();
     // S1: every subsystem that any of the hosts belongs to is asked, not only the one somebody named.
     for &subsystem in &touched {
-        let sums = Sums::of(inputs, membership, subsystem, taking)?;
-        sums.judge(&mut found);
+        Sums::of(inputs, membership, subsystem, &taken)?.judge(&mut found);
         if stage == Stage::Grant {
             judge_size(membership, subsystem, &taken, &mut found);
         }
@@ -58,6 +56,44 @@ pub(crate) fn verify_over(
     judge_groups(inputs, membership, &taken, &mut found);
     found.extend(gates.closed(&touched, stage));
     Ok(found)
+}
+
+/// Of the sums of a grant only those of one subsystem or one group: to show the numbers of a rule that is known to
+/// bind, never to allow anything.
+pub(crate) fn judge_one(
+    inputs: &Inputs<'_>,
+    membership: &Membership<'_>,
+    taking: &Taking,
+    subsystem: Option<&SubsystemName>,
+    group: Option<&GroupName>,
+) -> Result<Vec<Violation>, AssessError> {
+    let mut found = Vec::new();
+    let taken = Taken::of(membership, taking);
+    if let Some(subsystem) = subsystem.and_then(|name| membership.find_subsystem(name)) {
+        Sums::of(inputs, membership, subsystem, &taken)?.judge(&mut found);
+        judge_size(membership, subsystem, &taken, &mut found);
+    }
+    if group.is_some() {
+        judge_groups(inputs, membership, &taken, &mut found);
+    }
+    Ok(found)
+}
+
+/// The hosts of a [`Taking`] that the observation lists, by index.
+struct Taken {
+    hosts: BTreeSet<usize>,
+    out: BTreeSet<usize>,
+}
+
+impl Taken {
+    fn of(membership: &Membership<'_>, taking: &Taking) -> Self {
+        let find = |ids: &BTreeSet<HostId>| ids.iter().filter_map(|id| membership.find(id)).collect();
+        Self { hosts: find(&taking.hosts), out: find(&taking.out) }
+    }
+
+    fn all(&self) -> impl Iterator<Item = usize> {
+        self.hosts.union(&self.out).copied()
+    }
 }
 
 /// One zone of a subsystem, in units.
@@ -82,7 +118,7 @@ impl<'a> Sums<'a> {
         inputs: &Inputs<'_>,
         membership: &Membership<'a>,
         subsystem: usize,
-        taking: &Taking,
+        taken: &Taken,
     ) -> Result<Self, AssessError> {
         let policy = membership.subsystem(subsystem);
         let listed = hosts::zones(membership, subsystem)?;
@@ -96,12 +132,12 @@ impl<'a> Sums<'a> {
             }
             let units = u128::from(hosts::units(policy, host)?);
             let sums = zones.entry(&host.zone).or_default();
-            if taking.out.contains(&host.id) {
+            if taken.out.contains(&index) {
                 // Out of service for this run: it counts for nothing, whatever a late read says of it.
                 sums.taken_from = true;
             } else if hosts::is_capacity(inputs, host) {
                 sums.before += units;
-                if taking.hosts.contains(&host.id) {
+                if taken.hosts.contains(&index) {
                     sums.taken_from = true;
                 } else {
                     sums.after += units;
@@ -157,11 +193,11 @@ impl<'a> Sums<'a> {
 }
 
 /// `run-size`, and the ceilings of budgets: every host that belongs counts, serving or not.
-fn judge_size(membership: &Membership<'_>, subsystem: usize, taken: &BTreeSet<usize>, found: &mut Vec<Violation>) {
+fn judge_size(membership: &Membership<'_>, subsystem: usize, taken: &Taken, found: &mut Vec<Violation>) {
     let policy = membership.subsystem(subsystem);
     let name = &policy.name;
     let mut count = 0_u64;
-    for &host in taken {
+    for host in taken.all() {
         if membership.of(host).contains(&subsystem) {
             count += 1;
         }
@@ -183,9 +219,9 @@ fn judge_size(membership: &Membership<'_>, subsystem: usize, taken: &BTreeSet<us
 
 /// `group-minimum`: the provider refuses to take a group's members out of service below MinSize.
 /// Members that the run took out already were let go by the provider, and are no longer in its count.
-fn judge_groups(inputs: &Inputs<'_>, membership: &Membership<'_>, taken: &BTreeSet<usize>, found: &mut Vec<Violation>) {
+fn judge_groups(inputs: &Inputs<'_>, membership: &Membership<'_>, taken: &Taken, found: &mut Vec<Violation>) {
     let mut leaving: BTreeMap<&GroupName, u64> = BTreeMap::new();
-    for &index in taken {
+    for index in taken.all() {
         let host = membership.host(index);
         if let Some(group) = host.group.as_ref().filter(|_| host.state == HostState::InService) {
             *leaving.entry(group).or_default() += 1;

@@ -1,12 +1,12 @@
 //! [`Matcher`]: which subsystems a host serves, by the globs of `[hosts]`.
 //!
-//! All patterns for one tag are compiled into one set, so that a host costs a look-up per tag, not one per
-//! subsystem. Must not judge: a host that is matched may still not be removable.
+//! All patterns for one tag are compiled into one table, so that a host costs a look-up per tag that it bears,
+//! however many subsystems there are. Must not judge: a host that is matched may still not be removable.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
+use foldhash::fast::RandomState;
 use globset::{Glob, GlobBuilder, GlobSet, GlobSetBuilder};
 
 use super::types::{PolicySet, ProbeKind, ProbeSpec, SubsystemPolicy};
@@ -27,18 +27,26 @@ pub struct Matcher {
     names: Vec<SubsystemName>,
     /// How many keys of its selector a host must match, per subsystem.
     keys: Vec<usize>,
-    tags: BTreeMap<String, Patterns>,
+    tags: HashMap<String, Patterns, RandomState>,
     groups: Patterns,
     /// The selectors could not be compiled: no host may be removed. The loader refuses such policies.
     closed: bool,
 }
 
+/// What a pattern stands for: the subsystem's index, and whether under `never`.
+type Mark = (usize, bool);
+
 /// All patterns for one tag, or for the group.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Patterns {
-    set: GlobSet,
-    /// Per pattern: the subsystem's index, and whether it stands under `never`.
-    of: Vec<(usize, bool)>,
+    /// `*`, which matches whatever there is.
+    any: Vec<Mark>,
+    /// Patterns that match only themselves.
+    literal: HashMap<String, Vec<Mark>, RandomState>,
+    /// The others.
+    globs: GlobSet,
+    /// By index in `globs`.
+    of: Vec<Mark>,
 }
 
 impl PolicySet {
@@ -48,8 +56,8 @@ impl PolicySet {
         Matcher::new(self.subsystems.values()).unwrap_or_else(|_| Matcher {
             names: self.subsystems.keys().cloned().collect(),
             keys: vec![0; self.subsystems.len()],
-            tags: BTreeMap::new(),
-            groups: Patterns { set: GlobSet::empty(), of: Vec::new() },
+            tags: HashMap::default(),
+            groups: Patterns::default(),
             closed: true,
         })
     }
@@ -106,42 +114,21 @@ impl Matcher {
 
     /// The subsystems that a host serves, and whether one of them keeps it for good.
     pub fn membership(&self, host: &Host) -> Membership {
-        if self.closed {
-            return Membership { subsystems: self.names.clone(), never: self.names.first().cloned() };
-        }
-        let mut matched = vec![0_usize; self.names.len()];
-        let mut never = BTreeSet::new();
-        for (tag, patterns) in &self.tags {
-            if let Some(value) = host.tags.get(tag) {
-                patterns.count(value, &mut matched, &mut never);
-            }
-        }
-        // A host outside of groups does not match a selector that asks for one.
-        if let Some(group) = &host.group {
-            self.groups.count(group.as_str(), &mut matched, &mut never);
-        }
-        let served: Vec<usize> = (0..self.names.len())
-            // A selector without keys selects nothing: nothing selected never means everything.
-            .filter(|index| matched.get(*index) == self.keys.get(*index) && matched.get(*index) != Some(&0))
-            .collect();
+        let mut matching = self.matching();
+        let (served, never) = matching.of(host);
         let name = |index: &usize| self.names.get(*index).cloned();
-        Membership {
-            never: served.iter().find(|index| never.contains(*index)).and_then(name),
-            subsystems: served.iter().filter_map(name).collect(),
-        }
+        Membership { never: never.as_ref().and_then(name), subsystems: served.iter().filter_map(name).collect() }
     }
 
-    /// The memberships of many hosts, in their order: those that look alike are matched once.
-    pub fn memberships<'h>(&self, hosts: impl IntoIterator<Item = &'h Host>) -> Vec<Arc<Membership>> {
-        let mut known: HashMap<Likeness<'_>, Arc<Membership>> = HashMap::new();
-        hosts
-            .into_iter()
-            .map(|host| {
-                let group = host.group.as_ref().map(|group| group.as_str());
-                let tags = self.tags.keys().map(|tag| host.tags.get(tag).map(String::as_str)).collect();
-                known.entry((group, tags)).or_insert_with(|| Arc::new(self.membership(host))).clone()
-            })
-            .collect()
+    /// To match many hosts one after the other.
+    pub fn matching(&self) -> Matching<'_> {
+        Matching {
+            matcher: self,
+            matched: vec![0; self.names.len()],
+            served: Vec::new(),
+            kept: Vec::new(),
+            hits: Vec::new(),
+        }
     }
 
     /// The subsystems that a host serves, by name.
@@ -155,50 +142,98 @@ impl Matcher {
     }
 }
 
-/// What decides a membership: the group, and the values of the tags that any selector looks at.
-type Likeness<'h> = (Option<&'h str>, Vec<Option<&'h str>>);
+/// A matcher with room of its own, so that a host costs no allocation.
+#[derive(Debug)]
+pub struct Matching<'m> {
+    matcher: &'m Matcher,
+    /// Keys matched by subsystem; all zero between hosts.
+    matched: Vec<usize>,
+    /// Subsystems of which a key matched, then those served.
+    served: Vec<usize>,
+    /// Subsystems of which a `never` matched.
+    kept: Vec<usize>,
+    hits: Vec<Mark>,
+}
 
-/// Patterns on their way into a set.
+impl Matching<'_> {
+    /// The subsystems that a host serves, ascending, and the first of them that keeps it for good: as indexes into
+    /// the policies in the order in which the matcher was given them ([`PolicySet::matcher`]: by name).
+    pub fn of(&mut self, host: &Host) -> (&[usize], Option<usize>) {
+        let Self { matcher, matched, served, kept, hits } = self;
+        served.clear();
+        kept.clear();
+        if matcher.closed {
+            served.extend(0..matched.len());
+            return (served, (!matched.is_empty()).then_some(0));
+        }
+        let tags = host.tags.iter().filter_map(|(tag, value)| Some((matcher.tags.get(tag)?, value.as_str())));
+        // A host outside of groups does not match a selector that asks for one.
+        let group = host.group.iter().map(|group| (&matcher.groups, group.as_str()));
+        for (patterns, value) in tags.chain(group) {
+            hits.clear();
+            patterns.find(value, hits);
+            // Any of its patterns is enough: a key counts once for every subsystem.
+            hits.sort_unstable();
+            hits.dedup();
+            for &(subsystem, never) in hits.iter() {
+                if never {
+                    kept.push(subsystem);
+                } else {
+                    if matched[subsystem] == 0 {
+                        served.push(subsystem);
+                    }
+                    matched[subsystem] += 1;
+                }
+            }
+        }
+        // A selector without keys is never among them: nothing selected never means everything.
+        served.retain(|&subsystem| std::mem::take(&mut matched[subsystem]) == matcher.keys[subsystem]);
+        served.sort_unstable();
+        let never = served.iter().copied().find(|subsystem| kept.contains(subsystem));
+        (served, never)
+    }
+}
+
+/// Patterns on their way into a table.
 #[derive(Default)]
 struct Building {
+    patterns: Patterns,
     globs: Vec<Glob>,
-    of: Vec<(usize, bool)>,
 }
 
 impl Building {
     fn add(&mut self, patterns: &BTreeSet<String>, index: usize, never: bool) -> Result<(), globset::Error> {
         for pattern in patterns {
-            self.globs.push(glob(pattern)?);
-            self.of.push((index, never));
+            let mark = (index, never);
+            if pattern == "*" {
+                self.patterns.any.push(mark);
+            } else if pattern.contains(['*', '?', '[', ']', '{', '}', ',', '\\']) {
+                self.globs.push(glob(pattern)?);
+                self.patterns.of.push(mark);
+            } else {
+                self.patterns.literal.entry(pattern.clone()).or_default().push(mark);
+            }
         }
         Ok(())
     }
 
-    fn build(self) -> Result<Patterns, globset::Error> {
+    fn build(mut self) -> Result<Patterns, globset::Error> {
         let mut set = GlobSetBuilder::new();
         for glob in self.globs {
             set.add(glob);
         }
-        Ok(Patterns { set: set.build()?, of: self.of })
+        self.patterns.globs = set.build()?;
+        Ok(self.patterns)
     }
 }
 
 impl Patterns {
-    /// Counts this key once for every subsystem of which one pattern matches.
-    fn count(&self, value: &str, matched: &mut [usize], never: &mut BTreeSet<usize>) {
-        let mut seen = BTreeSet::new();
-        for pattern in self.set.matches(value) {
-            match self.of.get(pattern) {
-                Some((index, true)) => _ = never.insert(*index),
-                Some((index, false)) => {
-                    if seen.insert(*index)
-                        && let Some(count) = matched.get_mut(*index)
-                    {
-                        *count += 1;
-                    }
-                }
-                None => {}
-            }
+    /// The mark of every pattern that matches.
+    fn find(&self, value: &str, hits: &mut Vec<Mark>) {
+        hits.extend(&self.any);
+        hits.extend(self.literal.get(value).into_iter().flatten());
+        if !self.of.is_empty() {
+            hits.extend(self.globs.matches(value).into_iter().filter_map(|pattern| self.of.get(pattern)));
         }
     }
 }
@@ -316,11 +351,11 @@ mod tests {
 
     proptest! {
         #[test]
-        fn many_hosts_are_matched_as_one_by_one(
+        fn many_hosts_are_matched_as_pattern_by_pattern(
             hosts in prop::collection::vec(
                 (prop::option::of("[ab]"), prop::option::of("[ab]{0,2}"), prop::option::of("[ab]")), 0..30,
             ),
-            selectors in prop::collection::vec(("[ab*?]{1,2}", prop::option::of("[ab*]"), prop::option::of("[ab]")), 1..5),
+            selectors in prop::collection::vec(("[ab*?]{1,2}|a|b|\\*", prop::option::of("[ab*]"), prop::option::of("[ab]")), 1..5),
         ) {
             let selectors: Vec<_> = selectors.iter().enumerate().map(|(index, (role, group, never))| {
                 let group: Vec<&str> = group.iter().map(String::as_str).collect();
@@ -335,8 +370,10 @@ mod tests {
                 let tags: Vec<_> = tags.iter().filter_map(|(tag, value)| Some((*tag, value.as_deref()?))).collect();
                 host(group.as_deref(), &tags)
             }).collect();
-            for (host, many) in hosts.iter().zip(matcher.memberships(&hosts)) {
-                prop_assert_eq!(&*many, &matcher.membership(host));
+            let mut matching = matcher.matching();
+            for host in &hosts {
+                let many: Vec<_> = matching.of(host).0.iter().map(|&index| matcher.names[index].clone()).collect();
+                prop_assert_eq!(&many, &matcher.membership(host).subsystems);
                 // The oracle: every pattern on its own.
                 for (name, selector) in &selectors {
                     let any = |patterns: &BTreeSet<String>, value: &str| {
@@ -348,7 +385,7 @@ mod tests {
                     let serves = selector.tags.keys().all(|tag| tags(&selector.tags, tag))
                         && (selector.auto_scaling_groups.is_empty()
                             || host.group.as_ref().is_some_and(|g| any(&selector.auto_scaling_groups, g.as_str())));
-                    prop_assert_eq!(serves, many.subsystems.contains(&SubsystemName::new(name.clone())));
+                    prop_assert_eq!(serves, many.contains(&SubsystemName::new(name.clone())));
                 }
             }
         }

@@ -26,7 +26,7 @@ mod windows;
 pub use check::{LedgerPlace, PolicyText, check};
 pub use files::{ledger_place, load};
 pub use loosened::{Loosening, loosened};
-pub use matching::{Matcher, Membership};
+pub use matching::{Matcher, Matching, Membership};
 pub use problem::{Look, PolicyErrors, Problem, nearest, render};
 pub use schema::schema;
 pub use show::{ShowDocument, effective, show};

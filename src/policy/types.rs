@@ -28,19 +28,23 @@ impl PolicySet {
     /// Every subsystem that depends on one of `touched`, transitively, and these themselves: whose health
     /// a run watches.
     pub fn watched(&self, touched: &BTreeSet<SubsystemName>) -> BTreeSet<SubsystemName> {
-        let mut watched = touched.clone();
-        loop {
-            let more: Vec<_> = self
-                .subsystems
-                .values()
-                .filter(|s| !watched.contains(&s.name) && s.depends_on.iter().any(|d| watched.contains(d)))
-                .map(|s| s.name.clone())
-                .collect();
-            if more.is_empty() {
-                return watched;
+        let mut dependents: BTreeMap<&SubsystemName, Vec<&SubsystemName>> = BTreeMap::new();
+        for policy in self.subsystems.values() {
+            for needed in &policy.depends_on {
+                dependents.entry(needed).or_default().push(&policy.name);
             }
-            watched.extend(more);
         }
+        let mut watched = touched.clone();
+        let mut ahead: Vec<&SubsystemName> = touched.iter().collect();
+        while let Some(name) = ahead.pop() {
+            for &dependent in dependents.get(name).into_iter().flatten() {
+                if !watched.contains(dependent) {
+                    watched.insert(dependent.clone());
+                    ahead.push(dependent);
+                }
+            }
+        }
+        watched
     }
 }
 

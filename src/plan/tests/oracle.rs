@@ -7,15 +7,16 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use crate::model::{HostId, Protection};
-use crate::plan::constraints::{Names, Problem};
+use crate::plan::constraints::{Ground, Problem};
 use crate::plan::explain::exclusion;
 use crate::plan::gates::Gates;
+use crate::plan::headroom::is_meant;
 use crate::plan::membership::Membership;
 use crate::plan::planner::plan_over;
 use crate::plan::select::Selector;
 use crate::plan::testing::{NOON, World, host, policy};
 use crate::plan::verify::verify_over;
-use crate::plan::{PlanDocument, Request, Rule, Selection, Stage, Taking, Verdict, headroom, plan};
+use crate::plan::{PlanDocument, Request, Selection, Stage, Taking, Verdict, headroom, plan};
 use crate::policy::{Budget, UnitsSource, ZoneMinimum};
 
 /// The named subsystem first; the others come by name.
@@ -297,7 +298,8 @@ proptest! {
         let membership = Membership::new(inputs.policies, inputs.snapshot);
         let gates = Gates::new(&inputs, &membership);
         let named = membership.find_subsystem(&SUBSYSTEMS[0].into()).expect("it is there");
-        let problem = Problem::new(&inputs, &membership, &gates, named).expect("judged");
+        let ground = Ground::new(&inputs, &membership, &gates);
+        let problem = Problem::new(&ground, named).expect("judged");
         let mut selector = Selector::new(&problem, false);
         selector.ways = 0;
         let masks: Vec<u32> = (1..1 << fleet.hosts.len()).filter(|mask| fleet.may_go(*mask)).collect();
@@ -323,8 +325,9 @@ proptest! {
         let membership = Membership::new(inputs.policies, inputs.snapshot);
         let gates = Gates::new(&inputs, &membership);
         let named = membership.find_subsystem(&SUBSYSTEMS[0].into()).expect("it is there");
-        let problem = Problem::new(&inputs, &membership, &gates, named).expect("judged");
-        let takes: Vec<_> = problem.classes.iter().flat_map(|c| c.hosts.iter().map(|_| &c.takes)).collect();
+        let ground = Ground::new(&inputs, &membership, &gates);
+        let problem = Problem::new(&ground, named).expect("judged");
+        let takes: Vec<_> = problem.classes.iter().flat_map(|c| c.ranks.iter().map(|_| &c.takes)).collect();
         // Every subset of candidates, by sums of its own.
         let is_possible = |rows: &[usize], count: u64| (0..1_u32 << takes.len()).any(|mask| {
             let taken = |row: usize| takes.iter().enumerate().filter(|(i, _)| mask >> i & 1 == 1)
@@ -333,7 +336,7 @@ proptest! {
         });
         let all: Vec<usize> = (0..problem.rows.len()).collect();
         for count in 1..=takes.len() as u64 {
-            let found = exclusion(&problem, false, count);
+            let found = exclusion(&Selector::new(&problem, false), count);
             prop_assert_eq!(found.is_none(), is_possible(&all, count));
             let Some(rows) = found else { continue };
             prop_assert!(!is_possible(&rows, count));
@@ -348,11 +351,7 @@ proptest! {
         prop_assert!(!is_open || Some(shown.hosts_allowed) == largest(&all));
         prop_assert_eq!(shown.binding.is_none(), shown.hosts_allowed == takes.len() as u64);
         if let Some(binding) = shown.binding.filter(|_| is_open) {
-            let is_meant = |n: &Names| {
-                let rule = if binding.rule == Rule::Budget { Rule::RunSize } else { binding.rule };
-                (n.rule, &n.subsystem, &n.zone, &n.group) == (rule, &binding.subsystem, &binding.zone, &binding.group)
-            };
-            let rest: Vec<usize> = all.iter().copied().filter(|&r| !is_meant(&problem.rows[r].names)).collect();
+            let rest: Vec<usize> = all.iter().copied().filter(|&r| !is_meant(&binding, problem.rows[r].names)).collect();
             prop_assert_eq!(rest.len() + 1, all.len());
             prop_assert_eq!(shown.next_allowed, largest(&rest));
             prop_assert_eq!(shown.next.is_none(), shown.next_allowed == Some(takes.len() as u64));

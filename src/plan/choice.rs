@@ -1,0 +1,117 @@
+//! A choice in the making: so many hosts of each class, with what is left of every row and zone.
+//!
+//! [`Choice`] adds, takes away and compares; which choice is wanted is [`super::select`]'s.
+
+use std::cmp::{Ordering, Reverse};
+
+use super::constraints::Problem;
+
+/// Hosts per class, and what is left.
+pub(crate) struct Choice<'a> {
+    problem: &'a Problem<'a>,
+    /// Hosts per class.
+    pub(crate) counts: Vec<u64>,
+    rows: Vec<u128>,
+    zones: Vec<u128>,
+}
+
+/// Comes after every level.
+const NO_LEVEL: (usize, Reverse<u128>) = (usize::MAX, Reverse(0));
+
+impl<'a> Choice<'a> {
+    /// Nobody is chosen; `bounds` says what may be taken from each row.
+    pub(crate) fn new(problem: &'a Problem<'a>, bounds: &[u128]) -> Self {
+        Self { problem, counts: vec![0; problem.classes.len()], rows: bounds.to_vec(), zones: problem.zones.clone() }
+    }
+
+    /// Whether every row lets one more host of the class go.
+    pub(crate) fn fits(&self, class: usize) -> bool {
+        self.problem.classes[class].takes.iter().all(|&(row, units)| self.rows[row] >= u128::from(units))
+    }
+
+    /// One more, which fits.
+    pub(crate) fn take(&mut self, class: usize) {
+        for &(row, units) in &self.problem.classes[class].takes {
+            self.rows[row] -= u128::from(units);
+        }
+        for &(_, slot, units) in &self.problem.classes[class].zones {
+            self.zones[slot] -= u128::from(units);
+        }
+        self.counts[class] += 1;
+    }
+
+    /// One less, of those taken.
+    pub(crate) fn give_back(&mut self, class: usize) {
+        for &(row, units) in &self.problem.classes[class].takes {
+            self.rows[row] += u128::from(units);
+        }
+        for &(_, slot, units) in &self.problem.classes[class].zones {
+            self.zones[slot] += u128::from(units);
+        }
+        self.counts[class] -= 1;
+    }
+
+    /// Which class one more host had better come from: the one that does not serve; of the fewest other subsystems;
+    /// by which the first level's sum of squares sinks further, then the next one's; the longer-running, by id.
+    pub(crate) fn compare(&self, one: usize, other: usize) -> Ordering {
+        let of = |class: usize| (self.problem.classes[class].serving, self.problem.classes[class].others);
+        of(one)
+            .cmp(&of(other))
+            .then_with(|| self.sinks(one).cmp(self.sinks(other)))
+            .then_with(|| self.next(one).cmp(&self.next(other)))
+    }
+
+    /// How far each level's sum of squares sinks by one host; closed by [`NO_LEVEL`], so that sinking a further level
+    /// is better than not.
+    fn sinks(&self, class: usize) -> impl Iterator<Item = (usize, Reverse<u128>)> {
+        let zones = self.problem.classes[class].zones.iter();
+        let sink = |&(level, slot, units): &(usize, usize, u64)| {
+            // r^2 - (r - u)^2 = u * (2r - u)
+            let (left, units) = (self.zones[slot], u128::from(units));
+            (level, Reverse(units.saturating_mul(left.saturating_mul(2).saturating_sub(units))))
+        };
+        zones.map(sink).chain([NO_LEVEL])
+    }
+
+    /// The rank of the next host of the class.
+    fn next(&self, class: usize) -> usize {
+        let next = usize::try_from(self.counts[class]).ok();
+        next.and_then(|n| self.problem.classes[class].ranks.get(n)).copied().unwrap_or(usize::MAX)
+    }
+
+    /// Serving hosts, and other subsystems in all.
+    pub(crate) fn first_levels(&self) -> (u64, u128) {
+        let chosen = || self.problem.classes.iter().zip(&self.counts);
+        let serving = chosen().filter(|(class, _)| class.serving).map(|(_, &count)| count).sum();
+        (serving, chosen().map(|(class, &count)| u128::from(class.others) * u128::from(count)).sum())
+    }
+
+    /// How well it stands.
+    pub(crate) fn standing(&self) -> Standing {
+        let (serving, others) = self.first_levels();
+        let mut unevenness = vec![0_u128; self.problem.levels];
+        for (left, &level) in self.zones.iter().zip(&self.problem.level_of) {
+            unevenness[level] = unevenness[level].saturating_add(left.saturating_mul(*left));
+        }
+        let mut ranks: Vec<usize> = self.ranks().collect();
+        ranks.sort_unstable();
+        Standing { serving, others, unevenness, ranks }
+    }
+
+    /// The longest-running hosts of each class, as places in [`Problem::candidates`].
+    pub(crate) fn ranks(&self) -> impl Iterator<Item = usize> {
+        let chosen = self.problem.classes.iter().zip(&self.counts);
+        chosen.flat_map(|(class, &n)| class.ranks.iter().take(usize::try_from(n).unwrap_or(usize::MAX)).copied())
+    }
+}
+
+/// How well a choice stands: smaller is preferred.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Standing {
+    pub(crate) serving: u64,
+    pub(crate) others: u128,
+    /// Sum of squares of remaining units per zone, by level.
+    unevenness: Vec<u128>,
+    /// Places in the order of age and id, ascending.
+    ranks: Vec<usize>,
+}
