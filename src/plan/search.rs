@@ -19,6 +19,9 @@ const NODES: usize = 400;
 /// Widening of rows and bounds. `microlp` keeps constraints within about 1e-7 of their scale.
 const SLACK: f64 = 1e-6;
 
+/// A share this far below a whole number is that number.
+const ROUNDING: f64 = 1e-4;
+
 /// An answer of [`best`].
 #[derive(Clone, Debug)]
 pub(crate) struct Found {
@@ -151,6 +154,7 @@ impl Search<'_> {
             }
             let whole: Vec<u64> = at.iter().zip(low.iter().zip(&high)).map(|(x, (&l, &h))| rounded(*x, l, h)).collect();
             self.consider(whole);
+            self.consider(self.filled(&at, &low, &high));
             if bound <= self.worth {
                 continue;
             }
@@ -162,6 +166,32 @@ impl Search<'_> {
             open.push((above, high));
         }
         true
+    }
+
+    /// Rounded down and filled up again: near the relaxation, and within every row. What lost most by rounding down
+    /// comes first. Of a choice with classes that are to give an exact number, only [`Self::consider`] can tell
+    /// whether this kept it.
+    fn filled(&self, at: &[f64], low: &[u64], high: &[u64]) -> Vec<u64> {
+        let mut left = self.bounds.to_vec();
+        let mut counts = vec![0; at.len()];
+        let mut add = |counts: &mut [u64], class: usize, most: u64| {
+            let takes = self.problem.classes[class].takes.iter().filter(|(_, units)| *units > 0);
+            let fit = takes.clone().map(|&(row, units)| left[row] / u128::from(units)).min().unwrap_or(u128::MAX);
+            let more = most.saturating_sub(counts[class]).min(u64::try_from(fit).unwrap_or(u64::MAX));
+            for &(row, units) in takes {
+                left[row] -= u128::from(units) * u128::from(more);
+            }
+            counts[class] += more;
+        };
+        let mut order: Vec<usize> = (0..at.len()).collect();
+        let down = |class: usize| ((at[class] + ROUNDING).floor() as u64).clamp(low[class], high[class]);
+        order.iter().for_each(|&class| add(&mut counts, class, low[class]));
+        order.iter().for_each(|&class| add(&mut counts, class, down(class)));
+        let lost = |class: usize| at[class] - down(class) as f64;
+        order.sort_by(|&a, &b| self.value[b].cmp(&self.value[a]).then(lost(b).total_cmp(&lost(a))).then(a.cmp(&b)));
+        let worthy = order.iter().filter(|&&class| self.value[class] > 0);
+        worthy.for_each(|&class| add(&mut counts, class, high[class]));
+        counts
     }
 
     fn consider(&mut self, counts: Vec<u64>) {

@@ -182,7 +182,14 @@ fn s1_hundreds_of_hosts_are_judged_as_another_solver_judges_them() {
 
 #[test]
 fn s1_thousands_of_hosts_are_judged_as_another_solver_judges_them() {
-    judged_alike(Size { hosts: 1000, subsystems: 12, zones: 4, weighed: 30 }, 30..35);
-    judged_alike(Size { hosts: 2000, subsystems: 20, zones: 6, weighed: 0 }, 40..44);
-    judged_alike(Size { hosts: 4000, subsystems: 20, zones: 6, weighed: 20 }, 50..51);
+    judged_alike(Size { hosts: 1000, subsystems: 12, zones: 4, weighed: 30 }, 30..34);
+    judged_alike(Size { hosts: 2000, subsystems: 20, zones: 6, weighed: 0 }, 40..42);
+    judged_alike(Size { hosts: 4000, subsystems: 20, zones: 6, weighed: 20 }, 51..53);
+}
+
+/// Where weights leave shares in many classes: the relaxation rounded to the nearest is over some row, and rounded
+/// down it wastes what a host of another class could use.
+#[test]
+fn s1_what_rounding_wastes_is_filled_up() {
+    judged_alike(Size { hosts: 300, subsystems: 4, zones: 3, weighed: 100 }, 1012..1014);
 }
