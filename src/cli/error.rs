@@ -116,7 +116,13 @@ impl CommandError {
             Self::Fleet(FleetError::Inventory(_)) => {
                 Some("try again; if it persists, somebody must look at the provider".to_owned())
             }
-            Self::Assess(_) => Some("correct the host's tag or the policy, then try again".to_owned()),
+            Self::Assess(AssessError::Weight { subsystem, .. }) => {
+                Some(format!("give each its weight, or correct `units` in the policy of {subsystem}, then try again"))
+            }
+            Self::Assess(AssessError::Zone { subsystem, .. }) => {
+                Some(format!("correct `zones` in the policy of {subsystem}, then try again"))
+            }
+            Self::Assess(AssessError::Digest(_)) => Some("this is a bug: please report it".to_owned()),
             Self::Ledger(LedgerError::Newer { .. }) => Some("use the newer version of safe-remove".to_owned()),
             Self::Ledger(LedgerError::Corrupt { .. }) => {
                 Some("restore the ledger from a backup; a new one would not know what was removed".to_owned())
@@ -220,7 +226,7 @@ mod tests {
     fn every_error_says_what_to_do() {
         for error in [
             CommandError::Fleet(FleetError::WrongFleet("x".to_owned())),
-            CommandError::Assess(AssessError::Weight { host: "h".into(), subsystem: "s".into(), why: "w".to_owned() }),
+            CommandError::Assess(AssessError::Weight { subsystem: "s".into(), hosts: Vec::new(), more: 1 }),
             CommandError::internal("x", "y"),
         ] {
             assert!(error.complaint().hint.is_some(), "{error}");

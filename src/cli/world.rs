@@ -11,10 +11,10 @@ use crate::coordination::FleetRecord;
 use crate::fleet::simulated::{Membership, OpenError, SimulatedFleet};
 use crate::health;
 use crate::ledger::SqliteLedger;
-use crate::model::{FleetIdentity, FleetName, FleetSnapshot, Host, HostId, ProbeKey, SubsystemName, Time};
+use crate::model::{FleetIdentity, FleetName, FleetSnapshot, HostId, ProbeKey, SubsystemName, Time};
 use crate::output::Place;
-use crate::plan::{AssessError, Inputs, LedgerView, Plan, Request};
-use crate::policy::{self, LedgerKind, PolicySet, ProviderKind, SimulatedMetric, UnitsSource};
+use crate::plan::{AssessError, Inputs, LedgerView, Plan, Request, weight};
+use crate::policy::{self, LedgerKind, PolicySet, ProviderKind, SimulatedMetric, SubsystemPolicy};
 use crate::ports::{Clock, Fleet, Ledger, Prober, Version};
 use crate::probe::{Probes, SimulatedMetrics};
 
@@ -253,18 +253,11 @@ impl Metrics {
         let membership = fleet.membership(depends_on, |host| {
             let subsystems = matcher.membership(host).subsystems;
             let policies = subsystems.iter().filter_map(|name| policies.subsystems.get(name));
-            policies.map(|policy| (policy.name.clone(), units(&policy.capacity.units, host))).collect()
+            // One without a usable weight bears nothing here; no plan is made of such a fleet.
+            let bears = |policy: &SubsystemPolicy| weight(&policy.capacity.units, host).unwrap_or(0);
+            policies.map(|policy| (policy.name.clone(), bears(policy))).collect()
         });
         Self { fleet, membership: Arc::new(membership) }
-    }
-}
-
-/// What a host bears. One without a usable weight bears nothing here; no plan is made of such a fleet.
-fn units(source: &UnitsSource, host: &Host) -> u64 {
-    match source {
-        UnitsSource::One => 1,
-        UnitsSource::Tag(tag) => host.tags.get(tag).and_then(|value| value.parse().ok()).unwrap_or(0),
-        UnitsSource::InstanceType(types) => types.get(&host.instance_type).copied().unwrap_or(0),
     }
 }
 

@@ -8,9 +8,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::ZoneName;
 
-use super::hosts::{serves, units};
+use super::hosts::serves;
 use super::membership::Membership;
 use super::settings::BatchLimits;
+use super::weights::units;
 use super::{AssessError, Inputs};
 
 /// Deals the chosen hosts into batches. Hosts that do not serve go first, then those of the fewest
@@ -47,7 +48,7 @@ pub(crate) fn deal(
 struct Draft<'a> {
     hosts: Vec<usize>,
     zones: BTreeSet<&'a ZoneName>,
-    units: BTreeMap<usize, u64>,
+    units: BTreeMap<usize, u128>,
 }
 
 impl<'a> Draft<'a> {
@@ -57,9 +58,9 @@ impl<'a> Draft<'a> {
         let mut sums = Vec::new();
         for &(subsystem, most) in &limits.units {
             if membership.of(index).contains(&subsystem) {
-                let own = units(membership.subsystem(subsystem), host)?;
-                let sum = self.units.get(&subsystem).copied().unwrap_or(0).saturating_add(own);
-                if sum > most && !self.hosts.is_empty() {
+                let own = u128::from(units(membership, subsystem, index)?);
+                let sum = self.units.get(&subsystem).copied().unwrap_or(0) + own;
+                if sum > u128::from(most) && !self.hosts.is_empty() {
                     return Ok(false);
                 }
                 sums.push((subsystem, sum));

@@ -6,8 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::ZoneName;
 
-use super::hosts::{is_capacity, units, zones};
+use super::hosts::{is_capacity, zones};
 use super::membership::Membership;
+use super::weights::units;
 use super::{AssessError, Inputs, SubsystemCapacity, ZoneCapacity};
 
 /// Capacity of a subsystem now, and what would remain without the chosen hosts.
@@ -19,29 +20,37 @@ pub(crate) fn table(
 ) -> Result<SubsystemCapacity, AssessError> {
     let policy = membership.subsystem(subsystem);
     let limits = &policy.capacity;
-    let mut by_zone: BTreeMap<&ZoneName, (u64, u64)> =
+    let mut by_zone: BTreeMap<&ZoneName, (u128, u128)> =
         zones(membership, subsystem)?.into_iter().map(|zone| (zone, (0, 0))).collect();
     for &index in membership.members(subsystem) {
         let host = membership.host(index);
-        let units = units(policy, host)?;
+        let units = u128::from(units(membership, subsystem, index)?);
         if is_capacity(inputs, host) {
             let (capacity, remaining) = by_zone.entry(&host.zone).or_default();
-            *capacity = capacity.saturating_add(units);
-            *remaining = remaining.saturating_add(if chosen.contains(&index) { 0 } else { units });
+            *capacity += units;
+            *remaining += if chosen.contains(&index) { 0 } else { units };
         }
     }
     let minimum = limits.minimum_per_zone.map_or(0, |m| m.units(limits.baseline, by_zone.len()));
-    let capacity = by_zone.values().fold(0_u64, |sum, (capacity, _)| sum.saturating_add(*capacity));
-    let remaining = by_zone.values().fold(0_u64, |sum, (_, remaining)| sum.saturating_add(*remaining));
+    let capacity: u128 = by_zone.values().map(|(capacity, _)| capacity).sum();
+    let remaining: u128 = by_zone.values().map(|(_, remaining)| remaining).sum();
     Ok(SubsystemCapacity {
         name: policy.name.clone(),
-        capacity,
-        remaining,
+        capacity: shown(capacity),
+        remaining: shown(remaining),
         minimum: limits.minimum,
-        headroom: capacity.saturating_sub(limits.minimum),
+        headroom: shown(capacity.saturating_sub(limits.minimum.into())),
         zones: by_zone
             .into_iter()
-            .map(|(name, (capacity, remaining))| ZoneCapacity { name: name.clone(), capacity, remaining, minimum })
+            .map(|(name, (capacity, remaining))| {
+                let (capacity, remaining) = (shown(capacity), shown(remaining));
+                ZoneCapacity { name: name.clone(), capacity, remaining, minimum }
+            })
             .collect(),
     })
+}
+
+/// As documents have it: what is more than they can say is the most that they can.
+pub(crate) fn shown(units: u128) -> u64 {
+    u64::try_from(units).unwrap_or(u64::MAX)
 }

@@ -14,8 +14,9 @@ use std::collections::BTreeMap;
 use crate::model::{GroupName, HostState, SubsystemName, ZoneName};
 
 use super::gates::Gates;
-use super::hosts::{is_capacity, obstacles, serves, units, zones};
+use super::hosts::{is_capacity, obstacles, serves, zones};
 use super::membership::Membership;
+use super::weights::units;
 use super::{AssessError, Inputs, Rule, Stage};
 
 /// Interchangeable candidates.
@@ -101,12 +102,11 @@ impl<'a> Ground<'a> {
 
 impl<'a> Stock<'a> {
     fn of(inputs: &Inputs<'_>, membership: &Membership<'a>, subsystem: usize) -> Result<Self, AssessError> {
-        let policy = membership.subsystem(subsystem);
         let mut zones: Vec<(&ZoneName, u128)> =
             zones(membership, subsystem)?.into_iter().map(|zone| (zone, 0)).collect();
         for &index in membership.members(subsystem) {
             let host = membership.host(index);
-            let units = units(policy, host)?;
+            let units = units(membership, subsystem, index)?;
             if is_capacity(inputs, host)
                 && let Some((_, sum)) = zones.iter_mut().find(|(zone, _)| **zone == host.zone)
             {
@@ -232,7 +232,7 @@ impl<'a> Key<'a> {
     fn of(ground: &Ground<'a>, index: usize) -> Result<Self, AssessError> {
         let membership = ground.membership;
         let host = membership.host(index);
-        let weigh = |&s: &usize| Ok((s, units(membership.subsystem(s), host)?));
+        let weigh = |&s: &usize| Ok((s, units(membership, s, index)?));
         Ok(Self {
             serving: serves(ground.inputs, host),
             units: membership.of(index).iter().map(weigh).collect::<Result<_, AssessError>>()?,

@@ -1,11 +1,10 @@
-//! What one host is to the rules: whether it serves, what it weighs, and whether it may go at all.
+//! What one host is to the rules: whether it serves, and whether it may go at all.
 //!
 //! Predicates on single hosts only; nothing here knows how many hosts there are.
 
 use std::collections::BTreeSet;
 
 use crate::model::{Host, HostId, HostState, Protection, ZoneName};
-use crate::policy::{SubsystemPolicy, UnitsSource};
 
 use super::membership::Membership;
 use super::{AssessError, Claim, Inputs, Rule, Stage, Violation};
@@ -19,31 +18,6 @@ pub(crate) fn serves(inputs: &Inputs<'_>, host: &Host) -> bool {
 /// it is also never taken, so that leaving it out can only refuse more.
 pub(crate) fn is_capacity(inputs: &Inputs<'_>, host: &Host) -> bool {
     serves(inputs, host) && host.protection.is_none()
-}
-
-/// What a host counts for in a subsystem.
-///
-/// # Errors
-///
-/// [`AssessError::Weight`] where the policy weighs hosts and this one has no positive integer.
-pub(crate) fn units(policy: &SubsystemPolicy, host: &Host) -> Result<u64, AssessError> {
-    let unusable = |why: String| AssessError::Weight { host: host.id.clone(), subsystem: policy.name.clone(), why };
-    let units = match &policy.capacity.units {
-        UnitsSource::One => 1,
-        UnitsSource::Tag(tag) => {
-            let text = host.tags.get(tag).ok_or_else(|| unusable(format!("it has no tag {tag:?}")))?;
-            // `parse` alone would take a plus sign, which is more likely a slip than a weight.
-            let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
-            text.parse::<u64>()
-                .ok()
-                .filter(|_| digits)
-                .ok_or_else(|| unusable(format!("its tag {tag:?} says {text:?}, which is not a positive integer")))?
-        }
-        UnitsSource::InstanceType(weights) => *weights.get(&host.instance_type).ok_or_else(|| {
-            unusable(format!("the policy gives no units for its instance type {:?}", host.instance_type))
-        })?,
-    };
-    if units == 0 { Err(unusable("its weight is 0".to_owned())) } else { Ok(units) }
 }
 
 /// The zones of a subsystem: as its policy lists them, else every zone in which it has a host in any state.

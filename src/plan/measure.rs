@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use crate::model::ZoneName;
 
-use super::hosts::{is_capacity, units, zones};
+use super::capacity::shown;
+use super::hosts::{is_capacity, zones};
+use super::weights::units;
 use super::{AssessError, Inputs, Membership, SubsystemCapacity};
 
 /// The same subsystems, with `remaining` as it is now; `capacity` and the minimums stay as they were before the run.
@@ -18,17 +20,16 @@ pub fn measure(inputs: &Inputs<'_>, before: &[SubsystemCapacity]) -> Result<Vec<
     for (index, name) in inputs.policies.subsystems.keys().enumerate() {
         let Some(subsystem) = measured.iter_mut().find(|s| s.name == *name) else { continue };
         zones(&membership, index)?;
-        let mut by_zone: BTreeMap<&ZoneName, u64> = BTreeMap::new();
+        let mut by_zone: BTreeMap<&ZoneName, u128> = BTreeMap::new();
         for &member in membership.members(index) {
             let host = membership.host(member);
             if is_capacity(inputs, host) {
-                let sum = by_zone.entry(&host.zone).or_default();
-                *sum = sum.saturating_add(units(membership.subsystem(index), host)?);
+                *by_zone.entry(&host.zone).or_default() += u128::from(units(&membership, index, member)?);
             }
         }
-        subsystem.remaining = by_zone.values().fold(0_u64, |sum, units| sum.saturating_add(*units));
+        subsystem.remaining = shown(by_zone.values().sum());
         for zone in &mut subsystem.zones {
-            zone.remaining = by_zone.get(&zone.name).copied().unwrap_or(0);
+            zone.remaining = shown(by_zone.get(&zone.name).copied().unwrap_or(0));
         }
     }
     Ok(measured)

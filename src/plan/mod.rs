@@ -23,6 +23,7 @@ mod select;
 mod settings;
 mod verify;
 mod warnings;
+mod weights;
 mod what_if;
 
 #[cfg(test)]
@@ -43,6 +44,8 @@ pub(crate) use pace::{Books, waits};
 pub use permit::{Confirmation, Confirmed, NotConfirmed};
 pub use planner::plan;
 pub use verify::verify;
+pub use weights::Unweighed;
+pub(crate) use weights::weight;
 pub use what_if::{Assumed, Assumption, UnknownAssumption, WhatIf};
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -138,15 +141,19 @@ impl Plan {
 /// Why nothing can be said about a fleet: exit 5.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum AssessError {
-    /// A host's weight is missing, zero or unreadable.
-    #[error("host {host} of subsystem {subsystem} has no usable weight: {why}")]
+    /// Weights are missing, zero or unreadable: all such hosts of one subsystem.
+    #[error(
+        "{} of subsystem {subsystem} without a usable weight (a positive integer): {}",
+        if hosts.len() + more == 1 { "a host".to_owned() } else { format!("{} hosts", hosts.len() + more) },
+        weights::listed(hosts, *more)
+    )]
     Weight {
-        /// The host.
-        host: HostId,
-        /// The subsystem whose policy weighs it.
+        /// The subsystem whose policy weighs them.
         subsystem: SubsystemName,
-        /// What is wrong.
-        why: String,
+        /// The first of them, by id.
+        hosts: Vec<Unweighed>,
+        /// How many there are besides.
+        more: usize,
     },
     /// A host is in a zone that its subsystem's policy does not list.
     #[error("host {host} of subsystem {subsystem} is in zone {zone}, which the policy's zones do not list")]

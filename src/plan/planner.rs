@@ -13,12 +13,13 @@ use super::batches::deal;
 use super::constraints::{Ground, Problem};
 use super::digest::digest;
 use super::gates::Gates;
-use super::hosts::{obstacles, serves, units};
+use super::hosts::{obstacles, serves};
 use super::membership::Membership;
 use super::schedule::Schedule;
 use super::select::Selector;
 use super::settings::{BatchLimits, strictest};
 use super::verify::verify_over;
+use super::weights::units;
 use super::{
     AssessError, Batch, Inputs, Plan, PlanDocument, PlannedHost, Request, RequestDocument, Rule, Selection, Stage,
     Taking, Verdict, Violation, capacity, warnings,
@@ -173,7 +174,7 @@ fn planned(
         let host = membership.host(index);
         let own = membership.of(index);
         let units = match named.filter(|named| own.contains(named)) {
-            Some(named) => units(membership.subsystem(named), host)?,
+            Some(named) => units(membership, named, index)?,
             None => 0,
         };
         Ok(PlannedHost {

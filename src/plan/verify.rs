@@ -10,6 +10,7 @@ use crate::model::{GroupName, HostId, HostState, RunId, SubsystemName, ZoneName}
 
 use super::gates::Gates;
 use super::membership::Membership;
+use super::weights::units;
 use super::{AssessError, Claim, Inputs, Rule, Stage, Taking, Violation, hosts};
 
 /// Every rule that taking these hosts violates; empty where they may go. Budgets in time and intervals
@@ -130,7 +131,7 @@ impl<'a> Sums<'a> {
             if let Some(Claim::Reserved { run } | Claim::Settling { run, .. }) = inputs.ledger.claims.get(&host.id) {
                 *held.entry(run.clone()).or_default() += 1;
             }
-            let units = u128::from(hosts::units(policy, host)?);
+            let units = u128::from(units(membership, subsystem, index)?);
             let sums = zones.entry(&host.zone).or_default();
             if taken.out.contains(&index) {
                 // Out of service for this run: it counts for nothing, whatever a late read says of it.

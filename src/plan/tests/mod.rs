@@ -9,4 +9,5 @@ mod proof;
 mod select;
 mod verify;
 mod warnings;
+mod weights;
 mod what_if;

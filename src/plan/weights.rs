@@ -1,0 +1,77 @@
+//! What a host counts for in a subsystem, and which hosts cannot be told to count for anything.
+//!
+//! A host without a usable weight makes its whole subsystem unknown (S3): nothing here guesses one. Nothing here
+//! adds weights up.
+
+use std::fmt;
+
+use crate::model::{Host, HostId};
+use crate::policy::UnitsSource;
+
+use super::AssessError;
+use super::membership::Membership;
+
+/// Hosts that an error names; of the others it says how many.
+const NAMED: usize = 5;
+
+/// A host without a usable weight.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unweighed {
+    /// The host.
+    pub host: HostId,
+    /// What its policy looked for, and what was there.
+    pub why: String,
+}
+
+impl fmt::Display for Unweighed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({})", self.host, self.why)
+    }
+}
+
+/// The units of one host by these weights: a positive integer, or what is wrong.
+pub(crate) fn weight(source: &UnitsSource, host: &Host) -> Result<u64, String> {
+    match source {
+        UnitsSource::One => Ok(1),
+        UnitsSource::Tag(tag) => {
+            let text = host.tags.get(tag).ok_or_else(|| format!("no tag {tag:?}"))?;
+            // `parse` alone would take a plus sign, which is more likely a slip than a weight.
+            let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+            let units = text.parse().ok().filter(|&units| digits && units > 0);
+            units.ok_or_else(|| format!("tag {tag:?} is {text:?}"))
+        }
+        UnitsSource::InstanceType(weights) => {
+            let units = weights.get(&host.instance_type).copied().filter(|&units| units > 0);
+            units.ok_or_else(|| format!("instance type {:?} has no units in the policy", host.instance_type))
+        }
+    }
+}
+
+/// What a member of a subsystem counts for in it.
+///
+/// # Errors
+///
+/// [`AssessError::Weight`] where the policy weighs hosts and this one has no positive integer. It speaks of all the
+/// subsystem's hosts: who corrects one by one learns of the next only by trying again.
+pub(crate) fn units(membership: &Membership<'_>, subsystem: usize, host: usize) -> Result<u64, AssessError> {
+    let source = &membership.subsystem(subsystem).capacity.units;
+    weight(source, membership.host(host)).map_err(|_| unweighed(membership, subsystem))
+}
+
+fn unweighed(membership: &Membership<'_>, subsystem: usize) -> AssessError {
+    let policy = membership.subsystem(subsystem);
+    let members = membership.members(subsystem).iter().map(|&index| membership.host(index));
+    let mut all = members.filter_map(|host| {
+        let why = weight(&policy.capacity.units, host).err()?;
+        Some(Unweighed { host: host.id.clone(), why })
+    });
+    let hosts = all.by_ref().take(NAMED).collect();
+    AssessError::Weight { subsystem: policy.name.clone(), hosts, more: all.count() }
+}
+
+/// `i-03 (no tag "units"), i-05 (tag "units" is "+1") and 2 more`
+pub(super) fn listed(hosts: &[Unweighed], more: usize) -> String {
+    let names: Vec<String> = hosts.iter().map(Unweighed::to_string).collect();
+    let names = names.join(", ");
+    if more == 0 { names } else { format!("{names} and {more} more") }
+}
