@@ -3,12 +3,15 @@
 use std::fmt::Write as _;
 
 use crate::model::HostId;
-use crate::plan::{PlanDocument, Rule, SubsystemCapacity, Verdict, Violation};
+use crate::plan::{Constraint, PlanDocument, Rule, SubsystemCapacity, Verdict, Violation, Why, WouldAllow};
 
 use super::{Align, Place, Table, clean, field, hosts_text, wrap};
 
 /// Hosts of one batch that are listed one by one; `plan -o json` lists all of any number.
 const HOSTS_SHOWN: usize = 40;
+
+/// Lines for the reason, and for the ways out, of a refusal.
+const WHY_SHOWN: usize = 4;
 
 /// The whole plan. `next` is the command to type next, where there is one.
 pub fn plan_text(plan: &PlanDocument, place: &Place, next: Option<&str>) -> String {
@@ -51,6 +54,9 @@ pub fn plan_text(plan: &PlanDocument, place: &Place, next: Option<&str>) -> Stri
             }
             if let Some(line) = largest_text(plan) {
                 _ = writeln!(out, "{line}");
+            }
+            if let Some(why) = &plan.why {
+                out.push_str(&why_text(why, plan));
             }
         }
     }
@@ -117,6 +123,37 @@ fn largest_text(plan: &PlanDocument) -> Option<String> {
         0 => Some(format!("No host of {name} can be removed now: safe-remove headroom says what limits it.")),
         largest => Some(format!("The largest count of {name} that these limits would allow now is {largest}.")),
     }
+}
+
+/// The reason in the few constraints that matter, and the ways out that leave the policies as they are; what a policy
+/// would have to say stands last, and only as far as there is room.
+fn why_text(why: &Why, plan: &PlanDocument) -> String {
+    let count = plan.request.count.unwrap_or(0);
+    let mut out = String::new();
+    let mut lines = |heading: String, texts: Vec<&str>| {
+        if texts.is_empty() {
+            return;
+        }
+        _ = writeln!(out, "{heading}");
+        let shown = if texts.len() > WHY_SHOWN { WHY_SHOWN - 1 } else { texts.len() };
+        for text in &texts[..shown] {
+            _ = writeln!(out, "  {}", wrap(&clean(text), 2));
+        }
+        if shown < texts.len() {
+            _ = writeln!(out, "  and {} more: -o json has them all", texts.len() - shown);
+        }
+    };
+    // One reason in the words of the violation above would only be said twice.
+    let is_said = |constraint: &Constraint| plan.violations.iter().any(|v| v.message == constraint.message);
+    let together = if why.constraints.len() > 1 { ", together" } else { "" };
+    if !why.constraints.iter().all(is_said) {
+        let constraints = why.constraints.iter().map(|constraint| constraint.message.as_str()).collect();
+        lines(format!("What excludes {count}{together}:"), constraints);
+    }
+    // The largest count is said already.
+    let ways = why.would_allow.iter().filter(|way| !matches!(way, WouldAllow::FewerHosts { .. }));
+    lines(format!("What would allow {count}:"), ways.map(WouldAllow::message).collect());
+    out
 }
 
 /// Capacity before and after, by subsystem and zone. Also in the text of a run.

@@ -4,6 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::{FleetIdentity, FleetName, GroupName, HostId, PlanDigest, RequestId, SubsystemName, Time, ZoneName};
 
+use super::Why;
+
 /// The rules of contract section 5 and what section 8 adds, by the names that documents use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -215,6 +217,9 @@ pub struct PlanDocument {
     pub verdict: Verdict,
     /// Why not; empty where it may.
     pub violations: Vec<Violation>,
+    /// Where a count is refused and constraints exclude it: which, and what would allow it. Explains, decides nothing.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub why: Option<Why>,
     /// The largest count that would be allowed now, budgets taken as empty; `None` where hosts were named.
     pub largest_allowed_count: Option<u64>,
     /// What would go, in order. Where refused: the choice that the preferences would make.

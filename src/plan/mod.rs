@@ -17,14 +17,17 @@ mod membership;
 mod pace;
 mod permit;
 mod planner;
+mod remedies;
 mod schedule;
 mod search;
 mod select;
 mod settings;
+mod several_runs;
 mod verify;
 mod warnings;
 mod weights;
 mod what_if;
+mod why;
 
 #[cfg(test)]
 pub(crate) mod testing;
@@ -47,6 +50,7 @@ pub use verify::verify;
 pub use weights::Unweighed;
 pub(crate) use weights::weight;
 pub use what_if::{Assumed, Assumption, UnknownAssumption, WhatIf};
+pub use why::{Change, Constraint, LaterRun, Why, WouldAllow};
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;

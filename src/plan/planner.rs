@@ -20,9 +20,10 @@ use super::select::Selector;
 use super::settings::{BatchLimits, strictest};
 use super::verify::verify_over;
 use super::weights::units;
+use super::why::{Asked, explain};
 use super::{
     AssessError, Batch, Inputs, Plan, PlanDocument, PlannedHost, Request, RequestDocument, Rule, Selection, Stage,
-    Taking, Verdict, Violation, capacity, warnings,
+    Taking, Verdict, Violation, Why, capacity, warnings,
 };
 
 /// How long a plan may be run after it was made (contract section 8).
@@ -98,6 +99,7 @@ pub(crate) fn plan_over(
         expires_at: inputs.now.plus(LIFE),
         verdict,
         violations: draft.violations,
+        why: draft.why.filter(|_| verdict == Verdict::Refused),
         largest_allowed_count: draft.largest,
         batches,
         subsystems,
@@ -199,6 +201,7 @@ struct Draft {
     violations: Vec<Violation>,
     warnings: Vec<String>,
     largest: Option<u64>,
+    why: Option<Why>,
 }
 
 impl Draft {
@@ -239,6 +242,11 @@ impl Draft {
             let violation = Violation::new(Rule::TooFewCandidates, message);
             self.violations.push(violation.subsystem(name).numbers(count, candidates));
             self.violations.extend(excluded(inputs, membership, named));
+        }
+        if count > now.hosts {
+            let too_few = self.violations.iter().find(|violation| violation.rule == Rule::TooFewCandidates);
+            let asked = Asked { inputs, membership, gates, named, count };
+            self.why = explain(asked, &problem, &now, &largest, too_few)?;
         }
         self.taking.hosts = chosen.into_iter().map(|h| membership.host(h).id.clone()).collect();
         Ok(())

@@ -50,10 +50,15 @@ impl<'a> Selector<'a> {
 
     /// The same with all rows lifted that are not kept.
     pub(crate) fn keeping(&self, keep: impl Fn(usize) -> bool) -> Self {
+        self.bounded(|row, bound| if keep(row) { bound } else { u128::MAX })
+    }
+
+    /// The same with other bounds, each from the row and its own.
+    pub(crate) fn bounded(&self, bound: impl Fn(usize, u128) -> u128) -> Self {
         let bounds = self.bounds.iter().enumerate();
         Self {
             problem: self.problem,
-            bounds: bounds.map(|(row, &bound)| if keep(row) { bound } else { u128::MAX }).collect(),
+            bounds: bounds.map(|(row, &is)| bound(row, is)).collect(),
             most: self.most.clone(),
             ways: self.ways,
         }

@@ -11,3 +11,4 @@ mod verify;
 mod warnings;
 mod weights;
 mod what_if;
+mod why;

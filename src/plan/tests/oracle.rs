@@ -20,35 +20,35 @@ use crate::plan::{PlanDocument, Request, Selection, Stage, Taking, Verdict, head
 use crate::policy::{Budget, UnitsSource, ZoneMinimum};
 
 /// The named subsystem first; the others come by name.
-const SUBSYSTEMS: [&str; 3] = ["mid", "aft", "zen"];
-const ZONES: [&str; 3] = ["a", "b", "c"];
+pub(super) const SUBSYSTEMS: [&str; 3] = ["mid", "aft", "zen"];
+pub(super) const ZONES: [&str; 3] = ["a", "b", "c"];
 
 #[derive(Clone, Debug)]
-struct TestHost {
-    zone: usize,
+pub(super) struct TestHost {
+    pub(super) zone: usize,
     /// Units by subsystem; 0 is not a member.
-    units: [u64; 3],
-    healthy: bool,
-    held: bool,
+    pub(super) units: [u64; 3],
+    pub(super) healthy: bool,
+    pub(super) held: bool,
     protected: bool,
-    group: usize,
+    pub(super) group: usize,
     age: u64,
 }
 
 #[derive(Clone, Debug)]
-struct TestPolicy {
-    minimum: u64,
-    zone_minimum: Option<u64>,
+pub(super) struct TestPolicy {
+    pub(super) minimum: u64,
+    pub(super) zone_minimum: Option<u64>,
     survive: bool,
     most: u64,
     budget: Option<u64>,
-    halted: bool,
+    pub(super) halted: bool,
 }
 
 #[derive(Clone, Debug)]
-struct TestFleet {
-    hosts: Vec<TestHost>,
-    policies: Vec<TestPolicy>,
+pub(super) struct TestFleet {
+    pub(super) hosts: Vec<TestHost>,
+    pub(super) policies: Vec<TestPolicy>,
     group_minimums: [u64; 2],
 }
 
@@ -87,18 +87,18 @@ fn test_policy() -> impl Strategy<Value = TestPolicy> {
         })
 }
 
-fn test_fleet() -> impl Strategy<Value = TestFleet> {
+pub(super) fn test_fleet() -> impl Strategy<Value = TestFleet> {
     (prop::collection::vec(test_host(), 1..9), prop::collection::vec(test_policy(), 3), [0..3_u64, 0..5_u64])
         .prop_map(|(hosts, policies, group_minimums)| TestFleet { hosts, policies, group_minimums })
 }
 
-fn id(index: usize) -> String {
+pub(super) fn id(index: usize) -> String {
     // Not in the order of the hosts: ids must not decide by accident what ages decide.
     format!("h-{}{index}", (index * 7) % 5)
 }
 
 impl TestFleet {
-    fn world(&self) -> World {
+    pub(super) fn world(&self) -> World {
         let mut world = World::new(SUBSYSTEMS.iter().zip(&self.policies).map(|(name, test)| {
             let mut made = policy(name, test.minimum);
             made.capacity.units = UnitsSource::Tag((*name).to_owned());
@@ -134,11 +134,11 @@ impl TestFleet {
         world
     }
 
-    fn is_candidate(&self, host: &TestHost) -> bool {
+    pub(super) fn is_candidate(&self, host: &TestHost) -> bool {
         host.units[0] > 0 && !host.held && !host.protected
     }
 
-    fn is_capacity(host: &TestHost) -> bool {
+    pub(super) fn is_capacity(host: &TestHost) -> bool {
         host.healthy && !host.held && !host.protected
     }
 
@@ -219,11 +219,11 @@ impl TestFleet {
     }
 }
 
-fn request(selection: Selection) -> Request {
+pub(super) fn request(selection: Selection) -> Request {
     Request { subsystem: SUBSYSTEMS[0].into(), selection, reason: None, request_id: None, expect_remaining: None }
 }
 
-fn chosen(document: &PlanDocument) -> BTreeSet<HostId> {
+pub(super) fn chosen(document: &PlanDocument) -> BTreeSet<HostId> {
     document.batches.iter().flat_map(|b| &b.hosts).map(|h| h.id.clone()).collect()
 }
 

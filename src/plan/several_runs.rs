@@ -1,0 +1,153 @@
+//! When a count that is refused now could go: once windows open, or in several runs, one after the other.
+//!
+//! Both are answered by planning again as of then, with what would be gone by then gone: no rule is restated here.
+//! Halts, probes and launches are taken to stay as they are.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use crate::model::{HostId, SubsystemName, Time};
+
+use super::batches::deal;
+use super::constraints::{Ground, Problem};
+use super::gates::Gates;
+use super::pace::{Books, waits};
+use super::schedule::Schedule;
+use super::select::Selector;
+use super::settings::{BatchLimits, strictest};
+use super::why::{Asked, LaterRun};
+use super::{AssessError, Claim, Inputs, LedgerView, Removal};
+
+/// Openings of windows that are looked at: a week has few.
+const OPENINGS: usize = 8;
+
+/// More runs than this are no answer to somebody on call.
+const RUNS: usize = 12;
+
+/// Waits that are looked at before one run. Each ends with earlier removals leaving a window.
+const WAITS: usize = 100;
+
+/// The first opening of a window from which the count is possible, all else as it is.
+pub(crate) fn opens(asked: &Asked<'_>) -> Result<Option<Time>, AssessError> {
+    let membership = asked.membership;
+    let related: BTreeSet<usize> =
+        membership.members(asked.named).iter().flat_map(|&host| membership.of(host)).copied().collect();
+    let next = |at: Time| {
+        let windows = related.iter().filter_map(|&s| membership.subsystem(s).windows.as_ref());
+        windows.filter_map(|windows| windows.closed_at(at)?.opens_at).min()
+    };
+    let mut at = asked.inputs.now;
+    for _ in 0..OPENINGS {
+        let Some(opening) = next(at).filter(|opening| *opening > at) else { return Ok(None) };
+        at = opening;
+        let inputs = Inputs { now: at, ..*asked.inputs };
+        let gates = Gates::new(&inputs, membership);
+        let problem = Problem::new(&Ground::new(&inputs, membership, &gates), asked.named)?;
+        if Selector::new(&problem, true).maximum().hosts >= asked.count {
+            return Ok(Some(at));
+        }
+    }
+    Ok(None)
+}
+
+/// The count by several runs, each as large as may be; `None` where that was not found to be possible.
+pub(crate) fn runs(asked: &Asked<'_>) -> Result<Option<Vec<LaterRun>>, AssessError> {
+    let mut ledger = asked.inputs.ledger.clone();
+    let mut now = asked.inputs.now;
+    let mut left = asked.count;
+    let mut runs = Vec::new();
+    while left > 0 {
+        if runs.len() == RUNS {
+            return Ok(None);
+        }
+        let Some(run) = next_run(asked, &ledger, now, left, runs.is_empty())? else { return Ok(None) };
+        left -= run.hosts.len() as u64;
+        let not_before = (!runs.is_empty()).then_some(run.starts);
+        runs.push(LaterRun { count: run.hosts.len() as u64, not_before });
+        now = run.starts.plus(run.takes);
+        run.record(asked, now, &mut ledger);
+    }
+    Ok((runs.len() > 1).then_some(runs))
+}
+
+struct Run {
+    hosts: BTreeSet<usize>,
+    starts: Time,
+    takes: Duration,
+}
+
+impl Run {
+    /// Writes down what the run would have removed. All of it at its end: windows count from there at the latest.
+    fn record(self, asked: &Asked<'_>, at: Time, ledger: &mut LedgerView) {
+        for host in self.hosts {
+            let id = &asked.membership.host(host).id;
+            let subsystems: BTreeSet<SubsystemName> =
+                asked.membership.of(host).iter().map(|&s| asked.membership.subsystem(s).name.clone()).collect();
+            ledger.last_termination.extend(subsystems.iter().map(|name| (name.clone(), at)));
+            ledger.claims.insert(id.clone(), Claim::Removed { run: "an earlier run".into(), at });
+            ledger.removals.push(Removal { host: id.clone(), run: "an earlier run".into(), subsystems, at: Some(at) });
+        }
+    }
+}
+
+/// The next run of at most `left` hosts. The first may wait on its way, the others begin when nothing asks to wait.
+fn next_run(
+    asked: &Asked<'_>,
+    ledger: &LedgerView,
+    mut now: Time,
+    left: u64,
+    is_first: bool,
+) -> Result<Option<Run>, AssessError> {
+    let membership = asked.membership;
+    for _ in 0..WAITS {
+        let inputs = Inputs { ledger, now, ..*asked.inputs };
+        let gates = Gates::new(&inputs, membership);
+        let problem = Problem::new(&Ground::new(&inputs, membership, &gates), asked.named)?;
+        let selector = Selector::new(&problem, true);
+        let maximum = selector.maximum();
+        let count = left.min(maximum.hosts);
+        if count == 0 {
+            return Ok(None);
+        }
+        let hosts = selector.choose(count, &maximum);
+        if !is_first {
+            let ids: BTreeSet<HostId> = hosts.iter().map(|&host| membership.host(host).id.clone()).collect();
+            let books = Books { removals: &ledger.removals, last_termination: &ledger.last_termination, now };
+            let Ok(waits) = waits(&inputs, membership, &ids, &books) else { return Ok(None) };
+            if let Some(until) = [waits.budget, waits.interval].into_iter().flatten().map(|wait| wait.until).max() {
+                now = until;
+                continue;
+            }
+        }
+        let touched: BTreeSet<usize> = hosts.iter().flat_map(|&host| membership.of(host)).copied().collect();
+        let names: BTreeSet<SubsystemName> = touched.iter().map(|&s| membership.subsystem(s).name.clone()).collect();
+        let watched = inputs.policies.watched(&names);
+        let named = &membership.subsystem(asked.named).name;
+        let settings = strictest(&inputs, membership, named, &touched, &watched, count);
+        let dealt = deal(&inputs, membership, &hosts, &BatchLimits::strictest(membership, &touched))?;
+        let Ok(schedule) = Schedule::of(&inputs, membership, &dealt, &settings) else { return Ok(None) };
+        return Ok(Some(Run { hosts, starts: now, takes: schedule.takes }));
+    }
+    Ok(None)
+}
+
+/// `4 now, then 3 from … on, in runs of their own`
+pub(crate) fn message(runs: &[LaterRun]) -> String {
+    let part = |run: &LaterRun| match run.not_before {
+        None => format!("{} now", run.count),
+        Some(at) => format!("{} from about {at} on", run.count),
+    };
+    match runs {
+        [first, second] => format!("two runs: {}, then {}", part(first), part(second)),
+        [first, second, .., last] => {
+            format!(
+                "{} runs: {}, then {}, and so on until the last, {}",
+                runs.len(),
+                part(first),
+                part(second),
+                part(last)
+            )
+        }
+        _ => String::new(),
+    }
+}
