@@ -30,7 +30,7 @@ fn plan_refused() {
     assert_snapshot!("refused_text", environment.show(&["plan", "--subsystem", "billing", "--count", "18"]));
     let document = environment.run(&["plan", "--subsystem", "billing", "--count", "18", "-o", "json"]).exits(3).json();
     assert_snapshot!("refused_why", serde_json::to_string_pretty(&document["why"]).expect("JSON"));
-    assert_snapshot!("refused_budget", environment.show(&["plan", "--subsystem", "billing", "--count", "25"]));
+    assert_snapshot!("refused_too_many", environment.show(&["plan", "--subsystem", "billing", "--count", "25"]));
     assert_snapshot!("refused_unknown", environment.show(&["plan", "--subsystem", "indx", "--count", "1"]));
     assert_snapshot!(
         "refused_hosts",
