@@ -9,6 +9,7 @@ mod bad_days;
 mod environment;
 mod fleets;
 mod halts;
+mod inventory;
 mod layering;
 mod ledger_conformance;
 mod ledger_sqlite;

@@ -13,11 +13,11 @@ use super::proof::{Largest, largest};
 use super::select::counted;
 
 /// The one that is asked; every host belongs to it.
-const NAMED: &str = "all";
+pub(super) const NAMED: &str = "all";
 const TYPES: [&str; 3] = ["m6i.large", "m6i.xlarge", "m6i.2xlarge"];
 
 /// SplitMix64: the same fleets on every machine, whatever a crate of random numbers does.
-struct Random(u64);
+pub(super) struct Random(pub(super) u64);
 
 impl Random {
     fn next(&mut self) -> u64 {
@@ -28,7 +28,7 @@ impl Random {
     }
 
     /// Both ends included.
-    fn within(&mut self, least: u64, most: u64) -> u64 {
+    pub(super) fn within(&mut self, least: u64, most: u64) -> u64 {
         least + self.next() % (most - least + 1)
     }
 
@@ -43,15 +43,15 @@ impl Random {
 
 /// How large, and how mixed.
 #[derive(Clone, Copy)]
-struct Size {
-    hosts: usize,
-    subsystems: usize,
-    zones: usize,
+pub(super) struct Size {
+    pub(super) hosts: usize,
+    pub(super) subsystems: usize,
+    pub(super) zones: usize,
     /// Subsystems of a hundred that weigh their hosts.
-    weighed: u64,
+    pub(super) weighed: u64,
 }
 
-fn fleet(size: Size, seed: u64) -> World {
+pub(super) fn fleet(size: Size, seed: u64) -> World {
     let mut random = Random(seed);
     let names: Vec<String> =
         (0..size.subsystems).map(|s| if s == 0 { NAMED.to_owned() } else { format!("s{s:02}") }).collect();

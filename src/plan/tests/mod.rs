@@ -1,7 +1,9 @@
 //! The planner's tests, by part.
 
+mod greedy;
 mod large;
 mod oracle;
+mod order;
 mod pace;
 mod planner;
 mod program;
