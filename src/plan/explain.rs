@@ -6,7 +6,12 @@
 //!
 //! Nothing here judges a plan: that is [`super::verify`]'s part.
 
+use std::cell::Cell;
+
 use super::select::Selector;
+
+/// Relaxations for one set: a bound on work, not on time, so that the same input gives the same answer.
+const NODES: usize = 4000;
 
 /// Rows that together exclude `count` hosts, none of them to spare; `None` where the count is possible, or beyond
 /// the candidates, or not proved to be impossible.
@@ -22,12 +27,13 @@ pub(crate) fn exclusion(selector: &Selector<'_>, count: u64) -> Option<Vec<usize
     }
     // A row that lets every candidate go stands in nobody's way.
     let mut kept: Vec<usize> = (0..ceilings.len()).filter(|&row| ceilings[row] < selector.candidates()).collect();
-    if !excludes(selector, &kept, count) {
+    let nodes = Cell::new(NODES);
+    if !excludes(selector, &kept, count, &nodes) {
         return None;
     }
     for row in kept.clone() {
         let fewer: Vec<usize> = kept.iter().copied().filter(|&k| k != row).collect();
-        if excludes(selector, &fewer, count) {
+        if excludes(selector, &fewer, count, &nodes) {
             kept = fewer;
         }
     }
@@ -35,7 +41,6 @@ pub(crate) fn exclusion(selector: &Selector<'_>, count: u64) -> Option<Vec<usize
 }
 
 /// Whether these rows are proved to let fewer than `count` go.
-fn excludes(selector: &Selector<'_>, kept: &[usize], count: u64) -> bool {
-    let maximum = selector.keeping(|row| kept.contains(&row)).maximum();
-    maximum.proved && maximum.hosts < count
+fn excludes(selector: &Selector<'_>, kept: &[usize], count: u64, nodes: &Cell<usize>) -> bool {
+    selector.keeping(|row| kept.contains(&row)).can_give(count, nodes) == Some(false)
 }

@@ -4,6 +4,7 @@
 //! An answer is only ever a raise under which a choice of that many hosts was *found*. Where the search gives up, the
 //! answer is missing or larger than it need be, never too small.
 
+use std::cell::Cell;
 use std::collections::BTreeSet;
 
 use crate::model::{Group, GroupName, HostState, SubsystemName, ZoneName};
@@ -16,11 +17,17 @@ use super::{AssessError, Rule, SubsystemCapacity, capacity};
 /// Zones that are tried one by one where more capacity just anywhere would not do: a bound on work.
 const ZONES: usize = 8;
 
+/// Relaxations for all ways out of one refusal together: a bound on work, not on time, so that the same input gives
+/// the same answer.
+const NODES: usize = 1500;
+
 /// A count, and everything that excludes it.
 pub(crate) struct Question<'q> {
     asked: Asked<'q>,
     problem: &'q Problem<'q>,
     selector: Selector<'q>,
+    /// Relaxations left.
+    nodes: Cell<usize>,
 }
 
 /// Where more units would serve.
@@ -34,14 +41,13 @@ enum Place<'a> {
 impl<'q> Question<'q> {
     /// `problem` has a row for whatever is closed.
     pub(crate) fn new(asked: Asked<'q>, problem: &'q Problem<'q>) -> Self {
-        Self { asked, problem, selector: Selector::new(problem, false) }
+        Self { asked, problem, selector: Selector::new(problem, false), nodes: Cell::new(NODES) }
     }
 
     /// Whether a choice of so many hosts is found under other bounds.
     fn is_possible(&self, bound: impl Fn(&Names<'_>, u128) -> u128) -> bool {
         let selector = self.selector.bounded(|row, is| bound(&self.problem.rows[row].names, is));
-        let count = self.asked.count;
-        selector.ceilings().into_iter().all(|most| most >= count) && selector.maximum().hosts >= count
+        selector.can_give(self.asked.count, &self.nodes) == Some(true)
     }
 
     /// Whether only the sizes of runs and budgets are in the way.

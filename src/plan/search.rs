@@ -8,6 +8,8 @@
 //! The search ends after [`NODES`] relaxations: then the answer is still feasible, and [`Found::proved`] says
 //! that it may not be the best.
 
+use std::cell::Cell;
+
 use good_lp::{Expression, ProblemVariables, ResolutionError, Solution, SolverModel, microlp, variable};
 
 use super::constraints::Problem;
@@ -78,9 +80,36 @@ pub(crate) fn best(
         binding: binding_rows(problem, bounds, &most),
         worth: worth(value, &start),
         best: start,
+        enough: i128::MAX,
     };
-    let proved = search.run();
+    let proved = search.run(&Cell::new(NODES));
     Found { counts: search.best, proved }
+}
+
+/// Whether so many hosts can go together: far less work than how many can. `None` where neither was shown before
+/// `nodes`, which counts down, came to nothing.
+pub(crate) fn reaches(
+    problem: &Problem<'_>,
+    bounds: &[u128],
+    most: &[u64],
+    hosts: u64,
+    nodes: &Cell<usize>,
+) -> Option<bool> {
+    let most = clipped(problem, bounds, most);
+    let mut search = Search {
+        problem,
+        bounds,
+        most: &most,
+        value: &vec![1; most.len()],
+        exactly: &[],
+        binding: binding_rows(problem, bounds, &most),
+        // As if one host fewer were found already: whatever cannot reach the count is left out at once.
+        worth: i128::from(hosts) - 1,
+        best: vec![0; most.len()],
+        enough: i128::from(hosts),
+    };
+    let proved = search.run(nodes);
+    if search.worth >= search.enough { Some(true) } else { proved.then_some(false) }
 }
 
 /// No class can give more than any one of its rows lets it.
@@ -121,6 +150,8 @@ struct Search<'a> {
     binding: Vec<(u128, Vec<(usize, u64)>)>,
     best: Vec<u64>,
     worth: i128,
+    /// Nobody looks for more than this.
+    enough: i128,
 }
 
 /// What a relaxation says about a part of the choices.
@@ -133,15 +164,12 @@ enum Relaxed {
 }
 
 impl Search<'_> {
-    /// Returns whether the search was exhaustive.
-    fn run(&mut self) -> bool {
+    /// Returns whether the search was exhaustive, or found enough.
+    fn run(&mut self, nodes: &Cell<usize>) -> bool {
         let mut open = vec![(vec![0_u64; self.most.len()], self.most.to_vec())];
-        let mut nodes = 0;
         while let Some((low, high)) = open.pop() {
-            if nodes == NODES {
-                return false;
-            }
-            nodes += 1;
+            let Some(left) = nodes.get().checked_sub(1) else { return false };
+            nodes.set(left);
             let (bound, at) = match self.relax(&low, &high) {
                 Relaxed::Empty => continue,
                 Relaxed::Bounded(bound, at) => (bound, at),
@@ -155,6 +183,9 @@ impl Search<'_> {
             let whole: Vec<u64> = at.iter().zip(low.iter().zip(&high)).map(|(x, (&l, &h))| rounded(*x, l, h)).collect();
             self.consider(whole);
             self.consider(self.filled(&at, &low, &high));
+            if self.worth >= self.enough {
+                return true;
+            }
             if bound <= self.worth {
                 continue;
             }

@@ -7,11 +7,12 @@
 //! exchange of one host for another improves, which is the optimum where hosts weigh alike and one subsystem's
 //! zones are the only thing in the way.
 
+use std::cell::Cell;
 use std::collections::BTreeSet;
 
 use super::choice::{Choice, Standing};
 use super::constraints::Problem;
-use super::search::{Exactly, Found, best, clipped, is_feasible};
+use super::search::{Exactly, Found, best, clipped, is_feasible, reaches};
 
 /// Choices of counts per class that are all looked at. Some thousand take milliseconds.
 const WAYS: u64 = 5_000;
@@ -79,6 +80,18 @@ impl<'a> Selector<'a> {
         let value = vec![1; self.most.len()];
         let Found { counts, proved } = best(self.problem, &self.bounds, &self.most, &value, &[], counts);
         Maximum { hosts: counts.iter().sum(), counts, proved }
+    }
+
+    /// Whether so many hosts may go together; `None` where neither was shown before `nodes`, relaxations that count
+    /// down, came to nothing.
+    pub(crate) fn can_give(&self, count: u64, nodes: &Cell<usize>) -> Option<bool> {
+        if self.ceiling() < count {
+            return Some(false);
+        }
+        if self.fill(count).counts.iter().sum::<u64>() == count {
+            return Some(true);
+        }
+        reaches(self.problem, &self.bounds, &self.most, count, nodes)
     }
 
     /// The preferred choice of exactly so many hosts, at most the maximum.

@@ -22,7 +22,8 @@ use super::{AssessError, Inputs, Rule, Stage, Violation, capacity, several_runs}
 /// Why a count is refused, and what would allow it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Why {
-    /// Together they exclude the count; without any one of them it would be possible. Never empty.
+    /// Together they exclude the count; without any one of them it would be possible, unless to prove that took too
+    /// long. Never empty.
     pub constraints: Vec<Constraint>,
     /// Each alone would make it possible, or (`fewer-hosts`) what is possible as it is. What is closed now stays so.
     pub would_allow: Vec<WouldAllow>,

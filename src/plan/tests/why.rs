@@ -1,5 +1,6 @@
 //! Why a count is refused and what would allow it: every claim is put to the test, by applying it and planning again.
 
+use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -8,6 +9,10 @@ use proptest::prelude::*;
 use super::oracle::{SUBSYSTEMS, TestFleet, TestHost, ZONES, chosen, request, test_fleet};
 use super::select::counted;
 use crate::model::{SubsystemName, Time};
+use crate::plan::constraints::{Ground, Problem};
+use crate::plan::gates::Gates;
+use crate::plan::membership::Membership;
+use crate::plan::select::Selector;
 use crate::plan::testing::{NOON, World, host, policy};
 use crate::plan::{Constraint, PlanDocument, Rule, Selection, Verdict, Why, WouldAllow, plan};
 use crate::policy::{AllowWindow, Budget, SubsystemPolicy, Windows, ZoneMinimum};
@@ -313,6 +318,27 @@ fn holds(fleet: &TestFleet, count: u64, entry: &WouldAllow) -> Result<(), TestCa
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 600, ..ProptestConfig::default() })]
+
+    /// Whether a count is possible is answered as by looking for the most.
+    #[test]
+    fn a_count_can_be_given_up_to_the_maximum(fleet in test_fleet(), gated in any::<bool>()) {
+        let world = fleet.world();
+        let snapshot = world.snapshot();
+        let inputs = world.inputs(&snapshot);
+        let membership = Membership::new(inputs.policies, inputs.snapshot);
+        let gates = Gates::new(&inputs, &membership);
+        let named = membership.find_subsystem(&SUBSYSTEMS[0].into()).expect("it is there");
+        let problem = Problem::new(&Ground::new(&inputs, &membership, &gates), named).expect("judged");
+        let selector = Selector::new(&problem, gated);
+        let maximum = selector.maximum();
+        prop_assert!(maximum.proved);
+        for count in 0..=fleet.hosts.len() as u64 + 1 {
+            prop_assert_eq!(selector.can_give(count, &Cell::new(1000)), Some(count <= maximum.hosts));
+            // Without any work left there is no guess.
+            let guess = selector.can_give(count, &Cell::new(0));
+            prop_assert!(guess.is_none() || guess == Some(count <= maximum.hosts));
+        }
+    }
 
     /// The constraints exclude the count together, none of them is to spare, and every way out is one.
     #[test]
