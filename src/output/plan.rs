@@ -150,9 +150,11 @@ fn why_text(why: &Why, plan: &PlanDocument) -> String {
         let constraints = why.constraints.iter().map(|constraint| constraint.message.as_str()).collect();
         lines(format!("What excludes {count}{together}:"), constraints);
     }
-    // The largest count is said already.
-    let ways = why.would_allow.iter().filter(|way| !matches!(way, WouldAllow::FewerHosts { .. }));
-    lines(format!("What would allow {count}:"), ways.map(WouldAllow::message).collect());
+    // The largest count is said already. What a policy says is a fact about it and no way out to take at night.
+    let is_policy = |way: &WouldAllow| matches!(way, WouldAllow::Policy { .. } | WouldAllow::GroupMinimum { .. });
+    let ways = || why.would_allow.iter().filter(|way| !matches!(way, WouldAllow::FewerHosts { .. }));
+    lines(format!("What would allow {count}:"), ways().filter(|w| !is_policy(w)).map(WouldAllow::message).collect());
+    lines("What is set against it:".to_owned(), ways().filter(|w| is_policy(w)).map(WouldAllow::message).collect());
     out
 }
 

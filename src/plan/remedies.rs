@@ -38,6 +38,15 @@ enum Place<'a> {
     Outside(&'a ZoneName),
 }
 
+/// What a policy limits a choice by.
+#[derive(Clone, Copy)]
+struct Limits {
+    minimum: u64,
+    per_zone: u64,
+    /// The smallest of `max_hosts_per_run` and all budgets.
+    hosts: u64,
+}
+
 impl<'q> Question<'q> {
     /// `problem` has a row for whatever is closed.
     pub(crate) fn new(asked: Asked<'q>, problem: &'q Problem<'q>) -> Self {
@@ -67,8 +76,7 @@ impl<'q> Question<'q> {
             let table = capacity::table(self.asked.inputs, self.asked.membership, index, &BTreeSet::new())?;
             let own: Vec<Names<'_>> = names.iter().filter(|names| names.subsystem == Some(name)).copied().collect();
             capacities.extend(self.more_capacity(&table, &own));
-            policies.extend(self.other_minimums(&table, &own));
-            policies.extend(own.iter().find(|names| names.rule == Rule::RunSize).and_then(|_| self.other_pace(index)));
+            policies.extend(self.other_policy(&table, &own, index));
         }
         policies.extend(names.iter().filter_map(|names| names.group).filter_map(|group| self.other_group(group)));
         capacities.append(&mut policies);
@@ -125,70 +133,95 @@ impl<'q> Question<'q> {
         })
     }
 
-    /// The highest minimum and the highest minimum per zone that would do, each for itself.
-    fn other_minimums(&self, table: &SubsystemCapacity, own: &[Names<'_>]) -> Vec<WouldAllow> {
+    /// What the policy would have to say: one field, each for itself; where none alone would do, all of them together.
+    fn other_policy(&self, table: &SubsystemCapacity, own: &[Names<'_>], index: usize) -> Vec<WouldAllow> {
+        let pace = &self.asked.membership.subsystem(index).pace;
+        let is = Limits {
+            minimum: table.minimum,
+            per_zone: table.zones.first().map_or(0, |zone| zone.minimum),
+            hosts: pace.budgets.iter().map(|budget| budget.hosts).chain([pace.max_hosts_per_run]).min().unwrap_or(0),
+        };
+        let stands = |rules: &[Rule]| own.iter().any(|names| rules.contains(&names.rule));
         let mut found = Vec::new();
-        let serves = |zone: &ZoneName| table.zones.iter().find(|of| of.name == *zone).map_or(0, |of| of.capacity);
-        if own.iter().any(|names| matches!(names.rule, Rule::Minimum | Rule::ZoneLoss)) {
-            let lower = least(table.minimum, |less| {
-                let minimum = table.minimum - less;
-                self.is_possible(|names, is| match (names.rule, names.zone) {
-                    _ if names.subsystem != Some(&table.name) => is,
-                    (Rule::Minimum, _) => u128::from(table.capacity.saturating_sub(minimum)),
-                    (Rule::ZoneLoss, Some(zone)) => {
-                        u128::from(table.capacity.saturating_sub(serves(zone)).saturating_sub(minimum))
-                    }
-                    _ => is,
-                })
-            });
-            found.extend(lower.map(|less| self.lower(table, "minimum", table.minimum, table.minimum - less)));
+        if stands(&[Rule::Minimum, Rule::ZoneLoss]) {
+            found.extend(self.highest(table, is.minimum, |minimum| Limits { minimum, ..is }));
         }
-        if own.iter().any(|names| names.rule == Rule::ZoneMinimum) {
-            let is_now = table.zones.first().map_or(0, |zone| zone.minimum);
-            let lower = least(is_now, |less| {
-                self.is_possible(|names, is| match (names.rule, names.zone) {
-                    _ if names.subsystem != Some(&table.name) => is,
-                    (Rule::ZoneMinimum, Some(zone)) => u128::from(serves(zone).saturating_sub(is_now - less)),
-                    _ => is,
-                })
-            });
-            found.extend(lower.map(|less| self.lower(table, "minimum_per_zone", is_now, is_now - less)));
+        if stands(&[Rule::ZoneMinimum]) {
+            found.extend(self.highest(table, is.per_zone, |per_zone| Limits { per_zone, ..is }));
         }
-        found
+        if stands(&[Rule::RunSize]) {
+            found.extend(self.lowest(table, is.hosts, |hosts| Limits { hosts, ..is }));
+        }
+        if found.is_empty() {
+            found.extend(self.together(table, is));
+        }
+        found.into_iter().map(|limits| self.policy(index, is, limits)).collect()
     }
 
-    fn lower(&self, table: &SubsystemCapacity, field: &str, is: u64, would_be: u64) -> WouldAllow {
-        let what = if field == "minimum" { "a minimum" } else { "a minimum per zone" };
-        let hosts = Asked::hosts(self.asked.count);
-        let name = &table.name;
-        WouldAllow::Policy {
-            subsystem: name.clone(),
-            message: format!("the policy of {name} has {what} of {is}: {hosts} would need one of {would_be} or less"),
-            changes: vec![Change { field: field.to_owned(), is, would_be }],
+    /// Each field as strict as the others, first unlimited, let it be.
+    fn together(&self, table: &SubsystemCapacity, is: Limits) -> Option<Limits> {
+        let free = Limits { minimum: 0, per_zone: 0, hosts: is.hosts.max(self.asked.count) };
+        if !self.is_possible_under(table, free) {
+            return None;
         }
+        let minimum = |minimum| Limits { minimum, ..free };
+        let first = self.highest(table, is.minimum, minimum).unwrap_or(free);
+        let per_zone = |per_zone| Limits { per_zone, ..first };
+        let second = self.highest(table, is.per_zone, per_zone).unwrap_or(first);
+        Some(self.lowest(table, is.hosts, |hosts| Limits { hosts, ..second }).unwrap_or(second))
     }
 
-    /// The smallest ceiling of a run that would do, in every limit that is below it.
-    fn other_pace(&self, subsystem: usize) -> Option<WouldAllow> {
-        let policy = self.asked.membership.subsystem(subsystem);
-        let name = &policy.name;
-        let is_own = |names: &Names<'_>| names.rule == Rule::RunSize && names.subsystem == Some(name);
-        let ceiling = least(self.asked.count, |hosts| {
-            self.is_possible(|names, is| if is_own(names) { is.max(u128::from(hosts)) } else { is })
-        })?;
+    /// The highest value up to `is` that would do.
+    fn highest(&self, table: &SubsystemCapacity, is: u64, with: impl Fn(u64) -> Limits) -> Option<Limits> {
+        let is_enough = |less: u64| self.is_possible_under(table, with(is - less));
+        if is_enough(0) { Some(with(is)) } else { least(is, is_enough).map(|less| with(is - less)) }
+    }
+
+    /// The lowest number of hosts from `is` on that would do.
+    fn lowest(&self, table: &SubsystemCapacity, is: u64, with: impl Fn(u64) -> Limits) -> Option<Limits> {
+        let is_enough = |more: u64| self.is_possible_under(table, with(is + more));
+        let most = self.asked.count.saturating_sub(is);
+        if is_enough(0) { Some(with(is)) } else { least(most, is_enough).map(|more| with(is + more)) }
+    }
+
+    fn is_possible_under(&self, table: &SubsystemCapacity, limits: Limits) -> bool {
+        let zone_of = |names: &Names<'_>| names.zone.and_then(|zone| table.zones.iter().find(|of| of.name == *zone));
+        self.is_possible(|names, is| match (names.rule, zone_of(names)) {
+            _ if names.subsystem != Some(&table.name) => is,
+            (Rule::RunSize, _) => u128::from(limits.hosts),
+            (Rule::Minimum, _) => u128::from(table.capacity.saturating_sub(limits.minimum)),
+            (Rule::ZoneMinimum, Some(zone)) => u128::from(zone.capacity.saturating_sub(limits.per_zone)),
+            (Rule::ZoneLoss, Some(zone)) => {
+                let outside = table.capacity.saturating_sub(zone.capacity);
+                u128::from(outside.saturating_sub(limits.minimum))
+            }
+            _ => is,
+        })
+    }
+
+    fn policy(&self, index: usize, is: Limits, limits: Limits) -> WouldAllow {
+        let policy = self.asked.membership.subsystem(index);
+        let change = |field: &str, is: u64, would_be: u64| Change { field: field.to_owned(), is, would_be };
         let mut changes = Vec::new();
-        let limits: BTreeSet<u64> = policy.pace.budgets.iter().map(|budget| budget.hosts).collect();
-        let limits =
-            limits.into_iter().map(|is| ("budgets", is)).chain([("max_hosts_per_run", policy.pace.max_hosts_per_run)]);
-        let mut words = Vec::new();
-        for (field, is) in limits.filter(|(_, is)| *is < ceiling) {
-            changes.push(Change { field: field.to_owned(), is, would_be: ceiling });
-            let hosts = Asked::hosts(is);
-            words.push(if field == "budgets" { format!("a budget of {hosts}") } else { format!("{hosts} a run") });
+        if limits.minimum < is.minimum {
+            changes.push(change("minimum", is.minimum, limits.minimum));
         }
-        let (has, hosts) = (words.join(" and "), Asked::hosts(self.asked.count));
-        let message = format!("the policy of {name} has {has}: {hosts} at once would need {ceiling} or more");
-        Some(WouldAllow::Policy { subsystem: name.clone(), changes, message })
+        if limits.per_zone < is.per_zone {
+            changes.push(change("minimum_per_zone", is.per_zone, limits.per_zone));
+        }
+        if policy.pace.max_hosts_per_run < limits.hosts {
+            changes.push(change("max_hosts_per_run", policy.pace.max_hosts_per_run, limits.hosts));
+        }
+        let budgets: BTreeSet<u64> = policy.pace.budgets.iter().map(|budget| budget.hosts).collect();
+        let budgets = budgets.into_iter().filter(|hosts| *hosts < limits.hosts);
+        changes.extend(budgets.map(|hosts| change("budgets", hosts, limits.hosts)));
+        let name = &policy.name;
+        let fields: Vec<String> = changes
+            .iter()
+            .map(|Change { field, is, would_be }| format!("{field} {is} ({would_be} would do)"))
+            .collect();
+        let message = format!("the policy of {name} says {}", fields.join(", "));
+        WouldAllow::Policy { subsystem: name.clone(), changes, message }
     }
 
     /// The highest minimum size of a group that would do.
@@ -200,9 +233,7 @@ impl<'q> Question<'q> {
             self.is_possible(|names, is| if names.group == Some(name) { spare } else { is })
         })?;
         let (is, would_be) = (group.min_size, group.min_size - less);
-        let hosts = Asked::hosts(self.asked.count);
-        let message =
-            format!("group {name} has a minimum size of {is} at the provider: {hosts} would need {would_be} or less");
+        let message = format!("group {name} has minimum size {is} at the provider ({would_be} would do)");
         Some(WouldAllow::GroupMinimum { group: name.clone(), is, would_be, message })
     }
 }

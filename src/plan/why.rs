@@ -178,12 +178,11 @@ pub(crate) fn explain(
     }
     let (gated, closed) = with_gates(&asked, problem);
     let open = problem.rows.len();
-    // What is closed counts as a reason only where the numbers alone would let the count go.
-    let rows = if asked.count > largest.hosts {
-        exclusion(&Selector::new(problem, false), asked.count)
-    } else {
-        exclusion(&Selector::new(&gated, false), asked.count)
-    };
+    // What is closed counts as a reason only where the numbers alone would let the count go; and what limits a single
+    // run only where the count could go in several.
+    let all = Selector::new(if asked.count > largest.hosts { problem } else { &gated }, false);
+    let lasting = all.keeping(|row| gated.rows[row].names.rule != Rule::RunSize);
+    let rows = exclusion(&lasting, asked.count).or_else(|| exclusion(&all, asked.count));
     let Some(rows) = rows else { return Ok(None) };
     let mut constraints = Vec::new();
     for &row in &rows {

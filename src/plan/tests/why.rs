@@ -55,11 +55,7 @@ fn one_constraint_and_what_would_allow_more() {
     assert_eq!(constraints, ["index serves 18 units and must keep 10: 8 units can go"]);
     assert_eq!(
         allow,
-        [
-            "8 hosts",
-            "1 more unit of index in service",
-            "the policy of index has a minimum of 10: 9 hosts would need one of 9 or less",
-        ]
+        ["8 hosts", "1 more unit of index in service", "the policy of index says minimum 10 (9 would do)",]
     );
 }
 
@@ -80,8 +76,8 @@ fn two_constraints_exclude_together_what_neither_does_alone() {
             "6 hosts",
             "1 more unit of cache in service",
             "1 more unit of queue in service",
-            "the policy of cache has a minimum of 2: 7 hosts would need one of 1 or less",
-            "the policy of queue has a minimum of 2: 7 hosts would need one of 1 or less",
+            "the policy of cache says minimum 2 (1 would do)",
+            "the policy of queue says minimum 2 (1 would do)",
         ]
     );
     // Beyond eight either of them is enough of a reason.
@@ -106,7 +102,7 @@ fn zones_are_told_in_their_own_terms() {
             "2 hosts",
             "1 more unit of index in service in zone a",
             "1 more unit of index in service in zone b",
-            "the policy of index has a minimum per zone of 2: 3 hosts would need one of 1 or less",
+            "the policy of index says minimum_per_zone 2 (1 would do)",
         ]
     );
     let mut world = World::new([policy("index", 2)]).with("i", 6, &["a", "b"], &["index"]);
@@ -137,7 +133,7 @@ fn a_budget_says_when_the_rest_may_go() {
     };
     let runs: Vec<(u64, Option<Time>)> = runs.iter().map(|run| (run.count, run.not_before)).collect();
     assert_eq!(runs, [(3, None), (2, Some(opens))]);
-    assert_eq!(policy.message(), "the policy of index has a budget of 3 hosts: 5 hosts at once would need 5 or more");
+    assert_eq!(policy.message(), "the policy of index says budgets 3 (5 would do)");
 }
 
 #[test]
@@ -152,6 +148,26 @@ fn several_runs_are_no_answer_where_capacity_ends_first() {
 }
 
 #[test]
+fn capacity_is_told_before_the_size_of_a_run_and_a_policy_in_all_its_fields() {
+    let mut world = fleet();
+    let pace = &mut world.policy_mut("index").pace;
+    pace.max_hosts_per_run = 3;
+    pace.budgets = vec![Budget { hosts: 4, per: HOUR }, Budget { hosts: 99, per: HOUR }];
+    world.policy_mut("index").capacity.minimum_per_zone = Some(ZoneMinimum::Units(4));
+    let (constraints, allow) = told(&world, 9);
+    // Three runs would not do either.
+    assert_eq!(constraints, ["index serves 18 units and must keep 10: 8 units can go"]);
+    assert_eq!(
+        allow,
+        [
+            "3 hosts",
+            "the policy of index says minimum 10 (9 would do), minimum_per_zone 4 (3 would do), \
+             max_hosts_per_run 3 (9 would do), budgets 4 (9 would do)"
+        ]
+    );
+}
+
+#[test]
 fn a_group_tells_its_own_minimum() {
     let mut world = fleet();
     world.hosts.iter_mut().for_each(|h| h.group = Some("asg".into()));
@@ -161,7 +177,7 @@ fn a_group_tells_its_own_minimum() {
         constraints,
         ["group asg has 18 hosts in service, and the provider keeps its minimum of 15: 3 hosts can go"]
     );
-    assert_eq!(allow, ["3 hosts", "group asg has a minimum size of 15 at the provider: 4 hosts would need 14 or less"]);
+    assert_eq!(allow, ["3 hosts", "group asg has minimum size 15 at the provider (14 would do)"]);
 }
 
 #[test]
