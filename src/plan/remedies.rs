@@ -19,7 +19,7 @@ const ZONES: usize = 8;
 
 /// Relaxations for all ways out of one refusal together: a bound on work, not on time, so that the same input gives
 /// the same answer.
-const NODES: usize = 1500;
+const NODES: usize = 200;
 
 /// A count, and everything that excludes it.
 pub(crate) struct Question<'q> {

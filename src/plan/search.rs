@@ -24,6 +24,12 @@ const SLACK: f64 = 1e-6;
 /// A share this far below a whole number is that number.
 const ROUNDING: f64 = 1e-4;
 
+/// The most that is added to a value to tell classes apart: thousands of hosts come to a small part of one.
+const TILT: f64 = 1e-5;
+
+/// Relaxations from one search for exchanges to the next, which costs as much as some of them.
+const EXCHANGES: usize = 20;
+
 /// An answer of [`best`].
 #[derive(Clone, Debug)]
 pub(crate) struct Found {
@@ -167,10 +173,11 @@ impl Search<'_> {
     /// Returns whether the search was exhaustive, or found enough.
     fn run(&mut self, nodes: &Cell<usize>) -> bool {
         let mut open = vec![(vec![0_u64; self.most.len()], self.most.to_vec())];
+        let mut visited = 0_usize;
         while let Some((low, high)) = open.pop() {
             let Some(left) = nodes.get().checked_sub(1) else { return false };
             nodes.set(left);
-            let (bound, at) = match self.relax(&low, &high) {
+            let (bound, at) = match self.relax(&low, &high, visited) {
                 Relaxed::Empty => continue,
                 Relaxed::Bounded(bound, at) => (bound, at),
                 Relaxed::Unknown => {
@@ -182,7 +189,13 @@ impl Search<'_> {
             }
             let whole: Vec<u64> = at.iter().zip(low.iter().zip(&high)).map(|(x, (&l, &h))| rounded(*x, l, h)).collect();
             self.consider(whole);
-            self.consider(self.filled(&at, &low, &high));
+            let filled = self.filled(&at, &low, &high);
+            if self.exactly.is_empty() && visited.is_multiple_of(EXCHANGES) {
+                self.consider(self.exchanged(filled));
+            } else {
+                self.consider(filled);
+            }
+            visited += 1;
             if self.worth >= self.enough {
                 return true;
             }
@@ -225,6 +238,48 @@ impl Search<'_> {
         counts
     }
 
+    /// One host of a class given back for others, wherever that makes room for more: worth more each time, so that it
+    /// ends.
+    fn exchanged(&self, mut counts: Vec<u64>) -> Vec<u64> {
+        let mut left = self.bounds.to_vec();
+        for (class, &count) in self.problem.classes.iter().zip(&counts) {
+            for &(row, units) in &class.takes {
+                left[row] = left[row].saturating_sub(u128::from(units).saturating_mul(u128::from(count)));
+            }
+        }
+        loop {
+            let before = worth(self.value, &counts);
+            for out in 0..counts.len() {
+                if counts[out] == 0 {
+                    continue;
+                }
+                let (mut tried, mut room) = (counts.clone(), left.clone());
+                tried[out] -= 1;
+                for &(row, units) in &self.problem.classes[out].takes {
+                    room[row] += u128::from(units);
+                }
+                // Whatever fits but the one that was given back; that one last.
+                let others = (0..tried.len()).map(|step| (out + 1 + step) % counts.len());
+                for class in others.filter(|&class| self.value[class] > 0) {
+                    let takes = self.problem.classes[class].takes.iter().filter(|(_, units)| *units > 0);
+                    let fit = takes.clone().map(|&(row, units)| room[row] / u128::from(units)).min();
+                    let fit = u64::try_from(fit.unwrap_or(u128::MAX)).unwrap_or(u64::MAX);
+                    let more = self.most[class].saturating_sub(tried[class]).min(fit);
+                    for &(row, units) in takes {
+                        room[row] -= u128::from(units) * u128::from(more);
+                    }
+                    tried[class] += more;
+                }
+                if worth(self.value, &tried) >= worth(self.value, &counts) {
+                    (counts, left) = (tried, room);
+                }
+            }
+            if worth(self.value, &counts) <= before {
+                return counts;
+            }
+        }
+    }
+
     fn consider(&mut self, counts: Vec<u64>) {
         let worth = worth(self.value, &counts);
         let exact = self.exactly.iter().all(|e| e.holds(&counts));
@@ -234,14 +289,19 @@ impl Search<'_> {
         }
     }
 
-    fn relax(&self, low: &[u64], high: &[u64]) -> Relaxed {
+    fn relax(&self, low: &[u64], high: &[u64], visited: usize) -> Relaxed {
         let mut variables = ProblemVariables::new();
         let x: Vec<_> = low
             .iter()
             .zip(high)
             .map(|(&low, &high)| variables.add(variable().min(low as f64).max(high as f64)))
             .collect();
-        let objective: Expression = x.iter().zip(self.value).map(|(&x, &v)| x * (v as f64)).sum();
+        // Every other time, ties are broken in some way of its own, or all relaxations could end in the same poor
+        // corner. Nothing is taken from a value, so that the bound holds for the values as they are too.
+        let most = if visited.is_multiple_of(2) { 0.0 } else { TILT };
+        let tilt = |class: usize| most * ((class + 1) as f64 * (visited + 1) as f64 * 0.618_033_988_75).fract();
+        let values = self.value.iter().enumerate().map(|(class, &value)| value as f64 + tilt(class));
+        let objective: Expression = x.iter().zip(values).map(|(&x, value)| x * value).sum();
         let mut model = variables.maximise(objective.clone()).using(microlp);
         for (bound, takes) in &self.binding {
             let scale = takes.iter().map(|(_, units)| *units).max().unwrap_or(1).max(1) as f64;

@@ -175,16 +175,16 @@ fn judged_alike(size: Size, seeds: std::ops::Range<u64>) {
 
 #[test]
 fn s1_hundreds_of_hosts_are_judged_as_another_solver_judges_them() {
-    judged_alike(Size { hosts: 200, subsystems: 3, zones: 3, weighed: 0 }, 0..8);
+    judged_alike(Size { hosts: 200, subsystems: 3, zones: 3, weighed: 0 }, 0..20);
     judged_alike(Size { hosts: 300, subsystems: 5, zones: 3, weighed: 50 }, 10..18);
     judged_alike(Size { hosts: 500, subsystems: 8, zones: 4, weighed: 30 }, 20..28);
 }
 
 #[test]
 fn s1_thousands_of_hosts_are_judged_as_another_solver_judges_them() {
-    judged_alike(Size { hosts: 1000, subsystems: 12, zones: 4, weighed: 30 }, 30..34);
-    judged_alike(Size { hosts: 2000, subsystems: 20, zones: 6, weighed: 0 }, 40..42);
-    judged_alike(Size { hosts: 4000, subsystems: 20, zones: 6, weighed: 20 }, 51..53);
+    judged_alike(Size { hosts: 1000, subsystems: 12, zones: 4, weighed: 30 }, 31..37);
+    judged_alike(Size { hosts: 2000, subsystems: 20, zones: 6, weighed: 0 }, 40..46);
+    judged_alike(Size { hosts: 4000, subsystems: 20, zones: 6, weighed: 20 }, 52..54);
 }
 
 /// Where weights leave shares in many classes: the relaxation rounded to the nearest is over some row, and rounded
@@ -192,4 +192,5 @@ fn s1_thousands_of_hosts_are_judged_as_another_solver_judges_them() {
 #[test]
 fn s1_what_rounding_wastes_is_filled_up() {
     judged_alike(Size { hosts: 300, subsystems: 4, zones: 3, weighed: 100 }, 1012..1014);
+    judged_alike(Size { hosts: 1000, subsystems: 12, zones: 4, weighed: 30 }, 37..38);
 }
