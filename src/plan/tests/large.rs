@@ -194,3 +194,17 @@ fn s1_what_rounding_wastes_is_filled_up() {
     judged_alike(Size { hosts: 300, subsystems: 4, zones: 3, weighed: 100 }, 1012..1014);
     judged_alike(Size { hosts: 1000, subsystems: 12, zones: 4, weighed: 30 }, 37..38);
 }
+
+/// No bound on work may turn into a wrong answer: what is not proved is said as "at least", is possible, and is no
+/// less than what the other solver found in its time.
+#[test]
+fn s1_what_is_not_proved_is_at_least_possible() {
+    let world = fleet(Size { hosts: 300, subsystems: 4, zones: 3, weighed: 100 }, 1010);
+    let rules = Rules::of(&world, NAMED);
+    let Largest { found, ceiling } = largest(&rules.program());
+    assert_eq!((found, ceiling), (31, 32));
+    let document = counted(&world, NAMED, 31).document;
+    assert_eq!(document.largest_allowed_count, Some(31));
+    assert!(document.warnings.iter().any(|w| w.starts_with("at least 31 hosts can go")), "{:?}", document.warnings);
+    agree(&document, Verdict::Allowed, 31, &rules, "300 hosts, seed 1010");
+}
