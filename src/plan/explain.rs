@@ -28,7 +28,10 @@ pub(crate) fn exclusion(selector: &Selector<'_>, count: u64) -> Option<Vec<usize
     // A row that lets every candidate go stands in nobody's way.
     let mut kept: Vec<usize> = (0..ceilings.len()).filter(|&row| ceilings[row] < selector.candidates()).collect();
     let nodes = Cell::new(NODES);
-    if !excludes(selector, &kept, count, &nodes) {
+    let suspects = selector.in_the_way();
+    if suspects.len() < kept.len() && excludes(selector, &suspects, count, &nodes) {
+        kept = suspects;
+    } else if !excludes(selector, &kept, count, &nodes) {
         return None;
     }
     for row in kept.clone() {

@@ -5,6 +5,7 @@ mod batches;
 mod capacity;
 mod choice;
 mod claims;
+mod columns;
 mod constraints;
 mod digest;
 mod document;

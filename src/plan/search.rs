@@ -1,6 +1,7 @@
 //! The exact part of choosing: how many hosts may go at most, and the best total of a linear preference.
 //!
-//! [`best`] searches whole numbers per class by branch and bound. Bounds come from the linear relaxation
+//! [`best`] searches whole numbers by branch and bound, one for all classes that the rows in the way do not tell apart
+//! ([`super::columns`]): a hundred classes are often six. Bounds come from the linear relaxation
 //! (`microlp`, in floating point); everything that is *accepted* is checked in integers. Why floats cannot
 //! make an answer wrong: rows are scaled to coefficients of at most 1 and widened by [`SLACK`], far beyond
 //! the solver's own tolerance, and bounds are raised by [`SLACK`] again before they are rounded down, so that
@@ -9,9 +10,11 @@
 //! that it may not be the best.
 
 use std::cell::Cell;
+use std::collections::BTreeSet;
 
-use good_lp::{Expression, ProblemVariables, ResolutionError, Solution, SolverModel, microlp, variable};
+use microlp::{ComparisonOp, Error, OptimizationDirection, Variable};
 
+use super::columns::{Column, Columns};
 use super::constraints::Problem;
 
 /// Relaxations solved before giving up on proof: a bound on work, not on time, so that the same input gives
@@ -24,7 +27,7 @@ const SLACK: f64 = 1e-6;
 /// A share this far below a whole number is that number.
 const ROUNDING: f64 = 1e-4;
 
-/// The most that is added to a value to tell classes apart: thousands of hosts come to a small part of one.
+/// The most that is added to a value to tell columns apart: thousands of hosts come to a small part of one.
 const TILT: f64 = 1e-5;
 
 /// Relaxations from one search for exchanges to the next, which costs as much as some of them.
@@ -77,19 +80,19 @@ pub(crate) fn best(
     start: Vec<u64>,
 ) -> Found {
     let most = clipped(problem, bounds, most);
-    let mut search = Search {
-        problem,
-        bounds,
-        most: &most,
-        value,
-        exactly,
-        binding: binding_rows(problem, bounds, &most),
-        worth: worth(value, &start),
-        best: start,
-        enough: i128::MAX,
-    };
+    let columns = Columns::of(problem, bounds, &most, value, exactly);
+    let reached = value.iter().zip(&start).map(|(&v, &n)| i128::from(v) * i128::from(n)).sum();
+    let mut search = Search { columns: &columns, exactly, worth: reached, found: None, enough: i128::MAX };
     let proved = search.run(&Cell::new(NODES));
-    Found { counts: search.best, proved }
+    let Some(counts) = search.found.map(|counts| columns.expand(&counts)) else {
+        return Found { counts: start, proved };
+    };
+    // Once more against the problem itself: what is wrong with the columns must not become a choice.
+    if exactly.iter().all(|e| e.holds(&counts)) && is_feasible(problem, bounds, &most, &counts) {
+        Found { counts, proved }
+    } else {
+        Found { counts: start, proved: false }
+    }
 }
 
 /// Whether so many hosts can go together: far less work than how many can. `None` where neither was shown before
@@ -102,20 +105,36 @@ pub(crate) fn reaches(
     nodes: &Cell<usize>,
 ) -> Option<bool> {
     let most = clipped(problem, bounds, most);
-    let mut search = Search {
-        problem,
-        bounds,
-        most: &most,
-        value: &vec![1; most.len()],
-        exactly: &[],
-        binding: binding_rows(problem, bounds, &most),
-        // As if one host fewer were found already: whatever cannot reach the count is left out at once.
-        worth: i128::from(hosts) - 1,
-        best: vec![0; most.len()],
-        enough: i128::from(hosts),
-    };
+    let columns = Columns::of(problem, bounds, &most, &vec![1; most.len()], &[]);
+    let enough = i128::from(hosts);
+    // As if one host fewer were found already: whatever cannot reach the count is left out at once.
+    let mut search = Search { columns: &columns, exactly: &[], worth: enough - 1, found: None, enough };
     let proved = search.run(nodes);
     if search.worth >= search.enough { Some(true) } else { proved.then_some(false) }
+}
+
+/// Rows without room to spare where the relaxation has its optimum, and those that by themselves keep a class from giving
+/// all it has: the first suspects. Empty where the solver failed.
+pub(crate) fn tight(problem: &Problem<'_>, bounds: &[u128], most: &[u64]) -> Vec<usize> {
+    let clipped = clipped(problem, bounds, most);
+    let columns = Columns::of(problem, bounds, &clipped, &vec![1; most.len()], &[]);
+    let search = Search { columns: &columns, exactly: &[], worth: 0, found: None, enough: i128::MAX };
+    let high = columns.most();
+    let Relaxed::Bounded(_, at) = search.relax(&vec![0; high.len()], &high, 0) else { return Vec::new() };
+    let mut rows = BTreeSet::new();
+    for (row, takes) in columns.rows.iter().enumerate() {
+        let taken: f64 = takes.iter().map(|&(column, units)| at[column] * units as f64).sum();
+        let bound = columns.bounds[row] as f64;
+        if taken >= bound - ROUNDING * bound.max(1.0) {
+            rows.insert(columns.names[row]);
+        }
+    }
+    for ((class, &clipped), _) in problem.classes.iter().zip(&clipped).zip(most).filter(|((_, c), m)| c < m) {
+        let clips =
+            |&&(row, units): &&(usize, u64)| units > 0 && bounds[row] / u128::from(units) <= u128::from(clipped);
+        rows.extend(class.takes.iter().filter(clips).map(|&(row, _)| row));
+    }
+    rows.into_iter().collect()
 }
 
 /// No class can give more than any one of its rows lets it.
@@ -128,34 +147,12 @@ pub(crate) fn clipped(problem: &Problem<'_>, bounds: &[u128], most: &[u64]) -> V
     problem.classes.iter().zip(most).map(clip).collect()
 }
 
-/// Rows that taking everything would exceed; the others cannot matter. With what each class takes.
-fn binding_rows(problem: &Problem<'_>, bounds: &[u128], most: &[u64]) -> Vec<(u128, Vec<(usize, u64)>)> {
-    let mut rows: Vec<(u128, Vec<(usize, u64)>)> = bounds.iter().map(|&bound| (bound, Vec::new())).collect();
-    for (index, class) in problem.classes.iter().enumerate().filter(|(i, _)| most[*i] > 0) {
-        for &(row, units) in &class.takes {
-            rows[row].1.push((index, units));
-        }
-    }
-    let exceeds = |(bound, takes): &(u128, Vec<(usize, u64)>)| {
-        let all = takes.iter().map(|&(c, units)| u128::from(units).saturating_mul(u128::from(most[c])));
-        all.fold(0, u128::saturating_add) > *bound
-    };
-    rows.into_iter().filter(exceeds).collect()
-}
-
-fn worth(value: &[i64], counts: &[u64]) -> i128 {
-    value.iter().zip(counts).map(|(&v, &n)| i128::from(v) * i128::from(n)).sum()
-}
-
 struct Search<'a> {
-    problem: &'a Problem<'a>,
-    bounds: &'a [u128],
-    most: &'a [u64],
-    value: &'a [i64],
+    columns: &'a Columns,
     exactly: &'a [Exactly],
-    binding: Vec<(u128, Vec<(usize, u64)>)>,
-    best: Vec<u64>,
+    /// Of what is found, or was known before.
     worth: i128,
+    found: Option<Vec<u64>>,
     /// Nobody looks for more than this.
     enough: i128,
 }
@@ -172,7 +169,8 @@ enum Relaxed {
 impl Search<'_> {
     /// Returns whether the search was exhaustive, or found enough.
     fn run(&mut self, nodes: &Cell<usize>) -> bool {
-        let mut open = vec![(vec![0_u64; self.most.len()], self.most.to_vec())];
+        let most = self.columns.most();
+        let mut open = vec![(vec![0_u64; most.len()], most)];
         let mut visited = 0_usize;
         while let Some((low, high)) = open.pop() {
             let Some(left) = nodes.get().checked_sub(1) else { return false };
@@ -202,10 +200,10 @@ impl Search<'_> {
             if bound <= self.worth {
                 continue;
             }
-            let Some((class, split)) = branch(&at, &low, &high) else { continue };
+            let Some((column, split)) = branch(&at, &low, &high) else { continue };
             let (mut below, mut above) = (high.clone(), low.clone());
-            below[class] = split;
-            above[class] = split + 1;
+            below[column] = split;
+            above[column] = split + 1;
             open.push((low, below));
             open.push((above, high));
         }
@@ -213,117 +211,117 @@ impl Search<'_> {
     }
 
     /// Rounded down and filled up again: near the relaxation, and within every row. What lost most by rounding down
-    /// comes first. Of a choice with classes that are to give an exact number, only [`Self::consider`] can tell
+    /// comes first. Of a choice with columns that are to give an exact number, only [`Self::consider`] can tell
     /// whether this kept it.
     fn filled(&self, at: &[f64], low: &[u64], high: &[u64]) -> Vec<u64> {
-        let mut left = self.bounds.to_vec();
+        let columns = &self.columns.all;
+        let mut left = self.columns.bounds.clone();
         let mut counts = vec![0; at.len()];
-        let mut add = |counts: &mut [u64], class: usize, most: u64| {
-            let takes = self.problem.classes[class].takes.iter().filter(|(_, units)| *units > 0);
-            let fit = takes.clone().map(|&(row, units)| left[row] / u128::from(units)).min().unwrap_or(u128::MAX);
-            let more = most.saturating_sub(counts[class]).min(u64::try_from(fit).unwrap_or(u64::MAX));
+        let mut add = |counts: &mut [u64], column: usize, most: u64| {
+            let takes = &columns[column].takes;
+            let fit = takes.iter().map(|&(row, units)| left[row] / u128::from(units)).min().unwrap_or(u128::MAX);
+            let more = most.saturating_sub(counts[column]).min(u64::try_from(fit).unwrap_or(u64::MAX));
             for &(row, units) in takes {
                 left[row] -= u128::from(units) * u128::from(more);
             }
-            counts[class] += more;
+            counts[column] += more;
         };
         let mut order: Vec<usize> = (0..at.len()).collect();
-        let down = |class: usize| ((at[class] + ROUNDING).floor() as u64).clamp(low[class], high[class]);
-        order.iter().for_each(|&class| add(&mut counts, class, low[class]));
-        order.iter().for_each(|&class| add(&mut counts, class, down(class)));
-        let lost = |class: usize| at[class] - down(class) as f64;
-        order.sort_by(|&a, &b| self.value[b].cmp(&self.value[a]).then(lost(b).total_cmp(&lost(a))).then(a.cmp(&b)));
-        let worthy = order.iter().filter(|&&class| self.value[class] > 0);
-        worthy.for_each(|&class| add(&mut counts, class, high[class]));
+        let down = |column: usize| ((at[column] + ROUNDING).floor() as u64).clamp(low[column], high[column]);
+        order.iter().for_each(|&column| add(&mut counts, column, low[column]));
+        order.iter().for_each(|&column| add(&mut counts, column, down(column)));
+        let lost = |column: usize| at[column] - down(column) as f64;
+        order.sort_by(|&a, &b| {
+            columns[b].value.cmp(&columns[a].value).then(lost(b).total_cmp(&lost(a))).then(a.cmp(&b))
+        });
+        let worthy = order.iter().filter(|&&column| columns[column].value > 0);
+        worthy.for_each(|&column| add(&mut counts, column, high[column]));
         counts
     }
 
-    /// One host of a class given back for others, wherever that makes room for more: worth more each time, so that it
+    /// One host of a column given back for others, wherever that makes room for more: worth more each time, so that it
     /// ends.
     fn exchanged(&self, mut counts: Vec<u64>) -> Vec<u64> {
-        let mut left = self.bounds.to_vec();
-        for (class, &count) in self.problem.classes.iter().zip(&counts) {
-            for &(row, units) in &class.takes {
+        let columns = &self.columns.all;
+        let mut left = self.columns.bounds.clone();
+        for (column, &count) in columns.iter().zip(&counts) {
+            for &(row, units) in &column.takes {
                 left[row] = left[row].saturating_sub(u128::from(units).saturating_mul(u128::from(count)));
             }
         }
         loop {
-            let before = worth(self.value, &counts);
+            let before = self.columns.worth(&counts);
             for out in 0..counts.len() {
                 if counts[out] == 0 {
                     continue;
                 }
                 let (mut tried, mut room) = (counts.clone(), left.clone());
                 tried[out] -= 1;
-                for &(row, units) in &self.problem.classes[out].takes {
+                for &(row, units) in &columns[out].takes {
                     room[row] += u128::from(units);
                 }
                 // Whatever fits but the one that was given back; that one last.
                 let others = (0..tried.len()).map(|step| (out + 1 + step) % counts.len());
-                for class in others.filter(|&class| self.value[class] > 0) {
-                    let takes = self.problem.classes[class].takes.iter().filter(|(_, units)| *units > 0);
-                    let fit = takes.clone().map(|&(row, units)| room[row] / u128::from(units)).min();
+                for column in others.filter(|&column| columns[column].value > 0) {
+                    let takes = &columns[column].takes;
+                    let fit = takes.iter().map(|&(row, units)| room[row] / u128::from(units)).min();
                     let fit = u64::try_from(fit.unwrap_or(u128::MAX)).unwrap_or(u64::MAX);
-                    let more = self.most[class].saturating_sub(tried[class]).min(fit);
+                    let more = columns[column].most.saturating_sub(tried[column]).min(fit);
                     for &(row, units) in takes {
                         room[row] -= u128::from(units) * u128::from(more);
                     }
-                    tried[class] += more;
+                    tried[column] += more;
                 }
-                if worth(self.value, &tried) >= worth(self.value, &counts) {
+                if self.columns.worth(&tried) >= self.columns.worth(&counts) {
                     (counts, left) = (tried, room);
                 }
             }
-            if worth(self.value, &counts) <= before {
+            if self.columns.worth(&counts) <= before {
                 return counts;
             }
         }
     }
 
     fn consider(&mut self, counts: Vec<u64>) {
-        let worth = worth(self.value, &counts);
-        let exact = self.exactly.iter().all(|e| e.holds(&counts));
-        if worth > self.worth && exact && is_feasible(self.problem, self.bounds, self.most, &counts) {
-            self.best = counts;
+        let worth = self.columns.worth(&counts);
+        if worth > self.worth && self.columns.allow(&counts, self.exactly) {
+            self.found = Some(counts);
             self.worth = worth;
         }
     }
 
     fn relax(&self, low: &[u64], high: &[u64], visited: usize) -> Relaxed {
-        let mut variables = ProblemVariables::new();
-        let x: Vec<_> = low
-            .iter()
-            .zip(high)
-            .map(|(&low, &high)| variables.add(variable().min(low as f64).max(high as f64)))
-            .collect();
         // Every other time, ties are broken in some way of its own, or all relaxations could end in the same poor
         // corner. Nothing is taken from a value, so that the bound holds for the values as they are too.
         let most = if visited.is_multiple_of(2) { 0.0 } else { TILT };
-        let tilt = |class: usize| most * ((class + 1) as f64 * (visited + 1) as f64 * 0.618_033_988_75).fract();
-        let values = self.value.iter().enumerate().map(|(class, &value)| value as f64 + tilt(class));
-        let objective: Expression = x.iter().zip(values).map(|(&x, value)| x * value).sum();
-        let mut model = variables.maximise(objective.clone()).using(microlp);
-        for (bound, takes) in &self.binding {
+        let tilt = |column: usize| most * ((column + 1) as f64 * (visited + 1) as f64 * 0.618_033_988_75).fract();
+        let mut program = microlp::Problem::new(OptimizationDirection::Maximize);
+        let mut add = |(place, column): (usize, &Column)| {
+            program.add_var(column.value as f64 + tilt(place), (low[place] as f64, high[place] as f64))
+        };
+        let x: Vec<Variable> = self.columns.all.iter().enumerate().map(&mut add).collect();
+        for (takes, bound) in self.columns.rows.iter().zip(&self.columns.bounds) {
             let scale = takes.iter().map(|(_, units)| *units).max().unwrap_or(1).max(1) as f64;
-            let sum: Expression = takes.iter().map(|&(class, units)| x[class] * (units as f64 / scale)).sum();
+            let sum: Vec<_> = takes.iter().map(|&(column, units)| (x[column], units as f64 / scale)).collect();
             let bound = *bound as f64 / scale;
-            model.add_constraint(sum.leq(bound + SLACK * bound.max(1.0)));
+            program.add_constraint(sum, ComparisonOp::Le, bound + SLACK * bound.max(1.0));
         }
-        for exactly in self.exactly {
-            let sum: Expression = exactly.classes.iter().map(|&class| x[class]).sum();
-            model.add_constraint(sum.eq(exactly.hosts as f64));
+        for (place, exactly) in self.exactly.iter().enumerate() {
+            let named = self.columns.all.iter().zip(&x).filter(|(column, _)| column.exactly[place]);
+            let sum: Vec<_> = named.map(|(_, &x)| (x, 1.0)).collect();
+            program.add_constraint(sum, ComparisonOp::Eq, exactly.hosts as f64);
         }
-        match model.solve() {
-            Ok(solution) => {
-                let worth = solution.eval(&objective);
+        match program.solve().map(microlp::SolveOutcome::into_solution) {
+            Ok(Ok(solution)) => {
+                let worth = solution.objective();
                 let bound = (worth + SLACK * worth.abs().max(100.0)).floor();
                 if !bound.is_finite() {
                     return Relaxed::Unknown;
                 }
-                Relaxed::Bounded(bound as i128, x.iter().map(|&x| solution.value(x)).collect())
+                Relaxed::Bounded(bound as i128, x.iter().map(|&x| solution.var_value(x)).collect())
             }
-            Err(ResolutionError::Infeasible) => Relaxed::Empty,
-            Err(_) => Relaxed::Unknown,
+            Err(Error::Infeasible) => Relaxed::Empty,
+            Ok(Err(_)) | Err(_) => Relaxed::Unknown,
         }
     }
 }
@@ -333,16 +331,16 @@ fn rounded(x: f64, low: u64, high: u64) -> u64 {
     (x.round() as u64).clamp(low, high)
 }
 
-/// The class whose share is furthest from whole, and where to split its range; any class with a range where all
+/// The column whose share is furthest from whole, and where to split its range; any column with a range where all
 /// are whole; none where one choice is left.
 fn branch(at: &[f64], low: &[u64], high: &[u64]) -> Option<(usize, u64)> {
     let open = || (0..at.len()).filter(|&c| low[c] < high[c]);
     let apart = |c: usize| (at[c] - at[c].round()).abs();
-    let class = open().max_by(|&a, &b| apart(a).total_cmp(&apart(b)).then(b.cmp(&a)))?;
-    let split = if apart(class) > SLACK {
-        (at[class].floor() as u64).clamp(low[class], high[class] - 1)
+    let column = open().max_by(|&a, &b| apart(a).total_cmp(&apart(b)).then(b.cmp(&a)))?;
+    let split = if apart(column) > SLACK {
+        (at[column].floor() as u64).clamp(low[column], high[column] - 1)
     } else {
-        low[class] + (high[class] - low[class]) / 2
+        low[column] + (high[column] - low[column]) / 2
     };
-    Some((class, split))
+    Some((column, split))
 }

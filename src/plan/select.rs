@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 
 use super::choice::{Choice, Standing};
 use super::constraints::Problem;
-use super::search::{Exactly, Found, best, clipped, is_feasible, reaches};
+use super::search::{Exactly, Found, best, clipped, is_feasible, reaches, tight};
 
 /// Choices of counts per class that are all looked at. Some thousand take milliseconds.
 const WAYS: u64 = 5_000;
@@ -72,14 +72,17 @@ impl<'a> Selector<'a> {
 
     /// The most hosts that may go together.
     pub(crate) fn maximum(&self) -> Maximum {
+        let value = vec![1; self.most.len()];
+        let nothing = vec![0; self.most.len()];
+        let Found { counts, proved } = best(self.problem, &self.bounds, &self.most, &value, &[], nothing);
+        let found = Maximum { hosts: counts.iter().sum(), counts, proved };
+        if proved {
+            return found;
+        }
+        // Where the search gave up, the preferred hosts may still be more than it found.
         let counts = self.fill(u64::MAX).counts;
         let hosts: u64 = counts.iter().sum();
-        if hosts == self.ceiling() {
-            return Maximum { counts, hosts, proved: true };
-        }
-        let value = vec![1; self.most.len()];
-        let Found { counts, proved } = best(self.problem, &self.bounds, &self.most, &value, &[], counts);
-        Maximum { hosts: counts.iter().sum(), counts, proved }
+        if hosts > found.hosts { Maximum { counts, hosts, proved: hosts == self.ceiling() } } else { found }
     }
 
     /// Whether so many hosts may go together; `None` where neither was shown before `nodes`, relaxations that count
@@ -88,10 +91,15 @@ impl<'a> Selector<'a> {
         if self.ceiling() < count {
             return Some(false);
         }
-        if self.fill(count).counts.iter().sum::<u64>() == count {
-            return Some(true);
+        match reaches(self.problem, &self.bounds, &self.most, count, nodes) {
+            None if self.fill(count).counts.iter().sum::<u64>() == count => Some(true),
+            answer => answer,
         }
-        reaches(self.problem, &self.bounds, &self.most, count, nodes)
+    }
+
+    /// The rows that a first look finds in the way; empty where it finds none, which proves nothing.
+    pub(super) fn in_the_way(&self) -> Vec<usize> {
+        tight(self.problem, &self.bounds, &self.most)
     }
 
     /// The preferred choice of exactly so many hosts, at most the maximum.
@@ -109,7 +117,7 @@ impl<'a> Selector<'a> {
 
     /// Some choice of exactly so many hosts, at most the maximum: for numbers to show, not for a plan.
     pub(crate) fn any(&self, count: u64, maximum: &Maximum) -> BTreeSet<usize> {
-        self.expand(&self.start(count, maximum))
+        self.expand(&self.of(&self.trimmed(maximum.counts.clone(), count)))
     }
 
     /// The preferred hosts first; where that leads into a corner, the maximum less what is too much.

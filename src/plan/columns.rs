@@ -1,0 +1,130 @@
+//! Classes that the rows in the way do not tell apart, taken together: what the search counts.
+//!
+//! A row that taking everything would not break cannot matter, and classes that take the same from the others, are
+//! worth the same and are asked for alike are one number to find. Nothing here chooses.
+
+use std::collections::HashMap;
+
+use foldhash::fast::RandomState;
+
+use super::constraints::Problem;
+use super::search::Exactly;
+
+/// Classes taken together.
+#[derive(Clone, Debug)]
+pub(super) struct Column {
+    classes: Vec<usize>,
+    /// Hosts.
+    pub(super) most: u64,
+    /// Of one host.
+    pub(super) value: i64,
+    /// What one host takes from rows, by place in [`Columns::bounds`]; never 0 units.
+    pub(super) takes: Vec<(usize, u64)>,
+    /// Whether it counts towards each exact number that is asked for.
+    pub(super) exactly: Vec<bool>,
+}
+
+/// A problem as the search sees it.
+#[derive(Clone, Debug)]
+pub(super) struct Columns {
+    pub(super) all: Vec<Column>,
+    /// The rows of the problem that can bind.
+    pub(super) names: Vec<usize>,
+    /// What may be taken from each of them.
+    pub(super) bounds: Vec<u128>,
+    /// By row: the columns that take from it, and how much one host does.
+    pub(super) rows: Vec<Vec<(usize, u64)>>,
+    /// Hosts by class.
+    most: Vec<u64>,
+}
+
+impl Columns {
+    /// `most` is what each class has, at most what its rows let it give.
+    pub(super) fn of(problem: &Problem<'_>, bounds: &[u128], most: &[u64], value: &[i64], exactly: &[Exactly]) -> Self {
+        let places = binding(problem, bounds, most);
+        let names: Vec<usize> = (0..bounds.len()).filter(|&row| places[row].is_some()).collect();
+        let mut columns = Self {
+            all: Vec::new(),
+            bounds: names.iter().map(|&row| bounds[row]).collect(),
+            rows: vec![Vec::new(); names.len()],
+            names,
+            most: most.to_vec(),
+        };
+        let mut named = vec![vec![false; exactly.len()]; most.len()];
+        for (place, exactly) in exactly.iter().enumerate() {
+            exactly.classes.iter().for_each(|&class| named[class][place] = true);
+        }
+        let mut known: HashMap<_, usize, RandomState> = HashMap::default();
+        for (index, (class, named)) in problem.classes.iter().zip(named).enumerate().filter(|(c, _)| most[*c] > 0) {
+            let takes = class.takes.iter().filter(|(_, units)| *units > 0);
+            let mut takes: Vec<(usize, u64)> = takes.filter_map(|&(row, units)| Some((places[row]?, units))).collect();
+            takes.sort_unstable();
+            let key = (value[index], named, takes);
+            if let Some(&column) = known.get(&key) {
+                columns.all[column].classes.push(index);
+                columns.all[column].most += most[index];
+            } else {
+                let (value, exactly, takes) = key.clone();
+                known.insert(key, columns.all.len());
+                columns.all.push(Column { classes: vec![index], most: most[index], value, takes, exactly });
+            }
+        }
+        for (index, column) in columns.all.iter().enumerate() {
+            for &(row, units) in &column.takes {
+                columns.rows[row].push((index, units));
+            }
+        }
+        columns
+    }
+
+    /// Hosts by column.
+    pub(super) fn most(&self) -> Vec<u64> {
+        self.all.iter().map(|column| column.most).collect()
+    }
+
+    /// What a choice is worth.
+    pub(super) fn worth(&self, counts: &[u64]) -> i128 {
+        self.all.iter().zip(counts).map(|(column, &n)| i128::from(column.value) * i128::from(n)).sum()
+    }
+
+    /// Whether every row holds, and every exact number, in integers.
+    pub(super) fn allow(&self, counts: &[u64], exactly: &[Exactly]) -> bool {
+        let sum = |place: usize| {
+            let named = self.all.iter().zip(counts).filter(|(column, _)| column.exactly[place]);
+            named.map(|(_, &n)| u128::from(n)).sum::<u128>()
+        };
+        let taken = |takes: &[(usize, u64)]| {
+            let each =
+                takes.iter().map(|&(column, units)| u128::from(units).saturating_mul(u128::from(counts[column])));
+            each.fold(0, u128::saturating_add)
+        };
+        self.all.iter().zip(counts).all(|(column, &n)| n <= column.most)
+            && exactly.iter().enumerate().all(|(place, exactly)| sum(place) == u128::from(exactly.hosts))
+            && self.rows.iter().zip(&self.bounds).all(|(takes, bound)| taken(takes) <= *bound)
+    }
+
+    /// Hosts by class: of each column the earlier classes first.
+    pub(super) fn expand(&self, counts: &[u64]) -> Vec<u64> {
+        let mut by_class = vec![0; self.most.len()];
+        for (column, &count) in self.all.iter().zip(counts) {
+            let mut left = count;
+            for &class in &column.classes {
+                by_class[class] = left.min(self.most[class]);
+                left -= by_class[class];
+            }
+        }
+        by_class
+    }
+}
+
+/// By row, its place among those that taking everything would exceed.
+fn binding(problem: &Problem<'_>, bounds: &[u128], most: &[u64]) -> Vec<Option<usize>> {
+    let mut all = vec![0_u128; bounds.len()];
+    for (class, &most) in problem.classes.iter().zip(most) {
+        for &(row, units) in &class.takes {
+            all[row] = all[row].saturating_add(u128::from(units).saturating_mul(u128::from(most)));
+        }
+    }
+    let mut next = 0..;
+    all.iter().zip(bounds).map(|(all, bound)| if all > bound { next.next() } else { None }).collect()
+}
