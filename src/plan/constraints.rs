@@ -9,12 +9,14 @@
 //! Nothing here chooses. [`super::verify`] does the same sums again, from the hosts.
 
 use std::cell::OnceCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+
+use foldhash::fast::RandomState;
 
 use crate::model::{GroupName, HostState, SubsystemName, ZoneName};
 
 use super::gates::Gates;
-use super::hosts::{is_capacity, obstacles, serves, zones};
+use super::hosts::{is_capacity, obstacles_of, serves, zones};
 use super::membership::Membership;
 use super::weights::units;
 use super::{AssessError, Inputs, Rule, Stage};
@@ -76,6 +78,8 @@ struct Stock<'a> {
     /// By zone, by name.
     zones: Vec<(&'a ZoneName, u128)>,
     total: u128,
+    /// By zone of the fleet, its place in `zones`.
+    places: Vec<Option<usize>>,
 }
 
 impl<'a> Ground<'a> {
@@ -86,7 +90,7 @@ impl<'a> Ground<'a> {
     }
 
     fn is_candidate(&self, host: usize) -> bool {
-        let look = || obstacles(self.inputs, self.membership, &self.membership.host(host).id, Stage::Grant).is_empty();
+        let look = || obstacles_of(self.inputs, self.membership, host, Stage::Grant).is_empty();
         *self.candidates[host].get_or_init(look)
     }
 
@@ -104,21 +108,18 @@ impl<'a> Stock<'a> {
     fn of(inputs: &Inputs<'_>, membership: &Membership<'a>, subsystem: usize) -> Result<Self, AssessError> {
         let mut zones: Vec<(&ZoneName, u128)> =
             zones(membership, subsystem)?.into_iter().map(|zone| (zone, 0)).collect();
+        let place = |zone: &&ZoneName| zones.binary_search_by(|(name, _)| name.cmp(zone)).ok();
+        let places: Vec<Option<usize>> = membership.zones().iter().map(place).collect();
         for &index in membership.members(subsystem) {
-            let host = membership.host(index);
             let units = units(membership, subsystem, index)?;
-            if is_capacity(inputs, host)
-                && let Some((_, sum)) = zones.iter_mut().find(|(zone, _)| **zone == host.zone)
+            if is_capacity(inputs, membership.host(index))
+                && let Some(place) = places[membership.zone_of(index)]
             {
-                *sum += u128::from(units);
+                zones[place].1 += u128::from(units);
             }
         }
         let total = zones.iter().map(|(_, units)| units).sum();
-        Ok(Self { zones, total })
-    }
-
-    fn place(&self, zone: &ZoneName) -> Option<usize> {
-        self.zones.iter().position(|(name, _)| *name == zone)
+        Ok(Self { zones, total, places })
     }
 }
 
@@ -188,6 +189,22 @@ impl<'a> Problem<'a> {
         Ok(problem)
     }
 
+    /// The same with classes taken together that take the same from every row: for how many can go, not for which.
+    pub(crate) fn merged(mut self) -> Self {
+        let mut known: HashMap<_, usize, RandomState> = HashMap::default();
+        for mut class in std::mem::take(&mut self.classes) {
+            class.takes.sort_unstable();
+            let place = *known.entry((class.closed, class.takes.clone())).or_insert(self.classes.len());
+            match self.classes.get_mut(place) {
+                Some(merged) => merged.ranks.append(&mut class.ranks),
+                // Hosts of different zones are in it: evenness is not for it to say.
+                None => self.classes.push(Class { zones: Vec::new(), ..class }),
+            }
+        }
+        self.classes.iter_mut().for_each(|class| class.ranks.sort_unstable());
+        self
+    }
+
     /// A row, unless all that is wanted of it may be taken.
     fn row(&mut self, names: Names<'a>, bound: u128, wanted: u128) -> Option<usize> {
         if wanted <= bound {
@@ -224,7 +241,8 @@ impl<'a> Problem<'a> {
 struct Key<'a> {
     serving: bool,
     units: Vec<(usize, u64)>,
-    zone: &'a ZoneName,
+    /// Among the fleet's zones.
+    zone: usize,
     group: Option<&'a GroupName>,
 }
 
@@ -236,7 +254,7 @@ impl<'a> Key<'a> {
         Ok(Self {
             serving: serves(ground.inputs, host),
             units: membership.of(index).iter().map(weigh).collect::<Result<_, AssessError>>()?,
-            zone: &host.zone,
+            zone: membership.zone_of(index),
             group: host.group.as_ref(),
         })
     }
@@ -245,17 +263,18 @@ impl<'a> Key<'a> {
 /// What taking every candidate would take.
 #[derive(Default)]
 struct Wanted<'a> {
-    subsystems: BTreeMap<usize, WantedUnits<'a>>,
+    subsystems: BTreeMap<usize, WantedUnits>,
     /// Hosts.
     groups: BTreeMap<&'a GroupName, u128>,
 }
 
 #[derive(Default)]
-struct WantedUnits<'a> {
+struct WantedUnits {
     hosts: u128,
     /// Units that serve.
     units: u128,
-    zones: Vec<(&'a ZoneName, u128)>,
+    /// By zone of the fleet, as far as any was taken.
+    zones: Vec<u128>,
 }
 
 impl<'a> Wanted<'a> {
@@ -278,17 +297,24 @@ impl<'a> Wanted<'a> {
     }
 }
 
-impl<'a> WantedUnits<'a> {
-    fn take(&mut self, zone: &'a ZoneName, units: u128) {
+impl WantedUnits {
+    fn take(&mut self, zone: usize, units: u128) {
         self.units += units;
-        match self.zones.iter_mut().find(|(name, _)| *name == zone) {
-            Some((_, sum)) => *sum += units,
-            None => self.zones.push((zone, units)),
+        if self.zones.len() <= zone {
+            self.zones.resize(zone + 1, 0);
         }
+        self.zones[zone] += units;
     }
 
-    fn of_zone(&self, zone: &ZoneName) -> u128 {
-        self.zones.iter().find(|(name, _)| *name == zone).map_or(0, |(_, units)| *units)
+    /// By place in the stock's zones.
+    fn by_place(&self, stock: &Stock<'_>) -> Vec<u128> {
+        let mut by_place = vec![0; stock.zones.len()];
+        for (&units, place) in self.zones.iter().zip(&stock.places) {
+            if let Some(place) = *place {
+                by_place[place] += units;
+            }
+        }
+        by_place
     }
 }
 
@@ -312,7 +338,7 @@ impl<'g, 'a> Book<'g, 'a> {
     fn open(
         ground: &'g Ground<'a>,
         subsystem: usize,
-        wanted: &WantedUnits<'_>,
+        wanted: &WantedUnits,
         problem: &mut Problem<'a>,
     ) -> Result<Self, AssessError> {
         let policy = ground.membership.subsystem(subsystem);
@@ -326,8 +352,7 @@ impl<'g, 'a> Book<'g, 'a> {
         let spare = stock.total.saturating_sub(minimum);
         let minimum_row = problem.row(names(Rule::Minimum, None), spare, wanted.units);
         let (mut own, mut losses) = (Vec::new(), Vec::new());
-        for &(zone, units) in &stock.zones {
-            let here = wanted.of_zone(zone);
+        for (&(zone, units), here) in stock.zones.iter().zip(wanted.by_place(stock)) {
             own.push(per_zone.and_then(|least| {
                 problem.row(names(Rule::ZoneMinimum, Some(zone)), units.saturating_sub(least), here)
             }));
@@ -342,13 +367,13 @@ impl<'g, 'a> Book<'g, 'a> {
         Ok(Self { stock, level, first, size, minimum: minimum_row, zones: own, losses })
     }
 
-    fn charge(&self, zone: &ZoneName, units: u64, class: &mut Class) {
+    fn charge(&self, zone: usize, units: u64, class: &mut Class) {
         class.takes.extend(self.size.map(|row| (row, 1)));
         if !class.serving {
             return;
         }
         class.takes.extend(self.minimum.map(|row| (row, units)));
-        let own = self.stock.place(zone);
+        let own = self.stock.places[zone];
         if let Some(place) = own {
             class.takes.extend(self.zones[place].map(|row| (row, units)));
             class.zones.push((self.level, self.first + place, units));

@@ -55,7 +55,7 @@ struct Decision<'a> {
 
 impl Decision<'_> {
     fn headroom(&self, subsystem: usize) -> Result<Headroom, AssessError> {
-        let problem = Problem::new(&self.ground, subsystem)?;
+        let problem = Problem::new(&self.ground, subsystem)?.merged();
         let (gated, open) = (Selector::new(&problem, true), Selector::new(&problem, false));
         let maximum = gated.maximum();
         let mut limits = Vec::new();

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::model::{Host, HostId, HostState, Protection, ZoneName};
+use crate::model::{Host, HostId, HostState, Protection, RunId, Time, ZoneName};
 
 use super::membership::Membership;
 use super::{AssessError, Claim, Inputs, Rule, Stage, Violation};
@@ -27,8 +27,11 @@ pub(crate) fn is_capacity(inputs: &Inputs<'_>, host: &Host) -> bool {
 /// [`AssessError::Zone`] where a host is in a zone that the policy does not list.
 pub(crate) fn zones<'a>(membership: &Membership<'a>, subsystem: usize) -> Result<BTreeSet<&'a ZoneName>, AssessError> {
     let policy = membership.subsystem(subsystem);
-    let mut seen = BTreeSet::new();
+    let mut seen = vec![false; membership.zones().len()];
     for &index in membership.members(subsystem) {
+        if std::mem::replace(&mut seen[membership.zone_of(index)], true) {
+            continue;
+        }
         let host = membership.host(index);
         if policy.capacity.zones.as_ref().is_some_and(|listed| !listed.contains(&host.zone)) {
             return Err(AssessError::Zone {
@@ -37,22 +40,37 @@ pub(crate) fn zones<'a>(membership: &Membership<'a>, subsystem: usize) -> Result
                 zone: host.zone.clone(),
             });
         }
-        seen.insert(&host.zone);
     }
-    Ok(policy.capacity.zones.as_ref().map_or(seen, |listed| listed.iter().collect()))
+    let seen = membership.zones().iter().zip(seen).filter(|(_, seen)| *seen).map(|(zone, _)| *zone);
+    Ok(policy.capacity.zones.as_ref().map_or_else(|| seen.collect(), |listed| listed.iter().collect()))
 }
 
 /// Why a host may not be taken, whoever else is. Empty for a candidate.
 pub(crate) fn obstacles(inputs: &Inputs<'_>, membership: &Membership<'_>, id: &HostId, stage: Stage) -> Vec<Violation> {
+    match (membership.find(id), inputs.ledger.claims.get(id)) {
+        (Some(index), _) => obstacles_of(inputs, membership, index, stage),
+        (None, Some(Claim::Removed { run, at })) => vec![removed(id, run, *at)],
+        (None, _) => vec![Violation::new(Rule::UnknownHost, format!("there is no host {id}")).host(id)],
+    }
+}
+
+fn removed(id: &HostId, run: &RunId, at: Time) -> Violation {
+    Violation::new(Rule::UnknownHost, format!("host {id} was removed by run {run} at {at}")).host(id)
+}
+
+/// The same of a host that is listed.
+pub(crate) fn obstacles_of(
+    inputs: &Inputs<'_>,
+    membership: &Membership<'_>,
+    index: usize,
+    stage: Stage,
+) -> Vec<Violation> {
+    let host = membership.host(index);
+    let id = &host.id;
     let claim = inputs.ledger.claims.get(id);
     if let Some(Claim::Removed { run, at }) = claim {
-        let message = format!("host {id} was removed by run {run} at {at}");
-        return vec![Violation::new(Rule::UnknownHost, message).host(id)];
+        return vec![removed(id, run, *at)];
     }
-    let Some(index) = membership.find(id) else {
-        return vec![Violation::new(Rule::UnknownHost, format!("there is no host {id}")).host(id)];
-    };
-    let host = membership.host(index);
     let mut found = Vec::new();
     let mut not_removable = |why: String| {
         found.push(Violation::new(Rule::NotRemovable, format!("host {id} cannot be removed: {why}")).host(id));

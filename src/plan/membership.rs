@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 use foldhash::fast::RandomState;
 
-use crate::model::{FleetSnapshot, GroupName, Host, HostId, SubsystemName};
+use crate::model::{FleetSnapshot, GroupName, Host, HostId, SubsystemName, ZoneName};
 use crate::policy::{PolicySet, SubsystemPolicy};
 
 /// The hosts of one snapshot, by id, and the subsystems of one policy directory, by name, each as an index.
@@ -18,6 +18,10 @@ pub(crate) struct Membership<'a> {
     members: Lists,
     never: Vec<Option<&'a SubsystemName>>,
     groups: HashMap<&'a GroupName, Vec<usize>, RandomState>,
+    /// Zones that have a host, by name.
+    zones: Vec<&'a ZoneName>,
+    /// By host, its zone's place in `zones`.
+    zone_of: Vec<usize>,
 }
 
 impl<'a> Membership<'a> {
@@ -37,7 +41,23 @@ impl<'a> Membership<'a> {
                 groups.entry(group).or_default().push(index);
             }
         }
-        Self { members: of.inverted(subsystems.len()), hosts, subsystems, of, never, groups }
+        let mut places: HashMap<&ZoneName, usize, RandomState> = HashMap::default();
+        hosts.iter().for_each(|host| _ = places.insert(&host.zone, 0));
+        let mut zones: Vec<&ZoneName> = places.keys().copied().collect();
+        zones.sort_unstable();
+        zones.iter().enumerate().for_each(|(place, zone)| _ = places.insert(zone, place));
+        let zone_of = hosts.iter().map(|host| places[&host.zone]).collect();
+        Self { members: of.inverted(subsystems.len()), hosts, subsystems, of, never, groups, zones, zone_of }
+    }
+
+    /// Zones that have a host, by name.
+    pub(crate) fn zones(&self) -> &[&'a ZoneName] {
+        &self.zones
+    }
+
+    /// The place of a host's zone in [`Membership::zones`].
+    pub(crate) fn zone_of(&self, host: usize) -> usize {
+        self.zone_of[host]
     }
 
     pub(crate) fn host(&self, index: usize) -> &'a Host {

@@ -13,7 +13,7 @@ use super::batches::deal;
 use super::constraints::{Ground, Problem};
 use super::digest::digest;
 use super::gates::Gates;
-use super::hosts::{obstacles, serves};
+use super::hosts::{obstacles_of, serves};
 use super::membership::Membership;
 use super::schedule::Schedule;
 use super::select::Selector;
@@ -130,7 +130,7 @@ fn excluded(inputs: &Inputs<'_>, membership: &Membership<'_>, named: usize) -> V
     let mut reasons: BTreeMap<Rule, (u64, Violation)> = BTreeMap::new();
     for &index in membership.members(named) {
         let mut rules = BTreeSet::new();
-        for violation in obstacles(inputs, membership, &membership.host(index).id, Stage::Grant) {
+        for violation in obstacles_of(inputs, membership, index, Stage::Grant) {
             if rules.insert(violation.rule) {
                 reasons.entry(violation.rule).or_insert((0, violation)).0 += 1;
             }

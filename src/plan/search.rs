@@ -137,12 +137,20 @@ pub(crate) fn tight(problem: &Problem<'_>, bounds: &[u128], most: &[u64]) -> Vec
     rows.into_iter().collect()
 }
 
+/// How many hosts of so many units a row lets go. Nearly every bound is small, and dividing small numbers is quick.
+pub(super) fn fitting(bound: u128, units: u64) -> u64 {
+    match u64::try_from(bound) {
+        Ok(bound) => bound / units.max(1),
+        Err(_) => u64::try_from(bound / u128::from(units.max(1))).unwrap_or(u64::MAX),
+    }
+}
+
 /// No class can give more than any one of its rows lets it.
 pub(crate) fn clipped(problem: &Problem<'_>, bounds: &[u128], most: &[u64]) -> Vec<u64> {
     let clip = |(class, &most): (&super::constraints::Class, &u64)| {
         let rows = class.takes.iter().filter(|(_, units)| *units > 0);
-        let least = rows.map(|&(row, units)| bounds[row] / u128::from(units)).min();
-        least.map_or(most, |l| most.min(u64::try_from(l).unwrap_or(u64::MAX)))
+        let least = rows.map(|&(row, units)| fitting(bounds[row], units)).min();
+        least.map_or(most, |least| most.min(least))
     };
     problem.classes.iter().zip(most).map(clip).collect()
 }
@@ -219,8 +227,8 @@ impl Search<'_> {
         let mut counts = vec![0; at.len()];
         let mut add = |counts: &mut [u64], column: usize, most: u64| {
             let takes = &columns[column].takes;
-            let fit = takes.iter().map(|&(row, units)| left[row] / u128::from(units)).min().unwrap_or(u128::MAX);
-            let more = most.saturating_sub(counts[column]).min(u64::try_from(fit).unwrap_or(u64::MAX));
+            let fit = takes.iter().map(|&(row, units)| fitting(left[row], units)).min().unwrap_or(u64::MAX);
+            let more = most.saturating_sub(counts[column]).min(fit);
             for &(row, units) in takes {
                 left[row] -= u128::from(units) * u128::from(more);
             }
@@ -264,8 +272,7 @@ impl Search<'_> {
                 let others = (0..tried.len()).map(|step| (out + 1 + step) % counts.len());
                 for column in others.filter(|&column| columns[column].value > 0) {
                     let takes = &columns[column].takes;
-                    let fit = takes.iter().map(|&(row, units)| room[row] / u128::from(units)).min();
-                    let fit = u64::try_from(fit.unwrap_or(u128::MAX)).unwrap_or(u64::MAX);
+                    let fit = takes.iter().map(|&(row, units)| fitting(room[row], units)).min().unwrap_or(u64::MAX);
                     let more = columns[column].most.saturating_sub(tried[column]).min(fit);
                     for &(row, units) in takes {
                         room[row] -= u128::from(units) * u128::from(more);

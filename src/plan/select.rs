@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 
 use super::choice::{Choice, Standing};
 use super::constraints::Problem;
-use super::search::{Exactly, Found, best, clipped, is_feasible, reaches, tight};
+use super::search::{Exactly, Found, best, clipped, fitting, is_feasible, reaches, tight};
 
 /// Choices of counts per class that are all looked at. Some thousand take milliseconds.
 const WAYS: u64 = 5_000;
@@ -163,7 +163,7 @@ impl<'a> Selector<'a> {
             let mut left = bound;
             let mut refused = 0;
             for (units, most) in takes {
-                let fit = u64::try_from(left / u128::from(units.max(1))).unwrap_or(u64::MAX).min(most);
+                let fit = fitting(left, units).min(most);
                 left -= u128::from(units) * u128::from(fit);
                 refused += most - fit;
             }
