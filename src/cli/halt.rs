@@ -252,7 +252,9 @@ fn text(halted: &Halted, global: &Global, warnings: &[String]) -> String {
     }
     out.push('\n');
     if halted.runs.is_empty() {
-        out.push_str("No run that it concerns is under way or holds anything.\n");
+        out.push_str(
+            "No run that it concerns holds anything. One that waits or asks before its first host is stopped all the same.\n",
+        );
     }
     for HaltedRun { run, sampling } in &halted.runs {
         out.push_str(&status::text_of_run(run, order.at));

@@ -68,7 +68,11 @@ fn text_of_halts(halts: &[HistoryHalt]) -> String {
     ]);
     for halt in halts {
         let of = status::scope(halt.subsystem.as_ref());
-        table.row([&halt.at.to_string(), halt.command, &of, &halt.reason, halt.operator.as_str()]);
+        let mut why = halt.reason.clone();
+        for order in &halt.lifted {
+            why.push_str(&format!("; was halted by {}: {}", order.operator, order.reason));
+        }
+        table.row([&halt.at.to_string(), halt.command, &of, &why, halt.operator.as_str()]);
     }
     format!("\n{}", table.render(""))
 }

@@ -284,6 +284,7 @@ fn text(document: &StatusDocument) -> String {
     }
     if !document.halts.is_empty() {
         out.push_str(&halts_table(&document.halts));
+        out.push_str("to lift: safe-remove unhalt [--subsystem NAME] --reason TEXT\n");
     }
     out
 }

@@ -141,6 +141,11 @@ impl Machine {
         // One call for as many hosts of one group as it takes.
         let ready: Vec<&Held> = all.iter().filter(|h| !h.is_cordoned() && h.cordon.may_try(now)).collect();
         if let Some(group) = ready.first().map(|h| h.group.clone()) {
+            if self.is_sample_due(now) {
+                // S6: a batch of many groups takes many calls; orders are seen between them.
+                self.look_again(true, now);
+                return;
+            }
             let chunk: BTreeMap<HostId, BTreeSet<TargetGroupId>> = ready
                 .iter()
                 .filter(|h| h.group == group)

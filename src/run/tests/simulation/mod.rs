@@ -45,6 +45,8 @@ enum Rig {
     ForgetsTheDead,
     /// The provider shows what lies further back than it says.
     OldReads,
+    /// Looks do not show the record's stop orders.
+    HidesHalts,
 }
 
 /// SplitMix64 (Steele, Lea, Flood: "Fast splittable pseudorandom number generators", 2014).
@@ -109,7 +111,7 @@ fn replay(seed: u64, bounds: Bounds, rig: Rig) -> Shown {
 }
 
 /// Every fault and every ending must have occurred, or the schedules prove less than they seem to.
-const EVERYTHING: [&str; 23] = [
+const EVERYTHING: [&str; 24] = [
     "aborted",
     "after its deadline",
     "append lost",
@@ -118,6 +120,7 @@ const EVERYTHING: [&str; 23] = [
     "conflict",
     "died sending",
     "frozen",
+    "halt seen",
     "halted",
     "host unhealthy",
     "host vanished",
@@ -161,6 +164,11 @@ fn s7_a_provider_without_deadlines_is_caught() {
 #[test]
 fn s2_a_record_that_forgets_the_dead_is_caught() {
     is_caught(Rig::ForgetsTheDead);
+}
+
+#[test]
+fn s6_a_look_that_hides_stop_orders_is_caught() {
+    is_caught(Rig::HidesHalts);
 }
 
 #[test]

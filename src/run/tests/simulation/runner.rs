@@ -35,6 +35,10 @@ pub(super) struct Runner {
     pub(super) at: Time,
     pub(super) order_at: Option<Time>,
     pub(super) ordered: bool,
+    /// The look under way was begun on a record with a stop order that concerns the run.
+    pub(super) shows_halt: bool,
+    /// Such a look was answered.
+    pub(super) halted: bool,
     /// Dead after so many steps.
     pub(super) dies_after: Option<u64>,
     pub(super) steps: u64,

@@ -9,7 +9,7 @@ use super::fleet::Fleet;
 use super::runner::{Doing, Runner, spec};
 use super::world::World;
 use super::{Rig, START, Seeded, policies};
-use crate::coordination::FleetRecord;
+use crate::coordination::{FleetRecord, Halt};
 use crate::model::{Bounds, HostId, LedgerId};
 use crate::run::{Input, Machine};
 
@@ -37,6 +37,8 @@ impl World {
                 at: START.plus(seeded.up_to(Duration::from_secs(30))),
                 order_at: (!calm && seeded.chance(6)).then(|| minutes(&mut seeded)),
                 ordered: false,
+                shows_halt: false,
+                halted: false,
                 dies_after: (!calm && seeded.chance(4)).then(|| seeded.below(120)),
                 steps: 0,
                 finish: None,
@@ -55,7 +57,13 @@ impl World {
                 (from, from.plus(seeded.up_to(Duration::from_secs(most))))
             })
         };
-        let (ledger_gone, bad_probe) = (span(8, 120), span(8, 60));
+        let (ledger_gone, bad_probe, halted) = (span(8, 120), span(8, 60), span(4, 400));
+        let of = [None, Some("index".into()), Some("billing".into())];
+        let subsystem = of[usize::try_from(seeded.below(3)).expect("small")].clone();
+        let halt = halted.map(|(from, to)| {
+            let order = Halt { subsystem, operator: "ann@there".into(), reason: "smoke".to_owned(), at: from };
+            (from, to, order)
+        });
         let trouble = if calm { 400 } else { 12 + seeded.below(60) };
         Self {
             now: START,
@@ -72,6 +80,7 @@ impl World {
             deaths,
             ledger_gone,
             bad_probe,
+            halt,
             seen: BTreeSet::new(),
             trouble,
         }

@@ -8,7 +8,7 @@ use super::check::Checker;
 use super::fleet::Fleet;
 use super::runner::{Doing, Runner, identity};
 use super::{Rig, Seeded};
-use crate::coordination::{Context, FleetRecord, decide};
+use crate::coordination::{self, Command, Context, FleetRecord, Halt, decide};
 use crate::model::{Bounds, Call, CallOutcome, HostId, Reading, Sample, Time};
 use crate::policy::PolicySet;
 use crate::run::{Act, Blind, Finish, Input, Loss, Order, Outcome, Round, report};
@@ -39,6 +39,8 @@ pub(super) struct World {
     pub(super) deaths: Vec<(Time, HostId, bool)>,
     pub(super) ledger_gone: Option<(Time, Time)>,
     pub(super) bad_probe: Option<(Time, Time)>,
+    /// A stop order, and from when to when it is in force.
+    pub(super) halt: Option<(Time, Time, Halt)>,
     pub(super) seen: BTreeSet<&'static str>,
     /// One in so many acts goes wrong.
     pub(super) trouble: u64,
@@ -116,6 +118,28 @@ impl World {
             }
         }
         self.now = self.now.max(until);
+        self.order_or_lift();
+    }
+
+    /// Somebody halts, and lifts it again: other writers of the record, as far as runs can see.
+    fn order_or_lift(&mut self) {
+        let Some((from, to, order)) = self.halt.clone() else { return };
+        if self.now < from {
+            return;
+        }
+        let is_due = self.now < to;
+        if let Some(next) = coordination::halt(&self.record, &order).filter(|_| is_due) {
+            self.record = next;
+            self.version += 1;
+        } else if !is_due {
+            self.halt = None;
+            let identity = identity();
+            let ctx = Context { policies: &self.policies, identity: &identity, bounds: self.bounds, now: self.now };
+            if let Ok((next, _)) = decide(&self.record, &Command::Unhalt { orders: &[order] }, &ctx) {
+                self.record = next;
+                self.version += 1;
+            }
+        }
     }
 
     fn land(&mut self, run: usize, call: &Call) -> CallOutcome {
@@ -209,6 +233,12 @@ impl World {
             runner.machine.order(Order::Interrupt);
             self.seen.insert("order");
         }
+        // S6: from the answer to the look on, whatever is sent is sent after the order was seen.
+        let is_read = matches!(&input, Input::Looked(round) if round.record.is_ok());
+        if is_read && runner.shows_halt && !runner.machine.is_stopping() {
+            runner.halted = true;
+            self.seen.insert("halt seen");
+        }
         let act = self.runners[run].machine.step(input, now);
         match act {
             Act::Finish(finish) => self.runners[run].finish = Some(finish),
@@ -237,7 +267,14 @@ impl World {
                 let record = if self.is_ledger_gone() || self.one_in(self.trouble * 3, "record unread") {
                     Err("it is gone".to_owned())
                 } else {
-                    Ok(Arc::new(self.record.clone()))
+                    let mut record = self.record.clone();
+                    let runner = &mut self.runners[run];
+                    let watched = &runner.machine.spec().identity.watched;
+                    runner.shows_halt = record.halts.iter().any(|order| order.concerns(watched));
+                    if self.rig == Rig::HidesHalts {
+                        record.halts.clear();
+                    }
+                    Ok(Arc::new(record))
                 };
                 let slow = if self.one_in(self.trouble * 3, "slow look") { 15_000 } else { 300 };
                 self.then(run, Doing::Observe { begun_at: now, record, probes }, slow);
@@ -312,7 +349,7 @@ impl World {
     fn send(&mut self, run: usize, call: Call) {
         let runner = &self.runners[run];
         let unheard = !runner.backlog.is_empty();
-        self.checker.is_sent(run, &call, &runner.journal, unheard, runner.ordered);
+        self.checker.is_sent(run, &call, &runner.journal, unheard, runner.ordered || runner.halted);
         if self.one_in(self.trouble / 2, "died sending") {
             self.runners[run].doing = Doing::Land(call);
             self.kill(run);
