@@ -7,7 +7,7 @@ use crate::run::{JournalRecord, Outcome, Past, RunDocument, has_ended, report};
 use super::args::{Global, Since};
 use super::error::CommandError;
 use super::world::{self, LedgerReader};
-use super::{Answered, Exit, status};
+use super::{Answered, Exit, policy, status};
 
 /// Read the journals, fold each, show those that ended.
 pub(super) async fn run(
@@ -20,18 +20,25 @@ pub(super) async fn run(
     let ledger = LedgerReader::open(&policies, now)?;
     let since = since.map(|since| since.time(now));
     let (mut runs, mut halts) = (Vec::new(), Vec::new());
+    // A subsystem whose policy is gone still has its past.
+    let mut is_known = subsystem.is_none_or(|name| policies.subsystems.contains_key(name));
     for run in ledger.journals().runs(since).await.map_err(CommandError::Ledger)? {
         let journal = ledger.journals().journal(&run).await.map_err(CommandError::Ledger)?;
         if let Some(order) = journal.first().and_then(order)
             && subsystem.is_none_or(|name| order.subsystem.as_ref().is_none_or(|of| of == name))
         {
+            is_known |= order.subsystem.as_ref() == subsystem;
             halts.push(order);
         } else if has_ended(&journal)
             && let Some(document) = report(&journal)
             && subsystem.is_none_or(|name| document.subsystem == *name)
         {
+            is_known = true;
             runs.push(document);
         }
+    }
+    if let Some(name) = subsystem.filter(|_| !is_known) {
+        return Err(policy::unknown(name, &policies));
     }
     let text = text(&runs) + &text_of_halts(&halts);
     let fleet = policies.fleet.name.clone();

@@ -112,6 +112,8 @@ demand = { subsystem = "index", factor = 8.0 }
     assert_eq!(cordoned(environment.path()), 0);
     let history = environment.run(&["history"]).exits(0);
     assert!(history.stdout.contains("aborted"), "{}", history.stdout);
+    let slip = environment.run(&["history", "--subsystem", "indx"]).exits(3);
+    assert!(slip.stderr.contains("did you mean index?"), "{}", slip.stderr);
 }
 
 #[test]
