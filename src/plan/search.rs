@@ -129,10 +129,10 @@ pub(crate) fn tight(problem: &Problem<'_>, bounds: &[u128], most: &[u64]) -> Vec
             rows.insert(columns.names[row]);
         }
     }
-    for ((class, &clipped), _) in problem.classes.iter().zip(&clipped).zip(most).filter(|((_, c), m)| c < m) {
+    for (index, class) in problem.classes.iter().enumerate().filter(|(c, _)| clipped[*c] < most[*c]) {
         let clips =
-            |&&(row, units): &&(usize, u64)| units > 0 && bounds[row] / u128::from(units) <= u128::from(clipped);
-        rows.extend(class.takes.iter().filter(clips).map(|&(row, _)| row));
+            class.takes.iter().filter(|&&(row, units)| units > 0 && fitting(bounds[row], units) <= clipped[index]);
+        rows.extend(clips.map(|&(row, _)| row));
     }
     rows.into_iter().collect()
 }
