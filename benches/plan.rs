@@ -140,7 +140,8 @@ fn group(name: &str, members: u64) -> Group {
     }
 }
 
-/// Selected by a tag, now and then with a pattern. About a tenth of each subsystem may go; each zone keeps its share, and the loss of any zone is survived.
+/// Selected by a tag, now and then with a pattern. About a tenth of each subsystem may go; each zone keeps its share, and
+/// the loss of any zone is survived.
 fn policy(index: usize, size: u64) -> SubsystemPolicy {
     let name = format!("s{index:03}");
     SubsystemPolicy {

@@ -20,6 +20,7 @@ use crate::run::{EVENT_SCHEMA, JournalRecord, Past};
 
 use super::args::Global;
 use super::error::CommandError;
+use super::policy::no_such;
 use super::world::{self, LedgerReader, SystemClock};
 use super::{Answered, Exit, process, selection, status, unhalt};
 
@@ -216,15 +217,14 @@ fn is_known(name: &SubsystemName, site: &Site, record: &FleetRecord) -> Result<(
     if known.contains(name) {
         return Ok(());
     }
-    let names = known.iter().map(|name| name.as_str());
-    let nearest = policy::nearest(name.as_str(), names.clone());
-    let hint = if nearest.is_empty() {
-        format!("there are: {}", names.collect::<Vec<_>>().join(" "))
-    } else {
-        format!("did you mean {}?", nearest.join(" or "))
-    };
-    let hint = format!("{hint} Without --subsystem the whole fleet is halted");
-    Err(CommandError::NoSuch { message: format!("there is no subsystem {name}: nothing is halted"), hint: Some(hint) })
+    let unknown = no_such("subsystem", name.as_str(), known.iter().map(|name| name.as_str()));
+    Err(match unknown {
+        CommandError::NoSuch { message, hint } => CommandError::NoSuch {
+            message: format!("{message}: nothing is halted"),
+            hint: hint.map(|hint| format!("{hint} Without --subsystem the whole fleet is halted")),
+        },
+        other => other,
+    })
 }
 
 /// The sampling period of a run, from its first record.
