@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::model::Protection;
-use crate::plan::testing::{NOON, World, host, policy};
+use crate::plan::testing::{NOON, Seeded, World, host, policy};
 use crate::plan::{PlanDocument, Verdict};
 use crate::policy::{Budget, UnitsSource, ZoneMinimum};
 
@@ -16,24 +16,17 @@ use super::select::counted;
 pub(super) const NAMED: &str = "all";
 const TYPES: [&str; 3] = ["m6i.large", "m6i.xlarge", "m6i.2xlarge"];
 
-/// SplitMix64: the same fleets on every machine, whatever a crate of random numbers does.
-pub(super) struct Random(pub(super) u64);
+/// Choices of a fleet.
+pub(super) struct Random(pub(super) Seeded);
 
 impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
     /// Both ends included.
     pub(super) fn within(&mut self, least: u64, most: u64) -> u64 {
-        least + self.next() % (most - least + 1)
+        least + self.0.next() % (most - least + 1)
     }
 
     fn chance(&mut self, percent: u64) -> bool {
-        self.next() % 100 < percent
+        self.0.next() % 100 < percent
     }
 
     fn place<T>(&mut self, of: &[T]) -> usize {
@@ -52,7 +45,7 @@ pub(super) struct Size {
 }
 
 pub(super) fn fleet(size: Size, seed: u64) -> World {
-    let mut random = Random(seed);
+    let mut random = Random(Seeded(seed));
     let names: Vec<String> =
         (0..size.subsystems).map(|s| if s == 0 { NAMED.to_owned() } else { format!("s{s:02}") }).collect();
     let mut world = World::new(names.iter().map(|name| policy(name, 0)));

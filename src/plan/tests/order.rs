@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use crate::model::{FleetSnapshot, Group, Host, HostId};
-use crate::plan::testing::World;
+use crate::plan::testing::{Seeded, World};
 use crate::plan::{PlanDocument, Request, Selection, headroom, plan};
 
 use super::large::{NAMED, Random, Size, fleet};
@@ -44,7 +44,7 @@ proptest! {
         seed in any::<u64>(),
     ) {
         let world = fleet(Size { hosts, subsystems, zones, weighed }, seed);
-        let random = &mut Random(seed);
+        let random = &mut Random(Seeded(seed));
         let listed = world.snapshot();
         let mut hosts: Vec<Host> = listed.hosts().cloned().collect();
         let mut named: Vec<HostId> = hosts.iter().take(4).map(|h| h.id.clone()).collect();

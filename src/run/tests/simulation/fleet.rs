@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use super::Seeded;
 use crate::model::{
     Call, CallOutcome, Effect, FleetSnapshot, Group, GroupName, Host, HostId, HostState, Process, Time,
 };
+use crate::plan::testing::Seeded;
 
 /// What a host was from some moment on; `None` is gone.
 type Was = (Time, Option<(HostState, bool)>);

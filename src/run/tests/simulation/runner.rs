@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Seeded;
 use super::fleet::Fleet;
 use crate::coordination::{FleetRecord, ProcessId, RunIdentity};
 use crate::model::{Bounds, Call, FleetIdentity, HostId, RunId, SubsystemName, Time};
+use crate::plan::testing::Seeded;
 use crate::plan::{Confirmation, Inputs, Plan, Request, Selection, plan};
 use crate::policy::PolicySet;
 use crate::run::{Change, Finish, Input, JournalRecord, Machine, Spec};

@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::Rig;
 use super::check::Checker;
 use super::fleet::Fleet;
 use super::runner::{Doing, Runner, identity};
-use super::{Rig, Seeded};
 use crate::coordination::{self, Command, Context, FleetRecord, Halt, decide};
 use crate::model::{Bounds, Call, CallOutcome, HostId, Reading, Sample, Time};
+use crate::plan::testing::Seeded;
 use crate::policy::PolicySet;
 use crate::run::{Act, Blind, Finish, Input, Loss, Order, Outcome, Round, report};
 
