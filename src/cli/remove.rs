@@ -261,6 +261,12 @@ fn not_started(
             causes: violations.iter().map(|violation| violation.message.clone()).collect(),
             hint: "safe-remove status names the other run; repeat the command when it has ended",
         }),
+        NotStarted::TakenOver(message) => Err(CommandError::NotStarted {
+            exit: Exit::LEDGER,
+            message: "another process has this run; this one sent nothing".to_owned(),
+            causes: vec![message.clone()],
+            hint: "safe-remove status names the process that has it",
+        }),
         NotStarted::Ledger(message) => Err(CommandError::NotStarted {
             exit: Exit::LEDGER,
             message: "the ledger cannot be used; nothing was touched".to_owned(),

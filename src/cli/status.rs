@@ -1,18 +1,17 @@
 //! `safe-remove status`: runs under way, what they hold, halts. From the ledger alone: it works while the fleet
 //! cannot be reached.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::coordination::{FleetRecord, Hold, HoldState, RunEntry};
-use crate::model::{Call, CallOutcome, Effect, HostId, RunId, SubsystemName, Time};
+use crate::model::{Call, Effect, HostId, RunId, SubsystemName, Time};
 use crate::output::{
     Align, StatusCall, StatusDocument, StatusHalt, StatusHold, StatusRun, Table, field, hosts_text, run_text,
 };
 use crate::policy::{self, PolicySet, ProviderKind};
 use crate::ports::Clock as _;
-use crate::run::{JournalRecord, Past, report};
+use crate::run::{self, JournalRecord, Past, report};
 
 use super::args::{Format, Global};
 use super::error::CommandError;
@@ -147,19 +146,8 @@ pub(super) fn of_run(run: &RunId, entry: &RunEntry, journal: &[JournalRecord]) -
     }
 }
 
-/// Calls that were intended and of which no answer says what became of them: each may land until its deadline.
 fn open_calls(journal: &[JournalRecord]) -> Vec<StatusCall> {
-    let mut open = BTreeMap::new();
-    for record in journal {
-        match &record.event {
-            Past::CallIntended { call, intent } => _ = open.insert(*call, intent),
-            Past::CallAnswered { call, outcome: CallOutcome::Done | CallOutcome::Refused { .. } } => {
-                open.remove(call);
-            }
-            _ => {}
-        }
-    }
-    open.into_iter().map(|(call, intent)| of_call(call, intent)).collect()
+    run::open_calls(journal).into_iter().map(|(call, intent)| of_call(call, intent)).collect()
 }
 
 fn of_call(call: u64, intent: &Call) -> StatusCall {
@@ -217,6 +205,14 @@ fn step(event: &Past) -> Option<String> {
         }
         Past::BatchTerminated { batch } => format!("batch {batch} is gone"),
         Past::Waiting { until, why } => format!("waiting until {until}: {why}"),
+        Past::RunTakenOver { operator, purpose, .. } => {
+            let verb = match purpose {
+                run::Purpose::Resume => "resumed",
+                run::Purpose::Abandon => "abandoned",
+            };
+            format!("{verb} by {operator}")
+        }
+        Past::HostGivenUp { host, .. } => format!("{host} is given up"),
         Past::Stopped { cause } => format!("stopping: {}", cause.message),
         Past::HostRestored { batch, .. } | Past::HostUntouched { batch, .. } => format!("restoring batch {batch}"),
         Past::HostInDoubt { host, .. } => format!("{host} is in doubt"),
@@ -347,6 +343,7 @@ pub(super) fn scope(subsystem: Option<&SubsystemName>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::CallOutcome;
 
     #[test]
     fn a_call_is_open_until_an_answer_says_what_became_of_it() {

@@ -85,6 +85,15 @@ pub enum Command<'a> {
         /// The group.
         group: GroupName,
     },
+    /// Take a run over. Its fence is in the journal; from here on commands of older epochs are refused.
+    TakeOver {
+        /// The run.
+        run: RunId,
+        /// Its epoch from here on: above every one before.
+        epoch: u64,
+        /// The process that acts from here on.
+        process: &'a ProcessId,
+    },
     /// End a run. Refused while it holds a group; holds that remain keep the run in the record.
     End {
         /// The run.
@@ -147,6 +156,8 @@ pub enum HostOutcome {
     NeverCordoned,
     /// Restored or in doubt: no read can prove it before then.
     Settling(Time),
+    /// A person decided not to wait for it any more: no call can reach it, and nobody knows that it serves.
+    GivenUp,
 }
 
 /// What a command was granted.

@@ -10,7 +10,7 @@ use crate::plan::{Rule, Violation};
 
 use super::{
     AcceptedPolicy, Command, Context, FleetRecord, Granted, MEMORY, Refusal, RunEntry, grant, group, halt, outcome,
-    terminate,
+    takeover, terminate,
 };
 
 /// Judges one command and makes the record that it leads to.
@@ -44,6 +44,7 @@ pub fn decide(
             group::hold(&mut next, run, *epoch, group, suspended, ctx)?
         }
         Command::ReleaseGroup { run, epoch, group } => group::release(&mut next, run, *epoch, group, ctx)?,
+        Command::TakeOver { run, epoch, process } => takeover::take_over(&mut next, run, *epoch, process)?,
         Command::End { run, epoch, completed } => outcome::end(&mut next, run, *epoch, *completed, ctx)?,
         Command::AcceptPolicy { subsystem, operator, reason } => accept(&mut next, subsystem, operator, reason, ctx)?,
         Command::Unhalt { orders } => halt::unhalt(&mut next, orders)?,
@@ -66,7 +67,8 @@ pub(super) fn entry<'r>(record: &'r mut FleetRecord, run: &RunId, epoch: u64) ->
     match record.runs.get_mut(run) {
         None => Err(fenced("the record does not know it".to_owned())),
         Some(entry) if entry.epoch != epoch => {
-            Err(fenced(format!("it is at epoch {}, this process at {epoch}", entry.epoch)))
+            let (by, at) = (&entry.process, entry.epoch);
+            Err(fenced(format!("process {} on {} acts for it: epoch {at}, not {epoch}", by.pid, by.host)))
         }
         Some(entry) => Ok(entry),
     }

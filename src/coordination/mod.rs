@@ -13,6 +13,7 @@ mod halt;
 mod judge;
 mod outcome;
 mod record;
+mod takeover;
 mod terminate;
 #[cfg(test)]
 mod tests;

@@ -41,6 +41,14 @@ pub(super) fn resolve(
                 record.removed.insert(host.clone(), removal);
             }
             HostOutcome::Restored | HostOutcome::NeverCordoned => is_proved(host, &hold, outcome, ctx)?,
+            HostOutcome::GivenUp => {
+                is_proved(host, &hold, outcome, ctx)?;
+                // S4: it is lost to the subsystem, whoever may bring it back. It is not `removed`: where it serves
+                // again by the provider's word it is capacity again.
+                let removal =
+                    Removal { host: host.clone(), run: run.clone(), subsystems: hold.subsystems, at: Some(ctx.now) };
+                record.removals.push(removal);
+            }
             HostOutcome::Settling(_) => {}
         }
         let entry = entry(record, run, epoch)?;
@@ -49,7 +57,7 @@ pub(super) fn resolve(
                 entry.terminated += 1;
                 entry.holds.remove(host);
             }
-            HostOutcome::Restored | HostOutcome::NeverCordoned => {
+            HostOutcome::Restored | HostOutcome::NeverCordoned | HostOutcome::GivenUp => {
                 entry.holds.remove(host);
             }
             HostOutcome::Settling(until) => {
@@ -71,7 +79,7 @@ pub(super) fn resolve(
 fn is_resolved(record: &FleetRecord, run: &RunId, host: &HostId, outcome: &HostOutcome) -> Result<(), Refusal> {
     let was_removed = record.removals.iter().any(|removal| removal.host == *host && removal.run == *run);
     let fits = match outcome {
-        HostOutcome::Removed(_) => was_removed,
+        HostOutcome::Removed(_) | HostOutcome::GivenUp => was_removed,
         HostOutcome::Restored | HostOutcome::NeverCordoned => !was_removed,
         HostOutcome::Settling(_) => false,
     };
@@ -82,8 +90,8 @@ fn is_resolved(record: &FleetRecord, run: &RunId, host: &HostId, outcome: &HostO
 /// land is the run's to know; what the record knows is enough to catch a run that does not wait at all.
 fn is_proved(host: &HostId, hold: &Hold, outcome: &HostOutcome, ctx: &Context<'_>) -> Result<(), Refusal> {
     let since_grant = match outcome {
-        // Nothing need have been sent.
-        HostOutcome::NeverCordoned => hold.granted_at,
+        // Nothing need have been sent, or nothing need be proved.
+        HostOutcome::NeverCordoned | HostOutcome::GivenUp => hold.granted_at,
         HostOutcome::Restored | HostOutcome::Removed(_) | HostOutcome::Settling(_) => {
             hold.granted_at.plus(ctx.bounds.settle)
         }
@@ -93,7 +101,7 @@ fn is_proved(host: &HostId, hold: &Hold, outcome: &HostOutcome, ctx: &Context<'_
         HoldState::Reserved | HoldState::Terminating => since_grant,
     };
     if ctx.now < until {
-        let why = format!("no read can prove before {until} that host {host} serves");
+        let why = format!("no read can prove before {until} where host {host} is");
         return Err(Refusal::Wait { until, why, on: WaitOn::Provider });
     }
     Ok(())

@@ -245,6 +245,7 @@ fn line(progress: &Progress, left: Option<Duration>) -> String {
 fn step_text(step: Step) -> &'static str {
     match step {
         Step::Reference => "sampling the reference",
+        Step::TakingOver => "taking over",
         Step::Checking => "checking",
         Step::Waiting => "waiting",
         Step::Cordoning => "cordoning",

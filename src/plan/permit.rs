@@ -1,6 +1,8 @@
 //! [`Confirmed`]: the permit to remove. There is no way to a run without one, and no way to one but
 //! [`Plan::confirm`] (S8).
 
+use std::time::Duration;
+
 use thiserror::Error;
 
 use crate::model::Time;
@@ -70,6 +72,13 @@ pub struct Confirmed {
 }
 
 impl Confirmed {
+    /// The permit of a run that was opened, as its journal has it: whoever takes the run over goes on with exactly the
+    /// plan that was confirmed then, and with no other.
+    pub(crate) fn recorded(document: PlanDocument, settings: Settings, how: &str) -> Self {
+        let how = if how == "typed" { "typed" } else { "unattended" };
+        Self { plan: Plan { document, settings, takes: Duration::ZERO }, how }
+    }
+
     /// The plan that was confirmed.
     pub fn document(&self) -> &PlanDocument {
         &self.plan.document

@@ -208,6 +208,8 @@ pub enum NotStarted {
     Clock(String),
     /// The ledger cannot be reached or refuses: exit 10.
     Ledger(String),
+    /// Another process took the run over before this one sent anything: exit 10.
+    TakenOver(String),
     /// A budget or an interval asks to wait longer than was allowed: exit 11.
     Deferred {
         /// Until then.

@@ -58,6 +58,19 @@ impl Calls {
         };
     }
 
+    /// Takes in an intent of which no answer was recorded: its process died, or never sent it.
+    pub(super) fn unanswered(&mut self, not_after: Time, bounds: Bounds) {
+        self.looks = 0;
+        self.reach = self.reach.max(Some(not_after.plus(bounds.tolerance)));
+        self.last = Last::Unknown { message: "no answer was recorded".to_owned() };
+    }
+
+    /// Takes in that what was asked for was seen, whatever was answered.
+    pub(super) fn seen_done(&mut self) {
+        self.attempts = 0;
+        self.last = Last::Done;
+    }
+
     /// When the next attempt may follow the newest answer.
     fn pause_ends(&self) -> Time {
         let pause = patience::CALL_PAUSE * 2_u32.pow(self.attempts.min(5));
@@ -194,7 +207,9 @@ impl Held {
             return None;
         }
         // S3, schedules 3 and 4: "in service" is believed only from a read that cannot lie before the calls.
-        Some(if self.restore.may_be_done() { HostOutcome::Restored } else { HostOutcome::NeverCordoned })
+        // What the provider acknowledged as out came back somehow: a restore that nobody could record, or a person.
+        let was_out = self.restore.may_be_done() || self.cordon.acked_at.is_some();
+        Some(if was_out { HostOutcome::Restored } else { HostOutcome::NeverCordoned })
     }
 
     /// When no call of this run can reach the host any more and a read can prove where it is.
@@ -206,7 +221,7 @@ impl Held {
     ///
     /// Never while a terminate that got no reply can still land: it would terminate a host in service (S2).
     pub(super) fn may_restore(&self, bounds: Bounds, now: Time) -> bool {
-        if self.absent_since.is_some() || self.terminate.acked_at.is_some() {
+        if self.absent_since.is_some() || self.terminate.acked_at.is_some() || self.outcome(bounds).is_some() {
             return false;
         }
         if let Some(reach) = self.terminate.reach {

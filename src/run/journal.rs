@@ -46,6 +46,16 @@ pub struct GrantedHost {
     pub serving: bool,
 }
 
+/// What a run is taken over for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Purpose {
+    /// To go on with the plan that was confirmed, or to finish putting back where it was stopping.
+    Resume,
+    /// To put back what is cordoned and to end it.
+    Abandon,
+}
+
 /// What happened.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "kebab-case", rename_all_fields = "snake_case")]
@@ -189,6 +199,34 @@ pub enum Past {
         /// No call can reach it later than this.
         until: Option<Time>,
         /// What is known.
+        why: String,
+    },
+    /// The fence: another process took the run over. Whatever an older one appends from here on conflicts.
+    RunTakenOver {
+        /// The epoch from here on.
+        epoch: u64,
+        /// The process that acts from here on.
+        process: ProcessId,
+        /// Who decided it.
+        operator: OperatorId,
+        /// What for.
+        purpose: Purpose,
+        /// Why.
+        reason: Option<String>,
+        /// Hosts that are given up where they cannot be put back.
+        leave: BTreeSet<HostId>,
+    },
+    /// A person decided to give a host up: the run lets go of it wherever it is.
+    HostGivenUp {
+        /// The batch it was in.
+        batch: u64,
+        /// Which host.
+        host: HostId,
+        /// Who decided it.
+        operator: OperatorId,
+        /// Why.
+        reason: Option<String>,
+        /// What is known of it.
         why: String,
     },
     /// Something that a person should know.

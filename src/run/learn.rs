@@ -19,14 +19,12 @@ impl Machine {
         match (awaited, input) {
             (_, Input::Begin) | (Some(Todo::Sleep { .. }), Input::Woke) => {}
             (Some(Todo::Record(_)), Input::Recorded) => {
-                self.acked_at = Some(now);
+                // `offline_until` is counted from what the journal says, so that whoever takes over counts the same.
+                self.acked_at = self.journal.last().map(|record| record.at);
                 self.offline = false;
             }
             (Some(Todo::Record(past)), Input::Lost(loss)) => self.lost(&loss, Some(&past), now),
-            (Some(Todo::Change(change)), Input::Changed(granted)) => {
-                self.acked_at = Some(now);
-                self.changed(change, &granted);
-            }
+            (Some(Todo::Change(change)), Input::Changed(granted)) => self.changed(change, &granted),
             (Some(Todo::Change(change)), Input::Refused(refusal)) => self.refused(&change, refusal, now),
             (Some(Todo::Change(Change::Grant { batch, hosts, snapshot, .. })), Input::Lost(Loss::Unreachable(why))) => {
                 // Schedule 13: the grant may be written. What may be reserved is named, and let go of like what is.
@@ -54,12 +52,12 @@ impl Machine {
                 self.attention = true;
                 let cause = plain(CauseKind::Ledger, format!("this run was taken over: {why}"));
                 self.cause = Some(cause.clone());
-                if self.opened {
+                if self.opened && self.calls > 0 {
                     // Kept for the document only: the journal is another process's now.
                     let _ = self.journalled(Past::Stopped { cause }, now);
                     self.finish(Finish::Ended);
                 } else {
-                    self.finish(Finish::NotStarted(NotStarted::Ledger(cause.message)));
+                    self.finish(Finish::NotStarted(NotStarted::TakenOver(cause.message)));
                 }
             }
             Loss::Unreachable(why) => {
@@ -163,15 +161,37 @@ impl Machine {
 
     fn read(&mut self, record: &Arc<FleetRecord>, now: Time) {
         let is_first_look = self.record.replace(Arc::clone(record)).is_none();
-        let identity = &self.spec.identity;
-        if let Some(entry) = record.runs.get(&identity.run)
-            && (entry.epoch != identity.epoch || entry.process != identity.process)
-        {
-            let why = format!("process {} of {} has it, epoch {}", entry.process.pid, entry.process.host, entry.epoch);
+        if let Some(same) = self.is_consumed(record) {
+            // S9: of calls with one request id that start together one makes the run; the others report it.
+            let run = self.spec.identity.run.clone();
+            self.finish(Finish::NotStarted(NotStarted::Consumed { run, same }));
+            return;
+        }
+        if let Some(why) = self.is_anothers(record) {
             self.lost(&Loss::Fenced(why), None, now);
             return;
         }
         self.heed(record, is_first_look, now);
+    }
+
+    /// Whether the request id made a run before this one was granted anything, and if so whether it is the same request.
+    fn is_consumed(&self, record: &FleetRecord) -> Option<bool> {
+        let (id, fingerprint) = self.spec.identity.request.as_ref().filter(|_| !self.opened)?;
+        record.requests.get(id).map(|used| used.fingerprint == *fingerprint)
+    }
+
+    /// S9: who acts for the run, if the record says that it is not this process any more.
+    fn is_anothers(&self, record: &FleetRecord) -> Option<String> {
+        let identity = &self.spec.identity;
+        match record.runs.get(&identity.run) {
+            Some(entry) if entry.epoch != identity.epoch || entry.process != identity.process => {
+                let (pid, host) = (entry.process.pid, &entry.process.host);
+                Some(format!("process {pid} on {host} acts for it, epoch {}", entry.epoch))
+            }
+            // The record lets go of a run at its end, and where whoever took it over has ended it.
+            None if !self.held.is_empty() && self.untold.is_empty() => Some("the record has let go of it".to_owned()),
+            Some(_) | None => None,
+        }
     }
 
     /// S2, S3: a probe that is bad or cannot be read, as often as its policy bears, is a regression.
@@ -239,7 +259,11 @@ impl Machine {
 
     /// S1: while hosts are out, every rule must hold as if they were gone; and they must be where the run put them.
     fn judge_holds(&mut self, now: Time) {
-        if !matches!(self.phase, Phase::Cordoning { .. } | Phase::Baking { .. } | Phase::Terminating { .. }) {
+        let is_out = matches!(
+            self.phase,
+            Phase::TakingOver { .. } | Phase::Cordoning { .. } | Phase::Baking { .. } | Phase::Terminating { .. }
+        );
+        if !is_out {
             return;
         }
         if matches!(self.phase, Phase::Baking { .. }) {
@@ -302,7 +326,10 @@ impl Machine {
                     self.untold.remove(&host);
                     match outcome {
                         HostOutcome::Settling(_) => {}
-                        HostOutcome::Removed(_) | HostOutcome::Restored | HostOutcome::NeverCordoned => {
+                        HostOutcome::Removed(_)
+                        | HostOutcome::Restored
+                        | HostOutcome::NeverCordoned
+                        | HostOutcome::GivenUp => {
                             self.held.remove(&host);
                         }
                     }

@@ -12,7 +12,8 @@ use std::time::Duration;
 use crate::coordination::{FleetRecord, HostOutcome, RunIdentity};
 use crate::health::{Bake, ProbeSpecs, Watch, probes_of};
 use crate::model::{
-    Bounds, Call, CallOutcome, Effect, FleetIdentity, FleetSnapshot, GroupName, HostId, ProbeKey, Time,
+    Bounds, Call, CallOutcome, Effect, FleetIdentity, FleetSnapshot, GroupName, HostId, OperatorId, ProbeKey,
+    Time,
 };
 use crate::plan::{Confirmed, Inputs, LedgerView, PlanDocument, Settings, Stage, Taking, Violation, verify};
 use crate::policy::PolicySet;
@@ -56,6 +57,8 @@ pub(super) enum Todo {
 pub(super) enum Phase {
     /// Samples for the reference are taken: so many rounds yet.
     Reference { rounds: Vec<Arc<Round>>, next_at: Time },
+    /// The run was taken over: nothing goes forward until the earlier process is out of reach and the batch was seen.
+    TakingOver { since: Time },
     /// The next batch is about to be granted, not before `not_before`.
     Opening { not_before: Time, fresh: bool, stale: u32 },
     /// Groups' processes are suspended.
@@ -76,6 +79,15 @@ pub(super) enum Phase {
     Over,
 }
 
+/// A host that a person gave up.
+#[derive(Clone, Debug)]
+pub(super) struct Left {
+    /// Who decided it.
+    pub(super) operator: OperatorId,
+    /// Why.
+    pub(super) reason: Option<String>,
+}
+
 /// Rounds of reasoning without an act before a bug is assumed; a plan has far fewer batches than this.
 const SPINS: u32 = 100_000;
 
@@ -86,7 +98,7 @@ pub struct Machine {
     pub(super) phase: Phase,
     pub(super) queue: VecDeque<Todo>,
     pub(super) awaiting: Option<Todo>,
-    journal: Vec<JournalRecord>,
+    pub(super) journal: Vec<JournalRecord>,
     /// Index of the batch under way.
     pub(super) current: usize,
     /// The hosts of each batch that are still in the plan.
@@ -123,6 +135,10 @@ pub struct Machine {
     pub(super) attention: bool,
     /// Outcomes that the record could not be told while it was out of reach.
     pub(super) untold: BTreeMap<HostId, HostOutcome>,
+    /// Of a run that was taken over: from when on nothing that an earlier process sent can take effect.
+    pub(super) quiet_at: Option<Time>,
+    /// Hosts that are given up where they cannot be put back.
+    pub(super) leave: BTreeMap<HostId, Left>,
 }
 
 impl Machine {
@@ -159,6 +175,8 @@ impl Machine {
             opened: false,
             attention: false,
             untold: BTreeMap::new(),
+            quiet_at: None,
+            leave: BTreeMap::new(),
             spec,
         }
     }
@@ -423,6 +441,7 @@ impl Machine {
             Phase::Leaving { .. } => self.leave(now),
             Phase::Over => self.finish(Finish::Ended),
             Phase::Reference { .. }
+            | Phase::TakingOver { .. }
             | Phase::Opening { .. }
             | Phase::Suspending
             | Phase::Cordoning { .. }

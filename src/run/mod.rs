@@ -6,6 +6,7 @@
 
 mod act;
 mod batch;
+mod calls;
 mod cause;
 mod document;
 mod hold;
@@ -16,15 +17,21 @@ mod machine;
 mod opening;
 mod patience;
 mod progress;
+mod recover;
 mod report;
 mod restore;
+mod stock;
+mod takeover;
 
 pub use act::{Act, Blind, Change, Finish, Input, Loss, NotStarted, Order, Round};
+pub use calls::open_calls;
 pub use document::{BatchReport, BatchState, Cause, CauseKind, Outcome, RunDocument};
-pub use journal::{EVENT_SCHEMA, GrantedHost, JournalRecord, Past};
+pub use journal::{EVENT_SCHEMA, GrantedHost, JournalRecord, Past, Purpose};
 pub use machine::{Machine, Spec};
 pub use progress::{Progress, Step};
+pub use recover::Successor;
 pub use report::{RUN_SCHEMA, has_ended, report};
+pub use takeover::{Standing, next_epoch, quiet_from, silent_from, standing, taken_over_by};
 
 #[cfg(test)]
 mod tests;

@@ -19,6 +19,7 @@ impl Machine {
     pub(super) fn forward(&mut self, now: Time) {
         match &self.phase {
             Phase::Reference { .. } => self.take_reference(now),
+            Phase::TakingOver { since } => self.take_stock(*since, now),
             Phase::Opening { .. } => self.open_batch(now),
             Phase::Suspending => self.suspend(now),
             Phase::Cordoning { since } => self.cordon(*since, now),

@@ -30,6 +30,8 @@ pub struct Progress {
 pub enum Step {
     /// The reference is sampled.
     Reference,
+    /// The run was taken over: what an earlier process sent must be over first.
+    TakingOver,
     /// The next batch is checked and granted.
     Checking,
     /// A budget or an interval asks to wait.
@@ -58,6 +60,7 @@ impl Machine {
                 let done = every * rounds.len().saturating_sub(1) as u32;
                 (Step::Reference, Some(total.saturating_sub(done)), Some(total))
             }
+            Phase::TakingOver { since } => (Step::TakingOver, Some(since.since(now)), None),
             // The last batch is gone, and there is nothing left to check.
             Phase::Opening { .. } if self.batch().is_none() => (Step::Closing, None, None),
             Phase::Opening { not_before, .. } if *not_before > now => {
@@ -77,6 +80,7 @@ impl Machine {
         let hosts = match step {
             Step::Restoring => self.held.keys().cloned().collect(),
             Step::Reference
+            | Step::TakingOver
             | Step::Checking
             | Step::Waiting
             | Step::Cordoning

@@ -54,6 +54,8 @@ pub fn report(journal: &[JournalRecord]) -> Option<RunDocument> {
                 stands.extend(granted.keys().map(|h| (h.clone(), (*batch, Stand::Granted))));
             }
             Past::HostDropped { host, .. } => {
+                // Whatever was sent for it: it left by itself.
+                stands.remove(host);
                 dropped.insert(host.clone());
             }
             Past::CallIntended { call, intent } => {
@@ -90,6 +92,13 @@ pub fn report(journal: &[JournalRecord]) -> Option<RunDocument> {
             Past::HostInDoubt { batch, host, .. } => {
                 stands.insert(host.clone(), (*batch, Stand::Doubt));
             }
+            Past::HostGivenUp { batch, host, operator, reason, why } => {
+                stands.insert(host.clone(), (*batch, Stand::Doubt));
+                let reason = reason.as_ref().map(|reason| format!(" ({reason})")).unwrap_or_default();
+                warnings.push(format!("host {host} was given up by {operator}{reason}: {why}"));
+            }
+            // Whatever it ended with before, it is under way again.
+            Past::RunTakenOver { .. } => ended = None,
             Past::Stopped { cause: why } => cause = Some(why.clone()),
             Past::Warned { message } => warnings.push(message.clone()),
             Past::RunEnded { outcome, exit_code, subsystems: measured } => {

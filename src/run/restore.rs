@@ -15,11 +15,22 @@ type HostsAndTargets = BTreeMap<HostId, BTreeSet<TargetGroupId>>;
 
 impl Machine {
     pub(super) fn restore(&mut self, since: Time, now: Time) {
-        if self.held.is_empty() {
+        // A run that was taken over lets go of nothing while a call of the earlier process can still land: restoring
+        // is allowed meanwhile, releasing is not (design section 3, schedule 7).
+        let is_quiet = self.quiet_at.is_none_or(|at| now >= at);
+        if is_quiet && self.held.is_empty() {
             self.start_leaving();
             return;
         }
-        if self.resolve_known() {
+        if is_quiet && (self.resolve_known() || self.give_up_left(now)) {
+            return;
+        }
+        if let Some(quiet_at) = self.quiet_at.filter(|_| self.held.is_empty()) {
+            self.queue.push_back(Todo::Sleep { until: quiet_at });
+            return;
+        }
+        if self.round.is_none() {
+            self.queue.push_back(Todo::Look { probes: false });
             return;
         }
         // What was told to terminate cannot be put back: it is only waited for.
@@ -31,7 +42,11 @@ impl Machine {
         }
         // All that can be put back now, at once: one regression restores the whole batch.
         let bounds = self.spec.bounds;
-        let ready: Vec<&Held> = self.held.values().filter(|h| h.may_restore(bounds, now)).collect();
+        let ready: Vec<&Held> = self
+            .held
+            .values()
+            .filter(|h| h.may_restore(bounds, now) && !self.leave.contains_key(&h.id))
+            .collect();
         let mut calls: Vec<(Option<GroupName>, HostsAndTargets)> = Vec::new();
         for held in ready {
             let fits = calls.iter_mut().find(|(group, hosts)| *group == held.group && hosts.len() < CALL_HOSTS);
@@ -72,7 +87,7 @@ impl Machine {
             self.queue.push_back(Todo::Record(match outcome {
                 HostOutcome::Removed(_) => Past::HostTerminated { batch, host },
                 HostOutcome::Restored => Past::HostRestored { batch, host },
-                HostOutcome::NeverCordoned | HostOutcome::Settling(_) => Past::HostUntouched { batch, host },
+                HostOutcome::NeverCordoned | HostOutcome::GivenUp | HostOutcome::Settling(_) => Past::HostUntouched { batch, host },
             }));
         }
         let outcomes: BTreeMap<HostId, HostOutcome> =
@@ -84,6 +99,36 @@ impl Machine {
         } else {
             self.queue.push_back(Todo::Change(Change::Resolve { outcomes }));
         }
+        true
+    }
+
+    /// Lets go of the hosts that a person gave up, once no call can reach them. Says whether there was one.
+    fn give_up_left(&mut self, now: Time) -> bool {
+        let bounds = self.spec.bounds;
+        let is_over = |held: &&Held| held.sight.is_some() && held.provable_from(bounds).is_none_or(|at| now >= at);
+        let left: Vec<(Held, super::machine::Left)> = self
+            .held
+            .values()
+            .filter(is_over)
+            .filter_map(|held| self.leave.get(&held.id).map(|left| (held.clone(), left.clone())))
+            .collect();
+        if left.is_empty() {
+            return false;
+        }
+        // S7: it is out of the run's hands, not back: a person is needed, and the document names the host.
+        self.attention = true;
+        let mut outcomes = BTreeMap::new();
+        for (held, left) in left {
+            self.queue.push_back(Todo::Record(Past::HostGivenUp {
+                batch: held.batch,
+                host: held.id.clone(),
+                operator: left.operator,
+                reason: left.reason,
+                why: held.doubt(),
+            }));
+            outcomes.insert(held.id, HostOutcome::GivenUp);
+        }
+        self.queue.push_back(Todo::Change(Change::Resolve { outcomes }));
         true
     }
 

@@ -3,6 +3,7 @@
 mod commands;
 mod random;
 mod schedules;
+mod takeovers;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -134,6 +135,10 @@ impl Room {
         let at = self.now();
         self.resolve(run, host, HostOutcome::Removed(at))?;
         Ok(())
+    }
+
+    pub(super) fn take_over(&mut self, run: &RunIdentity) -> Result<Granted, Refusal> {
+        self.decide(&Command::TakeOver { run: run.run.clone(), epoch: run.epoch, process: &run.process })
     }
 
     pub(super) fn held(&self) -> BTreeMap<HostId, RunId> {

@@ -231,8 +231,11 @@ impl Oracle {
                 }
             }
             Step::TakeOver { run } => {
-                if let Some(entry) = self.room.record.runs.get_mut(RUNS[*run]) {
-                    entry.epoch += 1;
+                let identity = super::run(RUNS[*run], "p");
+                let epoch = self.epoch(*run, 0) + 1;
+                let command = Command::TakeOver { run: RUNS[*run].into(), epoch, process: &identity.process };
+                if self.room.decide(&command).is_ok() {
+                    assert_eq!(self.room.record.runs[RUNS[*run]].epoch, epoch, "S9");
                 }
             }
             Step::End { run, epoch, completed } => {
@@ -339,7 +342,7 @@ impl Oracle {
         match outcome {
             HostOutcome::Removed(at) => self.removed.push((host, id, RUNS[run].into(), at)),
             HostOutcome::Restored | HostOutcome::NeverCordoned => self.room.set(HOSTS[host], HostState::InService),
-            HostOutcome::Settling(_) => {}
+            HostOutcome::Settling(_) | HostOutcome::GivenUp => {}
         }
     }
 

@@ -78,12 +78,12 @@ fn s9_schedule_6_a_process_whose_run_was_taken_over_changes_nothing() {
     let a = run("a", "pa");
     room.grant(&a, 1, &["index-01"]).expect("granted");
     room.set("index-01", HostState::Cordoned);
-    room.record.runs.get_mut(&a.run).expect("under way").epoch = 2;
+    let taker = RunIdentity { epoch: 2, ..run("a", "pt") };
+    room.take_over(&taker).expect("the fence is in the journal");
     assert_eq!(why(room.resolve(&a, "index-01", HostOutcome::NeverCordoned)), "fenced");
     assert_eq!(why(room.start(&a, &["index-01"])), "fenced");
     assert_eq!(why(room.grant(&a, 1, &["index-01"])), "fenced");
     assert_eq!(why(room.end(&a, false)), "fenced");
-    let taker = RunIdentity { epoch: 2, ..a };
     room.start(&taker, &["index-01"]).expect("the new epoch may");
 }
 

@@ -4,6 +4,7 @@ mod halts;
 mod ledger;
 mod policies;
 mod simulation;
+mod takeovers;
 mod world;
 
 use std::time::Duration;

@@ -6,15 +6,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::policies::policies;
-use crate::coordination::{Context, FleetRecord, ProcessId, RunIdentity, decide};
+use crate::coordination::{Command, Context, FleetRecord, ProcessId, RunIdentity, decide};
 use crate::model::{
     Bounds, Call, CallOutcome, Effect, FleetIdentity, FleetSnapshot, Group, GroupName, Host, HostId, HostState,
-    LedgerId, Process, Reading, RunId, Sample, SubsystemName, Time,
+    LedgerId, OperatorId, Process, Reading, RunId, Sample, SubsystemName, Time,
 };
 use crate::plan::{Confirmation, Inputs, LedgerView, Plan, Request, Selection, plan};
 use crate::policy::PolicySet;
 use crate::run::{
-    Act, Blind, Change, Finish, Input, JournalRecord, Loss, Machine, Order, Past, Round, RunDocument, Spec, report,
+    Act, Blind, Change, Finish, Input, JournalRecord, Loss, Machine, Order, Past, Purpose, Round, RunDocument, Spec,
+    Successor, next_epoch, report,
 };
 
 pub(super) const START: Time = Time::from_millis(1_488_303_420_000);
@@ -28,6 +29,22 @@ pub(super) enum Fault {
     /// Done, and the answer is lost.
     LostReply,
     Refused,
+}
+
+/// How far a process came.
+#[derive(Debug)]
+pub(super) enum Driven {
+    Finished(Finish),
+    Stopped(Stopped),
+}
+
+/// Where a process was stopped.
+#[derive(Debug)]
+pub(super) enum Stopped {
+    /// About to do this.
+    Before(Box<Act>),
+    /// Done, and about to learn of it.
+    Behind(Box<Input>),
 }
 
 pub(super) type Probe = Box<dyn Fn(&World) -> Result<f64, String>>;
@@ -213,7 +230,17 @@ impl World {
 
     /// Runs the machine to its end.
     pub(super) fn drive(&mut self, machine: &mut Machine) -> Finish {
-        let mut input = Input::Begin;
+        match self.drive_until(machine, Input::Begin, u64::MAX) {
+            Driven::Finished(finish) => finish,
+            Driven::Stopped(_) => panic!("there are not so many points"),
+        }
+    }
+
+    /// Runs the machine until the process is stopped at that point, counted from 0: there is one before and one behind
+    /// each append, each change of the record and each call.
+    pub(super) fn drive_until(&mut self, machine: &mut Machine, first: Input, point: u64) -> Driven {
+        let mut input = first;
+        let mut points = 0;
         for _ in 0..100_000 {
             let act = machine.step(input, self.now);
             let words = words(&act);
@@ -236,31 +263,96 @@ impl World {
             if let Some(order) = order {
                 machine.order(order);
             }
-            let finish = matches!(act, Act::Finish(_));
-            input = match act {
-                Act::Finish(finish) => return finish,
-                Act::Record(record) => self.append(&record),
-                Act::Change(change) => {
-                    let answer = self.change(machine.spec(), &change);
-                    let is_unheard = self.unheard.is_some_and(|unheard| words == unheard);
-                    match answer {
-                        Input::Changed(_) if is_unheard => Input::Lost(Loss::Unreachable("no reply".to_owned())),
-                        answer => answer,
-                    }
-                }
-                Act::Look { probes } => self.look(machine, probes),
-                Act::Send(call) => {
-                    self.check_send(&call);
-                    Input::Answered(self.send(&call))
-                }
-                Act::Sleep { until } => {
-                    self.now = self.now.max(until);
-                    Input::Woke
-                }
-            };
-            assert!(!finish);
+            if let Act::Finish(finish) = act {
+                return Driven::Finished(finish);
+            }
+            let writes = matches!(act, Act::Record(_) | Act::Change(_) | Act::Send(_));
+            if writes && points == point {
+                return Driven::Stopped(Stopped::Before(Box::new(act)));
+            }
+            input = self.perform(machine, act, &words);
+            if writes && points + 1 == point {
+                return Driven::Stopped(Stopped::Behind(Box::new(input)));
+            }
+            points += if writes { 2 } else { 0 };
         }
         panic!("the run does not end; last:\n{}", self.log[self.log.len().saturating_sub(30)..].join("\n"));
+    }
+
+    /// A process that was stopped goes on with what it was about to do; returns how it ended.
+    pub(super) fn wake(&mut self, machine: &mut Machine, stopped: Stopped) -> Finish {
+        let input = match stopped {
+            Stopped::Before(act) => {
+                self.log.push(format!("wakes up before {}", words(&act)));
+                self.perform(machine, *act, "")
+            }
+            Stopped::Behind(input) => *input,
+        };
+        match self.drive_until(machine, input, u64::MAX) {
+            Driven::Finished(finish) => finish,
+            Driven::Stopped(_) => panic!("there are not so many points"),
+        }
+    }
+
+    fn perform(&mut self, machine: &Machine, act: Act, words: &str) -> Input {
+        match act {
+            Act::Finish(_) => panic!("there is nothing to do"),
+            Act::Record(record) => self.append(&record),
+            Act::Change(change) => {
+                let answer = self.change(machine.spec(), &change);
+                let is_unheard = self.unheard.is_some_and(|unheard| words == unheard);
+                match answer {
+                    Input::Changed(_) if is_unheard => Input::Lost(Loss::Unreachable("no reply".to_owned())),
+                    answer => answer,
+                }
+            }
+            Act::Look { probes } => self.look(machine, probes),
+            Act::Send(call) => {
+                if self.now > call.not_after {
+                    return Input::Answered(CallOutcome::Refused { message: "too late".to_owned(), retryable: false });
+                }
+                self.check_send(&call);
+                Input::Answered(self.send(&call))
+            }
+            Act::Sleep { until } => {
+                self.now = self.now.max(until);
+                Input::Woke
+            }
+        }
+    }
+
+    /// Another process fences the run, raises its epoch and goes on with it.
+    pub(super) fn take_over(&mut self, purpose: Purpose, leave: &[HostId]) -> Machine {
+        let run = self.journal[0].run.clone();
+        let epoch = next_epoch(&self.journal, &self.record, &run);
+        let process = ProcessId { host: "there".to_owned(), pid: 2, token: format!("epoch {epoch}") };
+        let operator = OperatorId::new("ann@there");
+        let fence = Past::RunTakenOver {
+            epoch,
+            process: process.clone(),
+            operator: operator.clone(),
+            purpose,
+            reason: Some("it died".to_owned()),
+            leave: leave.iter().cloned().collect(),
+        };
+        let line = JournalRecord {
+            schema: crate::run::EVENT_SCHEMA.to_owned(),
+            run: run.clone(),
+            seq: self.journal.len() as u64,
+            at: self.now,
+            event: fence,
+        };
+        self.append(&line);
+        let identity = Self::identity();
+        let context = Context { policies: &self.policies, identity: &identity, bounds: self.bounds, now: self.now };
+        let command = Command::TakeOver { run: run.clone(), epoch, process: &process };
+        if self.record.runs.contains_key(&run) {
+            self.record = decide(&self.record, &command, &context).expect("taken over").0;
+        }
+        let policies = Arc::clone(&self.policies);
+        let successor = Successor { run, epoch, process, operator, policies, fleet: identity, bounds: self.bounds };
+        let spec = Spec::recorded(&self.journal, successor).expect("it was opened");
+        Machine::take_over(spec, self.journal.clone(), &self.record, self.now)
     }
 
     pub(super) fn document(&self) -> RunDocument {
@@ -274,6 +366,10 @@ impl World {
     fn append(&mut self, record: &JournalRecord) -> Input {
         if self.is_ledger_lost() {
             return Input::Lost(Loss::Unreachable("the disk is gone".to_owned()));
+        }
+        if let Some(there) = usize::try_from(record.seq).ok().and_then(|seq| self.journal.get(seq)) {
+            let by = format!("record {} is {:?}", record.seq, there.event);
+            return Input::Lost(Loss::Fenced(by));
         }
         assert_eq!(record.seq, self.journal.len() as u64, "journals have no gaps");
         let text = serde_json::to_string(record).expect("records can be written");

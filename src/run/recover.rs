@@ -1,0 +1,239 @@
+//! Recovery: what a run that is taken over has done and knows, by folding its journal.
+//!
+//! What the run holds is the record's word; what was sent for it, and what came back, is the journal's. The times that
+//! other processes wrote are read as if their clocks had been late by the tolerance, so that nothing is believed too
+//! early. Nothing is remembered of what was seen: whoever takes over looks for himself.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use crate::coordination::{FleetRecord, ProcessId, RunEntry, RunIdentity};
+use crate::health;
+use crate::model::{Call, Effect, FleetIdentity, GroupName, HostId, OperatorId, RunId, Time};
+use crate::plan::{Confirmed, Settings};
+use crate::policy::PolicySet;
+
+use super::cause::plain;
+use super::hold::{Calls, Held};
+use super::leave::{GroupCalls, Step};
+use super::machine::{Left, Machine, Phase, Spec, Todo};
+use super::{Cause, CauseKind, JournalRecord, Past, Purpose, takeover};
+
+/// Who takes a run over, with what.
+#[derive(Clone, Debug)]
+pub struct Successor {
+    /// The run.
+    pub run: RunId,
+    /// Its epoch from here on.
+    pub epoch: u64,
+    /// The process that acts from here on.
+    pub process: ProcessId,
+    /// Who decided it.
+    pub operator: OperatorId,
+    /// The policies as this process read them.
+    pub policies: Arc<PolicySet>,
+    /// Which fleet.
+    pub fleet: FleetIdentity,
+    /// The provider's bounds.
+    pub bounds: crate::model::Bounds,
+}
+
+impl Spec {
+    /// What a run that was opened is made of, for the process that takes it over: exactly the plan that was confirmed
+    /// (S8). `None` where the journal does not begin with the opening.
+    pub fn recorded(journal: &[JournalRecord], successor: Successor) -> Option<Self> {
+        let Some(Past::RunOpened { plan, settings, confirmed, .. }) = takeover::opening(journal) else { return None };
+        let Successor { run, epoch, process, operator, policies, fleet, bounds } = successor;
+        let settings = at_least_as_strict(settings, &plan.watched, &policies);
+        let identity = RunIdentity {
+            run,
+            epoch,
+            process,
+            operator,
+            subsystem: plan.request.subsystem.clone(),
+            watched: plan.watched.iter().cloned().collect(),
+            plan: plan.plan.clone(),
+            // Consumed by the first grant.
+            request: None,
+        };
+        let confirmed = Confirmed::recorded((**plan).clone(), settings, confirmed);
+        // A run that was opened waits as long as it must: `--no-wait` is for runs that were not.
+        let max_wait = std::time::Duration::MAX;
+        Some(Self { identity, confirmed, policies, fleet, bounds, max_wait })
+    }
+}
+
+/// The settings that were confirmed, or today's where those are stricter.
+fn at_least_as_strict(
+    settings: &Settings,
+    watched: &[crate::model::SubsystemName],
+    policies: &PolicySet,
+) -> Settings {
+    let mut settings = settings.clone();
+    for policy in watched.iter().filter_map(|name| policies.subsystems.get(name)) {
+        settings.bake = settings.bake.max(policy.health.bake);
+        settings.every = settings.every.min(policy.health.every);
+    }
+    settings
+}
+
+/// What a journal says, as far as it matters for going on.
+#[derive(Default)]
+struct Folded<'a> {
+    reference: health::Reference,
+    cause: Option<Cause>,
+    /// Whoever abandons decides for good (S6).
+    abandoned: Option<(OperatorId, Option<String>)>,
+    last_fence: Option<(&'a OperatorId, Option<&'a String>, &'a BTreeSet<HostId>)>,
+    out_of_plan: BTreeSet<HostId>,
+    gone: BTreeSet<HostId>,
+    /// Batches that were granted, and those that were told to be gone.
+    granted: BTreeSet<u64>,
+    terminated: BTreeSet<u64>,
+    cordon: BTreeMap<HostId, Calls>,
+    restore: BTreeMap<HostId, Calls>,
+    terminate: BTreeMap<HostId, Calls>,
+    calls: u64,
+}
+
+impl<'a> Folded<'a> {
+    fn of(journal: &'a [JournalRecord], bounds: crate::model::Bounds) -> Self {
+        let mut fold = Self::default();
+        let mut intents: BTreeMap<u64, &Call> = BTreeMap::new();
+        for record in journal {
+            match &record.event {
+                Past::RunOpened { reference, .. } => fold.reference.clone_from(reference),
+                Past::Stopped { cause } => fold.cause = Some(cause.clone()),
+                Past::RunTakenOver { operator, reason, purpose, leave, .. } => {
+                    if *purpose == Purpose::Abandon {
+                        fold.abandoned = Some((operator.clone(), reason.clone()));
+                    }
+                    fold.last_fence = Some((operator, reason.as_ref(), leave));
+                }
+                Past::BatchGranted { batch, .. } => _ = fold.granted.insert(*batch),
+                Past::BatchTerminated { batch } => _ = fold.terminated.insert(*batch),
+                Past::HostDropped { host, .. } => _ = fold.out_of_plan.insert(host.clone()),
+                Past::HostTerminated { host, .. } => _ = fold.gone.insert(host.clone()),
+                Past::CallIntended { call, intent } => {
+                    fold.calls = fold.calls.max(*call);
+                    intents.insert(*call, intent);
+                    fold.each(intent, |calls| calls.attempts += 1);
+                }
+                Past::CallAnswered { call, outcome } => {
+                    if let Some(intent) = intents.remove(call) {
+                        // By a clock that may have been late: nothing is believed before it is true by this one.
+                        let at = record.at.plus(bounds.tolerance);
+                        fold.each(intent, |calls| calls.answered(outcome, intent.not_after, bounds, at));
+                    }
+                }
+                _ => {}
+            }
+        }
+        for intent in intents.into_values() {
+            fold.each(intent, |calls| calls.unanswered(intent.not_after, bounds));
+        }
+        fold
+    }
+
+    fn each(&mut self, intent: &Call, change: impl Fn(&mut Calls)) {
+        let of_kind = match &intent.effect {
+            Effect::Cordon { .. } => &mut self.cordon,
+            Effect::Restore { .. } => &mut self.restore,
+            Effect::Terminate { .. } => &mut self.terminate,
+            // A group's process is looked at again, and suspending or resuming twice does no harm.
+            Effect::Suspend { .. } | Effect::Resume { .. } | Effect::Adopt { .. } => return,
+        };
+        for host in intent.effect.hosts() {
+            change(of_kind.entry(host.clone()).or_default());
+        }
+    }
+
+    fn held(&self, entry: &RunEntry) -> BTreeMap<HostId, Held> {
+        let calls = |of: &BTreeMap<HostId, Calls>, id: &HostId| of.get(id).cloned().unwrap_or_default();
+        let held = |(id, hold): (&HostId, &crate::coordination::Hold)| {
+            let held = Held {
+                id: id.clone(),
+                batch: hold.batch,
+                group: hold.group.clone(),
+                target_groups: hold.target_groups.clone(),
+                serving: hold.serving,
+                cordon: calls(&self.cordon, id),
+                terminate: calls(&self.terminate, id),
+                restore: calls(&self.restore, id),
+                sight: None,
+                absent_since: None,
+            };
+            (id.clone(), held)
+        };
+        entry.holds.iter().map(held).collect()
+    }
+}
+
+impl Machine {
+    /// The run as the process goes on with it that has taken it over: the journal's last record is its fence, and the
+    /// record names its epoch. Nothing was sent by it yet.
+    pub fn take_over(spec: Spec, journal: Vec<JournalRecord>, record: &FleetRecord, now: Time) -> Self {
+        let bounds = spec.bounds;
+        let offline_limit = spec.policies.fleet.ledger.offline_limit;
+        let before = &journal[..journal.len().saturating_sub(1)];
+        let quiet_at = takeover::quiet_from(before, offline_limit, bounds);
+        let fold = Folded::of(&journal, bounds);
+        let entry = record.runs.get(&spec.identity.run);
+
+        let mut machine = Self::new(spec, now);
+        machine.opened = true;
+        machine.calls = fold.calls;
+        machine.held = entry.map(|entry| fold.held(entry)).unwrap_or_default();
+        machine.groups = groups(record, &machine.spec.identity.run);
+        machine.refer_to(entry.map_or_else(|| fold.reference.clone(), |entry| entry.reference.clone()));
+        machine.quiet_at = Some(quiet_at);
+        for (_, hosts) in &mut machine.batches {
+            hosts.retain(|host| !fold.out_of_plan.contains(host) && !fold.gone.contains(host));
+        }
+        machine.current = match machine.held.values().map(|held| held.batch).min() {
+            Some(batch) => machine.batches.iter().position(|(number, _)| *number == batch).unwrap_or(0),
+            None => machine.batches.iter().position(|(_, hosts)| !hosts.is_empty()).unwrap_or(machine.batches.len()),
+        };
+        if let Some((operator, reason, leave)) = fold.last_fence {
+            let left = || Left { operator: operator.clone(), reason: reason.cloned() };
+            machine.leave = leave.iter().map(|host| (host.clone(), left())).collect();
+        }
+
+        let since = quiet_at.max(now);
+        machine.phase = if entry.is_none() {
+            // The record let go of it: only the journal's last line is missing.
+            Phase::Leaving { step: Step::Ending }
+        } else if fold.cause.is_some() || fold.abandoned.is_some() {
+            // S6: a run that was stopping goes on stopping, whoever takes it over, and for whatever purpose.
+            Phase::Restoring { since }
+        } else {
+            Phase::TakingOver { since }
+        };
+        machine.cause = fold.cause.clone();
+        if let (None, Some((operator, reason)), Some(_)) = (&machine.cause, fold.abandoned, entry) {
+            let why = reason.map(|reason| format!(": {reason}")).unwrap_or_default();
+            let cause = plain(CauseKind::Order, format!("abandoned by {operator}{why}"));
+            machine.cause = Some(cause.clone());
+            machine.queue.push_back(Todo::Record(Past::Stopped { cause }));
+        }
+        for batch in fold.granted.difference(&fold.terminated) {
+            let is_planned = |(number, _): &&(u64, Vec<HostId>)| number == batch;
+            let is_gone = machine.batches.iter().find(is_planned).is_some_and(|(_, hosts)| hosts.is_empty());
+            if is_gone && machine.held.values().all(|held| held.batch != *batch) {
+                machine.queue.push_back(Todo::Record(Past::BatchTerminated { batch: *batch }));
+            }
+        }
+        machine.acked_at = journal.last().map(|last| last.at);
+        machine.journal = journal;
+        machine
+    }
+}
+
+/// The groups that the record says the run needs, or has to put back.
+fn groups(record: &FleetRecord, run: &RunId) -> BTreeMap<GroupName, GroupCalls> {
+    let of_run = |hold: &crate::coordination::GroupHold| {
+        let resuming = hold.resuming.as_ref().is_some_and(|resuming| resuming.run == *run);
+        (resuming || hold.runs.contains(run)).then(|| GroupCalls { resuming, ..GroupCalls::default() })
+    };
+    record.groups.iter().filter_map(|(name, hold)| of_run(hold).map(|calls| (name.clone(), calls))).collect()
+}

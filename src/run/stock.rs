@@ -1,0 +1,130 @@
+//! Taking stock: what a process that took a run over waits for, and how it finds out where the batch is, before it goes
+//! forward.
+
+use crate::model::{HostId, HostState, Time};
+
+use super::act::Change;
+use super::cause::plain;
+use super::hold::{Calls, Held};
+use super::machine::{Machine, Phase, Todo};
+use super::{CauseKind, Past, patience};
+use crate::coordination::HostOutcome;
+
+/// What one look says of a host of the batch.
+enum Found {
+    /// Out of service, and no call that was sent for it can reach it any more.
+    Cordoned,
+    /// In service, and proved to be: it is cordoned again.
+    InService,
+    /// Gone, since then.
+    Gone(Time),
+    /// Nothing yet that can be relied on.
+    Unsettled,
+}
+
+impl Machine {
+    /// S2, S9: nothing goes forward before the last call of the earlier process is out of reach and every host of the
+    /// batch was seen where it is. Then the batch is cordoned where it is not, and bakes from the start.
+    pub(super) fn take_stock(&mut self, since: Time, now: Time) {
+        let quiet_at = self.quiet_at.unwrap_or(now);
+        let seen = self.round.as_ref().is_some_and(|round| round.begun_at >= quiet_at && round.fleet.is_ok());
+        if now < quiet_at || !seen {
+            // Watched all the while: a regression puts the batch back at once.
+            self.look_at(quiet_at.max(now), now);
+            return;
+        }
+        let bounds = self.spec.bounds;
+        let found: Vec<(HostId, Found)> = self.held.values().map(|held| (held.id.clone(), found(held, bounds))).collect();
+        let gone: Vec<(HostId, Time)> = found
+            .iter()
+            .filter_map(|(id, found)| match found {
+                Found::Gone(at) => Some((id.clone(), *at)),
+                Found::Cordoned | Found::InService | Found::Unsettled => None,
+            })
+            .collect();
+        if !gone.is_empty() {
+            self.let_go_of_gone(gone);
+            return;
+        }
+        if found.iter().any(|(_, found)| matches!(found, Found::Unsettled)) {
+            if now.since(since) > patience::GONE_PATIENCE {
+                let late: Vec<&str> = found.iter().map(|(id, _)| id.as_str()).collect();
+                let message = format!("where they are cannot be established: {}", late.join(", "));
+                self.stop(plain(CauseKind::Inventory, message), None, now);
+                return;
+            }
+            self.look_at(now.plus(patience::POLL), now);
+            return;
+        }
+        for (id, found) in found {
+            let Some(held) = self.held.get_mut(&id) else { continue };
+            held.terminate = Calls::default();
+            held.restore = Calls::default();
+            match found {
+                Found::Cordoned => held.cordon.seen_done(),
+                Found::InService | Found::Gone(_) | Found::Unsettled => held.cordon = Calls::default(),
+            }
+        }
+        if self.held.is_empty() {
+            self.past_the_batch(now);
+        } else {
+            self.phase = Phase::Suspending;
+        }
+    }
+
+    /// Hosts that the earlier process terminated, and hosts that vanished by themselves: none takes their place (S8).
+    fn let_go_of_gone(&mut self, gone: Vec<(HostId, Time)>) {
+        for (host, _) in &gone {
+            let Some(held) = self.held.get(host) else { continue };
+            let (batch, host) = (held.batch, host.clone());
+            let is_ours = held.terminate.may_be_done();
+            self.queue.push_back(Todo::Record(match is_ours {
+                true => Past::HostTerminated { batch, host },
+                false => Past::HostDropped { batch, host },
+            }));
+        }
+        for (_, hosts) in &mut self.batches {
+            hosts.retain(|id| gone.iter().all(|(host, _)| host != id));
+        }
+        let outcomes = gone.into_iter().map(|(host, at)| (host, HostOutcome::Removed(at))).collect();
+        self.queue.push_back(Todo::Change(Change::Resolve { outcomes }));
+    }
+
+    /// Nothing is held: the next batch that has hosts left comes next.
+    fn past_the_batch(&mut self, now: Time) {
+        let is_over = |(_, hosts): &(u64, Vec<HostId>)| hosts.is_empty();
+        if let Some((number, _)) = self.batches.get(self.current).filter(|batch| is_over(batch)) {
+            let batch = *number;
+            let is_told =
+                |past: &Past| matches!(past, Past::BatchTerminated { batch: told } if *told == batch);
+            if self.was_granted(batch) && !self.journal().iter().any(|record| is_told(&record.event)) {
+                self.queue.push_back(Todo::Record(Past::BatchTerminated { batch }));
+            }
+        }
+        self.phase = Phase::Opening { not_before: now, fresh: false, stale: 0 };
+    }
+
+    fn was_granted(&self, number: u64) -> bool {
+        self.journal().iter().any(|r| matches!(&r.event, Past::BatchGranted { batch, .. } if *batch == number))
+    }
+}
+
+fn found(held: &Held, bounds: crate::model::Bounds) -> Found {
+    if let Some(at) = held.gone_at(bounds) {
+        return Found::Gone(at);
+    }
+    let Some(sight) = held.sight else { return Found::Unsettled };
+    // A terminate that may have been done is over where a read that cannot lie before its end shows the host; one that
+    // was acknowledged is only waited for.
+    let is_past_calls = held.provable_from(bounds).is_none_or(|at| sight.begun_at >= at);
+    match sight.state {
+        Some(HostState::Cordoned) if held.terminate.acked_at.is_none() => match held.terminate.may_be_done() {
+            true if !is_past_calls => Found::Unsettled,
+            _ => Found::Cordoned,
+        },
+        Some(HostState::InService) if is_past_calls && held.terminate.acked_at.is_none() => Found::InService,
+        Some(HostState::Cordoned | HostState::InService | HostState::Pending | HostState::Terminating) | None => {
+            Found::Unsettled
+        }
+    }
+}

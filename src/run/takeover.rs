@@ -1,0 +1,100 @@
+//! Who may take a run over, and from when: answered from the journal and the record alone.
+//!
+//! A takeover appends its fence ([`Past::RunTakenOver`]) to the run's journal, raises the run's epoch in the record, reads
+//! both again, and only then acts (design section 3, "Epochs"). Nothing here acts.
+
+use std::time::Duration;
+
+use crate::coordination::{FleetRecord, ProcessId};
+use crate::model::{Bounds, RunId, Time};
+
+use super::{JournalRecord, Past, has_ended};
+
+/// Appends that a run which lives makes at least once in so many sampling periods (design section 3, "Request ids").
+const SILENT_PERIODS: u32 = 3;
+
+/// How a run stands, for somebody who wants to take it over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// Neither the record nor a journal knows it.
+    Unknown,
+    /// It ended and holds nothing.
+    Ended,
+    /// It ended, and still holds hosts that nobody could put back.
+    Holding,
+    /// It was granted hosts and its journal was never begun: nothing was sent.
+    Unopened,
+    /// It has not ended.
+    UnderWay,
+}
+
+/// How the run stands.
+pub fn standing(journal: &[JournalRecord], record: &FleetRecord, run: &RunId) -> Standing {
+    let is_opened = opening(journal).is_some();
+    match record.runs.get(run) {
+        Some(_) if !is_opened => Standing::Unopened,
+        Some(entry) if entry.ended_at.is_some() => Standing::Holding,
+        Some(_) => Standing::UnderWay,
+        None if has_ended(journal) => Standing::Ended,
+        // The record let go of it, and its process died before the last line of its journal.
+        None if is_opened => Standing::UnderWay,
+        None => Standing::Unknown,
+    }
+}
+
+/// The record with which a run's journal begins.
+pub(super) fn opening(journal: &[JournalRecord]) -> Option<&Past> {
+    journal.first().map(|first| &first.event).filter(|event| matches!(event, Past::RunOpened { .. }))
+}
+
+/// The epoch of the next takeover: above every one that the record or the journal has seen.
+pub fn next_epoch(journal: &[JournalRecord], record: &FleetRecord, run: &RunId) -> u64 {
+    let entry = record.runs.get(run).map(|entry| entry.epoch);
+    let ended = record.ended.get(run).map(|ended| ended.epoch);
+    let fences = journal.iter().filter_map(|line| match &line.event {
+        Past::RunTakenOver { epoch, .. } => Some(*epoch),
+        _ => None,
+    });
+    fences.chain(entry).chain(ended).max().unwrap_or(1).saturating_add(1)
+}
+
+/// Who took the run over last, in words, if that is not this process.
+pub fn taken_over_by(journal: &[JournalRecord], us: &ProcessId) -> Option<String> {
+    journal.iter().rev().find_map(|line| match &line.event {
+        Past::RunTakenOver { process, operator, epoch, purpose, .. } => {
+            let verb = match purpose {
+                super::Purpose::Resume => "resumed",
+                super::Purpose::Abandon => "abandoned",
+            };
+            let (pid, host, at) = (process.pid, &process.host, line.at);
+            Some((process, format!("{verb} by {operator}, process {pid} on {host}, at {at} (epoch {epoch})")))
+        }
+        _ => None,
+    })
+    .filter(|(process, _)| *process != us)
+    .map(|(_, words)| words)
+}
+
+/// From when on nothing that this journal's writers have sent can take effect any more: the deadline of every call of
+/// which no answer says what became of it, and `offline_until`, each by clocks that may disagree.
+pub fn quiet_from(journal: &[JournalRecord], offline_limit: Duration, bounds: Bounds) -> Time {
+    let offline_until = journal.last().map(|last| last.at.plus(offline_limit));
+    let deadlines = super::open_calls(journal).into_values().map(|call| call.not_after);
+    let last = deadlines.chain(offline_until).max().unwrap_or(Time::from_millis(i64::MIN));
+    last.plus(bounds.tolerance)
+}
+
+/// From when on the process that acts for a run counts as silent: three sampling periods after its last append, and
+/// after `offline_until`. One that said how long it waits is not expected to write before that is over.
+pub fn silent_from(journal: &[JournalRecord], started_at: Time, offline_limit: Duration) -> Time {
+    let every = match opening(journal) {
+        Some(Past::RunOpened { settings, .. }) => settings.every,
+        _ => Duration::ZERO,
+    };
+    let expected = match journal.last() {
+        Some(JournalRecord { at, event: Past::Waiting { until, .. }, .. }) => (*at).max(*until),
+        Some(last) => last.at,
+        None => started_at,
+    };
+    expected.plus(every.saturating_mul(SILENT_PERIODS).max(offline_limit))
+}

@@ -1,0 +1,296 @@
+//! A run whose process is killed or stopped at every point, and the process that takes it over.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::world::{Driven, Fault, Stopped, World};
+use crate::model::{Bounds, HostState, Time};
+use crate::run::{Finish, Input, Machine, NotStarted, Outcome, Past, Purpose, Standing, has_ended, standing};
+
+/// A run of four hosts in two batches, killed at that point; `None` where it ended before.
+fn killed(world: &mut World, point: u64) -> Option<(Machine, Stopped)> {
+    let mut machine = world.machine(4);
+    match world.drive_until(&mut machine, Input::Begin, point) {
+        Driven::Stopped(stopped) => Some((machine, stopped)),
+        Driven::Finished(_) => None,
+    }
+}
+
+/// Every point of the run at which its journal was begun, in a world that `make` makes.
+fn at_every_point(make: impl Fn() -> World, mut story: impl FnMut(World, Machine, Stopped, u64)) {
+    let mut told = 0;
+    for point in 0..1000 {
+        let mut world = make();
+        let Some((machine, stopped)) = killed(&mut world, point) else {
+            assert!(told > 40, "only {told} points");
+            return;
+        };
+        if !world.journal.is_empty() {
+            told += 1;
+            story(world, machine, stopped, point);
+        }
+    }
+    panic!("the run does not end");
+}
+
+/// How often each host was terminated, and that nothing is left behind.
+#[track_caller]
+fn is_tidy(world: &World, why: &str) {
+    let mut terminated: BTreeMap<&str, u64> = BTreeMap::new();
+    for line in world.log.iter().filter_map(|line| line.strip_prefix("terminate ")) {
+        *terminated.entry(line).or_default() += 1;
+    }
+    let log = world.log.join("\n");
+    assert!(terminated.values().all(|times| *times <= 2), "s9: {why}: {terminated:?}");
+    assert!(world.hosts.values().all(|h| h.state == HostState::InService), "s7: {why}: something is left out\n{log}");
+    assert!(world.record.runs.is_empty(), "{why}: nothing is held\n{log}");
+    assert!(world.suspended.is_empty(), "{why}: AZRebalance is as it was\n{log}");
+    assert!(has_ended(&world.journal), "{why}: the journal has an end\n{log}");
+    assert!(world.document().in_doubt.is_empty(), "{why}");
+}
+
+#[test]
+fn s9_killed_at_every_point_and_resumed_the_end_is_that_of_an_undisturbed_run() {
+    at_every_point(World::new, |mut world, machine, stopped, point| {
+        let planned: Vec<_> = machine.spec().confirmed.document().batches.iter().flat_map(|b| &b.hosts).collect();
+        let planned: Vec<_> = planned.into_iter().map(|h| h.id.clone()).collect();
+        let why = format!("killed at point {point}, {stopped:?}");
+        if has_ended(&world.journal) {
+            return;
+        }
+        let mut taker = world.take_over(Purpose::Resume, &[]);
+        assert_eq!(world.drive(&mut taker), Finish::Ended, "{why}");
+        let document = world.document();
+        let log = world.log.join("\n");
+        assert_eq!((document.outcome, document.exit_code), (Outcome::Completed, 0), "{why}: {:?}\n{log}", document.cause);
+        assert_eq!(document.terminated, planned, "s8: {why}");
+        assert_eq!((world.serving(), world.desired), (8, 8), "{why}");
+        is_tidy(&world, &why);
+    });
+}
+
+#[test]
+fn s7_killed_at_every_point_and_abandoned_everything_that_is_not_gone_is_back() {
+    at_every_point(World::new, |mut world, _, stopped, point| {
+        let why = format!("killed at point {point}, {stopped:?}");
+        if has_ended(&world.journal) {
+            return;
+        }
+        let mut taker = world.take_over(Purpose::Abandon, &[]);
+        assert_eq!(world.drive(&mut taker), Finish::Ended, "{why}");
+        let document = world.document();
+        assert_eq!(world.serving() + document.terminated.len(), 12, "{why}");
+        // At the very end there is nothing left to abandon.
+        let is_over = document.outcome == Outcome::Completed && document.terminated.len() == 4;
+        assert!(is_over || (document.outcome, document.exit_code) == (Outcome::Halted, 9), "{why}: {document:?}");
+        if !is_over {
+            let cause = document.cause.as_ref().expect("a cause");
+            assert!(cause.message.contains("abandoned by ann@there: it died"), "{}", cause.message);
+        }
+        is_tidy(&world, &why);
+    });
+}
+
+/// Stopped instead of killed: it wakes up in the middle of the takeover or after it, sends nothing, and ends.
+#[test]
+fn s9_a_zombie_that_wakes_up_after_the_takeover_sends_nothing_and_says_who_has_the_run() {
+    for taken in [Purpose::Resume, Purpose::Abandon] {
+        for until in [3, 40, 1_000] {
+            at_every_point(World::new, |mut world, mut machine, stopped, point| {
+                if has_ended(&world.journal) {
+                    return;
+                }
+                let why = format!("stopped at point {point} before {stopped:?}, woken at {until} of {taken:?}");
+                // The earlier process was about to send this, or had sent it.
+                let mut taker = world.take_over(taken, &[]);
+                let driven = world.drive_until(&mut taker, Input::Begin, until);
+                let before = world.log.len();
+                match world.wake(&mut machine, stopped) {
+                    Finish::Ended => {
+                        let document = crate::run::report(machine.journal()).expect("it was opened");
+                        // Where the record has taken its end there was nothing left to take over.
+                        let is_over = world.record.ended.contains_key(&document.run) && document.exit_code == 0;
+                        assert!(document.exit_code == 8 || is_over, "{why}: {document:?}");
+                        let cause = document.cause.expect("a cause");
+                        assert!(cause.message.contains("taken over"), "{why}: {}", cause.message);
+                    }
+                    Finish::NotStarted(NotStarted::TakenOver(_)) => {}
+                    Finish::NotStarted(other) => panic!("{why}: {other:?}"),
+                }
+                let sent = |line: &&String| ["cordon ", "restore ", "terminate "].iter().any(|w| line.starts_with(w));
+                let sent: Vec<_> = world.log[before..].iter().filter(sent).collect();
+                assert!(sent.is_empty(), "s9: {why}: the zombie sent {sent:?}");
+                if let Driven::Stopped(stopped) = driven {
+                    assert_eq!(world.wake(&mut taker, stopped), Finish::Ended, "{why}");
+                }
+                let wanted = if taken == Purpose::Resume { Outcome::Completed } else { Outcome::Halted };
+                let outcome = world.document().outcome;
+                assert!(outcome == wanted || outcome == Outcome::Completed, "{why}: {:?}", world.document().cause);
+                is_tidy(&world, &why);
+            });
+        }
+    }
+}
+
+/// The process that took over is killed too, at every point; a third one ends it.
+#[test]
+fn s9_takers_that_are_killed_too_change_nothing_in_the_end() {
+    for first in [14, 31, 55] {
+        for purpose in [Purpose::Resume, Purpose::Abandon] {
+            for point in (0..400).step_by(3) {
+                let mut world = World::new();
+                let Some(_) = killed(&mut world, first) else { panic!("the run is longer") };
+                let mut second = world.take_over(purpose, &[]);
+                let Driven::Stopped(_) = world.drive_until(&mut second, Input::Begin, point) else { break };
+                if has_ended(&world.journal) {
+                    break;
+                }
+                let mut third = world.take_over(Purpose::Resume, &[]);
+                assert_eq!(world.drive(&mut third), Finish::Ended);
+                let why = format!("killed at {first}, then {purpose:?} killed at {point}");
+                let document = world.document();
+                let wanted = if purpose == Purpose::Resume { Outcome::Completed } else { Outcome::Halted };
+                assert_eq!(document.outcome, wanted, "{why}: {:?}", document.cause);
+                is_tidy(&world, &why);
+            }
+        }
+    }
+}
+
+/// S6: whoever resumes a run that was stopping finishes the stop.
+#[test]
+fn s6_a_run_that_was_stopping_is_not_resumed_forward() {
+    at_every_point(
+        || {
+            let mut world = World::new();
+            world.probe = Box::new(|world| if world.serving() < 12 { Ok(0.5) } else { Ok(0.0) });
+            world
+        },
+        |mut world, _, _, point| {
+            let stopped = world.journal.iter().any(|r| matches!(r.event, Past::Stopped { .. }));
+            if has_ended(&world.journal) {
+                return;
+            }
+            // The probe is good from now on: only what the journal says stops the run.
+            world.probe = Box::new(|_| Ok(0.0));
+            let mut taker = world.take_over(Purpose::Resume, &[]);
+            world.drive(&mut taker);
+            let wanted = if stopped { (Outcome::Aborted, 7) } else { (Outcome::Completed, 0) };
+            let document = world.document();
+            assert_eq!((document.outcome, document.exit_code), wanted, "point {point}: {:?}", document.cause);
+            is_tidy(&world, &format!("point {point}"));
+        },
+    );
+}
+
+/// Schedule 2: nothing goes forward and nothing is released before the last call of the dead process is out of reach.
+#[test]
+fn s9_schedule_2_a_takeover_waits_for_the_deadlines_of_calls_without_a_reply() {
+    for purpose in [Purpose::Resume, Purpose::Abandon] {
+        let mut world = World::new();
+        world.bounds = Bounds::AWS;
+        let (mut machine, mut point);
+        point = 0;
+        // Stopped before its first cordon leaves: the intent is acknowledged, the call is not sent.
+        let stopped = loop {
+            let mut fresh = World::new();
+            fresh.bounds = Bounds::AWS;
+            machine = fresh.machine(4);
+            match fresh.drive_until(&mut machine, Input::Begin, point) {
+                Driven::Stopped(Stopped::Before(act)) if format!("{act:?}").contains("Send(Call { effect: Cordon") => {
+                    world = fresh;
+                    break Stopped::Before(act);
+                }
+                Driven::Stopped(_) => point += 1,
+                Driven::Finished(_) => panic!("it sends a cordon"),
+            }
+        };
+        let intended = world.now;
+        let mut taker = world.take_over(purpose, &[]);
+        world.drive(&mut taker);
+        let deadline = intended.plus(Bounds::AWS.call_life).plus(Bounds::AWS.tolerance);
+        let first = |wanted: fn(&Past) -> bool| world.journal.iter().find(|r| wanted(&r.event)).map(|r| r.at);
+        let released: Option<Time> = first(|past| matches!(past, Past::HostUntouched { .. } | Past::HostRestored { .. }));
+        let forward = world.journal.iter().filter(|r| matches!(r.event, Past::CallIntended { .. })).map(|r| r.at);
+        let forward: Vec<Time> = forward.filter(|at| *at > intended).collect();
+        match purpose {
+            Purpose::Resume => assert!(forward.iter().all(|at| *at >= deadline), "{forward:?} before {deadline}"),
+            Purpose::Abandon => assert!(released.is_some_and(|at| at >= deadline), "{released:?} before {deadline}"),
+        }
+        // A wakes, and its call does not land.
+        let log = world.log.len();
+        world.wake(&mut machine, stopped);
+        assert!(!world.log[log..].iter().any(|line| line.starts_with("cordon")), "{:?}", &world.log[log..]);
+        is_tidy(&world, &format!("{purpose:?}"));
+    }
+}
+
+/// Schedule 18: the reply to a terminate was never heard, and hours later the provider has forgotten the host.
+#[test]
+fn s9_schedule_18_a_host_that_the_provider_has_forgotten_is_gone_and_no_second_call_is_sent() {
+    let mut world = World::new();
+    world.faults = vec![("terminate", 1, Fault::LostReply)];
+    let mut point = 0;
+    loop {
+        let mut fresh = World::new();
+        fresh.faults.clone_from(&world.faults);
+        let mut machine = fresh.machine(4);
+        let driven = fresh.drive_until(&mut machine, Input::Begin, point);
+        if fresh.hosts.len() < 12 {
+            assert!(matches!(driven, Driven::Stopped(_)));
+            world = fresh;
+            break;
+        }
+        point += 1;
+    }
+    world.now = world.now.plus(Duration::from_secs(2 * 3600));
+    let mut taker = world.take_over(Purpose::Resume, &[]);
+    world.drive(&mut taker);
+    assert_eq!(world.document().outcome, Outcome::Completed, "{:?}", world.document().cause);
+    let first = world.log.iter().find(|line| line.starts_with("terminate")).expect("one was").clone();
+    assert_eq!(world.log.iter().filter(|line| **line == first).count(), 1, "sent once: {:?}", world.log);
+    is_tidy(&world, "schedule 18");
+}
+
+/// A host of the batch vanished while nobody looked: it is dropped, and none takes its place.
+#[test]
+fn s8_a_host_that_vanished_while_the_process_was_dead_is_dropped() {
+    at_every_point(World::new, |mut world, machine, _, point| {
+        let victim = machine.spec().confirmed.document().batches[1].hosts[0].id.clone();
+        let is_out = world.hosts.get(&victim).is_none_or(|host| host.state != HostState::InService);
+        if is_out || has_ended(&world.journal) {
+            return;
+        }
+        world.hosts.remove(&victim);
+        world.desired -= 1;
+        let mut taker = world.take_over(Purpose::Resume, &[]);
+        world.drive(&mut taker);
+        let document = world.document();
+        assert_eq!(document.outcome, Outcome::Completed, "point {point}: {:?}", document.cause);
+        assert_eq!(document.dropped, [victim], "point {point}");
+        assert_eq!((document.terminated.len(), world.serving()), (3, 8), "point {point}");
+        is_tidy(&world, &format!("point {point}"));
+    });
+}
+
+/// What cannot be put back is named, kept, and let go of when a person decides it; the others are put back.
+#[test]
+fn s7_a_host_that_is_given_up_is_named_with_who_decided_it() {
+    let mut world = World::new();
+    world.probe = Box::new(|world| if world.serving() < 12 { Ok(0.5) } else { Ok(0.0) });
+    world.faults = (1..200).map(|n| ("restore", n, Fault::Refused)).collect();
+    let mut machine = world.machine(2);
+    world.drive(&mut machine);
+    assert_eq!(world.document().in_doubt.len(), 2);
+    assert_eq!(standing(&world.journal, &world.record, &world.journal[0].run), Standing::Holding);
+    let [left, back] = [0, 1].map(|n| world.document().in_doubt[n].clone());
+    world.faults.clear();
+    let mut taker = world.take_over(Purpose::Abandon, std::slice::from_ref(&left));
+    assert_eq!(world.drive(&mut taker), Finish::Ended);
+    let document = world.document();
+    assert_eq!((document.outcome, document.exit_code), (Outcome::NeedsAttention, 8));
+    assert_eq!((document.in_doubt, document.restored), (vec![left.clone()], vec![back]));
+    let said = document.warnings.iter().find(|warning| warning.contains(left.as_str())).expect("it is said");
+    assert!(said.contains("ann@there") && said.contains("it died"), "{said}");
+    assert!(world.record.runs.is_empty() && world.suspended.is_empty(), "{:?}", world.record.runs);
+}
