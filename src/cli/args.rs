@@ -247,6 +247,35 @@ pub enum Command {
         #[arg(long, short = 'w')]
         watch: bool,
     },
+    /// Take over a run whose process died, and go on with exactly its plan
+    Resume {
+        /// Which run: status names it
+        #[arg(value_name = "RUN", value_parser = run)]
+        run: RunId,
+        /// Why; recorded
+        #[arg(long, value_name = "TEXT", value_parser = reason)]
+        reason: Option<String>,
+        /// Also from a process that is not known to be dead: it then sends nothing more
+        #[arg(long)]
+        even_if_alive: bool,
+    },
+    /// Take over a run whose process died, put back what is cordoned, and end it
+    ///
+    /// Exit 0 where every cordoned host is back in service, 8 where one is not.
+    Abandon {
+        /// Which run: status names it
+        #[arg(value_name = "RUN", value_parser = run)]
+        run: RunId,
+        /// Give up this host of the run instead of putting it back; may be repeated; recorded with who decided it
+        #[arg(long, value_name = "HOST", value_parser = host)]
+        leave: Vec<HostId>,
+        /// Why; recorded
+        #[arg(long, value_name = "TEXT", value_parser = reason)]
+        reason: Option<String>,
+        /// Also from a process that is not known to be dead: it then sends nothing more
+        #[arg(long)]
+        even_if_alive: bool,
+    },
     /// Stop every run, and let none start, until unhalt: what is cordoned is put back
     Halt {
         /// Only runs that touch or watch this subsystem

@@ -1,16 +1,22 @@
-//! A request id that was used before: the first run is reported, never repeated (S9).
+//! A request id that was used before: the first run is reported, resumed where its process died, and never repeated
+//! (S9).
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
+use crate::driver::{StopSignal, Untaken, stop_signal};
 use crate::model::RunId;
 use crate::plan::Request;
-use crate::run::{JournalRecord, has_ended, report};
+use crate::run::{JournalRecord, Purpose, Standing, has_ended, report, standing};
 
 use super::args::Global;
 use super::error::CommandError;
 use super::screen::Screen;
+use super::signals::Signals;
+use super::takeover::{self, Asked, Went};
 use super::world::World;
-use super::{Answered, plan, process, refusal, selection};
+use super::{Answered, Exit, plan, process, refusal, selection};
 
 /// How often the journal of a run that is under way is looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -20,13 +26,16 @@ pub(super) async fn answer(
     world: &World,
     request: &Request,
     global: &Global,
-    screen: &Screen,
+    screen: &Arc<Screen>,
 ) -> Result<Option<Answered>, CommandError> {
     let Some(id) = &request.request_id else { return Ok(None) };
     let (_, record) = world.ledger.read().await?;
     let Some(entry) = record.requests.get(id) else { return Ok(None) };
     if entry.fingerprint == selection::fingerprint(request) {
-        return of_run(world, &entry.run, screen).await.map(Some);
+        let signals = Signals::listen(screen).map_err(|e| CommandError::internal("signals cannot be heard", e))?;
+        let (orders, mut stop) = stop_signal();
+        tokio::spawn(signals.forward(orders));
+        return of_run(world, &entry.run, screen, &mut stop).await.map(Some);
     }
     // Another request: refused, with the plan that it would have had.
     let mut seen = world.look().await?;
@@ -36,34 +45,47 @@ pub(super) async fn answer(
     plan::refused(global, &document, &world.place()).map(Some)
 }
 
-/// The report of a run; where it is under way, at its end.
-pub(super) async fn of_run(world: &World, run: &RunId, screen: &Screen) -> Result<Answered, CommandError> {
+/// The report of a run; where it is under way, at its end; where its process died, after going on with it.
+pub(super) async fn of_run(
+    world: &World,
+    run: &RunId,
+    screen: &Arc<Screen>,
+    stop: &mut StopSignal,
+) -> Result<Answered, CommandError> {
     let mut said = false;
     loop {
-        let journal = world.ledger.journals().journal(run).await.map_err(CommandError::Ledger)?;
-        if has_ended(&journal) {
-            return told(run, &journal, screen);
+        let (journal, record) = takeover::look(world, run).await?;
+        match standing(&journal, &record, run) {
+            Standing::Unknown | Standing::Ended | Standing::Holding => return told(run, &journal, screen),
+            Standing::Unopened | Standing::UnderWay => {}
         }
-        if !is_under_way(world, run).await? {
-            // It may have ended between the two looks: what it wrote last is there now.
-            let journal = world.ledger.journals().journal(run).await.map_err(CommandError::Ledger)?;
-            return told(run, &journal, screen);
-        }
-        if !said {
+        let alive = takeover::actor(&journal, &record, run).and_then(process::is_alive);
+        // Design section 3: taken over only where it is silent, so that two retries do not take it from each other.
+        if alive != Some(true) && takeover::silence(world, run, &journal, &record).is_none() {
+            screen.note(&format!("the process of run {run} of this request id died: going on with it"));
+            let asked = Asked { purpose: Purpose::Resume, reason: None, leave: BTreeSet::new(), even_if_alive: false };
+            match takeover::take(world, run, asked, screen, stop).await? {
+                Ok(Went::On(ended)) => return super::report::ended(&ended, screen),
+                // What was granted and never begun is told like every other end.
+                Ok(Went::Released(_)) | Err(Untaken::Over(_) | Untaken::Alive | Untaken::Another(_)) => {}
+                Err(why @ (Untaken::Ledger(_) | Untaken::Refused(_))) => return Err(takeover::not_taken(run, &why)),
+            }
+        } else if !said {
             said = true;
             screen.note(&format!("run {run} of this request id is under way: waiting for its end"));
         }
-        world.clock.sleep_until(world.clock.now().plus(LOOK_EVERY)).await;
+        tokio::select! {
+            () = world.clock.sleep_until(world.clock.now().plus(LOOK_EVERY)) => {}
+            () = stop.ordered() => {
+                return Err(CommandError::NotStarted {
+                    exit: Exit::HALTED,
+                    message: format!("interrupted while waiting for run {run}; this call touched nothing"),
+                    causes: vec!["the run itself goes on".to_owned()],
+                    hint: "safe-remove status shows it; its own process must be stopped where it runs",
+                });
+            }
+        }
     }
-}
-
-/// Whether the run's process may still write its end. One that nobody can look at may.
-async fn is_under_way(world: &World, run: &RunId) -> Result<bool, CommandError> {
-    let (_, record) = world.ledger.read().await?;
-    Ok(record
-        .runs
-        .get(run)
-        .is_some_and(|entry| entry.ended_at.is_none() && process::is_alive(&entry.process) != Some(false)))
 }
 
 fn told(run: &RunId, journal: &[JournalRecord], screen: &Screen) -> Result<Answered, CommandError> {
@@ -73,11 +95,19 @@ fn told(run: &RunId, journal: &[JournalRecord], screen: &Screen) -> Result<Answe
     screen.note(&format!("this request id was used before: nothing is removed, run {run} is reported"));
     match report(journal) {
         Some(document) => super::report::of(&document),
+        None if has_ended(journal) => Err(CommandError::NotStarted {
+            exit: Exit::HALTED,
+            message: format!("run {run} of this request id ended before it touched anything"),
+            causes: vec![
+                "its process died between the grant and its first record; what it held is released".to_owned(),
+            ],
+            hint: "decide anew, with a new request id",
+        }),
         None => Err(CommandError::NotStarted {
-            exit: super::Exit::LEDGER,
-            message: format!("run {run} was granted hosts and recorded nothing: its process ended too early"),
+            exit: Exit::LEDGER,
+            message: format!("run {run} of this request id has no journal"),
             causes: Vec::new(),
-            hint: "safe-remove status says what it holds; nothing was cordoned by it",
+            hint: "safe-remove status says what it holds",
         }),
     }
 }

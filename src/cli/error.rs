@@ -29,6 +29,16 @@ pub enum CommandError {
         /// The nearest that do.
         hint: Option<String>,
     },
+    /// A run that is not taken over. Nothing was touched.
+    #[error("{message}")]
+    NotTaken {
+        /// What was refused.
+        message: String,
+        /// Why.
+        causes: Vec<String>,
+        /// What to do instead.
+        hint: Option<String>,
+    },
     /// The fleet's state cannot be established.
     #[error("the state of the fleet cannot be established")]
     Fleet(#[source] FleetError),
@@ -93,7 +103,7 @@ impl CommandError {
     pub fn exit(&self) -> Exit {
         match self {
             Self::Usage { .. } => Exit::USAGE,
-            Self::NoSuch { .. } => Exit::REFUSED,
+            Self::NoSuch { .. } | Self::NotTaken { .. } => Exit::REFUSED,
             Self::Fleet(_) | Self::Assess(_) => Exit::FLEET_UNKNOWN,
             Self::Ledger(_) => Exit::LEDGER,
             Self::Policy(_) | Self::Scenario(_) => Exit::INVALID_POLICY,
@@ -107,7 +117,10 @@ impl CommandError {
     /// What to do about it.
     fn hint(&self) -> Option<String> {
         match self {
-            Self::Usage { hint, .. } | Self::NoSuch { hint, .. } | Self::NotConfirmed { hint, .. } => hint.clone(),
+            Self::Usage { hint, .. }
+            | Self::NoSuch { hint, .. }
+            | Self::NotTaken { hint, .. }
+            | Self::NotConfirmed { hint, .. } => hint.clone(),
             Self::Fleet(FleetError::Provider { hint, .. }) => hint.clone(),
             Self::Fleet(FleetError::WrongFleet(_)) => {
                 Some("check the credentials, and `account` and `region` in fleet.toml".to_owned())
@@ -147,7 +160,7 @@ impl CommandError {
                 let look = Look { color: false, unicode: true, width: WIDTH };
                 (errors.problems.iter().map(ToString::to_string).collect(), Some(errors.render(look)))
             }
-            Self::NotStarted { causes, .. } => (causes.clone(), None),
+            Self::NotStarted { causes, .. } | Self::NotTaken { causes, .. } => (causes.clone(), None),
             _ => (Vec::<String>::new(), None),
         };
         let mut source = std::error::Error::source(self);

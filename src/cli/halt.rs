@@ -141,6 +141,8 @@ pub(super) async fn run(
     let (record, order, already) = put(ledger.as_ref(), order, &mut warnings).await?;
 
     let place = site.open(now).map_err(not_halted)?.place_of(&site.fleet, &site.directory, site.provider.clone());
+    let limit = site.policies.as_ref().map(|policies| policies.fleet.ledger.offline_limit);
+    let offline_limit = limit.unwrap_or_default();
     let (mut runs, mut others) = (Vec::new(), Vec::new());
     for (run, entry) in &record.runs {
         if !order.concerns(&entry.watched) && !order.concerns(&entry.touched) {
@@ -152,7 +154,7 @@ pub(super) async fn run(
             Vec::new()
         });
         let sampling = journal.first().and_then(sampling);
-        runs.push(HaltedRun { run: status::of_run(run, entry, &journal), sampling });
+        runs.push(HaltedRun { run: status::of_run(run, entry, &journal, offline_limit, now), sampling });
     }
     let already = already.iter().map(StatusHalt::from).collect();
     let halted = Halted { place, order: StatusHalt::from(&order), already, runs, others };

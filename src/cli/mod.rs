@@ -23,12 +23,14 @@ mod screen;
 mod selection;
 mod signals;
 mod status;
+mod takeover;
 mod unhalt;
 mod world;
 
 pub use error::{CommandError, Complaint};
 pub use exit::Exit;
 
+use std::collections::BTreeSet;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -38,6 +40,7 @@ use serde::Serialize;
 use tracing_subscriber::EnvFilter;
 
 use crate::output::{ResultDocument, clean_lines};
+use crate::run::Purpose;
 use args::{Cli, Command, Format, Global, LedgerCommand, PolicyCommand};
 use screen::Screen;
 
@@ -134,6 +137,17 @@ async fn command(cli: &Cli, screen: &Arc<Screen>) -> Result<Answered, CommandErr
         Some(Command::Plan { selection }) => plan::run(global, selection).await,
         Some(Command::Headroom { subsystem, what_if }) => headroom::run(global, subsystem.as_ref(), what_if).await,
         Some(Command::Status { run, watch }) => status::run(global, run.as_ref(), *watch, screen).await,
+        Some(Command::Resume { run, reason, even_if_alive }) => {
+            let (reason, even_if_alive) = (reason.clone(), *even_if_alive);
+            let asked = takeover::Asked { purpose: Purpose::Resume, reason, leave: BTreeSet::new(), even_if_alive };
+            takeover::run(global, run, asked, screen).await
+        }
+        Some(Command::Abandon { run, leave, reason, even_if_alive }) => {
+            let (reason, even_if_alive) = (reason.clone(), *even_if_alive);
+            let leave = leave.iter().cloned().collect();
+            let asked = takeover::Asked { purpose: Purpose::Abandon, reason, leave, even_if_alive };
+            takeover::run(global, run, asked, screen).await
+        }
         Some(Command::Halt { subsystem, reason }) => halt::run(global, subsystem.as_ref(), reason).await,
         Some(Command::Unhalt { subsystem, reason }) => {
             unhalt::run(global, subsystem.as_ref(), reason.as_deref(), screen).await

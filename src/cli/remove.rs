@@ -211,12 +211,7 @@ async fn perform(
         bounds: world.fleet.bounds(),
         max_wait: args.patience(),
     };
-    let places = driver::World {
-        fleet: Arc::clone(&world.fleet),
-        ledger,
-        prober: Arc::clone(&world.prober),
-        clock: Arc::clone(&world.clock),
-    };
+    let places = world.places(ledger);
     let ended = {
         let events = Arc::clone(screen);
         let progress = ProgressScreen::new(
@@ -228,7 +223,7 @@ async fn perform(
     };
     match ended {
         Ok(ended) => report::ended(&ended, screen),
-        Err(NotStarted::Consumed { run, same: true }) => earlier::of_run(world, &run, screen).await,
+        Err(NotStarted::Consumed { run, same: true }) => earlier::of_run(world, &run, screen, stop).await,
         Err(why) => not_started(&why, &document, world, global, args),
     }
 }

@@ -19,6 +19,15 @@ pub(super) fn ended(ended: &Ended, screen: &Screen) -> Result<Answered, CommandE
     of(&ended.document)
 }
 
+/// A run that was abandoned: what was asked for is that everything is back.
+pub(super) fn abandoned(ended: &Ended, screen: &Screen) -> Result<Answered, CommandError> {
+    let run = &ended.document;
+    if run.outcome == Outcome::NeedsAttention || !ended.unrecorded.is_empty() {
+        return self::ended(ended, screen);
+    }
+    Answered::document(Exit::DONE, run_text(run), run)
+}
+
 /// Any run, from its document.
 pub(super) fn of(run: &RunDocument) -> Result<Answered, CommandError> {
     let answer = Answered::document(Exit::of_run(run.exit_code), run_text(run), run)?;

@@ -66,7 +66,7 @@ async fn look(global: &Global, only: Option<&RunId>) -> Result<(StatusDocument, 
     let mut runs = Vec::new();
     for (run, entry) in record.runs.iter().filter(|(run, _)| only.is_none_or(|only| only == *run)) {
         let journal = ledger.journals().journal(run).await.map_err(CommandError::Ledger)?;
-        runs.push(of_run(run, entry, &journal));
+        runs.push(of_run(run, entry, &journal, policies.fleet.ledger.offline_limit, now));
     }
     let mut ended = None;
     if let Some(run) = only
@@ -102,7 +102,7 @@ pub(super) fn now(policies: &PolicySet) -> Time {
     SystemClock.now()
 }
 
-async fn no_such_run(run: &RunId, record: &FleetRecord, ledger: &LedgerReader) -> CommandError {
+pub(super) async fn no_such_run(run: &RunId, record: &FleetRecord, ledger: &LedgerReader) -> CommandError {
     let known = match ledger.journals().runs(None).await {
         Ok(runs) => runs,
         Err(error) => return CommandError::Ledger(error),
@@ -118,7 +118,13 @@ async fn no_such_run(run: &RunId, record: &FleetRecord, ledger: &LedgerReader) -
 }
 
 /// What can be said of a run from the record and its journal.
-pub(super) fn of_run(run: &RunId, entry: &RunEntry, journal: &[JournalRecord]) -> StatusRun {
+pub(super) fn of_run(
+    run: &RunId,
+    entry: &RunEntry,
+    journal: &[JournalRecord],
+    offline_limit: Duration,
+    now: Time,
+) -> StatusRun {
     let alive = process::is_alive(&entry.process);
     let until = entry
         .holds
@@ -128,7 +134,16 @@ pub(super) fn of_run(run: &RunId, entry: &RunEntry, journal: &[JournalRecord]) -
             HoldState::Reserved | HoldState::Terminating => None,
         })
         .max();
-    let (next_command, advice) = advice(run, entry, alive, until);
+    let silent_at = run::silent_from(journal, entry.started_at, offline_limit);
+    let standing = Stand {
+        entry,
+        alive,
+        is_opened: !journal.is_empty(),
+        silent: silent_at <= now,
+        until,
+        calls_until: run::open_calls(journal).values().map(|call| call.not_after).max().filter(|at| *at >= now),
+    };
+    let (next_command, advice) = advice(run, &standing);
     StatusRun {
         run: run.clone(),
         operator: entry.operator.clone(),
@@ -137,6 +152,7 @@ pub(super) fn of_run(run: &RunId, entry: &RunEntry, journal: &[JournalRecord]) -
         alive,
         process: format!("pid {} on {}", entry.process.pid, entry.process.host),
         started_at: entry.started_at,
+        last_record_at: journal.last().map(|record| record.at),
         ended_at: entry.ended_at,
         holds: entry.holds.iter().map(|(host, hold)| of_hold(host, hold)).collect(),
         calls: open_calls(journal),
@@ -229,34 +245,54 @@ fn step(event: &Past) -> Option<String> {
     })
 }
 
-/// What comes next, and what that means. This version cannot take a run over, and does not pretend that it can.
-fn advice(run: &RunId, entry: &RunEntry, alive: Option<bool>, until: Option<Time>) -> (Option<String>, Option<String>) {
-    match (entry.ended_at, alive) {
-        (None, Some(true) | None) => {
-            let advice =
-                alive.is_none().then(|| format!("whether it lives can be seen on {} only", entry.process.host));
-            (Some(format!("safe-remove status {run} --watch")), advice)
+/// How a run stands, for what comes next.
+struct Stand<'a> {
+    entry: &'a RunEntry,
+    alive: Option<bool>,
+    is_opened: bool,
+    /// It has not written for longer than a process that lives leaves it.
+    silent: bool,
+    /// When the last settling host can be proved.
+    until: Option<Time>,
+    /// When the last call of it is out of reach, where one is not yet.
+    calls_until: Option<Time>,
+}
+
+/// What comes next, and what that means.
+fn advice(run: &RunId, stand: &Stand<'_>) -> (Option<String>, Option<String>) {
+    let watch = || Some(format!("safe-remove status {run} --watch"));
+    let host = &stand.entry.process.host;
+    if stand.entry.ended_at.is_some() {
+        let from =
+            stand.until.map(|until| format!("; where they are can be proved from {until} on")).unwrap_or_default();
+        let advice = format!(
+            "it ended with hosts that it could not put back{from}. `abandon` tries again; with `--leave HOST` it gives a \
+             host up, and records who decided it"
+        );
+        return (Some(format!("safe-remove abandon {run}")), Some(advice));
+    }
+    match (stand.alive, stand.silent) {
+        (Some(true), _) => (watch(), None),
+        (None, false) => (watch(), Some(format!("whether it lives can be seen on {host} only; it wrote lately"))),
+        (Some(false), _) | (None, true) => {
+            let dead = match stand.alive {
+                Some(_) => "its process is dead".to_owned(),
+                None => format!("its process is silent; whether it lives can be seen on {host} only"),
+            };
+            if !stand.is_opened {
+                let advice = format!("{dead}, and it never began: nothing was sent. `abandon` releases what it holds");
+                return (Some(format!("safe-remove abandon {run}")), Some(advice));
+            }
+            let calls = match stand.calls_until {
+                Some(until) => format!(" No call of it can land after {until}."),
+                None => String::new(),
+            };
+            let advice = format!(
+                "{dead}. What it holds counts as gone for every run. `resume` goes on with exactly its plan, `abandon` \
+                 puts back what is cordoned and ends it.{calls}"
+            );
+            (Some(format!("safe-remove resume {run}")), Some(advice))
         }
-        (None, Some(false)) => (
-            None,
-            Some(format!(
-                "its process is dead. The hosts that it holds count as gone for every run until somebody knows where \
-                 they are: look at each of them with the provider; those that are out of service can be put back there \
-                 by hand. This version cannot take the run over (`safe-remove resume` comes with the next one), so \
-                 their reservation stays; everything else can go on. {}",
-                match until {
-                    Some(until) => format!("No call of it can land after {until}."),
-                    None => String::new(),
-                }
-            )),
-        ),
-        (Some(_), _) => (
-            Some(format!("safe-remove status {run}")),
-            Some(match until {
-                Some(until) => format!("it ended with hosts in doubt; where they are can be proved from {until} on"),
-                None => "it ended with hosts that a person must look at".to_owned(),
-            }),
-        ),
     }
 }
 
@@ -298,6 +334,9 @@ pub(super) fn text_of_run(run: &StatusRun, now: Time) -> String {
         "process",
         &format!("{alive}: {}, by {}, since {}", run.process, run.operator, run.started_at),
     ));
+    if let Some(at) = run.last_record_at {
+        out.push_str(&field("last record", &at.to_string()));
+    }
     let holds = match run.holds.len() {
         0 => "nothing".to_owned(),
         n => format!("{n}: {}", hosts_text(run.holds.iter().map(|hold| &hold.host), HOSTS_SHOWN)),

@@ -8,6 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use crate::coordination::FleetRecord;
+use crate::driver;
 use crate::fleet::simulated::{Membership, OpenError, SimulatedFleet};
 use crate::health;
 use crate::ledger::SqliteLedger;
@@ -123,6 +124,16 @@ impl World {
             identity: self.fleet.identity(),
             bounds: self.fleet.bounds(),
             now: seen.now,
+        }
+    }
+
+    /// Everything that a run touches.
+    pub(super) fn places(&self, ledger: Arc<dyn Ledger>) -> driver::World {
+        driver::World {
+            fleet: Arc::clone(&self.fleet),
+            ledger,
+            prober: Arc::clone(&self.prober),
+            clock: Arc::clone(&self.clock),
         }
     }
 

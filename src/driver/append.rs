@@ -1,22 +1,25 @@
 //! Appends to the run's own journal, in order. What the ledger could not take is kept and comes first next time.
 
-use crate::model::Nonce;
+use crate::coordination::ProcessId;
+use crate::model::{Nonce, RunId};
 use crate::ports::{Ledger, LedgerError, Written};
-use crate::run::{Input, JournalRecord, Loss};
+use crate::run::{Input, JournalRecord, Loss, taken_over_by};
 
 use super::{chain, change};
 
 /// The journal's only writer.
 pub(super) struct Appender<'a> {
     ledger: &'a dyn Ledger,
+    /// Who writes.
+    us: ProcessId,
     /// Records that were not acknowledged, in order, each with the nonce that it keeps until it is: a write in doubt
     /// may be there, and under another nonce the run would take it for another process's (S7, schedule 13).
     backlog: Vec<(JournalRecord, Nonce)>,
 }
 
 impl<'a> Appender<'a> {
-    pub(super) fn new(ledger: &'a dyn Ledger) -> Self {
-        Self { ledger, backlog: Vec::new() }
+    pub(super) fn new(ledger: &'a dyn Ledger, us: ProcessId) -> Self {
+        Self { ledger, us, backlog: Vec::new() }
     }
 
     /// What the ledger was never heard to take.
@@ -33,7 +36,9 @@ impl<'a> Appender<'a> {
                     self.backlog.remove(0);
                 }
                 Ok(Written::Conflict) => {
-                    let why = format!("another process wrote record {} of its journal", first.seq);
+                    let why = taker(self.ledger, &first.run, &self.us).await;
+                    let why =
+                        why.unwrap_or_else(|| format!("another process wrote record {} of its journal", first.seq));
                     return Input::Lost(Loss::Fenced(why));
                 }
                 Err(error) => return Input::Lost(Loss::Unreachable(chain(&error))),
@@ -41,6 +46,12 @@ impl<'a> Appender<'a> {
         }
         Input::Recorded
     }
+}
+
+/// S9: who has taken the run over, for the last words of the process that had it.
+pub(super) async fn taker(ledger: &dyn Ledger, run: &RunId, us: &ProcessId) -> Option<String> {
+    let journal = ledger.journal(run).await.unwrap_or_default();
+    taken_over_by(&journal, us)
 }
 
 /// Appends the only record of a journal of its own: what is recorded is not of a run.
@@ -53,7 +64,11 @@ pub async fn record_alone(ledger: &dyn Ledger, record: &JournalRecord) -> Result
 }
 
 /// One append; a write in doubt is repeated with its nonce, which the ledger recognises.
-async fn append(ledger: &dyn Ledger, record: &JournalRecord, nonce: &Nonce) -> Result<Written<()>, LedgerError> {
+pub(super) async fn append(
+    ledger: &dyn Ledger,
+    record: &JournalRecord,
+    nonce: &Nonce,
+) -> Result<Written<()>, LedgerError> {
     let mut tries = 0;
     loop {
         match ledger.append(record, nonce).await {
@@ -75,7 +90,7 @@ mod tests {
 
     use super::*;
     use crate::coordination::FleetRecord;
-    use crate::model::{RunId, Time};
+    use crate::model::Time;
     use crate::ports::Version;
     use crate::run::{EVENT_SCHEMA, Past};
 
@@ -128,6 +143,10 @@ mod tests {
         }
     }
 
+    fn us() -> ProcessId {
+        ProcessId { host: "here".to_owned(), pid: 1, token: "us".to_owned() }
+    }
+
     fn record(seq: u64) -> JournalRecord {
         JournalRecord {
             schema: EVENT_SCHEMA.to_owned(),
@@ -142,7 +161,7 @@ mod tests {
     #[tokio::test]
     async fn s7_an_append_in_doubt_is_never_taken_for_another_process() {
         let ledger = Lossy { taken: Mutex::default(), lost: Mutex::new(change::WRITE_TRIES + 1) };
-        let mut journal = Appender::new(&ledger);
+        let mut journal = Appender::new(&ledger, us());
         assert!(matches!(journal.record(record(0)).await, Input::Lost(Loss::Unreachable(_))));
         let next = journal.record(record(1)).await;
         assert!(matches!(next, Input::Recorded), "{next:?}");
@@ -152,7 +171,7 @@ mod tests {
     #[tokio::test]
     async fn s9_a_record_of_another_process_fences() {
         let ledger = Lossy { taken: Mutex::new(vec![(0, Nonce::new("theirs"))]), lost: Mutex::new(0) };
-        let answer = Appender::new(&ledger).record(record(0)).await;
+        let answer = Appender::new(&ledger, us()).record(record(0)).await;
         assert!(matches!(answer, Input::Lost(Loss::Fenced(_))), "{answer:?}");
     }
 }

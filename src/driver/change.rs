@@ -7,13 +7,14 @@ use crate::model::Nonce;
 use crate::ports::{Ledger, LedgerError, Version, Written};
 use crate::run::{Change, Input, Loss, Spec};
 
+use super::append::taker;
 use super::{World, chain};
 
 /// Repeats of a write that got no answer, at most. Each waits for the engine's own time-outs besides.
 pub(super) const WRITE_TRIES: u32 = 3;
 
 /// Conflicts in a row, at most. With jitter, fifty contenders pass in far fewer.
-const CONFLICTS: u32 = 200;
+pub(super) const CONFLICTS: u32 = 200;
 
 /// A mark for one write.
 pub(super) fn nonce() -> Nonce {
@@ -84,6 +85,10 @@ pub(super) async fn change(world: &World, spec: &Spec, change: &Change) -> Input
     };
     match amend(world.ledger.as_ref(), CONFLICTS, decided).await {
         Ok(granted) => Input::Changed(granted),
+        Err(Unchanged::Refused(Refusal::Fenced { run, why })) => {
+            let taker = taker(world.ledger.as_ref(), &run, &spec.identity.process).await;
+            refused(Refusal::Fenced { run, why: taker.unwrap_or(why) })
+        }
         Err(Unchanged::Refused(refusal)) => refused(refusal),
         Err(Unchanged::Busy(others)) => Input::Lost(Loss::Unreachable(format!("{others} writes of others came first"))),
         Err(Unchanged::Lost(error)) => Input::Lost(Loss::Unreachable(chain(&error))),

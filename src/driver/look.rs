@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use futures_util::future::join_all;
 
+use crate::coordination::FleetRecord;
 use crate::ports::FleetError;
 use crate::run::{Blind, Input, Machine, Round};
 
-use super::{World, chain};
+use super::{World, append, chain};
 
 pub(super) async fn look(world: &World, machine: &Machine, probes: bool) -> Input {
     let begun_at = world.clock.now();
@@ -19,10 +20,21 @@ pub(super) async fn look(world: &World, machine: &Machine, probes: bool) -> Inpu
         (record, world.fleet.observe().await)
     };
     let (samples, (record, fleet)) = tokio::join!(reads, state);
+    let identity = &machine.spec().identity;
+    let is_anothers =
+        |record: &FleetRecord| record.runs.get(&identity.run).is_some_and(|entry| entry.process != identity.process);
+    let taken_over_by = match &record {
+        Ok((_, record)) if is_anothers(record) => {
+            append::taker(world.ledger.as_ref(), &identity.run, &identity.process).await
+        }
+        Ok(_) | Err(_) => None,
+    };
     let record = record.map(|(_, record)| Arc::new(record)).map_err(|error| chain(&error));
     let fleet = fleet.map(Arc::new).map_err(|error| Blind {
         contradictory: matches!(error, FleetError::Inventory(_) | FleetError::WrongFleet(_) | FleetError::Clock { .. }),
         message: chain(&error),
     });
-    Input::Looked(Box::new(Round { begun_at, ended_at: world.clock.now(), record, fleet, probed: probes, samples }))
+    let ended_at = world.clock.now();
+    let round = Round { begun_at, ended_at, record, taken_over_by, fleet, probed: probes, samples };
+    Input::Looked(Box::new(round))
 }

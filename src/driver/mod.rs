@@ -5,12 +5,14 @@ mod append;
 mod change;
 mod look;
 mod stop;
+mod takeover;
 
 use std::sync::Arc;
 
 pub use append::record_alone;
 pub use change::{Unchanged, amend};
 pub use stop::{StopSender, StopSignal, stop_signal};
+pub use takeover::{Claim, Taken, Untaken, take_over};
 
 use crate::model::CallOutcome;
 use crate::ports::{Clock, Fleet, Ledger, Prober};
@@ -57,8 +59,22 @@ pub async fn execute(
     watcher: &dyn Watcher,
     stop: &mut StopSignal,
 ) -> Result<Ended, NotStarted> {
-    let mut journal = append::Appender::new(world.ledger.as_ref());
-    let mut machine = Machine::new(spec, world.clock.now());
+    drive(world, Machine::new(spec, world.clock.now()), watcher, stop).await
+}
+
+/// Performs what a machine asks for, to its end: of a run that begins, or of one that was taken over.
+///
+/// # Errors
+///
+/// [`NotStarted`]: nothing was touched by this process.
+pub async fn drive(
+    world: &World,
+    mut machine: Machine,
+    watcher: &dyn Watcher,
+    stop: &mut StopSignal,
+) -> Result<Ended, NotStarted> {
+    let us = machine.spec().identity.process.clone();
+    let mut journal = append::Appender::new(world.ledger.as_ref(), us);
     let mut input = Input::Begin;
     loop {
         while let Some(order) = stop.pending() {

@@ -38,7 +38,7 @@ impl StopSignal {
     }
 
     /// Waits until an order arrives; for ever where none can any more.
-    pub(super) async fn ordered(&mut self) {
+    pub async fn ordered(&mut self) {
         if self.heard.is_some() {
             return;
         }

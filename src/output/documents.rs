@@ -156,6 +156,8 @@ pub struct StatusRun {
     pub process: String,
     /// First grant.
     pub started_at: Time,
+    /// When its journal was last written.
+    pub last_record_at: Option<Time>,
     /// Set where it ended and still holds something.
     pub ended_at: Option<Time>,
     /// Hosts that count as gone for everybody else.

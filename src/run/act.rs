@@ -145,6 +145,8 @@ pub struct Round {
     pub ended_at: Time,
     /// The shared record, or why it cannot be read.
     pub record: Result<Arc<FleetRecord>, String>,
+    /// Who took the run over, in words, where the record says that another process acts for it.
+    pub taken_over_by: Option<String>,
     /// The fleet, or why it cannot be established.
     pub fleet: Result<Arc<FleetSnapshot>, Blind>,
     /// Whether the probes were to be read.

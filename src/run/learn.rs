@@ -113,7 +113,7 @@ impl Machine {
             self.probed_at = Some(round.begun_at);
         }
         match &round.record {
-            Ok(record) => self.read(record, now),
+            Ok(record) => self.read(record, round.taken_over_by.as_deref(), now),
             Err(why) => {
                 let limit = self.spec.policies.fleet.ledger.offline_limit / 2;
                 let silent = self.acked_at.is_none_or(|at| now.since(at) > limit);
@@ -159,7 +159,7 @@ impl Machine {
         }
     }
 
-    fn read(&mut self, record: &Arc<FleetRecord>, now: Time) {
+    fn read(&mut self, record: &Arc<FleetRecord>, taken_over_by: Option<&str>, now: Time) {
         let is_first_look = self.record.replace(Arc::clone(record)).is_none();
         if let Some(same) = self.is_consumed(record) {
             // S9: of calls with one request id that start together one makes the run; the others report it.
@@ -168,7 +168,7 @@ impl Machine {
             return;
         }
         if let Some(why) = self.is_anothers(record) {
-            self.lost(&Loss::Fenced(why), None, now);
+            self.lost(&Loss::Fenced(taken_over_by.map_or(why, str::to_owned)), None, now);
             return;
         }
         self.heed(record, is_first_look, now);

@@ -12,8 +12,7 @@ use std::time::Duration;
 use crate::coordination::{FleetRecord, HostOutcome, RunIdentity};
 use crate::health::{Bake, ProbeSpecs, Watch, probes_of};
 use crate::model::{
-    Bounds, Call, CallOutcome, Effect, FleetIdentity, FleetSnapshot, GroupName, HostId, OperatorId, ProbeKey,
-    Time,
+    Bounds, Call, CallOutcome, Effect, FleetIdentity, FleetSnapshot, GroupName, HostId, OperatorId, ProbeKey, Time,
 };
 use crate::plan::{Confirmed, Inputs, LedgerView, PlanDocument, Settings, Stage, Taking, Violation, verify};
 use crate::policy::PolicySet;

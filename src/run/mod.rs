@@ -2,7 +2,8 @@
 //!
 //! `Planned -> Confirmed -> [ Granted -> Cordoning -> Baking -> Terminating -> Verifying -> Waiting ]* -> Completed`, and
 //! from every state `-> Restoring -> Aborted | Halted`, or `-> NeedsAttention` (design section 4). [`Machine`] is that;
-//! it performs nothing, reads no clock and knows no provider.
+//! it performs nothing, reads no clock and knows no provider. A run whose process died is made again from its journal
+//! (`recover`), and looks before it goes on (`stock`).
 
 mod act;
 mod batch;
@@ -31,7 +32,7 @@ pub use machine::{Machine, Spec};
 pub use progress::{Progress, Step};
 pub use recover::Successor;
 pub use report::{RUN_SCHEMA, has_ended, report};
-pub use takeover::{Standing, next_epoch, quiet_from, silent_from, standing, taken_over_by};
+pub use takeover::{Standing, actor, next_epoch, quiet_from, silent_from, standing, taken_over_by};
 
 #[cfg(test)]
 mod tests;

@@ -64,11 +64,7 @@ impl Spec {
 }
 
 /// The settings that were confirmed, or today's where those are stricter.
-fn at_least_as_strict(
-    settings: &Settings,
-    watched: &[crate::model::SubsystemName],
-    policies: &PolicySet,
-) -> Settings {
+fn at_least_as_strict(settings: &Settings, watched: &[crate::model::SubsystemName], policies: &PolicySet) -> Settings {
     let mut settings = settings.clone();
     for policy in watched.iter().filter_map(|name| policies.subsystems.get(name)) {
         settings.bake = settings.bake.max(policy.health.bake);

@@ -42,11 +42,8 @@ impl Machine {
         }
         // All that can be put back now, at once: one regression restores the whole batch.
         let bounds = self.spec.bounds;
-        let ready: Vec<&Held> = self
-            .held
-            .values()
-            .filter(|h| h.may_restore(bounds, now) && !self.leave.contains_key(&h.id))
-            .collect();
+        let ready: Vec<&Held> =
+            self.held.values().filter(|h| h.may_restore(bounds, now) && !self.leave.contains_key(&h.id)).collect();
         let mut calls: Vec<(Option<GroupName>, HostsAndTargets)> = Vec::new();
         for held in ready {
             let fits = calls.iter_mut().find(|(group, hosts)| *group == held.group && hosts.len() < CALL_HOSTS);
@@ -87,7 +84,9 @@ impl Machine {
             self.queue.push_back(Todo::Record(match outcome {
                 HostOutcome::Removed(_) => Past::HostTerminated { batch, host },
                 HostOutcome::Restored => Past::HostRestored { batch, host },
-                HostOutcome::NeverCordoned | HostOutcome::GivenUp | HostOutcome::Settling(_) => Past::HostUntouched { batch, host },
+                HostOutcome::NeverCordoned | HostOutcome::GivenUp | HostOutcome::Settling(_) => {
+                    Past::HostUntouched { batch, host }
+                }
             }));
         }
         let outcomes: BTreeMap<HostId, HostOutcome> =

@@ -34,7 +34,8 @@ impl Machine {
             return;
         }
         let bounds = self.spec.bounds;
-        let found: Vec<(HostId, Found)> = self.held.values().map(|held| (held.id.clone(), found(held, bounds))).collect();
+        let found: Vec<(HostId, Found)> =
+            self.held.values().map(|held| (held.id.clone(), found(held, bounds))).collect();
         let gone: Vec<(HostId, Time)> = found
             .iter()
             .filter_map(|(id, found)| match found {
@@ -95,8 +96,7 @@ impl Machine {
         let is_over = |(_, hosts): &(u64, Vec<HostId>)| hosts.is_empty();
         if let Some((number, _)) = self.batches.get(self.current).filter(|batch| is_over(batch)) {
             let batch = *number;
-            let is_told =
-                |past: &Past| matches!(past, Past::BatchTerminated { batch: told } if *told == batch);
+            let is_told = |past: &Past| matches!(past, Past::BatchTerminated { batch: told } if *told == batch);
             if self.was_granted(batch) && !self.journal().iter().any(|record| is_told(&record.event)) {
                 self.queue.push_back(Todo::Record(Past::BatchTerminated { batch }));
             }

@@ -47,6 +47,14 @@ pub(super) fn opening(journal: &[JournalRecord]) -> Option<&Past> {
     journal.first().map(|first| &first.event).filter(|event| matches!(event, Past::RunOpened { .. }))
 }
 
+/// The process that acted for the run last, as its journal says.
+pub fn actor(journal: &[JournalRecord]) -> Option<&ProcessId> {
+    journal.iter().rev().find_map(|line| match &line.event {
+        Past::RunTakenOver { process, .. } | Past::RunOpened { process, .. } => Some(process),
+        _ => None,
+    })
+}
+
 /// The epoch of the next takeover: above every one that the record or the journal has seen.
 pub fn next_epoch(journal: &[JournalRecord], record: &FleetRecord, run: &RunId) -> u64 {
     let entry = record.runs.get(run).map(|entry| entry.epoch);
@@ -60,19 +68,22 @@ pub fn next_epoch(journal: &[JournalRecord], record: &FleetRecord, run: &RunId) 
 
 /// Who took the run over last, in words, if that is not this process.
 pub fn taken_over_by(journal: &[JournalRecord], us: &ProcessId) -> Option<String> {
-    journal.iter().rev().find_map(|line| match &line.event {
-        Past::RunTakenOver { process, operator, epoch, purpose, .. } => {
-            let verb = match purpose {
-                super::Purpose::Resume => "resumed",
-                super::Purpose::Abandon => "abandoned",
-            };
-            let (pid, host, at) = (process.pid, &process.host, line.at);
-            Some((process, format!("{verb} by {operator}, process {pid} on {host}, at {at} (epoch {epoch})")))
-        }
-        _ => None,
-    })
-    .filter(|(process, _)| *process != us)
-    .map(|(_, words)| words)
+    journal
+        .iter()
+        .rev()
+        .find_map(|line| match &line.event {
+            Past::RunTakenOver { process, operator, epoch, purpose, .. } => {
+                let verb = match purpose {
+                    super::Purpose::Resume => "resumed",
+                    super::Purpose::Abandon => "abandoned",
+                };
+                let (pid, host, at) = (process.pid, &process.host, line.at);
+                Some((process, format!("{verb} by {operator}, process {pid} on {host}, at {at} (epoch {epoch})")))
+            }
+            _ => None,
+        })
+        .filter(|(process, _)| *process != us)
+        .map(|(_, words)| words)
 }
 
 /// From when on nothing that this journal's writers have sent can take effect any more: the deadline of every call of

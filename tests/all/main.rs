@@ -20,4 +20,5 @@ mod removal;
 mod safety;
 mod screens;
 mod support;
+mod takeover;
 mod usage;

@@ -62,7 +62,12 @@ fn s9_killed_at_every_point_and_resumed_the_end_is_that_of_an_undisturbed_run() 
         assert_eq!(world.drive(&mut taker), Finish::Ended, "{why}");
         let document = world.document();
         let log = world.log.join("\n");
-        assert_eq!((document.outcome, document.exit_code), (Outcome::Completed, 0), "{why}: {:?}\n{log}", document.cause);
+        assert_eq!(
+            (document.outcome, document.exit_code),
+            (Outcome::Completed, 0),
+            "{why}: {:?}\n{log}",
+            document.cause
+        );
         assert_eq!(document.terminated, planned, "s8: {why}");
         assert_eq!((world.serving(), world.desired), (8, 8), "{why}");
         is_tidy(&world, &why);
@@ -105,6 +110,9 @@ fn s9_a_zombie_that_wakes_up_after_the_takeover_sends_nothing_and_says_who_has_t
                 let mut taker = world.take_over(taken, &[]);
                 let driven = world.drive_until(&mut taker, Input::Begin, until);
                 let before = world.log.len();
+                // An intent that was acknowledged before the fence may still leave, until its deadline: the taker waits.
+                let intended =
+                    usize::from(matches!(&stopped, Stopped::Behind(input) if matches!(**input, Input::Recorded)));
                 match world.wake(&mut machine, stopped) {
                     Finish::Ended => {
                         let document = crate::run::report(machine.journal()).expect("it was opened");
@@ -119,7 +127,7 @@ fn s9_a_zombie_that_wakes_up_after_the_takeover_sends_nothing_and_says_who_has_t
                 }
                 let sent = |line: &&String| ["cordon ", "restore ", "terminate "].iter().any(|w| line.starts_with(w));
                 let sent: Vec<_> = world.log[before..].iter().filter(sent).collect();
-                assert!(sent.is_empty(), "s9: {why}: the zombie sent {sent:?}");
+                assert!(sent.len() <= intended, "s9: {why}: the zombie sent {sent:?}");
                 if let Driven::Stopped(stopped) = driven {
                     assert_eq!(world.wake(&mut taker, stopped), Finish::Ended, "{why}");
                 }
@@ -187,30 +195,30 @@ fn s6_a_run_that_was_stopping_is_not_resumed_forward() {
 #[test]
 fn s9_schedule_2_a_takeover_waits_for_the_deadlines_of_calls_without_a_reply() {
     for purpose in [Purpose::Resume, Purpose::Abandon] {
-        let mut world = World::new();
-        world.bounds = Bounds::AWS;
-        let (mut machine, mut point);
-        point = 0;
         // Stopped before its first cordon leaves: the intent is acknowledged, the call is not sent.
-        let stopped = loop {
-            let mut fresh = World::new();
-            fresh.bounds = Bounds::AWS;
-            machine = fresh.machine(4);
-            match fresh.drive_until(&mut machine, Input::Begin, point) {
-                Driven::Stopped(Stopped::Before(act)) if format!("{act:?}").contains("Send(Call { effect: Cordon") => {
-                    world = fresh;
-                    break Stopped::Before(act);
+        let (mut world, mut machine, stopped) = (0..)
+            .find_map(|point| {
+                let mut world = World::new();
+                world.bounds = Bounds::AWS;
+                let mut machine = world.machine(4);
+                match world.drive_until(&mut machine, Input::Begin, point) {
+                    Driven::Stopped(stopped @ Stopped::Before(_))
+                        if format!("{stopped:?}").contains("Send(Call { effect: Cordon") =>
+                    {
+                        Some((world, machine, stopped))
+                    }
+                    Driven::Stopped(_) => None,
+                    Driven::Finished(_) => panic!("it sends a cordon"),
                 }
-                Driven::Stopped(_) => point += 1,
-                Driven::Finished(_) => panic!("it sends a cordon"),
-            }
-        };
+            })
+            .expect("there is such a point");
         let intended = world.now;
         let mut taker = world.take_over(purpose, &[]);
         world.drive(&mut taker);
         let deadline = intended.plus(Bounds::AWS.call_life).plus(Bounds::AWS.tolerance);
         let first = |wanted: fn(&Past) -> bool| world.journal.iter().find(|r| wanted(&r.event)).map(|r| r.at);
-        let released: Option<Time> = first(|past| matches!(past, Past::HostUntouched { .. } | Past::HostRestored { .. }));
+        let released: Option<Time> =
+            first(|past| matches!(past, Past::HostUntouched { .. } | Past::HostRestored { .. }));
         let forward = world.journal.iter().filter(|r| matches!(r.event, Past::CallIntended { .. })).map(|r| r.at);
         let forward: Vec<Time> = forward.filter(|at| *at > intended).collect();
         match purpose {

@@ -414,7 +414,15 @@ impl World {
                 reading: reading.clone().map(Reading::Number),
             })
             .collect();
-        Input::Looked(Box::new(Round { begun_at, ended_at: self.now, record, fleet, probed: probes, samples }))
+        Input::Looked(Box::new(Round {
+            begun_at,
+            ended_at: self.now,
+            record,
+            taken_over_by: None,
+            fleet,
+            probed: probes,
+            samples,
+        }))
     }
 
     /// S2, S5, S6: what is sent was intended, baked, and comes before any stop.
@@ -422,7 +430,12 @@ impl World {
         let intended =
             self.journal.iter().any(|r| matches!(&r.event, Past::CallIntended { intent, .. } if intent == call));
         assert!(intended || self.is_ledger_lost(), "s5: sent without a recorded intent: {call:?}");
-        let stopped = self.journal.iter().any(|r| matches!(r.event, Past::Stopped { .. }));
+        // What a process was about to send when another took its run over may still leave, until its deadline.
+        let is_intent = |r: &JournalRecord| matches!(&r.event, Past::CallIntended { intent, .. } if intent == call);
+        let intent = self.journal.iter().position(is_intent).unwrap_or(self.journal.len());
+        let is_fence = |r: &JournalRecord| matches!(r.event, Past::RunTakenOver { .. });
+        let own = self.journal[intent..].iter().position(is_fence).map_or(self.journal.len(), |fence| intent + fence);
+        let stopped = self.journal[..own].iter().any(|r| matches!(r.event, Past::Stopped { .. }));
         match &call.effect {
             Effect::Cordon { hosts, .. } => {
                 assert!(!stopped, "s6: a cordon after the stop");

@@ -344,7 +344,15 @@ impl World {
             .into_keys()
             .map(|key| Sample { key, begun_at, ended_at: self.now, reading: reading.clone() })
             .collect();
-        Input::Looked(Box::new(Round { begun_at, ended_at: self.now, record, fleet, probed: probes, samples }))
+        Input::Looked(Box::new(Round {
+            begun_at,
+            ended_at: self.now,
+            record,
+            taken_over_by: None,
+            fleet,
+            probed: probes,
+            samples,
+        }))
     }
 
     fn send(&mut self, run: usize, call: Call) {

@@ -1,0 +1,255 @@
+//! `safe-remove resume` and `safe-remove abandon`: somebody takes over a run whose process died. Also what a retried
+//! call with the request id of such a run does.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::coordination::{FleetRecord, ProcessId};
+use crate::driver::{self, Claim, StopSignal, Taken, Untaken, stop_signal};
+use crate::model::{HostId, RunId};
+use crate::output::{ProgressScreen, hosts_text, span_text};
+use crate::run::{self, JournalRecord, NotStarted, Purpose, Standing, Successor, quiet_from, silent_from, standing};
+
+use super::args::Global;
+use super::error::CommandError;
+use super::screen::Screen;
+use super::signals::Signals;
+use super::world::World;
+use super::{Answered, Exit, process, report, status};
+
+/// What was asked for.
+pub(super) struct Asked {
+    pub(super) purpose: Purpose,
+    pub(super) reason: Option<String>,
+    pub(super) leave: BTreeSet<HostId>,
+    pub(super) even_if_alive: bool,
+}
+
+/// A reservation that nothing was ever sent for.
+#[derive(Debug, Serialize)]
+struct Released {
+    run: RunId,
+    released: Vec<HostId>,
+}
+
+/// Look, check, take over, go on, report.
+pub(super) async fn run(
+    global: &Global,
+    run: &RunId,
+    asked: Asked,
+    screen: &Arc<Screen>,
+) -> Result<Answered, CommandError> {
+    let world = World::open(global).await?;
+    let (journal, record) = look(&world, run).await?;
+    is_permitted(&world, run, &journal, &record, &asked).await?;
+
+    let signals = Signals::listen(screen).map_err(|e| CommandError::internal("signals cannot be heard", e))?;
+    let (orders, mut stop) = stop_signal();
+    tokio::spawn(signals.forward(orders));
+    let offline_limit = world.policies.fleet.ledger.offline_limit;
+    let quiet_at = quiet_from(&journal, offline_limit, world.fleet.bounds());
+    let left = quiet_at.since(world.clock.now());
+    if !left.is_zero() {
+        screen.note(&format!(
+            "taking over run {run}: nothing goes forward and nothing is released before {quiet_at} ({}), when the last \
+             call of its earlier process is out of reach",
+            span_text(left)
+        ));
+    }
+    let abandons = asked.purpose == Purpose::Abandon;
+    match take(&world, run, asked, screen, &mut stop).await? {
+        Ok(Went::On(ended)) if abandons => report::abandoned(&ended, screen),
+        Ok(Went::On(ended)) => report::ended(&ended, screen),
+        Ok(Went::Released(released)) => {
+            let text = format!(
+                "Run {run} was granted {} and its process died before it sent anything: they are released.\n",
+                hosts_text(&released, usize::MAX)
+            );
+            let command = if abandons { "abandon" } else { "resume" };
+            let result = Released { run: run.clone(), released };
+            Answered::result(Exit::DONE, command, text, &result, &[])
+        }
+        Err(why) => Err(not_taken(run, &why)),
+    }
+}
+
+/// The journal and then the record: a run that ends in between is seen to have ended.
+pub(super) async fn look(world: &World, run: &RunId) -> Result<(Vec<JournalRecord>, FleetRecord), CommandError> {
+    let journal = world.ledger.journals().journal(run).await.map_err(CommandError::Ledger)?;
+    let (_, record) = world.ledger.read().await?;
+    Ok((journal, record))
+}
+
+/// The process that acts for a run: by the record, else by the journal's last word of it.
+pub(super) fn actor<'a>(journal: &'a [JournalRecord], record: &'a FleetRecord, run: &RunId) -> Option<&'a ProcessId> {
+    record.runs.get(run).map(|entry| &entry.process).or_else(|| run::actor(journal))
+}
+
+/// Whether the run can be taken over, by this order.
+async fn is_permitted(
+    world: &World,
+    run: &RunId,
+    journal: &[JournalRecord],
+    record: &FleetRecord,
+    asked: &Asked,
+) -> Result<(), CommandError> {
+    let held: BTreeSet<&HostId> = record.runs.get(run).map(|entry| entry.holds.keys().collect()).unwrap_or_default();
+    match standing(journal, record, run) {
+        Standing::Unknown => return Err(status::no_such_run(run, record, &world.ledger).await),
+        Standing::Ended => return Err(not_taken(run, &Untaken::Over(Standing::Ended))),
+        Standing::Holding if asked.purpose == Purpose::Resume => {
+            return Err(CommandError::NotTaken {
+                message: format!("run {run} has ended: there is nothing to go on with"),
+                causes: vec![format!("it still holds {}", hosts_text(held.iter().copied(), usize::MAX))],
+                hint: Some(format!("to put back what it holds: safe-remove abandon {run}")),
+            });
+        }
+        Standing::Unopened if asked.purpose == Purpose::Resume => {
+            return Err(CommandError::NotTaken {
+                message: format!("run {run} recorded no plan: there is nothing to go on with"),
+                causes: vec![format!(
+                    "its process died between its first grant, of {}, and its first record; nothing \
+                                      was sent",
+                    hosts_text(held.iter().copied(), usize::MAX)
+                )],
+                hint: Some(format!("to release what it holds: safe-remove abandon {run}")),
+            });
+        }
+        // Its process said its last word, or has sent nothing.
+        Standing::Holding => {}
+        Standing::UnderWay | Standing::Unopened => is_dead(world, run, journal, record, asked)?,
+    }
+    if let Some(stranger) = asked.leave.iter().find(|host| !held.contains(host)) {
+        return Err(CommandError::NotTaken {
+            message: format!("run {run} does not hold host {stranger}: it cannot be given up"),
+            causes: Vec::new(),
+            hint: Some(match held.is_empty() {
+                true => "it holds nothing".to_owned(),
+                false => format!("it holds {}", hosts_text(held.iter().copied(), usize::MAX)),
+            }),
+        });
+    }
+    Ok(())
+}
+
+/// A run whose process may live is not taken over without saying so.
+fn is_dead(
+    world: &World,
+    run: &RunId,
+    journal: &[JournalRecord],
+    record: &FleetRecord,
+    asked: &Asked,
+) -> Result<(), CommandError> {
+    if asked.even_if_alive {
+        return Ok(());
+    }
+    let Some(process) = actor(journal, record, run) else { return Ok(()) };
+    let (pid, host) = (process.pid, &process.host);
+    let alive = |why: String, hint: String| {
+        let message = format!("run {run} may be under way: its process is not known to be dead");
+        Err(CommandError::NotTaken { message, causes: vec![why], hint: Some(hint) })
+    };
+    let verb = if asked.purpose == Purpose::Resume { "resume" } else { "abandon" };
+    let anyway = format!("to take it over all the same: safe-remove {verb} {run} --even-if-alive");
+    match process::is_alive(process) {
+        Some(true) => alive(
+            format!("process {pid} on {host} is alive"),
+            format!("to stop it and put back what is cordoned: kill -INT {pid}, on {host}\n      {anyway}"),
+        ),
+        Some(false) => Ok(()),
+        None => match silence(world, run, journal, record) {
+            Some(left) => alive(
+                format!("process {pid} on {host} cannot be looked at from here, and wrote lately"),
+                format!("look at it there, or wait {}: then it counts as silent\n      {anyway}", span_text(left)),
+            ),
+            None => Ok(()),
+        },
+    }
+}
+
+/// How long it takes until a run's process counts as silent; `None` where it does.
+pub(super) fn silence(world: &World, run: &RunId, journal: &[JournalRecord], record: &FleetRecord) -> Option<Duration> {
+    let now = world.clock.now();
+    let started_at = record.runs.get(run).map_or(now, |entry| entry.started_at);
+    let silent_at = silent_from(journal, started_at, world.policies.fleet.ledger.offline_limit);
+    // The process's clock may be ahead of this one.
+    Some(silent_at.plus(world.fleet.bounds().tolerance).since(now)).filter(|left| !left.is_zero())
+}
+
+/// How a run that was taken over went on.
+pub(super) enum Went {
+    /// To its end.
+    On(Box<driver::Ended>),
+    /// Nothing was ever sent for it: these are released.
+    Released(Vec<HostId>),
+}
+
+/// Takes the run over and goes on with it to its end.
+pub(super) async fn take(
+    world: &World,
+    run: &RunId,
+    asked: Asked,
+    screen: &Arc<Screen>,
+    stop: &mut StopSignal,
+) -> Result<Result<Went, Untaken>, CommandError> {
+    let places = world.places(world.writable_ledger()?);
+    let successor = Successor {
+        run: run.clone(),
+        epoch: 0,
+        process: process::this_process(),
+        operator: process::operator(world.fleet.identity()),
+        policies: Arc::clone(&world.policies),
+        fleet: world.fleet.identity().clone(),
+        bounds: world.fleet.bounds(),
+    };
+    let Asked { purpose, reason, leave, even_if_alive } = asked;
+    let claim = Claim { successor, purpose, reason, leave, even_if_alive };
+    let machine = match driver::take_over(&places, claim).await {
+        Ok(Taken::Run(machine)) => machine,
+        Ok(Taken::Released(hosts)) => return Ok(Ok(Went::Released(hosts))),
+        Err(why) => return Ok(Err(why)),
+    };
+    let events = Arc::clone(screen);
+    let progress =
+        ProgressScreen::new(Arc::clone(&world.clock), screen.is_quiet(), Box::new(move |record| events.event(record)));
+    match driver::drive(&places, *machine, &progress, stop).await {
+        Ok(ended) => Ok(Ok(Went::On(Box::new(ended)))),
+        Err(NotStarted::TakenOver(why)) => Ok(Err(Untaken::Another(why))),
+        Err(why) => Err(CommandError::internal("a run that was taken over was not begun", format!("{why:?}"))),
+    }
+}
+
+/// Why a run was not taken over; nothing was touched.
+pub(super) fn not_taken(run: &RunId, why: &Untaken) -> CommandError {
+    let ledger = |message: &String, hint| CommandError::NotStarted {
+        exit: Exit::LEDGER,
+        message: format!("run {run} cannot be taken over; nothing was touched"),
+        causes: vec![message.clone()],
+        hint,
+    };
+    match why {
+        Untaken::Over(_) => CommandError::NotTaken {
+            message: format!("run {run} has ended: there is nothing to take over"),
+            causes: Vec::new(),
+            hint: Some(format!("how it ended: safe-remove status {run}")),
+        },
+        Untaken::Alive => CommandError::NotTaken {
+            message: format!("run {run} is under way: its process wrote just now"),
+            causes: Vec::new(),
+            hint: Some(format!("safe-remove status {run} --watch")),
+        },
+        Untaken::Another(by) => ledger(by, "safe-remove status names the process that has it"),
+        Untaken::Ledger(message) => {
+            ledger(message, "check `[ledger]` in fleet.toml, free space and permissions, then try again")
+        }
+        Untaken::Refused(message) => CommandError::NotStarted {
+            exit: Exit::FLEET_UNKNOWN,
+            message: format!("run {run} cannot be taken over; nothing was touched"),
+            causes: vec![message.clone()],
+            hint: "synchronise this machine's clock and try again",
+        },
+    }
+}

@@ -1,0 +1,206 @@
+//! Taking a run over: the fence into its journal, its epoch into the record, both read again, and only then the
+//! machine that acts. Which epoch, what is known and what follows is decided in `run`.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::coordination::{Command, Context, FleetRecord, HostOutcome, Refusal, decide};
+use crate::model::{HostId, RunId, Time};
+use crate::ports::Written;
+use crate::run::{
+    EVENT_SCHEMA, JournalRecord, Machine, Outcome, Past, Purpose, Spec, Standing, Successor, has_ended, next_epoch,
+    standing, taken_over_by,
+};
+
+use super::append::append;
+use super::change::{CONFLICTS, Unchanged, amend, nonce};
+use super::{World, chain};
+
+/// Fences that conflict with what a living process writes, at most: it does not write so often.
+const FENCES: u32 = 50;
+
+/// Who wants which run, and what for.
+#[derive(Clone, Debug)]
+pub struct Claim {
+    /// Who takes over; its epoch is found here.
+    pub successor: Successor,
+    /// What for.
+    pub purpose: Purpose,
+    /// Why.
+    pub reason: Option<String>,
+    /// Hosts that are given up where they cannot be put back.
+    pub leave: BTreeSet<HostId>,
+    /// Whether the run is taken also from a process that still writes.
+    pub even_if_alive: bool,
+}
+
+/// A run that was taken over.
+#[derive(Debug)]
+pub enum Taken {
+    /// What goes on with it: [`super::drive`].
+    Run(Box<Machine>),
+    /// It was granted these hosts and nothing was ever sent: they are released, and it is over.
+    Released(Vec<HostId>),
+}
+
+/// Why a run was not taken over. Nothing of it was touched.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Untaken {
+    /// It has ended, or is not known: there is nothing to take over.
+    Over(Standing),
+    /// Its process wrote meanwhile: it lives.
+    Alive,
+    /// Another process took it over first.
+    Another(String),
+    /// The ledger cannot be used.
+    Ledger(String),
+    /// The record refuses, for a reason that has nothing to do with the run: a clock, another fleet.
+    Refused(String),
+}
+
+/// Takes the run over.
+///
+/// # Errors
+///
+/// [`Untaken`]; after a fence that was written the run waits for whoever takes it over next.
+pub async fn take_over(world: &World, claim: Claim) -> Result<Taken, Untaken> {
+    let (journal, epoch) = fence(world, &claim).await?;
+    raise_epoch(world, &claim, epoch).await?;
+
+    // Read again, and only then acted on: of two that fenced the run the later one has it.
+    let us = &claim.successor.process;
+    let record = read(world).await?;
+    let seen = world.ledger.journal(&claim.successor.run).await.map_err(|error| Untaken::Ledger(chain(&error)))?;
+    if let Some(other) = taken_over_by(&seen, us) {
+        return Err(Untaken::Another(other));
+    }
+    let is_ours =
+        record.runs.get(&claim.successor.run).is_none_or(|entry| entry.epoch == epoch && entry.process == *us);
+    if !is_ours || seen != journal {
+        return Err(Untaken::Another("its record changed meanwhile".to_owned()));
+    }
+    let successor = Successor { epoch, ..claim.successor.clone() };
+    match Spec::recorded(&journal, successor) {
+        Some(spec) => Ok(Taken::Run(Box::new(Machine::take_over(spec, journal, &record, world.clock.now())))),
+        None => release(world, &claim, epoch, journal).await.map(Taken::Released),
+    }
+}
+
+/// Appends the fence; returns the journal that ends with it, and the epoch.
+async fn fence(world: &World, claim: &Claim) -> Result<(Vec<JournalRecord>, u64), Untaken> {
+    let run = &claim.successor.run;
+    for _ in 0..FENCES {
+        // In this order: what ends in between is seen to have ended, or the fence conflicts with its last line.
+        let mut journal = world.ledger.journal(run).await.map_err(|error| Untaken::Ledger(chain(&error)))?;
+        let record = read(world).await?;
+        match standing(&journal, &record, run) {
+            over @ (Standing::Unknown | Standing::Ended) => return Err(Untaken::Over(over)),
+            Standing::Holding | Standing::Unopened | Standing::UnderWay => {}
+        }
+        let epoch = next_epoch(&journal, &record, run);
+        let (written, before) = (fence_record(claim, epoch, journal.len() as u64, world.clock.now()), journal.len());
+        match append(world.ledger.as_ref(), &written, &nonce()).await {
+            Ok(Written::Acknowledged(())) => {
+                journal.push(written);
+                return Ok((journal, epoch));
+            }
+            Ok(Written::Conflict) => {
+                let now = world.ledger.journal(run).await.map_err(|error| Untaken::Ledger(chain(&error)))?;
+                let new = now.get(before..).unwrap_or_default();
+                if has_ended(&now) {
+                    continue;
+                }
+                if let Some(other) = taken_over_by(new, &claim.successor.process) {
+                    return Err(Untaken::Another(other));
+                }
+                if !claim.even_if_alive {
+                    return Err(Untaken::Alive);
+                }
+            }
+            Err(error) => return Err(Untaken::Ledger(chain(&error))),
+        }
+    }
+    Err(Untaken::Alive)
+}
+
+fn fence_record(claim: &Claim, epoch: u64, seq: u64, at: Time) -> JournalRecord {
+    let event = Past::RunTakenOver {
+        epoch,
+        process: claim.successor.process.clone(),
+        operator: claim.successor.operator.clone(),
+        purpose: claim.purpose,
+        reason: claim.reason.clone(),
+        leave: claim.leave.clone(),
+    };
+    line(&claim.successor.run, seq, at, event)
+}
+
+fn line(run: &RunId, seq: u64, at: Time, event: Past) -> JournalRecord {
+    JournalRecord { schema: EVENT_SCHEMA.to_owned(), run: run.clone(), seq, at, event }
+}
+
+async fn read(world: &World) -> Result<FleetRecord, Untaken> {
+    let (_, record) = world.ledger.read().await.map_err(|error| Untaken::Ledger(chain(&error)))?;
+    Ok(record)
+}
+
+/// S9: from here on the record refuses what the earlier process still wants of it.
+async fn raise_epoch(world: &World, claim: &Claim, epoch: u64) -> Result<(), Untaken> {
+    let Successor { run, process, .. } = &claim.successor;
+    let decided = |record: &FleetRecord| {
+        if !record.runs.contains_key(run) {
+            // Only its journal lacks the end.
+            return Ok((None, ()));
+        }
+        let command = Command::TakeOver { run: run.clone(), epoch, process };
+        decide(record, &command, &context(world, claim)).map(|(next, _)| (Some(next), ()))
+    };
+    amend(world.ledger.as_ref(), CONFLICTS, decided).await.map_err(untaken)
+}
+
+fn context<'a>(world: &World, claim: &'a Claim) -> Context<'a> {
+    let Successor { policies, fleet, bounds, .. } = &claim.successor;
+    Context { policies, identity: fleet, bounds: *bounds, now: world.clock.now() }
+}
+
+fn untaken(why: Unchanged<Refusal>) -> Untaken {
+    match why {
+        Unchanged::Refused(Refusal::Fenced { why, .. }) => Untaken::Another(why),
+        Unchanged::Refused(refusal) => Untaken::Refused(refusal.to_string()),
+        Unchanged::Busy(others) => Untaken::Ledger(format!("{others} writes of others came first")),
+        Unchanged::Lost(error) => Untaken::Ledger(chain(&error)),
+    }
+}
+
+/// A run whose process died between its first grant and the first line of its journal: no intent was recorded, so
+/// nothing was sent (S5), and the fence in its place lets nothing be sent any more.
+async fn release(
+    world: &World,
+    claim: &Claim,
+    epoch: u64,
+    journal: Vec<JournalRecord>,
+) -> Result<Vec<HostId>, Untaken> {
+    let run = &claim.successor.run;
+    let decided = |record: &FleetRecord| {
+        let Some(entry) = record.runs.get(run) else { return Ok((None, Vec::new())) };
+        let held: Vec<(HostId, u64)> = entry.holds.iter().map(|(host, hold)| (host.clone(), hold.batch)).collect();
+        let outcomes: BTreeMap<HostId, HostOutcome> =
+            held.iter().map(|(host, _)| (host.clone(), HostOutcome::NeverCordoned)).collect();
+        let context = context(world, claim);
+        let (next, _) = decide(record, &Command::Resolve { run: run.clone(), epoch, outcomes }, &context)?;
+        let (next, _) = decide(&next, &Command::End { run: run.clone(), epoch, completed: false }, &context)?;
+        Ok((Some(next), held))
+    };
+    let held = amend(world.ledger.as_ref(), CONFLICTS, decided).await.map_err(untaken)?;
+    let told = held.iter().map(|(host, batch)| Past::HostUntouched { batch: *batch, host: host.clone() });
+    let end = Past::RunEnded { outcome: Outcome::Halted, exit_code: 9, subsystems: Vec::new() };
+    let lines = (journal.len() as u64..).zip(told.chain([end]));
+    for (seq, event) in lines {
+        let written = append(world.ledger.as_ref(), &line(run, seq, world.clock.now(), event), &nonce()).await;
+        match written {
+            Ok(Written::Acknowledged(())) => {}
+            Ok(Written::Conflict) => return Err(Untaken::Another("another process writes its journal".to_owned())),
+            Err(error) => return Err(Untaken::Ledger(chain(&error))),
+        }
+    }
+    Ok(held.into_iter().map(|(host, _)| host).collect())
+}

@@ -1,0 +1,186 @@
+//! `resume`, `abandon` and retried calls, as operators and pipelines see them: processes that are killed, stopped,
+//! woken up, and started together.
+
+use std::process::Child;
+
+use serde_json::Value;
+
+use crate::environment::{Ran, TestEnvironment, ran};
+use crate::fleets::Fleet;
+use crate::removal::{capacity, cordoned, signal, wait_until};
+
+const REMOVE: [&str; 4] = ["--subsystem", "index", "--yes", "--output=json"];
+
+/// A fleet whose clock is sixty times as fast as ours: a bake takes a second, a takeover waits a second and a half.
+fn fleet() -> TestEnvironment {
+    let environment = TestEnvironment::new();
+    Fleet { clock: "60", index_minimum: 12, ..Fleet::default() }.write(&environment);
+    environment
+}
+
+/// A run of so many hosts, with its first batch out of service.
+fn baking(environment: &TestEnvironment, count: &str, more: &[&str]) -> Child {
+    let arguments = [&REMOVE[..], &["--count", count], more].concat();
+    let mut child = environment.command(&arguments).spawn().expect("it starts");
+    let directory = environment.path().to_owned();
+    wait_until(&mut child, "the cordon", || cordoned(&directory) == 2);
+    child
+}
+
+fn kill(child: &mut Child) {
+    signal(child, "-KILL");
+    child.wait().expect("it is dead");
+}
+
+/// The run that `status` shows.
+fn shown(environment: &TestEnvironment) -> Value {
+    environment.run(&["status", "-o", "json"]).exits(0).json()["runs"][0].clone()
+}
+
+fn run_id(environment: &TestEnvironment) -> String {
+    shown(environment)["run"].as_str().expect("a run under way").to_owned()
+}
+
+fn len(value: &Value) -> usize {
+    value.as_array().expect("an array").len()
+}
+
+#[track_caller]
+fn nothing_is_held(environment: &TestEnvironment) {
+    let status = environment.run(&["status", "-o", "json"]).exits(0).json();
+    assert_eq!(len(&status["runs"]), 0, "{status:#}");
+    assert_eq!(cordoned(environment.path()), 0);
+}
+
+#[test]
+fn s9_a_run_that_was_killed_in_its_bake_is_resumed_and_ends_as_it_would_have() {
+    let environment = fleet();
+    let mut child = baking(&environment, "4", &[]);
+    kill(&mut child);
+
+    let run = shown(&environment);
+    assert_eq!((&run["alive"], len(&run["holds"])), (&false.into(), 2), "{run:#}");
+    let id = run["run"].as_str().expect("an id").to_owned();
+    assert_eq!(run["next_command"], format!("safe-remove resume {id}"));
+    let text = environment.run(&["status"]).exits(0).stdout;
+    assert!(text.contains("abandon") && text.contains("last record"), "{text}");
+
+    let resumed = environment.run(&["resume", &id, "-o", "json"]).exits(0);
+    assert!(resumed.stderr.contains("nothing goes forward"), "{}", resumed.stderr);
+    let document = resumed.json();
+    assert_eq!((&document["schema"], &document["run"]), (&"safe-remove/run/v1".into(), &id.as_str().into()));
+    assert_eq!((&document["outcome"], len(&document["terminated"])), (&"completed".into(), 4), "{document:#}");
+    assert_eq!(capacity(&environment, "index"), 14);
+    nothing_is_held(&environment);
+
+    // There is nothing left to take over.
+    let again = environment.run(&["resume", &id, "-o", "json"]).exits(3);
+    assert_eq!(again.json()["schema"], "safe-remove/error/v1");
+    assert!(again.stderr.contains("has ended"), "{}", again.stderr);
+    environment.run(&["abandon", &id]).exits(3);
+}
+
+#[test]
+fn s7_a_run_that_was_killed_in_its_bake_is_abandoned_and_everything_is_back() {
+    let environment = fleet();
+    let mut child = baking(&environment, "4", &[]);
+    kill(&mut child);
+    let id = run_id(&environment);
+    let stranger = environment.run(&["abandon", &id, "--leave", "index-0099"]).exits(3);
+    assert!(stranger.stderr.contains("index-0099") && stranger.stderr.contains("it holds"), "{}", stranger.stderr);
+    assert_eq!(cordoned(environment.path()), 2, "nothing was touched");
+
+    let abandoned = environment.run(&["abandon", &id, "--reason", "the laptop is gone", "-o", "json"]).exits(0);
+    let document = abandoned.json();
+    assert_eq!((&document["outcome"], len(&document["restored"])), (&"halted".into(), 2), "{document:#}");
+    assert!(document["cause"]["message"].as_str().is_some_and(|m| m.contains("the laptop is gone")), "{document:#}");
+    assert_eq!(capacity(&environment, "index"), 18);
+    nothing_is_held(&environment);
+    let history = environment.run(&["history", "-o", "json"]).exits(0).json();
+    assert_eq!((len(&history["runs"]), &history["runs"][0]["exit_code"]), (1, &9.into()), "{history:#}");
+}
+
+#[test]
+fn a_run_that_is_not_known_is_refused_with_the_nearest() {
+    let environment = fleet();
+    let mut child = baking(&environment, "2", &[]);
+    kill(&mut child);
+    let id = run_id(&environment);
+    let mut slip = id.clone();
+    slip.pop();
+    for verb in ["resume", "abandon"] {
+        let refused = environment.run(&[verb, &slip]).exits(3);
+        assert!(refused.stderr.contains(&id), "{}", refused.stderr);
+        environment.run(&[verb, "nothing-like-it"]).exits(3);
+        environment.run(&[verb]).exits(2);
+    }
+    assert_eq!(cordoned(environment.path()), 2);
+}
+
+/// Its process is alive: that must be said, and then it ends itself and says who has the run.
+#[test]
+fn s9_a_run_that_is_alive_is_taken_over_only_where_that_is_said() {
+    let environment = fleet();
+    let child = baking(&environment, "2", &[]);
+    let id = run_id(&environment);
+    let refused = environment.run(&["abandon", &id]).exits(3);
+    assert!(refused.stderr.contains("alive") && refused.stderr.contains("--even-if-alive"), "{}", refused.stderr);
+    assert_eq!(cordoned(environment.path()), 2);
+
+    environment.run(&["abandon", &id, "--even-if-alive"]).exits(0);
+    let first = ran(&["the first"], child.wait_with_output().expect("it ends")).exits(8);
+    let said = first.json()["cause"]["message"].as_str().expect("a cause").to_owned();
+    assert!(said.contains("taken over") && said.contains("abandoned by") && said.contains('@'), "{said}");
+    assert_eq!(capacity(&environment, "index"), 18);
+    nothing_is_held(&environment);
+}
+
+/// Stopped in its bake, woken up after the takeover: a zombie does no harm and ends itself.
+#[test]
+fn s9_a_process_that_was_stopped_and_wakes_up_after_the_takeover_does_no_harm() {
+    for verb in ["resume", "abandon"] {
+        let environment = fleet();
+        let child = baking(&environment, "4", &[]);
+        signal(&child, "-STOP");
+        let id = run_id(&environment);
+        environment.run(&[verb, &id, "--even-if-alive", "-o", "json"]).exits(0);
+        let left = if verb == "resume" { 14 } else { 18 };
+        assert_eq!(capacity(&environment, "index"), left);
+        signal(&child, "-CONT");
+        let zombie = ran(&["the zombie"], child.wait_with_output().expect("it ends")).exits(8);
+        let said = zombie.json()["cause"]["message"].as_str().expect("a cause").to_owned();
+        assert!(said.contains("taken over"), "{said}");
+        assert_eq!(capacity(&environment, "index"), left, "{verb}");
+        nothing_is_held(&environment);
+    }
+}
+
+/// A pipeline's job died; its retry goes on with the run, and removes no more than was asked for.
+#[test]
+fn s9_a_retried_call_goes_on_with_the_run_whose_process_died() {
+    let environment = fleet();
+    let mut child = baking(&environment, "4", &["--request-id", "job-9"]);
+    kill(&mut child);
+    let id = run_id(&environment);
+    let retried = environment.run(&[&REMOVE[..], &["--count", "4", "--request-id", "job-9"]].concat()).exits(0);
+    assert_eq!((&retried.json()["run"], len(&retried.json()["terminated"])), (&id.as_str().into(), 4));
+    let again = environment.run(&[&REMOVE[..], &["--count", "4", "--request-id", "job-9"]].concat()).exits(0);
+    assert_eq!(again.json()["run"], id);
+    assert_eq!(capacity(&environment, "index"), 14);
+    environment.run(&[&REMOVE[..], &["--count", "3", "--request-id", "job-9"]].concat()).exits(3);
+    nothing_is_held(&environment);
+}
+
+/// Three machines send the same id at the same moment: one run, one document, three times.
+#[test]
+fn s9_calls_with_one_request_id_that_start_together_make_one_run() {
+    let environment = fleet();
+    let arguments = [&REMOVE[..], &["--count", "2", "--request-id", "job-3"]].concat();
+    let calls: Vec<Child> = (0..3).map(|_| environment.command(&arguments).spawn().expect("it starts")).collect();
+    let ended: Vec<Ran> =
+        calls.into_iter().map(|call| ran(&arguments, call.wait_with_output().expect("it ends"))).collect();
+    let documents: Vec<Value> = ended.into_iter().map(|call| call.exits(0).json()).collect();
+    assert!(documents.iter().all(|document| *document == documents[0]), "{documents:#?}");
+    assert_eq!(capacity(&environment, "index"), 16);
+    nothing_is_held(&environment);
+}
