@@ -21,8 +21,11 @@ pub(super) async fn look(world: &World, machine: &Machine, probes: bool) -> Inpu
     };
     let (samples, (record, fleet)) = tokio::join!(reads, state);
     let identity = &machine.spec().identity;
-    let is_anothers =
-        |record: &FleetRecord| record.runs.get(&identity.run).is_some_and(|entry| entry.process != identity.process);
+    // One that the record does not know any more was ended by whoever took it over, or by this process.
+    let is_anothers = |record: &FleetRecord| {
+        let entry = record.runs.get(&identity.run);
+        !machine.journal().is_empty() && entry.is_none_or(|entry| entry.process != identity.process)
+    };
     let taken_over_by = match &record {
         Ok((_, record)) if is_anothers(record) => {
             append::taker(world.ledger.as_ref(), &identity.run, &identity.process).await

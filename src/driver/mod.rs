@@ -3,6 +3,7 @@
 
 mod append;
 mod change;
+mod fault;
 mod look;
 mod stop;
 mod takeover;
@@ -94,12 +95,24 @@ pub async fn drive(
                 };
             }
             Act::Record(record) => {
+                fault::point();
                 let input = journal.record(*record.clone()).await;
+                fault::point();
                 watcher.recorded(&record);
                 input
             }
-            Act::Change(change) => change::change(world, machine.spec(), &change).await,
-            Act::Send(call) => Input::Answered(send(world, &call).await),
+            Act::Change(change) => {
+                fault::point();
+                let input = change::change(world, machine.spec(), &change).await;
+                fault::point();
+                input
+            }
+            Act::Send(call) => {
+                fault::point();
+                let outcome = send(world, &call).await;
+                fault::point();
+                Input::Answered(outcome)
+            }
             // What waits can be interrupted; what acts cannot, and a restore is never interrupted.
             Act::Look { probes } if machine.is_stopping() => look::look(world, &machine, probes).await,
             Act::Look { probes } => tokio::select! {

@@ -13,7 +13,7 @@ use crate::run::{
 
 use super::append::append;
 use super::change::{CONFLICTS, Unchanged, amend, nonce};
-use super::{World, chain};
+use super::{World, chain, fault};
 
 /// Fences that conflict with what a living process writes, at most: it does not write so often.
 const FENCES: u32 = 50;
@@ -63,8 +63,11 @@ pub enum Untaken {
 ///
 /// [`Untaken`]; after a fence that was written the run waits for whoever takes it over next.
 pub async fn take_over(world: &World, claim: Claim) -> Result<Taken, Untaken> {
+    fault::point();
     let (journal, epoch) = fence(world, &claim).await?;
+    fault::point();
     raise_epoch(world, &claim, epoch).await?;
+    fault::point();
 
     // Read again, and only then acted on: of two that fenced the run the later one has it.
     let us = &claim.successor.process;

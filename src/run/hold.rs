@@ -158,6 +158,14 @@ impl Held {
         }
     }
 
+    /// A taker-over that knows nothing of what was sent: only tests have one.
+    #[cfg(test)]
+    pub(super) fn forget_calls(&mut self) {
+        for calls in [&mut self.cordon, &mut self.terminate, &mut self.restore] {
+            *calls = Calls::default();
+        }
+    }
+
     /// Seen out of service and restorable.
     pub(super) fn is_cordoned(&self) -> bool {
         self.sight.is_some_and(|s| s.state == Some(HostState::Cordoned))

@@ -7,6 +7,8 @@ mod aws_fleet;
 mod aws_removal;
 mod bad_days;
 mod environment;
+#[cfg(debug_assertions)]
+mod fault_points;
 mod fleets;
 mod halts;
 mod inventory;

@@ -37,7 +37,12 @@ impl Checker {
         if !intended && (forward || !unheard) {
             self.violations.push(format!("s5: run {run} sent without a recorded intent: {call:?}"));
         }
-        let stopped = journal.iter().any(|r| matches!(r.event, Past::Stopped { .. }));
+        // What was intended before another process took the run over may still leave, until its deadline.
+        let is_intent = |r: &JournalRecord| matches!(&r.event, Past::CallIntended { intent, .. } if intent == call);
+        let intent = journal.iter().position(is_intent).unwrap_or(journal.len());
+        let is_fence = |r: &JournalRecord| matches!(r.event, Past::RunTakenOver { .. });
+        let own = journal[intent..].iter().position(is_fence).map_or(journal.len(), |fence| intent + fence);
+        let stopped = journal[..own].iter().any(|r| matches!(r.event, Past::Stopped { .. }));
         if forward && (stopped || ordered) {
             self.violations.push(format!("s6: run {run} sent after a stop: {call:?}"));
         }

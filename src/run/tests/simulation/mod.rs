@@ -1,12 +1,14 @@
 //! Simulation: several runs, one fleet, one record, and a world in which everything goes wrong, all from one seed.
 //!
 //! A failure names its seed; [`replay`] plays it again. S1 to S9 are checked after every effect by `check`, which uses
-//! nothing of the planner and nothing of the record. Not here: takeovers and clocks that disagree.
+//! nothing of the planner and nothing of the record. Runs whose process died, and some whose process only sleeps, are
+//! taken over. Not here: clocks that disagree.
 
 mod check;
 mod fleet;
 mod runner;
 mod setup;
+mod takeover;
 mod world;
 
 use std::collections::BTreeSet;
@@ -48,6 +50,10 @@ enum Rig {
     OldReads,
     /// Looks do not show the record's stop orders.
     HidesHalts,
+    /// Whoever takes over does not wait for what is on its way.
+    TakesWithoutWaiting,
+    /// Journal and record take what a process says whose run was taken over.
+    HeedsNoFence,
 }
 
 /// Two subsystems of ten hosts, three of which they share; each must keep seven.
@@ -86,7 +92,8 @@ fn replay(seed: u64, bounds: Bounds, rig: Rig) -> Shown {
 }
 
 /// Every fault and every ending must have occurred, or the schedules prove less than they seem to.
-const EVERYTHING: [&str; 24] = [
+const EVERYTHING: [&str; 32] = [
+    "abandoned",
     "aborted",
     "after its deadline",
     "append lost",
@@ -94,6 +101,7 @@ const EVERYTHING: [&str; 24] = [
     "completed",
     "conflict",
     "died sending",
+    "fenced",
     "frozen",
     "halt seen",
     "halted",
@@ -107,10 +115,16 @@ const EVERYTHING: [&str; 24] = [
     "order",
     "record unread",
     "regression",
+    "released",
     "reply lost",
+    "resumed",
     "slow look",
     "swap lost",
+    "taken from the living",
+    "taken over again",
+    "taker died",
     "throttled",
+    "zombie",
 ];
 
 #[test]
@@ -149,4 +163,14 @@ fn s6_a_look_that_hides_stop_orders_is_caught() {
 #[test]
 fn s7_reads_older_than_settle_are_caught() {
     is_caught(Rig::OldReads);
+}
+
+#[test]
+fn s9_a_takeover_that_does_not_wait_is_caught() {
+    is_caught(Rig::TakesWithoutWaiting);
+}
+
+#[test]
+fn s9_a_ledger_that_heeds_no_fence_is_caught() {
+    is_caught(Rig::HeedsNoFence);
 }

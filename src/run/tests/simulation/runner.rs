@@ -1,4 +1,4 @@
-//! One run of the simulation: its machine, its journal as the ledger has it, and what its driver is about.
+//! One process of the simulation: its machine, and what its driver is about.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -27,8 +27,9 @@ pub(super) enum Doing {
 }
 
 pub(super) struct Runner {
+    /// Which run it acts for: several do, one after the other, where it is taken over.
+    pub(super) run: usize,
     pub(super) machine: Machine,
-    pub(super) journal: Vec<JournalRecord>,
     /// What the ledger was not heard to take.
     pub(super) backlog: Vec<JournalRecord>,
     pub(super) doing: Doing,
@@ -47,6 +48,25 @@ pub(super) struct Runner {
 }
 
 impl Runner {
+    /// A process that begins with this.
+    pub(super) fn new(run: usize, machine: Machine, at: Time) -> Self {
+        Self {
+            run,
+            machine,
+            backlog: Vec::new(),
+            doing: Doing::Give(Input::Begin),
+            at,
+            order_at: None,
+            ordered: false,
+            shows_halt: false,
+            halted: false,
+            dies_after: None,
+            steps: 0,
+            finish: None,
+            killed: false,
+        }
+    }
+
     pub(super) fn is_over(&self) -> bool {
         self.killed || self.finish.is_some()
     }

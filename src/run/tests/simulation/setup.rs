@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use super::check::Checker;
 use super::fleet::Fleet;
-use super::runner::{Doing, Runner, spec};
+use super::runner::{Runner, spec};
 use super::world::World;
 use super::{Rig, START, Seeded, policies};
 use crate::coordination::{FleetRecord, Halt};
 use crate::model::{Bounds, HostId, LedgerId};
-use crate::run::{Input, Machine};
+use crate::run::Machine;
 
 impl World {
     pub(super) fn new(seed: u64, bounds: Bounds, rig: Rig) -> Self {
@@ -29,21 +29,12 @@ impl World {
             };
             checker.asked.push(asked);
             let minutes = |seeded: &mut Seeded| START.plus(seeded.up_to(Duration::from_secs(400)));
-            runners.push(Runner {
-                machine: Machine::new(spec, START),
-                journal: Vec::new(),
-                backlog: Vec::new(),
-                doing: Doing::Give(Input::Begin),
-                at: START.plus(seeded.up_to(Duration::from_secs(30))),
-                order_at: (!calm && seeded.chance(6)).then(|| minutes(&mut seeded)),
-                ordered: false,
-                shows_halt: false,
-                halted: false,
-                dies_after: (!calm && seeded.chance(4)).then(|| seeded.below(120)),
-                steps: 0,
-                finish: None,
-                killed: false,
-            });
+            let number = checker.asked.len() - 1;
+            let mut runner = Runner::new(number, Machine::new(spec, START), START);
+            runner.at = START.plus(seeded.up_to(Duration::from_secs(30)));
+            runner.order_at = (!calm && seeded.chance(6)).then(|| minutes(&mut seeded));
+            runner.dies_after = (!calm && seeded.chance(3)).then(|| seeded.below(120));
+            runners.push(runner);
         }
         let mut deaths = Vec::new();
         let ids: Vec<HostId> = fleet.hosts.keys().cloned().collect();
@@ -74,6 +65,8 @@ impl World {
             fleet,
             record,
             version: 0,
+            journals: vec![Vec::new(); checker.asked.len()],
+            takings: Vec::new(),
             runners,
             checker,
             late: Vec::new(),

@@ -8,11 +8,12 @@ use super::Rig;
 use super::check::Checker;
 use super::fleet::Fleet;
 use super::runner::{Doing, Runner, identity};
+use super::takeover::Taking;
 use crate::coordination::{self, Command, Context, FleetRecord, Halt, decide};
 use crate::model::{Bounds, Call, CallOutcome, HostId, Reading, Sample, Time};
 use crate::plan::testing::Seeded;
 use crate::policy::PolicySet;
-use crate::run::{Act, Blind, Finish, Input, Loss, Order, Outcome, Round, report};
+use crate::run::{Act, Blind, Finish, Input, JournalRecord, Loss, Order, Outcome, Round, report};
 
 /// More than any schedule takes: one that reaches it does not end.
 const STEPS: u64 = 60_000;
@@ -33,6 +34,10 @@ pub(super) struct World {
     pub(super) fleet: Fleet,
     pub(super) record: FleetRecord,
     pub(super) version: u64,
+    /// Each run's journal, as the ledger has it.
+    pub(super) journals: Vec<Vec<JournalRecord>>,
+    /// Takeovers that are under way or will begin.
+    pub(super) takings: Vec<Taking>,
     pub(super) runners: Vec<Runner>,
     pub(super) checker: Checker,
     /// Calls whose replies are lost, and when they land.
@@ -88,9 +93,19 @@ impl World {
         let next = (0..self.runners.len())
             .filter(|i| !self.runners[*i].is_over())
             .min_by_key(|i| (self.runners[*i].at, self.runners[*i].steps));
-        let Some(next) = next else { return false };
-        self.pass(self.runners[next].at);
-        self.drive(next);
+        let taking = (0..self.takings.len()).min_by_key(|i| self.takings[*i].at);
+        match (next, taking) {
+            (_, Some(taking)) if next.is_none_or(|next| self.takings[taking].at < self.runners[next].at) => {
+                let taking = self.takings.remove(taking);
+                self.pass(taking.at);
+                self.take(taking);
+            }
+            (Some(next), _) => {
+                self.pass(self.runners[next].at);
+                self.drive(next);
+            }
+            (None, _) => return false,
+        }
         true
     }
 
@@ -143,6 +158,7 @@ impl World {
         }
     }
 
+    /// A call of that run reaches the provider.
     fn land(&mut self, run: usize, call: &Call) -> CallOutcome {
         if self.now > call.not_after {
             self.seen.insert("after its deadline");
@@ -162,6 +178,10 @@ impl World {
         if runner.dies_after.is_some_and(|after| runner.steps > after) {
             self.kill(run);
             return;
+        }
+        let epoch = runner.machine.spec().identity.epoch;
+        if self.journals[runner.run].last().is_some_and(|last| is_later_fence(last, epoch)) {
+            self.seen.insert("zombie");
         }
         let doing = std::mem::replace(&mut runner.doing, Doing::Sleep);
         match doing {
@@ -183,7 +203,7 @@ impl World {
                 }
             }
             Doing::Land(call) => {
-                let outcome = self.land(run, &call);
+                let outcome = self.land(self.runners[run].run, &call);
                 debug_assert!(now == self.now);
                 self.give(run, Input::Answered(outcome), 200);
             }
@@ -198,7 +218,7 @@ impl World {
         match std::mem::replace(&mut runner.doing, Doing::Sleep) {
             Doing::Land(call) => {
                 let after = self.seeded.up_to(self.bounds.call_life + Duration::from_secs(2));
-                self.late.push((self.now.plus(after), run, call));
+                self.late.push((self.now.plus(after), self.runners[run].run, call));
             }
             Doing::Write { change, version } if version == self.version => self.write(run, &change),
             Doing::Write { .. } | Doing::Give(_) | Doing::Sleep | Doing::Observe { .. } => {}
@@ -206,6 +226,10 @@ impl World {
         if self.rig == Rig::ForgetsTheDead {
             self.record.runs.remove(&self.runners[run].machine.spec().identity.run);
             self.version += 1;
+        }
+        if self.seeded.chance(2) {
+            let after = Duration::from_secs(1) + self.seeded.up_to(Duration::from_secs(120));
+            self.will_take(self.runners[run].run, after);
         }
     }
 
@@ -219,6 +243,12 @@ impl World {
         if self.seeded.chance(self.trouble * 6) {
             self.seen.insert("frozen");
             takes += self.seeded.up_to(Duration::from_secs(300));
+            if self.seeded.chance(4) {
+                // Somebody takes it for dead.
+                self.seen.insert("taken from the living");
+                let after = self.seeded.up_to(takes);
+                self.will_take(self.runners[run].run, after);
+            }
         }
         let runner = &mut self.runners[run];
         runner.doing = doing;
@@ -248,18 +278,39 @@ impl World {
                 let gone = self.is_ledger_gone();
                 let lost = self.goes_wrong("append lost");
                 let runner = &mut self.runners[run];
+                let journal = &mut self.journals[runner.run];
+                let is_anothers = |record: &JournalRecord| {
+                    usize::try_from(record.seq)
+                        .ok()
+                        .and_then(|seq| journal.get(seq))
+                        .is_some_and(|there| there != record)
+                };
+                let is_fenced = !gone && runner.backlog.iter().any(is_anothers);
+                if is_fenced && self.rig == Rig::HeedsNoFence {
+                    for record in std::mem::take(&mut runner.backlog) {
+                        let seq = journal.len() as u64;
+                        journal.push(JournalRecord { seq, ..record });
+                    }
+                    self.give(run, Input::Recorded, 20);
+                    return;
+                }
+                if is_fenced {
+                    self.seen.insert("fenced");
+                    self.give(run, Input::Lost(Loss::Fenced("another process has it".to_owned())), 1000);
+                    return;
+                }
                 if !gone && (!lost || self.seeded.chance(2)) {
                     // What is in doubt is known again by its nonce.
                     for record in &runner.backlog {
-                        if record.seq == runner.journal.len() as u64 {
-                            runner.journal.push(record.clone());
+                        if record.seq == journal.len() as u64 {
+                            journal.push(record.clone());
                         }
                     }
                 }
                 if gone || lost {
                     self.give(run, Input::Lost(Loss::Unreachable("no reply".to_owned())), 1000);
                 } else {
-                    runner.backlog.clear();
+                    self.runners[run].backlog.clear();
                     self.give(run, Input::Recorded, 20);
                 }
             }
@@ -270,10 +321,13 @@ impl World {
                 } else {
                     let mut record = self.record.clone();
                     let runner = &mut self.runners[run];
-                    let watched = &runner.machine.spec().identity.watched;
-                    runner.shows_halt = record.halts.iter().any(|order| order.concerns(watched));
+                    let identity = &runner.machine.spec().identity;
+                    runner.shows_halt = record.halts.iter().any(|order| order.concerns(&identity.watched));
                     if self.rig == Rig::HidesHalts {
                         record.halts.clear();
+                    }
+                    if let Some(entry) = record.runs.get_mut(&identity.run).filter(|_| self.rig == Rig::HeedsNoFence) {
+                        (entry.epoch, entry.process) = (identity.epoch, identity.process.clone());
                     }
                     Ok(Arc::new(record))
                 };
@@ -301,10 +355,13 @@ impl World {
 
     /// Decided at the version that is still the newest, and written.
     fn write(&mut self, run: usize, change: &crate::run::Change) {
-        let spec = self.runners[run].machine.spec();
+        let mut own = self.runners[run].machine.spec().identity.clone();
+        if let Some(entry) = self.record.runs.get(&own.run).filter(|_| self.rig == Rig::HeedsNoFence) {
+            (own.epoch, own.process) = (entry.epoch, entry.process.clone());
+        }
         let identity = identity();
         let ctx = Context { policies: &self.policies, identity: &identity, bounds: self.bounds, now: self.now };
-        let decided = decide(&self.record, &change.command(&spec.identity), &ctx);
+        let decided = decide(&self.record, &change.command(&own), &ctx);
         let input = match decided {
             Err(refusal) => Input::Refused(refusal),
             Ok((next, granted)) => {
@@ -358,7 +415,8 @@ impl World {
     fn send(&mut self, run: usize, call: Call) {
         let runner = &self.runners[run];
         let unheard = !runner.backlog.is_empty();
-        self.checker.is_sent(run, &call, &runner.journal, unheard, runner.ordered || runner.halted);
+        let (of, stops) = (runner.run, runner.ordered || runner.halted);
+        self.checker.is_sent(of, &call, &self.journals[of], unheard, stops);
         if self.one_in(self.trouble / 2, "died sending") {
             self.runners[run].doing = Doing::Land(call);
             self.kill(run);
@@ -373,7 +431,7 @@ impl World {
             if !endless && self.seeded.chance(3) {
                 self.seen.insert("never done");
             } else {
-                self.late.push((self.now.plus(after), run, call));
+                self.late.push((self.now.plus(after), self.runners[run].run, call));
             }
             let outcome = CallOutcome::Unknown { message: "timed out".to_owned() };
             self.give(run, Input::Answered(outcome), 2000);
@@ -386,8 +444,14 @@ impl World {
     fn end(&mut self) {
         let last = self.now.plus(Duration::from_secs(3600));
         self.pass(last);
-        for (number, runner) in self.runners.iter().enumerate() {
+        for runner in &self.runners {
             let Some(finish) = &runner.finish else { continue };
+            let number = runner.run;
+            let epoch = runner.machine.spec().identity.epoch;
+            if self.journals[number].iter().any(|r| is_later_fence(r, epoch)) {
+                // What became of the run is its successor's to say.
+                continue;
+            }
             let document = match finish {
                 Finish::NotStarted(_) => {
                     self.seen.insert("not started");
@@ -406,4 +470,8 @@ impl World {
             self.checker.has_ended(number, document.as_ref());
         }
     }
+}
+
+fn is_later_fence(record: &JournalRecord, epoch: u64) -> bool {
+    matches!(record.event, crate::run::Past::RunTakenOver { epoch: fence, .. } if fence > epoch)
 }

@@ -1,0 +1,212 @@
+//! A run that is killed, or stopped, at every step of its way (`src/driver/fault.rs`), and the process that takes it over.
+
+use std::process::{Child, Command};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::environment::{Ran, TestEnvironment, ran};
+use crate::fleets::Fleet;
+use crate::removal::{cordoned, signal};
+
+/// More than the run has.
+const MOST: u64 = 300;
+const HOSTS: [&str; 2] = ["index-0001", "index-0004"];
+const REMOVE: [&str; 8] = ["--subsystem", "index", "--yes", "--output=json", "--host", HOSTS[0], "--host", HOSTS[1]];
+
+/// A fleet whose waits take no time, and the run that is told to end there.
+fn removal(fault: &str) -> (TestEnvironment, Command) {
+    let environment = TestEnvironment::new();
+    Fleet { index_minimum: 12, ..Fleet::default() }.write(&environment);
+    let mut command = environment.command(&REMOVE);
+    command.env("SAFE_REMOVE_FAULT", fault);
+    (environment, command)
+}
+
+/// How many of the hosts the fleet itself still has, and how many hosts are out of service, whatever the ledger says.
+fn fleet_has(environment: &TestEnvironment) -> (usize, usize) {
+    let text = std::fs::read_to_string(environment.path().join("state/fleet.json")).expect("a fleet");
+    let left = HOSTS.iter().filter(|host| text.contains(&format!("\"{host}\""))).count();
+    (left, cordoned(environment.path()))
+}
+
+/// The run that the record knows, if it knows one: its id, and whether it recorded anything.
+fn known(environment: &TestEnvironment) -> Option<(String, bool)> {
+    let status = environment.run(&["status", "-o", "json"]).exits(0).json();
+    let run = status["runs"].get(0)?;
+    Some((run["run"].as_str().expect("an id").to_owned(), run["last_record_at"].is_string()))
+}
+
+#[track_caller]
+fn nothing_is_held(environment: &TestEnvironment, why: &str) {
+    let status = environment.run(&["status", "-o", "json"]).exits(0).json();
+    assert_eq!(status["runs"], Value::Array(Vec::new()), "{why}: {status:#}");
+    assert_eq!(fleet_has(environment).1, 0, "{why}: something is left out of service");
+}
+
+/// Tells the story of every point, from the first to the one that the run does not reach, on a few threads.
+fn at_every_point(every: u64, story: impl Fn(u64) -> bool + Sync) {
+    let (next, told) = (AtomicU64::new(0), AtomicU64::new(0));
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                loop {
+                    let point = next.fetch_add(every, Ordering::Relaxed);
+                    assert!(point < MOST, "the run does not end");
+                    if !story(point) {
+                        return;
+                    }
+                    told.fetch_add(1, Ordering::Relaxed);
+                }
+            });
+        }
+    });
+    assert!(told.into_inner() * every > 60, "the points of a whole run");
+}
+
+/// The run, killed at the point; `None` where it came to its end before.
+fn killed(point: u64) -> Option<TestEnvironment> {
+    let (environment, mut command) = removal(&format!("kill:{point}"));
+    let run = ran(&REMOVE, command.output().expect("it starts"));
+    if run.code.is_some() {
+        run.exits(0);
+        return None;
+    }
+    Some(environment)
+}
+
+#[test]
+fn s9_killed_at_every_point_and_resumed_by_another_process() {
+    at_every_point(1, |point| {
+        let Some(environment) = killed(point) else { return false };
+        let why = format!("killed at point {point}");
+        match known(&environment) {
+            // Before its first grant, and behind its last word: there is nothing to go on with.
+            None => assert!(matches!(fleet_has(&environment), (2 | 0, 0)), "{why}"),
+            Some((run, false)) => {
+                let refused = environment.run(&["resume", &run]).exits(3);
+                assert!(refused.stderr.contains("safe-remove abandon"), "{}", refused.stderr);
+                let released = environment.run(&["abandon", &run, "-o", "json"]).exits(0).json();
+                assert_eq!(released["result"]["released"].as_array().map(Vec::len), Some(2), "{released:#}");
+                assert_eq!(fleet_has(&environment), (2, 0), "{why}");
+            }
+            Some((run, true)) => {
+                let resumed = environment.run(&["resume", &run, "-o", "json"]);
+                let document = resumed.clone().exits(0).json();
+                assert_eq!(document["terminated"], serde_json::json!(HOSTS), "{why}: {document:#}");
+                assert_eq!(
+                    (&document["outcome"], &document["in_doubt"]),
+                    (&"completed".into(), &serde_json::json!([]))
+                );
+                assert_eq!(fleet_has(&environment), (0, 0), "{why}");
+            }
+        }
+        nothing_is_held(&environment, &why);
+        true
+    });
+}
+
+#[test]
+fn s7_killed_at_every_point_and_abandoned_by_another_process() {
+    at_every_point(1, |point| {
+        let Some(environment) = killed(point) else { return false };
+        let why = format!("killed at point {point}");
+        if let Some((run, true)) = known(&environment) {
+            let document = environment.run(&["abandon", &run, "-o", "json"]).exits(0).json();
+            let gone = document["terminated"].as_array().map(Vec::len).expect("hosts");
+            assert_eq!(
+                (fleet_has(&environment), &document["in_doubt"]),
+                ((2 - gone, 0), &serde_json::json!([])),
+                "{why}"
+            );
+            nothing_is_held(&environment, &why);
+        }
+        true
+    });
+}
+
+/// The process that takes over is killed too, at each of its own points; a third one ends it.
+#[test]
+fn s9_a_taker_that_is_killed_leaves_the_run_to_the_next() {
+    // In the bake; behind the first terminate.
+    for first in [30, 45] {
+        at_every_point(3, |point| {
+            let environment = killed(first).expect("the run is longer");
+            let (run, _) = known(&environment).expect("it is under way");
+            let mut taker = environment.command(&["resume", &run]);
+            let taken =
+                ran(&["resume"], taker.env("SAFE_REMOVE_FAULT", format!("kill:{point}")).output().expect("starts"));
+            if taken.code.is_some() {
+                taken.exits(0);
+                return false;
+            }
+            let why = format!("killed at point {first}, its taker at {point}");
+            if known(&environment).is_some() {
+                environment.run(&["resume", &run]).exits(0);
+            }
+            assert_eq!(fleet_has(&environment), (0, 0), "{why}");
+            nothing_is_held(&environment, &why);
+            true
+        });
+    }
+}
+
+/// Whether the process was stopped; false where it ended.
+fn is_stopped(child: &mut Child) -> bool {
+    let begun = Instant::now();
+    while begun.elapsed() < Duration::from_secs(60) {
+        if child.try_wait().expect("a child").is_some() {
+            return false;
+        }
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", child.id())).unwrap_or_default();
+        if stat.rsplit_once(')').is_some_and(|(_, fields)| fields.trim_start().starts_with('T')) {
+            return true;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    panic!("it neither ends nor stops");
+}
+
+/// Stopped in the middle of a step, woken up when another process has ended its run.
+#[test]
+fn s9_stopped_at_points_of_every_kind_and_woken_up_after_the_takeover() {
+    at_every_point(7, |point| {
+        let (environment, mut command) = removal(&format!("stop:{point}"));
+        let mut child = command.spawn().expect("it starts");
+        if !is_stopped(&mut child) {
+            ran(&REMOVE, child.wait_with_output().expect("it ended")).exits(0);
+            return false;
+        }
+        let why = format!("stopped at point {point}");
+        let known = known(&environment);
+        let left = match &known {
+            None => None,
+            Some((run, false)) => {
+                environment.run(&["abandon", run, "--even-if-alive"]).exits(0);
+                Some((2, 0))
+            }
+            Some((run, true)) => {
+                let verb = if point % 2 == 0 { "resume" } else { "abandon" };
+                environment.run(&[verb, run, "--even-if-alive"]).exits(0);
+                Some(fleet_has(&environment))
+            }
+        };
+        signal(&child, "-CONT");
+        let zombie: Ran = ran(&REMOVE, child.wait_with_output().expect("it ends"));
+        match left {
+            // Nobody could take it over: it was not granted anything yet, or had said its last word.
+            None => _ = zombie.exits(0),
+            Some(left) => {
+                assert!(matches!(zombie.code, Some(8 | 10)), "{why}: {zombie:?}");
+                assert!(
+                    zombie.stdout.contains("resumed by") || zombie.stdout.contains("abandoned by"),
+                    "{why}: {zombie:?}"
+                );
+                assert_eq!(fleet_has(&environment), left, "{why}: the zombie did something");
+            }
+        }
+        nothing_is_held(&environment, &why);
+        true
+    });
+}
