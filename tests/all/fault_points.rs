@@ -131,7 +131,7 @@ fn s7_killed_at_every_point_and_abandoned_by_another_process() {
 fn s9_a_taker_that_is_killed_leaves_the_run_to_the_next() {
     // In the bake; behind the first terminate.
     for first in [30, 45] {
-        at_every_point(3, |point| {
+        at_every_point(6, |point| {
             let environment = killed(first).expect("the run is longer");
             let (run, _) = known(&environment).expect("it is under way");
             let mut taker = environment.command(&["resume", &run]);
