@@ -57,6 +57,9 @@ pub enum CommandError {
     /// This build cannot speak to AWS.
     #[error("the policies name a fleet on AWS, and this safe-remove was built without AWS")]
     WithoutAws,
+    /// This build cannot speak to etcd.
+    #[error("the policies name a ledger in etcd, and this safe-remove was built without etcd")]
+    WithoutEtcd,
     /// A confirmed change that was not begun, for a reason that the exit code says.
     #[error("{message}")]
     NotStarted {
@@ -108,6 +111,7 @@ impl CommandError {
             Self::Ledger(_) => Exit::LEDGER,
             Self::Policy(_) | Self::Scenario(_) => Exit::INVALID_POLICY,
             Self::WithoutAws => Exit::FLEET_UNKNOWN,
+            Self::WithoutEtcd => Exit::LEDGER,
             Self::NotStarted { exit, .. } => *exit,
             Self::NotConfirmed { .. } => Exit::NOT_CONFIRMED,
             Self::Internal { .. } => Exit::INTERNAL,
@@ -141,11 +145,11 @@ impl CommandError {
                 Some("restore the ledger from a backup; a new one would not know what was removed".to_owned())
             }
             Self::Ledger(LedgerError::Unreachable { .. } | LedgerError::InDoubt { .. }) => {
-                Some("check `[ledger]` in fleet.toml, free space and permissions, then try again".to_owned())
+                Some("correct what is said above, permissions or `[ledger]` in fleet.toml, then try again".to_owned())
             }
             Self::Policy(_) => Some("correct the files, then: safe-remove policy check".to_owned()),
             Self::Scenario(_) => Some("correct the scenario that fleet.toml names".to_owned()),
-            Self::WithoutAws => Some("build it with its default features".to_owned()),
+            Self::WithoutAws | Self::WithoutEtcd => Some("build it with its default features".to_owned()),
             Self::NotStarted { hint, .. } => Some((*hint).to_owned()),
             Self::Internal { .. } => {
                 Some("this is a bug: please report it, with what `safe-remove status` says".to_owned())

@@ -19,6 +19,7 @@ use crate::ports::{Clock as _, Ledger, LedgerError, Written};
 use crate::run::{EVENT_SCHEMA, JournalRecord, Past};
 
 use super::args::Global;
+use super::engines;
 use super::error::CommandError;
 use super::policy::no_such;
 use super::world::{self, LedgerReader, SystemClock};
@@ -43,7 +44,7 @@ struct Site {
 
 impl Site {
     /// The policies, or as much of them as says where the ledger is.
-    fn find(global: &Global) -> Result<Self, CommandError> {
+    async fn find(global: &Global) -> Result<Self, CommandError> {
         let invalid = match world::policies(global) {
             Ok(policies) => {
                 return Ok(Self {
@@ -60,7 +61,7 @@ impl Site {
         let Some(place) = policy::ledger_place(&global.policies) else { return Err(invalid) };
         let kind = "its policies are invalid".to_owned();
         let provider = FleetIdentity { kind, account: None, region: None, caller: None };
-        let reader = LedgerReader::open_at(&place.ledger, &place.fleet, SystemClock.now())?;
+        let reader = LedgerReader::open_at(&place.ledger, &place.fleet, SystemClock.now()).await?;
         if !reader.exists() {
             // Nobody may have meant this place, and no run has ever gone by it.
             return Err(invalid);
@@ -75,8 +76,8 @@ impl Site {
         })
     }
 
-    fn open(&self, now: Time) -> Result<LedgerReader, LedgerError> {
-        LedgerReader::open_at(&self.ledger, &self.fleet, now).map_err(ledger_error)
+    async fn open(&self, now: Time) -> Result<LedgerReader, LedgerError> {
+        LedgerReader::open_at(&self.ledger, &self.fleet, now).await.map_err(ledger_error)
     }
 }
 
@@ -111,14 +112,14 @@ pub(super) async fn run(
     subsystem: Option<&SubsystemName>,
     reason: &str,
 ) -> Result<Answered, CommandError> {
-    let site = Site::find(global)?;
+    let site = Site::find(global).await?;
     let mut warnings = Vec::new();
     if site.policies.is_none() {
         warnings
             .push("the policies are invalid; the order is in force all the same: safe-remove policy check".to_owned());
     }
     let now = now(site.policies.clone()).await;
-    let reader = site.open(now).map_err(not_halted)?;
+    let reader = site.open(now).await.map_err(not_halted)?;
     if !reader.exists() {
         warnings.push(
             "the ledger did not exist before: no run has ever gone by it. Is this the right directory?".to_owned(),
@@ -136,11 +137,11 @@ pub(super) async fn run(
     };
     // A ledger that this makes is of no time: a clock that is wrong here must not refuse the first run later.
     let long_ago = Time::from_millis(0);
-    let ledger = world::writable_ledger_at(&site.ledger, &site.fleet, long_ago);
+    let ledger = engines::open(&site.ledger, &site.fleet, long_ago).await;
     let ledger = ledger.map_err(|error| not_halted(ledger_error(error)))?;
     let (record, order, already) = put(ledger.as_ref(), order, &mut warnings).await?;
 
-    let place = site.open(now).map_err(not_halted)?.place_of(&site.fleet, &site.directory, site.provider.clone());
+    let place = site.open(now).await.map_err(not_halted)?.place_of(&site.fleet, &site.directory, site.provider.clone());
     let limit = site.policies.as_ref().map(|policies| policies.fleet.ledger.offline_limit);
     let offline_limit = limit.unwrap_or_default();
     let (mut runs, mut others) = (Vec::new(), Vec::new());

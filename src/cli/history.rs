@@ -17,7 +17,7 @@ pub(super) async fn run(
 ) -> Result<Answered, CommandError> {
     let policies = world::policies(global)?;
     let now = status::now(&policies);
-    let ledger = LedgerReader::open(&policies, now)?;
+    let ledger = LedgerReader::open(&policies, now).await?;
     let since = since.map(|since| since.time(now));
     let (mut runs, mut halts) = (Vec::new(), Vec::new());
     // A subsystem whose policy is gone still has its past.

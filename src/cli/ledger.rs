@@ -111,7 +111,7 @@ pub(super) async fn adopt(
         });
     }
     let before = world.look().await?;
-    let ledger = world.writable_ledger()?;
+    let ledger = world.writable_ledger().await?;
     let id = ledger.read().await.map_err(CommandError::Ledger)?.1.ledger;
     let marks = Marks::of(&world, &before).other_than(&id);
     if marks.is_empty() {

@@ -5,6 +5,7 @@
 
 pub mod args;
 mod earlier;
+mod engines;
 pub mod error;
 pub mod exit;
 mod halt;

@@ -129,7 +129,7 @@ async fn write(
     reason: &str,
     shown: Option<&SubsystemPolicy>,
 ) -> Result<(), CommandError> {
-    let ledger = world.writable_ledger()?;
+    let ledger = world.writable_ledger().await?;
     let command = Command::AcceptPolicy { subsystem: name.clone(), operator: by.clone(), reason: reason.to_owned() };
     for _ in 0..WRITE_TRIES {
         let (version, record) = ledger.read().await.map_err(CommandError::Ledger)?;

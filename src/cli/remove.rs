@@ -190,7 +190,7 @@ async fn perform(
     screen: &Arc<Screen>,
     stop: &mut StopSignal,
 ) -> Result<Answered, CommandError> {
-    let ledger = world.writable_ledger()?;
+    let ledger = world.writable_ledger().await?;
     let document = confirmed.document().clone();
     ledger::of_first_run(world, ledger.as_ref()).await?;
     let identity = RunIdentity {
@@ -266,7 +266,7 @@ fn not_started(
             exit: Exit::LEDGER,
             message: "the ledger cannot be used; nothing was touched".to_owned(),
             causes: vec![message.clone()],
-            hint: "check `[ledger]` in fleet.toml, free space and permissions, then try again",
+            hint: "correct what is said above, permissions or `[ledger]` in fleet.toml, then try again",
         }),
         NotStarted::Blind(message) => Err(CommandError::NotStarted {
             exit: Exit::FLEET_UNKNOWN,

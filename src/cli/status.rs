@@ -60,7 +60,7 @@ fn is_under_way(run: &StatusRun) -> bool {
 async fn look(global: &Global, only: Option<&RunId>) -> Result<(StatusDocument, Answered), CommandError> {
     let policies = world::policies(global)?;
     let now = now(&policies);
-    let ledger = LedgerReader::open(&policies, now)?;
+    let ledger = LedgerReader::open(&policies, now).await?;
     let (_, record) = ledger.read().await?;
 
     let mut runs = Vec::new();

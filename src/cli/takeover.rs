@@ -195,7 +195,7 @@ pub(super) async fn take(
     screen: &Arc<Screen>,
     stop: &mut StopSignal,
 ) -> Result<Result<Went, Untaken>, CommandError> {
-    let places = world.places(world.writable_ledger()?);
+    let places = world.places(world.writable_ledger().await?);
     let successor = Successor {
         run: run.clone(),
         epoch: 0,

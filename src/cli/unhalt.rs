@@ -55,7 +55,7 @@ pub(super) async fn run(
         return Err(CommandError::usage("--reason is missing, and there is no terminal to ask on", hint));
     }
     let policies = world::policies(global)?;
-    let reader = LedgerReader::open(&policies, status::now(&policies))?;
+    let reader = LedgerReader::open(&policies, status::now(&policies)).await?;
     let place = reader.place(&policies, world::named_identity(&policies));
     let (_, record) = reader.read().await?;
     let orders: Vec<Halt> = record.halts.iter().filter(|h| h.subsystem.as_ref() == subsystem).cloned().collect();
@@ -125,7 +125,7 @@ async fn lift(
     };
     // Refused where it can be told beforehand: the history is to show what was done.
     decide(read).map_err(refused)?;
-    let ledger = world::writable_ledger(policies, now)?;
+    let ledger = world::writable_ledger(policies, now).await?;
     let journal = JournalRecord {
         schema: EVENT_SCHEMA.to_owned(),
         run: selection::order_id(),

@@ -11,7 +11,6 @@ use crate::coordination::FleetRecord;
 use crate::driver;
 use crate::fleet::simulated::{Membership, OpenError, SimulatedFleet};
 use crate::health;
-use crate::ledger::SqliteLedger;
 use crate::model::{FleetIdentity, FleetName, FleetSnapshot, HostId, ProbeKey, SubsystemName, Time};
 use crate::output::Place;
 use crate::plan::{AssessError, Inputs, LedgerView, Plan, Request, weight};
@@ -20,6 +19,7 @@ use crate::ports::{Clock, Fleet, Ledger, Prober, Version};
 use crate::probe::{Probes, SimulatedMetrics};
 
 use super::args::Global;
+use super::engines;
 use super::error::CommandError;
 
 /// Everything that a command may look at.
@@ -46,7 +46,7 @@ impl World {
         };
         let metrics = simulated.map(|fleet| Arc::new(Metrics::new(fleet, &policies)) as Arc<dyn SimulatedMetrics>);
         let prober = Arc::new(Probes::new(Arc::clone(&clock), metrics));
-        let ledger = LedgerReader::open(&policies, clock.now())?;
+        let ledger = LedgerReader::open(&policies, clock.now()).await?;
         Ok(Self { policies, fleet, prober, clock, ledger })
     }
 
@@ -138,8 +138,8 @@ impl World {
     }
 
     /// The ledger, made where it does not exist, for a command that changes something.
-    pub(super) fn writable_ledger(&self) -> Result<Arc<dyn Ledger>, CommandError> {
-        writable_ledger(&self.policies, self.clock.now())
+    pub(super) async fn writable_ledger(&self) -> Result<Arc<dyn Ledger>, CommandError> {
+        writable_ledger(&self.policies, self.clock.now()).await
     }
 }
 
@@ -158,39 +158,27 @@ pub(super) fn policies(global: &Global) -> Result<Arc<PolicySet>, CommandError> 
 }
 
 /// The ledger, made where it does not exist.
-pub(super) fn writable_ledger(policies: &PolicySet, now: Time) -> Result<Arc<dyn Ledger>, CommandError> {
-    writable_ledger_at(&policies.fleet.ledger.kind, &policies.fleet.name, now)
-}
-
-/// The same, for a command that needs no policies.
-pub(super) fn writable_ledger_at(
-    kind: &LedgerKind,
-    fleet: &FleetName,
-    now: Time,
-) -> Result<Arc<dyn Ledger>, CommandError> {
-    let LedgerKind::Sqlite { path } = kind;
-    let ledger = SqliteLedger::open(path, fleet, now).map_err(CommandError::Ledger)?;
-    Ok(Arc::new(ledger))
+pub(super) async fn writable_ledger(policies: &PolicySet, now: Time) -> Result<Arc<dyn Ledger>, CommandError> {
+    engines::open(&policies.fleet.ledger.kind, &policies.fleet.name, now).await
 }
 
 /// The ledger for commands that only look.
 pub(super) struct LedgerReader {
-    ledger: SqliteLedger,
+    ledger: Arc<dyn Ledger>,
     at: String,
     id: Option<crate::model::LedgerId>,
 }
 
 impl LedgerReader {
     /// Opens the ledger without creating anything.
-    pub(super) fn open(policies: &PolicySet, now: Time) -> Result<Self, CommandError> {
-        Self::open_at(&policies.fleet.ledger.kind, &policies.fleet.name, now)
+    pub(super) async fn open(policies: &PolicySet, now: Time) -> Result<Self, CommandError> {
+        Self::open_at(&policies.fleet.ledger.kind, &policies.fleet.name, now).await
     }
 
     /// The same, for a command that needs no policies.
-    pub(super) fn open_at(kind: &LedgerKind, fleet: &FleetName, now: Time) -> Result<Self, CommandError> {
-        let LedgerKind::Sqlite { path } = kind;
-        let ledger = SqliteLedger::open_read_only(path, fleet, now).map_err(CommandError::Ledger)?;
-        Ok(Self { id: ledger.id().cloned(), ledger, at: path.display().to_string() })
+    pub(super) async fn open_at(kind: &LedgerKind, fleet: &FleetName, now: Time) -> Result<Self, CommandError> {
+        let (ledger, id) = engines::open_read_only(kind, fleet, now).await?;
+        Ok(Self { ledger, at: kind.place(), id })
     }
 
     /// Whether there is a record of the fleet already.
@@ -204,7 +192,7 @@ impl LedgerReader {
 
     /// The journals.
     pub(super) fn journals(&self) -> &dyn Ledger {
-        &self.ledger
+        self.ledger.as_ref()
     }
 
     /// Where all this is.

@@ -5,6 +5,10 @@
 //! beyond what [`codec`] does.
 
 mod codec;
+#[cfg(feature = "etcd")]
+mod etcd;
 mod sqlite;
 
+#[cfg(feature = "etcd")]
+pub use etcd::EtcdLedger;
 pub use sqlite::SqliteLedger;

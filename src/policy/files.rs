@@ -168,6 +168,22 @@ mod tests {
         }
     }
 
+    #[test]
+    fn s6_a_ledger_in_etcd_is_found_whatever_else_is_wrong() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let etcd = "name = \"demo\"\nnmae = 1\n[ledger]\nkind = \"etcd\"\nendpoints = [\"https://a:1/\", \"https://b:1\"]\nca = \"ca.pem\"\n";
+        fs::write(dir.path().join("fleet.toml"), etcd).expect("written");
+        assert!(load(dir.path()).is_err());
+        let found = ledger_place(dir.path()).map(|place| place.ledger);
+        let expected = super::super::EtcdPlace {
+            endpoints: vec!["https://a:1".to_owned(), "https://b:1".to_owned()],
+            prefix: "/safe-remove".to_owned(),
+            ca: Some(dir.path().join("ca.pem")),
+            identity: None,
+        };
+        assert_eq!(found, Some(super::super::LedgerKind::Etcd(expected)));
+    }
+
     fn set_mode(path: &Path, mode: u32) {
         fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("changed");
     }

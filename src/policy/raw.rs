@@ -55,11 +55,21 @@ pub(super) struct RawProvider {
 #[serde(deny_unknown_fields, expecting = "a table, [ledger]")]
 #[schemars(rename = "Ledger")]
 pub(super) struct RawLedger {
-    /// `sqlite`
-    #[schemars(required, extend("enum" = ["sqlite"]))]
+    /// `sqlite` or `etcd`
+    #[schemars(required, extend("enum" = ["sqlite", "etcd"]))]
     pub(super) kind: Option<At<String>>,
     /// SQLite: the file, for all operators of one machine.
     pub(super) path: Option<At<String>>,
+    /// etcd: `https://host:2379`, every member that may be asked.
+    pub(super) endpoints: Option<At<Vec<At<String>>>>,
+    /// etcd: what every key begins with. Default `/safe-remove`.
+    pub(super) prefix: Option<At<String>>,
+    /// etcd: a PEM file of who may have signed the servers' certificates. Default whom this machine trusts.
+    pub(super) ca: Option<At<String>>,
+    /// etcd: a PEM file of this client's certificate. Default none.
+    pub(super) cert: Option<At<String>>,
+    /// etcd: a PEM file of that certificate's private key.
+    pub(super) key: Option<At<String>>,
     /// How long a run may restore without its ledger. Default 30s.
     pub(super) offline_limit: Option<At<Length>>,
 }

@@ -20,7 +20,7 @@ const MOST_COMPLAINTS: usize = 50;
 /// Probe kinds of the contract that this version does not have.
 const LATER_PROBES: [&str; 4] = ["target-group", "cloudwatch-alarm", "cloudwatch-metric", "prometheus"];
 /// Ledger kinds of the contract that this version does not have.
-const LATER_LEDGERS: [&str; 2] = ["dynamodb", "etcd"];
+const LATER_LEDGERS: [&str; 1] = ["dynamodb"];
 
 /// Keys that were complained of and taken out, as `capacity.minimum` or `health.probe.1.max`.
 #[derive(Debug, Default)]
@@ -83,6 +83,12 @@ impl<'a> Tree<'a> {
         table.get(*key)?.get_ref().as_str().map(str::to_owned)
     }
 
+    /// The strings of a list, whatever else is wrong with the file.
+    pub(super) fn strings(&self, table: &str, key: &str) -> Option<Vec<String>> {
+        let list = self.root.get_ref().get(table)?.get_ref().as_table()?.get(key)?.get_ref().as_array()?;
+        list.iter().map(|value| value.get_ref().as_str().map(str::to_owned)).collect()
+    }
+
     /// Whether it is a simulated fleet's scenario rather than a subsystem: `[[hosts]]` is a list there.
     pub(super) fn looks_like_scenario(&self) -> bool {
         let root = self.root.get_ref();
@@ -129,7 +135,7 @@ impl<'a> Tree<'a> {
         let section = |name: &str| root.get(name).and_then(|value| value.get_ref().as_table());
         if let Some(kind) = section("ledger").and_then(|ledger| later_kind(ledger, &LATER_LEDGERS)) {
             let message = format!("this version does not have the ledger kind `{}`", kind.get_ref());
-            reporter.error(kind.span(), message, "comes with a later version", "use `sqlite`");
+            reporter.error(kind.span(), message, "comes with a later version", "use `sqlite` or `etcd`");
             found.extend(root.get("ledger").map(Spanned::span));
         }
         let probes = section("health").and_then(|health| health.get("probe")).and_then(|p| p.get_ref().as_array());

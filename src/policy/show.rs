@@ -34,13 +34,16 @@ pub fn show(policies: &PolicySet) -> ShowDocument {
         }
         ProviderKind::Aws { region, account } => format!("aws, account {account}, region {region}"),
     };
-    let LedgerKind::Sqlite { path } = &fleet.ledger.kind;
+    let engine = match &fleet.ledger.kind {
+        LedgerKind::Sqlite { path } => format!("sqlite {}", path.display()),
+        LedgerKind::Etcd(etcd) => etcd.to_string(),
+    };
     let limit = duration_text(fleet.ledger.offline_limit);
     ShowDocument {
         directory: policies.directory.display().to_string(),
         fleet: fleet.name.to_string(),
         provider,
-        ledger: format!("sqlite {}, runs may restore without it for {limit}", path.display()),
+        ledger: format!("{engine}, runs may restore without it for {limit}"),
         subsystems: policies.subsystems.values().map(effective).collect(),
         warnings: policies.warnings.iter().map(ToString::to_string).collect(),
     }

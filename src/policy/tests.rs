@@ -219,8 +219,39 @@ fn a_provider_on_aws_needs_region_and_account() {
     let set = try_check(&[("fleet.toml", aws), ("base.toml", BASE)]).expect("valid");
     assert!(matches!(&set.fleet.provider.kind, ProviderKind::Aws { account, .. } if account == "123456789012"));
     assert_eq!(set.warnings.len(), 1, "`settle` is short: {:?}", set.warnings);
-    let LedgerKind::Sqlite { path } = &set.fleet.ledger.kind;
-    assert_eq!(path, Path::new("/var/lib/l.db"));
+    assert_eq!(set.fleet.ledger.kind, LedgerKind::Sqlite { path: "/var/lib/l.db".into() });
+}
+
+#[test]
+fn a_ledger_in_etcd_has_endpoints_and_files_beside_the_policy() {
+    let fleet = |ledger: &str| {
+        let fleet = FLEET.split("[ledger]").next().expect("a text").to_owned() + "[ledger]\nkind = \"etcd\"\n" + ledger;
+        try_check(&[("fleet.toml", &fleet), ("base.toml", BASE)]).expect("valid")
+    };
+    let set = fleet("endpoints = [\"http://localhost:2379/\"]\n");
+    let place = |endpoint: &str| EtcdPlace {
+        endpoints: vec![endpoint.to_owned()],
+        prefix: "/safe-remove".to_owned(),
+        ca: None,
+        identity: None,
+    };
+    assert_eq!(set.fleet.ledger.kind, LedgerKind::Etcd(place("http://localhost:2379")));
+    assert!(set.warnings.is_empty(), "{:?}", set.warnings);
+    let set = fleet("endpoints = [\"http://etcd:2379\"]\n");
+    assert!(set.warnings[0].message().contains("without TLS"), "{:?}", set.warnings);
+
+    let set = fleet(
+        "endpoints = [\"https://etcd:2379\"]\nprefix = \"/ours/\"\nca = \"/etc/ca.pem\"\ncert = \"c.pem\"\nkey = \"k.pem\"\n",
+    );
+    let beside = |file: &str| set.directory.join(file);
+    let secure = EtcdPlace {
+        prefix: "/ours".to_owned(),
+        ca: Some("/etc/ca.pem".into()),
+        identity: Some((beside("c.pem"), beside("k.pem"))),
+        ..place("https://etcd:2379")
+    };
+    assert_eq!(set.fleet.ledger.kind, LedgerKind::Etcd(secure));
+    assert!(show(&set).ledger.starts_with("etcd /ours at https://etcd:2379, "), "{}", show(&set).ledger);
 }
 
 /// Everything that can be done to a text without knowing what it means.

@@ -3,6 +3,7 @@
 //! These types are also what the ledger keeps as the *accepted* policy, so they read back what they write.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -98,7 +99,7 @@ pub struct LedgerConfig {
     pub offline_limit: Duration,
 }
 
-/// The engine's own keys. DynamoDB and etcd join in the issue on coordination.
+/// The engine's own keys.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LedgerKind {
     /// A file on this machine.
@@ -106,6 +107,37 @@ pub enum LedgerKind {
         /// Where.
         path: PathBuf,
     },
+    /// An etcd cluster.
+    Etcd(EtcdPlace),
+}
+
+/// Where an etcd cluster is, and how it is spoken to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EtcdPlace {
+    /// `https://host:2379`, one or more.
+    pub endpoints: Vec<String>,
+    /// What every key begins with; no slash at its end.
+    pub prefix: String,
+    /// PEM: who may have signed the servers' certificates; `None`: whom this machine trusts.
+    pub ca: Option<PathBuf>,
+    /// PEM: this client's certificate, and its key.
+    pub identity: Option<(PathBuf, PathBuf)>,
+}
+
+impl fmt::Display for EtcdPlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "etcd {} at {}", self.prefix, self.endpoints.join(", "))
+    }
+}
+
+impl LedgerKind {
+    /// Where the ledger is, for people.
+    pub fn place(&self) -> String {
+        match self {
+            Self::Sqlite { path } => path.display().to_string(),
+            Self::Etcd(etcd) => etcd.to_string(),
+        }
+    }
 }
 
 /// One subsystem's policy.

@@ -11,7 +11,10 @@ use safe_remove::run::{JournalRecord, Past};
 /// One engine's store, empty at first. Each call of `open` is another process's view of the same store.
 pub(crate) trait Engine {
     /// Opens the ledger of a fleet.
-    fn open(&self, fleet: &str) -> Result<Arc<dyn Ledger>, LedgerError>;
+    async fn open(&self, fleet: &str) -> Result<Arc<dyn Ledger>, LedgerError>;
+
+    /// Writes the record's text behind the ledger's back, as a newer version or an accident would.
+    async fn replace_record(&self, fleet: &str, text: &str);
 }
 
 /// Runs the suite against an engine: one test per property, each on a store of its own.
@@ -29,6 +32,9 @@ macro_rules! conformance {
             runs_are_listed_from_their_first_record_newest_first,
             two_fleets_share_nothing,
             s3_a_record_of_another_ledger_or_fleet_is_not_written,
+            s3_a_newer_record_is_refused_as_newer,
+            s3_a_damaged_record_is_corrupt,
+            a_long_journal_is_read_whole,
         );
     };
     ($engine:expr; $($test:ident),+ $(,)?) => {
@@ -66,7 +72,7 @@ fn later(record: &FleetRecord) -> FleetRecord {
 }
 
 pub(crate) async fn a_new_ledger_holds_one_fresh_record_for_all(engine: &impl Engine) {
-    let (a, b) = (engine.open("demo").expect("opens"), engine.open("demo").expect("opens"));
+    let (a, b) = (engine.open("demo").await.expect("opens"), engine.open("demo").await.expect("opens"));
     let (first, second) = (a.read().await.expect("reads"), b.read().await.expect("reads"));
     assert_eq!(first, second, "two processes agree on one ledger id");
     assert_eq!(first.1.fleet, "demo".into());
@@ -74,7 +80,7 @@ pub(crate) async fn a_new_ledger_holds_one_fresh_record_for_all(engine: &impl En
 }
 
 pub(crate) async fn s9_a_write_wins_once_and_at_its_version_only(engine: &impl Engine) {
-    let (a, b) = (engine.open("demo").expect("opens"), engine.open("demo").expect("opens"));
+    let (a, b) = (engine.open("demo").await.expect("opens"), engine.open("demo").await.expect("opens"));
     let (v0, record) = a.read().await.expect("reads");
     let changed = later(&record);
     let Written::Acknowledged(v1) = a.compare_and_swap(v0, &changed, &nonce("n1")).await.expect("writes") else {
@@ -91,7 +97,7 @@ pub(crate) async fn s9_a_write_wins_once_and_at_its_version_only(engine: &impl E
 }
 
 pub(crate) async fn s9_a_repeated_write_is_acknowledged_and_changes_nothing(engine: &impl Engine) {
-    let ledger = engine.open("demo").expect("opens");
+    let ledger = engine.open("demo").await.expect("opens");
     let (v0, record) = ledger.read().await.expect("reads");
     let changed = later(&record);
     let Written::Acknowledged(v1) = ledger.compare_and_swap(v0, &changed, &nonce("mine")).await.expect("writes") else {
@@ -102,40 +108,39 @@ pub(crate) async fn s9_a_repeated_write_is_acknowledged_and_changes_nothing(engi
     let Written::Acknowledged(v2) = ledger.compare_and_swap(v1, &newest, &nonce("other")).await.expect("writes") else {
         panic!("nobody else wrote");
     };
-    let again = engine.open("demo").expect("opens").compare_and_swap(v0, &changed, &nonce("mine")).await;
+    let again = engine.open("demo").await.expect("opens").compare_and_swap(v0, &changed, &nonce("mine")).await;
     assert_eq!(again.expect("answers"), Written::Acknowledged(v1), "its own write, not a conflict");
     assert_eq!(ledger.read().await.expect("reads"), (v2, newest), "and the other's stands");
 }
 
 pub(crate) async fn s9_fifty_racing_writers_lose_no_write(engine: &impl Engine) {
     const WRITERS: u64 = 50;
-    let begin = engine.open("demo").expect("opens").read().await.expect("reads");
-    let tasks: Vec<_> = (0..WRITERS)
-        .map(|writer| {
-            let ledger = engine.open("demo").expect("opens");
-            tokio::spawn(async move {
-                for attempt in 0..10 * WRITERS {
-                    let (at, record) = ledger.read().await.expect("reads");
-                    let nonce = nonce(format!("{writer}-{attempt}"));
-                    let written = ledger.compare_and_swap(at, &later(&record), &nonce).await;
-                    if let Written::Acknowledged(_) = written.expect("answers") {
-                        return;
-                    }
+    let begin = engine.open("demo").await.expect("opens").read().await.expect("reads");
+    let mut tasks = Vec::new();
+    for writer in 0..WRITERS {
+        let ledger = engine.open("demo").await.expect("opens");
+        tasks.push(tokio::spawn(async move {
+            for attempt in 0..10 * WRITERS {
+                let (at, record) = ledger.read().await.expect("reads");
+                let nonce = nonce(format!("{writer}-{attempt}"));
+                let written = ledger.compare_and_swap(at, &later(&record), &nonce).await;
+                if let Written::Acknowledged(_) = written.expect("answers") {
+                    return;
                 }
-                panic!("writer {writer} starved");
-            })
-        })
-        .collect();
+            }
+            panic!("writer {writer} starved");
+        }));
+    }
     for task in tasks {
         task.await.expect("every writer gets through");
     }
-    let (version, record) = engine.open("demo").expect("opens").read().await.expect("reads");
+    let (version, record) = engine.open("demo").await.expect("opens").read().await.expect("reads");
     assert_eq!(version, Version(begin.0.0 + WRITERS), "one version for each writer");
     assert_eq!(record.written_at, begin.1.written_at.plus(Duration::from_millis(WRITERS)), "no change was overwritten");
 }
 
 pub(crate) async fn s5_a_journal_has_no_gaps_and_no_seq_twice(engine: &impl Engine) {
-    let ledger = engine.open("demo").expect("opens");
+    let ledger = engine.open("demo").await.expect("opens");
     let run = RunId::from("r1");
     assert_eq!(ledger.journal(&run).await.expect("reads"), vec![], "a run that is not known");
     for seq in 0..3 {
@@ -152,7 +157,7 @@ pub(crate) async fn s5_a_journal_has_no_gaps_and_no_seq_twice(engine: &impl Engi
 }
 
 pub(crate) async fn s9_a_repeated_append_is_acknowledged_once(engine: &impl Engine) {
-    let ledger = engine.open("demo").expect("opens");
+    let ledger = engine.open("demo").await.expect("opens");
     let first = event("r1", 0, at(0));
     for _ in 0..2 {
         assert_eq!(ledger.append(&first, &nonce("n0")).await.expect("appends"), Written::Acknowledged(()));
@@ -167,44 +172,42 @@ pub(crate) async fn s9_a_repeated_append_is_acknowledged_once(engine: &impl Engi
 }
 
 pub(crate) async fn s9_two_processes_cannot_both_write_one_journal(engine: &impl Engine) {
-    let tasks: Vec<_> = ["a", "b"]
-        .map(|process| {
-            let ledger = engine.open("demo").expect("opens");
-            tokio::spawn(async move {
-                let mut mine = 0_u64;
-                for seq in 0..20 {
-                    let written = ledger.append(&event("r1", seq, at(0)), &nonce(format!("{process}{seq}"))).await;
-                    mine += u64::from(written.expect("answers") == Written::Acknowledged(()));
-                }
-                mine
-            })
-        })
-        .into_iter()
-        .collect();
+    let mut tasks = Vec::new();
+    for process in ["a", "b"] {
+        let ledger = engine.open("demo").await.expect("opens");
+        tasks.push(tokio::spawn(async move {
+            let mut mine = 0_u64;
+            for seq in 0..20 {
+                let written = ledger.append(&event("r1", seq, at(0)), &nonce(format!("{process}{seq}"))).await;
+                mine += u64::from(written.expect("answers") == Written::Acknowledged(()));
+            }
+            mine
+        }));
+    }
     let mut acknowledged = 0;
     for task in tasks {
         acknowledged += task.await.expect("ends");
     }
     assert_eq!(acknowledged, 20, "each seq was acknowledged to exactly one");
-    let journal = engine.open("demo").expect("opens").journal(&"r1".into()).await.expect("reads");
+    let journal = engine.open("demo").await.expect("opens").journal(&"r1".into()).await.expect("reads");
     assert!(journal.iter().map(|r| r.seq).eq(0..20));
 }
 
 pub(crate) async fn what_was_acknowledged_is_there_after_opening_again(engine: &impl Engine) {
     let written = {
-        let ledger = engine.open("demo").expect("opens");
+        let ledger = engine.open("demo").await.expect("opens");
         let (at0, record) = ledger.read().await.expect("reads");
         ledger.append(&event("r1", 0, at(0)), &nonce("j")).await.expect("appends");
         ledger.compare_and_swap(at0, &later(&record), &nonce("n")).await.expect("writes");
         ledger.read().await.expect("reads")
     };
-    let ledger = engine.open("demo").expect("opens");
+    let ledger = engine.open("demo").await.expect("opens");
     assert_eq!(ledger.read().await.expect("reads"), written);
     assert_eq!(ledger.journal(&"r1".into()).await.expect("reads").len(), 1);
 }
 
 pub(crate) async fn runs_are_listed_from_their_first_record_newest_first(engine: &impl Engine) {
-    let ledger = engine.open("demo").expect("opens");
+    let ledger = engine.open("demo").await.expect("opens");
     for (run, begun) in [("early", 10), ("late", 30), ("middle", 20)] {
         ledger.append(&event(run, 0, at(begun)), &nonce(format!("{run}0"))).await.expect("appends");
         ledger.append(&event(run, 1, at(100)), &nonce(format!("{run}1"))).await.expect("appends");
@@ -216,7 +219,7 @@ pub(crate) async fn runs_are_listed_from_their_first_record_newest_first(engine:
 }
 
 pub(crate) async fn two_fleets_share_nothing(engine: &impl Engine) {
-    let (a, b) = (engine.open("a").expect("opens"), engine.open("b").expect("opens"));
+    let (a, b) = (engine.open("a").await.expect("opens"), engine.open("b").await.expect("opens"));
     let (va, ra) = a.read().await.expect("reads");
     let before = b.read().await.expect("reads");
     assert_ne!(ra.ledger, before.1.ledger);
@@ -230,7 +233,7 @@ pub(crate) async fn two_fleets_share_nothing(engine: &impl Engine) {
 }
 
 pub(crate) async fn s3_a_record_of_another_ledger_or_fleet_is_not_written(engine: &impl Engine) {
-    let ledger = engine.open("demo").expect("opens");
+    let ledger = engine.open("demo").await.expect("opens");
     let before = ledger.read().await.expect("reads");
     let foreign = FleetRecord { ledger: LedgerId::from("ledger-of-somebody-else"), ..before.1.clone() };
     let misfiled = FleetRecord { fleet: "other".into(), ..before.1.clone() };
@@ -239,4 +242,46 @@ pub(crate) async fn s3_a_record_of_another_ledger_or_fleet_is_not_written(engine
         assert!(matches!(written, Err(LedgerError::Corrupt { .. })), "{name}: {written:?}");
     }
     assert_eq!(ledger.read().await.expect("reads"), before);
+}
+
+pub(crate) async fn s3_a_newer_record_is_refused_as_newer(engine: &impl Engine) {
+    let ledger = engine.open("demo").await.expect("opens");
+    let (_, record) = ledger.read().await.expect("reads");
+    let mut newer = serde_json::to_value(&record).expect("serializes");
+    newer["quorum"] = 3.into();
+    engine.replace_record("demo", &newer.to_string()).await;
+    let read = ledger.read().await;
+    assert!(matches!(&read, Err(LedgerError::Newer { found, .. }) if found.contains("quorum")), "{read:?}");
+    newer["schema"] = "safe-remove/ledger/v2".into();
+    engine.replace_record("demo", &newer.to_string()).await;
+    let read = engine.open("demo").await.expect("opens").read().await;
+    assert!(matches!(read, Err(LedgerError::Newer { .. })), "{read:?}");
+}
+
+pub(crate) async fn s3_a_damaged_record_is_corrupt(engine: &impl Engine) {
+    let ledger = engine.open("demo").await.expect("opens");
+    let (_, record) = ledger.read().await.expect("reads");
+    let text = serde_json::to_string(&record).expect("serializes");
+    let mut foreign = serde_json::to_value(&record).expect("serializes");
+    foreign["ledger"] = "ledger-of-somebody-else".into();
+    for damaged in [&text[..text.len() / 2], "", "null", &foreign.to_string()] {
+        engine.replace_record("demo", damaged).await;
+        let read = ledger.read().await;
+        assert!(matches!(read, Err(LedgerError::Corrupt { .. })), "{damaged}: {read:?}");
+    }
+}
+
+/// Longer than a page of any engine: more keys than etcd is asked for at once, more bytes than DynamoDB answers with.
+pub(crate) async fn a_long_journal_is_read_whole(engine: &impl Engine) {
+    const RECORDS: u64 = 510;
+    let ledger = engine.open("demo").await.expect("opens");
+    let record = |seq| JournalRecord {
+        event: Past::Warned { message: format!("{seq} {}", "x".repeat(2500)) },
+        ..event("r1", seq, at(0))
+    };
+    for seq in 0..RECORDS {
+        ledger.append(&record(seq), &nonce(format!("n{seq}"))).await.expect("appends");
+    }
+    let journal = ledger.journal(&"r1".into()).await.expect("reads");
+    assert!(journal.iter().cloned().eq((0..RECORDS).map(record)), "{} records", journal.len());
 }

@@ -33,8 +33,14 @@ impl Sqlite {
 }
 
 impl Engine for Sqlite {
-    fn open(&self, fleet: &str) -> Result<Arc<dyn Ledger>, LedgerError> {
+    async fn open(&self, fleet: &str) -> Result<Arc<dyn Ledger>, LedgerError> {
         Ok(Arc::new(SqliteLedger::open(&self.path(), &fleet.into(), at(0))?))
+    }
+
+    async fn replace_record(&self, fleet: &str, text: &str) {
+        let connection = Connection::open(self.path()).expect("opens");
+        let sql = "UPDATE fleets SET record = ?2 WHERE fleet = ?1";
+        assert_eq!(connection.execute(sql, [fleet, text]).expect("alters"), 1);
     }
 }
 

@@ -14,8 +14,12 @@ mod halts;
 mod inventory;
 mod layering;
 mod ledger_conformance;
+#[cfg(feature = "etcd")]
+mod ledger_etcd;
 mod ledger_sqlite;
 mod ledger_storage;
+#[cfg(feature = "etcd")]
+mod ledger_stories;
 mod meta;
 mod prompt;
 mod removal;

@@ -1,18 +1,14 @@
-//! `fleet.toml`: provider and ledger, each with the keys of its kind and no others.
+//! `fleet.toml`: the fleet's name and its provider, with the keys of its kind and no others.
 
 use std::ops::Range;
 use std::path::Path;
-use std::time::Duration;
 
 use super::Context;
 use crate::model::FleetName;
 use crate::policy::leaf::At;
 use crate::policy::problem::suggest;
-use crate::policy::raw::{RawFleet, RawLedger, RawProvider};
-use crate::policy::types::{FleetConfig, LedgerConfig, LedgerKind, ProviderConfig, ProviderKind};
-
-/// Without its ledger a run may only restore; half a minute is enough for two calls and a retry of each.
-const OFFLINE_LIMIT: Duration = Duration::from_secs(30);
+use crate::policy::raw::{RawFleet, RawProvider};
+use crate::policy::types::{FleetConfig, ProviderConfig, ProviderKind};
 
 const PROVIDER_EXAMPLE: &str = "write: [provider], kind = \"simulated\" or \"aws\", and the keys of that kind";
 const LEDGER_EXAMPLE: &str = "write: [ledger], kind = \"sqlite\", path = \"../.safe-remove/ledger.db\"";
@@ -22,7 +18,7 @@ pub(super) fn fleet(context: &mut Context<'_>, raw: &RawFleet, directory: &Path)
     let provider = context.section(&raw.provider, "provider", PROVIDER_EXAMPLE);
     let provider = provider.and_then(|raw| provider_config(context, raw, directory));
     let ledger = context.section(&raw.ledger, "ledger", LEDGER_EXAMPLE);
-    let ledger = ledger.and_then(|raw| ledger_config(context, raw, directory));
+    let ledger = ledger.and_then(|raw| super::ledger::config(context, raw, directory));
     Some(FleetConfig { name: FleetName::new(name?.value.0.clone()), provider: provider?, ledger: ledger? })
 }
 
@@ -72,30 +68,6 @@ fn provider_config(context: &mut Context<'_>, at: &At<RawProvider>, directory: &
     Some(ProviderConfig { kind: parsed?, subsystem_tag: tag?, settle })
 }
 
-fn ledger_config(context: &mut Context<'_>, at: &At<RawLedger>, directory: &Path) -> Option<LedgerConfig> {
-    let raw = &at.value;
-    let kind = context.required(&raw.kind, &at.span, "ledger.kind", "write: kind = \"sqlite\"")?;
-    let kind = match kind.value.as_str() {
-        "sqlite" => text(context, &raw.path, &at.span, "ledger.path", "such as \"../.safe-remove/ledger.db\"")
-            .map(|path| LedgerKind::Sqlite { path: directory.join(path) }),
-        other => {
-            let help = suggest(other, "kinds are", ["sqlite"]);
-            context.error(&kind.span, format!("there is no ledger kind `{other}`"), "unknown kind", &help);
-            None
-        }
-    };
-    let offline_limit = match &raw.offline_limit {
-        None => OFFLINE_LIMIT,
-        Some(limit) if limit.value.0.is_zero() => {
-            let message = "`offline_limit` is 0: a run that lost its ledger could put nothing back";
-            context.error(&limit.span, message, "too short", "30s is the default");
-            return None;
-        }
-        Some(limit) => limit.value.0,
-    };
-    Some(LedgerConfig { kind: kind?, offline_limit })
-}
-
 fn not_of_this_kind(context: &mut Context<'_>, kind: &str, keys: &[(&str, &Option<At<String>>)]) {
     for (key, value) in keys {
         if let Some(value) = value {
@@ -106,7 +78,7 @@ fn not_of_this_kind(context: &mut Context<'_>, kind: &str, keys: &[(&str, &Optio
 }
 
 /// A required text that is not empty.
-fn text(
+pub(super) fn text(
     context: &mut Context<'_>,
     value: &Option<At<String>>,
     table: &Range<usize>,

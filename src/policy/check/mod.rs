@@ -7,6 +7,7 @@ mod capacity;
 mod fleet;
 mod health;
 mod hosts;
+mod ledger;
 mod pace;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -183,13 +184,7 @@ pub(super) fn place(directory: &Path, fleet: &str, names: &[String]) -> Option<L
     let mut reporter = Reporter::new(&directory.join(FLEET_FILE), fleet);
     let tree = Tree::parse(fleet, &mut reporter);
     let name = tree.string(&["name"]).filter(|name| !name.trim().is_empty())?;
-    let ledger = match tree.string(&["ledger", "kind"])?.as_str() {
-        "sqlite" => tree
-            .string(&["ledger", "path"])
-            .filter(|path| !path.trim().is_empty())
-            .map(|path| LedgerKind::Sqlite { path: directory.join(path) })?,
-        _ => return None,
-    };
+    let ledger = ledger::place(directory, &tree)?;
     let others = names.iter().filter(|name| *name != FLEET_FILE).filter_map(|name| name.strip_suffix(".toml"));
     Some(LedgerPlace { fleet: FleetName::new(name), ledger, subsystems: others.map(SubsystemName::from).collect() })
 }

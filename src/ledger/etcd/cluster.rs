@@ -1,0 +1,269 @@
+//! One etcd cluster by several endpoints: a call goes to the first that answers.
+//!
+//! A call is repeated at the next endpoint whether or not the one before it may have done it: what a ledger sends is
+//! either a read or a transaction that holds once only, so that a repeat finds out what became of the first. Must not
+//! know what a ledger is.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::time::{Instant, timeout};
+use tonic::codegen::http::uri::PathAndQuery;
+use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
+use tonic::{Code, Request, Status};
+use tonic_prost::ProstCodec;
+
+use crate::policy::EtcdPlace;
+
+use super::trouble::Trouble;
+use super::wire::{Answer, Method};
+
+/// One endpoint's answer. Above etcd's election time-out of a second, so that a change of leader is mostly waited out.
+const ATTEMPT: Duration = Duration::from_millis(1500);
+
+/// All endpoints together. A run that loses its ledger may restore for `offline_limit` (30 s), its repeats included.
+const CALL: Duration = Duration::from_secs(3);
+
+/// All endpoints together, where the call before this one failed: a bake is being watched in the meantime, and hosts
+/// wait to be put back.
+const CALL_AFTER_A_LOSS: Duration = Duration::from_millis(750);
+
+/// Less than this is no time to ask in.
+const SHORTEST: Duration = Duration::from_millis(100);
+
+/// Rounds over the endpoints where all refuse at once.
+const ROUNDS: u32 = 3;
+
+/// Far above etcd's default limit of a request: a ledger whose administrator raised it must be readable.
+const LARGEST_ANSWER: usize = 64 << 20;
+
+/// A call that did not succeed.
+#[derive(Debug)]
+pub(super) struct Failed {
+    /// Why, by the endpoint that was asked last.
+    pub(super) trouble: Trouble,
+    /// Whether an endpoint may have done it all the same.
+    pub(super) in_doubt: bool,
+}
+
+/// One attempt at one endpoint.
+enum Attempt {
+    /// Nothing was done; another endpoint may.
+    NotDone(Trouble),
+    /// It may have been done.
+    Unknown(Trouble),
+    /// The cluster's own word: asking another member is of no use.
+    Refused(Trouble),
+}
+
+/// Endpoints of one cluster.
+#[derive(Debug)]
+pub(super) struct Cluster {
+    members: Vec<Member>,
+    prefix: String,
+    /// The one that answered last.
+    preferred: AtomicUsize,
+    /// The cluster's id, from its first answer; 0 before.
+    id: AtomicU64,
+    /// The last call got no answer.
+    lost: AtomicBool,
+}
+
+#[derive(Debug)]
+struct Member {
+    name: String,
+    endpoint: Endpoint,
+    channel: Mutex<Option<Channel>>,
+}
+
+impl Cluster {
+    /// Reads the certificates; connects to nothing yet.
+    pub(super) fn new(settings: &EtcdPlace) -> Result<Self, Trouble> {
+        let read = |key, path: &PathBuf| {
+            std::fs::read(path).map_err(|source| Trouble::File { key, path: path.clone(), source })
+        };
+        let mut tls = ClientTlsConfig::new();
+        tls = match &settings.ca {
+            Some(path) => tls.ca_certificate(Certificate::from_pem(read("ca", path)?)),
+            None => tls.with_native_roots(),
+        };
+        if let Some((cert, key)) = &settings.identity {
+            tls = tls.identity(Identity::from_pem(read("cert", cert)?, read("key", key)?));
+        }
+        let members = settings.endpoints.iter().map(|name| Member::new(name, &tls)).collect::<Result<Vec<_>, _>>()?;
+        let prefix = settings.prefix.clone();
+        Ok(Self {
+            members,
+            prefix,
+            preferred: AtomicUsize::new(0),
+            id: AtomicU64::new(0),
+            lost: AtomicBool::new(false),
+        })
+    }
+
+    /// One call, at the first endpoint that answers.
+    pub(super) async fn call<M: Method>(&self, request: &M) -> Result<M::Answer, Failed> {
+        let patience = if self.lost.load(Ordering::Relaxed) { CALL_AFTER_A_LOSS } else { CALL };
+        let end = Instant::now() + patience;
+        let first = self.preferred.load(Ordering::Relaxed);
+        let mut in_doubt = false;
+        let mut last = None;
+        for round in 0..ROUNDS {
+            for offset in 0..self.members.len() {
+                let place = (first + offset) % self.members.len();
+                let Some(member) = self.members.get(place) else { continue };
+                let left = ATTEMPT.min(end.saturating_duration_since(Instant::now()));
+                if left < SHORTEST {
+                    break;
+                }
+                let attempt = match timeout(left, self.attempt(member, request)).await {
+                    Ok(Ok(answer)) => {
+                        self.preferred.store(place, Ordering::Relaxed);
+                        self.lost.store(false, Ordering::Relaxed);
+                        return Ok(answer);
+                    }
+                    Ok(Err(attempt)) => attempt,
+                    Err(_) => Attempt::Unknown(Trouble::NoAnswer { endpoint: member.name.clone() }),
+                };
+                match attempt {
+                    Attempt::NotDone(trouble) => last = Some(trouble),
+                    Attempt::Unknown(trouble) => {
+                        in_doubt = true;
+                        member.hang_up();
+                        last = Some(trouble);
+                    }
+                    Attempt::Refused(trouble) => return Err(Failed { trouble, in_doubt }),
+                }
+            }
+            if end.saturating_duration_since(Instant::now()) < SHORTEST {
+                break;
+            }
+            pause(round).await;
+        }
+        self.lost.store(true, Ordering::Relaxed);
+        // The next call is short: it begins with another.
+        self.preferred.store((first + 1) % self.members.len().max(1), Ordering::Relaxed);
+        // Only a cluster without endpoints was never asked, and the policy does not let that pass.
+        let trouble = last.unwrap_or(Trouble::NoAnswer { endpoint: "no endpoint".to_owned() });
+        Err(Failed { trouble, in_doubt })
+    }
+
+    async fn attempt<M: Method>(&self, member: &Member, request: &M) -> Result<M::Answer, Attempt> {
+        let channel = member.connected().await.map_err(Attempt::NotDone)?;
+        let mut grpc = tonic::client::Grpc::new(channel).max_decoding_message_size(LARGEST_ANSWER);
+        grpc.ready().await.map_err(|error| Attempt::Unknown(member.unreachable(error)))?;
+        let codec: ProstCodec<M, M::Answer> = ProstCodec::default();
+        let path = PathAndQuery::from_static(M::PATH);
+        let answer = grpc.unary(Request::new(request.clone()), path, codec).await;
+        let answer = answer.map_err(|status| self.judge(member, status))?.into_inner();
+        self.is_the_same(member, answer.cluster())?;
+        Ok(answer)
+    }
+
+    /// A cluster that was made anew at the same addresses, from a copy too, has another id: its past may differ.
+    fn is_the_same(&self, member: &Member, now: u64) -> Result<(), Attempt> {
+        match self.id.compare_exchange(0, now, Ordering::Relaxed, Ordering::Relaxed) {
+            Err(began) if began != now => {
+                Err(Attempt::Refused(Trouble::AnotherCluster { endpoint: member.name.clone(), began, now }))
+            }
+            Ok(_) | Err(_) => Ok(()),
+        }
+    }
+
+    /// What a status means: for the call that was made, and for the operator.
+    fn judge(&self, member: &Member, status: Status) -> Attempt {
+        let endpoint = member.name.clone();
+        let says = |what: &str| status.message().contains(what);
+        let full = says("database space exceeded");
+        let (too_many, too_large) =
+            (says("too many requests"), says("request is too large") || says("received message larger than max"));
+        let nobody = says("user name is empty") || says("user name not found");
+        match status.code() {
+            Code::ResourceExhausted if full => Attempt::Refused(Trouble::Full { endpoint, source: Box::new(status) }),
+            // Refused at the door, before it was proposed to the others.
+            Code::ResourceExhausted if too_many => {
+                Attempt::NotDone(Trouble::NoQuorum { endpoint, source: Box::new(status) })
+            }
+            Code::InvalidArgument | Code::ResourceExhausted if too_large => {
+                Attempt::Refused(Trouble::TooLarge(Box::new(status)))
+            }
+            Code::InvalidArgument if nobody => Attempt::Refused(self.denied(endpoint, status)),
+            Code::PermissionDenied | Code::Unauthenticated => Attempt::Refused(self.denied(endpoint, status)),
+            Code::InvalidArgument
+            | Code::FailedPrecondition
+            | Code::ResourceExhausted
+            | Code::OutOfRange
+            | Code::Unimplemented
+            | Code::NotFound
+            | Code::AlreadyExists
+            | Code::DataLoss => Attempt::Refused(Trouble::Refused { endpoint, source: Box::new(status) }),
+            Code::Unavailable if status.message().starts_with("etcdserver:") => {
+                Attempt::Unknown(Trouble::NoQuorum { endpoint, source: Box::new(status) })
+            }
+            Code::Ok
+            | Code::Unavailable
+            | Code::Cancelled
+            | Code::DeadlineExceeded
+            | Code::Aborted
+            | Code::Unknown
+            | Code::Internal => Attempt::Unknown(member.unreachable(status)),
+        }
+    }
+
+    fn denied(&self, endpoint: String, status: Status) -> Trouble {
+        Trouble::Denied { endpoint, prefix: self.prefix.clone(), source: Box::new(status) }
+    }
+}
+
+impl Member {
+    fn new(name: &str, tls: &ClientTlsConfig) -> Result<Self, Trouble> {
+        let wrong = |source| Trouble::Address { endpoint: name.to_owned(), source };
+        let mut endpoint = Endpoint::from_shared(name.to_owned()).map_err(wrong)?.connect_timeout(ATTEMPT);
+        if name.starts_with("https:") {
+            endpoint = endpoint
+                .tls_config(tls.clone())
+                .map_err(|source| Trouble::Certificate { endpoint: name.to_owned(), source: Box::new(source) })?;
+        }
+        Ok(Self { name: name.to_owned(), endpoint, channel: Mutex::new(None) })
+    }
+
+    /// Connected before anything is sent: what fails here was certainly not done.
+    async fn connected(&self) -> Result<Channel, Trouble> {
+        let kept = self.channel.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(channel) = kept {
+            return Ok(channel);
+        }
+        let channel = self.endpoint.connect().await.map_err(|error| self.unreachable(error))?;
+        *self.channel.lock().unwrap_or_else(PoisonError::into_inner) = Some(channel.clone());
+        Ok(channel)
+    }
+
+    fn hang_up(&self) {
+        *self.channel.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    /// By the root of it: a certificate that is not accepted is no matter of the network. A server that does not
+    /// trust the client's says so only after the handshake, by closing the connection.
+    fn unreachable(&self, error: impl std::error::Error + Send + Sync + 'static) -> Trouble {
+        let (endpoint, source) = (self.name.clone(), Box::new(error));
+        let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(source.as_ref());
+        while let Some(error) = cause {
+            let text = error.to_string();
+            let closed = self.name.starts_with("https:") && text.contains("connection closed");
+            if closed || text.contains("certificate") || text.contains("received fatal alert") {
+                return Trouble::Certificate { endpoint, source };
+            }
+            cause = error.source();
+        }
+        Trouble::NoConnection { endpoint, source }
+    }
+}
+
+/// A pause with jitter before the next round, so that fifty clients of a new leader do not come at once.
+async fn pause(round: u32) {
+    let most = 100_u64 << round.min(4);
+    let jitter = u64::from(uuid::Uuid::new_v4().as_bytes()[0]) * most / 255;
+    tokio::time::sleep(Duration::from_millis(most / 4 + jitter)).await;
+}

@@ -1,0 +1,67 @@
+//! Whole runs whose ledger is a cluster that loses members, as the operators see them.
+
+use std::process::Child;
+
+use serde_json::Value;
+
+use crate::environment::TestEnvironment;
+use crate::fleets::Fleet;
+use crate::removal::{capacity, cordoned, wait_until};
+use crate::support::etcd::EtcdCluster;
+
+const REMOVE: [&str; 4] = ["--subsystem", "index", "--yes", "--output=json"];
+
+/// A fleet on the real clock, with short bakes, whose ledger is in etcd.
+fn environment(cluster: &EtcdCluster) -> TestEnvironment {
+    let environment = TestEnvironment::new();
+    Fleet { clock: "1", index_minimum: 6, ..Fleet::default() }.write(&environment);
+    for name in ["index", "placement", "billing"] {
+        let path = format!("policies/{name}.toml");
+        let policy = std::fs::read_to_string(environment.path().join(&path)).expect("a policy");
+        let quick = policy
+            .replace("interval = \"2m\"", "interval = \"1s\"")
+            .replace("bake = \"1m\"", "bake = \"6s\"")
+            .replace("every = \"10s\"", "every = \"1s\"");
+        environment.write(&path, &quick);
+    }
+    let fleet = std::fs::read_to_string(environment.path().join("policies/fleet.toml")).expect("a policy");
+    let start = fleet.find("[ledger]").expect("a ledger");
+    let ledger = format!("[ledger]\nkind = \"etcd\"\nendpoints = {:?}\n", cluster.endpoints);
+    environment.write("policies/fleet.toml", &format!("{}{ledger}", &fleet[..start]));
+    environment
+}
+
+fn begun(environment: &TestEnvironment, count: &str) -> Child {
+    environment.command(&[&REMOVE[..], &["--count", count]].concat()).spawn().expect("it starts")
+}
+
+/// How the run ended, and its document.
+fn ended(child: Child) -> (i32, Value, String) {
+    let output = child.wait_with_output().expect("it ends");
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    let document = serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {stderr}"));
+    (output.status.code().expect("a code"), document, stderr)
+}
+
+#[test]
+fn s6_a_run_goes_on_without_one_etcd_member_and_none_begins_without_two() {
+    let mut cluster = EtcdCluster::start(3);
+    let environment = environment(&cluster);
+    let directory = environment.path().to_owned();
+
+    let mut run = begun(&environment, "4");
+    wait_until(&mut run, "the first cordon", || cordoned(&directory) == 2);
+    cluster.kill(0);
+    let (code, document, stderr) = ended(run);
+    assert_eq!((code, &document["outcome"]), (0, &"completed".into()), "{document:#}\n{stderr}");
+    assert_eq!((cordoned(&directory), capacity(&environment, "index")), (0, 14));
+
+    // With two dead nothing can be begun, everybody is told why, and it is over when they are back.
+    cluster.kill(1);
+    let refused = environment.run(&[&REMOVE[..], &["--count", "1"]].concat()).exits(10);
+    assert!(refused.stderr.contains("more than half of the cluster's members"), "{}", refused.stderr);
+    assert_eq!(cordoned(&directory), 0);
+    cluster.revive();
+    let history = environment.run(&["history", "--output=json"]).exits(0).json();
+    assert_eq!(history["runs"].as_array().map(Vec::len), Some(1), "{history:#}");
+}

@@ -1,0 +1,249 @@
+//! Real etcd clusters on free ports of 127.0.0.1, each member a process of Debian's `etcd-server`.
+//!
+//! Found on PATH; else unpacked below `target/` from Debian's package, which needs no root. A member ends when the
+//! standard input of the shell that watches it closes, that is with this process, also when that panics or is killed.
+//! No etcd is a failed test, never a skipped one.
+
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader};
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+/// The package that the tests were written with; a Debian that has it no more gives its own.
+const PACKAGE: &str = "etcd-server=3.4.23-4+b4";
+
+const HINT: &str = "the tests of the etcd ledger need etcd 3.4 or later: as root, `apt-get install etcd-server`, or \
+                    put `etcd` on PATH. Without root they unpack Debian's package themselves, which needs apt-get, \
+                    dpkg-deb and Debian's mirror for the first run";
+
+/// Starts one member: its pid on the first line; killed when standard input closes, by that pid.
+const WATCHED: &str = "\"$@\" >\"$LOG\" 2>&1 </dev/null & member=$!; echo $member; exec 2>/dev/null; \
+                       read -r _; kill -9 $member; wait $member";
+
+/// Members that know each other.
+pub(crate) struct EtcdCluster {
+    pub(crate) endpoints: Vec<String>,
+    members: Vec<Option<Child>>,
+    commands: Vec<(PathBuf, Vec<String>)>,
+    _dir: TempDir,
+}
+
+/// Certificates of a cluster that admits only clients whose certificate its authority signed.
+pub(crate) struct Tls {
+    pub(crate) ca: PathBuf,
+    pub(crate) server: (PathBuf, PathBuf),
+}
+
+/// Three members, for all tests of this binary: each takes a prefix of its own and kills none.
+pub(crate) fn shared() -> &'static EtcdCluster {
+    static SHARED: OnceLock<EtcdCluster> = OnceLock::new();
+    SHARED.get_or_init(|| EtcdCluster::start(3))
+}
+
+impl EtcdCluster {
+    /// A cluster of its own.
+    pub(crate) fn start(size: usize) -> Self {
+        Self::start_with(size, &[])
+    }
+
+    /// One member that also listens with TLS, at the second of its endpoints; the first is plain.
+    pub(crate) fn start_with_tls(tls: &Tls) -> Self {
+        let secure = format!("https://127.0.0.1:{}", ports(1)[0]);
+        let path = |path: &Path| path.display().to_string();
+        let flags = [
+            "--cert-file".to_owned(),
+            path(&tls.server.0),
+            "--key-file".to_owned(),
+            path(&tls.server.1),
+            "--trusted-ca-file".to_owned(),
+            path(&tls.ca),
+            "--client-cert-auth".to_owned(),
+        ];
+        let mut cluster = Self::start_listening(1, std::slice::from_ref(&secure), &flags);
+        cluster.endpoints.push(secure);
+        cluster
+    }
+
+    fn start_with(size: usize, flags: &[String]) -> Self {
+        Self::start_listening(size, &[], flags)
+    }
+
+    fn start_listening(size: usize, also: &[String], flags: &[String]) -> Self {
+        let etcd = program();
+        let dir = tempfile::tempdir_in(tmp()).expect("a directory below target/");
+        let ports = ports(2 * size);
+        let (clients, peers) = ports.split_at(size);
+        let url = |port: &u16| format!("http://127.0.0.1:{port}");
+        let all: Vec<String> =
+            peers.iter().enumerate().map(|(place, port)| format!("m{place}={}", url(port))).collect();
+        let commands: Vec<_> = (0..size)
+            .map(|place| {
+                let (client, peer) = (url(&clients[place]), url(&peers[place]));
+                let listen = [std::slice::from_ref(&client), also].concat().join(",");
+                let mut arguments = vec![etcd.display().to_string()];
+                for (flag, value) in [
+                    ("--name", format!("m{place}")),
+                    ("--data-dir", dir.path().join(format!("m{place}")).display().to_string()),
+                    ("--listen-client-urls", listen),
+                    ("--advertise-client-urls", client),
+                    ("--listen-peer-urls", peer.clone()),
+                    ("--initial-advertise-peer-urls", peer),
+                    ("--initial-cluster", all.join(",")),
+                    ("--initial-cluster-state", "new".to_owned()),
+                ] {
+                    arguments.extend([flag.to_owned(), value]);
+                }
+                arguments.extend(flags.iter().cloned());
+                (dir.path().join(format!("m{place}.log")), arguments)
+            })
+            .collect();
+        let members = commands.iter().map(|(log, arguments)| Some(member(log, arguments))).collect();
+        let endpoints = clients.iter().map(url).collect();
+        let cluster = Self { endpoints, members, commands, _dir: dir };
+        cluster.wait();
+        cluster
+    }
+
+    /// Until every member that runs has answered.
+    fn wait(&self) {
+        let end = Instant::now() + Duration::from_secs(60);
+        for (place, endpoint) in self.endpoints.iter().enumerate().filter(|(place, _)| self.members[*place].is_some()) {
+            while try_post(endpoint, "kv/range", &json!({"key": "Zm9v"})).is_err() {
+                if Instant::now() > end {
+                    let log = fs::read_to_string(&self.commands[place].0).unwrap_or_default();
+                    panic!("the etcd at {endpoint} does not answer:\n{log}");
+                }
+                std::thread::sleep(Duration::from_millis(50));
+            }
+        }
+    }
+
+    /// Kills a member, as a machine's death does.
+    pub(crate) fn kill(&mut self, place: usize) {
+        if let Some(mut member) = self.members[place].take() {
+            drop(member.stdin.take());
+            member.wait().expect("the member ends");
+        }
+    }
+
+    /// Brings the members that were killed back, with what they knew.
+    pub(crate) fn revive(&mut self) {
+        for (place, (log, arguments)) in self.commands.iter().enumerate() {
+            if self.members[place].is_none() {
+                self.members[place] = Some(member(log, arguments));
+            }
+        }
+        self.wait();
+    }
+
+    /// Calls etcd's JSON gateway, by which the ledger under test does not go.
+    pub(crate) fn post(&self, method: &str, body: &Value) -> Value {
+        try_post(&self.endpoints[0], method, body).unwrap_or_else(|error| panic!("POST {method} {body}: {error}"))
+    }
+}
+
+impl Drop for EtcdCluster {
+    fn drop(&mut self) {
+        for place in 0..self.members.len() {
+            self.kill(place);
+        }
+    }
+}
+
+fn try_post(endpoint: &str, method: &str, body: &Value) -> Result<Value, ureq::Error> {
+    let agent: ureq::Agent = ureq::Agent::config_builder().timeout_global(Some(Duration::from_secs(5))).build().into();
+    let mut answer =
+        agent.post(format!("{endpoint}/v3/{method}")).content_type("application/json").send(body.to_string())?;
+    let text = answer.body_mut().read_to_string()?;
+    Ok(serde_json::from_str(&text).expect("JSON"))
+}
+
+fn member(log: &Path, arguments: &[String]) -> Child {
+    let mut child = Command::new("sh")
+        .args(["-c", WATCHED, "sh"])
+        .args(arguments)
+        .env("LOG", log)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("a shell");
+    let mut pid = String::new();
+    BufReader::new(child.stdout.take().expect("piped")).read_line(&mut pid).expect("a line");
+    assert!(pid.trim().parse::<u32>().is_ok(), "etcd does not start: {pid:?} ({HINT})");
+    child
+}
+
+/// Ports that are free now. Taken together, so that they differ.
+fn ports(count: usize) -> Vec<u16> {
+    let listeners: Vec<_> = (0..count).map(|_| TcpListener::bind("127.0.0.1:0").expect("a free port")).collect();
+    listeners.iter().map(|listener| listener.local_addr().expect("an address").port()).collect()
+}
+
+/// etcd's server.
+fn program() -> PathBuf {
+    if Command::new("etcd").arg("--version").output().is_ok_and(|answer| answer.status.success()) {
+        return PathBuf::from("etcd");
+    }
+    let home = tmp().join("etcd-server");
+    let program = home.join("usr/bin/etcd");
+    // Several test binaries may want it at once; the lock goes with the process that holds it.
+    let lock = File::create(tmp().join("etcd-server.lock")).expect("a lock below target/");
+    lock.lock().expect("the lock of etcd");
+    if !program.exists() {
+        let parts = home.with_extension("parts");
+        let _ = fs::remove_dir_all(&parts);
+        fs::create_dir_all(&parts).expect("a directory below target/");
+        download(&parts);
+        let package = fs::read_dir(&parts)
+            .expect("a directory below target/")
+            .filter_map(|entry| Some(entry.ok()?.path()))
+            .find(|path| path.extension().is_some_and(|extension| extension == "deb"))
+            .unwrap_or_else(|| panic!("apt-get downloaded no package ({HINT})"));
+        run(Command::new("dpkg-deb").arg("-x").arg(package).arg(&parts)).unwrap_or_else(|why| panic!("{why} ({HINT})"));
+        let _ = fs::remove_dir_all(&home);
+        fs::rename(&parts, &home).expect("a directory below target/");
+    }
+    program
+}
+
+/// By the machine's package lists; where it has none, by lists of its own below `target/`.
+fn download(into: &Path) {
+    let state = tmp().join("apt");
+    for part in ["lists/partial", "cache/archives/partial"] {
+        fs::create_dir_all(state.join(part)).expect("a directory below target/");
+    }
+    let own = [
+        format!("Dir::State::Lists={}", state.join("lists").display()),
+        format!("Dir::Cache={}", state.join("cache").display()),
+    ];
+    let apt = |own: &[String], arguments: &[&str]| {
+        let options = own.iter().flat_map(|option| ["-o", option.as_str()]);
+        let mut command = Command::new("apt-get");
+        command.current_dir(into).args(["-q", "-o", "APT::Sandbox::User="]).args(options).args(arguments);
+        run(&mut command)
+    };
+    let package = || apt(&[], &["download", PACKAGE]);
+    let any = |own: &[String]| apt(own, &["download", PACKAGE]).or_else(|_| apt(own, &["download", "etcd-server"]));
+    package()
+        .or_else(|_| apt(&own, &["update"]).and_then(|()| any(&own)))
+        .or_else(|_| any(&[]))
+        .unwrap_or_else(|why| panic!("{why} ({HINT})"));
+}
+
+fn run(command: &mut Command) -> Result<(), String> {
+    let Output { status, stderr, .. } = command.output().map_err(|error| format!("cannot run {command:?}: {error}"))?;
+    if status.success() {
+        return Ok(());
+    }
+    Err(format!("{command:?} fails: {}", String::from_utf8_lossy(&stderr)))
+}
+
+fn tmp() -> PathBuf {
+    PathBuf::from(env!("CARGO_TARGET_TMPDIR"))
+}
