@@ -3,17 +3,17 @@
 //! A row that taking everything would not break cannot matter, and classes that take the same from the others, are
 //! worth the same and are asked for alike are one number to find. Nothing here chooses.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use foldhash::fast::RandomState;
 
 use super::constraints::Problem;
-use super::search::Exactly;
+use super::search::{Exactly, ROUNDING};
 
 /// Classes taken together.
 #[derive(Clone, Debug)]
 pub(super) struct Column {
-    classes: Vec<usize>,
+    pub(super) classes: Vec<usize>,
     /// Hosts.
     pub(super) most: u64,
     /// Of one host.
@@ -80,6 +80,19 @@ impl Columns {
     /// Hosts by column.
     pub(super) fn most(&self) -> Vec<u64> {
         self.all.iter().map(|column| column.most).collect()
+    }
+
+    /// Rows of the problem that have no room to spare where so much is taken.
+    pub(super) fn tight(&self, at: &[f64]) -> BTreeSet<usize> {
+        let mut rows = BTreeSet::new();
+        for (row, (takes, &bound)) in self.rows.iter().zip(&self.bounds).enumerate() {
+            let taken: f64 = takes.iter().map(|&(column, units)| at[column] * units as f64).sum();
+            let bound = bound as f64;
+            if taken >= bound - ROUNDING * bound.max(1.0) {
+                rows.insert(self.names[row]);
+            }
+        }
+        rows
     }
 
     /// What a choice is worth.

@@ -8,12 +8,13 @@
 //!
 //! Nothing here chooses. [`super::verify`] does the same sums again, from the hosts.
 
-use std::cell::OnceCell;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::OnceLock;
 
 use foldhash::fast::RandomState;
 
-use crate::model::{GroupName, HostState, SubsystemName, ZoneName};
+use crate::model::{GroupName, Host, HostState, SubsystemName, ZoneName};
+use crate::policy::SubsystemPolicy;
 
 use super::gates::Gates;
 use super::hosts::{is_capacity, obstacles_of, serves, zones};
@@ -69,24 +70,42 @@ pub(crate) struct Ground<'a> {
     inputs: &'a Inputs<'a>,
     membership: &'a Membership<'a>,
     gates: &'a Gates<'a>,
-    stock: Vec<OnceCell<Stock<'a>>>,
-    candidates: Vec<OnceCell<bool>>,
+    stock: Vec<OnceLock<Stock<'a>>>,
+    candidates: Vec<OnceLock<bool>>,
+    /// By group, how many hosts its provider lets go; `None` of a group that the provider does not list.
+    spare: Vec<OnceLock<Option<u64>>>,
 }
 
 /// The units of one subsystem that serve.
 struct Stock<'a> {
     /// By zone, by name.
     zones: Vec<(&'a ZoneName, u128)>,
-    total: u128,
     /// By zone of the fleet, its place in `zones`.
     places: Vec<Option<usize>>,
+    /// What the subsystem's policy lets go.
+    spare: Spare,
+}
+
+/// What the rules of one subsystem let go.
+struct Spare {
+    /// Hosts, serving or not.
+    hosts: u128,
+    /// Units that serve.
+    units: u128,
+    /// By place in the stock's zones, units of the zone; empty where no zone has a minimum of its own.
+    zones: Vec<u128>,
+    /// By place in the stock's zones, units of all others; empty where the loss of one need not be survived.
+    losses: Vec<u128>,
+    /// Nothing that takes at most so many units is in the way of any of these.
+    free: u128,
 }
 
 impl<'a> Ground<'a> {
     pub(crate) fn new(inputs: &'a Inputs<'a>, membership: &'a Membership<'a>, gates: &'a Gates<'a>) -> Self {
-        let stock = membership.subsystems().iter().map(|_| OnceCell::new()).collect();
-        let candidates = inputs.snapshot.hosts().map(|_| OnceCell::new()).collect();
-        Self { inputs, membership, gates, stock, candidates }
+        let stock = membership.subsystems().iter().map(|_| OnceLock::new()).collect();
+        let candidates = inputs.snapshot.hosts().map(|_| OnceLock::new()).collect();
+        let spare = membership.groups().iter().map(|_| OnceLock::new()).collect();
+        Self { inputs, membership, gates, stock, candidates, spare }
     }
 
     fn is_candidate(&self, host: usize) -> bool {
@@ -101,6 +120,18 @@ impl<'a> Ground<'a> {
         }
         let stock = Stock::of(self.inputs, self.membership, subsystem)?;
         Ok(cell.get_or_init(|| stock))
+    }
+
+    fn spare(&self, group: usize) -> Option<u64> {
+        let count = || {
+            let name = self.membership.groups()[group];
+            let group = self.inputs.snapshot.group(name)?;
+            let members = self.membership.group_members(name).iter().map(|&h| self.membership.host(h));
+            let is_held = |host: &Host| self.inputs.ledger.claims.contains_key(&host.id);
+            let in_service = members.filter(|h| h.state == HostState::InService && !is_held(h)).count() as u64;
+            Some(in_service.min(group.desired).saturating_sub(group.min_size))
+        };
+        *self.spare[group].get_or_init(count)
     }
 }
 
@@ -118,8 +149,27 @@ impl<'a> Stock<'a> {
                 zones[place].1 += u128::from(units);
             }
         }
-        let total = zones.iter().map(|(_, units)| units).sum();
-        Ok(Self { zones, total, places })
+        let spare = Spare::of(membership.subsystem(subsystem), &zones);
+        Ok(Self { zones, places, spare })
+    }
+}
+
+impl Spare {
+    fn of(policy: &SubsystemPolicy, zones: &[(&ZoneName, u128)]) -> Self {
+        let SubsystemPolicy { capacity, pace, .. } = policy;
+        let minimum = u128::from(capacity.minimum);
+        let total: u128 = zones.iter().map(|(_, units)| units).sum();
+        let units = total.saturating_sub(minimum);
+        let per_zone = capacity.minimum_per_zone.map(|m| u128::from(m.units(capacity.baseline, zones.len())));
+        let own = |least: u128| zones.iter().map(|(_, units)| units.saturating_sub(least)).collect();
+        let losses = zones.iter().map(|(_, units)| (total - units).saturating_sub(minimum));
+        let (own, losses): (Vec<_>, Vec<_>) = (
+            per_zone.map_or_else(Vec::new, own),
+            if capacity.survive_zone_loss { losses.collect() } else { Vec::new() },
+        );
+        let free = own.iter().chain(&losses).fold(units, |least, &units| least.min(units));
+        let hosts = pace.budgets.iter().map(|budget| budget.hosts).fold(pace.max_hosts_per_run, u64::min);
+        Self { hosts: hosts.into(), units, zones: own, losses, free }
     }
 }
 
@@ -152,18 +202,17 @@ impl<'a> Problem<'a> {
             membership.members(named).iter().copied().filter(|&h| ground.is_candidate(h)).collect();
         // Hosts are numbered by id.
         candidates.sort_by_cached_key(|&h| (membership.host(h).launched_at, h));
-        let mut classes: BTreeMap<Key<'_>, Vec<usize>> = BTreeMap::new();
+        let mut classes: BTreeMap<Key, Vec<usize>> = BTreeMap::new();
         for (rank, &index) in candidates.iter().enumerate() {
             classes.entry(Key::of(ground, index)?).or_default().push(rank);
         }
         let mut problem = Self { candidates, ..Self::default() };
-        let wanted = Wanted::of(&classes);
-        let ordered = std::iter::once(named).chain(wanted.subsystems.keys().copied().filter(|&s| s != named));
-        let mut books: BTreeMap<usize, Book<'_, '_>> = BTreeMap::new();
-        for subsystem in ordered {
-            if let Some(wanted) = wanted.subsystems.get(&subsystem) {
-                books.insert(subsystem, Book::open(ground, subsystem, wanted, &mut problem)?);
-            }
+        let wanted = Wanted::of(membership, &classes);
+        let (first, others): (Vec<_>, Vec<_>) = wanted.subsystems.iter().copied().partition(|&s| s == named);
+        let mut books: Vec<Option<Book<'_, '_>>> = wanted.sums.iter().map(|_| None).collect();
+        for subsystem in first.into_iter().chain(others) {
+            let book = Book::open(ground, subsystem, wanted.sums[subsystem], &classes, &mut problem)?;
+            books[subsystem] = Some(book);
         }
         let groups = problem.group_rows(ground, &wanted.groups);
         for (key, ranks) in classes {
@@ -176,11 +225,11 @@ impl<'a> Problem<'a> {
                 zones: Vec::new(),
             };
             for &(subsystem, units) in &key.units {
-                if let Some(book) = books.get(&subsystem) {
+                if let Some(book) = &books[subsystem] {
                     book.charge(key.zone, units, &mut class);
                 }
             }
-            if let Some(&row) = key.group.and_then(|group| groups.get(group)) {
+            if let Some(&row) = key.group.and_then(|group| groups.get(&group)) {
                 class.takes.push((row, 1));
             }
             class.zones.sort_unstable();
@@ -215,22 +264,13 @@ impl<'a> Problem<'a> {
     }
 
     /// `group-minimum`: members in service, whether they serve or not.
-    fn group_rows(
-        &mut self,
-        ground: &Ground<'a>,
-        wanted: &BTreeMap<&'a GroupName, u128>,
-    ) -> BTreeMap<&'a GroupName, usize> {
-        let Ground { inputs, membership, .. } = ground;
+    fn group_rows(&mut self, ground: &Ground<'a>, wanted: &BTreeMap<usize, u128>) -> BTreeMap<usize, usize> {
         let mut rows = BTreeMap::new();
-        for (&name, &wanted) in wanted {
-            let Some(group) = inputs.snapshot.group(name) else { continue };
-            let held = |h: usize| inputs.ledger.claims.contains_key(&membership.host(h).id);
-            let members = membership.group_members(name).iter();
-            let in_service =
-                members.filter(|&&h| membership.host(h).state == HostState::InService && !held(h)).count() as u64;
-            let spare = in_service.min(group.desired).saturating_sub(group.min_size);
+        for (&group, &wanted) in wanted {
+            let Some(spare) = ground.spare(group) else { continue };
+            let name = ground.membership.groups()[group];
             let names = Names { rule: Rule::GroupMinimum, subsystem: None, zone: None, group: Some(name) };
-            rows.extend(self.row(names, u128::from(spare), wanted).map(|row| (name, row)));
+            rows.extend(self.row(names, u128::from(spare), wanted).map(|row| (group, row)));
         }
         rows
     }
@@ -238,16 +278,17 @@ impl<'a> Problem<'a> {
 
 /// What makes two hosts interchangeable.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
-struct Key<'a> {
+struct Key {
     serving: bool,
     units: Vec<(usize, u64)>,
     /// Among the fleet's zones.
     zone: usize,
-    group: Option<&'a GroupName>,
+    /// Among the fleet's groups.
+    group: Option<usize>,
 }
 
-impl<'a> Key<'a> {
-    fn of(ground: &Ground<'a>, index: usize) -> Result<Self, AssessError> {
+impl Key {
+    fn of(ground: &Ground<'_>, index: usize) -> Result<Self, AssessError> {
         let membership = ground.membership;
         let host = membership.host(index);
         let weigh = |&s: &usize| Ok((s, units(membership, s, index)?));
@@ -255,67 +296,52 @@ impl<'a> Key<'a> {
             serving: serves(ground.inputs, host),
             units: membership.of(index).iter().map(weigh).collect::<Result<_, AssessError>>()?,
             zone: membership.zone_of(index),
-            group: host.group.as_ref(),
+            group: membership.group_of(index),
         })
     }
 }
 
 /// What taking every candidate would take.
-#[derive(Default)]
-struct Wanted<'a> {
-    subsystems: BTreeMap<usize, WantedUnits>,
-    /// Hosts.
-    groups: BTreeMap<&'a GroupName, u128>,
+struct Wanted {
+    /// Those that any candidate belongs to, by name.
+    subsystems: BTreeSet<usize>,
+    /// By subsystem: hosts, and units that serve.
+    sums: Vec<(u128, u128)>,
+    /// Hosts by group.
+    groups: BTreeMap<usize, u128>,
 }
 
-#[derive(Default)]
-struct WantedUnits {
-    hosts: u128,
-    /// Units that serve.
-    units: u128,
-    /// By zone of the fleet, as far as any was taken.
-    zones: Vec<u128>,
-}
-
-impl<'a> Wanted<'a> {
-    fn of(classes: &BTreeMap<Key<'a>, Vec<usize>>) -> Self {
-        let mut wanted = Self::default();
+impl Wanted {
+    fn of(membership: &Membership<'_>, classes: &BTreeMap<Key, Vec<usize>>) -> Self {
+        let mut sums = vec![(0, 0); membership.subsystems().len()];
+        let mut groups: BTreeMap<usize, u128> = BTreeMap::new();
         for (key, ranks) in classes {
             let hosts = ranks.len() as u128;
             for &(subsystem, units) in &key.units {
-                let of = wanted.subsystems.entry(subsystem).or_default();
-                of.hosts += hosts;
-                if key.serving {
-                    of.take(key.zone, hosts * u128::from(units));
-                }
+                let (all, serving) = &mut sums[subsystem];
+                *all += hosts;
+                *serving += if key.serving { hosts * u128::from(units) } else { 0 };
             }
             if let Some(group) = key.group {
-                *wanted.groups.entry(group).or_default() += hosts;
+                *groups.entry(group).or_default() += hosts;
             }
         }
-        wanted
+        let subsystems = (0..sums.len()).filter(|&s| sums[s].0 > 0).collect();
+        Self { subsystems, sums, groups }
     }
 }
 
-impl WantedUnits {
-    fn take(&mut self, zone: usize, units: u128) {
-        self.units += units;
-        if self.zones.len() <= zone {
-            self.zones.resize(zone + 1, 0);
+/// Units of one subsystem that taking every candidate would take, by place in its stock's zones.
+fn wanted_by_zone(stock: &Stock<'_>, subsystem: usize, classes: &BTreeMap<Key, Vec<usize>>) -> Vec<u128> {
+    let mut by_place = vec![0; stock.zones.len()];
+    for (key, ranks) in classes.iter().filter(|(key, _)| key.serving) {
+        if let Some(&(_, units)) = key.units.iter().find(|(of, _)| *of == subsystem)
+            && let Some(place) = stock.places[key.zone]
+        {
+            by_place[place] += ranks.len() as u128 * u128::from(units);
         }
-        self.zones[zone] += units;
     }
-
-    /// By place in the stock's zones.
-    fn by_place(&self, stock: &Stock<'_>) -> Vec<u128> {
-        let mut by_place = vec![0; stock.zones.len()];
-        for (&units, place) in self.zones.iter().zip(&stock.places) {
-            if let Some(place) = *place {
-                by_place[place] += units;
-            }
-        }
-        by_place
-    }
+    by_place
 }
 
 /// The rows of one subsystem.
@@ -338,33 +364,31 @@ impl<'g, 'a> Book<'g, 'a> {
     fn open(
         ground: &'g Ground<'a>,
         subsystem: usize,
-        wanted: &WantedUnits,
+        (hosts, units): (u128, u128),
+        classes: &BTreeMap<Key, Vec<usize>>,
         problem: &mut Problem<'a>,
     ) -> Result<Self, AssessError> {
-        let policy = ground.membership.subsystem(subsystem);
-        let capacity = &policy.capacity;
         let stock = ground.stock(subsystem)?;
-        let minimum = u128::from(capacity.minimum);
-        let most = policy.pace.budgets.iter().map(|b| b.hosts).chain([policy.pace.max_hosts_per_run]).min();
-        let names = |rule, zone| Names::of(rule, &policy.name, zone);
-        let size = problem.row(names(Rule::RunSize, None), u128::from(most.unwrap_or(0)), wanted.hosts);
-        let per_zone = capacity.minimum_per_zone.map(|m| u128::from(m.units(capacity.baseline, stock.zones.len())));
-        let spare = stock.total.saturating_sub(minimum);
-        let minimum_row = problem.row(names(Rule::Minimum, None), spare, wanted.units);
+        let spare = &stock.spare;
+        let names = |rule, zone| Names::of(rule, &ground.membership.subsystem(subsystem).name, zone);
+        let size = problem.row(names(Rule::RunSize, None), spare.hosts, hosts);
+        let minimum = problem.row(names(Rule::Minimum, None), spare.units, units);
         let (mut own, mut losses) = (Vec::new(), Vec::new());
-        for (&(zone, units), here) in stock.zones.iter().zip(wanted.by_place(stock)) {
-            own.push(per_zone.and_then(|least| {
-                problem.row(names(Rule::ZoneMinimum, Some(zone)), units.saturating_sub(least), here)
-            }));
-            let rest = (stock.total - units).saturating_sub(minimum);
-            let lost = || problem.row(names(Rule::ZoneLoss, Some(zone)), rest, wanted.units - here);
-            losses.push(capacity.survive_zone_loss.then(lost).flatten());
+        if units > spare.free {
+            let by_zone = wanted_by_zone(stock, subsystem, classes);
+            for (place, (&(zone, _), here)) in stock.zones.iter().zip(by_zone).enumerate() {
+                let mut row = |rule, bound: Option<&u128>, wanted| {
+                    bound.and_then(|&bound| problem.row(names(rule, Some(zone)), bound, wanted))
+                };
+                own.push(row(Rule::ZoneMinimum, spare.zones.get(place), here));
+                losses.push(row(Rule::ZoneLoss, spare.losses.get(place), units - here));
+            }
         }
         let (level, first) = (problem.levels, problem.zones.len());
         problem.zones.extend(stock.zones.iter().map(|(_, units)| *units));
         problem.level_of.resize(problem.zones.len(), level);
         problem.levels += 1;
-        Ok(Self { stock, level, first, size, minimum: minimum_row, zones: own, losses })
+        Ok(Self { stock, level, first, size, minimum, zones: own, losses })
     }
 
     fn charge(&self, zone: usize, units: u64, class: &mut Class) {
@@ -375,7 +399,7 @@ impl<'g, 'a> Book<'g, 'a> {
         class.takes.extend(self.minimum.map(|row| (row, units)));
         let own = self.stock.places[zone];
         if let Some(place) = own {
-            class.takes.extend(self.zones[place].map(|row| (row, units)));
+            class.takes.extend(self.zones.get(place).copied().flatten().map(|row| (row, units)));
             class.zones.push((self.level, self.first + place, units));
         }
         let losses = self.losses.iter().enumerate().filter(|(place, _)| Some(*place) != own);

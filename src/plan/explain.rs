@@ -8,7 +8,8 @@
 
 use std::cell::Cell;
 
-use super::select::Selector;
+use super::search::Reach;
+use super::select::{Maximum, Selector};
 
 /// Relaxations for one set: a bound on work, not on time, so that the same input gives the same answer.
 const NODES: usize = 4000;
@@ -16,34 +17,80 @@ const NODES: usize = 4000;
 /// Rows that together exclude `count` hosts, none of them to spare; `None` where the count is possible, or beyond
 /// the candidates, or not proved to be impossible.
 pub(crate) fn exclusion(selector: &Selector<'_>, count: u64) -> Option<Vec<usize>> {
-    if count > selector.candidates() {
-        return None;
-    }
-    // The common case, and the shortest answer: one row alone, the tightest.
-    let ceilings = selector.ceilings();
-    let tightest = (0..ceilings.len()).min_by_key(|&row| (ceilings[row], row));
-    if let Some(row) = tightest.filter(|&row| ceilings[row] < count) {
-        return Some(vec![row]);
-    }
-    // A row that lets every candidate go stands in nobody's way.
-    let mut kept: Vec<usize> = (0..ceilings.len()).filter(|&row| ceilings[row] < selector.candidates()).collect();
-    let nodes = Cell::new(NODES);
-    let suspects = selector.in_the_way();
-    if suspects.len() < kept.len() && excludes(selector, &suspects, count, &nodes) {
-        kept = suspects;
-    } else if !excludes(selector, &kept, count, &nodes) {
-        return None;
-    }
-    for row in kept.clone() {
-        let fewer: Vec<usize> = kept.iter().copied().filter(|&k| k != row).collect();
-        if excludes(selector, &fewer, count, &nodes) {
-            kept = fewer;
-        }
+    let question = Question { selector, count, nodes: Cell::new(NODES) };
+    let mut kept = question.suspects(None)?;
+    let mut needed = 0;
+    while question.next_needed(&mut kept, needed).is_some() {
+        needed += 1;
     }
     Some(kept)
 }
 
-/// Whether these rows are proved to let fewer than `count` go.
-fn excludes(selector: &Selector<'_>, kept: &[usize], count: u64, nodes: &Cell<usize>) -> bool {
-    selector.keeping(|row| kept.contains(&row)).can_give(count, nodes) == Some(false)
+/// The first of the rows of an [`exclusion`], and a choice that nothing else in it is against, if one was found.
+pub(crate) struct Limit {
+    pub(crate) row: usize,
+    pub(crate) choice: Option<Maximum>,
+}
+
+/// What limits a selector to its maximum: `None` where every candidate can go, or where no proof was found that more
+/// cannot.
+pub(crate) fn limit(selector: &Selector<'_>, maximum: &Maximum) -> Option<Limit> {
+    let question = Question { selector, count: maximum.hosts + 1, nodes: Cell::new(NODES) };
+    let mut kept = question.suspects(Some(maximum))?;
+    question.next_needed(&mut kept, 0)
+}
+
+struct Question<'q, 'a> {
+    selector: &'q Selector<'a>,
+    count: u64,
+    /// Relaxations left.
+    nodes: Cell<usize>,
+}
+
+impl Question<'_, '_> {
+    /// Rows that are proved to exclude the count: few, if a first look finds them.
+    fn suspects(&self, maximum: Option<&Maximum>) -> Option<Vec<usize>> {
+        let (selector, count) = (self.selector, self.count);
+        if count > selector.candidates() {
+            return None;
+        }
+        // The common case, and the shortest answer: one row alone, the tightest.
+        let ceilings = selector.ceilings();
+        let tightest = (0..ceilings.len()).min_by_key(|&row| (ceilings[row], row));
+        if let Some(row) = tightest.filter(|&row| ceilings[row] < count) {
+            return Some(vec![row]);
+        }
+        if let Some(rows) = maximum.and_then(|maximum| maximum.excluding(count)) {
+            return Some(rows.to_vec());
+        }
+        // A row that lets every candidate go stands in nobody's way.
+        let all: Vec<usize> = (0..ceilings.len()).filter(|&row| ceilings[row] < selector.candidates()).collect();
+        let suspects = selector.in_the_way();
+        let is_proved = |rows: &[usize]| matches!(self.among(rows), Reach::Impossible);
+        if suspects.len() < all.len() && is_proved(&suspects) {
+            return Some(suspects);
+        }
+        is_proved(&all).then_some(all)
+    }
+
+    /// Leaves out the rows from a place on that are to spare, up to the first one that is not: that is at the place then.
+    fn next_needed(&self, kept: &mut Vec<usize>, place: usize) -> Option<Limit> {
+        while place < kept.len() {
+            let row = kept.remove(place);
+            match self.among(kept) {
+                Reach::Impossible => {}
+                shown => {
+                    kept.insert(place, row);
+                    let choice = if let Reach::Found(choice) = shown { Some(choice) } else { None };
+                    return Some(Limit { row, choice });
+                }
+            }
+        }
+        None
+    }
+
+    /// Whether these rows let so many go.
+    fn among(&self, kept: &[usize]) -> Reach<Maximum> {
+        self.selector.keeping(|row| kept.contains(&row)).reach(self.count, &self.nodes)
+    }
 }

@@ -4,12 +4,12 @@
 //! Each asks one subsystem at a time, so that what is closed for a set of subsystems is exactly what is
 //! closed for one of them. Nothing here adds up capacity.
 
-use std::cell::OnceCell;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::OnceLock;
 
 use rust_decimal::Decimal;
 
-use crate::model::{SubsystemName, duration_text};
+use crate::model::{Group, SubsystemName, duration_text};
 use crate::policy::{SubsystemPolicy, loosened};
 
 use super::hosts::serves;
@@ -28,9 +28,9 @@ pub(crate) struct Gates<'a> {
 /// The gates that depend on one subsystem alone, each asked at most once.
 #[derive(Default)]
 struct Own {
-    window: OnceCell<Option<Violation>>,
-    grant: OnceCell<Vec<Violation>>,
-    is_closed: OnceCell<bool>,
+    window: OnceLock<Option<Violation>>,
+    grant: OnceLock<Vec<Violation>>,
+    is_closed: OnceLock<bool>,
 }
 
 /// A policy that is not provably as strict as the accepted one.
@@ -66,7 +66,7 @@ impl<'a> Gates<'a> {
             found.extend(own.window.get_or_init(|| window(inputs, membership.subsystem(subsystem))).clone());
             if stage == Stage::Grant {
                 found.extend_from_slice(own.grant.get_or_init(|| {
-                    let mut found = cannot_launch(inputs, membership, subsystem);
+                    let mut found = cannot_launch(membership, subsystem);
                     found.extend(too_many_unserving(inputs, membership, subsystem));
                     found
                 }));
@@ -150,14 +150,19 @@ fn unhealthy_now(inputs: &Inputs<'_>, watched: &BTreeSet<SubsystemName>) -> Vec<
 }
 
 /// What goes could not come back (planetscale-2025).
-fn cannot_launch(inputs: &Inputs<'_>, membership: &Membership<'_>, subsystem: usize) -> Vec<Violation> {
+fn cannot_launch(membership: &Membership<'_>, subsystem: usize) -> Vec<Violation> {
     let policy = membership.subsystem(subsystem);
     if !policy.pace.requires_launch {
         return Vec::new();
     }
-    let groups: BTreeSet<_> =
-        membership.members(subsystem).iter().filter_map(|&h| membership.host(h).group.as_ref()).collect();
-    let failing = groups.into_iter().filter_map(|name| inputs.snapshot.group(name)).filter_map(|group| {
+    // By place, which is by name.
+    let groups: BTreeMap<usize, &Group> = membership
+        .members(subsystem)
+        .iter()
+        .filter_map(|&h| Some((membership.group_of(h)?, membership.group(h)?)))
+        .filter(|(_, group)| group.launch_failure.is_some())
+        .collect();
+    let failing = groups.into_values().filter_map(|group| {
         let why = group.launch_failure.as_ref()?;
         let message = format!(
             "group {} of {} cannot launch hosts, so what goes could not come back: {why}",

@@ -1,16 +1,17 @@
 //! How much can be removed now, and what limits it.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde::{Deserialize, Serialize};
 
 use crate::model::SubsystemName;
 
 use super::constraints::{Ground, Names, Problem};
-use super::explain::exclusion;
+use super::explain::{Limit, limit};
 use super::gates::Gates;
 use super::membership::Membership;
-use super::select::Selector;
+use super::select::{Maximum, Selector};
 use super::verify::{judge_one, verify_over};
 use super::{AssessError, Inputs, Rule, Stage, Taking, Violation};
 
@@ -43,7 +44,32 @@ pub fn headroom(inputs: &Inputs<'_>, only: Option<&SubsystemName>) -> Result<Vec
     let gates = Gates::new(inputs, &membership);
     let ground = Ground::new(inputs, &membership, &gates);
     let decision = Decision { inputs, membership: &membership, gates: &gates, ground };
-    (0..membership.subsystems().len()).filter(wanted).map(|s| decision.headroom(s)).collect()
+    let subsystems: Vec<usize> = (0..membership.subsystems().len()).filter(wanted).collect();
+    on_all_cores(&subsystems, |&subsystem| decision.headroom(subsystem)).into_iter().collect()
+}
+
+/// What a list maps to, in its order, worked out on as many threads as the machine has cores for. One that cannot be
+/// started is done without.
+fn on_all_cores<T: Sync, U: Send>(items: &[T], each: impl Fn(&T) -> U + Sync) -> Vec<U> {
+    let next = AtomicUsize::new(0);
+    let work = || {
+        let places = std::iter::repeat_with(|| next.fetch_add(1, Ordering::Relaxed));
+        let places = places.map_while(|place| Some((place, items.get(place)?)));
+        places.map(|(place, item)| (place, each(item))).collect::<Vec<_>>()
+    };
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let mut done = std::thread::scope(|scope| {
+        let others = 1..cores.min(items.len());
+        let others: Vec<_> =
+            others.filter_map(|_| std::thread::Builder::new().spawn_scoped(scope, work).ok()).collect();
+        let mut done = work();
+        for other in others {
+            done.extend(other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+        }
+        done
+    });
+    done.sort_unstable_by_key(|(place, _)| *place);
+    done.into_iter().map(|(_, value)| value).collect()
 }
 
 struct Decision<'a> {
@@ -61,21 +87,22 @@ impl Decision<'_> {
         let mut limits = Vec::new();
         if maximum.hosts < open.candidates() {
             let most = if gated.candidates() == open.candidates() { maximum.clone() } else { open.maximum() };
+            let first = limit(&open, &most);
             if maximum.hosts < most.hosts {
                 // Only what is closed at this moment stands in the way: once it opens, the rows decide.
                 let taking = self.taking(open.any(maximum.hosts + 1, &most));
                 let found = verify_over(self.inputs, self.membership, self.gates, &taking, Stage::Grant)?;
                 limits.push((found.into_iter().next(), most.hosts));
-                if let Some((row, rest)) = first_of(exclusion(&open, most.hosts + 1)) {
-                    let then = open.keeping(|kept| kept != row).maximum().hosts;
-                    limits.push((self.violation(&problem, &open, most.hosts + 1, row, &rest)?, then));
+                if let Some(limit) = first {
+                    let then = open.keeping(|kept| kept != limit.row).maximum().hosts;
+                    limits.push((self.violation(&problem, &open, &most, &limit)?, then));
                 }
-            } else if let Some((row, rest)) = first_of(exclusion(&open, most.hosts + 1)) {
-                let without = open.keeping(|kept| kept != row);
-                let then = without.maximum().hosts;
-                limits.push((self.violation(&problem, &open, most.hosts + 1, row, &rest)?, then));
-                if let Some((next, rest)) = first_of(exclusion(&without, then + 1)) {
-                    limits.push((self.violation(&problem, &without, then + 1, next, &rest)?, then));
+            } else if let Some(first) = first {
+                let without = open.keeping(|kept| kept != first.row);
+                let then = without.maximum();
+                limits.push((self.violation(&problem, &open, &most, &first)?, then.hosts));
+                if let Some(next) = limit(&without, &then) {
+                    limits.push((self.violation(&problem, &without, &then, &next)?, then.hosts));
                 }
             }
         }
@@ -96,23 +123,27 @@ impl Decision<'_> {
         Taking { hosts, ..Taking::default() }
     }
 
-    /// What taking so many hosts violates of the rule that a row stands for, with the numbers of the check.
+    /// What taking one host more than the maximum violates of the rule that a row stands for, with the numbers of the
+    /// check.
     fn violation(
         &self,
         problem: &Problem<'_>,
         selector: &Selector<'_>,
-        count: u64,
-        row: usize,
-        rest: &[usize],
+        maximum: &Maximum,
+        limit: &Limit,
     ) -> Result<Option<Violation>, AssessError> {
-        // A choice that the rest of the set allows can only be excluded by this row: its numbers are the ones to show.
-        let rest = selector.keeping(|kept| rest.contains(&kept));
-        let most = rest.maximum();
-        let some = rest.any(count, &most);
-        // Where the search gave up, looking harder may still find one.
-        let taking = self.taking(if (some.len() as u64) < count { rest.choose(count, &most) } else { some });
-        let names = problem.rows[row].names;
-        let found = judge_one(self.inputs, self.membership, &taking, names.subsystem, names.group)?;
+        let count = maximum.hosts + 1;
+        // A choice that the others allow can only be excluded by this row: its numbers are the ones to show.
+        let hosts = match &limit.choice {
+            Some(choice) => selector.keeping(|_| false).any(count, choice),
+            // Where the search gave up, looking harder may still find one.
+            None => {
+                let others = selector.keeping(|row| row != limit.row);
+                others.choose(count, &others.maximum())
+            }
+        };
+        let names = problem.rows[limit.row].names;
+        let found = judge_one(self.inputs, self.membership, &hosts, names.subsystem, names.group)?;
         Ok(found.into_iter().find(|violation| is_meant(violation, names)))
     }
 }
@@ -122,11 +153,4 @@ pub(super) fn is_meant(violation: &Violation, names: Names<'_>) -> bool {
     let rule = if violation.rule == Rule::Budget { Rule::RunSize } else { violation.rule };
     let places = (violation.subsystem.as_ref(), violation.zone.as_ref(), violation.group.as_ref());
     rule == names.rule && places == (names.subsystem, names.zone, names.group)
-}
-
-/// The row without which more hosts could go, or the first of several that only do so together; and the others.
-fn first_of(rows: Option<Vec<usize>>) -> Option<(usize, Vec<usize>)> {
-    let rows = rows?;
-    let (&row, rest) = rows.split_first()?;
-    Some((row, rest.to_vec()))
 }

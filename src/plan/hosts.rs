@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::model::{Host, HostId, HostState, Protection, RunId, Time, ZoneName};
+use crate::model::{Group, Host, HostId, HostState, Protection, RunId, Time, ZoneName};
 
 use super::membership::Membership;
 use super::{AssessError, Claim, Inputs, Rule, Stage, Violation};
@@ -90,7 +90,7 @@ pub(crate) fn obstacles_of(
             HostState::Cordoned => not_removable("it is already out of service (cordoned)".to_owned()),
             HostState::Terminating => not_removable("it is already on its way out (terminating)".to_owned()),
         }
-        if let Some(group) = host.group.as_ref().and_then(|g| inputs.snapshot.group(g)).filter(|g| g.deleting) {
+        if let Some(group) = membership.group(index).filter(|group| group.deleting) {
             not_removable(format!("its group {} is being deleted", group.name));
         }
     }
@@ -121,7 +121,7 @@ pub(crate) fn lasting_obstacles(inputs: &Inputs<'_>, membership: &Membership<'_>
         let names = without.join(", ");
         add(Rule::NoPolicy, format!("host {id} says that it also serves {names}, which has no policy file"));
     }
-    if let Some(why) = foreign(inputs, host) {
+    if let Some(why) = foreign(inputs, host, membership.group(index)) {
         add(Rule::ForeignLedger, why);
     }
     found
@@ -147,10 +147,9 @@ fn named_without_policy(inputs: &Inputs<'_>, host: &Host) -> Vec<String> {
 }
 
 /// S1: two ledgers would coordinate nothing. Every mark is looked at, not only the nearest.
-fn foreign(inputs: &Inputs<'_>, host: &Host) -> Option<String> {
+fn foreign(inputs: &Inputs<'_>, host: &Host, group: Option<&Group>) -> Option<String> {
     let id = &host.id;
     let ours = &inputs.ledger.ledger;
-    let group = host.group.as_ref().and_then(|g| inputs.snapshot.group(g));
     let marks = [host.ledger.as_ref(), group.and_then(|g| g.ledger.as_ref()), inputs.snapshot.ledger.as_ref()];
     if let Some(other) = marks.into_iter().flatten().find(|mark| *mark != ours) {
         return Some(format!("host {id} belongs to ledger {other}, not to this one ({ours})"));

@@ -4,10 +4,11 @@
 //! it matches and indexes, and must not count, add or judge anything.
 
 use std::collections::HashMap;
+use std::hash::Hash;
 
 use foldhash::fast::RandomState;
 
-use crate::model::{FleetSnapshot, GroupName, Host, HostId, SubsystemName, ZoneName};
+use crate::model::{FleetSnapshot, Group, GroupName, Host, HostId, SubsystemName, ZoneName};
 use crate::policy::{PolicySet, SubsystemPolicy};
 
 /// The hosts of one snapshot, by id, and the subsystems of one policy directory, by name, each as an index.
@@ -17,7 +18,14 @@ pub(crate) struct Membership<'a> {
     of: Lists,
     members: Lists,
     never: Vec<Option<&'a SubsystemName>>,
-    groups: HashMap<&'a GroupName, Vec<usize>, RandomState>,
+    /// Groups that have a host, by name.
+    groups: Vec<&'a GroupName>,
+    /// By host, its group's place in `groups`.
+    group_of: Vec<Option<usize>>,
+    /// By group, its hosts in any state, ascending.
+    group_members: Vec<Vec<usize>>,
+    /// By group, what the provider says of it.
+    listed: Vec<Option<&'a Group>>,
     /// Zones that have a host, by name.
     zones: Vec<&'a ZoneName>,
     /// By host, its zone's place in `zones`.
@@ -30,24 +38,28 @@ impl<'a> Membership<'a> {
         let subsystems: Vec<&SubsystemPolicy> = policies.subsystems.values().collect();
         let mut of = Lists::with_capacity(hosts.len());
         let mut never = Vec::with_capacity(hosts.len());
-        let mut groups: HashMap<&GroupName, Vec<usize>, RandomState> = HashMap::default();
         let matcher = policies.matcher();
         let mut matching = matcher.matching();
-        for (index, host) in hosts.iter().enumerate() {
+        let (mut zones, mut groups) = (Places::default(), Places::default());
+        let (mut zone_of, mut group_of) = (Vec::with_capacity(hosts.len()), Vec::with_capacity(hosts.len()));
+        for host in &hosts {
             let (own, keeper) = matching.of(host);
             of.push(own);
             never.push(keeper.map(|s| &subsystems[s].name));
-            if let Some(group) = &host.group {
-                groups.entry(group).or_default().push(index);
-            }
+            zone_of.push(zones.of(&host.zone));
+            group_of.push(host.group.as_ref().map(|group| groups.of(group)));
         }
-        let mut places: HashMap<&ZoneName, usize, RandomState> = HashMap::default();
-        hosts.iter().for_each(|host| _ = places.insert(&host.zone, 0));
-        let mut zones: Vec<&ZoneName> = places.keys().copied().collect();
-        zones.sort_unstable();
-        zones.iter().enumerate().for_each(|(place, zone)| _ = places.insert(zone, place));
-        let zone_of = hosts.iter().map(|host| places[&host.zone]).collect();
-        Self { members: of.inverted(subsystems.len()), hosts, subsystems, of, never, groups, zones, zone_of }
+        let (zones, sorted) = zones.sorted();
+        zone_of.iter_mut().for_each(|place| *place = sorted[*place]);
+        let (groups, sorted) = groups.sorted();
+        group_of.iter_mut().flatten().for_each(|place| *place = sorted[*place]);
+        let mut group_members = vec![Vec::new(); groups.len()];
+        for (host, group) in group_of.iter().enumerate() {
+            group.iter().for_each(|&group: &usize| group_members[group].push(host));
+        }
+        let listed = groups.iter().map(|name| snapshot.group(name)).collect();
+        let members = of.inverted(subsystems.len());
+        Self { hosts, subsystems, of, members, never, groups, group_of, group_members, listed, zones, zone_of }
     }
 
     /// Zones that have a host, by name.
@@ -81,9 +93,25 @@ impl<'a> Membership<'a> {
         self.subsystems.binary_search_by(|s| s.name.cmp(name)).ok()
     }
 
+    /// Groups that have a host, by name.
+    pub(crate) fn groups(&self) -> &[&'a GroupName] {
+        &self.groups
+    }
+
+    /// The place of a host's group in [`Membership::groups`].
+    pub(crate) fn group_of(&self, host: usize) -> Option<usize> {
+        self.group_of[host]
+    }
+
+    /// What the provider says of a host's group.
+    pub(crate) fn group(&self, host: usize) -> Option<&'a Group> {
+        self.group_of[host].and_then(|group| self.listed[group])
+    }
+
     /// The members of a group, in any state, ascending.
     pub(crate) fn group_members(&self, group: &GroupName) -> &[usize] {
-        self.groups.get(group).map_or(&[], Vec::as_slice)
+        let place = self.groups.binary_search_by(|name| (*name).cmp(group));
+        place.map_or(&[], |place| &self.group_members[place])
     }
 
     /// The subsystems that a host belongs to, serving or not, ascending.
@@ -99,6 +127,33 @@ impl<'a> Membership<'a> {
     /// The subsystem whose `[hosts] never` keeps the host out for good.
     pub(crate) fn never(&self, host: usize) -> Option<&'a SubsystemName> {
         self.never[host]
+    }
+}
+
+/// Numbers for names, as they come.
+struct Places<'a, N> {
+    places: HashMap<&'a N, usize, RandomState>,
+}
+
+impl<N> Default for Places<'_, N> {
+    fn default() -> Self {
+        Self { places: HashMap::default() }
+    }
+}
+
+impl<'a, N: Ord + Hash> Places<'a, N> {
+    fn of(&mut self, name: &'a N) -> usize {
+        let next = self.places.len();
+        *self.places.entry(name).or_insert(next)
+    }
+
+    /// The names in order, and by number the place in it.
+    fn sorted(self) -> (Vec<&'a N>, Vec<usize>) {
+        let mut names: Vec<(&N, usize)> = self.places.into_iter().collect();
+        names.sort_unstable();
+        let mut places = vec![0; names.len()];
+        names.iter().enumerate().for_each(|(place, &(_, number))| places[number] = place);
+        (names.into_iter().map(|(name, _)| name).collect(), places)
     }
 }
 

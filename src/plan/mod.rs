@@ -15,6 +15,7 @@ mod headroom;
 mod hosts;
 mod measure;
 mod membership;
+mod outline;
 mod pace;
 mod permit;
 mod planner;

@@ -10,6 +10,7 @@ use std::collections::BTreeSet;
 use crate::model::{Group, GroupName, HostState, SubsystemName, ZoneName};
 
 use super::constraints::{Names, Problem};
+use super::search::Reach;
 use super::select::Selector;
 use super::why::{Asked, Change, WouldAllow};
 use super::{AssessError, Rule, SubsystemCapacity, capacity};
@@ -56,7 +57,7 @@ impl<'q> Question<'q> {
     /// Whether a choice of so many hosts is found under other bounds.
     fn is_possible(&self, bound: impl Fn(&Names<'_>, u128) -> u128) -> bool {
         let selector = self.selector.bounded(|row, is| bound(&self.problem.rows[row].names, is));
-        selector.can_give(self.asked.count, &self.nodes) == Some(true)
+        matches!(selector.reach(self.asked.count, &self.nodes), Reach::Found(_))
     }
 
     /// Whether only the sizes of runs and budgets are in the way.

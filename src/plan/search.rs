@@ -16,6 +16,7 @@ use microlp::{ComparisonOp, Error, OptimizationDirection, Variable};
 
 use super::columns::{Column, Columns};
 use super::constraints::Problem;
+use super::outline::outline;
 
 /// Relaxations solved before giving up on proof: a bound on work, not on time, so that the same input gives
 /// the same plan on every machine.
@@ -25,7 +26,7 @@ const NODES: usize = 400;
 const SLACK: f64 = 1e-6;
 
 /// A share this far below a whole number is that number.
-const ROUNDING: f64 = 1e-4;
+pub(super) const ROUNDING: f64 = 1e-4;
 
 /// The most that is added to a value to tell columns apart: thousands of hosts come to a small part of one.
 const TILT: f64 = 1e-5;
@@ -40,6 +41,9 @@ pub(crate) struct Found {
     pub(crate) counts: Vec<u64>,
     /// No other choice has a higher value.
     pub(crate) proved: bool,
+    /// Rows that by themselves let no choice have a higher one, where the first relaxation was all the proof; `None`
+    /// where it took more, or where nothing was proved.
+    pub(crate) tight: Option<Vec<usize>>,
 }
 
 /// Whether the counts are within what there is and every row holds, in integers.
@@ -79,62 +83,109 @@ pub(crate) fn best(
     exactly: &[Exactly],
     start: Vec<u64>,
 ) -> Found {
-    let most = clipped(problem, bounds, most);
-    let columns = Columns::of(problem, bounds, &most, value, exactly);
+    let clipped = clipped(problem, bounds, most);
+    if exactly.is_empty()
+        && value.iter().all(|&value| value == 1)
+        && let Some((counts, mut rows)) = outline(problem, bounds, &clipped)
+    {
+        rows.extend(clipping(problem, bounds, most, &clipped));
+        return Found { counts, proved: true, tight: Some(rows.into_iter().collect()) };
+    }
+    let columns = Columns::of(problem, bounds, &clipped, value, exactly);
     let reached = value.iter().zip(&start).map(|(&v, &n)| i128::from(v) * i128::from(n)).sum();
-    let mut search = Search { columns: &columns, exactly, worth: reached, found: None, enough: i128::MAX };
+    let mut search = Search { columns: &columns, exactly, worth: reached, found: None, enough: i128::MAX, root: None };
     let proved = search.run(&Cell::new(NODES));
+    let tight = search.root.as_ref().filter(|_| proved).map(|at| {
+        let mut rows = columns.tight(at);
+        rows.extend(clipping(problem, bounds, most, &clipped));
+        rows.into_iter().collect()
+    });
     let Some(counts) = search.found.map(|counts| columns.expand(&counts)) else {
-        return Found { counts: start, proved };
+        return Found { counts: start, proved, tight };
     };
     // Once more against the problem itself: what is wrong with the columns must not become a choice.
-    if exactly.iter().all(|e| e.holds(&counts)) && is_feasible(problem, bounds, &most, &counts) {
-        Found { counts, proved }
+    if exactly.iter().all(|e| e.holds(&counts)) && is_feasible(problem, bounds, &clipped, &counts) {
+        Found { counts, proved, tight }
     } else {
-        Found { counts: start, proved: false }
+        Found { counts: start, proved: false, tight: None }
     }
 }
 
-/// Whether so many hosts can go together: far less work than how many can. `None` where neither was shown before
-/// `nodes`, which counts down, came to nothing.
+/// Whether so many hosts can go together.
+#[derive(Clone, Debug)]
+pub(crate) enum Reach<T> {
+    /// These can.
+    Found(T),
+    /// No choice of so many is feasible.
+    Impossible,
+    /// The search gave up.
+    Unknown,
+}
+
+/// Whether so many hosts can go together, and hosts per class that can: far less work than how many can. Unknown where
+/// neither was shown before `nodes`, which counts down, came to nothing.
 pub(crate) fn reaches(
     problem: &Problem<'_>,
     bounds: &[u128],
     most: &[u64],
     hosts: u64,
     nodes: &Cell<usize>,
-) -> Option<bool> {
+) -> Reach<Vec<u64>> {
     let most = clipped(problem, bounds, most);
     let columns = Columns::of(problem, bounds, &most, &vec![1; most.len()], &[]);
     let enough = i128::from(hosts);
     // As if one host fewer were found already: whatever cannot reach the count is left out at once.
-    let mut search = Search { columns: &columns, exactly: &[], worth: enough - 1, found: None, enough };
+    let mut search = Search { columns: &columns, exactly: &[], worth: enough - 1, found: None, enough, root: None };
     let proved = search.run(nodes);
-    if search.worth >= search.enough { Some(true) } else { proved.then_some(false) }
+    match search.found.map(|counts| columns.expand(&counts)) {
+        // Once more against the problem itself, as everything that is accepted.
+        Some(counts) if is_feasible(problem, bounds, &most, &counts) => Reach::Found(counts),
+        None if proved => Reach::Impossible,
+        _ => Reach::Unknown,
+    }
 }
 
 /// Rows without room to spare where the relaxation has its optimum, and those that by themselves keep a class from giving
 /// all it has: the first suspects. Empty where the solver failed.
 pub(crate) fn tight(problem: &Problem<'_>, bounds: &[u128], most: &[u64]) -> Vec<usize> {
     let clipped = clipped(problem, bounds, most);
-    let columns = Columns::of(problem, bounds, &clipped, &vec![1; most.len()], &[]);
-    let search = Search { columns: &columns, exactly: &[], worth: 0, found: None, enough: i128::MAX };
-    let high = columns.most();
-    let Relaxed::Bounded(_, at) = search.relax(&vec![0; high.len()], &high, 0) else { return Vec::new() };
-    let mut rows = BTreeSet::new();
-    for (row, takes) in columns.rows.iter().enumerate() {
-        let taken: f64 = takes.iter().map(|&(column, units)| at[column] * units as f64).sum();
-        let bound = columns.bounds[row] as f64;
-        if taken >= bound - ROUNDING * bound.max(1.0) {
-            rows.insert(columns.names[row]);
+    let Some(Relaxation { columns, at, .. }) = Relaxation::of(problem, bounds, &clipped) else { return Vec::new() };
+    let mut rows = columns.tight(&at);
+    rows.extend(clipping(problem, bounds, most, &clipped));
+    rows.into_iter().collect()
+}
+
+/// As many hosts as can go, in fractions.
+pub(super) struct Relaxation {
+    pub(super) columns: Columns,
+    /// No choice has more hosts.
+    pub(super) bound: i128,
+    /// Hosts by column.
+    pub(super) at: Vec<f64>,
+}
+
+impl Relaxation {
+    /// `None` where the solver failed.
+    pub(super) fn of(problem: &Problem<'_>, bounds: &[u128], most: &[u64]) -> Option<Self> {
+        let columns = Columns::of(problem, bounds, most, &vec![1; most.len()], &[]);
+        let search = Search { columns: &columns, exactly: &[], worth: 0, found: None, enough: i128::MAX, root: None };
+        let high = columns.most();
+        match search.relax(&vec![0; high.len()], &high, 0) {
+            Relaxed::Bounded(bound, at) => Some(Self { columns, bound, at }),
+            Relaxed::Empty | Relaxed::Unknown => None,
         }
     }
+}
+
+/// Rows that by themselves keep a class from giving all it has.
+fn clipping(problem: &Problem<'_>, bounds: &[u128], most: &[u64], clipped: &[u64]) -> BTreeSet<usize> {
+    let mut rows = BTreeSet::new();
     for (index, class) in problem.classes.iter().enumerate().filter(|(c, _)| clipped[*c] < most[*c]) {
         let clips =
             class.takes.iter().filter(|&&(row, units)| units > 0 && fitting(bounds[row], units) <= clipped[index]);
         rows.extend(clips.map(|&(row, _)| row));
     }
-    rows.into_iter().collect()
+    rows
 }
 
 /// How many hosts of so many units a row lets go. Nearly every bound is small, and dividing small numbers is quick.
@@ -163,6 +214,8 @@ struct Search<'a> {
     found: Option<Vec<u64>>,
     /// Nobody looks for more than this.
     enough: i128,
+    /// Where the first relaxation has its optimum, if its bound alone left out all choices that are worth more.
+    root: Option<Vec<f64>>,
 }
 
 /// What a relaxation says about a part of the choices.
@@ -191,12 +244,13 @@ impl Search<'_> {
                 }
             };
             if bound <= self.worth {
+                self.root = (visited == 0).then_some(at);
                 continue;
             }
             let whole: Vec<u64> = at.iter().zip(low.iter().zip(&high)).map(|(x, (&l, &h))| rounded(*x, l, h)).collect();
             self.consider(whole);
             let filled = self.filled(&at, &low, &high);
-            if self.exactly.is_empty() && visited.is_multiple_of(EXCHANGES) {
+            if self.exactly.is_empty() && visited.is_multiple_of(EXCHANGES) && self.columns.worth(&filled) < bound {
                 self.consider(self.exchanged(filled));
             } else {
                 self.consider(filled);
@@ -206,6 +260,7 @@ impl Search<'_> {
                 return true;
             }
             if bound <= self.worth {
+                self.root = (visited == 1).then_some(at);
                 continue;
             }
             let Some((column, split)) = branch(&at, &low, &high) else { continue };

@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 
 use super::choice::{Choice, Standing};
 use super::constraints::Problem;
-use super::search::{Exactly, Found, best, clipped, fitting, is_feasible, reaches, tight};
+use super::search::{Exactly, Found, Reach, best, clipped, fitting, is_feasible, reaches, tight};
 
 /// Choices of counts per class that are all looked at. Some thousand take milliseconds.
 const WAYS: u64 = 5_000;
@@ -36,6 +36,15 @@ pub(crate) struct Maximum {
     pub(crate) hosts: u64,
     /// More is impossible; otherwise "at least".
     pub(crate) proved: bool,
+    /// Rows that by themselves make more impossible, where they came with the proof.
+    tight: Option<Vec<usize>>,
+}
+
+impl Maximum {
+    /// Rows that by themselves make so many hosts impossible, where they came with the proof.
+    pub(crate) fn excluding(&self, count: u64) -> Option<&[usize]> {
+        self.tight.as_deref().filter(|_| self.proved && self.hosts < count)
+    }
 }
 
 impl<'a> Selector<'a> {
@@ -74,26 +83,34 @@ impl<'a> Selector<'a> {
     pub(crate) fn maximum(&self) -> Maximum {
         let value = vec![1; self.most.len()];
         let nothing = vec![0; self.most.len()];
-        let Found { counts, proved } = best(self.problem, &self.bounds, &self.most, &value, &[], nothing);
-        let found = Maximum { hosts: counts.iter().sum(), counts, proved };
+        let Found { counts, proved, tight } = best(self.problem, &self.bounds, &self.most, &value, &[], nothing);
+        let found = Maximum { hosts: counts.iter().sum(), counts, proved, tight };
         if proved {
             return found;
         }
         // Where the search gave up, the preferred hosts may still be more than it found.
         let counts = self.fill(u64::MAX).counts;
         let hosts: u64 = counts.iter().sum();
-        if hosts > found.hosts { Maximum { counts, hosts, proved: hosts == self.ceiling() } } else { found }
+        if hosts <= found.hosts {
+            return found;
+        }
+        Maximum { counts, hosts, proved: hosts == self.ceiling(), tight: None }
     }
 
-    /// Whether so many hosts may go together; `None` where neither was shown before `nodes`, relaxations that count
-    /// down, came to nothing.
-    pub(crate) fn can_give(&self, count: u64, nodes: &Cell<usize>) -> Option<bool> {
+    /// Whether so many hosts may go together, and a choice of at least so many that may; unknown where neither was shown
+    /// before `nodes`, relaxations that count down, came to nothing.
+    pub(crate) fn reach(&self, count: u64, nodes: &Cell<usize>) -> Reach<Maximum> {
         if self.ceiling() < count {
-            return Some(false);
+            return Reach::Impossible;
         }
+        let choice = |counts: Vec<u64>| Maximum { hosts: counts.iter().sum(), counts, proved: false, tight: None };
         match reaches(self.problem, &self.bounds, &self.most, count, nodes) {
-            None if self.fill(count).counts.iter().sum::<u64>() == count => Some(true),
-            answer => answer,
+            Reach::Found(counts) => Reach::Found(choice(counts)),
+            Reach::Impossible => Reach::Impossible,
+            Reach::Unknown => {
+                let filled = choice(self.fill(count).counts);
+                if filled.hosts == count { Reach::Found(filled) } else { Reach::Unknown }
+            }
         }
     }
 

@@ -64,12 +64,12 @@ pub(crate) fn verify_over(
 pub(crate) fn judge_one(
     inputs: &Inputs<'_>,
     membership: &Membership<'_>,
-    taking: &Taking,
+    hosts: &BTreeSet<usize>,
     subsystem: Option<&SubsystemName>,
     group: Option<&GroupName>,
 ) -> Result<Vec<Violation>, AssessError> {
     let mut found = Vec::new();
-    let taken = Taken::of(membership, taking);
+    let taken = Taken { hosts: hosts.clone(), out: BTreeSet::new() };
     if let Some(subsystem) = subsystem.and_then(|name| membership.find_subsystem(name)) {
         Sums::of(inputs, membership, subsystem, &taken)?.judge(&mut found);
         judge_size(membership, subsystem, &taken, &mut found);
@@ -123,8 +123,7 @@ impl<'a> Sums<'a> {
     ) -> Result<Self, AssessError> {
         let policy = membership.subsystem(subsystem);
         let listed = hosts::zones(membership, subsystem)?;
-        let mut zones: BTreeMap<&ZoneName, ZoneSums> =
-            listed.into_iter().map(|zone| (zone, ZoneSums::default())).collect();
+        let mut by_zone: Vec<ZoneSums> = membership.zones().iter().map(|_| ZoneSums::default()).collect();
         let mut held: BTreeMap<RunId, u64> = BTreeMap::new();
         for &index in membership.members(subsystem) {
             let host = membership.host(index);
@@ -132,7 +131,7 @@ impl<'a> Sums<'a> {
                 *held.entry(run.clone()).or_default() += 1;
             }
             let units = u128::from(units(membership, subsystem, index)?);
-            let sums = zones.entry(&host.zone).or_default();
+            let sums = &mut by_zone[membership.zone_of(index)];
             if taken.out.contains(&index) {
                 // Out of service for this run: it counts for nothing, whatever a late read says of it.
                 sums.taken_from = true;
@@ -144,6 +143,12 @@ impl<'a> Sums<'a> {
                     sums.after += units;
                 }
             }
+        }
+        let mut zones: BTreeMap<&ZoneName, ZoneSums> =
+            listed.into_iter().map(|zone| (zone, ZoneSums::default())).collect();
+        // Every zone that has a member is listed.
+        for (zone, sums) in membership.zones().iter().zip(by_zone) {
+            zones.entry(zone).and_modify(|listed| *listed = sums);
         }
         Ok(Self { policy, zones, held })
     }

@@ -335,8 +335,9 @@ proptest! {
             u64::from(mask.count_ones()) == count && rows.iter().all(|&row| taken(row) <= problem.rows[row].bound)
         });
         let all: Vec<usize> = (0..problem.rows.len()).collect();
+        let selector = Selector::new(&problem, false);
         for count in 1..=takes.len() as u64 {
-            let found = exclusion(&Selector::new(&problem, false), count);
+            let found = exclusion(&selector, count);
             prop_assert_eq!(found.is_none(), is_possible(&all, count));
             let Some(rows) = found else { continue };
             prop_assert!(!is_possible(&rows, count));

@@ -12,6 +12,7 @@ use crate::model::{SubsystemName, Time};
 use crate::plan::constraints::{Ground, Problem};
 use crate::plan::gates::Gates;
 use crate::plan::membership::Membership;
+use crate::plan::search::Reach;
 use crate::plan::select::Selector;
 use crate::plan::testing::{NOON, World, host, policy};
 use crate::plan::{Constraint, PlanDocument, Rule, Selection, Verdict, Why, WouldAllow, plan};
@@ -349,10 +350,14 @@ proptest! {
         let maximum = selector.maximum();
         prop_assert!(maximum.proved);
         for count in 0..=fleet.hosts.len() as u64 + 1 {
-            prop_assert_eq!(selector.can_give(count, &Cell::new(1000)), Some(count <= maximum.hosts));
             // Without any work left there is no guess.
-            let guess = selector.can_give(count, &Cell::new(0));
-            prop_assert!(guess.is_none() || guess == Some(count <= maximum.hosts));
+            for nodes in [0, 1000] {
+                match selector.reach(count, &Cell::new(nodes)) {
+                    Reach::Found(choice) => prop_assert!((count..=maximum.hosts).contains(&choice.hosts)),
+                    Reach::Impossible => prop_assert!(count > maximum.hosts),
+                    Reach::Unknown => prop_assert_eq!(nodes, 0),
+                }
+            }
         }
     }
 
