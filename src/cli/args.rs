@@ -186,7 +186,8 @@ pub struct RemovalArgs {
     pub no_wait: bool,
 
     /// Wait for budgets at most so long; a longer wait known beforehand ends with exit 11 [default: 1h]
-    #[arg(long, value_name = "DURATION", help_heading = "Whether and when", value_parser = duration)]
+    #[arg(long, value_name = "DURATION", help_heading = "Whether and when", value_parser = duration,
+        allow_hyphen_values = true)]
     pub max_wait: Option<Duration>,
 }
 
@@ -317,6 +318,27 @@ pub enum Command {
     },
     /// Print the manual page
     Man,
+}
+
+impl Command {
+    /// Whether all that it does is to answer.
+    pub fn only_reads(&self) -> bool {
+        match self {
+            Self::Plan { .. }
+            | Self::Headroom { .. }
+            | Self::Status { .. }
+            | Self::History { .. }
+            | Self::Policy(PolicyCommand::Check | PolicyCommand::Show { .. } | PolicyCommand::Schema)
+            | Self::Completions { .. }
+            | Self::Man => true,
+            Self::Resume { .. }
+            | Self::Abandon { .. }
+            | Self::Halt { .. }
+            | Self::Unhalt { .. }
+            | Self::Policy(PolicyCommand::Accept { .. })
+            | Self::Ledger(_) => false,
+        }
+    }
 }
 
 /// `safe-remove policy`

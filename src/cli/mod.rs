@@ -93,8 +93,8 @@ pub fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return unreadable(&error, &arguments).into(),
     };
-    log_to_stderr(&cli.global);
     let screen = Arc::new(Screen::new(&cli.global));
+    log_to_stderr(&cli.global, &screen);
     if cli.command.is_none() && cli.removal.given().is_empty() && screen.format() == Format::Text {
         // Not exit 0: a pipeline whose arguments got lost must not take this for a removal.
         screen.stderr(args::SHORT_HELP);
@@ -102,8 +102,13 @@ pub fn main() -> ExitCode {
     }
     // A bug ends with the exit code that the contract gives bugs, and says so in words.
     std::panic::set_hook(Box::new(screen::panicked));
+    let only_reads = cli.command.as_ref().map_or(cli.removal.dry_run, Command::only_reads);
     match std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| perform(cli, &screen))) {
-        Ok(ended) => screen.finish(ended).into(),
+        Ok(ended) => match screen.finish(ended) {
+            // Nothing was done but to answer, and the answer is lost. What a run did is told by its own code.
+            Exit::DONE if only_reads && screen.is_answer_lost() => Exit::INTERNAL.into(),
+            exit => exit.into(),
+        },
         Err(_) => {
             let complaint = Complaint::new("internal failure: safe-remove panicked").hint(
                 "hosts may be cordoned: safe-remove status names them. Please report this, with what is said above",
@@ -167,7 +172,7 @@ async fn command(cli: &Cli, screen: &Arc<Screen>) -> Result<Answered, CommandErr
 }
 
 /// Logs go to stderr and nowhere else: `SAFE_REMOVE_LOG` wins over `-v` and `-q`.
-fn log_to_stderr(global: &Global) {
+fn log_to_stderr(global: &Global, screen: &Screen) {
     let level = match (global.quiet, global.verbose) {
         (true, _) => "error",
         (false, 0) => "warn",
@@ -175,7 +180,12 @@ fn log_to_stderr(global: &Global) {
         (false, 2) => "safe_remove=debug,info",
         (false, _) => "trace",
     };
-    let filter = EnvFilter::try_from_env("SAFE_REMOVE_LOG").unwrap_or_else(|_| EnvFilter::new(level));
+    let filter = EnvFilter::try_from_env("SAFE_REMOVE_LOG").unwrap_or_else(|error| {
+        if std::env::var_os("SAFE_REMOVE_LOG").is_some_and(|value| !value.is_empty()) {
+            screen.note(&format!("SAFE_REMOVE_LOG is not used: {error}"));
+        }
+        EnvFilter::new(level)
+    });
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(|| CleanStderr).with_ansi(false);
     // Fails only where something logs already: then that one goes on.
     let _ = log.try_init();

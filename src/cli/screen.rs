@@ -22,6 +22,8 @@ pub(super) struct Screen {
     format: Format,
     quiet: bool,
     stdout_closed: AtomicBool,
+    /// The answer was wanted and is not there: not a reader who has seen enough.
+    answer_lost: AtomicBool,
 }
 
 impl Screen {
@@ -40,7 +42,7 @@ impl Screen {
 
     /// Where the command line could not be read: no colours.
     pub(super) fn of(format: Format, quiet: bool) -> Self {
-        Self { format, quiet, stdout_closed: AtomicBool::new(false) }
+        Self { format, quiet, stdout_closed: AtomicBool::new(false), answer_lost: AtomicBool::new(false) }
     }
 
     pub(super) fn format(&self) -> Format {
@@ -54,6 +56,11 @@ impl Screen {
     /// Whether stdout is known to be closed.
     pub(super) fn is_stdout_closed(&self) -> bool {
         self.stdout_closed.load(Ordering::Relaxed)
+    }
+
+    /// Whether an answer could not be written, and not because its reader went away.
+    pub(super) fn is_answer_lost(&self) -> bool {
+        self.answer_lost.load(Ordering::Relaxed)
     }
 
     /// One event, where events were asked for.
@@ -113,6 +120,7 @@ impl Screen {
             self.stdout_closed.store(true, Ordering::Relaxed);
             // Whoever closed a pipe knows; a full disk is news.
             if error.kind() != io::ErrorKind::BrokenPipe {
+                self.answer_lost.store(true, Ordering::Relaxed);
                 self.complain(&Complaint::new(format!("the answer cannot be written to stdout: {error}")));
             }
         }

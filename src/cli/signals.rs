@@ -36,6 +36,8 @@ impl Signals {
         for (kind, order) in [
             (SignalKind::interrupt(), Order::Interrupt),
             (SignalKind::terminate(), Order::Terminate),
+            // Its default, a core dump, would leave hosts cordoned.
+            (SignalKind::quit(), Order::Quit),
             (SignalKind::hangup(), Order::HangUp),
         ] {
             // `nohup` and background jobs of scripts ask for signals to be ignored: that stays.

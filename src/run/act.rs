@@ -171,6 +171,8 @@ pub enum Order {
     Interrupt,
     /// SIGTERM.
     Terminate,
+    /// SIGQUIT (Ctrl-\).
+    Quit,
     /// SIGHUP: the terminal is gone.
     HangUp,
     /// stdout is closed.
@@ -182,6 +184,7 @@ impl std::fmt::Display for Order {
         f.write_str(match self {
             Self::Interrupt => "interrupted (Ctrl-C)",
             Self::Terminate => "asked to stop (SIGTERM)",
+            Self::Quit => "asked to stop (SIGQUIT)",
             Self::HangUp => "the terminal is gone (SIGHUP)",
             Self::ClosedOutput => "stdout was closed",
         })

@@ -120,10 +120,13 @@ impl Machine {
         if let Some(group) = self.groups.get_mut(name) {
             group.released = true;
         }
-        let message = format!(
-            "AZRebalance of group {name} stays suspended: {why}. To put it back: aws autoscaling resume-processes \
-             --auto-scaling-group-name {name} --scaling-processes AZRebalance"
-        );
+        let mut message = format!("AZRebalance of group {name} stays suspended: {why}");
+        if self.spec.fleet.kind == "aws" {
+            message.push_str(&format!(
+                ". To put it back: aws autoscaling resume-processes --auto-scaling-group-name {name} \
+                 --scaling-processes AZRebalance"
+            ));
+        }
         self.queue.push_back(Todo::Record(Past::Warned { message }));
     }
 

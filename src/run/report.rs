@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::{HostId, Time};
 
-use super::{BatchReport, BatchState, JournalRecord, Outcome, Past, RunDocument};
+use super::{BatchReport, BatchState, Cause, CauseKind, JournalRecord, Outcome, Past, RunDocument};
 
 /// The schema of the run document.
 pub const RUN_SCHEMA: &str = "safe-remove/run/v1";
@@ -99,7 +99,7 @@ pub fn report(journal: &[JournalRecord]) -> Option<RunDocument> {
             }
             // Whatever it ended with before, it is under way again.
             Past::RunTakenOver { .. } => ended = None,
-            Past::Stopped { cause: why } => cause = Some(why.clone()),
+            Past::Stopped { cause: why } => cause = Some(documented(why)),
             Past::Warned { message } => warnings.push(message.clone()),
             Past::RunEnded { outcome, exit_code, subsystems: measured } => {
                 ended = Some((*outcome, *exit_code));
@@ -166,6 +166,16 @@ pub fn report(journal: &[JournalRecord]) -> Option<RunDocument> {
         warnings,
         next_command: (exit_code == 8).then(|| format!("safe-remove status {}", first.run)),
     })
+}
+
+/// As documents have it: an order, from whomever, is the rule `halted`, and `outcome` tells it from a regression.
+fn documented(cause: &Cause) -> Cause {
+    let mut cause = cause.clone();
+    if cause.kind == CauseKind::Order {
+        cause.kind = CauseKind::Rule;
+        cause.rule.get_or_insert_with(|| "halted".to_owned());
+    }
+    cause
 }
 
 /// Whether the journal says that the run ended.

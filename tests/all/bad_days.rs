@@ -130,10 +130,15 @@ fn a_full_stdout_is_said_and_is_no_panic() {
         panic!("/dev/full is needed: run the tests on Linux")
     };
     let environment = fleet();
-    let mut command = environment.command(&["plan", "--subsystem", "index", "--count", "1"]);
-    let output = command.stdout(Stdio::from(full)).output().expect("it ends");
-    let stderr = String::from_utf8(output.stderr).expect("UTF-8");
-    assert!(stderr.contains("cannot be written to stdout") && !stderr.contains("panicked"), "{stderr}");
+    let dry_run = ["--subsystem", "index", "--count", "1", "--dry-run"];
+    for arguments in [&["plan", "--subsystem", "index", "--count", "1"][..], &dry_run, &["headroom"], &["man"]] {
+        let full = full.try_clone().expect("another handle");
+        let output = environment.command(arguments).stdout(Stdio::from(full)).output().expect("it ends");
+        let stderr = String::from_utf8(output.stderr).expect("UTF-8");
+        assert!(stderr.contains("cannot be written to stdout") && !stderr.contains("panicked"), "{stderr}");
+        // Whoever asked has no answer, and must not take the code for one.
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}");
+    }
 }
 
 /// Tags and names are other people's text.

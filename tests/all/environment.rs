@@ -94,7 +94,7 @@ impl TestEnvironment {
             // A child inherits what its parent ignores, and the binary leaves it so: a test that runs below `nohup`
             // would not see what a hang-up does.
             let mut command = Command::new("env");
-            command.args(["--default-signal=HUP,INT,TERM", binary]);
+            command.args(["--default-signal=HUP,INT,QUIT,TERM", binary]);
             command
         } else {
             Command::new(binary)
@@ -168,12 +168,12 @@ impl TestEnvironment {
     }
 }
 
-/// Whether this process ignores one of the signals that stop a run (SIGHUP 1, SIGINT 2, SIGTERM 15).
+/// Whether this process ignores one of the signals that stop a run (SIGHUP 1, SIGINT 2, SIGQUIT 3, SIGTERM 15).
 fn ignores_signals() -> bool {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
     let mask = ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
-    [1, 2, 15].into_iter().any(|signal| mask >> (signal - 1) & 1 == 1)
+    [1, 2, 3, 15].into_iter().any(|signal| mask >> (signal - 1) & 1 == 1)
 }
 
 fn regex(pattern: &str) -> regex::Regex {

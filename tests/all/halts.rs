@@ -62,7 +62,7 @@ fn s6_a_halt_in_the_bake_puts_everything_back_and_nothing_starts_until_it_is_lif
         assert_eq!(result["runs"][0]["sampling"], "10s");
 
         let run = ended(child, 9);
-        assert_eq!((&run["outcome"], &run["cause"]["kind"]), (&"halted".into(), &"order".into()));
+        assert_eq!((&run["outcome"], &run["cause"]["kind"]), (&"halted".into(), &"rule".into()));
         assert_eq!((&run["cause"]["rule"], len(&run["restored"])), (&"halted".into(), 2), "{run:#}");
         assert!(run["cause"]["message"].as_str().is_some_and(|m| m.contains("smoke in zone b") && m.contains('@')));
         assert_eq!((cordoned(&directory), capacity(&environment, "index")), (0, 18), "{scope:?}");

@@ -68,6 +68,16 @@ fn the_policy_directory_can_come_from_the_environment() {
 }
 
 #[test]
+fn what_a_log_filter_says_wrongly_is_told() {
+    let mut environment = TestEnvironment::new();
+    environment.set("SAFE_REMOVE_LOG", "safe_remove=loud");
+    let ran = environment.run(&["man"]).exits(0);
+    assert!(ran.stderr.contains("SAFE_REMOVE_LOG is not used"), "{}", ran.stderr);
+    environment.set("SAFE_REMOVE_LOG", "safe_remove=debug");
+    assert!(environment.run(&["man"]).exits(0).stderr.is_empty());
+}
+
+#[test]
 fn colours_are_for_terminals_and_those_who_ask() {
     let mut environment = TestEnvironment::new();
     let wrong = ["plan", "--subsystem", "index", "--count", "1"];

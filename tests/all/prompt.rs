@@ -109,7 +109,7 @@ fn s8_what_was_typed_before_the_question_is_no_answer() {
 
 #[test]
 fn s8_signals_at_the_question_touch_nothing() {
-    for signal in [Signal::SIGTERM, Signal::SIGHUP, Signal::SIGINT] {
+    for signal in [Signal::SIGTERM, Signal::SIGHUP, Signal::SIGINT, Signal::SIGQUIT] {
         let environment = fleet();
         let (mut session, _) = asked(&environment, &[]);
         session.process_mut().signal(signal).expect("sent");

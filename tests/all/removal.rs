@@ -222,7 +222,7 @@ fn s1_a_killed_run_still_holds_its_hosts_and_status_names_it() {
 
 #[test]
 fn s6_a_signal_restores_and_ends_with_9() {
-    for name in ["-INT", "-TERM", "-HUP"] {
+    for name in ["-INT", "-TERM", "-HUP", "-QUIT"] {
         let environment = TestEnvironment::new();
         Fleet { clock: "20", index_minimum: 12, ..Fleet::default() }.write(&environment);
         let mut child = environment.command(&[&REMOVE[..], &["--count", "4"]].concat()).spawn().expect("it starts");

@@ -22,6 +22,7 @@ const WRONG: &[&[&str]] = &[
     &["--subsystem", "index", "--count", "3", "--request-id", ""],
     &["--subsystem", "index", "--count", "3", "--reason", " "],
     &["--subsystem", "index", "--count", "3", "--max-wait", "soon"],
+    &["--subsystem", "index", "--count", "3", "--max-wait", "-1h"],
     &["--subsystem", "index", "--count", "3", "--max-wait", "1h", "--no-wait"],
     &["--subsystem", "index", "--count", "3", "--expect-remaining", "-1"],
     &["--subsystem", "index", "--count", "3", "-y"],

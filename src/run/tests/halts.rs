@@ -33,7 +33,7 @@ fn is_put_back(world: &World, why: &str) {
     let document = world.document();
     assert_eq!((document.outcome, document.exit_code), (Outcome::Halted, 9), "{why}");
     let cause = document.cause.as_ref().expect("a cause");
-    assert_eq!((cause.kind, cause.rule.as_deref()), (CauseKind::Order, Some("halted")), "{why}");
+    assert_eq!((cause.kind, cause.rule.as_deref()), (CauseKind::Rule, Some("halted")), "{why}");
     assert!(cause.message.contains("smoke") && cause.message.contains("ann@there"), "{why}: {}", cause.message);
     assert_eq!(world.serving() + document.terminated.len(), 12, "{why}: everything else serves");
     assert!(document.in_doubt.is_empty() && world.suspended.is_empty(), "{why}");
