@@ -32,7 +32,9 @@ fn s7_a_record_that_takes_no_word_keeps_no_host_from_being_put_back() {
     let document = world.document();
     assert_eq!((document.outcome, document.restored.len()), (Outcome::NeedsAttention, 1), "{:?}", world.log);
     assert!(world.suspended.contains(&crate::model::Process::AzRebalance));
-    assert!(document.warnings.iter().any(|w| w.contains("resume-processes")), "{:?}", document.warnings);
+    let says = |word: &str| document.warnings.iter().any(|w| w.contains(word));
+    assert!(says("AZRebalance of group index stays suspended"), "{:?}", document.warnings);
+    assert!(!says("aws "), "a simulated fleet is not put right with the AWS CLI: {:?}", document.warnings);
 }
 
 /// The cordon takes minutes, samples are rare, and the ledger goes: there is still time to restore without it.
