@@ -368,6 +368,14 @@ pub enum PolicyCommand {
 /// `safe-remove ledger`
 #[derive(Debug, Subcommand)]
 pub enum LedgerCommand {
+    /// Make the ledger: on DynamoDB its table too, with backups and deletion protection (safe to repeat)
+    Init,
+    /// Print the IAM policy that a ledger in DynamoDB needs
+    IamPolicy {
+        /// With what `ledger init` needs besides
+        #[arg(long)]
+        init: bool,
+    },
     /// Put the hosts of the policies under this ledger
     Adopt {
         /// Why; recorded

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::ledger::SqliteLedger;
 use crate::model::{FleetName, LedgerId, Time};
-use crate::policy::{EtcdPlace, LedgerKind};
+use crate::policy::{DynamodbPlace, EtcdPlace, LedgerKind};
 use crate::ports::Ledger;
 
 use super::error::CommandError;
@@ -19,6 +19,7 @@ pub(super) async fn open(kind: &LedgerKind, fleet: &FleetName, now: Time) -> Res
             let ledger = SqliteLedger::open(path, fleet, now).map_err(CommandError::Ledger)?;
             Ok(Arc::new(ledger))
         }
+        LedgerKind::Dynamodb(place) => dynamodb::open(place, fleet, now).await,
         LedgerKind::Etcd(place) => etcd::open(place, fleet, now).await,
     }
 }
@@ -31,7 +32,66 @@ pub(super) async fn open_read_only(kind: &LedgerKind, fleet: &FleetName, now: Ti
             let id = ledger.id().cloned();
             Ok((Arc::new(ledger), id))
         }
+        LedgerKind::Dynamodb(place) => dynamodb::open_read_only(place, fleet, now).await,
         LedgerKind::Etcd(place) => etcd::open_read_only(place, fleet, now).await,
+    }
+}
+
+/// Makes what the ledger's engine keeps it in, where that is not made with the record; what was done, in words.
+pub(super) async fn init(kind: &LedgerKind) -> Result<Vec<String>, CommandError> {
+    match kind {
+        LedgerKind::Sqlite { .. } | LedgerKind::Etcd(_) => Ok(Vec::new()),
+        LedgerKind::Dynamodb(place) => dynamodb::init(place).await,
+    }
+}
+
+#[cfg(feature = "dynamodb")]
+mod dynamodb {
+    use super::*;
+    use crate::ledger::DynamodbLedger;
+
+    pub(super) async fn open(
+        place: &DynamodbPlace,
+        fleet: &FleetName,
+        now: Time,
+    ) -> Result<Arc<dyn Ledger>, CommandError> {
+        let ledger = DynamodbLedger::open(place, fleet, now).await.map_err(CommandError::Ledger)?;
+        Ok(Arc::new(ledger))
+    }
+
+    pub(super) async fn open_read_only(
+        place: &DynamodbPlace,
+        fleet: &FleetName,
+        now: Time,
+    ) -> Result<Read, CommandError> {
+        let ledger = DynamodbLedger::open_read_only(place, fleet, now).await.map_err(CommandError::Ledger)?;
+        let id = ledger.id().cloned();
+        Ok((Arc::new(ledger), id))
+    }
+
+    pub(super) async fn init(place: &DynamodbPlace) -> Result<Vec<String>, CommandError> {
+        let done = crate::ledger::dynamodb::init(place).await.map_err(CommandError::Ledger)?;
+        let made = done
+            .created
+            .then(|| format!("{place} was made: on-demand, with deletion protection and point-in-time recovery"));
+        Ok(made.into_iter().chain(done.changed.iter().map(|&what| what.to_owned())).collect())
+    }
+}
+
+#[cfg(not(feature = "dynamodb"))]
+mod dynamodb {
+    use super::*;
+
+    pub(super) async fn open(_: &DynamodbPlace, _: &FleetName, _: Time) -> Result<Arc<dyn Ledger>, CommandError> {
+        Err(CommandError::WithoutEngine("DynamoDB"))
+    }
+
+    pub(super) async fn open_read_only(_: &DynamodbPlace, _: &FleetName, _: Time) -> Result<Read, CommandError> {
+        Err(CommandError::WithoutEngine("DynamoDB"))
+    }
+
+    pub(super) async fn init(_: &DynamodbPlace) -> Result<Vec<String>, CommandError> {
+        Err(CommandError::WithoutEngine("DynamoDB"))
     }
 }
 
@@ -57,10 +117,10 @@ mod etcd {
     use super::*;
 
     pub(super) async fn open(_: &EtcdPlace, _: &FleetName, _: Time) -> Result<Arc<dyn Ledger>, CommandError> {
-        Err(CommandError::WithoutEtcd)
+        Err(CommandError::WithoutEngine("etcd"))
     }
 
     pub(super) async fn open_read_only(_: &EtcdPlace, _: &FleetName, _: Time) -> Result<Read, CommandError> {
-        Err(CommandError::WithoutEtcd)
+        Err(CommandError::WithoutEngine("etcd"))
     }
 }

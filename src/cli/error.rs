@@ -57,9 +57,9 @@ pub enum CommandError {
     /// This build cannot speak to AWS.
     #[error("the policies name a fleet on AWS, and this safe-remove was built without AWS")]
     WithoutAws,
-    /// This build cannot speak to etcd.
-    #[error("the policies name a ledger in etcd, and this safe-remove was built without etcd")]
-    WithoutEtcd,
+    /// This build cannot speak to the ledger's engine.
+    #[error("the policies name a ledger in {0}, and this safe-remove was built without it")]
+    WithoutEngine(&'static str),
     /// A confirmed change that was not begun, for a reason that the exit code says.
     #[error("{message}")]
     NotStarted {
@@ -111,7 +111,7 @@ impl CommandError {
             Self::Ledger(_) => Exit::LEDGER,
             Self::Policy(_) | Self::Scenario(_) => Exit::INVALID_POLICY,
             Self::WithoutAws => Exit::FLEET_UNKNOWN,
-            Self::WithoutEtcd => Exit::LEDGER,
+            Self::WithoutEngine(_) => Exit::LEDGER,
             Self::NotStarted { exit, .. } => *exit,
             Self::NotConfirmed { .. } => Exit::NOT_CONFIRMED,
             Self::Internal { .. } => Exit::INTERNAL,
@@ -149,7 +149,7 @@ impl CommandError {
             }
             Self::Policy(_) => Some("correct the files, then: safe-remove policy check".to_owned()),
             Self::Scenario(_) => Some("correct the scenario that fleet.toml names".to_owned()),
-            Self::WithoutAws | Self::WithoutEtcd => Some("build it with its default features".to_owned()),
+            Self::WithoutAws | Self::WithoutEngine(_) => Some("build it with its default features".to_owned()),
             Self::NotStarted { hint, .. } => Some((*hint).to_owned()),
             Self::Internal { .. } => {
                 Some("this is a bug: please report it, with what `safe-remove status` says".to_owned())

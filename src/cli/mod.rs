@@ -24,6 +24,7 @@ mod screen;
 mod selection;
 mod signals;
 mod status;
+mod table;
 mod takeover;
 mod unhalt;
 mod world;
@@ -165,6 +166,8 @@ async fn command(cli: &Cli, screen: &Arc<Screen>) -> Result<Answered, CommandErr
         Some(Command::Policy(PolicyCommand::Accept { name, reason })) => {
             policy::accept(global, name, reason, screen).await
         }
+        Some(Command::Ledger(LedgerCommand::Init)) => table::init(global).await,
+        Some(Command::Ledger(LedgerCommand::IamPolicy { init })) => table::iam_policy(global, *init),
         Some(Command::Ledger(LedgerCommand::Adopt { reason })) => ledger::adopt(global, reason, screen).await,
         Some(Command::Completions { shell }) => meta::completions(*shell),
         Some(Command::Man) => meta::man(),

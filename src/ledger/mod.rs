@@ -5,10 +5,14 @@
 //! beyond what [`codec`] does.
 
 mod codec;
+#[cfg(feature = "dynamodb")]
+pub mod dynamodb;
 #[cfg(feature = "etcd")]
 mod etcd;
 mod sqlite;
 
+#[cfg(feature = "dynamodb")]
+pub use dynamodb::DynamodbLedger;
 #[cfg(feature = "etcd")]
 pub use etcd::EtcdLedger;
 pub use sqlite::SqliteLedger;

@@ -55,11 +55,15 @@ pub(super) struct RawProvider {
 #[serde(deny_unknown_fields, expecting = "a table, [ledger]")]
 #[schemars(rename = "Ledger")]
 pub(super) struct RawLedger {
-    /// `sqlite` or `etcd`
-    #[schemars(required, extend("enum" = ["sqlite", "etcd"]))]
+    /// `sqlite`, `dynamodb` or `etcd`
+    #[schemars(required, extend("enum" = ["sqlite", "dynamodb", "etcd"]))]
     pub(super) kind: Option<At<String>>,
     /// SQLite: the file, for all operators of one machine.
     pub(super) path: Option<At<String>>,
+    /// DynamoDB: the table's name.
+    pub(super) table: Option<At<String>>,
+    /// DynamoDB: the table's region. Default the provider's, else what the environment says.
+    pub(super) region: Option<At<String>>,
     /// etcd: `https://host:2379`, every member that may be asked.
     pub(super) endpoints: Option<At<Vec<At<String>>>>,
     /// etcd: what every key begins with. Default `/safe-remove`.

@@ -19,8 +19,6 @@ const MOST_COMPLAINTS: usize = 50;
 
 /// Probe kinds of the contract that this version does not have.
 const LATER_PROBES: [&str; 4] = ["target-group", "cloudwatch-alarm", "cloudwatch-metric", "prometheus"];
-/// Ledger kinds of the contract that this version does not have.
-const LATER_LEDGERS: [&str; 1] = ["dynamodb"];
 
 /// Keys that were complained of and taken out, as `capacity.minimum` or `health.probe.1.max`.
 #[derive(Debug, Default)]
@@ -133,11 +131,6 @@ impl<'a> Tree<'a> {
         let mut found = Vec::new();
         let root = self.root.get_ref();
         let section = |name: &str| root.get(name).and_then(|value| value.get_ref().as_table());
-        if let Some(kind) = section("ledger").and_then(|ledger| later_kind(ledger, &LATER_LEDGERS)) {
-            let message = format!("this version does not have the ledger kind `{}`", kind.get_ref());
-            reporter.error(kind.span(), message, "comes with a later version", "use `sqlite` or `etcd`");
-            found.extend(root.get("ledger").map(Spanned::span));
-        }
         let probes = section("health").and_then(|health| health.get("probe")).and_then(|p| p.get_ref().as_array());
         for probe in probes.into_iter().flat_map(|probes| probes.iter()) {
             let Some(kind) = probe.get_ref().as_table().and_then(|probe| later_kind(probe, &LATER_PROBES)) else {

@@ -36,6 +36,7 @@ pub fn show(policies: &PolicySet) -> ShowDocument {
     };
     let engine = match &fleet.ledger.kind {
         LedgerKind::Sqlite { path } => format!("sqlite {}", path.display()),
+        LedgerKind::Dynamodb(table) => table.to_string(),
         LedgerKind::Etcd(etcd) => etcd.to_string(),
     };
     let limit = duration_text(fleet.ledger.offline_limit);

@@ -223,6 +223,25 @@ fn a_provider_on_aws_needs_region_and_account() {
 }
 
 #[test]
+fn a_ledger_in_dynamodb_is_in_the_providers_region_where_no_other_is_named() {
+    let fleet = |provider: &str, region: &str| {
+        let fleet =
+            format!("name = \"prod\"\n[provider]\n{provider}\n[ledger]\nkind = \"dynamodb\"\ntable = \"sr\"\n{region}");
+        let fleet = fleet.replace("\"sr\"", "\"safe-remove\"");
+        let set = try_check(&[("fleet.toml", &fleet), ("base.toml", BASE)]).expect("valid");
+        match set.fleet.ledger.kind {
+            LedgerKind::Dynamodb(place) => place.to_string(),
+            other => panic!("{other:?}"),
+        }
+    };
+    let aws = "kind = \"aws\"\nregion = \"us-east-1\"\naccount = \"123456789012\"";
+    let simulated = "kind = \"simulated\"\nscenario = \"s.toml\"\nstate = \"s.json\"";
+    assert_eq!(fleet(aws, ""), "DynamoDB table safe-remove in us-east-1");
+    assert_eq!(fleet(aws, "region = \"eu-west-1\""), "DynamoDB table safe-remove in eu-west-1");
+    assert_eq!(fleet(simulated, ""), "DynamoDB table safe-remove");
+}
+
+#[test]
 fn a_ledger_in_etcd_has_endpoints_and_files_beside_the_policy() {
     let fleet = |ledger: &str| {
         let fleet = FLEET.split("[ledger]").next().expect("a text").to_owned() + "[ledger]\nkind = \"etcd\"\n" + ledger;

@@ -107,8 +107,26 @@ pub enum LedgerKind {
         /// Where.
         path: PathBuf,
     },
+    /// A DynamoDB table.
+    Dynamodb(DynamodbPlace),
     /// An etcd cluster.
     Etcd(EtcdPlace),
+}
+
+/// Which DynamoDB table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DynamodbPlace {
+    /// Its name.
+    pub table: String,
+    /// Its region; `None`: the one that the environment names.
+    pub region: Option<String>,
+}
+
+impl fmt::Display for DynamodbPlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "DynamoDB table {}", self.table)?;
+        self.region.iter().try_for_each(|region| write!(f, " in {region}"))
+    }
 }
 
 /// Where an etcd cluster is, and how it is spoken to.
@@ -135,6 +153,7 @@ impl LedgerKind {
     pub fn place(&self) -> String {
         match self {
             Self::Sqlite { path } => path.display().to_string(),
+            Self::Dynamodb(table) => table.to_string(),
             Self::Etcd(etcd) => etcd.to_string(),
         }
     }

@@ -14,6 +14,8 @@ mod halts;
 mod inventory;
 mod layering;
 mod ledger_conformance;
+#[cfg(feature = "dynamodb")]
+mod ledger_dynamodb;
 #[cfg(feature = "etcd")]
 mod ledger_etcd;
 mod ledger_sqlite;

@@ -18,7 +18,10 @@ pub(super) fn fleet(context: &mut Context<'_>, raw: &RawFleet, directory: &Path)
     let provider = context.section(&raw.provider, "provider", PROVIDER_EXAMPLE);
     let provider = provider.and_then(|raw| provider_config(context, raw, directory));
     let ledger = context.section(&raw.ledger, "ledger", LEDGER_EXAMPLE);
-    let ledger = ledger.and_then(|raw| super::ledger::config(context, raw, directory));
+    let ledger = ledger.and_then(|at| {
+        let region = raw.provider.as_ref().and_then(|provider| provider.value.region.as_ref());
+        super::ledger::config(context, at, directory, region.map(|region| region.value.as_str()))
+    });
     Some(FleetConfig { name: FleetName::new(name?.value.0.clone()), provider: provider?, ledger: ledger? })
 }
 

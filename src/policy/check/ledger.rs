@@ -9,7 +9,7 @@ use crate::policy::leaf::At;
 use crate::policy::problem::suggest;
 use crate::policy::raw::RawLedger;
 use crate::policy::read::Tree;
-use crate::policy::types::{EtcdPlace, LedgerConfig, LedgerKind};
+use crate::policy::types::{DynamodbPlace, EtcdPlace, LedgerConfig, LedgerKind};
 
 /// Without its ledger a run may only restore; half a minute is enough for two calls and a retry of each.
 const OFFLINE_LIMIT: Duration = Duration::from_secs(30);
@@ -18,16 +18,24 @@ const ETCD_PREFIX: &str = "/safe-remove";
 
 const ENDPOINTS_EXAMPLE: &str = "write: endpoints = [\"https://etcd-1.example.com:2379\"], and every other member";
 
-pub(super) fn config(context: &mut Context<'_>, at: &At<RawLedger>, directory: &Path) -> Option<LedgerConfig> {
+/// `region` is the provider's: a table has to be near, and most are where the hosts are.
+pub(super) fn config(
+    context: &mut Context<'_>,
+    at: &At<RawLedger>,
+    directory: &Path,
+    region: Option<&str>,
+) -> Option<LedgerConfig> {
     let raw = &at.value;
-    let kind = context.required(&raw.kind, &at.span, "ledger.kind", "write: kind = \"sqlite\", or \"etcd\"")?;
+    let kind =
+        context.required(&raw.kind, &at.span, "ledger.kind", "write: kind = \"sqlite\", \"dynamodb\" or \"etcd\"")?;
     of_its_kind(context, raw, &kind.value);
     let kind = match kind.value.as_str() {
         "sqlite" => text(context, &raw.path, &at.span, "ledger.path", "such as \"../.safe-remove/ledger.db\"")
             .map(|path| LedgerKind::Sqlite { path: directory.join(path) }),
+        "dynamodb" => dynamodb(context, at, region),
         "etcd" => etcd(context, at, directory),
         other => {
-            let help = suggest(other, "kinds are", ["sqlite", "etcd"]);
+            let help = suggest(other, "kinds are", ["sqlite", "dynamodb", "etcd"]);
             context.error(&kind.span, format!("there is no ledger kind `{other}`"), "unknown kind", &help);
             None
         }
@@ -48,6 +56,8 @@ pub(super) fn config(context: &mut Context<'_>, at: &At<RawLedger>, directory: &
 fn of_its_kind(context: &mut Context<'_>, raw: &RawLedger, kind: &str) {
     let texts = [
         ("path", &raw.path, "sqlite"),
+        ("table", &raw.table, "dynamodb"),
+        ("region", &raw.region, "dynamodb"),
         ("prefix", &raw.prefix, "etcd"),
         ("ca", &raw.ca, "etcd"),
         ("cert", &raw.cert, "etcd"),
@@ -59,6 +69,25 @@ fn of_its_kind(context: &mut Context<'_>, raw: &RawLedger, kind: &str) {
         let message = format!("`{key}` is not a key of the ledger kind `{kind}`");
         context.error(&span, message, "of another kind", "take it out, or change `kind`");
     }
+}
+
+fn dynamodb(context: &mut Context<'_>, at: &At<RawLedger>, region: Option<&str>) -> Option<LedgerKind> {
+    let raw = &at.value;
+    let table = text(context, &raw.table, &at.span, "ledger.table", "such as table = \"safe-remove\"")?;
+    if let (false, Some(at)) = (is_table(&table), &raw.table) {
+        let help = "3 to 255 of the letters a to z, A to Z, 0 to 9, `_`, `-` and `.`";
+        context.error(&at.span, format!("{table:?} is not a table's name"), "here", help);
+    }
+    let region = match &raw.region {
+        None => region.map(str::to_owned),
+        some => text(context, some, &at.span, "ledger.region", "such as \"us-east-1\""),
+    };
+    Some(LedgerKind::Dynamodb(DynamodbPlace { table, region }))
+}
+
+/// Source: Amazon DynamoDB Developer Guide, "Supported data types and naming rules".
+fn is_table(name: &str) -> bool {
+    (3..=255).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-.".contains(&b))
 }
 
 fn etcd(context: &mut Context<'_>, at: &At<RawLedger>, directory: &Path) -> Option<LedgerKind> {
@@ -125,6 +154,11 @@ pub(super) fn place(directory: &Path, tree: &Tree<'_>) -> Option<LedgerKind> {
     let file = |key| -> Option<PathBuf> { given(key).map(|path| directory.join(path)) };
     match given("kind")?.as_str() {
         "sqlite" => Some(LedgerKind::Sqlite { path: file("path")? }),
+        "dynamodb" => {
+            let table = given("table").filter(|table| is_table(table))?;
+            let region = given("region").or_else(|| tree.string(&["provider", "region"]));
+            Some(LedgerKind::Dynamodb(DynamodbPlace { table, region }))
+        }
         "etcd" => {
             let endpoints = tree.strings("ledger", "endpoints").filter(|list| !list.is_empty())?;
             if endpoints.iter().any(|endpoint| endpoint_problem(endpoint).is_some()) {

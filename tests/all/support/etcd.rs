@@ -1,19 +1,18 @@
 //! Real etcd clusters on free ports of 127.0.0.1, each member a process of Debian's `etcd-server`.
 //!
-//! Found on PATH; else unpacked below `target/` from Debian's package, which needs no root. A member ends when the
-//! standard input of the shell that watches it closes, that is with this process, also when that panics or is killed.
-//! No etcd is a failed test, never a skipped one.
+//! Found on PATH; else unpacked below `target/` from Debian's package, which needs no root. A member ends with this
+//! process, also when that panics or is killed. No etcd is a failed test, never a skipped one.
 
 use std::fs::{self, File};
-use std::io::{BufRead, BufReader};
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Command, Output};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
+
+use super::watched::{Watched, ports, tmp};
 
 /// The package that the tests were written with; a Debian that has it no more gives its own.
 const PACKAGE: &str = "etcd-server=3.4.23-4+b4";
@@ -22,14 +21,11 @@ const HINT: &str = "the tests of the etcd ledger need etcd 3.4 or later: as root
                     put `etcd` on PATH. Without root they unpack Debian's package themselves, which needs apt-get, \
                     dpkg-deb and Debian's mirror for the first run";
 
-/// Starts one member: its pid on the first line; killed when standard input closes, by that pid.
-const WATCHED: &str = "\"$@\" >\"$LOG\" 2>&1 </dev/null & member=$!; echo $member; exec 2>/dev/null; \
-                       read -r _; kill -9 $member; wait $member";
-
 /// Members that know each other.
 pub(crate) struct EtcdCluster {
     pub(crate) endpoints: Vec<String>,
-    members: Vec<Option<Child>>,
+    members: Vec<Option<Watched>>,
+    program: PathBuf,
     commands: Vec<(PathBuf, Vec<String>)>,
     _dir: TempDir,
 }
@@ -75,7 +71,7 @@ impl EtcdCluster {
     }
 
     fn start_listening(size: usize, also: &[String], flags: &[String]) -> Self {
-        let etcd = program();
+        let program = program();
         let dir = tempfile::tempdir_in(tmp()).expect("a directory below target/");
         let ports = ports(2 * size);
         let (clients, peers) = ports.split_at(size);
@@ -86,7 +82,7 @@ impl EtcdCluster {
             .map(|place| {
                 let (client, peer) = (url(&clients[place]), url(&peers[place]));
                 let listen = [std::slice::from_ref(&client), also].concat().join(",");
-                let mut arguments = vec![etcd.display().to_string()];
+                let mut arguments = Vec::new();
                 for (flag, value) in [
                     ("--name", format!("m{place}")),
                     ("--data-dir", dir.path().join(format!("m{place}")).display().to_string()),
@@ -103,9 +99,10 @@ impl EtcdCluster {
                 (dir.path().join(format!("m{place}.log")), arguments)
             })
             .collect();
-        let members = commands.iter().map(|(log, arguments)| Some(member(log, arguments))).collect();
+        let members =
+            commands.iter().map(|(log, arguments)| Some(Watched::start(&program, arguments, &[], log))).collect();
         let endpoints = clients.iter().map(url).collect();
-        let cluster = Self { endpoints, members, commands, _dir: dir };
+        let cluster = Self { endpoints, members, program, commands, _dir: dir };
         cluster.wait();
         cluster
     }
@@ -126,17 +123,14 @@ impl EtcdCluster {
 
     /// Kills a member, as a machine's death does.
     pub(crate) fn kill(&mut self, place: usize) {
-        if let Some(mut member) = self.members[place].take() {
-            drop(member.stdin.take());
-            member.wait().expect("the member ends");
-        }
+        drop(self.members[place].take());
     }
 
     /// Brings the members that were killed back, with what they knew.
     pub(crate) fn revive(&mut self) {
         for (place, (log, arguments)) in self.commands.iter().enumerate() {
             if self.members[place].is_none() {
-                self.members[place] = Some(member(log, arguments));
+                self.members[place] = Some(Watched::start(&self.program, arguments, &[], log));
             }
         }
         self.wait();
@@ -148,41 +142,12 @@ impl EtcdCluster {
     }
 }
 
-impl Drop for EtcdCluster {
-    fn drop(&mut self) {
-        for place in 0..self.members.len() {
-            self.kill(place);
-        }
-    }
-}
-
 fn try_post(endpoint: &str, method: &str, body: &Value) -> Result<Value, ureq::Error> {
     let agent: ureq::Agent = ureq::Agent::config_builder().timeout_global(Some(Duration::from_secs(5))).build().into();
     let mut answer =
         agent.post(format!("{endpoint}/v3/{method}")).content_type("application/json").send(body.to_string())?;
     let text = answer.body_mut().read_to_string()?;
     Ok(serde_json::from_str(&text).expect("JSON"))
-}
-
-fn member(log: &Path, arguments: &[String]) -> Child {
-    let mut child = Command::new("sh")
-        .args(["-c", WATCHED, "sh"])
-        .args(arguments)
-        .env("LOG", log)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("a shell");
-    let mut pid = String::new();
-    BufReader::new(child.stdout.take().expect("piped")).read_line(&mut pid).expect("a line");
-    assert!(pid.trim().parse::<u32>().is_ok(), "etcd does not start: {pid:?} ({HINT})");
-    child
-}
-
-/// Ports that are free now. Taken together, so that they differ.
-fn ports(count: usize) -> Vec<u16> {
-    let listeners: Vec<_> = (0..count).map(|_| TcpListener::bind("127.0.0.1:0").expect("a free port")).collect();
-    listeners.iter().map(|listener| listener.local_addr().expect("an address").port()).collect()
 }
 
 /// etcd's server.
@@ -242,8 +207,4 @@ fn run(command: &mut Command) -> Result<(), String> {
         return Ok(());
     }
     Err(format!("{command:?} fails: {}", String::from_utf8_lossy(&stderr)))
-}
-
-fn tmp() -> PathBuf {
-    PathBuf::from(env!("CARGO_TARGET_TMPDIR"))
 }

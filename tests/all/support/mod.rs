@@ -2,9 +2,15 @@
 
 #[cfg(feature = "aws")]
 pub(crate) mod cloud;
+#[cfg(feature = "dynamodb")]
+pub(crate) mod dynamo;
 #[cfg(feature = "etcd")]
 pub(crate) mod etcd;
 #[cfg(feature = "aws")]
 pub(crate) mod moto;
-#[cfg(feature = "etcd")]
+#[cfg(any(feature = "dynamodb", feature = "etcd"))]
 pub(crate) mod proxy;
+#[cfg(any(feature = "aws", feature = "dynamodb"))]
+pub(crate) mod python;
+#[cfg(any(feature = "aws", feature = "dynamodb", feature = "etcd"))]
+pub(crate) mod watched;

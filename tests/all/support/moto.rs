@@ -5,13 +5,15 @@
 //! when that panics or is killed. Missing Python is a failed test, never a skipped one.
 
 use std::fs::{self, File};
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use serde_json::{Value, json};
+
+use super::python::environment;
+use super::watched::tmp;
 
 static SERVER: OnceLock<Server> = OnceLock::new();
 static TURN: Mutex<()> = Mutex::new(());
@@ -87,7 +89,7 @@ impl Moto {
 
 fn start() -> Server {
     let launcher = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/moto");
-    let mut child = Command::new(environment(&launcher.join("requirements.txt")))
+    let mut child = Command::new(environment("aws-server", &launcher.join("requirements.txt")).join("python"))
         .arg(launcher.join("server.py"))
         .args(["--port", "0", "--until-stdin-closes"])
         .stdin(Stdio::piped())
@@ -103,39 +105,4 @@ fn start() -> Server {
         panic!("the AWS API server did not start: it says {line:?}\n{log}")
     });
     Server { url: format!("http://{address}"), _child: child }
-}
-
-/// The Python of a virtual environment that has what the file pins, made if need be.
-fn environment(requirements: &Path) -> PathBuf {
-    let wanted = fs::read(requirements).expect("the pinned requirements of the AWS API server");
-    let mut digest = DefaultHasher::new();
-    wanted.hash(&mut digest);
-    let home = tmp().join(format!("aws-server-{:016x}", digest.finish()));
-    let (python, complete) = (home.join("bin/python"), home.join("complete"));
-    // Several test binaries may want it at once; the lock goes with the process that holds it.
-    let lock = File::create(tmp().join("aws-server.lock")).expect("a lock below target/");
-    lock.lock().expect("the lock of the AWS API server's environment");
-    if !complete.exists() {
-        let _ = fs::remove_dir_all(&home);
-        run(Command::new("python3").args(["-m", "venv"]).arg(&home), "make a virtual environment");
-        run(
-            Command::new(&python)
-                .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--require-hashes", "-r"])
-                .arg(requirements),
-            "install moto from PyPI",
-        );
-        File::create(&complete).expect("a mark below target/");
-    }
-    python
-}
-
-fn run(command: &mut Command, what: &str) {
-    let hint = "the AWS tests need Python 3 with venv, and PyPI for the first run";
-    let Output { status, stderr, .. } =
-        command.output().unwrap_or_else(|error| panic!("cannot {what}: {error} ({hint})"));
-    assert!(status.success(), "cannot {what}: {} ({hint})", String::from_utf8_lossy(&stderr));
-}
-
-fn tmp() -> PathBuf {
-    PathBuf::from(env!("CARGO_TARGET_TMPDIR"))
 }

@@ -48,6 +48,12 @@ impl Proxy {
         self.state.losing.store(true, Ordering::SeqCst);
     }
 
+    /// Replies come through again.
+    #[cfg(feature = "dynamodb")]
+    pub(crate) fn heal(&self) {
+        self.state.losing.store(false, Ordering::SeqCst);
+    }
+
     /// Bytes of replies that were lost.
     pub(crate) fn lost(&self) -> usize {
         self.state.lost.load(Ordering::SeqCst)

@@ -1,0 +1,122 @@
+//! `safe-remove ledger init | iam-policy`: what a ledger needs before the first run.
+
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::model::{FleetName, LedgerId};
+use crate::policy::{DynamodbPlace, LedgerKind, ProviderKind};
+
+use super::args::Global;
+use super::error::CommandError;
+use super::world::{self, LedgerReader};
+use super::{Answered, Exit, engines, status};
+
+/// What every operator's identity must be allowed: reads and conditional writes of items. Nothing deletes.
+const ACTIONS: [&str; 4] = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem"];
+
+/// What whoever makes the table must be allowed besides.
+const INIT_ACTIONS: [&str; 5] = [
+    "dynamodb:CreateTable",
+    "dynamodb:DescribeContinuousBackups",
+    "dynamodb:DescribeTable",
+    "dynamodb:UpdateContinuousBackups",
+    "dynamodb:UpdateTable",
+];
+
+/// What is there now.
+#[derive(Debug, Serialize)]
+struct Initialised {
+    fleet: FleetName,
+    ledger: LedgerId,
+    place: String,
+    /// In words; empty where everything was there before.
+    done: Vec<String>,
+}
+
+/// The table where the engine has one, then the fleet's record. Both are left as they are where they exist.
+pub(super) async fn init(global: &Global) -> Result<Answered, CommandError> {
+    let policies = world::policies(global)?;
+    let (kind, now) = (&policies.fleet.ledger.kind, status::now(&policies));
+    let mut done = engines::init(kind).await?;
+    if !LedgerReader::open(&policies, now).await?.exists() {
+        done.push(format!("the record of fleet {} was made", policies.fleet.name));
+    }
+    let ledger = world::writable_ledger(&policies, now).await?;
+    let (_, record) = ledger.read().await.map_err(CommandError::Ledger)?;
+    let document = Initialised { fleet: policies.fleet.name.clone(), ledger: record.ledger, place: kind.place(), done };
+    let mut text = format!("ledger  {} of fleet {}\nplace   {}\n", document.ledger, document.fleet, document.place);
+    if document.done.is_empty() {
+        text.push_str("done    nothing: it was there already\n");
+    }
+    for done in &document.done {
+        text.push_str(&format!("done    {done}\n"));
+    }
+    Answered::result(Exit::DONE, "ledger init", crate::output::clean_lines(&text).into_owned(), &document, &[])
+}
+
+/// JSON on stdout in every mode, ready for `aws iam put-role-policy --policy-document`.
+pub(super) fn iam_policy(global: &Global, init: bool) -> Result<Answered, CommandError> {
+    let policies = world::policies(global)?;
+    let LedgerKind::Dynamodb(place) = &policies.fleet.ledger.kind else {
+        return Err(CommandError::usage(
+            format!("the ledger of these policies is not in AWS but in {}", policies.fleet.ledger.kind.place()),
+            "an IAM policy is for `kind = \"dynamodb\"` under `[ledger]` in fleet.toml",
+        ));
+    };
+    let account = match &policies.fleet.provider.kind {
+        ProviderKind::Aws { account, .. } => account,
+        ProviderKind::Simulated { .. } => "*",
+    };
+    let policy = document(place, account, &policies.fleet.name, init);
+    let mut text = serde_json::to_string_pretty(&policy)
+        .map_err(|error| CommandError::internal("the policy cannot be written as JSON", error))?;
+    text.push('\n');
+    Answered::result(Exit::DONE, "ledger iam-policy", text, &policy, &[])
+}
+
+/// One table, and in it the partitions of one fleet.
+fn document(place: &DynamodbPlace, account: &str, fleet: &FleetName, init: bool) -> Value {
+    let region = place.region.as_deref().unwrap_or("*");
+    let table = format!("arn:{}:dynamodb:{region}:{account}:table/{}", partition(region), place.table);
+    let mut statements = vec![json!({
+        "Sid": "Ledger",
+        "Effect": "Allow",
+        "Action": ACTIONS,
+        "Resource": table,
+        "Condition": {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": [fleet, format!("{fleet}#*")]}},
+    })];
+    if init {
+        statements.push(json!({
+            "Sid": "LedgerInit", "Effect": "Allow", "Action": INIT_ACTIONS, "Resource": table,
+        }));
+    }
+    json!({"Version": "2012-10-17", "Statement": statements})
+}
+
+/// Source: AWS General Reference, "Amazon Resource Names": regions of China and of the US government are apart.
+fn partition(region: &str) -> &'static str {
+    match region {
+        _ if region.starts_with("cn-") => "aws-cn",
+        _ if region.starts_with("us-gov-") => "aws-us-gov",
+        _ => "aws",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_operator_may_read_and_write_one_fleets_items_and_delete_nothing() {
+        let place = DynamodbPlace { table: "safe-remove".to_owned(), region: Some("us-east-1".to_owned()) };
+        let fleet = FleetName::from("demo");
+        let policy = document(&place, "123456789012", &fleet, false);
+        let statement = &policy["Statement"][0];
+        assert_eq!(statement["Resource"], "arn:aws:dynamodb:us-east-1:123456789012:table/safe-remove");
+        let keys = &statement["Condition"]["ForAllValues:StringLike"]["dynamodb:LeadingKeys"];
+        assert_eq!(keys, &json!(["demo", "demo#*"]));
+        assert_eq!(policy["Statement"].as_array().map(Vec::len), Some(1));
+        let all = document(&place, "123456789012", &fleet, true).to_string();
+        assert!(all.contains("dynamodb:CreateTable") && !all.contains("Delete") && !all.contains("dynamodb:*"));
+    }
+}
