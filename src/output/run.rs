@@ -91,6 +91,11 @@ pub fn run_sentence(run: &RunDocument) -> String {
         Outcome::Halted => {
             format!("Run {} halted: {of} from {name}, every cordoned host is back in service.", run.run)
         }
+        Outcome::NeedsAttention if run.in_doubt.is_empty() => format!(
+            "Run {} stopped and needs a person: {of} from {name}, no host is in doubt or still cordoned; the warnings \
+             say what is left to do.",
+            run.run
+        ),
         Outcome::NeedsAttention => format!(
             "Run {} stopped and needs a person: {of} from {name}, {} in doubt or still cordoned.",
             run.run,

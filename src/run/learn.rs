@@ -376,7 +376,14 @@ impl Machine {
             }
             (Change::End { .. }, refusal) => {
                 self.attention = true;
-                let message = format!("the ledger does not take the end of the run: {refusal}");
+                let run = &self.spec.identity.run;
+                let why = match refusal {
+                    // What it still needs was said when it could not be given back.
+                    Refusal::Illegal(_) => String::new(),
+                    other => format!(" ({other})"),
+                };
+                let message =
+                    format!("the ledger keeps the run and what it holds{why}: safe-remove abandon {run} ends it");
                 self.queue.push_back(Todo::Record(Past::Warned { message }));
                 self.ended();
             }
