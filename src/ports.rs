@@ -96,6 +96,14 @@ pub trait Ledger: Send + Sync {
     /// [`LedgerError`]: exit 10 before the first effect.
     async fn read(&self) -> Result<(Version, FleetRecord), LedgerError>;
 
+    /// The record's text as it is stored, whether or not it can be understood: for an export. `None` where there is
+    /// none.
+    ///
+    /// # Errors
+    ///
+    /// [`LedgerError`].
+    async fn stored(&self) -> Result<Option<String>, LedgerError>;
+
     /// Writes the record if its version is still `at`. A repeat with the same nonce is acknowledged, not a conflict.
     ///
     /// # Errors

@@ -370,6 +370,14 @@ pub enum PolicyCommand {
 pub enum LedgerCommand {
     /// Make the ledger: on DynamoDB its table too, with backups and deletion protection (safe to repeat)
     Init,
+    /// Print everything in the ledger as one document, also where its record cannot be read
+    Export,
+    /// Make a ledger from an export, in an empty place: with a new id, and halted
+    Import {
+        /// What `ledger export` printed
+        #[arg(value_name = "FILE")]
+        file: std::path::PathBuf,
+    },
     /// Print the IAM policy that a ledger in DynamoDB needs
     IamPolicy {
         /// With what `ledger init` needs besides

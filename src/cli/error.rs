@@ -141,9 +141,11 @@ impl CommandError {
             }
             Self::Assess(AssessError::Digest(_)) => Some("this is a bug: please report it".to_owned()),
             Self::Ledger(LedgerError::Newer { .. }) => Some("use the newer version of safe-remove".to_owned()),
-            Self::Ledger(LedgerError::Corrupt { .. }) => {
-                Some("restore the ledger from a backup; a new one would not know what was removed".to_owned())
-            }
+            Self::Ledger(LedgerError::Corrupt { .. }) => Some(
+                "restore the ledger from a backup, or: safe-remove ledger export, repair what it prints, and ledger \
+                     import into an empty place; a new ledger would not know what was removed"
+                    .to_owned(),
+            ),
             Self::Ledger(LedgerError::Unreachable { .. } | LedgerError::InDoubt { .. }) => {
                 Some("correct what is said above, permissions or `[ledger]` in fleet.toml, then try again".to_owned())
             }

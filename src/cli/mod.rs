@@ -3,6 +3,7 @@
 //! Each command reads top to bottom: resolve, check, act, report, hint. It returns an [`Answered`] or a
 //! [`CommandError`]; only [`main`] writes them out and makes the exit code of them.
 
+mod archive;
 pub mod args;
 mod earlier;
 mod engines;
@@ -167,6 +168,8 @@ async fn command(cli: &Cli, screen: &Arc<Screen>) -> Result<Answered, CommandErr
             policy::accept(global, name, reason, screen).await
         }
         Some(Command::Ledger(LedgerCommand::Init)) => table::init(global).await,
+        Some(Command::Ledger(LedgerCommand::Export)) => archive::export(global).await,
+        Some(Command::Ledger(LedgerCommand::Import { file })) => archive::import(global, file).await,
         Some(Command::Ledger(LedgerCommand::IamPolicy { init })) => table::iam_policy(global, *init),
         Some(Command::Ledger(LedgerCommand::Adopt { reason })) => ledger::adopt(global, reason, screen).await,
         Some(Command::Completions { shell }) => meta::completions(*shell),

@@ -110,6 +110,10 @@ mod tests {
             Err(gone())
         }
 
+        async fn stored(&self) -> Result<Option<String>, LedgerError> {
+            Ok(None)
+        }
+
         async fn compare_and_swap(
             &self,
             _: Version,

@@ -168,6 +168,10 @@ mod tests {
             Ok((Version(state.version), state.record.clone()))
         }
 
+        async fn stored(&self) -> Result<Option<String>, LedgerError> {
+            Ok(None)
+        }
+
         async fn compare_and_swap(
             &self,
             at: Version,

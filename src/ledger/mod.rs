@@ -4,7 +4,7 @@
 //! (`tests/all/ledger_conformance.rs`). What a record *means* is `coordination`'s; no engine may look into it
 //! beyond what [`codec`] does.
 
-mod codec;
+pub(crate) mod codec;
 #[cfg(feature = "dynamodb")]
 pub mod dynamodb;
 #[cfg(feature = "etcd")]

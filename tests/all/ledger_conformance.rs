@@ -268,6 +268,8 @@ pub(crate) async fn s3_a_damaged_record_is_corrupt(engine: &impl Engine) {
         engine.replace_record("demo", damaged).await;
         let read = ledger.read().await;
         assert!(matches!(read, Err(LedgerError::Corrupt { .. })), "{damaged}: {read:?}");
+        let stored = engine.open("demo").await.expect("opens").stored().await.expect("reads");
+        assert_eq!(stored.as_deref(), Some(damaged), "an export shows what is there");
     }
 }
 

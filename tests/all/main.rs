@@ -13,6 +13,7 @@ mod fleets;
 mod halts;
 mod inventory;
 mod layering;
+mod ledger_archive;
 mod ledger_conformance;
 #[cfg(feature = "dynamodb")]
 mod ledger_dynamodb;

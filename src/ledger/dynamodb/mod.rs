@@ -159,6 +159,10 @@ impl Ledger for DynamodbLedger {
         self.inner.read().await
     }
 
+    async fn stored(&self) -> Result<Option<String>, LedgerError> {
+        self.inner.stored().await
+    }
+
     async fn compare_and_swap(
         &self,
         at: Version,
@@ -318,6 +322,10 @@ impl Inner {
             return Err(self.trouble(Trouble::Misfiled));
         }
         Ok((Version(self.number(&item, "version")?), record))
+    }
+
+    async fn stored(&self) -> Result<Option<String>, LedgerError> {
+        self.look().await?.map(|item| self.string(&item, "record")).transpose()
     }
 
     // S3: two ledgers would coordinate nothing.

@@ -148,6 +148,10 @@ impl Ledger for EtcdLedger {
         self.inner.read().await
     }
 
+    async fn stored(&self) -> Result<Option<String>, LedgerError> {
+        self.inner.stored().await
+    }
+
     async fn compare_and_swap(
         &self,
         at: Version,
@@ -245,6 +249,10 @@ impl Inner {
         let (now, record) = found.ok_or_else(|| self.trouble(Trouble::Gone))?;
         self.is_the_same(opened, Some(&now))?;
         self.record(&now, &record)
+    }
+
+    async fn stored(&self) -> Result<Option<String>, LedgerError> {
+        self.look().await?.map(|(_, record)| self.text(&record)).transpose()
     }
 
     fn record(&self, opened: &Opened, key: &KeyValue) -> Result<(Version, FleetRecord), LedgerError> {
@@ -363,10 +371,10 @@ impl Inner {
             // The writer remembers records that the ledger has lost.
             return Err(self.trouble(Trouble::Gap { run: record.run.clone(), seq: record.seq }));
         };
-        Ok(if self.stored(&taken)?.nonce == nonce.as_str() { Written::Acknowledged(()) } else { Written::Conflict })
+        Ok(if self.envelope(&taken)?.nonce == nonce.as_str() { Written::Acknowledged(()) } else { Written::Conflict })
     }
 
-    fn stored(&self, key: &KeyValue) -> Result<Stored, LedgerError> {
+    fn envelope(&self, key: &KeyValue) -> Result<Stored, LedgerError> {
         serde_json::from_str(&self.text(key)?)
             .map_err(|source| LedgerError::Corrupt { place: self.place.clone(), source: Box::new(source) })
     }
@@ -374,7 +382,7 @@ impl Inner {
     async fn journal(&self, run: &RunId) -> Result<Vec<JournalRecord>, LedgerError> {
         let mut records = Vec::new();
         for (next, key) in (0_u64..).zip(self.all(&self.keys.journal(run)).await?) {
-            let record = codec::decode_event(&self.stored(&key)?.record).map_err(|e| e.at(&self.place))?;
+            let record = codec::decode_event(&self.envelope(&key)?.record).map_err(|e| e.at(&self.place))?;
             if record.seq != next || record.run != *run {
                 return Err(self.trouble(Trouble::Gap { run: run.clone(), seq: record.seq }));
             }

@@ -113,6 +113,10 @@ impl Ledger for SqliteLedger {
         self.blocking("read", Inner::read).await
     }
 
+    async fn stored(&self) -> Result<Option<String>, LedgerError> {
+        self.blocking("read", Inner::stored).await
+    }
+
     async fn compare_and_swap(
         &self,
         at: Version,
@@ -209,6 +213,11 @@ impl Inner {
             return Err(self.file.corrupt(Trouble::Misfiled));
         }
         Ok((row.version, record))
+    }
+
+    fn stored(&self) -> Result<Option<String>, LedgerError> {
+        let Some(conn) = self.file.connect_if_exists()? else { return Ok(None) };
+        Ok(self.row(&conn)?.map(|row| row.record))
     }
 
     /// Which version a nonce wrote, if it is remembered.

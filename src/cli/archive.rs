@@ -1,0 +1,238 @@
+//! `safe-remove ledger export | import`: to repair a ledger, or to move it to another engine.
+//!
+//! An import makes another ledger: it has a new id, so that nothing goes by it before its hosts were adopted, and it
+//! starts halted, so that a person looks first. It writes only where there is no ledger.
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::coordination::{FleetRecord, Halt};
+use crate::driver::{Unchanged, amend, record_alone};
+use crate::ledger::codec;
+use crate::model::{FleetName, LedgerId, RunId, Time};
+use crate::policy::PolicySet;
+use crate::ports::{Ledger, LedgerError, Written};
+use crate::run::{EVENT_SCHEMA, JournalRecord, Past};
+
+use super::args::Global;
+use super::error::CommandError;
+use super::world::{self, LedgerReader};
+use super::{Answered, Exit, process, selection, status};
+
+const SCHEMA: &str = "safe-remove/ledger-export/v1";
+
+/// Nobody else knows of a ledger that is being made.
+const CONFLICTS: u32 = 3;
+
+/// A whole ledger.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Archive {
+    schema: String,
+    fleet: FleetName,
+    exported_at: Time,
+    /// The record; a text where it is not even JSON.
+    record: Value,
+    /// Each run's journal, in order.
+    journals: BTreeMap<RunId, Vec<Value>>,
+    /// Journals that cannot be read, and why.
+    unreadable: BTreeMap<RunId, String>,
+}
+
+/// What an import made.
+#[derive(Debug, Serialize)]
+struct Imported {
+    fleet: FleetName,
+    ledger: LedgerId,
+    place: String,
+    replaces: LedgerId,
+    journals: usize,
+}
+
+/// Everything that is there, understood or not.
+pub(super) async fn export(global: &Global) -> Result<Answered, CommandError> {
+    let policies = world::policies(global)?;
+    let now = status::now(&policies);
+    let reader = LedgerReader::open(&policies, now).await?;
+    let ledger = reader.journals();
+    let Some(text) = ledger.stored().await.map_err(CommandError::Ledger)? else {
+        return Err(CommandError::NoSuch {
+            message: format!("there is no ledger of fleet {} at {}", policies.fleet.name, place(&policies)),
+            hint: Some("it is made by the first run, or by: safe-remove ledger init".to_owned()),
+        });
+    };
+    let mut warnings = Vec::new();
+    match codec::decode_record(&text) {
+        Ok(record) if record.runs.is_empty() => {}
+        Ok(_) => {
+            warnings.push("runs are under way or hold hosts: what they write from now on is not in this".to_owned())
+        }
+        Err(error) => warnings.push(format!("the record cannot be read, and is shown as it is: {}", chain(&error))),
+    }
+    let (mut journals, mut unreadable) = (BTreeMap::new(), BTreeMap::new());
+    for run in ledger.runs(None).await.map_err(CommandError::Ledger)? {
+        match ledger.journal(&run).await {
+            Ok(journal) => {
+                let records = journal.iter().map(serde_json::to_value).collect::<Result<Vec<_>, _>>();
+                let records = records.map_err(|error| CommandError::internal("a journal is no JSON", error))?;
+                journals.insert(run, records);
+            }
+            Err(error) => {
+                warnings.push(format!("the journal of run {run} cannot be read and is missing"));
+                unreadable.insert(run, chain(&error));
+            }
+        }
+    }
+    let record = serde_json::from_str(&text).unwrap_or(Value::String(text));
+    let fleet = policies.fleet.name.clone();
+    let archive = Archive { schema: SCHEMA.to_owned(), fleet, exported_at: now, record, journals, unreadable };
+    let shown = crate::output::json_document(&archive)
+        .map_err(|error| CommandError::internal("the export cannot be written as JSON", error))?;
+    for warning in &warnings {
+        tracing::warn!("{warning}");
+    }
+    Answered::document(Exit::DONE, shown, &archive)
+}
+
+/// Checks all of the file, then writes: a halted record, the journals, the whole record.
+pub(super) async fn import(global: &Global, file: &Path) -> Result<Answered, CommandError> {
+    let policies = world::policies(global)?;
+    let now = status::now(&policies);
+    let (record, journals) = read(file, &policies)?;
+    if LedgerReader::open(&policies, now).await?.exists() {
+        return Err(not_imported(
+            vec![format!("there is a ledger of fleet {} at {} already", policies.fleet.name, place(&policies))],
+            "name an empty place under `[ledger]` in fleet.toml: an import never replaces a ledger",
+        ));
+    }
+    let ledger = world::writable_ledger(&policies, now).await?;
+    let order = Halt {
+        subsystem: None,
+        operator: process::operator(&world::named_identity(&policies)),
+        reason: format!("imported from ledger {}: look before you lift it", record.ledger),
+        at: now,
+    };
+    let replaces = record.ledger.clone();
+    let made = write(ledger.as_ref(), record, &journals, order).await.map_err(|why| {
+        not_imported(
+            vec![why, format!("a ledger that is not whole is at {}", place(&policies))],
+            "begin again in another empty place: name it under `[ledger]` in fleet.toml",
+        )
+    })?;
+    let text = format!(
+        "Imported: ledger {made} of fleet {} at {}, with {} journals, in place of ledger {replaces}.\n\
+         It is halted, and governs no host yet.\n\
+         next: safe-remove status, then safe-remove ledger adopt --reason TEXT, then safe-remove unhalt --reason TEXT\n",
+        policies.fleet.name,
+        place(&policies),
+        journals.len(),
+    );
+    let imported = Imported {
+        fleet: policies.fleet.name.clone(),
+        ledger: made,
+        place: place(&policies),
+        replaces,
+        journals: journals.len(),
+    };
+    Answered::result(Exit::DONE, "ledger import", crate::output::clean_lines(&text).into_owned(), &imported, &[])
+}
+
+/// The record and the journals of a file, understood to the last field.
+fn read(file: &Path, policies: &PolicySet) -> Result<(FleetRecord, Vec<Vec<JournalRecord>>), CommandError> {
+    const REPAIR: &str = "correct the file, or export again: safe-remove ledger export";
+    let wrong = |causes| not_imported(causes, REPAIR);
+    let text = std::fs::read_to_string(file)
+        .map_err(|error| CommandError::usage(format!("{} cannot be read: {error}", file.display()), REPAIR))?;
+    let archive: Archive = serde_json::from_str(&text)
+        .map_err(|error| wrong(vec![format!("{} is not an export: {error}", file.display())]))?;
+    if archive.schema != SCHEMA {
+        return Err(wrong(vec![format!("it is of schema {}; this version reads {SCHEMA}", archive.schema)]));
+    }
+    let record = codec::decode_record(&archive.record.to_string())
+        .map_err(|error| wrong(vec!["its `record` cannot be used".to_owned(), chain(&error)]))?;
+    if record.fleet != policies.fleet.name || archive.fleet != policies.fleet.name {
+        return Err(wrong(vec![format!(
+            "it is of fleet {}, and the policies name {}",
+            record.fleet, policies.fleet.name
+        )]));
+    }
+    let mut journals = Vec::new();
+    for (run, records) in archive.journals {
+        let mut journal = Vec::new();
+        for (next, record) in (0_u64..).zip(records) {
+            let record = codec::decode_event(&record.to_string())
+                .map_err(|error| wrong(vec![format!("record {next} of run {run} cannot be used"), chain(&error)]))?;
+            if record.seq != next || record.run != run {
+                return Err(wrong(vec![format!("the journal of run {run} is not whole: record {next} is missing")]));
+            }
+            journal.push(record);
+        }
+        journals.push(journal);
+    }
+    Ok((record, journals))
+}
+
+/// Halted from its first write on; the new ledger's id.
+async fn write(
+    ledger: &dyn Ledger,
+    old: FleetRecord,
+    journals: &[Vec<JournalRecord>],
+    order: Halt,
+) -> Result<LedgerId, String> {
+    let halted = std::slice::from_ref(&order);
+    change(ledger, |fresh| FleetRecord { halts: halted.to_vec(), ..fresh.clone() }).await?;
+    for record in journals.iter().flatten() {
+        append(ledger, record).await?;
+    }
+    let ordered = JournalRecord {
+        schema: EVENT_SCHEMA.to_owned(),
+        run: selection::order_id(),
+        seq: 0,
+        at: order.at,
+        event: Past::HaltOrdered { order: order.clone() },
+    };
+    append(ledger, &ordered).await?;
+    let written_at = old.written_at.max(order.at);
+    let halts: Vec<Halt> = old.halts.iter().chain(halted).cloned().collect();
+    change(ledger, |now| FleetRecord { ledger: now.ledger.clone(), halts: halts.clone(), written_at, ..old.clone() })
+        .await
+}
+
+async fn change(ledger: &dyn Ledger, next: impl Fn(&FleetRecord) -> FleetRecord) -> Result<LedgerId, String> {
+    let changed = amend(ledger, CONFLICTS, |record| Ok::<_, Infallible>((Some(next(record)), record.ledger.clone())));
+    changed.await.map_err(|why| match why {
+        Unchanged::Refused(never) => match never {},
+        Unchanged::Busy(_) => "somebody else writes to it".to_owned(),
+        Unchanged::Lost(error) => chain(&error),
+    })
+}
+
+async fn append(ledger: &dyn Ledger, record: &JournalRecord) -> Result<(), String> {
+    match record_alone(ledger, record).await {
+        Ok(Written::Acknowledged(())) => Ok(()),
+        Ok(Written::Conflict) => Err(format!("somebody else wrote record {} of run {}", record.seq, record.run)),
+        Err(error) => Err(chain::<LedgerError>(&error)),
+    }
+}
+
+fn place(policies: &PolicySet) -> String {
+    policies.fleet.ledger.kind.place()
+}
+
+fn not_imported(causes: Vec<String>, hint: &'static str) -> CommandError {
+    CommandError::NotStarted { exit: Exit::LEDGER, message: "the ledger cannot be imported".to_owned(), causes, hint }
+}
+
+fn chain<E: std::error::Error>(error: &E) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(next) = cause {
+        text = format!("{text}: {next}");
+        cause = next.source();
+    }
+    text
+}

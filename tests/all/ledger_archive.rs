@@ -1,0 +1,120 @@
+//! `ledger export` and `ledger import`: a ledger is repaired, and moved, as the operators see it.
+
+use rusqlite::Connection;
+use serde_json::Value;
+
+use crate::environment::TestEnvironment;
+use crate::fleets::Fleet;
+
+const REMOVE: [&str; 6] = ["--subsystem", "index", "--count", "2", "--yes", "--output=json"];
+
+/// A fleet with a history of one run.
+fn used() -> TestEnvironment {
+    let environment = TestEnvironment::new();
+    Fleet { index_minimum: 6, ..Fleet::default() }.write(&environment);
+    environment.run(&REMOVE).exits(0);
+    environment
+}
+
+fn exported(environment: &TestEnvironment) -> Value {
+    let export = environment.run(&["ledger", "export"]).exits(0).json();
+    assert_eq!(export["schema"], "safe-remove/ledger-export/v1");
+    export
+}
+
+/// Another ledger is named in fleet.toml from now on.
+fn goes_by(environment: &TestEnvironment, ledger: &str) {
+    let fleet = std::fs::read_to_string(environment.path().join("policies/fleet.toml")).expect("a policy");
+    let start = fleet.find("[ledger]").expect("a ledger");
+    environment.write("policies/fleet.toml", &format!("{}[ledger]\n{ledger}\n", &fleet[..start]));
+}
+
+/// Imports into an empty place: all that was in the ledger is there, halted, and under another id.
+fn moves(environment: &TestEnvironment, ledger: &str) {
+    let before = exported(environment);
+    let runs =
+        |environment: &TestEnvironment| environment.run(&["history", "--output=json"]).exits(0).json()["runs"].clone();
+    let history = runs(environment);
+    environment.write("export.json", &before.to_string());
+    goes_by(environment, ledger);
+    let imported = environment.run(&["ledger", "import", "export.json", "--output=json"]).exits(0).json();
+    assert_eq!(imported["result"]["replaces"], before["record"]["ledger"], "{imported:#}");
+    assert_ne!(imported["result"]["ledger"], before["record"]["ledger"], "two copies are two ledgers");
+
+    assert_eq!(runs(environment), history);
+    let after = exported(environment);
+    for same in ["removed", "removals", "completed", "accepted", "ended", "last_termination", "requests"] {
+        assert_eq!(after["record"][same], before["record"][same], "{same}");
+    }
+    for (run, journal) in before["journals"].as_object().expect("journals") {
+        assert_eq!(&after["journals"][run], journal, "{run}");
+    }
+    let refused = environment.run(&REMOVE).exits(3).json();
+    let rules: Vec<_> = refused["violations"].as_array().expect("violations").iter().map(|v| &v["rule"]).collect();
+    assert!(rules.contains(&&"halted".into()), "{rules:?}");
+    environment.run(&["unhalt", "--reason", "looked"]).exits(0);
+    let refused = environment.run(&REMOVE).exits(3).json();
+    let rules: Vec<_> = refused["violations"].as_array().expect("violations").iter().map(|v| &v["rule"]).collect();
+    assert!(rules.contains(&&"foreign-ledger".into()), "the hosts are not adopted yet: {rules:?}");
+
+    let again = environment.run(&["ledger", "import", "export.json"]).exits(10);
+    assert!(again.stderr.contains("already"), "{}", again.stderr);
+}
+
+#[test]
+fn s3_an_imported_ledger_has_a_new_id_and_starts_halted() {
+    moves(&used(), "kind = \"sqlite\"\npath = \"../state/moved.db\"");
+}
+
+#[cfg(feature = "etcd")]
+#[test]
+fn a_ledger_moves_from_a_file_to_etcd() {
+    let endpoints = &crate::support::etcd::shared().endpoints;
+    let prefix = uuid::Uuid::new_v4();
+    moves(&used(), &format!("kind = \"etcd\"\nendpoints = {endpoints:?}\nprefix = \"/moved-{prefix}\""));
+}
+
+#[test]
+fn s3_a_damaged_record_is_exported_as_it_is_and_imported_only_repaired() {
+    let environment = used();
+    let good = exported(&environment);
+    let text = good["record"].to_string();
+    let connection = Connection::open(environment.path().join("state/ledger.db")).expect("opens");
+    connection.execute("UPDATE fleets SET record = ?1", [&text[..text.len() / 2]]).expect("alters");
+    drop(connection);
+    let status = environment.run(&["status"]).exits(10);
+    assert!(status.stderr.contains("safe-remove ledger export"), "{}", status.stderr);
+
+    let damaged = environment.run(&["ledger", "export"]).exits(0);
+    assert!(damaged.stderr.contains("the record cannot be read"), "{}", damaged.stderr);
+    let mut damaged = damaged.json();
+    assert_eq!(damaged["record"], text[..text.len() / 2]);
+    assert_eq!(damaged["journals"], good["journals"], "what can be read is there");
+
+    goes_by(&environment, "kind = \"sqlite\"\npath = \"../state/repaired.db\"");
+    for (what, broken) in [
+        ("as it is", damaged.to_string()),
+        ("another fleet's", damaged.to_string().replacen("\"fleet\":\"demo\"", "\"fleet\":\"other\"", 1)),
+        ("half of it", damaged.to_string()[..100].to_owned()),
+        ("a hole in a journal", {
+            let mut holed = good.clone();
+            let journals = holed["journals"].as_object_mut().expect("journals");
+            journals.values_mut().next().expect("one").as_array_mut().expect("records").remove(1);
+            holed.to_string()
+        }),
+        ("a field of a newer version", {
+            let mut newer = good.clone();
+            newer["record"]["quorum"] = 3.into();
+            newer.to_string()
+        }),
+    ] {
+        environment.write("export.json", &broken);
+        let refused = environment.run(&["ledger", "import", "export.json"]);
+        assert_eq!(refused.code, Some(10), "{what}: {}", refused.stderr);
+    }
+    assert!(!environment.path().join("state/repaired.db").exists(), "nothing was written");
+    environment.run(&["ledger", "import", "nowhere.json"]).exits(2);
+    damaged["record"] = good["record"].clone();
+    environment.write("export.json", &damaged.to_string());
+    environment.run(&["ledger", "import", "export.json"]).exits(0);
+}
