@@ -109,7 +109,8 @@ pub(super) async fn import(global: &Global, file: &Path) -> Result<Answered, Com
             "name an empty place under `[ledger]` in fleet.toml: an import never replaces a ledger",
         ));
     }
-    let ledger = world::writable_ledger(&policies, now).await?;
+    // Of no time, and then of the time of the export: a clock that is wrong here must not refuse the first run later.
+    let ledger = world::writable_ledger(&policies, Time::from_millis(0)).await?;
     let order = Halt {
         subsystem: None,
         operator: process::operator(&world::named_identity(&policies)),
@@ -196,10 +197,8 @@ async fn write(
         event: Past::HaltOrdered { order: order.clone() },
     };
     append(ledger, &ordered).await?;
-    let written_at = old.written_at.max(order.at);
     let halts: Vec<Halt> = old.halts.iter().chain(halted).cloned().collect();
-    change(ledger, |now| FleetRecord { ledger: now.ledger.clone(), halts: halts.clone(), written_at, ..old.clone() })
-        .await
+    change(ledger, |now| FleetRecord { ledger: now.ledger.clone(), halts: halts.clone(), ..old.clone() }).await
 }
 
 async fn change(ledger: &dyn Ledger, next: impl Fn(&FleetRecord) -> FleetRecord) -> Result<LedgerId, String> {

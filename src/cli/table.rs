@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::model::{FleetName, LedgerId};
+use crate::model::{FleetName, LedgerId, Time};
 use crate::policy::{DynamodbPlace, LedgerKind, ProviderKind};
 
 use super::args::Global;
@@ -41,7 +41,8 @@ pub(super) async fn init(global: &Global) -> Result<Answered, CommandError> {
     if !LedgerReader::open(&policies, now).await?.exists() {
         done.push(format!("the record of fleet {} was made", policies.fleet.name));
     }
-    let ledger = world::writable_ledger(&policies, now).await?;
+    // It is of no time: a simulated fleet that does not exist yet has a clock of its own, which must not refuse.
+    let ledger = world::writable_ledger(&policies, Time::from_millis(0)).await?;
     let (_, record) = ledger.read().await.map_err(CommandError::Ledger)?;
     let document = Initialised { fleet: policies.fleet.name.clone(), ledger: record.ledger, place: kind.place(), done };
     let mut text = format!("ledger  {} of fleet {}\nplace   {}\n", document.ledger, document.fleet, document.place);

@@ -6,6 +6,7 @@ mod aws_fleet;
 #[cfg(feature = "aws")]
 mod aws_removal;
 mod bad_days;
+mod crowd;
 mod environment;
 #[cfg(debug_assertions)]
 mod fault_points;
