@@ -1,11 +1,14 @@
 //! A run whose process is killed or stopped at every point, and the process that takes it over.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::world::{Driven, Fault, Stopped, World};
 use crate::model::{Bounds, HostState, Time};
-use crate::run::{Finish, Input, Machine, NotStarted, Outcome, Past, Purpose, Standing, has_ended, standing};
+use crate::run::{
+    Finish, Input, Machine, NotStarted, Outcome, Past, Purpose, Standing, has_ended, quiet_from, silent_from, standing,
+};
 
 /// A run of four hosts in two batches, killed at that point; `None` where it ended before.
 fn killed(world: &mut World, point: u64) -> Option<(Machine, Stopped)> {
@@ -301,4 +304,68 @@ fn s7_a_host_that_is_given_up_is_named_with_who_decided_it() {
     let said = document.warnings.iter().find(|warning| warning.contains(left.as_str())).expect("it is said");
     assert!(said.contains("ann@there") && said.contains("it died"), "{said}");
     assert!(world.record.runs.is_empty() && world.suspended.is_empty(), "{:?}", world.record.runs);
+}
+
+/// Schedule 7: a process that is cut off from the ledger may restore until `offline_until`. Until then whoever takes its
+/// run over puts back what is cordoned, and lets go of nothing: another run's cordon would be undone under it.
+#[test]
+fn s7_schedule_7_a_takeover_lets_go_of_nothing_before_offline_until() {
+    let limit = Duration::from_secs(600);
+    at_every_point(
+        || {
+            let mut world = World::new();
+            let mut policies = (*world.policies).clone();
+            policies.fleet.ledger.offline_limit = limit;
+            world.policies = Arc::new(policies);
+            world
+        },
+        |mut world, _, _, point| {
+            if has_ended(&world.journal) || point % 5 != 0 {
+                return;
+            }
+            let last = world.journal.last().expect("it was opened").at;
+            let before: usize = world.record.runs.values().map(|entry| entry.holds.len()).sum();
+            let mut taker = world.take_over(Purpose::Abandon, &[]);
+            let taken_at = world.log.len();
+            world.drive(&mut taker);
+            let quiet = last.plus(limit).plus(world.bounds.tolerance);
+            let let_go = world.journal.iter().filter(|r| {
+                matches!(r.event, Past::HostUntouched { .. } | Past::HostRestored { .. } | Past::HostTerminated { .. })
+            });
+            let early: Vec<_> = let_go.filter(|r| r.at > last && r.at < quiet).collect();
+            assert!(early.is_empty(), "point {point}: before {quiet}: {early:?}");
+            let restored_at = world.log[taken_at..].iter().any(|line| line.starts_with("restore"));
+            assert!(before > 0 || !restored_at, "point {point}");
+            is_tidy(&world, &format!("point {point}"));
+        },
+    );
+}
+
+/// When a run counts as silent, and when nothing that was sent for it can land any more.
+#[test]
+fn s9_silence_is_counted_from_the_last_append_and_from_what_the_run_said_it_waits_for() {
+    let limit = Duration::from_secs(30);
+    // The last record is a wait for the interval, two minutes from the first batch's end.
+    let waiting = (0..1000).find_map(|point| {
+        let mut world = World::new();
+        let mut machine = world.machine(4);
+        world.drive_until(&mut machine, Input::Begin, point);
+        world.journal.last().is_some_and(|last| matches!(last.event, Past::Waiting { .. })).then_some(world)
+    });
+    let world = waiting.expect("it waits");
+    let Some(Past::Waiting { until, .. }) = world.journal.last().map(|last| last.event.clone()) else {
+        panic!("waits")
+    };
+    assert_eq!(silent_from(&world.journal, world.now, limit), until.plus(limit), "it is not expected to write before");
+    let last = world.journal.last().expect("a record").at;
+    assert_eq!(quiet_from(&world.journal, limit, Bounds::AWS), last.plus(limit).plus(Bounds::TOLERANCE));
+
+    let intent = world.journal.iter().position(|r| matches!(r.event, Past::CallIntended { .. })).expect("one");
+    let open = &world.journal[..=intent];
+    let Past::CallIntended { intent: call, .. } = &open[intent].event else { panic!("an intent") };
+    let short = Duration::from_millis(1);
+    assert_eq!(quiet_from(open, short, Bounds::AWS), call.not_after.plus(Bounds::TOLERANCE));
+    let every = Duration::from_secs(10);
+    assert_eq!(silent_from(open, world.now, short), open[intent].at.plus(every * 3), "three sampling periods");
+    assert_eq!(silent_from(&[], world.now, limit), world.now.plus(limit), "granted, and never begun");
 }

@@ -62,7 +62,11 @@ impl Checker {
             }
             Effect::Restore { hosts, .. } => {
                 for id in hosts.keys() {
-                    self.cordoned.remove(id);
+                    if let Some((by, _)) = self.cordoned.remove(id)
+                        && by != run
+                    {
+                        self.violations.push(format!("s9: run {run} restored {id}, cordoned by run {by}"));
+                    }
                 }
             }
             Effect::Terminate { host, .. } => {

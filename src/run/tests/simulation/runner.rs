@@ -40,6 +40,8 @@ pub(super) struct Runner {
     pub(super) shows_halt: bool,
     /// Such a look was answered.
     pub(super) halted: bool,
+    /// Meanwhile it, and no other process, cannot reach the ledger.
+    pub(super) cut_off: Option<(Time, Time)>,
     /// Dead after so many steps.
     pub(super) dies_after: Option<u64>,
     pub(super) steps: u64,
@@ -60,6 +62,7 @@ impl Runner {
             ordered: false,
             shows_halt: false,
             halted: false,
+            cut_off: None,
             dies_after: None,
             steps: 0,
             finish: None,

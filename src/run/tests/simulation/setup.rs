@@ -16,12 +16,17 @@ use crate::run::Machine;
 impl World {
     pub(super) fn new(seed: u64, bounds: Bounds, rig: Rig) -> Self {
         let mut seeded = Seeded(seed);
-        let policies = Arc::new(policies());
+        let mut policies = policies();
+        if seeded.chance(2) {
+            // Longer than it takes to prove a restore: whoever takes over must wait for it.
+            policies.fleet.ledger.offline_limit = Duration::from_secs(150);
+        }
+        let policies = Arc::new(policies);
         let mut fleet = Fleet::new(START);
         fleet.heeds_not_after = rig != Rig::NoDeadline;
         let record = FleetRecord::new(LedgerId::new("ledger-1"), policies.fleet.name.clone(), START);
         let mut checker = Checker::default();
-        let mut runners = Vec::new();
+        let (mut runners, mut cut_off, mut when_let_go) = (Vec::new(), Vec::new(), None);
         let calm = seeded.chance(3);
         for number in 0..2 + usize::from(!seeded.chance(4)) {
             let Some((spec, asked)) = spec(number, &policies, &fleet, &record, bounds, START, &mut seeded) else {
@@ -32,8 +37,23 @@ impl World {
             let number = checker.asked.len() - 1;
             let mut runner = Runner::new(number, Machine::new(spec, START), START);
             runner.at = START.plus(seeded.up_to(Duration::from_secs(30)));
+            if let Some(after) = when_let_go {
+                // It wants what somebody else's takeover is about to let go of.
+                runner.at = START.plus(after + seeded.up_to(Duration::from_secs(60)));
+            }
             runner.order_at = (!calm && seeded.chance(6)).then(|| minutes(&mut seeded));
             runner.dies_after = (!calm && seeded.chance(3)).then(|| seeded.below(120));
+            if !calm && seeded.chance(3) {
+                let from = START.plus(Duration::from_secs(20) + seeded.up_to(Duration::from_secs(300)));
+                let to = from.plus(seeded.up_to(Duration::from_secs(150)));
+                runner.cut_off = Some((from, to));
+                if seeded.chance(2) {
+                    // Nobody hears of it, and it is taken for dead.
+                    let after = from.since(START) + seeded.up_to(Duration::from_secs(15));
+                    cut_off.push((number, after));
+                    when_let_go = seeded.chance(2).then_some(after);
+                }
+            }
             runners.push(runner);
         }
         let mut deaths = Vec::new();
@@ -56,7 +76,7 @@ impl World {
             (from, to, order)
         });
         let trouble = if calm { 400 } else { 12 + seeded.below(60) };
-        Self {
+        let mut world = Self {
             now: START,
             seeded,
             rig,
@@ -76,6 +96,10 @@ impl World {
             halt,
             seen: BTreeSet::new(),
             trouble,
+        };
+        for (run, after) in cut_off {
+            world.will_take(run, after);
         }
+        world
     }
 }

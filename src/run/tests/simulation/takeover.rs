@@ -111,11 +111,8 @@ impl World {
         };
         self.seen.insert(if purpose == Purpose::Resume { "resumed" } else { "abandoned" });
         let mut machine = Machine::take_over(spec, self.journals[run].clone(), &self.record, self.now);
-        if self.rig == Rig::TakesWithoutWaiting {
-            machine.quiet_at = None;
-            for held in machine.held.values_mut() {
-                held.forget_calls();
-            }
+        if self.rig == Rig::ForgetsWhatWasSent {
+            machine.held.values_mut().for_each(super::super::super::hold::Held::forget_calls);
         }
         let mut runner = Runner::new(run, machine, self.now);
         runner.dies_after = self.seeded.chance(4).then(|| self.seeded.below(80));

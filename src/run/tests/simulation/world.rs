@@ -80,12 +80,17 @@ impl World {
         wrong
     }
 
-    fn is_ledger_gone(&mut self) -> bool {
-        let gone = self.ledger_gone.is_some_and(|(from, to)| from <= self.now && self.now < to);
+    /// The ledger cannot be reached, by anybody or by this process alone.
+    fn is_ledger_gone(&mut self, runner: usize) -> bool {
+        let within = |span: Option<(Time, Time)>| span.is_some_and(|(from, to)| from <= self.now && self.now < to);
+        let (gone, cut_off) = (within(self.ledger_gone), within(self.runners[runner].cut_off));
         if gone {
             self.seen.insert("ledger gone");
         }
-        gone
+        if cut_off {
+            self.seen.insert("cut off");
+        }
+        gone || cut_off
     }
 
     /// Whatever comes next in time: a late call, a death, or a driver. Says whether there was anything for a driver.
@@ -192,7 +197,7 @@ impl World {
                 self.give(run, input, 500);
             }
             Doing::Write { change, version } => {
-                if self.is_ledger_gone() {
+                if self.is_ledger_gone(run) {
                     let lost = Loss::Unreachable("it is gone".to_owned());
                     self.give(run, Input::Lost(lost), 1000);
                 } else if version != self.version {
@@ -275,7 +280,7 @@ impl World {
             Act::Finish(finish) => self.runners[run].finish = Some(finish),
             Act::Record(record) => {
                 self.runners[run].backlog.push(*record);
-                let gone = self.is_ledger_gone();
+                let gone = self.is_ledger_gone(run);
                 let lost = self.goes_wrong("append lost");
                 let runner = &mut self.runners[run];
                 let journal = &mut self.journals[runner.run];
@@ -316,7 +321,7 @@ impl World {
             }
             Act::Change(change) => self.read(run, change),
             Act::Look { probes } => {
-                let record = if self.is_ledger_gone() || self.one_in(self.trouble * 3, "record unread") {
+                let record = if self.is_ledger_gone(run) || self.one_in(self.trouble * 3, "record unread") {
                     Err("it is gone".to_owned())
                 } else {
                     let mut record = self.record.clone();
@@ -345,7 +350,7 @@ impl World {
     }
 
     fn read(&mut self, run: usize, change: crate::run::Change) {
-        if self.is_ledger_gone() {
+        if self.is_ledger_gone(run) {
             self.give(run, Input::Lost(Loss::Unreachable("it is gone".to_owned())), 1000);
             return;
         }
