@@ -62,8 +62,13 @@ pub(super) async fn of_run(
         let alive = takeover::actor(&journal, &record, run).and_then(process::is_alive);
         // Design section 3: taken over only where it is silent, so that two retries do not take it from each other.
         if alive != Some(true) && takeover::silence(world, run, &journal, &record).is_none() {
-            screen.note(&format!("the process of run {run} of this request id died: going on with it"));
-            let asked = Asked { purpose: Purpose::Resume, reason: None, leave: BTreeSet::new(), even_if_alive: false };
+            let asked = Asked {
+                seen: journal.len(),
+                purpose: Purpose::Resume,
+                reason: None,
+                leave: BTreeSet::new(),
+                even_if_alive: false,
+            };
             match takeover::take(world, run, asked, screen, stop).await? {
                 Ok(Went::On(ended)) => return super::report::ended(&ended, screen),
                 // What was granted and never begun is told like every other end.

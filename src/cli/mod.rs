@@ -147,13 +147,14 @@ async fn command(cli: &Cli, screen: &Arc<Screen>) -> Result<Answered, CommandErr
         Some(Command::Status { run, watch }) => status::run(global, run.as_ref(), *watch, screen).await,
         Some(Command::Resume { run, reason, even_if_alive }) => {
             let (reason, even_if_alive) = (reason.clone(), *even_if_alive);
-            let asked = takeover::Asked { purpose: Purpose::Resume, reason, leave: BTreeSet::new(), even_if_alive };
+            let asked =
+                takeover::Asked { seen: 0, purpose: Purpose::Resume, reason, leave: BTreeSet::new(), even_if_alive };
             takeover::run(global, run, asked, screen).await
         }
         Some(Command::Abandon { run, leave, reason, even_if_alive }) => {
             let (reason, even_if_alive) = (reason.clone(), *even_if_alive);
             let leave = leave.iter().cloned().collect();
-            let asked = takeover::Asked { purpose: Purpose::Abandon, reason, leave, even_if_alive };
+            let asked = takeover::Asked { seen: 0, purpose: Purpose::Abandon, reason, leave, even_if_alive };
             takeover::run(global, run, asked, screen).await
         }
         Some(Command::Halt { subsystem, reason }) => halt::run(global, subsystem.as_ref(), reason).await,

@@ -22,6 +22,8 @@ use super::{Answered, Exit, process, report, status};
 
 /// What was asked for.
 pub(super) struct Asked {
+    /// How long the journal was by which it was judged whether the process lives.
+    pub(super) seen: usize,
     pub(super) purpose: Purpose,
     pub(super) reason: Option<String>,
     pub(super) leave: BTreeSet<HostId>,
@@ -39,11 +41,12 @@ struct Released {
 pub(super) async fn run(
     global: &Global,
     run: &RunId,
-    asked: Asked,
+    mut asked: Asked,
     screen: &Arc<Screen>,
 ) -> Result<Answered, CommandError> {
     let world = World::open(global).await?;
     let (journal, record) = look(&world, run).await?;
+    asked.seen = journal.len();
     is_permitted(&world, run, &journal, &record, &asked).await?;
 
     let signals = Signals::listen(screen).map_err(|e| CommandError::internal("signals cannot be heard", e))?;
@@ -205,13 +208,17 @@ pub(super) async fn take(
         fleet: world.fleet.identity().clone(),
         bounds: world.fleet.bounds(),
     };
-    let Asked { purpose, reason, leave, even_if_alive } = asked;
-    let claim = Claim { successor, purpose, reason, leave, even_if_alive };
+    let Asked { seen, purpose, reason, leave, even_if_alive } = asked;
+    let claim = Claim { successor, purpose, reason, leave, seen, even_if_alive };
     let machine = match driver::take_over(&places, claim).await {
         Ok(Taken::Run(machine)) => machine,
         Ok(Taken::Released(hosts)) => return Ok(Ok(Went::Released(hosts))),
         Err(why) => return Ok(Err(why)),
     };
+    screen.note(&match purpose {
+        Purpose::Resume => format!("run {run} is this process's now: going on with it"),
+        Purpose::Abandon => format!("run {run} is this process's now: putting back what is cordoned"),
+    });
     let events = Arc::clone(screen);
     let progress =
         ProgressScreen::new(Arc::clone(&world.clock), screen.is_quiet(), Box::new(move |record| events.event(record)));

@@ -29,6 +29,8 @@ pub struct Claim {
     pub reason: Option<String>,
     /// Hosts that are given up where they cannot be put back.
     pub leave: BTreeSet<HostId>,
+    /// How long its journal was when its process was found dead or silent: where it has grown, somebody lives.
+    pub seen: usize,
     /// Whether the run is taken also from a process that still writes.
     pub even_if_alive: bool,
 }
@@ -98,6 +100,12 @@ async fn fence(world: &World, claim: &Claim) -> Result<(Vec<JournalRecord>, u64)
         match standing(&journal, &record, run) {
             over @ (Standing::Unknown | Standing::Ended) => return Err(Untaken::Over(over)),
             Standing::Holding | Standing::Unopened | Standing::UnderWay => {}
+        }
+        if journal.len() != claim.seen && !claim.even_if_alive {
+            // S9, schedule 19: of two that found it silent the slower one does not take it from the faster.
+            let new = journal.get(claim.seen..).unwrap_or_default();
+            let other = taken_over_by(new, &claim.successor.process);
+            return Err(other.map_or(Untaken::Alive, Untaken::Another));
         }
         let epoch = next_epoch(&journal, &record, run);
         let (written, before) = (fence_record(claim, epoch, journal.len() as u64, world.clock.now()), journal.len());

@@ -197,3 +197,108 @@ fn s9_calls_with_one_request_id_that_start_together_make_one_run() {
     assert_eq!(capacity(&environment, "index"), 16);
     nothing_is_held(&environment);
 }
+
+/// Two retries of one pipeline job find its process dead: one goes on with the run, the other waits for that.
+#[test]
+fn s9_schedule_19_retries_do_not_take_the_run_from_each_other() {
+    let environment = fleet();
+    let mut child = baking(&environment, "4", &["--request-id", "job-19"]);
+    kill(&mut child);
+    let arguments = [&REMOVE[..], &["--count", "4", "--request-id", "job-19"]].concat();
+    let calls: Vec<Child> = (0..3).map(|_| environment.command(&arguments).spawn().expect("it starts")).collect();
+    let ended: Vec<Ran> =
+        calls.into_iter().map(|call| ran(&arguments, call.wait_with_output().expect("it ends"))).collect();
+    assert_eq!(ended.iter().filter(|call| call.stderr.contains("is this process's now")).count(), 1, "{ended:?}");
+    let documents: Vec<Value> = ended.into_iter().map(|call| call.exits(0).json()).collect();
+    assert!(documents.iter().all(|document| *document == documents[0]), "{documents:#?}");
+    assert_eq!((len(&documents[0]["terminated"]), capacity(&environment, "index")), (4, 14));
+    nothing_is_held(&environment);
+}
+
+/// Makes the record say that the run's process is another machine's.
+fn move_elsewhere(environment: &TestEnvironment) {
+    let ledger = rusqlite::Connection::open(environment.path().join("state/ledger.db")).expect("a ledger");
+    let text: String = ledger.query_row("SELECT record FROM fleets", [], |row| row.get(0)).expect("a record");
+    let mut record: Value = serde_json::from_str(&text).expect("JSON");
+    for run in record["runs"].as_object_mut().expect("runs").values_mut() {
+        run["process"]["host"] = "another-machine.invalid".into();
+    }
+    ledger.execute("UPDATE fleets SET record = ?1", [record.to_string()]).expect("written");
+}
+
+/// A process that nobody can look at from here is taken for dead when it has been silent for long enough.
+#[test]
+fn s9_a_process_of_another_machine_is_taken_for_dead_only_when_it_is_silent() {
+    let environment = TestEnvironment::new();
+    Fleet { clock: "20", index_minimum: 12, ..Fleet::default() }.write(&environment);
+    let mut child = baking(&environment, "2", &["--request-id", "job-2"]);
+    kill(&mut child);
+    move_elsewhere(&environment);
+    let run = shown(&environment);
+    let id = run["run"].as_str().expect("an id").to_owned();
+    assert_eq!(run["alive"], Value::Null, "{run:#}");
+    let refused = environment.run(&["resume", &id]).exits(3);
+    for word in ["another-machine.invalid", "cannot be looked at", "--even-if-alive"] {
+        assert!(refused.stderr.contains(word), "{word}: {}", refused.stderr);
+    }
+    // The retry waits for it, and then goes on.
+    let retried = environment.run(&[&REMOVE[..], &["--count", "2", "--request-id", "job-2"]].concat()).exits(0);
+    for word in ["under way", "is this process's now"] {
+        assert!(retried.stderr.contains(word), "{word}: {}", retried.stderr);
+    }
+    assert_eq!((&retried.json()["run"], capacity(&environment, "index")), (&id.as_str().into(), 16));
+    nothing_is_held(&environment);
+}
+
+/// The provider refuses every restore: a person decides, and that is recorded.
+#[cfg(debug_assertions)]
+#[test]
+fn s7_a_host_that_cannot_be_put_back_is_given_up_by_name() {
+    let environment = TestEnvironment::new();
+    let events = "[[faults]]\ncall = \"restore\"\nevery = 1\nerror = \"throttled\"\n".to_owned();
+    Fleet { clock: "\"virtual\"", index_minimum: 12, events, ..Fleet::default() }.write(&environment);
+    let mut child = environment
+        .command(&[&REMOVE[..], &["--count", "2"]].concat())
+        .env("SAFE_REMOVE_FAULT", "kill:25")
+        .spawn()
+        .expect("it starts");
+    assert_eq!(child.wait().expect("it ends").code(), None, "it was killed in its bake");
+    let id = run_id(&environment);
+
+    let failed = environment.run(&["abandon", &id, "-o", "json"]).exits(8);
+    assert_eq!(len(&failed.json()["in_doubt"]), 2, "{}", failed.stdout);
+    let run = shown(&environment);
+    assert_eq!(run["next_command"], format!("safe-remove abandon {id}"), "{run:#}");
+    assert!(run["advice"].as_str().is_some_and(|advice| advice.contains("--leave HOST")), "{run:#}");
+    let nothing_to_resume = environment.run(&["resume", &id]).exits(3);
+    assert!(nothing_to_resume.stderr.contains("safe-remove abandon"), "{}", nothing_to_resume.stderr);
+
+    let hosts: Vec<String> = (0..2).map(|n| run["holds"][n]["host"].as_str().expect("a host").to_owned()).collect();
+    let leave = ["abandon", &id, "--leave", &hosts[0], "--leave", &hosts[1], "--reason", "dead disks", "-o", "json"];
+    let left = environment.run(&leave).exits(8);
+    let document = left.json();
+    assert_eq!(document["in_doubt"], serde_json::json!(hosts), "{document:#}");
+    let said = document["warnings"].to_string();
+    assert!(said.contains("given up by") && said.contains('@') && said.contains("dead disks"), "{said}");
+    let status = environment.run(&["status", "-o", "json"]).exits(0).json();
+    assert_eq!(len(&status["runs"]), 0, "it is nobody's any more: {status:#}");
+    assert_eq!((cordoned(environment.path()), capacity(&environment, "index")), (2, 16), "and still out of service");
+}
+
+/// The job's process died between the grant and its first record: nothing was sent, and its id is spent.
+#[cfg(debug_assertions)]
+#[test]
+fn s9_a_retried_call_of_a_run_that_never_began_releases_what_it_was_granted() {
+    let environment = TestEnvironment::new();
+    Fleet { index_minimum: 12, ..Fleet::default() }.write(&environment);
+    let arguments = [&REMOVE[..], &["--count", "2", "--request-id", "job-1"]].concat();
+    let killed = environment.command(&arguments).env("SAFE_REMOVE_FAULT", "kill:1").output().expect("it starts");
+    assert_eq!(killed.status.code(), None);
+    assert_eq!(len(&shown(&environment)["holds"]), 2);
+    for _ in 0..2 {
+        let retried = environment.run(&arguments).exits(9);
+        assert!(retried.stderr.contains("before it touched anything"), "{}", retried.stderr);
+        nothing_is_held(&environment);
+    }
+    assert_eq!(capacity(&environment, "index"), 18);
+}
