@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::coordination::{FleetRecord, Hold, HoldState, RunEntry};
-use crate::model::{Call, Effect, HostId, RunId, SubsystemName, Time};
+use crate::model::{Bounds, Call, Effect, HostId, RunId, SubsystemName, Time};
 use crate::output::{
     Align, StatusCall, StatusDocument, StatusHalt, StatusHold, StatusRun, Table, field, hosts_text, run_text,
 };
@@ -139,7 +139,8 @@ pub(super) fn of_run(
         entry,
         alive,
         is_opened: !journal.is_empty(),
-        silent: silent_at <= now,
+        // As `resume` counts: the process's clock may be ahead of this one.
+        silent: silent_at.plus(Bounds::TOLERANCE) <= now,
         until,
         calls_until: run::open_calls(journal).values().map(|call| call.not_after).max().filter(|at| *at >= now),
     };
