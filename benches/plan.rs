@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::hint::black_box;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use divan::{AllocProfiler, Bencher};
@@ -114,8 +115,8 @@ fn host(index: usize, subsystems: usize) -> Host {
         id: format!("i-{index:08}").into(),
         zone: ZONES[index % ZONES.len()].into(),
         group: Some(format!("group-{:03}", index % 200).into()),
-        instance_type: "m6i.large".to_owned(),
-        tags,
+        instance_type: "m6i.large".into(),
+        tags: Arc::new(tags),
         state: HostState::InService,
         healthy: !index.is_multiple_of(97),
         launched_at: NOON.minus(Duration::from_secs(3600 + (index % 1000) as u64)),

@@ -34,11 +34,11 @@ pub use scenario::{Scenario, ScenarioError};
 
 use clock::{FleetClock, VirtualClock, machine_time};
 use faults::Faults;
-use scenario::{ClockKind, FaultError, FaultyCall};
+use scenario::{Blueprint, ClockKind, FaultError, FaultyCall};
 use state::{Refusal, State};
 use store::{Locked, Paths, SaveError, Store, StoreError};
 
-use crate::model::{Bounds, Call, CallOutcome, FleetIdentity, FleetSnapshot, Host, SubsystemName, Time};
+use crate::model::{Bounds, Call, CallOutcome, FleetIdentity, FleetSnapshot, Host, HostId, SubsystemName, Time};
 use crate::policy::SimulatedMetric;
 use crate::ports::{Clock, Fleet, FleetError};
 
@@ -98,17 +98,27 @@ impl SimulatedFleet {
     }
 
     /// Works out which hosts serve what: `serves` says for a host its units in each subsystem that it serves
-    /// (every host there ever was, in no particular state), `depends_on` what each subsystem needs directly.
+    /// (every host there ever was, in no particular state), and is not asked again of a host with the same tags, group
+    /// and type; `depends_on` what each subsystem needs directly.
     pub fn membership(
         &self,
         depends_on: BTreeMap<SubsystemName, BTreeSet<SubsystemName>>,
         serves: impl Fn(&Host) -> Vec<(SubsystemName, u64)>,
     ) -> Membership {
-        let mut units: BTreeMap<_, BTreeMap<_, _>> = BTreeMap::new();
-        for blueprint in self.inner.scenario.hosts.values() {
-            for (subsystem, weight) in serves(&blueprint.host) {
-                units.entry(subsystem).or_default().insert(blueprint.host.id.clone(), weight);
+        let mut units: BTreeMap<SubsystemName, BTreeMap<HostId, u64>> = BTreeMap::new();
+        let mut last: Option<(&Host, Vec<(SubsystemName, u64)>)> = None;
+        for Blueprint { host, .. } in self.inner.scenario.hosts.values() {
+            let served = match last.take() {
+                Some((like, served)) if are_alike(like, host) => served,
+                _ => serves(host),
+            };
+            for (subsystem, weight) in &served {
+                match units.get_mut(subsystem) {
+                    Some(hosts) => _ = hosts.insert(host.id.clone(), *weight),
+                    None => _ = units.insert(subsystem.clone(), BTreeMap::from([(host.id.clone(), *weight)])),
+                }
             }
+            last = Some((host, served));
         }
         Membership { units, depends_on }
     }
@@ -141,6 +151,12 @@ impl SimulatedFleet {
         let result = ended.unwrap_or(Err(StoreError::Interrupted("a call to the simulated fleet")));
         result.map_err(|e| e.into_fleet_error(tried, self.inner.store.paths.directory()))
     }
+}
+
+/// Whether selectors and weights, which see nothing else of a host, cannot tell them apart. Hosts of one pool share
+/// their tags.
+fn are_alike(one: &Host, other: &Host) -> bool {
+    Arc::ptr_eq(&one.tags, &other.tags) && one.group == other.group && one.instance_type == other.instance_type
 }
 
 /// The fleet's name and clock; `None` where it was made from another scenario.

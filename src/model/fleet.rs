@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -57,9 +58,9 @@ pub struct Host {
     /// Its Auto Scaling group, if it is in one.
     pub group: Option<GroupName>,
     /// `m6i.large` and the like; weighs the host where the policy says so.
-    pub instance_type: String,
-    /// Other people's text: escape before showing.
-    pub tags: BTreeMap<String, String>,
+    pub instance_type: Arc<str>,
+    /// Other people's text: escape before showing. Shared where many hosts have the same.
+    pub tags: Arc<BTreeMap<String, String>>,
     /// Where in its life it is.
     pub state: HostState,
     /// Healthy by the word of the provider: of its group and of every target group it is in.
@@ -75,6 +76,11 @@ pub struct Host {
 }
 
 impl Host {
+    /// Its tags, to change them for this host alone.
+    pub fn tags_mut(&mut self) -> &mut BTreeMap<String, String> {
+        Arc::make_mut(&mut self.tags)
+    }
+
     /// In service and healthy by the provider's word. Whether it *serves* also depends on the ledger.
     pub fn is_serving(&self) -> bool {
         self.state == HostState::InService && self.healthy

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::model::{
@@ -59,8 +60,8 @@ pub(crate) fn host(id: &str, zone: &str, subsystems: &[&str]) -> Host {
         id: id.into(),
         zone: zone.into(),
         group: None,
-        instance_type: "m6i.large".to_owned(),
-        tags: subsystems.iter().map(|s| ((*s).to_owned(), "1".to_owned())).collect(),
+        instance_type: "m6i.large".into(),
+        tags: Arc::new(subsystems.iter().map(|s| ((*s).to_owned(), "1".to_owned())).collect()),
         state: HostState::InService,
         healthy: true,
         launched_at: NOON.minus(Duration::from_secs(86_400)),

@@ -41,7 +41,7 @@ pub(crate) fn weight(source: &UnitsSource, host: &Host) -> Result<u64, String> {
             units.ok_or_else(|| format!("tag {tag:?} is {text:?}"))
         }
         UnitsSource::InstanceType(weights) => {
-            let units = weights.get(&host.instance_type).copied().filter(|&units| units > 0);
+            let units = weights.get(&*host.instance_type).copied().filter(|&units| units > 0);
             units.ok_or_else(|| format!("instance type {:?} has no units in the policy", host.instance_type))
         }
     }

@@ -245,6 +245,8 @@ pub(super) fn glob(pattern: &str) -> Result<Glob, globset::Error> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use proptest::prelude::*;
 
     use super::*;
@@ -257,8 +259,8 @@ mod tests {
             id: "i-1".into(),
             zone: "a".into(),
             group: group.map(Into::into),
-            instance_type: "m6i.large".to_owned(),
-            tags: tags.iter().map(|(tag, value)| ((*tag).to_owned(), (*value).to_owned())).collect(),
+            instance_type: "m6i.large".into(),
+            tags: Arc::new(tags.iter().map(|(tag, value)| ((*tag).to_owned(), (*value).to_owned())).collect()),
             state: HostState::InService,
             healthy: true,
             launched_at: Time::from_millis(0),

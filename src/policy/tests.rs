@@ -1,6 +1,7 @@
 //! The stages together: what loads, what is refused and how it is told, and the policies that ship.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use proptest::prelude::*;
@@ -105,8 +106,8 @@ fn the_shipped_fleet_is_what_its_comments_say() {
             id: "a-1".into(),
             zone: "a".into(),
             group: Some(pool["pool"].as_str().expect("a name").into()),
-            instance_type: "m6i.large".to_owned(),
-            tags: [("role".to_owned(), role.to_owned())].into(),
+            instance_type: "m6i.large".into(),
+            tags: Arc::new([("role".to_owned(), role.to_owned())].into()),
             state: crate::model::HostState::InService,
             healthy: true,
             launched_at: crate::model::Time::from_millis(0),

@@ -62,7 +62,7 @@ pub(crate) fn event(run: &str, seq: u64, when: Time) -> JournalRecord {
     }
 }
 
-pub(crate) fn nonce(text: impl Into<String>) -> Nonce {
+pub(crate) fn nonce(text: impl Into<std::sync::Arc<str>>) -> Nonce {
     Nonce::new(text)
 }
 

@@ -212,7 +212,7 @@ fn s1_schedule_12_a_clone_that_lacks_or_narrows_a_policy_is_refused() {
         let mut room = Room::new(6);
         room.world.policies.subsystems.insert("placement".into(), policy("placement", 1));
         for host in &mut room.world.hosts {
-            host.tags.insert("placement".to_owned(), "1".to_owned());
+            host.tags_mut().insert("placement".to_owned(), "1".to_owned());
         }
         room.grant(&run("a", "pa"), 1, &["index-01"]).expect("the first run accepts what it finds");
         assert_eq!(room.record.accepted.len(), 2);

@@ -4,6 +4,7 @@
 //! contradict each other this says so, and never chooses whom to believe; `observe` then reads once more.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use aws_sdk_autoscaling::types::{AutoScalingGroup, Instance as Member, LifecycleState};
 use aws_sdk_ec2::types::{Instance, InstanceStateName, InstanceStatus, SummaryStatus};
@@ -193,14 +194,14 @@ impl<'a> View<'a> {
             id: id.into(),
             zone: zone.into(),
             group,
-            instance_type: instance.instance_type().map(|t| t.as_str().to_owned()).unwrap_or_default(),
+            instance_type: instance.instance_type().map_or_else(|| "".into(), |t| t.as_str().into()),
             state,
             healthy,
             launched_at: Time::from_millis(launched_at),
             protection: protection.or_else(|| self.protected.contains(id).then_some(Protection::Termination)),
             ledger: tags.get(LEDGER_TAG).map(|id| LedgerId::new(id.as_str())),
             target_groups: self.targets.of(id),
-            tags,
+            tags: Arc::new(tags),
         })
     }
 

@@ -102,7 +102,9 @@ fn s1_weights_of_two_subsystems_must_fit_like_a_knapsack() {
     let mut world = World::new([policy("index", 2), policy("placement", 2)]);
     for (id, index, placement) in [("old", 2, 2), ("x", 5, 1), ("y", 1, 5)] {
         let mut made = host(id, "a", &["index", "placement"]);
-        made.tags = [("index", index), ("placement", placement)].map(|(tag, n)| (tag.to_owned(), n.to_string())).into();
+        made.tags = std::sync::Arc::new(
+            [("index", index), ("placement", placement)].map(|(tag, n)| (tag.to_owned(), n.to_string())).into(),
+        );
         world.hosts.push(made);
     }
     for name in ["index", "placement"] {

@@ -68,7 +68,7 @@ fn hosts(world: &mut World, random: &mut Random, names: &[String], zones: usize,
         let pool = random.place(&pools);
         let id = format!("h-{number:04}");
         let mut made = host(&id, &zones[random.place(&zones)], &pools[pool]);
-        made.instance_type = TYPES[random.place(&TYPES)].to_owned();
+        made.instance_type = TYPES[random.place(&TYPES)].into();
         made.healthy = !random.chance(5);
         made.protection = random.chance(2).then_some(Protection::ScaleIn);
         made.launched_at = NOON.minus(Duration::from_secs(random.within(1, 1000) * 3600));
@@ -101,7 +101,7 @@ fn weights(world: &mut World, random: &mut Random, names: &[String], weighed: u6
         *units = UnitsSource::Tag(name.clone());
         let most = random.within(2, 9);
         for host in &mut world.hosts {
-            if let Some(tag) = host.tags.get_mut(name) {
+            if let Some(tag) = host.tags_mut().get_mut(name) {
                 *tag = random.within(1, most).to_string();
             }
         }
@@ -116,7 +116,7 @@ fn limits(world: &mut World, random: &mut Random, name: &str) {
         *by_zone.entry(host.zone.clone()).or_default() += match &own.capacity.units {
             UnitsSource::One => 1,
             UnitsSource::Tag(tag) => host.tags[tag].parse().expect("a weight"),
-            UnitsSource::InstanceType(units) => units[&host.instance_type],
+            UnitsSource::InstanceType(units) => units[&*host.instance_type],
         };
     }
     let total: u64 = by_zone.values().sum();

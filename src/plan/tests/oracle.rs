@@ -117,7 +117,7 @@ impl TestFleet {
         for (index, test) in self.hosts.iter().enumerate() {
             let mut made = host(&id(index), ZONES[test.zone], &[]);
             for (name, units) in SUBSYSTEMS.iter().zip(test.units).filter(|(_, units)| *units > 0) {
-                made.tags.insert((*name).to_owned(), units.to_string());
+                made.tags_mut().insert((*name).to_owned(), units.to_string());
             }
             made.healthy = test.healthy;
             made.protection = test.protected.then_some(Protection::ScaleIn);

@@ -121,7 +121,7 @@ fn a_batch_of_units_takes_what_fits_and_at_least_one_host() {
     world.policy_mut("index").capacity.units = crate::policy::UnitsSource::Tag("index".to_owned());
     world.policy_mut("index").pace.batch = BatchLimit::Units(3);
     for (id, units) in [("i-01", "2"), ("i-02", "2"), ("i-03", "5")] {
-        world.host_mut(id).tags.insert("index".to_owned(), units.to_owned());
+        world.host_mut(id).tags_mut().insert("index".to_owned(), units.to_owned());
     }
     let plan = named(&world, &["i-01", "i-02", "i-03", "i-04"]);
     let batches: Vec<Vec<&str>> =
@@ -233,7 +233,7 @@ fn s8_the_digest_covers_fleet_policies_and_hosts_per_batch() {
     assert_ne!(digest(&other, 3), batched);
     // Neither what was observed besides nor the time is in it.
     let mut other = fleet();
-    other.host_mut("s-06").instance_type = "m6i.xlarge".to_owned();
+    other.host_mut("s-06").instance_type = "m6i.xlarge".into();
     other.now = NOON.plus(Duration::from_secs(60));
     assert_eq!(digest(&other, 3), base);
 }

@@ -141,6 +141,6 @@ fn units(policy: &SubsystemPolicy, host: &Host) -> i128 {
     match &policy.capacity.units {
         UnitsSource::One => 1,
         UnitsSource::Tag(tag) => host.tags[tag].parse().expect("a weight"),
-        UnitsSource::InstanceType(units) => units[&host.instance_type].into(),
+        UnitsSource::InstanceType(units) => units[&*host.instance_type].into(),
     }
 }

@@ -49,7 +49,7 @@ fn s1_weights_that_must_fit_like_a_knapsack() {
     let mut world = World::new([policy("all", 0), policy("index", 6)]).with("h", 5, &["a"], &["all", "index"]);
     world.policy_mut("index").capacity.units = UnitsSource::Tag("index".to_owned());
     for (id, units) in [("h-01", "3"), ("h-02", "2"), ("h-03", "2"), ("h-04", "2")] {
-        world.host_mut(id).tags.insert("index".to_owned(), units.to_owned());
+        world.host_mut(id).tags_mut().insert("index".to_owned(), units.to_owned());
     }
     let plan = counted(&world, "all", 3);
     assert_eq!(plan.document.largest_allowed_count, Some(2));

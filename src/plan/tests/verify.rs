@@ -111,9 +111,9 @@ fn zombies_2012_hosts_that_no_policy_answers_for_stay() {
     let mut world = s3();
     world.hosts.push(host("untagged", "a", &[]));
     assert_eq!(world.refusals(&["untagged"]), ["no-policy untagged"]);
-    world.host_mut("shared-01").tags.insert("subsystems".to_owned(), "index+billing/ledgers".to_owned());
+    world.host_mut("shared-01").tags_mut().insert("subsystems".to_owned(), "index+billing/ledgers".to_owned());
     assert_eq!(world.refusals(&["shared-01"]), ["no-policy shared-01"]);
-    world.host_mut("shared-01").tags.insert("subsystems".to_owned(), " index , billing;".to_owned());
+    world.host_mut("shared-01").tags_mut().insert("subsystems".to_owned(), " index , billing;".to_owned());
     assert!(world.refusals(&["shared-01"]).is_empty());
 }
 
@@ -125,7 +125,7 @@ fn states_protections_and_claims_keep_hosts() {
     world.host_mut("i-03").state = HostState::Terminating;
     world.host_mut("i-04").protection = Some(Protection::ScaleIn);
     world.host_mut("i-05").protection = Some(Protection::Termination);
-    world.host_mut("i-06").tags.insert("keep".to_owned(), "for-good".to_owned());
+    world.host_mut("i-06").tags_mut().insert("keep".to_owned(), "for-good".to_owned());
     let until = NOON.plus(Duration::from_secs(120));
     world.ledger.claims.insert("i-07".into(), Claim::Settling { run: "r".into(), until });
     assert_eq!(

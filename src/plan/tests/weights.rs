@@ -15,7 +15,7 @@ const XLARGE: &str = "m6i.xlarge";
 fn by_tag(world: &mut World, weights: &[(&str, &str)]) {
     world.policy_mut("index").capacity.units = UnitsSource::Tag("index".to_owned());
     for (id, units) in weights {
-        world.host_mut(id).tags.insert("index".to_owned(), (*units).to_owned());
+        world.host_mut(id).tags_mut().insert("index".to_owned(), (*units).to_owned());
     }
 }
 
@@ -25,7 +25,7 @@ fn by_type() -> World {
     world.policy_mut("index").capacity.units =
         UnitsSource::InstanceType(BTreeMap::from([(LARGE.to_owned(), 1), (XLARGE.to_owned(), 4)]));
     for id in ["i-01", "i-02"] {
-        world.host_mut(id).instance_type = XLARGE.to_owned();
+        world.host_mut(id).instance_type = XLARGE.into();
     }
     world.hosts.iter_mut().for_each(|h| h.group = Some("index".into()));
     world
@@ -114,7 +114,7 @@ fn s3_only_a_positive_integer_is_a_weight() {
         assert_eq!(refused(&world), expected);
     }
     let mut world = by_type();
-    world.host_mut("i-06").instance_type = "t3.nano".to_owned();
+    world.host_mut("i-06").instance_type = "t3.nano".into();
     assert!(refused(&world).ends_with(": i-06 (instance type \"t3.nano\" has no units in the policy)"));
     // Not even where the policy itself says 0, which `policy check` refuses.
     world.policy_mut("index").capacity.units = UnitsSource::InstanceType(BTreeMap::from([(LARGE.to_owned(), 0)]));
@@ -132,7 +132,7 @@ fn s3_an_error_names_every_host_without_a_weight_up_to_five_and_how_many_more() 
     by_tag(&mut world, &[("i-01", "3"), ("i-05", "+1")]);
     world.policy_mut("index").capacity.units = UnitsSource::Tag("units".to_owned());
     for (id, units) in [("i-01", "3"), ("i-05", "+1"), ("i-04", "2")] {
-        world.host_mut(id).tags.insert("units".to_owned(), units.to_owned());
+        world.host_mut(id).tags_mut().insert("units".to_owned(), units.to_owned());
     }
     let error = refused(&world);
     assert_eq!(
@@ -143,7 +143,7 @@ fn s3_an_error_names_every_host_without_a_weight_up_to_five_and_how_many_more() 
     );
     // One that is not serving counts for nothing and is named all the same: it may serve when it is asked again.
     for id in ["i-02", "i-03", "i-06", "i-07", "i-08", "i-09"] {
-        world.host_mut(id).tags.insert("units".to_owned(), "1".to_owned());
+        world.host_mut(id).tags_mut().insert("units".to_owned(), "1".to_owned());
     }
     world.host_mut("i-05").state = HostState::Pending;
     let error = world.verify(&taking(&["i-02"]), Stage::Grant).expect_err("no weight");

@@ -300,7 +300,7 @@ fn holds(fleet: &TestFleet, count: u64, entry: &WouldAllow) -> Result<(), TestCa
                 for number in 0..*units {
                     // Not a candidate, though it serves: the claim is about capacity.
                     let mut more = host(&format!("more-{number}"), place, &[subsystem.as_str()]);
-                    more.tags.insert("keep".to_owned(), "for-good".to_owned());
+                    more.tags_mut().insert("keep".to_owned(), "for-good".to_owned());
                     world.hosts.push(more);
                 }
                 prop_assert!(is_allowed(&world, count), "{} in {}", entry.message(), place);

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
+use std::sync::Arc;
 use std::time::Duration;
 
 use toml::{Spanned, Value};
@@ -10,7 +11,7 @@ use toml::{Spanned, Value};
 use super::error::Finding;
 use super::raw::{Ids, RawEvent, RawFault, RawLoad, RawPool, RawScenario};
 use super::{Blueprint, ClockKind, Event, Fault, FaultError, FaultTime, FaultyCall, Load, Pool, Scenario};
-use crate::model::{GroupName, Host, HostId, HostState, Protection, SubsystemName, Time};
+use crate::model::{GroupName, Host, HostId, HostState, Protection, SubsystemName, Time, ZoneName};
 
 /// More hosts than this are a slip of the keyboard, and would only exhaust the memory.
 const MOST_HOSTS: u64 = 1_000_000;
@@ -157,16 +158,19 @@ fn add_pool(
     let launch_failure = launches_fail(raw.launches_fail.as_ref())?;
     pools.insert(group.clone(), Pool { minimum, maximum, launch_failure });
 
-    let zones = raw.zones.get_ref();
+    let zones: Vec<ZoneName> = raw.zones.get_ref().iter().map(|zone| zone.get_ref().as_str().into()).collect();
+    let instance_type: Arc<str> = raw.instance_type.as_deref().unwrap_or("simulated").into();
     for (id, zone) in ids.iter().zip(zones.iter().cycle()) {
-        let mut tags = raw.tags.clone();
-        tags.extend(raw.host_tags.get(id.as_str()).into_iter().flatten().map(|(k, v)| (k.clone(), v.clone())));
+        let mut tags = Arc::clone(&raw.tags);
+        if let Some(own) = raw.host_tags.get(id.as_str()) {
+            Arc::make_mut(&mut tags).extend(own.iter().map(|(k, v)| (k.clone(), v.clone())));
+        }
         let launched_at = launched.each.get(id.as_str()).copied().or(launched.all);
         let host = Host {
             id: HostId::new(id.as_str()),
-            zone: zone.get_ref().as_str().into(),
+            zone: zone.clone(),
             group: Some(group.clone()),
-            instance_type: raw.instance_type.clone().unwrap_or_else(|| "simulated".to_owned()),
+            instance_type: Arc::clone(&instance_type),
             tags,
             state: states.get(id.as_str()).copied().unwrap_or(HostState::InService),
             healthy: !unhealthy.contains(id.as_str()),

@@ -2,6 +2,7 @@
 //! [`super::check`] may have to point at.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::Deserialize;
 use toml::{Spanned, Value};
@@ -32,7 +33,7 @@ pub(super) struct RawPool {
     pub count: Spanned<u64>,
     pub zones: Spanned<Vec<Spanned<String>>>,
     #[serde(default)]
-    pub tags: BTreeMap<String, String>,
+    pub tags: Arc<BTreeMap<String, String>>,
     /// Tags of single hosts, over those of the pool.
     #[serde(default)]
     pub host_tags: BTreeMap<Spanned<String>, BTreeMap<String, String>>,

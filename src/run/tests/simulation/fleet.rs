@@ -1,6 +1,7 @@
 //! The shared fleet of the simulation: a provider with a past, which it shows late, and calls that land when they like.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::model::{
@@ -65,8 +66,8 @@ impl Fleet {
                 id: id.clone(),
                 zone: host.zone.into(),
                 group: Some(GroupName::new(host.role)),
-                instance_type: "m6i.large".to_owned(),
-                tags: BTreeMap::from([("role".to_owned(), host.role.to_owned())]),
+                instance_type: "m6i.large".into(),
+                tags: Arc::new(BTreeMap::from([("role".to_owned(), host.role.to_owned())])),
                 state,
                 healthy,
                 launched_at: Time::from_millis(0),
