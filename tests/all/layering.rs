@@ -114,6 +114,26 @@ fn arrows_point_one_way() {
     assert!(wrong.is_empty(), "arrows that point the wrong way:\n{}", wrong.join("\n"));
 }
 
+/// A folder each, that nothing else knows: what they share is the port and the codec.
+#[test]
+fn each_ledger_engine_is_one_folder_that_the_others_do_not_know() {
+    const ENGINES: [&str; 3] = ["sqlite", "dynamodb", "etcd"];
+    let mut looked_at = 0;
+    for (path, text) in sources() {
+        let parts: Vec<String> = path.iter().map(|part| part.to_string_lossy().into_owned()).collect();
+        let [first, engine, ..] = parts.as_slice() else { continue };
+        if first != "ledger" || !ENGINES.contains(&engine.as_str()) {
+            continue;
+        }
+        looked_at += 1;
+        for (number, line) in code(&text).filter(|(_, line)| line.trim_start().starts_with("use ")) {
+            let other = ENGINES.iter().find(|other| *other != engine && line.contains(&format!("{other}::")));
+            assert_eq!(other, None, "{}:{number}: {line}", path.display());
+        }
+    }
+    assert!(looked_at >= 10, "only {looked_at} files of engines");
+}
+
 #[test]
 fn what_decides_meets_no_io_and_no_clock() {
     let mut wrong = Vec::new();
