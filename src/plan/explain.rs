@@ -26,9 +26,12 @@ pub(crate) fn exclusion(selector: &Selector<'_>, count: u64) -> Option<Vec<usize
     Some(kept)
 }
 
-/// The first of the rows of an [`exclusion`], and a choice that nothing else in it is against, if one was found.
+/// The first of the rows of an [`exclusion`].
 pub(crate) struct Limit {
     pub(crate) row: usize,
+    /// With it they exclude one host more, without it they do not.
+    pub(crate) others: Vec<usize>,
+    /// One host more, as far as the others are concerned, if such a choice was found.
     pub(crate) choice: Option<Maximum>,
 }
 
@@ -80,9 +83,10 @@ impl Question<'_, '_> {
             match self.among(kept) {
                 Reach::Impossible => {}
                 shown => {
+                    let others = kept.clone();
                     kept.insert(place, row);
                     let choice = if let Reach::Found(choice) = shown { Some(choice) } else { None };
-                    return Some(Limit { row, choice });
+                    return Some(Limit { row, others, choice });
                 }
             }
         }

@@ -133,14 +133,13 @@ impl Decision<'_> {
         limit: &Limit,
     ) -> Result<Option<Violation>, AssessError> {
         let count = maximum.hosts + 1;
-        // A choice that the others allow can only be excluded by this row: its numbers are the ones to show.
-        let hosts = match &limit.choice {
+        let others = selector.keeping(|row| limit.others.contains(&row));
+        // A choice that the others allow can only be excluded by this row: its numbers are the ones to show. One host on
+        // top of the maximum says it best.
+        let hosts = match others.one_more(maximum).as_ref().or(limit.choice.as_ref()) {
             Some(choice) => selector.keeping(|_| false).any(count, choice),
             // Where the search gave up, looking harder may still find one.
-            None => {
-                let others = selector.keeping(|row| row != limit.row);
-                others.choose(count, &others.maximum())
-            }
+            None => others.choose(count, &others.maximum()),
         };
         let names = problem.rows[limit.row].names;
         let found = judge_one(self.inputs, self.membership, &hosts, names.subsystem, names.group)?;

@@ -119,6 +119,23 @@ impl<'a> Selector<'a> {
         tight(self.problem, &self.bounds, &self.most)
     }
 
+    /// A maximum of another selector and one host more, the first that fits here; `None` where none does.
+    pub(crate) fn one_more(&self, maximum: &Maximum) -> Option<Maximum> {
+        let mut choice = Choice::new(self.problem, &self.bounds);
+        for (class, &count) in maximum.counts.iter().enumerate() {
+            for _ in 0..count {
+                if !choice.fits(class) {
+                    return None;
+                }
+                choice.take(class);
+            }
+        }
+        let fits = |class: &usize| choice.counts[*class] < self.most[*class] && choice.fits(*class);
+        let class = self.by_first_levels().into_iter().find(fits)?;
+        choice.take(class);
+        Some(Maximum { counts: choice.counts, hosts: maximum.hosts + 1, proved: false, tight: None })
+    }
+
     /// The preferred choice of exactly so many hosts, at most the maximum.
     pub(crate) fn choose(&self, count: u64, maximum: &Maximum) -> BTreeSet<usize> {
         let choice = self.start(count, maximum);
