@@ -4,6 +4,7 @@
 //! either a read or a transaction that holds once only, so that a repeat finds out what became of the first. Must not
 //! know what a ledger is.
 
+use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -217,6 +218,14 @@ impl Cluster {
     }
 }
 
+/// What a connection that was established, and is closed by the other side, ends with.
+const CUT: [io::ErrorKind; 4] = [
+    io::ErrorKind::BrokenPipe,
+    io::ErrorKind::ConnectionReset,
+    io::ErrorKind::ConnectionAborted,
+    io::ErrorKind::UnexpectedEof,
+];
+
 impl Member {
     fn new(name: &str, tls: &ClientTlsConfig) -> Result<Self, Trouble> {
         let wrong = |source| Trouble::Address { endpoint: name.to_owned(), source };
@@ -251,7 +260,9 @@ impl Member {
         let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(source.as_ref());
         while let Some(error) = cause {
             let text = error.to_string();
-            let closed = self.name.starts_with("https:") && text.contains("connection closed");
+            // However far the client had come with its first words when the server closed.
+            let is_cut = error.downcast_ref::<io::Error>().is_some_and(|error| CUT.contains(&error.kind()));
+            let closed = self.name.starts_with("https:") && (is_cut || text.contains("connection closed"));
             if closed || text.contains("certificate") || text.contains("received fatal alert") {
                 return Trouble::Certificate { endpoint, source };
             }
