@@ -26,14 +26,16 @@ impl Machine {
     /// S2, S9: nothing goes forward before the last call of the earlier process is out of reach and every host of the
     /// batch was seen where it is. Then the batch is cordoned where it is not, and bakes from the start.
     pub(super) fn take_stock(&mut self, since: Time, now: Time) {
-        let quiet_at = self.quiet_at.unwrap_or(now);
-        let seen = self.round.as_ref().is_some_and(|round| round.begun_at >= quiet_at && round.fleet.is_ok());
-        if now < quiet_at || !seen {
+        let bounds = self.spec.bounds;
+        // Up to then the earlier process may have put hosts back without the ledger, of which no record tells, and a look
+        // may show what was up to `settle` ago: a host that serves again must not pass for one that is out (schedule 5).
+        let told_from = self.quiet_at.unwrap_or(now).plus(bounds.settle);
+        let seen = self.round.as_ref().is_some_and(|round| round.begun_at >= told_from && round.fleet.is_ok());
+        if now < told_from || !seen {
             // Watched all the while: a regression puts the batch back at once.
-            self.look_at(quiet_at.max(now), now);
+            self.look_at(told_from.max(now), now);
             return;
         }
-        let bounds = self.spec.bounds;
         let found: Vec<(HostId, Found)> =
             self.held.values().map(|held| (held.id.clone(), found(held, bounds))).collect();
         let gone: Vec<(HostId, Time)> = found

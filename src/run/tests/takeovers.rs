@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::world::{Driven, Fault, Stopped, World};
-use crate::model::{Bounds, HostState, Time};
+use crate::model::{Bounds, Effect, HostState, Time};
 use crate::run::{
     Finish, Input, Machine, NotStarted, Outcome, Past, Purpose, Standing, has_ended, quiet_from, silent_from, standing,
 };
@@ -339,6 +339,43 @@ fn s7_schedule_7_a_takeover_lets_go_of_nothing_before_offline_until() {
             is_tidy(&world, &format!("point {point}"));
         },
     );
+}
+
+/// A process that is cut off from the ledger may have put hosts back until `offline_until`, and a look may show what was
+/// before: nothing goes forward on one that can lie so far back.
+#[test]
+fn s2_a_takeover_goes_forward_only_on_what_cannot_lie_before_offline_until() {
+    let settle = Duration::from_secs(120);
+    let mut forward = 0;
+    at_every_point(
+        || {
+            let mut world = World::new();
+            world.bounds.settle = settle;
+            world
+        },
+        |mut world, _, _, point| {
+            if has_ended(&world.journal) || point % 5 != 0 {
+                return;
+            }
+            let quiet = quiet_from(&world.journal, world.policies.fleet.ledger.offline_limit, world.bounds);
+            let before = world.journal.len();
+            let mut taker = world.take_over(Purpose::Resume, &[]);
+            world.drive(&mut taker);
+            let early: Vec<_> = world.journal[before..]
+                .iter()
+                .filter(|r| match &r.event {
+                    Past::CallIntended { intent, .. } => {
+                        matches!(intent.effect, Effect::Cordon { .. } | Effect::Terminate { .. })
+                    }
+                    _ => false,
+                })
+                .inspect(|_| forward += 1)
+                .filter(|r| r.at < quiet.plus(settle))
+                .collect();
+            assert!(early.is_empty(), "point {point}: before {quiet}: {early:?}");
+        },
+    );
+    assert!(forward > 20, "only {forward} calls");
 }
 
 /// When a run counts as silent, and when nothing that was sent for it can land any more.
