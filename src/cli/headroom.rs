@@ -8,8 +8,9 @@ use crate::model::SubsystemName;
 use crate::output::{HeadroomDocument, Hypothesis, headroom_text};
 use crate::plan::{self, Assumption, UnknownAssumption, WhatIf};
 
-use super::args::{Global, Supposed};
+use super::args::Global;
 use super::error::CommandError;
+use super::values::Supposed;
 use super::world::World;
 use super::{Answered, Exit, policy};
 

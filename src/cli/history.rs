@@ -4,8 +4,9 @@ use crate::model::SubsystemName;
 use crate::output::{Align, HistoryDocument, HistoryHalt, StatusHalt, Table};
 use crate::run::{JournalRecord, Outcome, Past, RunDocument, has_ended, report};
 
-use super::args::{Global, Since};
+use super::args::Global;
 use super::error::CommandError;
+use super::values::Since;
 use super::world::{self, LedgerReader};
 use super::{Answered, Exit, policy, status};
 

@@ -28,6 +28,7 @@ mod status;
 mod table;
 mod takeover;
 mod unhalt;
+mod values;
 mod world;
 
 pub use error::{CommandError, Complaint};

@@ -8,8 +8,9 @@ use sha2::{Digest as _, Sha256};
 use crate::model::{FleetName, HostId, RequestId, RunId};
 use crate::plan::{Request, Selection};
 
-use super::args::{self, SelectionArgs};
+use super::args::SelectionArgs;
 use super::error::CommandError;
+use super::values;
 
 /// Bytes of `--host -` that are read: far above any fleet, far below memory.
 const STDIN_MAX: u64 = 64 * 1024 * 1024;
@@ -72,7 +73,7 @@ fn named(given: &[HostId]) -> Result<Vec<HostId>, CommandError> {
 fn lines(text: &str) -> Result<Vec<HostId>, CommandError> {
     let mut hosts = Vec::new();
     for (n, line) in text.lines().enumerate() {
-        let host = args::host(line.trim())
+        let host = values::host(line.trim())
             .map_err(|why| CommandError::usage(format!("line {} of stdin: {why}", n + 1), "give one host id a line"))?;
         hosts.push(host);
     }
