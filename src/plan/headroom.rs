@@ -48,8 +48,8 @@ pub fn headroom(inputs: &Inputs<'_>, only: Option<&SubsystemName>) -> Result<Vec
     on_all_cores(&subsystems, |&subsystem| decision.headroom(subsystem)).into_iter().collect()
 }
 
-/// What a list maps to, in its order, worked out on as many threads as the machine has cores for. One that cannot be
-/// started is done without.
+/// What a list maps to, in its order, worked out on as many threads as the machine has cores for, which changes nothing of
+/// the answer. One that cannot be started is done without.
 fn on_all_cores<T: Sync, U: Send>(items: &[T], each: impl Fn(&T) -> U + Sync) -> Vec<U> {
     let next = AtomicUsize::new(0);
     let work = || {
