@@ -131,7 +131,7 @@ impl World {
     pub(super) fn places(&self, ledger: Arc<dyn Ledger>) -> driver::World {
         driver::World {
             fleet: Arc::clone(&self.fleet),
-            ledger,
+            ledger: driver::under_faults(ledger),
             prober: Arc::clone(&self.prober),
             clock: Arc::clone(&self.clock),
         }

@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 pub use append::record_alone;
 pub use change::{Unchanged, amend};
+pub use fault::under_faults;
 pub use stop::{StopSender, StopSignal, stop_signal};
 pub use takeover::{Claim, Taken, Untaken, take_over};
 
@@ -84,6 +85,7 @@ pub async fn drive(
         let now = world.clock.now();
         let act = machine.step(input, now);
         watcher.progress(&machine.progress(now));
+        fault::before_act(&act);
         input = match act {
             Act::Finish(Finish::NotStarted(why)) => return Err(why),
             Act::Finish(Finish::Ended) => {
@@ -95,22 +97,19 @@ pub async fn drive(
                 };
             }
             Act::Record(record) => {
-                fault::point();
                 let input = journal.record(*record.clone()).await;
-                fault::point();
+                fault::behind();
                 watcher.recorded(&record);
                 input
             }
             Act::Change(change) => {
-                fault::point();
                 let input = change::change(world, machine.spec(), &change).await;
-                fault::point();
+                fault::behind();
                 input
             }
             Act::Send(call) => {
-                fault::point();
                 let outcome = send(world, &call).await;
-                fault::point();
+                fault::behind();
                 Input::Answered(outcome)
             }
             // What waits can be interrupted; what acts cannot, and a restore is never interrupted.

@@ -65,11 +65,11 @@ pub enum Untaken {
 ///
 /// [`Untaken`]; after a fence that was written the run waits for whoever takes it over next.
 pub async fn take_over(world: &World, claim: Claim) -> Result<Taken, Untaken> {
-    fault::point();
+    fault::before("fence");
     let (journal, epoch) = fence(world, &claim).await?;
-    fault::point();
+    fault::before("epoch");
     raise_epoch(world, &claim, epoch).await?;
-    fault::point();
+    fault::behind();
 
     // Read again, and only then acted on: of two that fenced the run the later one has it.
     let us = &claim.successor.process;

@@ -9,6 +9,7 @@
 //! | --- | --- |
 //! | `scenario` | the file that people write |
 //! | `state` | where the fleet stands, and what calls and events make of it; pure |
+//! | `past` | what a fleet was a short while ago; pure |
 //! | `load` | what the load makes probes read; pure |
 //! | `faults` | which calls go wrong |
 //! | `store` | the state file and its lock |
@@ -17,6 +18,7 @@
 mod clock;
 mod faults;
 mod load;
+mod past;
 mod scenario;
 mod state;
 mod store;
@@ -75,7 +77,7 @@ pub enum OpenError {
 
 impl SimulatedFleet {
     /// Opens the fleet whose state is kept in the file `state`, and makes it from the scenario (its directory
-    /// too) where there is none. `settle` widens how far in the past answers may be taken to lie; they do not.
+    /// too) where there is none. `settle` is how far in the past answers may be taken to lie; only `stale` ones do.
     ///
     /// Blocks for some milliseconds.
     ///
@@ -224,6 +226,7 @@ impl Inner {
             // Time only moves on, and every look at the fleet comes through here: to fire late is to fire in time.
             let mut next = State::clone(&state);
             due.iter().for_each(|event| next.fire(event));
+            next.remember(&state, now, self.bounds.settle);
             state = locked.save(next)?;
         }
         Ok(call(Visit { now, state: &state, locked: &mut locked }))
@@ -233,12 +236,14 @@ impl Inner {
         let (count, fault) = self.faults.next(FaultyCall::Observe);
         let begun_at = self.now();
         let (hosts, groups, ledger, completed_at) = self.visit(|visit| {
-            let hosts: Vec<_> = visit.state.hosts(&self.scenario).collect();
-            let groups: Vec<_> = visit.state.groups(&self.scenario).collect();
-            (hosts, groups, visit.state.ledger.clone(), visit.now)
+            let earlier = (fault == Some(FaultError::Stale)).then(|| visit.state.as_of(begun_at.minus(self.bounds.settle)));
+            let state = earlier.as_ref().unwrap_or(visit.state);
+            let hosts: Vec<_> = state.hosts(&self.scenario).collect();
+            let groups: Vec<_> = state.groups(&self.scenario).collect();
+            (hosts, groups, state.ledger.clone(), visit.now)
         })?;
         let hosts = match fault {
-            None => hosts,
+            None | Some(FaultError::Stale) => hosts,
             Some(FaultError::Partial) if !hosts.is_empty() => self.partial(hosts, count),
             Some(fault) => return Ok(Err(fault_on_observe(fault))),
         };
@@ -266,7 +271,7 @@ impl Inner {
                 self.act(call);
                 unknown("the connection was lost before the answer came")
             }
-            Some(FaultError::Partial) | None => self.act(call),
+            Some(FaultError::Partial | FaultError::Stale) | None => self.act(call),
         }
     }
 
@@ -279,6 +284,7 @@ impl Inner {
             }
             let mut next = visit.state.clone();
             next.perform(&self.scenario, &call.effect).map_err(|Refusal(words)| refused(&words, false))?;
+            next.remember(visit.state, visit.now, self.bounds.settle);
             visit.locked.save(next).map_err(|SaveError { in_place, cause }| {
                 let words = in_words(&cause);
                 if in_place { unknown(&words) } else { refused(&words, true) }
@@ -329,7 +335,7 @@ fn fault_on_observe(fault: FaultError) -> FleetError {
         FaultError::Internal => "InternalFailure: the provider answered with an internal error",
         FaultError::Timeout => "the provider did not answer in time",
         FaultError::LostReply => "the connection was lost before the answer came",
-        FaultError::Partial => "the provider listed no host at all",
+        FaultError::Partial | FaultError::Stale => "the provider listed no host at all",
     };
     FleetError::Provider { tried: "the fleet cannot be observed".to_owned(), hint: None, source: words.into() }
 }

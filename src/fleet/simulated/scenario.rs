@@ -120,6 +120,8 @@ pub(super) enum FaultError {
     LostReply,
     /// Some hosts are missing while their group still states its full size.
     Partial,
+    /// All is shown as it was `[provider] settle` ago.
+    Stale,
 }
 
 impl Scenario {

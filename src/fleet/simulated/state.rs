@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::past::Replaced;
 use super::scenario::{Event, Scenario};
 use crate::model::{
     CALL_HOSTS, Effect, Group, GroupName, Host, HostId, HostState, LedgerId, Process, SubsystemName, Time,
@@ -42,6 +43,9 @@ pub(super) struct State {
     pub groups: BTreeMap<GroupName, GroupState>,
     /// Hosts that are not gone.
     pub hosts: BTreeMap<HostId, HostStanding>,
+    /// What the last changes replaced, the newest last; none where answers never lie in the past.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub past: Vec<Replaced>,
 }
 
 /// A group's part.
@@ -93,6 +97,7 @@ impl State {
             demand: BTreeMap::new(),
             groups,
             hosts,
+            past: Vec::new(),
         }
     }
 

@@ -313,8 +313,13 @@ fn fault(raw: &Spanned<RawFault>) -> Result<Fault, Finding> {
     if *count.get_ref() == 0 {
         return Err(Finding::at(count.span(), "calls are counted from 1"));
     }
-    if *raw.error.get_ref() == FaultError::Partial && raw.call != FaultyCall::Observe {
-        return Err(Finding::at(raw.error.span(), "only `observe` can be `partial`"));
+    let of_reads = match raw.error.get_ref() {
+        FaultError::Partial => Some("partial"),
+        FaultError::Stale => Some("stale"),
+        FaultError::Throttled | FaultError::Internal | FaultError::Timeout | FaultError::LostReply => None,
+    };
+    if let Some(word) = of_reads.filter(|_| raw.call != FaultyCall::Observe) {
+        return Err(Finding::at(raw.error.span(), format!("only `observe` can be `{word}`")));
     }
     Ok(Fault { call: raw.call, when: when(*count.get_ref()), error: *raw.error.get_ref() })
 }

@@ -158,6 +158,7 @@ fn what_contradicts_itself_or_means_nothing_is_refused() {
         ("[[faults]]\ncall = 'cordon'\nnth = 1\nevery = 1\nerror = 'timeout'".to_owned(), "1: a fault has either"),
         ("[[faults]]\ncall = 'cordon'\nevery = 0\nerror = 'timeout'".to_owned(), "3: calls are counted from 1"),
         ("[[faults]]\ncall = 'cordon'\nnth = 1\nerror = 'partial'".to_owned(), "4: only `observe` can be `partial`"),
+        ("[[faults]]\ncall = 'terminate'\nnth = 1\nerror = 'stale'".to_owned(), "4: only `observe` can be `stale`"),
         ("[[faults]]\ncall = 'observe'\nnth = 1\nerror = 'lost_reply'".to_owned(), "4: unknown variant"),
     ] {
         let told = told(&text);
