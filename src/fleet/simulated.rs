@@ -236,7 +236,8 @@ impl Inner {
         let (count, fault) = self.faults.next(FaultyCall::Observe);
         let begun_at = self.now();
         let (hosts, groups, ledger, completed_at) = self.visit(|visit| {
-            let earlier = (fault == Some(FaultError::Stale)).then(|| visit.state.as_of(begun_at.minus(self.bounds.settle)));
+            let earlier =
+                (fault == Some(FaultError::Stale)).then(|| visit.state.as_of(begun_at.minus(self.bounds.settle)));
             let state = earlier.as_ref().unwrap_or(visit.state);
             let hosts: Vec<_> = state.hosts(&self.scenario).collect();
             let groups: Vec<_> = state.groups(&self.scenario).collect();

@@ -153,7 +153,7 @@ fn s9_a_taker_that_is_killed_leaves_the_run_to_the_next() {
 }
 
 /// Whether the process was stopped; false where it ended.
-fn is_stopped(child: &mut Child) -> bool {
+pub(crate) fn is_stopped(child: &mut Child) -> bool {
     let begun = Instant::now();
     while begun.elapsed() < Duration::from_secs(60) {
         if child.try_wait().expect("a child").is_some() {

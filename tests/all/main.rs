@@ -28,6 +28,8 @@ mod meta;
 mod prompt;
 mod removal;
 mod safety;
+#[cfg(debug_assertions)]
+mod schedules;
 mod screens;
 mod support;
 mod takeover;

@@ -198,23 +198,6 @@ fn s9_calls_with_one_request_id_that_start_together_make_one_run() {
     nothing_is_held(&environment);
 }
 
-/// Two retries of one pipeline job find its process dead: one goes on with the run, the other waits for that.
-#[test]
-fn s9_schedule_19_retries_do_not_take_the_run_from_each_other() {
-    let environment = fleet();
-    let mut child = baking(&environment, "4", &["--request-id", "job-19"]);
-    kill(&mut child);
-    let arguments = [&REMOVE[..], &["--count", "4", "--request-id", "job-19"]].concat();
-    let calls: Vec<Child> = (0..3).map(|_| environment.command(&arguments).spawn().expect("it starts")).collect();
-    let ended: Vec<Ran> =
-        calls.into_iter().map(|call| ran(&arguments, call.wait_with_output().expect("it ends"))).collect();
-    assert_eq!(ended.iter().filter(|call| call.stderr.contains("is this process's now")).count(), 1, "{ended:?}");
-    let documents: Vec<Value> = ended.into_iter().map(|call| call.exits(0).json()).collect();
-    assert!(documents.iter().all(|document| *document == documents[0]), "{documents:#?}");
-    assert_eq!((len(&documents[0]["terminated"]), capacity(&environment, "index")), (4, 14));
-    nothing_is_held(&environment);
-}
-
 /// Makes the record say that the run's process is another machine's.
 fn move_elsewhere(environment: &TestEnvironment) {
     let ledger = rusqlite::Connection::open(environment.path().join("state/ledger.db")).expect("a ledger");

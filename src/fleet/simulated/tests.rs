@@ -124,6 +124,33 @@ fn a_fleet_outlives_its_processes_and_its_group_counts_like_auto_scaling() {
 }
 
 #[test]
+fn s3_a_stale_answer_is_exactly_as_old_as_settle_says() {
+    let place = Place::new(&scenario_with("[[faults]]\ncall = 'observe'\nevery = 2\nerror = 'stale'\n"));
+    let settle = Duration::from_secs(30);
+    block_on(async {
+        let fleet = SimulatedFleet::open(&place.scenario(), &place.state(), Some(settle)).expect("opens");
+        let begun = fleet.now();
+        let seen = async |host| {
+            let now = fleet.observe().await.expect("complete");
+            let then = fleet.observe().await.expect("complete");
+            assert_eq!(then.begun_at, now.begun_at, "it does not say that it is old");
+            let state = |snapshot: &FleetSnapshot| snapshot.host(&id(host)).map(|h| h.state);
+            ((state(&now), desired(&now)), (state(&then), desired(&then)))
+        };
+        let (in_service, cordoned) = (Some(HostState::InService), Some(HostState::Cordoned));
+        assert_eq!(send(&fleet, cordon(&[1])).await, CallOutcome::Done);
+        assert_eq!(seen(1).await, ((cordoned, (5, 6)), (in_service, (6, 6))));
+        fleet.sleep_until(begun.plus(Duration::from_secs(20))).await;
+        assert_eq!(send(&fleet, terminate(1)).await, CallOutcome::Done);
+        assert_eq!(seen(1).await, ((None, (5, 5)), (in_service, (6, 6))));
+        fleet.sleep_until(begun.plus(settle)).await;
+        assert_eq!(seen(1).await, ((None, (5, 5)), (cordoned, (5, 6))));
+        fleet.sleep_until(begun.plus(Duration::from_secs(50))).await;
+        assert_eq!(seen(1).await, ((None, (5, 5)), (None, (5, 5))));
+    });
+}
+
+#[test]
 fn s5_a_call_after_its_deadline_is_refused_and_not_done() {
     let place = Place::new(SCENARIO);
     block_on(async {

@@ -1,0 +1,79 @@
+//! Replies that get lost while reads show the past: schedules 3, 4 and 5.
+
+use std::collections::BTreeSet;
+
+use super::{Stage, len, minutes, moment, removal, rules};
+use crate::fleets::Fleet;
+
+const TWO: [&str; 2] = ["index-0001", "index-0004"];
+
+/// A fleet whose answers may lie half a minute back, and do; a call of which the reply is missing.
+fn lagging(call: &str, error: &str, events: &str) -> Stage {
+    let faults = [("observe", "every", "stale"), (call, "nth", error)]
+        .map(|(call, when, error)| format!("[[faults]]\ncall = \"{call}\"\n{when} = 1\nerror = \"{error}\"\n"));
+    let stage =
+        Stage::of(Fleet { index_minimum: 14, events: format!("{events}{}", faults.concat()), ..Fleet::default() });
+    stage.edit("policies/fleet.toml", "[provider]", "[provider]\nsettle = \"30s\"");
+    stage
+}
+
+/// Schedule 3: a restore was sent and never done; a read from before the cordon says "in service".
+#[test]
+fn schedule_03_s7_a_restored_host_is_held_until_a_read_can_prove_it() {
+    // Right after the cordon, so that reads still lie before it when the restore goes wrong.
+    let events = "[[events]]\nat = \"25s\"\ndemand = { subsystem = \"index\", factor = 8.0 }\n";
+    let stage = lagging("restore", "timeout", events);
+    let a = stage.stopped(&removal(&TWO, &[]), "stop:behind-send-restore");
+    let run = stage.run_under_way();
+    assert_eq!(
+        (len(&run["holds"]), len(&run["calls"]), &run["calls"][0]["effect"]),
+        (2, 1, &"restore".into()),
+        "{run:#}"
+    );
+    let deadline = moment(&run["calls"][0]["not_after"]);
+    stage.pass(minutes(0));
+    stage.remove(&TWO[..1], &[]).exits(3);
+    let ended = a.wakes_and_ends().exits(7).json();
+    let proved = deadline.plus(minutes(1)).plus(std::time::Duration::from_secs(30));
+    assert!(moment(&ended["ended_at"]) >= proved, "not before {proved}: {ended:#}");
+    assert_eq!((len(&ended["restored"]), stage.serving()), (2, 18), "{ended:#}");
+    stage.is_tidy();
+}
+
+/// Schedule 4: the cordon was done and its reply lost; a read from before it says "in service".
+#[test]
+fn schedule_04_s7_a_host_whose_cordon_got_no_reply_is_not_forgotten_in_standby() {
+    let stage = lagging("cordon", "lost-reply", "");
+    let a = stage.stopped(&removal(&TWO, &[]), "stop:behind-send-cordon");
+    assert_eq!(stage.cordoned(), 2);
+    a.interrupt();
+    let ended = a.wakes_and_ends().exits(9).json();
+    assert_eq!((len(&ended["restored"]), stage.serving()), (2, 18), "{ended:#}");
+    stage.is_tidy();
+}
+
+/// Schedule 5: h was just restored; a read may still show it in standby, and would pass for the cordon of the next run.
+#[test]
+fn schedule_05_s2_a_host_that_was_just_restored_is_not_the_next_runs_yet() {
+    let stage = lagging("cordon", "lost-reply", "");
+    stage.edit("policies/scenario.toml", "error = \"lost-reply\"", "error = \"timeout\"");
+    // A's first cordon is not done, its second is; then it is told to stop.
+    let mut a = stage.stopped(&removal(&TWO, &[]), "stop:behind-append-batch-cordoned,stop:behind-send-restore");
+    a.interrupt();
+    a.wake();
+    a.stops();
+    assert_eq!(stage.cordoned(), 0, "it is back, and nobody may believe it");
+    stage.pass(minutes(0));
+    let refused = stage.remove(&TWO, &[]).exits(3).json();
+    assert_eq!(rules(&refused), BTreeSet::from(["not-removable"]), "{refused:#}");
+    let ended = a.wakes_and_ends().exits(9).json();
+    assert_eq!(len(&ended["restored"]), 2, "{ended:#}");
+    stage.is_tidy();
+
+    // The next run's own cordon is not done either, and what it reads lags: it terminates nothing but what is out.
+    let removed = stage.remove(&TWO, &[]).exits(0).json();
+    let run = removed["run"].as_str().expect("an id");
+    assert_eq!((stage.intents(run, "cordon").len(), len(&removed["terminated"])), (2, 2), "{removed:#}");
+    assert_eq!(stage.serving(), 16);
+    stage.is_tidy();
+}
