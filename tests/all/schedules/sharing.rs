@@ -35,7 +35,8 @@ fn schedule_01_s1_a_host_that_another_run_has_out_is_neither_capacity_nor_a_cand
 fn four_an_hour() -> Stage {
     let stage = Stage::of(Fleet { index_minimum: 8, budgets: "[{ hosts = 4, per = \"1h\" }]", ..Fleet::default() });
     stage.edit("policies/index.toml", "batch = 2", "batch = 4");
-    stage.edit("policies/index.toml", "bake = \"1m\"", "bake = \"50m\"");
+    stage.edit("policies/index.toml", "bake = \"1m\"\nevery = \"10s\"", "bake = \"50m\"\nevery = \"2m\"");
+    stage.edit("policies/placement.toml", "every = \"10s\"", "every = \"2m\"");
     stage
 }
 

@@ -8,8 +8,12 @@ use crate::fleets::Fleet;
 /// Schedule 8: granted at headroom 1 and stopped for two hours; meanwhile X dies by itself; it wakes up and would cordon.
 #[test]
 fn schedule_08_s1_an_observation_two_hours_old_lends_no_headroom() {
-    let events = "[[events]]\nat = \"1h\"\nfail = [\"index-0010\"]\n".to_owned();
+    // The reference takes twice `every`; no sample is due when the run wakes up, only the observation is old.
+    let events = "[[events]]\nat = \"7h\"\nfail = [\"index-0010\"]\n".to_owned();
     let stage = Stage::of(Fleet { index_minimum: 17, events, ..Fleet::default() });
+    stage.edit("policies/index.toml", "every = \"10s\"", "every = \"3h\"");
+    stage.edit("policies/placement.toml", "every = \"10s\"", "every = \"3h\"");
+    stage.edit("policies/index.toml", "bake = \"1m\"", "bake = \"9h\"");
     // Everything was judged and nothing is sent yet that takes a host out.
     let a = stage.stopped(&removal(&["index-0001"], &[]), "stop:behind-send-suspend");
     stage.pass(minutes(120));
