@@ -77,11 +77,6 @@ impl Columns {
         columns
     }
 
-    /// Hosts by column.
-    pub(super) fn most(&self) -> Vec<u64> {
-        self.all.iter().map(|column| column.most).collect()
-    }
-
     /// Rows of the problem that have no room to spare where so much is taken.
     pub(super) fn tight(&self, at: &[f64]) -> BTreeSet<usize> {
         let mut rows = BTreeSet::new();

@@ -1,11 +1,12 @@
 //! The exact part of choosing: how many hosts may go at most, and the best total of a linear preference.
 //!
-//! [`best`] searches whole numbers by branch and bound, one for all classes that the rows in the way do not tell apart
+//! [`best`] searches whole numbers by branch and cut, one for all classes that the rows in the way do not tell apart
 //! ([`super::columns`]): a hundred classes are often six. Bounds come from the linear relaxation
-//! (`microlp`, in floating point); everything that is *accepted* is checked in integers. Why floats cannot
-//! make an answer wrong: rows are scaled to coefficients of at most 1 and widened by [`SLACK`], far beyond
-//! the solver's own tolerance, and bounds are raised by [`SLACK`] again before they are rounded down, so that
-//! a bound can only be too generous, which costs time. Where the solver fails, the bound is the trivial one.
+//! (`microlp`, in floating point), sharpened by cuts ([`super::cuts`]) and by leaving out what cannot be worth more
+//! than what is found ([`super::vertex`]); everything that is *accepted* is checked in integers. Why floats cannot
+//! make an answer wrong: cuts are made in integers, rows are scaled to coefficients of at most 1 and widened by
+//! [`SLACK`], far beyond the solver's own tolerance, and bounds are raised by [`SLACK`] again before they are rounded
+//! down, so that a bound can only be too generous, which costs time. Where the solver fails, the bound is the trivial one.
 //! The search ends after [`NODES`] relaxations: then the answer is still feasible, and [`Found::proved`] says
 //! that it may not be the best.
 
@@ -16,14 +17,14 @@ use microlp::{ComparisonOp, Error, OptimizationDirection, Variable};
 
 use super::columns::{Column, Columns};
 use super::constraints::Problem;
+use super::cuts::cuts;
+use super::near::{exchanged, filled, nearest};
 use super::outline::outline;
+use super::vertex::{Range, Row, SLACK, Vertex};
 
 /// Relaxations solved before giving up on proof: a bound on work, not on time, so that the same input gives
 /// the same plan on every machine.
-const NODES: usize = 400;
-
-/// Widening of rows and bounds. `microlp` keeps constraints within about 1e-7 of their scale.
-const SLACK: f64 = 1e-6;
+const NODES: usize = 1_000;
 
 /// A share this far below a whole number is that number.
 pub(super) const ROUNDING: f64 = 1e-4;
@@ -33,6 +34,9 @@ const TILT: f64 = 1e-5;
 
 /// Relaxations from one search for exchanges to the next, which costs as much as some of them.
 const EXCHANGES: usize = 20;
+
+/// Rounds of cuts before the first branch.
+const CUTTING: usize = 12;
 
 /// An answer of [`best`].
 #[derive(Clone, Debug)]
@@ -93,7 +97,7 @@ pub(crate) fn best(
     }
     let columns = Columns::of(problem, bounds, &clipped, value, exactly);
     let reached = value.iter().zip(&start).map(|(&v, &n)| i128::from(v) * i128::from(n)).sum();
-    let mut search = Search { columns: &columns, exactly, worth: reached, found: None, enough: i128::MAX, root: None };
+    let mut search = Search::new(&columns, exactly, reached, i128::MAX);
     let proved = search.run(&Cell::new(NODES));
     let tight = search.root.as_ref().filter(|_| proved).map(|at| {
         let mut rows = columns.tight(at);
@@ -135,7 +139,7 @@ pub(crate) fn reaches(
     let columns = Columns::of(problem, bounds, &most, &vec![1; most.len()], &[]);
     let enough = i128::from(hosts);
     // As if one host fewer were found already: whatever cannot reach the count is left out at once.
-    let mut search = Search { columns: &columns, exactly: &[], worth: enough - 1, found: None, enough, root: None };
+    let mut search = Search::new(&columns, &[], enough - 1, enough);
     let proved = search.run(nodes);
     match search.found.map(|counts| columns.expand(&counts)) {
         // Once more against the problem itself, as everything that is accepted.
@@ -168,9 +172,8 @@ impl Relaxation {
     /// `None` where the solver failed.
     pub(super) fn of(problem: &Problem<'_>, bounds: &[u128], most: &[u64]) -> Option<Self> {
         let columns = Columns::of(problem, bounds, most, &vec![1; most.len()], &[]);
-        let search = Search { columns: &columns, exactly: &[], worth: 0, found: None, enough: i128::MAX, root: None };
-        let high = columns.most();
-        match search.relax(&vec![0; high.len()], &high, 0) {
+        let search = Search::new(&columns, &[], 0, i128::MAX);
+        match search.relax(&Range::of(&columns), 0) {
             Relaxed::Bounded(bound, at) => Some(Self { columns, bound, at }),
             Relaxed::Empty | Relaxed::Unknown => None,
         }
@@ -216,6 +219,8 @@ struct Search<'a> {
     enough: i128,
     /// Where the first relaxation has its optimum, if its bound alone left out all choices that are worth more.
     root: Option<Vec<f64>>,
+    /// What the relaxation keeps: the rows that can bind, the exact numbers, and then cuts.
+    rows: Vec<Row>,
 }
 
 /// What a relaxation says about a part of the choices.
@@ -227,31 +232,44 @@ enum Relaxed {
     Unknown,
 }
 
-impl Search<'_> {
+impl<'a> Search<'a> {
+    fn new(columns: &'a Columns, exactly: &'a [Exactly], worth: i128, enough: i128) -> Self {
+        let binding = columns.rows.iter().zip(&columns.bounds).filter_map(|(takes, &bound)| {
+            // A relaxation without a row is a relaxation still.
+            let bound = i128::try_from(bound).ok()?;
+            let takes = takes.iter().map(|&(column, units)| (column, i128::from(units))).collect();
+            Some(Row { takes, bound, exact: false })
+        });
+        let exact = exactly.iter().enumerate().map(|(place, exactly)| {
+            let named = columns.all.iter().enumerate().filter(|(_, column)| column.exactly[place]);
+            let takes = named.map(|(column, _)| (column, 1)).collect();
+            Row { takes, bound: i128::from(exactly.hosts), exact: true }
+        });
+        let rows = binding.chain(exact).collect();
+        Self { columns, exactly, worth, found: None, enough, root: None, rows }
+    }
+
     /// Returns whether the search was exhaustive, or found enough.
     fn run(&mut self, nodes: &Cell<usize>) -> bool {
-        let most = self.columns.most();
-        let mut open = vec![(vec![0_u64; most.len()], most)];
+        let mut open = vec![Range::of(self.columns)];
         let mut visited = 0_usize;
-        while let Some((low, high)) = open.pop() {
+        let mut rounds = CUTTING;
+        while let Some(range) = open.pop() {
             let Some(left) = nodes.get().checked_sub(1) else { return false };
             nodes.set(left);
-            let (bound, at) = match self.relax(&low, &high, visited) {
+            let (bound, at) = match self.relax(&range, visited) {
                 Relaxed::Empty => continue,
                 Relaxed::Bounded(bound, at) => (bound, at),
-                Relaxed::Unknown => {
-                    (i128::MAX, low.iter().zip(&high).map(|(&l, &h)| (l as f64 + h as f64) / 2.0).collect())
-                }
+                Relaxed::Unknown => (i128::MAX, range.middle()),
             };
             if bound <= self.worth {
                 self.root = (visited == 0).then_some(at);
                 continue;
             }
-            let whole: Vec<u64> = at.iter().zip(low.iter().zip(&high)).map(|(x, (&l, &h))| rounded(*x, l, h)).collect();
-            self.consider(whole);
-            let filled = self.filled(&at, &low, &high);
+            self.consider(nearest(&at, &range));
+            let filled = filled(self.columns, &at, &range);
             if self.exactly.is_empty() && visited.is_multiple_of(EXCHANGES) && self.columns.worth(&filled) < bound {
-                self.consider(self.exchanged(filled));
+                self.consider(exchanged(self.columns, filled));
             } else {
                 self.consider(filled);
             }
@@ -263,85 +281,26 @@ impl Search<'_> {
                 self.root = (visited == 1).then_some(at);
                 continue;
             }
-            let Some((column, split)) = branch(&at, &low, &high) else { continue };
-            let (mut below, mut above) = (high.clone(), low.clone());
-            below[column] = split;
-            above[column] = split + 1;
-            open.push((low, below));
-            open.push((above, high));
+            let Some((range, new)) = self.sharpened(range, &at, rounds > 0) else { continue };
+            rounds = if new.is_empty() { 0 } else { rounds - 1 };
+            self.rows.extend(new);
+            if rounds > 0 {
+                open.push(range);
+            } else if let Some((below, above)) = branch(&at, range) {
+                open.extend([below, above]);
+            }
         }
         true
     }
 
-    /// Rounded down and filled up again: near the relaxation, and within every row. What lost most by rounding down
-    /// comes first. Of a choice with columns that are to give an exact number, only [`Self::consider`] can tell
-    /// whether this kept it.
-    fn filled(&self, at: &[f64], low: &[u64], high: &[u64]) -> Vec<u64> {
-        let columns = &self.columns.all;
-        let mut left = self.columns.bounds.clone();
-        let mut counts = vec![0; at.len()];
-        let mut add = |counts: &mut [u64], column: usize, most: u64| {
-            let takes = &columns[column].takes;
-            let fit = takes.iter().map(|&(row, units)| fitting(left[row], units)).min().unwrap_or(u64::MAX);
-            let more = most.saturating_sub(counts[column]).min(fit);
-            for &(row, units) in takes {
-                left[row] -= u128::from(units) * u128::from(more);
-            }
-            counts[column] += more;
-        };
-        let mut order: Vec<usize> = (0..at.len()).collect();
-        let down = |column: usize| ((at[column] + ROUNDING).floor() as u64).clamp(low[column], high[column]);
-        order.iter().for_each(|&column| add(&mut counts, column, low[column]));
-        order.iter().for_each(|&column| add(&mut counts, column, down(column)));
-        let lost = |column: usize| at[column] - down(column) as f64;
-        order.sort_by(|&a, &b| {
-            columns[b].value.cmp(&columns[a].value).then(lost(b).total_cmp(&lost(a))).then(a.cmp(&b))
-        });
-        let worthy = order.iter().filter(|&&column| columns[column].value > 0);
-        worthy.for_each(|&column| add(&mut counts, column, high[column]));
-        counts
-    }
-
-    /// One host of a column given back for others, wherever that makes room for more: worth more each time, so that it
-    /// ends.
-    fn exchanged(&self, mut counts: Vec<u64>) -> Vec<u64> {
-        let columns = &self.columns.all;
-        let mut left = self.columns.bounds.clone();
-        for (column, &count) in columns.iter().zip(&counts) {
-            for &(row, units) in &column.takes {
-                left[row] = left[row].saturating_sub(u128::from(units).saturating_mul(u128::from(count)));
-            }
-        }
-        loop {
-            let before = self.columns.worth(&counts);
-            for out in 0..counts.len() {
-                if counts[out] == 0 {
-                    continue;
-                }
-                let (mut tried, mut room) = (counts.clone(), left.clone());
-                tried[out] -= 1;
-                for &(row, units) in &columns[out].takes {
-                    room[row] += u128::from(units);
-                }
-                // Whatever fits but the one that was given back; that one last.
-                let others = (0..tried.len()).map(|step| (out + 1 + step) % counts.len());
-                for column in others.filter(|&column| columns[column].value > 0) {
-                    let takes = &columns[column].takes;
-                    let fit = takes.iter().map(|&(row, units)| fitting(room[row], units)).min().unwrap_or(u64::MAX);
-                    let more = columns[column].most.saturating_sub(tried[column]).min(fit);
-                    for &(row, units) in takes {
-                        room[row] -= u128::from(units) * u128::from(more);
-                    }
-                    tried[column] += more;
-                }
-                if self.columns.worth(&tried) >= self.columns.worth(&counts) {
-                    (counts, left) = (tried, room);
-                }
-            }
-            if self.columns.worth(&counts) <= before {
-                return counts;
-            }
-        }
+    /// The range without what cannot be worth more than what is found, and cuts, where they are asked for; `None` where
+    /// nothing is left of it.
+    fn sharpened(&self, range: Range, at: &[f64], cutting: bool) -> Option<(Range, Vec<Row>)> {
+        let Some(vertex) = Vertex::of(&self.rows, &range, at) else { return Some((range, Vec::new())) };
+        let narrowed =
+            vertex.narrowed(&range, |column| self.columns.all[column].value, self.worth.saturating_add(1))?;
+        let new = if cutting { cuts(&vertex, &narrowed, at) } else { Vec::new() };
+        Some((narrowed, new))
     }
 
     fn consider(&mut self, counts: Vec<u64>) {
@@ -352,26 +311,21 @@ impl Search<'_> {
         }
     }
 
-    fn relax(&self, low: &[u64], high: &[u64], visited: usize) -> Relaxed {
+    fn relax(&self, range: &Range, visited: usize) -> Relaxed {
         // Every other time, ties are broken in some way of its own, or all relaxations could end in the same poor
         // corner. Nothing is taken from a value, so that the bound holds for the values as they are too.
         let most = if visited.is_multiple_of(2) { 0.0 } else { TILT };
         let tilt = |column: usize| most * ((column + 1) as f64 * (visited + 1) as f64 * 0.618_033_988_75).fract();
         let mut program = microlp::Problem::new(OptimizationDirection::Maximize);
         let mut add = |(place, column): (usize, &Column)| {
-            program.add_var(column.value as f64 + tilt(place), (low[place] as f64, high[place] as f64))
+            program.add_var(column.value as f64 + tilt(place), (range.low[place] as f64, range.high[place] as f64))
         };
         let x: Vec<Variable> = self.columns.all.iter().enumerate().map(&mut add).collect();
-        for (takes, bound) in self.columns.rows.iter().zip(&self.columns.bounds) {
-            let scale = takes.iter().map(|(_, units)| *units).max().unwrap_or(1).max(1) as f64;
-            let sum: Vec<_> = takes.iter().map(|&(column, units)| (x[column], units as f64 / scale)).collect();
-            let bound = *bound as f64 / scale;
-            program.add_constraint(sum, ComparisonOp::Le, bound + SLACK * bound.max(1.0));
-        }
-        for (place, exactly) in self.exactly.iter().enumerate() {
-            let named = self.columns.all.iter().zip(&x).filter(|(column, _)| column.exactly[place]);
-            let sum: Vec<_> = named.map(|(_, &x)| (x, 1.0)).collect();
-            program.add_constraint(sum, ComparisonOp::Eq, exactly.hosts as f64);
+        for row in &self.rows {
+            let scale = row.scale();
+            let sum: Vec<_> = row.takes.iter().map(|&(column, units)| (x[column], units as f64 / scale)).collect();
+            let operator = if row.exact { ComparisonOp::Eq } else { ComparisonOp::Le };
+            program.add_constraint(sum, operator, row.widened() / scale);
         }
         match program.solve().map(microlp::SolveOutcome::into_solution) {
             Ok(Ok(solution)) => {
@@ -388,21 +342,21 @@ impl Search<'_> {
     }
 }
 
-/// The nearest whole number in the range. `as` saturates and takes NaN for 0.
-fn rounded(x: f64, low: u64, high: u64) -> u64 {
-    (x.round() as u64).clamp(low, high)
-}
-
-/// The column whose share is furthest from whole, and where to split its range; any column with a range where all
-/// are whole; none where one choice is left.
-fn branch(at: &[f64], low: &[u64], high: &[u64]) -> Option<(usize, u64)> {
+/// The range in two, at the column whose share is furthest from whole; at any column with a range where all are whole;
+/// `None` where one choice is left.
+fn branch(at: &[f64], range: Range) -> Option<(Range, Range)> {
+    let Range { low, high } = &range;
     let open = || (0..at.len()).filter(|&c| low[c] < high[c]);
     let apart = |c: usize| (at[c] - at[c].round()).abs();
     let column = open().max_by(|&a, &b| apart(a).total_cmp(&apart(b)).then(b.cmp(&a)))?;
     let split = if apart(column) > SLACK {
+        // `as` saturates and takes NaN for 0.
         (at[column].floor() as u64).clamp(low[column], high[column] - 1)
     } else {
         low[column] + (high[column] - low[column]) / 2
     };
-    Some((column, split))
+    let (mut below, mut above) = (range.clone(), range);
+    below.high[column] = split;
+    above.low[column] = split + 1;
+    Some((below, above))
 }

@@ -1,5 +1,6 @@
 //! The planner's tests, by part.
 
+mod cuts;
 mod greedy;
 mod large;
 mod oracle;
