@@ -9,7 +9,7 @@ use crate::plan::Stage;
 
 use super::act::{Change, NotStarted};
 use super::cause::plain;
-use super::hold::{Held, Last};
+use super::hold::{Calls, Held, Last};
 use super::machine::{Machine, Phase, Todo};
 use super::{CauseKind, Past, patience};
 
@@ -123,9 +123,9 @@ impl Machine {
         }
         let given_up = all.iter().filter(|h| !h.is_cordoned()).find_map(|h| h.cordon.gave_up().map(|why| (h, why)));
         if let Some((held, why)) = given_up {
-            if held.cordon.looks == 0 {
-                // An earlier call may have done it: what is seen decides, not what was answered.
-                self.queue.push_back(Todo::Look { probes: false });
+            // An earlier call may have done it: what is seen decides, not what was answered.
+            if held.cordon.may_yet_show(held.sight, bounds) {
+                self.look_for(&held.cordon, now);
                 return;
             }
             let message = format!("host {} cannot be cordoned: {why}", held.id);
@@ -159,6 +159,15 @@ impl Machine {
             return;
         }
         self.look_at(now.plus(patience::POLL), now);
+    }
+
+    /// Looks at once after an answer, and then now and again.
+    fn look_for(&mut self, calls: &Calls, now: Time) {
+        if calls.looks == 0 {
+            self.queue.push_back(Todo::Look { probes: false });
+        } else {
+            self.look_at(now.plus(patience::POLL), now);
+        }
     }
 
     fn start_baking(&mut self, now: Time) {
@@ -261,8 +270,8 @@ impl Machine {
             return;
         }
         if let Some((held, why)) = pending.iter().find_map(|h| h.terminate.gave_up().map(|why| (h, why))) {
-            if held.terminate.looks == 0 {
-                self.queue.push_back(Todo::Look { probes: false });
+            if held.terminate.may_yet_show(held.sight, bounds) {
+                self.look_for(&held.terminate, now);
                 return;
             }
             let message = format!("host {} cannot be terminated: {why}", held.id);

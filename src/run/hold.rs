@@ -98,6 +98,14 @@ impl Calls {
         }
     }
 
+    /// Whether a look is yet to come that shows what these calls have done. What was refused at last may have been done
+    /// by an earlier call that got no clear answer, and a look may show what was up to `settle` before: a retry that
+    /// comes too late for a host that is cordoned, or gone, is no reason to stop.
+    pub(super) fn may_yet_show(&self, sight: Option<Sight>, bounds: Bounds) -> bool {
+        let shown_from = self.answered_at.filter(|_| self.reach.is_some()).map(|at| at.plus(bounds.settle));
+        self.looks == 0 || shown_from.is_some_and(|from| sight.is_none_or(|sight| sight.begun_at < from))
+    }
+
     /// Why no further attempt will be made, where that is so.
     pub(super) fn gave_up(&self) -> Option<&str> {
         let spent = self.attempts >= patience::CALL_ATTEMPTS;

@@ -8,7 +8,7 @@ use safe_remove::ledger::SqliteLedger;
 use safe_remove::model::{Nonce, Time};
 use safe_remove::ports::Ledger as _;
 
-use super::{Stage, len, minutes, removal, rules};
+use super::{Stage, len, minutes, removal, rules, takeover};
 
 const TWO: [&str; 2] = ["index-0001", "index-0004"];
 
@@ -100,6 +100,37 @@ fn a_lost_reply_changes_nothing(step: &str) {
     let ended = a.wakes_and_ends().exits(0).json();
     assert_eq!((len(&ended["terminated"]), stage.serving()), (2, 16), "{step}: {ended:#}");
     stage.is_tidy();
+}
+
+/// Schedule 13: nothing stays cordoned because a reply was lost on the way back.
+#[test]
+fn schedule_13_s7_a_reply_that_is_lost_on_the_way_back_leaves_nothing_cordoned() {
+    for step in ["append-stopped", "append-host-restored", "change-resolve"] {
+        let stage = Stage::new(12);
+        let mut a = stage.stopped(&removal(&TWO, &[]), &format!("stop:behind-append-bake-ended,lose:{step}"));
+        a.interrupt();
+        a.wake();
+        a.stops();
+        stage.run(&["halt", "--subsystem", "billing", "--reason", "a test"]).exits(0);
+        let ended = a.wakes_and_ends().exits(9).json();
+        assert_eq!((len(&ended["restored"]), stage.serving()), (2, 18), "{step}: {ended:#}");
+        stage.is_tidy();
+    }
+}
+
+/// Schedule 13: a takeover knows its own fence, and its own epoch.
+#[test]
+fn schedule_13_s9_a_takeover_whose_reply_was_lost_is_not_taken_for_anothers() {
+    for step in ["fence", "epoch"] {
+        let stage = Stage::new(12);
+        let mut a = stage.start(&removal(&TWO, &[]), "kill:behind-append-sampled");
+        assert_eq!(a.child.wait().expect("it ends").code(), None, "killed");
+        let t = stage.stopped(&takeover("resume", &stage.run_under_way()), &format!("lose:{step}"));
+        stage.run(&["halt", "--subsystem", "billing", "--reason", "a test"]).exits(0);
+        let ended = t.wakes_and_ends().exits(0).json();
+        assert_eq!((len(&ended["terminated"]), stage.serving()), (2, 16), "{step}: {ended:#}");
+        stage.is_tidy();
+    }
 }
 
 /// Schedule 14: hundreds of foreign writes a second; no version that was read survives until it is written.

@@ -51,6 +51,19 @@ fn schedule_04_s7_a_host_whose_cordon_got_no_reply_is_not_forgotten_in_standby()
     stage.is_tidy();
 }
 
+/// Schedule 4, to its end: the call was done, its repetition is refused for that, and reads show neither yet.
+#[test]
+fn schedule_04_s9_a_call_that_was_done_is_seen_to_be_done_however_late_it_shows() {
+    for (call, error) in
+        [("cordon", "lost-reply"), ("terminate", "lost-reply"), ("cordon", "timeout"), ("terminate", "timeout")]
+    {
+        let stage = lagging(call, error, "");
+        let ended = stage.remove(&TWO, &[]).exits(0).json();
+        assert_eq!((len(&ended["terminated"]), stage.serving()), (2, 16), "{call} {error}: {ended:#}");
+        stage.is_tidy();
+    }
+}
+
 /// Schedule 5: h was just restored; a read may still show it in standby, and would pass for the cordon of the next run.
 #[test]
 fn schedule_05_s2_a_restored_host_is_nobody_elses_while_a_read_can_show_it_in_standby() {
