@@ -21,7 +21,11 @@ fn schedule_02_s1_a_call_that_leaves_after_its_deadline_is_refused_by_the_provid
     assert_eq!((len(&run["calls"]), &call["effect"], len(&call["hosts"])), (1, &"cordon".into(), 2), "{run:#}");
     let deadline = moment(&call["not_after"]);
     assert!(deadline > moment(&stage.status()["at"]), "{run:#}");
-    stage.pass(minutes(0));
+    let told = stage.run(&["status"]).exits(0).stdout;
+    assert!(told.contains(&format!("cordon index-0001 index-0004: may land until {deadline}")), "{told}");
+    stage.pass(minutes(1));
+    let told = stage.run(&["status"]).exits(0).stdout;
+    assert!(told.contains("could land until"), "{told}");
 
     let abandoned = stage.run(&strs(&takeover("abandon", &run))).exits(0).json();
     assert!(moment(&abandoned["ended_at"]) > deadline, "it waited for {deadline}: {abandoned:#}");
@@ -116,6 +120,10 @@ fn schedule_18_s9_a_host_that_the_provider_has_forgotten_is_gone_and_is_not_term
     assert_eq!((&run["alive"], len(&run["holds"])), (&false.into(), 2), "{run:#}");
     assert_eq!((len(&run["calls"]), &run["calls"][0]["effect"]), (1, &"terminate".into()), "{run:#}");
     assert_eq!(run["next_command"], format!("safe-remove resume {id}"));
+    let told = stage.run(&["status"]).exits(0).stdout;
+    for words in ["DEAD", "terminate index-0001: could land until", "2: index-0001 index-0004"] {
+        assert!(told.contains(words), "{words}: {told}");
+    }
 
     let resumed = stage.run(&["resume", id, "-o", "json"]).exits(0).json();
     assert_eq!((len(&resumed["terminated"]), &resumed["in_doubt"]), (2, &Value::Array(Vec::new())), "{resumed:#}");
