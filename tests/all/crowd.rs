@@ -1,25 +1,25 @@
-//! Fifty operators press the button at the same moment, on each engine.
+//! Fifty operators press the button at the same moment, and others who write all the time, on each engine.
 
 use std::collections::BTreeSet;
 use std::process::Child;
+use std::time::Instant;
 
 use serde_json::Value;
 
 use crate::environment::TestEnvironment;
 use crate::fleets::Fleet;
 use crate::removal::{capacity, cordoned};
+use crate::support::engines::{Engine, on_each_engine};
 
 const OPERATORS: usize = 50;
 
+on_each_engine!(s4_fifty_processes, s4_a_run_gets_through_a_storm);
+
 /// 18 units of index, 6 of them needed, and a budget of 9: neither headroom nor budget has room for all.
-fn all_take_what_there_is_and_no_more(mut environment: TestEnvironment, ledger: &str) {
+fn s4_fifty_processes(engine: Engine) {
+    let mut environment = TestEnvironment::new();
     Fleet { index_minimum: 6, budgets: "[{ hosts = 9, per = \"24h\" }]", ..Fleet::default() }.write(&environment);
-    if !ledger.is_empty() {
-        let fleet = std::fs::read_to_string(environment.path().join("policies/fleet.toml")).expect("a policy");
-        let start = fleet.find("[ledger]").expect("a ledger");
-        environment.write("policies/fleet.toml", &format!("{}[ledger]\n{ledger}\n", &fleet[..start]));
-        environment.run(&["ledger", "init"]).exits(0);
-    }
+    engine.keeps_the_ledger_of(&mut environment);
     environment.set("SAFE_REMOVE_LOG", "error");
     let remove = ["--subsystem", "index", "--count", "1", "--yes", "--no-wait", "--output=json"];
     let processes: Vec<Child> =
@@ -48,32 +48,17 @@ fn all_take_what_there_is_and_no_more(mut environment: TestEnvironment, ledger: 
     assert_eq!((gone.len(), once.len()), (done, done), "each host once: {history:#}");
 }
 
-#[test]
-fn s4_fifty_processes_on_a_file() {
-    all_take_what_there_is_and_no_more(TestEnvironment::new(), "");
-}
-
-#[cfg(feature = "etcd")]
-#[test]
-fn s4_fifty_processes_on_etcd() {
-    let endpoints = &crate::support::etcd::shared().endpoints;
-    let prefix = uuid::Uuid::new_v4();
-    let ledger = format!("kind = \"etcd\"\nendpoints = {endpoints:?}\nprefix = \"/crowd-{prefix}\"");
-    all_take_what_there_is_and_no_more(TestEnvironment::new(), &ledger);
-}
-
-#[cfg(feature = "dynamodb")]
-#[test]
-fn s4_fifty_processes_on_dynamodb() {
+/// Others write the record a hundred times a second, so that hardly a version lives for as long as a decision takes.
+fn s4_a_run_gets_through_a_storm(engine: Engine) {
     let mut environment = TestEnvironment::new();
-    for (name, value) in [
-        ("AWS_ENDPOINT_URL", crate::support::dynamo::ministack().url.as_str()),
-        ("AWS_REGION", "us-east-1"),
-        ("AWS_ACCESS_KEY_ID", "key"),
-        ("AWS_SECRET_ACCESS_KEY", "secret"),
-    ] {
-        environment.set(name, value);
-    }
-    let ledger = format!("kind = \"dynamodb\"\ntable = \"crowd-{}\"", uuid::Uuid::new_v4());
-    all_take_what_there_is_and_no_more(environment, &ledger);
+    // On the real clock: under the virtual one a run takes no time for others to write in.
+    Fleet { clock: "1", index_minimum: 6, ..Fleet::default() }.write_quick(&environment);
+    let place = engine.keeps_the_ledger_of(&mut environment);
+    let begun = Instant::now();
+    let remove = ["--subsystem", "index", "--count", "2", "--yes", "--output=json"];
+    let (written, run) = place.in_a_storm(|| environment.run(&remove));
+    let document = run.exits(0).json();
+    assert_eq!(document["outcome"], "completed", "{document:#}");
+    assert_eq!(capacity(&environment, "index"), 16);
+    assert!(u128::from(written) * 1000 > 30 * begun.elapsed().as_millis(), "{written} writes are no storm");
 }

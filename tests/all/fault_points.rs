@@ -9,16 +9,36 @@ use serde_json::Value;
 use crate::environment::{Ran, TestEnvironment, ran};
 use crate::fleets::Fleet;
 use crate::removal::{cordoned, signal};
+use crate::support::engines::{Engine, on_each_engine};
 
 /// More than the run has.
 const MOST: u64 = 300;
 const HOSTS: [&str; 2] = ["index-0001", "index-0004"];
 const REMOVE: [&str; 8] = ["--subsystem", "index", "--yes", "--output=json", "--host", HOSTS[0], "--host", HOSTS[1]];
 
+on_each_engine!(
+    s9_killed_at_every_point_and_resumed_by_another_process,
+    s7_killed_at_every_point_and_abandoned_by_another_process,
+    s9_stopped_at_points_of_every_kind_and_woken_up_after_the_takeover,
+);
+
+/// Every point where a ledger is a file, so many times fewer where each call of it crosses a network: the points are the
+/// run's, the same on all engines.
+fn sparse(engine: Engine, every: u64) -> u64 {
+    match engine {
+        Engine::File => every,
+        #[cfg(feature = "etcd")]
+        Engine::Etcd => 5 * every,
+        #[cfg(feature = "dynamodb")]
+        Engine::DynamoDb => 5 * every,
+    }
+}
+
 /// A fleet whose waits take no time, and the run that is told to end there.
-fn removal(fault: &str) -> (TestEnvironment, Command) {
-    let environment = TestEnvironment::new();
+fn removal(engine: Engine, fault: &str) -> (TestEnvironment, Command) {
+    let mut environment = TestEnvironment::new();
     Fleet { index_minimum: 12, ..Fleet::default() }.write(&environment);
+    engine.keeps_the_ledger_of(&mut environment);
     let mut command = environment.command(&REMOVE);
     command.env("SAFE_REMOVE_FAULT", fault);
     (environment, command)
@@ -62,12 +82,12 @@ fn at_every_point(every: u64, story: impl Fn(u64) -> bool + Sync) {
             });
         }
     });
-    assert!(told.into_inner() * every > 60, "the points of a whole run");
+    assert!(told.into_inner() * every > 50, "the points of a whole run");
 }
 
 /// The run, killed at the point; `None` where it came to its end before.
-fn killed(point: u64) -> Option<TestEnvironment> {
-    let (environment, mut command) = removal(&format!("kill:{point}"));
+fn killed(engine: Engine, point: u64) -> Option<TestEnvironment> {
+    let (environment, mut command) = removal(engine, &format!("kill:{point}"));
     let run = ran(&REMOVE, command.output().expect("it starts"));
     if run.code.is_some() {
         run.exits(0);
@@ -76,10 +96,9 @@ fn killed(point: u64) -> Option<TestEnvironment> {
     Some(environment)
 }
 
-#[test]
-fn s9_killed_at_every_point_and_resumed_by_another_process() {
-    at_every_point(1, |point| {
-        let Some(environment) = killed(point) else { return false };
+fn s9_killed_at_every_point_and_resumed_by_another_process(engine: Engine) {
+    at_every_point(sparse(engine, 1), |point| {
+        let Some(environment) = killed(engine, point) else { return false };
         let why = format!("killed at point {point}");
         match known(&environment) {
             // Before its first grant, and behind its last word: there is nothing to go on with.
@@ -107,10 +126,9 @@ fn s9_killed_at_every_point_and_resumed_by_another_process() {
     });
 }
 
-#[test]
-fn s7_killed_at_every_point_and_abandoned_by_another_process() {
-    at_every_point(1, |point| {
-        let Some(environment) = killed(point) else { return false };
+fn s7_killed_at_every_point_and_abandoned_by_another_process(engine: Engine) {
+    at_every_point(sparse(engine, 1), |point| {
+        let Some(environment) = killed(engine, point) else { return false };
         let why = format!("killed at point {point}");
         if let Some((run, true)) = known(&environment) {
             let document = environment.run(&["abandon", &run, "-o", "json"]).exits(0).json();
@@ -132,7 +150,7 @@ fn s9_a_taker_that_is_killed_leaves_the_run_to_the_next() {
     // In the bake; behind the first terminate.
     for first in [30, 45] {
         at_every_point(6, |point| {
-            let environment = killed(first).expect("the run is longer");
+            let environment = killed(Engine::File, first).expect("the run is longer");
             let (run, _) = known(&environment).expect("it is under way");
             let mut taker = environment.command(&["resume", &run]);
             let taken =
@@ -169,10 +187,9 @@ pub(crate) fn is_stopped(child: &mut Child) -> bool {
 }
 
 /// Stopped in the middle of a step, woken up when another process has ended its run.
-#[test]
-fn s9_stopped_at_points_of_every_kind_and_woken_up_after_the_takeover() {
-    at_every_point(7, |point| {
-        let (environment, mut command) = removal(&format!("stop:{point}"));
+fn s9_stopped_at_points_of_every_kind_and_woken_up_after_the_takeover(engine: Engine) {
+    at_every_point(sparse(engine, 7), |point| {
+        let (environment, mut command) = removal(engine, &format!("stop:{point}"));
         let mut child = command.spawn().expect("it starts");
         if !is_stopped(&mut child) {
             ran(&REMOVE, child.wait_with_output().expect("it ended")).exits(0);

@@ -26,6 +26,20 @@ impl Default for Fleet {
 }
 
 impl Fleet {
+    /// The same with bakes of six seconds and intervals of one, for the real clock.
+    pub(crate) fn write_quick(&self, environment: &TestEnvironment) {
+        self.write(environment);
+        for name in ["index", "placement", "billing"] {
+            let path = format!("policies/{name}.toml");
+            let policy = std::fs::read_to_string(environment.path().join(&path)).expect("a policy");
+            let quick = policy
+                .replace("interval = \"2m\"", "interval = \"1s\"")
+                .replace("bake = \"1m\"", "bake = \"6s\"")
+                .replace("every = \"10s\"", "every = \"1s\"");
+            environment.write(&path, &quick);
+        }
+    }
+
     /// Writes policies and scenario: `index` (18 hosts, 6 of them serve billing too), `placement` (12 hosts, 6 of them
     /// serve billing too; needs index) and `billing` (24 hosts). Every host counts for one unit.
     pub(crate) fn write(&self, environment: &TestEnvironment) {

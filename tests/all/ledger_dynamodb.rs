@@ -4,8 +4,7 @@ use std::error::Error;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use aws_config::{BehaviorVersion, Region, SdkConfig};
-use aws_credential_types::Credentials;
+use aws_config::SdkConfig;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::{
     AttributeDefinition, AttributeValue, BillingMode, KeySchemaElement, KeyType, PointInTimeRecoveryStatus,
@@ -22,10 +21,8 @@ use crate::environment::TestEnvironment;
 use crate::fleets::Fleet;
 use crate::ledger_conformance::{Engine, at, event, nonce};
 use crate::removal::capacity;
-use crate::support::dynamo::{Server, dynalite, ministack, refusing};
+use crate::support::dynamo::{REGION, Server, dynalite, ministack, refusing, sdk};
 use crate::support::proxy::Proxy;
-
-const REGION: &str = "us-east-1";
 
 /// A table of its own.
 struct Dynamo {
@@ -105,15 +102,6 @@ mod conforms_on_ministack {
 mod conforms_on_dynalite {
     use super::{Dynamo, dynalite};
     crate::ledger_conformance::conformance!(Dynamo::new(dynalite()).await);
-}
-
-async fn sdk(url: &str) -> SdkConfig {
-    aws_config::defaults(BehaviorVersion::latest())
-        .region(Region::new(REGION))
-        .endpoint_url(url)
-        .credentials_provider(Credentials::new("key", "secret", None, None, "test"))
-        .load()
-        .await
 }
 
 /// The whole chain, as the command line prints it.

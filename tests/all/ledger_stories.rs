@@ -14,16 +14,7 @@ const REMOVE: [&str; 4] = ["--subsystem", "index", "--yes", "--output=json"];
 /// A fleet on the real clock, with short bakes, whose ledger is in etcd.
 fn environment(cluster: &EtcdCluster) -> TestEnvironment {
     let environment = TestEnvironment::new();
-    Fleet { clock: "1", index_minimum: 6, ..Fleet::default() }.write(&environment);
-    for name in ["index", "placement", "billing"] {
-        let path = format!("policies/{name}.toml");
-        let policy = std::fs::read_to_string(environment.path().join(&path)).expect("a policy");
-        let quick = policy
-            .replace("interval = \"2m\"", "interval = \"1s\"")
-            .replace("bake = \"1m\"", "bake = \"6s\"")
-            .replace("every = \"10s\"", "every = \"1s\"");
-        environment.write(&path, &quick);
-    }
+    Fleet { clock: "1", index_minimum: 6, ..Fleet::default() }.write_quick(&environment);
     let fleet = std::fs::read_to_string(environment.path().join("policies/fleet.toml")).expect("a policy");
     let start = fleet.find("[ledger]").expect("a ledger");
     let ledger = format!("[ledger]\nkind = \"etcd\"\nendpoints = {:?}\n", cluster.endpoints);

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use crate::environment::{Ran, TestEnvironment};
 use crate::fleets::Fleet;
+use crate::support::engines::{Engine, on_each_engine};
 
 const REMOVE: [&str; 4] = ["--subsystem", "index", "--yes", "--output=json"];
 
@@ -152,18 +153,25 @@ fn s4_repeating_the_command_ends_exactly_at_the_budget() {
     remove(&environment, "6", &[]).exits(3);
 }
 
+on_each_engine!(s4_no_wait_declines_budgets_not_intervals);
+
 /// Another run's batch came just before: that is an interval, and intervals are always waited.
-#[test]
-fn s4_no_wait_declines_budgets_not_intervals() {
-    let environment = TestEnvironment::new();
+fn s4_no_wait_declines_budgets_not_intervals(engine: Engine) {
+    let mut environment = TestEnvironment::new();
     Fleet { index_minimum: 10, budgets: "[{ hosts = 4, per = \"24h\" }]", ..Fleet::default() }.write(&environment);
+    engine.keeps_the_ledger_of(&mut environment);
     let first = remove(&environment, "2", &["--no-wait"]).exits(0).json();
     let second = remove(&environment, "2", &["--no-wait"]).exits(0).json();
     let time = |value: &Value| value.as_str().expect("a time").parse::<jiff::Timestamp>().expect("a time");
     let (gone, next) = (time(&first["batches"][0]["terminated_at"]), time(&second["batches"][0]["cordoned_at"]));
     assert!(next.duration_since(gone).as_secs() >= 120, "only {} between the batches", next.duration_since(gone));
     // The budget is spent now.
-    remove(&environment, "2", &["--no-wait"]).exits(11);
+    let declined = remove(&environment, "2", &["--no-wait"]).exits(11);
+    assert!(
+        declined.stderr.contains("asks to wait until") && declined.stderr.contains("(23h "),
+        "how long it would have been: {}",
+        declined.stderr
+    );
     remove(&environment, "2", &["--max-wait", "1h"]).exits(11);
     assert_eq!(capacity(&environment, "index"), 14);
 }

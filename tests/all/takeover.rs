@@ -8,6 +8,7 @@ use serde_json::Value;
 use crate::environment::{Ran, TestEnvironment, ran};
 use crate::fleets::Fleet;
 use crate::removal::{capacity, cordoned, signal, wait_until};
+use crate::support::engines::{Engine, on_each_engine};
 
 const REMOVE: [&str; 4] = ["--subsystem", "index", "--yes", "--output=json"];
 
@@ -184,10 +185,13 @@ fn s9_a_retried_call_goes_on_with_the_run_whose_process_died() {
     nothing_is_held(&environment);
 }
 
+on_each_engine!(s9_calls_with_one_request_id_that_start_together_make_one_run);
+
 /// Three machines send the same id at the same moment: one run, one document, three times.
-#[test]
-fn s9_calls_with_one_request_id_that_start_together_make_one_run() {
-    let environment = fleet();
+fn s9_calls_with_one_request_id_that_start_together_make_one_run(engine: Engine) {
+    let mut environment = TestEnvironment::new();
+    Fleet { index_minimum: 12, ..Fleet::default() }.write(&environment);
+    engine.keeps_the_ledger_of(&mut environment);
     let arguments = [&REMOVE[..], &["--count", "2", "--request-id", "job-3"]].concat();
     let calls: Vec<Child> = (0..3).map(|_| environment.command(&arguments).spawn().expect("it starts")).collect();
     let ended: Vec<Ran> =

@@ -7,11 +7,15 @@ use std::process::{Command, Output};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_credential_types::Credentials;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
 use super::python;
 use super::watched::{Watched, ports, tmp};
+
+pub(crate) const REGION: &str = "us-east-1";
 
 /// A server that runs until this process ends.
 pub(crate) struct Server {
@@ -89,6 +93,16 @@ fn npm() -> PathBuf {
         File::create(&complete).expect("a mark below target/");
     }
     home
+}
+
+/// How a server is spoken to; any key will do.
+pub(crate) async fn sdk(url: &str) -> SdkConfig {
+    aws_config::defaults(BehaviorVersion::latest())
+        .region(Region::new(REGION))
+        .endpoint_url(url)
+        .credentials_provider(Credentials::new("key", "secret", None, None, "test"))
+        .load()
+        .await
 }
 
 /// The address of a server that answers every call with this error. It ends with the runtime of its test.

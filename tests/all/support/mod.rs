@@ -4,6 +4,7 @@
 pub(crate) mod cloud;
 #[cfg(feature = "dynamodb")]
 pub(crate) mod dynamo;
+pub(crate) mod engines;
 #[cfg(feature = "etcd")]
 pub(crate) mod etcd;
 #[cfg(feature = "aws")]
