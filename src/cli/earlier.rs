@@ -70,7 +70,8 @@ pub(super) async fn of_run(
                 even_if_alive: false,
             };
             match takeover::take(world, run, asked, screen, stop).await? {
-                Ok(Went::On(ended)) => return super::report::ended(&ended, screen),
+                Ok(Went::Over(document)) => return super::report::of(&document),
+                Ok(Went::On(ended)) => return super::report::ended(world, &ended, screen),
                 // What was granted and never begun is told like every other end.
                 Ok(Went::Released(_)) | Err(Untaken::Over(_) | Untaken::Alive | Untaken::Another(_)) => {}
                 Err(why @ (Untaken::Ledger(_) | Untaken::Refused(_))) => return Err(takeover::not_taken(run, &why)),

@@ -12,6 +12,7 @@ pub mod exit;
 mod halt;
 mod headroom;
 mod history;
+mod late;
 mod ledger;
 mod meta;
 mod plan;
@@ -28,6 +29,7 @@ mod status;
 mod table;
 mod takeover;
 mod unhalt;
+mod unrecorded;
 mod values;
 mod world;
 

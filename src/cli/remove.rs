@@ -222,7 +222,7 @@ async fn perform(
         driver::execute(&places, spec, &progress, stop).await
     };
     match ended {
-        Ok(ended) => report::ended(&ended, screen),
+        Ok(ended) => report::ended(world, &ended, screen),
         Err(NotStarted::Consumed { run, same: true }) => earlier::of_run(world, &run, screen, stop).await,
         Err(why) => not_started(&why, &document, world, global, args),
     }

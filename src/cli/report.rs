@@ -6,24 +6,23 @@ use crate::run::{Outcome, RunDocument};
 
 use super::error::{CommandError, Complaint};
 use super::screen::Screen;
-use super::{Answered, Exit, plan};
+use super::world::World;
+use super::{Answered, Exit, late, plan};
 
 /// The run of this process.
-pub(super) fn ended(ended: &Ended, screen: &Screen) -> Result<Answered, CommandError> {
-    if !ended.unrecorded.is_empty() {
-        screen.note(&format!(
-            "warning: the ledger could not take the last {} records of the run: this report is their only copy",
-            ended.unrecorded.len()
-        ));
+pub(super) fn ended(world: &World, ended: &Ended, screen: &Screen) -> Result<Answered, CommandError> {
+    let document = late::documented(world, ended);
+    for warning in document.warnings.get(ended.document.warnings.len()..).unwrap_or_default() {
+        screen.note(&format!("warning: {warning}"));
     }
-    of(&ended.document)
+    of(&document)
 }
 
 /// A run that was abandoned: what was asked for is that everything is back.
-pub(super) fn abandoned(ended: &Ended, screen: &Screen) -> Result<Answered, CommandError> {
+pub(super) fn abandoned(world: &World, ended: &Ended, screen: &Screen) -> Result<Answered, CommandError> {
     let run = &ended.document;
     if run.outcome == Outcome::NeedsAttention || !ended.unrecorded.is_empty() {
-        return self::ended(ended, screen);
+        return self::ended(world, ended, screen);
     }
     Answered::document(Exit::DONE, run_text(run), run)
 }

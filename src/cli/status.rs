@@ -17,7 +17,7 @@ use super::args::{Format, Global};
 use super::error::CommandError;
 use super::screen::Screen;
 use super::world::{self, LedgerReader, SystemClock};
-use super::{Answered, Exit, process};
+use super::{Answered, Exit, late, process};
 
 /// How often `--watch` looks.
 const WATCH_EVERY: Duration = Duration::from_secs(2);
@@ -66,7 +66,16 @@ async fn look(global: &Global, only: Option<&RunId>) -> Result<(StatusDocument, 
     let mut runs = Vec::new();
     for (run, entry) in record.runs.iter().filter(|(run, _)| only.is_none_or(|only| only == *run)) {
         let journal = ledger.journals().journal(run).await.map_err(CommandError::Ledger)?;
-        runs.push(of_run(run, entry, &journal, policies.fleet.ledger.offline_limit, now));
+        let mut status = of_run(run, entry, &journal, policies.fleet.ledger.offline_limit, now);
+        if let Some(path) = late::kept_at(&policies, run) {
+            let known = status.advice.take().map(|advice| format!("{advice} ")).unwrap_or_default();
+            status.advice = Some(format!(
+                "{known}What its process did without the ledger is kept on this machine, in {}: `resume` and `abandon` \
+                 record it here first, and go by it.",
+                path.display()
+            ));
+        }
+        runs.push(status);
     }
     let mut ended = None;
     if let Some(run) = only
@@ -139,6 +148,7 @@ pub(super) fn of_run(
         entry,
         alive,
         is_opened: !journal.is_empty(),
+        is_stopping: journal.iter().any(|record| matches!(record.event, Past::Stopped { .. })),
         // As `resume` counts: the process's clock may be ahead of this one.
         silent: silent_at.plus(Bounds::TOLERANCE) <= now,
         until,
@@ -251,6 +261,8 @@ struct Stand<'a> {
     entry: &'a RunEntry,
     alive: Option<bool>,
     is_opened: bool,
+    /// It put back what was cordoned when its process died, and goes on with that whoever takes it over.
+    is_stopping: bool,
     /// It has not written for longer than a process that lives leaves it.
     silent: bool,
     /// When the last settling host can be proved.
@@ -288,10 +300,12 @@ fn advice(run: &RunId, stand: &Stand<'_>) -> (Option<String>, Option<String>) {
                 Some(until) => format!(" No call of it can land after {until}."),
                 None => String::new(),
             };
-            let advice = format!(
-                "{dead}. What it holds counts as gone for every run. `resume` goes on with exactly its plan, `abandon` \
-                 puts back what is cordoned and ends it.{calls}"
-            );
+            let meaning = match stand.is_stopping {
+                // S6: a run that was stopping goes on stopping.
+                true => "It was stopping: `resume` puts back what is still cordoned and ends it, nothing goes forward.",
+                false => "`resume` goes on with exactly its plan, `abandon` puts back what is cordoned and ends it.",
+            };
+            let advice = format!("{dead}. What it holds counts as gone for every run. {meaning}{calls}");
             (Some(format!("safe-remove resume {run}")), Some(advice))
         }
     }

@@ -11,14 +11,16 @@ use crate::coordination::{FleetRecord, ProcessId};
 use crate::driver::{self, Claim, StopSignal, Taken, Untaken, stop_signal};
 use crate::model::{HostId, RunId};
 use crate::output::{ProgressScreen, hosts_text, span_text};
-use crate::run::{self, JournalRecord, NotStarted, Purpose, Standing, Successor, quiet_from, silent_from, standing};
+use crate::run::{
+    self, JournalRecord, NotStarted, Purpose, RunDocument, Standing, Successor, quiet_from, silent_from, standing,
+};
 
 use super::args::Global;
 use super::error::CommandError;
 use super::screen::Screen;
 use super::signals::Signals;
 use super::world::World;
-use super::{Answered, Exit, process, report, status};
+use super::{Answered, Exit, late, process, report, status};
 
 /// What was asked for.
 pub(super) struct Asked {
@@ -47,6 +49,7 @@ pub(super) async fn run(
     let world = World::open(global).await?;
     let (journal, record) = look(&world, run).await?;
     asked.seen = journal.len();
+    late::tell(&world, run, &journal, screen).await?;
     is_permitted(&world, run, &journal, &record, &asked).await?;
 
     let signals = Signals::listen(screen).map_err(|e| CommandError::internal("signals cannot be heard", e))?;
@@ -64,8 +67,9 @@ pub(super) async fn run(
     }
     let abandons = asked.purpose == Purpose::Abandon;
     match take(&world, run, asked, screen, &mut stop).await? {
-        Ok(Went::On(ended)) if abandons => report::abandoned(&ended, screen),
-        Ok(Went::On(ended)) => report::ended(&ended, screen),
+        Ok(Went::On(ended)) if abandons => report::abandoned(&world, &ended, screen),
+        Ok(Went::On(ended)) => report::ended(&world, &ended, screen),
+        Ok(Went::Over(document)) => report::of(&document),
         Ok(Went::Released(released)) => {
             let text = format!(
                 "Run {run} was granted {} and its process died before it sent anything: they are released.\n",
@@ -188,6 +192,8 @@ pub(super) enum Went {
     On(Box<driver::Ended>),
     /// Nothing was ever sent for it: these are released.
     Released(Vec<HostId>),
+    /// Only its last records were missing, and they are there now.
+    Over(Box<RunDocument>),
 }
 
 /// Takes the run over and goes on with it to its end.
@@ -199,6 +205,13 @@ pub(super) async fn take(
     stop: &mut StopSignal,
 ) -> Result<Result<Went, Untaken>, CommandError> {
     let places = world.places(world.writable_ledger().await?);
+    let brought = late::bring_in(world, places.ledger.as_ref(), run, screen).await?;
+    if brought > 0 {
+        let (journal, record) = look(world, run).await?;
+        if let (Standing::Ended, Some(document)) = (standing(&journal, &record, run), run::report(&journal)) {
+            return Ok(Ok(Went::Over(Box::new(document))));
+        }
+    }
     let successor = Successor {
         run: run.clone(),
         epoch: 0,
@@ -209,6 +222,7 @@ pub(super) async fn take(
         bounds: world.fleet.bounds(),
     };
     let Asked { seen, purpose, reason, leave, even_if_alive } = asked;
+    let seen = seen + brought;
     let claim = Claim { successor, purpose, reason, leave, seen, even_if_alive };
     let machine = match driver::take_over(&places, claim).await {
         Ok(Taken::Run(machine)) => machine,

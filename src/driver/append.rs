@@ -5,6 +5,7 @@ use crate::model::{Nonce, RunId};
 use crate::ports::{Ledger, LedgerError, Written};
 use crate::run::{Input, JournalRecord, Loss, taken_over_by};
 
+use super::patient::Tries;
 use super::{chain, change};
 
 /// The journal's only writer.
@@ -23,15 +24,16 @@ impl<'a> Appender<'a> {
     }
 
     /// What the ledger was never heard to take.
-    pub(super) fn unrecorded(self) -> Vec<JournalRecord> {
-        self.backlog.into_iter().map(|(record, _)| record).collect()
+    pub(super) fn unrecorded(self) -> Vec<(JournalRecord, Nonce)> {
+        self.backlog
     }
 
-    /// Appends what is left over and then this record.
-    pub(super) async fn record(&mut self, record: JournalRecord) -> Input {
+    /// Appends what is left over and then this record. It may be dropped at any time: what was not heard to be taken is
+    /// left over.
+    pub(super) async fn record(&mut self, record: JournalRecord, tries: &Tries) -> Input {
         self.backlog.push((record, change::nonce()));
         while let Some((first, nonce)) = self.backlog.first() {
-            match append(self.ledger, first, nonce).await {
+            match append_patiently(self.ledger, first, nonce, tries).await {
                 Ok(Written::Acknowledged(())) => {
                     self.backlog.remove(0);
                 }
@@ -63,21 +65,44 @@ pub async fn record_alone(ledger: &dyn Ledger, record: &JournalRecord) -> Result
     append(ledger, record, &change::nonce()).await
 }
 
+/// Appends a record that another process was not heard to append, under the nonce that it had.
+///
+/// # Errors
+///
+/// [`LedgerError`]; the record may be there after [`LedgerError::InDoubt`].
+pub async fn record_kept(
+    ledger: &dyn Ledger,
+    record: &JournalRecord,
+    nonce: &Nonce,
+) -> Result<Written<()>, LedgerError> {
+    append(ledger, record, nonce).await
+}
+
 /// One append; a write in doubt is repeated with its nonce, which the ledger recognises.
 pub(super) async fn append(
     ledger: &dyn Ledger,
     record: &JournalRecord,
     nonce: &Nonce,
 ) -> Result<Written<()>, LedgerError> {
-    let mut tries = 0;
+    append_patiently(ledger, record, nonce, &Tries::few()).await
+}
+
+async fn append_patiently(
+    ledger: &dyn Ledger,
+    record: &JournalRecord,
+    nonce: &Nonce,
+    tries: &Tries,
+) -> Result<Written<()>, LedgerError> {
+    let mut failures = 0;
     loop {
         match ledger.append(record, nonce).await {
-            Err(error) if tries < change::WRITE_TRIES => {
-                tracing::debug!(seq = record.seq, error = %chain(&error), "append failed, trying again");
-                tries += 1;
-                change::pause(tries).await;
+            Ok(written) => return Ok(written),
+            Err(error) => {
+                failures += 1;
+                if !tries.again(failures, &error).await {
+                    return Err(error);
+                }
             }
-            answer => return answer,
         }
     }
 }
@@ -166,8 +191,8 @@ mod tests {
     async fn s7_an_append_in_doubt_is_never_taken_for_another_process() {
         let ledger = Lossy { taken: Mutex::default(), lost: Mutex::new(change::WRITE_TRIES + 1) };
         let mut journal = Appender::new(&ledger, us());
-        assert!(matches!(journal.record(record(0)).await, Input::Lost(Loss::Unreachable(_))));
-        let next = journal.record(record(1)).await;
+        assert!(matches!(journal.record(record(0), &Tries::few()).await, Input::Lost(Loss::Unreachable(_))));
+        let next = journal.record(record(1), &Tries::few()).await;
         assert!(matches!(next, Input::Recorded), "{next:?}");
         assert!(journal.unrecorded().is_empty());
     }
@@ -175,7 +200,7 @@ mod tests {
     #[tokio::test]
     async fn s9_a_record_of_another_process_fences() {
         let ledger = Lossy { taken: Mutex::new(vec![(0, Nonce::new("theirs"))]), lost: Mutex::new(0) };
-        let answer = Appender::new(&ledger, us()).record(record(0)).await;
+        let answer = Appender::new(&ledger, us()).record(record(0), &Tries::few()).await;
         assert!(matches!(answer, Input::Lost(Loss::Fenced(_))), "{answer:?}");
     }
 }

@@ -8,6 +8,7 @@ use crate::ports::{Ledger, LedgerError, Version, Written};
 use crate::run::{Change, Input, Loss, Spec};
 
 use super::append::taker;
+use super::patient::Tries;
 use super::{World, chain};
 
 /// Repeats of a write that got no answer, at most. Each waits for the engine's own time-outs besides.
@@ -48,22 +49,32 @@ pub enum Unchanged<E> {
 pub async fn amend<T, E>(
     ledger: &dyn Ledger,
     conflicts: u32,
+    decide: impl FnMut(&FleetRecord) -> Result<(Option<FleetRecord>, T), E>,
+) -> Result<T, Unchanged<E>> {
+    amend_patiently(ledger, conflicts, &Tries::few(), decide).await
+}
+
+async fn amend_patiently<T, E>(
+    ledger: &dyn Ledger,
+    conflicts: u32,
+    tries: &Tries,
     mut decide: impl FnMut(&FleetRecord) -> Result<(Option<FleetRecord>, T), E>,
 ) -> Result<T, Unchanged<E>> {
     let (mut lost, mut failures) = (0, 0);
     loop {
         let (version, record) = match ledger.read().await {
             Ok(read) => read,
-            Err(_) if failures < WRITE_TRIES => {
+            Err(error) => {
                 failures += 1;
-                pause(failures).await;
-                continue;
+                if tries.again(failures, &error).await {
+                    continue;
+                }
+                return Err(Unchanged::Lost(error));
             }
-            Err(error) => return Err(Unchanged::Lost(error)),
         };
         let (next, answer) = decide(&record).map_err(Unchanged::Refused)?;
         let Some(next) = next else { return Ok(answer) };
-        match write(ledger, version, &next).await.map_err(Unchanged::Lost)? {
+        match write(ledger, version, &next, tries).await.map_err(Unchanged::Lost)? {
             Written::Acknowledged(_) => return Ok(answer),
             Written::Conflict if lost < conflicts => {
                 lost += 1;
@@ -75,7 +86,7 @@ pub async fn amend<T, E>(
 }
 
 /// Makes a change of a run, or says why not.
-pub(super) async fn change(world: &World, spec: &Spec, change: &Change) -> Input {
+pub(super) async fn change(world: &World, spec: &Spec, change: &Change, tries: &Tries) -> Input {
     // A conflict decides again on the same observation: `decide` refuses it once it is too old, so that foreign
     // writes cannot starve a run and an old observation cannot lend it headroom (schedule 14).
     let decided = |record: &FleetRecord| {
@@ -83,7 +94,7 @@ pub(super) async fn change(world: &World, spec: &Spec, change: &Change) -> Input
             Context { policies: &spec.policies, identity: &spec.fleet, bounds: spec.bounds, now: world.clock.now() };
         decide(record, &change.command(&spec.identity), &context).map(|(next, granted)| (Some(next), granted))
     };
-    match amend(world.ledger.as_ref(), CONFLICTS, decided).await {
+    match amend_patiently(world.ledger.as_ref(), CONFLICTS, tries, decided).await {
         Ok(granted) => Input::Changed(granted),
         Err(Unchanged::Refused(Refusal::Fenced { run, why })) => {
             let taker = taker(world.ledger.as_ref(), &run, &spec.identity.process).await;
@@ -101,16 +112,23 @@ fn refused(refusal: Refusal) -> Input {
 }
 
 /// One conditional write; repeated with its nonce where its answer is missing, so that it cannot count twice.
-async fn write(ledger: &dyn Ledger, version: Version, next: &FleetRecord) -> Result<Written<Version>, LedgerError> {
+async fn write(
+    ledger: &dyn Ledger,
+    version: Version,
+    next: &FleetRecord,
+    tries: &Tries,
+) -> Result<Written<Version>, LedgerError> {
     let nonce = nonce();
-    let mut tries = 0;
+    let mut failures = 0;
     loop {
         match ledger.compare_and_swap(version, next, &nonce).await {
-            Err(_) if tries < WRITE_TRIES => {
-                tries += 1;
-                pause(tries).await;
+            Ok(written) => return Ok(written),
+            Err(error) => {
+                failures += 1;
+                if !tries.again(failures, &error).await {
+                    return Err(error);
+                }
             }
-            answer => return answer,
         }
     }
 }

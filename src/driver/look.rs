@@ -5,6 +5,7 @@ use std::sync::Arc;
 use futures_util::future::join_all;
 
 use crate::coordination::FleetRecord;
+use crate::health::ProbeSpecs;
 use crate::ports::FleetError;
 use crate::run::{Blind, Input, Machine, Round};
 
@@ -16,7 +17,7 @@ pub(super) async fn look(world: &World, machine: &Machine, probes: bool) -> Inpu
     let reads = join_all(specs.iter().map(|(key, spec)| world.prober.sample(&key.subsystem, spec)));
     // The record before the fleet: what is claimed meanwhile shows as a conflict, what is released as still claimed.
     let state = async {
-        let record = world.ledger.read().await;
+        let record = read(world, machine).await;
         (record, world.fleet.observe().await)
     };
     let (samples, (record, fleet)) = tokio::join!(reads, state);
@@ -27,17 +28,50 @@ pub(super) async fn look(world: &World, machine: &Machine, probes: bool) -> Inpu
         !machine.journal().is_empty() && entry.is_none_or(|entry| entry.process != identity.process)
     };
     let taken_over_by = match &record {
-        Ok((_, record)) if is_anothers(record) => {
+        Ok(record) if is_anothers(record) => {
             append::taker(world.ledger.as_ref(), &identity.run, &identity.process).await
         }
         Ok(_) | Err(_) => None,
     };
-    let record = record.map(|(_, record)| Arc::new(record)).map_err(|error| chain(&error));
-    let fleet = fleet.map(Arc::new).map_err(|error| Blind {
-        contradictory: matches!(error, FleetError::Inventory(_) | FleetError::WrongFleet(_) | FleetError::Clock { .. }),
-        message: chain(&error),
-    });
+    let record = record.map(Arc::new);
+    let fleet = fleet.map(Arc::new).map_err(|error| blind(&error));
     let ended_at = world.clock.now();
     let round = Round { begun_at, ended_at, record, taken_over_by, fleet, probed: probes, samples };
     Input::Looked(Box::new(round))
+}
+
+/// A look without the ledger, which is busy with a write.
+pub(super) async fn glimpse(world: &World, specs: &ProbeSpecs) -> Round {
+    let begun_at = world.clock.now();
+    let reads = join_all(specs.iter().map(|(key, spec)| world.prober.sample(&key.subsystem, spec)));
+    let (samples, fleet) = tokio::join!(reads, world.fleet.observe());
+    Round {
+        begun_at,
+        ended_at: world.clock.now(),
+        record: Err("a write has no answer yet".to_owned()),
+        taken_over_by: None,
+        fleet: fleet.map(Arc::new).map_err(|error| blind(&error)),
+        probed: true,
+        samples,
+    }
+}
+
+/// The record. While hosts are out of service a ledger that stays silent must not keep the fleet and them from being
+/// seen: the look then shows no record, and nothing goes forward on it.
+async fn read(world: &World, machine: &Machine) -> Result<FleetRecord, String> {
+    let read = async { world.ledger.read().await.map(|(_, record)| record).map_err(|error| chain(&error)) };
+    if !machine.holds_hosts() {
+        return read.await;
+    }
+    match tokio::time::timeout(machine.answer_patience(), read).await {
+        Ok(read) => read,
+        Err(_) => Err("the ledger does not answer".to_owned()),
+    }
+}
+
+fn blind(error: &FleetError) -> Blind {
+    Blind {
+        contradictory: matches!(error, FleetError::Inventory(_) | FleetError::WrongFleet(_) | FleetError::Clock { .. }),
+        message: chain(error),
+    }
 }

@@ -5,18 +5,20 @@ mod append;
 mod change;
 mod fault;
 mod look;
+mod patient;
 mod stop;
 mod takeover;
 
 use std::sync::Arc;
 
-pub use append::record_alone;
+pub use append::{record_alone, record_kept};
 pub use change::{Unchanged, amend};
 pub use fault::under_faults;
 pub use stop::{StopSender, StopSignal, stop_signal};
 pub use takeover::{Claim, Taken, Untaken, take_over};
 
-use crate::model::CallOutcome;
+use crate::coordination::ProcessId;
+use crate::model::{CallOutcome, LedgerId, Nonce};
 use crate::ports::{Clock, Fleet, Ledger, Prober};
 use crate::run::{Act, Finish, Input, JournalRecord, Machine, NotStarted, Progress, RunDocument, Spec, report};
 
@@ -46,8 +48,17 @@ pub trait Watcher: Send + Sync {
 pub struct Ended {
     /// The run document.
     pub document: RunDocument,
-    /// What the ledger could not take, if it was lost: nobody else knows of these.
-    pub unrecorded: Vec<JournalRecord>,
+    /// What the ledger was not heard to take, each record with the nonce under which it may be there: nobody else knows
+    /// of these.
+    pub unrecorded: Vec<(JournalRecord, Nonce)>,
+    /// Everything that this process knows of the run, acknowledged or not.
+    pub journal: Vec<JournalRecord>,
+    /// The ledger that the run went by.
+    pub ledger: Option<LedgerId>,
+    /// Which process this was, and the epoch at which it acted.
+    pub acted: (ProcessId, u64),
+    /// S9: who took the run from this process, which has sent nothing since it knows.
+    pub taken_by: Option<String>,
 }
 
 /// Performs a confirmed plan to its end, whatever that is.
@@ -75,8 +86,9 @@ pub async fn drive(
     watcher: &dyn Watcher,
     stop: &mut StopSignal,
 ) -> Result<Ended, NotStarted> {
-    let us = machine.spec().identity.process.clone();
-    let mut journal = append::Appender::new(world.ledger.as_ref(), us);
+    let spec = machine.spec().clone();
+    let us = spec.identity.process.clone();
+    let mut journal = append::Appender::new(world.ledger.as_ref(), us.clone());
     let mut input = Input::Begin;
     loop {
         while let Some(order) = stop.pending() {
@@ -91,19 +103,30 @@ pub async fn drive(
             Act::Finish(Finish::Ended) => {
                 let unrecorded = journal.unrecorded();
                 return match report(machine.journal()) {
-                    Some(document) => Ok(Ended { document, unrecorded }),
+                    Some(document) => Ok(Ended {
+                        document,
+                        unrecorded,
+                        journal: machine.journal().to_vec(),
+                        ledger: machine.ledger().cloned(),
+                        acted: (us, spec.identity.epoch),
+                        taken_by: machine.taken_by().map(str::to_owned),
+                    }),
                     // A run that ended was opened: its first record is there, recorded or not.
                     None => Err(NotStarted::Ledger("the run's journal does not begin with its opening".to_owned())),
                 };
             }
             Act::Record(record) => {
-                let input = journal.record(*record.clone()).await;
+                let (one, mut tries) = (*record.clone(), None);
+                let write = |tries| journal.record(one, tries);
+                let input = patient::patiently(world, &mut machine, stop, &mut tries, write).await;
                 fault::behind();
                 watcher.recorded(&record);
                 input
             }
             Act::Change(change) => {
-                let input = change::change(world, machine.spec(), &change).await;
+                let mut tries = None;
+                let write = |tries| change::change(world, &spec, &change, tries);
+                let input = patient::patiently(world, &mut machine, stop, &mut tries, write).await;
                 fault::behind();
                 input
             }

@@ -50,6 +50,7 @@ impl Machine {
             Loss::Fenced(why) => {
                 // S9: another process has the run. Nothing more is sent, not even a restore.
                 self.attention = true;
+                self.taken_by = Some(why.clone());
                 let cause = plain(CauseKind::Ledger, format!("this run was taken over: {why}"));
                 self.cause = Some(cause.clone());
                 if self.opened && self.calls > 0 {
@@ -61,10 +62,15 @@ impl Machine {
                 }
             }
             Loss::Unreachable(why) => {
+                self.heed_what_came_meanwhile(now);
+                if matches!(self.phase, Phase::Leaving { .. }) {
+                    // S7: what the ledger was not told somebody must tell it.
+                    self.attention = true;
+                }
                 // Half of the limit is for waiting, half for putting back.
                 let limit = self.spec.policies.fleet.ledger.offline_limit / 2;
-                let bearable = self.acked_at.is_some_and(|at| now.since(at) <= limit);
-                if matches!(past, Some(Past::Sampled { .. })) && bearable {
+                let bearable = self.acked_at.is_some_and(|at| now.since(at) < limit);
+                if matches!(past, Some(Past::Sampled { .. })) && bearable && !self.is_stopping() {
                     // No effect hangs on it: the bake goes on being watched, and nothing starts without the ledger.
                     return;
                 }
@@ -106,7 +112,7 @@ impl Machine {
     }
 
     /// Takes in a look: what is seen of the held hosts, halts, probes, rules.
-    fn looked(&mut self, round: Round, now: Time) {
+    pub(super) fn looked(&mut self, round: Round, now: Time) {
         let round = Arc::new(round);
         self.round = Some(Arc::clone(&round));
         if round.probed {
@@ -117,7 +123,7 @@ impl Machine {
             Err(why) => {
                 let limit = self.spec.policies.fleet.ledger.offline_limit / 2;
                 let silent = self.acked_at.is_none_or(|at| now.since(at) > limit);
-                if silent && !self.is_stopping() {
+                if silent && !self.is_stopping() && !self.glimpsing {
                     self.offline = true;
                     let cause = plain(CauseKind::Ledger, format!("the ledger cannot be read: {why}"));
                     self.stop(cause, Some(NotStarted::Ledger(why.clone())), now);
@@ -138,7 +144,9 @@ impl Machine {
             }
             Err(blind) => {
                 self.blind_looks += 1;
-                self.queue.push_front(Todo::Sleep { until: now.plus(patience::CALL_PAUSE) });
+                if !self.glimpsing {
+                    self.queue.push_front(Todo::Sleep { until: now.plus(patience::CALL_PAUSE) });
+                }
                 if !self.is_stopping() && (blind.contradictory || self.blind_looks >= patience::BLIND_LOOKS) {
                     let cause = plain(CauseKind::Inventory, blind.message.clone());
                     self.stop(cause, Some(NotStarted::Blind(blind.message.clone())), now);

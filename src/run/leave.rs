@@ -45,6 +45,7 @@ impl Machine {
     pub(super) fn leave(&mut self, now: Time) {
         let Phase::Leaving { step } = self.phase else { return };
         match step {
+            Step::Groups if self.offline && !self.told_late => self.tell_late(),
             Step::Groups => self.release_groups(now),
             Step::Measuring => {
                 self.phase = Phase::Leaving { step: Step::Forgetting };
@@ -76,6 +77,15 @@ impl Machine {
                 self.queue.push_back(Todo::Finish(Finish::Ended));
             }
         }
+    }
+
+    /// Everything is where it should be, and the ledger does not know it: it is waited for once, as long as the policy
+    /// bears, and what was done without it is recorded then, in order, with the times at which it was done.
+    fn tell_late(&mut self) {
+        self.told_late = true;
+        let since = self.acked_at.map(|at| format!(" from {at} on")).unwrap_or_default();
+        let message = format!("the ledger was out of reach{since}: what was done since is recorded late");
+        self.queue.push_back(Todo::Record(Past::Warned { message }));
     }
 
     fn outcome(&self) -> Outcome {

@@ -12,7 +12,8 @@ use std::time::Duration;
 use crate::coordination::{FleetRecord, HostOutcome, RunIdentity};
 use crate::health::{Bake, ProbeSpecs, Watch, probes_of};
 use crate::model::{
-    Bounds, Call, CallOutcome, Effect, FleetIdentity, FleetSnapshot, GroupName, HostId, OperatorId, ProbeKey, Time,
+    Bounds, Call, CallOutcome, Effect, FleetIdentity, FleetSnapshot, GroupName, HostId, LedgerId, OperatorId, ProbeKey,
+    Time,
 };
 use crate::plan::{Confirmed, Inputs, LedgerView, PlanDocument, Settings, Stage, Taking, Violation, verify};
 use crate::policy::PolicySet;
@@ -128,7 +129,14 @@ pub struct Machine {
     /// The ledger is lost: only restoring is allowed, and only for a while.
     pub(super) offline: bool,
     pub(super) cause: Option<Cause>,
-    orders: VecDeque<Order>,
+    pub(super) orders: VecDeque<Order>,
+    /// A look is taken in while a write has no answer: what it would stop the run for is kept in `postponed`.
+    pub(super) glimpsing: bool,
+    pub(super) postponed: Vec<(Cause, Option<NotStarted>)>,
+    /// The ledger was told, or could not be told, that what follows is recorded late.
+    pub(super) told_late: bool,
+    /// S9: who has taken the run from this process.
+    pub(super) taken_by: Option<String>,
     /// The first grant was acknowledged: the run exists.
     pub(super) opened: bool,
     pub(super) attention: bool,
@@ -171,6 +179,10 @@ impl Machine {
             offline: false,
             cause: None,
             orders: VecDeque::new(),
+            glimpsing: false,
+            postponed: Vec::new(),
+            told_late: false,
+            taken_by: None,
             opened: false,
             attention: false,
             untold: BTreeMap::new(),
@@ -195,6 +207,21 @@ impl Machine {
         &self.spec
     }
 
+    /// The ledger whose record the run goes by, where it was read.
+    pub fn ledger(&self) -> Option<&LedgerId> {
+        self.record.as_ref().map(|record| &record.ledger)
+    }
+
+    /// Whether the run has hosts in its hands.
+    pub fn holds_hosts(&self) -> bool {
+        !self.held.is_empty()
+    }
+
+    /// Who has taken the run from this process, in words.
+    pub fn taken_by(&self) -> Option<&str> {
+        self.taken_by.as_deref()
+    }
+
     /// Orders the run to stop: no further cordon or terminate, what is cordoned is put back (S6, S7).
     pub fn order(&mut self, order: Order) {
         self.orders.push_back(order);
@@ -208,9 +235,7 @@ impl Machine {
     /// Takes in an answer and says what comes next.
     pub fn step(&mut self, input: Input, now: Time) -> Act {
         self.learn(input, now);
-        while let Some(order) = self.orders.pop_front() {
-            self.stop(plain(CauseKind::Order, order.to_string()), Some(NotStarted::Ordered(order)), now);
-        }
+        self.heed_what_came_meanwhile(now);
         for _ in 0..SPINS {
             if self.queue.is_empty() {
                 self.advance(now);
@@ -381,6 +406,10 @@ impl Machine {
 
     /// Stops going forward. Causes are kept by severity and only ever escalate (S6).
     pub(super) fn stop(&mut self, cause: Cause, before_start: Option<NotStarted>, now: Time) {
+        if self.glimpsing {
+            self.postponed.push((cause, before_start));
+            return;
+        }
         // From here on the facts are settled: an order that comes now changes nothing that was done (peers T39).
         if matches!(self.phase, Phase::Leaving { .. } | Phase::Over) {
             return;

@@ -9,6 +9,13 @@ pub(super) const CALL_ATTEMPTS: u32 = 5;
 /// The first pause before a call is tried again; doubled each time.
 pub(super) const CALL_PAUSE: Duration = Duration::from_secs(1);
 
+/// Until a write to the ledger that has no answer counts as waited for: then the run looks at the world meanwhile. Shorter
+/// than the shortest gap that a bake tolerates (5 s), longer than an engine takes that is merely busy.
+pub(super) const ANSWER: Duration = Duration::from_secs(2);
+
+/// The same for what is left to say to a ledger that was given up.
+pub(super) const LAST_WORDS: Duration = Duration::from_millis(300);
+
 /// Between two looks while something is expected to show shortly.
 pub(super) const POLL: Duration = Duration::from_secs(2);
 

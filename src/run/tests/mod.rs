@@ -2,6 +2,7 @@
 
 mod halts;
 mod ledger;
+mod outage;
 mod policies;
 mod simulation;
 mod takeovers;

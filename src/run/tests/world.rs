@@ -73,6 +73,12 @@ pub(super) struct World {
     pub(super) meddle: Box<dyn FnMut(&mut Meddled<'_>)>,
     /// From then on the ledger does not answer.
     pub(super) ledger_lost_at: Option<Time>,
+    /// And from then on it does again.
+    pub(super) ledger_back_at: Option<Time>,
+    /// A write is repeated until the machine gives it up, and not lost at once.
+    pub(super) waits: bool,
+    /// What the journal was not heard to take.
+    backlog: Vec<JournalRecord>,
     /// A change in words that is written while every reply to it is lost.
     pub(super) unheard: Option<&'static str>,
     /// Everything that was done, in words.
@@ -136,6 +142,9 @@ impl World {
             late: (BTreeSet::new(), 0),
             meddle: Box::new(|_| {}),
             ledger_lost_at: None,
+            ledger_back_at: None,
+            waits: false,
+            backlog: Vec::new(),
             unheard: None,
             log: Vec::new(),
             cordoned_since: BTreeMap::new(),
@@ -294,9 +303,19 @@ impl World {
         }
     }
 
-    fn perform(&mut self, machine: &Machine, act: Act, words: &str) -> Input {
+    fn perform(&mut self, machine: &mut Machine, act: Act, words: &str) -> Input {
+        if self.waits
+            && matches!(act, Act::Record(_) | Act::Change(_))
+            && let Some(lost) = self.wait_for_ledger(machine)
+        {
+            if let Act::Record(record) = act {
+                self.backlog.push(*record);
+            }
+            return lost;
+        }
         match act {
             Act::Finish(_) => panic!("there is nothing to do"),
+            Act::Record(record) if self.waits => self.append_all(*record),
             Act::Record(record) => self.append(&record),
             Act::Change(change) => {
                 let answer = self.change(machine.spec(), &change);
@@ -359,8 +378,20 @@ impl World {
         report(&self.journal).expect("the run was opened")
     }
 
-    fn is_ledger_lost(&self) -> bool {
-        self.ledger_lost_at.is_some_and(|at| self.now >= at)
+    pub(super) fn is_ledger_lost(&self) -> bool {
+        self.ledger_lost_at.is_some_and(|at| self.now >= at) && self.ledger_back_at.is_none_or(|at| self.now < at)
+    }
+
+    /// What was lost before it comes first, as the driver has it.
+    fn append_all(&mut self, record: JournalRecord) -> Input {
+        self.backlog.push(record);
+        while let Some(first) = self.backlog.first().cloned() {
+            match self.append(&first) {
+                Input::Recorded => _ = self.backlog.remove(0),
+                lost => return lost,
+            }
+        }
+        Input::Recorded
     }
 
     fn append(&mut self, record: &JournalRecord) -> Input {
@@ -393,7 +424,7 @@ impl World {
         }
     }
 
-    fn look(&mut self, machine: &Machine, probes: bool) -> Input {
+    pub(super) fn look(&mut self, machine: &Machine, probes: bool) -> Input {
         self.looks += 1;
         let record =
             if self.is_ledger_lost() { Err("the disk is gone".to_owned()) } else { Ok(Arc::new(self.record.clone())) };

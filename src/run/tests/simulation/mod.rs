@@ -6,6 +6,7 @@
 
 mod check;
 mod fleet;
+mod outage;
 mod runner;
 mod setup;
 mod takeover;
@@ -92,7 +93,7 @@ fn replay(seed: u64, bounds: Bounds, rig: Rig) -> Shown {
 }
 
 /// Every fault and every ending must have occurred, or the schedules prove less than they seem to.
-const EVERYTHING: [&str; 33] = [
+const EVERYTHING: [&str; 38] = [
     "abandoned",
     "aborted",
     "after its deadline",
@@ -104,11 +105,13 @@ const EVERYTHING: [&str; 33] = [
     "died sending",
     "fenced",
     "frozen",
+    "glimpse",
     "halt seen",
     "halted",
     "host unhealthy",
     "host vanished",
     "killed",
+    "ledger back in time",
     "ledger gone",
     "needs attention",
     "never done",
@@ -120,11 +123,14 @@ const EVERYTHING: [&str; 33] = [
     "reply lost",
     "resumed",
     "slow look",
+    "stopped while waiting",
     "swap lost",
     "taken from the living",
     "taken over again",
     "taker died",
     "throttled",
+    "write given up",
+    "write waited for",
     "zombie",
 ];
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::fleet::Fleet;
+use super::outage::Waiting;
 use crate::coordination::{FleetRecord, ProcessId, RunIdentity};
 use crate::model::{Bounds, Call, FleetIdentity, HostId, RunId, SubsystemName, Time};
 use crate::plan::testing::Seeded;
@@ -22,6 +23,8 @@ pub(super) enum Doing {
     Observe { begun_at: Time, record: Result<Arc<FleetRecord>, String>, probes: bool },
     /// The record was read at a version; the write comes next.
     Write { change: Change, version: u64 },
+    /// A write without an answer is repeated, until then.
+    Wait { write: Waiting, until: Time },
     /// The call is on its way, and its answer will be heard.
     Land(Call),
 }

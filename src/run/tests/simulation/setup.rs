@@ -68,7 +68,12 @@ impl World {
                 (from, from.plus(seeded.up_to(Duration::from_secs(most))))
             })
         };
-        let (ledger_gone, bad_probe, halted) = (span(8, 120), span(8, 60), span(4, 400));
+        let (ledger_gone, mut bad_probe, halted) = (span(4, 120), span(8, 60), span(4, 400));
+        if let Some((from, _)) = ledger_gone.filter(|_| seeded.chance(2)) {
+            // Both at once: what is out goes back without the ledger.
+            let ill = from.plus(Duration::from_secs(10) + seeded.up_to(Duration::from_secs(20)));
+            bad_probe = Some((ill, ill.plus(Duration::from_secs(40))));
+        }
         let of = [None, Some("index".into()), Some("billing".into())];
         let subsystem = of[usize::try_from(seeded.below(3)).expect("small")].clone();
         let halt = halted.map(|(from, to)| {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::Rig;
 use super::check::Checker;
 use super::fleet::Fleet;
+use super::outage::Waiting;
 use super::runner::{Doing, Runner, identity};
 use super::takeover::Taking;
 use crate::coordination::{self, Command, Context, FleetRecord, Halt, decide};
@@ -81,7 +82,7 @@ impl World {
     }
 
     /// The ledger cannot be reached, by anybody or by this process alone.
-    fn is_ledger_gone(&mut self, runner: usize) -> bool {
+    pub(super) fn is_ledger_gone(&mut self, runner: usize) -> bool {
         let within = |span: Option<(Time, Time)>| span.is_some_and(|(from, to)| from <= self.now && self.now < to);
         let (gone, cut_off) = (within(self.ledger_gone), within(self.runners[runner].cut_off));
         if gone {
@@ -207,6 +208,7 @@ impl World {
                     self.write(run, &change);
                 }
             }
+            Doing::Wait { write, until } => self.wait(run, write, until),
             Doing::Land(call) => {
                 let outcome = self.land(self.runners[run].run, &call);
                 debug_assert!(now == self.now);
@@ -226,7 +228,7 @@ impl World {
                 self.late.push((self.now.plus(after), self.runners[run].run, call));
             }
             Doing::Write { change, version } if version == self.version => self.write(run, &change),
-            Doing::Write { .. } | Doing::Give(_) | Doing::Sleep | Doing::Observe { .. } => {}
+            Doing::Write { .. } | Doing::Wait { .. } | Doing::Give(_) | Doing::Sleep | Doing::Observe { .. } => {}
         }
         if self.rig == Rig::ForgetsTheDead {
             self.record.runs.remove(&self.runners[run].machine.spec().identity.run);
@@ -239,11 +241,11 @@ impl World {
     }
 
     /// The machine gets an answer within so many milliseconds, or much later where its process is frozen.
-    fn give(&mut self, run: usize, input: Input, millis: u64) {
+    pub(super) fn give(&mut self, run: usize, input: Input, millis: u64) {
         self.then(run, Doing::Give(input), millis);
     }
 
-    fn then(&mut self, run: usize, doing: Doing, millis: u64) {
+    pub(super) fn then(&mut self, run: usize, doing: Doing, millis: u64) {
         let mut takes = Duration::from_millis(1) + self.seeded.up_to(Duration::from_millis(millis));
         if self.seeded.chance(self.trouble * 6) {
             self.seen.insert("frozen");
@@ -280,43 +282,10 @@ impl World {
             Act::Finish(finish) => self.runners[run].finish = Some(finish),
             Act::Record(record) => {
                 self.runners[run].backlog.push(*record);
-                let gone = self.is_ledger_gone(run);
-                let lost = self.goes_wrong("append lost");
-                let runner = &mut self.runners[run];
-                let journal = &mut self.journals[runner.run];
-                let is_anothers = |record: &JournalRecord| {
-                    usize::try_from(record.seq)
-                        .ok()
-                        .and_then(|seq| journal.get(seq))
-                        .is_some_and(|there| there != record)
-                };
-                let is_fenced = !gone && runner.backlog.iter().any(is_anothers);
-                if is_fenced && self.rig == Rig::HeedsNoFence {
-                    for record in std::mem::take(&mut runner.backlog) {
-                        let seq = journal.len() as u64;
-                        journal.push(JournalRecord { seq, ..record });
-                    }
-                    self.give(run, Input::Recorded, 20);
-                    return;
-                }
-                if is_fenced {
-                    self.seen.insert("fenced");
-                    self.give(run, Input::Lost(Loss::Fenced("another process has it".to_owned())), 1000);
-                    return;
-                }
-                if !gone && (!lost || self.seeded.chance(2)) {
-                    // What is in doubt is known again by its nonce.
-                    for record in &runner.backlog {
-                        if record.seq == journal.len() as u64 {
-                            journal.push(record.clone());
-                        }
-                    }
-                }
-                if gone || lost {
-                    self.give(run, Input::Lost(Loss::Unreachable("no reply".to_owned())), 1000);
+                if self.is_ledger_gone(run) {
+                    self.wait_or_lose(run, Waiting::Journal);
                 } else {
-                    self.runners[run].backlog.clear();
-                    self.give(run, Input::Recorded, 20);
+                    self.append_backlog(run);
                 }
             }
             Act::Change(change) => self.read(run, change),
@@ -349,9 +318,47 @@ impl World {
         }
     }
 
-    fn read(&mut self, run: usize, change: crate::run::Change) {
+    /// The ledger is there: it takes what it was not heard to take, or the reply is lost.
+    pub(super) fn append_backlog(&mut self, run: usize) {
+        let lost = self.goes_wrong("append lost");
+        let runner = &mut self.runners[run];
+        let journal = &mut self.journals[runner.run];
+        let is_anothers = |record: &JournalRecord| {
+            usize::try_from(record.seq).ok().and_then(|seq| journal.get(seq)).is_some_and(|there| there != record)
+        };
+        let is_fenced = runner.backlog.iter().any(is_anothers);
+        if is_fenced && self.rig == Rig::HeedsNoFence {
+            for record in std::mem::take(&mut runner.backlog) {
+                let seq = journal.len() as u64;
+                journal.push(JournalRecord { seq, ..record });
+            }
+            self.give(run, Input::Recorded, 20);
+            return;
+        }
+        if is_fenced {
+            self.seen.insert("fenced");
+            self.give(run, Input::Lost(Loss::Fenced("another process has it".to_owned())), 1000);
+            return;
+        }
+        if !lost || self.seeded.chance(2) {
+            // What is in doubt is known again by its nonce.
+            for record in &runner.backlog {
+                if record.seq == journal.len() as u64 {
+                    journal.push(record.clone());
+                }
+            }
+        }
+        if lost {
+            self.give(run, Input::Lost(Loss::Unreachable("no reply".to_owned())), 1000);
+        } else {
+            self.runners[run].backlog.clear();
+            self.give(run, Input::Recorded, 20);
+        }
+    }
+
+    pub(super) fn read(&mut self, run: usize, change: crate::run::Change) {
         if self.is_ledger_gone(run) {
-            self.give(run, Input::Lost(Loss::Unreachable("it is gone".to_owned())), 1000);
+            self.wait_or_lose(run, Waiting::Record(change));
             return;
         }
         let version = self.version;
@@ -381,7 +388,7 @@ impl World {
         self.give(run, input, 30);
     }
 
-    fn observed(
+    pub(super) fn observed(
         &mut self,
         run: usize,
         begun_at: Time,

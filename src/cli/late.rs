@@ -1,0 +1,157 @@
+//! Records that an earlier process of a run kept in a file of this machine, because its ledger was lost: they are brought
+//! into the ledger before the run is taken over, or told to whoever takes it.
+
+use std::path::PathBuf;
+
+use crate::driver::{Ended, record_kept};
+use crate::model::RunId;
+use crate::output::clean;
+use crate::policy::PolicySet;
+use crate::ports::{Ledger, Written};
+use crate::run::{JournalRecord, Late, Outcome, RunDocument, deeds, late};
+
+use super::error::CommandError;
+use super::screen::Screen;
+use super::unrecorded::{self, Unrecorded};
+use super::world::World;
+
+/// What is to be said of a run of this process that the ledger did not take whole: a document with what is kept where,
+/// and with what comes next.
+pub(super) fn documented(world: &World, ended: &Ended) -> RunDocument {
+    let mut document = ended.document.clone();
+    let records = || ended.unrecorded.iter().map(|(record, _)| record);
+    if let Some(by) = &ended.taken_by {
+        // S9: what it could not record is not for the journal any more: that is another process's.
+        let did = deeds(&ended.journal, records());
+        document.warnings.push(if did.is_empty() {
+            format!("this run was taken over: {by}. This process did nothing after its last record")
+        } else {
+            format!(
+                "this run was taken over: {by}. After its last record this process did what that one may not know of: {}",
+                did.join("; ")
+            )
+        });
+        return document;
+    }
+    if ended.unrecorded.is_empty() {
+        return document;
+    }
+    let (run, count) = (&document.run, ended.unrecorded.len());
+    let lacks = format!("the ledger could not take the last {count} records of the run");
+    let warning = match unrecorded::keep(&world.policies, ended, world.clock.now()) {
+        Ok(path) => format!(
+            "{lacks}. They are kept on this machine, in {}: when the ledger is back, `safe-remove resume {run}` here records \
+             them first",
+            path.display()
+        ),
+        Err(why) => format!(
+            "{lacks}, and no file of this machine takes them ({why}). This report is their only copy: {}",
+            deeds(&ended.journal, records()).join("; ")
+        ),
+    };
+    document.warnings.push(warning);
+    document.next_command = Some(format!("safe-remove resume {run}"));
+    // S7: whatever it would have ended with, somebody must tell the ledger.
+    (document.outcome, document.exit_code) = (Outcome::NeedsAttention, 8);
+    document
+}
+
+/// Tells what is kept of a run and is not in its journal, which went on without it.
+///
+/// # Errors
+///
+/// A file that cannot be used.
+pub(super) async fn tell(
+    world: &World,
+    run: &RunId,
+    journal: &[JournalRecord],
+    screen: &Screen,
+) -> Result<(), CommandError> {
+    for (path, file) in files(world, run).await? {
+        let records = || file.records.iter().map(|kept| &kept.record);
+        if late(journal, records()) == Late::WentOn {
+            let mut text = format!(
+                "{} says what an earlier process of run {run} did without its ledger. The journal went on without it, and \
+                 does not have:\n",
+                path.display()
+            );
+            let missing = records().filter(|record| !journal.contains(record));
+            for deed in deeds(journal, missing) {
+                text.push_str(&format!("  {}\n", clean(&deed)));
+            }
+            text.push_str("It is not recorded any more; remove the file when you have read it.\n");
+            screen.stderr(&text);
+        }
+    }
+    Ok(())
+}
+
+/// Brings what is kept of a run into its journal, where that ends exactly where the records begin. Says how many records
+/// the journal has more.
+///
+/// # Errors
+///
+/// A file that cannot be used; a ledger that does not take it.
+pub(super) async fn bring_in(
+    world: &World,
+    ledger: &dyn Ledger,
+    run: &RunId,
+    screen: &Screen,
+) -> Result<usize, CommandError> {
+    let mut brought = 0;
+    for (path, file) in files(world, run).await? {
+        let journal = ledger.journal(run).await.map_err(CommandError::Ledger)?;
+        let there = match late(&journal, file.records.iter().map(|kept| &kept.record)) {
+            Late::Follows(there) => there,
+            // It was told.
+            Late::WentOn => continue,
+            Late::Gap => {
+                return Err(CommandError::NotTaken {
+                    message: format!("run {run} is not taken over: its journal lacks records that it had acknowledged"),
+                    causes: vec![format!("it ends before what {} goes on from", path.display())],
+                    hint: Some(
+                        "a ledger that was put back from a copy is imported: safe-remove ledger import".to_owned(),
+                    ),
+                });
+            }
+        };
+        // Under their own nonces: one that is there already is recognised.
+        for kept in &file.records[there..] {
+            match record_kept(ledger, &kept.record, &kept.nonce).await.map_err(CommandError::Ledger)? {
+                Written::Acknowledged(()) => brought += 1,
+                Written::Conflict => {
+                    return Err(CommandError::NotTaken {
+                        message: format!("run {run} is not taken over: another process writes its journal"),
+                        causes: vec![format!("what {} keeps was not recorded", path.display())],
+                        hint: Some(format!("safe-remove status {run}")),
+                    });
+                }
+            }
+        }
+        let count = file.records.len();
+        screen
+            .note(&format!("{count} records of run {run} that were kept in {} are in the ledger now", path.display()));
+        if let Err(error) = std::fs::remove_file(&path) {
+            screen.note(&format!("warning: {} is of no use any more and cannot be removed: {error}", path.display()));
+        }
+    }
+    Ok(brought)
+}
+
+/// Where something of a run is kept, for whoever asks how it stands.
+pub(super) fn kept_at(policies: &PolicySet, run: &RunId) -> Option<PathBuf> {
+    unrecorded::kept(policies, run).ok()?.into_iter().next()
+}
+
+async fn files(world: &World, run: &RunId) -> Result<Vec<(PathBuf, Unrecorded)>, CommandError> {
+    let paths = unrecorded::kept(&world.policies, run)?;
+    if paths.is_empty() {
+        return Ok(Vec::new());
+    }
+    let (_, record) = world.ledger.read().await?;
+    let read = |path: PathBuf| {
+        let file = unrecorded::read(&path, &world.policies, &record.ledger, run)?;
+        Ok((path, file))
+    };
+    paths.into_iter().map(read).collect()
+}

@@ -1,0 +1,201 @@
+//! What a run could not record, kept in a file of this machine until `resume` or `abandon` brings it into the ledger.
+//!
+//! `unrecorded-RUN-EPOCH.json`, one per run and process, readable by its owner alone: beside the ledger where that is a
+//! file, else (or where that place takes none) in `$XDG_STATE_HOME/safe-remove`, by default `~/.local/state/safe-remove`.
+//! It is there whole or not at all. This file knows the format and the places; `late` what is made of them.
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::coordination::ProcessId;
+use crate::driver::Ended;
+use crate::model::{FleetName, LedgerId, Nonce, RunId, Time};
+use crate::policy::{LedgerKind, PolicySet};
+use crate::run::{EVENT_SCHEMA, JournalRecord};
+
+use super::error::CommandError;
+
+/// The schema. v1 is the first.
+const SCHEMA: &str = "safe-remove/unrecorded/v1";
+
+/// Far more than the records of one outage take.
+const SIZE_MAX: u64 = 64 << 20;
+
+/// The file.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Unrecorded {
+    schema: String,
+    fleet: FleetName,
+    /// The ledger that lacks them. No other may take them.
+    ledger: LedgerId,
+    run: RunId,
+    /// At which the process acted.
+    epoch: u64,
+    process: ProcessId,
+    kept_at: Time,
+    pub(super) records: Vec<Kept>,
+}
+
+/// A record with the nonce under which the ledger may have it.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Kept {
+    pub(super) nonce: Nonce,
+    pub(super) record: JournalRecord,
+}
+
+/// Keeps what a run could not record.
+///
+/// # Errors
+///
+/// Every place that was tried, and why it takes no file.
+pub(super) fn keep(policies: &PolicySet, ended: &Ended, now: Time) -> Result<PathBuf, String> {
+    let Some(ledger) = ended.ledger.clone() else { return Err("which ledger it went by is not known".to_owned()) };
+    let (process, epoch) = ended.acted.clone();
+    let run = ended.document.run.clone();
+    let records = ended.unrecorded.iter();
+    let file = Unrecorded {
+        schema: SCHEMA.to_owned(),
+        fleet: policies.fleet.name.clone(),
+        ledger,
+        run: run.clone(),
+        epoch,
+        process,
+        kept_at: now,
+        records: records.map(|(record, nonce)| Kept { nonce: nonce.clone(), record: record.clone() }).collect(),
+    };
+    let text = serde_json::to_vec_pretty(&file).map_err(|error| error.to_string())?;
+    let name = format!("{}{epoch}.json", prefix(&run));
+    let mut failed = Vec::new();
+    for place in places(policies) {
+        match write(&place, &name, &text) {
+            Ok(path) => return Ok(path),
+            Err(error) => failed.push(format!("{}: {error}", place.display())),
+        }
+    }
+    Err(if failed.is_empty() { "there is no place for it".to_owned() } else { failed.join("; ") })
+}
+
+/// The files that are kept of a run here.
+///
+/// # Errors
+///
+/// A place that cannot be looked at: what is in it is not known (S3).
+pub(super) fn kept(policies: &PolicySet, run: &RunId) -> Result<Vec<PathBuf>, CommandError> {
+    let mut found = Vec::new();
+    for place in places(policies) {
+        let entries = match fs::read_dir(&place) {
+            Ok(entries) => entries,
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => continue,
+            Err(error) => return Err(unusable(run, &place, error.to_string())),
+        };
+        for entry in entries {
+            let entry = entry.map_err(|error| unusable(run, &place, error.to_string()))?;
+            let name = entry.file_name();
+            let epoch = name.to_str().and_then(|name| name.strip_prefix(&prefix(run))?.strip_suffix(".json"));
+            if epoch.is_some_and(|epoch| epoch.parse::<u64>().is_ok()) {
+                found.push(entry.path());
+            }
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// One file, understood.
+///
+/// # Errors
+///
+/// It is not whole, or of another run, fleet or ledger, or others can write it: nothing is made of it (S3).
+pub(super) fn read(
+    path: &Path,
+    policies: &PolicySet,
+    ledger: &LedgerId,
+    run: &RunId,
+) -> Result<Unrecorded, CommandError> {
+    parse(path, policies, ledger, run).map_err(|why| unusable(run, path, why))
+}
+
+fn parse(path: &Path, policies: &PolicySet, ledger: &LedgerId, run: &RunId) -> Result<Unrecorded, String> {
+    let metadata = fs::symlink_metadata(path).map_err(|error| error.to_string())?;
+    if !metadata.is_file() || metadata.len() > SIZE_MAX {
+        return Err("it is no file that safe-remove wrote".to_owned());
+    }
+    if metadata.permissions().mode() & 0o022 != 0 {
+        return Err("others can write it".to_owned());
+    }
+    let text = fs::read(path).map_err(|error| error.to_string())?;
+    let schema = serde_json::from_slice::<serde_json::Value>(&text).map_err(|error| error.to_string())?;
+    let schema = schema.get("schema").and_then(serde_json::Value::as_str).unwrap_or("none").to_owned();
+    if schema != SCHEMA {
+        return Err(format!("its schema is {schema}, this version reads {SCHEMA}"));
+    }
+    let file: Unrecorded = serde_json::from_slice(&text).map_err(|error| error.to_string())?;
+    if (&file.fleet, &file.run) != (&policies.fleet.name, run) {
+        return Err(format!("it is of run {} of fleet {}", file.run, file.fleet));
+    }
+    if file.ledger != *ledger {
+        return Err(format!("its records belong to ledger {}, and this one is {ledger}", file.ledger));
+    }
+    let first = file.records.first().ok_or("it has no records")?.record.seq;
+    for (seq, kept) in (first..).zip(&file.records) {
+        let record = &kept.record;
+        if record.seq != seq || record.run != *run || record.schema != EVENT_SCHEMA {
+            return Err(format!("record {seq} is not where it belongs"));
+        }
+    }
+    Ok(file)
+}
+
+fn unusable(run: &RunId, path: &Path, why: String) -> CommandError {
+    CommandError::NotTaken {
+        message: format!("run {run} is not taken over: {} cannot be used", path.display()),
+        causes: vec![why],
+        hint: Some(
+            "it says what the run's process did without its ledger. Mend it, or move it away once somebody has looked at \
+             every host of the run"
+                .to_owned(),
+        ),
+    }
+}
+
+fn prefix(run: &RunId) -> String {
+    format!("unrecorded-{run}-")
+}
+
+/// Where such files are kept and looked for, the first that takes it.
+fn places(policies: &PolicySet) -> Vec<PathBuf> {
+    let beside = match &policies.fleet.ledger.kind {
+        LedgerKind::Sqlite { path } => path.parent().map(Path::to_path_buf),
+        LedgerKind::Dynamodb(_) | LedgerKind::Etcd(_) => None,
+    };
+    // The XDG base directory specification: a relative path is ignored.
+    let absolute = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let state = absolute("XDG_STATE_HOME").or_else(|| absolute("HOME").map(|home| home.join(".local/state")));
+    beside.into_iter().chain(state.map(|state| state.join("safe-remove"))).collect()
+}
+
+/// Writes beside its place, to the disk, and moves it there: nobody ever finds half of it.
+fn write(place: &Path, name: &str, text: &[u8]) -> io::Result<PathBuf> {
+    if !place.is_dir() {
+        DirBuilder::new().recursive(true).mode(0o700).create(place)?;
+    }
+    let (path, part) = (place.join(name), place.join(format!(".{name}.{}", std::process::id())));
+    let written = (|| {
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&part)?;
+        file.write_all(text)?;
+        file.sync_all()?;
+        fs::rename(&part, &path)?;
+        File::open(place)?.sync_all()
+    })();
+    if written.is_err() {
+        // What is left of it is of no use to anybody; the first error is the news.
+        let _ = fs::remove_file(&part);
+    }
+    written.map(|()| path)
+}

@@ -1,0 +1,125 @@
+//! Records that a run's process could not bring into the ledger: whether the journal can still take them, and what they
+//! say, in words.
+
+use std::collections::BTreeMap;
+
+use crate::model::{Call, CallOutcome, Effect, HostId};
+
+use super::{JournalRecord, Past};
+
+/// How kept records stand to the run's journal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Late {
+    /// The journal has the first so many of them, and ends where the others begin.
+    Follows(usize),
+    /// S9: the journal went on without them: another process has acted for the run since.
+    WentOn,
+    /// The journal ends before they begin: it lost records that it had acknowledged.
+    Gap,
+}
+
+/// Whether the journal can take these records of one process, which are in order.
+pub fn late<'a>(journal: &[JournalRecord], records: impl IntoIterator<Item = &'a JournalRecord>) -> Late {
+    let mut there = 0;
+    for (nth, record) in records.into_iter().enumerate() {
+        let seq = usize::try_from(record.seq).unwrap_or(usize::MAX);
+        match journal.get(seq) {
+            Some(taken) if taken == record => there = nth + 1,
+            Some(_) => return Late::WentOn,
+            None if seq > journal.len() + nth - there => return Late::Gap,
+            None => {}
+        }
+    }
+    // All of them may be there, and something else behind them: then nothing is missing.
+    Late::Follows(there)
+}
+
+/// What these records say was done and seen, one line each. `journal` knows the calls that they answer.
+pub fn deeds<'a>(journal: &[JournalRecord], records: impl IntoIterator<Item = &'a JournalRecord>) -> Vec<String> {
+    let intents = |record: &JournalRecord| match &record.event {
+        Past::CallIntended { call, intent } => Some((*call, intent.clone())),
+        _ => None,
+    };
+    let mut calls: BTreeMap<u64, Call> = journal.iter().filter_map(intents).collect();
+    let mut open = BTreeMap::new();
+    let mut said = Vec::new();
+    for record in records {
+        let at = record.at;
+        match &record.event {
+            Past::CallIntended { call, intent } => {
+                calls.insert(*call, intent.clone());
+                open.insert(*call, at);
+            }
+            Past::CallAnswered { call, outcome } => {
+                open.remove(call);
+                let what = calls.get(call).map_or_else(|| format!("call {call}"), words);
+                match outcome {
+                    CallOutcome::Done => said.push(format!("{at} {what}: done")),
+                    CallOutcome::Unknown { message } => said.push(format!("{at} {what}: in doubt, {message}")),
+                    // Nothing was done.
+                    CallOutcome::Refused { .. } => {}
+                }
+            }
+            Past::HostRestored { host, .. } => said.push(format!("{at} {host} seen back in service")),
+            Past::HostTerminated { host, .. } => said.push(format!("{at} {host} seen gone")),
+            Past::HostInDoubt { host, why, .. } => said.push(format!("{at} {host} in doubt: {why}")),
+            Past::HostGivenUp { host, .. } => said.push(format!("{at} {host} given up")),
+            Past::Stopped { cause } => said.push(format!("{at} stopping: {}", cause.message)),
+            _ => {}
+        }
+    }
+    for (call, at) in open {
+        let what = calls.get(&call).map_or_else(|| format!("call {call}"), words);
+        said.push(format!("{at} {what}: intended, no answer known"));
+    }
+    said
+}
+
+fn words(call: &Call) -> String {
+    let hosts = |hosts: Vec<&HostId>| hosts.iter().map(|host| host.as_str()).collect::<Vec<_>>().join(" ");
+    match &call.effect {
+        Effect::Cordon { .. } => format!("cordon {}", hosts(call.effect.hosts().into_iter().collect())),
+        Effect::Restore { .. } => format!("restore {}", hosts(call.effect.hosts().into_iter().collect())),
+        Effect::Terminate { host, .. } => format!("terminate {host}"),
+        Effect::Suspend { group, .. } => format!("suspend AZRebalance of {group}"),
+        Effect::Resume { group, .. } => format!("resume AZRebalance of {group}"),
+        Effect::Adopt { .. } => "adopt".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{RunId, Time};
+
+    fn record(seq: u64, message: &str) -> JournalRecord {
+        JournalRecord {
+            schema: super::super::EVENT_SCHEMA.to_owned(),
+            run: RunId::new("r-1"),
+            seq,
+            at: Time::from_millis(0),
+            event: Past::Warned { message: message.to_owned() },
+        }
+    }
+
+    fn records(seqs: std::ops::Range<u64>, message: &str) -> Vec<JournalRecord> {
+        seqs.map(|seq| record(seq, message)).collect()
+    }
+
+    #[test]
+    fn s9_kept_records_follow_only_where_the_journal_ends() {
+        let journal = records(0..3, "ours");
+        assert_eq!(late(&journal, &records(3..6, "ours")), Late::Follows(0));
+        // In doubt, and there: the first, or all of them.
+        assert_eq!(late(&journal, &records(2..6, "ours")), Late::Follows(1));
+        assert_eq!(late(&journal, &records(1..3, "ours")), Late::Follows(2));
+        // Another process wrote.
+        assert_eq!(late(&journal, &records(2..6, "theirs")), Late::WentOn);
+        let mut went_on = journal.clone();
+        went_on.extend(records(3..5, "theirs"));
+        assert_eq!(late(&went_on, &records(2..6, "ours")), Late::WentOn);
+        // A journal that lost what it had.
+        assert_eq!(late(&journal[..2], &records(3..6, "ours")), Late::Gap);
+        assert_eq!(late(&journal, &[record(3, "ours"), record(5, "ours")]), Late::Gap);
+    }
+}

@@ -1,0 +1,75 @@
+//! Writes that have no answer yet, in the simulation: they are repeated while the world goes on, and the machine is given
+//! glimpses of it.
+
+use std::time::Duration;
+
+use super::runner::Doing;
+use super::world::World;
+use crate::model::Time;
+use crate::run::{Change, Input, Loss, Order};
+
+/// A write that is repeated.
+pub(super) enum Waiting {
+    /// Of what the journal was not heard to take.
+    Journal,
+    /// Of the record.
+    Record(Change),
+}
+
+impl World {
+    /// The ledger is gone: most writes are repeated until it is back or the machine gives them up, the others are lost
+    /// at once.
+    pub(super) fn wait_or_lose(&mut self, run: usize, write: Waiting) {
+        if self.seeded.chance(3) {
+            self.lose(run);
+            return;
+        }
+        self.seen.insert("write waited for");
+        let until = self.runners[run].machine.gives_write_up_at(self.now);
+        self.then(run, Doing::Wait { write, until }, 2000);
+    }
+
+    /// One more try.
+    pub(super) fn wait(&mut self, run: usize, write: Waiting, until: Time) {
+        if !self.is_ledger_gone(run) {
+            self.seen.insert("ledger back in time");
+            match write {
+                Waiting::Journal => self.append_backlog(run),
+                Waiting::Record(change) => self.read(run, change),
+            }
+            return;
+        }
+        let now = self.now;
+        let runner = &mut self.runners[run];
+        if runner.order_at.is_some_and(|at| at <= now) && !runner.machine.is_stopping() {
+            runner.order_at = None;
+            runner.ordered = true;
+            runner.machine.order(Order::Interrupt);
+            self.lose(run);
+            return;
+        }
+        if now >= until {
+            self.seen.insert("write given up");
+            self.lose(run);
+            return;
+        }
+        if runner.machine.glimpse_at(now).is_some_and(|at| at <= now) {
+            let looked = self.observed(run, now, Err("it is gone".to_owned()), true);
+            let Input::Looked(round) = looked else { panic!("a look is a look") };
+            self.seen.insert("glimpse");
+            if self.runners[run].machine.glimpse(*round, now) {
+                self.seen.insert("stopped while waiting");
+                self.lose(run);
+                return;
+            }
+        }
+        let runner = &mut self.runners[run];
+        let next = runner.machine.glimpse_at(now).unwrap_or(until).min(until).min(now.plus(Duration::from_secs(2)));
+        runner.doing = Doing::Wait { write, until };
+        runner.at = next.max(now.plus(Duration::from_millis(1)));
+    }
+
+    fn lose(&mut self, run: usize) {
+        self.give(run, Input::Lost(Loss::Unreachable("it is gone".to_owned())), 1000);
+    }
+}

@@ -1,0 +1,90 @@
+//! What a run does while a write of it has no answer from the ledger: how long the write is repeated, and what is watched
+//! meanwhile. Nothing is started here: the write is answered, or given up, before anything else is asked for.
+//!
+//! A machine asks for one thing at a time, and a write may take long. Whoever performs it gives the machine a
+//! [`Machine::glimpse`] of the world whenever [`Machine::glimpse_at`] says so, and repeats the write, with the nonce that
+//! it has, until [`Machine::gives_write_up_at`].
+
+use std::time::Duration;
+
+use crate::model::Time;
+
+use super::act::Round;
+use super::cause::plain;
+use super::machine::{Machine, Phase};
+use super::{CauseKind, patience};
+
+impl Machine {
+    /// Whether a write that fails is repeated until it is given up, and not a few times only. Before the run exists
+    /// there is nothing to lose by ending, and what is to be put back waits for nobody (S7).
+    pub fn is_patient(&self, now: Time) -> bool {
+        match self.phase {
+            Phase::Restoring { .. } => false,
+            Phase::Leaving { .. } => now < self.offline_until().unwrap_or(now),
+            _ => self.opened,
+        }
+    }
+
+    /// Until when a write that has no answer is repeated. From then on it counts as lost.
+    pub fn gives_write_up_at(&self, now: Time) -> Time {
+        // Half of the limit is for waiting, half for putting back.
+        let limit = self.spec.policies.fleet.ledger.offline_limit;
+        match self.phase {
+            // S7: each restore is recorded first where that is quick.
+            Phase::Restoring { .. } => now,
+            // Everything is where it should be: what is left is to say so, as long as the policy bears.
+            Phase::Leaving { .. } => self.offline_until().unwrap_or(now).max(now),
+            // Nothing is out of service: nobody waits for it.
+            _ if self.held.is_empty() => now.plus(limit / 2),
+            _ => self.acked_at.unwrap_or(now).plus(limit / 2).max(now),
+        }
+    }
+
+    /// How long the answer to one write is awaited before the wait counts as one: real time, whatever the run's clock.
+    pub fn answer_patience(&self) -> Duration {
+        let limit = self.spec.policies.fleet.ledger.offline_limit;
+        match self.phase {
+            Phase::Leaving { .. } if self.offline && self.told_late => patience::LAST_WORDS,
+            // Record, look, intent: three of them before the restore leaves, in the second half of the limit.
+            Phase::Restoring { .. } => patience::ANSWER.min(limit / 10),
+            _ => patience::ANSWER,
+        }
+    }
+
+    /// When the world is to be looked at while a write has no answer; `None` where nothing is out of service, or what is
+    /// out is being put back.
+    pub fn glimpse_at(&self, now: Time) -> Option<Time> {
+        if self.is_stopping() || self.held.is_empty() {
+            return None;
+        }
+        match &self.phase {
+            Phase::Baking { bake } => Some(bake.next_round_at()),
+            _ => self.watch.is_some().then(|| self.next_sample(now)),
+        }
+    }
+
+    /// Takes in a look at fleet and probes that was made while a write has no answer. Says whether the write must be
+    /// given up, because the run has to stop: what stops it is heeded with the answer to the write.
+    pub fn glimpse(&mut self, round: Round, now: Time) -> bool {
+        self.glimpsing = true;
+        self.looked(round, now);
+        self.glimpsing = false;
+        !self.postponed.is_empty()
+    }
+
+    /// S6: what was seen, or ordered, while a write had no answer comes first: it is what the run stops for.
+    pub(super) fn heed_what_came_meanwhile(&mut self, now: Time) {
+        for (cause, before_start) in std::mem::take(&mut self.postponed) {
+            self.stop(cause, before_start, now);
+        }
+        while let Some(order) = self.orders.pop_front() {
+            let before_start = Some(super::NotStarted::Ordered(order));
+            self.stop(plain(CauseKind::Order, order.to_string()), before_start, now);
+        }
+    }
+
+    /// How long restoring is allowed without the ledger (design section 3), where it was ever heard.
+    pub(super) fn offline_until(&self) -> Option<Time> {
+        self.acked_at.map(|at| at.plus(self.spec.policies.fleet.ledger.offline_limit))
+    }
+}
