@@ -177,7 +177,9 @@ fn places(policies: &PolicySet) -> Vec<PathBuf> {
     // The XDG base directory specification: a relative path is ignored.
     let absolute = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
     let state = absolute("XDG_STATE_HOME").or_else(|| absolute("HOME").map(|home| home.join(".local/state")));
-    beside.into_iter().chain(state.map(|state| state.join("safe-remove"))).collect()
+    // People are shown these: without the way that leads there from the policies.
+    let plain = |place: PathBuf| fs::canonicalize(&place).unwrap_or(place);
+    beside.into_iter().chain(state.map(|state| state.join("safe-remove"))).map(plain).collect()
 }
 
 /// Writes beside its place, to the disk, and moves it there: nobody ever finds half of it.

@@ -20,6 +20,9 @@ impl Machine {
             (_, Input::Begin) | (Some(Todo::Sleep { .. }), Input::Woke) => {}
             (Some(Todo::Record(_)), Input::Recorded) => {
                 // `offline_until` is counted from what the journal says, so that whoever takes over counts the same.
+                if self.offline && !self.told_late {
+                    self.tell_late();
+                }
                 self.acked_at = self.journal.last().map(|record| record.at);
                 self.offline = false;
             }

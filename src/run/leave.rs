@@ -79,9 +79,10 @@ impl Machine {
         }
     }
 
-    /// Everything is where it should be, and the ledger does not know it: it is waited for once, as long as the policy
-    /// bears, and what was done without it is recorded then, in order, with the times at which it was done.
-    fn tell_late(&mut self) {
+    /// What was done without the ledger is recorded in order, with the times at which it was done, once it is back. At the
+    /// end, where everything is as it should be and only the ledger does not know it, this is the record with which it is
+    /// waited for, as long as the policy bears.
+    pub(super) fn tell_late(&mut self) {
         self.told_late = true;
         let since = self.acked_at.map(|at| format!(" from {at} on")).unwrap_or_default();
         let message = format!("the ledger was out of reach{since}: what was done since is recorded late");

@@ -13,7 +13,7 @@ pub(super) const CALL_PAUSE: Duration = Duration::from_secs(1);
 /// than the shortest gap that a bake tolerates (5 s), longer than an engine takes that is merely busy.
 pub(super) const ANSWER: Duration = Duration::from_secs(2);
 
-/// The same for what is left to say to a ledger that was given up.
+/// The same for a ledger that is known to be lost.
 pub(super) const LAST_WORDS: Duration = Duration::from_millis(300);
 
 /// Between two looks while something is expected to show shortly.

@@ -44,9 +44,10 @@ impl Machine {
     pub fn answer_patience(&self) -> Duration {
         let limit = self.spec.policies.fleet.ledger.offline_limit;
         match self.phase {
+            // S7: the ledger is known to be lost, and a restore whose intent waits for it too long is too late to be sent.
+            Phase::Restoring { .. } if self.offline => patience::LAST_WORDS,
+            Phase::Restoring { .. } => (patience::ANSWER / 2).min(limit / 10),
             Phase::Leaving { .. } if self.offline && self.told_late => patience::LAST_WORDS,
-            // Record, look, intent: three of them before the restore leaves, in the second half of the limit.
-            Phase::Restoring { .. } => patience::ANSWER.min(limit / 10),
             _ => patience::ANSWER,
         }
     }

@@ -25,6 +25,7 @@ mod ledger_storage;
 #[cfg(feature = "etcd")]
 mod ledger_stories;
 mod meta;
+mod outage;
 mod prompt;
 mod removal;
 mod safety;

@@ -1,0 +1,235 @@
+//! The ledger goes away in the middle of a run: what is watched, what is put back, what is kept, and how it comes into
+//! the ledger afterwards.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::PathBuf;
+use std::process::Child;
+use std::time::Duration;
+
+use rusqlite::Connection;
+use serde_json::Value;
+
+use crate::environment::{Ran, TestEnvironment, ran};
+use crate::fleets::Fleet;
+use crate::removal::{capacity, cordoned, wait_until};
+
+const REMOVE: [&str; 6] = ["--subsystem", "index", "--count=2", "--yes", "--output=json", "--request-id=outage"];
+
+/// A fleet whose health a file says. Its bake takes eight seconds of ours, a sample comes every second.
+fn fleet(clock: &'static str, offline_limit: &str) -> TestEnvironment {
+    let environment = TestEnvironment::new();
+    Fleet { clock, index_minimum: 12, ..Fleet::default() }.write(&environment);
+    let fast: u32 = clock.parse().expect("so many times as fast as ours");
+    let reading = environment.write("reading", "0").display().to_string();
+    let replace = |file: &str, what: &str, with: &str| {
+        let path = environment.path().join(file);
+        let text = fs::read_to_string(&path).expect("a file");
+        assert!(text.contains(what), "{text}");
+        environment.write(file, &text.replace(what, with));
+    };
+    let path = "path = \"../state/ledger.db\"\n";
+    replace("policies/fleet.toml", path, &format!("{path}offline_limit = \"{offline_limit}\"\n"));
+    let exec = format!("kind = \"exec\"\ncommand = [\"cat\", \"{reading}\"]");
+    replace("policies/index.toml", "kind = \"simulated\"\nmetric = \"error_rate\"", &exec);
+    for name in ["index", "placement", "billing"] {
+        let file = format!("policies/{name}.toml");
+        let pace = format!("bake = \"{}s\"\nevery = \"{fast}s\"", 8 * fast);
+        replace(&file, "bake = \"1m\"\nevery = \"10s\"", &pace);
+    }
+    environment
+}
+
+/// A fleet for runs whose ledger stays away: its clock is six times as fast, since a takeover waits for more than a
+/// minute.
+fn lasting() -> TestEnvironment {
+    fleet("6", "60s")
+}
+
+/// A run in its bake.
+fn baking(environment: &TestEnvironment) -> Child {
+    let mut child = environment.command(&REMOVE).spawn().expect("it starts");
+    let directory = environment.path().to_owned();
+    wait_until(&mut child, "the cordon", || cordoned(&directory) == 2);
+    let status = || environment.run(&["status"]).stdout;
+    wait_until(&mut child, "the bake", || status().contains("baking"));
+    child
+}
+
+/// Somebody keeps the ledger's file locked; until this is dropped nobody reads or writes it.
+fn lock(environment: &TestEnvironment) -> Connection {
+    let connection = Connection::open(environment.path().join("state/ledger.db")).expect("a ledger");
+    connection.busy_timeout(Duration::from_secs(20)).expect("a time-out");
+    connection.execute_batch("BEGIN EXCLUSIVE").expect("locked");
+    connection
+}
+
+fn end(child: Child) -> Ran {
+    ran(&["the run"], child.wait_with_output().expect("it ends"))
+}
+
+/// The files in which runs are kept, in a place.
+fn kept(environment: &TestEnvironment, place: &str) -> Vec<PathBuf> {
+    let entries = fs::read_dir(environment.path().join(place)).into_iter().flatten();
+    let paths = entries.map(|entry| entry.expect("an entry").path());
+    paths.filter(|path| path.display().to_string().contains("unrecorded-")).collect()
+}
+
+/// A run that lost its ledger in its bake for good: its id, the file, and what it said.
+fn given_up(environment: &TestEnvironment) -> (String, PathBuf, Ran) {
+    let child = baking(environment);
+    let locked = lock(environment);
+    let ran = end(child).exits(8);
+    drop(locked);
+    let run = ran.json()["run"].as_str().expect("an id").to_owned();
+    let files = kept(environment, "state");
+    assert_eq!(files.len(), 1, "{files:?}\n{}", ran.stderr);
+    (run, files[0].canonicalize().expect("a path"), ran)
+}
+
+/// A run that ended, as its journal has it.
+fn recorded(environment: &TestEnvironment, run: &str) -> Value {
+    environment.run(&["status", run, "-o", "json"]).exits(0).json()["ended"].clone()
+}
+
+fn len(value: &Value) -> usize {
+    value.as_array().expect("an array").len()
+}
+
+/// The bake goes on being watched while a write waits: nothing else could see that the probe turns bad. What is out goes
+/// back without the ledger, and the ledger knows of it when it is back.
+#[test]
+fn s7_a_probe_that_turns_bad_while_the_ledger_is_locked_brings_the_batch_back_at_once() {
+    let environment = fleet("1", "40s");
+    let mut child = baking(&environment);
+    let locked = lock(&environment);
+    // The last sample from before has long begun to wait for its record.
+    std::thread::sleep(Duration::from_secs(5));
+    environment.write("reading", "0.5");
+    let directory = environment.path().to_owned();
+    wait_until(&mut child, "the restore", || cordoned(&directory) == 0);
+    drop(locked);
+    let document = end(child).exits(7).json();
+    assert_eq!((&document["cause"]["kind"], len(&document["restored"])), (&"probe".into(), 2), "{document:#}");
+    assert!(document["warnings"].to_string().contains("recorded late"), "{document:#}");
+    assert_eq!(capacity(&environment, "index"), 18);
+    let run = document["run"].as_str().expect("an id");
+    assert_eq!(recorded(&environment, run), document, "the journal has all of it");
+    let status = environment.run(&["status", "-o", "json"]).exits(0).json();
+    assert_eq!(len(&status["runs"]), 0, "{status:#}");
+    assert_eq!(kept(&environment, "state"), Vec::<PathBuf>::new());
+}
+
+/// It comes back in time: the run goes on as if nothing had been.
+#[test]
+fn s6_a_ledger_that_is_back_before_the_limit_costs_the_run_nothing() {
+    let environment = fleet("1", "40s");
+    let child = baking(&environment);
+    let locked = lock(&environment);
+    std::thread::sleep(Duration::from_secs(5));
+    assert_eq!(cordoned(environment.path()), 2, "neither forward nor back");
+    drop(locked);
+    let document = end(child).exits(0).json();
+    assert_eq!((&document["outcome"], len(&document["terminated"])), (&"completed".into(), 2), "{document:#}");
+}
+
+#[test]
+fn s7_what_could_not_be_recorded_is_kept_and_resume_records_it_first() {
+    let environment = lasting();
+    let (run, file, ended) = given_up(&environment);
+    assert_eq!(cordoned(environment.path()), 0, "everything is back");
+    let document = ended.json();
+    assert_eq!((&document["outcome"], len(&document["in_doubt"])), (&"needs-attention".into(), 0), "{document:#}");
+    let next = format!("safe-remove resume {run}");
+    assert_eq!(document["next_command"], next);
+    let (name, said) = (file.display().to_string(), ended.stderr.replace('\n', " "));
+    assert!(name.contains(&run) && said.contains(&name) && said.contains(&next), "{said}");
+    assert_eq!(fs::metadata(&file).expect("a file").permissions().mode() & 0o777, 0o600);
+
+    let status = environment.run(&["status", "-o", "json"]).exits(0).json();
+    assert_eq!((len(&status["runs"][0]["holds"]), &status["runs"][0]["next_command"]), (2, &next.as_str().into()));
+    assert!(status["runs"][0]["advice"].as_str().is_some_and(|advice| advice.contains(&name)), "{status:#}");
+
+    let resumed = environment.run(&["resume", &run, "-o", "json"]).exits(7);
+    assert!(resumed.stderr.contains("in the ledger now"), "{}", resumed.stderr);
+    let document = resumed.json();
+    assert_eq!((len(&document["restored"]), len(&document["terminated"])), (2, 0), "{document:#}");
+    assert_eq!(document["cause"]["kind"], "ledger");
+    assert!(!file.exists(), "all of it is in the ledger");
+    let status = environment.run(&["status", "-o", "json"]).exits(0).json();
+    assert_eq!(len(&status["runs"]), 0, "{status:#}");
+    // What the first process did is in the journal, with the times at which it did it.
+    let report = recorded(&environment, &run);
+    assert!(report["warnings"].to_string().contains("out of reach"), "{report:#}");
+}
+
+#[test]
+fn s3_a_kept_file_that_is_not_what_was_written_is_refused_by_name() {
+    let environment = lasting();
+    let (run, file, _) = given_up(&environment);
+    let good = fs::read_to_string(&file).expect("a file");
+    let other = good.replacen("\"ledger\": \"", "\"ledger\": \"another-", 1);
+    assert_ne!(good, other);
+    let stranger = good.replace(&run, "r-000000000000");
+    let newer = good.replacen("unrecorded/v1", "unrecorded/v2", 1);
+    let cut = &good[..good.len() / 2];
+    for bad in [cut, &other, &stranger, &newer, ""] {
+        fs::write(&file, bad).expect("written");
+        for verb in ["resume", "abandon"] {
+            let refused = environment.run(&[verb, &run]).exits(3);
+            assert!(refused.stderr.replace('\n', " ").contains(&file.display().to_string()), "{}", refused.stderr);
+        }
+    }
+    fs::write(&file, &good).expect("written");
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o666)).expect("permissions");
+    environment.run(&["resume", &run]).exits(3);
+    let status = environment.run(&["status", "-o", "json"]).exits(0).json();
+    assert_eq!(len(&status["runs"][0]["holds"]), 2, "nothing was touched: {status:#}");
+}
+
+/// Somebody else took the run over meanwhile: what is kept is told, and not recorded.
+#[test]
+fn s9_what_is_kept_is_told_and_not_recorded_where_the_journal_went_on() {
+    let environment = lasting();
+    let (run, file, _) = given_up(&environment);
+    let aside = environment.path().join("aside");
+    fs::rename(&file, &aside).expect("moved");
+    environment.run(&["abandon", &run]).exits(0);
+    let before = recorded(&environment, &run);
+    fs::rename(&aside, &file).expect("moved");
+    let told = environment.run(&["resume", &run]).exits(3);
+    assert!(told.stderr.contains("went on without it") && told.stderr.contains("restore index-"), "{}", told.stderr);
+    assert!(told.stderr.contains("has ended"), "{}", told.stderr);
+    assert!(file.exists());
+    assert_eq!(recorded(&environment, &run), before);
+}
+
+/// The directory of the ledger takes no file: the operator's own does. Nor does that: the screen says all of it.
+#[test]
+fn s7_what_no_disk_takes_is_said_on_the_screen() {
+    for home_is_there in [true, false] {
+        let environment = lasting();
+        if !home_is_there {
+            environment.write(".local", "not a directory");
+        }
+        let child = baking(&environment);
+        let status = environment.run(&["status", "-o", "json"]).exits(0).json();
+        let run = status["runs"][0]["run"].as_str().expect("a run").to_owned();
+        let taken = format!("state/unrecorded-{run}-1.json");
+        environment.write(&format!("{taken}/in-the-way"), "");
+        let locked = lock(&environment);
+        let ended = end(child).exits(8);
+        drop(locked);
+        fs::remove_dir_all(environment.path().join(&taken)).expect("removed");
+        assert_eq!(cordoned(environment.path()), 0);
+        if home_is_there {
+            assert_eq!(kept(&environment, ".local/state/safe-remove").len(), 1, "{}", ended.stderr);
+            let abandoned = environment.run(&["abandon", &run]).exits(0);
+            assert!(abandoned.stderr.contains("in the ledger now"), "{}", abandoned.stderr);
+            assert_eq!(kept(&environment, ".local/state/safe-remove").len(), 0);
+        } else {
+            let said = ended.stderr.replace('\n', " ");
+            assert!(said.contains("only copy") && said.contains("restore index-"), "{said}");
+        }
+    }
+}
