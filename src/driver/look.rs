@@ -9,6 +9,7 @@ use crate::health::ProbeSpecs;
 use crate::ports::FleetError;
 use crate::run::{Blind, Input, Machine, Round};
 
+use super::patient::answered;
 use super::{World, append, chain};
 
 pub(super) async fn look(world: &World, machine: &Machine, probes: bool) -> Input {
@@ -63,10 +64,8 @@ async fn read(world: &World, machine: &Machine) -> Result<FleetRecord, String> {
     if !machine.holds_hosts() {
         return read.await;
     }
-    match tokio::time::timeout(machine.answer_patience(), read).await {
-        Ok(read) => read,
-        Err(_) => Err("the ledger does not answer".to_owned()),
-    }
+    let read = answered(machine.answer_patience(), std::pin::pin!(read)).await;
+    read.unwrap_or_else(|| Err("the ledger does not answer".to_owned()))
 }
 
 fn blind(error: &FleetError) -> Blind {

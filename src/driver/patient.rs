@@ -56,6 +56,16 @@ impl Tries {
     }
 }
 
+/// Awaits an answer for so long. A process that was stopped wakes up with its time over, and with an answer that only has
+/// to be taken: it gets a quarter more before it says that there is none.
+pub(super) async fn answered<T>(within: Duration, answer: impl Future<Output = T> + Unpin) -> Option<T> {
+    let mut answer = answer;
+    match tokio::time::timeout(within, &mut answer).await {
+        Ok(answer) => Some(answer),
+        Err(_) => tokio::time::timeout(within / 4, answer).await.ok(),
+    }
+}
+
 /// Performs a write; looks at the world when a sample is due meanwhile; gives the write up where the machine says so, or
 /// where an order came.
 pub(super) async fn patiently<'w, W: Future<Output = Input>>(
@@ -69,7 +79,7 @@ pub(super) async fn patiently<'w, W: Future<Output = Input>>(
     let tries: &'w Tries = tries.insert(Tries::of(machine, now));
     let (until, answer) = (machine.gives_write_up_at(now), machine.answer_patience());
     let mut write = std::pin::pin!(write(tries));
-    if let Ok(input) = tokio::time::timeout(answer, &mut write).await {
+    if let Some(input) = answered(answer, &mut write).await {
         return input;
     }
     loop {
