@@ -16,6 +16,7 @@ mod inventory;
 mod layering;
 mod ledger_archive;
 mod ledger_conformance;
+mod ledger_cost;
 #[cfg(feature = "dynamodb")]
 mod ledger_dynamodb;
 #[cfg(feature = "etcd")]
