@@ -16,6 +16,9 @@ const TIGHT: f64 = 1e-6;
 /// A pivot closer to 0 than this is no pivot.
 const PIVOT: f64 = 1e-7;
 
+/// The part of a sum that rounding may have lost: thousands of terms, each of them to 16 digits.
+const LOST: f64 = 1e-11;
+
 /// Widening of rows and bounds. `microlp` keeps constraints within about 1e-7 of their scale.
 pub(super) const SLACK: f64 = 1e-6;
 
@@ -90,19 +93,26 @@ impl<'a> Vertex<'a> {
     /// Leaves out of the range what cannot be worth `wanted`; `None` where all of it cannot.
     pub(super) fn narrowed(&self, range: &Range, value: impl Fn(usize) -> i64, wanted: i128) -> Option<Range> {
         let mut reduced: Vec<f64> = (0..range.high.len()).map(|column| value(column) as f64).collect();
-        let mut bound = 0.0;
+        // What was added up to each of them, and to the bound, without signs: what rounding may have lost is a part of it.
+        let mut sizes: Vec<f64> = reduced.iter().map(|value| value.abs()).collect();
+        let (mut bound, mut size) = (0.0, 0.0);
         for (place, row) in self.tight.iter().enumerate() {
             let isolated = self.inside.iter().zip(&self.multiples);
             let price: f64 = isolated.map(|(&column, multiples)| value(column) as f64 * multiples[place]).sum();
             // Any price of a row that is equal is one; of the others, those that are not negative.
             let price = if row.exact { price } else { price.max(0.0) };
             bound += price * row.bound as f64;
-            row.takes.iter().for_each(|&(column, units)| reduced[column] -= price * units as f64);
+            size += (price * row.bound as f64).abs();
+            for &(column, units) in &row.takes {
+                reduced[column] -= price * units as f64;
+                sizes[column] += (price * units as f64).abs();
+            }
         }
         for (column, &reduced) in reduced.iter().enumerate() {
             bound += reduced * if reduced > 0.0 { range.high[column] as f64 } else { range.low[column] as f64 };
+            size += sizes[column] * range.high[column] as f64;
         }
-        let spare = bound + SLACK * bound.abs().max(100.0) - wanted as f64;
+        let spare = bound + LOST * size + SLACK * bound.abs().max(100.0) - wanted as f64;
         if !spare.is_finite() {
             return Some(range.clone());
         }
@@ -112,7 +122,8 @@ impl<'a> Vertex<'a> {
         let mut narrowed = range.clone();
         for (column, &reduced) in reduced.iter().enumerate() {
             // Each host away from the better end costs as much; `as` saturates.
-            let away = (spare / reduced.abs().max(SLACK)).floor() as u64;
+            let cost = reduced.abs() - LOST * sizes[column];
+            let away = (spare / cost.max(SLACK)).floor() as u64;
             if reduced < 0.0 {
                 narrowed.high[column] = range.high[column].min(range.low[column].saturating_add(away));
             } else {
