@@ -67,11 +67,11 @@ async fn look(global: &Global, only: Option<&RunId>) -> Result<(StatusDocument, 
     for (run, entry) in record.runs.iter().filter(|(run, _)| only.is_none_or(|only| only == *run)) {
         let journal = ledger.journals().journal(run).await.map_err(CommandError::Ledger)?;
         let mut status = of_run(run, entry, &journal, policies.fleet.ledger.offline_limit, now);
-        if let Some(path) = late::kept_at(&policies, run) {
-            let known = status.advice.take().map(|advice| format!("{advice} ")).unwrap_or_default();
+        if let Some(path) = late::kept_at(&policies, run).filter(|_| status.alive != Some(true)) {
             status.advice = Some(format!(
-                "{known}What its process did without the ledger is kept on this machine, in {}: `resume` and `abandon` \
-                 record it here first, and go by it.",
+                "its process ended without its ledger. What it did last is kept on this machine, in {}: `resume` and \
+                 `abandon` record it here first, and a run that was stopping then only puts back what is still \
+                 cordoned. What it holds counts as gone for every run.",
                 path.display()
             ));
         }

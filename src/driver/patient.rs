@@ -51,8 +51,13 @@ impl Tries {
     }
 
     fn lost(&self) -> Input {
-        let heard = self.heard.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
-        Input::Lost(Loss::Unreachable(heard.unwrap_or_else(|| "it does not answer".to_owned())))
+        Input::Lost(Loss::Unreachable(self.said()))
+    }
+
+    /// What the ledger said last, or that it says nothing.
+    fn said(&self) -> String {
+        let heard = self.heard.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
+        heard.unwrap_or_else(|| "it does not answer".to_owned())
     }
 }
 
@@ -81,6 +86,10 @@ pub(super) async fn patiently<'w, W: Future<Output = Input>>(
     let mut write = std::pin::pin!(write(tries));
     if let Some(input) = answered(answer, &mut write).await {
         return input;
+    }
+    if world.clock.now() < until {
+        let said = tries.said();
+        tracing::warn!("no answer from the ledger ({said}): waiting for it until {until}, nothing goes forward");
     }
     loop {
         let now = world.clock.now();

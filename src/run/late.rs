@@ -122,4 +122,36 @@ mod tests {
         assert_eq!(late(&journal[..2], &records(3..6, "ours")), Late::Gap);
         assert_eq!(late(&journal, &[record(3, "ours"), record(5, "ours")]), Late::Gap);
     }
+
+    /// What a process says that did something without its ledger, and what a taker-over is told.
+    #[test]
+    fn s9_what_was_done_is_told_with_what_came_of_it_and_what_was_not_sent_is_not() {
+        let at = Time::from_millis(1_488_303_420_000);
+        let call = |host: &str| Call {
+            effect: Effect::Restore { group: None, hosts: BTreeMap::from([(host.into(), Default::default())]) },
+            intent_at: at,
+            not_after: at,
+        };
+        let events = [
+            Past::CallIntended { call: 1, intent: call("a") },
+            Past::CallIntended { call: 2, intent: call("b") },
+            Past::CallAnswered { call: 2, outcome: CallOutcome::Done },
+            Past::CallIntended { call: 3, intent: call("c") },
+            Past::CallAnswered {
+                call: 3,
+                outcome: CallOutcome::Refused { message: "not sent".to_owned(), retryable: true },
+            },
+            Past::CallAnswered { call: 1, outcome: CallOutcome::Unknown { message: "no reply".to_owned() } },
+            Past::CallIntended { call: 4, intent: call("d") },
+            Past::HostRestored { batch: 1, host: "b".into() },
+        ];
+        let journal: Vec<JournalRecord> =
+            (0..).zip(events).map(|(seq, event)| JournalRecord { at, event, ..record(seq, "") }).collect();
+        // The first intent was acknowledged: its answer is told all the same.
+        let said = deeds(&journal, &journal[1..]).join("\n").replace(&format!("{at} "), "");
+        assert_eq!(
+            said,
+            "restore b: done\nrestore a: in doubt, no reply\nb seen back in service\nrestore d: intended, no answer known"
+        );
+    }
 }

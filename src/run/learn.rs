@@ -20,7 +20,7 @@ impl Machine {
             (_, Input::Begin) | (Some(Todo::Sleep { .. }), Input::Woke) => {}
             (Some(Todo::Record(_)), Input::Recorded) => {
                 // `offline_until` is counted from what the journal says, so that whoever takes over counts the same.
-                if self.offline && !self.told_late {
+                if self.offline && !self.told_late && !matches!(self.phase, Phase::Leaving { .. }) {
                     self.tell_late();
                 }
                 self.acked_at = self.journal.last().map(|record| record.at);
@@ -38,6 +38,8 @@ impl Machine {
                 let why = format!("{why}; run {} may have reserved {}", self.spec.identity.run, named.join(", "));
                 self.lost(&Loss::Unreachable(why), None, now);
             }
+            // A convenience for later runs: what else is left to say shows whether the ledger is lost.
+            (Some(Todo::Change(Change::Forget { .. })), Input::Lost(Loss::Unreachable(_))) => {}
             (Some(Todo::Change(_)), Input::Lost(loss)) => self.lost(&loss, None, now),
             (Some(Todo::Look { .. }), Input::Looked(round)) => self.looked(*round, now),
             (Some(Todo::Send { call, intent }), Input::Answered(outcome)) => self.answered(call, &intent, outcome, now),

@@ -67,4 +67,6 @@ fn s6_a_run_goes_on_without_one_etcd_member_and_puts_back_without_two() {
     assert_eq!(history["runs"].as_array().map(Vec::len), Some(1), "the second could not record its end: {history:#}");
     let status = environment.run(&["status", "--output=json"]).exits(0).json();
     assert_eq!(status["runs"].as_array().map(Vec::len), Some(1), "what it held is still counted: {status:#}");
+    let advice = status["runs"][0]["advice"].as_str().expect("an advice");
+    assert!(advice.contains(".local/state/safe-remove/unrecorded-"), "what it could not record is kept: {status:#}");
 }

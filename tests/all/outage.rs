@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use crate::environment::{Ran, TestEnvironment, ran};
 use crate::fleets::Fleet;
-use crate::removal::{capacity, cordoned, wait_until};
+use crate::removal::{capacity, cordoned, signal, wait_until};
 
 const REMOVE: [&str; 6] = ["--subsystem", "index", "--count=2", "--yes", "--output=json", "--request-id=outage"];
 
@@ -232,4 +232,26 @@ fn s7_what_no_disk_takes_is_said_on_the_screen() {
             assert!(said.contains("only copy") && said.contains("restore index-"), "{said}");
         }
     }
+}
+
+/// Its process dies on the way back: whoever goes on with it is told that it goes back, not forward.
+#[cfg(debug_assertions)]
+#[test]
+fn s6_status_says_that_a_run_that_was_stopping_goes_on_stopping() {
+    let mut environment = TestEnvironment::new();
+    Fleet { clock: "60", index_minimum: 12, ..Fleet::default() }.write(&environment);
+    environment.set("SAFE_REMOVE_FAULT", "kill:behind-append-stopped");
+    let mut child = environment.command(&REMOVE).spawn().expect("it starts");
+    let directory = environment.path().to_owned();
+    wait_until(&mut child, "the cordon", || cordoned(&directory) == 2);
+    signal(&child, "-INT");
+    assert_eq!(end(child).code, None, "it was killed");
+    environment.set("SAFE_REMOVE_FAULT", "");
+    let status = environment.run(&["status", "-o", "json"]).exits(0).json();
+    let run = status["runs"][0]["run"].as_str().expect("a run");
+    let advice = status["runs"][0]["advice"].as_str().expect("an advice");
+    assert!(advice.contains("It was stopping") && !advice.contains("goes on with exactly its plan"), "{advice}");
+    assert_eq!(status["runs"][0]["next_command"], format!("safe-remove resume {run}"));
+    let document = environment.run(&["resume", run, "-o", "json"]).exits(9).json();
+    assert_eq!((len(&document["terminated"]), cordoned(&directory)), (0, 0), "{document:#}");
 }
