@@ -255,3 +255,33 @@ fn s6_status_says_that_a_run_that_was_stopping_goes_on_stopping() {
     let document = environment.run(&["resume", run, "-o", "json"]).exits(9).json();
     assert_eq!((len(&document["terminated"]), cordoned(&directory)), (0, 0), "{document:#}");
 }
+
+/// Cut off from the ledger for good at a step of each kind: the run ends with 8 and nothing out of service, what it could
+/// not record is kept, and whoever resumes it leaves nothing behind. No host goes that had not gone by then.
+#[cfg(debug_assertions)]
+#[test]
+fn s7_cut_off_at_a_step_of_each_kind_and_resumed_nothing_is_left() {
+    for (step, terminated, end) in [
+        ("before-append-call-intended", 0, 7),
+        ("behind-send-cordon", 0, 7),
+        ("before-append-bake-ended", 0, 7),
+        ("behind-change-start-termination", 0, 7),
+        ("behind-send-terminate", 1, 7),
+        ("before-change-resolve", 2, 7),
+        ("before-append-run-ended", 2, 0),
+    ] {
+        let mut environment = TestEnvironment::new();
+        Fleet { index_minimum: 12, ..Fleet::default() }.write(&environment);
+        environment.set("SAFE_REMOVE_FAULT", &format!("cut:{step}"));
+        let document = environment.run(&REMOVE).exits(8).json();
+        assert_eq!(len(&document["in_doubt"]), 0, "{step}: {document:#}");
+        assert_eq!((cordoned(environment.path()), kept(&environment, "state").len()), (0, 1), "{step}");
+        environment.set("SAFE_REMOVE_FAULT", "");
+        let run = document["run"].as_str().expect("an id");
+        let resumed = environment.run(&["resume", run, "-o", "json"]).exits(end).json();
+        assert_eq!(len(&resumed["terminated"]), terminated, "{step}: {resumed:#}");
+        let status = environment.run(&["status", "-o", "json"]).exits(0).json();
+        assert_eq!((len(&status["runs"]), kept(&environment, "state").len()), (0, 0), "{step}: {status:#}");
+        assert_eq!(capacity(&environment, "index"), 18 - terminated as u64, "{step}");
+    }
+}
