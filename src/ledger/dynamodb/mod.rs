@@ -16,7 +16,6 @@ mod table;
 mod trouble;
 
 use std::collections::HashMap;
-use std::sync::Arc;
 
 use async_trait::async_trait;
 use aws_config::SdkConfig;
@@ -52,14 +51,9 @@ const PAGES: usize = 1_000;
 
 type Item = HashMap<String, AttributeValue>;
 
-/// A ledger in a DynamoDB table. Cheap to clone; safe to share by threads and tasks.
-#[derive(Clone, Debug)]
-pub struct DynamodbLedger {
-    inner: Arc<Inner>,
-}
-
+/// A ledger in a DynamoDB table. Safe to share by threads and tasks.
 #[derive(Debug)]
-struct Inner {
+pub struct DynamodbLedger {
     table: Table,
     place: String,
     fleet: FleetName,
@@ -110,12 +104,12 @@ impl DynamodbLedger {
         fleet: &FleetName,
         now: Time,
     ) -> Result<Self, LedgerError> {
-        let mut inner = Inner::new(sdk, place, fleet, now)?;
-        inner.ledger = Some(match inner.look().await? {
-            Some(item) => inner.ledger_of(&item)?,
-            None => inner.make().await?,
+        let mut opened = Self::new(sdk, place, fleet, now)?;
+        opened.ledger = Some(match opened.look().await? {
+            Some(item) => opened.ledger_of(&item)?,
+            None => opened.make().await?,
         });
-        Ok(Self { inner: Arc::new(inner) })
+        Ok(opened)
     }
 
     /// Opens the ledger of a fleet to read it, and writes nothing: where there is none, [`Ledger::read`] shows a fresh
@@ -139,28 +133,39 @@ impl DynamodbLedger {
         fleet: &FleetName,
         now: Time,
     ) -> Result<Self, LedgerError> {
-        let mut inner = Inner::new(sdk, place, fleet, now)?;
-        inner.ledger = match inner.look().await? {
-            Some(item) => Some(inner.ledger_of(&item)?),
+        let mut opened = Self::new(sdk, place, fleet, now)?;
+        opened.ledger = match opened.look().await? {
+            Some(item) => Some(opened.ledger_of(&item)?),
             None => None,
         };
-        Ok(Self { inner: Arc::new(inner) })
+        Ok(opened)
     }
 
     /// The ledger's id; `None` only for a reader of a ledger that did not exist when it was opened.
     pub fn id(&self) -> Option<&LedgerId> {
-        self.inner.ledger.as_ref()
+        self.ledger.as_ref()
     }
 }
 
 #[async_trait]
 impl Ledger for DynamodbLedger {
     async fn read(&self) -> Result<(Version, FleetRecord), LedgerError> {
-        self.inner.read().await
+        let found = self.look().await?;
+        let item = match (&self.ledger, found) {
+            (None, None) => return Ok((Version(0), self.fresh.clone())),
+            // A reader that found none shows what is there by now.
+            (None, Some(item)) => item,
+            (Some(opened), found) => self.the_same(opened, found)?,
+        };
+        let record = codec::decode_record(&self.string(&item, "record")?).map_err(|e| e.at(&self.place))?;
+        if record.fleet != self.fleet || record.ledger != self.ledger_of(&item)? {
+            return Err(self.trouble(Trouble::Misfiled));
+        }
+        Ok((Version(self.number(&item, "version")?), record))
     }
 
     async fn stored(&self) -> Result<Option<String>, LedgerError> {
-        self.inner.stored().await
+        self.look().await?.map(|item| self.string(&item, "record")).transpose()
     }
 
     async fn compare_and_swap(
@@ -169,19 +174,107 @@ impl Ledger for DynamodbLedger {
         record: &FleetRecord,
         nonce: &Nonce,
     ) -> Result<Written<Version>, LedgerError> {
-        self.inner.compare_and_swap(at, record, nonce).await
+        let opened = self.opened()?;
+        if &record.ledger != opened || record.fleet != self.fleet {
+            return Err(self.trouble(Trouble::Misfiled));
+        }
+        let encoded = codec::encode_record(record).map_err(|e| e.at(&self.place))?;
+        self.fits(&encoded)?;
+        let next = at.0.saturating_add(1);
+        let update = || {
+            self.table
+                .client
+                .update_item()
+                .table_name(&self.table.name)
+                .key(PK, text(self.fleet.as_str()))
+                .key(SK, text("record"))
+                .update_expression("SET #version = :next, #record = :record, #mark = :mark")
+                .condition_expression("#ledger = :ledger AND #version = :at")
+                .expression_attribute_names("#version", "version")
+                .expression_attribute_names("#record", "record")
+                .expression_attribute_names("#ledger", "ledger")
+                .expression_attribute_names("#mark", slot(next))
+                .expression_attribute_values(":next", number(next))
+                .expression_attribute_values(":record", text(&encoded))
+                .expression_attribute_values(":mark", mark(nonce))
+                .expression_attribute_values(":ledger", text(opened.as_str()))
+                .expression_attribute_values(":at", number(at.0))
+                .send()
+        };
+        if self.table.call(update).await.map_err(|failed| self.not_written(failed))?.is_some() {
+            return Ok(Written::Acknowledged(Version(next)));
+        }
+        // S9: the condition did not hold, so the version is taken, for good: a try of this write that is still under way
+        // finds that too. The mark tells whether an earlier try of this same write took it.
+        let item = self.look().await.map_err(|error| self.in_doubt(error))?;
+        let item = self.the_same(opened, item)?;
+        let now: u64 = self.number(&item, "version")?;
+        let remembered = now >= next && now - next < REMEMBERED_WRITES;
+        let mine = remembered && item.get(&slot(next)) == Some(&mark(nonce));
+        Ok(if mine { Written::Acknowledged(Version(next)) } else { Written::Conflict })
     }
 
     async fn append(&self, record: &JournalRecord, nonce: &Nonce) -> Result<Written<()>, LedgerError> {
-        self.inner.append(record, nonce).await
+        let opened = self.opened()?;
+        let encoded = codec::encode_event(record).map_err(|e| e.at(&self.place))?;
+        self.fits(&encoded)?;
+        // Looked at beforehand, and not part of the condition: what is in the table is never taken out again. One of
+        // another ledger is where a table was made anew under this process.
+        let before = match record.seq.checked_sub(1) {
+            Some(before) => self.get(self.event_key(&record.run, before)).await?,
+            None => Some(self.the_same(opened, self.look().await?)?),
+        };
+        let Some(before) = before else {
+            self.the_same(opened, self.look().await?)?;
+            // The writer remembers records that the ledger has lost.
+            return Err(self.trouble(Trouble::Gap { run: record.run.clone(), seq: record.seq }));
+        };
+        self.the_same(opened, Some(before))?;
+
+        let (pk, sk) = self.event_key(&record.run, record.seq);
+        let item = Item::from([
+            (PK.to_owned(), text(&pk)),
+            (SK.to_owned(), text(&sk)),
+            ("ledger".to_owned(), text(opened.as_str())),
+            ("nonce".to_owned(), text(nonce.as_str())),
+            ("at".to_owned(), number(record.at.as_millis())),
+            ("record".to_owned(), text(encoded)),
+        ]);
+        if self.put_new(item).await? {
+            return Ok(Written::Acknowledged(()));
+        }
+        let taken = self.get((pk.clone(), sk.clone())).await.map_err(|error| self.in_doubt(error))?;
+        let taken = taken.ok_or_else(|| self.unreadable(&pk, &sk))?;
+        let mine = self.string(&taken, "nonce")? == nonce.as_str();
+        Ok(if mine { Written::Acknowledged(()) } else { Written::Conflict })
     }
 
     async fn journal(&self, run: &RunId) -> Result<Vec<JournalRecord>, LedgerError> {
-        self.inner.journal(run).await
+        let mut items: Vec<Item> = self.get(self.event_key(run, 0)).await?.into_iter().collect();
+        items.extend(self.all(&self.journal_key(run), "").await?);
+        let mut records = Vec::with_capacity(items.len());
+        for (next, item) in (0_u64..).zip(items) {
+            let record = codec::decode_event(&self.string(&item, "record")?).map_err(|e| e.at(&self.place))?;
+            if record.seq != next || record.run != *run {
+                return Err(self.trouble(Trouble::Gap { run: run.clone(), seq: record.seq }));
+            }
+            records.push(record);
+        }
+        Ok(records)
     }
 
     async fn runs(&self, since: Option<Time>) -> Result<Vec<RunId>, LedgerError> {
-        self.inner.runs(since).await
+        let since = since.map_or(i64::MIN, Time::as_millis);
+        let mut begun = Vec::new();
+        for item in self.all(self.fleet.as_str(), "run#").await? {
+            let (at, sk): (i64, _) = (self.number(&item, "at")?, self.string(&item, SK)?);
+            let run = sk.strip_prefix("run#").ok_or_else(|| self.unreadable(self.fleet.as_str(), &sk))?;
+            if at >= since {
+                begun.push((at, RunId::from(run)));
+            }
+        }
+        begun.sort_by(|(a, one), (b, other)| b.cmp(a).then_with(|| one.cmp(other)));
+        Ok(begun.into_iter().map(|(_, run)| run).collect())
     }
 }
 
@@ -203,7 +296,7 @@ fn slot(version: u64) -> String {
     format!("w{}", version % REMEMBERED_WRITES)
 }
 
-impl Inner {
+impl DynamodbLedger {
     fn new(sdk: &SdkConfig, place: &DynamodbPlace, fleet: &FleetName, now: Time) -> Result<Self, LedgerError> {
         let table = Table::new(sdk, place).map_err(|trouble| trouble.at(&place.to_string(), "opened"))?;
         Ok(Self {
@@ -309,25 +402,6 @@ impl Inner {
         self.ledger_of(&made)
     }
 
-    async fn read(&self) -> Result<(Version, FleetRecord), LedgerError> {
-        let found = self.look().await?;
-        let item = match (&self.ledger, found) {
-            (None, None) => return Ok((Version(0), self.fresh.clone())),
-            // A reader that found none shows what is there by now.
-            (None, Some(item)) => item,
-            (Some(opened), found) => self.the_same(opened, found)?,
-        };
-        let record = codec::decode_record(&self.string(&item, "record")?).map_err(|e| e.at(&self.place))?;
-        if record.fleet != self.fleet || record.ledger != self.ledger_of(&item)? {
-            return Err(self.trouble(Trouble::Misfiled));
-        }
-        Ok((Version(self.number(&item, "version")?), record))
-    }
-
-    async fn stored(&self) -> Result<Option<String>, LedgerError> {
-        self.look().await?.map(|item| self.string(&item, "record")).transpose()
-    }
-
     // S3: two ledgers would coordinate nothing.
     fn the_same(&self, opened: &LedgerId, now: Option<Item>) -> Result<Item, LedgerError> {
         let ledger = now.as_ref().map(|item| self.ledger_of(item)).transpose()?;
@@ -353,121 +427,12 @@ impl Inner {
         Err(Trouble::TooLarge { kilobytes: size.div_ceil(1 << 10) }.at(&self.place, "written"))
     }
 
-    async fn compare_and_swap(
-        &self,
-        at: Version,
-        record: &FleetRecord,
-        nonce: &Nonce,
-    ) -> Result<Written<Version>, LedgerError> {
-        let opened = self.opened()?;
-        if &record.ledger != opened || record.fleet != self.fleet {
-            return Err(self.trouble(Trouble::Misfiled));
-        }
-        let encoded = codec::encode_record(record).map_err(|e| e.at(&self.place))?;
-        self.fits(&encoded)?;
-        let next = at.0.saturating_add(1);
-        let update = || {
-            self.table
-                .client
-                .update_item()
-                .table_name(&self.table.name)
-                .key(PK, text(self.fleet.as_str()))
-                .key(SK, text("record"))
-                .update_expression("SET #version = :next, #record = :record, #mark = :mark")
-                .condition_expression("#ledger = :ledger AND #version = :at")
-                .expression_attribute_names("#version", "version")
-                .expression_attribute_names("#record", "record")
-                .expression_attribute_names("#ledger", "ledger")
-                .expression_attribute_names("#mark", slot(next))
-                .expression_attribute_values(":next", number(next))
-                .expression_attribute_values(":record", text(&encoded))
-                .expression_attribute_values(":mark", mark(nonce))
-                .expression_attribute_values(":ledger", text(opened.as_str()))
-                .expression_attribute_values(":at", number(at.0))
-                .send()
-        };
-        if self.table.call(update).await.map_err(|failed| self.not_written(failed))?.is_some() {
-            return Ok(Written::Acknowledged(Version(next)));
-        }
-        // S9: the condition did not hold, so the version is taken, for good: a try of this write that is still under way
-        // finds that too. The mark tells whether an earlier try of this same write took it.
-        let item = self.look().await.map_err(|error| self.in_doubt(error))?;
-        let item = self.the_same(opened, item)?;
-        let now: u64 = self.number(&item, "version")?;
-        let remembered = now >= next && now - next < REMEMBERED_WRITES;
-        let mine = remembered && item.get(&slot(next)) == Some(&mark(nonce));
-        Ok(if mine { Written::Acknowledged(Version(next)) } else { Written::Conflict })
-    }
-
     /// A write whose condition did not hold may have been done by an earlier try; who could not look does not know.
     fn in_doubt(&self, error: LedgerError) -> LedgerError {
         match error {
             LedgerError::Unreachable { place, source, .. } => LedgerError::InDoubt { place, source },
             error @ (LedgerError::InDoubt { .. } | LedgerError::Newer { .. } | LedgerError::Corrupt { .. }) => error,
         }
-    }
-
-    async fn append(&self, record: &JournalRecord, nonce: &Nonce) -> Result<Written<()>, LedgerError> {
-        let opened = self.opened()?;
-        let encoded = codec::encode_event(record).map_err(|e| e.at(&self.place))?;
-        self.fits(&encoded)?;
-        // Looked at beforehand, and not part of the condition: what is in the table is never taken out again. One of
-        // another ledger is where a table was made anew under this process.
-        let before = match record.seq.checked_sub(1) {
-            Some(before) => self.get(self.event_key(&record.run, before)).await?,
-            None => Some(self.the_same(opened, self.look().await?)?),
-        };
-        let Some(before) = before else {
-            self.the_same(opened, self.look().await?)?;
-            // The writer remembers records that the ledger has lost.
-            return Err(self.trouble(Trouble::Gap { run: record.run.clone(), seq: record.seq }));
-        };
-        self.the_same(opened, Some(before))?;
-
-        let (pk, sk) = self.event_key(&record.run, record.seq);
-        let item = Item::from([
-            (PK.to_owned(), text(&pk)),
-            (SK.to_owned(), text(&sk)),
-            ("ledger".to_owned(), text(opened.as_str())),
-            ("nonce".to_owned(), text(nonce.as_str())),
-            ("at".to_owned(), number(record.at.as_millis())),
-            ("record".to_owned(), text(encoded)),
-        ]);
-        if self.put_new(item).await? {
-            return Ok(Written::Acknowledged(()));
-        }
-        let taken = self.get((pk.clone(), sk.clone())).await.map_err(|error| self.in_doubt(error))?;
-        let taken = taken.ok_or_else(|| self.unreadable(&pk, &sk))?;
-        let mine = self.string(&taken, "nonce")? == nonce.as_str();
-        Ok(if mine { Written::Acknowledged(()) } else { Written::Conflict })
-    }
-
-    async fn journal(&self, run: &RunId) -> Result<Vec<JournalRecord>, LedgerError> {
-        let mut items: Vec<Item> = self.get(self.event_key(run, 0)).await?.into_iter().collect();
-        items.extend(self.all(&self.journal_key(run), "").await?);
-        let mut records = Vec::with_capacity(items.len());
-        for (next, item) in (0_u64..).zip(items) {
-            let record = codec::decode_event(&self.string(&item, "record")?).map_err(|e| e.at(&self.place))?;
-            if record.seq != next || record.run != *run {
-                return Err(self.trouble(Trouble::Gap { run: run.clone(), seq: record.seq }));
-            }
-            records.push(record);
-        }
-        Ok(records)
-    }
-
-    async fn runs(&self, since: Option<Time>) -> Result<Vec<RunId>, LedgerError> {
-        let since = since.map_or(i64::MIN, Time::as_millis);
-        let mut begun = Vec::new();
-        for item in self.all(self.fleet.as_str(), "run#").await? {
-            let (at, sk): (i64, _) = (self.number(&item, "at")?, self.string(&item, SK)?);
-            let run = sk.strip_prefix("run#").ok_or_else(|| self.unreadable(self.fleet.as_str(), &sk))?;
-            if at >= since {
-                begun.push((at, RunId::from(run)));
-            }
-        }
-        begun.sort_by(|(a, one), (b, other)| b.cmp(a).then_with(|| one.cmp(other)));
-        Ok(begun.into_iter().map(|(_, run)| run).collect())
     }
 
     /// Every item of a partition whose sort key begins so, page by page.

@@ -19,8 +19,6 @@ mod cluster;
 mod trouble;
 mod wire;
 
-use std::sync::Arc;
-
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
@@ -44,14 +42,9 @@ const PAGE: i64 = 500;
 /// Pages of one listing, at most: a ledger beyond that is not read in part.
 const PAGES: usize = 10_000;
 
-/// A ledger in an etcd cluster. Cheap to clone; safe to share by threads and tasks.
-#[derive(Clone, Debug)]
-pub struct EtcdLedger {
-    inner: Arc<Inner>,
-}
-
+/// A ledger in an etcd cluster. Safe to share by threads and tasks.
 #[derive(Debug)]
-struct Inner {
+pub struct EtcdLedger {
     cluster: Cluster,
     place: String,
     keys: Keys,
@@ -116,12 +109,12 @@ impl EtcdLedger {
     ///
     /// [`LedgerError`]: it cannot be reached, or is not whole.
     pub async fn open(settings: &EtcdPlace, fleet: &FleetName, now: Time) -> Result<Self, LedgerError> {
-        let mut inner = Inner::new(settings, fleet, now)?;
-        inner.opened = match inner.look().await? {
+        let mut ledger = Self::new(settings, fleet, now)?;
+        ledger.opened = match ledger.look().await? {
             Some((opened, _)) => Some(opened),
-            None => Some(inner.make().await?),
+            None => Some(ledger.make().await?),
         };
-        Ok(Self { inner: Arc::new(inner) })
+        Ok(ledger)
     }
 
     /// Opens the ledger of a fleet to read it, and writes nothing: where there is none, [`Ledger::read`] shows a fresh
@@ -131,112 +124,19 @@ impl EtcdLedger {
     ///
     /// [`LedgerError`], as [`Self::open`].
     pub async fn open_read_only(settings: &EtcdPlace, fleet: &FleetName, now: Time) -> Result<Self, LedgerError> {
-        let mut inner = Inner::new(settings, fleet, now)?;
-        inner.opened = inner.look().await?.map(|(opened, _)| opened);
-        Ok(Self { inner: Arc::new(inner) })
+        let mut ledger = Self::new(settings, fleet, now)?;
+        ledger.opened = ledger.look().await?.map(|(opened, _)| opened);
+        Ok(ledger)
     }
 
     /// The ledger's id; `None` only for a reader of a ledger that did not exist when it was opened.
     pub fn id(&self) -> Option<&LedgerId> {
-        self.inner.opened.as_ref().map(|opened| &opened.ledger)
+        self.opened.as_ref().map(|opened| &opened.ledger)
     }
 }
 
 #[async_trait]
 impl Ledger for EtcdLedger {
-    async fn read(&self) -> Result<(Version, FleetRecord), LedgerError> {
-        self.inner.read().await
-    }
-
-    async fn stored(&self) -> Result<Option<String>, LedgerError> {
-        self.inner.stored().await
-    }
-
-    async fn compare_and_swap(
-        &self,
-        at: Version,
-        record: &FleetRecord,
-        nonce: &Nonce,
-    ) -> Result<Written<Version>, LedgerError> {
-        self.inner.compare_and_swap(at, record, nonce).await
-    }
-
-    async fn append(&self, record: &JournalRecord, nonce: &Nonce) -> Result<Written<()>, LedgerError> {
-        self.inner.append(record, nonce).await
-    }
-
-    async fn journal(&self, run: &RunId) -> Result<Vec<JournalRecord>, LedgerError> {
-        self.inner.journal(run).await
-    }
-
-    async fn runs(&self, since: Option<Time>) -> Result<Vec<RunId>, LedgerError> {
-        self.inner.runs(since).await
-    }
-}
-
-impl Inner {
-    fn new(settings: &EtcdPlace, fleet: &FleetName, now: Time) -> Result<Self, LedgerError> {
-        let place = settings.to_string();
-        let cluster = Cluster::new(settings).map_err(|trouble| trouble.at(&place, "opened"))?;
-        Ok(Self {
-            cluster,
-            keys: Keys(format!("{}/{fleet}/", settings.prefix)),
-            place,
-            fleet: fleet.clone(),
-            opened: None,
-            fresh: FleetRecord::new(format!("ledger-{}", uuid::Uuid::new_v4()).into(), fleet.clone(), now),
-        })
-    }
-
-    fn trouble(&self, trouble: Trouble) -> LedgerError {
-        trouble.at(&self.place, "read")
-    }
-
-    fn not_read(&self, failed: Failed) -> LedgerError {
-        self.trouble(failed.trouble)
-    }
-
-    /// Everything that is sent is decided by the cluster as a whole, so a repeat of it tells what became of it.
-    fn not_written(&self, failed: Failed) -> LedgerError {
-        if failed.in_doubt {
-            return LedgerError::InDoubt { place: self.place.clone(), source: Box::new(failed.trouble) };
-        }
-        failed.trouble.at(&self.place, "written")
-    }
-
-    /// Which ledger there is, with its record's key; in one look, so that the two belong together.
-    async fn look(&self) -> Result<Option<(Opened, KeyValue)>, LedgerError> {
-        let request = TxnRequest {
-            success: vec![RequestOp::get(&self.keys.ledger()), RequestOp::get(&self.keys.record())],
-            ..TxnRequest::default()
-        };
-        let mut answer = self.cluster.call(&request).await.map_err(|failed| self.not_read(failed))?;
-        let (ledger, record) = (answer.found(0), answer.found(1));
-        match (ledger, record) {
-            (None, None) => Ok(None),
-            (Some(ledger), Some(record)) => {
-                let ledger = self.text(&ledger)?.into();
-                Ok(Some((Opened { ledger, created: record.create_revision }, record)))
-            }
-            (Some(_), None) => Err(self.trouble(Trouble::Incomplete(self.keys.record()))),
-            (None, Some(_)) => Err(self.trouble(Trouble::Incomplete(self.keys.ledger()))),
-        }
-    }
-
-    /// The record is made by the first whose transaction is agreed on; the others find it.
-    async fn make(&self) -> Result<Opened, LedgerError> {
-        let text = codec::encode_record(&self.fresh).map_err(|e| e.at(&self.place))?;
-        let (ledger, record) = (self.keys.ledger(), self.keys.record());
-        let request = TxnRequest {
-            compare: vec![Compare::created(&ledger, 0), Compare::created(&record, 0)],
-            success: vec![RequestOp::put(&ledger, self.fresh.ledger.as_str()), RequestOp::put(&record, text)],
-            failure: vec![],
-        };
-        self.cluster.call(&request).await.map_err(|failed| self.not_written(failed))?;
-        // Whoever made it, and also where this is a repeat of what was done: what is there now is the ledger.
-        self.look().await?.map(|(opened, _)| opened).ok_or_else(|| self.trouble(Trouble::Gone))
-    }
-
     async fn read(&self) -> Result<(Version, FleetRecord), LedgerError> {
         let found = self.look().await?;
         let Some(opened) = &self.opened else {
@@ -253,48 +153,6 @@ impl Inner {
 
     async fn stored(&self) -> Result<Option<String>, LedgerError> {
         self.look().await?.map(|(_, record)| self.text(&record)).transpose()
-    }
-
-    fn record(&self, opened: &Opened, key: &KeyValue) -> Result<(Version, FleetRecord), LedgerError> {
-        let record = codec::decode_record(&self.text(key)?).map_err(|e| e.at(&self.place))?;
-        if record.fleet != self.fleet || record.ledger != opened.ledger {
-            return Err(self.trouble(Trouble::Misfiled));
-        }
-        Ok((self.version(key)?, record))
-    }
-
-    // S3: two ledgers would coordinate nothing.
-    fn is_the_same(&self, opened: &Opened, now: Option<&Opened>) -> Result<(), LedgerError> {
-        if now == Some(opened) {
-            return Ok(());
-        }
-        let found = now.map_or_else(
-            || "none".to_owned(),
-            |now| {
-                if now.ledger == opened.ledger { "a copy put in its place".to_owned() } else { now.ledger.to_string() }
-            },
-        );
-        Err(self.trouble(Trouble::Replaced { opened: opened.ledger.clone(), found }))
-    }
-
-    fn opened(&self) -> Result<&Opened, LedgerError> {
-        self.opened.as_ref().ok_or_else(|| Trouble::OpenedToRead.at(&self.place, "written"))
-    }
-
-    fn version(&self, key: &KeyValue) -> Result<Version, LedgerError> {
-        let version = u64::try_from(key.version);
-        version.map(Version).map_err(|_| self.trouble(Trouble::Unreadable(self.keys.record())))
-    }
-
-    fn text(&self, key: &KeyValue) -> Result<String, LedgerError> {
-        String::from_utf8(key.value.clone())
-            .map_err(|_| self.trouble(Trouble::Unreadable(String::from_utf8_lossy(&key.key).into_owned())))
-    }
-
-    /// After a transaction that did not hold: the ledger as it is then, by the first two of its answers.
-    fn after(&self, answer: &mut TxnResponse) -> Result<Option<(Opened, KeyValue)>, LedgerError> {
-        let (Some(ledger), Some(record)) = (answer.found(0), answer.found(1)) else { return Ok(None) };
-        Ok(Some((Opened { ledger: self.text(&ledger)?.into(), created: record.create_revision }, record)))
     }
 
     async fn compare_and_swap(
@@ -374,11 +232,6 @@ impl Inner {
         Ok(if self.envelope(&taken)?.nonce == nonce.as_str() { Written::Acknowledged(()) } else { Written::Conflict })
     }
 
-    fn envelope(&self, key: &KeyValue) -> Result<Stored, LedgerError> {
-        serde_json::from_str(&self.text(key)?)
-            .map_err(|source| LedgerError::Corrupt { place: self.place.clone(), source: Box::new(source) })
-    }
-
     async fn journal(&self, run: &RunId) -> Result<Vec<JournalRecord>, LedgerError> {
         let mut records = Vec::new();
         for (next, key) in (0_u64..).zip(self.all(&self.keys.journal(run)).await?) {
@@ -406,6 +259,117 @@ impl Inner {
         }
         begun.sort_by(|(a, one), (b, other)| b.cmp(a).then_with(|| one.cmp(other)));
         Ok(begun.into_iter().map(|(_, run)| run).collect())
+    }
+}
+
+impl EtcdLedger {
+    fn new(settings: &EtcdPlace, fleet: &FleetName, now: Time) -> Result<Self, LedgerError> {
+        let place = settings.to_string();
+        let cluster = Cluster::new(settings).map_err(|trouble| trouble.at(&place, "opened"))?;
+        Ok(Self {
+            cluster,
+            keys: Keys(format!("{}/{fleet}/", settings.prefix)),
+            place,
+            fleet: fleet.clone(),
+            opened: None,
+            fresh: FleetRecord::new(format!("ledger-{}", uuid::Uuid::new_v4()).into(), fleet.clone(), now),
+        })
+    }
+
+    fn trouble(&self, trouble: Trouble) -> LedgerError {
+        trouble.at(&self.place, "read")
+    }
+
+    fn not_read(&self, failed: Failed) -> LedgerError {
+        self.trouble(failed.trouble)
+    }
+
+    /// Everything that is sent is decided by the cluster as a whole, so a repeat of it tells what became of it.
+    fn not_written(&self, failed: Failed) -> LedgerError {
+        if failed.in_doubt {
+            return LedgerError::InDoubt { place: self.place.clone(), source: Box::new(failed.trouble) };
+        }
+        failed.trouble.at(&self.place, "written")
+    }
+
+    /// Which ledger there is, with its record's key; in one look, so that the two belong together.
+    async fn look(&self) -> Result<Option<(Opened, KeyValue)>, LedgerError> {
+        let request = TxnRequest {
+            success: vec![RequestOp::get(&self.keys.ledger()), RequestOp::get(&self.keys.record())],
+            ..TxnRequest::default()
+        };
+        let mut answer = self.cluster.call(&request).await.map_err(|failed| self.not_read(failed))?;
+        let (ledger, record) = (answer.found(0), answer.found(1));
+        match (ledger, record) {
+            (None, None) => Ok(None),
+            (Some(ledger), Some(record)) => {
+                let ledger = self.text(&ledger)?.into();
+                Ok(Some((Opened { ledger, created: record.create_revision }, record)))
+            }
+            (Some(_), None) => Err(self.trouble(Trouble::Incomplete(self.keys.record()))),
+            (None, Some(_)) => Err(self.trouble(Trouble::Incomplete(self.keys.ledger()))),
+        }
+    }
+
+    /// The record is made by the first whose transaction is agreed on; the others find it.
+    async fn make(&self) -> Result<Opened, LedgerError> {
+        let text = codec::encode_record(&self.fresh).map_err(|e| e.at(&self.place))?;
+        let (ledger, record) = (self.keys.ledger(), self.keys.record());
+        let request = TxnRequest {
+            compare: vec![Compare::created(&ledger, 0), Compare::created(&record, 0)],
+            success: vec![RequestOp::put(&ledger, self.fresh.ledger.as_str()), RequestOp::put(&record, text)],
+            failure: vec![],
+        };
+        self.cluster.call(&request).await.map_err(|failed| self.not_written(failed))?;
+        // Whoever made it, and also where this is a repeat of what was done: what is there now is the ledger.
+        self.look().await?.map(|(opened, _)| opened).ok_or_else(|| self.trouble(Trouble::Gone))
+    }
+
+    fn record(&self, opened: &Opened, key: &KeyValue) -> Result<(Version, FleetRecord), LedgerError> {
+        let record = codec::decode_record(&self.text(key)?).map_err(|e| e.at(&self.place))?;
+        if record.fleet != self.fleet || record.ledger != opened.ledger {
+            return Err(self.trouble(Trouble::Misfiled));
+        }
+        Ok((self.version(key)?, record))
+    }
+
+    // S3: two ledgers would coordinate nothing.
+    fn is_the_same(&self, opened: &Opened, now: Option<&Opened>) -> Result<(), LedgerError> {
+        if now == Some(opened) {
+            return Ok(());
+        }
+        let found = now.map_or_else(
+            || "none".to_owned(),
+            |now| {
+                if now.ledger == opened.ledger { "a copy put in its place".to_owned() } else { now.ledger.to_string() }
+            },
+        );
+        Err(self.trouble(Trouble::Replaced { opened: opened.ledger.clone(), found }))
+    }
+
+    fn opened(&self) -> Result<&Opened, LedgerError> {
+        self.opened.as_ref().ok_or_else(|| Trouble::OpenedToRead.at(&self.place, "written"))
+    }
+
+    fn version(&self, key: &KeyValue) -> Result<Version, LedgerError> {
+        let version = u64::try_from(key.version);
+        version.map(Version).map_err(|_| self.trouble(Trouble::Unreadable(self.keys.record())))
+    }
+
+    fn text(&self, key: &KeyValue) -> Result<String, LedgerError> {
+        String::from_utf8(key.value.clone())
+            .map_err(|_| self.trouble(Trouble::Unreadable(String::from_utf8_lossy(&key.key).into_owned())))
+    }
+
+    /// After a transaction that did not hold: the ledger as it is then, by the first two of its answers.
+    fn after(&self, answer: &mut TxnResponse) -> Result<Option<(Opened, KeyValue)>, LedgerError> {
+        let (Some(ledger), Some(record)) = (answer.found(0), answer.found(1)) else { return Ok(None) };
+        Ok(Some((Opened { ledger: self.text(&ledger)?.into(), created: record.create_revision }, record)))
+    }
+
+    fn envelope(&self, key: &KeyValue) -> Result<Stored, LedgerError> {
+        serde_json::from_str(&self.text(key)?)
+            .map_err(|source| LedgerError::Corrupt { place: self.place.clone(), source: Box::new(source) })
     }
 
     /// Every key that begins so, page by page, all at the revision of the first.
