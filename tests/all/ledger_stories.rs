@@ -2,7 +2,7 @@
 
 use std::process::Child;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::environment::TestEnvironment;
 use crate::fleets::Fleet;
@@ -17,7 +17,7 @@ fn environment(cluster: &EtcdCluster) -> TestEnvironment {
     Fleet { clock: "1", index_minimum: 6, ..Fleet::default() }.write_quick(&environment);
     let fleet = std::fs::read_to_string(environment.path().join("policies/fleet.toml")).expect("a policy");
     let start = fleet.find("[ledger]").expect("a ledger");
-    let ledger = format!("[ledger]\nkind = \"etcd\"\nendpoints = {:?}\n", cluster.endpoints);
+    let ledger = format!("[ledger]\nkind = \"etcd\"\nendpoints = {:?}\noffline_limit = \"15s\"\n", cluster.endpoints);
     environment.write("policies/fleet.toml", &format!("{}{ledger}", &fleet[..start]));
     environment
 }
@@ -69,4 +69,12 @@ fn s6_a_run_goes_on_without_one_etcd_member_and_puts_back_without_two() {
     assert_eq!(status["runs"].as_array().map(Vec::len), Some(1), "what it held is still counted: {status:#}");
     let advice = status["runs"][0]["advice"].as_str().expect("an advice");
     assert!(advice.contains(".local/state/safe-remove/unrecorded-"), "what it could not record is kept: {status:#}");
+
+    // Whoever resumes it records that first, and finds everything back.
+    let run = status["runs"][0]["run"].as_str().expect("an id");
+    let resumed = environment.run(&["resume", run, "--output=json"]).exits(7).json();
+    assert_eq!((&resumed["terminated"], &resumed["in_doubt"]), (&json!([]), &json!([])), "{resumed:#}");
+    assert_eq!((cordoned(&directory), capacity(&environment, "index")), (0, 14));
+    let status = environment.run(&["status", "--output=json"]).exits(0).json();
+    assert_eq!(status["runs"], json!([]), "{status:#}");
 }
