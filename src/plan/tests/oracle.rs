@@ -228,7 +228,7 @@ pub(super) fn chosen(document: &PlanDocument) -> BTreeSet<HostId> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 2000, ..ProptestConfig::default() })]
 
     /// Never a refusal of a count for which some choice satisfies every rule, never an allowed plan that breaks
     /// one, the true maximum, and the preferred choice to the last host.
