@@ -102,7 +102,7 @@ pub(super) async fn export(global: &Global) -> Result<Answered, CommandError> {
 pub(super) async fn import(global: &Global, file: &Path) -> Result<Answered, CommandError> {
     let policies = world::policies(global)?;
     let now = status::now(&policies);
-    let (record, journals) = read(file, &policies)?;
+    let Read { record, journals, exported_at, missing } = read(file, &policies)?;
     if LedgerReader::open(&policies, now).await?.exists() {
         return Err(not_imported(
             vec![format!("there is a ledger of fleet {} at {} already", policies.fleet.name, place(&policies))],
@@ -124,13 +124,19 @@ pub(super) async fn import(global: &Global, file: &Path) -> Result<Answered, Com
             "begin again in another empty place: name it under `[ledger]` in fleet.toml",
         )
     })?;
+    let mut warnings = vec![format!("what happened since {exported_at}, when it was exported, is not in it")];
+    if !missing.is_empty() {
+        let runs: Vec<String> = missing.iter().map(ToString::to_string).collect();
+        warnings.push(format!("the journals of ended runs that could not be read are missing: {}", runs.join(", ")));
+    }
     let text = format!(
         "Imported: ledger {made} of fleet {} at {}, with {} journals, in place of ledger {replaces}.\n\
-         It is halted, and governs no host yet.\n\
+         It is halted, and governs no host yet. {}.\n\
          next: safe-remove status, then safe-remove ledger adopt --reason TEXT, then safe-remove unhalt --reason TEXT\n",
         policies.fleet.name,
         place(&policies),
         journals.len(),
+        warnings.join(". "),
     );
     let imported = Imported {
         fleet: policies.fleet.name.clone(),
@@ -139,11 +145,19 @@ pub(super) async fn import(global: &Global, file: &Path) -> Result<Answered, Com
         replaces,
         journals: journals.len(),
     };
-    Answered::result(Exit::DONE, "ledger import", crate::output::clean_lines(&text).into_owned(), &imported, &[])
+    Answered::result(Exit::DONE, "ledger import", crate::output::clean_lines(&text).into_owned(), &imported, &warnings)
 }
 
-/// The record and the journals of a file, understood to the last field.
-fn read(file: &Path, policies: &PolicySet) -> Result<(FleetRecord, Vec<Vec<JournalRecord>>), CommandError> {
+/// A file, understood to the last field.
+struct Read {
+    record: FleetRecord,
+    journals: Vec<Vec<JournalRecord>>,
+    exported_at: Time,
+    /// Ended runs whose journals it does not have.
+    missing: Vec<RunId>,
+}
+
+fn read(file: &Path, policies: &PolicySet) -> Result<Read, CommandError> {
     const REPAIR: &str = "correct the file, or export again: safe-remove ledger export";
     let wrong = |causes| not_imported(causes, REPAIR);
     let text = std::fs::read_to_string(file)
@@ -161,6 +175,17 @@ fn read(file: &Path, policies: &PolicySet) -> Result<(FleetRecord, Vec<Vec<Journ
             record.fleet, policies.fleet.name
         )]));
     }
+    // S7: a run without a journal is taken for one that never sent a call, and its hosts would be released as they are.
+    if let Some((run, why)) = archive.unreadable.iter().find(|(run, _)| record.runs.contains_key(*run)) {
+        return Err(not_imported(
+            vec![
+                format!("run {run} is under way by the record, and its journal could not be read: {why}"),
+                "so nobody can tell which of its hosts are out of service".to_owned(),
+            ],
+            "put the hosts of that run in `record.runs` back into service by hand, take the run out of there and out \
+             of `unreadable`, and import again",
+        ));
+    }
     let mut journals = Vec::new();
     for (run, records) in archive.journals {
         let mut journal = Vec::new();
@@ -174,7 +199,8 @@ fn read(file: &Path, policies: &PolicySet) -> Result<(FleetRecord, Vec<Vec<Journ
         }
         journals.push(journal);
     }
-    Ok((record, journals))
+    let missing = archive.unreadable.into_keys().collect();
+    Ok(Read { record, journals, exported_at: archive.exported_at, missing })
 }
 
 /// Halted from its first write on; the new ledger's id.

@@ -5,6 +5,8 @@ use serde_json::Value;
 
 use crate::environment::TestEnvironment;
 use crate::fleets::Fleet;
+#[cfg(debug_assertions)]
+use crate::removal::cordoned;
 
 const REMOVE: [&str; 6] = ["--subsystem", "index", "--count", "2", "--yes", "--output=json"];
 
@@ -117,4 +119,38 @@ fn s3_a_damaged_record_is_exported_as_it_is_and_imported_only_repaired() {
     damaged["record"] = good["record"].clone();
     environment.write("export.json", &damaged.to_string());
     environment.run(&["ledger", "import", "export.json"]).exits(0);
+}
+
+/// A run without a journal is taken for one that touched nothing: of one that is under way, that must not come about.
+#[cfg(debug_assertions)]
+#[test]
+fn s7_a_run_under_way_whose_journal_cannot_be_read_is_not_imported() {
+    let environment = used();
+    let mut killed = environment.command(&REMOVE);
+    let killed = killed.env("SAFE_REMOVE_FAULT", "kill:25").output().expect("it starts");
+    assert_eq!((killed.status.code(), cordoned(environment.path())), (None, 2), "killed in its bake");
+    let status = environment.run(&["status", "-o", "json"]).exits(0).json();
+    let run = status["runs"][0]["run"].as_str().expect("an id");
+    let ledger = Connection::open(environment.path().join("state/ledger.db")).expect("opens");
+    let holed = ledger.execute("DELETE FROM journal WHERE run = ?1 AND seq = 3", [run]).expect("alters");
+    assert_eq!(holed, 1);
+    drop(ledger);
+
+    let export = environment.run(&["ledger", "export"]).exits(0);
+    assert!(export.stderr.contains(&format!("the journal of run {run} cannot be read")), "{}", export.stderr);
+    let mut export = export.json();
+    environment.write("export.json", &export.to_string());
+    goes_by(&environment, "kind = \"sqlite\"\npath = \"../state/repaired.db\"");
+    let refused = environment.run(&["ledger", "import", "export.json"]).exits(10);
+    for said in [run, "out of service", "record.runs"] {
+        assert!(refused.stderr.contains(said), "{said}: {}", refused.stderr);
+    }
+    assert!(!environment.path().join("state/repaired.db").exists(), "nothing was written");
+
+    // Once somebody has seen to the hosts, the rest of it is imported, and what is missing is said.
+    export["record"]["runs"] = serde_json::json!({});
+    environment.write("export.json", &export.to_string());
+    let imported = environment.run(&["ledger", "import", "export.json", "-o", "json"]).exits(0).json();
+    let warnings = imported["warnings"].to_string();
+    assert!(warnings.contains(run) && warnings.contains("is not in it"), "{warnings}");
 }
