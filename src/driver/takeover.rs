@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::coordination::{Command, Context, FleetRecord, HostOutcome, Refusal, decide};
+use crate::coordination::{Command, Context, FleetRecord, Hold, HoldState, HostOutcome, Refusal, decide};
 use crate::model::{HostId, RunId, Time};
 use crate::ports::Written;
 use crate::run::{
@@ -193,6 +193,12 @@ async fn release(
     let run = &claim.successor.run;
     let decided = |record: &FleetRecord| {
         let Some(entry) = record.runs.get(run) else { return Ok((None, Vec::new())) };
+        // S7: then the journal was begun, and is lost; what became of these hosts is not known.
+        let went_further = |hold: &Hold| hold.batch > 1 || hold.state != HoldState::Reserved;
+        if entry.holds.values().any(went_further) {
+            let why = "its journal is lost: the record says that it went further than a run that never began";
+            return Err(Refusal::Illegal(why.to_owned()));
+        }
         let held: Vec<(HostId, u64)> = entry.holds.iter().map(|(host, hold)| (host.clone(), hold.batch)).collect();
         let outcomes: BTreeMap<HostId, HostOutcome> =
             held.iter().map(|(host, _)| (host.clone(), HostOutcome::NeverCordoned)).collect();

@@ -294,3 +294,25 @@ fn s9_a_retried_call_of_a_run_that_never_began_releases_what_it_was_granted() {
     }
     assert_eq!(capacity(&environment, "index"), 18);
 }
+
+/// Nobody can tell what became of the hosts of a run whose journal is lost: they stay held.
+#[cfg(debug_assertions)]
+#[test]
+fn s7_a_run_whose_journal_is_lost_is_not_taken_for_one_that_never_began() {
+    let environment = TestEnvironment::new();
+    Fleet { index_minimum: 12, ..Fleet::default() }.write(&environment);
+    let mut child = environment
+        .command(&[&REMOVE[..], &["--count", "2"]].concat())
+        .env("SAFE_REMOVE_FAULT", "kill:behind-send-terminate")
+        .spawn()
+        .expect("it starts");
+    assert_eq!(child.wait().expect("it ends").code(), None, "it was killed at its first terminate");
+    let id = run_id(&environment);
+    let ledger = rusqlite::Connection::open(environment.path().join("state/ledger.db")).expect("a ledger");
+    assert!(ledger.execute("DELETE FROM journal WHERE run = ?1", [&id]).expect("altered") > 10);
+    drop(ledger);
+    let refused = environment.run(&["abandon", &id]);
+    assert_ne!(refused.code, Some(0));
+    assert!(refused.stderr.contains("its journal is lost"), "{}", refused.stderr);
+    assert_eq!(len(&shown(&environment)["holds"]), 2);
+}
