@@ -113,6 +113,9 @@ impl Machine {
                 return;
             }
             self.queue.push_back(Todo::Change(Change::ReleaseGroup { group: name }));
+        } else if calls.resume.last == Last::Done && self.offline {
+            // Waited for already: whoever resumes the run releases it.
+            self.unreleased(&name, "it cannot be reached");
         } else if calls.resume.last == Last::Done {
             // Released once more: until then no other run relies on the group (schedule 20).
             self.queue.push_back(Todo::Change(Change::ReleaseGroup { group: name }));

@@ -268,6 +268,8 @@ fn s7_cut_off_at_a_step_of_each_kind_and_resumed_nothing_is_left() {
         ("behind-change-start-termination", 0, 7),
         ("behind-send-terminate", 1, 7),
         ("before-change-resolve", 2, 7),
+        ("before-send-resume", 2, 0),
+        ("behind-send-resume", 2, 0),
         ("before-append-run-ended", 2, 0),
     ] {
         let mut environment = TestEnvironment::new();
