@@ -37,6 +37,8 @@ fn four_an_hour() -> Stage {
     stage.edit("policies/index.toml", "batch = 2", "batch = 4");
     stage.edit("policies/index.toml", "bake = \"1m\"\nevery = \"10s\"", "bake = \"50m\"\nevery = \"2m\"");
     stage.edit("policies/placement.toml", "every = \"10s\"", "every = \"2m\"");
+    // Fewer signs of life than three a minute.
+    stage.edit("policies/fleet.toml", "[ledger]", "[ledger]\noffline_limit = \"15m\"");
     stage
 }
 
