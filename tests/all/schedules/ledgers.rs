@@ -129,6 +129,9 @@ fn schedule_13_s9_a_takeover_whose_reply_was_lost_is_not_taken_for_anothers() {
         stage.run(&["halt", "--subsystem", "billing", "--reason", "a test"]).exits(0);
         let ended = t.wakes_and_ends().exits(0).json();
         assert_eq!((len(&ended["terminated"]), stage.serving()), (2, 16), "{step}: {ended:#}");
+        let journal = stage.journal(ended["run"].as_str().expect("an id"));
+        let taken = journal.iter().filter(|line| line["event"] == "run-taken-over").count();
+        assert_eq!(taken, 1, "{step}: it took the run from itself");
         stage.is_tidy();
     }
 }
