@@ -31,7 +31,7 @@ struct Adopted {
 }
 
 /// What bears the mark, and which mark it bears now.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq, Eq)]
 struct Marks {
     groups: BTreeMap<GroupName, Option<LedgerId>>,
     hosts: BTreeMap<HostId, Option<LedgerId>>,
@@ -96,7 +96,7 @@ impl Marks {
     }
 }
 
-/// Look, show, ask, mark, look again.
+/// Look, show, ask, look again, mark.
 pub(super) async fn adopt(
     global: &Global,
     reason: &str,
@@ -134,6 +134,13 @@ pub(super) async fn adopt(
     reply
         .is(fleet)
         .map_err(|why| CommandError::NotConfirmed { why: format!("{why}; nothing was touched"), hint: None })?;
+    // A question may stand for an hour, and AWS takes whichever mark comes last.
+    if Marks::of(&world, &world.look().await?).other_than(&id) != marks {
+        return Err(CommandError::NotConfirmed {
+            why: "whose these are has changed since they were shown; nothing was touched".to_owned(),
+            hint: Some("see what they bear now: run it again".to_owned()),
+        });
+    }
     // Who and why stand in the ledger before anything is marked.
     let call = call(&world, &marks, &id);
     record(ledger.as_ref(), &by, reason, &call).await?;

@@ -194,6 +194,25 @@ fn s3_policy_accept_asks_for_the_name() {
     assert!(again.stdout.contains("Nothing to accept"), "{}", again.stdout);
 }
 
+/// Schedule 11: between the question and the answer another ledger has come to govern the fleet.
+#[test]
+fn ledger_adopt_marks_nothing_that_has_changed_hands_since_it_was_shown() {
+    let environment = fleet();
+    for file in ["fleet.toml", "scenario.toml", "index.toml", "placement.toml", "billing.toml"] {
+        let text = std::fs::read_to_string(environment.path().join("policies").join(file)).expect("a file");
+        environment.write(&format!("other/{file}"), &text.replace("ledger.db", "another.db"));
+    }
+    let adopt = ["ledger", "adopt", "--reason", "it is new", "--policies", "other"];
+    let mut session = spawn_command(environment.interactive(&adopt), Some(PATIENCE_MS)).expect("it starts");
+    session.exp_string("Type demo to adopt").expect("the question");
+    environment.run(&["--subsystem", "index", "--count", "1", "--yes"]).exits(0);
+    session.send_line("demo").expect("typed");
+    let (code, rest) = code(&mut session);
+    assert_eq!(code, 6, "{rest}");
+    assert!(rest.contains("has changed since they were shown"), "{rest}");
+    environment.run(&["--subsystem", "index", "--count", "1", "--yes"]).exits(0);
+}
+
 #[test]
 fn ledger_adopt_puts_hosts_under_another_ledger() {
     let environment = fleet();
