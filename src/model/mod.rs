@@ -20,4 +20,4 @@ pub use ids::{
 };
 pub use readings::{ProbeKey, Reading, Sample};
 pub use snapshot::{FleetSnapshot, InventoryError};
-pub use time::{Time, duration_text};
+pub use time::{BadDuration, Time, duration_text, parse_duration};

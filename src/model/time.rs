@@ -107,6 +107,39 @@ pub fn duration_text(of: Duration) -> String {
     parts.join(" ")
 }
 
+/// Why a text is no duration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BadDuration {
+    /// Not a whole number with a unit behind it.
+    Form,
+    /// More than can be counted.
+    TooLong,
+}
+
+/// A duration as policies, scenarios and options write it: a whole number and `ms`, `s`, `m`, `h` or `d`.
+///
+/// # Errors
+///
+/// [`BadDuration`]; each caller says in its own words what it wants.
+pub fn parse_duration(text: &str) -> Result<Duration, BadDuration> {
+    let unit_at = text.find(|c: char| !c.is_ascii_digit()).ok_or(BadDuration::Form)?;
+    let (digits, unit) = text.split_at(unit_at);
+    let millis = match unit {
+        "ms" => 1,
+        "s" => 1_000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        "d" => 86_400_000,
+        _ => return Err(BadDuration::Form),
+    };
+    if digits.is_empty() {
+        return Err(BadDuration::Form);
+    }
+    // Digits alone fail to be a number for one reason only.
+    let number: u64 = digits.parse().map_err(|_| BadDuration::TooLong)?;
+    number.checked_mul(millis).map(Duration::from_millis).ok_or(BadDuration::TooLong)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -126,5 +159,19 @@ mod tests {
         assert_eq!(duration_text(Duration::from_secs(86_400)), "1d");
         assert_eq!(duration_text(Duration::from_millis(250)), "250ms");
         assert_eq!(duration_text(Duration::ZERO), "0s");
+    }
+
+    #[test]
+    fn durations_are_a_whole_number_and_a_unit() {
+        assert_eq!(parse_duration("90s"), Ok(Duration::from_secs(90)));
+        assert_eq!(parse_duration("1d"), Ok(Duration::from_secs(86_400)));
+        assert_eq!(parse_duration("250ms"), Ok(Duration::from_millis(250)));
+        assert_eq!(parse_duration("0s"), Ok(Duration::ZERO));
+        for bad in ["", "90", "s", "-1s", "+1s", "1.5h", "1 h", " 1h", "1w", "1h30m", "1S", "\u{664}s"] {
+            assert_eq!(parse_duration(bad), Err(BadDuration::Form), "{bad:?}");
+        }
+        for bad in ["99999999999999999999s", "18446744073709551615d"] {
+            assert_eq!(parse_duration(bad), Err(BadDuration::TooLong), "{bad:?}");
+        }
     }
 }

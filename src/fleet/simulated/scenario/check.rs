@@ -11,7 +11,7 @@ use toml::{Spanned, Value};
 use super::error::Finding;
 use super::raw::{Ids, RawEvent, RawFault, RawLoad, RawPool, RawScenario};
 use super::{Blueprint, ClockKind, Event, Fault, FaultError, FaultTime, FaultyCall, Load, Pool, Scenario};
-use crate::model::{GroupName, Host, HostId, HostState, Protection, SubsystemName, Time, ZoneName};
+use crate::model::{GroupName, Host, HostId, HostState, Protection, SubsystemName, Time, ZoneName, parse_duration};
 
 /// More hosts than this are a slip of the keyboard, and would only exhaust the memory.
 const MOST_HOSTS: u64 = 1_000_000;
@@ -81,20 +81,8 @@ const TIME_HELP: &str = "a time with its offset, such as `2017-02-28T17:37:00Z`"
 
 /// A whole number and its unit (contract section 8).
 fn duration(text: &Spanned<String>) -> Result<Duration, Finding> {
-    let whole = text.get_ref();
-    let digits = whole.len() - whole.trim_start_matches(|c: char| c.is_ascii_digit()).len();
-    let (number, unit) = whole.split_at(digits);
-    let unit: Option<u64> = match unit {
-        "ms" => Some(1),
-        "s" => Some(1_000),
-        "m" => Some(60_000),
-        "h" => Some(3_600_000),
-        "d" => Some(86_400_000),
-        _ => None,
-    };
-    let millis = unit.and_then(|unit| number.parse::<u64>().ok()?.checked_mul(unit));
-    millis.map(Duration::from_millis).ok_or_else(|| {
-        Finding::at(text.span(), format!("`{whole}` is no duration"))
+    parse_duration(text.get_ref()).map_err(|_| {
+        Finding::at(text.span(), format!("`{}` is no duration", text.get_ref()))
             .help("a whole number and `ms`, `s`, `m`, `h` or `d`: `\"90s\"`, `\"7m\"`")
     })
 }
