@@ -56,7 +56,7 @@ fn s4_a_run_gets_through_a_storm(engine: Engine) {
     let place = engine.keeps_the_ledger_of(&mut environment);
     let begun = Instant::now();
     let remove = ["--subsystem", "index", "--count", "2", "--yes", "--output=json"];
-    let (written, run) = place.in_a_storm(|| environment.run(&remove));
+    let (written, run) = place.in_a_storm(|_| environment.run(&remove));
     let document = run.exits(0).json();
     assert_eq!(document["outcome"], "completed", "{document:#}");
     assert_eq!(capacity(&environment, "index"), 16);

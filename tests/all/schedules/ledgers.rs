@@ -1,14 +1,12 @@
 //! The ledger: schedules 11 to 14.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use rexpect::session::spawn_command;
-use safe_remove::ledger::SqliteLedger;
-use safe_remove::model::{Nonce, Time};
-use safe_remove::ports::Ledger as _;
 
 use super::{Stage, len, minutes, removal, rules, takeover};
+use crate::support::engines::Place;
 
 const TWO: [&str; 2] = ["index-0001", "index-0004"];
 
@@ -136,39 +134,19 @@ fn schedule_13_s9_a_takeover_whose_reply_was_lost_is_not_taken_for_anothers() {
     }
 }
 
-/// Schedule 14: hundreds of foreign writes a second; no version that was read survives until it is written.
+/// Schedule 14: a hundred foreign writes a second; no version that was read survives until it is written.
 #[test]
 fn schedule_14_s1_foreign_writes_do_not_starve_a_run() {
     let stage = Stage::new(12);
-    let (over, writes) = (AtomicBool::new(false), AtomicU64::new(0));
     // The ledger exists from here on, and one write has just come too late; the observation is nine seconds old.
     let a = stage.stopped(&removal(&TWO, &[]), "stop:write-change-grant");
     stage.pass(Duration::from_secs(9));
-    std::thread::scope(|scope| {
-        scope.spawn(|| storm(&stage, &over, &writes));
+    let ledger = Place::File(stage.environment.path().join("state/ledger.db"));
+    let (_, ended) = ledger.in_a_storm(|writes| {
         super::wait_until("the storm", || writes.load(Ordering::Relaxed) > 100);
-
-        let ended = a.wakes_and_ends();
-        over.store(true, Ordering::Relaxed);
-        let ended = ended.exits(0).json();
-        assert_eq!(len(&ended["terminated"]), 2, "{ended:#}");
+        a.wakes_and_ends()
     });
+    let ended = ended.exits(0).json();
+    assert_eq!(len(&ended["terminated"]), 2, "{ended:#}");
     stage.is_tidy();
-}
-
-/// Writes the record as it is, again and again.
-fn storm(stage: &Stage, over: &AtomicBool, writes: &AtomicU64) {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    let path = stage.environment.path().join("state/ledger.db");
-    let ledger = SqliteLedger::open(&path, &"demo".into(), Time::from_millis(0)).expect("it opens");
-    runtime.block_on(async {
-        while !over.load(Ordering::Relaxed) {
-            let Ok((version, record)) = ledger.read().await else { continue };
-            let nonce = Nonce::new(format!("storm-{}", writes.fetch_add(1, Ordering::Relaxed)));
-            // A conflict is as good as a write: then another wrote.
-            let _ = ledger.compare_and_swap(version, &record, &nonce).await;
-            // Two hundred a second at most: a file that is never free is another story.
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    });
 }

@@ -114,9 +114,9 @@ impl Place {
         }
     }
 
-    /// Writes the record as it is, a hundred times a second, for as long as `story` takes. Returns how many of these
-    /// writes went through, and what the story returned.
-    pub(crate) fn in_a_storm<T>(&self, story: impl FnOnce() -> T) -> (u64, T) {
+    /// Writes the record as it is, a hundred times a second, for as long as `story` takes, which is told how many of
+    /// these writes went through so far. Returns how many it were, and what the story returned.
+    pub(crate) fn in_a_storm<T>(&self, story: impl FnOnce(&AtomicU64) -> T) -> (u64, T) {
         let (over, written) = (AtomicBool::new(false), AtomicU64::new(0));
         let told = std::thread::scope(|scope| {
             scope.spawn(|| {
@@ -134,7 +134,7 @@ impl Place {
                     }
                 });
             });
-            let told = std::panic::catch_unwind(std::panic::AssertUnwindSafe(story));
+            let told = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| story(&written)));
             over.store(true, Ordering::Relaxed);
             told
         });
