@@ -13,6 +13,7 @@ use rexpect::session::spawn_command;
 use serde_json::{Value, json};
 
 use crate::environment::{Ran, TestEnvironment};
+use crate::removal::signal;
 use crate::support::cloud::{ACCOUNT, Cloud, Described};
 
 const GROUPS: [&str; 3] = ["index", "placement", "billing"];
@@ -451,12 +452,31 @@ async fn s6_s7_a_signal_in_the_bake_puts_everything_back() {
     // Another run finds that these are held.
     let refused = run(&story.environment, &removal("billing", &hosts[..1])).exits(3);
     assert!(rules(&refused.json()).contains("not-removable"), "{}", refused.stderr);
-    let pid = child.id().to_string();
-    assert!(std::process::Command::new("kill").args(["-TERM", &pid]).status().expect("kill").success());
+    signal(&child, "-TERM");
     let halted = ended(child, 9);
     assert_eq!(halted["outcome"], "halted");
     assert_eq!(sorted(texts(&halted["restored"])), sorted(hosts), "{halted:#}");
     assert_eq!(story.now().await, story.before);
+}
+
+/// Schedule 20: of two runs in one group the last to leave puts AZRebalance back, whichever suspended it.
+#[tokio::test]
+async fn s7_a_group_that_two_runs_share_stays_as_the_slower_one_needs_it() {
+    let story = Story::adopted(&SMALL).await;
+    let [slow, fast] = ["index-0001", "index-0002"].map(|name| vec![story.id(name)]);
+    let mut child = start(&story.environment, &removal("index", &slow));
+    story.wait_for_standby(&mut child, "index", 1).await;
+    signal(&child, "-STOP");
+    run(&story.environment, &removal("index", &fast)).exits(0);
+    let suspended = story.cloud.described("index").await.suspended;
+    assert_eq!((suspended.len(), story.cloud.moto.calls("ResumeProcesses")), (1, 0), "{suspended:?}");
+    signal(&child, "-TERM");
+    signal(&child, "-CONT");
+    let halted = ended(child, 9);
+    assert_eq!(texts(&halted["restored"]), slow, "{halted:#}");
+    story.cloud.moto.settle();
+    assert_eq!(story.now().await, story.without(&fast));
+    assert_eq!((story.cloud.moto.calls("SuspendProcesses"), story.cloud.moto.calls("ResumeProcesses")), (1, 1));
 }
 
 #[tokio::test]
