@@ -211,7 +211,7 @@ fn s3_a_ledger_of_a_newer_version_is_refused_and_left_alone() {
 on_each_engine!(s3_a_clock_an_hour_off_is_refused_with_both_times);
 
 /// Behind the ledger's last write, or so far ahead that everybody else is behind it then. (One that is ahead alone is
-/// told by the provider: `aws_fleet::s3_a_clock_that_disagrees_with_awss_stops_everything`.)
+/// told by the provider: `aws::observation::s3_a_clock_that_disagrees_with_awss_stops_everything`.)
 fn s3_a_clock_an_hour_off_is_refused_with_both_times(engine: Engine) {
     let mut environment = TestEnvironment::new();
     Fleet { index_minimum: 12, ..Fleet::default() }.write(&environment);

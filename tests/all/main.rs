@@ -2,9 +2,7 @@
 #![expect(clippy::expect_used, reason = "a test that cannot go on says so by panicking")]
 
 #[cfg(feature = "aws")]
-mod aws_fleet;
-#[cfg(feature = "aws")]
-mod aws_removal;
+mod aws;
 mod bad_days;
 mod crowd;
 mod environment;

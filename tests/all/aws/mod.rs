@@ -1,0 +1,6 @@
+//! AWS, as an API server on loopback.
+
+mod effects;
+mod observation;
+mod removal;
+mod story;
