@@ -1,9 +1,9 @@
 //! The end of a run, whatever it was: groups are released, the fleet measured, the run closed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::coordination::Granted;
-use crate::model::{Effect, GroupName, Process, Time};
+use crate::model::{Effect, GroupName, HostId, Process, Time};
 use crate::plan::{SubsystemCapacity, measure};
 
 use super::act::{Change, Finish};
@@ -95,9 +95,25 @@ impl Machine {
         }
         match self.cause.as_ref().map(|c| c.kind) {
             None => Outcome::Completed,
+            // Whoever is told that a run was halted may ask for the rest, and there is none.
+            Some(CauseKind::Order) if self.is_all_gone() => Outcome::Completed,
             Some(CauseKind::Order) => Outcome::Halted,
             Some(CauseKind::Probe | CauseKind::Rule | CauseKind::Inventory | CauseKind::Ledger) => Outcome::Aborted,
         }
+    }
+
+    /// Whether every host that was confirmed was observed gone, by this process or an earlier one.
+    fn is_all_gone(&self) -> bool {
+        // Some are told twice: a takeover records again what it finds gone.
+        let gone: BTreeSet<&HostId> = self
+            .journal
+            .iter()
+            .filter_map(|line| match &line.event {
+                Past::HostTerminated { host, .. } => Some(host),
+                _ => None,
+            })
+            .collect();
+        self.document().batches.iter().flat_map(|batch| &batch.hosts).all(|host| gone.contains(&host.id))
     }
 
     /// Puts AZRebalance back where this run is the last that needed it suspended and it was on before.

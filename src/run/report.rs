@@ -142,6 +142,11 @@ pub fn report(journal: &[JournalRecord]) -> Option<RunDocument> {
         stands.iter().filter(|(_, (_, s))| wanted.contains(s)).map(|(h, _)| h.clone()).collect()
     };
     let (outcome, exit_code) = ended.unwrap_or((Outcome::NeedsAttention, 8));
+    if outcome == Outcome::Completed
+        && let Some(order) = cause.take()
+    {
+        warnings.push(format!("{}: by then everything was gone, and nothing was left to stop", order.message));
+    }
     let last = journal.last().map_or(first.at, |r| r.at);
     Some(RunDocument {
         schema: RUN_SCHEMA.to_owned(),

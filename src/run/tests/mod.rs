@@ -97,6 +97,26 @@ fn s6_an_order_between_two_terminations_restores_the_rest() {
     assert_eq!((document.outcome, world.serving()), (Outcome::Halted, 11));
 }
 
+/// A runbook that is told "halted" asks for the rest, and there is none.
+#[test]
+fn s6_an_order_that_comes_when_all_is_gone_makes_no_halted_run() {
+    for (after, hosts) in [("terminate", 1), ("resolve", 2)] {
+        let mut world = World::new();
+        world.meddle = Box::new(move |m| {
+            if m.act.starts_with(after) {
+                m.order = Some(Order::Terminate);
+            }
+        });
+        let mut machine = world.machine(hosts);
+        assert_eq!(world.drive(&mut machine), Finish::Ended, "after {after}");
+        let document = world.document();
+        assert_eq!((document.outcome, document.exit_code), (Outcome::Completed, 0), "after {after}");
+        assert_eq!(document.cause, None, "after {after}");
+        assert!(document.warnings.iter().any(|w| w.contains("SIGTERM")), "after {after}: {:?}", document.warnings);
+        assert_eq!(document.terminated.len(), usize::try_from(hosts).expect("few"), "after {after}");
+    }
+}
+
 #[test]
 fn an_order_before_the_first_grant_leaves_no_run() {
     let mut world = World::new();
