@@ -247,6 +247,7 @@ fn step(event: &Past) -> Option<String> {
         Past::HostDropped { .. }
         | Past::GroupHeld { .. }
         | Past::GroupReleased { .. }
+        | Past::GroupLeft { .. }
         | Past::CallIntended { .. }
         | Past::CallAnswered { .. }
         | Past::Warned { .. }

@@ -268,7 +268,7 @@ fn remark(event: &Past) -> Option<String> {
             let gap = span_text(Duration::from_millis(*gap_ms));
             Some(format!("the bake of batch {batch} begins again: nothing was sampled for {gap}"))
         }
-        Past::Warned { message } => Some(format!("warning: {message}")),
+        Past::Warned { message } | Past::GroupLeft { message, .. } => Some(format!("warning: {message}")),
         _ => None,
     }
 }

@@ -105,6 +105,14 @@ pub enum Past {
         /// Which group.
         group: GroupName,
     },
+    /// The run leaves the group as it is: the record was not told, or AZRebalance stays suspended. Whoever takes the run
+    /// over tries again, and then [`Past::GroupReleased`] takes this back.
+    GroupLeft {
+        /// Which group.
+        group: GroupName,
+        /// How it stands, why, and what puts it right.
+        message: String,
+    },
     /// A call is about to be sent.
     CallIntended {
         /// Numbered within the run.

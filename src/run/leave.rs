@@ -157,7 +157,7 @@ impl Machine {
                  --scaling-processes AZRebalance"
             ));
         }
-        self.queue.push_back(Todo::Record(Past::Warned { message }));
+        self.queue.push_back(Todo::Record(Past::GroupLeft { group: name.clone(), message }));
     }
 
     /// The record does not release the group: the run goes on leaving, and says how the group stands.
@@ -171,7 +171,7 @@ impl Machine {
             group.released = true;
         }
         let message = format!("AZRebalance of group {name} is resumed, but the ledger does not take it: {why}");
-        self.queue.push_back(Todo::Record(Past::Warned { message }));
+        self.queue.push_back(Todo::Record(Past::GroupLeft { group: name.clone(), message }));
     }
 
     /// The record released the group.

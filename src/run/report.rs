@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::model::{HostId, Time};
+use crate::model::{GroupName, HostId, Time};
 
 use super::{BatchReport, BatchState, Cause, CauseKind, JournalRecord, Outcome, Past, RunDocument};
 
@@ -44,6 +44,8 @@ pub fn report(journal: &[JournalRecord]) -> Option<RunDocument> {
     let mut warnings = plan.warnings.clone();
     let mut calls: BTreeMap<u64, Vec<HostId>> = BTreeMap::new();
     let mut cause = None;
+    // Groups that were not put back, or not yet.
+    let mut left: BTreeMap<GroupName, String> = BTreeMap::new();
     let mut ended = None;
     let mut subsystems = plan.subsystems.clone();
 
@@ -101,13 +103,14 @@ pub fn report(journal: &[JournalRecord]) -> Option<RunDocument> {
             Past::RunTakenOver { .. } => ended = None,
             Past::Stopped { cause: why } => cause = Some(documented(why)),
             Past::Warned { message } => warnings.push(message.clone()),
+            Past::GroupLeft { group, message } => _ = left.insert(group.clone(), message.clone()),
+            Past::GroupReleased { group } => _ = left.remove(group),
             Past::RunEnded { outcome, exit_code, subsystems: measured } => {
                 ended = Some((*outcome, *exit_code));
                 subsystems.clone_from(measured);
             }
             Past::RunOpened { .. }
             | Past::GroupHeld { .. }
-            | Past::GroupReleased { .. }
             | Past::CallAnswered { .. }
             | Past::BakeRestarted { .. }
             | Past::Sampled { .. }
@@ -118,6 +121,8 @@ pub fn report(journal: &[JournalRecord]) -> Option<RunDocument> {
             | Past::LedgerAdopted { .. } => {}
         }
     }
+
+    warnings.extend(left.into_values());
 
     let batches = plan
         .batches
