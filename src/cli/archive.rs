@@ -1,10 +1,10 @@
 //! `safe-remove ledger export | import`: to repair a ledger, or to move it to another engine.
 //!
 //! An import makes another ledger: it has a new id, so that nothing goes by it before its hosts were adopted, and it
-//! starts halted, so that a person looks first. It writes only where there is no ledger.
+//! starts halted, so that a person looks first. It writes only where there is no ledger, or one in which nothing has
+//! happened yet: `ledger init` makes such a one, and so does an import that is ended right at its beginning.
 
 use std::collections::BTreeMap;
-use std::convert::Infallible;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -16,7 +16,7 @@ use crate::ledger::codec;
 use crate::model::{FleetName, LedgerId, RunId, Time};
 use crate::policy::PolicySet;
 use crate::ports::{Ledger, LedgerError, Written};
-use crate::run::{EVENT_SCHEMA, JournalRecord, Past};
+use crate::run::{EVENT_SCHEMA, JournalRecord, Past, has_ended, report};
 
 use super::args::Global;
 use super::error::CommandError;
@@ -103,7 +103,9 @@ pub(super) async fn import(global: &Global, file: &Path) -> Result<Answered, Com
     let policies = world::policies(global)?;
     let now = status::now(&policies);
     let Read { record, journals, exported_at, missing } = read(file, &policies)?;
-    if LedgerReader::open(&policies, now).await?.exists() {
+    let reader = LedgerReader::open(&policies, now).await?;
+    let is_used = reader.exists() && !reader.journals().runs(None).await.map_err(CommandError::Ledger)?.is_empty();
+    if is_used {
         return Err(not_imported(
             vec![format!("there is a ledger of fleet {} at {} already", policies.fleet.name, place(&policies))],
             "name an empty place under `[ledger]` in fleet.toml: an import never replaces a ledger",
@@ -120,7 +122,7 @@ pub(super) async fn import(global: &Global, file: &Path) -> Result<Answered, Com
     let replaces = record.ledger.clone();
     let made = write(ledger.as_ref(), record, &journals, order).await.map_err(|why| {
         not_imported(
-            vec![why, format!("a ledger that is not whole is at {}", place(&policies))],
+            vec![why, format!("the ledger at {} is not this one, or not all of it", place(&policies))],
             "begin again in another empty place: name it under `[ledger]` in fleet.toml",
         )
     })?;
@@ -129,14 +131,18 @@ pub(super) async fn import(global: &Global, file: &Path) -> Result<Answered, Com
         let runs: Vec<String> = missing.iter().map(ToString::to_string).collect();
         warnings.push(format!("the journals of ended runs that could not be read are missing: {}", runs.join(", ")));
     }
-    let text = format!(
-        "Imported: ledger {made} of fleet {} at {}, with {} journals, in place of ledger {replaces}.\n\
-         It is halted, and governs no host yet. {}.\n\
-         next: safe-remove status, then safe-remove ledger adopt --reason TEXT, then safe-remove unhalt --reason TEXT\n",
+    let mut text = format!(
+        "Imported: ledger {made} of fleet {} at {}, in place of ledger {replaces}; journals: {}.\n\
+         It is halted, and governs no host yet.\n",
         policies.fleet.name,
         place(&policies),
         journals.len(),
-        warnings.join(". "),
+    );
+    for warning in &warnings {
+        text.push_str(&format!("warning: {warning}\n"));
+    }
+    text.push_str(
+        "next: safe-remove status, then safe-remove ledger adopt --reason TEXT, then safe-remove unhalt --reason TEXT\n",
     );
     let imported = Imported {
         fleet: policies.fleet.name.clone(),
@@ -199,6 +205,16 @@ fn read(file: &Path, policies: &PolicySet) -> Result<Read, CommandError> {
         }
         journals.push(journal);
     }
+    // S7: such a run could be taken over, and nothing would hold its hosts meanwhile.
+    for journal in journals.iter().filter(|journal| !has_ended(journal)) {
+        let Some(open) = report(journal).filter(|open| !record.runs.contains_key(&open.run)) else { continue };
+        if let Some(host) = open.in_doubt.first() {
+            return Err(wrong(vec![format!(
+                "host {host} is out of service by the journal of run {}, which the record does not know",
+                open.run
+            )]));
+        }
+    }
     let missing = archive.unreadable.into_keys().collect();
     Ok(Read { record, journals, exported_at: archive.exported_at, missing })
 }
@@ -211,7 +227,12 @@ async fn write(
     order: Halt,
 ) -> Result<LedgerId, String> {
     let halted = std::slice::from_ref(&order);
-    change(ledger, |fresh| FleetRecord { halts: halted.to_vec(), ..fresh.clone() }).await?;
+    let begin = |there: &FleetRecord| {
+        let fresh = FleetRecord::new(there.ledger.clone(), there.fleet.clone(), there.written_at);
+        let is_fresh = *there == fresh;
+        is_fresh.then(|| FleetRecord { halts: halted.to_vec(), ..fresh }).ok_or("it is in use already")
+    };
+    change(ledger, begin).await?;
     for record in journals.iter().flatten() {
         append(ledger, record).await?;
     }
@@ -224,13 +245,16 @@ async fn write(
     };
     append(ledger, &ordered).await?;
     let halts: Vec<Halt> = old.halts.iter().chain(halted).cloned().collect();
-    change(ledger, |now| FleetRecord { ledger: now.ledger.clone(), halts: halts.clone(), ..old.clone() }).await
+    change(ledger, |now| Ok(FleetRecord { ledger: now.ledger.clone(), halts: halts.clone(), ..old.clone() })).await
 }
 
-async fn change(ledger: &dyn Ledger, next: impl Fn(&FleetRecord) -> FleetRecord) -> Result<LedgerId, String> {
-    let changed = amend(ledger, CONFLICTS, |record| Ok::<_, Infallible>((Some(next(record)), record.ledger.clone())));
+async fn change(
+    ledger: &dyn Ledger,
+    next: impl Fn(&FleetRecord) -> Result<FleetRecord, &'static str>,
+) -> Result<LedgerId, String> {
+    let changed = amend(ledger, CONFLICTS, |record| next(record).map(|next| (Some(next), record.ledger.clone())));
     changed.await.map_err(|why| match why {
-        Unchanged::Refused(never) => match never {},
+        Unchanged::Refused(why) => why.to_owned(),
         Unchanged::Busy(_) => "somebody else writes to it".to_owned(),
         Unchanged::Lost(error) => chain(&error),
     })

@@ -184,8 +184,9 @@ async fn command(cli: &Cli, screen: &Arc<Screen>) -> Result<Answered, CommandErr
 /// Logs go to stderr and nowhere else: `SAFE_REMOVE_LOG` wins over `-v` and `-q`.
 fn log_to_stderr(global: &Global, screen: &Screen) {
     let level = match (global.quiet, global.verbose) {
-        (true, _) => "error",
-        (false, 0) => "warn",
+        // What a library has to say is for whoever asks: every error that ends a command is told in our own words.
+        (true, _) => "safe_remove=error",
+        (false, 0) => "safe_remove=warn",
         (false, 1) => "safe_remove=info,warn",
         (false, 2) => "safe_remove=debug,info",
         (false, _) => "trace",

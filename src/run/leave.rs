@@ -9,7 +9,7 @@ use crate::plan::{SubsystemCapacity, measure};
 use super::act::{Change, Finish};
 use super::hold::{Calls, Last};
 use super::machine::{Machine, Phase, Todo};
-use super::{CauseKind, Outcome, Past, patience};
+use super::{CauseKind, Outcome, Past, patience, report};
 
 /// The calls for a group's process.
 #[derive(Clone, Debug, Default)]
@@ -90,7 +90,8 @@ impl Machine {
     }
 
     fn outcome(&self) -> Outcome {
-        if self.attention {
+        // S7: whatever else was said, a host that nobody saw gone or back is somebody's business.
+        if self.attention || report(&self.journal).is_some_and(|told| !told.in_doubt.is_empty()) {
             return Outcome::NeedsAttention;
         }
         match self.cause.as_ref().map(|c| c.kind) {

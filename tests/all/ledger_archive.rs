@@ -68,6 +68,59 @@ fn s3_an_imported_ledger_has_a_new_id_and_starts_halted() {
     moves(&used(), "kind = \"sqlite\"\npath = \"../state/moved.db\"");
 }
 
+/// What `ledger init` made, and what an import left that was ended before it wrote anything.
+#[test]
+fn a_ledger_in_which_nothing_has_happened_is_an_empty_place() {
+    let environment = used();
+    let export = exported(&environment);
+    environment.write("export.json", &export.to_string());
+    goes_by(&environment, "kind = \"sqlite\"\npath = \"../state/moved.db\"");
+    let made = environment.run(&["ledger", "init", "-o", "json"]).exits(0).json();
+    let imported = environment.run(&["ledger", "import", "export.json", "-o", "json"]).exits(0).json();
+    assert_eq!(imported["result"]["ledger"], made["result"]["ledger"]);
+
+    goes_by(&environment, "kind = \"sqlite\"\npath = \"../state/other.db\"");
+    environment.run(&["ledger", "init"]).exits(0);
+    environment.run(&["halt", "--reason", "somebody works here"]).exits(0);
+    let refused = environment.run(&["ledger", "import", "export.json"]).exits(10);
+    assert!(refused.stderr.contains("already"), "{}", refused.stderr);
+}
+
+#[cfg(feature = "dynamodb")]
+#[test]
+fn a_ledger_moves_from_a_file_to_a_table() {
+    let mut environment = used();
+    for (name, value) in crate::support::dynamo::environment() {
+        environment.set(name, &value);
+    }
+    let before = exported(&environment);
+    environment.write("export.json", &before.to_string());
+    let table = format!("kind = \"dynamodb\"\ntable = \"moved-{}\"", uuid::Uuid::new_v4());
+    goes_by(&environment, &table);
+    let early = environment.run(&["ledger", "import", "export.json"]).exits(10);
+    assert!(early.stderr.contains("safe-remove ledger init"), "{}", early.stderr);
+    environment.run(&["ledger", "init"]).exits(0);
+    goes_by(&environment, "kind = \"sqlite\"\npath = \"../state/ledger.db\"");
+    moves(&environment, &table);
+}
+
+/// S7: nothing would hold the hosts of such a run while somebody takes it over.
+#[cfg(debug_assertions)]
+#[test]
+fn s7_a_run_that_the_record_does_not_know_and_that_has_hosts_out_is_not_imported() {
+    let mut environment = TestEnvironment::new();
+    Fleet { index_minimum: 6, ..Fleet::default() }.write(&environment);
+    environment.set("SAFE_REMOVE_FAULT", "kill:behind-append-batch-cordoned");
+    assert_eq!(environment.run(&REMOVE).code, None, "killed");
+    environment.set("SAFE_REMOVE_FAULT", "");
+    let mut export = exported(&environment);
+    export["record"]["runs"] = serde_json::json!({});
+    environment.write("export.json", &export.to_string());
+    goes_by(&environment, "kind = \"sqlite\"\npath = \"../state/moved.db\"");
+    let refused = environment.run(&["ledger", "import", "export.json"]).exits(10);
+    assert!(refused.stderr.contains("is out of service by the journal of run"), "{}", refused.stderr);
+}
+
 #[cfg(feature = "etcd")]
 #[test]
 fn a_ledger_moves_from_a_file_to_etcd() {

@@ -6,17 +6,34 @@ use std::io;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
-use aws_smithy_types::error::display::DisplayErrorContext;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use thiserror::Error;
 
 use crate::model::{LedgerId, RunId};
 use crate::ports::LedgerError;
 
-/// What AWS or the network said, with all its causes in one line.
+/// What AWS or the network said, in one line and without the SDK's wrapping.
 #[derive(Debug, Error)]
 #[error("{0}")]
 pub(super) struct Said(String);
+
+impl Said {
+    fn of<E>(error: &SdkError<E, HttpResponse>) -> Self
+    where
+        E: Error + ProvideErrorMetadata + 'static,
+    {
+        let SdkError::ServiceError(context) = error else {
+            let mut words: Vec<String> = causes(error).map(ToString::to_string).collect();
+            words.dedup();
+            let words = words.join(": ");
+            // Some causes are lists with a line each.
+            return Self(words.split_whitespace().collect::<Vec<_>>().join(" "));
+        };
+        let code = context.err().code().unwrap_or("an error without a name");
+        let message = context.err().message().map(|message| format!(": {message}")).unwrap_or_default();
+        Self(format!("{code}{message} (HTTP {})", context.raw().status()))
+    }
+}
 
 /// The cause inside a [`LedgerError`].
 #[derive(Debug, Error)]
@@ -105,7 +122,7 @@ pub(super) fn judge<E>(error: &SdkError<E, HttpResponse>) -> (Next, Trouble)
 where
     E: Error + ProvideErrorMetadata + 'static,
 {
-    let said = Said(DisplayErrorContext(error).to_string());
+    let said = Said::of(error);
     match error {
         SdkError::ConstructionFailure(_) | SdkError::DispatchFailure(_) | SdkError::TimeoutError(_) => {
             if caused_by(error, |cause| cause.is::<CredentialsError>()) {
@@ -145,14 +162,12 @@ fn by_code(code: &str, message: &str, status: u16, said: Said) -> (Next, Trouble
 }
 
 fn caused_by(error: &(dyn Error + 'static), is: impl Fn(&(dyn Error + 'static)) -> bool) -> bool {
-    let mut cause = Some(error);
-    while let Some(error) = cause {
-        if is(error) {
-            return true;
-        }
-        cause = error.source();
-    }
-    false
+    causes(error).any(is)
+}
+
+/// The error and what caused it, outermost first. Bounded: an error may point at itself.
+fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    std::iter::successors(Some(error), |error| (*error).source()).take(16)
 }
 
 fn is_refused(error: &(dyn Error + 'static)) -> bool {

@@ -99,6 +99,26 @@ fn s7_killed_at_every_point_and_abandoned_everything_that_is_not_gone_is_back() 
     });
 }
 
+/// A record from which a run's hosts were taken by hand, or by a restore of an older one: nothing is said to be well.
+#[test]
+fn s7_a_host_that_only_the_journal_has_out_is_for_a_person() {
+    let mut lost = 0;
+    at_every_point(World::new, |mut world, _, stopped, point| {
+        for entry in world.record.runs.values_mut() {
+            entry.holds.clear();
+        }
+        if has_ended(&world.journal) || world.record.runs.is_empty() {
+            return;
+        }
+        let mut taker = world.take_over(Purpose::Abandon, &[]);
+        world.drive(&mut taker);
+        let document = world.document();
+        lost += usize::from(!document.in_doubt.is_empty());
+        assert!(document.in_doubt.is_empty() || document.exit_code == 8, "{point}, {stopped:?}: {document:?}");
+    });
+    assert!(lost > 10, "{lost}");
+}
+
 /// Stopped instead of killed: it wakes up in the middle of the takeover or after it, sends nothing, and ends.
 #[test]
 fn s9_a_zombie_that_wakes_up_after_the_takeover_sends_nothing_and_says_who_has_the_run() {

@@ -49,6 +49,16 @@ pub(crate) fn dynalite() -> &'static Server {
     })
 }
 
+/// What a process needs to reach [`ministack`].
+pub(crate) fn environment() -> [(&'static str, String); 4] {
+    [
+        ("AWS_ENDPOINT_URL", ministack().url.clone()),
+        ("AWS_REGION", REGION.to_owned()),
+        ("AWS_ACCESS_KEY_ID", "key".to_owned()),
+        ("AWS_SECRET_ACCESS_KEY", "secret".to_owned()),
+    ]
+}
+
 fn start(name: &str, port: u16, program: &Path, arguments: &[String], environment: &[(&str, String)]) -> Server {
     let log = tmp().join(format!("{name}.log"));
     let process = Watched::start(program, arguments, environment, &log);

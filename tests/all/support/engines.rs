@@ -73,14 +73,8 @@ impl Engine {
             }
             #[cfg(feature = "dynamodb")]
             Self::DynamoDb => {
-                let url = &super::dynamo::ministack().url;
-                for (name, value) in [
-                    ("AWS_ENDPOINT_URL", url.as_str()),
-                    ("AWS_REGION", super::dynamo::REGION),
-                    ("AWS_ACCESS_KEY_ID", "key"),
-                    ("AWS_SECRET_ACCESS_KEY", "secret"),
-                ] {
-                    environment.set(name, value);
+                for (name, value) in super::dynamo::environment() {
+                    environment.set(name, &value);
                 }
                 let table = format!("safe-remove-{}", uuid::Uuid::new_v4());
                 let text = format!("kind = \"dynamodb\"\ntable = \"{table}\"");
