@@ -56,7 +56,7 @@ pub(super) async fn of_run(
     loop {
         let (journal, record) = takeover::look(world, run).await?;
         match standing(&journal, &record, run) {
-            Standing::Unknown | Standing::Ended | Standing::Holding => return told(run, &journal, screen),
+            Standing::Unknown | Standing::Ended | Standing::Holding => return told(world, run, &journal, screen),
             Standing::Unopened | Standing::UnderWay => {}
         }
         let alive = takeover::actor(&journal, &record, run).and_then(process::is_alive);
@@ -70,7 +70,7 @@ pub(super) async fn of_run(
                 even_if_alive: false,
             };
             match takeover::take(world, run, asked, screen, stop).await? {
-                Ok(Went::Over(document)) => return super::report::of(&document),
+                Ok(Went::Over(document)) => return super::report::of(&document, &world.policies.directory),
                 Ok(Went::On(ended)) => return super::report::ended(world, &ended, screen),
                 // What was granted and never begun is told like every other end.
                 Ok(Went::Released(_)) | Err(Untaken::Over(_) | Untaken::Alive | Untaken::Another(_)) => {}
@@ -94,13 +94,13 @@ pub(super) async fn of_run(
     }
 }
 
-fn told(run: &RunId, journal: &[JournalRecord], screen: &Screen) -> Result<Answered, CommandError> {
+fn told(world: &World, run: &RunId, journal: &[JournalRecord], screen: &Screen) -> Result<Answered, CommandError> {
     for record in journal {
         screen.event(record);
     }
     screen.note(&format!("this request id was used before: nothing is removed, run {run} is reported"));
     match report(journal) {
-        Some(document) => super::report::of(&document),
+        Some(document) => super::report::of(&document, &world.policies.directory),
         None if has_ended(journal) => Err(CommandError::NotStarted {
             exit: Exit::HALTED,
             message: format!("run {run} of this request id ended before it touched anything"),

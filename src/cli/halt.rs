@@ -23,7 +23,7 @@ use super::engines;
 use super::error::CommandError;
 use super::policy::no_such;
 use super::world::{self, LedgerReader, SystemClock};
-use super::{Answered, Exit, process, selection, status, unhalt};
+use super::{Answered, Exit, next, process, selection, status};
 
 /// Writes of others that may come first, one after the other: five times what a run bears. About a minute.
 const CONFLICTS: u32 = 1000;
@@ -155,7 +155,10 @@ pub(super) async fn run(
             Vec::new()
         });
         let sampling = journal.first().and_then(sampling);
-        runs.push(HaltedRun { run: status::of_run(run, entry, &journal, offline_limit, now), sampling });
+        runs.push(HaltedRun {
+            run: status::of_run(run, entry, &journal, (&site.directory, offline_limit), now),
+            sampling,
+        });
     }
     let already = already.iter().map(StatusHalt::from).collect();
     let halted = Halted { place, order: StatusHalt::from(&order), already, runs, others };
@@ -248,7 +251,7 @@ fn text(halted: &Halted, global: &Global, warnings: &[String]) -> String {
     for earlier in &halted.already {
         out.push_str(&field("before", &format!("since {}, by {}: {}", earlier.at, earlier.operator, earlier.reason)));
     }
-    let lift = unhalt::command_line(&global.policies, order.subsystem.as_ref());
+    let lift = next::unhalt(&global.policies, order.subsystem.as_ref());
     out.push_str(&field("to lift", &lift));
     for warning in warnings {
         out.push_str(&field("warning", warning));

@@ -35,7 +35,7 @@ pub(super) async fn run(
             && subsystem.is_none_or(|name| document.subsystem == *name)
         {
             is_known = true;
-            runs.push(document);
+            runs.push(super::report::placed(document, &policies.directory));
         }
     }
     if let Some(name) = subsystem.filter(|_| !is_known) {

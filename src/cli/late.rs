@@ -11,6 +11,7 @@ use crate::ports::{Ledger, Written};
 use crate::run::{JournalRecord, Late, Outcome, RunDocument, deeds, late};
 
 use super::error::CommandError;
+use super::next;
 use super::screen::Screen;
 use super::unrecorded::{self, Unrecorded};
 use super::world::World;
@@ -50,7 +51,7 @@ pub(super) fn documented(world: &World, ended: &Ended) -> RunDocument {
         ),
     };
     document.warnings.push(warning);
-    document.next_command = Some(format!("safe-remove resume {run}"));
+    document.next_command = Some(next::command(&world.policies.directory, &format!("resume {run}")));
     // S7: whatever it would have ended with, somebody must tell the ledger.
     (document.outcome, document.exit_code) = (Outcome::NeedsAttention, 8);
     document

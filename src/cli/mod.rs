@@ -15,6 +15,7 @@ mod history;
 mod late;
 mod ledger;
 mod meta;
+mod next;
 mod plan;
 mod policy;
 mod process;

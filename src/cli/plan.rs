@@ -7,7 +7,7 @@ use super::args::{Global, SelectionArgs};
 use super::error::{CommandError, Complaint};
 use super::exit::Exit;
 use super::world::World;
-use super::{Answered, selection, unhalt};
+use super::{Answered, next, selection};
 
 /// Resolve, look, plan, show.
 pub(super) async fn run(global: &Global, selection: &SelectionArgs) -> Result<Answered, CommandError> {
@@ -17,7 +17,7 @@ pub(super) async fn run(global: &Global, selection: &SelectionArgs) -> Result<An
     let plan = world.plan(&request, &mut seen).await?;
     match plan.document.verdict {
         Verdict::Allowed => {
-            let next = command_line(global, &plan.document, plan.document.request.count);
+            let next = next::removal(&global.policies, &plan.document, plan.document.request.count);
             answer(Exit::DONE, &plan.document, &world.place(), Some(&next))
         }
         Verdict::Refused => refused(global, &plan.document, &world.place()),
@@ -48,23 +48,24 @@ pub(super) fn refused(global: &Global, plan: &PlanDocument, place: &Place) -> Re
 fn what_next(global: &Global, plan: &PlanDocument) -> String {
     let violates = |rule: Rule| plan.violations.iter().find(|violation| violation.rule == rule);
     if let Some(halted) = violates(Rule::Halted) {
-        let lift = unhalt::command_line(&global.policies, halted.subsystem.as_ref());
+        let lift = next::unhalt(&global.policies, halted.subsystem.as_ref());
         return format!("ask whoever halted it; when it may go on: {lift}");
     }
     if let Some(largest) = plan.largest_allowed_count
         && largest > 0
         && plan.request.count.is_some_and(|count| count > largest)
     {
-        let command = command_line(global, plan, Some(largest));
+        let command = next::removal(&global.policies, plan, Some(largest));
         return format!("the largest count that would be allowed now is {largest}: {command}");
     }
     if violates(Rule::ForeignLedger).is_some() {
-        return "if this is the ledger that governs them from now on: safe-remove ledger adopt --reason TEXT"
-            .to_owned();
+        let adopt = next::command(&global.policies, "ledger adopt --reason TEXT");
+        return format!("if this is the ledger that governs them from now on: {adopt}");
     }
     if let Some(loosened) = violates(Rule::PolicyLoosened) {
         let name = loosened.subsystem.as_ref().map_or("NAME", |name| name.as_str());
-        return format!("if that is meant: safe-remove policy accept {} --reason TEXT", quoted(name));
+        let accept = format!("policy accept {} --reason TEXT", next::quoted(name));
+        return format!("if that is meant: {}", next::command(&global.policies, &accept));
     }
     if violates(Rule::RequestId).is_some() {
         return "a new request needs a new id".to_owned();
@@ -73,57 +74,13 @@ fn what_next(global: &Global, plan: &PlanDocument) -> String {
         return "say why: --reason TEXT".to_owned();
     }
     if violates(Rule::PlanStale).is_some() {
-        return format!("make the plan again: {}", command_line(global, plan, plan.request.count));
+        return format!("make the plan again: {}", next::removal(&global.policies, plan, plan.request.count));
     }
     if violates(Rule::UnhealthyNow).is_some() {
         return "nothing is removed from a system in trouble: try again when the probe is good".to_owned();
     }
     if violates(Rule::UnknownSubsystem).is_some() {
-        return "all subsystems: safe-remove policy check".to_owned();
+        return format!("all subsystems: {}", next::command(&global.policies, "policy check"));
     }
-    "what can go, and what limits it: safe-remove headroom".to_owned()
-}
-
-/// The removal as one would type it, quoted for a shell.
-pub(super) fn command_line(global: &Global, plan: &PlanDocument, count: Option<u64>) -> String {
-    let mut words = vec!["safe-remove".to_owned()];
-    let mut option = |name: &str, value: &str| words.extend([name.to_owned(), quoted(value)]);
-    if global.policies != std::path::Path::new(super::args::POLICIES) {
-        option("--policies", &global.policies.display().to_string());
-    }
-    option("--subsystem", plan.request.subsystem.as_str());
-    match (count, &plan.request.hosts) {
-        (Some(count), _) => option("--count", &count.to_string()),
-        (None, Some(hosts)) => hosts.iter().for_each(|host| option("--host", host.as_str())),
-        (None, None) => {}
-    }
-    if let Some(reason) = &plan.request.reason {
-        option("--reason", reason);
-    }
-    if let Some(id) = &plan.request.request_id {
-        option("--request-id", id.as_str());
-    }
-    words.join(" ")
-}
-
-/// As a POSIX shell reads it back.
-pub(super) fn quoted(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=@%+,".contains(c);
-    if !word.is_empty() && word.chars().all(plain) {
-        return word.to_owned();
-    }
-    format!("'{}'", word.replace('\'', r"'\''"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn words_are_quoted_for_a_shell() {
-        assert_eq!(quoted("index-0001"), "index-0001");
-        assert_eq!(quoted("it's old; rm"), r"'it'\''s old; rm'");
-        assert_eq!(quoted(""), "''");
-        assert_eq!(quoted("$HOME"), "'$HOME'");
-    }
+    format!("what can go, and what limits it: {}", next::command(&global.policies, "headroom"))
 }

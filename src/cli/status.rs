@@ -1,6 +1,7 @@
 //! `safe-remove status`: runs under way, what they hold, halts. From the ledger alone: it works while the fleet
 //! cannot be reached.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,7 +18,7 @@ use super::args::{Format, Global};
 use super::error::CommandError;
 use super::screen::Screen;
 use super::world::{self, LedgerReader, SystemClock};
-use super::{Answered, Exit, late, process};
+use super::{Answered, Exit, late, next, process};
 
 /// How often `--watch` looks.
 const WATCH_EVERY: Duration = Duration::from_secs(2);
@@ -66,7 +67,7 @@ async fn look(global: &Global, only: Option<&RunId>) -> Result<(StatusDocument, 
     let mut runs = Vec::new();
     for (run, entry) in record.runs.iter().filter(|(run, _)| only.is_none_or(|only| only == *run)) {
         let journal = ledger.journals().journal(run).await.map_err(CommandError::Ledger)?;
-        let mut status = of_run(run, entry, &journal, policies.fleet.ledger.offline_limit, now);
+        let mut status = of_run(run, entry, &journal, (&policies.directory, policies.fleet.ledger.offline_limit), now);
         if let Some(path) = late::kept_at(&policies, run).filter(|_| status.alive != Some(true)) {
             status.advice = Some(format!(
                 "its process ended without its ledger. What it did last is kept on this machine, in {}: `resume` and \
@@ -82,7 +83,7 @@ async fn look(global: &Global, only: Option<&RunId>) -> Result<(StatusDocument, 
         && runs.is_empty()
     {
         let journal = ledger.journals().journal(run).await.map_err(CommandError::Ledger)?;
-        ended = report(&journal);
+        ended = report(&journal).map(|document| super::report::placed(document, &policies.directory));
         if ended.is_none() {
             return Err(no_such_run(run, &record, &ledger).await);
         }
@@ -95,7 +96,7 @@ async fn look(global: &Global, only: Option<&RunId>) -> Result<(StatusDocument, 
         halts: record.halts.iter().map(StatusHalt::from).collect(),
         ended,
     };
-    let text = text(&document);
+    let text = text(&document, &policies.directory);
     let answered = Answered::document(Exit::DONE, text, &document)?;
     Ok((document, answered))
 }
@@ -131,7 +132,7 @@ pub(super) fn of_run(
     run: &RunId,
     entry: &RunEntry,
     journal: &[JournalRecord],
-    offline_limit: Duration,
+    (policies, offline_limit): (&Path, Duration),
     now: Time,
 ) -> StatusRun {
     let alive = process::is_alive(&entry.process);
@@ -154,7 +155,7 @@ pub(super) fn of_run(
         until,
         calls_until: run::open_calls(journal).values().map(|call| call.not_after).max().filter(|at| *at >= now),
     };
-    let (next_command, advice) = advice(run, &standing);
+    let (words, advice) = advice(run, &standing);
     StatusRun {
         run: run.clone(),
         operator: entry.operator.clone(),
@@ -168,7 +169,7 @@ pub(super) fn of_run(
         holds: entry.holds.iter().map(|(host, hold)| of_hold(host, hold)).collect(),
         calls: open_calls(journal),
         until,
-        next_command,
+        next_command: Some(next::command(policies, &words)),
         advice,
     }
 }
@@ -272,9 +273,9 @@ struct Stand<'a> {
     calls_until: Option<Time>,
 }
 
-/// What comes next, and what that means.
-fn advice(run: &RunId, stand: &Stand<'_>) -> (Option<String>, Option<String>) {
-    let watch = || Some(format!("safe-remove status {run} --watch"));
+/// Which command comes next, and what that means.
+fn advice(run: &RunId, stand: &Stand<'_>) -> (String, Option<String>) {
+    let watch = || format!("status {run} --watch");
     let host = &stand.entry.process.host;
     if stand.entry.ended_at.is_some() {
         let from =
@@ -283,7 +284,7 @@ fn advice(run: &RunId, stand: &Stand<'_>) -> (Option<String>, Option<String>) {
             "it ended with hosts that it could not put back{from}. `abandon` tries again; with `--leave HOST` it gives a \
              host up, and records who decided it"
         );
-        return (Some(format!("safe-remove abandon {run}")), Some(advice));
+        return (format!("abandon {run}"), Some(advice));
     }
     match (stand.alive, stand.silent) {
         (Some(true), _) => (watch(), None),
@@ -295,7 +296,7 @@ fn advice(run: &RunId, stand: &Stand<'_>) -> (Option<String>, Option<String>) {
             };
             if !stand.is_opened {
                 let advice = format!("{dead}, and it never began: nothing was sent. `abandon` releases what it holds");
-                return (Some(format!("safe-remove abandon {run}")), Some(advice));
+                return (format!("abandon {run}"), Some(advice));
             }
             let calls = match stand.calls_until {
                 Some(until) => format!(" No call of it can land after {until}."),
@@ -307,12 +308,12 @@ fn advice(run: &RunId, stand: &Stand<'_>) -> (Option<String>, Option<String>) {
                 false => "`resume` goes on with exactly its plan, `abandon` puts back what is cordoned and ends it.",
             };
             let advice = format!("{dead}. What it holds counts as gone for every run. {meaning}{calls}");
-            (Some(format!("safe-remove resume {run}")), Some(advice))
+            (format!("resume {run}"), Some(advice))
         }
     }
 }
 
-fn text(document: &StatusDocument) -> String {
+fn text(document: &StatusDocument, policies: &Path) -> String {
     let mut out = document.place.text();
     out.push_str(&field("at", &document.at.to_string()));
     out.push('\n');
@@ -332,7 +333,10 @@ fn text(document: &StatusDocument) -> String {
     }
     if !document.halts.is_empty() {
         out.push_str(&halts_table(&document.halts));
-        out.push_str("to lift: safe-remove unhalt [--subsystem NAME] --reason TEXT\n");
+        for halt in &document.halts {
+            let lift = next::unhalt(policies, halt.subsystem.as_ref());
+            out.push_str(&format!("to lift {}: {lift}\n", scope(halt.subsystem.as_ref())));
+        }
     }
     out
 }

@@ -20,7 +20,7 @@ use super::error::CommandError;
 use super::screen::Screen;
 use super::signals::Signals;
 use super::world::World;
-use super::{Answered, Exit, late, process, report, status};
+use super::{Answered, Exit, late, next, process, report, status};
 
 /// What was asked for.
 pub(super) struct Asked {
@@ -69,7 +69,7 @@ pub(super) async fn run(
     match take(&world, run, asked, screen, &mut stop).await? {
         Ok(Went::On(ended)) if abandons => report::abandoned(&world, &ended, screen),
         Ok(Went::On(ended)) => report::ended(&world, &ended, screen),
-        Ok(Went::Over(document)) => report::of(&document),
+        Ok(Went::Over(document)) => report::of(&document, &world.policies.directory),
         Ok(Went::Released(released)) => {
             let text = format!(
                 "Run {run} was granted {} and its process died before it sent anything: they are released.\n",
@@ -111,7 +111,10 @@ async fn is_permitted(
             return Err(CommandError::NotTaken {
                 message: format!("run {run} has ended: there is nothing to go on with"),
                 causes: vec![format!("it still holds {}", hosts_text(held.iter().copied(), usize::MAX))],
-                hint: Some(format!("to put back what it holds: safe-remove abandon {run}")),
+                hint: Some(format!(
+                    "to put back what it holds: {}",
+                    next::command(&world.policies.directory, &format!("abandon {run}"))
+                )),
             });
         }
         Standing::Unopened if asked.purpose == Purpose::Resume => {
@@ -122,7 +125,10 @@ async fn is_permitted(
                                       was sent",
                     hosts_text(held.iter().copied(), usize::MAX)
                 )],
-                hint: Some(format!("to release what it holds: safe-remove abandon {run}")),
+                hint: Some(format!(
+                    "to release what it holds: {}",
+                    next::command(&world.policies.directory, &format!("abandon {run}"))
+                )),
             });
         }
         // Its process said its last word, or has sent nothing.
@@ -160,7 +166,8 @@ fn is_dead(
         Err(CommandError::NotTaken { message, causes: vec![why], hint: Some(hint) })
     };
     let verb = if asked.purpose == Purpose::Resume { "resume" } else { "abandon" };
-    let anyway = format!("to take it over all the same: safe-remove {verb} {run} --even-if-alive");
+    let anyway = next::command(&world.policies.directory, &format!("{verb} {run} --even-if-alive"));
+    let anyway = format!("to take it over all the same: {anyway}");
     match process::is_alive(process) {
         Some(true) => alive(
             format!("process {pid} on {host} is alive"),

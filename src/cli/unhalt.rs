@@ -3,7 +3,6 @@
 //! Who lifts what, and why, stands in a journal before anything is lifted. An order that came after the look stays in
 //! force: nobody has read it.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -16,12 +15,12 @@ use crate::policy::{PolicySet, ProviderKind};
 use crate::ports::Written;
 use crate::run::{EVENT_SCHEMA, JournalRecord, Past};
 
-use super::args::{self, Global};
+use super::args::Global;
 use super::error::CommandError;
 use super::screen::Screen;
 use super::signals::Signals;
 use super::world::{self, LedgerReader};
-use super::{Answered, Exit, plan, process, prompt, selection, status};
+use super::{Answered, Exit, next, process, prompt, selection, status};
 
 /// Writes of others that may come first, one after the other.
 const CONFLICTS: u32 = 200;
@@ -51,7 +50,7 @@ pub(super) async fn run(
     screen: &Arc<Screen>,
 ) -> Result<Answered, CommandError> {
     if reason.is_none() && !prompt::is_possible() {
-        let hint = format!("say why it may go on: {}", command_line(&global.policies, subsystem));
+        let hint = format!("say why it may go on: {}", next::unhalt(&global.policies, subsystem));
         return Err(CommandError::usage("--reason is missing, and there is no terminal to ask on", hint));
     }
     let policies = world::policies(global)?;
@@ -79,19 +78,6 @@ pub(super) async fn run(
         halts: record.halts.iter().map(StatusHalt::from).collect(),
     };
     Answered::result(Exit::DONE, "unhalt", text(&unhalted), &unhalted, &[])
-}
-
-/// The command that lifts such a halt, as one would type it.
-pub(super) fn command_line(policies: &Path, subsystem: Option<&SubsystemName>) -> String {
-    let mut words = vec!["safe-remove unhalt".to_owned()];
-    if policies != Path::new(args::POLICIES) {
-        words.push(format!("--policies {}", plan::quoted(&policies.display().to_string())));
-    }
-    if let Some(name) = subsystem {
-        words.push(format!("--subsystem {}", plan::quoted(name.as_str())));
-    }
-    words.push("--reason TEXT".to_owned());
-    words.join(" ")
 }
 
 /// Shows who halted and why, and asks why it may go on. Nothing typed is no reason.
@@ -183,7 +169,7 @@ fn nothing_to_lift(global: &Global, subsystem: Option<&SubsystemName>, record: &
         Some(first) => {
             let in_force: Vec<String> = record.halts.iter().map(ToString::to_string).collect();
             message.push_str(&format!("; in force: {}", in_force.join("; ")));
-            format!("to lift: {}", command_line(&global.policies, first.subsystem.as_ref()))
+            format!("to lift: {}", next::unhalt(&global.policies, first.subsystem.as_ref()))
         }
     };
     CommandError::NoSuch { message, hint: Some(hint) }

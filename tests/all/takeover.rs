@@ -53,6 +53,27 @@ fn nothing_is_held(environment: &TestEnvironment) {
     assert_eq!(cordoned(environment.path()), 0);
 }
 
+/// What is pasted at night must work: another policy directory is another ledger.
+#[test]
+fn the_next_command_names_the_policy_directory() {
+    let environment = fleet();
+    let mut child = baking(&environment, "2", &[]);
+    kill(&mut child);
+    let elsewhere = ["status", "--policies", "../policies"];
+    std::fs::create_dir(environment.path().join("here")).expect("made");
+    let typed = |words: &[&str]| {
+        let mut command = environment.command(words);
+        let output = command.current_dir(environment.path().join("here")).output().expect("it starts");
+        crate::environment::ran(words, output)
+    };
+    let status = typed(&[&elsewhere[..], &["-o", "json"]].concat()).exits(0).json();
+    let next = status["runs"][0]["next_command"].as_str().expect("a command").to_owned();
+    let words: Vec<&str> = next.split(' ').skip(1).collect();
+    assert_eq!(words[2..], ["--policies", "../policies"], "{next}");
+    typed(&words).exits(0);
+    nothing_is_held(&environment);
+}
+
 #[test]
 fn s9_a_run_that_was_killed_in_its_bake_is_resumed_and_ends_as_it_would_have() {
     let environment = fleet();
