@@ -24,7 +24,7 @@ use safe_remove::run::{EVENT_SCHEMA, JournalRecord, Past};
 /// How long each crowd is watched.
 const WATCHED: Duration = Duration::from_secs(5);
 
-/// Appends of a batch of two hosts with a bake of six samples (`tests/all/ledger_cost.rs` counts them).
+/// Appends of a batch of two hosts with a bake of six samples (`tests/all/ledger/cost.rs` counts them).
 const APPENDS_OF_A_BATCH: u64 = 21;
 
 /// Writes of the record for one batch: reserved, terminating, counted.

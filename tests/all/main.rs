@@ -12,17 +12,7 @@ mod fleets;
 mod halts;
 mod inventory;
 mod layering;
-mod ledger_archive;
-mod ledger_conformance;
-mod ledger_cost;
-#[cfg(feature = "dynamodb")]
-mod ledger_dynamodb;
-#[cfg(feature = "etcd")]
-mod ledger_etcd;
-mod ledger_sqlite;
-mod ledger_storage;
-#[cfg(feature = "etcd")]
-mod ledger_stories;
+mod ledger;
 mod meta;
 mod outage;
 mod prompt;

@@ -12,7 +12,7 @@ use safe_remove::ledger::SqliteLedger;
 use safe_remove::ports::{Ledger, LedgerError, Version, Written};
 use tempfile::TempDir;
 
-use crate::ledger_conformance::{Engine, at, event, nonce};
+use crate::ledger::conformance::{Engine, at, event, nonce};
 
 struct Sqlite {
     dir: TempDir,
@@ -46,7 +46,7 @@ impl Engine for Sqlite {
 
 mod conforms {
     use super::Sqlite;
-    crate::ledger_conformance::conformance!(Sqlite::new());
+    crate::ledger::conformance::conformance!(Sqlite::new());
 }
 
 fn open(path: &Path) -> Result<SqliteLedger, LedgerError> {
@@ -272,7 +272,7 @@ async fn child_that_writes() {
 
 fn child(store: &Sqlite, name: &str, writes: u64) -> std::process::Child {
     Command::new(std::env::current_exe().expect("has a path"))
-        .args(["--exact", "ledger_sqlite::child_that_writes", "--nocapture"])
+        .args(["--exact", "ledger::sqlite::child_that_writes", "--nocapture"])
         .env(CHILD, format!("{}|{name}|{writes}", store.path().display()))
         .stdin(Stdio::null())
         .stdout(Stdio::null())

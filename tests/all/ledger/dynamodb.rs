@@ -19,7 +19,7 @@ use serde_json::Value;
 
 use crate::environment::TestEnvironment;
 use crate::fleets::Fleet;
-use crate::ledger_conformance::{Engine, at, event, nonce};
+use crate::ledger::conformance::{Engine, at, event, nonce};
 use crate::removal::capacity;
 use crate::support::dynamo::{REGION, Server, dynalite, ministack, refusing, sdk};
 use crate::support::proxy::Proxy;
@@ -96,12 +96,12 @@ impl Engine for Dynamo {
 
 mod conforms_on_ministack {
     use super::{Dynamo, ministack};
-    crate::ledger_conformance::conformance!(Dynamo::new(ministack()).await);
+    crate::ledger::conformance::conformance!(Dynamo::new(ministack()).await);
 }
 
 mod conforms_on_dynalite {
     use super::{Dynamo, dynalite};
-    crate::ledger_conformance::conformance!(Dynamo::new(dynalite()).await);
+    crate::ledger::conformance::conformance!(Dynamo::new(dynalite()).await);
 }
 
 /// The whole chain, as the command line prints it.

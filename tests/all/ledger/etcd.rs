@@ -14,7 +14,7 @@ use safe_remove::ports::{Ledger, LedgerError, Version, Written};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::ledger_conformance::{Engine, at, event, nonce};
+use crate::ledger::conformance::{Engine, at, event, nonce};
 use crate::support::etcd::{EtcdCluster, Tls, shared};
 use crate::support::proxy::Proxy;
 
@@ -44,7 +44,7 @@ impl Engine for Etcd {
 
 mod conforms {
     use super::Etcd;
-    crate::ledger_conformance::conformance!(Etcd::new());
+    crate::ledger::conformance::conformance!(Etcd::new());
 }
 
 fn settings(endpoints: &[String]) -> EtcdPlace {

@@ -20,7 +20,7 @@ pub(crate) trait Engine {
 /// Runs the suite against an engine: one test per property, each on a store of its own.
 macro_rules! conformance {
     ($engine:expr) => {
-        crate::ledger_conformance::conformance!($engine;
+        crate::ledger::conformance::conformance!($engine;
             a_new_ledger_holds_one_fresh_record_for_all,
             s9_a_write_wins_once_and_at_its_version_only,
             s9_a_repeated_write_is_acknowledged_and_changes_nothing,
@@ -41,7 +41,7 @@ macro_rules! conformance {
         $(
             #[tokio::test]
             async fn $test() {
-                crate::ledger_conformance::$test(&$engine).await;
+                crate::ledger::conformance::$test(&$engine).await;
             }
         )+
     };

@@ -1,0 +1,13 @@
+//! The ledger: what every engine must do, what each can suffer, and what operators do with one.
+
+mod archive;
+mod conformance;
+mod cost;
+#[cfg(feature = "dynamodb")]
+mod dynamodb;
+#[cfg(feature = "etcd")]
+mod etcd;
+#[cfg(feature = "etcd")]
+mod members;
+mod sqlite;
+mod storage;
