@@ -142,8 +142,6 @@ pub(super) async fn run(
     let (record, order, already) = put(ledger.as_ref(), order, &mut warnings).await?;
 
     let place = site.open(now).await.map_err(not_halted)?.place_of(&site.fleet, &site.directory, site.provider.clone());
-    let limit = site.policies.as_ref().map(|policies| policies.fleet.ledger.offline_limit);
-    let offline_limit = limit.unwrap_or_default();
     let (mut runs, mut others) = (Vec::new(), Vec::new());
     for (run, entry) in &record.runs {
         if !order.concerns(&entry.watched) && !order.concerns(&entry.touched) {
@@ -155,10 +153,7 @@ pub(super) async fn run(
             Vec::new()
         });
         let sampling = journal.first().and_then(sampling);
-        runs.push(HaltedRun {
-            run: status::of_run(run, entry, &journal, (&site.directory, offline_limit), now),
-            sampling,
-        });
+        runs.push(HaltedRun { run: status::of_run(run, entry, &journal, &site.directory, now), sampling });
     }
     let already = already.iter().map(StatusHalt::from).collect();
     let halted = Halted { place, order: StatusHalt::from(&order), already, runs, others };

@@ -67,7 +67,7 @@ async fn look(global: &Global, only: Option<&RunId>) -> Result<(StatusDocument, 
     let mut runs = Vec::new();
     for (run, entry) in record.runs.iter().filter(|(run, _)| only.is_none_or(|only| only == *run)) {
         let journal = ledger.journals().journal(run).await.map_err(CommandError::Ledger)?;
-        let mut status = of_run(run, entry, &journal, (&policies.directory, policies.fleet.ledger.offline_limit), now);
+        let mut status = of_run(run, entry, &journal, &policies.directory, now);
         if let Some(path) = late::kept_at(&policies, run).filter(|_| status.alive != Some(true)) {
             status.advice = Some(format!(
                 "its process ended without its ledger. What it did last is kept on this machine, in {}: `resume` and \
@@ -132,7 +132,7 @@ pub(super) fn of_run(
     run: &RunId,
     entry: &RunEntry,
     journal: &[JournalRecord],
-    (policies, offline_limit): (&Path, Duration),
+    policies: &Path,
     now: Time,
 ) -> StatusRun {
     let alive = process::is_alive(&entry.process);
@@ -144,7 +144,7 @@ pub(super) fn of_run(
             HoldState::Reserved | HoldState::Terminating => None,
         })
         .max();
-    let silent_at = run::silent_from(journal, entry.started_at, offline_limit);
+    let silent_at = run::silent_from(journal, entry.started_at);
     let standing = Stand {
         entry,
         alive,

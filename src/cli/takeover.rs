@@ -55,8 +55,7 @@ pub(super) async fn run(
     let signals = Signals::listen(screen).map_err(|e| CommandError::internal("signals cannot be heard", e))?;
     let (orders, mut stop) = stop_signal();
     tokio::spawn(signals.forward(orders));
-    let offline_limit = world.policies.fleet.ledger.offline_limit;
-    let quiet_at = quiet_from(&journal, offline_limit, world.fleet.bounds());
+    let quiet_at = quiet_from(&journal, world.fleet.bounds());
     let left = quiet_at.since(world.clock.now());
     if !left.is_zero() {
         screen.note(&format!(
@@ -188,7 +187,7 @@ fn is_dead(
 pub(super) fn silence(world: &World, run: &RunId, journal: &[JournalRecord], record: &FleetRecord) -> Option<Duration> {
     let now = world.clock.now();
     let started_at = record.runs.get(run).map_or(now, |entry| entry.started_at);
-    let silent_at = silent_from(journal, started_at, world.policies.fleet.ledger.offline_limit);
+    let silent_at = silent_from(journal, started_at);
     // The process's clock may be ahead of this one.
     Some(silent_at.plus(world.fleet.bounds().tolerance).since(now)).filter(|left| !left.is_zero())
 }

@@ -126,6 +126,10 @@ pub struct Settings {
     pub unattended_max: u64,
     /// Whether any policy touched finds the count unusual: it is then typed out as `NAME COUNT`.
     pub unusual: bool,
+    /// How long the run may restore without its ledger. It is the run's for as long as it lives, whoever goes on with it
+    /// and whatever that one's `fleet.toml` says: others wait by it (S7, schedule 7).
+    #[serde(with = "crate::policy::duration_ms")]
+    pub offline_limit: Duration,
 }
 
 /// A plan that can be confirmed: the document and what the run needs beside it.

@@ -28,6 +28,7 @@ pub(crate) fn strictest(
         interval: policies().map(|p| p.pace.interval).max().unwrap_or_default(),
         unattended_max: policies().map(|p| p.confirm.unattended_max).min().unwrap_or(0),
         unusual: policies().any(|p| is_unusual(inputs, named, p, count)),
+        offline_limit: inputs.policies.fleet.ledger.offline_limit,
     }
 }
 

@@ -182,7 +182,7 @@ impl Machine {
         let next = bake.next_round_at();
         // A ledger that is lost must be noticed while there is time to restore without it: the last acknowledged
         // append is never older than a third of `offline_limit` while hosts are out.
-        let beat = self.acked_at.map(|at| at.plus(self.spec.policies.fleet.ledger.offline_limit / 3));
+        let beat = self.acked_at.map(|at| at.plus(self.settings().offline_limit / 3));
         if beat.is_some_and(|at| at <= now) && next > now {
             let batch = self.batch().map_or(0, |b| b.0);
             self.queue.push_back(Todo::Record(Past::Sampled { batch, readings: BTreeMap::new() }));

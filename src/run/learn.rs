@@ -73,7 +73,7 @@ impl Machine {
                     self.attention = true;
                 }
                 // Half of the limit is for waiting, half for putting back.
-                let limit = self.spec.policies.fleet.ledger.offline_limit / 2;
+                let limit = self.settings().offline_limit / 2;
                 let bearable = self.acked_at.is_some_and(|at| now.since(at) < limit);
                 if matches!(past, Some(Past::Sampled { .. })) && bearable && !self.is_stopping() {
                     // No effect hangs on it: the bake goes on being watched, and nothing starts without the ledger.
@@ -126,7 +126,7 @@ impl Machine {
         match &round.record {
             Ok(record) => self.read(record, round.taken_over_by.as_deref(), now),
             Err(why) => {
-                let limit = self.spec.policies.fleet.ledger.offline_limit / 2;
+                let limit = self.settings().offline_limit / 2;
                 let silent = self.acked_at.is_none_or(|at| now.since(at) > limit);
                 if silent && !self.is_stopping() && !self.glimpsing {
                     self.offline = true;

@@ -386,7 +386,7 @@ impl Machine {
             && let Some(acked) = self.acked_at
         {
             // Without the ledger a call may not outlive what a taker-over waits for.
-            not_after = not_after.min(acked.plus(self.spec.policies.fleet.ledger.offline_limit));
+            not_after = not_after.min(acked.plus(self.settings().offline_limit));
         }
         let intent = Call { effect, intent_at: now, not_after };
         for id in intent.effect.hosts().into_iter().cloned().collect::<Vec<_>>() {

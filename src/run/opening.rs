@@ -44,7 +44,7 @@ impl Machine {
     /// append is never much older than a third of `offline_limit` while hosts are held.
     pub(super) fn beat(&mut self, now: Time) {
         let Some(batch) = self.held.values().next().map(|held| held.batch) else { return };
-        let due = self.acked_at.map(|at| at.plus(self.spec.policies.fleet.ledger.offline_limit / 3));
+        let due = self.acked_at.map(|at| at.plus(self.settings().offline_limit / 3));
         if due.is_some_and(|due| due <= now) {
             self.queue.push_back(Todo::Record(Past::Sampled { batch, readings: BTreeMap::new() }));
         }

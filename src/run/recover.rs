@@ -170,9 +170,8 @@ impl Machine {
     /// record names its epoch. Nothing was sent by it yet.
     pub fn take_over(spec: Spec, journal: Vec<JournalRecord>, record: &FleetRecord, now: Time) -> Self {
         let bounds = spec.bounds;
-        let offline_limit = spec.policies.fleet.ledger.offline_limit;
         let before = &journal[..journal.len().saturating_sub(1)];
-        let quiet_at = takeover::quiet_from(before, offline_limit, bounds);
+        let quiet_at = takeover::quiet_from(before, bounds);
         let fold = Folded::of(&journal, bounds);
         let entry = record.runs.get(&spec.identity.run);
 

@@ -7,11 +7,16 @@ use std::time::Duration;
 
 use crate::coordination::{FleetRecord, ProcessId};
 use crate::model::{Bounds, RunId, Time};
+use crate::plan::Settings;
 
 use super::{JournalRecord, Past, has_ended};
 
 /// Appends that a run which lives makes at least once in so many sampling periods (design section 3, "Request ids").
 const SILENT_PERIODS: u32 = 3;
+
+/// What a process that lives takes at most from its first grant to the first record of its journal, which is the next
+/// thing it does: two writes, with their repeats.
+const OPENING: Duration = Duration::from_secs(30);
 
 /// How a run stands, for somebody who wants to take it over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,6 +50,14 @@ pub fn standing(journal: &[JournalRecord], record: &FleetRecord, run: &RunId) ->
 /// The record with which a run's journal begins.
 pub(super) fn opening(journal: &[JournalRecord]) -> Option<&Past> {
     journal.first().map(|first| &first.event).filter(|event| matches!(event, Past::RunOpened { .. }))
+}
+
+/// What was confirmed with the plan of a run that was opened.
+fn settings(journal: &[JournalRecord]) -> Option<&Settings> {
+    match opening(journal) {
+        Some(Past::RunOpened { settings, .. }) => Some(settings),
+        _ => None,
+    }
 }
 
 /// The process that acted for the run last, as its journal says.
@@ -88,8 +101,9 @@ pub fn taken_over_by(journal: &[JournalRecord], us: &ProcessId) -> Option<String
 
 /// From when on nothing that this journal's writers have sent can take effect any more: the deadline of every call of
 /// which no answer says what became of it, and `offline_until`, each by clocks that may disagree.
-pub fn quiet_from(journal: &[JournalRecord], offline_limit: Duration, bounds: Bounds) -> Time {
-    let offline_until = journal.last().map(|last| last.at.plus(offline_limit));
+pub fn quiet_from(journal: &[JournalRecord], bounds: Bounds) -> Time {
+    // A run that was never opened has sent nothing, and puts nothing back.
+    let offline_until = settings(journal).zip(journal.last()).map(|(of, last)| last.at.plus(of.offline_limit));
     let deadlines = super::open_calls(journal).into_values().map(|call| call.not_after);
     let last = deadlines.chain(offline_until).max().unwrap_or(Time::from_millis(i64::MIN));
     last.plus(bounds.tolerance)
@@ -97,15 +111,12 @@ pub fn quiet_from(journal: &[JournalRecord], offline_limit: Duration, bounds: Bo
 
 /// From when on the process that acts for a run counts as silent: three sampling periods after its last append, and
 /// after `offline_until`. One that said how long it waits is not expected to write before that is over.
-pub fn silent_from(journal: &[JournalRecord], started_at: Time, offline_limit: Duration) -> Time {
-    let every = match opening(journal) {
-        Some(Past::RunOpened { settings, .. }) => settings.every,
-        _ => Duration::ZERO,
-    };
+pub fn silent_from(journal: &[JournalRecord], started_at: Time) -> Time {
+    let silence = settings(journal).map_or(OPENING, |of| of.every.saturating_mul(SILENT_PERIODS).max(of.offline_limit));
     let expected = match journal.last() {
         Some(JournalRecord { at, event: Past::Waiting { until, .. }, .. }) => (*at).max(*until),
         Some(last) => last.at,
         None => started_at,
     };
-    expected.plus(every.saturating_mul(SILENT_PERIODS).max(offline_limit))
+    expected.plus(silence)
 }

@@ -28,7 +28,7 @@ impl Machine {
     /// Until when a write that has no answer is repeated. From then on it counts as lost.
     pub fn gives_write_up_at(&self, now: Time) -> Time {
         // Half of the limit is for waiting, half for putting back.
-        let limit = self.spec.policies.fleet.ledger.offline_limit;
+        let limit = self.settings().offline_limit;
         match self.phase {
             // S7: each restore is recorded first where that is quick.
             Phase::Restoring { .. } => now,
@@ -42,7 +42,7 @@ impl Machine {
 
     /// How long the answer to one write is awaited before the wait counts as one: real time, whatever the run's clock.
     pub fn answer_patience(&self) -> Duration {
-        let limit = self.spec.policies.fleet.ledger.offline_limit;
+        let limit = self.settings().offline_limit;
         match self.phase {
             // S7: the ledger is known to be lost, and a restore whose intent waits for it too long is too late to be sent.
             Phase::Restoring { .. } if self.offline => patience::LAST_WORDS,
@@ -86,6 +86,6 @@ impl Machine {
 
     /// How long restoring is allowed without the ledger (design section 3), where it was ever heard.
     pub(super) fn offline_until(&self) -> Option<Time> {
-        self.acked_at.map(|at| at.plus(self.spec.policies.fleet.ledger.offline_limit))
+        self.acked_at.map(|at| at.plus(self.settings().offline_limit))
     }
 }
