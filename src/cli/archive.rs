@@ -13,9 +13,9 @@ use serde_json::Value;
 use crate::coordination::{FleetRecord, Halt};
 use crate::driver::{Unchanged, amend, record_alone};
 use crate::ledger::codec;
-use crate::model::{FleetName, LedgerId, RunId, Time};
+use crate::model::{FleetName, LedgerId, RunId, Time, chain};
 use crate::policy::PolicySet;
-use crate::ports::{Ledger, LedgerError, Written};
+use crate::ports::{Ledger, Written};
 use crate::run::{EVENT_SCHEMA, JournalRecord, Past, has_ended, report};
 
 use super::args::Global;
@@ -264,7 +264,7 @@ async fn append(ledger: &dyn Ledger, record: &JournalRecord) -> Result<(), Strin
     match record_alone(ledger, record).await {
         Ok(Written::Acknowledged(())) => Ok(()),
         Ok(Written::Conflict) => Err(format!("somebody else wrote record {} of run {}", record.seq, record.run)),
-        Err(error) => Err(chain::<LedgerError>(&error)),
+        Err(error) => Err(chain(&error)),
     }
 }
 
@@ -274,14 +274,4 @@ fn place(policies: &PolicySet) -> String {
 
 fn not_imported(causes: Vec<String>, hint: &'static str) -> CommandError {
     CommandError::NotStarted { exit: Exit::LEDGER, message: "the ledger cannot be imported".to_owned(), causes, hint }
-}
-
-fn chain<E: std::error::Error>(error: &E) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(next) = cause {
-        text = format!("{text}: {next}");
-        cause = next.source();
-    }
-    text
 }

@@ -1,12 +1,12 @@
 //! Appends to the run's own journal, in order. What the ledger could not take is kept and comes first next time.
 
 use crate::coordination::ProcessId;
-use crate::model::{Nonce, RunId};
+use crate::model::{Nonce, RunId, chain};
 use crate::ports::{Ledger, LedgerError, Written};
 use crate::run::{Input, JournalRecord, Loss, taken_over_by};
 
+use super::change;
 use super::patient::Tries;
-use super::{chain, change};
 
 /// The journal's only writer.
 pub(super) struct Appender<'a> {

@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use crate::coordination::{Context, FleetRecord, Refusal, decide};
-use crate::model::Nonce;
+use crate::model::{Nonce, chain};
 use crate::ports::{Ledger, LedgerError, Version, Written};
 use crate::run::{Change, Input, Loss, Spec};
 
+use super::World;
 use super::append::taker;
 use super::patient::Tries;
-use super::{World, chain};
 
 /// Repeats of a write that got no answer, at most. Each waits for the engine's own time-outs besides.
 pub(super) const WRITE_TRIES: u32 = 3;

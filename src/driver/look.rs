@@ -6,11 +6,12 @@ use futures_util::future::join_all;
 
 use crate::coordination::FleetRecord;
 use crate::health::ProbeSpecs;
+use crate::model::chain;
 use crate::ports::FleetError;
 use crate::run::{Blind, Input, Machine, Round};
 
 use super::patient::answered;
-use super::{World, append, chain};
+use super::{World, append};
 
 pub(super) async fn look(world: &World, machine: &Machine, probes: bool) -> Input {
     let begun_at = world.clock.now();

@@ -158,15 +158,3 @@ async fn send(world: &World, call: &crate::model::Call) -> CallOutcome {
     tracing::info!(effect = ?call.effect, ?outcome, "call answered");
     outcome
 }
-
-/// An error with its causes, as one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
-}

@@ -8,11 +8,11 @@ use std::future::Future;
 use std::sync::Mutex;
 use std::time::Duration;
 
-use crate::model::Time;
+use crate::model::{Time, chain};
 use crate::ports::LedgerError;
 use crate::run::{Input, Loss, Machine};
 
-use super::{StopSignal, World, chain, change, look};
+use super::{StopSignal, World, change, look};
 
 /// Between two tries of a write that failed often: an engine in trouble is not helped by more.
 const PAUSE: Duration = Duration::from_millis(500);

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::coordination::{Command, Context, FleetRecord, Hold, HoldState, HostOutcome, Refusal, decide};
-use crate::model::{HostId, RunId, Time};
+use crate::model::{HostId, RunId, Time, chain};
 use crate::ports::Written;
 use crate::run::{
     EVENT_SCHEMA, JournalRecord, Machine, Outcome, Past, Purpose, Spec, Standing, Successor, has_ended, next_epoch,
@@ -13,7 +13,7 @@ use crate::run::{
 
 use super::append::append;
 use super::change::{CONFLICTS, Unchanged, amend, nonce};
-use super::{World, chain, fault};
+use super::{World, fault};
 
 /// Fences that conflict with what a living process writes, at most: it does not write so often.
 const FENCES: u32 = 50;

@@ -4,6 +4,7 @@
 //! this module; it uses nothing of the crate.
 
 mod bounds;
+mod causes;
 mod effect;
 mod fleet;
 mod ids;
@@ -12,6 +13,7 @@ mod snapshot;
 mod time;
 
 pub use bounds::Bounds;
+pub use causes::{causes, chain};
 pub use effect::{CALL_HOSTS, Call, CallOutcome, Effect};
 pub use fleet::{FleetIdentity, Group, Host, HostState, Process, Protection};
 pub use ids::{

@@ -18,7 +18,7 @@ use tokio::process::{Child, Command};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{finite, text};
-use crate::model::{ProbeKey, Reading};
+use crate::model::{ProbeKey, Reading, chain};
 
 /// Names the subsystem to the program.
 pub(super) const SUBSYSTEM_VARIABLE: &str = "SAFE_REMOVE_SUBSYSTEM";
@@ -39,8 +39,7 @@ const BURIAL: Duration = Duration::from_secs(1);
 pub(super) async fn read(key: &ProbeKey, command: &[String], timeout: Duration) -> Result<Reading, String> {
     let tried = text::cut(&command.join(" "), 120);
     let (program, arguments) = command.split_first().ok_or_else(|| "has no command".to_owned())?;
-    let mut group =
-        Group::start(key, program, arguments).map_err(|error| format!("{tried}: {}", text::chain(&error)))?;
+    let mut group = Group::start(key, program, arguments).map_err(|error| format!("{tried}: {}", chain(&error)))?;
     let outcome = tokio::time::timeout(timeout, group.run()).await;
     group.kill();
     match outcome {
@@ -110,7 +109,7 @@ impl Group {
                 read?;
             }
         }
-        let status = self.child.wait().await.map_err(|error| text::chain(&error))?;
+        let status = self.child.wait().await.map_err(|error| chain(&error))?;
         self.id = None;
         Ok(Output { status, stdout, stderr })
     }
@@ -156,7 +155,7 @@ async fn read_whole(from: Option<impl AsyncRead + Unpin>, into: &mut Vec<u8>) ->
     let Some(mut from) = from else { return Ok(()) };
     let mut buffer = [0; 4096];
     loop {
-        let count = from.read(&mut buffer).await.map_err(|error| text::chain(&error))?;
+        let count = from.read(&mut buffer).await.map_err(|error| chain(&error))?;
         if count == 0 {
             return Ok(());
         }
@@ -171,7 +170,7 @@ async fn read_tail(from: Option<impl AsyncRead + Unpin>, into: &mut Vec<u8>) -> 
     let Some(mut from) = from else { return Ok(()) };
     let mut buffer = [0; 4096];
     loop {
-        let count = from.read(&mut buffer).await.map_err(|error| text::chain(&error))?;
+        let count = from.read(&mut buffer).await.map_err(|error| chain(&error))?;
         if count == 0 {
             return Ok(());
         }

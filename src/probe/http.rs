@@ -14,7 +14,7 @@ use ureq::http::{self, Uri};
 use ureq::tls::{RootCerts, TlsConfig};
 
 use super::{finite, millis, text};
-use crate::model::Reading;
+use crate::model::{Reading, chain};
 
 /// A larger answer is unreadable: a probe is asked every few seconds, and its answer is kept in memory.
 const LARGEST_BODY: u64 = 1 << 20;
@@ -80,7 +80,7 @@ impl From<ureq::Error> for Failure {
             // These would quote the URL, credentials and all.
             ureq::Error::BadUri(_) | ureq::Error::Http(_) => Self::Bad("not a valid request".to_owned()),
             ureq::Error::BodyExceedsLimit(most) => Self::Bad(format!("the answer is larger than {most} bytes")),
-            other => Self::Bad(text::chain(&other)),
+            other => Self::Bad(chain(&other)),
         }
     }
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use tokio::net::TcpStream;
 
 use super::{millis, text};
-use crate::model::Reading;
+use crate::model::{Reading, chain};
 
 /// Connects to `host:port`, trying each address of the name, within `timeout` altogether.
 pub(super) async fn read(address: &str, timeout: Duration) -> Result<Reading, String> {
@@ -15,14 +15,14 @@ pub(super) async fn read(address: &str, timeout: Duration) -> Result<Reading, St
     let begun = Instant::now();
     match tokio::time::timeout(timeout, TcpStream::connect(address)).await {
         Err(_) => Err(text::timed_out(&tried, timeout)),
-        Ok(Err(error)) => Err(format!("{tried}: {}", text::chain(&error))),
+        Ok(Err(error)) => Err(format!("{tried}: {}", chain(&error))),
         Ok(Ok(stream)) => {
             let elapsed = begun.elapsed();
             // A client that is given the very port it connects to is connected to itself, although nobody listens.
             match (stream.local_addr(), stream.peer_addr()) {
                 (Ok(local), Ok(peer)) if local == peer => Err(format!("{tried}: nobody listens")),
                 (Ok(_), Ok(_)) => Ok(millis(elapsed)),
-                (Err(error), _) | (_, Err(error)) => Err(format!("{tried}: {}", text::chain(&error))),
+                (Err(error), _) | (_, Err(error)) => Err(format!("{tried}: {}", chain(&error))),
             }
         }
     }

@@ -2,7 +2,6 @@
 //!
 //! They quote servers and programs, which are not to be trusted with an operator's screen.
 
-use std::error::Error;
 use std::time::Duration;
 
 use crate::model::duration_text;
@@ -44,20 +43,6 @@ pub(super) fn timed_out(tried: &str, after: Duration) -> String {
     format!("{tried}: no answer within {}", duration_text(after))
 }
 
-/// An error and its causes, each once.
-pub(super) fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        let cause_text = cause.to_string();
-        if !text.contains(&cause_text) {
-            text = format!("{text}: {cause_text}");
-        }
-        next = cause.source();
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -70,13 +55,5 @@ mod tests {
         assert_eq!(long.chars().count(), LONGEST_MESSAGE);
         assert!(long.ends_with('…'));
         assert_eq!(clean(&"é".repeat(LONGEST_MESSAGE)), "é".repeat(LONGEST_MESSAGE));
-    }
-
-    #[test]
-    fn causes_are_told_once() {
-        #[derive(Debug, thiserror::Error)]
-        #[error("outer")]
-        struct Outer(#[source] std::io::Error);
-        assert_eq!(chain(&Outer(std::io::Error::other("inner"))), "outer: inner");
     }
 }

@@ -12,7 +12,7 @@ use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use thiserror::Error;
 
-use crate::model::CallOutcome;
+use crate::model::{CallOutcome, causes, chain};
 use crate::ports::FleetError;
 
 /// What went wrong, as far as it matters to what is done next.
@@ -85,9 +85,10 @@ impl Trouble {
     {
         match error {
             SdkError::ConstructionFailure(_) | SdkError::DispatchFailure(_) | SdkError::TimeoutError(_) => {
-                if has_cause(error, |e| e.is::<CredentialsError>()) {
+                if causes(error).any(|e| e.is::<CredentialsError>()) {
                     Self::Credentials
-                } else if matches!(error, SdkError::ConstructionFailure(_)) || has_cause(error, is_connection_refused) {
+                } else if matches!(error, SdkError::ConstructionFailure(_)) || causes(error).any(is_connection_refused)
+                {
                     Self::NotSent
                 } else {
                     Self::Lost
@@ -147,15 +148,6 @@ fn is_connection_refused(error: &(dyn Error + 'static)) -> bool {
     error.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == io::ErrorKind::ConnectionRefused)
 }
 
-fn has_cause(error: &(dyn Error + 'static), is: impl Fn(&(dyn Error + 'static)) -> bool) -> bool {
-    causes(error).any(is)
-}
-
-/// The error and what caused it, outermost first. Bounded: an error may point at itself.
-fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
-    std::iter::successors(Some(error), |e| (*e).source()).take(16)
-}
-
 /// The provider's words, without the SDK's wrapping. May be other people's text.
 #[derive(Debug, Error)]
 #[error("{0}")]
@@ -175,18 +167,7 @@ impl Words {
                 (None, None) => format!("HTTP {status}, without an error that can be read"),
             });
         }
-        let mut text = String::new();
-        for cause in causes(error) {
-            let words = cause.to_string();
-            // Wrappers often repeat what they wrap.
-            if !text.contains(&words) {
-                if !text.is_empty() {
-                    text.push_str(": ");
-                }
-                text.push_str(&words);
-            }
-        }
-        Self(text)
+        Self(chain(error))
     }
 }
 

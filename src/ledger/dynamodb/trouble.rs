@@ -9,7 +9,7 @@ use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use thiserror::Error;
 
-use crate::model::{LedgerId, RunId};
+use crate::model::{LedgerId, RunId, causes, chain};
 use crate::ports::LedgerError;
 
 /// What AWS or the network said, in one line and without the SDK's wrapping.
@@ -23,9 +23,7 @@ impl Said {
         E: Error + ProvideErrorMetadata + 'static,
     {
         let SdkError::ServiceError(context) = error else {
-            let mut words: Vec<String> = causes(error).map(ToString::to_string).collect();
-            words.dedup();
-            let words = words.join(": ");
+            let words = chain(error);
             // Some causes are lists with a line each.
             return Self(words.split_whitespace().collect::<Vec<_>>().join(" "));
         };
@@ -125,11 +123,11 @@ where
     let said = Said::of(error);
     match error {
         SdkError::ConstructionFailure(_) | SdkError::DispatchFailure(_) | SdkError::TimeoutError(_) => {
-            if caused_by(error, |cause| cause.is::<CredentialsError>()) {
+            if causes(error).any(|cause| cause.is::<CredentialsError>()) {
                 (Next::GiveUp, Trouble::Credentials(said))
             } else if matches!(error, SdkError::ConstructionFailure(_)) {
                 (Next::GiveUp, Trouble::NotSent(said))
-            } else if caused_by(error, is_refused) {
+            } else if causes(error).any(is_refused) {
                 (Next::Again, Trouble::NotSent(said))
             } else {
                 (Next::Unknown, Trouble::Lost(said))
@@ -159,15 +157,6 @@ fn by_code(code: &str, message: &str, status: u16, said: Said) -> (Next, Trouble
         }
         _ => (Next::Unknown, Trouble::Lost(said)),
     }
-}
-
-fn caused_by(error: &(dyn Error + 'static), is: impl Fn(&(dyn Error + 'static)) -> bool) -> bool {
-    causes(error).any(is)
-}
-
-/// The error and what caused it, outermost first. Bounded: an error may point at itself.
-fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
-    std::iter::successors(Some(error), |error| (*error).source()).take(16)
 }
 
 fn is_refused(error: &(dyn Error + 'static)) -> bool {

@@ -1,6 +1,5 @@
 //! The ledger in DynamoDB: the conformance suite on two servers, and what only a table can suffer.
 
-use std::error::Error;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -13,6 +12,7 @@ use aws_sdk_dynamodb::types::{
 use safe_remove::coordination::{FleetRecord, Halt};
 use safe_remove::ledger::DynamodbLedger;
 use safe_remove::ledger::dynamodb::init_with;
+use safe_remove::model::chain;
 use safe_remove::policy::DynamodbPlace;
 use safe_remove::ports::{Ledger, LedgerError, Version, Written};
 use serde_json::Value;
@@ -102,17 +102,6 @@ mod conforms_on_ministack {
 mod conforms_on_dynalite {
     use super::{Dynamo, dynalite};
     crate::ledger::conformance::conformance!(Dynamo::new(dynalite()).await);
-}
-
-/// The whole chain, as the command line prints it.
-fn chain(error: &LedgerError) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(next) = cause {
-        text = format!("{text}: {next}");
-        cause = next.source();
-    }
-    text
 }
 
 #[tokio::test]

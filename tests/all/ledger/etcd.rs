@@ -1,6 +1,5 @@
 //! The ledger in etcd: the conformance suite on a real cluster of three members, and what only a cluster can suffer.
 
-use std::error::Error;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -9,6 +8,7 @@ use std::time::{Duration, Instant};
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use safe_remove::coordination::{FleetRecord, Halt};
 use safe_remove::ledger::EtcdLedger;
+use safe_remove::model::chain;
 use safe_remove::policy::EtcdPlace;
 use safe_remove::ports::{Ledger, LedgerError, Version, Written};
 use serde_json::{Value, json};
@@ -67,17 +67,6 @@ fn base64(text: &str) -> String {
         }
     }
     out
-}
-
-/// The whole chain, as the command line prints it.
-fn chain(error: &LedgerError) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(next) = cause {
-        text = format!("{text}: {next}");
-        cause = next.source();
-    }
-    text
 }
 
 #[tokio::test]

@@ -1,6 +1,5 @@
 //! The embedded ledger: the conformance suite, and what only a file can suffer.
 
-use std::error::Error;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -9,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 use safe_remove::ledger::SqliteLedger;
+use safe_remove::model::chain;
 use safe_remove::ports::{Ledger, LedgerError, Version, Written};
 use tempfile::TempDir;
 
@@ -55,17 +55,6 @@ fn open(path: &Path) -> Result<SqliteLedger, LedgerError> {
 
 fn reader(path: &Path) -> Result<SqliteLedger, LedgerError> {
     SqliteLedger::open_read_only(path, &"demo".into(), at(0))
-}
-
-/// The whole chain, as the command line prints it.
-fn chain(error: &LedgerError) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(next) = cause {
-        text = format!("{text}: {next}");
-        cause = next.source();
-    }
-    text
 }
 
 /// A file whose contents are altered behind the ledger's back.
