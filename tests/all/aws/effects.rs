@@ -8,18 +8,7 @@ use safe_remove::model::{Call, CallOutcome, Effect, HostId, HostState, Process};
 use safe_remove::ports::Fleet;
 use serde_json::json;
 
-use crate::support::cloud::{Cloud, Described, named, now, observe, perform};
-
-fn cordon(group: &str, hosts: BTreeMap<HostId, BTreeSet<safe_remove::model::TargetGroupId>>) -> Effect {
-    Effect::Cordon { group: Some(group.into()), hosts }
-}
-
-fn refused(outcome: &CallOutcome) -> Option<(&str, bool)> {
-    match outcome {
-        CallOutcome::Refused { message, retryable } => Some((message, *retryable)),
-        CallOutcome::Done | CallOutcome::Unknown { .. } => None,
-    }
-}
+use crate::support::cloud::{Cloud, Described, cordon, named, now, observe, perform, refused};
 
 async fn state(fleet: &AwsFleet, id: &HostId) -> Option<HostState> {
     observe(fleet).await.host(id).map(|host| host.state)

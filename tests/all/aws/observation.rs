@@ -1,25 +1,14 @@
 //! What the AWS provider sees, against an AWS API server that was not written for it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use safe_remove::fleet::aws::Patience;
-use safe_remove::model::{CallOutcome, Effect, GroupName, HostId, HostState, InventoryError, Protection};
+use safe_remove::model::{GroupName, HostState, InventoryError, Protection};
 use safe_remove::ports::{Fleet, FleetError};
 use serde_json::json;
 
-use crate::support::cloud::{ACCOUNT, Cloud, PATIENCE, named, observe, open, perform};
-
-fn cordon(group: &str, hosts: BTreeMap<HostId, BTreeSet<safe_remove::model::TargetGroupId>>) -> Effect {
-    Effect::Cordon { group: Some(group.into()), hosts }
-}
-
-fn refused(outcome: &CallOutcome) -> Option<(&str, bool)> {
-    match outcome {
-        CallOutcome::Refused { message, retryable } => Some((message, *retryable)),
-        CallOutcome::Done | CallOutcome::Unknown { .. } => None,
-    }
-}
+use crate::support::cloud::{ACCOUNT, Cloud, PATIENCE, cordon, named, observe, open, perform, refused};
 
 /// The words of an error and of its cause, and its hint.
 fn words(error: &FleetError) -> String {

@@ -89,6 +89,19 @@ pub(crate) fn named(snapshot: &FleetSnapshot, ids: &[HostId]) -> BTreeMap<HostId
     ids.iter().map(|id| (id.clone(), snapshot.host(id).expect("an observed host").target_groups.clone())).collect()
 }
 
+/// Takes members of a group out of service.
+pub(crate) fn cordon(group: &str, hosts: BTreeMap<HostId, BTreeSet<TargetGroupId>>) -> Effect {
+    Effect::Cordon { group: Some(group.into()), hosts }
+}
+
+/// What a refusal says, and whether the call may be sent again.
+pub(crate) fn refused(outcome: &CallOutcome) -> Option<(&str, bool)> {
+    match outcome {
+        CallOutcome::Refused { message, retryable } => Some((message, *retryable)),
+        CallOutcome::Done | CallOutcome::Unknown { .. } => None,
+    }
+}
+
 impl Cloud {
     pub(crate) async fn new() -> Self {
         let moto = moto();
