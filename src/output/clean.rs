@@ -45,7 +45,7 @@ fn escape(text: &str, bad: impl Fn(char) -> bool) -> Cow<'_, str> {
 }
 
 /// JSON that means the same and cannot steer a terminal: what JSON itself leaves as it is (DEL, C1,
-/// overrides of direction) is written as `\uXXXX`.
+/// overrides of direction) is written as its escape, such as `\u0085`.
 struct Safe<F>(F);
 
 macro_rules! pass_on {
