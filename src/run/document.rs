@@ -132,7 +132,8 @@ pub struct RunDocument {
     pub subsystems: Vec<SubsystemCapacity>,
     /// What should be looked at.
     pub warnings: Vec<String>,
-    /// The command that comes next, where one does.
+    /// The command that comes next, where one does. The journal does not know how this program was called: whoever shows
+    /// the document sets it.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub next_command: Option<String>,
 }

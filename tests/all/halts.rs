@@ -185,6 +185,8 @@ fn unhalt_of_nothing_says_what_is_in_force() {
             assert!(refused.stderr.contains(word), "{word}: {}", refused.stderr);
         }
     }
+    let status = environment.run(&["status"]).exits(0).stdout;
+    assert!(status.contains("to lift billing: safe-remove unhalt --subsystem billing --reason TEXT"), "{status}");
     environment.run(&["unhalt", "--subsystem", "billing"]).exits(2);
     environment.run(&["unhalt", "--subsystem", "billing", "--reason", "toast"]).exits(0);
 }

@@ -279,7 +279,9 @@ fn s7_a_host_that_cannot_be_put_back_is_given_up_by_name() {
     let id = run_id(&environment);
 
     let failed = environment.run(&["abandon", &id, "-o", "json"]).exits(8);
-    assert_eq!(len(&failed.json()["in_doubt"]), 2, "{}", failed.stdout);
+    let document = failed.json();
+    assert_eq!(len(&document["in_doubt"]), 2, "{document:#}");
+    assert_eq!(document["next_command"], format!("safe-remove status {id}"), "{document:#}");
     let run = shown(&environment);
     assert_eq!(run["next_command"], format!("safe-remove abandon {id}"), "{run:#}");
     assert!(run["advice"].as_str().is_some_and(|advice| advice.contains("--leave HOST")), "{run:#}");
@@ -295,6 +297,8 @@ fn s7_a_host_that_cannot_be_put_back_is_given_up_by_name() {
     assert!(said.contains("given up by") && said.contains('@') && said.contains("dead disks"), "{said}");
     let status = environment.run(&["status", "-o", "json"]).exits(0).json();
     assert_eq!(len(&status["runs"]), 0, "it is nobody's any more: {status:#}");
+    let history = environment.run(&["history", "-o", "json"]).exits(0).json();
+    assert_eq!(history["runs"][0]["next_command"], format!("safe-remove status {id}"), "{history:#}");
     assert_eq!((cordoned(environment.path()), capacity(&environment, "index")), (2, 16), "and still out of service");
 }
 

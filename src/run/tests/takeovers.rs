@@ -142,8 +142,12 @@ fn s9_a_zombie_that_wakes_up_after_the_takeover_sends_nothing_and_says_who_has_t
                         // Where the record has taken its end there was nothing left to take over.
                         let is_over = world.record.ended.contains_key(&document.run) && document.exit_code == 0;
                         assert!(document.exit_code == 8 || is_over, "{why}: {document:?}");
-                        let told = document.cause.map(|cause| cause.message).into_iter().chain(document.warnings);
-                        assert!(told.into_iter().any(|line| line.contains("taken over")), "{why}");
+                        let told = match document.cause {
+                            Some(cause) => vec![cause.message],
+                            None if is_over => document.warnings,
+                            None => panic!("{why}: no cause"),
+                        };
+                        assert!(told.iter().any(|line| line.contains("taken over")), "{why}: {told:?}");
                     }
                     Finish::NotStarted(NotStarted::TakenOver(_)) => {}
                     Finish::NotStarted(other) => panic!("{why}: {other:?}"),
