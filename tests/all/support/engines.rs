@@ -118,6 +118,8 @@ impl Place {
                 runtime.block_on(async {
                     let ledger = self.open().await;
                     let mut ticks = tokio::time::interval(Duration::from_millis(10));
+                    // What a slow machine missed is not made up for: a ledger that never rests is another story.
+                    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
                     while !over.load(Ordering::Relaxed) {
                         ticks.tick().await;
                         let (version, record) = ledger.read().await.expect("reads");
