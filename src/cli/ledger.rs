@@ -203,7 +203,10 @@ pub(super) async fn of_first_run(world: &World, ledger: &dyn Ledger) -> Result<(
     }
     let id = ledger.read().await.map_err(CommandError::Ledger)?.1.ledger;
     let marks = Marks::of(world, &seen).other_than(&id);
-    mark(world, &call(world, &marks, &id)).await
+    let call = call(world, &marks, &id);
+    // S5: a ledger that may govern hosts says so, or it would be taken for one in which nothing has happened.
+    record(ledger, &process::operator(world.fleet.identity()), "the first run of this fleet", &call).await?;
+    mark(world, &call).await
 }
 
 fn call(world: &World, marks: &Marks, id: &LedgerId) -> Call {
