@@ -77,7 +77,7 @@ impl World {
             policies,
             ledger,
             bad_probes: BTreeMap::new(),
-            identity: FleetIdentity { kind: "simulated".to_owned(), account: None, region: None, caller: None },
+            identity: FleetIdentity::simulated("fleet-1"),
         }
     }
 

@@ -60,7 +60,7 @@ impl Site {
         };
         let Some(place) = policy::ledger_place(&global.policies) else { return Err(invalid) };
         let kind = "its policies are invalid".to_owned();
-        let provider = FleetIdentity { kind, account: None, region: None, caller: None };
+        let provider = FleetIdentity { kind, ..FleetIdentity::default() };
         let reader = LedgerReader::open_at(&place.ledger, &place.fleet, SystemClock.now()).await?;
         if !reader.exists() {
             // Nobody may have meant this place, and no run has ever gone by it.

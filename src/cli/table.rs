@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::model::{FleetName, LedgerId, Time};
+use crate::model::{FleetName, LedgerId, Time, partition_of};
 use crate::policy::{DynamodbPlace, LedgerKind, ProviderKind};
 
 use super::args::Global;
@@ -78,7 +78,7 @@ pub(super) fn iam_policy(global: &Global, init: bool) -> Result<Answered, Comman
 /// One table, and in it the partitions of one fleet.
 fn document(place: &DynamodbPlace, account: &str, fleet: &FleetName, init: bool) -> Value {
     let region = place.region.as_deref().unwrap_or("*");
-    let table = format!("arn:{}:dynamodb:{region}:{account}:table/{}", partition(region), place.table);
+    let table = format!("arn:{}:dynamodb:{region}:{account}:table/{}", partition_of(region), place.table);
     let mut statements = vec![json!({
         "Sid": "Ledger",
         "Effect": "Allow",
@@ -92,15 +92,6 @@ fn document(place: &DynamodbPlace, account: &str, fleet: &FleetName, init: bool)
         }));
     }
     json!({"Version": "2012-10-17", "Statement": statements})
-}
-
-/// Source: AWS General Reference, "Amazon Resource Names": regions of China and of the US government are apart.
-fn partition(region: &str) -> &'static str {
-    match region {
-        _ if region.starts_with("cn-") => "aws-cn",
-        _ if region.starts_with("us-gov-") => "aws-us-gov",
-        _ => "aws",
-    }
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use crate::coordination::FleetRecord;
 use crate::driver;
 use crate::fleet::simulated::{Membership, OpenError, SimulatedFleet};
 use crate::health;
-use crate::model::{FleetIdentity, FleetName, FleetSnapshot, HostId, ProbeKey, SubsystemName, Time};
+use crate::model::{FleetIdentity, FleetName, FleetSnapshot, HostId, ProbeKey, SubsystemName, Time, partition_of};
 use crate::output::Place;
 use crate::plan::{AssessError, Inputs, LedgerView, Plan, Request, weight};
 use crate::policy::{self, LedgerKind, PolicySet, ProviderKind, SimulatedMetric, SubsystemPolicy};
@@ -215,14 +215,19 @@ impl LedgerReader {
 /// Which fleet the policies name, for commands that do not need the fleet itself.
 pub(super) fn named_identity(policies: &PolicySet) -> FleetIdentity {
     match &policies.fleet.provider.kind {
-        ProviderKind::Simulated { .. } => {
-            FleetIdentity { kind: "simulated".to_owned(), account: None, region: None, caller: None }
+        ProviderKind::Simulated { scenario, state } => {
+            // Its id is in its state file, which is not made by looking.
+            let open = || simulated(scenario, state, policies.fleet.provider.settle).ok();
+            let found = if state.exists() { open() } else { None };
+            let unseen = || FleetIdentity { kind: "simulated".to_owned(), ..FleetIdentity::default() };
+            found.map_or_else(unseen, |fleet| fleet.identity().clone())
         }
         ProviderKind::Aws { region, account } => FleetIdentity {
             kind: "aws".to_owned(),
+            partition: Some(partition_of(region).to_owned()),
             account: Some(account.clone()),
             region: Some(region.clone()),
-            caller: None,
+            ..FleetIdentity::default()
         },
     }
 }

@@ -92,7 +92,7 @@ impl SimulatedFleet {
         let (fleet, clock) = found_or_made(&store, &read)
             .map_err(|e| e.into_fleet_error(&format!("open {}", state.display()), &directory))?
             .ok_or_else(|| changed(scenario, &directory))?;
-        let identity = FleetIdentity { kind: "simulated".to_owned(), account: None, region: None, caller: None };
+        let identity = FleetIdentity::simulated(fleet.clone());
         let bounds = Bounds { settle: settle.unwrap_or(Bounds::SIMULATED.settle), ..Bounds::SIMULATED };
         let faults = Faults::new(read.faults.clone());
         let inner = Inner { identity, bounds, scenario: read, fleet, store, clock, faults };

@@ -8,20 +8,66 @@ use serde::{Deserialize, Serialize};
 
 use super::{GroupName, HostId, LedgerId, TargetGroupId, Time, ZoneName};
 
-/// Which fleet is meant, in the provider's own terms: shown first in every plan and status.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// Which fleet is meant, in the provider's own terms: shown first in every plan and status, and kept in the ledger's
+/// record, so that no command acts on another fleet of the same name (contract section 9, "Which fleet").
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FleetIdentity {
     /// `simulated` or `aws`.
     pub kind: String,
+    /// The AWS partition (`aws`, `aws-cn`, `aws-us-gov`), where there is one: account ids are unique within one only.
+    /// Source: IAM User Guide, "Amazon Resource Names (ARNs)".
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub partition: Option<String>,
     /// The AWS account, where there is one.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", default)]
     pub account: Option<String>,
     /// The AWS region, where there is one.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", default)]
     pub region: Option<String>,
+    /// The id in a simulated fleet's state file; `None` where the fleet was not looked at yet.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub id: Option<String>,
     /// Who acts, as the provider knows them (the AWS caller's ARN); the shell fills in `user@host` otherwise.
     #[serde(skip)]
     pub caller: Option<String>,
+}
+
+impl FleetIdentity {
+    /// A simulated fleet, by the id in its state file.
+    pub fn simulated(id: impl Into<String>) -> Self {
+        Self { kind: "simulated".to_owned(), id: Some(id.into()), ..Self::default() }
+    }
+
+    /// Whether both name the same fleet, whoever looks at it.
+    pub fn is_same_fleet(&self, other: &Self) -> bool {
+        let fleet = |of: &Self| Self { caller: None, ..of.clone() };
+        fleet(self) == fleet(other)
+    }
+}
+
+impl fmt::Display for FleetIdentity {
+    /// `aws, partition aws, account 123456789012, region us-east-1`
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.kind)?;
+        let parts =
+            [("partition", &self.partition), ("account", &self.account), ("region", &self.region), ("id", &self.id)];
+        for (name, value) in parts {
+            if let Some(value) = value {
+                write!(f, ", {name} {value}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The AWS partition that a region is in: regions of China and of the US government are apart.
+/// Source: AWS General Reference, "Amazon Resource Names".
+pub fn partition_of(region: &str) -> &'static str {
+    match region {
+        _ if region.starts_with("cn-") => "aws-cn",
+        _ if region.starts_with("us-gov-") => "aws-us-gov",
+        _ => "aws",
+    }
 }
 
 /// Where in its life a host is. A host that is gone is not in the snapshot.

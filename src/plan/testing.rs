@@ -137,7 +137,7 @@ impl World {
             launch_failure: None,
             ledger: LedgerView::empty("ledger-1".into()),
             bad_probes: BTreeMap::new(),
-            identity: FleetIdentity { kind: "simulated".to_owned(), account: None, region: None, caller: None },
+            identity: FleetIdentity::simulated("fleet-1"),
             now: NOON,
         }
     }

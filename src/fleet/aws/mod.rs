@@ -63,6 +63,7 @@ use aws_config::{BehaviorVersion, Region, SdkConfig};
 
 use crate::model::{
     Bounds, Call, CallOutcome, FleetIdentity, FleetSnapshot, GroupName, HostId, Protection, Time, duration_text,
+    partition_of,
 };
 use crate::ports::{Fleet, FleetError};
 
@@ -165,8 +166,10 @@ impl AwsFleet {
         Ok(Self {
             identity: FleetIdentity {
                 kind: "aws".to_owned(),
+                partition: Some(partition_of(&settings.region).to_owned()),
                 account: Some(settings.account),
                 region: Some(settings.region),
+                id: None,
                 caller: caller.arn().map(str::to_owned),
             },
             bounds,

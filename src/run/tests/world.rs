@@ -152,7 +152,7 @@ impl World {
     }
 
     pub(super) fn identity() -> FleetIdentity {
-        FleetIdentity { kind: "simulated".to_owned(), account: None, region: None, caller: None }
+        FleetIdentity::simulated("fleet-1")
     }
 
     pub(super) fn snapshot(&self) -> FleetSnapshot {

@@ -79,7 +79,7 @@ impl Runner {
 }
 
 pub(super) fn identity() -> FleetIdentity {
-    FleetIdentity { kind: "simulated".to_owned(), account: None, region: None, caller: None }
+    FleetIdentity::simulated("fleet-1")
 }
 
 /// A confirmed plan for hosts of one subsystem that the seed chooses; `None` where it is not allowed.
