@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 use thiserror::Error;
 
-use crate::coordination::FleetRecord;
+use crate::coordination::{FleetRecord, ProcessId};
 use crate::model::{
     Bounds, Call, CallOutcome, FleetIdentity, FleetSnapshot, HostId, InventoryError, Nonce, Protection, RunId, Sample,
     SubsystemName, Time,
@@ -130,6 +130,11 @@ pub trait Ledger: Send + Sync {
     /// [`LedgerError`].
     async fn journal(&self, run: &RunId) -> Result<Vec<JournalRecord>, LedgerError>;
 
+    /// How many bytes the engine takes of a record; `None` where it takes more than a record can have.
+    fn room(&self) -> Option<u64> {
+        None
+    }
+
     /// Runs whose journal was begun at or after `since`, newest first.
     ///
     /// # Errors
@@ -197,4 +202,23 @@ pub trait Clock: Send + Sync {
 
     /// Sleeps until then; returns at once for a time that is past.
     async fn sleep_until(&self, until: Time);
+}
+
+/// What can be known of the processes that act for other runs.
+pub trait Processes: Send + Sync {
+    /// How a process stands, as far as that can be told from here.
+    fn life(&self, process: &ProcessId) -> Life;
+}
+
+/// How a process stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Life {
+    /// It runs here.
+    Running,
+    /// It was stopped, here: it does nothing until somebody lets it go on.
+    Stopped,
+    /// It ended, here.
+    Dead,
+    /// It cannot be seen from here: what it writes is all that can be told.
+    Elsewhere,
 }

@@ -245,7 +245,13 @@ async fn write(
     };
     append(ledger, &ordered).await?;
     let halts: Vec<Halt> = old.halts.iter().chain(halted).cloned().collect();
-    change(ledger, |now| Ok(FleetRecord { ledger: now.ledger.clone(), halts: halts.clone(), ..old.clone() })).await
+    change(ledger, |now| {
+        let mut imported = FleetRecord { ledger: now.ledger.clone(), halts: halts.clone(), ..old.clone() };
+        // It is as of now, whatever clock wrote the old one last.
+        imported.set_time(order.at);
+        Ok(imported)
+    })
+    .await
 }
 
 async fn change(

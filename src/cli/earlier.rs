@@ -8,41 +8,67 @@ use std::time::Duration;
 use crate::driver::{StopSignal, Untaken, stop_signal};
 use crate::model::RunId;
 use crate::plan::Request;
-use crate::run::{JournalRecord, Purpose, Standing, has_ended, report, standing};
+use crate::run::{JournalRecord, Past, Purpose, Standing, attempt, report, standing, took_nothing};
 
 use super::args::Global;
 use super::error::CommandError;
 use super::screen::Screen;
 use super::signals::Signals;
 use super::takeover::{self, Asked, Went};
-use super::world::World;
+use super::world::{self, World};
 use super::{Answered, Exit, plan, process, refusal, selection};
 
 /// How often the journal of a run that is under way is looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
-/// The answer that the request id has already, if it has one.
-pub(super) async fn answer(
+/// What became of a request id before this call.
+pub(super) enum Earlier {
+    /// It made a run, and this is the answer.
+    Answered(Answered),
+    /// It made none yet: the run that this call makes, and what its journal has of earlier calls that took nothing.
+    New { run: RunId, prior: Vec<JournalRecord> },
+}
+
+/// Looks for the run of the request id: its journal says for good what became of it.
+pub(super) async fn look(
     world: &World,
     request: &Request,
     global: &Global,
     screen: &Arc<Screen>,
-) -> Result<Option<Answered>, CommandError> {
-    let Some(id) = &request.request_id else { return Ok(None) };
-    let (_, record) = world.ledger.read().await?;
-    let Some(entry) = record.requests.get(id) else { return Ok(None) };
-    if entry.fingerprint == selection::fingerprint(request) {
-        let signals = Signals::listen(screen).map_err(|e| CommandError::internal("signals cannot be heard", e))?;
-        let (orders, mut stop) = stop_signal();
-        tokio::spawn(signals.forward(orders));
-        return of_run(world, &entry.run, screen, &mut stop).await.map(Some);
+) -> Result<Earlier, CommandError> {
+    let run = selection::run_id(&world.policies.fleet.name, request.request_id.as_ref());
+    if request.request_id.is_none() {
+        return Ok(Earlier::New { run, prior: Vec::new() });
     }
-    // Another request: refused, with the plan that it would have had.
-    let mut seen = world.look().await?;
-    let planned = world.plan(request, &mut seen).await?;
-    let violation = refusal::request_id(&planned.document, &entry.run);
-    let document = refusal::with(&planned.document, vec![violation]);
-    plan::refused(global, &document, &world.place()).map(Some)
+    let (journal, record) = takeover::look(world, &run).await?;
+    // S3: what another fleet's run did says nothing about this one.
+    record.is_of(world.fleet.identity()).map_err(world::other_fleet)?;
+    if journal.is_empty() || took_nothing(&journal) {
+        return Ok(Earlier::New { run, prior: journal });
+    }
+    if !is_same_request(&journal, request) {
+        // Another request: refused, with the plan that it would have had.
+        let mut seen = world.look().await?;
+        let planned = world.plan(request, &mut seen).await?;
+        let violation = refusal::request_id(&planned.document, &run);
+        let document = refusal::with(&planned.document, vec![violation]);
+        return plan::refused(global, &document, &world.place()).map(Earlier::Answered);
+    }
+    let signals = Signals::listen(screen).map_err(|e| CommandError::internal("signals cannot be heard", e))?;
+    let (orders, mut stop) = stop_signal();
+    tokio::spawn(signals.forward(orders));
+    of_run(world, &run, screen, &mut stop).await
+}
+
+/// Whether a run was begun for the same request: the same subsystem, and count or set of hosts. A journal that has lost
+/// its beginning was for no request that anybody could repeat.
+pub(super) fn is_same_request(journal: &[JournalRecord], request: &Request) -> bool {
+    match attempt(journal).first().map(|first| &first.event) {
+        Some(Past::RunOpened { plan, .. }) => {
+            selection::fingerprint_of(&plan.request) == selection::fingerprint(request)
+        }
+        _ => false,
+    }
 }
 
 /// The report of a run; where it is under way, at its end; where its process died, after going on with it.
@@ -51,13 +77,20 @@ pub(super) async fn of_run(
     run: &RunId,
     screen: &Arc<Screen>,
     stop: &mut StopSignal,
-) -> Result<Answered, CommandError> {
+) -> Result<Earlier, CommandError> {
     let mut said = false;
     loop {
         let (journal, record) = takeover::look(world, run).await?;
         match standing(&journal, &record, run) {
-            Standing::Unknown | Standing::Ended | Standing::Holding => return told(world, run, &journal, screen),
-            Standing::Unopened | Standing::UnderWay => {}
+            // It took nothing: this call may.
+            Standing::Ended | Standing::Unclosed if took_nothing(&journal) => {
+                return Ok(Earlier::New { run: run.clone(), prior: journal });
+            }
+            // What has ended goes forward no more, whatever it still holds.
+            Standing::Unknown | Standing::Ended | Standing::Unclosed | Standing::Holding | Standing::Lost => {
+                return told(world, run, &journal, screen).map(Earlier::Answered);
+            }
+            Standing::Unlisted | Standing::UnderWay => {}
         }
         let alive = takeover::actor(&journal, &record, run).and_then(process::is_alive);
         // Design section 3: taken over only where it is silent, so that two retries do not take it from each other.
@@ -70,10 +103,12 @@ pub(super) async fn of_run(
                 even_if_alive: false,
             };
             match takeover::take(world, run, asked, screen, stop).await? {
-                Ok(Went::Over(document)) => return super::report::of(&document, &world.policies.directory),
-                Ok(Went::On(ended)) => return super::report::ended(world, &ended, screen),
-                // What was granted and never begun is told like every other end.
-                Ok(Went::Released(_)) | Err(Untaken::Over(_) | Untaken::Alive | Untaken::Another(_)) => {}
+                Ok(Went::Over(document)) => {
+                    return super::report::of(&document, &world.policies.directory).map(Earlier::Answered);
+                }
+                Ok(Went::On(ended)) => return super::report::ended(world, &ended, screen).map(Earlier::Answered),
+                Ok(Went::Closed | Went::Released(_)) | Err(Untaken::Over(_) | Untaken::Alive | Untaken::Another(_)) => {
+                }
                 Err(why @ (Untaken::Ledger(_) | Untaken::Refused(_))) => return Err(takeover::not_taken(run, &why)),
             }
         } else if !said {
@@ -101,14 +136,6 @@ fn told(world: &World, run: &RunId, journal: &[JournalRecord], screen: &Screen) 
     screen.note(&format!("this request id was used before: nothing is removed, run {run} is reported"));
     match report(journal) {
         Some(document) => super::report::of(&document, &world.policies.directory),
-        None if has_ended(journal) => Err(CommandError::NotStarted {
-            exit: Exit::HALTED,
-            message: format!("run {run} of this request id ended before it touched anything"),
-            causes: vec![
-                "its process died between the grant and its first record; what it held is released".to_owned(),
-            ],
-            hint: "decide anew, with a new request id",
-        }),
         None => Err(CommandError::NotStarted {
             exit: Exit::LEDGER,
             message: format!("run {run} of this request id has no journal"),

@@ -105,6 +105,7 @@ fn text(runs: &[RunDocument]) -> String {
             Outcome::Aborted => "aborted",
             Outcome::Halted => "halted",
             Outcome::NeedsAttention => "NEEDS ATTENTION",
+            Outcome::NotStarted => "not started",
         };
         let planned: usize = run.batches.iter().map(|batch| batch.hosts.len()).sum();
         let why = run.cause.as_ref().map(|cause| cause.message.clone()).or_else(|| run.reason.clone());

@@ -5,6 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
+use crate::coordination::{Command, Context, FleetRecord, decide};
+use crate::driver::{Unchanged, amend};
 use crate::model::{Call, CallOutcome, Effect, GroupName, HostId, LedgerId, Nonce, OperatorId};
 use crate::output::{Align, Table, clean};
 use crate::ports::{Ledger, Written};
@@ -110,16 +112,29 @@ pub(super) async fn adopt(
             hint: Some("an adoption is confirmed by a person: run it on a terminal".to_owned()),
         });
     }
-    let before = world.look().await?;
+    let before = world.look_at_any().await?;
     let ledger = world.writable_ledger().await?;
     let id = ledger.read().await.map_err(CommandError::Ledger)?.1.ledger;
     let marks = Marks::of(&world, &before).other_than(&id);
-    if marks.is_empty() {
+    let other = before.record.is_of(world.fleet.identity()).err();
+    if marks.is_empty() && other.is_none() {
         let text = format!("Everything that the policies select is under ledger {id} already.\n");
         return answer(text, Adopted::new(&id, &by, reason, &marks));
     }
     if !before.record.runs.is_empty() {
         screen.note("warning: runs of this ledger are under way: safe-remove status");
+    }
+    if let Some(other) = &other {
+        // S3: what the record says of the other fleet's hosts would be taken for a word about these.
+        if !before.record.runs.is_empty() {
+            return Err(CommandError::NotConfirmed {
+                why: format!("{other}, and runs of that fleet are under way or hold hosts; nothing was touched"),
+                hint: Some("end them from that fleet's policy directory first: safe-remove status".to_owned()),
+            });
+        }
+        screen.note(&format!(
+            "warning: {other}. From now on it would be the ledger of the latter, and no longer of the former"
+        ));
     }
     screen.stderr(&format!(
         "{}\nThese will be governed by ledger {}, and by no other:\n{}\n\
@@ -135,7 +150,7 @@ pub(super) async fn adopt(
         .is(fleet)
         .map_err(|why| CommandError::NotConfirmed { why: format!("{why}; nothing was touched"), hint: None })?;
     // A question may stand for an hour, and AWS takes whichever mark comes last.
-    if Marks::of(&world, &world.look().await?).other_than(&id) != marks {
+    if Marks::of(&world, &world.look_at_any().await?).other_than(&id) != marks {
         return Err(CommandError::NotConfirmed {
             why: "whose these are has changed since they were shown; nothing was touched".to_owned(),
             hint: Some("see what they bear now: run it again".to_owned()),
@@ -144,6 +159,7 @@ pub(super) async fn adopt(
     // Who and why stand in the ledger before anything is marked.
     let call = call(&world, &marks, &id);
     record(ledger.as_ref(), &by, reason, &call).await?;
+    take(&world, ledger.as_ref()).await?;
     mark(&world, &call).await?;
     let text = format!("Adopted by ledger {id}.\n");
     answer(text, Adopted::new(&id, &by, reason, &marks))
@@ -190,6 +206,36 @@ async fn record(ledger: &dyn Ledger, by: &OperatorId, reason: &str, call: &Call)
         }),
     }
 }
+
+/// Says in the record which fleet it is of from now on.
+async fn take(world: &World, ledger: &dyn Ledger) -> Result<(), CommandError> {
+    let silent = BTreeSet::new();
+    let context = Context {
+        policies: &world.policies,
+        identity: world.fleet.identity(),
+        bounds: world.fleet.bounds(),
+        now: world.clock.now(),
+        silent: &silent,
+        room: None,
+    };
+    let adopted = |record: &FleetRecord| decide(record, &Command::Adopt, &context).map(|(next, _)| (Some(next), ()));
+    amend(ledger, CONFLICTS, adopted).await.map_err(|why| {
+        let cause = match why {
+            Unchanged::Refused(refusal) => refusal.to_string(),
+            Unchanged::Busy(others) => format!("{others} writes of others came first"),
+            Unchanged::Lost(error) => return CommandError::Ledger(error),
+        };
+        CommandError::NotStarted {
+            exit: Exit::LEDGER,
+            message: "the adoption cannot be recorded; nothing was marked".to_owned(),
+            causes: vec![cause],
+            hint: "try again",
+        }
+    })
+}
+
+/// Writes of others that may come first.
+const CONFLICTS: u32 = 200;
 
 /// A simulated fleet that no ledger governs yet is adopted by its first run; every other must say so.
 pub(super) async fn of_first_run(world: &World, ledger: &dyn Ledger) -> Result<(), CommandError> {

@@ -16,6 +16,7 @@ pub(super) async fn run(global: &Global, selection: &SelectionArgs) -> Result<An
     let mut seen = world.look().await?;
     let plan = world.plan(&request, &mut seen).await?;
     match plan.document.verdict {
+        Verdict::Refused if world.is_race(&request, &seen, &plan)? => taken(&plan.document, &world.place()),
         Verdict::Allowed => {
             let next = next::removal(&global.policies, &plan.document, plan.document.request.count);
             answer(Exit::DONE, &plan.document, &world.place(), Some(&next))
@@ -42,6 +43,18 @@ pub(super) fn refused(global: &Global, plan: &PlanDocument, place: &Place) -> Re
     complaint.causes = plan.violations.iter().map(|violation| violation.message.clone()).collect();
     complaint.hint = Some(what_next(global, plan));
     Ok(answer(Exit::REFUSED, plan, place, None)?.complaining(complaint))
+}
+
+/// Exit 10: what is refused only because of what other runs hold, claim or have just removed is no word of the policies
+/// (S9). The plan is the answer all the same.
+pub(super) fn taken(plan: &PlanDocument, place: &Place) -> Result<Answered, CommandError> {
+    let mut complaint = Complaint::new("other runs have what this would take; nothing was touched".to_owned());
+    complaint.causes = plan.violations.iter().map(|violation| violation.message.clone()).collect();
+    complaint.causes.extend(plan.others.iter().map(|other| {
+        format!("run {} of {} holds {} hosts and claims {}", other.run, other.operator, other.holds, other.claims)
+    }));
+    complaint.hint = Some("repeat the command, with the same request id, when they have ended".to_owned());
+    Ok(answer(Exit::LEDGER, plan, place, None)?.complaining(complaint))
 }
 
 /// What to do about a refusal: the rule that somebody can do something about decides.

@@ -139,11 +139,14 @@ async fn write(
                 hint: Some("look at the difference again: repeat the command".to_owned()),
             });
         }
+        let silent = BTreeSet::new();
         let context = Context {
             policies: &world.policies,
             identity: world.fleet.identity(),
             bounds: world.fleet.bounds(),
             now: world.clock.now(),
+            silent: &silent,
+            room: None,
         };
         let (record, _) =
             coordination::decide(&record, &command, &context).map_err(|refusal| CommandError::NotStarted {

@@ -4,6 +4,7 @@ use rustix::process::{Pid, test_kill_process};
 
 use crate::coordination::ProcessId;
 use crate::model::{FleetIdentity, OperatorId};
+use crate::ports::{Life, Processes};
 
 /// This process, as the ledger names it.
 pub(super) fn this_process() -> ProcessId {
@@ -36,6 +37,27 @@ pub(super) fn is_alive(process: &ProcessId) -> Option<bool> {
         (Some(meant), Some(started)) => Some(meant == started),
         _ => Some(true),
     }
+}
+
+/// What this machine knows of the processes of other runs.
+#[derive(Debug)]
+pub(super) struct Here;
+
+impl Processes for Here {
+    fn life(&self, process: &ProcessId) -> Life {
+        match is_alive(process) {
+            None => Life::Elsewhere,
+            Some(false) => Life::Dead,
+            Some(true) if is_stopped(process.pid) => Life::Stopped,
+            Some(true) => Life::Running,
+        }
+    }
+}
+
+/// Whether a process was stopped: proc(5), `/proc/pid/stat`, field 3.
+fn is_stopped(pid: u32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit_once(')').is_some_and(|(_, fields)| matches!(fields.trim_start().chars().next(), Some('T' | 't')))
 }
 
 fn machine() -> String {

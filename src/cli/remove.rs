@@ -5,20 +5,21 @@
 use std::sync::Arc;
 
 use crate::coordination::RunIdentity;
-use crate::driver::{self, StopSignal, stop_signal};
-use crate::model::Time;
+use crate::driver::{self, Ended, StopSignal, stop_signal};
+use crate::model::{RunId, Time};
 use crate::output::{ProgressScreen, field, plan_text, span_text};
-use crate::plan::{Confirmation, Confirmed, Plan, PlanDocument, Request, Verdict};
-use crate::run::{NotStarted, Spec};
+use crate::plan::{Confirmation, Confirmed, Plan, PlanDocument, Request, Selection, Verdict};
+use crate::run::{JournalRecord, NotStarted, Spec, next_epoch};
 
 use super::args::{Global, RemovalArgs};
+use super::earlier::Earlier;
 use super::error::{CommandError, Complaint};
 use super::exit::Exit;
 use super::prompt;
 use super::screen::Screen;
 use super::signals::Signals;
 use super::world::{Seen, World};
-use super::{Answered, earlier, ledger, plan, process, refusal, report, selection};
+use super::{Answered, earlier, ledger, plan, process, refusal, report, selection, takeover};
 
 /// Resolve, look, plan, ask, run, report.
 pub(super) async fn run(global: &Global, args: &RemovalArgs, screen: &Arc<Screen>) -> Result<Answered, CommandError> {
@@ -29,28 +30,68 @@ pub(super) async fn run(global: &Global, args: &RemovalArgs, screen: &Arc<Screen
     let world = World::open(global).await?;
 
     // A retried call reports the first run, whatever has become of policies, fleet and budgets since.
-    if let Some(answer) = earlier::answer(&world, &request, global, screen).await? {
-        return Ok(answer);
-    }
-    let mut seen = world.look().await?;
-    let plan = world.plan(&request, &mut seen).await?;
-    if plan.document.verdict == Verdict::Refused {
-        return plan::refused(global, &plan.document, &world.place());
-    }
-    if let Some(answer) = deferred(&plan.document, args, seen.now, &world)? {
-        return Ok(answer);
-    }
-
-    let mut signals = Signals::listen(screen).map_err(|e| CommandError::internal("signals cannot be heard", e))?;
-    let document = plan.document.clone();
-    let confirmed = match confirm(plan, args, &seen, &world, &mut signals, screen).await {
-        Ok(confirmed) => confirmed,
-        Err(why) => return not_confirmed(&why, &document, &world, global),
+    let (run, mut prior) = match earlier::look(&world, &request, global, screen).await? {
+        Earlier::Answered(answer) => return Ok(answer),
+        Earlier::New { run, prior } => (run, prior),
     };
     let (orders, mut stop) = stop_signal();
-    tokio::spawn(signals.forward(orders));
-    perform(&world, &request, confirmed, args, global, screen, &mut stop).await
+    let mut orders = Some(orders);
+    let mut until = None;
+    for tried in 1.. {
+        let mut seen = world.look().await?;
+        let plan = world.plan(&request, &mut seen).await?;
+        if plan.document.verdict == Verdict::Refused {
+            return match world.is_race(&request, &seen, &plan)? {
+                true => plan::taken(&plan.document, &world.place()),
+                false => plan::refused(global, &plan.document, &world.place()),
+            };
+        }
+        if let Some(answer) = deferred(&plan.document, args, seen.now, &world)? {
+            return Ok(answer);
+        }
+        let document = plan.document.clone();
+        let until = *until.get_or_insert(document.expires_at);
+        let mut signals = Signals::listen(screen).map_err(|e| CommandError::internal("signals cannot be heard", e))?;
+        let confirmed = match confirm(plan, args, &seen, &world, &mut signals, screen).await {
+            Ok(confirmed) => confirmed,
+            Err(why) => return not_confirmed(&why, &document, &world, global),
+        };
+        let may_plan_again = confirmed.is_unattended() && matches!(request.selection, Selection::Count(_));
+        // Once: orders that come while it is planned again are heard by the next run.
+        if let Some(orders) = orders.take() {
+            tokio::spawn(signals.forward(orders));
+        }
+        let epoch = next_epoch(&prior, &seen.record, &run);
+        let attempt = Attempt { run: run.clone(), epoch, prior, confirmed };
+        match perform(&world, &request, attempt, args, screen, &mut stop).await? {
+            Ok(ended) => return report::ended(&world, &ended, screen),
+            Err(NotStarted::Consumed { run }) => {
+                let (journal, _) = takeover::look(&world, &run).await?;
+                if !earlier::is_same_request(&journal, &request) {
+                    let violation = refusal::request_id(&document, &run);
+                    return plan::refused(global, &refusal::with(&document, vec![violation]), &world.place());
+                }
+                match earlier::of_run(&world, &run, screen, &mut stop).await? {
+                    Earlier::Answered(answer) => return Ok(answer),
+                    Earlier::New { prior: journal, .. } => prior = journal,
+                }
+            }
+            Err(NotStarted::TakenByOthers(taken)) if may_plan_again && tried < RACES && world.clock.now() < until => {
+                // S8: nothing of the lost plan is kept. What is left is judged as from the start.
+                let why = taken.first().map_or("another run was first", |violation| violation.message.as_str());
+                screen.note(&format!("{why}: planning again with what is left"));
+                driver::pause_for(tried).await;
+                prior = takeover::look(&world, &run).await?.0;
+            }
+            Err(why) => return not_started(&why, &document, &world, global, args),
+        }
+    }
+    Err(CommandError::internal("planning again has no end", "a bug"))
 }
+
+/// How often an unattended count is planned, where others are faster each time. Fifty that start at once are served in far
+/// fewer.
+const RACES: u32 = 20;
 
 /// Exit 11, where a wait that is known beforehand is longer than the caller wants.
 fn deferred(
@@ -180,28 +221,37 @@ fn not_confirmed(
     }
 }
 
+/// One try at a run.
+struct Attempt {
+    run: RunId,
+    epoch: u64,
+    /// What its journal has of earlier ones, which took nothing.
+    prior: Vec<JournalRecord>,
+    confirmed: Confirmed,
+}
+
 /// Runs the confirmed plan to its end.
 async fn perform(
     world: &World,
     request: &Request,
-    confirmed: Confirmed,
+    attempt: Attempt,
     args: &RemovalArgs,
-    global: &Global,
     screen: &Arc<Screen>,
     stop: &mut StopSignal,
-) -> Result<Answered, CommandError> {
+) -> Result<Result<Ended, NotStarted>, CommandError> {
     let ledger = world.writable_ledger().await?;
-    let document = confirmed.document().clone();
+    let Attempt { run, epoch, prior, confirmed } = attempt;
+    let document = confirmed.document();
     ledger::of_first_run(world, ledger.as_ref()).await?;
     let identity = RunIdentity {
-        run: selection::run_id(&world.policies.fleet.name, request.request_id.as_ref()),
-        epoch: 1,
+        run,
+        epoch,
         process: process::this_process(),
         operator: process::operator(world.fleet.identity()),
         subsystem: request.subsystem.clone(),
         watched: document.watched.iter().cloned().collect(),
         plan: document.plan.clone(),
-        request: request.request_id.clone().map(|id| (id, selection::fingerprint(request))),
+        expect_remaining: request.expect_remaining,
     };
     let spec = Spec {
         identity,
@@ -210,22 +260,13 @@ async fn perform(
         fleet: world.fleet.identity().clone(),
         bounds: world.fleet.bounds(),
         max_wait: args.patience(),
+        prior,
     };
     let places = world.places(ledger);
-    let ended = {
-        let events = Arc::clone(screen);
-        let progress = ProgressScreen::new(
-            Arc::clone(&world.clock),
-            screen.is_quiet(),
-            Box::new(move |record| events.event(record)),
-        );
-        driver::execute(&places, spec, &progress, stop).await
-    };
-    match ended {
-        Ok(ended) => report::ended(world, &ended, screen),
-        Err(NotStarted::Consumed { run, same: true }) => earlier::of_run(world, &run, screen, stop).await,
-        Err(why) => not_started(&why, &document, world, global, args),
-    }
+    let events = Arc::clone(screen);
+    let progress =
+        ProgressScreen::new(Arc::clone(&world.clock), screen.is_quiet(), Box::new(move |record| events.event(record)));
+    Ok(driver::execute(&places, spec, &progress, stop).await)
 }
 
 /// Nothing was touched: which code says why.
@@ -239,10 +280,18 @@ fn not_started(
     let place = world.place();
     match why {
         NotStarted::Rules(violations) => plan::refused(global, &refusal::with(document, violations.clone()), &place),
-        NotStarted::Consumed { run, .. } => {
-            let violation = refusal::request_id(document, run);
-            plan::refused(global, &refusal::with(document, vec![violation]), &place)
-        }
+        NotStarted::Consumed { run } => Err(CommandError::NotStarted {
+            exit: Exit::LEDGER,
+            message: format!("another process has begun run {run}; this one sent nothing"),
+            causes: Vec::new(),
+            hint: "safe-remove status shows it",
+        }),
+        NotStarted::OtherFleet(message) => Err(CommandError::NotStarted {
+            exit: Exit::FLEET_UNKNOWN,
+            message: "the ledger is of another fleet; nothing was touched".to_owned(),
+            causes: vec![message.clone()],
+            hint: "use the policy directory of that fleet",
+        }),
         NotStarted::Deferred { until, why } => {
             let mut document = document.clone();
             document.not_before = Some(*until);
@@ -252,7 +301,7 @@ fn not_started(
         }
         NotStarted::TakenByOthers(violations) => Err(CommandError::NotStarted {
             exit: Exit::LEDGER,
-            message: "another run took the headroom since the plan was made; nothing was touched".to_owned(),
+            message: "another run was first since the plan was made; nothing was touched".to_owned(),
             causes: violations.iter().map(|violation| violation.message.clone()).collect(),
             hint: "safe-remove status names the other run; repeat the command when it has ended",
         }),

@@ -64,7 +64,7 @@ fn next_step(run: &RunDocument, policies: &Path) -> String {
     match run.outcome {
         Outcome::Completed => next::command(policies, "history"),
         Outcome::NeedsAttention => next::command(policies, &format!("status {}", run.run)),
-        Outcome::Aborted | Outcome::Halted => format!(
+        Outcome::Aborted | Outcome::Halted | Outcome::NotStarted => format!(
             "when the cause is gone, decide anew: {}",
             next::command(
                 policies,

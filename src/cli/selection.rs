@@ -5,8 +5,8 @@ use std::io::Read as _;
 
 use sha2::{Digest as _, Sha256};
 
-use crate::model::{FleetName, HostId, RequestId, RunId};
-use crate::plan::{Request, Selection};
+use crate::model::{FleetName, HostId, RequestId, RunId, SubsystemName};
+use crate::plan::{Request, RequestDocument, Selection};
 
 use super::args::SelectionArgs;
 use super::error::CommandError;
@@ -82,11 +82,23 @@ fn lines(text: &str) -> Result<Vec<HostId>, CommandError> {
 
 /// What makes two requests the same: the subsystem, and the count or the set of hosts.
 pub(super) fn fingerprint(request: &Request) -> String {
-    let selection = match &request.selection {
-        Selection::Count(count) => serde_json::json!({ "count": count }),
-        Selection::Hosts(hosts) => serde_json::json!({ "hosts": hosts.iter().collect::<BTreeSet<_>>() }),
+    match &request.selection {
+        Selection::Count(count) => digest(&request.subsystem, Some(*count), None),
+        Selection::Hosts(hosts) => digest(&request.subsystem, None, Some(hosts)),
+    }
+}
+
+/// The same of a request as a plan has it.
+pub(super) fn fingerprint_of(request: &RequestDocument) -> String {
+    digest(&request.subsystem, request.count, request.hosts.as_deref())
+}
+
+fn digest(subsystem: &SubsystemName, count: Option<u64>, hosts: Option<&[HostId]>) -> String {
+    let selection = match (count, hosts) {
+        (_, Some(hosts)) => serde_json::json!({ "hosts": hosts.iter().collect::<BTreeSet<_>>() }),
+        (count, None) => serde_json::json!({ "count": count }),
     };
-    let text = serde_json::json!([request.subsystem, selection]).to_string();
+    let text = serde_json::json!([subsystem, selection]).to_string();
     base32(&Sha256::digest(text.as_bytes()), 26)
 }
 

@@ -144,11 +144,12 @@ pub(super) fn of_run(
             HoldState::Reserved | HoldState::Terminating => None,
         })
         .max();
-    let silent_at = run::silent_from(journal, entry.started_at);
+    let silent_at = run::silent_from(journal, entry.enlisted_at);
     let standing = Stand {
         entry,
         alive,
         is_opened: !journal.is_empty(),
+        has_ended: run::has_ended(journal),
         is_stopping: journal.iter().any(|record| matches!(record.event, Past::Stopped { .. })),
         // As `resume` counts: the process's clock may be ahead of this one.
         silent: silent_at.plus(Bounds::TOLERANCE) <= now,
@@ -163,7 +164,7 @@ pub(super) fn of_run(
         state: state(entry, journal),
         alive,
         process: format!("pid {} on {}", entry.process.pid, entry.process.host),
-        started_at: entry.started_at,
+        started_at: entry.enlisted_at,
         last_record_at: journal.last().map(|record| record.at),
         ended_at: entry.ended_at,
         holds: entry.holds.iter().map(|(host, hold)| of_hold(host, hold)).collect(),
@@ -246,6 +247,7 @@ fn step(event: &Past) -> Option<String> {
         Past::HostInDoubt { host, .. } => format!("{host} is in doubt"),
         Past::RunEnded { .. } => "closing".to_owned(),
         Past::HostDropped { .. }
+        | Past::ReferenceTaken { .. }
         | Past::GroupHeld { .. }
         | Past::GroupReleased { .. }
         | Past::GroupLeft { .. }
@@ -263,6 +265,8 @@ struct Stand<'a> {
     entry: &'a RunEntry,
     alive: Option<bool>,
     is_opened: bool,
+    /// Its journal says that it ended; the record was not told.
+    has_ended: bool,
     /// It put back what was cordoned when its process died, and goes on with that whoever takes it over.
     is_stopping: bool,
     /// It has not written for longer than a process that lives leaves it.
@@ -295,8 +299,12 @@ fn advice(run: &RunId, stand: &Stand<'_>) -> (String, Option<String>) {
                 None => format!("its process is silent; whether it lives can be seen on {host} only"),
             };
             if !stand.is_opened {
-                let advice = format!("{dead}, and it never began: nothing was sent. `abandon` releases what it holds");
+                let advice = format!("{dead}, and its journal is lost: `abandon` says what can be done");
                 return (format!("abandon {run}"), Some(advice));
+            }
+            if stand.has_ended {
+                let advice = "it ended, and its process died before the ledger was told. `abandon` ends it there too";
+                return (format!("abandon {run}"), Some(advice.to_owned()));
             }
             let calls = match stand.calls_until {
                 Some(until) => format!(" No call of it can land after {until}."),

@@ -32,7 +32,14 @@ pub(super) struct Asked {
     pub(super) even_if_alive: bool,
 }
 
-/// A reservation that nothing was ever sent for.
+/// A run whose end the record was not told.
+#[derive(Debug, Serialize)]
+struct Closed {
+    run: RunId,
+    ended: Option<RunDocument>,
+}
+
+/// Hosts that a person gave up.
 #[derive(Debug, Serialize)]
 struct Released {
     run: RunId,
@@ -69,14 +76,19 @@ pub(super) async fn run(
         Ok(Went::On(ended)) if abandons => report::abandoned(&world, &ended, screen),
         Ok(Went::On(ended)) => report::ended(&world, &ended, screen),
         Ok(Went::Over(document)) => report::of(&document, &world.policies.directory),
+        Ok(Went::Closed) => {
+            let journal = world.ledger.journals().journal(run).await.map_err(CommandError::Ledger)?;
+            let text = format!("Run {run} had ended, and its process died before the ledger was told: now it was.\n");
+            let result = Closed { run: run.clone(), ended: run::report(&journal) };
+            Answered::result(Exit::DONE, "abandon", text, &result, &[])
+        }
         Ok(Went::Released(released)) => {
             let text = format!(
-                "Run {run} was granted {} and its process died before it sent anything: they are released.\n",
+                "The journal of run {run} is lost. It no longer holds {}.\n",
                 hosts_text(&released, usize::MAX)
             );
-            let command = if abandons { "abandon" } else { "resume" };
             let result = Released { run: run.clone(), released };
-            Answered::result(Exit::DONE, command, text, &result, &[])
+            Answered::result(Exit::DONE, "abandon", text, &result, &[])
         }
         Err(why) => Err(not_taken(run, &why)),
     }
@@ -116,23 +128,19 @@ async fn is_permitted(
                 )),
             });
         }
-        Standing::Unopened if asked.purpose == Purpose::Resume => {
+        Standing::Unclosed | Standing::Lost if asked.purpose == Purpose::Resume => {
             return Err(CommandError::NotTaken {
-                message: format!("run {run} recorded no plan: there is nothing to go on with"),
-                causes: vec![format!(
-                    "its process died between its first grant, of {}, and its first record; nothing \
-                                      was sent",
-                    hosts_text(held.iter().copied(), usize::MAX)
-                )],
+                message: format!("run {run} has ended, or its journal is lost: there is nothing to go on with"),
+                causes: Vec::new(),
                 hint: Some(format!(
-                    "to release what it holds: {}",
+                    "to end it in the ledger: {}",
                     next::command(&world.policies.directory, &format!("abandon {run}"))
                 )),
             });
         }
-        // Its process said its last word, or has sent nothing.
-        Standing::Holding => {}
-        Standing::UnderWay | Standing::Unopened => is_dead(world, run, journal, record, asked)?,
+        // Its process said its last word.
+        Standing::Holding | Standing::Unclosed => {}
+        Standing::UnderWay | Standing::Unlisted | Standing::Lost => is_dead(world, run, journal, record, asked)?,
     }
     if let Some(stranger) = asked.leave.iter().find(|host| !held.contains(host)) {
         return Err(CommandError::NotTaken {
@@ -186,8 +194,8 @@ fn is_dead(
 /// How long it takes until a run's process counts as silent; `None` where it does.
 pub(super) fn silence(world: &World, run: &RunId, journal: &[JournalRecord], record: &FleetRecord) -> Option<Duration> {
     let now = world.clock.now();
-    let started_at = record.runs.get(run).map_or(now, |entry| entry.started_at);
-    let silent_at = silent_from(journal, started_at);
+    let enlisted_at = record.runs.get(run).map_or(now, |entry| entry.enlisted_at);
+    let silent_at = silent_from(journal, enlisted_at);
     // The process's clock may be ahead of this one.
     Some(silent_at.plus(world.fleet.bounds().tolerance).since(now)).filter(|left| !left.is_zero())
 }
@@ -196,7 +204,9 @@ pub(super) fn silence(world: &World, run: &RunId, journal: &[JournalRecord], rec
 pub(super) enum Went {
     /// To its end.
     On(Box<driver::Ended>),
-    /// Nothing was ever sent for it: these are released.
+    /// It had ended, and only the record was not told.
+    Closed,
+    /// Its journal is lost, and these were given up.
     Released(Vec<HostId>),
     /// Only its last records were missing, and they are there now.
     Over(Box<RunDocument>),
@@ -232,6 +242,7 @@ pub(super) async fn take(
     let claim = Claim { successor, purpose, reason, leave, seen, even_if_alive };
     let machine = match driver::take_over(&places, claim).await {
         Ok(Taken::Run(machine)) => machine,
+        Ok(Taken::Closed) => return Ok(Ok(Went::Closed)),
         Ok(Taken::Released(hosts)) => return Ok(Ok(Went::Released(hosts))),
         Err(why) => return Ok(Err(why)),
     };
@@ -245,7 +256,32 @@ pub(super) async fn take(
     match driver::drive(&places, *machine, &progress, stop).await {
         Ok(ended) => Ok(Ok(Went::On(Box::new(ended)))),
         Err(NotStarted::TakenOver(why)) => Ok(Err(Untaken::Another(why))),
-        Err(why) => Err(CommandError::internal("a run that was taken over was not begun", format!("{why:?}"))),
+        // It was granted nothing, or nothing of it was ever sent: nothing was touched.
+        Err(why) => Err(not_begun(run, &why)),
+    }
+}
+
+/// A run that was taken over and could not go on before anything was touched.
+fn not_begun(run: &RunId, why: &NotStarted) -> CommandError {
+    let causes = match why {
+        NotStarted::Rules(violations) | NotStarted::TakenByOthers(violations) => {
+            violations.iter().map(|violation| violation.message.clone()).collect()
+        }
+        NotStarted::Blind(message)
+        | NotStarted::Clock(message)
+        | NotStarted::Ledger(message)
+        | NotStarted::TakenOver(message)
+        | NotStarted::OtherFleet(message)
+        | NotStarted::Halted(message) => vec![message.clone()],
+        NotStarted::Deferred { until, why } => vec![format!("{why}, until {until}")],
+        NotStarted::Consumed { .. } => Vec::new(),
+        NotStarted::Ordered(order) => vec![order.to_string()],
+    };
+    CommandError::NotStarted {
+        exit: Exit::of_run(why.exit_code()),
+        message: format!("run {run} did not go on; this process touched nothing"),
+        causes,
+        hint: "safe-remove status shows how it stands",
     }
 }
 
@@ -276,7 +312,7 @@ pub(super) fn not_taken(run: &RunId, why: &Untaken) -> CommandError {
             exit: Exit::FLEET_UNKNOWN,
             message: format!("run {run} cannot be taken over; nothing was touched"),
             causes: vec![message.clone()],
-            hint: "synchronise this machine's clock and try again",
+            hint: "correct what is said above, this machine's clock or the policy directory, and try again",
         },
     }
 }

@@ -3,6 +3,7 @@
 //! Who lifts what, and why, stands in a journal before anything is lifted. An order that came after the look stays in
 //! force: nobody has read it.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -105,7 +106,8 @@ async fn lift(
 ) -> Result<(), CommandError> {
     let now = status::now(policies);
     let identity = world::named_identity(policies);
-    let context = Context { policies, identity: &identity, bounds: bounds(policies), now };
+    let silent = BTreeSet::new();
+    let context = Context { policies, identity: &identity, bounds: bounds(policies), now, silent: &silent, room: None };
     let decide = |record: &FleetRecord| {
         coordination::decide(record, &Command::Unhalt { orders }, &context).map(|(next, _)| (Some(next), ()))
     };
@@ -132,7 +134,7 @@ async fn lift(
 
 fn refused(refusal: Refusal) -> CommandError {
     let exit = match &refusal {
-        Refusal::Clock { .. } => Exit::FLEET_UNKNOWN,
+        Refusal::Clock { .. } | Refusal::OtherFleet { .. } => Exit::FLEET_UNKNOWN,
         _ => Exit::REFUSED,
     };
     still_halted(exit, refusal.to_string())

@@ -7,11 +7,13 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use crate::coordination::FleetRecord;
+use crate::coordination::{FleetRecord, Refusal, is_race};
 use crate::driver;
 use crate::fleet::simulated::{Membership, OpenError, SimulatedFleet};
 use crate::health;
-use crate::model::{FleetIdentity, FleetName, FleetSnapshot, HostId, ProbeKey, SubsystemName, Time, partition_of};
+use crate::model::{
+    FleetIdentity, FleetName, FleetSnapshot, HostId, ProbeKey, RunId, SubsystemName, Time, partition_of,
+};
 use crate::output::Place;
 use crate::plan::{AssessError, Inputs, LedgerView, Plan, Request, weight};
 use crate::policy::{self, LedgerKind, PolicySet, ProviderKind, SimulatedMetric, SubsystemPolicy};
@@ -19,8 +21,8 @@ use crate::ports::{Clock, Fleet, Ledger, Prober, Version};
 use crate::probe::{Probes, SimulatedMetrics};
 
 use super::args::Global;
-use super::engines;
 use super::error::CommandError;
+use super::{Exit, engines, process};
 
 /// Everything that a command may look at.
 pub(super) struct World {
@@ -50,15 +52,29 @@ impl World {
         Ok(Self { policies, fleet, prober, clock, ledger })
     }
 
-    /// Observes the fleet and reads the ledger.
+    /// Observes the fleet and reads the ledger, which must be of this fleet.
+    ///
+    /// # Errors
+    ///
+    /// Exit 5 where the record is of another fleet (S3): nothing may be concluded about one from the other.
     pub(super) async fn look(&self) -> Result<Seen, CommandError> {
+        let seen = self.look_at_any().await?;
+        seen.record.is_of(self.fleet.identity()).map_err(other_fleet)?;
+        Ok(seen)
+    }
+
+    /// The same, whichever fleet the record is of: for `ledger adopt`.
+    pub(super) async fn look_at_any(&self) -> Result<Seen, CommandError> {
         let snapshot = self.fleet.observe().await.map_err(CommandError::Fleet)?;
         // The ledger after the fleet: a host that was removed in between is claimed here and absent there, never the
         // other way round.
         let (_, record) = self.ledger.read().await?;
         let now = self.clock.now();
-        let view = record.view(None, now);
-        Ok(Seen { snapshot, record, view, now })
+        let runs = record.runs.keys().cloned().collect();
+        let (journals, bounds) = (self.ledger.journals(), self.fleet.bounds());
+        let silent = driver::silent(journals, &process::Here, &record, &runs, bounds, now).await;
+        let view = record.view(None, &silent, now);
+        Ok(Seen { snapshot, record, view, silent, now })
     }
 
     /// Where all this is.
@@ -73,6 +89,16 @@ impl World {
         let watched: BTreeSet<SubsystemName> = plan.document.watched.iter().cloned().collect();
         let bad = self.bad_probes(&watched).await;
         if bad.is_empty() { Ok(plan) } else { self.plan_with(request, seen, &bad).map_err(CommandError::Assess) }
+    }
+
+    /// Whether a refused plan would be allowed but for what other runs hold, claim or have just removed (S9: a race is
+    /// never exit 3).
+    pub(super) fn is_race(&self, request: &Request, seen: &Seen, plan: &Plan) -> Result<bool, CommandError> {
+        let view = seen.record.alone(None, &seen.silent).view(None, &seen.silent, seen.now);
+        let none = BTreeMap::new();
+        let inputs = Inputs { ledger: &view, ..self.inputs(seen, &none) };
+        let alone = crate::plan::plan(&inputs, request).map_err(CommandError::Assess)?;
+        Ok(is_race(&seen.record, seen.now, &plan.document.violations, &alone.document.violations))
     }
 
     /// A plan whose hosts were all asked for the protections that no observation shows. Where one has such a
@@ -134,6 +160,7 @@ impl World {
             ledger: driver::under_faults(ledger),
             prober: Arc::clone(&self.prober),
             clock: Arc::clone(&self.clock),
+            processes: Arc::new(process::Here),
         }
     }
 
@@ -149,7 +176,20 @@ pub(super) struct Seen {
     pub(super) snapshot: FleetSnapshot,
     pub(super) record: FleetRecord,
     pub(super) view: LedgerView,
+    /// Runs whose process is dead or silent.
+    pub(super) silent: BTreeSet<RunId>,
     pub(super) now: Time,
+}
+
+/// Exit 5, naming both.
+pub(super) fn other_fleet(refusal: Refusal) -> CommandError {
+    CommandError::NotStarted {
+        exit: Exit::FLEET_UNKNOWN,
+        message: "the ledger is of another fleet; nothing was touched".to_owned(),
+        causes: vec![refusal.to_string()],
+        hint: "use the policy directory of that fleet; where this one took its place on purpose: \
+               safe-remove ledger adopt --reason TEXT",
+    }
 }
 
 /// The policies, or everything that is wrong with them.

@@ -5,13 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use thiserror::Error;
 
 use crate::model::{
-    Bounds, FleetIdentity, FleetSnapshot, GroupName, HostId, OperatorId, PlanDigest, ProbeKey, Process, RequestId,
-    RunId, SubsystemName, TargetGroupId, Time,
+    Bounds, FleetIdentity, FleetSnapshot, GroupName, HostId, OperatorId, PlanDigest, ProbeKey, Process, RunId,
+    SubsystemName, TargetGroupId, Time,
 };
 use crate::plan::{AssessError, Violation};
 use crate::policy::PolicySet;
 
-use super::{Halt, ProcessId};
+use super::{FleetRecord, Halt, ProcessId};
 
 /// What every command is judged by, beside the record.
 #[derive(Clone, Copy, Debug)]
@@ -24,13 +24,30 @@ pub struct Context<'a> {
     pub bounds: Bounds,
     /// The writer's clock.
     pub now: Time,
+    /// Other runs whose process is known to be dead, or was not heard of for too long: whoever asks has looked.
+    pub silent: &'a BTreeSet<RunId>,
+    /// How many bytes the ledger's engine takes of a record, where it says so.
+    pub room: Option<u64>,
 }
 
 /// One change of the record. Each names the run and its epoch; an older epoch is refused.
 #[derive(Clone, Debug)]
 pub enum Command<'a> {
-    /// Reserve a batch. The first grant of a run registers it and consumes its request id. One batch at a time; the
-    /// same batch again, by the same process, is granted again.
+    /// Take a place in line, and claim the hosts of a confirmed plan. Its journal is claimed before.
+    Enlist {
+        /// The run.
+        run: &'a RunIdentity,
+        /// The hosts, each with its batch.
+        claims: &'a BTreeMap<HostId, u64>,
+        /// When the fleet was observed that the plan was made on.
+        planned_at: Time,
+        /// When the plan expires.
+        lapses_at: Time,
+        /// An observation: the provider vouches for the clock.
+        snapshot: &'a FleetSnapshot,
+    },
+    /// Reserve a batch of what was claimed. One batch at a time; the same batch again, by the same process, is granted
+    /// again.
     Grant {
         /// The run.
         run: &'a RunIdentity,
@@ -38,10 +55,14 @@ pub enum Command<'a> {
         batch: u64,
         /// Its hosts and the target groups that each is in.
         hosts: BTreeMap<HostId, BTreeSet<TargetGroupId>>,
+        /// What is left of the plan behind it, each host with its batch. What is missing of the claims has left by itself.
+        rest: &'a BTreeMap<HostId, u64>,
         /// The observation that the grant is decided on: complete, and no older than `max_age`.
         snapshot: &'a FleetSnapshot,
         /// The reference from before the first batch.
         reference: &'a BTreeMap<ProbeKey, f64>,
+        /// When its first sample was taken.
+        reference_at: Time,
     },
     /// Take the step to termination for hosts that are reserved and cordoned.
     StartTermination {
@@ -85,7 +106,8 @@ pub enum Command<'a> {
         /// The group.
         group: GroupName,
     },
-    /// Take a run over. Its fence is in the journal; from here on commands of older epochs are refused.
+    /// Take a run over. Its fence is in the journal; from here on commands of older epochs are refused. One that the
+    /// record does not know is kept from being enlisted by its earlier process.
     TakeOver {
         /// The run.
         run: RunId,
@@ -93,6 +115,8 @@ pub enum Command<'a> {
         epoch: u64,
         /// The process that acts from here on.
         process: &'a ProcessId,
+        /// Whether it may go forward, or only puts back.
+        forward: bool,
     },
     /// End a run. Refused while it holds a group; holds that remain keep the run in the record.
     End {
@@ -117,6 +141,10 @@ pub enum Command<'a> {
         /// Exactly these, as somebody has read them.
         orders: &'a [Halt],
     },
+    /// `ledger adopt`: this is the ledger of the fleet that the context names, whichever it was of before.
+    Adopt,
+    /// Set a wrong time of the record right: nothing in it stays later than the writer's clock.
+    SetTime,
     /// Forget removed hosts that complete inventories, `settle` and `max_age` apart, no longer list.
     Forget {
         /// An observation.
@@ -141,8 +169,8 @@ pub struct RunIdentity {
     pub watched: BTreeSet<SubsystemName>,
     /// The plan that was confirmed.
     pub plan: PlanDigest,
-    /// The idempotency key, with the fingerprint of the request.
-    pub request: Option<(RequestId, String)>,
+    /// `--expect-remaining`: hosts of the named subsystem that must serve when all of the plan is gone, exactly.
+    pub expect_remaining: Option<u64>,
 }
 
 /// What became of a held host.
@@ -167,12 +195,14 @@ pub struct Granted {
     /// run suspended them. Not empty: resume them, then send [`Command::ReleaseGroup`] once more. A run that cannot
     /// resume them leaves that out, and the next run to use the group puts back what was there before.
     pub resume: BTreeSet<Process>,
-    /// Of a grant: the reference that the run must judge by, where another run's is older than its own.
+    /// Of a grant: the reference that the run must judge by, its own or that of a run that it overlaps.
     pub reference: BTreeMap<ProbeKey, f64>,
+    /// Of a grant: when the first sample of that reference was taken.
+    pub reference_at: Option<Time>,
 }
 
 /// What a command has to wait for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum WaitOn {
     /// Earlier removals must leave a budget's window: `--no-wait` and `--max-wait` are about these.
     Budget,
@@ -180,14 +210,47 @@ pub enum WaitOn {
     Interval,
     /// A call or a read of the provider that must have passed.
     Provider,
+    /// Another run, which comes first or has hosts of the same subsystem out: like waiting for a budget. When it ends
+    /// nobody knows, so `until` is the present.
+    Run(RunId),
 }
 
 /// Why a command was refused. The record is unchanged.
 #[derive(Clone, Debug, PartialEq, Error)]
 pub enum Refusal {
     /// Rules that do not hold.
-    #[error("{}", .0.iter().map(|v| v.message.as_str()).collect::<Vec<_>>().join("; "))]
+    #[error("{}", in_words(.0))]
     Rules(Vec<Violation>),
+    /// Rules that do not hold only because of what other runs hold, claim or have just removed: never to be taken for a
+    /// word of the policies (S9, "A race is never 3").
+    #[error("{}", in_words(.0))]
+    Race(Vec<Violation>),
+    /// The record is of another fleet than the one that is looked at.
+    #[error("this ledger is of the fleet {known}; the policies lead to the fleet {seen}")]
+    OtherFleet {
+        /// The record's.
+        known: Box<FleetIdentity>,
+        /// The one that is looked at.
+        seen: Box<FleetIdentity>,
+    },
+    /// Hosts of something watched were out since the reference was begun, or it is too old: it must be sampled again.
+    #[error("the reference of {sampled_at} cannot be judged by: {why}")]
+    Reference {
+        /// When it was begun.
+        sampled_at: Time,
+        /// Why not.
+        why: String,
+    },
+    /// The record is too large for anything to be added but halts, outcomes and ends.
+    #[error(
+        "the ledger's record takes {used} bytes of the {most} that its engine takes: above three quarters no run is granted"
+    )]
+    Full {
+        /// What the record would take, in bytes.
+        used: u64,
+        /// What the engine takes, in bytes.
+        most: u64,
+    },
     /// A budget, an interval or the provider asks to wait.
     #[error("{why}")]
     Wait {
@@ -222,20 +285,29 @@ pub enum Refusal {
         /// What the record says.
         why: String,
     },
-    /// The request id made a run before.
-    #[error("request id {request} was used by run {run}")]
-    Consumed {
-        /// The id.
-        request: RequestId,
-        /// The run it made.
-        run: RunId,
-        /// Whether it was the same request.
-        same: bool,
-    },
     /// Nothing can be said about the fleet.
     #[error(transparent)]
     Assess(#[from] AssessError),
     /// The command does not fit the record: a bug in the caller.
     #[error("the command does not fit the record: {0}")]
     Illegal(String),
+}
+
+impl Refusal {
+    /// Other runs that this is because of: whoever asked looks whether their processes live, and asks again.
+    pub fn in_the_way(&self, record: &FleetRecord, own: &RunId) -> BTreeSet<RunId> {
+        match self {
+            Self::Wait { on: WaitOn::Run(run), .. } => BTreeSet::from([run.clone()]),
+            Self::Race(_) => {
+                let has_any = |entry: &super::RunEntry| !entry.holds.is_empty() || !entry.claims.is_empty();
+                let others = record.runs.iter().filter(|(run, entry)| *run != own && has_any(entry));
+                others.map(|(run, _)| run.clone()).collect()
+            }
+            _ => BTreeSet::new(),
+        }
+    }
+}
+
+fn in_words(violations: &[Violation]) -> String {
+    violations.iter().map(|violation| violation.message.as_str()).collect::<Vec<_>>().join("; ")
 }

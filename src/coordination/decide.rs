@@ -5,13 +5,18 @@
 
 use std::time::Duration;
 
-use crate::model::{FleetSnapshot, OperatorId, RunId, SubsystemName, Time};
+use crate::model::{FleetIdentity, FleetSnapshot, OperatorId, RunId, SubsystemName, Time};
 use crate::plan::{Rule, Violation};
 
+use super::record::RECENT;
 use super::{
-    AcceptedPolicy, Command, Context, FleetRecord, Granted, MEMORY, Refusal, RunEntry, grant, group, halt, outcome,
-    takeover, terminate,
+    AcceptedPolicy, Command, Context, FleetRecord, Granted, MEMORY, Refusal, RunEntry, clock, grant, group, halt, line,
+    outcome, takeover, terminate,
 };
+
+/// How long a run that ended is remembered: until then a process of it that was stopped before it took its place in line
+/// could still want to take it. Its plan has expired long before.
+const ENDED_MEMORY: Duration = Duration::from_secs(3600);
 
 /// Judges one command and makes the record that it leads to.
 ///
@@ -23,18 +28,18 @@ pub fn decide(
     command: &Command<'_>,
     ctx: &Context<'_>,
 ) -> Result<(FleetRecord, Granted), Refusal> {
-    // S3: a clock that is behind would find budgets and intervals still empty that are not.
-    if ctx.now.plus(ctx.bounds.tolerance) < record.written_at {
-        return Err(Refusal::Clock { ours: ctx.now, theirs: record.written_at });
-    }
-    if record.fleet != ctx.policies.fleet.name {
-        let (theirs, ours) = (&record.fleet, &ctx.policies.fleet.name);
-        return Err(Refusal::Illegal(format!("it is of fleet {theirs}, the policies are of fleet {ours}")));
-    }
+    is_this_fleet(record, command, ctx)?;
+    clock::agrees(record, command, ctx)?;
     let mut next = record.clone();
+    next.identity = identity(record, command, ctx.identity);
     let granted = match command {
-        Command::Grant { run, batch, hosts, snapshot, reference } => {
-            grant::grant(&mut next, &grant::Batch { run, number: *batch, hosts, snapshot, reference }, ctx)?
+        Command::Enlist { run, claims, planned_at, lapses_at, snapshot } => {
+            let (planned_at, lapses_at) = (*planned_at, *lapses_at);
+            line::enlist(&mut next, &line::Enlisting { run, claims, planned_at, lapses_at, snapshot }, ctx)?
+        }
+        Command::Grant { run, batch, hosts, rest, snapshot, reference, reference_at } => {
+            let (number, reference_at) = (*batch, *reference_at);
+            grant::grant(&mut next, &grant::Batch { run, number, hosts, rest, snapshot, reference, reference_at }, ctx)?
         }
         Command::StartTermination { run, epoch, hosts, snapshot } => {
             terminate::start(&mut next, run, *epoch, hosts, snapshot, ctx)?
@@ -44,16 +49,46 @@ pub fn decide(
             group::hold(&mut next, run, *epoch, group, suspended, ctx)?
         }
         Command::ReleaseGroup { run, epoch, group } => group::release(&mut next, run, *epoch, group, ctx)?,
-        Command::TakeOver { run, epoch, process } => takeover::take_over(&mut next, run, *epoch, process)?,
+        Command::TakeOver { run, epoch, process, .. } => takeover::take_over(&mut next, run, *epoch, process, ctx)?,
         Command::End { run, epoch, completed } => outcome::end(&mut next, run, *epoch, *completed, ctx)?,
         Command::AcceptPolicy { subsystem, operator, reason } => accept(&mut next, subsystem, operator, reason, ctx)?,
         Command::Unhalt { orders } => halt::unhalt(&mut next, orders)?,
+        Command::Adopt => Granted::default(),
+        Command::SetTime => clock::set(&mut next, ctx),
         Command::Forget { snapshot } => outcome::forget(&mut next, snapshot, ctx)?,
     };
     // By the earlier of two writers' clocks: one clock that is far ahead must not empty the memory of budgets.
     prune(&mut next, ctx.now.min(record.written_at), ctx);
-    next.written_at = record.written_at.max(ctx.now);
+    clock::advance(&mut next, command, ctx);
     Ok((next, granted))
+}
+
+/// S3, S8: whatever a command wants, the fleet behind it is the one that the record is of. `ledger adopt` alone may say
+/// otherwise, after a person was shown both; `unhalt` looks at no host and may not know a simulated fleet's id.
+fn is_this_fleet(record: &FleetRecord, command: &Command<'_>, ctx: &Context<'_>) -> Result<(), Refusal> {
+    if record.fleet != ctx.policies.fleet.name {
+        let (theirs, ours) = (&record.fleet, &ctx.policies.fleet.name);
+        return Err(Refusal::Illegal(format!("it is of fleet {theirs}, the policies are of fleet {ours}")));
+    }
+    match command {
+        Command::Adopt => Ok(()),
+        Command::Unhalt { .. } if !is_whole(ctx.identity) => Ok(()),
+        _ => record.is_of(ctx.identity),
+    }
+}
+
+/// Whether it names one fleet, and not only a kind.
+fn is_whole(identity: &FleetIdentity) -> bool {
+    identity.id.is_some() || identity.region.is_some()
+}
+
+/// The record is of the fleet that its first change was made for.
+fn identity(record: &FleetRecord, command: &Command<'_>, seen: &FleetIdentity) -> Option<FleetIdentity> {
+    let seen = || Some(FleetIdentity { caller: None, ..seen.clone() }).filter(is_whole);
+    match (&record.identity, command) {
+        (_, Command::Adopt) | (None, _) => seen(),
+        (Some(known), _) => Some(known.clone()),
+    }
 }
 
 /// The entry of a run that this epoch may change.
@@ -133,6 +168,13 @@ pub(super) fn accept_all<'n>(
     }
 }
 
+/// Refuses what would leave no room for halts, outcomes and ends: a quarter of what the engine takes is theirs.
+pub(super) fn fits(record: &FleetRecord, ctx: &Context<'_>) -> Result<(), Refusal> {
+    let Some(most) = ctx.room else { return Ok(()) };
+    let used = record.size();
+    if used > most / 4 * 3 { Err(Refusal::Full { used, most }) } else { Ok(()) }
+}
+
 /// Drops what nothing looks at any more. What is held, removed and still listed, or under way is never dropped.
 fn prune(record: &mut FleetRecord, now: Time, ctx: &Context<'_>) {
     let longest = ctx
@@ -144,15 +186,24 @@ fn prune(record: &mut FleetRecord, now: Time, ctx: &Context<'_>) {
         .max()
         .unwrap_or(Duration::ZERO);
     // S4: longer than any window, which itself is longer by twice the tolerance.
-    let removals_from = now.minus(MEMORY.max(longest.saturating_add(ctx.bounds.tolerance.saturating_mul(2))));
-    record.removals.retain(|removal| removal.at.is_none_or(|at| at >= removals_from));
+    let window = longest.saturating_add(ctx.bounds.tolerance.saturating_mul(2));
+    let removals_from = now.minus(window.max(RECENT).saturating_add(ctx.bounds.settle));
+    let under_way = &record.runs;
+    // `max_hosts_per_run` counts what a run took before.
+    let is_needed = |removal: &crate::plan::Removal| {
+        removal.at.is_none_or(|at| at >= removals_from) || under_way.contains_key(&removal.run)
+    };
+    record.removals.retain(is_needed);
 
     let from = now.minus(MEMORY);
-    record.completed.retain(|_, counts| {
+    record.largest_removals.retain(|_, counts| {
         counts.retain(|count| count.at >= from);
         !counts.is_empty()
     });
-    record.ended.retain(|_, ended| ended.at >= from);
-    let under_way = &record.runs;
-    record.requests.retain(|_, request| request.at >= from || under_way.contains_key(&request.run));
+    let ended_from = now.minus(ENDED_MEMORY);
+    record.ended.retain(|_, ended| ended.at >= ended_from);
+    let intervals = ctx.policies.subsystems.values().chain(record.accepted.values().map(|accepted| &accepted.policy));
+    let longest = intervals.map(|policy| policy.pace.interval).max().unwrap_or(Duration::ZERO);
+    let ends_from = now.minus(longest.max(RECENT).saturating_add(ctx.bounds.settle));
+    record.last_end.retain(|_, at| *at >= ends_from);
 }

@@ -2,65 +2,87 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::model::{FleetSnapshot, HostId, ProbeKey, SubsystemName, TargetGroupId};
+use crate::model::{FleetSnapshot, HostId, ProbeKey, RunId, SubsystemName, TargetGroupId, Time, duration_text};
 use crate::plan::{Rule, Stage, Taking, Violation};
 
-use super::decide::{accept_all, entry, fresh};
+use super::decide::{accept_all, entry, fits, fresh};
 use super::judge::{Judge, Pace};
-use super::{Context, FleetRecord, Granted, Hold, HoldState, Refusal, RequestEntry, RunEntry, RunIdentity};
+use super::record::REFERENCE_LIFE;
+use super::view::is_silent;
+use super::{Context, FleetRecord, Granted, Hold, HoldState, Refusal, RunEntry, RunIdentity, WaitOn, line};
 
 /// What is asked for.
 pub(super) struct Batch<'a> {
     pub(super) run: &'a RunIdentity,
     pub(super) number: u64,
     pub(super) hosts: &'a BTreeMap<HostId, BTreeSet<TargetGroupId>>,
+    pub(super) rest: &'a BTreeMap<HostId, u64>,
     pub(super) snapshot: &'a FleetSnapshot,
     pub(super) reference: &'a BTreeMap<ProbeKey, f64>,
+    pub(super) reference_at: Time,
 }
 
+/// In this order: whether it is this run's to ask, what the rules say, whose turn it is, what asks to wait. Whoever waits
+/// for another run is judged when that one is done, not by what it has out meanwhile.
 pub(super) fn grant(record: &mut FleetRecord, batch: &Batch<'_>, ctx: &Context<'_>) -> Result<Granted, Refusal> {
-    let run = batch.run;
-    is_own_request(record, run)?;
-    let is_first = is_first_grant(record, run)?;
-    if !is_first && is_repeat(record, batch)? {
-        return Ok(Granted { reference: record.runs[&run.run].reference.clone(), ..Granted::default() });
+    let run = &batch.run.run;
+    is_own(record, batch.run)?;
+    if is_repeat(record, batch)? {
+        let entry = &record.runs[run];
+        return Ok(Granted {
+            reference: entry.reference.clone(),
+            reference_at: entry.reference_at,
+            ..Granted::default()
+        });
     }
     if let Some((probe, value)) = batch.reference.iter().find(|(_, value)| !value.is_finite()) {
         return Err(Refusal::Illegal(format!("the reference of probe {probe} is {value}")));
     }
     fresh(batch.snapshot, ctx)?;
+    is_claimed(record, batch)?;
 
     let judge = Judge::new(ctx, batch.snapshot);
     let members = judge.subsystems(batch.hosts.keys());
-    let mut found = claims(record, batch);
-    found.extend(run_size(record, batch, &members, ctx));
-    let view = record.view(Some(&run.run), ctx.now);
+    let view = record.view(Some(run), ctx.silent, ctx.now);
+    // S1, S8: judged with every host of every other run taken away, and with all that is left of the plan gone.
     let hosts: BTreeSet<HostId> = batch.hosts.keys().cloned().collect();
-    // S1: judged on an observation with every host of every other run taken away, and these too.
-    let taking = Taking { hosts, out: BTreeSet::new() };
-    judge.rules(&view, &taking, Stage::Grant, found)?;
+    let all: BTreeSet<HostId> = hosts.iter().chain(batch.rest.keys()).cloned().collect();
+    let taking = Taking { hosts: all, out: BTreeSet::new() };
+    let mut found = obstacles(record, batch);
+    found.extend(run_size(record, batch, &members, ctx));
+    if record.runs[run].granted_at.is_none() {
+        found.extend(
+            batch
+                .run
+                .expect_remaining
+                .and_then(|expected| judge.expectation(&view, &batch.run.subsystem, &taking.hosts, expected)),
+        );
+    }
+    let found = judge.rules(&view, &taking, Stage::Grant, found)?;
+    let refused = if found.is_empty() { None } else { Some(judge.refused(record, run, &taking, found)?) };
+    if let Some(Refusal::Rules(violations)) = refused {
+        return Err(Refusal::Rules(violations));
+    }
+    let touched: BTreeSet<SubsystemName> = members.values().flatten().cloned().collect();
+    line::turn(record, run, &touched, &judge, ctx)?;
+    if let Some(race) = refused {
+        return Err(race);
+    }
     // S4: held hosts of any run count as removed now.
-    judge.pace(&view, &taking.hosts, Pace::BudgetsAndIntervals)?;
+    judge.pace(&view, &hosts, Pace::BudgetsAndIntervals)?;
+    let reference = if record.runs[run].granted_at.is_none() {
+        reference(record, batch, ctx)?
+    } else {
+        Reference::own(record, run)
+    };
 
-    Ok(Granted { reference: reserve(record, batch, &members, ctx), ..Granted::default() })
+    reserve(record, batch, &members, &judge, &reference, ctx)?;
+    fits(record, ctx)?;
+    Ok(Granted { reference: reference.values, reference_at: Some(reference.since), ..Granted::default() })
 }
 
-/// S9: a request id makes one run, however often it is sent.
-fn is_own_request(record: &FleetRecord, run: &RunIdentity) -> Result<(), Refusal> {
-    let Some((request, fingerprint)) = &run.request else { return Ok(()) };
-    let Some(used) = record.requests.get(request) else { return Ok(()) };
-    let same = used.fingerprint == *fingerprint;
-    let is_own = used.run == run.run && record.runs.get(&run.run).is_some_and(|entry| entry.process == run.process);
-    if same && is_own {
-        return Ok(());
-    }
-    Err(Refusal::Consumed { request: request.clone(), run: used.run.clone(), same })
-}
-
-fn is_first_grant(record: &mut FleetRecord, run: &RunIdentity) -> Result<bool, Refusal> {
-    if !record.runs.contains_key(&run.run) && !record.ended.contains_key(&run.run) && run.epoch == 1 {
-        return Ok(true);
-    }
+/// S9: only the process that acts for a run that stands in line may ask.
+fn is_own(record: &mut FleetRecord, run: &RunIdentity) -> Result<(), Refusal> {
     let fenced = |why: String| Refusal::Fenced { run: run.run.clone(), why };
     let entry = entry(record, &run.run, run.epoch)?;
     if entry.process != run.process {
@@ -68,7 +90,7 @@ fn is_first_grant(record: &mut FleetRecord, run: &RunIdentity) -> Result<bool, R
     }
     match entry.ended_at {
         Some(at) => Err(fenced(format!("it ended at {at}"))),
-        None => Ok(false),
+        None => Ok(()),
     }
 }
 
@@ -93,9 +115,28 @@ fn is_repeat(record: &mut FleetRecord, batch: &Batch<'_>) -> Result<bool, Refusa
     Ok(true)
 }
 
+/// S8: nothing goes that the run did not confirm, whatever its process has come to believe.
+fn is_claimed(record: &FleetRecord, batch: &Batch<'_>) -> Result<(), Refusal> {
+    let claims = &record.runs[&batch.run.run].claims;
+    let stranger = |host: &HostId| {
+        Err(Refusal::Illegal(format!("host {host} is not in what is left of the plan that was confirmed")))
+    };
+    for host in batch.hosts.keys() {
+        if claims.get(host) != Some(&batch.number) {
+            return stranger(host);
+        }
+    }
+    for (host, number) in batch.rest {
+        if claims.get(host) != Some(number) || batch.hosts.contains_key(host) {
+            return stranger(host);
+        }
+    }
+    Ok(())
+}
+
 /// What the record and the inventory say against each host. The check of `plan` says it too; a host of another run
 /// is refused here whatever becomes of that check (S1, S9).
-fn claims(record: &FleetRecord, batch: &Batch<'_>) -> Vec<Violation> {
+fn obstacles(record: &FleetRecord, batch: &Batch<'_>) -> Vec<Violation> {
     let mut found = Vec::new();
     for host in batch.hosts.keys() {
         if let Some((holder, _)) = record.hold_of(host) {
@@ -142,66 +183,126 @@ fn run_size(
         .collect()
 }
 
-/// Writes the grant into the record. Returns the reference that the run must judge by.
+/// What a run is judged by.
+struct Reference {
+    values: BTreeMap<ProbeKey, f64>,
+    /// When the first sample of it was taken.
+    since: Time,
+}
+
+impl Reference {
+    /// Of a run that was granted something before: it keeps what it has.
+    fn own(record: &FleetRecord, run: &RunId) -> Self {
+        let entry = &record.runs[run];
+        Self { values: entry.reference.clone(), since: entry.reference_at.unwrap_or(entry.enlisted_at) }
+    }
+}
+
+/// The reference that a first grant begins with. A sample that was taken while hosts of something watched were out would
+/// call their absence normal (schedule 16), so while any are, those of the run that has them are taken over, and only
+/// while these are young: handed on from run to run they would be the load of another day.
+fn reference(record: &FleetRecord, batch: &Batch<'_>, ctx: &Context<'_>) -> Result<Reference, Refusal> {
+    let own = &record.runs[&batch.run.run];
+    let overlaps = |entry: &&RunEntry| !entry.holds.is_empty() && !entry.watched.is_disjoint(&own.watched);
+    let mut overlapping: Vec<(&RunId, &RunEntry)> =
+        record.runs.iter().filter(|(run, entry)| **run != batch.run.run && overlaps(entry)).collect();
+    overlapping.sort_by_key(|(_, entry)| (entry.reference_at, entry.ticket));
+    if overlapping.is_empty() {
+        return sampled(record, own, batch, ctx);
+    }
+    let mut reference = Reference { values: BTreeMap::new(), since: batch.reference_at };
+    for (run, entry) in overlapping {
+        let is_old = |at: Time| ctx.now.since(at) > REFERENCE_LIFE;
+        let Some(at) = entry.reference_at.filter(|at| !is_old(*at)) else {
+            let life = duration_text(REFERENCE_LIFE);
+            let why = format!(
+                "run {run} of {} has hosts out of what this run watches, and its reference is older than {life}",
+                entry.operator
+            );
+            if is_silent(run, entry, ctx.silent) {
+                let message =
+                    format!("{why}; its process is dead or silent: `safe-remove abandon {run}` puts them back");
+                return Err(Refusal::Rules(vec![Violation::new(Rule::RunInTheWay, message)]));
+            }
+            return Err(Refusal::Wait { until: ctx.now, why, on: WaitOn::Run(run.clone()) });
+        };
+        let watched = entry.reference.iter().filter(|(key, _)| own.watched.contains(&key.subsystem));
+        for (key, value) in watched {
+            // The oldest comes first.
+            reference.values.entry(key.clone()).or_insert(*value);
+        }
+        reference.since = reference.since.min(at);
+    }
+    for (key, value) in batch.reference {
+        // Nobody who has hosts out watches it.
+        reference.values.entry(key.clone()).or_insert(*value);
+    }
+    Ok(reference)
+}
+
+/// Its own, where nothing that it watches was out since its first sample, and that is not too long ago.
+fn sampled(record: &FleetRecord, own: &RunEntry, batch: &Batch<'_>, ctx: &Context<'_>) -> Result<Reference, Refusal> {
+    let sampled_at = batch.reference_at;
+    let concerns =
+        |name: &SubsystemName| !ctx.policies.watched(&BTreeSet::from([name.clone()])).is_disjoint(&own.watched);
+    if let Some((name, at)) = record.last_end.iter().find(|(name, at)| **at > sampled_at && concerns(name)) {
+        let why = format!("hosts of {name} were out until {at}");
+        return Err(Refusal::Reference { sampled_at, why });
+    }
+    if ctx.now.since(sampled_at) > REFERENCE_LIFE {
+        let why = format!("it is older than {}", duration_text(REFERENCE_LIFE));
+        return Err(Refusal::Reference { sampled_at, why });
+    }
+    Ok(Reference { values: batch.reference.clone(), since: sampled_at })
+}
+
+/// Writes the grant into the record.
 fn reserve(
     record: &mut FleetRecord,
     batch: &Batch<'_>,
     members: &BTreeMap<HostId, BTreeSet<SubsystemName>>,
+    judge: &Judge<'_>,
+    reference: &Reference,
     ctx: &Context<'_>,
-) -> BTreeMap<ProbeKey, f64> {
-    let run = batch.run;
-    let touched: BTreeSet<SubsystemName> = members.values().flatten().cloned().collect();
-    let mut watched = ctx.policies.watched(&touched);
-    watched.extend(run.watched.iter().cloned());
-    let older = record.reference_for(&run.run, &watched);
-
-    let entry = record.runs.entry(run.run.clone()).or_insert_with(|| {
-        let mut reference = batch.reference.clone();
-        // Schedule 16: a sample taken while another run had hosts out would call its damage normal.
-        reference.extend(older.unwrap_or_default());
-        RunEntry {
-            epoch: run.epoch,
-            process: run.process.clone(),
-            operator: run.operator.clone(),
-            subsystem: run.subsystem.clone(),
-            touched: BTreeSet::new(),
-            watched: BTreeSet::new(),
-            plan: run.plan.clone(),
-            started_at: ctx.now,
-            reference,
-            holds: BTreeMap::new(),
-            terminated: 0,
-            ended_at: None,
-        }
-    });
-    entry.touched.extend(touched);
-    entry.watched.extend(watched);
+) -> Result<(), Refusal> {
+    let mut holds = BTreeMap::new();
     for (id, target_groups) in batch.hosts {
         let host = batch.snapshot.host(id);
+        let serving = host.is_some_and(crate::model::Host::is_serving);
         let hold = Hold {
             batch: batch.number,
             subsystems: members.get(id).cloned().unwrap_or_default(),
+            units: if serving { judge.units(id)? } else { BTreeMap::new() },
             group: host.and_then(|host| host.group.clone()),
             target_groups: target_groups.clone(),
-            serving: host.is_some_and(crate::model::Host::is_serving),
+            serving,
             granted_at: ctx.now,
             state: HoldState::Reserved,
         };
-        entry.holds.insert(id.clone(), hold);
+        holds.insert(id.clone(), hold);
     }
-    let reference = entry.reference.clone();
-    let relied_on: BTreeSet<SubsystemName> = if record.accepted.is_empty() {
+    let is_first_of_fleet = record.accepted.is_empty();
+    let Some(entry) = record.runs.get_mut(&batch.run.run) else { return Ok(()) };
+    let is_first = entry.granted_at.is_none();
+    entry.holds.extend(holds);
+    entry.claims.clone_from(batch.rest);
+    entry.touched.extend(members.values().flatten().cloned());
+    entry.watched.extend(ctx.policies.watched(&entry.touched));
+    entry.granted_at = entry.granted_at.or(Some(ctx.now));
+    entry.reference.clone_from(&reference.values);
+    entry.reference_at = Some(reference.since);
+    let relied_on: BTreeSet<SubsystemName> = if is_first_of_fleet {
         ctx.policies.subsystems.keys().cloned().collect()
     } else {
         entry.touched.union(&entry.watched).cloned().collect()
     };
-    accept_all(record, &relied_on, &run.operator, ctx);
-    if let Some((request, fingerprint)) = &run.request {
-        record.requests.entry(request.clone()).or_insert_with(|| RequestEntry {
-            fingerprint: fingerprint.clone(),
-            run: run.run.clone(),
-            at: ctx.now,
-        });
-    }
-    reference
+    let planned_at = entry.planned_at;
+    // What a person has accepted since this run read its policies is not this run's to write over.
+    let is_open = |name: &&SubsystemName| match record.accepted.get(*name) {
+        None => true,
+        Some(accepted) => is_first && !(accepted.reason.is_some() && accepted.at >= planned_at),
+    };
+    let relied_on: Vec<SubsystemName> = relied_on.iter().filter(is_open).cloned().collect();
+    accept_all(record, &relied_on, &batch.run.operator, ctx);
+    Ok(())
 }

@@ -1,11 +1,18 @@
-//! The rules, as a command puts them to the independent check of `plan`.
+//! The rules, as a command puts them to the independent check of `plan`, and which of their violations are races.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
-use crate::model::{FleetSnapshot, HostId, ProbeKey, SubsystemName};
-use crate::plan::{Books, Inputs, LedgerView, Membership, Stage, Taking, Violation, verify, waits};
+use crate::model::{FleetSnapshot, HostId, ProbeKey, RunId, SubsystemName, Time};
+use crate::plan::{
+    AssessError, Books, Inputs, LedgerView, Membership, Removal, Rule, Stage, Taking, Violation, serving_without,
+    units, verify, waits,
+};
 
-use super::{Context, Refusal, WaitOn};
+use super::{Context, FleetRecord, Refusal, WaitOn};
+
+/// How long a removal counts as a race to whoever plans: as long as a plan lives.
+const JUST_NOW: Duration = Duration::from_secs(15 * 60);
 
 /// What of the pace is asked.
 #[derive(Clone, Copy)]
@@ -31,29 +38,25 @@ impl<'a> Judge<'a> {
         Self { ctx, snapshot, membership, bad_probes: BTreeMap::new() }
     }
 
-    /// Refuses with every rule that `taking` violates, and with what was `found` against it already.
+    /// Every rule that `taking` violates, behind what was `found` against it already.
     pub(super) fn rules(
         &self,
         view: &LedgerView,
         taking: &Taking,
         stage: Stage,
         mut found: Vec<Violation>,
-    ) -> Result<(), Refusal> {
+    ) -> Result<Vec<Violation>, AssessError> {
         for violation in verify(&self.inputs(view), taking, stage)? {
-            let is_known = |known: &Violation| {
-                (known.rule, &known.subsystem, &known.zone, &known.group, &known.host)
-                    == (violation.rule, &violation.subsystem, &violation.zone, &violation.group, &violation.host)
-            };
-            if !found.iter().any(is_known) {
+            if !found.iter().any(|known| is_same(known, &violation)) {
                 found.push(violation);
             }
         }
-        if found.is_empty() { Ok(()) } else { Err(Refusal::Rules(found)) }
+        Ok(found)
     }
 
     /// Refuses where a budget asks to wait, or never allows it; and where an interval does, if it is asked.
     pub(super) fn pace(&self, view: &LedgerView, hosts: &BTreeSet<HostId>, pace: Pace) -> Result<(), Refusal> {
-        let books = Books { removals: &view.removals, last_termination: &view.last_termination, now: self.ctx.now };
+        let books = Books { removals: &view.removals, last_end: &view.last_end, now: self.ctx.now };
         let waits = waits(&self.inputs(view), &self.membership, hosts, &books)
             .map_err(|violation| Refusal::Rules(vec![violation]))?;
         let interval = match pace {
@@ -67,6 +70,54 @@ impl<'a> Judge<'a> {
         }
     }
 
+    /// Whether another run's next batch could go now, by these policies and this observation.
+    pub(super) fn could_go(&self, record: &FleetRecord, run: &RunId, hosts: &BTreeSet<HostId>) -> bool {
+        let view = record.view(Some(run), self.ctx.silent, self.ctx.now);
+        let taking = Taking { hosts: hosts.clone(), out: BTreeSet::new() };
+        let violated = self.rules(&view, &taking, Stage::Grant, Vec::new());
+        violated.is_ok_and(|found| found.is_empty()) && self.pace(&view, hosts, Pace::BudgetsAndIntervals).is_ok()
+    }
+
+    /// `--expect-remaining`, asked again.
+    pub(super) fn expectation(
+        &self,
+        view: &LedgerView,
+        subsystem: &SubsystemName,
+        taken: &BTreeSet<HostId>,
+        expected: u64,
+    ) -> Option<Violation> {
+        let named = self.membership.find_subsystem(subsystem)?;
+        let chosen = taken.iter().filter_map(|id| self.membership.find(id)).collect();
+        let remaining = serving_without(&self.inputs(view), &self.membership, named, &chosen);
+        (remaining != expected).then(|| Violation::unexpected(subsystem, expected, remaining))
+    }
+
+    /// S9: a violation that stands only because of what other runs that live hold, claim or have just removed is a race,
+    /// and never to be taken for a word of the policies. Where one of them is not, all are told as rules.
+    pub(super) fn refused(
+        &self,
+        record: &FleetRecord,
+        run: &RunId,
+        taking: &Taking,
+        found: Vec<Violation>,
+    ) -> Result<Refusal, AssessError> {
+        let (silent, now) = (self.ctx.silent, self.ctx.now);
+        let view = record.view(Some(run), silent, now);
+        let alone = record.alone(Some(run), silent).view(Some(run), silent, now);
+        let without = self.rules(&alone, taking, Stage::Grant, Vec::new())?;
+        let since = record.runs.get(run).map_or(now, |entry| entry.planned_at);
+        let is_race = |violation: &Violation| {
+            let is_spoken_for = |host: &HostId| {
+                let by_others = view.claims.contains_key(host) && !alone.claims.contains_key(host);
+                by_others || view.claimed_by_others.contains_key(host)
+            };
+            violation.host.as_ref().is_some_and(is_spoken_for)
+                || (violation.host.is_none() && !without.iter().any(|left| is_same(left, violation)))
+                || is_made_up_for(violation, &record.removals, run, since)
+        };
+        Ok(if found.iter().all(is_race) { Refusal::Race(found) } else { Refusal::Rules(found) })
+    }
+
     /// The subsystems that each of these hosts belongs to, serving or not; none of a host that is not listed.
     pub(super) fn subsystems<'h>(
         &self,
@@ -75,6 +126,16 @@ impl<'a> Judge<'a> {
         let name = |&subsystem: &usize| self.membership.subsystem(subsystem).name.clone();
         let names = |host: usize| self.membership.of(host).iter().map(name).collect();
         hosts.into_iter().map(|id| (id.clone(), self.membership.find(id).map(names).unwrap_or_default())).collect()
+    }
+
+    /// What a host counts for in each of its subsystems, in units.
+    pub(super) fn units(&self, host: &HostId) -> Result<BTreeMap<SubsystemName, u64>, AssessError> {
+        let Some(index) = self.membership.find(host) else { return Ok(BTreeMap::new()) };
+        let weigh = |&subsystem: &usize| {
+            let name = self.membership.subsystem(subsystem).name.clone();
+            Ok((name, units(&self.membership, subsystem, index)?))
+        };
+        self.membership.of(index).iter().map(weigh).collect()
     }
 
     fn inputs<'i>(&'i self, view: &'i LedgerView) -> Inputs<'i> {
@@ -88,4 +149,36 @@ impl<'a> Judge<'a> {
             now: self.ctx.now,
         }
     }
+}
+
+/// The same rule of the same thing, whatever the numbers.
+fn is_same(one: &Violation, other: &Violation) -> bool {
+    let of = |v: &Violation| (v.rule, v.subsystem.clone(), v.zone.clone(), v.group.clone(), v.host.clone());
+    of(one) == of(other)
+}
+
+/// Whether a rule of capacity would hold if the hosts that other runs have removed since then still served.
+pub(super) fn is_made_up_for(violation: &Violation, removals: &[Removal], own: &RunId, since: Time) -> bool {
+    let others = removals.iter().filter(|removal| removal.run != *own && removal.at.is_some_and(|at| at >= since));
+    let lately = match violation.rule {
+        Rule::Minimum | Rule::ZoneMinimum | Rule::ZoneLoss => {
+            let Some(name) = &violation.subsystem else { return false };
+            others.filter_map(|removal| removal.units.get(name)).sum()
+        }
+        // The provider counts hosts.
+        Rule::GroupMinimum => others.count() as u64,
+        // It wants a number, and every removal changes that.
+        Rule::Expectation => return others.count() > 0,
+        _ => return false,
+    };
+    let missing = violation.required.zip(violation.remaining).map(|(required, left)| required.saturating_sub(left));
+    missing.is_some_and(|missing| missing > 0 && missing <= lately)
+}
+
+/// Whether a plan that is refused would be allowed but for what other runs that live hold, claim or have just removed:
+/// `without` is what it violates on a record that has them [`alone`](FleetRecord::alone).
+pub fn is_race(record: &FleetRecord, now: Time, violations: &[Violation], without: &[Violation]) -> bool {
+    let (nobody, since) = (RunId::new(""), now.minus(JUST_NOW));
+    let stands = |violation: &&Violation| !is_made_up_for(violation, &record.removals, &nobody, since);
+    !violations.is_empty() && without.iter().filter(stands).count() == 0
 }

@@ -5,12 +5,14 @@
 //! hosts: a hold lasts until [`Command::Resolve`] says what became of the host, however long its process is dead.
 //! Nothing here reads a clock, a fleet or a file, and nothing here chooses hosts: that is `plan`'s.
 
+mod clock;
 mod command;
 mod decide;
 mod grant;
 mod group;
 mod halt;
 mod judge;
+mod line;
 mod outcome;
 mod record;
 mod takeover;
@@ -22,7 +24,8 @@ mod view;
 pub use command::{Command, Context, Granted, HostOutcome, Refusal, RunIdentity, WaitOn};
 pub use decide::decide;
 pub use halt::halt;
+pub use judge::is_race;
 pub use record::{
     AcceptedPolicy, EndedRun, FleetRecord, GroupHold, Halt, Hold, HoldState, MEMORY, ProcessId, RECORD_SCHEMA,
-    RequestEntry, Resuming, RunEntry, TerminationCount,
+    REFERENCE_LIFE, Resuming, RunEntry, TerminationCount,
 };

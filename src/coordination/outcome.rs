@@ -1,12 +1,14 @@
 //! What became of held hosts, the end of runs, and the end of memory.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use crate::model::{FleetSnapshot, HostId, RunId};
+use crate::model::{FleetSnapshot, HostId, RunId, SubsystemName, Time};
 use crate::plan::Removal;
 
 use super::decide::{entry, fresh};
-use super::{Context, EndedRun, FleetRecord, Granted, Hold, HoldState, HostOutcome, Refusal, TerminationCount, WaitOn};
+use super::{
+    Context, EndedRun, FleetRecord, Granted, Hold, HoldState, HostOutcome, Refusal, TerminationCount, WaitOn, clock,
+};
 
 /// Lets go of hosts whose outcome is known: the only command that does.
 pub(super) fn resolve(
@@ -23,31 +25,28 @@ pub(super) fn resolve(
             continue;
         };
         match outcome {
-            HostOutcome::Removed(at) => {
-                if *at > ctx.now.plus(ctx.bounds.tolerance) {
-                    return Err(Refusal::Illegal(format!(
-                        "the removal of host {host} was observed at {at}, later than now"
-                    )));
-                }
-                // S4: never stamped before it was granted, or budgets would forget it too early.
-                let at = (*at).max(hold.granted_at);
-                let subsystems = hold.subsystems;
-                for name in &subsystems {
-                    let last = record.last_termination.entry(name.clone()).or_insert(at);
-                    *last = (*last).max(at);
-                }
-                let removal = Removal { host: host.clone(), run: run.clone(), subsystems, at: Some(at) };
+            HostOutcome::Removed(seen) => {
+                let at = clock::stamp(record, hold.granted_at, *seen);
+                ended(record, &hold.subsystems, at);
+                let Hold { subsystems, units, .. } = hold.clone();
+                let removal = Removal { host: host.clone(), run: run.clone(), subsystems, units, at: Some(at) };
                 record.removals.push(removal.clone());
                 record.removed.insert(host.clone(), removal);
             }
-            HostOutcome::Restored | HostOutcome::NeverCordoned => is_proved(host, &hold, outcome, ctx)?,
+            HostOutcome::Restored => {
+                is_proved(host, &hold, outcome, ctx)?;
+                let at = clock::stamp(record, hold.granted_at, ctx.now);
+                ended(record, &hold.subsystems, at);
+            }
+            HostOutcome::NeverCordoned => is_proved(host, &hold, outcome, ctx)?,
             HostOutcome::GivenUp => {
                 is_proved(host, &hold, outcome, ctx)?;
                 // S4: it is lost to the subsystem, whoever may bring it back. It is not `removed`: where it serves
                 // again by the provider's word it is capacity again.
-                let removal =
-                    Removal { host: host.clone(), run: run.clone(), subsystems: hold.subsystems, at: Some(ctx.now) };
-                record.removals.push(removal);
+                let at = clock::stamp(record, hold.granted_at, ctx.now);
+                ended(record, &hold.subsystems, at);
+                let Hold { subsystems, units, .. } = hold.clone();
+                record.removals.push(Removal { host: host.clone(), run: run.clone(), subsystems, units, at: Some(at) });
             }
             HostOutcome::Settling(_) => {}
         }
@@ -73,6 +72,14 @@ pub(super) fn resolve(
     }
     close(record, run, ctx);
     Ok(Granted::default())
+}
+
+/// Hosts of these went or came back: the interval runs from there, whichever run it was (S4).
+fn ended(record: &mut FleetRecord, subsystems: &BTreeSet<SubsystemName>, at: Time) {
+    for name in subsystems {
+        let last = record.last_end.entry(name.clone()).or_insert(at);
+        *last = (*last).max(at);
+    }
 }
 
 /// A host that the run no longer holds is no contradiction where the same was said of it before (schedule 13).
@@ -124,6 +131,7 @@ pub(super) fn end(
         return Err(Refusal::Illegal(format!("run {run} still needs group {group} suspended")));
     }
     let entry = entry(record, run, epoch)?;
+    entry.claims.clear();
     if completed && !entry.holds.is_empty() {
         return Err(Refusal::Illegal(format!("run {run} still holds {} hosts", entry.holds.len())));
     }
@@ -131,11 +139,18 @@ pub(super) fn end(
         entry.ended_at = Some(ctx.now);
         let (subsystem, hosts) = (entry.subsystem.clone(), entry.terminated);
         if completed && hosts > 0 {
-            record.completed.entry(subsystem).or_default().push(TerminationCount { at: ctx.now, hosts });
+            remember(record.largest_removals.entry(subsystem).or_default(), TerminationCount { at: ctx.now, hosts });
         }
     }
     close(record, run, ctx);
     Ok(Granted::default())
+}
+
+/// `unusual` asks for the largest removal of the last 90 days. One that a later one reaches is never the answer again, and
+/// one figure a day is enough, so that the list is no longer than the largest removal is large.
+fn remember(counts: &mut Vec<TerminationCount>, new: TerminationCount) {
+    counts.retain(|count| count.hosts > new.hosts);
+    counts.push(new);
 }
 
 /// A run that has ended and holds nothing leaves the record, but for its tombstone.

@@ -6,54 +6,68 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::model::{
-    FleetName, GroupName, HostId, LedgerId, OperatorId, PlanDigest, ProbeKey, Process, RequestId, RunId, SubsystemName,
-    TargetGroupId, Time,
+    FleetIdentity, FleetName, GroupName, HostId, LedgerId, OperatorId, PlanDigest, ProbeKey, Process, RunId,
+    SubsystemName, TargetGroupId, Time,
 };
 use crate::plan::Removal;
 use crate::policy::SubsystemPolicy;
 
+use super::Refusal;
+
 /// The schema of [`FleetRecord`]. Any field that is added raises it: an older version that rewrote the record
 /// would drop what it does not know, and a ledger that holds such a field is refused as newer.
-pub const RECORD_SCHEMA: &str = "safe-remove/ledger/v1";
+///
+/// v2: the fleet's identity, the line of runs with what they claim, the age of references, `largest_removals` and
+/// `last_end`; request ids left it (a run's journal has them).
+pub const RECORD_SCHEMA: &str = "safe-remove/ledger/v2";
 
-/// How long the record remembers what is over: completed removals (`unusual` looks back 90 days, contract
-/// section 4), consumed request ids, ended runs, and removals at least. Journals are kept beyond it.
+/// How long the record remembers the largest completed removals: `unusual` looks back 90 days (contract section 4).
 pub const MEMORY: Duration = Duration::from_secs(90 * 24 * 3600);
+
+/// How long removals are remembered where no budget asks for longer: whoever confirmed a plan before them is told that
+/// they came in between, and a plan lives for a quarter of an hour.
+pub(super) const RECENT: Duration = Duration::from_secs(3600);
+
+/// How old a reference may be when it is handed to an overlapping run (contract section 9, "Several runs at once"), and
+/// how old a run's own may be at its first grant.
+pub const REFERENCE_LIFE: Duration = Duration::from_secs(3600);
 
 /// Everything that all operators of one fleet must agree on.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct FleetRecord {
-    /// `safe-remove/ledger/v1`; a newer one is refused (exit 10).
+    /// `safe-remove/ledger/v2`; a newer one is refused (exit 10).
     pub schema: String,
     /// The ledger's identity, written beside the hosts.
     pub ledger: LedgerId,
     /// Whose record this is.
     pub fleet: FleetName,
-    /// When it was last written, by the writer's clock: a clock behind it by more than the tolerance refuses.
+    /// Which fleet that is, in the provider's terms, from the first change on.
+    pub identity: Option<FleetIdentity>,
+    /// When it was last changed by somebody whose clock the provider had vouched for by an observation. A clock behind it
+    /// by more than the tolerance refuses what goes forward.
     pub written_at: Time,
-    /// Runs that have not ended, or that still hold something.
+    /// The last place in line that was given away.
+    pub tickets: u64,
+    /// Runs that were confirmed and have not ended, or that still hold something.
     pub runs: BTreeMap<RunId, RunEntry>,
     /// Hosts that were removed; kept until two complete inventories no longer list them.
     pub removed: BTreeMap<HostId, Removal>,
     /// Removals that budgets may still count; older ones are dropped.
     pub removals: Vec<Removal>,
-    /// Last verified termination per subsystem.
-    pub last_termination: BTreeMap<SubsystemName, Time>,
-    /// Completed removals of the last 90 days, per named subsystem, for `unusual`.
-    pub completed: BTreeMap<SubsystemName, Vec<TerminationCount>>,
+    /// When hosts of a subsystem last went, or came back: intervals run from it.
+    pub last_end: BTreeMap<SubsystemName, Time>,
+    /// The largest completed removals of the last 90 days, per named subsystem, for `unusual`: only those that no later
+    /// one reaches, the oldest first.
+    pub largest_removals: BTreeMap<SubsystemName, Vec<TerminationCount>>,
     /// Stop orders in force.
     pub halts: Vec<Halt>,
     /// Each subsystem's policy as the last granted run relied on it. Empty before the first run.
     pub accepted: BTreeMap<SubsystemName, AcceptedPolicy>,
     /// Processes suspended on groups, and for whom.
     pub groups: BTreeMap<GroupName, GroupHold>,
-    /// Request ids, consumed by a first grant.
-    pub requests: BTreeMap<RequestId, RequestEntry>,
-    /// Runs that ended and hold nothing: a process of such a run that wakes up late is refused, not registered again.
-    #[serde(default)]
+    /// Runs that ended lately and hold nothing: a process of such a run that wakes up late is not registered again.
     pub ended: BTreeMap<RunId, EndedRun>,
     /// Removed hosts that a complete inventory no longer listed, and when the first such inventory was complete.
-    #[serde(default)]
     pub absent_since: BTreeMap<HostId, Time>,
 }
 
@@ -64,19 +78,41 @@ impl FleetRecord {
             schema: RECORD_SCHEMA.to_owned(),
             ledger,
             fleet,
+            identity: None,
             written_at: now,
+            tickets: 0,
             runs: BTreeMap::new(),
             removed: BTreeMap::new(),
             removals: Vec::new(),
-            last_termination: BTreeMap::new(),
-            completed: BTreeMap::new(),
+            last_end: BTreeMap::new(),
+            largest_removals: BTreeMap::new(),
             halts: Vec::new(),
             accepted: BTreeMap::new(),
             groups: BTreeMap::new(),
-            requests: BTreeMap::new(),
             ended: BTreeMap::new(),
             absent_since: BTreeMap::new(),
         }
+    }
+
+    /// Whether this is the record of the fleet that somebody looks at.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::OtherFleet`]: another region, account or simulated fleet stands behind the same name (S3, S8).
+    pub fn is_of(&self, seen: &FleetIdentity) -> Result<(), Refusal> {
+        match &self.identity {
+            Some(known) if !known.is_same_fleet(seen) => {
+                let (known, seen) = (Box::new(known.clone()), Box::new(seen.clone()));
+                Err(Refusal::OtherFleet { known, seen })
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// What it takes in a ledger, in bytes of its text.
+    pub fn size(&self) -> u64 {
+        // A record that is no text is refused by every engine.
+        serde_json::to_string(self).map_or(u64::MAX, |text| text.len() as u64)
     }
 
     /// The run that holds a host, and the hold.
@@ -96,7 +132,7 @@ pub struct ProcessId {
     pub token: String,
 }
 
-/// A run under way, or one that ended and still holds something.
+/// A run that was confirmed: it stands in line, is under way, or ended and still holds something.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RunEntry {
     /// Raised by every takeover; commands of an older epoch are refused.
@@ -113,16 +149,46 @@ pub struct RunEntry {
     pub watched: BTreeSet<SubsystemName>,
     /// The plan that was confirmed.
     pub plan: PlanDigest,
+    /// Its place in line: a smaller one came first.
+    pub ticket: u64,
+    /// When the fleet was observed that the plan was made on.
+    pub planned_at: Time,
+    /// When it was confirmed.
+    pub enlisted_at: Time,
+    /// What it has confirmed and not yet taken, with the batch of each host: capacity, and nobody else's candidates.
+    pub claims: BTreeMap<HostId, u64>,
+    /// Without a grant its claims are nobody's from then on: the plan has expired.
+    pub lapses_at: Time,
     /// First grant.
-    pub started_at: Time,
+    pub granted_at: Option<Time>,
     /// The reference of each probe, from before its first batch: overlapping runs take it over.
     pub reference: BTreeMap<ProbeKey, f64>,
+    /// When the first sample of the reference was taken, by whichever run took it.
+    pub reference_at: Option<Time>,
     /// What it holds.
     pub holds: BTreeMap<HostId, Hold>,
     /// Hosts of it that are verified gone.
     pub terminated: u64,
     /// Set when the run has ended but a host of it is still in doubt or cordoned.
     pub ended_at: Option<Time>,
+}
+
+impl RunEntry {
+    /// Whether others must leave what it claims to it. Whether its process lives is not for the record to know.
+    pub fn has_claims(&self, now: Time) -> bool {
+        !self.claims.is_empty() && self.ended_at.is_none() && (self.granted_at.is_some() || now < self.lapses_at)
+    }
+
+    /// The subsystems whose hosts it has out, or may have.
+    pub fn holds_of(&self) -> BTreeSet<SubsystemName> {
+        self.holds.values().flat_map(|hold| hold.subsystems.iter().cloned()).collect()
+    }
+
+    /// The hosts of its next batch.
+    pub(super) fn next_batch(&self) -> BTreeSet<HostId> {
+        let next = self.claims.values().min();
+        self.claims.iter().filter(|(_, batch)| Some(*batch) == next).map(|(host, _)| host.clone()).collect()
+    }
 }
 
 /// A host that a run holds.
@@ -132,6 +198,8 @@ pub struct Hold {
     pub batch: u64,
     /// The subsystems it belongs to, as judged at the grant.
     pub subsystems: BTreeSet<SubsystemName>,
+    /// What it counts for in each of them, in units; none where it did not serve.
+    pub units: BTreeMap<SubsystemName, u64>,
     /// The group it is in.
     pub group: Option<GroupName>,
     /// The target groups that a restore must bring it back into.
@@ -159,10 +227,10 @@ pub enum HoldState {
     },
 }
 
-/// How many hosts a completed run removed.
+/// How many hosts the largest run of a day removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TerminationCount {
-    /// When the run ended.
+    /// When that run ended.
     pub at: Time,
     /// Hosts.
     pub hosts: u64,
@@ -220,17 +288,6 @@ pub struct Resuming {
 pub struct EndedRun {
     /// Its last epoch.
     pub epoch: u64,
-    /// When.
-    pub at: Time,
-}
-
-/// A consumed request id.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RequestEntry {
-    /// The same request is the same subsystem and count or host set.
-    pub fingerprint: String,
-    /// The run it made.
-    pub run: RunId,
     /// When.
     pub at: Time,
 }

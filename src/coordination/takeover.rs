@@ -2,26 +2,29 @@
 
 use crate::model::RunId;
 
-use super::{FleetRecord, Granted, ProcessId, Refusal};
+use super::{Context, EndedRun, FleetRecord, Granted, ProcessId, Refusal};
 
 /// S9: the run answers to this process alone. The fence in its journal came first, so that of two that take it over
 /// at once the record and the journal name the same one.
 ///
 /// # Errors
 ///
-/// [`Refusal::Fenced`] where the run has ended, is not known, or another process took it over since.
+/// [`Refusal::Fenced`] where another process took it over since, or ended it.
 pub(super) fn take_over(
     record: &mut FleetRecord,
     run: &RunId,
     epoch: u64,
     process: &ProcessId,
+    ctx: &Context<'_>,
 ) -> Result<Granted, Refusal> {
     let fenced = |why: String| Refusal::Fenced { run: run.clone(), why };
-    if let Some(ended) = record.ended.get(run) {
+    if let Some(ended) = record.ended.get(run).filter(|ended| ended.epoch >= epoch) {
         return Err(fenced(format!("it ended at {}", ended.at)));
     }
     let Some(entry) = record.runs.get_mut(run) else {
-        return Err(fenced("the record does not know it".to_owned()));
+        // Its process may still be about to take its place in line: then it finds this.
+        record.ended.insert(run.clone(), EndedRun { epoch, at: ctx.now });
+        return Ok(Granted::default());
     };
     if entry.epoch == epoch && entry.process == *process {
         // Said before, and the reply was lost.

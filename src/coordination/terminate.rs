@@ -67,9 +67,12 @@ pub(super) fn start(
             taking.hosts.insert(id.clone());
         }
     }
-    let view = record.view(Some(run), ctx.now);
+    let view = record.view(Some(run), ctx.silent, ctx.now);
     let judge = Judge::new(ctx, snapshot);
-    judge.rules(&view, &taking, Stage::Hold, found)?;
+    let found = judge.rules(&view, &taking, Stage::Hold, found)?;
+    if !found.is_empty() {
+        return Err(Refusal::Rules(found));
+    }
 
     // S4: a budget that became smaller while this batch baked.
     judge.pace(&view, hosts, Pace::Budgets)?;

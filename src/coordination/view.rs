@@ -1,18 +1,19 @@
-//! What the record says to a planner, and to a run that begins while others are under way.
+//! What the record says to a planner: who holds, claims and has removed what.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::model::{HostId, ProbeKey, RunId, SubsystemName, Time};
-use crate::plan::{Claim, LedgerView, Removal};
+use crate::model::{HostId, RunId, Time};
+use crate::plan::{Claim, LedgerView, OtherRun, Removal};
 
-use super::{FleetRecord, HoldState, MEMORY};
+use super::{FleetRecord, HoldState, MEMORY, RunEntry};
 
 impl FleetRecord {
-    /// The record as a planner sees it.
+    /// The record as a planner sees it. `silent` names runs whose process is known to be dead or silent: what they hold
+    /// stays theirs, what they merely claim does not.
     ///
     /// What `own` holds is no claim against itself: it judges these hosts as its `Taking::out`. It counts against
     /// budgets all the same, as every held host does: removed now (S4).
-    pub fn view(&self, own: Option<&RunId>, now: Time) -> LedgerView {
+    pub fn view(&self, own: Option<&RunId>, silent: &BTreeSet<RunId>, now: Time) -> LedgerView {
         let mut claims: BTreeMap<HostId, Claim> = self
             .removed
             .iter()
@@ -22,12 +23,15 @@ impl FleetRecord {
             })
             .collect();
         let mut removals = self.removals.clone();
+        let mut claimed_by_others = BTreeMap::new();
+        let mut others = Vec::new();
         for (run, entry) in &self.runs {
             for (host, hold) in &entry.holds {
                 removals.push(Removal {
                     host: host.clone(),
                     run: run.clone(),
                     subsystems: hold.subsystems.clone(),
+                    units: hold.units.clone(),
                     at: None,
                 });
                 if Some(run) != own {
@@ -38,17 +42,30 @@ impl FleetRecord {
                     claims.insert(host.clone(), claim);
                 }
             }
+            if Some(run) != own {
+                let is_silent = is_silent(run, entry, silent);
+                let claimed = entry.has_claims(now) && !is_silent;
+                if claimed {
+                    claimed_by_others.extend(entry.claims.keys().map(|host| (host.clone(), run.clone())));
+                }
+                if claimed || !entry.holds.is_empty() {
+                    others.push((entry.ticket, other(run, entry, is_silent)));
+                }
+            }
         }
+        others.sort_by_key(|(ticket, _)| *ticket);
         let remembered = now.minus(MEMORY);
         LedgerView {
             ledger: self.ledger.clone(),
             claims,
+            claimed_by_others,
+            others: others.into_iter().map(|(_, other)| other).collect(),
             removals,
-            last_termination: self.last_termination.clone(),
+            last_end: self.last_end.clone(),
             halts: self.halts.iter().map(|halt| (halt.subsystem.clone(), halt.why())).collect(),
             accepted: self.accepted.iter().map(|(name, accepted)| (name.clone(), accepted.policy.clone())).collect(),
             largest_removal: self
-                .completed
+                .largest_removals
                 .iter()
                 .filter_map(|(name, counts)| {
                     let recent = counts.iter().filter(|count| count.at >= remembered);
@@ -58,32 +75,32 @@ impl FleetRecord {
         }
     }
 
-    /// The reference that runs under way took before they took anything, of the probes of `watched`: the oldest
-    /// run's where several have one. `None` where no other run watches any of these subsystems: then `run` samples
-    /// its own. A probe that is missing from it is watched by no run under way and may be sampled.
-    ///
-    /// Two runs would otherwise each call the other's damage normal (design section 4).
-    pub fn reference_for(&self, run: &RunId, watched: &BTreeSet<SubsystemName>) -> Option<BTreeMap<ProbeKey, f64>> {
-        let own_start = self.runs.get(run).map(|entry| entry.started_at);
-        let mut older: Vec<_> = self
-            .runs
-            .iter()
-            .filter(|(other, entry)| {
-                *other != run
-                    && !entry.watched.is_disjoint(watched)
-                    && own_start.is_none_or(|own| (entry.started_at, *other) < (own, run))
-            })
-            .collect();
-        older.sort_by_key(|(other, entry)| (entry.started_at, *other));
-        if older.is_empty() {
-            return None;
-        }
-        let mut reference = BTreeMap::new();
-        for (_, entry) in older {
-            for (key, value) in entry.reference.iter().filter(|(key, _)| watched.contains(&key.subsystem)) {
-                reference.entry(key.clone()).or_insert(*value);
-            }
-        }
-        Some(reference)
+    /// The record as if no other run that lives held, claimed or had lately removed anything: what is still refused on
+    /// it is no race (S9).
+    pub fn alone(&self, own: Option<&RunId>, silent: &BTreeSet<RunId>) -> Self {
+        let mut alone = self.clone();
+        alone.runs.retain(|run, entry| Some(run) == own || is_silent(run, entry, silent));
+        alone.removed.retain(|_, removal| Some(&removal.run) == own);
+        alone
+    }
+}
+
+/// Nobody waits for it: its process is dead or silent, or has said its last word.
+pub(super) fn is_silent(run: &RunId, entry: &RunEntry, silent: &BTreeSet<RunId>) -> bool {
+    entry.ended_at.is_some() || silent.contains(run)
+}
+
+fn other(run: &RunId, entry: &RunEntry, silent: bool) -> OtherRun {
+    OtherRun {
+        run: run.clone(),
+        operator: entry.operator.clone(),
+        subsystem: entry.subsystem.clone(),
+        since: entry.enlisted_at,
+        touches: entry.touched.clone(),
+        watches: entry.watched.clone(),
+        holds: entry.holds.len() as u64,
+        claims: entry.claims.len() as u64,
+        holds_of: entry.holds_of(),
+        silent,
     }
 }

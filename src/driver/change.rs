@@ -1,5 +1,6 @@
 //! Changes of the shared record: read, decide, compare-and-swap, and again on a conflict.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::coordination::{Context, FleetRecord, Refusal, decide};
@@ -7,9 +8,9 @@ use crate::model::{Nonce, chain};
 use crate::ports::{Ledger, LedgerError, Version, Written};
 use crate::run::{Change, Input, Loss, Spec};
 
-use super::World;
 use super::append::taker;
 use super::patient::Tries;
+use super::{World, liveness};
 
 /// Repeats of a write that got no answer, at most. Each waits for the engine's own time-outs besides.
 pub(super) const WRITE_TRIES: u32 = 3;
@@ -20,6 +21,13 @@ pub(super) const CONFLICTS: u32 = 200;
 /// A mark for one write.
 pub(super) fn nonce() -> Nonce {
     Nonce::new(uuid::Uuid::new_v4().simple().to_string())
+}
+
+/// A pause of real time with jitter before a whole plan is tried again: growing to about two seconds.
+pub async fn pause_for(tries: u32) {
+    for _ in 0..10 {
+        pause(tries).await;
+    }
 }
 
 /// A pause of real time with jitter, growing to about 200 ms.
@@ -85,24 +93,53 @@ async fn amend_patiently<T, E>(
     }
 }
 
-/// Makes a change of a run, or says why not.
+/// Makes a change of a run, or says why not. Where another run is in the way, it is looked whether its process lives, and
+/// decided again where it does not.
 pub(super) async fn change(world: &World, spec: &Spec, change: &Change, tries: &Tries) -> Input {
-    // A conflict decides again on the same observation: `decide` refuses it once it is too old, so that foreign
-    // writes cannot starve a run and an old observation cannot lend it headroom (schedule 14).
-    let decided = |record: &FleetRecord| {
-        let context =
-            Context { policies: &spec.policies, identity: &spec.fleet, bounds: spec.bounds, now: world.clock.now() };
-        decide(record, &change.command(&spec.identity), &context).map(|(next, granted)| (Some(next), granted))
-    };
-    match amend_patiently(world.ledger.as_ref(), CONFLICTS, tries, decided).await {
-        Ok(granted) => Input::Changed(granted),
-        Err(Unchanged::Refused(Refusal::Fenced { run, why })) => {
-            let taker = taker(world.ledger.as_ref(), &run, &spec.identity.process).await;
-            refused(Refusal::Fenced { run, why: taker.unwrap_or(why) })
+    let ledger = world.ledger.as_ref();
+    let own = &spec.identity.run;
+    let mut silent = BTreeSet::new();
+    loop {
+        let mut in_the_way = None;
+        // A conflict decides again on the same observation: `decide` refuses it once it is too old, so that foreign
+        // writes cannot starve a run and an old observation cannot lend it headroom (schedule 14).
+        let decided = |record: &FleetRecord| {
+            let context = Context {
+                policies: &spec.policies,
+                identity: &spec.fleet,
+                bounds: spec.bounds,
+                now: world.clock.now(),
+                silent: &silent,
+                room: ledger.room(),
+            };
+            let decided = decide(record, &change.command(&spec.identity), &context);
+            if let Err(refusal) = &decided {
+                let suspects = refusal.in_the_way(record, own);
+                in_the_way = (!suspects.is_empty()).then(|| (record.clone(), suspects));
+            }
+            decided.map(|(next, granted)| (Some(next), granted))
+        };
+        let amended = amend_patiently(ledger, CONFLICTS, tries, decided).await;
+        if let (Err(Unchanged::Refused(_)), Some((record, suspects))) = (&amended, in_the_way) {
+            let (processes, now) = (world.processes.as_ref(), world.clock.now());
+            let found = liveness::silent(ledger, processes, &record, &suspects, spec.bounds, now).await;
+            if !found.is_subset(&silent) {
+                silent.extend(found);
+                continue;
+            }
         }
-        Err(Unchanged::Refused(refusal)) => refused(refusal),
-        Err(Unchanged::Busy(others)) => Input::Lost(Loss::Unreachable(format!("{others} writes of others came first"))),
-        Err(Unchanged::Lost(error)) => Input::Lost(Loss::Unreachable(chain(&error))),
+        return match amended {
+            Ok(granted) => Input::Changed(granted),
+            Err(Unchanged::Refused(Refusal::Fenced { run, why })) => {
+                let taker = taker(ledger, &run, &spec.identity.process).await;
+                refused(Refusal::Fenced { run, why: taker.unwrap_or(why) })
+            }
+            Err(Unchanged::Refused(refusal)) => refused(refusal),
+            Err(Unchanged::Busy(others)) => {
+                Input::Lost(Loss::Unreachable(format!("{others} writes of others came first")))
+            }
+            Err(Unchanged::Lost(error)) => Input::Lost(Loss::Unreachable(chain(&error))),
+        };
     }
 }
 

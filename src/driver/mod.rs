@@ -4,6 +4,7 @@
 mod append;
 mod change;
 mod fault;
+mod liveness;
 mod look;
 mod patient;
 mod stop;
@@ -12,14 +13,15 @@ mod takeover;
 use std::sync::Arc;
 
 pub use append::{record_alone, record_kept};
-pub use change::{Unchanged, amend};
+pub use change::{Unchanged, amend, pause_for};
 pub use fault::under_faults;
+pub use liveness::silent;
 pub use stop::{StopSender, StopSignal, stop_signal};
 pub use takeover::{Claim, Taken, Untaken, take_over};
 
 use crate::coordination::ProcessId;
 use crate::model::{CallOutcome, LedgerId, Nonce};
-use crate::ports::{Clock, Fleet, Ledger, Prober};
+use crate::ports::{Clock, Fleet, Ledger, Prober, Processes};
 use crate::run::{Act, Finish, Input, JournalRecord, Machine, NotStarted, Progress, RunDocument, Spec, report};
 
 /// Everything that a run touches.
@@ -33,6 +35,8 @@ pub struct World {
     pub prober: Arc<dyn Prober>,
     /// The clock that the run goes by.
     pub clock: Arc<dyn Clock>,
+    /// What can be known of other processes.
+    pub processes: Arc<dyn Processes>,
 }
 
 /// Somebody who looks on: progress for people, events for programs. It cannot influence the run.
@@ -72,7 +76,7 @@ pub async fn execute(
     watcher: &dyn Watcher,
     stop: &mut StopSignal,
 ) -> Result<Ended, NotStarted> {
-    drive(world, Machine::new(spec, world.clock.now()), watcher, stop).await
+    drive(world, Machine::new(spec), watcher, stop).await
 }
 
 /// Performs what a machine asks for, to its end: of a run that begins, or of one that was taken over.

@@ -1,9 +1,9 @@
 //! Taking a run over: the fence into its journal, its epoch into the record, both read again, and only then the
 //! machine that acts. Which epoch, what is known and what follows is decided in `run`.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
-use crate::coordination::{Command, Context, FleetRecord, Hold, HoldState, HostOutcome, Refusal, decide};
+use crate::coordination::{Command, Context, FleetRecord, HostOutcome, Refusal, decide};
 use crate::model::{HostId, RunId, Time, chain};
 use crate::ports::Written;
 use crate::run::{
@@ -40,7 +40,9 @@ pub struct Claim {
 pub enum Taken {
     /// What goes on with it: [`super::drive`].
     Run(Box<Machine>),
-    /// It was granted these hosts and nothing was ever sent: they are released, and it is over.
+    /// Its journal had ended, and only the record was not told: now it was.
+    Closed,
+    /// Its journal is lost, and a person gave these hosts up: they are released, and it is over.
     Released(Vec<HostId>),
 }
 
@@ -66,7 +68,10 @@ pub enum Untaken {
 /// [`Untaken`]; after a fence that was written the run waits for whoever takes it over next.
 pub async fn take_over(world: &World, claim: Claim) -> Result<Taken, Untaken> {
     fault::before("fence");
-    let (journal, epoch) = fence(world, &claim).await?;
+    let (journal, epoch) = match fence(world, &claim).await? {
+        Fenced::By(journal, epoch) => (journal, epoch),
+        Fenced::Unclosed(journal) => return close(world, &claim, &journal).await,
+    };
     fault::before("epoch");
     raise_epoch(world, &claim, epoch).await?;
     fault::behind();
@@ -86,20 +91,36 @@ pub async fn take_over(world: &World, claim: Claim) -> Result<Taken, Untaken> {
     let successor = Successor { epoch, ..claim.successor.clone() };
     match Spec::recorded(&journal, successor) {
         Some(spec) => Ok(Taken::Run(Box::new(Machine::take_over(spec, journal, &record, world.clock.now())))),
-        None => release(world, &claim, epoch, journal).await.map(Taken::Released),
+        None => give_up(world, &claim, epoch, journal).await.map(Taken::Released),
     }
 }
 
+/// What came of a fence.
+enum Fenced {
+    /// The journal ends with it, and this is the epoch from here on.
+    By(Vec<JournalRecord>, u64),
+    /// None is needed: the run has ended and holds nothing, only the record does not know it.
+    Unclosed(Vec<JournalRecord>),
+}
+
 /// Appends the fence; returns the journal that ends with it, and the epoch.
-async fn fence(world: &World, claim: &Claim) -> Result<(Vec<JournalRecord>, u64), Untaken> {
+async fn fence(world: &World, claim: &Claim) -> Result<Fenced, Untaken> {
     let run = &claim.successor.run;
     for _ in 0..FENCES {
         // In this order: what ends in between is seen to have ended, or the fence conflicts with its last line.
         let mut journal = world.ledger.journal(run).await.map_err(|error| Untaken::Ledger(chain(&error)))?;
         let record = read(world).await?;
+        // S3: nothing is written for a run of another fleet; a fence alone would take a living run from its process.
+        record.is_of(&claim.successor.fleet).map_err(refused)?;
         match standing(&journal, &record, run) {
             over @ (Standing::Unknown | Standing::Ended) => return Err(Untaken::Over(over)),
-            Standing::Holding | Standing::Unopened | Standing::UnderWay => {}
+            over @ (Standing::Holding | Standing::Unclosed) if claim.purpose == Purpose::Resume => {
+                // S9: what has ended goes forward no more; what it holds can be put back.
+                return Err(Untaken::Over(over));
+            }
+            Standing::Unclosed => return Ok(Fenced::Unclosed(journal)),
+            Standing::Lost => may_be_given_up(claim, &record)?,
+            Standing::Holding | Standing::Unlisted | Standing::UnderWay => {}
         }
         if journal.len() != claim.seen && !claim.even_if_alive {
             // S9, schedule 19: of two that found it silent the slower one does not take it from the faster.
@@ -112,7 +133,7 @@ async fn fence(world: &World, claim: &Claim) -> Result<(Vec<JournalRecord>, u64)
         match append(world.ledger.as_ref(), &written, &nonce()).await {
             Ok(Written::Acknowledged(())) => {
                 journal.push(written);
-                return Ok((journal, epoch));
+                return Ok(Fenced::By(journal, epoch));
             }
             Ok(Written::Conflict) => {
                 let now = world.ledger.journal(run).await.map_err(|error| Untaken::Ledger(chain(&error)))?;
@@ -157,59 +178,96 @@ async fn read(world: &World) -> Result<FleetRecord, Untaken> {
 /// S9: from here on the record refuses what the earlier process still wants of it.
 async fn raise_epoch(world: &World, claim: &Claim, epoch: u64) -> Result<(), Untaken> {
     let Successor { run, process, .. } = &claim.successor;
+    let forward = claim.purpose == Purpose::Resume;
     let decided = |record: &FleetRecord| {
-        if !record.runs.contains_key(run) {
-            // Only its journal lacks the end.
-            return Ok((None, ()));
-        }
-        let command = Command::TakeOver { run: run.clone(), epoch, process };
-        decide(record, &command, &context(world, claim)).map(|(next, _)| (Some(next), ()))
+        let command = Command::TakeOver { run: run.clone(), epoch, process, forward };
+        decided(world, claim, record, &command)
     };
     amend(world.ledger.as_ref(), CONFLICTS, decided).await.map_err(untaken)
 }
 
-fn context<'a>(world: &World, claim: &'a Claim) -> Context<'a> {
+fn decided(
+    world: &World,
+    claim: &Claim,
+    record: &FleetRecord,
+    command: &Command<'_>,
+) -> Result<(Option<FleetRecord>, ()), Refusal> {
     let Successor { policies, fleet, bounds, .. } = &claim.successor;
-    Context { policies, identity: fleet, bounds: *bounds, now: world.clock.now() }
+    let (none, now) = (BTreeSet::new(), world.clock.now());
+    let context = Context { policies, identity: fleet, bounds: *bounds, now, silent: &none, room: None };
+    decide(record, command, &context).map(|(next, _)| (Some(next), ()))
 }
 
 fn untaken(why: Unchanged<Refusal>) -> Untaken {
     match why {
-        Unchanged::Refused(Refusal::Fenced { why, .. }) => Untaken::Another(why),
-        Unchanged::Refused(refusal) => Untaken::Refused(refusal.to_string()),
+        Unchanged::Refused(refusal) => refused(refusal),
         Unchanged::Busy(others) => Untaken::Ledger(format!("{others} writes of others came first")),
         Unchanged::Lost(error) => Untaken::Ledger(chain(&error)),
     }
 }
 
-/// A run whose process died between its first grant and the first line of its journal: no intent was recorded, so
-/// nothing was sent (S5), and the fence in its place lets nothing be sent any more.
-async fn release(
+fn refused(refusal: Refusal) -> Untaken {
+    match refusal {
+        Refusal::Fenced { why, .. } => Untaken::Another(why),
+        refusal => Untaken::Refused(refusal.to_string()),
+    }
+}
+
+/// Tells the record that a run has ended whose journal says so. Its own process may do the same at the same time.
+async fn close(world: &World, claim: &Claim, journal: &[JournalRecord]) -> Result<Taken, Untaken> {
+    let run = &claim.successor.run;
+    let is_completed = |event: &Past| matches!(event, Past::RunEnded { outcome: Outcome::Completed, .. });
+    let completed = journal.last().is_some_and(|last| is_completed(&last.event));
+    let decided = |record: &FleetRecord| {
+        let Some(entry) = record.runs.get(run) else { return Ok((None, ())) };
+        decided(world, claim, record, &Command::End { run: run.clone(), epoch: entry.epoch, completed })
+    };
+    amend(world.ledger.as_ref(), CONFLICTS, decided).await.map_err(untaken)?;
+    Ok(Taken::Closed)
+}
+
+/// S7: the record says that the run holds hosts, and its journal, which says what was done to them, is lost. Only a person
+/// can tell what became of them.
+fn may_be_given_up(claim: &Claim, record: &FleetRecord) -> Result<(), Untaken> {
+    let Some(entry) = record.runs.get(&claim.successor.run) else { return Ok(()) };
+    let unnamed: Vec<&str> =
+        entry.holds.keys().filter(|host| !claim.leave.contains(*host)).map(HostId::as_str).collect();
+    if unnamed.is_empty() {
+        return Ok(());
+    }
+    let hosts = unnamed.join(", ");
+    Err(Untaken::Refused(format!(
+        "its journal is lost, so nobody can tell whether these are out of service: {hosts}. Look at each, put it back \
+         where it is, and give them up: --leave HOST for each of them"
+    )))
+}
+
+/// Lets go of what a run without a journal holds; a person has named every host of it.
+async fn give_up(
     world: &World,
     claim: &Claim,
     epoch: u64,
     journal: Vec<JournalRecord>,
 ) -> Result<Vec<HostId>, Untaken> {
     let run = &claim.successor.run;
-    let decided = |record: &FleetRecord| {
+    let held = amend(world.ledger.as_ref(), CONFLICTS, |record: &FleetRecord| {
         let Some(entry) = record.runs.get(run) else { return Ok((None, Vec::new())) };
-        // S7: then the journal was begun, and is lost; what became of these hosts is not known.
-        let went_further = |hold: &Hold| hold.batch > 1 || hold.state != HoldState::Reserved;
-        if entry.holds.values().any(went_further) {
-            let why = "its journal is lost: the record says that it went further than a run that never began";
-            return Err(Refusal::Illegal(why.to_owned()));
-        }
         let held: Vec<(HostId, u64)> = entry.holds.iter().map(|(host, hold)| (host.clone(), hold.batch)).collect();
-        let outcomes: BTreeMap<HostId, HostOutcome> =
-            held.iter().map(|(host, _)| (host.clone(), HostOutcome::NeverCordoned)).collect();
-        let context = context(world, claim);
-        let (next, _) = decide(record, &Command::Resolve { run: run.clone(), epoch, outcomes }, &context)?;
-        let (next, _) = decide(&next, &Command::End { run: run.clone(), epoch, completed: false }, &context)?;
-        Ok((Some(next), held))
-    };
-    let held = amend(world.ledger.as_ref(), CONFLICTS, decided).await.map_err(untaken)?;
-    let told = held.iter().map(|(host, batch)| Past::HostUntouched { batch: *batch, host: host.clone() });
-    let end = Past::RunEnded { outcome: Outcome::Halted, exit_code: 9, subsystems: Vec::new() };
+        let outcomes = held.iter().map(|(host, _)| (host.clone(), HostOutcome::GivenUp)).collect();
+        let (next, ()) = decided(world, claim, record, &Command::Resolve { run: run.clone(), epoch, outcomes })?;
+        let next = next.unwrap_or_else(|| record.clone());
+        let (next, ()) = decided(world, claim, &next, &Command::End { run: run.clone(), epoch, completed: false })?;
+        Ok((next, held))
+    });
+    let held = held.await.map_err(untaken)?;
+    let told = held.iter().map(|(host, batch)| Past::HostGivenUp {
+        batch: *batch,
+        host: host.clone(),
+        operator: claim.successor.operator.clone(),
+        reason: claim.reason.clone(),
+        why: "its journal is lost".to_owned(),
+    });
+    let end = Past::RunEnded { outcome: Outcome::NeedsAttention, exit_code: 8, subsystems: Vec::new() };
     let lines = (journal.len() as u64..).zip(told.chain([end]));
     for (seq, event) in lines {
         let written = append(world.ledger.as_ref(), &line(run, seq, world.clock.now(), event), &nonce()).await;

@@ -13,7 +13,7 @@ use crate::ports::LedgerError;
 use crate::run::JournalRecord;
 
 /// The schema of journal records.
-const EVENT_SCHEMA: &str = "safe-remove/event/v1";
+const EVENT_SCHEMA: &str = "safe-remove/event/v2";
 
 /// Why a text is not what it should be.
 #[derive(Debug, Error)]
@@ -131,7 +131,7 @@ mod tests {
 
     #[test]
     fn s3_a_newer_schema_and_a_field_that_would_be_dropped_are_newer() {
-        let newer = altered(|r| drop(r.insert("schema".into(), "safe-remove/ledger/v2".into())));
+        let newer = altered(|r| drop(r.insert("schema".into(), "safe-remove/ledger/v3".into())));
         assert!(matches!(newer, Err(CodecError::Newer { .. })), "{newer:?}");
         let field = altered(|r| drop(r.insert("quorum".into(), 3.into())));
         assert!(
@@ -162,7 +162,13 @@ mod tests {
                 touched: std::collections::BTreeSet::new(),
                 watched: std::collections::BTreeSet::new(),
                 plan: "d".into(),
-                started_at: Time::from_millis(0),
+                ticket: 1,
+                planned_at: Time::from_millis(0),
+                enlisted_at: Time::from_millis(0),
+                claims: std::collections::BTreeMap::new(),
+                lapses_at: Time::from_millis(0),
+                granted_at: None,
+                reference_at: None,
                 reference: [(crate::model::ProbeKey { subsystem: "index".into(), probe: "errors".into() }, f64::NAN)]
                     .into(),
                 holds: std::collections::BTreeMap::new(),

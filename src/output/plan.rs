@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::model::HostId;
-use crate::plan::{Constraint, PlanDocument, Rule, SubsystemCapacity, Verdict, Violation, Why, WouldAllow};
+use crate::plan::{Constraint, OtherRun, PlanDocument, Rule, SubsystemCapacity, Verdict, Violation, Why, WouldAllow};
 
 use super::{Align, Place, Table, clean, field, hosts_text, wrap};
 
@@ -37,6 +37,9 @@ pub fn plan_text(plan: &PlanDocument, place: &Place, next: Option<&str>) -> Stri
         out.push('\n');
         out.push_str(&field("watched", &watched.join(" ")));
     }
+    for other in &plan.others {
+        out.push_str(&field("other run", &other_text(other)));
+    }
     for warning in &plan.warnings {
         out.push_str(&field("warning", warning));
     }
@@ -64,6 +67,18 @@ pub fn plan_text(plan: &PlanDocument, place: &Place, next: Option<&str>) -> Stri
         _ = writeln!(out, "next: {}", clean(next));
     }
     out
+}
+
+/// Who else takes hosts, or watches, and what that means for whoever reads it.
+fn other_text(other: &OtherRun) -> String {
+    let of = other.subsystem.as_str();
+    let what = match (other.holds, other.claims) {
+        (0, claims) => format!("stands in line for {claims}"),
+        (holds, 0) => format!("has {holds} hosts out"),
+        (holds, claims) => format!("has {holds} hosts out and stands in line for {claims}"),
+    };
+    let silent = if other.silent { ", and is SILENT: see safe-remove status" } else { "" };
+    format!("{} of {} ({of}, since {}) {what}{silent}", other.run, other.operator, other.since)
 }
 
 /// The refusal in one line, for stderr: every rule with its subsystem.

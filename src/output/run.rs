@@ -91,6 +91,7 @@ pub fn run_sentence(run: &RunDocument) -> String {
         Outcome::Halted => {
             format!("Run {} halted: {of} from {name}, every cordoned host is back in service.", run.run)
         }
+        Outcome::NotStarted => format!("Run {} was granted nothing: nothing of {name} was touched.", run.run),
         Outcome::NeedsAttention if run.in_doubt.is_empty() => format!(
             "Run {} stopped and needs a person: {of} from {name}, no host is in doubt or still cordoned; the warnings \
              say what is left to do.",

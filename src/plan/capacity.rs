@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::ZoneName;
 
-use super::hosts::{is_capacity, zones};
+use super::hosts::{is_capacity, serves, zones};
 use super::membership::Membership;
 use super::weights::units;
 use super::{AssessError, Inputs, SubsystemCapacity, ZoneCapacity};
@@ -48,6 +48,17 @@ pub(crate) fn table(
             })
             .collect(),
     })
+}
+
+/// How many hosts of a subsystem serve beside the chosen ones: what `--expect-remaining` is about.
+pub(crate) fn serving_without(
+    inputs: &Inputs<'_>,
+    membership: &Membership<'_>,
+    subsystem: usize,
+    chosen: &BTreeSet<usize>,
+) -> u64 {
+    let left = membership.members(subsystem).iter().filter(|&host| !chosen.contains(host));
+    left.filter(|&&host| serves(inputs, membership.host(host))).count() as u64
 }
 
 /// As documents have it: what is more than they can say is the most that they can.

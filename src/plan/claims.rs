@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{HostId, LedgerId, RunId, SubsystemName, Time};
+use crate::model::{HostId, LedgerId, OperatorId, RunId, SubsystemName, Time};
 use crate::policy::SubsystemPolicy;
 
 /// Why a host neither counts as capacity nor may be taken, whatever the provider says of it.
@@ -41,8 +41,36 @@ pub struct Removal {
     pub run: RunId,
     /// The subsystems it belonged to.
     pub subsystems: BTreeSet<SubsystemName>,
+    /// What it counted for in each of them when it was granted, in units; none where it did not serve.
+    #[serde(default)]
+    pub units: BTreeMap<SubsystemName, u64>,
     /// When its removal was observed; `None` while it is reserved, which counts as removed now (S4).
     pub at: Option<Time>,
+}
+
+/// Another run, as whoever plans beside it is shown it (`others` in plan/v1).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OtherRun {
+    /// Which run.
+    pub run: RunId,
+    /// Who asked for it.
+    pub operator: OperatorId,
+    /// The subsystem that it names.
+    pub subsystem: SubsystemName,
+    /// Since when it stands in line.
+    pub since: Time,
+    /// Whose hosts it takes.
+    pub touches: BTreeSet<SubsystemName>,
+    /// Whose health it watches.
+    pub watches: BTreeSet<SubsystemName>,
+    /// Hosts that it has out of service, or that are in doubt.
+    pub holds: u64,
+    /// Hosts that it has confirmed and not yet taken.
+    pub claims: u64,
+    /// Whose hosts it has out. While it has, no other run takes hosts of these.
+    pub holds_of: BTreeSet<SubsystemName>,
+    /// Its process is dead or silent, or it ended with hosts in doubt: nobody waits for it, a person must look.
+    pub silent: bool,
 }
 
 /// The ledger's state as a planner sees it, made from the record by `coordination`.
@@ -52,10 +80,14 @@ pub struct LedgerView {
     pub ledger: LedgerId,
     /// Hosts that neither count nor may be taken.
     pub claims: BTreeMap<HostId, Claim>,
+    /// Hosts that other live runs have confirmed and not yet taken: capacity still, and nobody else's candidates.
+    pub claimed_by_others: BTreeMap<HostId, RunId>,
+    /// Every other run on record, the first in line first.
+    pub others: Vec<OtherRun>,
     /// Everything that budgets may count, of any run.
     pub removals: Vec<Removal>,
-    /// Last verified termination per subsystem, by any run: intervals run from it.
-    pub last_termination: BTreeMap<SubsystemName, Time>,
+    /// When hosts of a subsystem last went or came back, by any run: intervals run from it.
+    pub last_end: BTreeMap<SubsystemName, Time>,
     /// Halts in force: the subsystem, or `None` for the whole fleet, and why.
     pub halts: Vec<(Option<SubsystemName>, String)>,
     /// Each subsystem's policy as the last granted run relied on it. Empty before the first run of a fleet.
@@ -70,8 +102,10 @@ impl LedgerView {
         Self {
             ledger,
             claims: BTreeMap::new(),
+            claimed_by_others: BTreeMap::new(),
+            others: Vec::new(),
             removals: Vec::new(),
-            last_termination: BTreeMap::new(),
+            last_end: BTreeMap::new(),
             halts: Vec::new(),
             accepted: BTreeMap::new(),
             largest_removal: BTreeMap::new(),

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::{FleetIdentity, FleetName, GroupName, HostId, PlanDigest, RequestId, SubsystemName, Time, ZoneName};
 
-use super::Why;
+use super::{OtherRun, Why};
 
 /// The rules of contract section 5 and what section 8 adds, by the names that documents use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -64,6 +64,8 @@ pub enum Rule {
     Approval,
     /// More hosts were asked for than are candidates.
     TooFewCandidates,
+    /// A run whose process is dead or silent has hosts of the subsystem out of service.
+    RunInTheWay,
 }
 
 /// Whether a plan may run.
@@ -102,6 +104,12 @@ pub struct Violation {
 impl Violation {
     pub(crate) fn new(rule: Rule, message: String) -> Self {
         Self { rule, subsystem: None, zone: None, group: None, host: None, required: None, remaining: None, message }
+    }
+
+    /// `--expect-remaining` does not agree.
+    pub(crate) fn unexpected(subsystem: &SubsystemName, expected: u64, remaining: u64) -> Self {
+        let message = format!("{remaining} hosts of {subsystem} would still serve, not {expected} as was expected");
+        Self::new(Rule::Expectation, message).subsystem(subsystem).numbers(expected, remaining)
     }
 
     pub(crate) fn subsystem(self, name: &SubsystemName) -> Self {
@@ -228,6 +236,9 @@ pub struct PlanDocument {
     pub subsystems: Vec<SubsystemCapacity>,
     /// Whose health is watched.
     pub watched: Vec<SubsystemName>,
+    /// Runs of others that touch or watch one of these subsystems, the first in line first.
+    #[serde(default)]
+    pub others: Vec<OtherRun>,
     /// What should be looked at.
     pub warnings: Vec<String>,
     /// A budget or interval asks to wait until then before the last batch can start.

@@ -66,7 +66,8 @@ impl<'a> Gates<'a> {
             found.extend(own.window.get_or_init(|| window(inputs, membership.subsystem(subsystem))).clone());
             if stage == Stage::Grant {
                 found.extend_from_slice(own.grant.get_or_init(|| {
-                    let mut found = cannot_launch(membership, subsystem);
+                    let mut found = run_in_the_way(inputs, membership.subsystem(subsystem));
+                    found.extend(cannot_launch(membership, subsystem));
                     found.extend(too_many_unserving(inputs, membership, subsystem));
                     found
                 }));
@@ -147,6 +148,21 @@ fn unhealthy_now(inputs: &Inputs<'_>, watched: &BTreeSet<SubsystemName>) -> Vec<
         Violation::new(Rule::UnhealthyNow, format!("probe {key} is bad already: {measured}")).subsystem(&key.subsystem)
     })
     .collect()
+}
+
+/// One batch of a subsystem at a time, all runs counted; a run that nobody can wait for needs a person.
+fn run_in_the_way(inputs: &Inputs<'_>, policy: &SubsystemPolicy) -> Vec<Violation> {
+    let in_the_way = inputs.ledger.others.iter().filter(|run| run.silent && run.holds_of.contains(&policy.name));
+    in_the_way
+        .map(|other| {
+            let message = format!(
+                "run {} of {} has {} hosts of {} out of service, and its process is dead or silent: \
+                 `safe-remove abandon {}` puts them back",
+                other.run, other.operator, other.holds, policy.name, other.run
+            );
+            Violation::new(Rule::RunInTheWay, message).subsystem(&policy.name)
+        })
+        .collect()
 }
 
 /// What goes could not come back (planetscale-2025).

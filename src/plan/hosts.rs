@@ -84,6 +84,10 @@ pub(crate) fn obstacles_of(
     }
     // While a run holds its hosts, their states are for the run to judge.
     if stage == Stage::Grant {
+        // S9: what somebody else has confirmed is not for this run to take.
+        if let Some(run) = inputs.ledger.claimed_by_others.get(id) {
+            not_removable(format!("run {run} has confirmed to take it"));
+        }
         match host.state {
             HostState::InService => {}
             HostState::Pending => not_removable("it is not in service yet (pending)".to_owned()),

@@ -39,7 +39,8 @@ pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 
-pub use claims::{Claim, LedgerView, Removal};
+pub(crate) use capacity::serving_without;
+pub use claims::{Claim, LedgerView, OtherRun, Removal};
 pub use document::{
     Batch, PlanDocument, PlannedHost, RequestDocument, Rule, SubsystemCapacity, Verdict, Violation, ZoneCapacity,
 };
@@ -53,7 +54,7 @@ pub use permit::{Confirmation, Confirmed, NotConfirmed};
 pub use planner::plan;
 pub use verify::verify;
 pub use weights::Unweighed;
-pub(crate) use weights::weight;
+pub(crate) use weights::{units, weight};
 pub use what_if::{Assumed, Assumption, UnknownAssumption, WhatIf};
 pub use why::{Change, Constraint, LaterRun, Why, WouldAllow};
 

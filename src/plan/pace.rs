@@ -15,7 +15,7 @@ use super::{Inputs, Removal, Rule, Violation};
 #[derive(Clone, Copy)]
 pub(crate) struct Books<'a> {
     pub(crate) removals: &'a [Removal],
-    pub(crate) last_termination: &'a BTreeMap<SubsystemName, Time>,
+    pub(crate) last_end: &'a BTreeMap<SubsystemName, Time>,
     pub(crate) now: Time,
 }
 
@@ -44,7 +44,7 @@ pub(crate) struct Waits {
 pub fn earliest_start(inputs: &Inputs<'_>, hosts: &BTreeSet<HostId>) -> Result<Option<(Time, String)>, Violation> {
     let membership = Membership::new(inputs.policies, inputs.snapshot);
     let ledger = inputs.ledger;
-    let books = Books { removals: &ledger.removals, last_termination: &ledger.last_termination, now: inputs.now };
+    let books = Books { removals: &ledger.removals, last_end: &ledger.last_end, now: inputs.now };
     let waits = waits(inputs, &membership, hosts, &books)?;
     let latest = waits.budget.into_iter().chain(waits.interval).max_by_key(|wait| wait.until);
     Ok(latest.map(|wait| (wait.until, wait.why)))
@@ -80,9 +80,9 @@ pub(crate) fn waits(
                 later(&mut waits.budget, until, why);
             }
         }
-        if let Some(last) = books.last_termination.get(&policy.name) {
+        if let Some(last) = books.last_end.get(&policy.name) {
             let text = duration_text(interval);
-            let why = format!("{} lost hosts at {last}; the interval is {text}", policy.name);
+            let why = format!("hosts of {} were out until {last}; the interval is {text}", policy.name);
             later(&mut waits.interval, last.plus(interval), why);
         }
     }

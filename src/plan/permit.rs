@@ -89,6 +89,11 @@ impl Confirmed {
         &self.plan.settings
     }
 
+    /// Whether nobody was asked.
+    pub fn is_unattended(&self) -> bool {
+        self.how == "unattended"
+    }
+
     /// `typed` or `unattended`, for the record.
     pub fn how(&self) -> &'static str {
         self.how

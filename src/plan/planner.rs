@@ -22,8 +22,8 @@ use super::verify::verify_over;
 use super::weights::units;
 use super::why::{Asked, explain};
 use super::{
-    AssessError, Batch, Inputs, Plan, PlanDocument, PlannedHost, Request, RequestDocument, Rule, Selection, Stage,
-    Taking, Verdict, Violation, Why, capacity, warnings,
+    AssessError, Batch, Inputs, OtherRun, Plan, PlanDocument, PlannedHost, Request, RequestDocument, Rule, Selection,
+    Stage, Taking, Verdict, Violation, Why, capacity, warnings,
 };
 
 /// How long a plan may be run after it was made (contract section 8).
@@ -103,11 +103,18 @@ pub(crate) fn plan_over(
         largest_allowed_count: draft.largest,
         batches,
         subsystems,
+        others: others(inputs, &watched),
         watched: watched.into_iter().collect(),
         warnings,
         not_before: schedule.not_before(),
     };
     Ok(Plan { document, settings, takes: schedule.takes })
+}
+
+/// Whoever is about to take hosts should know who else does.
+fn others(inputs: &Inputs<'_>, watched: &BTreeSet<SubsystemName>) -> Vec<OtherRun> {
+    let concerns = |run: &&OtherRun| !run.watches.is_disjoint(watched) || !run.touches.is_disjoint(watched);
+    inputs.ledger.others.iter().filter(concerns).cloned().collect()
 }
 
 fn unknown_subsystem(
@@ -328,13 +335,10 @@ impl Draft {
             }
         }
         if let (Some(expected), Some(named)) = (request.expect_remaining, named) {
-            let left = membership.members(named).iter().filter(|&h| !chosen.contains(h));
-            let remaining = left.filter(|&&h| serves(inputs, membership.host(h))).count() as u64;
+            let remaining = capacity::serving_without(inputs, membership, named, chosen);
             if remaining != expected {
                 let name = &membership.subsystem(named).name;
-                let message = format!("{remaining} hosts of {name} would still serve, not {expected} as was expected");
-                let violation = Violation::new(Rule::Expectation, message).subsystem(name);
-                self.violations.push(violation.numbers(expected, remaining));
+                self.violations.push(Violation::unexpected(name, expected, remaining));
             }
         }
     }

@@ -1,6 +1,6 @@
 //! When each batch can start, as far as is known beforehand.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::model::{HostId, Time};
@@ -37,12 +37,12 @@ impl Schedule {
     ) -> Result<Self, Violation> {
         let mut schedule = Self::default();
         let mut removals = inputs.ledger.removals.clone();
-        let mut last_termination = inputs.ledger.last_termination.clone();
+        let mut last_end = inputs.ledger.last_end.clone();
         let mut now = inputs.now;
         for (index, batch) in batches.iter().enumerate() {
             let ids: BTreeSet<HostId> = batch.iter().map(|&h| membership.host(h).id.clone()).collect();
             for _ in 0..WAITS {
-                let books = Books { removals: &removals, last_termination: &last_termination, now };
+                let books = Books { removals: &removals, last_end: &last_end, now };
                 let waits = waits(inputs, membership, &ids, &books)?;
                 let later = [&waits.budget, &waits.interval].into_iter().flatten().map(|w| w.until).max();
                 let Some(until) = later else { break };
@@ -59,9 +59,10 @@ impl Schedule {
             for &host in batch {
                 let subsystems: BTreeSet<_> =
                     membership.of(host).iter().map(|&s| membership.subsystem(s).name.clone()).collect();
-                last_termination.extend(subsystems.iter().map(|name| (name.clone(), now)));
+                last_end.extend(subsystems.iter().map(|name| (name.clone(), now)));
                 let id = membership.host(host).id.clone();
-                removals.push(Removal { host: id, run: "this".into(), subsystems, at: Some(now) });
+                let units = BTreeMap::new();
+                removals.push(Removal { host: id, run: "this".into(), subsystems, units, at: Some(now) });
             }
         }
         // The reference: three samples, `every` apart.

@@ -3,7 +3,7 @@
 //! Both are answered by planning again as of then, with what would be gone by then gone: no rule is restated here.
 //! Halts, probes and launches are taken to stay as they are.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::model::{HostId, SubsystemName, Time};
@@ -83,9 +83,16 @@ impl Run {
             let id = &asked.membership.host(host).id;
             let subsystems: BTreeSet<SubsystemName> =
                 asked.membership.of(host).iter().map(|&s| asked.membership.subsystem(s).name.clone()).collect();
-            ledger.last_termination.extend(subsystems.iter().map(|name| (name.clone(), at)));
+            ledger.last_end.extend(subsystems.iter().map(|name| (name.clone(), at)));
             ledger.claims.insert(id.clone(), Claim::Removed { run: "an earlier run".into(), at });
-            ledger.removals.push(Removal { host: id.clone(), run: "an earlier run".into(), subsystems, at: Some(at) });
+            let units = BTreeMap::new();
+            ledger.removals.push(Removal {
+                host: id.clone(),
+                run: "an earlier run".into(),
+                subsystems,
+                units,
+                at: Some(at),
+            });
         }
     }
 }
@@ -112,7 +119,7 @@ fn next_run(
         let hosts = selector.choose(count, &maximum);
         if !is_first {
             let ids: BTreeSet<HostId> = hosts.iter().map(|&host| membership.host(host).id.clone()).collect();
-            let books = Books { removals: &ledger.removals, last_termination: &ledger.last_termination, now };
+            let books = Books { removals: &ledger.removals, last_end: &ledger.last_end, now };
             let Ok(waits) = waits(&inputs, membership, &ids, &books) else { return Ok(None) };
             if let Some(until) = [waits.budget, waits.interval].into_iter().flatten().map(|wait| wait.until).max() {
                 now = until;

@@ -167,7 +167,8 @@ impl World {
     /// A removal in the ledger's books, of every subsystem.
     pub(crate) fn removed(&mut self, id: &str, at: Option<Time>) {
         let subsystems: BTreeSet<SubsystemName> = self.policies.subsystems.keys().cloned().collect();
-        self.ledger.removals.push(Removal { host: id.into(), run: "other".into(), subsystems, at });
+        let units = subsystems.iter().map(|name| (name.clone(), 1)).collect();
+        self.ledger.removals.push(Removal { host: id.into(), run: "other".into(), subsystems, units, at });
     }
 
     pub(crate) fn snapshot(&self) -> FleetSnapshot {

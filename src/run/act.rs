@@ -9,10 +9,12 @@ use crate::model::{
 };
 use crate::plan::Violation;
 
-use super::JournalRecord;
+use super::cause::{order_cause, plain, rule_cause};
+use super::{Cause, CauseKind, JournalRecord};
 
 /// What the driver does next. It answers each with exactly one [`Input`].
 #[derive(Clone, Debug)]
+#[must_use]
 pub enum Act {
     /// Append to the journal: [`Input::Recorded`] or [`Input::Lost`].
     Record(Box<JournalRecord>),
@@ -37,16 +39,31 @@ pub enum Act {
 /// A change of the shared record, without the observation and identity that the driver adds.
 #[derive(Clone, Debug)]
 pub enum Change {
+    /// Take a place in line, with the hosts of the plan.
+    Enlist {
+        /// The hosts, each with its batch.
+        claims: BTreeMap<HostId, u64>,
+        /// When the fleet was observed that the plan was made on.
+        planned_at: Time,
+        /// When the plan expires.
+        lapses_at: Time,
+        /// An observation.
+        snapshot: Arc<FleetSnapshot>,
+    },
     /// Reserve a batch.
     Grant {
         /// Its number.
         batch: u64,
         /// Its hosts and the target groups that they are in.
         hosts: BTreeMap<HostId, BTreeSet<TargetGroupId>>,
+        /// What is left of the plan behind it, each host with its batch.
+        rest: BTreeMap<HostId, u64>,
         /// What it is decided on.
         snapshot: Arc<FleetSnapshot>,
         /// The reference of the probes.
         reference: BTreeMap<ProbeKey, f64>,
+        /// When its first sample was taken.
+        reference_at: Time,
     },
     /// Take the step to termination.
     StartTermination {
@@ -89,9 +106,19 @@ impl Change {
     pub fn command<'a>(&'a self, identity: &'a RunIdentity) -> Command<'a> {
         let (run, epoch) = (identity.run.clone(), identity.epoch);
         match self {
-            Self::Grant { batch, hosts, snapshot, reference } => {
-                Command::Grant { run: identity, batch: *batch, hosts: hosts.clone(), snapshot, reference }
+            Self::Enlist { claims, planned_at, lapses_at, snapshot } => {
+                let (planned_at, lapses_at) = (*planned_at, *lapses_at);
+                Command::Enlist { run: identity, claims, planned_at, lapses_at, snapshot }
             }
+            Self::Grant { batch, hosts, rest, snapshot, reference, reference_at } => Command::Grant {
+                run: identity,
+                batch: *batch,
+                hosts: hosts.clone(),
+                rest,
+                snapshot,
+                reference,
+                reference_at: *reference_at,
+            },
             Self::StartTermination { hosts, snapshot } => {
                 Command::StartTermination { run, epoch, hosts: hosts.clone(), snapshot }
             }
@@ -222,15 +249,45 @@ pub enum NotStarted {
         /// For what.
         why: String,
     },
-    /// The request id made a run before: that run is reported.
+    /// Another process has begun the journal of this run's id: a request id is one run's, and that run is reported.
     Consumed {
         /// That run.
         run: crate::model::RunId,
-        /// Whether it was the same request; otherwise it is refused (rule `request-id`).
-        same: bool,
     },
+    /// The record is of another fleet than the one that is looked at: exit 5. Both, in words.
+    OtherFleet(String),
     /// A stop order came after the first look, before the first effect: exit 9. The order, in words.
     Halted(String),
     /// Stopped before the first effect: exit 9.
     Ordered(Order),
+}
+
+impl NotStarted {
+    /// The exit code of a run that ends so (contract section 3).
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Rules(_) => 3,
+            Self::Blind(_) | Self::Clock(_) | Self::OtherFleet(_) => 5,
+            Self::TakenByOthers(_) | Self::Ledger(_) | Self::TakenOver(_) | Self::Consumed { .. } => 10,
+            Self::Deferred { .. } => 11,
+            Self::Halted(_) | Self::Ordered(_) => 9,
+        }
+    }
+
+    /// The same for the journal.
+    pub(super) fn cause(&self) -> Cause {
+        match self {
+            Self::Rules(violations) | Self::TakenByOthers(violations) => {
+                violations.first().map_or_else(|| plain(CauseKind::Rule, "a rule does not hold".to_owned()), rule_cause)
+            }
+            Self::Blind(message) | Self::OtherFleet(message) => plain(CauseKind::Inventory, message.clone()),
+            Self::Clock(message) | Self::Ledger(message) | Self::TakenOver(message) => {
+                plain(CauseKind::Ledger, message.clone())
+            }
+            Self::Consumed { run } => plain(CauseKind::Ledger, format!("another process has begun run {run}")),
+            Self::Deferred { why, .. } => plain(CauseKind::Rule, why.clone()),
+            Self::Halted(order) => order_cause(order.clone()),
+            Self::Ordered(order) => plain(CauseKind::Order, order.to_string()),
+        }
+    }
 }

@@ -333,7 +333,10 @@ impl Machine {
         let (Some(before), Some(after)) = (&self.before_batch, &self.snapshot) else { return };
         let mut messages = Vec::new();
         let ours: BTreeSet<&HostId> = self.document().batches.iter().flat_map(|b| &b.hosts).map(|h| &h.id).collect();
-        let claimed = self.record.as_ref().map(|r| r.view(Some(&self.spec.identity.run), after.begun_at).claims);
+        let claimed = self
+            .record
+            .as_ref()
+            .map(|r| r.view(Some(&self.spec.identity.run), &BTreeSet::new(), after.begun_at).claims);
         let explained =
             |id: &HostId| ours.contains(id) || claimed.as_ref().is_some_and(|claims| claims.contains_key(id));
         for host in before.hosts().filter(|h| after.host(&h.id).is_none() && !explained(&h.id)) {

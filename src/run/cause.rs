@@ -43,7 +43,7 @@ fn halted(order: &Halt) -> Cause {
     order_cause(order.to_string())
 }
 
-fn order_cause(message: String) -> Cause {
+pub(super) fn order_cause(message: String) -> Cause {
     Cause { rule: Some("halted".to_owned()), ..plain(CauseKind::Order, message) }
 }
 
@@ -64,7 +64,7 @@ pub(super) fn plain(kind: CauseKind, message: String) -> Cause {
 
 /// A rule as the cause of a stop.
 #[expect(clippy::cast_precision_loss, reason = "unit counts are far below 2^52, and the text has them exactly")]
-fn rule_cause(violation: &Violation) -> Cause {
+pub(super) fn rule_cause(violation: &Violation) -> Cause {
     Cause {
         kind: CauseKind::Rule,
         rule: serde_json::to_value(violation.rule).ok().and_then(|v| v.as_str().map(str::to_owned)),

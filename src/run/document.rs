@@ -17,6 +17,8 @@ pub enum Outcome {
     Halted,
     /// A person is needed. Exit 8.
     NeedsAttention,
+    /// It was confirmed and was granted nothing: nothing was touched. The exit code says why.
+    NotStarted,
 }
 
 /// What made a run stop.

@@ -2,7 +2,9 @@
 //!
 //! It is the intent log: what a run may have done to the fleet is always in it before it is done (S5), and
 //! [`super::report`] makes the run document of nothing else. Changes of this format:
-//! v1 is the first.
+//! v1 was the first. v2: a journal begins when the run is confirmed, before its first grant, so that one request id is one
+//! journal for good; the reference is a record of its own; a run that took nothing ends with `not-started`, and only then
+//! may the same journal go on with another opening.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,7 +19,7 @@ use crate::plan::{PlanDocument, Settings, SubsystemCapacity};
 use super::{Cause, Outcome};
 
 /// The schema of journal records and of ndjson events.
-pub const EVENT_SCHEMA: &str = "safe-remove/event/v1";
+pub const EVENT_SCHEMA: &str = "safe-remove/event/v2";
 
 /// One record.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -60,7 +62,7 @@ pub enum Purpose {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "kebab-case", rename_all_fields = "snake_case")]
 pub enum Past {
-    /// The first batch was granted: the run exists.
+    /// The plan was confirmed: the run exists, and its id is spoken for. Nothing was granted yet.
     RunOpened {
         /// The plan as it was confirmed.
         plan: Box<PlanDocument>,
@@ -76,10 +78,20 @@ pub enum Past {
         request_id: Option<RequestId>,
         /// The process that acts.
         process: ProcessId,
+        /// At which epoch: above every one that the journal has seen.
+        epoch: u64,
         /// `typed` or `unattended`.
         confirmed: String,
-        /// The probes' reference from before the first batch.
+        /// `--expect-remaining`
+        expect_remaining: Option<u64>,
+    },
+    /// The probes' reference is known: sampled from before the first batch, or taken over from a run that this one
+    /// overlaps.
+    ReferenceTaken {
+        /// Each probe's.
         reference: BTreeMap<ProbeKey, f64>,
+        /// When its first sample was taken, by whichever run.
+        sampled_at: Time,
     },
     /// The ledger reserved a batch.
     BatchGranted {

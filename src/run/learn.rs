@@ -18,7 +18,8 @@ impl Machine {
         let awaited = self.awaiting.take();
         match (awaited, input) {
             (_, Input::Begin) | (Some(Todo::Sleep { .. }), Input::Woke) => {}
-            (Some(Todo::Record(_)), Input::Recorded) => {
+            (Some(Todo::Record(past)), Input::Recorded) => {
+                self.is_opened |= matches!(past, Past::RunOpened { .. });
                 // `offline_until` is counted from what the journal says, so that whoever takes over counts the same.
                 if self.offline && !self.told_late && !matches!(self.phase, Phase::Leaving { .. }) {
                     self.tell_late();
@@ -27,11 +28,11 @@ impl Machine {
                 self.offline = false;
             }
             (Some(Todo::Record(past)), Input::Lost(loss)) => self.lost(&loss, Some(&past), now),
-            (Some(Todo::Change(change)), Input::Changed(granted)) => self.changed(change, &granted),
+            (Some(Todo::Change(change)), Input::Changed(granted)) => self.changed(change, &granted, now),
             (Some(Todo::Change(change)), Input::Refused(refusal)) => self.refused(&change, refusal, now),
             (Some(Todo::Change(Change::Grant { batch, hosts, snapshot, .. })), Input::Lost(Loss::Unreachable(why))) => {
                 // Schedule 13: the grant may be written. What may be reserved is named, and let go of like what is.
-                if self.opened {
+                if self.begun {
                     self.hold(batch, &hosts, &snapshot);
                 }
                 let named: Vec<&str> = hosts.keys().map(HostId::as_str).collect();
@@ -40,6 +41,8 @@ impl Machine {
             }
             // A convenience for later runs: what else is left to say shows whether the ledger is lost.
             (Some(Todo::Change(Change::Forget { .. })), Input::Lost(Loss::Unreachable(_))) => {}
+            // The journal has ended: what the record still lists of the run is in nobody's way.
+            (Some(Todo::Change(Change::End { .. })), Input::Lost(Loss::Unreachable(_))) => {}
             (Some(Todo::Change(_)), Input::Lost(loss)) => self.lost(&loss, None, now),
             (Some(Todo::Look { .. }), Input::Looked(round)) => self.looked(*round, now),
             (Some(Todo::Send { call, intent }), Input::Answered(outcome)) => self.answered(call, &intent, outcome, now),
@@ -51,14 +54,24 @@ impl Machine {
 
     /// The ledger did not take a write.
     fn lost(&mut self, loss: &Loss, past: Option<&Past>, now: Time) {
+        if let Some(why) = self.withdrawing.take() {
+            // It took nothing, and whoever looks after it finds that out.
+            self.finish(Finish::NotStarted(why));
+            return;
+        }
         match loss {
+            Loss::Fenced(_) if !self.is_opened => {
+                // S9: of calls with one request id that start together one begins the journal; the others report it.
+                let run = self.spec.identity.run.clone();
+                self.finish(Finish::NotStarted(NotStarted::Consumed { run }));
+            }
             Loss::Fenced(why) => {
                 // S9: another process has the run. Nothing more is sent, not even a restore.
                 self.attention = true;
                 self.taken_by = Some(why.clone());
                 let cause = plain(CauseKind::Ledger, format!("this run was taken over: {why}"));
                 self.cause = Some(cause.clone());
-                if self.opened && self.calls > 0 {
+                if self.begun && self.calls > 0 {
                     // Kept for the document only: the journal is another process's now.
                     let _ = self.journalled(Past::Stopped { cause }, now);
                     self.finish(Finish::Ended);
@@ -174,10 +187,9 @@ impl Machine {
 
     fn read(&mut self, record: &Arc<FleetRecord>, taken_over_by: Option<&str>, now: Time) {
         let is_first_look = self.record.replace(Arc::clone(record)).is_none();
-        if let Some(same) = self.is_consumed(record) {
-            // S9: of calls with one request id that start together one makes the run; the others report it.
-            let run = self.spec.identity.run.clone();
-            self.finish(Finish::NotStarted(NotStarted::Consumed { run, same }));
+        if let Err(other) = record.is_of(&self.spec.fleet) {
+            let message = other.to_string();
+            self.stop(plain(CauseKind::Inventory, message.clone()), Some(NotStarted::OtherFleet(message)), now);
             return;
         }
         if let Some(why) = self.is_anothers(record) {
@@ -185,12 +197,6 @@ impl Machine {
             return;
         }
         self.heed(record, is_first_look, now);
-    }
-
-    /// Whether the request id made a run before this one was granted anything, and if so whether it is the same request.
-    fn is_consumed(&self, record: &FleetRecord) -> Option<bool> {
-        let (id, fingerprint) = self.spec.identity.request.as_ref().filter(|_| !self.opened)?;
-        record.requests.get(id).map(|used| used.fingerprint == *fingerprint)
     }
 
     /// S9: who acts for the run, if the record says that it is not this process any more.
@@ -326,9 +332,15 @@ impl Machine {
     }
 
     /// The record took a change.
-    fn changed(&mut self, change: Change, granted: &Granted) {
+    fn changed(&mut self, change: Change, granted: &Granted, now: Time) {
         match change {
-            Change::Grant { batch, hosts, snapshot, .. } => self.granted(batch, &hosts, &snapshot, &granted.reference),
+            Change::Enlist { .. } => {
+                self.is_enlisted = true;
+                self.phase = Phase::Reference { rounds: Vec::new(), next_at: now };
+                // What was seen so far was seen without the probes.
+                self.round = None;
+            }
+            Change::Grant { batch, hosts, snapshot, .. } => self.granted(batch, &hosts, &snapshot, granted),
             Change::StartTermination { .. } => {
                 let batch = self.batch().map_or(0, |b| b.0);
                 self.phase = Phase::Terminating { granted: true };
@@ -354,14 +366,17 @@ impl Machine {
             }
             Change::ReleaseGroup { group } => self.released(&group, granted),
             Change::Forget { .. } => {}
-            Change::End { .. } => self.ended(),
+            Change::End { .. } => {}
         }
     }
 
     /// The record refused a change.
     fn refused(&mut self, change: &Change, refusal: Refusal, now: Time) {
         match (change, refusal) {
+            // It took nothing, and has said so.
+            (Change::End { .. }, _) if self.withdrawing.is_some() => {}
             (_, Refusal::Fenced { why, .. }) => self.lost(&Loss::Fenced(why), None, now),
+            (Change::Enlist { .. }, refusal) => self.not_enlisted(refusal, now),
             (Change::Grant { .. }, refusal) => self.grant_refused(refusal, now),
             (Change::StartTermination { .. }, Refusal::Stale { .. }) => {
                 self.queue.push_back(Todo::Look { probes: true })
@@ -387,22 +402,11 @@ impl Machine {
                 self.attention = true;
                 self.unreleased(group, &refusal.to_string());
             }
-            (Change::End { .. }, refusal) => {
-                self.attention = true;
-                let run = &self.spec.identity.run;
-                let why = match refusal {
-                    // What it still needs was said when it could not be given back.
-                    Refusal::Illegal(_) => String::new(),
-                    other => format!(" ({other})"),
-                };
-                let message =
-                    format!("the ledger keeps the run and what it holds{why}: safe-remove abandon {run} ends it");
-                self.queue.push_back(Todo::Record(Past::Warned { message }));
-                self.ended();
-            }
+            // The journal has ended, and nothing is held that it does not name: `status` shows what the record keeps.
+            (Change::End { .. }, _) => {}
             (Change::StartTermination { .. } | Change::HoldGroup { .. }, refusal) => {
                 let violations = match refusal {
-                    Refusal::Rules(violations) => violations,
+                    Refusal::Rules(violations) | Refusal::Race(violations) => violations,
                     // S4: what asks to wait at this step is a budget, and a budget is a rule: the ledger works.
                     Refusal::Wait { why, .. } => vec![violation(crate::plan::Rule::Budget, None, why)],
                     other => {

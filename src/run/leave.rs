@@ -31,9 +31,9 @@ pub(super) enum Step {
     Measuring,
     /// The record forgets removed hosts that are no longer listed.
     Forgetting,
-    /// The record lets go of the run.
-    Closing,
     /// The journal ends.
+    Closing,
+    /// The record lets go of the run.
     Ending,
 }
 
@@ -64,16 +64,21 @@ impl Machine {
             }
             Step::Closing => {
                 self.phase = Phase::Leaving { step: Step::Ending };
-                let completed = self.outcome() == Outcome::Completed;
-                self.queue.push_back(Todo::Change(Change::End { completed }));
-            }
-            Step::Ending => {
+                // First the journal and then the record: whoever dies in between has a history, and stands in `status`
+                // until somebody ends it there.
                 let outcome = self.outcome();
+                self.ended_as = Some(outcome);
                 self.queue.push_back(Todo::Record(Past::RunEnded {
                     outcome,
-                    exit_code: exit_code(outcome),
+                    exit_code: self.exit_code(outcome),
                     subsystems: self.measured(now),
                 }));
+            }
+            Step::Ending => {
+                let completed = self.ended_as == Some(Outcome::Completed);
+                if self.is_enlisted {
+                    self.queue.push_back(Todo::Change(Change::End { completed }));
+                }
                 self.queue.push_back(Todo::Finish(Finish::Ended));
             }
         }
@@ -94,7 +99,12 @@ impl Machine {
         if self.attention || report(&self.journal).is_some_and(|told| !told.in_doubt.is_empty()) {
             return Outcome::NeedsAttention;
         }
+        if !self.begun {
+            return Outcome::NotStarted;
+        }
         match self.cause.as_ref().map(|c| c.kind) {
+            // S9: less than was confirmed is not completed, whatever became of the rest.
+            None if !self.is_all_gone() => Outcome::Aborted,
             None => Outcome::Completed,
             // Whoever is told that a run was halted may ask for the rest, and there is none.
             Some(CauseKind::Order) if self.is_all_gone() => Outcome::Completed,
@@ -103,14 +113,15 @@ impl Machine {
         }
     }
 
-    /// Whether every host that was confirmed was observed gone, by this process or an earlier one.
+    /// Whether every host that was confirmed was observed gone, by this process or an earlier one: terminated, or left
+    /// by itself.
     fn is_all_gone(&self) -> bool {
         // Some are told twice: a takeover records again what it finds gone.
         let gone: BTreeSet<&HostId> = self
             .journal
             .iter()
             .filter_map(|line| match &line.event {
-                Past::HostTerminated { host, .. } => Some(host),
+                Past::HostTerminated { host, .. } | Past::HostDropped { host, .. } => Some(host),
                 _ => None,
             })
             .collect();
@@ -197,27 +208,24 @@ impl Machine {
         self.intend(effect, now);
     }
 
-    /// The record let go of the run.
-    pub(super) fn ended(&mut self) {
-        self.phase = Phase::Leaving { step: Step::Ending };
-    }
-
     /// Capacity as the plan had it before, with what the last complete observation shows as remaining.
     fn measured(&self, now: Time) -> Vec<SubsystemCapacity> {
         let before = self.document().subsystems.clone();
         let (Some(snapshot), Some(record)) = (&self.snapshot, &self.record) else { return before };
-        let view = record.view(None, now);
+        let view = record.view(None, &BTreeSet::new(), now);
         let none = BTreeMap::new();
         let inputs = self.inputs(snapshot, &view, &none, now);
         measure(&inputs, &before).unwrap_or(before)
     }
-}
 
-fn exit_code(outcome: Outcome) -> u8 {
-    match outcome {
-        Outcome::Completed => 0,
-        Outcome::Aborted => 7,
-        Outcome::NeedsAttention => 8,
-        Outcome::Halted => 9,
+    fn exit_code(&self, outcome: Outcome) -> u8 {
+        match outcome {
+            Outcome::Completed => 0,
+            Outcome::Aborted => 7,
+            Outcome::NeedsAttention => 8,
+            Outcome::Halted => 9,
+            // Somebody ended it, or what it was about is gone, before it was granted anything.
+            Outcome::NotStarted => 9,
+        }
     }
 }

@@ -22,7 +22,7 @@ use super::act::{Act, Change, Finish, Input, NotStarted, Order, Round};
 use super::cause::{plain, severity};
 use super::hold::Held;
 use super::journal::EVENT_SCHEMA;
-use super::{Cause, CauseKind, JournalRecord, Past};
+use super::{Cause, CauseKind, JournalRecord, Outcome, Past};
 
 /// What a run is made of.
 #[derive(Clone, Debug)]
@@ -37,8 +37,10 @@ pub struct Spec {
     pub fleet: FleetIdentity,
     /// The provider's bounds.
     pub bounds: Bounds,
-    /// The longest wait for a budget or an interval before the first batch; zero with `--no-wait`.
+    /// The longest wait for a budget or another run before the first batch; zero with `--no-wait`.
     pub max_wait: Duration,
+    /// What the journal of the run's id has already: earlier calls with it that took nothing. Empty for a new id.
+    pub prior: Vec<JournalRecord>,
 }
 
 /// What comes next, in order.
@@ -55,6 +57,8 @@ pub(super) enum Todo {
 /// Where the run is.
 #[derive(Clone, Debug)]
 pub(super) enum Phase {
+    /// The run's journal is begun, and its place in line taken.
+    Enlisting,
     /// Samples for the reference are taken: so many rounds yet.
     Reference { rounds: Vec<Arc<Round>>, next_at: Time },
     /// The run was taken over: nothing goes forward until the earlier process is out of reach and the batch was seen.
@@ -117,8 +121,6 @@ pub struct Machine {
     pub(super) probed_at: Option<Time>,
     /// What was seen when the batch under way was granted.
     pub(super) before_batch: Option<Arc<FleetSnapshot>>,
-    /// Hosts that vanished between the confirmation and the first grant.
-    pub(super) dropped_before_start: Vec<(u64, HostId)>,
     pub(super) blind_looks: u32,
     /// Looks since the last effect that were too old to act on, or that a sample was due before.
     pub(super) futile_looks: u32,
@@ -137,8 +139,22 @@ pub struct Machine {
     pub(super) told_late: bool,
     /// S9: who has taken the run from this process.
     pub(super) taken_by: Option<String>,
-    /// The first grant was acknowledged: the run exists.
-    pub(super) opened: bool,
+    /// The journal is this process's: its opening was acknowledged.
+    pub(super) is_opened: bool,
+    /// The run has a place in line.
+    pub(super) is_enlisted: bool,
+    /// The first grant was acknowledged: from here on a stop is the end of a run, and no refusal.
+    pub(super) begun: bool,
+    /// What the end of its journal says.
+    pub(super) ended_as: Option<Outcome>,
+    /// Why it ends without a grant; what is left is to say so.
+    pub(super) withdrawing: Option<NotStarted>,
+    /// When the first sample of the reference was taken.
+    pub(super) reference_at: Option<Time>,
+    /// Since when it waits for its first grant.
+    pub(super) waiting_since: Option<Time>,
+    /// The last wait that the journal was told: for what, and until when.
+    pub(super) wait_told: Option<(String, Time)>,
     pub(super) attention: bool,
     /// Outcomes that the record could not be told while it was out of reach.
     pub(super) untold: BTreeMap<HostId, HostOutcome>,
@@ -150,15 +166,15 @@ pub struct Machine {
 
 impl Machine {
     /// A run at its very beginning.
-    pub fn new(spec: Spec, now: Time) -> Self {
+    pub fn new(spec: Spec) -> Self {
         let document = spec.confirmed.document();
         let batches =
             document.batches.iter().map(|b| (b.number, b.hosts.iter().map(|h| h.id.clone()).collect())).collect();
         Self {
-            phase: Phase::Reference { rounds: Vec::new(), next_at: now },
+            phase: Phase::Enlisting,
             queue: VecDeque::new(),
             awaiting: None,
-            journal: Vec::new(),
+            journal: spec.prior.clone(),
             current: 0,
             batches,
             held: BTreeMap::new(),
@@ -170,7 +186,6 @@ impl Machine {
             record: None,
             probed_at: None,
             before_batch: None,
-            dropped_before_start: Vec::new(),
             blind_looks: 0,
             futile_looks: 0,
             calls: 0,
@@ -183,7 +198,14 @@ impl Machine {
             postponed: Vec::new(),
             told_late: false,
             taken_by: None,
-            opened: false,
+            is_opened: false,
+            is_enlisted: false,
+            begun: false,
+            ended_as: None,
+            withdrawing: None,
+            reference_at: None,
+            waiting_since: None,
+            wait_told: None,
             attention: false,
             untold: BTreeMap::new(),
             quiet_at: None,
@@ -321,24 +343,13 @@ impl Machine {
         stage: Stage,
         now: Time,
     ) -> Result<Vec<Violation>, String> {
-        let Some(record) = self.record.clone() else {
+        let Some(record) = &self.record else {
             return Err("the ledger was not read".to_owned());
         };
-        self.violations_by(&record, hosts, stage, now)
-    }
-
-    /// The same, as if the record were this one.
-    pub(super) fn violations_by(
-        &self,
-        record: &FleetRecord,
-        hosts: BTreeSet<HostId>,
-        stage: Stage,
-        now: Time,
-    ) -> Result<Vec<Violation>, String> {
         let Some(snapshot) = &self.snapshot else {
             return Err("the fleet was not observed".to_owned());
         };
-        let view = record.view(Some(&self.spec.identity.run), now);
+        let view = record.view(Some(&self.spec.identity.run), &BTreeSet::new(), now);
         let none = BTreeMap::new();
         let inputs = self.inputs(snapshot, &view, &none, now);
         let out = self.held.values().filter(|h| h.is_out()).map(|h| h.id.clone()).collect();
@@ -414,12 +425,8 @@ impl Machine {
         if matches!(self.phase, Phase::Leaving { .. } | Phase::Over) {
             return;
         }
-        if !self.opened {
-            if let Some(not_started) = before_start {
-                self.finish(Finish::NotStarted(not_started));
-                return;
-            }
-            self.finish(Finish::NotStarted(NotStarted::Blind(cause.message)));
+        if !self.begun {
+            self.withdraw(before_start.unwrap_or(NotStarted::Blind(cause.message)));
             return;
         }
         let graver = self.cause.as_ref().is_none_or(|old| severity(cause.kind) > severity(old.kind));
@@ -436,6 +443,25 @@ impl Machine {
         if !self.is_stopping() {
             self.phase = Phase::Restoring { since: now };
         }
+    }
+
+    /// Ends a run that was granted nothing: its journal says that it took nothing, and it leaves the line.
+    pub(super) fn withdraw(&mut self, why: NotStarted) {
+        self.queue.clear();
+        if self.is_opened {
+            self.queue.push_back(Todo::Record(Past::Stopped { cause: why.cause() }));
+            self.queue.push_back(Todo::Record(Past::RunEnded {
+                outcome: Outcome::NotStarted,
+                exit_code: why.exit_code(),
+                subsystems: Vec::new(),
+            }));
+        }
+        if self.is_enlisted {
+            self.queue.push_back(Todo::Change(Change::End { completed: false }));
+        }
+        self.queue.push_back(Todo::Finish(Finish::NotStarted(why.clone())));
+        self.withdrawing = Some(why);
+        self.phase = Phase::Over;
     }
 
     pub(super) fn finish(&mut self, finish: Finish) {
@@ -467,8 +493,12 @@ impl Machine {
         match self.phase {
             Phase::Restoring { since } => self.restore(since, now),
             Phase::Leaving { .. } => self.leave(now),
-            Phase::Over => self.finish(Finish::Ended),
-            Phase::Reference { .. }
+            Phase::Over => match self.withdrawing.take() {
+                Some(why) => self.finish(Finish::NotStarted(why)),
+                None => self.finish(Finish::Ended),
+            },
+            Phase::Enlisting
+            | Phase::Reference { .. }
             | Phase::TakingOver { .. }
             | Phase::Opening { .. }
             | Phase::Suspending

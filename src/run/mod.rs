@@ -35,7 +35,9 @@ pub use machine::{Machine, Spec};
 pub use progress::{Progress, Step};
 pub use recover::Successor;
 pub use report::{RUN_SCHEMA, has_ended, report};
-pub use takeover::{Standing, actor, next_epoch, quiet_from, silent_from, standing, taken_over_by};
+pub use takeover::{
+    Standing, actor, attempt, next_epoch, quiet_from, silent_from, standing, taken_over_by, took_nothing, was_granted,
+};
 
 #[cfg(test)]
 mod tests;

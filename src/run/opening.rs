@@ -1,14 +1,15 @@
-//! Before each batch: the reference, the wait, the second look at the rest of the plan, the grant.
+//! Before each batch: the reference, the wait for a turn, the second look at the rest of the plan, the grant.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
-use crate::coordination::{Refusal, WaitOn};
+use crate::coordination::{Granted, Refusal, WaitOn};
 use crate::health;
-use crate::model::{FleetSnapshot, HostId, TargetGroupId, Time};
-use crate::plan::{Rule, Stage};
+use crate::model::{FleetSnapshot, HostId, RunId, TargetGroupId, Time};
+use crate::plan::Rule;
 
-use super::act::{Change, Finish, NotStarted};
+use super::act::{Change, NotStarted};
 use super::cause::{plain, violation};
 use super::hold::{Calls, Held};
 use super::journal::GrantedHost;
@@ -18,6 +19,7 @@ use super::{CauseKind, Past, patience};
 impl Machine {
     pub(super) fn forward(&mut self, now: Time) {
         match &self.phase {
+            Phase::Enlisting => self.enlist(now),
             Phase::Reference { .. } => self.take_reference(now),
             Phase::TakingOver { since } => self.take_stock(*since, now),
             Phase::Opening { .. } => self.open_batch(now),
@@ -27,6 +29,46 @@ impl Machine {
             Phase::Terminating { granted } => self.terminate(*granted, now),
             Phase::Verifying { since } => self.verify_gone(*since, now),
             Phase::Restoring { .. } | Phase::Leaving { .. } | Phase::Over => {}
+        }
+    }
+
+    /// Begins the journal, which is this run's alone from then on, and takes a place in line. In this order: what stands
+    /// in the record has a journal.
+    fn enlist(&mut self, now: Time) {
+        if !self.is_young(now) {
+            self.look_again(false, now);
+            return;
+        }
+        let Some(snapshot) = self.snapshot.clone() else { return };
+        if !self.is_opened {
+            self.queue.push_back(Todo::Record(self.opening()));
+        }
+        let (claims, document) = (self.claims(0), self.document());
+        let (planned_at, lapses_at) = (document.observed_at, document.expires_at);
+        self.queue.push_back(Todo::Change(Change::Enlist { claims, planned_at, lapses_at, snapshot }));
+    }
+
+    fn opening(&self) -> Past {
+        let (identity, document) = (&self.spec.identity, self.document().clone());
+        Past::RunOpened {
+            settings: self.settings().clone(),
+            fleet: document.fleet.clone(),
+            operator: identity.operator.clone(),
+            reason: document.request.reason.clone(),
+            request_id: document.request.request_id.clone(),
+            process: identity.process.clone(),
+            epoch: identity.epoch,
+            confirmed: self.spec.confirmed.how().to_owned(),
+            expect_remaining: identity.expect_remaining,
+            plan: Box::new(document),
+        }
+    }
+
+    /// The record did not give the run a place in line.
+    pub(super) fn not_enlisted(&mut self, refusal: Refusal, now: Time) {
+        match refusal {
+            Refusal::Stale { .. } => self.look_again(false, now),
+            refusal => self.grant_refused(refusal, now),
         }
     }
 
@@ -58,7 +100,7 @@ impl Machine {
     fn take_reference(&mut self, now: Time) {
         let Phase::Reference { rounds, next_at } = &mut self.phase else { return };
         if let Some(round) = self.round.take() {
-            if round.fleet.is_ok() && round.record.is_ok() {
+            if round.fleet.is_ok() && round.record.is_ok() && round.probed {
                 rounds.push(Arc::clone(&round));
             }
             *next_at = round.begun_at.plus(self.spec.confirmed.settings().every);
@@ -74,13 +116,10 @@ impl Machine {
             return;
         }
         let samples: Vec<_> = rounds.iter().flat_map(|r| r.samples.clone()).collect();
+        let sampled_at = rounds.first().map_or(now, |round| round.begun_at);
         match health::reference(&samples, &self.probes()) {
-            Ok(mut reference) => {
-                // An overlapping run's reference is older: two runs cannot each call the other's damage normal
-                // (schedule 16).
-                let identity = &self.spec.identity;
-                let older = self.record.as_ref().and_then(|r| r.reference_for(&identity.run, &identity.watched));
-                reference.extend(older.unwrap_or_default());
+            Ok(reference) => {
+                self.reference_at = Some(sampled_at);
                 self.refer_to(reference);
                 self.phase = Phase::Opening { not_before: now, fresh: true, stale: 0 };
             }
@@ -89,7 +128,7 @@ impl Machine {
                     .into_iter()
                     .map(|(key, message)| violation(Rule::UnhealthyNow, Some(key.subsystem), message))
                     .collect();
-                self.finish(Finish::NotStarted(NotStarted::Rules(refused)));
+                self.withdraw(NotStarted::Rules(refused));
             }
         }
     }
@@ -99,7 +138,8 @@ impl Machine {
         self.reference = reference;
     }
 
-    /// Looks, judges the rest of the plan again, and asks for the batch.
+    /// Waits until the batch may be asked for, looks, and asks. Whether the rest of the plan still holds is judged with
+    /// the grant.
     fn open_batch(&mut self, now: Time) {
         let Phase::Opening { not_before, fresh, stale } = self.phase else { return };
         if self.batches.len() <= self.current {
@@ -116,8 +156,7 @@ impl Machine {
             return;
         }
         let Some(snapshot) = self.snapshot.clone() else { return };
-        self.drop_vanished(&snapshot);
-        if !self.queue.is_empty() {
+        if self.drop_vanished(&snapshot, now) || !self.queue.is_empty() {
             // The dropped hosts are recorded first; the batch may be empty now.
             return;
         }
@@ -126,27 +165,28 @@ impl Machine {
             self.current += 1;
             return;
         }
-        let rest: BTreeSet<HostId> = self.batches[self.current..].iter().flat_map(|(_, h)| h.iter().cloned()).collect();
-        match self.violations(rest, Stage::Grant, now) {
-            Ok(violations) if violations.is_empty() => {}
-            Ok(violations) => {
-                self.grant_refused(Refusal::Rules(violations), now);
-                return;
-            }
-            Err(message) => {
-                let blind = NotStarted::Blind(message.clone());
-                self.stop(plain(CauseKind::Inventory, message), Some(blind), now);
-                return;
-            }
-        }
+        let Some(reference_at) = self.reference_at else {
+            // Whoever takes over a run that was granted nothing samples for himself.
+            self.phase = Phase::Reference { rounds: Vec::new(), next_at: now };
+            return;
+        };
         let hosts =
             hosts.iter().filter_map(|id| snapshot.host(id)).map(|h| (h.id.clone(), h.target_groups.clone())).collect();
+        let rest = self.claims(self.current + 1);
         let reference = self.reference.clone();
-        self.queue.push_back(Todo::Change(Change::Grant { batch: number, hosts, snapshot, reference }));
+        let grant = Change::Grant { batch: number, hosts, rest, snapshot, reference, reference_at };
+        self.queue.push_back(Todo::Change(grant));
     }
 
-    /// S8: a host that vanished by itself is dropped from the plan; none is ever put in its place.
-    fn drop_vanished(&mut self, snapshot: &FleetSnapshot) {
+    /// The hosts of the batches from that index on, each with its batch.
+    pub(super) fn claims(&self, from: usize) -> BTreeMap<HostId, u64> {
+        let batches = self.batches.iter().skip(from);
+        batches.flat_map(|(number, hosts)| hosts.iter().map(|host| (host.clone(), *number))).collect()
+    }
+
+    /// S8: a host that vanished by itself is dropped from the plan; none is ever put in its place. One that another run
+    /// has taken ends the run: less would go than was confirmed, and nobody would hear of it. Says whether it did.
+    fn drop_vanished(&mut self, snapshot: &FleetSnapshot, now: Time) -> bool {
         let mut gone = Vec::new();
         for (number, hosts) in &mut self.batches[self.current..] {
             hosts.retain(|id| {
@@ -157,13 +197,25 @@ impl Machine {
                 listed
             });
         }
-        if self.opened {
-            for (batch, host) in gone {
-                self.queue.push_back(Todo::Record(Past::HostDropped { batch, host }));
-            }
-        } else {
-            self.dropped_before_start.extend(gone);
+        let taken = gone.iter().find_map(|(_, host)| Some((host.clone(), self.taken_by_other(host)?)));
+        if let Some((host, run)) = taken {
+            let message = format!("host {host} was removed by run {run}");
+            let race = violation(Rule::UnknownHost, None, message.clone());
+            self.stop(plain(CauseKind::Inventory, message), Some(NotStarted::TakenByOthers(vec![race])), now);
+            return true;
         }
+        for (batch, host) in gone {
+            self.queue.push_back(Todo::Record(Past::HostDropped { batch, host }));
+        }
+        false
+    }
+
+    /// The other run that removed a host, by the record.
+    fn taken_by_other(&self, host: &HostId) -> Option<RunId> {
+        let (record, own) = (self.record.as_ref()?, &self.spec.identity.run);
+        let removals = record.removals.iter().chain(record.removed.values());
+        let mut others = removals.filter(|removal| removal.host == *host && removal.run != *own);
+        others.next().map(|removal| removal.run.clone())
     }
 
     pub(super) fn grant_refused(&mut self, refusal: Refusal, now: Time) {
@@ -175,53 +227,63 @@ impl Machine {
             Refusal::Stale { .. } if stale < patience::STALE_GRANTS => {
                 self.phase = Phase::Opening { not_before: now, fresh: false, stale: stale + 1 };
             }
-            Refusal::Wait { until, why, on } => self.wait(until, why, on, now),
-            Refusal::Rules(violations) => {
-                let not_started = if self.is_others_doing(now) {
-                    NotStarted::TakenByOthers(violations.clone())
-                } else {
-                    NotStarted::Rules(violations.clone())
-                };
-                self.stop_for_rules(&violations, not_started, now);
+            Refusal::Wait { until, why, on } => self.wait(until, why, &on, now),
+            Refusal::Reference { .. } => {
+                self.phase = Phase::Reference { rounds: Vec::new(), next_at: now };
+                // Samples from before are what was refused.
+                self.round = None;
             }
-            Refusal::Consumed { run, same, .. } => {
-                self.finish(Finish::NotStarted(NotStarted::Consumed { run, same }));
+            Refusal::Race(violations) => {
+                self.stop_for_rules(&violations, NotStarted::TakenByOthers(violations.clone()), now);
+            }
+            Refusal::Rules(violations) => {
+                self.stop_for_rules(&violations, NotStarted::Rules(violations.clone()), now);
             }
             Refusal::Clock { .. } => {
                 let message = refusal.to_string();
                 self.stop(plain(CauseKind::Ledger, message.clone()), Some(NotStarted::Clock(message)), now);
             }
+            Refusal::OtherFleet { .. } => {
+                let message = refusal.to_string();
+                self.stop(plain(CauseKind::Inventory, message.clone()), Some(NotStarted::OtherFleet(message)), now);
+            }
             Refusal::Stale { .. } | Refusal::Assess(_) => {
                 let message = refusal.to_string();
                 self.stop(plain(CauseKind::Inventory, message.clone()), Some(NotStarted::Blind(message)), now);
             }
-            Refusal::Fenced { .. } | Refusal::Illegal(_) => {
+            Refusal::Fenced { .. } | Refusal::Illegal(_) | Refusal::Full { .. } => {
                 let message = refusal.to_string();
                 self.stop(plain(CauseKind::Ledger, message.clone()), Some(NotStarted::Ledger(message)), now);
             }
         }
     }
 
-    /// Whether the plan would hold if no other run held anything: then others took the headroom (exit 10, not 3).
-    fn is_others_doing(&self, now: Time) -> bool {
-        let (Some(snapshot), Some(record)) = (&self.snapshot, &self.record) else { return false };
-        let mut alone = (**record).clone();
-        alone.runs.retain(|run, _| *run == self.spec.identity.run);
-        alone.removed.retain(|host, _| snapshot.host(host).is_none());
-        let rest: BTreeSet<HostId> = self.batches[self.current..].iter().flat_map(|(_, h)| h.iter().cloned()).collect();
-        self.violations_by(&alone, rest, Stage::Grant, now).is_ok_and(|v| v.is_empty())
-    }
-
-    fn wait(&mut self, until: Time, why: String, on: WaitOn, now: Time) {
+    fn wait(&mut self, until: Time, why: String, on: &WaitOn, now: Time) {
+        let since = *self.waiting_since.get_or_insert(now);
         // An interval is always waited, also where another run's batch came before (contract section 2, `--no-wait`).
-        if !self.opened && on == WaitOn::Budget && until.since(now) > self.spec.max_wait {
-            self.finish(Finish::NotStarted(NotStarted::Deferred { until, why }));
+        let ends = match on {
+            WaitOn::Budget => until,
+            // When it ends nobody knows: as long as the caller wants.
+            WaitOn::Run(_) => now.plus(Duration::from_millis(1)),
+            WaitOn::Interval | WaitOn::Provider => since,
+        };
+        if !self.begun && ends.since(since) > self.spec.max_wait {
+            self.withdraw(NotStarted::Deferred { until: until.max(now), why });
             return;
         }
-        if self.opened {
+        // Others are asked about once in a sampling period; a run that is waited for is never long out of sight.
+        let not_before = match on {
+            WaitOn::Run(_) => now.plus(self.settings().every),
+            WaitOn::Budget | WaitOn::Interval | WaitOn::Provider => until,
+        };
+        let is_told = |(told, until): &(String, Time)| *told == why && now < *until;
+        if !self.wait_told.as_ref().is_some_and(is_told) {
+            // The journal is told at least once a minute, so that nobody takes a process that waits for a silent one.
+            let until = not_before.max(now.plus(patience::WAIT_TOLD));
+            self.wait_told = Some((why.clone(), until));
             self.queue.push_back(Todo::Record(Past::Waiting { until, why }));
         }
-        self.phase = Phase::Opening { not_before: until, fresh: false, stale: 0 };
+        self.phase = Phase::Opening { not_before, fresh: false, stale: 0 };
     }
 
     /// The batch is reserved.
@@ -230,29 +292,20 @@ impl Machine {
         batch: u64,
         hosts: &BTreeMap<HostId, BTreeSet<TargetGroupId>>,
         snapshot: &Arc<FleetSnapshot>,
-        reference: &health::Reference,
+        granted: &Granted,
     ) {
-        if !self.opened {
-            // What the record says the run is judged by: an older run's where one came first.
-            self.refer_to(reference.clone());
-            self.opened = true;
-            let identity = &self.spec.identity;
-            let document = self.document().clone();
-            self.queue.push_back(Todo::Record(Past::RunOpened {
-                settings: self.settings().clone(),
-                fleet: document.fleet.clone(),
-                operator: identity.operator.clone(),
-                reason: document.request.reason.clone(),
-                request_id: document.request.request_id.clone(),
-                process: identity.process.clone(),
-                confirmed: self.spec.confirmed.how().to_owned(),
-                reference: self.reference.clone(),
-                plan: Box::new(document),
-            }));
-            for (batch, host) in std::mem::take(&mut self.dropped_before_start) {
-                self.queue.push_back(Todo::Record(Past::HostDropped { batch, host }));
+        if !self.begun {
+            self.begun = true;
+            // What the record says the run is judged by: an overlapping run's where one has hosts out.
+            self.refer_to(granted.reference.clone());
+            self.reference_at = granted.reference_at.or(self.reference_at);
+            if let Some(sampled_at) = self.reference_at {
+                let reference = self.reference.clone();
+                self.queue.push_back(Todo::Record(Past::ReferenceTaken { reference, sampled_at }));
             }
         }
+        self.waiting_since = None;
+        self.wait_told = None;
         self.futile_looks = 0;
         self.hold(batch, hosts, snapshot);
         self.before_batch = Some(Arc::clone(snapshot));

@@ -16,6 +16,9 @@ pub(super) const ANSWER: Duration = Duration::from_secs(2);
 /// The same for a ledger that is known to be lost.
 pub(super) const LAST_WORDS: Duration = Duration::from_millis(300);
 
+/// How often a run that waits says so in its journal, at least.
+pub(super) const WAIT_TOLD: Duration = Duration::from_secs(60);
+
 /// Between two looks while something is expected to show shortly.
 pub(super) const POLL: Duration = Duration::from_secs(2);
 

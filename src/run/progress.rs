@@ -55,6 +55,7 @@ impl Machine {
     pub fn progress(&self, now: Time) -> Progress {
         let every = self.settings().every;
         let (step, left, total) = match &self.phase {
+            Phase::Enlisting => (Step::Checking, None, None),
             Phase::Reference { rounds, .. } => {
                 let total = every * (health::REFERENCE_SAMPLES.saturating_sub(1)) as u32;
                 let done = every * rounds.len().saturating_sub(1) as u32;

@@ -42,7 +42,10 @@ impl Spec {
     /// What a run that was opened is made of, for the process that takes it over: exactly the plan that was confirmed
     /// (S8). `None` where the journal does not begin with the opening.
     pub fn recorded(journal: &[JournalRecord], successor: Successor) -> Option<Self> {
-        let Some(Past::RunOpened { plan, settings, confirmed, .. }) = takeover::opening(journal) else { return None };
+        let Some(Past::RunOpened { plan, settings, confirmed, expect_remaining, .. }) = takeover::opening(journal)
+        else {
+            return None;
+        };
         let Successor { run, epoch, process, operator, policies, fleet, bounds } = successor;
         let settings = at_least_as_strict(settings, &plan.watched, &policies);
         let identity = RunIdentity {
@@ -53,13 +56,12 @@ impl Spec {
             subsystem: plan.request.subsystem.clone(),
             watched: plan.watched.iter().cloned().collect(),
             plan: plan.plan.clone(),
-            // Consumed by the first grant.
-            request: None,
+            expect_remaining: *expect_remaining,
         };
         let confirmed = Confirmed::recorded((**plan).clone(), settings, confirmed);
         // A run that was opened waits as long as it must: `--no-wait` is for runs that were not.
         let max_wait = std::time::Duration::MAX;
-        Some(Self { identity, confirmed, policies, fleet, bounds, max_wait })
+        Some(Self { identity, confirmed, policies, fleet, bounds, max_wait, prior: Vec::new() })
     }
 }
 
@@ -77,6 +79,7 @@ fn at_least_as_strict(settings: &Settings, watched: &[crate::model::SubsystemNam
 #[derive(Default)]
 struct Folded<'a> {
     reference: health::Reference,
+    reference_at: Option<Time>,
     cause: Option<Cause>,
     /// Whoever abandons decides for good (S6).
     abandoned: Option<(OperatorId, Option<String>)>,
@@ -96,9 +99,12 @@ impl<'a> Folded<'a> {
     fn of(journal: &'a [JournalRecord], bounds: crate::model::Bounds) -> Self {
         let mut fold = Self::default();
         let mut intents: BTreeMap<u64, &Call> = BTreeMap::new();
-        for record in journal {
+        for record in takeover::attempt(journal) {
             match &record.event {
-                Past::RunOpened { reference, .. } => fold.reference.clone_from(reference),
+                Past::ReferenceTaken { reference, sampled_at } => {
+                    fold.reference.clone_from(reference);
+                    fold.reference_at = Some(*sampled_at);
+                }
                 Past::Stopped { cause } => fold.cause = Some(cause.clone()),
                 Past::RunTakenOver { operator, reason, purpose, leave, .. } => {
                     if *purpose == Purpose::Abandon {
@@ -175,13 +181,19 @@ impl Machine {
         let fold = Folded::of(&journal, bounds);
         let entry = record.runs.get(&spec.identity.run);
 
-        let mut machine = Self::new(spec, now);
-        machine.opened = true;
+        let mut machine = Self::new(spec);
+        machine.is_opened = true;
+        machine.is_enlisted = entry.is_some();
         machine.calls = fold.calls;
         machine.held = entry.map(|entry| fold.held(entry)).unwrap_or_default();
+        machine.begun = !fold.granted.is_empty() || !machine.held.is_empty();
         machine.groups = groups(record, &machine.spec.identity.run);
-        machine.refer_to(entry.map_or_else(|| fold.reference.clone(), |entry| entry.reference.clone()));
+        let granted = entry.filter(|entry| entry.granted_at.is_some());
+        machine.reference_at = granted.map_or(fold.reference_at, |entry| entry.reference_at);
+        machine.refer_to(granted.map_or_else(|| fold.reference.clone(), |entry| entry.reference.clone()));
         machine.quiet_at = Some(quiet_at);
+        let planned: BTreeSet<HostId> = machine.batches.iter().flat_map(|(_, hosts)| hosts.iter().cloned()).collect();
+        let stray = machine.held.keys().find(|host| !planned.contains(*host)).cloned();
         for (_, hosts) in &mut machine.batches {
             hosts.retain(|host| !fold.out_of_plan.contains(host) && !fold.gone.contains(host));
         }
@@ -196,8 +208,8 @@ impl Machine {
 
         let since = quiet_at.max(now);
         machine.phase = if entry.is_none() {
-            // The record let go of it: only the journal's last line is missing.
-            Phase::Leaving { step: Step::Ending }
+            // The record does not know it, or let go of it: only the journal's last line is missing.
+            Phase::Leaving { step: Step::Closing }
         } else if fold.cause.is_some() || fold.abandoned.is_some() {
             // S6: a run that was stopping goes on stopping, whoever takes it over, and for whatever purpose.
             Phase::Restoring { since }
@@ -205,6 +217,14 @@ impl Machine {
             Phase::TakingOver { since }
         };
         machine.cause = fold.cause.clone();
+        if let (None, Some(host)) = (&machine.cause, stray) {
+            // S8: what was not confirmed never goes forward, whoever reserved it for this run. It is only put back.
+            let message = format!("host {host} is held by this run and is not in its plan");
+            let cause = plain(CauseKind::Ledger, message);
+            machine.cause = Some(cause.clone());
+            machine.queue.push_back(Todo::Record(Past::Stopped { cause }));
+            machine.phase = Phase::Restoring { since };
+        }
         if let (None, Some((operator, reason)), Some(_)) = (&machine.cause, fold.abandoned, entry) {
             let why = reason.map(|reason| format!(": {reason}")).unwrap_or_default();
             let cause = plain(CauseKind::Order, format!("abandoned by {operator}{why}"));

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::{GroupName, HostId, Time};
 
-use super::{BatchReport, BatchState, Cause, CauseKind, JournalRecord, Outcome, Past, RunDocument};
+use super::{BatchReport, BatchState, Cause, CauseKind, JournalRecord, Outcome, Past, RunDocument, attempt};
 
 /// The schema of the run document.
 pub const RUN_SCHEMA: &str = "safe-remove/run/v1";
@@ -34,6 +34,7 @@ struct BatchTimes {
 /// Of a run that has not ended, `outcome` is `needs-attention`, `ended_at` is the last record's time, and every
 /// host that was touched and whose end is not recorded is in doubt: a reader cannot know more.
 pub fn report(journal: &[JournalRecord]) -> Option<RunDocument> {
+    let journal = attempt(journal);
     let first = journal.first()?;
     let Past::RunOpened { plan, fleet, operator, reason, request_id, .. } = &first.event else {
         return None;
@@ -110,6 +111,7 @@ pub fn report(journal: &[JournalRecord]) -> Option<RunDocument> {
                 subsystems.clone_from(measured);
             }
             Past::RunOpened { .. }
+            | Past::ReferenceTaken { .. }
             | Past::GroupHeld { .. }
             | Past::CallAnswered { .. }
             | Past::BakeRestarted { .. }

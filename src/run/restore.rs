@@ -71,18 +71,23 @@ impl Machine {
     /// Records and lets go of every host whose outcome is proved. Says whether there was one.
     fn resolve_known(&mut self) -> bool {
         let bounds = self.spec.bounds;
-        let known: BTreeMap<HostId, (u64, HostOutcome)> = self
+        let known: BTreeMap<HostId, (u64, bool, HostOutcome)> = self
             .held
             .values()
-            .filter_map(|h| h.outcome(bounds).map(|outcome| (h.id.clone(), (h.batch, outcome))))
+            .filter_map(|h| {
+                let outcome = h.outcome(bounds)?;
+                Some((h.id.clone(), (h.batch, h.terminate.may_be_done(), outcome)))
+            })
             .collect();
         if known.is_empty() {
             return false;
         }
-        for (host, (batch, outcome)) in &known {
+        for (host, (batch, is_ours, outcome)) in &known {
             let (batch, host) = (*batch, host.clone());
             self.queue.push_back(Todo::Record(match outcome {
-                HostOutcome::Removed(_) => Past::HostTerminated { batch, host },
+                HostOutcome::Removed(_) if *is_ours => Past::HostTerminated { batch, host },
+                // No terminate was sent for it: it left by itself.
+                HostOutcome::Removed(_) => Past::HostDropped { batch, host },
                 HostOutcome::Restored => Past::HostRestored { batch, host },
                 HostOutcome::NeverCordoned | HostOutcome::GivenUp | HostOutcome::Settling(_) => {
                     Past::HostUntouched { batch, host }
@@ -90,7 +95,7 @@ impl Machine {
             }));
         }
         let outcomes: BTreeMap<HostId, HostOutcome> =
-            known.into_iter().map(|(host, (_, outcome))| (host, outcome)).collect();
+            known.into_iter().map(|(host, (_, _, outcome))| (host, outcome)).collect();
         if self.offline {
             // The hosts are where they should be; the record is told at the end, if it can be.
             self.held.retain(|id, _| !outcomes.contains_key(id));

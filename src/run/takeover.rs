@@ -9,13 +9,12 @@ use crate::coordination::{FleetRecord, ProcessId};
 use crate::model::{Bounds, RunId, Time};
 use crate::plan::Settings;
 
-use super::{JournalRecord, Past, has_ended};
+use super::{JournalRecord, Outcome, Past, has_ended};
 
 /// Appends that a run which lives makes at least once in so many sampling periods (design section 3, "Request ids").
 const SILENT_PERIODS: u32 = 3;
 
-/// What a process that lives takes at most from its first grant to the first record of its journal, which is the next
-/// thing it does: two writes, with their repeats.
+/// How long a run without a journal is taken for alive: two writes, with their repeats.
 const OPENING: Duration = Duration::from_secs(30);
 
 /// How a run stands, for somebody who wants to take it over.
@@ -25,10 +24,14 @@ pub enum Standing {
     Unknown,
     /// It ended and holds nothing.
     Ended,
+    /// It ended, holds nothing, and the record was not told: its process died in between.
+    Unclosed,
     /// It ended, and still holds hosts that nobody could put back.
     Holding,
-    /// It was granted hosts and its journal was never begun: nothing was sent.
-    Unopened,
+    /// It was confirmed and is not in the record: it was granted nothing, and its process died before it stood in line.
+    Unlisted,
+    /// The record knows it and its journal is lost: what became of its hosts cannot be told.
+    Lost,
     /// It has not ended.
     UnderWay,
 }
@@ -37,19 +40,37 @@ pub enum Standing {
 pub fn standing(journal: &[JournalRecord], record: &FleetRecord, run: &RunId) -> Standing {
     let is_opened = opening(journal).is_some();
     match record.runs.get(run) {
-        Some(_) if !is_opened => Standing::Unopened,
-        Some(entry) if entry.ended_at.is_some() => Standing::Holding,
+        Some(_) if !is_opened => Standing::Lost,
+        Some(entry) if !entry.holds.is_empty() && (entry.ended_at.is_some() || has_ended(journal)) => Standing::Holding,
+        Some(_) if has_ended(journal) => Standing::Unclosed,
         Some(_) => Standing::UnderWay,
         None if has_ended(journal) => Standing::Ended,
+        None if is_opened && !was_granted(journal) => Standing::Unlisted,
         // The record let go of it, and its process died before the last line of its journal.
         None if is_opened => Standing::UnderWay,
         None => Standing::Unknown,
     }
 }
 
-/// The record with which a run's journal begins.
+/// The latest attempt of a journal: calls with one request id that were granted nothing are each followed by the next.
+pub fn attempt(journal: &[JournalRecord]) -> &[JournalRecord] {
+    let is_opening = |record: &JournalRecord| matches!(record.event, Past::RunOpened { .. });
+    journal.iter().rposition(is_opening).map_or(journal, |first| &journal[first..])
+}
+
+/// Whether the latest attempt was granted anything, as far as the journal says.
+pub fn was_granted(journal: &[JournalRecord]) -> bool {
+    attempt(journal).iter().any(|record| matches!(record.event, Past::BatchGranted { .. }))
+}
+
+/// Whether the latest attempt ended and took nothing: then its request id is as good as new.
+pub fn took_nothing(journal: &[JournalRecord]) -> bool {
+    matches!(journal.last().map(|last| &last.event), Some(Past::RunEnded { outcome: Outcome::NotStarted, .. }))
+}
+
+/// The record with which the latest attempt begins.
 pub(super) fn opening(journal: &[JournalRecord]) -> Option<&Past> {
-    journal.first().map(|first| &first.event).filter(|event| matches!(event, Past::RunOpened { .. }))
+    attempt(journal).first().map(|first| &first.event).filter(|event| matches!(event, Past::RunOpened { .. }))
 }
 
 /// What was confirmed with the plan of a run that was opened.
@@ -68,15 +89,15 @@ pub fn actor(journal: &[JournalRecord]) -> Option<&ProcessId> {
     })
 }
 
-/// The epoch of the next takeover: above every one that the record or the journal has seen.
+/// The epoch of the next takeover, or of the next attempt with a request id: above every one that the record or the journal has seen.
 pub fn next_epoch(journal: &[JournalRecord], record: &FleetRecord, run: &RunId) -> u64 {
     let entry = record.runs.get(run).map(|entry| entry.epoch);
     let ended = record.ended.get(run).map(|ended| ended.epoch);
     let fences = journal.iter().filter_map(|line| match &line.event {
-        Past::RunTakenOver { epoch, .. } => Some(*epoch),
+        Past::RunTakenOver { epoch, .. } | Past::RunOpened { epoch, .. } => Some(*epoch),
         _ => None,
     });
-    fences.chain(entry).chain(ended).max().unwrap_or(1).saturating_add(1)
+    fences.chain(entry).chain(ended).max().unwrap_or(0).saturating_add(1)
 }
 
 /// Who took the run over last, in words, if that is not this process.
@@ -111,12 +132,12 @@ pub fn quiet_from(journal: &[JournalRecord], bounds: Bounds) -> Time {
 
 /// From when on the process that acts for a run counts as silent: three sampling periods after its last append, and
 /// after `offline_until`. One that said how long it waits is not expected to write before that is over.
-pub fn silent_from(journal: &[JournalRecord], started_at: Time) -> Time {
+pub fn silent_from(journal: &[JournalRecord], enlisted_at: Time) -> Time {
     let silence = settings(journal).map_or(OPENING, |of| of.every.saturating_mul(SILENT_PERIODS).max(of.offline_limit));
     let expected = match journal.last() {
         Some(JournalRecord { at, event: Past::Waiting { until, .. }, .. }) => (*at).max(*until),
         Some(last) => last.at,
-        None => started_at,
+        None => enlisted_at,
     };
     expected.plus(silence)
 }

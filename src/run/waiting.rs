@@ -21,7 +21,7 @@ impl Machine {
         match self.phase {
             Phase::Restoring { .. } => false,
             Phase::Leaving { .. } => now < self.offline_until().unwrap_or(now),
-            _ => self.opened,
+            _ => self.begun,
         }
     }
 

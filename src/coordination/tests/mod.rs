@@ -1,6 +1,8 @@
 //! `decide` by commands, by the schedules of the protocol's model, and by random sequences against an oracle.
 
+mod clocks;
 mod commands;
+mod line;
 mod random;
 mod schedules;
 mod takeovers;
@@ -20,6 +22,11 @@ pub(super) struct Room {
     pub(super) record: FleetRecord,
     pub(super) bounds: Bounds,
     pub(super) reference: BTreeMap<ProbeKey, f64>,
+    /// When the reference was begun; `None` is now.
+    pub(super) reference_at: Option<Time>,
+    /// Runs whose process is known to be dead or silent.
+    pub(super) silent: BTreeSet<RunId>,
+    pub(super) room: Option<u64>,
 }
 
 /// A process that acts for a run.
@@ -32,7 +39,7 @@ pub(super) fn run(name: &str, process: &str) -> RunIdentity {
         subsystem: "index".into(),
         watched: BTreeSet::new(),
         plan: "digest".into(),
-        request: None,
+        expect_remaining: None,
     }
 }
 
@@ -47,7 +54,12 @@ impl Room {
         index.pace.interval = Duration::ZERO;
         let world = World::new([index]).with("index", hosts, &["a", "b"], &["index"]);
         let record = FleetRecord::new(LedgerId::from("ledger-1"), "demo".into(), NOON);
-        Self { world, record, bounds: Bounds::AWS, reference: BTreeMap::new() }
+        Self::of(world, record)
+    }
+
+    pub(super) fn of(world: World, record: FleetRecord) -> Self {
+        let (bounds, reference) = (Bounds::AWS, BTreeMap::new());
+        Self { world, record, bounds, reference, reference_at: None, silent: BTreeSet::new(), room: None }
     }
 
     pub(super) fn pass(&mut self, by: Duration) {
@@ -72,6 +84,8 @@ impl Room {
             identity: &self.world.identity,
             bounds: self.bounds,
             now: self.world.now,
+            silent: &self.silent,
+            room: self.room,
         };
         let (record, granted) = decide(&self.record, command, &ctx)?;
         let text = serde_json::to_string(&record).expect("serializes");
@@ -90,6 +104,18 @@ impl Room {
         Ok(granted)
     }
 
+    /// Confirms a plan of these batches: the run stands in line.
+    pub(super) fn enlist(&mut self, run: &RunIdentity, batches: &[&[&str]]) -> Result<Granted, Refusal> {
+        let numbered = (1..).zip(batches);
+        let claims: BTreeMap<HostId, u64> =
+            numbered.flat_map(|(number, hosts)| ids(hosts).into_iter().map(move |id| (id, number))).collect();
+        let snapshot = self.world.snapshot();
+        let (planned_at, lapses_at) = (self.now(), self.now().plus(seconds(900)));
+        self.decide(&Command::Enlist { run, claims: &claims, planned_at, lapses_at, snapshot: &snapshot })
+    }
+
+    /// A grant of hosts that the run has confirmed: where it does not stand in line yet, it takes its place first, and
+    /// where its plan had other hosts, it had these too.
     pub(super) fn grant_on(
         &mut self,
         run: &RunIdentity,
@@ -97,9 +123,33 @@ impl Room {
         hosts: &[&str],
         snapshot: &FleetSnapshot,
     ) -> Result<Granted, Refusal> {
+        let is_known = self.record.runs.contains_key(&run.run) || self.record.ended.contains_key(&run.run);
+        if !is_known && run.epoch == 1 && !hosts.is_empty() {
+            let claims = ids(hosts).into_iter().map(|id| (id, batch)).collect();
+            let (planned_at, lapses_at) = (self.now(), self.now().plus(seconds(900)));
+            self.decide(&Command::Enlist { run, claims: &claims, planned_at, lapses_at, snapshot })?;
+        }
+        if let Some(entry) = self.record.runs.get_mut(&run.run) {
+            entry.claims.extend(ids(hosts).into_iter().map(|id| (id, batch)));
+        }
+        self.grant_claimed(run, batch, hosts, snapshot)
+    }
+
+    /// A grant as a process asks for it, with the rest of its claims as the rest of its plan.
+    pub(super) fn grant_claimed(
+        &mut self,
+        run: &RunIdentity,
+        batch: u64,
+        hosts: &[&str],
+        snapshot: &FleetSnapshot,
+    ) -> Result<Granted, Refusal> {
+        let mut rest = self.record.runs.get(&run.run).map(|entry| entry.claims.clone()).unwrap_or_default();
+        rest.retain(|id, _| !hosts.contains(&id.as_str()));
         let hosts = ids(hosts).into_iter().map(|id| (id, BTreeSet::new())).collect();
         let reference = self.reference.clone();
-        self.decide(&Command::Grant { run, batch, hosts, snapshot, reference: &reference })
+        let reference_at = self.reference_at.unwrap_or(self.world.now);
+        let rest = &rest;
+        self.decide(&Command::Grant { run, batch, hosts, rest, snapshot, reference: &reference, reference_at })
     }
 
     pub(super) fn grant(&mut self, run: &RunIdentity, batch: u64, hosts: &[&str]) -> Result<Granted, Refusal> {
@@ -138,7 +188,7 @@ impl Room {
     }
 
     pub(super) fn take_over(&mut self, run: &RunIdentity) -> Result<Granted, Refusal> {
-        self.decide(&Command::TakeOver { run: run.run.clone(), epoch: run.epoch, process: &run.process })
+        self.decide(&Command::TakeOver { run: run.run.clone(), epoch: run.epoch, process: &run.process, forward: true })
     }
 
     pub(super) fn held(&self) -> BTreeMap<HostId, RunId> {
@@ -154,16 +204,21 @@ impl Room {
 
 /// The rules in a refusal, or the refusal's own name.
 pub(super) fn why<T: std::fmt::Debug>(result: Result<T, Refusal>) -> String {
+    let names = |violations: Vec<crate::plan::Violation>| {
+        let names: BTreeSet<String> = violations.iter().map(|v| rule_name(v.rule)).collect();
+        names.into_iter().collect::<Vec<_>>().join(" ")
+    };
     match result.expect_err("refused") {
-        Refusal::Rules(violations) => {
-            let names: BTreeSet<String> = violations.iter().map(|v| rule_name(v.rule)).collect();
-            names.into_iter().collect::<Vec<_>>().join(" ")
-        }
+        Refusal::Rules(violations) => names(violations),
+        Refusal::Race(violations) => format!("race: {}", names(violations)),
+        Refusal::Wait { on: WaitOn::Run(run), .. } => format!("wait for {run}"),
         Refusal::Wait { .. } => "wait".to_owned(),
         Refusal::Stale { .. } => "stale".to_owned(),
         Refusal::Clock { .. } => "clock".to_owned(),
         Refusal::Fenced { .. } => "fenced".to_owned(),
-        Refusal::Consumed { same, .. } => format!("consumed, same: {same}"),
+        Refusal::OtherFleet { .. } => "other fleet".to_owned(),
+        Refusal::Reference { .. } => "reference".to_owned(),
+        Refusal::Full { .. } => "full".to_owned(),
         Refusal::Assess(_) => "assess".to_owned(),
         Refusal::Illegal(_) => "illegal".to_owned(),
     }

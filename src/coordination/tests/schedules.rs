@@ -12,7 +12,7 @@ fn s1_schedule_1_a_host_that_another_run_holds_is_no_candidate_whatever_it_looks
         room.grant(&a, 1, &["index-01"]).expect("granted");
         room.set("index-01", state);
         room.world.host_mut("index-01").healthy = false;
-        assert_eq!(why(room.grant(&b, 1, &["index-01"])), name(Rule::NotRemovable), "{state:?}");
+        assert_eq!(why(room.grant(&b, 1, &["index-01"])), "race: not-removable", "{state:?}");
     }
 }
 
@@ -21,7 +21,11 @@ fn s1_schedule_1_headroom_counts_every_held_host_as_gone() {
     let mut room = Room::new(4);
     let (a, b) = (run("a", "pa"), run("b", "pb"));
     room.grant(&a, 1, &["index-01", "index-02"]).expect("granted");
-    assert_eq!(why(room.grant(&b, 1, &["index-03"])), name(Rule::Minimum), "01 and 02 serve by the provider's word");
+    assert_eq!(why(room.grant(&b, 1, &["index-03"])), "wait for a");
+    // Nobody waits for a silent run; what it holds is gone all the same.
+    room.silent.insert(a.run);
+    let found = why(room.grant(&b, 1, &["index-03"]));
+    assert_eq!(found, "minimum run-in-the-way", "01 and 02 serve by the provider's word");
 }
 
 #[test]
@@ -33,13 +37,18 @@ fn s1_schedule_3_a_restored_host_is_held_until_a_read_can_prove_it() {
     let until = room.now().plus(seconds(300));
     room.resolve(&a, "index-01", HostOutcome::Settling(until)).expect("noted");
     room.pass(seconds(299));
-    assert_eq!(why(room.grant(&b, 1, &["index-02"])), name(Rule::Minimum), "settling is no capacity");
-    assert_eq!(why(room.grant(&b, 1, &["index-01"])), name(Rule::NotRemovable));
+    assert_eq!(why(room.enlist(&b, &[&["index-01"]])), "race: not-removable");
+    assert_eq!(why(room.grant(&b, 1, &["index-02"])), "wait for a");
+    room.silent.insert(a.run.clone());
+    let found = why(room.grant(&b, 1, &["index-02"]));
+    assert_eq!(found, "minimum run-in-the-way", "settling is no capacity");
+    room.silent.clear();
     for outcome in [HostOutcome::Restored, HostOutcome::NeverCordoned] {
         assert_eq!(why(room.resolve(&a, "index-01", outcome)), "wait");
     }
     room.pass(seconds(1));
     room.resolve(&a, "index-01", HostOutcome::Restored).expect("proved");
+    room.end(&a, false).expect("ends");
     room.grant(&b, 1, &["index-02"]).expect("it is capacity again");
 }
 
@@ -162,9 +171,8 @@ fn s6_schedule_10_a_halt_a_freeze_a_stricter_policy_or_a_smaller_budget_stops_th
     ];
     for (expected, change) in changes {
         let mut room = Room::new(5);
-        let (a, b) = (run("a", "pa"), run("b", "pb"));
-        room.grant(&a, 1, &["index-01"]).expect("granted");
-        room.grant(&b, 1, &["index-02"]).expect("granted");
+        let a = run("a", "pa");
+        room.grant(&a, 1, &["index-01", "index-02"]).expect("granted");
         room.set("index-01", HostState::Cordoned);
         change(&mut room);
         let found = why(room.start(&a, &["index-01"]));
@@ -214,7 +222,10 @@ fn s1_schedule_12_a_clone_that_lacks_or_narrows_a_policy_is_refused() {
         for host in &mut room.world.hosts {
             host.tags_mut().insert("placement".to_owned(), "1".to_owned());
         }
-        room.grant(&run("a", "pa"), 1, &["index-01"]).expect("the first run accepts what it finds");
+        let a = run("a", "pa");
+        room.grant(&a, 1, &["index-01"]).expect("the first run accepts what it finds");
+        room.resolve(&a, "index-01", HostOutcome::NeverCordoned).expect("let go");
+        room.end(&a, false).expect("ends");
         assert_eq!(room.record.accepted.len(), 2);
         room
     };
@@ -256,7 +267,7 @@ fn s9_schedule_13_outcomes_said_twice_count_once() {
     assert_eq!(why(room.resolve(&a, "index-02", HostOutcome::Removed(at))), "illegal", "never held");
     room.end(&a, true).expect("ends");
     room.end(&a, true).expect("said before");
-    assert_eq!(room.record.completed["index"].len(), 1);
+    assert_eq!(room.record.largest_removals["index"].len(), 1);
 }
 
 #[test]
@@ -268,6 +279,8 @@ fn s1_schedule_14_foreign_writes_do_not_starve_a_run() {
         room.pass(seconds(1));
         let b = run(&format!("b{writer}"), "pb");
         room.grant(&b, 1, &[host]).expect("granted");
+        room.resolve(&b, host, HostOutcome::NeverCordoned).expect("let go");
+        room.end(&b, false).expect("ends");
     }
     room.grant_on(&a, 1, &["index-01"], &seen).expect("decided again on the same observation while it is young");
 }
@@ -280,7 +293,7 @@ fn s4_schedule_15_budgets_count_reservations_as_now_and_removals_from_their_end(
     room.grant(&a, 1, &["index-01", "index-02"]).expect("granted");
     // A long bake: two hours after the grant the reservations still count as removed now.
     room.pass(seconds(7200));
-    assert_eq!(why(room.grant(&b, 1, &["index-03"])), "wait");
+    assert_eq!(why(room.grant(&b, 1, &["index-03"])), "wait for a");
     for host in ["index-01", "index-02"] {
         room.set(host, HostState::Cordoned);
     }
@@ -290,6 +303,7 @@ fn s4_schedule_15_budgets_count_reservations_as_now_and_removals_from_their_end(
         room.lose(host);
         room.resolve(&a, host, HostOutcome::Removed(at)).expect("gone");
     }
+    room.end(&a, true).expect("ends");
     // The window is longer by twice the tolerance.
     let opens = at.plus(seconds(3600 + 120));
     match room.grant(&b, 1, &["index-03"]) {
@@ -308,40 +322,16 @@ fn s4_schedule_15_a_restored_batch_spends_nothing() {
     room.grant(&a, 1, &["index-01"]).expect("granted");
     room.pass(seconds(300));
     room.resolve(&a, "index-01", HostOutcome::Restored).expect("proved");
+    room.end(&a, false).expect("ends");
     room.grant(&b, 1, &["index-02"]).expect("the budget is whole");
-}
-
-#[test]
-fn s2_schedule_16_an_overlapping_run_judges_by_the_older_reference() {
-    let key = |probe: &str| ProbeKey { subsystem: "index".into(), probe: probe.to_owned() };
-    let mut room = Room::new(8);
-    let (a, b) = (run("a", "pa"), run("b", "pb"));
-    let watched = BTreeSet::from(["index".into()]);
-    assert_eq!(room.record.reference_for(&a.run, &watched), None, "nobody is under way: sample");
-    room.reference = BTreeMap::from([(key("errors"), 0.01)]);
-    let granted = room.grant(&a, 1, &["index-01"]).expect("granted");
-    assert_eq!(granted.reference, room.reference);
-
-    assert_eq!(room.record.reference_for(&b.run, &watched), Some(BTreeMap::from([(key("errors"), 0.01)])));
-    assert_eq!(
-        room.record.reference_for(&b.run, &BTreeSet::from(["billing".into()])),
-        None,
-        "it watches nothing of it"
-    );
-    room.pass(seconds(1));
-    room.reference = BTreeMap::from([(key("errors"), 0.5), (key("latency"), 20.0)]);
-    let granted = room.grant(&b, 1, &["index-02"]).expect("granted");
-    let expected = BTreeMap::from([(key("errors"), 0.01), (key("latency"), 20.0)]);
-    assert_eq!(granted.reference, expected, "A's damage is not normal");
-    assert_eq!(room.record.reference_for(&a.run, &watched), None, "the older run keeps its own");
 }
 
 #[test]
 fn s7_schedule_20_the_last_run_to_leave_resumes_what_the_first_found_running() {
     let mut room = Room::new(8);
     let (a, b) = (run("a", "pa"), run("b", "pb"));
-    room.grant(&a, 1, &["index-01"]).expect("granted");
-    room.grant(&b, 1, &["index-02"]).expect("granted");
+    room.enlist(&a, &[&["index-01"]]).expect("stands in line");
+    room.enlist(&b, &[&["index-02"]]).expect("stands in line");
     let suspended = BTreeSet::from([crate::model::Process::AzRebalance]);
     let hold = |run: &RunIdentity, suspended: &BTreeSet<_>| Command::HoldGroup {
         run: run.run.clone(),

@@ -24,11 +24,16 @@ fn s9_of_two_that_take_a_run_over_one_has_it() {
 #[test]
 fn s9_a_run_that_ended_or_never_was_is_not_taken_over() {
     let mut room = Room::new(4);
-    assert_eq!(why(room.take_over(&taker(2, "p2"))), "fenced");
     let a = run("a", "pa");
-    room.remove(&a, 1, "index-01").expect("removed");
-    room.end(&a, true).expect("ended");
-    assert_eq!(why(room.take_over(&taker(2, "p2"))), "fenced");
+    // It was confirmed and died before it stood in line: whoever ends it keeps it from taking its place later.
+    room.take_over(&taker(2, "p2")).expect("noted");
+    assert!(room.record.runs.is_empty());
+    assert_eq!(why(room.enlist(&a, &[&["index-01"]])), "fenced");
+    let again = taker(3, "p3");
+    room.remove(&again, 1, "index-01").expect_err("a taker of nothing stands in no line");
+    room.enlist(&again, &[&["index-01"]]).expect("a further attempt");
+    room.end(&again, false).expect("ended");
+    assert_eq!(why(room.take_over(&taker(3, "p4"))), "fenced");
 }
 
 /// It is nobody's any more, counts as capacity only where it serves, and against every budget as long as they remember.

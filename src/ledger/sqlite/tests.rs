@@ -17,7 +17,7 @@ async fn s5_a_full_disk_refuses_the_write_says_so_and_recovers() {
     let (at, mut record) = ledger.read().await.expect("reads");
     let before = record.clone();
     for n in 0..2_000 {
-        record.last_termination.insert(format!("subsystem-{n}").into(), Time::from_millis(n));
+        record.last_end.insert(format!("subsystem-{n}").into(), Time::from_millis(n));
     }
     ledger.inner.file.max_pages.store(6, Ordering::Relaxed);
     let error = ledger.compare_and_swap(at, &record, &"n".into()).await.expect_err("no room");

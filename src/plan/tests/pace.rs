@@ -71,7 +71,7 @@ fn s4_what_never_fits_is_a_violation() {
 #[test]
 fn s4_the_interval_runs_from_the_last_verified_termination_of_any_run() {
     let mut world = world();
-    world.ledger.last_termination.insert("index".into(), NOON.minus(Duration::from_secs(100)));
+    world.ledger.last_end.insert("index".into(), NOON.minus(Duration::from_secs(100)));
     assert_eq!(opens(&world, &["i-01"]), Some(NOON.plus(Duration::from_secs(200))));
     world.now = NOON.plus(Duration::from_secs(200));
     assert_eq!(opens(&world, &["i-01"]), None);
@@ -81,6 +81,6 @@ fn s4_the_interval_runs_from_the_last_verified_termination_of_any_run() {
 fn s4_the_longest_interval_of_everything_touched_holds() {
     let mut world = World::new([policy("billing", 1), policy("index", 1)]).with("x", 3, &["a"], &["billing", "index"]);
     world.policy_mut("billing").pace.interval = HOUR;
-    world.ledger.last_termination.insert("index".into(), NOON.minus(Duration::from_secs(600)));
+    world.ledger.last_end.insert("index".into(), NOON.minus(Duration::from_secs(600)));
     assert_eq!(opens(&world, &["x-01"]), Some(NOON.plus(Duration::from_secs(3000))));
 }

@@ -281,7 +281,7 @@ fn holds(fleet: &TestFleet, count: u64, entry: &WouldAllow) -> Result<(), TestCa
                     world.removed(id.as_str(), Some(end));
                 }
                 let names: BTreeSet<SubsystemName> = world.policies.subsystems.keys().cloned().collect();
-                world.ledger.last_termination.extend(names.into_iter().map(|name| (name, end)));
+                world.ledger.last_end.extend(names.into_iter().map(|name| (name, end)));
                 world.hosts.retain(|host| !gone.contains(&host.id));
                 world.now = end;
             }

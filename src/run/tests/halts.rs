@@ -118,7 +118,7 @@ fn s6_a_halt_concerns_what_is_touched_or_watched_and_nothing_else() {
         halt_from(&mut world, of, from);
         let mut spec = world.spec(2, "r-1");
         spec.identity.watched.insert("placement".into());
-        world.drive(&mut Machine::new(spec, START));
+        world.drive(&mut Machine::new(spec));
         assert_eq!(world.document().outcome, outcome, "{of:?}");
     }
 }
@@ -136,6 +136,7 @@ fn s6_a_halt_is_seen_while_a_budget_is_waited_for() {
             host: host.into(),
             run: "r-0".into(),
             subsystems: ["index".into()].into(),
+            units: Default::default(),
             at: Some(START),
         });
     }

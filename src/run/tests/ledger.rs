@@ -122,6 +122,7 @@ fn s4_a_budget_spent_during_the_bake_is_the_rule_that_stops_the_run() {
                     host: format!("elsewhere-{n}").into(),
                     run: "r-2".into(),
                     subsystems: std::iter::once("index".into()).collect(),
+                    units: Default::default(),
                     at: Some(*m.now),
                 })
                 .collect();

@@ -189,7 +189,7 @@ impl World {
 
     /// A confirmed plan for so many hosts, and the machine that runs it.
     pub(super) fn machine(&self, count: u64) -> Machine {
-        Machine::new(self.spec(count, "r-1"), self.now)
+        Machine::new(self.spec(count, "r-1"))
     }
 
     pub(super) fn spec(&self, count: u64, run: &str) -> Spec {
@@ -201,7 +201,7 @@ impl World {
             expect_remaining: None,
         };
         let snapshot = self.snapshot();
-        let view: LedgerView = self.record.view(None, self.now);
+        let view: LedgerView = self.record.view(None, &BTreeSet::new(), self.now);
         let none = BTreeMap::new();
         let identity = Self::identity();
         let inputs = Inputs {
@@ -227,13 +227,14 @@ impl World {
                 subsystem: SubsystemName::new("index"),
                 watched: BTreeSet::from([SubsystemName::new("index")]),
                 plan: digest,
-                request: None,
+                expect_remaining: None,
             },
             confirmed,
             policies: Arc::clone(&self.policies),
             fleet: identity,
             bounds: self.bounds,
             max_wait: Duration::from_secs(3600),
+            prior: Vec::new(),
         }
     }
 
@@ -363,11 +364,18 @@ impl World {
         };
         self.append(&line);
         let identity = Self::identity();
-        let context = Context { policies: &self.policies, identity: &identity, bounds: self.bounds, now: self.now };
-        let command = Command::TakeOver { run: run.clone(), epoch, process: &process };
-        if self.record.runs.contains_key(&run) {
-            self.record = decide(&self.record, &command, &context).expect("taken over").0;
-        }
+        let silent = BTreeSet::new();
+        let context = Context {
+            policies: &self.policies,
+            identity: &identity,
+            bounds: self.bounds,
+            now: self.now,
+            silent: &silent,
+            room: None,
+        };
+        let forward = purpose == Purpose::Resume;
+        let command = Command::TakeOver { run: run.clone(), epoch, process: &process, forward };
+        self.record = decide(&self.record, &command, &context).expect("taken over").0;
         let policies = Arc::clone(&self.policies);
         let successor = Successor { run, epoch, process, operator, policies, fleet: identity, bounds: self.bounds };
         let spec = Spec::recorded(&self.journal, successor).expect("it was opened");
@@ -414,7 +422,14 @@ impl World {
         if self.is_ledger_lost() {
             return Input::Lost(Loss::Unreachable("the disk is gone".to_owned()));
         }
-        let context = Context { policies: &self.policies, identity: &spec.fleet, bounds: spec.bounds, now: self.now };
+        let context = Context {
+            policies: &self.policies,
+            identity: &spec.fleet,
+            bounds: self.bounds,
+            now: self.now,
+            silent: &BTreeSet::new(),
+            room: None,
+        };
         match decide(&self.record, &change.command(&spec.identity), &context) {
             Ok((next, granted)) => {
                 self.record = next;
@@ -564,6 +579,7 @@ fn words(act: &Act) -> String {
             Effect::Adopt { .. } => "adopt".to_owned(),
         },
         Act::Change(change) => match change {
+            Change::Enlist { .. } => "enlist".to_owned(),
             Change::Grant { batch, .. } => format!("grant {batch}"),
             Change::StartTermination { .. } => "start termination".to_owned(),
             Change::Resolve { outcomes } => format!("resolve {}", list(outcomes.keys())),

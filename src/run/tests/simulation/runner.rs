@@ -111,7 +111,7 @@ pub(super) fn spec(
         expect_remaining: None,
     };
     let snapshot = fleet.observe(now, Duration::ZERO, seeded);
-    let view = record.view(None, now);
+    let view = record.view(None, &BTreeSet::new(), now);
     let none = std::collections::BTreeMap::new();
     let identity = identity();
     let inputs =
@@ -134,13 +134,14 @@ pub(super) fn spec(
             subsystem: subsystem.into(),
             watched,
             plan: digest,
-            request: None,
+            expect_remaining: None,
         },
         confirmed,
         policies: Arc::clone(policies),
         fleet: identity,
         bounds,
         max_wait: Duration::from_secs(3600),
+        prior: Vec::new(),
     };
     Some((spec, hosts.into_iter().collect()))
 }

@@ -35,7 +35,7 @@ impl World {
             checker.asked.push(asked);
             let minutes = |seeded: &mut Seeded| START.plus(seeded.up_to(Duration::from_secs(400)));
             let number = checker.asked.len() - 1;
-            let mut runner = Runner::new(number, Machine::new(spec, START), START);
+            let mut runner = Runner::new(number, Machine::new(spec), START);
             runner.at = START.plus(seeded.up_to(Duration::from_secs(30)));
             if let Some(after) = when_let_go {
                 // It wants what somebody else's takeover is about to let go of.

@@ -1,14 +1,14 @@
 //! Takeovers in the simulation: fence, epoch, a second look, each a step between which everything else goes on; takers
 //! that die in between, and runs that are taken from processes that only sleep.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::Rig;
 use super::runner::{Runner, identity};
 use super::world::World;
-use crate::coordination::{Command, Context, FleetRecord, HostOutcome, ProcessId, Refusal, decide};
+use crate::coordination::{Command, Context, FleetRecord, ProcessId, Refusal, decide};
 use crate::model::{RunId, Time};
 use crate::run::{
     EVENT_SCHEMA, JournalRecord, Machine, Outcome, Past, Purpose, Spec, Standing, Successor, next_epoch, standing,
@@ -48,8 +48,16 @@ impl World {
             Stage::Fence => {
                 match standing(&self.journals[run], &self.record, &id) {
                     Standing::Unknown | Standing::Ended => return,
+                    Standing::Unclosed => {
+                        self.close(run, &id);
+                        return;
+                    }
+                    Standing::Lost => {
+                        self.checker.violations.push(format!("s7: run {run} holds hosts and has no journal"));
+                        return;
+                    }
                     Standing::Holding => taking.purpose = Purpose::Abandon,
-                    Standing::Unopened | Standing::UnderWay => {}
+                    Standing::Unlisted | Standing::UnderWay => {}
                 }
                 let epoch = next_epoch(&self.journals[run], &self.record, &id);
                 let process = ProcessId { host: "there".to_owned(), pid: 2, token: format!("{id}, epoch {epoch}") };
@@ -68,9 +76,9 @@ impl World {
                 Stage::RaiseEpoch { epoch, process }
             }
             Stage::RaiseEpoch { epoch, process } => {
-                let command = Command::TakeOver { run: id.clone(), epoch, process: &process };
-                let is_known = self.record.runs.contains_key(&id);
-                if is_known && self.amend(|record, ctx| decide(record, &command, ctx).map(|(next, _)| next)).is_err() {
+                let forward = taking.purpose == Purpose::Resume;
+                let command = Command::TakeOver { run: id.clone(), epoch, process: &process, forward };
+                if self.amend(|record, ctx| decide(record, &command, ctx).map(|(next, _)| next)).is_err() {
                     return;
                 }
                 Stage::Begin { epoch, process }
@@ -104,11 +112,7 @@ impl World {
         let policies = Arc::clone(&self.policies);
         let (operator, bounds) = ("ann@there".into(), self.bounds);
         let successor = Successor { run: id.clone(), epoch, process, operator, policies, fleet: identity(), bounds };
-        let Some(spec) = Spec::recorded(&self.journals[run], successor) else {
-            self.seen.insert("released");
-            self.release(run, &id, epoch);
-            return;
-        };
+        let Some(spec) = Spec::recorded(&self.journals[run], successor) else { return };
         self.seen.insert(if purpose == Purpose::Resume { "resumed" } else { "abandoned" });
         let mut machine = Machine::take_over(spec, self.journals[run].clone(), &self.record, self.now);
         if self.rig == Rig::ForgetsWhatWasSent {
@@ -119,18 +123,16 @@ impl World {
         self.runners.push(runner);
     }
 
-    /// Its journal was never begun: nothing was sent.
-    fn release(&mut self, run: usize, id: &RunId, epoch: u64) {
-        let released = self.amend(|record, ctx| {
-            let Some(entry) = record.runs.get(id) else { return Ok(record.clone()) };
-            let outcomes: BTreeMap<_, _> =
-                entry.holds.keys().map(|host| (host.clone(), HostOutcome::NeverCordoned)).collect();
-            let (next, _) = decide(record, &Command::Resolve { run: id.clone(), epoch, outcomes }, ctx)?;
-            decide(&next, &Command::End { run: id.clone(), epoch, completed: false }, ctx).map(|(next, _)| next)
+    /// Its journal has ended, and the record was not told.
+    fn close(&mut self, run: usize, id: &RunId) {
+        let is_completed = |event: &Past| matches!(event, Past::RunEnded { outcome: Outcome::Completed, .. });
+        let completed = self.journals[run].last().is_some_and(|last| is_completed(&last.event));
+        let closed = self.amend(|record, ctx| {
+            let epoch = record.runs.get(id).map_or(1, |entry| entry.epoch);
+            decide(record, &Command::End { run: id.clone(), epoch, completed }, ctx).map(|(next, _)| next)
         });
-        if released.is_ok() {
-            let end = Past::RunEnded { outcome: Outcome::Halted, exit_code: 9, subsystems: Vec::new() };
-            self.tell(run, end);
+        if closed.is_ok() {
+            self.seen.insert("closed");
         }
     }
 
@@ -145,7 +147,15 @@ impl World {
         change: impl FnOnce(&FleetRecord, &Context<'_>) -> Result<FleetRecord, Refusal>,
     ) -> Result<(), Refusal> {
         let identity = identity();
-        let ctx = Context { policies: &self.policies, identity: &identity, bounds: self.bounds, now: self.now };
+        let silent = BTreeSet::new();
+        let ctx = Context {
+            policies: &self.policies,
+            identity: &identity,
+            bounds: self.bounds,
+            now: self.now,
+            silent: &silent,
+            room: None,
+        };
         self.record = change(&self.record, &ctx)?;
         self.version += 1;
         Ok(())

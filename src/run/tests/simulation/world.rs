@@ -156,7 +156,15 @@ impl World {
         } else if !is_due {
             self.halt = None;
             let identity = identity();
-            let ctx = Context { policies: &self.policies, identity: &identity, bounds: self.bounds, now: self.now };
+            let silent = BTreeSet::new();
+            let ctx = Context {
+                policies: &self.policies,
+                identity: &identity,
+                bounds: self.bounds,
+                now: self.now,
+                silent: &silent,
+                room: None,
+            };
             if let Ok((next, _)) = decide(&self.record, &Command::Unhalt { orders: &[order] }, &ctx) {
                 self.record = next;
                 self.version += 1;
@@ -372,7 +380,15 @@ impl World {
             (own.epoch, own.process) = (entry.epoch, entry.process.clone());
         }
         let identity = identity();
-        let ctx = Context { policies: &self.policies, identity: &identity, bounds: self.bounds, now: self.now };
+        let silent = BTreeSet::new();
+        let ctx = Context {
+            policies: &self.policies,
+            identity: &identity,
+            bounds: self.bounds,
+            now: self.now,
+            silent: &silent,
+            room: None,
+        };
         let decided = decide(&self.record, &change.command(&own), &ctx);
         let input = match decided {
             Err(refusal) => Input::Refused(refusal),
@@ -477,6 +493,7 @@ impl World {
                     Outcome::Aborted => "aborted",
                     Outcome::Halted => "halted",
                     Outcome::NeedsAttention => "needs attention",
+                    Outcome::NotStarted => "not started",
                 });
             }
             self.checker.has_ended(number, document.as_ref());
