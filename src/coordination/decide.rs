@@ -96,11 +96,11 @@ fn identity(record: &FleetRecord, command: &Command<'_>, seen: &FleetIdentity) -
 /// S9: a process whose run was taken over, abandoned or ended is told so, whatever it remembers.
 pub(super) fn entry<'r>(record: &'r mut FleetRecord, run: &RunId, epoch: u64) -> Result<&'r mut RunEntry, Refusal> {
     let fenced = |why: String| Refusal::Fenced { run: run.clone(), why };
-    if let Some(ended) = record.ended.get(run) {
-        return Err(fenced(format!("it ended at {}", ended.at)));
-    }
     match record.runs.get_mut(run) {
-        None => Err(fenced("the record does not know it".to_owned())),
+        None => Err(fenced(match record.ended.get(run) {
+            Some(ended) => format!("it ended at {}", ended.at),
+            None => "the record does not know it".to_owned(),
+        })),
         Some(entry) if entry.epoch != epoch => {
             let (by, at) = (&entry.process, entry.epoch);
             Err(fenced(format!("process {} on {} acts for it: epoch {at}, not {epoch}", by.pid, by.host)))

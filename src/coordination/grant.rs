@@ -49,17 +49,16 @@ pub(super) fn grant(record: &mut FleetRecord, batch: &Batch<'_>, ctx: &Context<'
     let all: BTreeSet<HostId> = hosts.iter().chain(batch.rest.keys()).cloned().collect();
     let taking = Taking { hosts: all, out: BTreeSet::new() };
     let mut found = obstacles(record, batch);
-    found.extend(run_size(record, batch, &members, ctx));
-    if record.runs[run].granted_at.is_none() {
-        found.extend(
-            batch
-                .run
-                .expect_remaining
-                .and_then(|expected| judge.expectation(&view, &batch.run.subsystem, &taking.hosts, expected)),
-        );
-    }
+    let size = run_size(record, batch, &members, ctx);
+    found.extend(size.iter().cloned());
+    let is_first = record.runs[run].granted_at.is_none();
+    let expected = batch.run.expect_remaining.filter(|_| is_first).map(|hosts| (&batch.run.subsystem, hosts));
+    found.extend(expected.and_then(|(name, hosts)| judge.expectation(&view, name, &taking.hosts, hosts)));
     let found = judge.rules(&view, &taking, Stage::Grant, found)?;
-    let refused = if found.is_empty() { None } else { Some(judge.refused(record, run, &taking, found)?) };
+    let refused = match found.is_empty() {
+        true => None,
+        false => Some(judge.refused(record, run, &taking, found, size, expected)?),
+    };
     if let Some(Refusal::Rules(violations)) = refused {
         return Err(Refusal::Rules(violations));
     }
@@ -70,11 +69,7 @@ pub(super) fn grant(record: &mut FleetRecord, batch: &Batch<'_>, ctx: &Context<'
     }
     // S4: held hosts of any run count as removed now.
     judge.pace(&view, &hosts, Pace::BudgetsAndIntervals)?;
-    let reference = if record.runs[run].granted_at.is_none() {
-        reference(record, batch, ctx)?
-    } else {
-        Reference::own(record, run)
-    };
+    let reference = if is_first { reference(record, batch, ctx)? } else { Reference::own(record, run) };
 
     reserve(record, batch, &members, &judge, &reference, ctx)?;
     fits(record, ctx)?;

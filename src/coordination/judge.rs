@@ -93,18 +93,23 @@ impl<'a> Judge<'a> {
     }
 
     /// S9: a violation that stands only because of what other runs that live hold, claim or have just removed is a race,
-    /// and never to be taken for a word of the policies. Where one of them is not, all are told as rules.
+    /// and never to be taken for a word of the policies. Where one of them is not, all are told as rules. `own` is what was
+    /// found beside the check of `plan` that no other run has to do with.
     pub(super) fn refused(
         &self,
         record: &FleetRecord,
         run: &RunId,
         taking: &Taking,
         found: Vec<Violation>,
+        mut own: Vec<Violation>,
+        expected: Option<(&SubsystemName, u64)>,
     ) -> Result<Refusal, AssessError> {
         let (silent, now) = (self.ctx.silent, self.ctx.now);
         let view = record.view(Some(run), silent, now);
         let alone = record.alone(Some(run), silent).view(Some(run), silent, now);
-        let without = self.rules(&alone, taking, Stage::Grant, Vec::new())?;
+        let expected = expected.and_then(|(name, hosts)| self.expectation(&alone, name, &taking.hosts, hosts));
+        own.extend(expected);
+        let without = self.rules(&alone, taking, Stage::Grant, own)?;
         let since = record.runs.get(run).map_or(now, |entry| entry.planned_at);
         let is_race = |violation: &Violation| {
             let is_spoken_for = |host: &HostId| {

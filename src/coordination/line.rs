@@ -91,6 +91,7 @@ pub(super) fn enlist(record: &mut FleetRecord, asked: &Enlisting<'_>, ctx: &Cont
         terminated: 0,
         ended_at: None,
     };
+    record.ended.remove(&run.run);
     record.runs.insert(run.run.clone(), entry);
     fits(record, ctx)?;
     Ok(Granted::default())

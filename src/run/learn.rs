@@ -66,6 +66,10 @@ impl Machine {
                 self.finish(Finish::NotStarted(NotStarted::Consumed { run }));
             }
             Loss::Fenced(why) => {
+                if matches!(past, Some(Past::RunEnded { .. })) {
+                    // The journal has no such end: how the run ends is another process's to say.
+                    self.journal.pop();
+                }
                 // S9: another process has the run. Nothing more is sent, not even a restore.
                 self.attention = true;
                 self.taken_by = Some(why.clone());

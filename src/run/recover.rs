@@ -225,7 +225,8 @@ impl Machine {
             machine.queue.push_back(Todo::Record(Past::Stopped { cause }));
             machine.phase = Phase::Restoring { since };
         }
-        if let (None, Some((operator, reason)), Some(_)) = (&machine.cause, fold.abandoned, entry) {
+        let is_under_way = entry.is_some() || !machine.begun;
+        if let (None, Some((operator, reason)), true) = (&machine.cause, fold.abandoned, is_under_way) {
             let why = reason.map(|reason| format!(": {reason}")).unwrap_or_default();
             let cause = plain(CauseKind::Order, format!("abandoned by {operator}{why}"));
             machine.cause = Some(cause.clone());

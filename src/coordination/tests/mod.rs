@@ -130,7 +130,8 @@ impl Room {
             self.decide(&Command::Enlist { run, claims: &claims, planned_at, lapses_at, snapshot })?;
         }
         if let Some(entry) = self.record.runs.get_mut(&run.run) {
-            entry.claims.extend(ids(hosts).into_iter().map(|id| (id, batch)));
+            let new = ids(hosts).into_iter().filter(|id| !entry.holds.contains_key(id));
+            entry.claims.extend(new.map(|id| (id, batch)).collect::<Vec<_>>());
         }
         self.grant_claimed(run, batch, hosts, snapshot)
     }

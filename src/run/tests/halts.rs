@@ -57,7 +57,7 @@ fn s6_a_halt_at_any_second_is_seen_within_one_sampling_period() {
             }
             Finish::NotStarted(NotStarted::Halted(message)) => {
                 assert!(message.contains("smoke") && message.contains("ann@there"), "{message}");
-                assert!(world.journal.is_empty() && world.record.runs.is_empty(), "{why}: no run was made");
+                assert!(world.took_nothing(), "{why}: no run was made");
                 refused += 1;
                 world.now
             }
@@ -102,7 +102,7 @@ fn s6_a_halt_between_the_look_and_the_step_is_an_order_too() {
     });
     let mut machine = world.machine(4);
     assert!(matches!(world.drive(&mut machine), Finish::NotStarted(NotStarted::Halted(_))));
-    assert!(world.journal.is_empty() && world.record.runs.is_empty());
+    assert!(world.took_nothing());
 }
 
 #[test]

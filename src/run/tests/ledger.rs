@@ -20,8 +20,8 @@ fn s7_a_record_that_takes_no_word_keeps_no_host_from_being_put_back() {
             hit = true;
             let victim = m.hosts.values().find(|h| h.state == HostState::Cordoned).expect("two are").id.clone();
             m.hosts.remove(&victim);
-            // Somebody's clock is an hour ahead.
-            m.record.written_at = m.now.plus(Duration::from_secs(3600));
+            // Somebody adopted another fleet with this ledger.
+            m.record.identity = Some(crate::model::FleetIdentity::simulated("fleet-2"));
         }
     });
     let mut machine = world.machine(2);

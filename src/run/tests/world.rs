@@ -382,6 +382,12 @@ impl World {
         Machine::take_over(spec, self.journal.clone(), &self.record, self.now)
     }
 
+    /// No host was reserved or touched, and where there is a journal it says so.
+    pub(super) fn took_nothing(&self) -> bool {
+        let is_said = self.journal.is_empty() || crate::run::took_nothing(&self.journal);
+        is_said && self.record.runs.is_empty() && !self.log.iter().any(|line| line.starts_with("cordon"))
+    }
+
     pub(super) fn document(&self) -> RunDocument {
         report(&self.journal).expect("the run was opened")
     }
