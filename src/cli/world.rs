@@ -30,6 +30,8 @@ pub(super) struct World {
     pub(super) fleet: Arc<dyn Fleet>,
     pub(super) prober: Arc<dyn Prober>,
     pub(super) clock: Arc<dyn Clock>,
+    /// When this command began, by the same clock.
+    pub(super) began_at: Time,
     /// A reader: it creates nothing, and every write through it is refused.
     pub(super) ledger: LedgerReader,
 }
@@ -48,8 +50,9 @@ impl World {
         };
         let metrics = simulated.map(|fleet| Arc::new(Metrics::new(fleet, &policies)) as Arc<dyn SimulatedMetrics>);
         let prober = Arc::new(Probes::new(Arc::clone(&clock), metrics));
-        let ledger = LedgerReader::open(&policies, clock.now()).await?;
-        Ok(Self { policies, fleet, prober, clock, ledger })
+        let began_at = clock.now();
+        let ledger = LedgerReader::open(&policies, began_at).await?;
+        Ok(Self { policies, fleet, prober, clock, began_at, ledger })
     }
 
     /// Observes the fleet and reads the ledger, which must be of this fleet.
@@ -98,7 +101,7 @@ impl World {
         let none = BTreeMap::new();
         let inputs = Inputs { ledger: &view, ..self.inputs(seen, &none) };
         let alone = crate::plan::plan(&inputs, request).map_err(CommandError::Assess)?;
-        Ok(is_race(&seen.record, seen.now, &plan.document.violations, &alone.document.violations))
+        Ok(is_race(&seen.record, self.began_at, &plan.document.violations, &alone.document.violations))
     }
 
     /// A plan whose hosts were all asked for the protections that no observation shows. Where one has such a

@@ -1,7 +1,6 @@
 //! The rules, as a command puts them to the independent check of `plan`, and which of their violations are races.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
 use crate::model::{FleetSnapshot, HostId, ProbeKey, RunId, SubsystemName, Time};
 use crate::plan::{
@@ -10,9 +9,6 @@ use crate::plan::{
 };
 
 use super::{Context, FleetRecord, Refusal, WaitOn};
-
-/// How long a removal counts as a race to whoever plans: as long as a plan lives.
-const JUST_NOW: Duration = Duration::from_secs(15 * 60);
 
 /// What of the pace is asked.
 #[derive(Clone, Copy)]
@@ -180,10 +176,11 @@ pub(super) fn is_made_up_for(violation: &Violation, removals: &[Removal], own: &
     missing.is_some_and(|missing| missing > 0 && missing <= lately)
 }
 
-/// Whether a plan that is refused would be allowed but for what other runs that live hold, claim or have just removed:
-/// `without` is what it violates on a record that has them [`alone`](FleetRecord::alone).
-pub fn is_race(record: &FleetRecord, now: Time, violations: &[Violation], without: &[Violation]) -> bool {
-    let (nobody, since) = (RunId::new(""), now.minus(JUST_NOW));
-    let stands = |violation: &&Violation| !is_made_up_for(violation, &record.removals, &nobody, since);
+/// Whether a plan that is refused would be allowed but for what other runs that live hold or claim, or have removed since
+/// the command that asks for it began: `without` is what it violates on a record that has them
+/// [`alone`](FleetRecord::alone). What was gone before is the policies' word.
+pub fn is_race(record: &FleetRecord, began_at: Time, violations: &[Violation], without: &[Violation]) -> bool {
+    let nobody = RunId::new("");
+    let stands = |violation: &&Violation| !is_made_up_for(violation, &record.removals, &nobody, began_at);
     !violations.is_empty() && without.iter().filter(stands).count() == 0
 }

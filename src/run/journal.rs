@@ -1,4 +1,4 @@
-//! The journal: past-tense events of one run, numbered without gaps. `safe-remove/event/v1`.
+//! The journal: past-tense events of one run, numbered without gaps. `safe-remove/event/v2`.
 //!
 //! It is the intent log: what a run may have done to the fleet is always in it before it is done (S5), and
 //! [`super::report`] makes the run document of nothing else. Changes of this format:

@@ -54,7 +54,7 @@ pub(crate) fn at(seconds: i64) -> Time {
 
 pub(crate) fn event(run: &str, seq: u64, when: Time) -> JournalRecord {
     JournalRecord {
-        schema: "safe-remove/event/v1".to_owned(),
+        schema: "safe-remove/event/v2".to_owned(),
         run: run.into(),
         seq,
         at: when,

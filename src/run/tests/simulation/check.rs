@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::fleet::{Fleet, SimHost};
-use super::{BAKE, BUDGET, MINIMUM, WINDOW};
+use super::{BAKE, BATCH, BUDGET, INTERVAL, MINIMUM, RUN_SIZE, WINDOW};
 use crate::model::{Bounds, Call, Effect, HostId, HostState, Time};
 use crate::run::{JournalRecord, Outcome, Past, RunDocument};
 
@@ -19,10 +19,49 @@ pub(super) struct Checker {
     died: BTreeMap<HostId, Time>,
     /// What each run was asked for.
     pub(super) asked: Vec<BTreeSet<HostId>>,
+    /// Runs whose id was used again after months.
+    again: BTreeSet<usize>,
+    /// Which fleets were touched: one ledger is of one.
+    touched: BTreeSet<usize>,
+    /// When hosts of a subsystem last went or came back, by which run, and whether they came back.
+    last_end: BTreeMap<&'static str, (Time, usize, bool)>,
     pub(super) violations: Vec<String>,
 }
 
+const SUBSYSTEMS: [&str; 2] = ["index", "billing"];
+
 impl Checker {
+    /// A run is asked for these hosts.
+    pub(super) fn asks(&mut self, hosts: BTreeSet<HostId>) {
+        self.asked.push(hosts);
+    }
+
+    /// The id of a run that is long over is used for these.
+    pub(super) fn asks_again(&mut self, run: usize, hosts: BTreeSet<HostId>) {
+        self.asked[run] = hosts;
+        self.again.insert(run);
+    }
+
+    /// Whether a run terminated anything.
+    pub(super) fn has_taken(&self, run: usize) -> bool {
+        self.terminated.iter().any(|(_, by, _)| *by == run)
+    }
+
+    /// How many hosts of a subsystem are out.
+    pub(super) fn out_of(&self, subsystem: &str, fleet: &Fleet) -> usize {
+        self.cordoned.keys().filter(|id| fleet.hosts.get(*id).is_some_and(|h| h.serves(subsystem))).count()
+    }
+
+    /// When hosts of a subsystem last went or came back.
+    pub(super) fn last_end(&self, subsystem: &str) -> Option<Time> {
+        self.last_end.get(subsystem).map(|(at, ..)| *at)
+    }
+
+    /// Whether hosts of a subsystem were out at some time since then.
+    pub(super) fn is_out_or_was(&self, subsystem: &str, ended: Option<Time>, since: Time, fleet: &Fleet) -> bool {
+        ended.is_some_and(|at| at > since) && self.out_of(subsystem, fleet) == 0
+    }
+
     pub(super) fn has_died(&mut self, host: &HostId, now: Time, vanished: bool) {
         self.died.entry(host.clone()).or_insert(now);
         if vanished {
@@ -48,11 +87,32 @@ impl Checker {
         }
     }
 
-    /// S1, S2, S4, S8, S9: a call took effect.
-    pub(super) fn is_done(&mut self, run: usize, call: &Call, fleet: &Fleet, bounds: Bounds, now: Time) {
+    /// S1 to S4, S8, S9: a call took effect.
+    #[expect(clippy::too_many_arguments, reason = "everything that an effect is judged by")]
+    pub(super) fn is_done(
+        &mut self,
+        run: usize,
+        which: usize,
+        call: &Call,
+        fleet: &Fleet,
+        claims: &BTreeSet<HostId>,
+        bounds: Bounds,
+        now: Time,
+    ) {
+        self.touched.insert(which);
+        if self.touched.len() > 1 {
+            self.violations.push(format!("s3: run {run} touches a second fleet under one ledger: {call:?}"));
+        }
+        if self.again.contains(&run) {
+            self.violations.push(format!("s9: request id of run {run} was used again: {call:?}"));
+        }
         match &call.effect {
             Effect::Cordon { hosts, .. } => {
                 for id in hosts.keys() {
+                    self.is_its_turn(run, id, fleet, bounds, now);
+                    if claims.contains(id) {
+                        self.violations.push(format!("s9: claim of another run on {id}, which run {run} cordoned"));
+                    }
                     self.cordoned.insert(id.clone(), (run, now));
                     if !self.asked[run].contains(id) {
                         self.violations.push(format!("s8: run {run} cordoned {id}, which it was not asked for"));
@@ -67,6 +127,7 @@ impl Checker {
                     {
                         self.violations.push(format!("s9: run {run} restored {id}, cordoned by run {by}"));
                     }
+                    self.has_come_to_an_end(id, run, true, fleet, now);
                 }
             }
             Effect::Terminate { host, .. } => {
@@ -87,6 +148,8 @@ impl Checker {
                     self.violations.push(format!("s8: run {run} terminated {host}, which it was not asked for"));
                 }
                 self.terminated.push((host.clone(), run, now));
+                self.has_come_to_an_end(host, run, false, fleet, now);
+                self.run_size(run, fleet);
                 if self.terminated.iter().filter(|(_, by, _)| *by == run).count() > self.asked[run].len() {
                     self.violations.push(format!("s9: run {run} terminated more than it was asked for"));
                 }
@@ -97,10 +160,50 @@ impl Checker {
         }
     }
 
+    /// S4: one batch of a subsystem at a time, all runs counted; and then the interval, by clocks that may disagree.
+    fn is_its_turn(&mut self, run: usize, host: &HostId, fleet: &Fleet, bounds: Bounds, now: Time) {
+        for subsystem in SUBSYSTEMS.into_iter().filter(|s| fleet.hosts.get(host).is_some_and(|h| h.serves(s))) {
+            let out = self.cordoned.iter().filter(|(id, _)| fleet.hosts.get(*id).is_some_and(|h| h.serves(subsystem)));
+            let (own, others): (Vec<_>, Vec<_>) = out.partition(|(_, (by, _))| *by == run);
+            if let Some((id, (by, _))) = others.first() {
+                let message = format!("s4: batch of run {run} takes {host} of {subsystem} while run {by} has {id} out");
+                self.violations.push(message);
+            }
+            if own.len() >= BATCH {
+                self.violations.push(format!("s4: batch of run {run} takes more than {BATCH} of {subsystem}"));
+            }
+            // A batch that its run put back without its ledger may go on as the same batch.
+            let ended = self.last_end.get(subsystem).filter(|(_, by, back)| !(*back && *by == run));
+            let least = INTERVAL.saturating_sub(bounds.tolerance);
+            if let Some((at, by, _)) = ended.filter(|(at, ..)| now.since(*at) < least) {
+                let message =
+                    format!("s4: interval of {subsystem}: run {run} cordons at {now}, run {by} ended at {at}");
+                self.violations.push(message);
+            }
+        }
+    }
+
+    fn has_come_to_an_end(&mut self, host: &HostId, run: usize, back: bool, fleet: &Fleet, now: Time) {
+        for subsystem in SUBSYSTEMS.into_iter().filter(|s| fleet.hosts.get(host).is_some_and(|h| h.serves(s))) {
+            self.last_end.insert(subsystem, (now, run, back));
+        }
+    }
+
+    /// S4: `max_hosts_per_run`.
+    fn run_size(&mut self, run: usize, fleet: &Fleet) {
+        for subsystem in SUBSYSTEMS {
+            let serves = |id: &HostId| fleet.hosts.get(id).is_some_and(|h| h.serves(subsystem));
+            let count = self.terminated.iter().filter(|(id, by, _)| *by == run && serves(id)).count();
+            if count > RUN_SIZE {
+                self.violations.push(format!("s4: run size: run {run} terminated {count} hosts of {subsystem}"));
+            }
+        }
+    }
+
     /// S1: what serves, and what died so lately that nobody can have seen it.
     fn floor(&mut self, run: usize, taken: Vec<&HostId>, fleet: &Fleet, bounds: Bounds, now: Time) {
         let unseen = bounds.max_age + bounds.settle + bounds.call_life + Duration::from_secs(1);
-        for subsystem in ["index", "billing"] {
+        for subsystem in SUBSYSTEMS {
             if !taken.iter().any(|id| fleet.hosts.get(*id).is_some_and(|h| h.serves(subsystem))) {
                 continue;
             }
@@ -118,7 +221,7 @@ impl Checker {
 
     /// S4: what was terminated within the window, all runs together.
     fn pace(&mut self, fleet: &Fleet, now: Time) {
-        for subsystem in ["index", "billing"] {
+        for subsystem in SUBSYSTEMS {
             let within = self.terminated.iter().filter(|(id, _, at)| {
                 now.since(*at) < WINDOW && fleet.hosts.get(id).is_some_and(|h| h.serves(subsystem))
             });

@@ -9,6 +9,10 @@ use crate::model::{
 };
 use crate::plan::testing::Seeded;
 
+/// A call that was signed further from the provider's time than this is refused.
+/// Source: AWS General Reference, "Signature Version 4": requests are valid for five minutes, and more for some services.
+const SKEW: Duration = Duration::from_secs(900);
+
 /// What a host was from some moment on; `None` is gone.
 type Was = (Time, Option<(HostState, bool)>);
 
@@ -34,7 +38,7 @@ impl SimHost {
 
 pub(super) struct Fleet {
     pub(super) hosts: BTreeMap<HostId, SimHost>,
-    suspended: BTreeMap<GroupName, BTreeSet<Process>>,
+    pub(super) suspended: BTreeMap<GroupName, BTreeSet<Process>>,
     /// A provider without this mechanism takes calls however late they come.
     pub(super) heeds_not_after: bool,
 }
@@ -57,7 +61,8 @@ impl Fleet {
     }
 
     /// What the provider shows: each host as it was at some moment of the last `lag`.
-    pub(super) fn observe(&self, now: Time, lag: Duration, seeded: &mut Seeded) -> FleetSnapshot {
+    /// `stamp` is what the clock of whoever looks says.
+    pub(super) fn observe(&self, now: Time, stamp: Time, lag: Duration, seeded: &mut Seeded) -> FleetSnapshot {
         let mut shown = Vec::new();
         for (id, host) in &self.hosts {
             let back = if seeded.chance(2) { Duration::ZERO } else { seeded.up_to(lag) };
@@ -92,7 +97,13 @@ impl Fleet {
                 notes: Vec::new(),
             }
         });
-        FleetSnapshot::new(now, now, shown, groups, None).expect("consistent")
+        FleetSnapshot::new(stamp, stamp, shown, groups, None).expect("consistent")
+    }
+
+    /// How many hosts of a subsystem serve.
+    pub(super) fn serving(&self, subsystem: &str) -> usize {
+        let serves = |host: &&SimHost| host.serves(subsystem) && host.now() == Some((HostState::InService, true));
+        self.hosts.values().filter(serves).count()
     }
 
     pub(super) fn set(&mut self, id: &HostId, now: Time, was: Option<(HostState, bool)>) {
@@ -106,6 +117,9 @@ impl Fleet {
         let refused = |message: String| CallOutcome::Refused { message, retryable: false };
         if self.heeds_not_after && now > call.not_after {
             return refused("it comes too late".to_owned());
+        }
+        if call.intent_at.since(now) > SKEW || now.since(call.intent_at) > SKEW {
+            return refused("it was signed by a clock that disagrees".to_owned());
         }
         let states: Vec<_> =
             call.effect.hosts().into_iter().map(|id| (id.clone(), self.hosts.get(id).and_then(SimHost::now))).collect();

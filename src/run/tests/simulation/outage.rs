@@ -20,12 +20,12 @@ impl World {
     /// The ledger is gone: most writes are repeated until it is back or the machine gives them up, the others are lost
     /// at once.
     pub(super) fn wait_or_lose(&mut self, run: usize, write: Waiting) {
-        if self.seeded.chance(3) {
+        if self.seeded.chance(6) {
             self.lose(run);
             return;
         }
         self.seen.insert("write waited for");
-        let until = self.runners[run].machine.gives_write_up_at(self.now);
+        let until = self.runners[run].machine.gives_write_up_at(self.runners[run].clock(self.now));
         self.then(run, Doing::Wait { write, until }, 2000);
     }
 
@@ -39,9 +39,11 @@ impl World {
             }
             return;
         }
-        let now = self.now;
+        // By its own clock.
+        let now = self.runners[run].clock(self.now);
+        let world = self.now;
         let runner = &mut self.runners[run];
-        if runner.order_at.is_some_and(|at| at <= now) && !runner.machine.is_stopping() {
+        if runner.order_at.is_some_and(|at| at <= world) && !runner.machine.is_stopping() {
             runner.order_at = None;
             runner.ordered = true;
             runner.machine.order(Order::Interrupt);
@@ -66,7 +68,8 @@ impl World {
         let runner = &mut self.runners[run];
         let next = runner.machine.glimpse_at(now).unwrap_or(until).min(until).min(now.plus(Duration::from_secs(2)));
         runner.doing = Doing::Wait { write, until };
-        runner.at = next.max(now.plus(Duration::from_millis(1)));
+        let next = next.max(now.plus(Duration::from_millis(1)));
+        runner.at = runner.when(next, world).max(world.plus(Duration::from_millis(1)));
     }
 
     fn lose(&mut self, run: usize) {

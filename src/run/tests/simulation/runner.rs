@@ -50,6 +50,12 @@ pub(super) struct Runner {
     pub(super) steps: u64,
     pub(super) finish: Option<Finish>,
     pub(super) killed: bool,
+    /// Which of the two fleets its policy directory leads to.
+    pub(super) fleet: usize,
+    /// How far its clock is from the provider's: ahead where it is positive, in milliseconds.
+    pub(super) skew: i64,
+    /// Meanwhile its clock is off by so many milliseconds more.
+    pub(super) jump: Option<(Time, Time, i64)>,
 }
 
 impl Runner {
@@ -70,7 +76,26 @@ impl Runner {
             steps: 0,
             finish: None,
             killed: false,
+            fleet: 0,
+            skew: 0,
+            jump: None,
         }
+    }
+
+    /// How far its clock is off at that moment, in milliseconds.
+    pub(super) fn offset(&self, now: Time) -> i64 {
+        let jump = self.jump.filter(|(from, to, _)| *from <= now && now < *to).map_or(0, |(_, _, by)| by);
+        self.skew + jump
+    }
+
+    /// What its clock says.
+    pub(super) fn clock(&self, now: Time) -> Time {
+        Time::from_millis(now.as_millis() + self.offset(now))
+    }
+
+    /// When its clock will say that.
+    pub(super) fn when(&self, says: Time, now: Time) -> Time {
+        Time::from_millis(says.as_millis().saturating_sub(self.offset(now)))
     }
 
     pub(super) fn is_over(&self) -> bool {
@@ -78,30 +103,46 @@ impl Runner {
     }
 }
 
-pub(super) fn identity() -> FleetIdentity {
-    FleetIdentity::simulated("fleet-1")
+pub(super) fn identity(fleet: usize) -> FleetIdentity {
+    FleetIdentity::simulated(format!("fleet-{}", fleet + 1))
+}
+
+/// What a run is to be.
+pub(super) struct Wanted<'a> {
+    pub(super) number: usize,
+    pub(super) policies: &'a Arc<PolicySet>,
+    pub(super) fleet: usize,
+    /// Hosts that earlier runs were asked for: others are preferred.
+    pub(super) spoken_for: &'a BTreeSet<HostId>,
+    pub(super) expects: bool,
 }
 
 /// A confirmed plan for hosts of one subsystem that the seed chooses; `None` where it is not allowed.
 pub(super) fn spec(
-    number: usize,
-    policies: &Arc<PolicySet>,
+    wanted: &Wanted<'_>,
     fleet: &Fleet,
     record: &FleetRecord,
     bounds: Bounds,
     now: Time,
     seeded: &mut Seeded,
 ) -> Option<(Spec, BTreeSet<HostId>)> {
+    let Wanted { number, policies, .. } = *wanted;
     let subsystem = ["index", "billing"][number % 2];
     let mut hosts: Vec<HostId> =
         fleet.hosts.iter().filter(|(_, h)| h.serves(subsystem)).map(|(id, _)| id.clone()).collect();
-    let count = 2 + seeded.below(2);
+    let count = 1 + seeded.below(3);
+    if !seeded.chance(3) {
+        hosts.retain(|id| !wanted.spoken_for.contains(id));
+    }
     while hosts.len() as u64 > count {
         // Shared hosts stay more often than others: runs are to meet.
         let index = usize::try_from(seeded.below(hosts.len() as u64)).expect("small");
         if !hosts[index].as_str().starts_with("both") || seeded.chance(3) {
             hosts.remove(index);
         }
+    }
+    if hosts.is_empty() {
+        return None;
     }
     let request = Request {
         subsystem: subsystem.into(),
@@ -110,10 +151,10 @@ pub(super) fn spec(
         request_id: None,
         expect_remaining: None,
     };
-    let snapshot = fleet.observe(now, Duration::ZERO, seeded);
+    let snapshot = fleet.observe(now, now, Duration::ZERO, seeded);
     let view = record.view(None, &BTreeSet::new(), now);
     let none = std::collections::BTreeMap::new();
-    let identity = identity();
+    let identity = identity(wanted.fleet);
     let inputs =
         Inputs { policies, snapshot: &snapshot, ledger: &view, bad_probes: &none, identity: &identity, bounds, now };
     let made: Plan = plan(&inputs, &request).ok()?;
@@ -134,7 +175,7 @@ pub(super) fn spec(
             subsystem: subsystem.into(),
             watched,
             plan: digest,
-            expect_remaining: None,
+            expect_remaining: wanted.expects.then(|| fleet.serving(subsystem) as u64 - hosts.len() as u64),
         },
         confirmed,
         policies: Arc::clone(policies),

@@ -1,15 +1,15 @@
 //! What a seed makes of a world before its first step: who runs what, and what will go wrong by itself.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::check::Checker;
 use super::fleet::Fleet;
-use super::runner::{Runner, spec};
+use super::runner::{Runner, Wanted, identity, spec};
 use super::world::World;
-use super::{Rig, START, Seeded, policies};
-use crate::coordination::{FleetRecord, Halt};
+use super::{Rig, START, Seeded, loosened, policies};
+use crate::coordination::{AcceptedPolicy, FleetRecord, Halt};
 use crate::model::{Bounds, HostId, LedgerId};
 use crate::run::Machine;
 
@@ -22,21 +22,57 @@ impl World {
             policies.fleet.ledger.offline_limit = Duration::from_secs(150);
         }
         let policies = Arc::new(policies);
-        let mut fleet = Fleet::new(START);
-        fleet.heeds_not_after = rig != Rig::NoDeadline;
-        let record = FleetRecord::new(LedgerId::new("ledger-1"), policies.fleet.name.clone(), START);
+        let fleets = [0, 1].map(|_| Fleet { heeds_not_after: rig != Rig::NoDeadline, ..Fleet::new(START) });
+        let mut record = FleetRecord::new(LedgerId::new("ledger-1"), policies.fleet.name.clone(), START);
+        // An earlier run of the first fleet relied on these.
+        record.identity = Some(identity(0));
+        record.accepted = policies
+            .subsystems
+            .iter()
+            .map(|(name, policy)| {
+                let accepted =
+                    AcceptedPolicy { policy: policy.clone(), by: "ada@here".into(), at: START, reason: None };
+                (name.clone(), accepted)
+            })
+            .collect();
         let mut checker = Checker::default();
         let (mut runners, mut cut_off, mut when_let_go) = (Vec::new(), Vec::new(), None);
         let calm = seeded.chance(3);
-        for number in 0..2 + usize::from(!seeded.chance(4)) {
-            let Some((spec, asked)) = spec(number, &policies, &fleet, &record, bounds, START, &mut seeded) else {
+        let mut spoken_for = BTreeSet::new();
+        for _ in 0..2 + seeded.below(4) {
+            let looser = !calm && seeded.chance(6);
+            let wanted = Wanted {
+                number: checker.asked.len(),
+                policies: &if looser { Arc::new(loosened(&policies)) } else { Arc::clone(&policies) },
+                // Somebody's directory of the same name leads to another region.
+                fleet: usize::from(!calm && !runners.is_empty() && seeded.chance(12)),
+                spoken_for: &spoken_for,
+                expects: seeded.chance(3),
+            };
+            let fleet = wanted.fleet;
+            // The policies are edited between the plan and the grant.
+            let planned_on = FleetRecord { accepted: BTreeMap::new(), ..record.clone() };
+            let Some((spec, asked)) = spec(&wanted, &fleets[fleet], &planned_on, bounds, START, &mut seeded) else {
                 continue;
             };
-            checker.asked.push(asked);
+            spoken_for.extend(asked.iter().cloned());
+            checker.asks(asked);
             let minutes = |seeded: &mut Seeded| START.plus(seeded.up_to(Duration::from_secs(400)));
             let number = checker.asked.len() - 1;
             let mut runner = Runner::new(number, Machine::new(spec), START);
-            runner.at = START.plus(seeded.up_to(Duration::from_secs(30)));
+            runner.fleet = fleet;
+            if seeded.chance(2) {
+                // Any two clocks disagree by the tolerance at most.
+                let most = i64::try_from(bounds.tolerance.as_millis() / 2).expect("small");
+                runner.skew = i64::try_from(seeded.below(2 * most.unsigned_abs())).expect("small") - most;
+            }
+            if !calm && seeded.chance(8) {
+                let from = minutes(&mut seeded);
+                let to = from.plus(Duration::from_secs(5) + seeded.up_to(Duration::from_secs(200)));
+                let by = [3_600_000, 4_000_000, -3_600_000, 315_360_000_000];
+                runner.jump = Some((from, to, by[usize::try_from(seeded.below(4)).expect("small")]));
+            }
+            runner.at = START.plus(seeded.up_to(Duration::from_secs(60)));
             if let Some(after) = when_let_go {
                 // It wants what somebody else's takeover is about to let go of.
                 runner.at = START.plus(after + seeded.up_to(Duration::from_secs(60)));
@@ -57,7 +93,7 @@ impl World {
             runners.push(runner);
         }
         let mut deaths = Vec::new();
-        let ids: Vec<HostId> = fleet.hosts.keys().cloned().collect();
+        let ids: Vec<HostId> = fleets[0].hosts.keys().cloned().collect();
         while !calm && deaths.len() < 3 && seeded.chance(3) {
             let id = ids[usize::try_from(seeded.below(ids.len() as u64)).expect("small")].clone();
             deaths.push((START.plus(seeded.up_to(Duration::from_secs(400))), id, seeded.chance(2)));
@@ -80,6 +116,11 @@ impl World {
             let order = Halt { subsystem, operator: "ann@there".into(), reason: "smoke".to_owned(), at: from };
             (from, to, order)
         });
+        // Somebody puts an older copy of the ledger in its place.
+        let put_back = (!calm && seeded.chance(10)).then(|| {
+            let copied = START.plus(seeded.up_to(Duration::from_secs(200)));
+            (copied, copied.plus(Duration::from_secs(1) + seeded.up_to(Duration::from_secs(200))))
+        });
         let trouble = if calm { 400 } else { 12 + seeded.below(60) };
         let mut world = Self {
             now: START,
@@ -87,9 +128,11 @@ impl World {
             rig,
             bounds,
             policies,
-            fleet,
+            fleets,
             record,
             version: 0,
+            put_back,
+            copy: None,
             journals: vec![Vec::new(); checker.asked.len()],
             takings: Vec::new(),
             runners,
@@ -101,6 +144,7 @@ impl World {
             halt,
             seen: BTreeSet::new(),
             trouble,
+            is_months_later: false,
         };
         for (run, after) in cut_off {
             world.will_take(run, after);

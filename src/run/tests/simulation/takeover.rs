@@ -20,6 +20,8 @@ pub(super) struct Taking {
     run: usize,
     purpose: Purpose,
     stage: Stage,
+    /// Which of the two fleets the taker looks at.
+    fleet: usize,
 }
 
 /// What comes next of it.
@@ -33,12 +35,17 @@ impl World {
     /// Somebody will take the run over.
     pub(super) fn will_take(&mut self, run: usize, after: Duration) {
         let purpose = if self.seeded.chance(3) { Purpose::Abandon } else { Purpose::Resume };
-        self.takings.push(Taking { at: self.now.plus(after), run, purpose, stage: Stage::Fence });
+        let fleet = usize::from(self.seeded.chance(8));
+        self.takings.push(Taking { at: self.now.plus(after), run, purpose, stage: Stage::Fence, fleet });
     }
 
     /// One step of a takeover.
     pub(super) fn take(&mut self, mut taking: Taking) {
         let (run, id) = (taking.run, RunId::new(format!("r-{}", taking.run)));
+        if self.is_put_back() {
+            // Its engine refuses everybody, and those who took part have their own records.
+            return;
+        }
         if self.ledger_gone.is_some_and(|(from, to)| from <= self.now && self.now < to) {
             taking.at = self.now.plus(Duration::from_secs(20));
             self.takings.push(taking);
@@ -46,6 +53,11 @@ impl World {
         }
         taking.stage = match taking.stage {
             Stage::Fence => {
+                let seen = identity(taking.fleet);
+                if self.rig != Rig::AsksNoFleet && self.record.is_of(&seen).is_err() {
+                    self.seen.insert("another fleet");
+                    return;
+                }
                 match standing(&self.journals[run], &self.record, &id) {
                     Standing::Unknown | Standing::Ended => return,
                     Standing::Unclosed => {
@@ -78,7 +90,8 @@ impl World {
             Stage::RaiseEpoch { epoch, process } => {
                 let forward = taking.purpose == Purpose::Resume;
                 let command = Command::TakeOver { run: id.clone(), epoch, process: &process, forward };
-                if self.amend(|record, ctx| decide(record, &command, ctx).map(|(next, _)| next)).is_err() {
+                if self.amend(taking.fleet, |record, ctx| decide(record, &command, ctx).map(|(next, _)| next)).is_err()
+                {
                     return;
                 }
                 Stage::Begin { epoch, process }
@@ -90,7 +103,7 @@ impl World {
                 let is_ours =
                     self.record.runs.get(&id).is_none_or(|entry| entry.epoch == epoch && entry.process == process);
                 if last_is_ours && is_ours {
-                    self.begin(run, id, epoch, process, taking.purpose);
+                    self.begin(run, id, epoch, process, (taking.purpose, taking.fleet));
                 }
                 return;
             }
@@ -108,10 +121,10 @@ impl World {
         self.takings.push(taking);
     }
 
-    fn begin(&mut self, run: usize, id: RunId, epoch: u64, process: ProcessId, purpose: Purpose) {
+    fn begin(&mut self, run: usize, id: RunId, epoch: u64, process: ProcessId, (purpose, fleet): (Purpose, usize)) {
         let policies = Arc::clone(&self.policies);
         let (operator, bounds) = ("ann@there".into(), self.bounds);
-        let successor = Successor { run: id.clone(), epoch, process, operator, policies, fleet: identity(), bounds };
+        let successor = Successor { run: id, epoch, process, operator, policies, fleet: identity(fleet), bounds };
         let Some(spec) = Spec::recorded(&self.journals[run], successor) else { return };
         self.seen.insert(if purpose == Purpose::Resume { "resumed" } else { "abandoned" });
         let mut machine = Machine::take_over(spec, self.journals[run].clone(), &self.record, self.now);
@@ -119,6 +132,7 @@ impl World {
             machine.held.values_mut().for_each(super::super::super::hold::Held::forget_calls);
         }
         let mut runner = Runner::new(run, machine, self.now);
+        runner.fleet = fleet;
         runner.dies_after = self.seeded.chance(4).then(|| self.seeded.below(80));
         self.runners.push(runner);
     }
@@ -127,7 +141,7 @@ impl World {
     fn close(&mut self, run: usize, id: &RunId) {
         let is_completed = |event: &Past| matches!(event, Past::RunEnded { outcome: Outcome::Completed, .. });
         let completed = self.journals[run].last().is_some_and(|last| is_completed(&last.event));
-        let closed = self.amend(|record, ctx| {
+        let closed = self.amend(0, |record, ctx| {
             let epoch = record.runs.get(id).map_or(1, |entry| entry.epoch);
             decide(record, &Command::End { run: id.clone(), epoch, completed }, ctx).map(|(next, _)| next)
         });
@@ -144,10 +158,13 @@ impl World {
 
     fn amend(
         &mut self,
+        fleet: usize,
         change: impl FnOnce(&FleetRecord, &Context<'_>) -> Result<FleetRecord, Refusal>,
     ) -> Result<(), Refusal> {
-        let identity = identity();
-        let silent = BTreeSet::new();
+        let (mut identity, silent) = (identity(fleet), BTreeSet::new());
+        if self.rig == Rig::AsksNoFleet {
+            identity = self.record.identity.clone().unwrap_or(identity);
+        }
         let ctx = Context {
             policies: &self.policies,
             identity: &identity,

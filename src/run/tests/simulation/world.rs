@@ -8,13 +8,15 @@ use super::Rig;
 use super::check::Checker;
 use super::fleet::Fleet;
 use super::outage::Waiting;
-use super::runner::{Doing, Runner, identity};
+use super::runner::{Doing, Runner, Wanted, identity, spec};
 use super::takeover::Taking;
-use crate::coordination::{self, Command, Context, FleetRecord, Halt, decide};
-use crate::model::{Bounds, Call, CallOutcome, HostId, Reading, Sample, Time};
+use crate::coordination::{self, Command, Context, FleetRecord, Granted, Halt, Refusal, WaitOn, decide};
+use crate::model::{Bounds, Call, CallOutcome, HostId, Reading, RunId, Sample, Time};
 use crate::plan::testing::Seeded;
 use crate::policy::PolicySet;
-use crate::run::{Act, Blind, Finish, Input, JournalRecord, Loss, Order, Outcome, Round, report};
+use crate::run::{
+    Act, Blind, Finish, Input, JournalRecord, Loss, Machine, Order, Outcome, Round, has_ended, report, silent_from,
+};
 
 /// More than any schedule takes: one that reaches it does not end.
 const STEPS: u64 = 60_000;
@@ -32,7 +34,8 @@ pub(super) struct World {
     pub(super) rig: Rig,
     pub(super) bounds: Bounds,
     pub(super) policies: Arc<PolicySet>,
-    pub(super) fleet: Fleet,
+    /// Two that look the same by name: the ledger is of one of them.
+    pub(super) fleets: [Fleet; 2],
     pub(super) record: FleetRecord,
     pub(super) version: u64,
     /// Each run's journal, as the ledger has it.
@@ -42,25 +45,34 @@ pub(super) struct World {
     pub(super) runners: Vec<Runner>,
     pub(super) checker: Checker,
     /// Calls whose replies are lost, and when they land.
-    pub(super) late: Vec<(Time, usize, Call)>,
+    pub(super) late: Vec<(Time, (usize, usize), Call)>,
     pub(super) deaths: Vec<(Time, HostId, bool)>,
     pub(super) ledger_gone: Option<(Time, Time)>,
+    /// When a copy of the ledger is made, and when it is put in its place.
+    pub(super) put_back: Option<(Time, Time)>,
+    pub(super) copy: Option<(FleetRecord, Vec<Vec<JournalRecord>>)>,
     pub(super) bad_probe: Option<(Time, Time)>,
     /// A stop order, and from when to when it is in force.
     pub(super) halt: Option<(Time, Time, Halt)>,
     pub(super) seen: BTreeSet<&'static str>,
     /// One in so many acts goes wrong.
     pub(super) trouble: u64,
+    pub(super) is_months_later: bool,
 }
 
 /// Plays the schedule of a seed to its end.
 pub(super) fn play(seed: u64, bounds: Bounds, rig: Rig) -> Shown {
     let mut world = World::new(seed, bounds, rig);
     let mut steps = 0;
-    while world.turn() {
-        steps += 1;
-        if steps > STEPS {
-            world.checker.violations.push("s7: a run does not end".to_owned());
+    loop {
+        while world.turn() {
+            steps += 1;
+            if steps > STEPS {
+                world.checker.violations.push("s7: a run does not end".to_owned());
+                break;
+            }
+        }
+        if steps > STEPS || !world.months_later() {
             break;
         }
     }
@@ -84,6 +96,10 @@ impl World {
     /// The ledger cannot be reached, by anybody or by this process alone.
     pub(super) fn is_ledger_gone(&mut self, runner: usize) -> bool {
         let within = |span: Option<(Time, Time)>| span.is_some_and(|(from, to)| from <= self.now && self.now < to);
+        if self.is_put_back() {
+            self.seen.insert("ledger put back");
+            return true;
+        }
         let (gone, cut_off) = (within(self.ledger_gone), within(self.runners[runner].cut_off));
         if gone {
             self.seen.insert("ledger gone");
@@ -92,6 +108,53 @@ impl World {
             self.seen.insert("cut off");
         }
         gone || cut_off
+    }
+
+    /// An older copy stands in the ledger's place: its engine tells, and nobody goes by it.
+    pub(super) fn is_put_back(&self) -> bool {
+        self.rig != Rig::TrustsCopies && self.put_back.is_some_and(|(_, at)| at <= self.now)
+    }
+
+    /// A copy is made, or put back where nobody would notice.
+    fn copy_or_put_back(&mut self) {
+        let Some((copied, at)) = self.put_back else { return };
+        if self.copy.is_none() && copied <= self.now {
+            self.copy = Some((self.record.clone(), self.journals.clone()));
+        }
+        if self.rig == Rig::TrustsCopies
+            && at <= self.now
+            && let Some((record, journals)) = self.copy.take()
+        {
+            (self.record, self.journals, self.put_back) = (record, journals, None);
+            self.version += 1;
+        }
+    }
+
+    /// Long after everything is over somebody uses a request id again, for another request. Says whether that was tried.
+    fn months_later(&mut self) -> bool {
+        if self.rig == Rig::TrustsCopies || self.put_back.is_some() || self.is_months_later || !self.seeded.chance(4) {
+            return false;
+        }
+        self.is_months_later = true;
+        self.pass(self.now.plus(Duration::from_secs(91 * 24 * 3600)));
+        let used =
+            |run: &usize| self.checker.has_taken(*run) && self.runners.iter().any(|r| r.run == *run && r.fleet == 0);
+        let Some(run) = (0..self.journals.len()).find(used) else { return false };
+        let none = BTreeSet::new();
+        let policies = Arc::clone(&self.policies);
+        let wanted = Wanted { number: run, policies: &policies, fleet: 0, spoken_for: &none, expects: false };
+        let (now, bounds) = (self.now, self.bounds);
+        let made = spec(&wanted, &self.fleets[0], &self.record, bounds, now, &mut self.seeded);
+        let Some((mut spec, asked)) = made else { return false };
+        spec.identity.process.token = "months later".to_owned();
+        if self.rig == Rig::ForgetsJournals {
+            self.journals[run].clear();
+            self.record.ended.clear();
+        }
+        self.seen.insert("id used again");
+        self.checker.asks_again(run, asked);
+        self.runners.push(Runner::new(run, Machine::new(spec), now));
+        true
     }
 
     /// Whatever comes next in time: a late call, a death, or a driver. Says whether there was anything for a driver.
@@ -124,15 +187,15 @@ impl World {
                 (Some((at, i)), _) if at <= until && death.is_none_or(|d| at <= d.0) => {
                     let (_, run, call) = self.late.remove(i);
                     self.now = self.now.max(at);
-                    self.land(run, &call);
+                    self.land(run.0, run.1, &call);
                 }
                 (_, Some((at, i))) if at <= until => {
                     let (_, id, vanishes) = self.deaths.remove(i);
                     self.now = self.now.max(at);
                     self.seen.insert(if vanishes { "host vanished" } else { "host unhealthy" });
-                    let was = self.fleet.hosts.get(&id).and_then(super::fleet::SimHost::now);
+                    let was = self.fleets[0].hosts.get(&id).and_then(super::fleet::SimHost::now);
                     if let Some((state, _)) = was {
-                        self.fleet.set(&id, self.now, (!vanishes).then_some((state, false)));
+                        self.fleets[0].set(&id, self.now, (!vanishes).then_some((state, false)));
                         self.checker.has_died(&id, self.now, vanishes);
                     }
                 }
@@ -141,6 +204,7 @@ impl World {
         }
         self.now = self.now.max(until);
         self.order_or_lift();
+        self.copy_or_put_back();
     }
 
     /// Somebody halts, and lifts it again: other writers of the record, as far as runs can see.
@@ -155,13 +219,15 @@ impl World {
             self.version += 1;
         } else if !is_due {
             self.halt = None;
-            let identity = identity();
-            let silent = BTreeSet::new();
+            let (identity, silent) = (identity(0), BTreeSet::new());
+            // Whoever lifts it may have a clock that is years ahead, and locks nobody out by that (point 3 of the attack).
+            let ahead = if self.seeded.chance(3) { Duration::from_secs(10 * 365 * 24 * 3600) } else { Duration::ZERO };
+            let identity = self.record.identity.clone().unwrap_or(identity);
             let ctx = Context {
                 policies: &self.policies,
                 identity: &identity,
                 bounds: self.bounds,
-                now: self.now,
+                now: self.now.plus(ahead),
                 silent: &silent,
                 room: None,
             };
@@ -173,15 +239,35 @@ impl World {
     }
 
     /// A call of that run reaches the provider.
-    fn land(&mut self, run: usize, call: &Call) -> CallOutcome {
+    fn land(&mut self, run: usize, fleet: usize, call: &Call) -> CallOutcome {
         if self.now > call.not_after {
             self.seen.insert("after its deadline");
         }
-        let outcome = self.fleet.land(call, self.now);
+        let mut call = call.clone();
+        if self.rig == Rig::TrustsClocks {
+            (call.intent_at, call.not_after) = (self.now, self.now);
+        }
+        let outcome = self.fleets[fleet].land(&call, self.now);
         if outcome == CallOutcome::Done {
-            self.checker.is_done(run, call, &self.fleet, self.bounds, self.now);
+            let claims = self.claims_of_others(run);
+            self.checker.is_done(run, fleet, &call, &self.fleets[fleet], &claims, self.bounds, self.now);
         }
         outcome
+    }
+
+    /// What other runs that live have confirmed and not yet taken.
+    fn claims_of_others(&self, run: usize) -> BTreeSet<HostId> {
+        let mut claims = BTreeSet::new();
+        for runner in self.runners.iter().filter(|runner| runner.run != run && !runner.is_over()) {
+            let id = &runner.machine.spec().identity.run;
+            let Some(entry) = self.record.runs.get(id).filter(|entry| entry.has_claims(self.now)) else { continue };
+            let silent_at = silent_from(&self.journals[runner.run], entry.enlisted_at);
+            // Whether somebody takes it for silent is a matter of clocks: in between it is nobody's fault.
+            if silent_at.plus(self.bounds.tolerance) > self.now.plus(self.bounds.tolerance * 2) {
+                claims.extend(entry.claims.keys().cloned());
+            }
+        }
+        claims
     }
 
     /// One driver takes its next step.
@@ -218,7 +304,8 @@ impl World {
             }
             Doing::Wait { write, until } => self.wait(run, write, until),
             Doing::Land(call) => {
-                let outcome = self.land(self.runners[run].run, &call);
+                let (of, fleet) = (self.runners[run].run, self.runners[run].fleet);
+                let outcome = self.land(of, fleet, &call);
                 debug_assert!(now == self.now);
                 self.give(run, Input::Answered(outcome), 200);
             }
@@ -233,7 +320,8 @@ impl World {
         match std::mem::replace(&mut runner.doing, Doing::Sleep) {
             Doing::Land(call) => {
                 let after = self.seeded.up_to(self.bounds.call_life + Duration::from_secs(2));
-                self.late.push((self.now.plus(after), self.runners[run].run, call));
+                let from = (self.runners[run].run, self.runners[run].fleet);
+                self.late.push((self.now.plus(after), from, call));
             }
             Doing::Write { change, version } if version == self.version => self.write(run, &change),
             Doing::Write { .. } | Doing::Wait { .. } | Doing::Give(_) | Doing::Sleep | Doing::Observe { .. } => {}
@@ -285,7 +373,8 @@ impl World {
             runner.halted = true;
             self.seen.insert("halt seen");
         }
-        let act = self.runners[run].machine.step(input, now);
+        let clock = self.runners[run].clock(now);
+        let act = self.runners[run].machine.step(input, clock);
         match act {
             Act::Finish(finish) => self.runners[run].finish = Some(finish),
             Act::Record(record) => {
@@ -303,6 +392,9 @@ impl World {
                 } else {
                     let mut record = self.record.clone();
                     let runner = &mut self.runners[run];
+                    if self.rig == Rig::AsksNoFleet {
+                        record.identity = None;
+                    }
                     let identity = &runner.machine.spec().identity;
                     runner.shows_halt = record.halts.iter().any(|order| order.concerns(&identity.watched));
                     if self.rig == Rig::HidesHalts {
@@ -314,13 +406,14 @@ impl World {
                     Ok(Arc::new(record))
                 };
                 let slow = if self.one_in(self.trouble * 3, "slow look") { 15_000 } else { 300 };
-                self.then(run, Doing::Observe { begun_at: now, record, probes }, slow);
+                self.then(run, Doing::Observe { begun_at: clock, record, probes }, slow);
             }
             Act::Send(call) => self.send(run, call),
             Act::Sleep { until } => {
                 let runner = &mut self.runners[run];
                 let early = runner.order_at.filter(|_| !runner.machine.is_stopping());
                 runner.doing = Doing::Sleep;
+                let until = runner.when(until, now);
                 runner.at = early.map_or(until, |at| at.min(until)).max(now);
             }
         }
@@ -379,22 +472,61 @@ impl World {
         if let Some(entry) = self.record.runs.get(&own.run).filter(|_| self.rig == Rig::HeedsNoFence) {
             (own.epoch, own.process) = (entry.epoch, entry.process.clone());
         }
-        let identity = identity();
-        let silent = BTreeSet::new();
-        let ctx = Context {
-            policies: &self.policies,
-            identity: &identity,
-            bounds: self.bounds,
-            now: self.now,
-            silent: &silent,
-            room: None,
+        let mut change = change.clone();
+        let mut record = self.record.clone();
+        let mut identity = identity(self.runners[run].fleet);
+        let now = self.runners[run].clock(self.now);
+        let mut hidden = BTreeMap::new();
+        match self.rig {
+            Rig::AsksNoFleet => identity = record.identity.clone().unwrap_or(identity),
+            Rig::HidesRuns => {
+                let is_other = |id: &RunId| *id != own.run;
+                hidden =
+                    record.runs.iter().filter(|(id, _)| is_other(id)).map(|(id, e)| (id.clone(), e.clone())).collect();
+                record.runs.retain(|id, _| !is_other(id));
+            }
+            Rig::ForgetsEnds => record.last_end.clear(),
+            Rig::ForgetsPolicies => record.accepted.clear(),
+            Rig::TrustsClocks => record.written_at = record.written_at.min(now),
+            Rig::TrustsOldSamples => {
+                if let crate::run::Change::Grant { reference_at, .. } = &mut change {
+                    *reference_at = now;
+                }
+            }
+            _ => {}
+        }
+        let policies = Arc::clone(&self.runners[run].machine.spec().policies);
+        let command = change.command(&own);
+        let mut silent = BTreeSet::new();
+        let decided = loop {
+            let ctx = Context {
+                policies: &policies,
+                identity: &identity,
+                bounds: self.bounds,
+                now,
+                silent: &silent,
+                room: None,
+            };
+            let decided = decide(&record, &command, &ctx);
+            let Err(refusal) = &decided else { break decided };
+            self.refused(refusal);
+            let found: BTreeSet<RunId> = refusal.in_the_way(&record, &own.run);
+            let found: BTreeSet<RunId> = found.into_iter().filter(|run| self.is_silent(run, now)).collect();
+            if found.is_subset(&silent) {
+                break decided;
+            }
+            silent.extend(found);
         };
-        let decided = decide(&self.record, &change.command(&own), &ctx);
+        let decided = decided.map(|(mut next, granted)| {
+            next.runs.extend(hidden);
+            (next, granted)
+        });
         let input = match decided {
             Err(refusal) => Input::Refused(refusal),
             Ok((next, granted)) => {
                 let lost = self.goes_wrong("swap lost");
                 if !lost || self.seeded.chance(2) {
+                    self.judge_reference(run, &own.run, &next, &granted);
                     self.record = next;
                     self.version += 1;
                 }
@@ -402,6 +534,47 @@ impl World {
             }
         };
         self.give(run, input, 30);
+    }
+
+    fn refused(&mut self, refusal: &Refusal) {
+        match refusal {
+            Refusal::OtherFleet { .. } => _ = self.seen.insert("another fleet"),
+            Refusal::Race(_) => _ = self.seen.insert("taken by others"),
+            Refusal::Wait { on: WaitOn::Run(_), .. } => _ = self.seen.insert("waits for another"),
+            Refusal::Rules(found) if found.iter().any(|v| v.rule == crate::plan::Rule::PolicyLoosened) => {
+                self.seen.insert("looser policy");
+            }
+            _ => {}
+        }
+    }
+
+    /// As the driver finds out: by the process where it can be seen, else by what it wrote last.
+    fn is_silent(&self, run: &RunId, now: Time) -> bool {
+        let Some(entry) = self.record.runs.get(run) else { return false };
+        let acts = |runner: &&Runner| runner.machine.spec().identity.process == entry.process;
+        let Some(runner) = self.runners.iter().rev().find(acts) else { return false };
+        let journal = &self.journals[runner.run];
+        let is_dead = runner.killed && runner.run % 2 == 0;
+        is_dead || has_ended(journal) || silent_from(journal, entry.enlisted_at).plus(self.bounds.tolerance) <= now
+    }
+
+    /// S2: no run begins with a reference from while hosts of what it watches were out.
+    fn judge_reference(&mut self, run: usize, id: &RunId, next: &FleetRecord, granted: &Granted) {
+        let is_first = self.record.runs.get(id).is_some_and(|entry| entry.granted_at.is_none());
+        if !is_first || next.runs.get(id).is_none_or(|entry| entry.granted_at.is_none()) {
+            return;
+        }
+        let Some(sampled_at) = granted.reference_at else { return };
+        // By true time: the stamps may come from clocks that disagree.
+        let disagree = self.runners.iter().any(|runner| runner.skew != 0 || runner.jump.is_some());
+        let slack = if disagree { self.bounds.tolerance } else { Duration::ZERO };
+        let sampled_at = self.runners[run].when(sampled_at, self.now).plus(slack);
+        for (key, value) in &granted.reference {
+            let ended = self.checker.last_end(key.subsystem.as_str());
+            if *value > 0.0 && self.checker.is_out_or_was(key.subsystem.as_str(), ended, sampled_at, &self.fleets[0]) {
+                self.checker.violations.push(format!("s2: reference of run {run}: {key} is {value}"));
+            }
+        }
     }
 
     pub(super) fn observed(
@@ -412,26 +585,35 @@ impl World {
         probes: bool,
     ) -> Input {
         let lag = if self.rig == Rig::OldReads { Duration::from_secs(900) } else { self.bounds.settle };
-        let fleet = if self.one_in(self.trouble * 3, "blind") {
+        let runner = &self.runners[run];
+        let off = u128::from(runner.offset(self.now).unsigned_abs());
+        let (of, stamp) = (runner.fleet, runner.clock(self.now));
+        let fleet = if off > self.bounds.tolerance.as_millis() && self.rig != Rig::TrustsClocks {
+            self.seen.insert("clock jumped");
+            Err(Blind { message: "the clocks disagree".to_owned(), contradictory: true })
+        } else if self.one_in(self.trouble * 3, "blind") {
             Err(Blind { message: "throttled".to_owned(), contradictory: self.seeded.chance(4) })
         } else {
-            Ok(Arc::new(self.fleet.observe(self.now, lag, &mut self.seeded)))
+            Ok(Arc::new(self.fleets[of].observe(self.now, stamp, lag, &mut self.seeded)))
         };
         let bad = self.bad_probe.is_some_and(|(from, to)| from <= self.now && self.now < to);
         let specs = if probes { self.runners[run].machine.probes() } else { BTreeMap::new() };
         let unread = probes && self.seeded.chance(self.trouble * 4);
-        let reading =
-            if unread { Err("it cannot be read".to_owned()) } else { Ok(Reading::Number(if bad { 0.5 } else { 0.0 })) };
+        // Hosts that are out cost a little: not enough for a regression, enough to be seen in a reference.
+        let cost = |subsystem: &str| self.checker.out_of(subsystem, &self.fleets[of]) as f64 / 10_000.0;
+        let reading = |key: &crate::model::ProbeKey| match (unread, bad) {
+            (true, _) => Err("it cannot be read".to_owned()),
+            (false, true) => Ok(Reading::Number(0.5)),
+            (false, false) => Ok(Reading::Number(cost(key.subsystem.as_str()))),
+        };
         if probes && (bad || unread) {
             self.seen.insert("regression");
         }
-        let samples = specs
-            .into_keys()
-            .map(|key| Sample { key, begun_at, ended_at: self.now, reading: reading.clone() })
-            .collect();
+        let samples =
+            specs.into_keys().map(|key| Sample { reading: reading(&key), key, begun_at, ended_at: stamp }).collect();
         Input::Looked(Box::new(Round {
             begun_at,
-            ended_at: self.now,
+            ended_at: stamp,
             record,
             taken_over_by: None,
             fleet,
@@ -459,7 +641,8 @@ impl World {
             if !endless && self.seeded.chance(3) {
                 self.seen.insert("never done");
             } else {
-                self.late.push((self.now.plus(after), self.runners[run].run, call));
+                let from = (self.runners[run].run, self.runners[run].fleet);
+                self.late.push((self.now.plus(after), from, call));
             }
             let outcome = CallOutcome::Unknown { message: "timed out".to_owned() };
             self.give(run, Input::Answered(outcome), 2000);
