@@ -347,7 +347,7 @@ pub(super) fn text_of_run(run: &StatusRun, now: Time) -> String {
         Some(true) => "alive",
         Some(false) if run.ended_at.is_some() => "ended",
         Some(false) => "DEAD",
-        None => "on another machine",
+        None => "not to be seen from here",
     };
     let mut out = field("run", &format!("{} of {}, {}", run.run, run.subsystem, run.state));
     out.push_str(&field(

@@ -150,7 +150,7 @@ pub struct StatusRun {
     pub subsystem: SubsystemName,
     /// How far it is: `baking batch 2`, `ended, 1 host in doubt`.
     pub state: String,
-    /// Whether its process lives; `None` where it is another machine's and cannot be looked at.
+    /// Whether its process lives; `None` where it is another machine's or another container's and cannot be looked at.
     pub alive: Option<bool>,
     /// `user@host`-like place of the process: machine and pid.
     pub process: String,

@@ -1,7 +1,7 @@
 //! `resume`, `abandon` and retried calls, as operators and pipelines see them: processes that are killed, stopped,
 //! woken up, and started together.
 
-use std::process::Child;
+use std::process::{Child, Command};
 
 use serde_json::Value;
 
@@ -261,6 +261,33 @@ fn s9_a_process_of_another_machine_is_taken_for_dead_only_when_it_is_silent() {
     }
     assert_eq!((&retried.json()["run"], capacity(&environment, "index")), (&id.as_str().into(), 16));
     nothing_is_held(&environment);
+}
+
+/// Two containers of one host name: each sees its own pids only, and the other's run is not there.
+#[test]
+fn s9_a_run_of_another_container_of_the_same_name_is_not_taken_for_dead() {
+    let environment = fleet();
+    let mut child = baking(&environment, "2", &["--request-id", "job-7"]);
+    let id = run_id(&environment);
+    let inside = |arguments: &[&str]| {
+        let mut command = Command::new("unshare");
+        command.args(["--user", "--map-root-user", "--pid", "--fork", "--mount-proc", env!("CARGO_BIN_EXE_safe-remove")]);
+        environment.isolate(&mut command);
+        ran(arguments, command.args(arguments).output().expect("it starts"))
+    };
+    let status = inside(&["status", "-o", "json"]);
+    if status.code != Some(0) && status.stderr.contains("unshare") {
+        // Where namespaces are not to be had, the constructed ids of src/cli/process.rs have to do.
+        kill(&mut child);
+        return;
+    }
+    let run = status.exits(0).json()["runs"][0].clone();
+    assert_eq!(run["alive"], Value::Null, "{run:#}");
+    let refused = inside(&["abandon", &id]).exits(3);
+    assert!(refused.stderr.contains("cannot be looked at"), "{}", refused.stderr);
+    assert_eq!(shown(&environment)["alive"], true);
+    let run = ran(&["the run"], child.wait_with_output().expect("it ends")).exits(0).json();
+    assert_eq!((&run["outcome"], len(&run["terminated"])), (&"completed".into(), 2), "{run:#}");
 }
 
 /// The provider refuses every restore: a person decides, and that is recorded.
