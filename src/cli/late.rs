@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use crate::driver::{Ended, record_kept};
 use crate::model::RunId;
 use crate::output::clean;
-use crate::policy::PolicySet;
+use crate::policy::FleetConfig;
 use crate::ports::{Ledger, Written};
 use crate::run::{JournalRecord, Late, Outcome, RunDocument, deeds, late};
 
@@ -39,7 +39,7 @@ pub(super) fn documented(world: &World, ended: &Ended) -> RunDocument {
     }
     let (run, count) = (&document.run, ended.unrecorded.len());
     let lacks = format!("the ledger could not take the last {count} records of the run");
-    let warning = match unrecorded::keep(&world.policies, ended, world.clock.now()) {
+    let warning = match unrecorded::keep(&world.policies.fleet, ended, world.clock.now()) {
         Ok(path) => format!(
             "{lacks}. They are kept on this machine, in {}: when the ledger is back, `safe-remove resume {run}` here records \
              them first",
@@ -140,18 +140,18 @@ pub(super) async fn bring_in(
 }
 
 /// Where something of a run is kept, for whoever asks how it stands.
-pub(super) fn kept_at(policies: &PolicySet, run: &RunId) -> Option<PathBuf> {
-    unrecorded::kept(policies, run).ok()?.into_iter().next()
+pub(super) fn kept_at(fleet: &FleetConfig, run: &RunId) -> Option<PathBuf> {
+    unrecorded::kept(fleet, run).ok()?.into_iter().next()
 }
 
 async fn files(world: &World, run: &RunId) -> Result<Vec<(PathBuf, Unrecorded)>, CommandError> {
-    let paths = unrecorded::kept(&world.policies, run)?;
+    let paths = unrecorded::kept(&world.policies.fleet, run)?;
     if paths.is_empty() {
         return Ok(Vec::new());
     }
     let (_, record) = world.ledger.read().await?;
     let read = |path: PathBuf| {
-        let file = unrecorded::read(&path, &world.policies, &record.ledger, run)?;
+        let file = unrecorded::read(&path, &world.policies.fleet, &record.ledger, run)?;
         Ok((path, file))
     };
     paths.into_iter().map(read).collect()

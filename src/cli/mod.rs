@@ -26,6 +26,7 @@ mod report;
 mod screen;
 mod selection;
 mod signals;
+mod site;
 mod status;
 mod table;
 mod takeover;

@@ -10,13 +10,14 @@ use crate::model::{Bounds, Call, Effect, HostId, RunId, SubsystemName, Time};
 use crate::output::{
     Align, StatusCall, StatusDocument, StatusHalt, StatusHold, StatusRun, Table, field, hosts_text, run_text,
 };
-use crate::policy::{self, PolicySet, ProviderKind};
+use crate::policy::{self, FleetConfig, ProviderKind};
 use crate::ports::Clock as _;
 use crate::run::{self, JournalRecord, Past, report};
 
 use super::args::{Format, Global};
 use super::error::CommandError;
 use super::screen::Screen;
+use super::site::Site;
 use super::world::{self, LedgerReader, SystemClock};
 use super::{Answered, Exit, late, next, process};
 
@@ -59,16 +60,17 @@ fn is_under_way(run: &StatusRun) -> bool {
 }
 
 async fn look(global: &Global, only: Option<&RunId>) -> Result<(StatusDocument, Answered), CommandError> {
-    let policies = world::policies(global)?;
-    let now = now(&policies);
-    let ledger = LedgerReader::open(&policies, now).await?;
+    // A typo in a policy must not hide what is going on.
+    let site = Site::find(global)?;
+    let now = now(&site.fleet);
+    let ledger = LedgerReader::open(&site.fleet, now).await?;
     let (_, record) = ledger.read().await?;
 
     let mut runs = Vec::new();
     for (run, entry) in record.runs.iter().filter(|(run, _)| only.is_none_or(|only| only == *run)) {
         let journal = ledger.journals().journal(run).await.map_err(CommandError::Ledger)?;
-        let mut status = of_run(run, entry, &journal, &policies.directory, now);
-        if let Some(path) = late::kept_at(&policies, run).filter(|_| status.alive != Some(true)) {
+        let mut status = of_run(run, entry, &journal, &site.directory, now);
+        if let Some(path) = late::kept_at(&site.fleet, run).filter(|_| status.alive != Some(true)) {
             status.advice = Some(format!(
                 "its process ended without its ledger. What it did last is kept on this machine, in {}: `resume` and \
                  `abandon` record it here first, and a run that was stopping then only puts back what is still \
@@ -83,29 +85,30 @@ async fn look(global: &Global, only: Option<&RunId>) -> Result<(StatusDocument, 
         && runs.is_empty()
     {
         let journal = ledger.journals().journal(run).await.map_err(CommandError::Ledger)?;
-        ended = report(&journal).map(|document| super::report::placed(document, &policies.directory));
+        ended = report(&journal).map(|document| super::report::placed(document, &site.directory));
         if ended.is_none() {
             return Err(no_such_run(run, &record, &ledger).await);
         }
     }
     let document = StatusDocument {
         schema: StatusDocument::SCHEMA,
-        place: ledger.place(&policies, world::named_identity(&policies)),
+        place: ledger.place(&site.fleet.name, &site.directory, world::named_identity(&site.fleet)),
         at: now,
         runs,
         halts: record.halts.iter().map(StatusHalt::from).collect(),
         ended,
+        warnings: site.warning().into_iter().collect(),
     };
-    let text = text(&document, &policies.directory);
+    let text = text(&document, &site.directory);
     let answered = Answered::document(Exit::DONE, text, &document)?;
     Ok((document, answered))
 }
 
 /// The fleet's time where there is a fleet already, else the machine's. Never makes one.
-pub(super) fn now(policies: &PolicySet) -> Time {
-    if let ProviderKind::Simulated { scenario, state } = &policies.fleet.provider.kind
+pub(super) fn now(fleet: &FleetConfig) -> Time {
+    if let ProviderKind::Simulated { scenario, state } = &fleet.provider.kind
         && state.exists()
-        && let Ok(fleet) = world::simulated(scenario, state, policies.fleet.provider.settle)
+        && let Ok(fleet) = world::simulated(scenario, state, fleet.provider.settle)
     {
         return fleet.now();
     }
@@ -316,6 +319,9 @@ fn advice(run: &RunId, stand: &Stand<'_>) -> (String, Option<String>) {
 fn text(document: &StatusDocument, policies: &Path) -> String {
     let mut out = document.place.text();
     out.push_str(&field("at", &document.at.to_string()));
+    for warning in &document.warnings {
+        out.push_str(&field("warning", warning));
+    }
     out.push('\n');
     if let Some(run) = &document.ended {
         out.push_str(&run_text(run));

@@ -19,6 +19,7 @@ use super::args::Global;
 use super::error::CommandError;
 use super::screen::Screen;
 use super::signals::Signals;
+use super::site::Site;
 use super::world::World;
 use super::{Answered, Exit, late, next, process, report, status};
 
@@ -46,7 +47,11 @@ pub(super) async fn run(
     mut asked: Asked,
     screen: &Arc<Screen>,
 ) -> Result<Answered, CommandError> {
-    let world = World::open(global).await?;
+    let world = match asked.purpose {
+        Purpose::Resume => World::open(global).await?,
+        // It goes nowhere but back: that must not wait for somebody who mends a policy.
+        Purpose::Abandon => Site::find(global)?.world_to_put_back(screen).await?,
+    };
     let (journal, record) = look(&world, run).await?;
     asked.seen = journal.len();
     late::tell(&world, run, &journal, screen).await?;

@@ -132,6 +132,8 @@ pub struct StatusDocument {
     /// The run that was asked for, where it has ended and holds nothing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ended: Option<RunDocument>,
+    /// What should be looked at: policies that are not valid.
+    pub warnings: Vec<String>,
 }
 
 impl StatusDocument {

@@ -271,7 +271,14 @@ fn s9_a_run_of_another_container_of_the_same_name_is_not_taken_for_dead() {
     let id = run_id(&environment);
     let inside = |arguments: &[&str]| {
         let mut command = Command::new("unshare");
-        command.args(["--user", "--map-root-user", "--pid", "--fork", "--mount-proc", env!("CARGO_BIN_EXE_safe-remove")]);
+        command.args([
+            "--user",
+            "--map-root-user",
+            "--pid",
+            "--fork",
+            "--mount-proc",
+            env!("CARGO_BIN_EXE_safe-remove"),
+        ]);
         environment.isolate(&mut command);
         ran(arguments, command.args(arguments).output().expect("it starts"))
     };

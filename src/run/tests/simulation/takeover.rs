@@ -52,7 +52,12 @@ impl World {
                     Standing::Unopened | Standing::UnderWay => {}
                 }
                 let epoch = next_epoch(&self.journals[run], &self.record, &id);
-                let process = ProcessId { host: "there".to_owned(), pid: 2, token: format!("{id}, epoch {epoch}"), pid_space: None };
+                let process = ProcessId {
+                    host: "there".to_owned(),
+                    pid: 2,
+                    token: format!("{id}, epoch {epoch}"),
+                    pid_space: None,
+                };
                 let fence = Past::RunTakenOver {
                     epoch,
                     process: process.clone(),
