@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::coordination::FleetRecord;
 use crate::driver::{StopSignal, Untaken, stop_signal};
 use crate::model::RunId;
 use crate::plan::Request;
@@ -12,6 +13,7 @@ use crate::run::{JournalRecord, Purpose, Standing, has_ended, report, standing};
 
 use super::args::Global;
 use super::error::CommandError;
+use super::going_on::{self, Terms};
 use super::screen::Screen;
 use super::signals::Signals;
 use super::takeover::{self, Asked, Went};
@@ -25,6 +27,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 pub(super) async fn answer(
     world: &World,
     request: &Request,
+    yes: bool,
     global: &Global,
     screen: &Arc<Screen>,
 ) -> Result<Option<Answered>, CommandError> {
@@ -35,7 +38,8 @@ pub(super) async fn answer(
         let signals = Signals::listen(screen).map_err(|e| CommandError::internal("signals cannot be heard", e))?;
         let (orders, mut stop) = stop_signal();
         tokio::spawn(signals.forward(orders));
-        return of_run(world, &entry.run, screen, &mut stop).await.map(Some);
+        let terms = Terms { yes, reason: request.reason.clone() };
+        return of_run(world, &entry.run, &terms, screen, &mut stop).await.map(Some);
     }
     // Another request: refused, with the plan that it would have had.
     let mut seen = world.look().await?;
@@ -45,10 +49,12 @@ pub(super) async fn answer(
     plan::refused(global, &document, &world.place()).map(Some)
 }
 
-/// The report of a run; where it is under way, at its end; where its process died, after going on with it.
+/// The report of a run; where it is under way, at its end; where its process died, after going on with it. What would
+/// still go then is confirmed by this call anew: nobody terminates by asking again.
 pub(super) async fn of_run(
     world: &World,
     run: &RunId,
+    terms: &Terms,
     screen: &Arc<Screen>,
     stop: &mut StopSignal,
 ) -> Result<Answered, CommandError> {
@@ -62,12 +68,20 @@ pub(super) async fn of_run(
         let alive = takeover::actor(&journal, &record, run).and_then(process::is_alive);
         // Design section 3: taken over only where it is silent, so that two retries do not take it from each other.
         if alive != Some(true) && takeover::silence(world, run, &journal, &record).is_none() {
+            if let Some(no) = unconfirmed(world, run, &journal, &record, terms, screen).await? {
+                if takeover::look(world, run).await?.0.len() == journal.len() {
+                    return Ok(no);
+                }
+                // Another retry has taken it meanwhile: that one's run is waited for.
+                continue;
+            }
             let asked = Asked {
                 seen: journal.len(),
                 purpose: Purpose::Resume,
                 reason: None,
                 leave: BTreeSet::new(),
                 even_if_alive: false,
+                yes: terms.yes,
             };
             match takeover::take(world, run, asked, screen, stop).await? {
                 Ok(Went::Over(document)) => return super::report::of(&document, &world.policies.directory),
@@ -92,6 +106,19 @@ pub(super) async fn of_run(
             }
         }
     }
+}
+
+/// The question, with signals of its own: those of this call wait for the run.
+async fn unconfirmed(
+    world: &World,
+    run: &RunId,
+    journal: &[JournalRecord],
+    record: &FleetRecord,
+    terms: &Terms,
+    screen: &Arc<Screen>,
+) -> Result<Option<Answered>, CommandError> {
+    let mut signals = Signals::listen(screen).map_err(|e| CommandError::internal("signals cannot be heard", e))?;
+    going_on::unconfirmed(world, run, journal, record, terms, &mut signals, screen).await
 }
 
 fn told(world: &World, run: &RunId, journal: &[JournalRecord], screen: &Screen) -> Result<Answered, CommandError> {

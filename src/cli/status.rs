@@ -9,6 +9,7 @@ use crate::coordination::{FleetRecord, Hold, HoldState, RunEntry};
 use crate::model::{Bounds, Call, Effect, HostId, RunId, SubsystemName, Time};
 use crate::output::{
     Align, StatusCall, StatusDocument, StatusHalt, StatusHold, StatusRun, Table, field, hosts_text, run_text,
+    takeovers_text,
 };
 use crate::policy::{self, FleetConfig, ProviderKind};
 use crate::ports::Clock as _;
@@ -72,8 +73,8 @@ async fn look(global: &Global, only: Option<&RunId>) -> Result<(StatusDocument, 
         let mut status = of_run(run, entry, &journal, &site.directory, now);
         if let Some(path) = late::kept_at(&site.fleet, run).filter(|_| status.alive != Some(true)) {
             status.advice = Some(format!(
-                "its process ended without its ledger. What it did last is kept on this machine, in {}: `resume` and \
-                 `abandon` record it here first, and a run that was stopping then only puts back what is still \
+                "its process ended without its ledger. What it did last is kept on this machine, in {}: `abandon` and \
+                 `resume` record it here first, and a run that was stopping then only puts back what is still \
                  cordoned. What it holds counts as gone for every run.",
                 path.display()
             ));
@@ -172,6 +173,7 @@ pub(super) fn of_run(
         holds: entry.holds.iter().map(|(host, hold)| of_hold(host, hold)).collect(),
         calls: open_calls(journal),
         until,
+        taken_over_by: run::takeovers(journal),
         next_command: Some(next::command(policies, &words)),
         advice,
     }
@@ -291,11 +293,13 @@ fn advice(run: &RunId, stand: &Stand<'_>) -> (String, Option<String>) {
     }
     match (stand.alive, stand.silent) {
         (Some(true), _) => (watch(), None),
-        (None, false) => (watch(), Some(format!("whether it lives can be seen on {host} only; it wrote lately"))),
+        (None, false) => {
+            (watch(), Some(format!("whether it lives can be seen where it runs only, on {host}; it wrote lately")))
+        }
         (Some(false), _) | (None, true) => {
             let dead = match stand.alive {
                 Some(_) => "its process is dead".to_owned(),
-                None => format!("its process is silent; whether it lives can be seen on {host} only"),
+                None => format!("its process is silent; whether it lives can be seen where it runs only, on {host}"),
             };
             if !stand.is_opened {
                 let advice = format!("{dead}, and it never began: nothing was sent. `abandon` releases what it holds");
@@ -307,11 +311,18 @@ fn advice(run: &RunId, stand: &Stand<'_>) -> (String, Option<String>) {
             };
             let meaning = match stand.is_stopping {
                 // S6: a run that was stopping goes on stopping.
-                true => "It was stopping: `resume` puts back what is still cordoned and ends it, nothing goes forward.",
-                false => "`resume` goes on with exactly its plan, `abandon` puts back what is cordoned and ends it.",
+                true => {
+                    "It was stopping: `abandon` puts back what is still cordoned and ends it. `resume` does no more, and \
+                     ends with the run's own exit code."
+                }
+                false => {
+                    "`abandon` puts back what is cordoned and ends it. `resume` shows what is left of its plan, asks for \
+                     its count and goes on terminating."
+                }
             };
             let advice = format!("{dead}. What it holds counts as gone for every run. {meaning}{calls}");
-            (format!("resume {run}"), Some(advice))
+            // What only puts back comes first: a script that follows this terminates nothing.
+            (format!("abandon {run}"), Some(advice))
         }
     }
 }
@@ -360,6 +371,7 @@ pub(super) fn text_of_run(run: &StatusRun, now: Time) -> String {
         "process",
         &format!("{alive}: {}, by {}, since {}", run.process, run.operator, run.started_at),
     ));
+    out.push_str(&takeovers_text(&run.taken_over_by));
     if let Some(at) = run.last_record_at {
         out.push_str(&field("last record", &at.to_string()));
     }

@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::coordination::Halt;
 use crate::model::{FleetIdentity, FleetName, GroupName, HostId, LedgerId, OperatorId, RunId, SubsystemName, Time};
 use crate::plan::{Assumed, Headroom};
-use crate::run::RunDocument;
+use crate::run::{RunDocument, TakenOver};
 
 /// Where a decision was made: named first in plans and `status`, so that nobody works on the wrong fleet.
 #[derive(Clone, Debug, Serialize)]
@@ -168,6 +168,8 @@ pub struct StatusRun {
     pub calls: Vec<StatusCall>,
     /// When the last settling host can be proved, where one settles.
     pub until: Option<Time>,
+    /// Who took it over from the operator who began it, the earliest first.
+    pub taken_over_by: Vec<TakenOver>,
     /// What comes next, where something does.
     pub next_command: Option<String>,
     /// What that means, for people.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::{GroupName, HostId, Time};
 
-use super::{BatchReport, BatchState, Cause, CauseKind, JournalRecord, Outcome, Past, RunDocument};
+use super::{BatchReport, BatchState, Cause, CauseKind, JournalRecord, Outcome, Past, Purpose, RunDocument, TakenOver};
 
 /// The schema of the run document.
 pub const RUN_SCHEMA: &str = "safe-remove/run/v1";
@@ -173,10 +173,27 @@ pub fn report(journal: &[JournalRecord]) -> Option<RunDocument> {
         in_doubt: with(&[Stand::Touched, Stand::Cordoned, Stand::Doubt]),
         dropped: dropped.into_iter().collect(),
         subsystems,
+        taken_over_by: takeovers(journal),
         warnings,
         // Whoever prints it knows how this program was called.
         next_command: None,
     })
+}
+
+/// Everybody who took the run over, the earliest first.
+pub fn takeovers(journal: &[JournalRecord]) -> Vec<TakenOver> {
+    let fence = |record: &JournalRecord| match &record.event {
+        Past::RunTakenOver { operator, purpose, even_if_alive, .. } => {
+            let verb = match purpose {
+                Purpose::Resume => "resumed",
+                Purpose::Abandon => "abandoned",
+            };
+            let anyway = if *even_if_alive { " with --even-if-alive" } else { "" };
+            Some(TakenOver { operator: operator.clone(), at: record.at, how: format!("{verb}{anyway}") })
+        }
+        _ => None,
+    };
+    journal.iter().filter_map(fence).collect()
 }
 
 /// As documents have it: an order, from whomever, is the rule `halted`, and `outcome` tells it from a regression.

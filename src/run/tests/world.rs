@@ -353,6 +353,7 @@ impl World {
             purpose,
             reason: Some("it died".to_owned()),
             leave: leave.iter().cloned().collect(),
+            even_if_alive: false,
         };
         let line = JournalRecord {
             schema: crate::run::EVENT_SCHEMA.to_owned(),

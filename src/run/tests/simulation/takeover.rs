@@ -65,6 +65,7 @@ impl World {
                     purpose: taking.purpose,
                     reason: None,
                     leave: BTreeSet::new(),
+                    even_if_alive: false,
                 };
                 self.tell(run, fence);
                 if epoch > 2 {
