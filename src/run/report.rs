@@ -225,3 +225,25 @@ fn batch_state(of: &[Stand]) -> BatchState {
         BatchState::NotStarted
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Journals are kept for good: a fence of a version that did not say how it was taken is one without the option.
+    #[test]
+    fn fences_of_earlier_versions_are_read_and_told() {
+        let fence = |seq: u64, purpose: &str, more: &str| {
+            let text = format!(
+                r#"{{"schema":"safe-remove/event/v1","run":"r-1","seq":{seq},"at":"2017-02-28T17:37:00.000Z",
+                "event":"run-taken-over","epoch":2,"process":{{"host":"bastion","pid":7,"token":"1.x"}},
+                "operator":"ann@bastion","purpose":"{purpose}","reason":null,"leave":[]{more}}}"#
+            );
+            serde_json::from_str::<JournalRecord>(&text).expect("a record")
+        };
+        let journal = [fence(1, "resume", ""), fence(2, "abandon", r#","even_if_alive":true"#)];
+        let told: Vec<String> =
+            takeovers(&journal).into_iter().map(|by| format!("{} by {}", by.how, by.operator)).collect();
+        assert_eq!(told, ["resumed by ann@bastion", "abandoned with --even-if-alive by ann@bastion"]);
+    }
+}
