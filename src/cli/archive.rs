@@ -56,8 +56,8 @@ struct Imported {
 /// Everything that is there, understood or not.
 pub(super) async fn export(global: &Global) -> Result<Answered, CommandError> {
     let policies = world::policies(global)?;
-    let now = status::now(&policies);
-    let reader = LedgerReader::open(&policies, now).await?;
+    let now = status::now(&policies.fleet);
+    let reader = LedgerReader::open(&policies.fleet, now).await?;
     let ledger = reader.journals();
     let Some(text) = ledger.stored().await.map_err(CommandError::Ledger)? else {
         return Err(CommandError::NoSuch {
@@ -101,9 +101,9 @@ pub(super) async fn export(global: &Global) -> Result<Answered, CommandError> {
 /// Checks all of the file, then writes: a halted record, the journals, the whole record.
 pub(super) async fn import(global: &Global, file: &Path) -> Result<Answered, CommandError> {
     let policies = world::policies(global)?;
-    let now = status::now(&policies);
+    let now = status::now(&policies.fleet);
     let Read { record, journals, exported_at, missing } = read(file, &policies)?;
-    let reader = LedgerReader::open(&policies, now).await?;
+    let reader = LedgerReader::open(&policies.fleet, now).await?;
     let is_used = reader.exists() && !reader.journals().runs(None).await.map_err(CommandError::Ledger)?.is_empty();
     if is_used {
         return Err(not_imported(
@@ -112,10 +112,10 @@ pub(super) async fn import(global: &Global, file: &Path) -> Result<Answered, Com
         ));
     }
     // Of no time, and then of the time of the export: a clock that is wrong here must not refuse the first run later.
-    let ledger = world::writable_ledger(&policies, Time::from_millis(0)).await?;
+    let ledger = world::writable_ledger(&policies.fleet, Time::from_millis(0)).await?;
     let order = Halt {
         subsystem: None,
-        operator: process::operator(&world::named_identity(&policies)),
+        operator: process::operator(&world::named_identity(&policies.fleet)),
         reason: format!("imported from ledger {}: look before you lift it", record.ledger),
         at: now,
     };

@@ -249,10 +249,16 @@ pub enum Command {
         watch: bool,
     },
     /// Take over a run whose process died, and go on with exactly its plan
+    ///
+    /// What is left of the plan is judged anew, shown and confirmed. A run that was stopping only puts back, and asks
+    /// nothing.
     Resume {
         /// Which run: status names it
         #[arg(value_name = "RUN", value_parser = run)]
         run: RunId,
+        /// No prompt; honoured only up to the policies' unattended_max
+        #[arg(long)]
+        yes: bool,
         /// Why; recorded
         #[arg(long, value_name = "TEXT", value_parser = reason)]
         reason: Option<String>,

@@ -5,13 +5,15 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::coordination::FleetRecord;
 use crate::driver::{StopSignal, Untaken, stop_signal};
 use crate::model::RunId;
 use crate::plan::Request;
-use crate::run::{JournalRecord, Past, Purpose, Standing, attempt, report, standing, took_nothing};
+use crate::run::{JournalRecord, Outcome, Past, Purpose, Standing, attempt, report, standing, took_nothing};
 
 use super::args::Global;
 use super::error::CommandError;
+use super::going_on::{self, Terms};
 use super::screen::Screen;
 use super::signals::Signals;
 use super::takeover::{self, Asked, Went};
@@ -33,6 +35,7 @@ pub(super) enum Earlier {
 pub(super) async fn look(
     world: &World,
     request: &Request,
+    yes: bool,
     global: &Global,
     screen: &Arc<Screen>,
 ) -> Result<Earlier, CommandError> {
@@ -43,7 +46,7 @@ pub(super) async fn look(
     let (journal, record) = takeover::look(world, &run).await?;
     // S3: what another fleet's run did says nothing about this one.
     record.is_of(world.fleet.identity()).map_err(world::other_fleet)?;
-    if journal.is_empty() || took_nothing(&journal) {
+    if journal.is_empty() || (took_nothing(&journal) && !record.runs.contains_key(&run)) {
         return Ok(Earlier::New { run, prior: journal });
     }
     if !is_same_request(&journal, request) {
@@ -57,7 +60,8 @@ pub(super) async fn look(
     let signals = Signals::listen(screen).map_err(|e| CommandError::internal("signals cannot be heard", e))?;
     let (orders, mut stop) = stop_signal();
     tokio::spawn(signals.forward(orders));
-    of_run(world, &run, screen, &mut stop).await
+    let terms = Terms { yes, reason: request.reason.clone() };
+    of_run(world, &run, &terms, screen, &mut stop).await
 }
 
 /// Whether a run was begun for the same request: the same subsystem, and count or set of hosts. A journal that has lost
@@ -71,10 +75,12 @@ pub(super) fn is_same_request(journal: &[JournalRecord], request: &Request) -> b
     }
 }
 
-/// The report of a run; where it is under way, at its end; where its process died, after going on with it.
+/// The report of a run; where it is under way, at its end; where its process died, after going on with it. What would
+/// still go then is confirmed by this call anew: nobody terminates by asking again.
 pub(super) async fn of_run(
     world: &World,
     run: &RunId,
+    terms: &Terms,
     screen: &Arc<Screen>,
     stop: &mut StopSignal,
 ) -> Result<Earlier, CommandError> {
@@ -83,29 +89,46 @@ pub(super) async fn of_run(
         let (journal, record) = takeover::look(world, run).await?;
         match standing(&journal, &record, run) {
             // It took nothing: this call may.
-            Standing::Ended | Standing::Unclosed if took_nothing(&journal) => {
+            Standing::Ended if took_nothing(&journal) => {
                 return Ok(Earlier::New { run: run.clone(), prior: journal });
             }
             // What has ended goes forward no more, whatever it still holds.
-            Standing::Unknown | Standing::Ended | Standing::Unclosed | Standing::Holding | Standing::Lost => {
+            Standing::Unknown | Standing::Ended | Standing::Holding | Standing::Lost => {
                 return told(world, run, &journal, screen).map(Earlier::Answered);
+            }
+            // Its process died before the record was told: nobody else will say it.
+            Standing::Unclosed => {
+                takeover::take(world, run, put_back(journal.len()), screen, stop)
+                    .await?
+                    .map_err(|why| takeover::not_taken(run, &why))?;
+                continue;
             }
             Standing::Unlisted | Standing::UnderWay => {}
         }
         let alive = takeover::actor(&journal, &record, run).and_then(process::is_alive);
         // Design section 3: taken over only where it is silent, so that two retries do not take it from each other.
         if alive != Some(true) && takeover::silence(world, run, &journal, &record).is_none() {
+            if let Some(no) = unconfirmed(world, run, &journal, &record, terms, screen).await? {
+                if takeover::look(world, run).await?.0.len() == journal.len() {
+                    return Ok(Earlier::Answered(no));
+                }
+                // Another retry has taken it meanwhile: that one's run is waited for.
+                continue;
+            }
             let asked = Asked {
                 seen: journal.len(),
                 purpose: Purpose::Resume,
                 reason: None,
                 leave: BTreeSet::new(),
                 even_if_alive: false,
+                yes: terms.yes,
             };
             match takeover::take(world, run, asked, screen, stop).await? {
                 Ok(Went::Over(document)) => {
                     return super::report::of(&document, &world.policies.directory).map(Earlier::Answered);
                 }
+                // It had been granted nothing, and nobody else will be granted anything in its name: this call may.
+                Ok(Went::On(ended)) if ended.document.outcome == Outcome::NotStarted => {}
                 Ok(Went::On(ended)) => return super::report::ended(world, &ended, screen).map(Earlier::Answered),
                 Ok(Went::Closed | Went::Released(_)) | Err(Untaken::Over(_) | Untaken::Alive | Untaken::Another(_)) => {
                 }
@@ -127,6 +150,24 @@ pub(super) async fn of_run(
             }
         }
     }
+}
+
+/// The question, with signals of its own: those of this call wait for the run.
+async fn unconfirmed(
+    world: &World,
+    run: &RunId,
+    journal: &[JournalRecord],
+    record: &FleetRecord,
+    terms: &Terms,
+    screen: &Arc<Screen>,
+) -> Result<Option<Answered>, CommandError> {
+    let mut signals = Signals::listen(screen).map_err(|e| CommandError::internal("signals cannot be heard", e))?;
+    going_on::unconfirmed(world, run, journal, record, terms, &mut signals, screen).await
+}
+
+/// What ends a run and takes it nowhere.
+fn put_back(seen: usize) -> Asked {
+    Asked { seen, purpose: Purpose::Abandon, reason: None, leave: BTreeSet::new(), even_if_alive: false, yes: false }
 }
 
 fn told(world: &World, run: &RunId, journal: &[JournalRecord], screen: &Screen) -> Result<Answered, CommandError> {

@@ -5,7 +5,6 @@
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -14,7 +13,7 @@ use crate::coordination::{self, FleetRecord, Halt};
 use crate::driver::{Unchanged, amend, record_alone};
 use crate::model::{FleetIdentity, FleetName, RunId, SubsystemName, Time, duration_text};
 use crate::output::{Place, StatusHalt, StatusRun, field};
-use crate::policy::{self, LedgerKind, PolicySet};
+use crate::policy::{self, FleetConfig, LedgerKind};
 use crate::ports::{Clock as _, Ledger, LedgerError, Written};
 use crate::run::{EVENT_SCHEMA, JournalRecord, Past};
 
@@ -22,6 +21,7 @@ use super::args::Global;
 use super::engines;
 use super::error::CommandError;
 use super::policy::no_such;
+use super::site::Site;
 use super::world::{self, LedgerReader, SystemClock};
 use super::{Answered, Exit, next, process, selection, status};
 
@@ -32,48 +32,60 @@ const CONFLICTS: u32 = 1000;
 const CLOCK_PATIENCE: Duration = Duration::from_secs(1);
 
 /// Where the order goes.
-struct Site {
+struct Target {
     directory: PathBuf,
     fleet: FleetName,
     ledger: LedgerKind,
     provider: FleetIdentity,
-    /// `None` where they are not valid.
-    policies: Option<Arc<PolicySet>>,
+    /// `None` where `fleet.toml` is not valid: then the fleet's clock is not asked.
+    config: Option<FleetConfig>,
     subsystems: BTreeSet<SubsystemName>,
+    /// What is wrong with the policies.
+    warning: Option<String>,
 }
 
-impl Site {
-    /// The policies, or as much of them as says where the ledger is.
+impl Target {
+    /// The directory, or as much of it as says where the ledger is: a halt alone goes on where `fleet.toml` is wrong in
+    /// everything else.
     async fn find(global: &Global) -> Result<Self, CommandError> {
-        let invalid = match world::policies(global) {
-            Ok(policies) => {
-                return Ok(Self {
-                    directory: policies.directory.clone(),
-                    fleet: policies.fleet.name.clone(),
-                    ledger: policies.fleet.ledger.kind.clone(),
-                    provider: world::named_identity(&policies),
-                    subsystems: policies.subsystems.keys().cloned().collect(),
-                    policies: Some(policies),
-                });
+        let (target, invalid) = match Site::find(global) {
+            Ok(site) => {
+                let warning = site.warning();
+                let invalid = site.invalid().cloned().map(|errors| CommandError::Policy(Box::new(errors)));
+                let target = Self {
+                    directory: site.directory,
+                    ledger: site.fleet.ledger.kind.clone(),
+                    fleet: site.fleet.name.clone(),
+                    provider: world::named_identity(&site.fleet),
+                    config: Some(site.fleet),
+                    subsystems: site.subsystems,
+                    warning,
+                };
+                (target, invalid)
             }
-            Err(invalid) => invalid,
+            Err(invalid) => {
+                let Some(place) = policy::ledger_place(&global.policies) else { return Err(invalid) };
+                let kind = "its policies are invalid".to_owned();
+                let target = Self {
+                    directory: global.policies.clone(),
+                    fleet: place.fleet,
+                    ledger: place.ledger,
+                    provider: FleetIdentity { kind, ..FleetIdentity::default() },
+                    config: None,
+                    subsystems: place.subsystems,
+                    warning: Some("fleet.toml is invalid: safe-remove policy check".to_owned()),
+                };
+                (target, Some(invalid))
+            }
         };
-        let Some(place) = policy::ledger_place(&global.policies) else { return Err(invalid) };
-        let kind = "its policies are invalid".to_owned();
-        let provider = FleetIdentity { kind, ..FleetIdentity::default() };
-        let reader = LedgerReader::open_at(&place.ledger, &place.fleet, SystemClock.now()).await?;
-        if !reader.exists() {
-            // Nobody may have meant this place, and no run has ever gone by it.
-            return Err(invalid);
+        if let Some(invalid) = invalid {
+            let reader = LedgerReader::open_at(&target.ledger, &target.fleet, SystemClock.now()).await?;
+            if !reader.exists() {
+                // Nobody may have meant this place, and no run has ever gone by it.
+                return Err(invalid);
+            }
         }
-        Ok(Self {
-            directory: global.policies.clone(),
-            fleet: place.fleet,
-            ledger: place.ledger,
-            provider,
-            policies: None,
-            subsystems: place.subsystems,
-        })
+        Ok(target)
     }
 
     async fn open(&self, now: Time) -> Result<LedgerReader, LedgerError> {
@@ -112,14 +124,13 @@ pub(super) async fn run(
     subsystem: Option<&SubsystemName>,
     reason: &str,
 ) -> Result<Answered, CommandError> {
-    let site = Site::find(global).await?;
+    let target = Target::find(global).await?;
     let mut warnings = Vec::new();
-    if site.policies.is_none() {
-        warnings
-            .push("the policies are invalid; the order is in force all the same: safe-remove policy check".to_owned());
+    if let Some(warning) = &target.warning {
+        warnings.push(format!("the order is in force all the same: {warning}"));
     }
-    let now = now(site.policies.clone()).await;
-    let reader = site.open(now).await.map_err(not_halted)?;
+    let now = now(target.config.clone()).await;
+    let reader = target.open(now).await.map_err(not_halted)?;
     if !reader.exists() {
         warnings.push(
             "the ledger did not exist before: no run has ever gone by it. Is this the right directory?".to_owned(),
@@ -127,21 +138,22 @@ pub(super) async fn run(
     }
     if let Some(name) = subsystem {
         let (_, record) = reader.read().await.map_err(|error| not_halted(ledger_error(error)))?;
-        is_known(name, &site, &record)?;
+        is_known(name, &target, &record)?;
     }
     let order = Halt {
         subsystem: subsystem.cloned(),
-        operator: process::operator(&site.provider),
+        operator: process::operator(&target.provider),
         reason: reason.to_owned(),
         at: now,
     };
     // A ledger that this makes is of no time: a clock that is wrong here must not refuse the first run later.
     let long_ago = Time::from_millis(0);
-    let ledger = engines::open(&site.ledger, &site.fleet, long_ago).await;
+    let ledger = engines::open(&target.ledger, &target.fleet, long_ago).await;
     let ledger = ledger.map_err(|error| not_halted(ledger_error(error)))?;
     let (record, order, already) = put(ledger.as_ref(), order, &mut warnings).await?;
 
-    let place = site.open(now).await.map_err(not_halted)?.place_of(&site.fleet, &site.directory, site.provider.clone());
+    let place =
+        target.open(now).await.map_err(not_halted)?.place(&target.fleet, &target.directory, target.provider.clone());
     let (mut runs, mut others) = (Vec::new(), Vec::new());
     for (run, entry) in &record.runs {
         if !order.concerns(&entry.watched) && !order.concerns(&entry.touched) {
@@ -153,7 +165,7 @@ pub(super) async fn run(
             Vec::new()
         });
         let sampling = journal.first().and_then(sampling);
-        runs.push(HaltedRun { run: status::of_run(run, entry, &journal, &site.directory, now), sampling });
+        runs.push(HaltedRun { run: status::of_run(run, entry, &journal, &target.directory, now), sampling });
     }
     let already = already.iter().map(StatusHalt::from).collect();
     let halted = Halted { place, order: StatusHalt::from(&order), already, runs, others };
@@ -202,9 +214,9 @@ async fn put(
 
 /// The fleet's time where it can be had at once, else the machine's: the order says when it was given, and nothing is
 /// judged by that.
-async fn now(policies: Option<Arc<PolicySet>>) -> Time {
-    let Some(policies) = policies else { return SystemClock.now() };
-    let asked = tokio::task::spawn_blocking(move || status::now(&policies));
+async fn now(fleet: Option<FleetConfig>) -> Time {
+    let Some(fleet) = fleet else { return SystemClock.now() };
+    let asked = tokio::task::spawn_blocking(move || status::now(&fleet));
     match tokio::time::timeout(CLOCK_PATIENCE, asked).await {
         Ok(Ok(now)) => now,
         Ok(Err(_)) | Err(_) => SystemClock.now(),
@@ -212,9 +224,10 @@ async fn now(policies: Option<Arc<PolicySet>>) -> Time {
 }
 
 /// A halt of a name that nobody has would stop nothing, and look as if it had.
-fn is_known(name: &SubsystemName, site: &Site, record: &FleetRecord) -> Result<(), CommandError> {
+fn is_known(name: &SubsystemName, target: &Target, record: &FleetRecord) -> Result<(), CommandError> {
     let of_runs = record.runs.values().flat_map(|entry| entry.touched.iter().chain(&entry.watched));
-    let known: BTreeSet<&SubsystemName> = site.subsystems.iter().chain(record.accepted.keys()).chain(of_runs).collect();
+    let known: BTreeSet<&SubsystemName> =
+        target.subsystems.iter().chain(record.accepted.keys()).chain(of_runs).collect();
     if known.contains(name) {
         return Ok(());
     }

@@ -17,8 +17,8 @@ pub(super) async fn run(
     since: Option<Since>,
 ) -> Result<Answered, CommandError> {
     let policies = world::policies(global)?;
-    let now = status::now(&policies);
-    let ledger = LedgerReader::open(&policies, now).await?;
+    let now = status::now(&policies.fleet);
+    let ledger = LedgerReader::open(&policies.fleet, now).await?;
     let since = since.map(|since| since.time(now));
     let (mut runs, mut halts) = (Vec::new(), Vec::new());
     // A subsystem whose policy is gone still has its past.

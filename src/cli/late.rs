@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use crate::driver::{Ended, record_kept};
 use crate::model::RunId;
 use crate::output::clean;
-use crate::policy::PolicySet;
+use crate::policy::FleetConfig;
 use crate::ports::{Ledger, Written};
 use crate::run::{JournalRecord, Late, Outcome, RunDocument, deeds, late};
 
@@ -39,9 +39,9 @@ pub(super) fn documented(world: &World, ended: &Ended) -> RunDocument {
     }
     let (run, count) = (&document.run, ended.unrecorded.len());
     let lacks = format!("the ledger could not take the last {count} records of the run");
-    let warning = match unrecorded::keep(&world.policies, ended, world.clock.now()) {
+    let warning = match unrecorded::keep(&world.policies.fleet, ended, world.clock.now()) {
         Ok(path) => format!(
-            "{lacks}. They are kept on this machine, in {}: when the ledger is back, `safe-remove resume {run}` here records \
+            "{lacks}. They are kept on this machine, in {}: when the ledger is back, `safe-remove abandon {run}` here records \
              them first",
             path.display()
         ),
@@ -51,7 +51,7 @@ pub(super) fn documented(world: &World, ended: &Ended) -> RunDocument {
         ),
     };
     document.warnings.push(warning);
-    document.next_command = Some(next::command(&world.policies.directory, &format!("resume {run}")));
+    document.next_command = Some(next::command(&world.policies.directory, &format!("abandon {run}")));
     // S7: whatever it would have ended with, somebody must tell the ledger.
     (document.outcome, document.exit_code) = (Outcome::NeedsAttention, 8);
     document
@@ -139,19 +139,38 @@ pub(super) async fn bring_in(
     Ok(brought)
 }
 
+/// The journal as it will be once what is kept here is brought in. Writes nothing.
+///
+/// # Errors
+///
+/// A file that cannot be used.
+pub(super) async fn whole(
+    world: &World,
+    run: &RunId,
+    journal: &[JournalRecord],
+) -> Result<Vec<JournalRecord>, CommandError> {
+    let mut whole = journal.to_vec();
+    for (_, file) in files(world, run).await? {
+        if let Late::Follows(there) = late(&whole, file.records.iter().map(|kept| &kept.record)) {
+            whole.extend(file.records.into_iter().skip(there).map(|kept| kept.record));
+        }
+    }
+    Ok(whole)
+}
+
 /// Where something of a run is kept, for whoever asks how it stands.
-pub(super) fn kept_at(policies: &PolicySet, run: &RunId) -> Option<PathBuf> {
-    unrecorded::kept(policies, run).ok()?.into_iter().next()
+pub(super) fn kept_at(fleet: &FleetConfig, run: &RunId) -> Option<PathBuf> {
+    unrecorded::kept(fleet, run).ok()?.into_iter().next()
 }
 
 async fn files(world: &World, run: &RunId) -> Result<Vec<(PathBuf, Unrecorded)>, CommandError> {
-    let paths = unrecorded::kept(&world.policies, run)?;
+    let paths = unrecorded::kept(&world.policies.fleet, run)?;
     if paths.is_empty() {
         return Ok(Vec::new());
     }
     let (_, record) = world.ledger.read().await?;
     let read = |path: PathBuf| {
-        let file = unrecorded::read(&path, &world.policies, &record.ledger, run)?;
+        let file = unrecorded::read(&path, &world.policies.fleet, &record.ledger, run)?;
         Ok((path, file))
     };
     paths.into_iter().map(read).collect()

@@ -5,10 +5,12 @@
 
 mod archive;
 pub mod args;
+mod confirm;
 mod earlier;
 mod engines;
 pub mod error;
 pub mod exit;
+mod going_on;
 mod halt;
 mod headroom;
 mod history;
@@ -26,6 +28,7 @@ mod report;
 mod screen;
 mod selection;
 mod signals;
+mod site;
 mod status;
 mod table;
 mod takeover;
@@ -149,16 +152,17 @@ async fn command(cli: &Cli, screen: &Arc<Screen>) -> Result<Answered, CommandErr
         Some(Command::Plan { selection }) => plan::run(global, selection).await,
         Some(Command::Headroom { subsystem, what_if }) => headroom::run(global, subsystem.as_ref(), what_if).await,
         Some(Command::Status { run, watch }) => status::run(global, run.as_ref(), *watch, screen).await,
-        Some(Command::Resume { run, reason, even_if_alive }) => {
-            let (reason, even_if_alive) = (reason.clone(), *even_if_alive);
-            let asked =
-                takeover::Asked { seen: 0, purpose: Purpose::Resume, reason, leave: BTreeSet::new(), even_if_alive };
+        Some(Command::Resume { run, yes, reason, even_if_alive }) => {
+            let (yes, reason, even_if_alive) = (*yes, reason.clone(), *even_if_alive);
+            let leave = BTreeSet::new();
+            let asked = takeover::Asked { seen: 0, purpose: Purpose::Resume, reason, leave, even_if_alive, yes };
             takeover::run(global, run, asked, screen).await
         }
         Some(Command::Abandon { run, leave, reason, even_if_alive }) => {
             let (reason, even_if_alive) = (reason.clone(), *even_if_alive);
             let leave = leave.iter().cloned().collect();
-            let asked = takeover::Asked { seen: 0, purpose: Purpose::Abandon, reason, leave, even_if_alive };
+            let asked =
+                takeover::Asked { seen: 0, purpose: Purpose::Abandon, reason, leave, even_if_alive, yes: false };
             takeover::run(global, run, asked, screen).await
         }
         Some(Command::Halt { subsystem, reason }) => halt::run(global, subsystem.as_ref(), reason).await,

@@ -1,4 +1,7 @@
 //! Which process this is, and whether another one still lives.
+//!
+//! A pid means something only within one boot of a machine and one pid namespace of it: two containers of one host name
+//! have the same pids, and so have two machines. Whoever is elsewhere can only be judged by its silence.
 
 use rustix::process::{Pid, test_kill_process};
 
@@ -10,7 +13,8 @@ use crate::ports::{Life, Processes};
 pub(super) fn this_process() -> ProcessId {
     let pid = std::process::id();
     let started = started_at(pid).unwrap_or_default();
-    ProcessId { host: machine(), pid, token: format!("{started}.{}", uuid::Uuid::new_v4().simple()) }
+    let token = format!("{started}.{}", uuid::Uuid::new_v4().simple());
+    ProcessId { host: machine(), pid, token, pid_space: pid_space() }
 }
 
 /// Who acts: as the provider knows them, else `user@host`.
@@ -20,9 +24,12 @@ pub(super) fn operator(identity: &FleetIdentity) -> OperatorId {
     OperatorId::new(caller.unwrap_or_else(|| format!("{}@{}", user(), machine())))
 }
 
-/// Whether a process lives; `None` where it is on another machine.
+/// Whether a process lives; `None` where that cannot be told from here: it is of another machine, another boot or
+/// another pid namespace, or was recorded by a version that did not say.
 pub(super) fn is_alive(process: &ProcessId) -> Option<bool> {
-    if process.host != machine() {
+    // S9: a pid that is looked for in the wrong place is not found, and a run that lives would be taken for dead.
+    let is_here = process.pid_space.is_some() && process.pid_space == pid_space() && process.host == machine();
+    if !is_here {
         return None;
     }
     let Some(pid) = i32::try_from(process.pid).ok().and_then(Pid::from_raw) else { return Some(false) };
@@ -64,6 +71,22 @@ fn machine() -> String {
     whoami::hostname().unwrap_or_else(|_| "unknown".to_owned())
 }
 
+/// Where pids of this process mean something. Linux says so: the id of the boot (proc(5),
+/// `/proc/sys/kernel/random/boot_id`) and the inodes of the namespaces of pids and, where the kernel has it, of time, by
+/// which `/proc` tells when a process started (namespaces(7)). `None` elsewhere.
+fn pid_space() -> Option<String> {
+    // A container may see the /proc of its host: what that says of a pid is said of another process.
+    let own = std::fs::read_link("/proc/self").ok()?;
+    if own.to_str()? != std::process::id().to_string() {
+        return None;
+    }
+    let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+    let namespace = |kind: &str| std::fs::read_link(format!("/proc/self/ns/{kind}")).ok();
+    let pids = namespace("pid")?;
+    let time = namespace("time").unwrap_or_default();
+    Some(format!("{} {} {}", boot.trim(), pids.display(), time.display()).trim_end().to_owned())
+}
+
 /// When a process started, in ticks since the machine did. Linux says so (proc(5), `/proc/pid/stat`, field 22);
 /// elsewhere it is not known. A process that ended and was not waited for is none.
 fn started_at(pid: u32) -> Option<String> {
@@ -90,6 +113,25 @@ mod tests {
         let mut elsewhere = this;
         elsewhere.host = "another-machine.invalid".to_owned();
         assert_eq!(is_alive(&elsewhere), None);
+    }
+
+    /// Containers and images of one machine often have one host name, and their pids begin at 1.
+    #[test]
+    fn s9_a_process_of_another_boot_or_pid_namespace_is_not_known_to_be_dead() {
+        let this = this_process();
+        let space = this.pid_space.clone().expect("Linux says where pids mean something");
+        let [boot, pids, ..] = space.split(' ').collect::<Vec<_>>()[..] else { panic!("{space}") };
+        let other_boot = space.replace(boot, "00000000-0000-0000-0000-000000000000");
+        let other_pids = space.replace(pids, "pid:[1]");
+        for elsewhere in [Some(other_boot), Some(other_pids), Some(String::new()), None] {
+            assert_ne!(elsewhere, this.pid_space);
+            for token in [this.token.clone(), "1.other".to_owned()] {
+                for pid in [this.pid, u32::MAX] {
+                    let process = ProcessId { pid, token: token.clone(), pid_space: elsewhere.clone(), ..this.clone() };
+                    assert_eq!(is_alive(&process), None, "{process:?}");
+                }
+            }
+        }
     }
 
     #[test]

@@ -7,18 +7,19 @@ use std::sync::Arc;
 use crate::coordination::RunIdentity;
 use crate::driver::{self, Ended, StopSignal, stop_signal};
 use crate::model::{RunId, Time};
-use crate::output::{ProgressScreen, field, plan_text, span_text};
-use crate::plan::{Confirmation, Confirmed, Plan, PlanDocument, Request, Selection, Verdict};
+use crate::output::{ProgressScreen, span_text};
+use crate::plan::{Confirmed, PlanDocument, Request, Selection, Verdict};
 use crate::run::{JournalRecord, NotStarted, Spec, next_epoch};
 
 use super::args::{Global, RemovalArgs};
+use super::confirm::{self, Ask, Unconfirmed};
 use super::earlier::Earlier;
 use super::error::{CommandError, Complaint};
 use super::exit::Exit;
-use super::prompt;
+use super::going_on::Terms;
 use super::screen::Screen;
 use super::signals::Signals;
-use super::world::{Seen, World};
+use super::world::World;
 use super::{Answered, earlier, ledger, plan, process, refusal, report, selection, takeover};
 
 /// Resolve, look, plan, ask, run, report.
@@ -30,7 +31,7 @@ pub(super) async fn run(global: &Global, args: &RemovalArgs, screen: &Arc<Screen
     let world = World::open(global).await?;
 
     // A retried call reports the first run, whatever has become of policies, fleet and budgets since.
-    let (run, mut prior) = match earlier::look(&world, &request, global, screen).await? {
+    let (run, mut prior) = match earlier::look(&world, &request, args.yes, global, screen).await? {
         Earlier::Answered(answer) => return Ok(answer),
         Earlier::New { run, prior } => (run, prior),
     };
@@ -52,7 +53,16 @@ pub(super) async fn run(global: &Global, args: &RemovalArgs, screen: &Arc<Screen
         let document = plan.document.clone();
         let until = *until.get_or_insert(document.expires_at);
         let mut signals = Signals::listen(screen).map_err(|e| CommandError::internal("signals cannot be heard", e))?;
-        let confirmed = match confirm(plan, args, &seen, &world, &mut signals, screen).await {
+        let ask = Ask {
+            place: &world.place(),
+            now: seen.now,
+            clock: world.clock.as_ref(),
+            yes: args.yes,
+            act: "remove",
+            otherwise: "to stop",
+            unattended: "remove at most",
+        };
+        let confirmed = match confirm::confirm(plan, &ask, &mut signals, screen).await {
             Ok(confirmed) => confirmed,
             Err(why) => return not_confirmed(&why, &document, &world, global),
         };
@@ -71,7 +81,8 @@ pub(super) async fn run(global: &Global, args: &RemovalArgs, screen: &Arc<Screen
                     let violation = refusal::request_id(&document, &run);
                     return plan::refused(global, &refusal::with(&document, vec![violation]), &world.place());
                 }
-                match earlier::of_run(&world, &run, screen, &mut stop).await? {
+                let terms = Terms { yes: args.yes, reason: request.reason.clone() };
+                match earlier::of_run(&world, &run, &terms, screen, &mut stop).await? {
                     Earlier::Answered(answer) => return Ok(answer),
                     Earlier::New { prior: journal, .. } => prior = journal,
                 }
@@ -121,85 +132,6 @@ fn waiting(until: Time, now: Time, no_wait: bool) -> Complaint {
         )
     };
     Complaint::new(message).hint(hint)
-}
-
-/// Why a plan was not confirmed.
-enum Unconfirmed {
-    /// Nobody could be asked, or the answer was not the answer.
-    Unanswered { why: String, hint: Option<String> },
-    /// The plan expired while somebody thought about it.
-    Stale,
-}
-
-/// Shows the plan and asks, unless `--yes` is enough.
-async fn confirm(
-    plan: Plan,
-    args: &RemovalArgs,
-    seen: &Seen,
-    world: &World,
-    signals: &mut Signals,
-    screen: &Screen,
-) -> Result<Confirmed, Unconfirmed> {
-    screen.stderr(&plan_text(&plan.document, &world.place(), None));
-    let hosts: u64 = plan.document.batches.iter().map(|batch| batch.hosts.len() as u64).sum();
-    let settings = &plan.settings;
-    if args.yes && hosts <= settings.unattended_max && !settings.unusual {
-        screen.note(&format!("confirmed by --yes: {hosts} of at most {} hosts", plan.settings.unattended_max));
-        return permit(plan, Confirmation::Unattended, world.clock.now());
-    }
-    if !prompt::is_possible() {
-        let why = match (args.yes, plan.settings.unusual) {
-            (true, true) => "the count is unusual: --yes is not enough, and there is no terminal to ask on".to_owned(),
-            (true, false) => format!(
-                "--yes is enough for {} hosts, not for {hosts}, and there is no terminal to ask on",
-                plan.settings.unattended_max
-            ),
-            (false, _) => "there is no terminal to ask on".to_owned(),
-        };
-        let hint = if plan.settings.unattended_max == 0 || plan.settings.unusual {
-            "run it on a terminal: the policies do not allow this unattended".to_owned()
-        } else {
-            format!("run it on a terminal, or remove at most {} hosts with --yes", plan.settings.unattended_max)
-        };
-        return Err(Unconfirmed::Unanswered { why, hint: Some(hint) });
-    }
-    let answer = plan.prompt_answer();
-    screen.stderr(&question(&plan, seen.now));
-    let reply = prompt::ask(&format!("Type {answer} to remove {hosts} hosts, anything else to stop"), signals).await;
-    if let Err(why) = reply.is(&answer) {
-        return Err(Unconfirmed::Unanswered { why, hint: None });
-    }
-    permit(plan, Confirmation::Typed(answer), world.clock.now())
-}
-
-fn permit(plan: Plan, how: Confirmation, now: Time) -> Result<Confirmed, Unconfirmed> {
-    if now > plan.document.expires_at {
-        return Err(Unconfirmed::Stale);
-    }
-    plan.confirm(how, now).map_err(|why| Unconfirmed::Unanswered { why: why.to_string(), hint: None })
-}
-
-/// What somebody should know who is about to answer.
-fn question(plan: &Plan, now: Time) -> String {
-    let mut text = String::new();
-    let end = expected_end(plan, now);
-    text.push_str(&field("expected", &format!("ends about {end}, in {}", span_text(end.since(now)))));
-    if plan.settings.unusual {
-        text.push_str(&field("unusual", "far more than was removed in the last 90 days: look twice"));
-    }
-    text
-}
-
-/// When the run would end if nothing goes wrong and the provider takes no time.
-fn expected_end(plan: &Plan, now: Time) -> Time {
-    let settings = &plan.settings;
-    let batches = u32::try_from(plan.document.batches.len()).unwrap_or(u32::MAX);
-    let reference = settings.every.saturating_mul(2);
-    let work = settings.bake.saturating_mul(batches);
-    let pauses = settings.interval.saturating_mul(batches.saturating_sub(1));
-    let end = now.plus(reference).plus(work).plus(pauses);
-    // A budget holds up the last batch, not what comes before it.
-    plan.document.not_before.map_or(end, |at| end.max(at.plus(settings.bake)))
 }
 
 fn not_confirmed(

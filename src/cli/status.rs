@@ -9,14 +9,16 @@ use crate::coordination::{FleetRecord, Hold, HoldState, RunEntry};
 use crate::model::{Bounds, Call, Effect, HostId, RunId, SubsystemName, Time};
 use crate::output::{
     Align, StatusCall, StatusDocument, StatusHalt, StatusHold, StatusRun, Table, field, hosts_text, run_text,
+    takeovers_text,
 };
-use crate::policy::{self, PolicySet, ProviderKind};
+use crate::policy::{self, FleetConfig, ProviderKind};
 use crate::ports::Clock as _;
 use crate::run::{self, JournalRecord, Past, report};
 
 use super::args::{Format, Global};
 use super::error::CommandError;
 use super::screen::Screen;
+use super::site::Site;
 use super::world::{self, LedgerReader, SystemClock};
 use super::{Answered, Exit, late, next, process};
 
@@ -59,19 +61,20 @@ fn is_under_way(run: &StatusRun) -> bool {
 }
 
 async fn look(global: &Global, only: Option<&RunId>) -> Result<(StatusDocument, Answered), CommandError> {
-    let policies = world::policies(global)?;
-    let now = now(&policies);
-    let ledger = LedgerReader::open(&policies, now).await?;
+    // A typo in a policy must not hide what is going on.
+    let site = Site::find(global)?;
+    let now = now(&site.fleet);
+    let ledger = LedgerReader::open(&site.fleet, now).await?;
     let (_, record) = ledger.read().await?;
 
     let mut runs = Vec::new();
     for (run, entry) in record.runs.iter().filter(|(run, _)| only.is_none_or(|only| only == *run)) {
         let journal = ledger.journals().journal(run).await.map_err(CommandError::Ledger)?;
-        let mut status = of_run(run, entry, &journal, &policies.directory, now);
-        if let Some(path) = late::kept_at(&policies, run).filter(|_| status.alive != Some(true)) {
+        let mut status = of_run(run, entry, &journal, &site.directory, now);
+        if let Some(path) = late::kept_at(&site.fleet, run).filter(|_| status.alive != Some(true)) {
             status.advice = Some(format!(
-                "its process ended without its ledger. What it did last is kept on this machine, in {}: `resume` and \
-                 `abandon` record it here first, and a run that was stopping then only puts back what is still \
+                "its process ended without its ledger. What it did last is kept on this machine, in {}: `abandon` and \
+                 `resume` record it here first, and a run that was stopping then only puts back what is still \
                  cordoned. What it holds counts as gone for every run.",
                 path.display()
             ));
@@ -83,29 +86,30 @@ async fn look(global: &Global, only: Option<&RunId>) -> Result<(StatusDocument, 
         && runs.is_empty()
     {
         let journal = ledger.journals().journal(run).await.map_err(CommandError::Ledger)?;
-        ended = report(&journal).map(|document| super::report::placed(document, &policies.directory));
+        ended = report(&journal).map(|document| super::report::placed(document, &site.directory));
         if ended.is_none() {
             return Err(no_such_run(run, &record, &ledger).await);
         }
     }
     let document = StatusDocument {
         schema: StatusDocument::SCHEMA,
-        place: ledger.place(&policies, world::named_identity(&policies)),
+        place: ledger.place(&site.fleet.name, &site.directory, world::named_identity(&site.fleet)),
         at: now,
         runs,
         halts: record.halts.iter().map(StatusHalt::from).collect(),
         ended,
+        warnings: site.warning().into_iter().collect(),
     };
-    let text = text(&document, &policies.directory);
+    let text = text(&document, &site.directory);
     let answered = Answered::document(Exit::DONE, text, &document)?;
     Ok((document, answered))
 }
 
 /// The fleet's time where there is a fleet already, else the machine's. Never makes one.
-pub(super) fn now(policies: &PolicySet) -> Time {
-    if let ProviderKind::Simulated { scenario, state } = &policies.fleet.provider.kind
+pub(super) fn now(fleet: &FleetConfig) -> Time {
+    if let ProviderKind::Simulated { scenario, state } = &fleet.provider.kind
         && state.exists()
-        && let Ok(fleet) = world::simulated(scenario, state, policies.fleet.provider.settle)
+        && let Ok(fleet) = world::simulated(scenario, state, fleet.provider.settle)
     {
         return fleet.now();
     }
@@ -150,7 +154,7 @@ pub(super) fn of_run(
         alive,
         is_opened: !journal.is_empty(),
         has_ended: run::has_ended(journal),
-        is_stopping: journal.iter().any(|record| matches!(record.event, Past::Stopped { .. })),
+        is_stopping: run::attempt(journal).iter().any(|record| matches!(record.event, Past::Stopped { .. })),
         // As `resume` counts: the process's clock may be ahead of this one.
         silent: silent_at.plus(Bounds::TOLERANCE) <= now,
         until,
@@ -170,6 +174,7 @@ pub(super) fn of_run(
         holds: entry.holds.iter().map(|(host, hold)| of_hold(host, hold)).collect(),
         calls: open_calls(journal),
         until,
+        taken_over_by: run::takeovers(journal),
         next_command: Some(next::command(policies, &words)),
         advice,
     }
@@ -292,11 +297,13 @@ fn advice(run: &RunId, stand: &Stand<'_>) -> (String, Option<String>) {
     }
     match (stand.alive, stand.silent) {
         (Some(true), _) => (watch(), None),
-        (None, false) => (watch(), Some(format!("whether it lives can be seen on {host} only; it wrote lately"))),
+        (None, false) => {
+            (watch(), Some(format!("whether it lives can be seen where it runs only, on {host}; it wrote lately")))
+        }
         (Some(false), _) | (None, true) => {
             let dead = match stand.alive {
                 Some(_) => "its process is dead".to_owned(),
-                None => format!("its process is silent; whether it lives can be seen on {host} only"),
+                None => format!("its process is silent; whether it lives can be seen where it runs only, on {host}"),
             };
             if !stand.is_opened {
                 let advice = format!("{dead}, and its journal is lost: `abandon` says what can be done");
@@ -312,11 +319,18 @@ fn advice(run: &RunId, stand: &Stand<'_>) -> (String, Option<String>) {
             };
             let meaning = match stand.is_stopping {
                 // S6: a run that was stopping goes on stopping.
-                true => "It was stopping: `resume` puts back what is still cordoned and ends it, nothing goes forward.",
-                false => "`resume` goes on with exactly its plan, `abandon` puts back what is cordoned and ends it.",
+                true => {
+                    "It was stopping: `abandon` puts back what is still cordoned and ends it. `resume` does no more, and \
+                     ends with the run's own exit code."
+                }
+                false => {
+                    "`abandon` puts back what is cordoned and ends it. `resume` shows what is left of its plan, asks for \
+                     its count and goes on terminating."
+                }
             };
             let advice = format!("{dead}. What it holds counts as gone for every run. {meaning}{calls}");
-            (format!("resume {run}"), Some(advice))
+            // What only puts back comes first: a script that follows this terminates nothing.
+            (format!("abandon {run}"), Some(advice))
         }
     }
 }
@@ -324,6 +338,9 @@ fn advice(run: &RunId, stand: &Stand<'_>) -> (String, Option<String>) {
 fn text(document: &StatusDocument, policies: &Path) -> String {
     let mut out = document.place.text();
     out.push_str(&field("at", &document.at.to_string()));
+    for warning in &document.warnings {
+        out.push_str(&field("warning", warning));
+    }
     out.push('\n');
     if let Some(run) = &document.ended {
         out.push_str(&run_text(run));
@@ -355,13 +372,14 @@ pub(super) fn text_of_run(run: &StatusRun, now: Time) -> String {
         Some(true) => "alive",
         Some(false) if run.ended_at.is_some() => "ended",
         Some(false) => "DEAD",
-        None => "on another machine",
+        None => "not to be seen from here",
     };
     let mut out = field("run", &format!("{} of {}, {}", run.run, run.subsystem, run.state));
     out.push_str(&field(
         "process",
         &format!("{alive}: {}, by {}, since {}", run.process, run.operator, run.started_at),
     ));
+    out.push_str(&takeovers_text(&run.taken_over_by));
     if let Some(at) = run.last_record_at {
         out.push_str(&field("last record", &at.to_string()));
     }

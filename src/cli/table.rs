@@ -36,13 +36,13 @@ struct Initialised {
 /// The table where the engine has one, then the fleet's record. Both are left as they are where they exist.
 pub(super) async fn init(global: &Global) -> Result<Answered, CommandError> {
     let policies = world::policies(global)?;
-    let (kind, now) = (&policies.fleet.ledger.kind, status::now(&policies));
+    let (kind, now) = (&policies.fleet.ledger.kind, status::now(&policies.fleet));
     let mut done = engines::init(kind).await?;
-    if !LedgerReader::open(&policies, now).await?.exists() {
+    if !LedgerReader::open(&policies.fleet, now).await?.exists() {
         done.push(format!("the record of fleet {} was made", policies.fleet.name));
     }
     // It is of no time: a simulated fleet that does not exist yet has a clock of its own, which must not refuse.
-    let ledger = world::writable_ledger(&policies, Time::from_millis(0)).await?;
+    let ledger = world::writable_ledger(&policies.fleet, Time::from_millis(0)).await?;
     let (_, record) = ledger.read().await.map_err(CommandError::Ledger)?;
     let document = Initialised { fleet: policies.fleet.name.clone(), ledger: record.ledger, place: kind.place(), done };
     let mut text = format!("ledger  {} of fleet {}\nplace   {}\n", document.ledger, document.fleet, document.place);

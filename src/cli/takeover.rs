@@ -17,9 +17,11 @@ use crate::run::{
 
 use super::args::Global;
 use super::error::CommandError;
+use super::going_on::{self, Terms};
 use super::screen::Screen;
 use super::signals::Signals;
-use super::world::World;
+use super::site::Site;
+use super::world::{self, World};
 use super::{Answered, Exit, late, next, process, report, status};
 
 /// What was asked for.
@@ -30,6 +32,8 @@ pub(super) struct Asked {
     pub(super) reason: Option<String>,
     pub(super) leave: BTreeSet<HostId>,
     pub(super) even_if_alive: bool,
+    /// `--yes`, of a run that is resumed.
+    pub(super) yes: bool,
 }
 
 /// A run whose end the record was not told.
@@ -53,13 +57,26 @@ pub(super) async fn run(
     mut asked: Asked,
     screen: &Arc<Screen>,
 ) -> Result<Answered, CommandError> {
-    let world = World::open(global).await?;
+    let world = match asked.purpose {
+        Purpose::Resume => World::open(global).await?,
+        // It goes nowhere but back: that must not wait for somebody who mends a policy.
+        Purpose::Abandon => Site::find(global)?.world_to_put_back(screen).await?,
+    };
     let (journal, record) = look(&world, run).await?;
+    // S3: before anything is written, a fence least of all.
+    record.is_of(world.fleet.identity()).map_err(world::other_fleet)?;
     asked.seen = journal.len();
     late::tell(&world, run, &journal, screen).await?;
     is_permitted(&world, run, &journal, &record, &asked).await?;
 
-    let signals = Signals::listen(screen).map_err(|e| CommandError::internal("signals cannot be heard", e))?;
+    let mut signals = Signals::listen(screen).map_err(|e| CommandError::internal("signals cannot be heard", e))?;
+    if asked.purpose == Purpose::Resume {
+        let terms = Terms { yes: asked.yes, reason: asked.reason.clone() };
+        let no = going_on::unconfirmed(&world, run, &journal, &record, &terms, &mut signals, screen).await?;
+        if let Some(no) = no {
+            return Ok(no);
+        }
+    }
     let (orders, mut stop) = stop_signal();
     tokio::spawn(signals.forward(orders));
     let quiet_at = quiet_from(&journal, world.fleet.bounds());
@@ -172,9 +189,11 @@ fn is_dead(
         let message = format!("run {run} may be under way: its process is not known to be dead");
         Err(CommandError::NotTaken { message, causes: vec![why], hint: Some(hint) })
     };
-    let verb = if asked.purpose == Purpose::Resume { "resume" } else { "abandon" };
-    let anyway = next::command(&world.policies.directory, &format!("{verb} {run} --even-if-alive"));
-    let anyway = format!("to take it over all the same: {anyway}");
+    let anyway = next::command(&world.policies.directory, &format!("abandon {run} --even-if-alive"));
+    let mut anyway = format!("to take it over all the same and put back what is cordoned: {anyway}");
+    if asked.purpose == Purpose::Resume {
+        anyway.push_str("\n      (resume takes --even-if-alive too, and goes on terminating)");
+    }
     match process::is_alive(process) {
         Some(true) => alive(
             format!("process {pid} on {host} is alive"),
@@ -237,7 +256,7 @@ pub(super) async fn take(
         fleet: world.fleet.identity().clone(),
         bounds: world.fleet.bounds(),
     };
-    let Asked { seen, purpose, reason, leave, even_if_alive } = asked;
+    let Asked { seen, purpose, reason, leave, even_if_alive, yes: _ } = asked;
     let seen = seen + brought;
     let claim = Claim { successor, purpose, reason, leave, seen, even_if_alive };
     let machine = match driver::take_over(&places, claim).await {

@@ -20,6 +20,7 @@ use super::args::Global;
 use super::error::CommandError;
 use super::screen::Screen;
 use super::signals::Signals;
+use super::site::Site;
 use super::world::{self, LedgerReader};
 use super::{Answered, Exit, next, process, prompt, selection, status};
 
@@ -54,9 +55,9 @@ pub(super) async fn run(
         let hint = format!("say why it may go on: {}", next::unhalt(&global.policies, subsystem));
         return Err(CommandError::usage("--reason is missing, and there is no terminal to ask on", hint));
     }
-    let policies = world::policies(global)?;
-    let reader = LedgerReader::open(&policies, status::now(&policies)).await?;
-    let place = reader.place(&policies, world::named_identity(&policies));
+    let site = Site::find(global)?;
+    let reader = LedgerReader::open(&site.fleet, status::now(&site.fleet)).await?;
+    let place = reader.place(&site.fleet.name, &site.directory, world::named_identity(&site.fleet));
     let (_, record) = reader.read().await?;
     let orders: Vec<Halt> = record.halts.iter().filter(|h| h.subsystem.as_ref() == subsystem).cloned().collect();
     if orders.is_empty() {
@@ -67,7 +68,7 @@ pub(super) async fn run(
         None => ask(&orders, &place, screen).await?,
     };
     let by = process::operator(&place.provider);
-    lift(&policies, &record, &orders, &by, &reason).await?;
+    lift(&site.policies_to_put_back(&record), &record, &orders, &by, &reason).await?;
 
     let (_, record) = reader.read().await?;
     let unhalted = Unhalted {
@@ -78,7 +79,8 @@ pub(super) async fn run(
         lifted: orders.iter().map(StatusHalt::from).collect(),
         halts: record.halts.iter().map(StatusHalt::from).collect(),
     };
-    Answered::result(Exit::DONE, "unhalt", text(&unhalted), &unhalted, &[])
+    let warnings: Vec<String> = site.warning().into_iter().collect();
+    Answered::result(Exit::DONE, "unhalt", text(&unhalted, &warnings), &unhalted, &warnings)
 }
 
 /// Shows who halted and why, and asks why it may go on. Nothing typed is no reason.
@@ -104,8 +106,8 @@ async fn lift(
     by: &OperatorId,
     reason: &str,
 ) -> Result<(), CommandError> {
-    let now = status::now(policies);
-    let identity = world::named_identity(policies);
+    let now = status::now(&policies.fleet);
+    let identity = world::named_identity(&policies.fleet);
     let silent = BTreeSet::new();
     let context = Context { policies, identity: &identity, bounds: bounds(policies), now, silent: &silent, room: None };
     let decide = |record: &FleetRecord| {
@@ -113,7 +115,7 @@ async fn lift(
     };
     // Refused where it can be told beforehand: the history is to show what was done.
     decide(read).map_err(refused)?;
-    let ledger = world::writable_ledger(policies, now).await?;
+    let ledger = world::writable_ledger(&policies.fleet, now).await?;
     let journal = JournalRecord {
         schema: EVENT_SCHEMA.to_owned(),
         run: selection::order_id(),
@@ -177,8 +179,11 @@ fn nothing_to_lift(global: &Global, subsystem: Option<&SubsystemName>, record: &
     CommandError::NoSuch { message, hint: Some(hint) }
 }
 
-fn text(unhalted: &Unhalted) -> String {
+fn text(unhalted: &Unhalted, warnings: &[String]) -> String {
     let mut out = unhalted.place.text();
+    for warning in warnings {
+        out.push_str(&field("warning", warning));
+    }
     out.push('\n');
     let scope = status::scope(unhalted.subsystem.as_ref());
     out.push_str(&field("lifted", &format!("{scope}, by {}: {}", unhalted.operator, unhalted.reason)));

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::coordination::ProcessId;
 use crate::driver::Ended;
 use crate::model::{FleetName, LedgerId, Nonce, RunId, Time};
-use crate::policy::{LedgerKind, PolicySet};
+use crate::policy::{FleetConfig, LedgerKind};
 use crate::run::{EVENT_SCHEMA, JournalRecord};
 
 use super::error::CommandError;
@@ -54,14 +54,14 @@ pub(super) struct Kept {
 /// # Errors
 ///
 /// Every place that was tried, and why it takes no file.
-pub(super) fn keep(policies: &PolicySet, ended: &Ended, now: Time) -> Result<PathBuf, String> {
+pub(super) fn keep(of: &FleetConfig, ended: &Ended, now: Time) -> Result<PathBuf, String> {
     let Some(ledger) = ended.ledger.clone() else { return Err("which ledger it went by is not known".to_owned()) };
     let (process, epoch) = ended.acted.clone();
     let run = ended.document.run.clone();
     let records = ended.unrecorded.iter();
     let file = Unrecorded {
         schema: SCHEMA.to_owned(),
-        fleet: policies.fleet.name.clone(),
+        fleet: of.name.clone(),
         ledger,
         run: run.clone(),
         epoch,
@@ -72,7 +72,7 @@ pub(super) fn keep(policies: &PolicySet, ended: &Ended, now: Time) -> Result<Pat
     let text = serde_json::to_vec_pretty(&file).map_err(|error| error.to_string())?;
     let name = format!("{}{epoch}.json", prefix(&run));
     let mut failed = Vec::new();
-    for place in places(policies) {
+    for place in places(of) {
         match write(&place, &name, &text) {
             Ok(path) => return Ok(path),
             Err(error) => failed.push(format!("{}: {error}", place.display())),
@@ -86,9 +86,9 @@ pub(super) fn keep(policies: &PolicySet, ended: &Ended, now: Time) -> Result<Pat
 /// # Errors
 ///
 /// A place that cannot be looked at: what is in it is not known (S3).
-pub(super) fn kept(policies: &PolicySet, run: &RunId) -> Result<Vec<PathBuf>, CommandError> {
+pub(super) fn kept(of: &FleetConfig, run: &RunId) -> Result<Vec<PathBuf>, CommandError> {
     let mut found = Vec::new();
-    for place in places(policies) {
+    for place in places(of) {
         let entries = match fs::read_dir(&place) {
             Ok(entries) => entries,
             Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => continue,
@@ -112,16 +112,11 @@ pub(super) fn kept(policies: &PolicySet, run: &RunId) -> Result<Vec<PathBuf>, Co
 /// # Errors
 ///
 /// It is not whole, or of another run, fleet or ledger, or others can write it: nothing is made of it (S3).
-pub(super) fn read(
-    path: &Path,
-    policies: &PolicySet,
-    ledger: &LedgerId,
-    run: &RunId,
-) -> Result<Unrecorded, CommandError> {
-    parse(path, policies, ledger, run).map_err(|why| unusable(run, path, why))
+pub(super) fn read(path: &Path, of: &FleetConfig, ledger: &LedgerId, run: &RunId) -> Result<Unrecorded, CommandError> {
+    parse(path, of, ledger, run).map_err(|why| unusable(run, path, why))
 }
 
-fn parse(path: &Path, policies: &PolicySet, ledger: &LedgerId, run: &RunId) -> Result<Unrecorded, String> {
+fn parse(path: &Path, of: &FleetConfig, ledger: &LedgerId, run: &RunId) -> Result<Unrecorded, String> {
     let metadata = fs::symlink_metadata(path).map_err(|error| error.to_string())?;
     if !metadata.is_file() || metadata.len() > SIZE_MAX {
         return Err("it is no file that safe-remove wrote".to_owned());
@@ -136,7 +131,7 @@ fn parse(path: &Path, policies: &PolicySet, ledger: &LedgerId, run: &RunId) -> R
         return Err(format!("its schema is {schema}, this version reads {SCHEMA}"));
     }
     let file: Unrecorded = serde_json::from_slice(&text).map_err(|error| error.to_string())?;
-    if (&file.fleet, &file.run) != (&policies.fleet.name, run) {
+    if (&file.fleet, &file.run) != (&of.name, run) {
         return Err(format!("it is of run {} of fleet {}", file.run, file.fleet));
     }
     if file.ledger != *ledger {
@@ -169,8 +164,8 @@ fn prefix(run: &RunId) -> String {
 }
 
 /// Where such files are kept and looked for, the first that takes it.
-fn places(policies: &PolicySet) -> Vec<PathBuf> {
-    let beside = match &policies.fleet.ledger.kind {
+fn places(of: &FleetConfig) -> Vec<PathBuf> {
+    let beside = match &of.ledger.kind {
         LedgerKind::Sqlite { path } => path.parent().map(Path::to_path_buf),
         LedgerKind::Dynamodb(_) | LedgerKind::Etcd(_) => None,
     };

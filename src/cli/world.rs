@@ -16,7 +16,7 @@ use crate::model::{
 };
 use crate::output::Place;
 use crate::plan::{AssessError, Inputs, LedgerView, Plan, Request, weight};
-use crate::policy::{self, LedgerKind, PolicySet, ProviderKind, SimulatedMetric, SubsystemPolicy};
+use crate::policy::{self, FleetConfig, LedgerKind, PolicySet, ProviderKind, SimulatedMetric, SubsystemPolicy};
 use crate::ports::{Clock, Fleet, Ledger, Prober, Version};
 use crate::probe::{Probes, SimulatedMetrics};
 
@@ -39,7 +39,11 @@ pub(super) struct World {
 impl World {
     /// Reads the policies, then opens what they name.
     pub(super) async fn open(global: &Global) -> Result<Self, CommandError> {
-        let policies = policies(global)?;
+        Self::of(policies(global)?).await
+    }
+
+    /// Opens what these policies name.
+    pub(super) async fn of(policies: Arc<PolicySet>) -> Result<Self, CommandError> {
         let provider = &policies.fleet.provider;
         let (fleet, clock, simulated): (Arc<dyn Fleet>, Arc<dyn Clock>, _) = match &provider.kind {
             ProviderKind::Simulated { scenario, state } => {
@@ -51,7 +55,7 @@ impl World {
         let metrics = simulated.map(|fleet| Arc::new(Metrics::new(fleet, &policies)) as Arc<dyn SimulatedMetrics>);
         let prober = Arc::new(Probes::new(Arc::clone(&clock), metrics));
         let began_at = clock.now();
-        let ledger = LedgerReader::open(&policies, began_at).await?;
+        let ledger = LedgerReader::open(&policies.fleet, began_at).await?;
         Ok(Self { policies, fleet, prober, clock, began_at, ledger })
     }
 
@@ -82,7 +86,7 @@ impl World {
 
     /// Where all this is.
     pub(super) fn place(&self) -> Place {
-        self.ledger.place(&self.policies, self.fleet.identity().clone())
+        self.ledger.place(&self.policies.fleet.name, &self.policies.directory, self.fleet.identity().clone())
     }
 
     /// Plans the request, every watched probe read once, and every protection asked for that concerns it.
@@ -169,7 +173,7 @@ impl World {
 
     /// The ledger, made where it does not exist, for a command that changes something.
     pub(super) async fn writable_ledger(&self) -> Result<Arc<dyn Ledger>, CommandError> {
-        writable_ledger(&self.policies, self.clock.now()).await
+        writable_ledger(&self.policies.fleet, self.clock.now()).await
     }
 }
 
@@ -201,8 +205,8 @@ pub(super) fn policies(global: &Global) -> Result<Arc<PolicySet>, CommandError> 
 }
 
 /// The ledger, made where it does not exist.
-pub(super) async fn writable_ledger(policies: &PolicySet, now: Time) -> Result<Arc<dyn Ledger>, CommandError> {
-    engines::open(&policies.fleet.ledger.kind, &policies.fleet.name, now).await
+pub(super) async fn writable_ledger(fleet: &FleetConfig, now: Time) -> Result<Arc<dyn Ledger>, CommandError> {
+    engines::open(&fleet.ledger.kind, &fleet.name, now).await
 }
 
 /// The ledger for commands that only look.
@@ -214,11 +218,11 @@ pub(super) struct LedgerReader {
 
 impl LedgerReader {
     /// Opens the ledger without creating anything.
-    pub(super) async fn open(policies: &PolicySet, now: Time) -> Result<Self, CommandError> {
-        Self::open_at(&policies.fleet.ledger.kind, &policies.fleet.name, now).await
+    pub(super) async fn open(fleet: &FleetConfig, now: Time) -> Result<Self, CommandError> {
+        Self::open_at(&fleet.ledger.kind, &fleet.name, now).await
     }
 
-    /// The same, for a command that needs no policies.
+    /// The same, where more than this is not known of the fleet.
     pub(super) async fn open_at(kind: &LedgerKind, fleet: &FleetName, now: Time) -> Result<Self, CommandError> {
         let (ledger, id) = engines::open_read_only(kind, fleet, now).await?;
         Ok(Self { ledger, at: kind.place(), id })
@@ -239,12 +243,7 @@ impl LedgerReader {
     }
 
     /// Where all this is.
-    pub(super) fn place(&self, policies: &PolicySet, provider: FleetIdentity) -> Place {
-        self.place_of(&policies.fleet.name, &policies.directory, provider)
-    }
-
-    /// The same, for a command that needs no policies.
-    pub(super) fn place_of(&self, fleet: &FleetName, policies: &Path, provider: FleetIdentity) -> Place {
+    pub(super) fn place(&self, fleet: &FleetName, policies: &Path, provider: FleetIdentity) -> Place {
         Place {
             fleet: fleet.clone(),
             provider,
@@ -255,12 +254,12 @@ impl LedgerReader {
     }
 }
 
-/// Which fleet the policies name, for commands that do not need the fleet itself.
-pub(super) fn named_identity(policies: &PolicySet) -> FleetIdentity {
-    match &policies.fleet.provider.kind {
+/// Which fleet `fleet.toml` names, for commands that do not need the fleet itself.
+pub(super) fn named_identity(fleet: &FleetConfig) -> FleetIdentity {
+    match &fleet.provider.kind {
         ProviderKind::Simulated { scenario, state } => {
             // Its id is in its state file, which is not made by looking.
-            let open = || simulated(scenario, state, policies.fleet.provider.settle).ok();
+            let open = || simulated(scenario, state, fleet.provider.settle).ok();
             let found = if state.exists() { open() } else { None };
             let unseen = || FleetIdentity { kind: "simulated".to_owned(), ..FleetIdentity::default() };
             found.map_or_else(unseen, |fleet| fleet.identity().clone())

@@ -130,6 +130,10 @@ pub struct ProcessId {
     pub pid: u32,
     /// Tells two processes of the same pid apart: random, made at start.
     pub token: String,
+    /// Where the pid means something: one boot of one machine, and one pid namespace of it. Two containers of one host
+    /// name have the same pids and not this. `None` where it is not known: such a process cannot be looked at.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub pid_space: Option<String>,
 }
 
 /// A run that was confirmed: it stands in line, is under way, or ended and still holds something.

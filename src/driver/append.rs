@@ -173,7 +173,7 @@ mod tests {
     }
 
     fn us() -> ProcessId {
-        ProcessId { host: "here".to_owned(), pid: 1, token: "us".to_owned() }
+        ProcessId { host: "here".to_owned(), pid: 1, token: "us".to_owned(), pid_space: None }
     }
 
     fn record(seq: u64) -> JournalRecord {

@@ -162,6 +162,7 @@ fn fence_record(claim: &Claim, epoch: u64, seq: u64, at: Time) -> JournalRecord 
         purpose: claim.purpose,
         reason: claim.reason.clone(),
         leave: claim.leave.clone(),
+        even_if_alive: claim.even_if_alive,
     };
     line(&claim.successor.run, seq, at, event)
 }

@@ -156,7 +156,12 @@ mod tests {
             "r1".into(),
             crate::coordination::RunEntry {
                 epoch: 1,
-                process: crate::coordination::ProcessId { host: "h".into(), pid: 1, token: "t".into() },
+                process: crate::coordination::ProcessId {
+                    host: "h".into(),
+                    pid: 1,
+                    token: "t".into(),
+                    pid_space: None,
+                },
                 operator: "ann".into(),
                 subsystem: "index".into(),
                 touched: std::collections::BTreeSet::new(),

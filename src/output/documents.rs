@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::coordination::Halt;
 use crate::model::{FleetIdentity, FleetName, GroupName, HostId, LedgerId, OperatorId, RunId, SubsystemName, Time};
 use crate::plan::{Assumed, Headroom};
-use crate::run::RunDocument;
+use crate::run::{RunDocument, TakenOver};
 
 /// Where a decision was made: named first in plans and `status`, so that nobody works on the wrong fleet.
 #[derive(Clone, Debug, Serialize)]
@@ -132,6 +132,8 @@ pub struct StatusDocument {
     /// The run that was asked for, where it has ended and holds nothing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ended: Option<RunDocument>,
+    /// What should be looked at: policies that are not valid.
+    pub warnings: Vec<String>,
 }
 
 impl StatusDocument {
@@ -150,7 +152,7 @@ pub struct StatusRun {
     pub subsystem: SubsystemName,
     /// How far it is: `baking batch 2`, `ended, 1 host in doubt`.
     pub state: String,
-    /// Whether its process lives; `None` where it is another machine's and cannot be looked at.
+    /// Whether its process lives; `None` where it is another machine's or another container's and cannot be looked at.
     pub alive: Option<bool>,
     /// `user@host`-like place of the process: machine and pid.
     pub process: String,
@@ -166,6 +168,8 @@ pub struct StatusRun {
     pub calls: Vec<StatusCall>,
     /// When the last settling host can be proved, where one settles.
     pub until: Option<Time>,
+    /// Who took it over from the operator who began it, the earliest first.
+    pub taken_over_by: Vec<TakenOver>,
     /// What comes next, where something does.
     pub next_command: Option<String>,
     /// What that means, for people.

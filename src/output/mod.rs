@@ -21,7 +21,7 @@ pub use documents::{
 pub use headroom::headroom_text;
 pub use plan::{plan_text, refusal_line};
 pub use progress::{Events, ProgressScreen};
-pub use run::{run_sentence, run_text};
+pub use run::{run_sentence, run_text, takeovers_text};
 pub use table::{Align, Table};
 pub use text::{field, hosts_text, span_text, wrap};
 

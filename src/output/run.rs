@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::run::{BatchState, CauseKind, Outcome, RunDocument};
+use crate::run::{BatchState, CauseKind, Outcome, RunDocument, TakenOver};
 
 use super::plan::subsystems_text;
 use super::{Align, Table, clean, field, hosts_text, wrap};
@@ -25,6 +25,7 @@ pub fn run_text(run: &RunDocument) -> String {
     }
     out.push_str(&field("plan", run.plan.as_str()));
     out.push_str(&field("time", &format!("{} to {}", run.started_at, run.ended_at)));
+    out.push_str(&takeovers_text(&run.taken_over_by));
     if let Some(cause) = &run.cause {
         out.push_str(&field("cause", &cause.message));
     }
@@ -68,6 +69,12 @@ pub fn run_text(run: &RunDocument) -> String {
         _ = writeln!(out, "{:<12}{}", "next", clean(next));
     }
     out
+}
+
+/// Who took a run over, a line each.
+pub fn takeovers_text(takeovers: &[TakenOver]) -> String {
+    let line = |by: &TakenOver| field("taken over", &format!("{} by {}, at {}", by.how, by.operator, by.at));
+    takeovers.iter().map(line).collect()
 }
 
 /// How it ended, in one sentence; the first line of the text and the message on stderr.

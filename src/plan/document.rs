@@ -146,6 +146,9 @@ pub struct RequestDocument {
     pub reason: Option<String>,
     /// The idempotency key.
     pub request_id: Option<RequestId>,
+    /// Hosts that must still serve afterwards, exactly, where that was said: asked again where somebody goes on with it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub expect_remaining: Option<u64>,
 }
 
 /// A host that the plan takes.

@@ -170,6 +170,7 @@ fn request_document(request: &Request) -> RequestDocument {
         hosts,
         reason: request.reason.clone(),
         request_id: request.request_id.clone(),
+        expect_remaining: request.expect_remaining,
     }
 }
 

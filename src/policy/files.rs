@@ -8,7 +8,7 @@ use std::io::{self, Read};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use super::check::{FLEET_FILE, LedgerPlace, PolicyText, check, place};
+use super::check::{FLEET_FILE, FleetAlone, LedgerPlace, PolicyText, check, fleet_alone, place};
 use super::problem::{PolicyErrors, Problem};
 use super::types::PolicySet;
 
@@ -24,17 +24,7 @@ const WRITABLE_BY_OTHERS: u32 = 0o002;
 ///
 /// [`PolicyErrors`] with every problem of every file: exit 4.
 pub fn load(directory: &Path) -> Result<PolicySet, PolicyErrors> {
-    let fail = |problem| PolicyErrors { directory: directory.to_owned(), problems: vec![problem] };
-    let mut problems = Vec::new();
-    match fs::metadata(directory) {
-        Ok(found) if !found.is_dir() => {
-            let message = format!("{} is not a directory", directory.display());
-            return Err(fail(Problem::of_file(message, "--policies names the directory that fleet.toml is in")));
-        }
-        Ok(found) => problems.extend(writable_by_others(directory, found.permissions().mode())),
-        Err(error) => return Err(fail(no_directory(directory, &error))),
-    }
-    let names = toml_files(directory).map_err(|error| fail(no_directory(directory, &error)))?;
+    let (names, mut problems) = listed(directory)?;
     let mut texts = Vec::new();
     for name in names {
         let path = directory.join(&name);
@@ -46,6 +36,35 @@ pub fn load(directory: &Path) -> Result<PolicySet, PolicyErrors> {
         texts.push(PolicyText { name: name.to_owned(), text: text_of(&path) });
     }
     check(directory, &texts, problems)
+}
+
+/// Reads and checks `fleet.toml` alone, as strictly as [`load`] does. The other files are only listed.
+///
+/// # Errors
+///
+/// [`PolicyErrors`] with every problem of the directory and of `fleet.toml`: exit 4.
+pub fn load_fleet(directory: &Path) -> Result<FleetAlone, PolicyErrors> {
+    let (names, problems) = listed(directory)?;
+    let names: Vec<String> = names.into_iter().filter_map(|name| name.into_string().ok()).collect();
+    let has_fleet = names.iter().any(|name| name == FLEET_FILE);
+    let fleet = || PolicyText { name: FLEET_FILE.to_owned(), text: text_of(&directory.join(FLEET_FILE)) };
+    let texts: Vec<PolicyText> = has_fleet.then(fleet).into_iter().collect();
+    fleet_alone(directory, &texts, &names, problems)
+}
+
+/// The names of a directory's policy files, and what is wrong with the directory itself.
+fn listed(directory: &Path) -> Result<(Vec<std::ffi::OsString>, Vec<Problem>), PolicyErrors> {
+    let fail = |problem| PolicyErrors { directory: directory.to_owned(), problems: vec![problem] };
+    let problems = match fs::metadata(directory) {
+        Ok(found) if !found.is_dir() => {
+            let message = format!("{} is not a directory", directory.display());
+            return Err(fail(Problem::of_file(message, "--policies names the directory that fleet.toml is in")));
+        }
+        Ok(found) => writable_by_others(directory, found.permissions().mode()).into_iter().collect(),
+        Err(error) => return Err(fail(no_directory(directory, &error))),
+    };
+    let names = toml_files(directory).map_err(|error| fail(no_directory(directory, &error)))?;
+    Ok((names, problems))
 }
 
 /// Where the ledger is, for a stop order while the directory is not valid: a policy that somebody broke must not stand
@@ -166,6 +185,35 @@ mod tests {
             fs::write(dir.path().join("fleet.toml"), fleet).expect("written");
             assert_eq!(ledger(), None, "{fleet}");
         }
+    }
+
+    /// A typo in a subsystem's file stands in the way of nothing that only puts back, lifts or looks.
+    #[test]
+    fn s6_fleet_toml_alone_is_enough_and_is_checked_as_strictly_as_ever() {
+        let dir = directory();
+        let whole = load(dir.path()).unwrap_or_else(|e| panic!("{:?}", e.problems));
+        fs::write(dir.path().join("index.toml"), "name = index = 3").expect("written");
+        assert!(load(dir.path()).is_err());
+        let alone = load_fleet(dir.path()).unwrap_or_else(|e| panic!("{:?}", e.problems));
+        assert_eq!((&alone.fleet.name, &alone.fleet.ledger.kind), (&whole.fleet.name, &whole.fleet.ledger.kind));
+        assert_eq!(alone.subsystems.iter().map(|n| n.as_str()).collect::<Vec<_>>(), ["index"], "no scenario");
+        let accepted = alone.with_accepted(whole.subsystems.clone());
+        assert_eq!((accepted.subsystems, accepted.directory), (whole.subsystems, whole.directory));
+        for fleet in [
+            String::new(),
+            FLEET.replace("kind = \"simulated\"", "kind = \"azure\""),
+            FLEET.replace("[provider]", "[provider]\nsurplus = 7"),
+            format!("{FLEET}offline_limit = \"soon\"\n"),
+        ] {
+            fs::write(dir.path().join("fleet.toml"), &fleet).expect("written");
+            let problems = load_fleet(dir.path()).expect_err("invalid").problems;
+            assert!(problems.iter().all(|p| p.to_string().contains("fleet.toml")), "{fleet}: {problems:?}");
+        }
+        fs::write(dir.path().join("fleet.toml"), FLEET).expect("written");
+        set_mode(&dir.path().join("fleet.toml"), 0o666);
+        assert!(load_fleet(dir.path()).is_err());
+        fs::remove_file(dir.path().join("fleet.toml")).expect("removed");
+        assert!(load_fleet(dir.path()).is_err());
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! Policy files: what each subsystem must keep, and how fast it may lose hosts.
 //!
 //! [`PolicySet`] is the validated whole of one policy directory; there is no other way to get one than [`load`] (or
-//! [`check`], its pure part), so nothing downstream meets an unchecked value. Reading the files is `files`' thin
+//! [`check`], its pure part), so nothing downstream meets an unchecked value; [`FleetAlone`], of [`load_fleet`], has
+//! `fleet.toml` only and is for what never removes. Reading the files is `files`' thin
 //! shell; everything else here is pure: text to tree (`read`), tree to raw types (`raw`, `leaf`), raw types to
 //! policies (`check`), every stage with all its complaints and their places (`problem`).
 //!
@@ -23,8 +24,8 @@ mod show;
 mod types;
 mod windows;
 
-pub use check::{LedgerPlace, PolicyText, check};
-pub use files::{ledger_place, load};
+pub use check::{FleetAlone, LedgerPlace, PolicyText, check};
+pub use files::{ledger_place, load, load_fleet};
 pub use loosened::{Loosening, loosened};
 pub use matching::{Matcher, Matching, Membership};
 pub use problem::{Look, PolicyErrors, Problem, nearest, render};

@@ -19,7 +19,7 @@ pub struct PolicySet {
     pub directory: PathBuf,
     /// `fleet.toml`.
     pub fleet: FleetConfig,
-    /// The other files, by name. Never empty.
+    /// The other files, by name. Empty only for what never removes (see [`super::FleetAlone`]).
     pub subsystems: BTreeMap<SubsystemName, SubsystemPolicy>,
     /// What is legal but should be looked at (contract section 8), each with its place.
     pub warnings: Vec<super::Problem>,

@@ -91,6 +91,17 @@ pub struct BatchReport {
     pub restored_at: Option<Time>,
 }
 
+/// Somebody who took the run over from its process.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TakenOver {
+    /// Who decided it.
+    pub operator: OperatorId,
+    /// When, by the clock of the process that took it.
+    pub at: Time,
+    /// `resumed` or `abandoned`, with ` with --even-if-alive` behind it where that was given.
+    pub how: String,
+}
+
 /// The run document. Field names are the contract's.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RunDocument {
@@ -132,6 +143,9 @@ pub struct RunDocument {
     pub dropped: Vec<HostId>,
     /// Capacity before the run, remaining measured at its end.
     pub subsystems: Vec<SubsystemCapacity>,
+    /// Who took it over from the operator who began it, the earliest first.
+    #[serde(default)]
+    pub taken_over_by: Vec<TakenOver>,
     /// What should be looked at.
     pub warnings: Vec<String>,
     /// The command that comes next, where one does. The journal does not know how this program was called: whoever shows

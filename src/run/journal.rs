@@ -235,6 +235,9 @@ pub enum Past {
         reason: Option<String>,
         /// Hosts that are given up where they cannot be put back.
         leave: BTreeSet<HostId>,
+        /// Whether it was taken with `--even-if-alive`.
+        #[serde(default)]
+        even_if_alive: bool,
     },
     /// A person decided to give a host up: the run lets go of it wherever it is.
     HostGivenUp {

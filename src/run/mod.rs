@@ -20,6 +20,7 @@ mod opening;
 mod patience;
 mod progress;
 mod recover;
+mod remains;
 mod report;
 mod restore;
 mod stock;
@@ -28,13 +29,14 @@ mod waiting;
 
 pub use act::{Act, Blind, Change, Finish, Input, Loss, NotStarted, Order, Round};
 pub use calls::open_calls;
-pub use document::{BatchReport, BatchState, Cause, CauseKind, Outcome, RunDocument};
+pub use document::{BatchReport, BatchState, Cause, CauseKind, Outcome, RunDocument, TakenOver};
 pub use journal::{EVENT_SCHEMA, GrantedHost, JournalRecord, Past, Purpose};
 pub use late::{Late, deeds, late};
 pub use machine::{Machine, Spec};
 pub use progress::{Progress, Step};
 pub use recover::Successor;
-pub use report::{RUN_SCHEMA, has_ended, report};
+pub use remains::{Remains, remains};
+pub use report::{RUN_SCHEMA, has_ended, report, takeovers};
 pub use takeover::{
     Standing, actor, attempt, next_epoch, quiet_from, silent_from, standing, taken_over_by, took_nothing, was_granted,
 };

@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::{GroupName, HostId, Time};
 
-use super::{BatchReport, BatchState, Cause, CauseKind, JournalRecord, Outcome, Past, RunDocument, attempt};
+use super::{
+    BatchReport, BatchState, Cause, CauseKind, JournalRecord, Outcome, Past, Purpose, RunDocument, TakenOver, attempt,
+};
 
 /// The schema of the run document.
 pub const RUN_SCHEMA: &str = "safe-remove/run/v1";
@@ -175,10 +177,27 @@ pub fn report(journal: &[JournalRecord]) -> Option<RunDocument> {
         in_doubt: with(&[Stand::Touched, Stand::Cordoned, Stand::Doubt]),
         dropped: dropped.into_iter().collect(),
         subsystems,
+        taken_over_by: takeovers(journal),
         warnings,
         // Whoever prints it knows how this program was called.
         next_command: None,
     })
+}
+
+/// Everybody who took the run over, the earliest first.
+pub fn takeovers(journal: &[JournalRecord]) -> Vec<TakenOver> {
+    let fence = |record: &JournalRecord| match &record.event {
+        Past::RunTakenOver { operator, purpose, even_if_alive, .. } => {
+            let verb = match purpose {
+                Purpose::Resume => "resumed",
+                Purpose::Abandon => "abandoned",
+            };
+            let anyway = if *even_if_alive { " with --even-if-alive" } else { "" };
+            Some(TakenOver { operator: operator.clone(), at: record.at, how: format!("{verb}{anyway}") })
+        }
+        _ => None,
+    };
+    journal.iter().filter_map(fence).collect()
 }
 
 /// As documents have it: an order, from whomever, is the rule `halted`, and `outcome` tells it from a regression.
@@ -208,5 +227,27 @@ fn batch_state(of: &[Stand]) -> BatchState {
         BatchState::Terminated
     } else {
         BatchState::NotStarted
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Journals are kept for good: a fence of a version that did not say how it was taken is one without the option.
+    #[test]
+    fn fences_of_earlier_versions_are_read_and_told() {
+        let fence = |seq: u64, purpose: &str, more: &str| {
+            let text = format!(
+                r#"{{"schema":"safe-remove/event/v1","run":"r-1","seq":{seq},"at":"2017-02-28T17:37:00.000Z",
+                "event":"run-taken-over","epoch":2,"process":{{"host":"bastion","pid":7,"token":"1.x"}},
+                "operator":"ann@bastion","purpose":"{purpose}","reason":null,"leave":[]{more}}}"#
+            );
+            serde_json::from_str::<JournalRecord>(&text).expect("a record")
+        };
+        let journal = [fence(1, "resume", ""), fence(2, "abandon", r#","even_if_alive":true"#)];
+        let told: Vec<String> =
+            takeovers(&journal).into_iter().map(|by| format!("{} by {}", by.how, by.operator)).collect();
+        assert_eq!(told, ["resumed by ann@bastion", "abandoned with --even-if-alive by ann@bastion"]);
     }
 }

@@ -98,6 +98,85 @@ fn s3_policies_that_cannot_be_used() {
     assert!(!environment.path().join("state").exists(), "nothing was made");
 }
 
+/// A run whose process died in its first bake, with two hosts out of service; its id.
+#[cfg(debug_assertions)]
+fn dead_in_its_bake(environment: &TestEnvironment) -> String {
+    let mut command =
+        environment.command(&["--subsystem", "index", "--yes", "-o", "json", "--count", "2", "--request-id", "job-5"]);
+    let killed = command.env("SAFE_REMOVE_FAULT", "kill:behind-append-batch-cordoned").output().expect("it starts");
+    assert_eq!(killed.status.code(), None, "it was killed");
+    let status = environment.run(&["status", "-o", "json"]).exits(0).json();
+    status["runs"][0]["run"].as_str().expect("a run").to_owned()
+}
+
+/// What somebody does to a policy directory.
+#[cfg(debug_assertions)]
+type Breakage = fn(&std::path::Path);
+
+/// At 3 in the morning nobody must mend a policy before a run can be looked at, stopped and put back. What goes forward
+/// still needs all of them.
+#[cfg(debug_assertions)]
+#[test]
+fn s6_a_broken_policy_stands_in_the_way_of_nothing_that_looks_stops_or_puts_back() {
+    let breakages: [(&str, Breakage); 3] = [
+        ("a typo", |index| fs::write(index, "name = \"index\"\nminimun = 3\n").expect("written")),
+        ("a missing file", |index| fs::remove_file(index).expect("removed")),
+        ("a file that anybody may write", |index| set_mode(index, 0o666)),
+    ];
+    for (what, breaks) in breakages {
+        let environment = fleet();
+        let run = dead_in_its_bake(&environment);
+        breaks(&environment.path().join("policies/index.toml"));
+        for forward in [
+            &["plan", "--subsystem", "index", "--count", "1", "-o", "json"][..],
+            &["--subsystem", "index", "--count", "1", "--yes", "-o", "json"],
+            &["--subsystem", "index", "--count", "2", "--yes", "--request-id", "job-5", "-o", "json"],
+            &["resume", &run, "-o", "json"],
+        ] {
+            fails(environment.run(forward), 4);
+        }
+        let status = environment.run(&["status", "-o", "json"]).exits(0).json();
+        assert_eq!(status["runs"][0]["run"], run, "{what}: {status:#}");
+        let warning = status["warnings"][0].as_str().expect("a warning").to_owned();
+        assert!(warning.contains("index") && warning.contains("safe-remove policy check"), "{what}: {warning}");
+        assert!(environment.run(&["status"]).exits(0).stdout.contains("policy check"), "{what}");
+        let halted = environment.run(&["halt", "--reason", "smoke", "-o", "json"]).exits(0).json();
+        assert!(halted["warnings"].to_string().contains("policy check"), "{what}: {halted:#}");
+        assert_eq!(halted["result"]["runs"][0]["run"], run, "{what}: {halted:#}");
+        let lifted = environment.run(&["unhalt", "--reason", "toast", "-o", "json"]).exits(0).json();
+        assert_eq!(lifted["result"]["halts"], serde_json::json!([]), "{what}: {lifted:#}");
+        assert!(lifted["warnings"].to_string().contains("policy check"), "{what}: {lifted:#}");
+
+        let abandoned = environment.run(&["abandon", &run, "-o", "json"]).exits(0);
+        assert!(abandoned.stderr.contains("policy check"), "{what}: {}", abandoned.stderr);
+        let document = abandoned.json();
+        assert_eq!(document["restored"].as_array().map(Vec::len), Some(2), "{what}: {document:#}");
+        assert_eq!(document["subsystems"][0]["remaining"], 18, "by the accepted policy: {document:#}");
+        let status = environment.run(&["status", "-o", "json"]).exits(0).json();
+        assert_eq!((&status["runs"], crate::removal::cordoned(environment.path())), (&serde_json::json!([]), 0));
+    }
+}
+
+/// Nothing is guessed where `fleet.toml` itself is wrong: it could be another fleet or another ledger.
+#[cfg(debug_assertions)]
+#[test]
+fn s3_a_broken_fleet_toml_is_exit_4_for_what_looks_and_puts_back_too() {
+    let environment = fleet();
+    let run = dead_in_its_bake(&environment);
+    let path = environment.path().join("policies/fleet.toml");
+    let good = fs::read_to_string(&path).expect("readable");
+    for bad in
+        [good.replace("[ledger]", "[ledger]\nsurplus = 7"), good.replace("\"simulated\"", "\"azure\""), String::new()]
+    {
+        fs::write(&path, bad).expect("written");
+        for command in [&["status"][..], &["abandon", &run], &["unhalt", "--reason", "toast"]] {
+            let failed = fails(environment.run(&[command, &["-o", "json"]].concat()), 4);
+            assert!(failed.stderr.contains("fleet.toml"), "{}", failed.stderr);
+        }
+        assert_eq!(crate::removal::cordoned(environment.path()), 2, "nothing was touched");
+    }
+}
+
 #[test]
 fn s3_a_ledger_that_cannot_be_used() {
     let environment = fleet();

@@ -111,7 +111,7 @@ fn s9_killed_at_every_point_and_resumed_by_another_process(engine: Engine) {
                 assert_eq!(fleet_has(&environment), (2, 0), "{why}");
             }
             Some((run, true)) => {
-                let resumed = environment.run(&["resume", &run, "-o", "json"]);
+                let resumed = environment.run(&["resume", &run, "--yes", "-o", "json"]);
                 let document = resumed.clone().exits(0).json();
                 assert_eq!(document["terminated"], serde_json::json!(HOSTS), "{why}: {document:#}");
                 assert_eq!(
@@ -152,7 +152,7 @@ fn s9_a_taker_that_is_killed_leaves_the_run_to_the_next() {
         at_every_point(6, |point| {
             let environment = killed(Engine::File, first).expect("the run is longer");
             let (run, _) = known(&environment).expect("it is under way");
-            let mut taker = environment.command(&["resume", &run]);
+            let mut taker = environment.command(&["resume", &run, "--yes"]);
             let taken =
                 ran(&["resume"], taker.env("SAFE_REMOVE_FAULT", format!("kill:{point}")).output().expect("starts"));
             if taken.code.is_some() {
@@ -161,7 +161,7 @@ fn s9_a_taker_that_is_killed_leaves_the_run_to_the_next() {
             }
             let why = format!("killed at point {first}, its taker at {point}");
             if known(&environment).is_some() {
-                environment.run(&["resume", &run]).exits(0);
+                environment.run(&["resume", &run, "--yes"]).exits(0);
             }
             assert_eq!(fleet_has(&environment), (0, 0), "{why}");
             nothing_is_held(&environment, &why);
@@ -204,8 +204,8 @@ fn s9_stopped_at_points_of_every_kind_and_woken_up_after_the_takeover(engine: En
                 Some((2, 0))
             }
             Some((run, true)) => {
-                let verb = if point % 2 == 0 { "resume" } else { "abandon" };
-                environment.run(&[verb, run, "--even-if-alive"]).exits(0);
+                let verb = if point % 2 == 0 { &["resume", "--yes"][..] } else { &["abandon"] };
+                environment.run(&[verb, &[run, "--even-if-alive"]].concat()).exits(0);
                 Some(fleet_has(&environment))
             }
         };

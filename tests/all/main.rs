@@ -17,6 +17,8 @@ mod meta;
 mod outage;
 mod prompt;
 mod removal;
+#[cfg(debug_assertions)]
+mod resume;
 mod safety;
 #[cfg(debug_assertions)]
 mod schedules;

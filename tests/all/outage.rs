@@ -140,7 +140,7 @@ fn s7_what_could_not_be_recorded_is_kept_and_resume_records_it_first() {
     assert_eq!(cordoned(environment.path()), 0, "everything is back");
     let document = ended.json();
     assert_eq!((&document["outcome"], len(&document["in_doubt"])), (&"needs-attention".into(), 0), "{document:#}");
-    let next = format!("safe-remove resume {run}");
+    let next = format!("safe-remove abandon {run}");
     assert_eq!(document["next_command"], next);
     let (name, said) = (file.display().to_string(), ended.stderr.replace('\n', " "));
     assert!(name.contains(&run) && said.contains(&name) && said.contains(&next), "{said}");
@@ -250,8 +250,8 @@ fn s6_status_says_that_a_run_that_was_stopping_goes_on_stopping() {
     let status = environment.run(&["status", "-o", "json"]).exits(0).json();
     let run = status["runs"][0]["run"].as_str().expect("a run");
     let advice = status["runs"][0]["advice"].as_str().expect("an advice");
-    assert!(advice.contains("It was stopping") && !advice.contains("goes on with exactly its plan"), "{advice}");
-    assert_eq!(status["runs"][0]["next_command"], format!("safe-remove resume {run}"));
+    assert!(advice.contains("It was stopping") && !advice.contains("goes on terminating"), "{advice}");
+    assert_eq!(status["runs"][0]["next_command"], format!("safe-remove abandon {run}"));
     let document = environment.run(&["resume", run, "-o", "json"]).exits(9).json();
     assert_eq!((len(&document["terminated"]), cordoned(&directory)), (0, 0), "{document:#}");
 }

@@ -173,6 +173,66 @@ fn an_unusual_count_is_typed_out_with_its_name() {
     }
 }
 
+/// A run that died in its bake is gone on with by the count of what is left, and by nothing else.
+#[cfg(debug_assertions)]
+#[test]
+fn s8_resume_asks_for_the_count_of_what_is_left() {
+    let environment = fleet();
+    let mut command = environment.command(&["--subsystem", "index", "--count", "6", "--yes"]);
+    let killed = command.env("SAFE_REMOVE_FAULT", "kill:behind-append-batch-cordoned").output().expect("it starts");
+    assert_eq!(killed.status.code(), None, "it was killed");
+    let status = environment.run(&["status", "-o", "json"]).exits(0).json();
+    let id = status["runs"][0]["run"].as_str().expect("a run").to_owned();
+    let last = status["runs"][0]["last_record_at"].clone();
+    for (answer, expected) in [("2", 6), ("yes", 6), ("", 6), ("6", 0)] {
+        let now = environment.run(&["status", "-o", "json"]).exits(0).json();
+        assert_eq!((&now["runs"][0]["last_record_at"], crate::removal::cordoned(environment.path())), (&last, 2));
+        let mut session =
+            spawn_command(environment.interactive(&["resume", &id]), Some(PATIENCE_MS)).expect("it starts");
+        let shown = session.exp_string("Type 6 to go on and remove 6 hosts").expect("the question");
+        for word in ["index-0001", "Subsystems", "out of service for this run already", "expires", "ends about"] {
+            assert!(shown.contains(word), "{word}: {shown}");
+        }
+        session.send_line(answer).expect("typed");
+        let (code, rest) = code(&mut session);
+        assert_eq!(code, expected, "{rest}");
+    }
+}
+
+/// A process that lives goes on while somebody reads: what was confirmed is not what is left, and nothing is taken.
+#[cfg(debug_assertions)]
+#[test]
+fn s8_resume_takes_nothing_from_a_run_that_went_on_while_it_was_asked_about() {
+    let environment = fleet();
+    let mut command = environment.command(&["--subsystem", "index", "--count", "4", "--yes", "-o", "json"]);
+    let mut child = command.env("SAFE_REMOVE_FAULT", "stop:behind-append-batch-cordoned").spawn().expect("it starts");
+    assert!(crate::fault_points::is_stopped(&mut child));
+    let status = environment.run(&["status", "-o", "json"]).exits(0).json();
+    let id = status["runs"][0]["run"].as_str().expect("a run").to_owned();
+    let resume = environment.interactive(&["resume", &id, "--even-if-alive"]);
+    let mut session = spawn_command(resume, Some(PATIENCE_MS)).expect("it starts");
+    session.exp_string("Type 4 to go on and remove 4 hosts").expect("the question");
+    // The fleet's clock does not wait for somebody at a prompt.
+    crate::removal::signal(&child, "-CONT");
+    let begun = std::time::Instant::now();
+    loop {
+        let text = std::fs::read_to_string(environment.path().join("state/fleet.json")).expect("a fleet");
+        let hosts: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+        if hosts["hosts"].as_object().expect("hosts").len() < 42 {
+            break;
+        }
+        assert!(begun.elapsed() < std::time::Duration::from_secs(20), "it does not go on");
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    std::thread::sleep(std::time::Duration::from_secs(1));
+    session.send_line("4").expect("typed");
+    let (code, rest) = code(&mut session);
+    assert_eq!(code, 6, "{rest}");
+    assert!(rest.contains("went on since it was shown"), "{rest}");
+    let run = child.wait_with_output().expect("it ends");
+    assert_eq!(run.status.code(), Some(0), "{}", String::from_utf8_lossy(&run.stderr));
+}
+
 #[test]
 fn s3_policy_accept_asks_for_the_name() {
     let environment = fleet();

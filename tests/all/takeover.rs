@@ -1,7 +1,7 @@
 //! `resume`, `abandon` and retried calls, as operators and pipelines see them: processes that are killed, stopped,
 //! woken up, and started together.
 
-use std::process::Child;
+use std::process::{Child, Command};
 
 use serde_json::Value;
 
@@ -10,7 +10,7 @@ use crate::fleets::Fleet;
 use crate::removal::{capacity, cordoned, signal, wait_until};
 use crate::support::engines::{Engine, on_each_engine};
 
-const REMOVE: [&str; 4] = ["--subsystem", "index", "--yes", "--output=json"];
+pub(crate) const REMOVE: [&str; 4] = ["--subsystem", "index", "--yes", "--output=json"];
 
 /// A fleet whose clock is sixty times as fast as ours: a bake takes a second, a takeover waits a second and a half.
 fn fleet() -> TestEnvironment {
@@ -38,16 +38,16 @@ fn shown(environment: &TestEnvironment) -> Value {
     environment.run(&["status", "-o", "json"]).exits(0).json()["runs"][0].clone()
 }
 
-fn run_id(environment: &TestEnvironment) -> String {
+pub(crate) fn run_id(environment: &TestEnvironment) -> String {
     shown(environment)["run"].as_str().expect("a run under way").to_owned()
 }
 
-fn len(value: &Value) -> usize {
+pub(crate) fn len(value: &Value) -> usize {
     value.as_array().expect("an array").len()
 }
 
 #[track_caller]
-fn nothing_is_held(environment: &TestEnvironment) {
+pub(crate) fn nothing_is_held(environment: &TestEnvironment) {
     let status = environment.run(&["status", "-o", "json"]).exits(0).json();
     assert_eq!(len(&status["runs"]), 0, "{status:#}");
     assert_eq!(cordoned(environment.path()), 0);
@@ -83,11 +83,14 @@ fn s9_a_run_that_was_killed_in_its_bake_is_resumed_and_ends_as_it_would_have() {
     let run = shown(&environment);
     assert_eq!((&run["alive"], len(&run["holds"])), (&false.into(), 2), "{run:#}");
     let id = run["run"].as_str().expect("an id").to_owned();
-    assert_eq!(run["next_command"], format!("safe-remove resume {id}"));
+    // What only puts back comes first: a script that follows it terminates nothing.
+    assert_eq!(run["next_command"], format!("safe-remove abandon {id}"));
+    let advice = run["advice"].as_str().expect("an advice");
+    assert!(advice.find("`abandon`") < advice.find("`resume`") && advice.contains("`resume`"), "{advice}");
     let text = environment.run(&["status"]).exits(0).stdout;
     assert!(text.contains("abandon") && text.contains("last record"), "{text}");
 
-    let resumed = environment.run(&["resume", &id, "-o", "json"]).exits(0);
+    let resumed = environment.run(&["resume", &id, "--yes", "-o", "json"]).exits(0);
     assert!(resumed.stderr.contains("nothing goes forward"), "{}", resumed.stderr);
     let document = resumed.json();
     assert_eq!((&document["schema"], &document["run"]), (&"safe-remove/run/v1".into(), &id.as_str().into()));
@@ -183,7 +186,11 @@ fn s9_a_process_that_was_stopped_and_wakes_up_after_the_takeover_does_no_harm() 
         let environment = fleet();
         let child = baking(&environment, "4", &[]);
         let id = run_id(&environment);
-        stopped_outside_a_write(&environment, &child, &[verb, &id, "--even-if-alive", "-o", "json"]).exits(0);
+        let yes: &[&str] = if verb == "resume" { &["--yes"] } else { &[] };
+        let takeover = [&[verb, &id, "--even-if-alive", "-o", "json"], yes].concat();
+        let taken = stopped_outside_a_write(&environment, &child, &takeover).exits(0).json();
+        let how = if verb == "resume" { "resumed with --even-if-alive" } else { "abandoned with --even-if-alive" };
+        assert_eq!((len(&taken["taken_over_by"]), &taken["taken_over_by"][0]["how"]), (1, &how.into()), "{taken:#}");
         let left = if verb == "resume" { 14 } else { 18 };
         assert_eq!(capacity(&environment, "index"), left);
         signal(&child, "-CONT");
@@ -261,6 +268,40 @@ fn s9_a_process_of_another_machine_is_taken_for_dead_only_when_it_is_silent() {
     }
     assert_eq!((&retried.json()["run"], capacity(&environment, "index")), (&id.as_str().into(), 16));
     nothing_is_held(&environment);
+}
+
+/// Two containers of one host name: each sees its own pids only, and the other's run is not there.
+#[test]
+fn s9_a_run_of_another_container_of_the_same_name_is_not_taken_for_dead() {
+    let environment = fleet();
+    let mut child = baking(&environment, "2", &["--request-id", "job-7"]);
+    let id = run_id(&environment);
+    let inside = |arguments: &[&str]| {
+        let mut command = Command::new("unshare");
+        command.args([
+            "--user",
+            "--map-root-user",
+            "--pid",
+            "--fork",
+            "--mount-proc",
+            env!("CARGO_BIN_EXE_safe-remove"),
+        ]);
+        environment.isolate(&mut command);
+        ran(arguments, command.args(arguments).output().expect("it starts"))
+    };
+    let status = inside(&["status", "-o", "json"]);
+    if status.code != Some(0) && status.stderr.contains("unshare") {
+        // Where namespaces are not to be had, the constructed ids of src/cli/process.rs have to do.
+        kill(&mut child);
+        return;
+    }
+    let run = status.exits(0).json()["runs"][0].clone();
+    assert_eq!(run["alive"], Value::Null, "{run:#}");
+    let refused = inside(&["abandon", &id]).exits(3);
+    assert!(refused.stderr.contains("cannot be looked at"), "{}", refused.stderr);
+    assert_eq!(shown(&environment)["alive"], true);
+    let run = ran(&["the run"], child.wait_with_output().expect("it ends")).exits(0).json();
+    assert_eq!((&run["outcome"], len(&run["terminated"])), (&"completed".into(), 2), "{run:#}");
 }
 
 /// The provider refuses every restore: a person decides, and that is recorded.

@@ -34,7 +34,7 @@ pub(super) fn run(name: &str, process: &str) -> RunIdentity {
     RunIdentity {
         run: name.into(),
         epoch: 1,
-        process: ProcessId { host: "bastion".to_owned(), pid: 7, token: process.to_owned() },
+        process: ProcessId { host: "bastion".to_owned(), pid: 7, token: process.to_owned(), pid_space: None },
         operator: format!("operator-of-{name}").as_str().into(),
         subsystem: "index".into(),
         watched: BTreeSet::new(),

@@ -19,7 +19,7 @@ use super::matching::Matcher;
 use super::problem::{PolicyErrors, Problem, Reporter, suggest};
 use super::raw::{RawFleet, RawSubsystem};
 use super::read::{Damaged, Tree};
-use super::types::{LedgerKind, PolicySet, SubsystemPolicy};
+use super::types::{FleetConfig, LedgerKind, PolicySet, SubsystemPolicy};
 use crate::model::{FleetName, SubsystemName};
 
 /// The text of one policy file.
@@ -89,30 +89,7 @@ pub fn check(directory: &Path, texts: &[PolicyText], problems: Vec<Problem>) -> 
     let mut errors = problems;
     errors.extend(texts.iter().filter_map(|text| text.text.as_ref().err().cloned()));
     let mut warnings = Vec::new();
-    let fleet_text = texts.iter().find(|text| text.name == FLEET_FILE);
-    if fleet_text.is_none() {
-        errors.push(Problem::of_file(
-            format!("there is no {} in {}", FLEET_FILE, directory.display()),
-            "it names the fleet, its [provider] and its [ledger]; is this the right directory (--policies)?",
-        ));
-    }
-    let mut fleet = None;
-    let mut left_out = None;
-    if let Some(PolicyText { text: Ok(text), .. }) = fleet_text {
-        let mut reporter = Reporter::new(&directory.join(FLEET_FILE), text);
-        let tree = Tree::parse(text, &mut reporter);
-        left_out = tree.strings_under("provider");
-        let raw_fleet = read_file::<RawFleet>(tree, &mut reporter);
-        fleet = raw_fleet.and_then(|(raw, damaged)| {
-            let mut context = Context { reporter: &mut reporter, damaged: &damaged };
-            fleet::fleet(&mut context, &raw, directory)
-        });
-        let (found, odd) = reporter.finish();
-        errors.extend(found);
-        warnings.extend(odd);
-    }
-    let left_out =
-        left_out.map(|paths| paths.iter().map(|path| normal(&directory.join(path))).collect::<BTreeSet<_>>());
+    let (fleet, left_out) = fleet_file(directory, texts, &mut errors, &mut warnings);
 
     let mut files = Vec::new();
     for PolicyText { name, text } in texts.iter().filter(|text| text.name != FLEET_FILE) {
@@ -165,6 +142,91 @@ pub fn check(directory: &Path, texts: &[PolicyText], problems: Vec<Problem>) -> 
             Ok(PolicySet { directory: directory.to_owned(), fleet, subsystems, warnings })
         }
         Some(_) | None => Err(PolicyErrors { directory: directory.to_owned(), problems: errors }),
+    }
+}
+
+/// `fleet.toml` as it is checked for everybody: the fleet where it is valid, and the files that `[provider]` names, which
+/// are no subsystem's; `None` where it does not even say that.
+fn fleet_file(
+    directory: &Path,
+    texts: &[PolicyText],
+    errors: &mut Vec<Problem>,
+    warnings: &mut Vec<Problem>,
+) -> (Option<FleetConfig>, Option<BTreeSet<PathBuf>>) {
+    let text = match texts.iter().find(|text| text.name == FLEET_FILE) {
+        None => {
+            errors.push(Problem::of_file(
+                format!("there is no {} in {}", FLEET_FILE, directory.display()),
+                "it names the fleet, its [provider] and its [ledger]; is this the right directory (--policies)?",
+            ));
+            return (None, None);
+        }
+        // Why it cannot be read is told with the other texts.
+        Some(PolicyText { text: Err(_), .. }) => return (None, None),
+        Some(PolicyText { text: Ok(text), .. }) => text,
+    };
+    let mut reporter = Reporter::new(&directory.join(FLEET_FILE), text);
+    let tree = Tree::parse(text, &mut reporter);
+    let left_out = tree.strings_under("provider");
+    let raw_fleet = read_file::<RawFleet>(tree, &mut reporter);
+    let fleet = raw_fleet.and_then(|(raw, damaged)| {
+        let mut context = Context { reporter: &mut reporter, damaged: &damaged };
+        fleet::fleet(&mut context, &raw, directory)
+    });
+    let (found, odd) = reporter.finish();
+    errors.extend(found);
+    warnings.extend(odd);
+    let left_out = left_out.map(|paths| paths.iter().map(|path| normal(&directory.join(path))).collect());
+    (fleet, left_out)
+}
+
+/// The pure part of [`super::load_fleet`]: `fleet.toml` among the texts, and no other. `names` are the directory's files.
+///
+/// # Errors
+///
+/// [`PolicyErrors`] with every problem of the directory and of `fleet.toml`.
+pub(super) fn fleet_alone(
+    directory: &Path,
+    texts: &[PolicyText],
+    names: &[String],
+    problems: Vec<Problem>,
+) -> Result<FleetAlone, PolicyErrors> {
+    let mut errors = problems;
+    errors.extend(texts.iter().filter_map(|text| text.text.as_ref().err().cloned()));
+    let (fleet, left_out) = fleet_file(directory, texts, &mut errors, &mut Vec::new());
+    let is_left_out = |name: &str| {
+        let path = normal(&directory.join(name));
+        left_out.as_ref().is_some_and(|out| out.contains(&path))
+    };
+    match fleet {
+        Some(fleet) if errors.is_empty() => {
+            let others = names.iter().filter(|name| *name != FLEET_FILE && !is_left_out(name));
+            let subsystems = others.filter_map(|name| name.strip_suffix(".toml")).map(SubsystemName::from).collect();
+            Ok(FleetAlone { directory: directory.to_owned(), fleet, subsystems })
+        }
+        Some(_) | None => Err(PolicyErrors { directory: directory.to_owned(), problems: errors }),
+    }
+}
+
+/// A policy directory of which only `fleet.toml` is valid: enough to find its fleet and its ledger.
+///
+/// Nothing may be removed on it. It is for what stops, lifts, looks and puts back, which a typo in one subsystem's file
+/// must not stand in the way of.
+#[derive(Clone, Debug)]
+pub struct FleetAlone {
+    /// Where it was read from, for people.
+    pub directory: PathBuf,
+    /// `fleet.toml`, as strictly checked as ever.
+    pub fleet: FleetConfig,
+    /// The subsystems that have a file, whatever is in it.
+    pub subsystems: BTreeSet<SubsystemName>,
+}
+
+impl FleetAlone {
+    /// The fleet with the policies that its ledger's record has accepted, in place of those of the directory: for a run
+    /// that only puts back.
+    pub fn with_accepted(self, subsystems: BTreeMap<SubsystemName, SubsystemPolicy>) -> PolicySet {
+        PolicySet { directory: self.directory, fleet: self.fleet, subsystems, warnings: Vec::new() }
     }
 }
 

@@ -222,7 +222,7 @@ impl World {
             identity: RunIdentity {
                 run: RunId::new(run),
                 epoch: 1,
-                process: ProcessId { host: "here".to_owned(), pid: 1, token: run.to_owned() },
+                process: ProcessId { host: "here".to_owned(), pid: 1, token: run.to_owned(), pid_space: None },
                 operator: "ada@here".into(),
                 subsystem: SubsystemName::new("index"),
                 watched: BTreeSet::from([SubsystemName::new("index")]),
@@ -345,7 +345,7 @@ impl World {
     pub(super) fn take_over(&mut self, purpose: Purpose, leave: &[HostId]) -> Machine {
         let run = self.journal[0].run.clone();
         let epoch = next_epoch(&self.journal, &self.record, &run);
-        let process = ProcessId { host: "there".to_owned(), pid: 2, token: format!("epoch {epoch}") };
+        let process = ProcessId { host: "there".to_owned(), pid: 2, token: format!("epoch {epoch}"), pid_space: None };
         let operator = OperatorId::new("ann@there");
         let fence = Past::RunTakenOver {
             epoch,
@@ -354,6 +354,7 @@ impl World {
             purpose,
             reason: Some("it died".to_owned()),
             leave: leave.iter().cloned().collect(),
+            even_if_alive: false,
         };
         let line = JournalRecord {
             schema: crate::run::EVENT_SCHEMA.to_owned(),

@@ -211,7 +211,10 @@ fn removal(hosts: &[&str], more: &[&str]) -> Vec<String> {
 
 /// The arguments that take a run over from a process that may be alive.
 fn takeover(verb: &str, run: &Value) -> Vec<String> {
-    [verb, run["run"].as_str().expect("an id"), "--even-if-alive", "-o", "json"].map(str::to_owned).to_vec()
+    let mut words = vec![verb, run["run"].as_str().expect("an id"), "--even-if-alive", "-o", "json"];
+    // What goes forward is confirmed.
+    words.extend((verb == "resume").then_some("--yes"));
+    words.into_iter().map(str::to_owned).collect()
 }
 
 fn strs(arguments: &[String]) -> Vec<&str> {

@@ -119,13 +119,13 @@ fn schedule_18_s9_a_host_that_the_provider_has_forgotten_is_gone_and_is_not_term
     let id = run["run"].as_str().expect("an id");
     assert_eq!((&run["alive"], len(&run["holds"])), (&false.into(), 2), "{run:#}");
     assert_eq!((len(&run["calls"]), &run["calls"][0]["effect"]), (1, &"terminate".into()), "{run:#}");
-    assert_eq!(run["next_command"], format!("safe-remove resume {id}"));
+    assert_eq!(run["next_command"], format!("safe-remove abandon {id}"));
     let told = stage.run(&["status"]).exits(0).stdout;
     for words in ["DEAD", "terminate index-0001: could land until", "2: index-0001 index-0004"] {
         assert!(told.contains(words), "{words}: {told}");
     }
 
-    let resumed = stage.run(&["resume", id, "-o", "json"]).exits(0).json();
+    let resumed = stage.run(&["resume", id, "--yes", "-o", "json"]).exits(0).json();
     assert_eq!((len(&resumed["terminated"]), &resumed["in_doubt"]), (2, &Value::Array(Vec::new())), "{resumed:#}");
     let mut asked: Vec<String> = stage.intents(id, "terminate").iter().map(|line| line["host"].to_string()).collect();
     asked.sort();

@@ -170,7 +170,7 @@ pub(super) fn spec(
         identity: RunIdentity {
             run: RunId::new(run.clone()),
             epoch: 1,
-            process: ProcessId { host: "here".to_owned(), pid: 1, token: run },
+            process: ProcessId { host: "here".to_owned(), pid: 1, token: run, pid_space: None },
             operator: "ada@here".into(),
             subsystem: subsystem.into(),
             watched,

@@ -72,7 +72,12 @@ impl World {
                     Standing::Unlisted | Standing::UnderWay => {}
                 }
                 let epoch = next_epoch(&self.journals[run], &self.record, &id);
-                let process = ProcessId { host: "there".to_owned(), pid: 2, token: format!("{id}, epoch {epoch}") };
+                let process = ProcessId {
+                    host: "there".to_owned(),
+                    pid: 2,
+                    token: format!("{id}, epoch {epoch}"),
+                    pid_space: None,
+                };
                 let fence = Past::RunTakenOver {
                     epoch,
                     process: process.clone(),
@@ -80,6 +85,7 @@ impl World {
                     purpose: taking.purpose,
                     reason: None,
                     leave: BTreeSet::new(),
+                    even_if_alive: false,
                 };
                 self.tell(run, fence);
                 if epoch > 2 {

@@ -1,0 +1,244 @@
+//! The question before somebody goes on with a run whose process died: what is left of its plan is planned anew, shown
+//! and confirmed, as if it had been asked for now.
+//!
+//! Up to the confirmation nothing is written: no fence, and no record that its process kept. What runs afterwards is the
+//! plan of the journal, of which the hosts shown here are what is left (S8).
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use crate::coordination::{FleetRecord, Hold};
+use crate::model::{FleetSnapshot, Host, HostId, HostState, RunId};
+use crate::output::{hosts_text, refusal_line};
+use crate::plan::{Batch, Plan, Request, Rule, Selection, Verdict, Violation, measure, weight};
+use crate::policy::{BatchLimit, PolicySet};
+use crate::run::{JournalRecord, Remains, remains};
+
+use super::confirm::{self, Ask, Unconfirmed};
+use super::error::{CommandError, Complaint};
+use super::screen::Screen;
+use super::signals::Signals;
+use super::world::{Seen, World};
+use super::{Answered, Exit, late, next, plan, refusal, takeover};
+
+/// What whoever goes on said beforehand.
+pub(super) struct Terms {
+    /// `--yes`
+    pub(super) yes: bool,
+    /// `--reason`; without one the run's own counts.
+    pub(super) reason: Option<String>,
+}
+
+/// Asks for the hosts that would still go, where any would. `None` is yes: they were confirmed, or nothing goes forward.
+///
+/// # Errors
+///
+/// The fleet or the ledger cannot be read.
+pub(super) async fn unconfirmed(
+    world: &World,
+    run: &RunId,
+    journal: &[JournalRecord],
+    record: &FleetRecord,
+    terms: &Terms,
+    signals: &mut Signals,
+    screen: &Screen,
+) -> Result<Option<Answered>, CommandError> {
+    let whole = late::whole(world, run, journal).await?;
+    let Some(left) = remains(&whole, record, run) else { return Ok(None) };
+    let Some(plan) = judged(world, run, &left, terms).await? else { return Ok(None) };
+    let document = plan.document.clone();
+    if document.verdict == Verdict::Refused {
+        return refused(world, run, &document).map(Some);
+    }
+    let ask = Ask {
+        place: &world.place(),
+        now: world.clock.now(),
+        clock: world.clock.as_ref(),
+        yes: terms.yes,
+        act: "go on and remove",
+        otherwise: "to leave the run as it is",
+        unattended: "go on with at most",
+    };
+    match confirm::confirm(plan, &ask, signals, screen).await {
+        Ok(_) => {}
+        Err(Unconfirmed::Stale) => {
+            return refused(world, run, &refusal::with(&document, vec![refusal::stale(&document)])).map(Some);
+        }
+        Err(Unconfirmed::Unanswered { why, hint }) => {
+            let mut complaint = Complaint::new(format!("not confirmed: {why}; nothing was touched"));
+            let back = put_back(&world.policies.directory, run);
+            complaint.hint = Some(hint.map_or(back.clone(), |hint| format!("{back}\n      {hint}")));
+            return Ok(Some(
+                plan::answer(Exit::NOT_CONFIRMED, &document, &world.place(), None)?.complaining(complaint),
+            ));
+        }
+    }
+    // What was confirmed is what was shown. A process that lives went on meanwhile; a fence tells the rest.
+    let (journal, record) = takeover::look(world, run).await?;
+    let now = remains(&late::whole(world, run, &journal).await?, &record, run);
+    if now.as_ref() != Some(&left) {
+        let message = format!("run {run} went on since it was shown: what was confirmed is not what is left of it");
+        return Err(CommandError::NotConfirmed {
+            why: format!("{message}; nothing was touched"),
+            hint: Some(format!(
+                "how it stands: {}",
+                next::command(&world.policies.directory, &format!("status {run}"))
+            )),
+        });
+    }
+    Ok(None)
+}
+
+fn put_back(policies: &Path, run: &RunId) -> String {
+    format!("to put back what is cordoned and end it: {}", next::command(policies, &format!("abandon {run}")))
+}
+
+/// Exit 3: the plan that it would be now, and the way back.
+fn refused(world: &World, run: &RunId, document: &crate::plan::PlanDocument) -> Result<Answered, CommandError> {
+    let mut complaint = Complaint::new(refusal_line(document));
+    complaint.causes = document.violations.iter().map(|violation| violation.message.clone()).collect();
+    complaint.hint = Some(put_back(&world.policies.directory, run));
+    Ok(plan::answer(Exit::REFUSED, document, &world.place(), None)?.complaining(complaint))
+}
+
+/// What is left, planned as of now; `None` where none of it can be terminated any more.
+async fn judged(world: &World, run: &RunId, left: &Remains, terms: &Terms) -> Result<Option<Plan>, CommandError> {
+    let mut seen = world.look().await?;
+    seen.view = seen.record.view(Some(run), &seen.silent, seen.now);
+    let observed = seen.snapshot.clone();
+    // A host that is gone, or on its way, is past every question.
+    let is_there = |id: &HostId| observed.host(id).is_some_and(|host| host.state != HostState::Terminating);
+    let (there, going): (Vec<HostId>, Vec<HostId>) = left.hosts().into_iter().partition(|id| is_there(id));
+    if there.is_empty() {
+        return Ok(None);
+    }
+    let out = put_back_in_thought(&mut seen, run)?;
+    let asked = &left.plan.request;
+    let request = Request {
+        subsystem: asked.subsystem.clone(),
+        selection: Selection::Hosts(there.clone()),
+        reason: terms.reason.clone().or_else(|| asked.reason.clone()),
+        request_id: asked.request_id.clone(),
+        expect_remaining: asked.expect_remaining,
+    };
+    let mut plan = world.plan(&request, &mut seen).await?;
+    // What runs is the recorded plan, in its batches.
+    let hosts: BTreeSet<&HostId> = there.iter().collect();
+    let recorded = left.plan.batches.iter().filter_map(|batch| {
+        let of = left.batches.iter().find(|(number, _)| *number == batch.number).map(|(_, hosts)| hosts)?;
+        let hosts = batch.hosts.iter().filter(|host| of.contains(&host.id) && hosts.contains(&host.id));
+        let serves = |id: &HostId| observed.host(id).is_some_and(Host::is_serving);
+        let hosts: Vec<_> =
+            hosts.cloned().map(|host| crate::plan::PlannedHost { serving: serves(&host.id), ..host }).collect();
+        (!hosts.is_empty()).then_some(Batch { number: batch.number, hosts })
+    });
+    let document = &mut plan.document;
+    document.batches = recorded.collect();
+    document.plan = left.plan.plan.clone();
+    let too_large = too_large(&document.batches, &world.policies, &observed);
+    if !too_large.is_empty() {
+        *document = refusal::with(document, too_large);
+    }
+    capacity_as_it_is(world, &seen, observed, document)?;
+    let said = |hosts: &[HostId]| hosts_text(hosts, usize::MAX);
+    document
+        .warnings
+        .push(format!("these are the hosts that are left of run {run}, which its process began to remove"));
+    if !out.is_empty() {
+        document.warnings.push(format!("out of service for this run already, and no capacity now: {}", said(&out)));
+    }
+    if !going.is_empty() {
+        document.warnings.push(format!("not listed any more, or terminating, and not asked about: {}", said(&going)));
+    }
+    Ok(Some(plan))
+}
+
+/// Judges the run's own hosts as if they were back in service, as they were when they were granted: every constraint
+/// must then hold without them. Returns those that are out.
+fn put_back_in_thought(seen: &mut Seen, run: &RunId) -> Result<Vec<HostId>, CommandError> {
+    let Some(entry) = seen.record.runs.get(run) else { return Ok(Vec::new()) };
+    let held =
+        |host: &Host| -> Option<&Hold> { entry.holds.get(&host.id).filter(|_| host.state == HostState::Cordoned) };
+    let out: Vec<HostId> = seen.snapshot.hosts().filter(|host| held(host).is_some()).map(|h| h.id.clone()).collect();
+    let hosts: Vec<Host> = seen
+        .snapshot
+        .hosts()
+        .map(|host| match held(host) {
+            Some(hold) => Host { state: HostState::InService, healthy: hold.serving, ..host.clone() },
+            None => host.clone(),
+        })
+        .collect();
+    let groups = seen.snapshot.groups().cloned().map(|mut group| {
+        // Members in Standby do not count towards the desired capacity.
+        let back =
+            seen.snapshot.hosts().filter(|host| host.group.as_ref() == Some(&group.name) && held(host).is_some());
+        group.desired = group.desired.saturating_add(back.count() as u64);
+        group
+    });
+    let (begun_at, completed_at) = (seen.snapshot.begun_at, seen.snapshot.completed_at);
+    let thought = FleetSnapshot::new(begun_at, completed_at, hosts, groups, seen.snapshot.ledger.clone());
+    seen.snapshot =
+        thought.map_err(|error| CommandError::internal("an observation that was consistent is not any more", error))?;
+    Ok(out)
+}
+
+/// People are shown what serves now, not what would if the run's hosts were back.
+fn capacity_as_it_is(
+    world: &World,
+    seen: &Seen,
+    observed: FleetSnapshot,
+    document: &mut crate::plan::PlanDocument,
+) -> Result<(), CommandError> {
+    let (record, view, silent) = (seen.record.clone(), seen.view.clone(), seen.silent.clone());
+    let now = Seen { snapshot: observed, record, view, silent, now: seen.now };
+    let none = std::collections::BTreeMap::new();
+    let measured = measure(&world.inputs(&now, &none), &document.subsystems).map_err(CommandError::Assess)?;
+    for (shown, measured) in document.subsystems.iter_mut().zip(measured) {
+        shown.capacity = measured.remaining;
+        shown.headroom = shown.capacity.saturating_sub(shown.minimum);
+        for (shown, measured) in shown.zones.iter_mut().zip(measured.zones) {
+            shown.capacity = measured.remaining;
+        }
+    }
+    Ok(())
+}
+
+/// The recorded batches that the policies of today would not make. They run as they are recorded, or not at all.
+fn too_large(batches: &[Batch], policies: &PolicySet, observed: &FleetSnapshot) -> Vec<Violation> {
+    let mut found = Vec::new();
+    for batch in batches.iter().filter(|batch| batch.hosts.len() > 1) {
+        let touched: BTreeSet<_> = batch.hosts.iter().flat_map(|host| &host.subsystems).collect();
+        for policy in touched.into_iter().filter_map(|name| policies.subsystems.get(name)) {
+            let units = |id: &HostId| observed.host(id).and_then(|host| weight(&policy.capacity.units, host).ok());
+            let (size, most, what) = match policy.pace.batch {
+                BatchLimit::Hosts(most) => (batch.hosts.len() as u64, most, "hosts"),
+                BatchLimit::Units(most) => {
+                    let members = batch.hosts.iter().filter(|host| host.subsystems.contains(&policy.name));
+                    (members.filter_map(|host| units(&host.id)).fold(0, u64::saturating_add), most, "units")
+                }
+            };
+            let zones: BTreeSet<_> = batch.hosts.iter().map(|host| &host.zone).collect();
+            let most_zones = policy.pace.zones_per_batch.filter(|most| zones.len() as u64 > *most);
+            let (size, most, what) = match most_zones {
+                Some(most) => (zones.len() as u64, most, "zones"),
+                None => (size, most, what),
+            };
+            if size > most {
+                found.push(Violation {
+                    rule: Rule::PlanStale,
+                    subsystem: Some(policy.name.clone()),
+                    zone: None,
+                    group: None,
+                    host: None,
+                    required: Some(most),
+                    remaining: Some(size),
+                    message: format!(
+                        "batch {} of the run takes {size} {what}; the policy of {} now allows {most} in a batch",
+                        batch.number, policy.name
+                    ),
+                });
+            }
+        }
+    }
+    found
+}

@@ -1,0 +1,101 @@
+//! [`Site`]: the fleet and the ledger of a policy directory, whatever is wrong with its subsystems' files.
+//!
+//! For what stops, lifts, looks and puts back: `halt`, `unhalt`, `status` and `abandon`. A typo in one policy must not
+//! stand between a person and these. Nothing that removes may be built on it: planning and removing read all policies.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::coordination::FleetRecord;
+use crate::model::SubsystemName;
+use crate::policy::{self, FleetAlone, FleetConfig, PolicyErrors, PolicySet};
+
+use super::args::Global;
+use super::error::CommandError;
+use super::screen::Screen;
+use super::status;
+use super::world::{LedgerReader, World};
+
+/// Where the fleet and its ledger are.
+pub(super) struct Site {
+    pub(super) directory: PathBuf,
+    pub(super) fleet: FleetConfig,
+    /// Those that have a policy file, whatever is in it.
+    pub(super) subsystems: BTreeSet<SubsystemName>,
+    policies: Result<Arc<PolicySet>, PolicyErrors>,
+}
+
+impl Site {
+    /// The whole directory where it is valid, else `fleet.toml` alone.
+    ///
+    /// # Errors
+    ///
+    /// Everything that is wrong, where `fleet.toml` is not valid either: exit 4.
+    pub(super) fn find(global: &Global) -> Result<Self, CommandError> {
+        let invalid = match policy::load(&global.policies) {
+            Ok(policies) => return Ok(Self::of(Arc::new(policies))),
+            Err(invalid) => invalid,
+        };
+        match policy::load_fleet(&global.policies) {
+            Ok(FleetAlone { directory, fleet, subsystems }) => {
+                Ok(Self { directory, fleet, subsystems, policies: Err(invalid) })
+            }
+            Err(_) => Err(CommandError::Policy(Box::new(invalid))),
+        }
+    }
+
+    fn of(policies: Arc<PolicySet>) -> Self {
+        Self {
+            directory: policies.directory.clone(),
+            fleet: policies.fleet.clone(),
+            subsystems: policies.subsystems.keys().cloned().collect(),
+            policies: Ok(policies),
+        }
+    }
+
+    /// What is wrong with the policies, where something is.
+    pub(super) fn invalid(&self) -> Option<&PolicyErrors> {
+        self.policies.as_ref().err()
+    }
+
+    /// The same for people, with the command that shows all of it.
+    pub(super) fn warning(&self) -> Option<String> {
+        let problems = &self.invalid()?.problems;
+        let first = problems.first().map(ToString::to_string).unwrap_or_default();
+        let more = match problems.len() {
+            0 | 1 => String::new(),
+            n => format!(" (and {} more)", n - 1),
+        };
+        Some(format!(
+            "the policies are invalid, and nothing can be planned or removed until they are corrected: {first}{more}; \
+             all of it: safe-remove policy check"
+        ))
+    }
+
+    /// The directory's policies; where they are not valid, those that the record has accepted: what a run relied on.
+    pub(super) fn policies_to_put_back(&self, record: &FleetRecord) -> Arc<PolicySet> {
+        match &self.policies {
+            Ok(policies) => Arc::clone(policies),
+            Err(_) => {
+                let accepted = record.accepted.iter().map(|(name, of)| (name.clone(), of.policy.clone())).collect();
+                let (directory, fleet) = (self.directory.clone(), self.fleet.clone());
+                let alone = FleetAlone { directory, fleet, subsystems: self.subsystems.clone() };
+                Arc::new(alone.with_accepted(accepted))
+            }
+        }
+    }
+
+    /// Everything that a run needs which only puts back.
+    pub(super) async fn world_to_put_back(self, screen: &Screen) -> Result<World, CommandError> {
+        if let Ok(policies) = self.policies {
+            return World::of(policies).await;
+        }
+        if let Some(warning) = self.warning() {
+            screen.stderr(&format!("warning: {warning}\n"));
+        }
+        let reader = LedgerReader::open(&self.fleet, status::now(&self.fleet)).await?;
+        let (_, record) = reader.read().await?;
+        World::of(self.policies_to_put_back(&record)).await
+    }
+}

@@ -1,0 +1,52 @@
+//! [`Remains`]: what would still go if somebody went on with a run, answered from its journal and the record alone.
+//!
+//! For the question before it (contract section 9): a run whose process died is not gone on with silently. Nothing here
+//! judges whether these hosts may go.
+
+use std::collections::BTreeSet;
+
+use crate::coordination::FleetRecord;
+use crate::model::{HostId, RunId};
+use crate::plan::PlanDocument;
+
+use super::{JournalRecord, Past, Purpose, takeover};
+
+/// What is left of a run's plan.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Remains {
+    /// The plan that was confirmed.
+    pub plan: PlanDocument,
+    /// Its hosts that are not known to be gone, per batch of the plan, with the batch's number. No batch is empty.
+    pub batches: Vec<(u64, Vec<HostId>)>,
+}
+
+impl Remains {
+    /// Every host that is left, in the plan's order.
+    pub fn hosts(&self) -> Vec<HostId> {
+        self.batches.iter().flat_map(|(_, hosts)| hosts).cloned().collect()
+    }
+}
+
+/// What whoever resumes the run would go forward with; `None` where nothing goes forward: it recorded no plan, was
+/// stopping (S6: it goes on stopping, whoever takes it over), was abandoned, has ended, or nothing of its plan is left.
+pub fn remains(journal: &[JournalRecord], record: &FleetRecord, run: &RunId) -> Option<Remains> {
+    let Some(Past::RunOpened { plan, .. }) = takeover::opening(journal) else { return None };
+    // Without an entry only the journal's last line is missing.
+    if record.runs.get(run).is_none_or(|entry| entry.ended_at.is_some()) {
+        return None;
+    }
+    let mut gone = BTreeSet::new();
+    for line in takeover::attempt(journal) {
+        match &line.event {
+            Past::Stopped { .. } | Past::RunTakenOver { purpose: Purpose::Abandon, .. } => return None,
+            Past::HostTerminated { host, .. } | Past::HostDropped { host, .. } => _ = gone.insert(host),
+            _ => {}
+        }
+    }
+    let left = |batch: &crate::plan::Batch| -> (u64, Vec<HostId>) {
+        let hosts = batch.hosts.iter().map(|host| &host.id).filter(|id| !gone.contains(id));
+        (batch.number, hosts.cloned().collect())
+    };
+    let batches: Vec<_> = plan.batches.iter().map(left).filter(|(_, hosts)| !hosts.is_empty()).collect();
+    (!batches.is_empty()).then(|| Remains { plan: (**plan).clone(), batches })
+}
