@@ -105,7 +105,8 @@ impl World {
         let none = BTreeMap::new();
         let inputs = Inputs { ledger: &view, ..self.inputs(seen, &none) };
         let alone = crate::plan::plan(&inputs, request).map_err(CommandError::Assess)?;
-        Ok(is_race(&seen.record, self.began_at, &plan.document.violations, &alone.document.violations))
+        let (violations, without) = (&plan.document.violations, &alone.document.violations);
+        Ok(is_race(&seen.record, &seen.silent, self.began_at, violations, without))
     }
 
     /// A plan whose hosts were all asked for the protections that no observation shows. Where one has such a

@@ -10,9 +10,10 @@ use super::{Command, Context, FleetRecord, Granted, Refusal};
 use crate::model::Time;
 
 /// How much later than the record's time a host's end may be stamped. The step to termination moves the record's time, and
-/// no call outlives it by more than a quarter of an hour. What is said to be later is stamped then, so that one clock that
-/// is years ahead spends no budget for years.
-const LATEST: Duration = Duration::from_secs(3600);
+/// no call outlives it by more than a quarter of an hour; a host that vanishes while its run is dead may be seen to be gone
+/// much later. What is said to be later still is stamped then, so that one clock that is years ahead spends no budget for
+/// years.
+const LATEST: Duration = Duration::from_secs(24 * 3600);
 
 /// S3: a clock that is behind would find budgets and intervals still empty that are not.
 pub(super) fn agrees(record: &FleetRecord, command: &Command<'_>, ctx: &Context<'_>) -> Result<(), Refusal> {

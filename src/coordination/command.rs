@@ -233,7 +233,7 @@ pub enum Refusal {
         /// The one that is looked at.
         seen: Box<FleetIdentity>,
     },
-    /// Hosts of something watched were out since the reference was begun, or it is too old: it must be sampled again.
+    /// Hosts of something watched were out since the reference was begun: it must be sampled again.
     #[error("the reference of {sampled_at} cannot be judged by: {why}")]
     Reference {
         /// When it was begun.

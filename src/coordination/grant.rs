@@ -235,17 +235,13 @@ fn reference(record: &FleetRecord, batch: &Batch<'_>, ctx: &Context<'_>) -> Resu
     Ok(reference)
 }
 
-/// Its own, where nothing that it watches was out since its first sample, and that is not too long ago.
+/// Its own, where nothing that it watches was out since its first sample.
 fn sampled(record: &FleetRecord, own: &RunEntry, batch: &Batch<'_>, ctx: &Context<'_>) -> Result<Reference, Refusal> {
     let sampled_at = batch.reference_at;
     let concerns =
         |name: &SubsystemName| !ctx.policies.watched(&BTreeSet::from([name.clone()])).is_disjoint(&own.watched);
     if let Some((name, at)) = record.last_end.iter().find(|(name, at)| **at > sampled_at && concerns(name)) {
         let why = format!("hosts of {name} were out until {at}");
-        return Err(Refusal::Reference { sampled_at, why });
-    }
-    if ctx.now.since(sampled_at) > REFERENCE_LIFE {
-        let why = format!("it is older than {}", duration_text(REFERENCE_LIFE));
         return Err(Refusal::Reference { sampled_at, why });
     }
     Ok(Reference { values: batch.reference.clone(), since: sampled_at })

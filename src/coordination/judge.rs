@@ -8,6 +8,7 @@ use crate::plan::{
     units, verify, waits,
 };
 
+use super::view::is_silent;
 use super::{Context, FleetRecord, Refusal, WaitOn};
 
 /// What of the pace is asked.
@@ -160,7 +161,7 @@ fn is_same(one: &Violation, other: &Violation) -> bool {
 
 /// Whether a rule of capacity would hold if the hosts that other runs have removed since then still served.
 pub(super) fn is_made_up_for(violation: &Violation, removals: &[Removal], own: &RunId, since: Time) -> bool {
-    let others = removals.iter().filter(|removal| removal.run != *own && removal.at.is_some_and(|at| at >= since));
+    let others = removals.iter().filter(|removal| removal.run != *own && removal.at.is_some_and(|at| at > since));
     let lately = match violation.rule {
         Rule::Minimum | Rule::ZoneMinimum | Rule::ZoneLoss => {
             let Some(name) = &violation.subsystem else { return false };
@@ -179,8 +180,37 @@ pub(super) fn is_made_up_for(violation: &Violation, removals: &[Removal], own: &
 /// Whether a plan that is refused would be allowed but for what other runs that live hold or claim, or have removed since
 /// the command that asks for it began: `without` is what it violates on a record that has them
 /// [`alone`](FleetRecord::alone). What was gone before is the policies' word.
-pub fn is_race(record: &FleetRecord, began_at: Time, violations: &[Violation], without: &[Violation]) -> bool {
+pub fn is_race(
+    record: &FleetRecord,
+    silent: &BTreeSet<RunId>,
+    began_at: Time,
+    violations: &[Violation],
+    without: &[Violation],
+) -> bool {
     let nobody = RunId::new("");
-    let stands = |violation: &&Violation| !is_made_up_for(violation, &record.removals, &nobody, began_at);
-    !violations.is_empty() && without.iter().filter(stands).count() == 0
+    let is_spoken_for = |host: &HostId| {
+        let mut live = record.runs.iter().filter(|(run, entry)| !is_silent(run, entry, silent));
+        live.any(|(_, entry)| entry.holds.contains_key(host) || entry.claims.contains_key(host))
+    };
+    let is_others_doing = |violation: &Violation| {
+        violation.host.as_ref().is_some_and(is_spoken_for)
+            || is_made_up_for(violation, &record.removals, &nobody, began_at)
+    };
+    violations.iter().all(|violation| can_be_a_race(violation.rule)) && without.iter().all(is_others_doing)
+}
+
+/// Rules that another run can be the only reason for.
+fn can_be_a_race(rule: Rule) -> bool {
+    matches!(
+        rule,
+        Rule::Minimum
+            | Rule::ZoneMinimum
+            | Rule::ZoneLoss
+            | Rule::GroupMinimum
+            | Rule::TooManyUnserving
+            | Rule::TooFewCandidates
+            | Rule::NotRemovable
+            | Rule::UnknownHost
+            | Rule::Expectation
+    )
 }

@@ -151,6 +151,8 @@ pub struct Machine {
     pub(super) withdrawing: Option<NotStarted>,
     /// When the first sample of the reference was taken.
     pub(super) reference_at: Option<Time>,
+    /// When its last one was taken.
+    pub(super) reference_taken_at: Option<Time>,
     /// Since when it waits for its first grant.
     pub(super) waiting_since: Option<Time>,
     /// The last wait that the journal was told: for what, and until when.
@@ -204,6 +206,7 @@ impl Machine {
             ended_as: None,
             withdrawing: None,
             reference_at: None,
+            reference_taken_at: None,
             waiting_since: None,
             wait_told: None,
             attention: false,

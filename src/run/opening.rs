@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::coordination::{Granted, Refusal, WaitOn};
+use crate::coordination::{Granted, REFERENCE_LIFE, Refusal, WaitOn};
 use crate::health;
 use crate::model::{FleetSnapshot, HostId, RunId, TargetGroupId, Time};
 use crate::plan::Rule;
@@ -120,6 +120,7 @@ impl Machine {
         match health::reference(&samples, &self.probes()) {
             Ok(reference) => {
                 self.reference_at = Some(sampled_at);
+                self.reference_taken_at = Some(now);
                 self.refer_to(reference);
                 self.phase = Phase::Opening { not_before: now, fresh: true, stale: 0 };
             }
@@ -165,8 +166,10 @@ impl Machine {
             self.current += 1;
             return;
         }
-        let Some(reference_at) = self.reference_at else {
-            // Whoever takes over a run that was granted nothing samples for himself.
+        let is_old = !self.begun && self.reference_taken_at.is_none_or(|at| now.since(at) > REFERENCE_LIFE);
+        let Some(reference_at) = self.reference_at.filter(|_| !is_old) else {
+            // After a long wait the load of then is no reference; whoever takes over a run that was granted nothing
+            // samples for himself.
             self.phase = Phase::Reference { rounds: Vec::new(), next_at: now };
             return;
         };

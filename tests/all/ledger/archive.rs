@@ -93,10 +93,10 @@ fn s5_a_ledger_that_governs_hosts_is_no_empty_place() {
     let export = exported(&used());
     let mut environment = TestEnvironment::new();
     Fleet { index_minimum: 6, ..Fleet::default() }.write(&environment);
-    environment.set("SAFE_REMOVE_FAULT", "kill:before-change-grant");
+    environment.set("SAFE_REMOVE_FAULT", "kill:before-change-enlist");
     assert_eq!(environment.run(&REMOVE).code, None, "killed");
     environment.set("SAFE_REMOVE_FAULT", "");
-    assert_eq!(exported(&environment)["record"]["runs"], serde_json::json!({}), "it was granted nothing");
+    assert_eq!(exported(&environment)["record"]["runs"], serde_json::json!({}), "it was not even in line");
     environment.write("export.json", &export.to_string());
     let refused = environment.run(&["ledger", "import", "export.json"]).exits(10);
     assert!(refused.stderr.contains("already"), "{}", refused.stderr);
@@ -197,7 +197,7 @@ fn s3_a_damaged_record_is_exported_as_it_is_and_imported_only_repaired() {
 fn s7_a_run_under_way_whose_journal_cannot_be_read_is_not_imported() {
     let environment = used();
     let mut killed = environment.command(&REMOVE);
-    let killed = killed.env("SAFE_REMOVE_FAULT", "kill:25").output().expect("it starts");
+    let killed = killed.env("SAFE_REMOVE_FAULT", "kill:behind-append-batch-cordoned").output().expect("it starts");
     assert_eq!((killed.status.code(), cordoned(environment.path())), (None, 2), "killed in its bake");
     let status = environment.run(&["status", "-o", "json"]).exits(0).json();
     let run = status["runs"][0]["run"].as_str().expect("an id");

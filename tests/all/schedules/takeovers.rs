@@ -71,7 +71,7 @@ fn schedule_06_s9_a_process_of_an_earlier_epoch_releases_nothing() {
     assert!(zombie.stdout.contains("resumed by"), "{zombie:?}");
     assert_eq!(len(&stage.run_under_way()["holds"]), 2, "the hosts are T's");
     stage.pass(minutes(0));
-    stage.remove(&["index-0001"], &[]).exits(3);
+    stage.remove(&["index-0001"], &[]).exits(10);
     t.wakes_and_ends().exits(9);
     stage.is_tidy();
     stage.remove(&["index-0001"], &[]).exits(0);

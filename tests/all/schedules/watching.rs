@@ -1,5 +1,6 @@
 //! What happens while a run looks away: schedules 8, 9, 10 and 17.
 
+use rexpect::session::spawn_command;
 use serde_json::Value;
 
 use super::{Stage, len, minutes, moment, removal, rules};
@@ -38,7 +39,7 @@ fn schedule_09_s1_a_host_that_dies_in_a_clean_bake_has_the_batch_put_back() {
     stage.is_tidy();
 }
 
-/// Schedule 10: between grant and terminate another run brings a stricter policy.
+/// Schedule 10: between grant and terminate somebody accepts a stricter policy.
 #[test]
 fn schedule_10_s6_a_policy_that_became_stricter_since_the_grant_stops_the_termination() {
     let stage = Stage::new(12);
@@ -46,10 +47,14 @@ fn schedule_10_s6_a_policy_that_became_stricter_since_the_grant_stops_the_termin
     stage.edit("stricter/index.toml", "minimum = 12", "minimum = 14");
     let a = stage.stopped(&removal(&["index-0001", "index-0004"], &[]), "stop:behind-append-bake-ended");
     stage.pass(minutes(0));
-    stage.remove(&["index-0009"], &["--policies", "stricter"]).exits(0);
+    let accept = ["policy", "accept", "index", "--reason", "more load", "--policies", "stricter"];
+    let mut accepts = spawn_command(stage.environment.interactive(&accept), Some(30_000)).expect("it starts");
+    accepts.exp_string("Type index to accept this").expect("the question");
+    accepts.send_line("index").expect("typed");
+    accepts.exp_string("Accepted: index").expect("accepted");
     let ended = a.wakes_and_ends().exits(7).json();
     assert_eq!(ended["cause"]["rule"], "policy-loosened", "{ended:#}");
-    assert_eq!((len(&ended["terminated"]), stage.serving()), (0, 17), "{ended:#}");
+    assert_eq!((len(&ended["terminated"]), stage.serving()), (0, 18), "{ended:#}");
     stage.is_tidy();
     assert!(rules(&stage.remove(&["index-0001"], &[]).exits(3).json()).contains("policy-loosened"));
 }
