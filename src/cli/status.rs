@@ -61,7 +61,8 @@ fn is_under_way(run: &StatusRun) -> bool {
 async fn look(global: &Global, only: Option<&RunId>) -> Result<(StatusDocument, Answered), CommandError> {
     let policies = world::policies(global)?;
     let now = now(&policies);
-    let ledger = LedgerReader::open(&policies, now).await?;
+    let ledger = LedgerReader::open(&policies, now).await;
+    let ledger = ledger.map_err(|error| late::with_what_is_kept(error, global, only))?;
     let (_, record) = ledger.read().await?;
 
     let mut runs = Vec::new();
@@ -85,6 +86,9 @@ async fn look(global: &Global, only: Option<&RunId>) -> Result<(StatusDocument, 
         let journal = ledger.journals().journal(run).await.map_err(CommandError::Ledger)?;
         ended = report(&journal).map(|document| super::report::placed(document, &policies.directory));
         if ended.is_none() {
+            if let Some(lost) = late::known_here_only(&policies, run) {
+                return Err(lost);
+            }
             return Err(no_such_run(run, &record, &ledger).await);
         }
     }

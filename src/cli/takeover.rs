@@ -46,9 +46,15 @@ pub(super) async fn run(
     mut asked: Asked,
     screen: &Arc<Screen>,
 ) -> Result<Answered, CommandError> {
-    let world = World::open(global).await?;
+    let world = World::open(global).await;
+    let world = world.map_err(|error| late::with_what_is_kept(error, global, Some(run)))?;
     let (journal, record) = look(&world, run).await?;
     asked.seen = journal.len();
+    if standing(&journal, &record, run) == Standing::Unknown
+        && let Some(lost) = late::known_here_only(&world.policies, run)
+    {
+        return Err(lost);
+    }
     late::tell(&world, run, &journal, screen).await?;
     is_permitted(&world, run, &journal, &record, &asked).await?;
 

@@ -38,7 +38,23 @@ pub(super) struct Unrecorded {
     epoch: u64,
     process: ProcessId,
     kept_at: Time,
+    /// What the ledger had acknowledged before, from the run's first record on: a ledger that is put back from a copy, or
+    /// lost with its disk, does not have it.
+    #[serde(default)]
+    acknowledged: Vec<JournalRecord>,
     pub(super) records: Vec<Kept>,
+}
+
+impl Unrecorded {
+    /// All that the process knew of the run.
+    pub(super) fn journal(&self) -> Vec<JournalRecord> {
+        self.acknowledged.iter().chain(self.records.iter().map(|kept| &kept.record)).cloned().collect()
+    }
+
+    /// Of which ledger it is.
+    pub(super) fn ledger(&self) -> &LedgerId {
+        &self.ledger
+    }
 }
 
 /// A record with the nonce under which the ledger may have it.
@@ -59,6 +75,8 @@ pub(super) fn keep(policies: &PolicySet, ended: &Ended, now: Time) -> Result<Pat
     let (process, epoch) = ended.acted.clone();
     let run = ended.document.run.clone();
     let records = ended.unrecorded.iter();
+    let first = ended.unrecorded.first().map_or(u64::MAX, |(record, _)| record.seq);
+    let acknowledged = ended.journal.iter().filter(|record| record.seq < first).cloned().collect();
     let file = Unrecorded {
         schema: SCHEMA.to_owned(),
         fleet: policies.fleet.name.clone(),
@@ -67,6 +85,7 @@ pub(super) fn keep(policies: &PolicySet, ended: &Ended, now: Time) -> Result<Pat
         epoch,
         process,
         kept_at: now,
+        acknowledged,
         records: records.map(|(record, nonce)| Kept { nonce: nonce.clone(), record: record.clone() }).collect(),
     };
     let text = serde_json::to_vec_pretty(&file).map_err(|error| error.to_string())?;
@@ -118,10 +137,24 @@ pub(super) fn read(
     ledger: &LedgerId,
     run: &RunId,
 ) -> Result<Unrecorded, CommandError> {
-    parse(path, policies, ledger, run).map_err(|why| unusable(run, path, why))
+    let file = read_of_any(path, policies, run)?;
+    if file.ledger != *ledger {
+        let why = format!("its records belong to ledger {}, and this one is {ledger}", file.ledger);
+        return Err(unusable(run, path, why));
+    }
+    Ok(file)
 }
 
-fn parse(path: &Path, policies: &PolicySet, ledger: &LedgerId, run: &RunId) -> Result<Unrecorded, String> {
+/// The same, of whichever ledger it is.
+///
+/// # Errors
+///
+/// As [`read`].
+pub(super) fn read_of_any(path: &Path, policies: &PolicySet, run: &RunId) -> Result<Unrecorded, CommandError> {
+    parse(path, policies, run).map_err(|why| unusable(run, path, why))
+}
+
+fn parse(path: &Path, policies: &PolicySet, run: &RunId) -> Result<Unrecorded, String> {
     let metadata = fs::symlink_metadata(path).map_err(|error| error.to_string())?;
     if !metadata.is_file() || metadata.len() > SIZE_MAX {
         return Err("it is no file that safe-remove wrote".to_owned());
@@ -138,9 +171,6 @@ fn parse(path: &Path, policies: &PolicySet, ledger: &LedgerId, run: &RunId) -> R
     let file: Unrecorded = serde_json::from_slice(&text).map_err(|error| error.to_string())?;
     if (&file.fleet, &file.run) != (&policies.fleet.name, run) {
         return Err(format!("it is of run {} of fleet {}", file.run, file.fleet));
-    }
-    if file.ledger != *ledger {
-        return Err(format!("its records belong to ledger {}, and this one is {ledger}", file.ledger));
     }
     let first = file.records.first().ok_or("it has no records")?.record.seq;
     for (seq, kept) in (first..).zip(&file.records) {

@@ -11,6 +11,7 @@ use crate::coordination::FleetRecord;
 use crate::driver;
 use crate::fleet::simulated::{Membership, OpenError, SimulatedFleet};
 use crate::health;
+use crate::ledger::{Memory, remembered};
 use crate::model::{FleetIdentity, FleetName, FleetSnapshot, HostId, ProbeKey, SubsystemName, Time, partition_of};
 use crate::output::Place;
 use crate::plan::{AssessError, Inputs, LedgerView, Plan, Request, weight};
@@ -35,6 +36,18 @@ pub(super) struct World {
 impl World {
     /// Reads the policies, then opens what they name.
     pub(super) async fn open(global: &Global) -> Result<Self, CommandError> {
+        Self::open_with(global, async |policies, now| LedgerReader::open(policies, now).await).await
+    }
+
+    /// The same with a ledger that may be a copy, or an older state: for who adopts it.
+    pub(super) async fn open_unchecked(global: &Global) -> Result<Self, CommandError> {
+        Self::open_with(global, async |policies, now| LedgerReader::open_unchecked(policies, now).await).await
+    }
+
+    async fn open_with(
+        global: &Global,
+        reader: impl AsyncFnOnce(&PolicySet, Time) -> Result<LedgerReader, CommandError>,
+    ) -> Result<Self, CommandError> {
         let policies = policies(global)?;
         let provider = &policies.fleet.provider;
         let (fleet, clock, simulated): (Arc<dyn Fleet>, Arc<dyn Clock>, _) = match &provider.kind {
@@ -46,7 +59,7 @@ impl World {
         };
         let metrics = simulated.map(|fleet| Arc::new(Metrics::new(fleet, &policies)) as Arc<dyn SimulatedMetrics>);
         let prober = Arc::new(Probes::new(Arc::clone(&clock), metrics));
-        let ledger = LedgerReader::open(&policies, clock.now()).await?;
+        let ledger = reader(&policies, clock.now()).await?;
         Ok(Self { policies, fleet, prober, clock, ledger })
     }
 
@@ -139,7 +152,9 @@ impl World {
 
     /// The ledger, made where it does not exist, for a command that changes something.
     pub(super) async fn writable_ledger(&self) -> Result<Arc<dyn Ledger>, CommandError> {
-        writable_ledger(&self.policies, self.clock.now()).await
+        let ledger = writable_ledger(&self.policies, self.clock.now()).await?;
+        // What was seen when the run was planned, it must still know.
+        Ok(remembered(ledger, self.ledger.at.clone(), Arc::clone(&self.ledger.memory)))
     }
 }
 
@@ -167,6 +182,7 @@ pub(super) struct LedgerReader {
     ledger: Arc<dyn Ledger>,
     at: String,
     id: Option<crate::model::LedgerId>,
+    memory: Arc<Memory>,
 }
 
 impl LedgerReader {
@@ -177,8 +193,23 @@ impl LedgerReader {
 
     /// The same, for a command that needs no policies.
     pub(super) async fn open_at(kind: &LedgerKind, fleet: &FleetName, now: Time) -> Result<Self, CommandError> {
-        let (ledger, id) = engines::open_read_only(kind, fleet, now).await?;
-        Ok(Self { ledger, at: kind.place(), id })
+        Ok(Self::watched(engines::open_read_only(kind, fleet, now).await?, kind))
+    }
+
+    /// The same with a ledger that may be a copy, or an older state: nothing may be decided by it.
+    pub(super) async fn open_unchecked(policies: &PolicySet, now: Time) -> Result<Self, CommandError> {
+        let kind = &policies.fleet.ledger.kind;
+        Ok(Self::watched(engines::open_unchecked(kind, &policies.fleet.name, now).await?, kind))
+    }
+
+    fn watched((ledger, id): engines::Read, kind: &LedgerKind) -> Self {
+        let (at, memory) = (kind.place(), Arc::new(Memory::default()));
+        Self { ledger: remembered(ledger, at.clone(), Arc::clone(&memory)), at, id, memory }
+    }
+
+    /// How the ledger showed to this process that an older state of it was put back, where it did.
+    pub(super) fn went_back(&self) -> Option<String> {
+        self.memory.went_back()
     }
 
     /// Whether there is a record of the fleet already.
