@@ -176,6 +176,16 @@ pub enum LedgerError {
         /// The newest that is known.
         known: String,
     },
+    /// It is a copy, or it knows less than it did: what was written since is not in it. A ledger that is lost, never
+    /// one that another process has changed.
+    #[error("the ledger {place} is a copy, or an older state of it was put back")]
+    PutBack {
+        /// Where it is.
+        place: String,
+        /// Which, and how that shows.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// It cannot be understood: fails closed.
     #[error("the ledger {place} is corrupt")]
     Corrupt {

@@ -21,7 +21,7 @@ use crate::run::{EVENT_SCHEMA, JournalRecord, Past, has_ended, report};
 use super::args::Global;
 use super::error::CommandError;
 use super::world::{self, LedgerReader};
-use super::{Answered, Exit, process, selection, status};
+use super::{Answered, Exit, engines, process, selection, status};
 
 const SCHEMA: &str = "safe-remove/ledger-export/v1";
 
@@ -57,7 +57,8 @@ struct Imported {
 pub(super) async fn export(global: &Global) -> Result<Answered, CommandError> {
     let policies = world::policies(global)?;
     let now = status::now(&policies.fleet);
-    let reader = LedgerReader::open(&policies.fleet, now).await?;
+    // Also of a copy, and of one that went back: this is the way to make a ledger of it again.
+    let reader = LedgerReader::open_unchecked(&policies.fleet, now).await?;
     let ledger = reader.journals();
     let Some(text) = ledger.stored().await.map_err(CommandError::Ledger)? else {
         return Err(CommandError::NoSuch {
@@ -66,6 +67,10 @@ pub(super) async fn export(global: &Global) -> Result<Answered, CommandError> {
         });
     };
     let mut warnings = Vec::new();
+    if let Some(displaced) = engines::displaced(&policies.fleet.ledger.kind)? {
+        warnings
+            .push(format!("this is not the ledger that was used last, and may lack what that has: {}", displaced.why));
+    }
     match codec::decode_record(&text) {
         Ok(record) if record.runs.is_empty() => {}
         Ok(_) => {

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use crate::ledger::SqliteLedger;
-use crate::model::{FleetName, LedgerId, Time};
+use crate::ledger::{Displaced, SqliteLedger};
+use crate::model::{FleetName, LedgerId, Nonce, Time};
 use crate::policy::{DynamodbPlace, EtcdPlace, LedgerKind};
 use crate::ports::Ledger;
+use crate::run::JournalRecord;
 
 use super::error::CommandError;
 
@@ -34,6 +35,39 @@ pub(super) async fn open_read_only(kind: &LedgerKind, fleet: &FleetName, now: Ti
         }
         LedgerKind::Dynamodb(place) => dynamodb::open_read_only(place, fleet, now).await,
         LedgerKind::Etcd(place) => etcd::open_read_only(place, fleet, now).await,
+    }
+}
+
+/// As [`open_read_only`], also where the ledger is a copy, or went back: nothing may be decided by it.
+pub(super) async fn open_unchecked(kind: &LedgerKind, fleet: &FleetName, now: Time) -> Result<Read, CommandError> {
+    match kind {
+        LedgerKind::Sqlite { path } => {
+            let ledger = SqliteLedger::open_unchecked(path, fleet, now).map_err(CommandError::Ledger)?;
+            let id = ledger.id().cloned();
+            Ok((Arc::new(ledger), id))
+        }
+        LedgerKind::Dynamodb(_) | LedgerKind::Etcd(_) => open_read_only(kind, fleet, now).await,
+    }
+}
+
+/// What is wrong with where the ledger is. Only a file knows its place.
+pub(super) fn displaced(kind: &LedgerKind) -> Result<Option<Displaced>, CommandError> {
+    match kind {
+        LedgerKind::Sqlite { path } => SqliteLedger::displaced(path).map_err(CommandError::Ledger),
+        LedgerKind::Dynamodb(_) | LedgerKind::Etcd(_) => Ok(None),
+    }
+}
+
+/// Makes the place where the ledger is its home, and records who did.
+pub(super) fn adopt(
+    kind: &LedgerKind,
+    fleet: &FleetName,
+    record: &JournalRecord,
+    nonce: &Nonce,
+) -> Result<(), CommandError> {
+    match kind {
+        LedgerKind::Sqlite { path } => SqliteLedger::adopt(path, fleet, record, nonce).map_err(CommandError::Ledger),
+        LedgerKind::Dynamodb(_) | LedgerKind::Etcd(_) => Ok(()),
     }
 }
 

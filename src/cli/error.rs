@@ -10,6 +10,10 @@ use crate::ports::{FleetError, LedgerError};
 
 use super::exit::Exit;
 
+/// How what is in a copy, or in an older state, becomes a ledger of its own.
+pub(super) const IMPORT: &str = "what was removed since is not in it. safe-remove ledger export shows what is: keep that, \
+     correct what it lacks, name an empty place under `[ledger]` in fleet.toml, and there: safe-remove ledger import";
+
 /// Why a command has no answer. Where it has one (a refused plan is an answer), it is an [`super::Answered`].
 #[derive(Debug, Error)]
 pub enum CommandError {
@@ -146,6 +150,9 @@ impl CommandError {
                      import into an empty place; a new ledger would not know what was removed"
                     .to_owned(),
             ),
+            Self::Ledger(LedgerError::PutBack { .. }) => Some(format!(
+                "where its file was moved on purpose, and no copy of it is in use: safe-remove ledger adopt. Else {IMPORT}"
+            )),
             Self::Ledger(LedgerError::Unreachable { .. } | LedgerError::InDoubt { .. }) => {
                 Some("correct what is said above, permissions or `[ledger]` in fleet.toml, then try again".to_owned())
             }

@@ -304,9 +304,11 @@ fn ledger_error(error: CommandError) -> LedgerError {
 fn not_halted(error: LedgerError) -> CommandError {
     let message = match &error {
         LedgerError::InDoubt { .. } => "it is not known whether the order is in force",
-        LedgerError::Unreachable { .. } | LedgerError::Newer { .. } | LedgerError::Corrupt { .. } => {
-            "nothing is halted: the ledger cannot be used"
-        }
+        // Runs do not go by it: an order in it would stop nothing, and look as if it had.
+        LedgerError::PutBack { .. }
+        | LedgerError::Unreachable { .. }
+        | LedgerError::Newer { .. }
+        | LedgerError::Corrupt { .. } => "nothing is halted: the ledger cannot be used",
     };
     let mut causes = error.to_string();
     let mut source = std::error::Error::source(&error);

@@ -5,16 +5,18 @@ use std::path::PathBuf;
 
 use crate::driver::{Ended, record_kept};
 use crate::model::RunId;
-use crate::output::clean;
+use crate::output::{clean, hosts_text};
 use crate::policy::FleetConfig;
-use crate::ports::{Ledger, Written};
-use crate::run::{JournalRecord, Late, Outcome, RunDocument, deeds, late};
+use crate::ports::{Ledger, LedgerError, Written};
+use crate::run::{JournalRecord, Late, Outcome, RunDocument, deeds, late, report};
 
-use super::error::CommandError;
-use super::next;
+use super::args::Global;
+use super::error::{CommandError, IMPORT};
 use super::screen::Screen;
+use super::site::Site;
 use super::unrecorded::{self, Unrecorded};
 use super::world::World;
+use super::{Exit, next};
 
 /// What is to be said of a run of this process that the ledger did not take whole: a document with what is kept where,
 /// and with what comes next.
@@ -38,8 +40,18 @@ pub(super) fn documented(world: &World, ended: &Ended) -> RunDocument {
         return document;
     }
     let (run, count) = (&document.run, ended.unrecorded.len());
-    let lacks = format!("the ledger could not take the last {count} records of the run");
+    let went_back = world.ledger.went_back();
+    let lacks = match &went_back {
+        Some(how) => {
+            format!("the ledger is an older state of itself, or a copy, and knows less than this run told it: {how}")
+        }
+        None => format!("the ledger could not take the last {count} records of the run"),
+    };
     let warning = match unrecorded::keep(&world.policies.fleet, ended, world.clock.now()) {
+        Ok(path) if went_back.is_some() => format!(
+            "{lacks}. What this run did is kept on this machine, in {}: `safe-remove status {run}` says what to do",
+            path.display()
+        ),
         Ok(path) => format!(
             "{lacks}. They are kept on this machine, in {}: when the ledger is back, `safe-remove abandon {run}` here records \
              them first",
@@ -51,7 +63,8 @@ pub(super) fn documented(world: &World, ended: &Ended) -> RunDocument {
         ),
     };
     document.warnings.push(warning);
-    document.next_command = Some(next::command(&world.policies.directory, &format!("abandon {run}")));
+    let verb = if went_back.is_some() { "status" } else { "abandon" };
+    document.next_command = Some(next::command(&world.policies.directory, &format!("{verb} {run}")));
     // S7: whatever it would have ended with, somebody must tell the ledger.
     (document.outcome, document.exit_code) = (Outcome::NeedsAttention, 8);
     document
@@ -161,6 +174,66 @@ pub(super) async fn whole(
 /// Where something of a run is kept, for whoever asks how it stands.
 pub(super) fn kept_at(fleet: &FleetConfig, run: &RunId) -> Option<PathBuf> {
     unrecorded::kept(fleet, run).ok()?.into_iter().next()
+}
+
+/// Why a run of which only a file on this machine tells is neither shown nor taken over; `None` where there is none.
+///
+/// The ledger does not know the run: it is an older state of itself, or another one. Nothing of the file is brought into
+/// it: hosts that are out of service by the file are put back by a person, who looks at them.
+pub(super) fn known_here_only(fleet: &FleetConfig, run: &RunId) -> Option<CommandError> {
+    let paths = match unrecorded::kept(fleet, run) {
+        Ok(paths) => paths,
+        Err(error) => return Some(error),
+    };
+    // The last process of the run knows most of it.
+    let path = paths.last()?;
+    let file = match unrecorded::read_of_any(path, fleet, run) {
+        Ok(file) => file,
+        Err(error) => return Some(error),
+    };
+    let journal = file.journal();
+    let mut causes = vec![format!(
+        "{} says what its process did. It went by ledger {}, which then knew less than it had acknowledged, or is not this one",
+        path.display(),
+        file.ledger()
+    )];
+    let out = report(&journal).map(|document| document.in_doubt);
+    let look = match &out {
+        Some(hosts) if hosts.is_empty() => {
+            causes.push("by it no host of the run is out of service".to_owned());
+            "look at the hosts of the run all the same"
+        }
+        Some(hosts) => {
+            causes.push(format!("out of service by it: {}", hosts_text(hosts, usize::MAX)));
+            "look at these hosts, and put back into service what is not"
+        }
+        None => {
+            causes.push("which hosts are out of service by it is not known".to_owned());
+            "look at every host of the fleet, and put back into service what is not"
+        }
+    };
+    causes.extend(deeds(&journal, journal.iter()));
+    Some(CommandError::NotTaken {
+        message: format!("there is no run {run} in the ledger, and there was one"),
+        causes,
+        hint: Some(format!(
+            "{look}. What it removed counts for no budget of this ledger: halt what it touched until that does no harm. Then \
+             move {} away",
+            path.display()
+        )),
+    })
+}
+
+/// The ledger is refused as a whole; of a run that lost it, more is known on this machine.
+pub(super) fn with_what_is_kept(error: CommandError, global: &Global, run: Option<&RunId>) -> CommandError {
+    if !matches!(error, CommandError::Ledger(LedgerError::PutBack { .. })) {
+        return error;
+    }
+    let kept = run.zip(Site::find(global).ok()).and_then(|(run, site)| known_here_only(&site.fleet, run));
+    let Some(CommandError::NotTaken { causes: known, .. }) = kept else { return error };
+    let complaint = error.complaint();
+    let causes = complaint.causes.into_iter().chain(known).collect();
+    CommandError::NotStarted { exit: Exit::LEDGER, message: complaint.message, causes, hint: IMPORT }
 }
 
 async fn files(world: &World, run: &RunId) -> Result<Vec<(PathBuf, Unrecorded)>, CommandError> {

@@ -1,5 +1,5 @@
-//! `safe-remove ledger adopt`: puts the hosts that the policies select under this ledger. Also what the first run
-//! of a simulated fleet does by itself (contract section 8, "Ledger").
+//! `safe-remove ledger adopt`: puts the hosts that the policies select under this ledger, and makes the file that holds
+//! it its home where that was moved on purpose. Also what the first run of a simulated fleet does by itself.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,17 +7,18 @@ use serde::Serialize;
 
 use crate::coordination::{Command, Context, FleetRecord, decide};
 use crate::driver::{Unchanged, amend};
+use crate::ledger::Displaced;
 use crate::model::{Call, CallOutcome, Effect, GroupName, HostId, LedgerId, Nonce, OperatorId};
-use crate::output::{Align, Table, clean};
+use crate::output::{Align, Table, clean, field};
 use crate::ports::{Ledger, Written};
 use crate::run::{EVENT_SCHEMA, JournalRecord, Past};
 
 use super::args::Global;
-use super::error::CommandError;
+use super::error::{CommandError, IMPORT};
 use super::screen::Screen;
 use super::signals::Signals;
-use super::world::{Seen, World};
-use super::{Answered, Exit, process, prompt, selection};
+use super::world::{self, Seen, World};
+use super::{Answered, Exit, engines, process, prompt, selection};
 
 /// Hosts outside groups that are listed.
 const HOSTS_SHOWN: usize = 40;
@@ -98,13 +99,14 @@ impl Marks {
     }
 }
 
-/// Look, show, ask, look again, mark.
+/// Look, show, ask, look again, make it the ledger's home, mark.
 pub(super) async fn adopt(
     global: &Global,
     reason: &str,
     screen: &std::sync::Arc<Screen>,
 ) -> Result<Answered, CommandError> {
-    let world = World::open(global).await?;
+    let moved = moved(global)?;
+    let world = if moved.is_some() { World::open_unchecked(global).await? } else { World::open(global).await? };
     let by = process::operator(world.fleet.identity());
     if !prompt::is_possible() {
         return Err(CommandError::NotConfirmed {
@@ -113,11 +115,13 @@ pub(super) async fn adopt(
         });
     }
     let before = world.look_at_any().await?;
-    let ledger = world.writable_ledger().await?;
-    let id = ledger.read().await.map_err(CommandError::Ledger)?.1.ledger;
+    let id = match moved {
+        Some(_) => before.record.ledger.clone(),
+        None => world.writable_ledger().await?.read().await.map_err(CommandError::Ledger)?.1.ledger,
+    };
     let marks = Marks::of(&world, &before).other_than(&id);
     let other = before.record.is_of(world.fleet.identity()).err();
-    if marks.is_empty() && other.is_none() {
+    if marks.is_empty() && moved.is_none() && other.is_none() {
         let text = format!("Everything that the policies select is under ledger {id} already.\n");
         return answer(text, Adopted::new(&id, &by, reason, &marks));
     }
@@ -136,16 +140,22 @@ pub(super) async fn adopt(
             "warning: {other}. From now on it would be the ledger of the latter, and no longer of the former"
         ));
     }
-    screen.stderr(&format!(
-        "{}\nThese will be governed by ledger {}, and by no other:\n{}\n\
-         A run that goes by another ledger, from another checkout or machine, is refused from then on.\n",
-        world.place().text(),
-        clean(id.as_str()),
-        marks.text()
-    ));
+    let mut shown = format!("{}\n", world.place().text());
+    if let Some(moved) = &moved {
+        shown.push_str(&text_of_move(moved, &id));
+    }
+    if !marks.is_empty() {
+        shown.push_str(&format!(
+            "These will be governed by ledger {}, and by no other:\n{}\n\
+             A run that goes by another ledger, from another checkout or machine, is refused from then on.\n",
+            clean(id.as_str()),
+            marks.text()
+        ));
+    }
+    screen.stderr(&shown);
     let mut signals = Signals::listen(screen).map_err(|e| CommandError::internal("signals cannot be heard", e))?;
-    let fleet = world.policies.fleet.name.as_str();
-    let reply = prompt::ask(&format!("Type {fleet} to adopt them, anything else to stop"), &mut signals).await;
+    let (fleet, what) = (world.policies.fleet.name.as_str(), if marks.is_empty() { "it" } else { "them" });
+    let reply = prompt::ask(&format!("Type {fleet} to adopt {what}, anything else to stop"), &mut signals).await;
     reply
         .is(fleet)
         .map_err(|why| CommandError::NotConfirmed { why: format!("{why}; nothing was touched"), hint: None })?;
@@ -158,11 +168,59 @@ pub(super) async fn adopt(
     }
     // Who and why stand in the ledger before anything is marked.
     let call = call(&world, &marks, &id);
-    record(ledger.as_ref(), &by, reason, &call).await?;
-    take(&world, ledger.as_ref()).await?;
-    mark(&world, &call).await?;
-    let text = format!("Adopted by ledger {id}.\n");
+    match &moved {
+        Some(moved) => rehome(&world, moved, &by, reason, &call)?,
+        None => record(world.writable_ledger().await?.as_ref(), &by, reason, &call).await?,
+    }
+    if other.is_some() {
+        take(&world, world.writable_ledger().await?.as_ref()).await?;
+    }
+    if !marks.is_empty() {
+        mark(&world, &call).await?;
+    }
+    let text = match &moved {
+        Some(moved) => format!("Ledger {id} is at home in {}.\n", moved.is.display()),
+        None => format!("Adopted by ledger {id}.\n"),
+    };
     answer(text, Adopted::new(&id, &by, reason, &marks))
+}
+
+/// The ledger's file, where that is not where it was, and may have been moved on purpose.
+fn moved(global: &Global) -> Result<Option<Displaced>, CommandError> {
+    let policies = world::policies(global)?;
+    let displaced = engines::displaced(&policies.fleet.ledger.kind)?;
+    match displaced {
+        Some(displaced) if !displaced.may_be_moved => Err(CommandError::NotStarted {
+            exit: Exit::LEDGER,
+            message: format!("the ledger {} was not moved, and cannot be adopted", displaced.is.display()),
+            causes: vec![displaced.why],
+            hint: IMPORT,
+        }),
+        displaced => Ok(displaced),
+    }
+}
+
+fn text_of_move(moved: &Displaced, id: &LedgerId) -> String {
+    let was = moved.was.as_ref().map_or_else(|| "not known".to_owned(), |was| was.display().to_string());
+    let fields = [("it was at", was), ("it is at", moved.is.display().to_string()), ("because", moved.why.clone())];
+    let fields: String = fields.iter().map(|(name, value)| field(name, &clean(value))).collect();
+    format!(
+        "The file of ledger {} is not where it was:\n{fields}\n\
+         From then on this file is the ledger, and what is in it is all that is known. Where another copy of it is still in \
+         use, on this machine or another, or where it was put back from a backup, stop: each copy would allow its budgets \
+         once more.\n",
+        clean(id.as_str())
+    )
+}
+
+/// Makes the file the ledger's home, and records who did that, from where, and what is marked next.
+fn rehome(world: &World, moved: &Displaced, by: &OperatorId, reason: &str, call: &Call) -> Result<(), CommandError> {
+    let was =
+        moved.was.as_ref().map_or_else(|| "a place that is not known".to_owned(), |was| was.display().to_string());
+    let reason = format!("{reason} (its file was moved from {was} to {})", moved.is.display());
+    let fleet = &world.policies.fleet;
+    let nonce = Nonce::new(uuid::Uuid::new_v4().to_string());
+    engines::adopt(&fleet.ledger.kind, &fleet.name, &adoption(by, &reason, call), &nonce)
 }
 
 impl Adopted {
@@ -187,13 +245,7 @@ fn clean_text(text: String) -> String {
 
 /// Appends who adopts what, and why, to a journal of its own. Where that fails nothing is marked (S5).
 async fn record(ledger: &dyn Ledger, by: &OperatorId, reason: &str, call: &Call) -> Result<(), CommandError> {
-    let record = JournalRecord {
-        schema: EVENT_SCHEMA.to_owned(),
-        run: selection::adoption_id(),
-        seq: 0,
-        at: call.intent_at,
-        event: Past::LedgerAdopted { operator: by.clone(), reason: reason.to_owned(), intent: call.clone() },
-    };
+    let record = adoption(by, reason, call);
     let nonce = Nonce::new(uuid::Uuid::new_v4().to_string());
     // The journal is new: there is nobody to conflict with, and a reply that got lost marks nothing.
     match ledger.append(&record, &nonce).await.map_err(CommandError::Ledger)? {
@@ -236,6 +288,16 @@ async fn take(world: &World, ledger: &dyn Ledger) -> Result<(), CommandError> {
 
 /// Writes of others that may come first.
 const CONFLICTS: u32 = 200;
+
+fn adoption(by: &OperatorId, reason: &str, call: &Call) -> JournalRecord {
+    JournalRecord {
+        schema: EVENT_SCHEMA.to_owned(),
+        run: selection::adoption_id(),
+        seq: 0,
+        at: call.intent_at,
+        event: Past::LedgerAdopted { operator: by.clone(), reason: reason.to_owned(), intent: call.clone() },
+    }
+}
 
 /// A simulated fleet that no ledger governs yet is adopted by its first run; every other must say so.
 pub(super) async fn of_first_run(world: &World, ledger: &dyn Ledger) -> Result<(), CommandError> {

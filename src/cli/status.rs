@@ -64,7 +64,8 @@ async fn look(global: &Global, only: Option<&RunId>) -> Result<(StatusDocument, 
     // A typo in a policy must not hide what is going on.
     let site = Site::find(global)?;
     let now = now(&site.fleet);
-    let ledger = LedgerReader::open(&site.fleet, now).await?;
+    let ledger = LedgerReader::open(&site.fleet, now).await;
+    let ledger = ledger.map_err(|error| late::with_what_is_kept(error, global, only))?;
     let (_, record) = ledger.read().await?;
 
     let mut runs = Vec::new();
@@ -88,6 +89,9 @@ async fn look(global: &Global, only: Option<&RunId>) -> Result<(StatusDocument, 
         let journal = ledger.journals().journal(run).await.map_err(CommandError::Ledger)?;
         ended = report(&journal).map(|document| super::report::placed(document, &site.directory));
         if ended.is_none() {
+            if let Some(lost) = late::known_here_only(&site.fleet, run) {
+                return Err(lost);
+            }
             return Err(no_such_run(run, &record, &ledger).await);
         }
     }

@@ -58,14 +58,20 @@ pub(super) async fn run(
     screen: &Arc<Screen>,
 ) -> Result<Answered, CommandError> {
     let world = match asked.purpose {
-        Purpose::Resume => World::open(global).await?,
+        Purpose::Resume => World::open(global).await,
         // It goes nowhere but back: that must not wait for somebody who mends a policy.
-        Purpose::Abandon => Site::find(global)?.world_to_put_back(screen).await?,
+        Purpose::Abandon => Site::find(global)?.world_to_put_back(screen).await,
     };
+    let world = world.map_err(|error| late::with_what_is_kept(error, global, Some(run)))?;
     let (journal, record) = look(&world, run).await?;
     // S3: before anything is written, a fence least of all.
     record.is_of(world.fleet.identity()).map_err(world::other_fleet)?;
     asked.seen = journal.len();
+    if standing(&journal, &record, run) == Standing::Unknown
+        && let Some(lost) = late::known_here_only(&world.policies.fleet, run)
+    {
+        return Err(lost);
+    }
     late::tell(&world, run, &journal, screen).await?;
     is_permitted(&world, run, &journal, &record, &asked).await?;
 

@@ -38,7 +38,23 @@ pub(super) struct Unrecorded {
     epoch: u64,
     process: ProcessId,
     kept_at: Time,
+    /// What the ledger had acknowledged before, from the run's first record on: a ledger that is put back from a copy, or
+    /// lost with its disk, does not have it.
+    #[serde(default)]
+    acknowledged: Vec<JournalRecord>,
     pub(super) records: Vec<Kept>,
+}
+
+impl Unrecorded {
+    /// All that the process knew of the run.
+    pub(super) fn journal(&self) -> Vec<JournalRecord> {
+        self.acknowledged.iter().chain(self.records.iter().map(|kept| &kept.record)).cloned().collect()
+    }
+
+    /// Of which ledger it is.
+    pub(super) fn ledger(&self) -> &LedgerId {
+        &self.ledger
+    }
 }
 
 /// A record with the nonce under which the ledger may have it.
@@ -59,6 +75,8 @@ pub(super) fn keep(of: &FleetConfig, ended: &Ended, now: Time) -> Result<PathBuf
     let (process, epoch) = ended.acted.clone();
     let run = ended.document.run.clone();
     let records = ended.unrecorded.iter();
+    let first = ended.unrecorded.first().map_or(u64::MAX, |(record, _)| record.seq);
+    let acknowledged = ended.journal.iter().filter(|record| record.seq < first).cloned().collect();
     let file = Unrecorded {
         schema: SCHEMA.to_owned(),
         fleet: of.name.clone(),
@@ -67,6 +85,7 @@ pub(super) fn keep(of: &FleetConfig, ended: &Ended, now: Time) -> Result<PathBuf
         epoch,
         process,
         kept_at: now,
+        acknowledged,
         records: records.map(|(record, nonce)| Kept { nonce: nonce.clone(), record: record.clone() }).collect(),
     };
     let text = serde_json::to_vec_pretty(&file).map_err(|error| error.to_string())?;
@@ -113,10 +132,24 @@ pub(super) fn kept(of: &FleetConfig, run: &RunId) -> Result<Vec<PathBuf>, Comman
 ///
 /// It is not whole, or of another run, fleet or ledger, or others can write it: nothing is made of it (S3).
 pub(super) fn read(path: &Path, of: &FleetConfig, ledger: &LedgerId, run: &RunId) -> Result<Unrecorded, CommandError> {
-    parse(path, of, ledger, run).map_err(|why| unusable(run, path, why))
+    let file = read_of_any(path, of, run)?;
+    if file.ledger != *ledger {
+        let why = format!("its records belong to ledger {}, and this one is {ledger}", file.ledger);
+        return Err(unusable(run, path, why));
+    }
+    Ok(file)
 }
 
-fn parse(path: &Path, of: &FleetConfig, ledger: &LedgerId, run: &RunId) -> Result<Unrecorded, String> {
+/// The same, of whichever ledger it is.
+///
+/// # Errors
+///
+/// As [`read`].
+pub(super) fn read_of_any(path: &Path, of: &FleetConfig, run: &RunId) -> Result<Unrecorded, CommandError> {
+    parse(path, of, run).map_err(|why| unusable(run, path, why))
+}
+
+fn parse(path: &Path, of: &FleetConfig, run: &RunId) -> Result<Unrecorded, String> {
     let metadata = fs::symlink_metadata(path).map_err(|error| error.to_string())?;
     if !metadata.is_file() || metadata.len() > SIZE_MAX {
         return Err("it is no file that safe-remove wrote".to_owned());
@@ -133,9 +166,6 @@ fn parse(path: &Path, of: &FleetConfig, ledger: &LedgerId, run: &RunId) -> Resul
     let file: Unrecorded = serde_json::from_slice(&text).map_err(|error| error.to_string())?;
     if (&file.fleet, &file.run) != (&of.name, run) {
         return Err(format!("it is of run {} of fleet {}", file.run, file.fleet));
-    }
-    if file.ledger != *ledger {
-        return Err(format!("its records belong to ledger {}, and this one is {ledger}", file.ledger));
     }
     let first = file.records.first().ok_or("it has no records")?.record.seq;
     for (seq, kept) in (first..).zip(&file.records) {

@@ -11,6 +11,7 @@ use crate::coordination::{FleetRecord, Refusal, is_race};
 use crate::driver;
 use crate::fleet::simulated::{Membership, OpenError, SimulatedFleet};
 use crate::health;
+use crate::ledger::{Memory, remembered};
 use crate::model::{
     FleetIdentity, FleetName, FleetSnapshot, HostId, ProbeKey, RunId, SubsystemName, Time, partition_of,
 };
@@ -44,6 +45,19 @@ impl World {
 
     /// Opens what these policies name.
     pub(super) async fn of(policies: Arc<PolicySet>) -> Result<Self, CommandError> {
+        Self::open_with(policies, async |fleet, now| LedgerReader::open(fleet, now).await).await
+    }
+
+    /// The same with a ledger that may be a copy, or an older state: for who adopts it.
+    pub(super) async fn open_unchecked(global: &Global) -> Result<Self, CommandError> {
+        let policies = policies(global)?;
+        Self::open_with(policies, async |fleet, now| LedgerReader::open_unchecked(fleet, now).await).await
+    }
+
+    async fn open_with(
+        policies: Arc<PolicySet>,
+        reader: impl AsyncFnOnce(&FleetConfig, Time) -> Result<LedgerReader, CommandError>,
+    ) -> Result<Self, CommandError> {
         let provider = &policies.fleet.provider;
         let (fleet, clock, simulated): (Arc<dyn Fleet>, Arc<dyn Clock>, _) = match &provider.kind {
             ProviderKind::Simulated { scenario, state } => {
@@ -55,7 +69,7 @@ impl World {
         let metrics = simulated.map(|fleet| Arc::new(Metrics::new(fleet, &policies)) as Arc<dyn SimulatedMetrics>);
         let prober = Arc::new(Probes::new(Arc::clone(&clock), metrics));
         let began_at = clock.now();
-        let ledger = LedgerReader::open(&policies.fleet, began_at).await?;
+        let ledger = reader(&policies.fleet, began_at).await?;
         Ok(Self { policies, fleet, prober, clock, began_at, ledger })
     }
 
@@ -174,7 +188,9 @@ impl World {
 
     /// The ledger, made where it does not exist, for a command that changes something.
     pub(super) async fn writable_ledger(&self) -> Result<Arc<dyn Ledger>, CommandError> {
-        writable_ledger(&self.policies.fleet, self.clock.now()).await
+        let ledger = writable_ledger(&self.policies.fleet, self.clock.now()).await?;
+        // What was seen when the run was planned, it must still know.
+        Ok(remembered(ledger, self.ledger.at.clone(), Arc::clone(&self.ledger.memory)))
     }
 }
 
@@ -215,6 +231,7 @@ pub(super) struct LedgerReader {
     ledger: Arc<dyn Ledger>,
     at: String,
     id: Option<crate::model::LedgerId>,
+    memory: Arc<Memory>,
 }
 
 impl LedgerReader {
@@ -225,8 +242,23 @@ impl LedgerReader {
 
     /// The same, where more than this is not known of the fleet.
     pub(super) async fn open_at(kind: &LedgerKind, fleet: &FleetName, now: Time) -> Result<Self, CommandError> {
-        let (ledger, id) = engines::open_read_only(kind, fleet, now).await?;
-        Ok(Self { ledger, at: kind.place(), id })
+        Ok(Self::watched(engines::open_read_only(kind, fleet, now).await?, kind))
+    }
+
+    /// The same with a ledger that may be a copy, or an older state: nothing may be decided by it.
+    pub(super) async fn open_unchecked(fleet: &FleetConfig, now: Time) -> Result<Self, CommandError> {
+        let kind = &fleet.ledger.kind;
+        Ok(Self::watched(engines::open_unchecked(kind, &fleet.name, now).await?, kind))
+    }
+
+    fn watched((ledger, id): engines::Read, kind: &LedgerKind) -> Self {
+        let (at, memory) = (kind.place(), Arc::new(Memory::default()));
+        Self { ledger: remembered(ledger, at.clone(), Arc::clone(&memory)), at, id, memory }
+    }
+
+    /// How the ledger showed to this process that an older state of it was put back, where it did.
+    pub(super) fn went_back(&self) -> Option<String> {
+        self.memory.went_back()
     }
 
     /// Whether there is a record of the fleet already.

@@ -9,10 +9,12 @@ pub(crate) mod codec;
 pub mod dynamodb;
 #[cfg(feature = "etcd")]
 mod etcd;
+mod remembered;
 mod sqlite;
 
 #[cfg(feature = "dynamodb")]
 pub use dynamodb::DynamodbLedger;
 #[cfg(feature = "etcd")]
 pub use etcd::EtcdLedger;
-pub use sqlite::SqliteLedger;
+pub use remembered::{Memory, remembered};
+pub use sqlite::{Displaced, SqliteLedger};

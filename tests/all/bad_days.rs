@@ -189,6 +189,9 @@ fn s3_a_ledger_that_cannot_be_used() {
     fails(remove(&environment, &["--count", "1"]), 10);
     fails(environment.run(&["status", "-o", "json"]), 10);
     fs::remove_file(&ledger).expect("removed");
+    // What lies beside it says that there was one.
+    fails(remove(&environment, &["--count", "1"]), 10);
+    fs::remove_file(environment.path().join("state/ledger.db-progress")).expect("removed");
     // A ledger that was deleted is another ledger: the hosts name the first.
     let ran = remove(&environment, &["--host", "index-0002"]);
     assert!(ran.stderr.contains("safe-remove ledger adopt"), "{}", ran.stderr);

@@ -187,6 +187,85 @@ fn s3_a_kept_file_that_is_not_what_was_written_is_refused_by_name() {
     assert_eq!(len(&status["runs"][0]["holds"]), 2, "nothing was touched: {status:#}");
 }
 
+/// An older state of the ledger is written over it while a run bakes: nobody has taken the run over, and this process is
+/// the only one that knows of its hosts. What is out comes back, all that it knows is kept, and whoever asks is told.
+#[test]
+fn s7_a_ledger_that_is_put_back_in_mid_run_is_lost_and_the_run_is_kept() {
+    let environment = lasting();
+    environment.run(&["ledger", "init"]).exits(0);
+    let (ledger, backup) = (environment.path().join("state/ledger.db"), environment.path().join("backup.db"));
+    fs::copy(&ledger, &backup).expect("a backup");
+    let child = baking(&environment);
+    fs::copy(&backup, &ledger).expect("written over");
+    let ended = end(child).exits(8);
+    assert_eq!(cordoned(environment.path()), 0, "everything is back: {}", ended.stderr);
+    let (document, words) = (ended.json(), ended.stderr.split_whitespace().collect::<Vec<_>>().join(" "));
+    assert_eq!((&document["cause"]["kind"], len(&document["terminated"])), (&"ledger".into(), 0), "{document:#}");
+    assert!(!words.contains("taken over"), "{words}");
+    let run = document["run"].as_str().expect("an id").to_owned();
+    assert_eq!(document["next_command"], format!("safe-remove status {run}"));
+    let files = kept(&environment, "state");
+    assert_eq!(files.len(), 1, "{files:?}\n{words}");
+    let name = files[0].canonicalize().expect("a path").display().to_string();
+    let good: Value = serde_json::from_str(&fs::read_to_string(&name).expect("a file")).expect("JSON");
+    assert_eq!(good["acknowledged"][0]["seq"], 0, "the whole journal is kept: {good:#}");
+
+    // The ledger is refused as a whole; of this run it is said what is known here.
+    for command in [["status", &run], ["abandon", &run], ["resume", &run]] {
+        let refused = environment.run(&command).exits(10);
+        let words = refused.stderr.split_whitespace().collect::<Vec<_>>().join(" ");
+        for said in ["older state", &name, "no host of the run is out of service", "ledger import"] {
+            assert!(words.contains(said), "{command:?} {said}: {words}");
+        }
+    }
+    // Once it is a ledger again, it still does not know the run.
+    environment.write("export.json", &environment.run(&["ledger", "export"]).exits(0).stdout);
+    let policy = fs::read_to_string(environment.path().join("policies/fleet.toml")).expect("a policy");
+    environment.write("policies/fleet.toml", &policy.replace("ledger.db", "imported.db"));
+    environment.run(&["ledger", "import", "export.json"]).exits(0);
+    let out = {
+        let mut out = good.clone();
+        // As if its process had died when it wrote the first of these.
+        out["records"].as_array_mut().expect("records").truncate(1);
+        out
+    };
+    for (file, said) in [(&good, "no host of the run is out of service"), (&out, "out of service by it: index-")] {
+        fs::write(&name, file.to_string()).expect("written");
+        for command in [["status", &run], ["abandon", &run], ["resume", &run]] {
+            let refused = environment.run(&command).exits(3);
+            let words = refused.stderr.split_whitespace().collect::<Vec<_>>().join(" ");
+            for said in [said, &name, "there was one"] {
+                assert!(words.contains(said), "{command:?} {said}: {words}");
+            }
+        }
+    }
+}
+
+/// Before the first host was touched it costs nothing: the run is not begun.
+#[cfg(debug_assertions)]
+#[test]
+fn s3_a_ledger_that_is_put_back_before_the_first_effect_begins_no_run() {
+    let mut environment = TestEnvironment::new();
+    Fleet { index_minimum: 12, ..Fleet::default() }.write(&environment);
+    environment.run(&["ledger", "init"]).exits(0);
+    let (ledger, backup) = (environment.path().join("state/ledger.db"), environment.path().join("backup.db"));
+    fs::copy(&ledger, &backup).expect("a backup");
+    environment.set("SAFE_REMOVE_FAULT", "stop:before-change-grant");
+    let mut child = environment.command(&REMOVE).spawn().expect("it starts");
+    let stopped = || fs::read_to_string(format!("/proc/{}/stat", child.id())).is_ok_and(|stat| stat.contains(") T "));
+    let begun = std::time::Instant::now();
+    while !stopped() {
+        assert!(begun.elapsed() < Duration::from_secs(60), "it did not come so far");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    fs::copy(&backup, &ledger).expect("written over");
+    signal(&child, "-CONT");
+    assert!(child.try_wait().expect("a child").is_none());
+    let ended = end(child).exits(10);
+    assert!(ended.stderr.contains("older state"), "{}", ended.stderr);
+    assert_eq!(cordoned(environment.path()), 0);
+}
+
 /// Somebody else took the run over meanwhile: what is kept is told, and not recorded.
 #[test]
 fn s9_what_is_kept_is_told_and_not_recorded_where_the_journal_went_on() {

@@ -10,13 +10,18 @@ use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 
 use crate::ports::LedgerError;
 
+use super::home;
+use super::progress::Found;
 use super::trouble::Trouble;
 
 /// `SRL1`: tells a ledger from any other SQLite file.
 const APPLICATION_ID: i32 = 0x5352_4C31;
 
 /// The layout of the tables, in the file's `user_version`. A newer one is refused.
-const LAYOUT: i32 = 1;
+///
+/// 1: as published first. 2: with `home`, without which a copy cannot be told from the ledger. A file of layout 1 is
+/// refused like a copy: it is exported and imported, or adopted, which gives it its home.
+pub(super) const LAYOUT: i32 = 2;
 
 /// How long one operation waits for another process's lock. Each holds it for the time of two or three syncs; a
 /// longer wait means a process that is stopped or a disk that hangs, and then an operator should hear of it.
@@ -41,8 +46,10 @@ const TABLES: &str = "
 /// Where the ledger is, and how it is opened.
 #[derive(Debug)]
 pub(super) struct LedgerFile {
-    path: PathBuf,
+    pub(super) path: PathBuf,
     read_only: bool,
+    /// Whether also a copy is opened, and one that went back: to export it, or to adopt it.
+    pub(super) is_unchecked: bool,
     pub(super) lock_wait: Duration,
     /// A disk of this many pages, for tests of a full one.
     #[cfg(test)]
@@ -54,6 +61,7 @@ impl LedgerFile {
         Self {
             path: path.to_owned(),
             read_only: false,
+            is_unchecked: false,
             lock_wait: LOCK_WAIT,
             #[cfg(test)]
             max_pages: std::sync::atomic::AtomicU32::new(0),
@@ -62,6 +70,11 @@ impl LedgerFile {
 
     pub(super) fn read_only(path: &Path) -> Self {
         Self { read_only: true, ..Self::new(path) }
+    }
+
+    /// The same, where nothing of it will be relied on.
+    pub(super) fn unchecked(path: &Path) -> Self {
+        Self { is_unchecked: true, ..Self::read_only(path) }
     }
 
     pub(super) fn place(&self) -> String {
@@ -78,6 +91,11 @@ impl LedgerFile {
 
     /// Opens the file, and makes it with its tables where it is new.
     pub(super) fn create(&self) -> Result<Connection, LedgerError> {
+        // In this order: what lies beside a ledger is made after it.
+        let beside = self.beside()?;
+        if !self.path.exists() {
+            self.check_blank(&beside)?;
+        }
         self.make_file().map_err(|e| Trouble::Directory(e).at(self.place(), "opened"))?;
         let mut conn = self.open()?;
         if !self.is_blank(&conn)? {
@@ -86,11 +104,14 @@ impl LedgerFile {
         let tx = Transaction::new(&mut conn, TransactionBehavior::Immediate).map_err(|e| self.trouble("written", e))?;
         // Another process may have been faster.
         if self.is_blank(&tx)? {
+            self.check_blank(&self.beside()?)?;
             tx.execute_batch(TABLES)
+                .and_then(|()| tx.execute_batch(home::TABLE))
                 .and_then(|()| tx.pragma_update(None, "application_id", APPLICATION_ID))
                 .and_then(|()| tx.pragma_update(None, "user_version", LAYOUT))
-                .and_then(|()| tx.commit())
                 .map_err(|e| self.trouble("written", e))?;
+            self.settle(&tx)?;
+            tx.commit().map_err(|e| self.trouble("written", e))?;
         } else {
             drop(tx);
         }
@@ -116,13 +137,30 @@ impl LedgerFile {
 
     /// As [`Self::connect`]; `None` where there is no file, or one in which nothing was made yet.
     pub(super) fn connect_if_exists(&self) -> Result<Option<Connection>, LedgerError> {
+        // In this order: what lies beside a ledger is made after it.
+        let beside = self.beside()?;
         match std::fs::metadata(&self.path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return self.check_blank(&beside).map(|()| None);
+            }
             Err(error) => return Err(Trouble::Directory(error).at(self.place(), "opened")),
             Ok(_) => {}
         }
         let conn = self.open()?;
-        Ok((!self.is_blank(&conn)?).then_some(conn))
+        if self.is_blank(&conn)? {
+            return self.check_blank(&beside).map(|()| None);
+        }
+        Ok(Some(conn))
+    }
+
+    /// Where nothing is in the file, nothing may ever have been: a new ledger would not know what was removed (S3).
+    fn check_blank(&self, beside: &Found) -> Result<(), LedgerError> {
+        match beside {
+            Found::Nothing => Ok(()),
+            Found::Itself(_) | Found::Copy(_) | Found::Unreadable(_) => {
+                Err(Trouble::Vanished { progress: super::progress::beside(&self.path) }.at(self.place(), "opened"))
+            }
+        }
     }
 
     /// Makes directory and file. Both are for their owner and group, as far as the umask allows, and for nobody
@@ -176,7 +214,7 @@ impl LedgerFile {
         let application = number("application_id").map_err(read)?;
         let layout = number("user_version").map_err(read)?;
         match (application, layout) {
-            (APPLICATION_ID, LAYOUT) => Ok(false),
+            (APPLICATION_ID, 1..=LAYOUT) => Ok(false),
             (APPLICATION_ID, newer) if newer > LAYOUT => Err(LedgerError::Newer {
                 place: self.place(),
                 found: format!("file layout {newer}"),

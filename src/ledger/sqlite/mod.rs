@@ -7,6 +7,8 @@
 //! replaced under a running process an error: an open descriptor would go on writing to a file that nobody else sees.
 
 mod file;
+mod home;
+mod progress;
 #[cfg(test)]
 mod tests;
 mod trouble;
@@ -15,12 +17,14 @@ use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
+use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
 use crate::coordination::FleetRecord;
 use crate::model::{FleetName, LedgerId, Nonce, RunId, Time};
 use crate::ports::{Ledger, LedgerError, Version, Written};
 use crate::run::JournalRecord;
+
+pub use self::home::Displaced;
 
 use self::file::LedgerFile;
 use self::trouble::Trouble;
@@ -69,13 +73,62 @@ impl SqliteLedger {
     ///
     /// [`LedgerError`], as [`Self::open`]; a missing file is none.
     pub fn open_read_only(path: &Path, fleet: &FleetName, now: Time) -> Result<Self, LedgerError> {
-        let file = LedgerFile::read_only(path);
+        Self::reader(LedgerFile::read_only(path), fleet, now)
+    }
+
+    /// The same for a copy, and for a file that went back in time, too: to export what is in it, or to show what an
+    /// adoption would change. Nothing may be decided by it.
+    ///
+    /// # Errors
+    ///
+    /// [`LedgerError`], as [`Self::open_read_only`], but never [`LedgerError::PutBack`].
+    pub fn open_unchecked(path: &Path, fleet: &FleetName, now: Time) -> Result<Self, LedgerError> {
+        Self::reader(LedgerFile::unchecked(path), fleet, now)
+    }
+
+    fn reader(file: LedgerFile, fleet: &FleetName, now: Time) -> Result<Self, LedgerError> {
         let fresh = fresh(fleet, now);
         let mut ledger = None;
         if let Some(conn) = file.connect_if_exists()? {
+            file.check(&conn)?;
             ledger = row(&file, &conn, fleet)?.map(|row| row.ledger);
         }
         Ok(Self { inner: Arc::new(Inner { file, fleet: fleet.clone(), ledger, fresh }) })
+    }
+
+    /// What is wrong with where a ledger's file is; `None` where nothing is, or where there is no ledger.
+    ///
+    /// # Errors
+    ///
+    /// [`LedgerError`]: it cannot be opened or understood.
+    pub fn displaced(path: &Path) -> Result<Option<Displaced>, LedgerError> {
+        LedgerFile::read_only(path).displaced()
+    }
+
+    /// Makes a file that was moved the ledger's home, and appends who did that, in one transaction. Blocks as
+    /// [`Self::open`] does.
+    ///
+    /// # Errors
+    ///
+    /// [`LedgerError`]; [`LedgerError::PutBack`] where it was not moved, but went back, or where its original is still
+    /// there. Where it fails the ledger is refused as before, and can be adopted again.
+    pub fn adopt(path: &Path, fleet: &FleetName, record: &JournalRecord, nonce: &Nonce) -> Result<(), LedgerError> {
+        let file = LedgerFile::new(path);
+        let mut conn = file.connect()?;
+        let tx = file.immediate(&mut conn)?;
+        // A second connection reads while this one holds the write lock.
+        let why = match file.displaced()? {
+            Some(displaced) if displaced.may_be_moved => None,
+            Some(displaced) => Some(displaced.why),
+            None => Some("somebody has adopted it meanwhile".to_owned()),
+        };
+        if let Some(why) = why {
+            return Err(Trouble::NotMoved(why).at(file.place(), "written"));
+        }
+        let home = file.adopt(&tx)?;
+        let text = codec::encode_event(record).map_err(|e| e.at(&file.place()))?;
+        insert(&tx, fleet, record, nonce, &text).and_then(|()| tx.commit()).map_err(|e| file.trouble("written", e))?;
+        file.keep_up_adopted(&mut conn, &home)
     }
 
     /// The ledger's id; `None` only for a reader of a ledger that did not exist when it was opened.
@@ -163,25 +216,37 @@ fn row(file: &LedgerFile, conn: &Connection, fleet: &FleetName) -> Result<Option
 
 /// The fleet's record is made by the first process that gets the write lock; the others find it.
 fn found_or_made(file: &LedgerFile, mut conn: Connection, fresh: &FleetRecord) -> Result<LedgerId, LedgerError> {
+    file.check(&conn)?;
     if let Some(row) = row(file, &conn, &fresh.fleet)? {
         return Ok(row.ledger);
     }
     let text = codec::encode_record(fresh).map_err(|e| e.at(&file.place()))?;
-    let tx = immediate(file, &mut conn)?;
+    let tx = file.begin(&mut conn)?;
     if let Some(row) = row(file, &tx, &fresh.fleet)? {
         return Ok(row.ledger);
     }
-    tx.execute(
-        "INSERT INTO fleets (fleet, ledger, version, record) VALUES (?1, ?2, 1, ?3)",
-        params![fresh.fleet.as_str(), fresh.ledger.as_str(), text],
-    )
-    .and_then(|_| tx.commit())
-    .map_err(|e| file.trouble("written", e))?;
+    let writes = tx
+        .execute(
+            "INSERT INTO fleets (fleet, ledger, version, record) VALUES (?1, ?2, 1, ?3)",
+            params![fresh.fleet.as_str(), fresh.ledger.as_str(), text],
+        )
+        .and_then(|_| LedgerFile::count(&tx))
+        .and_then(|writes| tx.commit().map(|()| writes))
+        .map_err(|e| file.trouble("written", e))?;
+    file.keep_up(&mut conn, writes)?;
     Ok(fresh.ledger.clone())
 }
 
-fn immediate<'c>(file: &LedgerFile, conn: &'c mut Connection) -> Result<Transaction<'c>, LedgerError> {
-    Transaction::new(conn, TransactionBehavior::Immediate).map_err(|e| file.trouble("written", e))
+fn insert(
+    tx: &Transaction<'_>,
+    fleet: &FleetName,
+    record: &JournalRecord,
+    nonce: &Nonce,
+    text: &str,
+) -> Result<(), rusqlite::Error> {
+    let (run, at) = (record.run.as_str(), record.at.as_millis());
+    let sql = "INSERT INTO journal (fleet, run, seq, nonce, at, record) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+    tx.execute(sql, params![fleet.as_str(), run, record.seq, nonce.as_str(), at, text]).map(|_| ())
 }
 
 impl Inner {
@@ -207,7 +272,10 @@ impl Inner {
             let Some(conn) = self.file.connect_if_exists()? else { return Ok(nothing()) };
             conn
         };
-        let Some(row) = self.row(&conn)? else { return Ok(nothing()) };
+        // One state of the file for both.
+        let tx = conn.unchecked_transaction().map_err(|e| self.file.trouble("read", e))?;
+        self.file.check(&tx)?;
+        let Some(row) = self.row(&tx)? else { return Ok(nothing()) };
         let record = codec::decode_record(&row.record).map_err(|e| e.at(&self.file.place()))?;
         if record.fleet != self.fleet || record.ledger != row.ledger {
             return Err(self.file.corrupt(Trouble::Misfiled));
@@ -217,6 +285,8 @@ impl Inner {
 
     fn stored(&self) -> Result<Option<String>, LedgerError> {
         let Some(conn) = self.file.connect_if_exists()? else { return Ok(None) };
+        let conn = conn.unchecked_transaction().map_err(|e| self.file.trouble("read", e))?;
+        self.file.check(&conn)?;
         Ok(self.row(&conn)?.map(|row| row.record))
     }
 
@@ -252,11 +322,12 @@ impl Inner {
         let text = codec::encode_record(record).map_err(|e| e.at(&self.file.place()))?;
         // Looked at before the write lock is taken too: those who have lost already need not queue for it.
         if let Some(settled) = self.settled(&conn, at, nonce)? {
-            return Ok(settled);
+            return self.told(&mut conn, settled);
         }
-        let tx = immediate(&self.file, &mut conn)?;
+        let tx = self.file.begin(&mut conn)?;
         if let Some(settled) = self.settled(&tx, at, nonce)? {
-            return Ok(settled);
+            drop(tx);
+            return self.told(&mut conn, settled);
         }
         let next = Version(at.0.saturating_add(1));
         let written = (|| {
@@ -269,13 +340,24 @@ impl Inner {
             tx.execute(
                 "DELETE FROM writes WHERE fleet = ?1 AND version <= ?2 - ?3",
                 params![fleet, next.0, REMEMBERED_WRITES],
-            )
+            )?;
+            LedgerFile::count(&tx)
         })();
-        written.map_err(|e| self.file.trouble("written", e))?;
+        let writes = written.map_err(|e| self.file.trouble("written", e))?;
         match tx.commit() {
-            Ok(()) => Ok(Written::Acknowledged(next)),
+            Ok(()) => self.file.keep_up(&mut conn, writes).map(|()| Written::Acknowledged(next)),
             Err(cause) => self.look_for(cause, |conn| self.written_by(conn, nonce)),
         }
+    }
+
+    /// What is acknowledged is said beside the ledger, too, also where an earlier call made the write and did not come
+    /// so far.
+    fn told<T>(&self, conn: &mut Connection, settled: Written<T>) -> Result<Written<T>, LedgerError> {
+        if matches!(settled, Written::Acknowledged(_)) {
+            let writes = self.file.writes(conn)?;
+            self.file.keep_up(conn, writes)?;
+        }
+        Ok(settled)
     }
 
     /// The nonce that took a seq of a run's journal.
@@ -291,11 +373,13 @@ impl Inner {
     fn append(&self, record: &JournalRecord, nonce: &Nonce) -> Result<Written<()>, LedgerError> {
         let mut conn = self.file.connect_to_write()?;
         let text = codec::encode_event(record).map_err(|e| e.at(&self.file.place()))?;
-        let tx = immediate(&self.file, &mut conn)?;
+        let tx = self.file.begin(&mut conn)?;
         self.row(&tx)?;
         let read = |e| self.file.trouble("read", e);
         if let Some(taken) = self.taken_by(&tx, record).map_err(read)? {
-            return Ok(if taken == nonce.as_str() { Written::Acknowledged(()) } else { Written::Conflict });
+            drop(tx);
+            let settled = if taken == nonce.as_str() { Written::Acknowledged(()) } else { Written::Conflict };
+            return self.told(&mut conn, settled);
         }
         let key = params![self.fleet.as_str(), record.run.as_str()];
         let next: u64 = tx
@@ -305,13 +389,11 @@ impl Inner {
             // The writer remembers records that the ledger has lost: it was restored from a copy, or cut.
             return Err(self.file.corrupt(Trouble::Gap { run: record.run.clone(), seq: record.seq, next }));
         }
-        tx.execute(
-            "INSERT INTO journal (fleet, run, seq, nonce, at, record) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-            params![self.fleet.as_str(), record.run.as_str(), record.seq, nonce.as_str(), record.at.as_millis(), text],
-        )
-        .map_err(|e| self.file.trouble("written", e))?;
+        let writes = insert(&tx, &self.fleet, record, nonce, &text)
+            .and_then(|()| LedgerFile::count(&tx))
+            .map_err(|e| self.file.trouble("written", e))?;
         match tx.commit() {
-            Ok(()) => Ok(Written::Acknowledged(())),
+            Ok(()) => self.file.keep_up(&mut conn, writes).map(|()| Written::Acknowledged(())),
             Err(cause) => self.look_for(cause, |conn| {
                 Ok(self.taken_by(conn, record)?.filter(|taken| taken == nonce.as_str()).map(|_| ()))
             }),
@@ -325,10 +407,10 @@ impl Inner {
         cause: rusqlite::Error,
         find: impl FnOnce(&Connection) -> Result<Option<T>, rusqlite::Error>,
     ) -> Result<Written<T>, LedgerError> {
-        match self.file.connect().map(|conn| find(&conn)) {
-            Ok(Ok(Some(done))) => Ok(Written::Acknowledged(done)),
-            Ok(Ok(None)) => Err(self.file.trouble("written", cause)),
-            Ok(Err(_)) | Err(_) => {
+        match self.file.connect().map(|conn| (find(&conn), conn)) {
+            Ok((Ok(Some(done)), mut conn)) => self.told(&mut conn, Written::Acknowledged(done)),
+            Ok((Ok(None), _)) => Err(self.file.trouble("written", cause)),
+            Ok((Err(_), _)) | Err(_) => {
                 Err(LedgerError::InDoubt { place: self.file.place(), source: Box::new(Trouble::from_sqlite(cause)) })
             }
         }
@@ -336,6 +418,8 @@ impl Inner {
 
     fn journal(&self, run: &RunId) -> Result<Vec<JournalRecord>, LedgerError> {
         let Some(conn) = self.file.connect_if_exists()? else { return Ok(Vec::new()) };
+        let conn = conn.unchecked_transaction().map_err(|e| self.file.trouble("read", e))?;
+        self.file.check(&conn)?;
         let texts = (|| {
             let mut query = conn.prepare("SELECT record FROM journal WHERE fleet = ?1 AND run = ?2 ORDER BY seq")?;
             let rows = query.query_map([self.fleet.as_str(), run.as_str()], |r| r.get::<_, String>(0))?;
@@ -355,6 +439,8 @@ impl Inner {
 
     fn runs(&self, since: Option<Time>) -> Result<Vec<RunId>, LedgerError> {
         let Some(conn) = self.file.connect_if_exists()? else { return Ok(Vec::new()) };
+        let conn = conn.unchecked_transaction().map_err(|e| self.file.trouble("read", e))?;
+        self.file.check(&conn)?;
         (|| {
             let mut query = conn
                 .prepare("SELECT run FROM journal WHERE fleet = ?1 AND seq = 0 AND at >= ?2 ORDER BY at DESC, run")?;

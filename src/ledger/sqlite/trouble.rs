@@ -1,6 +1,7 @@
 //! What can be wrong with the file, in words that say what to do.
 
 use std::io;
+use std::path::PathBuf;
 
 use rusqlite::ErrorCode;
 use thiserror::Error;
@@ -45,6 +46,41 @@ pub(super) enum Trouble {
     Replaced { opened: LedgerId, found: String },
     #[error("the record is of another fleet or ledger than its place says")]
     Misfiled,
+    #[error("{} cannot be read or written: it says how far the ledger has come, beside it", path.display())]
+    Progress {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    #[error(
+        "its file is gone, and {} says that there was one: put the newest copy of it back and export that, or, where \
+         nothing of it is needed any more, remove what says so", progress.display()
+    )]
+    Vanished { progress: PathBuf },
+    #[error("it is of file layout 1, which does not know its place and cannot be told from a copy")]
+    Homeless,
+    #[error("it belongs to another machine, where it is {}", was.display())]
+    OtherMachine { was: PathBuf },
+    #[error("this is not the file that it was: that one is, or was, {}", was.display())]
+    Copied { was: PathBuf },
+    #[error(
+        "it is an older state of itself: {here} writes are in it, and it had taken {beside} by what {} says",
+        progress.display()
+    )]
+    WentBack { here: u64, beside: u64, progress: PathBuf },
+    #[error("{} is gone: whether an older state of the ledger was put back is not known", progress.display())]
+    NoProgress { progress: PathBuf },
+    #[error(
+        "{} is a copy of the file that was there: whether an older state of the ledger was put back is not known",
+        progress.display()
+    )]
+    ProgressCopied { progress: PathBuf },
+    #[error("{} cannot be understood ({why}): whether an older state was put back is not known", progress.display())]
+    ProgressUnreadable { progress: PathBuf, why: String },
+    #[error("it was not moved: {0}")]
+    NotMoved(String),
+    #[error("{} tells of another ledger, or of this one at another time", progress.display())]
+    OfAnother { progress: PathBuf },
     #[error("the journal of run {run} is not whole: record {seq} where {next} comes next")]
     Gap { run: RunId, seq: u64, next: u64 },
 }
@@ -69,6 +105,11 @@ impl Trouble {
         }
     }
 
+    /// Whether a file that somebody moved on purpose shows this, and one that went back does not have to.
+    pub(super) fn may_be_a_move(&self) -> bool {
+        matches!(self, Self::Homeless | Self::OtherMachine { .. } | Self::Copied { .. } | Self::NoProgress { .. })
+    }
+
     pub(super) fn at(self, place: String, tried: &'static str) -> LedgerError {
         let source = Box::new(self);
         match *source {
@@ -78,6 +119,15 @@ impl Trouble {
             | Self::Gap { .. }
             | Self::Blank
             | Self::NotALedger => LedgerError::Corrupt { place, source },
+            Self::Homeless
+            | Self::OtherMachine { .. }
+            | Self::Copied { .. }
+            | Self::WentBack { .. }
+            | Self::NoProgress { .. }
+            | Self::ProgressCopied { .. }
+            | Self::ProgressUnreadable { .. }
+            | Self::NotMoved(_)
+            | Self::OfAnother { .. } => LedgerError::PutBack { place, source },
             _ => LedgerError::Unreachable { place, tried, source },
         }
     }

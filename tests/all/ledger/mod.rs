@@ -7,6 +7,7 @@ mod cost;
 mod dynamodb;
 #[cfg(feature = "etcd")]
 mod etcd;
+mod home;
 #[cfg(feature = "etcd")]
 mod members;
 mod sqlite;

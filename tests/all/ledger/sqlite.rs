@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
-use safe_remove::ledger::SqliteLedger;
+use safe_remove::ledger::{SqliteLedger, remembered};
 use safe_remove::model::chain;
 use safe_remove::ports::{Ledger, LedgerError, Version, Written};
 use tempfile::TempDir;
@@ -47,6 +47,24 @@ impl Engine for Sqlite {
 mod conforms {
     use super::Sqlite;
     crate::ledger::conformance::conformance!(Sqlite::new());
+}
+
+/// The same ledger as a process watches it, each `open` with a memory of its own.
+struct Watched(Sqlite);
+
+impl Engine for Watched {
+    async fn open(&self, fleet: &str) -> Result<Arc<dyn Ledger>, LedgerError> {
+        Ok(remembered(self.0.open(fleet).await?, "here".to_owned(), Arc::default()))
+    }
+
+    async fn replace_record(&self, fleet: &str, text: &str) {
+        self.0.replace_record(fleet, text).await;
+    }
+}
+
+mod conforms_watched {
+    use super::{Sqlite, Watched};
+    crate::ledger::conformance::conformance!(Watched(Sqlite::new()));
 }
 
 fn open(path: &Path) -> Result<SqliteLedger, LedgerError> {
@@ -109,7 +127,7 @@ fn owner_and_group_may_read_and_nobody_else() {
 
 #[test]
 fn s3_a_newer_layout_or_schema_is_refused_as_newer() {
-    let layout = tampered("PRAGMA user_version = 2");
+    let layout = tampered("PRAGMA user_version = 3");
     let error = open(&layout.path()).expect_err("refused");
     assert!(matches!(error, LedgerError::Newer { .. }), "{}", chain(&error));
     let error = reader(&layout.path()).expect_err("refused");
@@ -193,6 +211,9 @@ async fn s3_a_ledger_that_was_deleted_or_replaced_under_a_process_is_not_written
     let blank = ledger.append(&event("r1", 0, at(0)), &nonce("n")).await.expect_err("refused");
     assert!(matches!(blank, LedgerError::Corrupt { .. }), "{}", chain(&blank));
 
+    let begun_again = open(&store.path()).expect_err("refused");
+    assert!(chain(&begun_again).contains("its file is gone"), "{}", chain(&begun_again));
+    std::fs::remove_file(store.path().with_file_name("ledger.db-progress")).expect("removes");
     let other = store.ledger();
     let replaced = ledger.compare_and_swap(version, &record, &nonce("n")).await.expect_err("refused");
     assert!(chain(&replaced).contains("it was replaced"), "{}", chain(&replaced));

@@ -1,0 +1,399 @@
+//! [`remembered`]: any ledger, watched by a process for as long as it lives. What it was shown, and what was
+//! acknowledged to it, can never be taken back by a ledger that works; where it is, an older state was put back.
+//!
+//! To the process such a ledger is lost ([`LedgerError::PutBack`]), and stays so: whatever is written to it afterwards, it
+//! does not have what the process relies on. Never is it a takeover: whoever takes a run over leaves its journal longer.
+//! It decides nothing and writes nothing.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use thiserror::Error;
+
+use crate::coordination::FleetRecord;
+use crate::model::{LedgerId, Nonce, RunId, Time, chain};
+use crate::ports::{Ledger, LedgerError, Version, Written};
+use crate::run::JournalRecord;
+
+/// What one process knows of a ledger. Shared by all that it opens of the same ledger.
+#[derive(Debug, Default)]
+pub struct Memory(Mutex<Known>);
+
+#[derive(Debug, Default)]
+struct Known {
+    ledger: Option<LedgerId>,
+    version: Option<Version>,
+    journals: BTreeMap<RunId, Journal>,
+    /// How it showed that an older state was put back.
+    lost: Option<Forgot>,
+}
+
+/// One run's journal.
+#[derive(Clone, Copy, Debug, Default)]
+struct Journal {
+    /// Records that it has at least.
+    length: u64,
+    /// Whether this process appended to it.
+    is_ours: bool,
+    /// Whether the record named the run when it was read last.
+    is_in_record: bool,
+}
+
+/// How a ledger shows that it knows less than it did.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+enum Forgot {
+    #[error("its record is at version {found}, and was at {known} before")]
+    Record { known: u64, found: u64 },
+    #[error("the journal of run {run} has {found} records, and had {known} before")]
+    Journal { run: RunId, known: u64, found: u64 },
+    #[error("it is ledger {found}, and was {known} before")]
+    Another { known: LedgerId, found: LedgerId },
+    /// The engine knows by itself.
+    #[error("{0}")]
+    Said(String),
+}
+
+impl Memory {
+    /// How the ledger showed that it went back, where it did.
+    pub fn went_back(&self) -> Option<String> {
+        self.known().lost.as_ref().map(ToString::to_string)
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The ledger at `place`, watched with this memory.
+pub fn remembered(ledger: Arc<dyn Ledger>, place: String, memory: Arc<Memory>) -> Arc<dyn Ledger> {
+    Arc::new(Remembered { ledger, place, memory })
+}
+
+struct Remembered {
+    ledger: Arc<dyn Ledger>,
+    place: String,
+    memory: Arc<Memory>,
+}
+
+impl Remembered {
+    fn error(&self, forgot: Forgot) -> LedgerError {
+        LedgerError::PutBack { place: self.place.clone(), source: Box::new(forgot) }
+    }
+
+    fn lost(&self, forgot: Forgot) -> LedgerError {
+        self.memory.known().lost.get_or_insert_with(|| forgot.clone());
+        self.error(forgot)
+    }
+
+    /// Once it went back it is not asked any more.
+    fn is_trusted(&self) -> Result<(), LedgerError> {
+        self.memory.known().lost.clone().map_or(Ok(()), |forgot| Err(self.error(forgot)))
+    }
+
+    /// What the engine says of itself is kept like what shows here.
+    fn heard<T>(&self, answer: Result<T, LedgerError>) -> Result<T, LedgerError> {
+        if let Err(LedgerError::PutBack { source, .. }) = &answer {
+            let said = Forgot::Said(chain(source.as_ref()));
+            self.memory.known().lost.get_or_insert(said);
+        }
+        answer
+    }
+
+    /// A journal has at least the records that it had when it was asked for.
+    fn judge_journal(&self, run: &RunId, at_least: u64, found: u64) -> Result<(), LedgerError> {
+        if found < at_least {
+            return Err(self.lost(Forgot::Journal { run: run.clone(), known: at_least, found }));
+        }
+        let mut known = self.memory.known();
+        let journal = known.journals.entry(run.clone()).or_default();
+        journal.length = journal.length.max(found);
+        Ok(())
+    }
+
+    fn length(&self, run: &RunId) -> u64 {
+        self.memory.known().journals.get(run).map_or(0, |journal| journal.length)
+    }
+
+    /// Runs of this process that the record named and names no more. Where one ended, or was ended by whoever took it
+    /// over, its journal says so; where the journal is shorter than it was, the ledger went back and was written since.
+    fn let_go_of(&self, record: &FleetRecord) -> Vec<RunId> {
+        let mut known = self.memory.known();
+        let ours = known.journals.iter_mut().filter(|(_, journal)| journal.is_ours);
+        ours.filter_map(|(run, journal)| {
+            let is_in_record = record.runs.contains_key(run);
+            let was = std::mem::replace(&mut journal.is_in_record, is_in_record);
+            (was && !is_in_record).then(|| run.clone())
+        })
+        .collect()
+    }
+}
+
+#[async_trait]
+impl Ledger for Remembered {
+    async fn read(&self) -> Result<(Version, FleetRecord), LedgerError> {
+        self.is_trusted()?;
+        // What is known now: a read that begins after it must show as much, whatever is learned meanwhile.
+        let (id, at_least) = {
+            let known = self.memory.known();
+            (known.ledger.clone(), known.version)
+        };
+        let (version, record) = self.heard(self.ledger.read().await)?;
+        if let Some(known) = at_least.filter(|known| version < *known) {
+            return Err(self.lost(Forgot::Record { known: known.0, found: version.0 }));
+        }
+        // A reader is shown a record of version 0 where there is no ledger yet: nobody has it.
+        if version.0 > 0 {
+            if let Some(known) = id.filter(|known| *known != record.ledger) {
+                return Err(self.lost(Forgot::Another { known, found: record.ledger }));
+            }
+            let mut known = self.memory.known();
+            known.version = known.version.max(Some(version));
+            known.ledger = Some(record.ledger.clone());
+        }
+        for run in self.let_go_of(&record) {
+            self.journal(&run).await?;
+        }
+        Ok((version, record))
+    }
+
+    async fn stored(&self) -> Result<Option<String>, LedgerError> {
+        self.is_trusted()?;
+        self.heard(self.ledger.stored().await)
+    }
+
+    async fn compare_and_swap(
+        &self,
+        at: Version,
+        record: &FleetRecord,
+        nonce: &Nonce,
+    ) -> Result<Written<Version>, LedgerError> {
+        self.is_trusted()?;
+        let written = self.heard(self.ledger.compare_and_swap(at, record, nonce).await)?;
+        if let Written::Acknowledged(version) = written {
+            let mut known = self.memory.known();
+            known.version = known.version.max(Some(version));
+        }
+        Ok(written)
+    }
+
+    async fn append(&self, record: &JournalRecord, nonce: &Nonce) -> Result<Written<()>, LedgerError> {
+        self.is_trusted()?;
+        let at_least = self.length(&record.run);
+        match self.heard(self.ledger.append(record, nonce).await) {
+            Ok(Written::Acknowledged(())) => {
+                let mut known = self.memory.known();
+                let journal = known.journals.entry(record.run.clone()).or_default();
+                journal.length = journal.length.max(record.seq.saturating_add(1));
+                journal.is_ours = true;
+                Ok(Written::Acknowledged(()))
+            }
+            // What an engine calls a gap is one in what this process wrote, or the ledger went back.
+            Err(error @ LedgerError::Corrupt { .. }) if record.seq <= at_least => {
+                if let Ok(journal) = self.ledger.journal(&record.run).await {
+                    self.judge_journal(&record.run, at_least, journal.len() as u64)?;
+                }
+                Err(error)
+            }
+            other => other,
+        }
+    }
+
+    async fn journal(&self, run: &RunId) -> Result<Vec<JournalRecord>, LedgerError> {
+        self.is_trusted()?;
+        let at_least = self.length(run);
+        let journal = self.heard(self.ledger.journal(run).await)?;
+        self.judge_journal(run, at_least, journal.len() as u64)?;
+        Ok(journal)
+    }
+
+    async fn runs(&self, since: Option<Time>) -> Result<Vec<RunId>, LedgerError> {
+        self.is_trusted()?;
+        self.heard(self.ledger.runs(since).await)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::coordination::{ProcessId, RunEntry};
+    use crate::run::{EVENT_SCHEMA, Past};
+
+    /// What a ledger has; one that is put back has what it had.
+    #[derive(Clone)]
+    struct State {
+        version: u64,
+        record: FleetRecord,
+        journal: Vec<JournalRecord>,
+    }
+
+    struct Fake(Mutex<State>);
+
+    impl Fake {
+        fn state(&self) -> MutexGuard<'_, State> {
+            self.0.lock().expect("no panics")
+        }
+    }
+
+    #[async_trait]
+    impl Ledger for Fake {
+        async fn read(&self) -> Result<(Version, FleetRecord), LedgerError> {
+            let state = self.state().clone();
+            let read = (Version(state.version), state.record);
+            tokio::task::yield_now().await;
+            Ok(read)
+        }
+
+        async fn stored(&self) -> Result<Option<String>, LedgerError> {
+            Ok(None)
+        }
+
+        async fn compare_and_swap(
+            &self,
+            at: Version,
+            record: &FleetRecord,
+            _: &Nonce,
+        ) -> Result<Written<Version>, LedgerError> {
+            let mut state = self.state();
+            if at.0 != state.version {
+                return Ok(Written::Conflict);
+            }
+            state.version += 1;
+            state.record = record.clone();
+            Ok(Written::Acknowledged(Version(state.version)))
+        }
+
+        async fn append(&self, record: &JournalRecord, _: &Nonce) -> Result<Written<()>, LedgerError> {
+            let mut state = self.state();
+            match (state.journal.len() as u64).cmp(&record.seq) {
+                std::cmp::Ordering::Greater => Ok(Written::Conflict),
+                std::cmp::Ordering::Less => {
+                    Err(LedgerError::Corrupt { place: "here".to_owned(), source: "a gap".into() })
+                }
+                std::cmp::Ordering::Equal => {
+                    state.journal.push(record.clone());
+                    Ok(Written::Acknowledged(()))
+                }
+            }
+        }
+
+        async fn journal(&self, _: &RunId) -> Result<Vec<JournalRecord>, LedgerError> {
+            Ok(self.state().journal.clone())
+        }
+
+        async fn runs(&self, _: Option<Time>) -> Result<Vec<RunId>, LedgerError> {
+            Ok(Vec::new())
+        }
+    }
+
+    fn line(seq: u64) -> JournalRecord {
+        let event = Past::Warned { message: "a test".to_owned() };
+        JournalRecord { schema: EVENT_SCHEMA.to_owned(), run: "r-1".into(), seq, at: Time::from_millis(0), event }
+    }
+
+    /// A record that names run r-1, or does not.
+    fn record(names_the_run: bool) -> FleetRecord {
+        let mut record = FleetRecord::new("ledger-1".into(), "demo".into(), Time::from_millis(0));
+        let entry = RunEntry {
+            epoch: 1,
+            process: ProcessId { host: "h".into(), pid: 1, token: "t".into(), pid_space: None },
+            operator: "ann".into(),
+            subsystem: "index".into(),
+            touched: std::collections::BTreeSet::new(),
+            watched: std::collections::BTreeSet::new(),
+            plan: "d".into(),
+            ticket: 1,
+            planned_at: Time::from_millis(0),
+            enlisted_at: Time::from_millis(0),
+            claims: BTreeMap::new(),
+            lapses_at: Time::from_millis(0),
+            granted_at: None,
+            reference_at: None,
+            reference: BTreeMap::new(),
+            holds: BTreeMap::new(),
+            terminated: 0,
+            ended_at: None,
+        };
+        if names_the_run {
+            record.runs.insert("r-1".into(), entry);
+        }
+        record
+    }
+
+    /// A ledger at version 5 whose record names the run, with two lines of its journal, both of this process.
+    async fn watched() -> (Arc<Fake>, Arc<dyn Ledger>, Arc<Memory>) {
+        let state = State { version: 5, record: record(true), journal: Vec::new() };
+        let (fake, memory) = (Arc::new(Fake(Mutex::new(state))), Arc::new(Memory::default()));
+        let ledger = remembered(fake.clone(), "here".to_owned(), Arc::clone(&memory));
+        for seq in 0..2 {
+            ledger.append(&line(seq), &"n".into()).await.expect("appends");
+        }
+        ledger.read().await.expect("reads");
+        (fake, ledger, memory)
+    }
+
+    #[tokio::test]
+    async fn s3_a_record_that_went_back_is_lost_and_stays_so() {
+        let (fake, ledger, memory) = watched().await;
+        let before = fake.state().clone();
+        ledger.compare_and_swap(Version(5), &record(true), &"w".into()).await.expect("writes");
+        *fake.state() = before;
+        let error = ledger.read().await.expect_err("it was at 6");
+        assert!(matches!(error, LedgerError::PutBack { .. }), "{error:?}");
+        assert_eq!(memory.went_back().as_deref(), Some("its record is at version 5, and was at 6 before"));
+        // Others write to it, and its version is higher than ever.
+        fake.state().version = 100;
+        assert!(matches!(ledger.read().await, Err(LedgerError::PutBack { .. })));
+        assert!(matches!(ledger.append(&line(2), &"n".into()).await, Err(LedgerError::PutBack { .. })));
+        assert_eq!(fake.state().journal.len(), 2, "nothing more is written to it");
+    }
+
+    #[tokio::test]
+    async fn s3_another_ledger_in_its_place_is_lost() {
+        let (fake, ledger, _) = watched().await;
+        fake.state().record.ledger = "ledger-2".into();
+        assert!(matches!(ledger.read().await, Err(LedgerError::PutBack { .. })));
+    }
+
+    #[tokio::test]
+    async fn s3_a_journal_that_lacks_what_it_acknowledged_is_lost() {
+        let (fake, ledger, _) = watched().await;
+        fake.state().journal.pop();
+        assert!(matches!(ledger.journal(&"r-1".into()).await, Err(LedgerError::PutBack { .. })));
+        let (fake, ledger, _) = watched().await;
+        fake.state().journal.pop();
+        let appended = ledger.append(&line(2), &"n".into()).await;
+        assert!(matches!(appended, Err(LedgerError::PutBack { .. })), "a gap, and not of its writer: {appended:?}");
+    }
+
+    /// Its version has overtaken what this process knows: the record has let go of a run whose journal does not say why.
+    #[tokio::test]
+    async fn s9_a_run_that_the_record_forgot_is_no_takeover() {
+        let (fake, ledger, _) = watched().await;
+        *fake.state() = State { version: 90, record: record(false), journal: Vec::new() };
+        let error = ledger.read().await.expect_err("refused");
+        assert!(matches!(error, LedgerError::PutBack { .. }), "{error:?}");
+        // One that was taken over and ended has a longer journal.
+        let (fake, ledger, memory) = watched().await;
+        fake.state().journal.push(line(2));
+        fake.state().version = 90;
+        fake.state().record = record(false);
+        ledger.read().await.expect("whoever took it over has ended it");
+        assert_eq!(memory.went_back(), None);
+    }
+
+    /// Two reads at once, the slower one of which began first: it shows less than the other, and nothing went back.
+    #[tokio::test]
+    async fn s3_a_read_that_began_earlier_may_show_less() {
+        let (_, ledger, memory) = watched().await;
+        let (slow, quick) = tokio::join!(ledger.read(), async {
+            ledger.compare_and_swap(Version(5), &record(true), &"w".into()).await
+        });
+        assert_eq!((slow.expect("reads").0, quick.expect("writes")), (Version(5), Written::Acknowledged(Version(6))));
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        assert_eq!(memory.went_back(), None);
+        assert_eq!(ledger.read().await.expect("reads").0, Version(6));
+    }
+}

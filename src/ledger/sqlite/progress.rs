@@ -1,0 +1,178 @@
+//! [`Progress`]: a small file beside the ledger that says how far the ledger had come when a write was acknowledged last.
+//!
+//! A backup that is put back brings the ledger's own count back with it; this file does not go back with it. It names
+//! its own inode and birth, so that a copy of it, or an older one written over it, is not taken for it. It knows nothing
+//! of SQLite: who may write it, and when, is `home`'s.
+
+use std::ffi::OsString;
+use std::fs::{self, File, Metadata, OpenOptions, Permissions};
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _, fchown};
+use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
+
+use serde::{Deserialize, Serialize};
+
+/// The schema. v1 is the first.
+const SCHEMA: &str = "safe-remove/ledger-progress/v1";
+
+/// Far more than the file has.
+const SIZE_MAX: u64 = 64 << 10;
+
+/// Which file this is, among all that a file system ever had.
+///
+/// The number of a device is not in it: many are given anew with every mount or start. The birth tells apart files that
+/// had the same inode one after the other, and a copy from its original where both have one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Identity {
+    pub(super) inode: u64,
+    /// Nanoseconds since 1970; `None` where the file system or the platform does not say.
+    pub(super) born: Option<u64>,
+}
+
+impl Identity {
+    pub(super) fn of(metadata: &Metadata) -> Self {
+        let since = metadata.created().ok().and_then(|born| born.duration_since(UNIX_EPOCH).ok());
+        Self { inode: metadata.ino(), born: since.and_then(|since| u64::try_from(since.as_nanos()).ok()) }
+    }
+
+    /// Whether both are one file. A birth that only one of them has says nothing.
+    pub(super) fn is(self, other: Self) -> bool {
+        self.inode == other.inode && (self.born == other.born || self.born.is_none() || other.born.is_none())
+    }
+}
+
+/// What the file says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Progress {
+    schema: String,
+    /// Of the ledger's home: the same as in the ledger.
+    pub(super) mark: String,
+    /// Write transactions of the ledger that were made when something was acknowledged last.
+    pub(super) writes: u64,
+    /// This file.
+    file: Identity,
+}
+
+/// What is found in its place.
+#[derive(Debug)]
+pub(super) enum Found {
+    /// No file.
+    Nothing,
+    /// The file that was written there last.
+    Itself(Progress),
+    /// A copy of such a file.
+    Copy(Progress),
+    /// Nothing that safe-remove wrote whole.
+    Unreadable(String),
+}
+
+/// Where it is: beside the file that a symbolic link leads to, as SQLite's own journal is.
+pub(super) fn beside(ledger: &Path) -> PathBuf {
+    let real = fs::canonicalize(ledger).unwrap_or_else(|_| ledger.to_owned());
+    let mut name = OsString::from(real);
+    name.push("-progress");
+    name.into()
+}
+
+/// Reads the file.
+///
+/// # Errors
+///
+/// It is there and cannot be read: whether the ledger went back is not known (S3).
+pub(super) fn read(path: &Path) -> io::Result<Found> {
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+            return Ok(Found::Nothing);
+        }
+        Err(error) => return Err(error),
+    };
+    // Of the open file, not of its name: another process may put the next one there meanwhile.
+    let identity = Identity::of(&file.metadata()?);
+    let mut text = Vec::new();
+    file.take(SIZE_MAX).read_to_end(&mut text)?;
+    let progress: Progress = match serde_json::from_slice(&text) {
+        Ok(progress) => progress,
+        Err(error) => return Ok(Found::Unreadable(error.to_string())),
+    };
+    if progress.schema != SCHEMA {
+        return Ok(Found::Unreadable(format!("its schema is {}, this version reads {SCHEMA}", progress.schema)));
+    }
+    Ok(if progress.file.is(identity) { Found::Itself(progress) } else { Found::Copy(progress) })
+}
+
+/// Writes the file: another one beside its place, to the disk, and moved there. Its readers are those of the ledger.
+///
+/// Whoever calls this holds the ledger's write lock. What a process that was killed here left is removed first.
+///
+/// # Errors
+///
+/// The file that was there before may be there still.
+pub(super) fn write(path: &Path, mark: &str, writes: u64, ledger: &Metadata) -> io::Result<()> {
+    let mut part = OsString::from(path);
+    part.push("-next");
+    let part = PathBuf::from(part);
+    match fs::remove_file(&part) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        Ok(()) | Err(_) => {}
+    }
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&part)?;
+    let progress =
+        Progress { schema: SCHEMA.to_owned(), mark: mark.to_owned(), writes, file: Identity::of(&file.metadata()?) };
+    file.write_all(&serde_json::to_vec(&progress)?)?;
+    // Operators who share a ledger share a group. Whoever may not give the file away has made it as readable as they can.
+    let _ = fchown(&file, Some(ledger.uid()), Some(ledger.gid())).or_else(|_| fchown(&file, None, Some(ledger.gid())));
+    file.set_permissions(Permissions::from_mode(ledger.mode() & 0o666))?;
+    file.sync_all()?;
+    fs::rename(&part, path)?;
+    // The name, too, must be on the disk before anybody is told.
+    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    File::open(directory)?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written(writes: u64) -> (tempfile::TempDir, PathBuf) {
+        let directory = tempfile::tempdir().expect("a directory");
+        let ledger = directory.path().join("ledger.db");
+        fs::write(&ledger, "").expect("written");
+        let path = beside(&ledger);
+        write(&path, "m", writes, &fs::metadata(&ledger).expect("is there")).expect("written");
+        (directory, path)
+    }
+
+    #[test]
+    fn what_was_written_is_itself_and_a_copy_of_it_is_not() {
+        let (directory, path) = written(7);
+        assert!(matches!(read(&path).expect("reads"), Found::Itself(progress) if progress.writes == 7));
+        let copy = directory.path().join("copy");
+        fs::copy(&path, &copy).expect("copied");
+        assert!(matches!(read(&copy).expect("reads"), Found::Copy(_)));
+        assert!(matches!(read(&directory.path().join("none")).expect("reads"), Found::Nothing));
+    }
+
+    #[test]
+    fn s3_an_older_one_written_over_it_is_a_copy() {
+        let (directory, path) = written(7);
+        let old = fs::read(&path).expect("reads");
+        write(&path, "m", 8, &fs::metadata(directory.path().join("ledger.db")).expect("is there")).expect("written");
+        assert!(matches!(read(&path).expect("reads"), Found::Itself(progress) if progress.writes == 8));
+        fs::write(&path, old).expect("written over");
+        assert!(matches!(read(&path).expect("reads"), Found::Copy(progress) if progress.writes == 7));
+    }
+
+    #[test]
+    fn s3_half_of_it_is_unreadable_and_what_a_killed_process_left_is_in_nobodys_way() {
+        let (directory, path) = written(7);
+        fs::write(&path, "{\"schema\":").expect("written");
+        assert!(matches!(read(&path).expect("reads"), Found::Unreadable(_)));
+        fs::write(directory.path().join("ledger.db-progress-next"), "half").expect("written");
+        write(&path, "m", 8, &fs::metadata(directory.path().join("ledger.db")).expect("is there")).expect("written");
+        assert!(matches!(read(&path).expect("reads"), Found::Itself(_)));
+    }
+}
