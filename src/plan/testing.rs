@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::model::{
-    Bounds, FleetIdentity, FleetSnapshot, Group, GroupName, Host, HostId, HostState, ProbeKey, SubsystemName, Time,
+    Bounds, FleetIdentity, FleetSnapshot, Group, GroupName, Health, Host, HostId, HostState, ProbeKey, SubsystemName,
+    Time,
 };
 use crate::policy::{
     BatchLimit, CapacityPolicy, ConfirmPolicy, FleetConfig, HealthPolicy, LedgerConfig, LedgerKind, PacePolicy,
@@ -63,11 +64,12 @@ pub(crate) fn host(id: &str, zone: &str, subsystems: &[&str]) -> Host {
         instance_type: "m6i.large".into(),
         tags: Arc::new(subsystems.iter().map(|s| ((*s).to_owned(), "1".to_owned())).collect()),
         state: HostState::InService,
-        healthy: true,
+        health: Health::Healthy,
         launched_at: NOON.minus(Duration::from_secs(86_400)),
         protection: None,
         ledger: None,
         target_groups: BTreeSet::new(),
+        target_health: BTreeMap::new(),
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use crate::model::{HostId, Protection};
+use crate::model::{Health, HostId, Protection};
 use crate::plan::constraints::{Ground, Problem};
 use crate::plan::explain::exclusion;
 use crate::plan::gates::Gates;
@@ -119,7 +119,7 @@ impl TestFleet {
             for (name, units) in SUBSYSTEMS.iter().zip(test.units).filter(|(_, units)| *units > 0) {
                 made.tags_mut().insert((*name).to_owned(), units.to_string());
             }
-            made.healthy = test.healthy;
+            made.health = if test.healthy { Health::Healthy } else { Health::Failed };
             made.protection = test.protected.then_some(Protection::ScaleIn);
             made.group = (test.group < 2).then(|| format!("g{}", test.group).into());
             made.launched_at = NOON.minus(Duration::from_secs(1000 * (1 + test.age)));
