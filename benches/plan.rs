@@ -176,7 +176,7 @@ fn policy(index: usize, size: u64) -> SubsystemPolicy {
             batch: BatchLimit::Hosts(5),
             interval: Duration::from_secs(300),
             ramp: true,
-            max_unserving: Some(50.into()),
+            max_unserving: 50.into(),
             zones_per_batch: None,
             requires_launch: true,
             budgets: vec![Budget { hosts: 60, per: Duration::from_secs(3600) }],

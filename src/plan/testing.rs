@@ -44,7 +44,7 @@ pub(crate) fn policy(name: &str, minimum: u64) -> SubsystemPolicy {
             batch: BatchLimit::Hosts(1000),
             interval: Duration::from_secs(300),
             ramp: false,
-            max_unserving: None,
+            max_unserving: 100.into(),
             zones_per_batch: None,
             requires_launch: false,
             budgets: Vec::new(),

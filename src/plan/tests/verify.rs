@@ -238,12 +238,12 @@ fn planetscale_2025_nothing_goes_that_could_not_come_back() {
 #[test]
 fn too_many_unserving_rounds_its_allowance_down() {
     let mut world = World::new([policy("index", 1)]).with("i", 10, &["a"], &["index"]);
-    world.policy_mut("index").pace.max_unserving = Some(Decimal::from(19));
+    world.policy_mut("index").pace.max_unserving = Decimal::from(19);
     world.host_mut("i-01").health = Health::Failed;
     assert!(world.refusals(&["i-05"]).is_empty());
     world.host_mut("i-02").state = HostState::Cordoned;
     assert_eq!(world.refusals(&["i-05"]), ["too-many-unserving index"]);
-    world.policy_mut("index").pace.max_unserving = Some(Decimal::from(20));
+    world.policy_mut("index").pace.max_unserving = Decimal::from(20);
     assert!(world.refusals(&["i-05"]).is_empty());
 }
 

@@ -76,8 +76,8 @@ const WEAKER: &[(&str, Change)] = &[
     ("pace.batch", |p| p.pace.batch = BatchLimit::Hosts(4)),
     ("pace.interval", |p| shorter(&mut p.pace.interval)),
     ("pace.ramp", |p| p.pace.ramp = false),
-    ("pace.max_unserving", |p| p.pace.max_unserving = Some(Decimal::from(21))),
-    ("pace.max_unserving", |p| p.pace.max_unserving = None),
+    ("pace.max_unserving", |p| p.pace.max_unserving = Decimal::from(21)),
+    ("pace.max_unserving", |p| p.pace.max_unserving = Decimal::ONE_HUNDRED),
     ("pace.zones_per_batch", |p| p.pace.zones_per_batch = Some(3)),
     ("pace.zones_per_batch", |p| p.pace.zones_per_batch = None),
     ("pace.requires_launch", |p| p.pace.requires_launch = false),
@@ -151,7 +151,7 @@ const STRICTER: &[Change] = &[
     |p| fewer(&mut p.pace.max_hosts_per_run),
     |p| p.pace.batch = BatchLimit::Units(3),
     |p| longer(&mut p.pace.interval),
-    |p| p.pace.max_unserving = Some(Decimal::from(19)),
+    |p| p.pace.max_unserving = Decimal::from(19),
     |p| p.pace.zones_per_batch = Some(1),
     |p| p.pace.budgets.push(Budget { hosts: 1, per: Duration::from_secs(60) }),
     |p| p.pace.budgets.reverse(),
@@ -224,7 +224,7 @@ fn what_was_not_limited_may_be() {
     none.capacity.survive_zone_loss = false;
     none.pace = PacePolicy {
         ramp: false,
-        max_unserving: None,
+        max_unserving: Decimal::ONE_HUNDRED,
         zones_per_batch: None,
         requires_launch: false,
         budgets: Vec::new(),
