@@ -88,7 +88,7 @@ pub(crate) fn plan_over(
     let tables = named.into_iter().chain(touched.iter().copied().filter(|&s| Some(s) != named));
     let subsystems = tables.map(|s| capacity::table(inputs, membership, s, &chosen)).collect::<Result<_, _>>()?;
     let mut warnings = draft.warnings;
-    warnings.extend(warnings::all(inputs, membership, &chosen, &touched, &watched, &schedule));
+    warnings.extend(warnings::all(inputs, membership, gates, &chosen, &touched, &watched, &schedule));
     let verdict = if draft.violations.is_empty() { Verdict::Allowed } else { Verdict::Refused };
     let document = PlanDocument {
         schema: "safe-remove/plan/v1".to_owned(),

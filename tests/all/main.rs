@@ -23,4 +23,5 @@ mod schedules;
 mod screens;
 mod support;
 mod takeover;
+mod unserving;
 mod usage;

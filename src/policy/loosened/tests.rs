@@ -241,6 +241,19 @@ fn what_was_not_limited_may_be() {
 }
 
 #[test]
+fn s1_a_ledger_that_remembers_no_limit_on_what_does_not_serve_finds_the_default_stricter() {
+    let file = fixtures::subsystem();
+    let mut remembered = serde_json::to_value(&file).expect("written");
+    remembered["pace"]["max_unserving"] = serde_json::Value::Null;
+    let accepted: SubsystemPolicy = serde_json::from_value(remembered).expect("a policy of an earlier version");
+    assert_eq!(accepted.pace.max_unserving, Decimal::ONE_HUNDRED);
+    assert_eq!(loosened(&accepted, &file), []);
+    let found = loosened(&file, &accepted);
+    let said: Vec<_> = found.iter().map(|f| (f.field.as_str(), f.was.as_str(), f.is.as_str())).collect();
+    assert_eq!(said, [("pace.max_unserving", "20%", "100%")]);
+}
+
+#[test]
 fn hosts_and_units_are_compared_where_they_can_be() {
     let with = |units: UnitsSource, batch: BatchLimit| {
         let mut policy = fixtures::subsystem();
