@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use divan::{AllocProfiler, Bencher};
-use safe_remove::model::{Bounds, FleetIdentity, FleetSnapshot, Group, Host, HostState, ProbeKey, Time};
+use safe_remove::model::{Bounds, FleetIdentity, FleetSnapshot, Group, Health, Host, HostState, ProbeKey, Time};
 use safe_remove::plan::{
     Inputs, LedgerView, PlanDocument, Request, Selection, Stage, Taking, Verdict, headroom, plan, verify,
 };
@@ -118,11 +118,12 @@ fn host(index: usize, subsystems: usize) -> Host {
         instance_type: "m6i.large".into(),
         tags: Arc::new(tags),
         state: HostState::InService,
-        healthy: !index.is_multiple_of(97),
+        health: if index.is_multiple_of(97) { Health::Failed } else { Health::Healthy },
         launched_at: NOON.minus(Duration::from_secs(3600 + (index % 1000) as u64)),
         protection: None,
         ledger: None,
         target_groups: BTreeSet::new(),
+        target_health: BTreeMap::new(),
     }
 }
 
@@ -175,7 +176,7 @@ fn policy(index: usize, size: u64) -> SubsystemPolicy {
             batch: BatchLimit::Hosts(5),
             interval: Duration::from_secs(300),
             ramp: true,
-            max_unserving: Some(50.into()),
+            max_unserving: 50.into(),
             zones_per_batch: None,
             requires_launch: true,
             budgets: vec![Budget { hosts: 60, per: Duration::from_secs(3600) }],

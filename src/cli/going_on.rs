@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use crate::coordination::{FleetRecord, Hold};
-use crate::model::{FleetSnapshot, Host, HostId, HostState, RunId};
+use crate::model::{FleetSnapshot, Health, Host, HostId, HostState, RunId};
 use crate::output::{hosts_text, refusal_line};
 use crate::plan::{Batch, Plan, Request, Rule, Selection, Verdict, Violation, measure, weight};
 use crate::policy::{BatchLimit, PolicySet};
@@ -164,7 +164,10 @@ fn put_back_in_thought(seen: &mut Seen, run: &RunId) -> Result<Vec<HostId>, Comm
         .snapshot
         .hosts()
         .map(|host| match held(host) {
-            Some(hold) => Host { state: HostState::InService, healthy: hold.serving, ..host.clone() },
+            Some(hold) => {
+                let health = if hold.serving { Health::Healthy } else { Health::Failed };
+                Host { state: HostState::InService, health, ..host.clone() }
+            }
             None => host.clone(),
         })
         .collect();

@@ -94,6 +94,34 @@ pub enum Protection {
     Termination,
 }
 
+/// What the provider says of a host's health, all of its checks taken together.
+///
+/// "Unhealthy" is not "idle": a load balancer all of whose targets fail sends work to all of them (Elastic Load
+/// Balancing, "Health checks for target groups": it fails open), and a host that fails in one target group can get work
+/// through another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Health {
+    /// Every check passes: the host's own, its group's, and that of every target group it is in.
+    Healthy,
+    /// Its own status checks fail. That it does not serve is established.
+    Failed,
+    /// Some check does not pass, its own do not fail. Whether it serves is for [`Host::target_health`] to establish.
+    Doubtful,
+}
+
+/// What a target group that a load balancer uses says of one host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TargetHealth {
+    /// It passes the health check on every port.
+    Passes,
+    /// It fails the health check on every port.
+    Fails,
+    /// Anything else: not checked yet, checks switched off, ports that differ, a state that nobody knows.
+    Unsure,
+}
+
 /// One host as observed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Host {
@@ -109,8 +137,8 @@ pub struct Host {
     pub tags: Arc<BTreeMap<String, String>>,
     /// Where in its life it is.
     pub state: HostState,
-    /// Healthy by the word of the provider: of its group and of every target group it is in.
-    pub healthy: bool,
+    /// What the provider's checks say, all taken together.
+    pub health: Health,
     /// When it was launched; the longest-running go first.
     pub launched_at: Time,
     /// Set where the provider forbids its removal.
@@ -119,6 +147,8 @@ pub struct Host {
     pub ledger: Option<LedgerId>,
     /// The target groups it is registered in now (draining excluded).
     pub target_groups: BTreeSet<TargetGroupId>,
+    /// What each of them says that a load balancer uses; the others send no work.
+    pub target_health: BTreeMap<TargetGroupId, TargetHealth>,
 }
 
 impl Host {
@@ -127,9 +157,26 @@ impl Host {
         Arc::make_mut(&mut self.tags)
     }
 
+    /// Every check passes, by the provider's word.
+    pub fn is_healthy(&self) -> bool {
+        self.health == Health::Healthy
+    }
+
     /// In service and healthy by the provider's word. Whether it *serves* also depends on the ledger.
     pub fn is_serving(&self) -> bool {
-        self.state == HostState::InService && self.healthy
+        self.state == HostState::InService && self.is_healthy()
+    }
+
+    /// In service, and the health check of this target group passes: the group's load balancer does not fail open.
+    pub fn passes_in(&self, group: &TargetGroupId) -> bool {
+        self.state == HostState::InService && self.target_health.get(group) == Some(&TargetHealth::Passes)
+    }
+
+    /// The target groups that send it work, if there are any and it fails the health check of every one.
+    pub fn fails_everywhere(&self) -> Option<impl Iterator<Item = &TargetGroupId>> {
+        let fails = |health: &TargetHealth| *health == TargetHealth::Fails;
+        let all = !self.target_health.is_empty() && self.target_health.values().all(fails);
+        all.then(|| self.target_health.keys())
     }
 }
 

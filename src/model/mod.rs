@@ -15,7 +15,7 @@ mod time;
 pub use bounds::Bounds;
 pub use causes::{causes, chain};
 pub use effect::{CALL_HOSTS, Call, CallOutcome, Effect};
-pub use fleet::{FleetIdentity, Group, Host, HostState, Process, Protection, partition_of};
+pub use fleet::{FleetIdentity, Group, Health, Host, HostState, Process, Protection, TargetHealth, partition_of};
 pub use ids::{
     FleetName, GroupName, HostId, LedgerId, Nonce, OperatorId, PlanDigest, RequestId, RunId, SubsystemName,
     TargetGroupId, ZoneName,

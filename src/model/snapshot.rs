@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use super::{Group, GroupName, Host, HostId, HostState, LedgerId, Protection, Time, ZoneName};
+use super::{Group, GroupName, Health, Host, HostId, HostState, LedgerId, Protection, Time, ZoneName};
 
 /// Everything a provider said about its fleet in one observation, checked for contradictions.
 ///
@@ -138,7 +138,7 @@ impl FleetSnapshot {
     pub fn lose_zone(&mut self, zone: &ZoneName) -> u64 {
         let mut lost = 0;
         for host in self.hosts.values_mut().filter(|host| host.zone == *zone) {
-            host.healthy = false;
+            host.health = Health::Failed;
             host.state = HostState::Terminating;
             lost += 1;
         }

@@ -222,8 +222,10 @@ fn batches_text(plan: &PlanDocument) -> String {
         let shown = if batch.hosts.len() > HOSTS_SHOWN { HOSTS_SHOWN - 1 } else { batch.hosts.len() };
         for (n, host) in batch.hosts[..shown].iter().enumerate() {
             let mut serves = host.subsystems.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
-            if !host.serving {
-                serves.push_str(" (not serving now)");
+            match (host.serving, host.doubtful) {
+                (true, _) => {}
+                (false, false) => serves.push_str(" (not serving now)"),
+                (false, true) => serves.push_str(" (unhealthy, may still get work)"),
             }
             table.row([
                 if n == 0 { batch.number.to_string() } else { String::new() },

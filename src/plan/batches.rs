@@ -8,25 +8,25 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::ZoneName;
 
-use super::hosts::serves;
+use super::AssessError;
+use super::gates::Gates;
 use super::membership::Membership;
 use super::settings::BatchLimits;
 use super::weights::units;
-use super::{AssessError, Inputs};
 
-/// Deals the chosen hosts into batches. Hosts that do not serve go first, then those of the fewest
+/// Deals the chosen hosts into batches. Hosts that are idle for sure go first, then those of the fewest
 /// subsystems, the longest-running, by id: what costs least is tried first. Each batch takes the first host
 /// left and then, in order, whatever still fits.
 pub(crate) fn deal(
-    inputs: &Inputs<'_>,
     membership: &Membership<'_>,
+    gates: &Gates<'_>,
     chosen: &BTreeSet<usize>,
     limits: &BatchLimits,
 ) -> Result<Vec<Vec<usize>>, AssessError> {
     let mut left: Vec<usize> = chosen.iter().copied().collect();
     left.sort_by_key(|&index| {
         let host = membership.host(index);
-        (serves(inputs, host), membership.of(index).len(), host.launched_at, &host.id)
+        (!gates.doubts().is_idle(index), membership.of(index).len(), host.launched_at, &host.id)
     });
     let mut batches = Vec::new();
     while !left.is_empty() {

@@ -51,10 +51,10 @@ impl<'a> Choice<'a> {
         self.counts[class] -= 1;
     }
 
-    /// Which class one more host had better come from: the one that does not serve; of the fewest other subsystems;
+    /// Which class one more host had better come from: the one that is idle; of the fewest other subsystems;
     /// by which the first level's sum of squares sinks further, then the next one's; the longer-running, by id.
     pub(crate) fn compare(&self, one: usize, other: usize) -> Ordering {
-        let of = |class: usize| (self.problem.classes[class].serving, self.problem.classes[class].others);
+        let of = |class: usize| (self.problem.classes[class].busy, self.problem.classes[class].others);
         of(one)
             .cmp(&of(other))
             .then_with(|| self.sinks(one).cmp(self.sinks(other)))
@@ -79,23 +79,23 @@ impl<'a> Choice<'a> {
         next.and_then(|n| self.problem.classes[class].ranks.get(n)).copied().unwrap_or(usize::MAX)
     }
 
-    /// Serving hosts, and other subsystems in all.
+    /// Hosts that are not idle, and other subsystems in all.
     pub(crate) fn first_levels(&self) -> (u64, u128) {
         let chosen = || self.problem.classes.iter().zip(&self.counts);
-        let serving = chosen().filter(|(class, _)| class.serving).map(|(_, &count)| count).sum();
-        (serving, chosen().map(|(class, &count)| u128::from(class.others) * u128::from(count)).sum())
+        let busy = chosen().filter(|(class, _)| class.busy).map(|(_, &count)| count).sum();
+        (busy, chosen().map(|(class, &count)| u128::from(class.others) * u128::from(count)).sum())
     }
 
     /// How well it stands.
     pub(crate) fn standing(&self) -> Standing {
-        let (serving, others) = self.first_levels();
+        let (busy, others) = self.first_levels();
         let mut unevenness = vec![0_u128; self.problem.levels];
         for (left, &level) in self.zones.iter().zip(&self.problem.level_of) {
             unevenness[level] = unevenness[level].saturating_add(left.saturating_mul(*left));
         }
         let mut ranks: Vec<usize> = self.ranks().collect();
         ranks.sort_unstable();
-        Standing { serving, others, unevenness, ranks }
+        Standing { busy, others, unevenness, ranks }
     }
 
     /// The longest-running hosts of each class, as places in [`Problem::candidates`].
@@ -108,7 +108,8 @@ impl<'a> Choice<'a> {
 /// How well a choice stands: smaller is preferred.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Standing {
-    pub(crate) serving: u64,
+    /// Hosts that are not idle.
+    pub(crate) busy: u64,
     pub(crate) others: u128,
     /// Sum of squares of remaining units per zone, by level.
     unevenness: Vec<u128>,

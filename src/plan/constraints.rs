@@ -6,6 +6,9 @@
 //! this zone stays at or above the minimum". A row that is short already has bound 0 (rule 4: nothing may be
 //! taken from it). So choosing nothing is always feasible, and so is every part of a feasible choice.
 //!
+//! A host that is doubtful ([`super::doubts`]) has no units: it takes nothing from a row, unless the row is short; then
+//! it takes 1 of the 0 that there are.
+//!
 //! Nothing here chooses. [`super::verify`] does the same sums again, from the hosts.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -27,8 +30,10 @@ use super::{AssessError, Inputs, Rule, Stage};
 pub(crate) struct Class {
     /// Places in [`Problem::candidates`], ascending: the longest-running first, then by id.
     pub(crate) ranks: Vec<usize>,
-    /// Whether they serve.
+    /// Whether they serve: only then have they units to take.
     pub(crate) serving: bool,
+    /// Whether they serve or may do so: it is not established that they are idle.
+    pub(crate) busy: bool,
     /// Subsystems that they belong to besides the named one.
     pub(crate) others: u64,
     /// A gate of one of their subsystems is closed now.
@@ -46,6 +51,29 @@ pub(crate) struct Row<'a> {
     pub(crate) names: Names<'a>,
     /// What may be taken from it.
     pub(crate) bound: u128,
+    /// It is short already: nothing of doubt may be taken from it either.
+    pub(crate) is_short: bool,
+}
+
+/// What a rule leaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Room {
+    /// Units, or hosts.
+    pub(crate) units: u128,
+    /// There is less than the rule asks for.
+    pub(crate) is_short: bool,
+}
+
+impl Room {
+    /// Above the least that must stay.
+    pub(crate) fn above(least: u128, is: u128) -> Self {
+        Self { units: is.saturating_sub(least), is_short: is < least }
+    }
+
+    /// A limit on what may be taken, whatever there is.
+    pub(crate) fn of(units: u128) -> Self {
+        Self { units, is_short: false }
+    }
 }
 
 /// The rule that a row stands for.
@@ -89,15 +117,17 @@ struct Stock<'a> {
 /// What the rules of one subsystem let go.
 struct Spare {
     /// Hosts, serving or not.
-    hosts: u128,
+    hosts: Room,
     /// Units that serve.
-    units: u128,
+    units: Room,
     /// By place in the stock's zones, units of the zone; empty where no zone has a minimum of its own.
-    zones: Vec<u128>,
+    zones: Vec<Room>,
     /// By place in the stock's zones, units of all others; empty where the loss of one need not be survived.
-    losses: Vec<u128>,
+    losses: Vec<Room>,
     /// Nothing that takes at most so many units is in the way of any of these.
     free: u128,
+    /// Any of these is short.
+    is_short: bool,
 }
 
 impl<'a> Ground<'a> {
@@ -159,17 +189,19 @@ impl Spare {
         let SubsystemPolicy { capacity, pace, .. } = policy;
         let minimum = u128::from(capacity.minimum);
         let total: u128 = zones.iter().map(|(_, units)| units).sum();
-        let units = total.saturating_sub(minimum);
+        let units = Room::above(minimum, total);
         let per_zone = capacity.minimum_per_zone.map(|m| u128::from(m.units(capacity.baseline, zones.len())));
-        let own = |least: u128| zones.iter().map(|(_, units)| units.saturating_sub(least)).collect();
-        let losses = zones.iter().map(|(_, units)| (total - units).saturating_sub(minimum));
-        let (own, losses): (Vec<_>, Vec<_>) = (
+        let own = |least: u128| zones.iter().map(|&(_, units)| Room::above(least, units)).collect();
+        let losses = zones.iter().map(|(_, units)| Room::above(minimum, total - units));
+        let (own, losses): (Vec<Room>, Vec<Room>) = (
             per_zone.map_or_else(Vec::new, own),
             if capacity.survive_zone_loss { losses.collect() } else { Vec::new() },
         );
-        let free = own.iter().chain(&losses).fold(units, |least, &units| least.min(units));
+        let all = || own.iter().chain(&losses).chain([&units]);
+        let free = all().map(|room| room.units).min().unwrap_or(0);
+        let is_short = all().any(|room| room.is_short);
         let hosts = pace.budgets.iter().map(|budget| budget.hosts).fold(pace.max_hosts_per_run, u64::min);
-        Self { hosts: hosts.into(), units, zones: own, losses, free }
+        Self { hosts: Room::of(hosts.into()), units, zones: own, losses, free, is_short }
     }
 }
 
@@ -219,6 +251,7 @@ impl<'a> Problem<'a> {
             let mut class = Class {
                 ranks,
                 serving: key.serving,
+                busy: key.serving || !key.doubtful.is_empty(),
                 others: key.units.iter().filter(|(s, _)| *s != named).count() as u64,
                 closed: key.units.iter().any(|(s, _)| ground.gates.is_closed(*s)),
                 takes: Vec::new(),
@@ -226,7 +259,8 @@ impl<'a> Problem<'a> {
             };
             for &(subsystem, units) in &key.units {
                 if let Some(book) = &books[subsystem] {
-                    book.charge(key.zone, units, &mut class);
+                    let is_doubtful = key.doubtful.contains(&subsystem);
+                    book.charge(&problem.rows, key.zone, units, is_doubtful, &mut class);
                 }
             }
             if let Some(&row) = key.group.and_then(|group| groups.get(&group)) {
@@ -254,12 +288,27 @@ impl<'a> Problem<'a> {
         self
     }
 
-    /// A row, unless all that is wanted of it may be taken.
-    fn row(&mut self, names: Names<'a>, bound: u128, wanted: u128) -> Option<usize> {
-        if wanted <= bound {
+    /// The same if these rows were not short: hosts that are doubtful then take nothing from them. `None` where that
+    /// changes nothing.
+    pub(crate) fn freed(&self, is_freed: impl Fn(usize) -> bool) -> Option<Self> {
+        let is_barred = |class: &Class, row: usize| !class.serving && self.rows[row].is_short && is_freed(row);
+        if !self.classes.iter().any(|class| class.takes.iter().any(|&(row, _)| is_barred(class, row))) {
             return None;
         }
-        self.rows.push(Row { names, bound });
+        let mut freed = self.clone();
+        for (class, was) in freed.classes.iter_mut().zip(&self.classes) {
+            class.takes.retain(|&(row, _)| !is_barred(was, row));
+        }
+        Some(freed)
+    }
+
+    /// A row, unless all that is wanted of it may be taken.
+    fn row(&mut self, names: Names<'a>, room: Room, wanted: Taken) -> Option<usize> {
+        let Room { units: bound, is_short } = room;
+        if wanted.units <= bound && !(is_short && wanted.doubtful > 0) {
+            return None;
+        }
+        self.rows.push(Row { names, bound, is_short });
         Some(self.rows.len() - 1)
     }
 
@@ -270,7 +319,9 @@ impl<'a> Problem<'a> {
             let Some(spare) = ground.spare(group) else { continue };
             let name = ground.membership.groups()[group];
             let names = Names { rule: Rule::GroupMinimum, subsystem: None, zone: None, group: Some(name) };
-            rows.extend(self.row(names, u128::from(spare), wanted).map(|row| (group, row)));
+            rows.extend(
+                self.row(names, Room::of(spare.into()), Taken { units: wanted, doubtful: 0 }).map(|row| (group, row)),
+            );
         }
         rows
     }
@@ -280,6 +331,8 @@ impl<'a> Problem<'a> {
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 struct Key {
     serving: bool,
+    /// Subsystems that they may serve although they are no capacity.
+    doubtful: Vec<usize>,
     units: Vec<(usize, u64)>,
     /// Among the fleet's zones.
     zone: usize,
@@ -294,6 +347,7 @@ impl Key {
         let weigh = |&s: &usize| Ok((s, units(membership, s, index)?));
         Ok(Self {
             serving: serves(ground.inputs, host),
+            doubtful: if host.is_healthy() { Vec::new() } else { ground.gates.doubts().of(index).collect() },
             units: membership.of(index).iter().map(weigh).collect::<Result<_, AssessError>>()?,
             zone: membership.zone_of(index),
             group: membership.group_of(index),
@@ -301,26 +355,49 @@ impl Key {
     }
 }
 
+/// What taking hosts would take of a row.
+#[derive(Clone, Copy, Default)]
+struct Taken {
+    /// Units that serve, or hosts.
+    units: u128,
+    /// Hosts of which it is not established that they are idle, and which are no capacity.
+    doubtful: u128,
+}
+
+impl Taken {
+    fn add(&mut self, key: &Key, subsystem: usize, hosts: u128, units: u64) {
+        if key.serving {
+            self.units += hosts * u128::from(units);
+        } else if key.doubtful.contains(&subsystem) {
+            self.doubtful += hosts;
+        }
+    }
+
+    fn without(self, other: Self) -> Self {
+        Self { units: self.units - other.units, doubtful: self.doubtful - other.doubtful }
+    }
+}
+
 /// What taking every candidate would take.
 struct Wanted {
     /// Those that any candidate belongs to, by name.
     subsystems: BTreeSet<usize>,
-    /// By subsystem: hosts, and units that serve.
-    sums: Vec<(u128, u128)>,
+    /// By subsystem: hosts, and what they are.
+    sums: Vec<(u128, Taken)>,
     /// Hosts by group.
     groups: BTreeMap<usize, u128>,
 }
 
 impl Wanted {
     fn of(membership: &Membership<'_>, classes: &BTreeMap<Key, Vec<usize>>) -> Self {
-        let mut sums = vec![(0, 0); membership.subsystems().len()];
+        let mut sums = vec![(0, Taken::default()); membership.subsystems().len()];
         let mut groups: BTreeMap<usize, u128> = BTreeMap::new();
         for (key, ranks) in classes {
             let hosts = ranks.len() as u128;
             for &(subsystem, units) in &key.units {
-                let (all, serving) = &mut sums[subsystem];
+                let (all, taken) = &mut sums[subsystem];
                 *all += hosts;
-                *serving += if key.serving { hosts * u128::from(units) } else { 0 };
+                taken.add(key, subsystem, hosts, units);
             }
             if let Some(group) = key.group {
                 *groups.entry(group).or_default() += hosts;
@@ -331,14 +408,14 @@ impl Wanted {
     }
 }
 
-/// Units of one subsystem that taking every candidate would take, by place in its stock's zones.
-fn wanted_by_zone(stock: &Stock<'_>, subsystem: usize, classes: &BTreeMap<Key, Vec<usize>>) -> Vec<u128> {
-    let mut by_place = vec![0; stock.zones.len()];
-    for (key, ranks) in classes.iter().filter(|(key, _)| key.serving) {
+/// What taking every candidate would take of one subsystem, by place in its stock's zones.
+fn wanted_by_zone(stock: &Stock<'_>, subsystem: usize, classes: &BTreeMap<Key, Vec<usize>>) -> Vec<Taken> {
+    let mut by_place = vec![Taken::default(); stock.zones.len()];
+    for (key, ranks) in classes.iter().filter(|(key, _)| key.serving || !key.doubtful.is_empty()) {
         if let Some(&(_, units)) = key.units.iter().find(|(of, _)| *of == subsystem)
             && let Some(place) = stock.places[key.zone]
         {
-            by_place[place] += ranks.len() as u128 * u128::from(units);
+            by_place[place].add(key, subsystem, ranks.len() as u128, units);
         }
     }
     by_place
@@ -364,24 +441,24 @@ impl<'g, 'a> Book<'g, 'a> {
     fn open(
         ground: &'g Ground<'a>,
         subsystem: usize,
-        (hosts, units): (u128, u128),
+        (hosts, taken): (u128, Taken),
         classes: &BTreeMap<Key, Vec<usize>>,
         problem: &mut Problem<'a>,
     ) -> Result<Self, AssessError> {
         let stock = ground.stock(subsystem)?;
         let spare = &stock.spare;
         let names = |rule, zone| Names::of(rule, &ground.membership.subsystem(subsystem).name, zone);
-        let size = problem.row(names(Rule::RunSize, None), spare.hosts, hosts);
-        let minimum = problem.row(names(Rule::Minimum, None), spare.units, units);
+        let size = problem.row(names(Rule::RunSize, None), spare.hosts, Taken { units: hosts, doubtful: 0 });
+        let minimum = problem.row(names(Rule::Minimum, None), spare.units, taken);
         let (mut own, mut losses) = (Vec::new(), Vec::new());
-        if units > spare.free {
+        if taken.units > spare.free || taken.doubtful > 0 && spare.is_short {
             let by_zone = wanted_by_zone(stock, subsystem, classes);
             for (place, (&(zone, _), here)) in stock.zones.iter().zip(by_zone).enumerate() {
-                let mut row = |rule, bound: Option<&u128>, wanted| {
-                    bound.and_then(|&bound| problem.row(names(rule, Some(zone)), bound, wanted))
+                let mut row = |rule, room: Option<&Room>, wanted| {
+                    room.and_then(|&room| problem.row(names(rule, Some(zone)), room, wanted))
                 };
                 own.push(row(Rule::ZoneMinimum, spare.zones.get(place), here));
-                losses.push(row(Rule::ZoneLoss, spare.losses.get(place), units - here));
+                losses.push(row(Rule::ZoneLoss, spare.losses.get(place), taken.without(here)));
             }
         }
         let (level, first) = (problem.levels, problem.zones.len());
@@ -391,18 +468,22 @@ impl<'g, 'a> Book<'g, 'a> {
         Ok(Self { stock, level, first, size, minimum, zones: own, losses })
     }
 
-    fn charge(&self, zone: usize, units: u64, class: &mut Class) {
+    fn charge(&self, rows: &[Row<'_>], zone: usize, units: u64, is_doubtful: bool, class: &mut Class) {
         class.takes.extend(self.size.map(|row| (row, 1)));
-        if !class.serving {
+        if !class.serving && !is_doubtful {
             return;
         }
-        class.takes.extend(self.minimum.map(|row| (row, units)));
         let own = self.stock.places[zone];
+        let here = own.and_then(|place| self.zones.get(place).copied().flatten());
+        let losses = self.losses.iter().enumerate().filter(|(place, _)| Some(*place) != own);
+        let all = self.minimum.into_iter().chain(here).chain(losses.filter_map(|(_, row)| *row));
+        if !class.serving {
+            class.takes.extend(all.filter(|&row| rows[row].is_short).map(|row| (row, 1)));
+            return;
+        }
+        class.takes.extend(all.map(|row| (row, units)));
         if let Some(place) = own {
-            class.takes.extend(self.zones.get(place).copied().flatten().map(|row| (row, units)));
             class.zones.push((self.level, self.first + place, units));
         }
-        let losses = self.losses.iter().enumerate().filter(|(place, _)| Some(*place) != own);
-        class.takes.extend(losses.filter_map(|(_, row)| row.map(|row| (row, units))));
     }
 }

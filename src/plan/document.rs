@@ -166,6 +166,9 @@ pub struct PlannedHost {
     pub units: u64,
     /// Whether it serves now.
     pub serving: bool,
+    /// It is unhealthy, and may serve all the same: no capacity, and not free to take. Left out where it is not so.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub doubtful: bool,
 }
 
 /// Hosts that are cordoned, baked and terminated together.

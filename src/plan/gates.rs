@@ -12,15 +12,16 @@ use rust_decimal::Decimal;
 use crate::model::{Group, SubsystemName, duration_text};
 use crate::policy::{SubsystemPolicy, loosened};
 
-use super::hosts::serves;
+use super::doubts::Doubts;
 use super::membership::Membership;
-use super::{Inputs, Rule, Stage, Violation};
+use super::{Claim, Inputs, Rule, Stage, Violation};
 
 /// The gates of one decision. What is asked of every subsystem alike is asked once.
 pub(crate) struct Gates<'a> {
     inputs: &'a Inputs<'a>,
     membership: &'a Membership<'a>,
     weaker: Vec<Weaker>,
+    doubts: Doubts<'a>,
     /// By subsystem: what depends on it alone.
     own: Vec<Own>,
 }
@@ -46,7 +47,12 @@ impl<'a> Gates<'a> {
         let weaker =
             inputs.ledger.accepted.iter().filter_map(|(name, accepted)| weaker(inputs, name, accepted)).collect();
         let own = membership.subsystems().iter().map(|_| Own::default()).collect();
-        Self { inputs, membership, weaker, own }
+        Self { inputs, membership, weaker, doubts: Doubts::new(inputs, membership), own }
+    }
+
+    /// Which hosts only do not count, and which are idle.
+    pub(crate) fn doubts(&self) -> &Doubts<'a> {
+        &self.doubts
     }
 
     /// Whether nothing of this subsystem may be granted now, whichever hosts.
@@ -190,18 +196,30 @@ fn cannot_launch(membership: &Membership<'_>, subsystem: usize) -> Vec<Violation
 }
 
 /// More of the subsystem's hosts than `max_unserving` per cent do not serve: something is wrong already.
+///
+/// A host counts as not serving by the provider's word, in any state. One that a run holds, removed or put back a moment
+/// ago is out on purpose: it does not count, and one that was removed is no host of the subsystem any more.
 fn too_many_unserving(inputs: &Inputs<'_>, membership: &Membership<'_>, subsystem: usize) -> Option<Violation> {
     let policy = membership.subsystem(subsystem);
-    let percent = policy.pace.max_unserving?;
-    let members = membership.members(subsystem);
-    let unserving = members.iter().filter(|&&h| !serves(inputs, membership.host(h))).count();
+    let percent = policy.pace.max_unserving;
+    let (mut members, mut unserving) = (0_u64, 0_u64);
+    for &index in membership.members(subsystem) {
+        let host = membership.host(index);
+        match inputs.ledger.claims.get(&host.id) {
+            None => {
+                members += 1;
+                unserving += u64::from(!host.is_serving());
+            }
+            Some(Claim::Reserved { .. } | Claim::Settling { .. }) => members += 1,
+            Some(Claim::Removed { .. }) => {}
+        }
+    }
     // An allowance rounds down: exactly `percent` of the hosts may be out, not one more.
-    if Decimal::from(unserving) * Decimal::ONE_HUNDRED <= Decimal::from(members.len()) * percent {
+    if Decimal::from(unserving) * Decimal::ONE_HUNDRED <= Decimal::from(members) * percent {
         return None;
     }
     let message = format!(
-        "{unserving} of the {} hosts of {} do not serve already; its policy stops at more than {percent}%",
-        members.len(),
+        "{unserving} of the {members} hosts of {} do not serve already; its policy stops at more than {percent}%",
         policy.name
     );
     Some(Violation::new(Rule::TooManyUnserving, message).subsystem(&policy.name))

@@ -142,7 +142,7 @@ impl Decision<'_> {
             None => others.choose(count, &others.maximum()),
         };
         let names = problem.rows[limit.row].names;
-        let found = judge_one(self.inputs, self.membership, &hosts, names.subsystem, names.group)?;
+        let found = judge_one(self.inputs, self.membership, self.gates, &hosts, names.subsystem, names.group)?;
         Ok(found.into_iter().find(|violation| is_meant(violation, names)))
     }
 }

@@ -10,6 +10,7 @@ mod constraints;
 mod cuts;
 mod digest;
 mod document;
+mod doubts;
 mod explain;
 mod gates;
 mod headroom;

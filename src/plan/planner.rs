@@ -18,7 +18,7 @@ use super::membership::Membership;
 use super::schedule::Schedule;
 use super::select::Selector;
 use super::settings::{BatchLimits, strictest};
-use super::verify::verify_over;
+use super::verify::{verify_named, verify_over};
 use super::weights::units;
 use super::why::{Asked, explain};
 use super::{
@@ -58,7 +58,8 @@ pub(crate) fn plan_over(
     let touched: BTreeSet<usize> = chosen.iter().flat_map(|&h| membership.of(h)).copied().chain(named).collect();
     if named.is_some() {
         let is_short = draft.violations.iter().any(|v| v.rule == Rule::TooFewCandidates);
-        draft.violations.extend(verify_over(inputs, membership, gates, &draft.taking, Stage::Grant)?);
+        let verify = verifier(request);
+        draft.violations.extend(verify(inputs, membership, gates, &draft.taking, Stage::Grant)?);
         // Nothing was selected because there is nothing to select, and that is said already.
         draft.violations.retain(|v| !(is_short && v.rule == Rule::EmptySelection));
         draft.suggest_hosts(inputs);
@@ -70,9 +71,9 @@ pub(crate) fn plan_over(
     let watched = inputs.policies.watched(&names);
     let count = draft.asked(request);
     let settings = strictest(inputs, membership, &request.subsystem, &touched, &watched, count);
-    let dealt = deal(inputs, membership, &chosen, &BatchLimits::strictest(membership, &touched))?;
+    let dealt = deal(membership, gates, &chosen, &BatchLimits::strictest(membership, &touched))?;
     if draft.violations.is_empty() {
-        draft.prefixes(inputs, membership, gates, &dealt)?;
+        draft.prefixes(inputs, membership, gates, &dealt, verifier(request))?;
     }
     let schedule = match Schedule::of(inputs, membership, &dealt, &settings) {
         Ok(schedule) => schedule,
@@ -83,11 +84,11 @@ pub(crate) fn plan_over(
             Schedule::default()
         }
     };
-    let batches = planned(inputs, membership, named, &dealt)?;
+    let batches = planned(inputs, membership, gates, named, &dealt)?;
     let tables = named.into_iter().chain(touched.iter().copied().filter(|&s| Some(s) != named));
     let subsystems = tables.map(|s| capacity::table(inputs, membership, s, &chosen)).collect::<Result<_, _>>()?;
     let mut warnings = draft.warnings;
-    warnings.extend(warnings::all(inputs, membership, &chosen, &touched, &watched, &schedule));
+    warnings.extend(warnings::all(inputs, membership, gates, &chosen, &touched, &watched, &schedule));
     let verdict = if draft.violations.is_empty() { Verdict::Allowed } else { Verdict::Refused };
     let document = PlanDocument {
         schema: "safe-remove/plan/v1".to_owned(),
@@ -174,9 +175,21 @@ fn request_document(request: &Request) -> RequestDocument {
     }
 }
 
+/// The check before every effect.
+type Verify = fn(&Inputs<'_>, &Membership<'_>, &Gates<'_>, &Taking, Stage) -> Result<Vec<Violation>, AssessError>;
+
+/// The check, as strict as it is with hosts that this program chose or somebody named.
+fn verifier(request: &Request) -> Verify {
+    match request.selection {
+        Selection::Count(_) => verify_over,
+        Selection::Hosts(_) => verify_named,
+    }
+}
+
 fn planned(
     inputs: &Inputs<'_>,
     membership: &Membership<'_>,
+    gates: &Gates<'_>,
     named: Option<usize>,
     dealt: &[Vec<usize>],
 ) -> Result<Vec<Batch>, AssessError> {
@@ -194,6 +207,7 @@ fn planned(
             subsystems: own.iter().map(|&s| membership.subsystem(s).name.clone()).collect(),
             units,
             serving: serves(inputs, host),
+            doubtful: gates.doubts().of(index).next().is_some(),
         })
     };
     let batch = |(index, hosts): (usize, &Vec<usize>)| {
@@ -351,11 +365,12 @@ impl Draft {
         membership: &Membership<'_>,
         gates: &Gates<'_>,
         dealt: &[Vec<usize>],
+        verify: Verify,
     ) -> Result<(), AssessError> {
         let mut taking = Taking::default();
         for batch in dealt.iter().take(dealt.len().saturating_sub(1)) {
             taking.hosts.extend(batch.iter().map(|&h| membership.host(h).id.clone()));
-            self.violations.extend(verify_over(inputs, membership, gates, &taking, Stage::Grant)?);
+            self.violations.extend(verify(inputs, membership, gates, &taking, Stage::Grant)?);
         }
         Ok(())
     }

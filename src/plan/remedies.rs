@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 
 use crate::model::{Group, GroupName, HostState, SubsystemName, ZoneName};
 
-use super::constraints::{Names, Problem};
+use super::constraints::{Names, Problem, Room, Row};
 use super::search::Reach;
 use super::select::Selector;
 use super::why::{Asked, Change, WouldAllow};
@@ -26,7 +26,6 @@ const NODES: usize = 200;
 pub(crate) struct Question<'q> {
     asked: Asked<'q>,
     problem: &'q Problem<'q>,
-    selector: Selector<'q>,
     /// Relaxations left.
     nodes: Cell<usize>,
 }
@@ -51,12 +50,15 @@ struct Limits {
 impl<'q> Question<'q> {
     /// `problem` has a row for whatever is closed.
     pub(crate) fn new(asked: Asked<'q>, problem: &'q Problem<'q>) -> Self {
-        Self { asked, problem, selector: Selector::new(problem, false), nodes: Cell::new(NODES) }
+        Self { asked, problem, nodes: Cell::new(NODES) }
     }
 
-    /// Whether a choice of so many hosts is found under other bounds.
-    fn is_possible(&self, bound: impl Fn(&Names<'_>, u128) -> u128) -> bool {
-        let selector = self.selector.bounded(|row, is| bound(&self.problem.rows[row].names, is));
+    /// Whether a choice of so many hosts is found where the rows leave other room.
+    fn is_possible(&self, room: impl Fn(&Names<'_>, Room) -> Room) -> bool {
+        let of = |row: &Row<'_>| room(&row.names, Room { units: row.bound, is_short: row.is_short });
+        let rooms: Vec<Room> = self.problem.rows.iter().map(of).collect();
+        let freed = self.problem.freed(|row| !rooms[row].is_short);
+        let selector = Selector::new(freed.as_ref().unwrap_or(self.problem), false).bounded(|row, _| rooms[row].units);
         matches!(selector.reach(self.asked.count, &self.nodes), Reach::Found(_))
     }
 
@@ -64,7 +66,7 @@ impl<'q> Question<'q> {
     pub(crate) fn is_possible_in_several_runs(&self) -> bool {
         let limits_a_run = |names: &Names<'_>| names.rule == Rule::RunSize;
         self.problem.rows.iter().any(|row| limits_a_run(&row.names))
-            && self.is_possible(|names, is| if limits_a_run(names) { u128::MAX } else { is })
+            && self.is_possible(|names, is| if limits_a_run(names) { Room::of(u128::MAX) } else { is })
     }
 
     /// More capacity, then other policies, of what these rows are about.
@@ -114,10 +116,10 @@ impl<'q> Question<'q> {
                 let minimum = u128::from(table.minimum);
                 let here = names.zone.and_then(|zone| table.zones.iter().find(|of| of.name == *zone));
                 match (names.rule, here) {
-                    (Rule::Minimum, _) => (u128::from(table.capacity) + more(true, units)).saturating_sub(minimum),
+                    (Rule::Minimum, _) => Room::above(minimum, u128::from(table.capacity) + more(true, units)),
                     (Rule::ZoneMinimum, Some(zone)) => {
                         let serves = u128::from(zone.capacity) + more(place == Place::In(&zone.name), units);
-                        serves.saturating_sub(u128::from(zone.minimum))
+                        Room::above(zone.minimum.into(), serves)
                     }
                     (Rule::ZoneLoss, Some(zone)) => {
                         let is_outside = match place {
@@ -126,7 +128,7 @@ impl<'q> Question<'q> {
                             Place::Outside(other) => *other == zone.name,
                         };
                         let serves = u128::from(table.capacity.saturating_sub(zone.capacity)) + more(is_outside, units);
-                        serves.saturating_sub(minimum)
+                        Room::above(minimum, serves)
                     }
                     _ => is,
                 }
@@ -189,12 +191,12 @@ impl<'q> Question<'q> {
         let zone_of = |names: &Names<'_>| names.zone.and_then(|zone| table.zones.iter().find(|of| of.name == *zone));
         self.is_possible(|names, is| match (names.rule, zone_of(names)) {
             _ if names.subsystem != Some(&table.name) => is,
-            (Rule::RunSize, _) => u128::from(limits.hosts),
-            (Rule::Minimum, _) => u128::from(table.capacity.saturating_sub(limits.minimum)),
-            (Rule::ZoneMinimum, Some(zone)) => u128::from(zone.capacity.saturating_sub(limits.per_zone)),
+            (Rule::RunSize, _) => Room::of(limits.hosts.into()),
+            (Rule::Minimum, _) => Room::above(limits.minimum.into(), table.capacity.into()),
+            (Rule::ZoneMinimum, Some(zone)) => Room::above(limits.per_zone.into(), zone.capacity.into()),
             (Rule::ZoneLoss, Some(zone)) => {
                 let outside = table.capacity.saturating_sub(zone.capacity);
-                u128::from(outside.saturating_sub(limits.minimum))
+                Room::above(limits.minimum.into(), outside.into())
             }
             _ => is,
         })
@@ -230,7 +232,7 @@ impl<'q> Question<'q> {
         let group = self.asked.inputs.snapshot.group(name)?;
         let members = group_members(&self.asked, group);
         let less = least(group.min_size, |less| {
-            let spare = u128::from(members.saturating_sub(group.min_size - less));
+            let spare = Room::of(members.saturating_sub(group.min_size - less).into());
             self.is_possible(|names, is| if names.group == Some(name) { spare } else { is })
         })?;
         let (is, would_be) = (group.min_size, group.min_size - less);

@@ -1,7 +1,7 @@
 //! Which hosts: the largest count that may go, and the choice of a count that the contract prefers.
 //!
 //! [`Selector`] answers both for one named subsystem. The maximum and "can N go?" are exact ([`super::search`]).
-//! The preference is lexicographic ([`Standing`]): hosts that do not serve; then the fewest other subsystems in all;
+//! The preference is lexicographic ([`Standing`]): hosts that are idle; then the fewest other subsystems in all;
 //! then evenness, level by level; then age and id. It is found exactly where all choices can be looked at
 //! ([`WAYS`]); beyond that the first two levels are optimal, and the levels after them are at a choice that no
 //! exchange of one host for another improves, which is the optimum where hosts weigh alike and one subsystem's
@@ -208,15 +208,15 @@ impl<'a> Selector<'a> {
 
     /// The first two levels of the preference, were there no rows: no choice of so many stands better in them.
     fn ideal(&self, count: u64) -> (u64, u128) {
-        let (mut left, mut serving, mut others) = (count, 0, 0);
+        let (mut left, mut busy, mut others) = (count, 0, 0);
         for class in self.by_first_levels() {
             let take = left.min(self.most[class]);
             let of = &self.problem.classes[class];
             left -= take;
-            serving += if of.serving { take } else { 0 };
+            busy += if of.busy { take } else { 0 };
             others += u128::from(of.others) * u128::from(take);
         }
-        (serving, others)
+        (busy, others)
     }
 
     /// Classes that have hosts to choose, the preferred first as far as that is settled beforehand.
@@ -227,7 +227,7 @@ impl<'a> Selector<'a> {
     }
 
     fn first_levels(&self, class: usize) -> (bool, u64) {
-        (self.problem.classes[class].serving, self.problem.classes[class].others)
+        (self.problem.classes[class].busy, self.problem.classes[class].others)
     }
 
     /// One host after the other, each the best that still fits.
@@ -325,10 +325,10 @@ impl<'a> Selector<'a> {
     fn linear(&self, count: u64, start: Vec<u64>) -> Choice<'a> {
         let classes = &self.problem.classes;
         let all = Exactly { classes: (0..classes.len()).collect(), hosts: count };
-        let idle: Vec<i64> = classes.iter().map(|class| i64::from(!class.serving)).collect();
+        let idle: Vec<i64> = classes.iter().map(|class| i64::from(!class.busy)).collect();
         let first = std::slice::from_ref(&all);
         let counts = best(self.problem, &self.bounds, &self.most, &idle, first, start).counts;
-        let idle: Vec<usize> = (0..classes.len()).filter(|&c| !classes[c].serving).collect();
+        let idle: Vec<usize> = (0..classes.len()).filter(|&c| !classes[c].busy).collect();
         let hosts = idle.iter().map(|&c| counts[c]).sum();
         let others: Vec<i64> = classes.iter().map(|class| -i64::try_from(class.others).unwrap_or(i64::MAX)).collect();
         let both = [all, Exactly { classes: idle, hosts }];
@@ -396,13 +396,13 @@ impl Enumeration<'_, '_> {
             return;
         }
         let class = self.order[place];
-        let (is_serving, others) = self.selector.first_levels(class);
-        let each = (u64::from(is_serving), u128::from(others));
-        // From the first class that serves on, none is better than this one.
-        let (serving, others) = self.first_levels;
-        let least = if is_serving { u128::from(left) } else { 0 };
+        let (is_busy, others) = self.selector.first_levels(class);
+        let each = (u64::from(is_busy), u128::from(others));
+        // From the first class that is not idle on, none is better than this one.
+        let (busy, others) = self.first_levels;
+        let least = if is_busy { u128::from(left) } else { 0 };
         let best = &self.best.0;
-        if (serving + each.0 * left, others + each.1 * least) > (best.serving, best.others) {
+        if (busy + each.0 * left, others + each.1 * least) > (best.busy, best.others) {
             return;
         }
         self.from(place + 1, left);
@@ -410,12 +410,12 @@ impl Enumeration<'_, '_> {
         while taken < left.min(self.selector.most[class]) && self.choice.fits(class) {
             self.choice.take(class);
             taken += 1;
-            self.first_levels = (serving + each.0 * taken, others + each.1 * u128::from(taken));
+            self.first_levels = (busy + each.0 * taken, others + each.1 * u128::from(taken));
             self.from(place + 1, left - taken);
         }
         for _ in 0..taken {
             self.choice.give_back(class);
         }
-        self.first_levels = (serving, others);
+        self.first_levels = (busy, others);
     }
 }

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::model::{
-    Bounds, FleetIdentity, FleetSnapshot, Group, GroupName, Host, HostId, HostState, ProbeKey, SubsystemName, Time,
+    Bounds, FleetIdentity, FleetSnapshot, Group, GroupName, Health, Host, HostId, HostState, ProbeKey, SubsystemName,
+    Time,
 };
 use crate::policy::{
     BatchLimit, CapacityPolicy, ConfirmPolicy, FleetConfig, HealthPolicy, LedgerConfig, LedgerKind, PacePolicy,
@@ -43,7 +44,7 @@ pub(crate) fn policy(name: &str, minimum: u64) -> SubsystemPolicy {
             batch: BatchLimit::Hosts(1000),
             interval: Duration::from_secs(300),
             ramp: false,
-            max_unserving: None,
+            max_unserving: 100.into(),
             zones_per_batch: None,
             requires_launch: false,
             budgets: Vec::new(),
@@ -63,11 +64,12 @@ pub(crate) fn host(id: &str, zone: &str, subsystems: &[&str]) -> Host {
         instance_type: "m6i.large".into(),
         tags: Arc::new(subsystems.iter().map(|s| ((*s).to_owned(), "1".to_owned())).collect()),
         state: HostState::InService,
-        healthy: true,
+        health: Health::Healthy,
         launched_at: NOON.minus(Duration::from_secs(86_400)),
         protection: None,
         ledger: None,
         target_groups: BTreeSet::new(),
+        target_health: BTreeMap::new(),
     }
 }
 

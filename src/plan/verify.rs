@@ -24,10 +24,29 @@ use super::{AssessError, Claim, Inputs, Rule, Stage, Taking, Violation, hosts};
 /// [`AssessError`] where a host of a subsystem touched cannot be weighed or placed (S3).
 pub fn verify(inputs: &Inputs<'_>, taking: &Taking, stage: Stage) -> Result<Vec<Violation>, AssessError> {
     let membership = Membership::new(inputs.policies, inputs.snapshot);
-    verify_over(inputs, &membership, &Gates::new(inputs, &membership), taking, stage)
+    verify_named(inputs, &membership, &Gates::new(inputs, &membership), taking, stage)
 }
 
 /// The same on a membership and gates that are at hand.
+///
+/// Hosts that are all idle for sure may be named even where too many do not serve: they are what is wrong. Who asks for
+/// a count leaves the choice to this program, which it does not make in such a state ([`verify_over`]).
+pub(crate) fn verify_named(
+    inputs: &Inputs<'_>,
+    membership: &Membership<'_>,
+    gates: &Gates<'_>,
+    taking: &Taking,
+    stage: Stage,
+) -> Result<Vec<Violation>, AssessError> {
+    let mut found = verify_over(inputs, membership, gates, taking, stage)?;
+    let is_idle = |id: &HostId| membership.find(id).is_some_and(|host| gates.doubts().is_idle(host));
+    if taking.out.is_empty() && taking.hosts.iter().all(is_idle) {
+        found.retain(|violation| violation.rule != Rule::TooManyUnserving);
+    }
+    Ok(found)
+}
+
+/// The same for hosts that this program chose.
 pub(crate) fn verify_over(
     inputs: &Inputs<'_>,
     membership: &Membership<'_>,
@@ -49,7 +68,7 @@ pub(crate) fn verify_over(
     let touched: BTreeSet<usize> = taken.all().flat_map(|host| membership.of(host)).copied().collect();
     // S1: every subsystem that any of the hosts belongs to is asked, not only the one somebody named.
     for &subsystem in &touched {
-        Sums::of(inputs, membership, subsystem, &taken)?.judge(&mut found);
+        Sums::of(inputs, membership, gates, subsystem, &taken)?.judge(&mut found);
         if stage == Stage::Grant {
             judge_size(membership, subsystem, &taken, &mut found);
         }
@@ -64,6 +83,7 @@ pub(crate) fn verify_over(
 pub(crate) fn judge_one(
     inputs: &Inputs<'_>,
     membership: &Membership<'_>,
+    gates: &Gates<'_>,
     hosts: &BTreeSet<usize>,
     subsystem: Option<&SubsystemName>,
     group: Option<&GroupName>,
@@ -71,7 +91,7 @@ pub(crate) fn judge_one(
     let mut found = Vec::new();
     let taken = Taken { hosts: hosts.clone(), out: BTreeSet::new() };
     if let Some(subsystem) = subsystem.and_then(|name| membership.find_subsystem(name)) {
-        Sums::of(inputs, membership, subsystem, &taken)?.judge(&mut found);
+        Sums::of(inputs, membership, gates, subsystem, &taken)?.judge(&mut found);
         judge_size(membership, subsystem, &taken, &mut found);
     }
     if group.is_some() {
@@ -102,7 +122,7 @@ impl Taken {
 struct ZoneSums {
     before: u128,
     after: u128,
-    /// A host is taken from it that is capacity, or was when it was granted.
+    /// A host is taken from it that is capacity, or was when it was granted, or of which nobody knows that it is idle.
     taken_from: bool,
 }
 
@@ -112,12 +132,15 @@ struct Sums<'a> {
     zones: BTreeMap<&'a ZoneName, ZoneSums>,
     /// Hosts that would serve but for other runs that hold them.
     held: BTreeMap<RunId, u64>,
+    /// Hosts that are taken, are no capacity and may serve all the same.
+    doubtful: u64,
 }
 
 impl<'a> Sums<'a> {
     fn of(
         inputs: &Inputs<'_>,
         membership: &Membership<'a>,
+        gates: &Gates<'_>,
         subsystem: usize,
         taken: &Taken,
     ) -> Result<Self, AssessError> {
@@ -125,6 +148,7 @@ impl<'a> Sums<'a> {
         let listed = hosts::zones(membership, subsystem)?;
         let mut by_zone: Vec<ZoneSums> = membership.zones().iter().map(|_| ZoneSums::default()).collect();
         let mut held: BTreeMap<RunId, u64> = BTreeMap::new();
+        let mut doubtful = 0;
         for &index in membership.members(subsystem) {
             let host = membership.host(index);
             if let Some(Claim::Reserved { run } | Claim::Settling { run, .. }) = inputs.ledger.claims.get(&host.id) {
@@ -142,6 +166,10 @@ impl<'a> Sums<'a> {
                 } else {
                     sums.after += units;
                 }
+            } else if taken.hosts.contains(&index) && gates.doubts().is_doubtful(subsystem, index) {
+                // S1: no capacity, but perhaps all that a subsystem has that is short by every check.
+                sums.taken_from = true;
+                doubtful += 1;
             }
         }
         let mut zones: BTreeMap<&ZoneName, ZoneSums> =
@@ -150,7 +178,7 @@ impl<'a> Sums<'a> {
         for (zone, sums) in membership.zones().iter().zip(by_zone) {
             zones.entry(zone).and_modify(|listed| *listed = sums);
         }
-        Ok(Self { policy, zones, held })
+        Ok(Self { policy, zones, held, doubtful })
     }
 
     /// Rules 1 to 4.
@@ -160,7 +188,7 @@ impl<'a> Sums<'a> {
         let minimum = u128::from(capacity.minimum);
         let before: u128 = self.zones.values().map(|z| z.before).sum();
         let after: u128 = self.zones.values().map(|z| z.after).sum();
-        // Rule 4: hosts that do not serve may go even from a subsystem that is short.
+        // Rule 4: hosts that are idle may go even from a subsystem that is short.
         if after < minimum && self.zones.values().any(|z| z.taken_from) {
             let message =
                 format!("{name} would keep {after} units of the {minimum} that it must keep ({before} serve now)");
@@ -192,6 +220,11 @@ impl<'a> Sums<'a> {
     fn violation(&self, rule: Rule, required: u128, remaining: u128, mut message: String) -> Violation {
         for (run, hosts) in &self.held {
             message.push_str(&format!("; run {run} holds {hosts} of its hosts"));
+        }
+        match self.doubtful {
+            0 => {}
+            1 => message.push_str("; 1 host that would go is unhealthy and may still get work"),
+            many => message.push_str(&format!("; {many} hosts that would go are unhealthy and may still get work")),
         }
         let narrow = |number: u128| u64::try_from(number).unwrap_or(u64::MAX);
         Violation::new(rule, message).subsystem(&self.policy.name).numbers(narrow(required), narrow(remaining))

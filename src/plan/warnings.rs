@@ -6,6 +6,7 @@ use crate::model::{GroupName, Host, SubsystemName, duration_text};
 use crate::policy::UnitsSource;
 
 use super::Inputs;
+use super::gates::Gates;
 use super::hosts::{names_in_tag, serves};
 use super::membership::Membership;
 use super::schedule::Schedule;
@@ -14,6 +15,7 @@ use super::schedule::Schedule;
 pub(crate) fn all(
     inputs: &Inputs<'_>,
     membership: &Membership<'_>,
+    gates: &Gates<'_>,
     chosen: &BTreeSet<usize>,
     touched: &BTreeSet<usize>,
     watched: &BTreeSet<SubsystemName>,
@@ -28,7 +30,7 @@ pub(crate) fn all(
         found.extend(group.notes.iter().map(|note| format!("group {}: {note}", group.name)));
     }
     found.extend(unrouted(membership, chosen));
-    found.extend(unselected(inputs, membership, chosen));
+    found.extend(unselected(inputs, membership, gates, chosen));
     found.extend(inputs.policies.warnings.iter().map(ToString::to_string));
     found
 }
@@ -103,7 +105,12 @@ fn unrouted(membership: &Membership<'_>, chosen: &BTreeSet<usize>) -> Option<Str
 }
 
 /// A tag that names a subsystem whose policy does not count the host.
-fn unselected(inputs: &Inputs<'_>, membership: &Membership<'_>, chosen: &BTreeSet<usize>) -> Vec<String> {
+fn unselected(
+    inputs: &Inputs<'_>,
+    membership: &Membership<'_>,
+    gates: &Gates<'_>,
+    chosen: &BTreeSet<usize>,
+) -> Vec<String> {
     let mut found = Vec::new();
     for &index in chosen {
         let host = membership.host(index);
@@ -113,7 +120,9 @@ fn unselected(inputs: &Inputs<'_>, membership: &Membership<'_>, chosen: &BTreeSe
             let id = &host.id;
             found.push(format!("host {id} says that it serves {name}, but the policy of {name} does not select it"));
         }
-        if !serves(inputs, host) {
+        if gates.doubts().of(index).next().is_some() {
+            found.push(format!("host {} is unhealthy and may still get work", host.id));
+        } else if !serves(inputs, host) {
             found.push(format!("host {} does not serve now", host.id));
         }
     }

@@ -230,9 +230,11 @@ fn with_gates<'a>(asked: &Asked<'_>, problem: &Problem<'a>) -> (Problem<'a>, Vec
     }
     for (violation, closes) in &closed {
         let row = gated.rows.len();
-        gated
-            .rows
-            .push(Row { names: Names { rule: violation.rule, subsystem: None, zone: None, group: None }, bound: 0 });
+        gated.rows.push(Row {
+            names: Names { rule: violation.rule, subsystem: None, zone: None, group: None },
+            bound: 0,
+            is_short: false,
+        });
         for class in &mut gated.classes {
             if served(first(class)).iter().any(|subsystem| closes.contains(subsystem)) {
                 class.takes.push((row, 1));

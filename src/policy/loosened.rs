@@ -7,6 +7,7 @@
 use std::collections::BTreeSet;
 
 use jiff::civil::Date;
+use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
 use super::show::{Plain, list, plain};
@@ -155,7 +156,8 @@ fn pace_loosened(
     found.unless(is.interval >= *interval, "pace.interval", duration_text(*interval), duration_text(is.interval));
     found.unless(is.ramp >= *ramp, "pace.ramp", ramp, is.ramp);
     let unserving = (max_unserving, is.max_unserving);
-    found.unless(at_most(*unserving.0, unserving.1), "pace.max_unserving", plain(unserving.0), plain(&unserving.1));
+    let text = |percent: &Decimal| format!("{percent}%");
+    found.unless(unserving.1 <= *unserving.0, "pace.max_unserving", text(unserving.0), text(&unserving.1));
     let zones = (zones_per_batch, is.zones_per_batch);
     found.unless(at_most(*zones.0, zones.1), "pace.zones_per_batch", plain(zones.0), plain(&zones.1));
     found.unless(is.requires_launch >= *requires_launch, "pace.requires_launch", requires_launch, is.requires_launch);

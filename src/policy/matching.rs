@@ -262,11 +262,12 @@ mod tests {
             instance_type: "m6i.large".into(),
             tags: Arc::new(tags.iter().map(|(tag, value)| ((*tag).to_owned(), (*value).to_owned())).collect()),
             state: HostState::InService,
-            healthy: true,
+            health: crate::model::Health::Healthy,
             launched_at: Time::from_millis(0),
             protection: None,
             ledger: None,
             target_groups: BTreeSet::new(),
+            target_health: BTreeMap::new(),
         }
     }
 

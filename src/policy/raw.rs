@@ -181,7 +181,8 @@ pub(super) struct RawPace {
     pub(super) interval: Option<At<Length>>,
     /// Batches of 1, 2, 4, ... up to `batch`. Default false.
     pub(super) ramp: Option<bool>,
-    /// Refuse while more of the subsystem's hosts than this do not serve.
+    /// Refuse while more of the subsystem's hosts than this do not serve: something is wrong already. Default "20%";
+    /// "100%" never refuses.
     pub(super) max_unserving: Option<At<Percent>>,
     /// Zones that one batch may touch.
     pub(super) zones_per_batch: Option<At<Count>>,

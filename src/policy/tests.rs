@@ -109,11 +109,12 @@ fn the_shipped_fleet_is_what_its_comments_say() {
             instance_type: "m6i.large".into(),
             tags: Arc::new([("role".to_owned(), role.to_owned())].into()),
             state: crate::model::HostState::InService,
-            healthy: true,
+            health: crate::model::Health::Healthy,
             launched_at: crate::model::Time::from_millis(0),
             protection: None,
             ledger: None,
             target_groups: Default::default(),
+            target_health: Default::default(),
         };
         let served = set.matcher().subsystems_of(&host);
         assert_eq!(served.iter().map(|name| name.as_str()).collect::<Vec<_>>(), {

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use rust_decimal::Decimal;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::model::{FleetName, SubsystemName, ZoneName};
 
@@ -264,14 +264,25 @@ pub struct PacePolicy {
     pub interval: Duration,
     /// Batches of 1, 2, 4, … up to `batch`.
     pub ramp: bool,
-    /// Percentage (0 to 100) of the subsystem's hosts in any state that may be out of service already.
-    pub max_unserving: Option<Decimal>,
+    /// Percentage (0 to 100) of the subsystem's hosts in any state that may not serve already; 100 is no limit.
+    #[serde(deserialize_with = "percent_or_no_limit")]
+    pub max_unserving: Decimal,
     /// Zones that one batch may touch, at least 1.
     pub zones_per_batch: Option<u64>,
     /// Refuse while the groups' recent launches fail.
     pub requires_launch: bool,
     /// Hosts per window of time, all runs counted together. Required in the file; empty only where `[]` was written.
     pub budgets: Vec<Budget>,
+}
+
+/// `max_unserving` where a policy does not say otherwise, in per cent. Others draw the same line: Karpenter repairs no
+/// node while more than 20% of its pool is unhealthy (its documentation, "Node Auto Repair"), Azure upgrades no scale set
+/// in which more than 20% of the instances are (`maxUnhealthyInstancePercent`).
+pub const MAX_UNSERVING: Decimal = Decimal::from_parts(20, 0, 0, false, 0);
+
+/// Ledgers of earlier versions keep policies that set no limit.
+fn percent_or_no_limit<'de, D: Deserializer<'de>>(from: D) -> Result<Decimal, D::Error> {
+    Ok(Option::deserialize(from)?.unwrap_or(Decimal::ONE_HUNDRED))
 }
 
 /// `batch`: hosts, or units resolved from a percentage of baseline (rounded down, at least 1).

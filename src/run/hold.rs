@@ -152,7 +152,7 @@ impl Held {
         let host = snapshot.host(&self.id);
         let whole = host.is_some_and(|h| {
             h.state == HostState::InService
-                && (h.healthy || !self.serving)
+                && (h.is_healthy() || !self.serving)
                 && self.target_groups.is_subset(&h.target_groups)
         });
         let state = host.map(|h| h.state);

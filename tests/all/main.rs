@@ -25,4 +25,5 @@ mod schedules;
 mod screens;
 mod support;
 mod takeover;
+mod unserving;
 mod usage;

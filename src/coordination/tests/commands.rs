@@ -13,7 +13,7 @@ fn s3_the_policies_of_another_fleet_decide_nothing() {
 fn a_grant_writes_down_what_is_needed_to_put_hosts_back() {
     let mut room = Room::new(5);
     let a = run("a", "pa");
-    room.world.host_mut("index-02").healthy = false;
+    room.world.host_mut("index-02").health = crate::model::Health::Failed;
     let snapshot = room.world.snapshot();
     let claimed: [&[&str]; 4] = [&[], &[], &[], &["index-01", "index-02"]];
     room.enlist(&a, &claimed).expect("stands in line");

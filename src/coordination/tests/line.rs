@@ -141,7 +141,7 @@ fn s8_a_batch_of_a_plan_that_no_longer_holds_is_not_granted() {
     let mut room = Room::new(5);
     let a = run("a", "pa");
     room.enlist(&a, &[&["index-01"], &["index-02"], &["index-03"]]).expect("stands in line");
-    room.world.host_mut("index-05").healthy = false;
+    room.world.host_mut("index-05").health = crate::model::Health::Failed;
     assert_eq!(why(claimed(&mut room, &a, 1, &["index-01"])), name(Rule::Minimum));
 }
 
@@ -168,8 +168,8 @@ fn s9_what_other_runs_have_taken_is_a_race_and_what_nobody_took_is_not() {
         }
         room.end(&a, true).expect("ends");
         if lost {
-            room.world.host_mut("index-03").healthy = false;
-            room.world.host_mut("index-05").healthy = false;
+            room.world.host_mut("index-03").health = crate::model::Health::Failed;
+            room.world.host_mut("index-05").health = crate::model::Health::Failed;
         }
         why(claimed(&mut room, &b, 1, &["index-04", "index-05"]))
     };
@@ -181,8 +181,8 @@ fn s9_what_other_runs_have_taken_is_a_race_and_what_nobody_took_is_not() {
     let (a, b) = (run("a", "pa"), run("b", "pb"));
     room.enlist(&a, &[&["index-01"]]).expect("stands in line");
     room.enlist(&b, &[&["index-02"]]).expect("stands in line");
-    room.world.host_mut("index-03").healthy = false;
-    room.world.host_mut("index-04").healthy = false;
+    room.world.host_mut("index-03").health = crate::model::Health::Failed;
+    room.world.host_mut("index-04").health = crate::model::Health::Failed;
     assert_eq!(why(claimed(&mut room, &b, 1, &["index-02"])), name(Rule::Minimum), "nobody took anything");
     room.silent.insert(a.run.clone());
     let mut taken = Room::new(4);
@@ -198,12 +198,12 @@ fn s8_what_was_expected_to_remain_is_asked_again_at_the_first_grant() {
     let mut room = Room::new(9);
     let a = RunIdentity { expect_remaining: Some(7), ..run("a", "pa") };
     room.enlist(&a, &[&["index-01"], &["index-02"]]).expect("stands in line");
-    room.world.host_mut("index-09").healthy = false;
+    room.world.host_mut("index-09").health = crate::model::Health::Failed;
     assert_eq!(why(claimed(&mut room, &a, 1, &["index-01"])), name(Rule::Expectation));
-    room.world.host_mut("index-09").healthy = true;
+    room.world.host_mut("index-09").health = crate::model::Health::Healthy;
     claimed(&mut room, &a, 1, &["index-01"]).expect("as expected");
     room.resolve(&a, "index-01", HostOutcome::NeverCordoned).expect("let go");
-    room.world.host_mut("index-09").healthy = false;
+    room.world.host_mut("index-09").health = crate::model::Health::Failed;
     claimed(&mut room, &a, 2, &["index-02"]).expect("afterwards the rules alone decide");
 
     // Another run's removal in between: not this policy's word.

@@ -209,7 +209,8 @@ impl Oracle {
             Step::Pass(by) => self.room.pass(seconds(*by)),
             Step::Flip { host } => {
                 if let Some(host) = self.room.world.hosts.iter_mut().find(|h| h.id.as_str() == HOSTS[*host]) {
-                    host.healthy = !host.healthy;
+                    host.health =
+                        if host.is_healthy() { crate::model::Health::Failed } else { crate::model::Health::Healthy };
                 }
             }
             Step::Observe => self.seen = self.room.world.snapshot(),
@@ -337,7 +338,7 @@ impl Oracle {
     }
 
     fn serves(&self, seen: &FleetSnapshot, host: usize) -> bool {
-        seen.host(&HOSTS[host].into()).is_some_and(|h| h.state == HostState::InService && h.healthy)
+        seen.host(&HOSTS[host].into()).is_some_and(|h| h.is_serving())
     }
 
     /// S1: with every host taken away that any run holds or removed, each subsystem of those taken keeps its minimum.

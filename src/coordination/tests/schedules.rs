@@ -11,7 +11,7 @@ fn s1_schedule_1_a_host_that_another_run_holds_is_no_candidate_whatever_it_looks
         let (a, b) = (run("a", "pa"), run("b", "pb"));
         room.grant(&a, 1, &["index-01"]).expect("granted");
         room.set("index-01", state);
-        room.world.host_mut("index-01").healthy = false;
+        room.world.host_mut("index-01").health = crate::model::Health::Failed;
         assert_eq!(why(room.grant(&b, 1, &["index-01"])), "race: not-removable", "{state:?}");
     }
 }
@@ -101,7 +101,7 @@ fn s1_schedule_8_an_old_observation_lends_no_headroom() {
     let mut room = Room::new(3);
     let a = run("a", "pa");
     let seen = room.world.snapshot();
-    room.world.host_mut("index-03").healthy = false;
+    room.world.host_mut("index-03").health = crate::model::Health::Failed;
     room.pass(Bounds::MAX_AGE + Duration::from_millis(1));
     assert_eq!(why(room.grant_on(&a, 1, &["index-01"], &seen)), "stale");
 
@@ -118,7 +118,7 @@ fn s1_schedule_8_a_host_that_died_since_the_grant_stops_the_termination() {
     let a = run("a", "pa");
     room.grant(&a, 1, &["index-01"]).expect("granted at headroom 1");
     room.pass(seconds(7200));
-    room.world.host_mut("index-03").healthy = false;
+    room.world.host_mut("index-03").health = crate::model::Health::Failed;
     room.set("index-01", HostState::Cordoned);
     assert_eq!(why(room.start(&a, &["index-01"])), name(Rule::Minimum), "S1, schedule 9: put back, not terminated");
 }
@@ -128,14 +128,14 @@ fn s1_schedule_8_a_host_that_did_not_serve_is_judged_as_serving_where_it_serves_
     let mut room = Room::new(4);
     let a = run("a", "pa");
     for host in ["index-03", "index-04"] {
-        room.world.host_mut(host).healthy = false;
+        room.world.host_mut(host).health = crate::model::Health::Failed;
     }
     room.grant(&a, 1, &["index-03", "index-04"]).expect("hosts that do not serve cost nothing");
     room.set("index-03", HostState::Cordoned);
     room.start(&a, &["index-03"]).expect("index-01 and index-02 serve");
     // index-04 serves again, and index-02 died: 1 of 2 would remain without it.
-    room.world.host_mut("index-04").healthy = true;
-    room.world.host_mut("index-02").healthy = false;
+    room.world.host_mut("index-04").health = crate::model::Health::Healthy;
+    room.world.host_mut("index-02").health = crate::model::Health::Failed;
     assert_eq!(why(room.start(&a, &["index-03"])), name(Rule::Minimum));
 }
 
@@ -186,7 +186,7 @@ fn s6_schedule_10_a_halt_a_freeze_a_stricter_policy_or_a_smaller_budget_stops_th
 fn s6_schedule_10_a_halt_stops_hosts_that_did_not_serve_too() {
     let mut room = Room::new(4);
     let a = run("a", "pa");
-    room.world.host_mut("index-01").healthy = false;
+    room.world.host_mut("index-01").health = crate::model::Health::Failed;
     room.grant(&a, 1, &["index-01"]).expect("granted");
     room.set("index-01", HostState::Cordoned);
     let at = room.now();

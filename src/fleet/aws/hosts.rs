@@ -14,7 +14,7 @@ use super::LEDGER_TAG;
 use super::groups::{self, Detail};
 use super::marker::{Marker, short};
 use super::targets::Registrations;
-use crate::model::{Group, GroupName, Host, HostId, HostState, InventoryError, LedgerId, Protection, Time};
+use crate::model::{Group, GroupName, Health, Host, HostId, HostState, InventoryError, LedgerId, Protection, Time};
 
 /// The tag that EC2 Auto Scaling puts on every instance of a group; nobody else can write it.
 pub(super) const GROUP_TAG: &str = "aws:autoscaling:groupName";
@@ -174,17 +174,17 @@ impl<'a> View<'a> {
             .launch_time()
             .and_then(|t| t.to_millis().ok())
             .ok_or_else(|| unsaid(&format!("when host {id} was launched")))?;
-        let (state, healthy, protection) = match membership {
+        let (state, health, protection) = match membership {
             Membership::Listed(group, member) => (
                 self.member_state(state_of(instance, id)?, member, id),
-                self.is_member_healthy(group, member, id),
+                self.member_health(group, member, id),
                 member.protected_from_scale_in().unwrap_or(false).then_some(Protection::ScaleIn),
             ),
             Membership::Unlisted(_) => {
                 let leaving = state_of(instance, id)? == &InstanceStateName::ShuttingDown;
-                (if leaving { HostState::Terminating } else { HostState::Pending }, false, None)
+                (if leaving { HostState::Terminating } else { HostState::Pending }, Health::Doubtful, None)
             }
-            Membership::None => (self.lone_state(state_of(instance, id)?, &tags, id), self.is_lone_healthy(id), None),
+            Membership::None => (self.lone_state(state_of(instance, id)?, &tags, id), self.lone_health(id), None),
         };
         let group = match membership {
             Membership::Listed(group, _) | Membership::Unlisted(group) => Some(GroupName::new(name_of(group))),
@@ -196,11 +196,12 @@ impl<'a> View<'a> {
             group,
             instance_type: instance.instance_type().map_or_else(|| "".into(), |t| t.as_str().into()),
             state,
-            healthy,
+            health,
             launched_at: Time::from_millis(launched_at),
             protection: protection.or_else(|| self.protected.contains(id).then_some(Protection::Termination)),
             ledger: tags.get(LEDGER_TAG).map(|id| LedgerId::new(id.as_str())),
             target_groups: self.targets.of(id),
+            target_health: self.targets.health_of(id),
             tags: Arc::new(tags),
         })
     }
@@ -234,16 +235,28 @@ impl<'a> View<'a> {
         }
     }
 
-    fn is_member_healthy(&self, group: &AutoScalingGroup, member: &Member, id: &str) -> bool {
-        let impaired = self.statuses.get(id).is_some_and(|status| {
+    /// The group's `Unhealthy` does not say which check failed: a load balancer's where the group asks for those, a
+    /// custom one that somebody reported, a scheduled event of an instance that works (Amazon EC2 Auto Scaling User
+    /// Guide, "About the health checks for your Auto Scaling group"). So only EC2 itself says that the instance's own
+    /// checks fail.
+    fn member_health(&self, group: &AutoScalingGroup, member: &Member, id: &str) -> Health {
+        let is_well = member.health_status().is_some_and(|word| word.eq_ignore_ascii_case("healthy"))
+            && self.targets.is_well(id, group.target_group_arns());
+        match (self.is_impaired(id), is_well) {
+            (true, _) => Health::Failed,
+            (false, true) => Health::Healthy,
+            (false, false) => Health::Doubtful,
+        }
+    }
+
+    /// A status check of its own fails; not one that is still under way or has no data.
+    fn is_impaired(&self, id: &str) -> bool {
+        self.statuses.get(id).is_some_and(|status| {
             [status.instance_status(), status.system_status()]
                 .into_iter()
                 .flatten()
                 .any(|summary| summary.status() == Some(&SummaryStatus::Impaired))
-        });
-        member.health_status().is_some_and(|word| word.eq_ignore_ascii_case("healthy"))
-            && !impaired
-            && self.targets.is_well(id, group.target_group_arns())
+        })
     }
 
     fn lone_state(&self, state: &InstanceStateName, tags: &BTreeMap<String, String>, id: &str) -> HostState {
@@ -272,13 +285,17 @@ impl<'a> View<'a> {
     }
 
     /// Nobody but EC2 and the target groups vouches for an instance outside groups: both checks must say `ok`.
-    fn is_lone_healthy(&self, id: &str) -> bool {
+    fn lone_health(&self, id: &str) -> Health {
         let is_ok = self.statuses.get(id).is_some_and(|status| {
             [status.instance_status(), status.system_status()]
                 .into_iter()
                 .all(|summary| summary.and_then(|s| s.status()) == Some(&SummaryStatus::Ok))
         });
-        is_ok && self.targets.is_well(id, &[])
+        match (self.is_impaired(id), is_ok && self.targets.is_well(id, &[])) {
+            (true, _) => Health::Failed,
+            (false, true) => Health::Healthy,
+            (false, false) => Health::Doubtful,
+        }
     }
 }
 

@@ -119,30 +119,74 @@ fn healthy_needs_the_group_its_target_groups_and_no_impaired_check() {
             statuses,
             ..Default::default()
         };
-        observed(&inventory, "i-1").expect("consistent").expect("listed").healthy
+        observed(&inventory, "i-1").expect("consistent").expect("listed").health
     };
-    assert!(with(targets(&[("i-1", Healthy)]), vec![]));
-    assert!(!with(targets(&[("i-1", Unhealthy)]), vec![]));
-    assert!(!with(targets(&[]), vec![]), "the group is attached, the member is not registered");
-    assert!(!with(targets(&[("i-1", Healthy)]), vec![checks("i-1", SummaryStatus::Impaired)]));
-    assert!(with(targets(&[("i-1", Healthy)]), vec![checks("i-1", SummaryStatus::Initializing)]));
+    assert_eq!(with(targets(&[("i-1", Healthy)]), vec![]), Health::Healthy);
+    assert_eq!(with(targets(&[("i-1", Unhealthy)]), vec![]), Health::Doubtful);
+    let unregistered = with(targets(&[]), vec![]);
+    assert_eq!(unregistered, Health::Doubtful, "the group is attached, the member is not registered");
+    let impaired = vec![checks("i-1", SummaryStatus::Impaired)];
+    assert_eq!(with(targets(&[("i-1", Healthy)]), impaired), Health::Failed);
+    let starting = vec![checks("i-1", SummaryStatus::Initializing)];
+    assert_eq!(with(targets(&[("i-1", Healthy)]), starting), Health::Healthy);
+}
+
+#[test]
+fn s1_what_a_group_calls_unhealthy_may_still_serve() {
+    let with = |checks_of: &str, statuses| {
+        let unhealthy = Member::builder().instance_id("i-1").lifecycle_state(LifecycleState::InService);
+        let mut group = group("web", [unhealthy.health_status("Unhealthy").build()]);
+        group.health_check_type = Some(checks_of.to_owned());
+        let inventory =
+            Inventory { groups: vec![group], instances: vec![running("i-1")], statuses, ..Default::default() };
+        observed(&inventory, "i-1").expect("consistent").expect("listed").health
+    };
+    // A load balancer's check, a custom one or a scheduled event: the group does not say.
+    for checks_of in ["ELB", "EC2,ELB", "EC2"] {
+        assert_eq!(with(checks_of, vec![checks("i-1", SummaryStatus::Ok)]), Health::Doubtful, "{checks_of}");
+        assert_eq!(with(checks_of, vec![checks("i-1", SummaryStatus::Impaired)]), Health::Failed, "{checks_of}");
+    }
+}
+
+#[test]
+fn s1_a_host_that_fails_in_one_target_group_says_where_it_passes() {
+    use TargetHealthStateEnum::{Healthy, Unhealthy};
+    const ADMIN: &str = "arn:aws:elasticloadbalancing:us-east-1:123456789012:targetgroup/admin/0000000000000002";
+    let mut admin = targets(&[("i-1", Unhealthy), ("i-2", Healthy)]);
+    admin.0.target_group_arn = Some(ADMIN.to_owned());
+    let inventory = Inventory {
+        groups: vec![group("web", ["i-1", "i-2", "i-3"].map(|id| member(id, LifecycleState::InService)))],
+        instances: ["i-1", "i-2", "i-3"].map(running).to_vec(),
+        targets: vec![targets(&[("i-1", Healthy), ("i-2", Healthy), ("i-3", Unhealthy)]), admin],
+        ..Default::default()
+    };
+    let of = |id: &str| observed(&inventory, id).expect("consistent").expect("listed");
+    assert_eq!((of("i-1").health, of("i-1").fails_everywhere().is_none()), (Health::Doubtful, true));
+    assert!(of("i-1").passes_in(&WEB.into()) && !of("i-1").passes_in(&ADMIN.into()));
+    assert!(of("i-2").is_serving() && of("i-2").passes_in(&ADMIN.into()));
+    let everywhere = |host: Host| host.fails_everywhere().map(|groups| groups.cloned().collect::<Vec<_>>());
+    assert_eq!(everywhere(of("i-3")), Some(vec![WEB.into()]));
 }
 
 #[test]
 fn outside_groups_both_status_checks_must_be_ok() {
-    for (word, expected) in
-        [(SummaryStatus::Ok, true), (SummaryStatus::Initializing, false), (SummaryStatus::InsufficientData, false)]
-    {
+    for (word, expected) in [
+        (SummaryStatus::Ok, Health::Healthy),
+        (SummaryStatus::Initializing, Health::Doubtful),
+        (SummaryStatus::InsufficientData, Health::Doubtful),
+        (SummaryStatus::Impaired, Health::Failed),
+    ] {
         let inventory = Inventory {
             instances: vec![running("i-1")],
             statuses: vec![checks("i-1", word.clone())],
             ..Default::default()
         };
         let host = observed(&inventory, "i-1").expect("consistent").expect("listed");
-        assert_eq!((host.state, host.healthy), (HostState::InService, expected), "{word:?}");
+        assert_eq!((host.state, host.health), (HostState::InService, expected), "{word:?}");
     }
     let silent = Inventory { instances: vec![running("i-1")], ..Default::default() };
-    assert!(!observed(&silent, "i-1").expect("consistent").expect("listed").healthy, "no word is no health");
+    let host = observed(&silent, "i-1").expect("consistent").expect("listed");
+    assert_eq!(host.health, Health::Doubtful, "no word is no health, and no failure");
 }
 
 #[test]
@@ -212,7 +256,7 @@ fn s3_an_instance_that_names_a_group_which_does_not_list_it() {
     let launching = with(empty(), InstanceStateName::Pending).expect("consistent").expect("listed");
     assert_eq!((launching.state, launching.group), (HostState::Pending, Some("web".into())));
     let leaving = with(empty(), InstanceStateName::ShuttingDown).expect("consistent").expect("listed");
-    assert_eq!((leaving.state, leaving.healthy), (HostState::Terminating, false));
+    assert_eq!((leaving.state, leaving.health), (HostState::Terminating, Health::Doubtful));
     let orphan = with(vec![], InstanceStateName::ShuttingDown).expect("consistent").expect("listed");
     assert_eq!((orphan.state, orphan.group), (HostState::Terminating, None));
 }

@@ -35,6 +35,10 @@
 //! for the instance, both status checks must say `ok`. A registration in a target group that no load
 //! balancer uses (`Target.NotInUse`) brings no work and says nothing: it does not count against a host.
 //!
+//! Not healthy is not idle. *Failed* is only what EC2 calls `impaired`; every other check that does not pass makes a
+//! host *doubtful*, with what each target group says of it, since load balancers send work to targets that fail where
+//! none passes (Elastic Load Balancing, "Health checks for your target groups": "the load balancer fails open").
+//!
 //! # What this does not see
 //!
 //! Targets registered by IP address, Classic Load Balancers and VPC Lattice (a group with one of the

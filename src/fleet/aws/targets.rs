@@ -4,20 +4,25 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_elasticloadbalancingv2::types::{
-    TargetGroup, TargetHealth, TargetHealthDescription, TargetHealthReasonEnum, TargetHealthStateEnum,
+    TargetGroup, TargetHealth as Health, TargetHealthDescription, TargetHealthReasonEnum, TargetHealthStateEnum,
 };
 
-use crate::model::TargetGroupId;
+use crate::model::{TargetGroupId, TargetHealth};
 
-/// What one target group says of one instance: the worst of its ports.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+/// What one target group says of one instance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Word {
-    /// Gets work, passes the health checks.
-    Healthy,
     /// No load balancer uses the target group: no work, no word on health.
     Silent,
-    /// Registered, but gets no work or fails the checks: `initial`, `unhealthy`, `unavailable`, `unused`.
-    Unwell,
+    /// A load balancer does, and this is what it says.
+    Says(TargetHealth),
+}
+
+impl Word {
+    /// What the target group says of two ports of one instance. Where they differ, nothing is sure.
+    fn and(self, other: Self) -> Self {
+        if self == other { self } else { Self::Says(TargetHealth::Unsure) }
+    }
 }
 
 /// Everything that the target groups of a region say, by instance.
@@ -41,8 +46,8 @@ impl Registrations {
                     all.draining.entry(id.to_owned()).or_default().insert(arn.into());
                 } else if !is_deregistered(health) {
                     let words = all.active.entry(id.to_owned()).or_default();
-                    let word = words.entry(arn.into()).or_insert(Word::Healthy);
-                    *word = (*word).max(judge(health, used));
+                    let word = judge(health, used);
+                    words.entry(arn.into()).and_modify(|known| *known = known.and(word)).or_insert(word);
                 }
             }
         }
@@ -52,6 +57,16 @@ impl Registrations {
     /// The target groups that send the instance work, or would if it were well.
     pub(super) fn of(&self, instance: &str) -> BTreeSet<TargetGroupId> {
         self.active.get(instance).map(|words| words.keys().cloned().collect()).unwrap_or_default()
+    }
+
+    /// What each of them says that a load balancer uses.
+    pub(super) fn health_of(&self, instance: &str) -> BTreeMap<TargetGroupId, TargetHealth> {
+        let words = self.active.get(instance).into_iter().flatten();
+        let says = |(group, word): (&TargetGroupId, &Word)| match word {
+            Word::Silent => None,
+            Word::Says(health) => Some((group.clone(), *health)),
+        };
+        words.filter_map(says).collect()
     }
 
     /// Whether it is still finishing what a target group sent before it was deregistered.
@@ -64,11 +79,13 @@ impl Registrations {
     pub(super) fn is_well(&self, instance: &str, expected: &[String]) -> bool {
         let words = self.active.get(instance);
         let is_in = |arn: &String| words.is_some_and(|w| w.contains_key(arn.as_str()));
-        expected.iter().all(is_in) && words.is_none_or(|w| w.values().all(|&word| word != Word::Unwell))
+        expected.iter().all(is_in)
+            && words
+                .is_none_or(|w| w.values().all(|word| matches!(word, Word::Silent | Word::Says(TargetHealth::Passes))))
     }
 }
 
-pub(super) fn is_draining(health: Option<&TargetHealth>) -> bool {
+pub(super) fn is_draining(health: Option<&Health>) -> bool {
     matches!(
         health.and_then(|h| h.state()),
         Some(TargetHealthStateEnum::Draining | TargetHealthStateEnum::UnhealthyDraining)
@@ -76,20 +93,25 @@ pub(super) fn is_draining(health: Option<&TargetHealth>) -> bool {
 }
 
 /// A target that is listed although it is no longer registered.
-pub(super) fn is_deregistered(health: Option<&TargetHealth>) -> bool {
+pub(super) fn is_deregistered(health: Option<&Health>) -> bool {
     matches!(health.and_then(|h| h.reason()), Some(TargetHealthReasonEnum::NotRegistered))
 }
 
-fn judge(health: Option<&TargetHealth>, used: bool) -> Word {
+/// Only `unhealthy` says that an instance fails its checks. What the other states say of its work differs: a target
+/// whose checks are switched off is `unavailable` and gets it; Network and Gateway Load Balancers send it to one that is
+/// still `initial`; `unused` is also one in a zone that its load balancer does not serve yet.
+/// Sources: Elastic Load Balancing API, `TargetHealth`; the guides' "Health checks for your target groups".
+fn judge(health: Option<&Health>, used: bool) -> Word {
     match health.and_then(|h| h.state()) {
-        Some(TargetHealthStateEnum::Healthy) => Word::Healthy,
+        Some(TargetHealthStateEnum::Healthy) => Word::Says(TargetHealth::Passes),
+        Some(TargetHealthStateEnum::Unhealthy) => Word::Says(TargetHealth::Fails),
         Some(TargetHealthStateEnum::Unused)
             if !used && health.and_then(|h| h.reason()) == Some(&TargetHealthReasonEnum::NotInUse) =>
         {
             Word::Silent
         }
         // S3: also a state that this version does not know, and none at all.
-        _ => Word::Unwell,
+        _ => Word::Says(TargetHealth::Unsure),
     }
 }
 
@@ -111,7 +133,7 @@ mod tests {
     ) -> TargetHealthDescription {
         TargetHealthDescription::builder()
             .target(TargetDescription::builder().id(id).build())
-            .target_health(TargetHealth::builder().state(state).set_reason(reason).build())
+            .target_health(Health::builder().state(state).set_reason(reason).build())
             .build()
     }
 
@@ -130,6 +152,8 @@ mod tests {
         );
         assert!(all.is_well("i-3", &[]), "nobody speaks against it");
         assert_eq!(all.of("i-1"), BTreeSet::from(["web".into(), "api".into()]));
+        let says = BTreeMap::from([("web".into(), TargetHealth::Passes), ("api".into(), TargetHealth::Unsure)]);
+        assert_eq!(all.health_of("i-1"), says, "of two ports one passes");
     }
 
     #[test]
@@ -138,6 +162,8 @@ mod tests {
         for state in [Initial, Unavailable, Unused, TargetHealthStateEnum::from("invented")] {
             let all = Registrations::new(&[(group("web", true), vec![target("i-1", state.clone(), None)])]);
             assert!(!all.is_well("i-1", &[]), "{state:?}");
+            // S1: nor does it say that the instance gets no work.
+            assert_eq!(all.health_of("i-1"), BTreeMap::from([("web".into(), TargetHealth::Unsure)]), "{state:?}");
         }
     }
 
@@ -146,6 +172,7 @@ mod tests {
         let unused = || vec![target("i-1", TargetHealthStateEnum::Unused, Some(TargetHealthReasonEnum::NotInUse))];
         let silent = Registrations::new(&[(group("spare", false), unused())]);
         assert!(silent.is_well("i-1", &["spare".to_owned()]));
+        assert!(silent.health_of("i-1").is_empty());
         assert_eq!(silent.of("i-1").len(), 1, "a restore must still bring it back there");
         let disabled = Registrations::new(&[(group("web", true), unused())]);
         assert!(!disabled.is_well("i-1", &[]));
@@ -156,6 +183,7 @@ mod tests {
         let all =
             Registrations::new(&[(group("web", true), vec![target("i-1", TargetHealthStateEnum::Draining, None)])]);
         assert!(all.of("i-1").is_empty());
+        assert!(all.health_of("i-1").is_empty());
         assert!(all.is_draining("i-1"));
         assert!(!all.is_well("i-1", &["web".to_owned()]));
     }

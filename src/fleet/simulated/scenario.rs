@@ -75,7 +75,11 @@ pub(super) struct Load {
 pub(super) struct Event {
     /// Since the fleet's creation.
     pub at: Duration,
+    /// Their own status checks fail from now on.
     pub fail: Vec<HostId>,
+    /// Some check fails from now on, and not their own.
+    pub doubt: Vec<HostId>,
+    /// They are well again, whatever they were.
     pub recover: Vec<HostId>,
     /// The factor is of the demand that `[[load]]` states, whatever earlier events made of it: 1 is normal again.
     pub demand: Option<(SubsystemName, f64)>,

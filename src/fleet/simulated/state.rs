@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::past::Replaced;
 use super::scenario::{Event, Scenario};
 use crate::model::{
-    CALL_HOSTS, Effect, Group, GroupName, Host, HostId, HostState, LedgerId, Process, SubsystemName, Time,
+    CALL_HOSTS, Effect, Group, GroupName, Health, Host, HostId, HostState, LedgerId, Process, SubsystemName, Time,
 };
 
 /// Written into the state file; another one is refused.
@@ -61,6 +61,23 @@ pub(super) struct GroupState {
 pub(super) struct HostStanding {
     pub state: HostState,
     pub healthy: bool,
+    /// Where it is not healthy: whether it may serve all the same. Files of earlier versions do not say, and mean no.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub doubtful: bool,
+}
+
+impl HostStanding {
+    pub(super) fn new(state: HostState, health: Health) -> Self {
+        Self { state, healthy: health == Health::Healthy, doubtful: health == Health::Doubtful }
+    }
+
+    pub(super) fn health(self) -> Health {
+        match (self.healthy, self.doubtful) {
+            (true, _) => Health::Healthy,
+            (false, false) => Health::Failed,
+            (false, true) => Health::Doubtful,
+        }
+    }
 }
 
 /// Why the provider did not do what it was asked to. Nothing was done.
@@ -73,7 +90,7 @@ impl State {
         let hosts: BTreeMap<_, _> = scenario
             .hosts
             .values()
-            .map(|b| (b.host.id.clone(), HostStanding { state: b.host.state, healthy: b.host.healthy }))
+            .map(|b| (b.host.id.clone(), HostStanding::new(b.host.state, b.host.health)))
             .collect();
         let mut groups: BTreeMap<_, _> = scenario
             .pools
@@ -109,10 +126,11 @@ impl State {
 
     /// Lets one event happen. A host that is gone stays gone.
     pub(super) fn fire(&mut self, event: &Event) {
-        for (ids, healthy) in [(&event.fail, false), (&event.recover, true)] {
+        let all = [(&event.fail, Health::Failed), (&event.doubt, Health::Doubtful), (&event.recover, Health::Healthy)];
+        for (ids, health) in all {
             for id in ids {
                 if let Some(host) = self.hosts.get_mut(id) {
-                    host.healthy = healthy;
+                    *host = HostStanding::new(host.state, health);
                 }
             }
         }
@@ -127,7 +145,7 @@ impl State {
         self.hosts.iter().filter_map(|(id, standing)| {
             let blueprint = scenario.hosts.get(id)?;
             let launched_at = blueprint.launched_at.unwrap_or_else(|| self.created_at.minus(DEFAULT_AGE));
-            Some(Host { state: standing.state, healthy: standing.healthy, launched_at, ..blueprint.host.clone() })
+            Some(Host { state: standing.state, health: standing.health(), launched_at, ..blueprint.host.clone() })
         })
     }
 

@@ -240,7 +240,7 @@ fn events_fire_once_whichever_process_sees_them_first() {
             async move { fleet.metric(&membership, &index, SimulatedMetric::Utilization).await.expect("readable") }
         };
         let healthy = async |fleet: &SimulatedFleet| {
-            fleet.observe().await.expect("complete").host(&id(3)).map(|h| h.healthy).expect("not gone")
+            fleet.observe().await.expect("complete").host(&id(3)).map(crate::model::Host::is_healthy).expect("not gone")
         };
         let start = one.now();
         one.sleep_until(start.plus(Duration::from_millis(59_999))).await;

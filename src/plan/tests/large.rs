@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::model::Protection;
+use crate::model::{Health, Protection};
 use crate::plan::testing::{NOON, Seeded, World, host, policy};
 use crate::plan::{PlanDocument, Verdict};
 use crate::policy::{Budget, UnitsSource, ZoneMinimum};
@@ -69,7 +69,7 @@ fn hosts(world: &mut World, random: &mut Random, names: &[String], zones: usize,
         let id = format!("h-{number:04}");
         let mut made = host(&id, &zones[random.place(&zones)], &pools[pool]);
         made.instance_type = TYPES[random.place(&TYPES)].into();
-        made.healthy = !random.chance(5);
+        made.health = if random.chance(5) { Health::Failed } else { Health::Healthy };
         made.protection = random.chance(2).then_some(Protection::ScaleIn);
         made.launched_at = NOON.minus(Duration::from_secs(random.within(1, 1000) * 3600));
         made.group = grouped[pool].then(|| format!("g{pool}").into());
@@ -112,7 +112,7 @@ fn weights(world: &mut World, random: &mut Random, names: &[String], weighed: u6
 fn limits(world: &mut World, random: &mut Random, name: &str) {
     let own = world.policies.subsystems[name].clone();
     let mut by_zone: BTreeMap<_, u64> = BTreeMap::new();
-    for host in world.hosts.iter().filter(|h| h.tags.contains_key(name) && h.healthy) {
+    for host in world.hosts.iter().filter(|h| h.tags.contains_key(name) && h.is_healthy()) {
         *by_zone.entry(host.zone.clone()).or_default() += match &own.capacity.units {
             UnitsSource::One => 1,
             UnitsSource::Tag(tag) => host.tags[tag].parse().expect("a weight"),

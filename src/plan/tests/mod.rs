@@ -1,6 +1,7 @@
 //! The planner's tests, by part.
 
 mod cuts;
+mod doubts;
 mod greedy;
 mod large;
 mod oracle;

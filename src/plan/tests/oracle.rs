@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use crate::model::{HostId, Protection};
+use crate::model::{Health, HostId, Protection, TargetHealth};
 use crate::plan::constraints::{Ground, Problem};
 use crate::plan::explain::exclusion;
 use crate::plan::gates::Gates;
@@ -23,12 +23,26 @@ use crate::policy::{Budget, UnitsSource, ZoneMinimum};
 pub(super) const SUBSYSTEMS: [&str; 3] = ["mid", "aft", "zen"];
 pub(super) const ZONES: [&str; 3] = ["a", "b", "c"];
 
+/// The target groups of the fleets.
+const TARGET_GROUPS: [&str; 2] = ["tg-admin", "tg-web"];
+
+/// What the provider says of a host's health.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum TestHealth {
+    /// Passes in each target group that it is in.
+    Well { registered: [bool; 2] },
+    /// Its own status checks fail.
+    Failed,
+    /// Its own do not; by target group, what that says of it, if it is in it.
+    Unwell([Option<TargetHealth>; 2]),
+}
+
 #[derive(Clone, Debug)]
 pub(super) struct TestHost {
     pub(super) zone: usize,
     /// Units by subsystem; 0 is not a member.
     pub(super) units: [u64; 3],
-    pub(super) healthy: bool,
+    pub(super) health: TestHealth,
     pub(super) held: bool,
     protected: bool,
     pub(super) group: usize,
@@ -52,20 +66,74 @@ pub(super) struct TestFleet {
     group_minimums: [u64; 2],
 }
 
+fn test_health() -> impl Strategy<Value = TestHealth> {
+    let says = || {
+        let one = prop_oneof![
+            3 => Just(TargetHealth::Fails), 1 => Just(TargetHealth::Passes), 1 => Just(TargetHealth::Unsure)
+        ];
+        prop::option::weighted(0.7, one)
+    };
+    prop_oneof![
+        7 => any::<[bool; 2]>().prop_map(|registered| TestHealth::Well { registered }),
+        2 => Just(TestHealth::Failed),
+        3 => [says(), says()].prop_map(TestHealth::Unwell),
+    ]
+}
+
 fn test_host() -> impl Strategy<Value = TestHost> {
     let units = || prop_oneof![2 => Just(0_u64), 3 => Just(1), 1 => 2..5_u64];
     let named = prop_oneof![1 => Just(0_u64), 8 => Just(1), 3 => 2..4_u64];
     let unlikely = || prop::bool::weighted(0.08);
-    (0..3_usize, named, units(), units(), prop::bool::weighted(0.8), unlikely(), unlikely(), 0..3_usize, 0..3_u64)
-        .prop_map(|(zone, mid, aft, zen, healthy, held, protected, group, age)| TestHost {
+    (0..3_usize, named, units(), units(), test_health(), unlikely(), unlikely(), 0..3_usize, 0..3_u64).prop_map(
+        |(zone, mid, aft, zen, health, held, protected, group, age)| TestHost {
             zone,
             units: [mid, aft, zen],
-            healthy,
+            health,
             held,
             protected,
             group,
             age,
-        })
+        },
+    )
+}
+
+impl TestHost {
+    fn is_well(&self) -> bool {
+        matches!(self.health, TestHealth::Well { .. })
+    }
+
+    /// By target group, what that says of it.
+    fn words(&self) -> [Option<TargetHealth>; 2] {
+        match self.health {
+            TestHealth::Well { registered } => registered.map(|is| is.then_some(TargetHealth::Passes)),
+            TestHealth::Failed => [None; 2],
+            TestHealth::Unwell(words) => words,
+        }
+    }
+}
+
+/// A zone of a subsystem.
+#[derive(Clone, Copy, Default)]
+pub(super) struct TestZone {
+    /// Units that serve now.
+    before: u64,
+    /// Units that serve afterwards.
+    left: u64,
+    takes_capacity: bool,
+    takes_doubtful: bool,
+}
+
+impl TestZone {
+    /// Whether what is taken of these zones leaves less than they must keep, or is of doubt where there is less already.
+    pub(super) fn refuse(zones: &[Self], minimum: u64) -> bool {
+        let is_below = zones.iter().map(|zone| zone.left).sum::<u64>() < minimum;
+        zones.iter().any(|zone| zone.takes_capacity) && is_below || Self::bar(zones, minimum)
+    }
+
+    /// Whether what is taken of them is of doubt, and there is less than they must keep already.
+    pub(super) fn bar(zones: &[Self], minimum: u64) -> bool {
+        zones.iter().any(|zone| zone.takes_doubtful) && zones.iter().map(|zone| zone.before).sum::<u64>() < minimum
+    }
 }
 
 fn test_policy() -> impl Strategy<Value = TestPolicy> {
@@ -119,7 +187,15 @@ impl TestFleet {
             for (name, units) in SUBSYSTEMS.iter().zip(test.units).filter(|(_, units)| *units > 0) {
                 made.tags_mut().insert((*name).to_owned(), units.to_string());
             }
-            made.healthy = test.healthy;
+            made.health = match test.health {
+                TestHealth::Well { .. } => Health::Healthy,
+                TestHealth::Failed => Health::Failed,
+                TestHealth::Unwell(_) => Health::Doubtful,
+            };
+            for (group, health) in TARGET_GROUPS.iter().zip(test.words()) {
+                made.target_groups.extend(health.map(|_| (*group).into()));
+                made.target_health.extend(health.map(|health| ((*group).into(), health)));
+            }
             made.protection = test.protected.then_some(Protection::ScaleIn);
             made.group = (test.group < 2).then(|| format!("g{}", test.group).into());
             made.launched_at = NOON.minus(Duration::from_secs(1000 * (1 + test.age)));
@@ -139,23 +215,43 @@ impl TestFleet {
     }
 
     pub(super) fn is_capacity(host: &TestHost) -> bool {
-        host.healthy && !host.held && !host.protected
+        host.is_well() && !host.held && !host.protected
     }
 
-    /// Units of a subsystem that stay in a zone, and whether any are taken from it.
-    fn zone(&self, mask: u32, subsystem: usize, zone: usize) -> (u64, bool) {
-        let mut left = 0;
-        let mut taken = false;
+    /// Neither well nor known not to serve: some check fails it, and it may get work all the same.
+    pub(super) fn is_doubtful(&self, host: &TestHost, subsystem: usize) -> bool {
+        let TestHealth::Unwell(words) = host.health else { return false };
+        let is_in: Vec<usize> = (0..2).filter(|&group| words[group].is_some()).collect();
+        let passes = |other: &TestHost, group: usize| other.words()[group] == Some(TargetHealth::Passes);
+        let is_out = |group: usize| {
+            let others = self.hosts.iter().filter(|other| other.units[subsystem] > 0 && !other.held);
+            words[group] == Some(TargetHealth::Fails) && others.into_iter().any(|other| passes(other, group))
+        };
+        is_in.is_empty() || !is_in.into_iter().all(is_out)
+    }
+
+    /// Known not to serve, whichever of its subsystems is asked.
+    fn is_idle(&self, host: &TestHost) -> bool {
+        !host.is_well() && (0..3).all(|s| host.units[s] == 0 || !self.is_doubtful(host, s))
+    }
+
+    /// What a choice makes of a subsystem in a zone.
+    pub(super) fn zone(&self, mask: u32, subsystem: usize, zone: usize) -> TestZone {
+        let mut sums = TestZone::default();
         for (index, host) in self.hosts.iter().enumerate() {
-            if host.zone == zone && Self::is_capacity(host) && host.units[subsystem] > 0 {
-                if mask >> index & 1 == 1 {
-                    taken = true;
-                } else {
-                    left += host.units[subsystem];
-                }
+            if host.zone != zone || host.units[subsystem] == 0 {
+                continue;
+            }
+            let is_taken = mask >> index & 1 == 1;
+            if Self::is_capacity(host) {
+                sums.before += host.units[subsystem];
+                sums.left += if is_taken { 0 } else { host.units[subsystem] };
+                sums.takes_capacity |= is_taken;
+            } else {
+                sums.takes_doubtful |= is_taken && self.is_doubtful(host, subsystem);
             }
         }
-        (left, taken)
+        sums
     }
 
     /// Rules 1 to 6.
@@ -175,9 +271,7 @@ impl TestFleet {
             let policy = &self.policies[s];
             let count = taken().filter(|h| h.units[s] > 0).count() as u64;
             let zones = [0, 1, 2].map(|zone| self.zone(mask, s, zone));
-            let is_short = |zones: &[(u64, bool)], minimum: u64| {
-                zones.iter().any(|(_, taken)| *taken) && zones.iter().map(|(left, _)| left).sum::<u64>() < minimum
-            };
+            let is_short = TestZone::refuse;
             let without = |zone: usize| (0..3).filter(|z| *z != zone).map(|z| zones[z]).collect::<Vec<_>>();
             // A zone without a host of the subsystem is none of its zones; losing it is losing nothing.
             count <= policy.most.min(policy.budget.unwrap_or(u64::MAX))
@@ -198,7 +292,7 @@ impl TestFleet {
     fn key(&self, mask: u32) -> impl Ord + use<> {
         let taken: Vec<(usize, &TestHost)> =
             self.hosts.iter().enumerate().filter(|(i, _)| mask >> i & 1 == 1).collect();
-        let unevenness = [0, 1, 2].map(|s| (0..3).map(|z| self.zone(mask, s, z).0.pow(2)).sum::<u64>());
+        let unevenness = [0, 1, 2].map(|s| (0..3).map(|z| self.zone(mask, s, z).left.pow(2)).sum::<u64>());
         let mut ages: Vec<(u64, String)> = taken.iter().map(|(i, h)| (100 - h.age, id(*i))).collect();
         ages.sort();
         (self.first_levels(mask), unevenness, ages)
@@ -207,7 +301,7 @@ impl TestFleet {
     fn first_levels(&self, mask: u32) -> (usize, usize) {
         let taken = || self.hosts.iter().enumerate().filter(move |(i, _)| mask >> i & 1 == 1).map(|(_, h)| h);
         let others = taken().map(|h| h.units[1..].iter().filter(|u| **u > 0).count()).sum();
-        (taken().filter(|h| h.healthy).count(), others)
+        (taken().filter(|h| !self.is_idle(h)).count(), others)
     }
 
     fn place(&self, host: &HostId) -> usize {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::model::{HostId, Time};
+use crate::model::{Health, HostId, Time};
 use crate::plan::testing::{NOON, World, brief, policy};
 use crate::plan::{Confirmation, NotConfirmed, Plan, Request, Selection, Verdict, headroom, plan};
 use crate::policy::{ApprovalRule, BatchLimit, Budget};
@@ -69,7 +69,7 @@ fn joyent_2014_an_empty_selection_is_refused() {
 #[test]
 fn expectation_counts_hosts_that_still_serve() {
     let mut world = fleet();
-    world.host_mut("i-01").healthy = false;
+    world.host_mut("i-01").health = Health::Failed;
     let mut asked = request(Selection::Count(2));
     asked.expect_remaining = Some(24);
     assert_eq!(refusals(&ask(&world, &asked)), Vec::<String>::new());

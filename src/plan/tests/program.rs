@@ -134,7 +134,7 @@ fn is_candidate(world: &World, host: &Host) -> bool {
 }
 
 fn is_capacity(world: &World, host: &Host) -> bool {
-    host.healthy && is_candidate(world, host)
+    host.is_healthy() && is_candidate(world, host)
 }
 
 fn units(policy: &SubsystemPolicy, host: &Host) -> i128 {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use crate::model::Health;
 use crate::plan::testing::{World, brief, policy};
 use crate::plan::{Plan, Request, Selection, Verdict, plan};
 use crate::policy::{UnitsSource, ZoneMinimum};
@@ -96,7 +97,7 @@ fn choices_follow_the_contract_level_by_level() {
     world.host_mut("i-05").launched_at = earlier;
     assert_eq!(chosen(&counted(&world, "index", 1)), ["i-05"]);
     // A host that does not serve, before all others, wherever it is and whatever it is for.
-    world.host_mut("s-02").healthy = false;
+    world.host_mut("s-02").health = Health::Failed;
     assert_eq!(chosen(&counted(&world, "index", 1)), ["s-02"]);
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use rust_decimal::Decimal;
 
-use crate::model::{HostState, ProbeKey, Protection};
+use crate::model::{Health, HostState, ProbeKey, Protection};
 use crate::plan::testing::{NOON, World, brief, host, ids, policy, taking};
 use crate::plan::{AssessError, Claim, Stage, Taking};
 use crate::policy::{Budget, Windows, ZoneMinimum};
@@ -31,7 +31,7 @@ fn s1_exactly_the_minimum_is_enough_and_one_less_is_not() {
 #[test]
 fn hosts_that_do_not_serve_may_go_even_from_a_subsystem_that_is_short() {
     let mut world = World::new([policy("index", 5)]).with("i", 4, &["a"], &["index"]);
-    world.host_mut("i-01").healthy = false;
+    world.host_mut("i-01").health = Health::Failed;
     assert!(world.refusals(&["i-01"]).is_empty());
     assert_eq!(world.refusals(&["i-01", "i-02"]), ["minimum index 2/5"]);
 }
@@ -64,7 +64,7 @@ fn s1_a_bake_ends_when_another_host_fails_by_itself() {
     world.host_mut("i-01").state = HostState::Cordoned;
     let out = Taking { hosts: ids(&[]), out: ids(&["i-01"]) };
     assert!(world.verify(&out, Stage::Hold).expect("judged").is_empty());
-    world.host_mut("i-02").healthy = false;
+    world.host_mut("i-02").health = Health::Failed;
     let found = world.verify(&out, Stage::Hold).expect("judged");
     assert_eq!(found.iter().map(brief).collect::<Vec<_>>(), ["minimum index 2/3"]);
 }
@@ -76,8 +76,8 @@ fn s1_zone_minimums_hold_zone_by_zone() {
     assert!(world.refusals(&["i-01", "i-02"]).is_empty());
     assert_eq!(world.refusals(&["i-01", "i-03"]), ["zone-minimum index a 1/2"]);
     // Zone b is short by itself: that is no reason to refuse in zone a.
-    world.host_mut("i-02").healthy = false;
-    world.host_mut("i-04").healthy = false;
+    world.host_mut("i-02").health = Health::Failed;
+    world.host_mut("i-04").health = Health::Failed;
     assert!(world.refusals(&["i-01"]).is_empty());
 }
 
@@ -171,14 +171,14 @@ fn the_providers_own_minimum_is_known_before_anything_is_touched() {
     world.reserve("i-05");
     assert_eq!(world.refusals(&["i-01"]), ["group-minimum asg 3/4"]);
     // A member that does not serve is still a member for the provider.
-    world.host_mut("i-01").healthy = false;
+    world.host_mut("i-01").health = Health::Failed;
     assert_eq!(world.refusals(&["i-01"]), ["group-minimum asg 3/4"]);
 }
 
 #[test]
 fn run_size_and_budgets_count_hosts_that_do_not_serve() {
     let mut world = s3();
-    world.host_mut("shared-01").healthy = false;
+    world.host_mut("shared-01").health = Health::Failed;
     let pace = &mut world.policy_mut("index").pace;
     pace.max_hosts_per_run = 1;
     pace.budgets = vec![Budget { hosts: 1, per: Duration::from_secs(3600) }];
@@ -238,12 +238,12 @@ fn planetscale_2025_nothing_goes_that_could_not_come_back() {
 #[test]
 fn too_many_unserving_rounds_its_allowance_down() {
     let mut world = World::new([policy("index", 1)]).with("i", 10, &["a"], &["index"]);
-    world.policy_mut("index").pace.max_unserving = Some(Decimal::from(19));
-    world.host_mut("i-01").healthy = false;
+    world.policy_mut("index").pace.max_unserving = Decimal::from(19);
+    world.host_mut("i-01").health = Health::Failed;
     assert!(world.refusals(&["i-05"]).is_empty());
     world.host_mut("i-02").state = HostState::Cordoned;
     assert_eq!(world.refusals(&["i-05"]), ["too-many-unserving index"]);
-    world.policy_mut("index").pace.max_unserving = Some(Decimal::from(20));
+    world.policy_mut("index").pace.max_unserving = Decimal::from(20);
     assert!(world.refusals(&["i-05"]).is_empty());
 }
 

@@ -76,7 +76,7 @@ fn a_zone_that_is_down_neither_serves_nor_gives() {
 fn slack_2021_hosts_of_a_lost_zone_count_as_out_of_service() {
     let mut world = fleet();
     world.policy_mut("index").capacity.minimum = 1;
-    world.policy_mut("index").pace.max_unserving = Some(30.into());
+    world.policy_mut("index").pace.max_unserving = 30.into();
     assert_eq!(index(&world, &[down("a")]), (0, Some("too-many-unserving index".to_owned())));
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use super::oracle::{SUBSYSTEMS, TestFleet, TestHost, ZONES, chosen, request, test_fleet};
+use super::oracle::{SUBSYSTEMS, TestFleet, TestHost, TestZone, ZONES, chosen, request, test_fleet};
 use super::select::counted;
 use crate::model::{SubsystemName, Time};
 use crate::plan::constraints::{Ground, Problem};
@@ -235,7 +235,18 @@ impl TestFleet {
             Rule::TooFewCandidates => taken.count() as u64,
             other => panic!("{other:?} excludes a count"),
         };
-        sum <= constraint.allows
+        // What is of doubt has no units, and stays where there are too few already.
+        let zones = |is_in: &dyn Fn(usize) -> bool| (0..3).filter(|z| is_in(*z)).collect::<Vec<_>>();
+        let policy = of.map(|s| &self.policies[s]);
+        let minimum = policy.map_or(0, |policy| policy.minimum);
+        let (zones, least) = match constraint.rule {
+            Rule::Minimum => (zones(&|_| true), minimum),
+            Rule::ZoneMinimum => (zones(&|z| Some(z) == zone), policy.and_then(|p| p.zone_minimum).unwrap_or(0)),
+            Rule::ZoneLoss => (zones(&|z| Some(z) != zone), minimum),
+            _ => (Vec::new(), 0),
+        };
+        let of_doubt: Vec<TestZone> = zones.into_iter().map(|z| self.zone(mask, of.unwrap_or(0), z)).collect();
+        sum <= constraint.allows && !TestZone::bar(&of_doubt, least)
     }
 }
 

@@ -7,7 +7,8 @@ use super::capacity::round_down;
 use crate::policy::leaf::{Amount, At, Count, Length};
 use crate::policy::raw::{RawApproval, RawBudget, RawConfirm, RawPace, RawWindows};
 use crate::policy::types::{
-    ApprovalRule, BatchLimit, Budget, CapacityPolicy, ConfirmPolicy, Freeze, PacePolicy, UnitsSource, Windows,
+    ApprovalRule, BatchLimit, Budget, CapacityPolicy, ConfirmPolicy, Freeze, MAX_UNSERVING, PacePolicy, UnitsSource,
+    Windows,
 };
 use crate::policy::windows::zone_name;
 
@@ -58,7 +59,7 @@ pub(super) fn pace(
         batch: batch?,
         interval: interval?,
         ramp: raw.ramp.unwrap_or(false),
-        max_unserving: raw.max_unserving.as_ref().map(|at| at.value.0),
+        max_unserving: raw.max_unserving.as_ref().map_or(MAX_UNSERVING, |at| at.value.0),
         zones_per_batch: zones?,
         requires_launch: raw.requires_launch.unwrap_or(false),
         budgets: budgets?,

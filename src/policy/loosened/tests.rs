@@ -76,8 +76,8 @@ const WEAKER: &[(&str, Change)] = &[
     ("pace.batch", |p| p.pace.batch = BatchLimit::Hosts(4)),
     ("pace.interval", |p| shorter(&mut p.pace.interval)),
     ("pace.ramp", |p| p.pace.ramp = false),
-    ("pace.max_unserving", |p| p.pace.max_unserving = Some(Decimal::from(21))),
-    ("pace.max_unserving", |p| p.pace.max_unserving = None),
+    ("pace.max_unserving", |p| p.pace.max_unserving = Decimal::from(21)),
+    ("pace.max_unserving", |p| p.pace.max_unserving = Decimal::ONE_HUNDRED),
     ("pace.zones_per_batch", |p| p.pace.zones_per_batch = Some(3)),
     ("pace.zones_per_batch", |p| p.pace.zones_per_batch = None),
     ("pace.requires_launch", |p| p.pace.requires_launch = false),
@@ -151,7 +151,7 @@ const STRICTER: &[Change] = &[
     |p| fewer(&mut p.pace.max_hosts_per_run),
     |p| p.pace.batch = BatchLimit::Units(3),
     |p| longer(&mut p.pace.interval),
-    |p| p.pace.max_unserving = Some(Decimal::from(19)),
+    |p| p.pace.max_unserving = Decimal::from(19),
     |p| p.pace.zones_per_batch = Some(1),
     |p| p.pace.budgets.push(Budget { hosts: 1, per: Duration::from_secs(60) }),
     |p| p.pace.budgets.reverse(),
@@ -224,7 +224,7 @@ fn what_was_not_limited_may_be() {
     none.capacity.survive_zone_loss = false;
     none.pace = PacePolicy {
         ramp: false,
-        max_unserving: None,
+        max_unserving: Decimal::ONE_HUNDRED,
         zones_per_batch: None,
         requires_launch: false,
         budgets: Vec::new(),
@@ -238,6 +238,19 @@ fn what_was_not_limited_may_be() {
     none.hosts.never.clear();
     assert_eq!(loosened(&none, &all), []);
     assert_eq!(loosened(&all, &none).len(), 16, "and all of it is found the other way round");
+}
+
+#[test]
+fn s1_a_ledger_that_remembers_no_limit_on_what_does_not_serve_finds_the_default_stricter() {
+    let file = fixtures::subsystem();
+    let mut remembered = serde_json::to_value(&file).expect("written");
+    remembered["pace"]["max_unserving"] = serde_json::Value::Null;
+    let accepted: SubsystemPolicy = serde_json::from_value(remembered).expect("a policy of an earlier version");
+    assert_eq!(accepted.pace.max_unserving, Decimal::ONE_HUNDRED);
+    assert_eq!(loosened(&accepted, &file), []);
+    let found = loosened(&file, &accepted);
+    let said: Vec<_> = found.iter().map(|f| (f.field.as_str(), f.was.as_str(), f.is.as_str())).collect();
+    assert_eq!(said, [("pace.max_unserving", "20%", "100%")]);
 }
 
 #[test]

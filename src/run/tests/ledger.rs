@@ -101,7 +101,7 @@ fn s1_a_clock_that_was_set_back_makes_no_observation_young() {
         if m.act.starts_with("suspend index") {
             *m.now = m.now.minus(Duration::from_secs(3600));
             for host in m.hosts.values_mut().skip(6) {
-                host.healthy = false;
+                host.health = crate::model::Health::Failed;
             }
         }
     });

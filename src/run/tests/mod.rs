@@ -228,7 +228,7 @@ fn s1_a_host_that_dies_by_itself_during_the_bake_brings_the_batch_back() {
         if out == 2 && !hit && m.hosts.len() == 8 {
             hit = true;
             let victim = m.hosts.values_mut().find(|h| h.state == HostState::InService).expect("one serves");
-            victim.healthy = false;
+            victim.health = crate::model::Health::Failed;
         }
     });
     let mut machine = world.machine(6);
@@ -270,7 +270,7 @@ fn s1_a_process_stopped_before_its_cordon_looks_again() {
         if m.act.starts_with("hold index") {
             m.skip_time = Duration::from_secs(7200);
             for host in m.hosts.values_mut().skip(6) {
-                host.healthy = false;
+                host.health = crate::model::Health::Failed;
             }
         }
     });
@@ -362,7 +362,7 @@ fn s8_a_plan_that_no_longer_holds_is_not_begun() {
         machine.spec().confirmed.document().batches.iter().flat_map(|b| &b.hosts).map(|h| h.id.clone()).collect();
     for n in 1..=12 {
         if !planned.contains(&host(n)) && n % 2 == 0 {
-            world.hosts.get_mut(&host(n)).expect("there").healthy = false;
+            world.hosts.get_mut(&host(n)).expect("there").health = crate::model::Health::Failed;
         }
     }
     let finish = world.drive(&mut machine);

@@ -34,7 +34,7 @@ pub(super) fn policies() -> PolicySet {
             batch: BatchLimit::Hosts(2),
             interval: Duration::from_secs(120),
             ramp: false,
-            max_unserving: None,
+            max_unserving: 100.into(),
             zones_per_batch: None,
             requires_launch: false,
             budgets: vec![Budget { hosts: 6, per: Duration::from_secs(3600) }],

@@ -114,11 +114,12 @@ impl World {
                     instance_type: "m6i.large".into(),
                     tags: Arc::new(BTreeMap::from([("role".to_owned(), "index".to_owned())])),
                     state: HostState::InService,
-                    healthy: true,
+                    health: crate::model::Health::Healthy,
                     launched_at: START.minus(Duration::from_secs(86_400)),
                     protection: None,
                     ledger: None,
                     target_groups: BTreeSet::new(),
+                    target_health: BTreeMap::new(),
                 };
                 (host.id.clone(), host)
             })

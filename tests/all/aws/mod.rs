@@ -4,3 +4,4 @@ mod effects;
 mod observation;
 mod removal;
 mod story;
+mod unserving;

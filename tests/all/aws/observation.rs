@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use safe_remove::fleet::aws::Patience;
-use safe_remove::model::{GroupName, HostState, InventoryError, Protection};
+use safe_remove::model::{GroupName, Health, HostState, InventoryError, Protection};
 use safe_remove::ports::{Fleet, FleetError};
 use serde_json::json;
 
@@ -184,9 +184,9 @@ async fn what_changes_behind_our_back_is_seen() {
     cloud.ec2.stop_instances().instance_ids(index[2].as_str()).send().await.expect("stopped");
     let snapshot = observe(&fleet).await;
     let of = |n: usize| snapshot.host(&index[n]).expect("listed");
-    assert_eq!((of(0).state, of(0).healthy), (HostState::InService, false));
-    assert_eq!((of(1).state, of(1).healthy), (HostState::InService, false));
-    assert_eq!((of(2).state, of(2).healthy), (HostState::Terminating, false));
+    assert_eq!((of(0).state, of(0).health), (HostState::InService, Health::Doubtful));
+    assert_eq!((of(1).state, of(1).health), (HostState::InService, Health::Doubtful));
+    assert_eq!((of(2).state, of(2).is_healthy()), (HostState::Terminating, false));
     assert!(of(3).is_serving());
 }
 

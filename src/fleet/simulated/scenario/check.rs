@@ -11,7 +11,9 @@ use toml::{Spanned, Value};
 use super::error::Finding;
 use super::raw::{Ids, RawEvent, RawFault, RawLoad, RawPool, RawScenario};
 use super::{Blueprint, ClockKind, Event, Fault, FaultError, FaultTime, FaultyCall, Load, Pool, Scenario};
-use crate::model::{GroupName, Host, HostId, HostState, Protection, SubsystemName, Time, ZoneName, parse_duration};
+use crate::model::{
+    GroupName, Health, Host, HostId, HostState, Protection, SubsystemName, Time, ZoneName, parse_duration,
+};
 
 /// More hosts than this are a slip of the keyboard, and would only exhaust the memory.
 const MOST_HOSTS: u64 = 1_000_000;
@@ -125,6 +127,11 @@ fn add_pool(
     let ids: Vec<String> = (1..=count).map(|n| format!("{name}-{n:04}")).collect();
     let known: BTreeSet<&str> = ids.iter().map(String::as_str).collect();
     let unhealthy = id_list(&raw.unhealthy, &known, name)?;
+    let doubtful = id_list(&raw.doubtful, &known, name)?;
+    if let Some(both) = raw.doubtful.iter().find(|id| unhealthy.contains(id.get_ref().as_str())) {
+        let message = format!("host `{}` is both unhealthy and doubtful", both.get_ref());
+        return Err(Finding::at(both.span(), message));
+    }
     let protected = id_list(&raw.protected, &known, name)?;
     let states = states(&raw, &known)?;
     for id in raw.host_tags.keys() {
@@ -153,6 +160,11 @@ fn add_pool(
         if let Some(own) = raw.host_tags.get(id.as_str()) {
             Arc::make_mut(&mut tags).extend(own.iter().map(|(k, v)| (k.clone(), v.clone())));
         }
+        let health = match id.as_str() {
+            id if unhealthy.contains(id) => Health::Failed,
+            id if doubtful.contains(id) => Health::Doubtful,
+            _ => Health::Healthy,
+        };
         let launched_at = launched.each.get(id.as_str()).copied().or(launched.all);
         let host = Host {
             id: HostId::new(id.as_str()),
@@ -161,11 +173,12 @@ fn add_pool(
             instance_type: Arc::clone(&instance_type),
             tags,
             state: states.get(id.as_str()).copied().unwrap_or(HostState::InService),
-            healthy: !unhealthy.contains(id.as_str()),
+            health,
             launched_at: launched_at.unwrap_or(Time::from_millis(0)),
             protection: protected.contains(id.as_str()).then_some(Protection::ScaleIn),
             ledger: None,
             target_groups: BTreeSet::new(),
+            target_health: BTreeMap::new(),
         };
         if hosts.insert(host.id.clone(), Blueprint { host, launched_at }).is_some() {
             return Err(Finding::at(span, format!("host `{id}` is there twice")));
@@ -264,8 +277,9 @@ fn event(
     load: &BTreeMap<SubsystemName, Load>,
 ) -> Result<Event, Finding> {
     let (span, raw) = (raw.span(), raw.get_ref());
-    if raw.fail.is_empty() && raw.recover.is_empty() && raw.demand.is_none() {
-        return Err(Finding::at(span, "an event in which nothing happens").help("`fail`, `recover` or `demand`"));
+    if raw.fail.is_empty() && raw.doubt.is_empty() && raw.recover.is_empty() && raw.demand.is_none() {
+        let finding = Finding::at(span, "an event in which nothing happens");
+        return Err(finding.help("`fail`, `doubt`, `recover` or `demand`"));
     }
     let ids = |list: &Ids| -> Result<Vec<HostId>, Finding> {
         list.iter()
@@ -276,9 +290,15 @@ fn event(
             })
             .collect()
     };
-    let (fail, recover) = (ids(&raw.fail)?, ids(&raw.recover)?);
-    if let Some(both) = raw.recover.iter().find(|id| raw.fail.contains(id)) {
-        return Err(Finding::at(both.span(), format!("host `{}` fails and recovers at once", both.get_ref())));
+    let (fail, doubt, recover) = (ids(&raw.fail)?, ids(&raw.doubt)?, ids(&raw.recover)?);
+    for (one, other, words) in [
+        (&raw.fail, &raw.recover, "fails and recovers"),
+        (&raw.fail, &raw.doubt, "fails and becomes doubtful"),
+        (&raw.doubt, &raw.recover, "becomes doubtful and recovers"),
+    ] {
+        if let Some(both) = other.iter().find(|id| one.contains(id)) {
+            return Err(Finding::at(both.span(), format!("host `{}` {words} at once", both.get_ref())));
+        }
     }
     let demand = raw.demand.as_ref().map(|demand| {
         let name = demand.subsystem.get_ref();
@@ -288,7 +308,7 @@ fn event(
                 .nearest(name, load.keys().map(SubsystemName::as_str))),
         }
     });
-    Ok(Event { at: duration(&raw.at)?, fail, recover, demand: demand.transpose()? })
+    Ok(Event { at: duration(&raw.at)?, fail, doubt, recover, demand: demand.transpose()? })
 }
 
 fn fault(raw: &Spanned<RawFault>) -> Result<Fault, Finding> {

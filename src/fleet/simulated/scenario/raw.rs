@@ -40,6 +40,9 @@ pub(super) struct RawPool {
     pub instance_type: Option<String>,
     #[serde(default)]
     pub unhealthy: Ids,
+    /// Hosts of which some check fails, and not their own: they may still get work.
+    #[serde(default)]
+    pub doubtful: Ids,
     #[serde(default)]
     pub standby: Ids,
     #[serde(default)]
@@ -72,6 +75,8 @@ pub(super) struct RawEvent {
     pub at: Spanned<String>,
     #[serde(default)]
     pub fail: Ids,
+    #[serde(default)]
+    pub doubt: Ids,
     #[serde(default)]
     pub recover: Ids,
     pub demand: Option<RawDemand>,

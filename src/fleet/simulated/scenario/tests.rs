@@ -3,7 +3,7 @@
 use miette::Diagnostic;
 
 use super::*;
-use crate::model::{HostState, Protection};
+use crate::model::{Health, HostState, Protection};
 
 const POOL: &str = "[[hosts]]\npool = \"index\"\ncount = 3\nzones = [\"a\", \"b\"]\n";
 
@@ -32,6 +32,7 @@ zones = ["a", "b", "c"]
 tags = { role = "index" }
 instance_type = "m6i.large"
 unhealthy = ["index-0007"]
+doubtful = ["index-0009"]
 group_minimum = 60
 
 [[load]]
@@ -55,7 +56,9 @@ error = "throttled"
     let zones: Vec<_> =
         ["index-0001", "index-0002", "index-0003", "index-0004"].map(|id| host(id).zone.as_str()).into();
     assert_eq!(zones, ["a", "b", "c", "a"]);
-    assert!(!host("index-0007").healthy && host("index-0008").healthy);
+    assert_eq!(host("index-0007").health, Health::Failed);
+    assert_eq!(host("index-0009").health, Health::Doubtful);
+    assert!(host("index-0008").is_healthy());
     assert_eq!((scenario.pools["index"].minimum, scenario.pools["index"].maximum), (60, 90));
     assert_eq!(scenario.events[0].at, Duration::from_secs(7 * 60));
 }
@@ -101,7 +104,7 @@ fn an_error_names_line_and_the_nearest_key_or_name() {
     assert_eq!(
         told("[[hosts]]\npool = 'index'\ncuont = 3\nzones = ['a']\n"),
         "3: unknown field `cuont`, expected one of `pool`, `count`, `zones`, `tags`, `host_tags`, `instance_type`, \
-         `unhealthy`, `standby`, `pending`, `terminating`, `protected`, `group_minimum`, `group_maximum`, \
+         `unhealthy`, `doubtful`, `standby`, `pending`, `terminating`, `protected`, `group_minimum`, `group_maximum`, \
          `launched_at`, `launches_fail` (did you mean `count`?)"
     );
     assert_eq!(
@@ -149,6 +152,18 @@ fn what_contradicts_itself_or_means_nothing_is_refused() {
         (
             format!("{POOL}[[events]]\nat = '1m'\nfail = ['index-0001']\nrecover = ['index-0001']"),
             "8: host `index-0001` fails and recovers at once",
+        ),
+        (
+            format!("{POOL}unhealthy = ['index-0001']\ndoubtful = ['index-0002', 'index-0001']"),
+            "6: host `index-0001` is both unhealthy and doubtful",
+        ),
+        (
+            format!("{POOL}[[events]]\nat = '1m'\nfail = ['index-0001']\ndoubt = ['index-0001']"),
+            "8: host `index-0001` fails and becomes doubtful at once",
+        ),
+        (
+            format!("{POOL}[[events]]\nat = '1m'\ndoubt = ['index-0001']\nrecover = ['index-0001']"),
+            "8: host `index-0001` becomes doubtful and recovers at once",
         ),
         ("clock = 0".to_owned(), "1: a clock's speed-up is"),
         ("clock = inf".to_owned(), "1: a clock's speed-up is"),

@@ -114,6 +114,27 @@ fn events_fire_when_they_are_due_and_spare_what_is_gone() {
     assert_eq!(state.due(&scenario, Time::from_millis(i64::MAX)).len(), 1);
 }
 
+#[test]
+fn s1_a_host_that_is_doubtful_did_not_fail_and_recovering_makes_either_well() {
+    let scenario = Scenario::of(
+        "[[hosts]]\npool = 'a'\ncount = 4\nzones = ['z']\nunhealthy = ['a-0001']\ndoubtful = ['a-0002']\n\
+         [[events]]\nat = '1s'\ndoubt = ['a-0001', 'a-0003']\nfail = ['a-0002']\n\
+         [[events]]\nat = '2s'\nrecover = ['a-0001', 'a-0002', 'a-0003']\n",
+    );
+    let mut state = State::create(&scenario, "fleet".to_owned(), Time::from_millis(0), Time::from_millis(0));
+    let healths = |state: &State| state.hosts(&scenario).map(|h| h.health).collect::<Vec<_>>();
+    assert_eq!(healths(&state), [Health::Failed, Health::Doubtful, Health::Healthy, Health::Healthy]);
+    state.fire(&scenario.events[0]);
+    assert_eq!(healths(&state), [Health::Doubtful, Health::Failed, Health::Doubtful, Health::Healthy]);
+    let text = serde_json::to_string(&state).expect("written");
+    assert_eq!(healths(&serde_json::from_str(&text).expect("read")), healths(&state));
+    state.fire(&scenario.events[1]);
+    assert_eq!(healths(&state), [Health::Healthy; 4]);
+    // A state file of an earlier version knows no doubt.
+    let old: HostStanding = serde_json::from_str(r#"{"state": "in-service", "healthy": false}"#).expect("read");
+    assert_eq!(old.health(), Health::Failed);
+}
+
 proptest! {
     #[test]
     fn a_state_reads_what_it_writes(gone in 1_u64..30, fired in 0_usize..9, factor in 0.0..1e9) {

@@ -74,11 +74,12 @@ impl Fleet {
                 instance_type: "m6i.large".into(),
                 tags: Arc::new(BTreeMap::from([("role".to_owned(), host.role.to_owned())])),
                 state,
-                healthy,
+                health: if healthy { crate::model::Health::Healthy } else { crate::model::Health::Failed },
                 launched_at: Time::from_millis(0),
                 protection: None,
                 ledger: None,
                 target_groups: BTreeSet::new(),
+                target_health: BTreeMap::new(),
             });
         }
         let groups = ["index", "billing", "both"].map(|name| {
