@@ -431,7 +431,10 @@ impl DynamodbLedger {
     fn in_doubt(&self, error: LedgerError) -> LedgerError {
         match error {
             LedgerError::Unreachable { place, source, .. } => LedgerError::InDoubt { place, source },
-            error @ (LedgerError::InDoubt { .. } | LedgerError::Newer { .. } | LedgerError::Corrupt { .. }) => error,
+            error @ (LedgerError::InDoubt { .. }
+            | LedgerError::Newer { .. }
+            | LedgerError::PutBack { .. }
+            | LedgerError::Corrupt { .. }) => error,
         }
     }
 
