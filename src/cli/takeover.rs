@@ -101,6 +101,9 @@ pub(super) async fn run(
         Ok(Went::Over(document)) => report::of(&document, &world.policies.directory),
         Ok(Went::Closed) => {
             let journal = world.ledger.journals().journal(run).await.map_err(CommandError::Ledger)?;
+            if let Some(document) = run::report(&journal).filter(|_| !abandons) {
+                return report::of(&document, &world.policies.directory);
+            }
             let text = format!("Run {run} had ended, and its process died before the ledger was told: now it was.\n");
             let result = Closed { run: run.clone(), ended: run::report(&journal) };
             Answered::result(Exit::DONE, "abandon", text, &result, &[])
@@ -141,19 +144,9 @@ async fn is_permitted(
     match standing(journal, record, run) {
         Standing::Unknown => return Err(status::no_such_run(run, record, &world.ledger).await),
         Standing::Ended => return Err(not_taken(run, &Untaken::Over(Standing::Ended))),
-        Standing::Holding if asked.purpose == Purpose::Resume => {
+        Standing::Lost if asked.purpose == Purpose::Resume => {
             return Err(CommandError::NotTaken {
-                message: format!("run {run} has ended: there is nothing to go on with"),
-                causes: vec![format!("it still holds {}", hosts_text(held.iter().copied(), usize::MAX))],
-                hint: Some(format!(
-                    "to put back what it holds: {}",
-                    next::command(&world.policies.directory, &format!("abandon {run}"))
-                )),
-            });
-        }
-        Standing::Unclosed | Standing::Lost if asked.purpose == Purpose::Resume => {
-            return Err(CommandError::NotTaken {
-                message: format!("run {run} has ended, or its journal is lost: there is nothing to go on with"),
+                message: format!("the journal of run {run} is lost: nobody knows what to go on with"),
                 causes: Vec::new(),
                 hint: Some(format!(
                     "to end it in the ledger: {}",
@@ -262,8 +255,13 @@ pub(super) async fn take(
         fleet: world.fleet.identity().clone(),
         bounds: world.fleet.bounds(),
     };
-    let Asked { seen, purpose, reason, leave, even_if_alive, yes: _ } = asked;
+    let Asked { seen, mut purpose, reason, leave, even_if_alive, yes: _ } = asked;
     let seen = seen + brought;
+    let (journal, record) = look(world, run).await?;
+    if matches!(standing(&journal, &record, run), Standing::Holding | Standing::Unclosed) {
+        // S9: what has ended goes forward no more. What it holds is put back, and the record is told.
+        purpose = Purpose::Abandon;
+    }
     let claim = Claim { successor, purpose, reason, leave, seen, even_if_alive };
     let machine = match driver::take_over(&places, claim).await {
         Ok(Taken::Run(machine)) => machine,

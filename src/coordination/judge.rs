@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::{FleetSnapshot, HostId, ProbeKey, RunId, SubsystemName, Time};
 use crate::plan::{
-    AssessError, Books, Inputs, LedgerView, Membership, Removal, Rule, Stage, Taking, Violation, serving_without,
-    units, verify, waits,
+    AssessError, Books, Inputs, LedgerView, Membership, Rule, Stage, Taking, Violation, serving_without, units, verify,
+    waits,
 };
 
 use super::view::is_silent;
@@ -115,7 +115,7 @@ impl<'a> Judge<'a> {
             };
             violation.host.as_ref().is_some_and(is_spoken_for)
                 || (violation.host.is_none() && !without.iter().any(|left| is_same(left, violation)))
-                || is_made_up_for(violation, &record.removals, run, since)
+                || is_made_up_for(violation, record, silent, Some(run), since)
         };
         Ok(if found.iter().all(is_race) { Refusal::Race(found) } else { Refusal::Rules(found) })
     }
@@ -159,18 +159,31 @@ fn is_same(one: &Violation, other: &Violation) -> bool {
     of(one) == of(other)
 }
 
-/// Whether a rule of capacity would hold if the hosts that other runs have removed since then still served.
-pub(super) fn is_made_up_for(violation: &Violation, removals: &[Removal], own: &RunId, since: Time) -> bool {
-    let others = removals.iter().filter(|removal| removal.run != *own && removal.at.is_some_and(|at| at > since));
+/// Whether a rule of capacity would hold if the hosts still served that other runs which live hold now (they may put them
+/// back), or have removed since then.
+fn is_made_up_for(
+    violation: &Violation,
+    record: &FleetRecord,
+    silent: &BTreeSet<RunId>,
+    own: Option<&RunId>,
+    since: Time,
+) -> bool {
+    let is_other = |run: &RunId| Some(run) != own;
+    let removed = record.removals.iter().filter(|gone| is_other(&gone.run) && gone.at.is_some_and(|at| at > since));
+    let live = record.runs.iter().filter(|(run, entry)| is_other(run) && !is_silent(run, entry, silent));
+    let held = live.flat_map(|(_, entry)| entry.holds.values());
     let lately = match violation.rule {
         Rule::Minimum | Rule::ZoneMinimum | Rule::ZoneLoss => {
             let Some(name) = &violation.subsystem else { return false };
-            others.filter_map(|removal| removal.units.get(name)).sum()
+            let removed: u64 = removed.filter_map(|removal| removal.units.get(name)).sum();
+            removed.saturating_add(held.filter_map(|hold| hold.units.get(name)).sum())
         }
         // The provider counts hosts.
-        Rule::GroupMinimum => others.count() as u64,
+        Rule::GroupMinimum => (removed.count() + held.filter(|hold| hold.group == violation.group).count()) as u64,
         // It wants a number, and every removal changes that.
-        Rule::Expectation => return others.count() > 0,
+        Rule::Expectation => return removed.count() + held.count() > 0,
+        // Which hosts are left to choose from is told without a number.
+        Rule::TooFewCandidates => return held.count() > 0,
         _ => return false,
     };
     let missing = violation.required.zip(violation.remaining).map(|(required, left)| required.saturating_sub(left));
@@ -187,14 +200,12 @@ pub fn is_race(
     violations: &[Violation],
     without: &[Violation],
 ) -> bool {
-    let nobody = RunId::new("");
     let is_spoken_for = |host: &HostId| {
         let mut live = record.runs.iter().filter(|(run, entry)| !is_silent(run, entry, silent));
         live.any(|(_, entry)| entry.holds.contains_key(host) || entry.claims.contains_key(host))
     };
     let is_others_doing = |violation: &Violation| {
-        violation.host.as_ref().is_some_and(is_spoken_for)
-            || is_made_up_for(violation, &record.removals, &nobody, began_at)
+        violation.host.as_ref().is_some_and(is_spoken_for) || is_made_up_for(violation, record, silent, None, began_at)
     };
     violations.iter().all(|violation| can_be_a_race(violation.rule)) && without.iter().all(is_others_doing)
 }

@@ -32,7 +32,7 @@ impl Remains {
 pub fn remains(journal: &[JournalRecord], record: &FleetRecord, run: &RunId) -> Option<Remains> {
     let Some(Past::RunOpened { plan, .. }) = takeover::opening(journal) else { return None };
     // Without an entry only the journal's last line is missing.
-    if record.runs.get(run).is_none_or(|entry| entry.ended_at.is_some()) {
+    if super::has_ended(journal) || record.runs.get(run).is_none_or(|entry| entry.ended_at.is_some()) {
         return None;
     }
     let mut gone = BTreeSet::new();

@@ -343,22 +343,26 @@ fn s7_a_host_that_cannot_be_put_back_is_given_up_by_name() {
     assert_eq!((cordoned(environment.path()), capacity(&environment, "index")), (2, 16), "and still out of service");
 }
 
-/// The job's process died between the grant and its first record: nothing was sent, and its id is spent.
+/// The job's process died before anything was sent: the same call goes on with it, once, and removes what it was asked.
 #[cfg(debug_assertions)]
 #[test]
-fn s9_a_retried_call_of_a_run_that_never_began_releases_what_it_was_granted() {
-    let environment = TestEnvironment::new();
-    Fleet { index_minimum: 12, ..Fleet::default() }.write(&environment);
-    let arguments = [&REMOVE[..], &["--count", "2", "--request-id", "job-1"]].concat();
-    let killed = environment.command(&arguments).env("SAFE_REMOVE_FAULT", "kill:1").output().expect("it starts");
-    assert_eq!(killed.status.code(), None);
-    assert_eq!(len(&shown(&environment)["holds"]), 2);
-    for _ in 0..2 {
-        let retried = environment.run(&arguments).exits(9);
-        assert!(retried.stderr.contains("before it touched anything"), "{}", retried.stderr);
-        nothing_is_held(&environment);
+fn s9_a_retried_call_of_a_run_that_sent_nothing_removes_what_was_asked_once() {
+    for (point, held) in [("behind-append-run-opened", 0), ("behind-change-enlist", 0), ("behind-change-grant", 2)] {
+        let environment = TestEnvironment::new();
+        Fleet { index_minimum: 12, ..Fleet::default() }.write(&environment);
+        let arguments = [&REMOVE[..], &["--count", "2", "--request-id", "job-1"]].concat();
+        let fault = format!("kill:{point}");
+        let killed = environment.command(&arguments).env("SAFE_REMOVE_FAULT", &fault).output().expect("it starts");
+        assert_eq!(killed.status.code(), None, "{point}: {}", String::from_utf8_lossy(&killed.stderr));
+        let status = environment.run(&["status", "-o", "json"]).exits(0).json();
+        let holds = status["runs"].get(0).map_or(0, |run| len(&run["holds"]));
+        assert_eq!((holds, capacity(&environment, "index")), (held, 18), "{point}: {status:#}");
+        for _ in 0..2 {
+            environment.run(&arguments).exits(0);
+            nothing_is_held(&environment);
+            assert_eq!(capacity(&environment, "index"), 16, "{point}");
+        }
     }
-    assert_eq!(capacity(&environment, "index"), 18);
 }
 
 /// Nobody can tell what became of the hosts of a run whose journal is lost: they stay held.

@@ -49,7 +49,7 @@ fn hosts(directory: &Path) -> Vec<(String, String)> {
 fn s7_a_disk_that_is_full_at_any_moment_leaves_no_host_cordoned_unnamed() {
     let mut codes = std::collections::BTreeSet::new();
     // The file of an ended run of three batches has 14 pages; the first grant is on the ninth.
-    for pages in 4..=15 {
+    for pages in 5..=24 {
         let environment = fleet();
         let ran = remove_with_room(&environment, pages * PAGE);
         let code = ran.code.unwrap_or_else(|| panic!("{pages} pages: {ran:?}"));

@@ -108,7 +108,7 @@ impl World {
         if let Some((from, _)) = ledger_gone.filter(|_| seeded.chance(2)) {
             // Both at once: what is out goes back without the ledger.
             let ill = from.plus(Duration::from_secs(10) + seeded.up_to(Duration::from_secs(20)));
-            bad_probe = Some((ill, ill.plus(Duration::from_secs(40))));
+            bad_probe = Some((ill, ill.plus(Duration::from_secs(90))));
         }
         let of = [None, Some("index".into()), Some("billing".into())];
         let subsystem = of[usize::try_from(seeded.below(3)).expect("small")].clone();

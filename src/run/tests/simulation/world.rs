@@ -476,7 +476,7 @@ impl World {
         let mut record = self.record.clone();
         let mut identity = identity(self.runners[run].fleet);
         let now = self.runners[run].clock(self.now);
-        let mut hidden = BTreeMap::new();
+        let (mut hidden, mut sampled_at) = (BTreeMap::new(), None);
         match self.rig {
             Rig::AsksNoFleet => identity = record.identity.clone().unwrap_or(identity),
             Rig::HidesRuns => {
@@ -490,7 +490,7 @@ impl World {
             Rig::TrustsClocks => record.written_at = record.written_at.min(now),
             Rig::TrustsOldSamples => {
                 if let crate::run::Change::Grant { reference_at, .. } = &mut change {
-                    *reference_at = now;
+                    (sampled_at, *reference_at) = (Some(*reference_at), now);
                 }
             }
             _ => {}
@@ -526,7 +526,8 @@ impl World {
             Ok((next, granted)) => {
                 let lost = self.goes_wrong("swap lost");
                 if !lost || self.seeded.chance(2) {
-                    self.judge_reference(run, &own.run, &next, &granted);
+                    let truly = sampled_at.filter(|_| granted.reference_at == Some(now)).or(granted.reference_at);
+                    self.judge_reference(run, &own.run, &next, &granted, truly);
                     self.record = next;
                     self.version += 1;
                 }
@@ -559,12 +560,19 @@ impl World {
     }
 
     /// S2: no run begins with a reference from while hosts of what it watches were out.
-    fn judge_reference(&mut self, run: usize, id: &RunId, next: &FleetRecord, granted: &Granted) {
+    fn judge_reference(
+        &mut self,
+        run: usize,
+        id: &RunId,
+        next: &FleetRecord,
+        granted: &Granted,
+        sampled_at: Option<Time>,
+    ) {
         let is_first = self.record.runs.get(id).is_some_and(|entry| entry.granted_at.is_none());
         if !is_first || next.runs.get(id).is_none_or(|entry| entry.granted_at.is_none()) {
             return;
         }
-        let Some(sampled_at) = granted.reference_at else { return };
+        let Some(sampled_at) = sampled_at else { return };
         // By true time: the stamps may come from clocks that disagree.
         let disagree = self.runners.iter().any(|runner| runner.skew != 0 || runner.jump.is_some());
         let slack = if disagree { self.bounds.tolerance } else { Duration::ZERO };
