@@ -131,9 +131,7 @@ pub trait Ledger: Send + Sync {
     async fn journal(&self, run: &RunId) -> Result<Vec<JournalRecord>, LedgerError>;
 
     /// How many bytes the engine takes of a record; `None` where it takes more than a record can have.
-    fn room(&self) -> Option<u64> {
-        None
-    }
+    fn room(&self) -> Option<u64>;
 
     /// Runs whose journal was begun at or after `since`, newest first.
     ///

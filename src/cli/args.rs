@@ -390,6 +390,12 @@ pub enum LedgerCommand {
         #[arg(long)]
         init: bool,
     },
+    /// Set the ledger's time right where a wrong clock left one behind that has not come yet
+    SetTime {
+        /// Why; recorded
+        #[arg(long, value_name = "TEXT", value_parser = reason)]
+        reason: String,
+    },
     /// Put the hosts of the policies under this ledger
     Adopt {
         /// Why; recorded

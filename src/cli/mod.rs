@@ -27,6 +27,7 @@ mod remove;
 mod report;
 mod screen;
 mod selection;
+mod set_time;
 mod signals;
 mod site;
 mod status;
@@ -180,6 +181,7 @@ async fn command(cli: &Cli, screen: &Arc<Screen>) -> Result<Answered, CommandErr
         Some(Command::Ledger(LedgerCommand::Export)) => archive::export(global).await,
         Some(Command::Ledger(LedgerCommand::Import { file })) => archive::import(global, file).await,
         Some(Command::Ledger(LedgerCommand::IamPolicy { init })) => table::iam_policy(global, *init),
+        Some(Command::Ledger(LedgerCommand::SetTime { reason })) => set_time::set_time(global, reason, screen).await,
         Some(Command::Ledger(LedgerCommand::Adopt { reason })) => ledger::adopt(global, reason, screen).await,
         Some(Command::Completions { shell }) => meta::completions(*shell),
         Some(Command::Man) => meta::man(),

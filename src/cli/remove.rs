@@ -259,7 +259,7 @@ fn not_started(
             exit: Exit::FLEET_UNKNOWN,
             message: "the clocks disagree; nothing was touched".to_owned(),
             causes: vec![message.clone()],
-            hint: "synchronise this machine's clock and try again",
+            hint: "synchronise this machine's clock and try again; where that is right: safe-remove ledger set-time",
         }),
         NotStarted::Halted(order) => Err(CommandError::NotStarted {
             exit: Exit::HALTED,

@@ -116,6 +116,11 @@ pub(super) fn adoption_id() -> RunId {
     RunId::new(format!("a-{}", base32(&Sha256::digest(uuid::Uuid::new_v4().as_bytes()), RUN_ID_LETTERS)))
 }
 
+/// The journal of a time that is set right.
+pub(super) fn time_id() -> RunId {
+    RunId::new(format!("t-{}", base32(&Sha256::digest(uuid::Uuid::new_v4().as_bytes()), RUN_ID_LETTERS)))
+}
+
 /// The journal of one stop order, or of one that is lifted.
 pub(super) fn order_id() -> RunId {
     RunId::new(format!("h-{}", base32(&Sha256::digest(uuid::Uuid::new_v4().as_bytes()), RUN_ID_LETTERS)))

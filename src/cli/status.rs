@@ -102,7 +102,7 @@ async fn look(global: &Global, only: Option<&RunId>) -> Result<(StatusDocument, 
         runs,
         halts: record.halts.iter().map(StatusHalt::from).collect(),
         ended,
-        warnings: site.warning().into_iter().collect(),
+        warnings: site.warning().into_iter().chain(ledger.warning(&record)).collect(),
     };
     let text = text(&document, &site.directory);
     let answered = Answered::document(Exit::DONE, text, &document)?;
@@ -265,7 +265,8 @@ fn step(event: &Past) -> Option<String> {
         | Past::Warned { .. }
         | Past::HaltOrdered { .. }
         | Past::HaltLifted { .. }
-        | Past::LedgerAdopted { .. } => return None,
+        | Past::LedgerAdopted { .. }
+        | Past::LedgerTimeSet { .. } => return None,
     })
 }
 

@@ -109,7 +109,10 @@ impl World {
         // Whose probes are read depends on the hosts, which the first plan has chosen.
         let watched: BTreeSet<SubsystemName> = plan.document.watched.iter().cloned().collect();
         let bad = self.bad_probes(&watched).await;
-        if bad.is_empty() { Ok(plan) } else { self.plan_with(request, seen, &bad).map_err(CommandError::Assess) }
+        let mut plan =
+            if bad.is_empty() { plan } else { self.plan_with(request, seen, &bad).map_err(CommandError::Assess)? };
+        plan.document.warnings.extend(self.ledger.warning(&seen.record));
+        Ok(plan)
     }
 
     /// Whether a refused plan would be allowed but for what other runs hold, claim or have just removed (S9: a race is
@@ -254,6 +257,19 @@ impl LedgerReader {
     fn watched((ledger, id): engines::Read, kind: &LedgerKind) -> Self {
         let (at, memory) = (kind.place(), Arc::new(Memory::default()));
         Self { ledger: remembered(ledger, at.clone(), Arc::clone(&memory)), at, id, memory }
+    }
+
+    /// From half of what the engine takes of a record on: how full it is. Grants are refused above three quarters.
+    pub(super) fn warning(&self, record: &FleetRecord) -> Option<String> {
+        let (used, most) = (record.size(), self.ledger.room()?);
+        (used > most / 2).then(|| {
+            format!(
+                "the fleet's record takes {} of the {} KB that its ledger takes; above three quarters nothing is granted: end \
+                 the runs that hold hosts, and keep budgets short",
+                used.div_ceil(1 << 10),
+                most >> 10
+            )
+        })
     }
 
     /// How the ledger showed to this process that an older state of it was put back, where it did.

@@ -131,6 +131,10 @@ mod tests {
 
     #[async_trait]
     impl Ledger for Lossy {
+        fn room(&self) -> Option<u64> {
+            None
+        }
+
         async fn read(&self) -> Result<(Version, FleetRecord), LedgerError> {
             Err(gone())
         }

@@ -218,6 +218,10 @@ mod tests {
 
     #[async_trait]
     impl Ledger for Storm {
+        fn room(&self) -> Option<u64> {
+            None
+        }
+
         async fn read(&self) -> Result<(Version, FleetRecord), LedgerError> {
             let state = self.state.lock().expect("no panics");
             Ok((Version(state.version), state.record.clone()))

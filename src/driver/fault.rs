@@ -187,6 +187,10 @@ mod ordered {
 
     #[async_trait]
     impl Ledger for Faulty {
+        fn room(&self) -> Option<u64> {
+            self.0.room()
+        }
+
         async fn read(&self) -> Result<(Version, FleetRecord), LedgerError> {
             self.reachable()?;
             self.0.read().await

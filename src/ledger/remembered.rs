@@ -131,6 +131,10 @@ impl Remembered {
 
 #[async_trait]
 impl Ledger for Remembered {
+    fn room(&self) -> Option<u64> {
+        self.ledger.room()
+    }
+
     async fn read(&self) -> Result<(Version, FleetRecord), LedgerError> {
         self.is_trusted()?;
         // What is known now: a read that begins after it must show as much, whatever is learned meanwhile.
@@ -239,6 +243,10 @@ mod tests {
 
     #[async_trait]
     impl Ledger for Fake {
+        fn room(&self) -> Option<u64> {
+            None
+        }
+
         async fn read(&self) -> Result<(Version, FleetRecord), LedgerError> {
             let state = self.state().clone();
             let read = (Version(state.version), state.record);

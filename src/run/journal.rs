@@ -290,4 +290,13 @@ pub enum Past {
         #[serde(flatten)]
         intent: Call,
     },
+    /// `ledger set-time` is about to set the record's time right. Not of a run: it has a journal of its own.
+    LedgerTimeSet {
+        /// Who.
+        operator: OperatorId,
+        /// Why.
+        reason: String,
+        /// The record's time before; from then on it is that of this line.
+        was: Time,
+    },
 }

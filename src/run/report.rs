@@ -122,7 +122,8 @@ pub fn report(journal: &[JournalRecord]) -> Option<RunDocument> {
             | Past::Waiting { .. }
             | Past::HaltOrdered { .. }
             | Past::HaltLifted { .. }
-            | Past::LedgerAdopted { .. } => {}
+            | Past::LedgerAdopted { .. }
+            | Past::LedgerTimeSet { .. } => {}
         }
     }
 

@@ -26,7 +26,7 @@ pub enum Standing {
     Ended,
     /// It ended, holds nothing, and the record was not told: its process died in between.
     Unclosed,
-    /// It ended, and still holds hosts that nobody could put back.
+    /// It ended, and left hosts that nobody could put back, or something else that a person was called for.
     Holding,
     /// It was confirmed and is not in the record: it was granted nothing, and its process died before it stood in line.
     Unlisted,
@@ -42,6 +42,8 @@ pub fn standing(journal: &[JournalRecord], record: &FleetRecord, run: &RunId) ->
     match record.runs.get(run) {
         Some(_) if !is_opened => Standing::Lost,
         Some(entry) if !entry.holds.is_empty() && (entry.ended_at.is_some() || has_ended(journal)) => Standing::Holding,
+        // It could not tell the record all that it did: whoever takes it over looks again.
+        Some(_) if needed_attention(journal) => Standing::Holding,
         Some(_) if has_ended(journal) => Standing::Unclosed,
         Some(_) => Standing::UnderWay,
         None if has_ended(journal) => Standing::Ended,
@@ -66,6 +68,11 @@ pub fn was_granted(journal: &[JournalRecord]) -> bool {
 /// Whether the latest attempt ended and took nothing: then its request id is as good as new.
 pub fn took_nothing(journal: &[JournalRecord]) -> bool {
     matches!(journal.last().map(|last| &last.event), Some(Past::RunEnded { outcome: Outcome::NotStarted, .. }))
+}
+
+/// Whether it ended and called for a person.
+fn needed_attention(journal: &[JournalRecord]) -> bool {
+    matches!(journal.last().map(|last| &last.event), Some(Past::RunEnded { outcome: Outcome::NeedsAttention, .. }))
 }
 
 /// The record with which the latest attempt begins.

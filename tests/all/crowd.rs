@@ -1,51 +1,86 @@
 //! Fifty operators press the button at the same moment, and others who write all the time, on each engine.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::process::Child;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use serde_json::Value;
+use safe_remove::model::Time;
 
 use crate::environment::TestEnvironment;
 use crate::fleets::Fleet;
 use crate::removal::{capacity, cordoned};
+use crate::schedules::moment;
 use crate::support::engines::{Engine, on_each_engine};
 
 const OPERATORS: usize = 50;
 
-on_each_engine!(s4_fifty_processes, s4_a_run_gets_through_a_storm);
+on_each_engine!(
+    s4_fifty_processes_at_once_with_a_budget_for_some,
+    s9_fifty_processes_at_once_with_headroom_for_some,
+    s4_a_run_gets_through_a_storm,
+);
 
-/// 18 units of index, 6 of them needed, and a budget of 9: neither headroom nor budget has room for all.
-fn s4_fifty_processes(engine: Engine) {
+/// Neither headroom nor time is short: the budget has room for so many of them, and the others are told to wait.
+fn s4_fifty_processes_at_once_with_a_budget_for_some(engine: Engine) {
+    for (room, budgets) in [(1, "[{ hosts = 1, per = \"24h\" }]"), (3, "[{ hosts = 3, per = \"24h\" }]")] {
+        let fleet = Fleet { clock: "1", index_minimum: 6, budgets, ..Fleet::default() };
+        crowd(engine, &fleet, room, 11);
+    }
+}
+
+/// The minimum leaves room for so many of them, and the others lost a race.
+fn s9_fifty_processes_at_once_with_headroom_for_some(engine: Engine) {
+    for room in [2, 4] {
+        let fleet = Fleet { clock: "1", index_minimum: 18 - room, ..Fleet::default() };
+        crowd(engine, &fleet, room, 10);
+    }
+}
+
+/// Fifty want one host each, nobody says which. Exactly so many get one, all others this code.
+fn crowd(engine: Engine, fleet: &Fleet, room: u64, others: i32) {
     let mut environment = TestEnvironment::new();
-    Fleet { index_minimum: 6, budgets: "[{ hosts = 9, per = \"24h\" }]", ..Fleet::default() }.write(&environment);
+    fleet.write_quick(&environment);
     engine.keeps_the_ledger_of(&mut environment);
     environment.set("SAFE_REMOVE_LOG", "error");
-    let remove = ["--subsystem", "index", "--count", "1", "--yes", "--no-wait", "--output=json"];
+    // The first run of a fleet marks it.
+    environment.run(&["plan", "--subsystem", "index", "--count", "1"]).exits(0);
+    let remove = ["--subsystem", "index", "--count", "1", "--yes", "--output=json"];
     let processes: Vec<Child> =
         (0..OPERATORS).map(|_| environment.command(&remove).spawn().expect("it starts")).collect();
-    let mut done = 0;
+    let mut codes: BTreeMap<i32, u64> = BTreeMap::new();
+    let mut said = String::new();
     for process in processes {
         let output = process.wait_with_output().expect("it ends");
-        let code = output.status.code();
-        let said = || String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(matches!(code, Some(0 | 3 | 10 | 11)), "{code:?}: {}", said());
-        done += usize::from(code == Some(0));
+        let code = output.status.code().expect("nobody is killed");
+        if code != 0 && code != others {
+            said.push_str(&String::from_utf8_lossy(&output.stderr));
+        }
+        *codes.entry(code).or_default() += 1;
     }
+    assert_eq!(codes, BTreeMap::from([(0, room), (others, OPERATORS as u64 - room)]), "{said}");
 
     // The record, the journals and the fleet agree.
-    assert!((1..=9).contains(&done), "{done} went through");
-    assert_eq!(capacity(&environment, "index"), 18 - u64::try_from(done).expect("few"));
-    assert_eq!(cordoned(environment.path()), 0);
+    assert_eq!((capacity(&environment, "index"), cordoned(environment.path())), (18 - room, 0));
     let status = environment.run(&["status", "--output=json"]).exits(0).json();
     assert_eq!(status["runs"].as_array().map(Vec::len), Some(0), "nothing is held any more: {status:#}");
     let history = environment.run(&["history", "--output=json"]).exits(0).json();
-    let mut gone: Vec<&Value> = Vec::new();
+    let mut batches: Vec<(Time, Time, String)> = Vec::new();
     for run in history["runs"].as_array().expect("runs") {
-        gone.extend(run["terminated"].as_array().expect("hosts"));
+        for host in run["terminated"].as_array().expect("hosts") {
+            let report = environment.run(&["status", run["run"].as_str().expect("an id"), "--output=json"]);
+            let report = report.exits(0).json();
+            let batch = &report["batches"][0];
+            batches.push((moment(&batch["cordoned_at"]), moment(&batch["terminated_at"]), host.to_string()));
+        }
     }
-    let once: BTreeSet<String> = gone.iter().map(ToString::to_string).collect();
-    assert_eq!((gone.len(), once.len()), (done, done), "each host once: {history:#}");
+    batches.sort();
+    let hosts: BTreeSet<&String> = batches.iter().map(|(_, _, host)| host).collect();
+    assert_eq!((batches.len() as u64, hosts.len() as u64), (room, room), "each host once: {history:#}");
+    // One batch at a time, and the interval of a second between them.
+    for (earlier, later) in batches.iter().zip(&batches[1..]) {
+        let turn = earlier.1.plus(Duration::from_secs(1));
+        assert!(later.0 >= turn, "cordoned at {}, before {turn}", later.0);
+    }
 }
 
 /// Others write the record a hundred times a second, so that hardly a version lives for as long as a decision takes.

@@ -149,6 +149,10 @@ impl DynamodbLedger {
 
 #[async_trait]
 impl Ledger for DynamodbLedger {
+    fn room(&self) -> Option<u64> {
+        Some(LARGEST_ITEM as u64)
+    }
+
     async fn read(&self) -> Result<(Version, FleetRecord), LedgerError> {
         let found = self.look().await?;
         let item = match (&self.ledger, found) {

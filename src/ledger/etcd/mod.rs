@@ -33,6 +33,10 @@ use self::trouble::Trouble;
 use self::wire::{Compare, KeyValue, RangeRequest, RequestOp, TxnRequest, TxnResponse};
 use super::codec;
 
+/// What a member takes of one request unless it is told otherwise (`--max-request-bytes`, etcd 3.4, "Configuration
+/// flags"). Whoever raised it has grants refused earlier than needed.
+const REQUEST_BYTES: u64 = 1_572_864;
+
 /// Writes to a fleet's record whose nonces are remembered: as many as SQLite's.
 const REMEMBERED_WRITES: u64 = 10_000;
 
@@ -137,6 +141,10 @@ impl EtcdLedger {
 
 #[async_trait]
 impl Ledger for EtcdLedger {
+    fn room(&self) -> Option<u64> {
+        Some(REQUEST_BYTES)
+    }
+
     async fn read(&self) -> Result<(Version, FleetRecord), LedgerError> {
         let found = self.look().await?;
         let Some(opened) = &self.opened else {

@@ -162,6 +162,10 @@ impl SqliteLedger {
 
 #[async_trait]
 impl Ledger for SqliteLedger {
+    fn room(&self) -> Option<u64> {
+        None
+    }
+
     async fn read(&self) -> Result<(Version, FleetRecord), LedgerError> {
         self.blocking("read", Inner::read).await
     }

@@ -226,7 +226,7 @@ fn len(value: &Value) -> usize {
 }
 
 #[track_caller]
-fn moment(value: &Value) -> Time {
+pub(crate) fn moment(value: &Value) -> Time {
     value.as_str().unwrap_or_else(|| panic!("not a time: {value}")).parse().expect("a time")
 }
 
