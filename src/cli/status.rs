@@ -242,7 +242,7 @@ fn step(event: &Past) -> Option<String> {
             format!("terminating batch {batch}")
         }
         Past::BatchTerminated { batch } => format!("batch {batch} is gone"),
-        Past::Waiting { until, why } => format!("waiting until {until}: {why}"),
+        Past::Waiting { until, why } => format!("waiting, and looking again by {until}: {why}"),
         Past::RunTakenOver { operator, purpose, .. } => {
             let verb = match purpose {
                 run::Purpose::Resume => "resumed",

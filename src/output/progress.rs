@@ -260,7 +260,7 @@ fn step_text(step: Step) -> &'static str {
 /// What people should read when it happens; steps are said by [`line`].
 fn remark(event: &Past) -> Option<String> {
     match event {
-        Past::Waiting { until, why } => Some(format!("waiting until {until}: {why}")),
+        Past::Waiting { until, why } => Some(format!("waiting, and looking again by {until}: {why}")),
         Past::Stopped { cause } => Some(format!("STOPPING: {}", cause.message)),
         Past::HostInDoubt { host, why, .. } => Some(format!("{host} is in doubt: {why}")),
         Past::HostDropped { host, .. } => Some(format!("{host} vanished by itself and was dropped")),

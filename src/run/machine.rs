@@ -157,6 +157,8 @@ pub struct Machine {
     pub(super) waiting_since: Option<Time>,
     /// The last wait that the journal was told: for what, and until when.
     pub(super) wait_told: Option<(String, Time)>,
+    /// It waits for another run, and nobody knows how long.
+    pub(super) waits_in_line: bool,
     pub(super) attention: bool,
     /// Outcomes that the record could not be told while it was out of reach.
     pub(super) untold: BTreeMap<HostId, HostOutcome>,
@@ -209,6 +211,7 @@ impl Machine {
             reference_taken_at: None,
             waiting_since: None,
             wait_told: None,
+            waits_in_line: false,
             attention: false,
             untold: BTreeMap::new(),
             quiet_at: None,

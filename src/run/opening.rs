@@ -263,6 +263,9 @@ impl Machine {
 
     fn wait(&mut self, until: Time, why: String, on: &WaitOn, now: Time) {
         let since = *self.waiting_since.get_or_insert(now);
+        // The look was good enough to be answered.
+        self.futile_looks = 0;
+        self.waits_in_line = matches!(on, WaitOn::Run(_));
         // An interval is always waited, also where another run's batch came before (contract section 2, `--no-wait`).
         let ends = match on {
             WaitOn::Budget => until,
@@ -309,6 +312,7 @@ impl Machine {
         }
         self.waiting_since = None;
         self.wait_told = None;
+        self.waits_in_line = false;
         self.futile_looks = 0;
         self.hold(batch, hosts, snapshot);
         self.before_batch = Some(Arc::clone(snapshot));

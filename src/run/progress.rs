@@ -64,6 +64,7 @@ impl Machine {
             Phase::TakingOver { since } => (Step::TakingOver, Some(since.since(now)), None),
             // The last batch is gone, and there is nothing left to check.
             Phase::Opening { .. } if self.batch().is_none() => (Step::Closing, None, None),
+            Phase::Opening { .. } if self.waits_in_line => (Step::Waiting, None, None),
             Phase::Opening { not_before, .. } if *not_before > now => {
                 (Step::Waiting, Some(not_before.since(now)), None)
             }

@@ -20,11 +20,12 @@ on_each_engine!(
     s4_a_run_gets_through_a_storm,
 );
 
-/// Neither headroom nor time is short: the budget has room for so many of them, and the others are told to wait.
+/// Headroom is not short: the budget has room for so many of them, and the others are told to wait, or lost a race for the
+/// hosts that there are.
 fn s4_fifty_processes_at_once_with_a_budget_for_some(engine: Engine) {
     for (room, budgets) in [(1, "[{ hosts = 1, per = \"24h\" }]"), (3, "[{ hosts = 3, per = \"24h\" }]")] {
         let fleet = Fleet { clock: "1", index_minimum: 6, budgets, ..Fleet::default() };
-        crowd(engine, &fleet, room, 11);
+        crowd(engine, &fleet, room, &[10, 11]);
     }
 }
 
@@ -32,19 +33,19 @@ fn s4_fifty_processes_at_once_with_a_budget_for_some(engine: Engine) {
 fn s9_fifty_processes_at_once_with_headroom_for_some(engine: Engine) {
     for room in [2, 4] {
         let fleet = Fleet { clock: "1", index_minimum: 18 - room, ..Fleet::default() };
-        crowd(engine, &fleet, room, 10);
+        crowd(engine, &fleet, room, &[10]);
     }
 }
 
-/// Fifty want one host each, nobody says which. Exactly so many get one, all others this code.
-fn crowd(engine: Engine, fleet: &Fleet, room: u64, others: i32) {
+/// Fifty want one host each, nobody says which. Exactly so many get one, all others one of these codes.
+fn crowd(engine: Engine, fleet: &Fleet, room: u64, others: &[i32]) {
     let mut environment = TestEnvironment::new();
     fleet.write_quick(&environment);
     engine.keeps_the_ledger_of(&mut environment);
     environment.set("SAFE_REMOVE_LOG", "error");
     // The first run of a fleet marks it.
     environment.run(&["plan", "--subsystem", "index", "--count", "1"]).exits(0);
-    let remove = ["--subsystem", "index", "--count", "1", "--yes", "--output=json"];
+    let remove = ["--subsystem", "index", "--count", "1", "--yes", "--quiet", "--output=json"];
     let processes: Vec<Child> =
         (0..OPERATORS).map(|_| environment.command(&remove).spawn().expect("it starts")).collect();
     let mut codes: BTreeMap<i32, u64> = BTreeMap::new();
@@ -52,12 +53,13 @@ fn crowd(engine: Engine, fleet: &Fleet, room: u64, others: i32) {
     for process in processes {
         let output = process.wait_with_output().expect("it ends");
         let code = output.status.code().expect("nobody is killed");
-        if code != 0 && code != others {
+        if code != 0 && !others.contains(&code) {
             said.push_str(&String::from_utf8_lossy(&output.stderr));
         }
         *codes.entry(code).or_default() += 1;
     }
-    assert_eq!(codes, BTreeMap::from([(0, room), (others, OPERATORS as u64 - room)]), "{said}");
+    let is_known = |code: &i32| *code == 0 || others.contains(code);
+    assert!(codes.get(&0) == Some(&room) && codes.keys().all(is_known), "room for {room}: {codes:?}\n{said}");
 
     // The record, the journals and the fleet agree.
     assert_eq!((capacity(&environment, "index"), cordoned(environment.path())), (18 - room, 0));
@@ -69,7 +71,7 @@ fn crowd(engine: Engine, fleet: &Fleet, room: u64, others: i32) {
         for host in run["terminated"].as_array().expect("hosts") {
             let report = environment.run(&["status", run["run"].as_str().expect("an id"), "--output=json"]);
             let report = report.exits(0).json();
-            let batch = &report["batches"][0];
+            let batch = &report["ended"]["batches"][0];
             batches.push((moment(&batch["cordoned_at"]), moment(&batch["terminated_at"]), host.to_string()));
         }
     }
