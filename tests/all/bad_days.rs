@@ -297,7 +297,7 @@ fn s3_a_ledger_of_a_newer_version_is_refused_and_left_alone() {
 on_each_engine!(s3_a_clock_an_hour_off_is_refused_with_both_times);
 
 /// The virtual clock says another time from here on.
-fn set_clock(environment: &TestEnvironment, time: &str) {
+pub(crate) fn set_clock(environment: &TestEnvironment, time: &str) {
     let clock = environment.path().join("state/fleet.json.clock");
     let mut face: serde_json::Value =
         serde_json::from_str(&fs::read_to_string(&clock).expect("a clock")).expect("a clock");

@@ -6,10 +6,9 @@ use std::time::{Duration, Instant};
 
 use safe_remove::model::Time;
 
-use crate::environment::TestEnvironment;
+use crate::environment::{TestEnvironment, moment};
 use crate::fleets::Fleet;
 use crate::removal::{capacity, cordoned};
-use crate::schedules::moment;
 use crate::support::engines::{Engine, on_each_engine};
 
 const OPERATORS: usize = 50;

@@ -5,6 +5,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
+use safe_remove::model::Time;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -194,4 +195,9 @@ pub(crate) fn ran(arguments: &[&str], output: Output) -> Ran {
 pub(crate) fn set_mode(path: &Path, mode: u32) {
     use std::os::unix::fs::PermissionsExt as _;
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("permissions");
+}
+
+#[track_caller]
+pub(crate) fn moment(value: &Value) -> Time {
+    value.as_str().unwrap_or_else(|| panic!("not a time: {value}")).parse().expect("a time")
 }

@@ -27,3 +27,4 @@ mod support;
 mod takeover;
 mod unserving;
 mod usage;
+mod wider_world;

@@ -17,10 +17,9 @@ use std::fs::{self, File};
 use std::process::Child;
 use std::time::{Duration, Instant};
 
-use safe_remove::model::Time;
 use serde_json::Value;
 
-use crate::environment::{Ran, TestEnvironment, ran};
+use crate::environment::{Ran, TestEnvironment, moment, ran};
 use crate::fault_points::is_stopped;
 use crate::fleets::Fleet;
 use crate::removal::signal;
@@ -223,11 +222,6 @@ fn strs(arguments: &[String]) -> Vec<&str> {
 
 fn len(value: &Value) -> usize {
     value.as_array().map_or_else(|| panic!("not an array: {value}"), Vec::len)
-}
-
-#[track_caller]
-pub(crate) fn moment(value: &Value) -> Time {
-    value.as_str().unwrap_or_else(|| panic!("not a time: {value}")).parse().expect("a time")
 }
 
 /// The rules that a plan violates.
