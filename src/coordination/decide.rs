@@ -169,10 +169,18 @@ pub(super) fn accept_all<'n>(
 }
 
 /// Refuses what would leave no room for halts, outcomes and ends: a quarter of what the engine takes is theirs.
+///
+/// What will be forgotten is not counted. The next write forgets it: this one moves the record's time, by which it goes.
 pub(super) fn fits(record: &FleetRecord, ctx: &Context<'_>) -> Result<(), Refusal> {
     let Some(most) = ctx.room else { return Ok(()) };
-    let used = record.size();
-    if used > most / 4 * 3 { Err(Refusal::Full { used, most }) } else { Ok(()) }
+    let largest = most / 4 * 3;
+    if record.size() <= largest {
+        return Ok(());
+    }
+    let mut needed = record.clone();
+    prune(&mut needed, ctx.now, ctx);
+    let used = needed.size();
+    if used > largest { Err(Refusal::Full { used, most }) } else { Ok(()) }
 }
 
 /// Drops what nothing looks at any more. What is held, removed and still listed, or under way is never dropped.

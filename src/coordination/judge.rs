@@ -169,9 +169,15 @@ fn is_made_up_for(
     since: Time,
 ) -> bool {
     let is_other = |run: &RunId| Some(run) != own;
-    let removed = record.removals.iter().filter(|gone| is_other(&gone.run) && gone.at.is_some_and(|at| at > since));
+    let is_of = |subsystems: &BTreeSet<SubsystemName>| {
+        violation.subsystem.as_ref().is_none_or(|name| subsystems.contains(name))
+    };
+    let removed = record
+        .removals
+        .iter()
+        .filter(|gone| is_other(&gone.run) && gone.at.is_some_and(|at| at > since) && is_of(&gone.subsystems));
     let live = record.runs.iter().filter(|(run, entry)| is_other(run) && !is_silent(run, entry, silent));
-    let held = live.flat_map(|(_, entry)| entry.holds.values());
+    let held = live.flat_map(|(_, entry)| entry.holds.values()).filter(|hold| is_of(&hold.subsystems));
     let lately = match violation.rule {
         Rule::Minimum | Rule::ZoneMinimum | Rule::ZoneLoss => {
             let Some(name) = &violation.subsystem else { return false };
@@ -180,10 +186,9 @@ fn is_made_up_for(
         }
         // The provider counts hosts.
         Rule::GroupMinimum => (removed.count() + held.filter(|hold| hold.group == violation.group).count()) as u64,
+        Rule::TooFewCandidates => (removed.count() + held.count()) as u64,
         // It wants a number, and every removal changes that.
         Rule::Expectation => return removed.count() + held.count() > 0,
-        // Which hosts are left to choose from is told without a number.
-        Rule::TooFewCandidates => return held.count() > 0,
         _ => return false,
     };
     let missing = violation.required.zip(violation.remaining).map(|(required, left)| required.saturating_sub(left));

@@ -206,6 +206,14 @@ fn s8_what_was_expected_to_remain_is_asked_again_at_the_first_grant() {
     room.world.host_mut("index-09").health = crate::model::Health::Failed;
     claimed(&mut room, &a, 2, &["index-02"]).expect("afterwards the rules alone decide");
 
+    // A run that has hosts of another subsystem out is no reason for it.
+    let mut room = two_subsystems();
+    room.grant(&run("b", "pb"), 1, &["billing-01"]).expect("granted");
+    let serving = room.world.snapshot().hosts().filter(|host| host.id.as_str() != "billing-01").count() as u64;
+    let wrong = RunIdentity { expect_remaining: Some(serving), ..run("a", "pa") };
+    room.enlist(&wrong, &[&["index-01"]]).expect("stands in line");
+    assert_eq!(why(claimed(&mut room, &wrong, 1, &["index-01"])), name(Rule::Expectation));
+
     // Another run's removal in between: not this policy's word.
     let mut room = Room::new(9);
     room.enlist(&a, &[&["index-01"], &["index-02"]]).expect("stands in line");
@@ -325,6 +333,25 @@ fn s6_a_record_that_is_nearly_full_takes_halts_outcomes_and_ends_and_no_grants()
     let order = Halt { subsystem: None, operator: "ann".into(), reason: "smoke".to_owned(), at: room.now() };
     room.record = halt(&room.record, &order).expect("halts fit");
     room.end(&a, false).expect("ends fit");
+}
+
+/// Nobody else writes to the ledger of a quiet fleet: what its rules need no more must not keep the first run out.
+#[test]
+fn s6_what_is_no_longer_needed_takes_no_room_from_a_run() {
+    let mut room = Room::new(9);
+    let subsystems = BTreeSet::from(["index".into()]);
+    for number in 0..200 {
+        let (host, at) = (format!("gone-{number}").as_str().into(), Some(room.now()));
+        let (subsystems, units) = (subsystems.clone(), BTreeMap::new());
+        room.record.removals.push(crate::plan::Removal { host, run: "r".into(), subsystems, units, at });
+    }
+    room.record.written_at = room.now();
+    let a = run("a", "pa");
+    room.room = Some(room.record.size());
+    assert_eq!(why(room.enlist(&a, &[&["index-01"]])), "full");
+    room.pass(seconds(90 * 86_400));
+    room.enlist(&a, &[&["index-01"]]).expect("they are forgotten");
+    claimed(&mut room, &a, 1, &["index-01"]).expect("and so does a grant");
 }
 
 /// Thirteen single runs a day for a quarter of a year filled a DynamoDB item.
