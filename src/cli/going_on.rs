@@ -165,7 +165,11 @@ fn put_back_in_thought(seen: &mut Seen, run: &RunId) -> Result<Vec<HostId>, Comm
         .hosts()
         .map(|host| match held(host) {
             Some(hold) => {
-                let health = if hold.serving { Health::Healthy } else { Health::Failed };
+                let health = match (hold.serving, hold.may_serve) {
+                    (true, _) => Health::Healthy,
+                    (false, true) => Health::Doubtful,
+                    (false, false) => Health::Failed,
+                };
                 Host { state: HostState::InService, health, ..host.clone() }
             }
             None => host.clone(),

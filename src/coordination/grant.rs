@@ -71,7 +71,8 @@ pub(super) fn grant(record: &mut FleetRecord, batch: &Batch<'_>, ctx: &Context<'
     judge.pace(&view, &hosts, Pace::BudgetsAndIntervals)?;
     let reference = if is_first { reference(record, batch, ctx)? } else { Reference::own(record, run) };
 
-    reserve(record, batch, &members, &judge, &reference, ctx)?;
+    let may_serve = judge.may_serve(&view, &hosts);
+    reserve(record, batch, &members, &judge, &may_serve, &reference, ctx)?;
     fits(record, ctx)?;
     Ok(Granted { reference: reference.values, reference_at: Some(reference.since), ..Granted::default() })
 }
@@ -105,6 +106,7 @@ fn is_repeat(record: &mut FleetRecord, batch: &Batch<'_>) -> Result<bool, Refusa
         if let Some(hold) = entry.holds.get_mut(host) {
             hold.target_groups.clone_from(target_groups);
             hold.serving |= batch.snapshot.host(host).is_some_and(crate::model::Host::is_serving);
+            hold.may_serve |= hold.serving;
         }
     }
     Ok(true)
@@ -253,6 +255,7 @@ fn reserve(
     batch: &Batch<'_>,
     members: &BTreeMap<HostId, BTreeSet<SubsystemName>>,
     judge: &Judge<'_>,
+    may_serve: &BTreeSet<HostId>,
     reference: &Reference,
     ctx: &Context<'_>,
 ) -> Result<(), Refusal> {
@@ -267,6 +270,7 @@ fn reserve(
             group: host.and_then(|host| host.group.clone()),
             target_groups: target_groups.clone(),
             serving,
+            may_serve: may_serve.contains(id),
             granted_at: ctx.now,
             state: HoldState::Reserved,
         };

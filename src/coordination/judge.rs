@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::{FleetSnapshot, HostId, ProbeKey, RunId, SubsystemName, Time};
 use crate::plan::{
-    AssessError, Books, Inputs, LedgerView, Membership, Rule, Stage, Taking, Violation, serving_without, units, verify,
-    waits,
+    AssessError, Books, Inputs, LedgerView, Membership, Rule, Stage, Taking, Violation, may_serve, serving_without,
+    units, verify, waits,
 };
 
 use super::view::is_silent;
@@ -128,6 +128,11 @@ impl<'a> Judge<'a> {
         let name = |&subsystem: &usize| self.membership.subsystem(subsystem).name.clone();
         let names = |host: usize| self.membership.of(host).iter().map(name).collect();
         hosts.into_iter().map(|id| (id.clone(), self.membership.find(id).map(names).unwrap_or_default())).collect()
+    }
+
+    /// Those of the hosts that serve, or may.
+    pub(super) fn may_serve(&self, view: &LedgerView, hosts: &BTreeSet<HostId>) -> BTreeSet<HostId> {
+        may_serve(&self.inputs(view), hosts)
     }
 
     /// What a host counts for in each of its subsystems, in units.

@@ -208,8 +208,10 @@ pub struct Hold {
     pub group: Option<GroupName>,
     /// The target groups that a restore must bring it back into.
     pub target_groups: BTreeSet<TargetGroupId>,
-    /// Whether it served when it was granted: then capacity is judged as if it were gone.
+    /// Whether it served when it was granted: then it is back only where it serves again.
     pub serving: bool,
+    /// Whether it served, or that it did not was not established: then capacity is judged as if it were taken.
+    pub may_serve: bool,
     /// When it was granted.
     pub granted_at: Time,
     /// How far it is.

@@ -56,12 +56,12 @@ pub(super) fn start(
             }
         }
     }
-    // S1: whatever the observation says of them, all hosts of the run are taken away. One that did not serve when it
+    // S1: whatever the observation says of them, all hosts of the run are taken away. One that was idle for sure when it
     // was granted costs nothing, unless it serves again; rules that are not about capacity hold for it all the same.
     let mut taking = Taking::default();
     for (id, hold) in &held.holds {
         let seen = snapshot.host(id);
-        if hold.serving || seen.is_some_and(Host::is_serving) {
+        if hold.may_serve || seen.is_some_and(Host::is_serving) {
             taking.out.insert(id.clone());
         } else if seen.is_some() {
             taking.hosts.insert(id.clone());

@@ -11,11 +11,20 @@
 use std::collections::BTreeSet;
 use std::sync::OnceLock;
 
-use crate::model::{Health, HostState, TargetGroupId};
+use crate::model::{Health, HostId, HostState, TargetGroupId};
 
 use super::Inputs;
 use super::hosts::serves;
 use super::membership::Membership;
+
+/// Those of the hosts that are capacity, or of which it is not established that they are not: while a run has one of them
+/// out it counts as taken from each of its subsystems. To be asked while they are in service.
+pub(crate) fn may_serve(inputs: &Inputs<'_>, hosts: &BTreeSet<HostId>) -> BTreeSet<HostId> {
+    let membership = Membership::new(inputs.policies, inputs.snapshot);
+    let doubts = Doubts::new(inputs, &membership);
+    let is_idle = |id: &&HostId| membership.find(id).is_some_and(|host| doubts.is_idle(host));
+    hosts.iter().filter(|id| !is_idle(id)).cloned().collect()
+}
 
 /// The doubts of one decision. What is asked of a subsystem is worked out once, and only where somebody asks.
 pub(crate) struct Doubts<'a> {

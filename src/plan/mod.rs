@@ -45,6 +45,7 @@ pub use claims::{Claim, LedgerView, OtherRun, Removal};
 pub use document::{
     Batch, PlanDocument, PlannedHost, RequestDocument, Rule, SubsystemCapacity, Verdict, Violation, ZoneCapacity,
 };
+pub(crate) use doubts::may_serve;
 
 pub use headroom::{Headroom, headroom};
 pub use measure::measure;
@@ -200,7 +201,7 @@ pub enum Stage {
 pub struct Taking {
     /// About to be taken: judged by the observation alone.
     pub hosts: BTreeSet<HostId>,
-    /// Already out of service for this run, and serving when they were granted: every constraint that
-    /// they belong to must hold without them, whatever the observation says of them.
+    /// Already out of service for this run, and serving when they were granted, or perhaps serving: every constraint
+    /// that they belong to must hold without them, whatever the observation says of them.
     pub out: BTreeSet<HostId>,
 }

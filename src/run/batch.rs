@@ -76,12 +76,14 @@ impl Machine {
                 return false;
             }
         }
-        // A host that serves again when it is to be cordoned is judged as serving, now and from now on.
+        // A host that serves again when it is to be cordoned is judged as serving, now and from now on; so is one that may.
         if needs == HostState::InService {
+            let may_serve = self.may_serve(hosts, now);
             for id in hosts {
                 let serves = snapshot.host(id).is_some_and(crate::model::Host::is_serving);
                 if let Some(held) = self.held.get_mut(id) {
                     held.serving = held.serving || serves;
+                    held.may_serve = held.may_serve || may_serve.contains(id);
                 }
             }
         }

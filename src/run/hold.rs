@@ -136,8 +136,10 @@ pub(super) struct Held {
     pub(super) batch: u64,
     pub(super) group: Option<GroupName>,
     pub(super) target_groups: BTreeSet<TargetGroupId>,
-    /// Whether it served when it was last in service: then capacity is judged as if it were gone.
+    /// Whether it served when it was last in service: then it is back only where it serves again.
     pub(super) serving: bool,
+    /// Whether it served, or that it did not was not established: then capacity is judged as if it were gone.
+    pub(super) may_serve: bool,
     pub(super) cordon: Calls,
     pub(super) terminate: Calls,
     pub(super) restore: Calls,
@@ -188,7 +190,7 @@ impl Held {
 
     /// Out of the run's hands for capacity: cordoned or on the way, terminated or on the way, not back.
     pub(super) fn is_out(&self) -> bool {
-        self.serving && (self.cordon.may_be_done() || self.is_cordoned())
+        self.may_serve && (self.cordon.may_be_done() || self.is_cordoned())
     }
 
     /// Gone, and since when that is known.

@@ -15,7 +15,7 @@ use crate::model::{
     Bounds, Call, CallOutcome, Effect, FleetIdentity, FleetSnapshot, GroupName, HostId, LedgerId, OperatorId, ProbeKey,
     Time,
 };
-use crate::plan::{Confirmed, Inputs, LedgerView, PlanDocument, Settings, Stage, Taking, Violation, verify};
+use crate::plan::{Confirmed, Inputs, LedgerView, PlanDocument, Settings, Stage, Taking, Violation, may_serve, verify};
 use crate::policy::PolicySet;
 
 use super::act::{Act, Change, Finish, Input, NotStarted, Order, Round};
@@ -360,6 +360,14 @@ impl Machine {
         let inputs = self.inputs(snapshot, &view, &none, now);
         let out = self.held.values().filter(|h| h.is_out()).map(|h| h.id.clone()).collect();
         verify(&inputs, &Taking { hosts, out }, stage).map_err(|e| e.to_string())
+    }
+
+    /// Those of the hosts that serve, or may; all of them where nothing can be said.
+    pub(super) fn may_serve(&self, hosts: &BTreeSet<HostId>, now: Time) -> BTreeSet<HostId> {
+        let (Some(record), Some(snapshot)) = (&self.record, &self.snapshot) else { return hosts.clone() };
+        let view = record.view(Some(&self.spec.identity.run), &BTreeSet::new(), now);
+        let none = BTreeMap::new();
+        may_serve(&self.inputs(snapshot, &view, &none, now), hosts)
     }
 
     /// What the planner is asked with. Probes are judged by the run's own watch.

@@ -343,6 +343,8 @@ impl Machine {
                 group: host.group.clone(),
                 target_groups: target_groups.clone(),
                 serving: host.is_serving(),
+                // Whether it is idle for sure is asked again before it is cordoned.
+                may_serve: host.is_serving(),
                 cordon: Calls::default(),
                 terminate: Calls::default(),
                 restore: Calls::default(),

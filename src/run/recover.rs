@@ -159,6 +159,7 @@ impl<'a> Folded<'a> {
                 group: hold.group.clone(),
                 target_groups: hold.target_groups.clone(),
                 serving: hold.serving,
+                may_serve: hold.may_serve,
                 cordon: calls(&self.cordon, id),
                 terminate: calls(&self.terminate, id),
                 restore: calls(&self.restore, id),

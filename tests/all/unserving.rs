@@ -3,6 +3,8 @@
 use serde_json::Value;
 
 use crate::environment::{START, TestEnvironment};
+#[cfg(debug_assertions)]
+use crate::removal::cordoned;
 
 /// Nine hosts of `web`, in the states that `hosts` gives them, and more of the scenario and of `[pace]`.
 fn fleet(minimum: u64, pace: &str, hosts: &str, events: &str) -> TestEnvironment {
@@ -138,4 +140,36 @@ fn s1_a_host_that_becomes_doubtful_in_a_bake_is_no_capacity_any_more() {
         "{run:#}"
     );
     assert_eq!(run["restored"].as_array().map(Vec::len), Some(3), "{run:#}");
+}
+
+/// Its run died while it was out. That it did not serve was never established, so it is not free to take now either.
+#[cfg(debug_assertions)]
+#[test]
+fn s1_a_host_of_doubt_that_is_out_is_of_doubt_still_when_its_run_is_resumed() {
+    let environment = fleet(7, NO_LIMIT, "doubtful = ['web-0001']", "");
+    let remove = ["--subsystem", "web", "--host", "web-0001", "--yes", "-o", "json"];
+    let killed = environment
+        .command(&remove)
+        .env("SAFE_REMOVE_FAULT", "kill:behind-append-batch-cordoned")
+        .output()
+        .expect("it starts");
+    assert_eq!((killed.status.code(), cordoned(environment.path())), (None, 1));
+    let run = crate::takeover::run_id(&environment);
+    // Eight are capacity; from now on nine must remain.
+    let policy = std::fs::read_to_string(environment.path().join("policies/web.toml")).expect("a policy");
+    environment.write("policies/web.toml", &policy.replace("minimum = 7", "minimum = 9"));
+    let refused = environment.run(&["resume", &run, "--yes", "-o", "json"]).exits(3).json();
+    assert_eq!(rules(&refused), ["minimum"], "{refused:#}");
+    environment.run(&["abandon", &run]).exits(0);
+    assert_eq!(cordoned(environment.path()), 0);
+}
+
+/// Above the minimum it may go. Where the subsystem turns short meanwhile it may be all that there is.
+#[test]
+fn s1_a_host_of_doubt_that_is_out_is_put_back_where_its_subsystem_turns_short() {
+    let fails = "[[events]]\nat = '40s'\nfail = ['web-0008', 'web-0009']\n";
+    let environment = fleet(7, NO_LIMIT, "doubtful = ['web-0001']", fails);
+    let run = environment.run(&["--subsystem", "web", "--host", "web-0001", "--yes", "-o", "json"]).exits(7).json();
+    assert_eq!(run["cause"]["rule"], "minimum", "{run:#}");
+    assert_eq!(run["restored"], serde_json::json!(["web-0001"]), "{run:#}");
 }

@@ -140,6 +140,20 @@ fn s1_schedule_8_a_host_that_did_not_serve_is_judged_as_serving_where_it_serves_
 }
 
 #[test]
+fn s1_schedule_8_a_host_of_doubt_is_judged_as_taken_where_its_subsystem_turns_short() {
+    let mut room = Room::new(4);
+    let a = run("a", "pa");
+    room.world.host_mut("index-04").health = crate::model::Health::Doubtful;
+    room.grant(&a, 1, &["index-04"]).expect("three of two serve");
+    room.set("index-04", HostState::Cordoned);
+    room.start(&a, &["index-04"]).expect("three of two still serve");
+    for host in ["index-02", "index-03"] {
+        room.world.host_mut(host).health = crate::model::Health::Failed;
+    }
+    assert_eq!(why(room.start(&a, &["index-04"])), name(Rule::Minimum));
+}
+
+#[test]
 fn s6_schedule_10_a_halt_a_freeze_a_stricter_policy_or_a_smaller_budget_stops_the_termination() {
     let freeze = |room: &mut Room| {
         let day = jiff::civil::date(2017, 2, 28);
