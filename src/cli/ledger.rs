@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use crate::coordination::{Command, Context, FleetRecord, decide};
-use crate::driver::{Unchanged, amend};
+use crate::coordination::Command;
+use crate::driver::record_alone;
 use crate::ledger::Displaced;
 use crate::model::{Call, CallOutcome, Effect, GroupName, HostId, LedgerId, Nonce, OperatorId};
 use crate::output::{Align, Table, clean, field};
@@ -173,7 +173,9 @@ pub(super) async fn adopt(
         None => record(world.writable_ledger().await?.as_ref(), &by, reason, &call).await?,
     }
     if other.is_some() {
-        take(&world, world.writable_ledger().await?.as_ref()).await?;
+        // From now on the record is of this fleet.
+        let ledger = world.writable_ledger().await?;
+        world.change(ledger.as_ref(), &Command::Adopt, |why| unrecorded(Some(why))).await?;
     }
     if !marks.is_empty() {
         mark(&world, &call).await?;
@@ -245,49 +247,20 @@ fn clean_text(text: String) -> String {
 
 /// Appends who adopts what, and why, to a journal of its own. Where that fails nothing is marked (S5).
 async fn record(ledger: &dyn Ledger, by: &OperatorId, reason: &str, call: &Call) -> Result<(), CommandError> {
-    let record = adoption(by, reason, call);
-    let nonce = Nonce::new(uuid::Uuid::new_v4().to_string());
-    // The journal is new: there is nobody to conflict with, and a reply that got lost marks nothing.
-    match ledger.append(&record, &nonce).await.map_err(CommandError::Ledger)? {
+    match record_alone(ledger, &adoption(by, reason, call)).await.map_err(CommandError::Ledger)? {
         Written::Acknowledged(()) => Ok(()),
-        Written::Conflict => Err(CommandError::NotStarted {
-            exit: Exit::LEDGER,
-            message: "the adoption cannot be recorded; nothing was marked".to_owned(),
-            causes: Vec::new(),
-            hint: "try again",
-        }),
+        Written::Conflict => Err(unrecorded(None)),
     }
 }
 
-/// Says in the record which fleet it is of from now on.
-async fn take(world: &World, ledger: &dyn Ledger) -> Result<(), CommandError> {
-    let silent = BTreeSet::new();
-    let context = Context {
-        policies: &world.policies,
-        identity: world.fleet.identity(),
-        bounds: world.fleet.bounds(),
-        now: world.clock.now(),
-        silent: &silent,
-        room: None,
-    };
-    let adopted = |record: &FleetRecord| decide(record, &Command::Adopt, &context).map(|(next, _)| (Some(next), ()));
-    amend(ledger, CONFLICTS, adopted).await.map_err(|why| {
-        let cause = match why {
-            Unchanged::Refused(refusal) => refusal.to_string(),
-            Unchanged::Busy(others) => format!("{others} writes of others came first"),
-            Unchanged::Lost(error) => return CommandError::Ledger(error),
-        };
-        CommandError::NotStarted {
-            exit: Exit::LEDGER,
-            message: "the adoption cannot be recorded; nothing was marked".to_owned(),
-            causes: vec![cause],
-            hint: "try again",
-        }
-    })
+fn unrecorded(cause: Option<String>) -> CommandError {
+    CommandError::NotStarted {
+        exit: Exit::LEDGER,
+        message: "the adoption cannot be recorded; nothing was marked".to_owned(),
+        causes: cause.into_iter().collect(),
+        hint: "try again",
+    }
 }
-
-/// Writes of others that may come first.
-const CONFLICTS: u32 = 200;
 
 fn adoption(by: &OperatorId, reason: &str, call: &Call) -> JournalRecord {
     JournalRecord {

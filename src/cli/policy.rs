@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::coordination::{self, Command, Context};
+use crate::coordination::{self, Command};
 use crate::model::{Nonce, OperatorId, SubsystemName};
 use crate::output::{Align, Table, clean, clean_lines};
 use crate::policy::{self, PolicySet, SubsystemPolicy, loosened};
@@ -139,17 +139,8 @@ async fn write(
                 hint: Some("look at the difference again: repeat the command".to_owned()),
             });
         }
-        let silent = BTreeSet::new();
-        let context = Context {
-            policies: &world.policies,
-            identity: world.fleet.identity(),
-            bounds: world.fleet.bounds(),
-            now: world.clock.now(),
-            silent: &silent,
-            room: None,
-        };
         let (record, _) =
-            coordination::decide(&record, &command, &context).map_err(|refusal| CommandError::NotStarted {
+            coordination::decide(&record, &command, &world.context()).map_err(|refusal| CommandError::NotStarted {
                 exit: Exit::REFUSED,
                 message: "the policy cannot be accepted; nothing was changed".to_owned(),
                 causes: vec![refusal.to_string()],

@@ -1,14 +1,13 @@
 //! `safe-remove ledger set-time`: a person sets the ledger's time right. A clock that was ahead leaves a time behind that
 //! refuses every right one until it has come.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use serde::Serialize;
 
-use crate::coordination::{Command, Context, FleetRecord, decide};
-use crate::driver::{Unchanged, amend};
-use crate::model::{Nonce, OperatorId, Time};
+use crate::coordination::Command;
+use crate::driver::record_alone;
+use crate::model::{OperatorId, Time};
 use crate::output::clean_lines;
 use crate::ports::Written;
 use crate::run::{EVENT_SCHEMA, JournalRecord, Past};
@@ -19,9 +18,6 @@ use super::screen::Screen;
 use super::signals::Signals;
 use super::world::World;
 use super::{Answered, Exit, process, prompt, selection};
-
-/// Writes of others that may come first.
-const CONFLICTS: u32 = 200;
 
 /// What was set.
 #[derive(Debug, Serialize)]
@@ -91,25 +87,10 @@ pub(super) async fn set_time(global: &Global, reason: &str, screen: &Arc<Screen>
         event: Past::LedgerTimeSet { operator: by.clone(), reason: reason.to_owned(), was },
     };
     // Who and why stand in the ledger before anything is set.
-    let nonce = Nonce::new(uuid::Uuid::new_v4().to_string());
-    match ledger.append(&record, &nonce).await.map_err(CommandError::Ledger)? {
+    match record_alone(ledger.as_ref(), &record).await.map_err(CommandError::Ledger)? {
         Written::Acknowledged(()) => {}
         Written::Conflict => return Err(not_recorded(None)),
     }
-    let silent = BTreeSet::new();
-    let context = Context {
-        policies: &world.policies,
-        identity: world.fleet.identity(),
-        bounds: world.fleet.bounds(),
-        now,
-        silent: &silent,
-        room: None,
-    };
-    let set = |record: &FleetRecord| decide(record, &Command::SetTime, &context).map(|(next, _)| (Some(next), ()));
-    amend(ledger.as_ref(), CONFLICTS, set).await.map_err(|why| match why {
-        Unchanged::Refused(refusal) => not_recorded(Some(refusal.to_string())),
-        Unchanged::Busy(others) => not_recorded(Some(format!("{others} writes of others came first"))),
-        Unchanged::Lost(error) => CommandError::Ledger(error),
-    })?;
+    world.change(ledger.as_ref(), &Command::SetTime, |why| not_recorded(Some(why))).await?;
     answer(format!("The ledger's time is {now}; it was {was}.\n"), now)
 }

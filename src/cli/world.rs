@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use crate::coordination::{FleetRecord, Refusal, is_race};
-use crate::driver;
+use crate::coordination::{Command, Context, FleetRecord, Refusal, decide, is_race};
+use crate::driver::{self, Unchanged, amend};
 use crate::fleet::simulated::{Membership, OpenError, SimulatedFleet};
 use crate::health;
 use crate::ledger::{Memory, remembered};
@@ -24,6 +24,12 @@ use crate::probe::{Probes, SimulatedMetrics};
 use super::args::Global;
 use super::error::CommandError;
 use super::{Exit, engines, process};
+
+/// Writes of others that may come first.
+const CONFLICTS: u32 = 200;
+
+/// What takes no capacity waits for nobody: whose process is silent is not asked.
+static NOBODY: BTreeSet<RunId> = BTreeSet::new();
 
 /// Everything that a command may look at.
 pub(super) struct World {
@@ -96,6 +102,34 @@ impl World {
         let silent = driver::silent(journals, &process::Here, &record, &runs, bounds, now).await;
         let view = record.view(None, &silent, now);
         Ok(Seen { snapshot, record, view, silent, now })
+    }
+
+    /// What a person's command is decided by, one that takes no capacity.
+    pub(super) fn context(&self) -> Context<'_> {
+        Context {
+            policies: &self.policies,
+            identity: self.fleet.identity(),
+            bounds: self.fleet.bounds(),
+            now: self.clock.now(),
+            silent: &NOBODY,
+            room: None,
+        }
+    }
+
+    /// Changes the record by such a command. `unchanged` makes an error of the reason why it was not.
+    pub(super) async fn change(
+        &self,
+        ledger: &dyn Ledger,
+        command: &Command<'_>,
+        unchanged: impl FnOnce(String) -> CommandError,
+    ) -> Result<(), CommandError> {
+        let context = self.context();
+        let decided = |record: &FleetRecord| decide(record, command, &context).map(|(next, _)| (Some(next), ()));
+        amend(ledger, CONFLICTS, decided).await.map_err(|why| match why {
+            Unchanged::Refused(refusal) => unchanged(refusal.to_string()),
+            Unchanged::Busy(others) => unchanged(format!("{others} writes of others came first")),
+            Unchanged::Lost(error) => CommandError::Ledger(error),
+        })
     }
 
     /// Where all this is.
