@@ -7,6 +7,7 @@
 
 mod check;
 mod fleet;
+mod ledger;
 mod outage;
 mod runner;
 mod setup;
