@@ -250,8 +250,8 @@ pub enum Command {
     },
     /// Take over a run whose process died, and go on with exactly its plan
     ///
-    /// What is left of the plan is judged anew, shown and confirmed. A run that was stopping only puts back, and asks
-    /// nothing.
+    /// The rest of the plan is judged anew, shown and confirmed. A run that was stopping, or had ended, only puts back,
+    /// and asks nothing.
     Resume {
         /// Which run: status names it
         #[arg(value_name = "RUN", value_parser = run)]

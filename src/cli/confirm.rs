@@ -11,7 +11,7 @@ use super::prompt;
 use super::screen::Screen;
 use super::signals::Signals;
 
-/// What is asked, and of whom.
+/// A question: about which plan, and in which words.
 pub(super) struct Ask<'a> {
     pub(super) place: &'a Place,
     /// When the plan was made.
@@ -19,11 +19,11 @@ pub(super) struct Ask<'a> {
     pub(super) clock: &'a dyn Clock,
     /// `--yes`
     pub(super) yes: bool,
-    /// What the answer does: `remove`, before the number of hosts.
+    /// The verb of the question, before the number of hosts: `remove`.
     pub(super) act: &'static str,
-    /// What any other answer does: `to stop`.
+    /// The other answers' effect: `to stop`.
     pub(super) otherwise: &'static str,
-    /// What may be done without a terminal: `remove at most`, before the number of hosts.
+    /// The remedy without a terminal, before the number of hosts: `remove at most`.
     pub(super) unattended: &'static str,
 }
 

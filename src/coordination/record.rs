@@ -178,6 +178,32 @@ pub struct RunEntry {
 }
 
 impl RunEntry {
+    /// One of `index` that stands in line and holds nothing: for tests that only need one to be there.
+    #[cfg(test)]
+    pub(crate) fn in_line() -> Self {
+        let start = Time::from_millis(0);
+        Self {
+            epoch: 1,
+            process: ProcessId { host: "h".to_owned(), pid: 1, token: "t".to_owned(), pid_space: None },
+            operator: "ann".into(),
+            subsystem: "index".into(),
+            touched: BTreeSet::new(),
+            watched: BTreeSet::new(),
+            plan: "d".into(),
+            ticket: 1,
+            planned_at: start,
+            enlisted_at: start,
+            claims: BTreeMap::new(),
+            lapses_at: start,
+            granted_at: None,
+            reference: BTreeMap::new(),
+            reference_at: None,
+            holds: BTreeMap::new(),
+            terminated: 0,
+            ended_at: None,
+        }
+    }
+
     /// Whether others must leave what it claims to it. Whether its process lives is not for the record to know.
     pub fn has_claims(&self, now: Time) -> bool {
         !self.claims.is_empty() && self.ended_at.is_none() && (self.granted_at.is_some() || now < self.lapses_at)

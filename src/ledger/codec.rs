@@ -152,34 +152,11 @@ mod tests {
     #[test]
     fn s3_a_number_that_would_not_read_back_is_not_written() {
         let mut record = record();
+        let probe = crate::model::ProbeKey { subsystem: "index".into(), probe: "errors".into() };
+        let reference = [(probe, f64::NAN)].into();
         record.runs.insert(
             "r1".into(),
-            crate::coordination::RunEntry {
-                epoch: 1,
-                process: crate::coordination::ProcessId {
-                    host: "h".into(),
-                    pid: 1,
-                    token: "t".into(),
-                    pid_space: None,
-                },
-                operator: "ann".into(),
-                subsystem: "index".into(),
-                touched: std::collections::BTreeSet::new(),
-                watched: std::collections::BTreeSet::new(),
-                plan: "d".into(),
-                ticket: 1,
-                planned_at: Time::from_millis(0),
-                enlisted_at: Time::from_millis(0),
-                claims: std::collections::BTreeMap::new(),
-                lapses_at: Time::from_millis(0),
-                granted_at: None,
-                reference_at: None,
-                reference: [(crate::model::ProbeKey { subsystem: "index".into(), probe: "errors".into() }, f64::NAN)]
-                    .into(),
-                holds: std::collections::BTreeMap::new(),
-                terminated: 0,
-                ended_at: None,
-            },
+            crate::coordination::RunEntry { reference, ..crate::coordination::RunEntry::in_line() },
         );
         assert!(matches!(encode_record(&record), Err(CodecError::Unreadable(_))));
     }

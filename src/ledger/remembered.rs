@@ -222,7 +222,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::coordination::{ProcessId, RunEntry};
+    use crate::coordination::RunEntry;
     use crate::run::{EVENT_SCHEMA, Past};
 
     /// What a ledger has; one that is put back has what it had.
@@ -304,28 +304,8 @@ mod tests {
     /// A record that names run r-1, or does not.
     fn record(names_the_run: bool) -> FleetRecord {
         let mut record = FleetRecord::new("ledger-1".into(), "demo".into(), Time::from_millis(0));
-        let entry = RunEntry {
-            epoch: 1,
-            process: ProcessId { host: "h".into(), pid: 1, token: "t".into(), pid_space: None },
-            operator: "ann".into(),
-            subsystem: "index".into(),
-            touched: std::collections::BTreeSet::new(),
-            watched: std::collections::BTreeSet::new(),
-            plan: "d".into(),
-            ticket: 1,
-            planned_at: Time::from_millis(0),
-            enlisted_at: Time::from_millis(0),
-            claims: BTreeMap::new(),
-            lapses_at: Time::from_millis(0),
-            granted_at: None,
-            reference_at: None,
-            reference: BTreeMap::new(),
-            holds: BTreeMap::new(),
-            terminated: 0,
-            ended_at: None,
-        };
         if names_the_run {
-            record.runs.insert("r-1".into(), entry);
+            record.runs.insert("r-1".into(), RunEntry::in_line());
         }
         record
     }

@@ -42,7 +42,7 @@ fn crowd(engine: Engine, fleet: &Fleet, room: u64, others: &[i32]) {
     fleet.write_quick(&environment);
     engine.keeps_the_ledger_of(&mut environment);
     environment.set("SAFE_REMOVE_LOG", "error");
-    // The first run of a fleet marks it.
+    // The fleet and its clock begin before them.
     environment.run(&["plan", "--subsystem", "index", "--count", "1"]).exits(0);
     let remove = ["--subsystem", "index", "--count", "1", "--yes", "--quiet", "--output=json"];
     let processes: Vec<Child> =

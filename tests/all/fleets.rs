@@ -2,6 +2,17 @@
 
 use crate::environment::{START, TestEnvironment};
 
+/// `fleet.toml` of the simulated fleets: its state and its ledger are in `state`, beside the directory.
+pub(crate) const FLEET_TOML: &str = r#"name = "demo"
+[provider]
+kind = "simulated"
+scenario = "scenario.toml"
+state = "../state/fleet.json"
+[ledger]
+kind = "sqlite"
+path = "../state/ledger.db"
+"#;
+
 /// Knobs of the fixture; everything else is fixed.
 pub(crate) struct Fleet {
     /// `clock` of the scenario.
@@ -43,18 +54,7 @@ impl Fleet {
     /// Writes policies and scenario: `index` (18 hosts, 6 of them serve billing too), `placement` (12 hosts, 6 of them
     /// serve billing too; needs index) and `billing` (24 hosts). Every host counts for one unit.
     pub(crate) fn write(&self, environment: &TestEnvironment) {
-        environment.write(
-            "policies/fleet.toml",
-            r#"name = "demo"
-[provider]
-kind = "simulated"
-scenario = "scenario.toml"
-state = "../state/fleet.json"
-[ledger]
-kind = "sqlite"
-path = "../state/ledger.db"
-"#,
-        );
+        environment.write("policies/fleet.toml", FLEET_TOML);
         environment.write(
             "policies/scenario.toml",
             &format!(

@@ -3,24 +3,14 @@
 use serde_json::Value;
 
 use crate::environment::{START, TestEnvironment};
+use crate::fleets::FLEET_TOML;
 #[cfg(debug_assertions)]
 use crate::removal::cordoned;
 
 /// Nine hosts of `web`, in the states that `hosts` gives them, and more of the scenario and of `[pace]`.
 fn fleet(minimum: u64, pace: &str, hosts: &str, events: &str) -> TestEnvironment {
     let environment = TestEnvironment::new();
-    environment.write(
-        "policies/fleet.toml",
-        r#"name = "demo"
-[provider]
-kind = "simulated"
-scenario = "scenario.toml"
-state = "../state/fleet.json"
-[ledger]
-kind = "sqlite"
-path = "../state/ledger.db"
-"#,
-    );
+    environment.write("policies/fleet.toml", FLEET_TOML);
     environment.write(
         "policies/scenario.toml",
         &format!(

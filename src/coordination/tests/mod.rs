@@ -110,8 +110,17 @@ impl Room {
         let claims: BTreeMap<HostId, u64> =
             numbered.flat_map(|(number, hosts)| ids(hosts).into_iter().map(move |id| (id, number))).collect();
         let snapshot = self.world.snapshot();
+        self.enlist_on(run, &claims, &snapshot)
+    }
+
+    fn enlist_on(
+        &mut self,
+        run: &RunIdentity,
+        claims: &BTreeMap<HostId, u64>,
+        snapshot: &FleetSnapshot,
+    ) -> Result<Granted, Refusal> {
         let (planned_at, lapses_at) = (self.now(), self.now().plus(seconds(900)));
-        self.decide(&Command::Enlist { run, claims: &claims, planned_at, lapses_at, snapshot: &snapshot })
+        self.decide(&Command::Enlist { run, claims, planned_at, lapses_at, snapshot })
     }
 
     /// A grant of hosts that the run has confirmed: where it does not stand in line yet, it takes its place first, and
@@ -126,8 +135,7 @@ impl Room {
         let is_known = self.record.runs.contains_key(&run.run) || self.record.ended.contains_key(&run.run);
         if !is_known && run.epoch == 1 && !hosts.is_empty() {
             let claims = ids(hosts).into_iter().map(|id| (id, batch)).collect();
-            let (planned_at, lapses_at) = (self.now(), self.now().plus(seconds(900)));
-            self.decide(&Command::Enlist { run, claims: &claims, planned_at, lapses_at, snapshot })?;
+            self.enlist_on(run, &claims, snapshot)?;
         }
         if let Some(entry) = self.record.runs.get_mut(&run.run) {
             let new = ids(hosts).into_iter().filter(|id| !entry.holds.contains_key(id));
