@@ -2,6 +2,7 @@
 //! it its home where that was moved on purpose. Also what the first run of a simulated fleet does by itself.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use serde::Serialize;
 
@@ -22,6 +23,10 @@ use super::{Answered, Exit, engines, process, prompt, selection};
 
 /// Hosts outside groups that are listed.
 const HOSTS_SHOWN: usize = 40;
+
+/// How often the first run of a simulated fleet tries to mark it, and the time between two tries.
+const MARK_ATTEMPTS: u32 = 5;
+const MARK_PAUSE: Duration = Duration::from_secs(1);
 
 /// What an adoption changed.
 #[derive(Debug, Serialize)]
@@ -273,21 +278,34 @@ fn adoption(by: &OperatorId, reason: &str, call: &Call) -> JournalRecord {
 }
 
 /// A simulated fleet that no ledger governs yet is adopted by its first run; every other must say so.
+///
+/// Fifty first runs may do this at once. So each looks again after a mark that came too late or has no answer: it may be
+/// there by then, by its own hand or another's.
 pub(super) async fn of_first_run(world: &World, ledger: &dyn Ledger) -> Result<(), CommandError> {
     if world.fleet.identity().kind != "simulated" {
         return Ok(());
     }
-    let seen = world.look().await?;
-    if seen.snapshot.ledger.is_some() {
-        // Its own or another's: the grant judges that.
-        return Ok(());
+    let mut marked = Ok(());
+    for attempt in 0..MARK_ATTEMPTS {
+        if attempt > 0 {
+            world.clock.sleep_until(world.clock.now().plus(MARK_PAUSE)).await;
+        }
+        let seen = world.look().await?;
+        if seen.snapshot.ledger.is_some() {
+            // Its own or another's: the grant judges that.
+            return Ok(());
+        }
+        let id = ledger.read().await.map_err(CommandError::Ledger)?.1.ledger;
+        let marks = Marks::of(world, &seen).other_than(&id);
+        let call = call(world, &marks, &id);
+        // S5: a ledger that may govern hosts says so, or it would be taken for one in which nothing has happened.
+        record(ledger, &process::operator(world.fleet.identity()), "the first run of this fleet", &call).await?;
+        marked = mark(world, &call).await;
+        if marked.is_ok() {
+            break;
+        }
     }
-    let id = ledger.read().await.map_err(CommandError::Ledger)?.1.ledger;
-    let marks = Marks::of(world, &seen).other_than(&id);
-    let call = call(world, &marks, &id);
-    // S5: a ledger that may govern hosts says so, or it would be taken for one in which nothing has happened.
-    record(ledger, &process::operator(world.fleet.identity()), "the first run of this fleet", &call).await?;
-    mark(world, &call).await
+    marked
 }
 
 fn call(world: &World, marks: &Marks, id: &LedgerId) -> Call {

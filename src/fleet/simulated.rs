@@ -281,7 +281,7 @@ impl Inner {
             // Under the lock: a process that was stopped on the way here comes too late (design section 3).
             if visit.now > call.not_after {
                 let words = format!("RequestExpired: it is {}, the call was good until {}", visit.now, call.not_after);
-                return Err(refused(&words, false));
+                return Err(refused(&words, true));
             }
             let mut next = visit.state.clone();
             next.perform(&self.scenario, &call.effect).map_err(|Refusal(words)| refused(&words, false))?;

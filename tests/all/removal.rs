@@ -355,9 +355,16 @@ fn s9_calls_that_fail_or_lose_their_reply_still_end_well() {
         ("terminate", "timeout"),
         ("terminate", "lost-reply"),
         ("observe", "throttled"),
+        ("adopt", "throttled"),
+        ("adopt", "timeout"),
+        ("adopt", "lost-reply"),
     ] {
         let environment = TestEnvironment::new();
-        let nth = if call == "observe" { 5 } else { 2 };
+        let nth = match call {
+            "observe" => 5,
+            "adopt" => 1,
+            _ => 2,
+        };
         let faults = format!("[[faults]]\ncall = \"{call}\"\nnth = {nth}\nerror = \"{error}\"\n");
         Fleet { index_minimum: 12, events: faults, ..Fleet::default() }.write(&environment);
         let run = remove(&environment, "4", &[]).exits(0).json();

@@ -40,7 +40,8 @@ pub(super) fn kind(effect: &Effect) -> Option<FaultyCall> {
         Effect::Cordon { .. } => Some(FaultyCall::Cordon),
         Effect::Restore { .. } => Some(FaultyCall::Restore),
         Effect::Terminate { .. } => Some(FaultyCall::Terminate),
-        Effect::Suspend { .. } | Effect::Resume { .. } | Effect::Adopt { .. } => None,
+        Effect::Adopt { .. } => Some(FaultyCall::Adopt),
+        Effect::Suspend { .. } | Effect::Resume { .. } => None,
     }
 }
 

@@ -108,6 +108,7 @@ pub(super) enum FaultyCall {
     Cordon,
     Restore,
     Terminate,
+    Adopt,
 }
 
 /// `error`
