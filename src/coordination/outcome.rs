@@ -188,7 +188,7 @@ pub(super) fn forget(
         // Another inventory, begun after the first was complete.
         // S1: until then somebody may act on an observation, `max_age` old, that shows it in service.
         let until = since.plus(ctx.bounds.settle).plus(ctx.bounds.max_age);
-        let is_proof = snapshot.begun_at > since && snapshot.begun_at >= until;
+        let is_proof = snapshot.begun_at >= until;
         if is_proof {
             absent.remove(host);
         }

@@ -99,7 +99,7 @@ pub enum CallOutcome {
     Refused {
         /// The provider's words.
         message: String,
-        /// The same call may succeed later (throttling, an activity in progress).
+        /// Another try may succeed (throttling, an activity in progress, a call that came too late).
         retryable: bool,
     },
     /// A time-out, a lost reply, a server error: it may or may not have been done.

@@ -2,6 +2,7 @@
 
 mod clocks;
 mod commands;
+mod edges;
 mod line;
 mod random;
 mod schedules;

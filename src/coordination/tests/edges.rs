@@ -1,0 +1,182 @@
+//! On the edge of each limit, and the parts of an answer that a run goes by but no rule asks for. Each was a change to the
+//! code (`cargo mutants`) that no other test saw.
+
+use super::*;
+
+#[test]
+fn s3_a_record_remembers_the_fleet_and_not_who_looked() {
+    let mut room = Room::new(5);
+    room.world.identity.region = Some("us-east-1".to_owned());
+    room.world.identity.caller = Some("arn:aws:iam::1:user/ann".to_owned());
+    room.enlist(&run("a", "pa"), &[&["index-01"]]).expect("stands in line");
+    let known = room.record.identity.clone().expect("the first change tells");
+    assert_eq!((known.region.as_deref(), known.caller), (Some("us-east-1"), None));
+}
+
+/// A simulated fleet's id stands in its state file, which may be broken on the day that a halt must be lifted.
+#[test]
+fn s3_unhalt_and_nothing_else_is_done_without_knowing_which_fleet_it_is() {
+    let mut room = Room::new(5);
+    room.world.identity.id = Some("fleet-1".to_owned());
+    room.enlist(&run("a", "pa"), &[&["index-01"]]).expect("stands in line");
+    let order = Halt { subsystem: None, operator: "ann".into(), reason: "smoke".to_owned(), at: room.now() };
+    room.record = halt(&room.record, &order).expect("in force");
+    (room.world.identity.id, room.world.identity.region) = (None, None);
+    assert_eq!(why(room.end(&run("a", "pa"), false)), "other fleet");
+    room.decide(&Command::Unhalt { orders: std::slice::from_ref(&order) }).expect("lifted");
+    // One that is known to be another is refused.
+    room.record = halt(&room.record, &order).expect("in force");
+    room.world.identity.id = Some("fleet-2".to_owned());
+    assert_eq!(why(room.decide(&Command::Unhalt { orders: &[order] })), "other fleet");
+}
+
+#[test]
+fn s3_an_observation_may_be_as_old_as_max_age_and_as_far_ahead_as_the_tolerance() {
+    let mut room = Room::new(5);
+    let seen = room.world.snapshot();
+    room.pass(Bounds::MAX_AGE);
+    room.grant_on(&run("a", "pa"), 1, &["index-01"], &seen).expect("just young enough");
+
+    let mut room = Room::new(5);
+    room.pass(Bounds::TOLERANCE);
+    let seen = room.world.snapshot();
+    room.world.now = NOON;
+    room.grant_on(&run("a", "pa"), 1, &["index-01"], &seen).expect("just near enough");
+}
+
+#[test]
+fn s6_three_quarters_of_the_room_are_for_runs_to_the_last_byte() {
+    let mut room = Room::new(5);
+    let a = run("a", "pa");
+    room.enlist(&a, &[&["index-01"]]).expect("stands in line");
+    // So much does it take; another change of the same record, to the same length, shows the edge.
+    let used = room.record.size();
+    let most = used.next_multiple_of(3) / 3 * 4;
+    room.record.runs.clear();
+    room.record.tickets = 0;
+    let empty = room.record.clone();
+    room.room = Some(most - 4);
+    assert_eq!(why(room.enlist(&a, &[&["index-01"]])), "full");
+    // What can be forgotten and what cannot: both ways of counting end at the same byte.
+    for pad in 0..3 {
+        room.record = empty.clone();
+        room.room = Some(most);
+        let halts = vec![Halt { subsystem: None, operator: "a".into(), reason: String::new(), at: NOON }];
+        room.record.halts = halts;
+        let without = room.record.size() + used - empty.size();
+        let largest = (without + pad).next_multiple_of(3);
+        room.room = Some(largest / 3 * 4);
+        room.record.halts[0].reason = "x".repeat(usize::try_from(largest - without).expect("small"));
+        room.enlist(&a, &[&["index-01"]]).expect("to the last byte");
+        assert_eq!(room.record.size(), largest);
+        room.record = empty.clone();
+        room.record.halts = vec![Halt {
+            subsystem: None,
+            operator: "a".into(),
+            reason: "x".repeat(usize::try_from(largest - without + 1).expect("small")),
+            at: NOON,
+        }];
+        assert_eq!(why(room.enlist(&a, &[&["index-01"]])), "full", "and not one more");
+    }
+}
+
+/// The reply to a grant was lost, and it is asked for again: the run goes by what the record says, and watches by it.
+#[test]
+fn s3_schedule_13_a_grant_that_is_asked_for_again_is_answered_like_the_first() {
+    let mut room = Room::new(6);
+    let a = run("a", "pa");
+    room.world.host_mut("index-02").health = crate::model::Health::Failed;
+    room.reference = BTreeMap::from([(ProbeKey { subsystem: "index".into(), probe: "latency".into() }, 20.0)]);
+    let first = room.grant(&a, 1, &["index-01", "index-02"]).expect("granted");
+    assert_eq!((first.reference.len(), first.reference_at), (1, Some(NOON)));
+    let hold = |room: &Room, host: &str| {
+        let hold = &room.record.runs[&a.run].holds[host];
+        (hold.serving, hold.may_serve)
+    };
+    assert_eq!((hold(&room, "index-01"), hold(&room, "index-02")), ((true, true), (false, false)));
+
+    // What serves by now is what a restore must bring back; what no longer does once did.
+    room.world.host_mut("index-02").health = crate::model::Health::Healthy;
+    room.world.host_mut("index-01").health = crate::model::Health::Failed;
+    room.reference.clear();
+    room.pass(seconds(5));
+    let again = room.grant(&a, 1, &["index-01", "index-02"]).expect("it is the same");
+    assert_eq!((again.reference, again.reference_at), (first.reference, first.reference_at));
+    assert_eq!((hold(&room, "index-01"), hold(&room, "index-02")), ((true, true), (true, true)));
+
+    // Another batch of the same hosts, and the same batch gone on, are not the same.
+    assert_eq!(why(room.grant_claimed(&a, 2, &["index-01", "index-02"], &room.world.snapshot())), "illegal");
+    let until = room.now().plus(seconds(300));
+    room.resolve(&a, "index-01", HostOutcome::Settling(until)).expect("noted");
+    assert_eq!(why(room.grant(&a, 1, &["index-01", "index-02"])), "illegal");
+}
+
+/// The check of `plan` refuses these too. The record's own words must not depend on it.
+#[test]
+fn s9_what_the_record_says_against_a_host_is_said_whatever_else_is() {
+    let messages = |refused: Result<Granted, Refusal>| -> Vec<String> {
+        match refused {
+            Err(Refusal::Rules(violations) | Refusal::Race(violations)) => {
+                violations.into_iter().map(|violation| violation.message).collect()
+            }
+            other => panic!("{other:?}"),
+        }
+    };
+    let told = |messages: &[String], what: &str| assert!(messages.iter().any(|m| m == what), "{what}: {messages:?}");
+    let mut room = Room::new(6);
+    let (a, b) = (run("a", "pa"), run("b", "pb"));
+    room.enlist(&b, &[&["index-01"], &["index-02"]]).expect("stands in line");
+    room.record.runs.get_mut(&b.run).expect("there").claims.clear();
+    room.remove(&a, 1, "index-02").expect("removed");
+    room.grant(&a, 2, &["index-01"]).expect("granted");
+    room.silent.insert(a.run.clone());
+    told(&messages(room.grant(&b, 1, &["index-01"])), "host index-01 is held by run a");
+    told(&messages(room.grant(&b, 1, &["index-02"])), "host index-02 was removed by run a");
+    told(&messages(room.grant(&b, 1, &["index-99"])), "host index-99 is not listed");
+}
+
+#[test]
+fn s3_a_reference_is_taken_over_for_as_long_as_it_lives() {
+    for (age, expected) in [(REFERENCE_LIFE, true), (REFERENCE_LIFE + Duration::from_millis(1), false)] {
+        let mut room = Room::new(9);
+        let mut placement = policy("placement", 0);
+        placement.depends_on = BTreeSet::from(["index".into()]);
+        room.world.policies.subsystems.insert("placement".into(), placement);
+        room.world.hosts.push(crate::plan::testing::host("placement-01", "a", &["placement"]));
+        let (a, b) = (run("a", "pa"), RunIdentity { subsystem: "placement".into(), ..run("b", "pb") });
+        room.grant(&a, 1, &["index-01"]).expect("granted");
+        room.pass(age);
+        let granted = room.grant(&b, 1, &["placement-01"]);
+        assert_eq!(granted.is_ok(), expected, "{granted:?}");
+    }
+}
+
+/// `unusual` goes by what went well, and by nothing that took no host.
+#[test]
+fn only_a_run_that_completed_and_took_hosts_is_remembered_as_a_usual_size() {
+    for (takes, completed, expected) in [(true, true, 1), (true, false, 0), (false, true, 0)] {
+        let mut room = Room::new(6);
+        let a = run("a", "pa");
+        if takes {
+            room.remove(&a, 1, "index-01").expect("removed");
+        } else {
+            room.enlist(&a, &[&["index-01"]]).expect("stands in line");
+        }
+        room.end(&a, completed).expect("ends");
+        assert_eq!(room.record.largest_removals.values().flatten().count(), expected, "{takes} {completed}");
+    }
+}
+
+#[test]
+fn a_host_that_is_not_cordoned_is_named_with_its_state() {
+    for (state, words) in
+        [(HostState::Pending, "pending"), (HostState::InService, "in service"), (HostState::Terminating, "terminating")]
+    {
+        let mut room = Room::new(6);
+        let a = run("a", "pa");
+        room.grant(&a, 1, &["index-01"]).expect("granted");
+        room.set("index-01", state);
+        let Err(Refusal::Rules(violations)) = room.start(&a, &["index-01"]) else { panic!("{state:?}: must refuse") };
+        assert!(violations.iter().any(|v| v.message.contains(words)), "{words}: {violations:?}");
+    }
+}
