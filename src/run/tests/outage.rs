@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::world::World;
+use super::world::{Driven, Stopped, World};
 use crate::model::{HostState, Time};
 use crate::run::{CauseKind, Input, Loss, Machine, Outcome, Past};
 
@@ -59,6 +59,36 @@ fn silent_from(from: Time, time: Duration) -> World {
     world.ledger_back_at = Some(from.plus(time));
     world.waits = true;
     world
+}
+
+/// Fifty share a file: one of them may not get at it for longer than a run may restore without it. Nothing is out of service
+/// yet, and whoever left would leave its reservation to somebody else. The ledger falls silent behind the grant, or
+/// behind any write after it, up to the one that the first call follows.
+#[test]
+fn s7_a_run_that_has_taken_nothing_out_waits_for_its_ledger() {
+    let mut silences = 0;
+    for point in 1.. {
+        let mut world = World::new();
+        world.waits = true;
+        let mut machine = world.machine(2);
+        let Driven::Stopped(stopped) = world.drive_until(&mut machine, Input::Begin, point) else {
+            panic!("a run sends calls")
+        };
+        let has = |word: &str| world.log.iter().any(|act| act.starts_with(word));
+        if has("hold") && matches!(stopped, Stopped::Behind(_)) {
+            break;
+        }
+        if !has("grant") || matches!(stopped, Stopped::Before(_)) {
+            continue;
+        }
+        silences += 1;
+        world.ledger_lost_at = Some(world.now);
+        world.ledger_back_at = Some(world.now.plus(crate::run::patience::NOTHING_OUT - Duration::from_secs(1)));
+        world.wake(&mut machine, stopped);
+        let document = world.document();
+        assert_eq!((document.outcome, document.terminated.len()), (Outcome::Completed, 2), "{point}: {:?}", world.log);
+    }
+    assert!(silences >= 3, "{silences}");
 }
 
 fn glimpses(world: &World) -> usize {
