@@ -314,3 +314,42 @@ async fn s1_a_fleet_that_another_checkout_adopted_is_refused_here() {
     assert!(refused.stderr.contains(ledger.as_str()), "the message names {ledger}: {}", refused.stderr);
     assert_eq!(story.now().await, story.before);
 }
+
+/// A copy of the directory that names another region: there the hosts that are out do not exist, and whoever believed that
+/// called them gone.
+#[cfg(debug_assertions)]
+#[tokio::test]
+async fn s3_a_run_is_not_taken_over_from_another_region() {
+    let story = Story::adopted(&SMALL).await;
+    let hosts = ["index-0001", "index-0002"].map(|name| story.id(name)).to_vec();
+    let mut remove = removal("index", &hosts);
+    remove.extend(["--request-id", "job-1"].map(str::to_owned));
+    let arguments: Vec<&str> = remove.iter().map(String::as_str).collect();
+    let killed = story
+        .environment
+        .command(&arguments)
+        .env("SAFE_REMOVE_FAULT", "kill:behind-append-batch-cordoned")
+        .output()
+        .expect("it starts");
+    assert_eq!(killed.status.code(), None, "{}", String::from_utf8_lossy(&killed.stderr));
+    let run_id = crate::takeover::run_id(&story.environment);
+    let killed = story.now().await;
+    assert_eq!(killed.groups["index"].members.values().filter(|state| *state == "Standby").count(), 2, "{killed:?}");
+    let journals = |story: &Story| story.environment.run(&["ledger", "export"]).exits(0).json()["journals"].to_string();
+    let told = journals(&story);
+
+    for name in ["fleet.toml", "index.toml", "placement.toml", "billing.toml"] {
+        let text = std::fs::read_to_string(story.environment.path().join("policies").join(name)).expect("a file");
+        story.environment.write(&format!("other/{name}"), &text.replace("us-east-1", "eu-west-1"));
+    }
+    for verb in [&["abandon", &run_id][..], &["resume", &run_id, "--yes"], &arguments] {
+        let refused = story.environment.run(&[verb, &["--policies", "other"]].concat()).exits(5);
+        let regions = ["us-east-1", "eu-west-1"].map(|region| refused.stderr.contains(region));
+        assert_eq!(regions, [true, true], "both are named: {}", refused.stderr);
+        assert_eq!((story.now().await, journals(&story)), (killed.clone(), told.clone()), "{verb:?}");
+    }
+    story.environment.run(&["abandon", &run_id]).exits(0);
+    story.cloud.moto.settle();
+    assert_eq!(story.now().await, story.before, "both serve again, and the group rebalances as before");
+    crate::takeover::nothing_is_held(&story.environment);
+}
