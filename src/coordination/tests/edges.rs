@@ -180,3 +180,54 @@ fn a_host_that_is_not_cordoned_is_named_with_its_state() {
         assert!(violations.iter().any(|v| v.message.contains(words)), "{words}: {violations:?}");
     }
 }
+
+/// A race may be tried again, a refusal by policy never: what makes up for a violation is of another run that lives, of the
+/// subsystem in question, and since the command began.
+#[test]
+fn s9_only_what_live_others_took_since_makes_a_refusal_a_race() {
+    let began_at = NOON;
+    let short = |rule: Rule| {
+        let mut violation = crate::plan::Violation::new(rule, String::new()).subsystem(&"index".into());
+        (violation.required, violation.remaining) = (Some(3), Some(2));
+        violation
+    };
+    let mut room = Room::new(6);
+    let a = run("a", "pa");
+    let is_race = |room: &Room, rule: Rule| {
+        let without = [short(rule)];
+        super::is_race(&room.record, &room.silent, began_at, &without, &without)
+    };
+    room.grant(&a, 1, &["index-01"]).expect("granted");
+    for rule in [Rule::Minimum, Rule::TooFewCandidates] {
+        assert!(is_race(&room, rule), "{rule:?}: it may come back");
+        room.silent.insert(a.run.clone());
+        assert!(!is_race(&room, rule), "{rule:?}: nobody waits for a silent run");
+        room.silent.clear();
+    }
+    room.record.runs.clear();
+    for (of, at, expected) in [
+        ("index", NOON.plus(Duration::from_millis(1)), true),
+        ("index", NOON, false),
+        ("billing", NOON.plus(seconds(60)), false),
+    ] {
+        let (subsystems, units) = (BTreeSet::from([of.into()]), BTreeMap::from([(of.into(), 1)]));
+        let removal = crate::plan::Removal { host: "gone".into(), run: "a".into(), subsystems, units, at: Some(at) };
+        room.record.removals = vec![removal];
+        for rule in [Rule::Minimum, Rule::TooFewCandidates] {
+            assert_eq!(is_race(&room, rule), expected, "{rule:?}: {of} at {at}");
+        }
+    }
+}
+
+/// What a run took itself excuses nothing.
+#[test]
+fn s9_a_run_is_no_race_with_itself() {
+    let mut room = Room::new(4);
+    let a = run("a", "pa");
+    room.enlist(&a, &[&["index-01"], &["index-02"]]).expect("stands in line");
+    room.pass(seconds(1));
+    room.remove(&a, 1, "index-01").expect("removed");
+    room.world.host_mut("index-03").health = crate::model::Health::Failed;
+    let snapshot = room.world.snapshot();
+    assert_eq!(why(room.grant_claimed(&a, 2, &["index-02"], &snapshot)), name(Rule::Minimum));
+}
