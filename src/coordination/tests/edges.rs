@@ -57,26 +57,30 @@ fn s6_three_quarters_of_the_room_are_for_runs_to_the_last_byte() {
     let empty = room.record.clone();
     room.room = Some(most - 4);
     assert_eq!(why(room.enlist(&a, &[&["index-01"]])), "full");
-    // What can be forgotten and what cannot: both ways of counting end at the same byte.
-    for pad in 0..3 {
-        room.record = empty.clone();
-        room.room = Some(most);
-        let halts = vec![Halt { subsystem: None, operator: "a".into(), reason: String::new(), at: NOON }];
-        room.record.halts = halts;
-        let without = room.record.size() + used - empty.size();
-        let largest = (without + pad).next_multiple_of(3);
-        room.room = Some(largest / 3 * 4);
-        room.record.halts[0].reason = "x".repeat(usize::try_from(largest - without).expect("small"));
-        room.enlist(&a, &[&["index-01"]]).expect("to the last byte");
-        assert_eq!(room.record.size(), largest);
-        room.record = empty.clone();
-        room.record.halts = vec![Halt {
-            subsystem: None,
-            operator: "a".into(),
-            reason: "x".repeat(usize::try_from(largest - without + 1).expect("small")),
-            at: NOON,
-        }];
-        assert_eq!(why(room.enlist(&a, &[&["index-01"]])), "full", "and not one more");
+    for forgettable in [false, true] {
+        for pad in 0..3 {
+            let padded = |by: u64| {
+                let reason = "x".repeat(usize::try_from(by).expect("small"));
+                let halts = vec![Halt { subsystem: None, operator: "a".into(), reason, at: NOON }];
+                FleetRecord { halts, ..empty.clone() }
+            };
+            let without = padded(0).size() + used - empty.size();
+            let largest = (without + pad).next_multiple_of(3);
+            room.room = Some(largest / 3 * 4);
+            for (over, expected) in [(0, None), (1, Some("full"))] {
+                room.record = padded(largest - without + over);
+                if forgettable {
+                    // What the next write forgets takes no room.
+                    let ended = EndedRun { epoch: 1, at: NOON.minus(MEMORY) };
+                    room.record.ended.insert("long-ago".into(), ended);
+                }
+                let enlisted = room.enlist(&a, &[&["index-01"]]);
+                match expected {
+                    None => assert_eq!((enlisted.is_ok(), room.record.size()), (true, largest), "to the last byte"),
+                    Some(expected) => assert_eq!(why(enlisted), expected, "and not one more"),
+                }
+            }
+        }
     }
 }
 

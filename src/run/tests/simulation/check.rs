@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::fleet::{Fleet, SimHost};
 use super::{BAKE, BATCH, BUDGET, INTERVAL, MINIMUM, RUN_SIZE, WINDOW};
-use crate::model::{Bounds, Call, Effect, HostId, HostState, Time};
+use crate::model::{Bounds, Call, Effect, Health, HostId, HostState, Time};
 use crate::run::{JournalRecord, Outcome, Past, RunDocument};
 
 /// What the checker remembers of the world; runs are numbered.
@@ -15,7 +15,7 @@ pub(super) struct Checker {
     cordoned: BTreeMap<HostId, (usize, Time)>,
     /// Every termination: host, run, when.
     terminated: Vec<(HostId, usize, Time)>,
-    /// When a host died by itself.
+    /// When a host died by itself, or began to serve less than it should.
     died: BTreeMap<HostId, Time>,
     /// What each run was asked for.
     pub(super) asked: Vec<BTreeSet<HostId>>,
@@ -63,10 +63,14 @@ impl Checker {
     }
 
     pub(super) fn has_died(&mut self, host: &HostId, now: Time, vanished: bool) {
-        self.died.entry(host.clone()).or_insert(now);
+        self.died.insert(host.clone(), now);
         if vanished {
-            self.cordoned.remove(host);
+            self.has_vanished(host);
         }
+    }
+
+    pub(super) fn has_vanished(&mut self, host: &HostId) {
+        self.cordoned.remove(host);
     }
 
     /// S5, S6: what is sent was intended in the journal that the ledger has, and comes before any stop.
@@ -209,7 +213,7 @@ impl Checker {
             }
             let counts = |(id, host): &(&HostId, &SimHost)| {
                 host.serves(subsystem)
-                    && (host.now() == Some((HostState::InService, true))
+                    && (host.now() == Some((HostState::InService, Health::Healthy))
                         || self.died.get(*id).is_some_and(|at| now.since(*at) <= unseen))
             };
             let serving = fleet.hosts.iter().filter(counts).count();

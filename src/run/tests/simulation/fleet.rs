@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::model::{
-    Call, CallOutcome, Effect, FleetSnapshot, Group, GroupName, Host, HostId, HostState, Process, Time,
+    Call, CallOutcome, Effect, FleetSnapshot, Group, GroupName, Health, Host, HostId, HostState, Process, Time,
 };
 use crate::plan::testing::Seeded;
 
@@ -13,8 +13,16 @@ use crate::plan::testing::Seeded;
 /// Source: AWS General Reference, "Signature Version 4": requests are valid for five minutes, and more for some services.
 const SKEW: Duration = Duration::from_secs(900);
 
+/// What happens to a host by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fate {
+    Vanishes,
+    /// Its health is this from then on.
+    Turns(Health),
+}
+
 /// What a host was from some moment on; `None` is gone.
-type Was = (Time, Option<(HostState, bool)>);
+type Was = (Time, Option<(HostState, Health)>);
 
 pub(super) struct SimHost {
     pub(super) role: &'static str,
@@ -23,11 +31,11 @@ pub(super) struct SimHost {
 }
 
 impl SimHost {
-    fn at(&self, time: Time) -> Option<(HostState, bool)> {
+    fn at(&self, time: Time) -> Option<(HostState, Health)> {
         self.past.iter().rev().find(|(from, _)| *from <= time).or(self.past.first()).and_then(|(_, was)| *was)
     }
 
-    pub(super) fn now(&self) -> Option<(HostState, bool)> {
+    pub(super) fn now(&self) -> Option<(HostState, Health)> {
         self.past.last().and_then(|(_, was)| *was)
     }
 
@@ -41,6 +49,8 @@ pub(super) struct Fleet {
     pub(super) suspended: BTreeMap<GroupName, BTreeSet<Process>>,
     /// A provider without this mechanism takes calls however late they come.
     pub(super) heeds_not_after: bool,
+    /// Hosts that may or may not serve are shown as if they did.
+    pub(super) hides_doubt: bool,
 }
 
 impl Fleet {
@@ -52,12 +62,12 @@ impl Fleet {
                 let host = SimHost {
                     role,
                     zone: ["a", "b", "c"][n % 3],
-                    past: vec![(start, Some((HostState::InService, true)))],
+                    past: vec![(start, Some((HostState::InService, Health::Healthy)))],
                 };
                 hosts.insert(HostId::new(format!("{role}-{n:04}")), host);
             }
         }
-        Self { hosts, suspended: BTreeMap::new(), heeds_not_after: true }
+        Self { hosts, suspended: BTreeMap::new(), heeds_not_after: true, hides_doubt: false }
     }
 
     /// What the provider shows: each host as it was at some moment of the last `lag`.
@@ -66,7 +76,7 @@ impl Fleet {
         let mut shown = Vec::new();
         for (id, host) in &self.hosts {
             let back = if seeded.chance(2) { Duration::ZERO } else { seeded.up_to(lag) };
-            let Some((state, healthy)) = host.at(now.minus(back)) else { continue };
+            let Some((state, health)) = host.at(now.minus(back)) else { continue };
             shown.push(Host {
                 id: id.clone(),
                 zone: host.zone.into(),
@@ -74,7 +84,7 @@ impl Fleet {
                 instance_type: "m6i.large".into(),
                 tags: Arc::new(BTreeMap::from([("role".to_owned(), host.role.to_owned())])),
                 state,
-                health: if healthy { crate::model::Health::Healthy } else { crate::model::Health::Failed },
+                health: if self.hides_doubt && health == Health::Doubtful { Health::Healthy } else { health },
                 launched_at: Time::from_millis(0),
                 protection: None,
                 ledger: None,
@@ -103,11 +113,12 @@ impl Fleet {
 
     /// How many hosts of a subsystem serve.
     pub(super) fn serving(&self, subsystem: &str) -> usize {
-        let serves = |host: &&SimHost| host.serves(subsystem) && host.now() == Some((HostState::InService, true));
+        let serves =
+            |host: &&SimHost| host.serves(subsystem) && host.now() == Some((HostState::InService, Health::Healthy));
         self.hosts.values().filter(serves).count()
     }
 
-    pub(super) fn set(&mut self, id: &HostId, now: Time, was: Option<(HostState, bool)>) {
+    pub(super) fn set(&mut self, id: &HostId, now: Time, was: Option<(HostState, Health)>) {
         if let Some(host) = self.hosts.get_mut(id) {
             host.past.push((now, was));
         }
@@ -149,8 +160,8 @@ impl Fleet {
             }
         }
         for (id, state) in states {
-            let healthy = state.is_some_and(|(_, healthy)| healthy);
-            self.set(&id, now, becomes.map(|state| (state, healthy)));
+            let health = state.map_or(Health::Failed, |(_, health)| health);
+            self.set(&id, now, becomes.map(|state| (state, health)));
         }
         CallOutcome::Done
     }

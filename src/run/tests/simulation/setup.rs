@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::check::Checker;
-use super::fleet::Fleet;
+use super::fleet::{Fate, Fleet};
 use super::runner::{Runner, Wanted, identity, spec};
 use super::world::World;
 use super::{Rig, START, Seeded, loosened, policies};
 use crate::coordination::{AcceptedPolicy, FleetRecord, Halt};
-use crate::model::{Bounds, HostId, LedgerId};
+use crate::model::{Bounds, Health, HostId, LedgerId};
 use crate::run::Machine;
 
 impl World {
@@ -22,7 +22,11 @@ impl World {
             policies.fleet.ledger.offline_limit = Duration::from_secs(150);
         }
         let policies = Arc::new(policies);
-        let fleets = [0, 1].map(|_| Fleet { heeds_not_after: rig != Rig::NoDeadline, ..Fleet::new(START) });
+        let fleets = [0, 1].map(|_| Fleet {
+            heeds_not_after: rig != Rig::NoDeadline,
+            hides_doubt: rig == Rig::HidesDoubt,
+            ..Fleet::new(START)
+        });
         let mut record = FleetRecord::new(LedgerId::new("ledger-1"), policies.fleet.name.clone(), START);
         // An earlier run of the first fleet relied on these.
         record.identity = Some(identity(0));
@@ -92,11 +96,21 @@ impl World {
             }
             runners.push(runner);
         }
-        let mut deaths = Vec::new();
+        let mut fates = Vec::new();
         let ids: Vec<HostId> = fleets[0].hosts.keys().cloned().collect();
-        while !calm && deaths.len() < 3 && seeded.chance(3) {
+        while !calm && fates.len() < 4 && seeded.chance(3) {
             let id = ids[usize::try_from(seeded.below(ids.len() as u64)).expect("small")].clone();
-            deaths.push((START.plus(seeded.up_to(Duration::from_secs(400))), id, seeded.chance(2)));
+            let at = START.plus(seeded.up_to(Duration::from_secs(400)));
+            let fate = match seeded.below(4) {
+                0 | 1 => Fate::Vanishes,
+                2 => Fate::Turns(Health::Failed),
+                _ => Fate::Turns(Health::Doubtful),
+            };
+            if fate != Fate::Vanishes && seeded.chance(2) {
+                let back = at.plus(seeded.up_to(Duration::from_secs(200)));
+                fates.push((back, id.clone(), Fate::Turns(Health::Healthy)));
+            }
+            fates.push((at, id, fate));
         }
         let mut span = |one_in: u64, most: u64| {
             (!calm && seeded.chance(one_in)).then(|| {
@@ -138,7 +152,7 @@ impl World {
             runners,
             checker,
             late: Vec::new(),
-            deaths,
+            fates,
             ledger_gone,
             bad_probe,
             halt,

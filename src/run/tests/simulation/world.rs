@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use super::Rig;
 use super::check::Checker;
-use super::fleet::Fleet;
+use super::fleet::{Fate, Fleet, SimHost};
 use super::outage::Waiting;
 use super::runner::{Doing, Runner, Wanted, identity, spec};
 use super::takeover::Taking;
 use crate::coordination::{self, Command, Context, FleetRecord, Halt, decide};
-use crate::model::{Bounds, Call, CallOutcome, HostId, Reading, Sample, Time};
+use crate::model::{Bounds, Call, CallOutcome, Health, HostId, Reading, Sample, Time};
 use crate::plan::testing::Seeded;
 use crate::policy::PolicySet;
 use crate::run::{Act, Blind, Finish, Input, JournalRecord, Loss, Machine, Order, Outcome, Round, report, silent_from};
@@ -44,7 +44,7 @@ pub(super) struct World {
     pub(super) checker: Checker,
     /// Calls whose replies are lost, and when they land.
     pub(super) late: Vec<(Time, (usize, usize), Call)>,
-    pub(super) deaths: Vec<(Time, HostId, bool)>,
+    pub(super) fates: Vec<(Time, HostId, Fate)>,
     pub(super) ledger_gone: Option<(Time, Time)>,
     /// When a copy of the ledger is made, and when it is put in its place.
     pub(super) put_back: Option<(Time, Time)>,
@@ -143,22 +143,17 @@ impl World {
     fn pass(&mut self, until: Time) {
         loop {
             let landing = self.late.iter().enumerate().min_by_key(|(_, l)| l.0).map(|(i, l)| (l.0, i));
-            let death = self.deaths.iter().enumerate().min_by_key(|(_, d)| d.0).map(|(i, d)| (d.0, i));
-            match (landing, death) {
-                (Some((at, i)), _) if at <= until && death.is_none_or(|d| at <= d.0) => {
+            let fate = self.fates.iter().enumerate().min_by_key(|(_, d)| d.0).map(|(i, d)| (d.0, i));
+            match (landing, fate) {
+                (Some((at, i)), _) if at <= until && fate.is_none_or(|d| at <= d.0) => {
                     let (_, run, call) = self.late.remove(i);
                     self.now = self.now.max(at);
                     self.land(run.0, run.1, &call);
                 }
                 (_, Some((at, i))) if at <= until => {
-                    let (_, id, vanishes) = self.deaths.remove(i);
+                    let (_, id, fate) = self.fates.remove(i);
                     self.now = self.now.max(at);
-                    self.seen.insert(if vanishes { "host vanished" } else { "host unhealthy" });
-                    let was = self.fleets[0].hosts.get(&id).and_then(super::fleet::SimHost::now);
-                    if let Some((state, _)) = was {
-                        self.fleets[0].set(&id, self.now, (!vanishes).then_some((state, false)));
-                        self.checker.has_died(&id, self.now, vanishes);
-                    }
+                    self.fulfil(&id, fate);
                 }
                 _ => break,
             }
@@ -166,6 +161,25 @@ impl World {
         self.now = self.now.max(until);
         self.order_or_lift();
         self.copy_or_put_back();
+    }
+
+    fn fulfil(&mut self, id: &HostId, fate: Fate) {
+        let Some((state, was)) = self.fleets[0].hosts.get(id).and_then(SimHost::now) else { return };
+        self.seen.insert(match fate {
+            Fate::Vanishes => "host vanished",
+            Fate::Turns(Health::Failed) => "host unhealthy",
+            Fate::Turns(Health::Doubtful) => "host doubtful",
+            Fate::Turns(Health::Healthy) => "host recovered",
+        });
+        match fate {
+            Fate::Vanishes => self.fleets[0].set(id, self.now, None),
+            Fate::Turns(health) => self.fleets[0].set(id, self.now, Some((state, health))),
+        }
+        if was == Health::Healthy {
+            self.checker.has_died(id, self.now, fate == Fate::Vanishes);
+        } else if fate == Fate::Vanishes {
+            self.checker.has_vanished(id);
+        }
     }
 
     /// Somebody halts, and lifts it again: other writers of the record, as far as runs can see.
