@@ -51,7 +51,7 @@ fn s6_three_quarters_of_the_room_are_for_runs_to_the_last_byte() {
     room.enlist(&a, &[&["index-01"]]).expect("stands in line");
     // So much does it take; another change of the same record, to the same length, shows the edge.
     let used = room.record.size();
-    let most = used.next_multiple_of(3) / 3 * 4;
+    let most = used.div_ceil(3) * 4;
     room.record.runs.clear();
     room.record.tickets = 0;
     let empty = room.record.clone();
