@@ -208,6 +208,14 @@ fn s9_only_what_live_others_took_since_makes_a_refusal_a_race() {
         assert!(!is_race(&room, rule), "{rule:?}: nobody waits for a silent run");
         room.silent.clear();
     }
+    let mut of_group = short(Rule::GroupMinimum);
+    for (group, expected) in [("pool", true), ("other", false)] {
+        room.record.runs.get_mut(&a.run).expect("there").holds.get_mut("index-01").expect("held").group =
+            Some("pool".into());
+        of_group.group = Some(group.into());
+        let without = [of_group.clone()];
+        assert_eq!(super::is_race(&room.record, &room.silent, began_at, &without, &without), expected, "{group}");
+    }
     room.record.runs.clear();
     for (of, at, expected) in [
         ("index", NOON.plus(Duration::from_millis(1)), true),
@@ -217,7 +225,7 @@ fn s9_only_what_live_others_took_since_makes_a_refusal_a_race() {
         let (subsystems, units) = (BTreeSet::from([of.into()]), BTreeMap::from([(of.into(), 1)]));
         let removal = crate::plan::Removal { host: "gone".into(), run: "a".into(), subsystems, units, at: Some(at) };
         room.record.removals = vec![removal];
-        for rule in [Rule::Minimum, Rule::TooFewCandidates] {
+        for rule in [Rule::Minimum, Rule::TooFewCandidates, Rule::GroupMinimum] {
             assert_eq!(is_race(&room, rule), expected, "{rule:?}: {of} at {at}");
         }
     }
