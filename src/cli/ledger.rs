@@ -279,14 +279,14 @@ fn adoption(by: &OperatorId, reason: &str, call: &Call) -> JournalRecord {
 
 /// A simulated fleet that no ledger governs yet is adopted by its first run; every other must say so.
 ///
-/// Fifty first runs may do this at once. So each looks again after a mark that came too late or has no answer: it may be
-/// there by then, by its own hand or another's.
+/// Fifty first runs may do this at once. So each looks again after every mark that came too late or has no answer, the
+/// last one too: the mark may be there by then, made by this run or another.
 pub(super) async fn of_first_run(world: &World, ledger: &dyn Ledger) -> Result<(), CommandError> {
     if world.fleet.identity().kind != "simulated" {
         return Ok(());
     }
     let mut marked = Ok(());
-    for attempt in 0..MARK_ATTEMPTS {
+    for attempt in 0..=MARK_ATTEMPTS {
         if attempt > 0 {
             world.clock.sleep_until(world.clock.now().plus(MARK_PAUSE)).await;
         }
@@ -295,6 +295,9 @@ pub(super) async fn of_first_run(world: &World, ledger: &dyn Ledger) -> Result<(
             // Its own or another's: the grant judges that.
             return Ok(());
         }
+        if attempt == MARK_ATTEMPTS {
+            break;
+        }
         let id = ledger.read().await.map_err(CommandError::Ledger)?.1.ledger;
         let marks = Marks::of(world, &seen).other_than(&id);
         let call = call(world, &marks, &id);
@@ -302,7 +305,7 @@ pub(super) async fn of_first_run(world: &World, ledger: &dyn Ledger) -> Result<(
         record(ledger, &process::operator(world.fleet.identity()), "the first run of this fleet", &call).await?;
         marked = mark(world, &call).await;
         if marked.is_ok() {
-            break;
+            return Ok(());
         }
     }
     marked
