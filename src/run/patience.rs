@@ -16,8 +16,8 @@ pub(super) const ANSWER: Duration = Duration::from_secs(2);
 /// The same for a ledger that is known to be lost.
 pub(super) const LAST_WORDS: Duration = Duration::from_millis(300);
 
-/// Until a write is given up while nothing was taken out of service yet: fifty processes that share two cores and one file
-/// have kept one of them from writing for a quarter of a minute.
+/// Until a write is given up while nothing was taken out of service yet. Waiting does no harm then, and giving up leaves a
+/// reservation that somebody must clear; SQLite's lock is not fair, so that one of many processes may wait long.
 pub(super) const NOTHING_OUT: Duration = Duration::from_secs(120);
 
 /// How often a run that waits says so in its journal, at least.

@@ -34,8 +34,8 @@ impl Machine {
             Phase::Restoring { .. } => now,
             // Everything is where it should be: what is left is to say so, as long as the policy bears.
             Phase::Leaving { .. } => self.offline_until().unwrap_or(now).max(now),
-            // Nothing is out of service, or was: a ledger under the hands of many is waited for. Whoever left it now would
-            // leave what is reserved, or may be, to somebody else.
+            // No call was ever sent, so nothing is out of service: a busy ledger is waited for. A run that gave up now would
+            // leave a reservation to somebody else.
             _ if self.calls == 0 => now.plus(limit.max(patience::NOTHING_OUT)),
             _ if self.held.is_empty() => now.plus(limit / 2),
             _ => self.acked_at.unwrap_or(now).plus(limit / 2).max(now),

@@ -1,5 +1,5 @@
-//! On the edge of each limit, and the parts of an answer that a run goes by but no rule asks for. Each was a change to the
-//! code (`cargo mutants`) that no other test saw.
+//! The edge of each limit, and the parts of an answer that a run relies on and no rule checks. Each test is for a change of
+//! the code (made by `cargo mutants`) that no other test noticed.
 
 use super::*;
 
@@ -70,7 +70,7 @@ fn s6_three_quarters_of_the_room_are_for_runs_to_the_last_byte() {
             for (over, expected) in [(0, None), (1, Some("full"))] {
                 room.record = padded(largest - without + over);
                 if forgettable {
-                    // What the next write forgets takes no room.
+                    // The next write forgets it, so it takes no room.
                     let ended = EndedRun { epoch: 1, at: NOON.minus(MEMORY) };
                     room.record.ended.insert("long-ago".into(), ended);
                 }
@@ -99,7 +99,7 @@ fn s3_schedule_13_a_grant_that_is_asked_for_again_is_answered_like_the_first() {
     };
     assert_eq!((hold(&room, "index-01"), hold(&room, "index-02")), ((true, true), (false, false)));
 
-    // What serves by now is what a restore must bring back; what no longer does once did.
+    // A restore must bring back every host that served at either time.
     room.world.host_mut("index-02").health = crate::model::Health::Healthy;
     room.world.host_mut("index-01").health = crate::model::Health::Failed;
     room.reference.clear();
@@ -231,7 +231,7 @@ fn s9_only_what_live_others_took_since_makes_a_refusal_a_race() {
     }
 }
 
-/// What a run took itself excuses nothing.
+/// A run's own removals do not make its refusal a race.
 #[test]
 fn s9_a_run_is_no_race_with_itself() {
     let mut room = Room::new(4);
