@@ -13,7 +13,7 @@ use crate::plan::testing::Seeded;
 /// Source: AWS General Reference, "Signature Version 4": requests are valid for five minutes, and more for some services.
 const SKEW: Duration = Duration::from_secs(900);
 
-/// What happens to a host by itself.
+/// A change of a host that no run made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Fate {
     Vanishes,

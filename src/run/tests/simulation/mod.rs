@@ -191,16 +191,11 @@ fn s1_to_s9_hold_where_reads_are_true() {
 
 /// The checks have teeth: without the mechanism they find what it is there for, and for that reason.
 fn is_caught(rig: Rig, invariant: &str) {
-    is_caught_from(0, rig, invariant);
-}
-
-/// What needs many coincidences is rare: the search begins where one was found, and goes on everywhere else.
-fn is_caught_from(first: u64, rig: Rig, invariant: &str) {
     let wanted = |seed: &u64| {
         let found = replay(*seed, LATE, rig).violations;
         found.iter().any(|violation| violation.starts_with(invariant))
     };
-    let caught = (first..8 * SEEDS).chain(0..first).find(wanted);
+    let caught = (0..3 * SEEDS).find(wanted);
     assert!(caught.is_some(), "{rig:?}: no schedule breaks {invariant}");
 }
 
@@ -216,7 +211,7 @@ fn s1_a_record_that_forgets_the_dead_is_caught() {
 
 #[test]
 fn s1_doubtful_hosts_that_count_as_capacity_are_caught() {
-    is_caught_from(1747, Rig::HidesDoubt, "s1");
+    is_caught(Rig::HidesDoubt, "s1");
 }
 
 #[test]
@@ -230,13 +225,13 @@ fn s7_reads_older_than_settle_are_caught() {
 }
 
 #[test]
-fn s2_a_takeover_that_forgets_what_was_sent_is_caught() {
-    is_caught(Rig::ForgetsWhatWasSent, "s2");
+fn s9_a_takeover_that_forgets_what_was_sent_is_caught() {
+    is_caught(Rig::ForgetsWhatWasSent, "s9: run");
 }
 
 #[test]
 fn s2_a_ledger_that_heeds_no_fence_is_caught() {
-    is_caught_from(4961, Rig::HeedsNoFence, "s2");
+    is_caught(Rig::HeedsNoFence, "s2: run");
 }
 
 #[test]

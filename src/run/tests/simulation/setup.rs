@@ -98,19 +98,23 @@ impl World {
         }
         let mut fates = Vec::new();
         let ids: Vec<HostId> = fleets[0].hosts.keys().cloned().collect();
-        while !calm && fates.len() < 4 && seeded.chance(3) {
+        // Of its own chances: what else a seed makes stays the same.
+        let mut turns = Seeded(seed ^ 0x646f_7562_7473);
+        let mut deaths = 0;
+        while !calm && deaths < 3 && seeded.chance(3) {
+            deaths += 1;
             let id = ids[usize::try_from(seeded.below(ids.len() as u64)).expect("small")].clone();
             let at = START.plus(seeded.up_to(Duration::from_secs(400)));
-            let fate = match seeded.below(4) {
-                0 | 1 => Fate::Vanishes,
-                2 => Fate::Turns(Health::Failed),
-                _ => Fate::Turns(Health::Doubtful),
-            };
-            if fate != Fate::Vanishes && seeded.chance(2) {
-                let back = at.plus(seeded.up_to(Duration::from_secs(200)));
+            if seeded.chance(2) {
+                fates.push((at, id, Fate::Vanishes));
+                continue;
+            }
+            if turns.chance(2) {
+                let back = at.plus(turns.up_to(Duration::from_secs(200)));
                 fates.push((back, id.clone(), Fate::Turns(Health::Healthy)));
             }
-            fates.push((at, id, fate));
+            let health = if turns.chance(2) { Health::Doubtful } else { Health::Failed };
+            fates.push((at, id, Fate::Turns(health)));
         }
         let mut span = |one_in: u64, most: u64| {
             (!calm && seeded.chance(one_in)).then(|| {

@@ -163,6 +163,7 @@ impl World {
         self.copy_or_put_back();
     }
 
+    /// A host's fate comes about.
     fn fulfil(&mut self, id: &HostId, fate: Fate) {
         let Some((state, was)) = self.fleets[0].hosts.get(id).and_then(SimHost::now) else { return };
         self.seen.insert(match fate {
@@ -175,7 +176,7 @@ impl World {
             Fate::Vanishes => self.fleets[0].set(id, self.now, None),
             Fate::Turns(health) => self.fleets[0].set(id, self.now, Some((state, health))),
         }
-        if was == Health::Healthy {
+        if was == Health::Healthy && fate != Fate::Turns(Health::Healthy) {
             self.checker.has_died(id, self.now, fate == Fate::Vanishes);
         } else if fate == Fate::Vanishes {
             self.checker.has_vanished(id);
