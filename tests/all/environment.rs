@@ -76,6 +76,13 @@ impl TestEnvironment {
         path
     }
 
+    /// Changes a file below the directory, which has such text.
+    pub(crate) fn replace(&self, path: &str, text: &str, with: &str) {
+        let whole = fs::read_to_string(self.path().join(path)).expect("a file");
+        assert!(whole.contains(text), "{path} has no {text:?}:\n{whole}");
+        self.write(path, &whole.replace(text, with));
+    }
+
     /// Sets a variable for every call from now on.
     pub(crate) fn set(&mut self, name: &str, value: &str) {
         self.variables.push((name.to_owned(), value.to_owned()));

@@ -22,12 +22,7 @@ fn fleet(clock: &'static str, offline_limit: &str) -> TestEnvironment {
     Fleet { clock, index_minimum: 12, ..Fleet::default() }.write(&environment);
     let fast: u32 = clock.parse().expect("so many times as fast as ours");
     let reading = environment.write("reading", "0").display().to_string();
-    let replace = |file: &str, what: &str, with: &str| {
-        let path = environment.path().join(file);
-        let text = fs::read_to_string(&path).expect("a file");
-        assert!(text.contains(what), "{text}");
-        environment.write(file, &text.replace(what, with));
-    };
+    let replace = |file: &str, text: &str, with: &str| environment.replace(file, text, with);
     let path = "path = \"../state/ledger.db\"\n";
     replace("policies/fleet.toml", path, &format!("{path}offline_limit = \"{offline_limit}\"\n"));
     let exec = format!("kind = \"exec\"\ncommand = [\"cat\", \"{reading}\"]");
