@@ -230,23 +230,33 @@ fn reference(record: &FleetRecord, batch: &Batch<'_>, ctx: &Context<'_>) -> Resu
         }
         reference.since = reference.since.min(at);
     }
-    for (key, value) in batch.reference {
-        // Nobody who has hosts out watches it.
-        reference.values.entry(key.clone()).or_insert(*value);
-    }
+    // What none of them hands on is the run's own: nothing that it depends on may have been out since it was sampled.
+    let mut own_samples = batch.reference.clone();
+    own_samples.retain(|key, _| !reference.values.contains_key(key));
+    let judged = own_samples.keys().map(|key| key.subsystem.clone()).collect();
+    is_undamaged(record, &judged, batch.reference_at, ctx)?;
+    reference.values.append(&mut own_samples);
     Ok(reference)
 }
 
 /// Its own, where nothing that it watches was out since its first sample.
 fn sampled(record: &FleetRecord, own: &RunEntry, batch: &Batch<'_>, ctx: &Context<'_>) -> Result<Reference, Refusal> {
-    let sampled_at = batch.reference_at;
-    let concerns =
-        |name: &SubsystemName| !ctx.policies.watched(&BTreeSet::from([name.clone()])).is_disjoint(&own.watched);
-    if let Some((name, at)) = record.last_end.iter().find(|(name, at)| **at > sampled_at && concerns(name)) {
-        let why = format!("hosts of {name} were out until {at}");
-        return Err(Refusal::Reference { sampled_at, why });
+    is_undamaged(record, &own.watched, batch.reference_at, ctx)?;
+    Ok(Reference { values: batch.reference.clone(), since: batch.reference_at })
+}
+
+/// Refuses samples of these subsystems where hosts that they depend on were out since the first of them.
+fn is_undamaged(
+    record: &FleetRecord,
+    judged: &BTreeSet<SubsystemName>,
+    sampled_at: Time,
+    ctx: &Context<'_>,
+) -> Result<(), Refusal> {
+    let concerns = |name: &SubsystemName| !ctx.policies.watched(&BTreeSet::from([name.clone()])).is_disjoint(judged);
+    match record.last_end.iter().find(|(name, at)| **at > sampled_at && concerns(name)) {
+        Some((name, at)) => Err(Refusal::Reference { sampled_at, why: format!("hosts of {name} were out until {at}") }),
+        None => Ok(()),
     }
-    Ok(Reference { values: batch.reference.clone(), since: sampled_at })
 }
 
 /// Writes the grant into the record.

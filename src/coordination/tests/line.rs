@@ -288,6 +288,30 @@ fn s2_samples_from_while_hosts_were_out_are_taken_again() {
     room.grant(&b, 1, &["index-02"]).expect("sampled again");
 }
 
+/// Seed 4961 of the simulation: what an overlapping run does not hand on was taken as it was sampled.
+#[test]
+fn s2_what_no_overlapping_run_hands_on_is_not_from_while_hosts_were_out() {
+    let (mut room, a, b) = overlapping();
+    let errors = |subsystem: &str| ProbeKey { subsystem: subsystem.into(), probe: "errors".to_owned() };
+    let c = RunIdentity { subsystem: "billing".into(), ..run("c", "pc") };
+    room.grant(&c, 1, &["billing-01"]).expect("granted");
+    let sampled_at = room.now();
+    room.pass(seconds(130));
+    room.resolve(&c, "billing-01", HostOutcome::Restored).expect("proved");
+    room.end(&c, false).expect("ends");
+    // Begun after that: it watches index alone, and hands on no more.
+    room.reference = BTreeMap::from([(errors("index"), 0.01)]);
+    room.grant(&a, 1, &["index-01"]).expect("granted");
+
+    room.reference = BTreeMap::from([(errors("index"), 0.5), (errors("billing"), 0.5)]);
+    room.reference_at = Some(sampled_at);
+    assert_eq!(why(room.grant(&b, 1, &["billing-02"])), "reference", "C's host was out while B sampled");
+    room.reference.insert(errors("billing"), 0.02);
+    room.reference_at = None;
+    let granted = room.grant(&b, 1, &["billing-02"]).expect("sampled again, while A's host is out");
+    assert_eq!(granted.reference, BTreeMap::from([(errors("index"), 0.01), (errors("billing"), 0.02)]));
+}
+
 /// Point 6 (h): the next grant of a running run wrote its old policy over what a person had accepted.
 #[test]
 fn s1_a_policy_that_a_person_accepted_is_not_written_over_by_a_run_that_was_under_way() {
