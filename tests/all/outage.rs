@@ -2,8 +2,9 @@
 //! the ledger afterwards.
 
 use std::fs;
+use std::io::{Read as _, Seek as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Child;
 use std::time::Duration;
 
@@ -182,37 +183,75 @@ fn s3_a_kept_file_that_is_not_what_was_written_is_refused_by_name() {
     assert_eq!(len(&status["runs"][0]["holds"]), 2, "nothing was touched: {status:#}");
 }
 
+/// Writes something else over the ledger's file while a run goes on, between two of its writes: a process that is in the
+/// middle of one puts its pages into whatever is there by then. `make` is given what is there.
+fn write_over(environment: &TestEnvironment, make: impl FnOnce(&[u8]) -> Vec<u8>) {
+    let locked = lock(environment);
+    // One open file for all of it: SQLite's lock goes with the first that this process closes.
+    let path = environment.path().join("state/ledger.db");
+    let mut file = fs::OpenOptions::new().read(true).write(true).open(path).expect("a ledger");
+    let mut there = Vec::new();
+    file.read_to_end(&mut there).expect("reads");
+    let bytes = make(&there);
+    file.set_len(0).expect("emptied");
+    file.rewind().expect("at its start");
+    file.write_all(&bytes).expect("written over");
+    drop(file);
+    drop(locked);
+}
+
+/// A run whose ledger is written over in its bake by something of which a backup from before is a part: the backup, the
+/// run's id, the file in which it is kept, its document, and all that it said. Everything is back, and nobody has taken
+/// it over.
+fn written_over(
+    environment: &TestEnvironment,
+    make: impl FnOnce(&[u8], &[u8]) -> Vec<u8>,
+) -> (Vec<u8>, String, PathBuf, Value, String) {
+    environment.run(&["ledger", "init"]).exits(0);
+    let backup = fs::read(environment.path().join("state/ledger.db")).expect("a backup");
+    let child = baking(environment);
+    write_over(environment, |there| make(there, &backup));
+    let ended = end(child).exits(8);
+    assert_eq!(cordoned(environment.path()), 0, "everything is back: {}", ended.stderr);
+    let (document, words) = (ended.json(), self::words(&ended));
+    assert_eq!((&document["cause"]["kind"], len(&document["terminated"])), (&"ledger".into(), 0), "{document:#}");
+    assert!(!words.contains("taken over"), "{words}");
+    let run = document["run"].as_str().expect("an id").to_owned();
+    let files = kept(environment, "state");
+    assert_eq!(files.len(), 1, "{files:?}\n{words}");
+    let name = files[0].canonicalize().expect("a path");
+    let kept: Value = serde_json::from_str(&fs::read_to_string(&name).expect("a file")).expect("JSON");
+    assert_eq!(kept["acknowledged"][0]["seq"], 0, "the whole journal is kept: {kept:#}");
+    (backup, run, name, document, words)
+}
+
+fn words(ran: &Ran) -> String {
+    ran.stderr.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// The ledger is an older state of itself, and refused as a whole; of this run it is said what is known here.
+fn is_refused_as_older(environment: &TestEnvironment, run: &str, name: &Path) {
+    for command in [["status", run], ["abandon", run], ["resume", run]] {
+        let words = words(&environment.run(&command).exits(10));
+        for said in
+            ["older state", &name.display().to_string(), "no host of the run is out of service", "ledger import"]
+        {
+            assert!(words.contains(said), "{command:?} {said}: {words}");
+        }
+    }
+}
+
 /// An older state of the ledger is written over it while a run bakes: nobody has taken the run over, and this process is
 /// the only one that knows of its hosts. What is out comes back, all that it knows is kept, and whoever asks is told.
 #[test]
 fn s7_a_ledger_that_is_put_back_in_mid_run_is_lost_and_the_run_is_kept() {
     let environment = lasting();
-    environment.run(&["ledger", "init"]).exits(0);
-    let (ledger, backup) = (environment.path().join("state/ledger.db"), environment.path().join("backup.db"));
-    fs::copy(&ledger, &backup).expect("a backup");
-    let child = baking(&environment);
-    fs::copy(&backup, &ledger).expect("written over");
-    let ended = end(child).exits(8);
-    assert_eq!(cordoned(environment.path()), 0, "everything is back: {}", ended.stderr);
-    let (document, words) = (ended.json(), ended.stderr.split_whitespace().collect::<Vec<_>>().join(" "));
-    assert_eq!((&document["cause"]["kind"], len(&document["terminated"])), (&"ledger".into(), 0), "{document:#}");
-    assert!(!words.contains("taken over"), "{words}");
-    let run = document["run"].as_str().expect("an id").to_owned();
-    assert_eq!(document["next_command"], format!("safe-remove status {run}"));
-    let files = kept(&environment, "state");
-    assert_eq!(files.len(), 1, "{files:?}\n{words}");
-    let name = files[0].canonicalize().expect("a path").display().to_string();
-    let good: Value = serde_json::from_str(&fs::read_to_string(&name).expect("a file")).expect("JSON");
-    assert_eq!(good["acknowledged"][0]["seq"], 0, "the whole journal is kept: {good:#}");
-
-    // The ledger is refused as a whole; of this run it is said what is known here.
-    for command in [["status", &run], ["abandon", &run], ["resume", &run]] {
-        let refused = environment.run(&command).exits(10);
-        let words = refused.stderr.split_whitespace().collect::<Vec<_>>().join(" ");
-        for said in ["older state", &name, "no host of the run is out of service", "ledger import"] {
-            assert!(words.contains(said), "{command:?} {said}: {words}");
-        }
-    }
+    let (_, run, file, document, words) = written_over(&environment, |_, backup| backup.to_vec());
+    assert_eq!(document["next_command"], format!("safe-remove status {run}"), "{document:#}");
+    assert!(words.contains("knows less than this run told it"), "{words}");
+    is_refused_as_older(&environment, &run, &file);
+    let name = file.display().to_string();
+    let good: Value = serde_json::from_str(&fs::read_to_string(&file).expect("a file")).expect("JSON");
     // Once it is a ledger again, it still does not know the run.
     environment.write("export.json", &environment.run(&["ledger", "export"]).exits(0).stdout);
     let policy = fs::read_to_string(environment.path().join("policies/fleet.toml")).expect("a policy");
@@ -227,13 +266,42 @@ fn s7_a_ledger_that_is_put_back_in_mid_run_is_lost_and_the_run_is_kept() {
     for (file, said) in [(&good, "no host of the run is out of service"), (&out, "out of service by it: index-")] {
         fs::write(&name, file.to_string()).expect("written");
         for command in [["status", &run], ["abandon", &run], ["resume", &run]] {
-            let refused = environment.run(&command).exits(3);
-            let words = refused.stderr.split_whitespace().collect::<Vec<_>>().join(" ");
+            let words = self::words(&environment.run(&command).exits(3));
             for said in [said, &name, "there was one"] {
                 assert!(words.contains(said), "{command:?} {said}: {words}");
             }
         }
     }
+}
+
+/// The same in the middle of a write of the run, whose pages come into the older file: it is neither state, and nobody
+/// can read it. A backup in its place is refused like any other; the ledger as it was takes what is kept.
+#[test]
+fn s7_a_ledger_that_is_damaged_in_mid_run_is_lost_and_the_run_is_kept() {
+    let environment = lasting();
+    let mut whole = Vec::new();
+    let (backup, run, file, document, said) = written_over(&environment, |there, backup| {
+        whole = there.to_vec();
+        // The first page says how many there are.
+        assert!(there.len() > backup.len(), "the run has made it longer");
+        let mut torn = backup.to_vec();
+        torn[..4096].copy_from_slice(&there[..4096]);
+        torn
+    });
+    let next = format!("safe-remove abandon {run}");
+    assert_eq!(document["next_command"], next, "{document:#}");
+    assert!(said.contains("its contents are damaged") && !said.contains("older state"), "{said}");
+    assert!(said.contains("could not take the last") && said.contains(&file.display().to_string()), "{said}");
+    for command in [["status", &run], ["abandon", &run], ["resume", &run]] {
+        let words = words(&environment.run(&command).exits(10));
+        assert!(words.contains("its contents are damaged"), "{command:?}: {words}");
+    }
+    let ledger = environment.path().join("state/ledger.db");
+    fs::write(&ledger, backup).expect("put back");
+    is_refused_as_older(&environment, &run, &file);
+    fs::write(&ledger, whole).expect("mended");
+    let abandoned = environment.run(&["abandon", &run]).exits(0);
+    assert!(abandoned.stderr.contains("in the ledger now") && !file.exists(), "{}", abandoned.stderr);
 }
 
 /// Before the first host was touched it costs nothing: the run is not begun.
