@@ -130,6 +130,15 @@ pub trait Ledger: Send + Sync {
     /// [`LedgerError`].
     async fn journal(&self, run: &RunId) -> Result<Vec<JournalRecord>, LedgerError>;
 
+    /// Puts one record, of seq 0, in place of a run's whole journal; nothing can be appended to that any more: whoever tries
+    /// meets a conflict. When the journal was begun stays as it was. A run without a journal is left without one. To
+    /// repeat it does no harm, and completes what a process that died in it left.
+    ///
+    /// # Errors
+    ///
+    /// [`LedgerError`]; the journal is then whole, or is that record: never a part.
+    async fn prune(&self, record: &JournalRecord, nonce: &Nonce) -> Result<(), LedgerError>;
+
     /// How many bytes the engine takes of a record; `None` where it takes more than a record can have.
     fn room(&self) -> Option<u64>;
 

@@ -384,11 +384,23 @@ pub enum LedgerCommand {
         #[arg(value_name = "FILE")]
         file: std::path::PathBuf,
     },
+    /// Archive the journals of runs that ended long ago to a file, then remove them; each run's document stays
+    Prune {
+        /// Runs that ended before then: a time, a date, or how long ago (90d); at least seven days
+        #[arg(long, value_name = "T", value_parser = since)]
+        before: Since,
+        /// The file to write, which must not exist [default: FLEET-journals-before-T.json, here]
+        #[arg(long, value_name = "FILE")]
+        to: Option<std::path::PathBuf>,
+    },
     /// Print the IAM policy that a ledger in DynamoDB needs
     IamPolicy {
         /// With what `ledger init` needs besides
         #[arg(long)]
         init: bool,
+        /// With what `ledger prune` needs besides: it deletes
+        #[arg(long)]
+        prune: bool,
     },
     /// Set the ledger's time right where a wrong clock left one behind that has not come yet
     SetTime {

@@ -71,6 +71,9 @@ pub(super) fn is_same_request(journal: &[JournalRecord], request: &Request) -> b
         Some(Past::RunOpened { plan, .. }) => {
             selection::fingerprint_of(&plan.request) == selection::fingerprint(request)
         }
+        Some(Past::JournalPruned { request: first, .. }) => {
+            selection::fingerprint_of(first) == selection::fingerprint(request)
+        }
         _ => false,
     }
 }

@@ -22,6 +22,7 @@ mod plan;
 mod policy;
 mod process;
 mod prompt;
+mod prune;
 mod refusal;
 mod remove;
 mod report;
@@ -180,7 +181,10 @@ async fn command(cli: &Cli, screen: &Arc<Screen>) -> Result<Answered, CommandErr
         Some(Command::Ledger(LedgerCommand::Init)) => table::init(global).await,
         Some(Command::Ledger(LedgerCommand::Export)) => archive::export(global).await,
         Some(Command::Ledger(LedgerCommand::Import { file })) => archive::import(global, file).await,
-        Some(Command::Ledger(LedgerCommand::IamPolicy { init })) => table::iam_policy(global, *init),
+        Some(Command::Ledger(LedgerCommand::Prune { before, to })) => {
+            prune::prune(global, *before, to.as_deref()).await
+        }
+        Some(Command::Ledger(LedgerCommand::IamPolicy { init, prune })) => table::iam_policy(global, *init, *prune),
         Some(Command::Ledger(LedgerCommand::SetTime { reason })) => set_time::set_time(global, reason, screen).await,
         Some(Command::Ledger(LedgerCommand::Adopt { reason })) => ledger::adopt(global, reason, screen).await,
         Some(Command::Completions { shell }) => meta::completions(*shell),

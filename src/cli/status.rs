@@ -266,7 +266,8 @@ fn step(event: &Past) -> Option<String> {
         | Past::HaltOrdered { .. }
         | Past::HaltLifted { .. }
         | Past::LedgerAdopted { .. }
-        | Past::LedgerTimeSet { .. } => return None,
+        | Past::LedgerTimeSet { .. }
+        | Past::JournalPruned { .. } => return None,
     })
 }
 

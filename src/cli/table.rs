@@ -11,7 +11,7 @@ use super::error::CommandError;
 use super::world::{self, LedgerReader};
 use super::{Answered, Exit, engines, status};
 
-/// What every operator's identity must be allowed: reads and conditional writes of items. Nothing deletes.
+/// What every operator's identity must be allowed: reads and conditional writes of items. Nothing deletes but pruning.
 const ACTIONS: [&str; 4] = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem"];
 
 /// What whoever makes the table must be allowed besides.
@@ -22,6 +22,9 @@ const INIT_ACTIONS: [&str; 5] = [
     "dynamodb:UpdateContinuousBackups",
     "dynamodb:UpdateTable",
 ];
+
+/// What whoever prunes the ledger must be allowed besides.
+const PRUNE_ACTIONS: [&str; 1] = ["dynamodb:DeleteItem"];
 
 /// What is there now.
 #[derive(Debug, Serialize)]
@@ -56,7 +59,7 @@ pub(super) async fn init(global: &Global) -> Result<Answered, CommandError> {
 }
 
 /// JSON on stdout in every mode, ready for `aws iam put-role-policy --policy-document`.
-pub(super) fn iam_policy(global: &Global, init: bool) -> Result<Answered, CommandError> {
+pub(super) fn iam_policy(global: &Global, init: bool, prune: bool) -> Result<Answered, CommandError> {
     let policies = world::policies(global)?;
     let LedgerKind::Dynamodb(place) = &policies.fleet.ledger.kind else {
         return Err(CommandError::usage(
@@ -68,7 +71,7 @@ pub(super) fn iam_policy(global: &Global, init: bool) -> Result<Answered, Comman
         ProviderKind::Aws { account, .. } => account,
         ProviderKind::Simulated { .. } => "*",
     };
-    let policy = document(place, account, &policies.fleet.name, init);
+    let policy = document(place, account, &policies.fleet.name, init, prune);
     let mut text = serde_json::to_string_pretty(&policy)
         .map_err(|error| CommandError::internal("the policy cannot be written as JSON", error))?;
     text.push('\n');
@@ -76,16 +79,22 @@ pub(super) fn iam_policy(global: &Global, init: bool) -> Result<Answered, Comman
 }
 
 /// One table, and in it the partitions of one fleet.
-fn document(place: &DynamodbPlace, account: &str, fleet: &FleetName, init: bool) -> Value {
+fn document(place: &DynamodbPlace, account: &str, fleet: &FleetName, init: bool, prune: bool) -> Value {
     let region = place.region.as_deref().unwrap_or("*");
     let table = format!("arn:{}:dynamodb:{region}:{account}:table/{}", partition_of(region), place.table);
-    let mut statements = vec![json!({
-        "Sid": "Ledger",
-        "Effect": "Allow",
-        "Action": ACTIONS,
-        "Resource": table,
-        "Condition": {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": [fleet, format!("{fleet}#*")]}},
-    })];
+    let items = |sid: &str, actions: &[&str]| {
+        json!({
+            "Sid": sid,
+            "Effect": "Allow",
+            "Action": actions,
+            "Resource": table,
+            "Condition": {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": [fleet, format!("{fleet}#*")]}},
+        })
+    };
+    let mut statements = vec![items("Ledger", &ACTIONS)];
+    if prune {
+        statements.push(items("LedgerPrune", &PRUNE_ACTIONS));
+    }
     if init {
         statements.push(json!({
             "Sid": "LedgerInit", "Effect": "Allow", "Action": INIT_ACTIONS, "Resource": table,
@@ -102,13 +111,20 @@ mod tests {
     fn an_operator_may_read_and_write_one_fleets_items_and_delete_nothing() {
         let place = DynamodbPlace { table: "safe-remove".to_owned(), region: Some("us-east-1".to_owned()) };
         let fleet = FleetName::from("demo");
-        let policy = document(&place, "123456789012", &fleet, false);
+        let policy = document(&place, "123456789012", &fleet, false, false);
         let statement = &policy["Statement"][0];
         assert_eq!(statement["Resource"], "arn:aws:dynamodb:us-east-1:123456789012:table/safe-remove");
         let keys = &statement["Condition"]["ForAllValues:StringLike"]["dynamodb:LeadingKeys"];
         assert_eq!(keys, &json!(["demo", "demo#*"]));
         assert_eq!(policy["Statement"].as_array().map(Vec::len), Some(1));
-        let all = document(&place, "123456789012", &fleet, true).to_string();
+        let all = document(&place, "123456789012", &fleet, true, false).to_string();
         assert!(all.contains("dynamodb:CreateTable") && !all.contains("Delete") && !all.contains("dynamodb:*"));
+        let prunes = document(&place, "123456789012", &fleet, false, true);
+        let statement = &prunes["Statement"][1];
+        assert_eq!(statement["Action"], json!(["dynamodb:DeleteItem"]));
+        assert_eq!(
+            statement["Condition"]["ForAllValues:StringLike"]["dynamodb:LeadingKeys"],
+            json!(["demo", "demo#*"])
+        );
     }
 }

@@ -5,8 +5,8 @@ use crate::model::{Nonce, RunId, chain};
 use crate::ports::{Ledger, LedgerError, Written};
 use crate::run::{Input, JournalRecord, Loss, taken_over_by};
 
-use super::change;
 use super::patient::Tries;
+use super::{change, fault};
 
 /// The journal's only writer.
 pub(super) struct Appender<'a> {
@@ -76,6 +76,30 @@ pub async fn record_kept(
     nonce: &Nonce,
 ) -> Result<Written<()>, LedgerError> {
     append(ledger, record, nonce).await
+}
+
+/// Puts a record in place of the journal that it stands for; a write in doubt is repeated, which does no harm.
+///
+/// # Errors
+///
+/// [`LedgerError`]; the journal is whole, or pruned.
+pub async fn prune(ledger: &dyn Ledger, record: &JournalRecord) -> Result<(), LedgerError> {
+    let (nonce, tries) = (change::nonce(), Tries::few());
+    let mut failures = 0;
+    fault::before("prune");
+    loop {
+        match ledger.prune(record, &nonce).await {
+            Ok(()) => break,
+            Err(error) => {
+                failures += 1;
+                if !tries.again(failures, &error).await {
+                    return Err(error);
+                }
+            }
+        }
+    }
+    fault::behind();
+    Ok(())
 }
 
 /// One append; a write in doubt is repeated with its nonce, which the ledger recognises.
@@ -165,6 +189,10 @@ mod tests {
                 return Err(gone());
             }
             Ok(Written::Acknowledged(()))
+        }
+
+        async fn prune(&self, _: &JournalRecord, _: &Nonce) -> Result<(), LedgerError> {
+            Err(gone())
         }
 
         async fn journal(&self, _: &RunId) -> Result<Vec<JournalRecord>, LedgerError> {

@@ -262,6 +262,10 @@ mod tests {
             Err(gone())
         }
 
+        async fn prune(&self, _: &JournalRecord, _: &Nonce) -> Result<(), LedgerError> {
+            Err(gone())
+        }
+
         async fn journal(&self, _: &RunId) -> Result<Vec<JournalRecord>, LedgerError> {
             Err(gone())
         }

@@ -216,6 +216,11 @@ mod ordered {
             self.replied(self.0.append(record, nonce).await)
         }
 
+        async fn prune(&self, record: &JournalRecord, nonce: &Nonce) -> Result<(), LedgerError> {
+            self.writing()?;
+            self.replied(self.0.prune(record, nonce).await.map(Written::Acknowledged)).map(|_| ())
+        }
+
         async fn journal(&self, run: &RunId) -> Result<Vec<JournalRecord>, LedgerError> {
             self.reachable()?;
             self.0.journal(run).await

@@ -12,7 +12,7 @@ mod takeover;
 
 use std::sync::Arc;
 
-pub use append::{record_alone, record_kept};
+pub use append::{prune, record_alone, record_kept};
 pub use change::{Unchanged, amend, pause_for};
 pub use fault::under_faults;
 pub use liveness::silent;

@@ -10,7 +10,7 @@ use thiserror::Error;
 
 use crate::coordination::{FleetRecord, RECORD_SCHEMA};
 use crate::ports::LedgerError;
-use crate::run::JournalRecord;
+use crate::run::{self, JournalRecord};
 
 /// The schema of journal records.
 const EVENT_SCHEMA: &str = "safe-remove/event/v2";
@@ -55,6 +55,11 @@ pub(crate) fn encode_event(record: &JournalRecord) -> Result<String, CodecError>
 
 pub(crate) fn decode_event(text: &str) -> Result<JournalRecord, CodecError> {
     decode(text, EVENT_SCHEMA)
+}
+
+/// Whether a journal's first record stands for one that was pruned: nothing is appended to that.
+pub(crate) fn is_pruned(text: &str) -> Result<bool, CodecError> {
+    decode_event(text).map(|record| run::is_pruned(&[record]))
 }
 
 /// Reads its own text back before anybody else has to: a number that JSON cannot hold (NaN) would otherwise make

@@ -14,7 +14,7 @@ use thiserror::Error;
 use crate::coordination::FleetRecord;
 use crate::model::{LedgerId, Nonce, RunId, Time, chain};
 use crate::ports::{Ledger, LedgerError, Version, Written};
-use crate::run::JournalRecord;
+use crate::run::{JournalRecord, records_ever};
 
 /// What one process knows of a ledger. Shared by all that it opens of the same ledger.
 #[derive(Debug, Default)]
@@ -100,8 +100,9 @@ impl Remembered {
         answer
     }
 
-    /// A journal has at least the records that it had when it was asked for.
-    fn judge_journal(&self, run: &RunId, at_least: u64, found: u64) -> Result<(), LedgerError> {
+    /// A journal has at least the records that it had when it was asked for. One that was pruned says how many it had.
+    fn judge_journal(&self, run: &RunId, at_least: u64, journal: &[JournalRecord]) -> Result<(), LedgerError> {
+        let found = records_ever(journal);
         if found < at_least {
             return Err(self.lost(Forgot::Journal { run: run.clone(), known: at_least, found }));
         }
@@ -195,7 +196,7 @@ impl Ledger for Remembered {
             // What an engine calls a gap is one in what this process wrote, or the ledger went back.
             Err(error @ LedgerError::Corrupt { .. }) if record.seq <= at_least => {
                 if let Ok(journal) = self.ledger.journal(&record.run).await {
-                    self.judge_journal(&record.run, at_least, journal.len() as u64)?;
+                    self.judge_journal(&record.run, at_least, &journal)?;
                 }
                 Err(error)
             }
@@ -203,11 +204,16 @@ impl Ledger for Remembered {
         }
     }
 
+    async fn prune(&self, record: &JournalRecord, nonce: &Nonce) -> Result<(), LedgerError> {
+        self.is_trusted()?;
+        self.heard(self.ledger.prune(record, nonce).await)
+    }
+
     async fn journal(&self, run: &RunId) -> Result<Vec<JournalRecord>, LedgerError> {
         self.is_trusted()?;
         let at_least = self.length(run);
         let journal = self.heard(self.ledger.journal(run).await)?;
-        self.judge_journal(run, at_least, journal.len() as u64)?;
+        self.judge_journal(run, at_least, &journal)?;
         Ok(journal)
     }
 
@@ -287,6 +293,11 @@ mod tests {
             }
         }
 
+        async fn prune(&self, record: &JournalRecord, _: &Nonce) -> Result<(), LedgerError> {
+            self.state().journal = vec![record.clone()];
+            Ok(())
+        }
+
         async fn journal(&self, _: &RunId) -> Result<Vec<JournalRecord>, LedgerError> {
             Ok(self.state().journal.clone())
         }
@@ -299,6 +310,22 @@ mod tests {
     fn line(seq: u64) -> JournalRecord {
         let event = Past::Warned { message: "a test".to_owned() };
         JournalRecord { schema: EVENT_SCHEMA.to_owned(), run: "r-1".into(), seq, at: Time::from_millis(0), event }
+    }
+
+    /// What stands in place of a journal of so many lines.
+    fn pruned(records: u64) -> JournalRecord {
+        let text = serde_json::json!({
+            "schema": EVENT_SCHEMA, "run": "r-1", "seq": 0, "at": Time::from_millis(0), "event": "journal-pruned",
+            "document": {
+                "schema": crate::run::RUN_SCHEMA, "run": "r-1", "plan": "p", "fleet": "demo", "operator": "ada",
+                "subsystem": "index", "outcome": "completed", "exit_code": 0, "started_at": Time::from_millis(0),
+                "ended_at": Time::from_millis(0), "batches": [], "terminated": [], "restored": [], "in_doubt": [],
+                "dropped": [], "subsystems": [], "warnings": [],
+            },
+            "request": { "subsystem": "index", "count": 1 },
+            "records": records, "file": "old.json", "operator": "casey", "pruned_at": Time::from_millis(0),
+        });
+        serde_json::from_value(text).expect("a record")
     }
 
     /// A record that names run r-1, or does not.
@@ -354,6 +381,19 @@ mod tests {
         fake.state().journal.pop();
         let appended = ledger.append(&line(2), &"n".into()).await;
         assert!(matches!(appended, Err(LedgerError::PutBack { .. })), "a gap, and not of its writer: {appended:?}");
+    }
+
+    /// Somebody pruned it meanwhile: it says how many records it had.
+    #[tokio::test]
+    async fn s3_a_journal_that_was_pruned_has_lost_nothing() {
+        let (_, ledger, memory) = watched().await;
+        ledger.prune(&pruned(2), &"p".into()).await.expect("pruned");
+        assert_eq!(ledger.journal(&"r-1".into()).await.expect("reads").len(), 1);
+        assert_eq!(memory.went_back(), None);
+        // One that had fewer than this process knows of was pruned in another past.
+        let (_, ledger, _) = watched().await;
+        ledger.prune(&pruned(1), &"p".into()).await.expect("pruned");
+        assert!(matches!(ledger.journal(&"r-1".into()).await, Err(LedgerError::PutBack { .. })));
     }
 
     /// Its version has overtaken what this process knows: the record has let go of a run whose journal does not say why.

@@ -4,7 +4,7 @@
 //! [`super::report`] makes the run document of nothing else. Changes of this format:
 //! v1 was the first. v2: a journal begins when the run is confirmed, before its first grant, so that one request id is one
 //! journal for good; the reference is a record of its own; a run that took nothing ends with `not-started`, and only then
-//! may the same journal go on with another opening.
+//! may the same journal go on with another opening; one that was pruned is a single `journal-pruned`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,9 +14,9 @@ use crate::coordination::{Halt, ProcessId};
 use crate::model::{
     Call, CallOutcome, FleetName, GroupName, HostId, OperatorId, ProbeKey, RequestId, RunId, TargetGroupId, Time,
 };
-use crate::plan::{PlanDocument, Settings, SubsystemCapacity};
+use crate::plan::{PlanDocument, RequestDocument, Settings, SubsystemCapacity};
 
-use super::{Cause, Outcome};
+use super::{Cause, Outcome, RunDocument};
 
 /// The schema of journal records and of ndjson events.
 pub const EVENT_SCHEMA: &str = "safe-remove/event/v2";
@@ -298,5 +298,21 @@ pub enum Past {
         reason: String,
         /// The record's time before; from then on it is that of this line.
         was: Time,
+    },
+    /// `ledger prune` put this in place of the whole journal of a run that had ended. Nothing is appended to it any more.
+    /// Its time is that of the journal's first record: by that runs are listed.
+    JournalPruned {
+        /// What the journal said of the run.
+        document: Box<RunDocument>,
+        /// What the run was asked for: a request id that is used again is compared with it.
+        request: RequestDocument,
+        /// How many records the journal had.
+        records: u64,
+        /// The name of the file that has them.
+        file: String,
+        /// Who pruned it.
+        operator: OperatorId,
+        /// When.
+        pruned_at: Time,
     },
 }

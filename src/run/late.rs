@@ -20,6 +20,9 @@ pub enum Late {
 
 /// Whether the journal can take these records of one process, which are in order.
 pub fn late<'a>(journal: &[JournalRecord], records: impl IntoIterator<Item = &'a JournalRecord>) -> Late {
+    if super::is_pruned(journal) {
+        return Late::WentOn;
+    }
     let mut there = 0;
     for (nth, record) in records.into_iter().enumerate() {
         let seq = usize::try_from(record.seq).unwrap_or(usize::MAX);

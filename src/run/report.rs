@@ -36,6 +36,9 @@ struct BatchTimes {
 /// Of a run that has not ended, `outcome` is `needs-attention`, `ended_at` is the last record's time, and every
 /// host that was touched and whose end is not recorded is in doubt: a reader cannot know more.
 pub fn report(journal: &[JournalRecord]) -> Option<RunDocument> {
+    if let Some(document) = super::pruned::pruned(journal) {
+        return Some(document);
+    }
     let journal = attempt(journal);
     let first = journal.first()?;
     let Past::RunOpened { plan, fleet, operator, reason, request_id, .. } = &first.event else {
@@ -123,7 +126,8 @@ pub fn report(journal: &[JournalRecord]) -> Option<RunDocument> {
             | Past::HaltOrdered { .. }
             | Past::HaltLifted { .. }
             | Past::LedgerAdopted { .. }
-            | Past::LedgerTimeSet { .. } => {}
+            | Past::LedgerTimeSet { .. }
+            | Past::JournalPruned { .. } => {}
         }
     }
 
@@ -213,7 +217,7 @@ fn documented(cause: &Cause) -> Cause {
 
 /// Whether the journal says that the run ended.
 pub fn has_ended(journal: &[JournalRecord]) -> bool {
-    journal.last().is_some_and(|r| matches!(r.event, Past::RunEnded { .. }))
+    journal.last().is_some_and(|r| matches!(r.event, Past::RunEnded { .. } | Past::JournalPruned { .. }))
 }
 
 fn batch_state(of: &[Stand]) -> BatchState {

@@ -294,7 +294,7 @@ fn s3_a_ledger_of_a_newer_version_is_refused_and_left_alone() {
     assert_eq!(fs::read(&path).expect("a file"), before);
 }
 
-on_each_engine!(s3_a_clock_an_hour_off_is_refused_with_both_times);
+on_each_engine!(s3_a_clock_an_hour_off_is_refused_with_both_times, s7_a_clock_ten_years_ahead_is_set_right_by_a_person);
 
 /// The virtual clock says another time from here on.
 pub(crate) fn set_clock(environment: &TestEnvironment, time: &str) {
@@ -324,10 +324,10 @@ fn s3_a_clock_an_hour_off_is_refused_with_both_times(engine: Engine) {
 
 /// A clock ten years ahead wrote to the ledger; nobody but the ledger knows the time of a simulated fleet. Whoever comes
 /// after it stops, looks and puts back as ever, and a person sets the time right.
-#[test]
-fn s7_a_clock_ten_years_ahead_is_set_right_by_a_person() {
-    let environment = TestEnvironment::new();
+fn s7_a_clock_ten_years_ahead_is_set_right_by_a_person(engine: Engine) {
+    let mut environment = TestEnvironment::new();
     Fleet { index_minimum: 12, ..Fleet::default() }.write(&environment);
+    engine.keeps_the_ledger_of(&mut environment);
     remove(&environment, &["--count", "1"]).exits(0);
     set_clock(&environment, "2027-02-28T18:00:00Z");
     remove(&environment, &["--count", "1"]).exits(0);

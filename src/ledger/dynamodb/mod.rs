@@ -1,7 +1,7 @@
 //! [`DynamodbLedger`]: the ledger in a DynamoDB table, for operators at many machines on AWS.
 //!
 //! Every write is one conditional write and every read is consistent; the table is touched in no other way, and no
-//! transaction over several items is needed. It never interprets a record. Several fleets may share a table.
+//! transaction over several items is needed. Only pruning deletes, and only behind the record that takes a journal's place. It never interprets a record. Several fleets may share a table.
 //!
 //! | `pk` | `sk` | what |
 //! | --- | --- | --- |
@@ -228,8 +228,20 @@ impl Ledger for DynamodbLedger {
             Some(before) => self.get(self.event_key(&record.run, before)).await?,
             None => Some(self.the_same(opened, self.look().await?)?),
         };
+        // One that was pruned has its first record only, and takes no other.
+        if record.seq == 1
+            && let Some(first) = &before
+            && self.is_pruned(first)?
+        {
+            return Ok(Written::Conflict);
+        }
         let Some(before) = before else {
             self.the_same(opened, self.look().await?)?;
+            if let Some(first) = self.get(self.event_key(&record.run, 0)).await?
+                && self.is_pruned(&first)?
+            {
+                return Ok(Written::Conflict);
+            }
             // The writer remembers records that the ledger has lost.
             return Err(self.trouble(Trouble::Gap { run: record.run.clone(), seq: record.seq }));
         };
@@ -253,9 +265,54 @@ impl Ledger for DynamodbLedger {
         Ok(if mine { Written::Acknowledged(()) } else { Written::Conflict })
     }
 
+    async fn prune(&self, record: &JournalRecord, nonce: &Nonce) -> Result<(), LedgerError> {
+        let opened = self.opened()?;
+        let encoded = codec::encode_event(record).map_err(|e| e.at(&self.place))?;
+        self.fits(&encoded)?;
+        // This item first: with it the journal is pruned, and what stands behind it is not read any more.
+        let (pk, sk) = self.event_key(&record.run, 0);
+        let update = || {
+            self.table
+                .client
+                .update_item()
+                .table_name(&self.table.name)
+                .key(PK, text(&pk))
+                .key(SK, text(&sk))
+                .update_expression("SET #record = :record, #nonce = :nonce")
+                .condition_expression("#ledger = :ledger")
+                .expression_attribute_names("#record", "record")
+                .expression_attribute_names("#nonce", "nonce")
+                .expression_attribute_names("#ledger", "ledger")
+                .expression_attribute_values(":record", text(&encoded))
+                .expression_attribute_values(":nonce", text(nonce.as_str()))
+                .expression_attribute_values(":ledger", text(opened.as_str()))
+                .send()
+        };
+        if self.table.call(update).await.map_err(|failed| self.not_written(failed))?.is_none() {
+            return match self.get((pk, sk)).await? {
+                None => self.the_same(opened, self.look().await?).map(|_| ()),
+                item => self.the_same(opened, item).map(|_| ()),
+            };
+        }
+        // From the first on: what is left by a process that dies here then ends where the journal did, and nobody appends there.
+        for item in self.all(&self.journal_key(&record.run), "").await? {
+            let (pk, sk) = (self.string(&item, PK)?, self.string(&item, SK)?);
+            let delete = || {
+                let delete = self.table.client.delete_item().table_name(&self.table.name);
+                delete.key(PK, text(&pk)).key(SK, text(&sk)).send()
+            };
+            self.table.call(delete).await.map_err(|failed| self.not_written(failed))?;
+        }
+        Ok(())
+    }
+
     async fn journal(&self, run: &RunId) -> Result<Vec<JournalRecord>, LedgerError> {
         let mut items: Vec<Item> = self.get(self.event_key(run, 0)).await?.into_iter().collect();
-        items.extend(self.all(&self.journal_key(run), "").await?);
+        // Behind the record of one that was pruned may stand what a process that died in that left there.
+        let is_pruned = items.first().map_or(Ok(false), |first| self.is_pruned(first))?;
+        if !is_pruned {
+            items.extend(self.all(&self.journal_key(run), "").await?);
+        }
         let mut records = Vec::with_capacity(items.len());
         for (next, item) in (0_u64..).zip(items) {
             let record = codec::decode_event(&self.string(&item, "record")?).map_err(|e| e.at(&self.place))?;
@@ -343,6 +400,11 @@ impl DynamodbLedger {
 
     fn key(&self, item: &Item, name: &str) -> String {
         item.get(name).and_then(|value| value.as_s().ok()).cloned().unwrap_or_default()
+    }
+
+    /// Whether the first item of a journal stands for one that was pruned.
+    fn is_pruned(&self, first: &Item) -> Result<bool, LedgerError> {
+        codec::is_pruned(&self.string(first, "record")?).map_err(|e| e.at(&self.place))
     }
 
     /// Where a record of a journal is.

@@ -106,6 +106,11 @@ impl Keys {
     }
 }
 
+/// Where the range of keys with a prefix ends: every prefix ends with a slash, and 0 is the character after it.
+fn end_of(prefix: &str) -> String {
+    format!("{}0", prefix.trim_end_matches('/'))
+}
+
 impl EtcdLedger {
     /// Opens the ledger of a fleet, and makes its record where there is none.
     ///
@@ -206,10 +211,7 @@ impl Ledger for EtcdLedger {
 
     async fn append(&self, record: &JournalRecord, nonce: &Nonce) -> Result<Written<()>, LedgerError> {
         let opened = self.opened()?;
-        let text = codec::encode_event(record).map_err(|e| e.at(&self.place))?;
-        let stored = Stored { nonce: nonce.as_str().to_owned(), record: text };
-        let stored = serde_json::to_vec(&stored)
-            .map_err(|source| LedgerError::Corrupt { place: self.place.clone(), source: Box::new(source) })?;
+        let stored = self.stored_event(record, nonce)?;
         let (ledger_key, record_key) = (self.keys.ledger(), self.keys.record());
         let event_key = self.keys.event(&record.run, record.seq);
         let begun_key = format!("{}{}", self.keys.runs(), record.run);
@@ -223,21 +225,55 @@ impl Ledger for EtcdLedger {
             failure: vec![RequestOp::get(&ledger_key), RequestOp::find(&record_key), RequestOp::get(&event_key)],
         };
         match record.seq.checked_sub(1) {
-            Some(before) => request.compare.push(Compare::exists(&self.keys.event(&record.run, before))),
+            // Written once: one that was written again stands for a journal that was pruned.
+            Some(before) => {
+                request.compare.push(Compare::version(&self.keys.event(&record.run, before), 1));
+                request.failure.push(RequestOp::get(&self.keys.event(&record.run, 0)));
+            }
             None => request.success.push(RequestOp::put(&begun_key, record.at.as_millis().to_string())),
         }
         let mut answer = self.cluster.call(&request).await.map_err(|failed| self.not_written(failed))?;
         if answer.succeeded {
             return Ok(Written::Acknowledged(()));
         }
-        let taken = answer.found(2);
+        let (taken, first) = (answer.found(2), answer.found(3));
         let now = self.after(&mut answer)?;
         self.is_the_same(opened, now.as_ref().map(|(now, _)| now))?;
         let Some(taken) = taken else {
+            if let Some(first) = first
+                && codec::is_pruned(&self.envelope(&first)?.record).map_err(|e| e.at(&self.place))?
+            {
+                return Ok(Written::Conflict);
+            }
             // The writer remembers records that the ledger has lost.
             return Err(self.trouble(Trouble::Gap { run: record.run.clone(), seq: record.seq }));
         };
         Ok(if self.envelope(&taken)?.nonce == nonce.as_str() { Written::Acknowledged(()) } else { Written::Conflict })
+    }
+
+    async fn prune(&self, record: &JournalRecord, nonce: &Nonce) -> Result<(), LedgerError> {
+        let opened = self.opened()?;
+        let stored = self.stored_event(record, nonce)?;
+        let (ledger_key, record_key) = (self.keys.ledger(), self.keys.record());
+        let (first, rest) = (self.keys.event(&record.run, 0), self.keys.event(&record.run, 1));
+        let request = TxnRequest {
+            compare: vec![
+                Compare::value(&ledger_key, opened.ledger.as_str()),
+                Compare::created(&record_key, opened.created),
+                Compare::exists(&first),
+            ],
+            success: vec![
+                RequestOp::put(&first, stored),
+                RequestOp::delete(&rest, &end_of(&self.keys.journal(&record.run))),
+            ],
+            failure: vec![RequestOp::get(&ledger_key), RequestOp::find(&record_key)],
+        };
+        let mut answer = self.cluster.call(&request).await.map_err(|failed| self.not_written(failed))?;
+        if answer.succeeded {
+            return Ok(());
+        }
+        let now = self.after(&mut answer)?;
+        self.is_the_same(opened, now.as_ref().map(|(now, _)| now))
     }
 
     async fn journal(&self, run: &RunId) -> Result<Vec<JournalRecord>, LedgerError> {
@@ -375,6 +411,13 @@ impl EtcdLedger {
         Ok(Some((Opened { ledger: self.text(&ledger)?.into(), created: record.create_revision }, record)))
     }
 
+    /// A journal record as its key holds it.
+    fn stored_event(&self, record: &JournalRecord, nonce: &Nonce) -> Result<Vec<u8>, LedgerError> {
+        let text = codec::encode_event(record).map_err(|e| e.at(&self.place))?;
+        serde_json::to_vec(&Stored { nonce: nonce.as_str().to_owned(), record: text })
+            .map_err(|source| LedgerError::Corrupt { place: self.place.clone(), source: Box::new(source) })
+    }
+
     fn envelope(&self, key: &KeyValue) -> Result<Stored, LedgerError> {
         serde_json::from_str(&self.text(key)?)
             .map_err(|source| LedgerError::Corrupt { place: self.place.clone(), source: Box::new(source) })
@@ -382,10 +425,13 @@ impl EtcdLedger {
 
     /// Every key that begins so, page by page, all at the revision of the first.
     async fn all(&self, prefix: &str) -> Result<Vec<KeyValue>, LedgerError> {
-        // Every prefix ends with a slash; the character after it ends the range.
-        let end = format!("{}0", prefix.trim_end_matches('/'));
-        let mut request =
-            RangeRequest { key: prefix.into(), range_end: end.into(), limit: PAGE, revision: 0, keys_only: false };
+        let mut request = RangeRequest {
+            key: prefix.into(),
+            range_end: end_of(prefix).into(),
+            limit: PAGE,
+            revision: 0,
+            keys_only: false,
+        };
         let mut all = Vec::new();
         for _ in 0..PAGES {
             let page = self.cluster.call(&request).await.map_err(|failed| self.not_read(failed))?;

@@ -189,6 +189,11 @@ impl Ledger for SqliteLedger {
         self.blocking("written", move |inner| inner.append(&record, &nonce)).await
     }
 
+    async fn prune(&self, record: &JournalRecord, nonce: &Nonce) -> Result<(), LedgerError> {
+        let (record, nonce) = (record.clone(), nonce.clone());
+        self.blocking("written", move |inner| inner.prune(&record, &nonce)).await
+    }
+
     async fn journal(&self, run: &RunId) -> Result<Vec<JournalRecord>, LedgerError> {
         let run = run.clone();
         self.blocking("read", move |inner| inner.journal(&run)).await
@@ -389,6 +394,9 @@ impl Inner {
         let next: u64 = tx
             .query_row("SELECT COALESCE(MAX(seq) + 1, 0) FROM journal WHERE fleet = ?1 AND run = ?2", key, |r| r.get(0))
             .map_err(read)?;
+        if next == 1 && self.is_pruned(&tx, &record.run)? {
+            return Ok(Written::Conflict);
+        }
         if next != record.seq {
             // The writer remembers records that the ledger has lost: it was restored from a copy, or cut.
             return Err(self.file.corrupt(Trouble::Gap { run: record.run.clone(), seq: record.seq, next }));
@@ -401,6 +409,41 @@ impl Inner {
             Err(cause) => self.look_for(cause, |conn| {
                 Ok(self.taken_by(conn, record)?.filter(|taken| taken == nonce.as_str()).map(|_| ()))
             }),
+        }
+    }
+
+    /// Whether the first record of a journal stands for one that was pruned.
+    fn is_pruned(&self, conn: &Connection, run: &RunId) -> Result<bool, LedgerError> {
+        let sql = "SELECT record FROM journal WHERE fleet = ?1 AND run = ?2 AND seq = 0";
+        let first: Option<String> = conn
+            .query_row(sql, [self.fleet.as_str(), run.as_str()], |r| r.get(0))
+            .optional()
+            .map_err(|e| self.file.trouble("read", e))?;
+        first.map_or(Ok(false), |text| codec::is_pruned(&text).map_err(|e| e.at(&self.file.place())))
+    }
+
+    /// In one transaction. The pages that become free are used again; the file does not shrink.
+    fn prune(&self, record: &JournalRecord, nonce: &Nonce) -> Result<(), LedgerError> {
+        let mut conn = self.file.connect_to_write()?;
+        let text = codec::encode_event(record).map_err(|e| e.at(&self.file.place()))?;
+        let tx = self.file.begin(&mut conn)?;
+        self.row(&tx)?;
+        let (fleet, run) = (self.fleet.as_str(), record.run.as_str());
+        let written = (|| {
+            // `at` stays: it says when the journal was begun.
+            let sql = "UPDATE journal SET nonce = ?3, record = ?4 WHERE fleet = ?1 AND run = ?2 AND seq = 0";
+            tx.execute(sql, params![fleet, run, nonce.as_str(), text])?;
+            tx.execute("DELETE FROM journal WHERE fleet = ?1 AND run = ?2 AND seq > 0", [fleet, run])?;
+            LedgerFile::count(&tx)
+        })();
+        let writes = written.map_err(|e| self.file.trouble("written", e))?;
+        match tx.commit() {
+            Ok(()) => self.file.keep_up(&mut conn, writes),
+            Err(cause) => self
+                .look_for(cause, |conn| {
+                    Ok(self.taken_by(conn, record)?.filter(|taken| taken == nonce.as_str()).map(|_| ()))
+                })
+                .map(|_| ()),
         }
     }
 

@@ -4,6 +4,7 @@ mod halts;
 mod ledger;
 mod outage;
 mod policies;
+mod pruned;
 mod simulation;
 mod takeovers;
 mod world;

@@ -11,7 +11,7 @@ use super::policies::policies;
 use crate::coordination::{Command, Context, FleetRecord, ProcessId, RunIdentity, decide};
 use crate::model::{
     Bounds, CallOutcome, Effect, FleetIdentity, FleetSnapshot, Group, GroupName, Host, HostId, HostState, LedgerId,
-    OperatorId, Process, Reading, RunId, Sample, SubsystemName, Time,
+    OperatorId, Process, Reading, RequestId, RunId, Sample, SubsystemName, Time,
 };
 use crate::plan::{Confirmation, Inputs, LedgerView, Plan, Request, Selection, plan};
 use crate::policy::PolicySet;
@@ -195,12 +195,21 @@ impl World {
         Machine::new(self.spec(count, "r-1"))
     }
 
+    /// The same, asked for with this request id.
+    pub(super) fn machine_for(&self, count: u64, request_id: Option<&str>) -> Machine {
+        Machine::new(self.spec_for(count, "r-1", request_id))
+    }
+
     pub(super) fn spec(&self, count: u64, run: &str) -> Spec {
+        self.spec_for(count, run, None)
+    }
+
+    fn spec_for(&self, count: u64, run: &str, request_id: Option<&str>) -> Spec {
         let request = Request {
             subsystem: "index".into(),
             selection: Selection::Count(count),
             reason: Some("test".to_owned()),
-            request_id: None,
+            request_id: request_id.map(RequestId::from),
             expect_remaining: None,
         };
         let snapshot = self.snapshot();

@@ -30,6 +30,7 @@ macro_rules! conformance {
             s9_two_processes_cannot_both_write_one_journal,
             what_was_acknowledged_is_there_after_opening_again,
             runs_are_listed_from_their_first_record_newest_first,
+            s9_a_pruned_journal_is_one_record_and_takes_no_other,
             two_fleets_share_nothing,
             s3_a_record_of_another_ledger_or_fleet_is_not_written,
             s3_a_newer_record_is_refused_as_newer,
@@ -60,6 +61,22 @@ pub(crate) fn event(run: &str, seq: u64, when: Time) -> JournalRecord {
         at: when,
         event: Past::Warned { message: "a record".to_owned() },
     }
+}
+
+/// What stands in place of a journal of so many records.
+pub(crate) fn pruned(run: &str, records: u64) -> JournalRecord {
+    let text = serde_json::json!({
+        "schema": "safe-remove/event/v2", "run": run, "seq": 0, "at": at(0), "event": "journal-pruned",
+        "document": {
+            "schema": "safe-remove/run/v1", "run": run, "plan": "p", "fleet": "demo", "operator": "ada",
+            "subsystem": "index", "outcome": "completed", "exit_code": 0, "started_at": at(0), "ended_at": at(1),
+            "batches": [], "terminated": [], "restored": [], "in_doubt": [], "dropped": [], "subsystems": [],
+            "warnings": [],
+        },
+        "request": { "subsystem": "index", "count": 1 },
+        "records": records, "file": "old.json", "operator": "casey", "pruned_at": at(9),
+    });
+    serde_json::from_value(text).expect("a record")
 }
 
 pub(crate) fn nonce(text: impl Into<std::sync::Arc<str>>) -> Nonce {
@@ -216,6 +233,38 @@ pub(crate) async fn runs_are_listed_from_their_first_record_newest_first(engine:
     assert_eq!(ids(ledger.runs(None).await.expect("reads")), "late middle early");
     assert_eq!(ids(ledger.runs(Some(at(20))).await.expect("reads")), "late middle");
     assert_eq!(ids(ledger.runs(Some(at(31))).await.expect("reads")), "");
+}
+
+pub(crate) async fn s9_a_pruned_journal_is_one_record_and_takes_no_other(engine: &impl Engine) {
+    let (a, b) = (engine.open("demo").await.expect("opens"), engine.open("demo").await.expect("opens"));
+    for (run, length) in [("r1", 1), ("r2", 2), ("r3", 30), ("other", 3)] {
+        for seq in 0..length {
+            a.append(&event(run, seq, at(0)), &nonce(format!("n{seq}"))).await.expect("appends");
+        }
+    }
+    let listed = a.runs(None).await.expect("lists");
+    for (run, length) in [("r1", 1), ("r2", 2), ("r3", 30)] {
+        let stub = pruned(run, length);
+        // Once more does no harm.
+        for again in ["p", "q"] {
+            a.prune(&stub, &nonce(again)).await.expect("pruned");
+            assert_eq!(b.journal(&run.into()).await.expect("reads"), std::slice::from_ref(&stub));
+        }
+        // Wherever a process that slept for long takes it up, it is fenced. It may repeat what it wrote, too.
+        for seq in 0..length + 2 {
+            for by in [format!("n{seq}"), "x".to_owned()] {
+                let late = b.append(&event(run, seq, at(9)), &nonce(by)).await;
+                assert_eq!(late.expect("answers"), Written::Conflict, "seq {seq} of {run}");
+            }
+        }
+        assert_eq!(b.journal(&run.into()).await.expect("reads"), [stub]);
+    }
+    a.prune(&pruned("none", 1), &nonce("p")).await.expect("there is none");
+    assert_eq!(a.journal(&"none".into()).await.expect("reads"), []);
+    assert_eq!(a.runs(None).await.expect("lists"), listed, "begun when they were begun");
+    assert_eq!(b.journal(&"other".into()).await.expect("reads").len(), 3, "and another journal is as it was");
+    let ours = b.append(&event("other", 3, at(9)), &nonce("n3")).await;
+    assert_eq!(ours.expect("appends"), Written::Acknowledged(()));
 }
 
 pub(crate) async fn two_fleets_share_nothing(engine: &impl Engine) {

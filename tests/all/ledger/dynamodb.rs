@@ -12,14 +12,14 @@ use aws_sdk_dynamodb::types::{
 use safe_remove::coordination::{FleetRecord, Halt};
 use safe_remove::ledger::DynamodbLedger;
 use safe_remove::ledger::dynamodb::init_with;
-use safe_remove::model::chain;
+use safe_remove::model::{LedgerId, chain};
 use safe_remove::policy::DynamodbPlace;
 use safe_remove::ports::{Ledger, LedgerError, Version, Written};
 use serde_json::Value;
 
 use crate::environment::TestEnvironment;
 use crate::fleets::Fleet;
-use crate::ledger::conformance::{Engine, at, event, nonce};
+use crate::ledger::conformance::{Engine, at, event, nonce, pruned};
 use crate::removal::capacity;
 use crate::support::dynamo::{REGION, Server, dynalite, ministack, refusing, sdk};
 use crate::support::proxy::Proxy;
@@ -71,6 +71,14 @@ impl Dynamo {
 
     async fn ledger(&self) -> Result<DynamodbLedger, LedgerError> {
         DynamodbLedger::connect(&self.sdk, &self.place, &"demo".into(), at(0)).await
+    }
+
+    /// Puts a journal's item there that a process which was killed did not come to delete.
+    async fn leave(&self, pk: &str, sk: &str, ledger: &LedgerId) {
+        let put = self.client().put_item().table_name(&self.place.table);
+        let items = [("pk", pk), ("sk", sk), ("ledger", ledger.as_str()), ("nonce", "j"), ("record", "{}")];
+        let put = items.iter().fold(put, |put, (name, text)| put.item(*name, AttributeValue::S((*text).to_owned())));
+        put.send().await.expect("put");
     }
 
     async fn delete(&self, pk: &str, sk: &str) {
@@ -193,6 +201,30 @@ async fn s3_a_journal_with_a_hole_is_corrupt() {
     dynamo.delete("demo", "run#r1").await;
     let journal = ledger.journal(&"r1".into()).await;
     assert!(matches!(&journal, Err(LedgerError::Corrupt { .. })), "its beginning is missing: {journal:?}");
+}
+
+/// Killed between the record that takes the journal's place and the last of its items.
+#[tokio::test]
+async fn s9_a_journal_of_which_a_part_was_pruned_is_pruned_and_the_rest_goes_next_time() {
+    let dynamo = Dynamo::new(ministack()).await;
+    let ledger = dynamo.ledger().await.expect("opens");
+    for seq in 0..4 {
+        ledger.append(&event("r1", seq, at(0)), &nonce(format!("j{seq}"))).await.expect("appends");
+    }
+    let stub = pruned("r1", 4);
+    ledger.prune(&stub, &nonce("p")).await.expect("pruned");
+    let last = format!("{:020}", 3);
+    dynamo.leave("demo#r1", &last, &ledger.read().await.expect("reads").1.ledger).await;
+    assert_eq!(ledger.journal(&"r1".into()).await.expect("reads"), std::slice::from_ref(&stub));
+    for seq in 0..4 {
+        let late = ledger.append(&event("r1", seq, at(9)), &nonce("x")).await;
+        assert_eq!(late.expect("answers"), Written::Conflict, "seq {seq}");
+    }
+    ledger.prune(&stub, &nonce("q")).await.expect("pruned");
+    let key = |text: &str| AttributeValue::S(text.to_owned());
+    let left =
+        dynamo.client().get_item().table_name(&dynamo.place.table).key("pk", key("demo#r1")).key("sk", key(&last));
+    assert_eq!(left.send().await.expect("looks").item, None);
 }
 
 #[tokio::test]

@@ -10,5 +10,6 @@ mod etcd;
 mod home;
 #[cfg(feature = "etcd")]
 mod members;
+mod prune;
 mod sqlite;
 mod storage;

@@ -23,14 +23,15 @@ use crate::environment::{Ran, TestEnvironment, moment, ran};
 use crate::fault_points::is_stopped;
 use crate::fleets::Fleet;
 use crate::removal::signal;
+use crate::support::engines::Engine;
 
 /// A fleet, its policies and its ledger.
-struct Stage {
-    environment: TestEnvironment,
+pub(crate) struct Stage {
+    pub(crate) environment: TestEnvironment,
 }
 
 /// A process of the cast.
-struct Player {
+pub(crate) struct Player {
     child: Child,
     arguments: Vec<String>,
 }
@@ -47,13 +48,16 @@ impl Stage {
         Self { environment }
     }
 
+    /// As [`Stage::new`], with the ledger in such an engine.
+    pub(crate) fn on(engine: Engine, index_minimum: u64) -> Self {
+        let mut stage = Self::new(index_minimum);
+        engine.keeps_the_ledger_of(&mut stage.environment);
+        stage
+    }
+
     /// Changes a file; what is replaced must be there.
-    #[track_caller]
     fn edit(&self, file: &str, from: &str, to: &str) {
-        let path = self.environment.path().join(file);
-        let text = fs::read_to_string(&path).expect("a file");
-        assert!(text.contains(from), "{from} is not in {file}");
-        self.environment.write(file, &text.replace(from, to));
+        self.environment.replace(file, from, to);
     }
 
     /// Another checkout of the policies, for the same fleet and ledger.
@@ -64,7 +68,7 @@ impl Stage {
         }
     }
 
-    fn run(&self, arguments: &[&str]) -> Ran {
+    pub(crate) fn run(&self, arguments: &[&str]) -> Ran {
         self.environment.run(arguments)
     }
 
@@ -82,7 +86,7 @@ impl Stage {
 
     /// Starts a command that stops at the first of its fault points.
     #[track_caller]
-    fn stopped(&self, arguments: &[String], faults: &str) -> Player {
+    pub(crate) fn stopped(&self, arguments: &[String], faults: &str) -> Player {
         let mut player = self.start(arguments, faults);
         player.stops();
         player
@@ -122,23 +126,23 @@ impl Stage {
         serde_json::from_str(&fs::read_to_string(path).expect("a fleet")).expect("JSON")
     }
 
-    fn count(&self, matches: impl Fn(&str, &Value) -> bool) -> usize {
+    pub(crate) fn count(&self, matches: impl Fn(&str, &Value) -> bool) -> usize {
         let fleet = self.fleet();
         fleet["hosts"].as_object().expect("hosts").iter().filter(|(id, host)| matches(id, host)).count()
     }
 
     /// Hosts of `index` that serve, by the fleet's own word.
-    fn serving(&self) -> usize {
+    pub(crate) fn serving(&self) -> usize {
         self.count(|id, host| id.starts_with("index") && host["state"] == "in-service" && host["healthy"] == true)
     }
 
-    fn cordoned(&self) -> usize {
+    pub(crate) fn cordoned(&self) -> usize {
         self.count(|_, host| host["state"] == "cordoned")
     }
 
     /// Nobody holds anything, and nothing is left out of service.
     #[track_caller]
-    fn is_tidy(&self) {
+    pub(crate) fn is_tidy(&self) {
         let status = self.status();
         assert_eq!((len(&status["runs"]), self.cordoned()), (0, 0), "{status:#}");
         assert!(self.fleet()["groups"].as_object().expect("groups").values().all(|g| len(&g["suspended"]) == 0));
@@ -146,10 +150,8 @@ impl Stage {
 
     /// A run's journal, as the ledger has it.
     fn journal(&self, run: &str) -> Vec<Value> {
-        let ledger = rusqlite::Connection::open(self.environment.path().join("state/ledger.db")).expect("a ledger");
-        let mut lines = ledger.prepare("SELECT record FROM journal WHERE run = ?1 ORDER BY seq").expect("a table");
-        let lines = lines.query_map([run], |row| row.get::<_, String>(0)).expect("rows");
-        lines.map(|line| serde_json::from_str(&line.expect("a row")).expect("JSON")).collect()
+        let export = self.run(&["ledger", "export"]).exits(0).json();
+        export["journals"][run].as_array().expect("a journal").clone()
     }
 
     /// The intents of one effect in a run's journal.
@@ -191,14 +193,14 @@ impl Player {
     }
 
     /// Wakes it and waits for its end.
-    fn wakes_and_ends(self) -> Ran {
+    pub(crate) fn wakes_and_ends(self) -> Ran {
         self.wake();
         self.ends()
     }
 }
 
 /// The arguments that remove hosts of `index`.
-fn removal(hosts: &[&str], more: &[&str]) -> Vec<String> {
+pub(crate) fn removal(hosts: &[&str], more: &[&str]) -> Vec<String> {
     let hosts = hosts.iter().flat_map(|host| ["--host", host]);
     ["--subsystem", "index", "--yes", "-o", "json"]
         .into_iter()
@@ -216,16 +218,16 @@ fn takeover(verb: &str, run: &Value) -> Vec<String> {
     words.into_iter().map(str::to_owned).collect()
 }
 
-fn strs(arguments: &[String]) -> Vec<&str> {
+pub(crate) fn strs(arguments: &[String]) -> Vec<&str> {
     arguments.iter().map(String::as_str).collect()
 }
 
-fn len(value: &Value) -> usize {
+pub(crate) fn len(value: &Value) -> usize {
     value.as_array().map_or_else(|| panic!("not an array: {value}"), Vec::len)
 }
 
 /// The rules that a plan violates.
-fn rules(plan: &Value) -> BTreeSet<&str> {
+pub(crate) fn rules(plan: &Value) -> BTreeSet<&str> {
     plan["violations"].as_array().expect("violations").iter().filter_map(|v| v["rule"].as_str()).collect()
 }
 

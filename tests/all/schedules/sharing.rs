@@ -6,6 +6,9 @@ use serde_json::Value;
 
 use super::{Stage, len, minutes, moment, removal, rules, wait_until};
 use crate::fleets::Fleet;
+use crate::support::engines::{Engine, on_each_engine};
+
+on_each_engine!(schedule_16_s2_a_run_that_began_beside_another_judges_by_what_it_sees_without_its_damage);
 
 /// Schedule 1: A's hosts look as if they did not serve, free to remove; B takes what there is, and not these.
 #[test]
@@ -90,9 +93,8 @@ fn schedule_15_s4_what_another_run_holds_counts_against_the_budget_now() {
 }
 
 /// Schedule 16: B begins while A's batch is out; what it sampled then is not what is normal, and is sampled again.
-#[test]
-fn schedule_16_s2_a_run_that_began_beside_another_judges_by_what_it_sees_without_its_damage() {
-    let stage = Stage::new(12);
+fn schedule_16_s2_a_run_that_began_beside_another_judges_by_what_it_sees_without_its_damage(engine: Engine) {
+    let stage = Stage::on(engine, 12);
     let (probe, relative) = ("metric = \"error_rate\"\nmax = 0.01", "metric = \"utilization\"\nmax_increase = \"50%\"");
     stage.edit("policies/index.toml", probe, relative);
     // 18 hosts are used to a third, 16 to three eighths.

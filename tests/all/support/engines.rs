@@ -24,7 +24,7 @@ pub(crate) enum Engine {
 macro_rules! on_each_engine {
     ($($story:ident),+ $(,)?) => {$(
         mod $story {
-            use super::super::support::engines::Engine;
+            use crate::support::engines::Engine;
 
             #[test]
             fn on_a_file() {
@@ -92,7 +92,8 @@ impl Engine {
 }
 
 impl Place {
-    async fn open(&self) -> Arc<dyn Ledger> {
+    /// Its record and its engine, for a test that writes the record itself.
+    pub(crate) async fn open(&self) -> Arc<dyn Ledger> {
         let (fleet, never) = ("demo".into(), Time::from_millis(0));
         match self {
             Self::File(path) => Arc::new(SqliteLedger::open(path, &fleet, never).expect("opens")),
