@@ -1,5 +1,6 @@
 //! A run that is killed, or stopped, at every step of its way (`src/driver/fault.rs`), and the process that takes it over.
 
+use std::collections::BTreeSet;
 use std::process::{Child, Command};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -19,6 +20,7 @@ const REMOVE: [&str; 8] = ["--subsystem", "index", "--yes", "--output=json", "--
 on_each_engine!(
     s9_killed_at_every_point_and_resumed_by_another_process,
     s7_killed_at_every_point_and_abandoned_by_another_process,
+    s7_killed_and_abandoned_by_a_process_that_loses_the_ledger,
     s9_stopped_at_points_of_every_kind_and_woken_up_after_the_takeover,
 );
 
@@ -140,6 +142,34 @@ fn s7_killed_at_every_point_and_abandoned_by_another_process(engine: Engine) {
         nothing_is_held(&environment, &why);
         true
     });
+}
+
+/// Point 6 (f): whoever takes the run over loses the ledger for good, at each of its own points. It says so (8, 10), never
+/// that it failed within itself (1), and the next one ends the run.
+fn s7_killed_and_abandoned_by_a_process_that_loses_the_ledger(engine: Engine) {
+    for (step, every) in [("behind-append-batch-granted", 2), ("behind-append-batch-cordoned", 5)] {
+        let mut ends = BTreeSet::new();
+        for point in (0..MOST).step_by(usize::try_from(sparse(engine, every)).expect("small")) {
+            let (environment, mut command) = removal(engine, &format!("kill:{step}"));
+            assert_eq!(command.output().expect("it starts").status.code(), None, "{step}");
+            let run = known(&environment).expect("it is under way");
+            let mut taker = environment.command(&["abandon", &run]);
+            taker.env("SAFE_REMOVE_FAULT", format!("cut:{point}"));
+            let taken = ran(&["abandon", &run], taker.output().expect("it starts"));
+            let why = format!("{step}, then cut at {point}: {:?}\n{}", taken.code, taken.stderr);
+            assert!(matches!(taken.code, Some(0 | 8 | 10)), "{why}");
+            if known(&environment).is_some() {
+                environment.run(&["abandon", &run]).exits(0);
+            }
+            nothing_is_held(&environment, &why);
+            assert_eq!(fleet_has(&environment), (2, 0), "{why}");
+            ends.insert(taken.code);
+            if taken.code == Some(0) {
+                break;
+            }
+        }
+        assert!(ends.contains(&Some(0)) && ends.len() > 1, "{step}: {ends:?}");
+    }
 }
 
 /// The process that takes over is killed too, at each of its own points; a third one ends it.
