@@ -63,7 +63,7 @@ fn sendable(fleet: &AwsFleet, call: &Call) -> Result<(), NotSent> {
 /// AWS refuses a late call by its signature; this only spares the attempt.
 fn in_time(call: &Call, now: Time) -> Result<(), NotSent> {
     if now > call.not_after {
-        return Err(NotSent::because(format!("it is {now}, the call was good until {}", call.not_after)));
+        return Err(NotSent::too_late(format!("it is {now}, the call was good until {}", call.not_after)));
     }
     Ok(())
 }

@@ -20,6 +20,8 @@ use crate::ports::FleetError;
 pub(super) enum Trouble {
     /// There are none, or they are expired or invalid.
     Credentials,
+    /// It came after its time, or this machine's clock is wrong: certainly not done, and a new call may be.
+    Late,
     /// The identity may not do this.
     Permission,
     /// Too many calls: certainly not done.
@@ -56,7 +58,7 @@ const THROTTLED: [&str; 12] = [
 ];
 
 /// The codes of trouble with the credentials. Source: "Common Errors" in each service's API reference.
-const CREDENTIALS: [&str; 13] = [
+const CREDENTIALS: [&str; 11] = [
     "AuthFailure",
     "ExpiredToken",
     "ExpiredTokenException",
@@ -66,11 +68,13 @@ const CREDENTIALS: [&str; 13] = [
     "InvalidSignatureException",
     "MissingAuthenticationToken",
     "MissingAuthenticationTokenException",
-    "RequestExpired",
-    "RequestTimeTooSkewed",
     "SignatureDoesNotMatch",
     "UnrecognizedClientException",
 ];
+
+/// The call was under way for so long that its signature is no longer good. Source: as above, `RequestExpired`; Amazon S3's
+/// word for it is the other.
+const LATE: [&str; 2] = ["RequestExpired", "RequestTimeTooSkewed"];
 
 const PERMISSION: [&str; 4] = ["AccessDenied", "AccessDeniedException", "UnauthorizedAccess", "UnauthorizedOperation"];
 
@@ -106,6 +110,7 @@ impl Trouble {
             Some(code) if THROTTLED.contains(&code) => Self::Throttled,
             Some(_) if status >= 500 => Self::Server,
             Some(code) if CREDENTIALS.contains(&code) => Self::Credentials,
+            Some(code) if LATE.contains(&code) => Self::Late,
             Some(code) if PERMISSION.contains(&code) => Self::Permission,
             Some(code) if BUSY.contains(&code) => Self::Busy,
             // 408 is the one client error that says nothing of what was done.
@@ -118,7 +123,9 @@ impl Trouble {
     /// What an effect that met this trouble came to.
     pub(super) fn outcome(self, message: String) -> CallOutcome {
         match self {
-            Self::Throttled | Self::Busy | Self::NotSent => CallOutcome::Refused { message, retryable: true },
+            Self::Throttled | Self::Busy | Self::Late | Self::NotSent => {
+                CallOutcome::Refused { message, retryable: true }
+            }
             Self::Credentials | Self::Permission | Self::Refused => CallOutcome::Refused { message, retryable: false },
             Self::Server | Self::Lost | Self::Unreadable => CallOutcome::Unknown { message },
         }
@@ -130,6 +137,8 @@ impl Trouble {
                 "the credentials are missing, expired or invalid: renew them (aws sso login, or set AWS_PROFILE) and try again"
                     .to_owned()
             }
+            Self::Late => "the call was under way for too long, or this machine's clock is wrong: synchronise it, and try again"
+                .to_owned(),
             Self::Permission => format!("allow {action} to this identity; `safe-remove` reads the whole fleet or nothing"),
             Self::Throttled => "AWS limits how often this account may ask: try again in a minute".to_owned(),
             Self::NotSent | Self::Lost => {
@@ -241,6 +250,8 @@ mod tests {
             (Some("ValidationError"), 400, Some(false)),
             (Some("AccessDenied"), 403, Some(false)),
             (Some("ExpiredToken"), 400, Some(false)),
+            // S7: the restore that it was may be sent again, with a deadline of its own.
+            (Some("RequestExpired"), 400, Some(true)),
             (Some("SignatureDoesNotMatch"), 403, Some(false)),
             (Some("InternalFailure"), 500, None),
             (Some("ServiceUnavailable"), 503, None),

@@ -29,6 +29,11 @@ impl NotSent {
     pub(super) fn because(message: impl Into<String>) -> Self {
         Self { message: message.into(), retryable: false }
     }
+
+    /// A new call may do, with a deadline of its own.
+    pub(super) fn too_late(message: impl Into<String>) -> Self {
+        Self { message: message.into(), retryable: true }
+    }
 }
 
 impl From<FleetError> for NotSent {
