@@ -11,5 +11,7 @@ mod home;
 #[cfg(feature = "etcd")]
 mod members;
 mod prune;
+#[cfg(any(feature = "etcd", feature = "dynamodb"))]
+mod put_back;
 mod sqlite;
 mod storage;

@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials;
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::types::AttributeValue;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
@@ -16,6 +18,9 @@ use super::python;
 use super::watched::{Watched, ports, tmp};
 
 pub(crate) const REGION: &str = "us-east-1";
+
+/// What a table keeps under one key.
+pub(crate) type Item = std::collections::HashMap<String, AttributeValue>;
 
 /// A server that runs until this process ends.
 pub(crate) struct Server {
@@ -113,6 +118,32 @@ pub(crate) async fn sdk(url: &str) -> SdkConfig {
         .credentials_provider(Credentials::new("key", "secret", None, None, "test"))
         .load()
         .await
+}
+
+/// All that a table of [`ministack`] holds.
+pub(crate) fn items(table: &str) -> Vec<Item> {
+    blocking(async |client| client.scan().table_name(table).send().await.expect("scanned").items.unwrap_or_default())
+}
+
+/// Makes a table what it was: with these items, and no others.
+pub(crate) fn put_items_back(table: &str, backup: Vec<Item>) {
+    let key = |item: &Item| ["pk", "sk"].map(|name| (name.to_owned(), item[name].clone()));
+    let mut now = items(table);
+    now.retain(|item| backup.iter().all(|kept| key(kept) != key(item)));
+    blocking(async |client| {
+        // In this order there is a record at every moment.
+        for item in backup {
+            client.put_item().table_name(table).set_item(Some(item)).send().await.expect("put");
+        }
+        for item in now {
+            client.delete_item().table_name(table).set_key(Some(key(&item).into())).send().await.expect("deleted");
+        }
+    });
+}
+
+fn blocking<T>(work: impl AsyncFnOnce(Client) -> T) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(async { work(Client::new(&sdk(&ministack().url).await)).await })
 }
 
 /// The address of a server that answers every call with this error. It ends with the runtime of its test.

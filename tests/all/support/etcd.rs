@@ -27,7 +27,7 @@ pub(crate) struct EtcdCluster {
     members: Vec<Option<Watched>>,
     program: PathBuf,
     commands: Vec<(PathBuf, Vec<String>)>,
-    _dir: TempDir,
+    directory: TempDir,
 }
 
 /// Certificates of a cluster that admits only clients whose certificate its authority signed.
@@ -102,7 +102,7 @@ impl EtcdCluster {
         let members =
             commands.iter().map(|(log, arguments)| Some(Watched::start(&program, arguments, &[], log))).collect();
         let endpoints = clients.iter().map(url).collect();
-        let cluster = Self { endpoints, members, program, commands, _dir: dir };
+        let cluster = Self { endpoints, members, program, commands, directory: dir };
         cluster.wait();
         cluster
     }
@@ -134,6 +134,28 @@ impl EtcdCluster {
             }
         }
         self.wait();
+    }
+
+    /// What a member has on its disk now.
+    pub(crate) fn backup(&mut self, place: usize) -> TempDir {
+        self.kill(place);
+        let backup = tempfile::tempdir_in(tmp()).expect("a directory below target/");
+        run(Command::new("cp").arg("-a").arg(self.data(place)).arg(backup.path())).expect("copied");
+        self.revive();
+        backup
+    }
+
+    /// Starts a member anew with what it had then.
+    pub(crate) fn put_back(&mut self, place: usize, backup: &TempDir) {
+        self.kill(place);
+        fs::remove_dir_all(self.data(place)).expect("removed");
+        let from = backup.path().join(self.data(place).file_name().expect("a name"));
+        run(Command::new("cp").arg("-a").arg(from).arg(self.data(place))).expect("copied");
+        self.revive();
+    }
+
+    fn data(&self, place: usize) -> PathBuf {
+        self.directory.path().join(format!("m{place}"))
     }
 
     /// Calls etcd's JSON gateway, by which the ledger under test does not go.
