@@ -14,7 +14,9 @@ use crate::coordination::{self, Command, Context, FleetRecord, Halt, decide};
 use crate::model::{Bounds, Call, CallOutcome, Health, HostId, Reading, Sample, Time};
 use crate::plan::testing::Seeded;
 use crate::policy::PolicySet;
-use crate::run::{Act, Blind, Finish, Input, JournalRecord, Loss, Machine, Order, Outcome, Round, report, silent_from};
+use crate::run::{
+    Act, Blind, Finish, Input, JournalRecord, Loss, Machine, NotStarted, Order, Outcome, Round, report, silent_from,
+};
 
 /// More than any schedule takes: one that reaches it does not end.
 const STEPS: u64 = 60_000;
@@ -475,6 +477,10 @@ impl World {
         self.pass(last);
         for runner in &self.runners {
             let Some(finish) = &runner.finish else { continue };
+            if matches!(finish, Finish::NotStarted(NotStarted::Consumed { .. })) {
+                // An id that was used again: the run that has it is another process's, dead or alive.
+                continue;
+            }
             let number = runner.run;
             let epoch = runner.machine.spec().identity.epoch;
             if self.journals[number].iter().any(|r| is_later_fence(r, epoch)) {
