@@ -3,7 +3,8 @@
 //! A failure names its seed; [`replay`] plays it again. S1 to S9 are checked after every effect by `check`, which uses
 //! nothing of the planner and nothing of the record. Runs whose process died, and some whose process only sleeps, are
 //! taken over. The world is wide: two fleets stand behind one ledger's name, clocks disagree and jump, an older copy of
-//! the ledger is put in its place, policies differ from process to process, and request ids come back after months.
+//! the ledger is put in its place, policies differ from process to process, and request ids come back after months, also
+//! where their journals were pruned.
 
 mod check;
 mod fleet;
@@ -127,7 +128,7 @@ fn replay(seed: u64, bounds: Bounds, rig: Rig) -> Shown {
 }
 
 /// Every fault and every ending must have occurred, or the schedules prove less than they seem to.
-const EVERYTHING: [&str; 47] = [
+const EVERYTHING: [&str; 48] = [
     "abandoned",
     "aborted",
     "after its deadline",
@@ -150,6 +151,7 @@ const EVERYTHING: [&str; 47] = [
     "host unhealthy",
     "host vanished",
     "id used again",
+    "pruned",
     "killed",
     "ledger back in time",
     "ledger gone",

@@ -15,7 +15,8 @@ use crate::model::{Bounds, Call, CallOutcome, Health, HostId, Reading, Sample, T
 use crate::plan::testing::Seeded;
 use crate::policy::PolicySet;
 use crate::run::{
-    Act, Blind, Finish, Input, JournalRecord, Loss, Machine, NotStarted, Order, Outcome, Round, report, silent_from,
+    Act, Blind, Finish, Input, JournalRecord, Loss, Machine, NotStarted, Order, Outcome, Round, prune, report,
+    silent_from,
 };
 
 /// More than any schedule takes: one that reaches it does not end.
@@ -114,10 +115,24 @@ impl World {
             self.journals[run].clear();
             self.record.ended.clear();
         }
+        if self.seeded.chance(2) {
+            self.prune();
+        }
         self.seen.insert("id used again");
         self.checker.asks_again(run, asked);
         self.runners.push(Runner::new(run, Machine::new(spec), now));
         true
+    }
+
+    /// Somebody prunes the ledger: of every journal that may go one record is left.
+    fn prune(&mut self) {
+        let before = self.now.minus(Duration::from_secs(7 * 24 * 3600));
+        for journal in &mut self.journals {
+            if let Ok(stub) = prune(journal, &self.record, before, self.now, &"casey".into(), "old.json") {
+                *journal = vec![stub];
+                self.seen.insert("pruned");
+            }
+        }
     }
 
     /// Whatever comes next in time: a late call, a death, or a driver. Says whether there was anything for a driver.
