@@ -82,7 +82,7 @@ pub(super) async fn patiently<'w, W: Future<Output = Input>>(
 ) -> Input {
     let now = world.clock.now();
     let tries: &'w Tries = tries.insert(Tries::of(machine, now));
-    let (until, answer) = (machine.gives_write_up_at(now), machine.answer_patience());
+    let (mut until, answer) = (machine.gives_write_up_at(now), machine.answer_patience());
     let mut write = std::pin::pin!(write(tries));
     if let Some(input) = answered(answer, &mut write).await {
         return input;
@@ -93,6 +93,8 @@ pub(super) async fn patiently<'w, W: Future<Output = Input>>(
     }
     loop {
         let now = world.clock.now();
+        // S7: a clock that was ahead when the wait began and came back makes it no longer.
+        until = until.min(machine.gives_write_up_at(now));
         if now >= until {
             return tries.lost();
         }

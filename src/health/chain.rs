@@ -194,6 +194,19 @@ impl Bake {
         None
     }
 
+    /// The time is `now`. Where rounds lie ahead of it the clock was set back, and nobody knows when they were taken: the
+    /// chain begins again. Says so where there was one.
+    pub fn set_back(&mut self, now: Time) -> Option<Gap> {
+        self.since = self.since.min(now);
+        let sampled = self.last.map(|(begun, ended)| begun.max(ended)).max(self.attempted);
+        let ahead = sampled.filter(|at| *at > now)?;
+        self.last = None;
+        self.attempted = None;
+        self.chain.take()?;
+        self.restarts = self.restarts.saturating_add(1);
+        Some(Gap { length: ahead.since(now), tolerated: tolerated_gap(self.every) })
+    }
+
     /// A tenth of `every` (at least 100 ms) is scheduling, not slowness.
     fn note_slowness(&mut self, period: Duration) {
         let punctual = self.every.saturating_add((self.every / 10).max(Duration::from_millis(100)));

@@ -1,6 +1,7 @@
 //! What a run knows of one host that it holds: what was sent, what came back, what was seen.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use super::patience;
 use crate::coordination::HostOutcome;
@@ -73,8 +74,22 @@ impl Calls {
 
     /// When the next attempt may follow the newest answer.
     fn pause_ends(&self) -> Time {
-        let pause = patience::CALL_PAUSE * 2_u32.pow(self.attempts.min(5));
-        self.answered_at.map_or(Time::from_millis(i64::MIN), |at| at.plus(pause))
+        self.answered_at.map_or(Time::from_millis(i64::MIN), |at| at.plus(self.pause()))
+    }
+
+    fn pause(&self) -> Duration {
+        patience::CALL_PAUSE * 2_u32.pow(self.attempts.min(5))
+    }
+
+    /// S7: an answer did not come later than now, and a pause is no longer than it was. How far the calls reach is a
+    /// promise to others, and stays.
+    pub(super) fn keep_time(&mut self, now: Time) {
+        self.acked_at = self.acked_at.map(|at| at.min(now));
+        self.answered_at = self.answered_at.map(|at| at.min(now));
+        let longest = now.plus(self.pause());
+        if let Last::Refused { retry_at: Some(at), .. } = &mut self.last {
+            *at = (*at).min(longest);
+        }
     }
 
     /// Whether the provider acknowledged any, or may have done any.
@@ -165,6 +180,17 @@ impl Held {
         self.sight = Some(Sight { begun_at: snapshot.begun_at, state, whole });
         for calls in [&mut self.cordon, &mut self.terminate, &mut self.restore] {
             calls.looks = calls.looks.saturating_add(1);
+        }
+    }
+
+    /// What was seen at a time that has not come was seen before the clock was set back: it proves nothing.
+    pub(super) fn keep_time(&mut self, now: Time) {
+        self.absent_since = self.absent_since.map(|at| at.min(now));
+        if let Some(sight) = self.sight.as_mut().filter(|sight| sight.begun_at > now) {
+            sight.begun_at = Time::from_millis(i64::MIN);
+        }
+        for calls in [&mut self.cordon, &mut self.terminate, &mut self.restore] {
+            calls.keep_time(now);
         }
     }
 

@@ -236,17 +236,7 @@ impl Machine {
             match verdict {
                 Verdict::Regressed { probes, .. } => probes,
                 Verdict::Baking { restarted: Some(gap) } => {
-                    let batch = self.batches.get(self.current).map_or(0, |b| b.0);
-                    let gap_ms = u64::try_from(gap.length.as_millis()).unwrap_or(u64::MAX);
-                    let restarts = bake.progress(now).restarts;
-                    self.queue.push_back(Todo::Record(Past::BakeRestarted { batch, gap_ms }));
-                    if restarts >= patience::BAKE_RESTARTS {
-                        let message = format!(
-                            "the bake broke {restarts} times because sampling took too long, the last time for {}",
-                            duration_text(gap.length)
-                        );
-                        self.stop(plain(CauseKind::Inventory, message), None, now);
-                    }
+                    self.bake_broke(gap, now);
                     return;
                 }
                 Verdict::Baking { restarted: None } => return,
@@ -277,6 +267,22 @@ impl Machine {
                 cause.message.clone(),
             );
             self.stop(cause, Some(NotStarted::Rules(vec![refused])), now);
+        }
+    }
+
+    /// S2: the bake begins again, but not for ever.
+    pub(super) fn bake_broke(&mut self, gap: health::Gap, now: Time) {
+        let Phase::Baking { bake } = &self.phase else { return };
+        let batch = self.batch().map_or(0, |b| b.0);
+        let gap_ms = u64::try_from(gap.length.as_millis()).unwrap_or(u64::MAX);
+        let restarts = bake.progress(now).restarts;
+        self.queue.push_back(Todo::Record(Past::BakeRestarted { batch, gap_ms }));
+        if restarts >= patience::BAKE_RESTARTS {
+            let message = format!(
+                "the bake broke {restarts} times because sampling took too long or the clock was set back, the last time for {}",
+                duration_text(gap.length)
+            );
+            self.stop(plain(CauseKind::Inventory, message), None, now);
         }
     }
 

@@ -164,6 +164,10 @@ pub struct Machine {
     pub(super) untold: BTreeMap<HostId, HostOutcome>,
     /// Of a run that was taken over: from when on nothing that an earlier process sent can take effect.
     pub(super) quiet_at: Option<Time>,
+    /// The same, as far ahead as it can lie by clocks that agree.
+    pub(super) quiet_by: Option<Time>,
+    /// The latest time that the clock said since it was last set back.
+    pub(super) latest: Option<Time>,
     /// Hosts that are given up where they cannot be put back.
     pub(super) leave: BTreeMap<HostId, Left>,
 }
@@ -215,6 +219,8 @@ impl Machine {
             attention: false,
             untold: BTreeMap::new(),
             quiet_at: None,
+            quiet_by: None,
+            latest: None,
             leave: BTreeMap::new(),
             spec,
         }
@@ -262,7 +268,10 @@ impl Machine {
 
     /// Takes in an answer and says what comes next.
     pub fn step(&mut self, input: Input, now: Time) -> Act {
+        self.keep_time(now);
         self.learn(input, now);
+        // What was learnt may bear times from before the clock was set back.
+        self.keep_time(now);
         self.heed_what_came_meanwhile(now);
         for _ in 0..SPINS {
             if self.queue.is_empty() {
@@ -314,6 +323,10 @@ impl Machine {
     fn unsendable(&self, intent: &Call, now: Time) -> Option<String> {
         if now > intent.not_after {
             return Some("its deadline is past".to_owned());
+        }
+        if now < intent.intent_at {
+            // Nobody could tell what became of it before that deadline.
+            return Some("the clock was set back, and its deadline lies too far ahead".to_owned());
         }
         let forward = matches!(intent.effect, Effect::Cordon { .. } | Effect::Terminate { .. });
         if !forward {

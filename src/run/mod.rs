@@ -24,6 +24,7 @@ mod recover;
 mod remains;
 mod report;
 mod restore;
+mod setback;
 mod stock;
 mod takeover;
 mod waiting;

@@ -94,7 +94,7 @@ impl Machine {
 
     /// When the next sample is due: `every` from the start of the last.
     pub(super) fn next_sample(&self, now: Time) -> Time {
-        self.probed_at.map_or(now, |at| at.plus(self.settings().every))
+        self.probed_at.filter(|at| *at <= now).map_or(now, |at| at.plus(self.settings().every))
     }
 
     fn take_reference(&mut self, now: Time) {

@@ -25,8 +25,14 @@ impl Machine {
         if is_quiet && (self.resolve_known() || self.give_up_left(now)) {
             return;
         }
-        if let Some(quiet_at) = self.quiet_at.filter(|_| self.held.is_empty()) {
-            self.queue.push_back(Todo::Sleep { until: quiet_at });
+        if let Some(quiet_by) = self.quiet_by.filter(|_| self.held.is_empty()) {
+            if now >= quiet_by {
+                // The journal is dated ahead: nobody can tell whether the earlier process is out of reach.
+                self.attention = true;
+                self.start_leaving();
+            } else {
+                self.queue.push_back(Todo::Sleep { until: quiet_by });
+            }
             return;
         }
         if self.round.is_none() {
@@ -142,8 +148,10 @@ impl Machine {
         self.attention = true;
         let mut outcomes = BTreeMap::new();
         let left: Vec<Held> = self.held.values().cloned().collect();
+        // Nor can it before the earlier process is out of reach.
+        let quiet_at = self.quiet_at.filter(|at| now < *at);
         for held in left {
-            let until = held.provable_from(bounds);
+            let until = held.provable_from(bounds).max(quiet_at);
             self.queue.push_back(Todo::Record(Past::HostInDoubt {
                 batch: held.batch,
                 host: held.id.clone(),

@@ -3,7 +3,7 @@
 
 use crate::model::{HostId, HostState, Time};
 
-use super::act::Change;
+use super::act::{Change, NotStarted};
 use super::cause::plain;
 use super::hold::{Calls, Held};
 use super::machine::{Machine, Phase, Todo};
@@ -27,6 +27,14 @@ impl Machine {
     /// batch was seen where it is. Then the batch is cordoned where it is not, and bakes from the start.
     pub(super) fn take_stock(&mut self, since: Time, now: Time) {
         let bounds = self.spec.bounds;
+        if self.is_dated_ahead() {
+            // S7: the batch does not stay out of service for years.
+            let quiet_at = self.quiet_at.unwrap_or(now);
+            let message =
+                format!("by this run's journal an earlier process may act until {quiet_at}: its clock was ahead");
+            self.stop(plain(CauseKind::Ledger, message.clone()), Some(NotStarted::Clock(message)), now);
+            return;
+        }
         // Up to then the earlier process may have put hosts back without the ledger, of which no record tells, and a look
         // may show what was up to `settle` ago: a host that serves again must not pass for one that is out (schedule 5).
         let told_from = self.quiet_at.unwrap_or(now).plus(bounds.settle);

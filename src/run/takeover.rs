@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use crate::coordination::{FleetRecord, ProcessId};
+use crate::coordination::{FleetRecord, MEMORY, ProcessId};
 use crate::model::{Bounds, RunId, Time};
 use crate::plan::Settings;
 
@@ -142,7 +142,8 @@ pub fn quiet_from(journal: &[JournalRecord], bounds: Bounds) -> Time {
 pub fn silent_from(journal: &[JournalRecord], enlisted_at: Time) -> Time {
     let silence = settings(journal).map_or(OPENING, |of| of.every.saturating_mul(SILENT_PERIODS).max(of.offline_limit));
     let expected = match journal.last() {
-        Some(JournalRecord { at, event: Past::Waiting { until, .. }, .. }) => (*at).max(*until),
+        // No wait is longer than the record remembers: one that is was reckoned by a clock that was years ahead.
+        Some(JournalRecord { at, event: Past::Waiting { until, .. }, .. }) => (*at).max((*until).min(at.plus(MEMORY))),
         Some(last) => last.at,
         None => enlisted_at,
     };

@@ -20,12 +20,13 @@ impl Machine {
     pub fn is_patient(&self, now: Time) -> bool {
         match self.phase {
             Phase::Restoring { .. } => false,
-            Phase::Leaving { .. } => now < self.offline_until().unwrap_or(now),
+            Phase::Leaving { .. } => now < self.offline_until(now).unwrap_or(now),
             _ => self.begun,
         }
     }
 
-    /// Until when a write that has no answer is repeated. From then on it counts as lost.
+    /// Until when a write that has no answer is repeated. From then on it counts as lost. Whoever waits asks again and
+    /// heeds the earliest answer (S7): where the clock was ahead when the wait began, the first one lies years ahead.
     pub fn gives_write_up_at(&self, now: Time) -> Time {
         // Half of the limit is for waiting, half for putting back.
         let limit = self.settings().offline_limit;
@@ -33,12 +34,12 @@ impl Machine {
             // S7: each restore is recorded first where that is quick.
             Phase::Restoring { .. } => now,
             // Everything is where it should be: what is left is to say so, as long as the policy bears.
-            Phase::Leaving { .. } => self.offline_until().unwrap_or(now).max(now),
+            Phase::Leaving { .. } => self.offline_until(now).unwrap_or(now).max(now),
             // No call was ever sent, so nothing is out of service: a busy ledger is waited for. A run that gave up now would
             // leave a reservation to somebody else.
             _ if self.calls == 0 => now.plus(limit.max(patience::NOTHING_OUT)),
             _ if self.held.is_empty() => now.plus(limit / 2),
-            _ => self.acked_at.unwrap_or(now).plus(limit / 2).max(now),
+            _ => self.acked_at.unwrap_or(now).min(now).plus(limit / 2).max(now),
         }
     }
 
@@ -61,7 +62,10 @@ impl Machine {
             return None;
         }
         match &self.phase {
-            Phase::Baking { bake } => Some(bake.next_round_at()),
+            // Further ahead than a period lies only what was sampled before the clock was set back.
+            Phase::Baking { bake } => {
+                Some(bake.next_round_at()).map(|at| if at > now.plus(self.settings().every) { now } else { at })
+            }
             _ => self.watch.is_some().then(|| self.next_sample(now)),
         }
     }
@@ -70,7 +74,9 @@ impl Machine {
     /// given up, because the run has to stop: what stops it is heeded with the answer to the write.
     pub fn glimpse(&mut self, round: Round, now: Time) -> bool {
         self.glimpsing = true;
+        self.keep_time(now);
         self.looked(round, now);
+        self.keep_time(now);
         self.glimpsing = false;
         !self.postponed.is_empty()
     }
@@ -87,7 +93,7 @@ impl Machine {
     }
 
     /// How long restoring is allowed without the ledger (design section 3), where it was ever heard.
-    pub(super) fn offline_until(&self) -> Option<Time> {
-        self.acked_at.map(|at| at.plus(self.settings().offline_limit))
+    fn offline_until(&self, now: Time) -> Option<Time> {
+        self.acked_at.map(|at| at.min(now).plus(self.settings().offline_limit))
     }
 }

@@ -104,14 +104,21 @@ impl Drop for Work<'_> {
 /// Sleeps until the fleet's clock says `until`.
 pub(super) async fn sleep_until(fleet: &Arc<Inner>, until: Time) {
     match &fleet.clock {
-        FleetClock::Running { speed, .. } => loop {
-            let left = until.since(fleet.now());
-            if left.is_zero() {
-                return;
+        FleetClock::Running { speed, .. } => {
+            let real =
+                |left: Duration| Duration::try_from_secs_f64(left.as_secs_f64() / speed).unwrap_or(Duration::MAX);
+            // Where the machine's clock is set back meanwhile, the sleep takes no longer than it would have (S7).
+            let begun = Instant::now();
+            let whole = real(until.since(fleet.now())).saturating_add(POLL);
+            loop {
+                let left = until.since(fleet.now());
+                let waited = begun.elapsed();
+                if left.is_zero() || waited >= whole {
+                    return;
+                }
+                tokio::time::sleep(real(left).min(whole.saturating_sub(waited)).clamp(POLL, LONGEST_NAP)).await;
             }
-            let real = Duration::try_from_secs_f64(left.as_secs_f64() / speed).unwrap_or(LONGEST_NAP);
-            tokio::time::sleep(real.clamp(POLL, LONGEST_NAP)).await;
-        },
+        }
         FleetClock::Virtual(clock) => {
             let sleeper = Sleeper { clock, store: &fleet.store, id: clock.lie_down(until) };
             loop {

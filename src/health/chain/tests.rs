@@ -55,6 +55,24 @@ fn the_last_round_comes_when_the_bake_is_over_not_a_period_later() {
 }
 
 #[test]
+fn s2_rounds_that_lie_ahead_of_the_clock_are_forgotten() {
+    let mut bake = bake(1);
+    assert_eq!(bake.fold(&round(0, 0.5)), baking());
+    assert_eq!(bake.set_back(second(0)), None, "it stands where it stood");
+    let mut bake = Bake::new(BAKE, EVERY, second(1000), bake.into_watch());
+    assert_eq!(bake.fold(&round(1000, 0.5)), baking());
+    assert_eq!(bake.fold(&round(1010, 0.5)), baking());
+    let gap = bake.set_back(second(20)).expect("the chain breaks");
+    assert_eq!((gap.length, bake.progress(second(20)).restarts), (Duration::from_secs(990), 1));
+    assert_eq!(bake.set_back(second(20)), None, "once");
+    assert_eq!(bake.next_round_at(), second(20));
+    for at in [20, 30, 40, 50, 60, 70] {
+        assert_eq!(bake.fold(&round(at, 0.5)), baking());
+    }
+    assert_eq!(bake.fold(&round(80, 0.5)), Verdict::Clean { from: second(20), until: second(80) });
+}
+
+#[test]
 fn s2_a_gap_starts_the_bake_again() {
     let mut bake = bake(1);
     assert_eq!(bake.fold(&round(0, 0.5)), baking());

@@ -17,8 +17,9 @@ impl World {
     /// A write is repeated while the ledger is silent, and the machine is given its glimpses. `None` once it answers.
     pub(super) fn wait_for_ledger(&mut self, machine: &mut Machine) -> Option<Input> {
         let lost = Some(Input::Lost(Loss::Unreachable("the disk is gone".to_owned())));
-        let until = machine.gives_write_up_at(self.now);
+        let mut until = machine.gives_write_up_at(self.now);
         while self.is_ledger_lost() {
+            until = until.min(machine.gives_write_up_at(self.now));
             if self.now >= until {
                 return lost;
             }

@@ -53,6 +53,8 @@ pub(super) type Probe = Box<dyn Fn(&World) -> Result<f64, String>>;
 
 pub(super) struct World {
     pub(super) now: Time,
+    /// How far the clock, which is everybody's, is ahead.
+    pub(super) ahead: Duration,
     pub(super) hosts: BTreeMap<HostId, Host>,
     pub(super) desired: u64,
     pub(super) suspended: BTreeSet<Process>,
@@ -129,6 +131,7 @@ impl World {
         let policies = Arc::new(policies());
         Self {
             now: START,
+            ahead: Duration::ZERO,
             hosts,
             desired: 12,
             suspended: BTreeSet::new(),
@@ -314,6 +317,15 @@ impl World {
             Driven::Finished(finish) => finish,
             Driven::Stopped(_) => panic!("there are not so many points"),
         }
+    }
+
+    /// A process that was stopped goes on until it is about to write again.
+    pub(super) fn next_write(&mut self, machine: &mut Machine, stopped: Stopped) -> Driven {
+        let input = match stopped {
+            Stopped::Before(act) => self.perform(machine, *act, ""),
+            Stopped::Behind(input) => *input,
+        };
+        self.drive_until(machine, input, 0)
     }
 
     fn perform(&mut self, machine: &mut Machine, act: Act, words: &str) -> Input {

@@ -43,6 +43,7 @@ impl World {
         let now = self.runners[run].clock(self.now);
         let world = self.now;
         let runner = &mut self.runners[run];
+        let until = until.min(runner.machine.gives_write_up_at(now));
         if runner.order_at.is_some_and(|at| at <= world) && !runner.machine.is_stopping() {
             runner.order_at = None;
             runner.ordered = true;

@@ -29,7 +29,10 @@ impl World {
                 assert!(!stopped, "s6: a terminate after the stop");
                 let since =
                     self.cordoned_since.get(host).unwrap_or_else(|| panic!("s2: {host} is terminated in service"));
-                assert!(self.now.since(*since) >= Duration::from_secs(60), "s2: {host} is terminated unbaked");
+                assert!(
+                    self.now.minus(self.ahead).since(*since) >= Duration::from_secs(60),
+                    "s2: {host} is terminated unbaked"
+                );
             }
             Effect::Restore { .. } | Effect::Suspend { .. } | Effect::Resume { .. } | Effect::Adopt { .. } => {}
         }
@@ -70,7 +73,7 @@ impl World {
                         host.state = HostState::Cordoned;
                     }
                     self.desired -= 1;
-                    self.cordoned_since.insert(id.clone(), self.now);
+                    self.cordoned_since.insert(id.clone(), self.now.minus(self.ahead));
                 }
             }
             Effect::Restore { hosts, .. } => {
