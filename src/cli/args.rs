@@ -13,7 +13,7 @@ use crate::model::{HostId, RequestId, RunId, SubsystemName};
 
 use super::exit::Exit;
 use super::values::{
-    Since, Supposed, count, duration, host, reason, remaining, request_id, run, since, subsystem, what_if,
+    Since, Supposed, count, duration, host, new_file, reason, remaining, request_id, run, since, subsystem, what_if,
 };
 
 /// The policy directory where none is named.
@@ -390,7 +390,7 @@ pub enum LedgerCommand {
         #[arg(long, value_name = "T", value_parser = since)]
         before: Since,
         /// The file to write, which must not exist [default: FLEET-journals-before-T.json, here]
-        #[arg(long, value_name = "FILE")]
+        #[arg(long, value_name = "FILE", value_parser = new_file)]
         to: Option<std::path::PathBuf>,
     },
     /// Print the IAM policy that a ledger in DynamoDB needs

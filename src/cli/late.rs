@@ -8,7 +8,7 @@ use crate::model::RunId;
 use crate::output::{clean, hosts_text};
 use crate::policy::FleetConfig;
 use crate::ports::{Ledger, LedgerError, Written};
-use crate::run::{JournalRecord, Late, Outcome, RunDocument, deeds, late, report};
+use crate::run::{JournalRecord, Late, Outcome, RunDocument, deeds, is_pruned, late, report};
 
 use super::args::Global;
 use super::error::{CommandError, IMPORT};
@@ -83,7 +83,13 @@ pub(super) async fn tell(
 ) -> Result<(), CommandError> {
     for (path, file) in files(world, run).await? {
         let records = || file.records.iter().map(|kept| &kept.record);
-        if late(journal, records()) == Late::WentOn {
+        if is_pruned(journal) {
+            screen.stderr(&format!(
+                "{} says what an earlier process of run {run} did without its ledger. The journal was pruned since: compare \
+                 it with the file that `safe-remove status {run}` names, and remove it when you have read it.\n",
+                path.display()
+            ));
+        } else if late(journal, records()) == Late::WentOn {
             let mut text = format!(
                 "{} says what an earlier process of run {run} did without its ledger. The journal went on without it, and \
                  does not have:\n",

@@ -5,17 +5,18 @@
 //! again still answer (S9). The file is whole and on the disk before anything is removed, and an existing one is never
 //! written over.
 
-use std::collections::BTreeMap;
-use std::fs::{File, OpenOptions};
-use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::fs::File;
+use std::io::{self, BufWriter, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
+use serde_json::json;
+use sha2::{Digest as _, Sha256};
+use tempfile::NamedTempFile;
 
 use crate::driver;
-use crate::model::{FleetName, LedgerId, OperatorId, RunId, Time, chain};
+use crate::model::{FleetName, LedgerId, RunId, Time, chain};
 use crate::output::clean_lines;
 use crate::run::{JournalRecord, Stays, prune as of_journal};
 
@@ -30,20 +31,6 @@ const SCHEMA: &str = "safe-remove/ledger-archive/v1";
 /// Journals younger than this stay. A process that still means to write to one was suspended for longer than any takeover
 /// waits for, and an incident is reviewed within days.
 const YOUNGEST: Duration = Duration::from_secs(7 * 24 * 3600);
-
-/// What the file holds.
-#[derive(Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Archive {
-    schema: String,
-    fleet: FleetName,
-    ledger: LedgerId,
-    archived_at: Time,
-    before: Time,
-    operator: OperatorId,
-    /// Each run's journal, in order.
-    journals: BTreeMap<RunId, Vec<JournalRecord>>,
-}
 
 /// What was pruned.
 #[derive(Debug, Serialize)]
@@ -73,12 +60,12 @@ struct Kept {
     pruned: u64,
 }
 
-/// Read all journals, write the file, then put the short record in place of each.
+/// Read one journal after the other and write the file, then put the short record in place of each.
 ///
 /// # Errors
 ///
-/// The time is not long enough ago, or the file exists or cannot be written (2): nothing was removed. The ledger cannot be
-/// read or written (10).
+/// The time is not long enough ago, or the file exists or cannot be written (2): nothing was removed. The ledger is of another
+/// fleet (5). It cannot be read or written (10).
 pub(super) async fn prune(global: &Global, before: Since, to: Option<&Path>) -> Result<Answered, CommandError> {
     let policies = world::policies(global)?;
     let fleet = &policies.fleet;
@@ -98,20 +85,44 @@ pub(super) async fn prune(global: &Global, before: Since, to: Option<&Path>) -> 
             hint: Some("it is made by the first run, or by: safe-remove ledger init".to_owned()),
         });
     }
-    let operator = process::operator(&world::named_identity(fleet));
-    let path =
+    let identity = world::named_identity(fleet);
+    let operator = process::operator(&identity);
+    let named =
         to.map_or_else(|| PathBuf::from(format!("{}-journals-before-{before}.json", fleet.name)), Path::to_owned);
-    let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
+    // Whoever reads the ledger in a year is somewhere else.
+    let path = std::path::absolute(&named).unwrap_or(named);
+    let name = path.display().to_string();
 
     // The record first: a run that begins after it has a journal that has not ended.
     let (_, record) = reader.read().await?;
-    let (mut kept, mut journals, mut stubs, mut again) = (Kept::default(), BTreeMap::new(), Vec::new(), Vec::new());
+    record.is_of(&identity).map_err(world::other_fleet)?;
+    // This machine's clock may be the one that is wrong: what ended in the week before the ledger's last write stays.
+    let until = before.min(record.written_at.minus(YOUNGEST));
+    let unwritten = |error: io::Error| {
+        CommandError::usage(
+            format!("{} cannot be written: {error}; nothing was removed from the ledger", path.display()),
+            "name another file: --to FILE",
+        )
+    };
+    let (mut kept, mut stubs, mut again) = (Kept::default(), Vec::new(), Vec::new());
+    let (mut file, mut records) = (None, 0);
     for run in reader.journals().runs(None).await.map_err(CommandError::Ledger)? {
         let journal = reader.journals().journal(&run).await.map_err(CommandError::Ledger)?;
-        match of_journal(&journal, &record, before, now, &operator, &name) {
+        match of_journal(&journal, &record, until, now, &operator, &name) {
             Ok(stub) => {
+                let file = match &mut file {
+                    Some(file) => file,
+                    None => {
+                        let head = json!({
+                            "schema": SCHEMA, "fleet": fleet.name, "ledger": record.ledger, "archived_at": now,
+                            "before": before, "operator": operator,
+                        });
+                        file.insert(Archive::begin(&path, &head).map_err(unwritten)?)
+                    }
+                };
+                file.add(&run, &journal).map_err(unwritten)?;
+                records += journal.len() as u64;
                 stubs.push(stub);
-                journals.insert(run, journal);
             }
             Err(Stays::OfNoRun) => {}
             Err(Stays::Pruned) => {
@@ -123,72 +134,92 @@ pub(super) async fn prune(global: &Global, before: Since, to: Option<&Path>) -> 
             Err(Stays::Repeatable) => kept.repeatable += 1,
         }
     }
-    let records = journals.values().map(|journal| journal.len() as u64).sum();
-    let runs: Vec<RunId> = journals.keys().cloned().collect();
     let ledger = world::writable_ledger(fleet, now).await?;
-    let file = if runs.is_empty() {
-        None
-    } else {
-        let archive = Archive {
-            schema: SCHEMA.to_owned(),
-            fleet: fleet.name.clone(),
-            ledger: record.ledger.clone(),
-            archived_at: now,
-            before,
-            operator,
-            journals,
-        };
-        write(&path, &archive).map_err(|error| {
-            CommandError::usage(
-                format!("{} cannot be written: {error}; nothing was removed from the ledger", path.display()),
-                "name another file: --to FILE",
-            )
-        })?;
-        Some(path)
-    };
+    let is_written = file.is_some();
+    if let Some(file) = file {
+        file.end(&path).map_err(unwritten)?;
+    }
     // S5: the file is on the disk. One that was pruned before may have left something behind, where its process died.
     for (done, stub) in stubs.iter().chain(&again).enumerate() {
         driver::prune(ledger.as_ref(), stub).await.map_err(|error| CommandError::NotStarted {
             exit: Exit::LEDGER,
             message: format!("the ledger took the pruning of {} of {} journals", done.min(stubs.len()), stubs.len()),
             causes: std::iter::once(chain(&error))
-                .chain(file.as_ref().map(|file| format!("{} has all of them: keep it", file.display())))
+                .chain(is_written.then(|| format!("{} has all of them: keep it", path.display())))
                 .collect(),
             hint: "when the ledger is back, prune again, to another file: what is left is archived then",
         })?;
     }
+    let runs = stubs.into_iter().map(|stub| stub.run).collect();
+    let file = is_written.then_some(path);
     answer(Pruned { fleet: fleet.name.clone(), ledger: record.ledger, before, file, runs, records, kept })
 }
 
-/// Writes a new file, to the disk, and reads it back. None is left where that fails.
-fn write(path: &Path, archive: &Archive) -> io::Result<()> {
-    // It says which hosts can be spared: for its owner only.
-    let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-    let written = fill(file, path, archive);
-    if written.is_err() {
-        // What cannot be removed either is named by the error.
-        let _ = std::fs::remove_file(path);
-    }
-    written
+/// The file, as it grows: beside its place, so that under its name it is whole or not there. Whatever does not come to
+/// [`Archive::end`] leaves nothing. One journal at a time is in memory.
+struct Archive {
+    out: BufWriter<NamedTempFile>,
+    digest: Sha256,
+    is_empty: bool,
 }
 
-fn fill(mut file: File, path: &Path, archive: &Archive) -> io::Result<()> {
-    let mut text = serde_json::to_vec_pretty(archive)?;
-    text.push(b'\n');
-    file.write_all(&text)?;
-    file.sync_all()?;
-    // The name, too, must be on the disk.
-    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    File::open(directory)?.sync_all()?;
-    let back: Archive = serde_json::from_slice(&std::fs::read(path)?)?;
-    if back == *archive { Ok(()) } else { Err(io::Error::other("what was written does not read back")) }
+impl Archive {
+    /// A new file for its owner only, since it says which hosts can be spared. `head` are the fields before the journals.
+    fn begin(path: &Path, head: &serde_json::Value) -> io::Result<Self> {
+        if path.symlink_metadata().is_ok() {
+            return Err(io::ErrorKind::AlreadyExists.into());
+        }
+        let part = tempfile::Builder::new().prefix(".ledger-archive-").tempfile_in(directory(path))?;
+        let mut archive = Self { out: BufWriter::new(part), digest: Sha256::new(), is_empty: true };
+        let mut text = serde_json::to_string(head)?;
+        text.pop();
+        archive.write(&format!("{text},\n\"journals\":{{"))?;
+        Ok(archive)
+    }
+
+    fn add(&mut self, run: &RunId, journal: &[JournalRecord]) -> io::Result<()> {
+        let comma = if std::mem::take(&mut self.is_empty) { "" } else { "," };
+        self.write(&format!("{comma}\n{}:{}", serde_json::to_string(run)?, serde_json::to_string(journal)?))
+    }
+
+    /// To the disk, read back, and under its name.
+    fn end(mut self, path: &Path) -> io::Result<()> {
+        self.write("}}\n")?;
+        let written = self.digest.finalize();
+        let part = self.out.into_inner().map_err(io::IntoInnerError::into_error)?;
+        part.as_file().sync_all()?;
+        let (mut digest, mut back) = (Sha256::new(), File::open(part.path())?);
+        let mut buffer = vec![0; 1 << 16];
+        loop {
+            let count = back.read(&mut buffer)?;
+            if count == 0 {
+                break;
+            }
+            digest.update(&buffer[..count]);
+        }
+        if digest.finalize() != written {
+            return Err(io::Error::other("what was written does not read back"));
+        }
+        part.persist_noclobber(path).map_err(|error| error.error)?;
+        // The name, too, must be on the disk.
+        File::open(directory(path))?.sync_all()
+    }
+
+    fn write(&mut self, text: &str) -> io::Result<()> {
+        self.digest.update(text.as_bytes());
+        self.out.write_all(text.as_bytes())
+    }
+}
+
+fn directory(path: &Path) -> &Path {
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 fn answer(pruned: Pruned) -> Result<Answered, CommandError> {
     let mut text = match &pruned.file {
         Some(file) => format!(
-            "Pruned: the journals of {} runs that ended before {}, {} records.\nThey are in {}: keep it, the ledger has \
-             only the document of each run.\n",
+            "Pruned: {} journals of runs that ended before {},\n{} records. Keep the file that has them, the ledger has only \
+             the\ndocument of each run:\n  {}\n",
             pruned.runs.len(),
             pruned.before,
             pruned.records,

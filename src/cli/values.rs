@@ -1,6 +1,7 @@
 //! The words of a command line, checked one by one: numbers, names, durations and points in time. Each message is a
 //! sentence that clap puts behind the option's name.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::model::{BadDuration, HostId, RequestId, RunId, SubsystemName, Time, ZoneName, parse_duration};
@@ -113,6 +114,15 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
         BadDuration::Form => "a duration is a whole number and ms, s, m, h or d, such as 90s".to_owned(),
         BadDuration::TooLong => "that is longer than can be counted".to_owned(),
     })
+}
+
+/// A file that will be made: its name is written into the ledger, so it is text.
+pub(super) fn new_file(text: &str) -> Result<PathBuf, String> {
+    let path = PathBuf::from(text);
+    if text == "-" || path.file_name().is_none() || text.chars().any(char::is_control) {
+        return Err("name a file that does not exist yet".to_owned());
+    }
+    Ok(path)
 }
 
 pub(super) fn since(text: &str) -> Result<Since, String> {

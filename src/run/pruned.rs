@@ -45,6 +45,15 @@ pub(super) fn pruned(journal: &[JournalRecord]) -> Option<RunDocument> {
     Some(document)
 }
 
+/// What became of a run whose journal was pruned, for a process of it that wakes up that late.
+pub(super) fn in_words(journal: &[JournalRecord]) -> Option<String> {
+    let document = pruned(journal)?;
+    let took =
+        document.taken_over_by.last().map(|taken| format!("{} by {} at {}; ", taken.how, taken.operator, taken.at));
+    let ended = format!("it ended at {}, and its journal was pruned since", document.ended_at);
+    Some(took.unwrap_or_default() + &ended)
+}
+
 /// The record that takes the place of a journal which ended before that time.
 ///
 /// # Errors

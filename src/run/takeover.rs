@@ -109,6 +109,9 @@ pub fn next_epoch(journal: &[JournalRecord], record: &FleetRecord, run: &RunId) 
 
 /// Who took the run over last, in words, if that is not this process.
 pub fn taken_over_by(journal: &[JournalRecord], us: &ProcessId) -> Option<String> {
+    if let Some(words) = super::pruned::in_words(journal) {
+        return Some(words);
+    }
     journal
         .iter()
         .rev()

@@ -16,6 +16,7 @@ mod table;
 mod trouble;
 
 use std::collections::HashMap;
+use std::time::{Duration, Instant, SystemTime};
 
 use async_trait::async_trait;
 use aws_config::SdkConfig;
@@ -224,6 +225,7 @@ impl Ledger for DynamodbLedger {
         self.fits(&encoded)?;
         // Looked at beforehand, and not part of the condition: what is in the table is never taken out again. One of
         // another ledger is where a table was made anew under this process.
+        let looked = Looked::now();
         let before = match record.seq.checked_sub(1) {
             Some(before) => self.get(self.event_key(&record.run, before)).await?,
             None => Some(self.the_same(opened, self.look().await?)?),
@@ -257,6 +259,15 @@ impl Ledger for DynamodbLedger {
             ("record".to_owned(), text(encoded)),
         ]);
         if self.put_new(item).await? {
+            // S9: who was stopped between the look and the write has written behind a journal that was pruned meanwhile,
+            // where nobody reads it. It is not acknowledged; the next pruning removes it.
+            if record.seq > 0
+                && looked.is_old()
+                && let Some(first) = self.get(self.event_key(&record.run, 0)).await.map_err(|e| self.in_doubt(e))?
+                && self.is_pruned(&first)?
+            {
+                return Ok(Written::Conflict);
+            }
             return Ok(Written::Acknowledged(()));
         }
         let taken = self.get((pk.clone(), sk.clone())).await.map_err(|error| self.in_doubt(error))?;
@@ -307,11 +318,14 @@ impl Ledger for DynamodbLedger {
     }
 
     async fn journal(&self, run: &RunId) -> Result<Vec<JournalRecord>, LedgerError> {
+        // In this order: pruning writes the first item before it deletes the others, so that where the first one is not
+        // yet what stands for a pruned journal, none of the others was missing.
+        let rest = self.all(&self.journal_key(run), "").await?;
         let mut items: Vec<Item> = self.get(self.event_key(run, 0)).await?.into_iter().collect();
         // Behind the record of one that was pruned may stand what a process that died in that left there.
         let is_pruned = items.first().map_or(Ok(false), |first| self.is_pruned(first))?;
         if !is_pruned {
-            items.extend(self.all(&self.journal_key(run), "").await?);
+            items.extend(rest);
         }
         let mut records = Vec::with_capacity(items.len());
         for (next, item) in (0_u64..).zip(items) {
@@ -336,6 +350,23 @@ impl Ledger for DynamodbLedger {
         }
         begun.sort_by(|(a, one), (b, other)| b.cmp(a).then_with(|| one.cmp(other)));
         Ok(begun.into_iter().map(|(_, run)| run).collect())
+    }
+}
+
+/// When something was looked at, by two clocks: one of them stands still while a machine sleeps.
+struct Looked(Instant, SystemTime);
+
+impl Looked {
+    /// Far longer than a write that follows at once.
+    const OLD: Duration = Duration::from_secs(1);
+
+    fn now() -> Self {
+        Self(Instant::now(), SystemTime::now())
+    }
+
+    /// Whether it was so long ago that anything may have happened since.
+    fn is_old(&self) -> bool {
+        self.0.elapsed() > Self::OLD || self.1.elapsed().is_ok_and(|elapsed| elapsed > Self::OLD)
     }
 }
 

@@ -73,6 +73,12 @@ impl Dynamo {
         DynamodbLedger::connect(&self.sdk, &self.place, &"demo".into(), at(0)).await
     }
 
+    /// The same ledger, behind a proxy.
+    async fn through(&self, proxy: &Proxy) -> DynamodbLedger {
+        let sdk = crate::support::dynamo::sdk(&proxy.url()).await;
+        DynamodbLedger::connect(&sdk, &self.place, &"demo".into(), at(0)).await.expect("opens")
+    }
+
     /// Puts a journal's item there that a process which was killed did not come to delete.
     async fn leave(&self, pk: &str, sk: &str, ledger: &LedgerId) {
         let put = self.client().put_item().table_name(&self.place.table);
@@ -225,6 +231,46 @@ async fn s9_a_journal_of_which_a_part_was_pruned_is_pruned_and_the_rest_goes_nex
     let left =
         dynamo.client().get_item().table_name(&dynamo.place.table).key("pk", key("demo#r1")).key("sk", key(&last));
     assert_eq!(left.send().await.expect("looks").item, None);
+}
+
+/// Whichever of its two reads is late, a journal is whole or pruned, and never a part that would pass for one.
+#[tokio::test]
+async fn s9_a_journal_that_is_pruned_while_it_is_read_is_no_part_of_itself() {
+    for held in ["DynamoDB_20120810.Query", "DynamoDB_20120810.GetItem"] {
+        let dynamo = Dynamo::new(ministack()).await;
+        let ledger = dynamo.ledger().await.expect("opens");
+        for seq in 0..4 {
+            ledger.append(&event("r1", seq, at(0)), &nonce(format!("j{seq}"))).await.expect("appends");
+        }
+        let proxy = Proxy::before(&ministack().url).await;
+        let slow = dynamo.through(&proxy).await;
+        proxy.hold(held);
+        let reads = tokio::spawn(async move { slow.journal(&"r1".into()).await });
+        proxy.holds_one().await;
+        ledger.prune(&pruned("r1", 4), &nonce("p")).await.expect("pruned");
+        proxy.let_go();
+        assert_eq!(reads.await.expect("ends").expect("reads"), [pruned("r1", 4)], "{held}");
+    }
+}
+
+/// Its write arrives when the journal is pruned, and what it would have met is gone.
+#[tokio::test]
+async fn s9_a_write_that_arrives_behind_a_pruned_journal_is_not_acknowledged() {
+    let dynamo = Dynamo::new(ministack()).await;
+    let ledger = dynamo.ledger().await.expect("opens");
+    for seq in 0..4 {
+        ledger.append(&event("r1", seq, at(0)), &nonce(format!("j{seq}"))).await.expect("appends");
+    }
+    let proxy = Proxy::before(&ministack().url).await;
+    let slow = dynamo.through(&proxy).await;
+    proxy.hold("DynamoDB_20120810.PutItem");
+    let writes = tokio::spawn(async move { slow.append(&event("r1", 2, at(9)), &nonce("late")).await });
+    proxy.holds_one().await;
+    ledger.prune(&pruned("r1", 4), &nonce("p")).await.expect("pruned");
+    tokio::time::sleep(std::time::Duration::from_millis(1100)).await;
+    proxy.let_go();
+    assert_eq!(writes.await.expect("ends").expect("answers"), Written::Conflict);
+    assert_eq!(ledger.journal(&"r1".into()).await.expect("reads"), [pruned("r1", 4)]);
 }
 
 #[tokio::test]

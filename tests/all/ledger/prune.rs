@@ -137,7 +137,43 @@ fn s5_nothing_is_removed_that_is_not_on_the_disk_or_is_young() {
     assert!(refused("full.json", "6d").contains("seven days"));
     assert!(refused("full.json", "2017-12-31").contains("seven days"), "a time that has not come");
     assert!(!environment.path().join("full.json").exists());
+    let odd = std::os::unix::ffi::OsStringExt::from_vec(b"caf\xe9.json".to_vec());
+    for to in [std::ffi::OsString::from("-"), "".into(), "/".into(), odd] {
+        let mut prune = environment.command(&["ledger", "prune", "--before", "90d", "--to"]);
+        assert_eq!(prune.arg(&to).output().expect("it starts").status.code(), Some(2), "{to:?}");
+    }
     assert_eq!(journals(&environment), before);
+    let left = std::fs::read_dir(environment.path()).expect("a directory");
+    let left = left.filter(|entry| entry.as_ref().is_ok_and(|e| e.file_name().to_string_lossy().contains("archive")));
+    assert_eq!(left.count(), 0, "no part of a file");
+}
+
+/// The clock of whoever prunes is months ahead: what ended within a week of the ledger's last write stays all the same. And
+/// a ledger of another fleet is nobody's to prune.
+#[test]
+fn s3_a_wrong_clock_or_another_fleet_prunes_nothing() {
+    let environment = fleet(Engine::File);
+    remove(&environment, &["--count", "1"]);
+    let before = journals(&environment);
+    set_clock(&environment, MONTHS_LATER);
+    let pruned = prune(&environment, "8d", "old.json");
+    assert_eq!((&pruned["file"], &pruned["kept"]["later"]), (&Value::Null, &json!(1)));
+    assert_eq!(journals(&environment), before);
+    remove(&environment, &["--count", "1"]);
+    let before = journals(&environment);
+
+    for name in ["fleet.toml", "scenario.toml", "index.toml", "placement.toml", "billing.toml"] {
+        let text = std::fs::read_to_string(environment.path().join("policies").join(name)).expect("a file");
+        environment.write(&format!("other/{name}"), &text.replace("../state/fleet.json", "../elsewhere/fleet.json"));
+    }
+    let other = ["ledger", "prune", "--before", "8d", "--policies", "other"];
+    // Where there is no such fleet, and where there is.
+    environment.run(&other).exits(5);
+    environment.run(&["plan", "--subsystem", "index", "--count", "1", "--policies", "other"]);
+    let refused = environment.run(&other).exits(5);
+    assert_eq!(refused.stderr.matches("the fleet simulated, id ").count(), 2, "{}", refused.stderr);
+    assert_eq!(journals(&environment), before);
+    assert_eq!(prune(&environment, "8d", "old.json")["runs"].as_array().map(Vec::len), Some(1));
 }
 
 /// Killed behind the first of three: the next call does the rest, and between the two files nothing is missing.
@@ -149,6 +185,7 @@ fn s5_killed_in_the_middle_nothing_is_lost() {
         remove(&environment, &["--count", "1"]);
     }
     set_clock(&environment, MONTHS_LATER);
+    remove(&environment, &["--count", "1"]);
     let (before, history) = (journals(&environment), documents(&environment));
     let killed = environment
         .command(&["ledger", "prune", "--before", "90d", "--to", "a.json"])

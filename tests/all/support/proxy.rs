@@ -1,7 +1,8 @@
-//! A proxy on 127.0.0.1 that loses replies on demand: what was asked is done, and nobody hears of it.
+//! A proxy on 127.0.0.1 that loses replies on demand (what was asked is done, and nobody hears of it), or holds requests up.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
@@ -17,6 +18,27 @@ pub(crate) struct Proxy {
 struct State {
     losing: AtomicBool,
     lost: AtomicUsize,
+    /// Requests with these words are held up.
+    held: Mutex<Option<&'static str>>,
+    /// How many are.
+    waiting: AtomicUsize,
+}
+
+impl State {
+    async fn pass(&self, request: &[u8]) {
+        let is_held = || {
+            let held = self.held.lock().expect("no panics");
+            held.is_some_and(|words| {
+                request.windows(words.len()).any(|part| part.eq_ignore_ascii_case(words.as_bytes()))
+            })
+        };
+        if is_held() {
+            self.waiting.fetch_add(1, Ordering::SeqCst);
+            while is_held() {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        }
+    }
 }
 
 impl Proxy {
@@ -32,8 +54,8 @@ impl Proxy {
                 let Ok(server) = TcpStream::connect(&server).await else { return };
                 let (client_reads, client_writes) = client.into_split();
                 let (server_reads, server_writes) = server.into_split();
-                tokio::spawn(pass(client_reads, server_writes, None));
-                tokio::spawn(pass(server_reads, client_writes, Some(Arc::clone(&shared))));
+                tokio::spawn(pass(client_reads, server_writes, Way::There(Arc::clone(&shared))));
+                tokio::spawn(pass(server_reads, client_writes, Way::Back(Arc::clone(&shared))));
             }
         });
         Self { url, state }
@@ -54,21 +76,52 @@ impl Proxy {
         self.state.losing.store(false, Ordering::SeqCst);
     }
 
+    /// From now on requests with these words are held up, until [`Self::let_go`].
+    #[cfg(feature = "dynamodb")]
+    pub(crate) fn hold(&self, words: &'static str) {
+        *self.state.held.lock().expect("no panics") = Some(words);
+    }
+
+    /// Until one is.
+    #[cfg(feature = "dynamodb")]
+    pub(crate) async fn holds_one(&self) {
+        while self.state.waiting.load(Ordering::SeqCst) == 0 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    #[cfg(feature = "dynamodb")]
+    pub(crate) fn let_go(&self) {
+        *self.state.held.lock().expect("no panics") = None;
+    }
+
     /// Bytes of replies that were lost.
     pub(crate) fn lost(&self) -> usize {
         self.state.lost.load(Ordering::SeqCst)
     }
 }
 
-async fn pass(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, replies: Option<Arc<State>>) {
+/// Which way something goes.
+enum Way {
+    There(Arc<State>),
+    Back(Arc<State>),
+}
+
+async fn pass(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, way: Way) {
     let mut buffer = [0; 16 << 10];
     while let Ok(count) = from.read(&mut buffer).await {
         if count == 0 {
             return;
         }
-        if let Some(state) = replies.as_ref().filter(|state| state.losing.load(Ordering::SeqCst)) {
-            state.lost.fetch_add(count, Ordering::SeqCst);
-        } else if to.write_all(&buffer[..count]).await.is_err() {
+        match &way {
+            Way::Back(state) if state.losing.load(Ordering::SeqCst) => {
+                state.lost.fetch_add(count, Ordering::SeqCst);
+                continue;
+            }
+            Way::Back(_) => {}
+            Way::There(state) => state.pass(&buffer[..count]).await,
+        }
+        if to.write_all(&buffer[..count]).await.is_err() {
             return;
         }
     }
