@@ -27,6 +27,7 @@ on_each_engine!(
     s3_whoever_takes_a_run_over_from_the_directory_of_another_fleet_is_refused,
     s8_what_was_expected_to_remain_is_asked_again_where_another_run_was_quicker,
     s1_a_policy_that_a_person_accepted_is_not_written_over_by_a_run_under_way,
+    s7_a_run_that_was_killed_before_its_last_line_is_shown_until_somebody_ends_it,
 );
 
 fn fleet(engine: Engine) -> TestEnvironment {
@@ -198,4 +199,23 @@ fn s1_a_policy_that_a_person_accepted_is_not_written_over_by_a_run_under_way(eng
     assert_eq!(len(&document["batches"]), 2, "a grant followed: {document:#}");
     assert_eq!(accepted(), before);
     stage.is_tidy();
+}
+
+/// Point 6 (g): its host is gone, and nothing says so but its journal.
+#[cfg(debug_assertions)]
+fn s7_a_run_that_was_killed_before_its_last_line_is_shown_until_somebody_ends_it(engine: Engine) {
+    let environment = fleet(engine);
+    let mut remove = environment.command(&[&REMOVE[..], &["--host", "index-0001"]].concat());
+    let killed = remove.env("SAFE_REMOVE_FAULT", "kill:before-append-run-ended").output().expect("it starts");
+    assert_eq!((killed.status.code(), capacity(&environment, "index")), (None, 17));
+    let run = crate::takeover::run_id(&environment);
+    for status in [&["status", "-o", "json"][..], &["status", &run, "-o", "json"]] {
+        let status = environment.run(status).exits(0).json();
+        assert_eq!(status["runs"][0]["next_command"], format!("safe-remove abandon {run}"), "{status:#}");
+    }
+    let document = environment.run(&["abandon", &run, "-o", "json"]).exits(0).json();
+    assert_eq!((&document["outcome"], len(&document["terminated"])), (&"completed".into(), 1), "{document:#}");
+    let history = environment.run(&["history", "-o", "json"]).exits(0).json();
+    assert_eq!(history["runs"][0]["run"], run.as_str(), "{history:#}");
+    nothing_is_held(&environment);
 }
