@@ -2,23 +2,25 @@
 //!
 //! # The map
 //!
+//! `docs/architecture.md` has it too, with the life of a removal and where each invariant lives.
+//!
 //! Everything that decides is a pure, synchronous function of its inputs, time included; everything that
 //! touches the world is a thin shell around it. Each module may use only those above it in this list
-//! (`tests/layering.rs` checks it):
+//! (`tests/all/layering.rs` checks it):
 //!
-//! | module | what it is | |
-//! | --- | --- | --- |
-//! | [`model`] | the nouns | pure |
-//! | [`policy`] | policy files to validated policies | pure but for reading the files |
-//! | [`plan`] | which hosts, in which batches, or why not | pure |
-//! | [`health`] | samples and reference to a verdict | pure |
-//! | [`coordination`] | the shared record and every change of it | pure |
-//! | [`run`] | the run's state machine and journal | pure |
-//! | [`ports`] | the traits that the shell implements | |
-//! | [`driver`] | the only loop that performs effects | async |
-//! | [`fleet`], [`ledger`], [`probe`] | providers, ledgers, probes: one folder each | async |
-//! | [`output`] | documents and screens | |
-//! | [`cli`] | arguments, commands, prompts, exit codes | |
+//! | module | what it is | | what it holds of SAFETY.md's invariants |
+//! | --- | --- | --- | --- |
+//! | [`model`] | the nouns | pure | the bounds of time that all rest on (`bounds.rs`) |
+//! | [`policy`] | policy files to validated policies | pure but for reading the files | S3: nothing is defaulted |
+//! | [`plan`] | which hosts, in which batches, or why not | pure | S1: `verify.rs` |
+//! | [`health`] | samples and reference to a verdict | pure | S2: a bake is an unbroken chain (`chain.rs`) |
+//! | [`coordination`] | the shared record and every change of it | pure | S1, S4, S9: `decide.rs` |
+//! | [`run`] | the run's state machine and journal | pure | S2, S5, S6, S7, S8: `batch.rs`, `calls.rs`, `restore.rs` |
+//! | [`ports`] | the traits that the shell implements | | |
+//! | [`driver`] | the only loop that performs effects | async | S5: the record before the call |
+//! | [`fleet`], [`ledger`], [`probe`] | providers, ledgers, probes: one folder each | async | S3; S9: deadlines, nonces |
+//! | [`output`] | documents and screens | | |
+//! | [`cli`] | arguments, commands, prompts, exit codes | | S8: what is confirmed |
 
 pub mod cli;
 pub mod coordination;

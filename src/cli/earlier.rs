@@ -109,7 +109,7 @@ pub(super) async fn of_run(
             Standing::Unlisted | Standing::UnderWay => {}
         }
         let alive = takeover::actor(&journal, &record, run).and_then(process::is_alive);
-        // Design section 3: taken over only where it is silent, so that two retries do not take it from each other.
+        // Protocol section 6: taken over only where it is silent, so that two retries do not take it from each other.
         if alive != Some(true) && takeover::silence(world, run, &journal, &record).is_none() {
             if let Some(no) = unconfirmed(world, run, &journal, &record, terms, screen).await? {
                 if takeover::look(world, run).await?.0.len() == journal.len() {

@@ -28,7 +28,7 @@ pub const MEMORY: Duration = Duration::from_secs(90 * 24 * 3600);
 /// they came in between, and a plan lives for a quarter of an hour.
 pub(super) const RECENT: Duration = Duration::from_secs(3600);
 
-/// How old a reference may be when it is handed to an overlapping run (contract section 9, "Several runs at once"), and
+/// How old a reference may be when it is handed to an overlapping run (contract section 8, "Sampling"), and
 /// how old a run's own may be at its first grant.
 pub const REFERENCE_LIFE: Duration = Duration::from_secs(3600);
 

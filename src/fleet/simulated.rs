@@ -278,7 +278,7 @@ impl Inner {
 
     fn act(&self, call: &Call) -> CallOutcome {
         let acted = self.visit(|visit| {
-            // Under the lock: a process that was stopped on the way here comes too late (design section 3).
+            // Under the lock: a process that was stopped on the way here comes too late (protocol section 2).
             if visit.now > call.not_after {
                 let words = format!("RequestExpired: it is {}, the call was good until {}", visit.now, call.not_after);
                 return Err(refused(&words, true));

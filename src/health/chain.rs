@@ -2,7 +2,7 @@
 //!
 //! A round reads every probe of every watched subsystem and observes the fleet. The chain is a fold over rounds:
 //! an alarming round ends it at once, a good one only lengthens it, and a gap starts it again, because nobody
-//! knows what happened meanwhile. What a round found is looked at before what time it is (peers T39). Must not
+//! knows what happened meanwhile. What a round found is looked at before what time it is. Must not
 //! sleep or read a clock: the driver takes rounds when [`Bake::next_round_at`] says.
 
 use std::time::Duration;

@@ -91,7 +91,7 @@ impl Watch {
                 }
             }
             if !seen {
-                // S3: no data is not good news (peers T42).
+                // S3: no data is not good news.
                 bad = judge(spec, against, None).err();
             }
             let before = self.latest.get(key).map_or(0, |latest| latest.consecutive);

@@ -1,4 +1,4 @@
-//! The bounds of time on which the protocol rests (design section 3), in one place.
+//! The bounds of time on which the protocol rests (protocol section 2), in one place.
 
 use std::time::Duration;
 
@@ -25,7 +25,7 @@ impl Bounds {
     pub const TOLERANCE: Duration = Duration::from_secs(60);
 
     /// The simulated fleet answers from its present state and refuses calls 5 s after their intent
-    /// (contract section 8); all its processes share one clock.
+    /// (contract section 6); all its processes share one clock.
     pub const SIMULATED: Self = Self {
         max_age: Self::MAX_AGE,
         settle: Duration::ZERO,

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::{GroupName, HostId, LedgerId, TargetGroupId, Time, ZoneName};
 
 /// Which fleet is meant, in the provider's own terms: shown first in every plan and status, and kept in the ledger's
-/// record, so that no command acts on another fleet of the same name (contract section 9, "Which fleet").
+/// record, so that no command acts on another fleet of the same name (contract section 8, "Which fleet").
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FleetIdentity {
     /// `simulated` or `aws`.

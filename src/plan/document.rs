@@ -6,7 +6,7 @@ use crate::model::{FleetIdentity, FleetName, GroupName, HostId, PlanDigest, Requ
 
 use super::{OtherRun, Why};
 
-/// The rules of contract section 5 and what section 8 adds, by the names that documents use.
+/// The rules of contract section 5, by the names that documents use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Rule {

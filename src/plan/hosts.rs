@@ -14,7 +14,7 @@ pub(crate) fn serves(inputs: &Inputs<'_>, host: &Host) -> bool {
     host.is_serving() && !inputs.ledger.claims.contains_key(&host.id)
 }
 
-/// Whether its units are capacity. By contract section 8 a protected host is not, even where it serves:
+/// Whether its units are capacity. By contract section 8, "Candidates", a protected host is not, even where it serves:
 /// it is also never taken, so that leaving it out can only refuse more.
 pub(crate) fn is_capacity(inputs: &Inputs<'_>, host: &Host) -> bool {
     serves(inputs, host) && host.protection.is_none()

@@ -26,7 +26,7 @@ use super::{
     Stage, Taking, Verdict, Violation, Why, capacity, warnings,
 };
 
-/// How long a plan may be run after it was made (contract section 8).
+/// How long a plan may be run after it was made (contract section 8, "Confirmation").
 const LIFE: Duration = Duration::from_secs(15 * 60);
 
 /// What a removal would do. There is always a document; its verdict says whether it may run.

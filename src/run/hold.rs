@@ -98,7 +98,7 @@ impl Calls {
     }
 
     /// When a read can prove a state in which the host was just before the call: `settle` after the reply,
-    /// or after the deadline where a reply is missing (design section 3, "What a read proves").
+    /// or after the deadline where a reply is missing (protocol section 5).
     fn proved_from(&self, bounds: Bounds) -> Option<Time> {
         self.acked_at.max(self.reach).map(|at| at.plus(bounds.settle))
     }
@@ -222,7 +222,7 @@ impl Held {
     /// Gone, and since when that is known.
     ///
     /// "Gone" after our own terminate is believed at once: the host was there within `settle` before. Absent without
-    /// one it is believed from two complete inventories `settle` apart (design section 3).
+    /// one it is believed from two complete inventories `settle` apart (protocol section 5).
     pub(super) fn gone_at(&self, bounds: Bounds) -> Option<Time> {
         let since = self.absent_since?;
         let seen = self.sight?.begun_at;

@@ -297,7 +297,7 @@ impl Machine {
         }
         if matches!(self.phase, Phase::Baking { .. }) {
             // S2: a bake is worth nothing for a host that serves meanwhile (schedule 5).
-            // "In service" from a read that may lie before the cordon's reply proves nothing (design section 3).
+            // "In service" from a read that may lie before the cordon's reply proves nothing (protocol section 5).
             let bounds = self.spec.bounds;
             let wandered = self.batch_held().find(|h| !h.is_cordoned() && !h.may_be_seen_late(bounds));
             if let Some(held) = wandered {

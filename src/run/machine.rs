@@ -448,7 +448,7 @@ impl Machine {
             self.postponed.push((cause, before_start));
             return;
         }
-        // From here on the facts are settled: an order that comes now changes nothing that was done (peers T39).
+        // From here on the facts are settled: an order that comes now changes nothing that was done.
         if matches!(self.phase, Phase::Leaving { .. } | Phase::Over) {
             return;
         }

@@ -1,7 +1,7 @@
 //! The run: a pure state machine, its journal, and the document that the journal makes.
 //!
 //! `Planned -> Confirmed -> [ Granted -> Cordoning -> Baking -> Terminating -> Verifying -> Waiting ]* -> Completed`, and
-//! from every state `-> Restoring -> Aborted | Halted`, or `-> NeedsAttention` (design section 4). [`Machine`] is that;
+//! from every state `-> Restoring -> Aborted | Halted`, or `-> NeedsAttention` (docs/architecture.md). [`Machine`] is that;
 //! it performs nothing, reads no clock and knows no provider. A run whose process died is made again from its journal
 //! (`recover`), and looks before it goes on (`stock`).
 

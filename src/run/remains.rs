@@ -1,6 +1,6 @@
 //! [`Remains`]: what would still go if somebody went on with a run, answered from its journal and the record alone.
 //!
-//! For the question before it (contract section 9): a run whose process died is not gone on with silently. Nothing here
+//! For the question before it (contract section 8, "Taking over"): a run whose process died is not gone on with silently. Nothing here
 //! judges whether these hosts may go.
 
 use std::collections::BTreeSet;

@@ -16,7 +16,7 @@ type HostsAndTargets = BTreeMap<HostId, BTreeSet<TargetGroupId>>;
 impl Machine {
     pub(super) fn restore(&mut self, since: Time, now: Time) {
         // A run that was taken over lets go of nothing while a call of the earlier process can still land: restoring
-        // is allowed meanwhile, releasing is not (design section 3, schedule 7).
+        // is allowed meanwhile, releasing is not (protocol section 7, schedule 7).
         let is_quiet = self.quiet_at.is_none_or(|at| now >= at);
         if is_quiet && self.held.is_empty() {
             self.start_leaving();

@@ -1,7 +1,7 @@
 //! Who may take a run over, and from when: answered from the journal and the record alone.
 //!
 //! A takeover appends its fence ([`Past::RunTakenOver`]) to the run's journal, raises the run's epoch in the record, reads
-//! both again, and only then acts (design section 3, "Epochs"). Nothing here acts.
+//! both again, and only then acts (protocol section 6). Nothing here acts.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::plan::Settings;
 
 use super::{JournalRecord, Outcome, Past, has_ended};
 
-/// Appends that a run which lives makes at least once in so many sampling periods (design section 3, "Request ids").
+/// Appends that a run which lives makes at least once in so many sampling periods (protocol section 6, "Silence").
 const SILENT_PERIODS: u32 = 3;
 
 /// How long a run without a journal is taken for alive: two writes, with their repeats.

@@ -92,7 +92,7 @@ impl Machine {
         }
     }
 
-    /// How long restoring is allowed without the ledger (design section 3), where it was ever heard.
+    /// How long restoring is allowed without the ledger (protocol section 7), where it was ever heard.
     fn offline_until(&self, now: Time) -> Option<Time> {
         self.acked_at.map(|at| at.min(now).plus(self.settings().offline_limit))
     }

@@ -1,7 +1,7 @@
 //! Auto Scaling groups and plain EC2 instances of one account and region, behind [`crate::ports::Fleet`].
 //!
 //! The main type is [`AwsFleet`]. What it must not do: retry an effect, name a desired size, or make
-//! something of what AWS did not say. Design section 5 lists the traps; each file here takes some:
+//! something of what AWS did not say. docs/aws.md lists the traps; each file here takes some:
 //!
 //! | file | what it is for |
 //! | --- | --- |

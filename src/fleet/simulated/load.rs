@@ -1,4 +1,4 @@
-//! What the load on a simulated fleet makes its subsystems show (contract sections 6 and 8).
+//! What the load on a simulated fleet makes its subsystems show (contract section 6).
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -192,7 +192,7 @@ impl State {
             Effect::Terminate { group, host } => {
                 let standing = self.standing(scenario, group.as_ref(), host)?;
                 match standing.state {
-                    // Standby gave up its desired capacity when it was entered (design section 5).
+                    // Standby gave up its desired capacity when it was entered (docs/aws.md).
                     HostState::Cordoned => {}
                     HostState::InService | HostState::Pending => self.lower(scenario, group.as_ref(), 1)?,
                     HostState::Terminating => return Err(Refusal(format!("host {host} is terminating already"))),

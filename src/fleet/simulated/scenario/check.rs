@@ -81,7 +81,7 @@ fn time(value: &Value, span: Range<usize>) -> Result<Time, Finding> {
 
 const TIME_HELP: &str = "a time with its offset, such as `2017-02-28T17:37:00Z`";
 
-/// A whole number and its unit (contract section 8).
+/// A whole number and its unit (contract section 4).
 fn duration(text: &Spanned<String>) -> Result<Duration, Finding> {
     parse_duration(text.get_ref()).map_err(|_| {
         Finding::at(text.span(), format!("`{}` is no duration", text.get_ref()))
