@@ -136,7 +136,7 @@ impl Bake {
         if let Some(verdict) = &self.regressed {
             return verdict.clone();
         }
-        // Peers T39: the facts first, then the time. A bad round counts however late it is.
+        // The facts first, then the time. A bad round counts however late it is.
         if !probes.is_empty() || !round.fleet_holds {
             let verdict = Verdict::Regressed { probes, fleet_holds: round.fleet_holds };
             self.chain = None;
