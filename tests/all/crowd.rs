@@ -110,5 +110,6 @@ fn s4_a_run_gets_through_a_storm(engine: Engine) {
     let document = run.exits(0).json();
     assert_eq!(document["outcome"], "completed", "{document:#}");
     assert_eq!(capacity(&environment, "index"), 16);
-    assert!(u128::from(written) * 1000 > 30 * begun.elapsed().as_millis(), "{written} writes are no storm");
+    // The run writes the record nine times, and each time some ten others came first, however slow the machine is.
+    assert!(written > 90, "{written} writes in {:?} are no storm", begun.elapsed());
 }
