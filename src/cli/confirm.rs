@@ -45,7 +45,7 @@ pub(super) async fn confirm(
     screen.stderr(&plan_text(&plan.document, ask.place, None));
     let hosts = plan.host_count();
     let (most, unusual) = (plan.settings.unattended_max, plan.settings.unusual);
-    if ask.yes && hosts <= most && !unusual {
+    if ask.yes && plan.is_unattended_enough() {
         screen.note(&format!("confirmed by --yes: {hosts} of at most {most} hosts"));
         return permit(plan, Confirmation::Unattended, ask.clock.now());
     }
@@ -84,7 +84,7 @@ fn permit(plan: Plan, how: Confirmation, now: Time) -> Result<Confirmed, Unconfi
 /// What somebody should know who is about to answer.
 fn question(plan: &Plan, now: Time) -> String {
     let mut text = String::new();
-    let end = expected_end(plan, now);
+    let end = plan.expected_end(now);
     text.push_str(&field("expected", &format!("ends about {end}, in {}", span_text(end.since(now)))));
     if plan.settings.unusual {
         text.push_str(&field("unusual", "far more than was removed in the last 90 days: look twice"));
@@ -92,14 +92,40 @@ fn question(plan: &Plan, now: Time) -> String {
     text
 }
 
-/// When the run would end if nothing goes wrong and the provider takes no time.
-fn expected_end(plan: &Plan, now: Time) -> Time {
-    let settings = &plan.settings;
-    let batches = u32::try_from(plan.document.batches.len()).unwrap_or(u32::MAX);
-    let reference = settings.every.saturating_mul(2);
-    let work = settings.bake.saturating_mul(batches);
-    let pauses = settings.interval.saturating_mul(batches.saturating_sub(1));
-    let end = now.plus(reference).plus(work).plus(pauses);
-    // A budget holds up the last batch, not what comes before it.
-    plan.document.not_before.map_or(end, |at| end.max(at.plus(settings.bake)))
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::plan::testing::{NOON, World, policy};
+    use crate::plan::{Request, Selection, plan};
+    use crate::policy::{BatchLimit, Budget};
+
+    /// A budget may hold up more than the last batch, and after each of them there is a bake.
+    #[test]
+    fn the_question_says_when_the_run_ends_however_many_batches_a_budget_holds_up() {
+        for count in [2, 4, 5, 6] {
+            for (hosts, minutes) in [(2, 60), (3, 20), (4, 60)] {
+                let mut world = World::new([policy("index", 4)]).with("index", 12, &["a", "b", "c"], &["index"]);
+                let pace = &mut world.policy_mut("index").pace;
+                pace.batch = BatchLimit::Hosts(2);
+                let per = Duration::from_secs(60 * minutes);
+                pace.budgets = vec![Budget { hosts, per }, Budget { hosts: 12, per: Duration::from_secs(86_400) }];
+                world.removed("gone-1", Some(NOON.minus(Duration::from_secs(600))));
+                let request = Request {
+                    subsystem: "index".into(),
+                    selection: Selection::Count(count),
+                    reason: None,
+                    request_id: None,
+                    expect_remaining: None,
+                };
+                let plan = world.ask(|inputs| plan(inputs, &request)).expect("a plan");
+                let (said, end) = (question(&plan, NOON), plan.expected_end(NOON));
+                assert!(
+                    said.contains(&format!("ends about {end}")),
+                    "{count} of {hosts} in {minutes}m: {end}, not {said}"
+                );
+            }
+        }
+    }
 }

@@ -253,11 +253,6 @@ impl Bake {
     pub fn watch(&self) -> &Watch {
         &self.watch
     }
-
-    /// Gives the counts on to whoever samples next: a new batch does not clear a suspicion.
-    pub fn into_watch(self) -> Watch {
-        self.watch
-    }
 }
 
 #[cfg(test)]

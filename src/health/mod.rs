@@ -18,4 +18,4 @@ pub use chain::{Bake, Gap, Progress, Round, Verdict, tolerated_gap};
 pub use judge::{Against, BadReading, judge};
 pub use number::number_text;
 pub use reference::{REFERENCE_SAMPLES, Reference, bad_against, bad_now, reference};
-pub use watch::{Latest, ProbeSpecs, Regression, Watch, probes_of};
+pub use watch::{ProbeSpecs, Regression, Watch, probes_of};

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::judge::{Against, BadReading, judge};
 use super::reference::Reference;
-use crate::model::{ProbeKey, Reading, Sample, SubsystemName};
+use crate::model::{ProbeKey, Sample, SubsystemName};
 use crate::policy::{PolicySet, ProbeSpec};
 
 /// Every probe that a run watches.
@@ -40,17 +40,12 @@ pub struct Regression {
     pub limit: Option<f64>,
 }
 
-/// What a probe said last, for progress.
+/// What a probe said last.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Latest {
-    /// The number; `None` for `good` and for what could not be read.
-    pub number: Option<f64>,
-    /// Why it is bad; `None` where it is good.
-    pub bad: Option<BadReading>,
+struct Latest {
+    is_bad: bool,
     /// Bad samples in a row up to now.
-    pub consecutive: u64,
-    /// How many of them make a regression.
-    pub failures: u64,
+    consecutive: u64,
 }
 
 /// Counts each probe's consecutive bad samples.
@@ -76,16 +71,11 @@ impl Watch {
         let mut regressions = Vec::new();
         for (key, spec) in &self.specs {
             let against = Against::Reference(self.reference.get(key).copied());
-            let mut number = None;
             let mut bad = None;
             let mut seen = false;
             for sample in samples.iter().filter(|sample| sample.key == *key) {
                 seen = true;
-                if let Ok(Reading::Number(read)) = sample.reading {
-                    number = Some(read);
-                }
                 if let Err(why) = judge(spec, against, Some(sample)) {
-                    number = why.measured;
                     bad = Some(why);
                     break;
                 }
@@ -101,25 +91,14 @@ impl Watch {
             {
                 regressions.push(regression(key, bad, consecutive));
             }
-            let latest = Latest { number, bad, consecutive, failures: spec.failures };
-            self.latest.insert(key.clone(), latest);
+            self.latest.insert(key.clone(), Latest { is_bad: bad.is_some(), consecutive });
         }
         regressions
     }
 
     /// Probes whose last sample was bad, though not yet for long enough to be a regression.
     pub fn suspects(&self) -> impl Iterator<Item = &ProbeKey> {
-        self.latest.iter().filter(|(_, latest)| latest.bad.is_some()).map(|(key, _)| key)
-    }
-
-    /// What each probe said in the last round; empty before the first.
-    pub fn latest(&self) -> &BTreeMap<ProbeKey, Latest> {
-        &self.latest
-    }
-
-    /// The probes that are watched.
-    pub fn specs(&self) -> &ProbeSpecs {
-        &self.specs
+        self.latest.iter().filter(|(_, latest)| latest.is_bad).map(|(key, _)| key)
     }
 }
 

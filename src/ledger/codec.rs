@@ -10,10 +10,7 @@ use thiserror::Error;
 
 use crate::coordination::{FleetRecord, RECORD_SCHEMA};
 use crate::ports::LedgerError;
-use crate::run::{self, JournalRecord};
-
-/// The schema of journal records.
-const EVENT_SCHEMA: &str = "safe-remove/event/v2";
+use crate::run::{self, EVENT_SCHEMA, JournalRecord};
 
 /// Why a text is not what it should be.
 #[derive(Debug, Error)]

@@ -7,7 +7,7 @@ use thiserror::Error;
 
 use crate::model::Time;
 
-use super::{Plan, PlanDocument, Rule, Settings, Verdict, Violation};
+use super::{Plan, PlanDocument, Settings, Verdict};
 
 /// How a plan was confirmed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,17 +51,6 @@ pub enum NotConfirmed {
     /// The count is unusual: it must be typed out on a terminal.
     #[error("an unusual count is not accepted unattended")]
     Unusual,
-}
-
-impl NotConfirmed {
-    /// The same as a violation, for the plan document.
-    pub fn violation(&self) -> Violation {
-        let rule = match self {
-            Self::Expired { .. } => Rule::PlanStale,
-            Self::Refused | Self::WrongAnswer { .. } | Self::TooMany { .. } | Self::Unusual => Rule::Approval,
-        };
-        Violation::new(rule, self.to_string())
-    }
 }
 
 /// A plan that may run: allowed, fresh, and confirmed with exactly these hosts.

@@ -59,7 +59,7 @@ fn s2_rounds_that_lie_ahead_of_the_clock_are_forgotten() {
     let mut bake = bake(1);
     assert_eq!(bake.fold(&round(0, 0.5)), baking());
     assert_eq!(bake.set_back(second(0)), None, "it stands where it stood");
-    let mut bake = Bake::new(BAKE, EVERY, second(1000), bake.into_watch());
+    let mut bake = Bake::new(BAKE, EVERY, second(1000), bake.watch().clone());
     assert_eq!(bake.fold(&round(1000, 0.5)), baking());
     assert_eq!(bake.fold(&round(1010, 0.5)), baking());
     let gap = bake.set_back(second(20)).expect("the chain breaks");
