@@ -40,26 +40,19 @@ pub struct Regression {
     pub limit: Option<f64>,
 }
 
-/// What a probe said last.
-#[derive(Clone, Debug, PartialEq)]
-struct Latest {
-    is_bad: bool,
-    /// Bad samples in a row up to now.
-    consecutive: u64,
-}
-
 /// Counts each probe's consecutive bad samples.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Watch {
     specs: ProbeSpecs,
     reference: Reference,
-    latest: BTreeMap<ProbeKey, Latest>,
+    /// Of each probe, bad samples in a row up to now.
+    in_a_row: BTreeMap<ProbeKey, u64>,
 }
 
 impl Watch {
     /// Watches these probes against the reference from before the first batch.
     pub fn new(specs: ProbeSpecs, reference: Reference) -> Self {
-        Self { specs, reference, latest: BTreeMap::new() }
+        Self { specs, reference, in_a_row: BTreeMap::new() }
     }
 
     /// Judges one round: every probe has one sample in it, and one that has none is bad.
@@ -84,21 +77,21 @@ impl Watch {
                 // S3: no data is not good news.
                 bad = judge(spec, against, None).err();
             }
-            let before = self.latest.get(key).map_or(0, |latest| latest.consecutive);
+            let before = self.in_a_row.get(key).copied().unwrap_or(0);
             let consecutive = if bad.is_some() { before.saturating_add(1) } else { 0 };
             if let Some(bad) = &bad
                 && consecutive >= spec.failures
             {
                 regressions.push(regression(key, bad, consecutive));
             }
-            self.latest.insert(key.clone(), Latest { is_bad: bad.is_some(), consecutive });
+            self.in_a_row.insert(key.clone(), consecutive);
         }
         regressions
     }
 
     /// Probes whose last sample was bad, though not yet for long enough to be a regression.
     pub fn suspects(&self) -> impl Iterator<Item = &ProbeKey> {
-        self.latest.iter().filter(|(_, latest)| latest.is_bad).map(|(key, _)| key)
+        self.in_a_row.iter().filter(|(_, times)| **times > 0).map(|(key, _)| key)
     }
 }
 
