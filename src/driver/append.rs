@@ -84,20 +84,9 @@ pub async fn record_kept(
 ///
 /// [`LedgerError`]; the journal is whole, or pruned.
 pub async fn prune(ledger: &dyn Ledger, record: &JournalRecord) -> Result<(), LedgerError> {
-    let (nonce, tries) = (change::nonce(), Tries::few());
-    let mut failures = 0;
+    let nonce = change::nonce();
     fault::before("prune");
-    loop {
-        match ledger.prune(record, &nonce).await {
-            Ok(()) => break,
-            Err(error) => {
-                failures += 1;
-                if !tries.again(failures, &error).await {
-                    return Err(error);
-                }
-            }
-        }
-    }
+    patiently(&Tries::few(), || ledger.prune(record, &nonce)).await?;
     fault::behind();
     Ok(())
 }
@@ -117,9 +106,17 @@ async fn append_patiently(
     nonce: &Nonce,
     tries: &Tries,
 ) -> Result<Written<()>, LedgerError> {
+    patiently(tries, || ledger.append(record, nonce)).await
+}
+
+/// Repeats a write, with the nonce that it has, for as long as that is worth it.
+async fn patiently<T, W: Future<Output = Result<T, LedgerError>>>(
+    tries: &Tries,
+    write: impl Fn() -> W,
+) -> Result<T, LedgerError> {
     let mut failures = 0;
     loop {
-        match ledger.append(record, nonce).await {
+        match write().await {
             Ok(written) => return Ok(written),
             Err(error) => {
                 failures += 1;
