@@ -97,8 +97,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::plan::testing::{NOON, World, policy};
-    use crate::plan::{Request, Selection, plan};
+    use crate::plan::testing::{NOON, World, counted, policy};
     use crate::policy::{BatchLimit, Budget};
 
     /// A budget may hold up more than the last batch, and after each of them there is a bake.
@@ -112,14 +111,7 @@ mod tests {
                 let per = Duration::from_secs(60 * minutes);
                 pace.budgets = vec![Budget { hosts, per }, Budget { hosts: 12, per: Duration::from_secs(86_400) }];
                 world.removed("gone-1", Some(NOON.minus(Duration::from_secs(600))));
-                let request = Request {
-                    subsystem: "index".into(),
-                    selection: Selection::Count(count),
-                    reason: None,
-                    request_id: None,
-                    expect_remaining: None,
-                };
-                let plan = world.ask(|inputs| plan(inputs, &request)).expect("a plan");
+                let plan = counted(&world, "index", count);
                 let (said, end) = (question(&plan, NOON), plan.expected_end(NOON));
                 assert!(
                     said.contains(&format!("ends about {end}")),

@@ -14,7 +14,10 @@ use crate::policy::{
     PolicySet, ProviderConfig, ProviderKind, Selector, SubsystemPolicy, UnitsSource,
 };
 
-use super::{AssessError, Claim, Inputs, LedgerView, Removal, Rule, Stage, Taking, Violation, verify};
+use super::{
+    AssessError, Claim, Inputs, LedgerView, Plan, Removal, Request, Rule, Selection, Stage, Taking, Violation, plan,
+    verify,
+};
 
 /// Noon of the day of the outage.
 pub(crate) const NOON: Time = Time::from_millis(1_488_283_200_000);
@@ -220,6 +223,18 @@ impl World {
         let found = self.verify(&taking(hosts), Stage::Grant).expect("the fleet can be judged");
         found.iter().map(brief).collect()
     }
+}
+
+/// What a removal of so many hosts would do.
+pub(crate) fn counted(world: &World, subsystem: &str, count: u64) -> Plan {
+    let request = Request {
+        subsystem: subsystem.into(),
+        selection: Selection::Count(count),
+        reason: None,
+        request_id: None,
+        expect_remaining: None,
+    };
+    world.ask(|inputs| plan(inputs, &request)).expect("the fleet can be judged")
 }
 
 pub(crate) fn ids(hosts: &[&str]) -> BTreeSet<HostId> {

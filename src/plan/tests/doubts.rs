@@ -3,11 +3,10 @@
 use std::time::Duration;
 
 use crate::model::{Health, HostId, HostState, TargetHealth};
-use crate::plan::testing::{NOON, World, brief, host, ids, policy, taking};
+use crate::plan::testing::{NOON, World, brief, counted, host, ids, policy, taking};
 use crate::plan::{Claim, Request, Selection, Stage, Taking, Verdict, WouldAllow, plan};
 use crate::policy::ZoneMinimum;
 
-use super::select::counted;
 use TargetHealth::{Fails, Passes, Unsure};
 
 /// Nine hosts behind the target group `tg-web`, in which they pass.

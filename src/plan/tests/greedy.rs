@@ -5,12 +5,11 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::model::{Host, HostId};
-use crate::plan::testing::{World, host, policy};
+use crate::plan::testing::{World, counted, host, policy};
 use crate::plan::{Stage, Taking, Verdict};
 use crate::policy::{UnitsSource, ZoneMinimum};
 
 use super::program::Rules;
-use super::select::counted;
 
 /// What a script would do: in this order, every host that may still go.
 fn greedy<K: Ord>(world: &World, order: impl Fn(&Host) -> K) -> usize {

@@ -4,13 +4,12 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::model::{Health, Protection};
-use crate::plan::testing::{NOON, Seeded, World, host, policy};
+use crate::plan::testing::{NOON, Seeded, World, counted, host, policy};
 use crate::plan::{PlanDocument, Verdict};
 use crate::policy::{Budget, UnitsSource, ZoneMinimum};
 
 use super::program::Rules;
 use super::proof::{Largest, largest};
-use super::select::counted;
 
 /// The one that is asked; every host belongs to it.
 pub(super) const NAMED: &str = "all";

@@ -3,11 +3,9 @@
 use std::time::Duration;
 
 use crate::model::{Health, HostId, Time};
-use crate::plan::testing::{NOON, World, brief, policy};
+use crate::plan::testing::{NOON, World, brief, counted, policy};
 use crate::plan::{Confirmation, NotConfirmed, Plan, Request, Selection, Verdict, headroom, plan};
 use crate::policy::{ApprovalRule, BatchLimit, Budget};
-
-use super::select::counted;
 
 fn request(selection: Selection) -> Request {
     Request { subsystem: "index".into(), selection, reason: None, request_id: None, expect_remaining: None }

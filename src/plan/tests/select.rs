@@ -3,20 +3,9 @@
 use std::collections::BTreeSet;
 
 use crate::model::Health;
-use crate::plan::testing::{World, brief, policy};
-use crate::plan::{Plan, Request, Selection, Verdict, plan};
+use crate::plan::testing::{World, brief, counted, policy};
+use crate::plan::{Plan, Verdict};
 use crate::policy::{UnitsSource, ZoneMinimum};
-
-pub(super) fn counted(world: &World, subsystem: &str, count: u64) -> Plan {
-    let request = Request {
-        subsystem: subsystem.into(),
-        selection: Selection::Count(count),
-        reason: None,
-        request_id: None,
-        expect_remaining: None,
-    };
-    world.ask(|inputs| plan(inputs, &request)).expect("the fleet can be judged")
-}
 
 fn chosen(plan: &Plan) -> Vec<String> {
     let ids: BTreeSet<_> = plan.document.batches.iter().flat_map(|b| &b.hosts).map(|h| h.id.to_string()).collect();

@@ -1,19 +1,11 @@
 //! What somebody should know before confirming.
 
 use crate::model::TargetGroupId;
-use crate::plan::testing::{World, policy};
-use crate::plan::{Request, Selection, plan};
+use crate::plan::testing::{World, counted, policy};
 
 /// The warnings on a removal of so many hosts of index that speak of target groups.
 fn unrouted(world: &World, count: u64) -> Vec<String> {
-    let request = Request {
-        subsystem: "index".into(),
-        selection: Selection::Count(count),
-        reason: None,
-        request_id: None,
-        expect_remaining: None,
-    };
-    let plan = world.ask(|inputs| plan(inputs, &request)).expect("judged");
+    let plan = counted(world, "index", count);
     plan.document.warnings.into_iter().filter(|w| w.contains("target group")).collect()
 }
 

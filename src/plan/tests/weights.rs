@@ -3,11 +3,9 @@
 use std::collections::BTreeMap;
 
 use crate::model::HostState;
-use crate::plan::testing::{World, brief, host, policy, taking};
+use crate::plan::testing::{World, brief, counted, host, policy, taking};
 use crate::plan::{AssessError, Stage, Verdict, headroom, measure};
 use crate::policy::{BatchLimit, UnitsSource, ZoneMinimum};
-
-use super::select::counted;
 
 const LARGE: &str = "m6i.large";
 const XLARGE: &str = "m6i.xlarge";

@@ -7,14 +7,13 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::oracle::{SUBSYSTEMS, TestFleet, TestHost, TestZone, ZONES, chosen, request, test_fleet};
-use super::select::counted;
 use crate::model::{SubsystemName, Time};
 use crate::plan::constraints::{Ground, Problem};
 use crate::plan::gates::Gates;
 use crate::plan::membership::Membership;
 use crate::plan::search::Reach;
 use crate::plan::select::Selector;
-use crate::plan::testing::{NOON, World, host, policy};
+use crate::plan::testing::{NOON, World, counted, host, policy};
 use crate::plan::{Constraint, PlanDocument, Rule, Selection, Verdict, Why, WouldAllow, plan};
 use crate::policy::{AllowWindow, Budget, SubsystemPolicy, Windows, ZoneMinimum};
 
