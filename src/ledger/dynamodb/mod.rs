@@ -1,7 +1,8 @@
 //! [`DynamodbLedger`]: the ledger in a DynamoDB table, for operators at many machines on AWS.
 //!
 //! Every write is one conditional write and every read is consistent; the table is touched in no other way, and no
-//! transaction over several items is needed. Only pruning deletes, and only behind the record that takes a journal's place. It never interprets a record. Several fleets may share a table.
+//! transaction over several items is needed. Only pruning deletes, and only behind the record that takes a journal's place.
+//! It never interprets a record. Several fleets may share a table.
 //!
 //! | `pk` | `sk` | what |
 //! | --- | --- | --- |
@@ -271,7 +272,14 @@ impl Ledger for DynamodbLedger {
             return Ok(Written::Acknowledged(()));
         }
         let taken = self.get((pk.clone(), sk.clone())).await.map_err(|error| self.in_doubt(error))?;
-        let taken = taken.ok_or_else(|| self.unreadable(&pk, &sk))?;
+        // S9: what took the place may be pruned by now; then it was another's, or is answered for.
+        let Some(taken) = taken else {
+            let first = self.get(self.event_key(&record.run, 0)).await.map_err(|error| self.in_doubt(error))?;
+            return match first {
+                Some(first) if self.is_pruned(&first)? => Ok(Written::Conflict),
+                Some(_) | None => Err(self.unreadable(&pk, &sk)),
+            };
+        };
         let mine = self.string(&taken, "nonce")? == nonce.as_str();
         Ok(if mine { Written::Acknowledged(()) } else { Written::Conflict })
     }
@@ -305,7 +313,8 @@ impl Ledger for DynamodbLedger {
                 item => self.the_same(opened, item).map(|_| ()),
             };
         }
-        // From the first on: what is left by a process that dies here then ends where the journal did, and nobody appends there.
+        // From the first on: what is left by a process that dies here then ends where the journal did, and nobody appends
+        // there.
         for item in self.all(&self.journal_key(&record.run), "").await? {
             let (pk, sk) = (self.string(&item, PK)?, self.string(&item, SK)?);
             let delete = || {

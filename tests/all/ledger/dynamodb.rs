@@ -233,20 +233,26 @@ async fn s9_a_journal_of_which_a_part_was_pruned_is_pruned_and_the_rest_goes_nex
     assert_eq!(left.send().await.expect("looks").item, None);
 }
 
+/// A journal of four records, for one who prunes it, and for one whose calls a proxy can hold up.
+async fn beside_a_slow_one() -> (DynamodbLedger, DynamodbLedger, Proxy) {
+    let dynamo = Dynamo::new(ministack()).await;
+    let ledger = dynamo.ledger().await.expect("opens");
+    for seq in 0..4 {
+        ledger.append(&event("r1", seq, at(0)), &nonce(format!("j{seq}"))).await.expect("appends");
+    }
+    let proxy = Proxy::before(&ministack().url).await;
+    let slow = dynamo.through(&proxy).await;
+    (ledger, slow, proxy)
+}
+
 /// Whichever of its two reads is late, a journal is whole or pruned, and never a part that would pass for one.
 #[tokio::test]
 async fn s9_a_journal_that_is_pruned_while_it_is_read_is_no_part_of_itself() {
     for held in ["DynamoDB_20120810.Query", "DynamoDB_20120810.GetItem"] {
-        let dynamo = Dynamo::new(ministack()).await;
-        let ledger = dynamo.ledger().await.expect("opens");
-        for seq in 0..4 {
-            ledger.append(&event("r1", seq, at(0)), &nonce(format!("j{seq}"))).await.expect("appends");
-        }
-        let proxy = Proxy::before(&ministack().url).await;
-        let slow = dynamo.through(&proxy).await;
+        let (ledger, slow, proxy) = beside_a_slow_one().await;
         proxy.hold(held);
         let reads = tokio::spawn(async move { slow.journal(&"r1".into()).await });
-        proxy.holds_one().await;
+        proxy.has_held(1).await;
         ledger.prune(&pruned("r1", 4), &nonce("p")).await.expect("pruned");
         proxy.let_go();
         assert_eq!(reads.await.expect("ends").expect("reads"), [pruned("r1", 4)], "{held}");
@@ -256,21 +262,30 @@ async fn s9_a_journal_that_is_pruned_while_it_is_read_is_no_part_of_itself() {
 /// Its write arrives when the journal is pruned, and what it would have met is gone.
 #[tokio::test]
 async fn s9_a_write_that_arrives_behind_a_pruned_journal_is_not_acknowledged() {
-    let dynamo = Dynamo::new(ministack()).await;
-    let ledger = dynamo.ledger().await.expect("opens");
-    for seq in 0..4 {
-        ledger.append(&event("r1", seq, at(0)), &nonce(format!("j{seq}"))).await.expect("appends");
-    }
-    let proxy = Proxy::before(&ministack().url).await;
-    let slow = dynamo.through(&proxy).await;
+    let (ledger, slow, proxy) = beside_a_slow_one().await;
     proxy.hold("DynamoDB_20120810.PutItem");
     let writes = tokio::spawn(async move { slow.append(&event("r1", 2, at(9)), &nonce("late")).await });
-    proxy.holds_one().await;
+    proxy.has_held(1).await;
     ledger.prune(&pruned("r1", 4), &nonce("p")).await.expect("pruned");
     tokio::time::sleep(std::time::Duration::from_millis(1100)).await;
     proxy.let_go();
     assert_eq!(writes.await.expect("ends").expect("answers"), Written::Conflict);
     assert_eq!(ledger.journal(&"r1".into()).await.expect("reads"), [pruned("r1", 4)]);
+}
+
+/// Its write met another's, which is gone when it looks whose that was: a conflict, and no corrupt ledger.
+#[tokio::test]
+async fn s9_a_record_that_was_taken_and_is_pruned_meanwhile_is_a_conflict() {
+    let (ledger, slow, proxy) = beside_a_slow_one().await;
+    proxy.hold("DynamoDB_20120810.PutItem");
+    let writes = tokio::spawn(async move { slow.append(&event("r1", 2, at(9)), &nonce("late")).await });
+    proxy.has_held(1).await;
+    // From here on its next look is held, and its write goes on.
+    proxy.hold("DynamoDB_20120810.GetItem");
+    proxy.has_held(2).await;
+    ledger.prune(&pruned("r1", 4), &nonce("p")).await.expect("pruned");
+    proxy.let_go();
+    assert_eq!(writes.await.expect("ends").expect("answers"), Written::Conflict);
 }
 
 #[tokio::test]

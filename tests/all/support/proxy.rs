@@ -82,10 +82,10 @@ impl Proxy {
         *self.state.held.lock().expect("no panics") = Some(words);
     }
 
-    /// Until one is.
+    /// Until so many were, by whichever words.
     #[cfg(feature = "dynamodb")]
-    pub(crate) async fn holds_one(&self) {
-        while self.state.waiting.load(Ordering::SeqCst) == 0 {
+    pub(crate) async fn has_held(&self, count: usize) {
+        while self.state.waiting.load(Ordering::SeqCst) < count {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }
