@@ -1,9 +1,8 @@
 //! `safe-remove ledger prune`: archives the journals of runs that ended long ago to a file, then removes them from the
 //! ledger.
 //!
-//! What stays of each is one record with the run's document, so that `history`, `status RUN` and a request id that is used
-//! again still answer (S9). The file is whole and on the disk before anything is removed, and an existing one is never
-//! written over.
+//! One record with the run's document stays of each, so that `history`, `status RUN` and a request id that is used again
+//! still answer (S9). The file is whole and on the disk before anything is removed. An existing file is never written over.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Read as _, Write as _};
@@ -18,6 +17,7 @@ use tempfile::NamedTempFile;
 use crate::driver;
 use crate::model::{FleetName, LedgerId, RunId, Time, chain};
 use crate::output::clean_lines;
+use crate::ports::LedgerError;
 use crate::run::{JournalRecord, Stays, prune as of_journal};
 
 use super::args::Global;
@@ -32,7 +32,7 @@ const SCHEMA: &str = "safe-remove/ledger-archive/v1";
 /// waits for, and an incident is reviewed within days.
 const YOUNGEST: Duration = Duration::from_secs(7 * 24 * 3600);
 
-/// What was pruned.
+/// The answer.
 #[derive(Debug, Serialize)]
 struct Pruned {
     fleet: FleetName,
@@ -50,7 +50,7 @@ struct Pruned {
 /// Journals of runs that stay, by why.
 #[derive(Debug, Default, Serialize)]
 struct Kept {
-    /// They ended at `before` or later.
+    /// They ended at `before` or later, or within the week before the ledger's last write.
     later: u64,
     /// They are under way, or hold hosts.
     under_way: u64,
@@ -104,55 +104,86 @@ pub(super) async fn prune(global: &Global, before: Since, to: Option<&Path>) -> 
             "name another file: --to FILE",
         )
     };
-    let (mut kept, mut stubs, mut again) = (Kept::default(), Vec::new(), Vec::new());
-    let (mut file, mut records) = (None, 0);
+    let head = json!({
+        "schema": SCHEMA, "fleet": fleet.name, "ledger": record.ledger, "archived_at": now, "before": before,
+        "operator": operator,
+    });
+    let mut gathered = Gathered::default();
     for run in reader.journals().runs(None).await.map_err(CommandError::Ledger)? {
         let journal = reader.journals().journal(&run).await.map_err(CommandError::Ledger)?;
-        match of_journal(&journal, &record, until, now, &operator, &name) {
-            Ok(stub) => {
-                let file = match &mut file {
-                    Some(file) => file,
-                    None => {
-                        let head = json!({
-                            "schema": SCHEMA, "fleet": fleet.name, "ledger": record.ledger, "archived_at": now,
-                            "before": before, "operator": operator,
-                        });
-                        file.insert(Archive::begin(&path, &head).map_err(unwritten)?)
-                    }
-                };
-                file.add(&run, &journal).map_err(unwritten)?;
-                records += journal.len() as u64;
-                stubs.push(stub);
-            }
-            Err(Stays::OfNoRun) => {}
-            Err(Stays::Pruned) => {
-                kept.pruned += 1;
-                again.extend(journal);
-            }
-            Err(Stays::UnderWay) => kept.under_way += 1,
-            Err(Stays::Late) => kept.later += 1,
-            Err(Stays::Repeatable) => kept.repeatable += 1,
-        }
+        let judged = of_journal(&journal, &record, until, now, &operator, &name);
+        gathered.take(&run, journal, judged, || Archive::begin(&path, &head)).map_err(unwritten)?;
     }
+    let Gathered { file, stubs, again, records, kept } = gathered;
     let ledger = world::writable_ledger(fleet, now).await?;
     let is_written = file.is_some();
     if let Some(file) = file {
         file.end(&path).map_err(unwritten)?;
     }
+    let file = is_written.then_some(path);
     // S5: the file is on the disk. One that was pruned before may have left something behind, where its process died.
     for (done, stub) in stubs.iter().chain(&again).enumerate() {
-        driver::prune(ledger.as_ref(), stub).await.map_err(|error| CommandError::NotStarted {
-            exit: Exit::LEDGER,
-            message: format!("the ledger took the pruning of {} of {} journals", done.min(stubs.len()), stubs.len()),
-            causes: std::iter::once(chain(&error))
-                .chain(is_written.then(|| format!("{} has all of them: keep it", path.display())))
-                .collect(),
-            hint: "when the ledger is back, prune again, to another file: what is left is archived then",
-        })?;
+        let pruned = driver::prune(ledger.as_ref(), stub).await;
+        pruned.map_err(|error| not_pruned(&error, done.min(stubs.len()), stubs.len(), file.as_deref()))?;
     }
     let runs = stubs.into_iter().map(|stub| stub.run).collect();
-    let file = is_written.then_some(path);
     answer(Pruned { fleet: fleet.name.clone(), ledger: record.ledger, before, file, runs, records, kept })
+}
+
+/// Everything that is known once all journals were read.
+#[derive(Default)]
+struct Gathered {
+    /// Begun with the first journal that goes into it.
+    file: Option<Archive>,
+    /// The records that take the place of journals.
+    stubs: Vec<JournalRecord>,
+    /// Those of an earlier pruning.
+    again: Vec<JournalRecord>,
+    /// Records in the file.
+    records: u64,
+    kept: Kept,
+}
+
+impl Gathered {
+    /// One journal, and what was judged of it.
+    fn take(
+        &mut self,
+        run: &RunId,
+        journal: Vec<JournalRecord>,
+        judged: Result<JournalRecord, Stays>,
+        begin: impl FnOnce() -> io::Result<Archive>,
+    ) -> io::Result<()> {
+        match judged {
+            Ok(stub) => {
+                let file = match &mut self.file {
+                    Some(file) => file,
+                    None => self.file.insert(begin()?),
+                };
+                file.add(run, &journal)?;
+                self.records += journal.len() as u64;
+                self.stubs.push(stub);
+            }
+            Err(Stays::OfNoRun) => {}
+            Err(Stays::Pruned) => {
+                self.kept.pruned += 1;
+                self.again.extend(journal);
+            }
+            Err(Stays::UnderWay) => self.kept.under_way += 1,
+            Err(Stays::Late) => self.kept.later += 1,
+            Err(Stays::Repeatable) => self.kept.repeatable += 1,
+        }
+        Ok(())
+    }
+}
+
+fn not_pruned(error: &LedgerError, done: usize, of: usize, file: Option<&Path>) -> CommandError {
+    let kept = file.map(|file| format!("{} has all of them: keep it", file.display()));
+    CommandError::NotStarted {
+        exit: Exit::LEDGER,
+        message: format!("the ledger took the pruning of {done} of {of} journals"),
+        causes: std::iter::once(chain(error)).chain(kept).collect(),
+        hint: "when the ledger is back, prune again, to another file: what is left is archived then",
+    }
 }
 
 /// The file, as it grows: beside its place, so that under its name it is whole or not there. Whatever does not come to
@@ -229,7 +260,7 @@ fn answer(pruned: Pruned) -> Result<Answered, CommandError> {
     };
     let kept = &pruned.kept;
     for (count, why) in [
-        (kept.later, "ended later"),
+        (kept.later, "ended later, or in the week before the ledger's last write"),
         (kept.under_way, "are under way, or hold hosts"),
         (kept.repeatable, "took nothing, and their request ids may be used again"),
         (kept.pruned, "were pruned before"),
