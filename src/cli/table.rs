@@ -11,7 +11,7 @@ use super::error::CommandError;
 use super::world::{self, LedgerReader};
 use super::{Answered, Exit, engines, status};
 
-/// What every operator's identity must be allowed: reads and conditional writes of items. Nothing deletes but pruning.
+/// Every operator's identity needs these: they read and write items, and delete nothing.
 const ACTIONS: [&str; 4] = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem"];
 
 /// What whoever makes the table must be allowed besides.
@@ -23,7 +23,7 @@ const INIT_ACTIONS: [&str; 5] = [
     "dynamodb:UpdateTable",
 ];
 
-/// What whoever prunes the ledger must be allowed besides.
+/// Whoever prunes the ledger needs this besides.
 const PRUNE_ACTIONS: [&str; 1] = ["dynamodb:DeleteItem"];
 
 /// What is there now.

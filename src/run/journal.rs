@@ -308,7 +308,7 @@ pub enum Past {
         request: RequestDocument,
         /// How many records the journal had.
         records: u64,
-        /// The name of the file that has them.
+        /// The file that has them, as it was named on the machine of whoever pruned it.
         file: String,
         /// Who pruned it.
         operator: OperatorId,

@@ -279,7 +279,8 @@ impl Machine {
         self.queue.push_back(Todo::Record(Past::BakeRestarted { batch, gap_ms }));
         if restarts >= patience::BAKE_RESTARTS {
             let message = format!(
-                "the bake broke {restarts} times because sampling took too long or the clock was set back, the last time for {}",
+                "the bake broke {restarts} times because sampling took too long or the clock was set back, the last time for \
+                 {}",
                 duration_text(gap.length)
             );
             self.stop(plain(CauseKind::Inventory, message), None, now);

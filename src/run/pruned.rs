@@ -40,7 +40,8 @@ pub(super) fn pruned(journal: &[JournalRecord]) -> Option<RunDocument> {
     let Past::JournalPruned { document, records, file, operator, pruned_at, .. } = &record.event else { return None };
     let mut document = RunDocument::clone(document);
     document.warnings.push(format!(
-        "the journal of this run was pruned at {pruned_at} by {operator}: its {records} records are in the file {file} that was made then"
+        "the journal of this run was pruned at {pruned_at} by {operator}: its {records} records are in the file {file} that was \
+         made then"
     ));
     Some(document)
 }

@@ -64,7 +64,8 @@ impl Machine {
         match &self.phase {
             // Further ahead than a period lies only what was sampled before the clock was set back.
             Phase::Baking { bake } => {
-                Some(bake.next_round_at()).map(|at| if at > now.plus(self.settings().every) { now } else { at })
+                let at = bake.next_round_at();
+                Some(if at > now.plus(self.settings().every) { now } else { at })
             }
             _ => self.watch.is_some().then(|| self.next_sample(now)),
         }
