@@ -206,14 +206,14 @@ pub enum LedgerError {
 
 /// Reads probes.
 #[async_trait]
-pub trait Prober: Send + Sync {
+pub(crate) trait Prober: Send + Sync {
     /// Reads one probe once, within its `timeout`. Whatever goes wrong is a bad sample, never an error.
     async fn sample(&self, subsystem: &SubsystemName, probe: &ProbeSpec) -> Sample;
 }
 
 /// The clock that a run goes by: the machine's, or the simulated fleet's.
 #[async_trait]
-pub trait Clock: Send + Sync {
+pub(crate) trait Clock: Send + Sync {
     /// The time now.
     fn now(&self) -> Time;
 
@@ -222,14 +222,14 @@ pub trait Clock: Send + Sync {
 }
 
 /// What can be known of the processes that act for other runs.
-pub trait Processes: Send + Sync {
+pub(crate) trait Processes: Send + Sync {
     /// How a process stands, as far as that can be told from here.
     fn life(&self, process: &ProcessId) -> Life;
 }
 
 /// How a process stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Life {
+pub(crate) enum Life {
     /// It runs here.
     Running,
     /// It was stopped, here: it does nothing until somebody lets it go on.

@@ -17,7 +17,7 @@ use super::values::{
 };
 
 /// The policy directory where none is named.
-pub const POLICIES: &str = "./policies";
+pub(crate) const POLICIES: &str = "./policies";
 
 /// Remove hosts from a fleet slowly, reversibly first, and never below any subsystem's minimum.
 ///
@@ -34,20 +34,20 @@ pub const POLICIES: &str = "./policies";
     after_help = AFTER_HELP,
     after_long_help = after_long_help(),
 )]
-pub struct Cli {
+pub(crate) struct Cli {
     /// The removal itself, where no command is named.
     #[command(flatten)]
-    pub removal: RemovalArgs,
+    pub(crate) removal: RemovalArgs,
     /// Options of every command.
     #[command(flatten)]
-    pub global: Global,
+    pub(crate) global: Global,
     /// Anything but the removal itself.
     #[command(subcommand)]
-    pub command: Option<Command>,
+    pub(crate) command: Option<Command>,
 }
 
 /// What somebody who is on call needs at 3 a.m.: what `safe-remove` alone shows.
-pub const SHORT_HELP: &str = "\
+pub(crate) const SHORT_HELP: &str = "\
 safe-remove takes hosts out of a fleet: out of service first, watched, then terminated,
 in small batches, and never below any subsystem's minimum. It asks before it acts.
 
@@ -86,7 +86,7 @@ fn after_long_help() -> String {
 /// Options of every command.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Options of every command")]
-pub struct Global {
+pub(crate) struct Global {
     /// The policy directory
     #[arg(
         long,
@@ -96,28 +96,28 @@ pub struct Global {
         hide_env_values = true,
         default_value = POLICIES
     )]
-    pub policies: PathBuf,
+    pub(crate) policies: PathBuf,
 
     /// What stdout gets: text for people, one JSON document, or one event a line with the document last
     #[arg(short, long, global = true, value_name = "FORMAT", value_enum, default_value_t = Format::Text)]
-    pub output: Format,
+    pub(crate) output: Format,
 
     /// Say more on stderr (-vv: everything)
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
-    pub verbose: u8,
+    pub(crate) verbose: u8,
 
     /// Say less on stderr: no progress, only errors
     #[arg(short, long, global = true, conflicts_with = "verbose")]
-    pub quiet: bool,
+    pub(crate) quiet: bool,
 
     /// Colours on stderr; NO_COLOR is honoured
     #[arg(long, global = true, value_name = "WHEN", value_enum, default_value_t = ColorChoice::Auto)]
-    pub color: ColorChoice,
+    pub(crate) color: ColorChoice,
 }
 
 /// `--output`
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Format {
+pub(crate) enum Format {
     /// Text for people
     Text,
     /// One final document
@@ -128,7 +128,7 @@ pub enum Format {
 
 /// `--color`
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum ColorChoice {
+pub(crate) enum ColorChoice {
     /// Where stderr is a terminal
     Auto,
     /// Also where it is not
@@ -140,68 +140,68 @@ pub enum ColorChoice {
 /// Which hosts, and what must be true: shared by the removal and by `plan`.
 #[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Which hosts", group(ArgGroup::new("selection").args(["count", "host"])))]
-pub struct SelectionArgs {
+pub(crate) struct SelectionArgs {
     /// The subsystem to take hosts from
     #[arg(long, value_name = "NAME", value_parser = subsystem)]
-    pub subsystem: Option<SubsystemName>,
+    pub(crate) subsystem: Option<SubsystemName>,
 
     /// How many hosts; safe-remove chooses them
     #[arg(long, value_name = "N", value_parser = count, allow_negative_numbers = true)]
-    pub count: Option<u64>,
+    pub(crate) count: Option<u64>,
 
     /// These hosts; may be repeated; - reads them from stdin, one a line
     #[arg(long, value_name = "ID", num_args = 1.., value_parser = host)]
-    pub host: Vec<HostId>,
+    pub(crate) host: Vec<HostId>,
 
     /// Why; recorded, and required where a policy says so
     #[arg(long, value_name = "TEXT", value_parser = reason)]
-    pub reason: Option<String>,
+    pub(crate) reason: Option<String>,
 
     /// Double entry: refuse unless exactly N hosts of the subsystem would still serve afterwards
     #[arg(long, value_name = "N", value_parser = remaining, allow_negative_numbers = true)]
-    pub expect_remaining: Option<u64>,
+    pub(crate) expect_remaining: Option<u64>,
 
     /// Idempotency key: a second call with the same ID never removes again, it reports the first run
     #[arg(long, value_name = "ID", value_parser = request_id)]
-    pub request_id: Option<RequestId>,
+    pub(crate) request_id: Option<RequestId>,
 }
 
 /// The removal itself.
 #[derive(Args, Clone, Debug, Default)]
-pub struct RemovalArgs {
+pub(crate) struct RemovalArgs {
     /// Which hosts.
     #[command(flatten)]
-    pub selection: SelectionArgs,
+    pub(crate) selection: SelectionArgs,
 
     /// No prompt; honoured only up to the policies' unattended_max
     #[arg(long, help_heading = "Whether and when")]
-    pub yes: bool,
+    pub(crate) yes: bool,
 
     /// Say what would happen and touch nothing, as plan does
     #[arg(long, help_heading = "Whether and when")]
-    pub dry_run: bool,
+    pub(crate) dry_run: bool,
 
     /// Do not wait for budgets: where the plan would have to, touch nothing and end with exit 11
     #[arg(long, help_heading = "Whether and when", conflicts_with = "max_wait")]
-    pub no_wait: bool,
+    pub(crate) no_wait: bool,
 
     /// Wait for budgets at most so long; a longer wait known beforehand ends with exit 11 [default: 1h]
     #[arg(long, value_name = "DURATION", help_heading = "Whether and when", value_parser = duration,
         allow_hyphen_values = true)]
-    pub max_wait: Option<Duration>,
+    pub(crate) max_wait: Option<Duration>,
 }
 
 impl RemovalArgs {
     /// How long a run may wait for budgets where nothing else is said.
-    pub const MAX_WAIT: Duration = Duration::from_secs(3600);
+    pub(crate) const MAX_WAIT: Duration = Duration::from_secs(3600);
 
     /// How long the run may wait for budgets.
-    pub fn patience(&self) -> Duration {
+    pub(crate) fn patience(&self) -> Duration {
         if self.no_wait { Duration::ZERO } else { self.max_wait.unwrap_or(Self::MAX_WAIT) }
     }
 
     /// The options that belong to a removal and were given, for the message where a command is named too.
-    pub fn given(&self) -> Vec<&'static str> {
+    pub(crate) fn given(&self) -> Vec<&'static str> {
         let s = &self.selection;
         [
             (s.subsystem.is_some(), "--subsystem"),
@@ -223,7 +223,7 @@ impl RemovalArgs {
 
 /// Everything but the removal itself.
 #[derive(Debug, Subcommand)]
-pub enum Command {
+pub(crate) enum Command {
     /// Say what a removal would do; touches nothing
     Plan {
         /// Which hosts.
@@ -328,7 +328,7 @@ pub enum Command {
 
 impl Command {
     /// Whether all that it does is to answer.
-    pub fn only_reads(&self) -> bool {
+    pub(crate) fn only_reads(&self) -> bool {
         match self {
             Self::Plan { .. }
             | Self::Headroom { .. }
@@ -349,7 +349,7 @@ impl Command {
 
 /// `safe-remove policy`
 #[derive(Debug, Subcommand)]
-pub enum PolicyCommand {
+pub(crate) enum PolicyCommand {
     /// Read every policy file and say what is wrong with it
     Check,
     /// Show the policies as they are understood, percentages resolved
@@ -373,7 +373,7 @@ pub enum PolicyCommand {
 
 /// `safe-remove ledger`
 #[derive(Debug, Subcommand)]
-pub enum LedgerCommand {
+pub(crate) enum LedgerCommand {
     /// Make the ledger: on DynamoDB its table too, with backups and deletion protection (safe to repeat)
     Init,
     /// Print everything in the ledger as one document, also where its record cannot be read

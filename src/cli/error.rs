@@ -16,7 +16,7 @@ pub(super) const IMPORT: &str = "what was removed since is not in it. safe-remov
 
 /// Why a command has no answer. Where it has one (a refused plan is an answer), it is an [`super::Answered`].
 #[derive(Debug, Error)]
-pub enum CommandError {
+pub(crate) enum CommandError {
     /// The command line cannot be meant as it stands.
     #[error("{message}")]
     Usage {
@@ -60,9 +60,14 @@ pub enum CommandError {
     Scenario(#[source] Box<ScenarioError>),
     /// This build cannot speak to AWS.
     #[error("the policies name a fleet on AWS, and this safe-remove was built without AWS")]
+    #[cfg_attr(feature = "aws", expect(dead_code, reason = "made only where AWS is left out"))]
     WithoutAws,
     /// This build cannot speak to the ledger's engine.
     #[error("the policies name a ledger in {0}, and this safe-remove was built without it")]
+    #[cfg_attr(
+        all(feature = "dynamodb", feature = "etcd"),
+        expect(dead_code, reason = "made only where an engine is left out")
+    )]
     WithoutEngine(&'static str),
     /// A confirmed change that was not begun, for a reason that the exit code says.
     #[error("{message}")]
@@ -107,7 +112,7 @@ impl CommandError {
     }
 
     /// The process's exit code.
-    pub fn exit(&self) -> Exit {
+    pub(crate) fn exit(&self) -> Exit {
         match self {
             Self::Usage { .. } => Exit::USAGE,
             Self::NoSuch { .. } | Self::NotTaken { .. } => Exit::REFUSED,
@@ -167,7 +172,7 @@ impl CommandError {
     }
 
     /// The whole complaint, the chain of causes told once.
-    pub fn complaint(&self) -> Complaint {
+    pub(crate) fn complaint(&self) -> Complaint {
         let (mut causes, details) = match self {
             Self::Policy(errors) => {
                 let look = Look { color: false, unicode: true, width: WIDTH };
@@ -191,32 +196,32 @@ impl CommandError {
 
 /// What goes wrong, for people: on stderr, in every mode.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Complaint {
+pub(crate) struct Complaint {
     /// What was tried on what.
-    pub message: String,
+    pub(crate) message: String,
     /// Why, from the nearest cause to the root.
-    pub causes: Vec<String>,
+    pub(crate) causes: Vec<String>,
     /// Several lines that were laid out elsewhere, shown instead of the causes.
-    pub details: Option<String>,
+    pub(crate) details: Option<String>,
     /// What to do about it.
-    pub hint: Option<String>,
+    pub(crate) hint: Option<String>,
 }
 
 impl Complaint {
     /// One sentence.
-    pub fn new(message: impl Into<String>) -> Self {
+    pub(crate) fn new(message: impl Into<String>) -> Self {
         Self { message: message.into(), causes: Vec::new(), details: None, hint: None }
     }
 
     /// With something to do about it.
     #[must_use]
-    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
     }
 
     /// As `safe-remove/error/v1`.
-    pub fn document(&self, exit: Exit) -> ErrorDocument {
+    pub(crate) fn document(&self, exit: Exit) -> ErrorDocument {
         ErrorDocument {
             schema: ErrorDocument::SCHEMA,
             exit_code: exit.code(),

@@ -4,12 +4,12 @@
 //! [`CommandError`]; only [`main`] writes them out and makes the exit code of them.
 
 mod archive;
-pub mod args;
+pub(crate) mod args;
 mod confirm;
 mod earlier;
 mod engines;
-pub mod error;
-pub mod exit;
+pub(crate) mod error;
+pub(crate) mod exit;
 mod going_on;
 mod halt;
 mod headroom;
@@ -39,8 +39,8 @@ mod unrecorded;
 mod values;
 mod world;
 
-pub use error::{CommandError, Complaint};
-pub use exit::Exit;
+pub(crate) use error::{CommandError, Complaint};
+pub(crate) use exit::Exit;
 
 use std::collections::BTreeSet;
 use std::process::ExitCode;
@@ -58,15 +58,15 @@ use screen::Screen;
 
 /// What a command answers: for people, for programs, and the message for people where it is not good news.
 #[derive(Debug)]
-pub struct Answered {
+pub(crate) struct Answered {
     /// The exit code.
-    pub exit: Exit,
+    pub(crate) exit: Exit,
     /// stdout with `--output text`; clean.
-    pub text: String,
+    pub(crate) text: String,
     /// stdout with `--output json`, and the last line with `ndjson`.
-    pub json: serde_json::Value,
+    pub(crate) json: serde_json::Value,
     /// stderr, in every mode.
-    pub complaint: Option<Complaint>,
+    pub(crate) complaint: Option<Complaint>,
 }
 
 impl Answered {

@@ -11,7 +11,7 @@ const REQUEST_ID_MAX: usize = 128;
 
 /// `--what-if`
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Supposed {
+pub(crate) enum Supposed {
     /// `minimum=UNITS`: of the subsystem that `--subsystem` names.
     Minimum(u64),
     /// `zone-down=ZONE`
@@ -20,7 +20,7 @@ pub enum Supposed {
 
 /// `--since`
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Since {
+pub(crate) enum Since {
     /// A point in time.
     At(Time),
     /// So long ago.
@@ -29,7 +29,7 @@ pub enum Since {
 
 impl Since {
     /// The point in time, as seen from `now`.
-    pub fn time(self, now: Time) -> Time {
+    pub(crate) fn time(self, now: Time) -> Time {
         match self {
             Self::At(at) => at,
             Self::Ago(ago) => now.minus(ago),

@@ -79,7 +79,7 @@ pub(super) fn set(record: &mut FleetRecord, ctx: &Context<'_>) -> Granted {
 
 impl FleetRecord {
     /// The record's time is `now`, and nothing in it was later: for a time that a wrong clock left behind.
-    pub fn set_time(&mut self, now: Time) {
+    pub(crate) fn set_time(&mut self, now: Time) {
         self.written_at = now;
         let earlier = |at: &mut Time| *at = (*at).min(now);
         self.removals.iter_mut().chain(self.removed.values_mut()).filter_map(|r| r.at.as_mut()).for_each(earlier);

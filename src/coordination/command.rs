@@ -15,24 +15,24 @@ use super::{FleetRecord, Halt, ProcessId};
 
 /// What every command is judged by, beside the record.
 #[derive(Clone, Copy, Debug)]
-pub struct Context<'a> {
+pub(crate) struct Context<'a> {
     /// The policy directory, as it was read by this process.
-    pub policies: &'a PolicySet,
+    pub(crate) policies: &'a PolicySet,
     /// Which fleet.
-    pub identity: &'a FleetIdentity,
+    pub(crate) identity: &'a FleetIdentity,
     /// The provider's bounds.
-    pub bounds: Bounds,
+    pub(crate) bounds: Bounds,
     /// The writer's clock.
-    pub now: Time,
+    pub(crate) now: Time,
     /// Other runs whose process is known to be dead, or was not heard of for too long: whoever asks has looked.
-    pub silent: &'a BTreeSet<RunId>,
+    pub(crate) silent: &'a BTreeSet<RunId>,
     /// How many bytes the ledger's engine takes of a record, where it says so.
-    pub room: Option<u64>,
+    pub(crate) room: Option<u64>,
 }
 
 /// One change of the record. Each names the run and its epoch; an older epoch is refused.
 #[derive(Clone, Debug)]
-pub enum Command<'a> {
+pub(crate) enum Command<'a> {
     /// Take a place in line, and claim the hosts of a confirmed plan. Its journal is claimed before.
     Enlist {
         /// The run.
@@ -154,28 +154,28 @@ pub enum Command<'a> {
 
 /// Who a run is, for its first grant.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RunIdentity {
+pub(crate) struct RunIdentity {
     /// Its id, derived from the request id where there is one.
-    pub run: RunId,
+    pub(crate) run: RunId,
     /// Its epoch: 1 until somebody takes it over.
-    pub epoch: u64,
+    pub(crate) epoch: u64,
     /// The process that acts.
-    pub process: ProcessId,
+    pub(crate) process: ProcessId,
     /// Who asks.
-    pub operator: OperatorId,
+    pub(crate) operator: OperatorId,
     /// The subsystem named.
-    pub subsystem: SubsystemName,
+    pub(crate) subsystem: SubsystemName,
     /// Whose health it watches.
-    pub watched: BTreeSet<SubsystemName>,
+    pub(crate) watched: BTreeSet<SubsystemName>,
     /// The plan that was confirmed.
-    pub plan: PlanDigest,
+    pub(crate) plan: PlanDigest,
     /// `--expect-remaining`: hosts of the named subsystem that must serve when all of the plan is gone, exactly.
-    pub expect_remaining: Option<u64>,
+    pub(crate) expect_remaining: Option<u64>,
 }
 
 /// What became of a held host.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum HostOutcome {
+pub(crate) enum HostOutcome {
     /// Verified gone, observed then.
     Removed(Time),
     /// Back in service and healthy, proved by a read begun `settle` after the restore's reply.
@@ -190,20 +190,20 @@ pub enum HostOutcome {
 
 /// What a command was granted.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Granted {
+pub(crate) struct Granted {
     /// Processes to resume on the group that was released, because no run needs them suspended any more, whichever
     /// run suspended them. Not empty: resume them, then send [`Command::ReleaseGroup`] once more. A run that cannot
     /// resume them leaves that out, and the next run to use the group puts back what was there before.
-    pub resume: BTreeSet<Process>,
+    pub(crate) resume: BTreeSet<Process>,
     /// Of a grant: the reference that the run must judge by, its own or that of a run that it overlaps.
-    pub reference: BTreeMap<ProbeKey, f64>,
+    pub(crate) reference: BTreeMap<ProbeKey, f64>,
     /// Of a grant: when the first sample of that reference was taken.
-    pub reference_at: Option<Time>,
+    pub(crate) reference_at: Option<Time>,
 }
 
 /// What a command has to wait for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum WaitOn {
+pub(crate) enum WaitOn {
     /// Earlier removals must leave a budget's window: `--no-wait` and `--max-wait` are about these.
     Budget,
     /// The pause between two batches of a subsystem, whichever runs they are of: always waited.
@@ -217,7 +217,7 @@ pub enum WaitOn {
 
 /// Why a command was refused. The record is unchanged.
 #[derive(Clone, Debug, PartialEq, Error)]
-pub enum Refusal {
+pub(crate) enum Refusal {
     /// Rules that do not hold.
     #[error("{}", in_words(.0))]
     Rules(Vec<Violation>),
@@ -295,7 +295,7 @@ pub enum Refusal {
 
 impl Refusal {
     /// Other runs that this is because of: whoever asked looks whether their processes live, and asks again.
-    pub fn in_the_way(&self, record: &FleetRecord, own: &RunId) -> BTreeSet<RunId> {
+    pub(crate) fn in_the_way(&self, record: &FleetRecord, own: &RunId) -> BTreeSet<RunId> {
         match self {
             Self::Wait { on: WaitOn::Run(run), .. } => BTreeSet::from([run.clone()]),
             Self::Race(_) => {

@@ -23,7 +23,7 @@ const ENDED_MEMORY: Duration = Duration::from_secs(3600);
 /// # Errors
 ///
 /// A [`Refusal`], with everything that stands against the command; nothing is half-done.
-pub fn decide(
+pub(crate) fn decide(
     record: &FleetRecord,
     command: &Command<'_>,
     ctx: &Context<'_>,

@@ -13,17 +13,17 @@ use super::{FleetRecord, Granted, Halt, Refusal};
 
 impl Halt {
     /// Whether it stops a run that watches these; whatever a run touches it watches too.
-    pub fn concerns(&self, watched: &BTreeSet<SubsystemName>) -> bool {
+    pub(crate) fn concerns(&self, watched: &BTreeSet<SubsystemName>) -> bool {
         self.subsystem.as_ref().is_none_or(|name| watched.contains(name))
     }
 
     /// What it stops, in words: a subsystem's name, or `the fleet`.
-    pub fn scope(&self) -> &str {
+    pub(crate) fn scope(&self) -> &str {
         self.subsystem.as_ref().map_or("the fleet", SubsystemName::as_str)
     }
 
     /// Why, who and since when, for the sentence of a refusal.
-    pub fn why(&self) -> String {
+    pub(crate) fn why(&self) -> String {
         format!("{} (by {} since {})", self.reason, self.operator, self.at)
     }
 }
@@ -38,7 +38,7 @@ impl fmt::Display for Halt {
 ///
 /// Earlier orders of the same scope stay as they are: who halted first is never hidden. Neither the record's time nor
 /// anything else in it changes, so that a machine whose clock is wrong may halt, and refuses nobody by doing so (S6).
-pub fn halt(record: &FleetRecord, order: &Halt) -> Option<FleetRecord> {
+pub(crate) fn halt(record: &FleetRecord, order: &Halt) -> Option<FleetRecord> {
     let is_same = |h: &Halt| h.subsystem == order.subsystem && h.operator == order.operator && h.reason == order.reason;
     if record.halts.iter().any(is_same) {
         return None;

@@ -203,7 +203,7 @@ fn is_made_up_for(
 /// Whether a plan that is refused would be allowed but for what other runs that live hold or claim, or have removed since
 /// the command that asks for it began: `without` is what it violates on a record that has them
 /// [`alone`](FleetRecord::alone). What was gone before is the policies' word.
-pub fn is_race(
+pub(crate) fn is_race(
     record: &FleetRecord,
     silent: &BTreeSet<RunId>,
     began_at: Time,

@@ -21,11 +21,12 @@ mod terminate;
 mod tests;
 mod view;
 
-pub use command::{Command, Context, Granted, HostOutcome, Refusal, RunIdentity, WaitOn};
-pub use decide::decide;
-pub use halt::halt;
-pub use judge::is_race;
-pub use record::{
-    AcceptedPolicy, EndedRun, FleetRecord, GroupHold, Halt, Hold, HoldState, MEMORY, ProcessId, RECORD_SCHEMA,
-    REFERENCE_LIFE, Resuming, RunEntry, TerminationCount,
+pub(crate) use command::{Command, Context, Granted, HostOutcome, Refusal, RunIdentity, WaitOn};
+pub(crate) use decide::decide;
+pub(crate) use halt::halt;
+pub(crate) use judge::is_race;
+pub(crate) use record::{
+    AcceptedPolicy, EndedRun, GroupHold, Hold, HoldState, MEMORY, ProcessId, RECORD_SCHEMA, REFERENCE_LIFE, Resuming,
+    RunEntry, TerminationCount,
 };
+pub use record::{FleetRecord, Halt};

@@ -19,10 +19,10 @@ use super::Refusal;
 ///
 /// v2: the fleet's identity, the line of runs with what they claim, the age of references, `largest_removals` and
 /// `last_end`; request ids left it (a run's journal has them).
-pub const RECORD_SCHEMA: &str = "safe-remove/ledger/v2";
+pub(crate) const RECORD_SCHEMA: &str = "safe-remove/ledger/v2";
 
 /// How long the record remembers the largest completed removals: `unusual` looks back 90 days (contract section 4).
-pub const MEMORY: Duration = Duration::from_secs(90 * 24 * 3600);
+pub(crate) const MEMORY: Duration = Duration::from_secs(90 * 24 * 3600);
 
 /// How long removals are remembered where no budget asks for longer: whoever confirmed a plan before them is told that
 /// they came in between, and a plan lives for a quarter of an hour.
@@ -30,7 +30,7 @@ pub(super) const RECENT: Duration = Duration::from_secs(3600);
 
 /// How old a reference may be when it is handed to an overlapping run (contract section 8, "Sampling"), and
 /// how old a run's own may be at its first grant.
-pub const REFERENCE_LIFE: Duration = Duration::from_secs(3600);
+pub(crate) const REFERENCE_LIFE: Duration = Duration::from_secs(3600);
 
 /// Everything that all operators of one fleet must agree on.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -73,7 +73,7 @@ pub struct FleetRecord {
 
 impl FleetRecord {
     /// The record of a fleet that nobody has touched yet.
-    pub fn new(ledger: LedgerId, fleet: FleetName, now: Time) -> Self {
+    pub(crate) fn new(ledger: LedgerId, fleet: FleetName, now: Time) -> Self {
         Self {
             schema: RECORD_SCHEMA.to_owned(),
             ledger,
@@ -99,7 +99,7 @@ impl FleetRecord {
     /// # Errors
     ///
     /// [`Refusal::OtherFleet`]: another region, account or simulated fleet stands behind the same name (S3, S8).
-    pub fn is_of(&self, seen: &FleetIdentity) -> Result<(), Refusal> {
+    pub(crate) fn is_of(&self, seen: &FleetIdentity) -> Result<(), Refusal> {
         match &self.identity {
             Some(known) if !known.is_same_fleet(seen) => {
                 let (known, seen) = (Box::new(known.clone()), Box::new(seen.clone()));
@@ -110,13 +110,13 @@ impl FleetRecord {
     }
 
     /// What it takes in a ledger, in bytes of its text.
-    pub fn size(&self) -> u64 {
+    pub(crate) fn size(&self) -> u64 {
         // A record that is no text is refused by every engine.
         serde_json::to_string(self).map_or(u64::MAX, |text| text.len() as u64)
     }
 
     /// The run that holds a host, and the hold.
-    pub fn hold_of(&self, host: &HostId) -> Option<(&RunId, &Hold)> {
+    pub(crate) fn hold_of(&self, host: &HostId) -> Option<(&RunId, &Hold)> {
         self.runs.iter().find_map(|(run, entry)| entry.holds.get(host).map(|hold| (run, hold)))
     }
 }
@@ -125,56 +125,56 @@ impl FleetRecord {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProcessId {
     /// The machine.
-    pub host: String,
+    pub(crate) host: String,
     /// Its pid there.
-    pub pid: u32,
+    pub(crate) pid: u32,
     /// Tells two processes of the same pid apart: random, made at start.
-    pub token: String,
+    pub(crate) token: String,
     /// Where the pid means something: one boot of one machine, and one pid namespace of it. Two containers of one host
     /// name have the same pids and not this. `None` where it is not known: such a process cannot be looked at.
     #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub pid_space: Option<String>,
+    pub(crate) pid_space: Option<String>,
 }
 
 /// A run that was confirmed: it stands in line, is under way, or ended and still holds something.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RunEntry {
     /// Raised by every takeover; commands of an older epoch are refused.
-    pub epoch: u64,
+    pub(crate) epoch: u64,
     /// The process that acts for it.
-    pub process: ProcessId,
+    pub(crate) process: ProcessId,
     /// Who asked.
-    pub operator: OperatorId,
+    pub(crate) operator: OperatorId,
     /// The subsystem named.
-    pub subsystem: SubsystemName,
+    pub(crate) subsystem: SubsystemName,
     /// Whose hosts it takes.
-    pub touched: BTreeSet<SubsystemName>,
+    pub(crate) touched: BTreeSet<SubsystemName>,
     /// Whose health it watches.
-    pub watched: BTreeSet<SubsystemName>,
+    pub(crate) watched: BTreeSet<SubsystemName>,
     /// The plan that was confirmed.
-    pub plan: PlanDigest,
+    pub(crate) plan: PlanDigest,
     /// Its place in line: a smaller one came first.
-    pub ticket: u64,
+    pub(crate) ticket: u64,
     /// When the fleet was observed that the plan was made on.
-    pub planned_at: Time,
+    pub(crate) planned_at: Time,
     /// When it was confirmed.
-    pub enlisted_at: Time,
+    pub(crate) enlisted_at: Time,
     /// What it has confirmed and not yet taken, with the batch of each host: capacity, and nobody else's candidates.
-    pub claims: BTreeMap<HostId, u64>,
+    pub(crate) claims: BTreeMap<HostId, u64>,
     /// Without a grant its claims are nobody's from then on: the plan has expired.
-    pub lapses_at: Time,
+    pub(crate) lapses_at: Time,
     /// First grant.
-    pub granted_at: Option<Time>,
+    pub(crate) granted_at: Option<Time>,
     /// The reference of each probe, from before its first batch: overlapping runs take it over.
-    pub reference: BTreeMap<ProbeKey, f64>,
+    pub(crate) reference: BTreeMap<ProbeKey, f64>,
     /// When the first sample of the reference was taken, by whichever run took it.
-    pub reference_at: Option<Time>,
+    pub(crate) reference_at: Option<Time>,
     /// What it holds.
-    pub holds: BTreeMap<HostId, Hold>,
+    pub(crate) holds: BTreeMap<HostId, Hold>,
     /// Hosts of it that are verified gone.
-    pub terminated: u64,
+    pub(crate) terminated: u64,
     /// Set when the run has ended but a host of it is still in doubt or cordoned.
-    pub ended_at: Option<Time>,
+    pub(crate) ended_at: Option<Time>,
 }
 
 impl RunEntry {
@@ -205,12 +205,12 @@ impl RunEntry {
     }
 
     /// Whether others must leave what it claims to it. Whether its process lives is not for the record to know.
-    pub fn has_claims(&self, now: Time) -> bool {
+    pub(crate) fn has_claims(&self, now: Time) -> bool {
         !self.claims.is_empty() && self.ended_at.is_none() && (self.granted_at.is_some() || now < self.lapses_at)
     }
 
     /// The subsystems whose hosts it has out, or may have.
-    pub fn holds_of(&self) -> BTreeSet<SubsystemName> {
+    pub(crate) fn holds_of(&self) -> BTreeSet<SubsystemName> {
         self.holds.values().flat_map(|hold| hold.subsystems.iter().cloned()).collect()
     }
 
@@ -223,31 +223,31 @@ impl RunEntry {
 
 /// A host that a run holds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Hold {
+pub(crate) struct Hold {
     /// The batch it was granted for.
-    pub batch: u64,
+    pub(crate) batch: u64,
     /// The subsystems it belongs to, as judged at the grant.
-    pub subsystems: BTreeSet<SubsystemName>,
+    pub(crate) subsystems: BTreeSet<SubsystemName>,
     /// What it counts for in each of them, in units; none where it did not serve.
-    pub units: BTreeMap<SubsystemName, u64>,
+    pub(crate) units: BTreeMap<SubsystemName, u64>,
     /// The group it is in.
-    pub group: Option<GroupName>,
+    pub(crate) group: Option<GroupName>,
     /// The target groups that a restore must bring it back into.
-    pub target_groups: BTreeSet<TargetGroupId>,
+    pub(crate) target_groups: BTreeSet<TargetGroupId>,
     /// Whether it served when it was granted: then it is back only where it serves again.
-    pub serving: bool,
+    pub(crate) serving: bool,
     /// Whether it served, or that it did not was not established: then capacity is judged as if it were taken.
-    pub may_serve: bool,
+    pub(crate) may_serve: bool,
     /// When it was granted.
-    pub granted_at: Time,
+    pub(crate) granted_at: Time,
     /// How far it is.
-    pub state: HoldState,
+    pub(crate) state: HoldState,
 }
 
 /// How far a held host is. Holds last until the outcome is known, however long their process is dead.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "state", rename_all = "kebab-case")]
-pub enum HoldState {
+pub(crate) enum HoldState {
     /// Granted: may be cordoned, baked, restored.
     Reserved,
     /// The step to termination was taken: a terminate may be under way.
@@ -263,9 +263,9 @@ pub enum HoldState {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TerminationCount {
     /// When that run ended.
-    pub at: Time,
+    pub(crate) at: Time,
     /// Hosts.
-    pub hosts: u64,
+    pub(crate) hosts: u64,
 }
 
 /// A stop order in force.
@@ -285,11 +285,11 @@ pub struct Halt {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct AcceptedPolicy {
     /// Whole.
-    pub policy: SubsystemPolicy,
+    pub(crate) policy: SubsystemPolicy,
     /// Who accepted it.
-    pub by: OperatorId,
+    pub(crate) by: OperatorId,
     /// When.
-    pub at: Time,
+    pub(crate) at: Time,
     /// Why, where somebody was asked.
     pub reason: Option<String>,
 }
@@ -298,28 +298,28 @@ pub struct AcceptedPolicy {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GroupHold {
     /// What was suspended before the first of the runs came: not resumed by the last.
-    pub suspended_before: BTreeSet<Process>,
+    pub(crate) suspended_before: BTreeSet<Process>,
     /// Which runs need it. Empty only while it is being resumed.
-    pub runs: BTreeSet<RunId>,
+    pub(crate) runs: BTreeSet<RunId>,
     /// Set while the last run that needed it puts back what was there before.
     #[serde(default)]
-    pub resuming: Option<Resuming>,
+    pub(crate) resuming: Option<Resuming>,
 }
 
 /// A resume on its way: until it can no longer land, no other run may rely on the group being suspended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Resuming {
+pub(crate) struct Resuming {
     /// The run that resumes.
-    pub run: RunId,
+    pub(crate) run: RunId,
     /// The provider refuses its calls later than this.
-    pub until: Time,
+    pub(crate) until: Time,
 }
 
 /// A run that ended and holds nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EndedRun {
     /// Its last epoch.
-    pub epoch: u64,
+    pub(crate) epoch: u64,
     /// When.
-    pub at: Time,
+    pub(crate) at: Time,
 }

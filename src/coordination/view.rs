@@ -13,7 +13,7 @@ impl FleetRecord {
     ///
     /// What `own` holds is no claim against itself: it judges these hosts as its `Taking::out`. It counts against
     /// budgets all the same, as every held host does: removed now (S4).
-    pub fn view(&self, own: Option<&RunId>, silent: &BTreeSet<RunId>, now: Time) -> LedgerView {
+    pub(crate) fn view(&self, own: Option<&RunId>, silent: &BTreeSet<RunId>, now: Time) -> LedgerView {
         let mut claims: BTreeMap<HostId, Claim> = self
             .removed
             .iter()
@@ -77,7 +77,7 @@ impl FleetRecord {
 
     /// The record as if no other run that lives held, claimed or had lately removed anything: what is still refused on
     /// it is no race (S9).
-    pub fn alone(&self, own: Option<&RunId>, silent: &BTreeSet<RunId>) -> Self {
+    pub(crate) fn alone(&self, own: Option<&RunId>, silent: &BTreeSet<RunId>) -> Self {
         let mut alone = self.clone();
         alone.runs.retain(|run, entry| Some(run) == own || is_silent(run, entry, silent));
         alone.removed.retain(|_, removal| Some(&removal.run) == own);

@@ -70,7 +70,7 @@ pub async fn record_alone(ledger: &dyn Ledger, record: &JournalRecord) -> Result
 /// # Errors
 ///
 /// [`LedgerError`]; the record may be there after [`LedgerError::InDoubt`].
-pub async fn record_kept(
+pub(crate) async fn record_kept(
     ledger: &dyn Ledger,
     record: &JournalRecord,
     nonce: &Nonce,
@@ -83,7 +83,7 @@ pub async fn record_kept(
 /// # Errors
 ///
 /// [`LedgerError`]; the journal is whole, or pruned.
-pub async fn prune(ledger: &dyn Ledger, record: &JournalRecord) -> Result<(), LedgerError> {
+pub(crate) async fn prune(ledger: &dyn Ledger, record: &JournalRecord) -> Result<(), LedgerError> {
     let nonce = change::nonce();
     fault::before("prune");
     patiently(&Tries::few(), || ledger.prune(record, &nonce)).await?;

@@ -24,7 +24,7 @@ pub(super) fn nonce() -> Nonce {
 }
 
 /// A pause of real time with jitter before a whole plan is tried again: growing to about two seconds.
-pub async fn pause_for(tries: u32) {
+pub(crate) async fn pause_for(tries: u32) {
     for _ in 0..10 {
         pause(tries).await;
     }

@@ -17,7 +17,7 @@
 use std::sync::Arc;
 
 #[cfg(debug_assertions)]
-pub use ordered::under_faults;
+pub(crate) use ordered::under_faults;
 #[cfg(debug_assertions)]
 pub(super) use ordered::{before, before_act, behind};
 
@@ -26,7 +26,7 @@ use crate::run::Act;
 
 /// The ledger, with the faults that are ordered for it: none.
 #[cfg(not(debug_assertions))]
-pub fn under_faults(ledger: Arc<dyn Ledger>) -> Arc<dyn Ledger> {
+pub(crate) fn under_faults(ledger: Arc<dyn Ledger>) -> Arc<dyn Ledger> {
     ledger
 }
 
@@ -149,7 +149,7 @@ mod ordered {
     }
 
     /// The ledger, with the faults that are ordered for it.
-    pub fn under_faults(ledger: Arc<dyn Ledger>) -> Arc<dyn Ledger> {
+    pub(crate) fn under_faults(ledger: Arc<dyn Ledger>) -> Arc<dyn Ledger> {
         if std::env::var_os("SAFE_REMOVE_FAULT").is_none() { ledger } else { Arc::new(Faulty(ledger)) }
     }
 

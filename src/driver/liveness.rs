@@ -8,7 +8,7 @@ use crate::ports::{Ledger, Life, Processes};
 use crate::run::{has_ended, silent_from};
 
 /// Of these runs, those that are silent. One whose journal cannot be read is not: what is not known is waited for.
-pub async fn silent(
+pub(crate) async fn silent(
     ledger: &dyn Ledger,
     processes: &dyn Processes,
     record: &FleetRecord,

@@ -12,12 +12,14 @@ mod takeover;
 
 use std::sync::Arc;
 
-pub use append::{prune, record_alone, record_kept};
-pub use change::{Unchanged, amend, pause_for};
-pub use fault::under_faults;
-pub use liveness::silent;
-pub use stop::{StopSender, StopSignal, stop_signal};
-pub use takeover::{Claim, Taken, Untaken, take_over};
+pub use append::record_alone;
+pub(crate) use append::{prune, record_kept};
+pub use change::amend;
+pub(crate) use change::{Unchanged, pause_for};
+pub(crate) use fault::under_faults;
+pub(crate) use liveness::silent;
+pub(crate) use stop::{StopSender, StopSignal, stop_signal};
+pub(crate) use takeover::{Claim, Taken, Untaken, take_over};
 
 use crate::coordination::ProcessId;
 use crate::model::{CallOutcome, LedgerId, Nonce};
@@ -26,21 +28,21 @@ use crate::run::{Act, Finish, Input, JournalRecord, Machine, NotStarted, Progres
 
 /// Everything that a run touches.
 #[derive(Clone)]
-pub struct World {
+pub(crate) struct World {
     /// The provider.
-    pub fleet: Arc<dyn Fleet>,
+    pub(crate) fleet: Arc<dyn Fleet>,
     /// The shared record and the journals.
-    pub ledger: Arc<dyn Ledger>,
+    pub(crate) ledger: Arc<dyn Ledger>,
     /// The probes.
-    pub prober: Arc<dyn Prober>,
+    pub(crate) prober: Arc<dyn Prober>,
     /// The clock that the run goes by.
-    pub clock: Arc<dyn Clock>,
+    pub(crate) clock: Arc<dyn Clock>,
     /// What can be known of other processes.
-    pub processes: Arc<dyn Processes>,
+    pub(crate) processes: Arc<dyn Processes>,
 }
 
 /// Somebody who looks on: progress for people, events for programs. It cannot influence the run.
-pub trait Watcher: Send + Sync {
+pub(crate) trait Watcher: Send + Sync {
     /// Where the run is; called before every act.
     fn progress(&self, progress: &Progress);
     /// A record that the journal acknowledged, or that could only be kept in memory.
@@ -49,20 +51,20 @@ pub trait Watcher: Send + Sync {
 
 /// A run that came to an end.
 #[derive(Clone, Debug)]
-pub struct Ended {
+pub(crate) struct Ended {
     /// The run document.
-    pub document: RunDocument,
+    pub(crate) document: RunDocument,
     /// What the ledger was not heard to take, each record with the nonce under which it may be there: nobody else knows
     /// of these.
-    pub unrecorded: Vec<(JournalRecord, Nonce)>,
+    pub(crate) unrecorded: Vec<(JournalRecord, Nonce)>,
     /// Everything that this process knows of the run, acknowledged or not.
-    pub journal: Vec<JournalRecord>,
+    pub(crate) journal: Vec<JournalRecord>,
     /// The ledger that the run went by.
-    pub ledger: Option<LedgerId>,
+    pub(crate) ledger: Option<LedgerId>,
     /// Which process this was, and the epoch at which it acted.
-    pub acted: (ProcessId, u64),
+    pub(crate) acted: (ProcessId, u64),
     /// S9: who took the run from this process, which has sent nothing since it knows.
-    pub taken_by: Option<String>,
+    pub(crate) taken_by: Option<String>,
 }
 
 /// Performs a confirmed plan to its end, whatever that is.
@@ -70,7 +72,7 @@ pub struct Ended {
 /// # Errors
 ///
 /// [`NotStarted`]: nothing was touched.
-pub async fn execute(
+pub(crate) async fn execute(
     world: &World,
     spec: Spec,
     watcher: &dyn Watcher,
@@ -84,7 +86,7 @@ pub async fn execute(
 /// # Errors
 ///
 /// [`NotStarted`]: nothing was touched by this process.
-pub async fn drive(
+pub(crate) async fn drive(
     world: &World,
     mut machine: Machine,
     watcher: &dyn Watcher,

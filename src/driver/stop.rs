@@ -6,11 +6,11 @@ use crate::run::Order;
 
 /// Where orders are given.
 #[derive(Clone, Debug)]
-pub struct StopSender(UnboundedSender<Order>);
+pub(crate) struct StopSender(UnboundedSender<Order>);
 
 /// Where a run hears of them.
 #[derive(Debug)]
-pub struct StopSignal {
+pub(crate) struct StopSignal {
     orders: UnboundedReceiver<Order>,
     /// Heard while waiting, and not yet taken.
     heard: Option<Order>,
@@ -18,14 +18,14 @@ pub struct StopSignal {
 }
 
 /// A pair of ends.
-pub fn stop_signal() -> (StopSender, StopSignal) {
+pub(crate) fn stop_signal() -> (StopSender, StopSignal) {
     let (sender, orders) = unbounded_channel();
     (StopSender(sender), StopSignal { orders, heard: None, closed: false })
 }
 
 impl StopSender {
     /// Orders the run to stop. Without a run under way it changes nothing.
-    pub fn order(&self, order: Order) {
+    pub(crate) fn order(&self, order: Order) {
         // The receiver is gone only when the run has ended.
         let _ = self.0.send(order);
     }
@@ -38,7 +38,7 @@ impl StopSignal {
     }
 
     /// Waits until an order arrives; for ever where none can any more.
-    pub async fn ordered(&mut self) {
+    pub(crate) async fn ordered(&mut self) {
         if self.heard.is_some() {
             return;
         }

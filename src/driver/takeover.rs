@@ -20,24 +20,24 @@ const FENCES: u32 = 50;
 
 /// Who wants which run, and what for.
 #[derive(Clone, Debug)]
-pub struct Claim {
+pub(crate) struct Claim {
     /// Who takes over; its epoch is found here.
-    pub successor: Successor,
+    pub(crate) successor: Successor,
     /// What for.
-    pub purpose: Purpose,
+    pub(crate) purpose: Purpose,
     /// Why.
-    pub reason: Option<String>,
+    pub(crate) reason: Option<String>,
     /// Hosts that are given up where they cannot be put back.
-    pub leave: BTreeSet<HostId>,
+    pub(crate) leave: BTreeSet<HostId>,
     /// How long its journal was when its process was found dead or silent: where it has grown, somebody lives.
-    pub seen: usize,
+    pub(crate) seen: usize,
     /// Whether the run is taken also from a process that still writes.
-    pub even_if_alive: bool,
+    pub(crate) even_if_alive: bool,
 }
 
 /// A run that was taken over.
 #[derive(Debug)]
-pub enum Taken {
+pub(crate) enum Taken {
     /// What goes on with it: [`super::drive`].
     Run(Box<Machine>),
     /// Its journal had ended, and only the record was not told: now it was.
@@ -48,7 +48,7 @@ pub enum Taken {
 
 /// Why a run was not taken over. Nothing of it was touched.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Untaken {
+pub(crate) enum Untaken {
     /// It has ended, or is not known: there is nothing to take over.
     Over(Standing),
     /// Its process wrote meanwhile: it lives.
@@ -66,7 +66,7 @@ pub enum Untaken {
 /// # Errors
 ///
 /// [`Untaken`]; after a fence that was written the run waits for whoever takes it over next.
-pub async fn take_over(world: &World, claim: Claim) -> Result<Taken, Untaken> {
+pub(crate) async fn take_over(world: &World, claim: Claim) -> Result<Taken, Untaken> {
     fault::before("fence");
     let (journal, epoch) = match fence(world, &claim).await? {
         Fenced::By(journal, epoch) => (journal, epoch),

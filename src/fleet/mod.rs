@@ -2,4 +2,4 @@
 
 #[cfg(feature = "aws")]
 pub mod aws;
-pub mod simulated;
+pub(crate) mod simulated;

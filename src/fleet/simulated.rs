@@ -31,8 +31,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use thiserror::Error;
 
-pub use load::Membership;
-pub use scenario::{Scenario, ScenarioError};
+pub(crate) use load::Membership;
+pub(crate) use scenario::{Scenario, ScenarioError};
 
 use clock::{FleetClock, VirtualClock, machine_time};
 use faults::Faults;
@@ -48,7 +48,7 @@ use crate::ports::{Clock, Fleet, FleetError};
 ///
 /// One value is one process to the virtual clock: two runs in one process need two of them.
 #[derive(Debug)]
-pub struct SimulatedFleet {
+pub(crate) struct SimulatedFleet {
     inner: Arc<Inner>,
 }
 
@@ -66,7 +66,7 @@ struct Inner {
 
 /// Why a simulated fleet cannot be opened.
 #[derive(Debug, Error)]
-pub enum OpenError {
+pub(crate) enum OpenError {
     /// The scenario is invalid: exit 4.
     #[error("the scenario is invalid")]
     Scenario(#[from] Box<ScenarioError>),
@@ -85,7 +85,7 @@ impl SimulatedFleet {
     ///
     /// [`OpenError`]. A fleet that was made from another scenario is refused, never silently another fleet;
     /// only `[[faults]]`, which bind single processes, may change in a fleet's life.
-    pub fn open(scenario: &Path, state: &Path, settle: Option<Duration>) -> Result<Arc<Self>, OpenError> {
+    pub(crate) fn open(scenario: &Path, state: &Path, settle: Option<Duration>) -> Result<Arc<Self>, OpenError> {
         let read = Scenario::read(scenario)?;
         let store = Store::new(Paths::of(state));
         let directory = store.paths.directory().to_owned();
@@ -102,7 +102,7 @@ impl SimulatedFleet {
     /// Works out which hosts serve what: `serves` says for a host its units in each subsystem that it serves
     /// (every host there ever was, in no particular state), and is not asked again of a host with the same tags, group
     /// and type; `depends_on` what each subsystem needs directly.
-    pub fn membership(
+    pub(crate) fn membership(
         &self,
         depends_on: BTreeMap<SubsystemName, BTreeSet<SubsystemName>>,
         serves: impl Fn(&Host) -> Vec<(SubsystemName, u64)>,
@@ -130,7 +130,7 @@ impl SimulatedFleet {
     /// # Errors
     ///
     /// [`FleetError::Provider`] where the state cannot be read: a bad sample.
-    pub async fn metric(
+    pub(crate) async fn metric(
         &self,
         membership: &Arc<Membership>,
         subsystem: &SubsystemName,

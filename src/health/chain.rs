@@ -14,28 +14,28 @@ use crate::model::{Sample, Time};
 const LEAST_TOLERATED_GAP: Duration = Duration::from_secs(5);
 
 /// How far apart the starts of two rounds may lie in one chain: the larger of twice `every` and 5 s.
-pub fn tolerated_gap(every: Duration) -> Duration {
+pub(crate) fn tolerated_gap(every: Duration) -> Duration {
     every.saturating_mul(2).max(LEAST_TOLERATED_GAP)
 }
 
 /// One round of samples.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Round {
+pub(crate) struct Round {
     /// When the first read began.
-    pub begun_at: Time,
+    pub(crate) begun_at: Time,
     /// When the last read ended.
-    pub ended_at: Time,
+    pub(crate) ended_at: Time,
     /// A sample of each probe.
-    pub samples: Vec<Sample>,
+    pub(crate) samples: Vec<Sample>,
     /// Whether an observation of the fleet, made in this round, shows the batch cordoned and every rule held.
     /// An observation that failed does not.
-    pub fleet_holds: bool,
+    pub(crate) fleet_holds: bool,
 }
 
 /// What a round means for the batch.
 #[derive(Clone, Debug, PartialEq)]
 #[must_use = "a regression that nobody looks at is a removal that goes on"]
-pub enum Verdict {
+pub(crate) enum Verdict {
     /// Restore the batch, at once. Also the answer to every later round.
     Regressed {
         /// Probes that are a regression, by name. Empty where the fleet alone is the reason.
@@ -48,8 +48,7 @@ pub enum Verdict {
         /// The chain broke before or in this round; the bake counts from here again.
         restarted: Option<Gap>,
     },
-    /// Every watched subsystem was seen in order from `from` to `until`, at least `bake` apart. Holds only for as
-    /// long as [`Bake::is_clean_at`] says so.
+    /// Every watched subsystem was seen in order from `from` to `until`, at least `bake` apart.
     Clean {
         /// When the chain's first round had ended.
         from: Time,
@@ -60,26 +59,26 @@ pub enum Verdict {
 
 /// Why a chain broke.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Gap {
+pub(crate) struct Gap {
     /// How long nobody looked.
-    pub length: Duration,
+    pub(crate) length: Duration,
     /// How long would have been tolerated.
-    pub tolerated: Duration,
+    pub(crate) tolerated: Duration,
 }
 
 /// Where a bake stands, for progress.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Progress {
+pub(crate) struct Progress {
     /// Time until the chain can span the bake; zero while only a suspect is waited for.
-    pub left: Duration,
+    pub(crate) left: Duration,
     /// The whole bake.
-    pub bake: Duration,
+    pub(crate) bake: Duration,
     /// How often the chain broke.
-    pub restarts: u64,
+    pub(crate) restarts: u64,
     /// Rounds taken, all chains together.
-    pub rounds: u64,
+    pub(crate) rounds: u64,
     /// Sampling is slower than `every`: the longest time between two starts. Worth one warning.
-    pub slow: Option<Duration>,
+    pub(crate) slow: Option<Duration>,
 }
 
 /// Rounds that follow each other without a gap.
@@ -94,7 +93,7 @@ struct Chain {
 
 /// The bake of one batch.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Bake {
+pub(crate) struct Bake {
     bake: Duration,
     every: Duration,
     since: Time,
@@ -112,7 +111,7 @@ pub struct Bake {
 impl Bake {
     /// A bake of length `bake`, sampled every `every`, of a batch whose last host was known to be cordoned at
     /// `since`. A run that takes another over makes a new one: the other's samples are not its own.
-    pub fn new(bake: Duration, every: Duration, since: Time, watch: Watch) -> Self {
+    pub(crate) fn new(bake: Duration, every: Duration, since: Time, watch: Watch) -> Self {
         Self {
             bake,
             every,
@@ -129,7 +128,7 @@ impl Bake {
     }
 
     /// Adds one round.
-    pub fn fold(&mut self, round: &Round) -> Verdict {
+    pub(crate) fn fold(&mut self, round: &Round) -> Verdict {
         self.rounds = self.rounds.saturating_add(1);
         let probes = self.watch.round(&round.samples);
         // S6: what was alarming once stays so.
@@ -152,7 +151,7 @@ impl Bake {
 
     /// Adds the samples of a round in which the fleet could not be observed. It is no link of the chain, so that the
     /// gap rule says how long this may go on; what its samples say counts like any other round's.
-    pub fn fold_unseen(&mut self, begun_at: Time, samples: &[Sample]) -> Verdict {
+    pub(crate) fn fold_unseen(&mut self, begun_at: Time, samples: &[Sample]) -> Verdict {
         self.rounds = self.rounds.saturating_add(1);
         self.attempted = Some(begun_at);
         let probes = self.watch.round(samples);
@@ -196,7 +195,7 @@ impl Bake {
 
     /// The time is `now`. Where rounds lie ahead of it the clock was set back, and nobody knows when they were taken: the
     /// chain begins again. Says so where there was one.
-    pub fn set_back(&mut self, now: Time) -> Option<Gap> {
+    pub(crate) fn set_back(&mut self, now: Time) -> Option<Gap> {
         self.since = self.since.min(now);
         let sampled = self.last.map(|(begun, ended)| begun.max(ended)).max(self.attempted);
         let ahead = sampled.filter(|at| *at > now)?;
@@ -223,15 +222,9 @@ impl Bake {
             && self.chain.is_some_and(|chain| chain.until >= chain.from && chain.until.since(chain.from) >= self.bake)
     }
 
-    /// Whether a clean bake can still be acted on: the chain spans the bake, and ended no longer ago than a gap.
-    pub fn is_clean_at(&self, now: Time) -> bool {
-        self.is_clean()
-            && self.last.is_some_and(|(begun, ended)| now >= ended && now.since(begun) <= tolerated_gap(self.every))
-    }
-
     /// When the next round should begin: `every` after the start of the last one, or earlier where the chain is
     /// complete earlier, so that a bake takes no longer than it says. Times in the past mean at once.
-    pub fn next_round_at(&self) -> Time {
+    pub(crate) fn next_round_at(&self) -> Time {
         let Some(begun) = self.last.map(|(begun, _)| begun).max(self.attempted) else { return self.since };
         let regular = begun.plus(self.every);
         match self.chain {
@@ -244,13 +237,13 @@ impl Bake {
     }
 
     /// Where the bake stands at `now`.
-    pub fn progress(&self, now: Time) -> Progress {
+    pub(crate) fn progress(&self, now: Time) -> Progress {
         let left = self.chain.map_or(self.bake, |chain| chain.from.plus(self.bake).since(now).min(self.bake));
         Progress { left, bake: self.bake, restarts: self.restarts, rounds: self.rounds, slow: self.slow }
     }
 
     /// The probes' last readings and counts.
-    pub fn watch(&self) -> &Watch {
+    pub(crate) fn watch(&self) -> &Watch {
         &self.watch
     }
 }

@@ -12,7 +12,7 @@ use crate::policy::{Limits, ProbeSpec};
 
 /// What the relative limits of a probe are measured against.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Against {
+pub(crate) enum Against {
     /// Nothing yet: before the reference is taken only the absolute limits are judged.
     AbsoluteOnly,
     /// The probe's reference. `None`, a probe that has none, is bad where a relative limit asks for one.
@@ -21,13 +21,13 @@ pub enum Against {
 
 /// Why a sample is bad.
 #[derive(Clone, Debug, PartialEq)]
-pub struct BadReading {
+pub(crate) struct BadReading {
     /// The number that was read, where one was.
-    pub measured: Option<f64>,
+    pub(crate) measured: Option<f64>,
     /// The strictest limit that it is outside of, where that is why; `None` also where no number can hold it.
-    pub limit: Option<f64>,
+    pub(crate) limit: Option<f64>,
     /// Both, in words; without the probe's name.
-    pub message: String,
+    pub(crate) message: String,
 }
 
 impl BadReading {
@@ -44,7 +44,7 @@ impl BadReading {
 /// # Errors
 ///
 /// [`BadReading`] unless the sample is good beyond doubt.
-pub fn judge(spec: &ProbeSpec, against: Against, sample: Option<&Sample>) -> Result<(), BadReading> {
+pub(crate) fn judge(spec: &ProbeSpec, against: Against, sample: Option<&Sample>) -> Result<(), BadReading> {
     let reading = match sample {
         None => return Err(BadReading::because("was not sampled")),
         Some(Sample { reading: Err(why), .. }) => return Err(BadReading::because(why.clone())),

@@ -14,8 +14,6 @@ mod watch;
 #[cfg(test)]
 mod fixtures;
 
-pub use chain::{Bake, Gap, Progress, Round, Verdict, tolerated_gap};
-pub use judge::{Against, BadReading, judge};
-pub use number::number_text;
-pub use reference::{REFERENCE_SAMPLES, Reference, bad_against, bad_now, reference};
-pub use watch::{ProbeSpecs, Regression, Watch, probes_of};
+pub(crate) use chain::{Bake, Gap, Round, Verdict, tolerated_gap};
+pub(crate) use reference::{REFERENCE_SAMPLES, Reference, bad_now, reference};
+pub(crate) use watch::{ProbeSpecs, Watch, probes_of};

@@ -37,7 +37,7 @@ pub(super) fn nearest(of: &BigDecimal) -> Option<f64> {
 }
 
 /// A reading as people write it; never longer than a couple of dozen characters.
-pub fn number_text(number: f64) -> String {
+pub(crate) fn number_text(number: f64) -> String {
     let size = number.abs();
     if size == 0.0 || (1e-6..1e15).contains(&size) { format!("{number}") } else { format!("{number:e}") }
 }

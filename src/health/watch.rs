@@ -11,10 +11,10 @@ use crate::model::{ProbeKey, Sample, SubsystemName};
 use crate::policy::{PolicySet, ProbeSpec};
 
 /// Every probe that a run watches.
-pub type ProbeSpecs = BTreeMap<ProbeKey, ProbeSpec>;
+pub(crate) type ProbeSpecs = BTreeMap<ProbeKey, ProbeSpec>;
 
 /// The probes of these subsystems, ready to be run. A subsystem without a policy has none: `plan` refuses it long before.
-pub fn probes_of(policies: &PolicySet, watched: &BTreeSet<SubsystemName>) -> ProbeSpecs {
+pub(crate) fn probes_of(policies: &PolicySet, watched: &BTreeSet<SubsystemName>) -> ProbeSpecs {
     policies
         .subsystems
         .values()
@@ -29,20 +29,20 @@ pub fn probes_of(policies: &PolicySet, watched: &BTreeSet<SubsystemName>) -> Pro
 
 /// A probe that is worse than its limits allow, or that cannot be read, for as long as its policy tolerates.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Regression {
+pub(crate) struct Regression {
     /// Which probe.
-    pub key: ProbeKey,
+    pub(crate) key: ProbeKey,
     /// What was read and what was allowed, in words; without the probe's name.
-    pub message: String,
+    pub(crate) message: String,
     /// The number of the last sample, where there was one.
-    pub measured: Option<f64>,
+    pub(crate) measured: Option<f64>,
     /// The limit that it broke, where that is why.
-    pub limit: Option<f64>,
+    pub(crate) limit: Option<f64>,
 }
 
 /// Counts each probe's consecutive bad samples.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Watch {
+pub(crate) struct Watch {
     specs: ProbeSpecs,
     reference: Reference,
     /// Of each probe, bad samples in a row up to now.
@@ -51,7 +51,7 @@ pub struct Watch {
 
 impl Watch {
     /// Watches these probes against the reference from before the first batch.
-    pub fn new(specs: ProbeSpecs, reference: Reference) -> Self {
+    pub(crate) fn new(specs: ProbeSpecs, reference: Reference) -> Self {
         Self { specs, reference, in_a_row: BTreeMap::new() }
     }
 
@@ -60,7 +60,7 @@ impl Watch {
     /// Returns the probes that are a regression now, in the order of their names. Samples of probes that are not
     /// watched say nothing; of several samples of a probe the worst counts.
     #[must_use = "a regression that nobody looks at is a removal that goes on"]
-    pub fn round(&mut self, samples: &[Sample]) -> Vec<Regression> {
+    pub(crate) fn round(&mut self, samples: &[Sample]) -> Vec<Regression> {
         let mut regressions = Vec::new();
         for (key, spec) in &self.specs {
             let against = Against::Reference(self.reference.get(key).copied());
@@ -90,7 +90,7 @@ impl Watch {
     }
 
     /// Probes whose last sample was bad, though not yet for long enough to be a regression.
-    pub fn suspects(&self) -> impl Iterator<Item = &ProbeKey> {
+    pub(crate) fn suspects(&self) -> impl Iterator<Item = &ProbeKey> {
         self.in_a_row.iter().filter(|(_, times)| **times > 0).map(|(key, _)| key)
     }
 }

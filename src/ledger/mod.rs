@@ -17,4 +17,5 @@ pub use dynamodb::DynamodbLedger;
 #[cfg(feature = "etcd")]
 pub use etcd::EtcdLedger;
 pub use remembered::{Memory, remembered};
-pub use sqlite::{Displaced, SqliteLedger};
+pub(crate) use sqlite::Displaced;
+pub use sqlite::SqliteLedger;

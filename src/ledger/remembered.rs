@@ -56,7 +56,7 @@ enum Forgot {
 
 impl Memory {
     /// How the ledger showed that it went back, where it did.
-    pub fn went_back(&self) -> Option<String> {
+    pub(crate) fn went_back(&self) -> Option<String> {
         self.known().lost.as_ref().map(ToString::to_string)
     }
 
@@ -317,7 +317,7 @@ mod tests {
         let text = serde_json::json!({
             "schema": EVENT_SCHEMA, "run": "r-1", "seq": 0, "at": Time::from_millis(0), "event": "journal-pruned",
             "document": {
-                "schema": crate::run::RUN_SCHEMA, "run": "r-1", "plan": "p", "fleet": "demo", "operator": "ada",
+                "schema": "safe-remove/run/v1", "run": "r-1", "plan": "p", "fleet": "demo", "operator": "ada",
                 "subsystem": "index", "outcome": "completed", "exit_code": 0, "started_at": Time::from_millis(0),
                 "ended_at": Time::from_millis(0), "batches": [], "terminated": [], "restored": [], "in_doubt": [],
                 "dropped": [], "subsystems": [], "warnings": [],

@@ -8,11 +8,11 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Bounds {
     /// How old an observation may be, from the beginning of its first read, when it is acted on.
-    pub max_age: Duration,
+    pub(crate) max_age: Duration,
     /// How far in the past an answer of the provider may lie.
-    pub settle: Duration,
+    pub(crate) settle: Duration,
     /// How far clocks may disagree.
-    pub tolerance: Duration,
+    pub(crate) tolerance: Duration,
     /// How long after its intent a call can still take effect: the provider refuses it later.
     pub call_life: Duration,
 }
@@ -20,9 +20,9 @@ pub struct Bounds {
 impl Bounds {
     /// How old an observation may be: long enough to read a fleet of some thousand hosts,
     /// short enough that little can fail by itself in between.
-    pub const MAX_AGE: Duration = Duration::from_secs(10);
+    pub(crate) const MAX_AGE: Duration = Duration::from_secs(10);
     /// Clocks of operators' machines and providers; NTP keeps far below, a broken one is far above.
-    pub const TOLERANCE: Duration = Duration::from_secs(60);
+    pub(crate) const TOLERANCE: Duration = Duration::from_secs(60);
 
     /// The simulated fleet answers from its present state and refuses calls 5 s after their intent
     /// (contract section 6); all its processes share one clock.
@@ -36,7 +36,7 @@ impl Bounds {
     /// AWS: describes are eventually consistent (2 min is beyond what is seen), and a signature
     /// is refused 15 minutes after it was made.
     /// Source: AWS General Reference, "Signature Version 4: handling dates".
-    pub const AWS: Self = Self {
+    pub(crate) const AWS: Self = Self {
         max_age: Self::MAX_AGE,
         settle: Duration::from_secs(120),
         tolerance: Self::TOLERANCE,

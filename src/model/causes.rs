@@ -6,7 +6,7 @@ use std::error::Error;
 const MOST: usize = 16;
 
 /// The error and what caused it, outermost first.
-pub fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+pub(crate) fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
     std::iter::successors(Some(error), |error| (*error).source()).take(MOST)
 }
 

@@ -8,7 +8,7 @@ use super::{GroupName, HostId, LedgerId, Process, TargetGroupId, Time};
 
 /// Hosts per cordoning or restoring call, at most.
 /// Source: Amazon EC2 Auto Scaling API reference, `EnterStandby`: "you can specify up to 20 instances".
-pub const CALL_HOSTS: usize = 20;
+pub(crate) const CALL_HOSTS: usize = 20;
 
 /// One thing to do, in the imperative. Each names what it touches; none names a size, which would let
 /// the provider choose the victims.
@@ -67,7 +67,7 @@ pub enum Effect {
 
 impl Effect {
     /// The hosts that the effect names.
-    pub fn hosts(&self) -> Vec<&HostId> {
+    pub(crate) fn hosts(&self) -> Vec<&HostId> {
         match self {
             Self::Cordon { hosts, .. } | Self::Restore { hosts, .. } => hosts.keys().collect(),
             Self::Terminate { host, .. } => vec![host],

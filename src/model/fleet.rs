@@ -13,23 +13,23 @@ use super::{GroupName, HostId, LedgerId, TargetGroupId, Time, ZoneName};
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FleetIdentity {
     /// `simulated` or `aws`.
-    pub kind: String,
+    pub(crate) kind: String,
     /// The AWS partition (`aws`, `aws-cn`, `aws-us-gov`), where there is one: account ids are unique within one only.
     /// Source: IAM User Guide, "Amazon Resource Names (ARNs)".
     #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub partition: Option<String>,
+    pub(crate) partition: Option<String>,
     /// The AWS account, where there is one.
     #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub account: Option<String>,
+    pub(crate) account: Option<String>,
     /// The AWS region, where there is one.
     #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub region: Option<String>,
+    pub(crate) region: Option<String>,
     /// The id in a simulated fleet's state file; `None` where the fleet was not looked at yet.
     #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub id: Option<String>,
+    pub(crate) id: Option<String>,
     /// Who acts, as the provider knows them (the AWS caller's ARN); the shell fills in `user@host` otherwise.
     #[serde(skip)]
-    pub caller: Option<String>,
+    pub(crate) caller: Option<String>,
 }
 
 impl FleetIdentity {
@@ -39,7 +39,7 @@ impl FleetIdentity {
     }
 
     /// Whether both name the same fleet, whoever looks at it.
-    pub fn is_same_fleet(&self, other: &Self) -> bool {
+    pub(crate) fn is_same_fleet(&self, other: &Self) -> bool {
         let fleet = |of: &Self| Self { caller: None, ..of.clone() };
         fleet(self) == fleet(other)
     }
@@ -62,7 +62,7 @@ impl fmt::Display for FleetIdentity {
 
 /// The AWS partition that a region is in: regions of China and of the US government are apart.
 /// Source: AWS General Reference, "Amazon Resource Names".
-pub fn partition_of(region: &str) -> &'static str {
+pub(crate) fn partition_of(region: &str) -> &'static str {
     match region {
         _ if region.starts_with("cn-") => "aws-cn",
         _ if region.starts_with("us-gov-") => "aws-us-gov",
@@ -153,7 +153,8 @@ pub struct Host {
 
 impl Host {
     /// Its tags, to change them for this host alone.
-    pub fn tags_mut(&mut self) -> &mut BTreeMap<String, String> {
+    #[cfg(test)]
+    pub(crate) fn tags_mut(&mut self) -> &mut BTreeMap<String, String> {
         Arc::make_mut(&mut self.tags)
     }
 
@@ -168,12 +169,12 @@ impl Host {
     }
 
     /// In service, and the health check of this target group passes: the group's load balancer does not fail open.
-    pub fn passes_in(&self, group: &TargetGroupId) -> bool {
+    pub(crate) fn passes_in(&self, group: &TargetGroupId) -> bool {
         self.state == HostState::InService && self.target_health.get(group) == Some(&TargetHealth::Passes)
     }
 
     /// The target groups that send it work, if there are any and it fails the health check of every one.
-    pub fn fails_everywhere(&self) -> Option<impl Iterator<Item = &TargetGroupId>> {
+    pub(crate) fn fails_everywhere(&self) -> Option<impl Iterator<Item = &TargetGroupId>> {
         let fails = |health: &TargetHealth| *health == TargetHealth::Fails;
         let all = !self.target_health.is_empty() && self.target_health.values().all(fails);
         all.then(|| self.target_health.keys())

@@ -13,13 +13,21 @@ mod snapshot;
 mod time;
 
 pub use bounds::Bounds;
-pub use causes::{causes, chain};
-pub use effect::{CALL_HOSTS, Call, CallOutcome, Effect};
-pub use fleet::{FleetIdentity, Group, Health, Host, HostState, Process, Protection, TargetHealth, partition_of};
+#[cfg(any(feature = "aws", feature = "dynamodb"))]
+pub(crate) use causes::causes;
+pub use causes::chain;
+pub(crate) use effect::CALL_HOSTS;
+pub use effect::{Call, CallOutcome, Effect};
+#[cfg(any(test, feature = "aws"))]
+pub(crate) use fleet::TargetHealth;
+pub(crate) use fleet::partition_of;
+pub use fleet::{FleetIdentity, Group, Health, Host, HostState, Process, Protection};
 pub use ids::{
     FleetName, GroupName, HostId, LedgerId, Nonce, OperatorId, PlanDigest, RequestId, RunId, SubsystemName,
     TargetGroupId, ZoneName,
 };
-pub use readings::{ProbeKey, Reading, Sample};
+pub use readings::ProbeKey;
+pub(crate) use readings::{Reading, Sample};
 pub use snapshot::{FleetSnapshot, InventoryError};
-pub use time::{BadDuration, Time, duration_text, parse_duration};
+pub use time::Time;
+pub(crate) use time::{BadDuration, duration_text, parse_duration};

@@ -9,9 +9,9 @@ use super::{SubsystemName, Time};
 #[serde(into = "String", try_from = "String")]
 pub struct ProbeKey {
     /// The subsystem whose policy has the probe.
-    pub subsystem: SubsystemName,
+    pub(crate) subsystem: SubsystemName,
     /// The probe's `name`.
-    pub probe: String,
+    pub(crate) probe: String,
 }
 
 impl std::fmt::Display for ProbeKey {
@@ -40,7 +40,7 @@ impl TryFrom<String> for ProbeKey {
 /// A reading that could be taken.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Reading {
+pub(crate) enum Reading {
     /// A finite number.
     Number(f64),
     /// Good, without a number.
@@ -50,13 +50,13 @@ pub enum Reading {
 /// One sample of one probe. `Err` is a bad sample, whatever the reason (S3): a time-out, a refusal,
 /// an unreadable answer, a bad status.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Sample {
+pub(crate) struct Sample {
     /// Which probe.
-    pub key: ProbeKey,
+    pub(crate) key: ProbeKey,
     /// When the read began.
-    pub begun_at: Time,
+    pub(crate) begun_at: Time,
     /// When it was answered or given up.
-    pub ended_at: Time,
+    pub(crate) ended_at: Time,
     /// The reading, or why there is none.
-    pub reading: Result<Reading, String>,
+    pub(crate) reading: Result<Reading, String>,
 }

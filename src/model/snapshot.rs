@@ -14,13 +14,13 @@ use super::{Group, GroupName, Health, Host, HostId, HostState, LedgerId, Protect
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FleetSnapshot {
     /// When the first read of the observation began: its age counts from here.
-    pub begun_at: Time,
+    pub(crate) begun_at: Time,
     /// When the last read was answered.
-    pub completed_at: Time,
+    pub(crate) completed_at: Time,
     hosts: BTreeMap<HostId, Host>,
     groups: BTreeMap<GroupName, Group>,
     /// The ledger that the fleet as a whole names (the simulated fleet has such a field).
-    pub ledger: Option<LedgerId>,
+    pub(crate) ledger: Option<LedgerId>,
 }
 
 /// Why an observation cannot be believed: exit 5.
@@ -125,7 +125,7 @@ impl FleetSnapshot {
 
     /// Adds protections that the provider tells only where it is asked for a host. What the observation itself
     /// showed stays; a host that it did not show is left out.
-    pub fn protect(&mut self, protections: &BTreeMap<HostId, Protection>) {
+    pub(crate) fn protect(&mut self, protections: &BTreeMap<HostId, Protection>) {
         for (id, protection) in protections {
             if let Some(host) = self.hosts.get_mut(id) {
                 host.protection = host.protection.or(Some(*protection));
@@ -135,7 +135,7 @@ impl FleetSnapshot {
 
     /// Counts every host of the zone as lost: unhealthy and on its way out. For questions about what is not so;
     /// returns how many hosts the zone has.
-    pub fn lose_zone(&mut self, zone: &ZoneName) -> u64 {
+    pub(crate) fn lose_zone(&mut self, zone: &ZoneName) -> u64 {
         let mut lost = 0;
         for host in self.hosts.values_mut().filter(|host| host.zone == *zone) {
             host.health = Health::Failed;
@@ -156,7 +156,7 @@ impl FleetSnapshot {
     }
 
     /// All groups, by name.
-    pub fn groups(&self) -> impl ExactSizeIterator<Item = &Group> {
+    pub(crate) fn groups(&self) -> impl ExactSizeIterator<Item = &Group> {
         self.groups.values()
     }
 

@@ -18,7 +18,7 @@ impl Time {
     }
 
     /// Milliseconds since the Unix epoch.
-    pub const fn as_millis(self) -> i64 {
+    pub(crate) const fn as_millis(self) -> i64 {
         self.0
     }
 
@@ -41,7 +41,7 @@ impl Time {
     }
 
     /// The same instant for calendar arithmetic; the ends of jiff's range hold.
-    pub fn to_jiff(self) -> jiff::Timestamp {
+    pub(crate) fn to_jiff(self) -> jiff::Timestamp {
         jiff::Timestamp::from_millisecond(self.0).unwrap_or(if self.0 < 0 {
             jiff::Timestamp::MIN
         } else {
@@ -50,7 +50,7 @@ impl Time {
     }
 
     /// From jiff's timestamp, rounded down to the millisecond.
-    pub fn from_jiff(at: jiff::Timestamp) -> Self {
+    pub(crate) fn from_jiff(at: jiff::Timestamp) -> Self {
         Self(at.as_millisecond())
     }
 }
@@ -92,7 +92,7 @@ impl<'de> Deserialize<'de> for Time {
 }
 
 /// A duration as people and policies write it: `90s` is `1m 30s`, `86400s` is `1d`.
-pub fn duration_text(of: Duration) -> String {
+pub(crate) fn duration_text(of: Duration) -> String {
     let mut rest = of.as_millis();
     if rest == 0 {
         return "0s".to_owned();
@@ -109,7 +109,7 @@ pub fn duration_text(of: Duration) -> String {
 
 /// Why a text is no duration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum BadDuration {
+pub(crate) enum BadDuration {
     /// Not a whole number with a unit behind it.
     Form,
     /// More than can be counted.
@@ -121,7 +121,7 @@ pub enum BadDuration {
 /// # Errors
 ///
 /// [`BadDuration`]; each caller says in its own words what it wants.
-pub fn parse_duration(text: &str) -> Result<Duration, BadDuration> {
+pub(crate) fn parse_duration(text: &str) -> Result<Duration, BadDuration> {
     let unit_at = text.find(|c: char| !c.is_ascii_digit()).ok_or(BadDuration::Form)?;
     let (digits, unit) = text.split_at(unit_at);
     let millis = match unit {

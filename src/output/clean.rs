@@ -9,7 +9,7 @@ use serde_json::ser::{CharEscape, CompactFormatter, Formatter, PrettyFormatter};
 
 /// Whether a terminal or a reader could be misled by this character: control characters (C0, DEL and
 /// C1), line separators, characters without width and overrides of the direction of text.
-pub fn is_unsafe(c: char) -> bool {
+pub(crate) fn is_unsafe(c: char) -> bool {
     c.is_control()
         || matches!(c,
             '\u{ad}' | '\u{61c}' | '\u{180e}'
@@ -18,12 +18,12 @@ pub fn is_unsafe(c: char) -> bool {
 }
 
 /// One line of text, every unsafe character written out: `\u{1b}[2J`.
-pub fn clean(text: &str) -> Cow<'_, str> {
+pub(crate) fn clean(text: &str) -> Cow<'_, str> {
     escape(text, is_unsafe)
 }
 
 /// As [`clean`], but line ends stay: for text that this program laid out itself.
-pub fn clean_lines(text: &str) -> Cow<'_, str> {
+pub(crate) fn clean_lines(text: &str) -> Cow<'_, str> {
     escape(text, |c| c != '\n' && is_unsafe(c))
 }
 
@@ -89,7 +89,7 @@ impl<F: Formatter> Formatter for Safe<F> {
 /// # Errors
 ///
 /// What cannot be serialised: a bug.
-pub fn json_document(value: &impl serde::Serialize) -> serde_json::Result<String> {
+pub(crate) fn json_document(value: &impl serde::Serialize) -> serde_json::Result<String> {
     json(value, Safe(PrettyFormatter::new()))
 }
 
@@ -98,7 +98,7 @@ pub fn json_document(value: &impl serde::Serialize) -> serde_json::Result<String
 /// # Errors
 ///
 /// What cannot be serialised: a bug.
-pub fn json_line(value: &impl serde::Serialize) -> serde_json::Result<String> {
+pub(crate) fn json_line(value: &impl serde::Serialize) -> serde_json::Result<String> {
     json(value, Safe(CompactFormatter))
 }
 

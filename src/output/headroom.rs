@@ -5,7 +5,7 @@ use crate::plan::{Assumed, Headroom, Violation};
 use super::{Align, HeadroomDocument, Table, field};
 
 /// The whole of it.
-pub fn headroom_text(document: &HeadroomDocument) -> String {
+pub(crate) fn headroom_text(document: &HeadroomDocument) -> String {
     let mut out = document.place.text();
     out.push_str(&field("observed", &document.observed_at.to_string()));
     let mut columns = vec![("subsystem", Align::Whole), ("hosts", Align::Right)];

@@ -13,17 +13,17 @@ mod run;
 mod table;
 mod text;
 
-pub use clean::{clean, clean_lines, is_unsafe, json_document, json_line};
-pub use documents::{
+pub(crate) use clean::{clean, clean_lines, is_unsafe, json_document, json_line};
+pub(crate) use documents::{
     ErrorDocument, HeadroomDocument, HistoryDocument, HistoryHalt, Hypothesis, Place, ResultDocument, StatusCall,
     StatusDocument, StatusHalt, StatusHold, StatusRun, placed,
 };
-pub use headroom::headroom_text;
-pub use plan::{plan_text, refusal_line};
-pub use progress::{Events, ProgressScreen};
-pub use run::{run_sentence, run_text, takeovers_text};
-pub use table::{Align, Table};
-pub use text::{field, hosts_text, span_text, wrap};
+pub(crate) use headroom::headroom_text;
+pub(crate) use plan::{plan_text, refusal_line};
+pub(crate) use progress::ProgressScreen;
+pub(crate) use run::{run_sentence, run_text, takeovers_text};
+pub(crate) use table::{Align, Table};
+pub(crate) use text::{field, hosts_text, span_text, wrap};
 
 /// Columns that text is laid out for: fits beside a runbook on a laptop, and in a ticket.
-pub const WIDTH: usize = 100;
+pub(crate) const WIDTH: usize = 100;

@@ -14,7 +14,7 @@ const HOSTS_SHOWN: usize = 40;
 const WHY_SHOWN: usize = 4;
 
 /// The whole plan. `next` is the command to type next, where there is one.
-pub fn plan_text(plan: &PlanDocument, place: &Place, next: Option<&str>) -> String {
+pub(crate) fn plan_text(plan: &PlanDocument, place: &Place, next: Option<&str>) -> String {
     let mut out = place.text();
     out.push_str(&field("request", &request_text(plan)));
     out.push_str(&field("plan", plan.plan.as_str()));
@@ -82,7 +82,7 @@ fn other_text(other: &OtherRun) -> String {
 }
 
 /// The refusal in one line, for stderr: every rule with its subsystem.
-pub fn refusal_line(plan: &PlanDocument) -> String {
+pub(crate) fn refusal_line(plan: &PlanDocument) -> String {
     let mut rules: Vec<String> = Vec::new();
     for violation in &plan.violations {
         let rule = match scope(violation) {

@@ -32,10 +32,10 @@ const DRAW_EVERY: Duration = Duration::from_millis(500);
 const DRAWS_PER_SECOND: u8 = 5;
 
 /// Somebody who wants every event of a run, in order.
-pub type Events = Box<dyn Fn(&JournalRecord) + Send + Sync>;
+pub(crate) type Events = Box<dyn Fn(&JournalRecord) + Send + Sync>;
 
 /// Shows a run to people, and hands its events on to programs.
-pub struct ProgressScreen {
+pub(crate) struct ProgressScreen {
     shown: Option<Arc<Shown>>,
     events: Events,
     stop: Option<Sender<()>>,
@@ -64,7 +64,7 @@ struct State {
 
 impl ProgressScreen {
     /// `quiet` shows nothing to people. Time left is counted by the run's own clock.
-    pub fn new(clock: Arc<dyn Clock>, quiet: bool, events: Events) -> Self {
+    pub(crate) fn new(clock: Arc<dyn Clock>, quiet: bool, events: Events) -> Self {
         if quiet {
             return Self { shown: None, events, stop: None, ticker: None };
         }

@@ -11,7 +11,7 @@ use super::{Align, Table, clean, field, hosts_text, wrap};
 const HOSTS_SHOWN: usize = 20;
 
 /// The whole record.
-pub fn run_text(run: &RunDocument) -> String {
+pub(crate) fn run_text(run: &RunDocument) -> String {
     let mut out = String::new();
     _ = writeln!(out, "{}", wrap(&run_sentence(run), 0));
     out.push('\n');
@@ -72,13 +72,13 @@ pub fn run_text(run: &RunDocument) -> String {
 }
 
 /// Who took a run over, a line each.
-pub fn takeovers_text(takeovers: &[TakenOver]) -> String {
+pub(crate) fn takeovers_text(takeovers: &[TakenOver]) -> String {
     let line = |by: &TakenOver| field("taken over", &format!("{} by {}, at {}", by.how, by.operator, by.at));
     takeovers.iter().map(line).collect()
 }
 
 /// How it ended, in one sentence; the first line of the text and the message on stderr.
-pub fn run_sentence(run: &RunDocument) -> String {
+pub(crate) fn run_sentence(run: &RunDocument) -> String {
     let gone = run.terminated.len();
     let asked: usize = run.batches.iter().map(|b| b.hosts.len()).sum();
     let of = format!("{gone} of {asked} {} gone", if gone == 1 { "host is" } else { "hosts are" });

@@ -6,7 +6,7 @@ use super::{WIDTH, clean};
 
 /// How a column stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Align {
+pub(crate) enum Align {
     /// Text.
     Left,
     /// Numbers.
@@ -16,14 +16,14 @@ pub enum Align {
 }
 
 /// A table that is being filled. Cells are cleaned on their way in.
-pub struct Table {
+pub(crate) struct Table {
     inner: comfy_table::Table,
     columns: Vec<Align>,
 }
 
 impl Table {
     /// With these headings, which are this program's own text.
-    pub fn new(columns: &[(&str, Align)]) -> Self {
+    pub(crate) fn new(columns: &[(&str, Align)]) -> Self {
         let mut inner = comfy_table::Table::new();
         inner.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
         // The padding left and right of the columns is cut off by `render`.
@@ -56,19 +56,14 @@ impl Table {
     }
 
     /// Adds a row.
-    pub fn row<S: AsRef<str>>(&mut self, cells: impl IntoIterator<Item = S>) {
+    pub(crate) fn row<S: AsRef<str>>(&mut self, cells: impl IntoIterator<Item = S>) {
         let cells: Vec<String> = cells.into_iter().map(|cell| clean(cell.as_ref()).into_owned()).collect();
         let cells = self.cells(cells);
         self.inner.add_row(cells);
     }
 
-    /// Whether no row was added.
-    pub fn is_empty(&self) -> bool {
-        self.inner.row_count() == 0
-    }
-
     /// The table, each line indented, without white space at the ends of lines; ends with a line end.
-    pub fn render(&self, indent: &str) -> String {
+    pub(crate) fn render(&self, indent: &str) -> String {
         let mut out = String::new();
         for line in self.inner.lines() {
             let line = line.trim_end();

@@ -7,7 +7,7 @@ use crate::model::{HostId, duration_text};
 use super::{WIDTH, clean};
 
 /// Host ids as people list them: all of them up to `most`, else the first ones and how many more.
-pub fn hosts_text<'a>(hosts: impl IntoIterator<Item = &'a HostId>, most: usize) -> String {
+pub(crate) fn hosts_text<'a>(hosts: impl IntoIterator<Item = &'a HostId>, most: usize) -> String {
     let hosts: Vec<_> = hosts.into_iter().collect();
     let shown = if hosts.len() > most { most.saturating_sub(1) } else { hosts.len() };
     let mut text = hosts[..shown].iter().map(|h| clean(h.as_str())).collect::<Vec<_>>().join(" ");
@@ -18,12 +18,12 @@ pub fn hosts_text<'a>(hosts: impl IntoIterator<Item = &'a HostId>, most: usize) 
 }
 
 /// A duration for people: whole seconds, so that what counts down does not flicker.
-pub fn span_text(of: Duration) -> String {
+pub(crate) fn span_text(of: Duration) -> String {
     duration_text(Duration::from_secs(of.as_millis().div_ceil(1000).try_into().unwrap_or(u64::MAX)))
 }
 
 /// A paragraph of at most [`WIDTH`] columns that starts in column `indent`; its other lines are indented so far.
-pub fn wrap(text: &str, indent: usize) -> String {
+pub(crate) fn wrap(text: &str, indent: usize) -> String {
     let mut out = String::new();
     let mut column = indent;
     for word in text.split_whitespace() {
@@ -43,7 +43,7 @@ pub fn wrap(text: &str, indent: usize) -> String {
 }
 
 /// `name` and what it is, cleaned and wrapped beside the name; ends with a line end.
-pub fn field(name: &str, value: &str) -> String {
+pub(crate) fn field(name: &str, value: &str) -> String {
     format!("{name:<FIELD$}{}\n", wrap(&clean(value), FIELD))
 }
 

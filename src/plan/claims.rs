@@ -10,7 +10,7 @@ use crate::policy::SubsystemPolicy;
 /// Why a host neither counts as capacity nor may be taken, whatever the provider says of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "claim", rename_all = "kebab-case")]
-pub enum Claim {
+pub(crate) enum Claim {
     /// Another run holds it.
     Reserved {
         /// Which run.
@@ -36,64 +36,64 @@ pub enum Claim {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Removal {
     /// The host.
-    pub host: HostId,
+    pub(crate) host: HostId,
     /// The run that took it.
-    pub run: RunId,
+    pub(crate) run: RunId,
     /// The subsystems it belonged to.
-    pub subsystems: BTreeSet<SubsystemName>,
+    pub(crate) subsystems: BTreeSet<SubsystemName>,
     /// What it counted for in each of them when it was granted, in units; none where it did not serve.
     #[serde(default)]
-    pub units: BTreeMap<SubsystemName, u64>,
+    pub(crate) units: BTreeMap<SubsystemName, u64>,
     /// When its removal was observed; `None` while it is reserved, which counts as removed now (S4).
-    pub at: Option<Time>,
+    pub(crate) at: Option<Time>,
 }
 
 /// Another run, as whoever plans beside it is shown it (`others` in plan/v1).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct OtherRun {
+pub(crate) struct OtherRun {
     /// Which run.
-    pub run: RunId,
+    pub(crate) run: RunId,
     /// Who asked for it.
-    pub operator: OperatorId,
+    pub(crate) operator: OperatorId,
     /// The subsystem that it names.
-    pub subsystem: SubsystemName,
+    pub(crate) subsystem: SubsystemName,
     /// Since when it stands in line.
-    pub since: Time,
+    pub(crate) since: Time,
     /// Whose hosts it takes.
-    pub touches: BTreeSet<SubsystemName>,
+    pub(crate) touches: BTreeSet<SubsystemName>,
     /// Whose health it watches.
-    pub watches: BTreeSet<SubsystemName>,
+    pub(crate) watches: BTreeSet<SubsystemName>,
     /// Hosts that it has out of service, or that are in doubt.
-    pub holds: u64,
+    pub(crate) holds: u64,
     /// Hosts that it has confirmed and not yet taken.
-    pub claims: u64,
+    pub(crate) claims: u64,
     /// Whose hosts it has out. While it has, no other run takes hosts of these.
-    pub holds_of: BTreeSet<SubsystemName>,
+    pub(crate) holds_of: BTreeSet<SubsystemName>,
     /// Its process is dead or silent, or it ended with hosts in doubt: nobody waits for it, a person must look.
-    pub silent: bool,
+    pub(crate) silent: bool,
 }
 
 /// The ledger's state as a planner sees it, made from the record by `coordination`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LedgerView {
     /// Whose record this is.
-    pub ledger: LedgerId,
+    pub(crate) ledger: LedgerId,
     /// Hosts that neither count nor may be taken.
-    pub claims: BTreeMap<HostId, Claim>,
+    pub(crate) claims: BTreeMap<HostId, Claim>,
     /// Hosts that other live runs have confirmed and not yet taken: capacity still, and nobody else's candidates.
-    pub claimed_by_others: BTreeMap<HostId, RunId>,
+    pub(crate) claimed_by_others: BTreeMap<HostId, RunId>,
     /// Every other run on record, the first in line first.
-    pub others: Vec<OtherRun>,
+    pub(crate) others: Vec<OtherRun>,
     /// Everything that budgets may count, of any run.
-    pub removals: Vec<Removal>,
+    pub(crate) removals: Vec<Removal>,
     /// When hosts of a subsystem last went or came back, by any run: intervals run from it.
-    pub last_end: BTreeMap<SubsystemName, Time>,
+    pub(crate) last_end: BTreeMap<SubsystemName, Time>,
     /// Halts in force: the subsystem, or `None` for the whole fleet, and why.
-    pub halts: Vec<(Option<SubsystemName>, String)>,
+    pub(crate) halts: Vec<(Option<SubsystemName>, String)>,
     /// Each subsystem's policy as the last granted run relied on it. Empty before the first run of a fleet.
     pub accepted: BTreeMap<SubsystemName, SubsystemPolicy>,
     /// The largest completed removal of the last 90 days, in hosts, per named subsystem.
-    pub largest_removal: BTreeMap<SubsystemName, u64>,
+    pub(crate) largest_removal: BTreeMap<SubsystemName, u64>,
 }
 
 impl LedgerView {

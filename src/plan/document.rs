@@ -9,7 +9,7 @@ use super::{OtherRun, Why};
 /// The rules of contract section 5, by the names that documents use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Rule {
+pub(crate) enum Rule {
     /// Capacity would fall below the subsystem's minimum.
     Minimum,
     /// A zone would fall below the zone minimum.
@@ -82,23 +82,23 @@ pub enum Verdict {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Violation {
     /// Which rule.
-    pub rule: Rule,
+    pub(crate) rule: Rule,
     /// Of which subsystem, where the rule is a subsystem's.
-    pub subsystem: Option<SubsystemName>,
+    pub(crate) subsystem: Option<SubsystemName>,
     /// In which zone, where the rule is a zone's.
-    pub zone: Option<ZoneName>,
+    pub(crate) zone: Option<ZoneName>,
     /// Of which group, where the rule is a group's.
     #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub group: Option<GroupName>,
+    pub(crate) group: Option<GroupName>,
     /// Of which host, where the rule is a host's.
     #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub host: Option<HostId>,
+    pub(crate) host: Option<HostId>,
     /// What the rule requires (units or hosts).
-    pub required: Option<u64>,
+    pub(crate) required: Option<u64>,
     /// What would remain (units or hosts).
-    pub remaining: Option<u64>,
+    pub(crate) remaining: Option<u64>,
     /// The whole sentence for people, with the numbers.
-    pub message: String,
+    pub(crate) message: String,
 }
 
 impl Violation {
@@ -137,18 +137,18 @@ impl Violation {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RequestDocument {
     /// The subsystem named.
-    pub subsystem: SubsystemName,
+    pub(crate) subsystem: SubsystemName,
     /// How many, where a count was given.
-    pub count: Option<u64>,
+    pub(crate) count: Option<u64>,
     /// Which, where hosts were named.
-    pub hosts: Option<Vec<HostId>>,
+    pub(crate) hosts: Option<Vec<HostId>>,
     /// Why.
-    pub reason: Option<String>,
+    pub(crate) reason: Option<String>,
     /// The idempotency key.
-    pub request_id: Option<RequestId>,
+    pub(crate) request_id: Option<RequestId>,
     /// Hosts that must still serve afterwards, exactly, where that was said: asked again where somebody goes on with it.
     #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub expect_remaining: Option<u64>,
+    pub(crate) expect_remaining: Option<u64>,
 }
 
 /// A host that the plan takes.
@@ -157,97 +157,97 @@ pub struct PlannedHost {
     /// Its id.
     pub id: HostId,
     /// Its zone.
-    pub zone: ZoneName,
+    pub(crate) zone: ZoneName,
     /// Its group.
-    pub group: Option<GroupName>,
+    pub(crate) group: Option<GroupName>,
     /// Everything it serves, by name.
-    pub subsystems: Vec<SubsystemName>,
+    pub(crate) subsystems: Vec<SubsystemName>,
     /// What it counts for, in units of the named subsystem.
-    pub units: u64,
+    pub(crate) units: u64,
     /// Whether it serves now.
-    pub serving: bool,
+    pub(crate) serving: bool,
     /// It is unhealthy, and may serve all the same: no capacity, and not free to take. Left out where it is not so.
     #[serde(skip_serializing_if = "std::ops::Not::not", default)]
-    pub doubtful: bool,
+    pub(crate) doubtful: bool,
 }
 
 /// Hosts that are cordoned, baked and terminated together.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Batch {
     /// From 1.
-    pub number: u64,
+    pub(crate) number: u64,
     /// Never empty.
     pub hosts: Vec<PlannedHost>,
 }
 
 /// A zone of a subsystem, in units.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ZoneCapacity {
+pub(crate) struct ZoneCapacity {
     /// The zone.
-    pub name: ZoneName,
+    pub(crate) name: ZoneName,
     /// Units that serve now.
-    pub capacity: u64,
+    pub(crate) capacity: u64,
     /// Units that would serve afterwards.
-    pub remaining: u64,
+    pub(crate) remaining: u64,
     /// Units that must remain; 0 where the policy sets none.
-    pub minimum: u64,
+    pub(crate) minimum: u64,
 }
 
 /// A subsystem that the plan touches, in units.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SubsystemCapacity {
     /// Its name.
-    pub name: SubsystemName,
+    pub(crate) name: SubsystemName,
     /// Units that serve now.
-    pub capacity: u64,
+    pub(crate) capacity: u64,
     /// Units that would serve afterwards.
-    pub remaining: u64,
+    pub(crate) remaining: u64,
     /// Units that must remain.
-    pub minimum: u64,
+    pub(crate) minimum: u64,
     /// Capacity less the minimum, now; 0 where it is short.
-    pub headroom: u64,
+    pub(crate) headroom: u64,
     /// By zone.
-    pub zones: Vec<ZoneCapacity>,
+    pub(crate) zones: Vec<ZoneCapacity>,
 }
 
 /// The plan document. Field names are the contract's.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PlanDocument {
     /// `safe-remove/plan/v1`
-    pub schema: String,
+    pub(crate) schema: String,
     /// Digest over fleet, policies and the hosts of each batch.
-    pub plan: PlanDigest,
+    pub(crate) plan: PlanDigest,
     /// The fleet's name.
-    pub fleet: FleetName,
+    pub(crate) fleet: FleetName,
     /// Which fleet, in the provider's terms.
-    pub provider: FleetIdentity,
+    pub(crate) provider: FleetIdentity,
     /// What was asked.
-    pub request: RequestDocument,
+    pub(crate) request: RequestDocument,
     /// When the observation began.
-    pub observed_at: Time,
+    pub(crate) observed_at: Time,
     /// After this the plan is not run.
-    pub expires_at: Time,
+    pub(crate) expires_at: Time,
     /// Whether it may run.
     pub verdict: Verdict,
     /// Why not; empty where it may.
-    pub violations: Vec<Violation>,
+    pub(crate) violations: Vec<Violation>,
     /// Where a count is refused and constraints exclude it: which, and what would allow it. Explains, decides nothing.
     #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub why: Option<Why>,
+    pub(crate) why: Option<Why>,
     /// The largest count that would be allowed now, budgets taken as empty; `None` where hosts were named.
-    pub largest_allowed_count: Option<u64>,
+    pub(crate) largest_allowed_count: Option<u64>,
     /// What would go, in order. Where refused: the choice that the preferences would make.
     pub batches: Vec<Batch>,
     /// Every subsystem that a host of the plan belongs to, and the named one.
-    pub subsystems: Vec<SubsystemCapacity>,
+    pub(crate) subsystems: Vec<SubsystemCapacity>,
     /// Whose health is watched.
-    pub watched: Vec<SubsystemName>,
+    pub(crate) watched: Vec<SubsystemName>,
     /// Runs of others that touch or watch one of these subsystems, the first in line first.
     #[serde(default)]
-    pub others: Vec<OtherRun>,
+    pub(crate) others: Vec<OtherRun>,
     /// What should be looked at.
-    pub warnings: Vec<String>,
+    pub(crate) warnings: Vec<String>,
     /// A budget or interval asks to wait until then before the last batch can start.
     #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub not_before: Option<Time>,
+    pub(crate) not_before: Option<Time>,
 }

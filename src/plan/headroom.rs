@@ -19,18 +19,18 @@ use super::{AssessError, Inputs, Rule, Stage, Taking, Violation};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Headroom {
     /// Its name.
-    pub name: SubsystemName,
+    pub(crate) name: SubsystemName,
     /// The most hosts that a `--count` could take.
-    pub hosts_allowed: u64,
+    pub(crate) hosts_allowed: u64,
     /// No larger count is possible; otherwise `hosts_allowed` is "at least".
-    pub exact: bool,
+    pub(crate) exact: bool,
     /// What one host more would violate; `None` where every candidate can go.
-    pub binding: Option<Violation>,
+    pub(crate) binding: Option<Violation>,
     /// What would bind if the rule that binds were lifted.
-    pub next: Option<Violation>,
+    pub(crate) next: Option<Violation>,
     /// How many hosts could go then; `None` where nothing binds.
     #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub next_allowed: Option<u64>,
+    pub(crate) next_allowed: Option<u64>,
 }
 
 /// Headroom of one subsystem, or of all by name. A name that has no policy gives an empty list.

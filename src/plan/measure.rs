@@ -14,7 +14,10 @@ use super::{AssessError, Inputs, Membership, SubsystemCapacity};
 /// # Errors
 ///
 /// An [`AssessError`] where a host cannot be weighed or placed any more.
-pub fn measure(inputs: &Inputs<'_>, before: &[SubsystemCapacity]) -> Result<Vec<SubsystemCapacity>, AssessError> {
+pub(crate) fn measure(
+    inputs: &Inputs<'_>,
+    before: &[SubsystemCapacity],
+) -> Result<Vec<SubsystemCapacity>, AssessError> {
     let membership = Membership::new(inputs.policies, inputs.snapshot);
     let mut measured = before.to_vec();
     for (index, name) in inputs.policies.subsystems.keys().enumerate() {

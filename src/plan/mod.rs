@@ -41,24 +41,23 @@ pub(crate) mod testing;
 mod tests;
 
 pub(crate) use capacity::serving_without;
-pub use claims::{Claim, LedgerView, OtherRun, Removal};
-pub use document::{
-    Batch, PlanDocument, PlannedHost, RequestDocument, Rule, SubsystemCapacity, Verdict, Violation, ZoneCapacity,
-};
+pub use claims::LedgerView;
+pub(crate) use claims::{Claim, OtherRun, Removal};
+pub(crate) use document::{Batch, PlannedHost, RequestDocument, Rule, SubsystemCapacity, Violation, ZoneCapacity};
+pub use document::{PlanDocument, Verdict};
 pub(crate) use doubts::may_serve;
 
 pub use headroom::{Headroom, headroom};
-pub use measure::measure;
+pub(crate) use measure::measure;
 pub(crate) use membership::Membership;
-pub use pace::earliest_start;
 pub(crate) use pace::{Books, waits};
-pub use permit::{Confirmation, Confirmed, NotConfirmed};
+pub(crate) use permit::{Confirmation, Confirmed};
 pub use planner::plan;
 pub use verify::verify;
-pub use weights::Unweighed;
+pub(crate) use weights::Unweighed;
 pub(crate) use weights::{units, weight};
-pub use what_if::{Assumed, Assumption, UnknownAssumption, WhatIf};
-pub use why::{Change, Constraint, LaterRun, Why, WouldAllow};
+pub(crate) use what_if::{Assumed, Assumption, UnknownAssumption, WhatIf};
+pub(crate) use why::{Constraint, Why, WouldAllow};
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -118,21 +117,21 @@ pub struct Inputs<'a> {
 pub struct Settings {
     /// Longest of everything watched.
     #[serde(with = "crate::policy::duration_ms")]
-    pub bake: Duration,
+    pub(crate) bake: Duration,
     /// Shortest of everything watched.
     #[serde(with = "crate::policy::duration_ms")]
-    pub every: Duration,
+    pub(crate) every: Duration,
     /// Longest of everything touched.
     #[serde(with = "crate::policy::duration_ms")]
-    pub interval: Duration,
+    pub(crate) interval: Duration,
     /// Smallest of everything touched.
-    pub unattended_max: u64,
+    pub(crate) unattended_max: u64,
     /// Whether any policy touched finds the count unusual: it is then typed out as `NAME COUNT`.
-    pub unusual: bool,
+    pub(crate) unusual: bool,
     /// How long the run may restore without its ledger. It is the run's for as long as it lives, whoever goes on with it
     /// and whatever that one's `fleet.toml` says: others wait by it (S7, schedule 7).
     #[serde(with = "crate::policy::duration_ms")]
-    pub offline_limit: Duration,
+    pub(crate) offline_limit: Duration,
 }
 
 /// A plan that can be confirmed: the document and what the run needs beside it.
@@ -141,15 +140,15 @@ pub struct Plan {
     /// What people and programs are shown; the digest in it covers fleet, policies and hosts per batch.
     pub document: PlanDocument,
     /// The strictest settings.
-    pub settings: Settings,
+    pub(crate) settings: Settings,
     /// From the decision to the last verified termination as far as is known beforehand: bakes, intervals and
     /// budgets, not the prompt and not the provider's calls.
-    pub takes: Duration,
+    pub(crate) takes: Duration,
 }
 
 impl Plan {
     /// When a run that starts now is expected to end.
-    pub fn expected_end(&self, now: Time) -> Time {
+    pub(crate) fn expected_end(&self, now: Time) -> Time {
         now.plus(self.takes)
     }
 }
@@ -189,7 +188,7 @@ pub enum AssessError {
 /// When the hosts are judged: some rules are for the first step only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {
-    /// Before a batch is reserved: every rule, budgets and intervals apart (see [`earliest_start`]).
+    /// Before a batch is reserved: every rule, budgets and intervals apart (see [`waits`]).
     Grant,
     /// While hosts are held, before a cordon, at each sample of a bake and before a termination: capacity rules
     /// (with what the run took out counted as taken), halts, windows, loosened policies, foreign ledgers.

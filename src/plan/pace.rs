@@ -1,6 +1,6 @@
 //! When hosts may be taken: budgets and intervals, all runs counted together (S4).
 //!
-//! [`earliest_start`] only reads the ledger's view; spending is `coordination`'s.
+//! [`waits`] only reads the ledger's view; spending is `coordination`'s.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -33,7 +33,7 @@ pub(crate) struct Waits {
     pub(crate) interval: Option<Wait>,
 }
 
-/// When budgets and intervals next allow these hosts to be taken together, and what they wait for; `None` is now.
+/// When budgets and intervals next allow these hosts to be taken together, by kind, and what they wait for.
 ///
 /// Reserved hosts count as removed now: when they are released nobody knows, so their window is taken to
 /// end a whole window from now. Hosts that the observation does not list are left out.
@@ -41,16 +41,6 @@ pub(crate) struct Waits {
 /// # Errors
 ///
 /// The violation of rule `budget` where they never fit.
-pub fn earliest_start(inputs: &Inputs<'_>, hosts: &BTreeSet<HostId>) -> Result<Option<(Time, String)>, Violation> {
-    let membership = Membership::new(inputs.policies, inputs.snapshot);
-    let ledger = inputs.ledger;
-    let books = Books { removals: &ledger.removals, last_end: &ledger.last_end, now: inputs.now };
-    let waits = waits(inputs, &membership, hosts, &books)?;
-    let latest = waits.budget.into_iter().chain(waits.interval).max_by_key(|wait| wait.until);
-    Ok(latest.map(|wait| (wait.until, wait.why)))
-}
-
-/// The same with books of one's own, and by kind.
 pub(crate) fn waits(
     inputs: &Inputs<'_>,
     membership: &Membership<'_>,

@@ -11,7 +11,7 @@ use super::{Plan, PlanDocument, Settings, Verdict};
 
 /// How a plan was confirmed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Confirmation {
+pub(crate) enum Confirmation {
     /// Somebody typed this at the prompt that asked for [`Plan::prompt_answer`].
     Typed(String),
     /// Nobody was asked: `--yes`.
@@ -20,7 +20,7 @@ pub enum Confirmation {
 
 /// Why a plan was not confirmed. Nothing was touched.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub enum NotConfirmed {
+pub(crate) enum NotConfirmed {
     /// The plan violates rules, or takes nothing.
     #[error("a refused plan cannot be confirmed")]
     Refused,
@@ -55,7 +55,7 @@ pub enum NotConfirmed {
 
 /// A plan that may run: allowed, fresh, and confirmed with exactly these hosts.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Confirmed {
+pub(crate) struct Confirmed {
     plan: Plan,
     how: &'static str,
 }
@@ -69,40 +69,40 @@ impl Confirmed {
     }
 
     /// The plan that was confirmed.
-    pub fn document(&self) -> &PlanDocument {
+    pub(crate) fn document(&self) -> &PlanDocument {
         &self.plan.document
     }
 
     /// The strictest settings of everything that it touches and watches.
-    pub fn settings(&self) -> &Settings {
+    pub(crate) fn settings(&self) -> &Settings {
         &self.plan.settings
     }
 
     /// Whether nobody was asked.
-    pub fn is_unattended(&self) -> bool {
+    pub(crate) fn is_unattended(&self) -> bool {
         self.how == "unattended"
     }
 
     /// `typed` or `unattended`, for the record.
-    pub fn how(&self) -> &'static str {
+    pub(crate) fn how(&self) -> &'static str {
         self.how
     }
 }
 
 impl Plan {
     /// How many hosts it takes.
-    pub fn host_count(&self) -> u64 {
+    pub(crate) fn host_count(&self) -> u64 {
         self.document.batches.iter().map(|b| b.hosts.len() as u64).sum()
     }
 
     /// What must be typed to confirm it: the count, and the subsystem's name before it where it is unusual.
-    pub fn prompt_answer(&self) -> String {
+    pub(crate) fn prompt_answer(&self) -> String {
         let count = self.host_count();
         if self.settings.unusual { format!("{} {count}", self.document.request.subsystem) } else { count.to_string() }
     }
 
     /// Whether `--yes` is enough.
-    pub fn is_unattended_enough(&self) -> bool {
+    pub(crate) fn is_unattended_enough(&self) -> bool {
         !self.settings.unusual && self.host_count() <= self.settings.unattended_max
     }
 
@@ -111,7 +111,7 @@ impl Plan {
     /// # Errors
     ///
     /// [`NotConfirmed`]; the plan is gone with it, since a prompt is asked once.
-    pub fn confirm(self, how: Confirmation, now: Time) -> Result<Confirmed, NotConfirmed> {
+    pub(crate) fn confirm(self, how: Confirmation, now: Time) -> Result<Confirmed, NotConfirmed> {
         let hosts = self.host_count();
         if self.document.verdict != Verdict::Allowed || hosts == 0 {
             return Err(NotConfirmed::Refused);

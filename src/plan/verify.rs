@@ -14,7 +14,7 @@ use super::weights::units;
 use super::{AssessError, Claim, Inputs, Rule, Stage, Taking, Violation, hosts};
 
 /// Every rule that taking these hosts violates; empty where they may go. Budgets in time and intervals
-/// are [`super::earliest_start`]'s.
+/// are [`super::waits`]'s.
 ///
 /// A host of `taking.out` that the observation no longer lists takes nothing more: it is missing from
 /// every sum, and constraints are judged for the others.

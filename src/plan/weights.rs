@@ -18,9 +18,9 @@ const NAMED: usize = 5;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unweighed {
     /// The host.
-    pub host: HostId,
+    pub(crate) host: HostId,
     /// What its policy looked for, and what was there.
-    pub why: String,
+    pub(crate) why: String,
 }
 
 impl fmt::Display for Unweighed {

@@ -16,7 +16,7 @@ use super::{Inputs, LedgerView};
 
 /// One thing to be taken for granted.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Assumption {
+pub(crate) enum Assumption {
     /// The subsystem's policy had this minimum, in units. May be above its baseline: then nothing that serves can go.
     Minimum {
         /// Whose.
@@ -34,7 +34,7 @@ pub enum Assumption {
 /// An assumption beside what it replaces, for documents.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "assumption", rename_all = "kebab-case")]
-pub enum Assumed {
+pub(crate) enum Assumed {
     /// The subsystem's minimum.
     Minimum {
         /// Whose.
@@ -57,7 +57,7 @@ pub enum Assumed {
 
 /// What an assumption speaks of and what does not exist.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub enum UnknownAssumption {
+pub(crate) enum UnknownAssumption {
     /// No policy has this name.
     #[error("there is no subsystem {0}")]
     Subsystem(SubsystemName),
@@ -73,7 +73,7 @@ pub enum UnknownAssumption {
 
 /// A fleet and policies that are assumed.
 #[derive(Clone, Debug)]
-pub struct WhatIf {
+pub(crate) struct WhatIf {
     policies: PolicySet,
     snapshot: FleetSnapshot,
     ledger: LedgerView,
@@ -86,7 +86,7 @@ impl WhatIf {
     /// # Errors
     ///
     /// [`UnknownAssumption`] where a subsystem or zone does not exist.
-    pub fn new(inputs: &Inputs<'_>, assumptions: &[Assumption]) -> Result<Self, UnknownAssumption> {
+    pub(crate) fn new(inputs: &Inputs<'_>, assumptions: &[Assumption]) -> Result<Self, UnknownAssumption> {
         let mut made = Self {
             policies: inputs.policies.clone(),
             snapshot: inputs.snapshot.clone(),
@@ -104,12 +104,12 @@ impl WhatIf {
     }
 
     /// What the answer depends on: all else is as it is, probes, halts, windows and budgets included.
-    pub fn inputs<'a>(&'a self, real: &Inputs<'a>) -> Inputs<'a> {
+    pub(crate) fn inputs<'a>(&'a self, real: &Inputs<'a>) -> Inputs<'a> {
         Inputs { policies: &self.policies, snapshot: &self.snapshot, ledger: &self.ledger, ..*real }
     }
 
     /// What was assumed, in the order of the question.
-    pub fn assumed(&self) -> &[Assumed] {
+    pub(crate) fn assumed(&self) -> &[Assumed] {
         &self.assumed
     }
 

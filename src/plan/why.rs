@@ -21,37 +21,37 @@ use super::{AssessError, Inputs, Rule, Stage, Violation, capacity, several_runs}
 
 /// Why a count is refused, and what would allow it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Why {
+pub(crate) struct Why {
     /// Together they exclude the count; without any one of them it would be possible, unless to prove that took too
     /// long. Never empty.
-    pub constraints: Vec<Constraint>,
+    pub(crate) constraints: Vec<Constraint>,
     /// Each alone would make it possible, or (`fewer-hosts`) what is possible as it is. What is closed now stays so.
-    pub would_allow: Vec<WouldAllow>,
+    pub(crate) would_allow: Vec<WouldAllow>,
 }
 
 /// One constraint that stands in the way.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Constraint {
+pub(crate) struct Constraint {
     /// Which rule.
-    pub rule: Rule,
+    pub(crate) rule: Rule,
     /// Of which subsystem, where the rule is a subsystem's.
-    pub subsystem: Option<SubsystemName>,
+    pub(crate) subsystem: Option<SubsystemName>,
     /// In which zone, where the rule is a zone's; with `zone-loss`, the zone that might be lost.
-    pub zone: Option<ZoneName>,
+    pub(crate) zone: Option<ZoneName>,
     /// Of which group, where the rule is a group's.
     #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub group: Option<GroupName>,
+    pub(crate) group: Option<GroupName>,
     /// What it lets go now: units, or hosts with `run-size`, `budget`, `group-minimum` and `too-few-candidates`. What
     /// is closed lets nothing go.
-    pub allows: u64,
+    pub(crate) allows: u64,
     /// The whole sentence for people, with the numbers.
-    pub message: String,
+    pub(crate) message: String,
 }
 
 /// Something that would make the count possible.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
-pub enum WouldAllow {
+pub(crate) enum WouldAllow {
     /// So many can go now.
     FewerHosts {
         /// Hosts, at least 1.
@@ -110,7 +110,7 @@ pub enum WouldAllow {
 
 impl WouldAllow {
     /// The sentence for people, without a capital and without a full stop.
-    pub fn message(&self) -> &str {
+    pub(crate) fn message(&self) -> &str {
         match self {
             Self::FewerHosts { message, .. }
             | Self::Later { message, .. }
@@ -124,22 +124,22 @@ impl WouldAllow {
 
 /// One of several runs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LaterRun {
+pub(crate) struct LaterRun {
     /// Hosts.
-    pub count: u64,
+    pub(crate) count: u64,
     /// When budgets and intervals let it start, if those before it take as long as is planned; `None` is now.
-    pub not_before: Option<Time>,
+    pub(crate) not_before: Option<Time>,
 }
 
 /// One field of a policy.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Change {
+pub(crate) struct Change {
     /// `minimum`, `minimum_per_zone`, `max_hosts_per_run` or `budgets` (every budget of `is` hosts).
-    pub field: String,
+    pub(crate) field: String,
     /// Units or hosts.
-    pub is: u64,
+    pub(crate) is: u64,
     /// Units or hosts: the strictest that would do.
-    pub would_be: u64,
+    pub(crate) would_be: u64,
 }
 
 /// What was asked, and of what.

@@ -23,7 +23,7 @@ const WRITABLE_BY_OTHERS: u32 = 0o002;
 /// # Errors
 ///
 /// [`PolicyErrors`] with every problem of every file: exit 4.
-pub fn load(directory: &Path) -> Result<PolicySet, PolicyErrors> {
+pub(crate) fn load(directory: &Path) -> Result<PolicySet, PolicyErrors> {
     let (names, mut problems) = listed(directory)?;
     let mut texts = Vec::new();
     for name in names {
@@ -43,7 +43,7 @@ pub fn load(directory: &Path) -> Result<PolicySet, PolicyErrors> {
 /// # Errors
 ///
 /// [`PolicyErrors`] with every problem of the directory and of `fleet.toml`: exit 4.
-pub fn load_fleet(directory: &Path) -> Result<FleetAlone, PolicyErrors> {
+pub(crate) fn load_fleet(directory: &Path) -> Result<FleetAlone, PolicyErrors> {
     let (names, problems) = listed(directory)?;
     let names: Vec<String> = names.into_iter().filter_map(|name| name.into_string().ok()).collect();
     let has_fleet = names.iter().any(|name| name == FLEET_FILE);
@@ -71,7 +71,7 @@ fn listed(directory: &Path) -> Result<(Vec<std::ffi::OsString>, Vec<Problem>), P
 /// between a person and a halt. Nothing else may be decided on it.
 ///
 /// `None` where `fleet.toml` does not even say that.
-pub fn ledger_place(directory: &Path) -> Option<LedgerPlace> {
+pub(crate) fn ledger_place(directory: &Path) -> Option<LedgerPlace> {
     let path = directory.join(FLEET_FILE);
     fs::metadata(&path).ok().filter(|found| found.is_file() && found.len() <= LARGEST_FILE)?;
     let text = fs::read(&path).ok()?;
@@ -238,7 +238,7 @@ mod tests {
 
     fn problems(dir: &Path) -> Vec<String> {
         let errors = load(dir).expect_err("invalid");
-        errors.problems.iter().map(|p| format!("{p}: {}", p.hint().unwrap_or_default())).collect()
+        errors.problems.iter().map(|p| format!("{p}: {}", p.help.as_deref().unwrap_or_default())).collect()
     }
 
     #[test]

@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
+use super::check::{PolicyText, check};
 use super::problem::{Look, PolicyErrors};
 use super::types::{PolicySet, ProbeSpec, SubsystemPolicy};
-use super::{PolicyText, check};
 
 pub(super) const FLEET: &str = r#"
 name = "demo"

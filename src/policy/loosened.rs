@@ -19,17 +19,17 @@ use crate::model::duration_text;
 
 /// One field that may allow more than it did.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Loosening {
+pub(crate) struct Loosening {
     /// The key with its tables: `capacity.minimum`.
-    pub field: String,
+    pub(crate) field: String,
     /// What was accepted.
-    pub was: String,
+    pub(crate) was: String,
     /// What the file says now.
-    pub is: String,
+    pub(crate) is: String,
 }
 
 /// Every field of `now` that is not provably as strict as in `accepted`. Empty for equal policies.
-pub fn loosened(accepted: &SubsystemPolicy, now: &SubsystemPolicy) -> Vec<Loosening> {
+pub(crate) fn loosened(accepted: &SubsystemPolicy, now: &SubsystemPolicy) -> Vec<Loosening> {
     // Nearly always; and saying what was and is costs more than looking.
     if accepted == now {
         return Vec::new();

@@ -14,16 +14,16 @@ use crate::model::{Host, SubsystemName};
 
 /// What the policies say of a host.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Membership {
+pub(crate) struct Membership {
     /// The subsystems it serves, by name. Empty: no policy selects it, so it cannot be removed.
-    pub subsystems: Vec<SubsystemName>,
+    pub(crate) subsystems: Vec<SubsystemName>,
     /// Of these, the first whose `never` keeps it out of every removal.
-    pub never: Option<SubsystemName>,
+    pub(crate) never: Option<SubsystemName>,
 }
 
 /// The compiled selectors of a policy directory.
 #[derive(Debug)]
-pub struct Matcher {
+pub(crate) struct Matcher {
     names: Vec<SubsystemName>,
     /// How many keys of its selector a host must match, per subsystem.
     keys: Vec<usize>,
@@ -51,7 +51,7 @@ struct Patterns {
 
 impl PolicySet {
     /// Compiles the selectors. Costs some milliseconds: once per decision, not once per host.
-    pub fn matcher(&self) -> Matcher {
+    pub(crate) fn matcher(&self) -> Matcher {
         // S3: without selectors nobody knows whom a host serves, so none may go.
         Matcher::new(self.subsystems.values()).unwrap_or_else(|_| Matcher {
             names: self.subsystems.keys().cloned().collect(),
@@ -65,7 +65,7 @@ impl PolicySet {
     /// The probe as it must be run: an `exec` program with a `/` in it is relative to the policy file.
     ///
     /// The policy itself keeps what was written, so that two checkouts of it are the same policy.
-    pub fn runnable(&self, probe: &ProbeSpec) -> ProbeSpec {
+    pub(crate) fn runnable(&self, probe: &ProbeSpec) -> ProbeSpec {
         let mut probe = probe.clone();
         if let ProbeKind::Exec { command } = &mut probe.kind
             && let Some(program) = command.first_mut()
@@ -88,7 +88,7 @@ impl Matcher {
     /// # Errors
     ///
     /// Where a pattern is not a glob, or all of them together are too large; the loader has checked both.
-    pub fn new<'a>(policies: impl IntoIterator<Item = &'a SubsystemPolicy>) -> Result<Self, globset::Error> {
+    pub(crate) fn new<'a>(policies: impl IntoIterator<Item = &'a SubsystemPolicy>) -> Result<Self, globset::Error> {
         let mut names = Vec::new();
         let mut keys = Vec::new();
         let mut tags: BTreeMap<String, Building> = BTreeMap::new();
@@ -113,7 +113,7 @@ impl Matcher {
     }
 
     /// The subsystems that a host serves, and whether one of them keeps it for good.
-    pub fn membership(&self, host: &Host) -> Membership {
+    pub(crate) fn membership(&self, host: &Host) -> Membership {
         let mut matching = self.matching();
         let (served, never) = matching.of(host);
         let name = |index: &usize| self.names.get(*index).cloned();
@@ -121,7 +121,7 @@ impl Matcher {
     }
 
     /// To match many hosts one after the other.
-    pub fn matching(&self) -> Matching<'_> {
+    pub(crate) fn matching(&self) -> Matching<'_> {
         Matching {
             matcher: self,
             matched: vec![0; self.names.len()],
@@ -130,21 +130,11 @@ impl Matcher {
             hits: Vec::new(),
         }
     }
-
-    /// The subsystems that a host serves, by name.
-    pub fn subsystems_of(&self, host: &Host) -> Vec<SubsystemName> {
-        self.membership(host).subsystems
-    }
-
-    /// The subsystem that keeps the host out of every removal, if one does.
-    pub fn never(&self, host: &Host) -> Option<SubsystemName> {
-        self.membership(host).never
-    }
 }
 
 /// A matcher with room of its own, so that a host costs no allocation.
 #[derive(Debug)]
-pub struct Matching<'m> {
+pub(crate) struct Matching<'m> {
     matcher: &'m Matcher,
     /// Keys matched by subsystem; all zero between hosts.
     matched: Vec<usize>,
@@ -158,7 +148,7 @@ pub struct Matching<'m> {
 impl Matching<'_> {
     /// The subsystems that a host serves, ascending, and the first of them that keeps it for good: as indexes into
     /// the policies in the order in which the matcher was given them ([`PolicySet::matcher`]: by name).
-    pub fn of(&mut self, host: &Host) -> (&[usize], Option<usize>) {
+    pub(crate) fn of(&mut self, host: &Host) -> (&[usize], Option<usize>) {
         let Self { matcher, matched, served, kept, hits } = self;
         served.clear();
         kept.clear();
@@ -295,7 +285,7 @@ mod tests {
     #[test]
     fn every_key_must_match_and_any_of_its_patterns_is_enough() {
         let both = matcher(&[("index", selector(&[("role", &["index", "index-*"])], &["index-*"], &[]))]);
-        let served = |host: &Host| both.subsystems_of(host).len();
+        let served = |host: &Host| both.membership(host).subsystems.len();
         assert_eq!(served(&host(Some("index-a"), &[("role", "index")])), 1);
         assert_eq!(served(&host(Some("index-a"), &[("role", "index-canary")])), 1);
         assert_eq!(served(&host(Some("index-a"), &[("role", "billing")])), 0);
@@ -307,8 +297,8 @@ mod tests {
     #[test]
     fn a_host_outside_groups_matches_no_pattern_of_groups_not_even_a_star() {
         let any = matcher(&[("index", selector(&[], &["*"], &[]))]);
-        assert!(any.subsystems_of(&host(None, &[])).is_empty());
-        assert_eq!(any.subsystems_of(&host(Some("x/y"), &[])).len(), 1);
+        assert!(any.membership(&host(None, &[])).subsystems.is_empty());
+        assert_eq!(any.membership(&host(Some("x/y"), &[])).subsystems.len(), 1);
     }
 
     #[test]
@@ -323,10 +313,10 @@ mod tests {
             ("billing", selector(&[("role", &["billing"])], &[], &[])),
             ("index", selector(&[("role", &["*"])], &[], &[("keep", &["true"]), ("role", &["index-master"])])),
         ]);
-        assert_eq!(kept.never(&host(None, &[("role", "billing")])), None);
-        assert_eq!(kept.never(&host(None, &[("role", "billing"), ("keep", "true")])), Some("index".into()));
-        assert_eq!(kept.never(&host(None, &[("role", "index-master")])), Some("index".into()));
-        assert_eq!(kept.never(&host(None, &[("keep", "true")])), None, "it does not serve the subsystem");
+        assert_eq!(kept.membership(&host(None, &[("role", "billing")])).never, None);
+        assert_eq!(kept.membership(&host(None, &[("role", "billing"), ("keep", "true")])).never, Some("index".into()));
+        assert_eq!(kept.membership(&host(None, &[("role", "index-master")])).never, Some("index".into()));
+        assert_eq!(kept.membership(&host(None, &[("keep", "true")])).never, None, "it does not serve the subsystem");
     }
 
     #[test]
@@ -334,7 +324,7 @@ mod tests {
         let mut policies = fixtures::policies();
         let name = policies.subsystems.keys().next().cloned().expect("one");
         policies.subsystems.get_mut(&name).expect("one").hosts = selector(&[("role", &["["])], &[], &[]);
-        assert!(policies.matcher().never(&host(None, &[])).is_some());
+        assert!(policies.matcher().membership(&host(None, &[])).never.is_some());
     }
 
     #[test]

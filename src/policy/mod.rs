@@ -24,15 +24,13 @@ mod show;
 mod types;
 mod windows;
 
-pub use check::{FleetAlone, LedgerPlace, PolicyText, check};
-pub use files::{ledger_place, load, load_fleet};
-pub use loosened::{Loosening, loosened};
-pub use matching::{Matcher, Matching, Membership};
-pub use problem::{Look, PolicyErrors, Problem, nearest, render};
-pub use schema::schema;
-pub use show::{ShowDocument, effective, show};
+pub(crate) use check::FleetAlone;
+pub(crate) use files::{ledger_place, load, load_fleet};
+pub(crate) use loosened::loosened;
+pub(crate) use problem::{Look, PolicyErrors, Problem, nearest};
+pub(crate) use schema::schema;
+pub(crate) use show::{effective, show};
 pub use types::*;
-pub use windows::Closed;
 
 #[cfg(test)]
 mod fixtures;

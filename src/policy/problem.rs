@@ -13,9 +13,9 @@ use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, Na
 #[derive(Clone, Debug)]
 pub struct Problem {
     severity: Severity,
-    message: String,
+    pub(super) message: String,
     label: String,
-    help: Option<String>,
+    pub(super) help: Option<String>,
     place: Option<Box<Place>>,
 }
 
@@ -27,18 +27,8 @@ struct Place {
 }
 
 impl Problem {
-    /// What is wrong, in one sentence, without the place.
-    pub fn message(&self) -> &str {
-        &self.message
-    }
-
-    /// What to do about it.
-    pub fn hint(&self) -> Option<&str> {
-        self.help.as_deref()
-    }
-
     /// The file and its line (from 1), where the problem is in a file's text.
-    pub fn place(&self) -> Option<(&str, usize)> {
+    pub(crate) fn place(&self) -> Option<(&str, usize)> {
         let Place { source, span } = self.place.as_deref()?;
         let before = source.inner().get(..span.start).unwrap_or_default();
         Some((source.name(), before.bytes().filter(|b| *b == b'\n').count() + 1))
@@ -101,17 +91,17 @@ impl Diagnostic for Shown<'_> {
 
 /// How diagnostics are drawn; the shell knows its terminal, this module does not.
 #[derive(Clone, Copy, Debug)]
-pub struct Look {
+pub(crate) struct Look {
     /// ANSI colours.
-    pub color: bool,
+    pub(crate) color: bool,
     /// Line-drawing characters; ASCII otherwise.
-    pub unicode: bool,
+    pub(crate) unicode: bool,
     /// Columns.
-    pub width: usize,
+    pub(crate) width: usize,
 }
 
 /// Draws problems one below the other, each with its place underlined. Ends with a line end unless empty.
-pub fn render(problems: &[Problem], look: Look) -> String {
+pub(crate) fn render(problems: &[Problem], look: Look) -> String {
     let theme = match (look.color, look.unicode) {
         (true, true) => GraphicalTheme::unicode(),
         (true, false) => {
@@ -141,16 +131,16 @@ pub fn render(problems: &[Problem], look: Look) -> String {
 /// Why a policy directory cannot be used: every problem of every file, exit 4.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("the policies in {} are invalid: {}", .directory.display(), count(.problems.len()))]
-pub struct PolicyErrors {
+pub(crate) struct PolicyErrors {
     /// The policy directory.
-    pub directory: PathBuf,
+    pub(crate) directory: PathBuf,
     /// Never empty; in the order of the files' names and of the places in them.
-    pub problems: Vec<Problem>,
+    pub(crate) problems: Vec<Problem>,
 }
 
 impl PolicyErrors {
     /// All problems as [`render`] draws them.
-    pub fn render(&self, look: Look) -> String {
+    pub(crate) fn render(&self, look: Look) -> String {
         render(&self.problems, look)
     }
 }
@@ -227,7 +217,7 @@ pub(super) fn misleads(c: char) -> bool {
 }
 
 /// The candidates that `word` may be a slip of, nearest first; at most three.
-pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
+pub(crate) fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
     let lower = word.to_lowercase();
     let mut near: Vec<(usize, &str)> = candidates
         .into_iter()

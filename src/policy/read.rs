@@ -254,7 +254,9 @@ mod tests {
             .finish()
             .0
             .iter()
-            .map(|e| format!("{} {}: {}", e.place().expect("a place").1, e.message(), e.hint().unwrap_or_default()))
+            .map(|e| {
+                format!("{} {}: {}", e.place().expect("a place").1, e.message, e.help.as_deref().unwrap_or_default())
+            })
             .collect();
         (raw, damaged, told)
     }

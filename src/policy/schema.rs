@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::raw::{RawFleet, RawSubsystem};
 
 /// The JSON Schema (draft 2020-12) of `fleet.toml` and of a subsystem's file.
-pub fn schema() -> Value {
+pub(crate) fn schema() -> Value {
     let mut generator = SchemaSettings::draft2020_12().into_generator();
     let fleet = generator.subschema_for::<RawFleet>();
     let subsystem = generator.subschema_for::<RawSubsystem>();

@@ -10,23 +10,23 @@ use crate::model::duration_text;
 
 /// What `policy show` prints as JSON.
 #[derive(Clone, Debug, Serialize)]
-pub struct ShowDocument {
+pub(crate) struct ShowDocument {
     /// Where the policies were read from.
-    pub directory: String,
+    pub(crate) directory: String,
     /// The fleet's name.
-    pub fleet: String,
+    pub(crate) fleet: String,
     /// `[provider]`, in words.
-    pub provider: String,
+    pub(crate) provider: String,
     /// `[ledger]`, in words.
-    pub ledger: String,
+    pub(crate) ledger: String,
     /// Each subsystem's policy with resolved numbers; durations as text.
-    pub subsystems: Vec<Value>,
+    pub(crate) subsystems: Vec<Value>,
     /// What is legal but should be looked at.
-    pub warnings: Vec<String>,
+    pub(crate) warnings: Vec<String>,
 }
 
 /// The effective policies of a directory.
-pub fn show(policies: &PolicySet) -> ShowDocument {
+pub(crate) fn show(policies: &PolicySet) -> ShowDocument {
     let fleet = &policies.fleet;
     let provider = match &fleet.provider.kind {
         ProviderKind::Simulated { scenario, state } => {
@@ -52,7 +52,7 @@ pub fn show(policies: &PolicySet) -> ShowDocument {
 
 /// One subsystem's policy as it is in force: percentages resolved where the policy alone allows it, units of time and
 /// percent signs put back.
-pub fn effective(policy: &SubsystemPolicy) -> Value {
+pub(crate) fn effective(policy: &SubsystemPolicy) -> Value {
     let mut value = serde_json::to_value(policy).unwrap_or(Value::Null);
     if let Some(minimum) = value.pointer_mut("/capacity/minimum_per_zone") {
         *minimum = zone_minimum(&policy.capacity);
@@ -99,7 +99,7 @@ fn for_people(value: &mut Value) {
 
 impl ShowDocument {
     /// The same for people: a key a line, tables indented.
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         let mut out = format!(
             "fleet {} ({})\n  provider  {}\n  ledger    {}\n",
             self.fleet, self.directory, self.provider, self.ledger

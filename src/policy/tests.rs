@@ -8,6 +8,8 @@ use proptest::prelude::*;
 use rust_decimal::Decimal;
 
 use super::fixtures::{BASE, FLEET, INDEX, PLAIN, policies, try_check};
+use super::matching::Matcher;
+use super::problem::render;
 use super::*;
 use crate::model::{SubsystemName, duration_text};
 
@@ -116,7 +118,7 @@ fn the_shipped_fleet_is_what_its_comments_say() {
             target_groups: Default::default(),
             target_health: Default::default(),
         };
-        let served = set.matcher().subsystems_of(&host);
+        let served = set.matcher().membership(&host).subsystems;
         assert_eq!(served.iter().map(|name| name.as_str()).collect::<Vec<_>>(), {
             let mut named: Vec<_> = role.split('+').collect();
             named.sort_unstable();
@@ -259,7 +261,7 @@ fn a_ledger_in_etcd_has_endpoints_and_files_beside_the_policy() {
     assert_eq!(set.fleet.ledger.kind, LedgerKind::Etcd(place("http://localhost:2379")));
     assert!(set.warnings.is_empty(), "{:?}", set.warnings);
     let set = fleet("endpoints = [\"http://etcd:2379\"]\n");
-    assert!(set.warnings[0].message().contains("without TLS"), "{:?}", set.warnings);
+    assert!(set.warnings[0].message.contains("without TLS"), "{:?}", set.warnings);
 
     let set = fleet(
         "endpoints = [\"https://etcd:2379\"]\nprefix = \"/ours/\"\nca = \"/etc/ca.pem\"\ncert = \"c.pem\"\nkey = \"k.pem\"\n",

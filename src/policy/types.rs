@@ -28,7 +28,7 @@ pub struct PolicySet {
 impl PolicySet {
     /// Every subsystem that depends on one of `touched`, transitively, and these themselves: whose health
     /// a run watches.
-    pub fn watched(&self, touched: &BTreeSet<SubsystemName>) -> BTreeSet<SubsystemName> {
+    pub(crate) fn watched(&self, touched: &BTreeSet<SubsystemName>) -> BTreeSet<SubsystemName> {
         let mut dependents: BTreeMap<&SubsystemName, Vec<&SubsystemName>> = BTreeMap::new();
         for policy in self.subsystems.values() {
             for needed in &policy.depends_on {
@@ -150,7 +150,7 @@ impl fmt::Display for EtcdPlace {
 
 impl LedgerKind {
     /// Where the ledger is, for people.
-    pub fn place(&self) -> String {
+    pub(crate) fn place(&self) -> String {
         match self {
             Self::Sqlite { path } => path.display().to_string(),
             Self::Dynamodb(table) => table.to_string(),
@@ -224,7 +224,7 @@ pub enum ZoneMinimum {
 
 impl ZoneMinimum {
     /// Units that a zone must keep, of `zones` zones. Rounded up: a minimum never shrinks by rounding.
-    pub fn units(self, baseline: u64, zones: usize) -> u64 {
+    pub(crate) fn units(self, baseline: u64, zones: usize) -> u64 {
         match self {
             Self::Units(units) => units,
             Self::Percent(percent) => {
@@ -278,7 +278,7 @@ pub struct PacePolicy {
 /// `max_unserving` where a policy does not say otherwise, in per cent. Others draw the same line: Karpenter repairs no
 /// node while more than 20% of its pool is unhealthy (its documentation, "Node Auto Repair"), Azure upgrades no scale set
 /// in which more than 20% of the instances are (`maxUnhealthyInstancePercent`).
-pub const MAX_UNSERVING: Decimal = Decimal::from_parts(20, 0, 0, false, 0);
+pub(crate) const MAX_UNSERVING: Decimal = Decimal::from_parts(20, 0, 0, false, 0);
 
 /// Ledgers of earlier versions keep policies that set no limit.
 fn percent_or_no_limit<'de, D: Deserializer<'de>>(from: D) -> Result<Decimal, D::Error> {
@@ -322,23 +322,23 @@ pub struct HealthPolicy {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ProbeSpec {
     /// Unique within its subsystem.
-    pub name: String,
+    pub(crate) name: String,
     /// What is read, and where.
     #[serde(flatten)]
-    pub kind: ProbeKind,
+    pub(crate) kind: ProbeKind,
     /// A read that takes longer is a bad sample. Where the file has none: `every`, at most 10 s.
     #[serde(with = "duration_ms")]
-    pub timeout: Duration,
+    pub(crate) timeout: Duration,
     /// What makes a number good.
-    pub limits: Limits,
+    pub(crate) limits: Limits,
     /// Consecutive bad samples that make a regression, at least 1.
-    pub failures: u64,
+    pub(crate) failures: u64,
 }
 
 /// Probe kinds of this version. The AWS and Prometheus kinds join with the issue on health.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
-pub enum ProbeKind {
+pub(crate) enum ProbeKind {
     /// A metric of the simulated fleet, of the probe's own subsystem.
     Simulated {
         /// Which.
@@ -370,7 +370,7 @@ pub enum ProbeKind {
 /// `metric` of a simulated probe (contract section 6).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum SimulatedMetric {
+pub(crate) enum SimulatedMetric {
     /// Share of requests that fail, 0 to 1.
     ErrorRate,
     /// Milliseconds.
@@ -381,72 +381,72 @@ pub enum SimulatedMetric {
 
 /// Limits of a numeric probe. All finite. The relative ones are percentages of the reference.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Limits {
+pub(crate) struct Limits {
     /// A reading above is bad.
-    pub max: Option<f64>,
+    pub(crate) max: Option<f64>,
     /// A reading below is bad.
-    pub min: Option<f64>,
+    pub(crate) min: Option<f64>,
     /// A reading this many per cent above the reference is bad. At least 0, may exceed 100.
-    pub max_increase: Option<Decimal>,
+    pub(crate) max_increase: Option<Decimal>,
     /// A reading this many per cent below the reference is bad. 0 to 100.
-    pub max_decrease: Option<Decimal>,
+    pub(crate) max_decrease: Option<Decimal>,
 }
 
 /// `[confirm]`
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ConfirmPolicy {
     /// `--yes` is enough up to this many hosts.
-    pub unattended_max: u64,
+    pub(crate) unattended_max: u64,
     /// A run must say why.
-    pub require_reason: bool,
+    pub(crate) require_reason: bool,
     /// A count above this many times the largest completed removal of the last 90 days is unusual.
-    pub unusual: Option<Decimal>,
+    pub(crate) unusual: Option<Decimal>,
     /// How many other identities must approve a plan of more than `above` hosts.
-    pub approvals: Vec<ApprovalRule>,
+    pub(crate) approvals: Vec<ApprovalRule>,
 }
 
 /// One approval rule. Enforced as a refusal until approvals exist.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct ApprovalRule {
+pub(crate) struct ApprovalRule {
     /// Applies to plans of more hosts than this.
-    pub above: u64,
+    pub(crate) above: u64,
     /// So many approvers, at least 1.
-    pub count: u64,
+    pub(crate) count: u64,
 }
 
 /// `[windows]`
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Windows {
     /// IANA time zone, known to the database.
-    pub zone: String,
+    pub(crate) zone: String,
     /// When removal is allowed; empty is always.
-    pub allow: Vec<AllowWindow>,
+    pub(crate) allow: Vec<AllowWindow>,
     /// When it is not, whatever `allow` says. Whole days of `zone`, both ends included.
-    pub freeze: Vec<Freeze>,
+    pub(crate) freeze: Vec<Freeze>,
 }
 
 /// `Mon-Thu 09:00-16:00`
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct AllowWindow {
+pub(crate) struct AllowWindow {
     /// Days of the week, 1 (Monday) to 7.
-    pub days: BTreeSet<u8>,
+    pub(crate) days: BTreeSet<u8>,
     /// Minutes since midnight, included.
-    pub from: u16,
+    pub(crate) from: u16,
     /// Minutes since midnight, excluded; `1440` is the end of the day. Past midnight where it is not after `from`.
-    pub to: u16,
+    pub(crate) to: u16,
     /// As written, for messages.
-    pub text: String,
+    pub(crate) text: String,
 }
 
 /// One freeze.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Freeze {
+pub(crate) struct Freeze {
     /// First day.
-    pub from: jiff::civil::Date,
+    pub(crate) from: jiff::civil::Date,
     /// Last day.
-    pub to: jiff::civil::Date,
+    pub(crate) to: jiff::civil::Date,
     /// Why.
-    pub why: String,
+    pub(crate) why: String,
 }
 
 /// Durations as whole milliseconds in what the ledger keeps.

@@ -21,16 +21,16 @@ const MINUTES_PER_DAY: u16 = 1_440;
 
 /// Why removal is not allowed now.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Closed {
+pub(crate) struct Closed {
     /// In words: `outside of Mon-Thu 09:00-16:00 (Europe/London)`, `frozen from … to … (year end)`.
-    pub why: String,
+    pub(crate) why: String,
     /// When it is allowed next; `None` where that cannot be said.
-    pub opens_at: Option<Time>,
+    pub(crate) opens_at: Option<Time>,
 }
 
 impl Windows {
     /// `None` where removal is allowed at `now`; why not and until when otherwise.
-    pub fn closed_at(&self, now: Time) -> Option<Closed> {
+    pub(crate) fn closed_at(&self, now: Time) -> Option<Closed> {
         let Some(zone) = zone(&self.zone) else {
             // S3: the loader refuses unknown zones; a policy from elsewhere that names one is never open.
             return Some(Closed { why: format!("the time zone {} is unknown", self.zone), opens_at: None });

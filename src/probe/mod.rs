@@ -26,13 +26,13 @@ const LONGEST_TIMEOUT: Duration = Duration::from_secs(24 * 3_600);
 
 /// Where the metrics of the simulated fleet come from.
 #[async_trait]
-pub trait SimulatedMetrics: Send + Sync {
+pub(crate) trait SimulatedMetrics: Send + Sync {
     /// The metric of a subsystem now, or why there is none.
     async fn metric(&self, subsystem: &SubsystemName, metric: crate::policy::SimulatedMetric) -> Result<f64, String>;
 }
 
 /// Reads every kind of probe.
-pub struct Probes {
+pub(crate) struct Probes {
     clock: Arc<dyn Clock>,
     http: http::HttpClient,
     simulated: Option<Arc<dyn SimulatedMetrics>>,
@@ -40,7 +40,7 @@ pub struct Probes {
 
 impl Probes {
     /// `clock` dates the samples; `simulated` is the simulated fleet, without which probes of that kind are bad.
-    pub fn new(clock: Arc<dyn Clock>, simulated: Option<Arc<dyn SimulatedMetrics>>) -> Self {
+    pub(crate) fn new(clock: Arc<dyn Clock>, simulated: Option<Arc<dyn SimulatedMetrics>>) -> Self {
         Self { clock, http: http::HttpClient::new(), simulated }
     }
 

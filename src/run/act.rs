@@ -15,7 +15,7 @@ use super::{Cause, CauseKind, JournalRecord};
 /// What the driver does next. It answers each with exactly one [`Input`].
 #[derive(Clone, Debug)]
 #[must_use]
-pub enum Act {
+pub(crate) enum Act {
     /// Append to the journal: [`Input::Recorded`] or [`Input::Lost`].
     Record(Box<JournalRecord>),
     /// Change the shared record: [`Input::Changed`], [`Input::Refused`] or [`Input::Lost`].
@@ -38,7 +38,7 @@ pub enum Act {
 
 /// A change of the shared record, without the observation and identity that the driver adds.
 #[derive(Clone, Debug)]
-pub enum Change {
+pub(crate) enum Change {
     /// Take a place in line, with the hosts of the plan.
     Enlist {
         /// The hosts, each with its batch.
@@ -103,7 +103,7 @@ pub enum Change {
 
 impl Change {
     /// The change as the record's command, with who makes it.
-    pub fn command<'a>(&'a self, identity: &'a RunIdentity) -> Command<'a> {
+    pub(crate) fn command<'a>(&'a self, identity: &'a RunIdentity) -> Command<'a> {
         let (run, epoch) = (identity.run.clone(), identity.epoch);
         match self {
             Self::Enlist { claims, planned_at, lapses_at, snapshot } => {
@@ -135,7 +135,7 @@ impl Change {
 
 /// What the driver saw.
 #[derive(Clone, Debug)]
-pub enum Input {
+pub(crate) enum Input {
     /// The first: nothing was asked yet.
     Begin,
     /// The append was acknowledged.
@@ -156,7 +156,7 @@ pub enum Input {
 
 /// Why the ledger did not take a write.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Loss {
+pub(crate) enum Loss {
     /// Another process writes this run's journal: it was taken over.
     Fenced(String),
     /// It cannot be reached.
@@ -165,35 +165,35 @@ pub enum Loss {
 
 /// One look at the world.
 #[derive(Clone, Debug)]
-pub struct Round {
+pub(crate) struct Round {
     /// When its first read began.
-    pub begun_at: Time,
+    pub(crate) begun_at: Time,
     /// When its last read ended.
-    pub ended_at: Time,
+    pub(crate) ended_at: Time,
     /// The shared record, or why it cannot be read.
-    pub record: Result<Arc<FleetRecord>, String>,
+    pub(crate) record: Result<Arc<FleetRecord>, String>,
     /// Who took the run over, in words, where the record says that another process acts for it.
-    pub taken_over_by: Option<String>,
+    pub(crate) taken_over_by: Option<String>,
     /// The fleet, or why it cannot be established.
-    pub fleet: Result<Arc<FleetSnapshot>, Blind>,
+    pub(crate) fleet: Result<Arc<FleetSnapshot>, Blind>,
     /// Whether the probes were to be read.
-    pub probed: bool,
+    pub(crate) probed: bool,
     /// The probes that were read.
-    pub samples: Vec<Sample>,
+    pub(crate) samples: Vec<Sample>,
 }
 
 /// Why a look did not show the fleet.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Blind {
+pub(crate) struct Blind {
     /// What was tried, and what came back.
-    pub message: String,
+    pub(crate) message: String,
     /// The inventory contradicts itself: looking again is no cure.
-    pub contradictory: bool,
+    pub(crate) contradictory: bool,
 }
 
 /// Who orders a run to stop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Order {
+pub(crate) enum Order {
     /// Ctrl-C.
     Interrupt,
     /// SIGTERM.
@@ -220,7 +220,7 @@ impl std::fmt::Display for Order {
 
 /// How a run left the machine.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Finish {
+pub(crate) enum Finish {
     /// Nothing was granted and nothing touched.
     NotStarted(NotStarted),
     /// It ran: the journal says how.
@@ -229,7 +229,7 @@ pub enum Finish {
 
 /// Why a confirmed plan was not begun. Nothing was touched.
 #[derive(Clone, Debug, PartialEq)]
-pub enum NotStarted {
+pub(crate) enum NotStarted {
     /// Rules that no longer hold: exit 3.
     Rules(Vec<Violation>),
     /// Another run took the headroom since the plan was made: exit 10.
@@ -264,7 +264,7 @@ pub enum NotStarted {
 
 impl NotStarted {
     /// The exit code of a run that ends so (contract section 3).
-    pub fn exit_code(&self) -> u8 {
+    pub(crate) fn exit_code(&self) -> u8 {
         match self {
             Self::Rules(_) => 3,
             Self::Blind(_) | Self::Clock(_) | Self::OtherFleet(_) => 5,

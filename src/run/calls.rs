@@ -8,7 +8,7 @@ use super::{JournalRecord, Past};
 
 /// Calls that were intended and of which no answer says what became of them, by number: each may take effect until its
 /// deadline.
-pub fn open_calls(journal: &[JournalRecord]) -> BTreeMap<u64, &Call> {
+pub(crate) fn open_calls(journal: &[JournalRecord]) -> BTreeMap<u64, &Call> {
     let mut open = BTreeMap::new();
     for record in journal {
         match &record.event {

@@ -24,7 +24,7 @@ pub enum Outcome {
 /// What made a run stop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum CauseKind {
+pub(crate) enum CauseKind {
     /// A probe: the only cause that text calls a regression.
     Probe,
     /// A rule that no longer holds.
@@ -41,25 +41,25 @@ pub enum CauseKind {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Cause {
     /// Which kind.
-    pub kind: CauseKind,
+    pub(crate) kind: CauseKind,
     /// The rule, where it was one.
     #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub rule: Option<String>,
+    pub(crate) rule: Option<String>,
     /// The probe (`subsystem/name`), where it was one.
     #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub probe: Option<String>,
+    pub(crate) probe: Option<String>,
     /// The sentence for people.
-    pub message: String,
+    pub(crate) message: String,
     /// What was measured.
-    pub measured: Option<f64>,
+    pub(crate) measured: Option<f64>,
     /// Its limit.
-    pub limit: Option<f64>,
+    pub(crate) limit: Option<f64>,
 }
 
 /// How far a batch came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum BatchState {
+pub(crate) enum BatchState {
     /// Verified gone.
     Terminated,
     /// Back in service.
@@ -74,82 +74,82 @@ pub enum BatchState {
 
 /// One batch of a run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct BatchReport {
+pub(crate) struct BatchReport {
     /// From 1.
-    pub number: u64,
+    pub(crate) number: u64,
     /// Its hosts.
-    pub hosts: Vec<HostId>,
+    pub(crate) hosts: Vec<HostId>,
     /// How far it came.
-    pub state: BatchState,
+    pub(crate) state: BatchState,
     /// When all of it was observed cordoned.
-    pub cordoned_at: Option<Time>,
+    pub(crate) cordoned_at: Option<Time>,
     /// When its clean bake ended.
-    pub bake_ended_at: Option<Time>,
+    pub(crate) bake_ended_at: Option<Time>,
     /// When all of it was verified gone.
-    pub terminated_at: Option<Time>,
+    pub(crate) terminated_at: Option<Time>,
     /// When all of it was observed back in service.
-    pub restored_at: Option<Time>,
+    pub(crate) restored_at: Option<Time>,
 }
 
 /// Somebody who took the run over from its process.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TakenOver {
+pub(crate) struct TakenOver {
     /// Who decided it.
-    pub operator: OperatorId,
+    pub(crate) operator: OperatorId,
     /// When, by the clock of the process that took it.
-    pub at: Time,
+    pub(crate) at: Time,
     /// `resumed` or `abandoned`, with ` with --even-if-alive` behind it where that was given.
-    pub how: String,
+    pub(crate) how: String,
 }
 
 /// The run document. Field names are the contract's.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RunDocument {
     /// `safe-remove/run/v1`
-    pub schema: String,
+    pub(crate) schema: String,
     /// Which run.
-    pub run: RunId,
+    pub(crate) run: RunId,
     /// The plan that was confirmed.
-    pub plan: PlanDigest,
+    pub(crate) plan: PlanDigest,
     /// The fleet.
-    pub fleet: FleetName,
+    pub(crate) fleet: FleetName,
     /// Who.
-    pub operator: OperatorId,
+    pub(crate) operator: OperatorId,
     /// The subsystem named.
-    pub subsystem: SubsystemName,
+    pub(crate) subsystem: SubsystemName,
     /// Why.
-    pub reason: Option<String>,
+    pub(crate) reason: Option<String>,
     /// The idempotency key.
-    pub request_id: Option<RequestId>,
+    pub(crate) request_id: Option<RequestId>,
     /// How it ended.
-    pub outcome: Outcome,
+    pub(crate) outcome: Outcome,
     /// The process's exit code.
-    pub exit_code: u8,
+    pub(crate) exit_code: u8,
     /// First grant.
-    pub started_at: Time,
+    pub(crate) started_at: Time,
     /// The end.
-    pub ended_at: Time,
+    pub(crate) ended_at: Time,
     /// Why it stopped; `None` where it completed.
-    pub cause: Option<Cause>,
+    pub(crate) cause: Option<Cause>,
     /// Batch by batch.
-    pub batches: Vec<BatchReport>,
+    pub(crate) batches: Vec<BatchReport>,
     /// Verified gone.
-    pub terminated: Vec<HostId>,
+    pub(crate) terminated: Vec<HostId>,
     /// Back in service.
-    pub restored: Vec<HostId>,
+    pub(crate) restored: Vec<HostId>,
     /// Still cordoned, or their state is unknown.
-    pub in_doubt: Vec<HostId>,
+    pub(crate) in_doubt: Vec<HostId>,
     /// Vanished by themselves: dropped from the plan, nothing put in their place.
-    pub dropped: Vec<HostId>,
+    pub(crate) dropped: Vec<HostId>,
     /// Capacity before the run, remaining measured at its end.
-    pub subsystems: Vec<SubsystemCapacity>,
+    pub(crate) subsystems: Vec<SubsystemCapacity>,
     /// Who took it over from the operator who began it, the earliest first.
     #[serde(default)]
-    pub taken_over_by: Vec<TakenOver>,
+    pub(crate) taken_over_by: Vec<TakenOver>,
     /// What should be looked at.
-    pub warnings: Vec<String>,
+    pub(crate) warnings: Vec<String>,
     /// The command that comes next, where one does. The journal does not know how this program was called: whoever shows
     /// the document sets it.
     #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub next_command: Option<String>,
+    pub(crate) next_command: Option<String>,
 }

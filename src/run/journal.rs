@@ -41,11 +41,11 @@ pub struct JournalRecord {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GrantedHost {
     /// Its group.
-    pub group: Option<GroupName>,
+    pub(crate) group: Option<GroupName>,
     /// The target groups it was in.
-    pub target_groups: BTreeSet<TargetGroupId>,
+    pub(crate) target_groups: BTreeSet<TargetGroupId>,
     /// Whether it served.
-    pub serving: bool,
+    pub(crate) serving: bool,
 }
 
 /// What a run is taken over for.

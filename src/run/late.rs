@@ -9,7 +9,7 @@ use super::{JournalRecord, Past};
 
 /// How kept records stand to the run's journal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Late {
+pub(crate) enum Late {
     /// The journal has the first so many of them, and ends where the others begin.
     Follows(usize),
     /// S9: the journal went on without them: another process has acted for the run since.
@@ -19,7 +19,7 @@ pub enum Late {
 }
 
 /// Whether the journal can take these records of one process, which are in order.
-pub fn late<'a>(journal: &[JournalRecord], records: impl IntoIterator<Item = &'a JournalRecord>) -> Late {
+pub(crate) fn late<'a>(journal: &[JournalRecord], records: impl IntoIterator<Item = &'a JournalRecord>) -> Late {
     if super::is_pruned(journal) {
         return Late::WentOn;
     }
@@ -38,7 +38,10 @@ pub fn late<'a>(journal: &[JournalRecord], records: impl IntoIterator<Item = &'a
 }
 
 /// What these records say was done and seen, one line each. `journal` knows the calls that they answer.
-pub fn deeds<'a>(journal: &[JournalRecord], records: impl IntoIterator<Item = &'a JournalRecord>) -> Vec<String> {
+pub(crate) fn deeds<'a>(
+    journal: &[JournalRecord],
+    records: impl IntoIterator<Item = &'a JournalRecord>,
+) -> Vec<String> {
     let intents = |record: &JournalRecord| match &record.event {
         Past::CallIntended { call, intent } => Some((*call, intent.clone())),
         _ => None,

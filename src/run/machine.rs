@@ -26,21 +26,21 @@ use super::{Cause, CauseKind, JournalRecord, Outcome, Past};
 
 /// What a run is made of.
 #[derive(Clone, Debug)]
-pub struct Spec {
+pub(crate) struct Spec {
     /// Who it is.
-    pub identity: RunIdentity,
+    pub(crate) identity: RunIdentity,
     /// The permit: the plan that was confirmed. There is no other way to a run (S8).
-    pub confirmed: Confirmed,
+    pub(crate) confirmed: Confirmed,
     /// The policies that the plan was made with.
-    pub policies: Arc<PolicySet>,
+    pub(crate) policies: Arc<PolicySet>,
     /// Which fleet.
-    pub fleet: FleetIdentity,
+    pub(crate) fleet: FleetIdentity,
     /// The provider's bounds.
-    pub bounds: Bounds,
+    pub(crate) bounds: Bounds,
     /// The longest wait for a budget or another run before the first batch; zero with `--no-wait`.
-    pub max_wait: Duration,
+    pub(crate) max_wait: Duration,
     /// What the journal of the run's id has already: earlier calls with it that took nothing. Empty for a new id.
-    pub prior: Vec<JournalRecord>,
+    pub(crate) prior: Vec<JournalRecord>,
 }
 
 /// What comes next, in order.
@@ -97,7 +97,7 @@ const SPINS: u32 = 100_000;
 
 /// The run.
 #[derive(Debug)]
-pub struct Machine {
+pub(crate) struct Machine {
     pub(super) spec: Spec,
     pub(super) phase: Phase,
     pub(super) queue: VecDeque<Todo>,
@@ -174,7 +174,7 @@ pub struct Machine {
 
 impl Machine {
     /// A run at its very beginning.
-    pub fn new(spec: Spec) -> Self {
+    pub(crate) fn new(spec: Spec) -> Self {
         let document = spec.confirmed.document();
         let batches =
             document.batches.iter().map(|b| (b.number, b.hosts.iter().map(|h| h.id.clone()).collect())).collect();
@@ -227,47 +227,47 @@ impl Machine {
     }
 
     /// The probes of everything watched: what a look reads.
-    pub fn probes(&self) -> ProbeSpecs {
+    pub(crate) fn probes(&self) -> ProbeSpecs {
         probes_of(&self.spec.policies, &self.spec.identity.watched)
     }
 
     /// The journal so far, with what the ledger could not take.
-    pub fn journal(&self) -> &[JournalRecord] {
+    pub(crate) fn journal(&self) -> &[JournalRecord] {
         &self.journal
     }
 
     /// What the run is made of.
-    pub fn spec(&self) -> &Spec {
+    pub(crate) fn spec(&self) -> &Spec {
         &self.spec
     }
 
     /// The ledger whose record the run goes by, where it was read.
-    pub fn ledger(&self) -> Option<&LedgerId> {
+    pub(crate) fn ledger(&self) -> Option<&LedgerId> {
         self.record.as_ref().map(|record| &record.ledger)
     }
 
     /// Whether the run has hosts in its hands.
-    pub fn holds_hosts(&self) -> bool {
+    pub(crate) fn holds_hosts(&self) -> bool {
         !self.held.is_empty()
     }
 
     /// Who has taken the run from this process, in words.
-    pub fn taken_by(&self) -> Option<&str> {
+    pub(crate) fn taken_by(&self) -> Option<&str> {
         self.taken_by.as_deref()
     }
 
     /// Orders the run to stop: no further cordon or terminate, what is cordoned is put back (S6, S7).
-    pub fn order(&mut self, order: Order) {
+    pub(crate) fn order(&mut self, order: Order) {
         self.orders.push_back(order);
     }
 
     /// Whether the run is past the point where an order changes anything.
-    pub fn is_stopping(&self) -> bool {
+    pub(crate) fn is_stopping(&self) -> bool {
         matches!(self.phase, Phase::Restoring { .. } | Phase::Leaving { .. } | Phase::Over)
     }
 
     /// Takes in an answer and says what comes next.
-    pub fn step(&mut self, input: Input, now: Time) -> Act {
+    pub(crate) fn step(&mut self, input: Input, now: Time) -> Act {
         self.keep_time(now);
         self.learn(input, now);
         // What was learnt may bear times from before the clock was set back.

@@ -29,19 +29,20 @@ mod stock;
 mod takeover;
 mod waiting;
 
-pub use act::{Act, Blind, Change, Finish, Input, Loss, NotStarted, Order, Round};
-pub use calls::open_calls;
-pub use document::{BatchReport, BatchState, Cause, CauseKind, Outcome, RunDocument, TakenOver};
-pub use journal::{EVENT_SCHEMA, GrantedHost, JournalRecord, Past, Purpose};
-pub use late::{Late, deeds, late};
-pub use machine::{Machine, Spec};
-pub use progress::{Progress, Step};
-pub use pruned::{Stays, is_pruned, prune, records_ever};
-pub use recover::Successor;
-pub use remains::{Remains, remains};
-pub use report::{RUN_SCHEMA, has_ended, report, takeovers};
-pub use takeover::{
-    Standing, actor, attempt, next_epoch, quiet_from, silent_from, standing, taken_over_by, took_nothing, was_granted,
+pub(crate) use act::{Act, Blind, Change, Finish, Input, Loss, NotStarted, Order, Round};
+pub(crate) use calls::open_calls;
+pub(crate) use document::{BatchReport, BatchState, Cause, CauseKind, Outcome, RunDocument, TakenOver};
+pub(crate) use journal::Purpose;
+pub use journal::{EVENT_SCHEMA, JournalRecord, Past};
+pub(crate) use late::{Late, deeds, late};
+pub(crate) use machine::{Machine, Spec};
+pub(crate) use progress::{Progress, Step};
+pub(crate) use pruned::{Stays, is_pruned, prune, records_ever};
+pub(crate) use recover::Successor;
+pub(crate) use remains::{Remains, remains};
+pub(crate) use report::{has_ended, report, takeovers};
+pub(crate) use takeover::{
+    Standing, actor, attempt, next_epoch, quiet_from, silent_from, standing, taken_over_by, took_nothing,
 };
 
 #[cfg(test)]

@@ -10,24 +10,24 @@ use super::machine::{Machine, Phase};
 
 /// Where a run is.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Progress {
+pub(crate) struct Progress {
     /// The step.
-    pub step: Step,
+    pub(crate) step: Step,
     /// The batch under way, from 1, and how many there are.
-    pub batch: (u64, u64),
+    pub(crate) batch: (u64, u64),
     /// The hosts of the batch that are still in the plan, or those being put back.
-    pub hosts: Vec<HostId>,
+    pub(crate) hosts: Vec<HostId>,
     /// How much of the step's time is left, where that is known: of the bake, or of a wait.
-    pub left: Option<Duration>,
+    pub(crate) left: Option<Duration>,
     /// How long the step takes in all, where that is known.
-    pub total: Option<Duration>,
+    pub(crate) total: Option<Duration>,
     /// Each probe's last reading, for people.
-    pub readings: Vec<(ProbeKey, String)>,
+    pub(crate) readings: Vec<(ProbeKey, String)>,
 }
 
 /// The steps of a run, as people know them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Step {
+pub(crate) enum Step {
     /// The reference is sampled.
     Reference,
     /// The run was taken over: what an earlier process sent must be over first.
@@ -52,7 +52,7 @@ pub enum Step {
 
 impl Machine {
     /// Where the run is at `now`.
-    pub fn progress(&self, now: Time) -> Progress {
+    pub(crate) fn progress(&self, now: Time) -> Progress {
         let every = self.settings().every;
         let (step, left, total) = match &self.phase {
             Phase::Enlisting => (Step::Checking, None, None),

@@ -8,7 +8,7 @@ use super::{EVENT_SCHEMA, JournalRecord, Past, RunDocument, report, took_nothing
 
 /// Why a journal is not pruned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stays {
+pub(crate) enum Stays {
     /// It is of no run: a stop order, an adoption. It is one record already.
     OfNoRun,
     /// It was pruned before.
@@ -22,12 +22,12 @@ pub enum Stays {
 }
 
 /// Whether the journal is one record in place of one that was pruned.
-pub fn is_pruned(journal: &[JournalRecord]) -> bool {
+pub(crate) fn is_pruned(journal: &[JournalRecord]) -> bool {
     pruned(journal).is_some()
 }
 
 /// How many records were written to the journal, those that were pruned included.
-pub fn records_ever(journal: &[JournalRecord]) -> u64 {
+pub(crate) fn records_ever(journal: &[JournalRecord]) -> u64 {
     match journal {
         [JournalRecord { event: Past::JournalPruned { records, .. }, .. }] => *records,
         _ => journal.len() as u64,
@@ -60,7 +60,7 @@ pub(super) fn in_words(journal: &[JournalRecord]) -> Option<String> {
 /// # Errors
 ///
 /// [`Stays`]: the journal is left as it is.
-pub fn prune(
+pub(crate) fn prune(
     journal: &[JournalRecord],
     record: &FleetRecord,
     before: Time,

@@ -21,27 +21,27 @@ use super::{Cause, CauseKind, JournalRecord, Past, Purpose, takeover};
 
 /// Who takes a run over, with what.
 #[derive(Clone, Debug)]
-pub struct Successor {
+pub(crate) struct Successor {
     /// The run.
-    pub run: RunId,
+    pub(crate) run: RunId,
     /// Its epoch from here on.
-    pub epoch: u64,
+    pub(crate) epoch: u64,
     /// The process that acts from here on.
-    pub process: ProcessId,
+    pub(crate) process: ProcessId,
     /// Who decided it.
-    pub operator: OperatorId,
+    pub(crate) operator: OperatorId,
     /// The policies as this process read them.
-    pub policies: Arc<PolicySet>,
+    pub(crate) policies: Arc<PolicySet>,
     /// Which fleet.
-    pub fleet: FleetIdentity,
+    pub(crate) fleet: FleetIdentity,
     /// The provider's bounds.
-    pub bounds: crate::model::Bounds,
+    pub(crate) bounds: crate::model::Bounds,
 }
 
 impl Spec {
     /// What a run that was opened is made of, for the process that takes it over: exactly the plan that was confirmed
     /// (S8). `None` where the journal does not begin with the opening.
-    pub fn recorded(journal: &[JournalRecord], successor: Successor) -> Option<Self> {
+    pub(crate) fn recorded(journal: &[JournalRecord], successor: Successor) -> Option<Self> {
         let Some(Past::RunOpened { plan, settings, confirmed, expect_remaining, .. }) = takeover::opening(journal)
         else {
             return None;
@@ -175,7 +175,7 @@ impl<'a> Folded<'a> {
 impl Machine {
     /// The run as the process goes on with it that has taken it over: the journal's last record is its fence, and the
     /// record names its epoch. Nothing was sent by it yet.
-    pub fn take_over(spec: Spec, journal: Vec<JournalRecord>, record: &FleetRecord, now: Time) -> Self {
+    pub(crate) fn take_over(spec: Spec, journal: Vec<JournalRecord>, record: &FleetRecord, now: Time) -> Self {
         let bounds = spec.bounds;
         let before = &journal[..journal.len().saturating_sub(1)];
         let quiet_at = takeover::quiet_from(before, bounds);

@@ -13,23 +13,23 @@ use super::{JournalRecord, Past, Purpose, takeover};
 
 /// What is left of a run's plan.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Remains {
+pub(crate) struct Remains {
     /// The plan that was confirmed.
-    pub plan: PlanDocument,
+    pub(crate) plan: PlanDocument,
     /// Its hosts that are not known to be gone, per batch of the plan, with the batch's number. No batch is empty.
-    pub batches: Vec<(u64, Vec<HostId>)>,
+    pub(crate) batches: Vec<(u64, Vec<HostId>)>,
 }
 
 impl Remains {
     /// Every host that is left, in the plan's order.
-    pub fn hosts(&self) -> Vec<HostId> {
+    pub(crate) fn hosts(&self) -> Vec<HostId> {
         self.batches.iter().flat_map(|(_, hosts)| hosts).cloned().collect()
     }
 }
 
 /// What whoever resumes the run would go forward with; `None` where nothing goes forward: it recorded no plan, was
 /// stopping (S6: it goes on stopping, whoever takes it over), was abandoned, has ended, or nothing of its plan is left.
-pub fn remains(journal: &[JournalRecord], record: &FleetRecord, run: &RunId) -> Option<Remains> {
+pub(crate) fn remains(journal: &[JournalRecord], record: &FleetRecord, run: &RunId) -> Option<Remains> {
     let Some(Past::RunOpened { plan, .. }) = takeover::opening(journal) else { return None };
     // Without an entry only the journal's last line is missing.
     if super::has_ended(journal) || record.runs.get(run).is_none_or(|entry| entry.ended_at.is_some()) {

@@ -9,7 +9,7 @@ use super::{
 };
 
 /// The schema of the run document.
-pub const RUN_SCHEMA: &str = "safe-remove/run/v1";
+pub(crate) const RUN_SCHEMA: &str = "safe-remove/run/v1";
 
 /// Where a host stands, as far as the journal says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,7 +35,7 @@ struct BatchTimes {
 ///
 /// Of a run that has not ended, `outcome` is `needs-attention`, `ended_at` is the last record's time, and every
 /// host that was touched and whose end is not recorded is in doubt: a reader cannot know more.
-pub fn report(journal: &[JournalRecord]) -> Option<RunDocument> {
+pub(crate) fn report(journal: &[JournalRecord]) -> Option<RunDocument> {
     if let Some(document) = super::pruned::pruned(journal) {
         return Some(document);
     }
@@ -190,7 +190,7 @@ pub fn report(journal: &[JournalRecord]) -> Option<RunDocument> {
 }
 
 /// Everybody who took the run over, the earliest first.
-pub fn takeovers(journal: &[JournalRecord]) -> Vec<TakenOver> {
+pub(crate) fn takeovers(journal: &[JournalRecord]) -> Vec<TakenOver> {
     let fence = |record: &JournalRecord| match &record.event {
         Past::RunTakenOver { operator, purpose, even_if_alive, .. } => {
             let verb = match purpose {
@@ -216,7 +216,7 @@ fn documented(cause: &Cause) -> Cause {
 }
 
 /// Whether the journal says that the run ended.
-pub fn has_ended(journal: &[JournalRecord]) -> bool {
+pub(crate) fn has_ended(journal: &[JournalRecord]) -> bool {
     journal.last().is_some_and(|r| matches!(r.event, Past::RunEnded { .. } | Past::JournalPruned { .. }))
 }
 

@@ -19,7 +19,7 @@ const OPENING: Duration = Duration::from_secs(30);
 
 /// How a run stands, for somebody who wants to take it over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Standing {
+pub(crate) enum Standing {
     /// Neither the record nor a journal knows it.
     Unknown,
     /// It ended and holds nothing.
@@ -37,7 +37,7 @@ pub enum Standing {
 }
 
 /// How the run stands.
-pub fn standing(journal: &[JournalRecord], record: &FleetRecord, run: &RunId) -> Standing {
+pub(crate) fn standing(journal: &[JournalRecord], record: &FleetRecord, run: &RunId) -> Standing {
     let is_opened = opening(journal).is_some();
     match record.runs.get(run) {
         Some(_) if !is_opened => Standing::Lost,
@@ -55,18 +55,18 @@ pub fn standing(journal: &[JournalRecord], record: &FleetRecord, run: &RunId) ->
 }
 
 /// The latest attempt of a journal: calls with one request id that were granted nothing are each followed by the next.
-pub fn attempt(journal: &[JournalRecord]) -> &[JournalRecord] {
+pub(crate) fn attempt(journal: &[JournalRecord]) -> &[JournalRecord] {
     let is_opening = |record: &JournalRecord| matches!(record.event, Past::RunOpened { .. });
     journal.iter().rposition(is_opening).map_or(journal, |first| &journal[first..])
 }
 
 /// Whether the latest attempt was granted anything, as far as the journal says.
-pub fn was_granted(journal: &[JournalRecord]) -> bool {
+pub(crate) fn was_granted(journal: &[JournalRecord]) -> bool {
     attempt(journal).iter().any(|record| matches!(record.event, Past::BatchGranted { .. }))
 }
 
 /// Whether the latest attempt ended and took nothing: then its request id is as good as new.
-pub fn took_nothing(journal: &[JournalRecord]) -> bool {
+pub(crate) fn took_nothing(journal: &[JournalRecord]) -> bool {
     matches!(journal.last().map(|last| &last.event), Some(Past::RunEnded { outcome: Outcome::NotStarted, .. }))
 }
 
@@ -89,7 +89,7 @@ fn settings(journal: &[JournalRecord]) -> Option<&Settings> {
 }
 
 /// The process that acted for the run last, as its journal says.
-pub fn actor(journal: &[JournalRecord]) -> Option<&ProcessId> {
+pub(crate) fn actor(journal: &[JournalRecord]) -> Option<&ProcessId> {
     journal.iter().rev().find_map(|line| match &line.event {
         Past::RunTakenOver { process, .. } | Past::RunOpened { process, .. } => Some(process),
         _ => None,
@@ -97,7 +97,7 @@ pub fn actor(journal: &[JournalRecord]) -> Option<&ProcessId> {
 }
 
 /// The epoch of the next takeover, or of the next attempt with a request id: above every one that the record or the journal has seen.
-pub fn next_epoch(journal: &[JournalRecord], record: &FleetRecord, run: &RunId) -> u64 {
+pub(crate) fn next_epoch(journal: &[JournalRecord], record: &FleetRecord, run: &RunId) -> u64 {
     let entry = record.runs.get(run).map(|entry| entry.epoch);
     let ended = record.ended.get(run).map(|ended| ended.epoch);
     let fences = journal.iter().filter_map(|line| match &line.event {
@@ -108,7 +108,7 @@ pub fn next_epoch(journal: &[JournalRecord], record: &FleetRecord, run: &RunId) 
 }
 
 /// Who took the run over last, in words, if that is not this process.
-pub fn taken_over_by(journal: &[JournalRecord], us: &ProcessId) -> Option<String> {
+pub(crate) fn taken_over_by(journal: &[JournalRecord], us: &ProcessId) -> Option<String> {
     if let Some(words) = super::pruned::in_words(journal) {
         return Some(words);
     }
@@ -132,7 +132,7 @@ pub fn taken_over_by(journal: &[JournalRecord], us: &ProcessId) -> Option<String
 
 /// From when on nothing that this journal's writers have sent can take effect any more: the deadline of every call of
 /// which no answer says what became of it, and `offline_until`, each by clocks that may disagree.
-pub fn quiet_from(journal: &[JournalRecord], bounds: Bounds) -> Time {
+pub(crate) fn quiet_from(journal: &[JournalRecord], bounds: Bounds) -> Time {
     // A run that was never opened has sent nothing, and puts nothing back.
     let offline_until = settings(journal).zip(journal.last()).map(|(of, last)| last.at.plus(of.offline_limit));
     let deadlines = super::open_calls(journal).into_values().map(|call| call.not_after);
@@ -142,7 +142,7 @@ pub fn quiet_from(journal: &[JournalRecord], bounds: Bounds) -> Time {
 
 /// From when on the process that acts for a run counts as silent: three sampling periods after its last append, and
 /// after `offline_until`. One that said how long it waits is not expected to write before that is over.
-pub fn silent_from(journal: &[JournalRecord], enlisted_at: Time) -> Time {
+pub(crate) fn silent_from(journal: &[JournalRecord], enlisted_at: Time) -> Time {
     let silence = settings(journal).map_or(OPENING, |of| of.every.saturating_mul(SILENT_PERIODS).max(of.offline_limit));
     let expected = match journal.last() {
         // No wait is longer than the record remembers: one that is was reckoned by a clock that was years ahead.

@@ -17,7 +17,7 @@ use super::{CauseKind, patience};
 impl Machine {
     /// Whether a write that fails is repeated until it is given up, and not a few times only. Before the run exists
     /// there is nothing to lose by ending, and what is to be put back waits for nobody (S7).
-    pub fn is_patient(&self, now: Time) -> bool {
+    pub(crate) fn is_patient(&self, now: Time) -> bool {
         match self.phase {
             Phase::Restoring { .. } => false,
             Phase::Leaving { .. } => now < self.offline_until(now).unwrap_or(now),
@@ -27,7 +27,7 @@ impl Machine {
 
     /// Until when a write that has no answer is repeated. From then on it counts as lost. Whoever waits asks again and
     /// heeds the earliest answer (S7): where the clock was ahead when the wait began, the first one lies years ahead.
-    pub fn gives_write_up_at(&self, now: Time) -> Time {
+    pub(crate) fn gives_write_up_at(&self, now: Time) -> Time {
         // Half of the limit is for waiting, half for putting back.
         let limit = self.settings().offline_limit;
         match self.phase {
@@ -44,7 +44,7 @@ impl Machine {
     }
 
     /// How long the answer to one write is awaited before the wait counts as one: real time, whatever the run's clock.
-    pub fn answer_patience(&self) -> Duration {
+    pub(crate) fn answer_patience(&self) -> Duration {
         let limit = self.settings().offline_limit;
         match self.phase {
             // S7: the ledger is known to be lost, and a restore whose intent waits for it too long is too late to be sent.
@@ -57,7 +57,7 @@ impl Machine {
 
     /// When the world is to be looked at while a write has no answer; `None` where nothing is out of service, or what is
     /// out is being put back.
-    pub fn glimpse_at(&self, now: Time) -> Option<Time> {
+    pub(crate) fn glimpse_at(&self, now: Time) -> Option<Time> {
         if self.is_stopping() || self.held.is_empty() {
             return None;
         }
@@ -73,7 +73,7 @@ impl Machine {
 
     /// Takes in a look at fleet and probes that was made while a write has no answer. Says whether the write must be
     /// given up, because the run has to stop: what stops it is heeded with the answer to the write.
-    pub fn glimpse(&mut self, round: Round, now: Time) -> bool {
+    pub(crate) fn glimpse(&mut self, round: Round, now: Time) -> bool {
         self.glimpsing = true;
         self.keep_time(now);
         self.looked(round, now);

@@ -74,34 +74,7 @@ use crate::ports::{Fleet, FleetError};
 pub use client::Patience;
 
 /// The tag that names the ledger, on groups (not propagated) and on instances outside groups.
-pub const LEDGER_TAG: &str = "safe-remove:ledger";
-
-/// Every IAM action that this provider uses: reads first, then effects.
-pub const ACTIONS: [&str; 23] = [
-    "autoscaling:DescribeAutoScalingGroups",
-    "autoscaling:DescribeAutoScalingInstances",
-    "autoscaling:DescribeLifecycleHooks",
-    "autoscaling:DescribeScalingActivities",
-    "autoscaling:DescribeScheduledActions",
-    "autoscaling:DescribeWarmPool",
-    "ec2:DescribeInstanceAttribute",
-    "ec2:DescribeInstanceStatus",
-    "ec2:DescribeInstances",
-    "elasticloadbalancing:DescribeTargetGroups",
-    "elasticloadbalancing:DescribeTargetHealth",
-    "sts:GetCallerIdentity",
-    "autoscaling:CreateOrUpdateTags",
-    "autoscaling:EnterStandby",
-    "autoscaling:ExitStandby",
-    "autoscaling:ResumeProcesses",
-    "autoscaling:SuspendProcesses",
-    "autoscaling:TerminateInstanceInAutoScalingGroup",
-    "ec2:CreateTags",
-    "ec2:DeleteTags",
-    "ec2:TerminateInstances",
-    "elasticloadbalancing:DeregisterTargets",
-    "elasticloadbalancing:RegisterTargets",
-];
+pub(crate) const LEDGER_TAG: &str = "safe-remove:ledger";
 
 /// Which fleet, and how far its answers are relied on.
 #[derive(Clone, Debug)]
@@ -138,7 +111,7 @@ impl AwsFleet {
     ///
     /// [`FleetError::WrongFleet`] where the credentials are of another account, [`FleetError::Clock`]
     /// where AWS's clock and this machine's disagree, [`FleetError::Provider`] for the rest.
-    pub async fn open(settings: AwsSettings) -> Result<Self, FleetError> {
+    pub(crate) async fn open(settings: AwsSettings) -> Result<Self, FleetError> {
         let sdk =
             aws_config::defaults(BehaviorVersion::latest()).region(Region::new(settings.region.clone())).load().await;
         Self::connect(&sdk, settings).await

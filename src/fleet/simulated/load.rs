@@ -10,7 +10,7 @@ use crate::policy::SimulatedMetric;
 /// Which hosts of a simulated fleet serve which subsystem, in units, and which subsystems those need:
 /// what the policies say, worked out once, since neither tags nor groups of a simulated host change.
 #[derive(Clone, Debug, Default)]
-pub struct Membership {
+pub(crate) struct Membership {
     pub(super) units: BTreeMap<SubsystemName, BTreeMap<HostId, u64>>,
     pub(super) depends_on: BTreeMap<SubsystemName, BTreeSet<SubsystemName>>,
 }

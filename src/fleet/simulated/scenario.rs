@@ -14,13 +14,13 @@ use std::time::Duration;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
-pub use error::ScenarioError;
+pub(crate) use error::ScenarioError;
 
 use crate::model::{GroupName, Host, HostId, SubsystemName, Time};
 
 /// One checked scenario.
 #[derive(Clone, Debug)]
-pub struct Scenario {
+pub(crate) struct Scenario {
     pub(super) clock: ClockKind,
     pub(super) start: Option<Time>,
     pub(super) seed: u64,
@@ -47,50 +47,50 @@ pub(super) enum ClockKind {
 /// A pool, which is also an Auto Scaling group.
 #[derive(Clone, Debug)]
 pub(super) struct Pool {
-    pub minimum: u64,
-    pub maximum: u64,
-    pub launch_failure: Option<String>,
+    pub(crate) minimum: u64,
+    pub(crate) maximum: u64,
+    pub(crate) launch_failure: Option<String>,
 }
 
 /// A host as the fleet's creation makes it.
 #[derive(Clone, Debug)]
 pub(super) struct Blueprint {
     /// Its `launched_at` is the epoch where the scenario gives none.
-    pub host: Host,
+    pub(crate) host: Host,
     /// As the scenario has it.
-    pub launched_at: Option<Time>,
+    pub(crate) launched_at: Option<Time>,
 }
 
 /// `[[load]]`
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Load {
-    pub demand: f64,
-    pub per_unit: f64,
+    pub(crate) demand: f64,
+    pub(crate) per_unit: f64,
     /// Milliseconds.
-    pub latency: f64,
+    pub(crate) latency: f64,
 }
 
 /// `[[events]]`
 #[derive(Clone, Debug)]
 pub(super) struct Event {
     /// Since the fleet's creation.
-    pub at: Duration,
+    pub(crate) at: Duration,
     /// Their own status checks fail from now on.
-    pub fail: Vec<HostId>,
+    pub(crate) fail: Vec<HostId>,
     /// Some check fails from now on, and not their own.
-    pub doubt: Vec<HostId>,
+    pub(crate) doubt: Vec<HostId>,
     /// They are well again, whatever they were.
-    pub recover: Vec<HostId>,
+    pub(crate) recover: Vec<HostId>,
     /// The factor is of the demand that `[[load]]` states, whatever earlier events made of it: 1 is normal again.
-    pub demand: Option<(SubsystemName, f64)>,
+    pub(crate) demand: Option<(SubsystemName, f64)>,
 }
 
 /// `[[faults]]`
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Fault {
-    pub call: FaultyCall,
-    pub when: FaultTime,
-    pub error: FaultError,
+    pub(crate) call: FaultyCall,
+    pub(crate) when: FaultTime,
+    pub(crate) error: FaultError,
 }
 
 /// Which calls of this process, counted from 1 for each kind of call.
@@ -135,7 +135,7 @@ impl Scenario {
     /// # Errors
     ///
     /// A [`ScenarioError`] for the first thing that is wrong (exit 4).
-    pub fn read(path: &Path) -> Result<Self, Box<ScenarioError>> {
+    pub(crate) fn read(path: &Path) -> Result<Self, Box<ScenarioError>> {
         let text = std::fs::read_to_string(path).map_err(|e| Box::new(ScenarioError::unreadable(path, e)))?;
         Self::parse(&text).map_err(|finding| Box::new(finding.in_file(path, &text)))
     }

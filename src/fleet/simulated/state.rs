@@ -25,45 +25,45 @@ const DEFAULT_AGE: Duration = Duration::from_secs(30 * 24 * 3600);
 /// Everything about a simulated fleet that changes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct State {
-    pub schema: String,
+    pub(crate) schema: String,
     /// Random: tells this fleet from an earlier one in the same place.
-    pub fleet: String,
+    pub(crate) fleet: String,
     /// Of the scenario that it was made from.
-    pub scenario: String,
+    pub(crate) scenario: String,
     /// The fleet's own time.
-    pub created_at: Time,
+    pub(crate) created_at: Time,
     /// The machine's time at that moment: the origin of a clock that runs.
-    pub created_on_machine: Time,
+    pub(crate) created_on_machine: Time,
     /// The ledger that governs the fleet, from its first run on.
-    pub ledger: Option<LedgerId>,
+    pub(crate) ledger: Option<LedgerId>,
     /// How many of the scenario's events have fired.
-    pub events_fired: usize,
+    pub(crate) events_fired: usize,
     /// Factors on the scenario's demand, where events set one.
-    pub demand: BTreeMap<SubsystemName, f64>,
-    pub groups: BTreeMap<GroupName, GroupState>,
+    pub(crate) demand: BTreeMap<SubsystemName, f64>,
+    pub(crate) groups: BTreeMap<GroupName, GroupState>,
     /// Hosts that are not gone.
-    pub hosts: BTreeMap<HostId, HostStanding>,
+    pub(crate) hosts: BTreeMap<HostId, HostStanding>,
     /// What the last changes replaced, the newest last; none where answers never lie in the past.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub past: Vec<Replaced>,
+    pub(crate) past: Vec<Replaced>,
 }
 
 /// A group's part.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct GroupState {
     /// Desired capacity: members pending and in service.
-    pub desired: u64,
-    pub suspended: BTreeSet<Process>,
+    pub(crate) desired: u64,
+    pub(crate) suspended: BTreeSet<Process>,
 }
 
 /// A host's part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct HostStanding {
-    pub state: HostState,
-    pub healthy: bool,
+    pub(crate) state: HostState,
+    pub(crate) healthy: bool,
     /// Where it is not healthy: whether it may serve all the same. Files of earlier versions do not say, and mean no.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub doubtful: bool,
+    pub(crate) doubtful: bool,
 }
 
 impl HostStanding {

@@ -25,13 +25,13 @@ const RETRY: Duration = Duration::from_millis(1);
 #[derive(Clone, Debug)]
 pub(super) struct Paths {
     /// `fleet.json`
-    pub state: PathBuf,
+    pub(crate) state: PathBuf,
     /// `fleet.json.lock`
-    pub lock: PathBuf,
+    pub(crate) lock: PathBuf,
     /// `fleet.json.clock`
-    pub clock: PathBuf,
+    pub(crate) clock: PathBuf,
     /// `fleet.json.processes/`
-    pub processes: PathBuf,
+    pub(crate) processes: PathBuf,
 }
 
 impl Paths {
@@ -101,8 +101,8 @@ impl StoreError {
 #[derive(Debug)]
 pub(super) struct SaveError {
     /// The new state is in place; only whether it outlives a power failure is unknown.
-    pub in_place: bool,
-    pub cause: StoreError,
+    pub(crate) in_place: bool,
+    pub(crate) cause: StoreError,
 }
 
 impl From<SaveError> for StoreError {
@@ -114,7 +114,7 @@ impl From<SaveError> for StoreError {
 /// The state file of one fleet.
 #[derive(Debug)]
 pub(super) struct Store {
-    pub paths: Paths,
+    pub(crate) paths: Paths,
     cache: Mutex<Option<Cached>>,
 }
 
@@ -156,7 +156,7 @@ impl Store {
 #[must_use]
 #[derive(Debug)]
 pub(super) struct Locked<'a> {
-    pub paths: &'a Paths,
+    pub(crate) paths: &'a Paths,
     cache: MutexGuard<'a, Option<Cached>>,
     /// Closing the file releases the lock.
     _lock: File,

@@ -25,11 +25,9 @@ fn s2_a_bake_is_clean_when_the_chain_spans_it() {
     let mut bake = bake(1);
     for at in [0, 10, 20, 30, 40, 50] {
         assert_eq!(bake.fold(&round(at, 0.5)), baking());
-        assert!(!bake.is_clean_at(second(at)));
     }
     assert_eq!(bake.progress(second(50)).left, Duration::from_secs(10));
     assert_eq!(bake.fold(&round(60, 0.5)), Verdict::Clean { from: second(0), until: second(60) });
-    assert!(bake.is_clean_at(second(61)));
 }
 
 #[test]
@@ -103,20 +101,7 @@ fn s2_a_round_that_hangs_is_a_gap() {
     // The process was frozen in the middle of its round: the readings may be an hour old.
     let frozen = Round { ended_at: second(3_610), ..round(10, 0.5) };
     assert!(matches!(bake.fold(&frozen), Verdict::Baking { restarted: Some(_) }));
-    assert!(!bake.is_clean_at(second(3_610)));
     assert_eq!(bake.progress(second(3_610)).left, BAKE);
-}
-
-#[test]
-fn s2_a_clean_bake_does_not_keep() {
-    let mut bake = bake(1);
-    for at in [0, 10, 20, 30, 40, 50] {
-        assert_eq!(bake.fold(&round(at, 0.5)), baking());
-    }
-    assert!(matches!(bake.fold(&round(60, 0.5)), Verdict::Clean { .. }));
-    assert!(bake.is_clean_at(second(80)));
-    assert!(!bake.is_clean_at(second(81)));
-    assert!(!bake.is_clean_at(second(59)), "a clock that went back");
 }
 
 #[test]
@@ -150,7 +135,6 @@ fn s6_a_regression_is_told_at_once_and_for_good() {
     for at in [20, 30, 40, 50, 60, 70, 80, 90] {
         let again = bake.fold(&round(at, 0.5));
         assert_eq!(again, Verdict::Regressed { probes: probes.clone(), fleet_holds: true });
-        assert!(!bake.is_clean_at(second(at)));
     }
 }
 
@@ -194,7 +178,6 @@ fn s3_a_round_that_did_not_see_the_fleet_is_no_link_but_its_alarms_count() {
     }
     let mut blind = bake.clone();
     assert_eq!(blind.fold_unseen(second(60), &[number(60, 0.5)]), baking(), "the bake is not complete");
-    assert!(!blind.is_clean_at(second(60)));
     assert_eq!(blind.next_round_at(), second(70), "no sooner than any other round");
     assert!(matches!(blind.fold(&round(71, 0.5)), Verdict::Baking { restarted: Some(_) }), "nobody looked for 21 s");
 
@@ -258,7 +241,6 @@ proptest! {
             });
             prop_assert_eq!(matches!(verdict, Verdict::Regressed { .. }), regressed);
             prop_assert_eq!(matches!(verdict, Verdict::Clean { .. }), !regressed && ends_well);
-            prop_assert_eq!(bake.is_clean_at(second(begun + took)), !regressed && ends_well);
         }
     }
 }

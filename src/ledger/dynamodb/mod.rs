@@ -35,7 +35,7 @@ use self::table::{Failed, PK, SK, Table};
 use self::trouble::Trouble;
 use super::codec;
 
-pub use self::table::Initialised;
+pub(crate) use self::table::Initialised;
 
 /// Writes whose marks are remembered: two seconds and more at the most that one item takes (1,000 write units a
 /// second, of which a record of 10 KB costs ten). A writer that asks later meets a conflict and reads again; `decide`
@@ -120,7 +120,11 @@ impl DynamodbLedger {
     /// # Errors
     ///
     /// [`LedgerError`], as [`Self::open`].
-    pub async fn open_read_only(place: &DynamodbPlace, fleet: &FleetName, now: Time) -> Result<Self, LedgerError> {
+    pub(crate) async fn open_read_only(
+        place: &DynamodbPlace,
+        fleet: &FleetName,
+        now: Time,
+    ) -> Result<Self, LedgerError> {
         Self::connect_read_only(&table::sdk(place).await, place, fleet, now).await
     }
 

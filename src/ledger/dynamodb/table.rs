@@ -63,7 +63,7 @@ pub struct Initialised {
     /// Changes to a table that existed, in words.
     pub changed: Vec<&'static str>,
     /// The table's ARN, where AWS says it.
-    pub arn: Option<String>,
+    pub(crate) arn: Option<String>,
 }
 
 /// The configuration of the environment: credentials, endpoint, and the region where the policy has none.

@@ -58,15 +58,15 @@ struct Here {
 
 /// A ledger that is not where it was.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Displaced {
+pub(crate) struct Displaced {
     /// Where it was made or adopted last; `None` where it does not know.
-    pub was: Option<PathBuf>,
+    pub(crate) was: Option<PathBuf>,
     /// Where it is.
-    pub is: PathBuf,
+    pub(crate) is: PathBuf,
     /// What is wrong with that, in words.
-    pub why: String,
+    pub(crate) why: String,
     /// Whether it may have been moved on purpose. Where it went back in time, or its original is still there, it was not.
-    pub may_be_moved: bool,
+    pub(crate) may_be_moved: bool,
 }
 
 impl Home {

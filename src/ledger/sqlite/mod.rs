@@ -24,7 +24,7 @@ use crate::model::{FleetName, LedgerId, Nonce, RunId, Time};
 use crate::ports::{Ledger, LedgerError, Version, Written};
 use crate::run::JournalRecord;
 
-pub use self::home::Displaced;
+pub(crate) use self::home::Displaced;
 
 use self::file::LedgerFile;
 use self::trouble::Trouble;
@@ -82,7 +82,7 @@ impl SqliteLedger {
     /// # Errors
     ///
     /// [`LedgerError`], as [`Self::open_read_only`], but never [`LedgerError::PutBack`].
-    pub fn open_unchecked(path: &Path, fleet: &FleetName, now: Time) -> Result<Self, LedgerError> {
+    pub(crate) fn open_unchecked(path: &Path, fleet: &FleetName, now: Time) -> Result<Self, LedgerError> {
         Self::reader(LedgerFile::unchecked(path), fleet, now)
     }
 
@@ -101,7 +101,7 @@ impl SqliteLedger {
     /// # Errors
     ///
     /// [`LedgerError`]: it cannot be opened or understood.
-    pub fn displaced(path: &Path) -> Result<Option<Displaced>, LedgerError> {
+    pub(crate) fn displaced(path: &Path) -> Result<Option<Displaced>, LedgerError> {
         LedgerFile::read_only(path).displaced()
     }
 
@@ -112,7 +112,12 @@ impl SqliteLedger {
     ///
     /// [`LedgerError`]; [`LedgerError::PutBack`] where it was not moved, but went back, or where its original is still
     /// there. Where it fails the ledger is refused as before, and can be adopted again.
-    pub fn adopt(path: &Path, fleet: &FleetName, record: &JournalRecord, nonce: &Nonce) -> Result<(), LedgerError> {
+    pub(crate) fn adopt(
+        path: &Path,
+        fleet: &FleetName,
+        record: &JournalRecord,
+        nonce: &Nonce,
+    ) -> Result<(), LedgerError> {
         let file = LedgerFile::new(path);
         let mut conn = file.connect()?;
         let tx = file.immediate(&mut conn)?;
@@ -132,7 +137,7 @@ impl SqliteLedger {
     }
 
     /// The ledger's id; `None` only for a reader of a ledger that did not exist when it was opened.
-    pub fn id(&self) -> Option<&LedgerId> {
+    pub(crate) fn id(&self) -> Option<&LedgerId> {
         self.inner.ledger.as_ref()
     }
 

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use crate::model::{Health, HostId, Time};
+use crate::plan::permit::NotConfirmed;
 use crate::plan::testing::{NOON, World, brief, counted, policy};
-use crate::plan::{Confirmation, NotConfirmed, Plan, Request, Selection, Verdict, headroom, plan};
+use crate::plan::{Confirmation, Plan, Request, Selection, Verdict, headroom, plan};
 use crate::policy::{ApprovalRule, BatchLimit, Budget};
 
 fn request(selection: Selection) -> Request {

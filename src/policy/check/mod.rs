@@ -24,11 +24,11 @@ use crate::model::{FleetName, SubsystemName};
 
 /// The text of one policy file.
 #[derive(Clone, Debug)]
-pub struct PolicyText {
+pub(crate) struct PolicyText {
     /// The file's name, without its directory: `index.toml`.
-    pub name: String,
+    pub(crate) name: String,
     /// All of it, or why it could not be read.
-    pub text: Result<String, Problem>,
+    pub(crate) text: Result<String, Problem>,
 }
 
 /// What a rule needs besides the values: where to report, and what was complained of already.
@@ -85,7 +85,7 @@ struct Checked {
 /// # Errors
 ///
 /// [`PolicyErrors`] with every problem of every file.
-pub fn check(directory: &Path, texts: &[PolicyText], problems: Vec<Problem>) -> Result<PolicySet, PolicyErrors> {
+pub(crate) fn check(directory: &Path, texts: &[PolicyText], problems: Vec<Problem>) -> Result<PolicySet, PolicyErrors> {
     let mut errors = problems;
     errors.extend(texts.iter().filter_map(|text| text.text.as_ref().err().cloned()));
     let mut warnings = Vec::new();
@@ -213,32 +213,32 @@ pub(super) fn fleet_alone(
 /// Nothing may be removed on it. It is for what stops, lifts, looks and puts back, which a typo in one subsystem's file
 /// must not stand in the way of.
 #[derive(Clone, Debug)]
-pub struct FleetAlone {
+pub(crate) struct FleetAlone {
     /// Where it was read from, for people.
-    pub directory: PathBuf,
+    pub(crate) directory: PathBuf,
     /// `fleet.toml`, as strictly checked as ever.
-    pub fleet: FleetConfig,
+    pub(crate) fleet: FleetConfig,
     /// The subsystems that have a file, whatever is in it.
-    pub subsystems: BTreeSet<SubsystemName>,
+    pub(crate) subsystems: BTreeSet<SubsystemName>,
 }
 
 impl FleetAlone {
     /// The fleet with the policies that its ledger's record has accepted, in place of those of the directory: for a run
     /// that only puts back.
-    pub fn with_accepted(self, subsystems: BTreeMap<SubsystemName, SubsystemPolicy>) -> PolicySet {
+    pub(crate) fn with_accepted(self, subsystems: BTreeMap<SubsystemName, SubsystemPolicy>) -> PolicySet {
         PolicySet { directory: self.directory, fleet: self.fleet, subsystems, warnings: Vec::new() }
     }
 }
 
 /// Where a fleet's ledger is, read from a `fleet.toml` that may be wrong in everything else.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LedgerPlace {
+pub(crate) struct LedgerPlace {
     /// The fleet's name.
-    pub fleet: FleetName,
+    pub(crate) fleet: FleetName,
     /// Its ledger.
-    pub ledger: LedgerKind,
+    pub(crate) ledger: LedgerKind,
     /// The subsystems that have a file, whatever is in it.
-    pub subsystems: BTreeSet<SubsystemName>,
+    pub(crate) subsystems: BTreeSet<SubsystemName>,
 }
 
 /// The pure part of [`super::ledger_place`]. `names` are the directory's files.

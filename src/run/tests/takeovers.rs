@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use super::world::{Driven, Fault, Stopped, World};
 use crate::model::{Bounds, Effect, HostState, Time};
+use crate::run::takeover::was_granted;
 use crate::run::{
     Finish, Input, Machine, NotStarted, Outcome, Past, Purpose, Standing, has_ended, quiet_from, silent_from, standing,
-    was_granted,
 };
 
 /// A run of four hosts in two batches, killed at that point; `None` where it ended before.

@@ -16,19 +16,19 @@ use crate::model::Time;
 pub(super) struct Face {
     /// Whose clock it is.
     fleet: String,
-    pub now: Time,
-    pub processes: BTreeMap<String, Standing>,
+    pub(crate) now: Time,
+    pub(crate) processes: BTreeMap<String, Standing>,
 }
 
 /// One process.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Standing {
     /// Raised whenever it falls asleep or wakes.
-    pub turn: u64,
+    pub(crate) turn: u64,
     /// Its earliest wake-up. One that has been reached counts as awake.
-    pub asleep_until: Option<Time>,
+    pub(crate) asleep_until: Option<Time>,
     /// It has been awake for too long: it holds nobody up until it sleeps again.
-    pub given_up: bool,
+    pub(crate) given_up: bool,
 }
 
 impl Standing {

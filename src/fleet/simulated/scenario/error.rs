@@ -11,20 +11,20 @@ use thiserror::Error;
 /// [`Display`](std::fmt::Display) names file and line; miette's report also shows the offending text.
 #[derive(Debug, Error, Diagnostic)]
 #[error("{}: {message}", place(.path, *.line))]
-pub struct ScenarioError {
+pub(crate) struct ScenarioError {
     /// The file.
-    pub path: PathBuf,
+    pub(crate) path: PathBuf,
     /// From 1; `None` where no line is to blame (the file cannot be read).
-    pub line: Option<usize>,
+    pub(crate) line: Option<usize>,
     /// What is wrong, without the place.
-    pub message: String,
+    pub(crate) message: String,
     #[source_code]
     text: NamedSource<String>,
     #[label("here")]
     span: Option<SourceSpan>,
     /// The nearest thing that would have been right, or what to do.
     #[help]
-    pub help: Option<String>,
+    pub(crate) help: Option<String>,
     /// Why, where the operating system said so.
     #[source]
     cause: Option<std::io::Error>,
