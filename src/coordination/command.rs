@@ -303,7 +303,16 @@ impl Refusal {
                 let others = record.runs.iter().filter(|(run, entry)| *run != own && has_any(entry));
                 others.map(|(run, _)| run.clone()).collect()
             }
-            _ => BTreeSet::new(),
+            Self::Wait { on: WaitOn::Budget | WaitOn::Interval | WaitOn::Provider, .. }
+            | Self::Rules(_)
+            | Self::OtherFleet { .. }
+            | Self::Reference { .. }
+            | Self::Full { .. }
+            | Self::Stale { .. }
+            | Self::Clock { .. }
+            | Self::Fenced { .. }
+            | Self::Assess(_)
+            | Self::Illegal(_) => BTreeSet::new(),
         }
     }
 }

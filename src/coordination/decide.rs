@@ -73,7 +73,18 @@ fn is_this_fleet(record: &FleetRecord, command: &Command<'_>, ctx: &Context<'_>)
     match command {
         Command::Adopt => Ok(()),
         Command::Unhalt { .. } if !is_whole(ctx.identity) => Ok(()),
-        _ => record.is_of(ctx.identity),
+        Command::Unhalt { .. }
+        | Command::Enlist { .. }
+        | Command::Grant { .. }
+        | Command::StartTermination { .. }
+        | Command::Resolve { .. }
+        | Command::HoldGroup { .. }
+        | Command::ReleaseGroup { .. }
+        | Command::TakeOver { .. }
+        | Command::End { .. }
+        | Command::AcceptPolicy { .. }
+        | Command::SetTime
+        | Command::Forget { .. } => record.is_of(ctx.identity),
     }
 }
 

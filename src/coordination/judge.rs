@@ -194,7 +194,28 @@ fn is_made_up_for(
         Rule::TooFewCandidates => (removed.count() + held.count()) as u64,
         // It wants a number, and every removal changes that.
         Rule::Expectation => return removed.count() + held.count() > 0,
-        _ => return false,
+        Rule::RunSize
+        | Rule::Budget
+        | Rule::NoPolicy
+        | Rule::EmptySelection
+        | Rule::UnhealthyNow
+        | Rule::Window
+        | Rule::Halted
+        | Rule::CannotLaunch
+        | Rule::TooManyUnserving
+        | Rule::ReasonRequired
+        | Rule::UnknownSubsystem
+        | Rule::UnknownHost
+        | Rule::NotServingIt
+        | Rule::NotRemovable
+        | Rule::Protected
+        | Rule::PolicyLoosened
+        | Rule::ForeignLedger
+        | Rule::RequestId
+        | Rule::GroupMaximum
+        | Rule::PlanStale
+        | Rule::Approval
+        | Rule::RunInTheWay => return false,
     };
     let missing = violation.required.zip(violation.remaining).map(|(required, left)| required.saturating_sub(left));
     missing.is_some_and(|missing| missing > 0 && missing <= lately)

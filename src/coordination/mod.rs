@@ -5,6 +5,8 @@
 //! hosts: a hold lasts until [`Command::Resolve`] says what became of the host, however long its process is dead.
 //! Nothing here reads a clock, a fleet or a file, and nothing here chooses hosts: that is `plan`'s.
 
+#![cfg_attr(not(test), warn(clippy::wildcard_enum_match_arm))]
+
 mod clock;
 mod command;
 mod decide;

@@ -5,6 +5,8 @@
 //! of samples into an unbroken chain that spans the whole bake (S2). Nothing here reads a probe or a clock: the
 //! time is an argument, and what was not sampled is bad (S3).
 
+#![cfg_attr(not(test), warn(clippy::wildcard_enum_match_arm))]
+
 mod chain;
 mod judge;
 mod number;

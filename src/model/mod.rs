@@ -3,6 +3,8 @@
 //! No I/O, no clock, no async, and nothing that decides. Everything else may use
 //! this module; it uses nothing of the crate.
 
+#![cfg_attr(not(test), warn(clippy::wildcard_enum_match_arm))]
+
 mod bounds;
 mod causes;
 mod effect;

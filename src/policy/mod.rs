@@ -11,6 +11,8 @@
 //! either nothing that limits a removal (`description`, `owner`), or a further restriction that nobody asked for
 //! (`minimum_per_zone`, `survive_zone_loss`, `ramp`, `windows`, …), or defaults to the strictest (`unattended_max`).
 
+#![cfg_attr(not(test), warn(clippy::wildcard_enum_match_arm))]
+
 mod check;
 mod files;
 mod leaf;

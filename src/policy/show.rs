@@ -130,7 +130,9 @@ fn lines(map: &Map<String, Value>, depth: usize, out: &mut String) {
                     let _ = writeln!(out, "{indent}{key:width$}  {}", words(item));
                 }
             }
-            other => _ = writeln!(out, "{indent}{key:width$}  {}", words(other)),
+            Value::Object(_) | Value::Array(_) | Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {
+                _ = writeln!(out, "{indent}{key:width$}  {}", words(value))
+            }
         }
     }
 }
@@ -153,9 +155,9 @@ fn words(value: &Value) -> String {
         Value::Object(map) => map
             .iter()
             .filter(|(_, value)| !is_nothing(value))
-            .map(|(key, value)| match value {
-                Value::Object(_) => format!("{key}: {{ {} }}", words(value)),
-                other => format!("{key} {}", words(other)),
+            .map(|(key, value)| {
+                let text = words(value);
+                if value.is_object() { format!("{key}: {{ {text} }}") } else { format!("{key} {text}") }
             })
             .collect::<Vec<_>>()
             .join(", "),
