@@ -20,7 +20,8 @@
 //! | [`driver`] | the only loop that performs effects | async | S5: the record before the call |
 //! | [`fleet`], [`ledger`], [`probe`] | providers, ledgers, probes: one folder each | async | S3; S9: deadlines, nonces |
 //! | [`output`] | documents and screens | | |
-//! | [`cli`] | arguments, commands, prompts, exit codes | | S8: what is confirmed |
+//! | [`ops`] | what each command does | | S8: what is confirmed; S9: request ids |
+//! | [`cli`] | arguments, prompts, the screen, exit codes | | |
 
 pub mod cli;
 pub mod coordination;
@@ -29,6 +30,7 @@ pub mod fleet;
 pub mod health;
 pub mod ledger;
 pub mod model;
+pub(crate) mod ops;
 pub mod output;
 pub mod plan;
 pub mod policy;

@@ -10,14 +10,12 @@ use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 use crate::model::{HostId, RequestId, RunId, SubsystemName};
+use crate::policy::DEFAULT_DIRECTORY;
 
 use super::exit::Exit;
 use super::values::{
     Since, Supposed, count, duration, host, new_file, reason, remaining, request_id, run, since, subsystem, what_if,
 };
-
-/// The policy directory where none is named.
-pub(crate) const POLICIES: &str = "./policies";
 
 /// Remove hosts from a fleet slowly, reversibly first, and never below any subsystem's minimum.
 ///
@@ -94,7 +92,7 @@ pub(crate) struct Global {
         value_name = "DIR",
         env = "SAFE_REMOVE_POLICIES",
         hide_env_values = true,
-        default_value = POLICIES
+        default_value = DEFAULT_DIRECTORY
     )]
     pub(crate) policies: PathBuf,
 

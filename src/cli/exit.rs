@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::ops::{Failure, OperationError};
+
 /// How the process ends. Each code is a public constant; there are no others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Exit(u8);
@@ -51,6 +53,26 @@ impl Exit {
     /// The code of a run document. One that this version does not know needs a person.
     pub(crate) fn of_run(code: u8) -> Self {
         Self::TABLE.iter().map(|(exit, _)| *exit).find(|exit| exit.0 == code).unwrap_or(Self::NEEDS_ATTENTION)
+    }
+
+    /// The code of an operation that has no result.
+    pub(crate) fn of(error: &OperationError) -> Self {
+        match error {
+            OperationError::Usage { .. } => Self::USAGE,
+            OperationError::NoSuch { .. } | OperationError::NotTaken { .. } => Self::REFUSED,
+            OperationError::Fleet(_) | OperationError::Assess(_) => Self::FLEET_UNKNOWN,
+            OperationError::Ledger(_) => Self::LEDGER,
+            OperationError::Policy(_) | OperationError::Scenario(_) => Self::INVALID_POLICY,
+            OperationError::WithoutAws => Self::FLEET_UNKNOWN,
+            OperationError::WithoutEngine(_) => Self::LEDGER,
+            OperationError::NotStarted { failure: Failure::Refused, .. } => Self::REFUSED,
+            OperationError::NotStarted { failure: Failure::FleetUnknown, .. } => Self::FLEET_UNKNOWN,
+            OperationError::NotStarted { failure: Failure::Ledger, .. } => Self::LEDGER,
+            OperationError::NotStarted { failure: Failure::Halted, .. } => Self::HALTED,
+            OperationError::NotStarted { failure: Failure::Deferred, .. } => Self::DEFERRED,
+            OperationError::NotConfirmed { .. } => Self::NOT_CONFIRMED,
+            OperationError::Internal { .. } => Self::INTERNAL,
+        }
     }
 
     /// The number.

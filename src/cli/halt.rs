@@ -1,255 +1,25 @@
-//! `safe-remove halt`: a stop order, from the ledger alone.
-//!
-//! It asks nobody, reads no fleet and goes on where the policies are broken, as long as `fleet.toml` says where the
-//! ledger is. The order is in force once the record has it; what runs are about is looked up after that.
+//! `safe-remove halt`: a stop order, and what it stops.
 
-use std::collections::BTreeSet;
-use std::path::PathBuf;
-use std::time::Duration;
+use std::path::Path;
 
-use serde::Serialize;
-
-use crate::coordination::{self, FleetRecord, Halt};
-use crate::driver::{Unchanged, amend, record_alone};
-use crate::model::{FleetIdentity, FleetName, RunId, SubsystemName, Time, duration_text};
-use crate::output::{Place, StatusHalt, StatusRun, field};
-use crate::policy::{self, FleetConfig, LedgerKind};
-use crate::ports::{Clock as _, Ledger, LedgerError, Written};
-use crate::run::{EVENT_SCHEMA, JournalRecord, Past};
+use crate::model::{RunId, SubsystemName};
+use crate::ops::{self, Halted, HaltedRun, OperationError};
+use crate::output::{field, next};
 
 use super::args::Global;
-use super::engines;
-use super::error::CommandError;
-use super::policy::no_such;
-use super::site::Site;
-use super::world::{self, LedgerReader, SystemClock};
-use super::{Answered, Exit, next, process, selection, status};
+use super::{Answered, Exit, status};
 
-/// Writes of others that may come first, one after the other: five times what a run bears. About a minute.
-const CONFLICTS: u32 = 1000;
-
-/// How long the fleet's clock is waited for: a halt does not wait for a fleet that hangs.
-const CLOCK_PATIENCE: Duration = Duration::from_secs(1);
-
-/// Where the order goes.
-struct Target {
-    directory: PathBuf,
-    fleet: FleetName,
-    ledger: LedgerKind,
-    provider: FleetIdentity,
-    /// `None` where `fleet.toml` is not valid: then the fleet's clock is not asked.
-    config: Option<FleetConfig>,
-    subsystems: BTreeSet<SubsystemName>,
-    /// What is wrong with the policies.
-    warning: Option<String>,
-}
-
-impl Target {
-    /// The directory, or as much of it as says where the ledger is: a halt alone goes on where `fleet.toml` is wrong in
-    /// everything else.
-    async fn find(global: &Global) -> Result<Self, CommandError> {
-        let (target, invalid) = match Site::find(global) {
-            Ok(site) => {
-                let warning = site.warning();
-                let invalid = site.invalid().cloned().map(|errors| CommandError::Policy(Box::new(errors)));
-                let target = Self {
-                    directory: site.directory,
-                    ledger: site.fleet.ledger.kind.clone(),
-                    fleet: site.fleet.name.clone(),
-                    provider: world::named_identity(&site.fleet),
-                    config: Some(site.fleet),
-                    subsystems: site.subsystems,
-                    warning,
-                };
-                (target, invalid)
-            }
-            Err(invalid) => {
-                let Some(place) = policy::ledger_place(&global.policies) else { return Err(invalid) };
-                let kind = "its policies are invalid".to_owned();
-                let target = Self {
-                    directory: global.policies.clone(),
-                    fleet: place.fleet,
-                    ledger: place.ledger,
-                    provider: FleetIdentity { kind, ..FleetIdentity::default() },
-                    config: None,
-                    subsystems: place.subsystems,
-                    warning: Some("fleet.toml is invalid: safe-remove policy check".to_owned()),
-                };
-                (target, Some(invalid))
-            }
-        };
-        if let Some(invalid) = invalid {
-            let reader = LedgerReader::open_at(&target.ledger, &target.fleet, SystemClock.now()).await?;
-            if !reader.exists() {
-                // Nobody may have meant this place, and no run has ever gone by it.
-                return Err(invalid);
-            }
-        }
-        Ok(target)
-    }
-
-    async fn open(&self, now: Time) -> Result<LedgerReader, LedgerError> {
-        LedgerReader::open_at(&self.ledger, &self.fleet, now).await.map_err(ledger_error)
-    }
-}
-
-/// What a halt did, and what may still happen.
-#[derive(Debug, Serialize)]
-struct Halted {
-    #[serde(flatten)]
-    place: Place,
-    /// The order that is in force.
-    #[serde(flatten)]
-    order: StatusHalt,
-    /// Orders of the same scope that were in force before, the oldest first.
-    already: Vec<StatusHalt>,
-    /// Runs that it stops.
-    runs: Vec<HaltedRun>,
-    /// Runs that it does not concern.
-    others: Vec<RunId>,
-}
-
-/// A run that a halt stops.
-#[derive(Debug, Serialize)]
-struct HaltedRun {
-    #[serde(flatten)]
-    run: StatusRun,
-    /// Its sampling period: it sees the order within that time. `null` where its journal does not say.
-    sampling: Option<String>,
-}
-
-/// Write the order, then say what it stops.
+/// Halt, show.
 pub(super) async fn run(
     global: &Global,
     subsystem: Option<&SubsystemName>,
     reason: &str,
-) -> Result<Answered, CommandError> {
-    let target = Target::find(global).await?;
-    let mut warnings = Vec::new();
-    if let Some(warning) = &target.warning {
-        warnings.push(format!("the order is in force all the same: {warning}"));
-    }
-    let now = now(target.config.clone()).await;
-    let reader = target.open(now).await.map_err(not_halted)?;
-    if !reader.exists() {
-        warnings.push(
-            "the ledger did not exist before: no run has ever gone by it. Is this the right directory?".to_owned(),
-        );
-    }
-    if let Some(name) = subsystem {
-        let (_, record) = reader.read().await.map_err(|error| not_halted(ledger_error(error)))?;
-        is_known(name, &target, &record)?;
-    }
-    let order = Halt {
-        subsystem: subsystem.cloned(),
-        operator: process::operator(&target.provider),
-        reason: reason.to_owned(),
-        at: now,
-    };
-    // A ledger that this makes is of no time: a clock that is wrong here must not refuse the first run later.
-    let long_ago = Time::from_millis(0);
-    let ledger = engines::open(&target.ledger, &target.fleet, long_ago).await;
-    let ledger = ledger.map_err(|error| not_halted(ledger_error(error)))?;
-    let (record, order, already) = put(ledger.as_ref(), order, &mut warnings).await?;
-
-    let place =
-        target.open(now).await.map_err(not_halted)?.place(&target.fleet, &target.directory, target.provider.clone());
-    let (mut runs, mut others) = (Vec::new(), Vec::new());
-    for (run, entry) in &record.runs {
-        if !order.concerns(&entry.watched) && !order.concerns(&entry.touched) {
-            others.push(run.clone());
-            continue;
-        }
-        let journal = ledger.journal(run).await.unwrap_or_else(|error| {
-            warnings.push(format!("what run {run} is about cannot be read: {error}"));
-            Vec::new()
-        });
-        let sampling = journal.first().and_then(sampling);
-        runs.push(HaltedRun { run: status::of_run(run, entry, &journal, &target.directory, now), sampling });
-    }
-    let already = already.iter().map(StatusHalt::from).collect();
-    let halted = Halted { place, order: StatusHalt::from(&order), already, runs, others };
-    Answered::result(Exit::DONE, "halt", text(&halted, global, &warnings), &halted, &warnings)
+) -> Result<Answered, OperationError> {
+    let (halted, warnings) = ops::halt(&global.policies, subsystem, reason).await?;
+    Answered::result(Exit::DONE, "halt", text(&halted, &global.policies, &warnings), &halted, &warnings)
 }
 
-/// Puts the order into the record, and then into a journal of its own: first what stops, then what remembers.
-///
-/// Returns the record as it is now, the order in force, and those of the same scope that were before it.
-async fn put(
-    ledger: &dyn Ledger,
-    order: Halt,
-    warnings: &mut Vec<String>,
-) -> Result<(FleetRecord, Halt, Vec<Halt>), CommandError> {
-    let amended = amend(ledger, CONFLICTS, |record| {
-        let earlier: Vec<Halt> = record.halts.iter().filter(|h| h.subsystem == order.subsystem).cloned().collect();
-        let next = coordination::halt(record, &order);
-        let now = next.clone().unwrap_or_else(|| record.clone());
-        Ok::<_, std::convert::Infallible>((next.clone(), (now, next.is_some(), earlier)))
-    });
-    let (record, is_new, earlier) = amended.await.map_err(|why| match why {
-        Unchanged::Refused(never) => match never {},
-        Unchanged::Busy(others) => failed(format!("{others} writes of others came first"), "the ledger is too busy"),
-        Unchanged::Lost(error) => not_halted(error),
-    })?;
-    if !is_new {
-        // This operator gave this very order before: that one stands, with its time.
-        let is_same = |h: &&Halt| h.operator == order.operator && h.reason == order.reason;
-        let standing = earlier.iter().find(is_same).cloned().unwrap_or(order);
-        return Ok((record, standing, earlier));
-    }
-    let journal = JournalRecord {
-        schema: EVENT_SCHEMA.to_owned(),
-        run: selection::order_id(),
-        seq: 0,
-        at: order.at,
-        event: Past::HaltOrdered { order: order.clone() },
-    };
-    match record_alone(ledger, &journal).await {
-        Ok(Written::Acknowledged(())) => {}
-        Ok(Written::Conflict) => warnings.push("the order is in force, but not in the history".to_owned()),
-        Err(error) => warnings.push(format!("the order is in force, but not in the history: {error}")),
-    }
-    Ok((record, order, earlier))
-}
-
-/// The fleet's time where it can be had at once, else the machine's: the order says when it was given, and nothing is
-/// judged by that.
-async fn now(fleet: Option<FleetConfig>) -> Time {
-    let Some(fleet) = fleet else { return SystemClock.now() };
-    let asked = tokio::task::spawn_blocking(move || status::now(&fleet));
-    match tokio::time::timeout(CLOCK_PATIENCE, asked).await {
-        Ok(Ok(now)) => now,
-        Ok(Err(_)) | Err(_) => SystemClock.now(),
-    }
-}
-
-/// A halt of a name that nobody has would stop nothing, and look as if it had.
-fn is_known(name: &SubsystemName, target: &Target, record: &FleetRecord) -> Result<(), CommandError> {
-    let of_runs = record.runs.values().flat_map(|entry| entry.touched.iter().chain(&entry.watched));
-    let known: BTreeSet<&SubsystemName> =
-        target.subsystems.iter().chain(record.accepted.keys()).chain(of_runs).collect();
-    if known.contains(name) {
-        return Ok(());
-    }
-    let unknown = no_such("subsystem", name.as_str(), known.iter().map(|name| name.as_str()));
-    Err(match unknown {
-        CommandError::NoSuch { message, hint } => CommandError::NoSuch {
-            message: format!("{message}: nothing is halted"),
-            hint: hint.map(|hint| format!("{hint} Without --subsystem the whole fleet is halted")),
-        },
-        other => other,
-    })
-}
-
-/// The sampling period of a run, from its first record.
-fn sampling(first: &JournalRecord) -> Option<String> {
-    match &first.event {
-        Past::RunOpened { settings, .. } => Some(duration_text(settings.every)),
-        _ => None,
-    }
-}
-
-fn text(halted: &Halted, global: &Global, warnings: &[String]) -> String {
+fn text(halted: &Halted, policies: &Path, warnings: &[String]) -> String {
     let order = &halted.order;
     let mut out = halted.place.text();
     out.push_str(&field("at", &order.at.to_string()));
@@ -259,7 +29,7 @@ fn text(halted: &Halted, global: &Global, warnings: &[String]) -> String {
     for earlier in &halted.already {
         out.push_str(&field("before", &format!("since {}, by {}: {}", earlier.at, earlier.operator, earlier.reason)));
     }
-    let lift = next::unhalt(&global.policies, order.subsystem.as_ref());
+    let lift = next::unhalt(policies, order.subsystem.as_ref());
     out.push_str(&field("to lift", &lift));
     for warning in warnings {
         out.push_str(&field("warning", warning));
@@ -288,42 +58,4 @@ fn text(halted: &Halted, global: &Global, warnings: &[String]) -> String {
         out.push_str(&field("goes on", &others.join(" ")));
     }
     out
-}
-
-/// The ledger's own error, where that is what went wrong.
-fn ledger_error(error: CommandError) -> LedgerError {
-    match error {
-        CommandError::Ledger(error) => error,
-        other => {
-            LedgerError::Unreachable { place: "of the policies".to_owned(), tried: "used", source: Box::new(other) }
-        }
-    }
-}
-
-/// The order could not be written. Whoever needs to stop a run can still stop its process.
-fn not_halted(error: LedgerError) -> CommandError {
-    let message = match &error {
-        LedgerError::InDoubt { .. } => "it is not known whether the order is in force",
-        // Runs do not go by it: an order in it would stop nothing, and look as if it had.
-        LedgerError::PutBack { .. }
-        | LedgerError::Unreachable { .. }
-        | LedgerError::Newer { .. }
-        | LedgerError::Corrupt { .. } => "nothing is halted: the ledger cannot be used",
-    };
-    let mut causes = error.to_string();
-    let mut source = std::error::Error::source(&error);
-    while let Some(cause) = source {
-        causes.push_str(&format!(": {cause}"));
-        source = cause.source();
-    }
-    failed(causes, message)
-}
-
-fn failed(cause: String, message: &str) -> CommandError {
-    CommandError::NotStarted {
-        exit: Exit::LEDGER,
-        message: message.to_owned(),
-        causes: vec![cause],
-        hint: "try again; Ctrl-C or SIGTERM stops a run as well, by its process: it restores and ends with 9",
-    }
 }

@@ -1,336 +1,113 @@
-//! `safe-remove ledger adopt`: puts the hosts that the policies select under this ledger, and makes the file that holds
-//! it its home where that was moved on purpose. Also what the first run of a simulated fleet does by itself.
+//! `safe-remove ledger ...`: what became of the ledger, for people and for programs.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
+use std::path::Path;
+use std::sync::Arc;
 
-use serde::Serialize;
-
-use crate::coordination::Command;
-use crate::driver::record_alone;
-use crate::ledger::Displaced;
-use crate::model::{Call, CallOutcome, Effect, GroupName, HostId, LedgerId, Nonce, OperatorId};
-use crate::output::{Align, Table, clean, field};
-use crate::ports::{Ledger, Written};
-use crate::run::{EVENT_SCHEMA, JournalRecord, Past};
+use crate::model::Time;
+use crate::ops::{self, Adoption, OperationError, Pruned};
+use crate::output::{clean_lines, json_document};
 
 use super::args::Global;
-use super::error::{CommandError, IMPORT};
 use super::screen::Screen;
-use super::signals::Signals;
-use super::world::{self, Seen, World};
-use super::{Answered, Exit, engines, process, prompt, selection};
+use super::terminal::Terminal;
+use super::values::Since;
+use super::{Answered, Exit};
 
-/// Hosts outside groups that are listed.
-const HOSTS_SHOWN: usize = 40;
-
-/// How often the first run of a simulated fleet tries to mark it, and the time between two tries.
-const MARK_ATTEMPTS: u32 = 5;
-const MARK_PAUSE: Duration = Duration::from_secs(1);
-
-/// What an adoption changed.
-#[derive(Debug, Serialize)]
-struct Adopted {
-    ledger: LedgerId,
-    by: OperatorId,
-    reason: String,
-    groups: BTreeSet<GroupName>,
-    hosts: BTreeSet<HostId>,
+/// `ledger init`
+pub(super) async fn init(global: &Global) -> Result<Answered, OperationError> {
+    let made = ops::init(&global.policies).await?;
+    let mut text = format!("ledger  {} of fleet {}\nplace   {}\n", made.ledger, made.fleet, made.place);
+    if made.done.is_empty() {
+        text.push_str("done    nothing: it was there already\n");
+    }
+    for done in &made.done {
+        text.push_str(&format!("done    {done}\n"));
+    }
+    Answered::result(Exit::DONE, "ledger init", clean_lines(&text).into_owned(), &made, &[])
 }
 
-/// What bears the mark, and which mark it bears now.
-#[derive(Debug, Default, PartialEq, Eq)]
-struct Marks {
-    groups: BTreeMap<GroupName, Option<LedgerId>>,
-    hosts: BTreeMap<HostId, Option<LedgerId>>,
-}
-
-impl Marks {
-    /// Of everything that a policy selects.
-    fn of(world: &World, seen: &Seen) -> Self {
-        let matcher = world.policies.matcher();
-        let mut marks = Self::default();
-        for host in seen.snapshot.hosts() {
-            if matcher.membership(host).subsystems.is_empty() {
-                continue;
-            }
-            match host.group.as_ref().and_then(|name| seen.snapshot.group(name)) {
-                Some(group) => {
-                    let mark = group.ledger.clone().or_else(|| seen.snapshot.ledger.clone());
-                    marks.groups.insert(group.name.clone(), mark);
-                }
-                None => {
-                    let mark = host.ledger.clone().or_else(|| seen.snapshot.ledger.clone());
-                    marks.hosts.insert(host.id.clone(), mark);
-                }
-            }
+/// `ledger adopt`
+pub(super) async fn adopt(global: &Global, reason: &str, screen: &Arc<Screen>) -> Result<Answered, OperationError> {
+    let (text, adopted) = match ops::adopt(&global.policies, reason, &Terminal::of(screen)).await? {
+        Adoption::Nothing(adopted) => {
+            (format!("Everything that the policies select is under ledger {} already.\n", adopted.ledger), adopted)
         }
-        marks
-    }
-
-    /// Only what does not bear this ledger's mark.
-    fn other_than(mut self, ledger: &LedgerId) -> Self {
-        self.groups.retain(|_, mark| mark.as_ref() != Some(ledger));
-        self.hosts.retain(|_, mark| mark.as_ref() != Some(ledger));
-        self
-    }
-
-    fn is_empty(&self) -> bool {
-        self.groups.is_empty() && self.hosts.is_empty()
-    }
-
-    fn effect(&self, ledger: &LedgerId) -> Effect {
-        Effect::Adopt {
-            ledger: ledger.clone(),
-            groups: self.groups.keys().cloned().collect(),
-            hosts: self.hosts.keys().cloned().collect(),
-            replaces: self.groups.values().chain(self.hosts.values()).flatten().cloned().collect(),
+        Adoption::Done { adopted, moved: Some(moved) } => {
+            (format!("Ledger {} is at home in {}.\n", adopted.ledger, moved.is.display()), adopted)
         }
-    }
-
-    fn text(&self) -> String {
-        let mut table = Table::new(&[("what", Align::Left), ("name", Align::Whole), ("its ledger now", Align::Whole)]);
-        let mark = |mark: &Option<LedgerId>| mark.as_ref().map_or_else(|| "none".to_owned(), ToString::to_string);
-        for (name, ledger) in &self.groups {
-            table.row(["group", name.as_str(), &mark(ledger)]);
-        }
-        for (id, ledger) in self.hosts.iter().take(HOSTS_SHOWN) {
-            table.row(["host", id.as_str(), &mark(ledger)]);
-        }
-        if self.hosts.len() > HOSTS_SHOWN {
-            table.row(["", &format!("and {} more hosts", self.hosts.len() - HOSTS_SHOWN), ""]);
-        }
-        table.render("  ")
-    }
-}
-
-/// Look, show, ask, look again, make it the ledger's home, mark.
-pub(super) async fn adopt(
-    global: &Global,
-    reason: &str,
-    screen: &std::sync::Arc<Screen>,
-) -> Result<Answered, CommandError> {
-    let moved = moved(global)?;
-    let world = if moved.is_some() { World::open_unchecked(global).await? } else { World::open(global).await? };
-    let by = process::operator(world.fleet.identity());
-    if !prompt::is_possible() {
-        return Err(CommandError::NotConfirmed {
-            why: "there is no terminal to ask on; nothing was touched".to_owned(),
-            hint: Some("an adoption is confirmed by a person: run it on a terminal".to_owned()),
-        });
-    }
-    let before = world.look_at_any().await?;
-    let id = match moved {
-        Some(_) => before.record.ledger.clone(),
-        None => world.writable_ledger().await?.read().await.map_err(CommandError::Ledger)?.1.ledger,
+        Adoption::Done { adopted, moved: None } => (format!("Adopted by ledger {}.\n", adopted.ledger), adopted),
     };
-    let marks = Marks::of(&world, &before).other_than(&id);
-    let other = before.record.is_of(world.fleet.identity()).err();
-    if marks.is_empty() && moved.is_none() && other.is_none() {
-        let text = format!("Everything that the policies select is under ledger {id} already.\n");
-        return answer(text, Adopted::new(&id, &by, reason, &marks));
-    }
-    if !before.record.runs.is_empty() {
-        screen.note("warning: runs of this ledger are under way: safe-remove status");
-    }
-    if let Some(other) = &other {
-        // S3: what the record says of the other fleet's hosts would be taken for a word about these.
-        if !before.record.runs.is_empty() {
-            return Err(CommandError::NotConfirmed {
-                why: format!("{other}, and runs of that fleet are under way or hold hosts; nothing was touched"),
-                hint: Some("end them from that fleet's policy directory first: safe-remove status".to_owned()),
-            });
-        }
-        screen.note(&format!(
-            "warning: {other}. From now on it would be the ledger of the latter, and no longer of the former"
-        ));
-    }
-    let mut shown = format!("{}\n", world.place().text());
-    if let Some(moved) = &moved {
-        shown.push_str(&text_of_move(moved, &id));
-    }
-    if !marks.is_empty() {
-        shown.push_str(&format!(
-            "These will be governed by ledger {}, and by no other:\n{}\n\
-             A run that goes by another ledger, from another checkout or machine, is refused from then on.\n",
-            clean(id.as_str()),
-            marks.text()
-        ));
-    }
-    screen.stderr(&shown);
-    let mut signals = Signals::listen(screen).map_err(|e| CommandError::internal("signals cannot be heard", e))?;
-    let (fleet, what) = (world.policies.fleet.name.as_str(), if marks.is_empty() { "it" } else { "them" });
-    let reply = prompt::ask(&format!("Type {fleet} to adopt {what}, anything else to stop"), &mut signals).await;
-    reply
-        .is(fleet)
-        .map_err(|why| CommandError::NotConfirmed { why: format!("{why}; nothing was touched"), hint: None })?;
-    // A question may stand for an hour, and AWS takes whichever mark comes last.
-    if Marks::of(&world, &world.look_at_any().await?).other_than(&id) != marks {
-        return Err(CommandError::NotConfirmed {
-            why: "whose these are has changed since they were shown; nothing was touched".to_owned(),
-            hint: Some("see what they bear now: run it again".to_owned()),
-        });
-    }
-    // Who and why stand in the ledger before anything is marked.
-    let call = call(&world, &marks, &id);
-    match &moved {
-        Some(moved) => rehome(&world, moved, &by, reason, &call)?,
-        None => record(world.writable_ledger().await?.as_ref(), &by, reason, &call).await?,
-    }
-    if other.is_some() {
-        // From now on the record is of this fleet.
-        let ledger = world.writable_ledger().await?;
-        world.change(ledger.as_ref(), &Command::Adopt, |why| unrecorded(Some(why))).await?;
-    }
-    if !marks.is_empty() {
-        mark(&world, &call).await?;
-    }
-    let text = match &moved {
-        Some(moved) => format!("Ledger {id} is at home in {}.\n", moved.is.display()),
-        None => format!("Adopted by ledger {id}.\n"),
+    Answered::result(Exit::DONE, "ledger adopt", clean_lines(&text).into_owned(), &adopted, &[])
+}
+
+/// `ledger set-time`
+pub(super) async fn set_time(global: &Global, reason: &str, screen: &Arc<Screen>) -> Result<Answered, OperationError> {
+    let set = ops::set_time(&global.policies, reason, &Terminal::of(screen)).await?;
+    let (was, is) = (set.was, set.is);
+    let text = if was == is {
+        format!("The ledger was written at {was}, and it is {}: there is nothing to set right.\n", set.now)
+    } else {
+        format!("The ledger's time is {is}; it was {was}.\n")
     };
-    answer(text, Adopted::new(&id, &by, reason, &marks))
+    Answered::result(Exit::DONE, "ledger set-time", clean_lines(&text).into_owned(), &set, &[])
 }
 
-/// The ledger's file, where that is not where it was, and may have been moved on purpose.
-fn moved(global: &Global) -> Result<Option<Displaced>, CommandError> {
-    let policies = world::policies(global)?;
-    let displaced = engines::displaced(&policies.fleet.ledger.kind)?;
-    match displaced {
-        Some(displaced) if !displaced.may_be_moved => Err(CommandError::NotStarted {
-            exit: Exit::LEDGER,
-            message: format!("the ledger {} was not moved, and cannot be adopted", displaced.is.display()),
-            causes: vec![displaced.why],
-            hint: IMPORT,
-        }),
-        displaced => Ok(displaced),
+/// `ledger export`: JSON on stdout in every mode.
+pub(super) async fn export(global: &Global) -> Result<Answered, OperationError> {
+    let (archive, warnings) = ops::export(&global.policies).await?;
+    let shown = json_document(&archive)
+        .map_err(|error| OperationError::internal("the export cannot be written as JSON", error))?;
+    for warning in &warnings {
+        tracing::warn!("{warning}");
     }
+    Answered::document(Exit::DONE, shown, &archive)
 }
 
-fn text_of_move(moved: &Displaced, id: &LedgerId) -> String {
-    let was = moved.was.as_ref().map_or_else(|| "not known".to_owned(), |was| was.display().to_string());
-    let fields = [("it was at", was), ("it is at", moved.is.display().to_string()), ("because", moved.why.clone())];
-    let fields: String = fields.iter().map(|(name, value)| field(name, &clean(value))).collect();
-    format!(
-        "The file of ledger {} is not where it was:\n{fields}\n\
-         From then on this file is the ledger, and what is in it is all that is known. Where another copy of it is still in \
-         use, on this machine or another, or where it was put back from a backup, stop: each copy would allow its budgets \
-         once more.\n",
-        clean(id.as_str())
-    )
-}
-
-/// Makes the file the ledger's home, and records who did that, from where, and what is marked next.
-fn rehome(world: &World, moved: &Displaced, by: &OperatorId, reason: &str, call: &Call) -> Result<(), CommandError> {
-    let was =
-        moved.was.as_ref().map_or_else(|| "a place that is not known".to_owned(), |was| was.display().to_string());
-    let reason = format!("{reason} (its file was moved from {was} to {})", moved.is.display());
-    let fleet = &world.policies.fleet;
-    let nonce = Nonce::new(uuid::Uuid::new_v4().to_string());
-    engines::adopt(&fleet.ledger.kind, &fleet.name, &adoption(by, &reason, call), &nonce)
-}
-
-impl Adopted {
-    fn new(ledger: &LedgerId, by: &OperatorId, reason: &str, marks: &Marks) -> Self {
-        Self {
-            ledger: ledger.clone(),
-            by: by.clone(),
-            reason: reason.to_owned(),
-            groups: marks.groups.keys().cloned().collect(),
-            hosts: marks.hosts.keys().cloned().collect(),
-        }
+/// `ledger import FILE`
+pub(super) async fn import(global: &Global, file: &Path) -> Result<Answered, OperationError> {
+    let (imported, warnings) = ops::import(&global.policies, file).await?;
+    let mut text = format!(
+        "Imported: ledger {} of fleet {} at {}, in place of ledger {}; journals: {}.\n\
+         It is halted, and governs no host yet.\n",
+        imported.ledger, imported.fleet, imported.place, imported.replaces, imported.journals,
+    );
+    for warning in &warnings {
+        text.push_str(&format!("warning: {warning}\n"));
     }
+    text.push_str(
+        "next: safe-remove status, then safe-remove ledger adopt --reason TEXT, then safe-remove unhalt --reason TEXT\n",
+    );
+    Answered::result(Exit::DONE, "ledger import", clean_lines(&text).into_owned(), &imported, &warnings)
 }
 
-fn answer(text: String, adopted: Adopted) -> Result<Answered, CommandError> {
-    Answered::result(Exit::DONE, "ledger adopt", clean_text(text), &adopted, &[])
+/// `ledger prune --before T`
+pub(super) async fn prune(global: &Global, before: Since, to: Option<&Path>) -> Result<Answered, OperationError> {
+    let pruned = ops::prune(&global.policies, |now: Time| before.time(now), to).await?;
+    Answered::result(Exit::DONE, "ledger prune", clean_lines(&text_of(&pruned)).into_owned(), &pruned, &[])
 }
 
-fn clean_text(text: String) -> String {
-    crate::output::clean_lines(&text).into_owned()
-}
-
-/// Appends who adopts what, and why, to a journal of its own. Where that fails nothing is marked (S5).
-async fn record(ledger: &dyn Ledger, by: &OperatorId, reason: &str, call: &Call) -> Result<(), CommandError> {
-    match record_alone(ledger, &adoption(by, reason, call)).await.map_err(CommandError::Ledger)? {
-        Written::Acknowledged(()) => Ok(()),
-        Written::Conflict => Err(unrecorded(None)),
-    }
-}
-
-fn unrecorded(cause: Option<String>) -> CommandError {
-    CommandError::NotStarted {
-        exit: Exit::LEDGER,
-        message: "the adoption cannot be recorded; nothing was marked".to_owned(),
-        causes: cause.into_iter().collect(),
-        hint: "try again",
-    }
-}
-
-fn adoption(by: &OperatorId, reason: &str, call: &Call) -> JournalRecord {
-    JournalRecord {
-        schema: EVENT_SCHEMA.to_owned(),
-        run: selection::adoption_id(),
-        seq: 0,
-        at: call.intent_at,
-        event: Past::LedgerAdopted { operator: by.clone(), reason: reason.to_owned(), intent: call.clone() },
-    }
-}
-
-/// A simulated fleet that no ledger governs yet is adopted by its first run; every other must say so.
-///
-/// Fifty first runs may do this at once. So each looks again after every mark that came too late or has no answer, the
-/// last one too: the mark may be there by then, made by this run or another.
-pub(super) async fn of_first_run(world: &World, ledger: &dyn Ledger) -> Result<(), CommandError> {
-    if world.fleet.identity().kind != "simulated" {
-        return Ok(());
-    }
-    let mut marked = Ok(());
-    for attempt in 0..=MARK_ATTEMPTS {
-        if attempt > 0 {
-            world.clock.sleep_until(world.clock.now().plus(MARK_PAUSE)).await;
-        }
-        let seen = world.look().await?;
-        if seen.snapshot.ledger.is_some() {
-            // Its own or another's: the grant judges that.
-            return Ok(());
-        }
-        if attempt == MARK_ATTEMPTS {
-            break;
-        }
-        let id = ledger.read().await.map_err(CommandError::Ledger)?.1.ledger;
-        let marks = Marks::of(world, &seen).other_than(&id);
-        let call = call(world, &marks, &id);
-        // S5: a ledger that may govern hosts says so, or it would be taken for one in which nothing has happened.
-        record(ledger, &process::operator(world.fleet.identity()), "the first run of this fleet", &call).await?;
-        marked = mark(world, &call).await;
-        if marked.is_ok() {
-            return Ok(());
-        }
-    }
-    marked
-}
-
-fn call(world: &World, marks: &Marks, id: &LedgerId) -> Call {
-    let intent_at = world.clock.now();
-    Call { effect: marks.effect(id), intent_at, not_after: intent_at.plus(world.fleet.bounds().call_life) }
-}
-
-/// Sends the call. Marking twice does no harm, and a mark in doubt is seen by the next look.
-async fn mark(world: &World, call: &Call) -> Result<(), CommandError> {
-    let (message, hint) = match world.fleet.perform(call).await {
-        CallOutcome::Done => return Ok(()),
-        CallOutcome::Refused { message, .. } => {
-            (message, "the provider refused the mark: correct that, then try again")
-        }
-        CallOutcome::Unknown { message } => {
-            (message, "some marks may be there: run it again, it marks what is missing")
-        }
+fn text_of(pruned: &Pruned) -> String {
+    let mut text = match &pruned.file {
+        Some(file) => format!(
+            "Pruned: {} journals of runs that ended before {},\n{} records. Keep the file that has them, the ledger has only \
+             the\ndocument of each run:\n  {}\n",
+            pruned.runs.len(),
+            pruned.before,
+            pruned.records,
+            file.display()
+        ),
+        None => format!("No journal is left of a run that ended before {}: nothing was pruned.\n", pruned.before),
     };
-    Err(CommandError::NotStarted {
-        exit: Exit::FLEET_UNKNOWN,
-        message: "the hosts cannot be put under the ledger; no host was touched".to_owned(),
-        causes: vec![message],
-        hint,
-    })
+    let kept = &pruned.kept;
+    for (count, why) in [
+        (kept.later, "ended later, or in the week before the ledger's last write"),
+        (kept.under_way, "are under way, or hold hosts"),
+        (kept.repeatable, "took nothing, and their request ids may be used again"),
+        (kept.pruned, "were pruned before"),
+    ] {
+        if count > 0 {
+            text.push_str(&format!("kept  {count}: they {why}\n"));
+        }
+    }
+    text
 }

@@ -3,27 +3,28 @@
 use clap::CommandFactory as _;
 use clap_complete::Shell;
 
+use crate::ops::OperationError;
+
 use super::args::Cli;
-use super::error::CommandError;
 use super::{Answered, exit::Exit};
 
 /// `safe-remove completions SHELL`
-pub(super) fn completions(shell: Shell) -> Result<Answered, CommandError> {
+pub(super) fn completions(shell: Shell) -> Result<Answered, OperationError> {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), "safe-remove", &mut script);
     answer("completions", script)
 }
 
 /// `safe-remove man`
-pub(super) fn man() -> Result<Answered, CommandError> {
+pub(super) fn man() -> Result<Answered, OperationError> {
     let mut page = Vec::new();
     clap_mangen::Man::new(Cli::command())
         .render(&mut page)
-        .map_err(|error| CommandError::internal("the manual page cannot be made", error))?;
+        .map_err(|error| OperationError::internal("the manual page cannot be made", error))?;
     answer("man", page)
 }
 
-fn answer(command: &'static str, bytes: Vec<u8>) -> Result<Answered, CommandError> {
-    let text = String::from_utf8(bytes).map_err(|error| CommandError::internal("text that is not UTF-8", error))?;
+fn answer(command: &'static str, bytes: Vec<u8>) -> Result<Answered, OperationError> {
+    let text = String::from_utf8(bytes).map_err(|error| OperationError::internal("text that is not UTF-8", error))?;
     Answered::result(Exit::DONE, command, text.clone(), &text, &[])
 }

@@ -1,46 +1,34 @@
-//! Arguments, one file per command, prompts, errors to exit codes.
+//! Arguments, prompts, the screen, and the exit code of each result.
 //!
-//! Each command reads top to bottom: resolve, check, act, report, hint. It returns an [`Answered`] or a
-//! [`CommandError`]; only [`main`] writes them out and makes the exit code of them.
+//! One file per command: it makes a request of the arguments, hands it to `ops`, and lays out what comes back. It returns an
+//! [`Answered`] or an [`OperationError`]; only [`main`] writes them out and makes the exit code of them.
 
-mod archive;
 pub(crate) mod args;
-mod confirm;
-mod earlier;
-mod engines;
 pub(crate) mod error;
 pub(crate) mod exit;
-mod going_on;
 mod halt;
 mod headroom;
 mod history;
-mod late;
+mod iam_policy;
 mod ledger;
 mod meta;
-mod next;
 mod plan;
 mod policy;
-mod process;
 mod prompt;
-mod prune;
-mod refusal;
+mod question;
 mod remove;
 mod report;
 mod screen;
 mod selection;
-mod set_time;
 mod signals;
-mod site;
 mod status;
-mod table;
 mod takeover;
+mod terminal;
 mod unhalt;
-mod unrecorded;
 mod values;
-mod world;
 
-pub(crate) use error::{CommandError, Complaint};
-pub(crate) use exit::Exit;
+use error::Complaint;
+use exit::Exit;
 
 use std::collections::BTreeSet;
 use std::process::ExitCode;
@@ -51,6 +39,7 @@ use clap::error::ErrorKind;
 use serde::Serialize;
 use tracing_subscriber::EnvFilter;
 
+use crate::ops::{Asked, OperationError};
 use crate::output::{ResultDocument, clean_lines};
 use crate::run::Purpose;
 use args::{Cli, Command, Format, Global, LedgerCommand, PolicyCommand};
@@ -71,9 +60,9 @@ pub(crate) struct Answered {
 
 impl Answered {
     /// A document and its text.
-    fn document(exit: Exit, text: String, document: &impl Serialize) -> Result<Self, CommandError> {
+    fn document(exit: Exit, text: String, document: &impl Serialize) -> Result<Self, OperationError> {
         let json = serde_json::to_value(document)
-            .map_err(|error| CommandError::internal("the answer cannot be written as JSON", error))?;
+            .map_err(|error| OperationError::internal("the answer cannot be written as JSON", error))?;
         Ok(Self { exit, text, json, complaint: None })
     }
 
@@ -84,7 +73,7 @@ impl Answered {
         text: String,
         result: &impl Serialize,
         warnings: &[String],
-    ) -> Result<Self, CommandError> {
+    ) -> Result<Self, OperationError> {
         let mut document = ResultDocument::new(command, result);
         document.warnings = warnings.to_vec();
         Self::document(exit, text, &document)
@@ -129,10 +118,10 @@ pub fn main() -> ExitCode {
     }
 }
 
-fn perform(cli: Cli, screen: &Arc<Screen>) -> Result<Answered, CommandError> {
+fn perform(cli: Cli, screen: &Arc<Screen>) -> Result<Answered, OperationError> {
     let given = cli.removal.given();
     if cli.command.is_some() && !given.is_empty() {
-        return Err(CommandError::usage(
+        return Err(OperationError::usage(
             format!("{} stands before the command and belongs to a removal", given.join(", ")),
             "put the options of a command after it: safe-remove plan --subsystem index --count 3",
         ));
@@ -140,14 +129,14 @@ fn perform(cli: Cli, screen: &Arc<Screen>) -> Result<Answered, CommandError> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .map_err(|error| CommandError::internal("the runtime cannot be made", error))?;
+        .map_err(|error| OperationError::internal("the runtime cannot be made", error))?;
     let ended = runtime.block_on(command(&cli, screen));
     // A thread that reads a terminal or waits for a lock must not hold up the end.
     runtime.shutdown_background();
     ended
 }
 
-async fn command(cli: &Cli, screen: &Arc<Screen>) -> Result<Answered, CommandError> {
+async fn command(cli: &Cli, screen: &Arc<Screen>) -> Result<Answered, OperationError> {
     let global = &cli.global;
     match &cli.command {
         None => remove::run(global, &cli.removal, screen).await,
@@ -157,14 +146,13 @@ async fn command(cli: &Cli, screen: &Arc<Screen>) -> Result<Answered, CommandErr
         Some(Command::Resume { run, yes, reason, even_if_alive }) => {
             let (yes, reason, even_if_alive) = (*yes, reason.clone(), *even_if_alive);
             let leave = BTreeSet::new();
-            let asked = takeover::Asked { seen: 0, purpose: Purpose::Resume, reason, leave, even_if_alive, yes };
+            let asked = Asked { seen: 0, purpose: Purpose::Resume, reason, leave, even_if_alive, yes };
             takeover::run(global, run, asked, screen).await
         }
         Some(Command::Abandon { run, leave, reason, even_if_alive }) => {
             let (reason, even_if_alive) = (reason.clone(), *even_if_alive);
             let leave = leave.iter().cloned().collect();
-            let asked =
-                takeover::Asked { seen: 0, purpose: Purpose::Abandon, reason, leave, even_if_alive, yes: false };
+            let asked = Asked { seen: 0, purpose: Purpose::Abandon, reason, leave, even_if_alive, yes: false };
             takeover::run(global, run, asked, screen).await
         }
         Some(Command::Halt { subsystem, reason }) => halt::run(global, subsystem.as_ref(), reason).await,
@@ -178,14 +166,16 @@ async fn command(cli: &Cli, screen: &Arc<Screen>) -> Result<Answered, CommandErr
         Some(Command::Policy(PolicyCommand::Accept { name, reason })) => {
             policy::accept(global, name, reason, screen).await
         }
-        Some(Command::Ledger(LedgerCommand::Init)) => table::init(global).await,
-        Some(Command::Ledger(LedgerCommand::Export)) => archive::export(global).await,
-        Some(Command::Ledger(LedgerCommand::Import { file })) => archive::import(global, file).await,
+        Some(Command::Ledger(LedgerCommand::Init)) => ledger::init(global).await,
+        Some(Command::Ledger(LedgerCommand::Export)) => ledger::export(global).await,
+        Some(Command::Ledger(LedgerCommand::Import { file })) => ledger::import(global, file).await,
         Some(Command::Ledger(LedgerCommand::Prune { before, to })) => {
-            prune::prune(global, *before, to.as_deref()).await
+            ledger::prune(global, *before, to.as_deref()).await
         }
-        Some(Command::Ledger(LedgerCommand::IamPolicy { init, prune })) => table::iam_policy(global, *init, *prune),
-        Some(Command::Ledger(LedgerCommand::SetTime { reason })) => set_time::set_time(global, reason, screen).await,
+        Some(Command::Ledger(LedgerCommand::IamPolicy { init, prune })) => {
+            iam_policy::iam_policy(global, *init, *prune)
+        }
+        Some(Command::Ledger(LedgerCommand::SetTime { reason })) => ledger::set_time(global, reason, screen).await,
         Some(Command::Ledger(LedgerCommand::Adopt { reason })) => ledger::adopt(global, reason, screen).await,
         Some(Command::Completions { shell }) => meta::completions(*shell),
         Some(Command::Man) => meta::man(),

@@ -1,84 +1,108 @@
-//! `safe-remove plan`: what a removal would do. Touches nothing.
+//! `safe-remove plan`, and every other answer that is a plan: its exit code, and what to do about it.
 
-use crate::output::{Place, placed, plan_text, refusal_line};
-use crate::plan::{PlanDocument, Rule, Verdict};
+use std::path::Path;
+
+use crate::model::{RunId, Time};
+use crate::ops::{self, Because, OperationError, PlanAnswer};
+use crate::output::{next, placed, plan_text, refusal_line, span_text};
+use crate::plan::{PlanDocument, Rule};
 
 use super::args::{Global, SelectionArgs};
-use super::error::{CommandError, Complaint};
+use super::error::Complaint;
 use super::exit::Exit;
-use super::world::World;
-use super::{Answered, next, selection};
+use super::{Answered, selection};
 
-/// Resolve, look, plan, show.
-pub(super) async fn run(global: &Global, selection: &SelectionArgs) -> Result<Answered, CommandError> {
+/// Plan, show.
+pub(super) async fn run(global: &Global, selection: &SelectionArgs) -> Result<Answered, OperationError> {
     let request = selection::request(selection)?;
-    let world = World::open(global).await?;
-    let mut seen = world.look().await?;
-    let plan = world.plan(&request, &mut seen).await?;
-    match plan.document.verdict {
-        Verdict::Refused if world.is_race(&request, &seen, &plan)? => taken(&plan.document, &world.place()),
-        Verdict::Allowed => {
-            let next = next::removal(&global.policies, &plan.document, plan.document.request.count);
-            answer(Exit::DONE, &plan.document, &world.place(), Some(&next))
+    answer(&ops::plan(&global.policies, &request).await?, &global.policies, false)
+}
+
+/// A plan as the answer, for a caller who did or did not refuse to wait (`--no-wait`).
+pub(super) fn answer(of: &PlanAnswer, policies: &Path, no_wait: bool) -> Result<Answered, OperationError> {
+    let plan = &of.document;
+    let (exit, complaint) = match &of.because {
+        Because::OnlyAsked => (Exit::DONE, None),
+        Because::Refused => (Exit::REFUSED, Some(refused(plan, of.rest_of.as_ref(), policies))),
+        Because::TakenByOthers => (Exit::LEDGER, Some(taken(plan))),
+        Because::Deferred { until, now, why } => {
+            let mut complaint = deferred(*until, *now, no_wait);
+            complaint.causes.extend(why.clone());
+            (Exit::DEFERRED, Some(complaint))
         }
-        Verdict::Refused => refused(global, &plan.document, &world.place()),
-    }
+        Because::Unconfirmed { why, hint } => {
+            let mut complaint = Complaint::new(format!("not confirmed: {why}; nothing was touched"));
+            let back = of.rest_of.as_ref().map(|run| put_back(policies, run));
+            let hints: Vec<String> = back.into_iter().chain(hint.clone()).collect();
+            complaint.hint = (!hints.is_empty()).then(|| hints.join("\n      "));
+            (Exit::NOT_CONFIRMED, Some(complaint))
+        }
+    };
+    let next = matches!(of.because, Because::OnlyAsked).then(|| next::removal(policies, plan, plan.request.count));
+    let json = placed(plan, &of.place)
+        .map_err(|error| OperationError::internal("the plan cannot be written as JSON", error))?;
+    Ok(Answered { exit, text: plan_text(plan, &of.place, next.as_deref()), json, complaint })
 }
 
-/// The plan as the answer.
-pub(super) fn answer(
-    exit: Exit,
-    plan: &PlanDocument,
-    place: &Place,
-    next: Option<&str>,
-) -> Result<Answered, CommandError> {
-    let json =
-        placed(plan, place).map_err(|error| CommandError::internal("the plan cannot be written as JSON", error))?;
-    Ok(Answered { exit, text: plan_text(plan, place, next), json, complaint: None })
-}
-
-/// Exit 3: every rule that is violated, the largest count that would pass, and the command to type next.
-pub(super) fn refused(global: &Global, plan: &PlanDocument, place: &Place) -> Result<Answered, CommandError> {
+/// Every rule that is violated; the largest count that would pass and the command to type next, or the way back where a
+/// run was begun.
+fn refused(plan: &PlanDocument, rest_of: Option<&RunId>, policies: &Path) -> Complaint {
     let mut complaint = Complaint::new(refusal_line(plan));
     complaint.causes = plan.violations.iter().map(|violation| violation.message.clone()).collect();
-    complaint.hint = Some(what_next(global, plan));
-    Ok(answer(Exit::REFUSED, plan, place, None)?.complaining(complaint))
+    complaint.hint = Some(rest_of.map_or_else(|| what_next(policies, plan), |run| put_back(policies, run)));
+    complaint
 }
 
-/// Exit 10: what is refused only because of what other runs hold, claim or have just removed is no word of the policies
-/// (S9). The plan is the answer all the same.
-pub(super) fn taken(plan: &PlanDocument, place: &Place) -> Result<Answered, CommandError> {
+fn taken(plan: &PlanDocument) -> Complaint {
     let mut complaint = Complaint::new("other runs have what this would take; nothing was touched".to_owned());
     complaint.causes = plan.violations.iter().map(|violation| violation.message.clone()).collect();
     complaint.causes.extend(plan.others.iter().map(|other| {
         format!("run {} of {} holds {} hosts and claims {}", other.run, other.operator, other.holds, other.claims)
     }));
     complaint.hint = Some("repeat the command, with the same request id, when they have ended".to_owned());
-    Ok(answer(Exit::LEDGER, plan, place, None)?.complaining(complaint))
+    complaint
+}
+
+fn deferred(until: Time, now: Time, no_wait: bool) -> Complaint {
+    let left = span_text(until.since(now));
+    let message = format!("a budget asks to wait until {until} ({left}); nothing was touched");
+    let hint = if no_wait {
+        "repeat the command then, with the same request id, or leave out --no-wait".to_owned()
+    } else {
+        format!(
+            "repeat the command then, with the same request id, or give --max-wait {}s",
+            until.since(now).as_secs() + 1
+        )
+    };
+    Complaint::new(message).hint(hint)
+}
+
+fn put_back(policies: &Path, run: &RunId) -> String {
+    format!("to put back what is cordoned and end it: {}", next::command(policies, &format!("abandon {run}")))
 }
 
 /// What to do about a refusal: the rule that somebody can do something about decides.
-fn what_next(global: &Global, plan: &PlanDocument) -> String {
+fn what_next(policies: &Path, plan: &PlanDocument) -> String {
     let violates = |rule: Rule| plan.violations.iter().find(|violation| violation.rule == rule);
     if let Some(halted) = violates(Rule::Halted) {
-        let lift = next::unhalt(&global.policies, halted.subsystem.as_ref());
+        let lift = next::unhalt(policies, halted.subsystem.as_ref());
         return format!("ask whoever halted it; when it may go on: {lift}");
     }
     if let Some(largest) = plan.largest_allowed_count
         && largest > 0
         && plan.request.count.is_some_and(|count| count > largest)
     {
-        let command = next::removal(&global.policies, plan, Some(largest));
+        let command = next::removal(policies, plan, Some(largest));
         return format!("the largest count that would be allowed now is {largest}: {command}");
     }
     if violates(Rule::ForeignLedger).is_some() {
-        let adopt = next::command(&global.policies, "ledger adopt --reason TEXT");
+        let adopt = next::command(policies, "ledger adopt --reason TEXT");
         return format!("if this is the ledger that governs them from now on: {adopt}");
     }
     if let Some(loosened) = violates(Rule::PolicyLoosened) {
         let name = loosened.subsystem.as_ref().map_or("NAME", |name| name.as_str());
         let accept = format!("policy accept {} --reason TEXT", next::quoted(name));
-        return format!("if that is meant: {}", next::command(&global.policies, &accept));
+        return format!("if that is meant: {}", next::command(policies, &accept));
     }
     if violates(Rule::RequestId).is_some() {
         return "a new request needs a new id".to_owned();
@@ -87,13 +111,13 @@ fn what_next(global: &Global, plan: &PlanDocument) -> String {
         return "say why: --reason TEXT".to_owned();
     }
     if violates(Rule::PlanStale).is_some() {
-        return format!("make the plan again: {}", next::removal(&global.policies, plan, plan.request.count));
+        return format!("make the plan again: {}", next::removal(policies, plan, plan.request.count));
     }
     if violates(Rule::UnhealthyNow).is_some() {
         return "nothing is removed from a system in trouble: try again when the probe is good".to_owned();
     }
     if violates(Rule::UnknownSubsystem).is_some() {
-        return format!("all subsystems: {}", next::command(&global.policies, "policy check"));
+        return format!("all subsystems: {}", next::command(policies, "policy check"));
     }
-    format!("what can go, and what limits it: {}", next::command(&global.policies, "headroom"))
+    format!("what can go, and what limits it: {}", next::command(policies, "headroom"))
 }

@@ -6,25 +6,19 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::coordination::{self, Command};
-use crate::model::{Nonce, OperatorId, SubsystemName};
+use crate::model::{OperatorId, SubsystemName};
+use crate::ops::{self, Acceptance, OperationError};
 use crate::output::{Align, Table, clean, clean_lines};
-use crate::policy::{self, PolicySet, SubsystemPolicy, loosened};
-use crate::ports::Written;
+use crate::policy::{self, SubsystemPolicy, loosened};
 
 use super::args::Global;
-use super::error::CommandError;
 use super::screen::Screen;
-use super::signals::Signals;
-use super::world::{self, World};
-use super::{Answered, Exit, process, prompt};
-
-/// Attempts at a conditional write that others keep winning.
-const WRITE_TRIES: u32 = 20;
+use super::terminal::Terminal;
+use super::{Answered, Exit};
 
 /// `policy check`
-pub(super) fn check(global: &Global) -> Result<Answered, CommandError> {
-    let policies = world::policies(global)?;
+pub(super) fn check(global: &Global) -> Result<Answered, OperationError> {
+    let policies = ops::policies(&global.policies)?;
     let names: Vec<_> = policies.subsystems.keys().cloned().collect();
     let warnings: Vec<String> = policies.warnings.iter().map(ToString::to_string).collect();
     let mut text = format!(
@@ -42,11 +36,13 @@ pub(super) fn check(global: &Global) -> Result<Answered, CommandError> {
 }
 
 /// `policy show [NAME]`
-pub(super) fn show(global: &Global, name: Option<&SubsystemName>) -> Result<Answered, CommandError> {
-    let policies = world::policies(global)?;
+pub(super) fn show(global: &Global, name: Option<&SubsystemName>) -> Result<Answered, OperationError> {
+    let policies = ops::policies(&global.policies)?;
     let mut document = policy::show(&policies);
     if let Some(name) = name {
-        let Some(only) = policies.subsystems.get(name) else { return Err(unknown(name, &policies)) };
+        let Some(only) = policies.subsystems.get(name) else {
+            return Err(OperationError::unknown_subsystem(name, &policies));
+        };
         document.subsystems = vec![policy::effective(only)];
     }
     let text = clean_lines(&document.text()).into_owned();
@@ -54,52 +50,30 @@ pub(super) fn show(global: &Global, name: Option<&SubsystemName>) -> Result<Answ
 }
 
 /// `policy schema`: the schema itself, in every format, so that an editor can read it.
-pub(super) fn schema() -> Result<Answered, CommandError> {
+pub(super) fn schema() -> Result<Answered, OperationError> {
     let schema = policy::schema();
     let text = crate::output::json_document(&schema)
-        .map_err(|error| CommandError::internal("the schema cannot be written as JSON", error))?;
+        .map_err(|error| OperationError::internal("the schema cannot be written as JSON", error))?;
     Answered::document(Exit::DONE, text, &schema)
 }
 
-/// `policy accept NAME --reason TEXT`: show the difference, ask, write.
+/// `policy accept NAME --reason TEXT`
 pub(super) async fn accept(
     global: &Global,
     name: &SubsystemName,
     reason: &str,
     screen: &Arc<Screen>,
-) -> Result<Answered, CommandError> {
-    let world = World::open(global).await?;
-    let (_, record) = world.ledger.read().await?;
-    let accepted = record.accepted.get(name).map(|accepted| &accepted.policy);
-    let now = world.policies.subsystems.get(name);
-    let difference = match (accepted, now) {
-        (None, None) => return Err(unknown(name, &world.policies)),
-        (None, Some(_)) if record.accepted.is_empty() => {
-            let text = format!("Nothing to accept: the first run of this fleet accepts {name} as it finds it.\n");
-            return accepted_answer(text, name, None, reason);
+) -> Result<Answered, OperationError> {
+    let acceptance = ops::accept(&global.policies, name, reason, &Terminal::of(screen)).await?;
+    let (text, accepted_by) = match acceptance {
+        Acceptance::FirstRunDoes => {
+            (format!("Nothing to accept: the first run of this fleet accepts {name} as it finds it.\n"), None)
         }
-        (Some(was), Some(is)) if was == is => {
-            let text = format!("Nothing to accept: {name} is as it was accepted.\n");
-            return accepted_answer(text, name, None, reason);
-        }
-        (was, is) => difference(was, is),
+        Acceptance::AsItWas => (format!("Nothing to accept: {name} is as it was accepted.\n"), None),
+        Acceptance::Accepted { by } => (format!("Accepted: {name}, by {by}.\n"), Some(by)),
     };
-    if !prompt::is_possible() {
-        return Err(CommandError::NotConfirmed {
-            why: "there is no terminal to ask on; nothing was changed".to_owned(),
-            hint: Some("a looser policy is accepted by a person: run it on a terminal".to_owned()),
-        });
-    }
-    screen.stderr(&format!("{}\n{difference}\n", world.place().text()));
-    let mut signals = Signals::listen(screen).map_err(|e| CommandError::internal("signals cannot be heard", e))?;
-    let question = format!("Type {name} to accept this for every operator, anything else to stop");
-    let reply = prompt::ask(&question, &mut signals).await;
-    reply
-        .is(name.as_str())
-        .map_err(|why| CommandError::NotConfirmed { why: format!("{why}; nothing was changed"), hint: None })?;
-    let by = process::operator(world.fleet.identity());
-    write(&world, name, &by, reason, accepted).await?;
-    accepted_answer(format!("Accepted: {name}, by {by}.\n"), name, Some(by), reason)
+    let result = Accepted { subsystem: name, accepted_by, reason };
+    Answered::result(Exit::DONE, "policy accept", clean_lines(&text).into_owned(), &result, &[])
 }
 
 /// What an acceptance changed.
@@ -111,73 +85,8 @@ struct Accepted<'a> {
     reason: &'a str,
 }
 
-fn accepted_answer(
-    text: String,
-    subsystem: &SubsystemName,
-    accepted_by: Option<OperatorId>,
-    reason: &str,
-) -> Result<Answered, CommandError> {
-    let result = Accepted { subsystem, accepted_by, reason };
-    Answered::result(Exit::DONE, "policy accept", clean_lines(&text).into_owned(), &result, &[])
-}
-
-/// Writes what was shown and nothing else: where the accepted policy changed meanwhile, the difference did too.
-async fn write(
-    world: &World,
-    name: &SubsystemName,
-    by: &OperatorId,
-    reason: &str,
-    shown: Option<&SubsystemPolicy>,
-) -> Result<(), CommandError> {
-    let ledger = world.writable_ledger().await?;
-    let command = Command::AcceptPolicy { subsystem: name.clone(), operator: by.clone(), reason: reason.to_owned() };
-    for _ in 0..WRITE_TRIES {
-        let (version, record) = ledger.read().await.map_err(CommandError::Ledger)?;
-        if record.accepted.get(name).map(|accepted| &accepted.policy) != shown {
-            return Err(CommandError::NotConfirmed {
-                why: "somebody else accepted another policy meanwhile; nothing was changed".to_owned(),
-                hint: Some("look at the difference again: repeat the command".to_owned()),
-            });
-        }
-        let (record, _) =
-            coordination::decide(&record, &command, &world.context()).map_err(|refusal| CommandError::NotStarted {
-                exit: Exit::REFUSED,
-                message: "the policy cannot be accepted; nothing was changed".to_owned(),
-                causes: vec![refusal.to_string()],
-                hint: "safe-remove status says what is under way",
-            })?;
-        let nonce = Nonce::new(uuid::Uuid::new_v4().to_string());
-        match ledger.compare_and_swap(version, &record, &nonce).await.map_err(CommandError::Ledger)? {
-            Written::Acknowledged(_) => return Ok(()),
-            Written::Conflict => {}
-        }
-    }
-    Err(CommandError::NotStarted {
-        exit: Exit::LEDGER,
-        message: "the ledger is too busy; nothing was changed".to_owned(),
-        causes: Vec::new(),
-        hint: "try again",
-    })
-}
-
-/// A name that no policy has: exit 3, with the nearest.
-pub(super) fn unknown(name: &SubsystemName, policies: &PolicySet) -> CommandError {
-    no_such("subsystem", name.as_str(), policies.subsystems.keys().map(|name| name.as_str()))
-}
-
-/// The same for anything that has a name.
-pub(super) fn no_such<'a>(what: &str, name: &str, names: impl Iterator<Item = &'a str> + Clone) -> CommandError {
-    let nearest = policy::nearest(name, names.clone());
-    let hint = if nearest.is_empty() {
-        format!("there are: {}", names.collect::<Vec<_>>().join(" "))
-    } else {
-        format!("did you mean {}?", nearest.join(" or "))
-    };
-    CommandError::NoSuch { message: format!("there is no {what} {name}"), hint: Some(hint) }
-}
-
 /// Every field that differs, those that are looser first and marked.
-fn difference(was: Option<&SubsystemPolicy>, is: Option<&SubsystemPolicy>) -> String {
+pub(super) fn difference(was: Option<&SubsystemPolicy>, is: Option<&SubsystemPolicy>) -> String {
     let fields = |policy: Option<&SubsystemPolicy>| {
         let mut fields = BTreeMap::new();
         if let Some(policy) = policy {

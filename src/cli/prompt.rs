@@ -10,48 +10,12 @@ use dialoguer::theme::{ColorfulTheme, SimpleTheme, Theme};
 use rustix::termios::{LocalModes, OptionalActions, QueueSelector, Termios, tcflush, tcgetattr, tcsetattr};
 use tokio::sync::oneshot;
 
+use crate::ops::{Orders, Reply};
 use crate::output::is_unsafe;
 use crate::run::Order;
 
-use super::signals::Signals;
-
 /// The longest answer that is read: more is not an answer.
 const ANSWER_MAX: usize = 256;
-
-/// What came of a question.
-#[derive(Debug)]
-pub(super) enum Reply {
-    /// Typed and entered, without the white space around it. May be empty.
-    Typed(String),
-    /// Ctrl-D, or the terminal ended.
-    EndOfFile,
-    /// A signal: Ctrl-C, a hang-up.
-    Ordered(Order),
-    /// The terminal cannot be used.
-    Broken(io::Error),
-}
-
-impl Reply {
-    /// Whether this is the answer; otherwise, what happened instead.
-    pub(super) fn is(&self, answer: &str) -> Result<(), String> {
-        match self {
-            Self::Typed(typed) if typed == answer => Ok(()),
-            Self::Typed(typed) if !typed.is_empty() => Err(format!("the answer was {typed:?}, not {answer:?}")),
-            other => other.typed().map(|_| ()),
-        }
-    }
-
-    /// Whatever was typed, where something was; otherwise, what happened instead.
-    pub(super) fn typed(&self) -> Result<String, String> {
-        match self {
-            Self::Typed(typed) if typed.is_empty() => Err("the answer was empty".to_owned()),
-            Self::Typed(typed) => Ok(typed.clone()),
-            Self::EndOfFile => Err("the input ended".to_owned()),
-            Self::Ordered(order) => Err(order.to_string()),
-            Self::Broken(error) => Err(format!("the terminal cannot be used: {error}")),
-        }
-    }
-}
 
 /// Whether somebody can be asked: stdin and stderr are terminals.
 pub(super) fn is_possible() -> bool {
@@ -59,7 +23,7 @@ pub(super) fn is_possible() -> bool {
 }
 
 /// Asks once. A signal ends the question at once; the terminal is left as it was.
-pub(super) async fn ask(question: &str, signals: &mut Signals) -> Reply {
+pub(super) async fn ask(question: &str, orders: &mut Orders) -> Reply {
     let _restore = match AsItWas::taking_keys() {
         Ok(terminal) => terminal,
         Err(error) => return Reply::Broken(error),
@@ -84,7 +48,7 @@ pub(super) async fn ask(question: &str, signals: &mut Signals) -> Reply {
             Ok(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => Reply::EndOfFile,
             Ok(Err(error)) => Reply::Broken(error),
         },
-        order = signals.next() => Reply::Ordered(order),
+        order = orders.next() => Reply::Ordered(order),
     };
     if !matches!(reply, Reply::Typed(_)) {
         // The next line of output does not continue the question.
@@ -142,20 +106,5 @@ impl Drop for AsItWas {
     fn drop(&mut self) {
         let _ = tcsetattr(io::stdin(), OptionalActions::Now, &self.0);
         let _ = Term::stderr().show_cursor();
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_the_answer_is_the_answer() {
-        assert!(Reply::Typed("3".to_owned()).is("3").is_ok());
-        for reply in ["", "4", "03", "3 ", "yes", "y", "index 3"] {
-            assert!(Reply::Typed(reply.to_owned()).is("3").is_err(), "{reply:?}");
-        }
-        assert!(Reply::EndOfFile.is("").is_err());
-        assert!(Reply::Ordered(Order::HangUp).is("").is_err());
     }
 }

@@ -2,36 +2,15 @@
 
 use std::path::Path;
 
-use crate::driver::Ended;
-use crate::output::{hosts_text, run_sentence, run_text};
+use crate::ops::OperationError;
+use crate::output::{hosts_text, next, run_sentence, run_text};
 use crate::run::{Outcome, RunDocument};
 
-use super::error::{CommandError, Complaint};
-use super::screen::Screen;
-use super::world::World;
-use super::{Answered, Exit, late, next};
-
-/// The run of this process.
-pub(super) fn ended(world: &World, ended: &Ended, screen: &Screen) -> Result<Answered, CommandError> {
-    let document = late::documented(world, ended);
-    for warning in document.warnings.get(ended.document.warnings.len()..).unwrap_or_default() {
-        screen.note(&format!("warning: {warning}"));
-    }
-    of(&document, &world.policies.directory)
-}
-
-/// A run that was abandoned: what was asked for is that everything is back.
-pub(super) fn abandoned(world: &World, ended: &Ended, screen: &Screen) -> Result<Answered, CommandError> {
-    let run = &ended.document;
-    if run.outcome == Outcome::NeedsAttention || !ended.unrecorded.is_empty() {
-        return self::ended(world, ended, screen);
-    }
-    Answered::document(Exit::DONE, run_text(run), run)
-}
+use super::error::Complaint;
+use super::{Answered, Exit};
 
 /// Any run, from its document.
-pub(super) fn of(run: &RunDocument, policies: &Path) -> Result<Answered, CommandError> {
-    let run = &placed(run.clone(), policies);
+pub(super) fn of(run: &RunDocument, policies: &Path) -> Result<Answered, OperationError> {
     let answer = Answered::document(Exit::of_run(run.exit_code), run_text(run), run)?;
     if run.outcome == Outcome::Completed {
         return Ok(answer);
@@ -48,14 +27,6 @@ pub(super) fn of(run: &RunDocument, policies: &Path) -> Result<Answered, Command
         none(hosts_text(&run.in_doubt, usize::MAX)),
     ));
     Ok(answer.complaining(complaint))
-}
-
-/// The journal knows no policy directory; a command that is typed must.
-pub(super) fn placed(mut run: RunDocument, policies: &Path) -> RunDocument {
-    if run.exit_code == Exit::NEEDS_ATTENTION.code() {
-        run.next_command.get_or_insert_with(|| next::command(policies, &format!("status {}", run.run)));
-    }
-    run
 }
 
 /// A stopped run is not continued: whoever wants the rest decides anew.

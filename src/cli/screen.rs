@@ -9,11 +9,12 @@ use console::style;
 use dialoguer::console;
 use serde::Serialize;
 
+use crate::ops::OperationError;
 use crate::output::{clean, clean_lines, json_document, json_line, wrap};
 
 use super::Answered;
 use super::args::{ColorChoice, Format, Global};
-use super::error::{CommandError, Complaint};
+use super::error::Complaint;
 use super::exit::Exit;
 
 /// Both outputs, in the format that was asked for.
@@ -73,7 +74,7 @@ impl Screen {
     }
 
     /// Ends the command: the answer to stdout, the message for people to stderr, the code to the caller.
-    pub(super) fn finish(&self, ended: Result<Answered, CommandError>) -> Exit {
+    pub(super) fn finish(&self, ended: Result<Answered, OperationError>) -> Exit {
         match ended {
             Ok(answered) => {
                 match self.format {
@@ -86,7 +87,7 @@ impl Screen {
                 }
                 answered.exit
             }
-            Err(error) => self.fail(error.exit(), &error.complaint()),
+            Err(error) => self.fail(Exit::of(&error), &Complaint::of(&error)),
         }
     }
 

@@ -1,18 +1,17 @@
 //! Signals and a closed stdout, as orders to stop.
 //!
-//! From [`Signals::listen`] on no signal ends the process by itself: the prompt and the run hear of it. Before,
+//! From [`listen`] on no signal ends the process by itself: the prompt and the run hear of it. Before,
 //! nothing has been touched and the default action is right.
 
-use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, poll};
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::mpsc::UnboundedSender;
 
-use crate::driver::StopSender;
+use crate::ops::Orders;
 use crate::run::Order;
 
 use super::screen::Screen;
@@ -21,60 +20,33 @@ use super::screen::Screen;
 /// does no harm.
 const STDOUT_EVERY: Duration = Duration::from_millis(500);
 
-/// Orders as they arrive.
-#[derive(Debug)]
-pub(super) struct Signals {
-    orders: UnboundedReceiver<Order>,
-    heard: VecDeque<Order>,
-}
-
-impl Signals {
-    /// Starts listening. Must be called within the runtime.
-    pub(super) fn listen(screen: &Arc<Screen>) -> io::Result<Self> {
-        let (sender, orders) = unbounded_channel();
-        let ignored = ignored_at_start();
-        for (kind, order) in [
-            (SignalKind::interrupt(), Order::Interrupt),
-            (SignalKind::terminate(), Order::Terminate),
-            // Its default, a core dump, would leave hosts cordoned.
-            (SignalKind::quit(), Order::Quit),
-            (SignalKind::hangup(), Order::HangUp),
-        ] {
-            // `nohup` and background jobs of scripts ask for signals to be ignored: that stays.
-            if ignored & (1_u64 << (kind.as_raw_value() - 1)) != 0 {
-                continue;
-            }
-            let mut arrivals = signal(kind)?;
-            let sender = sender.clone();
-            tokio::spawn(async move {
-                while arrivals.recv().await.is_some() {
-                    if sender.send(order).is_err() {
-                        return;
-                    }
+/// Starts listening. Must be called within the runtime.
+pub(super) fn listen(screen: &Arc<Screen>) -> io::Result<Orders> {
+    let (sender, orders) = Orders::new();
+    let ignored = ignored_at_start();
+    for (kind, order) in [
+        (SignalKind::interrupt(), Order::Interrupt),
+        (SignalKind::terminate(), Order::Terminate),
+        // Its default, a core dump, would leave hosts cordoned.
+        (SignalKind::quit(), Order::Quit),
+        (SignalKind::hangup(), Order::HangUp),
+    ] {
+        // `nohup` and background jobs of scripts ask for signals to be ignored: that stays.
+        if ignored & (1_u64 << (kind.as_raw_value() - 1)) != 0 {
+            continue;
+        }
+        let mut arrivals = signal(kind)?;
+        let sender = sender.clone();
+        tokio::spawn(async move {
+            while arrivals.recv().await.is_some() {
+                if sender.send(order).is_err() {
+                    return;
                 }
-            });
-        }
-        tokio::spawn(watch_stdout(Arc::clone(screen), sender));
-        Ok(Self { orders, heard: VecDeque::new() })
+            }
+        });
     }
-
-    /// The next order.
-    pub(super) async fn next(&mut self) -> Order {
-        if let Some(order) = self.heard.pop_front() {
-            return order;
-        }
-        match self.orders.recv().await {
-            Some(order) => order,
-            None => std::future::pending().await,
-        }
-    }
-
-    /// Hands every order on to a run.
-    pub(super) async fn forward(mut self, run: StopSender) {
-        loop {
-            run.order(self.next().await);
-        }
-    }
+    tokio::spawn(watch_stdout(Arc::clone(screen), sender));
+    Ok(orders)
 }
 
 /// A closed stdout counts as SIGTERM: nobody will read how the run ends.

@@ -1,26 +1,18 @@
-//! `safe-remove status`: runs under way, what they hold, halts. From the ledger alone: it works while the fleet
-//! cannot be reached.
+//! `safe-remove status`: runs under way, what they hold, halts.
 
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::coordination::{FleetRecord, Hold, HoldState, RunEntry};
-use crate::model::{Bounds, Call, Effect, HostId, RunId, SubsystemName, Time};
+use crate::model::{RunId, SubsystemName, Time};
+use crate::ops::{self, OperationError};
 use crate::output::{
-    Align, StatusCall, StatusDocument, StatusHalt, StatusHold, StatusRun, Table, field, hosts_text, run_text,
-    takeovers_text,
+    Align, StatusDocument, StatusHalt, StatusRun, Table, field, hosts_text, next, run_text, takeovers_text,
 };
-use crate::policy::{self, FleetConfig, ProviderKind};
-use crate::ports::Clock as _;
-use crate::run::{self, JournalRecord, Past, report};
 
 use super::args::{Format, Global};
-use super::error::CommandError;
 use super::screen::Screen;
-use super::site::Site;
-use super::world::{self, LedgerReader, SystemClock};
-use super::{Answered, Exit, late, next, process};
+use super::{Answered, Exit};
 
 /// How often `--watch` looks.
 const WATCH_EVERY: Duration = Duration::from_secs(2);
@@ -34,10 +26,11 @@ pub(super) async fn run(
     run: Option<&RunId>,
     watch: bool,
     screen: &Arc<Screen>,
-) -> Result<Answered, CommandError> {
+) -> Result<Answered, OperationError> {
     let mut shown = None;
     loop {
-        let (document, answered) = look(global, run).await?;
+        let document = ops::status(&global.policies, run).await?;
+        let answered = Answered::document(Exit::DONE, text(&document, &global.policies), &document)?;
         if !watch || !document.runs.iter().any(is_under_way) || screen.is_stdout_closed() {
             return Ok(answered);
         }
@@ -58,287 +51,6 @@ pub(super) async fn run(
 
 fn is_under_way(run: &StatusRun) -> bool {
     run.alive != Some(false) && run.ended_at.is_none()
-}
-
-async fn look(global: &Global, only: Option<&RunId>) -> Result<(StatusDocument, Answered), CommandError> {
-    // A typo in a policy must not hide what is going on.
-    let site = Site::find(global)?;
-    let now = now(&site.fleet);
-    let ledger = LedgerReader::open(&site.fleet, now).await;
-    let ledger = ledger.map_err(|error| late::with_what_is_kept(error, global, only))?;
-    let (_, record) = ledger.read().await?;
-
-    let mut runs = Vec::new();
-    for (run, entry) in record.runs.iter().filter(|(run, _)| only.is_none_or(|only| only == *run)) {
-        let journal = ledger.journals().journal(run).await.map_err(CommandError::Ledger)?;
-        let mut status = of_run(run, entry, &journal, &site.directory, now);
-        if let Some(path) = late::kept_at(&site.fleet, run).filter(|_| status.alive != Some(true)) {
-            status.advice = Some(format!(
-                "its process ended without its ledger. What it did last is kept on this machine, in {}: `abandon` and \
-                 `resume` record it here first, and a run that was stopping then only puts back what is still \
-                 cordoned. What it holds counts as gone for every run.",
-                path.display()
-            ));
-        }
-        runs.push(status);
-    }
-    let mut ended = None;
-    if let Some(run) = only
-        && runs.is_empty()
-    {
-        let journal = ledger.journals().journal(run).await.map_err(CommandError::Ledger)?;
-        ended = report(&journal).map(|document| super::report::placed(document, &site.directory));
-        if ended.is_none() {
-            if let Some(lost) = late::known_here_only(&site.fleet, run) {
-                return Err(lost);
-            }
-            return Err(no_such_run(run, &record, &ledger).await);
-        }
-    }
-    let document = StatusDocument {
-        schema: StatusDocument::SCHEMA,
-        place: ledger.place(&site.fleet.name, &site.directory, world::named_identity(&site.fleet)),
-        at: now,
-        runs,
-        halts: record.halts.iter().map(StatusHalt::from).collect(),
-        ended,
-        warnings: site.warning().into_iter().chain(ledger.warning(&record)).collect(),
-    };
-    let text = text(&document, &site.directory);
-    let answered = Answered::document(Exit::DONE, text, &document)?;
-    Ok((document, answered))
-}
-
-/// The fleet's time where there is a fleet already, else the machine's. Never makes one.
-pub(super) fn now(fleet: &FleetConfig) -> Time {
-    if let ProviderKind::Simulated { scenario, state } = &fleet.provider.kind
-        && state.exists()
-        && let Ok(fleet) = world::simulated(scenario, state, fleet.provider.settle)
-    {
-        return fleet.now();
-    }
-    SystemClock.now()
-}
-
-pub(super) async fn no_such_run(run: &RunId, record: &FleetRecord, ledger: &LedgerReader) -> CommandError {
-    let known = match ledger.journals().runs(None).await {
-        Ok(runs) => runs,
-        Err(error) => return CommandError::Ledger(error),
-    };
-    let names = record.runs.keys().chain(&known).map(RunId::as_str);
-    let nearest = policy::nearest(run.as_str(), names);
-    let hint = if nearest.is_empty() {
-        "all runs: safe-remove status, and safe-remove history".to_owned()
-    } else {
-        format!("did you mean {}?", nearest.join(" or "))
-    };
-    CommandError::NoSuch { message: format!("there is no run {run}"), hint: Some(hint) }
-}
-
-/// What can be said of a run from the record and its journal.
-pub(super) fn of_run(
-    run: &RunId,
-    entry: &RunEntry,
-    journal: &[JournalRecord],
-    policies: &Path,
-    now: Time,
-) -> StatusRun {
-    let alive = process::is_alive(&entry.process);
-    let until = entry
-        .holds
-        .values()
-        .filter_map(|hold| match hold.state {
-            HoldState::Settling { until } => Some(until),
-            HoldState::Reserved | HoldState::Terminating => None,
-        })
-        .max();
-    let silent_at = run::silent_from(journal, entry.enlisted_at);
-    let standing = Stand {
-        entry,
-        alive,
-        is_opened: !journal.is_empty(),
-        has_ended: run::has_ended(journal),
-        is_stopping: run::attempt(journal).iter().any(|record| matches!(record.event, Past::Stopped { .. })),
-        // As `resume` counts: the process's clock may be ahead of this one.
-        silent: silent_at.plus(Bounds::TOLERANCE) <= now,
-        until,
-        calls_until: run::open_calls(journal).values().map(|call| call.not_after).max().filter(|at| *at >= now),
-    };
-    let (words, advice) = advice(run, &standing);
-    StatusRun {
-        run: run.clone(),
-        operator: entry.operator.clone(),
-        subsystem: entry.subsystem.clone(),
-        state: state(entry, journal),
-        alive,
-        process: format!("pid {} on {}", entry.process.pid, entry.process.host),
-        started_at: entry.enlisted_at,
-        last_record_at: journal.last().map(|record| record.at),
-        ended_at: entry.ended_at,
-        holds: entry.holds.iter().map(|(host, hold)| of_hold(host, hold)).collect(),
-        calls: open_calls(journal),
-        until,
-        taken_over_by: run::takeovers(journal),
-        next_command: Some(next::command(policies, &words)),
-        advice,
-    }
-}
-
-fn open_calls(journal: &[JournalRecord]) -> Vec<StatusCall> {
-    run::open_calls(journal).into_iter().map(|(call, intent)| of_call(call, intent)).collect()
-}
-
-fn of_call(call: u64, intent: &Call) -> StatusCall {
-    let (effect, group) = match &intent.effect {
-        Effect::Cordon { group, .. } => ("cordon", group.clone()),
-        Effect::Restore { group, .. } => ("restore", group.clone()),
-        Effect::Terminate { group, .. } => ("terminate", group.clone()),
-        Effect::Suspend { group, .. } => ("suspend", Some(group.clone())),
-        Effect::Resume { group, .. } => ("resume", Some(group.clone())),
-        Effect::Adopt { .. } => ("adopt", None),
-    };
-    StatusCall {
-        call,
-        effect,
-        group,
-        hosts: intent.effect.hosts().into_iter().cloned().collect(),
-        intent_at: intent.intent_at,
-        not_after: intent.not_after,
-    }
-}
-
-fn of_hold(host: &HostId, hold: &Hold) -> StatusHold {
-    let (state, until) = match hold.state {
-        HoldState::Reserved => ("reserved", None),
-        HoldState::Terminating => ("terminating", None),
-        HoldState::Settling { until } => ("settling", Some(until)),
-    };
-    StatusHold {
-        host: host.clone(),
-        state,
-        batch: hold.batch,
-        group: hold.group.clone(),
-        subsystems: hold.subsystems.iter().cloned().collect(),
-        until,
-    }
-}
-
-/// How far it is, by its last record that says so.
-fn state(entry: &RunEntry, journal: &[JournalRecord]) -> String {
-    if entry.ended_at.is_some() {
-        return format!("ended, {} held", entry.holds.len());
-    }
-    journal.iter().rev().find_map(|record| step(&record.event)).unwrap_or_else(|| "granted".to_owned())
-}
-
-fn step(event: &Past) -> Option<String> {
-    Some(match event {
-        Past::RunOpened { .. } => "opened".to_owned(),
-        Past::BatchGranted { batch, .. } => format!("cordoning batch {batch}"),
-        Past::BatchCordoned { batch } | Past::Sampled { batch, .. } | Past::BakeRestarted { batch, .. } => {
-            format!("baking batch {batch}")
-        }
-        Past::BakeEnded { batch, .. } | Past::TerminationStarted { batch } | Past::HostTerminated { batch, .. } => {
-            format!("terminating batch {batch}")
-        }
-        Past::BatchTerminated { batch } => format!("batch {batch} is gone"),
-        Past::Waiting { until, why } => format!("waiting, and looking again by {until}: {why}"),
-        Past::RunTakenOver { operator, purpose, .. } => {
-            let verb = match purpose {
-                run::Purpose::Resume => "resumed",
-                run::Purpose::Abandon => "abandoned",
-            };
-            format!("{verb} by {operator}")
-        }
-        Past::HostGivenUp { host, .. } => format!("{host} is given up"),
-        Past::Stopped { cause } => format!("stopping: {}", cause.message),
-        Past::HostRestored { batch, .. } | Past::HostUntouched { batch, .. } => format!("restoring batch {batch}"),
-        Past::HostInDoubt { host, .. } => format!("{host} is in doubt"),
-        Past::RunEnded { .. } => "closing".to_owned(),
-        Past::HostDropped { .. }
-        | Past::ReferenceTaken { .. }
-        | Past::GroupHeld { .. }
-        | Past::GroupReleased { .. }
-        | Past::GroupLeft { .. }
-        | Past::CallIntended { .. }
-        | Past::CallAnswered { .. }
-        | Past::Warned { .. }
-        | Past::HaltOrdered { .. }
-        | Past::HaltLifted { .. }
-        | Past::LedgerAdopted { .. }
-        | Past::LedgerTimeSet { .. }
-        | Past::JournalPruned { .. } => return None,
-    })
-}
-
-/// How a run stands, for what comes next.
-struct Stand<'a> {
-    entry: &'a RunEntry,
-    alive: Option<bool>,
-    is_opened: bool,
-    /// Its journal says that it ended; the record was not told.
-    has_ended: bool,
-    /// It put back what was cordoned when its process died, and goes on with that whoever takes it over.
-    is_stopping: bool,
-    /// It has not written for longer than a process that lives leaves it.
-    silent: bool,
-    /// When the last settling host can be proved.
-    until: Option<Time>,
-    /// When the last call of it is out of reach, where one is not yet.
-    calls_until: Option<Time>,
-}
-
-/// Which command comes next, and what that means.
-fn advice(run: &RunId, stand: &Stand<'_>) -> (String, Option<String>) {
-    let watch = || format!("status {run} --watch");
-    let host = &stand.entry.process.host;
-    if stand.entry.ended_at.is_some() {
-        let from =
-            stand.until.map(|until| format!("; where they are can be proved from {until} on")).unwrap_or_default();
-        let advice = format!(
-            "it ended with hosts that it could not put back{from}. `abandon` tries again; with `--leave HOST` it gives a \
-             host up, and records who decided it"
-        );
-        return (format!("abandon {run}"), Some(advice));
-    }
-    match (stand.alive, stand.silent) {
-        (Some(true), _) => (watch(), None),
-        (None, false) => {
-            (watch(), Some(format!("whether it lives can be seen where it runs only, on {host}; it wrote lately")))
-        }
-        (Some(false), _) | (None, true) => {
-            let dead = match stand.alive {
-                Some(_) => "its process is dead".to_owned(),
-                None => format!("its process is silent; whether it lives can be seen where it runs only, on {host}"),
-            };
-            if !stand.is_opened {
-                let advice = format!("{dead}, and its journal is lost: `abandon` says what can be done");
-                return (format!("abandon {run}"), Some(advice));
-            }
-            if stand.has_ended {
-                let advice = "it ended, and its process died before the ledger was told. `abandon` ends it there too";
-                return (format!("abandon {run}"), Some(advice.to_owned()));
-            }
-            let calls = match stand.calls_until {
-                Some(until) => format!(" No call of it can land after {until}."),
-                None => String::new(),
-            };
-            let meaning = match stand.is_stopping {
-                // S6: a run that was stopping goes on stopping.
-                true => {
-                    "It was stopping: `abandon` puts back what is still cordoned and ends it. `resume` does no more, and \
-                     ends with the run's own exit code."
-                }
-                false => {
-                    "`abandon` puts back what is cordoned and ends it. `resume` shows what is left of its plan, asks for \
-                     its count and goes on terminating."
-                }
-            };
-            let advice = format!("{dead}. What it holds counts as gone for every run. {meaning}{calls}");
-            // What only puts back comes first: a script that follows this terminates nothing.
-            (format!("abandon {run}"), Some(advice))
-        }
-    }
 }
 
 fn text(document: &StatusDocument, policies: &Path) -> String {
@@ -429,45 +141,4 @@ pub(super) fn halts_table(halts: &[StatusHalt]) -> String {
 /// What a stop order stops, in words.
 pub(super) fn scope(subsystem: Option<&SubsystemName>) -> String {
     subsystem.map_or_else(|| "the whole fleet".to_owned(), ToString::to_string)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::model::CallOutcome;
-
-    #[test]
-    fn a_call_is_open_until_an_answer_says_what_became_of_it() {
-        let intended = |call: u64| Past::CallIntended {
-            call,
-            intent: Call {
-                effect: Effect::Terminate { group: None, host: format!("h-{call}").as_str().into() },
-                intent_at: Time::from_millis(0),
-                not_after: Time::from_millis(5_000),
-            },
-        };
-        let message = || "seen".to_owned();
-        let answered = |call, outcome| Past::CallAnswered { call, outcome };
-        let events = [
-            intended(1),
-            answered(1, CallOutcome::Done),
-            intended(2),
-            answered(2, CallOutcome::Unknown { message: message() }),
-            intended(3),
-            answered(3, CallOutcome::Refused { message: message(), retryable: true }),
-            intended(4),
-        ];
-        let journal: Vec<JournalRecord> = (0..)
-            .zip(events)
-            .map(|(seq, event)| JournalRecord {
-                schema: crate::run::EVENT_SCHEMA.to_owned(),
-                run: RunId::new("r-1"),
-                seq,
-                at: Time::from_millis(0),
-                event,
-            })
-            .collect();
-        let open: Vec<(u64, Time)> = open_calls(&journal).iter().map(|call| (call.call, call.not_after)).collect();
-        assert_eq!(open, [(2, Time::from_millis(5_000)), (4, Time::from_millis(5_000))]);
-    }
 }

@@ -7,6 +7,7 @@
 mod clean;
 mod documents;
 mod headroom;
+pub(crate) mod next;
 mod plan;
 mod progress;
 mod run;

@@ -34,6 +34,9 @@ pub(crate) use schema::schema;
 pub(crate) use show::{effective, show};
 pub use types::*;
 
+/// The policy directory where none is named.
+pub(crate) const DEFAULT_DIRECTORY: &str = "./policies";
+
 #[cfg(test)]
 mod fixtures;
 #[cfg(test)]

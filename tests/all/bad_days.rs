@@ -64,6 +64,17 @@ fn s3_an_empty_selection_never_means_everything() {
 }
 
 #[test]
+fn a_dry_run_plans_the_hosts_that_stdin_names() {
+    let environment = fleet();
+    let of_a_plan = ["plan", "--subsystem", "index", "--host", "-", "-o", "json"];
+    let of_a_removal = ["--subsystem", "index", "--host", "-", "--dry-run", "-o", "json"];
+    for arguments in [&of_a_plan[..], &of_a_removal] {
+        let ran = environment.run_with_stdin(arguments, b"index-0002\nindex-0001\n").exits(0);
+        assert_eq!(ran.json()["request"]["hosts"], serde_json::json!(["index-0002", "index-0001"]), "{arguments:?}");
+    }
+}
+
+#[test]
 fn the_wrong_double_entry_is_refused() {
     let environment = fleet();
     assert!(

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Every module may use those before it, and itself.
-const ORDER: [&str; 13] = [
+const ORDER: [&str; 14] = [
     "model",
     "policy",
     "plan",
@@ -18,6 +18,7 @@ const ORDER: [&str; 13] = [
     "ledger",
     "probe",
     "output",
+    "ops",
     "cli",
 ];
 

@@ -10,7 +10,7 @@ use crate::model::{FleetIdentity, OperatorId};
 use crate::ports::{Life, Processes};
 
 /// This process, as the ledger names it.
-pub(super) fn this_process() -> ProcessId {
+pub(crate) fn this_process() -> ProcessId {
     let pid = std::process::id();
     let started = started_at(pid).unwrap_or_default();
     let token = format!("{started}.{}", uuid::Uuid::new_v4().simple());
@@ -18,7 +18,7 @@ pub(super) fn this_process() -> ProcessId {
 }
 
 /// Who acts: as the provider knows them, else `user@host`.
-pub(super) fn operator(identity: &FleetIdentity) -> OperatorId {
+pub(crate) fn operator(identity: &FleetIdentity) -> OperatorId {
     let caller = identity.caller.clone();
     let user = || whoami::username().unwrap_or_else(|_| "unknown".to_owned());
     OperatorId::new(caller.unwrap_or_else(|| format!("{}@{}", user(), machine())))
@@ -26,7 +26,7 @@ pub(super) fn operator(identity: &FleetIdentity) -> OperatorId {
 
 /// Whether a process lives; `None` where that cannot be told from here: it is of another machine, another boot or
 /// another pid namespace, or was recorded by a version that did not say.
-pub(super) fn is_alive(process: &ProcessId) -> Option<bool> {
+pub(crate) fn is_alive(process: &ProcessId) -> Option<bool> {
     // S9: a pid that is looked for in the wrong place is not found, and a run that lives would be taken for dead.
     let is_here = process.pid_space.is_some() && process.pid_space == pid_space() && process.host == machine();
     if !is_here {
@@ -48,7 +48,7 @@ pub(super) fn is_alive(process: &ProcessId) -> Option<bool> {
 
 /// What this machine knows of the processes of other runs.
 #[derive(Debug)]
-pub(super) struct Here;
+pub(crate) struct Here;
 
 impl Processes for Here {
     fn life(&self, process: &ProcessId) -> Life {

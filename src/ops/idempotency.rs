@@ -2,44 +2,38 @@
 //! (S9).
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 use std::time::Duration;
 
 use crate::coordination::FleetRecord;
 use crate::driver::{StopSignal, Untaken, stop_signal};
 use crate::model::RunId;
 use crate::plan::Request;
-use crate::run::{JournalRecord, Outcome, Past, Purpose, Standing, attempt, report, standing, took_nothing};
+use crate::run::{JournalRecord, Outcome, Past, Purpose, RunDocument, Standing, attempt, standing, took_nothing};
 
-use super::args::Global;
-use super::error::CommandError;
-use super::going_on::{self, Terms};
-use super::screen::Screen;
-use super::signals::Signals;
+use super::error::{Failure, OperationError};
+use super::frontend::Frontend;
+use super::plan::PlanAnswer;
+use super::remainder::{self, Terms};
+use super::remove::{Removal, Removed};
 use super::takeover::{self, Asked, Went};
 use super::world::{self, World};
-use super::{Answered, Exit, plan, process, refusal, selection};
+use super::{ids, process, refusal, report};
 
 /// How often the journal of a run that is under way is looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// What became of a request id before this call.
-pub(super) enum Earlier {
+pub(crate) enum Earlier {
     /// It made a run, and this is the answer.
-    Answered(Answered),
+    Answered(Removed),
     /// It made none yet: the run that this call makes, and what its journal has of earlier calls that took nothing.
     New { run: RunId, prior: Vec<JournalRecord> },
 }
 
 /// Looks for the run of the request id: its journal says for good what became of it.
-pub(super) async fn look(
-    world: &World,
-    request: &Request,
-    yes: bool,
-    global: &Global,
-    screen: &Arc<Screen>,
-) -> Result<Earlier, CommandError> {
-    let run = selection::run_id(&world.policies.fleet.name, request.request_id.as_ref());
+pub(crate) async fn look(world: &World, removal: &Removal, frontend: &dyn Frontend) -> Result<Earlier, OperationError> {
+    let request = &removal.request;
+    let run = ids::run_id(&world.policies.fleet.name, request.request_id.as_ref());
     if request.request_id.is_none() {
         return Ok(Earlier::New { run, prior: Vec::new() });
     }
@@ -54,39 +48,35 @@ pub(super) async fn look(
         let mut seen = world.look().await?;
         let planned = world.plan(request, &mut seen).await?;
         let violation = refusal::request_id(&planned.document, &run);
-        let document = refusal::with(&planned.document, vec![violation]);
-        return plan::refused(global, &document, &world.place()).map(Earlier::Answered);
+        let answer = PlanAnswer::refused(world, &planned.document, vec![violation]);
+        return Ok(Earlier::Answered(Removed::Not(Box::new(answer))));
     }
-    let signals = Signals::listen(screen).map_err(|e| CommandError::internal("signals cannot be heard", e))?;
+    let heard = frontend.listen().map_err(|e| OperationError::internal("signals cannot be heard", e))?;
     let (orders, mut stop) = stop_signal();
-    tokio::spawn(signals.forward(orders));
-    let terms = Terms { yes, reason: request.reason.clone() };
-    of_run(world, &run, &terms, screen, &mut stop).await
+    tokio::spawn(heard.forward(orders));
+    let terms = Terms { yes: removal.yes, reason: request.reason.clone() };
+    of_run(world, &run, &terms, frontend, &mut stop).await
 }
 
 /// Whether a run was begun for the same request: the same subsystem, and count or set of hosts. A journal that has lost
 /// its beginning was for no request that anybody could repeat.
-pub(super) fn is_same_request(journal: &[JournalRecord], request: &Request) -> bool {
+pub(crate) fn is_same_request(journal: &[JournalRecord], request: &Request) -> bool {
     match attempt(journal).first().map(|first| &first.event) {
-        Some(Past::RunOpened { plan, .. }) => {
-            selection::fingerprint_of(&plan.request) == selection::fingerprint(request)
-        }
-        Some(Past::JournalPruned { request: first, .. }) => {
-            selection::fingerprint_of(first) == selection::fingerprint(request)
-        }
+        Some(Past::RunOpened { plan, .. }) => ids::fingerprint_of(&plan.request) == ids::fingerprint(request),
+        Some(Past::JournalPruned { request: first, .. }) => ids::fingerprint_of(first) == ids::fingerprint(request),
         _ => false,
     }
 }
 
 /// The report of a run; where it is under way, at its end; where its process died, after going on with it. What would
 /// still go then is confirmed by this call anew: nobody terminates by asking again.
-pub(super) async fn of_run(
+pub(crate) async fn of_run(
     world: &World,
     run: &RunId,
     terms: &Terms,
-    screen: &Arc<Screen>,
+    frontend: &dyn Frontend,
     stop: &mut StopSignal,
-) -> Result<Earlier, CommandError> {
+) -> Result<Earlier, OperationError> {
     let mut said = false;
     loop {
         let (journal, record) = takeover::look(world, run).await?;
@@ -97,11 +87,11 @@ pub(super) async fn of_run(
             }
             // What has ended goes forward no more, whatever it still holds.
             Standing::Unknown | Standing::Ended | Standing::Holding | Standing::Lost => {
-                return told(world, run, &journal, screen).map(Earlier::Answered);
+                return told(world, run, &journal, frontend).map(ran);
             }
             // Its process died before the record was told: nobody else will say it.
             Standing::Unclosed => {
-                takeover::take(world, run, put_back(journal.len()), screen, stop)
+                takeover::take(world, run, put_back(journal.len()), frontend, stop)
                     .await?
                     .map_err(|why| takeover::not_taken(run, &why))?;
                 continue;
@@ -111,9 +101,9 @@ pub(super) async fn of_run(
         let alive = takeover::actor(&journal, &record, run).and_then(process::is_alive);
         // Protocol section 6: taken over only where it is silent, so that two retries do not take it from each other.
         if alive != Some(true) && takeover::silence(world, run, &journal, &record).is_none() {
-            if let Some(no) = unconfirmed(world, run, &journal, &record, terms, screen).await? {
+            if let Some(no) = unconfirmed(world, run, &journal, &record, terms, frontend).await? {
                 if takeover::look(world, run).await?.0.len() == journal.len() {
-                    return Ok(Earlier::Answered(no));
+                    return Ok(Earlier::Answered(Removed::Not(Box::new(no))));
                 }
                 // Another retry has taken it meanwhile: that one's run is waited for.
                 continue;
@@ -126,26 +116,26 @@ pub(super) async fn of_run(
                 even_if_alive: false,
                 yes: terms.yes,
             };
-            match takeover::take(world, run, asked, screen, stop).await? {
+            match takeover::take(world, run, asked, frontend, stop).await? {
                 Ok(Went::Over(document)) => {
-                    return super::report::of(&document, &world.policies.directory).map(Earlier::Answered);
+                    return Ok(ran(report::placed(*document, &world.policies.directory)));
                 }
                 // It had been granted nothing, and nobody else will be granted anything in its name: this call may.
                 Ok(Went::On(ended)) if ended.document.outcome == Outcome::NotStarted => {}
-                Ok(Went::On(ended)) => return super::report::ended(world, &ended, screen).map(Earlier::Answered),
+                Ok(Went::On(ended)) => return Ok(ran(report::ended(world, &ended, frontend))),
                 Ok(Went::Closed | Went::Released(_)) | Err(Untaken::Over(_) | Untaken::Alive | Untaken::Another(_)) => {
                 }
                 Err(why @ (Untaken::Ledger(_) | Untaken::Refused(_))) => return Err(takeover::not_taken(run, &why)),
             }
         } else if !said {
             said = true;
-            screen.note(&format!("run {run} of this request id is under way: waiting for its end"));
+            frontend.note(&format!("run {run} of this request id is under way: waiting for its end"));
         }
         tokio::select! {
             () = world.clock.sleep_until(world.clock.now().plus(LOOK_EVERY)) => {}
             () = stop.ordered() => {
-                return Err(CommandError::NotStarted {
-                    exit: Exit::HALTED,
+                return Err(OperationError::NotStarted {
+                    failure: Failure::Halted,
                     message: format!("interrupted while waiting for run {run}; this call touched nothing"),
                     causes: vec!["the run itself goes on".to_owned()],
                     hint: "safe-remove status shows it; its own process must be stopped where it runs",
@@ -162,10 +152,10 @@ async fn unconfirmed(
     journal: &[JournalRecord],
     record: &FleetRecord,
     terms: &Terms,
-    screen: &Arc<Screen>,
-) -> Result<Option<Answered>, CommandError> {
-    let mut signals = Signals::listen(screen).map_err(|e| CommandError::internal("signals cannot be heard", e))?;
-    going_on::unconfirmed(world, run, journal, record, terms, &mut signals, screen).await
+    frontend: &dyn Frontend,
+) -> Result<Option<PlanAnswer>, OperationError> {
+    let mut orders = frontend.listen().map_err(|e| OperationError::internal("signals cannot be heard", e))?;
+    remainder::unconfirmed(world, run, journal, record, terms, &mut orders, frontend).await
 }
 
 /// What ends a run and takes it nowhere.
@@ -173,15 +163,24 @@ fn put_back(seen: usize) -> Asked {
     Asked { seen, purpose: Purpose::Abandon, reason: None, leave: BTreeSet::new(), even_if_alive: false, yes: false }
 }
 
-fn told(world: &World, run: &RunId, journal: &[JournalRecord], screen: &Screen) -> Result<Answered, CommandError> {
+fn ran(document: RunDocument) -> Earlier {
+    Earlier::Answered(Removed::Ran(Box::new(document)))
+}
+
+fn told(
+    world: &World,
+    run: &RunId,
+    journal: &[JournalRecord],
+    frontend: &dyn Frontend,
+) -> Result<RunDocument, OperationError> {
     for record in journal {
-        screen.event(record);
+        frontend.event(record);
     }
-    screen.note(&format!("this request id was used before: nothing is removed, run {run} is reported"));
-    match report(journal) {
-        Some(document) => super::report::of(&document, &world.policies.directory),
-        None => Err(CommandError::NotStarted {
-            exit: Exit::LEDGER,
+    frontend.note(&format!("this request id was used before: nothing is removed, run {run} is reported"));
+    match crate::run::report(journal) {
+        Some(document) => Ok(report::placed(document, &world.policies.directory)),
+        None => Err(OperationError::NotStarted {
+            failure: Failure::Ledger,
             message: format!("run {run} of this request id has no journal"),
             causes: Vec::new(),
             hint: "safe-remove status says what it holds",

@@ -5,28 +5,27 @@
 //! plan of the journal, of which the hosts shown here are what is left (S8).
 
 use std::collections::BTreeSet;
-use std::path::Path;
 
 use crate::coordination::{FleetRecord, Hold};
 use crate::model::{FleetSnapshot, Health, Host, HostId, HostState, RunId};
-use crate::output::{hosts_text, refusal_line};
+use crate::output::{hosts_text, next};
 use crate::plan::{Batch, Plan, Request, Rule, Selection, Verdict, Violation, measure, weight};
 use crate::policy::{BatchLimit, PolicySet};
 use crate::run::{JournalRecord, Remains, remains};
 
 use super::confirm::{self, Ask, Unconfirmed};
-use super::error::{CommandError, Complaint};
-use super::screen::Screen;
-use super::signals::Signals;
+use super::error::OperationError;
+use super::frontend::{Frontend, Orders, Part};
+use super::plan::{Because, PlanAnswer};
 use super::world::{Seen, World};
-use super::{Answered, Exit, late, next, plan, refusal, takeover};
+use super::{late, refusal, takeover};
 
 /// What whoever goes on said beforehand.
-pub(super) struct Terms {
+pub(crate) struct Terms {
     /// `--yes`
-    pub(super) yes: bool,
+    pub(crate) yes: bool,
     /// `--reason`; without one the run's own counts.
-    pub(super) reason: Option<String>,
+    pub(crate) reason: Option<String>,
 }
 
 /// Asks for the hosts that would still go, where any would. `None` is yes: they were confirmed, or nothing goes forward.
@@ -34,43 +33,37 @@ pub(super) struct Terms {
 /// # Errors
 ///
 /// The fleet or the ledger cannot be read.
-pub(super) async fn unconfirmed(
+pub(crate) async fn unconfirmed(
     world: &World,
     run: &RunId,
     journal: &[JournalRecord],
     record: &FleetRecord,
     terms: &Terms,
-    signals: &mut Signals,
-    screen: &Screen,
-) -> Result<Option<Answered>, CommandError> {
+    orders: &mut Orders,
+    frontend: &dyn Frontend,
+) -> Result<Option<PlanAnswer>, OperationError> {
     let whole = late::whole(world, run, journal).await?;
     let Some(left) = remains(&whole, record, run) else { return Ok(None) };
     let Some(plan) = judged(world, run, &left, terms).await? else { return Ok(None) };
     let document = plan.document.clone();
     if document.verdict == Verdict::Refused {
-        return refused(world, run, &document).map(Some);
+        return Ok(Some(PlanAnswer::new(world, document, Because::Refused).rest_of(run)));
     }
     let ask = Ask {
         place: &world.place(),
         now: world.clock.now(),
         clock: world.clock.as_ref(),
         yes: terms.yes,
-        act: "go on and remove",
-        otherwise: "to leave the run as it is",
-        unattended: "go on with at most",
+        part: Part::Rest,
     };
-    match confirm::confirm(plan, &ask, signals, screen).await {
+    match confirm::confirm(plan, &ask, orders, frontend).await {
         Ok(_) => {}
         Err(Unconfirmed::Stale) => {
-            return refused(world, run, &refusal::with(&document, vec![refusal::stale(&document)])).map(Some);
+            return Ok(Some(PlanAnswer::refused(world, &document, vec![refusal::stale(&document)]).rest_of(run)));
         }
         Err(Unconfirmed::Unanswered { why, hint }) => {
-            let mut complaint = Complaint::new(format!("not confirmed: {why}; nothing was touched"));
-            let back = put_back(&world.policies.directory, run);
-            complaint.hint = Some(hint.map_or(back.clone(), |hint| format!("{back}\n      {hint}")));
-            return Ok(Some(
-                plan::answer(Exit::NOT_CONFIRMED, &document, &world.place(), None)?.complaining(complaint),
-            ));
+            let because = Because::Unconfirmed { why, hint };
+            return Ok(Some(PlanAnswer::new(world, document, because).rest_of(run)));
         }
     }
     // What was confirmed is what was shown. A process that lives went on meanwhile; a fence tells the rest.
@@ -78,7 +71,7 @@ pub(super) async fn unconfirmed(
     let now = remains(&late::whole(world, run, &journal).await?, &record, run);
     if now.as_ref() != Some(&left) {
         let message = format!("run {run} went on since it was shown: what was confirmed is not what is left of it");
-        return Err(CommandError::NotConfirmed {
+        return Err(OperationError::NotConfirmed {
             why: format!("{message}; nothing was touched"),
             hint: Some(format!(
                 "how it stands: {}",
@@ -89,20 +82,8 @@ pub(super) async fn unconfirmed(
     Ok(None)
 }
 
-fn put_back(policies: &Path, run: &RunId) -> String {
-    format!("to put back what is cordoned and end it: {}", next::command(policies, &format!("abandon {run}")))
-}
-
-/// Exit 3: the plan that it would be now, and the way back.
-fn refused(world: &World, run: &RunId, document: &crate::plan::PlanDocument) -> Result<Answered, CommandError> {
-    let mut complaint = Complaint::new(refusal_line(document));
-    complaint.causes = document.violations.iter().map(|violation| violation.message.clone()).collect();
-    complaint.hint = Some(put_back(&world.policies.directory, run));
-    Ok(plan::answer(Exit::REFUSED, document, &world.place(), None)?.complaining(complaint))
-}
-
 /// What is left, planned as of now; `None` where none of it can be terminated any more.
-async fn judged(world: &World, run: &RunId, left: &Remains, terms: &Terms) -> Result<Option<Plan>, CommandError> {
+async fn judged(world: &World, run: &RunId, left: &Remains, terms: &Terms) -> Result<Option<Plan>, OperationError> {
     let mut seen = world.look().await?;
     seen.view = seen.record.view(Some(run), &seen.silent, seen.now);
     let observed = seen.snapshot.clone();
@@ -155,7 +136,7 @@ async fn judged(world: &World, run: &RunId, left: &Remains, terms: &Terms) -> Re
 
 /// Judges the run's own hosts as if they were back in service, as they were when they were granted: every constraint
 /// must then hold without them. Returns those that are out.
-fn put_back_in_thought(seen: &mut Seen, run: &RunId) -> Result<Vec<HostId>, CommandError> {
+fn put_back_in_thought(seen: &mut Seen, run: &RunId) -> Result<Vec<HostId>, OperationError> {
     let Some(entry) = seen.record.runs.get(run) else { return Ok(Vec::new()) };
     let held =
         |host: &Host| -> Option<&Hold> { entry.holds.get(&host.id).filter(|_| host.state == HostState::Cordoned) };
@@ -184,8 +165,8 @@ fn put_back_in_thought(seen: &mut Seen, run: &RunId) -> Result<Vec<HostId>, Comm
     });
     let (begun_at, completed_at) = (seen.snapshot.begun_at, seen.snapshot.completed_at);
     let thought = FleetSnapshot::new(begun_at, completed_at, hosts, groups, seen.snapshot.ledger.clone());
-    seen.snapshot =
-        thought.map_err(|error| CommandError::internal("an observation that was consistent is not any more", error))?;
+    seen.snapshot = thought
+        .map_err(|error| OperationError::internal("an observation that was consistent is not any more", error))?;
     Ok(out)
 }
 
@@ -195,11 +176,11 @@ fn capacity_as_it_is(
     seen: &Seen,
     observed: FleetSnapshot,
     document: &mut crate::plan::PlanDocument,
-) -> Result<(), CommandError> {
+) -> Result<(), OperationError> {
     let (record, view, silent) = (seen.record.clone(), seen.view.clone(), seen.silent.clone());
     let now = Seen { snapshot: observed, record, view, silent, now: seen.now };
     let none = std::collections::BTreeMap::new();
-    let measured = measure(&world.inputs(&now, &none), &document.subsystems).map_err(CommandError::Assess)?;
+    let measured = measure(&world.inputs(&now, &none), &document.subsystems).map_err(OperationError::Assess)?;
     for (shown, measured) in document.subsystems.iter_mut().zip(measured) {
         shown.capacity = measured.remaining;
         shown.headroom = shown.capacity.saturating_sub(shown.minimum);

@@ -1,15 +1,13 @@
-//! `safe-remove ledger init | iam-policy`: what a ledger needs before the first run.
+//! `safe-remove ledger iam-policy`: what IAM must allow whoever goes by a ledger in DynamoDB.
 
-use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::model::{FleetName, LedgerId, Time, partition_of};
+use crate::model::{FleetName, partition_of};
+use crate::ops::{self, OperationError};
 use crate::policy::{DynamodbPlace, LedgerKind, ProviderKind};
 
 use super::args::Global;
-use super::error::CommandError;
-use super::world::{self, LedgerReader};
-use super::{Answered, Exit, engines, status};
+use super::{Answered, Exit};
 
 /// Every operator's identity needs these: they read and write items, and delete nothing.
 const ACTIONS: [&str; 4] = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem"];
@@ -26,43 +24,11 @@ const INIT_ACTIONS: [&str; 5] = [
 /// Whoever prunes the ledger needs this besides.
 const PRUNE_ACTIONS: [&str; 1] = ["dynamodb:DeleteItem"];
 
-/// What is there now.
-#[derive(Debug, Serialize)]
-struct Initialised {
-    fleet: FleetName,
-    ledger: LedgerId,
-    place: String,
-    /// In words; empty where everything was there before.
-    done: Vec<String>,
-}
-
-/// The table where the engine has one, then the fleet's record. Both are left as they are where they exist.
-pub(super) async fn init(global: &Global) -> Result<Answered, CommandError> {
-    let policies = world::policies(global)?;
-    let (kind, now) = (&policies.fleet.ledger.kind, status::now(&policies.fleet));
-    let mut done = engines::init(kind).await?;
-    if !LedgerReader::open(&policies.fleet, now).await?.exists() {
-        done.push(format!("the record of fleet {} was made", policies.fleet.name));
-    }
-    // It is of no time: a simulated fleet that does not exist yet has a clock of its own, which must not refuse.
-    let ledger = world::writable_ledger(&policies.fleet, Time::from_millis(0)).await?;
-    let (_, record) = ledger.read().await.map_err(CommandError::Ledger)?;
-    let document = Initialised { fleet: policies.fleet.name.clone(), ledger: record.ledger, place: kind.place(), done };
-    let mut text = format!("ledger  {} of fleet {}\nplace   {}\n", document.ledger, document.fleet, document.place);
-    if document.done.is_empty() {
-        text.push_str("done    nothing: it was there already\n");
-    }
-    for done in &document.done {
-        text.push_str(&format!("done    {done}\n"));
-    }
-    Answered::result(Exit::DONE, "ledger init", crate::output::clean_lines(&text).into_owned(), &document, &[])
-}
-
 /// JSON on stdout in every mode, ready for `aws iam put-role-policy --policy-document`.
-pub(super) fn iam_policy(global: &Global, init: bool, prune: bool) -> Result<Answered, CommandError> {
-    let policies = world::policies(global)?;
+pub(super) fn iam_policy(global: &Global, init: bool, prune: bool) -> Result<Answered, OperationError> {
+    let policies = ops::policies(&global.policies)?;
     let LedgerKind::Dynamodb(place) = &policies.fleet.ledger.kind else {
-        return Err(CommandError::usage(
+        return Err(OperationError::usage(
             format!("the ledger of these policies is not in AWS but in {}", policies.fleet.ledger.kind.place()),
             "an IAM policy is for `kind = \"dynamodb\"` under `[ledger]` in fleet.toml",
         ));
@@ -73,7 +39,7 @@ pub(super) fn iam_policy(global: &Global, init: bool, prune: bool) -> Result<Ans
     };
     let policy = document(place, account, &policies.fleet.name, init, prune);
     let mut text = serde_json::to_string_pretty(&policy)
-        .map_err(|error| CommandError::internal("the policy cannot be written as JSON", error))?;
+        .map_err(|error| OperationError::internal("the policy cannot be written as JSON", error))?;
     text.push('\n');
     Answered::result(Exit::DONE, "ledger iam-policy", text, &policy, &[])
 }

@@ -4,25 +4,25 @@
 //! stand between a person and these. Nothing that removes may be built on it: planning and removing read all policies.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::coordination::FleetRecord;
 use crate::model::SubsystemName;
 use crate::policy::{self, FleetAlone, FleetConfig, PolicyErrors, PolicySet};
 
-use super::args::Global;
-use super::error::CommandError;
-use super::screen::Screen;
-use super::status;
-use super::world::{LedgerReader, World};
+use super::clock;
+use super::error::OperationError;
+use super::frontend::Frontend;
+use super::reader::LedgerReader;
+use super::world::World;
 
 /// Where the fleet and its ledger are.
-pub(super) struct Site {
-    pub(super) directory: PathBuf,
-    pub(super) fleet: FleetConfig,
+pub(crate) struct Site {
+    pub(crate) directory: PathBuf,
+    pub(crate) fleet: FleetConfig,
     /// Those that have a policy file, whatever is in it.
-    pub(super) subsystems: BTreeSet<SubsystemName>,
+    pub(crate) subsystems: BTreeSet<SubsystemName>,
     policies: Result<Arc<PolicySet>, PolicyErrors>,
 }
 
@@ -32,16 +32,16 @@ impl Site {
     /// # Errors
     ///
     /// Everything that is wrong, where `fleet.toml` is not valid either: exit 4.
-    pub(super) fn find(global: &Global) -> Result<Self, CommandError> {
-        let invalid = match policy::load(&global.policies) {
+    pub(crate) fn find(directory: &Path) -> Result<Self, OperationError> {
+        let invalid = match policy::load(directory) {
             Ok(policies) => return Ok(Self::of(Arc::new(policies))),
             Err(invalid) => invalid,
         };
-        match policy::load_fleet(&global.policies) {
+        match policy::load_fleet(directory) {
             Ok(FleetAlone { directory, fleet, subsystems }) => {
                 Ok(Self { directory, fleet, subsystems, policies: Err(invalid) })
             }
-            Err(_) => Err(CommandError::Policy(Box::new(invalid))),
+            Err(_) => Err(OperationError::Policy(Box::new(invalid))),
         }
     }
 
@@ -55,12 +55,12 @@ impl Site {
     }
 
     /// What is wrong with the policies, where something is.
-    pub(super) fn invalid(&self) -> Option<&PolicyErrors> {
+    pub(crate) fn invalid(&self) -> Option<&PolicyErrors> {
         self.policies.as_ref().err()
     }
 
     /// The same for people, with the command that shows all of it.
-    pub(super) fn warning(&self) -> Option<String> {
+    pub(crate) fn warning(&self) -> Option<String> {
         let problems = &self.invalid()?.problems;
         let first = problems.first().map(ToString::to_string).unwrap_or_default();
         let more = match problems.len() {
@@ -74,7 +74,7 @@ impl Site {
     }
 
     /// The directory's policies; where they are not valid, those that the record has accepted: what a run relied on.
-    pub(super) fn policies_to_put_back(&self, record: &FleetRecord) -> Arc<PolicySet> {
+    pub(crate) fn policies_to_put_back(&self, record: &FleetRecord) -> Arc<PolicySet> {
         match &self.policies {
             Ok(policies) => Arc::clone(policies),
             Err(_) => {
@@ -87,14 +87,14 @@ impl Site {
     }
 
     /// Everything that a run needs which only puts back.
-    pub(super) async fn world_to_put_back(self, screen: &Screen) -> Result<World, CommandError> {
+    pub(crate) async fn world_to_put_back(self, frontend: &dyn Frontend) -> Result<World, OperationError> {
         if let Ok(policies) = self.policies {
             return World::of(policies).await;
         }
         if let Some(warning) = self.warning() {
-            screen.stderr(&format!("warning: {warning}\n"));
+            frontend.tell(&format!("warning: {warning}\n"));
         }
-        let reader = LedgerReader::open(&self.fleet, status::now(&self.fleet)).await?;
+        let reader = LedgerReader::open(&self.fleet, clock::now(&self.fleet)).await?;
         let (_, record) = reader.read().await?;
         World::of(self.policies_to_put_back(&record)).await
     }

@@ -1,4 +1,4 @@
-//! `safe-remove ledger prune`: archives the journals of runs that ended long ago to a file, then removes them from the
+//! Pruning: archives the journals of runs that ended long ago to a file, then removes them from the
 //! ledger.
 //!
 //! One record with the run's document stays of each, so that `history`, `status RUN` and a request id that is used again
@@ -16,15 +16,12 @@ use tempfile::NamedTempFile;
 
 use crate::driver;
 use crate::model::{FleetName, LedgerId, RunId, Time, chain};
-use crate::output::clean_lines;
 use crate::ports::LedgerError;
 use crate::run::{JournalRecord, Stays, prune as of_journal};
 
-use super::args::Global;
-use super::error::CommandError;
-use super::values::Since;
-use super::world::{self, LedgerReader};
-use super::{Answered, Exit, process, status};
+use super::error::{Failure, OperationError};
+use super::reader::{LedgerReader, writable_ledger};
+use super::{clock, fleets, process, world};
 
 const SCHEMA: &str = "safe-remove/ledger-archive/v1";
 
@@ -34,30 +31,30 @@ const YOUNGEST: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// The answer.
 #[derive(Debug, Serialize)]
-struct Pruned {
-    fleet: FleetName,
-    ledger: LedgerId,
-    before: Time,
+pub(crate) struct Pruned {
+    pub(crate) fleet: FleetName,
+    pub(crate) ledger: LedgerId,
+    pub(crate) before: Time,
     /// `None` where there was nothing to archive.
-    file: Option<PathBuf>,
+    pub(crate) file: Option<PathBuf>,
     /// Runs whose journals are in the file now.
-    runs: Vec<RunId>,
+    pub(crate) runs: Vec<RunId>,
     /// Records that were removed.
-    records: u64,
-    kept: Kept,
+    pub(crate) records: u64,
+    pub(crate) kept: Kept,
 }
 
 /// Journals of runs that stay, by why.
 #[derive(Debug, Default, Serialize)]
-struct Kept {
+pub(crate) struct Kept {
     /// They ended at `before` or later, or within the week before the ledger's last write.
-    later: u64,
+    pub(crate) later: u64,
     /// They are under way, or hold hosts.
-    under_way: u64,
+    pub(crate) under_way: u64,
     /// They took nothing, and their request ids may be used again.
-    repeatable: u64,
+    pub(crate) repeatable: u64,
     /// They were pruned before.
-    pruned: u64,
+    pub(crate) pruned: u64,
 }
 
 /// Read one journal after the other and write the file, then put the short record in place of each.
@@ -66,26 +63,30 @@ struct Kept {
 ///
 /// The time is not long enough ago, or the file exists or cannot be written (2): nothing was removed. The ledger is of another
 /// fleet (5). It cannot be read or written (10).
-pub(super) async fn prune(global: &Global, before: Since, to: Option<&Path>) -> Result<Answered, CommandError> {
-    let policies = world::policies(global)?;
+pub(crate) async fn prune(
+    policies: &Path,
+    before: impl FnOnce(Time) -> Time,
+    to: Option<&Path>,
+) -> Result<Pruned, OperationError> {
+    let policies = world::policies(policies)?;
     let fleet = &policies.fleet;
-    let now = status::now(fleet);
-    let before = before.time(now);
+    let now = clock::now(fleet);
+    let before = before(now);
     let youngest = now.minus(YOUNGEST);
     if before > youngest {
-        return Err(CommandError::usage(
+        return Err(OperationError::usage(
             format!("journals are kept for seven days: {before} is later than {youngest}"),
             "--before 90d prunes what ended more than 90 days ago",
         ));
     }
     let reader = LedgerReader::open(fleet, now).await?;
     if !reader.exists() {
-        return Err(CommandError::NoSuch {
+        return Err(OperationError::NoSuch {
             message: format!("there is no ledger of fleet {} at {}", fleet.name, fleet.ledger.kind.place()),
             hint: Some("it is made by the first run, or by: safe-remove ledger init".to_owned()),
         });
     }
-    let identity = world::named_identity(fleet);
+    let identity = fleets::named_identity(fleet);
     let operator = process::operator(&identity);
     let named =
         to.map_or_else(|| PathBuf::from(format!("{}-journals-before-{before}.json", fleet.name)), Path::to_owned);
@@ -99,7 +100,7 @@ pub(super) async fn prune(global: &Global, before: Since, to: Option<&Path>) -> 
     // This machine's clock may be the one that is wrong: what ended in the week before the ledger's last write stays.
     let until = before.min(record.written_at.minus(YOUNGEST));
     let unwritten = |error: io::Error| {
-        CommandError::usage(
+        OperationError::usage(
             format!("{} cannot be written: {error}; nothing was removed from the ledger", path.display()),
             "name another file: --to FILE",
         )
@@ -109,13 +110,13 @@ pub(super) async fn prune(global: &Global, before: Since, to: Option<&Path>) -> 
         "operator": operator,
     });
     let mut gathered = Gathered::default();
-    for run in reader.journals().runs(None).await.map_err(CommandError::Ledger)? {
-        let journal = reader.journals().journal(&run).await.map_err(CommandError::Ledger)?;
+    for run in reader.journals().runs(None).await.map_err(OperationError::Ledger)? {
+        let journal = reader.journals().journal(&run).await.map_err(OperationError::Ledger)?;
         let judged = of_journal(&journal, &record, until, now, &operator, &name);
         gathered.take(&run, journal, judged, || Archive::begin(&path, &head)).map_err(unwritten)?;
     }
     let Gathered { file, stubs, again, records, kept } = gathered;
-    let ledger = world::writable_ledger(fleet, now).await?;
+    let ledger = writable_ledger(fleet, now).await?;
     let is_written = file.is_some();
     if let Some(file) = file {
         file.end(&path).map_err(unwritten)?;
@@ -127,7 +128,7 @@ pub(super) async fn prune(global: &Global, before: Since, to: Option<&Path>) -> 
         pruned.map_err(|error| not_pruned(&error, done.min(stubs.len()), stubs.len(), file.as_deref()))?;
     }
     let runs = stubs.into_iter().map(|stub| stub.run).collect();
-    answer(Pruned { fleet: fleet.name.clone(), ledger: record.ledger, before, file, runs, records, kept })
+    Ok(Pruned { fleet: fleet.name.clone(), ledger: record.ledger, before, file, runs, records, kept })
 }
 
 /// Everything that is known once all journals were read.
@@ -176,10 +177,10 @@ impl Gathered {
     }
 }
 
-fn not_pruned(error: &LedgerError, done: usize, of: usize, file: Option<&Path>) -> CommandError {
+fn not_pruned(error: &LedgerError, done: usize, of: usize, file: Option<&Path>) -> OperationError {
     let kept = file.map(|file| format!("{} has all of them: keep it", file.display()));
-    CommandError::NotStarted {
-        exit: Exit::LEDGER,
+    OperationError::NotStarted {
+        failure: Failure::Ledger,
         message: format!("the ledger took the pruning of {done} of {of} journals"),
         causes: std::iter::once(chain(error)).chain(kept).collect(),
         hint: "when the ledger is back, prune again, to another file: what is left is archived then",
@@ -244,30 +245,4 @@ impl Archive {
 
 fn directory(path: &Path) -> &Path {
     path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
-}
-
-fn answer(pruned: Pruned) -> Result<Answered, CommandError> {
-    let mut text = match &pruned.file {
-        Some(file) => format!(
-            "Pruned: {} journals of runs that ended before {},\n{} records. Keep the file that has them, the ledger has only \
-             the\ndocument of each run:\n  {}\n",
-            pruned.runs.len(),
-            pruned.before,
-            pruned.records,
-            file.display()
-        ),
-        None => format!("No journal is left of a run that ended before {}: nothing was pruned.\n", pruned.before),
-    };
-    let kept = &pruned.kept;
-    for (count, why) in [
-        (kept.later, "ended later, or in the week before the ledger's last write"),
-        (kept.under_way, "are under way, or hold hosts"),
-        (kept.repeatable, "took nothing, and their request ids may be used again"),
-        (kept.pruned, "were pruned before"),
-    ] {
-        if count > 0 {
-            text.push_str(&format!("kept  {count}: they {why}\n"));
-        }
-    }
-    Answered::result(Exit::DONE, "ledger prune", clean_lines(&text).into_owned(), &pruned, &[])
 }

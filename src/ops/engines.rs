@@ -8,16 +8,16 @@ use crate::policy::{DynamodbPlace, EtcdPlace, LedgerKind};
 use crate::ports::Ledger;
 use crate::run::JournalRecord;
 
-use super::error::CommandError;
+use super::error::OperationError;
 
 /// A ledger that takes no writes, and its id.
-pub(super) type Read = (Arc<dyn Ledger>, Option<LedgerId>);
+pub(crate) type Read = (Arc<dyn Ledger>, Option<LedgerId>);
 
 /// The ledger of a fleet, made where it does not exist.
-pub(super) async fn open(kind: &LedgerKind, fleet: &FleetName, now: Time) -> Result<Arc<dyn Ledger>, CommandError> {
+pub(crate) async fn open(kind: &LedgerKind, fleet: &FleetName, now: Time) -> Result<Arc<dyn Ledger>, OperationError> {
     match kind {
         LedgerKind::Sqlite { path } => {
-            let ledger = SqliteLedger::open(path, fleet, now).map_err(CommandError::Ledger)?;
+            let ledger = SqliteLedger::open(path, fleet, now).map_err(OperationError::Ledger)?;
             Ok(Arc::new(ledger))
         }
         LedgerKind::Dynamodb(place) => dynamodb::open(place, fleet, now).await,
@@ -26,10 +26,10 @@ pub(super) async fn open(kind: &LedgerKind, fleet: &FleetName, now: Time) -> Res
 }
 
 /// The ledger of a fleet; nothing is made, and where there is none there is no id.
-pub(super) async fn open_read_only(kind: &LedgerKind, fleet: &FleetName, now: Time) -> Result<Read, CommandError> {
+pub(crate) async fn open_read_only(kind: &LedgerKind, fleet: &FleetName, now: Time) -> Result<Read, OperationError> {
     match kind {
         LedgerKind::Sqlite { path } => {
-            let ledger = SqliteLedger::open_read_only(path, fleet, now).map_err(CommandError::Ledger)?;
+            let ledger = SqliteLedger::open_read_only(path, fleet, now).map_err(OperationError::Ledger)?;
             let id = ledger.id().cloned();
             Ok((Arc::new(ledger), id))
         }
@@ -39,10 +39,10 @@ pub(super) async fn open_read_only(kind: &LedgerKind, fleet: &FleetName, now: Ti
 }
 
 /// As [`open_read_only`], also where the ledger is a copy, or went back: nothing may be decided by it.
-pub(super) async fn open_unchecked(kind: &LedgerKind, fleet: &FleetName, now: Time) -> Result<Read, CommandError> {
+pub(crate) async fn open_unchecked(kind: &LedgerKind, fleet: &FleetName, now: Time) -> Result<Read, OperationError> {
     match kind {
         LedgerKind::Sqlite { path } => {
-            let ledger = SqliteLedger::open_unchecked(path, fleet, now).map_err(CommandError::Ledger)?;
+            let ledger = SqliteLedger::open_unchecked(path, fleet, now).map_err(OperationError::Ledger)?;
             let id = ledger.id().cloned();
             Ok((Arc::new(ledger), id))
         }
@@ -51,28 +51,28 @@ pub(super) async fn open_unchecked(kind: &LedgerKind, fleet: &FleetName, now: Ti
 }
 
 /// What is wrong with where the ledger is. Only a file knows its place.
-pub(super) fn displaced(kind: &LedgerKind) -> Result<Option<Displaced>, CommandError> {
+pub(crate) fn displaced(kind: &LedgerKind) -> Result<Option<Displaced>, OperationError> {
     match kind {
-        LedgerKind::Sqlite { path } => SqliteLedger::displaced(path).map_err(CommandError::Ledger),
+        LedgerKind::Sqlite { path } => SqliteLedger::displaced(path).map_err(OperationError::Ledger),
         LedgerKind::Dynamodb(_) | LedgerKind::Etcd(_) => Ok(None),
     }
 }
 
 /// Makes the place where the ledger is its home, and records who did.
-pub(super) fn adopt(
+pub(crate) fn adopt(
     kind: &LedgerKind,
     fleet: &FleetName,
     record: &JournalRecord,
     nonce: &Nonce,
-) -> Result<(), CommandError> {
+) -> Result<(), OperationError> {
     match kind {
-        LedgerKind::Sqlite { path } => SqliteLedger::adopt(path, fleet, record, nonce).map_err(CommandError::Ledger),
+        LedgerKind::Sqlite { path } => SqliteLedger::adopt(path, fleet, record, nonce).map_err(OperationError::Ledger),
         LedgerKind::Dynamodb(_) | LedgerKind::Etcd(_) => Ok(()),
     }
 }
 
 /// Makes what the ledger's engine keeps it in, where that is not made with the record; what was done, in words.
-pub(super) async fn init(kind: &LedgerKind) -> Result<Vec<String>, CommandError> {
+pub(crate) async fn init(kind: &LedgerKind) -> Result<Vec<String>, OperationError> {
     match kind {
         LedgerKind::Sqlite { .. } | LedgerKind::Etcd(_) => Ok(Vec::new()),
         LedgerKind::Dynamodb(place) => dynamodb::init(place).await,
@@ -84,27 +84,27 @@ mod dynamodb {
     use super::*;
     use crate::ledger::DynamodbLedger;
 
-    pub(super) async fn open(
+    pub(crate) async fn open(
         place: &DynamodbPlace,
         fleet: &FleetName,
         now: Time,
-    ) -> Result<Arc<dyn Ledger>, CommandError> {
-        let ledger = DynamodbLedger::open(place, fleet, now).await.map_err(CommandError::Ledger)?;
+    ) -> Result<Arc<dyn Ledger>, OperationError> {
+        let ledger = DynamodbLedger::open(place, fleet, now).await.map_err(OperationError::Ledger)?;
         Ok(Arc::new(ledger))
     }
 
-    pub(super) async fn open_read_only(
+    pub(crate) async fn open_read_only(
         place: &DynamodbPlace,
         fleet: &FleetName,
         now: Time,
-    ) -> Result<Read, CommandError> {
-        let ledger = DynamodbLedger::open_read_only(place, fleet, now).await.map_err(CommandError::Ledger)?;
+    ) -> Result<Read, OperationError> {
+        let ledger = DynamodbLedger::open_read_only(place, fleet, now).await.map_err(OperationError::Ledger)?;
         let id = ledger.id().cloned();
         Ok((Arc::new(ledger), id))
     }
 
-    pub(super) async fn init(place: &DynamodbPlace) -> Result<Vec<String>, CommandError> {
-        let done = crate::ledger::dynamodb::init(place).await.map_err(CommandError::Ledger)?;
+    pub(crate) async fn init(place: &DynamodbPlace) -> Result<Vec<String>, OperationError> {
+        let done = crate::ledger::dynamodb::init(place).await.map_err(OperationError::Ledger)?;
         let made = done
             .created
             .then(|| format!("{place} was made: on-demand, with deletion protection and point-in-time recovery"));
@@ -116,16 +116,16 @@ mod dynamodb {
 mod dynamodb {
     use super::*;
 
-    pub(super) async fn open(_: &DynamodbPlace, _: &FleetName, _: Time) -> Result<Arc<dyn Ledger>, CommandError> {
-        Err(CommandError::WithoutEngine("DynamoDB"))
+    pub(crate) async fn open(_: &DynamodbPlace, _: &FleetName, _: Time) -> Result<Arc<dyn Ledger>, OperationError> {
+        Err(OperationError::WithoutEngine("DynamoDB"))
     }
 
-    pub(super) async fn open_read_only(_: &DynamodbPlace, _: &FleetName, _: Time) -> Result<Read, CommandError> {
-        Err(CommandError::WithoutEngine("DynamoDB"))
+    pub(crate) async fn open_read_only(_: &DynamodbPlace, _: &FleetName, _: Time) -> Result<Read, OperationError> {
+        Err(OperationError::WithoutEngine("DynamoDB"))
     }
 
-    pub(super) async fn init(_: &DynamodbPlace) -> Result<Vec<String>, CommandError> {
-        Err(CommandError::WithoutEngine("DynamoDB"))
+    pub(crate) async fn init(_: &DynamodbPlace) -> Result<Vec<String>, OperationError> {
+        Err(OperationError::WithoutEngine("DynamoDB"))
     }
 }
 
@@ -134,13 +134,21 @@ mod etcd {
     use super::*;
     use crate::ledger::EtcdLedger;
 
-    pub(super) async fn open(place: &EtcdPlace, fleet: &FleetName, now: Time) -> Result<Arc<dyn Ledger>, CommandError> {
-        let ledger = EtcdLedger::open(place, fleet, now).await.map_err(CommandError::Ledger)?;
+    pub(crate) async fn open(
+        place: &EtcdPlace,
+        fleet: &FleetName,
+        now: Time,
+    ) -> Result<Arc<dyn Ledger>, OperationError> {
+        let ledger = EtcdLedger::open(place, fleet, now).await.map_err(OperationError::Ledger)?;
         Ok(Arc::new(ledger))
     }
 
-    pub(super) async fn open_read_only(place: &EtcdPlace, fleet: &FleetName, now: Time) -> Result<Read, CommandError> {
-        let ledger = EtcdLedger::open_read_only(place, fleet, now).await.map_err(CommandError::Ledger)?;
+    pub(crate) async fn open_read_only(
+        place: &EtcdPlace,
+        fleet: &FleetName,
+        now: Time,
+    ) -> Result<Read, OperationError> {
+        let ledger = EtcdLedger::open_read_only(place, fleet, now).await.map_err(OperationError::Ledger)?;
         let id = ledger.id().cloned();
         Ok((Arc::new(ledger), id))
     }
@@ -150,11 +158,11 @@ mod etcd {
 mod etcd {
     use super::*;
 
-    pub(super) async fn open(_: &EtcdPlace, _: &FleetName, _: Time) -> Result<Arc<dyn Ledger>, CommandError> {
-        Err(CommandError::WithoutEngine("etcd"))
+    pub(crate) async fn open(_: &EtcdPlace, _: &FleetName, _: Time) -> Result<Arc<dyn Ledger>, OperationError> {
+        Err(OperationError::WithoutEngine("etcd"))
     }
 
-    pub(super) async fn open_read_only(_: &EtcdPlace, _: &FleetName, _: Time) -> Result<Read, CommandError> {
-        Err(CommandError::WithoutEngine("etcd"))
+    pub(crate) async fn open_read_only(_: &EtcdPlace, _: &FleetName, _: Time) -> Result<Read, OperationError> {
+        Err(OperationError::WithoutEngine("etcd"))
     }
 }

@@ -4,7 +4,7 @@ use crate::model::RunId;
 use crate::plan::{PlanDocument, Rule, Verdict, Violation};
 
 /// The plan, refused for these reasons as well.
-pub(super) fn with(plan: &PlanDocument, violations: Vec<Violation>) -> PlanDocument {
+pub(crate) fn with(plan: &PlanDocument, violations: Vec<Violation>) -> PlanDocument {
     let mut plan = plan.clone();
     plan.verdict = Verdict::Refused;
     plan.violations.extend(violations);
@@ -12,14 +12,14 @@ pub(super) fn with(plan: &PlanDocument, violations: Vec<Violation>) -> PlanDocum
 }
 
 /// S9: a request id that made another run is never used again.
-pub(super) fn request_id(plan: &PlanDocument, run: &RunId) -> Violation {
+pub(crate) fn request_id(plan: &PlanDocument, run: &RunId) -> Violation {
     let id = plan.request.request_id.as_ref().map_or("", |id| id.as_str());
     let message = format!("request id {id} was used for another request, by run {run}: a new request needs a new id");
     whole(Rule::RequestId, message)
 }
 
 /// T46: a plan is not run that somebody looked at for too long.
-pub(super) fn stale(plan: &PlanDocument) -> Violation {
+pub(crate) fn stale(plan: &PlanDocument) -> Violation {
     whole(Rule::PlanStale, format!("the plan expired at {} without a confirmation: make it again", plan.expires_at))
 }
 

@@ -1,26 +1,24 @@
 //! Records that an earlier process of a run kept in a file of this machine, because its ledger was lost: they are brought
 //! into the ledger before the run is taken over, or told to whoever takes it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::driver::{Ended, record_kept};
 use crate::model::RunId;
-use crate::output::{clean, hosts_text};
+use crate::output::{clean, hosts_text, next};
 use crate::policy::FleetConfig;
 use crate::ports::{Ledger, LedgerError, Written};
 use crate::run::{JournalRecord, Late, Outcome, RunDocument, deeds, is_pruned, late, report};
 
-use super::args::Global;
-use super::error::{CommandError, IMPORT};
-use super::screen::Screen;
+use super::error::{Failure, IMPORT, OperationError};
+use super::frontend::Frontend;
 use super::site::Site;
 use super::unrecorded::{self, Unrecorded};
 use super::world::World;
-use super::{Exit, next};
 
 /// What is to be said of a run of this process that the ledger did not take whole: a document with what is kept where,
 /// and with what comes next.
-pub(super) fn documented(world: &World, ended: &Ended) -> RunDocument {
+pub(crate) fn documented(world: &World, ended: &Ended) -> RunDocument {
     let mut document = ended.document.clone();
     let records = || ended.unrecorded.iter().map(|(record, _)| record);
     if let Some(by) = &ended.taken_by {
@@ -75,16 +73,16 @@ pub(super) fn documented(world: &World, ended: &Ended) -> RunDocument {
 /// # Errors
 ///
 /// A file that cannot be used.
-pub(super) async fn tell(
+pub(crate) async fn tell(
     world: &World,
     run: &RunId,
     journal: &[JournalRecord],
-    screen: &Screen,
-) -> Result<(), CommandError> {
+    frontend: &dyn Frontend,
+) -> Result<(), OperationError> {
     for (path, file) in files(world, run).await? {
         let records = || file.records.iter().map(|kept| &kept.record);
         if is_pruned(journal) {
-            screen.stderr(&format!(
+            frontend.tell(&format!(
                 "{} says what an earlier process of run {run} did without its ledger. The journal was pruned since: compare \
                  it with the file that `safe-remove status {run}` names, and remove it when you have read it.\n",
                 path.display()
@@ -100,7 +98,7 @@ pub(super) async fn tell(
                 text.push_str(&format!("  {}\n", clean(&deed)));
             }
             text.push_str("It is not recorded any more; remove the file when you have read it.\n");
-            screen.stderr(&text);
+            frontend.tell(&text);
         }
     }
     Ok(())
@@ -112,21 +110,21 @@ pub(super) async fn tell(
 /// # Errors
 ///
 /// A file that cannot be used; a ledger that does not take it.
-pub(super) async fn bring_in(
+pub(crate) async fn bring_in(
     world: &World,
     ledger: &dyn Ledger,
     run: &RunId,
-    screen: &Screen,
-) -> Result<usize, CommandError> {
+    frontend: &dyn Frontend,
+) -> Result<usize, OperationError> {
     let mut brought = 0;
     for (path, file) in files(world, run).await? {
-        let journal = ledger.journal(run).await.map_err(CommandError::Ledger)?;
+        let journal = ledger.journal(run).await.map_err(OperationError::Ledger)?;
         let there = match late(&journal, file.records.iter().map(|kept| &kept.record)) {
             Late::Follows(there) => there,
             // It was told.
             Late::WentOn => continue,
             Late::Gap => {
-                return Err(CommandError::NotTaken {
+                return Err(OperationError::NotTaken {
                     message: format!("run {run} is not taken over: its journal lacks records that it had acknowledged"),
                     causes: vec![format!("it ends before what {} goes on from", path.display())],
                     hint: Some(
@@ -137,10 +135,10 @@ pub(super) async fn bring_in(
         };
         // Under their own nonces: one that is there already is recognised.
         for kept in &file.records[there..] {
-            match record_kept(ledger, &kept.record, &kept.nonce).await.map_err(CommandError::Ledger)? {
+            match record_kept(ledger, &kept.record, &kept.nonce).await.map_err(OperationError::Ledger)? {
                 Written::Acknowledged(()) => brought += 1,
                 Written::Conflict => {
-                    return Err(CommandError::NotTaken {
+                    return Err(OperationError::NotTaken {
                         message: format!("run {run} is not taken over: another process writes its journal"),
                         causes: vec![format!("what {} keeps was not recorded", path.display())],
                         hint: Some(format!("safe-remove status {run}")),
@@ -149,10 +147,10 @@ pub(super) async fn bring_in(
             }
         }
         let count = file.records.len();
-        screen
+        frontend
             .note(&format!("{count} records of run {run} that were kept in {} are in the ledger now", path.display()));
         if let Err(error) = std::fs::remove_file(&path) {
-            screen.note(&format!("warning: {} is of no use any more and cannot be removed: {error}", path.display()));
+            frontend.note(&format!("warning: {} is of no use any more and cannot be removed: {error}", path.display()));
         }
     }
     Ok(brought)
@@ -163,11 +161,11 @@ pub(super) async fn bring_in(
 /// # Errors
 ///
 /// A file that cannot be used.
-pub(super) async fn whole(
+pub(crate) async fn whole(
     world: &World,
     run: &RunId,
     journal: &[JournalRecord],
-) -> Result<Vec<JournalRecord>, CommandError> {
+) -> Result<Vec<JournalRecord>, OperationError> {
     let mut whole = journal.to_vec();
     for (_, file) in files(world, run).await? {
         if let Late::Follows(there) = late(&whole, file.records.iter().map(|kept| &kept.record)) {
@@ -178,7 +176,7 @@ pub(super) async fn whole(
 }
 
 /// Where something of a run is kept, for whoever asks how it stands.
-pub(super) fn kept_at(fleet: &FleetConfig, run: &RunId) -> Option<PathBuf> {
+pub(crate) fn kept_at(fleet: &FleetConfig, run: &RunId) -> Option<PathBuf> {
     unrecorded::kept(fleet, run).ok()?.into_iter().next()
 }
 
@@ -186,7 +184,7 @@ pub(super) fn kept_at(fleet: &FleetConfig, run: &RunId) -> Option<PathBuf> {
 ///
 /// The ledger does not know the run: it is an older state of itself, or another one. Nothing of the file is brought into
 /// it: hosts that are out of service by the file are put back by a person, who looks at them.
-pub(super) fn known_here_only(fleet: &FleetConfig, run: &RunId) -> Option<CommandError> {
+pub(crate) fn known_here_only(fleet: &FleetConfig, run: &RunId) -> Option<OperationError> {
     let paths = match unrecorded::kept(fleet, run) {
         Ok(paths) => paths,
         Err(error) => return Some(error),
@@ -219,7 +217,7 @@ pub(super) fn known_here_only(fleet: &FleetConfig, run: &RunId) -> Option<Comman
         }
     };
     causes.extend(deeds(&journal, journal.iter()));
-    Some(CommandError::NotTaken {
+    Some(OperationError::NotTaken {
         message: format!("there is no run {run} in the ledger, and there was one"),
         causes,
         hint: Some(format!(
@@ -231,18 +229,23 @@ pub(super) fn known_here_only(fleet: &FleetConfig, run: &RunId) -> Option<Comman
 }
 
 /// The ledger is refused as a whole; of a run that lost it, more is known on this machine.
-pub(super) fn with_what_is_kept(error: CommandError, global: &Global, run: Option<&RunId>) -> CommandError {
-    if !matches!(error, CommandError::Ledger(LedgerError::PutBack { .. })) {
+pub(crate) fn with_what_is_kept(error: OperationError, policies: &Path, run: Option<&RunId>) -> OperationError {
+    if !matches!(error, OperationError::Ledger(LedgerError::PutBack { .. })) {
         return error;
     }
-    let kept = run.zip(Site::find(global).ok()).and_then(|(run, site)| known_here_only(&site.fleet, run));
-    let Some(CommandError::NotTaken { causes: known, .. }) = kept else { return error };
-    let complaint = error.complaint();
-    let causes = complaint.causes.into_iter().chain(known).collect();
-    CommandError::NotStarted { exit: Exit::LEDGER, message: complaint.message, causes, hint: IMPORT }
+    let kept = run.zip(Site::find(policies).ok()).and_then(|(run, site)| known_here_only(&site.fleet, run));
+    let Some(OperationError::NotTaken { causes: known, .. }) = kept else { return error };
+    let mut causes = Vec::new();
+    let mut source = std::error::Error::source(&error);
+    while let Some(cause) = source {
+        causes.push(cause.to_string());
+        source = cause.source();
+    }
+    causes.extend(known);
+    OperationError::NotStarted { failure: Failure::Ledger, message: error.to_string(), causes, hint: IMPORT }
 }
 
-async fn files(world: &World, run: &RunId) -> Result<Vec<(PathBuf, Unrecorded)>, CommandError> {
+async fn files(world: &World, run: &RunId) -> Result<Vec<(PathBuf, Unrecorded)>, OperationError> {
     let paths = unrecorded::kept(&world.policies.fleet, run)?;
     if paths.is_empty() {
         return Ok(Vec::new());

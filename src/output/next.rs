@@ -5,16 +5,15 @@ use std::path::Path;
 
 use crate::model::SubsystemName;
 use crate::plan::PlanDocument;
-
-use super::args;
+use crate::policy::DEFAULT_DIRECTORY;
 
 /// A subcommand with its arguments, which are quoted already.
-pub(super) fn command(policies: &Path, words: &str) -> String {
+pub(crate) fn command(policies: &Path, words: &str) -> String {
     format!("safe-remove {words}{}", directory(policies))
 }
 
 /// The removal that a plan is of, of another count where one is given.
-pub(super) fn removal(policies: &Path, plan: &PlanDocument, count: Option<u64>) -> String {
+pub(crate) fn removal(policies: &Path, plan: &PlanDocument, count: Option<u64>) -> String {
     let mut words = vec![format!("safe-remove{}", directory(policies))];
     let mut option = |name: &str, value: &str| words.extend([name.to_owned(), quoted(value)]);
     option("--subsystem", plan.request.subsystem.as_str());
@@ -33,20 +32,20 @@ pub(super) fn removal(policies: &Path, plan: &PlanDocument, count: Option<u64>) 
 }
 
 /// What lifts such a stop order, but for the reason.
-pub(super) fn unhalt(policies: &Path, subsystem: Option<&SubsystemName>) -> String {
+pub(crate) fn unhalt(policies: &Path, subsystem: Option<&SubsystemName>) -> String {
     let of = subsystem.map(|name| format!(" --subsystem {}", quoted(name.as_str()))).unwrap_or_default();
     command(policies, &format!("unhalt{of} --reason TEXT"))
 }
 
 fn directory(policies: &Path) -> String {
-    if policies == Path::new(args::POLICIES) {
+    if policies == Path::new(DEFAULT_DIRECTORY) {
         return String::new();
     }
     format!(" --policies {}", quoted(&policies.display().to_string()))
 }
 
 /// As a POSIX shell reads it back.
-pub(super) fn quoted(word: &str) -> String {
+pub(crate) fn quoted(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=@%+,".contains(c);
     if !word.is_empty() && word.chars().all(plain) {
         return word.to_owned();

@@ -17,7 +17,7 @@ use crate::model::{FleetName, LedgerId, Nonce, RunId, Time};
 use crate::policy::{FleetConfig, LedgerKind};
 use crate::run::{EVENT_SCHEMA, JournalRecord};
 
-use super::error::CommandError;
+use super::error::OperationError;
 
 /// The schema. v1 is the first.
 const SCHEMA: &str = "safe-remove/unrecorded/v1";
@@ -28,7 +28,7 @@ const SIZE_MAX: u64 = 64 << 20;
 /// The file.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Unrecorded {
+pub(crate) struct Unrecorded {
     schema: String,
     fleet: FleetName,
     /// The ledger that lacks them. No other may take them.
@@ -42,17 +42,17 @@ pub(super) struct Unrecorded {
     /// lost with its disk, does not have it.
     #[serde(default)]
     acknowledged: Vec<JournalRecord>,
-    pub(super) records: Vec<Kept>,
+    pub(crate) records: Vec<Kept>,
 }
 
 impl Unrecorded {
     /// All that the process knew of the run.
-    pub(super) fn journal(&self) -> Vec<JournalRecord> {
+    pub(crate) fn journal(&self) -> Vec<JournalRecord> {
         self.acknowledged.iter().chain(self.records.iter().map(|kept| &kept.record)).cloned().collect()
     }
 
     /// Of which ledger it is.
-    pub(super) fn ledger(&self) -> &LedgerId {
+    pub(crate) fn ledger(&self) -> &LedgerId {
         &self.ledger
     }
 }
@@ -60,9 +60,9 @@ impl Unrecorded {
 /// A record with the nonce under which the ledger may have it.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Kept {
-    pub(super) nonce: Nonce,
-    pub(super) record: JournalRecord,
+pub(crate) struct Kept {
+    pub(crate) nonce: Nonce,
+    pub(crate) record: JournalRecord,
 }
 
 /// Keeps what a run could not record.
@@ -70,7 +70,7 @@ pub(super) struct Kept {
 /// # Errors
 ///
 /// Every place that was tried, and why it takes no file.
-pub(super) fn keep(of: &FleetConfig, ended: &Ended, now: Time) -> Result<PathBuf, String> {
+pub(crate) fn keep(of: &FleetConfig, ended: &Ended, now: Time) -> Result<PathBuf, String> {
     let Some(ledger) = ended.ledger.clone() else { return Err("which ledger it went by is not known".to_owned()) };
     let (process, epoch) = ended.acted.clone();
     let run = ended.document.run.clone();
@@ -105,7 +105,7 @@ pub(super) fn keep(of: &FleetConfig, ended: &Ended, now: Time) -> Result<PathBuf
 /// # Errors
 ///
 /// A place that cannot be looked at: what is in it is not known (S3).
-pub(super) fn kept(of: &FleetConfig, run: &RunId) -> Result<Vec<PathBuf>, CommandError> {
+pub(crate) fn kept(of: &FleetConfig, run: &RunId) -> Result<Vec<PathBuf>, OperationError> {
     let mut found = Vec::new();
     for place in places(of) {
         let entries = match fs::read_dir(&place) {
@@ -131,7 +131,12 @@ pub(super) fn kept(of: &FleetConfig, run: &RunId) -> Result<Vec<PathBuf>, Comman
 /// # Errors
 ///
 /// It is not whole, or of another run, fleet or ledger, or others can write it: nothing is made of it (S3).
-pub(super) fn read(path: &Path, of: &FleetConfig, ledger: &LedgerId, run: &RunId) -> Result<Unrecorded, CommandError> {
+pub(crate) fn read(
+    path: &Path,
+    of: &FleetConfig,
+    ledger: &LedgerId,
+    run: &RunId,
+) -> Result<Unrecorded, OperationError> {
     let file = read_of_any(path, of, run)?;
     if file.ledger != *ledger {
         let why = format!("its records belong to ledger {}, and this one is {ledger}", file.ledger);
@@ -145,7 +150,7 @@ pub(super) fn read(path: &Path, of: &FleetConfig, ledger: &LedgerId, run: &RunId
 /// # Errors
 ///
 /// As [`read`].
-pub(super) fn read_of_any(path: &Path, of: &FleetConfig, run: &RunId) -> Result<Unrecorded, CommandError> {
+pub(crate) fn read_of_any(path: &Path, of: &FleetConfig, run: &RunId) -> Result<Unrecorded, OperationError> {
     parse(path, of, run).map_err(|why| unusable(run, path, why))
 }
 
@@ -177,8 +182,8 @@ fn parse(path: &Path, of: &FleetConfig, run: &RunId) -> Result<Unrecorded, Strin
     Ok(file)
 }
 
-fn unusable(run: &RunId, path: &Path, why: String) -> CommandError {
-    CommandError::NotTaken {
+fn unusable(run: &RunId, path: &Path, why: String) -> OperationError {
+    OperationError::NotTaken {
         message: format!("run {run} is not taken over: {} cannot be used", path.display()),
         causes: vec![why],
         hint: Some(

@@ -1,4 +1,4 @@
-//! `safe-remove ledger export | import`: to repair a ledger, or to move it to another engine.
+//! Export and import of a ledger: to repair one, or to move it to another engine.
 //!
 //! An import makes another ledger: it has a new id, so that nothing goes by it before its hosts were adopted, and it
 //! starts halted, so that a person looks first. It writes only where there is no ledger, or one in which nothing has
@@ -18,10 +18,9 @@ use crate::policy::PolicySet;
 use crate::ports::{Ledger, Written};
 use crate::run::{EVENT_SCHEMA, JournalRecord, Past, has_ended, report};
 
-use super::args::Global;
-use super::error::CommandError;
-use super::world::{self, LedgerReader};
-use super::{Answered, Exit, engines, process, selection, status};
+use super::error::{Failure, OperationError};
+use super::reader::{LedgerReader, writable_ledger};
+use super::{clock, engines, fleets, ids, process, world};
 
 const SCHEMA: &str = "safe-remove/ledger-export/v1";
 
@@ -31,7 +30,7 @@ const CONFLICTS: u32 = 3;
 /// A whole ledger.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Archive {
+pub(crate) struct Archive {
     schema: String,
     fleet: FleetName,
     exported_at: Time,
@@ -45,23 +44,27 @@ struct Archive {
 
 /// What an import made.
 #[derive(Debug, Serialize)]
-struct Imported {
-    fleet: FleetName,
-    ledger: LedgerId,
-    place: String,
-    replaces: LedgerId,
-    journals: usize,
+pub(crate) struct Imported {
+    pub(crate) fleet: FleetName,
+    pub(crate) ledger: LedgerId,
+    pub(crate) place: String,
+    pub(crate) replaces: LedgerId,
+    pub(crate) journals: usize,
 }
 
-/// Everything that is there, understood or not.
-pub(super) async fn export(global: &Global) -> Result<Answered, CommandError> {
-    let policies = world::policies(global)?;
-    let now = status::now(&policies.fleet);
+/// Everything that is there, understood or not, and warnings.
+///
+/// # Errors
+///
+/// There is no ledger; it cannot be read.
+pub(crate) async fn export(policies: &Path) -> Result<(Archive, Vec<String>), OperationError> {
+    let policies = world::policies(policies)?;
+    let now = clock::now(&policies.fleet);
     // Also of a copy, and of one that went back: this is the way to make a ledger of it again.
     let reader = LedgerReader::open_unchecked(&policies.fleet, now).await?;
     let ledger = reader.journals();
-    let Some(text) = ledger.stored().await.map_err(CommandError::Ledger)? else {
-        return Err(CommandError::NoSuch {
+    let Some(text) = ledger.stored().await.map_err(OperationError::Ledger)? else {
+        return Err(OperationError::NoSuch {
             message: format!("there is no ledger of fleet {} at {}", policies.fleet.name, place(&policies)),
             hint: Some("it is made by the first run, or by: safe-remove ledger init".to_owned()),
         });
@@ -79,11 +82,11 @@ pub(super) async fn export(global: &Global) -> Result<Answered, CommandError> {
         Err(error) => warnings.push(format!("the record cannot be read, and is shown as it is: {}", chain(&error))),
     }
     let (mut journals, mut unreadable) = (BTreeMap::new(), BTreeMap::new());
-    for run in ledger.runs(None).await.map_err(CommandError::Ledger)? {
+    for run in ledger.runs(None).await.map_err(OperationError::Ledger)? {
         match ledger.journal(&run).await {
             Ok(journal) => {
                 let records = journal.iter().map(serde_json::to_value).collect::<Result<Vec<_>, _>>();
-                let records = records.map_err(|error| CommandError::internal("a journal is no JSON", error))?;
+                let records = records.map_err(|error| OperationError::internal("a journal is no JSON", error))?;
                 journals.insert(run, records);
             }
             Err(error) => {
@@ -95,21 +98,20 @@ pub(super) async fn export(global: &Global) -> Result<Answered, CommandError> {
     let record = serde_json::from_str(&text).unwrap_or(Value::String(text));
     let fleet = policies.fleet.name.clone();
     let archive = Archive { schema: SCHEMA.to_owned(), fleet, exported_at: now, record, journals, unreadable };
-    let shown = crate::output::json_document(&archive)
-        .map_err(|error| CommandError::internal("the export cannot be written as JSON", error))?;
-    for warning in &warnings {
-        tracing::warn!("{warning}");
-    }
-    Answered::document(Exit::DONE, shown, &archive)
+    Ok((archive, warnings))
 }
 
-/// Checks all of the file, then writes: a halted record, the journals, the whole record.
-pub(super) async fn import(global: &Global, file: &Path) -> Result<Answered, CommandError> {
-    let policies = world::policies(global)?;
-    let now = status::now(&policies.fleet);
+/// Checks all of the file, then writes: a halted record, the journals, the whole record. Returns warnings as well.
+///
+/// # Errors
+///
+/// The file is not a whole export of this fleet; there is a ledger already; the new one cannot be written.
+pub(crate) async fn import(policies: &Path, file: &Path) -> Result<(Imported, Vec<String>), OperationError> {
+    let policies = world::policies(policies)?;
+    let now = clock::now(&policies.fleet);
     let Read { record, journals, exported_at, missing } = read(file, &policies)?;
     let reader = LedgerReader::open(&policies.fleet, now).await?;
-    let is_used = reader.exists() && !reader.journals().runs(None).await.map_err(CommandError::Ledger)?.is_empty();
+    let is_used = reader.exists() && !reader.journals().runs(None).await.map_err(OperationError::Ledger)?.is_empty();
     if is_used {
         return Err(not_imported(
             vec![format!("there is a ledger of fleet {} at {} already", policies.fleet.name, place(&policies))],
@@ -117,10 +119,10 @@ pub(super) async fn import(global: &Global, file: &Path) -> Result<Answered, Com
         ));
     }
     // Of no time, and then of the time of the export: a clock that is wrong here must not refuse the first run later.
-    let ledger = world::writable_ledger(&policies.fleet, Time::from_millis(0)).await?;
+    let ledger = writable_ledger(&policies.fleet, Time::from_millis(0)).await?;
     let order = Halt {
         subsystem: None,
-        operator: process::operator(&world::named_identity(&policies.fleet)),
+        operator: process::operator(&fleets::named_identity(&policies.fleet)),
         reason: format!("imported from ledger {}: look before you lift it", record.ledger),
         at: now,
     };
@@ -136,19 +138,6 @@ pub(super) async fn import(global: &Global, file: &Path) -> Result<Answered, Com
         let runs: Vec<String> = missing.iter().map(ToString::to_string).collect();
         warnings.push(format!("the journals of ended runs that could not be read are missing: {}", runs.join(", ")));
     }
-    let mut text = format!(
-        "Imported: ledger {made} of fleet {} at {}, in place of ledger {replaces}; journals: {}.\n\
-         It is halted, and governs no host yet.\n",
-        policies.fleet.name,
-        place(&policies),
-        journals.len(),
-    );
-    for warning in &warnings {
-        text.push_str(&format!("warning: {warning}\n"));
-    }
-    text.push_str(
-        "next: safe-remove status, then safe-remove ledger adopt --reason TEXT, then safe-remove unhalt --reason TEXT\n",
-    );
     let imported = Imported {
         fleet: policies.fleet.name.clone(),
         ledger: made,
@@ -156,7 +145,7 @@ pub(super) async fn import(global: &Global, file: &Path) -> Result<Answered, Com
         replaces,
         journals: journals.len(),
     };
-    Answered::result(Exit::DONE, "ledger import", crate::output::clean_lines(&text).into_owned(), &imported, &warnings)
+    Ok((imported, warnings))
 }
 
 /// A file, understood to the last field.
@@ -168,11 +157,11 @@ struct Read {
     missing: Vec<RunId>,
 }
 
-fn read(file: &Path, policies: &PolicySet) -> Result<Read, CommandError> {
+fn read(file: &Path, policies: &PolicySet) -> Result<Read, OperationError> {
     const REPAIR: &str = "correct the file, or export again: safe-remove ledger export";
     let wrong = |causes| not_imported(causes, REPAIR);
     let text = std::fs::read_to_string(file)
-        .map_err(|error| CommandError::usage(format!("{} cannot be read: {error}", file.display()), REPAIR))?;
+        .map_err(|error| OperationError::usage(format!("{} cannot be read: {error}", file.display()), REPAIR))?;
     let archive: Archive = serde_json::from_str(&text)
         .map_err(|error| wrong(vec![format!("{} is not an export: {error}", file.display())]))?;
     if archive.schema != SCHEMA {
@@ -243,7 +232,7 @@ async fn write(
     }
     let ordered = JournalRecord {
         schema: EVENT_SCHEMA.to_owned(),
-        run: selection::order_id(),
+        run: ids::order_id(),
         seq: 0,
         at: order.at,
         event: Past::HaltOrdered { order: order.clone() },
@@ -283,6 +272,11 @@ fn place(policies: &PolicySet) -> String {
     policies.fleet.ledger.kind.place()
 }
 
-fn not_imported(causes: Vec<String>, hint: &'static str) -> CommandError {
-    CommandError::NotStarted { exit: Exit::LEDGER, message: "the ledger cannot be imported".to_owned(), causes, hint }
+fn not_imported(causes: Vec<String>, hint: &'static str) -> OperationError {
+    OperationError::NotStarted {
+        failure: Failure::Ledger,
+        message: "the ledger cannot be imported".to_owned(),
+        causes,
+        hint,
+    }
 }

@@ -1,0 +1,64 @@
+//! [`Terminal`]: the front end of every operation: stderr for people, events on stdout, signals, the prompt.
+
+use std::io;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use crate::driver::Watcher;
+use crate::ops::{Frontend, Orders, Question, Reply};
+use crate::output::{Place, ProgressScreen, plan_text};
+use crate::plan::PlanDocument;
+use crate::ports::Clock;
+use crate::run::JournalRecord;
+
+use super::screen::Screen;
+use super::{prompt, question, signals};
+
+/// The terminal, or what stands in its place.
+pub(super) struct Terminal(Arc<Screen>);
+
+impl Terminal {
+    /// The front end that writes to this screen.
+    pub(super) fn of(screen: &Arc<Screen>) -> Self {
+        Self(Arc::clone(screen))
+    }
+}
+
+#[async_trait(?Send)]
+impl Frontend for Terminal {
+    fn note(&self, text: &str) {
+        self.0.note(text);
+    }
+
+    fn tell(&self, text: &str) {
+        self.0.stderr(text);
+    }
+
+    fn show_plan(&self, plan: &PlanDocument, place: &Place) {
+        self.0.stderr(&plan_text(plan, place, None));
+    }
+
+    fn event(&self, record: &JournalRecord) {
+        self.0.event(record);
+    }
+
+    fn watcher(&self, clock: Arc<dyn Clock>) -> Box<dyn Watcher> {
+        let events = Arc::clone(&self.0);
+        Box::new(ProgressScreen::new(clock, self.0.is_quiet(), Box::new(move |record| events.event(record))))
+    }
+
+    fn listen(&self) -> io::Result<Orders> {
+        signals::listen(&self.0)
+    }
+
+    fn can_ask(&self) -> bool {
+        prompt::is_possible()
+    }
+
+    async fn ask(&self, of: &Question<'_>, orders: &mut Orders) -> Reply {
+        let (shown, asked) = question::words(of);
+        self.0.stderr(&shown);
+        prompt::ask(&asked, orders).await
+    }
+}

@@ -1,0 +1,108 @@
+//! A policy that differs from what every run goes by is accepted by a person, who was shown what differs.
+
+use std::path::Path;
+
+use crate::coordination::{self, Command};
+use crate::model::{Nonce, OperatorId, SubsystemName};
+use crate::policy::SubsystemPolicy;
+use crate::ports::Written;
+
+use super::error::{Failure, OperationError};
+use super::frontend::{Frontend, Question};
+use super::process;
+use super::world::World;
+
+/// Attempts at a conditional write that others keep winning.
+const WRITE_TRIES: u32 = 20;
+
+/// How an acceptance ended.
+#[derive(Debug)]
+pub(crate) enum Acceptance {
+    /// No run has accepted a policy yet: the first one accepts this as it finds it.
+    FirstRunDoes,
+    /// It is as it was accepted.
+    AsItWas,
+    /// Every run goes by it from now on.
+    Accepted {
+        /// Who accepted it.
+        by: OperatorId,
+    },
+}
+
+/// Shows the difference, asks, writes.
+///
+/// # Errors
+///
+/// There is no such policy and never was; nobody can be asked, or the answer is another; somebody else accepted another
+/// policy meanwhile; the ledger cannot be used.
+pub(crate) async fn accept(
+    policies: &Path,
+    name: &SubsystemName,
+    reason: &str,
+    frontend: &dyn Frontend,
+) -> Result<Acceptance, OperationError> {
+    let world = World::open(policies).await?;
+    let (_, record) = world.ledger.read().await?;
+    let was = record.accepted.get(name).map(|accepted| &accepted.policy);
+    let is = world.policies.subsystems.get(name);
+    match (was, is) {
+        (None, None) => return Err(OperationError::unknown_subsystem(name, &world.policies)),
+        (None, Some(_)) if record.accepted.is_empty() => return Ok(Acceptance::FirstRunDoes),
+        (Some(was), Some(is)) if was == is => return Ok(Acceptance::AsItWas),
+        (Some(_) | None, Some(_)) | (Some(_), None) => {}
+    }
+    if !frontend.can_ask() {
+        return Err(OperationError::NotConfirmed {
+            why: "there is no terminal to ask on; nothing was changed".to_owned(),
+            hint: Some("a looser policy is accepted by a person: run it on a terminal".to_owned()),
+        });
+    }
+    let mut heard = frontend.listen().map_err(|e| OperationError::internal("signals cannot be heard", e))?;
+    let question = Question::Acceptance { place: &world.place(), subsystem: name, was, is };
+    let reply = frontend.ask(&question, &mut heard).await;
+    let no = |why| OperationError::NotConfirmed { why: format!("{why}; nothing was changed"), hint: None };
+    reply.is(name.as_str()).map_err(no)?;
+    let by = process::operator(world.fleet.identity());
+    write(&world, name, &by, reason, was).await?;
+    Ok(Acceptance::Accepted { by })
+}
+
+/// Writes what was shown and nothing else: where the accepted policy changed meanwhile, the difference did too.
+async fn write(
+    world: &World,
+    name: &SubsystemName,
+    by: &OperatorId,
+    reason: &str,
+    shown: Option<&SubsystemPolicy>,
+) -> Result<(), OperationError> {
+    let ledger = world.writable_ledger().await?;
+    let command = Command::AcceptPolicy { subsystem: name.clone(), operator: by.clone(), reason: reason.to_owned() };
+    for _ in 0..WRITE_TRIES {
+        let (version, record) = ledger.read().await.map_err(OperationError::Ledger)?;
+        if record.accepted.get(name).map(|accepted| &accepted.policy) != shown {
+            return Err(OperationError::NotConfirmed {
+                why: "somebody else accepted another policy meanwhile; nothing was changed".to_owned(),
+                hint: Some("look at the difference again: repeat the command".to_owned()),
+            });
+        }
+        let (record, _) = coordination::decide(&record, &command, &world.context()).map_err(|refusal| {
+            OperationError::NotStarted {
+                failure: Failure::Refused,
+                message: "the policy cannot be accepted; nothing was changed".to_owned(),
+                causes: vec![refusal.to_string()],
+                hint: "safe-remove status says what is under way",
+            }
+        })?;
+        let nonce = Nonce::new(uuid::Uuid::new_v4().to_string());
+        match ledger.compare_and_swap(version, &record, &nonce).await.map_err(OperationError::Ledger)? {
+            Written::Acknowledged(_) => return Ok(()),
+            Written::Conflict => {}
+        }
+    }
+    Err(OperationError::NotStarted {
+        failure: Failure::Ledger,
+        message: "the ledger is too busy; nothing was changed".to_owned(),
+        causes: Vec::new(),
+        hint: "try again",
+    })
+}

@@ -1,0 +1,294 @@
+//! An adoption: puts the hosts that the policies select under this ledger, and makes the file that holds
+//! it its home where that was moved on purpose. Also what the first run of a simulated fleet does by itself.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::coordination::Command;
+use crate::driver::record_alone;
+use crate::ledger::Displaced;
+use crate::model::{Call, CallOutcome, Effect, GroupName, HostId, LedgerId, Nonce, OperatorId};
+use crate::ports::{Ledger, Written};
+use crate::run::{EVENT_SCHEMA, JournalRecord, Past};
+
+use super::error::{Failure, IMPORT, OperationError};
+use super::frontend::{Frontend, Question};
+use super::world::{self, Seen, World};
+use super::{engines, ids, process};
+
+/// How often the first run of a simulated fleet tries to mark it, and the time between two tries.
+const MARK_ATTEMPTS: u32 = 5;
+const MARK_PAUSE: Duration = Duration::from_secs(1);
+
+/// What an adoption changed.
+#[derive(Debug, Serialize)]
+pub(crate) struct Adopted {
+    pub(crate) ledger: LedgerId,
+    pub(crate) by: OperatorId,
+    pub(crate) reason: String,
+    pub(crate) groups: BTreeSet<GroupName>,
+    pub(crate) hosts: BTreeSet<HostId>,
+}
+
+/// What bears the mark, and which mark it bears now.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Marks {
+    pub(crate) groups: BTreeMap<GroupName, Option<LedgerId>>,
+    pub(crate) hosts: BTreeMap<HostId, Option<LedgerId>>,
+}
+
+impl Marks {
+    /// Of everything that a policy selects.
+    fn of(world: &World, seen: &Seen) -> Self {
+        let matcher = world.policies.matcher();
+        let mut marks = Self::default();
+        for host in seen.snapshot.hosts() {
+            if matcher.membership(host).subsystems.is_empty() {
+                continue;
+            }
+            match host.group.as_ref().and_then(|name| seen.snapshot.group(name)) {
+                Some(group) => {
+                    let mark = group.ledger.clone().or_else(|| seen.snapshot.ledger.clone());
+                    marks.groups.insert(group.name.clone(), mark);
+                }
+                None => {
+                    let mark = host.ledger.clone().or_else(|| seen.snapshot.ledger.clone());
+                    marks.hosts.insert(host.id.clone(), mark);
+                }
+            }
+        }
+        marks
+    }
+
+    /// Only what does not bear this ledger's mark.
+    fn other_than(mut self, ledger: &LedgerId) -> Self {
+        self.groups.retain(|_, mark| mark.as_ref() != Some(ledger));
+        self.hosts.retain(|_, mark| mark.as_ref() != Some(ledger));
+        self
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.groups.is_empty() && self.hosts.is_empty()
+    }
+
+    fn effect(&self, ledger: &LedgerId) -> Effect {
+        Effect::Adopt {
+            ledger: ledger.clone(),
+            groups: self.groups.keys().cloned().collect(),
+            hosts: self.hosts.keys().cloned().collect(),
+            replaces: self.groups.values().chain(self.hosts.values()).flatten().cloned().collect(),
+        }
+    }
+}
+
+/// How an adoption ended.
+#[derive(Debug)]
+pub(crate) enum Adoption {
+    /// Everything that the policies select is under the ledger already.
+    Nothing(Adopted),
+    /// The ledger governs them from now on; its file is at home in `moved` where it was moved.
+    Done { adopted: Adopted, moved: Option<Displaced> },
+}
+
+/// Looks, shows, asks, looks again, makes it the ledger's home, marks.
+///
+/// # Errors
+///
+/// Nobody can be asked, or the answer is another; the ledger or the fleet cannot be used.
+pub(crate) async fn adopt(policies: &Path, reason: &str, frontend: &dyn Frontend) -> Result<Adoption, OperationError> {
+    let moved = moved(policies)?;
+    let world = match moved {
+        Some(_) => World::open_unchecked(policies).await?,
+        None => World::open(policies).await?,
+    };
+    let by = process::operator(world.fleet.identity());
+    if !frontend.can_ask() {
+        return Err(OperationError::NotConfirmed {
+            why: "there is no terminal to ask on; nothing was touched".to_owned(),
+            hint: Some("an adoption is confirmed by a person: run it on a terminal".to_owned()),
+        });
+    }
+    let before = world.look_at_any().await?;
+    let id = match moved {
+        Some(_) => before.record.ledger.clone(),
+        None => world.writable_ledger().await?.read().await.map_err(OperationError::Ledger)?.1.ledger,
+    };
+    let marks = Marks::of(&world, &before).other_than(&id);
+    let other = before.record.is_of(world.fleet.identity()).err();
+    if marks.is_empty() && moved.is_none() && other.is_none() {
+        return Ok(Adoption::Nothing(Adopted::new(&id, &by, reason, &marks)));
+    }
+    if !before.record.runs.is_empty() {
+        frontend.note("warning: runs of this ledger are under way: safe-remove status");
+    }
+    if let Some(other) = &other {
+        // S3: what the record says of the other fleet's hosts would be taken for a word about these.
+        if !before.record.runs.is_empty() {
+            return Err(OperationError::NotConfirmed {
+                why: format!("{other}, and runs of that fleet are under way or hold hosts; nothing was touched"),
+                hint: Some("end them from that fleet's policy directory first: safe-remove status".to_owned()),
+            });
+        }
+        frontend.note(&format!(
+            "warning: {other}. From now on it would be the ledger of the latter, and no longer of the former"
+        ));
+    }
+    let place = world.place();
+    let question = Question::Adoption { place: &place, ledger: &id, moved: moved.as_ref(), marks: &marks };
+    confirmed(&question, frontend).await?;
+    // A question may stand for an hour, and AWS takes whichever mark comes last.
+    if Marks::of(&world, &world.look_at_any().await?).other_than(&id) != marks {
+        return Err(OperationError::NotConfirmed {
+            why: "whose these are has changed since they were shown; nothing was touched".to_owned(),
+            hint: Some("see what they bear now: run it again".to_owned()),
+        });
+    }
+    // Who and why stand in the ledger before anything is marked.
+    let call = call(&world, &marks, &id);
+    match &moved {
+        Some(moved) => rehome(&world, moved, &by, reason, &call)?,
+        None => record(world.writable_ledger().await?.as_ref(), &by, reason, &call).await?,
+    }
+    if other.is_some() {
+        // From now on the record is of this fleet.
+        let ledger = world.writable_ledger().await?;
+        world.change(ledger.as_ref(), &Command::Adopt, |why| unrecorded(Some(why))).await?;
+    }
+    if !marks.is_empty() {
+        mark(&world, &call).await?;
+    }
+    Ok(Adoption::Done { adopted: Adopted::new(&id, &by, reason, &marks), moved })
+}
+
+async fn confirmed(question: &Question<'_>, frontend: &dyn Frontend) -> Result<(), OperationError> {
+    let mut heard = frontend.listen().map_err(|e| OperationError::internal("signals cannot be heard", e))?;
+    let reply = frontend.ask(question, &mut heard).await;
+    let answer = question.answer().unwrap_or_default();
+    let no = |why| OperationError::NotConfirmed { why: format!("{why}; nothing was touched"), hint: None };
+    reply.is(&answer).map_err(no)
+}
+
+/// The ledger's file, where that is not where it was, and may have been moved on purpose.
+fn moved(policies: &Path) -> Result<Option<Displaced>, OperationError> {
+    let policies = world::policies(policies)?;
+    let displaced = engines::displaced(&policies.fleet.ledger.kind)?;
+    match displaced {
+        Some(displaced) if !displaced.may_be_moved => Err(OperationError::NotStarted {
+            failure: Failure::Ledger,
+            message: format!("the ledger {} was not moved, and cannot be adopted", displaced.is.display()),
+            causes: vec![displaced.why],
+            hint: IMPORT,
+        }),
+        displaced => Ok(displaced),
+    }
+}
+
+/// Makes the file the ledger's home, and records who did that, from where, and what is marked next.
+fn rehome(world: &World, moved: &Displaced, by: &OperatorId, reason: &str, call: &Call) -> Result<(), OperationError> {
+    let was =
+        moved.was.as_ref().map_or_else(|| "a place that is not known".to_owned(), |was| was.display().to_string());
+    let reason = format!("{reason} (its file was moved from {was} to {})", moved.is.display());
+    let fleet = &world.policies.fleet;
+    let nonce = Nonce::new(uuid::Uuid::new_v4().to_string());
+    engines::adopt(&fleet.ledger.kind, &fleet.name, &adoption(by, &reason, call), &nonce)
+}
+
+impl Adopted {
+    fn new(ledger: &LedgerId, by: &OperatorId, reason: &str, marks: &Marks) -> Self {
+        Self {
+            ledger: ledger.clone(),
+            by: by.clone(),
+            reason: reason.to_owned(),
+            groups: marks.groups.keys().cloned().collect(),
+            hosts: marks.hosts.keys().cloned().collect(),
+        }
+    }
+}
+
+/// Appends who adopts what, and why, to a journal of its own. Where that fails nothing is marked (S5).
+async fn record(ledger: &dyn Ledger, by: &OperatorId, reason: &str, call: &Call) -> Result<(), OperationError> {
+    match record_alone(ledger, &adoption(by, reason, call)).await.map_err(OperationError::Ledger)? {
+        Written::Acknowledged(()) => Ok(()),
+        Written::Conflict => Err(unrecorded(None)),
+    }
+}
+
+fn unrecorded(cause: Option<String>) -> OperationError {
+    OperationError::NotStarted {
+        failure: Failure::Ledger,
+        message: "the adoption cannot be recorded; nothing was marked".to_owned(),
+        causes: cause.into_iter().collect(),
+        hint: "try again",
+    }
+}
+
+fn adoption(by: &OperatorId, reason: &str, call: &Call) -> JournalRecord {
+    JournalRecord {
+        schema: EVENT_SCHEMA.to_owned(),
+        run: ids::adoption_id(),
+        seq: 0,
+        at: call.intent_at,
+        event: Past::LedgerAdopted { operator: by.clone(), reason: reason.to_owned(), intent: call.clone() },
+    }
+}
+
+/// A simulated fleet that no ledger governs yet is adopted by its first run; every other must say so.
+///
+/// Fifty first runs may do this at once. So each looks again after every mark that came too late or has no answer, the
+/// last one too: the mark may be there by then, made by this run or another.
+pub(crate) async fn of_first_run(world: &World, ledger: &dyn Ledger) -> Result<(), OperationError> {
+    if world.fleet.identity().kind != "simulated" {
+        return Ok(());
+    }
+    let mut marked = Ok(());
+    for attempt in 0..=MARK_ATTEMPTS {
+        if attempt > 0 {
+            world.clock.sleep_until(world.clock.now().plus(MARK_PAUSE)).await;
+        }
+        let seen = world.look().await?;
+        if seen.snapshot.ledger.is_some() {
+            // Its own or another's: the grant judges that.
+            return Ok(());
+        }
+        if attempt == MARK_ATTEMPTS {
+            break;
+        }
+        let id = ledger.read().await.map_err(OperationError::Ledger)?.1.ledger;
+        let marks = Marks::of(world, &seen).other_than(&id);
+        let call = call(world, &marks, &id);
+        // S5: a ledger that may govern hosts says so, or it would be taken for one in which nothing has happened.
+        record(ledger, &process::operator(world.fleet.identity()), "the first run of this fleet", &call).await?;
+        marked = mark(world, &call).await;
+        if marked.is_ok() {
+            return Ok(());
+        }
+    }
+    marked
+}
+
+fn call(world: &World, marks: &Marks, id: &LedgerId) -> Call {
+    let intent_at = world.clock.now();
+    Call { effect: marks.effect(id), intent_at, not_after: intent_at.plus(world.fleet.bounds().call_life) }
+}
+
+/// Sends the call. Marking twice does no harm, and a mark in doubt is seen by the next look.
+async fn mark(world: &World, call: &Call) -> Result<(), OperationError> {
+    let (message, hint) = match world.fleet.perform(call).await {
+        CallOutcome::Done => return Ok(()),
+        CallOutcome::Refused { message, .. } => {
+            (message, "the provider refused the mark: correct that, then try again")
+        }
+        CallOutcome::Unknown { message } => {
+            (message, "some marks may be there: run it again, it marks what is missing")
+        }
+    };
+    Err(OperationError::NotStarted {
+        failure: Failure::FleetUnknown,
+        message: "the hosts cannot be put under the ledger; no host was touched".to_owned(),
+        causes: vec![message],
+        hint,
+    })
+}

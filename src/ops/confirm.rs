@@ -1,0 +1,82 @@
+//! The confirmation of a plan: of a removal, and of what is left of a run that somebody resumes.
+//!
+//! Nothing is touched here. The permit that comes of it is made by [`Plan::confirm`] alone (S8).
+
+use crate::model::Time;
+use crate::output::Place;
+use crate::plan::{Confirmation, Confirmed, Plan};
+use crate::ports::Clock;
+
+use super::frontend::{Frontend, Orders, Part, Question};
+
+/// Which plan is to be confirmed, and by what.
+pub(crate) struct Ask<'a> {
+    pub(crate) place: &'a Place,
+    /// When the plan was made.
+    pub(crate) now: Time,
+    pub(crate) clock: &'a dyn Clock,
+    /// `--yes`
+    pub(crate) yes: bool,
+    pub(crate) part: Part,
+}
+
+/// Why a plan was not confirmed.
+pub(crate) enum Unconfirmed {
+    /// Nobody could be asked, or the answer was not the answer.
+    Unanswered { why: String, hint: Option<String> },
+    /// The plan expired while somebody thought about it.
+    Stale,
+}
+
+/// Shows the plan and asks, unless `--yes` is enough.
+pub(crate) async fn confirm(
+    plan: Plan,
+    ask: &Ask<'_>,
+    orders: &mut Orders,
+    frontend: &dyn Frontend,
+) -> Result<Confirmed, Unconfirmed> {
+    frontend.show_plan(&plan.document, ask.place);
+    if ask.yes && plan.is_unattended_enough() {
+        let (hosts, most) = (plan.host_count(), plan.settings.unattended_max);
+        frontend.note(&format!("confirmed by --yes: {hosts} of at most {most} hosts"));
+        return permit(plan, Confirmation::Unattended, ask.clock.now());
+    }
+    if !frontend.can_ask() {
+        return Err(nobody(&plan, ask));
+    }
+    let answer = plan.prompt_answer();
+    let reply = frontend.ask(&Question::Plan { plan: &plan, now: ask.now, part: ask.part }, orders).await;
+    if let Err(why) = reply.is(&answer) {
+        return Err(Unconfirmed::Unanswered { why, hint: None });
+    }
+    permit(plan, Confirmation::Typed(answer), ask.clock.now())
+}
+
+/// Nobody can be asked, and `--yes` is not given or not enough.
+fn nobody(plan: &Plan, ask: &Ask<'_>) -> Unconfirmed {
+    let (hosts, most, unusual) = (plan.host_count(), plan.settings.unattended_max, plan.settings.unusual);
+    let why = match (ask.yes, unusual) {
+        (true, true) => "the count is unusual: --yes is not enough, and there is no terminal to ask on".to_owned(),
+        (true, false) => {
+            format!("--yes is enough for {most} hosts, not for {hosts}, and there is no terminal to ask on")
+        }
+        (false, _) => "there is no terminal to ask on".to_owned(),
+    };
+    let hint = if most == 0 || unusual {
+        "run it on a terminal: the policies do not allow this unattended".to_owned()
+    } else {
+        let act = match ask.part {
+            Part::Whole => "remove at most",
+            Part::Rest => "go on with at most",
+        };
+        format!("run it on a terminal, or {act} {most} hosts with --yes")
+    };
+    Unconfirmed::Unanswered { why, hint: Some(hint) }
+}
+
+fn permit(plan: Plan, how: Confirmation, now: Time) -> Result<Confirmed, Unconfirmed> {
+    if now > plan.document.expires_at {
+        return Err(Unconfirmed::Stale);
+    }
+    plan.confirm(how, now).map_err(|why| Unconfirmed::Unanswered { why: why.to_string(), hint: None })
+}

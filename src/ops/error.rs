@@ -1,0 +1,186 @@
+//! [`OperationError`]: what an operation can end with instead of a result, and what to do about each.
+
+use thiserror::Error;
+
+use crate::fleet::simulated::ScenarioError;
+use crate::model::SubsystemName;
+use crate::plan::AssessError;
+use crate::policy::{self, PolicyErrors, PolicySet};
+use crate::ports::{FleetError, LedgerError};
+
+/// How what is in a copy, or in an older state, becomes a ledger of its own.
+pub(crate) const IMPORT: &str = "what was removed since is not in it. safe-remove ledger export shows what is: keep that, \
+     correct what it lacks, name an empty place under `[ledger]` in fleet.toml, and there: safe-remove ledger import";
+
+/// What kept an operation from being done. The command line has an exit code for each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Failure {
+    /// A rule, or a state that the request does not fit.
+    Refused,
+    /// The state of the fleet cannot be established.
+    FleetUnknown,
+    /// The ledger cannot be used, or another run was first.
+    Ledger,
+    /// A stop order, or a signal.
+    Halted,
+    /// A budget asks to wait for longer than the caller wants.
+    Deferred,
+}
+
+/// Why an operation has no result. A plan that is refused is a result, not an error.
+#[derive(Debug, Error)]
+pub(crate) enum OperationError {
+    /// The command line cannot be meant as it stands.
+    #[error("{message}")]
+    Usage {
+        /// What is wrong.
+        message: String,
+        /// What to type instead.
+        hint: Option<String>,
+    },
+    /// A name that is well formed and does not exist.
+    #[error("{message}")]
+    NoSuch {
+        /// What does not exist.
+        message: String,
+        /// The nearest that do.
+        hint: Option<String>,
+    },
+    /// A run that is not taken over. Nothing was touched.
+    #[error("{message}")]
+    NotTaken {
+        /// What was refused.
+        message: String,
+        /// Why.
+        causes: Vec<String>,
+        /// What to do instead.
+        hint: Option<String>,
+    },
+    /// The fleet's state cannot be established.
+    #[error("the state of the fleet cannot be established")]
+    Fleet(#[source] FleetError),
+    /// What the fleet says of its hosts cannot be judged.
+    #[error("the state of the fleet cannot be judged")]
+    Assess(#[source] AssessError),
+    /// The ledger cannot be used.
+    #[error("the ledger cannot be used")]
+    Ledger(#[source] LedgerError),
+    /// A policy file is invalid.
+    #[error(transparent)]
+    Policy(Box<PolicyErrors>),
+    /// The simulated fleet's scenario is invalid.
+    #[error("the scenario of the simulated fleet cannot be used")]
+    Scenario(#[source] Box<ScenarioError>),
+    /// This build cannot speak to AWS.
+    #[error("the policies name a fleet on AWS, and this safe-remove was built without AWS")]
+    #[cfg_attr(feature = "aws", expect(dead_code, reason = "made only where AWS is left out"))]
+    WithoutAws,
+    /// This build cannot speak to the ledger's engine.
+    #[error("the policies name a ledger in {0}, and this safe-remove was built without it")]
+    #[cfg_attr(
+        all(feature = "dynamodb", feature = "etcd"),
+        expect(dead_code, reason = "made only where an engine is left out")
+    )]
+    WithoutEngine(&'static str),
+    /// A confirmed change that was not begun, for a reason that the exit code says.
+    #[error("{message}")]
+    NotStarted {
+        /// What kept it from being begun.
+        failure: Failure,
+        /// What happened.
+        message: String,
+        /// Why.
+        causes: Vec<String>,
+        /// What to do.
+        hint: &'static str,
+    },
+    /// A person did not confirm what needs confirmation.
+    #[error("not confirmed: {why}")]
+    NotConfirmed {
+        /// What happened instead.
+        why: String,
+        /// What to do.
+        hint: Option<String>,
+    },
+    /// A document that cannot be written down, a file that is not what it was: a bug.
+    #[error("internal failure: {tried}")]
+    Internal {
+        /// What was tried.
+        tried: &'static str,
+        /// Why it failed.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+}
+
+impl OperationError {
+    /// A request that cannot be meant as it stands.
+    pub(crate) fn usage(message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self::Usage { message: message.into(), hint: Some(hint.into()) }
+    }
+
+    /// An internal failure.
+    pub(crate) fn internal(tried: &'static str, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self::Internal { tried, source: source.into() }
+    }
+
+    /// What to do about it.
+    pub(crate) fn hint(&self) -> Option<String> {
+        match self {
+            Self::Usage { hint, .. }
+            | Self::NoSuch { hint, .. }
+            | Self::NotTaken { hint, .. }
+            | Self::NotConfirmed { hint, .. } => hint.clone(),
+            Self::Fleet(FleetError::Provider { hint, .. }) => hint.clone(),
+            Self::Fleet(FleetError::WrongFleet(_)) => {
+                Some("check the credentials, and `account` and `region` in fleet.toml".to_owned())
+            }
+            Self::Fleet(FleetError::Clock { .. }) => Some("synchronise this machine's clock and try again".to_owned()),
+            Self::Fleet(FleetError::Inventory(_)) => {
+                Some("try again; if it persists, somebody must look at the provider".to_owned())
+            }
+            Self::Assess(AssessError::Weight { subsystem, .. }) => {
+                Some(format!("give each its weight, or correct `units` in the policy of {subsystem}, then try again"))
+            }
+            Self::Assess(AssessError::Zone { subsystem, .. }) => {
+                Some(format!("correct `zones` in the policy of {subsystem}, then try again"))
+            }
+            Self::Assess(AssessError::Digest(_)) => Some("this is a bug: please report it".to_owned()),
+            Self::Ledger(LedgerError::Newer { .. }) => Some("use the newer version of safe-remove".to_owned()),
+            Self::Ledger(LedgerError::Corrupt { .. }) => Some(
+                "restore the ledger from a backup, or: safe-remove ledger export, repair what it prints, and ledger \
+                     import into an empty place; a new ledger would not know what was removed"
+                    .to_owned(),
+            ),
+            Self::Ledger(LedgerError::PutBack { .. }) => Some(format!(
+                "where its file was moved on purpose, and no copy of it is in use: safe-remove ledger adopt. Else {IMPORT}"
+            )),
+            Self::Ledger(LedgerError::Unreachable { .. } | LedgerError::InDoubt { .. }) => {
+                Some("correct what is said above, permissions or `[ledger]` in fleet.toml, then try again".to_owned())
+            }
+            Self::Policy(_) => Some("correct the files, then: safe-remove policy check".to_owned()),
+            Self::Scenario(_) => Some("correct the scenario that fleet.toml names".to_owned()),
+            Self::WithoutAws | Self::WithoutEngine(_) => Some("build it with its default features".to_owned()),
+            Self::NotStarted { hint, .. } => Some((*hint).to_owned()),
+            Self::Internal { .. } => {
+                Some("this is a bug: please report it, with what `safe-remove status` says".to_owned())
+            }
+        }
+    }
+
+    /// A subsystem that no policy has, with the nearest that do.
+    pub(crate) fn unknown_subsystem(name: &SubsystemName, policies: &PolicySet) -> Self {
+        Self::unknown("subsystem", name.as_str(), policies.subsystems.keys().map(|name| name.as_str()))
+    }
+
+    /// The same for anything that has a name.
+    pub(crate) fn unknown<'a>(what: &str, name: &str, names: impl Iterator<Item = &'a str> + Clone) -> Self {
+        let nearest = policy::nearest(name, names.clone());
+        let hint = if nearest.is_empty() {
+            format!("there are: {}", names.collect::<Vec<_>>().join(" "))
+        } else {
+            format!("did you mean {}?", nearest.join(" or "))
+        };
+        Self::NoSuch { message: format!("there is no {what} {name}"), hint: Some(hint) }
+    }
+}

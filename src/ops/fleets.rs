@@ -1,0 +1,113 @@
+//! Which fleet the policies name, opened. The only place that knows all providers.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use crate::fleet::simulated::{Membership, OpenError, SimulatedFleet};
+use crate::model::{FleetIdentity, SubsystemName, partition_of};
+use crate::plan::weight;
+use crate::policy::{FleetConfig, PolicySet, ProviderKind, SimulatedMetric, SubsystemPolicy};
+use crate::ports::{Clock, Fleet};
+use crate::probe::SimulatedMetrics;
+
+#[cfg(feature = "aws")]
+use super::clock::SystemClock;
+use super::error::OperationError;
+
+/// A fleet, its clock, and what its simulated probes read.
+pub(crate) struct Opened {
+    pub(crate) fleet: Arc<dyn Fleet>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) metrics: Option<Arc<dyn SimulatedMetrics>>,
+}
+
+/// The fleet that the policies name.
+pub(crate) async fn open(policies: &PolicySet) -> Result<Opened, OperationError> {
+    let provider = &policies.fleet.provider;
+    match &provider.kind {
+        ProviderKind::Simulated { scenario, state } => {
+            let fleet = simulated(scenario, state, provider.settle)?;
+            let metrics = Metrics::new(Arc::clone(&fleet), policies);
+            Ok(Opened { fleet: fleet.clone(), clock: fleet, metrics: Some(Arc::new(metrics)) })
+        }
+        ProviderKind::Aws { region, account } => aws(region, account, provider.settle).await,
+    }
+}
+
+/// Which fleet `fleet.toml` names, for commands that do not need the fleet itself.
+pub(crate) fn named_identity(fleet: &FleetConfig) -> FleetIdentity {
+    match &fleet.provider.kind {
+        ProviderKind::Simulated { scenario, state } => {
+            // Its id is in its state file, which is not made by looking.
+            let open = || simulated(scenario, state, fleet.provider.settle).ok();
+            let found = if state.exists() { open() } else { None };
+            let unseen = || FleetIdentity { kind: "simulated".to_owned(), ..FleetIdentity::default() };
+            found.map_or_else(unseen, |fleet| fleet.identity().clone())
+        }
+        ProviderKind::Aws { region, account } => FleetIdentity {
+            kind: "aws".to_owned(),
+            partition: Some(partition_of(region).to_owned()),
+            account: Some(account.clone()),
+            region: Some(region.clone()),
+            ..FleetIdentity::default()
+        },
+    }
+}
+
+/// The simulated fleet. Its state file is made where it does not exist: the fleet then exists, untouched.
+pub(crate) fn simulated(
+    scenario: &Path,
+    state: &Path,
+    settle: Option<Duration>,
+) -> Result<Arc<SimulatedFleet>, OperationError> {
+    SimulatedFleet::open(scenario, state, settle).map_err(|error| match error {
+        OpenError::Scenario(error) => OperationError::Scenario(error),
+        OpenError::Fleet(error) => OperationError::Fleet(error),
+    })
+}
+
+/// What simulated probes read: the fleet's load, with the policies' word for who serves what.
+struct Metrics {
+    fleet: Arc<SimulatedFleet>,
+    membership: Arc<Membership>,
+}
+
+impl Metrics {
+    fn new(fleet: Arc<SimulatedFleet>, policies: &PolicySet) -> Self {
+        let matcher = policies.matcher();
+        let depends_on = policies.subsystems.values().map(|s| (s.name.clone(), s.depends_on.clone())).collect();
+        let membership = fleet.membership(depends_on, |host| {
+            let subsystems = matcher.membership(host).subsystems;
+            let policies = subsystems.iter().filter_map(|name| policies.subsystems.get(name));
+            // One without a usable weight bears nothing here; no plan is made of such a fleet.
+            let bears = |policy: &SubsystemPolicy| weight(&policy.capacity.units, host).unwrap_or(0);
+            policies.map(|policy| (policy.name.clone(), bears(policy))).collect()
+        });
+        Self { fleet, membership: Arc::new(membership) }
+    }
+}
+
+#[async_trait]
+impl SimulatedMetrics for Metrics {
+    async fn metric(&self, subsystem: &SubsystemName, metric: SimulatedMetric) -> Result<f64, String> {
+        self.fleet.metric(&self.membership, subsystem, metric).await.map_err(|error| error.to_string())
+    }
+}
+
+#[cfg(feature = "aws")]
+async fn aws(region: &str, account: &str, settle: Option<Duration>) -> Result<Opened, OperationError> {
+    use crate::fleet::aws::{AwsFleet, AwsSettings, Patience};
+
+    let settings =
+        AwsSettings { region: region.to_owned(), account: account.to_owned(), settle, patience: Patience::default() };
+    let fleet = AwsFleet::open(settings).await.map_err(OperationError::Fleet)?;
+    Ok(Opened { fleet: Arc::new(fleet), clock: Arc::new(SystemClock), metrics: None })
+}
+
+#[cfg(not(feature = "aws"))]
+async fn aws(_region: &str, _account: &str, _settle: Option<Duration>) -> Result<Opened, OperationError> {
+    Err(OperationError::WithoutAws)
+}

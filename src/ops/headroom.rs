@@ -1,0 +1,70 @@
+//! How much can be removed now, and what limits it. Touches nothing.
+//!
+//! With assumptions, how much could be if something else were so: asked of altered copies, which are then dropped.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use crate::model::SubsystemName;
+use crate::output::{HeadroomDocument, Hypothesis};
+use crate::plan::{self, Assumption, UnknownAssumption, WhatIf};
+
+use super::error::OperationError;
+use super::world::World;
+
+/// Looks, asks the planner.
+///
+/// # Errors
+///
+/// The policies are invalid; no policy or zone has such a name; the fleet or the ledger cannot be read.
+pub(crate) async fn headroom(
+    policies: &Path,
+    only: Option<&SubsystemName>,
+    assumptions: &[Assumption],
+) -> Result<HeadroomDocument, OperationError> {
+    let world = World::open(policies).await?;
+    if let Some(name) = only
+        && !world.policies.subsystems.contains_key(name)
+    {
+        return Err(OperationError::unknown_subsystem(name, &world.policies));
+    }
+    let seen = world.look().await?;
+    let none = std::collections::BTreeMap::new();
+    // A slip in a name is told before any probe is waited for.
+    let hypothesis = if assumptions.is_empty() {
+        None
+    } else {
+        Some(WhatIf::new(&world.inputs(&seen, &none), assumptions).map_err(|error| unknown(&error, &world))?)
+    };
+    // Hosts are shared: whoever is asked about one subsystem must hear of probes of those that depend on any.
+    let all: BTreeSet<SubsystemName> = world.policies.subsystems.keys().cloned().collect();
+    let bad_probes = world.bad_probes(&all).await;
+    let inputs = world.inputs(&seen, &bad_probes);
+    let mut subsystems = plan::headroom(&inputs, only).map_err(OperationError::Assess)?;
+    let mut hypothetical = None;
+    if let Some(what_if) = hypothesis {
+        let supposed = plan::headroom(&what_if.inputs(&inputs), only).map_err(OperationError::Assess)?;
+        let as_it_is = std::mem::replace(&mut subsystems, supposed);
+        hypothetical = Some(Hypothesis {
+            assumptions: what_if.assumed().to_vec(),
+            as_it_is: as_it_is.into_iter().map(|headroom| (headroom.name, headroom.hosts_allowed)).collect(),
+        });
+    }
+    Ok(HeadroomDocument {
+        schema: HeadroomDocument::SCHEMA,
+        place: world.place(),
+        observed_at: seen.snapshot.begun_at,
+        hypothesis: hypothetical,
+        subsystems,
+    })
+}
+
+/// With the nearest that there are.
+fn unknown(error: &UnknownAssumption, world: &World) -> OperationError {
+    match error {
+        UnknownAssumption::Subsystem(name) => OperationError::unknown_subsystem(name, &world.policies),
+        UnknownAssumption::Zone { zone, known } => {
+            OperationError::unknown("zone", zone.as_str(), known.iter().map(|zone| zone.as_str()))
+        }
+    }
+}

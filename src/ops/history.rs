@@ -1,0 +1,67 @@
+//! Runs that ended, and stop orders that were given and lifted, newest first.
+
+use std::path::Path;
+
+use crate::model::{SubsystemName, Time};
+use crate::output::{HistoryDocument, HistoryHalt, StatusHalt};
+use crate::run::{self, JournalRecord, Past, has_ended};
+
+use super::error::OperationError;
+use super::reader::LedgerReader;
+use super::{clock, report, world};
+
+/// Reads the journals and folds each; those that ended, or none where no run has.
+///
+/// `since` makes a time of the fleet's present one.
+///
+/// # Errors
+///
+/// The ledger cannot be read; nothing is known of such a subsystem.
+pub(crate) async fn history(
+    policies: &Path,
+    subsystem: Option<&SubsystemName>,
+    since: impl FnOnce(Time) -> Option<Time>,
+) -> Result<HistoryDocument, OperationError> {
+    let policies = world::policies(policies)?;
+    let now = clock::now(&policies.fleet);
+    let ledger = LedgerReader::open(&policies.fleet, now).await?;
+    let (mut runs, mut halts) = (Vec::new(), Vec::new());
+    // A subsystem whose policy is gone still has its past.
+    let mut is_known = subsystem.is_none_or(|name| policies.subsystems.contains_key(name));
+    for id in ledger.journals().runs(since(now)).await.map_err(OperationError::Ledger)? {
+        let journal = ledger.journals().journal(&id).await.map_err(OperationError::Ledger)?;
+        if let Some(order) = journal.first().and_then(order)
+            && subsystem.is_none_or(|name| order.subsystem.as_ref().is_none_or(|of| of == name))
+        {
+            is_known |= order.subsystem.as_ref() == subsystem;
+            halts.push(order);
+        } else if has_ended(&journal)
+            && let Some(document) = run::report(&journal)
+            && subsystem.is_none_or(|name| document.subsystem == *name)
+        {
+            is_known = true;
+            runs.push(report::placed(document, &policies.directory));
+        }
+    }
+    if let Some(name) = subsystem.filter(|_| !is_known) {
+        return Err(OperationError::unknown_subsystem(name, &policies));
+    }
+    let fleet = policies.fleet.name.clone();
+    Ok(HistoryDocument { schema: HistoryDocument::SCHEMA, fleet, runs, halts })
+}
+
+/// A stop order, or one that was lifted, from its journal.
+fn order(record: &JournalRecord) -> Option<HistoryHalt> {
+    let (command, subsystem, operator, reason, lifted) = match &record.event {
+        Past::HaltOrdered { order } => {
+            ("halt", order.subsystem.clone(), order.operator.clone(), order.reason.clone(), Vec::new())
+        }
+        Past::HaltLifted { orders, operator, reason } => {
+            let subsystem = orders.first().and_then(|order| order.subsystem.clone());
+            let lifted = orders.iter().map(StatusHalt::from).collect();
+            ("unhalt", subsystem, operator.clone(), reason.clone(), lifted)
+        }
+        _ => return None,
+    };
+    Some(HistoryHalt { at: record.at, command, subsystem, operator, reason, lifted })
+}

@@ -1,0 +1,39 @@
+//! What a ledger needs before the first run: the table where the engine has one, and the fleet's record.
+
+use std::path::Path;
+
+use serde::Serialize;
+
+use crate::model::{FleetName, LedgerId, Time};
+
+use super::error::OperationError;
+use super::reader::{LedgerReader, writable_ledger};
+use super::{clock, engines, world};
+
+/// What is there now.
+#[derive(Debug, Serialize)]
+pub(crate) struct Initialised {
+    pub(crate) fleet: FleetName,
+    pub(crate) ledger: LedgerId,
+    pub(crate) place: String,
+    /// In words; empty where everything was there before.
+    pub(crate) done: Vec<String>,
+}
+
+/// Makes both. Each is left as it is where it exists.
+///
+/// # Errors
+///
+/// The policies are invalid; the ledger cannot be made or read.
+pub(crate) async fn init(policies: &Path) -> Result<Initialised, OperationError> {
+    let policies = world::policies(policies)?;
+    let (kind, now) = (&policies.fleet.ledger.kind, clock::now(&policies.fleet));
+    let mut done = engines::init(kind).await?;
+    if !LedgerReader::open(&policies.fleet, now).await?.exists() {
+        done.push(format!("the record of fleet {} was made", policies.fleet.name));
+    }
+    // It is of no time: a simulated fleet that does not exist yet has a clock of its own, which must not refuse.
+    let ledger = writable_ledger(&policies.fleet, Time::from_millis(0)).await?;
+    let (_, record) = ledger.read().await.map_err(OperationError::Ledger)?;
+    Ok(Initialised { fleet: policies.fleet.name.clone(), ledger: record.ledger, place: kind.place(), done })
+}

@@ -1,0 +1,63 @@
+//! What each command does: one file per operation, which resolves, checks, acts and returns a typed result.
+//!
+//! Nothing here knows arguments, prompts, colours or exit codes. What an operation has to tell or to ask while it is under
+//! way goes through a [`Frontend`]; what it ends with instead of a result is an [`OperationError`].
+//!
+//! | to read | for |
+//! | --- | --- |
+//! | `plan`, `remove`, `confirm` | a removal from its request to its run |
+//! | `idempotency`, `takeover`, `remainder`, `late`, `unrecorded` | a run that an earlier process began |
+//! | `halt`, `unhalt`, `adopt`, `accept`, `set_time` | what a person decides |
+//! | `init`, `archive`, `prune` | the ledger as a whole |
+//! | `status`, `history`, `headroom`, `report` | what is so |
+//! | `world`, `site`, `reader`, `fleets`, `engines`, `clock`, `process` | what the policies name, opened |
+
+mod accept;
+mod adopt;
+mod archive;
+mod clock;
+mod confirm;
+mod engines;
+mod error;
+mod fleets;
+mod frontend;
+mod halt;
+mod headroom;
+mod history;
+mod idempotency;
+mod ids;
+mod init;
+mod late;
+mod plan;
+mod process;
+mod prune;
+mod reader;
+mod refusal;
+mod remainder;
+mod remove;
+mod report;
+mod set_time;
+mod site;
+mod status;
+mod takeover;
+mod unhalt;
+mod unrecorded;
+mod world;
+
+pub(crate) use accept::{Acceptance, accept};
+pub(crate) use adopt::{Adoption, Marks, adopt};
+pub(crate) use archive::{export, import};
+pub(crate) use error::{Failure, OperationError};
+pub(crate) use frontend::{Frontend, Orders, Part, Question, Reply};
+pub(crate) use halt::{Halted, HaltedRun, halt};
+pub(crate) use headroom::headroom;
+pub(crate) use history::history;
+pub(crate) use init::init;
+pub(crate) use plan::{Because, PlanAnswer, plan};
+pub(crate) use prune::{Pruned, prune};
+pub(crate) use remove::{Removal, Removed, remove};
+pub(crate) use set_time::set_time;
+pub(crate) use status::status;
+pub(crate) use takeover::{Asked, TakenOver, take_over};
+pub(crate) use unhalt::{Unhalted, unhalt};
+pub(crate) use world::policies;

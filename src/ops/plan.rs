@@ -1,0 +1,76 @@
+//! What a removal would do. Touches nothing.
+
+use std::path::Path;
+
+use crate::model::{RunId, Time};
+use crate::output::Place;
+use crate::plan::{PlanDocument, Request, Verdict, Violation};
+
+use super::error::OperationError;
+use super::refusal;
+use super::world::World;
+
+/// A plan that is shown and not run, and why it is not.
+#[derive(Debug)]
+pub(crate) struct PlanAnswer {
+    pub(crate) document: PlanDocument,
+    pub(crate) place: Place,
+    pub(crate) because: Because,
+    /// The run that it is the rest of, where somebody goes on with one.
+    pub(crate) rest_of: Option<RunId>,
+}
+
+/// Why a plan is not run.
+#[derive(Debug)]
+pub(crate) enum Because {
+    /// Nothing more was asked for: it is allowed.
+    OnlyAsked,
+    /// A rule refuses it.
+    Refused,
+    /// Other runs hold or claim what it would take, or have just removed it: no word of the policies (S9).
+    TakenByOthers,
+    /// A budget asks to wait for longer than the caller wants.
+    Deferred {
+        until: Time,
+        now: Time,
+        /// Which budget, where the ledger said so.
+        why: Option<String>,
+    },
+    /// It was not confirmed.
+    Unconfirmed { why: String, hint: Option<String> },
+}
+
+impl PlanAnswer {
+    /// A plan that is not run.
+    pub(crate) fn new(world: &World, document: PlanDocument, because: Because) -> Self {
+        Self { document, place: world.place(), because, rest_of: None }
+    }
+
+    /// A plan that is refused for these reasons as well.
+    pub(crate) fn refused(world: &World, document: &PlanDocument, violations: Vec<Violation>) -> Self {
+        Self::new(world, refusal::with(document, violations), Because::Refused)
+    }
+
+    /// The same, of what is left of a run.
+    pub(crate) fn rest_of(mut self, run: &RunId) -> Self {
+        self.rest_of = Some(run.clone());
+        self
+    }
+}
+
+/// Opens what the policies name, looks, plans.
+///
+/// # Errors
+///
+/// The policies are invalid (4), the fleet cannot be established (5), the ledger cannot be read (10).
+pub(crate) async fn plan(policies: &Path, request: &Request) -> Result<PlanAnswer, OperationError> {
+    let world = World::open(policies).await?;
+    let mut seen = world.look().await?;
+    let plan = world.plan(request, &mut seen).await?;
+    let because = match plan.document.verdict {
+        Verdict::Allowed => Because::OnlyAsked,
+        Verdict::Refused if world.is_race(request, &seen, &plan)? => Because::TakenByOthers,
+        Verdict::Refused => Because::Refused,
+    };
+    Ok(PlanAnswer::new(&world, plan.document, because))
+}

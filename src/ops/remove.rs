@@ -1,0 +1,246 @@
+//! The removal: plan, confirm, run.
+//!
+//! Up to the confirmation nothing is touched and nothing is written, the ledger included.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::coordination::RunIdentity;
+use crate::driver::{self, Ended, StopSignal, stop_signal};
+use crate::model::RunId;
+use crate::plan::{Confirmed, PlanDocument, Request, Selection, Verdict};
+use crate::run::{JournalRecord, NotStarted, RunDocument, Spec, next_epoch};
+
+use super::adopt;
+use super::confirm::{self, Ask, Unconfirmed};
+use super::error::{Failure, OperationError};
+use super::frontend::{Frontend, Part};
+use super::idempotency::{self, Earlier};
+use super::plan::{Because, PlanAnswer};
+use super::remainder::Terms;
+use super::world::World;
+use super::{process, refusal, report, takeover};
+
+/// How often an unattended count is planned, where others are faster each time. Fifty that start at once are served in far
+/// fewer.
+const RACES: u32 = 20;
+
+/// What is to be removed, and what was said beforehand.
+#[derive(Clone, Debug)]
+pub(crate) struct Removal {
+    pub(crate) request: Request,
+    /// `--yes`
+    pub(crate) yes: bool,
+    /// The longest wait for a budget, before the first host.
+    pub(crate) max_wait: Duration,
+}
+
+/// How a removal ended.
+#[derive(Debug)]
+pub(crate) enum Removed {
+    /// It was not begun: the plan, and why.
+    Not(Box<PlanAnswer>),
+    /// It ran, in this call or an earlier one of the same request id.
+    Ran(Box<RunDocument>),
+}
+
+/// Resolve, look, plan, ask, run, report.
+///
+/// # Errors
+///
+/// Whatever keeps it from a plan or from its first host, of which nothing was touched then.
+pub(crate) async fn remove(
+    policies: &Path,
+    removal: &Removal,
+    frontend: &dyn Frontend,
+) -> Result<Removed, OperationError> {
+    let request = &removal.request;
+    let world = World::open(policies).await?;
+    let not = |answer: PlanAnswer| Ok(Removed::Not(Box::new(answer)));
+
+    // A retried call reports the first run, whatever has become of policies, fleet and budgets since.
+    let (run, mut prior) = match idempotency::look(&world, removal, frontend).await? {
+        Earlier::Answered(answer) => return Ok(answer),
+        Earlier::New { run, prior } => (run, prior),
+    };
+    let (orders, mut stop) = stop_signal();
+    let mut orders = Some(orders);
+    let mut until = None;
+    for tried in 1.. {
+        let mut seen = world.look().await?;
+        let plan = world.plan(request, &mut seen).await?;
+        if plan.document.verdict == Verdict::Refused {
+            let race = world.is_race(request, &seen, &plan)?;
+            let because = if race { Because::TakenByOthers } else { Because::Refused };
+            return not(PlanAnswer::new(&world, plan.document, because));
+        }
+        // A wait that is known beforehand is longer than the caller wants.
+        if let Some(at) = plan.document.not_before.filter(|at| at.since(seen.now) > removal.max_wait) {
+            let because = Because::Deferred { until: at, now: seen.now, why: None };
+            return not(PlanAnswer::new(&world, plan.document, because));
+        }
+        let document = plan.document.clone();
+        let until = *until.get_or_insert(document.expires_at);
+        let mut heard = frontend.listen().map_err(|e| OperationError::internal("signals cannot be heard", e))?;
+        let ask = Ask {
+            place: &world.place(),
+            now: seen.now,
+            clock: world.clock.as_ref(),
+            yes: removal.yes,
+            part: Part::Whole,
+        };
+        let confirmed = match confirm::confirm(plan, &ask, &mut heard, frontend).await {
+            Ok(confirmed) => confirmed,
+            Err(Unconfirmed::Stale) => {
+                return not(PlanAnswer::refused(&world, &document, vec![refusal::stale(&document)]));
+            }
+            Err(Unconfirmed::Unanswered { why, hint }) => {
+                return not(PlanAnswer::new(&world, document, Because::Unconfirmed { why, hint }));
+            }
+        };
+        let may_plan_again = confirmed.is_unattended() && matches!(request.selection, Selection::Count(_));
+        // Once: orders that come while it is planned again are heard by the next run.
+        if let Some(orders) = orders.take() {
+            tokio::spawn(heard.forward(orders));
+        }
+        let epoch = next_epoch(&prior, &seen.record, &run);
+        let attempt = Attempt { run: run.clone(), epoch, prior, confirmed };
+        match perform(&world, removal, attempt, frontend, &mut stop).await? {
+            Ok(ended) => return Ok(Removed::Ran(Box::new(report::ended(&world, &ended, frontend)))),
+            Err(NotStarted::Consumed { run }) => {
+                let (journal, _) = takeover::look(&world, &run).await?;
+                if !idempotency::is_same_request(&journal, request) {
+                    let violation = refusal::request_id(&document, &run);
+                    return not(PlanAnswer::refused(&world, &document, vec![violation]));
+                }
+                let terms = Terms { yes: removal.yes, reason: request.reason.clone() };
+                match idempotency::of_run(&world, &run, &terms, frontend, &mut stop).await? {
+                    Earlier::Answered(answer) => return Ok(answer),
+                    Earlier::New { prior: journal, .. } => prior = journal,
+                }
+            }
+            Err(NotStarted::TakenByOthers(taken)) if may_plan_again && tried < RACES && world.clock.now() < until => {
+                // S8: nothing of the lost plan is kept. What is left is judged as from the start.
+                let why = taken.first().map_or("another run was first", |violation| violation.message.as_str());
+                frontend.note(&format!("{why}: planning again with what is left"));
+                driver::pause_for(tried).await;
+                prior = takeover::look(&world, &run).await?.0;
+            }
+            Err(why) => return not_started(&why, &document, &world).map(|answer| Removed::Not(Box::new(answer))),
+        }
+    }
+    Err(OperationError::internal("planning again has no end", "a bug"))
+}
+
+/// One try at a run.
+struct Attempt {
+    run: RunId,
+    epoch: u64,
+    /// What its journal has of earlier ones, which took nothing.
+    prior: Vec<JournalRecord>,
+    confirmed: Confirmed,
+}
+
+/// Runs the confirmed plan to its end.
+async fn perform(
+    world: &World,
+    removal: &Removal,
+    attempt: Attempt,
+    frontend: &dyn Frontend,
+    stop: &mut StopSignal,
+) -> Result<Result<Ended, NotStarted>, OperationError> {
+    let ledger = world.writable_ledger().await?;
+    let Attempt { run, epoch, prior, confirmed } = attempt;
+    let document = confirmed.document();
+    adopt::of_first_run(world, ledger.as_ref()).await?;
+    let identity = RunIdentity {
+        run,
+        epoch,
+        process: process::this_process(),
+        operator: process::operator(world.fleet.identity()),
+        subsystem: removal.request.subsystem.clone(),
+        watched: document.watched.iter().cloned().collect(),
+        plan: document.plan.clone(),
+        expect_remaining: removal.request.expect_remaining,
+    };
+    let spec = Spec {
+        identity,
+        confirmed,
+        policies: Arc::clone(&world.policies),
+        fleet: world.fleet.identity().clone(),
+        bounds: world.fleet.bounds(),
+        max_wait: removal.max_wait,
+        prior,
+    };
+    let places = world.places(ledger);
+    let watcher = frontend.watcher(Arc::clone(&world.clock));
+    Ok(driver::execute(&places, spec, watcher.as_ref(), stop).await)
+}
+
+/// Nothing was touched: a plan that is refused or deferred, or what kept it from being begun.
+fn not_started(why: &NotStarted, document: &PlanDocument, world: &World) -> Result<PlanAnswer, OperationError> {
+    match why {
+        NotStarted::Rules(violations) => Ok(PlanAnswer::refused(world, document, violations.clone())),
+        NotStarted::Consumed { run } => Err(OperationError::NotStarted {
+            failure: Failure::Ledger,
+            message: format!("another process has begun run {run}; this one sent nothing"),
+            causes: Vec::new(),
+            hint: "safe-remove status shows it",
+        }),
+        NotStarted::OtherFleet(message) => Err(OperationError::NotStarted {
+            failure: Failure::FleetUnknown,
+            message: "the ledger is of another fleet; nothing was touched".to_owned(),
+            causes: vec![message.clone()],
+            hint: "use the policy directory of that fleet",
+        }),
+        NotStarted::Deferred { until, why } => {
+            let mut document = document.clone();
+            document.not_before = Some(*until);
+            let because = Because::Deferred { until: *until, now: world.clock.now(), why: Some(why.clone()) };
+            Ok(PlanAnswer::new(world, document, because))
+        }
+        NotStarted::TakenByOthers(violations) => Err(OperationError::NotStarted {
+            failure: Failure::Ledger,
+            message: "another run was first since the plan was made; nothing was touched".to_owned(),
+            causes: violations.iter().map(|violation| violation.message.clone()).collect(),
+            hint: "safe-remove status names the other run; repeat the command when it has ended",
+        }),
+        NotStarted::TakenOver(message) => Err(OperationError::NotStarted {
+            failure: Failure::Ledger,
+            message: "another process has this run; this one sent nothing".to_owned(),
+            causes: vec![message.clone()],
+            hint: "safe-remove status names the process that has it",
+        }),
+        NotStarted::Ledger(message) => Err(OperationError::NotStarted {
+            failure: Failure::Ledger,
+            message: "the ledger cannot be used; nothing was touched".to_owned(),
+            causes: vec![message.clone()],
+            hint: "correct what is said above, permissions or `[ledger]` in fleet.toml, then try again",
+        }),
+        NotStarted::Blind(message) => Err(OperationError::NotStarted {
+            failure: Failure::FleetUnknown,
+            message: "the state of the fleet cannot be established; nothing was touched".to_owned(),
+            causes: vec![message.clone()],
+            hint: "try again; if it persists, somebody must look at the provider",
+        }),
+        NotStarted::Clock(message) => Err(OperationError::NotStarted {
+            failure: Failure::FleetUnknown,
+            message: "the clocks disagree; nothing was touched".to_owned(),
+            causes: vec![message.clone()],
+            hint: "synchronise this machine's clock and try again; where that is right: safe-remove ledger set-time",
+        }),
+        NotStarted::Halted(order) => Err(OperationError::NotStarted {
+            failure: Failure::Halted,
+            message: "halted before the first host was touched".to_owned(),
+            causes: vec![order.clone()],
+            hint: "safe-remove status shows the stop orders in force",
+        }),
+        NotStarted::Ordered(order) => Err(OperationError::NotStarted {
+            failure: Failure::Halted,
+            message: format!("{order} before the first host was touched"),
+            causes: Vec::new(),
+            hint: "nothing needs to be done",
+        }),
+    }
+}

@@ -1,0 +1,28 @@
+//! A run that ended, as its document says it: with what the ledger did not take, and with what comes next.
+
+use std::path::Path;
+
+use crate::driver::Ended;
+use crate::output::next;
+use crate::run::{Outcome, RunDocument};
+
+use super::frontend::Frontend;
+use super::late;
+use super::world::World;
+
+/// The run of this process.
+pub(crate) fn ended(world: &World, ended: &Ended, frontend: &dyn Frontend) -> RunDocument {
+    let document = late::documented(world, ended);
+    for warning in document.warnings.get(ended.document.warnings.len()..).unwrap_or_default() {
+        frontend.note(&format!("warning: {warning}"));
+    }
+    placed(document, &world.policies.directory)
+}
+
+/// The journal knows no policy directory; a command that is typed must.
+pub(crate) fn placed(mut run: RunDocument, policies: &Path) -> RunDocument {
+    if run.outcome == Outcome::NeedsAttention {
+        run.next_command.get_or_insert_with(|| next::command(policies, &format!("status {}", run.run)));
+    }
+    run
+}

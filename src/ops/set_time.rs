@@ -1,0 +1,86 @@
+//! A person sets the ledger's time right. A clock that was ahead leaves a time behind that
+//! refuses every right one until it has come.
+
+use std::path::Path;
+
+use serde::Serialize;
+
+use crate::coordination::Command;
+use crate::driver::record_alone;
+use crate::model::{OperatorId, Time};
+use crate::ports::Written;
+use crate::run::{EVENT_SCHEMA, JournalRecord, Past};
+
+use super::error::{Failure, OperationError};
+use super::frontend::{Frontend, Question};
+use super::world::World;
+use super::{ids, process};
+
+/// What was set. Nothing was, where `was` is `is`.
+#[derive(Debug, Serialize)]
+pub(crate) struct TimeSet {
+    /// The record's time before.
+    pub(crate) was: Time,
+    /// The record's time now.
+    pub(crate) is: Time,
+    /// The time when it was asked.
+    #[serde(skip)]
+    pub(crate) now: Time,
+    pub(crate) by: OperatorId,
+    pub(crate) reason: String,
+}
+
+/// Looks, shows, asks, records, sets.
+///
+/// # Errors
+///
+/// Nobody can be asked, or the answer is another (6); the record is of another fleet, or the fleet cannot be observed, which
+/// on AWS also says whether this machine's clock is right (5); the ledger cannot be written (10).
+pub(crate) async fn set_time(
+    policies: &Path,
+    reason: &str,
+    frontend: &dyn Frontend,
+) -> Result<TimeSet, OperationError> {
+    let world = World::open(policies).await?;
+    let by = process::operator(world.fleet.identity());
+    // What a provider knows of the time stands against this machine's before anything else.
+    let seen = world.look().await?;
+    let (was, now) = (seen.record.written_at, seen.now);
+    let set = |is: Time| TimeSet { was, is, now: seen.now, by: by.clone(), reason: reason.to_owned() };
+    if was <= now.plus(world.fleet.bounds().tolerance) {
+        return Ok(set(was));
+    }
+    if !frontend.can_ask() {
+        return Err(OperationError::NotConfirmed {
+            why: "there is no terminal to ask on; nothing was touched".to_owned(),
+            hint: Some("a time is set right by a person: run it on a terminal".to_owned()),
+        });
+    }
+    let mut heard = frontend.listen().map_err(|e| OperationError::internal("signals cannot be heard", e))?;
+    let reply = frontend.ask(&Question::SetTime { place: &world.place(), was, now }, &mut heard).await;
+    let no = |why| OperationError::NotConfirmed { why: format!("{why}; nothing was touched"), hint: None };
+    reply.is(world.policies.fleet.name.as_str()).map_err(no)?;
+
+    let ledger = world.writable_ledger().await?;
+    let not_recorded = |cause: Option<String>| OperationError::NotStarted {
+        failure: Failure::Ledger,
+        message: "the time cannot be recorded; nothing was changed".to_owned(),
+        causes: cause.into_iter().collect(),
+        hint: "try again",
+    };
+    let now = world.clock.now();
+    let record = JournalRecord {
+        schema: EVENT_SCHEMA.to_owned(),
+        run: ids::time_id(),
+        seq: 0,
+        at: now,
+        event: Past::LedgerTimeSet { operator: by.clone(), reason: reason.to_owned(), was },
+    };
+    // Who and why stand in the ledger before anything is set.
+    match record_alone(ledger.as_ref(), &record).await.map_err(OperationError::Ledger)? {
+        Written::Acknowledged(()) => {}
+        Written::Conflict => return Err(not_recorded(None)),
+    }
+    world.change(ledger.as_ref(), &Command::SetTime, |why| not_recorded(Some(why))).await?;
+    Ok(set(now))
+}

@@ -1,0 +1,356 @@
+//! `safe-remove resume` and `safe-remove abandon`: somebody takes over a run whose process died. Also what a retried
+//! call with the request id of such a run does.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::coordination::{FleetRecord, ProcessId};
+use crate::driver::{self, Claim, StopSignal, Taken, Untaken, stop_signal};
+use crate::model::{HostId, RunId};
+use crate::output::{hosts_text, next, span_text};
+use crate::run::{
+    self, JournalRecord, NotStarted, Outcome, Purpose, RunDocument, Standing, Successor, quiet_from, silent_from,
+    standing,
+};
+
+use super::error::{Failure, OperationError};
+use super::frontend::Frontend;
+use super::plan::PlanAnswer;
+use super::remainder::{self, Terms};
+use super::site::Site;
+use super::world::{self, World};
+use super::{late, process, report, status};
+
+/// What was asked for.
+pub(crate) struct Asked {
+    /// How long the journal was by which it was judged whether the process lives.
+    pub(crate) seen: usize,
+    pub(crate) purpose: Purpose,
+    pub(crate) reason: Option<String>,
+    pub(crate) leave: BTreeSet<HostId>,
+    pub(crate) even_if_alive: bool,
+    /// `--yes`, of a run that is resumed.
+    pub(crate) yes: bool,
+}
+
+/// How a takeover ended.
+#[derive(Debug)]
+pub(crate) enum TakenOver {
+    /// What is left of the run was not confirmed, or is refused.
+    Not(Box<PlanAnswer>),
+    /// The run went on to its end, or had ended.
+    Ended(Box<RunDocument>),
+    /// It was abandoned, and everything is back: what was asked for.
+    Abandoned(Box<RunDocument>),
+    /// It had ended, and only now was the record told.
+    Closed {
+        /// Its document, where its journal gives one.
+        ended: Option<Box<RunDocument>>,
+    },
+    /// Its journal is lost, and these were given up.
+    Released(Vec<HostId>),
+}
+
+/// Look, check, take over, go on, report.
+///
+/// # Errors
+///
+/// The run cannot be taken over, or not by this order; nothing was touched.
+pub(crate) async fn take_over(
+    policies: &Path,
+    run: &RunId,
+    mut asked: Asked,
+    frontend: &dyn Frontend,
+) -> Result<TakenOver, OperationError> {
+    let world = match asked.purpose {
+        Purpose::Resume => World::open(policies).await,
+        // It goes nowhere but back: that must not wait for somebody who mends a policy.
+        Purpose::Abandon => Site::find(policies)?.world_to_put_back(frontend).await,
+    };
+    let world = world.map_err(|error| late::with_what_is_kept(error, policies, Some(run)))?;
+    let (journal, record) = look(&world, run).await?;
+    // S3: before anything is written, a fence least of all.
+    record.is_of(world.fleet.identity()).map_err(world::other_fleet)?;
+    asked.seen = journal.len();
+    if standing(&journal, &record, run) == Standing::Unknown
+        && let Some(lost) = late::known_here_only(&world.policies.fleet, run)
+    {
+        return Err(lost);
+    }
+    late::tell(&world, run, &journal, frontend).await?;
+    is_permitted(&world, run, &journal, &record, &asked).await?;
+
+    let mut heard = frontend.listen().map_err(|e| OperationError::internal("signals cannot be heard", e))?;
+    if asked.purpose == Purpose::Resume {
+        let terms = Terms { yes: asked.yes, reason: asked.reason.clone() };
+        let no = remainder::unconfirmed(&world, run, &journal, &record, &terms, &mut heard, frontend).await?;
+        if let Some(no) = no {
+            return Ok(TakenOver::Not(Box::new(no)));
+        }
+    }
+    let (orders, mut stop) = stop_signal();
+    tokio::spawn(heard.forward(orders));
+    let quiet_at = quiet_from(&journal, world.fleet.bounds());
+    let left = quiet_at.since(world.clock.now());
+    if !left.is_zero() {
+        frontend.note(&format!(
+            "taking over run {run}: nothing goes forward and nothing is released before {quiet_at} ({}), when the last \
+             call of its earlier process is out of reach",
+            span_text(left)
+        ));
+    }
+    let abandons = asked.purpose == Purpose::Abandon;
+    let directory = world.policies.directory.as_path();
+    match take(&world, run, asked, frontend, &mut stop).await? {
+        Ok(Went::On(ended)) => {
+            let is_back = ended.document.outcome != Outcome::NeedsAttention && ended.unrecorded.is_empty();
+            Ok(match abandons && is_back {
+                true => TakenOver::Abandoned(Box::new(ended.document)),
+                false => TakenOver::Ended(Box::new(report::ended(&world, &ended, frontend))),
+            })
+        }
+        Ok(Went::Over(document)) => Ok(TakenOver::Ended(Box::new(report::placed(*document, directory)))),
+        Ok(Went::Closed) => {
+            let journal = world.ledger.journals().journal(run).await.map_err(OperationError::Ledger)?;
+            Ok(match run::report(&journal) {
+                Some(document) if !abandons => TakenOver::Ended(Box::new(report::placed(document, directory))),
+                ended => TakenOver::Closed { ended: ended.map(Box::new) },
+            })
+        }
+        Ok(Went::Released(released)) => Ok(TakenOver::Released(released)),
+        Err(why) => Err(not_taken(run, &why)),
+    }
+}
+
+/// The journal and then the record: a run that ends in between is seen to have ended.
+pub(crate) async fn look(world: &World, run: &RunId) -> Result<(Vec<JournalRecord>, FleetRecord), OperationError> {
+    let journal = world.ledger.journals().journal(run).await.map_err(OperationError::Ledger)?;
+    let (_, record) = world.ledger.read().await?;
+    Ok((journal, record))
+}
+
+/// The process that acts for a run: by the record, else by the journal's last word of it.
+pub(crate) fn actor<'a>(journal: &'a [JournalRecord], record: &'a FleetRecord, run: &RunId) -> Option<&'a ProcessId> {
+    record.runs.get(run).map(|entry| &entry.process).or_else(|| run::actor(journal))
+}
+
+/// Whether the run can be taken over, by this order.
+async fn is_permitted(
+    world: &World,
+    run: &RunId,
+    journal: &[JournalRecord],
+    record: &FleetRecord,
+    asked: &Asked,
+) -> Result<(), OperationError> {
+    let held: BTreeSet<&HostId> = record.runs.get(run).map(|entry| entry.holds.keys().collect()).unwrap_or_default();
+    match standing(journal, record, run) {
+        Standing::Unknown => return Err(status::no_such_run(run, record, &world.ledger).await),
+        Standing::Ended => return Err(not_taken(run, &Untaken::Over(Standing::Ended))),
+        Standing::Lost if asked.purpose == Purpose::Resume => {
+            return Err(OperationError::NotTaken {
+                message: format!("the journal of run {run} is lost: nobody knows what to go on with"),
+                causes: Vec::new(),
+                hint: Some(format!(
+                    "to end it in the ledger: {}",
+                    next::command(&world.policies.directory, &format!("abandon {run}"))
+                )),
+            });
+        }
+        // Its process said its last word.
+        Standing::Holding | Standing::Unclosed => {}
+        Standing::UnderWay | Standing::Unlisted | Standing::Lost => is_dead(world, run, journal, record, asked)?,
+    }
+    if let Some(stranger) = asked.leave.iter().find(|host| !held.contains(host)) {
+        return Err(OperationError::NotTaken {
+            message: format!("run {run} does not hold host {stranger}: it cannot be given up"),
+            causes: Vec::new(),
+            hint: Some(match held.is_empty() {
+                true => "it holds nothing".to_owned(),
+                false => format!("it holds {}", hosts_text(held.iter().copied(), usize::MAX)),
+            }),
+        });
+    }
+    Ok(())
+}
+
+/// A run whose process may live is not taken over without saying so.
+fn is_dead(
+    world: &World,
+    run: &RunId,
+    journal: &[JournalRecord],
+    record: &FleetRecord,
+    asked: &Asked,
+) -> Result<(), OperationError> {
+    if asked.even_if_alive {
+        return Ok(());
+    }
+    let Some(process) = actor(journal, record, run) else { return Ok(()) };
+    let (pid, host) = (process.pid, &process.host);
+    let alive = |why: String, hint: String| {
+        let message = format!("run {run} may be under way: its process is not known to be dead");
+        Err(OperationError::NotTaken { message, causes: vec![why], hint: Some(hint) })
+    };
+    let anyway = next::command(&world.policies.directory, &format!("abandon {run} --even-if-alive"));
+    let mut anyway = format!("to take it over all the same and put back what is cordoned: {anyway}");
+    if asked.purpose == Purpose::Resume {
+        anyway.push_str("\n      (resume takes --even-if-alive too, and goes on terminating)");
+    }
+    match process::is_alive(process) {
+        Some(true) => alive(
+            format!("process {pid} on {host} is alive"),
+            format!("to stop it and put back what is cordoned: kill -INT {pid}, on {host}\n      {anyway}"),
+        ),
+        Some(false) => Ok(()),
+        None => match silence(world, run, journal, record) {
+            Some(left) => alive(
+                format!("process {pid} on {host} cannot be looked at from here, and wrote lately"),
+                format!("look at it there, or wait {}: then it counts as silent\n      {anyway}", span_text(left)),
+            ),
+            None => Ok(()),
+        },
+    }
+}
+
+/// How long it takes until a run's process counts as silent; `None` where it does.
+pub(crate) fn silence(world: &World, run: &RunId, journal: &[JournalRecord], record: &FleetRecord) -> Option<Duration> {
+    let now = world.clock.now();
+    let enlisted_at = record.runs.get(run).map_or(now, |entry| entry.enlisted_at);
+    let silent_at = silent_from(journal, enlisted_at);
+    // The process's clock may be ahead of this one.
+    Some(silent_at.plus(world.fleet.bounds().tolerance).since(now)).filter(|left| !left.is_zero())
+}
+
+/// How a run that was taken over went on.
+pub(crate) enum Went {
+    /// To its end.
+    On(Box<driver::Ended>),
+    /// It had ended, and only the record was not told.
+    Closed,
+    /// Its journal is lost, and these were given up.
+    Released(Vec<HostId>),
+    /// Only its last records were missing, and they are there now.
+    Over(Box<RunDocument>),
+}
+
+/// Takes the run over and goes on with it to its end.
+pub(crate) async fn take(
+    world: &World,
+    run: &RunId,
+    asked: Asked,
+    frontend: &dyn Frontend,
+    stop: &mut StopSignal,
+) -> Result<Result<Went, Untaken>, OperationError> {
+    let places = world.places(world.writable_ledger().await?);
+    let brought = late::bring_in(world, places.ledger.as_ref(), run, frontend).await?;
+    if brought > 0 {
+        let (journal, record) = look(world, run).await?;
+        if let (Standing::Ended, Some(document)) = (standing(&journal, &record, run), run::report(&journal)) {
+            return Ok(Ok(Went::Over(Box::new(document))));
+        }
+    }
+    let successor = Successor {
+        run: run.clone(),
+        epoch: 0,
+        process: process::this_process(),
+        operator: process::operator(world.fleet.identity()),
+        policies: Arc::clone(&world.policies),
+        fleet: world.fleet.identity().clone(),
+        bounds: world.fleet.bounds(),
+    };
+    let Asked { seen, mut purpose, reason, leave, even_if_alive, yes: _ } = asked;
+    let seen = seen + brought;
+    let (journal, record) = look(world, run).await?;
+    if matches!(standing(&journal, &record, run), Standing::Holding | Standing::Unclosed) {
+        // S9: what has ended goes forward no more. What it holds is put back, and the record is told.
+        purpose = Purpose::Abandon;
+    }
+    let claim = Claim { successor, purpose, reason, leave, seen, even_if_alive };
+    let machine = match driver::take_over(&places, claim).await {
+        Ok(Taken::Run(machine)) => machine,
+        Ok(Taken::Closed) => return Ok(Ok(Went::Closed)),
+        Ok(Taken::Released(hosts)) => return Ok(Ok(Went::Released(hosts))),
+        Err(why) => return Ok(Err(why)),
+    };
+    frontend.note(&match purpose {
+        Purpose::Resume => format!("run {run} is this process's now: going on with it"),
+        Purpose::Abandon => format!("run {run} is this process's now: putting back what is cordoned"),
+    });
+    let watcher = frontend.watcher(Arc::clone(&world.clock));
+    match driver::drive(&places, *machine, watcher.as_ref(), stop).await {
+        Ok(ended) => Ok(Ok(Went::On(Box::new(ended)))),
+        Err(NotStarted::TakenOver(why)) => Ok(Err(Untaken::Another(why))),
+        // It was granted nothing, or nothing of it was ever sent: nothing was touched.
+        Err(why) => Err(not_begun(run, &why)),
+    }
+}
+
+/// A run that was taken over and could not go on before anything was touched.
+fn not_begun(run: &RunId, why: &NotStarted) -> OperationError {
+    let causes = match why {
+        NotStarted::Rules(violations) | NotStarted::TakenByOthers(violations) => {
+            violations.iter().map(|violation| violation.message.clone()).collect()
+        }
+        NotStarted::Blind(message)
+        | NotStarted::Clock(message)
+        | NotStarted::Ledger(message)
+        | NotStarted::TakenOver(message)
+        | NotStarted::OtherFleet(message)
+        | NotStarted::Halted(message) => vec![message.clone()],
+        NotStarted::Deferred { until, why } => vec![format!("{why}, until {until}")],
+        NotStarted::Consumed { .. } => Vec::new(),
+        NotStarted::Ordered(order) => vec![order.to_string()],
+    };
+    OperationError::NotStarted {
+        failure: kind(why),
+        message: format!("run {run} did not go on; this process touched nothing"),
+        causes,
+        hint: "safe-remove status shows how it stands",
+    }
+}
+
+fn kind(why: &NotStarted) -> Failure {
+    match why {
+        NotStarted::Rules(_) => Failure::Refused,
+        NotStarted::Blind(_) | NotStarted::Clock(_) | NotStarted::OtherFleet(_) => Failure::FleetUnknown,
+        NotStarted::TakenByOthers(_)
+        | NotStarted::Ledger(_)
+        | NotStarted::TakenOver(_)
+        | NotStarted::Consumed { .. } => Failure::Ledger,
+        NotStarted::Deferred { .. } => Failure::Deferred,
+        NotStarted::Halted(_) | NotStarted::Ordered(_) => Failure::Halted,
+    }
+}
+
+/// Why a run was not taken over; nothing was touched.
+pub(crate) fn not_taken(run: &RunId, why: &Untaken) -> OperationError {
+    let ledger = |message: &String, hint| OperationError::NotStarted {
+        failure: Failure::Ledger,
+        message: format!("run {run} cannot be taken over; nothing was touched"),
+        causes: vec![message.clone()],
+        hint,
+    };
+    match why {
+        Untaken::Over(_) => OperationError::NotTaken {
+            message: format!("run {run} has ended: there is nothing to take over"),
+            causes: Vec::new(),
+            hint: Some(format!("how it ended: safe-remove status {run}")),
+        },
+        Untaken::Alive => OperationError::NotTaken {
+            message: format!("run {run} is under way: its process wrote just now"),
+            causes: Vec::new(),
+            hint: Some(format!("safe-remove status {run} --watch")),
+        },
+        Untaken::Another(by) => ledger(by, "safe-remove status names the process that has it"),
+        Untaken::Ledger(message) => {
+            ledger(message, "check `[ledger]` in fleet.toml, free space and permissions, then try again")
+        }
+        Untaken::Refused(message) => OperationError::NotStarted {
+            failure: Failure::FleetUnknown,
+            message: format!("run {run} cannot be taken over; nothing was touched"),
+            causes: vec![message.clone()],
+            hint: "correct what is said above, this machine's clock or the policy directory, and try again",
+        },
+    }
+}

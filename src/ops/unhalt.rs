@@ -1,0 +1,175 @@
+//! A stop order is lifted: says who halted and why, asks why it may go on, and lifts what was shown.
+//!
+//! Who lifts what, and why, stands in a journal before anything is lifted. An order that came after the look stays in
+//! force: nobody has read it.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use crate::coordination::{self, Command, Context, FleetRecord, Halt, Refusal};
+use crate::driver::{Unchanged, amend, record_alone};
+use crate::model::{Bounds, OperatorId, SubsystemName};
+use crate::output::{Place, StatusHalt, next};
+use crate::policy::{PolicySet, ProviderKind};
+use crate::ports::Written;
+use crate::run::{EVENT_SCHEMA, JournalRecord, Past};
+
+use super::error::{Failure, OperationError};
+use super::frontend::{Frontend, Question};
+use super::reader::{LedgerReader, writable_ledger};
+use super::site::Site;
+use super::{clock, fleets, ids, process};
+
+/// Writes of others that may come first, one after the other.
+const CONFLICTS: u32 = 200;
+
+/// What was lifted.
+#[derive(Debug, Serialize)]
+pub(crate) struct Unhalted {
+    #[serde(flatten)]
+    pub(crate) place: Place,
+    /// `None` is the whole fleet.
+    pub(crate) subsystem: Option<SubsystemName>,
+    /// Who lifted it.
+    pub(crate) operator: OperatorId,
+    /// Why.
+    pub(crate) reason: String,
+    /// The orders that were in force, and no longer are.
+    pub(crate) lifted: Vec<StatusHalt>,
+    /// Orders that still are.
+    pub(crate) halts: Vec<StatusHalt>,
+}
+
+/// Looks, shows, asks why where no reason is given, records, lifts. Returns what was lifted, and warnings.
+///
+/// # Errors
+///
+/// Nothing to lift; nobody to ask; the ledger cannot be used.
+pub(crate) async fn unhalt(
+    policies: &Path,
+    subsystem: Option<&SubsystemName>,
+    reason: Option<&str>,
+    frontend: &dyn Frontend,
+) -> Result<(Unhalted, Vec<String>), OperationError> {
+    if reason.is_none() && !frontend.can_ask() {
+        let hint = format!("say why it may go on: {}", next::unhalt(policies, subsystem));
+        return Err(OperationError::usage("--reason is missing, and there is no terminal to ask on", hint));
+    }
+    let site = Site::find(policies)?;
+    let reader = LedgerReader::open(&site.fleet, clock::now(&site.fleet)).await?;
+    let place = reader.place(&site.fleet.name, &site.directory, fleets::named_identity(&site.fleet));
+    let (_, record) = reader.read().await?;
+    let orders: Vec<Halt> = record.halts.iter().filter(|h| h.subsystem.as_ref() == subsystem).cloned().collect();
+    if orders.is_empty() {
+        return Err(nothing_to_lift(policies, subsystem, &record));
+    }
+    let reason = match reason {
+        Some(reason) => reason.to_owned(),
+        None => ask(&orders, &place, frontend).await?,
+    };
+    let by = process::operator(&place.provider);
+    lift(&site.policies_to_put_back(&record), &record, &orders, &by, &reason).await?;
+
+    let (_, record) = reader.read().await?;
+    let unhalted = Unhalted {
+        place,
+        subsystem: subsystem.cloned(),
+        operator: by,
+        reason,
+        lifted: orders.iter().map(StatusHalt::from).collect(),
+        halts: record.halts.iter().map(StatusHalt::from).collect(),
+    };
+    Ok((unhalted, site.warning().into_iter().collect()))
+}
+
+/// Shows who halted and why, and asks why it may go on. Nothing typed is no reason.
+async fn ask(orders: &[Halt], place: &Place, frontend: &dyn Frontend) -> Result<String, OperationError> {
+    let mut heard = frontend.listen().map_err(|e| OperationError::internal("signals cannot be heard", e))?;
+    let reply = frontend.ask(&Question::Unhalt { place, orders }, &mut heard).await;
+    let why = |why| OperationError::NotConfirmed { why: format!("{why}; it is still halted"), hint: None };
+    reply.typed().map_err(why)
+}
+
+/// First who lifts what and why, then the lifting: what is lifted is always explained.
+async fn lift(
+    policies: &Arc<PolicySet>,
+    read: &FleetRecord,
+    orders: &[Halt],
+    by: &OperatorId,
+    reason: &str,
+) -> Result<(), OperationError> {
+    let now = clock::now(&policies.fleet);
+    let identity = fleets::named_identity(&policies.fleet);
+    let silent = BTreeSet::new();
+    let context = Context { policies, identity: &identity, bounds: bounds(policies), now, silent: &silent, room: None };
+    let decide = |record: &FleetRecord| {
+        coordination::decide(record, &Command::Unhalt { orders }, &context).map(|(next, _)| (Some(next), ()))
+    };
+    // Refused where it can be told beforehand: the history is to show what was done.
+    decide(read).map_err(refused)?;
+    let ledger = writable_ledger(&policies.fleet, now).await?;
+    let journal = JournalRecord {
+        schema: EVENT_SCHEMA.to_owned(),
+        run: ids::order_id(),
+        seq: 0,
+        at: now,
+        event: Past::HaltLifted { orders: orders.to_vec(), operator: by.clone(), reason: reason.to_owned() },
+    };
+    match record_alone(ledger.as_ref(), &journal).await.map_err(OperationError::Ledger)? {
+        Written::Acknowledged(()) => {}
+        Written::Conflict => return Err(still_halted(Failure::Ledger, "it cannot be recorded".to_owned())),
+    }
+    amend(ledger.as_ref(), CONFLICTS, decide).await.map_err(|why| match why {
+        Unchanged::Refused(refusal) => refused(refusal),
+        Unchanged::Busy(others) => still_halted(Failure::Ledger, format!("{others} writes of others came first")),
+        Unchanged::Lost(error) => OperationError::Ledger(error),
+    })
+}
+
+fn refused(refusal: Refusal) -> OperationError {
+    let failure = match &refusal {
+        Refusal::Clock { .. } | Refusal::OtherFleet { .. } => Failure::FleetUnknown,
+        _ => Failure::Refused,
+    };
+    still_halted(failure, refusal.to_string())
+}
+
+fn still_halted(failure: Failure, cause: String) -> OperationError {
+    OperationError::NotStarted {
+        failure,
+        message: "nothing was lifted".to_owned(),
+        causes: vec![cause],
+        hint: "safe-remove status shows the stop orders in force",
+    }
+}
+
+/// Only the tolerance of clocks is asked of them, and that is the same everywhere.
+fn bounds(policies: &PolicySet) -> Bounds {
+    match policies.fleet.provider.kind {
+        ProviderKind::Simulated { .. } => Bounds::SIMULATED,
+        ProviderKind::Aws { .. } => Bounds::AWS,
+    }
+}
+
+/// With what is in force.
+fn nothing_to_lift(policies: &Path, subsystem: Option<&SubsystemName>, record: &FleetRecord) -> OperationError {
+    let mut message = match subsystem {
+        Some(name) => format!("{name} is not halted by itself"),
+        None => "the whole fleet is not halted".to_owned(),
+    };
+    let hint = match record.halts.first() {
+        None => {
+            message.push_str(": no stop order is in force");
+            "safe-remove history shows who halted and who lifted it".to_owned()
+        }
+        Some(first) => {
+            let in_force: Vec<String> = record.halts.iter().map(ToString::to_string).collect();
+            message.push_str(&format!("; in force: {}", in_force.join("; ")));
+            format!("to lift: {}", next::unhalt(policies, first.subsystem.as_ref()))
+        }
+    };
+    OperationError::NoSuch { message, hint: Some(hint) }
+}

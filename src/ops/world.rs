@@ -1,0 +1,245 @@
+//! The fleet, the ledger, the probes and the clock that the policy directory names; opened, never changed.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::coordination::{Command, Context, FleetRecord, Refusal, decide, is_race};
+use crate::driver::{self, Unchanged, amend};
+use crate::health;
+use crate::model::{FleetSnapshot, HostId, ProbeKey, RunId, SubsystemName, Time};
+use crate::output::Place;
+use crate::plan::{AssessError, Inputs, LedgerView, Plan, Request};
+use crate::policy::{self, FleetConfig, PolicySet};
+use crate::ports::{Clock, Fleet, Ledger, Prober};
+use crate::probe::Probes;
+
+use super::error::{Failure, OperationError};
+use super::fleets::{self, Opened};
+use super::process;
+use super::reader::{LedgerReader, writable_ledger};
+
+/// Writes of others that may come first.
+const CONFLICTS: u32 = 200;
+
+/// What takes no capacity waits for nobody: whose process is silent is not asked.
+static NOBODY: BTreeSet<RunId> = BTreeSet::new();
+
+/// Everything that a command may look at.
+pub(crate) struct World {
+    pub(crate) policies: Arc<PolicySet>,
+    pub(crate) fleet: Arc<dyn Fleet>,
+    pub(crate) prober: Arc<dyn Prober>,
+    pub(crate) clock: Arc<dyn Clock>,
+    /// When this command began, by the same clock.
+    pub(crate) began_at: Time,
+    /// A reader: it creates nothing, and every write through it is refused.
+    pub(crate) ledger: LedgerReader,
+}
+
+impl World {
+    /// Reads the policies, then opens what they name.
+    pub(crate) async fn open(directory: &Path) -> Result<Self, OperationError> {
+        Self::of(policies(directory)?).await
+    }
+
+    /// Opens what these policies name.
+    pub(crate) async fn of(policies: Arc<PolicySet>) -> Result<Self, OperationError> {
+        Self::open_with(policies, async |fleet, now| LedgerReader::open(fleet, now).await).await
+    }
+
+    /// The same with a ledger that may be a copy, or an older state: for who adopts it.
+    pub(crate) async fn open_unchecked(directory: &Path) -> Result<Self, OperationError> {
+        let policies = policies(directory)?;
+        Self::open_with(policies, async |fleet, now| LedgerReader::open_unchecked(fleet, now).await).await
+    }
+
+    async fn open_with(
+        policies: Arc<PolicySet>,
+        reader: impl AsyncFnOnce(&FleetConfig, Time) -> Result<LedgerReader, OperationError>,
+    ) -> Result<Self, OperationError> {
+        let Opened { fleet, clock, metrics } = fleets::open(&policies).await?;
+        let prober = Arc::new(Probes::new(Arc::clone(&clock), metrics));
+        let began_at = clock.now();
+        let ledger = reader(&policies.fleet, began_at).await?;
+        Ok(Self { policies, fleet, prober, clock, began_at, ledger })
+    }
+
+    /// Observes the fleet and reads the ledger, which must be of this fleet.
+    ///
+    /// # Errors
+    ///
+    /// Exit 5 where the record is of another fleet (S3): nothing may be concluded about one from the other.
+    pub(crate) async fn look(&self) -> Result<Seen, OperationError> {
+        let seen = self.look_at_any().await?;
+        seen.record.is_of(self.fleet.identity()).map_err(other_fleet)?;
+        Ok(seen)
+    }
+
+    /// The same, whichever fleet the record is of: for `ledger adopt`.
+    pub(crate) async fn look_at_any(&self) -> Result<Seen, OperationError> {
+        let snapshot = self.fleet.observe().await.map_err(OperationError::Fleet)?;
+        // The ledger after the fleet: a host that was removed in between is claimed here and absent there, never the
+        // other way round.
+        let (_, record) = self.ledger.read().await?;
+        let now = self.clock.now();
+        let runs = record.runs.keys().cloned().collect();
+        let (journals, bounds) = (self.ledger.journals(), self.fleet.bounds());
+        let silent = driver::silent(journals, &process::Here, &record, &runs, bounds, now).await;
+        let view = record.view(None, &silent, now);
+        Ok(Seen { snapshot, record, view, silent, now })
+    }
+
+    /// What a person's command is decided by, one that takes no capacity.
+    pub(crate) fn context(&self) -> Context<'_> {
+        Context {
+            policies: &self.policies,
+            identity: self.fleet.identity(),
+            bounds: self.fleet.bounds(),
+            now: self.clock.now(),
+            silent: &NOBODY,
+            room: None,
+        }
+    }
+
+    /// Changes the record by such a command. `unchanged` makes an error of the reason why it was not.
+    pub(crate) async fn change(
+        &self,
+        ledger: &dyn Ledger,
+        command: &Command<'_>,
+        unchanged: impl FnOnce(String) -> OperationError,
+    ) -> Result<(), OperationError> {
+        let context = self.context();
+        let decided = |record: &FleetRecord| decide(record, command, &context).map(|(next, _)| (Some(next), ()));
+        amend(ledger, CONFLICTS, decided).await.map_err(|why| match why {
+            Unchanged::Refused(refusal) => unchanged(refusal.to_string()),
+            Unchanged::Busy(others) => unchanged(format!("{others} writes of others came first")),
+            Unchanged::Lost(error) => OperationError::Ledger(error),
+        })
+    }
+
+    /// Where all this is.
+    pub(crate) fn place(&self) -> Place {
+        self.ledger.place(&self.policies.fleet.name, &self.policies.directory, self.fleet.identity().clone())
+    }
+
+    /// Plans the request, every watched probe read once, and every protection asked for that concerns it.
+    pub(crate) async fn plan(&self, request: &Request, seen: &mut Seen) -> Result<Plan, OperationError> {
+        let plan = self.plan_of_unprotected(request, seen).await?;
+        // Whose probes are read depends on the hosts, which the first plan has chosen.
+        let watched: BTreeSet<SubsystemName> = plan.document.watched.iter().cloned().collect();
+        let bad = self.bad_probes(&watched).await;
+        let mut plan =
+            if bad.is_empty() { plan } else { self.plan_with(request, seen, &bad).map_err(OperationError::Assess)? };
+        plan.document.warnings.extend(self.ledger.warning(&seen.record));
+        Ok(plan)
+    }
+
+    /// Whether a refused plan would be allowed but for what other runs hold, claim or have just removed (S9: a race is
+    /// never exit 3).
+    pub(crate) fn is_race(&self, request: &Request, seen: &Seen, plan: &Plan) -> Result<bool, OperationError> {
+        let view = seen.record.alone(None, &seen.silent).view(None, &seen.silent, seen.now);
+        let none = BTreeMap::new();
+        let inputs = Inputs { ledger: &view, ..self.inputs(seen, &none) };
+        let alone = crate::plan::plan(&inputs, request).map_err(OperationError::Assess)?;
+        let (violations, without) = (&plan.document.violations, &alone.document.violations);
+        Ok(is_race(&seen.record, &seen.silent, self.began_at, violations, without))
+    }
+
+    /// A plan whose hosts were all asked for the protections that no observation shows. Where one has such a
+    /// protection the plan is made again, with what is known now.
+    async fn plan_of_unprotected(&self, request: &Request, seen: &mut Seen) -> Result<Plan, OperationError> {
+        let none = BTreeMap::new();
+        let mut asked = BTreeSet::new();
+        loop {
+            let plan = self.plan_with(request, seen, &none).map_err(OperationError::Assess)?;
+            let chosen = plan.document.batches.iter().flat_map(|batch| &batch.hosts).map(|host| &host.id);
+            let unasked: Vec<HostId> = chosen.filter(|id| !asked.contains(*id)).cloned().collect();
+            // Every turn asks for hosts that were not asked for before: there are at most as many turns as hosts.
+            if unasked.is_empty() {
+                return Ok(plan);
+            }
+            let protected = self.fleet.protections(&unasked).await.map_err(OperationError::Fleet)?;
+            if protected.is_empty() {
+                return Ok(plan);
+            }
+            asked.extend(unasked);
+            seen.snapshot.protect(&protected);
+        }
+    }
+
+    /// Every probe of these subsystems, read once; those that are bad, each with the reason.
+    pub(crate) async fn bad_probes(&self, watched: &BTreeSet<SubsystemName>) -> BTreeMap<ProbeKey, String> {
+        let specs = health::probes_of(&self.policies, watched);
+        let samples = specs.iter().map(|(key, spec)| self.prober.sample(&key.subsystem, spec));
+        let samples = futures_util::future::join_all(samples).await;
+        health::bad_now(&samples, &specs)
+    }
+
+    fn plan_with(
+        &self,
+        request: &Request,
+        seen: &Seen,
+        bad_probes: &BTreeMap<ProbeKey, String>,
+    ) -> Result<Plan, AssessError> {
+        crate::plan::plan(&self.inputs(seen, bad_probes), request)
+    }
+
+    /// What a decision may depend on.
+    pub(crate) fn inputs<'a>(&'a self, seen: &'a Seen, bad_probes: &'a BTreeMap<ProbeKey, String>) -> Inputs<'a> {
+        Inputs {
+            policies: &self.policies,
+            snapshot: &seen.snapshot,
+            ledger: &seen.view,
+            bad_probes,
+            identity: self.fleet.identity(),
+            bounds: self.fleet.bounds(),
+            now: seen.now,
+        }
+    }
+
+    /// Everything that a run touches.
+    pub(crate) fn places(&self, ledger: Arc<dyn Ledger>) -> driver::World {
+        driver::World {
+            fleet: Arc::clone(&self.fleet),
+            ledger: driver::under_faults(ledger),
+            prober: Arc::clone(&self.prober),
+            clock: Arc::clone(&self.clock),
+            processes: Arc::new(process::Here),
+        }
+    }
+
+    /// The ledger, made where it does not exist, for a command that changes something.
+    pub(crate) async fn writable_ledger(&self) -> Result<Arc<dyn Ledger>, OperationError> {
+        let ledger = writable_ledger(&self.policies.fleet, self.clock.now()).await?;
+        // What was seen when the run was planned, it must still know.
+        Ok(self.ledger.remembering(ledger))
+    }
+}
+
+/// The fleet and the ledger at one moment.
+#[derive(Debug)]
+pub(crate) struct Seen {
+    pub(crate) snapshot: FleetSnapshot,
+    pub(crate) record: FleetRecord,
+    pub(crate) view: LedgerView,
+    /// Runs whose process is dead or silent.
+    pub(crate) silent: BTreeSet<RunId>,
+    pub(crate) now: Time,
+}
+
+/// The ledger is of another fleet than the policies: both are named.
+pub(crate) fn other_fleet(refusal: Refusal) -> OperationError {
+    OperationError::NotStarted {
+        failure: Failure::FleetUnknown,
+        message: "the ledger is of another fleet; nothing was touched".to_owned(),
+        causes: vec![refusal.to_string()],
+        hint: "use the policy directory of that fleet; where this one took its place on purpose: \
+               safe-remove ledger adopt --reason TEXT",
+    }
+}
+
+/// The policies, or everything that is wrong with them.
+pub(crate) fn policies(directory: &Path) -> Result<Arc<PolicySet>, OperationError> {
+    policy::load(directory).map(Arc::new).map_err(|errors| OperationError::Policy(Box::new(errors)))
+}
