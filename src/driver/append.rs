@@ -1,8 +1,8 @@
 //! Appends to the run's own journal, in order. What the ledger could not take is kept and comes first next time.
 
 use crate::coordination::ProcessId;
-use crate::model::{Nonce, RunId, chain};
-use crate::ports::{Ledger, LedgerError, Written};
+use crate::model::{Call, Nonce, RunId, chain};
+use crate::ports::{self, Ledger, LedgerError, RecordedCall, Written};
 use crate::run::{Input, JournalRecord, Loss, taken_over_by};
 
 use super::patient::Tries;
@@ -16,11 +16,13 @@ pub(super) struct Appender<'a> {
     /// Records that were not acknowledged, in order, each with the nonce that it keeps until it is: a write in doubt
     /// may be there, and under another nonce the run would take it for another process's (S7, schedule 13).
     backlog: Vec<(JournalRecord, Nonce)>,
+    /// The call whose intent was acknowledged last, until it is sent.
+    acknowledged: Option<RecordedCall>,
 }
 
 impl<'a> Appender<'a> {
     pub(super) fn new(ledger: &'a dyn Ledger, us: ProcessId) -> Self {
-        Self { ledger, us, backlog: Vec::new() }
+        Self { ledger, us, backlog: Vec::new(), acknowledged: None }
     }
 
     /// What the ledger was never heard to take.
@@ -28,14 +30,24 @@ impl<'a> Appender<'a> {
         self.backlog
     }
 
+    /// What sends a call: its acknowledged intent, or where the ledger takes none, that it is a restore. `None` where
+    /// neither is so.
+    pub(super) fn permit(&mut self, call: &Call) -> Option<RecordedCall> {
+        let acknowledged = self.acknowledged.take().filter(|recorded| recorded.call() == call);
+        acknowledged.or_else(|| RecordedCall::restore_without_ledger(call.clone()))
+    }
+
     /// Appends what is left over and then this record. It may be dropped at any time: what was not heard to be taken is
     /// left over.
     pub(super) async fn record(&mut self, record: JournalRecord, tries: &Tries) -> Input {
         self.backlog.push((record, change::nonce()));
+        self.acknowledged = None;
         while let Some((first, nonce)) = self.backlog.first() {
             match append_patiently(self.ledger, first, nonce, tries).await {
-                Ok(Written::Acknowledged(())) => {
+                Ok(Written::Acknowledged(intended)) => {
                     self.backlog.remove(0);
+                    // What was left over is past: only the record that is asked for now may be the intent of what is sent next.
+                    self.acknowledged = intended.filter(|_| self.backlog.is_empty());
                 }
                 Ok(Written::Conflict) => {
                     let why = taker(self.ledger, &first.run, &self.us).await;
@@ -62,7 +74,7 @@ pub(super) async fn taker(ledger: &dyn Ledger, run: &RunId, us: &ProcessId) -> O
 ///
 /// [`LedgerError`]; the record may be there after [`LedgerError::InDoubt`].
 pub async fn record_alone(ledger: &dyn Ledger, record: &JournalRecord) -> Result<Written<()>, LedgerError> {
-    append(ledger, record, &change::nonce()).await
+    record_kept(ledger, record, &change::nonce()).await
 }
 
 /// Appends a record that another process was not heard to append, under the nonce that it had.
@@ -75,7 +87,27 @@ pub(crate) async fn record_kept(
     record: &JournalRecord,
     nonce: &Nonce,
 ) -> Result<Written<()>, LedgerError> {
-    append(ledger, record, nonce).await
+    Ok(match append(ledger, record, nonce).await? {
+        Written::Acknowledged(_) => Written::Acknowledged(()),
+        Written::Conflict => Written::Conflict,
+    })
+}
+
+/// Appends the intent of a call that is not of a run, under a nonce of its own or the one that it is there with. The call
+/// that comes of it is sent by [`super::send`]; `None` where the record intends none, or another one has its place.
+///
+/// # Errors
+///
+/// [`LedgerError`]; nothing may be sent then.
+pub(crate) async fn record_intent(
+    ledger: &dyn Ledger,
+    record: &JournalRecord,
+    nonce: &Nonce,
+) -> Result<Option<RecordedCall>, LedgerError> {
+    Ok(match append(ledger, record, nonce).await? {
+        Written::Acknowledged(recorded) => recorded,
+        Written::Conflict => None,
+    })
 }
 
 /// Puts a record in place of the journal that it stands for; a write in doubt is repeated, which does no harm.
@@ -96,7 +128,7 @@ pub(super) async fn append(
     ledger: &dyn Ledger,
     record: &JournalRecord,
     nonce: &Nonce,
-) -> Result<Written<()>, LedgerError> {
+) -> Result<Written<Option<RecordedCall>>, LedgerError> {
     append_patiently(ledger, record, nonce, &Tries::few()).await
 }
 
@@ -105,8 +137,8 @@ async fn append_patiently(
     record: &JournalRecord,
     nonce: &Nonce,
     tries: &Tries,
-) -> Result<Written<()>, LedgerError> {
-    patiently(tries, || ledger.append(record, nonce)).await
+) -> Result<Written<Option<RecordedCall>>, LedgerError> {
+    patiently(tries, || ports::append(ledger, record, nonce)).await
 }
 
 /// Repeats a write, with the nonce that it has, for as long as that is worth it.

@@ -13,7 +13,7 @@ mod takeover;
 use std::sync::Arc;
 
 pub use append::record_alone;
-pub(crate) use append::{prune, record_kept};
+pub(crate) use append::{prune, record_intent, record_kept};
 pub use change::amend;
 pub(crate) use change::{Unchanged, pause_for};
 pub(crate) use fault::under_faults;
@@ -23,7 +23,7 @@ pub(crate) use takeover::{Claim, Taken, Untaken, take_over};
 
 use crate::coordination::ProcessId;
 use crate::model::{CallOutcome, LedgerId, Nonce};
-use crate::ports::{Clock, Fleet, Ledger, Prober, Processes};
+use crate::ports::{Clock, Fleet, Ledger, Prober, Processes, RecordedCall};
 use crate::run::{Act, Finish, Input, JournalRecord, Machine, NotStarted, Progress, RunDocument, Spec, report};
 
 /// Everything that a run touches.
@@ -137,7 +137,14 @@ pub(crate) async fn drive(
                 input
             }
             Act::Send(call) => {
-                let outcome = send(world, &call).await;
+                let outcome = match journal.permit(&call) {
+                    Some(recorded) => send(world.fleet.as_ref(), recorded).await,
+                    // S5: the machine does not ask for this. Nothing was sent.
+                    None => CallOutcome::Refused {
+                        message: "not sent: its intent is not on record".to_owned(),
+                        retryable: false,
+                    },
+                };
                 fault::behind();
                 Input::Answered(outcome)
             }
@@ -159,8 +166,10 @@ pub(crate) async fn drive(
     }
 }
 
-async fn send(world: &World, call: &crate::model::Call) -> CallOutcome {
-    let outcome = world.fleet.perform(call).await;
-    tracing::info!(effect = ?call.effect, ?outcome, "call answered");
+/// Sends a call: the only place from which an effect leaves this process.
+pub(crate) async fn send(fleet: &dyn Fleet, recorded: RecordedCall) -> CallOutcome {
+    let effect = recorded.call().effect.clone();
+    let outcome = fleet.perform(recorded).await;
+    tracing::info!(?effect, ?outcome, "call answered");
     outcome
 }

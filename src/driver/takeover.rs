@@ -131,7 +131,7 @@ async fn fence(world: &World, claim: &Claim) -> Result<Fenced, Untaken> {
         let epoch = next_epoch(&journal, &record, run);
         let (written, before) = (fence_record(claim, epoch, journal.len() as u64, world.clock.now()), journal.len());
         match append(world.ledger.as_ref(), &written, &nonce()).await {
-            Ok(Written::Acknowledged(())) => {
+            Ok(Written::Acknowledged(_)) => {
                 journal.push(written);
                 return Ok(Fenced::By(journal, epoch));
             }
@@ -273,7 +273,7 @@ async fn give_up(
     for (seq, event) in lines {
         let written = append(world.ledger.as_ref(), &line(run, seq, world.clock.now(), event), &nonce()).await;
         match written {
-            Ok(Written::Acknowledged(())) => {}
+            Ok(Written::Acknowledged(_)) => {}
             Ok(Written::Conflict) => return Err(Untaken::Another("another process writes its journal".to_owned())),
             Err(error) => return Err(Untaken::Ledger(chain(&error))),
         }

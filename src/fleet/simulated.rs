@@ -42,7 +42,7 @@ use store::{Locked, Paths, SaveError, Store, StoreError};
 
 use crate::model::{Bounds, Call, CallOutcome, FleetIdentity, FleetSnapshot, Host, HostId, SubsystemName, Time};
 use crate::policy::SimulatedMetric;
-use crate::ports::{Clock, Fleet, FleetError};
+use crate::ports::{Clock, Fleet, FleetError, RecordedCall};
 
 /// A simulated fleet, opened by this process.
 ///
@@ -355,9 +355,9 @@ impl Fleet for SimulatedFleet {
         self.blocking("list its hosts", Inner::observe).await?
     }
 
-    async fn perform(&self, call: &Call) -> CallOutcome {
-        let (inner, call) = (Arc::clone(&self.inner), call.clone());
-        let performed = tokio::task::spawn_blocking(move || inner.perform(&call)).await;
+    async fn perform(&self, call: RecordedCall) -> CallOutcome {
+        let inner = Arc::clone(&self.inner);
+        let performed = tokio::task::spawn_blocking(move || inner.perform(call.call())).await;
         performed.unwrap_or_else(|_| unknown("the call was interrupted"))
     }
 }

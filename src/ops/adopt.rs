@@ -8,10 +8,10 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::coordination::Command;
-use crate::driver::record_alone;
+use crate::driver;
 use crate::ledger::Displaced;
 use crate::model::{Call, CallOutcome, Effect, GroupName, HostId, LedgerId, Nonce, OperatorId};
-use crate::ports::{Ledger, Written};
+use crate::ports::{Ledger, RecordedCall};
 use crate::run::{EVENT_SCHEMA, JournalRecord, Past};
 
 use super::error::{Failure, IMPORT, OperationError};
@@ -148,17 +148,19 @@ pub(crate) async fn adopt(policies: &Path, reason: &str, frontend: &dyn Frontend
     }
     // Who and why stand in the ledger before anything is marked.
     let call = call(&world, &marks, &id);
-    match &moved {
-        Some(moved) => rehome(&world, moved, &by, reason, &call)?,
-        None => record(world.writable_ledger().await?.as_ref(), &by, reason, &call).await?,
-    }
+    let nonce = Nonce::new(uuid::Uuid::new_v4().to_string());
+    let record = match &moved {
+        Some(moved) => rehome(&world, adoption(&by, &of_a_move(reason, moved), &call), &nonce)?,
+        None => adoption(&by, reason, &call),
+    };
+    let recorded = intend(world.writable_ledger().await?.as_ref(), &record, &nonce).await?;
     if other.is_some() {
         // From now on the record is of this fleet.
         let ledger = world.writable_ledger().await?;
         world.change(ledger.as_ref(), &Command::Adopt, |why| unrecorded(Some(why))).await?;
     }
     if !marks.is_empty() {
-        mark(&world, &call).await?;
+        mark(&world, recorded).await?;
     }
     Ok(Adoption::Done { adopted: Adopted::new(&id, &by, reason, &marks), moved })
 }
@@ -186,14 +188,16 @@ fn moved(policies: &Path) -> Result<Option<Displaced>, OperationError> {
     }
 }
 
-/// Makes the file the ledger's home, and records who did that, from where, and what is marked next.
-fn rehome(world: &World, moved: &Displaced, by: &OperatorId, reason: &str, call: &Call) -> Result<(), OperationError> {
+fn of_a_move(reason: &str, moved: &Displaced) -> String {
     let was =
         moved.was.as_ref().map_or_else(|| "a place that is not known".to_owned(), |was| was.display().to_string());
-    let reason = format!("{reason} (its file was moved from {was} to {})", moved.is.display());
+    format!("{reason} (its file was moved from {was} to {})", moved.is.display())
+}
+
+/// Makes the file the ledger's home, with the record of who did that, from where, and what is marked next.
+fn rehome(world: &World, record: JournalRecord, nonce: &Nonce) -> Result<JournalRecord, OperationError> {
     let fleet = &world.policies.fleet;
-    let nonce = Nonce::new(uuid::Uuid::new_v4().to_string());
-    engines::adopt(&fleet.ledger.kind, &fleet.name, &adoption(by, &reason, call), &nonce)
+    engines::adopt(&fleet.ledger.kind, &fleet.name, &record, nonce).map(|()| record)
 }
 
 impl Adopted {
@@ -208,12 +212,11 @@ impl Adopted {
     }
 }
 
-/// Appends who adopts what, and why, to a journal of its own. Where that fails nothing is marked (S5).
-async fn record(ledger: &dyn Ledger, by: &OperatorId, reason: &str, call: &Call) -> Result<(), OperationError> {
-    match record_alone(ledger, &adoption(by, reason, call)).await.map_err(OperationError::Ledger)? {
-        Written::Acknowledged(()) => Ok(()),
-        Written::Conflict => Err(unrecorded(None)),
-    }
+/// Appends who adopts what, and why, to a journal of its own. Where that fails nothing is marked (S5). One that is there
+/// already under this nonce is recognised.
+async fn intend(ledger: &dyn Ledger, record: &JournalRecord, nonce: &Nonce) -> Result<RecordedCall, OperationError> {
+    let recorded = driver::record_intent(ledger, record, nonce).await.map_err(OperationError::Ledger)?;
+    recorded.ok_or_else(|| unrecorded(None))
 }
 
 fn unrecorded(cause: Option<String>) -> OperationError {
@@ -260,8 +263,10 @@ pub(crate) async fn of_first_run(world: &World, ledger: &dyn Ledger) -> Result<(
         let marks = Marks::of(world, &seen).other_than(&id);
         let call = call(world, &marks, &id);
         // S5: a ledger that may govern hosts says so, or it would be taken for one in which nothing has happened.
-        record(ledger, &process::operator(world.fleet.identity()), "the first run of this fleet", &call).await?;
-        marked = mark(world, &call).await;
+        let by = process::operator(world.fleet.identity());
+        let record = adoption(&by, "the first run of this fleet", &call);
+        let recorded = intend(ledger, &record, &Nonce::new(uuid::Uuid::new_v4().to_string())).await?;
+        marked = mark(world, recorded).await;
         if marked.is_ok() {
             return Ok(());
         }
@@ -275,8 +280,8 @@ fn call(world: &World, marks: &Marks, id: &LedgerId) -> Call {
 }
 
 /// Sends the call. Marking twice does no harm, and a mark in doubt is seen by the next look.
-async fn mark(world: &World, call: &Call) -> Result<(), OperationError> {
-    let (message, hint) = match world.fleet.perform(call).await {
+async fn mark(world: &World, recorded: RecordedCall) -> Result<(), OperationError> {
+    let (message, hint) = match driver::send(world.fleet.as_ref(), recorded).await {
         CallOutcome::Done => return Ok(()),
         CallOutcome::Refused { message, .. } => {
             (message, "the provider refused the mark: correct that, then try again")

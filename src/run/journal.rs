@@ -316,3 +316,14 @@ pub enum Past {
         pruned_at: Time,
     },
 }
+
+impl Past {
+    /// The call that this is the intent of.
+    pub(crate) fn intent(&self) -> Option<&Call> {
+        if let Self::CallIntended { intent, .. } | Self::LedgerAdopted { intent, .. } = self {
+            Some(intent)
+        } else {
+            None
+        }
+    }
+}

@@ -115,6 +115,30 @@ fn arrows_point_one_way() {
     assert!(wrong.is_empty(), "arrows that point the wrong way:\n{}", wrong.join("\n"));
 }
 
+/// One way out of the process: an intent on record, then the driver.
+#[test]
+fn s5_only_the_driver_performs_effects() {
+    // Who may name what sends a call, and what makes one that may be sent.
+    const ONLY: [(&str, &[&str]); 4] = [
+        (".perform(", &["driver", "fleet"]),
+        ("restore_without_ledger(", &["driver", "ports"]),
+        ("RecordedCall(", &["ports"]),
+        // An acknowledgement that is not looked at would be lost: every append goes through `ports::append`.
+        ("ledger.append(", &["ports", "ledger"]),
+    ];
+    let mut met = [0; ONLY.len()];
+    for (path, text) in sources().into_iter().filter(|(path, _)| !is_test(path)) {
+        for (number, line) in code(&text) {
+            for (which, (word, places)) in ONLY.iter().enumerate().filter(|(_, (word, _))| line.contains(word)) {
+                met[which] += 1;
+                let place = module(&path);
+                assert!(places.contains(&place.as_str()), "{}:{number}: {word} in {place}", path.display());
+            }
+        }
+    }
+    assert!(met.iter().all(|met| *met > 0), "{met:?}: this test looks for the wrong words");
+}
+
 /// A folder each, that nothing else knows: what they share is the port and the codec.
 #[test]
 fn each_ledger_engine_is_one_folder_that_the_others_do_not_know() {

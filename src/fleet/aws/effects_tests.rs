@@ -18,7 +18,7 @@ use aws_smithy_types::body::SdkBody;
 
 use super::super::{AwsFleet, AwsSettings, Patience, now};
 use super::*;
-use crate::ports::Fleet;
+use crate::ports::{Fleet, RecordedCall};
 
 /// What was asked: the action, the whole body, the time of the signature.
 #[derive(Clone, Debug)]
@@ -118,9 +118,9 @@ impl HttpClient for Canned {
     }
 }
 
-fn call(effect: Effect, age: Duration) -> Call {
+fn call(effect: Effect, age: Duration) -> RecordedCall {
     let intent_at = now().minus(age);
-    Call { effect, intent_at, not_after: intent_at.plus(Duration::from_secs(900)) }
+    RecordedCall::of_a_test(Call { effect, intent_at, not_after: intent_at.plus(Duration::from_secs(900)) })
 }
 
 fn cordon() -> Effect {
@@ -138,9 +138,10 @@ async fn s9_every_call_is_signed_with_its_own_intent_however_late_it_is_sent() {
     // The SDK would learn a difference of clocks from the first answer, and sign the second call younger.
     for age in [600, 300, 0] {
         let call = call(cordon(), Duration::from_secs(age));
-        assert_eq!(fleet.perform(&call).await, CallOutcome::Done);
+        let intent_at = call.call().intent_at;
+        assert_eq!(fleet.perform(call).await, CallOutcome::Done);
         let signed_at = server.sent("EnterStandby").last().unwrap().signed_at.clone();
-        assert_eq!(signed_at, call.intent_at.to_jiff().strftime("%Y%m%dT%H%M%SZ").to_string(), "{age} s late");
+        assert_eq!(signed_at, intent_at.to_jiff().strftime("%Y%m%dT%H%M%SZ").to_string(), "{age} s late");
     }
 }
 
@@ -148,7 +149,7 @@ async fn s9_every_call_is_signed_with_its_own_intent_however_late_it_is_sent() {
 async fn a_call_past_its_time_is_not_even_sent() {
     let server = Canned::default();
     let fleet = server.fleet().await;
-    let outcome = fleet.perform(&call(cordon(), Duration::from_secs(901))).await;
+    let outcome = fleet.perform(call(cordon(), Duration::from_secs(901))).await;
     // S7: a restore that was held up so long is sent anew.
     assert!(matches!(outcome, CallOutcome::Refused { retryable: true, .. }), "{outcome:?}");
     assert!(server.sent("EnterStandby").is_empty());
@@ -171,7 +172,7 @@ async fn s9_an_effect_is_sent_once_whatever_the_answer() {
         let server = Canned::default();
         let fleet = server.fleet().await;
         server.answer("EnterStandby", answer.clone());
-        let outcome = fleet.perform(&call(cordon(), Duration::ZERO)).await;
+        let outcome = fleet.perform(call(cordon(), Duration::ZERO)).await;
         assert_eq!(matches!(outcome, CallOutcome::Refused { .. }), certain, "{answer:?}: {outcome:?}");
         assert_eq!(matches!(outcome, CallOutcome::Unknown { .. }), !certain, "{answer:?}: {outcome:?}");
         assert_eq!(server.sent("EnterStandby").len(), 1, "{answer:?}");
@@ -182,8 +183,8 @@ async fn s9_an_effect_is_sent_once_whatever_the_answer() {
 async fn standby_lowers_desired_capacity_and_termination_from_it_does_not() {
     let server = Canned::default();
     let fleet = server.fleet().await;
-    assert_eq!(fleet.perform(&call(cordon(), Duration::ZERO)).await, CallOutcome::Done);
-    assert_eq!(fleet.perform(&call(terminate(), Duration::ZERO)).await, CallOutcome::Done);
+    assert_eq!(fleet.perform(call(cordon(), Duration::ZERO)).await, CallOutcome::Done);
+    assert_eq!(fleet.perform(call(terminate(), Duration::ZERO)).await, CallOutcome::Done);
     assert!(server.sent("EnterStandby")[0].body.contains("ShouldDecrementDesiredCapacity=true"));
     let sent = server.sent("TerminateInstanceInAutoScalingGroup");
     assert!(sent[0].body.contains("ShouldDecrementDesiredCapacity=false") && sent[0].body.contains("InstanceId=i-1"));
@@ -201,7 +202,7 @@ async fn s1_a_member_that_is_back_in_service_is_not_terminated() {
         wrapped("DescribeAutoScalingInstances", ""),
     ] {
         server.answer("DescribeAutoScalingInstances", Answer::Http(200, other.clone()));
-        let outcome = fleet.perform(&call(terminate(), Duration::ZERO)).await;
+        let outcome = fleet.perform(call(terminate(), Duration::ZERO)).await;
         assert!(matches!(outcome, CallOutcome::Refused { .. }), "{other}: {outcome:?}");
     }
     assert!(server.sent("TerminateInstanceInAutoScalingGroup").is_empty());
@@ -216,7 +217,7 @@ async fn termination_protection_is_honoured_where_the_group_would_not() {
     {
         server.answer("DescribeInstanceAttribute", Answer::Http(200, answer));
         for effect in [cordon(), terminate()] {
-            let outcome = fleet.perform(&call(effect, Duration::ZERO)).await;
+            let outcome = fleet.perform(call(effect, Duration::ZERO)).await;
             assert!(matches!(outcome, CallOutcome::Refused { retryable: false, .. }), "{outcome:?}");
         }
     }
@@ -230,7 +231,7 @@ async fn no_call_is_sent_for_no_host_or_for_too_many() {
     let many = (0..21).map(|n| (HostId::new(format!("i-{n}")), BTreeSet::new())).collect();
     for hosts in [BTreeMap::new(), many] {
         for group in [Some("web".into()), None] {
-            let outcome = fleet.perform(&call(Effect::Cordon { group, hosts: hosts.clone() }, Duration::ZERO)).await;
+            let outcome = fleet.perform(call(Effect::Cordon { group, hosts: hosts.clone() }, Duration::ZERO)).await;
             assert!(matches!(outcome, CallOutcome::Refused { .. }), "{outcome:?}");
         }
     }
@@ -242,7 +243,7 @@ async fn suspending_always_names_the_process() {
     let server = Canned::default();
     let fleet = server.fleet().await;
     let effect = Effect::Suspend { group: "web".into(), process: Process::AzRebalance };
-    assert_eq!(fleet.perform(&call(effect, Duration::ZERO)).await, CallOutcome::Done);
+    assert_eq!(fleet.perform(call(effect, Duration::ZERO)).await, CallOutcome::Done);
     assert!(server.sent("SuspendProcesses")[0].body.contains("ScalingProcesses.member.1=AZRebalance"));
 }
 

@@ -66,10 +66,9 @@ use async_trait::async_trait;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 
 use crate::model::{
-    Bounds, Call, CallOutcome, FleetIdentity, FleetSnapshot, GroupName, HostId, Protection, Time, duration_text,
-    partition_of,
+    Bounds, CallOutcome, FleetIdentity, FleetSnapshot, GroupName, HostId, Protection, Time, duration_text, partition_of,
 };
-use crate::ports::{Fleet, FleetError};
+use crate::ports::{Fleet, FleetError, RecordedCall};
 
 pub use client::Patience;
 
@@ -186,8 +185,8 @@ impl Fleet for AwsFleet {
         Ok(protected.into_iter().map(|host| (host, Protection::Termination)).collect())
     }
 
-    async fn perform(&self, call: &Call) -> CallOutcome {
-        effects::perform(self, call).await
+    async fn perform(&self, call: RecordedCall) -> CallOutcome {
+        effects::perform(self, call.call()).await
     }
 }
 

@@ -8,6 +8,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::model::{Effect, GroupName, HostId, HostState, LedgerId};
+use crate::ports::RecordedCall;
 
 /// A directory with a scenario, in which processes open the fleet.
 pub(super) struct Place {
@@ -94,7 +95,7 @@ fn terminate(number: u64) -> Effect {
 async fn send(fleet: &SimulatedFleet, effect: Effect) -> CallOutcome {
     let intent_at = fleet.now();
     let not_after = intent_at.plus(fleet.bounds().call_life);
-    fleet.perform(&Call { effect, intent_at, not_after }).await
+    fleet.perform(RecordedCall::of_a_test(Call { effect, intent_at, not_after })).await
 }
 
 fn desired(snapshot: &FleetSnapshot) -> (u64, u64) {
@@ -158,10 +159,14 @@ fn s5_a_call_after_its_deadline_is_refused_and_not_done() {
         let intent_at = fleet.now();
         let call = Call { effect: cordon(&[1]), intent_at, not_after: intent_at.plus(Duration::from_secs(5)) };
         fleet.sleep_until(call.not_after).await;
-        assert_eq!(fleet.perform(&call).await, CallOutcome::Done, "at the deadline itself");
+        assert_eq!(
+            fleet.perform(RecordedCall::of_a_test(call.clone())).await,
+            CallOutcome::Done,
+            "at the deadline itself"
+        );
         let call = Call { effect: cordon(&[2]), ..call };
         fleet.sleep_until(call.not_after.plus(Duration::from_millis(1))).await;
-        let late = fleet.perform(&call).await;
+        let late = fleet.perform(RecordedCall::of_a_test(call.clone())).await;
         assert!(matches!(late, CallOutcome::Refused { retryable: true, .. }), "{late:?}: a new one may be sent");
         let seen = fleet.observe().await.expect("complete");
         assert_eq!(seen.host(&id(2)).map(|h| h.state), Some(HostState::InService));

@@ -8,7 +8,7 @@ use safe_remove::model::{Call, CallOutcome, Effect, HostId, HostState, Process};
 use safe_remove::ports::Fleet;
 use serde_json::json;
 
-use crate::support::cloud::{Cloud, Described, cordon, named, now, observe, perform, refused};
+use crate::support::cloud::{Cloud, Described, cordon, named, now, observe, perform, recorded, refused};
 
 async fn state(fleet: &AwsFleet, id: &HostId) -> Option<HostState> {
     observe(fleet).await.host(id).map(|host| host.state)
@@ -234,12 +234,12 @@ async fn s9_aws_itself_refuses_a_call_whose_intent_is_too_old() {
     for minutes in [16, 60] {
         let intent_at = now().minus(Duration::from_secs(minutes * 60));
         let late = Call { effect: cordon("index", hosts.clone()), intent_at, not_after };
-        let outcome = fleet.perform(&late).await;
+        let outcome = fleet.perform(recorded(late).await).await;
         assert!(refused(&outcome).is_some_and(|(message, _)| message.contains("Signature expired")), "{outcome:?}");
     }
     cloud.moto.settle();
     assert_eq!(cloud.described("index").await, before);
     let intent_at = now().minus(Duration::from_secs(14 * 60));
     let in_time = Call { effect: cordon("index", hosts), intent_at, not_after };
-    assert_eq!(fleet.perform(&in_time).await, CallOutcome::Done);
+    assert_eq!(fleet.perform(recorded(in_time).await).await, CallOutcome::Done);
 }

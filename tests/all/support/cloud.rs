@@ -11,9 +11,12 @@ use aws_sdk_ec2::types::{
 };
 use aws_sdk_elasticloadbalancingv2::types::{ProtocolEnum, TargetDescription, TargetHealthStateEnum};
 use safe_remove::fleet::aws::{AwsFleet, AwsSettings, Patience};
-use safe_remove::model::{Call, CallOutcome, Effect, FleetSnapshot, HostId, TargetGroupId, Time};
-use safe_remove::ports::{Fleet, FleetError};
+use safe_remove::ledger::SqliteLedger;
+use safe_remove::model::{Call, CallOutcome, Effect, FleetSnapshot, HostId, Nonce, TargetGroupId, Time};
+use safe_remove::ports::{Fleet, FleetError, RecordedCall, Written, append};
+use safe_remove::run::{EVENT_SCHEMA, JournalRecord, Past};
 use serde_json::json;
+use tempfile::TempDir;
 
 use super::moto::{Moto, moto};
 
@@ -71,7 +74,20 @@ pub(crate) async fn open(endpoint: &str, account: &str, patience: Patience) -> R
 /// Performs an effect whose intent is recorded now.
 pub(crate) async fn perform(fleet: &AwsFleet, effect: Effect) -> CallOutcome {
     let intent_at = now();
-    fleet.perform(&Call { effect, intent_at, not_after: intent_at.plus(fleet.bounds().call_life) }).await
+    let call = Call { effect, intent_at, not_after: intent_at.plus(fleet.bounds().call_life) };
+    fleet.perform(recorded(call).await).await
+}
+
+/// Nothing is performed whose intent no ledger has: this one goes with the test.
+pub(crate) async fn recorded(intent: Call) -> RecordedCall {
+    let home = TempDir::new().expect("a directory");
+    let ledger = SqliteLedger::open(&home.path().join("ledger.db"), &"cloud".into(), now()).expect("a ledger");
+    let event = Past::CallIntended { call: 1, intent };
+    let record = JournalRecord { schema: EVENT_SCHEMA.to_owned(), run: "r-1".into(), seq: 0, at: now(), event };
+    match append(&ledger, &record, &Nonce::new("1")).await {
+        Ok(Written::Acknowledged(Some(recorded))) => recorded,
+        other => panic!("{other:?}"),
+    }
 }
 
 /// The observation, which must succeed.

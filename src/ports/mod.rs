@@ -1,5 +1,7 @@
 //! What the pure core needs of the world: the traits that the shell implements.
 
+mod intent;
+
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
@@ -7,11 +9,13 @@ use thiserror::Error;
 
 use crate::coordination::{FleetRecord, ProcessId};
 use crate::model::{
-    Bounds, Call, CallOutcome, FleetIdentity, FleetSnapshot, HostId, InventoryError, Nonce, Protection, RunId, Sample,
+    Bounds, CallOutcome, FleetIdentity, FleetSnapshot, HostId, InventoryError, Nonce, Protection, RunId, Sample,
     SubsystemName, Time,
 };
 use crate::policy::ProbeSpec;
 use crate::run::JournalRecord;
+
+pub use intent::{RecordedCall, append};
 
 /// A provider of hosts.
 #[async_trait]
@@ -40,7 +44,7 @@ pub trait Fleet: Send + Sync {
     }
 
     /// Sends one call, once. Never retries by itself where the effect may have happened.
-    async fn perform(&self, call: &Call) -> CallOutcome;
+    async fn perform(&self, call: RecordedCall) -> CallOutcome;
 }
 
 /// Why the fleet's state cannot be established: exit 5.

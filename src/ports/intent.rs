@@ -1,0 +1,73 @@
+//! [`RecordedCall`]: a call that may be sent, because the ledger has its intent (S5).
+//!
+//! There are two ways to one: [`append`], when the ledger acknowledges the intent, and
+//! [`RecordedCall::restore_without_ledger`]. A provider performs nothing else, and each of them once.
+
+use crate::model::{Call, Effect, Nonce};
+use crate::run::JournalRecord;
+
+use super::{Ledger, LedgerError, Written};
+
+/// A call whose intent is on record. It is used up when it is performed.
+#[derive(Debug)]
+pub struct RecordedCall(Call);
+
+impl RecordedCall {
+    /// What is to be performed, and until when it may take effect.
+    pub fn call(&self) -> &Call {
+        &self.0
+    }
+
+    /// S7 outranks S5 for a restore alone: what is out of service is put back even where the ledger takes no record of it.
+    /// `None` for every other effect.
+    pub(crate) fn restore_without_ledger(call: Call) -> Option<Self> {
+        matches!(call.effect, Effect::Restore { .. }).then_some(Self(call))
+    }
+
+    /// A call of a test that has no ledger.
+    #[cfg(test)]
+    pub(crate) fn of_a_test(call: Call) -> Self {
+        Self(call)
+    }
+}
+
+/// Appends a record once. Where it is the intent of a call, the acknowledgement is what the call is sent with.
+///
+/// # Errors
+///
+/// [`LedgerError`]; the record may be there after [`LedgerError::InDoubt`], and nothing may be sent for it.
+pub async fn append(
+    ledger: &dyn Ledger,
+    record: &JournalRecord,
+    nonce: &Nonce,
+) -> Result<Written<Option<RecordedCall>>, LedgerError> {
+    Ok(match ledger.append(record, nonce).await? {
+        Written::Acknowledged(()) => Written::Acknowledged(record.event.intent().cloned().map(RecordedCall)),
+        Written::Conflict => Written::Conflict,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Time;
+
+    fn call(effect: Effect) -> Call {
+        Call { effect, intent_at: Time::from_millis(0), not_after: Time::from_millis(5_000) }
+    }
+
+    #[test]
+    fn s5_without_the_ledger_only_a_restore_is_sent() {
+        let (group, hosts) = (None, std::collections::BTreeMap::new());
+        let forward = [
+            Effect::Cordon { group: group.clone(), hosts: hosts.clone() },
+            Effect::Terminate { group: None, host: "index-0001".into() },
+            Effect::Suspend { group: "index".into(), process: crate::model::Process::AzRebalance },
+            Effect::Resume { group: "index".into(), process: crate::model::Process::AzRebalance },
+        ];
+        for effect in forward {
+            assert!(RecordedCall::restore_without_ledger(call(effect.clone())).is_none(), "{effect:?}");
+        }
+        assert!(RecordedCall::restore_without_ledger(call(Effect::Restore { group, hosts })).is_some());
+    }
+}
