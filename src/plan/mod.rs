@@ -3,37 +3,25 @@
 
 mod batches;
 mod capacity;
-mod choice;
 mod claims;
-mod columns;
 mod constraints;
-mod cuts;
 mod digest;
 mod document;
 mod doubts;
 mod explain;
 mod gates;
-mod headroom;
 mod hosts;
 mod measure;
 mod membership;
-mod near;
-mod outline;
 mod pace;
 mod permit;
 mod planner;
-mod remedies;
 mod schedule;
-mod search;
-mod select;
 mod settings;
-mod several_runs;
+mod solver;
 mod verify;
-mod vertex;
 mod warnings;
 mod weights;
-mod what_if;
-mod why;
 
 #[cfg(test)]
 pub(crate) mod testing;
@@ -47,7 +35,9 @@ pub(crate) use document::{Batch, PlannedHost, RequestDocument, Rule, SubsystemCa
 pub use document::{PlanDocument, Verdict};
 pub(crate) use doubts::may_serve;
 
-pub use headroom::{Headroom, headroom};
+pub use explain::headroom::{Headroom, headroom};
+pub(crate) use explain::refusal::{Constraint, Why, WouldAllow};
+pub(crate) use explain::what_if::{Assumed, Assumption, UnknownAssumption, WhatIf};
 pub(crate) use measure::measure;
 pub(crate) use membership::Membership;
 pub(crate) use pace::{Books, waits};
@@ -56,8 +46,6 @@ pub use planner::plan;
 pub use verify::verify;
 pub(crate) use weights::Unweighed;
 pub(crate) use weights::{units, weight};
-pub(crate) use what_if::{Assumed, Assumption, UnknownAssumption, WhatIf};
-pub(crate) use why::{Constraint, Why, WouldAllow};
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;

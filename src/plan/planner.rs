@@ -12,15 +12,15 @@ use crate::policy::nearest;
 use super::batches::deal;
 use super::constraints::{Ground, Problem};
 use super::digest::digest;
+use super::explain::refusal::{Asked, explain};
 use super::gates::Gates;
 use super::hosts::{obstacles_of, serves};
 use super::membership::Membership;
 use super::schedule::Schedule;
-use super::select::Selector;
 use super::settings::{BatchLimits, strictest};
+use super::solver::select::Selector;
 use super::verify::{verify_named, verify_over};
 use super::weights::units;
-use super::why::{Asked, explain};
 use super::{
     AssessError, Batch, Inputs, OtherRun, Plan, PlanDocument, PlannedHost, Request, RequestDocument, Rule, Selection,
     Stage, Taking, Verdict, Violation, Why, capacity, warnings,

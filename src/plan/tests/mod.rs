@@ -1,6 +1,5 @@
 //! The planner's tests, by part.
 
-mod cuts;
 mod doubts;
 mod greedy;
 mod large;

@@ -8,12 +8,12 @@ use proptest::prelude::*;
 
 use crate::model::{Health, HostId, Protection, TargetHealth};
 use crate::plan::constraints::{Ground, Problem};
-use crate::plan::explain::exclusion;
+use crate::plan::explain::exclusion::exclusion;
+use crate::plan::explain::headroom::is_meant;
 use crate::plan::gates::Gates;
-use crate::plan::headroom::is_meant;
 use crate::plan::membership::Membership;
 use crate::plan::planner::plan_over;
-use crate::plan::select::Selector;
+use crate::plan::solver::select::Selector;
 use crate::plan::testing::{NOON, World, host, policy};
 use crate::plan::verify::verify_over;
 use crate::plan::{PlanDocument, Request, Selection, Stage, Taking, Verdict, headroom, plan};

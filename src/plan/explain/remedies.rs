@@ -9,11 +9,11 @@ use std::collections::BTreeSet;
 
 use crate::model::{Group, GroupName, HostState, SubsystemName, ZoneName};
 
-use super::constraints::{Names, Problem, Room, Row};
-use super::search::Reach;
-use super::select::Selector;
-use super::why::{Asked, Change, WouldAllow};
-use super::{AssessError, Rule, SubsystemCapacity, capacity};
+use super::super::constraints::{Names, Problem, Room, Row};
+use super::super::solver::search::Reach;
+use super::super::solver::select::Selector;
+use super::super::{AssessError, Rule, SubsystemCapacity, capacity};
+use super::refusal::{Asked, Change, WouldAllow};
 
 /// Zones that are tried one by one where more capacity just anywhere would not do: a bound on work.
 const ZONES: usize = 8;

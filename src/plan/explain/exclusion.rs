@@ -4,12 +4,12 @@
 //! the count. Together the rows that stay exclude it, and without any one of them it is possible. Only a *proof*
 //! drops a row, so that a search that gives up leaves the set larger, never insufficient.
 //!
-//! Nothing here judges a plan: that is [`super::verify`]'s part.
+//! Nothing here judges a plan: that is [`crate::plan::verify()`]'s part.
 
 use std::cell::Cell;
 
-use super::search::Reach;
-use super::select::{Maximum, Selector};
+use super::super::solver::search::Reach;
+use super::super::solver::select::{Maximum, Selector};
 
 /// Relaxations for one set: a bound on work, not on time, so that the same input gives the same answer.
 const NODES: usize = 4000;

@@ -10,8 +10,8 @@
 use std::cell::Cell;
 use std::collections::BTreeSet;
 
+use super::super::constraints::Problem;
 use super::choice::{Choice, Standing};
-use super::constraints::Problem;
 use super::search::{Exactly, Found, Reach, best, clipped, fitting, is_feasible, reaches, tight};
 
 /// Choices of counts per class that are all looked at. Some thousand take milliseconds.
@@ -25,7 +25,7 @@ pub(crate) struct Selector<'a> {
     /// Hosts per class that may be chosen: none of a closed one, where gates count.
     most: Vec<u64>,
     /// Choices that are all looked at, at most.
-    pub(super) ways: u64,
+    pub(crate) ways: u64,
 }
 
 /// The largest count that may go.
@@ -115,7 +115,7 @@ impl<'a> Selector<'a> {
     }
 
     /// The rows that a first look finds in the way; empty where it finds none, which proves nothing.
-    pub(super) fn in_the_way(&self) -> Vec<usize> {
+    pub(crate) fn in_the_way(&self) -> Vec<usize> {
         tight(self.problem, &self.bounds, &self.most)
     }
 
@@ -180,7 +180,7 @@ impl<'a> Selector<'a> {
     }
 
     /// The most hosts that each row lets go, were it the only one.
-    pub(super) fn ceilings(&self) -> Vec<u64> {
+    pub(crate) fn ceilings(&self) -> Vec<u64> {
         self.ceilings_of(&self.most)
     }
 

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 
-use super::constraints::Problem;
+use super::super::constraints::Problem;
 use super::search::{ROUNDING, Relaxation, fitting, is_feasible};
 
 /// A row counts as one of the few that refuse many where it refuses at least this part of what the worst one does.

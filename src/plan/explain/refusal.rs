@@ -11,13 +11,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::{GroupName, SubsystemName, Time, ZoneName, duration_text};
 
-use super::constraints::{Names, Problem, Row};
-use super::explain::exclusion;
-use super::gates::Gates;
-use super::membership::Membership;
+use super::super::constraints::{Names, Problem, Row};
+use super::super::gates::Gates;
+use super::super::membership::Membership;
+use super::super::solver::select::{Maximum, Selector};
+use super::super::{AssessError, Inputs, Rule, Stage, Violation, capacity};
+use super::exclusion::exclusion;
 use super::remedies::{Question, group_members};
-use super::select::{Maximum, Selector};
-use super::{AssessError, Inputs, Rule, Stage, Violation, capacity, several_runs};
+use super::several_runs;
 
 /// Why a count is refused, and what would allow it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -216,7 +217,7 @@ pub(crate) fn explain(
 fn with_gates<'a>(asked: &Asked<'_>, problem: &Problem<'a>) -> (Problem<'a>, Vec<Violation>) {
     let mut gated = problem.clone();
     let mut closed: Vec<(Violation, BTreeSet<usize>)> = Vec::new();
-    let first = |class: &super::constraints::Class| class.ranks.first().map(|&rank| problem.candidates[rank]);
+    let first = |class: &super::super::constraints::Class| class.ranks.first().map(|&rank| problem.candidates[rank]);
     let served = |host: Option<usize>| host.map_or(&[][..], |host| asked.membership.of(host));
     let touched: BTreeSet<usize> =
         problem.classes.iter().filter(|class| class.closed).flat_map(|class| served(first(class))).copied().collect();

@@ -4,7 +4,7 @@
 
 use std::cmp::{Ordering, Reverse};
 
-use super::constraints::Problem;
+use super::super::constraints::Problem;
 
 /// Hosts per class, and what is left.
 pub(crate) struct Choice<'a> {

@@ -7,13 +7,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::SubsystemName;
 
-use super::constraints::{Ground, Names, Problem};
-use super::explain::{Limit, limit};
-use super::gates::Gates;
-use super::membership::Membership;
-use super::select::{Maximum, Selector};
-use super::verify::{judge_one, verify_over};
-use super::{AssessError, Inputs, Rule, Stage, Taking, Violation};
+use super::super::constraints::{Ground, Names, Problem};
+use super::super::gates::Gates;
+use super::super::membership::Membership;
+use super::super::solver::select::{Maximum, Selector};
+use super::super::verify::{judge_one, verify_over};
+use super::super::{AssessError, Inputs, Rule, Stage, Taking, Violation};
+use super::exclusion::{Limit, limit};
 
 /// What one subsystem can lose now: rules 1 to 6 with budgets taken as empty, and whatever is closed at this moment.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -148,7 +148,7 @@ impl Decision<'_> {
 }
 
 /// Whether a violation is of the rule that a row stands for.
-pub(super) fn is_meant(violation: &Violation, names: Names<'_>) -> bool {
+pub(crate) fn is_meant(violation: &Violation, names: Names<'_>) -> bool {
     let rule = if violation.rule == Rule::Budget { Rule::RunSize } else { violation.rule };
     let places = (violation.subsystem.as_ref(), violation.zone.as_ref(), violation.group.as_ref());
     rule == names.rule && places == (names.subsystem, names.zone, names.group)

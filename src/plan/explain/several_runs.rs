@@ -8,15 +8,15 @@ use std::time::Duration;
 
 use crate::model::{HostId, SubsystemName, Time};
 
-use super::batches::deal;
-use super::constraints::{Ground, Problem};
-use super::gates::Gates;
-use super::pace::{Books, waits};
-use super::schedule::Schedule;
-use super::select::Selector;
-use super::settings::{BatchLimits, strictest};
-use super::why::{Asked, LaterRun};
-use super::{AssessError, Claim, Inputs, LedgerView, Removal};
+use super::super::batches::deal;
+use super::super::constraints::{Ground, Problem};
+use super::super::gates::Gates;
+use super::super::pace::{Books, waits};
+use super::super::schedule::Schedule;
+use super::super::settings::{BatchLimits, strictest};
+use super::super::solver::select::Selector;
+use super::super::{AssessError, Claim, Inputs, LedgerView, Removal};
+use super::refusal::{Asked, LaterRun};
 
 /// Openings of windows that are looked at: a week has few.
 const OPENINGS: usize = 8;

@@ -3,8 +3,8 @@
 
 use proptest::prelude::*;
 
-use crate::plan::cuts::{cuts, rounded};
-use crate::plan::vertex::{Range, Row, Vertex};
+use crate::plan::solver::cuts::{cuts, rounded};
+use crate::plan::solver::vertex::{Range, Row, Vertex};
 
 /// A few columns and rows, and proposals that mean nothing.
 #[derive(Clone, Debug)]

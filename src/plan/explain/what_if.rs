@@ -12,7 +12,7 @@ use thiserror::Error;
 use crate::model::{FleetSnapshot, SubsystemName, ZoneName};
 use crate::policy::PolicySet;
 
-use super::{Inputs, LedgerView};
+use super::super::{Inputs, LedgerView};
 
 /// One thing to be taken for granted.
 #[derive(Clone, Debug, PartialEq, Eq)]

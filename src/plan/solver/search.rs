@@ -15,8 +15,8 @@ use std::collections::BTreeSet;
 
 use microlp::{ComparisonOp, Error, OptimizationDirection, Variable};
 
+use super::super::constraints::Problem;
 use super::columns::{Column, Columns};
-use super::constraints::Problem;
 use super::cuts::cuts;
 use super::near::{exchanged, filled, nearest};
 use super::outline::outline;
@@ -201,7 +201,7 @@ pub(super) fn fitting(bound: u128, units: u64) -> u64 {
 
 /// No class can give more than any one of its rows lets it.
 pub(crate) fn clipped(problem: &Problem<'_>, bounds: &[u128], most: &[u64]) -> Vec<u64> {
-    let clip = |(class, &most): (&super::constraints::Class, &u64)| {
+    let clip = |(class, &most): (&super::super::constraints::Class, &u64)| {
         let rows = class.takes.iter().filter(|(_, units)| *units > 0);
         let least = rows.map(|&(row, units)| fitting(bounds[row], units)).min();
         least.map_or(most, |least| most.min(least))

@@ -7,7 +7,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use foldhash::fast::RandomState;
 
-use super::constraints::Problem;
+use super::super::constraints::Problem;
 use super::search::{Exactly, ROUNDING};
 
 /// Classes taken together.
