@@ -19,6 +19,7 @@ mod planner;
 mod schedule;
 mod settings;
 mod solver;
+mod stock;
 mod verify;
 mod warnings;
 mod weights;

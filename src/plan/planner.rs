@@ -10,7 +10,7 @@ use crate::model::{HostId, SubsystemName};
 use crate::policy::nearest;
 
 use super::batches::deal;
-use super::constraints::{Ground, Problem};
+use super::constraints::Constraints;
 use super::digest::digest;
 use super::explain::refusal::{Asked, explain};
 use super::gates::Gates;
@@ -18,7 +18,8 @@ use super::hosts::{obstacles_of, serves};
 use super::membership::Membership;
 use super::schedule::Schedule;
 use super::settings::{BatchLimits, strictest};
-use super::solver::select::Selector;
+use super::solver::Selector;
+use super::stock::Ground;
 use super::verify::{verify_named, verify_over};
 use super::weights::units;
 use super::{
@@ -236,8 +237,9 @@ impl Draft {
         count: u64,
     ) -> Result<(), AssessError> {
         let ground = Ground::new(inputs, membership, gates);
-        let problem = Problem::new(&ground, named)?;
-        let (gated, open) = (Selector::new(&problem, true), Selector::new(&problem, false));
+        let constraints = Constraints::new(&ground, named)?;
+        let problem = &constraints.problem;
+        let (gated, open) = (Selector::new(problem, true), Selector::new(problem, false));
         let largest = open.maximum();
         self.largest = Some(largest.hosts);
         let now = if gated.candidates() == open.candidates() { largest.clone() } else { gated.maximum() };
@@ -268,7 +270,7 @@ impl Draft {
         if count > now.hosts {
             let too_few = self.violations.iter().find(|violation| violation.rule == Rule::TooFewCandidates);
             let asked = Asked { inputs, membership, gates, named, count };
-            self.why = explain(asked, &problem, &now, &largest, too_few)?;
+            self.why = explain(asked, &constraints, &now, &largest, too_few)?;
         }
         self.taking.hosts = chosen.into_iter().map(|h| membership.host(h).id.clone()).collect();
         Ok(())

@@ -1,6 +1,6 @@
 //! Which constraints stand in the way of a count: a small irreducible set of them.
 //!
-//! [`exclusion`] is a deletion filter over the rows of [`Problem`]: a row is left out where the others still exclude
+//! [`exclusion`] is a deletion filter over the rows of a problem: a row is left out where the others still exclude
 //! the count. Together the rows that stay exclude it, and without any one of them it is possible. Only a *proof*
 //! drops a row, so that a search that gives up leaves the set larger, never insufficient.
 //!
@@ -8,8 +8,7 @@
 
 use std::cell::Cell;
 
-use super::super::solver::search::Reach;
-use super::super::solver::select::{Maximum, Selector};
+use super::super::solver::{Maximum, Reach, Selector};
 
 /// Relaxations for one set: a bound on work, not on time, so that the same input gives the same answer.
 const NODES: usize = 4000;

@@ -7,10 +7,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::SubsystemName;
 
-use super::super::constraints::{Ground, Names, Problem};
+use super::super::constraints::{Constraints, Names};
 use super::super::gates::Gates;
 use super::super::membership::Membership;
-use super::super::solver::select::{Maximum, Selector};
+use super::super::solver::{Maximum, Selector};
+use super::super::stock::Ground;
 use super::super::verify::{judge_one, verify_over};
 use super::super::{AssessError, Inputs, Rule, Stage, Taking, Violation};
 use super::exclusion::{Limit, limit};
@@ -81,7 +82,8 @@ struct Decision<'a> {
 
 impl Decision<'_> {
     fn headroom(&self, subsystem: usize) -> Result<Headroom, AssessError> {
-        let problem = Problem::new(&self.ground, subsystem)?.merged();
+        let Constraints { problem, names } = Constraints::new(&self.ground, subsystem)?;
+        let problem = problem.merged();
         let (gated, open) = (Selector::new(&problem, true), Selector::new(&problem, false));
         let maximum = gated.maximum();
         let mut limits = Vec::new();
@@ -95,14 +97,14 @@ impl Decision<'_> {
                 limits.push((found.into_iter().next(), most.hosts));
                 if let Some(limit) = first {
                     let then = open.keeping(|kept| kept != limit.row).maximum().hosts;
-                    limits.push((self.violation(&problem, &open, &most, &limit)?, then));
+                    limits.push((self.violation(&names, &open, &most, &limit)?, then));
                 }
             } else if let Some(first) = first {
                 let without = open.keeping(|kept| kept != first.row);
                 let then = without.maximum();
-                limits.push((self.violation(&problem, &open, &most, &first)?, then.hosts));
+                limits.push((self.violation(&names, &open, &most, &first)?, then.hosts));
                 if let Some(next) = limit(&without, &then) {
-                    limits.push((self.violation(&problem, &without, &then, &next)?, then.hosts));
+                    limits.push((self.violation(&names, &without, &then, &next)?, then.hosts));
                 }
             }
         }
@@ -127,7 +129,7 @@ impl Decision<'_> {
     /// check.
     fn violation(
         &self,
-        problem: &Problem<'_>,
+        names: &[Names<'_>],
         selector: &Selector<'_>,
         maximum: &Maximum,
         limit: &Limit,
@@ -141,7 +143,7 @@ impl Decision<'_> {
             // Where the search gave up, looking harder may still find one.
             None => others.choose(count, &others.maximum()),
         };
-        let names = problem.rows[limit.row].names;
+        let names = names[limit.row];
         let found = judge_one(self.inputs, self.membership, self.gates, &hosts, names.subsystem, names.group)?;
         Ok(found.into_iter().find(|violation| is_meant(violation, names)))
     }

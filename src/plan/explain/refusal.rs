@@ -11,10 +11,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::{GroupName, SubsystemName, Time, ZoneName, duration_text};
 
-use super::super::constraints::{Names, Problem, Row};
+use super::super::constraints::{Constraints, Names};
 use super::super::gates::Gates;
 use super::super::membership::Membership;
-use super::super::solver::select::{Maximum, Selector};
+use super::super::solver::{Class, Maximum, Row, Selector};
 use super::super::{AssessError, Inputs, Rule, Stage, Violation, capacity};
 use super::exclusion::exclusion;
 use super::remedies::{Question, group_members};
@@ -164,7 +164,7 @@ impl Asked<'_> {
 /// everything were open.
 pub(crate) fn explain(
     asked: Asked<'_>,
-    problem: &Problem<'_>,
+    constraints: &Constraints<'_>,
     now: &Maximum,
     largest: &Maximum,
     too_few: Option<&Violation>,
@@ -177,19 +177,20 @@ pub(crate) fn explain(
         let allows = violation.remaining.unwrap_or(0);
         return Ok(Some(Why { constraints: vec![gate(violation, allows)], would_allow }));
     }
-    let (gated, closed) = with_gates(&asked, problem);
-    let open = problem.rows.len();
+    let (gated, closed) = with_gates(&asked, constraints);
+    let open = constraints.names.len();
     // What is closed counts as a reason only where the numbers alone would let the count go; and what limits a single
     // run only where the count could go in several.
-    let all = Selector::new(if asked.count > largest.hosts { problem } else { &gated }, false);
-    let lasting = all.keeping(|row| gated.rows[row].names.rule != Rule::RunSize);
+    let all = if asked.count > largest.hosts { constraints } else { &gated };
+    let all = Selector::new(&all.problem, false);
+    let lasting = all.keeping(|row| gated.names[row].rule != Rule::RunSize);
     let rows = exclusion(&lasting, asked.count).or_else(|| exclusion(&all, asked.count));
     let Some(rows) = rows else { return Ok(None) };
     let mut constraints = Vec::new();
     for &row in &rows {
         constraints.push(match row.checked_sub(open).and_then(|place| closed.get(place)) {
             Some(violation) => gate(violation, 0),
-            None => constraint(&asked, &gated.rows[row])?,
+            None => constraint(&asked, gated.names[row], gated.problem.rows[row].bound)?,
         });
     }
     if asked.count <= largest.hosts
@@ -213,11 +214,12 @@ pub(crate) fn explain(
     Ok(Some(Why { constraints, would_allow }))
 }
 
-/// The problem with a row for everything that is closed now, from which nothing may be taken; and what closes it.
-fn with_gates<'a>(asked: &Asked<'_>, problem: &Problem<'a>) -> (Problem<'a>, Vec<Violation>) {
-    let mut gated = problem.clone();
+/// The constraints with a row for everything that is closed now, from which nothing may be taken; and what closes it.
+fn with_gates<'a>(asked: &Asked<'_>, constraints: &Constraints<'a>) -> (Constraints<'a>, Vec<Violation>) {
+    let problem = &constraints.problem;
+    let mut gated = constraints.clone();
     let mut closed: Vec<(Violation, BTreeSet<usize>)> = Vec::new();
-    let first = |class: &super::super::constraints::Class| class.ranks.first().map(|&rank| problem.candidates[rank]);
+    let first = |class: &Class| class.ranks.first().map(|&rank| problem.candidates[rank]);
     let served = |host: Option<usize>| host.map_or(&[][..], |host| asked.membership.of(host));
     let touched: BTreeSet<usize> =
         problem.classes.iter().filter(|class| class.closed).flat_map(|class| served(first(class))).copied().collect();
@@ -230,13 +232,10 @@ fn with_gates<'a>(asked: &Asked<'_>, problem: &Problem<'a>) -> (Problem<'a>, Vec
         }
     }
     for (violation, closes) in &closed {
-        let row = gated.rows.len();
-        gated.rows.push(Row {
-            names: Names { rule: violation.rule, subsystem: None, zone: None, group: None },
-            bound: 0,
-            is_short: false,
-        });
-        for class in &mut gated.classes {
+        let row = gated.names.len();
+        gated.names.push(Names { rule: violation.rule, subsystem: None, zone: None, group: None });
+        gated.problem.rows.push(Row { bound: 0, is_short: false });
+        for class in &mut gated.problem.classes {
             if served(first(class)).iter().any(|subsystem| closes.contains(subsystem)) {
                 class.takes.push((row, 1));
             }
@@ -258,9 +257,9 @@ fn gate(violation: &Violation, allows: u64) -> Constraint {
 }
 
 /// A row in the field's terms.
-fn constraint(asked: &Asked<'_>, row: &Row<'_>) -> Result<Constraint, AssessError> {
-    let Names { mut rule, subsystem, zone, group } = row.names;
-    let allows = u64::try_from(row.bound).unwrap_or(u64::MAX);
+fn constraint(asked: &Asked<'_>, names: Names<'_>, bound: u128) -> Result<Constraint, AssessError> {
+    let Names { mut rule, subsystem, zone, group } = names;
+    let allows = u64::try_from(bound).unwrap_or(u64::MAX);
     let can_go = |unit: &str| match allows {
         0 => "none can go".to_owned(),
         1 => format!("1 {unit} can go"),

@@ -9,9 +9,9 @@ use std::collections::BTreeSet;
 
 use crate::model::{Group, GroupName, HostState, SubsystemName, ZoneName};
 
-use super::super::constraints::{Names, Problem, Room, Row};
-use super::super::solver::search::Reach;
-use super::super::solver::select::Selector;
+use super::super::constraints::{Constraints, Names};
+use super::super::solver::{Reach, Selector};
+use super::super::stock::Room;
 use super::super::{AssessError, Rule, SubsystemCapacity, capacity};
 use super::refusal::{Asked, Change, WouldAllow};
 
@@ -25,7 +25,7 @@ const NODES: usize = 200;
 /// A count, and everything that excludes it.
 pub(crate) struct Question<'q> {
     asked: Asked<'q>,
-    problem: &'q Problem<'q>,
+    constraints: &'q Constraints<'q>,
     /// Relaxations left.
     nodes: Cell<usize>,
 }
@@ -48,30 +48,31 @@ struct Limits {
 }
 
 impl<'q> Question<'q> {
-    /// `problem` has a row for whatever is closed.
-    pub(crate) fn new(asked: Asked<'q>, problem: &'q Problem<'q>) -> Self {
-        Self { asked, problem, nodes: Cell::new(NODES) }
+    /// `constraints` have a row for whatever is closed.
+    pub(crate) fn new(asked: Asked<'q>, constraints: &'q Constraints<'q>) -> Self {
+        Self { asked, constraints, nodes: Cell::new(NODES) }
     }
 
     /// Whether a choice of so many hosts is found where the rows leave other room.
     fn is_possible(&self, room: impl Fn(&Names<'_>, Room) -> Room) -> bool {
-        let of = |row: &Row<'_>| room(&row.names, Room { units: row.bound, is_short: row.is_short });
-        let rooms: Vec<Room> = self.problem.rows.iter().map(of).collect();
-        let freed = self.problem.freed(|row| !rooms[row].is_short);
-        let selector = Selector::new(freed.as_ref().unwrap_or(self.problem), false).bounded(|row, _| rooms[row].units);
+        let Constraints { problem, names } = self.constraints;
+        let is = problem.rows.iter().map(|row| Room { units: row.bound, is_short: row.is_short });
+        let rooms: Vec<Room> = names.iter().zip(is).map(|(names, is)| room(names, is)).collect();
+        let freed = problem.freed(|row| !rooms[row].is_short);
+        let selector = Selector::new(freed.as_ref().unwrap_or(problem), false).bounded(|row, _| rooms[row].units);
         matches!(selector.reach(self.asked.count, &self.nodes), Reach::Found(_))
     }
 
     /// Whether only the sizes of runs and budgets are in the way.
     pub(crate) fn is_possible_in_several_runs(&self) -> bool {
         let limits_a_run = |names: &Names<'_>| names.rule == Rule::RunSize;
-        self.problem.rows.iter().any(|row| limits_a_run(&row.names))
+        self.constraints.names.iter().any(limits_a_run)
             && self.is_possible(|names, is| if limits_a_run(names) { Room::of(u128::MAX) } else { is })
     }
 
     /// More capacity, then other policies, of what these rows are about.
     pub(crate) fn remedies(&self, rows: &[usize]) -> Result<Vec<WouldAllow>, AssessError> {
-        let names: Vec<Names<'_>> = rows.iter().map(|&row| self.problem.rows[row].names).collect();
+        let names: Vec<Names<'_>> = rows.iter().map(|&row| self.constraints.names[row]).collect();
         let subsystems: BTreeSet<&SubsystemName> = names.iter().filter_map(|names| names.subsystem).collect();
         let (mut capacities, mut policies) = (Vec::new(), Vec::new());
         for name in subsystems {

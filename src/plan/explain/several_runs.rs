@@ -9,12 +9,13 @@ use std::time::Duration;
 use crate::model::{HostId, SubsystemName, Time};
 
 use super::super::batches::deal;
-use super::super::constraints::{Ground, Problem};
+use super::super::constraints::Constraints;
 use super::super::gates::Gates;
 use super::super::pace::{Books, waits};
 use super::super::schedule::Schedule;
 use super::super::settings::{BatchLimits, strictest};
-use super::super::solver::select::Selector;
+use super::super::solver::Selector;
+use super::super::stock::Ground;
 use super::super::{AssessError, Claim, Inputs, LedgerView, Removal};
 use super::refusal::{Asked, LaterRun};
 
@@ -42,7 +43,7 @@ pub(crate) fn opens(asked: &Asked<'_>) -> Result<Option<Time>, AssessError> {
         at = opening;
         let inputs = Inputs { now: at, ..*asked.inputs };
         let gates = Gates::new(&inputs, membership);
-        let problem = Problem::new(&Ground::new(&inputs, membership, &gates), asked.named)?;
+        let Constraints { problem, .. } = Constraints::new(&Ground::new(&inputs, membership, &gates), asked.named)?;
         if Selector::new(&problem, true).maximum().hosts >= asked.count {
             return Ok(Some(at));
         }
@@ -109,7 +110,7 @@ fn next_run(
     for _ in 0..WAITS {
         let inputs = Inputs { ledger, now, ..*asked.inputs };
         let gates = Gates::new(&inputs, membership);
-        let problem = Problem::new(&Ground::new(&inputs, membership, &gates), asked.named)?;
+        let Constraints { problem, .. } = Constraints::new(&Ground::new(&inputs, membership, &gates), asked.named)?;
         let selector = Selector::new(&problem, true);
         let maximum = selector.maximum();
         let count = left.min(maximum.hosts);

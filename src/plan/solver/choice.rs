@@ -4,11 +4,11 @@
 
 use std::cmp::{Ordering, Reverse};
 
-use super::super::constraints::Problem;
+use super::problem::Problem;
 
 /// Hosts per class, and what is left.
 pub(crate) struct Choice<'a> {
-    problem: &'a Problem<'a>,
+    problem: &'a Problem,
     /// Hosts per class.
     pub(crate) counts: Vec<u64>,
     rows: Vec<u128>,
@@ -20,7 +20,7 @@ const NO_LEVEL: (usize, Reverse<u128>) = (usize::MAX, Reverse(0));
 
 impl<'a> Choice<'a> {
     /// Nobody is chosen; `bounds` says what may be taken from each row.
-    pub(crate) fn new(problem: &'a Problem<'a>, bounds: &[u128]) -> Self {
+    pub(crate) fn new(problem: &'a Problem, bounds: &[u128]) -> Self {
         Self { problem, counts: vec![0; problem.classes.len()], rows: bounds.to_vec(), zones: problem.zones.clone() }
     }
 

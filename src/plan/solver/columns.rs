@@ -7,8 +7,23 @@ use std::collections::{BTreeSet, HashMap};
 
 use foldhash::fast::RandomState;
 
-use super::super::constraints::Problem;
-use super::search::{Exactly, ROUNDING};
+use super::problem::Problem;
+
+/// A share this far below a whole number is that number.
+pub(super) const ROUNDING: f64 = 1e-4;
+
+/// Exactly so many hosts of these classes.
+#[derive(Clone, Debug)]
+pub(crate) struct Exactly {
+    pub(crate) classes: Vec<usize>,
+    pub(crate) hosts: u64,
+}
+
+impl Exactly {
+    pub(super) fn holds(&self, counts: &[u64]) -> bool {
+        self.classes.iter().map(|&c| u128::from(counts[c])).sum::<u128>() == u128::from(self.hosts)
+    }
+}
 
 /// Classes taken together.
 #[derive(Clone, Debug)]
@@ -40,7 +55,7 @@ pub(super) struct Columns {
 
 impl Columns {
     /// `most` is what each class has, at most what its rows let it give.
-    pub(super) fn of(problem: &Problem<'_>, bounds: &[u128], most: &[u64], value: &[i64], exactly: &[Exactly]) -> Self {
+    pub(super) fn of(problem: &Problem, bounds: &[u128], most: &[u64], value: &[i64], exactly: &[Exactly]) -> Self {
         let places = binding(problem, bounds, most);
         let names: Vec<usize> = (0..bounds.len()).filter(|&row| places[row].is_some()).collect();
         let mut columns = Self {
@@ -126,7 +141,7 @@ impl Columns {
 }
 
 /// By row, its place among those that taking everything would exceed.
-fn binding(problem: &Problem<'_>, bounds: &[u128], most: &[u64]) -> Vec<Option<usize>> {
+fn binding(problem: &Problem, bounds: &[u128], most: &[u64]) -> Vec<Option<usize>> {
     let mut all = vec![0_u128; bounds.len()];
     for (class, &most) in problem.classes.iter().zip(most) {
         for &(row, units) in &class.takes {

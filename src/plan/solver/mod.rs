@@ -1,13 +1,19 @@
 //! The integer solver: how many hosts can go at most, and which of them are preferred.
 
-pub(super) mod choice;
-pub(super) mod columns;
-pub(super) mod cuts;
-pub(super) mod near;
-pub(super) mod outline;
-pub(super) mod search;
-pub(super) mod select;
-pub(super) mod vertex;
+mod choice;
+mod columns;
+mod cuts;
+mod near;
+mod outline;
+mod problem;
+mod relaxation;
+mod search;
+mod select;
+mod vertex;
 
 #[cfg(test)]
 mod tests;
+
+pub(super) use problem::{Class, Problem, Row};
+pub(super) use search::Reach;
+pub(super) use select::{Maximum, Selector};

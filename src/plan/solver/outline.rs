@@ -6,15 +6,16 @@
 
 use std::collections::BTreeSet;
 
-use super::super::constraints::Problem;
-use super::search::{ROUNDING, Relaxation, fitting, is_feasible};
+use super::columns::ROUNDING;
+use super::problem::{Problem, fitting, is_feasible};
+use super::relaxation::Relaxation;
 
 /// A row counts as one of the few that refuse many where it refuses at least this part of what the worst one does.
 const PART: u128 = 8;
 
 /// A choice of as many hosts as can go, by class, and rows that by themselves let no more go of `most`; `None` where
 /// the first look does not prove it. `most` is what each class has, at most what its rows let it give.
-pub(super) fn outline(problem: &Problem<'_>, bounds: &[u128], most: &[u64]) -> Option<(Vec<u64>, BTreeSet<usize>)> {
+pub(super) fn outline(problem: &Problem, bounds: &[u128], most: &[u64]) -> Option<(Vec<u64>, BTreeSet<usize>)> {
     let refused = refused(problem, bounds, most);
     let worst = refused.iter().copied().max()?;
     let is_heavy = |row: usize| refused[row].saturating_mul(PART) >= worst;
@@ -49,7 +50,7 @@ pub(super) fn outline(problem: &Problem<'_>, bounds: &[u128], most: &[u64]) -> O
 }
 
 /// By row, how many hosts at least it keeps back of all.
-fn refused(problem: &Problem<'_>, bounds: &[u128], most: &[u64]) -> Vec<u128> {
+fn refused(problem: &Problem, bounds: &[u128], most: &[u64]) -> Vec<u128> {
     let mut all = vec![(0_u128, 1_u64); bounds.len()];
     for (class, &most) in problem.classes.iter().zip(most) {
         for &(row, units) in &class.takes {

@@ -2,35 +2,26 @@
 //!
 //! [`best`] searches whole numbers by branch and cut, one for all classes that the rows in the way do not tell apart
 //! ([`super::columns`]): a hundred classes are often six. Bounds come from the linear relaxation
-//! (`microlp`, in floating point), sharpened by cuts ([`super::cuts`]) and by leaving out what cannot be worth more
-//! than what is found ([`super::vertex`]); everything that is *accepted* is checked in integers. Why floats cannot
-//! make an answer wrong: cuts are made in integers, rows are scaled to coefficients of at most 1 and widened by
-//! [`SLACK`], far beyond the solver's own tolerance, and bounds are raised by [`SLACK`] again before they are rounded
-//! down, so that a bound can only be too generous, which costs time. Where the solver fails, the bound is the trivial one.
+//! ([`super::relaxation`], in floating point), sharpened by cuts ([`super::cuts`]) and by leaving out what cannot be
+//! worth more than what is found ([`super::vertex`]). Floats cannot make an answer wrong: cuts are made in integers,
+//! everything that is *accepted* is checked in integers, and a bound can only be too generous. Where the relaxation
+//! fails, the bound is the trivial one.
 //! The search ends after [`NODES`] relaxations: then the answer is still feasible, and [`Found::proved`] says
 //! that it may not be the best.
 
 use std::cell::Cell;
-use std::collections::BTreeSet;
 
-use microlp::{ComparisonOp, Error, OptimizationDirection, Variable};
-
-use super::super::constraints::Problem;
-use super::columns::{Column, Columns};
+use super::columns::{Columns, Exactly};
 use super::cuts::cuts;
 use super::near::{exchanged, filled, nearest};
 use super::outline::outline;
+use super::problem::{Problem, clipped, clipping, is_feasible};
+use super::relaxation::{Relaxation, Relaxed, relax, rows};
 use super::vertex::{Range, Row, SLACK, Vertex};
 
 /// Relaxations solved before giving up on proof: a bound on work, not on time, so that the same input gives
 /// the same plan on every machine.
 const NODES: usize = 1_000;
-
-/// A share this far below a whole number is that number.
-pub(super) const ROUNDING: f64 = 1e-4;
-
-/// The most that is added to a value to tell columns apart: thousands of hosts come to a small part of one.
-const TILT: f64 = 1e-5;
 
 /// Relaxations from one search for exchanges to the next, which costs as much as some of them.
 const EXCHANGES: usize = 20;
@@ -50,37 +41,10 @@ pub(crate) struct Found {
     pub(crate) tight: Option<Vec<usize>>,
 }
 
-/// Whether the counts are within what there is and every row holds, in integers.
-pub(crate) fn is_feasible(problem: &Problem<'_>, bounds: &[u128], most: &[u64], counts: &[u64]) -> bool {
-    let mut taken = vec![0_u128; bounds.len()];
-    for ((class, &count), &most) in problem.classes.iter().zip(counts).zip(most) {
-        if count > most {
-            return false;
-        }
-        for &(row, units) in &class.takes {
-            taken[row] = taken[row].saturating_add(u128::from(units).saturating_mul(u128::from(count)));
-        }
-    }
-    taken.iter().zip(bounds).all(|(taken, bound)| taken <= bound)
-}
-
-/// Exactly so many hosts of these classes.
-#[derive(Clone, Debug)]
-pub(crate) struct Exactly {
-    pub(crate) classes: Vec<usize>,
-    pub(crate) hosts: u64,
-}
-
-impl Exactly {
-    fn holds(&self, counts: &[u64]) -> bool {
-        self.classes.iter().map(|&c| u128::from(counts[c])).sum::<u128>() == u128::from(self.hosts)
-    }
-}
-
 /// The choice of the highest value, where a host of class `c` is worth `value[c]`, among those of which `exactly`
 /// holds; `bounds` says what may be taken from each row. `start` is feasible and one of them.
 pub(crate) fn best(
-    problem: &Problem<'_>,
+    problem: &Problem,
     bounds: &[u128],
     most: &[u64],
     value: &[i64],
@@ -129,7 +93,7 @@ pub(crate) enum Reach<T> {
 /// Whether so many hosts can go together, and hosts per class that can: far less work than how many can. Unknown where
 /// neither was shown before `nodes`, which counts down, came to nothing.
 pub(crate) fn reaches(
-    problem: &Problem<'_>,
+    problem: &Problem,
     bounds: &[u128],
     most: &[u64],
     hosts: u64,
@@ -151,62 +115,12 @@ pub(crate) fn reaches(
 
 /// Rows without room to spare where the relaxation has its optimum, and those that by themselves keep a class from giving
 /// all it has: the first suspects. Empty where the solver failed.
-pub(crate) fn tight(problem: &Problem<'_>, bounds: &[u128], most: &[u64]) -> Vec<usize> {
+pub(crate) fn tight(problem: &Problem, bounds: &[u128], most: &[u64]) -> Vec<usize> {
     let clipped = clipped(problem, bounds, most);
     let Some(Relaxation { columns, at, .. }) = Relaxation::of(problem, bounds, &clipped) else { return Vec::new() };
     let mut rows = columns.tight(&at);
     rows.extend(clipping(problem, bounds, most, &clipped));
     rows.into_iter().collect()
-}
-
-/// As many hosts as can go, in fractions.
-pub(super) struct Relaxation {
-    pub(super) columns: Columns,
-    /// No choice has more hosts.
-    pub(super) bound: i128,
-    /// Hosts by column.
-    pub(super) at: Vec<f64>,
-}
-
-impl Relaxation {
-    /// `None` where the solver failed.
-    pub(super) fn of(problem: &Problem<'_>, bounds: &[u128], most: &[u64]) -> Option<Self> {
-        let columns = Columns::of(problem, bounds, most, &vec![1; most.len()], &[]);
-        let search = Search::new(&columns, &[], 0, i128::MAX);
-        match search.relax(&Range::of(&columns), 0) {
-            Relaxed::Bounded(bound, at) => Some(Self { columns, bound, at }),
-            Relaxed::Empty | Relaxed::Unknown => None,
-        }
-    }
-}
-
-/// Rows that by themselves keep a class from giving all it has.
-fn clipping(problem: &Problem<'_>, bounds: &[u128], most: &[u64], clipped: &[u64]) -> BTreeSet<usize> {
-    let mut rows = BTreeSet::new();
-    for (index, class) in problem.classes.iter().enumerate().filter(|(c, _)| clipped[*c] < most[*c]) {
-        let clips =
-            class.takes.iter().filter(|&&(row, units)| units > 0 && fitting(bounds[row], units) <= clipped[index]);
-        rows.extend(clips.map(|&(row, _)| row));
-    }
-    rows
-}
-
-/// How many hosts of so many units a row lets go. Nearly every bound is small, and dividing small numbers is quick.
-pub(super) fn fitting(bound: u128, units: u64) -> u64 {
-    match u64::try_from(bound) {
-        Ok(bound) => bound / units.max(1),
-        Err(_) => u64::try_from(bound / u128::from(units.max(1))).unwrap_or(u64::MAX),
-    }
-}
-
-/// No class can give more than any one of its rows lets it.
-pub(crate) fn clipped(problem: &Problem<'_>, bounds: &[u128], most: &[u64]) -> Vec<u64> {
-    let clip = |(class, &most): (&super::super::constraints::Class, &u64)| {
-        let rows = class.takes.iter().filter(|(_, units)| *units > 0);
-        let least = rows.map(|&(row, units)| fitting(bounds[row], units)).min();
-        least.map_or(most, |least| most.min(least))
-    };
-    problem.classes.iter().zip(most).map(clip).collect()
 }
 
 struct Search<'a> {
@@ -223,29 +137,9 @@ struct Search<'a> {
     rows: Vec<Row>,
 }
 
-/// What a relaxation says about a part of the choices.
-enum Relaxed {
-    Empty,
-    /// Nothing in it is worth more than the bound; the optimum is at these fractions.
-    Bounded(i128, Vec<f64>),
-    /// The solver failed.
-    Unknown,
-}
-
 impl<'a> Search<'a> {
     fn new(columns: &'a Columns, exactly: &'a [Exactly], worth: i128, enough: i128) -> Self {
-        let binding = columns.rows.iter().zip(&columns.bounds).filter_map(|(takes, &bound)| {
-            // A relaxation without a row is a relaxation still.
-            let bound = i128::try_from(bound).ok()?;
-            let takes = takes.iter().map(|&(column, units)| (column, i128::from(units))).collect();
-            Some(Row { takes, bound, exact: false })
-        });
-        let exact = exactly.iter().enumerate().map(|(place, exactly)| {
-            let named = columns.all.iter().enumerate().filter(|(_, column)| column.exactly[place]);
-            let takes = named.map(|(column, _)| (column, 1)).collect();
-            Row { takes, bound: i128::from(exactly.hosts), exact: true }
-        });
-        let rows = binding.chain(exact).collect();
+        let rows = rows(columns, exactly);
         Self { columns, exactly, worth, found: None, enough, root: None, rows }
     }
 
@@ -257,7 +151,7 @@ impl<'a> Search<'a> {
         while let Some(range) = open.pop() {
             let Some(left) = nodes.get().checked_sub(1) else { return false };
             nodes.set(left);
-            let (bound, at) = match self.relax(&range, visited) {
+            let (bound, at) = match relax(self.columns, &self.rows, &range, visited) {
                 Relaxed::Empty => continue,
                 Relaxed::Bounded(bound, at) => (bound, at),
                 Relaxed::Unknown => (i128::MAX, range.middle()),
@@ -308,36 +202,6 @@ impl<'a> Search<'a> {
         if worth > self.worth && self.columns.allow(&counts, self.exactly) {
             self.found = Some(counts);
             self.worth = worth;
-        }
-    }
-
-    fn relax(&self, range: &Range, visited: usize) -> Relaxed {
-        // Every other time, ties are broken in some way of its own, or all relaxations could end in the same poor
-        // corner. Nothing is taken from a value, so that the bound holds for the values as they are too.
-        let most = if visited.is_multiple_of(2) { 0.0 } else { TILT };
-        let tilt = |column: usize| most * ((column + 1) as f64 * (visited + 1) as f64 * 0.618_033_988_75).fract();
-        let mut program = microlp::Problem::new(OptimizationDirection::Maximize);
-        let mut add = |(place, column): (usize, &Column)| {
-            program.add_var(column.value as f64 + tilt(place), (range.low[place] as f64, range.high[place] as f64))
-        };
-        let x: Vec<Variable> = self.columns.all.iter().enumerate().map(&mut add).collect();
-        for row in &self.rows {
-            let scale = row.scale();
-            let sum: Vec<_> = row.takes.iter().map(|&(column, units)| (x[column], units as f64 / scale)).collect();
-            let operator = if row.exact { ComparisonOp::Eq } else { ComparisonOp::Le };
-            program.add_constraint(sum, operator, row.widened() / scale);
-        }
-        match program.solve().map(microlp::SolveOutcome::into_solution) {
-            Ok(Ok(solution)) => {
-                let worth = solution.objective();
-                let bound = (worth + SLACK * worth.abs().max(100.0)).floor();
-                if !bound.is_finite() {
-                    return Relaxed::Unknown;
-                }
-                Relaxed::Bounded(bound as i128, x.iter().map(|&x| solution.var_value(x)).collect())
-            }
-            Err(Error::Infeasible) => Relaxed::Empty,
-            Ok(Err(_)) | Err(_) => Relaxed::Unknown,
         }
     }
 }

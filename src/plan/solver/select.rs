@@ -10,16 +10,17 @@
 use std::cell::Cell;
 use std::collections::BTreeSet;
 
-use super::super::constraints::Problem;
 use super::choice::{Choice, Standing};
-use super::search::{Exactly, Found, Reach, best, clipped, fitting, is_feasible, reaches, tight};
+use super::columns::Exactly;
+use super::problem::{Problem, clipped, fitting, is_feasible};
+use super::search::{Found, Reach, best, reaches, tight};
 
 /// Choices of counts per class that are all looked at. Some thousand take milliseconds.
 const WAYS: u64 = 5_000;
 
 /// The candidates of one subsystem, ready to be asked.
 pub(crate) struct Selector<'a> {
-    problem: &'a Problem<'a>,
+    problem: &'a Problem,
     /// What may be taken from each row; no limit where it is lifted.
     bounds: Vec<u128>,
     /// Hosts per class that may be chosen: none of a closed one, where gates count.
@@ -49,7 +50,7 @@ impl Maximum {
 
 impl<'a> Selector<'a> {
     /// With `gated`, hosts of subsystems that are closed at this moment are left out.
-    pub(crate) fn new(problem: &'a Problem<'a>, gated: bool) -> Self {
+    pub(crate) fn new(problem: &'a Problem, gated: bool) -> Self {
         let most = problem
             .classes
             .iter()

@@ -7,13 +7,14 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use crate::model::{Health, HostId, Protection, TargetHealth};
-use crate::plan::constraints::{Ground, Problem};
+use crate::plan::constraints::Constraints;
 use crate::plan::explain::exclusion::exclusion;
 use crate::plan::explain::headroom::is_meant;
 use crate::plan::gates::Gates;
 use crate::plan::membership::Membership;
 use crate::plan::planner::plan_over;
-use crate::plan::solver::select::Selector;
+use crate::plan::solver::Selector;
+use crate::plan::stock::Ground;
 use crate::plan::testing::{NOON, World, host, policy};
 use crate::plan::verify::verify_over;
 use crate::plan::{PlanDocument, Request, Selection, Stage, Taking, Verdict, headroom, plan};
@@ -393,7 +394,7 @@ proptest! {
         let gates = Gates::new(&inputs, &membership);
         let named = membership.find_subsystem(&SUBSYSTEMS[0].into()).expect("it is there");
         let ground = Ground::new(&inputs, &membership, &gates);
-        let problem = Problem::new(&ground, named).expect("judged");
+        let Constraints { problem, .. } = Constraints::new(&ground, named).expect("judged");
         let mut selector = Selector::new(&problem, false);
         selector.ways = 0;
         let masks: Vec<u32> = (1..1 << fleet.hosts.len()).filter(|mask| fleet.may_go(*mask)).collect();
@@ -420,7 +421,7 @@ proptest! {
         let gates = Gates::new(&inputs, &membership);
         let named = membership.find_subsystem(&SUBSYSTEMS[0].into()).expect("it is there");
         let ground = Ground::new(&inputs, &membership, &gates);
-        let problem = Problem::new(&ground, named).expect("judged");
+        let Constraints { problem, names } = Constraints::new(&ground, named).expect("judged");
         let takes: Vec<_> = problem.classes.iter().flat_map(|c| c.ranks.iter().map(|_| &c.takes)).collect();
         // Every subset of candidates, by sums of its own.
         let is_possible = |rows: &[usize], count: u64| (0..1_u32 << takes.len()).any(|mask| {
@@ -437,7 +438,7 @@ proptest! {
             prop_assert!(!is_possible(&rows, count));
             for row in &rows {
                 let rest: Vec<usize> = rows.iter().copied().filter(|r| r != row).collect();
-                prop_assert!(is_possible(&rest, count), "{:?} is to spare", problem.rows[*row].names);
+                prop_assert!(is_possible(&rest, count), "{:?} is to spare", names[*row]);
             }
         }
         let shown = headroom(&inputs, Some(&SUBSYSTEMS[0].into())).expect("judged").remove(0);
@@ -446,7 +447,7 @@ proptest! {
         prop_assert!(!is_open || Some(shown.hosts_allowed) == largest(&all));
         prop_assert_eq!(shown.binding.is_none(), shown.hosts_allowed == takes.len() as u64);
         if let Some(binding) = shown.binding.filter(|_| is_open) {
-            let rest: Vec<usize> = all.iter().copied().filter(|&r| !is_meant(&binding, problem.rows[r].names)).collect();
+            let rest: Vec<usize> = all.iter().copied().filter(|&r| !is_meant(&binding, names[r])).collect();
             prop_assert_eq!(rest.len() + 1, all.len());
             prop_assert_eq!(shown.next_allowed, largest(&rest));
             prop_assert_eq!(shown.next.is_none(), shown.next_allowed == Some(takes.len() as u64));

@@ -8,11 +8,11 @@ use proptest::prelude::*;
 
 use super::oracle::{SUBSYSTEMS, TestFleet, TestHost, TestZone, ZONES, chosen, request, test_fleet};
 use crate::model::{SubsystemName, Time};
-use crate::plan::constraints::{Ground, Problem};
+use crate::plan::constraints::Constraints;
 use crate::plan::gates::Gates;
 use crate::plan::membership::Membership;
-use crate::plan::solver::search::Reach;
-use crate::plan::solver::select::Selector;
+use crate::plan::solver::{Reach, Selector};
+use crate::plan::stock::Ground;
 use crate::plan::testing::{NOON, World, counted, host, policy};
 use crate::plan::{Constraint, PlanDocument, Rule, Selection, Verdict, Why, WouldAllow, plan};
 use crate::policy::{AllowWindow, Budget, SubsystemPolicy, Windows, ZoneMinimum};
@@ -355,7 +355,8 @@ proptest! {
         let membership = Membership::new(inputs.policies, inputs.snapshot);
         let gates = Gates::new(&inputs, &membership);
         let named = membership.find_subsystem(&SUBSYSTEMS[0].into()).expect("it is there");
-        let problem = Problem::new(&Ground::new(&inputs, &membership, &gates), named).expect("judged");
+        let ground = Ground::new(&inputs, &membership, &gates);
+        let Constraints { problem, .. } = Constraints::new(&ground, named).expect("judged");
         let selector = Selector::new(&problem, gated);
         let maximum = selector.maximum();
         prop_assert!(maximum.proved);

@@ -1,0 +1,129 @@
+//! [`Problem`]: classes of hosts that are interchangeable, and the rows that limit how many of each may be taken.
+//!
+//! Every row is a packing row: a sum of non-negative multiples that must not exceed a bound. So choosing nothing is
+//! always feasible, and so is every part of a feasible choice. What a row stands for is not known here: whoever poses
+//! the problem keeps that, by the row's place. Nothing here chooses.
+
+use std::collections::{BTreeSet, HashMap};
+
+use foldhash::fast::RandomState;
+
+/// Interchangeable candidates.
+#[derive(Clone, Debug)]
+pub(crate) struct Class {
+    /// Places in [`Problem::candidates`], ascending: the longest-running first, then by id.
+    pub(crate) ranks: Vec<usize>,
+    /// Whether they serve: only then have they units to take.
+    pub(crate) serving: bool,
+    /// Whether they serve or may do so: it is not established that they are idle.
+    pub(crate) busy: bool,
+    /// Subsystems that they belong to besides the named one.
+    pub(crate) others: u64,
+    /// A gate of one of their subsystems is closed now.
+    pub(crate) closed: bool,
+    /// What one of them takes from rows.
+    pub(crate) takes: Vec<(usize, u64)>,
+    /// What one of them takes from zones: level, place in [`Problem::zones`], units.
+    pub(crate) zones: Vec<(usize, usize, u64)>,
+}
+
+/// One packing row.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Row {
+    /// What may be taken from it.
+    pub(crate) bound: u128,
+    /// It is short already: nothing of doubt may be taken from it either.
+    pub(crate) is_short: bool,
+}
+
+/// Which candidates there are, and what limits the choice.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Problem {
+    /// The longest-running first, then by id.
+    pub(crate) candidates: Vec<usize>,
+    pub(crate) classes: Vec<Class>,
+    /// Only rows that taking every candidate would break: the others cannot matter.
+    pub(crate) rows: Vec<Row>,
+    /// Units by zone before the choice, one level (subsystem) behind the other: the named one first, then the others
+    /// by name. Evenness is judged level by level.
+    pub(crate) zones: Vec<u128>,
+    /// By place in `zones`.
+    pub(crate) level_of: Vec<usize>,
+    /// How many levels there are.
+    pub(crate) levels: usize,
+}
+
+impl Problem {
+    /// The same with classes taken together that take the same from every row: for how many can go, not for which.
+    pub(crate) fn merged(mut self) -> Self {
+        let mut known: HashMap<_, usize, RandomState> = HashMap::default();
+        for mut class in std::mem::take(&mut self.classes) {
+            class.takes.sort_unstable();
+            let place = *known.entry((class.closed, class.takes.clone())).or_insert(self.classes.len());
+            match self.classes.get_mut(place) {
+                Some(merged) => merged.ranks.append(&mut class.ranks),
+                // Hosts of different zones are in it: evenness is not for it to say.
+                None => self.classes.push(Class { zones: Vec::new(), ..class }),
+            }
+        }
+        self.classes.iter_mut().for_each(|class| class.ranks.sort_unstable());
+        self
+    }
+
+    /// The same if these rows were not short: hosts that are doubtful then take nothing from them. `None` where that
+    /// changes nothing.
+    pub(crate) fn freed(&self, is_freed: impl Fn(usize) -> bool) -> Option<Self> {
+        let is_barred = |class: &Class, row: usize| !class.serving && self.rows[row].is_short && is_freed(row);
+        if !self.classes.iter().any(|class| class.takes.iter().any(|&(row, _)| is_barred(class, row))) {
+            return None;
+        }
+        let mut freed = self.clone();
+        for (class, was) in freed.classes.iter_mut().zip(&self.classes) {
+            class.takes.retain(|&(row, _)| !is_barred(was, row));
+        }
+        Some(freed)
+    }
+}
+
+/// Whether the counts are within what there is and every row holds, in integers.
+pub(super) fn is_feasible(problem: &Problem, bounds: &[u128], most: &[u64], counts: &[u64]) -> bool {
+    let mut taken = vec![0_u128; bounds.len()];
+    for ((class, &count), &most) in problem.classes.iter().zip(counts).zip(most) {
+        if count > most {
+            return false;
+        }
+        for &(row, units) in &class.takes {
+            taken[row] = taken[row].saturating_add(u128::from(units).saturating_mul(u128::from(count)));
+        }
+    }
+    taken.iter().zip(bounds).all(|(taken, bound)| taken <= bound)
+}
+
+/// How many hosts of so many units a row lets go. Nearly every bound is small, and dividing small numbers is quick.
+pub(super) fn fitting(bound: u128, units: u64) -> u64 {
+    match u64::try_from(bound) {
+        Ok(bound) => bound / units.max(1),
+        Err(_) => u64::try_from(bound / u128::from(units.max(1))).unwrap_or(u64::MAX),
+    }
+}
+
+/// No class can give more than any one of its rows lets it.
+pub(super) fn clipped(problem: &Problem, bounds: &[u128], most: &[u64]) -> Vec<u64> {
+    let clip = |(class, &most): (&Class, &u64)| {
+        let rows = class.takes.iter().filter(|(_, units)| *units > 0);
+        let least = rows.map(|&(row, units)| fitting(bounds[row], units)).min();
+        least.map_or(most, |least| most.min(least))
+    };
+    problem.classes.iter().zip(most).map(clip).collect()
+}
+
+/// Rows that by themselves keep a class from giving all it has.
+pub(super) fn clipping(problem: &Problem, bounds: &[u128], most: &[u64], clipped: &[u64]) -> BTreeSet<usize> {
+    let mut rows = BTreeSet::new();
+    for (index, class) in problem.classes.iter().enumerate().filter(|(c, _)| clipped[*c] < most[*c]) {
+        let clips =
+            class.takes.iter().filter(|&&(row, units)| units > 0 && fitting(bounds[row], units) <= clipped[index]);
+        rows.extend(clips.map(|&(row, _)| row));
+    }
+    rows
+}

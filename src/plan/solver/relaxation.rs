@@ -1,0 +1,91 @@
+//! The linear relaxation: what can go in fractions of hosts, which bounds what can go in whole ones.
+//!
+//! Solved by `microlp`, in floating point. Why floats cannot make an answer wrong: rows are scaled to coefficients of at
+//! most 1 and widened by [`SLACK`], far beyond the solver's own tolerance, and bounds are raised by [`SLACK`] again
+//! before they are rounded down, so that a bound can only be too generous, which costs time. Nothing here accepts a
+//! choice.
+
+use microlp::{ComparisonOp, Error, OptimizationDirection, Variable};
+
+use super::columns::{Column, Columns, Exactly};
+use super::problem::Problem;
+use super::vertex::{Range, Row, SLACK};
+
+/// The most that is added to a value to tell columns apart: thousands of hosts come to a small part of one.
+const TILT: f64 = 1e-5;
+
+/// As many hosts as can go, in fractions.
+pub(super) struct Relaxation {
+    pub(super) columns: Columns,
+    /// No choice has more hosts.
+    pub(super) bound: i128,
+    /// Hosts by column.
+    pub(super) at: Vec<f64>,
+}
+
+impl Relaxation {
+    /// `None` where the solver failed.
+    pub(super) fn of(problem: &Problem, bounds: &[u128], most: &[u64]) -> Option<Self> {
+        let columns = Columns::of(problem, bounds, most, &vec![1; most.len()], &[]);
+        match relax(&columns, &rows(&columns, &[]), &Range::of(&columns), 0) {
+            Relaxed::Bounded(bound, at) => Some(Self { columns, bound, at }),
+            Relaxed::Empty | Relaxed::Unknown => None,
+        }
+    }
+}
+
+/// What a relaxation says about a part of the choices.
+pub(super) enum Relaxed {
+    Empty,
+    /// Nothing in it is worth more than the bound; the optimum is at these fractions.
+    Bounded(i128, Vec<f64>),
+    /// The solver failed.
+    Unknown,
+}
+
+/// What a relaxation keeps: the rows that can bind, and the exact numbers.
+pub(super) fn rows(columns: &Columns, exactly: &[Exactly]) -> Vec<Row> {
+    let binding = columns.rows.iter().zip(&columns.bounds).filter_map(|(takes, &bound)| {
+        // A relaxation without a row is a relaxation still.
+        let bound = i128::try_from(bound).ok()?;
+        let takes = takes.iter().map(|&(column, units)| (column, i128::from(units))).collect();
+        Some(Row { takes, bound, exact: false })
+    });
+    let exact = exactly.iter().enumerate().map(|(place, exactly)| {
+        let named = columns.all.iter().enumerate().filter(|(_, column)| column.exactly[place]);
+        let takes = named.map(|(column, _)| (column, 1)).collect();
+        Row { takes, bound: i128::from(exactly.hosts), exact: true }
+    });
+    binding.chain(exact).collect()
+}
+
+/// The best choice in fractions of what the range and the rows leave.
+pub(super) fn relax(columns: &Columns, rows: &[Row], range: &Range, visited: usize) -> Relaxed {
+    // Every other time, ties are broken in some way of its own, or all relaxations could end in the same poor
+    // corner. Nothing is taken from a value, so that the bound holds for the values as they are too.
+    let most = if visited.is_multiple_of(2) { 0.0 } else { TILT };
+    let tilt = |column: usize| most * ((column + 1) as f64 * (visited + 1) as f64 * 0.618_033_988_75).fract();
+    let mut program = microlp::Problem::new(OptimizationDirection::Maximize);
+    let mut add = |(place, column): (usize, &Column)| {
+        program.add_var(column.value as f64 + tilt(place), (range.low[place] as f64, range.high[place] as f64))
+    };
+    let x: Vec<Variable> = columns.all.iter().enumerate().map(&mut add).collect();
+    for row in rows {
+        let scale = row.scale();
+        let sum: Vec<_> = row.takes.iter().map(|&(column, units)| (x[column], units as f64 / scale)).collect();
+        let operator = if row.exact { ComparisonOp::Eq } else { ComparisonOp::Le };
+        program.add_constraint(sum, operator, row.widened() / scale);
+    }
+    match program.solve().map(microlp::SolveOutcome::into_solution) {
+        Ok(Ok(solution)) => {
+            let worth = solution.objective();
+            let bound = (worth + SLACK * worth.abs().max(100.0)).floor();
+            if !bound.is_finite() {
+                return Relaxed::Unknown;
+            }
+            Relaxed::Bounded(bound as i128, x.iter().map(|&x| solution.var_value(x)).collect())
+        }
+        Err(Error::Infeasible) => Relaxed::Empty,
+        Ok(Err(_)) | Err(_) => Relaxed::Unknown,
+    }
+}
