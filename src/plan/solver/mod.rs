@@ -3,7 +3,9 @@
 mod choice;
 mod columns;
 mod cuts;
+mod enumeration;
 mod near;
+mod offer;
 mod outline;
 mod problem;
 mod relaxation;

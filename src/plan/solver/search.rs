@@ -6,6 +6,7 @@
 //! worth more than what is found ([`super::vertex`]). Floats cannot make an answer wrong: cuts are made in integers,
 //! everything that is *accepted* is checked in integers, and a bound can only be too generous. Where the relaxation
 //! fails, the bound is the trivial one.
+//!
 //! The search ends after [`NODES`] relaxations: then the answer is still feasible, and [`Found::proved`] says
 //! that it may not be the best.
 

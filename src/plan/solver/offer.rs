@@ -1,0 +1,151 @@
+//! [`Offer`]: what there is to choose from, and what can be told of it without a search.
+//!
+//! The preferred hosts one after the other ([`Offer::fill`]) are a choice that may go, and often not the best one. What
+//! each row alone lets go is an upper bound. The search starts from these; nothing here proves a maximum.
+
+use std::collections::BTreeSet;
+
+use super::choice::Choice;
+use super::problem::{Problem, clipped, fitting};
+
+/// The candidates of one problem, as far as they may be chosen, and the bounds.
+pub(super) struct Offer<'a> {
+    pub(super) problem: &'a Problem,
+    /// What may be taken from each row; no limit where it is lifted.
+    pub(super) bounds: Vec<u128>,
+    /// Hosts per class that may be chosen: none of a closed one, where gates count.
+    pub(super) most: Vec<u64>,
+}
+
+impl<'a> Offer<'a> {
+    /// With `gated`, hosts of subsystems that are closed at this moment are left out.
+    pub(super) fn new(problem: &'a Problem, gated: bool) -> Self {
+        let most = problem
+            .classes
+            .iter()
+            .map(|class| if gated && class.closed { 0 } else { class.ranks.len() as u64 })
+            .collect();
+        Self { problem, bounds: problem.rows.iter().map(|row| row.bound).collect(), most }
+    }
+
+    /// The same with other bounds, each from the row and its own.
+    pub(super) fn bounded(&self, bound: impl Fn(usize, u128) -> u128) -> Self {
+        let bounds = self.bounds.iter().enumerate().map(|(row, &is)| bound(row, is)).collect();
+        Self { problem: self.problem, bounds, most: self.most.clone() }
+    }
+
+    /// How many candidates there are.
+    pub(super) fn candidates(&self) -> u64 {
+        self.most.iter().sum()
+    }
+
+    /// An upper bound of the maximum: no row alone lets more go, of what each class alone lets go.
+    pub(super) fn ceiling(&self) -> u64 {
+        let most = clipped(self.problem, &self.bounds, &self.most);
+        let all = most.iter().sum();
+        self.ceilings_of(&most).into_iter().min().unwrap_or(all)
+    }
+
+    /// The most hosts that each row lets go, were it the only one.
+    pub(super) fn ceilings(&self) -> Vec<u64> {
+        self.ceilings_of(&self.most)
+    }
+
+    fn ceilings_of(&self, most: &[u64]) -> Vec<u64> {
+        let all: u64 = most.iter().sum();
+        let mut by_row: Vec<Vec<(u64, u64)>> = vec![Vec::new(); self.bounds.len()];
+        for (class, &most) in self.problem.classes.iter().zip(most) {
+            for &(row, units) in &class.takes {
+                by_row[row].push((units, most));
+            }
+        }
+        let under = |(mut takes, &bound): (Vec<(u64, u64)>, &u128)| {
+            takes.sort_unstable();
+            let mut left = bound;
+            let mut refused = 0;
+            for (units, most) in takes {
+                let fit = fitting(left, units).min(most);
+                left -= u128::from(units) * u128::from(fit);
+                refused += most - fit;
+            }
+            all - refused
+        };
+        by_row.into_iter().zip(&self.bounds).map(under).collect()
+    }
+
+    /// Classes that have hosts to choose, the preferred first as far as that is settled beforehand.
+    pub(super) fn by_first_levels(&self) -> Vec<usize> {
+        let mut classes: Vec<usize> = (0..self.most.len()).filter(|&c| self.most[c] > 0).collect();
+        classes.sort_by_key(|&c| self.first_levels(c));
+        classes
+    }
+
+    pub(super) fn first_levels(&self, class: usize) -> (bool, u64) {
+        (self.problem.classes[class].busy, self.problem.classes[class].others)
+    }
+
+    /// The first two levels of the preference, were there no rows: no choice of so many stands better in them.
+    pub(super) fn ideal(&self, count: u64) -> (u64, u128) {
+        let (mut left, mut busy, mut others) = (count, 0, 0);
+        for class in self.by_first_levels() {
+            let take = left.min(self.most[class]);
+            let of = &self.problem.classes[class];
+            left -= take;
+            busy += if of.busy { take } else { 0 };
+            others += u128::from(of.others) * u128::from(take);
+        }
+        (busy, others)
+    }
+
+    /// Nobody is chosen.
+    pub(super) fn nothing(&self) -> Choice<'a> {
+        Choice::new(self.problem, &self.bounds)
+    }
+
+    /// The choice of these counts.
+    pub(super) fn of(&self, counts: &[u64]) -> Choice<'a> {
+        let mut choice = self.nothing();
+        for (class, &count) in counts.iter().enumerate() {
+            for _ in 0..count {
+                choice.take(class);
+            }
+        }
+        choice
+    }
+
+    /// One host after the other, each the best that still fits.
+    pub(super) fn fill(&self, count: u64) -> Choice<'a> {
+        let mut choice = self.nothing();
+        let mut hosts = 0;
+        // What does not fit now never will; and no class is preferred to one of an earlier group.
+        for group in self.by_first_levels().chunk_by(|&a, &b| self.first_levels(a) == self.first_levels(b)) {
+            let mut open = group.to_vec();
+            while hosts < count {
+                open.retain(|&c| choice.counts[c] < self.most[c] && choice.fits(c));
+                let preferred = open.iter().copied().min_by(|&a, &b| choice.compare(a, b).then(a.cmp(&b)));
+                let Some(class) = preferred else { break };
+                choice.take(class);
+                hosts += 1;
+            }
+        }
+        choice
+    }
+
+    /// Takes the least preferred hosts out again until `count` are left. Every part of a feasible choice is.
+    pub(super) fn trimmed(&self, mut counts: Vec<u64>, count: u64) -> Vec<u64> {
+        let mut hosts: u64 = counts.iter().sum();
+        let mut order: Vec<usize> = (0..counts.len()).collect();
+        order.sort_by_key(|&c| self.first_levels(c));
+        while let Some(class) = order.pop() {
+            let excess = hosts.saturating_sub(count).min(counts[class]);
+            counts[class] -= excess;
+            hosts -= excess;
+        }
+        counts
+    }
+
+    /// The hosts of a choice, as the problem numbers them.
+    pub(super) fn expand(&self, choice: &Choice<'_>) -> BTreeSet<usize> {
+        choice.ranks().map(|rank| self.problem.candidates[rank]).collect()
+    }
+}
