@@ -2,14 +2,39 @@
 //! one run", and section 8).
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use rust_decimal::Decimal;
+use serde::{Deserialize, Serialize};
 
 use crate::model::SubsystemName;
 use crate::policy::{BatchLimit, SubsystemPolicy};
 
+use super::Inputs;
 use super::membership::Membership;
-use super::{Inputs, Settings};
+
+/// What a plan makes of the policies of everything it touches and watches: the strictest of each
+/// (contract section 5, "Several subsystems, one run").
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Settings {
+    /// Longest of everything watched.
+    #[serde(with = "crate::policy::duration_ms")]
+    pub(crate) bake: Duration,
+    /// Shortest of everything watched.
+    #[serde(with = "crate::policy::duration_ms")]
+    pub(crate) every: Duration,
+    /// Longest of everything touched.
+    #[serde(with = "crate::policy::duration_ms")]
+    pub(crate) interval: Duration,
+    /// Smallest of everything touched.
+    pub(crate) unattended_max: u64,
+    /// Whether any policy touched finds the count unusual: it is then typed out as `NAME COUNT`.
+    pub(crate) unusual: bool,
+    /// How long the run may restore without its ledger. It is the run's for as long as it lives, whoever goes on with it
+    /// and whatever that one's `fleet.toml` says: others wait by it (S7, schedule 7).
+    #[serde(with = "crate::policy::duration_ms")]
+    pub(crate) offline_limit: Duration,
+}
 
 /// The settings of a run that takes `count` hosts of these subsystems.
 pub(crate) fn strictest(

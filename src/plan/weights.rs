@@ -3,31 +3,14 @@
 //! A host without a usable weight makes its whole subsystem unknown (S3): nothing here guesses one. Nothing here
 //! adds weights up.
 
-use std::fmt;
-
-use crate::model::{Host, HostId};
+use crate::model::Host;
 use crate::policy::UnitsSource;
 
-use super::AssessError;
+use super::error::{AssessError, Unweighed};
 use super::membership::Membership;
 
 /// Hosts that an error names; of the others it says how many.
 const NAMED: usize = 5;
-
-/// A host without a usable weight.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Unweighed {
-    /// The host.
-    pub(crate) host: HostId,
-    /// What its policy looked for, and what was there.
-    pub(crate) why: String,
-}
-
-impl fmt::Display for Unweighed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} ({})", self.host, self.why)
-    }
-}
 
 /// The units of one host by these weights: a positive integer, or what is wrong.
 pub(crate) fn weight(source: &UnitsSource, host: &Host) -> Result<u64, String> {
@@ -67,11 +50,4 @@ fn unweighed(membership: &Membership<'_>, subsystem: usize) -> AssessError {
     });
     let hosts = all.by_ref().take(NAMED).collect();
     AssessError::Weight { subsystem: policy.name.clone(), hosts, more: all.count() }
-}
-
-/// `i-03 (no tag "units"), i-05 (tag "units" is "+1") and 2 more`
-pub(super) fn listed(hosts: &[Unweighed], more: usize) -> String {
-    let names: Vec<String> = hosts.iter().map(Unweighed::to_string).collect();
-    let names = names.join(", ");
-    if more == 0 { names } else { format!("{names} and {more} more") }
 }

@@ -1,8 +1,18 @@
 //! Why a count is refused, and what would be allowed.
 
-pub(super) mod exclusion;
-pub(super) mod headroom;
-pub(super) mod refusal;
-pub(super) mod remedies;
-pub(super) mod several_runs;
-pub(super) mod what_if;
+mod asked;
+mod exclusion;
+mod headroom;
+mod refusal;
+mod remedies;
+mod several_runs;
+mod what_if;
+
+pub(super) use asked::Asked;
+#[cfg(test)]
+pub(super) use exclusion::exclusion;
+#[cfg(test)]
+pub(super) use headroom::is_meant;
+pub use headroom::{Headroom, headroom};
+pub(super) use refusal::explain;
+pub(crate) use what_if::{Assumed, Assumption, UnknownAssumption, WhatIf};

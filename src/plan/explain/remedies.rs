@@ -7,13 +7,14 @@
 use std::cell::Cell;
 use std::collections::BTreeSet;
 
-use crate::model::{Group, GroupName, HostState, SubsystemName, ZoneName};
+use crate::model::{GroupName, SubsystemName, ZoneName};
 
 use super::super::constraints::{Constraints, Names};
 use super::super::solver::{Reach, Selector};
 use super::super::stock::Room;
-use super::super::{AssessError, Rule, SubsystemCapacity, capacity};
-use super::refusal::{Asked, Change, WouldAllow};
+use super::super::why::Change;
+use super::super::{AssessError, Rule, SubsystemCapacity, WouldAllow, capacity};
+use super::asked::{Asked, group_members};
 
 /// Zones that are tried one by one where more capacity just anywhere would not do: a bound on work.
 const ZONES: usize = 8;
@@ -251,14 +252,6 @@ fn more_capacity(subsystem: &SubsystemName, place: Place<'_>, units: u64) -> Wou
     let unit = if units == 1 { "unit" } else { "units" };
     let message = format!("{units} more {unit} of {subsystem} in service{place}");
     WouldAllow::MoreCapacity { subsystem: subsystem.clone(), zone, outside_zone, units, message }
-}
-
-/// Members that the provider counts against a group's minimum.
-pub(crate) fn group_members(asked: &Asked<'_>, group: &Group) -> u64 {
-    let claims = &asked.inputs.ledger.claims;
-    let members = asked.membership.group_members(&group.name).iter().map(|&host| asked.membership.host(host));
-    let in_service = members.filter(|h| h.state == HostState::InService && !claims.contains_key(&h.id)).count() as u64;
-    in_service.min(group.desired)
 }
 
 /// The least of 1 to `most` for which it holds, where more is never worse; `None` where it does not hold for `most`.

@@ -16,8 +16,9 @@ use super::super::schedule::Schedule;
 use super::super::settings::{BatchLimits, strictest};
 use super::super::solver::Selector;
 use super::super::stock::Ground;
+use super::super::why::LaterRun;
 use super::super::{AssessError, Claim, Inputs, LedgerView, Removal};
-use super::refusal::{Asked, LaterRun};
+use super::asked::Asked;
 
 /// Openings of windows that are looked at: a week has few.
 const OPENINGS: usize = 8;

@@ -8,8 +8,7 @@ use proptest::prelude::*;
 
 use crate::model::{Health, HostId, Protection, TargetHealth};
 use crate::plan::constraints::Constraints;
-use crate::plan::explain::exclusion::exclusion;
-use crate::plan::explain::headroom::is_meant;
+use crate::plan::explain::{exclusion, is_meant};
 use crate::plan::gates::Gates;
 use crate::plan::membership::Membership;
 use crate::plan::planner::plan_over;

@@ -1,0 +1,227 @@
+//! A plan in the making: the hosts that are proposed, and every rule on the request that they violate.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::model::{HostId, SubsystemName};
+use crate::policy::nearest;
+
+use super::constraints::Constraints;
+use super::explain::{Asked, explain};
+use super::gates::Gates;
+use super::hosts::obstacles_of;
+use super::membership::Membership;
+use super::solver::Selector;
+use super::stock::Ground;
+use super::{AssessError, Inputs, Request, Rule, Selection, Stage, Taking, Violation, Why, capacity};
+
+/// The check before every effect.
+pub(super) type Verify =
+    fn(&Inputs<'_>, &Membership<'_>, &Gates<'_>, &Taking, Stage) -> Result<Vec<Violation>, AssessError>;
+
+/// A plan in the making.
+#[derive(Default)]
+pub(super) struct Draft {
+    pub(super) taking: Taking,
+    pub(super) violations: Vec<Violation>,
+    pub(super) warnings: Vec<String>,
+    pub(super) largest: Option<u64>,
+    pub(super) why: Option<Why>,
+}
+
+impl Draft {
+    pub(super) fn count(
+        &mut self,
+        inputs: &Inputs<'_>,
+        membership: &Membership<'_>,
+        gates: &Gates<'_>,
+        named: usize,
+        count: u64,
+    ) -> Result<(), AssessError> {
+        let ground = Ground::new(inputs, membership, gates);
+        let constraints = Constraints::new(&ground, named)?;
+        let problem = &constraints.problem;
+        let (gated, open) = (Selector::new(problem, true), Selector::new(problem, false));
+        let largest = open.maximum();
+        self.largest = Some(largest.hosts);
+        let now = if gated.candidates() == open.candidates() { largest.clone() } else { gated.maximum() };
+        let chosen = if count <= now.hosts {
+            gated.choose(count, &now)
+        } else if count <= largest.hosts {
+            open.choose(count, &largest)
+        } else {
+            open.wish(count)
+        };
+        if !largest.proved || !now.proved {
+            let at_least = now.hosts.min(largest.hosts);
+            self.warnings.push(format!("at least {at_least} hosts can go; whether more can was not proved"));
+        }
+        let candidates = open.candidates();
+        if count > candidates {
+            let name = &membership.subsystem(named).name;
+            let (hosts, asked) = if count == 1 { ("host", "was") } else { ("hosts", "were") };
+            let message = match candidates {
+                0 => format!("{count} {hosts} {asked} asked for; no host of {name} is a candidate"),
+                1 => format!("{count} {hosts} {asked} asked for; 1 host of {name} is a candidate"),
+                more => format!("{count} {hosts} {asked} asked for; {more} hosts of {name} are candidates"),
+            };
+            let violation = Violation::new(Rule::TooFewCandidates, message);
+            self.violations.push(violation.subsystem(name).numbers(count, candidates));
+            self.violations.extend(excluded(inputs, membership, named));
+        }
+        if count > now.hosts {
+            let too_few = self.violations.iter().find(|violation| violation.rule == Rule::TooFewCandidates);
+            let asked = Asked { inputs, membership, gates, named, count };
+            self.why = explain(asked, &constraints, &now, &largest, too_few)?;
+        }
+        self.taking.hosts = chosen.into_iter().map(|h| membership.host(h).id.clone()).collect();
+        Ok(())
+    }
+
+    pub(super) fn hosts(&mut self, membership: &Membership<'_>, named: usize, hosts: &[HostId]) {
+        let name = &membership.subsystem(named).name;
+        self.taking.hosts = hosts.iter().cloned().collect();
+        for id in &self.taking.hosts {
+            let Some(index) = membership.find(id) else { continue };
+            if !membership.of(index).contains(&named) {
+                let own: Vec<&str> =
+                    membership.of(index).iter().map(|&s| membership.subsystem(s).name.as_str()).collect();
+                let serves = if own.is_empty() { "no subsystem".to_owned() } else { own.join(", ") };
+                let message = format!("host {id} does not belong to {name}; it belongs to {serves}");
+                self.violations.push(Violation::new(Rule::NotServingIt, message).subsystem(name).host(id));
+            }
+        }
+    }
+
+    /// How many hosts the request is about: what the policies of confirmation count.
+    pub(super) fn asked(&self, request: &Request) -> u64 {
+        match &request.selection {
+            Selection::Count(count) => *count,
+            Selection::Hosts(_) => self.taking.hosts.len() as u64,
+        }
+    }
+
+    pub(super) fn suggest_hosts(&mut self, inputs: &Inputs<'_>) {
+        for violation in self.violations.iter_mut().filter(|v| v.rule == Rule::UnknownHost) {
+            if let Some(id) = violation.host.as_ref().filter(|id| !inputs.ledger.claims.contains_key(*id)) {
+                let hint = nearest_hint(id.as_str(), inputs.snapshot.hosts().map(|h| h.id.as_str()));
+                violation.message.push_str(&hint);
+            }
+        }
+    }
+
+    /// A restore raises desired capacity back to what it is now: the group must allow that.
+    pub(super) fn group_maximums(
+        &mut self,
+        inputs: &Inputs<'_>,
+        membership: &Membership<'_>,
+        chosen: &BTreeSet<usize>,
+    ) {
+        let groups: BTreeSet<_> = chosen.iter().filter_map(|&h| membership.host(h).group.as_ref()).collect();
+        for group in groups.into_iter().filter_map(|name| inputs.snapshot.group(name)) {
+            if group.desired > group.max_size {
+                let message = format!(
+                    "group {} could not take its hosts back: its desired capacity is {}, its maximum {}",
+                    group.name, group.desired, group.max_size
+                );
+                let violation = Violation::new(Rule::GroupMaximum, message).group(&group.name);
+                self.violations.push(violation.numbers(group.max_size, group.desired));
+            }
+        }
+    }
+
+    /// The rules on the request itself.
+    pub(super) fn request_rules(
+        &mut self,
+        inputs: &Inputs<'_>,
+        membership: &Membership<'_>,
+        request: &Request,
+        named: Option<usize>,
+        touched: &BTreeSet<usize>,
+        chosen: &BTreeSet<usize>,
+    ) {
+        let count = self.asked(request);
+        let has_reason = request.reason.as_ref().is_some_and(|reason| !reason.trim().is_empty());
+        for &subsystem in touched {
+            let policy = membership.subsystem(subsystem);
+            let name = &policy.name;
+            if policy.confirm.require_reason && !has_reason {
+                let message = format!("the policy of {name} asks for a reason: give --reason TEXT");
+                self.violations.push(Violation::new(Rule::ReasonRequired, message).subsystem(name));
+            }
+            // This version cannot take approvals: what needs one does not run (S3).
+            for rule in policy.confirm.approvals.iter().filter(|rule| count > rule.above) {
+                let message = format!(
+                    "the policy of {name} asks for {} approvals above {} hosts, which this version cannot take",
+                    rule.count, rule.above
+                );
+                self.violations.push(Violation::new(Rule::Approval, message).subsystem(name).numbers(rule.count, 0));
+            }
+        }
+        if let (Some(expected), Some(named)) = (request.expect_remaining, named) {
+            let remaining = capacity::serving_without(inputs, membership, named, chosen);
+            if remaining != expected {
+                let name = &membership.subsystem(named).name;
+                self.violations.push(Violation::unexpected(name, expected, remaining));
+            }
+        }
+    }
+
+    /// Every rule must hold after every batch, not only at the end.
+    pub(super) fn prefixes(
+        &mut self,
+        inputs: &Inputs<'_>,
+        membership: &Membership<'_>,
+        gates: &Gates<'_>,
+        dealt: &[Vec<usize>],
+        verify: Verify,
+    ) -> Result<(), AssessError> {
+        let mut taking = Taking::default();
+        for batch in dealt.iter().take(dealt.len().saturating_sub(1)) {
+            taking.hosts.extend(batch.iter().map(|&h| membership.host(h).id.clone()));
+            self.violations.extend(verify(inputs, membership, gates, &taking, Stage::Grant)?);
+        }
+        Ok(())
+    }
+}
+
+pub(super) fn unknown_subsystem(
+    inputs: &Inputs<'_>,
+    name: &SubsystemName,
+    largest: &mut Option<u64>,
+    request: &Request,
+) -> Violation {
+    if matches!(request.selection, Selection::Count(_)) {
+        *largest = Some(0);
+    }
+    let known = inputs.policies.subsystems.keys().map(SubsystemName::as_str);
+    let message = format!("there is no subsystem {name:?}{}", nearest_hint(name.as_str(), known));
+    Violation::new(Rule::UnknownSubsystem, message).subsystem(name)
+}
+
+/// Why hosts in service are no candidates: a rule a line, with the first host as the example.
+fn excluded(inputs: &Inputs<'_>, membership: &Membership<'_>, named: usize) -> Vec<Violation> {
+    let name = &membership.subsystem(named).name;
+    let mut reasons: BTreeMap<Rule, (u64, Violation)> = BTreeMap::new();
+    for &index in membership.members(named) {
+        let mut rules = BTreeSet::new();
+        for violation in obstacles_of(inputs, membership, index, Stage::Grant) {
+            if rules.insert(violation.rule) {
+                reasons.entry(violation.rule).or_insert((0, violation)).0 += 1;
+            }
+        }
+    }
+    let line = |(hosts, first): (u64, Violation)| {
+        if hosts == 1 {
+            return first.subsystem(name);
+        }
+        let message = format!("{} ({hosts} hosts of {name} in all)", first.message);
+        Violation::new(first.rule, message).subsystem(name)
+    };
+    reasons.into_values().map(line).collect()
+}
+
+/// `; nearest: index, index-2`, or nothing where none is near.
+fn nearest_hint<'a>(wanted: &str, known: impl IntoIterator<Item = &'a str>) -> String {
+    let near = nearest(wanted, known);
+    if near.is_empty() { String::new() } else { format!("; nearest: {}", near.join(", ")) }
+}

@@ -1,0 +1,122 @@
+//! The rules of contract section 5 by name, and a violation of one with its numbers.
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::{GroupName, HostId, SubsystemName, ZoneName};
+
+/// The rules of contract section 5, by the names that documents use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Rule {
+    /// Capacity would fall below the subsystem's minimum.
+    Minimum,
+    /// A zone would fall below the zone minimum.
+    ZoneMinimum,
+    /// Without its largest zone the subsystem would fall below its minimum.
+    ZoneLoss,
+    /// More hosts than one run may take.
+    RunSize,
+    /// More hosts than a budget ever allows.
+    Budget,
+    /// The provider itself refuses to go below the group's minimum.
+    GroupMinimum,
+    /// The host names a subsystem that has no policy file.
+    NoPolicy,
+    /// Nothing selected never means everything.
+    EmptySelection,
+    /// A watched probe is already bad.
+    UnhealthyNow,
+    /// Outside the allowed windows, or in a freeze.
+    Window,
+    /// A halt is in force.
+    Halted,
+    /// Recent launches of a group fail.
+    CannotLaunch,
+    /// Too many of the subsystem's hosts are out of service already.
+    TooManyUnserving,
+    /// The policy asks for a reason.
+    ReasonRequired,
+    /// `--expect-remaining` does not agree.
+    Expectation,
+    /// No such subsystem.
+    UnknownSubsystem,
+    /// No such host.
+    UnknownHost,
+    /// The host does not serve the named subsystem.
+    NotServingIt,
+    /// The host is in a state in which it cannot be removed.
+    NotRemovable,
+    /// The provider protects the host, or the policy's `never` does.
+    Protected,
+    /// A policy is missing or not provably as strict as the accepted one.
+    PolicyLoosened,
+    /// The host carries another ledger's id, or none.
+    ForeignLedger,
+    /// The request id was used for another request.
+    RequestId,
+    /// Restoring would fail at the group's maximum.
+    GroupMaximum,
+    /// The plan expired, or what it was made of has changed.
+    PlanStale,
+    /// The policy asks for approvals.
+    Approval,
+    /// More hosts were asked for than are candidates.
+    TooFewCandidates,
+    /// A run whose process is dead or silent has hosts of the subsystem out of service.
+    RunInTheWay,
+}
+
+/// One rule that is violated, with its numbers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Violation {
+    /// Which rule.
+    pub(crate) rule: Rule,
+    /// Of which subsystem, where the rule is a subsystem's.
+    pub(crate) subsystem: Option<SubsystemName>,
+    /// In which zone, where the rule is a zone's.
+    pub(crate) zone: Option<ZoneName>,
+    /// Of which group, where the rule is a group's.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(crate) group: Option<GroupName>,
+    /// Of which host, where the rule is a host's.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(crate) host: Option<HostId>,
+    /// What the rule requires (units or hosts).
+    pub(crate) required: Option<u64>,
+    /// What would remain (units or hosts).
+    pub(crate) remaining: Option<u64>,
+    /// The whole sentence for people, with the numbers.
+    pub(crate) message: String,
+}
+
+impl Violation {
+    pub(crate) fn new(rule: Rule, message: String) -> Self {
+        Self { rule, subsystem: None, zone: None, group: None, host: None, required: None, remaining: None, message }
+    }
+
+    /// `--expect-remaining` does not agree.
+    pub(crate) fn unexpected(subsystem: &SubsystemName, expected: u64, remaining: u64) -> Self {
+        let message = format!("{remaining} hosts of {subsystem} would still serve, not {expected} as was expected");
+        Self::new(Rule::Expectation, message).subsystem(subsystem).numbers(expected, remaining)
+    }
+
+    pub(crate) fn subsystem(self, name: &SubsystemName) -> Self {
+        Self { subsystem: Some(name.clone()), ..self }
+    }
+
+    pub(crate) fn zone(self, name: &ZoneName) -> Self {
+        Self { zone: Some(name.clone()), ..self }
+    }
+
+    pub(crate) fn group(self, name: &GroupName) -> Self {
+        Self { group: Some(name.clone()), ..self }
+    }
+
+    pub(crate) fn host(self, id: &HostId) -> Self {
+        Self { host: Some(id.clone()), ..self }
+    }
+
+    pub(crate) fn numbers(self, required: u64, remaining: u64) -> Self {
+        Self { required: Some(required), remaining: Some(remaining), ..self }
+    }
+}
