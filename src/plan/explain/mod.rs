@@ -8,6 +8,9 @@ mod remedies;
 mod several_runs;
 mod what_if;
 
+#[cfg(test)]
+mod tests;
+
 pub(super) use asked::Asked;
 #[cfg(test)]
 pub(super) use exclusion::exclusion;

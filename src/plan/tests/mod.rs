@@ -13,5 +13,4 @@ mod select;
 mod verify;
 mod warnings;
 mod weights;
-mod what_if;
 mod why;

@@ -1,0 +1,3 @@
+//! Tests of what is explained.
+
+mod what_if;
