@@ -10,6 +10,7 @@
 mod chain;
 mod judge;
 mod number;
+mod probes;
 mod reference;
 mod watch;
 
@@ -17,5 +18,6 @@ mod watch;
 mod fixtures;
 
 pub(crate) use chain::{Bake, Gap, Round, Verdict, tolerated_gap};
+pub(crate) use probes::{ProbeSpecs, probes_of};
 pub(crate) use reference::{REFERENCE_SAMPLES, Reference, bad_now, reference};
-pub(crate) use watch::{ProbeSpecs, Watch, probes_of};
+pub(crate) use watch::Watch;

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use super::judge::{Against, judge};
 use super::number::mean;
-use super::watch::ProbeSpecs;
+use super::probes::ProbeSpecs;
 use crate::model::{ProbeKey, Reading, Sample};
 
 /// Samples that the reference is the mean of, `every` apart (contract section 4).

@@ -3,29 +3,12 @@
 //! One good sample clears a probe's count; nothing else does. Must not look at the time: when rounds are taken,
 //! and whether they form a bake, is [`super::Bake`]'s.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::judge::{Against, BadReading, judge};
+use super::probes::ProbeSpecs;
 use super::reference::Reference;
-use crate::model::{ProbeKey, Sample, SubsystemName};
-use crate::policy::{PolicySet, ProbeSpec};
-
-/// Every probe that a run watches.
-pub(crate) type ProbeSpecs = BTreeMap<ProbeKey, ProbeSpec>;
-
-/// The probes of these subsystems, ready to be run. A subsystem without a policy has none: `plan` refuses it long before.
-pub(crate) fn probes_of(policies: &PolicySet, watched: &BTreeSet<SubsystemName>) -> ProbeSpecs {
-    policies
-        .subsystems
-        .values()
-        .filter(|policy| watched.contains(&policy.name))
-        .flat_map(|policy| {
-            policy.health.probes.iter().map(|probe| {
-                (ProbeKey { subsystem: policy.name.clone(), probe: probe.name.clone() }, policies.runnable(probe))
-            })
-        })
-        .collect()
-}
+use crate::model::{ProbeKey, Sample};
 
 /// A probe that is worse than its limits allow, or that cannot be read, for as long as its policy tolerates.
 #[derive(Clone, Debug, PartialEq)]
