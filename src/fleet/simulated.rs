@@ -8,6 +8,7 @@
 //! | module | what it is |
 //! | --- | --- |
 //! | `scenario` | the file that people write |
+//! | `standing` | how a host and a group stand; pure |
 //! | `state` | where the fleet stands, and what calls and events make of it; pure |
 //! | `past` | what a fleet was a short while ago; pure |
 //! | `load` | what the load makes probes read; pure |
@@ -20,6 +21,7 @@ mod faults;
 mod load;
 mod past;
 mod scenario;
+mod standing;
 mod state;
 mod store;
 

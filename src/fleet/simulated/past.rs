@@ -2,45 +2,39 @@
 //! undone by whoever looks further back. Pure.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::state::{GroupState, HostStanding, State};
+use super::standing::{GroupState, HostStanding};
 use crate::model::{GroupName, HostId, Time};
+
+type Hosts = BTreeMap<HostId, HostStanding>;
+type Groups = BTreeMap<GroupName, GroupState>;
 
 /// What one change of the fleet replaced.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Replaced {
-    at: Time,
+    pub(super) at: Time,
     /// Hosts are never added, so each of them was there.
-    hosts: BTreeMap<HostId, HostStanding>,
-    groups: BTreeMap<GroupName, GroupState>,
+    hosts: Hosts,
+    groups: Groups,
 }
 
-impl State {
-    /// Keeps what differs from the state before, for so long; an answer of this fleet never lies further back.
-    pub(super) fn remember(&mut self, before: &Self, now: Time, settle: Duration) {
-        self.past.retain(|replaced| replaced.at >= now.minus(settle));
-        if settle.is_zero() {
-            return;
-        }
-        let hosts = before.hosts.iter().filter(|(id, was)| self.hosts.get(*id) != Some(*was));
-        let groups = before.groups.iter().filter(|(name, was)| self.groups.get(*name) != Some(*was));
-        self.past.push(Replaced {
-            at: now,
+impl Replaced {
+    /// What differs afterwards from what was there before.
+    pub(super) fn of(at: Time, before: (&Hosts, &Groups), after: (&Hosts, &Groups)) -> Self {
+        let hosts = before.0.iter().filter(|(id, was)| after.0.get(*id) != Some(*was));
+        let groups = before.1.iter().filter(|(name, was)| after.1.get(*name) != Some(*was));
+        Self {
+            at,
             hosts: hosts.map(|(id, was)| (id.clone(), *was)).collect(),
             groups: groups.map(|(name, was)| (name.clone(), was.clone())).collect(),
-        });
+        }
     }
 
-    /// The fleet as it was then, as far back as it is remembered.
-    pub(super) fn as_of(&self, then: Time) -> Self {
-        let mut state = self.clone();
-        for replaced in self.past.iter().rev().take_while(|replaced| replaced.at > then) {
-            state.hosts.extend(replaced.hosts.iter().map(|(id, was)| (id.clone(), *was)));
-            state.groups.extend(replaced.groups.iter().map(|(name, was)| (name.clone(), was.clone())));
-        }
-        state
+    /// Undoes the change.
+    pub(super) fn put_back(&self, hosts: &mut Hosts, groups: &mut Groups) {
+        hosts.extend(self.hosts.iter().map(|(id, was)| (id.clone(), *was)));
+        groups.extend(self.groups.iter().map(|(name, was)| (name.clone(), was.clone())));
     }
 }

@@ -11,8 +11,9 @@ use serde::{Deserialize, Serialize};
 
 use super::past::Replaced;
 use super::scenario::{Event, Scenario};
+use super::standing::{GroupState, HostStanding};
 use crate::model::{
-    CALL_HOSTS, Effect, Group, GroupName, Health, Host, HostId, HostState, LedgerId, Process, SubsystemName, Time,
+    CALL_HOSTS, Effect, Group, GroupName, Health, Host, HostId, HostState, LedgerId, SubsystemName, Time,
 };
 
 /// Written into the state file; another one is refused.
@@ -46,38 +47,6 @@ pub(super) struct State {
     /// What the last changes replaced, the newest last; none where answers never lie in the past.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) past: Vec<Replaced>,
-}
-
-/// A group's part.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct GroupState {
-    /// Desired capacity: members pending and in service.
-    pub(crate) desired: u64,
-    pub(crate) suspended: BTreeSet<Process>,
-}
-
-/// A host's part.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct HostStanding {
-    pub(crate) state: HostState,
-    pub(crate) healthy: bool,
-    /// Where it is not healthy: whether it may serve all the same. Files of earlier versions do not say, and mean no.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub(crate) doubtful: bool,
-}
-
-impl HostStanding {
-    pub(super) fn new(state: HostState, health: Health) -> Self {
-        Self { state, healthy: health == Health::Healthy, doubtful: health == Health::Doubtful }
-    }
-
-    pub(super) fn health(self) -> Health {
-        match (self.healthy, self.doubtful) {
-            (true, _) => Health::Healthy,
-            (false, false) => Health::Failed,
-            (false, true) => Health::Doubtful,
-        }
-    }
 }
 
 /// Why the provider did not do what it was asked to. Nothing was done.
@@ -215,6 +184,24 @@ impl State {
             },
         }
         Ok(())
+    }
+
+    /// Keeps what differs from the state before, for so long; an answer of this fleet never lies further back.
+    pub(super) fn remember(&mut self, before: &Self, now: Time, settle: Duration) {
+        self.past.retain(|replaced| replaced.at >= now.minus(settle));
+        if !settle.is_zero() {
+            let (before, after) = ((&before.hosts, &before.groups), (&self.hosts, &self.groups));
+            self.past.push(Replaced::of(now, before, after));
+        }
+    }
+
+    /// The fleet as it was then, as far back as it is remembered.
+    pub(super) fn as_of(&self, then: Time) -> Self {
+        let mut state = self.clone();
+        for replaced in self.past.iter().rev().take_while(|replaced| replaced.at > then) {
+            replaced.put_back(&mut state.hosts, &mut state.groups);
+        }
+        state
     }
 
     fn group(&mut self, name: &GroupName) -> Result<&mut GroupState, Refusal> {

@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::model::Process;
 
 fn fleet() -> (Scenario, State) {
     let scenario = Scenario::of(
