@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rust_decimal::Decimal;
 
-use super::Context;
+use super::context::Context;
 use crate::model::ZoneName;
 use crate::policy::leaf::{Amount, At};
 use crate::policy::raw::{RawCapacity, RawUnits};

@@ -1,9 +1,8 @@
 //! `fleet.toml`: the fleet's name and its provider, with the keys of its kind and no others.
 
-use std::ops::Range;
 use std::path::Path;
 
-use super::Context;
+use super::context::{Context, text};
 use crate::model::FleetName;
 use crate::policy::leaf::At;
 use crate::policy::problem::suggest;
@@ -78,20 +77,4 @@ fn not_of_this_kind(context: &mut Context<'_>, kind: &str, keys: &[(&str, &Optio
             context.error(&value.span, message, "of another kind", "take it out, or change `kind`");
         }
     }
-}
-
-/// A required text that is not empty.
-pub(super) fn text(
-    context: &mut Context<'_>,
-    value: &Option<At<String>>,
-    table: &Range<usize>,
-    path: &str,
-    help: &str,
-) -> Option<String> {
-    let value = context.required(value, table, path, help)?;
-    if value.value.trim().is_empty() {
-        context.error(&value.span, format!("`{path}` is empty"), "empty", help);
-        return None;
-    }
-    Some(value.value.clone())
 }

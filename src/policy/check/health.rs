@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use super::Context;
+use super::context::Context;
 use super::pace::some_time;
 use crate::policy::leaf::At;
 use crate::policy::problem::suggest;

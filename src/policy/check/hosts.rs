@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::Context;
+use super::context::Context;
 use crate::policy::leaf::{At, Patterns};
 use crate::policy::matching;
 use crate::policy::raw::RawHosts;

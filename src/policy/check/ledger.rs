@@ -3,8 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::Context;
-use super::fleet::text;
+use super::context::{Context, text};
 use crate::policy::leaf::At;
 use crate::policy::problem::suggest;
 use crate::policy::raw::RawLedger;

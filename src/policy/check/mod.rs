@@ -3,7 +3,9 @@
 //! [`check`] is all of it, pure. Every rule reports and goes on: one pass shows everything that is wrong. A value is
 //! only ever made from what was written, or from a default that its key's description in [`super::raw`] states.
 
+mod between;
 mod capacity;
+mod context;
 mod fleet;
 mod health;
 mod hosts;
@@ -11,12 +13,14 @@ mod ledger;
 mod pace;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::Range;
 use std::path::{Path, PathBuf};
+
+use between::{Checked, dependencies_are_known, dependencies_have_no_cycle, names_are_unique};
+use context::Context;
 
 use super::leaf::At;
 use super::matching::Matcher;
-use super::problem::{PolicyErrors, Problem, Reporter, suggest};
+use super::problem::{PolicyErrors, Problem, Reporter};
 use super::raw::{RawFleet, RawSubsystem};
 use super::read::{Damaged, Tree};
 use super::types::{FleetConfig, LedgerKind, PolicySet, SubsystemPolicy};
@@ -29,55 +33,6 @@ pub(crate) struct PolicyText {
     pub(crate) name: String,
     /// All of it, or why it could not be read.
     pub(crate) text: Result<String, Problem>,
-}
-
-/// What a rule needs besides the values: where to report, and what was complained of already.
-struct Context<'a> {
-    reporter: &'a mut Reporter,
-    damaged: &'a Damaged,
-}
-
-impl Context<'_> {
-    fn error(&mut self, span: &Range<usize>, message: impl Into<String>, label: &str, help: &str) {
-        self.reporter.error(span.clone(), message, label, help);
-    }
-
-    fn warning(&mut self, span: &Range<usize>, message: impl Into<String>, label: &str, help: &str) {
-        self.reporter.warning(span.clone(), message, label, help);
-    }
-
-    /// The value, or a complaint at its table's header. `path` is the key with its tables: `capacity.minimum`.
-    fn required<'v, T>(
-        &mut self,
-        value: &'v Option<At<T>>,
-        table: &Range<usize>,
-        path: &str,
-        help: &str,
-    ) -> Option<&'v At<T>> {
-        if value.is_none() && !self.damaged.touches(path) {
-            // The place says which item of a list is meant.
-            let key: Vec<_> = path.split('.').filter(|part| part.parse::<usize>().is_err()).collect();
-            let label = if table.is_empty() { "" } else { "in this table" };
-            self.error(table, format!("`{}` is missing: there is no default", key.join(".")), label, help);
-        }
-        value.as_ref()
-    }
-
-    /// A whole table, with an example where it is missing.
-    fn section<'v, T>(&mut self, value: &'v Option<At<T>>, name: &str, example: &str) -> Option<&'v At<T>> {
-        if value.is_none() && !self.damaged.touches(name) {
-            self.error(&(0..0), format!("there is no [{name}]"), "", example);
-        }
-        value.as_ref()
-    }
-}
-
-/// A subsystem's file, checked on its own, with the places that the rules between files need.
-struct Checked {
-    name: At<String>,
-    depends_on: Vec<At<String>>,
-    /// `None` where something is wrong with it.
-    policy: Option<SubsystemPolicy>,
 }
 
 /// Checks a whole directory. `problems` are those of the directory itself; they make the result an error.
@@ -319,74 +274,4 @@ fn subsystem(context: &mut Context<'_>, raw: &RawSubsystem, stem: &str) -> Check
         |name| At { value: name.value.0.clone(), span: name.span.clone() },
     );
     Checked { name, depends_on, policy }
-}
-
-type Files = Vec<(String, Reporter, Option<Checked>)>;
-
-fn names_are_unique(files: &mut Files) {
-    let mut first: BTreeMap<String, String> = BTreeMap::new();
-    for (stem, reporter, checked) in files {
-        let Some(Checked { name, .. }) = checked else { continue };
-        if let Some(other) = first.get(&name.value) {
-            let message = format!("the name `{}` is also that of {other}.toml", name.value);
-            reporter.error(name.span.clone(), message, "used twice", "every subsystem has one file and one name");
-        } else {
-            first.insert(name.value.clone(), stem.clone());
-        }
-    }
-}
-
-fn dependencies_are_known(files: &mut Files) {
-    // A file that could not be read still stands for its subsystem: it is complained of once, where it is wrong.
-    let mut known: BTreeSet<String> = files.iter().map(|(stem, ..)| stem.clone()).collect();
-    known.extend(files.iter().filter_map(|(.., checked)| checked.as_ref().map(|checked| checked.name.value.clone())));
-    for (_, reporter, checked) in files {
-        let Some(Checked { name, depends_on, .. }) = checked else { continue };
-        for dependency in depends_on.iter().filter(|dependency| !known.contains(&dependency.value)) {
-            let others = known.iter().map(String::as_str).filter(|other| *other != name.value);
-            let help = suggest(&dependency.value, "subsystems are", others);
-            let message = format!("`{}` depends on `{}`, which has no policy file", name.value, dependency.value);
-            reporter.error(dependency.span.clone(), message, "unknown subsystem", &help);
-        }
-    }
-}
-
-fn dependencies_have_no_cycle(files: &mut Files) {
-    let edges: BTreeMap<String, Vec<At<String>>> = files
-        .iter()
-        .filter_map(|(.., checked)| checked.as_ref())
-        .map(|checked| (checked.name.value.clone(), checked.depends_on.clone()))
-        .collect();
-    let mut told: BTreeSet<BTreeSet<String>> = BTreeSet::new();
-    for (_, reporter, checked) in files {
-        let Some(Checked { name, depends_on, .. }) = checked else { continue };
-        for dependency in depends_on {
-            let Some(back) = path_between(&edges, &dependency.value, &name.value) else { continue };
-            if !told.insert(back.iter().cloned().collect()) {
-                continue;
-            }
-            let cycle: Vec<_> = std::iter::once(&name.value).chain(&back).map(String::as_str).collect();
-            let message = format!("`depends_on` goes round in a circle: {}", cycle.join(" -> "));
-            let help = "dependencies must end somewhere: take one of these out";
-            reporter.error(dependency.span.clone(), message, "begins here", help);
-        }
-    }
-}
-
-/// A shortest path along the dependencies, both ends included.
-fn path_between(edges: &BTreeMap<String, Vec<At<String>>>, from: &str, to: &str) -> Option<Vec<String>> {
-    let mut seen = BTreeSet::from([from]);
-    let mut paths = std::collections::VecDeque::from([vec![from.to_owned()]]);
-    while let Some(path) = paths.pop_front() {
-        let last = path.last()?;
-        if last == to {
-            return Some(path);
-        }
-        for next in edges.get(last).into_iter().flatten() {
-            if seen.insert(&next.value) {
-                paths.push_back(path.iter().cloned().chain([next.value.clone()]).collect());
-            }
-        }
-    }
-    None
 }

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::Context;
 use super::capacity::round_down;
+use super::context::Context;
 use crate::policy::leaf::{Amount, At, Count, Length};
 use crate::policy::raw::{RawApproval, RawBudget, RawConfirm, RawPace, RawWindows};
 use crate::policy::types::{

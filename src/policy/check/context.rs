@@ -1,0 +1,64 @@
+//! [`Context`]: what the rules of one file report to, and the questions that all of them ask.
+
+use std::ops::Range;
+
+use crate::policy::leaf::At;
+use crate::policy::problem::Reporter;
+use crate::policy::read::Damaged;
+
+/// What a rule needs besides the values: where to report, and what was complained of already.
+pub(super) struct Context<'a> {
+    pub(super) reporter: &'a mut Reporter,
+    pub(super) damaged: &'a Damaged,
+}
+
+impl Context<'_> {
+    pub(super) fn error(&mut self, span: &Range<usize>, message: impl Into<String>, label: &str, help: &str) {
+        self.reporter.error(span.clone(), message, label, help);
+    }
+
+    pub(super) fn warning(&mut self, span: &Range<usize>, message: impl Into<String>, label: &str, help: &str) {
+        self.reporter.warning(span.clone(), message, label, help);
+    }
+
+    /// The value, or a complaint at its table's header. `path` is the key with its tables: `capacity.minimum`.
+    pub(super) fn required<'v, T>(
+        &mut self,
+        value: &'v Option<At<T>>,
+        table: &Range<usize>,
+        path: &str,
+        help: &str,
+    ) -> Option<&'v At<T>> {
+        if value.is_none() && !self.damaged.touches(path) {
+            // The place says which item of a list is meant.
+            let key: Vec<_> = path.split('.').filter(|part| part.parse::<usize>().is_err()).collect();
+            let label = if table.is_empty() { "" } else { "in this table" };
+            self.error(table, format!("`{}` is missing: there is no default", key.join(".")), label, help);
+        }
+        value.as_ref()
+    }
+
+    /// A whole table, with an example where it is missing.
+    pub(super) fn section<'v, T>(&mut self, value: &'v Option<At<T>>, name: &str, example: &str) -> Option<&'v At<T>> {
+        if value.is_none() && !self.damaged.touches(name) {
+            self.error(&(0..0), format!("there is no [{name}]"), "", example);
+        }
+        value.as_ref()
+    }
+}
+
+/// A required text that is not empty.
+pub(super) fn text(
+    context: &mut Context<'_>,
+    value: &Option<At<String>>,
+    table: &Range<usize>,
+    path: &str,
+    help: &str,
+) -> Option<String> {
+    let value = context.required(value, table, path, help)?;
+    if value.value.trim().is_empty() {
+        context.error(&value.span, format!("`{path}` is empty"), "empty", help);
+        return None;
+    }
+    Some(value.value.clone())
+}
