@@ -1,5 +1,28 @@
 //! From a request, a snapshot, the policies and the ledger's state to a [`Plan`]: which hosts, in which
 //! batches, or why not. Pure.
+//!
+//! Planning proposes, and `verify` decides: it shares no arithmetic with the choice, so that a mistake in choosing can
+//! make a plan that is refused, never one that is wrongly allowed. Nothing here changes anything or reads a clock.
+//!
+//! There are two rooms inside. `solver` finds choices of whole numbers and knows nothing of plans. `explain` says why a
+//! count is refused and what would be allowed; it uses planning and the solver. Of planning, `draft` alone uses
+//! `explain` (`tests/all/layering.rs` checks it).
+//!
+//! The files in reading order:
+//!
+//! | file | what it is |
+//! | --- | --- |
+//! | `request`, `inputs`, `claims` | what is asked, and all that the answer may depend on |
+//! | `rule`, `why`, `document`, `error` | what the answer says: violations, ways out, the plan's document |
+//! | `membership`, `weights`, `hosts`, `doubts` | what each host is: of which subsystems, for how many units, a candidate or not |
+//! | `gates` | the rules that do not depend on which hosts go |
+//! | `verify` | every rule for a set of hosts: the check before every effect |
+//! | `stock`, `constraints`, `solver` | what may be taken, as a problem in whole numbers, and who solves it |
+//! | `pace`, `settings`, `batches`, `schedule` | how fast, how strictly, in which order, and when |
+//! | `capacity`, `measure`, `warnings`, `digest` | what people are shown |
+//! | `explain` | why not, and what would be allowed |
+//! | `draft`, `planner` | all of it put together |
+//! | `permit` | how a plan is confirmed |
 
 mod batches;
 mod capacity;

@@ -1,4 +1,19 @@
-//! Why a count is refused, and what would be allowed.
+//! Why a count is refused, how many can go instead, and what would allow it.
+//!
+//! Everything said here was found by computing, with the rules and the solver that planning uses: no rule is restated.
+//! Nothing here decides: it must not let a plan through or refuse one.
+//!
+//! The files in reading order:
+//!
+//! | file | what it is |
+//! | --- | --- |
+//! | `exclusion` | the few rows that together exclude a count |
+//! | `headroom` | how much can be removed now, and what limits it |
+//! | `what_if` | the same of a fleet or a policy that is assumed |
+//! | `asked` | the count that is refused, and what it is judged by |
+//! | `remedies` | more capacity or other limits that would allow it |
+//! | `several_runs` | when it could go: once windows open, or in several runs |
+//! | `refusal` | all of it put together: the `why` of a refused plan |
 
 mod asked;
 mod exclusion;

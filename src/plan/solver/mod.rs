@@ -1,4 +1,25 @@
 //! The integer solver: how many hosts can go at most, and which of them are preferred.
+//!
+//! It is given a [`Problem`]: classes of interchangeable hosts, and rows that limit what may be taken. It answers in
+//! counts per class. It must not know a rule, a policy, a plan or a document: whoever poses the problem keeps what a row
+//! stands for. Floating point only proposes; whatever is accepted is checked in integers.
+//!
+//! The files in reading order:
+//!
+//! | file | what it is |
+//! | --- | --- |
+//! | `problem` | classes, rows, and what is feasible |
+//! | `choice` | a choice in the making, and how well it stands |
+//! | `offer` | what there is to choose from; the preferred hosts one after the other, and upper bounds |
+//! | `columns` | classes that the rows do not tell apart, taken together |
+//! | `vertex` | where a relaxation has its optimum, and what follows from it |
+//! | `relaxation` | the linear relaxation, solved in fractions |
+//! | `cuts` | rows that whole numbers keep and the relaxation breaks |
+//! | `near` | whole choices near an optimum in fractions |
+//! | `outline` | the quick way to a maximum, from the few rows that matter most |
+//! | `search` | branch and cut |
+//! | `enumeration` | all choices, where there are few |
+//! | `select` | the [`Selector`]: what the rest of `plan` asks |
 
 mod choice;
 mod columns;
