@@ -15,10 +15,12 @@
 //! | `faults` | which calls go wrong |
 //! | `store` | the state file and its lock |
 //! | `clock` | the clock that all processes share |
+//! | `opening` | a fleet is found in its place, or made |
 
 mod clock;
 mod faults;
 mod load;
+mod opening;
 mod past;
 mod scenario;
 mod standing;
@@ -36,13 +38,14 @@ use thiserror::Error;
 pub(crate) use load::Membership;
 pub(crate) use scenario::{Scenario, ScenarioError};
 
-use clock::{FleetClock, VirtualClock, machine_time};
+use clock::FleetClock;
 use faults::Faults;
-use scenario::{Blueprint, ClockKind, FaultError, FaultyCall};
+use opening::{changed, found_or_made};
+use scenario::{FaultError, FaultyCall};
 use state::{Refusal, State};
 use store::{Locked, Paths, SaveError, Store, StoreError};
 
-use crate::model::{Bounds, Call, CallOutcome, FleetIdentity, FleetSnapshot, Host, HostId, SubsystemName, Time};
+use crate::model::{Bounds, Call, CallOutcome, FleetIdentity, FleetSnapshot, Host, SubsystemName, Time};
 use crate::policy::SimulatedMetric;
 use crate::ports::{Clock, Fleet, FleetError, RecordedCall};
 
@@ -109,22 +112,7 @@ impl SimulatedFleet {
         depends_on: BTreeMap<SubsystemName, BTreeSet<SubsystemName>>,
         serves: impl Fn(&Host) -> Vec<(SubsystemName, u64)>,
     ) -> Membership {
-        let mut units: BTreeMap<SubsystemName, BTreeMap<HostId, u64>> = BTreeMap::new();
-        let mut last: Option<(&Host, Vec<(SubsystemName, u64)>)> = None;
-        for Blueprint { host, .. } in self.inner.scenario.hosts.values() {
-            let served = match last.take() {
-                Some((like, served)) if are_alike(like, host) => served,
-                _ => serves(host),
-            };
-            for (subsystem, weight) in &served {
-                match units.get_mut(subsystem) {
-                    Some(hosts) => _ = hosts.insert(host.id.clone(), *weight),
-                    None => _ = units.insert(subsystem.clone(), BTreeMap::from([(host.id.clone(), *weight)])),
-                }
-            }
-            last = Some((host, served));
-        }
-        Membership { units, depends_on }
+        Membership::of(&self.inner.scenario, depends_on, serves)
     }
 
     /// What a subsystem shows now: error rate 0 to 1, latency in milliseconds, or utilization.
@@ -155,51 +143,6 @@ impl SimulatedFleet {
         let result = ended.unwrap_or(Err(StoreError::Interrupted("a call to the simulated fleet")));
         result.map_err(|e| e.into_fleet_error(tried, self.inner.store.paths.directory()))
     }
-}
-
-/// Whether selectors and weights, which see nothing else of a host, cannot tell them apart. Hosts of one pool share
-/// their tags.
-fn are_alike(one: &Host, other: &Host) -> bool {
-    Arc::ptr_eq(&one.tags, &other.tags) && one.group == other.group && one.instance_type == other.instance_type
-}
-
-/// The fleet's name and clock; `None` where it was made from another scenario.
-fn found_or_made(store: &Store, scenario: &Scenario) -> Result<Option<(String, FleetClock)>, StoreError> {
-    let directory = store.paths.directory();
-    std::fs::create_dir_all(directory).map_err(StoreError::io("create", directory))?;
-    let mut locked = store.lock()?;
-    let state = match locked.load()? {
-        Some(state) => state,
-        None => {
-            let fleet = uuid::Uuid::new_v4().simple().to_string();
-            let machine = machine_time();
-            let state = State::create(scenario, fleet, scenario.start.unwrap_or(machine), machine);
-            if scenario.clock == ClockKind::Virtual {
-                // Before the state: a fleet that exists has its clock.
-                VirtualClock::create(&locked, &state.fleet, state.created_at)?;
-            }
-            locked.save(state)?
-        }
-    };
-    if state.scenario != scenario.digest {
-        return Ok(None);
-    }
-    let clock = match scenario.clock {
-        ClockKind::Virtual => FleetClock::Virtual(Box::new(VirtualClock::join(&mut locked, &state.fleet)?)),
-        ClockKind::Real(speed) => {
-            FleetClock::Running { origin: state.created_at, on_machine: state.created_on_machine, speed }
-        }
-    };
-    Ok(Some((state.fleet.clone(), clock)))
-}
-
-fn changed(scenario: &Path, directory: &Path) -> FleetError {
-    FleetError::WrongFleet(format!(
-        "{} has changed since the fleet in {} was made from it (only [[faults]] may): undo the change, or delete \
-         that whole directory, ledger included, to start over",
-        scenario.display(),
-        directory.display()
-    ))
 }
 
 /// The fleet at one instant, while nobody else can change it.
@@ -247,21 +190,10 @@ impl Inner {
         })?;
         let hosts = match fault {
             None | Some(FaultError::Stale) => hosts,
-            Some(FaultError::Partial) if !hosts.is_empty() => self.partial(hosts, count),
-            Some(fault) => return Ok(Err(fault_on_observe(fault))),
+            Some(FaultError::Partial) if !hosts.is_empty() => faults::partial(hosts, self.scenario.seed, count),
+            Some(fault) => return Ok(Err(faults::of_observation(fault))),
         };
         Ok(FleetSnapshot::new(begun_at, completed_at, hosts, groups, ledger).map_err(FleetError::from))
-    }
-
-    /// Leaves out a tenth of the hosts, at least one, as the seed and the number of the call choose.
-    fn partial(&self, mut hosts: Vec<Host>, count: u64) -> Vec<Host> {
-        let mut random = self.scenario.seed ^ count.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        for _ in 0..hosts.len().div_ceil(10) {
-            random = splitmix(random);
-            let at = random % (hosts.len() as u64);
-            hosts.swap_remove(usize::try_from(at).unwrap_or(0));
-        }
-        hosts
     }
 
     fn perform(&self, call: &Call) -> CallOutcome {
@@ -312,13 +244,6 @@ impl Drop for Inner {
     }
 }
 
-fn splitmix(seed: u64) -> u64 {
-    let mut z = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
-}
-
 fn refused(words: &str, retryable: bool) -> CallOutcome {
     CallOutcome::Refused { message: words.to_owned(), retryable }
 }
@@ -330,17 +255,6 @@ fn unknown(words: &str) -> CallOutcome {
 fn in_words(error: &StoreError) -> String {
     let cause = std::error::Error::source(error).map(|cause| format!(": {cause}"));
     format!("{error}{}", cause.unwrap_or_default())
-}
-
-fn fault_on_observe(fault: FaultError) -> FleetError {
-    let words = match fault {
-        FaultError::Throttled => "Throttling: rate exceeded",
-        FaultError::Internal => "InternalFailure: the provider answered with an internal error",
-        FaultError::Timeout => "the provider did not answer in time",
-        FaultError::LostReply => "the connection was lost before the answer came",
-        FaultError::Partial | FaultError::Stale => "the provider listed no host at all",
-    };
-    FleetError::Provider { tried: "the fleet cannot be observed".to_owned(), hint: None, source: words.into() }
 }
 
 #[async_trait]

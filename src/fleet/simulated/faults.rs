@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
 use super::scenario::{Fault, FaultError, FaultTime, FaultyCall};
-use crate::model::Effect;
+use crate::model::{Effect, Host};
+use crate::ports::FleetError;
 
 /// Counts calls of each kind, from 1, and says which of them go wrong.
 #[derive(Debug, Default)]
@@ -43,6 +44,36 @@ pub(super) fn kind(effect: &Effect) -> Option<FaultyCall> {
         Effect::Adopt { .. } => Some(FaultyCall::Adopt),
         Effect::Suspend { .. } | Effect::Resume { .. } => None,
     }
+}
+
+/// Leaves out a tenth of the hosts, at least one, as the seed and the number of the call choose.
+pub(super) fn partial(mut hosts: Vec<Host>, seed: u64, count: u64) -> Vec<Host> {
+    let mut random = seed ^ count.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    for _ in 0..hosts.len().div_ceil(10) {
+        random = splitmix(random);
+        let at = random % (hosts.len() as u64);
+        hosts.swap_remove(usize::try_from(at).unwrap_or(0));
+    }
+    hosts
+}
+
+fn splitmix(seed: u64) -> u64 {
+    let mut z = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}
+
+/// What an observation comes to that goes wrong.
+pub(super) fn of_observation(fault: FaultError) -> FleetError {
+    let words = match fault {
+        FaultError::Throttled => "Throttling: rate exceeded",
+        FaultError::Internal => "InternalFailure: the provider answered with an internal error",
+        FaultError::Timeout => "the provider did not answer in time",
+        FaultError::LostReply => "the connection was lost before the answer came",
+        FaultError::Partial | FaultError::Stale => "the provider listed no host at all",
+    };
+    FleetError::Provider { tried: "the fleet cannot be observed".to_owned(), hint: None, source: words.into() }
 }
 
 #[cfg(test)]

@@ -1,10 +1,11 @@
 //! What the load on a simulated fleet makes its subsystems show (contract section 6).
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
-use super::scenario::Scenario;
+use super::scenario::{Blueprint, Scenario};
 use super::state::State;
-use crate::model::{HostId, HostState, SubsystemName};
+use crate::model::{Host, HostId, HostState, SubsystemName};
 use crate::policy::SimulatedMetric;
 
 /// Which hosts of a simulated fleet serve which subsystem, in units, and which subsystems those need:
@@ -16,6 +17,30 @@ pub(crate) struct Membership {
 }
 
 impl Membership {
+    /// See [`super::SimulatedFleet::membership`].
+    pub(super) fn of(
+        scenario: &Scenario,
+        depends_on: BTreeMap<SubsystemName, BTreeSet<SubsystemName>>,
+        serves: impl Fn(&Host) -> Vec<(SubsystemName, u64)>,
+    ) -> Self {
+        let mut units: BTreeMap<SubsystemName, BTreeMap<HostId, u64>> = BTreeMap::new();
+        let mut last: Option<(&Host, Vec<(SubsystemName, u64)>)> = None;
+        for Blueprint { host, .. } in scenario.hosts.values() {
+            let served = match last.take() {
+                Some((like, served)) if are_alike(like, host) => served,
+                _ => serves(host),
+            };
+            for (subsystem, weight) in &served {
+                match units.get_mut(subsystem) {
+                    Some(hosts) => _ = hosts.insert(host.id.clone(), *weight),
+                    None => _ = units.insert(subsystem.clone(), BTreeMap::from([(host.id.clone(), *weight)])),
+                }
+            }
+            last = Some((host, served));
+        }
+        Self { units, depends_on }
+    }
+
     /// Units in service and healthy, reserved or not.
     fn capacity(&self, state: &State, subsystem: &SubsystemName) -> u64 {
         let Some(hosts) = self.units.get(subsystem) else { return 0 };
@@ -34,6 +59,12 @@ impl Membership {
         }
         found
     }
+}
+
+/// Whether selectors and weights, which see nothing else of a host, cannot tell them apart. Hosts of one pool share
+/// their tags.
+fn are_alike(one: &Host, other: &Host) -> bool {
+    Arc::ptr_eq(&one.tags, &other.tags) && one.group == other.group && one.instance_type == other.instance_type
 }
 
 /// What a subsystem shows at this moment. Finite: utilization at capacity 0 reads the largest number there is.
