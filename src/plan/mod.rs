@@ -14,7 +14,7 @@
 //! | --- | --- |
 //! | `request`, `inputs`, `claims` | what is asked, and all that the answer may depend on |
 //! | `rule`, `why`, `document`, `error` | what the answer says: violations, ways out, the plan's document |
-//! | `membership`, `weights`, `hosts`, `doubts` | what each host is: of which subsystems, for how many units, a candidate or not |
+//! | `membership`, `weights`, `hosts`, `doubts` | what each host is: whose, for how many units, a candidate or not |
 //! | `gates` | the rules that do not depend on which hosts go |
 //! | `verify` | every rule for a set of hosts: the check before every effect |
 //! | `stock`, `constraints`, `solver` | what may be taken, as a problem in whole numbers, and who solves it |

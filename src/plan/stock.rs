@@ -1,7 +1,7 @@
 //! What the rules of a subsystem or a group leave to be taken, and who may be taken at all.
 //!
-//! [`Ground`] works everything out that is asked of a subsystem, a group or a host alone, once per decision: however many
-//! problems are posed on it ([`super::constraints`]). Nothing here knows which hosts somebody wants.
+//! [`Ground`] works everything out that is asked of a subsystem, a group or a host alone. That is done once per
+//! decision, however many problems are posed on it ([`super::constraints`]). Nothing here knows which hosts somebody wants.
 
 use std::sync::OnceLock;
 

@@ -1,4 +1,5 @@
-//! [`Why`]: the part of a refused plan's document that names the constraints in the way, and what would allow the count.
+//! [`Why`]: the part of a refused plan's document that names the constraints in the way, and what would allow the
+//! count.
 //!
 //! It explains and decides nothing: `violations` are what refuses. The order of `would_allow` is the one in which
 //! somebody on call should think: fewer hosts, later, in several runs, more capacity first. What a policy would have to

@@ -220,7 +220,8 @@ fn circle(graph: &BTreeMap<String, BTreeSet<String>>) -> Option<Vec<String>> {
     graph.keys().filter_map(back_to).min_by_key(Vec::len)
 }
 
-/// Within a folder, one can read the files in some order, each after all that it uses. A folder inside counts as one file.
+/// Within a folder, one can read the files in some order, each after all that it uses. A folder inside counts as one
+/// file.
 #[test]
 fn no_circle_between_files() {
     let imports = imports();

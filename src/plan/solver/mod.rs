@@ -1,8 +1,9 @@
 //! The integer solver: how many hosts can go at most, and which of them are preferred.
 //!
 //! It is given a [`Problem`]: classes of interchangeable hosts, and rows that limit what may be taken. It answers in
-//! counts per class. It must not know a rule, a policy, a plan or a document: whoever poses the problem keeps what a row
-//! stands for. Floating point only proposes; whatever is accepted is checked in integers.
+//! counts per class, and with the hosts that these mean. It must not know a rule, a policy, a plan or a document:
+//! whoever poses the problem keeps what a row stands for. Floating point only proposes; whatever is accepted is checked
+//! in integers.
 //!
 //! The files in reading order:
 //!

@@ -1,7 +1,7 @@
 //! The linear relaxation: what can go in fractions of hosts, which bounds what can go in whole ones.
 //!
-//! Solved by `microlp`, in floating point. Why floats cannot make an answer wrong: rows are scaled to coefficients of at
-//! most 1 and widened by [`SLACK`], far beyond the solver's own tolerance, and bounds are raised by [`SLACK`] again
+//! Solved by `microlp`, in floating point. Floats cannot make an answer wrong: rows are scaled to coefficients of at
+//! most 1 and widened by [`SLACK`], far beyond the tolerance of `microlp`, and bounds are raised by [`SLACK`] again
 //! before they are rounded down, so that a bound can only be too generous, which costs time. Nothing here accepts a
 //! choice.
 

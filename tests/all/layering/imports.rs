@@ -46,8 +46,8 @@ impl Imports {
         self.modules.keys().filter_map(|module| Some(module.split_last()?.1.to_vec())).collect()
     }
 
-    /// By file or folder directly below this one, which of the others it uses. What stands in the folder's own top file is
-    /// left out: it names all of them, and it may hold what they share.
+    /// By file or folder directly below this one, which of the others it uses. What stands in the folder's own top file
+    /// is left out: it names all of them, and it may hold what they share.
     pub(super) fn inside(&self, folder: &[String]) -> BTreeMap<String, BTreeSet<String>> {
         let child = |module: &Module| Some(module.strip_prefix(folder)?.first()?.clone());
         let mut graph: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
