@@ -157,7 +157,9 @@ fn tree<'t>(mut text: &'t str, mut path: Module, found: &mut Vec<(Module, String
         }
         let end = text.find(|c: char| !is_word(c)).unwrap_or(text.len());
         let end = if text.starts_with('*') { 1 } else { end };
-        if end > 0 && !(text[..end] == *"self" && !path.is_empty()) {
+        // `a::{self}` is `a`.
+        let is_itself = text[..end] == *"self" && !path.is_empty();
+        if end > 0 && !is_itself {
             path.push(text[..end].to_owned());
         }
         text = &text[end..];
