@@ -1,7 +1,7 @@
 //! An adoption: puts the hosts that the policies select under this ledger, and makes the file that holds
 //! it its home where that was moved on purpose. Also what the first run of a simulated fleet does by itself.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 
@@ -10,13 +10,14 @@ use serde::Serialize;
 use crate::coordination::Command;
 use crate::driver;
 use crate::ledger::Displaced;
-use crate::model::{Call, CallOutcome, Effect, GroupName, HostId, LedgerId, Nonce, OperatorId};
+use crate::model::{Call, CallOutcome, GroupName, HostId, LedgerId, Nonce, OperatorId};
 use crate::ports::{Ledger, RecordedCall};
 use crate::run::{EVENT_SCHEMA, JournalRecord, Past};
 
 use super::error::{Failure, IMPORT, OperationError};
 use super::frontend::{Frontend, Question};
-use super::world::{self, Seen, World};
+use super::marks::Marks;
+use super::world::{self, World};
 use super::{engines, ids, process};
 
 /// How often the first run of a simulated fleet tries to mark it, and the time between two tries.
@@ -31,57 +32,6 @@ pub(crate) struct Adopted {
     pub(crate) reason: String,
     pub(crate) groups: BTreeSet<GroupName>,
     pub(crate) hosts: BTreeSet<HostId>,
-}
-
-/// What bears the mark, and which mark it bears now.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct Marks {
-    pub(crate) groups: BTreeMap<GroupName, Option<LedgerId>>,
-    pub(crate) hosts: BTreeMap<HostId, Option<LedgerId>>,
-}
-
-impl Marks {
-    /// Of everything that a policy selects.
-    fn of(world: &World, seen: &Seen) -> Self {
-        let matcher = world.policies.matcher();
-        let mut marks = Self::default();
-        for host in seen.snapshot.hosts() {
-            if matcher.membership(host).subsystems.is_empty() {
-                continue;
-            }
-            match host.group.as_ref().and_then(|name| seen.snapshot.group(name)) {
-                Some(group) => {
-                    let mark = group.ledger.clone().or_else(|| seen.snapshot.ledger.clone());
-                    marks.groups.insert(group.name.clone(), mark);
-                }
-                None => {
-                    let mark = host.ledger.clone().or_else(|| seen.snapshot.ledger.clone());
-                    marks.hosts.insert(host.id.clone(), mark);
-                }
-            }
-        }
-        marks
-    }
-
-    /// Only what does not bear this ledger's mark.
-    fn other_than(mut self, ledger: &LedgerId) -> Self {
-        self.groups.retain(|_, mark| mark.as_ref() != Some(ledger));
-        self.hosts.retain(|_, mark| mark.as_ref() != Some(ledger));
-        self
-    }
-
-    pub(crate) fn is_empty(&self) -> bool {
-        self.groups.is_empty() && self.hosts.is_empty()
-    }
-
-    fn effect(&self, ledger: &LedgerId) -> Effect {
-        Effect::Adopt {
-            ledger: ledger.clone(),
-            groups: self.groups.keys().cloned().collect(),
-            hosts: self.hosts.keys().cloned().collect(),
-            replaces: self.groups.values().chain(self.hosts.values()).flatten().cloned().collect(),
-        }
-    }
 }
 
 /// How an adoption ended.

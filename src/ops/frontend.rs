@@ -18,7 +18,7 @@ use crate::policy::SubsystemPolicy;
 use crate::ports::Clock;
 use crate::run::{JournalRecord, Order};
 
-use super::adopt::Marks;
+use super::marks::Marks;
 
 /// Whoever asked for an operation: a person on a terminal, or a program.
 #[async_trait(?Send)]

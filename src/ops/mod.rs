@@ -7,7 +7,7 @@
 //! | --- | --- |
 //! | `plan`, `remove`, `confirm` | a removal from its request to its run |
 //! | `idempotency`, `takeover`, `remainder`, `late`, `unrecorded` | a run that an earlier process began |
-//! | `halt`, `unhalt`, `adopt`, `accept`, `set_time` | what a person decides |
+//! | `halt`, `unhalt`, `adopt`, `marks`, `accept`, `set_time` | what a person decides |
 //! | `init`, `archive`, `prune` | the ledger as a whole |
 //! | `status`, `history`, `headroom`, `report` | what is so |
 //! | `world`, `site`, `reader`, `fleets`, `engines`, `clock`, `process` | what the policies name, opened |
@@ -28,6 +28,7 @@ mod idempotency;
 mod ids;
 mod init;
 mod late;
+mod marks;
 mod plan;
 mod process;
 mod prune;
@@ -45,7 +46,7 @@ mod unrecorded;
 mod world;
 
 pub(crate) use accept::{Acceptance, accept};
-pub(crate) use adopt::{Adoption, Marks, adopt};
+pub(crate) use adopt::{Adoption, adopt};
 pub(crate) use archive::{export, import};
 pub(crate) use error::{Failure, OperationError};
 pub(crate) use frontend::{Frontend, Orders, Part, Question, Reply};
@@ -53,6 +54,7 @@ pub(crate) use halt::{Halted, HaltedRun, halt};
 pub(crate) use headroom::headroom;
 pub(crate) use history::history;
 pub(crate) use init::init;
+pub(crate) use marks::Marks;
 pub(crate) use plan::{Because, PlanAnswer, plan};
 pub(crate) use prune::{Pruned, prune};
 pub(crate) use remove::{Removal, Removed, remove};
