@@ -20,7 +20,7 @@ use crate::run::{EVENT_SCHEMA, JournalRecord, Past, has_ended, report};
 
 use super::error::{Failure, OperationError};
 use super::reader::{LedgerReader, writable_ledger};
-use super::{clock, engines, fleets, ids, process, world};
+use super::{engines, fleets, ids, process, world};
 
 const SCHEMA: &str = "safe-remove/ledger-export/v1";
 
@@ -59,7 +59,7 @@ pub(crate) struct Imported {
 /// There is no ledger; it cannot be read.
 pub(crate) async fn export(policies: &Path) -> Result<(Archive, Vec<String>), OperationError> {
     let policies = world::policies(policies)?;
-    let now = clock::now(&policies.fleet);
+    let now = fleets::now(&policies.fleet);
     // Also of a copy, and of one that went back: this is the way to make a ledger of it again.
     let reader = LedgerReader::open_unchecked(&policies.fleet, now).await?;
     let ledger = reader.journals();
@@ -108,7 +108,7 @@ pub(crate) async fn export(policies: &Path) -> Result<(Archive, Vec<String>), Op
 /// The file is not a whole export of this fleet; there is a ledger already; the new one cannot be written.
 pub(crate) async fn import(policies: &Path, file: &Path) -> Result<(Imported, Vec<String>), OperationError> {
     let policies = world::policies(policies)?;
-    let now = clock::now(&policies.fleet);
+    let now = fleets::now(&policies.fleet);
     let Read { record, journals, exported_at, missing } = read(file, &policies)?;
     let reader = LedgerReader::open(&policies.fleet, now).await?;
     let is_used = reader.exists() && !reader.journals().runs(None).await.map_err(OperationError::Ledger)?.is_empty();

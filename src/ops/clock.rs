@@ -1,27 +1,13 @@
-//! The time: the fleet's where it has a clock of its own, else the machine's.
+//! The machine's clock.
 
 use std::time::Duration;
 
 use async_trait::async_trait;
 
 use crate::model::Time;
-use crate::policy::{FleetConfig, ProviderKind};
 use crate::ports::Clock;
 
-use super::fleets;
-
-/// The fleet's time where there is a fleet already, else the machine's. Never makes one.
-pub(crate) fn now(fleet: &FleetConfig) -> Time {
-    if let ProviderKind::Simulated { scenario, state } = &fleet.provider.kind
-        && state.exists()
-        && let Ok(fleet) = fleets::simulated(scenario, state, fleet.provider.settle)
-    {
-        return fleet.now();
-    }
-    SystemClock.now()
-}
-
-/// The machine's clock.
+/// The machine's.
 pub(crate) struct SystemClock;
 
 #[async_trait]

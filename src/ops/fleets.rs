@@ -7,13 +7,12 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use crate::fleet::simulated::{Membership, OpenError, SimulatedFleet};
-use crate::model::{FleetIdentity, SubsystemName, partition_of};
+use crate::model::{FleetIdentity, SubsystemName, Time, partition_of};
 use crate::plan::weight;
 use crate::policy::{FleetConfig, PolicySet, ProviderKind, SimulatedMetric, SubsystemPolicy};
 use crate::ports::{Clock, Fleet};
 use crate::probe::SimulatedMetrics;
 
-#[cfg(feature = "aws")]
 use super::clock::SystemClock;
 use super::error::OperationError;
 
@@ -67,6 +66,17 @@ pub(crate) fn simulated(
         OpenError::Scenario(error) => OperationError::Scenario(error),
         OpenError::Fleet(error) => OperationError::Fleet(error),
     })
+}
+
+/// The fleet's time where there is a fleet already, else the machine's. Never makes one.
+pub(crate) fn now(fleet: &FleetConfig) -> Time {
+    if let ProviderKind::Simulated { scenario, state } = &fleet.provider.kind
+        && state.exists()
+        && let Ok(fleet) = simulated(scenario, state, fleet.provider.settle)
+    {
+        return fleet.now();
+    }
+    SystemClock.now()
 }
 
 /// What simulated probes read: the fleet's load, with the policies' word for who serves what.

@@ -17,7 +17,7 @@ use crate::policy::{self, FleetConfig, LedgerKind};
 use crate::ports::{Clock as _, Ledger, LedgerError, Written};
 use crate::run::{EVENT_SCHEMA, JournalRecord, Past};
 
-use super::clock::{self, SystemClock};
+use super::clock::SystemClock;
 use super::error::{Failure, OperationError};
 use super::reader::LedgerReader;
 use super::site::Site;
@@ -217,7 +217,7 @@ async fn put(
 /// judged by that.
 async fn now(fleet: Option<FleetConfig>) -> Time {
     let Some(fleet) = fleet else { return SystemClock.now() };
-    let asked = tokio::task::spawn_blocking(move || clock::now(&fleet));
+    let asked = tokio::task::spawn_blocking(move || fleets::now(&fleet));
     match tokio::time::timeout(CLOCK_PATIENCE, asked).await {
         Ok(Ok(now)) => now,
         Ok(Err(_)) | Err(_) => SystemClock.now(),

@@ -8,7 +8,7 @@ use crate::run::{self, JournalRecord, Past, has_ended};
 
 use super::error::OperationError;
 use super::reader::LedgerReader;
-use super::{clock, report, world};
+use super::{fleets, report, world};
 
 /// Reads the journals and folds each; those that ended, or none where no run has.
 ///
@@ -23,7 +23,7 @@ pub(crate) async fn history(
     since: impl FnOnce(Time) -> Option<Time>,
 ) -> Result<HistoryDocument, OperationError> {
     let policies = world::policies(policies)?;
-    let now = clock::now(&policies.fleet);
+    let now = fleets::now(&policies.fleet);
     let ledger = LedgerReader::open(&policies.fleet, now).await?;
     let (mut runs, mut halts) = (Vec::new(), Vec::new());
     // A subsystem whose policy is gone still has its past.

@@ -21,7 +21,7 @@ use crate::run::{JournalRecord, Stays, prune as of_journal};
 
 use super::error::{Failure, OperationError};
 use super::reader::{LedgerReader, writable_ledger};
-use super::{clock, fleets, process, world};
+use super::{fleets, process, world};
 
 const SCHEMA: &str = "safe-remove/ledger-archive/v1";
 
@@ -70,7 +70,7 @@ pub(crate) async fn prune(
 ) -> Result<Pruned, OperationError> {
     let policies = world::policies(policies)?;
     let fleet = &policies.fleet;
-    let now = clock::now(fleet);
+    let now = fleets::now(fleet);
     let before = before(now);
     let youngest = now.minus(YOUNGEST);
     if before > youngest {

@@ -11,8 +11,8 @@ use crate::coordination::FleetRecord;
 use crate::model::SubsystemName;
 use crate::policy::{self, FleetAlone, FleetConfig, PolicyErrors, PolicySet};
 
-use super::clock;
 use super::error::OperationError;
+use super::fleets;
 use super::frontend::Frontend;
 use super::reader::LedgerReader;
 use super::world::World;
@@ -94,7 +94,7 @@ impl Site {
         if let Some(warning) = self.warning() {
             frontend.tell(&format!("warning: {warning}\n"));
         }
-        let reader = LedgerReader::open(&self.fleet, clock::now(&self.fleet)).await?;
+        let reader = LedgerReader::open(&self.fleet, fleets::now(&self.fleet)).await?;
         let (_, record) = reader.read().await?;
         World::of(self.policies_to_put_back(&record)).await
     }

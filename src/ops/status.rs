@@ -11,7 +11,7 @@ use crate::run::{self, JournalRecord, Past};
 use super::error::OperationError;
 use super::reader::LedgerReader;
 use super::site::Site;
-use super::{clock, fleets, late, process, report};
+use super::{fleets, late, process, report};
 
 /// Everything that the ledger says of the runs that are under way or hold hosts, or of one run.
 ///
@@ -21,7 +21,7 @@ use super::{clock, fleets, late, process, report};
 pub(crate) async fn status(policies: &Path, only: Option<&RunId>) -> Result<StatusDocument, OperationError> {
     // A typo in a policy must not hide what is going on.
     let site = Site::find(policies)?;
-    let now = clock::now(&site.fleet);
+    let now = fleets::now(&site.fleet);
     let ledger = LedgerReader::open(&site.fleet, now).await;
     let ledger = ledger.map_err(|error| late::with_what_is_kept(error, policies, only))?;
     let (_, record) = ledger.read().await?;

@@ -21,7 +21,7 @@ use super::error::{Failure, OperationError};
 use super::frontend::{Frontend, Question};
 use super::reader::{LedgerReader, writable_ledger};
 use super::site::Site;
-use super::{clock, fleets, ids, process};
+use super::{fleets, ids, process};
 
 /// Writes of others that may come first, one after the other.
 const CONFLICTS: u32 = 200;
@@ -59,7 +59,7 @@ pub(crate) async fn unhalt(
         return Err(OperationError::usage("--reason is missing, and there is no terminal to ask on", hint));
     }
     let site = Site::find(policies)?;
-    let reader = LedgerReader::open(&site.fleet, clock::now(&site.fleet)).await?;
+    let reader = LedgerReader::open(&site.fleet, fleets::now(&site.fleet)).await?;
     let place = reader.place(&site.fleet.name, &site.directory, fleets::named_identity(&site.fleet));
     let (_, record) = reader.read().await?;
     let orders: Vec<Halt> = record.halts.iter().filter(|h| h.subsystem.as_ref() == subsystem).cloned().collect();
@@ -101,7 +101,7 @@ async fn lift(
     by: &OperatorId,
     reason: &str,
 ) -> Result<(), OperationError> {
-    let now = clock::now(&policies.fleet);
+    let now = fleets::now(&policies.fleet);
     let identity = fleets::named_identity(&policies.fleet);
     let silent = BTreeSet::new();
     let context = Context { policies, identity: &identity, bounds: bounds(policies), now, silent: &silent, room: None };
