@@ -14,7 +14,7 @@ use super::error::{Failure, OperationError};
 use super::frontend::Frontend;
 use super::plan::PlanAnswer;
 use super::remainder::{self, Terms};
-use super::remove::{Removal, Removed};
+use super::removal::{Removal, Removed};
 use super::takeover::{self, Asked, Went};
 use super::world::{self, World};
 use super::{ids, process, refusal, report};
@@ -37,7 +37,7 @@ pub(crate) async fn look(world: &World, removal: &Removal, frontend: &dyn Fronte
     if request.request_id.is_none() {
         return Ok(Earlier::New { run, prior: Vec::new() });
     }
-    let (journal, record) = takeover::look(world, &run).await?;
+    let (journal, record) = world.look_at_run(&run).await?;
     // S3: what another fleet's run did says nothing about this one.
     record.is_of(world.fleet.identity()).map_err(world::other_fleet)?;
     if journal.is_empty() || (took_nothing(&journal) && !record.runs.contains_key(&run)) {
@@ -79,7 +79,7 @@ pub(crate) async fn of_run(
 ) -> Result<Earlier, OperationError> {
     let mut said = false;
     loop {
-        let (journal, record) = takeover::look(world, run).await?;
+        let (journal, record) = world.look_at_run(run).await?;
         match standing(&journal, &record, run) {
             // It took nothing: this call may.
             Standing::Ended if took_nothing(&journal) => {
@@ -102,7 +102,7 @@ pub(crate) async fn of_run(
         // Protocol section 6: taken over only where it is silent, so that two retries do not take it from each other.
         if alive != Some(true) && takeover::silence(world, run, &journal, &record).is_none() {
             if let Some(no) = unconfirmed(world, run, &journal, &record, terms, frontend).await? {
-                if takeover::look(world, run).await?.0.len() == journal.len() {
+                if world.look_at_run(run).await?.0.len() == journal.len() {
                     return Ok(Earlier::Answered(Removed::Not(Box::new(no))));
                 }
                 // Another retry has taken it meanwhile: that one's run is waited for.

@@ -5,7 +5,7 @@
 //!
 //! | to read | for |
 //! | --- | --- |
-//! | `plan`, `remove`, `confirm` | a removal from its request to its run |
+//! | `plan`, `removal`, `remove`, `confirm` | a removal from its request to its run |
 //! | `idempotency`, `takeover`, `remainder`, `late`, `unrecorded` | a run that an earlier process began |
 //! | `halt`, `unhalt`, `adopt`, `marks`, `accept`, `set_time` | what a person decides |
 //! | `init`, `archive`, `prune` | the ledger as a whole |
@@ -35,6 +35,7 @@ mod prune;
 mod reader;
 mod refusal;
 mod remainder;
+mod removal;
 mod remove;
 mod report;
 mod set_time;
@@ -57,7 +58,8 @@ pub(crate) use init::init;
 pub(crate) use marks::Marks;
 pub(crate) use plan::{Because, PlanAnswer, plan};
 pub(crate) use prune::{Pruned, prune};
-pub(crate) use remove::{Removal, Removed, remove};
+pub(crate) use removal::{Removal, Removed};
+pub(crate) use remove::remove;
 pub(crate) use set_time::set_time;
 pub(crate) use status::status;
 pub(crate) use takeover::{Asked, TakenOver, take_over};

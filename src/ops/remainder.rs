@@ -18,7 +18,7 @@ use super::error::OperationError;
 use super::frontend::{Frontend, Orders, Part};
 use super::plan::{Because, PlanAnswer};
 use super::world::{Seen, World};
-use super::{late, refusal, takeover};
+use super::{late, refusal};
 
 /// What whoever goes on said beforehand.
 pub(crate) struct Terms {
@@ -67,7 +67,7 @@ pub(crate) async fn unconfirmed(
         }
     }
     // What was confirmed is what was shown. A process that lives went on meanwhile; a fence tells the rest.
-    let (journal, record) = takeover::look(world, run).await?;
+    let (journal, record) = world.look_at_run(run).await?;
     let now = remains(&late::whole(world, run, &journal).await?, &record, run);
     if now.as_ref() != Some(&left) {
         let message = format!("run {run} went on since it was shown: what was confirmed is not what is left of it");

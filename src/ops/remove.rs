@@ -4,13 +4,12 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use crate::coordination::RunIdentity;
 use crate::driver::{self, Ended, StopSignal, stop_signal};
 use crate::model::RunId;
-use crate::plan::{Confirmed, PlanDocument, Request, Selection, Verdict};
-use crate::run::{JournalRecord, NotStarted, RunDocument, Spec, next_epoch};
+use crate::plan::{Confirmed, PlanDocument, Selection, Verdict};
+use crate::run::{JournalRecord, NotStarted, Spec, next_epoch};
 
 use super::adopt;
 use super::confirm::{self, Ask, Unconfirmed};
@@ -19,31 +18,13 @@ use super::frontend::{Frontend, Part};
 use super::idempotency::{self, Earlier};
 use super::plan::{Because, PlanAnswer};
 use super::remainder::Terms;
+use super::removal::{Removal, Removed};
 use super::world::World;
-use super::{process, refusal, report, takeover};
+use super::{process, refusal, report};
 
 /// How often an unattended count is planned, where others are faster each time. Fifty that start at once are served in far
 /// fewer.
 const RACES: u32 = 20;
-
-/// What is to be removed, and what was said beforehand.
-#[derive(Clone, Debug)]
-pub(crate) struct Removal {
-    pub(crate) request: Request,
-    /// `--yes`
-    pub(crate) yes: bool,
-    /// The longest wait for a budget, before the first host.
-    pub(crate) max_wait: Duration,
-}
-
-/// How a removal ended.
-#[derive(Debug)]
-pub(crate) enum Removed {
-    /// It was not begun: the plan, and why.
-    Not(Box<PlanAnswer>),
-    /// It ran, in this call or an earlier one of the same request id.
-    Ran(Box<RunDocument>),
-}
 
 /// Resolve, look, plan, ask, run, report.
 ///
@@ -109,7 +90,7 @@ pub(crate) async fn remove(
         match perform(&world, removal, attempt, frontend, &mut stop).await? {
             Ok(ended) => return Ok(Removed::Ran(Box::new(report::ended(&world, &ended, frontend)))),
             Err(NotStarted::Consumed { run }) => {
-                let (journal, _) = takeover::look(&world, &run).await?;
+                let (journal, _) = world.look_at_run(&run).await?;
                 if !idempotency::is_same_request(&journal, request) {
                     let violation = refusal::request_id(&document, &run);
                     return not(PlanAnswer::refused(&world, &document, vec![violation]));
@@ -125,7 +106,7 @@ pub(crate) async fn remove(
                 let why = taken.first().map_or("another run was first", |violation| violation.message.as_str());
                 frontend.note(&format!("{why}: planning again with what is left"));
                 driver::pause_for(tried).await;
-                prior = takeover::look(&world, &run).await?.0;
+                prior = world.look_at_run(&run).await?.0;
             }
             Err(why) => return not_started(&why, &document, &world).map(|answer| Removed::Not(Box::new(answer))),
         }

@@ -70,7 +70,7 @@ pub(crate) async fn take_over(
         Purpose::Abandon => Site::find(policies)?.world_to_put_back(frontend).await,
     };
     let world = world.map_err(|error| late::with_what_is_kept(error, policies, Some(run)))?;
-    let (journal, record) = look(&world, run).await?;
+    let (journal, record) = world.look_at_run(run).await?;
     // S3: before anything is written, a fence least of all.
     record.is_of(world.fleet.identity()).map_err(world::other_fleet)?;
     asked.seen = journal.len();
@@ -122,13 +122,6 @@ pub(crate) async fn take_over(
         Ok(Went::Released(released)) => Ok(TakenOver::Released(released)),
         Err(why) => Err(not_taken(run, &why)),
     }
-}
-
-/// The journal and then the record: a run that ends in between is seen to have ended.
-pub(crate) async fn look(world: &World, run: &RunId) -> Result<(Vec<JournalRecord>, FleetRecord), OperationError> {
-    let journal = world.ledger.journals().journal(run).await.map_err(OperationError::Ledger)?;
-    let (_, record) = world.ledger.read().await?;
-    Ok((journal, record))
 }
 
 /// The process that acts for a run: by the record, else by the journal's last word of it.
@@ -245,7 +238,7 @@ pub(crate) async fn take(
     let places = world.places(world.writable_ledger().await?);
     let brought = late::bring_in(world, places.ledger.as_ref(), run, frontend).await?;
     if brought > 0 {
-        let (journal, record) = look(world, run).await?;
+        let (journal, record) = world.look_at_run(run).await?;
         if let (Standing::Ended, Some(document)) = (standing(&journal, &record, run), run::report(&journal)) {
             return Ok(Ok(Went::Over(Box::new(document))));
         }
@@ -261,7 +254,7 @@ pub(crate) async fn take(
     };
     let Asked { seen, mut purpose, reason, leave, even_if_alive, yes: _ } = asked;
     let seen = seen + brought;
-    let (journal, record) = look(world, run).await?;
+    let (journal, record) = world.look_at_run(run).await?;
     if matches!(standing(&journal, &record, run), Standing::Holding | Standing::Unclosed) {
         // S9: what has ended goes forward no more. What it holds is put back, and the record is told.
         purpose = Purpose::Abandon;

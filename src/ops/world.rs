@@ -13,6 +13,7 @@ use crate::plan::{AssessError, Inputs, LedgerView, Plan, Request};
 use crate::policy::{self, FleetConfig, PolicySet};
 use crate::ports::{Clock, Fleet, Ledger, Prober};
 use crate::probe::Probes;
+use crate::run::JournalRecord;
 
 use super::error::{Failure, OperationError};
 use super::fleets::{self, Opened};
@@ -88,6 +89,13 @@ impl World {
         let silent = driver::silent(journals, &process::Here, &record, &runs, bounds, now).await;
         let view = record.view(None, &silent, now);
         Ok(Seen { snapshot, record, view, silent, now })
+    }
+
+    /// The journal and then the record: a run that ends in between is seen to have ended.
+    pub(crate) async fn look_at_run(&self, run: &RunId) -> Result<(Vec<JournalRecord>, FleetRecord), OperationError> {
+        let journal = self.ledger.journals().journal(run).await.map_err(OperationError::Ledger)?;
+        let (_, record) = self.ledger.read().await?;
+        Ok((journal, record))
     }
 
     /// What a person's command is decided by, one that takes no capacity.
