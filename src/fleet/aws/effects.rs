@@ -12,7 +12,9 @@ use super::errors::outcome;
 use super::guards::{self, NotSent, Registered};
 use super::marker::{Marker, Registration, keys};
 use super::{AwsFleet, LEDGER_TAG};
-use crate::model::{CALL_HOSTS, Call, CallOutcome, Effect, GroupName, HostId, LedgerId, Process, TargetGroupId, Time};
+use crate::model::{
+    Bounds, CALL_HOSTS, Call, CallOutcome, Effect, GroupName, HostId, LedgerId, Process, TargetGroupId, Time,
+};
 
 type HostsAndTargets = BTreeMap<HostId, BTreeSet<TargetGroupId>>;
 
@@ -101,9 +103,10 @@ impl Steps {
 }
 
 impl Acting<'_> {
-    /// When the intent was recorded: what every request of the call is signed with.
+    /// What every request of the call is signed with: the time of the intent, or an earlier one where the call's deadline
+    /// comes before the signature's end. S2, S9: AWS itself then refuses what arrives later, however long it was held up.
     fn at(&self) -> Time {
-        self.call.intent_at
+        self.call.intent_at.min(self.call.not_after.minus(Bounds::AWS.call_life))
     }
 
     async fn enter_standby(&self, group: &GroupName, hosts: &HostsAndTargets) -> CallOutcome {
@@ -234,7 +237,7 @@ impl Acting<'_> {
         let mut markers: BTreeMap<BTreeMap<String, String>, Vec<HostId>> = BTreeMap::new();
         for (host, groups) in hosts {
             let registrations = groups.iter().flat_map(|group| to_record(host, group)).collect();
-            markers.entry(Marker { at: self.at(), registrations }.tags()).or_default().push(host.clone());
+            markers.entry(Marker { at: self.call.intent_at, registrations }.tags()).or_default().push(host.clone());
         }
         for (tags, hosts) in &markers {
             match self.create_tags(hosts, tags).await {

@@ -145,6 +145,20 @@ async fn s9_every_call_is_signed_with_its_own_intent_however_late_it_is_sent() {
     }
 }
 
+/// A restore without the ledger has less time than a signature: whoever takes the run over waits no longer than that.
+#[tokio::test]
+async fn s2_aws_refuses_a_restore_behind_its_own_deadline() {
+    let server = Canned::default();
+    let fleet = server.fleet().await;
+    let (hosts, intent_at) = (BTreeMap::from([("i-1".into(), BTreeSet::new())]), now());
+    let effect = Effect::Restore { group: Some("web".into()), hosts };
+    let not_after = intent_at.plus(Duration::from_secs(30));
+    assert_eq!(fleet.perform(RecordedCall::of_a_test(Call { effect, intent_at, not_after })).await, CallOutcome::Done);
+    let signed_at = server.sent("ExitStandby").last().unwrap().signed_at.clone();
+    let expires = not_after.minus(Duration::from_secs(900));
+    assert_eq!(signed_at, expires.to_jiff().strftime("%Y%m%dT%H%M%SZ").to_string());
+}
+
 #[tokio::test]
 async fn a_call_past_its_time_is_not_even_sent() {
     let server = Canned::default();
