@@ -100,7 +100,7 @@ pub(crate) struct Global {
     #[arg(short, long, global = true, value_name = "FORMAT", value_enum, default_value_t = Format::Text)]
     pub(crate) output: Format,
 
-    /// Say more on stderr (-vv: everything)
+    /// Say more on stderr; -vv and -vvv say still more
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub(crate) verbose: u8,
 
@@ -179,11 +179,11 @@ pub(crate) struct RemovalArgs {
     #[arg(long, help_heading = "Whether and when")]
     pub(crate) dry_run: bool,
 
-    /// Do not wait for budgets: where the plan would have to, touch nothing and end with exit 11
+    /// Do not wait for budgets or other runs: where the run would have to, touch nothing and end with exit 11
     #[arg(long, help_heading = "Whether and when", conflicts_with = "max_wait")]
     pub(crate) no_wait: bool,
 
-    /// Wait for budgets at most so long; a longer wait known beforehand ends with exit 11 [default: 1h]
+    /// Wait for budgets and other runs at most so long; a longer wait known beforehand ends with exit 11 [default: 1h]
     #[arg(long, value_name = "DURATION", help_heading = "Whether and when", value_parser = duration,
         allow_hyphen_values = true)]
     pub(crate) max_wait: Option<Duration>,

@@ -31,7 +31,7 @@ impl Exit {
     pub(crate) const HALTED: Self = Self(9);
     /// The ledger cannot be reached, or another run took the headroom first. Nothing was touched.
     pub(crate) const LEDGER: Self = Self(10);
-    /// Deferred: a budget asks to wait, and the caller does not want to. Nothing was touched.
+    /// Deferred: a budget or another run asks to wait, and the caller does not want to. Nothing was touched.
     pub(crate) const DEFERRED: Self = Self(11);
 
     /// Every code with what it means, as `--help` and the manual show it.
@@ -39,15 +39,18 @@ impl Exit {
         (Self::DONE, "done; or plan allowed; or this request id was completed before"),
         (Self::INTERNAL, "internal failure: a bug, please report it"),
         (Self::USAGE, "usage; nothing was touched"),
-        (Self::REFUSED, "refused by policy; nothing was touched"),
-        (Self::INVALID_POLICY, "a policy file is invalid; nothing was touched"),
+        (Self::REFUSED, "refused by policy, or there is no such name; nothing was touched"),
+        (Self::INVALID_POLICY, "a policy or configuration file is invalid; nothing was touched"),
         (Self::FLEET_UNKNOWN, "the fleet's state cannot be established; nothing was touched"),
         (Self::NOT_CONFIRMED, "not confirmed; nothing was touched"),
-        (Self::ABORTED, "aborted on a regression; what was cordoned is back, earlier batches stay terminated"),
+        (
+            Self::ABORTED,
+            "aborted on a regression or a rule; what was cordoned is back, earlier batches stay terminated",
+        ),
         (Self::NEEDS_ATTENTION, "a person is needed: a host is still cordoned or in doubt"),
         (Self::HALTED, "halted or interrupted; what was cordoned is back, earlier batches stay terminated"),
         (Self::LEDGER, "the ledger cannot be reached, or another run was first; nothing was touched"),
-        (Self::DEFERRED, "a budget asks to wait; nothing was touched"),
+        (Self::DEFERRED, "a budget or another run asks to wait; nothing was touched"),
     ];
 
     /// The code of a run document. One that this version does not know needs a person.

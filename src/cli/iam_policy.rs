@@ -24,7 +24,7 @@ const INIT_ACTIONS: [&str; 5] = [
 /// Whoever prunes the ledger needs this besides.
 const PRUNE_ACTIONS: [&str; 1] = ["dynamodb:DeleteItem"];
 
-/// JSON on stdout in every mode, ready for `aws iam put-role-policy --policy-document`.
+/// As text, ready for `aws iam put-role-policy --policy-document`.
 pub(super) fn iam_policy(global: &Global, init: bool, prune: bool) -> Result<Answered, OperationError> {
     let policies = ops::policies(&global.policies)?;
     let LedgerKind::Dynamodb(place) = &policies.fleet.ledger.kind else {

@@ -26,7 +26,7 @@ pub(super) fn answer(of: &PlanAnswer, policies: &Path, no_wait: bool) -> Result<
         Because::Refused => (Exit::REFUSED, Some(refused(plan, of.rest_of.as_ref(), policies))),
         Because::TakenByOthers => (Exit::LEDGER, Some(taken(plan))),
         Because::Deferred { until, now, why } => {
-            let mut complaint = deferred(*until, *now, no_wait);
+            let mut complaint = deferred(*until, *now, why.as_deref(), no_wait);
             complaint.causes.extend(why.clone());
             (Exit::DEFERRED, Some(complaint))
         }
@@ -63,9 +63,13 @@ fn taken(plan: &PlanDocument) -> Complaint {
     complaint
 }
 
-fn deferred(until: Time, now: Time, no_wait: bool) -> Complaint {
+fn deferred(until: Time, now: Time, why: Option<&str>, no_wait: bool) -> Complaint {
     let left = span_text(until.since(now));
-    let message = format!("a budget asks to wait until {until} ({left}); nothing was touched");
+    let message = match why {
+        None => format!("a budget asks to wait until {until} ({left}); nothing was touched"),
+        // Which may be another run: nobody knows when that ends.
+        Some(_) => format!("it would have to wait until {until} ({left}) or longer; nothing was touched"),
+    };
     let hint = if no_wait {
         "repeat the command then, with the same request id, or leave out --no-wait".to_owned()
     } else {

@@ -23,7 +23,7 @@ pub(crate) enum Failure {
     Ledger,
     /// A stop order, or a signal.
     Halted,
-    /// A budget asks to wait for longer than the caller wants.
+    /// A budget or another run asks to wait for longer than the caller wants.
     Deferred,
 }
 

@@ -29,7 +29,7 @@ pub(crate) enum Because {
     Refused,
     /// Other runs hold or claim what it would take, or have just removed it: no word of the policies (S9).
     TakenByOthers,
-    /// A budget asks to wait for longer than the caller wants.
+    /// A budget or another run asks to wait for longer than the caller wants.
     Deferred {
         until: Time,
         now: Time,

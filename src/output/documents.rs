@@ -156,7 +156,7 @@ pub(crate) struct StatusRun {
     pub(crate) alive: Option<bool>,
     /// `user@host`-like place of the process: machine and pid.
     pub(crate) process: String,
-    /// First grant.
+    /// When it took its place in line.
     pub(crate) started_at: Time,
     /// When its journal was last written.
     pub(crate) last_record_at: Option<Time>,

@@ -130,7 +130,7 @@ pub struct PlanDocument {
     pub(crate) others: Vec<OtherRun>,
     /// What should be looked at.
     pub(crate) warnings: Vec<String>,
-    /// A budget or interval asks to wait until then before the last batch can start.
+    /// A budget asks to wait until then before the last batch can start.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub(crate) not_before: Option<Time>,
 }

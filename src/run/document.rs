@@ -125,7 +125,7 @@ pub struct RunDocument {
     pub(crate) outcome: Outcome,
     /// The process's exit code.
     pub(crate) exit_code: u8,
-    /// First grant.
+    /// When it was opened.
     pub(crate) started_at: Time,
     /// The end.
     pub(crate) ended_at: Time,
