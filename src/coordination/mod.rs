@@ -14,6 +14,7 @@ mod grant;
 mod group;
 mod halt;
 mod judge;
+mod life;
 mod line;
 mod outcome;
 mod record;
@@ -27,6 +28,7 @@ pub(crate) use command::{Command, Context, Granted, HostOutcome, Refusal, RunIde
 pub(crate) use decide::decide;
 pub(crate) use halt::halt;
 pub(crate) use judge::is_race;
+pub(crate) use life::Life;
 pub(crate) use record::{
     AcceptedPolicy, EndedRun, GroupHold, Hold, HoldState, MEMORY, ProcessId, RECORD_SCHEMA, REFERENCE_LIFE, Resuming,
     RunEntry, TerminationCount,

@@ -1,11 +1,11 @@
-//! Which other runs are silent: their process is dead, or wrote nothing for longer than one that lives leaves it.
+//! Which other runs are silent: how their processes stand here, and what those wrote that cannot be seen from here.
 
 use std::collections::BTreeSet;
 
-use crate::coordination::FleetRecord;
+use crate::coordination::{FleetRecord, Life};
 use crate::model::{Bounds, RunId, Time};
-use crate::ports::{Ledger, Life, Processes};
-use crate::run::{has_ended, silent_from};
+use crate::ports::{Ledger, Processes};
+use crate::run::is_silent;
 
 /// Of these runs, those that are silent. One whose journal cannot be read is not: what is not known is waited for.
 pub(crate) async fn silent(
@@ -22,13 +22,10 @@ pub(crate) async fn silent(
         let is_silent = match processes.life(&entry.process) {
             Life::Running => false,
             Life::Dead => true,
-            Life::Stopped | Life::Elsewhere => match ledger.journal(run).await {
-                // The process's clock may be ahead of this one.
-                Ok(journal) => {
-                    has_ended(&journal) || silent_from(&journal, entry.enlisted_at).plus(bounds.tolerance) <= now
-                }
-                Err(_) => false,
-            },
+            Life::Stopped | Life::Elsewhere => {
+                let journal = ledger.journal(run).await;
+                journal.is_ok_and(|journal| is_silent(&journal, entry, bounds, now))
+            }
         };
         if is_silent {
             silent.insert(run.clone());

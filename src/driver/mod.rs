@@ -19,7 +19,7 @@ pub(crate) use change::{Unchanged, pause_for};
 pub(crate) use fault::under_faults;
 pub(crate) use liveness::silent;
 pub(crate) use stop::{StopSender, StopSignal, stop_signal};
-pub(crate) use takeover::{Claim, Taken, Untaken, take_over};
+pub(crate) use takeover::{Taken, take_over};
 
 use crate::coordination::ProcessId;
 use crate::model::{CallOutcome, LedgerId, Nonce};

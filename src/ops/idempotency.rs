@@ -5,19 +5,23 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::coordination::FleetRecord;
-use crate::driver::{StopSignal, Untaken, stop_signal};
+use crate::driver::{StopSignal, stop_signal};
 use crate::model::RunId;
 use crate::plan::Request;
-use crate::run::{JournalRecord, Outcome, Past, Purpose, RunDocument, Standing, attempt, standing, took_nothing};
+use crate::run::{
+    JournalRecord, MayLive, Outcome, Past, Purpose, RunDocument, Standing, TakeoverError, attempt, standing,
+    took_nothing,
+};
 
 use super::error::{Failure, OperationError};
 use super::frontend::Frontend;
+use super::not_taken::not_taken;
 use super::plan::PlanAnswer;
 use super::remainder::{self, Terms};
 use super::removal::{Removal, Removed};
 use super::takeover::{self, Asked, Went};
 use super::world::{self, World};
-use super::{ids, process, refusal, report};
+use super::{ids, refusal, report};
 
 /// How often the journal of a run that is under way is looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -93,14 +97,13 @@ pub(crate) async fn of_run(
             Standing::Unclosed => {
                 takeover::take(world, run, put_back(journal.len()), frontend, stop)
                     .await?
-                    .map_err(|why| takeover::not_taken(run, &why))?;
+                    .map_err(|why| not_taken(run, &why))?;
                 continue;
             }
             Standing::Unlisted | Standing::UnderWay => {}
         }
-        let alive = takeover::actor(&journal, &record, run).and_then(process::is_alive);
         // Protocol section 6: taken over only where it is silent, so that two retries do not take it from each other.
-        if alive != Some(true) && takeover::silence(world, run, &journal, &record).is_none() {
+        if takeover::may_live(world, run, &journal, &record) == MayLive::No {
             if let Some(no) = unconfirmed(world, run, &journal, &record, terms, frontend).await? {
                 if world.look_at_run(run).await?.0.len() == journal.len() {
                     return Ok(Earlier::Answered(Removed::Not(Box::new(no))));
@@ -123,9 +126,9 @@ pub(crate) async fn of_run(
                 // It had been granted nothing, and nobody else will be granted anything in its name: this call may.
                 Ok(Went::On(ended)) if ended.document.outcome == Outcome::NotStarted => {}
                 Ok(Went::On(ended)) => return Ok(ran(report::ended(world, &ended, frontend))),
-                Ok(Went::Closed | Went::Released(_)) | Err(Untaken::Over(_) | Untaken::Alive | Untaken::Another(_)) => {
-                }
-                Err(why @ (Untaken::Ledger(_) | Untaken::Refused(_))) => return Err(takeover::not_taken(run, &why)),
+                Ok(Went::Closed | Went::Released(_))
+                | Err(TakeoverError::Over(_) | TakeoverError::Alive | TakeoverError::Another(_)) => {}
+                Err(why @ (TakeoverError::Ledger(_) | TakeoverError::Refused(_))) => return Err(not_taken(run, &why)),
             }
         } else if !said {
             said = true;

@@ -6,7 +6,7 @@
 //! | to read | for |
 //! | --- | --- |
 //! | `plan`, `removal`, `remove`, `confirm` | a removal from its request to its run |
-//! | `idempotency`, `takeover`, `remainder`, `late`, `unrecorded` | a run that an earlier process began |
+//! | `idempotency`, `takeover`, `not_taken`, `remainder`, `late`, `unrecorded` | a run that an earlier process began |
 //! | `halt`, `unhalt`, `adopt`, `marks`, `accept`, `set_time` | what a person decides |
 //! | `init`, `archive`, `prune` | the ledger as a whole |
 //! | `status`, `history`, `headroom`, `report` | what is so |
@@ -29,6 +29,7 @@ mod ids;
 mod init;
 mod late;
 mod marks;
+mod not_taken;
 mod plan;
 mod process;
 mod prune;

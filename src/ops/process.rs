@@ -5,9 +5,9 @@
 
 use rustix::process::{Pid, test_kill_process};
 
-use crate::coordination::ProcessId;
+use crate::coordination::{Life, ProcessId};
 use crate::model::{FleetIdentity, OperatorId};
-use crate::ports::{Life, Processes};
+use crate::ports::Processes;
 
 /// This process, as the ledger names it.
 pub(crate) fn this_process() -> ProcessId {

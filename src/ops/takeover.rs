@@ -4,19 +4,20 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
-use crate::coordination::{FleetRecord, ProcessId};
-use crate::driver::{self, Claim, StopSignal, Taken, Untaken, stop_signal};
+use crate::coordination::{FleetRecord, Life, ProcessId};
+use crate::driver::{self, StopSignal, Taken, stop_signal};
 use crate::model::{HostId, RunId};
 use crate::output::{hosts_text, next, span_text};
+use crate::ports::Processes as _;
 use crate::run::{
-    self, JournalRecord, NotStarted, Outcome, Purpose, RunDocument, Standing, Successor, quiet_from, silent_from,
-    standing,
+    self, JournalRecord, MayLive, NotPermitted, NotStarted, Outcome, Purpose, RunDocument, Standing, Successor,
+    TakeoverError, TakeoverRequest, quiet_from, standing,
 };
 
-use super::error::{Failure, OperationError};
+use super::error::OperationError;
 use super::frontend::Frontend;
+use super::not_taken::{not_begun, not_dead, not_taken};
 use super::plan::PlanAnswer;
 use super::remainder::{self, Terms};
 use super::site::Site;
@@ -124,8 +125,13 @@ pub(crate) async fn take_over(
     }
 }
 
-/// The process that acts for a run: by the record, else by the journal's last word of it.
-pub(crate) fn actor<'a>(journal: &'a [JournalRecord], record: &'a FleetRecord, run: &RunId) -> Option<&'a ProcessId> {
+/// Whether the process that acts for a run may still live: by the record, else by the journal's last word of it.
+pub(crate) fn may_live(world: &World, run: &RunId, journal: &[JournalRecord], record: &FleetRecord) -> MayLive {
+    let life = actor(journal, record, run).map_or(Life::Dead, |process| process::Here.life(process));
+    run::may_live(run, journal, record, life, world.fleet.bounds(), world.clock.now())
+}
+
+fn actor<'a>(journal: &'a [JournalRecord], record: &'a FleetRecord, run: &RunId) -> Option<&'a ProcessId> {
     record.runs.get(run).map(|entry| &entry.process).or_else(|| run::actor(journal))
 }
 
@@ -137,82 +143,29 @@ async fn is_permitted(
     record: &FleetRecord,
     asked: &Asked,
 ) -> Result<(), OperationError> {
-    let held: BTreeSet<&HostId> = record.runs.get(run).map(|entry| entry.holds.keys().collect()).unwrap_or_default();
-    match standing(journal, record, run) {
-        Standing::Unknown => return Err(status::no_such_run(run, record, &world.ledger).await),
-        Standing::Ended => return Err(not_taken(run, &Untaken::Over(Standing::Ended))),
-        Standing::Lost if asked.purpose == Purpose::Resume => {
-            return Err(OperationError::NotTaken {
-                message: format!("the journal of run {run} is lost: nobody knows what to go on with"),
-                causes: Vec::new(),
-                hint: Some(format!(
-                    "to end it in the ledger: {}",
-                    next::command(&world.policies.directory, &format!("abandon {run}"))
-                )),
-            });
+    let may_live = if asked.even_if_alive { MayLive::No } else { may_live(world, run, journal, record) };
+    let policies = world.policies.directory.as_path();
+    match run::permission(run, asked.purpose, &asked.leave, (journal, record), may_live) {
+        Ok(()) => Ok(()),
+        Err(NotPermitted::Unknown) => Err(status::no_such_run(run, record, &world.ledger).await),
+        Err(NotPermitted::Over) => Err(not_taken(run, &TakeoverError::Over(Standing::Ended))),
+        Err(NotPermitted::NothingToGoOnWith) => Err(OperationError::NotTaken {
+            message: format!("the journal of run {run} is lost: nobody knows what to go on with"),
+            causes: Vec::new(),
+            hint: Some(format!("to end it in the ledger: {}", next::command(policies, &format!("abandon {run}")))),
+        }),
+        Err(NotPermitted::MayLive(how)) => {
+            Err(not_dead(run, actor(journal, record, run), how, asked.purpose, policies))
         }
-        // Its process said its last word.
-        Standing::Holding | Standing::Unclosed => {}
-        Standing::UnderWay | Standing::Unlisted | Standing::Lost => is_dead(world, run, journal, record, asked)?,
-    }
-    if let Some(stranger) = asked.leave.iter().find(|host| !held.contains(host)) {
-        return Err(OperationError::NotTaken {
-            message: format!("run {run} does not hold host {stranger}: it cannot be given up"),
+        Err(NotPermitted::NotHeld { host, held }) => Err(OperationError::NotTaken {
+            message: format!("run {run} does not hold host {host}: it cannot be given up"),
             causes: Vec::new(),
             hint: Some(match held.is_empty() {
                 true => "it holds nothing".to_owned(),
-                false => format!("it holds {}", hosts_text(held.iter().copied(), usize::MAX)),
+                false => format!("it holds {}", hosts_text(&held, usize::MAX)),
             }),
-        });
+        }),
     }
-    Ok(())
-}
-
-/// A run whose process may live is not taken over without saying so.
-fn is_dead(
-    world: &World,
-    run: &RunId,
-    journal: &[JournalRecord],
-    record: &FleetRecord,
-    asked: &Asked,
-) -> Result<(), OperationError> {
-    if asked.even_if_alive {
-        return Ok(());
-    }
-    let Some(process) = actor(journal, record, run) else { return Ok(()) };
-    let (pid, host) = (process.pid, &process.host);
-    let alive = |why: String, hint: String| {
-        let message = format!("run {run} may be under way: its process is not known to be dead");
-        Err(OperationError::NotTaken { message, causes: vec![why], hint: Some(hint) })
-    };
-    let anyway = next::command(&world.policies.directory, &format!("abandon {run} --even-if-alive"));
-    let mut anyway = format!("to take it over all the same and put back what is cordoned: {anyway}");
-    if asked.purpose == Purpose::Resume {
-        anyway.push_str("\n      (resume takes --even-if-alive too, and goes on terminating)");
-    }
-    match process::is_alive(process) {
-        Some(true) => alive(
-            format!("process {pid} on {host} is alive"),
-            format!("to stop it and put back what is cordoned: kill -INT {pid}, on {host}\n      {anyway}"),
-        ),
-        Some(false) => Ok(()),
-        None => match silence(world, run, journal, record) {
-            Some(left) => alive(
-                format!("process {pid} on {host} cannot be looked at from here, and wrote lately"),
-                format!("look at it there, or wait {}: then it counts as silent\n      {anyway}", span_text(left)),
-            ),
-            None => Ok(()),
-        },
-    }
-}
-
-/// How long it takes until a run's process counts as silent; `None` where it does.
-pub(crate) fn silence(world: &World, run: &RunId, journal: &[JournalRecord], record: &FleetRecord) -> Option<Duration> {
-    let now = world.clock.now();
-    let enlisted_at = record.runs.get(run).map_or(now, |entry| entry.enlisted_at);
-    let silent_at = silent_from(journal, enlisted_at);
-    // The process's clock may be ahead of this one.
-    Some(silent_at.plus(world.fleet.bounds().tolerance).since(now)).filter(|left| !left.is_zero())
 }
 
 /// How a run that was taken over went on.
@@ -234,7 +187,7 @@ pub(crate) async fn take(
     asked: Asked,
     frontend: &dyn Frontend,
     stop: &mut StopSignal,
-) -> Result<Result<Went, Untaken>, OperationError> {
+) -> Result<Result<Went, TakeoverError>, OperationError> {
     let places = world.places(world.writable_ledger().await?);
     let brought = late::bring_in(world, places.ledger.as_ref(), run, frontend).await?;
     if brought > 0 {
@@ -259,8 +212,8 @@ pub(crate) async fn take(
         // S9: what has ended goes forward no more. What it holds is put back, and the record is told.
         purpose = Purpose::Abandon;
     }
-    let claim = Claim { successor, purpose, reason, leave, seen, even_if_alive };
-    let machine = match driver::take_over(&places, claim).await {
+    let request = TakeoverRequest { successor, purpose, reason, leave, seen, even_if_alive };
+    let machine = match driver::take_over(&places, request).await {
         Ok(Taken::Run(machine)) => machine,
         Ok(Taken::Closed) => return Ok(Ok(Went::Closed)),
         Ok(Taken::Released(hosts)) => return Ok(Ok(Went::Released(hosts))),
@@ -273,77 +226,8 @@ pub(crate) async fn take(
     let watcher = frontend.watcher(Arc::clone(&world.clock));
     match driver::drive(&places, *machine, watcher.as_ref(), stop).await {
         Ok(ended) => Ok(Ok(Went::On(Box::new(ended)))),
-        Err(NotStarted::TakenOver(why)) => Ok(Err(Untaken::Another(why))),
+        Err(NotStarted::TakenOver(why)) => Ok(Err(TakeoverError::Another(why))),
         // It was granted nothing, or nothing of it was ever sent: nothing was touched.
         Err(why) => Err(not_begun(run, &why)),
-    }
-}
-
-/// A run that was taken over and could not go on before anything was touched.
-fn not_begun(run: &RunId, why: &NotStarted) -> OperationError {
-    let causes = match why {
-        NotStarted::Rules(violations) | NotStarted::TakenByOthers(violations) => {
-            violations.iter().map(|violation| violation.message.clone()).collect()
-        }
-        NotStarted::Blind(message)
-        | NotStarted::Clock(message)
-        | NotStarted::Ledger(message)
-        | NotStarted::TakenOver(message)
-        | NotStarted::OtherFleet(message)
-        | NotStarted::Halted(message) => vec![message.clone()],
-        NotStarted::Deferred { until, why } => vec![format!("{why}, until {until}")],
-        NotStarted::Consumed { .. } => Vec::new(),
-        NotStarted::Ordered(order) => vec![order.to_string()],
-    };
-    OperationError::NotStarted {
-        failure: kind(why),
-        message: format!("run {run} did not go on; this process touched nothing"),
-        causes,
-        hint: "safe-remove status shows how it stands",
-    }
-}
-
-fn kind(why: &NotStarted) -> Failure {
-    match why {
-        NotStarted::Rules(_) => Failure::Refused,
-        NotStarted::Blind(_) | NotStarted::Clock(_) | NotStarted::OtherFleet(_) => Failure::FleetUnknown,
-        NotStarted::TakenByOthers(_)
-        | NotStarted::Ledger(_)
-        | NotStarted::TakenOver(_)
-        | NotStarted::Consumed { .. } => Failure::Ledger,
-        NotStarted::Deferred { .. } => Failure::Deferred,
-        NotStarted::Halted(_) | NotStarted::Ordered(_) => Failure::Halted,
-    }
-}
-
-/// Why a run was not taken over; nothing was touched.
-pub(crate) fn not_taken(run: &RunId, why: &Untaken) -> OperationError {
-    let ledger = |message: &String, hint| OperationError::NotStarted {
-        failure: Failure::Ledger,
-        message: format!("run {run} cannot be taken over; nothing was touched"),
-        causes: vec![message.clone()],
-        hint,
-    };
-    match why {
-        Untaken::Over(_) => OperationError::NotTaken {
-            message: format!("run {run} has ended: there is nothing to take over"),
-            causes: Vec::new(),
-            hint: Some(format!("how it ended: safe-remove status {run}")),
-        },
-        Untaken::Alive => OperationError::NotTaken {
-            message: format!("run {run} is under way: its process wrote just now"),
-            causes: Vec::new(),
-            hint: Some(format!("safe-remove status {run} --watch")),
-        },
-        Untaken::Another(by) => ledger(by, "safe-remove status names the process that has it"),
-        Untaken::Ledger(message) => {
-            ledger(message, "check `[ledger]` in fleet.toml, free space and permissions, then try again")
-        }
-        Untaken::Refused(message) => OperationError::NotStarted {
-            failure: Failure::FleetUnknown,
-            message: format!("run {run} cannot be taken over; nothing was touched"),
-            causes: vec![message.clone()],
-            hint: "correct what is said above, this machine's clock or the policy directory, and try again",
-        },
     }
 }

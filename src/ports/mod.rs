@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 use thiserror::Error;
 
-use crate::coordination::{FleetRecord, ProcessId};
+use crate::coordination::{FleetRecord, Life, ProcessId};
 use crate::model::{
     Bounds, CallOutcome, FleetIdentity, FleetSnapshot, HostId, InventoryError, Nonce, Protection, RunId, Sample,
     SubsystemName, Time,
@@ -229,17 +229,4 @@ pub(crate) trait Clock: Send + Sync {
 pub(crate) trait Processes: Send + Sync {
     /// How a process stands, as far as that can be told from here.
     fn life(&self, process: &ProcessId) -> Life;
-}
-
-/// How a process stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Life {
-    /// It runs here.
-    Running,
-    /// It was stopped, here: it does nothing until somebody lets it go on.
-    Stopped,
-    /// It ended, here.
-    Dead,
-    /// It cannot be seen from here: what it writes is all that can be told.
-    Elsewhere,
 }

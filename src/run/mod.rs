@@ -26,6 +26,7 @@ mod report;
 mod restore;
 mod setback;
 mod stock;
+mod succession;
 mod takeover;
 mod waiting;
 
@@ -41,6 +42,9 @@ pub(crate) use pruned::{Stays, is_pruned, prune, records_ever};
 pub(crate) use recover::Successor;
 pub(crate) use remains::{Remains, remains};
 pub(crate) use report::{has_ended, report, takeovers};
+pub(crate) use succession::{
+    Fence, MayLive, NotPermitted, TakeoverError, TakeoverRequest, is_silent, may_live, permission,
+};
 pub(crate) use takeover::{
     Standing, actor, attempt, next_epoch, quiet_from, silent_from, standing, taken_over_by, took_nothing,
 };

@@ -11,7 +11,7 @@ use super::world::World;
 use crate::coordination::{Command, Context, FleetRecord, ProcessId, Refusal, decide};
 use crate::model::{RunId, Time};
 use crate::run::{
-    EVENT_SCHEMA, JournalRecord, Machine, Outcome, Past, Purpose, Spec, Standing, Successor, next_epoch, standing,
+    Fence, JournalRecord, Machine, Purpose, Spec, Standing, Successor, TakeoverError, TakeoverRequest, standing,
 };
 
 /// A takeover of a run.
@@ -27,8 +27,8 @@ pub(super) struct Taking {
 /// What comes next of it.
 enum Stage {
     Fence,
-    RaiseEpoch { epoch: u64, process: ProcessId },
-    Begin { epoch: u64, process: ProcessId },
+    RaiseEpoch { epoch: u64, fenced: Vec<JournalRecord>, request: Box<TakeoverRequest> },
+    Begin { epoch: u64, fenced: Vec<JournalRecord>, request: Box<TakeoverRequest> },
 }
 
 impl World {
@@ -53,63 +53,49 @@ impl World {
         }
         taking.stage = match taking.stage {
             Stage::Fence => {
-                let seen = identity(taking.fleet);
-                if self.rig != Rig::AsksNoFleet && self.record.is_of(&seen).is_err() {
-                    self.seen.insert("another fleet");
-                    return;
-                }
                 match standing(&self.journals[run], &self.record, &id) {
-                    Standing::Unknown | Standing::Ended => return,
-                    Standing::Unclosed => {
-                        self.close(run, &id);
-                        return;
-                    }
                     Standing::Lost => {
                         self.checker.violations.push(format!("s7: run {run} holds hosts and has no journal"));
                         return;
                     }
-                    Standing::Holding => taking.purpose = Purpose::Abandon,
-                    Standing::Unlisted | Standing::UnderWay => {}
+                    Standing::Holding | Standing::Unclosed => taking.purpose = Purpose::Abandon,
+                    Standing::Unknown | Standing::Ended | Standing::Unlisted | Standing::UnderWay => {}
                 }
-                let epoch = next_epoch(&self.journals[run], &self.record, &id);
-                let process = ProcessId {
-                    host: "there".to_owned(),
-                    pid: 2,
-                    token: format!("{id}, epoch {epoch}"),
-                    pid_space: None,
-                };
-                let fence = Past::RunTakenOver {
-                    epoch,
-                    process: process.clone(),
-                    operator: "ann@there".into(),
-                    purpose: taking.purpose,
-                    reason: None,
-                    leave: BTreeSet::new(),
-                    even_if_alive: false,
-                };
-                self.tell(run, fence);
-                if epoch > 2 {
-                    self.seen.insert("taken over again");
+                let request = self.request(&taking, id);
+                match request.fence(&self.journals[run], &self.record, self.now) {
+                    Ok(Fence::Record { record, epoch }) => {
+                        self.journals[run].push(*record);
+                        if epoch > 2 {
+                            self.seen.insert("taken over again");
+                        }
+                        let fenced = self.journals[run].clone();
+                        Stage::RaiseEpoch { epoch, fenced, request: Box::new(request) }
+                    }
+                    Ok(Fence::NotNeeded { completed }) => {
+                        self.close(&request.successor.run, completed);
+                        return;
+                    }
+                    Err(TakeoverError::Refused(_)) => {
+                        self.seen.insert("another fleet");
+                        return;
+                    }
+                    Err(TakeoverError::Over(_)) => return,
+                    Err(why) => panic!("nothing is written between the look and the fence: {why:?}"),
                 }
-                Stage::RaiseEpoch { epoch, process }
             }
-            Stage::RaiseEpoch { epoch, process } => {
+            Stage::RaiseEpoch { epoch, fenced, request } => {
                 let forward = taking.purpose == Purpose::Resume;
-                let command = Command::TakeOver { run: id.clone(), epoch, process: &process, forward };
+                let process = &request.successor.process;
+                let command = Command::TakeOver { run: id.clone(), epoch, process, forward };
                 if self.amend(taking.fleet, |record, ctx| decide(record, &command, ctx).map(|(next, _)| next)).is_err()
                 {
                     return;
                 }
-                Stage::Begin { epoch, process }
+                Stage::Begin { epoch, fenced, request }
             }
-            Stage::Begin { epoch, process } => {
-                let last_is_ours = self.journals[run].last().is_some_and(
-                    |last| matches!(&last.event, Past::RunTakenOver { process: by, .. } if *by == process),
-                );
-                let is_ours =
-                    self.record.runs.get(&id).is_none_or(|entry| entry.epoch == epoch && entry.process == process);
-                if last_is_ours && is_ours {
-                    self.begin(run, id, epoch, process, (taking.purpose, taking.fleet));
+            Stage::Begin { epoch, fenced, request } => {
+                if request.has_it(epoch, &fenced, &self.journals[run], &self.record).is_ok() {
+                    self.begin(run, Successor { epoch, ..request.successor }, taking.purpose, taking.fleet);
                 }
                 return;
             }
@@ -127,10 +113,26 @@ impl World {
         self.takings.push(taking);
     }
 
-    fn begin(&mut self, run: usize, id: RunId, epoch: u64, process: ProcessId, (purpose, fleet): (Purpose, usize)) {
-        let policies = Arc::clone(&self.policies);
-        let (operator, bounds) = ("ann@there".into(), self.bounds);
-        let successor = Successor { run: id, epoch, process, operator, policies, fleet: identity(fleet), bounds };
+    fn request(&self, taking: &Taking, run: RunId) -> TakeoverRequest {
+        let fleet = match (self.rig, &self.record.identity) {
+            (Rig::AsksNoFleet, Some(any)) => any.clone(),
+            _ => identity(taking.fleet),
+        };
+        let seen = self.journals[taking.run].len();
+        let process = ProcessId {
+            host: "there".to_owned(),
+            pid: 2,
+            token: format!("{run}, behind record {seen}"),
+            pid_space: None,
+        };
+        let (policies, bounds) = (Arc::clone(&self.policies), self.bounds);
+        let successor = Successor { run, epoch: 0, process, operator: "ann@there".into(), policies, fleet, bounds };
+        let leave = BTreeSet::new();
+        TakeoverRequest { successor, purpose: taking.purpose, reason: None, leave, seen, even_if_alive: false }
+    }
+
+    fn begin(&mut self, run: usize, successor: Successor, purpose: Purpose, fleet: usize) {
+        let successor = Successor { fleet: identity(fleet), ..successor };
         let Some(spec) = Spec::recorded(&self.journals[run], successor) else { return };
         self.seen.insert(if purpose == Purpose::Resume { "resumed" } else { "abandoned" });
         let mut machine = Machine::take_over(spec, self.journals[run].clone(), &self.record, self.now);
@@ -144,9 +146,7 @@ impl World {
     }
 
     /// Its journal has ended, and the record was not told.
-    fn close(&mut self, run: usize, id: &RunId) {
-        let is_completed = |event: &Past| matches!(event, Past::RunEnded { outcome: Outcome::Completed, .. });
-        let completed = self.journals[run].last().is_some_and(|last| is_completed(&last.event));
+    fn close(&mut self, id: &RunId, completed: bool) {
         let closed = self.amend(0, |record, ctx| {
             let epoch = record.runs.get(id).map_or(1, |entry| entry.epoch);
             decide(record, &Command::End { run: id.clone(), epoch, completed }, ctx).map(|(next, _)| next)
@@ -154,12 +154,6 @@ impl World {
         if closed.is_ok() {
             self.seen.insert("closed");
         }
-    }
-
-    fn tell(&mut self, run: usize, event: Past) {
-        let seq = self.journals[run].len() as u64;
-        let (schema, run_id) = (EVENT_SCHEMA.to_owned(), RunId::new(format!("r-{run}")));
-        self.journals[run].push(JournalRecord { schema, run: run_id, seq, at: self.now, event });
     }
 
     fn amend(

@@ -1,0 +1,291 @@
+//! Whether a run may be taken over, by this request, and what is written for that: decided from the journal and the record
+//! alone (protocol section 6).
+//!
+//! In this order: [`TakeoverRequest::permission`] before anybody is asked, [`TakeoverRequest::fence`] with what is read
+//! then, and [`TakeoverRequest::has_it`] with what is read when the epoch is raised.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use crate::coordination::{FleetRecord, Life, Refusal, RunEntry};
+use crate::model::{Bounds, HostId, RunId, Time};
+
+use super::takeover::{Standing, actor, next_epoch, silent_from, standing, taken_over_by};
+use super::{EVENT_SCHEMA, JournalRecord, Outcome, Past, Purpose, Successor, has_ended};
+
+/// Who wants which run, and what for.
+#[derive(Clone, Debug)]
+pub(crate) struct TakeoverRequest {
+    /// Who takes over; its epoch is found here.
+    pub(crate) successor: Successor,
+    /// What for.
+    pub(crate) purpose: Purpose,
+    /// Why.
+    pub(crate) reason: Option<String>,
+    /// Hosts that are given up where they cannot be put back.
+    pub(crate) leave: BTreeSet<HostId>,
+    /// How long its journal was when its process was found dead or silent: where it has grown, somebody lives.
+    pub(crate) seen: usize,
+    /// Whether the run is taken also from a process that still writes.
+    pub(crate) even_if_alive: bool,
+}
+
+/// Why a run was not taken over. Nothing of it was touched.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum TakeoverError {
+    /// It has ended, or is not known: there is nothing to take over.
+    Over(Standing),
+    /// Its process wrote meanwhile: it lives.
+    Alive,
+    /// Another process took it over first.
+    Another(String),
+    /// The ledger cannot be used.
+    Ledger(String),
+    /// The record refuses, for a reason that has nothing to do with the run: a clock, another fleet.
+    Refused(String),
+}
+
+impl From<Refusal> for TakeoverError {
+    fn from(refusal: Refusal) -> Self {
+        if let Refusal::Fenced { why, .. } = refusal { Self::Another(why) } else { Self::Refused(refusal.to_string()) }
+    }
+}
+
+/// Why a person or a program may not take a run over by this request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum NotPermitted {
+    /// Nobody knows the run.
+    Unknown,
+    /// It has ended and holds nothing.
+    Over,
+    /// Its journal is lost: nobody knows what to go on with.
+    NothingToGoOnWith,
+    /// Its process is alive, or is not known to be dead.
+    MayLive(MayLive),
+    /// It does not hold a host that is to be given up.
+    NotHeld {
+        /// The host.
+        host: HostId,
+        /// What it holds.
+        held: BTreeSet<HostId>,
+    },
+}
+
+/// Whether a process may still act for a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum MayLive {
+    /// It is dead, or silent, or there is none.
+    No,
+    /// It lives.
+    Yes,
+    /// It cannot be seen from here, and wrote lately.
+    Unseen {
+        /// In how long it counts as silent.
+        silent_in: Duration,
+    },
+}
+
+/// What a takeover writes to the journal.
+#[derive(Debug)]
+pub(crate) enum Fence {
+    /// This record, which begins the epoch.
+    Record {
+        /// The record.
+        record: Box<JournalRecord>,
+        /// The epoch from here on.
+        epoch: u64,
+    },
+    /// Nothing: the run has ended and holds nothing, only the record does not know it.
+    NotNeeded {
+        /// Whether everything that was asked for is gone.
+        completed: bool,
+    },
+}
+
+/// Whether the process of a run may still act for it. `life` is how it stands, as far as that can be told from here.
+pub(crate) fn may_live(
+    run: &RunId,
+    journal: &[JournalRecord],
+    record: &FleetRecord,
+    life: Life,
+    bounds: Bounds,
+    now: Time,
+) -> MayLive {
+    let entry = record.runs.get(run);
+    if entry.map(|entry| &entry.process).or_else(|| actor(journal)).is_none() {
+        return MayLive::No;
+    }
+    match life {
+        Life::Running | Life::Stopped => MayLive::Yes,
+        Life::Dead => MayLive::No,
+        Life::Elsewhere => {
+            let enlisted_at = entry.map_or(now, |entry| entry.enlisted_at);
+            let silent_in = silent_at(journal, enlisted_at, bounds).since(now);
+            if silent_in.is_zero() { MayLive::No } else { MayLive::Unseen { silent_in } }
+        }
+    }
+}
+
+/// Whether a run that is in the way of others is silent: it ended, or wrote nothing for longer than one that lives leaves it.
+pub(crate) fn is_silent(journal: &[JournalRecord], entry: &RunEntry, bounds: Bounds, now: Time) -> bool {
+    has_ended(journal) || silent_at(journal, entry.enlisted_at, bounds) <= now
+}
+
+/// The process's clock may be ahead of this one.
+fn silent_at(journal: &[JournalRecord], enlisted_at: Time, bounds: Bounds) -> Time {
+    silent_from(journal, enlisted_at).plus(bounds.tolerance)
+}
+
+/// Whether a run may be taken over, before anybody is asked and before anything is written.
+///
+/// # Errors
+///
+/// [`NotPermitted`].
+pub(crate) fn permission(
+    run: &RunId,
+    purpose: Purpose,
+    leave: &BTreeSet<HostId>,
+    (journal, record): (&[JournalRecord], &FleetRecord),
+    may_live: MayLive,
+) -> Result<(), NotPermitted> {
+    match standing(journal, record, run) {
+        Standing::Unknown => return Err(NotPermitted::Unknown),
+        Standing::Ended => return Err(NotPermitted::Over),
+        Standing::Lost if purpose == Purpose::Resume => return Err(NotPermitted::NothingToGoOnWith),
+        // Its process said its last word.
+        Standing::Holding | Standing::Unclosed => {}
+        Standing::UnderWay | Standing::Unlisted | Standing::Lost if may_live == MayLive::No => {}
+        Standing::UnderWay | Standing::Unlisted | Standing::Lost => return Err(NotPermitted::MayLive(may_live)),
+    }
+    let held: BTreeSet<HostId> =
+        record.runs.get(run).map(|entry| entry.holds.keys().cloned().collect()).unwrap_or_default();
+    match leave.iter().find(|host| !held.contains(*host)) {
+        Some(host) => Err(NotPermitted::NotHeld { host: host.clone(), held }),
+        None => Ok(()),
+    }
+}
+
+impl TakeoverRequest {
+    fn run(&self) -> &RunId {
+        &self.successor.run
+    }
+
+    /// What is to be appended to the journal, by the journal and then the record as they are now.
+    ///
+    /// # Errors
+    ///
+    /// [`TakeoverError`]: nothing may be written.
+    pub(crate) fn fence(
+        &self,
+        journal: &[JournalRecord],
+        record: &FleetRecord,
+        now: Time,
+    ) -> Result<Fence, TakeoverError> {
+        // S3: nothing is written for a run of another fleet; a fence alone would take a living run from its process.
+        record.is_of(&self.successor.fleet)?;
+        match standing(journal, record, self.run()) {
+            over @ (Standing::Unknown | Standing::Ended) => return Err(TakeoverError::Over(over)),
+            over @ (Standing::Holding | Standing::Unclosed) if self.purpose == Purpose::Resume => {
+                // S9: what has ended goes forward no more; what it holds can be put back.
+                return Err(TakeoverError::Over(over));
+            }
+            Standing::Unclosed => {
+                let last = journal.last().map(|last| &last.event);
+                let completed = matches!(last, Some(Past::RunEnded { outcome: Outcome::Completed, .. }));
+                return Ok(Fence::NotNeeded { completed });
+            }
+            Standing::Lost => self.may_be_given_up(record)?,
+            Standing::Holding | Standing::Unlisted | Standing::UnderWay => {}
+        }
+        if journal.len() != self.seen && !self.even_if_alive {
+            // S9, schedule 19: of two that found it silent the slower one does not take it from the faster.
+            return Err(self.who_wrote(journal.get(self.seen..).unwrap_or_default()));
+        }
+        let epoch = next_epoch(journal, record, self.run());
+        let event = Past::RunTakenOver {
+            epoch,
+            process: self.successor.process.clone(),
+            operator: self.successor.operator.clone(),
+            purpose: self.purpose,
+            reason: self.reason.clone(),
+            leave: self.leave.clone(),
+            even_if_alive: self.even_if_alive,
+        };
+        let record = Box::new(self.line(journal.len() as u64, now, event));
+        Ok(Fence::Record { record, epoch })
+    }
+
+    /// The journal has something else where the fence was to be: whether the fence is tried again behind it.
+    ///
+    /// # Errors
+    ///
+    /// [`TakeoverError`]: whoever wrote that has the run.
+    pub(crate) fn conflict(&self, before: usize, journal: &[JournalRecord]) -> Result<(), TakeoverError> {
+        if has_ended(journal) {
+            return Ok(());
+        }
+        let why = self.who_wrote(journal.get(before..).unwrap_or_default());
+        if self.even_if_alive && why == TakeoverError::Alive { Ok(()) } else { Err(why) }
+    }
+
+    fn who_wrote(&self, new: &[JournalRecord]) -> TakeoverError {
+        taken_over_by(new, &self.successor.process).map_or(TakeoverError::Alive, TakeoverError::Another)
+    }
+
+    /// Whether this process has the run: of two that fenced it the later one does. `fenced` is the journal that ends with
+    /// the fence, `journal` and `record` are read after the epoch was raised.
+    ///
+    /// # Errors
+    ///
+    /// [`TakeoverError::Another`].
+    pub(crate) fn has_it(
+        &self,
+        epoch: u64,
+        fenced: &[JournalRecord],
+        journal: &[JournalRecord],
+        record: &FleetRecord,
+    ) -> Result<(), TakeoverError> {
+        let us = &self.successor.process;
+        if let Some(other) = taken_over_by(journal, us) {
+            return Err(TakeoverError::Another(other));
+        }
+        let is_ours = record.runs.get(self.run()).is_none_or(|entry| entry.epoch == epoch && entry.process == *us);
+        if !is_ours || journal != fenced {
+            return Err(TakeoverError::Another("its record changed meanwhile".to_owned()));
+        }
+        Ok(())
+    }
+
+    /// S7: the record says that the run holds hosts, and its journal, which says what was done to them, is lost. Only a
+    /// person can tell what became of them.
+    fn may_be_given_up(&self, record: &FleetRecord) -> Result<(), TakeoverError> {
+        let Some(entry) = record.runs.get(self.run()) else { return Ok(()) };
+        let unnamed: Vec<&str> =
+            entry.holds.keys().filter(|host| !self.leave.contains(*host)).map(HostId::as_str).collect();
+        if unnamed.is_empty() {
+            return Ok(());
+        }
+        let hosts = unnamed.join(", ");
+        Err(TakeoverError::Refused(format!(
+            "its journal is lost, so nobody can tell whether these are out of service: {hosts}. Look at each, put it back \
+             where it is, and give them up: --leave HOST for each of them"
+        )))
+    }
+
+    /// The last lines of a run whose journal is lost and whose hosts, each with its batch, a person gave up.
+    pub(crate) fn given_up(&self, held: &[(HostId, u64)], from: u64, now: Time) -> Vec<JournalRecord> {
+        let told = held.iter().map(|(host, batch)| Past::HostGivenUp {
+            batch: *batch,
+            host: host.clone(),
+            operator: self.successor.operator.clone(),
+            reason: self.reason.clone(),
+            why: "its journal is lost".to_owned(),
+        });
+        let end = Past::RunEnded { outcome: Outcome::NeedsAttention, exit_code: 8, subsystems: Vec::new() };
+        (from..).zip(told.chain([end])).map(|(seq, event)| self.line(seq, now, event)).collect()
+    }
+
+    fn line(&self, seq: u64, at: Time, event: Past) -> JournalRecord {
+        JournalRecord { schema: EVENT_SCHEMA.to_owned(), run: self.run().clone(), seq, at, event }
+    }
+}
