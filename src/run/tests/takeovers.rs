@@ -1,14 +1,16 @@
 //! A run whose process is killed or stopped at every point, and the process that takes it over.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::world::{Driven, Fault, Stopped, World};
-use crate::model::{Bounds, Effect, HostState, Time};
+use crate::coordination::{Life, ProcessId};
+use crate::model::{Bounds, Effect, HostId, HostState, Time};
 use crate::run::takeover::was_granted;
 use crate::run::{
-    Finish, Input, Machine, NotStarted, Outcome, Past, Purpose, Standing, has_ended, quiet_from, silent_from, standing,
+    Fence, Finish, Input, Machine, MayLive, NotPermitted, NotStarted, Outcome, Past, Purpose, Standing, Successor,
+    TakeoverError, TakeoverRequest, has_ended, may_live, permission, quiet_from, silent_from, standing,
 };
 
 /// A run of four hosts in two batches, killed at that point; `None` where it ended before.
@@ -452,4 +454,84 @@ fn s9_silence_is_counted_from_the_last_append_and_from_what_the_run_said_it_wait
     let every = Duration::from_secs(10);
     assert_eq!(silent_from(&open, world.now), open[intent].at.plus(every * 3), "three sampling periods");
     assert_eq!(silent_from(&[], world.now), world.now.plus(limit), "granted, and never begun");
+}
+
+/// S9: who may take a run from its process, by how that process stands and by what it wrote.
+#[test]
+fn s9_a_run_is_taken_only_from_a_process_that_is_dead_or_silent() {
+    let mut world = World::new();
+    killed(&mut world, 30).expect("it is under way");
+    let (run, bounds) = (world.machine(4).spec().identity.run.clone(), world.bounds);
+    let may_live = |world: &World, life| may_live(&run, &world.journal, &world.record, life, bounds, world.now);
+    assert_eq!(may_live(&world, Life::Dead), MayLive::No);
+    assert_eq!(may_live(&world, Life::Running), MayLive::Yes);
+    assert_eq!(may_live(&world, Life::Stopped), MayLive::Yes, "it goes on when somebody lets it");
+    let MayLive::Unseen { silent_in } = may_live(&world, Life::Elsewhere) else { panic!("it wrote lately") };
+    assert!(silent_in > bounds.tolerance, "{silent_in:?}");
+
+    let permitted = |world: &World, purpose, leave: &[HostId], how| {
+        let leave = leave.iter().cloned().collect();
+        permission(&run, purpose, &leave, (&world.journal, &world.record), how)
+    };
+    let held: BTreeSet<HostId> = world.record.runs[&run].holds.keys().cloned().collect();
+    assert!(!held.is_empty());
+    assert_eq!(permitted(&world, Purpose::Resume, &[], MayLive::No), Ok(()));
+    for how in [MayLive::Yes, MayLive::Unseen { silent_in }] {
+        assert_eq!(permitted(&world, Purpose::Abandon, &[], how), Err(NotPermitted::MayLive(how)));
+    }
+    let stranger = HostId::from("stranger");
+    let not_held = NotPermitted::NotHeld { host: stranger.clone(), held };
+    assert_eq!(permitted(&world, Purpose::Abandon, &[stranger], MayLive::No), Err(not_held));
+
+    world.now = world.now.plus(silent_in);
+    assert_eq!(may_live(&world, Life::Elsewhere), MayLive::No);
+    let nobody = permission(&"r-other".into(), Purpose::Resume, &BTreeSet::new(), (&[], &world.record), MayLive::No);
+    assert_eq!(nobody, Err(NotPermitted::Unknown));
+    world.journal.clear();
+    assert_eq!(permitted(&world, Purpose::Resume, &[], MayLive::No), Err(NotPermitted::NothingToGoOnWith));
+    assert_eq!(permitted(&world, Purpose::Abandon, &[], MayLive::No), Ok(()));
+}
+
+/// S9, schedule 19: of two that found a run silent the slower one does not take it from the faster.
+#[test]
+fn s9_what_was_written_since_the_look_decides_about_a_fence() {
+    let mut world = World::new();
+    let (machine, _) = killed(&mut world, 30).expect("it is under way");
+    let spec = machine.spec();
+    let process = ProcessId { token: "taker".to_owned(), ..spec.identity.process.clone() };
+    let successor = Successor {
+        run: spec.identity.run.clone(),
+        epoch: 0,
+        process,
+        operator: "ann@there".into(),
+        policies: spec.policies.clone(),
+        fleet: spec.fleet.clone(),
+        bounds: spec.bounds,
+    };
+    let request = |seen, even_if_alive| TakeoverRequest {
+        successor: successor.clone(),
+        purpose: Purpose::Resume,
+        reason: None,
+        leave: BTreeSet::new(),
+        seen,
+        even_if_alive,
+    };
+    let (length, now) = (world.journal.len(), world.now);
+    let fence = |world: &World, request: &TakeoverRequest| request.fence(&world.journal, &world.record, now);
+    assert!(matches!(fence(&world, &request(length, false)), Ok(Fence::Record { epoch: 2, .. })));
+    assert_eq!(fence(&world, &request(length - 1, false)).err(), Some(TakeoverError::Alive));
+    assert!(matches!(fence(&world, &request(length - 1, true)), Ok(Fence::Record { epoch: 2, .. })));
+    // Another one was faster.
+    let mut faster = request(length, false);
+    faster.successor.process.token = "faster".to_owned();
+    let Ok(Fence::Record { record, .. }) = fence(&world, &faster) else { panic!("it may") };
+    world.journal.push(*record);
+    let lost = request(length, false);
+    assert!(matches!(fence(&world, &lost), Err(TakeoverError::Another(_))));
+    assert!(matches!(lost.conflict(length, &world.journal), Err(TakeoverError::Another(_))));
+    let told = fence(&world, &request(length + 1, false));
+    let Ok(Fence::Record { record, epoch: 3 }) = told else { panic!("{told:?}") };
+    // Nobody acts on an epoch that is not the record's.
+    let fenced: Vec<_> = world.journal.iter().cloned().chain([*record]).collect();
+    assert!(matches!(lost.has_it(3, &fenced, &fenced, &world.record), Err(TakeoverError::Another(_))));
 }
