@@ -11,7 +11,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use divan::{AllocProfiler, Bencher};
-use safe_remove::model::{Bounds, FleetIdentity, FleetSnapshot, Group, Health, Host, HostState, ProbeKey, Time};
+use safe_remove::model::{
+    Bounds, FleetIdentity, FleetMark, FleetSnapshot, Group, Health, Host, HostState, ProbeKey, Time,
+};
+use safe_remove::ops::OnAllCores;
 use safe_remove::plan::{
     Inputs, LedgerView, PlanDocument, Request, Selection, Stage, Taking, Verdict, headroom, plan, verify,
 };
@@ -73,7 +76,7 @@ impl World {
         let mut ledger = LedgerView::empty("ledger-1".into());
         ledger.accepted = policies.subsystems.clone();
         Self {
-            snapshot: FleetSnapshot::new(NOON, NOON, all, groups, None).expect("no contradiction"),
+            snapshot: FleetSnapshot::new(NOON, NOON, all, groups, FleetMark::Open).expect("no contradiction"),
             policies,
             ledger,
             bad_probes: BTreeMap::new(),
@@ -227,5 +230,5 @@ fn verify_three_hosts(bencher: Bencher<'_, '_>, hosts: usize) {
 #[divan::bench(args = [1_000, 10_000, 100_000], sample_count = 3)]
 fn headroom_of_all(bencher: Bencher<'_, '_>, hosts: usize) {
     let world = World::new(hosts);
-    bencher.bench_local(|| black_box(headroom(&world.inputs(), None)));
+    bencher.bench_local(|| black_box(headroom(&world.inputs(), None, &OnAllCores)));
 }

@@ -30,7 +30,7 @@ pub mod fleet;
 pub mod health;
 pub mod ledger;
 pub mod model;
-pub(crate) mod ops;
+pub mod ops;
 pub mod output;
 pub mod plan;
 pub mod policy;

@@ -45,7 +45,7 @@ use scenario::{FaultError, FaultyCall};
 use state::{Refusal, State};
 use store::{Locked, Paths, SaveError, Store, StoreError};
 
-use crate::model::{Bounds, Call, CallOutcome, FleetIdentity, FleetSnapshot, Host, SubsystemName, Time};
+use crate::model::{Bounds, Call, CallOutcome, FleetIdentity, FleetMark, FleetSnapshot, Host, SubsystemName, Time};
 use crate::policy::SimulatedMetric;
 use crate::ports::{Clock, Fleet, FleetError, RecordedCall};
 
@@ -180,20 +180,20 @@ impl Inner {
     fn observe(&self) -> Result<Result<FleetSnapshot, FleetError>, StoreError> {
         let (count, fault) = self.faults.next(FaultyCall::Observe);
         let begun_at = self.now();
-        let (hosts, groups, ledger, completed_at) = self.visit(|visit| {
+        let (hosts, groups, mark, completed_at) = self.visit(|visit| {
             let earlier =
                 (fault == Some(FaultError::Stale)).then(|| visit.state.as_of(begun_at.minus(self.bounds.settle)));
             let state = earlier.as_ref().unwrap_or(visit.state);
             let hosts: Vec<_> = state.hosts(&self.scenario).collect();
             let groups: Vec<_> = state.groups(&self.scenario).collect();
-            (hosts, groups, state.ledger.clone(), visit.now)
+            (hosts, groups, state.ledger.clone().map_or(FleetMark::Open, FleetMark::Of), visit.now)
         })?;
         let hosts = match fault {
             None | Some(FaultError::Stale) => hosts,
             Some(FaultError::Partial) if !hosts.is_empty() => faults::partial(hosts, self.scenario.seed, count),
             Some(fault) => return Ok(Err(faults::of_observation(fault))),
         };
-        Ok(FleetSnapshot::new(begun_at, completed_at, hosts, groups, ledger).map_err(FleetError::from))
+        Ok(FleetSnapshot::new(begun_at, completed_at, hosts, groups, mark).map_err(FleetError::from))
     }
 
     fn perform(&self, call: &Call) -> CallOutcome {

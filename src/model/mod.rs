@@ -30,6 +30,6 @@ pub use ids::{
 };
 pub use readings::ProbeKey;
 pub(crate) use readings::{Reading, Sample};
-pub use snapshot::{FleetSnapshot, InventoryError};
+pub use snapshot::{FleetMark, FleetSnapshot, InventoryError};
 pub use time::Time;
 pub(crate) use time::{BadDuration, duration_text, parse_duration};

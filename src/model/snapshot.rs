@@ -19,8 +19,29 @@ pub struct FleetSnapshot {
     pub(crate) completed_at: Time,
     hosts: BTreeMap<HostId, Host>,
     groups: BTreeMap<GroupName, Group>,
-    /// The ledger that the fleet as a whole names (the simulated fleet has such a field).
-    pub(crate) ledger: Option<LedgerId>,
+    /// The mark that the fleet as a whole bears.
+    pub(crate) mark: FleetMark,
+}
+
+/// How a fleet says which ledger governs it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum FleetMark {
+    /// Its hosts and groups bear marks of their own, which a person gives them.
+    OnHosts,
+    /// It bears one as a whole, and none yet: its first run gives it that.
+    Open,
+    /// It bears this one as a whole.
+    Of(LedgerId),
+}
+
+impl FleetMark {
+    /// The ledger that the fleet as a whole names.
+    pub(crate) fn ledger(&self) -> Option<&LedgerId> {
+        match self {
+            Self::OnHosts | Self::Open => None,
+            Self::Of(ledger) => Some(ledger),
+        }
+    }
 }
 
 /// Why an observation cannot be believed: exit 5.
@@ -85,7 +106,7 @@ impl FleetSnapshot {
         completed_at: Time,
         hosts: impl IntoIterator<Item = Host>,
         groups: impl IntoIterator<Item = Group>,
-        ledger: Option<LedgerId>,
+        mark: FleetMark,
     ) -> Result<Self, InventoryError> {
         let mut by_group = BTreeMap::new();
         for group in groups {
@@ -115,7 +136,7 @@ impl FleetSnapshot {
             }
             groups.insert(name, group);
         }
-        Ok(Self { begun_at, completed_at, hosts: by_id, groups, ledger })
+        Ok(Self { begun_at, completed_at, hosts: by_id, groups, mark })
     }
 
     /// The host of that id, unless it is gone.
@@ -165,6 +186,6 @@ impl FleetSnapshot {
         host.ledger
             .as_ref()
             .or_else(|| host.group.as_ref().and_then(|g| self.groups.get(g)).and_then(|g| g.ledger.as_ref()))
-            .or(self.ledger.as_ref())
+            .or_else(|| self.mark.ledger())
     }
 }

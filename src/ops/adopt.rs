@@ -10,7 +10,7 @@ use serde::Serialize;
 use crate::coordination::Command;
 use crate::driver;
 use crate::ledger::Displaced;
-use crate::model::{Call, CallOutcome, GroupName, HostId, LedgerId, Nonce, OperatorId};
+use crate::model::{Call, CallOutcome, FleetMark, GroupName, HostId, LedgerId, Nonce, OperatorId};
 use crate::ports::{Ledger, RecordedCall};
 use crate::run::{EVENT_SCHEMA, JournalRecord, Past};
 
@@ -110,7 +110,7 @@ pub(crate) async fn adopt(policies: &Path, reason: &str, frontend: &dyn Frontend
         world.change(ledger.as_ref(), &Command::Adopt, |why| unrecorded(Some(why))).await?;
     }
     if !marks.is_empty() {
-        mark(&world, recorded).await?;
+        send(&world, recorded).await?;
     }
     Ok(Adoption::Done { adopted: Adopted::new(&id, &by, reason, &marks), moved })
 }
@@ -188,12 +188,13 @@ fn adoption(by: &OperatorId, reason: &str, call: &Call) -> JournalRecord {
     }
 }
 
-/// A simulated fleet that no ledger governs yet is adopted by its first run; every other must say so.
+/// A fleet that bears one mark as a whole gets it from its first run; every other must be adopted by a person. `mark` is what
+/// the plan was made by.
 ///
 /// Fifty first runs may do this at once. So each looks again after every mark that came too late or has no answer, the
 /// last one too: the mark may be there by then, made by this run or another.
-pub(crate) async fn of_first_run(world: &World, ledger: &dyn Ledger) -> Result<(), OperationError> {
-    if world.fleet.identity().kind != "simulated" {
+pub(crate) async fn of_first_run(world: &World, mark: &FleetMark, ledger: &dyn Ledger) -> Result<(), OperationError> {
+    if *mark != FleetMark::Open {
         return Ok(());
     }
     let mut marked = Ok(());
@@ -202,7 +203,7 @@ pub(crate) async fn of_first_run(world: &World, ledger: &dyn Ledger) -> Result<(
             world.clock.sleep_until(world.clock.now().plus(MARK_PAUSE)).await;
         }
         let seen = world.look().await?;
-        if seen.snapshot.ledger.is_some() {
+        if seen.snapshot.mark != FleetMark::Open {
             // Its own or another's: the grant judges that.
             return Ok(());
         }
@@ -216,7 +217,7 @@ pub(crate) async fn of_first_run(world: &World, ledger: &dyn Ledger) -> Result<(
         let by = process::operator(world.fleet.identity());
         let record = adoption(&by, "the first run of this fleet", &call);
         let recorded = intend(ledger, &record, &Nonce::new(uuid::Uuid::new_v4().to_string())).await?;
-        marked = mark(world, recorded).await;
+        marked = send(world, recorded).await;
         if marked.is_ok() {
             return Ok(());
         }
@@ -230,7 +231,7 @@ fn call(world: &World, marks: &Marks, id: &LedgerId) -> Call {
 }
 
 /// Sends the call. Marking twice does no harm, and a mark in doubt is seen by the next look.
-async fn mark(world: &World, recorded: RecordedCall) -> Result<(), OperationError> {
+async fn send(world: &World, recorded: RecordedCall) -> Result<(), OperationError> {
     let (message, hint) = match driver::send(world.fleet.as_ref(), recorded).await {
         CallOutcome::Done => return Ok(()),
         CallOutcome::Refused { message, .. } => {

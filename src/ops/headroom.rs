@@ -9,6 +9,7 @@ use crate::model::SubsystemName;
 use crate::output::{HeadroomDocument, Hypothesis};
 use crate::plan::{self, Assumption, UnknownAssumption, WhatIf};
 
+use super::cores::OnAllCores;
 use super::error::OperationError;
 use super::world::World;
 
@@ -40,10 +41,10 @@ pub(crate) async fn headroom(
     let all: BTreeSet<SubsystemName> = world.policies.subsystems.keys().cloned().collect();
     let bad_probes = world.bad_probes(&all).await;
     let inputs = world.inputs(&seen, &bad_probes);
-    let mut subsystems = plan::headroom(&inputs, only).map_err(OperationError::Assess)?;
+    let mut subsystems = plan::headroom(&inputs, only, &OnAllCores).map_err(OperationError::Assess)?;
     let mut hypothetical = None;
     if let Some(what_if) = hypothesis {
-        let supposed = plan::headroom(&what_if.inputs(&inputs), only).map_err(OperationError::Assess)?;
+        let supposed = plan::headroom(&what_if.inputs(&inputs), only, &OnAllCores).map_err(OperationError::Assess)?;
         let as_it_is = std::mem::replace(&mut subsystems, supposed);
         hypothetical = Some(Hypothesis {
             assumptions: what_if.assumed().to_vec(),

@@ -24,11 +24,11 @@ impl Marks {
             }
             match host.group.as_ref().and_then(|name| seen.snapshot.group(name)) {
                 Some(group) => {
-                    let mark = group.ledger.clone().or_else(|| seen.snapshot.ledger.clone());
+                    let mark = group.ledger.clone().or_else(|| seen.snapshot.mark.ledger().cloned());
                     marks.groups.insert(group.name.clone(), mark);
                 }
                 None => {
-                    let mark = host.ledger.clone().or_else(|| seen.snapshot.ledger.clone());
+                    let mark = host.ledger.clone().or_else(|| seen.snapshot.mark.ledger().cloned());
                     marks.hosts.insert(host.id.clone(), mark);
                 }
             }

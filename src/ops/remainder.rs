@@ -164,7 +164,7 @@ fn put_back_in_thought(seen: &mut Seen, run: &RunId) -> Result<Vec<HostId>, Oper
         group
     });
     let (begun_at, completed_at) = (seen.snapshot.begun_at, seen.snapshot.completed_at);
-    let thought = FleetSnapshot::new(begun_at, completed_at, hosts, groups, seen.snapshot.ledger.clone());
+    let thought = FleetSnapshot::new(begun_at, completed_at, hosts, groups, seen.snapshot.mark.clone());
     seen.snapshot = thought
         .map_err(|error| OperationError::internal("an observation that was consistent is not any more", error))?;
     Ok(out)

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use crate::coordination::RunIdentity;
 use crate::driver::{self, Ended, StopSignal, stop_signal};
-use crate::model::RunId;
+use crate::model::{FleetMark, RunId};
 use crate::plan::{Confirmed, PlanDocument, Selection, Verdict};
 use crate::run::{JournalRecord, NotStarted, Spec, next_epoch};
 
@@ -86,7 +86,7 @@ pub(crate) async fn remove(
             tokio::spawn(heard.forward(orders));
         }
         let epoch = next_epoch(&prior, &seen.record, &run);
-        let attempt = Attempt { run: run.clone(), epoch, prior, confirmed };
+        let attempt = Attempt { run: run.clone(), epoch, prior, confirmed, mark: seen.snapshot.mark.clone() };
         match perform(&world, removal, attempt, frontend, &mut stop).await? {
             Ok(ended) => return Ok(Removed::Ran(Box::new(report::ended(&world, &ended, frontend)))),
             Err(NotStarted::Consumed { run }) => {
@@ -121,6 +121,8 @@ struct Attempt {
     /// What its journal has of earlier ones, which took nothing.
     prior: Vec<JournalRecord>,
     confirmed: Confirmed,
+    /// The mark that the fleet bore when it was planned.
+    mark: FleetMark,
 }
 
 /// Runs the confirmed plan to its end.
@@ -132,9 +134,9 @@ async fn perform(
     stop: &mut StopSignal,
 ) -> Result<Result<Ended, NotStarted>, OperationError> {
     let ledger = world.writable_ledger().await?;
-    let Attempt { run, epoch, prior, confirmed } = attempt;
+    let Attempt { run, epoch, prior, confirmed, mark } = attempt;
     let document = confirmed.document();
-    adopt::of_first_run(world, ledger.as_ref()).await?;
+    adopt::of_first_run(world, &mark, ledger.as_ref()).await?;
     let identity = RunIdentity {
         run,
         epoch,
@@ -151,6 +153,7 @@ async fn perform(
         policies: Arc::clone(&world.policies),
         fleet: world.fleet.identity().clone(),
         bounds: world.fleet.bounds(),
+        resume_by_hand: world.fleet.resume_by_hand(),
         max_wait: removal.max_wait,
         prior,
     };

@@ -204,6 +204,7 @@ pub(crate) async fn take(
         policies: Arc::clone(&world.policies),
         fleet: world.fleet.identity().clone(),
         bounds: world.fleet.bounds(),
+        resume_by_hand: world.fleet.resume_by_hand(),
     };
     let Asked { seen, mut purpose, reason, leave, even_if_alive, yes: _ } = asked;
     let seen = seen + brought;

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::model::{Group, Host, HostId, HostState, Protection, RunId, Time, ZoneName};
+use crate::model::{FleetMark, Group, Host, HostId, HostState, Protection, RunId, Time, ZoneName};
 
 use super::membership::Membership;
 use super::{AssessError, Claim, Inputs, Rule, Stage, Violation};
@@ -154,13 +154,12 @@ fn named_without_policy(inputs: &Inputs<'_>, host: &Host) -> Vec<String> {
 fn foreign(inputs: &Inputs<'_>, host: &Host, group: Option<&Group>) -> Option<String> {
     let id = &host.id;
     let ours = &inputs.ledger.ledger;
-    let marks = [host.ledger.as_ref(), group.and_then(|g| g.ledger.as_ref()), inputs.snapshot.ledger.as_ref()];
+    let marks = [host.ledger.as_ref(), group.and_then(|g| g.ledger.as_ref()), inputs.snapshot.mark.ledger()];
     if let Some(other) = marks.into_iter().flatten().find(|mark| *mark != ours) {
         return Some(format!("host {id} belongs to ledger {other}, not to this one ({ours})"));
     }
-    // A simulated fleet is adopted by its first run; anywhere else a missing mark means that nobody said
-    // which ledger counts.
-    if marks.iter().all(Option::is_none) && inputs.identity.kind != "simulated" {
+    // Where the first run does not give the mark, a missing one means that nobody said which ledger counts.
+    if marks.iter().all(Option::is_none) && inputs.snapshot.mark != FleetMark::Open {
         return Some(format!("host {id} carries no ledger's mark: adopt it with `safe-remove ledger adopt` first"));
     }
     None

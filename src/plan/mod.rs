@@ -66,7 +66,7 @@ pub use document::{PlanDocument, Verdict};
 pub(crate) use doubts::may_serve;
 pub use error::AssessError;
 pub(crate) use explain::{Assumed, Assumption, UnknownAssumption, WhatIf};
-pub use explain::{Headroom, headroom};
+pub use explain::{Headroom, InTurn, Spread, headroom};
 pub use inputs::{Inputs, Stage, Taking};
 pub(crate) use measure::measure;
 pub(crate) use membership::Membership;

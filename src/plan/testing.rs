@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::model::{
-    Bounds, FleetIdentity, FleetSnapshot, Group, GroupName, Health, Host, HostId, HostState, ProbeKey, SubsystemName,
-    Time,
+    Bounds, FleetIdentity, FleetMark, FleetSnapshot, Group, GroupName, Health, Host, HostId, HostState, ProbeKey,
+    SubsystemName, Time,
 };
 use crate::policy::{
     BatchLimit, CapacityPolicy, ConfirmPolicy, FleetConfig, HealthPolicy, LedgerConfig, LedgerKind, PacePolicy,
@@ -116,6 +116,7 @@ pub(crate) struct World {
     pub(crate) ledger: LedgerView,
     pub(crate) bad_probes: BTreeMap<ProbeKey, String>,
     pub(crate) identity: FleetIdentity,
+    pub(crate) mark: FleetMark,
     pub(crate) now: Time,
 }
 
@@ -143,6 +144,7 @@ impl World {
             ledger: LedgerView::empty("ledger-1".into()),
             bad_probes: BTreeMap::new(),
             identity: FleetIdentity::simulated("fleet-1"),
+            mark: FleetMark::Open,
             now: NOON,
         }
     }
@@ -194,7 +196,8 @@ impl World {
             deleting: false,
             notes: Vec::new(),
         });
-        FleetSnapshot::new(self.now, self.now, self.hosts.iter().cloned(), groups, None).expect("no contradiction")
+        FleetSnapshot::new(self.now, self.now, self.hosts.iter().cloned(), groups, self.mark.clone())
+            .expect("no contradiction")
     }
 
     pub(crate) fn ask<T>(&self, question: impl FnOnce(&Inputs<'_>) -> T) -> T {

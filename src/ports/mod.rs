@@ -26,6 +26,11 @@ pub trait Fleet: Send + Sync {
     /// How far its answers and its clock can be relied on.
     fn bounds(&self) -> Bounds;
 
+    /// What a person types to resume AZRebalance of a group, with `GROUP` for its name; `None` where nobody types anything.
+    fn resume_by_hand(&self) -> Option<&'static str> {
+        None
+    }
+
     /// Reads the whole fleet: every page, every group, every host that is not gone.
     ///
     /// # Errors

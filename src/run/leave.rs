@@ -163,11 +163,8 @@ impl Machine {
             group.released = true;
         }
         let mut message = format!("AZRebalance of group {name} stays suspended: {why}");
-        if self.spec.fleet.kind == "aws" {
-            message.push_str(&format!(
-                ". To put it back: aws autoscaling resume-processes --auto-scaling-group-name {name} \
-                 --scaling-processes AZRebalance"
-            ));
+        if let Some(command) = self.spec.resume_by_hand {
+            message.push_str(&format!(". To put it back: {}", command.replace("GROUP", name.as_str())));
         }
         self.queue.push_back(Todo::Record(Past::GroupLeft { group: name.clone(), message }));
     }

@@ -41,6 +41,8 @@ pub(crate) struct Spec {
     pub(crate) max_wait: Duration,
     /// What the journal of the run's id has already: earlier calls with it that took nothing. Empty for a new id.
     pub(crate) prior: Vec<JournalRecord>,
+    /// What a person types to resume AZRebalance of a group, with `GROUP` for its name.
+    pub(crate) resume_by_hand: Option<&'static str>,
 }
 
 /// What comes next, in order.

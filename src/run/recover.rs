@@ -36,6 +36,8 @@ pub(crate) struct Successor {
     pub(crate) fleet: FleetIdentity,
     /// The provider's bounds.
     pub(crate) bounds: crate::model::Bounds,
+    /// What a person types to resume AZRebalance of a group, with `GROUP` for its name.
+    pub(crate) resume_by_hand: Option<&'static str>,
 }
 
 impl Spec {
@@ -46,7 +48,7 @@ impl Spec {
         else {
             return None;
         };
-        let Successor { run, epoch, process, operator, policies, fleet, bounds } = successor;
+        let Successor { run, epoch, process, operator, policies, fleet, bounds, resume_by_hand } = successor;
         let settings = at_least_as_strict(settings, &plan.watched, &policies);
         let identity = RunIdentity {
             run,
@@ -61,7 +63,7 @@ impl Spec {
         let confirmed = Confirmed::recorded((**plan).clone(), settings, confirmed);
         // A run that was opened waits as long as it must: `--no-wait` is for runs that were not.
         let max_wait = std::time::Duration::MAX;
-        Some(Self { identity, confirmed, policies, fleet, bounds, max_wait, prior: Vec::new() })
+        Some(Self { identity, confirmed, policies, fleet, bounds, max_wait, prior: Vec::new(), resume_by_hand })
     }
 }
 

@@ -122,6 +122,26 @@ fn arrows_point_one_way() {
     assert!(wrong.is_empty(), "arrows that point the wrong way:\n{}", wrong.join("\n"));
 }
 
+/// What decides knows no provider by its name, and no thread: the ports and the shell say these things.
+#[test]
+fn what_decides_knows_no_provider() {
+    const WORDS: [&str; 5] = ["\"aws", "\"simulated\"", "aws ", "std::thread", "EnterStandby"];
+    let mut looked_at = 0;
+    for (path, text) in sources() {
+        // `policy` reads the names of providers from files, and `model` is told the kind of a fleet.
+        let decides = ["plan", "health", "coordination", "run"].contains(&module(&path).as_str());
+        if !decides || is_test(&path) {
+            continue;
+        }
+        looked_at += 1;
+        for (number, line) in code(&text) {
+            let met = WORDS.iter().find(|word| line.contains(**word));
+            assert_eq!(met, None, "{}:{number}: {line}", path.display());
+        }
+    }
+    assert!(looked_at > 50, "only {looked_at} files");
+}
+
 /// One way out of the process: an intent on record, then the driver.
 #[test]
 fn s5_only_the_driver_performs_effects() {

@@ -3,7 +3,7 @@ use aws_sdk_elasticloadbalancingv2::types::{TargetDescription, TargetHealth, Tar
 use aws_smithy_types::DateTime;
 
 use super::*;
-use crate::model::FleetSnapshot;
+use crate::model::{FleetMark, FleetSnapshot};
 
 const NOW: Time = Time::from_millis(1_000_000_000);
 const WEB: &str = "arn:aws:elasticloadbalancing:us-east-1:123456789012:targetgroup/web/0000000000000001";
@@ -55,7 +55,7 @@ fn targets(registered: &[(&str, TargetHealthStateEnum)]) -> (TargetGroup, Vec<Ta
 /// Assembles, checks as a snapshot would, and finds the host.
 fn observed(inventory: &Inventory, id: &str) -> Result<Option<Host>, InventoryError> {
     let (hosts, groups) = assemble(inventory, &BTreeSet::new(), NOW)?;
-    Ok(FleetSnapshot::new(NOW, NOW, hosts, groups, None)?.host(&id.into()).cloned())
+    Ok(FleetSnapshot::new(NOW, NOW, hosts, groups, FleetMark::OnHosts)?.host(&id.into()).cloned())
 }
 
 fn of_member(state: LifecycleState, instance: Instance) -> Host {

@@ -172,6 +172,10 @@ impl Fleet for AwsFleet {
         self.bounds
     }
 
+    fn resume_by_hand(&self) -> Option<&'static str> {
+        Some("aws autoscaling resume-processes --auto-scaling-group-name GROUP --scaling-processes AZRebalance")
+    }
+
     async fn observe(&self) -> Result<FleetSnapshot, FleetError> {
         let limit = self.patience.observation;
         match tokio::time::timeout(limit, observe::observe(self)).await {

@@ -16,7 +16,7 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use super::AwsFleet;
 use super::groups::Detail;
 use super::hosts::{self, Inventory};
-use crate::model::{FleetSnapshot, GroupName, Time};
+use crate::model::{FleetMark, FleetSnapshot, GroupName, Time};
 use crate::ports::FleetError;
 
 /// How old a group's activities, hooks and scheduled actions may be. They make warnings and
@@ -50,7 +50,7 @@ async fn observe_once(fleet: &AwsFleet) -> Result<FleetSnapshot, FleetError> {
     let inventory = inventory?;
     let protected = fleet.protected.lock().unwrap_or_else(PoisonError::into_inner).clone();
     let (hosts, groups) = hosts::assemble(&inventory, &protected, begun_at)?;
-    Ok(FleetSnapshot::new(begun_at, super::now(), hosts, groups, None)?)
+    Ok(FleetSnapshot::new(begun_at, super::now(), hosts, groups, FleetMark::OnHosts)?)
 }
 
 async fn read(fleet: &AwsFleet, now: Time) -> Result<Inventory, FleetError> {

@@ -316,9 +316,9 @@ fn s9_the_first_ledger_governs_the_fleet() {
         assert!(matches!(second, CallOutcome::Refused { retryable: false, .. }), "{second:?}");
         let stale = send(&other, replacing("second", &["zeroth"])).await;
         assert!(matches!(stale, CallOutcome::Refused { .. }), "{stale:?}");
-        assert_eq!(other.observe().await.expect("complete").ledger, Some("first".into()));
+        assert_eq!(other.observe().await.expect("complete").mark, FleetMark::Of("first".into()));
         assert_eq!(send(&other, replacing("second", &["first"])).await, CallOutcome::Done);
-        assert_eq!(one.observe().await.expect("complete").ledger, Some("second".into()));
+        assert_eq!(one.observe().await.expect("complete").mark, FleetMark::Of("second".into()));
     });
 }
 

@@ -1,7 +1,6 @@
 //! How much can be removed now, and what limits it.
 
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde::{Deserialize, Serialize};
 
@@ -34,43 +33,40 @@ pub struct Headroom {
     pub(crate) next_allowed: Option<u64>,
 }
 
-/// Headroom of one subsystem, or of all by name. A name that has no policy gives an empty list.
+/// Who works out a list of independent questions: the answers are the same, whoever does.
+pub trait Spread {
+    /// What the list maps to, in its order.
+    fn map<T: Sync, U: Send>(&self, items: &[T], each: impl Fn(&T) -> U + Sync) -> Vec<U>;
+}
+
+/// One after the other.
+#[derive(Clone, Copy, Debug)]
+pub struct InTurn;
+
+impl Spread for InTurn {
+    fn map<T: Sync, U: Send>(&self, items: &[T], each: impl Fn(&T) -> U + Sync) -> Vec<U> {
+        items.iter().map(each).collect()
+    }
+}
+
+/// Headroom of one subsystem, or of all by name. A name that has no policy gives an empty list. The
+/// subsystems are independent questions: `spread` works them out.
 ///
 /// # Errors
 ///
 /// [`AssessError`] where a host of a subsystem concerned cannot be weighed or placed.
-pub fn headroom(inputs: &Inputs<'_>, only: Option<&SubsystemName>) -> Result<Vec<Headroom>, AssessError> {
+pub fn headroom(
+    inputs: &Inputs<'_>,
+    only: Option<&SubsystemName>,
+    spread: &impl Spread,
+) -> Result<Vec<Headroom>, AssessError> {
     let membership = Membership::new(inputs.policies, inputs.snapshot);
     let wanted = |&s: &usize| only.is_none_or(|name| membership.subsystem(s).name == *name);
     let gates = Gates::new(inputs, &membership);
     let ground = Ground::new(inputs, &membership, &gates);
     let decision = Decision { inputs, membership: &membership, gates: &gates, ground };
     let subsystems: Vec<usize> = (0..membership.subsystems().len()).filter(wanted).collect();
-    on_all_cores(&subsystems, |&subsystem| decision.headroom(subsystem)).into_iter().collect()
-}
-
-/// What a list maps to, in its order, worked out on as many threads as the machine has cores for, which changes nothing of
-/// the answer. One that cannot be started is done without.
-fn on_all_cores<T: Sync, U: Send>(items: &[T], each: impl Fn(&T) -> U + Sync) -> Vec<U> {
-    let next = AtomicUsize::new(0);
-    let work = || {
-        let places = std::iter::repeat_with(|| next.fetch_add(1, Ordering::Relaxed));
-        let places = places.map_while(|place| Some((place, items.get(place)?)));
-        places.map(|(place, item)| (place, each(item))).collect::<Vec<_>>()
-    };
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let mut done = std::thread::scope(|scope| {
-        let others = 1..cores.min(items.len());
-        let others: Vec<_> =
-            others.filter_map(|_| std::thread::Builder::new().spawn_scoped(scope, work).ok()).collect();
-        let mut done = work();
-        for other in others {
-            done.extend(other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
-        }
-        done
-    });
-    done.sort_unstable_by_key(|(place, _)| *place);
-    done.into_iter().map(|(_, value)| value).collect()
+    spread.map(&subsystems, |&subsystem| decision.headroom(subsystem)).into_iter().collect()
 }
 
 struct Decision<'a> {

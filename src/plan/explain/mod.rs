@@ -31,6 +31,6 @@ pub(super) use asked::Asked;
 pub(super) use exclusion::exclusion;
 #[cfg(test)]
 pub(super) use headroom::is_meant;
-pub use headroom::{Headroom, headroom};
+pub use headroom::{Headroom, InTurn, Spread, headroom};
 pub(super) use refusal::explain;
 pub(crate) use what_if::{Assumed, Assumption, UnknownAssumption, WhatIf};

@@ -16,7 +16,7 @@ use crate::plan::solver::Selector;
 use crate::plan::stock::Ground;
 use crate::plan::testing::{NOON, World, host, policy};
 use crate::plan::verify::verify_over;
-use crate::plan::{PlanDocument, Request, Selection, Stage, Taking, Verdict, headroom, plan};
+use crate::plan::{InTurn, PlanDocument, Request, Selection, Stage, Taking, Verdict, headroom, plan};
 use crate::policy::{Budget, UnitsSource, ZoneMinimum};
 
 /// The named subsystem first; the others come by name.
@@ -440,7 +440,7 @@ proptest! {
                 prop_assert!(is_possible(&rest, count), "{:?} is to spare", names[*row]);
             }
         }
-        let shown = headroom(&inputs, Some(&SUBSYSTEMS[0].into())).expect("judged").remove(0);
+        let shown = headroom(&inputs, Some(&SUBSYSTEMS[0].into()), &InTurn).expect("judged").remove(0);
         let largest = |rows: &[usize]| (0..=takes.len() as u64).rev().find(|&n| is_possible(rows, n));
         let is_open = fleet.policies.iter().all(|p| !p.halted);
         prop_assert!(!is_open || Some(shown.hosts_allowed) == largest(&all));

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use crate::model::{FleetSnapshot, Group, Host, HostId};
 use crate::plan::testing::{Seeded, World};
-use crate::plan::{PlanDocument, Request, Selection, headroom, plan};
+use crate::plan::{InTurn, PlanDocument, Request, Selection, headroom, plan};
 
 use super::large::{NAMED, Random, Size, fleet};
 
@@ -22,7 +22,7 @@ fn plan_of(world: &World, snapshot: &FleetSnapshot, selection: &Selection) -> Pl
 /// Every document that can be asked of the fleet, as it is written.
 fn documents(world: &World, snapshot: &FleetSnapshot, selections: &[Selection]) -> Vec<String> {
     let plan = |selection| serde_json::to_string(&plan_of(world, snapshot, selection)).expect("a document");
-    let headroom = headroom(&world.inputs(snapshot), None).expect("judged");
+    let headroom = headroom(&world.inputs(snapshot), None, &InTurn).expect("judged");
     selections.iter().map(plan).chain([serde_json::to_string(&headroom).expect("a document")]).collect()
 }
 
@@ -53,7 +53,7 @@ proptest! {
             [1, 3, 10, 1000].map(Selection::Count).into_iter().chain([Selection::Hosts(named.clone())]).collect();
         shuffle(random, &mut hosts);
         shuffle(random, &mut groups);
-        let relisted = FleetSnapshot::new(listed.begun_at, listed.completed_at, hosts, groups, listed.ledger.clone())
+        let relisted = FleetSnapshot::new(listed.begun_at, listed.completed_at, hosts, groups, listed.mark.clone())
             .expect("no contradiction");
         let documents = |snapshot| documents(&world, snapshot, &selections);
         prop_assert_eq!(documents(&listed), documents(&relisted));

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::model::{Health, HostId, Time};
 use crate::plan::permit::NotConfirmed;
 use crate::plan::testing::{NOON, World, brief, counted, policy};
-use crate::plan::{Confirmation, Plan, Request, Selection, Verdict, headroom, plan};
+use crate::plan::{Confirmation, InTurn, Plan, Request, Selection, Verdict, headroom, plan};
 use crate::policy::{ApprovalRule, BatchLimit, Budget};
 
 fn request(selection: Selection) -> Request {
@@ -300,7 +300,7 @@ fn the_document_shows_every_subsystem_touched_and_the_named_one_first() {
 fn headroom_names_the_most_and_what_binds() {
     let mut world = fleet();
     world.policy_mut("index").pace.max_hosts_per_run = 17;
-    let all = world.ask(|inputs| headroom(inputs, None)).expect("judged");
+    let all = world.ask(|inputs| headroom(inputs, None, &InTurn)).expect("judged");
     let brief_of = |index: usize| {
         let h = &all[index];
         (h.name.as_str().to_owned(), h.hosts_allowed, h.binding.as_ref().map(brief))
@@ -308,7 +308,7 @@ fn headroom_names_the_most_and_what_binds() {
     assert_eq!(brief_of(0), ("billing".to_owned(), 5, Some("minimum billing 0/1".to_owned())));
     assert_eq!(brief_of(1), ("index".to_owned(), 16, Some("minimum index 9/10".to_owned())));
     world.ledger.halts = vec![(Some("billing".into()), "test".to_owned())];
-    let one = world.ask(|inputs| headroom(inputs, Some(&"billing".into()))).expect("judged");
+    let one = world.ask(|inputs| headroom(inputs, Some(&"billing".into()), &InTurn)).expect("judged");
     assert_eq!(one.iter().map(|h| h.hosts_allowed).collect::<Vec<_>>(), [0]);
     assert_eq!(one[0].binding.as_ref().map(brief).as_deref(), Some("halted billing"));
 }

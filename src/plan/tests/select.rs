@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::model::Health;
+use crate::model::{FleetMark, Health};
 use crate::plan::testing::{World, brief, counted, policy};
 use crate::plan::{Plan, Verdict};
 use crate::policy::{UnitsSource, ZoneMinimum};
@@ -107,7 +107,7 @@ fn s1_a_fleet_too_large_to_look_at_every_choice_is_still_taken_evenly() {
 #[test]
 fn more_than_there_is_names_what_keeps_the_others() {
     let mut world = World::new([policy("index", 0)]).with("i", 4, &["a"], &["index"]);
-    world.identity.kind = "aws".to_owned();
+    world.mark = FleetMark::OnHosts;
     world.host_mut("i-01").ledger = Some("ledger-1".into());
     let plan = counted(&world, "index", 2);
     let found: Vec<String> = plan.document.violations.iter().map(brief).collect();

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use rust_decimal::Decimal;
 
-use crate::model::{Health, HostState, ProbeKey, Protection};
+use crate::model::{FleetMark, Health, HostState, ProbeKey, Protection};
 use crate::plan::testing::{NOON, World, brief, host, ids, policy, taking};
 use crate::plan::{AssessError, Claim, Stage, Taking};
 use crate::policy::{Budget, Windows, ZoneMinimum};
@@ -151,7 +151,7 @@ fn s1_hosts_of_another_ledger_or_of_none_stay() {
     assert_eq!(world.refusals(&["i-01"]), ["foreign-ledger i-01"]);
     assert!(world.refusals(&["i-02"]).is_empty());
     assert!(world.refusals(&["i-03"]).is_empty());
-    world.identity.kind = "aws".to_owned();
+    world.mark = FleetMark::OnHosts;
     assert!(world.refusals(&["i-02"]).is_empty());
     assert_eq!(world.refusals(&["i-03"]), ["foreign-ledger i-03"]);
     let out = Taking { hosts: ids(&[]), out: ids(&["i-01"]) };

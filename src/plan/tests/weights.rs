@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::model::HostState;
 use crate::plan::testing::{World, brief, counted, host, policy, taking};
-use crate::plan::{AssessError, Stage, Verdict, headroom, measure};
+use crate::plan::{AssessError, InTurn, Stage, Verdict, headroom, measure};
 use crate::policy::{BatchLimit, UnitsSource, ZoneMinimum};
 
 const LARGE: &str = "m6i.large";
@@ -31,7 +31,7 @@ fn by_type() -> World {
 
 fn refused(world: &World) -> String {
     let grant = world.verify(&taking(&["i-02"]), Stage::Grant).expect_err("no weight");
-    let shown = world.ask(|inputs| headroom(inputs, None)).expect_err("no weight");
+    let shown = world.ask(|inputs| headroom(inputs, None, &InTurn)).expect_err("no weight");
     assert_eq!(grant, shown);
     grant.to_string()
 }
@@ -62,7 +62,7 @@ fn by_instance_type_every_number_is_in_units_and_the_group_is_in_hosts() {
     let [index] = plan.subsystems.as_slice() else { panic!("{:?}", plan.subsystems) };
     assert_eq!((index.capacity, index.remaining, index.headroom), (12, 12 - units, 6));
     assert_eq!(index.zones.iter().map(|z| (z.capacity, z.minimum)).collect::<Vec<_>>(), [(6, 2), (6, 2)]);
-    let shown = world.ask(|inputs| headroom(inputs, None)).expect("judged").remove(0);
+    let shown = world.ask(|inputs| headroom(inputs, None, &InTurn)).expect("judged").remove(0);
     assert_eq!(shown.hosts_allowed, 3);
     assert_eq!(shown.binding.as_ref().map(brief).as_deref(), Some("group-minimum index 2/3"));
     // Without the group's floor, i-01 or i-02 may go with one other beside, or the four small ones.

@@ -33,7 +33,11 @@ fn s7_a_record_that_takes_no_word_keeps_no_host_from_being_put_back() {
     assert_eq!((document.outcome, document.restored.len()), (Outcome::NeedsAttention, 1), "{:?}", world.log);
     assert!(world.suspended.contains(&crate::model::Process::AzRebalance));
     let says = |word: &str| document.warnings.iter().any(|w| w.contains(word));
-    assert!(says("AZRebalance of group index stays suspended"), "{:?}", document.warnings);
+    assert!(
+        says("AZRebalance of group index stays suspended") && says("To put it back: resume index, please"),
+        "{:?}",
+        document.warnings
+    );
     assert!(!says("aws "), "a simulated fleet is not put right with the AWS CLI: {:?}", document.warnings);
 }
 

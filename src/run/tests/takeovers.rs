@@ -507,6 +507,7 @@ fn s9_what_was_written_since_the_look_decides_about_a_fence() {
         policies: spec.policies.clone(),
         fleet: spec.fleet.clone(),
         bounds: spec.bounds,
+        resume_by_hand: None,
     };
     let request = |seen, even_if_alive| TakeoverRequest {
         successor: successor.clone(),

@@ -10,8 +10,8 @@ use std::time::Duration;
 use super::policies::policies;
 use crate::coordination::{Command, Context, FleetRecord, ProcessId, RunIdentity, decide};
 use crate::model::{
-    Bounds, CallOutcome, Effect, FleetIdentity, FleetSnapshot, Group, GroupName, Host, HostId, HostState, LedgerId,
-    OperatorId, Process, Reading, RequestId, RunId, Sample, SubsystemName, Time,
+    Bounds, CallOutcome, Effect, FleetIdentity, FleetMark, FleetSnapshot, Group, GroupName, Host, HostId, HostState,
+    LedgerId, OperatorId, Process, Reading, RequestId, RunId, Sample, SubsystemName, Time,
 };
 use crate::plan::{Confirmation, Inputs, LedgerView, Plan, Request, Selection, plan};
 use crate::policy::PolicySet;
@@ -174,7 +174,8 @@ impl World {
             deleting: false,
             notes: Vec::new(),
         };
-        FleetSnapshot::new(self.now, self.now, self.hosts.values().cloned(), [group], None).expect("consistent")
+        FleetSnapshot::new(self.now, self.now, self.hosts.values().cloned(), [group], FleetMark::Open)
+            .expect("consistent")
     }
 
     /// The snapshot as a provider that lags may show it.
@@ -234,6 +235,7 @@ impl World {
         let digest = made.document.plan.clone();
         let confirmed = made.confirm(Confirmation::Typed(answer), self.now).expect("confirmed");
         Spec {
+            resume_by_hand: Some("resume GROUP, please"),
             identity: RunIdentity {
                 run: RunId::new(run),
                 epoch: 1,
@@ -402,7 +404,16 @@ impl World {
         let command = Command::TakeOver { run: run.clone(), epoch, process: &process, forward };
         self.record = decide(&self.record, &command, &context).expect("taken over").0;
         let policies = Arc::clone(&self.policies);
-        let successor = Successor { run, epoch, process, operator, policies, fleet: identity, bounds: self.bounds };
+        let successor = Successor {
+            run,
+            epoch,
+            process,
+            operator,
+            policies,
+            fleet: identity,
+            bounds: self.bounds,
+            resume_by_hand: None,
+        };
         let spec = Spec::recorded(&self.journal, successor).expect("it was opened");
         Machine::take_over(spec, self.journal.clone(), &self.record, self.now)
     }

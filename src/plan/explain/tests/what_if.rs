@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use crate::plan::testing::{World, brief, policy};
-use crate::plan::{Assumed, Assumption, UnknownAssumption, WhatIf, headroom};
+use crate::plan::{Assumed, Assumption, InTurn, UnknownAssumption, WhatIf, headroom};
 
 /// Index: 18 hosts over three zones, 6 of them serve billing too.
 fn fleet() -> World {
@@ -27,7 +27,7 @@ fn down(zone: &str) -> Assumption {
 fn index(world: &World, assumptions: &[Assumption]) -> (u64, Option<String>) {
     world.ask(|inputs| {
         let what_if = WhatIf::new(inputs, assumptions).expect("everything exists");
-        let shown = headroom(&what_if.inputs(inputs), Some(&"index".into())).expect("judged").remove(0);
+        let shown = headroom(&what_if.inputs(inputs), Some(&"index".into()), &InTurn).expect("judged").remove(0);
         (shown.hosts_allowed, shown.binding.as_ref().map(brief))
     })
 }

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::model::{
-    Call, CallOutcome, Effect, FleetSnapshot, Group, GroupName, Health, Host, HostId, HostState, Process, Time,
+    Call, CallOutcome, Effect, FleetMark, FleetSnapshot, Group, GroupName, Health, Host, HostId, HostState, Process,
+    Time,
 };
 use crate::plan::testing::Seeded;
 
@@ -108,7 +109,7 @@ impl Fleet {
                 notes: Vec::new(),
             }
         });
-        FleetSnapshot::new(stamp, stamp, shown, groups, None).expect("consistent")
+        FleetSnapshot::new(stamp, stamp, shown, groups, FleetMark::Open).expect("consistent")
     }
 
     /// How many hosts of a subsystem serve.

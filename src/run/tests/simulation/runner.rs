@@ -167,6 +167,7 @@ pub(super) fn spec(
     let confirmed = made.confirm(Confirmation::Typed(answer), now).ok()?;
     let run = format!("r-{number}");
     let spec = Spec {
+        resume_by_hand: None,
         identity: RunIdentity {
             run: RunId::new(run.clone()),
             epoch: 1,

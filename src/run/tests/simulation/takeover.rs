@@ -126,7 +126,16 @@ impl World {
             pid_space: None,
         };
         let (policies, bounds) = (Arc::clone(&self.policies), self.bounds);
-        let successor = Successor { run, epoch: 0, process, operator: "ann@there".into(), policies, fleet, bounds };
+        let successor = Successor {
+            run,
+            epoch: 0,
+            process,
+            operator: "ann@there".into(),
+            policies,
+            fleet,
+            bounds,
+            resume_by_hand: None,
+        };
         let leave = BTreeSet::new();
         TakeoverRequest { successor, purpose: taking.purpose, reason: None, leave, seen, even_if_alive: false }
     }
