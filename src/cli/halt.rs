@@ -7,7 +7,7 @@ use crate::ops::{self, Halted, HaltedRun, OperationError};
 use crate::output::{field, next};
 
 use super::args::Global;
-use super::{Answered, Exit, status};
+use super::{Answered, Exit, halts, status};
 
 /// Halt, show.
 pub(super) async fn run(
@@ -24,7 +24,7 @@ fn text(halted: &Halted, policies: &Path, warnings: &[String]) -> String {
     let mut out = halted.place.text();
     out.push_str(&field("at", &order.at.to_string()));
     out.push('\n');
-    let scope = status::scope(order.subsystem.as_ref());
+    let scope = halts::scope(order.subsystem.as_ref());
     out.push_str(&field("HALTED", &format!("{scope}, by {}: {}", order.operator, order.reason)));
     for earlier in &halted.already {
         out.push_str(&field("before", &format!("since {}, by {}: {}", earlier.at, earlier.operator, earlier.reason)));

@@ -7,7 +7,7 @@ use crate::run::{Outcome, RunDocument};
 
 use super::args::Global;
 use super::values::Since;
-use super::{Answered, Exit, status};
+use super::{Answered, Exit, halts};
 
 /// Read, show.
 pub(super) async fn run(
@@ -33,7 +33,7 @@ fn text_of_halts(halts: &[HistoryHalt]) -> String {
         ("operator", Align::Left),
     ]);
     for halt in halts {
-        let of = status::scope(halt.subsystem.as_ref());
+        let of = halts::scope(halt.subsystem.as_ref());
         let mut why = halt.reason.clone();
         for order in &halt.lifted {
             why.push_str(&format!("; was halted by {}: {}", order.operator, order.reason));

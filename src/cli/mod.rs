@@ -4,9 +4,11 @@
 //! [`Answered`] or an [`OperationError`]; only [`main`] writes them out and makes the exit code of them.
 
 pub(crate) mod args;
+mod difference;
 pub(crate) mod error;
 pub(crate) mod exit;
 mod halt;
+mod halts;
 mod headroom;
 mod history;
 mod iam_policy;

@@ -7,7 +7,7 @@ use crate::ops::{Marks, Part, Question};
 use crate::output::{Align, StatusHalt, Table, clean, field, span_text};
 use crate::plan::Plan;
 
-use super::{policy, status};
+use super::{difference, halts};
 
 /// What is shown before the question, and the question.
 pub(super) fn words(of: &Question<'_>) -> (String, String) {
@@ -38,7 +38,7 @@ pub(super) fn words(of: &Question<'_>) -> (String, String) {
             (shown, format!("Type {answer} to adopt {what}, anything else to stop"))
         }
         Question::Acceptance { place, was, is, .. } => (
-            format!("{}\n{}\n", place.text(), policy::difference(*was, *is)),
+            format!("{}\n{}\n", place.text(), difference::difference(*was, *is)),
             format!("Type {answer} to accept this for every operator, anything else to stop"),
         ),
         Question::Unhalt { place, orders } => (
@@ -69,7 +69,7 @@ fn before_a_plan(plan: &Plan, now: Time) -> String {
 }
 
 fn of_orders(orders: &[Halt]) -> String {
-    status::halts_table(&orders.iter().map(StatusHalt::from).collect::<Vec<_>>())
+    halts::table(&orders.iter().map(StatusHalt::from).collect::<Vec<_>>())
 }
 
 fn of_a_move(moved: &Displaced, id: &LedgerId) -> String {

@@ -4,15 +4,13 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::model::{RunId, SubsystemName, Time};
+use crate::model::{RunId, Time};
 use crate::ops::{self, OperationError};
-use crate::output::{
-    Align, StatusDocument, StatusHalt, StatusRun, Table, field, hosts_text, next, run_text, takeovers_text,
-};
+use crate::output::{StatusDocument, StatusRun, field, hosts_text, next, run_text, takeovers_text};
 
 use super::args::{Format, Global};
 use super::screen::Screen;
-use super::{Answered, Exit};
+use super::{Answered, Exit, halts};
 
 /// How often `--watch` looks.
 const WATCH_EVERY: Duration = Duration::from_secs(2);
@@ -75,10 +73,10 @@ fn text(document: &StatusDocument, policies: &Path) -> String {
         out.push('\n');
     }
     if !document.halts.is_empty() {
-        out.push_str(&halts_table(&document.halts));
+        out.push_str(&halts::table(&document.halts));
         for halt in &document.halts {
             let lift = next::unhalt(policies, halt.subsystem.as_ref());
-            out.push_str(&format!("to lift {}: {lift}\n", scope(halt.subsystem.as_ref())));
+            out.push_str(&format!("to lift {}: {lift}\n", halts::scope(halt.subsystem.as_ref())));
         }
     }
     out
@@ -121,24 +119,4 @@ pub(super) fn text_of_run(run: &StatusRun, now: Time) -> String {
         out.push_str(&field("note", advice));
     }
     out
-}
-
-/// Stop orders in force.
-pub(super) fn halts_table(halts: &[StatusHalt]) -> String {
-    let mut table =
-        Table::new(&[("halted", Align::Whole), ("since", Align::Whole), ("by", Align::Left), ("why", Align::Left)]);
-    for halt in halts {
-        table.row([
-            scope(halt.subsystem.as_ref()),
-            halt.at.to_string(),
-            halt.operator.to_string(),
-            halt.reason.clone(),
-        ]);
-    }
-    table.render("")
-}
-
-/// What a stop order stops, in words.
-pub(super) fn scope(subsystem: Option<&SubsystemName>) -> String {
-    subsystem.map_or_else(|| "the whole fleet".to_owned(), ToString::to_string)
 }

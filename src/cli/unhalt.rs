@@ -9,7 +9,7 @@ use crate::output::field;
 use super::args::Global;
 use super::screen::Screen;
 use super::terminal::Terminal;
-use super::{Answered, Exit, status};
+use super::{Answered, Exit, halts};
 
 /// Lift, show.
 pub(super) async fn run(
@@ -28,7 +28,7 @@ fn text(unhalted: &Unhalted, warnings: &[String]) -> String {
         out.push_str(&field("warning", warning));
     }
     out.push('\n');
-    let scope = status::scope(unhalted.subsystem.as_ref());
+    let scope = halts::scope(unhalted.subsystem.as_ref());
     out.push_str(&field("lifted", &format!("{scope}, by {}: {}", unhalted.operator, unhalted.reason)));
     for halt in &unhalted.lifted {
         out.push_str(&field("was halted", &format!("since {}, by {}: {}", halt.at, halt.operator, halt.reason)));
@@ -37,7 +37,7 @@ fn text(unhalted: &Unhalted, warnings: &[String]) -> String {
         out.push_str("\nNo stop order is in force. Runs that were stopped do not go on by themselves.\n");
     } else {
         out.push_str("\nStill in force:\n");
-        out.push_str(&status::halts_table(&unhalted.halts));
+        out.push_str(&halts::table(&unhalted.halts));
     }
     out
 }
