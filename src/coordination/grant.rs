@@ -2,14 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::model::{FleetSnapshot, HostId, ProbeKey, RunId, SubsystemName, TargetGroupId, Time, duration_text};
+use crate::model::{FleetSnapshot, HostId, ProbeKey, SubsystemName, TargetGroupId, Time};
 use crate::plan::{Rule, Stage, Taking, Violation};
 
-use super::decide::{accept_all, entry, fits, fresh};
+use super::acceptance::accept_all;
+use super::guard::{entry, fresh};
 use super::judge::{Judge, Pace};
-use super::record::REFERENCE_LIFE;
-use super::view::is_silent;
-use super::{Context, FleetRecord, Granted, Hold, HoldState, Refusal, RunEntry, RunIdentity, WaitOn, line};
+use super::reference::Reference;
+use super::retention::fits;
+use super::{Context, FleetRecord, Granted, Hold, HoldState, Refusal, RunIdentity, line};
 
 /// What is asked for.
 pub(super) struct Batch<'a> {
@@ -69,7 +70,9 @@ pub(super) fn grant(record: &mut FleetRecord, batch: &Batch<'_>, ctx: &Context<'
     }
     // S4: held hosts of any run count as removed now.
     judge.pace(&view, &hosts, Pace::BudgetsAndIntervals)?;
-    let reference = if is_first { reference(record, batch, ctx)? } else { Reference::own(record, run) };
+    let sampled = || Reference { values: batch.reference.clone(), since: batch.reference_at };
+    let reference =
+        if is_first { Reference::first(record, run, sampled(), ctx)? } else { Reference::kept(record, run) };
 
     let may_serve = judge.may_serve(&view, &hosts);
     reserve(record, batch, &members, &judge, &may_serve, &reference, ctx)?;
@@ -178,85 +181,6 @@ fn run_size(
             (count > most).then(|| Violation::new(Rule::RunSize, message).subsystem(name).numbers(most, count))
         })
         .collect()
-}
-
-/// What a run is judged by.
-struct Reference {
-    values: BTreeMap<ProbeKey, f64>,
-    /// When the first sample of it was taken.
-    since: Time,
-}
-
-impl Reference {
-    /// Of a run that was granted something before: it keeps what it has.
-    fn own(record: &FleetRecord, run: &RunId) -> Self {
-        let entry = &record.runs[run];
-        Self { values: entry.reference.clone(), since: entry.reference_at.unwrap_or(entry.enlisted_at) }
-    }
-}
-
-/// The reference that a first grant begins with. A sample that was taken while hosts of something watched were out would
-/// call their absence normal (schedule 16), so while any are, those of the run that has them are taken over, and only
-/// while these are young: handed on from run to run they would be the load of another day.
-fn reference(record: &FleetRecord, batch: &Batch<'_>, ctx: &Context<'_>) -> Result<Reference, Refusal> {
-    let own = &record.runs[&batch.run.run];
-    let overlaps = |entry: &&RunEntry| !entry.holds.is_empty() && !entry.watched.is_disjoint(&own.watched);
-    let mut overlapping: Vec<(&RunId, &RunEntry)> =
-        record.runs.iter().filter(|(run, entry)| **run != batch.run.run && overlaps(entry)).collect();
-    overlapping.sort_by_key(|(_, entry)| (entry.reference_at, entry.ticket));
-    if overlapping.is_empty() {
-        return sampled(record, own, batch, ctx);
-    }
-    let mut reference = Reference { values: BTreeMap::new(), since: batch.reference_at };
-    for (run, entry) in overlapping {
-        let is_old = |at: Time| ctx.now.since(at) > REFERENCE_LIFE;
-        let Some(at) = entry.reference_at.filter(|at| !is_old(*at)) else {
-            let life = duration_text(REFERENCE_LIFE);
-            let why = format!(
-                "run {run} of {} has hosts out of what this run watches, and its reference is older than {life}",
-                entry.operator
-            );
-            if is_silent(run, entry, ctx.silent) {
-                let message =
-                    format!("{why}; its process is dead or silent: `safe-remove abandon {run}` puts them back");
-                return Err(Refusal::Rules(vec![Violation::new(Rule::RunInTheWay, message)]));
-            }
-            return Err(Refusal::Wait { until: ctx.now, why, on: WaitOn::Run(run.clone()) });
-        };
-        let watched = entry.reference.iter().filter(|(key, _)| own.watched.contains(&key.subsystem));
-        for (key, value) in watched {
-            // The oldest comes first.
-            reference.values.entry(key.clone()).or_insert(*value);
-        }
-        reference.since = reference.since.min(at);
-    }
-    // What none of them hands on is the run's own: nothing that it depends on may have been out since it was sampled.
-    let mut own_samples = batch.reference.clone();
-    own_samples.retain(|key, _| !reference.values.contains_key(key));
-    let judged = own_samples.keys().map(|key| key.subsystem.clone()).collect();
-    is_undamaged(record, &judged, batch.reference_at, ctx)?;
-    reference.values.append(&mut own_samples);
-    Ok(reference)
-}
-
-/// Its own, where nothing that it watches was out since its first sample.
-fn sampled(record: &FleetRecord, own: &RunEntry, batch: &Batch<'_>, ctx: &Context<'_>) -> Result<Reference, Refusal> {
-    is_undamaged(record, &own.watched, batch.reference_at, ctx)?;
-    Ok(Reference { values: batch.reference.clone(), since: batch.reference_at })
-}
-
-/// Refuses samples of these subsystems where hosts that they depend on were out since the first of them.
-fn is_undamaged(
-    record: &FleetRecord,
-    judged: &BTreeSet<SubsystemName>,
-    sampled_at: Time,
-    ctx: &Context<'_>,
-) -> Result<(), Refusal> {
-    let concerns = |name: &SubsystemName| !ctx.policies.watched(&BTreeSet::from([name.clone()])).is_disjoint(judged);
-    match record.last_end.iter().find(|(name, at)| **at > sampled_at && concerns(name)) {
-        Some((name, at)) => Err(Refusal::Reference { sampled_at, why: format!("hosts of {name} were out until {at}") }),
-        None => Ok(()),
-    }
 }
 
 /// Writes the grant into the record.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::model::{GroupName, Process, RunId};
 
-use super::decide::entry;
+use super::guard::entry;
 use super::{Context, FleetRecord, Granted, GroupHold, Refusal, Resuming, WaitOn};
 
 /// Every process that this tool ever suspends.

@@ -9,8 +9,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::model::{FleetSnapshot, HostId, RunId, SubsystemName, Time};
 use crate::plan::{Rule, Violation};
 
-use super::decide::{fits, fresh};
+use super::guard::fresh;
 use super::judge::Judge;
+use super::retention::fits;
 use super::view::is_silent;
 use super::{Context, FleetRecord, Granted, Refusal, RunEntry, RunIdentity, WaitOn};
 

@@ -7,30 +7,38 @@
 
 #![cfg_attr(not(test), warn(clippy::wildcard_enum_match_arm))]
 
+mod acceptance;
 mod clock;
 mod command;
 mod decide;
+mod entry;
 mod grant;
 mod group;
+mod guard;
 mod halt;
+mod identity;
 mod judge;
 mod life;
 mod line;
 mod outcome;
 mod record;
+mod reference;
+mod refusal;
+mod retention;
 mod takeover;
 mod terminate;
 #[cfg(test)]
 mod tests;
 mod view;
 
-pub(crate) use command::{Command, Context, Granted, HostOutcome, Refusal, RunIdentity, WaitOn};
+pub(crate) use command::{Command, Context, Granted, HostOutcome, RunIdentity};
 pub(crate) use decide::decide;
+pub(crate) use entry::{Hold, HoldState, ProcessId, RunEntry};
 pub(crate) use halt::halt;
 pub(crate) use judge::is_race;
 pub(crate) use life::Life;
-pub(crate) use record::{
-    AcceptedPolicy, EndedRun, GroupHold, Hold, HoldState, MEMORY, ProcessId, RECORD_SCHEMA, REFERENCE_LIFE, Resuming,
-    RunEntry, TerminationCount,
-};
+pub(crate) use record::{AcceptedPolicy, EndedRun, GroupHold, RECORD_SCHEMA, Resuming, TerminationCount};
 pub use record::{FleetRecord, Halt};
+pub(crate) use reference::REFERENCE_LIFE;
+pub(crate) use refusal::{Refusal, WaitOn};
+pub(crate) use retention::MEMORY;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::model::{FleetSnapshot, HostId, RunId, SubsystemName, Time};
 use crate::plan::Removal;
 
-use super::decide::{entry, fresh};
+use super::guard::{entry, fresh};
 use super::{
     Context, EndedRun, FleetRecord, Granted, Hold, HoldState, HostOutcome, Refusal, TerminationCount, WaitOn, clock,
 };

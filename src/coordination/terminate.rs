@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::model::{FleetSnapshot, Host, HostId, HostState, RunId};
 use crate::plan::{Rule, Stage, Taking, Violation};
 
-use super::decide::{entry, fresh};
+use super::guard::{entry, fresh};
 use super::judge::{Judge, Pace};
 use super::{Context, FleetRecord, Granted, HoldState, Refusal};
 
