@@ -10,8 +10,8 @@ use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 
 use crate::ports::LedgerError;
 
-use super::home;
-use super::progress::Found;
+use super::home::{self, Here, Home};
+use super::progress::{self, Found};
 use super::trouble::Trouble;
 
 /// `SRL1`: tells a ledger from any other SQLite file.
@@ -158,7 +158,7 @@ impl LedgerFile {
         match beside {
             Found::Nothing => Ok(()),
             Found::Itself(_) | Found::Copy(_) | Found::Unreadable(_) => {
-                Err(Trouble::Vanished { progress: super::progress::beside(&self.path) }.at(self.place(), "opened"))
+                Err(Trouble::Vanished { progress: progress::beside(&self.path) }.at(self.place(), "opened"))
             }
         }
     }
@@ -227,5 +227,35 @@ impl LedgerFile {
             }
             _ => Err(self.corrupt(Trouble::NotALedger)),
         }
+    }
+
+    /// Where it is now.
+    pub(super) fn here(&self) -> Result<Here, LedgerError> {
+        let gone = |error: io::Error| match error.kind() {
+            io::ErrorKind::NotFound => Trouble::Gone.at(self.place(), "opened"),
+            _ => Trouble::Directory(error).at(self.place(), "opened"),
+        };
+        Here::of(&self.path).map_err(gone)
+    }
+
+    /// What is said beside it.
+    pub(super) fn beside(&self) -> Result<Found, LedgerError> {
+        progress::read(&progress::beside(&self.path)).map_err(|error| self.unreadable(error))
+    }
+
+    pub(super) fn unreadable(&self, error: io::Error) -> LedgerError {
+        Trouble::Progress { path: progress::beside(&self.path), source: error }.at(self.place(), "read")
+    }
+
+    /// A file that is new is at home where it is, and has taken no write.
+    fn settle(&self, tx: &Transaction<'_>) -> Result<(), LedgerError> {
+        self.settle_with(tx, 0).map(|_| ())
+    }
+
+    /// The same for one that was moved here.
+    pub(super) fn settle_with(&self, tx: &Transaction<'_>, writes: u64) -> Result<Home, LedgerError> {
+        let home = Home::new(self.here()?, writes);
+        home.store(tx).map_err(|error| self.trouble("written", error))?;
+        Ok(home)
     }
 }

@@ -6,12 +6,14 @@
 //! Every operation opens the file anew. That costs a millisecond and is what makes a ledger that was deleted or
 //! replaced under a running process an error: an open descriptor would go on writing to a file that nobody else sees.
 
+mod adoption;
 mod file;
 mod home;
 mod progress;
 #[cfg(test)]
 mod tests;
 mod trouble;
+mod writes;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -24,7 +26,7 @@ use crate::model::{FleetName, LedgerId, Nonce, RunId, Time};
 use crate::ports::{Ledger, LedgerError, Version, Written};
 use crate::run::JournalRecord;
 
-pub(crate) use self::home::Displaced;
+pub(crate) use self::adoption::Displaced;
 
 use self::file::LedgerFile;
 use self::trouble::Trouble;

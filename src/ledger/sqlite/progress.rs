@@ -2,7 +2,7 @@
 //!
 //! A backup that is put back brings the ledger's own count back with it; this file does not go back with it. It names
 //! its own inode and birth, so that a copy of it, or an older one written over it, is not taken for it. It knows nothing
-//! of SQLite: who may write it, and when, is `home`'s.
+//! of SQLite: who may write it, and when, is `writes`'s.
 
 use std::ffi::OsString;
 use std::fs::{self, File, Metadata, OpenOptions, Permissions};

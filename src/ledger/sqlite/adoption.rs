@@ -1,0 +1,68 @@
+//! A ledger that is not where it was, and how the place where it is becomes its home.
+
+use std::fs;
+use std::io;
+use std::path::PathBuf;
+
+use rusqlite::{Connection, Transaction};
+
+use crate::ports::LedgerError;
+
+use super::file::{LAYOUT, LedgerFile};
+use super::home::{self, Home};
+use super::progress;
+use super::trouble::Trouble;
+
+/// A ledger that is not where it was.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Displaced {
+    /// Where it was made or adopted last; `None` where it does not know.
+    pub(crate) was: Option<PathBuf>,
+    /// Where it is.
+    pub(crate) is: PathBuf,
+    /// What is wrong with that, in words.
+    pub(crate) why: String,
+    /// Whether it may have been moved on purpose. Where it went back in time, or its original is still there, it was not.
+    pub(crate) may_be_moved: bool,
+}
+
+impl LedgerFile {
+    /// What is wrong with where the file is; `None` where nothing is.
+    pub(super) fn displaced(&self) -> Result<Option<Displaced>, LedgerError> {
+        let Some(conn) = self.connect_if_exists()? else { return Ok(None) };
+        let beside = self.beside()?;
+        let (home, here) = (self.home(&conn)?, self.here()?);
+        let Err(why) = self.judge(home.as_ref(), &beside, &here) else { return Ok(None) };
+        let (mut why, mut may_be_moved) = (why.to_string(), why.may_be_a_move());
+        if let Some(home) = home.as_ref().filter(|home| home.is_still_there(&here)) {
+            may_be_moved = false;
+            why = format!("{why}; and the ledger is still at {}", home.place.display());
+        }
+        Ok(Some(Displaced { was: home.map(|home| home.place), is: here.place, why, may_be_moved }))
+    }
+
+    /// Makes this file the ledger's home, in the transaction that records who did.
+    ///
+    /// What lies beside it belongs to where it was, and goes first: whatever happens until [`Self::keep_up_adopted`], the
+    /// ledger then lacks it, is refused, and can be adopted again.
+    pub(super) fn adopt(&self, tx: &Transaction<'_>) -> Result<Home, LedgerError> {
+        let write = |error| self.trouble("written", error);
+        match fs::remove_file(progress::beside(&self.path)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(self.unreadable(error)),
+            Ok(()) | Err(_) => {}
+        }
+        tx.execute_batch(home::TABLE).map_err(write)?;
+        tx.pragma_update(None, "user_version", LAYOUT).map_err(write)?;
+        let writes = self.home(tx)?.map_or(0, |home| home.writes).saturating_add(1);
+        self.settle_with(tx, writes)
+    }
+
+    /// Says beside the ledger that it is adopted: after the commit, and if nobody else has adopted it meanwhile.
+    pub(super) fn keep_up_adopted(&self, conn: &mut Connection, adopted: &Home) -> Result<(), LedgerError> {
+        let tx = self.immediate(conn)?;
+        match self.home(&tx)?.filter(|home| home.mark == adopted.mark) {
+            Some(home) => self.say(&home.mark, home.writes).map_err(|error| self.unsaid(error)),
+            None => Err(Trouble::OfAnother { progress: progress::beside(&self.path) }.at(self.place(), "read")),
+        }
+    }
+}

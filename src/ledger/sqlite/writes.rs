@@ -1,0 +1,119 @@
+//! How a ledger is read and written: what is looked at before, and what is said beside it after.
+//!
+//! The order of things, which makes a false alarm impossible. The file beside the ledger ([`Progress`]) is written only
+//! by who holds SQLite's write lock, of which there is one at a time ("File Locking And Concurrency", `RESERVED`;
+//! `BEGIN IMMEDIATE` takes it), and only with a count that is committed: a commit is on the disk once it returns
+//! ("Atomic Commit In SQLite", 3.11 and 3.12, and `PRAGMA synchronous = EXTRA`). So what is said beside it is never ahead
+//! of the ledger, and never goes back. A reader reads the file beside it first and the ledger after that. A process that
+//! is killed between its commit and the file beside it leaves that behind by one: nobody was told of that write, and the
+//! next one makes up for it.
+//!
+//! [`Progress`]: super::progress::Progress
+
+use std::fs;
+use std::io;
+use std::time::{Duration, Instant};
+
+use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior};
+
+use crate::ports::LedgerError;
+
+use super::file::LedgerFile;
+use super::home::{Here, Home};
+use super::progress::{self, Found};
+use super::trouble::Trouble;
+
+/// Between two tries to get the write lock for the file beside the ledger. Another writer may have said as much already.
+const GLANCE: Duration = Duration::from_millis(20);
+
+impl LedgerFile {
+    pub(super) fn home(&self, conn: &Connection) -> Result<Option<Home>, LedgerError> {
+        Home::load(conn).map_err(|error| self.trouble("read", error))
+    }
+
+    /// S1, S3: nothing in a copy is believed, nor in a file that went back. `conn` reads only after this began.
+    pub(super) fn check(&self, conn: &Connection) -> Result<(), LedgerError> {
+        if self.is_unchecked {
+            return Ok(());
+        }
+        let beside = self.beside()?;
+        let home = self.home(conn)?;
+        let here = self.here()?;
+        self.judge(home.as_ref(), &beside, &here).map_err(|why| why.at(self.place(), "read"))
+    }
+
+    pub(super) fn judge(&self, home: Option<&Home>, beside: &Found, here: &Here) -> Result<(), Trouble> {
+        home.ok_or(Trouble::Homeless)?.judge(beside, here, &progress::beside(&self.path))
+    }
+
+    /// Begins to write: takes the write lock, and looks that this is the ledger that it was.
+    pub(super) fn begin<'c>(&self, conn: &'c mut Connection) -> Result<Transaction<'c>, LedgerError> {
+        let tx = self.immediate(conn)?;
+        self.check(&tx)?;
+        if let Some(home) = self.home(&tx)?.filter(|home| home.writes == 0) {
+            // From the first write on a file that is missing beside it is one that was taken away.
+            self.say(&home.mark, home.writes).map_err(|error| self.unreadable(error))?;
+        }
+        Ok(tx)
+    }
+
+    pub(super) fn immediate<'c>(&self, conn: &'c mut Connection) -> Result<Transaction<'c>, LedgerError> {
+        Transaction::new(conn, TransactionBehavior::Immediate).map_err(|e| self.trouble("written", e))
+    }
+
+    /// Counts this write. Every transaction that changes anything does.
+    pub(super) fn count(tx: &Transaction<'_>) -> Result<u64, rusqlite::Error> {
+        tx.query_row("UPDATE home SET writes = writes + 1 RETURNING writes", [], |r| r.get(0))
+    }
+
+    pub(super) fn say(&self, mark: &str, writes: u64) -> io::Result<()> {
+        progress::write(&progress::beside(&self.path), mark, writes, &fs::metadata(&self.path)?)
+    }
+
+    /// What is in the ledger is in doubt for its writer until it is said beside it, too.
+    pub(super) fn unsaid(&self, error: io::Error) -> LedgerError {
+        let why = Trouble::Progress { path: progress::beside(&self.path), source: error };
+        LedgerError::InDoubt { place: self.place(), source: Box::new(why) }
+    }
+
+    /// Says beside the ledger what is in it. After a commit, and before anybody is told of it.
+    ///
+    /// The count of that commit is `at_least`. Where another writer has said as much, there is nothing to do.
+    pub(super) fn keep_up(&self, conn: &mut Connection, at_least: u64) -> Result<(), LedgerError> {
+        let begun = Instant::now();
+        conn.busy_timeout(GLANCE).map_err(|error| self.trouble("written", error))?;
+        loop {
+            let mark = self.home(conn).unwrap_or_default().map(|home| home.mark);
+            if let Found::Itself(progress) = self.beside()?
+                && Some(&progress.mark) == mark.as_ref()
+                && progress.writes >= at_least
+            {
+                return Ok(());
+            }
+            match Transaction::new(conn, TransactionBehavior::Immediate) {
+                Ok(tx) => {
+                    self.check(&tx)?;
+                    let Some(home) = self.home(&tx)? else { return Err(Trouble::Homeless.at(self.place(), "read")) };
+                    if home.writes < at_least {
+                        // It was written over since the commit.
+                        let progress = progress::beside(&self.path);
+                        let why = Trouble::WentBack { here: home.writes, beside: at_least, progress };
+                        return Err(why.at(self.place(), "read"));
+                    }
+                    return self.say(&home.mark, home.writes).map_err(|error| self.unsaid(error));
+                }
+                Err(rusqlite::Error::SqliteFailure(cause, _))
+                    if cause.code == ErrorCode::DatabaseBusy && begun.elapsed() < self.lock_wait => {}
+                Err(error) => {
+                    let source = Box::new(Trouble::from_sqlite(error));
+                    return Err(LedgerError::InDoubt { place: self.place(), source });
+                }
+            }
+        }
+    }
+
+    /// How many writes the ledger has taken.
+    pub(super) fn writes(&self, conn: &Connection) -> Result<u64, LedgerError> {
+        Ok(self.home(conn)?.map_or(0, |home| home.writes))
+    }
+}
