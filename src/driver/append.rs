@@ -162,75 +162,17 @@ async fn patiently<T, W: Future<Output = Result<T, LedgerError>>>(
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Mutex;
-
-    use async_trait::async_trait;
+    use std::sync::Arc;
 
     use super::*;
     use crate::coordination::FleetRecord;
+    use crate::ledger::memory::MemoryLedger;
+    use crate::ledger::unreliable::{Faults, Unreliable};
     use crate::model::Time;
-    use crate::ports::Version;
     use crate::run::{EVENT_SCHEMA, Past};
 
-    /// Takes every append; loses the replies to the first so many.
-    struct Lossy {
-        taken: Mutex<Vec<(u64, Nonce)>>,
-        lost: Mutex<u32>,
-    }
-
-    fn gone() -> LedgerError {
-        LedgerError::InDoubt { place: "here".to_owned(), source: "the reply is lost".into() }
-    }
-
-    #[async_trait]
-    impl Ledger for Lossy {
-        fn room(&self) -> Option<u64> {
-            None
-        }
-
-        async fn read(&self) -> Result<(Version, FleetRecord), LedgerError> {
-            Err(gone())
-        }
-
-        async fn stored(&self) -> Result<Option<String>, LedgerError> {
-            Ok(None)
-        }
-
-        async fn compare_and_swap(
-            &self,
-            _: Version,
-            _: &FleetRecord,
-            _: &Nonce,
-        ) -> Result<Written<Version>, LedgerError> {
-            Err(gone())
-        }
-
-        async fn append(&self, record: &JournalRecord, nonce: &Nonce) -> Result<Written<()>, LedgerError> {
-            let mut taken = self.taken.lock().expect("no panics");
-            match taken.iter().find(|(seq, _)| *seq == record.seq) {
-                Some((_, by)) if by != nonce => return Ok(Written::Conflict),
-                Some(_) => {}
-                None => taken.push((record.seq, nonce.clone())),
-            }
-            let mut lost = self.lost.lock().expect("no panics");
-            if *lost > 0 {
-                *lost -= 1;
-                return Err(gone());
-            }
-            Ok(Written::Acknowledged(()))
-        }
-
-        async fn prune(&self, _: &JournalRecord, _: &Nonce) -> Result<(), LedgerError> {
-            Err(gone())
-        }
-
-        async fn journal(&self, _: &RunId) -> Result<Vec<JournalRecord>, LedgerError> {
-            Err(gone())
-        }
-
-        async fn runs(&self, _: Option<Time>) -> Result<Vec<RunId>, LedgerError> {
-            Err(gone())
-        }
+    fn ledger() -> MemoryLedger {
+        MemoryLedger::new(&FleetRecord::new("ledger-1".into(), "demo".into(), Time::from_millis(0)))
     }
 
     fn us() -> ProcessId {
@@ -250,17 +192,20 @@ mod tests {
     /// Schedule 13: an append is applied and every reply to it lost; the run is not fenced by its own record.
     #[tokio::test]
     async fn s7_an_append_in_doubt_is_never_taken_for_another_process() {
-        let ledger = Lossy { taken: Mutex::default(), lost: Mutex::new(change::WRITE_TRIES + 1) };
+        let (memory, faults) = (ledger(), Faults { lost_replies: change::WRITE_TRIES + 1, ..Faults::default() });
+        let ledger = Unreliable::new(Arc::new(memory.clone()), faults);
         let mut journal = Appender::new(&ledger, us());
         assert!(matches!(journal.record(record(0), &Tries::few()).await, Input::Lost(Loss::Unreachable(_))));
         let next = journal.record(record(1), &Tries::few()).await;
         assert!(matches!(next, Input::Recorded), "{next:?}");
         assert!(journal.unrecorded().is_empty());
+        assert_eq!(memory.contents().journal(&"r-1".into()), [record(0), record(1)]);
     }
 
     #[tokio::test]
     async fn s9_a_record_of_another_process_fences() {
-        let ledger = Lossy { taken: Mutex::new(vec![(0, Nonce::new("theirs"))]), lost: Mutex::new(0) };
+        let ledger = ledger();
+        ledger.contents().append(&record(0), &Nonce::new("theirs")).expect("appends");
         let answer = Appender::new(&ledger, us()).record(record(0), &Tries::few()).await;
         assert!(matches!(answer, Input::Lost(Loss::Fenced(_))), "{answer:?}");
     }

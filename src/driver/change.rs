@@ -172,131 +172,57 @@ async fn write(
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Mutex;
-
-    use async_trait::async_trait;
+    use std::sync::Arc;
 
     use super::*;
-    use crate::model::{LedgerId, RunId, Time};
-    use crate::run::JournalRecord;
+    use crate::ledger::memory::MemoryLedger;
+    use crate::ledger::unreliable::{Faults, Unreliable};
+    use crate::model::Time;
 
-    /// A record to which others write first so many times; then so many replies are lost.
-    struct Storm {
-        state: Mutex<State>,
+    /// A ledger at version 1, and a bad connection to it.
+    fn storm(conflicts: u32, lost_replies: u32) -> (MemoryLedger, Unreliable) {
+        let memory = MemoryLedger::new(&FleetRecord::new("ledger-1".into(), "demo".into(), Time::from_millis(0)));
+        let ledger = Unreliable::new(Arc::new(memory.clone()), Faults { conflicts, lost_replies });
+        (memory, ledger)
     }
 
-    struct State {
-        record: FleetRecord,
-        version: u64,
-        others: u32,
-        lost: u32,
-        by: Option<Nonce>,
-    }
-
-    impl Storm {
-        fn new(others: u32, lost: u32) -> Self {
-            let record = FleetRecord::new(LedgerId::new("ledger-1"), "demo".into(), Time::from_millis(0));
-            Self { state: Mutex::new(State { record, version: 1, others, lost, by: None }) }
-        }
-
-        /// Writes something, and says what came of it.
-        async fn amended(&self, conflicts: u32) -> Result<u32, Unchanged<&'static str>> {
-            let mut decided = 0;
-            amend(self, conflicts, |record| {
-                decided += 1;
-                let mut next = record.clone();
-                next.written_at = Time::from_millis(7);
-                Ok((Some(next), decided))
-            })
-            .await
-        }
-    }
-
-    fn gone() -> LedgerError {
-        LedgerError::InDoubt { place: "here".to_owned(), source: "the reply is lost".into() }
-    }
-
-    #[async_trait]
-    impl Ledger for Storm {
-        fn room(&self) -> Option<u64> {
-            None
-        }
-
-        async fn read(&self) -> Result<(Version, FleetRecord), LedgerError> {
-            let state = self.state.lock().expect("no panics");
-            Ok((Version(state.version), state.record.clone()))
-        }
-
-        async fn stored(&self) -> Result<Option<String>, LedgerError> {
-            Ok(None)
-        }
-
-        async fn compare_and_swap(
-            &self,
-            at: Version,
-            record: &FleetRecord,
-            nonce: &Nonce,
-        ) -> Result<Written<Version>, LedgerError> {
-            let mut state = self.state.lock().expect("no panics");
-            if state.others > 0 {
-                state.others -= 1;
-                state.version += 1;
-            }
-            let known = state.by.as_ref() == Some(nonce);
-            if !known && at.0 != state.version {
-                return Ok(Written::Conflict);
-            }
-            if !known {
-                state.version += 1;
-                state.record = record.clone();
-                state.by = Some(nonce.clone());
-            }
-            if state.lost > 0 {
-                state.lost -= 1;
-                return Err(gone());
-            }
-            Ok(Written::Acknowledged(Version(state.version)))
-        }
-
-        async fn append(&self, _: &JournalRecord, _: &Nonce) -> Result<Written<()>, LedgerError> {
-            Err(gone())
-        }
-
-        async fn prune(&self, _: &JournalRecord, _: &Nonce) -> Result<(), LedgerError> {
-            Err(gone())
-        }
-
-        async fn journal(&self, _: &RunId) -> Result<Vec<JournalRecord>, LedgerError> {
-            Err(gone())
-        }
-
-        async fn runs(&self, _: Option<Time>) -> Result<Vec<RunId>, LedgerError> {
-            Err(gone())
-        }
+    /// Writes something, and says how often it was decided.
+    async fn amended(ledger: &Unreliable, conflicts: u32) -> Result<u32, Unchanged<&'static str>> {
+        let mut decided = 0;
+        amend(ledger, conflicts, |record| {
+            decided += 1;
+            let mut next = record.clone();
+            next.written_at = Time::from_millis(7);
+            Ok((Some(next), decided))
+        })
+        .await
     }
 
     #[tokio::test]
     async fn s6_a_storm_of_conflicts_is_outlasted_and_not_for_ever() {
-        let storm = Storm::new(12, 0);
-        assert_eq!(storm.amended(20).await.expect("written"), 13, "each conflict decides again");
-        assert_eq!(storm.state.lock().expect("no panics").record.written_at, Time::from_millis(7));
-        assert!(matches!(Storm::new(u32::MAX, 0).amended(5).await, Err(Unchanged::Busy(5))));
+        let (memory, ledger) = storm(12, 0);
+        assert_eq!(amended(&ledger, 20).await.expect("written"), 13, "each conflict decides again");
+        let (version, record) = memory.contents().read().expect("reads");
+        assert_eq!((version, record.written_at), (Version(14), Time::from_millis(7)));
+        let (_, ledger) = storm(u32::MAX, 0);
+        assert!(matches!(amended(&ledger, 5).await, Err(Unchanged::Busy(5))));
     }
 
     #[tokio::test]
     async fn s9_a_reply_that_was_lost_is_asked_for_and_not_written_twice() {
-        let storm = Storm::new(0, WRITE_TRIES);
-        assert_eq!(storm.amended(0).await.expect("written"), 1);
-        assert_eq!(storm.state.lock().expect("no panics").version, 2);
-        assert!(matches!(Storm::new(0, WRITE_TRIES + 1).amended(0).await, Err(Unchanged::Lost(_))));
+        let (memory, ledger) = storm(0, WRITE_TRIES);
+        assert_eq!(amended(&ledger, 0).await.expect("written"), 1);
+        assert_eq!(memory.contents().version, 2);
+        let (_, ledger) = storm(0, WRITE_TRIES + 1);
+        assert!(matches!(amended(&ledger, 0).await, Err(Unchanged::Lost(_))));
     }
 
     #[tokio::test]
     async fn what_is_refused_or_there_already_writes_nothing() {
-        let storm = Storm::new(0, u32::MAX);
-        let refused = amend(&storm, 0, |_| Err::<(Option<FleetRecord>, ()), _>("no")).await;
+        let (memory, ledger) = storm(0, u32::MAX);
+        let refused = amend(&ledger, 0, |_| Err::<(Option<FleetRecord>, ()), _>("no")).await;
         assert!(matches!(refused, Err(Unchanged::Refused("no"))));
-        amend(&storm, 0, |_| Ok::<_, &str>((None, ()))).await.expect("nothing to write");
-        assert_eq!(storm.state.lock().expect("no panics").version, 1);
+        amend(&ledger, 0, |_| Ok::<_, &str>((None, ()))).await.expect("nothing to write");
+        assert_eq!(memory.contents().version, 1);
     }
 }

@@ -19,3 +19,12 @@ pub use etcd::EtcdLedger;
 pub use remembered::{Memory, remembered};
 pub(crate) use sqlite::Displaced;
 pub use sqlite::SqliteLedger;
+
+/// The suite of `tests/all`. The ledger of unit tests passes it here, because only unit tests can see it.
+#[cfg(test)]
+#[path = "../../tests/all/ledger/conformance.rs"]
+mod conformance;
+#[cfg(test)]
+pub(crate) mod memory;
+#[cfg(test)]
+pub(crate) mod unreliable;

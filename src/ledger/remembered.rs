@@ -229,103 +229,11 @@ mod tests {
 
     use super::*;
     use crate::coordination::RunEntry;
-    use crate::run::{EVENT_SCHEMA, Past};
-
-    /// What a ledger has; one that is put back has what it had.
-    #[derive(Clone)]
-    struct State {
-        version: u64,
-        record: FleetRecord,
-        journal: Vec<JournalRecord>,
-    }
-
-    struct Fake(Mutex<State>);
-
-    impl Fake {
-        fn state(&self) -> MutexGuard<'_, State> {
-            self.0.lock().expect("no panics")
-        }
-    }
-
-    #[async_trait]
-    impl Ledger for Fake {
-        fn room(&self) -> Option<u64> {
-            None
-        }
-
-        async fn read(&self) -> Result<(Version, FleetRecord), LedgerError> {
-            let state = self.state().clone();
-            let read = (Version(state.version), state.record);
-            tokio::task::yield_now().await;
-            Ok(read)
-        }
-
-        async fn stored(&self) -> Result<Option<String>, LedgerError> {
-            Ok(None)
-        }
-
-        async fn compare_and_swap(
-            &self,
-            at: Version,
-            record: &FleetRecord,
-            _: &Nonce,
-        ) -> Result<Written<Version>, LedgerError> {
-            let mut state = self.state();
-            if at.0 != state.version {
-                return Ok(Written::Conflict);
-            }
-            state.version += 1;
-            state.record = record.clone();
-            Ok(Written::Acknowledged(Version(state.version)))
-        }
-
-        async fn append(&self, record: &JournalRecord, _: &Nonce) -> Result<Written<()>, LedgerError> {
-            let mut state = self.state();
-            match (state.journal.len() as u64).cmp(&record.seq) {
-                std::cmp::Ordering::Greater => Ok(Written::Conflict),
-                std::cmp::Ordering::Less => {
-                    Err(LedgerError::Corrupt { place: "here".to_owned(), source: "a gap".into() })
-                }
-                std::cmp::Ordering::Equal => {
-                    state.journal.push(record.clone());
-                    Ok(Written::Acknowledged(()))
-                }
-            }
-        }
-
-        async fn prune(&self, record: &JournalRecord, _: &Nonce) -> Result<(), LedgerError> {
-            self.state().journal = vec![record.clone()];
-            Ok(())
-        }
-
-        async fn journal(&self, _: &RunId) -> Result<Vec<JournalRecord>, LedgerError> {
-            Ok(self.state().journal.clone())
-        }
-
-        async fn runs(&self, _: Option<Time>) -> Result<Vec<RunId>, LedgerError> {
-            Ok(Vec::new())
-        }
-    }
+    use crate::ledger::conformance::{event, pruned};
+    use crate::ledger::memory::{Contents, MemoryLedger};
 
     fn line(seq: u64) -> JournalRecord {
-        let event = Past::Warned { message: "a test".to_owned() };
-        JournalRecord { schema: EVENT_SCHEMA.to_owned(), run: "r-1".into(), seq, at: Time::from_millis(0), event }
-    }
-
-    /// What stands in place of a journal of so many lines.
-    fn pruned(records: u64) -> JournalRecord {
-        let text = serde_json::json!({
-            "schema": EVENT_SCHEMA, "run": "r-1", "seq": 0, "at": Time::from_millis(0), "event": "journal-pruned",
-            "document": {
-                "schema": "safe-remove/run/v1", "run": "r-1", "plan": "p", "fleet": "demo", "operator": "ada",
-                "subsystem": "index", "outcome": "completed", "exit_code": 0, "started_at": Time::from_millis(0),
-                "ended_at": Time::from_millis(0), "batches": [], "terminated": [], "restored": [], "in_doubt": [],
-                "dropped": [], "subsystems": [], "warnings": [],
-            },
-            "request": { "subsystem": "index", "count": 1 },
-            "records": records, "file": "old.json", "operator": "casey", "pruned_at": Time::from_millis(0),
-        });
-        serde_json::from_value(text).expect("a record")
+        event("r-1", seq, Time::from_millis(0))
     }
 
     /// A record that names run r-1, or does not.
@@ -338,47 +246,47 @@ mod tests {
     }
 
     /// A ledger at version 5 whose record names the run, with two lines of its journal, both of this process.
-    async fn watched() -> (Arc<Fake>, Arc<dyn Ledger>, Arc<Memory>) {
-        let state = State { version: 5, record: record(true), journal: Vec::new() };
-        let (fake, memory) = (Arc::new(Fake(Mutex::new(state))), Arc::new(Memory::default()));
-        let ledger = remembered(fake.clone(), "here".to_owned(), Arc::clone(&memory));
+    async fn watched() -> (MemoryLedger, Arc<dyn Ledger>, Arc<Memory>) {
+        let (engine, memory) = (MemoryLedger::new(&record(true)), Arc::new(Memory::default()));
+        engine.contents().version = 5;
+        let ledger = remembered(Arc::new(engine.clone()), "here".to_owned(), Arc::clone(&memory));
         for seq in 0..2 {
             ledger.append(&line(seq), &"n".into()).await.expect("appends");
         }
         ledger.read().await.expect("reads");
-        (fake, ledger, memory)
+        (engine, ledger, memory)
     }
 
     #[tokio::test]
     async fn s3_a_record_that_went_back_is_lost_and_stays_so() {
-        let (fake, ledger, memory) = watched().await;
-        let before = fake.state().clone();
+        let (engine, ledger, memory) = watched().await;
+        let before = engine.contents().clone();
         ledger.compare_and_swap(Version(5), &record(true), &"w".into()).await.expect("writes");
-        *fake.state() = before;
+        *engine.contents() = before;
         let error = ledger.read().await.expect_err("it was at 6");
         assert!(matches!(error, LedgerError::PutBack { .. }), "{error:?}");
         assert_eq!(memory.went_back().as_deref(), Some("its record is at version 5, and was at 6 before"));
         // Others write to it, and its version is higher than ever.
-        fake.state().version = 100;
+        engine.contents().version = 100;
         assert!(matches!(ledger.read().await, Err(LedgerError::PutBack { .. })));
         assert!(matches!(ledger.append(&line(2), &"n".into()).await, Err(LedgerError::PutBack { .. })));
-        assert_eq!(fake.state().journal.len(), 2, "nothing more is written to it");
+        assert_eq!(engine.contents().journal(&"r-1".into()).len(), 2, "nothing more is written to it");
     }
 
     #[tokio::test]
     async fn s3_another_ledger_in_its_place_is_lost() {
-        let (fake, ledger, _) = watched().await;
-        fake.state().record.ledger = "ledger-2".into();
+        let (engine, ledger, _) = watched().await;
+        engine.contents().set_record(&FleetRecord { ledger: "ledger-2".into(), ..record(true) });
         assert!(matches!(ledger.read().await, Err(LedgerError::PutBack { .. })));
     }
 
     #[tokio::test]
     async fn s3_a_journal_that_lacks_what_it_acknowledged_is_lost() {
-        let (fake, ledger, _) = watched().await;
-        fake.state().journal.pop();
+        let (engine, ledger, _) = watched().await;
+        engine.contents().forget_last(&"r-1".into());
         assert!(matches!(ledger.journal(&"r-1".into()).await, Err(LedgerError::PutBack { .. })));
-        let (fake, ledger, _) = watched().await;
-        fake.state().journal.pop();
+        let (engine, ledger, _) = watched().await;
+        engine.contents().forget_last(&"r-1".into());
         let appended = ledger.append(&line(2), &"n".into()).await;
         assert!(matches!(appended, Err(LedgerError::PutBack { .. })), "a gap, and not of its writer: {appended:?}");
     }
@@ -387,27 +295,27 @@ mod tests {
     #[tokio::test]
     async fn s3_a_journal_that_was_pruned_has_lost_nothing() {
         let (_, ledger, memory) = watched().await;
-        ledger.prune(&pruned(2), &"p".into()).await.expect("pruned");
+        ledger.prune(&pruned("r-1", 2), &"p".into()).await.expect("pruned");
         assert_eq!(ledger.journal(&"r-1".into()).await.expect("reads").len(), 1);
         assert_eq!(memory.went_back(), None);
         // One that had fewer than this process knows of was pruned in another past.
         let (_, ledger, _) = watched().await;
-        ledger.prune(&pruned(1), &"p".into()).await.expect("pruned");
+        ledger.prune(&pruned("r-1", 1), &"p".into()).await.expect("pruned");
         assert!(matches!(ledger.journal(&"r-1".into()).await, Err(LedgerError::PutBack { .. })));
     }
 
     /// Its version has overtaken what this process knows: the record has let go of a run whose journal does not say why.
     #[tokio::test]
     async fn s9_a_run_that_the_record_forgot_is_no_takeover() {
-        let (fake, ledger, _) = watched().await;
-        *fake.state() = State { version: 90, record: record(false), journal: Vec::new() };
+        let (engine, ledger, _) = watched().await;
+        *engine.contents() = Contents::new(90, &record(false));
         let error = ledger.read().await.expect_err("refused");
         assert!(matches!(error, LedgerError::PutBack { .. }), "{error:?}");
         // One that was taken over and ended has a longer journal.
-        let (fake, ledger, memory) = watched().await;
-        fake.state().journal.push(line(2));
-        fake.state().version = 90;
-        fake.state().record = record(false);
+        let (engine, ledger, memory) = watched().await;
+        engine.contents().append(&line(2), &"theirs".into()).expect("appends");
+        engine.contents().version = 90;
+        engine.contents().set_record(&record(false));
         ledger.read().await.expect("whoever took it over has ended it");
         assert_eq!(memory.went_back(), None);
     }

@@ -1,4 +1,5 @@
 //! What every ledger must do, written against the port alone. Each engine runs all of it with [`conformance`].
+//! The ledger of unit tests runs it in `src/ledger/memory.rs`.
 
 use std::sync::Arc;
 use std::time::Duration;
