@@ -27,10 +27,10 @@ impl Reference {
         Self { values: entry.reference.clone(), since: entry.reference_at.unwrap_or(entry.enlisted_at) }
     }
 
-    /// The reference that a first grant begins with; the run has `sampled` its own. A sample that was taken while hosts of
-    /// something watched were out would call their absence normal (schedule 16), so while any are, those of the run that
-    /// has them are taken over, and only while these are young: handed on from run to run they would be the load of
-    /// another day.
+    /// The reference that a first grant begins with; the run has `sampled` its own. A sample that was taken while hosts
+    /// of something watched were out would call their absence normal (schedule 16). So while any are, those of the run
+    /// that has them are taken over, and only while these are young: handed on from run to run they would be the load
+    /// of another day.
     ///
     /// # Errors
     ///
