@@ -5,8 +5,8 @@ use crate::model::{Call, Nonce, RunId, chain};
 use crate::ports::{self, Ledger, LedgerError, RecordedCall, Written};
 use crate::run::{Input, JournalRecord, Loss, taken_over_by};
 
-use super::patient::Tries;
-use super::{change, fault};
+use super::fault;
+use super::retry::{Tries, nonce};
 
 /// The journal's only writer.
 pub(super) struct Appender<'a> {
@@ -40,7 +40,7 @@ impl<'a> Appender<'a> {
     /// Appends what is left over and then this record. It may be dropped at any time: what was not heard to be taken is
     /// left over.
     pub(super) async fn record(&mut self, record: JournalRecord, tries: &Tries) -> Input {
-        self.backlog.push((record, change::nonce()));
+        self.backlog.push((record, nonce()));
         self.acknowledged = None;
         while let Some((first, nonce)) = self.backlog.first() {
             match append_patiently(self.ledger, first, nonce, tries).await {
@@ -74,7 +74,7 @@ pub(super) async fn taker(ledger: &dyn Ledger, run: &RunId, us: &ProcessId) -> O
 ///
 /// [`LedgerError`]; the record may be there after [`LedgerError::InDoubt`].
 pub async fn record_alone(ledger: &dyn Ledger, record: &JournalRecord) -> Result<Written<()>, LedgerError> {
-    record_kept(ledger, record, &change::nonce()).await
+    record_kept(ledger, record, &nonce()).await
 }
 
 /// Appends a record that another process was not heard to append, under the nonce that it had.
@@ -116,7 +116,7 @@ pub(crate) async fn record_intent(
 ///
 /// [`LedgerError`]; the journal is whole, or pruned.
 pub(crate) async fn prune(ledger: &dyn Ledger, record: &JournalRecord) -> Result<(), LedgerError> {
-    let nonce = change::nonce();
+    let nonce = nonce();
     fault::before("prune");
     patiently(&Tries::few(), || ledger.prune(record, &nonce)).await?;
     fault::behind();
@@ -192,7 +192,8 @@ mod tests {
     /// Schedule 13: an append is applied and every reply to it lost; the run is not fenced by its own record.
     #[tokio::test]
     async fn s7_an_append_in_doubt_is_never_taken_for_another_process() {
-        let (memory, faults) = (ledger(), Faults { lost_replies: change::WRITE_TRIES + 1, ..Faults::default() });
+        let (memory, faults) =
+            (ledger(), Faults { lost_replies: super::super::retry::WRITE_TRIES + 1, ..Faults::default() });
         let ledger = Unreliable::new(Arc::new(memory.clone()), faults);
         let mut journal = Appender::new(&ledger, us());
         assert!(matches!(journal.record(record(0), &Tries::few()).await, Input::Lost(Loss::Unreachable(_))));

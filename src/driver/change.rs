@@ -1,40 +1,24 @@
 //! Changes of the shared record: read, decide, compare-and-swap, and again on a conflict.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 use crate::coordination::{Context, FleetRecord, Refusal, decide};
-use crate::model::{Nonce, chain};
+use crate::model::chain;
 use crate::ports::{Ledger, LedgerError, Version, Written};
 use crate::run::{Change, Input, Loss, Spec};
 
 use super::append::taker;
-use super::patient::Tries;
+use super::retry::{Tries, nonce, pause};
 use super::{World, liveness};
-
-/// Repeats of a write that got no answer, at most. Each waits for the engine's own time-outs besides.
-pub(super) const WRITE_TRIES: u32 = 3;
 
 /// Conflicts in a row, at most. With jitter, fifty contenders pass in far fewer.
 pub(super) const CONFLICTS: u32 = 200;
-
-/// A mark for one write.
-pub(super) fn nonce() -> Nonce {
-    Nonce::new(uuid::Uuid::new_v4().simple().to_string())
-}
 
 /// A pause of real time with jitter before a whole plan is tried again: growing to about two seconds.
 pub(crate) async fn pause_for(tries: u32) {
     for _ in 0..10 {
         pause(tries).await;
     }
-}
-
-/// A pause of real time with jitter, growing to about 200 ms.
-pub(super) async fn pause(tries: u32) {
-    let most = 5_u64 << tries.min(5);
-    let jitter = u64::from(uuid::Uuid::new_v4().as_bytes()[0]) * most / 255;
-    tokio::time::sleep(Duration::from_millis(most / 4 + jitter)).await;
 }
 
 /// Why the record was not changed.
@@ -210,10 +194,10 @@ mod tests {
 
     #[tokio::test]
     async fn s9_a_reply_that_was_lost_is_asked_for_and_not_written_twice() {
-        let (memory, ledger) = storm(0, WRITE_TRIES);
+        let (memory, ledger) = storm(0, super::super::retry::WRITE_TRIES);
         assert_eq!(amended(&ledger, 0).await.expect("written"), 1);
         assert_eq!(memory.contents().version, 2);
-        let (_, ledger) = storm(0, WRITE_TRIES + 1);
+        let (_, ledger) = storm(0, super::super::retry::WRITE_TRIES + 1);
         assert!(matches!(amended(&ledger, 0).await, Err(Unchanged::Lost(_))));
     }
 

@@ -10,7 +10,7 @@ use crate::model::chain;
 use crate::ports::FleetError;
 use crate::run::{Blind, Input, Machine, Round};
 
-use super::patient::answered;
+use super::retry::answered;
 use super::{World, append};
 
 pub(super) async fn look(world: &World, machine: &Machine, probes: bool) -> Input {

@@ -7,6 +7,7 @@ mod fault;
 mod liveness;
 mod look;
 mod patient;
+mod retry;
 mod stop;
 mod takeover;
 

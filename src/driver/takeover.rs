@@ -9,7 +9,8 @@ use crate::ports::{LedgerError, Written};
 use crate::run::{Fence, JournalRecord, Machine, Purpose, Spec, Successor, TakeoverError, TakeoverRequest};
 
 use super::append::append;
-use super::change::{CONFLICTS, Unchanged, amend, nonce};
+use super::change::{CONFLICTS, Unchanged, amend};
+use super::retry::nonce;
 use super::{World, fault};
 
 /// Fences that conflict with what a living process writes, at most: it does not write so often.
