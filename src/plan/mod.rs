@@ -24,6 +24,8 @@
 //! | `draft`, `planner` | all of it put together |
 //! | `permit` | how a plan is confirmed |
 
+#![cfg_attr(not(test), warn(clippy::wildcard_enum_match_arm))]
+
 mod batches;
 mod capacity;
 mod claims;

@@ -79,15 +79,14 @@ impl Question<'_, '_> {
     fn next_needed(&self, kept: &mut Vec<usize>, place: usize) -> Option<Limit> {
         while place < kept.len() {
             let row = kept.remove(place);
-            match self.among(kept) {
-                Reach::Impossible => {}
-                shown => {
-                    let others = kept.clone();
-                    kept.insert(place, row);
-                    let choice = if let Reach::Found(choice) = shown { Some(choice) } else { None };
-                    return Some(Limit { row, others, choice });
-                }
-            }
+            let choice = match self.among(kept) {
+                Reach::Impossible => continue,
+                Reach::Found(choice) => Some(choice),
+                Reach::Unknown => None,
+            };
+            let others = kept.clone();
+            kept.insert(place, row);
+            return Some(Limit { row, others, choice });
         }
         None
     }
