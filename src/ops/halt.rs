@@ -15,7 +15,7 @@ use crate::model::{FleetIdentity, FleetName, RunId, SubsystemName, Time, duratio
 use crate::output::{Place, StatusHalt, StatusRun};
 use crate::policy::{self, FleetConfig, LedgerKind};
 use crate::ports::{Clock as _, Ledger, LedgerError, Written};
-use crate::run::{EVENT_SCHEMA, JournalRecord, Past};
+use crate::run::{EVENT_SCHEMA, JournalRecord, Past, RunHistory};
 
 use super::clock::SystemClock;
 use super::error::{Failure, OperationError};
@@ -166,7 +166,7 @@ pub(crate) async fn halt(
             warnings.push(format!("what run {run} is about cannot be read: {error}"));
             Vec::new()
         });
-        let sampling = journal.first().and_then(sampling);
+        let sampling = RunHistory::of(&journal).opening.map(|opening| duration_text(opening.settings.every));
         runs.push(HaltedRun { run: status::of_run(run, entry, &journal, &target.directory, now), sampling });
     }
     let already = already.iter().map(StatusHalt::from).collect();
@@ -240,14 +240,6 @@ fn is_known(name: &SubsystemName, target: &Target, record: &FleetRecord) -> Resu
         },
         other => other,
     })
-}
-
-/// The sampling period of a run, from its first record.
-fn sampling(first: &JournalRecord) -> Option<String> {
-    match &first.event {
-        Past::RunOpened { settings, .. } => Some(duration_text(settings.every)),
-        _ => None,
-    }
 }
 
 /// The ledger's own error, where that is what went wrong.

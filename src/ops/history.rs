@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::model::{SubsystemName, Time};
 use crate::output::{HistoryDocument, HistoryHalt, StatusHalt};
-use crate::run::{self, JournalRecord, Past, has_ended};
+use crate::run::{self, JournalRecord, RunHistory, Single, has_ended};
 
 use super::error::OperationError;
 use super::reader::LedgerReader;
@@ -30,7 +30,7 @@ pub(crate) async fn history(
     let mut is_known = subsystem.is_none_or(|name| policies.subsystems.contains_key(name));
     for id in ledger.journals().runs(since(now)).await.map_err(OperationError::Ledger)? {
         let journal = ledger.journals().journal(&id).await.map_err(OperationError::Ledger)?;
-        if let Some(order) = journal.first().and_then(order)
+        if let Some(order) = order(&journal)
             && subsystem.is_none_or(|name| order.subsystem.as_ref().is_none_or(|of| of == name))
         {
             is_known |= order.subsystem.as_ref() == subsystem;
@@ -51,17 +51,19 @@ pub(crate) async fn history(
 }
 
 /// A stop order, or one that was lifted, from its journal.
-fn order(record: &JournalRecord) -> Option<HistoryHalt> {
-    let (command, subsystem, operator, reason, lifted) = match &record.event {
-        Past::HaltOrdered { order } => {
+fn order(journal: &[JournalRecord]) -> Option<HistoryHalt> {
+    let history = RunHistory::of(journal);
+    let (command, subsystem, operator, reason, lifted) = match history.single? {
+        Single::Halted(order) => {
             ("halt", order.subsystem.clone(), order.operator.clone(), order.reason.clone(), Vec::new())
         }
-        Past::HaltLifted { orders, operator, reason } => {
+        Single::Lifted(orders, operator, reason) => {
             let subsystem = orders.first().and_then(|order| order.subsystem.clone());
             let lifted = orders.iter().map(StatusHalt::from).collect();
-            ("unhalt", subsystem, operator.clone(), reason.clone(), lifted)
+            ("unhalt", subsystem, operator.clone(), reason.to_owned(), lifted)
         }
-        _ => return None,
+        Single::Pruned(..) | Single::Other => return None,
     };
-    Some(HistoryHalt { at: record.at, command, subsystem, operator, reason, lifted })
+    let at = history.last?.at;
+    Some(HistoryHalt { at, command, subsystem, operator, reason, lifted })
 }

@@ -9,8 +9,7 @@ use crate::driver::{StopSignal, stop_signal};
 use crate::model::RunId;
 use crate::plan::Request;
 use crate::run::{
-    JournalRecord, MayLive, Outcome, Past, Purpose, RunDocument, Standing, TakeoverError, attempt, standing,
-    took_nothing,
+    JournalRecord, Outcome, Purpose, RunDocument, RunHistory, Single, Standing, TakeoverError, standing, took_nothing,
 };
 
 use super::error::{Failure, OperationError};
@@ -65,11 +64,13 @@ pub(crate) async fn look(world: &World, removal: &Removal, frontend: &dyn Fronte
 /// Whether a run was begun for the same request: the same subsystem, and count or set of hosts. A journal that has lost
 /// its beginning was for no request that anybody could repeat.
 pub(crate) fn is_same_request(journal: &[JournalRecord], request: &Request) -> bool {
-    match attempt(journal).first().map(|first| &first.event) {
-        Some(Past::RunOpened { plan, .. }) => ids::fingerprint_of(&plan.request) == ids::fingerprint(request),
-        Some(Past::JournalPruned { request: first, .. }) => ids::fingerprint_of(first) == ids::fingerprint(request),
-        _ => false,
-    }
+    let history = RunHistory::of(journal);
+    let first = match (history.opening, history.single) {
+        (Some(opening), _) => Some(&opening.plan.request),
+        (None, Some(Single::Pruned(first))) => Some(first),
+        (None, Some(Single::Halted(_) | Single::Lifted(..) | Single::Other) | None) => None,
+    };
+    first.is_some_and(|first| ids::fingerprint_of(first) == ids::fingerprint(request))
 }
 
 /// The report of a run; where it is under way, at its end; where its process died, after going on with it. What would
@@ -103,7 +104,7 @@ pub(crate) async fn of_run(
             Standing::Unlisted | Standing::UnderWay => {}
         }
         // Protocol section 6: taken over only where it is silent, so that two retries do not take it from each other.
-        if takeover::may_live(world, run, &journal, &record) == MayLive::No {
+        if takeover::may_be_retried(world, run, &journal, &record) {
             if let Some(no) = unconfirmed(world, run, &journal, &record, terms, frontend).await? {
                 if world.look_at_run(run).await?.0.len() == journal.len() {
                     return Ok(Earlier::Answered(Removed::Not(Box::new(no))));

@@ -6,7 +6,7 @@ use crate::coordination::{FleetRecord, Hold, HoldState, RunEntry};
 use crate::model::{Bounds, Call, Effect, HostId, RunId, Time};
 use crate::output::{StatusCall, StatusDocument, StatusHalt, StatusHold, StatusRun, next};
 use crate::policy;
-use crate::run::{self, JournalRecord, Past};
+use crate::run::{self, JournalRecord, Past, RunHistory};
 
 use super::error::OperationError;
 use super::reader::LedgerReader;
@@ -87,6 +87,7 @@ pub(crate) fn of_run(
     policies: &Path,
     now: Time,
 ) -> StatusRun {
+    let history = RunHistory::of(journal);
     let alive = process::is_alive(&entry.process);
     let until = entry
         .holds
@@ -101,26 +102,26 @@ pub(crate) fn of_run(
         entry,
         alive,
         is_opened: !journal.is_empty(),
-        has_ended: run::has_ended(journal),
-        is_stopping: run::attempt(journal).iter().any(|record| matches!(record.event, Past::Stopped { .. })),
+        has_ended: history.has_ended(),
+        is_stopping: history.cause.is_some(),
         // As `resume` counts: the process's clock may be ahead of this one.
         silent: silent_at.plus(Bounds::TOLERANCE) <= now,
         until,
-        calls_until: run::open_calls(journal).values().map(|call| call.not_after).max().filter(|at| *at >= now),
+        calls_until: history.open_calls().values().map(|call| call.not_after).max().filter(|at| *at >= now),
     };
     let (words, advice) = advice(run, &standing);
     StatusRun {
         run: run.clone(),
         operator: entry.operator.clone(),
         subsystem: entry.subsystem.clone(),
-        state: state(entry, journal),
+        state: state(entry, &history),
         alive,
         process: format!("pid {} on {}", entry.process.pid, entry.process.host),
         started_at: entry.enlisted_at,
-        last_record_at: journal.last().map(|record| record.at),
+        last_record_at: history.last.map(|record| record.at),
         ended_at: entry.ended_at,
         holds: entry.holds.iter().map(|(host, hold)| of_hold(host, hold)).collect(),
-        calls: open_calls(journal),
+        calls: open_calls(&history),
         until,
         taken_over_by: run::takeovers(journal),
         next_command: Some(next::command(policies, &words)),
@@ -128,8 +129,8 @@ pub(crate) fn of_run(
     }
 }
 
-fn open_calls(journal: &[JournalRecord]) -> Vec<StatusCall> {
-    run::open_calls(journal).into_iter().map(|(call, intent)| of_call(call, intent)).collect()
+fn open_calls(history: &RunHistory<'_>) -> Vec<StatusCall> {
+    history.open_calls().into_iter().map(|(call, intent)| of_call(call, intent)).collect()
 }
 
 fn of_call(call: u64, intent: &Call) -> StatusCall {
@@ -168,11 +169,11 @@ fn of_hold(host: &HostId, hold: &Hold) -> StatusHold {
 }
 
 /// How far it is, by its last record that says so.
-fn state(entry: &RunEntry, journal: &[JournalRecord]) -> String {
+fn state(entry: &RunEntry, history: &RunHistory<'_>) -> String {
     if entry.ended_at.is_some() {
         return format!("ended, {} held", entry.holds.len());
     }
-    journal.iter().rev().find_map(|record| step(&record.event)).unwrap_or_else(|| "granted".to_owned())
+    history.step.and_then(step).unwrap_or_else(|| "granted".to_owned())
 }
 
 fn step(event: &Past) -> Option<String> {
@@ -321,7 +322,8 @@ mod tests {
                 event,
             })
             .collect();
-        let open: Vec<(u64, Time)> = open_calls(&journal).iter().map(|call| (call.call, call.not_after)).collect();
+        let open: Vec<(u64, Time)> =
+            open_calls(&RunHistory::of(&journal)).iter().map(|call| (call.call, call.not_after)).collect();
         assert_eq!(open, [(2, Time::from_millis(5_000)), (4, Time::from_millis(5_000))]);
     }
 }

@@ -11,8 +11,8 @@ use crate::model::{HostId, RunId};
 use crate::output::{hosts_text, next, span_text};
 use crate::ports::Processes as _;
 use crate::run::{
-    self, JournalRecord, MayLive, NotPermitted, NotStarted, Outcome, Purpose, RunDocument, Standing, Successor,
-    TakeoverError, TakeoverRequest, quiet_from, standing,
+    self, JournalRecord, MayLive, NotPermitted, NotStarted, Outcome, Purpose, RunDocument, RunHistory, Standing,
+    Successor, TakeoverError, TakeoverRequest, quiet_from, standing,
 };
 
 use super::error::OperationError;
@@ -125,14 +125,24 @@ pub(crate) async fn take_over(
     }
 }
 
-/// Whether the process that acts for a run may still live: by the record, else by the journal's last word of it.
-pub(crate) fn may_live(world: &World, run: &RunId, journal: &[JournalRecord], record: &FleetRecord) -> MayLive {
-    let life = actor(journal, record, run).map_or(Life::Dead, |process| process::Here.life(process));
-    run::may_live(run, journal, record, life, world.fleet.bounds(), world.clock.now())
+/// Whether the process that acts for a run may still live.
+fn may_live(world: &World, run: &RunId, journal: &[JournalRecord], record: &FleetRecord) -> MayLive {
+    run::may_live(run, journal, record, life(journal, record, run), world.fleet.bounds(), world.clock.now())
+}
+
+/// Whether this call, which asks for the run again, may go on with it.
+pub(crate) fn may_be_retried(world: &World, run: &RunId, journal: &[JournalRecord], record: &FleetRecord) -> bool {
+    let (life, bounds) = (life(journal, record, run), world.fleet.bounds());
+    run::may_be_retried(run, journal, record, life, bounds, world.clock.now())
+}
+
+/// How the process stands that acts for a run: by the record, else by the journal's last word of it.
+fn life(journal: &[JournalRecord], record: &FleetRecord, run: &RunId) -> Life {
+    actor(journal, record, run).map_or(Life::Dead, |process| process::Here.life(process))
 }
 
 fn actor<'a>(journal: &'a [JournalRecord], record: &'a FleetRecord, run: &RunId) -> Option<&'a ProcessId> {
-    record.runs.get(run).map(|entry| &entry.process).or_else(|| run::actor(journal))
+    record.runs.get(run).map(|entry| &entry.process).or(RunHistory::of(journal).actor)
 }
 
 /// Whether the run can be taken over, by this order.

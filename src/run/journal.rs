@@ -318,6 +318,12 @@ pub enum Past {
 }
 
 impl Past {
+    /// Its name in the journal.
+    pub(crate) fn name(&self) -> String {
+        let name = serde_json::to_value(self).ok().and_then(|value| Some(value.get("event")?.as_str()?.to_owned()));
+        name.unwrap_or_else(|| "without a name".to_owned())
+    }
+
     /// The call that this is the intent of.
     pub(crate) fn intent(&self) -> Option<&Call> {
         if let Self::CallIntended { intent, .. } | Self::LedgerAdopted { intent, .. } = self {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use crate::model::{Call, CallOutcome, Effect, HostId};
 
-use super::{JournalRecord, Past};
+use super::{JournalRecord, Past, RunHistory};
 
 /// How kept records stand to the run's journal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,11 +42,8 @@ pub(crate) fn deeds<'a>(
     journal: &[JournalRecord],
     records: impl IntoIterator<Item = &'a JournalRecord>,
 ) -> Vec<String> {
-    let intents = |record: &JournalRecord| match &record.event {
-        Past::CallIntended { call, intent } => Some((*call, intent.clone())),
-        _ => None,
-    };
-    let mut calls: BTreeMap<u64, Call> = journal.iter().filter_map(intents).collect();
+    let history = RunHistory::of(journal);
+    let mut calls: BTreeMap<u64, Call> = history.calls.iter().map(|(call, of)| (*call, of.intent.clone())).collect();
     let mut open = BTreeMap::new();
     let mut said = Vec::new();
     for record in records {
@@ -71,7 +68,29 @@ pub(crate) fn deeds<'a>(
             Past::HostInDoubt { host, why, .. } => said.push(format!("{at} {host} in doubt: {why}")),
             Past::HostGivenUp { host, .. } => said.push(format!("{at} {host} given up")),
             Past::Stopped { cause } => said.push(format!("{at} stopping: {}", cause.message)),
-            _ => {}
+            Past::RunOpened { .. }
+            | Past::ReferenceTaken { .. }
+            | Past::BatchGranted { .. }
+            | Past::HostDropped { .. }
+            | Past::GroupHeld { .. }
+            | Past::GroupReleased { .. }
+            | Past::GroupLeft { .. }
+            | Past::BatchCordoned { .. }
+            | Past::Sampled { .. }
+            | Past::BakeRestarted { .. }
+            | Past::BakeEnded { .. }
+            | Past::TerminationStarted { .. }
+            | Past::BatchTerminated { .. }
+            | Past::Waiting { .. }
+            | Past::HostUntouched { .. }
+            | Past::RunTakenOver { .. }
+            | Past::Warned { .. }
+            | Past::RunEnded { .. }
+            | Past::HaltOrdered { .. }
+            | Past::HaltLifted { .. }
+            | Past::LedgerAdopted { .. }
+            | Past::LedgerTimeSet { .. }
+            | Past::JournalPruned { .. } => {}
         }
     }
     for (call, at) in open {

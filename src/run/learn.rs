@@ -420,8 +420,15 @@ impl Machine {
                     Refusal::Rules(violations) | Refusal::Race(violations) => violations,
                     // S4: what asks to wait at this step is a budget, and a budget is a rule: the ledger works.
                     Refusal::Wait { why, .. } => vec![violation(crate::plan::Rule::Budget, None, why)],
-                    other => {
-                        self.stop(plain(CauseKind::Ledger, other.to_string()), None, now);
+                    Refusal::OtherFleet { .. }
+                    | Refusal::Reference { .. }
+                    | Refusal::Full { .. }
+                    | Refusal::Stale { .. }
+                    | Refusal::Clock { .. }
+                    | Refusal::Fenced { .. }
+                    | Refusal::Assess(_)
+                    | Refusal::Illegal(_) => {
+                        self.stop(plain(CauseKind::Ledger, refusal.to_string()), None, now);
                         return;
                     }
                 };

@@ -9,7 +9,7 @@ use crate::plan::{SubsystemCapacity, measure};
 use super::act::{Change, Finish};
 use super::hold::{Calls, Last};
 use super::machine::{Machine, Phase, Todo};
-use super::{CauseKind, Outcome, Past, patience, report};
+use super::{CauseKind, Outcome, Past, RunHistory, patience, report};
 
 /// The calls for a group's process.
 #[derive(Clone, Debug, Default)]
@@ -116,16 +116,9 @@ impl Machine {
     /// Whether every host that was confirmed was observed gone, by this process or an earlier one: terminated, or left
     /// by itself.
     fn is_all_gone(&self) -> bool {
-        // Some are told twice: a takeover records again what it finds gone.
-        let gone: BTreeSet<&HostId> = self
-            .journal
-            .iter()
-            .filter_map(|line| match &line.event {
-                Past::HostTerminated { host, .. } | Past::HostDropped { host, .. } => Some(host),
-                _ => None,
-            })
-            .collect();
-        self.document().batches.iter().flat_map(|batch| &batch.hosts).all(|host| gone.contains(&host.id))
+        let history = RunHistory::of(&self.journal);
+        let is_gone = |id: &HostId| history.terminated.contains(id) || history.dropped.contains(id);
+        self.document().batches.iter().flat_map(|batch| &batch.hosts).all(|host| is_gone(&host.id))
     }
 
     /// Puts AZRebalance back where this run is the last that needed it suspended and it was on before.

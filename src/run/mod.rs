@@ -5,11 +5,13 @@
 //! it performs nothing, reads no clock and knows no provider. A run whose process died is made again from its journal
 //! (`recover`), and looks before it goes on (`stock`).
 
+#![cfg_attr(not(test), warn(clippy::wildcard_enum_match_arm))]
+
 mod act;
 mod batch;
-mod calls;
 mod cause;
 mod document;
+mod history;
 mod hold;
 mod journal;
 mod late;
@@ -31,8 +33,10 @@ mod takeover;
 mod waiting;
 
 pub(crate) use act::{Act, Blind, Change, Finish, Input, Loss, NotStarted, Order, Round};
-pub(crate) use calls::open_calls;
 pub(crate) use document::{BatchReport, BatchState, Cause, CauseKind, Outcome, RunDocument, TakenOver};
+#[cfg(test)]
+pub(crate) use history::Stage;
+pub(crate) use history::{BatchTimes, CallHistory, HostStage, Opening, RunHistory, Single, Takeover};
 pub(crate) use journal::Purpose;
 pub use journal::{EVENT_SCHEMA, JournalRecord, Past};
 pub(crate) use late::{Late, deeds, late};
@@ -43,11 +47,9 @@ pub(crate) use recover::Successor;
 pub(crate) use remains::{Remains, remains};
 pub(crate) use report::{has_ended, report, takeovers};
 pub(crate) use succession::{
-    Fence, MayLive, NotPermitted, TakeoverError, TakeoverRequest, is_silent, may_live, permission,
+    Fence, MayLive, NotPermitted, TakeoverError, TakeoverRequest, is_silent, may_be_retried, may_live, permission,
 };
-pub(crate) use takeover::{
-    Standing, actor, attempt, next_epoch, quiet_from, silent_from, standing, taken_over_by, took_nothing,
-};
+pub(crate) use takeover::{Standing, next_epoch, quiet_from, silent_from, standing, taken_over_by, took_nothing};
 
 #[cfg(test)]
 mod tests;

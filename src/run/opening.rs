@@ -66,9 +66,10 @@ impl Machine {
 
     /// The record did not give the run a place in line.
     pub(super) fn not_enlisted(&mut self, refusal: Refusal, now: Time) {
-        match refusal {
-            Refusal::Stale { .. } => self.look_again(false, now),
-            refusal => self.grant_refused(refusal, now),
+        if let Refusal::Stale { .. } = refusal {
+            self.look_again(false, now);
+        } else {
+            self.grant_refused(refusal, now);
         }
     }
 
@@ -222,10 +223,7 @@ impl Machine {
     }
 
     pub(super) fn grant_refused(&mut self, refusal: Refusal, now: Time) {
-        let stale = match self.phase {
-            Phase::Opening { stale, .. } => stale,
-            _ => 0,
-        };
+        let stale = if let Phase::Opening { stale, .. } = self.phase { stale } else { 0 };
         match refusal {
             Refusal::Stale { .. } if stale < patience::STALE_GRANTS => {
                 self.phase = Phase::Opening { not_before: now, fresh: false, stale: stale + 1 };

@@ -4,7 +4,7 @@
 use crate::coordination::FleetRecord;
 use crate::model::{OperatorId, Time};
 
-use super::{EVENT_SCHEMA, JournalRecord, Past, RunDocument, report, took_nothing};
+use super::{EVENT_SCHEMA, JournalRecord, Past, RunDocument, RunHistory, report};
 
 /// Why a journal is not pruned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,19 +72,18 @@ pub(crate) fn prune(
         return Err(Stays::Pruned);
     }
     let Some(document) = report(journal) else { return Err(Stays::OfNoRun) };
-    let (run, request) = match super::takeover::opening(journal) {
-        Some(Past::RunOpened { plan, .. }) => (document.run.clone(), plan.request.clone()),
-        _ => return Err(Stays::OfNoRun),
-    };
+    let history = RunHistory::of(journal);
+    let Some(opening) = history.opening else { return Err(Stays::OfNoRun) };
+    let (run, request) = (document.run.clone(), opening.plan.request.clone());
     // S7: what has not ended is somebody's to write, whatever its last time.
-    if record.runs.contains_key(&run) || !super::has_ended(journal) {
+    if record.runs.contains_key(&run) || !history.has_ended() {
         return Err(Stays::UnderWay);
     }
     if document.ended_at >= before {
         return Err(Stays::Late);
     }
     // S9: such a journal goes on with the next call of that id.
-    if took_nothing(journal) && document.request_id.is_some() {
+    if history.took_nothing() && document.request_id.is_some() {
         return Err(Stays::Repeatable);
     }
     let event = Past::JournalPruned {

@@ -8,7 +8,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::coordination::{FleetRecord, ProcessId, RunEntry, RunIdentity};
-use crate::health;
 use crate::model::{Call, Effect, FleetIdentity, GroupName, HostId, OperatorId, RunId, Time};
 use crate::plan::{Confirmed, Settings};
 use crate::policy::PolicySet;
@@ -17,7 +16,7 @@ use super::cause::plain;
 use super::hold::{Calls, Held};
 use super::leave::{GroupCalls, Step};
 use super::machine::{Left, Machine, Phase, Spec, Todo};
-use super::{Cause, CauseKind, JournalRecord, Past, Purpose, takeover};
+use super::{BatchTimes, CallHistory, Cause, CauseKind, JournalRecord, Opening, Past, RunHistory, takeover};
 
 /// Who takes a run over, with what.
 #[derive(Clone, Debug)]
@@ -44,10 +43,8 @@ impl Spec {
     /// What a run that was opened is made of, for the process that takes it over: exactly the plan that was confirmed
     /// (S8). `None` where the journal does not begin with the opening.
     pub(crate) fn recorded(journal: &[JournalRecord], successor: Successor) -> Option<Self> {
-        let Some(Past::RunOpened { plan, settings, confirmed, expect_remaining, .. }) = takeover::opening(journal)
-        else {
-            return None;
-        };
+        let history = RunHistory::of(journal);
+        let Opening { plan, settings, confirmed, expect_remaining, .. } = history.opening?;
         let Successor { run, epoch, process, operator, policies, fleet, bounds, resume_by_hand } = successor;
         let settings = at_least_as_strict(settings, &plan.watched, &policies);
         let identity = RunIdentity {
@@ -58,9 +55,9 @@ impl Spec {
             subsystem: plan.request.subsystem.clone(),
             watched: plan.watched.iter().cloned().collect(),
             plan: plan.plan.clone(),
-            expect_remaining: *expect_remaining,
+            expect_remaining,
         };
-        let confirmed = Confirmed::recorded((**plan).clone(), settings, confirmed);
+        let confirmed = Confirmed::recorded(plan.clone(), settings, confirmed);
         // A run that was opened waits as long as it must: `--no-wait` is for runs that were not.
         let max_wait = std::time::Duration::MAX;
         Some(Self { identity, confirmed, policies, fleet, bounds, max_wait, prior: Vec::new(), resume_by_hand })
@@ -77,66 +74,30 @@ fn at_least_as_strict(settings: &Settings, watched: &[crate::model::SubsystemNam
     settings
 }
 
-/// What a journal says, as far as it matters for going on.
+/// What was sent for each host, by the kind of call.
 #[derive(Default)]
-struct Folded<'a> {
-    reference: health::Reference,
-    reference_at: Option<Time>,
-    cause: Option<Cause>,
-    /// Whoever abandons decides for good (S6).
-    abandoned: Option<(OperatorId, Option<String>)>,
-    last_fence: Option<(&'a OperatorId, Option<&'a String>, &'a BTreeSet<HostId>)>,
-    out_of_plan: BTreeSet<HostId>,
-    gone: BTreeSet<HostId>,
-    /// Batches that were granted, and those that were told to be gone.
-    granted: BTreeSet<u64>,
-    terminated: BTreeSet<u64>,
+struct Sent {
     cordon: BTreeMap<HostId, Calls>,
     restore: BTreeMap<HostId, Calls>,
     terminate: BTreeMap<HostId, Calls>,
-    calls: u64,
 }
 
-impl<'a> Folded<'a> {
-    fn of(journal: &'a [JournalRecord], bounds: crate::model::Bounds) -> Self {
-        let mut fold = Self::default();
-        let mut intents: BTreeMap<u64, &Call> = BTreeMap::new();
-        for record in takeover::attempt(journal) {
-            match &record.event {
-                Past::ReferenceTaken { reference, sampled_at } => {
-                    fold.reference.clone_from(reference);
-                    fold.reference_at = Some(*sampled_at);
-                }
-                Past::Stopped { cause } => fold.cause = Some(cause.clone()),
-                Past::RunTakenOver { operator, reason, purpose, leave, .. } => {
-                    if *purpose == Purpose::Abandon {
-                        fold.abandoned = Some((operator.clone(), reason.clone()));
-                    }
-                    fold.last_fence = Some((operator, reason.as_ref(), leave));
-                }
-                Past::BatchGranted { batch, .. } => _ = fold.granted.insert(*batch),
-                Past::BatchTerminated { batch } => _ = fold.terminated.insert(*batch),
-                Past::HostDropped { host, .. } => _ = fold.out_of_plan.insert(host.clone()),
-                Past::HostTerminated { host, .. } => _ = fold.gone.insert(host.clone()),
-                Past::CallIntended { call, intent } => {
-                    fold.calls = fold.calls.max(*call);
-                    intents.insert(*call, intent);
-                    fold.each(intent, |calls| calls.attempts += 1);
-                }
-                Past::CallAnswered { call, outcome } => {
-                    if let Some(intent) = intents.remove(call) {
-                        // By a clock that may have been late: nothing is believed before it is true by this one.
-                        let at = record.at.plus(bounds.tolerance);
-                        fold.each(intent, |calls| calls.answered(outcome, intent.not_after, bounds, at));
-                    }
-                }
-                _ => {}
+impl Sent {
+    fn of(history: &RunHistory<'_>, bounds: crate::model::Bounds) -> Self {
+        let mut sent = Self::default();
+        let calls = || history.calls.values();
+        for CallHistory { intent, answers } in calls() {
+            sent.each(intent, |calls| calls.attempts += 1);
+            if let Some((at, outcome)) = answers.first() {
+                // By a clock that may have been late: nothing is believed before it is true by this one.
+                let at = at.plus(bounds.tolerance);
+                sent.each(intent, |calls| calls.answered(outcome, intent.not_after, bounds, at));
             }
         }
-        for intent in intents.into_values() {
-            fold.each(intent, |calls| calls.unanswered(intent.not_after, bounds));
+        for CallHistory { intent, .. } in calls().filter(|call| call.answers.is_empty()) {
+            sent.each(intent, |calls| calls.unanswered(intent.not_after, bounds));
         }
-        fold
+        sent
     }
 
     fn each(&mut self, intent: &Call, change: impl Fn(&mut Calls)) {
@@ -181,61 +142,68 @@ impl Machine {
         let bounds = spec.bounds;
         let before = &journal[..journal.len().saturating_sub(1)];
         let quiet_at = takeover::quiet_from(before, bounds);
-        let fold = Folded::of(&journal, bounds);
+        let history = RunHistory::of(&journal);
+        let sent = Sent::of(&history, bounds);
         let entry = record.runs.get(&spec.identity.run);
 
         let mut machine = Self::new(spec);
         machine.is_opened = true;
         machine.is_enlisted = entry.is_some();
-        machine.calls = fold.calls;
-        machine.held = entry.map(|entry| fold.held(entry)).unwrap_or_default();
-        machine.begun = !fold.granted.is_empty() || !machine.held.is_empty();
+        machine.calls = history.calls.keys().copied().max().unwrap_or(0);
+        machine.held = entry.map(|entry| sent.held(entry)).unwrap_or_default();
+        machine.begun = history.was_granted() || !machine.held.is_empty();
         machine.groups = groups(record, &machine.spec.identity.run);
         let granted = entry.filter(|entry| entry.granted_at.is_some());
-        machine.reference_at = granted.map_or(fold.reference_at, |entry| entry.reference_at);
-        machine.refer_to(granted.map_or_else(|| fold.reference.clone(), |entry| entry.reference.clone()));
+        machine.reference_at = granted.map_or(history.reference.map(|(_, at)| at), |entry| entry.reference_at);
+        let told = || history.reference.map(|(reference, _)| reference.clone()).unwrap_or_default();
+        machine.refer_to(granted.map_or_else(told, |entry| entry.reference.clone()));
         machine.quiet_at = Some(quiet_at);
         let planned: BTreeSet<HostId> = machine.batches.iter().flat_map(|(_, hosts)| hosts.iter().cloned()).collect();
         let stray = machine.held.keys().find(|host| !planned.contains(*host)).cloned();
         for (_, hosts) in &mut machine.batches {
-            hosts.retain(|host| !fold.out_of_plan.contains(host) && !fold.gone.contains(host));
+            hosts.retain(|host| !history.dropped.contains(host) && !history.terminated.contains(host));
         }
         machine.current = match machine.held.values().map(|held| held.batch).min() {
             Some(batch) => machine.batches.iter().position(|(number, _)| *number == batch).unwrap_or(0),
             None => machine.batches.iter().position(|(_, hosts)| !hosts.is_empty()).unwrap_or(machine.batches.len()),
         };
-        if let Some((operator, reason, leave)) = fold.last_fence {
-            let left = || Left { operator: operator.clone(), reason: reason.cloned() };
-            machine.leave = leave.iter().map(|host| (host.clone(), left())).collect();
+        if let Some(fence) = history.takeovers.last() {
+            let left = || Left { operator: fence.operator.clone(), reason: fence.reason.cloned() };
+            machine.leave = fence.leave.iter().map(|host| (host.clone(), left())).collect();
         }
 
         let since = quiet_at.max(now);
         machine.phase = if entry.is_none() {
             // The record does not know it, or let go of it: only the journal's last line is missing.
             Phase::Leaving { step: Step::Closing }
-        } else if fold.cause.is_some() || fold.abandoned.is_some() {
+        } else if history.cause.is_some() || history.abandoned().is_some() {
             // S6: a run that was stopping goes on stopping, whoever takes it over, and for whatever purpose.
             Phase::Restoring { since }
         } else {
             Phase::TakingOver { since }
         };
-        machine.cause = fold.cause.clone();
+        machine.cause = history.cause.cloned();
+        if let Some(illegal) = &history.illegal {
+            // Nobody knows what a journal means that is out of order: nothing goes forward, and a person looks.
+            machine.attention = true;
+            if machine.cause.is_none() && entry.is_some() {
+                machine.stop_from_the_start(plain(CauseKind::Ledger, illegal.to_string()), since);
+            }
+        }
         if let (None, Some(host)) = (&machine.cause, stray) {
             // S8: what was not confirmed never goes forward, whoever reserved it for this run. It is only put back.
             let message = format!("host {host} is held by this run and is not in its plan");
-            let cause = plain(CauseKind::Ledger, message);
-            machine.cause = Some(cause.clone());
-            machine.queue.push_back(Todo::Record(Past::Stopped { cause }));
-            machine.phase = Phase::Restoring { since };
+            machine.stop_from_the_start(plain(CauseKind::Ledger, message), since);
         }
         let is_under_way = entry.is_some() || !machine.begun;
-        if let (None, Some((operator, reason)), true) = (&machine.cause, fold.abandoned, is_under_way) {
-            let why = reason.map(|reason| format!(": {reason}")).unwrap_or_default();
-            let cause = plain(CauseKind::Order, format!("abandoned by {operator}{why}"));
+        if let (None, Some(by), true) = (&machine.cause, history.abandoned(), is_under_way) {
+            let why = by.reason.map(|reason| format!(": {reason}")).unwrap_or_default();
+            let cause = plain(CauseKind::Order, format!("abandoned by {}{why}", by.operator));
             machine.cause = Some(cause.clone());
             machine.queue.push_back(Todo::Record(Past::Stopped { cause }));
         }
-        for batch in fold.granted.difference(&fold.terminated) {
+        let is_left = |times: &BatchTimes| times.granted.is_some() && times.terminated.is_none();
+        for batch in history.batches.iter().filter(|(_, times)| is_left(times)).map(|(batch, _)| batch) {
             let is_planned = |(number, _): &&(u64, Vec<HostId>)| number == batch;
             let is_gone = machine.batches.iter().find(is_planned).is_some_and(|(_, hosts)| hosts.is_empty());
             if is_gone && machine.held.values().all(|held| held.batch != *batch) {
@@ -245,6 +213,13 @@ impl Machine {
         machine.acked_at = journal.last().map(|last| last.at);
         machine.journal = journal;
         machine
+    }
+
+    /// It goes nowhere but back, and its journal says why.
+    fn stop_from_the_start(&mut self, cause: Cause, since: Time) {
+        self.cause = Some(cause.clone());
+        self.queue.push_back(Todo::Record(Past::Stopped { cause }));
+        self.phase = Phase::Restoring { since };
     }
 }
 

@@ -3,13 +3,11 @@
 //! For the question before it (contract section 8, "Taking over"): a run whose process died is not gone on with silently. Nothing here
 //! judges whether these hosts may go.
 
-use std::collections::BTreeSet;
-
 use crate::coordination::FleetRecord;
 use crate::model::{HostId, RunId};
 use crate::plan::PlanDocument;
 
-use super::{JournalRecord, Past, Purpose, takeover};
+use super::{JournalRecord, RunHistory};
 
 /// What is left of a run's plan.
 #[derive(Clone, Debug, PartialEq)]
@@ -28,25 +26,23 @@ impl Remains {
 }
 
 /// What whoever resumes the run would go forward with; `None` where nothing goes forward: it recorded no plan, was
-/// stopping (S6: it goes on stopping, whoever takes it over), was abandoned, has ended, or nothing of its plan is left.
+/// stopping (S6: it goes on stopping, whoever takes it over), was abandoned, has ended, its journal is out of order, or
+/// nothing of its plan is left.
 pub(crate) fn remains(journal: &[JournalRecord], record: &FleetRecord, run: &RunId) -> Option<Remains> {
-    let Some(Past::RunOpened { plan, .. }) = takeover::opening(journal) else { return None };
+    let history = RunHistory::of(journal);
+    let plan = history.opening?.plan;
     // Without an entry only the journal's last line is missing.
-    if super::has_ended(journal) || record.runs.get(run).is_none_or(|entry| entry.ended_at.is_some()) {
+    if history.has_ended() || record.runs.get(run).is_none_or(|entry| entry.ended_at.is_some()) {
         return None;
     }
-    let mut gone = BTreeSet::new();
-    for line in takeover::attempt(journal) {
-        match &line.event {
-            Past::Stopped { .. } | Past::RunTakenOver { purpose: Purpose::Abandon, .. } => return None,
-            Past::HostTerminated { host, .. } | Past::HostDropped { host, .. } => _ = gone.insert(host),
-            _ => {}
-        }
+    if history.cause.is_some() || history.abandoned().is_some() || history.illegal.is_some() {
+        return None;
     }
+    let is_gone = |id: &HostId| history.terminated.contains(id) || history.dropped.contains(id);
     let left = |batch: &crate::plan::Batch| -> (u64, Vec<HostId>) {
-        let hosts = batch.hosts.iter().map(|host| &host.id).filter(|id| !gone.contains(id));
+        let hosts = batch.hosts.iter().map(|host| &host.id).filter(|id| !is_gone(id));
         (batch.number, hosts.cloned().collect())
     };
     let batches: Vec<_> = plan.batches.iter().map(left).filter(|(_, hosts)| !hosts.is_empty()).collect();
-    (!batches.is_empty()).then(|| Remains { plan: (**plan).clone(), batches })
+    (!batches.is_empty()).then(|| Remains { plan: plan.clone(), batches })
 }

@@ -1,35 +1,14 @@
 //! The run document, made of the journal and nothing else: whoever reads the journal sees the same run.
 
-use std::collections::{BTreeMap, BTreeSet};
-
-use crate::model::{GroupName, HostId, Time};
+use crate::model::HostId;
 
 use super::{
-    BatchReport, BatchState, Cause, CauseKind, JournalRecord, Outcome, Past, Purpose, RunDocument, TakenOver, attempt,
+    BatchReport, BatchState, Cause, CauseKind, HostStage, JournalRecord, Opening, Outcome, Purpose, RunDocument,
+    RunHistory, TakenOver, Takeover,
 };
 
 /// The schema of the run document.
 pub(crate) const RUN_SCHEMA: &str = "safe-remove/run/v1";
-
-/// Where a host stands, as far as the journal says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stand {
-    Granted,
-    Touched,
-    Cordoned,
-    Doubt,
-    Gone,
-    Back,
-    Untouched,
-}
-
-#[derive(Default)]
-struct BatchTimes {
-    cordoned: Option<Time>,
-    baked: Option<Time>,
-    terminated: Option<Time>,
-    restored: Option<Time>,
-}
 
 /// The document of a run as its journal stands; `None` where the journal does not begin with the run's opening.
 ///
@@ -39,107 +18,23 @@ pub(crate) fn report(journal: &[JournalRecord]) -> Option<RunDocument> {
     if let Some(document) = super::pruned::pruned(journal) {
         return Some(document);
     }
-    let journal = attempt(journal);
-    let first = journal.first()?;
-    let Past::RunOpened { plan, fleet, operator, reason, request_id, .. } = &first.event else {
-        return None;
-    };
-    let mut stands: BTreeMap<HostId, (u64, Stand)> = BTreeMap::new();
-    let mut times: BTreeMap<u64, BatchTimes> = BTreeMap::new();
-    let mut dropped = BTreeSet::new();
+    let history = RunHistory::of(journal);
+    let Opening { record: first, plan, fleet, operator, reason, request_id, .. } = history.opening?;
+    let mut cause = history.cause.map(documented);
     let mut warnings = plan.warnings.clone();
-    let mut calls: BTreeMap<u64, Vec<HostId>> = BTreeMap::new();
-    let mut cause = None;
-    // Groups that were not put back, or not yet.
-    let mut left: BTreeMap<GroupName, String> = BTreeMap::new();
-    let mut ended = None;
-    let mut subsystems = plan.subsystems.clone();
-
-    for record in journal {
-        let at = record.at;
-        match &record.event {
-            Past::BatchGranted { batch, granted } => {
-                stands.extend(granted.keys().map(|h| (h.clone(), (*batch, Stand::Granted))));
-            }
-            Past::HostDropped { host, .. } => {
-                // Whatever was sent for it: it left by itself.
-                stands.remove(host);
-                dropped.insert(host.clone());
-            }
-            Past::CallIntended { call, intent } => {
-                let hosts: Vec<HostId> = intent.effect.hosts().into_iter().cloned().collect();
-                for host in &hosts {
-                    if let Some((_, stand)) = stands.get_mut(host)
-                        && *stand == Stand::Granted
-                    {
-                        *stand = Stand::Touched;
-                    }
-                }
-                calls.insert(*call, hosts);
-            }
-            Past::BatchCordoned { batch } => {
-                times.entry(*batch).or_default().cordoned = Some(at);
-                for (of, stand) in stands.values_mut() {
-                    if of == batch && *stand == Stand::Touched {
-                        *stand = Stand::Cordoned;
-                    }
-                }
-            }
-            Past::BakeEnded { batch, .. } => times.entry(*batch).or_default().baked = Some(at),
-            Past::HostTerminated { batch, host } => {
-                stands.insert(host.clone(), (*batch, Stand::Gone));
-            }
-            Past::BatchTerminated { batch } => times.entry(*batch).or_default().terminated = Some(at),
-            Past::HostRestored { batch, host } => {
-                stands.insert(host.clone(), (*batch, Stand::Back));
-                times.entry(*batch).or_default().restored = Some(at);
-            }
-            Past::HostUntouched { batch, host } => {
-                stands.insert(host.clone(), (*batch, Stand::Untouched));
-            }
-            Past::HostInDoubt { batch, host, .. } => {
-                stands.insert(host.clone(), (*batch, Stand::Doubt));
-            }
-            Past::HostGivenUp { batch, host, operator, reason, why } => {
-                stands.insert(host.clone(), (*batch, Stand::Doubt));
-                let reason = reason.as_ref().map(|reason| format!(" ({reason})")).unwrap_or_default();
-                warnings.push(format!("host {host} was given up by {operator}{reason}: {why}"));
-            }
-            // Whatever it ended with before, it is under way again.
-            Past::RunTakenOver { .. } => ended = None,
-            Past::Stopped { cause: why } => cause = Some(documented(why)),
-            Past::Warned { message } => warnings.push(message.clone()),
-            Past::GroupLeft { group, message } => _ = left.insert(group.clone(), message.clone()),
-            Past::GroupReleased { group } => _ = left.remove(group),
-            Past::RunEnded { outcome, exit_code, subsystems: measured } => {
-                ended = Some((*outcome, *exit_code));
-                subsystems.clone_from(measured);
-            }
-            Past::RunOpened { .. }
-            | Past::ReferenceTaken { .. }
-            | Past::GroupHeld { .. }
-            | Past::CallAnswered { .. }
-            | Past::BakeRestarted { .. }
-            | Past::Sampled { .. }
-            | Past::TerminationStarted { .. }
-            | Past::Waiting { .. }
-            | Past::HaltOrdered { .. }
-            | Past::HaltLifted { .. }
-            | Past::LedgerAdopted { .. }
-            | Past::LedgerTimeSet { .. }
-            | Past::JournalPruned { .. } => {}
-        }
-    }
-
-    warnings.extend(left.into_values());
+    warnings.extend(history.warnings.iter().cloned());
+    warnings.extend(history.left.values().map(|message| (*message).clone()));
+    // Nobody knows what a journal means that is out of order.
+    warnings.extend(history.illegal.as_ref().map(|illegal| format!("somebody must look at this run: {illegal}")));
 
     let batches = plan
         .batches
         .iter()
         .map(|batch| {
             let hosts: Vec<HostId> = batch.hosts.iter().map(|h| h.id.clone()).collect();
-            let of: Vec<Stand> = hosts.iter().filter_map(|h| stands.get(h)).map(|(_, stand)| *stand).collect();
-            let times = times.remove(&batch.number).unwrap_or_default();
+            let of: Vec<HostStage> =
+                hosts.iter().filter_map(|h| history.hosts.get(h)).map(|(_, stage)| *stage).collect();
+            let times = history.batches.get(&batch.number).copied().unwrap_or_default();
             let state = batch_state(&of);
             BatchReport {
                 number: batch.number,
@@ -152,16 +47,18 @@ pub(crate) fn report(journal: &[JournalRecord]) -> Option<RunDocument> {
             }
         })
         .collect();
-    let with = |wanted: &[Stand]| -> Vec<HostId> {
-        stands.iter().filter(|(_, (_, s))| wanted.contains(s)).map(|(h, _)| h.clone()).collect()
+    let with = |wanted: &[HostStage]| -> Vec<HostId> {
+        history.hosts.iter().filter(|(_, (_, s))| wanted.contains(s)).map(|(h, _)| (*h).clone()).collect()
     };
-    let (outcome, exit_code) = ended.unwrap_or((Outcome::NeedsAttention, 8));
+    let end = history.end.filter(|_| history.illegal.is_none());
+    let (outcome, exit_code) = end.map_or((Outcome::NeedsAttention, 8), |end| (end.outcome, end.exit_code));
     if outcome == Outcome::Completed
         && let Some(order) = cause.take()
     {
         warnings.push(format!("{}: by then everything was gone, and nothing was left to stop", order.message));
     }
-    let last = journal.last().map_or(first.at, |r| r.at);
+    let subsystems = history.end.map_or(plan.subsystems.as_slice(), |end| end.subsystems).to_vec();
+    let last = history.last.map_or(first.at, |r| r.at);
     Some(RunDocument {
         schema: RUN_SCHEMA.to_owned(),
         run: first.run.clone(),
@@ -169,20 +66,20 @@ pub(crate) fn report(journal: &[JournalRecord]) -> Option<RunDocument> {
         fleet: fleet.clone(),
         operator: operator.clone(),
         subsystem: plan.request.subsystem.clone(),
-        reason: reason.clone(),
-        request_id: request_id.clone(),
+        reason: reason.cloned(),
+        request_id: request_id.cloned(),
         outcome,
         exit_code,
         started_at: first.at,
         ended_at: last,
         cause,
         batches,
-        terminated: with(&[Stand::Gone]),
-        restored: with(&[Stand::Back]),
-        in_doubt: with(&[Stand::Touched, Stand::Cordoned, Stand::Doubt]),
-        dropped: dropped.into_iter().collect(),
+        terminated: with(&[HostStage::Gone]),
+        restored: with(&[HostStage::Back]),
+        in_doubt: with(&[HostStage::Touched, HostStage::Cordoned, HostStage::Doubt]),
+        dropped: history.dropped.iter().map(|host| (*host).clone()).collect(),
         subsystems,
-        taken_over_by: takeovers(journal),
+        taken_over_by: told(&history.takeovers),
         warnings,
         // Whoever prints it knows how this program was called.
         next_command: None,
@@ -191,18 +88,19 @@ pub(crate) fn report(journal: &[JournalRecord]) -> Option<RunDocument> {
 
 /// Everybody who took the run over, the earliest first.
 pub(crate) fn takeovers(journal: &[JournalRecord]) -> Vec<TakenOver> {
-    let fence = |record: &JournalRecord| match &record.event {
-        Past::RunTakenOver { operator, purpose, even_if_alive, .. } => {
-            let verb = match purpose {
-                Purpose::Resume => "resumed",
-                Purpose::Abandon => "abandoned",
-            };
-            let anyway = if *even_if_alive { " with --even-if-alive" } else { "" };
-            Some(TakenOver { operator: operator.clone(), at: record.at, how: format!("{verb}{anyway}") })
-        }
-        _ => None,
+    told(&RunHistory::of(journal).takeovers)
+}
+
+fn told(takeovers: &[Takeover<'_>]) -> Vec<TakenOver> {
+    let fence = |takeover: &Takeover<'_>| {
+        let verb = match takeover.purpose {
+            Purpose::Resume => "resumed",
+            Purpose::Abandon => "abandoned",
+        };
+        let anyway = if takeover.even_if_alive { " with --even-if-alive" } else { "" };
+        TakenOver { operator: takeover.operator.clone(), at: takeover.at, how: format!("{verb}{anyway}") }
     };
-    journal.iter().filter_map(fence).collect()
+    takeovers.iter().map(fence).collect()
 }
 
 /// As documents have it: an order, from whomever, is the rule `halted`, and `outcome` tells it from a regression.
@@ -217,18 +115,18 @@ fn documented(cause: &Cause) -> Cause {
 
 /// Whether the journal says that the run ended.
 pub(crate) fn has_ended(journal: &[JournalRecord]) -> bool {
-    journal.last().is_some_and(|r| matches!(r.event, Past::RunEnded { .. } | Past::JournalPruned { .. }))
+    RunHistory::of(journal).has_ended()
 }
 
-fn batch_state(of: &[Stand]) -> BatchState {
-    let any = |wanted: &[Stand]| of.iter().any(|s| wanted.contains(s));
-    if any(&[Stand::Touched, Stand::Doubt]) {
+fn batch_state(of: &[HostStage]) -> BatchState {
+    let any = |wanted: &[HostStage]| of.iter().any(|s| wanted.contains(s));
+    if any(&[HostStage::Touched, HostStage::Doubt]) {
         BatchState::Unknown
-    } else if any(&[Stand::Cordoned]) {
+    } else if any(&[HostStage::Cordoned]) {
         BatchState::Cordoned
-    } else if any(&[Stand::Back]) {
+    } else if any(&[HostStage::Back]) {
         BatchState::Restored
-    } else if any(&[Stand::Gone]) {
+    } else if any(&[HostStage::Gone]) {
         BatchState::Terminated
     } else {
         BatchState::NotStarted

@@ -10,8 +10,8 @@ use std::time::Duration;
 use crate::coordination::{FleetRecord, Life, Refusal, RunEntry};
 use crate::model::{Bounds, HostId, RunId, Time};
 
-use super::takeover::{Standing, actor, next_epoch, silent_from, standing, taken_over_by};
-use super::{EVENT_SCHEMA, JournalRecord, Outcome, Past, Purpose, Successor, has_ended};
+use super::takeover::{Standing, next_epoch, silent_from, standing, taken_over_by};
+use super::{EVENT_SCHEMA, JournalRecord, Outcome, Past, Purpose, RunHistory, Successor, has_ended};
 
 /// Who wants which run, and what for.
 #[derive(Clone, Debug)]
@@ -112,7 +112,7 @@ pub(crate) fn may_live(
     now: Time,
 ) -> MayLive {
     let entry = record.runs.get(run);
-    if entry.map(|entry| &entry.process).or_else(|| actor(journal)).is_none() {
+    if entry.map(|entry| &entry.process).or(RunHistory::of(journal).actor).is_none() {
         return MayLive::No;
     }
     match life {
@@ -123,6 +123,23 @@ pub(crate) fn may_live(
             let silent_in = silent_at(journal, enlisted_at, bounds).since(now);
             if silent_in.is_zero() { MayLive::No } else { MayLive::Unseen { silent_in } }
         }
+    }
+}
+
+/// Whether a call that is retried may go on with the run. Its process must not live, and the run must be silent even where
+/// that process is known to be dead: of two retries the second one sees what the first one wrote, and waits for its end.
+pub(crate) fn may_be_retried(
+    run: &RunId,
+    journal: &[JournalRecord],
+    record: &FleetRecord,
+    life: Life,
+    bounds: Bounds,
+    now: Time,
+) -> bool {
+    let enlisted_at = record.runs.get(run).map_or(now, |entry| entry.enlisted_at);
+    match life {
+        Life::Running | Life::Stopped => false,
+        Life::Dead | Life::Elsewhere => silent_at(journal, enlisted_at, bounds) <= now,
     }
 }
 
@@ -190,8 +207,8 @@ impl TakeoverRequest {
                 return Err(TakeoverError::Over(over));
             }
             Standing::Unclosed => {
-                let last = journal.last().map(|last| &last.event);
-                let completed = matches!(last, Some(Past::RunEnded { outcome: Outcome::Completed, .. }));
+                let end = RunHistory::of(journal).end;
+                let completed = end.is_some_and(|end| end.outcome == Outcome::Completed);
                 return Ok(Fence::NotNeeded { completed });
             }
             Standing::Lost => self.may_be_given_up(record)?,

@@ -7,9 +7,8 @@ use std::time::Duration;
 
 use crate::coordination::{FleetRecord, MEMORY, ProcessId};
 use crate::model::{Bounds, RunId, Time};
-use crate::plan::Settings;
 
-use super::{JournalRecord, Outcome, Past, has_ended};
+use super::{JournalRecord, Past, RunHistory};
 
 /// Appends that a run which lives makes at least once in so many sampling periods (protocol section 6, "Silence").
 const SILENT_PERIODS: u32 = 3;
@@ -38,73 +37,36 @@ pub(crate) enum Standing {
 
 /// How the run stands.
 pub(crate) fn standing(journal: &[JournalRecord], record: &FleetRecord, run: &RunId) -> Standing {
-    let is_opened = opening(journal).is_some();
+    let history = RunHistory::of(journal);
+    let is_opened = history.opening.is_some();
     match record.runs.get(run) {
         Some(_) if !is_opened => Standing::Lost,
-        Some(entry) if !entry.holds.is_empty() && (entry.ended_at.is_some() || has_ended(journal)) => Standing::Holding,
+        Some(entry) if !entry.holds.is_empty() && (entry.ended_at.is_some() || history.has_ended()) => {
+            Standing::Holding
+        }
         // It could not tell the record all that it did: whoever takes it over looks again.
-        Some(_) if needed_attention(journal) => Standing::Holding,
-        Some(_) if has_ended(journal) => Standing::Unclosed,
+        Some(_) if history.needed_attention() => Standing::Holding,
+        Some(_) if history.has_ended() => Standing::Unclosed,
         Some(_) => Standing::UnderWay,
-        None if has_ended(journal) => Standing::Ended,
-        None if is_opened && !was_granted(journal) => Standing::Unlisted,
+        None if history.has_ended() => Standing::Ended,
+        None if is_opened && !history.was_granted() => Standing::Unlisted,
         // The record let go of it, and its process died before the last line of its journal.
         None if is_opened => Standing::UnderWay,
         None => Standing::Unknown,
     }
 }
 
-/// The latest attempt of a journal: calls with one request id that were granted nothing are each followed by the next.
-pub(crate) fn attempt(journal: &[JournalRecord]) -> &[JournalRecord] {
-    let is_opening = |record: &JournalRecord| matches!(record.event, Past::RunOpened { .. });
-    journal.iter().rposition(is_opening).map_or(journal, |first| &journal[first..])
-}
-
-/// Whether the latest attempt was granted anything, as far as the journal says.
-pub(crate) fn was_granted(journal: &[JournalRecord]) -> bool {
-    attempt(journal).iter().any(|record| matches!(record.event, Past::BatchGranted { .. }))
-}
-
 /// Whether the latest attempt ended and took nothing: then its request id is as good as new.
 pub(crate) fn took_nothing(journal: &[JournalRecord]) -> bool {
-    matches!(journal.last().map(|last| &last.event), Some(Past::RunEnded { outcome: Outcome::NotStarted, .. }))
-}
-
-/// Whether it ended and called for a person.
-fn needed_attention(journal: &[JournalRecord]) -> bool {
-    matches!(journal.last().map(|last| &last.event), Some(Past::RunEnded { outcome: Outcome::NeedsAttention, .. }))
-}
-
-/// The record with which the latest attempt begins.
-pub(super) fn opening(journal: &[JournalRecord]) -> Option<&Past> {
-    attempt(journal).first().map(|first| &first.event).filter(|event| matches!(event, Past::RunOpened { .. }))
-}
-
-/// What was confirmed with the plan of a run that was opened.
-fn settings(journal: &[JournalRecord]) -> Option<&Settings> {
-    match opening(journal) {
-        Some(Past::RunOpened { settings, .. }) => Some(settings),
-        _ => None,
-    }
-}
-
-/// The process that acted for the run last, as its journal says.
-pub(crate) fn actor(journal: &[JournalRecord]) -> Option<&ProcessId> {
-    journal.iter().rev().find_map(|line| match &line.event {
-        Past::RunTakenOver { process, .. } | Past::RunOpened { process, .. } => Some(process),
-        _ => None,
-    })
+    RunHistory::of(journal).took_nothing()
 }
 
 /// The epoch of the next takeover, or of the next attempt with a request id: above every one that the record or the journal has seen.
 pub(crate) fn next_epoch(journal: &[JournalRecord], record: &FleetRecord, run: &RunId) -> u64 {
     let entry = record.runs.get(run).map(|entry| entry.epoch);
     let ended = record.ended.get(run).map(|ended| ended.epoch);
-    let fences = journal.iter().filter_map(|line| match &line.event {
-        Past::RunTakenOver { epoch, .. } | Past::RunOpened { epoch, .. } => Some(*epoch),
-        _ => None,
-    });
-    fences.chain(entry).chain(ended).max().unwrap_or(0).saturating_add(1)
+    let seen = RunHistory::of(journal).epoch;
+    seen.into_iter().chain(entry).chain(ended).max().unwrap_or(0).saturating_add(1)
 }
 
 /// Who took the run over last, in words, if that is not this process.
@@ -112,30 +74,23 @@ pub(crate) fn taken_over_by(journal: &[JournalRecord], us: &ProcessId) -> Option
     if let Some(words) = super::pruned::in_words(journal) {
         return Some(words);
     }
-    journal
-        .iter()
-        .rev()
-        .find_map(|line| match &line.event {
-            Past::RunTakenOver { process, operator, epoch, purpose, .. } => {
-                let verb = match purpose {
-                    super::Purpose::Resume => "resumed",
-                    super::Purpose::Abandon => "abandoned",
-                };
-                let (pid, host, at) = (process.pid, &process.host, line.at);
-                Some((process, format!("{verb} by {operator}, process {pid} on {host}, at {at} (epoch {epoch})")))
-            }
-            _ => None,
-        })
-        .filter(|(process, _)| *process != us)
-        .map(|(_, words)| words)
+    let taken = RunHistory::of(journal).last_takeover.filter(|taken| taken.process != us)?;
+    let verb = match taken.purpose {
+        super::Purpose::Resume => "resumed",
+        super::Purpose::Abandon => "abandoned",
+    };
+    let (process, at, epoch) = (taken.process, taken.at, taken.epoch);
+    Some(format!("{verb} by {}, process {} on {}, at {at} (epoch {epoch})", taken.operator, process.pid, process.host))
 }
 
 /// From when on nothing that this journal's writers have sent can take effect any more: the deadline of every call of
 /// which no answer says what became of it, and `offline_until`, each by clocks that may disagree.
 pub(crate) fn quiet_from(journal: &[JournalRecord], bounds: Bounds) -> Time {
     // A run that was never opened has sent nothing, and puts nothing back.
-    let offline_until = settings(journal).zip(journal.last()).map(|(of, last)| last.at.plus(of.offline_limit));
-    let deadlines = super::open_calls(journal).into_values().map(|call| call.not_after);
+    let history = RunHistory::of(journal);
+    let opened = history.opening.zip(history.last);
+    let offline_until = opened.map(|(opening, last)| last.at.plus(opening.settings.offline_limit));
+    let deadlines = history.open_calls().into_values().map(|call| call.not_after);
     let last = deadlines.chain(offline_until).max().unwrap_or(Time::from_millis(i64::MIN));
     last.plus(bounds.tolerance)
 }
@@ -143,8 +98,10 @@ pub(crate) fn quiet_from(journal: &[JournalRecord], bounds: Bounds) -> Time {
 /// From when on the process that acts for a run counts as silent: three sampling periods after its last append, and
 /// after `offline_until`. One that said how long it waits is not expected to write before that is over.
 pub(crate) fn silent_from(journal: &[JournalRecord], enlisted_at: Time) -> Time {
-    let silence = settings(journal).map_or(OPENING, |of| of.every.saturating_mul(SILENT_PERIODS).max(of.offline_limit));
-    let expected = match journal.last() {
+    let history = RunHistory::of(journal);
+    let settings = history.opening.map(|opening| opening.settings);
+    let silence = settings.map_or(OPENING, |of| of.every.saturating_mul(SILENT_PERIODS).max(of.offline_limit));
+    let expected = match history.last {
         // No wait is longer than the record remembers: one that is was reckoned by a clock that was years ahead.
         Some(JournalRecord { at, event: Past::Waiting { until, .. }, .. }) => (*at).max((*until).min(at.plus(MEMORY))),
         Some(last) => last.at,

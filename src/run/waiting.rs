@@ -21,7 +21,16 @@ impl Machine {
         match self.phase {
             Phase::Restoring { .. } => false,
             Phase::Leaving { .. } => now < self.offline_until(now).unwrap_or(now),
-            _ => self.begun,
+            Phase::Enlisting
+            | Phase::Reference { .. }
+            | Phase::TakingOver { .. }
+            | Phase::Opening { .. }
+            | Phase::Suspending
+            | Phase::Cordoning { .. }
+            | Phase::Baking { .. }
+            | Phase::Terminating { .. }
+            | Phase::Verifying { .. }
+            | Phase::Over => self.begun,
         }
     }
 
@@ -35,11 +44,26 @@ impl Machine {
             Phase::Restoring { .. } => now,
             // Everything is where it should be: what is left is to say so, as long as the policy bears.
             Phase::Leaving { .. } => self.offline_until(now).unwrap_or(now).max(now),
-            // No call was ever sent, so nothing is out of service: a busy ledger is waited for. A run that gave up now would
-            // leave a reservation to somebody else.
-            _ if self.calls == 0 => now.plus(limit.max(patience::NOTHING_OUT)),
-            _ if self.held.is_empty() => now.plus(limit / 2),
-            _ => self.acked_at.unwrap_or(now).min(now).plus(limit / 2).max(now),
+            Phase::Enlisting
+            | Phase::Reference { .. }
+            | Phase::TakingOver { .. }
+            | Phase::Opening { .. }
+            | Phase::Suspending
+            | Phase::Cordoning { .. }
+            | Phase::Baking { .. }
+            | Phase::Terminating { .. }
+            | Phase::Verifying { .. }
+            | Phase::Over => {
+                // No call was ever sent, so nothing is out of service: a busy ledger is waited for. A run that gave up now
+                // would leave a reservation to somebody else.
+                if self.calls == 0 {
+                    now.plus(limit.max(patience::NOTHING_OUT))
+                } else if self.held.is_empty() {
+                    now.plus(limit / 2)
+                } else {
+                    self.acked_at.unwrap_or(now).min(now).plus(limit / 2).max(now)
+                }
+            }
         }
     }
 
@@ -51,7 +75,17 @@ impl Machine {
             Phase::Restoring { .. } if self.offline => patience::LAST_WORDS,
             Phase::Restoring { .. } => (patience::ANSWER / 2).min(limit / 10),
             Phase::Leaving { .. } if self.offline && self.told_late => patience::LAST_WORDS,
-            _ => patience::ANSWER,
+            Phase::Leaving { .. }
+            | Phase::Enlisting
+            | Phase::Reference { .. }
+            | Phase::TakingOver { .. }
+            | Phase::Opening { .. }
+            | Phase::Suspending
+            | Phase::Cordoning { .. }
+            | Phase::Baking { .. }
+            | Phase::Terminating { .. }
+            | Phase::Verifying { .. }
+            | Phase::Over => patience::ANSWER,
         }
     }
 
@@ -61,14 +95,12 @@ impl Machine {
         if self.is_stopping() || self.held.is_empty() {
             return None;
         }
-        match &self.phase {
-            // Further ahead than a period lies only what was sampled before the clock was set back.
-            Phase::Baking { bake } => {
-                let at = bake.next_round_at();
-                Some(if at > now.plus(self.settings().every) { now } else { at })
-            }
-            _ => self.watch.is_some().then(|| self.next_sample(now)),
-        }
+        let Phase::Baking { bake } = &self.phase else {
+            return self.watch.is_some().then(|| self.next_sample(now));
+        };
+        // Further ahead than a period lies only what was sampled before the clock was set back.
+        let at = bake.next_round_at();
+        Some(if at > now.plus(self.settings().every) { now } else { at })
     }
 
     /// Takes in a look at fleet and probes that was made while a write has no answer. Says whether the write must be

@@ -2,6 +2,7 @@
 
 mod clocks;
 mod halts;
+mod history;
 mod ledger;
 mod outage;
 mod policies;

@@ -7,10 +7,9 @@ use std::time::Duration;
 use super::world::{Driven, Fault, Stopped, World};
 use crate::coordination::{Life, ProcessId};
 use crate::model::{Bounds, Effect, HostId, HostState, Time};
-use crate::run::takeover::was_granted;
 use crate::run::{
     Fence, Finish, Input, Machine, MayLive, NotPermitted, NotStarted, Outcome, Past, Purpose, Standing, Successor,
-    TakeoverError, TakeoverRequest, has_ended, may_live, permission, quiet_from, silent_from, standing,
+    TakeoverError, TakeoverRequest, has_ended, may_be_retried, may_live, permission, quiet_from, silent_from, standing,
 };
 
 /// A run of four hosts in two batches, killed at that point; `None` where it ended before.
@@ -172,7 +171,9 @@ fn s9_a_zombie_that_wakes_up_after_the_takeover_sends_nothing_and_says_who_has_t
                     assert_eq!(world.wake(&mut taker, stopped), Finish::Ended, "{why}");
                 }
                 let wanted = match taken {
-                    _ if !was_granted(&world.journal) && !has_granted => Outcome::NotStarted,
+                    _ if !crate::run::RunHistory::of(&world.journal).was_granted() && !has_granted => {
+                        Outcome::NotStarted
+                    }
                     Purpose::Resume => Outcome::Completed,
                     Purpose::Abandon => Outcome::Halted,
                 };
@@ -469,6 +470,11 @@ fn s9_a_run_is_taken_only_from_a_process_that_is_dead_or_silent() {
     let MayLive::Unseen { silent_in } = may_live(&world, Life::Elsewhere) else { panic!("it wrote lately") };
     assert!(silent_in > bounds.tolerance, "{silent_in:?}");
 
+    // Schedule 19: a retry waits for silence even where the process is dead.
+    let may_be_retried =
+        |world: &World, life| may_be_retried(&run, &world.journal, &world.record, life, bounds, world.now);
+    assert!(!may_be_retried(&world, Life::Dead) && !may_be_retried(&world, Life::Elsewhere));
+
     let permitted = |world: &World, purpose, leave: &[HostId], how| {
         let leave = leave.iter().cloned().collect();
         permission(&run, purpose, &leave, (&world.journal, &world.record), how)
@@ -485,6 +491,7 @@ fn s9_a_run_is_taken_only_from_a_process_that_is_dead_or_silent() {
 
     world.now = world.now.plus(silent_in);
     assert_eq!(may_live(&world, Life::Elsewhere), MayLive::No);
+    assert!(may_be_retried(&world, Life::Dead) && !may_be_retried(&world, Life::Stopped));
     let nobody = permission(&"r-other".into(), Purpose::Resume, &BTreeSet::new(), (&[], &world.record), MayLive::No);
     assert_eq!(nobody, Err(NotPermitted::Unknown));
     world.journal.clear();

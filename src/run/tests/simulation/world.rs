@@ -15,8 +15,8 @@ use crate::model::{Bounds, Call, CallOutcome, Health, HostId, Reading, Sample, T
 use crate::plan::testing::Seeded;
 use crate::policy::PolicySet;
 use crate::run::{
-    Act, Blind, Finish, Input, JournalRecord, Loss, Machine, NotStarted, Order, Outcome, Round, prune, report,
-    silent_from,
+    Act, Blind, Finish, Input, JournalRecord, Loss, Machine, NotStarted, Order, Outcome, Round, RunHistory, Stage,
+    prune, report, silent_from,
 };
 
 /// More than any schedule takes: one that reaches it does not end.
@@ -78,10 +78,40 @@ pub(super) fn play(seed: u64, bounds: Bounds, rig: Rig) -> Shown {
         }
     }
     world.end();
+    world.every_journal_is_in_order();
     Shown { violations: world.checker.violations, seen: world.seen }
 }
 
 impl World {
+    /// Every journal, cut after every record, is the history of a run: in order, and the same however it is read. A rigged
+    /// ledger keeps no order.
+    fn every_journal_is_in_order(&mut self) {
+        if self.rig != Rig::Whole {
+            return;
+        }
+        for (run, journal) in self.journals.iter().enumerate() {
+            for length in 0..=journal.len() {
+                let history = RunHistory::of(&journal[..length]);
+                if let Some(illegal) = &history.illegal {
+                    self.checker.violations.push(format!("run {run}: {illegal}"));
+                    break;
+                }
+                let over = matches!(history.stage, Stage::Withdrawn | Stage::Ended);
+                let pruned = history.stage == Stage::Alone;
+                let told = [
+                    history.has_ended() == (over || pruned),
+                    history.cause.is_none() || over || history.stage == Stage::Stopping,
+                    history.terminated.iter().all(|host| history.hosts.contains_key(*host)),
+                    history.open_calls().len() <= history.calls.len(),
+                ];
+                if told.contains(&false) {
+                    self.checker.violations.push(format!("run {run}, {length} records, {:?}: {told:?}", history.stage));
+                    break;
+                }
+            }
+        }
+    }
+
     pub(super) fn goes_wrong(&mut self, what: &'static str) -> bool {
         self.one_in(self.trouble, what)
     }

@@ -1,0 +1,94 @@
+//! What the records of a journal tell, one type for each kind of fact.
+
+use std::collections::BTreeSet;
+
+use crate::coordination::{Halt, ProcessId};
+use crate::model::{Call, CallOutcome, FleetName, HostId, OperatorId, RequestId, Time};
+use crate::plan::{PlanDocument, RequestDocument, Settings, SubsystemCapacity};
+
+use super::super::{JournalRecord, Outcome, Purpose};
+
+/// How a run was opened: the record with which its latest attempt begins.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Opening<'a> {
+    pub(crate) record: &'a JournalRecord,
+    pub(crate) plan: &'a PlanDocument,
+    pub(crate) settings: &'a Settings,
+    pub(crate) fleet: &'a FleetName,
+    pub(crate) operator: &'a OperatorId,
+    pub(crate) reason: Option<&'a String>,
+    pub(crate) request_id: Option<&'a RequestId>,
+    pub(crate) confirmed: &'a str,
+    pub(crate) expect_remaining: Option<u64>,
+}
+
+/// A process took the run over.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Takeover<'a> {
+    pub(crate) at: Time,
+    pub(crate) epoch: u64,
+    pub(crate) process: &'a ProcessId,
+    pub(crate) operator: &'a OperatorId,
+    pub(crate) purpose: Purpose,
+    pub(crate) reason: Option<&'a String>,
+    pub(crate) leave: &'a BTreeSet<HostId>,
+    pub(crate) even_if_alive: bool,
+}
+
+/// A call that was intended, and what was answered, with the time of each answer.
+#[derive(Clone, Debug)]
+pub(crate) struct CallHistory<'a> {
+    pub(crate) intent: &'a Call,
+    pub(crate) answers: Vec<(Time, &'a CallOutcome)>,
+}
+
+impl CallHistory<'_> {
+    /// Whether no answer says what became of it.
+    pub(super) fn is_open(&self) -> bool {
+        let says = |outcome: &CallOutcome| matches!(outcome, CallOutcome::Done | CallOutcome::Refused { .. });
+        !self.answers.iter().any(|(_, outcome)| says(outcome))
+    }
+}
+
+/// Where a host stands, as far as the journal says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum HostStage {
+    Granted,
+    Touched,
+    Cordoned,
+    Doubt,
+    Gone,
+    Back,
+    Untouched,
+}
+
+/// When the steps of a batch were recorded.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct BatchTimes {
+    pub(crate) granted: Option<Time>,
+    pub(crate) cordoned: Option<Time>,
+    pub(crate) baked: Option<Time>,
+    pub(crate) terminated: Option<Time>,
+    pub(crate) restored: Option<Time>,
+}
+
+/// What the last record of a run says.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct End<'a> {
+    pub(crate) outcome: Outcome,
+    pub(crate) exit_code: u8,
+    pub(crate) subsystems: &'a [SubsystemCapacity],
+}
+
+/// A record that has a journal of its own.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Single<'a> {
+    /// A stop order.
+    Halted(&'a Halt),
+    /// Stop orders that were lifted, by whom and why.
+    Lifted(&'a [Halt], &'a OperatorId, &'a str),
+    /// A journal that was pruned: what its run was asked for.
+    Pruned(&'a RequestDocument),
+    /// An adoption, or a time that was set right.
+    Other,
+}

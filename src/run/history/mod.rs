@@ -1,0 +1,283 @@
+//! [`RunHistory`]: what a run's journal says, folded once. Nothing else interprets its records.
+//!
+//! Which record may follow which is [`Stage::next`]: the one table of it. A journal that breaks it was not written by this
+//! program, or not by this program alone. What it says is told all the same, a person is called, and nothing goes forward;
+//! it never keeps anybody from putting hosts back.
+
+mod facts;
+mod stage;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::coordination::ProcessId;
+use crate::model::{Call, GroupName, HostId, ProbeKey, Time};
+
+use super::{Cause, JournalRecord, Outcome, Past, Purpose};
+
+pub(crate) use facts::{BatchTimes, CallHistory, End, HostStage, Opening, Single, Takeover};
+pub(crate) use stage::{IllegalEvent, Stage};
+
+/// What a journal says of the latest attempt of its run. Calls with one request id that were granted nothing are each
+/// followed by the next attempt.
+#[derive(Debug, Default)]
+pub(crate) struct RunHistory<'a> {
+    pub(crate) stage: Stage,
+    /// The first record that may not come where it stands.
+    pub(crate) illegal: Option<IllegalEvent>,
+    pub(crate) opening: Option<Opening<'a>>,
+    pub(crate) last: Option<&'a JournalRecord>,
+    pub(crate) single: Option<Single<'a>>,
+    /// The highest epoch of any attempt.
+    pub(crate) epoch: Option<u64>,
+    /// The process that acted last, in any attempt.
+    pub(crate) actor: Option<&'a ProcessId>,
+    pub(crate) takeovers: Vec<Takeover<'a>>,
+    /// The last takeover of any attempt.
+    pub(crate) last_takeover: Option<Takeover<'a>>,
+    pub(crate) reference: Option<(&'a BTreeMap<ProbeKey, f64>, Time)>,
+    /// Why it stops, by its last word.
+    pub(crate) cause: Option<&'a Cause>,
+    pub(crate) batches: BTreeMap<u64, BatchTimes>,
+    /// Hosts with their batch, but for those that left by themselves.
+    pub(crate) hosts: BTreeMap<&'a HostId, (u64, HostStage)>,
+    /// Hosts that were seen gone, whatever was recorded of them afterwards.
+    pub(crate) terminated: BTreeSet<&'a HostId>,
+    /// Hosts that left by themselves, or were dropped from the plan.
+    pub(crate) dropped: BTreeSet<&'a HostId>,
+    pub(crate) calls: BTreeMap<u64, CallHistory<'a>>,
+    /// Calls of earlier attempts that no answer tells of.
+    earlier: BTreeMap<u64, &'a Call>,
+    pub(crate) warnings: Vec<String>,
+    /// Groups that were not put back, with why.
+    pub(crate) left: BTreeMap<&'a GroupName, &'a String>,
+    pub(crate) end: Option<End<'a>>,
+    /// The last record that says how far the run is.
+    pub(crate) step: Option<&'a Past>,
+}
+
+impl<'a> RunHistory<'a> {
+    /// Folds a journal, or a part of one.
+    pub(crate) fn of(journal: &'a [JournalRecord]) -> Self {
+        let mut history = Self::default();
+        for record in journal {
+            history.take(record);
+        }
+        history
+    }
+
+    /// Whether the journal says that the run ended.
+    pub(crate) fn has_ended(&self) -> bool {
+        matches!(self.last.map(|last| &last.event), Some(Past::RunEnded { .. } | Past::JournalPruned { .. }))
+    }
+
+    /// Whether it ended and took nothing: then its request id is as good as new.
+    pub(crate) fn took_nothing(&self) -> bool {
+        self.has_ended() && self.end.is_some_and(|end| end.outcome == Outcome::NotStarted)
+    }
+
+    /// Whether it ended and called for a person.
+    pub(crate) fn needed_attention(&self) -> bool {
+        self.has_ended() && self.end.is_some_and(|end| end.outcome == Outcome::NeedsAttention)
+    }
+
+    /// Whether it was granted anything.
+    pub(crate) fn was_granted(&self) -> bool {
+        self.batches.values().any(|batch| batch.granted.is_some())
+    }
+
+    /// Calls of which no answer says what became of them, by number: each may take effect until its deadline.
+    pub(crate) fn open_calls(&self) -> BTreeMap<u64, &'a Call> {
+        let open = self.calls.iter().filter(|(_, call)| call.is_open()).map(|(number, call)| (*number, call.intent));
+        self.earlier.iter().map(|(number, call)| (*number, *call)).chain(open).collect()
+    }
+
+    /// Whoever abandoned the run last: that is decided for good (S6).
+    pub(crate) fn abandoned(&self) -> Option<&Takeover<'a>> {
+        self.takeovers.iter().rev().find(|takeover| takeover.purpose == Purpose::Abandon)
+    }
+
+    fn take(&mut self, record: &'a JournalRecord) {
+        let (to, from) = self.stage.next(&record.event);
+        if !from.contains(&self.stage) && self.illegal.is_none() {
+            let event = record.event.name();
+            self.illegal = Some(IllegalEvent { seq: record.seq, stage: self.stage, event });
+        }
+        self.stage = to;
+        self.last = Some(record);
+        self.step(&record.event);
+        self.learn(record);
+    }
+
+    fn step(&mut self, event: &'a Past) {
+        let says = match event {
+            Past::RunOpened { .. }
+            | Past::BatchGranted { .. }
+            | Past::BatchCordoned { .. }
+            | Past::Sampled { .. }
+            | Past::BakeRestarted { .. }
+            | Past::BakeEnded { .. }
+            | Past::TerminationStarted { .. }
+            | Past::HostTerminated { .. }
+            | Past::BatchTerminated { .. }
+            | Past::Waiting { .. }
+            | Past::RunTakenOver { .. }
+            | Past::HostGivenUp { .. }
+            | Past::Stopped { .. }
+            | Past::HostRestored { .. }
+            | Past::HostUntouched { .. }
+            | Past::HostInDoubt { .. }
+            | Past::RunEnded { .. } => true,
+            Past::HostDropped { .. }
+            | Past::ReferenceTaken { .. }
+            | Past::GroupHeld { .. }
+            | Past::GroupReleased { .. }
+            | Past::GroupLeft { .. }
+            | Past::CallIntended { .. }
+            | Past::CallAnswered { .. }
+            | Past::Warned { .. }
+            | Past::HaltOrdered { .. }
+            | Past::HaltLifted { .. }
+            | Past::LedgerAdopted { .. }
+            | Past::LedgerTimeSet { .. }
+            | Past::JournalPruned { .. } => false,
+        };
+        if says {
+            self.step = Some(event);
+        }
+    }
+
+    fn learn(&mut self, record: &'a JournalRecord) {
+        let at = record.at;
+        match &record.event {
+            Past::RunOpened { .. } => self.open(record),
+            Past::ReferenceTaken { reference, sampled_at } => self.reference = Some((reference, *sampled_at)),
+            Past::BatchGranted { batch, granted } => {
+                self.batch(*batch).granted = Some(at);
+                self.hosts.extend(granted.keys().map(|host| (host, (*batch, HostStage::Granted))));
+            }
+            Past::HostDropped { host, .. } => {
+                // Whatever was sent for it: it left by itself.
+                self.hosts.remove(host);
+                self.dropped.insert(host);
+            }
+            Past::GroupReleased { group } => _ = self.left.remove(group),
+            Past::GroupLeft { group, message } => _ = self.left.insert(group, message),
+            Past::CallIntended { call, intent } => {
+                for host in intent.effect.hosts() {
+                    if let Some((_, stage @ HostStage::Granted)) = self.hosts.get_mut(host) {
+                        *stage = HostStage::Touched;
+                    }
+                }
+                self.calls.insert(*call, CallHistory { intent, answers: Vec::new() });
+            }
+            Past::CallAnswered { call, outcome } => {
+                if let Some(call) = self.calls.get_mut(call) {
+                    call.answers.push((at, outcome));
+                }
+            }
+            Past::BatchCordoned { batch } => {
+                self.batch(*batch).cordoned = Some(at);
+                for (of, stage) in self.hosts.values_mut() {
+                    if of == batch && *stage == HostStage::Touched {
+                        *stage = HostStage::Cordoned;
+                    }
+                }
+            }
+            Past::BakeEnded { batch, .. } => self.batch(*batch).baked = Some(at),
+            Past::HostTerminated { batch, host } => {
+                self.hosts.insert(host, (*batch, HostStage::Gone));
+                self.terminated.insert(host);
+            }
+            Past::BatchTerminated { batch } => self.batch(*batch).terminated = Some(at),
+            Past::Stopped { cause } => self.cause = Some(cause),
+            Past::HostRestored { batch, host } => {
+                self.hosts.insert(host, (*batch, HostStage::Back));
+                self.batch(*batch).restored = Some(at);
+            }
+            Past::HostUntouched { batch, host } => _ = self.hosts.insert(host, (*batch, HostStage::Untouched)),
+            Past::HostInDoubt { batch, host, .. } => _ = self.hosts.insert(host, (*batch, HostStage::Doubt)),
+            Past::HostGivenUp { batch, host, operator, reason, why } => {
+                self.hosts.insert(host, (*batch, HostStage::Doubt));
+                let reason = reason.as_ref().map(|reason| format!(" ({reason})")).unwrap_or_default();
+                self.warnings.push(format!("host {host} was given up by {operator}{reason}: {why}"));
+            }
+            Past::RunTakenOver { epoch, process, operator, purpose, reason, leave, even_if_alive } => {
+                self.acts(*epoch, process);
+                // Whatever it ended with before, it is under way again.
+                self.end = None;
+                let takeover = Takeover {
+                    at,
+                    epoch: *epoch,
+                    process,
+                    operator,
+                    purpose: *purpose,
+                    reason: reason.as_ref(),
+                    leave,
+                    even_if_alive: *even_if_alive,
+                };
+                self.takeovers.push(takeover);
+                self.last_takeover = Some(takeover);
+            }
+            Past::Warned { message } => self.warnings.push(message.clone()),
+            Past::RunEnded { outcome, exit_code, subsystems } => {
+                self.end = Some(End { outcome: *outcome, exit_code: *exit_code, subsystems });
+            }
+            Past::HaltOrdered { order } => self.single = Some(Single::Halted(order)),
+            Past::HaltLifted { orders, operator, reason } => {
+                self.single = Some(Single::Lifted(orders, operator, reason));
+            }
+            Past::JournalPruned { request, .. } => self.single = Some(Single::Pruned(request)),
+            Past::LedgerAdopted { .. } | Past::LedgerTimeSet { .. } => self.single = Some(Single::Other),
+            Past::GroupHeld { .. }
+            | Past::Sampled { .. }
+            | Past::BakeRestarted { .. }
+            | Past::TerminationStarted { .. }
+            | Past::Waiting { .. } => {}
+        }
+    }
+
+    /// Another attempt: what was before took nothing, and only its calls and processes are known of.
+    fn open(&mut self, record: &'a JournalRecord) {
+        let Past::RunOpened {
+            plan,
+            settings,
+            fleet,
+            operator,
+            reason,
+            request_id,
+            process,
+            epoch,
+            confirmed,
+            expect_remaining,
+        } = &record.event
+        else {
+            return;
+        };
+        let before = std::mem::take(self);
+        let earlier = before.open_calls();
+        let (stage, illegal, last, step) = (before.stage, before.illegal, before.last, before.step);
+        let (highest, last_takeover) = (before.epoch, before.last_takeover);
+        *self = Self { stage, illegal, last, step, epoch: highest, last_takeover, earlier, ..Self::default() };
+        self.acts(*epoch, process);
+        self.opening = Some(Opening {
+            record,
+            plan,
+            settings,
+            fleet,
+            operator,
+            reason: reason.as_ref(),
+            request_id: request_id.as_ref(),
+            confirmed,
+            expect_remaining: *expect_remaining,
+        });
+    }
+
+    fn acts(&mut self, epoch: u64, process: &'a ProcessId) {
+        self.epoch = self.epoch.max(Some(epoch));
+        self.actor = Some(process);
+    }
+
+    fn batch(&mut self, number: u64) -> &mut BatchTimes {
+        self.batches.entry(number).or_default()
+    }
+}

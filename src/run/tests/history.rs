@@ -1,0 +1,87 @@
+//! What a journal says: cut anywhere it is a history, and one that is out of order calls for a person.
+
+use super::world::World;
+use crate::model::HostState;
+use crate::run::{Finish, Input, JournalRecord, Outcome, Past, Purpose, RunHistory, Stage, remains, report};
+
+/// The journal of a run of four hosts in two batches that was done as it was meant.
+fn completed() -> (World, Vec<JournalRecord>) {
+    let mut world = World::new();
+    let mut machine = world.machine(4);
+    assert_eq!(world.drive(&mut machine), Finish::Ended);
+    let journal = world.journal.clone();
+    (world, journal)
+}
+
+/// A run whose process died while its first batch was watched.
+fn at_the_first_bake() -> World {
+    let killed = |point| {
+        let mut world = World::new();
+        let mut machine = world.machine(4);
+        world.drive_until(&mut machine, Input::Begin, point);
+        world
+    };
+    let is_watched = |world: &World| RunHistory::of(&world.journal).stage == Stage::Baking;
+    (0..200).map(killed).find(is_watched).expect("it is watched")
+}
+
+#[test]
+fn a_journal_that_is_cut_anywhere_is_a_history() {
+    let (_, journal) = completed();
+    let stages: Vec<Stage> = (0..=journal.len()).map(|length| RunHistory::of(&journal[..length]).stage).collect();
+    assert!(RunHistory::of(&journal).illegal.is_none());
+    for stage in [Stage::Blank, Stage::Opened, Stage::Granted, Stage::Baking, Stage::Baked, Stage::Terminating] {
+        assert!(stages.contains(&stage), "{stage:?}");
+    }
+    assert_eq!(stages.last(), Some(&Stage::Ended));
+    // Each host goes one way, and nothing that was seen gone comes back.
+    for length in 1..journal.len() {
+        let (before, after) = (RunHistory::of(&journal[..length]), RunHistory::of(&journal[..=length]));
+        assert!(before.terminated.is_subset(&after.terminated) && before.dropped.is_subset(&after.dropped));
+        assert!(before.batches.keys().all(|batch| after.batches.contains_key(batch)));
+    }
+}
+
+/// Any two neighbours that change places and still make a history must be ones whose order says nothing.
+#[test]
+fn records_that_changed_places_are_found() {
+    let (_, journal) = completed();
+    let mut found = 0;
+    for place in 0..journal.len() - 1 {
+        let mut mixed = journal.clone();
+        mixed.swap(place, place + 1);
+        found += u32::from(RunHistory::of(&mixed).illegal.is_some());
+    }
+    // Samples, waits and answers may come at any time.
+    assert!(found >= 9, "only {found} of {}", journal.len());
+    for missing in ["run-opened", "batch-granted", "batch-cordoned", "bake-ended"] {
+        let without: Vec<_> = journal.iter().filter(|record| record.event.name() != missing).cloned().collect();
+        let illegal = RunHistory::of(&without).illegal;
+        assert!(illegal.is_some(), "a journal without {missing}");
+    }
+}
+
+/// S3, S7: nobody goes forward by such a journal, a person is called, and what is out is put back.
+#[test]
+fn s7_a_journal_that_is_out_of_order_calls_for_a_person_and_keeps_nobody_from_putting_back() {
+    for purpose in [Purpose::Resume, Purpose::Abandon] {
+        let mut world = at_the_first_bake();
+        let is_cordoned = |record: &JournalRecord| matches!(record.event, Past::BatchCordoned { .. });
+        let cordoned = world.journal.iter().position(is_cordoned).expect("it was cordoned");
+        let granted = world.journal.iter().position(|r| matches!(r.event, Past::BatchGranted { .. })).expect("granted");
+        let (first, second) = (world.journal[granted].event.clone(), world.journal[cordoned].event.clone());
+        (world.journal[granted].event, world.journal[cordoned].event) = (second, first);
+        let run = world.journal[0].run.clone();
+        assert!(RunHistory::of(&world.journal).illegal.is_some());
+        assert_eq!(remains(&world.journal, &world.record, &run), None, "nothing goes forward");
+        let document = report(&world.journal).expect("it is told all the same");
+        assert!(document.warnings.iter().any(|warning| warning.contains("somebody must look")), "{document:?}");
+
+        let terminated = |world: &World| world.log.iter().filter(|line| line.starts_with("terminate ")).count();
+        let mut taker = world.take_over(purpose, &[]);
+        assert_eq!(world.drive(&mut taker), Finish::Ended);
+        assert_eq!(terminated(&world), 0);
+        assert!(world.hosts.values().all(|host| host.state == HostState::InService), "{:?}", world.log);
+        assert_eq!((world.document().outcome, world.document().exit_code), (Outcome::NeedsAttention, 8));
+    }
+}
