@@ -27,6 +27,7 @@ mod remains;
 mod report;
 mod restore;
 mod setback;
+mod silence;
 mod stock;
 mod succession;
 mod takeover;
@@ -46,9 +47,8 @@ pub(crate) use pruned::{Stays, is_pruned, prune, records_ever};
 pub(crate) use recover::Successor;
 pub(crate) use remains::{Remains, remains};
 pub(crate) use report::{has_ended, report, takeovers};
-pub(crate) use succession::{
-    Fence, MayLive, NotPermitted, TakeoverError, TakeoverRequest, is_silent, may_be_retried, may_live, permission,
-};
+pub(crate) use silence::{MayLive, is_silent, may_be_retried, may_live};
+pub(crate) use succession::{Fence, NotPermitted, TakeoverError, TakeoverRequest, permission};
 pub(crate) use takeover::{Standing, next_epoch, quiet_from, silent_from, standing, taken_over_by, took_nothing};
 
 #[cfg(test)]

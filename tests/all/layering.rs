@@ -122,6 +122,17 @@ fn arrows_point_one_way() {
     assert!(wrong.is_empty(), "arrows that point the wrong way:\n{}", wrong.join("\n"));
 }
 
+/// What decides names every case, so that a new one has to be decided too: clippy looks, where it is told to.
+#[test]
+fn what_decides_matches_without_wildcards() {
+    let lint = "#![cfg_attr(not(test), warn(clippy::wildcard_enum_match_arm))]";
+    for module in PURE {
+        let path = PathBuf::from(module).join("mod.rs");
+        let text = sources().remove(&path).unwrap_or_else(|| panic!("{} is not there", path.display()));
+        assert!(text.contains(lint), "{}: {lint}", path.display());
+    }
+}
+
 /// What decides knows no provider by its name, and no thread: the ports and the shell say these things.
 #[test]
 fn what_decides_knows_no_provider() {
