@@ -90,6 +90,9 @@ pub(crate) fn run_sentence(run: &RunDocument) -> String {
                 Some(CauseKind::Probe) => " on a regression",
                 Some(CauseKind::Rule) => " on a rule that no longer holds",
                 Some(CauseKind::Inventory) => " on what the fleet showed",
+                Some(CauseKind::Timeout) => " because something took too long",
+                Some(CauseKind::Provider) => " because the provider refused or did not answer",
+                Some(CauseKind::Internal) => " on an internal failure",
                 Some(CauseKind::Ledger) => " because of the ledger",
                 Some(CauseKind::Order) | None => "",
             };

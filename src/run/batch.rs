@@ -35,7 +35,7 @@ impl Machine {
             }
             if let Some(why) = calls.gave_up() {
                 let message = format!("AZRebalance of group {name} cannot be suspended: {why}");
-                self.stop(plain(CauseKind::Inventory, message), None, now);
+                self.stop(plain(CauseKind::Provider, message), None, now);
             } else if calls.may_try(now) {
                 self.intend_for_group(&name, true, now);
             } else {
@@ -52,7 +52,7 @@ impl Machine {
         self.futile_looks += 1;
         if self.futile_looks > patience::FUTILE_LOOKS {
             let message = format!("{} looks in a row took too long to be acted on", patience::FUTILE_LOOKS);
-            self.stop(plain(CauseKind::Inventory, message), None, now);
+            self.stop(plain(CauseKind::Timeout, message), None, now);
             return;
         }
         self.queue.push_back(Todo::Look { probes });
@@ -131,13 +131,13 @@ impl Machine {
                 return;
             }
             let message = format!("host {} cannot be cordoned: {why}", held.id);
-            self.stop(plain(CauseKind::Inventory, message), None, now);
+            self.stop(plain(CauseKind::Provider, message), None, now);
             return;
         }
         if now.since(since) > patience::CORDON_PATIENCE {
             let late: Vec<&str> = all.iter().filter(|h| !h.is_cordoned()).map(|h| h.id.as_str()).collect();
             let message = format!("not seen out of service in time: {}", late.join(", "));
-            self.stop(plain(CauseKind::Inventory, message), None, now);
+            self.stop(plain(CauseKind::Timeout, message), None, now);
             return;
         }
         // One call for as many hosts of one group as it takes.
@@ -277,7 +277,7 @@ impl Machine {
                 return;
             }
             let message = format!("host {} cannot be terminated: {why}", held.id);
-            self.stop(plain(CauseKind::Inventory, message), None, now);
+            self.stop(plain(CauseKind::Provider, message), None, now);
             return;
         }
         let Some(held) = pending.iter().find(|h| h.terminate.may_try(now)) else {
@@ -310,7 +310,7 @@ impl Machine {
         if now.since(since) > patience::GONE_PATIENCE {
             let late: Vec<&str> = self.batch_held().map(|h| h.id.as_str()).collect();
             let message = format!("terminated, but still listed: {}", late.join(", "));
-            self.stop(plain(CauseKind::Inventory, message), None, now);
+            self.stop(plain(CauseKind::Timeout, message), None, now);
             return;
         }
         let sent_after_look = self.batch_held().any(|h| h.terminate.looks == 0);

@@ -52,8 +52,8 @@ pub(super) fn severity(kind: CauseKind) -> u8 {
     match kind {
         CauseKind::Order => 0,
         CauseKind::Rule | CauseKind::Probe => 1,
-        CauseKind::Inventory => 2,
-        CauseKind::Ledger => 3,
+        CauseKind::Inventory | CauseKind::Timeout | CauseKind::Provider => 2,
+        CauseKind::Ledger | CauseKind::Internal => 3,
     }
 }
 

@@ -29,8 +29,14 @@ pub(crate) enum CauseKind {
     Probe,
     /// A rule that no longer holds.
     Rule,
-    /// The fleet's state was lost or contradicts what was done.
+    /// The fleet shows something else than what was done.
     Inventory,
+    /// Something took longer than the run waits for it.
+    Timeout,
+    /// The provider refuses what is asked for, or does not answer.
+    Provider,
+    /// A bug.
+    Internal,
     /// The ledger was lost or refused.
     Ledger,
     /// A person or a signal.

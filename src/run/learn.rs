@@ -170,7 +170,8 @@ impl Machine {
                     self.queue.push_front(Todo::Sleep { until: now.plus(patience::CALL_PAUSE) });
                 }
                 if !self.is_stopping() && (blind.contradictory || self.blind_looks >= patience::BLIND_LOOKS) {
-                    let cause = plain(CauseKind::Inventory, blind.message.clone());
+                    let kind = if blind.contradictory { CauseKind::Inventory } else { CauseKind::Provider };
+                    let cause = plain(kind, blind.message.clone());
                     self.stop(cause, Some(NotStarted::Blind(blind.message.clone())), now);
                 }
             }
@@ -283,7 +284,7 @@ impl Machine {
                  {}",
                 duration_text(gap.length)
             );
-            self.stop(plain(CauseKind::Inventory, message), None, now);
+            self.stop(plain(CauseKind::Timeout, message), None, now);
         }
     }
 

@@ -109,7 +109,15 @@ impl Machine {
             // Whoever is told that a run was halted may ask for the rest, and there is none.
             Some(CauseKind::Order) if self.is_all_gone() => Outcome::Completed,
             Some(CauseKind::Order) => Outcome::Halted,
-            Some(CauseKind::Probe | CauseKind::Rule | CauseKind::Inventory | CauseKind::Ledger) => Outcome::Aborted,
+            Some(
+                CauseKind::Probe
+                | CauseKind::Rule
+                | CauseKind::Inventory
+                | CauseKind::Timeout
+                | CauseKind::Provider
+                | CauseKind::Internal
+                | CauseKind::Ledger,
+            ) => Outcome::Aborted,
         }
     }
 

@@ -284,7 +284,7 @@ impl Machine {
             }
         }
         // A bug: nothing follows from what is known. Nothing more is sent; the record keeps what is held.
-        let cause = plain(CauseKind::Ledger, "internal: the run found no next step; please report this".to_owned());
+        let cause = plain(CauseKind::Internal, "the run found no next step; please report this".to_owned());
         let _ = self.journalled(Past::Stopped { cause }, now);
         self.finish(Finish::Ended);
         Act::Finish(Finish::Ended)

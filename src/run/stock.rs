@@ -61,7 +61,7 @@ impl Machine {
             if now.since(since) > patience::GONE_PATIENCE {
                 let late: Vec<&str> = found.iter().map(|(id, _)| id.as_str()).collect();
                 let message = format!("where they are cannot be established: {}", late.join(", "));
-                self.stop(plain(CauseKind::Inventory, message), None, now);
+                self.stop(plain(CauseKind::Timeout, message), None, now);
                 return;
             }
             self.look_at(now.plus(patience::POLL), now);

@@ -184,6 +184,20 @@ fn s7_a_refused_cordon_puts_back_what_was_cordoned_before_it() {
     assert_eq!(world.serving(), 10);
 }
 
+/// Whoever reads the document is not told that the fleet showed something when the provider refused.
+#[test]
+fn what_the_provider_refuses_is_no_word_about_the_fleet() {
+    for kind in ["suspend", "cordon", "terminate"] {
+        let mut world = World::new();
+        world.faults = vec![(kind, 1, Fault::Refused)];
+        let mut machine = world.machine(2);
+        world.drive(&mut machine);
+        let document = world.document();
+        assert_eq!(document.outcome, Outcome::Aborted, "{kind}");
+        assert_eq!(document.cause.expect("a cause").kind, CauseKind::Provider, "{kind}");
+    }
+}
+
 #[test]
 fn s3_a_probe_that_cannot_be_read_is_a_regression() {
     let mut world = World::new();
@@ -218,7 +232,7 @@ fn one_look_that_shows_nothing_is_borne_and_three_are_not() {
     world.drive(&mut machine);
     let document = world.document();
     assert_eq!((document.outcome, world.serving()), (Outcome::Aborted, 12));
-    assert_eq!(document.cause.expect("a cause").kind, CauseKind::Inventory);
+    assert_eq!(document.cause.expect("a cause").kind, CauseKind::Provider);
 }
 
 /// Schedule 9: something else dies during the bake, probes stay clean; the batch could be put back, so it is.
