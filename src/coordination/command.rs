@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::{
-    Bounds, FleetIdentity, FleetSnapshot, GroupName, HostId, OperatorId, PlanDigest, ProbeKey, Process, RunId,
-    SubsystemName, TargetGroupId, Time,
+    Bounds, FleetIdentity, FleetSnapshot, GroupName, HostId, HostTargets, OperatorId, PlanDigest, ProbeKey, Process,
+    RunId, SubsystemName, Time,
 };
 use crate::policy::PolicySet;
 
@@ -51,7 +51,7 @@ pub(crate) enum Command<'a> {
         /// The batch.
         batch: u64,
         /// Its hosts and the target groups that each is in.
-        hosts: BTreeMap<HostId, BTreeSet<TargetGroupId>>,
+        hosts: HostTargets,
         /// What is left of the plan behind it, each host with its batch. What is missing of the claims has left by itself.
         rest: &'a BTreeMap<HostId, u64>,
         /// The observation that the grant is decided on: complete, and no older than `max_age`.

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::model::{FleetSnapshot, HostId, ProbeKey, SubsystemName, TargetGroupId, Time};
+use crate::model::{FleetSnapshot, HostId, HostTargets, ProbeKey, SubsystemName, Time};
 use crate::plan::{Rule, Stage, Taking, Violation};
 
 use super::acceptance::accept_all;
@@ -16,7 +16,7 @@ use super::{Context, FleetRecord, Granted, Hold, HoldState, Refusal, RunIdentity
 pub(super) struct Batch<'a> {
     pub(super) run: &'a RunIdentity,
     pub(super) number: u64,
-    pub(super) hosts: &'a BTreeMap<HostId, BTreeSet<TargetGroupId>>,
+    pub(super) hosts: &'a HostTargets,
     pub(super) rest: &'a BTreeMap<HostId, u64>,
     pub(super) snapshot: &'a FleetSnapshot,
     pub(super) reference: &'a BTreeMap<ProbeKey, f64>,

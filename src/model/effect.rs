@@ -10,6 +10,9 @@ use super::{GroupName, HostId, LedgerId, Process, TargetGroupId, Time};
 /// Source: Amazon EC2 Auto Scaling API reference, `EnterStandby`: "you can specify up to 20 instances".
 pub(crate) const CALL_HOSTS: usize = 20;
 
+/// Hosts, each with the target groups that it is in: what a restore must bring back.
+pub type HostTargets = BTreeMap<HostId, BTreeSet<TargetGroupId>>;
+
 /// One thing to do, in the imperative. Each names what it touches; none names a size, which would let
 /// the provider choose the victims.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,14 +23,14 @@ pub enum Effect {
         /// Their group; `None` for hosts outside groups.
         group: Option<GroupName>,
         /// Which hosts, and the target groups each was in: what a restore must bring back.
-        hosts: BTreeMap<HostId, BTreeSet<TargetGroupId>>,
+        hosts: HostTargets,
     },
     /// Put cordoned hosts back in service, and into the target groups that they were in.
     Restore {
         /// Their group; `None` for hosts outside groups.
         group: Option<GroupName>,
         /// Which hosts, with the target groups that the cordon's intent recorded.
-        hosts: BTreeMap<HostId, BTreeSet<TargetGroupId>>,
+        hosts: HostTargets,
     },
     /// The point of no return, for one cordoned host: bulk calls fail half-way.
     Terminate {

@@ -19,7 +19,7 @@ pub use bounds::Bounds;
 pub(crate) use causes::causes;
 pub use causes::chain;
 pub(crate) use effect::CALL_HOSTS;
-pub use effect::{Call, CallOutcome, Effect};
+pub use effect::{Call, CallOutcome, Effect, HostTargets};
 #[cfg(any(test, feature = "aws"))]
 pub(crate) use fleet::TargetHealth;
 pub(crate) use fleet::partition_of;

@@ -4,9 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::coordination::{Command, FleetRecord, Granted, HostOutcome, Refusal, RunIdentity};
-use crate::model::{
-    Call, CallOutcome, FleetSnapshot, GroupName, HostId, ProbeKey, Process, Sample, TargetGroupId, Time,
-};
+use crate::model::{Call, CallOutcome, FleetSnapshot, GroupName, HostId, HostTargets, ProbeKey, Process, Sample, Time};
 use crate::plan::Violation;
 
 use super::cause::{order_cause, plain, rule_cause};
@@ -55,7 +53,7 @@ pub(crate) enum Change {
         /// Its number.
         batch: u64,
         /// Its hosts and the target groups that they are in.
-        hosts: BTreeMap<HostId, BTreeSet<TargetGroupId>>,
+        hosts: HostTargets,
         /// What is left of the plan behind it, each host with its batch.
         rest: BTreeMap<HostId, u64>,
         /// What it is decided on.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::coordination::HostOutcome;
 use crate::health;
-use crate::model::{CALL_HOSTS, Effect, GroupName, HostId, HostState, Process, TargetGroupId, Time, duration_text};
+use crate::model::{CALL_HOSTS, Effect, GroupName, HostId, HostState, HostTargets, Process, Time, duration_text};
 use crate::plan::Stage;
 
 use super::act::{Change, NotStarted};
@@ -148,7 +148,7 @@ impl Machine {
                 self.look_again(true, now);
                 return;
             }
-            let chunk: BTreeMap<HostId, BTreeSet<TargetGroupId>> = ready
+            let chunk: HostTargets = ready
                 .iter()
                 .filter(|h| h.group == group)
                 .take(CALL_HOSTS)

@@ -1,12 +1,12 @@
 //! Before each batch: the reference, the wait for a turn, the second look at the rest of the plan, the grant.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::coordination::{Granted, REFERENCE_LIFE, Refusal, WaitOn};
 use crate::health;
-use crate::model::{FleetSnapshot, HostId, RunId, TargetGroupId, Time};
+use crate::model::{FleetSnapshot, HostId, HostTargets, RunId, Time};
 use crate::plan::Rule;
 
 use super::act::{Change, NotStarted};
@@ -294,7 +294,7 @@ impl Machine {
     pub(super) fn granted(
         &mut self,
         batch: u64,
-        hosts: &BTreeMap<HostId, BTreeSet<TargetGroupId>>,
+        hosts: &HostTargets,
         snapshot: &Arc<FleetSnapshot>,
         granted: &Granted,
     ) {
@@ -318,12 +318,7 @@ impl Machine {
     }
 
     /// Holds hosts that the record reserves for the run, or may reserve.
-    pub(super) fn hold(
-        &mut self,
-        batch: u64,
-        hosts: &BTreeMap<HostId, BTreeSet<TargetGroupId>>,
-        snapshot: &FleetSnapshot,
-    ) {
+    pub(super) fn hold(&mut self, batch: u64, hosts: &HostTargets, snapshot: &FleetSnapshot) {
         let mut granted = BTreeMap::new();
         for (id, target_groups) in hosts {
             let Some(host) = snapshot.host(id) else { continue };

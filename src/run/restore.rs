@@ -1,9 +1,9 @@
 //! The way back: everything that was cordoned and not terminated is put back, or named (S7).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use crate::coordination::HostOutcome;
-use crate::model::{CALL_HOSTS, Effect, GroupName, HostId, TargetGroupId, Time};
+use crate::model::{CALL_HOSTS, Effect, GroupName, HostId, HostTargets, Time};
 
 use super::act::Change;
 use super::hold::Held;
@@ -11,7 +11,6 @@ use super::machine::{Machine, Todo};
 use super::{Past, patience};
 
 /// Hosts of one call, with the target groups that each must come back into.
-type HostsAndTargets = BTreeMap<HostId, BTreeSet<TargetGroupId>>;
 
 impl Machine {
     pub(super) fn restore(&mut self, since: Time, now: Time) {
@@ -50,7 +49,7 @@ impl Machine {
         let bounds = self.spec.bounds;
         let ready: Vec<&Held> =
             self.held.values().filter(|h| h.may_restore(bounds, now) && !self.leave.contains_key(&h.id)).collect();
-        let mut calls: Vec<(Option<GroupName>, HostsAndTargets)> = Vec::new();
+        let mut calls: Vec<(Option<GroupName>, HostTargets)> = Vec::new();
         for held in ready {
             let fits = calls.iter_mut().find(|(group, hosts)| *group == held.group && hosts.len() < CALL_HOSTS);
             match fits {

@@ -13,10 +13,9 @@ use super::guards::{self, NotSent, Registered};
 use super::marker::{Marker, Registration, keys};
 use super::{AwsFleet, LEDGER_TAG};
 use crate::model::{
-    Bounds, CALL_HOSTS, Call, CallOutcome, Effect, GroupName, HostId, LedgerId, Process, TargetGroupId, Time,
+    Bounds, CALL_HOSTS, Call, CallOutcome, Effect, GroupName, HostId, HostTargets, LedgerId, Process, TargetGroupId,
+    Time,
 };
-
-type HostsAndTargets = BTreeMap<HostId, BTreeSet<TargetGroupId>>;
 
 /// The most resources of one tagging call.
 /// Sources: Amazon EC2 API reference, `CreateTags` (1000); Auto Scaling states no limit for `CreateOrUpdateTags`.
@@ -109,7 +108,7 @@ impl Acting<'_> {
         self.call.intent_at.min(self.call.not_after.minus(Bounds::AWS.call_life))
     }
 
-    async fn enter_standby(&self, group: &GroupName, hosts: &HostsAndTargets) -> CallOutcome {
+    async fn enter_standby(&self, group: &GroupName, hosts: &HostTargets) -> CallOutcome {
         let ids: Vec<HostId> = hosts.keys().cloned().collect();
         if let Err(why) = guards::unprotected(self.fleet, &ids).await.and_then(|()| in_time(self.call, super::now())) {
             return why.into();
@@ -127,7 +126,7 @@ impl Acting<'_> {
         outcome(&format!("EnterStandby in {group}"), signed!(aws_sdk_autoscaling, operation, self.at()))
     }
 
-    async fn exit_standby(&self, group: &GroupName, hosts: &HostsAndTargets) -> CallOutcome {
+    async fn exit_standby(&self, group: &GroupName, hosts: &HostTargets) -> CallOutcome {
         let operation = self
             .fleet
             .clients
@@ -210,7 +209,7 @@ impl Acting<'_> {
     }
 
     /// The cordon outside groups: written down on the instances first, then carried out.
-    async fn deregister(&self, hosts: &HostsAndTargets) -> CallOutcome {
+    async fn deregister(&self, hosts: &HostTargets) -> CallOutcome {
         let looked = async {
             let ids: Vec<HostId> = hosts.keys().cloned().collect();
             let found = guards::outside_groups(self.fleet, &ids).await?;
@@ -267,7 +266,7 @@ impl Acting<'_> {
     }
 
     /// The restore outside groups: everything back that can come back, then the markers go.
-    async fn register(&self, hosts: &HostsAndTargets) -> CallOutcome {
+    async fn register(&self, hosts: &HostTargets) -> CallOutcome {
         let looked = async {
             let ids: Vec<HostId> = hosts.keys().cloned().collect();
             let found = guards::outside_groups(self.fleet, &ids).await?;
@@ -392,7 +391,7 @@ fn texts<'a>(hosts: impl IntoIterator<Item = &'a HostId>) -> Vec<String> {
 /// What each target group has to be told, with `registrations` of a host in a group. A group with nothing to
 /// be told is left out: an empty list is never sent.
 fn by_group(
-    hosts: &HostsAndTargets,
+    hosts: &HostTargets,
     registrations: impl Fn(&HostId, &TargetGroupId) -> BTreeSet<Registration>,
 ) -> BTreeMap<TargetGroupId, Vec<TargetDescription>> {
     let mut all: BTreeMap<TargetGroupId, Vec<TargetDescription>> = BTreeMap::new();

@@ -15,7 +15,7 @@ use super::hosts::{GROUP_TAG, tag};
 use super::marker::{KEY, Marker, Registration, short};
 use super::observe::{CONCURRENCY, target_health};
 use super::targets::{is_deregistered, is_draining};
-use crate::model::{CallOutcome, GroupName, HostId, TargetGroupId};
+use crate::model::{CallOutcome, GroupName, HostId, HostTargets, TargetGroupId};
 use crate::ports::FleetError;
 
 /// Nothing was sent, and why.
@@ -172,10 +172,7 @@ pub(super) struct Registered {
 
 impl Registered {
     /// Reads the target groups that the hosts were seen in.
-    pub(super) async fn read(
-        fleet: &AwsFleet,
-        hosts: &BTreeMap<HostId, BTreeSet<TargetGroupId>>,
-    ) -> Result<Self, NotSent> {
+    pub(super) async fn read(fleet: &AwsFleet, hosts: &HostTargets) -> Result<Self, NotSent> {
         let groups: BTreeSet<TargetGroupId> = hosts.values().flatten().cloned().collect();
         let health: Vec<(TargetGroupId, Option<_>)> = stream::iter(groups)
             .map(|group| async move {

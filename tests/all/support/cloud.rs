@@ -12,7 +12,7 @@ use aws_sdk_ec2::types::{
 use aws_sdk_elasticloadbalancingv2::types::{ProtocolEnum, TargetDescription, TargetHealthStateEnum};
 use safe_remove::fleet::aws::{AwsFleet, AwsSettings, Patience};
 use safe_remove::ledger::SqliteLedger;
-use safe_remove::model::{Call, CallOutcome, Effect, FleetSnapshot, HostId, Nonce, TargetGroupId, Time};
+use safe_remove::model::{Call, CallOutcome, Effect, FleetSnapshot, HostId, HostTargets, Nonce, TargetGroupId, Time};
 use safe_remove::ports::{Fleet, FleetError, RecordedCall, Written, append};
 use safe_remove::run::{EVENT_SCHEMA, JournalRecord, Past};
 use serde_json::json;
@@ -101,12 +101,12 @@ pub(crate) fn now() -> Time {
 }
 
 /// Hosts as an effect names them, each with the target groups that the observation shows.
-pub(crate) fn named(snapshot: &FleetSnapshot, ids: &[HostId]) -> BTreeMap<HostId, BTreeSet<TargetGroupId>> {
+pub(crate) fn named(snapshot: &FleetSnapshot, ids: &[HostId]) -> HostTargets {
     ids.iter().map(|id| (id.clone(), snapshot.host(id).expect("an observed host").target_groups.clone())).collect()
 }
 
 /// Takes members of a group out of service.
-pub(crate) fn cordon(group: &str, hosts: BTreeMap<HostId, BTreeSet<TargetGroupId>>) -> Effect {
+pub(crate) fn cordon(group: &str, hosts: HostTargets) -> Effect {
     Effect::Cordon { group: Some(group.into()), hosts }
 }
 
