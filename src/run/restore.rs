@@ -10,8 +10,6 @@ use super::hold::Held;
 use super::machine::{Machine, Todo};
 use super::{Past, patience};
 
-/// Hosts of one call, with the target groups that each must come back into.
-
 impl Machine {
     pub(super) fn restore(&mut self, since: Time, now: Time) {
         // A run that was taken over lets go of nothing while a call of the earlier process can still land: restoring

@@ -12,7 +12,7 @@ use aws_sdk_ec2::types::{
 use aws_sdk_elasticloadbalancingv2::types::{ProtocolEnum, TargetDescription, TargetHealthStateEnum};
 use safe_remove::fleet::aws::{AwsFleet, AwsSettings, Patience};
 use safe_remove::ledger::SqliteLedger;
-use safe_remove::model::{Call, CallOutcome, Effect, FleetSnapshot, HostId, HostTargets, Nonce, TargetGroupId, Time};
+use safe_remove::model::{Call, CallOutcome, Effect, FleetSnapshot, HostId, HostTargets, Nonce, Time};
 use safe_remove::ports::{Fleet, FleetError, RecordedCall, Written, append};
 use safe_remove::run::{EVENT_SCHEMA, JournalRecord, Past};
 use serde_json::json;
