@@ -16,13 +16,15 @@ pub(super) struct Appender<'a> {
     /// Records that were not acknowledged, in order, each with the nonce that it keeps until it is: a write in doubt
     /// may be there, and under another nonce the run would take it for another process's (S7, schedule 13).
     backlog: Vec<(JournalRecord, Nonce)>,
-    /// The call whose intent was acknowledged last, until it is sent.
+    /// The call that the last record intends, until it is sent.
+    intended: Option<Call>,
+    /// The same, where the ledger acknowledged that record.
     acknowledged: Option<RecordedCall>,
 }
 
 impl<'a> Appender<'a> {
     pub(super) fn new(ledger: &'a dyn Ledger, us: ProcessId) -> Self {
-        Self { ledger, us, backlog: Vec::new(), acknowledged: None }
+        Self { ledger, us, backlog: Vec::new(), intended: None, acknowledged: None }
     }
 
     /// What the ledger was never heard to take.
@@ -30,18 +32,19 @@ impl<'a> Appender<'a> {
         self.backlog
     }
 
-    /// What sends a call: its acknowledged intent, or where the ledger takes none, that it is a restore. `None` where
-    /// neither is so.
+    /// What sends the call that the last record intends, once: the ledger's acknowledgement, or where it gave none, that the
+    /// call is a restore. `None` for every other call.
     pub(super) fn permit(&mut self, call: &Call) -> Option<RecordedCall> {
-        let acknowledged = self.acknowledged.take().filter(|recorded| recorded.call() == call);
-        acknowledged.or_else(|| RecordedCall::restore_without_ledger(call.clone()))
+        let intended = self.intended.take().filter(|intended| intended == call)?;
+        self.acknowledged.take().or_else(|| RecordedCall::restore_without_ledger(intended))
     }
 
     /// Appends what is left over and then this record. It may be dropped at any time: what was not heard to be taken is
     /// left over.
     pub(super) async fn record(&mut self, record: JournalRecord, tries: &Tries) -> Input {
-        self.backlog.push((record, nonce()));
+        self.intended = record.event.intent().cloned();
         self.acknowledged = None;
+        self.backlog.push((record, nonce()));
         while let Some((first, nonce)) = self.backlog.first() {
             match append_patiently(self.ledger, first, nonce, tries).await {
                 Ok(Written::Acknowledged(intended)) => {
@@ -164,11 +167,13 @@ async fn patiently<T, W: Future<Output = Result<T, LedgerError>>>(
 mod tests {
     use std::sync::Arc;
 
+    use std::collections::BTreeSet;
+
     use super::*;
     use crate::coordination::FleetRecord;
     use crate::ledger::memory::MemoryLedger;
     use crate::ledger::unreliable::{Faults, Unreliable};
-    use crate::model::Time;
+    use crate::model::{Effect, HostTargets, Time};
     use crate::run::{EVENT_SCHEMA, Past};
 
     fn ledger() -> MemoryLedger {
@@ -209,5 +214,41 @@ mod tests {
         ledger.contents().append(&record(0), &Nonce::new("theirs")).expect("appends");
         let answer = Appender::new(&ledger, us()).record(record(0), &Tries::few()).await;
         assert!(matches!(answer, Input::Lost(Loss::Fenced(_))), "{answer:?}");
+    }
+
+    fn intent(seq: u64, effect: Effect) -> (JournalRecord, Call) {
+        let intent = Call { effect, intent_at: Time::from_millis(0), not_after: Time::from_millis(5_000) };
+        let event = Past::CallIntended { call: seq, intent: intent.clone() };
+        (JournalRecord { event, ..record(seq) }, intent)
+    }
+
+    fn restore() -> Effect {
+        Effect::Restore { group: None, hosts: HostTargets::from([("index-0001".into(), BTreeSet::new())]) }
+    }
+
+    /// One intent, one call: nothing is sent that was not intended first, and nothing twice.
+    #[tokio::test]
+    async fn s5_a_call_is_permitted_once_by_its_intent_and_a_restore_that_was_never_intended_is_not() {
+        let ledger = ledger();
+        let mut journal = Appender::new(&ledger, us());
+        let (record, call) = intent(0, restore());
+        assert!(journal.permit(&call).is_none(), "it was not intended");
+        assert!(matches!(journal.record(record, &Tries::few()).await, Input::Recorded));
+        assert!(journal.permit(&call).is_some());
+        assert!(journal.permit(&call).is_none(), "it was sent");
+    }
+
+    /// S7: a ledger that takes nothing keeps no host out of service, and lets nothing go forward.
+    #[tokio::test]
+    async fn s7_without_the_ledger_an_intent_that_it_was_offered_permits_a_restore_and_nothing_else() {
+        let terminate = Effect::Terminate { group: None, host: "index-0001".into() };
+        for (effect, may) in [(restore(), true), (terminate, false)] {
+            let faults = Faults { lost_replies: u32::MAX, ..Faults::default() };
+            let ledger = Unreliable::new(Arc::new(ledger()), faults);
+            let mut journal = Appender::new(&ledger, us());
+            let (record, call) = intent(0, effect);
+            assert!(matches!(journal.record(record, &Tries::few()).await, Input::Lost(Loss::Unreachable(_))));
+            assert_eq!(journal.permit(&call).is_some(), may, "{call:?}");
+        }
     }
 }
