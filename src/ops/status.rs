@@ -107,7 +107,7 @@ pub(crate) fn of_run(
         // As `resume` counts: the process's clock may be ahead of this one.
         silent: silent_at.plus(Bounds::TOLERANCE) <= now,
         until,
-        calls_until: history.open_calls().values().map(|call| call.not_after).max().filter(|at| *at >= now),
+        calls_until: history.open_calls().iter().map(|(_, call)| call.not_after).max().filter(|at| *at >= now),
     };
     let (words, advice) = advice(run, &standing);
     StatusRun {

@@ -57,7 +57,7 @@ pub(crate) fn report(journal: &[JournalRecord]) -> Option<RunDocument> {
     {
         warnings.push(format!("{}: by then everything was gone, and nothing was left to stop", order.message));
     }
-    let subsystems = history.end.map_or(plan.subsystems.as_slice(), |end| end.subsystems).to_vec();
+    let subsystems = history.measured.unwrap_or(&plan.subsystems).to_vec();
     let last = history.last.map_or(first.at, |r| r.at);
     Some(RunDocument {
         schema: RUN_SCHEMA.to_owned(),

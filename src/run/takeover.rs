@@ -90,7 +90,7 @@ pub(crate) fn quiet_from(journal: &[JournalRecord], bounds: Bounds) -> Time {
     let history = RunHistory::of(journal);
     let opened = history.opening.zip(history.last);
     let offline_until = opened.map(|(opening, last)| last.at.plus(opening.settings.offline_limit));
-    let deadlines = history.open_calls().into_values().map(|call| call.not_after);
+    let deadlines = history.open_calls().into_iter().map(|(_, call)| call.not_after);
     let last = deadlines.chain(offline_until).max().unwrap_or(Time::from_millis(i64::MIN));
     last.plus(bounds.tolerance)
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::coordination::{Halt, ProcessId};
 use crate::model::{Call, CallOutcome, FleetName, HostId, OperatorId, RequestId, Time};
-use crate::plan::{PlanDocument, RequestDocument, Settings, SubsystemCapacity};
+use crate::plan::{PlanDocument, RequestDocument, Settings};
 
 use super::super::{JournalRecord, Outcome, Purpose};
 
@@ -74,10 +74,9 @@ pub(crate) struct BatchTimes {
 
 /// What the last record of a run says.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct End<'a> {
+pub(crate) struct End {
     pub(crate) outcome: Outcome,
     pub(crate) exit_code: u8,
-    pub(crate) subsystems: &'a [SubsystemCapacity],
 }
 
 /// A record that has a journal of its own.

@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::coordination::ProcessId;
 use crate::model::{Call, GroupName, HostId, ProbeKey, Time};
+use crate::plan::SubsystemCapacity;
 
 use super::{Cause, JournalRecord, Outcome, Past, Purpose};
 
@@ -45,12 +46,14 @@ pub(crate) struct RunHistory<'a> {
     /// Hosts that left by themselves, or were dropped from the plan.
     pub(crate) dropped: BTreeSet<&'a HostId>,
     pub(crate) calls: BTreeMap<u64, CallHistory<'a>>,
-    /// Calls of earlier attempts that no answer tells of.
-    earlier: BTreeMap<u64, &'a Call>,
+    /// Calls of earlier attempts that no answer tells of, by number: each attempt counts anew.
+    earlier: Vec<(u64, &'a Call)>,
     pub(crate) warnings: Vec<String>,
     /// Groups that were not put back, with why.
     pub(crate) left: BTreeMap<&'a GroupName, &'a String>,
-    pub(crate) end: Option<End<'a>>,
+    pub(crate) end: Option<End>,
+    /// Capacity as it was measured at the last end, whatever came behind it.
+    pub(crate) measured: Option<&'a [SubsystemCapacity]>,
     /// The last record that says how far the run is.
     pub(crate) step: Option<&'a Past>,
 }
@@ -85,10 +88,10 @@ impl<'a> RunHistory<'a> {
         self.batches.values().any(|batch| batch.granted.is_some())
     }
 
-    /// Calls of which no answer says what became of them, by number: each may take effect until its deadline.
-    pub(crate) fn open_calls(&self) -> BTreeMap<u64, &'a Call> {
+    /// Calls of which no answer says what became of them, each with its number: each may take effect until its deadline.
+    pub(crate) fn open_calls(&self) -> Vec<(u64, &'a Call)> {
         let open = self.calls.iter().filter(|(_, call)| call.is_open()).map(|(number, call)| (*number, call.intent));
-        self.earlier.iter().map(|(number, call)| (*number, *call)).chain(open).collect()
+        self.earlier.iter().copied().chain(open).collect()
     }
 
     /// Whoever abandoned the run last: that is decided for good (S6).
@@ -220,7 +223,8 @@ impl<'a> RunHistory<'a> {
             }
             Past::Warned { message } => self.warnings.push(message.clone()),
             Past::RunEnded { outcome, exit_code, subsystems } => {
-                self.end = Some(End { outcome: *outcome, exit_code: *exit_code, subsystems });
+                self.end = Some(End { outcome: *outcome, exit_code: *exit_code });
+                self.measured = Some(subsystems);
             }
             Past::HaltOrdered { order } => self.single = Some(Single::Halted(order)),
             Past::HaltLifted { orders, operator, reason } => {

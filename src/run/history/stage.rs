@@ -58,8 +58,21 @@ impl Stage {
             }
             // S6, S9: whoever takes over a run that was stopping, or has ended, goes nowhere but back.
             Past::RunTakenOver { .. } => {
-                let to = if matches!(self, Stopping | Ended) { Stopping } else { TakenOver };
-                (to, &[Blank, Opened, Granted, Baking, Baked, Terminating, Between, TakenOver, Stopping, Ended])
+                let to = if matches!(self, Stopping | Ended | Withdrawn) { Stopping } else { TakenOver };
+                let from = &[
+                    Blank,
+                    Opened,
+                    Granted,
+                    Baking,
+                    Baked,
+                    Terminating,
+                    Between,
+                    TakenOver,
+                    Stopping,
+                    Withdrawn,
+                    Ended,
+                ];
+                (to, from)
             }
             Past::Stopped { .. } => (Stopping, UNDER_WAY),
             Past::HostRestored { .. }

@@ -1,7 +1,9 @@
 //! What a journal says: cut anywhere it is a history, and one that is out of order calls for a person.
 
+use std::collections::BTreeSet;
+
 use super::world::World;
-use crate::model::HostState;
+use crate::model::{Call, HostState, Time};
 use crate::run::{Finish, Input, JournalRecord, Outcome, Past, Purpose, RunHistory, Stage, remains, report};
 
 /// The journal of a run of four hosts in two batches that was done as it was meant.
@@ -84,4 +86,63 @@ fn s7_a_journal_that_is_out_of_order_calls_for_a_person_and_keeps_nobody_from_pu
         assert!(world.hosts.values().all(|host| host.state == HostState::InService), "{:?}", world.log);
         assert_eq!((world.document().outcome, world.document().exit_code), (Outcome::NeedsAttention, 8));
     }
+}
+
+/// The record after it, a fence of another process.
+fn fenced(journal: &[JournalRecord]) -> Vec<JournalRecord> {
+    let last = journal.last().expect("a journal");
+    let Past::RunOpened { process, operator, .. } = &journal[0].event else { panic!("it was opened") };
+    let event = Past::RunTakenOver {
+        epoch: 9,
+        process: process.clone(),
+        operator: operator.clone(),
+        purpose: Purpose::Abandon,
+        reason: None,
+        leave: BTreeSet::new(),
+        even_if_alive: false,
+    };
+    let fence = JournalRecord { seq: last.seq + 1, event, ..last.clone() };
+    journal.iter().cloned().chain([fence]).collect()
+}
+
+/// The record may hold hosts of a run that never heard of its grant: whoever abandons it is told of no disorder.
+#[test]
+fn s7_a_run_that_took_nothing_by_its_own_word_is_taken_over_and_only_put_back() {
+    let (_, journal) = completed();
+    let Past::RunEnded { subsystems, .. } = &journal.last().expect("it ended").event else { panic!("it ended") };
+    let event = Past::RunEnded { outcome: Outcome::NotStarted, exit_code: 10, subsystems: subsystems.clone() };
+    let journal = [journal[0].clone(), JournalRecord { seq: 1, event, ..journal[1].clone() }];
+    assert_eq!(RunHistory::of(&journal).stage, Stage::Withdrawn);
+    let journal = fenced(&journal);
+    let history = RunHistory::of(&journal);
+    assert_eq!((history.stage, history.illegal), (Stage::Stopping, None));
+}
+
+/// What was measured at an end stands until something else is measured.
+#[test]
+fn capacity_that_was_measured_at_an_end_stays_when_the_run_is_taken_over() {
+    let (_, mut journal) = completed();
+    let Some(JournalRecord { event: Past::RunEnded { subsystems, .. }, .. }) = journal.last_mut() else {
+        panic!("it ended")
+    };
+    subsystems[0].remaining = 3;
+    let measured = subsystems.clone();
+    assert_eq!(report(&fenced(&journal)).expect("a document").subsystems, measured);
+}
+
+/// S9: calls are numbered anew in each attempt; one that is open in an earlier one stays so, whatever has its number now.
+#[test]
+fn s9_an_open_call_of_an_earlier_attempt_is_not_hidden_by_a_later_one() {
+    let (_, journal) = completed();
+    let is_call = |record: &&JournalRecord| record.event.intent().is_some();
+    let call = journal.iter().find(is_call).expect("a call").clone();
+    let later = Past::CallIntended {
+        call: 1,
+        intent: Call { not_after: Time::from_millis(0), ..call.event.intent().expect("a call").clone() },
+    };
+    let attempts =
+        [journal[0].clone(), call.clone(), journal[0].clone(), JournalRecord { event: later, ..call.clone() }];
+    let deadlines: BTreeSet<Time> =
+        RunHistory::of(&attempts).open_calls().into_iter().map(|(_, call)| call.not_after).collect();
+    assert_eq!(deadlines.len(), 2, "{deadlines:?}");
 }

@@ -102,7 +102,6 @@ impl World {
                     history.has_ended() == (over || pruned),
                     history.cause.is_none() || over || history.stage == Stage::Stopping,
                     history.terminated.iter().all(|host| history.hosts.contains_key(*host)),
-                    history.open_calls().len() <= history.calls.len(),
                 ];
                 if told.contains(&false) {
                     self.checker.violations.push(format!("run {run}, {length} records, {:?}: {told:?}", history.stage));
