@@ -6,7 +6,7 @@ use crate::coordination::{FleetRecord, Hold, HoldState, RunEntry};
 use crate::model::{Bounds, Call, Effect, HostId, RunId, Time};
 use crate::output::{StatusCall, StatusDocument, StatusHalt, StatusHold, StatusRun, next};
 use crate::policy;
-use crate::run::{self, JournalRecord, Past, RunHistory};
+use crate::run::{self, JournalRecord, LastStep, Purpose, RunHistory};
 
 use super::error::OperationError;
 use super::reader::LedgerReader;
@@ -173,47 +173,25 @@ fn state(entry: &RunEntry, history: &RunHistory<'_>) -> String {
     if entry.ended_at.is_some() {
         return format!("ended, {} held", entry.holds.len());
     }
-    history.step.and_then(step).unwrap_or_else(|| "granted".to_owned())
+    history.step.as_ref().map_or_else(|| "granted".to_owned(), in_words)
 }
 
-fn step(event: &Past) -> Option<String> {
-    Some(match event {
-        Past::RunOpened { .. } => "opened".to_owned(),
-        Past::BatchGranted { batch, .. } => format!("cordoning batch {batch}"),
-        Past::BatchCordoned { batch } | Past::Sampled { batch, .. } | Past::BakeRestarted { batch, .. } => {
-            format!("baking batch {batch}")
-        }
-        Past::BakeEnded { batch, .. } | Past::TerminationStarted { batch } | Past::HostTerminated { batch, .. } => {
-            format!("terminating batch {batch}")
-        }
-        Past::BatchTerminated { batch } => format!("batch {batch} is gone"),
-        Past::Waiting { until, why } => format!("waiting, and looking again by {until}: {why}"),
-        Past::RunTakenOver { operator, purpose, .. } => {
-            let verb = match purpose {
-                run::Purpose::Resume => "resumed",
-                run::Purpose::Abandon => "abandoned",
-            };
-            format!("{verb} by {operator}")
-        }
-        Past::HostGivenUp { host, .. } => format!("{host} is given up"),
-        Past::Stopped { cause } => format!("stopping: {}", cause.message),
-        Past::HostRestored { batch, .. } | Past::HostUntouched { batch, .. } => format!("restoring batch {batch}"),
-        Past::HostInDoubt { host, .. } => format!("{host} is in doubt"),
-        Past::RunEnded { .. } => "closing".to_owned(),
-        Past::HostDropped { .. }
-        | Past::ReferenceTaken { .. }
-        | Past::GroupHeld { .. }
-        | Past::GroupReleased { .. }
-        | Past::GroupLeft { .. }
-        | Past::CallIntended { .. }
-        | Past::CallAnswered { .. }
-        | Past::Warned { .. }
-        | Past::HaltOrdered { .. }
-        | Past::HaltLifted { .. }
-        | Past::LedgerAdopted { .. }
-        | Past::LedgerTimeSet { .. }
-        | Past::JournalPruned { .. } => return None,
-    })
+fn in_words(step: &LastStep<'_>) -> String {
+    match step {
+        LastStep::Opened => "opened".to_owned(),
+        LastStep::Cordoning(batch) => format!("cordoning batch {batch}"),
+        LastStep::Baking(batch) => format!("baking batch {batch}"),
+        LastStep::Terminating(batch) => format!("terminating batch {batch}"),
+        LastStep::Gone(batch) => format!("batch {batch} is gone"),
+        LastStep::Waiting { until, why } => format!("waiting, and looking again by {until}: {why}"),
+        LastStep::TakenOver { operator, purpose: Purpose::Resume } => format!("resumed by {operator}"),
+        LastStep::TakenOver { operator, purpose: Purpose::Abandon } => format!("abandoned by {operator}"),
+        LastStep::Stopping(cause) => format!("stopping: {}", cause.message),
+        LastStep::Restoring(batch) => format!("restoring batch {batch}"),
+        LastStep::InDoubt(host) => format!("{host} is in doubt"),
+        LastStep::GivenUp(host) => format!("{host} is given up"),
+        LastStep::Closing => "closing".to_owned(),
+    }
 }
 
 /// How a run stands, for what comes next.
@@ -283,47 +261,5 @@ fn advice(run: &RunId, stand: &Stand<'_>) -> (String, Option<String>) {
             // What only puts back comes first: a script that follows this terminates nothing.
             (format!("abandon {run}"), Some(advice))
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::model::CallOutcome;
-
-    #[test]
-    fn a_call_is_open_until_an_answer_says_what_became_of_it() {
-        let intended = |call: u64| Past::CallIntended {
-            call,
-            intent: Call {
-                effect: Effect::Terminate { group: None, host: format!("h-{call}").as_str().into() },
-                intent_at: Time::from_millis(0),
-                not_after: Time::from_millis(5_000),
-            },
-        };
-        let message = || "seen".to_owned();
-        let answered = |call, outcome| Past::CallAnswered { call, outcome };
-        let events = [
-            intended(1),
-            answered(1, CallOutcome::Done),
-            intended(2),
-            answered(2, CallOutcome::Unknown { message: message() }),
-            intended(3),
-            answered(3, CallOutcome::Refused { message: message(), retryable: true }),
-            intended(4),
-        ];
-        let journal: Vec<JournalRecord> = (0..)
-            .zip(events)
-            .map(|(seq, event)| JournalRecord {
-                schema: crate::run::EVENT_SCHEMA.to_owned(),
-                run: RunId::new("r-1"),
-                seq,
-                at: Time::from_millis(0),
-                event,
-            })
-            .collect();
-        let open: Vec<(u64, Time)> =
-            open_calls(&RunHistory::of(&journal)).iter().map(|call| (call.call, call.not_after)).collect();
-        assert_eq!(open, [(2, Time::from_millis(5_000)), (4, Time::from_millis(5_000))]);
     }
 }

@@ -37,7 +37,7 @@ pub(crate) use act::{Act, Blind, Change, Finish, Input, Loss, NotStarted, Order,
 pub(crate) use document::{BatchReport, BatchState, Cause, CauseKind, Outcome, RunDocument, TakenOver};
 #[cfg(test)]
 pub(crate) use history::Stage;
-pub(crate) use history::{BatchTimes, CallHistory, HostStage, Opening, RunHistory, Single, Takeover};
+pub(crate) use history::{BatchTimes, CallHistory, HostStage, LastStep, Opening, RunHistory, Single, Takeover};
 pub(crate) use journal::Purpose;
 pub use journal::{EVENT_SCHEMA, JournalRecord, Past};
 pub(crate) use late::{Late, deeds, late};

@@ -6,7 +6,7 @@ use crate::coordination::{Halt, ProcessId};
 use crate::model::{Call, CallOutcome, FleetName, HostId, OperatorId, RequestId, Time};
 use crate::plan::{PlanDocument, RequestDocument, Settings};
 
-use super::super::{JournalRecord, Outcome, Purpose};
+use super::super::{Cause, JournalRecord, Outcome, Purpose};
 
 /// How a run was opened: the record with which its latest attempt begins.
 #[derive(Clone, Copy, Debug)]
@@ -77,6 +77,31 @@ pub(crate) struct BatchTimes {
 pub(crate) struct End {
     pub(crate) outcome: Outcome,
     pub(crate) exit_code: u8,
+}
+
+/// How far a run is, by the last record that says so.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum LastStep<'a> {
+    Opened,
+    Cordoning(u64),
+    Baking(u64),
+    Terminating(u64),
+    /// A batch is gone.
+    Gone(u64),
+    Waiting {
+        until: Time,
+        why: &'a str,
+    },
+    TakenOver {
+        operator: &'a OperatorId,
+        purpose: Purpose,
+    },
+    Stopping(&'a Cause),
+    Restoring(u64),
+    InDoubt(&'a HostId),
+    GivenUp(&'a HostId),
+    /// The end is on record, and the ledger's record is told.
+    Closing,
 }
 
 /// A record that has a journal of its own.

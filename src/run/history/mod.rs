@@ -15,7 +15,7 @@ use crate::plan::SubsystemCapacity;
 
 use super::{Cause, JournalRecord, Outcome, Past, Purpose};
 
-pub(crate) use facts::{BatchTimes, CallHistory, End, HostStage, Opening, Single, Takeover};
+pub(crate) use facts::{BatchTimes, CallHistory, End, HostStage, LastStep, Opening, Single, Takeover};
 pub(crate) use stage::{IllegalEvent, Stage};
 
 /// What a journal says of the latest attempt of its run. Calls with one request id that were granted nothing are each
@@ -55,7 +55,7 @@ pub(crate) struct RunHistory<'a> {
     /// Capacity as it was measured at the last end, whatever came behind it.
     pub(crate) measured: Option<&'a [SubsystemCapacity]>,
     /// The last record that says how far the run is.
-    pub(crate) step: Option<&'a Past>,
+    pub(crate) step: Option<LastStep<'a>>,
 }
 
 impl<'a> RunHistory<'a> {
@@ -107,46 +107,7 @@ impl<'a> RunHistory<'a> {
         }
         self.stage = to;
         self.last = Some(record);
-        self.step(&record.event);
         self.learn(record);
-    }
-
-    fn step(&mut self, event: &'a Past) {
-        let says = match event {
-            Past::RunOpened { .. }
-            | Past::BatchGranted { .. }
-            | Past::BatchCordoned { .. }
-            | Past::Sampled { .. }
-            | Past::BakeRestarted { .. }
-            | Past::BakeEnded { .. }
-            | Past::TerminationStarted { .. }
-            | Past::HostTerminated { .. }
-            | Past::BatchTerminated { .. }
-            | Past::Waiting { .. }
-            | Past::RunTakenOver { .. }
-            | Past::HostGivenUp { .. }
-            | Past::Stopped { .. }
-            | Past::HostRestored { .. }
-            | Past::HostUntouched { .. }
-            | Past::HostInDoubt { .. }
-            | Past::RunEnded { .. } => true,
-            Past::HostDropped { .. }
-            | Past::ReferenceTaken { .. }
-            | Past::GroupHeld { .. }
-            | Past::GroupReleased { .. }
-            | Past::GroupLeft { .. }
-            | Past::CallIntended { .. }
-            | Past::CallAnswered { .. }
-            | Past::Warned { .. }
-            | Past::HaltOrdered { .. }
-            | Past::HaltLifted { .. }
-            | Past::LedgerAdopted { .. }
-            | Past::LedgerTimeSet { .. }
-            | Past::JournalPruned { .. } => false,
-        };
-        if says {
-            self.step = Some(event);
-        }
     }
 
     fn learn(&mut self, record: &'a JournalRecord) {
@@ -156,6 +117,7 @@ impl<'a> RunHistory<'a> {
             Past::ReferenceTaken { reference, sampled_at } => self.reference = Some((reference, *sampled_at)),
             Past::BatchGranted { batch, granted } => {
                 self.batch(*batch).granted = Some(at);
+                self.step = Some(LastStep::Cordoning(*batch));
                 self.hosts.extend(granted.keys().map(|host| (host, (*batch, HostStage::Granted))));
             }
             Past::HostDropped { host, .. } => {
@@ -180,28 +142,52 @@ impl<'a> RunHistory<'a> {
             }
             Past::BatchCordoned { batch } => {
                 self.batch(*batch).cordoned = Some(at);
+                self.step = Some(LastStep::Baking(*batch));
                 for (of, stage) in self.hosts.values_mut() {
                     if of == batch && *stage == HostStage::Touched {
                         *stage = HostStage::Cordoned;
                     }
                 }
             }
-            Past::BakeEnded { batch, .. } => self.batch(*batch).baked = Some(at),
+            Past::Sampled { batch, .. } | Past::BakeRestarted { batch, .. } => {
+                self.step = Some(LastStep::Baking(*batch));
+            }
+            Past::BakeEnded { batch, .. } => {
+                self.batch(*batch).baked = Some(at);
+                self.step = Some(LastStep::Terminating(*batch));
+            }
+            Past::TerminationStarted { batch } => self.step = Some(LastStep::Terminating(*batch)),
             Past::HostTerminated { batch, host } => {
                 self.hosts.insert(host, (*batch, HostStage::Gone));
                 self.terminated.insert(host);
+                self.step = Some(LastStep::Terminating(*batch));
             }
-            Past::BatchTerminated { batch } => self.batch(*batch).terminated = Some(at),
-            Past::Stopped { cause } => self.cause = Some(cause),
+            Past::BatchTerminated { batch } => {
+                self.batch(*batch).terminated = Some(at);
+                self.step = Some(LastStep::Gone(*batch));
+            }
+            Past::Waiting { until, why } => self.step = Some(LastStep::Waiting { until: *until, why }),
+            Past::Stopped { cause } => {
+                self.cause = Some(cause);
+                self.step = Some(LastStep::Stopping(cause));
+            }
             Past::HostRestored { batch, host } => {
                 self.hosts.insert(host, (*batch, HostStage::Back));
                 self.batch(*batch).restored = Some(at);
+                self.step = Some(LastStep::Restoring(*batch));
             }
-            Past::HostUntouched { batch, host } => _ = self.hosts.insert(host, (*batch, HostStage::Untouched)),
-            Past::HostInDoubt { batch, host, .. } => _ = self.hosts.insert(host, (*batch, HostStage::Doubt)),
+            Past::HostUntouched { batch, host } => {
+                self.hosts.insert(host, (*batch, HostStage::Untouched));
+                self.step = Some(LastStep::Restoring(*batch));
+            }
+            Past::HostInDoubt { batch, host, .. } => {
+                self.hosts.insert(host, (*batch, HostStage::Doubt));
+                self.step = Some(LastStep::InDoubt(host));
+            }
             Past::HostGivenUp { batch, host, operator, reason, why } => {
                 self.hosts.insert(host, (*batch, HostStage::Doubt));
                 let reason = reason.as_ref().map(|reason| format!(" ({reason})")).unwrap_or_default();
+                self.step = Some(LastStep::GivenUp(host));
                 self.warnings.push(format!("host {host} was given up by {operator}{reason}: {why}"));
             }
             Past::RunTakenOver { epoch, process, operator, purpose, reason, leave, even_if_alive } => {
@@ -220,11 +206,13 @@ impl<'a> RunHistory<'a> {
                 };
                 self.takeovers.push(takeover);
                 self.last_takeover = Some(takeover);
+                self.step = Some(LastStep::TakenOver { operator, purpose: *purpose });
             }
             Past::Warned { message } => self.warnings.push(message.clone()),
             Past::RunEnded { outcome, exit_code, subsystems } => {
                 self.end = Some(End { outcome: *outcome, exit_code: *exit_code });
                 self.measured = Some(subsystems);
+                self.step = Some(LastStep::Closing);
             }
             Past::HaltOrdered { order } => self.single = Some(Single::Halted(order)),
             Past::HaltLifted { orders, operator, reason } => {
@@ -232,11 +220,7 @@ impl<'a> RunHistory<'a> {
             }
             Past::JournalPruned { request, .. } => self.single = Some(Single::Pruned(request)),
             Past::LedgerAdopted { .. } | Past::LedgerTimeSet { .. } => self.single = Some(Single::Other),
-            Past::GroupHeld { .. }
-            | Past::Sampled { .. }
-            | Past::BakeRestarted { .. }
-            | Past::TerminationStarted { .. }
-            | Past::Waiting { .. } => {}
+            Past::GroupHeld { .. } => {}
         }
     }
 
@@ -259,7 +243,7 @@ impl<'a> RunHistory<'a> {
         };
         let before = std::mem::take(self);
         let earlier = before.open_calls();
-        let (stage, illegal, last, step) = (before.stage, before.illegal, before.last, before.step);
+        let (stage, illegal, last, step) = (before.stage, before.illegal, before.last, Some(LastStep::Opened));
         let (highest, last_takeover) = (before.epoch, before.last_takeover);
         *self = Self { stage, illegal, last, step, epoch: highest, last_takeover, earlier, ..Self::default() };
         self.acts(*epoch, process);

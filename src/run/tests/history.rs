@@ -3,8 +3,10 @@
 use std::collections::BTreeSet;
 
 use super::world::World;
-use crate::model::{Call, HostState, Time};
-use crate::run::{Finish, Input, JournalRecord, Outcome, Past, Purpose, RunHistory, Stage, remains, report};
+use crate::model::{Call, CallOutcome, Effect, HostState, RunId, Time};
+use crate::run::{
+    EVENT_SCHEMA, Finish, Input, JournalRecord, Outcome, Past, Purpose, RunHistory, Stage, remains, report,
+};
 
 /// The journal of a run of four hosts in two batches that was done as it was meant.
 fn completed() -> (World, Vec<JournalRecord>) {
@@ -145,4 +147,40 @@ fn s9_an_open_call_of_an_earlier_attempt_is_not_hidden_by_a_later_one() {
     let deadlines: BTreeSet<Time> =
         RunHistory::of(&attempts).open_calls().into_iter().map(|(_, call)| call.not_after).collect();
     assert_eq!(deadlines.len(), 2, "{deadlines:?}");
+}
+
+#[test]
+fn a_call_is_open_until_an_answer_says_what_became_of_it() {
+    let intended = |call: u64| Past::CallIntended {
+        call,
+        intent: Call {
+            effect: Effect::Terminate { group: None, host: format!("h-{call}").as_str().into() },
+            intent_at: Time::from_millis(0),
+            not_after: Time::from_millis(5_000),
+        },
+    };
+    let message = || "seen".to_owned();
+    let answered = |call, outcome| Past::CallAnswered { call, outcome };
+    let events = [
+        intended(1),
+        answered(1, CallOutcome::Done),
+        intended(2),
+        answered(2, CallOutcome::Unknown { message: message() }),
+        intended(3),
+        answered(3, CallOutcome::Refused { message: message(), retryable: true }),
+        intended(4),
+    ];
+    let journal: Vec<JournalRecord> = (0..)
+        .zip(events)
+        .map(|(seq, event)| JournalRecord {
+            schema: EVENT_SCHEMA.to_owned(),
+            run: RunId::new("r-1"),
+            seq,
+            at: Time::from_millis(0),
+            event,
+        })
+        .collect();
+    let open: Vec<(u64, Time)> =
+        RunHistory::of(&journal).open_calls().iter().map(|(call, intent)| (*call, intent.not_after)).collect();
+    assert_eq!(open, [(2, Time::from_millis(5_000)), (4, Time::from_millis(5_000))]);
 }
