@@ -85,6 +85,39 @@ pub(super) enum Phase {
     Over,
 }
 
+/// Which way the run goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Direction {
+    /// Towards the end of its plan.
+    Forward,
+    /// What is cordoned is put back.
+    Back,
+    /// Its groups are released, and its end is told.
+    Closing,
+    /// Nowhere.
+    Over,
+}
+
+impl Phase {
+    /// Which way the run goes in this phase.
+    pub(super) fn direction(&self) -> Direction {
+        match self {
+            Self::Enlisting
+            | Self::Reference { .. }
+            | Self::TakingOver { .. }
+            | Self::Opening { .. }
+            | Self::Suspending
+            | Self::Cordoning { .. }
+            | Self::Baking { .. }
+            | Self::Terminating { .. }
+            | Self::Verifying { .. } => Direction::Forward,
+            Self::Restoring { .. } => Direction::Back,
+            Self::Leaving { .. } => Direction::Closing,
+            Self::Over => Direction::Over,
+        }
+    }
+}
+
 /// A host that a person gave up.
 #[derive(Clone, Debug)]
 pub(super) struct Left {
@@ -265,7 +298,7 @@ impl Machine {
 
     /// Whether the run is past the point where an order changes anything.
     pub(crate) fn is_stopping(&self) -> bool {
-        matches!(self.phase, Phase::Restoring { .. } | Phase::Leaving { .. } | Phase::Over)
+        self.phase.direction() != Direction::Forward
     }
 
     /// Takes in an answer and says what comes next.
@@ -519,22 +552,14 @@ impl Machine {
     }
 
     fn advance(&mut self, now: Time) {
-        match self.phase {
-            Phase::Restoring { since } => self.restore(since, now),
-            Phase::Leaving { .. } => self.leave(now),
-            Phase::Over => match self.withdrawing.take() {
+        match self.phase.direction() {
+            Direction::Forward => self.forward(now),
+            Direction::Back => self.restore(now),
+            Direction::Closing => self.leave(now),
+            Direction::Over => match self.withdrawing.take() {
                 Some(why) => self.finish(Finish::NotStarted(why)),
                 None => self.finish(Finish::Ended),
             },
-            Phase::Enlisting
-            | Phase::Reference { .. }
-            | Phase::TakingOver { .. }
-            | Phase::Opening { .. }
-            | Phase::Suspending
-            | Phase::Cordoning { .. }
-            | Phase::Baking { .. }
-            | Phase::Terminating { .. }
-            | Phase::Verifying { .. } => self.forward(now),
         }
     }
 }

@@ -7,11 +7,12 @@ use crate::model::{CALL_HOSTS, Effect, GroupName, HostId, HostTargets, Time};
 
 use super::act::Change;
 use super::hold::Held;
-use super::machine::{Machine, Todo};
+use super::machine::{Machine, Phase, Todo};
 use super::{Past, patience};
 
 impl Machine {
-    pub(super) fn restore(&mut self, since: Time, now: Time) {
+    pub(super) fn restore(&mut self, now: Time) {
+        let Phase::Restoring { since } = self.phase else { return };
         // A run that was taken over lets go of nothing while a call of the earlier process can still land: restoring
         // is allowed meanwhile, releasing is not (protocol section 7, schedule 7).
         let is_quiet = self.quiet_at.is_none_or(|at| now >= at);

@@ -11,26 +11,17 @@ use crate::model::Time;
 
 use super::act::Round;
 use super::cause::plain;
-use super::machine::{Machine, Phase};
+use super::machine::{Direction, Machine, Phase};
 use super::{CauseKind, patience};
 
 impl Machine {
     /// Whether a write that fails is repeated until it is given up, and not a few times only. Before the run exists
     /// there is nothing to lose by ending, and what is to be put back waits for nobody (S7).
     pub(crate) fn is_patient(&self, now: Time) -> bool {
-        match self.phase {
-            Phase::Restoring { .. } => false,
-            Phase::Leaving { .. } => now < self.offline_until(now).unwrap_or(now),
-            Phase::Enlisting
-            | Phase::Reference { .. }
-            | Phase::TakingOver { .. }
-            | Phase::Opening { .. }
-            | Phase::Suspending
-            | Phase::Cordoning { .. }
-            | Phase::Baking { .. }
-            | Phase::Terminating { .. }
-            | Phase::Verifying { .. }
-            | Phase::Over => self.begun,
+        match self.phase.direction() {
+            Direction::Back => false,
+            Direction::Closing => now < self.offline_until(now).unwrap_or(now),
+            Direction::Forward | Direction::Over => self.begun,
         }
     }
 
@@ -39,21 +30,12 @@ impl Machine {
     pub(crate) fn gives_write_up_at(&self, now: Time) -> Time {
         // Half of the limit is for waiting, half for putting back.
         let limit = self.settings().offline_limit;
-        match self.phase {
+        match self.phase.direction() {
             // S7: each restore is recorded first where that is quick.
-            Phase::Restoring { .. } => now,
+            Direction::Back => now,
             // Everything is where it should be: what is left is to say so, as long as the policy bears.
-            Phase::Leaving { .. } => self.offline_until(now).unwrap_or(now).max(now),
-            Phase::Enlisting
-            | Phase::Reference { .. }
-            | Phase::TakingOver { .. }
-            | Phase::Opening { .. }
-            | Phase::Suspending
-            | Phase::Cordoning { .. }
-            | Phase::Baking { .. }
-            | Phase::Terminating { .. }
-            | Phase::Verifying { .. }
-            | Phase::Over => {
+            Direction::Closing => self.offline_until(now).unwrap_or(now).max(now),
+            Direction::Forward | Direction::Over => {
                 // No call was ever sent, so nothing is out of service: a busy ledger is waited for. A run that gave up now
                 // would leave a reservation to somebody else.
                 if self.calls == 0 {
@@ -70,22 +52,12 @@ impl Machine {
     /// How long the answer to one write is awaited before the wait counts as one: real time, whatever the run's clock.
     pub(crate) fn answer_patience(&self) -> Duration {
         let limit = self.settings().offline_limit;
-        match self.phase {
+        match self.phase.direction() {
             // S7: the ledger is known to be lost, and a restore whose intent waits for it too long is too late to be sent.
-            Phase::Restoring { .. } if self.offline => patience::LAST_WORDS,
-            Phase::Restoring { .. } => (patience::ANSWER / 2).min(limit / 10),
-            Phase::Leaving { .. } if self.offline && self.told_late => patience::LAST_WORDS,
-            Phase::Leaving { .. }
-            | Phase::Enlisting
-            | Phase::Reference { .. }
-            | Phase::TakingOver { .. }
-            | Phase::Opening { .. }
-            | Phase::Suspending
-            | Phase::Cordoning { .. }
-            | Phase::Baking { .. }
-            | Phase::Terminating { .. }
-            | Phase::Verifying { .. }
-            | Phase::Over => patience::ANSWER,
+            Direction::Back if self.offline => patience::LAST_WORDS,
+            Direction::Back => (patience::ANSWER / 2).min(limit / 10),
+            Direction::Closing if self.offline && self.told_late => patience::LAST_WORDS,
+            Direction::Closing | Direction::Forward | Direction::Over => patience::ANSWER,
         }
     }
 
