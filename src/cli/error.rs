@@ -6,10 +6,10 @@ use crate::policy::Look;
 
 use super::exit::Exit;
 
-/// What goes wrong, for people: on stderr, in every mode.
+/// A message for people about a failure. It goes to stderr in every mode.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Complaint {
-    /// What was tried on what.
+    /// The action that failed, and its object.
     pub(crate) message: String,
     /// Why, from the nearest cause to the root.
     pub(crate) causes: Vec<String>,
