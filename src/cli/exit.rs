@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::ops::{Failure, OperationError};
+use crate::ops::OperationError;
 
 /// How the process ends. Each code is a public constant; there are no others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -68,11 +68,7 @@ impl Exit {
             OperationError::Policy(_) | OperationError::Scenario(_) => Self::INVALID_POLICY,
             OperationError::WithoutAws => Self::FLEET_UNKNOWN,
             OperationError::WithoutEngine(_) => Self::LEDGER,
-            OperationError::NotStarted { failure: Failure::Refused, .. } => Self::REFUSED,
-            OperationError::NotStarted { failure: Failure::FleetUnknown, .. } => Self::FLEET_UNKNOWN,
-            OperationError::NotStarted { failure: Failure::Ledger, .. } => Self::LEDGER,
-            OperationError::NotStarted { failure: Failure::Halted, .. } => Self::HALTED,
-            OperationError::NotStarted { failure: Failure::Deferred, .. } => Self::DEFERRED,
+            OperationError::NotStarted { failure, .. } => Self(failure.exit_code()),
             OperationError::NotConfirmed { .. } => Self::NOT_CONFIRMED,
             OperationError::Internal { .. } => Self::INTERNAL,
         }
@@ -99,6 +95,7 @@ impl From<Exit> for std::process::ExitCode {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::run::Failure;
 
     #[test]
     fn the_table_is_the_contracts() {
@@ -107,6 +104,19 @@ mod tests {
         let untouched = Exit::TABLE.iter().filter(|(_, meaning)| meaning.ends_with("nothing was touched"));
         let untouched: Vec<u8> = untouched.map(|(exit, _)| exit.code()).collect();
         assert_eq!(untouched, [2, 3, 4, 5, 6, 10, 11]);
+    }
+
+    #[test]
+    fn each_failure_has_the_code_of_its_name() {
+        for (failure, exit) in [
+            (Failure::Refused, Exit::REFUSED),
+            (Failure::FleetUnknown, Exit::FLEET_UNKNOWN),
+            (Failure::Halted, Exit::HALTED),
+            (Failure::Ledger, Exit::LEDGER),
+            (Failure::Deferred, Exit::DEFERRED),
+        ] {
+            assert_eq!(Exit::of_run(failure.exit_code()), exit, "{failure:?}");
+        }
     }
 
     #[test]

@@ -7,7 +7,9 @@ use crate::model::{Nonce, OperatorId, SubsystemName};
 use crate::policy::SubsystemPolicy;
 use crate::ports::Written;
 
-use super::error::{Failure, OperationError};
+use crate::run::Failure;
+
+use super::error::OperationError;
 use super::frontend::{Frontend, Question};
 use super::process;
 use super::world::World;

@@ -12,9 +12,9 @@ use crate::driver;
 use crate::ledger::Displaced;
 use crate::model::{Call, CallOutcome, FleetMark, GroupName, HostId, LedgerId, Nonce, OperatorId};
 use crate::ports::{Ledger, RecordedCall};
-use crate::run::{EVENT_SCHEMA, JournalRecord, Past};
+use crate::run::{EVENT_SCHEMA, Failure, JournalRecord, Past};
 
-use super::error::{Failure, IMPORT, OperationError};
+use super::error::{IMPORT, OperationError};
 use super::frontend::{Frontend, Question};
 use super::marks::Marks;
 use super::world::{self, World};

@@ -16,9 +16,9 @@ use crate::ledger::codec;
 use crate::model::{FleetName, LedgerId, RunId, Time, chain};
 use crate::policy::PolicySet;
 use crate::ports::{Ledger, Written};
-use crate::run::{EVENT_SCHEMA, JournalRecord, Past, has_ended, report};
+use crate::run::{EVENT_SCHEMA, Failure, JournalRecord, Past, has_ended, report};
 
-use super::error::{Failure, OperationError};
+use super::error::OperationError;
 use super::reader::{LedgerReader, writable_ledger};
 use super::{engines, fleets, ids, process, world};
 

@@ -7,25 +7,11 @@ use crate::model::SubsystemName;
 use crate::plan::AssessError;
 use crate::policy::{self, PolicyErrors, PolicySet};
 use crate::ports::{FleetError, LedgerError};
+use crate::run::Failure;
 
 /// How what is in a copy, or in an older state, becomes a ledger of its own.
 pub(crate) const IMPORT: &str = "what was removed since is not in it. safe-remove ledger export shows what is: keep that, \
      correct what it lacks, name an empty place under `[ledger]` in fleet.toml, and there: safe-remove ledger import";
-
-/// What kept an operation from being done. The command line has an exit code for each.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Failure {
-    /// A rule, or a state that the request does not fit.
-    Refused,
-    /// The state of the fleet cannot be established.
-    FleetUnknown,
-    /// The ledger cannot be used, or another run was first.
-    Ledger,
-    /// A stop order, or a signal.
-    Halted,
-    /// A budget or another run asks to wait for longer than the caller wants.
-    Deferred,
-}
 
 /// Why an operation has no result. A plan that is refused is a result, not an error.
 #[derive(Debug, Error)]

@@ -15,10 +15,10 @@ use crate::model::{FleetIdentity, FleetName, RunId, SubsystemName, Time, duratio
 use crate::output::{Place, StatusHalt, StatusRun};
 use crate::policy::{self, FleetConfig, LedgerKind};
 use crate::ports::{Clock as _, Ledger, LedgerError, Written};
-use crate::run::{EVENT_SCHEMA, JournalRecord, Past, RunHistory};
+use crate::run::{EVENT_SCHEMA, Failure, JournalRecord, Past, RunHistory};
 
 use super::clock::SystemClock;
-use super::error::{Failure, OperationError};
+use super::error::OperationError;
 use super::reader::LedgerReader;
 use super::site::Site;
 use super::{engines, fleets, ids, process, status};

@@ -9,10 +9,11 @@ use crate::driver::{StopSignal, stop_signal};
 use crate::model::RunId;
 use crate::plan::Request;
 use crate::run::{
-    JournalRecord, Outcome, Purpose, RunDocument, RunHistory, Single, Standing, TakeoverError, standing, took_nothing,
+    Failure, JournalRecord, Outcome, Purpose, RunDocument, RunHistory, Single, Standing, TakeoverError, standing,
+    took_nothing,
 };
 
-use super::error::{Failure, OperationError};
+use super::error::OperationError;
 use super::frontend::Frontend;
 use super::not_taken::not_taken;
 use super::plan::PlanAnswer;

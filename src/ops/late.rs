@@ -8,9 +8,9 @@ use crate::model::RunId;
 use crate::output::{clean, hosts_text, next};
 use crate::policy::FleetConfig;
 use crate::ports::{Ledger, LedgerError, Written};
-use crate::run::{JournalRecord, Late, Outcome, RunDocument, deeds, is_pruned, late, report};
+use crate::run::{Failure, JournalRecord, Late, Outcome, RunDocument, deeds, is_pruned, late, report};
 
-use super::error::{Failure, IMPORT, OperationError};
+use super::error::{IMPORT, OperationError};
 use super::frontend::Frontend;
 use super::site::Site;
 use super::unrecorded::{self, Unrecorded};

@@ -52,7 +52,7 @@ pub(crate) use accept::{Acceptance, accept};
 pub(crate) use adopt::{Adoption, adopt};
 pub(crate) use archive::{export, import};
 pub use cores::OnAllCores;
-pub(crate) use error::{Failure, OperationError};
+pub(crate) use error::OperationError;
 pub(crate) use frontend::{Frontend, Orders, Part, Question, Reply};
 pub(crate) use halt::{Halted, HaltedRun, halt};
 pub(crate) use headroom::headroom;

@@ -5,9 +5,9 @@ use std::path::Path;
 use crate::coordination::ProcessId;
 use crate::model::RunId;
 use crate::output::{next, span_text};
-use crate::run::{MayLive, NotStarted, Purpose, TakeoverError};
+use crate::run::{Failure, MayLive, NotStarted, Purpose, TakeoverError};
 
-use super::error::{Failure, OperationError};
+use super::error::OperationError;
 
 /// A run whose process may live is not taken over without saying so.
 pub(crate) fn not_dead(
@@ -54,23 +54,10 @@ pub(crate) fn not_begun(run: &RunId, why: &NotStarted) -> OperationError {
         NotStarted::Ordered(order) => vec![order.to_string()],
     };
     OperationError::NotStarted {
-        failure: kind(why),
+        failure: why.failure(),
         message: format!("run {run} did not go on; this process touched nothing"),
         causes,
         hint: "safe-remove status shows how it stands",
-    }
-}
-
-fn kind(why: &NotStarted) -> Failure {
-    match why {
-        NotStarted::Rules(_) => Failure::Refused,
-        NotStarted::Blind(_) | NotStarted::Clock(_) | NotStarted::OtherFleet(_) => Failure::FleetUnknown,
-        NotStarted::TakenByOthers(_)
-        | NotStarted::Ledger(_)
-        | NotStarted::TakenOver(_)
-        | NotStarted::Consumed { .. } => Failure::Ledger,
-        NotStarted::Deferred { .. } => Failure::Deferred,
-        NotStarted::Halted(_) | NotStarted::Ordered(_) => Failure::Halted,
     }
 }
 

@@ -17,9 +17,9 @@ use tempfile::NamedTempFile;
 use crate::driver;
 use crate::model::{FleetName, LedgerId, RunId, Time, chain};
 use crate::ports::LedgerError;
-use crate::run::{JournalRecord, Stays, prune as of_journal};
+use crate::run::{Failure, JournalRecord, Stays, prune as of_journal};
 
-use super::error::{Failure, OperationError};
+use super::error::OperationError;
 use super::reader::{LedgerReader, writable_ledger};
 use super::{fleets, process, world};
 

@@ -9,11 +9,11 @@ use crate::coordination::RunIdentity;
 use crate::driver::{self, Ended, StopSignal, stop_signal};
 use crate::model::{FleetMark, RunId};
 use crate::plan::{Confirmed, PlanDocument, Selection, Verdict};
-use crate::run::{JournalRecord, NotStarted, Spec, next_epoch};
+use crate::run::{Failure, JournalRecord, NotStarted, Spec, next_epoch};
 
 use super::adopt;
 use super::confirm::{self, Ask, Unconfirmed};
-use super::error::{Failure, OperationError};
+use super::error::OperationError;
 use super::frontend::{Frontend, Part};
 use super::idempotency::{self, Earlier};
 use super::plan::{Because, PlanAnswer};

@@ -9,9 +9,9 @@ use crate::coordination::Command;
 use crate::driver::record_alone;
 use crate::model::{OperatorId, Time};
 use crate::ports::Written;
-use crate::run::{EVENT_SCHEMA, JournalRecord, Past};
+use crate::run::{EVENT_SCHEMA, Failure, JournalRecord, Past};
 
-use super::error::{Failure, OperationError};
+use super::error::OperationError;
 use super::frontend::{Frontend, Question};
 use super::world::World;
 use super::{ids, process};

@@ -15,9 +15,9 @@ use crate::model::{Bounds, OperatorId, SubsystemName};
 use crate::output::{Place, StatusHalt, next};
 use crate::policy::{PolicySet, ProviderKind};
 use crate::ports::Written;
-use crate::run::{EVENT_SCHEMA, JournalRecord, Past};
+use crate::run::{EVENT_SCHEMA, Failure, JournalRecord, Past};
 
-use super::error::{Failure, OperationError};
+use super::error::OperationError;
 use super::frontend::{Frontend, Question};
 use super::reader::{LedgerReader, writable_ledger};
 use super::site::Site;

@@ -13,9 +13,9 @@ use crate::plan::{AssessError, Inputs, LedgerView, Plan, Request};
 use crate::policy::{self, FleetConfig, PolicySet};
 use crate::ports::{Clock, Fleet, Ledger, Prober};
 use crate::probe::Probes;
-use crate::run::JournalRecord;
+use crate::run::{Failure, JournalRecord};
 
-use super::error::{Failure, OperationError};
+use super::error::OperationError;
 use super::fleets::{self, Opened};
 use super::process;
 use super::reader::{LedgerReader, writable_ledger};

@@ -260,15 +260,43 @@ pub(crate) enum NotStarted {
     Ordered(Order),
 }
 
-impl NotStarted {
-    /// The exit code of a run that ends so (contract section 3).
-    pub(crate) fn exit_code(&self) -> u8 {
+/// What kept a run, or another operation, from being begun. Nothing was touched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Failure {
+    /// A rule, or a state that the request does not fit.
+    Refused,
+    /// The state of the fleet cannot be established.
+    FleetUnknown,
+    /// The ledger cannot be used, or another run was first.
+    Ledger,
+    /// A stop order, or a signal.
+    Halted,
+    /// A budget or another run asks to wait for longer than the caller wants.
+    Deferred,
+}
+
+impl Failure {
+    /// The exit code (contract section 3).
+    pub(crate) fn exit_code(self) -> u8 {
         match self {
-            Self::Rules(_) => 3,
-            Self::Blind(_) | Self::Clock(_) | Self::OtherFleet(_) => 5,
-            Self::TakenByOthers(_) | Self::Ledger(_) | Self::TakenOver(_) | Self::Consumed { .. } => 10,
-            Self::Deferred { .. } => 11,
-            Self::Halted(_) | Self::Ordered(_) => 9,
+            Self::Refused => 3,
+            Self::FleetUnknown => 5,
+            Self::Halted => 9,
+            Self::Ledger => 10,
+            Self::Deferred => 11,
+        }
+    }
+}
+
+impl NotStarted {
+    /// What kept the run from its first host.
+    pub(crate) fn failure(&self) -> Failure {
+        match self {
+            Self::Rules(_) => Failure::Refused,
+            Self::Blind(_) | Self::Clock(_) | Self::OtherFleet(_) => Failure::FleetUnknown,
+            Self::TakenByOthers(_) | Self::Ledger(_) | Self::TakenOver(_) | Self::Consumed { .. } => Failure::Ledger,
+            Self::Deferred { .. } => Failure::Deferred,
+            Self::Halted(_) | Self::Ordered(_) => Failure::Halted,
         }
     }
 

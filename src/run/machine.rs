@@ -514,7 +514,7 @@ impl Machine {
             self.queue.push_back(Todo::Record(Past::Stopped { cause: why.cause() }));
             self.queue.push_back(Todo::Record(Past::RunEnded {
                 outcome: Outcome::NotStarted,
-                exit_code: why.exit_code(),
+                exit_code: why.failure().exit_code(),
                 subsystems: Vec::new(),
             }));
         }

@@ -33,7 +33,7 @@ mod succession;
 mod takeover;
 mod waiting;
 
-pub(crate) use act::{Act, Blind, Change, Finish, Input, Loss, NotStarted, Order, Round};
+pub(crate) use act::{Act, Blind, Change, Failure, Finish, Input, Loss, NotStarted, Order, Round};
 pub(crate) use document::{BatchReport, BatchState, Cause, CauseKind, Outcome, RunDocument, TakenOver};
 #[cfg(test)]
 pub(crate) use history::Stage;
