@@ -11,8 +11,8 @@ use crate::run::Failure;
 
 use super::error::OperationError;
 use super::frontend::{Frontend, Question};
-use super::process;
 use super::world::World;
+use super::{confirm, process};
 
 /// Attempts at a conditional write that others keep winning.
 const WRITE_TRIES: u32 = 20;
@@ -59,11 +59,8 @@ pub(crate) async fn accept(
             hint: Some("a looser policy is accepted by a person: run it on a terminal".to_owned()),
         });
     }
-    let mut heard = frontend.listen().map_err(|e| OperationError::internal("signals cannot be heard", e))?;
     let question = Question::Acceptance { place: &world.place(), subsystem: name, was, is };
-    let reply = frontend.ask(&question, &mut heard).await;
-    let no = |why| OperationError::NotConfirmed { why: format!("{why}; nothing was changed"), hint: None };
-    reply.is(name.as_str()).map_err(no)?;
+    confirm::by_a_person(&question, "nothing was changed", frontend).await?;
     let by = process::operator(world.fleet.identity());
     write(&world, name, &by, reason, was).await?;
     Ok(Acceptance::Accepted { by })

@@ -18,7 +18,7 @@ use super::error::{IMPORT, OperationError};
 use super::frontend::{Frontend, Question};
 use super::marks::Marks;
 use super::world::{self, World};
-use super::{engines, ids, process};
+use super::{confirm, engines, ids, process};
 
 /// How often the first run of a simulated fleet tries to mark it, and the time between two tries.
 const MARK_ATTEMPTS: u32 = 5;
@@ -88,7 +88,7 @@ pub(crate) async fn adopt(policies: &Path, reason: &str, frontend: &dyn Frontend
     }
     let place = world.place();
     let question = Question::Adoption { place: &place, ledger: &id, moved: moved.as_ref(), marks: &marks };
-    confirmed(&question, frontend).await?;
+    confirm::by_a_person(&question, "nothing was touched", frontend).await?;
     // A question may stand for an hour, and AWS takes whichever mark comes last.
     if Marks::of(&world, &world.look_at_any().await?).other_than(&id) != marks {
         return Err(OperationError::NotConfirmed {
@@ -113,14 +113,6 @@ pub(crate) async fn adopt(policies: &Path, reason: &str, frontend: &dyn Frontend
         send(&world, recorded).await?;
     }
     Ok(Adoption::Done { adopted: Adopted::new(&id, &by, reason, &marks), moved })
-}
-
-async fn confirmed(question: &Question<'_>, frontend: &dyn Frontend) -> Result<(), OperationError> {
-    let mut heard = frontend.listen().map_err(|e| OperationError::internal("signals cannot be heard", e))?;
-    let reply = frontend.ask(question, &mut heard).await;
-    let answer = question.answer().unwrap_or_default();
-    let no = |why| OperationError::NotConfirmed { why: format!("{why}; nothing was touched"), hint: None };
-    reply.is(&answer).map_err(no)
 }
 
 /// The ledger's file, where that is not where it was, and may have been moved on purpose.

@@ -7,6 +7,7 @@ use crate::output::Place;
 use crate::plan::{Confirmation, Confirmed, Plan};
 use crate::ports::Clock;
 
+use super::error::OperationError;
 use super::frontend::{Frontend, Orders, Part, Question};
 
 /// Which plan is to be confirmed, and by what.
@@ -45,8 +46,9 @@ pub(crate) async fn confirm(
         return Err(nobody(&plan, ask));
     }
     let answer = plan.prompt_answer();
-    let reply = frontend.ask(&Question::Plan { plan: &plan, now: ask.now, part: ask.part }, orders).await;
-    if let Err(why) = reply.is(&answer) {
+    let question = Question::Plan { plan: &plan, now: ask.now, part: ask.part };
+    let reply = frontend.ask(&question, orders).await;
+    if let Err(why) = question.is_confirmed_by(&reply) {
         return Err(Unconfirmed::Unanswered { why, hint: None });
     }
     permit(plan, Confirmation::Typed(answer), ask.clock.now())
@@ -79,4 +81,20 @@ fn permit(plan: Plan, how: Confirmation, now: Time) -> Result<Confirmed, Unconfi
         return Err(Unconfirmed::Stale);
     }
     plan.confirm(how, now).map_err(|why| Unconfirmed::Unanswered { why: why.to_string(), hint: None })
+}
+
+/// Asks a person to confirm what is no plan. `untouched` ends the sentence that says that it was not confirmed.
+///
+/// # Errors
+///
+/// It was not confirmed; the signals of this process cannot be heard.
+pub(crate) async fn by_a_person(
+    question: &Question<'_>,
+    untouched: &str,
+    frontend: &dyn Frontend,
+) -> Result<(), OperationError> {
+    let mut heard = frontend.listen().map_err(|e| OperationError::internal("signals cannot be heard", e))?;
+    let reply = frontend.ask(question, &mut heard).await;
+    let no = |why| OperationError::NotConfirmed { why: format!("{why}; {untouched}"), hint: None };
+    question.is_confirmed_by(&reply).map_err(no)
 }

@@ -118,6 +118,18 @@ impl Question<'_> {
             Self::Unhalt { .. } => None,
         }
     }
+
+    /// Whether a reply is yes. Nothing typed never is.
+    ///
+    /// # Errors
+    ///
+    /// What happened instead, in words.
+    pub(crate) fn is_confirmed_by(&self, reply: &Reply) -> Result<(), String> {
+        match self.answer() {
+            Some(answer) => reply.typed().and_then(|_| reply.is(&answer)),
+            None => reply.typed().map(|_| ()),
+        }
+    }
 }
 
 /// What came of a question.
@@ -184,7 +196,36 @@ impl Orders {
 
 #[cfg(test)]
 mod tests {
+    use std::path::PathBuf;
+
     use super::*;
+    use crate::model::FleetIdentity;
+
+    /// S8: whatever is asked.
+    #[test]
+    fn s8_nothing_typed_confirms_nothing() {
+        let place = |fleet: &str| Place {
+            fleet: fleet.into(),
+            provider: FleetIdentity::simulated("fleet-1"),
+            ledger: None,
+            ledger_place: String::new(),
+            policies: PathBuf::new(),
+        };
+        let (demo, nameless, now) = (place("demo"), place(""), Time::from_millis(0));
+        let questions = [
+            Question::Unhalt { place: &demo, orders: &[] },
+            Question::SetTime { place: &demo, was: now, now },
+            Question::SetTime { place: &nameless, was: now, now },
+        ];
+        for question in &questions {
+            for reply in [Reply::Typed(String::new()), Reply::EndOfFile, Reply::Ordered(Order::Interrupt)] {
+                assert!(question.is_confirmed_by(&reply).is_err(), "{reply:?}");
+            }
+        }
+        assert!(questions[0].is_confirmed_by(&Reply::Typed("smoke is gone".to_owned())).is_ok());
+        assert!(questions[1].is_confirmed_by(&Reply::Typed("demo".to_owned())).is_ok());
+        assert!(questions[1].is_confirmed_by(&Reply::Typed("smoke is gone".to_owned())).is_err());
+    }
 
     #[test]
     fn only_the_answer_is_the_answer() {

@@ -14,7 +14,7 @@ use crate::run::{EVENT_SCHEMA, Failure, JournalRecord, Past};
 use super::error::OperationError;
 use super::frontend::{Frontend, Question};
 use super::world::World;
-use super::{ids, process};
+use super::{confirm, ids, process};
 
 /// What was set. Nothing was, where `was` is `is`.
 #[derive(Debug, Serialize)]
@@ -56,10 +56,8 @@ pub(crate) async fn set_time(
             hint: Some("a time is set right by a person: run it on a terminal".to_owned()),
         });
     }
-    let mut heard = frontend.listen().map_err(|e| OperationError::internal("signals cannot be heard", e))?;
-    let reply = frontend.ask(&Question::SetTime { place: &world.place(), was, now }, &mut heard).await;
-    let no = |why| OperationError::NotConfirmed { why: format!("{why}; nothing was touched"), hint: None };
-    reply.is(world.policies.fleet.name.as_str()).map_err(no)?;
+    let question = Question::SetTime { place: &world.place(), was, now };
+    confirm::by_a_person(&question, "nothing was touched", frontend).await?;
 
     let ledger = world.writable_ledger().await?;
     let not_recorded = |cause: Option<String>| OperationError::NotStarted {
