@@ -22,26 +22,11 @@ pub(crate) struct Complaint {
 impl Complaint {
     /// What kept an operation from its result, the chain of causes told once.
     pub(crate) fn of(error: &OperationError) -> Self {
-        let (mut causes, details) = match error {
-            OperationError::Policy(errors) => {
-                let look = Look { color: false, unicode: true, width: WIDTH };
-                (errors.problems.iter().map(ToString::to_string).collect(), Some(errors.render(look)))
-            }
-            OperationError::NotStarted { causes, .. } | OperationError::NotTaken { causes, .. } => {
-                (causes.clone(), None)
-            }
-            _ => (Vec::<String>::new(), None),
+        let details = match error {
+            OperationError::Policy(errors) => Some(errors.render(Look { color: false, unicode: true, width: WIDTH })),
+            _ => None,
         };
-        let mut source = std::error::Error::source(error);
-        while let Some(cause) = source {
-            let text = cause.to_string();
-            // An error that only passes on its cause says it once.
-            if causes.last() != Some(&text) {
-                causes.push(text);
-            }
-            source = cause.source();
-        }
-        Self { message: error.to_string(), causes, details, hint: error.hint() }
+        Self { message: error.to_string(), causes: error.causes(), details, hint: error.hint() }
     }
 
     /// One sentence.

@@ -110,6 +110,24 @@ impl OperationError {
         Self::Internal { tried, source: source.into() }
     }
 
+    /// Why, from the nearest cause to the root. An error that only passes on its cause says it once.
+    pub(crate) fn causes(&self) -> Vec<String> {
+        let mut causes = match self {
+            Self::Policy(errors) => errors.problems.iter().map(ToString::to_string).collect(),
+            Self::NotStarted { causes, .. } | Self::NotTaken { causes, .. } => causes.clone(),
+            _ => Vec::new(),
+        };
+        let mut source = std::error::Error::source(self);
+        while let Some(cause) = source {
+            let text = cause.to_string();
+            if causes.last() != Some(&text) {
+                causes.push(text);
+            }
+            source = cause.source();
+        }
+        causes
+    }
+
     /// What to do about it.
     pub(crate) fn hint(&self) -> Option<String> {
         match self {

@@ -235,13 +235,7 @@ pub(crate) fn with_what_is_kept(error: OperationError, policies: &Path, run: Opt
     }
     let kept = run.zip(Site::find(policies).ok()).and_then(|(run, site)| known_here_only(&site.fleet, run));
     let Some(OperationError::NotTaken { causes: known, .. }) = kept else { return error };
-    let mut causes = Vec::new();
-    let mut source = std::error::Error::source(&error);
-    while let Some(cause) = source {
-        causes.push(cause.to_string());
-        source = cause.source();
-    }
-    causes.extend(known);
+    let causes = error.causes().into_iter().chain(known).collect();
     OperationError::NotStarted { failure: Failure::Ledger, message: error.to_string(), causes, hint: IMPORT }
 }
 
