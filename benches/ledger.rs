@@ -19,7 +19,7 @@ use safe_remove::driver::{amend, record_alone};
 use safe_remove::ledger::SqliteLedger;
 use safe_remove::model::{FleetName, SubsystemName, Time};
 use safe_remove::ports::Ledger;
-use safe_remove::run::{EVENT_SCHEMA, JournalRecord, Past};
+use safe_remove::run::{EVENT_SCHEMA, Event, JournalRecord};
 
 /// How long each crowd is watched.
 const WATCHED: Duration = Duration::from_secs(5);
@@ -124,7 +124,7 @@ fn later(record: &FleetRecord, contender: u32) -> FleetRecord {
 }
 
 fn event(seq: u64) -> JournalRecord {
-    let event = Past::Warned { message: "x".repeat(500) };
+    let event = Event::Warned { message: "x".repeat(500) };
     JournalRecord { schema: EVENT_SCHEMA.to_owned(), run: "r-bench".into(), seq, at: start(), event }
 }
 

@@ -174,7 +174,7 @@ mod tests {
     use crate::ledger::memory::MemoryLedger;
     use crate::ledger::unreliable::{Faults, Unreliable};
     use crate::model::{Effect, HostTargets, Time};
-    use crate::run::{EVENT_SCHEMA, Past};
+    use crate::run::{EVENT_SCHEMA, Event};
 
     fn ledger() -> MemoryLedger {
         MemoryLedger::new(&FleetRecord::new("ledger-1".into(), "demo".into(), Time::from_millis(0)))
@@ -190,7 +190,7 @@ mod tests {
             run: RunId::new("r-1"),
             seq,
             at: Time::from_millis(0),
-            event: Past::Warned { message: "a test".to_owned() },
+            event: Event::Warned { message: "a test".to_owned() },
         }
     }
 
@@ -218,7 +218,7 @@ mod tests {
 
     fn intent(seq: u64, effect: Effect) -> (JournalRecord, Call) {
         let intent = Call { effect, intent_at: Time::from_millis(0), not_after: Time::from_millis(5_000) };
-        let event = Past::CallIntended { call: seq, intent: intent.clone() };
+        let event = Event::CallIntended { call: seq, intent: intent.clone() };
         (JournalRecord { event, ..record(seq) }, intent)
     }
 

@@ -12,7 +12,7 @@ use crate::driver;
 use crate::ledger::Displaced;
 use crate::model::{Call, CallOutcome, FleetMark, GroupName, HostId, LedgerId, Nonce, OperatorId};
 use crate::ports::{Ledger, RecordedCall};
-use crate::run::{EVENT_SCHEMA, Failure, JournalRecord, Past};
+use crate::run::{EVENT_SCHEMA, Event, Failure, JournalRecord};
 
 use super::error::{IMPORT, OperationError};
 use super::frontend::{Frontend, Question};
@@ -176,7 +176,7 @@ fn adoption(by: &OperatorId, reason: &str, call: &Call) -> JournalRecord {
         run: ids::adoption_id(),
         seq: 0,
         at: call.intent_at,
-        event: Past::LedgerAdopted { operator: by.clone(), reason: reason.to_owned(), intent: call.clone() },
+        event: Event::LedgerAdopted { operator: by.clone(), reason: reason.to_owned(), intent: call.clone() },
     }
 }
 

@@ -16,7 +16,7 @@ use crate::ledger::codec;
 use crate::model::{FleetName, LedgerId, RunId, Time, chain};
 use crate::policy::PolicySet;
 use crate::ports::{Ledger, Written};
-use crate::run::{EVENT_SCHEMA, Failure, JournalRecord, Past, has_ended, report};
+use crate::run::{EVENT_SCHEMA, Event, Failure, JournalRecord, has_ended, report};
 
 use super::error::OperationError;
 use super::reader::{LedgerReader, writable_ledger};
@@ -235,7 +235,7 @@ async fn write(
         run: ids::order_id(),
         seq: 0,
         at: order.at,
-        event: Past::HaltOrdered { order: order.clone() },
+        event: Event::HaltOrdered { order: order.clone() },
     };
     append(ledger, &ordered).await?;
     let halts: Vec<Halt> = old.halts.iter().chain(halted).cloned().collect();

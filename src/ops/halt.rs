@@ -15,7 +15,7 @@ use crate::model::{FleetIdentity, FleetName, RunId, SubsystemName, Time, duratio
 use crate::output::{Place, StatusHalt, StatusRun};
 use crate::policy::{self, FleetConfig, LedgerKind};
 use crate::ports::{Clock as _, Ledger, LedgerError, Written};
-use crate::run::{EVENT_SCHEMA, Failure, JournalRecord, Past, RunHistory};
+use crate::run::{EVENT_SCHEMA, Event, Failure, JournalRecord, RunHistory};
 
 use super::clock::SystemClock;
 use super::error::OperationError;
@@ -203,7 +203,7 @@ async fn put(
         run: ids::order_id(),
         seq: 0,
         at: order.at,
-        event: Past::HaltOrdered { order: order.clone() },
+        event: Event::HaltOrdered { order: order.clone() },
     };
     match record_alone(ledger, &journal).await {
         Ok(Written::Acknowledged(())) => {}

@@ -9,7 +9,7 @@ use crate::coordination::Command;
 use crate::driver::record_alone;
 use crate::model::{OperatorId, Time};
 use crate::ports::Written;
-use crate::run::{EVENT_SCHEMA, Failure, JournalRecord, Past};
+use crate::run::{EVENT_SCHEMA, Event, Failure, JournalRecord};
 
 use super::error::OperationError;
 use super::frontend::{Frontend, Question};
@@ -72,7 +72,7 @@ pub(crate) async fn set_time(
         run: ids::time_id(),
         seq: 0,
         at: now,
-        event: Past::LedgerTimeSet { operator: by.clone(), reason: reason.to_owned(), was },
+        event: Event::LedgerTimeSet { operator: by.clone(), reason: reason.to_owned(), was },
     };
     // Who and why stand in the ledger before anything is set.
     match record_alone(ledger.as_ref(), &record).await.map_err(OperationError::Ledger)? {

@@ -15,7 +15,7 @@ use crate::model::{Bounds, OperatorId, SubsystemName};
 use crate::output::{Place, StatusHalt, next};
 use crate::policy::{PolicySet, ProviderKind};
 use crate::ports::Written;
-use crate::run::{EVENT_SCHEMA, Failure, JournalRecord, Past};
+use crate::run::{EVENT_SCHEMA, Event, Failure, JournalRecord};
 
 use super::error::OperationError;
 use super::frontend::{Frontend, Question};
@@ -116,7 +116,7 @@ async fn lift(
         run: ids::order_id(),
         seq: 0,
         at: now,
-        event: Past::HaltLifted { orders: orders.to_vec(), operator: by.clone(), reason: reason.to_owned() },
+        event: Event::HaltLifted { orders: orders.to_vec(), operator: by.clone(), reason: reason.to_owned() },
     };
     match record_alone(ledger.as_ref(), &journal).await.map_err(OperationError::Ledger)? {
         Written::Acknowledged(()) => {}

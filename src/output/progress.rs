@@ -14,7 +14,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use crate::driver::Watcher;
 use crate::model::Time;
 use crate::ports::Clock;
-use crate::run::{JournalRecord, Past, Progress, Step};
+use crate::run::{Event, JournalRecord, Progress, Step};
 
 use super::{clean, hosts_text, span_text};
 
@@ -258,17 +258,17 @@ fn step_text(step: Step) -> &'static str {
 }
 
 /// What people should read when it happens; steps are said by [`line`].
-fn remark(event: &Past) -> Option<String> {
+fn remark(event: &Event) -> Option<String> {
     match event {
-        Past::Waiting { until, why } => Some(format!("waiting, and looking again by {until}: {why}")),
-        Past::Stopped { cause } => Some(format!("STOPPING: {}", cause.message)),
-        Past::HostInDoubt { host, why, .. } => Some(format!("{host} is in doubt: {why}")),
-        Past::HostDropped { host, .. } => Some(format!("{host} vanished by itself and was dropped")),
-        Past::BakeRestarted { batch, gap_ms } => {
+        Event::Waiting { until, why } => Some(format!("waiting, and looking again by {until}: {why}")),
+        Event::Stopped { cause } => Some(format!("STOPPING: {}", cause.message)),
+        Event::HostInDoubt { host, why, .. } => Some(format!("{host} is in doubt: {why}")),
+        Event::HostDropped { host, .. } => Some(format!("{host} vanished by itself and was dropped")),
+        Event::BakeRestarted { batch, gap_ms } => {
             let gap = span_text(Duration::from_millis(*gap_ms));
             Some(format!("the bake of batch {batch} begins again: nothing was sampled for {gap}"))
         }
-        Past::Warned { message } | Past::GroupLeft { message, .. } => Some(format!("warning: {message}")),
+        Event::Warned { message } | Event::GroupLeft { message, .. } => Some(format!("warning: {message}")),
         _ => None,
     }
 }
@@ -353,6 +353,6 @@ mod tests {
             measured: None,
             limit: None,
         };
-        assert_eq!(remark(&Past::Stopped { cause }).as_deref(), Some("STOPPING: interrupted (Ctrl-C)"));
+        assert_eq!(remark(&Event::Stopped { cause }).as_deref(), Some("STOPPING: interrupted (Ctrl-C)"));
     }
 }

@@ -432,7 +432,7 @@ pub(crate) struct AllowWindow {
     pub(crate) days: BTreeSet<u8>,
     /// Minutes since midnight, included.
     pub(crate) from: u16,
-    /// Minutes since midnight, excluded; `1440` is the end of the day. Past midnight where it is not after `from`.
+    /// Minutes since midnight, excluded; `1440` is the end of the day. Event midnight where it is not after `from`.
     pub(crate) to: u16,
     /// As written, for messages.
     pub(crate) text: String,

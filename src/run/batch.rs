@@ -11,7 +11,7 @@ use super::act::{Change, NotStarted};
 use super::cause::plain;
 use super::hold::{Calls, Held, Last};
 use super::machine::{Machine, Phase, Todo};
-use super::{CauseKind, Past, patience};
+use super::{CauseKind, Event, patience};
 
 impl Machine {
     /// Suspends AZRebalance on the groups of the batch: left running it "might terminate instances in other zones".
@@ -112,7 +112,7 @@ impl Machine {
         let all: Vec<Held> = self.batch_held().cloned().collect();
         if all.iter().all(Held::is_cordoned) {
             let batch = self.batch().map_or(0, |b| b.0);
-            self.queue.push_back(Todo::Record(Past::BatchCordoned { batch }));
+            self.queue.push_back(Todo::Record(Event::BatchCordoned { batch }));
             self.start_baking(now);
             return;
         }
@@ -187,7 +187,7 @@ impl Machine {
         let beat = self.acked_at.map(|at| at.plus(self.settings().offline_limit / 3));
         if beat.is_some_and(|at| at <= now) && next > now {
             let batch = self.batch().map_or(0, |b| b.0);
-            self.queue.push_back(Todo::Record(Past::Sampled { batch, readings: BTreeMap::new() }));
+            self.queue.push_back(Todo::Record(Event::Sampled { batch, readings: BTreeMap::new() }));
             self.queue.push_back(Todo::Sleep { until: next.min(now.plus(patience::POLL)) });
             return;
         }
@@ -214,9 +214,9 @@ impl Machine {
                 duration_text(slow),
                 duration_text(self.settings().every)
             );
-            self.queue.push_back(Todo::Record(Past::Warned { message }));
+            self.queue.push_back(Todo::Record(Event::Warned { message }));
         }
-        self.queue.push_back(Todo::Record(Past::BakeEnded { batch, rounds: progress.rounds }));
+        self.queue.push_back(Todo::Record(Event::BakeEnded { batch, rounds: progress.rounds }));
         self.watch = Some(bake.watch().clone());
         self.phase = Phase::Terminating { granted: false };
     }
@@ -244,7 +244,7 @@ impl Machine {
                 let batch = self.batch().map_or(0, |b| b.0);
                 let gap = now.since(self.probed_at.unwrap_or(now));
                 let gap_ms = u64::try_from(gap.as_millis()).unwrap_or(u64::MAX);
-                self.queue.push_back(Todo::Record(Past::BakeRestarted { batch, gap_ms }));
+                self.queue.push_back(Todo::Record(Event::BakeRestarted { batch, gap_ms }));
                 self.start_baking(now);
             }
             return;
@@ -301,7 +301,7 @@ impl Machine {
             return;
         }
         if self.batch_held().next().is_none() {
-            self.queue.push_back(Todo::Record(Past::BatchTerminated { batch }));
+            self.queue.push_back(Todo::Record(Event::BatchTerminated { batch }));
             self.explain();
             self.current += 1;
             self.phase = Phase::Opening { not_before: now, fresh: false, stale: 0 };
@@ -324,7 +324,7 @@ impl Machine {
     /// Records what is gone and lets the ledger know.
     pub(super) fn resolve_gone(&mut self, batch: u64, gone: Vec<(HostId, Time)>) {
         for (host, _) in &gone {
-            self.queue.push_back(Todo::Record(Past::HostTerminated { batch, host: host.clone() }));
+            self.queue.push_back(Todo::Record(Event::HostTerminated { batch, host: host.clone() }));
         }
         let outcomes = gone.into_iter().map(|(host, at)| (host, HostOutcome::Removed(at))).collect();
         self.queue.push_back(Todo::Change(Change::Resolve { outcomes }));
@@ -365,7 +365,7 @@ impl Machine {
         }
         self.before_batch = None;
         for message in messages {
-            self.queue.push_back(Todo::Record(Past::Warned { message }));
+            self.queue.push_back(Todo::Record(Event::Warned { message }));
         }
     }
 }

@@ -34,7 +34,7 @@ pub struct JournalRecord {
     pub at: Time,
     /// What happened.
     #[serde(flatten)]
-    pub event: Past,
+    pub event: Event,
 }
 
 /// What a run must remember of a host that it holds.
@@ -61,7 +61,7 @@ pub enum Purpose {
 /// What happened.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "kebab-case", rename_all_fields = "snake_case")]
-pub enum Past {
+pub enum Event {
     /// The plan was confirmed: the run exists, and its id is spoken for. Nothing was granted yet.
     RunOpened {
         /// The plan as it was confirmed.
@@ -118,7 +118,7 @@ pub enum Past {
         group: GroupName,
     },
     /// The run leaves the group as it is: the record was not told, or AZRebalance stays suspended. Whoever takes the run
-    /// over tries again, and then [`Past::GroupReleased`] takes this back.
+    /// over tries again, and then [`Event::GroupReleased`] takes this back.
     GroupLeft {
         /// Which group.
         group: GroupName,
@@ -317,7 +317,7 @@ pub enum Past {
     },
 }
 
-impl Past {
+impl Event {
     /// Its name in the journal.
     pub(crate) fn name(&self) -> String {
         let name = serde_json::to_value(self).ok().and_then(|value| Some(value.get("event")?.as_str()?.to_owned()));

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use crate::model::{Call, CallOutcome, Effect, HostId};
 
-use super::{JournalRecord, Past, RunHistory};
+use super::{Event, JournalRecord, RunHistory};
 
 /// How kept records stand to the run's journal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,11 +49,11 @@ pub(crate) fn deeds<'a>(
     for record in records {
         let at = record.at;
         match &record.event {
-            Past::CallIntended { call, intent } => {
+            Event::CallIntended { call, intent } => {
                 calls.insert(*call, intent.clone());
                 open.insert(*call, at);
             }
-            Past::CallAnswered { call, outcome } => {
+            Event::CallAnswered { call, outcome } => {
                 open.remove(call);
                 let what = calls.get(call).map_or_else(|| format!("call {call}"), words);
                 match outcome {
@@ -63,34 +63,34 @@ pub(crate) fn deeds<'a>(
                     CallOutcome::Refused { .. } => {}
                 }
             }
-            Past::HostRestored { host, .. } => said.push(format!("{at} {host} seen back in service")),
-            Past::HostTerminated { host, .. } => said.push(format!("{at} {host} seen gone")),
-            Past::HostInDoubt { host, why, .. } => said.push(format!("{at} {host} in doubt: {why}")),
-            Past::HostGivenUp { host, .. } => said.push(format!("{at} {host} given up")),
-            Past::Stopped { cause } => said.push(format!("{at} stopping: {}", cause.message)),
-            Past::RunOpened { .. }
-            | Past::ReferenceTaken { .. }
-            | Past::BatchGranted { .. }
-            | Past::HostDropped { .. }
-            | Past::GroupHeld { .. }
-            | Past::GroupReleased { .. }
-            | Past::GroupLeft { .. }
-            | Past::BatchCordoned { .. }
-            | Past::Sampled { .. }
-            | Past::BakeRestarted { .. }
-            | Past::BakeEnded { .. }
-            | Past::TerminationStarted { .. }
-            | Past::BatchTerminated { .. }
-            | Past::Waiting { .. }
-            | Past::HostUntouched { .. }
-            | Past::RunTakenOver { .. }
-            | Past::Warned { .. }
-            | Past::RunEnded { .. }
-            | Past::HaltOrdered { .. }
-            | Past::HaltLifted { .. }
-            | Past::LedgerAdopted { .. }
-            | Past::LedgerTimeSet { .. }
-            | Past::JournalPruned { .. } => {}
+            Event::HostRestored { host, .. } => said.push(format!("{at} {host} seen back in service")),
+            Event::HostTerminated { host, .. } => said.push(format!("{at} {host} seen gone")),
+            Event::HostInDoubt { host, why, .. } => said.push(format!("{at} {host} in doubt: {why}")),
+            Event::HostGivenUp { host, .. } => said.push(format!("{at} {host} given up")),
+            Event::Stopped { cause } => said.push(format!("{at} stopping: {}", cause.message)),
+            Event::RunOpened { .. }
+            | Event::ReferenceTaken { .. }
+            | Event::BatchGranted { .. }
+            | Event::HostDropped { .. }
+            | Event::GroupHeld { .. }
+            | Event::GroupReleased { .. }
+            | Event::GroupLeft { .. }
+            | Event::BatchCordoned { .. }
+            | Event::Sampled { .. }
+            | Event::BakeRestarted { .. }
+            | Event::BakeEnded { .. }
+            | Event::TerminationStarted { .. }
+            | Event::BatchTerminated { .. }
+            | Event::Waiting { .. }
+            | Event::HostUntouched { .. }
+            | Event::RunTakenOver { .. }
+            | Event::Warned { .. }
+            | Event::RunEnded { .. }
+            | Event::HaltOrdered { .. }
+            | Event::HaltLifted { .. }
+            | Event::LedgerAdopted { .. }
+            | Event::LedgerTimeSet { .. }
+            | Event::JournalPruned { .. } => {}
         }
     }
     for (call, at) in open {
@@ -123,7 +123,7 @@ mod tests {
             run: RunId::new("r-1"),
             seq,
             at: Time::from_millis(0),
-            event: Past::Warned { message: message.to_owned() },
+            event: Event::Warned { message: message.to_owned() },
         }
     }
 
@@ -158,17 +158,17 @@ mod tests {
             not_after: at,
         };
         let events = [
-            Past::CallIntended { call: 1, intent: call("a") },
-            Past::CallIntended { call: 2, intent: call("b") },
-            Past::CallAnswered { call: 2, outcome: CallOutcome::Done },
-            Past::CallIntended { call: 3, intent: call("c") },
-            Past::CallAnswered {
+            Event::CallIntended { call: 1, intent: call("a") },
+            Event::CallIntended { call: 2, intent: call("b") },
+            Event::CallAnswered { call: 2, outcome: CallOutcome::Done },
+            Event::CallIntended { call: 3, intent: call("c") },
+            Event::CallAnswered {
                 call: 3,
                 outcome: CallOutcome::Refused { message: "not sent".to_owned(), retryable: true },
             },
-            Past::CallAnswered { call: 1, outcome: CallOutcome::Unknown { message: "no reply".to_owned() } },
-            Past::CallIntended { call: 4, intent: call("d") },
-            Past::HostRestored { batch: 1, host: "b".into() },
+            Event::CallAnswered { call: 1, outcome: CallOutcome::Unknown { message: "no reply".to_owned() } },
+            Event::CallIntended { call: 4, intent: call("d") },
+            Event::HostRestored { batch: 1, host: "b".into() },
         ];
         let journal: Vec<JournalRecord> =
             (0..).zip(events).map(|(seq, event)| JournalRecord { at, event, ..record(seq, "") }).collect();

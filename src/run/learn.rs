@@ -11,15 +11,15 @@ use crate::plan::Stage;
 use super::act::{Change, Finish, Input, Loss, NotStarted, Round};
 use super::cause::{plain, violation};
 use super::machine::{Machine, Phase, Todo};
-use super::{Cause, CauseKind, Past, patience};
+use super::{Cause, CauseKind, Event, patience};
 
 impl Machine {
     pub(super) fn learn(&mut self, input: Input, now: Time) {
         let awaited = self.awaiting.take();
         match (awaited, input) {
             (_, Input::Begin) | (Some(Todo::Sleep { .. }), Input::Woke) => {}
-            (Some(Todo::Record(past)), Input::Recorded) => {
-                self.is_opened |= matches!(past, Past::RunOpened { .. });
+            (Some(Todo::Record(event)), Input::Recorded) => {
+                self.is_opened |= matches!(event, Event::RunOpened { .. });
                 // `offline_until` is counted from what the journal says, so that whoever takes over counts the same.
                 if self.offline && !self.told_late && !matches!(self.phase, Phase::Leaving { .. }) {
                     self.tell_late();
@@ -27,7 +27,7 @@ impl Machine {
                 self.acked_at = self.journal.last().map(|record| record.at);
                 self.offline = false;
             }
-            (Some(Todo::Record(past)), Input::Lost(loss)) => self.lost(&loss, Some(&past), now),
+            (Some(Todo::Record(event)), Input::Lost(loss)) => self.lost(&loss, Some(&event), now),
             (Some(Todo::Change(change)), Input::Changed(granted)) => self.changed(change, &granted, now),
             (Some(Todo::Change(change)), Input::Refused(refusal)) => self.refused(&change, refusal, now),
             (Some(Todo::Change(Change::Grant { batch, hosts, snapshot, .. })), Input::Lost(Loss::Unreachable(why))) => {
@@ -53,7 +53,7 @@ impl Machine {
     }
 
     /// The ledger did not take a write.
-    fn lost(&mut self, loss: &Loss, past: Option<&Past>, now: Time) {
+    fn lost(&mut self, loss: &Loss, event: Option<&Event>, now: Time) {
         if let Some(why) = self.withdrawing.take() {
             // It took nothing, and whoever looks after it finds that out.
             self.finish(Finish::NotStarted(why));
@@ -66,7 +66,7 @@ impl Machine {
                 self.finish(Finish::NotStarted(NotStarted::Consumed { run }));
             }
             Loss::Fenced(why) => {
-                if matches!(past, Some(Past::RunEnded { .. })) {
+                if matches!(event, Some(Event::RunEnded { .. })) {
                     // The journal has no such end: how the run ends is another process's to say.
                     self.journal.pop();
                 }
@@ -77,7 +77,7 @@ impl Machine {
                 self.cause = Some(cause.clone());
                 if self.begun && self.calls > 0 {
                     // Kept for the document only: the journal is another process's now.
-                    let _ = self.journalled(Past::Stopped { cause }, now);
+                    let _ = self.journalled(Event::Stopped { cause }, now);
                     self.finish(Finish::Ended);
                 } else {
                     self.finish(Finish::NotStarted(NotStarted::TakenOver(cause.message)));
@@ -92,7 +92,7 @@ impl Machine {
                 // Half of the limit is for waiting, half for putting back.
                 let limit = self.settings().offline_limit / 2;
                 let bearable = self.acked_at.is_some_and(|at| now.since(at) < limit);
-                if matches!(past, Some(Past::Sampled { .. })) && bearable && !self.is_stopping() {
+                if matches!(event, Some(Event::Sampled { .. })) && bearable && !self.is_stopping() {
                     // No effect hangs on it: the bake goes on being watched, and nothing starts without the ledger.
                     return;
                 }
@@ -102,7 +102,7 @@ impl Machine {
                     return;
                 }
                 self.offline = true;
-                if let Some(Past::CallIntended { call, .. }) = past {
+                if let Some(Event::CallIntended { call, .. }) = event {
                     // S5: no acknowledged intent, no effect.
                     let call = *call;
                     self.queue.retain(|t| !matches!(t, Todo::Send { call: c, .. } if *c == call));
@@ -186,7 +186,7 @@ impl Machine {
             && matches!(self.phase, Phase::Cordoning { .. } | Phase::Baking { .. } | Phase::Verifying { .. })
         {
             let batch = self.batch().map_or(0, |b| b.0);
-            self.queue.push_back(Todo::Record(Past::Sampled { batch, readings: readings(&round) }));
+            self.queue.push_back(Todo::Record(Event::Sampled { batch, readings: readings(&round) }));
         }
     }
 
@@ -277,7 +277,7 @@ impl Machine {
         let batch = self.batch().map_or(0, |b| b.0);
         let gap_ms = u64::try_from(gap.length.as_millis()).unwrap_or(u64::MAX);
         let restarts = bake.progress(now).restarts;
-        self.queue.push_back(Todo::Record(Past::BakeRestarted { batch, gap_ms }));
+        self.queue.push_back(Todo::Record(Event::BakeRestarted { batch, gap_ms }));
         if restarts >= patience::BAKE_RESTARTS {
             let message = format!(
                 "the bake broke {restarts} times because sampling took too long or the clock was set back, the last time for \
@@ -340,7 +340,7 @@ impl Machine {
             };
             calls.answered(&outcome, intent.not_after, bounds, now);
         }
-        self.queue.push_front(Todo::Record(Past::CallAnswered { call, outcome }));
+        self.queue.push_front(Todo::Record(Event::CallAnswered { call, outcome }));
     }
 
     /// The record took a change.
@@ -356,7 +356,7 @@ impl Machine {
             Change::StartTermination { .. } => {
                 let batch = self.batch().map_or(0, |b| b.0);
                 self.phase = Phase::Terminating { granted: true };
-                self.queue.push_back(Todo::Record(Past::TerminationStarted { batch }));
+                self.queue.push_back(Todo::Record(Event::TerminationStarted { batch }));
             }
             Change::Resolve { outcomes } => {
                 for (host, outcome) in outcomes {
@@ -374,7 +374,7 @@ impl Machine {
             }
             Change::HoldGroup { group, .. } => {
                 self.groups.entry(group.clone()).or_default();
-                self.queue.push_back(Todo::Record(Past::GroupHeld { group }));
+                self.queue.push_back(Todo::Record(Event::GroupHeld { group }));
             }
             Change::ReleaseGroup { group } => self.released(&group, granted),
             Change::Forget { .. } => {}
@@ -403,7 +403,7 @@ impl Machine {
                 self.attention = true;
                 let message = format!("the ledger does not take what became of the hosts: {refusal}");
                 self.stop(plain(CauseKind::Ledger, message.clone()), None, now);
-                self.queue.push_back(Todo::Record(Past::Warned { message }));
+                self.queue.push_back(Todo::Record(Event::Warned { message }));
                 if matches!(self.phase, Phase::Restoring { .. }) {
                     // S7: the others are put back all the same; the record is told once more at the end.
                     self.held.retain(|id, _| !outcomes.contains_key(id));

@@ -9,7 +9,7 @@ use crate::plan::{SubsystemCapacity, measure};
 use super::act::{Change, Finish};
 use super::hold::{Calls, Last};
 use super::machine::{Machine, Phase, Todo};
-use super::{CauseKind, Outcome, Past, RunHistory, patience, report};
+use super::{CauseKind, Event, Outcome, RunHistory, patience, report};
 
 /// The calls for a group's process.
 #[derive(Clone, Debug, Default)]
@@ -68,7 +68,7 @@ impl Machine {
                 // until somebody ends it there.
                 let outcome = self.outcome();
                 self.ended_as = Some(outcome);
-                self.queue.push_back(Todo::Record(Past::RunEnded {
+                self.queue.push_back(Todo::Record(Event::RunEnded {
                     outcome,
                     exit_code: self.exit_code(outcome),
                     subsystems: self.measured(now),
@@ -91,7 +91,7 @@ impl Machine {
         self.told_late = true;
         let since = self.acked_at.map(|at| format!(" from {at} on")).unwrap_or_default();
         let message = format!("the ledger was out of reach{since}: what was done since is recorded late");
-        self.queue.push_back(Todo::Record(Past::Warned { message }));
+        self.queue.push_back(Todo::Record(Event::Warned { message }));
     }
 
     fn outcome(&self) -> Outcome {
@@ -167,7 +167,7 @@ impl Machine {
         if let Some(command) = self.spec.resume_by_hand {
             message.push_str(&format!(". To put it back: {}", command.replace("GROUP", name.as_str())));
         }
-        self.queue.push_back(Todo::Record(Past::GroupLeft { group: name.clone(), message }));
+        self.queue.push_back(Todo::Record(Event::GroupLeft { group: name.clone(), message }));
     }
 
     /// The record does not release the group: the run goes on leaving, and says how the group stands.
@@ -181,7 +181,7 @@ impl Machine {
             group.released = true;
         }
         let message = format!("AZRebalance of group {name} is resumed, but the ledger does not take it: {why}");
-        self.queue.push_back(Todo::Record(Past::GroupLeft { group: name.clone(), message }));
+        self.queue.push_back(Todo::Record(Event::GroupLeft { group: name.clone(), message }));
     }
 
     /// The record released the group.
@@ -191,7 +191,7 @@ impl Machine {
             group.resuming = true;
         } else {
             group.released = true;
-            self.queue.push_back(Todo::Record(Past::GroupReleased { group: name.clone() }));
+            self.queue.push_back(Todo::Record(Event::GroupReleased { group: name.clone() }));
         }
     }
 

@@ -22,7 +22,7 @@ use super::act::{Act, Change, Finish, Input, NotStarted, Order, Round};
 use super::cause::{plain, severity};
 use super::hold::Held;
 use super::journal::EVENT_SCHEMA;
-use super::{Cause, CauseKind, JournalRecord, Outcome, Past};
+use super::{Cause, CauseKind, Event, JournalRecord, Outcome};
 
 /// What a run is made of.
 #[derive(Clone, Debug)]
@@ -48,7 +48,7 @@ pub(crate) struct Spec {
 /// What comes next, in order.
 #[derive(Clone, Debug)]
 pub(super) enum Todo {
-    Record(Past),
+    Record(Event),
     Change(Change),
     Look { probes: bool },
     Send { call: u64, intent: Call },
@@ -296,7 +296,7 @@ impl Machine {
         self.orders.push_back(order);
     }
 
-    /// Whether the run is past the point where an order changes anything.
+    /// Whether the run is event the point where an order changes anything.
     pub(crate) fn is_stopping(&self) -> bool {
         self.phase.direction() != Direction::Forward
     }
@@ -318,7 +318,7 @@ impl Machine {
         }
         // A bug: nothing follows from what is known. Nothing more is sent; the record keeps what is held.
         let cause = plain(CauseKind::Internal, "the run found no next step; please report this".to_owned());
-        let _ = self.journalled(Past::Stopped { cause }, now);
+        let _ = self.journalled(Event::Stopped { cause }, now);
         self.finish(Finish::Ended);
         Act::Finish(Finish::Ended)
     }
@@ -327,8 +327,8 @@ impl Machine {
     fn take(&mut self, now: Time) -> Option<Act> {
         let todo = self.queue.pop_front()?;
         let act = match &todo {
-            Todo::Record(past) => {
-                let record = self.journalled(past.clone(), now);
+            Todo::Record(event) => {
+                let record = self.journalled(event.clone(), now);
                 Act::Record(Box::new(record))
             }
             Todo::Change(change) => Act::Change(change.clone()),
@@ -378,7 +378,7 @@ impl Machine {
         None
     }
 
-    pub(super) fn journalled(&mut self, event: Past, now: Time) -> JournalRecord {
+    pub(super) fn journalled(&mut self, event: Event, now: Time) -> JournalRecord {
         let record = JournalRecord {
             schema: EVENT_SCHEMA.to_owned(),
             run: self.spec.identity.run.clone(),
@@ -473,7 +473,7 @@ impl Machine {
             }
         }
         self.in_flight.insert(call, intent.clone());
-        self.queue.push_back(Todo::Record(Past::CallIntended { call, intent: intent.clone() }));
+        self.queue.push_back(Todo::Record(Event::CallIntended { call, intent: intent.clone() }));
         self.queue.push_back(Todo::Send { call, intent });
     }
 
@@ -501,7 +501,7 @@ impl Machine {
             // S6: what goes forward and has not left is not sent. Its intent stands as a call that never was.
             self.queue.retain(|t| !matches!(t, Todo::Sleep { .. } | Todo::Look { .. } | Todo::Change(_)));
         }
-        self.queue.push_back(Todo::Record(Past::Stopped { cause }));
+        self.queue.push_back(Todo::Record(Event::Stopped { cause }));
         if !self.is_stopping() {
             self.phase = Phase::Restoring { since: now };
         }
@@ -511,8 +511,8 @@ impl Machine {
     pub(super) fn withdraw(&mut self, why: NotStarted) {
         self.queue.clear();
         if self.is_opened {
-            self.queue.push_back(Todo::Record(Past::Stopped { cause: why.cause() }));
-            self.queue.push_back(Todo::Record(Past::RunEnded {
+            self.queue.push_back(Todo::Record(Event::Stopped { cause: why.cause() }));
+            self.queue.push_back(Todo::Record(Event::RunEnded {
                 outcome: Outcome::NotStarted,
                 exit_code: why.failure().exit_code(),
                 subsystems: Vec::new(),

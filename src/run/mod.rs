@@ -39,7 +39,7 @@ pub(crate) use document::{BatchReport, BatchState, Cause, CauseKind, Outcome, Ru
 pub(crate) use history::Stage;
 pub(crate) use history::{BatchTimes, CallHistory, HostStage, LastStep, Opening, RunHistory, Single, Takeover};
 pub(crate) use journal::Purpose;
-pub use journal::{EVENT_SCHEMA, JournalRecord, Past};
+pub use journal::{EVENT_SCHEMA, Event, JournalRecord};
 pub(crate) use late::{Late, deeds, late};
 pub(crate) use machine::{Machine, Spec};
 pub(crate) use progress::{Progress, Step};

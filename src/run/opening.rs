@@ -14,7 +14,7 @@ use super::cause::{plain, violation};
 use super::hold::{Calls, Held};
 use super::journal::GrantedHost;
 use super::machine::{Machine, Phase, Todo};
-use super::{CauseKind, Past, patience};
+use super::{CauseKind, Event, patience};
 
 impl Machine {
     pub(super) fn forward(&mut self, now: Time) {
@@ -48,9 +48,9 @@ impl Machine {
         self.queue.push_back(Todo::Change(Change::Enlist { claims, planned_at, lapses_at, snapshot }));
     }
 
-    fn opening(&self) -> Past {
+    fn opening(&self) -> Event {
         let (identity, document) = (&self.spec.identity, self.document().clone());
-        Past::RunOpened {
+        Event::RunOpened {
             settings: self.settings().clone(),
             fleet: document.fleet.clone(),
             operator: identity.operator.clone(),
@@ -89,7 +89,7 @@ impl Machine {
         let Some(batch) = self.held.values().next().map(|held| held.batch) else { return };
         let due = self.acked_at.map(|at| at.plus(self.settings().offline_limit / 3));
         if due.is_some_and(|due| due <= now) {
-            self.queue.push_back(Todo::Record(Past::Sampled { batch, readings: BTreeMap::new() }));
+            self.queue.push_back(Todo::Record(Event::Sampled { batch, readings: BTreeMap::new() }));
         }
     }
 
@@ -209,7 +209,7 @@ impl Machine {
             return true;
         }
         for (batch, host) in gone {
-            self.queue.push_back(Todo::Record(Past::HostDropped { batch, host }));
+            self.queue.push_back(Todo::Record(Event::HostDropped { batch, host }));
         }
         false
     }
@@ -285,7 +285,7 @@ impl Machine {
             // The journal is told at least once a minute, so that nobody takes a process that waits for a silent one.
             let until = not_before.max(now.plus(patience::WAIT_TOLD));
             self.wait_told = Some((why.clone(), until));
-            self.queue.push_back(Todo::Record(Past::Waiting { until, why }));
+            self.queue.push_back(Todo::Record(Event::Waiting { until, why }));
         }
         self.phase = Phase::Opening { not_before, fresh: false, stale: 0 };
     }
@@ -305,7 +305,7 @@ impl Machine {
             self.reference_at = granted.reference_at.or(self.reference_at);
             if let Some(sampled_at) = self.reference_at {
                 let reference = self.reference.clone();
-                self.queue.push_back(Todo::Record(Past::ReferenceTaken { reference, sampled_at }));
+                self.queue.push_back(Todo::Record(Event::ReferenceTaken { reference, sampled_at }));
             }
         }
         self.waiting_since = None;
@@ -347,6 +347,6 @@ impl Machine {
             held.see(snapshot);
             self.held.insert(id.clone(), held);
         }
-        self.queue.push_back(Todo::Record(Past::BatchGranted { batch, granted }));
+        self.queue.push_back(Todo::Record(Event::BatchGranted { batch, granted }));
     }
 }

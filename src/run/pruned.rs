@@ -4,7 +4,7 @@
 use crate::coordination::FleetRecord;
 use crate::model::{OperatorId, Time};
 
-use super::{EVENT_SCHEMA, JournalRecord, Past, RunDocument, RunHistory, report};
+use super::{EVENT_SCHEMA, Event, JournalRecord, RunDocument, RunHistory, report};
 
 /// Why a journal is not pruned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,7 +29,7 @@ pub(crate) fn is_pruned(journal: &[JournalRecord]) -> bool {
 /// How many records were written to the journal, those that were pruned included.
 pub(crate) fn records_ever(journal: &[JournalRecord]) -> u64 {
     match journal {
-        [JournalRecord { event: Past::JournalPruned { records, .. }, .. }] => *records,
+        [JournalRecord { event: Event::JournalPruned { records, .. }, .. }] => *records,
         _ => journal.len() as u64,
     }
 }
@@ -37,7 +37,7 @@ pub(crate) fn records_ever(journal: &[JournalRecord]) -> u64 {
 /// The document of a run whose journal was pruned, with a word on where the rest is.
 pub(super) fn pruned(journal: &[JournalRecord]) -> Option<RunDocument> {
     let [record] = journal else { return None };
-    let Past::JournalPruned { document, records, file, operator, pruned_at, .. } = &record.event else { return None };
+    let Event::JournalPruned { document, records, file, operator, pruned_at, .. } = &record.event else { return None };
     let mut document = RunDocument::clone(document);
     document.warnings.push(format!(
         "the journal of this run was pruned at {pruned_at} by {operator}: its {records} records are in the file {file} that was \
@@ -86,7 +86,7 @@ pub(crate) fn prune(
     if history.took_nothing() && document.request_id.is_some() {
         return Err(Stays::Repeatable);
     }
-    let event = Past::JournalPruned {
+    let event = Event::JournalPruned {
         document: Box::new(document),
         request,
         records: journal.len() as u64,

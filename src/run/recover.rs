@@ -16,7 +16,7 @@ use super::cause::plain;
 use super::hold::{Calls, Held};
 use super::leave::{GroupCalls, Step};
 use super::machine::{Left, Machine, Phase, Spec, Todo};
-use super::{BatchTimes, CallHistory, Cause, CauseKind, JournalRecord, Opening, Past, RunHistory, takeover};
+use super::{BatchTimes, CallHistory, Cause, CauseKind, Event, JournalRecord, Opening, RunHistory, takeover};
 
 /// Who takes a run over, with what.
 #[derive(Clone, Debug)]
@@ -200,14 +200,14 @@ impl Machine {
             let why = by.reason.map(|reason| format!(": {reason}")).unwrap_or_default();
             let cause = plain(CauseKind::Order, format!("abandoned by {}{why}", by.operator));
             machine.cause = Some(cause.clone());
-            machine.queue.push_back(Todo::Record(Past::Stopped { cause }));
+            machine.queue.push_back(Todo::Record(Event::Stopped { cause }));
         }
         let is_left = |times: &BatchTimes| times.granted.is_some() && times.terminated.is_none();
         for batch in history.batches.iter().filter(|(_, times)| is_left(times)).map(|(batch, _)| batch) {
             let is_planned = |(number, _): &&(u64, Vec<HostId>)| number == batch;
             let is_gone = machine.batches.iter().find(is_planned).is_some_and(|(_, hosts)| hosts.is_empty());
             if is_gone && machine.held.values().all(|held| held.batch != *batch) {
-                machine.queue.push_back(Todo::Record(Past::BatchTerminated { batch: *batch }));
+                machine.queue.push_back(Todo::Record(Event::BatchTerminated { batch: *batch }));
             }
         }
         machine.acked_at = journal.last().map(|last| last.at);
@@ -218,7 +218,7 @@ impl Machine {
     /// It goes nowhere but back, and its journal says why.
     fn stop_from_the_start(&mut self, cause: Cause, since: Time) {
         self.cause = Some(cause.clone());
-        self.queue.push_back(Todo::Record(Past::Stopped { cause }));
+        self.queue.push_back(Todo::Record(Event::Stopped { cause }));
         self.phase = Phase::Restoring { since };
     }
 }

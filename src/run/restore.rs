@@ -8,7 +8,7 @@ use crate::model::{CALL_HOSTS, Effect, GroupName, HostId, HostTargets, Time};
 use super::act::Change;
 use super::hold::Held;
 use super::machine::{Machine, Phase, Todo};
-use super::{Past, patience};
+use super::{Event, patience};
 
 impl Machine {
     pub(super) fn restore(&mut self, now: Time) {
@@ -89,12 +89,12 @@ impl Machine {
         for (host, (batch, is_ours, outcome)) in &known {
             let (batch, host) = (*batch, host.clone());
             self.queue.push_back(Todo::Record(match outcome {
-                HostOutcome::Removed(_) if *is_ours => Past::HostTerminated { batch, host },
+                HostOutcome::Removed(_) if *is_ours => Event::HostTerminated { batch, host },
                 // No terminate was sent for it: it left by itself.
-                HostOutcome::Removed(_) => Past::HostDropped { batch, host },
-                HostOutcome::Restored => Past::HostRestored { batch, host },
+                HostOutcome::Removed(_) => Event::HostDropped { batch, host },
+                HostOutcome::Restored => Event::HostRestored { batch, host },
                 HostOutcome::NeverCordoned | HostOutcome::GivenUp | HostOutcome::Settling(_) => {
-                    Past::HostUntouched { batch, host }
+                    Event::HostUntouched { batch, host }
                 }
             }));
         }
@@ -127,7 +127,7 @@ impl Machine {
         self.attention = true;
         let mut outcomes = BTreeMap::new();
         for (held, left) in left {
-            self.queue.push_back(Todo::Record(Past::HostGivenUp {
+            self.queue.push_back(Todo::Record(Event::HostGivenUp {
                 batch: held.batch,
                 host: held.id.clone(),
                 operator: left.operator,
@@ -150,7 +150,7 @@ impl Machine {
         let quiet_at = self.quiet_at.filter(|at| now < *at);
         for held in left {
             let until = held.provable_from(bounds).max(quiet_at);
-            self.queue.push_back(Todo::Record(Past::HostInDoubt {
+            self.queue.push_back(Todo::Record(Event::HostInDoubt {
                 batch: held.batch,
                 host: held.id.clone(),
                 until,

@@ -7,7 +7,7 @@ use super::act::{Change, NotStarted};
 use super::cause::plain;
 use super::hold::{Calls, Held};
 use super::machine::{Machine, Phase, Todo};
-use super::{CauseKind, Past, patience};
+use super::{CauseKind, Event, patience};
 use crate::coordination::HostOutcome;
 
 /// What one look says of a host of the batch.
@@ -90,8 +90,8 @@ impl Machine {
             let (batch, host) = (held.batch, host.clone());
             let is_ours = held.terminate.may_be_done();
             self.queue.push_back(Todo::Record(match is_ours {
-                true => Past::HostTerminated { batch, host },
-                false => Past::HostDropped { batch, host },
+                true => Event::HostTerminated { batch, host },
+                false => Event::HostDropped { batch, host },
             }));
         }
         for (_, hosts) in &mut self.batches {
@@ -106,16 +106,16 @@ impl Machine {
         let is_over = |(_, hosts): &(u64, Vec<HostId>)| hosts.is_empty();
         if let Some((number, _)) = self.batches.get(self.current).filter(|batch| is_over(batch)) {
             let batch = *number;
-            let is_told = |past: &Past| matches!(past, Past::BatchTerminated { batch: told } if *told == batch);
+            let is_told = |event: &Event| matches!(event, Event::BatchTerminated { batch: told } if *told == batch);
             if self.was_granted(batch) && !self.journal().iter().any(|record| is_told(&record.event)) {
-                self.queue.push_back(Todo::Record(Past::BatchTerminated { batch }));
+                self.queue.push_back(Todo::Record(Event::BatchTerminated { batch }));
             }
         }
         self.phase = Phase::Opening { not_before: now, fresh: false, stale: 0 };
     }
 
     fn was_granted(&self, number: u64) -> bool {
-        self.journal().iter().any(|r| matches!(&r.event, Past::BatchGranted { batch, .. } if *batch == number))
+        self.journal().iter().any(|r| matches!(&r.event, Event::BatchGranted { batch, .. } if *batch == number))
     }
 }
 

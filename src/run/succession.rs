@@ -11,7 +11,7 @@ use crate::model::{HostId, RunId, Time};
 
 use super::silence::MayLive;
 use super::takeover::{Standing, next_epoch, standing, taken_over_by};
-use super::{EVENT_SCHEMA, JournalRecord, Outcome, Past, Purpose, RunHistory, Successor, has_ended};
+use super::{EVENT_SCHEMA, Event, JournalRecord, Outcome, Purpose, RunHistory, Successor, has_ended};
 
 /// Who wants which run, and what for.
 #[derive(Clone, Debug)]
@@ -154,7 +154,7 @@ impl TakeoverRequest {
             return Err(self.who_wrote(journal.get(self.seen..).unwrap_or_default()));
         }
         let epoch = next_epoch(journal, record, self.run());
-        let event = Past::RunTakenOver {
+        let event = Event::RunTakenOver {
             epoch,
             process: self.successor.process.clone(),
             operator: self.successor.operator.clone(),
@@ -226,18 +226,18 @@ impl TakeoverRequest {
 
     /// The last lines of a run whose journal is lost and whose hosts, each with its batch, a person gave up.
     pub(crate) fn given_up(&self, held: &[(HostId, u64)], from: u64, now: Time) -> Vec<JournalRecord> {
-        let told = held.iter().map(|(host, batch)| Past::HostGivenUp {
+        let told = held.iter().map(|(host, batch)| Event::HostGivenUp {
             batch: *batch,
             host: host.clone(),
             operator: self.successor.operator.clone(),
             reason: self.reason.clone(),
             why: "its journal is lost".to_owned(),
         });
-        let end = Past::RunEnded { outcome: Outcome::NeedsAttention, exit_code: 8, subsystems: Vec::new() };
+        let end = Event::RunEnded { outcome: Outcome::NeedsAttention, exit_code: 8, subsystems: Vec::new() };
         (from..).zip(told.chain([end])).map(|(seq, event)| self.line(seq, now, event)).collect()
     }
 
-    fn line(&self, seq: u64, at: Time, event: Past) -> JournalRecord {
+    fn line(&self, seq: u64, at: Time, event: Event) -> JournalRecord {
         JournalRecord { schema: EVENT_SCHEMA.to_owned(), run: self.run().clone(), seq, at, event }
     }
 }

@@ -1,6 +1,6 @@
 //! Who may take a run over, and from when: answered from the journal and the record alone.
 //!
-//! A takeover appends its fence ([`Past::RunTakenOver`]) to the run's journal, raises the run's epoch in the record, reads
+//! A takeover appends its fence ([`Event::RunTakenOver`]) to the run's journal, raises the run's epoch in the record, reads
 //! both again, and only then acts (protocol section 6). Nothing here acts.
 
 use std::time::Duration;
@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::coordination::{FleetRecord, MEMORY, ProcessId};
 use crate::model::{Bounds, RunId, Time};
 
-use super::{JournalRecord, Past, RunHistory};
+use super::{Event, JournalRecord, RunHistory};
 
 /// Appends that a run which lives makes at least once in so many sampling periods (protocol section 6, "Silence").
 const SILENT_PERIODS: u32 = 3;
@@ -103,7 +103,7 @@ pub(crate) fn silent_from(journal: &[JournalRecord], enlisted_at: Time) -> Time 
     let silence = settings.map_or(OPENING, |of| of.every.saturating_mul(SILENT_PERIODS).max(of.offline_limit));
     let expected = match history.last {
         // No wait is longer than the record remembers: one that is was reckoned by a clock that was years ahead.
-        Some(JournalRecord { at, event: Past::Waiting { until, .. }, .. }) => (*at).max((*until).min(at.plus(MEMORY))),
+        Some(JournalRecord { at, event: Event::Waiting { until, .. }, .. }) => (*at).max((*until).min(at.plus(MEMORY))),
         Some(last) => last.at,
         None => enlisted_at,
     };

@@ -28,7 +28,7 @@ pub(crate) struct Scenario {
     pub(super) hosts: BTreeMap<HostId, Blueprint>,
     pub(super) load: BTreeMap<SubsystemName, Load>,
     /// In order of `at`; those of the same instant as written.
-    pub(super) events: Vec<Event>,
+    pub(super) events: Vec<ScenarioEvent>,
     pub(super) faults: Vec<Fault>,
     /// Over everything but `faults`, which bind only the process that reads them: a fleet that was made
     /// from another scenario is refused.
@@ -72,7 +72,7 @@ pub(super) struct Load {
 
 /// `[[events]]`
 #[derive(Clone, Debug)]
-pub(super) struct Event {
+pub(super) struct ScenarioEvent {
     /// Since the fleet's creation.
     pub(crate) at: Duration,
     /// Their own status checks fail from now on.

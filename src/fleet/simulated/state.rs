@@ -10,7 +10,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::past::Replaced;
-use super::scenario::{Event, Scenario};
+use super::scenario::{Scenario, ScenarioEvent};
 use super::standing::{GroupState, HostStanding};
 use crate::model::{
     CALL_HOSTS, Effect, Group, GroupName, Health, Host, HostId, HostState, LedgerId, SubsystemName, Time,
@@ -88,13 +88,13 @@ impl State {
     }
 
     /// The events that are due and have not fired, in order.
-    pub(super) fn due<'a>(&self, scenario: &'a Scenario, now: Time) -> &'a [Event] {
+    pub(super) fn due<'a>(&self, scenario: &'a Scenario, now: Time) -> &'a [ScenarioEvent] {
         let rest = scenario.events.get(self.events_fired..).unwrap_or_default();
         &rest[..rest.iter().take_while(|e| self.created_at.plus(e.at) <= now).count()]
     }
 
     /// Lets one event happen. A host that is gone stays gone.
-    pub(super) fn fire(&mut self, event: &Event) {
+    pub(super) fn fire(&mut self, event: &ScenarioEvent) {
         let all = [(&event.fail, Health::Failed), (&event.doubt, Health::Doubtful), (&event.recover, Health::Healthy)];
         for (ids, health) in all {
             for id in ids {

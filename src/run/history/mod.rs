@@ -13,7 +13,7 @@ use crate::coordination::ProcessId;
 use crate::model::{Call, GroupName, HostId, ProbeKey, Time};
 use crate::plan::SubsystemCapacity;
 
-use super::{Cause, JournalRecord, Outcome, Past, Purpose};
+use super::{Cause, Event, JournalRecord, Outcome, Purpose};
 
 pub(crate) use facts::{BatchTimes, CallHistory, End, HostStage, LastStep, Opening, Single, Takeover};
 pub(crate) use stage::{IllegalEvent, Stage};
@@ -70,7 +70,7 @@ impl<'a> RunHistory<'a> {
 
     /// Whether the journal says that the run ended.
     pub(crate) fn has_ended(&self) -> bool {
-        matches!(self.last.map(|last| &last.event), Some(Past::RunEnded { .. } | Past::JournalPruned { .. }))
+        matches!(self.last.map(|last| &last.event), Some(Event::RunEnded { .. } | Event::JournalPruned { .. }))
     }
 
     /// Whether it ended and took nothing: then its request id is as good as new.
@@ -113,21 +113,21 @@ impl<'a> RunHistory<'a> {
     fn learn(&mut self, record: &'a JournalRecord) {
         let at = record.at;
         match &record.event {
-            Past::RunOpened { .. } => self.open(record),
-            Past::ReferenceTaken { reference, sampled_at } => self.reference = Some((reference, *sampled_at)),
-            Past::BatchGranted { batch, granted } => {
+            Event::RunOpened { .. } => self.open(record),
+            Event::ReferenceTaken { reference, sampled_at } => self.reference = Some((reference, *sampled_at)),
+            Event::BatchGranted { batch, granted } => {
                 self.batch(*batch).granted = Some(at);
                 self.step = Some(LastStep::Cordoning(*batch));
                 self.hosts.extend(granted.keys().map(|host| (host, (*batch, HostStage::Granted))));
             }
-            Past::HostDropped { host, .. } => {
+            Event::HostDropped { host, .. } => {
                 // Whatever was sent for it: it left by itself.
                 self.hosts.remove(host);
                 self.dropped.insert(host);
             }
-            Past::GroupReleased { group } => _ = self.left.remove(group),
-            Past::GroupLeft { group, message } => _ = self.left.insert(group, message),
-            Past::CallIntended { call, intent } => {
+            Event::GroupReleased { group } => _ = self.left.remove(group),
+            Event::GroupLeft { group, message } => _ = self.left.insert(group, message),
+            Event::CallIntended { call, intent } => {
                 for host in intent.effect.hosts() {
                     if let Some((_, stage @ HostStage::Granted)) = self.hosts.get_mut(host) {
                         *stage = HostStage::Touched;
@@ -135,12 +135,12 @@ impl<'a> RunHistory<'a> {
                 }
                 self.calls.insert(*call, CallHistory { intent, answers: Vec::new() });
             }
-            Past::CallAnswered { call, outcome } => {
+            Event::CallAnswered { call, outcome } => {
                 if let Some(call) = self.calls.get_mut(call) {
                     call.answers.push((at, outcome));
                 }
             }
-            Past::BatchCordoned { batch } => {
+            Event::BatchCordoned { batch } => {
                 self.batch(*batch).cordoned = Some(at);
                 self.step = Some(LastStep::Baking(*batch));
                 for (of, stage) in self.hosts.values_mut() {
@@ -149,48 +149,48 @@ impl<'a> RunHistory<'a> {
                     }
                 }
             }
-            Past::Sampled { batch, .. } | Past::BakeRestarted { batch, .. } => {
+            Event::Sampled { batch, .. } | Event::BakeRestarted { batch, .. } => {
                 self.step = Some(LastStep::Baking(*batch));
             }
-            Past::BakeEnded { batch, .. } => {
+            Event::BakeEnded { batch, .. } => {
                 self.batch(*batch).baked = Some(at);
                 self.step = Some(LastStep::Terminating(*batch));
             }
-            Past::TerminationStarted { batch } => self.step = Some(LastStep::Terminating(*batch)),
-            Past::HostTerminated { batch, host } => {
+            Event::TerminationStarted { batch } => self.step = Some(LastStep::Terminating(*batch)),
+            Event::HostTerminated { batch, host } => {
                 self.hosts.insert(host, (*batch, HostStage::Gone));
                 self.terminated.insert(host);
                 self.step = Some(LastStep::Terminating(*batch));
             }
-            Past::BatchTerminated { batch } => {
+            Event::BatchTerminated { batch } => {
                 self.batch(*batch).terminated = Some(at);
                 self.step = Some(LastStep::Gone(*batch));
             }
-            Past::Waiting { until, why } => self.step = Some(LastStep::Waiting { until: *until, why }),
-            Past::Stopped { cause } => {
+            Event::Waiting { until, why } => self.step = Some(LastStep::Waiting { until: *until, why }),
+            Event::Stopped { cause } => {
                 self.cause = Some(cause);
                 self.step = Some(LastStep::Stopping(cause));
             }
-            Past::HostRestored { batch, host } => {
+            Event::HostRestored { batch, host } => {
                 self.hosts.insert(host, (*batch, HostStage::Back));
                 self.batch(*batch).restored = Some(at);
                 self.step = Some(LastStep::Restoring(*batch));
             }
-            Past::HostUntouched { batch, host } => {
+            Event::HostUntouched { batch, host } => {
                 self.hosts.insert(host, (*batch, HostStage::Untouched));
                 self.step = Some(LastStep::Restoring(*batch));
             }
-            Past::HostInDoubt { batch, host, .. } => {
+            Event::HostInDoubt { batch, host, .. } => {
                 self.hosts.insert(host, (*batch, HostStage::Doubt));
                 self.step = Some(LastStep::InDoubt(host));
             }
-            Past::HostGivenUp { batch, host, operator, reason, why } => {
+            Event::HostGivenUp { batch, host, operator, reason, why } => {
                 self.hosts.insert(host, (*batch, HostStage::Doubt));
                 let reason = reason.as_ref().map(|reason| format!(" ({reason})")).unwrap_or_default();
                 self.step = Some(LastStep::GivenUp(host));
                 self.warnings.push(format!("host {host} was given up by {operator}{reason}: {why}"));
             }
-            Past::RunTakenOver { epoch, process, operator, purpose, reason, leave, even_if_alive } => {
+            Event::RunTakenOver { epoch, process, operator, purpose, reason, leave, even_if_alive } => {
                 self.acts(*epoch, process);
                 // Whatever it ended with before, it is under way again.
                 self.end = None;
@@ -208,25 +208,25 @@ impl<'a> RunHistory<'a> {
                 self.last_takeover = Some(takeover);
                 self.step = Some(LastStep::TakenOver { operator, purpose: *purpose });
             }
-            Past::Warned { message } => self.warnings.push(message.clone()),
-            Past::RunEnded { outcome, exit_code, subsystems } => {
+            Event::Warned { message } => self.warnings.push(message.clone()),
+            Event::RunEnded { outcome, exit_code, subsystems } => {
                 self.end = Some(End { outcome: *outcome, exit_code: *exit_code });
                 self.measured = Some(subsystems);
                 self.step = Some(LastStep::Closing);
             }
-            Past::HaltOrdered { order } => self.single = Some(Single::Halted(order)),
-            Past::HaltLifted { orders, operator, reason } => {
+            Event::HaltOrdered { order } => self.single = Some(Single::Halted(order)),
+            Event::HaltLifted { orders, operator, reason } => {
                 self.single = Some(Single::Lifted(orders, operator, reason));
             }
-            Past::JournalPruned { request, .. } => self.single = Some(Single::Pruned(request)),
-            Past::LedgerAdopted { .. } | Past::LedgerTimeSet { .. } => self.single = Some(Single::Other),
-            Past::GroupHeld { .. } => {}
+            Event::JournalPruned { request, .. } => self.single = Some(Single::Pruned(request)),
+            Event::LedgerAdopted { .. } | Event::LedgerTimeSet { .. } => self.single = Some(Single::Other),
+            Event::GroupHeld { .. } => {}
         }
     }
 
     /// Another attempt: what was before took nothing, and only its calls and processes are known of.
     fn open(&mut self, record: &'a JournalRecord) {
-        let Past::RunOpened {
+        let Event::RunOpened {
             plan,
             settings,
             fleet,

@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-use super::super::{Outcome, Past};
+use super::super::{Event, Outcome};
 
 /// How far a run is, by the order of its records.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -36,28 +36,28 @@ pub(crate) enum Stage {
 
 impl Stage {
     /// Where a record leads to, and from which stages it may come.
-    pub(super) fn next(self, event: &Past) -> (Self, &'static [Self]) {
+    pub(super) fn next(self, event: &Event) -> (Self, &'static [Self]) {
         use Stage::{
             Alone, Baked, Baking, Between, Blank, Ended, Granted, Opened, Stopping, TakenOver, Terminating, Withdrawn,
         };
         /// Every stage of a run that has neither ended nor yet to begin.
         const UNDER_WAY: &[Stage] = &[Opened, Granted, Baking, Baked, Terminating, Between, TakenOver, Stopping];
         match event {
-            Past::RunOpened { .. } => (Opened, &[Blank, Withdrawn]),
-            Past::ReferenceTaken { .. } => (self, &[Opened, Between, TakenOver]),
-            Past::BatchGranted { .. } => (Granted, &[Opened, Between, TakenOver]),
-            Past::BatchCordoned { .. } => (Baking, &[Granted, TakenOver]),
+            Event::RunOpened { .. } => (Opened, &[Blank, Withdrawn]),
+            Event::ReferenceTaken { .. } => (self, &[Opened, Between, TakenOver]),
+            Event::BatchGranted { .. } => (Granted, &[Opened, Between, TakenOver]),
+            Event::BatchCordoned { .. } => (Baking, &[Granted, TakenOver]),
             // A bake that nobody claimed in time begins again.
-            Past::BakeRestarted { .. } => (Baking, &[Baking, Baked]),
-            Past::BakeEnded { .. } => (Baked, &[Baking]),
-            Past::TerminationStarted { .. } => (Terminating, &[Baked]),
-            Past::HostTerminated { .. } => (self, &[Terminating, TakenOver, Stopping]),
-            Past::BatchTerminated { .. } => {
+            Event::BakeRestarted { .. } => (Baking, &[Baking, Baked]),
+            Event::BakeEnded { .. } => (Baked, &[Baking]),
+            Event::TerminationStarted { .. } => (Terminating, &[Baked]),
+            Event::HostTerminated { .. } => (self, &[Terminating, TakenOver, Stopping]),
+            Event::BatchTerminated { .. } => {
                 let to = if self == Stopping { Stopping } else { Between };
                 (to, &[Granted, Baking, Baked, Terminating, Between, TakenOver, Stopping])
             }
             // S6, S9: whoever takes over a run that was stopping, or has ended, goes nowhere but back.
-            Past::RunTakenOver { .. } => {
+            Event::RunTakenOver { .. } => {
                 let to = if matches!(self, Stopping | Ended | Withdrawn) { Stopping } else { TakenOver };
                 let from = &[
                     Blank,
@@ -74,28 +74,28 @@ impl Stage {
                 ];
                 (to, from)
             }
-            Past::Stopped { .. } => (Stopping, UNDER_WAY),
-            Past::HostRestored { .. }
-            | Past::HostUntouched { .. }
-            | Past::HostInDoubt { .. }
-            | Past::HostGivenUp { .. } => (self, &[TakenOver, Stopping]),
+            Event::Stopped { .. } => (Stopping, UNDER_WAY),
+            Event::HostRestored { .. }
+            | Event::HostUntouched { .. }
+            | Event::HostInDoubt { .. }
+            | Event::HostGivenUp { .. } => (self, &[TakenOver, Stopping]),
             // S5: nothing is sent for a run that was granted nothing.
-            Past::CallIntended { .. } => (self, &[Granted, Baking, Terminating, Between, TakenOver, Stopping]),
-            Past::Sampled { .. } => (self, &[Granted, Baking, Baked, Terminating, Between, TakenOver, Stopping]),
-            Past::HostDropped { .. }
-            | Past::GroupHeld { .. }
-            | Past::GroupReleased { .. }
-            | Past::GroupLeft { .. }
-            | Past::CallAnswered { .. }
-            | Past::Waiting { .. }
-            | Past::Warned { .. } => (self, UNDER_WAY),
-            Past::RunEnded { outcome: Outcome::NotStarted, .. } => (Withdrawn, &[Opened, TakenOver, Stopping]),
-            Past::RunEnded { .. } => (Ended, &[Opened, Between, TakenOver, Stopping]),
-            Past::HaltOrdered { .. }
-            | Past::HaltLifted { .. }
-            | Past::LedgerAdopted { .. }
-            | Past::LedgerTimeSet { .. }
-            | Past::JournalPruned { .. } => (Alone, &[Blank]),
+            Event::CallIntended { .. } => (self, &[Granted, Baking, Terminating, Between, TakenOver, Stopping]),
+            Event::Sampled { .. } => (self, &[Granted, Baking, Baked, Terminating, Between, TakenOver, Stopping]),
+            Event::HostDropped { .. }
+            | Event::GroupHeld { .. }
+            | Event::GroupReleased { .. }
+            | Event::GroupLeft { .. }
+            | Event::CallAnswered { .. }
+            | Event::Waiting { .. }
+            | Event::Warned { .. } => (self, UNDER_WAY),
+            Event::RunEnded { outcome: Outcome::NotStarted, .. } => (Withdrawn, &[Opened, TakenOver, Stopping]),
+            Event::RunEnded { .. } => (Ended, &[Opened, Between, TakenOver, Stopping]),
+            Event::HaltOrdered { .. }
+            | Event::HaltLifted { .. }
+            | Event::LedgerAdopted { .. }
+            | Event::LedgerTimeSet { .. }
+            | Event::JournalPruned { .. } => (Alone, &[Blank]),
         }
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::world::{Driven, START, Stopped, World};
 use crate::model::{Effect, HostState, Time};
-use crate::run::{Act, Change, Finish, Input, Machine, Outcome, Past, Purpose, RunDocument, report, silent_from};
+use crate::run::{Act, Change, Event, Finish, Input, Machine, Outcome, Purpose, RunDocument, report, silent_from};
 
 const TEN_YEARS: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
 
@@ -55,12 +55,12 @@ impl World {
     }
 }
 
-fn records(act: &Act, is: impl Fn(&Past) -> bool) -> bool {
+fn records(act: &Act, is: impl Fn(&Event) -> bool) -> bool {
     matches!(act, Act::Record(record) if is(&record.event))
 }
 
 fn is_sample(act: &Act) -> bool {
-    records(act, |event| matches!(event, Past::Sampled { .. }))
+    records(act, |event| matches!(event, Event::Sampled { .. }))
 }
 
 /// The probe turns bad as soon as a host is out.
@@ -75,11 +75,11 @@ fn s7_a_clock_that_was_ahead_and_came_back_keeps_no_restore_waiting() {
     let is_intent = |act: &Act| {
         records(
             act,
-            |event| matches!(event, Past::CallIntended { intent, .. } if matches!(intent.effect, Effect::Restore { .. })),
+            |event| matches!(event, Event::CallIntended { intent, .. } if matches!(intent.effect, Effect::Restore { .. })),
         )
     };
     let is_call = |act: &Act| matches!(act, Act::Send(call) if matches!(call.effect, Effect::Restore { .. }));
-    let is_answer = |act: &Act| records(act, |event| matches!(event, Past::CallAnswered { .. }));
+    let is_answer = |act: &Act| records(act, |event| matches!(event, Event::CallAnswered { .. }));
     // It is not sent, or the provider refuses it: each has its pause.
     for is_restore in [&is_intent as &dyn Fn(&Act) -> bool, &is_call] {
         let mut world = regresses();
@@ -99,9 +99,9 @@ fn s7_a_clock_that_was_ahead_and_came_back_ends_the_patience_of_restoring_in_tim
     let mut world = regresses();
     world.faults = (1..1000).map(|n| ("restore", n, super::world::Fault::Throttled)).collect();
     let mut machine = world.machine(2);
-    let stopped = world.until(&mut machine, None, |act| records(act, |e| matches!(e, Past::CallAnswered { .. })));
+    let stopped = world.until(&mut machine, None, |act| records(act, |e| matches!(e, Event::CallAnswered { .. })));
     world.jump_ahead();
-    let stopped = world.until(&mut machine, Some(stopped), |act| records(act, |e| matches!(e, Past::Stopped { .. })));
+    let stopped = world.until(&mut machine, Some(stopped), |act| records(act, |e| matches!(e, Event::Stopped { .. })));
     world.come_back();
     let document = world.end(&mut machine, stopped);
     assert_eq!((document.outcome, document.in_doubt.len()), (Outcome::NeedsAttention, 2), "{:?}", world.log);
@@ -139,10 +139,10 @@ fn s7_a_clock_that_was_ahead_and_came_back_keeps_no_write_waiting() {
 fn s7_a_wait_for_the_end_that_began_ahead_is_over_in_time() {
     let mut world = regresses();
     let mut machine = world.machine(2);
-    let is_restored = |act: &Act| records(act, |event| matches!(event, Past::HostRestored { .. }));
+    let is_restored = |act: &Act| records(act, |event| matches!(event, Event::HostRestored { .. }));
     let stopped = world.until(&mut machine, None, is_restored);
     world.jump_ahead();
-    let stopped = world.until(&mut machine, Some(stopped), |act| records(act, |e| matches!(e, Past::RunEnded { .. })));
+    let stopped = world.until(&mut machine, Some(stopped), |act| records(act, |e| matches!(e, Event::RunEnded { .. })));
     world.come_back();
     let limit = machine.spec().confirmed.settings().offline_limit;
     assert!(machine.gives_write_up_at(world.now) <= world.now.plus(limit));
@@ -166,7 +166,7 @@ fn s2_a_clock_that_was_ahead_and_came_back_begins_the_bake_again() {
     let baked = document.batches[0].bake_ended_at.expect("baked");
     let bake = machine.spec().confirmed.settings().bake;
     assert!(baked.since(back) >= bake, "the whole bake lies behind the jump: {baked}, {back}");
-    assert!(world.journal.iter().any(|r| matches!(r.event, Past::BakeRestarted { .. })), "{:?}", world.log);
+    assert!(world.journal.iter().any(|r| matches!(r.event, Event::BakeRestarted { .. })), "{:?}", world.log);
 }
 
 /// A sample from ahead is not younger than every gap.
@@ -176,7 +176,7 @@ fn s2_a_sample_from_ahead_does_not_pass_for_a_watched_batch() {
     let mut machine = world.machine(2);
     let mut stopped = world.until(&mut machine, None, is_sample);
     world.jump_ahead();
-    let is_end = |act: &Act| records(act, |event| matches!(event, Past::BakeEnded { .. }));
+    let is_end = |act: &Act| records(act, |event| matches!(event, Event::BakeEnded { .. }));
     stopped = world.until(&mut machine, Some(stopped), is_end);
     world.come_back();
     let back = world.now;
@@ -193,7 +193,7 @@ fn s7_a_clock_that_was_ahead_and_came_back_keeps_no_batch_waiting() {
     let is_step = |act: &Act| matches!(act, Act::Change(Change::StartTermination { .. }));
     let stopped = world.until(&mut machine, None, is_step);
     world.jump_ahead();
-    let is_wait = |act: &Act| records(act, |event| matches!(event, Past::Waiting { .. }));
+    let is_wait = |act: &Act| records(act, |event| matches!(event, Event::Waiting { .. }));
     let stopped = world.until(&mut machine, Some(stopped), is_wait);
     world.come_back();
     let document = world.end(&mut machine, stopped);
@@ -229,13 +229,13 @@ fn s7_a_journal_that_is_dated_ahead_does_not_keep_its_hosts_out() {
 fn s7_a_wait_that_was_told_until_years_ahead_is_not_believed() {
     let mut world = World::new();
     let mut machine = world.machine(4);
-    world.until(&mut machine, None, |act| records(act, |event| matches!(event, Past::Waiting { .. })));
+    world.until(&mut machine, None, |act| records(act, |event| matches!(event, Event::Waiting { .. })));
     let told = machine.journal().last().expect("told").clone();
-    let Past::Waiting { until, .. } = told.event else { panic!("a wait") };
+    let Event::Waiting { until, .. } = told.event else { panic!("a wait") };
     assert!(silent_from(machine.journal(), START) > until, "a wait that is told is believed");
     let mut journal = machine.journal().to_vec();
     let last = journal.last_mut().expect("told");
-    last.event = Past::Waiting { until: told.at.plus(TEN_YEARS), why: "a budget".to_owned() };
+    last.event = Event::Waiting { until: told.at.plus(TEN_YEARS), why: "a budget".to_owned() };
     let silent = silent_from(&journal, START);
     assert!(silent < told.at.plus(TEN_YEARS / 10), "it passes for alive until {silent}");
 }

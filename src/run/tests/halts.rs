@@ -8,7 +8,7 @@ use crate::coordination::{self, GroupHold, Halt, Resuming};
 use crate::model::{Process, Time};
 use crate::plan::{Removal, Rule};
 use crate::policy::Budget;
-use crate::run::{CauseKind, Finish, Machine, NotStarted, Outcome, Past};
+use crate::run::{CauseKind, Event, Finish, Machine, NotStarted, Outcome};
 
 const EVERY: Duration = Duration::from_secs(10);
 
@@ -68,7 +68,7 @@ fn s6_a_halt_at_any_second_is_seen_within_one_sampling_period() {
             Finish::Ended => {
                 is_put_back(&world, &why);
                 halted += 1;
-                world.journal.iter().find(|r| matches!(r.event, Past::Stopped { .. })).expect("stopped").at
+                world.journal.iter().find(|r| matches!(r.event, Event::Stopped { .. })).expect("stopped").at
             }
             other => panic!("{why}: {other:?}"),
         };
@@ -158,7 +158,7 @@ fn s6_a_halt_is_seen_while_a_group_is_waited_for() {
     halt_from(&mut world, Some("index"), from);
     let mut machine = world.machine(2);
     world.drive(&mut machine);
-    let stopped = world.journal.iter().find(|r| matches!(r.event, Past::Stopped { .. })).expect("stopped").at;
+    let stopped = world.journal.iter().find(|r| matches!(r.event, Event::Stopped { .. })).expect("stopped").at;
     assert!(stopped.since(from) <= EVERY, "{:?} late", stopped.since(from));
     assert_eq!((world.document().exit_code, world.serving()), (9, 12));
     assert!(!world.suspended.contains(&Process::AzRebalance));

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::world::World;
 use crate::model::{Call, CallOutcome, Effect, HostState, RunId, Time};
 use crate::run::{
-    EVENT_SCHEMA, Finish, Input, JournalRecord, Outcome, Past, Purpose, RunHistory, Stage, remains, report,
+    EVENT_SCHEMA, Event, Finish, Input, JournalRecord, Outcome, Purpose, RunHistory, Stage, remains, report,
 };
 
 /// The journal of a run of four hosts in two batches that was done as it was meant.
@@ -70,9 +70,10 @@ fn records_that_changed_places_are_found() {
 fn s7_a_journal_that_is_out_of_order_calls_for_a_person_and_keeps_nobody_from_putting_back() {
     for purpose in [Purpose::Resume, Purpose::Abandon] {
         let mut world = at_the_first_bake();
-        let is_cordoned = |record: &JournalRecord| matches!(record.event, Past::BatchCordoned { .. });
+        let is_cordoned = |record: &JournalRecord| matches!(record.event, Event::BatchCordoned { .. });
         let cordoned = world.journal.iter().position(is_cordoned).expect("it was cordoned");
-        let granted = world.journal.iter().position(|r| matches!(r.event, Past::BatchGranted { .. })).expect("granted");
+        let granted =
+            world.journal.iter().position(|r| matches!(r.event, Event::BatchGranted { .. })).expect("granted");
         let (first, second) = (world.journal[granted].event.clone(), world.journal[cordoned].event.clone());
         (world.journal[granted].event, world.journal[cordoned].event) = (second, first);
         let run = world.journal[0].run.clone();
@@ -93,8 +94,8 @@ fn s7_a_journal_that_is_out_of_order_calls_for_a_person_and_keeps_nobody_from_pu
 /// The record after it, a fence of another process.
 fn fenced(journal: &[JournalRecord]) -> Vec<JournalRecord> {
     let last = journal.last().expect("a journal");
-    let Past::RunOpened { process, operator, .. } = &journal[0].event else { panic!("it was opened") };
-    let event = Past::RunTakenOver {
+    let Event::RunOpened { process, operator, .. } = &journal[0].event else { panic!("it was opened") };
+    let event = Event::RunTakenOver {
         epoch: 9,
         process: process.clone(),
         operator: operator.clone(),
@@ -111,8 +112,8 @@ fn fenced(journal: &[JournalRecord]) -> Vec<JournalRecord> {
 #[test]
 fn s7_a_run_that_took_nothing_by_its_own_word_is_taken_over_and_only_put_back() {
     let (_, journal) = completed();
-    let Past::RunEnded { subsystems, .. } = &journal.last().expect("it ended").event else { panic!("it ended") };
-    let event = Past::RunEnded { outcome: Outcome::NotStarted, exit_code: 10, subsystems: subsystems.clone() };
+    let Event::RunEnded { subsystems, .. } = &journal.last().expect("it ended").event else { panic!("it ended") };
+    let event = Event::RunEnded { outcome: Outcome::NotStarted, exit_code: 10, subsystems: subsystems.clone() };
     let journal = [journal[0].clone(), JournalRecord { seq: 1, event, ..journal[1].clone() }];
     assert_eq!(RunHistory::of(&journal).stage, Stage::Withdrawn);
     let journal = fenced(&journal);
@@ -124,7 +125,7 @@ fn s7_a_run_that_took_nothing_by_its_own_word_is_taken_over_and_only_put_back() 
 #[test]
 fn capacity_that_was_measured_at_an_end_stays_when_the_run_is_taken_over() {
     let (_, mut journal) = completed();
-    let Some(JournalRecord { event: Past::RunEnded { subsystems, .. }, .. }) = journal.last_mut() else {
+    let Some(JournalRecord { event: Event::RunEnded { subsystems, .. }, .. }) = journal.last_mut() else {
         panic!("it ended")
     };
     subsystems[0].remaining = 3;
@@ -138,7 +139,7 @@ fn s9_an_open_call_of_an_earlier_attempt_is_not_hidden_by_a_later_one() {
     let (_, journal) = completed();
     let is_call = |record: &&JournalRecord| record.event.intent().is_some();
     let call = journal.iter().find(is_call).expect("a call").clone();
-    let later = Past::CallIntended {
+    let later = Event::CallIntended {
         call: 1,
         intent: Call { not_after: Time::from_millis(0), ..call.event.intent().expect("a call").clone() },
     };
@@ -151,7 +152,7 @@ fn s9_an_open_call_of_an_earlier_attempt_is_not_hidden_by_a_later_one() {
 
 #[test]
 fn a_call_is_open_until_an_answer_says_what_became_of_it() {
-    let intended = |call: u64| Past::CallIntended {
+    let intended = |call: u64| Event::CallIntended {
         call,
         intent: Call {
             effect: Effect::Terminate { group: None, host: format!("h-{call}").as_str().into() },
@@ -160,7 +161,7 @@ fn a_call_is_open_until_an_answer_says_what_became_of_it() {
         },
     };
     let message = || "seen".to_owned();
-    let answered = |call, outcome| Past::CallAnswered { call, outcome };
+    let answered = |call, outcome| Event::CallAnswered { call, outcome };
     let events = [
         intended(1),
         answered(1, CallOutcome::Done),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::model::HostState;
 use crate::plan::Removal;
-use crate::run::{CauseKind, Outcome, Past};
+use crate::run::{CauseKind, Event, Outcome};
 
 use super::world::{Fault, World};
 
@@ -112,7 +112,7 @@ fn s1_a_clock_that_was_set_back_makes_no_observation_young() {
     let mut machine = world.machine(2);
     world.drive(&mut machine);
     assert!(!world.log.iter().any(|l| l.starts_with("cordon")), "{:?}", world.log);
-    assert!(world.journal.iter().any(|r| matches!(r.event, Past::Stopped { .. })));
+    assert!(world.journal.iter().any(|r| matches!(r.event, Event::Stopped { .. })));
 }
 
 /// Others spent the budget while the batch baked: the run ends for the rule, and the ledger is not blamed.

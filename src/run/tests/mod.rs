@@ -14,7 +14,7 @@ mod world;
 use std::time::Duration;
 
 use crate::model::{Bounds, HostState, Process};
-use crate::run::{BatchState, CauseKind, Finish, NotStarted, Order, Outcome, Past};
+use crate::run::{BatchState, CauseKind, Event, Finish, NotStarted, Order, Outcome};
 
 use world::{Fault, World, host};
 
@@ -341,7 +341,7 @@ fn s3_on_a_provider_that_lags_a_restore_is_believed_only_after_settling() {
     world.drive(&mut machine);
     let document = world.document();
     assert_eq!(document.outcome, Outcome::Aborted);
-    let stopped = world.journal.iter().find(|r| matches!(r.event, Past::Stopped { .. })).expect("stopped").at;
+    let stopped = world.journal.iter().find(|r| matches!(r.event, Event::Stopped { .. })).expect("stopped").at;
     let restored = document.batches[0].restored_at.expect("restored");
     assert!(restored.since(stopped) >= Bounds::AWS.settle);
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::world::{Driven, Stopped, World};
 use crate::model::{HostState, Time};
-use crate::run::{CauseKind, Input, Loss, Machine, Outcome, Past};
+use crate::run::{CauseKind, Event, Input, Loss, Machine, Outcome};
 
 /// How long the policy lets a run restore without its ledger: half of it is for waiting.
 const LIMIT: Duration = Duration::from_secs(90);
@@ -42,8 +42,8 @@ fn bake() -> (Time, Time) {
     let mut world = World::new();
     let mut machine = world.machine(2);
     world.drive(&mut machine);
-    let at = |is: fn(&Past) -> bool| world.journal.iter().find(|r| is(&r.event)).expect("a bake").at;
-    (at(|e| matches!(e, Past::BatchCordoned { .. })), at(|e| matches!(e, Past::BakeEnded { .. })))
+    let at = |is: fn(&Event) -> bool| world.journal.iter().find(|r| is(&r.event)).expect("a bake").at;
+    (at(|e| matches!(e, Event::BatchCordoned { .. })), at(|e| matches!(e, Event::BakeEnded { .. })))
 }
 
 /// The ledger is silent so long, beginning five seconds into the bake; the machine waits for it.
@@ -104,7 +104,7 @@ fn s2_a_bake_goes_on_being_watched_while_the_ledger_is_silent() {
     let document = world.document();
     assert_eq!((document.outcome, document.terminated.len()), (Outcome::Completed, 2), "{:?}", world.log);
     assert!(glimpses(&world) >= 2, "{:?}", world.log);
-    let restarted = world.journal.iter().any(|r| matches!(r.event, Past::BakeRestarted { .. }));
+    let restarted = world.journal.iter().any(|r| matches!(r.event, Event::BakeRestarted { .. }));
     assert!(!restarted, "no gap: {:?}", world.log);
     // The chain is as long as an undisturbed one: what was sampled meanwhile counts.
     let bake = document.batches[0].bake_ended_at.expect("baked").since(document.batches[0].cordoned_at.expect("out"));
@@ -167,7 +167,7 @@ fn regresses_while_silent(from: Time) {
     assert_eq!(document.restored.len(), 2, "recorded afterwards: {:?}", world.log);
     assert!(document.warnings.iter().any(|w| w.contains("recorded late")), "{:?}", document.warnings);
     assert!(world.record.runs.is_empty(), "{:?}", world.record.runs);
-    let told = world.journal.iter().find(|r| matches!(r.event, Past::HostRestored { .. })).expect("told");
+    let told = world.journal.iter().find(|r| matches!(r.event, Event::HostRestored { .. })).expect("told");
     assert!(told.at < back, "with the time at which it was done");
 }
 
@@ -181,7 +181,7 @@ fn s7_a_ledger_that_stays_away_ends_the_run_with_everything_back_and_a_person_ca
     assert!(!world.log.iter().any(|line| line.starts_with("terminate")), "{:?}", world.log);
     let last = world.journal.last().expect("a journal").at;
     let kept = &machine.journal()[world.journal.len()..];
-    let sent = kept.iter().find(|r| matches!(r.event, Past::CallAnswered { .. })).expect("a restore").at;
+    let sent = kept.iter().find(|r| matches!(r.event, Event::CallAnswered { .. })).expect("a restore").at;
     assert!(sent <= last.plus(LIMIT), "{sent} is after offline_until, {last} and {LIMIT:?}");
     let document = crate::run::report(machine.journal()).expect("opened");
     assert_eq!((document.outcome, document.exit_code), (Outcome::NeedsAttention, 8));

@@ -8,7 +8,7 @@ use super::world::{Driven, Fault, Stopped, World};
 use crate::coordination::{Life, ProcessId};
 use crate::model::{Bounds, Effect, HostId, HostState, Time};
 use crate::run::{
-    Fence, Finish, Input, Machine, MayLive, NotPermitted, NotStarted, Outcome, Past, Purpose, Standing, Successor,
+    Event, Fence, Finish, Input, Machine, MayLive, NotPermitted, NotStarted, Outcome, Purpose, Standing, Successor,
     TakeoverError, TakeoverRequest, has_ended, may_be_retried, may_live, permission, quiet_from, silent_from, standing,
 };
 
@@ -220,7 +220,7 @@ fn s6_a_run_that_was_stopping_is_not_resumed_forward() {
             world
         },
         |mut world, _, _, point| {
-            let stopped = world.journal.iter().any(|r| matches!(r.event, Past::Stopped { .. }));
+            let stopped = world.journal.iter().any(|r| matches!(r.event, Event::Stopped { .. }));
             if has_ended(&world.journal) {
                 return;
             }
@@ -264,10 +264,10 @@ fn s9_schedule_2_a_takeover_waits_for_the_deadlines_of_calls_without_a_reply() {
         let mut taker = world.take_over(purpose, &[]);
         world.drive(&mut taker);
         let deadline = intended.plus(Bounds::AWS.call_life).plus(Bounds::AWS.tolerance);
-        let first = |wanted: fn(&Past) -> bool| world.journal.iter().find(|r| wanted(&r.event)).map(|r| r.at);
+        let first = |wanted: fn(&Event) -> bool| world.journal.iter().find(|r| wanted(&r.event)).map(|r| r.at);
         let released: Option<Time> =
-            first(|past| matches!(past, Past::HostUntouched { .. } | Past::HostRestored { .. }));
-        let forward = world.journal.iter().filter(|r| matches!(r.event, Past::CallIntended { .. })).map(|r| r.at);
+            first(|event| matches!(event, Event::HostUntouched { .. } | Event::HostRestored { .. }));
+        let forward = world.journal.iter().filter(|r| matches!(r.event, Event::CallIntended { .. })).map(|r| r.at);
         let forward: Vec<Time> = forward.filter(|at| *at > intended).collect();
         match purpose {
             Purpose::Resume => assert!(forward.iter().all(|at| *at >= deadline), "{forward:?} before {deadline}"),
@@ -377,7 +377,10 @@ fn s7_schedule_7_a_takeover_lets_go_of_nothing_before_offline_until() {
             world.drive(&mut taker);
             let quiet = last.plus(limit).plus(world.bounds.tolerance);
             let let_go = world.journal.iter().filter(|r| {
-                matches!(r.event, Past::HostUntouched { .. } | Past::HostRestored { .. } | Past::HostTerminated { .. })
+                matches!(
+                    r.event,
+                    Event::HostUntouched { .. } | Event::HostRestored { .. } | Event::HostTerminated { .. }
+                )
             });
             let early: Vec<_> = let_go.filter(|r| r.at > last && r.at < quiet).collect();
             assert!(early.is_empty(), "point {point}: before {quiet}: {early:?}");
@@ -411,7 +414,7 @@ fn s2_a_takeover_goes_forward_only_on_what_cannot_lie_before_offline_until() {
             let early: Vec<_> = world.journal[before..]
                 .iter()
                 .filter(|r| match &r.event {
-                    Past::CallIntended { intent, .. } => {
+                    Event::CallIntended { intent, .. } => {
                         matches!(intent.effect, Effect::Cordon { .. } | Effect::Terminate { .. })
                     }
                     _ => false,
@@ -434,23 +437,23 @@ fn s9_silence_is_counted_from_the_last_append_and_from_what_the_run_said_it_wait
         let mut world = World::new();
         let mut machine = world.machine(4);
         world.drive_until(&mut machine, Input::Begin, point);
-        world.journal.last().is_some_and(|last| matches!(last.event, Past::Waiting { .. })).then_some(world)
+        world.journal.last().is_some_and(|last| matches!(last.event, Event::Waiting { .. })).then_some(world)
     });
     let world = waiting.expect("it waits");
-    let Some(Past::Waiting { until, .. }) = world.journal.last().map(|last| last.event.clone()) else {
+    let Some(Event::Waiting { until, .. }) = world.journal.last().map(|last| last.event.clone()) else {
         panic!("waits")
     };
     assert_eq!(silent_from(&world.journal, world.now), until.plus(limit), "it is not expected to write before");
     let last = world.journal.last().expect("a record").at;
     assert_eq!(quiet_from(&world.journal, Bounds::AWS), last.plus(limit).plus(Bounds::TOLERANCE));
 
-    let intent = world.journal.iter().position(|r| matches!(r.event, Past::CallIntended { .. })).expect("one");
+    let intent = world.journal.iter().position(|r| matches!(r.event, Event::CallIntended { .. })).expect("one");
     let mut open = world.journal[..=intent].to_vec();
-    let Some(Past::RunOpened { settings, .. }) = open.first_mut().map(|first| &mut first.event) else {
+    let Some(Event::RunOpened { settings, .. }) = open.first_mut().map(|first| &mut first.event) else {
         panic!("its opening")
     };
     settings.offline_limit = Duration::from_millis(1);
-    let Past::CallIntended { intent: call, .. } = &open[intent].event else { panic!("an intent") };
+    let Event::CallIntended { intent: call, .. } = &open[intent].event else { panic!("an intent") };
     assert_eq!(quiet_from(&open, Bounds::AWS), call.not_after.plus(Bounds::TOLERANCE));
     let every = Duration::from_secs(10);
     assert_eq!(silent_from(&open, world.now), open[intent].at.plus(every * 3), "three sampling periods");

@@ -16,7 +16,7 @@ use crate::model::{
 use crate::plan::{Confirmation, Inputs, LedgerView, Plan, Request, Selection, plan};
 use crate::policy::PolicySet;
 use crate::run::{
-    Act, Blind, Change, Finish, Input, JournalRecord, Loss, Machine, Order, Past, Purpose, Round, RunDocument, Spec,
+    Act, Blind, Change, Event, Finish, Input, JournalRecord, Loss, Machine, Order, Purpose, Round, RunDocument, Spec,
     Successor, next_epoch, report,
 };
 
@@ -373,7 +373,7 @@ impl World {
         let epoch = next_epoch(&self.journal, &self.record, &run);
         let process = ProcessId { host: "there".to_owned(), pid: 2, token: format!("epoch {epoch}"), pid_space: None };
         let operator = OperatorId::new("ann@there");
-        let fence = Past::RunTakenOver {
+        let fence = Event::RunTakenOver {
             epoch,
             process: process.clone(),
             operator: operator.clone(),

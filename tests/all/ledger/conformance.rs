@@ -7,7 +7,7 @@ use std::time::Duration;
 use safe_remove::coordination::FleetRecord;
 use safe_remove::model::{LedgerId, Nonce, RunId, Time};
 use safe_remove::ports::{Ledger, LedgerError, Version, Written};
-use safe_remove::run::{JournalRecord, Past};
+use safe_remove::run::{Event, JournalRecord};
 
 /// One engine's store, empty at first. Each call of `open` is another process's view of the same store.
 pub(crate) trait Engine {
@@ -60,7 +60,7 @@ pub(crate) fn event(run: &str, seq: u64, when: Time) -> JournalRecord {
         run: run.into(),
         seq,
         at: when,
-        event: Past::Warned { message: "a record".to_owned() },
+        event: Event::Warned { message: "a record".to_owned() },
     }
 }
 
@@ -328,7 +328,7 @@ pub(crate) async fn a_long_journal_is_read_whole(engine: &impl Engine) {
     const RECORDS: u64 = 510;
     let ledger = engine.open("demo").await.expect("opens");
     let record = |seq| JournalRecord {
-        event: Past::Warned { message: format!("{seq} {}", "x".repeat(2500)) },
+        event: Event::Warned { message: format!("{seq} {}", "x".repeat(2500)) },
         ..event("r1", seq, at(0))
     };
     for seq in 0..RECORDS {

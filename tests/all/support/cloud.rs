@@ -14,7 +14,7 @@ use safe_remove::fleet::aws::{AwsFleet, AwsSettings, Patience};
 use safe_remove::ledger::SqliteLedger;
 use safe_remove::model::{Call, CallOutcome, Effect, FleetSnapshot, HostId, HostTargets, Nonce, Time};
 use safe_remove::ports::{Fleet, FleetError, RecordedCall, Written, append};
-use safe_remove::run::{EVENT_SCHEMA, JournalRecord, Past};
+use safe_remove::run::{EVENT_SCHEMA, Event, JournalRecord};
 use serde_json::json;
 use tempfile::TempDir;
 
@@ -82,7 +82,7 @@ pub(crate) async fn perform(fleet: &AwsFleet, effect: Effect) -> CallOutcome {
 pub(crate) async fn recorded(intent: Call) -> RecordedCall {
     let home = TempDir::new().expect("a directory");
     let ledger = SqliteLedger::open(&home.path().join("ledger.db"), &"cloud".into(), now()).expect("a ledger");
-    let event = Past::CallIntended { call: 1, intent };
+    let event = Event::CallIntended { call: 1, intent };
     let record = JournalRecord { schema: EVENT_SCHEMA.to_owned(), run: "r-1".into(), seq: 0, at: now(), event };
     match append(&ledger, &record, &Nonce::new("1")).await {
         Ok(Written::Acknowledged(Some(recorded))) => recorded,

@@ -10,7 +10,7 @@ use toml::{Spanned, Value};
 
 use super::error::Finding;
 use super::raw::{Ids, RawEvent, RawFault, RawLoad, RawPool, RawScenario};
-use super::{Blueprint, ClockKind, Event, Fault, FaultError, FaultTime, FaultyCall, Load, Pool, Scenario};
+use super::{Blueprint, ClockKind, Fault, FaultError, FaultTime, FaultyCall, Load, Pool, Scenario, ScenarioEvent};
 use crate::model::{
     GroupName, Health, Host, HostId, HostState, Protection, SubsystemName, Time, ZoneName, parse_duration,
 };
@@ -275,7 +275,7 @@ fn event(
     raw: &Spanned<RawEvent>,
     hosts: &BTreeMap<HostId, Blueprint>,
     load: &BTreeMap<SubsystemName, Load>,
-) -> Result<Event, Finding> {
+) -> Result<ScenarioEvent, Finding> {
     let (span, raw) = (raw.span(), raw.get_ref());
     if raw.fail.is_empty() && raw.doubt.is_empty() && raw.recover.is_empty() && raw.demand.is_none() {
         let finding = Finding::at(span, "an event in which nothing happens");
@@ -308,7 +308,7 @@ fn event(
                 .nearest(name, load.keys().map(SubsystemName::as_str))),
         }
     });
-    Ok(Event { at: duration(&raw.at)?, fail, doubt, recover, demand: demand.transpose()? })
+    Ok(ScenarioEvent { at: duration(&raw.at)?, fail, doubt, recover, demand: demand.transpose()? })
 }
 
 fn fault(raw: &Spanned<RawFault>) -> Result<Fault, Finding> {

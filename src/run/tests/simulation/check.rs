@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::fleet::{Fleet, SimHost};
 use super::{BAKE, BATCH, BUDGET, INTERVAL, MINIMUM, RUN_SIZE, WINDOW};
 use crate::model::{Bounds, Call, Effect, Health, HostId, HostState, Time};
-use crate::run::{JournalRecord, Outcome, Past, RunDocument};
+use crate::run::{Event, JournalRecord, Outcome, RunDocument};
 
 /// What the checker remembers of the world; runs are numbered.
 #[derive(Default)]
@@ -75,17 +75,17 @@ impl Checker {
 
     /// S5, S6: what is sent was intended in the journal that the ledger has, and comes before any stop.
     pub(super) fn is_sent(&mut self, run: usize, call: &Call, journal: &[JournalRecord], unheard: bool, ordered: bool) {
-        let intended = journal.iter().any(|r| matches!(&r.event, Past::CallIntended { intent, .. } if intent == call));
+        let intended = journal.iter().any(|r| matches!(&r.event, Event::CallIntended { intent, .. } if intent == call));
         let forward = matches!(call.effect, Effect::Cordon { .. } | Effect::Terminate { .. });
         if !intended && (forward || !unheard) {
             self.violations.push(format!("s5: run {run} sent without a recorded intent: {call:?}"));
         }
         // What was intended before another process took the run over may still leave, until its deadline.
-        let is_intent = |r: &JournalRecord| matches!(&r.event, Past::CallIntended { intent, .. } if intent == call);
+        let is_intent = |r: &JournalRecord| matches!(&r.event, Event::CallIntended { intent, .. } if intent == call);
         let intent = journal.iter().position(is_intent).unwrap_or(journal.len());
-        let is_fence = |r: &JournalRecord| matches!(r.event, Past::RunTakenOver { .. });
+        let is_fence = |r: &JournalRecord| matches!(r.event, Event::RunTakenOver { .. });
         let own = journal[intent..].iter().position(is_fence).map_or(journal.len(), |fence| intent + fence);
-        let stopped = journal[..own].iter().any(|r| matches!(r.event, Past::Stopped { .. }));
+        let stopped = journal[..own].iter().any(|r| matches!(r.event, Event::Stopped { .. }));
         if forward && (stopped || ordered) {
             self.violations.push(format!("s6: run {run} sent after a stop: {call:?}"));
         }

@@ -553,5 +553,5 @@ impl World {
 }
 
 fn is_later_fence(record: &JournalRecord, epoch: u64) -> bool {
-    matches!(record.event, crate::run::Past::RunTakenOver { epoch: fence, .. } if fence > epoch)
+    matches!(record.event, crate::run::Event::RunTakenOver { epoch: fence, .. } if fence > epoch)
 }

@@ -4,20 +4,20 @@ use std::time::Duration;
 
 use super::{Fault, World};
 use crate::model::{Call, CallOutcome, Effect, Host, HostState};
-use crate::run::{JournalRecord, Past};
+use crate::run::{Event, JournalRecord};
 
 impl World {
     /// S2, S5, S6: what is sent was intended, baked, and comes before any stop.
     pub(super) fn check_send(&self, call: &Call) {
         let intended =
-            self.journal.iter().any(|r| matches!(&r.event, Past::CallIntended { intent, .. } if intent == call));
+            self.journal.iter().any(|r| matches!(&r.event, Event::CallIntended { intent, .. } if intent == call));
         assert!(intended || self.is_ledger_lost(), "s5: sent without a recorded intent: {call:?}");
         // What a process was about to send when another took its run over may still leave, until its deadline.
-        let is_intent = |r: &JournalRecord| matches!(&r.event, Past::CallIntended { intent, .. } if intent == call);
+        let is_intent = |r: &JournalRecord| matches!(&r.event, Event::CallIntended { intent, .. } if intent == call);
         let intent = self.journal.iter().position(is_intent).unwrap_or(self.journal.len());
-        let is_fence = |r: &JournalRecord| matches!(r.event, Past::RunTakenOver { .. });
+        let is_fence = |r: &JournalRecord| matches!(r.event, Event::RunTakenOver { .. });
         let own = self.journal[intent..].iter().position(is_fence).map_or(self.journal.len(), |fence| intent + fence);
-        let stopped = self.journal[..own].iter().any(|r| matches!(r.event, Past::Stopped { .. }));
+        let stopped = self.journal[..own].iter().any(|r| matches!(r.event, Event::Stopped { .. }));
         match &call.effect {
             Effect::Cordon { hosts, .. } => {
                 assert!(!stopped, "s6: a cordon after the stop");
