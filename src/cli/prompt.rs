@@ -1,6 +1,6 @@
 //! The question before the point of no return. It has no default and never answers itself.
 //!
-//! Drawn with dialoguer's theme; the keys are read one by one, because dialoguer's `Input` ignores Ctrl-D,
+//! Drawn with dialoguer's theme; the keys are read one by one, because dialoguer's `Response` ignores Ctrl-D,
 //! and end-of-file must end the question (contract section 8, "Confirmation").
 
 use std::io::{self, IsTerminal as _};

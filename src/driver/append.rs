@@ -3,7 +3,7 @@
 use crate::coordination::ProcessId;
 use crate::model::{Call, Nonce, RunId, chain};
 use crate::ports::{self, Ledger, LedgerError, RecordedCall, Written};
-use crate::run::{Input, JournalRecord, Loss, taken_over_by};
+use crate::run::{JournalRecord, Loss, Response, taken_over_by};
 
 use super::fault;
 use super::retry::{Tries, nonce};
@@ -41,7 +41,7 @@ impl<'a> Appender<'a> {
 
     /// Appends what is left over and then this record. It may be dropped at any time: what was not heard to be taken is
     /// left over.
-    pub(super) async fn record(&mut self, record: JournalRecord, tries: &Tries) -> Input {
+    pub(super) async fn record(&mut self, record: JournalRecord, tries: &Tries) -> Response {
         self.intended = record.event.intent().cloned();
         self.acknowledged = None;
         self.backlog.push((record, nonce()));
@@ -56,12 +56,12 @@ impl<'a> Appender<'a> {
                     let why = taker(self.ledger, &first.run, &self.us).await;
                     let why =
                         why.unwrap_or_else(|| format!("another process wrote record {} of its journal", first.seq));
-                    return Input::Lost(Loss::Fenced(why));
+                    return Response::Lost(Loss::Fenced(why));
                 }
-                Err(error) => return Input::Lost(Loss::Unreachable(chain(&error))),
+                Err(error) => return Response::Lost(Loss::Unreachable(chain(&error))),
             }
         }
-        Input::Recorded
+        Response::Recorded
     }
 }
 
@@ -201,9 +201,9 @@ mod tests {
             (ledger(), Faults { lost_replies: super::super::retry::WRITE_TRIES + 1, ..Faults::default() });
         let ledger = Unreliable::new(Arc::new(memory.clone()), faults);
         let mut journal = Appender::new(&ledger, us());
-        assert!(matches!(journal.record(record(0), &Tries::few()).await, Input::Lost(Loss::Unreachable(_))));
+        assert!(matches!(journal.record(record(0), &Tries::few()).await, Response::Lost(Loss::Unreachable(_))));
         let next = journal.record(record(1), &Tries::few()).await;
-        assert!(matches!(next, Input::Recorded), "{next:?}");
+        assert!(matches!(next, Response::Recorded), "{next:?}");
         assert!(journal.unrecorded().is_empty());
         assert_eq!(memory.contents().journal(&"r-1".into()), [record(0), record(1)]);
     }
@@ -213,7 +213,7 @@ mod tests {
         let ledger = ledger();
         ledger.contents().append(&record(0), &Nonce::new("theirs")).expect("appends");
         let answer = Appender::new(&ledger, us()).record(record(0), &Tries::few()).await;
-        assert!(matches!(answer, Input::Lost(Loss::Fenced(_))), "{answer:?}");
+        assert!(matches!(answer, Response::Lost(Loss::Fenced(_))), "{answer:?}");
     }
 
     fn intent(seq: u64, effect: Effect) -> (JournalRecord, Call) {
@@ -233,7 +233,7 @@ mod tests {
         let mut journal = Appender::new(&ledger, us());
         let (record, call) = intent(0, restore());
         assert!(journal.permit(&call).is_none(), "it was not intended");
-        assert!(matches!(journal.record(record, &Tries::few()).await, Input::Recorded));
+        assert!(matches!(journal.record(record, &Tries::few()).await, Response::Recorded));
         assert!(journal.permit(&call).is_some());
         assert!(journal.permit(&call).is_none(), "it was sent");
     }
@@ -247,7 +247,7 @@ mod tests {
             let ledger = Unreliable::new(Arc::new(ledger()), faults);
             let mut journal = Appender::new(&ledger, us());
             let (record, call) = intent(0, effect);
-            assert!(matches!(journal.record(record, &Tries::few()).await, Input::Lost(Loss::Unreachable(_))));
+            assert!(matches!(journal.record(record, &Tries::few()).await, Response::Lost(Loss::Unreachable(_))));
             assert_eq!(journal.permit(&call).is_some(), may, "{call:?}");
         }
     }

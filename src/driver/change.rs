@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::coordination::{Context, FleetRecord, Refusal, decide};
 use crate::model::chain;
 use crate::ports::{Ledger, LedgerError, Version, Written};
-use crate::run::{Change, Input, Loss, Spec};
+use crate::run::{Change, Loss, Response, Spec};
 
 use super::append::taker;
 use super::retry::{Tries, nonce, pause};
@@ -79,7 +79,7 @@ async fn amend_patiently<T, E>(
 
 /// Makes a change of a run, or says why not. Where another run is in the way, it is looked whether its process lives, and
 /// decided again where it does not.
-pub(super) async fn change(world: &World, spec: &Spec, change: &Change, tries: &Tries) -> Input {
+pub(super) async fn change(world: &World, spec: &Spec, change: &Change, tries: &Tries) -> Response {
     let ledger = world.ledger.as_ref();
     let own = &spec.identity.run;
     let mut silent = BTreeSet::new();
@@ -113,23 +113,23 @@ pub(super) async fn change(world: &World, spec: &Spec, change: &Change, tries: &
             }
         }
         return match amended {
-            Ok(granted) => Input::Changed(granted),
+            Ok(granted) => Response::Changed(granted),
             Err(Unchanged::Refused(Refusal::Fenced { run, why })) => {
                 let taker = taker(ledger, &run, &spec.identity.process).await;
                 refused(Refusal::Fenced { run, why: taker.unwrap_or(why) })
             }
             Err(Unchanged::Refused(refusal)) => refused(refusal),
             Err(Unchanged::Busy(others)) => {
-                Input::Lost(Loss::Unreachable(format!("{others} writes of others came first")))
+                Response::Lost(Loss::Unreachable(format!("{others} writes of others came first")))
             }
-            Err(Unchanged::Lost(error)) => Input::Lost(Loss::Unreachable(chain(&error))),
+            Err(Unchanged::Lost(error)) => Response::Lost(Loss::Unreachable(chain(&error))),
         };
     }
 }
 
-fn refused(refusal: Refusal) -> Input {
+fn refused(refusal: Refusal) -> Response {
     tracing::debug!(%refusal, "the record refused a change");
-    Input::Refused(refusal)
+    Response::Refused(refusal)
 }
 
 /// One conditional write; repeated with its nonce where its answer is missing, so that it cannot count twice.

@@ -22,7 +22,7 @@ pub(crate) use ordered::under_faults;
 pub(super) use ordered::{before, before_act, behind};
 
 use crate::ports::Ledger;
-use crate::run::Act;
+use crate::run::Action;
 
 /// The ledger, with the faults that are ordered for it: none.
 #[cfg(not(debug_assertions))]
@@ -34,7 +34,7 @@ pub(crate) fn under_faults(ledger: Arc<dyn Ledger>) -> Arc<dyn Ledger> {
 pub(super) const fn before(_: &str) {}
 
 #[cfg(not(debug_assertions))]
-pub(super) const fn before_act(_: &Act) {}
+pub(super) const fn before_act(_: &Action) {}
 
 #[cfg(not(debug_assertions))]
 pub(super) const fn behind() {}
@@ -48,7 +48,7 @@ mod ordered {
     use async_trait::async_trait;
     use rustix::process::{Signal, getpid, kill_process};
 
-    use super::{Act, Arc, Ledger};
+    use super::{Action, Arc, Ledger};
     use crate::coordination::FleetRecord;
     use crate::model::{Nonce, RunId, Time};
     use crate::ports::{LedgerError, Version, Written};
@@ -124,15 +124,15 @@ mod ordered {
     }
 
     /// The point before an act, where it has one.
-    pub(in super::super) fn before_act(act: &Act) {
+    pub(in super::super) fn before_act(action: &Action) {
         if std::env::var_os("SAFE_REMOVE_FAULT").is_none() {
             return;
         }
-        match act {
-            Act::Record(record) => before(&format!("append-{}", variant(&record.event))),
-            Act::Change(change) => before(&format!("change-{}", variant(change))),
-            Act::Send(call) => before(&format!("send-{}", variant(&call.effect))),
-            Act::Look { .. } | Act::Sleep { .. } | Act::Finish(_) => {}
+        match action {
+            Action::Record(record) => before(&format!("append-{}", variant(&record.event))),
+            Action::Change(change) => before(&format!("change-{}", variant(change))),
+            Action::Send(call) => before(&format!("send-{}", variant(&call.effect))),
+            Action::Observe { .. } | Action::Sleep { .. } | Action::Finish(_) => {}
         }
     }
 

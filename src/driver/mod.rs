@@ -5,7 +5,7 @@ mod append;
 mod change;
 mod fault;
 mod liveness;
-mod look;
+mod observe;
 mod patient;
 mod retry;
 mod stop;
@@ -25,7 +25,7 @@ pub(crate) use takeover::{Taken, take_over};
 use crate::coordination::ProcessId;
 use crate::model::{CallOutcome, LedgerId, Nonce};
 use crate::ports::{Clock, Fleet, Ledger, Prober, Processes, RecordedCall};
-use crate::run::{Act, Finish, Input, JournalRecord, Machine, NotStarted, Progress, RunDocument, Spec, report};
+use crate::run::{Action, Finish, JournalRecord, Machine, NotStarted, Progress, Response, RunDocument, Spec, report};
 
 /// Everything that a run touches.
 #[derive(Clone)]
@@ -96,18 +96,18 @@ pub(crate) async fn drive(
     let spec = machine.spec().clone();
     let us = spec.identity.process.clone();
     let mut journal = append::Appender::new(world.ledger.as_ref(), us.clone());
-    let mut input = Input::Begin;
+    let mut response = Response::Begin;
     loop {
         while let Some(order) = stop.pending() {
             machine.order(order);
         }
         let now = world.clock.now();
-        let act = machine.step(input, now);
+        let action = machine.step(response, now);
         watcher.progress(&machine.progress(now));
-        fault::before_act(&act);
-        input = match act {
-            Act::Finish(Finish::NotStarted(why)) => return Err(why),
-            Act::Finish(Finish::Ended) => {
+        fault::before_act(&action);
+        response = match action {
+            Action::Finish(Finish::NotStarted(why)) => return Err(why),
+            Action::Finish(Finish::Ended) => {
                 let unrecorded = journal.unrecorded();
                 return match report(machine.journal()) {
                     Some(document) => Ok(Ended {
@@ -122,22 +122,22 @@ pub(crate) async fn drive(
                     None => Err(NotStarted::Ledger("the run's journal does not begin with its opening".to_owned())),
                 };
             }
-            Act::Record(record) => {
+            Action::Record(record) => {
                 let (one, mut tries) = (*record.clone(), None);
                 let write = |tries| journal.record(one, tries);
-                let input = patient::patiently(world, &mut machine, stop, &mut tries, write).await;
+                let response = patient::patiently(world, &mut machine, stop, &mut tries, write).await;
                 fault::behind();
                 watcher.recorded(&record);
-                input
+                response
             }
-            Act::Change(change) => {
+            Action::Change(change) => {
                 let mut tries = None;
                 let write = |tries| change::change(world, &spec, &change, tries);
-                let input = patient::patiently(world, &mut machine, stop, &mut tries, write).await;
+                let response = patient::patiently(world, &mut machine, stop, &mut tries, write).await;
                 fault::behind();
-                input
+                response
             }
-            Act::Send(call) => {
+            Action::Send(call) => {
                 let outcome = match journal.permit(&call) {
                     Some(recorded) => send(world.fleet.as_ref(), recorded).await,
                     // S5: the machine does not ask for this. Nothing was sent.
@@ -147,21 +147,21 @@ pub(crate) async fn drive(
                     },
                 };
                 fault::behind();
-                Input::Answered(outcome)
+                Response::Answered(outcome)
             }
             // What waits can be interrupted; what acts cannot, and a restore is never interrupted.
-            Act::Look { probes } if machine.is_stopping() => look::look(world, &machine, probes).await,
-            Act::Look { probes } => tokio::select! {
-                input = look::look(world, &machine, probes) => input,
-                () = stop.ordered() => Input::Woke,
+            Action::Observe { probes } if machine.is_stopping() => observe::observe(world, &machine, probes).await,
+            Action::Observe { probes } => tokio::select! {
+                response = observe::observe(world, &machine, probes) => response,
+                () = stop.ordered() => Response::Woke,
             },
-            Act::Sleep { until } if machine.is_stopping() => {
+            Action::Sleep { until } if machine.is_stopping() => {
                 world.clock.sleep_until(until).await;
-                Input::Woke
+                Response::Woke
             }
-            Act::Sleep { until } => tokio::select! {
-                () = world.clock.sleep_until(until) => Input::Woke,
-                () = stop.ordered() => Input::Woke,
+            Action::Sleep { until } => tokio::select! {
+                () = world.clock.sleep_until(until) => Response::Woke,
+                () = stop.ordered() => Response::Woke,
             },
         };
     }

@@ -6,30 +6,30 @@
 
 use std::future::Future;
 
-use crate::run::{Input, Loss, Machine};
+use crate::run::{Loss, Machine, Response};
 
 use super::retry::{PAUSE, Tries, answered};
-use super::{StopSignal, World, look};
+use super::{StopSignal, World, observe};
 
-fn lost(tries: &Tries) -> Input {
-    Input::Lost(Loss::Unreachable(tries.said()))
+fn lost(tries: &Tries) -> Response {
+    Response::Lost(Loss::Unreachable(tries.said()))
 }
 
 /// Performs a write; looks at the world when a sample is due meanwhile; gives the write up where the machine says so, or
 /// where an order came.
-pub(super) async fn patiently<'w, W: Future<Output = Input>>(
+pub(super) async fn patiently<'w, W: Future<Output = Response>>(
     world: &World,
     machine: &mut Machine,
     stop: &mut StopSignal,
     tries: &'w mut Option<Tries>,
     write: impl FnOnce(&'w Tries) -> W,
-) -> Input {
+) -> Response {
     let now = world.clock.now();
     let tries: &'w Tries = tries.insert(if machine.is_patient(now) { Tries::without_end() } else { Tries::few() });
     let (mut until, answer) = (machine.gives_write_up_at(now), machine.answer_patience());
     let mut write = std::pin::pin!(write(tries));
-    if let Some(input) = answered(answer, &mut write).await {
-        return input;
+    if let Some(response) = answered(answer, &mut write).await {
+        return response;
     }
     if world.clock.now() < until {
         let said = tries.said();
@@ -42,21 +42,21 @@ pub(super) async fn patiently<'w, W: Future<Output = Input>>(
         if now >= until {
             return lost(tries);
         }
-        let look_at = machine.glimpse_at(now);
-        if look_at.is_some_and(|at| at <= now) {
+        let observe_at = machine.observe_without_ledger_at(now);
+        if observe_at.is_some_and(|at| at <= now) {
             let specs = machine.probes();
-            let round = tokio::select! {
-                input = &mut write => return input,
-                round = look::glimpse(world, &specs) => round,
+            let observation = tokio::select! {
+                response = &mut write => return response,
+                observation = observe::observe_without_ledger(world, &specs) => observation,
             };
-            if machine.glimpse(round, world.clock.now()) {
+            if machine.observed_without_ledger(observation, world.clock.now()) {
                 return lost(tries);
             }
         }
         let now = world.clock.now();
-        let wake = machine.glimpse_at(now).map_or(until, |at| at.min(until)).max(now);
+        let wake = machine.observe_without_ledger_at(now).map_or(until, |at| at.min(until)).max(now);
         tokio::select! {
-            input = &mut write => return input,
+            response = &mut write => return response,
             // S6: an order is not kept waiting by a ledger in trouble. A restore is never interrupted.
             () = stop.ordered(), if !machine.is_stopping() => {
                 while let Some(order) = stop.pending() {

@@ -7,7 +7,7 @@ use crate::health;
 use crate::model::{CALL_HOSTS, Effect, GroupName, HostId, HostState, HostTargets, Process, Time, duration_text};
 use crate::plan::Stage;
 
-use super::act::{Change, NotStarted};
+use super::action::{Change, NotStarted};
 use super::cause::plain;
 use super::hold::{Calls, Held, Last};
 use super::machine::{Machine, Phase, Todo};
@@ -39,7 +39,7 @@ impl Machine {
             } else if calls.may_try(now) {
                 self.intend_for_group(&name, true, now);
             } else {
-                self.look_at(now.plus(patience::POLL), now);
+                self.observe_at(now.plus(patience::POLL), now);
             }
             return;
         }
@@ -48,14 +48,14 @@ impl Machine {
 
     /// Looks once more before an effect, but not for ever: a provider or a probe that is always slower than what may be
     /// acted on is in trouble, and the batch must not stay out of service for it.
-    pub(super) fn look_again(&mut self, probes: bool, now: Time) {
-        self.futile_looks += 1;
-        if self.futile_looks > patience::FUTILE_LOOKS {
-            let message = format!("{} looks in a row took too long to be acted on", patience::FUTILE_LOOKS);
+    pub(super) fn observe_again(&mut self, probes: bool, now: Time) {
+        self.stale_observations += 1;
+        if self.stale_observations > patience::STALE_OBSERVATIONS {
+            let message = format!("{} looks in a row took too long to be acted on", patience::STALE_OBSERVATIONS);
             self.stop(plain(CauseKind::Timeout, message), None, now);
             return;
         }
-        self.queue.push_back(Todo::Look { probes });
+        self.queue.push_back(Todo::Observe { probes });
     }
 
     /// S1: the choke point before every cordon and every terminate. `Some` where the effect may follow.
@@ -64,7 +64,7 @@ impl Machine {
     /// as gone, and every host is in the state that the effect needs.
     fn choke(&mut self, hosts: &BTreeSet<HostId>, needs: HostState, now: Time) -> bool {
         if !self.is_young(now) {
-            self.look_again(false, now);
+            self.observe_again(false, now);
             return false;
         }
         let Some(snapshot) = self.snapshot.clone() else { return false };
@@ -126,8 +126,8 @@ impl Machine {
         let given_up = all.iter().filter(|h| !h.is_cordoned()).find_map(|h| h.cordon.gave_up().map(|why| (h, why)));
         if let Some((held, why)) = given_up {
             // An earlier call may have done it: what is seen decides, not what was answered.
-            if held.cordon.may_yet_show(held.sight, bounds) {
-                self.look_for(&held.cordon, now);
+            if held.cordon.may_yet_show(held.observed, bounds) {
+                self.observe_for(&held.cordon, now);
                 return;
             }
             let message = format!("host {} cannot be cordoned: {why}", held.id);
@@ -145,7 +145,7 @@ impl Machine {
         if let Some(group) = ready.first().map(|h| h.group.clone()) {
             if self.is_sample_due(now) {
                 // S6: a batch of many groups takes many calls; orders are seen between them.
-                self.look_again(true, now);
+                self.observe_again(true, now);
                 return;
             }
             let chunk: HostTargets = ready
@@ -160,15 +160,15 @@ impl Machine {
             }
             return;
         }
-        self.look_at(now.plus(patience::POLL), now);
+        self.observe_at(now.plus(patience::POLL), now);
     }
 
     /// Looks at once after an answer, and then now and again.
-    fn look_for(&mut self, calls: &Calls, now: Time) {
-        if calls.looks == 0 {
-            self.queue.push_back(Todo::Look { probes: false });
+    fn observe_for(&mut self, calls: &Calls, now: Time) {
+        if calls.observations == 0 {
+            self.queue.push_back(Todo::Observe { probes: false });
         } else {
-            self.look_at(now.plus(patience::POLL), now);
+            self.observe_at(now.plus(patience::POLL), now);
         }
     }
 
@@ -200,7 +200,7 @@ impl Machine {
         if next > now {
             self.queue.push_back(Todo::Sleep { until: next });
         }
-        self.queue.push_back(Todo::Look { probes: true });
+        self.queue.push_back(Todo::Observe { probes: true });
     }
 
     /// The bake is clean: the chain of samples spans all of it.
@@ -231,7 +231,10 @@ impl Machine {
     /// after its end: counted from its start it would be due at once, for ever, and the batch would stay cordoned.
     fn is_sample_due(&self, now: Time) -> bool {
         let every = self.settings().every;
-        let just_sampled = self.round.as_ref().is_some_and(|round| round.probed && now.since(round.ended_at) < every);
+        let just_sampled = self
+            .observation
+            .as_ref()
+            .is_some_and(|observation| observation.probed && now.since(observation.ended_at) < every);
         self.next_sample(now) <= now && !just_sampled
     }
 
@@ -239,7 +242,7 @@ impl Machine {
         let all: Vec<Held> = self.batch_held().cloned().collect();
         if self.is_unwatched(now) {
             if granted {
-                self.look_again(true, now);
+                self.observe_again(true, now);
             } else {
                 let batch = self.batch().map_or(0, |b| b.0);
                 let gap = now.since(self.probed_at.unwrap_or(now));
@@ -250,7 +253,7 @@ impl Machine {
             return;
         }
         if granted && self.is_sample_due(now) {
-            self.look_again(true, now);
+            self.observe_again(true, now);
             return;
         }
         if !granted {
@@ -272,8 +275,8 @@ impl Machine {
             return;
         }
         if let Some((held, why)) = pending.iter().find_map(|h| h.terminate.gave_up().map(|why| (h, why))) {
-            if held.terminate.may_yet_show(held.sight, bounds) {
-                self.look_for(&held.terminate, now);
+            if held.terminate.may_yet_show(held.observed, bounds) {
+                self.observe_for(&held.terminate, now);
                 return;
             }
             let message = format!("host {} cannot be terminated: {why}", held.id);
@@ -281,7 +284,7 @@ impl Machine {
             return;
         }
         let Some(held) = pending.iter().find(|h| h.terminate.may_try(now)) else {
-            self.look_at(now.plus(patience::POLL), now);
+            self.observe_at(now.plus(patience::POLL), now);
             return;
         };
         // One id a call: bulk calls fail half-way.
@@ -313,11 +316,11 @@ impl Machine {
             self.stop(plain(CauseKind::Timeout, message), None, now);
             return;
         }
-        let sent_after_look = self.batch_held().any(|h| h.terminate.looks == 0);
+        let sent_after_look = self.batch_held().any(|h| h.terminate.observations == 0);
         if sent_after_look {
-            self.queue.push_back(Todo::Look { probes: true });
+            self.queue.push_back(Todo::Observe { probes: true });
         } else {
-            self.look_at(now.plus(patience::POLL), now);
+            self.observe_at(now.plus(patience::POLL), now);
         }
     }
 
@@ -372,7 +375,7 @@ impl Machine {
 
 /// On its way out, by the provider's word.
 fn is_going(held: &Held) -> bool {
-    held.terminate.may_be_done() && held.sight.is_some_and(|s| s.state == Some(HostState::Terminating))
+    held.terminate.may_be_done() && held.observed.is_some_and(|s| s.state == Some(HostState::Terminating))
 }
 
 fn state_words(state: Option<HostState>) -> &'static str {

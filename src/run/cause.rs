@@ -4,7 +4,7 @@ use crate::coordination::{FleetRecord, Halt};
 use crate::model::{SubsystemName, Time};
 use crate::plan::{Rule, Violation};
 
-use super::act::NotStarted;
+use super::action::NotStarted;
 use super::machine::Machine;
 use super::{Cause, CauseKind};
 

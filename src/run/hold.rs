@@ -21,7 +21,7 @@ pub(super) struct Calls {
     /// When the newest answer came.
     answered_at: Option<Time>,
     /// Looks since the newest answer came.
-    pub(super) looks: u32,
+    pub(super) observations: u32,
 }
 
 /// How the last call of a kind stands.
@@ -41,7 +41,7 @@ pub(super) enum Last {
 impl Calls {
     /// Takes in an answer to a call that the provider refuses after `not_after`.
     pub(super) fn answered(&mut self, outcome: &CallOutcome, not_after: Time, bounds: Bounds, now: Time) {
-        self.looks = 0;
+        self.observations = 0;
         self.answered_at = Some(now);
         self.last = match outcome {
             CallOutcome::Done => {
@@ -61,7 +61,7 @@ impl Calls {
 
     /// Takes in an intent of which no answer was recorded: its process died, or never sent it.
     pub(super) fn unanswered(&mut self, not_after: Time, bounds: Bounds) {
-        self.looks = 0;
+        self.observations = 0;
         self.reach = self.reach.max(Some(not_after.plus(bounds.tolerance)));
         self.last = Last::Unknown { message: "no answer was recorded".to_owned() };
     }
@@ -108,7 +108,9 @@ impl Calls {
         match &self.last {
             Last::None => true,
             Last::Refused { retry_at: Some(at), .. } => self.attempts < patience::CALL_ATTEMPTS && now >= *at,
-            Last::Unknown { .. } => self.attempts < patience::CALL_ATTEMPTS && self.looks >= patience::DOUBT_LOOKS,
+            Last::Unknown { .. } => {
+                self.attempts < patience::CALL_ATTEMPTS && self.observations >= patience::DOUBT_OBSERVATIONS
+            }
             Last::Refused { retry_at: None, .. } | Last::Done => false,
         }
     }
@@ -116,9 +118,10 @@ impl Calls {
     /// Whether a look is yet to come that shows what these calls have done. What was refused at last may have been done
     /// by an earlier call that got no clear answer, and a look may show what was up to `settle` before: a retry that
     /// comes too late for a host that is cordoned, or gone, is no reason to stop.
-    pub(super) fn may_yet_show(&self, sight: Option<Sight>, bounds: Bounds) -> bool {
+    pub(super) fn may_yet_show(&self, observed: Option<HostObservation>, bounds: Bounds) -> bool {
         let shown_from = self.answered_at.filter(|_| self.reach.is_some()).map(|at| at.plus(bounds.settle));
-        self.looks == 0 || shown_from.is_some_and(|from| sight.is_none_or(|sight| sight.begun_at < from))
+        self.observations == 0
+            || shown_from.is_some_and(|from| observed.is_none_or(|observed| observed.begun_at < from))
     }
 
     /// Why no further attempt will be made, where that is so.
@@ -127,7 +130,7 @@ impl Calls {
         match &self.last {
             Last::Refused { retry_at: None, message } => Some(message),
             Last::Refused { message, .. } if spent => Some(message),
-            Last::Unknown { message } if spent && self.looks >= patience::DOUBT_LOOKS => Some(message),
+            Last::Unknown { message } if spent && self.observations >= patience::DOUBT_OBSERVATIONS => Some(message),
             Last::None | Last::Done | Last::Refused { .. } | Last::Unknown { .. } => None,
         }
     }
@@ -135,7 +138,7 @@ impl Calls {
 
 /// The last complete observation of one host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Sight {
+pub(super) struct HostObservation {
     /// When the observation began.
     pub(super) begun_at: Time,
     /// `None` where the host was absent.
@@ -158,14 +161,14 @@ pub(super) struct Held {
     pub(super) cordon: Calls,
     pub(super) terminate: Calls,
     pub(super) restore: Calls,
-    pub(super) sight: Option<Sight>,
+    pub(super) observed: Option<HostObservation>,
     /// When it was first seen absent, and not seen since.
     pub(super) absent_since: Option<Time>,
 }
 
 impl Held {
     /// Takes in a complete observation.
-    pub(super) fn see(&mut self, snapshot: &FleetSnapshot) {
+    pub(super) fn observe(&mut self, snapshot: &FleetSnapshot) {
         let host = snapshot.host(&self.id);
         let whole = host.is_some_and(|h| {
             h.state == HostState::InService
@@ -177,17 +180,17 @@ impl Held {
             None => self.absent_since.or(Some(snapshot.begun_at)),
             Some(_) => None,
         };
-        self.sight = Some(Sight { begun_at: snapshot.begun_at, state, whole });
+        self.observed = Some(HostObservation { begun_at: snapshot.begun_at, state, whole });
         for calls in [&mut self.cordon, &mut self.terminate, &mut self.restore] {
-            calls.looks = calls.looks.saturating_add(1);
+            calls.observations = calls.observations.saturating_add(1);
         }
     }
 
     /// What was seen at a time that has not come was seen before the clock was set back: it proves nothing.
     pub(super) fn keep_time(&mut self, now: Time) {
         self.absent_since = self.absent_since.map(|at| at.min(now));
-        if let Some(sight) = self.sight.as_mut().filter(|sight| sight.begun_at > now) {
-            sight.begun_at = Time::from_millis(i64::MIN);
+        if let Some(observed) = self.observed.as_mut().filter(|observed| observed.begun_at > now) {
+            observed.begun_at = Time::from_millis(i64::MIN);
         }
         for calls in [&mut self.cordon, &mut self.terminate, &mut self.restore] {
             calls.keep_time(now);
@@ -204,13 +207,13 @@ impl Held {
 
     /// Seen out of service and restorable.
     pub(super) fn is_cordoned(&self) -> bool {
-        self.sight.is_some_and(|s| s.state == Some(HostState::Cordoned))
+        self.observed.is_some_and(|s| s.state == Some(HostState::Cordoned))
     }
 
     /// Seen in service by a read that may lie before the cordon took effect.
     pub(super) fn may_be_seen_late(&self, bounds: Bounds) -> bool {
         let proved_from = self.cordon.proved_from(bounds);
-        self.sight
+        self.observed
             .is_some_and(|s| s.state == Some(HostState::InService) && proved_from.is_some_and(|at| s.begun_at < at))
     }
 
@@ -225,7 +228,7 @@ impl Held {
     /// one it is believed from two complete inventories `settle` apart (protocol section 5).
     pub(super) fn gone_at(&self, bounds: Bounds) -> Option<Time> {
         let since = self.absent_since?;
-        let seen = self.sight?.begun_at;
+        let seen = self.observed?.begun_at;
         if self.terminate.may_be_done() {
             return Some(since);
         }
@@ -242,12 +245,12 @@ impl Held {
             // Nothing that was sent can have been done: no read is needed.
             return Some(HostOutcome::NeverCordoned);
         }
-        let sight = self.sight?;
+        let observed = self.observed?;
         let calls = [&self.cordon, &self.terminate, &self.restore];
         let proved_from = calls.into_iter().filter_map(|calls| calls.proved_from(bounds)).max()?;
         // Times are whole milliseconds: a look of the same one may have begun before the answer.
-        let looked_since = calls.into_iter().all(|calls| !calls.may_be_done() || calls.looks > 0);
-        if !sight.whole || !looked_since || sight.begun_at < proved_from {
+        let looked_since = calls.into_iter().all(|calls| !calls.may_be_done() || calls.observations > 0);
+        if !observed.whole || !looked_since || observed.begun_at < proved_from {
             return None;
         }
         // S3, schedules 3 and 4: "in service" is believed only from a read that cannot lie before the calls.
@@ -269,13 +272,14 @@ impl Held {
             return false;
         }
         if let Some(reach) = self.terminate.reach {
-            let proved = self.sight.is_some_and(|s| s.begun_at >= reach.plus(bounds.settle));
+            let proved = self.observed.is_some_and(|s| s.begun_at >= reach.plus(bounds.settle));
             if !proved {
                 return false;
             }
         }
         // What the provider acknowledged is out, whatever an answer that lags says of it.
-        let seen_back = self.restore.may_be_done() && self.restore.looks > 0 && self.sight.is_some_and(|s| s.whole);
+        let seen_back =
+            self.restore.may_be_done() && self.restore.observations > 0 && self.observed.is_some_and(|s| s.whole);
         let out =
             self.is_cordoned() || (self.cordon.acked_at.is_some() && self.restore.acked_at.is_none() && !seen_back);
         if !out {
@@ -285,23 +289,23 @@ impl Held {
             Last::None => true,
             // A restore is tried until the patience for it ends, not a number of times (S7).
             Last::Refused { retry_at, .. } => now >= retry_at.unwrap_or_else(|| self.restore.pause_ends()),
-            Last::Unknown { .. } => self.restore.looks >= patience::DOUBT_LOOKS,
+            Last::Unknown { .. } => self.restore.observations >= patience::DOUBT_OBSERVATIONS,
             // Acknowledged, yet seen cordoned by a read that cannot lie before it: once more.
             Last::Done => {
                 self.is_cordoned()
                     && self
                         .restore
                         .acked_at
-                        .zip(self.sight)
-                        .is_some_and(|(at, sight)| sight.begun_at > at.plus(bounds.settle))
-                    && self.restore.looks > patience::DOUBT_LOOKS
+                        .zip(self.observed)
+                        .is_some_and(|(at, observed)| observed.begun_at > at.plus(bounds.settle))
+                    && self.restore.observations > patience::DOUBT_OBSERVATIONS
             }
         }
     }
 
     /// What is known, for people.
     pub(super) fn doubt(&self) -> String {
-        let seen = match self.sight.map(|s| (s.state, s.whole)) {
+        let seen = match self.observed.map(|s| (s.state, s.whole)) {
             Some((Some(HostState::Cordoned), _)) => "it is cordoned: running, out of service",
             Some((Some(HostState::InService), true)) => "it looks in service, which is not yet proved",
             Some((Some(HostState::InService), false)) => "it is in service but not healthy in all its target groups",

@@ -8,17 +8,17 @@ use crate::health::{self, Verdict};
 use crate::model::{Call, CallOutcome, Effect, HostId, ProbeKey, Time, duration_text};
 use crate::plan::Stage;
 
-use super::act::{Change, Finish, Input, Loss, NotStarted, Round};
+use super::action::{Change, Finish, Loss, NotStarted, Observation, Response};
 use super::cause::{plain, violation};
 use super::machine::{Machine, Phase, Todo};
 use super::{Cause, CauseKind, Event, patience};
 
 impl Machine {
-    pub(super) fn learn(&mut self, input: Input, now: Time) {
+    pub(super) fn learn(&mut self, response: Response, now: Time) {
         let awaited = self.awaiting.take();
-        match (awaited, input) {
-            (_, Input::Begin) | (Some(Todo::Sleep { .. }), Input::Woke) => {}
-            (Some(Todo::Record(event)), Input::Recorded) => {
+        match (awaited, response) {
+            (_, Response::Begin) | (Some(Todo::Sleep { .. }), Response::Woke) => {}
+            (Some(Todo::Record(event)), Response::Recorded) => {
                 self.is_opened |= matches!(event, Event::RunOpened { .. });
                 // `offline_until` is counted from what the journal says, so that whoever takes over counts the same.
                 if self.offline && !self.told_late && !matches!(self.phase, Phase::Leaving { .. }) {
@@ -27,10 +27,13 @@ impl Machine {
                 self.acked_at = self.journal.last().map(|record| record.at);
                 self.offline = false;
             }
-            (Some(Todo::Record(event)), Input::Lost(loss)) => self.lost(&loss, Some(&event), now),
-            (Some(Todo::Change(change)), Input::Changed(granted)) => self.changed(change, &granted, now),
-            (Some(Todo::Change(change)), Input::Refused(refusal)) => self.refused(&change, refusal, now),
-            (Some(Todo::Change(Change::Grant { batch, hosts, snapshot, .. })), Input::Lost(Loss::Unreachable(why))) => {
+            (Some(Todo::Record(event)), Response::Lost(loss)) => self.lost(&loss, Some(&event), now),
+            (Some(Todo::Change(change)), Response::Changed(granted)) => self.changed(change, &granted, now),
+            (Some(Todo::Change(change)), Response::Refused(refusal)) => self.refused(&change, refusal, now),
+            (
+                Some(Todo::Change(Change::Grant { batch, hosts, snapshot, .. })),
+                Response::Lost(Loss::Unreachable(why)),
+            ) => {
                 // Schedule 13: the grant may be written. What may be reserved is named, and let go of like what is.
                 if self.begun {
                     self.hold(batch, &hosts, &snapshot);
@@ -40,12 +43,14 @@ impl Machine {
                 self.lost(&Loss::Unreachable(why), None, now);
             }
             // A convenience for later runs: what else is left to say shows whether the ledger is lost.
-            (Some(Todo::Change(Change::Forget { .. })), Input::Lost(Loss::Unreachable(_))) => {}
+            (Some(Todo::Change(Change::Forget { .. })), Response::Lost(Loss::Unreachable(_))) => {}
             // The journal has ended: what the record still lists of the run is in nobody's way.
-            (Some(Todo::Change(Change::End { .. })), Input::Lost(Loss::Unreachable(_))) => {}
-            (Some(Todo::Change(_)), Input::Lost(loss)) => self.lost(&loss, None, now),
-            (Some(Todo::Look { .. }), Input::Looked(round)) => self.looked(*round, now),
-            (Some(Todo::Send { call, intent }), Input::Answered(outcome)) => self.answered(call, &intent, outcome, now),
+            (Some(Todo::Change(Change::End { .. })), Response::Lost(Loss::Unreachable(_))) => {}
+            (Some(Todo::Change(_)), Response::Lost(loss)) => self.lost(&loss, None, now),
+            (Some(Todo::Observe { .. }), Response::Observed(observation)) => self.observed(*observation, now),
+            (Some(Todo::Send { call, intent }), Response::Answered(outcome)) => {
+                self.answered(call, &intent, outcome, now)
+            }
             // The driver answers each act with its own kind of input; anything else changes nothing it could harm.
             (Some(todo), _) => self.queue.push_front(todo),
             (None, _) => {}
@@ -134,14 +139,14 @@ impl Machine {
     }
 
     /// Takes in a look: what is seen of the held hosts, halts, probes, rules.
-    pub(super) fn looked(&mut self, round: Round, now: Time) {
-        let round = Arc::new(round);
-        self.round = Some(Arc::clone(&round));
-        if round.probed {
-            self.probed_at = Some(round.begun_at);
+    pub(super) fn observed(&mut self, observation: Observation, now: Time) {
+        let observation = Arc::new(observation);
+        self.observation = Some(Arc::clone(&observation));
+        if observation.probed {
+            self.probed_at = Some(observation.begun_at);
         }
-        match &round.record {
-            Ok(record) => self.read(record, round.taken_over_by.as_deref(), now),
+        match &observation.record {
+            Ok(record) => self.read(record, observation.taken_over_by.as_deref(), now),
             Err(why) => {
                 let limit = self.settings().offline_limit / 2;
                 let silent = self.acked_at.is_none_or(|at| now.since(at) > limit);
@@ -152,41 +157,43 @@ impl Machine {
                 }
             }
         }
-        match &round.fleet {
+        match &observation.fleet {
             Ok(snapshot) => {
-                self.blind_looks = 0;
+                self.blind_observations = 0;
                 self.snapshot = Some(Arc::clone(snapshot));
                 for held in self.held.values_mut() {
-                    held.see(snapshot);
+                    held.observe(snapshot);
                 }
                 for group in self.groups.values_mut() {
-                    group.suspend.looks = group.suspend.looks.saturating_add(1);
-                    group.resume.looks = group.resume.looks.saturating_add(1);
+                    group.suspend.observations = group.suspend.observations.saturating_add(1);
+                    group.resume.observations = group.resume.observations.saturating_add(1);
                 }
             }
             Err(blind) => {
-                self.blind_looks += 1;
+                self.blind_observations += 1;
                 if !self.glimpsing {
                     self.queue.push_front(Todo::Sleep { until: now.plus(patience::CALL_PAUSE) });
                 }
-                if !self.is_stopping() && (blind.contradictory || self.blind_looks >= patience::BLIND_LOOKS) {
+                if !self.is_stopping()
+                    && (blind.contradictory || self.blind_observations >= patience::BLIND_OBSERVATIONS)
+                {
                     let kind = if blind.contradictory { CauseKind::Inventory } else { CauseKind::Provider };
                     let cause = plain(kind, blind.message.clone());
                     self.stop(cause, Some(NotStarted::Blind(blind.message.clone())), now);
                 }
             }
         }
-        if !self.is_stopping() && round.fleet.is_ok() {
+        if !self.is_stopping() && observation.fleet.is_ok() {
             self.judge_holds(now);
         }
-        if !self.is_stopping() && round.probed {
-            self.judge_health(&round, now);
+        if !self.is_stopping() && observation.probed {
+            self.judge_health(&observation, now);
         }
-        if round.probed
+        if observation.probed
             && matches!(self.phase, Phase::Cordoning { .. } | Phase::Baking { .. } | Phase::Verifying { .. })
         {
             let batch = self.batch().map_or(0, |b| b.0);
-            self.queue.push_back(Todo::Record(Event::Sampled { batch, readings: readings(&round) }));
+            self.queue.push_back(Todo::Record(Event::Sampled { batch, readings: readings(&observation) }));
         }
     }
 
@@ -219,20 +226,20 @@ impl Machine {
     }
 
     /// S2, S3: a probe that is bad or cannot be read, as often as its policy bears, is a regression.
-    fn judge_health(&mut self, round: &Round, now: Time) {
-        let shown = round.fleet.is_ok() && self.batch_held().all(super::hold::Held::is_cordoned);
+    fn judge_health(&mut self, observation: &Observation, now: Time) {
+        let shown = observation.fleet.is_ok() && self.batch_held().all(super::hold::Held::is_cordoned);
         let regressions = if let Phase::Baking { bake } = &mut self.phase {
             let verdict = if shown {
                 bake.fold(&health::Round {
-                    begun_at: round.begun_at,
-                    ended_at: round.ended_at,
-                    samples: round.samples.clone(),
+                    begun_at: observation.begun_at,
+                    ended_at: observation.ended_at,
+                    samples: observation.samples.clone(),
                     // Where the fleet does not hold, the run was stopped before this.
                     fleet_holds: true,
                 })
             } else {
                 // A round that did not show the batch cordoned is no link of the chain; an alarm in it counts all the same.
-                bake.fold_unseen(round.begun_at, &round.samples)
+                bake.fold_unseen(observation.begun_at, &observation.samples)
             };
             match verdict {
                 Verdict::Regressed { probes, .. } => probes,
@@ -249,7 +256,7 @@ impl Machine {
                 }
             }
         } else if let Some(watch) = &mut self.watch {
-            watch.round(&round.samples)
+            watch.round(&observation.samples)
         } else {
             return;
         };
@@ -348,9 +355,9 @@ impl Machine {
         match change {
             Change::Enlist { .. } => {
                 self.is_enlisted = true;
-                self.phase = Phase::Reference { rounds: Vec::new(), next_at: now };
+                self.phase = Phase::Reference { observations: Vec::new(), next_at: now };
                 // What was seen so far was seen without the probes.
-                self.round = None;
+                self.observation = None;
             }
             Change::Grant { batch, hosts, snapshot, .. } => self.granted(batch, &hosts, &snapshot, granted),
             Change::StartTermination { .. } => {
@@ -391,11 +398,11 @@ impl Machine {
             (Change::Enlist { .. }, refusal) => self.not_enlisted(refusal, now),
             (Change::Grant { .. }, refusal) => self.grant_refused(refusal, now),
             (Change::StartTermination { .. }, Refusal::Stale { .. }) => {
-                self.queue.push_back(Todo::Look { probes: true })
+                self.queue.push_back(Todo::Observe { probes: true })
             }
             (Change::HoldGroup { .. }, Refusal::Wait { until, .. }) => {
                 // S6: it may be a quarter of an hour; orders are seen meanwhile.
-                self.look_at(until, now);
+                self.observe_at(until, now);
             }
             (Change::Forget { .. }, _) => {}
             // What is over cannot be refused by a rule: the record and the run disagree, and a person must look.
@@ -440,8 +447,8 @@ impl Machine {
 }
 
 /// What the probes read, for the journal: a number, or words.
-pub(super) fn readings(round: &Round) -> BTreeMap<ProbeKey, String> {
-    round
+pub(super) fn readings(observation: &Observation) -> BTreeMap<ProbeKey, String> {
+    observation
         .samples
         .iter()
         .map(|s| {

@@ -6,7 +6,7 @@ use crate::coordination::Granted;
 use crate::model::{Effect, GroupName, HostId, Process, Time};
 use crate::plan::{SubsystemCapacity, measure};
 
-use super::act::{Change, Finish};
+use super::action::{Change, Finish};
 use super::hold::{Calls, Last};
 use super::machine::{Machine, Phase, Todo};
 use super::{CauseKind, Event, Outcome, RunHistory, patience, report};
@@ -49,7 +49,7 @@ impl Machine {
             Step::Groups => self.release_groups(now),
             Step::Measuring => {
                 self.phase = Phase::Leaving { step: Step::Forgetting };
-                self.queue.push_back(Todo::Look { probes: false });
+                self.queue.push_back(Todo::Observe { probes: false });
             }
             Step::Forgetting => {
                 self.phase = Phase::Leaving { step: Step::Closing };
@@ -155,7 +155,7 @@ impl Machine {
             self.intend_for_group(&name, false, now);
         } else {
             self.queue.push_back(Todo::Sleep { until: now.plus(patience::POLL) });
-            self.queue.push_back(Todo::Look { probes: false });
+            self.queue.push_back(Todo::Observe { probes: false });
         }
     }
 

@@ -1,4 +1,4 @@
-//! [`Machine`]: the run as a pure state machine. One [`Input`] in, one [`Act`] out; time is an argument.
+//! [`Machine`]: the run as a pure state machine. One [`Response`] in, one [`Action`] out; time is an argument.
 //!
 //! What it knows is kept apart from what it does next: `learn` takes in an answer, `advance` (in `forward`, `restore`
 //! and `leave`) looks at what is known and queues what follows. An effect is queued behind the record of its intent, and
@@ -18,7 +18,7 @@ use crate::model::{
 use crate::plan::{Confirmed, Inputs, LedgerView, PlanDocument, Settings, Stage, Taking, Violation, may_serve, verify};
 use crate::policy::PolicySet;
 
-use super::act::{Act, Change, Finish, Input, NotStarted, Order, Round};
+use super::action::{Action, Change, Finish, NotStarted, Observation, Order, Response};
 use super::cause::{plain, severity};
 use super::hold::Held;
 use super::journal::EVENT_SCHEMA;
@@ -50,7 +50,7 @@ pub(crate) struct Spec {
 pub(super) enum Todo {
     Record(Event),
     Change(Change),
-    Look { probes: bool },
+    Observe { probes: bool },
     Send { call: u64, intent: Call },
     Sleep { until: Time },
     Finish(Finish),
@@ -62,7 +62,7 @@ pub(super) enum Phase {
     /// The run's journal is begun, and its place in line taken.
     Enlisting,
     /// Samples for the reference are taken: so many rounds yet.
-    Reference { rounds: Vec<Arc<Round>>, next_at: Time },
+    Reference { observations: Vec<Arc<Observation>>, next_at: Time },
     /// The run was taken over: nothing goes forward until the earlier process is out of reach and the batch was seen.
     TakingOver { since: Time },
     /// The next batch is about to be granted, not before `not_before`.
@@ -148,7 +148,7 @@ pub(crate) struct Machine {
     pub(super) reference: BTreeMap<ProbeKey, f64>,
     /// Counts bad samples; `None` before the reference is known and while a bake has it.
     pub(super) watch: Option<Watch>,
-    pub(super) round: Option<Arc<Round>>,
+    pub(super) observation: Option<Arc<Observation>>,
     /// The last complete observation, whatever the newest look showed.
     pub(super) snapshot: Option<Arc<FleetSnapshot>>,
     pub(super) record: Option<Arc<FleetRecord>>,
@@ -156,9 +156,9 @@ pub(crate) struct Machine {
     pub(super) probed_at: Option<Time>,
     /// What was seen when the batch under way was granted.
     pub(super) before_batch: Option<Arc<FleetSnapshot>>,
-    pub(super) blind_looks: u32,
+    pub(super) blind_observations: u32,
     /// Looks since the last effect that were too old to act on, or that a sample was due before.
-    pub(super) futile_looks: u32,
+    pub(super) stale_observations: u32,
     pub(super) calls: u64,
     pub(super) in_flight: BTreeMap<u64, Call>,
     /// When the ledger last acknowledged a write of this run.
@@ -224,13 +224,13 @@ impl Machine {
             groups: BTreeMap::new(),
             reference: BTreeMap::new(),
             watch: None,
-            round: None,
+            observation: None,
             snapshot: None,
             record: None,
             probed_at: None,
             before_batch: None,
-            blind_looks: 0,
-            futile_looks: 0,
+            blind_observations: 0,
+            stale_observations: 0,
             calls: 0,
             in_flight: BTreeMap::new(),
             acked_at: None,
@@ -296,15 +296,15 @@ impl Machine {
         self.orders.push_back(order);
     }
 
-    /// Whether the run is event the point where an order changes anything.
+    /// Whether the run is past the point where an order changes anything.
     pub(crate) fn is_stopping(&self) -> bool {
         self.phase.direction() != Direction::Forward
     }
 
     /// Takes in an answer and says what comes next.
-    pub(crate) fn step(&mut self, input: Input, now: Time) -> Act {
+    pub(crate) fn step(&mut self, response: Response, now: Time) -> Action {
         self.keep_time(now);
-        self.learn(input, now);
+        self.learn(response, now);
         // What was learnt may bear times from before the clock was set back.
         self.keep_time(now);
         self.heed_what_came_meanwhile(now);
@@ -312,27 +312,27 @@ impl Machine {
             if self.queue.is_empty() {
                 self.advance(now);
             }
-            if let Some(act) = self.take(now) {
-                return act;
+            if let Some(action) = self.take(now) {
+                return action;
             }
         }
         // A bug: nothing follows from what is known. Nothing more is sent; the record keeps what is held.
         let cause = plain(CauseKind::Internal, "the run found no next step; please report this".to_owned());
         let _ = self.journalled(Event::Stopped { cause }, now);
         self.finish(Finish::Ended);
-        Act::Finish(Finish::Ended)
+        Action::Finish(Finish::Ended)
     }
 
     /// The next thing of the queue that may still be done.
-    fn take(&mut self, now: Time) -> Option<Act> {
+    fn take(&mut self, now: Time) -> Option<Action> {
         let todo = self.queue.pop_front()?;
-        let act = match &todo {
+        let action = match &todo {
             Todo::Record(event) => {
                 let record = self.journalled(event.clone(), now);
-                Act::Record(Box::new(record))
+                Action::Record(Box::new(record))
             }
-            Todo::Change(change) => Act::Change(change.clone()),
-            Todo::Look { probes } => Act::Look { probes: *probes },
+            Todo::Change(change) => Action::Change(change.clone()),
+            Todo::Observe { probes } => Action::Observe { probes: *probes },
             Todo::Send { call, intent } => {
                 if let Some(why) = self.unsendable(intent, now) {
                     let (call, intent) = (*call, intent.clone());
@@ -340,18 +340,18 @@ impl Machine {
                     self.answered(call, &intent, outcome, now);
                     return None;
                 }
-                Act::Send(intent.clone())
+                Action::Send(intent.clone())
             }
-            Todo::Sleep { until } => Act::Sleep { until: *until },
+            Todo::Sleep { until } => Action::Sleep { until: *until },
             Todo::Finish(finish) => {
                 self.phase = Phase::Over;
                 // Asked again, the machine says the same again.
                 self.queue.push_front(todo.clone());
-                Act::Finish(finish.clone())
+                Action::Finish(finish.clone())
             }
         };
         self.awaiting = Some(todo);
-        Some(act)
+        Some(action)
     }
 
     /// Why a call that was queued must not be sent any more.
@@ -439,10 +439,10 @@ impl Machine {
 
     /// Whether the newest observation may still be acted on.
     pub(super) fn is_young(&self, now: Time) -> bool {
-        self.round.as_ref().is_some_and(|round| {
-            round.record.is_ok()
+        self.observation.as_ref().is_some_and(|observation| {
+            observation.record.is_ok()
                 // One from the future is from before the clock was set back: nobody knows how old it is.
-                && round
+                && observation
                     .fleet
                     .as_ref()
                     .is_ok_and(|s| s.begun_at <= now && now.since(s.begun_at) <= self.spec.bounds.max_age)
@@ -452,7 +452,7 @@ impl Machine {
     /// Queues the record of an intent and, behind it, the call. The call's deadline counts from the intent.
     pub(super) fn intend(&mut self, effect: Effect, now: Time) {
         self.calls += 1;
-        self.futile_looks = 0;
+        self.stale_observations = 0;
         let call = self.calls;
         let mut not_after = now.plus(self.spec.bounds.call_life);
         if self.offline
@@ -499,7 +499,7 @@ impl Machine {
         self.cause = Some(cause.clone());
         if first {
             // S6: what goes forward and has not left is not sent. Its intent stands as a call that never was.
-            self.queue.retain(|t| !matches!(t, Todo::Sleep { .. } | Todo::Look { .. } | Todo::Change(_)));
+            self.queue.retain(|t| !matches!(t, Todo::Sleep { .. } | Todo::Observe { .. } | Todo::Change(_)));
         }
         self.queue.push_back(Todo::Record(Event::Stopped { cause }));
         if !self.is_stopping() {

@@ -7,7 +7,7 @@
 
 #![cfg_attr(not(test), warn(clippy::wildcard_enum_match_arm))]
 
-mod act;
+mod action;
 mod batch;
 mod cause;
 mod document;
@@ -33,7 +33,7 @@ mod succession;
 mod takeover;
 mod waiting;
 
-pub(crate) use act::{Act, Blind, Change, Failure, Finish, Input, Loss, NotStarted, Order, Round};
+pub(crate) use action::{Action, Blind, Change, Failure, Finish, Loss, NotStarted, Observation, Order, Response};
 pub(crate) use document::{BatchReport, BatchState, Cause, CauseKind, Outcome, RunDocument, TakenOver};
 #[cfg(test)]
 pub(crate) use history::Stage;

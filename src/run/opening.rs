@@ -9,7 +9,7 @@ use crate::health;
 use crate::model::{FleetSnapshot, HostId, HostTargets, RunId, Time};
 use crate::plan::Rule;
 
-use super::act::{Change, NotStarted};
+use super::action::{Change, NotStarted};
 use super::cause::{plain, violation};
 use super::hold::{Calls, Held};
 use super::journal::GrantedHost;
@@ -36,7 +36,7 @@ impl Machine {
     /// in the record has a journal.
     fn enlist(&mut self, now: Time) {
         if !self.is_young(now) {
-            self.look_again(false, now);
+            self.observe_again(false, now);
             return;
         }
         let Some(snapshot) = self.snapshot.clone() else { return };
@@ -67,7 +67,7 @@ impl Machine {
     /// The record did not give the run a place in line.
     pub(super) fn not_enlisted(&mut self, refusal: Refusal, now: Time) {
         if let Refusal::Stale { .. } = refusal {
-            self.look_again(false, now);
+            self.observe_again(false, now);
         } else {
             self.grant_refused(refusal, now);
         }
@@ -75,12 +75,12 @@ impl Machine {
 
     /// Looks again after a pause, or at the next sample where that is due before: whatever the run waits for, health is
     /// watched, and a stop order is seen within one sampling period (S6).
-    pub(super) fn look_at(&mut self, at: Time, now: Time) {
+    pub(super) fn observe_at(&mut self, at: Time, now: Time) {
         let at = at.min(self.next_sample(now).max(now));
         self.beat(at);
         let probes = self.next_sample(at) <= at;
         self.queue.push_back(Todo::Sleep { until: at });
-        self.queue.push_back(Todo::Look { probes });
+        self.queue.push_back(Todo::Observe { probes });
     }
 
     /// S7: a ledger that is lost must be noticed while there is time to restore without it, so the last acknowledged
@@ -99,25 +99,25 @@ impl Machine {
     }
 
     fn take_reference(&mut self, now: Time) {
-        let Phase::Reference { rounds, next_at } = &mut self.phase else { return };
-        if let Some(round) = self.round.take() {
-            if round.fleet.is_ok() && round.record.is_ok() && round.probed {
-                rounds.push(Arc::clone(&round));
+        let Phase::Reference { observations, next_at } = &mut self.phase else { return };
+        if let Some(observation) = self.observation.take() {
+            if observation.fleet.is_ok() && observation.record.is_ok() && observation.probed {
+                observations.push(Arc::clone(&observation));
             }
-            *next_at = round.begun_at.plus(self.spec.confirmed.settings().every);
-            self.round = Some(round);
+            *next_at = observation.begun_at.plus(self.spec.confirmed.settings().every);
+            self.observation = Some(observation);
         }
-        let Phase::Reference { rounds, next_at } = &self.phase else { return };
-        let (taken, next_at) = (rounds.len(), *next_at);
+        let Phase::Reference { observations, next_at } = &self.phase else { return };
+        let (taken, next_at) = (observations.len(), *next_at);
         if taken < health::REFERENCE_SAMPLES {
             if next_at > now {
                 self.queue.push_back(Todo::Sleep { until: next_at });
             }
-            self.queue.push_back(Todo::Look { probes: true });
+            self.queue.push_back(Todo::Observe { probes: true });
             return;
         }
-        let samples: Vec<_> = rounds.iter().flat_map(|r| r.samples.clone()).collect();
-        let sampled_at = rounds.first().map_or(now, |round| round.begun_at);
+        let samples: Vec<_> = observations.iter().flat_map(|r| r.samples.clone()).collect();
+        let sampled_at = observations.first().map_or(now, |observation| observation.begun_at);
         match health::reference(&samples, &self.probes()) {
             Ok(reference) => {
                 self.reference_at = Some(sampled_at);
@@ -149,12 +149,12 @@ impl Machine {
             return;
         }
         if now < not_before {
-            self.look_at(not_before, now);
+            self.observe_at(not_before, now);
             return;
         }
         if !fresh || !self.is_young(now) {
             self.phase = Phase::Opening { not_before, fresh: true, stale };
-            self.look_again(true, now);
+            self.observe_again(true, now);
             return;
         }
         let Some(snapshot) = self.snapshot.clone() else { return };
@@ -171,7 +171,7 @@ impl Machine {
         let Some(reference_at) = self.reference_at.filter(|_| !is_old) else {
             // After a long wait the load of then is no reference; whoever takes over a run that was granted nothing
             // samples for himself.
-            self.phase = Phase::Reference { rounds: Vec::new(), next_at: now };
+            self.phase = Phase::Reference { observations: Vec::new(), next_at: now };
             return;
         };
         let hosts =
@@ -230,9 +230,9 @@ impl Machine {
             }
             Refusal::Wait { until, why, on } => self.wait(until, why, &on, now),
             Refusal::Reference { .. } => {
-                self.phase = Phase::Reference { rounds: Vec::new(), next_at: now };
+                self.phase = Phase::Reference { observations: Vec::new(), next_at: now };
                 // Samples from before are what was refused.
-                self.round = None;
+                self.observation = None;
             }
             Refusal::Race(violations) => {
                 self.stop_for_rules(&violations, NotStarted::TakenByOthers(violations.clone()), now);
@@ -262,7 +262,7 @@ impl Machine {
     fn wait(&mut self, until: Time, why: String, on: &WaitOn, now: Time) {
         let since = *self.waiting_since.get_or_insert(now);
         // The look was good enough to be answered.
-        self.futile_looks = 0;
+        self.stale_observations = 0;
         self.waits_in_line = matches!(on, WaitOn::Run(_));
         // An interval is always waited, also where another run's batch came before (contract section 2, `--no-wait`).
         let ends = match on {
@@ -311,7 +311,7 @@ impl Machine {
         self.waiting_since = None;
         self.wait_told = None;
         self.waits_in_line = false;
-        self.futile_looks = 0;
+        self.stale_observations = 0;
         self.hold(batch, hosts, snapshot);
         self.before_batch = Some(Arc::clone(snapshot));
         self.phase = Phase::Suspending;
@@ -341,10 +341,10 @@ impl Machine {
                 cordon: Calls::default(),
                 terminate: Calls::default(),
                 restore: Calls::default(),
-                sight: None,
+                observed: None,
                 absent_since: None,
             };
-            held.see(snapshot);
+            held.observe(snapshot);
             self.held.insert(id.clone(), held);
         }
         self.queue.push_back(Todo::Record(Event::BatchGranted { batch, granted }));

@@ -27,7 +27,7 @@ pub(super) const WAIT_TOLD: Duration = Duration::from_secs(60);
 pub(super) const POLL: Duration = Duration::from_secs(2);
 
 /// Looks after a lost reply before the call is sent again: the effect usually shows at once.
-pub(super) const DOUBT_LOOKS: u32 = 3;
+pub(super) const DOUBT_OBSERVATIONS: u32 = 3;
 
 /// Until a cordoned batch must be seen out of service. AWS waits out the deregistration delay, which is at most
 /// 3600 s (Elastic Load Balancing API reference, `deregistration_delay.timeout_seconds`), and some minutes of its own.
@@ -41,7 +41,7 @@ pub(super) const GONE_PATIENCE: Duration = Duration::from_secs(2 * 3600 + 300);
 pub(super) const RESTORE_PATIENCE: Duration = Duration::from_secs(300);
 
 /// Looks that may fail one after the other before the fleet's state counts as lost.
-pub(super) const BLIND_LOOKS: u32 = 3;
+pub(super) const BLIND_OBSERVATIONS: u32 = 3;
 
 /// Grants that may be refused one after the other because the observation aged meanwhile.
 pub(super) const STALE_GRANTS: u32 = 10;
@@ -50,4 +50,4 @@ pub(super) const STALE_GRANTS: u32 = 10;
 pub(super) const BAKE_RESTARTS: u64 = 10;
 
 /// Looks in a row that may be too old, once they are answered, to be acted on.
-pub(super) const FUTILE_LOOKS: u32 = 20;
+pub(super) const STALE_OBSERVATIONS: u32 = 20;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::health;
 use crate::model::{HostId, ProbeKey, Reading, Sample, Time};
 
-use super::Round;
+use super::Observation;
 use super::machine::{Machine, Phase};
 
 /// Where a run is.
@@ -56,9 +56,9 @@ impl Machine {
         let every = self.settings().every;
         let (step, left, total) = match &self.phase {
             Phase::Enlisting => (Step::Checking, None, None),
-            Phase::Reference { rounds, .. } => {
+            Phase::Reference { observations, .. } => {
                 let total = every * (health::REFERENCE_SAMPLES.saturating_sub(1)) as u32;
-                let done = every * rounds.len().saturating_sub(1) as u32;
+                let done = every * observations.len().saturating_sub(1) as u32;
                 (Step::Reference, Some(total.saturating_sub(done)), Some(total))
             }
             Phase::TakingOver { since } => (Step::TakingOver, Some(since.since(now)), None),
@@ -91,20 +91,20 @@ impl Machine {
             | Step::Verifying
             | Step::Closing => self.batch().map(|b| b.1.clone()).unwrap_or_default(),
         };
-        let readings = self.round.as_ref().filter(|r| r.probed).map(|r| readings(r)).unwrap_or_default();
+        let readings = self.observation.as_ref().filter(|r| r.probed).map(|r| readings(r)).unwrap_or_default();
         let number = self.batch().map_or(self.batches.len() as u64, |b| b.0);
         Progress { step, batch: (number, self.batches.len() as u64), hosts, left, total, readings }
     }
 }
 
 /// Each probe's last reading, short enough to be taken in at a glance. The journal has it exactly.
-fn readings(round: &Round) -> Vec<(ProbeKey, String)> {
+fn readings(observation: &Observation) -> Vec<(ProbeKey, String)> {
     let text = |sample: &Sample| match &sample.reading {
         Ok(Reading::Number(value)) => short(*value),
         Ok(Reading::Good) => "good".to_owned(),
         Err(why) => why.clone(),
     };
-    round.samples.iter().map(|sample| (sample.key.clone(), text(sample))).collect()
+    observation.samples.iter().map(|sample| (sample.key.clone(), text(sample))).collect()
 }
 
 /// At most four decimals, and none that say nothing.

@@ -126,7 +126,7 @@ impl Sent {
                 cordon: calls(&self.cordon, id),
                 terminate: calls(&self.terminate, id),
                 restore: calls(&self.restore, id),
-                sight: None,
+                observed: None,
                 absent_since: None,
             };
             (id.clone(), held)

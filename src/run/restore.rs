@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::coordination::HostOutcome;
 use crate::model::{CALL_HOSTS, Effect, GroupName, HostId, HostTargets, Time};
 
-use super::act::Change;
+use super::action::Change;
 use super::hold::Held;
 use super::machine::{Machine, Phase, Todo};
 use super::{Event, patience};
@@ -33,8 +33,8 @@ impl Machine {
             }
             return;
         }
-        if self.round.is_none() {
-            self.queue.push_back(Todo::Look { probes: false });
+        if self.observation.is_none() {
+            self.queue.push_back(Todo::Observe { probes: false });
             return;
         }
         // What was told to terminate cannot be put back: it is only waited for.
@@ -64,12 +64,12 @@ impl Machine {
             self.intend(Effect::Restore { group, hosts }, now);
         }
         if !self.queue.is_empty() {
-            self.queue.push_back(Todo::Look { probes: false });
+            self.queue.push_back(Todo::Observe { probes: false });
             return;
         }
         self.beat(now);
         self.queue.push_back(Todo::Sleep { until: now.plus(patience::POLL) });
-        self.queue.push_back(Todo::Look { probes: false });
+        self.queue.push_back(Todo::Observe { probes: false });
     }
 
     /// Records and lets go of every host whose outcome is proved. Says whether there was one.
@@ -113,7 +113,7 @@ impl Machine {
     /// Lets go of the hosts that a person gave up, once no call can reach them. Says whether there was one.
     fn give_up_left(&mut self, now: Time) -> bool {
         let bounds = self.spec.bounds;
-        let is_over = |held: &&Held| held.sight.is_some() && held.provable_from(bounds).is_none_or(|at| now >= at);
+        let is_over = |held: &&Held| held.observed.is_some() && held.provable_from(bounds).is_none_or(|at| now >= at);
         let left: Vec<(Held, super::machine::Left)> = self
             .held
             .values()

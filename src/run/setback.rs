@@ -22,7 +22,8 @@ impl Machine {
         let is_past = |at: &Time| *at <= now;
         // S2, S6: a sample of a time that has not come puts off no other.
         self.probed_at = self.probed_at.filter(is_past);
-        self.round = self.round.take().filter(|round| round.begun_at.max(round.ended_at) <= now);
+        self.observation =
+            self.observation.take().filter(|observation| observation.begun_at.max(observation.ended_at) <= now);
         if !self.begun {
             self.reference_taken_at = self.reference_taken_at.filter(is_past);
         }
@@ -37,8 +38,8 @@ impl Machine {
         let patient_from = self.quiet_by.unwrap_or(now).max(now);
         let mut gap = None;
         match &mut self.phase {
-            Phase::Reference { rounds, next_at } => {
-                rounds.retain(|round| is_past(&round.begun_at));
+            Phase::Reference { observations, next_at } => {
+                observations.retain(|observation| is_past(&observation.begun_at));
                 *next_at = (*next_at).min(now.plus(every));
             }
             Phase::TakingOver { since } | Phase::Restoring { since } => *since = (*since).min(patient_from),

@@ -3,7 +3,7 @@
 
 use crate::model::{HostId, HostState, Time};
 
-use super::act::{Change, NotStarted};
+use super::action::{Change, NotStarted};
 use super::cause::plain;
 use super::hold::{Calls, Held};
 use super::machine::{Machine, Phase, Todo};
@@ -38,10 +38,13 @@ impl Machine {
         // Up to then the earlier process may have put hosts back without the ledger, of which no record tells, and a look
         // may show what was up to `settle` ago: a host that serves again must not pass for one that is out (schedule 5).
         let told_from = self.quiet_at.unwrap_or(now).plus(bounds.settle);
-        let seen = self.round.as_ref().is_some_and(|round| round.begun_at >= told_from && round.fleet.is_ok());
+        let seen = self
+            .observation
+            .as_ref()
+            .is_some_and(|observation| observation.begun_at >= told_from && observation.fleet.is_ok());
         if now < told_from || !seen {
             // Watched all the while: a regression puts the batch back at once.
-            self.look_at(told_from.max(now), now);
+            self.observe_at(told_from.max(now), now);
             return;
         }
         let found: Vec<(HostId, Found)> =
@@ -64,7 +67,7 @@ impl Machine {
                 self.stop(plain(CauseKind::Timeout, message), None, now);
                 return;
             }
-            self.look_at(now.plus(patience::POLL), now);
+            self.observe_at(now.plus(patience::POLL), now);
             return;
         }
         for (id, found) in found {
@@ -123,11 +126,11 @@ fn found(held: &Held, bounds: crate::model::Bounds) -> Found {
     if let Some(at) = held.gone_at(bounds) {
         return Found::Gone(at);
     }
-    let Some(sight) = held.sight else { return Found::Unsettled };
+    let Some(observed) = held.observed else { return Found::Unsettled };
     // A terminate that may have been done is over where a read that cannot lie before its end shows the host; one that
     // was acknowledged is only waited for.
-    let is_past_calls = held.provable_from(bounds).is_none_or(|at| sight.begun_at >= at);
-    match sight.state {
+    let is_past_calls = held.provable_from(bounds).is_none_or(|at| observed.begun_at >= at);
+    match observed.state {
         Some(HostState::Cordoned) if held.terminate.acked_at.is_none() => match held.terminate.may_be_done() {
             true if !is_past_calls => Found::Unsettled,
             _ => Found::Cordoned,

@@ -2,14 +2,14 @@
 //! meanwhile. Nothing is started here: the write is answered, or given up, before anything else is asked for.
 //!
 //! A machine asks for one thing at a time, and a write may take long. Whoever performs it gives the machine a
-//! [`Machine::glimpse`] of the world whenever [`Machine::glimpse_at`] says so, and repeats the write, with the nonce that
+//! [`Machine::observed_without_ledger`] of the world whenever [`Machine::observe_without_ledger_at`] says so, and repeats the write, with the nonce that
 //! it has, until [`Machine::gives_write_up_at`].
 
 use std::time::Duration;
 
 use crate::model::Time;
 
-use super::act::Round;
+use super::action::Observation;
 use super::cause::plain;
 use super::machine::{Direction, Machine, Phase};
 use super::{CauseKind, patience};
@@ -63,7 +63,7 @@ impl Machine {
 
     /// When the world is to be looked at while a write has no answer; `None` where nothing is out of service, or what is
     /// out is being put back.
-    pub(crate) fn glimpse_at(&self, now: Time) -> Option<Time> {
+    pub(crate) fn observe_without_ledger_at(&self, now: Time) -> Option<Time> {
         if self.is_stopping() || self.held.is_empty() {
             return None;
         }
@@ -77,10 +77,10 @@ impl Machine {
 
     /// Takes in a look at fleet and probes that was made while a write has no answer. Says whether the write must be
     /// given up, because the run has to stop: what stops it is heeded with the answer to the write.
-    pub(crate) fn glimpse(&mut self, round: Round, now: Time) -> bool {
+    pub(crate) fn observed_without_ledger(&mut self, observation: Observation, now: Time) -> bool {
         self.glimpsing = true;
         self.keep_time(now);
-        self.looked(round, now);
+        self.observed(observation, now);
         self.keep_time(now);
         self.glimpsing = false;
         !self.postponed.is_empty()

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use super::world::{Driven, START, Stopped, World};
 use crate::model::{Effect, HostState, Time};
-use crate::run::{Act, Change, Event, Finish, Input, Machine, Outcome, Purpose, RunDocument, report, silent_from};
+use crate::run::{
+    Action, Change, Event, Finish, Machine, Outcome, Purpose, Response, RunDocument, report, silent_from,
+};
 
 const TEN_YEARS: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
 
@@ -17,14 +19,14 @@ const LIMIT: Duration = Duration::from_secs(90);
 
 impl World {
     /// Goes on from write to write until one is asked for that `is` describes.
-    fn until(&mut self, machine: &mut Machine, from: Option<Stopped>, is: impl Fn(&Act) -> bool) -> Stopped {
+    fn until(&mut self, machine: &mut Machine, from: Option<Stopped>, is: impl Fn(&Action) -> bool) -> Stopped {
         let mut driven = match from {
-            None => self.drive_until(machine, Input::Begin, 0),
+            None => self.drive_until(machine, Response::Begin, 0),
             Some(stopped) => self.next_write(machine, stopped),
         };
         loop {
             driven = match driven {
-                Driven::Stopped(Stopped::Before(act)) if is(&act) => return Stopped::Before(act),
+                Driven::Stopped(Stopped::Before(action)) if is(&action) => return Stopped::Before(action),
                 Driven::Stopped(stopped) => self.next_write(machine, stopped),
                 Driven::Finished(finish) => panic!("it ends before: {finish:?}\n{}", self.log.join("\n")),
             };
@@ -55,12 +57,12 @@ impl World {
     }
 }
 
-fn records(act: &Act, is: impl Fn(&Event) -> bool) -> bool {
-    matches!(act, Act::Record(record) if is(&record.event))
+fn records(action: &Action, is: impl Fn(&Event) -> bool) -> bool {
+    matches!(action, Action::Record(record) if is(&record.event))
 }
 
-fn is_sample(act: &Act) -> bool {
-    records(act, |event| matches!(event, Event::Sampled { .. }))
+fn is_sample(action: &Action) -> bool {
+    records(action, |event| matches!(event, Event::Sampled { .. }))
 }
 
 /// The probe turns bad as soon as a host is out.
@@ -72,16 +74,17 @@ fn regresses() -> World {
 
 #[test]
 fn s7_a_clock_that_was_ahead_and_came_back_keeps_no_restore_waiting() {
-    let is_intent = |act: &Act| {
+    let is_intent = |action: &Action| {
         records(
-            act,
+            action,
             |event| matches!(event, Event::CallIntended { intent, .. } if matches!(intent.effect, Effect::Restore { .. })),
         )
     };
-    let is_call = |act: &Act| matches!(act, Act::Send(call) if matches!(call.effect, Effect::Restore { .. }));
-    let is_answer = |act: &Act| records(act, |event| matches!(event, Event::CallAnswered { .. }));
+    let is_call =
+        |action: &Action| matches!(action, Action::Send(call) if matches!(call.effect, Effect::Restore { .. }));
+    let is_answer = |action: &Action| records(action, |event| matches!(event, Event::CallAnswered { .. }));
     // It is not sent, or the provider refuses it: each has its pause.
-    for is_restore in [&is_intent as &dyn Fn(&Act) -> bool, &is_call] {
+    for is_restore in [&is_intent as &dyn Fn(&Action) -> bool, &is_call] {
         let mut world = regresses();
         let mut machine = world.machine(2);
         let stopped = world.until(&mut machine, None, is_restore);
@@ -99,9 +102,11 @@ fn s7_a_clock_that_was_ahead_and_came_back_ends_the_patience_of_restoring_in_tim
     let mut world = regresses();
     world.faults = (1..1000).map(|n| ("restore", n, super::world::Fault::Throttled)).collect();
     let mut machine = world.machine(2);
-    let stopped = world.until(&mut machine, None, |act| records(act, |e| matches!(e, Event::CallAnswered { .. })));
+    let stopped =
+        world.until(&mut machine, None, |action| records(action, |e| matches!(e, Event::CallAnswered { .. })));
     world.jump_ahead();
-    let stopped = world.until(&mut machine, Some(stopped), |act| records(act, |e| matches!(e, Event::Stopped { .. })));
+    let stopped =
+        world.until(&mut machine, Some(stopped), |action| records(action, |e| matches!(e, Event::Stopped { .. })));
     world.come_back();
     let document = world.end(&mut machine, stopped);
     assert_eq!((document.outcome, document.in_doubt.len()), (Outcome::NeedsAttention, 2), "{:?}", world.log);
@@ -125,8 +130,8 @@ fn s7_a_clock_that_was_ahead_and_came_back_keeps_no_write_waiting() {
     let (now, every) = (world.now, machine.spec().confirmed.settings().every);
     let until = machine.gives_write_up_at(now);
     assert!(until <= now.plus(LIMIT / 2), "it waits until {until}, and it is {now}");
-    let look = machine.glimpse_at(now).expect("hosts are out");
-    assert!(look <= now.plus(every), "it looks away until {look}, and it is {now}");
+    let observe = machine.observe_without_ledger_at(now).expect("hosts are out");
+    assert!(observe <= now.plus(every), "it looks away until {observe}, and it is {now}");
     // The ledger stays away: everything is put back without it.
     world.waits = true;
     world.ledger_lost_at = Some(now);
@@ -139,10 +144,11 @@ fn s7_a_clock_that_was_ahead_and_came_back_keeps_no_write_waiting() {
 fn s7_a_wait_for_the_end_that_began_ahead_is_over_in_time() {
     let mut world = regresses();
     let mut machine = world.machine(2);
-    let is_restored = |act: &Act| records(act, |event| matches!(event, Event::HostRestored { .. }));
+    let is_restored = |action: &Action| records(action, |event| matches!(event, Event::HostRestored { .. }));
     let stopped = world.until(&mut machine, None, is_restored);
     world.jump_ahead();
-    let stopped = world.until(&mut machine, Some(stopped), |act| records(act, |e| matches!(e, Event::RunEnded { .. })));
+    let stopped =
+        world.until(&mut machine, Some(stopped), |action| records(action, |e| matches!(e, Event::RunEnded { .. })));
     world.come_back();
     let limit = machine.spec().confirmed.settings().offline_limit;
     assert!(machine.gives_write_up_at(world.now) <= world.now.plus(limit));
@@ -176,7 +182,7 @@ fn s2_a_sample_from_ahead_does_not_pass_for_a_watched_batch() {
     let mut machine = world.machine(2);
     let mut stopped = world.until(&mut machine, None, is_sample);
     world.jump_ahead();
-    let is_end = |act: &Act| records(act, |event| matches!(event, Event::BakeEnded { .. }));
+    let is_end = |action: &Action| records(action, |event| matches!(event, Event::BakeEnded { .. }));
     stopped = world.until(&mut machine, Some(stopped), is_end);
     world.come_back();
     let back = world.now;
@@ -190,10 +196,10 @@ fn s2_a_sample_from_ahead_does_not_pass_for_a_watched_batch() {
 fn s7_a_clock_that_was_ahead_and_came_back_keeps_no_batch_waiting() {
     let mut world = World::new();
     let mut machine = world.machine(4);
-    let is_step = |act: &Act| matches!(act, Act::Change(Change::StartTermination { .. }));
+    let is_step = |action: &Action| matches!(action, Action::Change(Change::StartTermination { .. }));
     let stopped = world.until(&mut machine, None, is_step);
     world.jump_ahead();
-    let is_wait = |act: &Act| records(act, |event| matches!(event, Event::Waiting { .. }));
+    let is_wait = |action: &Action| records(action, |event| matches!(event, Event::Waiting { .. }));
     let stopped = world.until(&mut machine, Some(stopped), is_wait);
     world.come_back();
     let document = world.end(&mut machine, stopped);
@@ -229,7 +235,7 @@ fn s7_a_journal_that_is_dated_ahead_does_not_keep_its_hosts_out() {
 fn s7_a_wait_that_was_told_until_years_ahead_is_not_believed() {
     let mut world = World::new();
     let mut machine = world.machine(4);
-    world.until(&mut machine, None, |act| records(act, |event| matches!(event, Event::Waiting { .. })));
+    world.until(&mut machine, None, |action| records(action, |event| matches!(event, Event::Waiting { .. })));
     let told = machine.journal().last().expect("told").clone();
     let Event::Waiting { until, .. } = told.event else { panic!("a wait") };
     assert!(silent_from(machine.journal(), START) > until, "a wait that is told is believed");
@@ -257,7 +263,7 @@ fn s7_a_clock_that_is_ahead_for_a_while_leaves_nothing_out_whenever_that_is() {
             for writes in if from % 2 == 0 { [1, 9] } else { [4, 30] } {
                 let mut world = make();
                 let mut machine = world.machine(4);
-                let Driven::Stopped(mut stopped) = world.drive_until(&mut machine, Input::Begin, from) else {
+                let Driven::Stopped(mut stopped) = world.drive_until(&mut machine, Response::Begin, from) else {
                     is_over = true;
                     break;
                 };
@@ -268,7 +274,7 @@ fn s7_a_clock_that_is_ahead_for_a_while_leaves_nothing_out_whenever_that_is() {
                         Driven::Stopped(next) => stopped = next,
                         Driven::Finished(_) => {
                             finished = true;
-                            stopped = Stopped::Behind(Box::new(Input::Woke));
+                            stopped = Stopped::Behind(Box::new(Response::Woke));
                             break;
                         }
                     }

@@ -83,7 +83,7 @@ fn s6_a_halt_between_the_look_and_the_step_is_an_order_too() {
     for at in ["hold index", "suspend index", "cordon", "start termination"] {
         let mut world = World::new();
         world.meddle = Box::new(move |m| {
-            if m.act.starts_with(at)
+            if m.action.starts_with(at)
                 && let Some(next) = coordination::halt(m.record, &order(None))
             {
                 *m.record = next;
@@ -96,7 +96,7 @@ fn s6_a_halt_between_the_look_and_the_step_is_an_order_too() {
     }
     let mut world = World::new();
     world.meddle = Box::new(|m| {
-        if m.act.starts_with("grant 1") {
+        if m.action.starts_with("grant 1") {
             m.record.halts = vec![order(None)];
         }
     });
@@ -169,7 +169,7 @@ fn s6_a_halt_is_seen_while_a_group_is_waited_for() {
 fn s6_a_rule_that_is_broken_beside_a_halt_is_the_cause() {
     let mut world = World::new();
     world.meddle = Box::new(|m| {
-        if m.act.starts_with("start termination") {
+        if m.action.starts_with("start termination") {
             m.record.halts = vec![order(None)];
             m.record.accepted.values_mut().for_each(|accepted| accepted.policy.capacity.minimum = 11);
         }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::world::World;
 use crate::model::{Call, CallOutcome, Effect, HostState, RunId, Time};
 use crate::run::{
-    EVENT_SCHEMA, Event, Finish, Input, JournalRecord, Outcome, Purpose, RunHistory, Stage, remains, report,
+    EVENT_SCHEMA, Event, Finish, JournalRecord, Outcome, Purpose, Response, RunHistory, Stage, remains, report,
 };
 
 /// The journal of a run of four hosts in two batches that was done as it was meant.
@@ -22,7 +22,7 @@ fn at_the_first_bake() -> World {
     let killed = |point| {
         let mut world = World::new();
         let mut machine = world.machine(4);
-        world.drive_until(&mut machine, Input::Begin, point);
+        world.drive_until(&mut machine, Response::Begin, point);
         world
     };
     let is_watched = |world: &World| RunHistory::of(&world.journal).stage == Stage::Baking;

@@ -102,7 +102,7 @@ fn s7_a_first_grant_in_doubt_is_named() {
 fn s1_a_clock_that_was_set_back_makes_no_observation_young() {
     let mut world = World::new();
     world.meddle = Box::new(|m| {
-        if m.act.starts_with("suspend index") {
+        if m.action.starts_with("suspend index") {
             *m.now = m.now.minus(Duration::from_secs(3600));
             for host in m.hosts.values_mut().skip(6) {
                 host.health = crate::model::Health::Failed;
@@ -120,7 +120,7 @@ fn s1_a_clock_that_was_set_back_makes_no_observation_young() {
 fn s4_a_budget_spent_during_the_bake_is_the_rule_that_stops_the_run() {
     let mut world = World::new();
     world.meddle = Box::new(|m| {
-        if m.act == "start termination" {
+        if m.action == "start termination" {
             m.record.removals = (0..5)
                 .map(|n| Removal {
                     host: format!("elsewhere-{n}").into(),

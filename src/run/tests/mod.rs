@@ -67,7 +67,7 @@ fn s6_an_order_restores_what_is_cordoned_and_starts_nothing_new() {
     for after in ["grant 1", "hold index", "suspend index", "cordon", "start termination"] {
         let mut world = World::new();
         world.meddle = Box::new(move |m| {
-            if m.act.starts_with(after) {
+            if m.action.starts_with(after) {
                 m.order = Some(Order::Terminate);
             }
         });
@@ -86,7 +86,7 @@ fn s6_an_order_between_two_terminations_restores_the_rest() {
     let mut world = World::new();
     let mut terminated = 0;
     world.meddle = Box::new(move |m| {
-        if m.act.starts_with("terminate") {
+        if m.action.starts_with("terminate") {
             terminated += 1;
             if terminated == 1 {
                 m.order = Some(Order::Interrupt);
@@ -106,7 +106,7 @@ fn s6_an_order_that_comes_when_all_is_gone_makes_no_halted_run() {
     for (after, hosts) in [("terminate", 1), ("resolve", 2)] {
         let mut world = World::new();
         world.meddle = Box::new(move |m| {
-            if m.act.starts_with(after) {
+            if m.action.starts_with(after) {
                 m.order = Some(Order::Terminate);
             }
         });
@@ -263,10 +263,10 @@ fn s2_a_process_stopped_in_its_bake_bakes_again() {
     let mut cordons = 0;
     let mut skipped = false;
     world.meddle = Box::new(move |m| {
-        if m.act.starts_with("cordon") {
+        if m.action.starts_with("cordon") {
             cordons += 1;
         }
-        if cordons == 1 && m.act.is_empty() && !skipped && m.hosts.values().any(|h| h.state == HostState::Cordoned) {
+        if cordons == 1 && m.action.is_empty() && !skipped && m.hosts.values().any(|h| h.state == HostState::Cordoned) {
             skipped = true;
             m.skip_time = Duration::from_secs(600);
         }
@@ -284,7 +284,7 @@ fn s2_a_process_stopped_in_its_bake_bakes_again() {
 fn s1_a_process_stopped_before_its_cordon_looks_again() {
     let mut world = World::new();
     world.meddle = Box::new(|m| {
-        if m.act.starts_with("hold index") {
+        if m.action.starts_with("hold index") {
             m.skip_time = Duration::from_secs(7200);
             for host in m.hosts.values_mut().skip(6) {
                 host.health = crate::model::Health::Failed;
@@ -318,7 +318,7 @@ fn s5_without_the_ledger_nothing_goes_forward_and_restores_end_in_time() {
         let flag = std::rc::Rc::new(std::cell::Cell::new(false));
         let seen = std::rc::Rc::clone(&flag);
         world.meddle = Box::new(move |m| {
-            if m.act.starts_with(at) {
+            if m.action.starts_with(at) {
                 seen.set(true);
             }
         });

@@ -8,29 +8,29 @@ use std::time::Duration;
 
 use super::world::{Driven, Stopped, World};
 use crate::model::{HostState, Time};
-use crate::run::{CauseKind, Event, Input, Loss, Machine, Outcome};
+use crate::run::{CauseKind, Event, Loss, Machine, Outcome, Response};
 
 /// How long the policy lets a run restore without its ledger: half of it is for waiting.
 const LIMIT: Duration = Duration::from_secs(90);
 
 impl World {
     /// A write is repeated while the ledger is silent, and the machine is given its glimpses. `None` once it answers.
-    pub(super) fn wait_for_ledger(&mut self, machine: &mut Machine) -> Option<Input> {
-        let lost = Some(Input::Lost(Loss::Unreachable("the disk is gone".to_owned())));
+    pub(super) fn wait_for_ledger(&mut self, machine: &mut Machine) -> Option<Response> {
+        let lost = Some(Response::Lost(Loss::Unreachable("the disk is gone".to_owned())));
         let mut until = machine.gives_write_up_at(self.now);
         while self.is_ledger_lost() {
             until = until.min(machine.gives_write_up_at(self.now));
             if self.now >= until {
                 return lost;
             }
-            if machine.glimpse_at(self.now).is_some_and(|at| at <= self.now) {
-                let Input::Looked(round) = self.look(machine, true) else { panic!("a look is a look") };
+            if machine.observe_without_ledger_at(self.now).is_some_and(|at| at <= self.now) {
+                let Response::Observed(observation) = self.observe(machine, true) else { panic!("a look is a look") };
                 self.log.push("glimpse".to_owned());
-                if machine.glimpse(*round, self.now) {
+                if machine.observed_without_ledger(*observation, self.now) {
                     return lost;
                 }
             }
-            let next = machine.glimpse_at(self.now).unwrap_or(until).min(until);
+            let next = machine.observe_without_ledger_at(self.now).unwrap_or(until).min(until);
             self.now = next.min(self.now.plus(Duration::from_secs(1))).max(self.now.plus(Duration::from_millis(1)));
         }
         None
@@ -72,10 +72,10 @@ fn s7_a_run_that_has_taken_nothing_out_waits_for_its_ledger() {
         let mut world = World::new();
         world.waits = true;
         let mut machine = world.machine(2);
-        let Driven::Stopped(stopped) = world.drive_until(&mut machine, Input::Begin, point) else {
+        let Driven::Stopped(stopped) = world.drive_until(&mut machine, Response::Begin, point) else {
             panic!("a run sends calls")
         };
-        let has = |word: &str| world.log.iter().any(|act| act.starts_with(word));
+        let has = |word: &str| world.log.iter().any(|action| action.starts_with(word));
         if has("hold") && matches!(stopped, Stopped::Behind(_)) {
             break;
         }
@@ -120,9 +120,10 @@ fn s6_nothing_goes_forward_while_a_write_has_no_answer() {
     let sent = Rc::new(RefCell::new(Vec::new()));
     let seen = Rc::clone(&sent);
     world.meddle = Box::new(move |m| {
-        let forward = ["cordon", "terminate", "start termination", "grant"].iter().any(|word| m.act.starts_with(word));
+        let forward =
+            ["cordon", "terminate", "start termination", "grant"].iter().any(|word| m.action.starts_with(word));
         if forward && (from..to).contains(m.now) {
-            seen.borrow_mut().push(m.act.to_owned());
+            seen.borrow_mut().push(m.action.to_owned());
         }
     });
     let mut machine = world.machine(4);
@@ -152,7 +153,7 @@ fn regresses_while_silent(from: Time) {
     let put_back = Rc::new(RefCell::new(None));
     let seen = Rc::clone(&put_back);
     world.meddle = Box::new(move |m| {
-        if m.act.starts_with("restore") {
+        if m.action.starts_with("restore") {
             seen.borrow_mut().get_or_insert(*m.now);
         }
     });

@@ -6,7 +6,7 @@ use super::world::{Driven, World};
 use crate::coordination::Halt;
 use crate::model::Time;
 use crate::run::{
-    Finish, Input, JournalRecord, Late, Purpose, Standing, Stays, has_ended, is_pruned, late, prune, records_ever,
+    Finish, JournalRecord, Late, Purpose, Response, Standing, Stays, has_ended, is_pruned, late, prune, records_ever,
     report, standing, took_nothing,
 };
 
@@ -60,7 +60,7 @@ fn s7_what_ended_later_is_held_or_has_not_ended_stays() {
     for point in 0..1000 {
         let mut world = World::new();
         let mut machine = world.machine(2);
-        if matches!(world.drive_until(&mut machine, Input::Begin, point), Driven::Finished(_)) {
+        if matches!(world.drive_until(&mut machine, Response::Begin, point), Driven::Finished(_)) {
             assert!(point > 20, "only {point} points");
             return;
         }
@@ -86,7 +86,7 @@ fn s9_a_run_that_took_nothing_stays_where_it_may_be_asked_for_again() {
         let mut world = World::new();
         let mut machine = world.machine_for(2, request_id);
         world.meddle = Box::new(|m| {
-            if m.act.starts_with("grant 1") {
+            if m.action.starts_with("grant 1") {
                 m.record.halts =
                     vec![Halt { subsystem: None, operator: "ben".into(), reason: "smoke".to_owned(), at: *m.now }];
             }

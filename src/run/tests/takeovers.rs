@@ -8,14 +8,14 @@ use super::world::{Driven, Fault, Stopped, World};
 use crate::coordination::{Life, ProcessId};
 use crate::model::{Bounds, Effect, HostId, HostState, Time};
 use crate::run::{
-    Event, Fence, Finish, Input, Machine, MayLive, NotPermitted, NotStarted, Outcome, Purpose, Standing, Successor,
+    Event, Fence, Finish, Machine, MayLive, NotPermitted, NotStarted, Outcome, Purpose, Response, Standing, Successor,
     TakeoverError, TakeoverRequest, has_ended, may_be_retried, may_live, permission, quiet_from, silent_from, standing,
 };
 
 /// A run of four hosts in two batches, killed at that point; `None` where it ended before.
 fn killed(world: &mut World, point: u64) -> Option<(Machine, Stopped)> {
     let mut machine = world.machine(4);
-    match world.drive_until(&mut machine, Input::Begin, point) {
+    match world.drive_until(&mut machine, Response::Begin, point) {
         Driven::Stopped(stopped) => Some((machine, stopped)),
         Driven::Finished(_) => None,
     }
@@ -143,11 +143,12 @@ fn s9_a_zombie_that_wakes_up_after_the_takeover_sends_nothing_and_says_who_has_t
                 let has_granted = world.record.runs.values().any(|entry| entry.granted_at.is_some());
                 // The earlier process was about to send this, or had sent it.
                 let mut taker = world.take_over(taken, &[]);
-                let driven = world.drive_until(&mut taker, Input::Begin, until);
+                let driven = world.drive_until(&mut taker, Response::Begin, until);
                 let before = world.log.len();
                 // An intent that was acknowledged before the fence may still leave, until its deadline: the taker waits.
-                let intended =
-                    usize::from(matches!(&stopped, Stopped::Behind(input) if matches!(**input, Input::Recorded)));
+                let intended = usize::from(
+                    matches!(&stopped, Stopped::Behind(response) if matches!(**response, Response::Recorded)),
+                );
                 match world.wake(&mut machine, stopped) {
                     Finish::Ended => {
                         let document = crate::run::report(machine.journal()).expect("it was opened");
@@ -194,7 +195,7 @@ fn s9_takers_that_are_killed_too_change_nothing_in_the_end() {
                 let mut world = World::new();
                 let Some(_) = killed(&mut world, first) else { panic!("the run is longer") };
                 let mut second = world.take_over(purpose, &[]);
-                let Driven::Stopped(_) = world.drive_until(&mut second, Input::Begin, point) else { break };
+                let Driven::Stopped(_) = world.drive_until(&mut second, Response::Begin, point) else { break };
                 if has_ended(&world.journal) {
                     break;
                 }
@@ -249,7 +250,7 @@ fn s9_schedule_2_a_takeover_waits_for_the_deadlines_of_calls_without_a_reply() {
                 let mut world = World::new();
                 world.bounds = Bounds::AWS;
                 let mut machine = world.machine(4);
-                match world.drive_until(&mut machine, Input::Begin, point) {
+                match world.drive_until(&mut machine, Response::Begin, point) {
                     Driven::Stopped(stopped @ Stopped::Before(_))
                         if format!("{stopped:?}").contains("Send(Call { effect: Cordon") =>
                     {
@@ -291,7 +292,7 @@ fn s9_schedule_18_a_host_that_the_provider_has_forgotten_is_gone_and_no_second_c
         let mut fresh = World::new();
         fresh.faults.clone_from(&world.faults);
         let mut machine = fresh.machine(4);
-        let driven = fresh.drive_until(&mut machine, Input::Begin, point);
+        let driven = fresh.drive_until(&mut machine, Response::Begin, point);
         if fresh.hosts.len() < 12 {
             assert!(matches!(driven, Driven::Stopped(_)));
             world = fresh;
@@ -436,7 +437,7 @@ fn s9_silence_is_counted_from_the_last_append_and_from_what_the_run_said_it_wait
     let waiting = (0..1000).find_map(|point| {
         let mut world = World::new();
         let mut machine = world.machine(4);
-        world.drive_until(&mut machine, Input::Begin, point);
+        world.drive_until(&mut machine, Response::Begin, point);
         world.journal.last().is_some_and(|last| matches!(last.event, Event::Waiting { .. })).then_some(world)
     });
     let world = waiting.expect("it waits");

@@ -16,8 +16,8 @@ use crate::model::{
 use crate::plan::{Confirmation, Inputs, LedgerView, Plan, Request, Selection, plan};
 use crate::policy::PolicySet;
 use crate::run::{
-    Act, Blind, Change, Event, Finish, Input, JournalRecord, Loss, Machine, Order, Purpose, Round, RunDocument, Spec,
-    Successor, next_epoch, report,
+    Action, Blind, Change, Event, Finish, JournalRecord, Loss, Machine, Observation, Order, Purpose, Response,
+    RunDocument, Spec, Successor, next_epoch, report,
 };
 
 pub(super) const START: Time = Time::from_millis(1_488_303_420_000);
@@ -44,9 +44,9 @@ pub(super) enum Driven {
 #[derive(Debug)]
 pub(super) enum Stopped {
     /// About to do this.
-    Before(Box<Act>),
+    Before(Box<Action>),
     /// Done, and about to learn of it.
-    Behind(Box<Input>),
+    Behind(Box<Response>),
 }
 
 pub(super) type Probe = Box<dyn Fn(&World) -> Result<f64, String>>;
@@ -92,7 +92,7 @@ pub(super) struct World {
 
 /// What a meddler may change.
 pub(super) struct Meddled<'a> {
-    pub(super) act: &'a str,
+    pub(super) action: &'a str,
     pub(super) hosts: &'a mut BTreeMap<HostId, Host>,
     pub(super) record: &'a mut FleetRecord,
     pub(super) now: &'a mut Time,
@@ -257,7 +257,7 @@ impl World {
 
     /// Runs the machine to its end.
     pub(super) fn drive(&mut self, machine: &mut Machine) -> Finish {
-        match self.drive_until(machine, Input::Begin, u64::MAX) {
+        match self.drive_until(machine, Response::Begin, u64::MAX) {
             Driven::Finished(finish) => finish,
             Driven::Stopped(_) => panic!("there are not so many points"),
         }
@@ -265,18 +265,18 @@ impl World {
 
     /// Runs the machine until the process is stopped at that point, counted from 0: there is one before and one behind
     /// each append, each change of the record and each call.
-    pub(super) fn drive_until(&mut self, machine: &mut Machine, first: Input, point: u64) -> Driven {
-        let mut input = first;
+    pub(super) fn drive_until(&mut self, machine: &mut Machine, first: Response, point: u64) -> Driven {
+        let mut response = first;
         let mut points = 0;
         for _ in 0..100_000 {
-            let act = machine.step(input, self.now);
-            let words = words(&act);
+            let action = machine.step(response, self.now);
+            let words = words(&action);
             if !words.is_empty() {
                 self.log.push(words.clone());
             }
             let mut meddle = std::mem::replace(&mut self.meddle, Box::new(|_| {}));
             let mut meddled = Meddled {
-                act: &words,
+                action: &words,
                 hosts: &mut self.hosts,
                 record: &mut self.record,
                 now: &mut self.now,
@@ -290,16 +290,16 @@ impl World {
             if let Some(order) = order {
                 machine.order(order);
             }
-            if let Act::Finish(finish) = act {
+            if let Action::Finish(finish) = action {
                 return Driven::Finished(finish);
             }
-            let writes = matches!(act, Act::Record(_) | Act::Change(_) | Act::Send(_));
+            let writes = matches!(action, Action::Record(_) | Action::Change(_) | Action::Send(_));
             if writes && points == point {
-                return Driven::Stopped(Stopped::Before(Box::new(act)));
+                return Driven::Stopped(Stopped::Before(Box::new(action)));
             }
-            input = self.perform(machine, act, &words);
+            response = self.perform(machine, action, &words);
             if writes && points + 1 == point {
-                return Driven::Stopped(Stopped::Behind(Box::new(input)));
+                return Driven::Stopped(Stopped::Behind(Box::new(response)));
             }
             points += if writes { 2 } else { 0 };
         }
@@ -308,14 +308,14 @@ impl World {
 
     /// A process that was stopped goes on with what it was about to do; returns how it ended.
     pub(super) fn wake(&mut self, machine: &mut Machine, stopped: Stopped) -> Finish {
-        let input = match stopped {
-            Stopped::Before(act) => {
-                self.log.push(format!("wakes up before {}", words(&act)));
-                self.perform(machine, *act, "")
+        let response = match stopped {
+            Stopped::Before(action) => {
+                self.log.push(format!("wakes up before {}", words(&action)));
+                self.perform(machine, *action, "")
             }
-            Stopped::Behind(input) => *input,
+            Stopped::Behind(response) => *response,
         };
-        match self.drive_until(machine, input, u64::MAX) {
+        match self.drive_until(machine, response, u64::MAX) {
             Driven::Finished(finish) => finish,
             Driven::Stopped(_) => panic!("there are not so many points"),
         }
@@ -323,46 +323,49 @@ impl World {
 
     /// A process that was stopped goes on until it is about to write again.
     pub(super) fn next_write(&mut self, machine: &mut Machine, stopped: Stopped) -> Driven {
-        let input = match stopped {
-            Stopped::Before(act) => self.perform(machine, *act, ""),
-            Stopped::Behind(input) => *input,
+        let response = match stopped {
+            Stopped::Before(action) => self.perform(machine, *action, ""),
+            Stopped::Behind(response) => *response,
         };
-        self.drive_until(machine, input, 0)
+        self.drive_until(machine, response, 0)
     }
 
-    fn perform(&mut self, machine: &mut Machine, act: Act, words: &str) -> Input {
+    fn perform(&mut self, machine: &mut Machine, action: Action, words: &str) -> Response {
         if self.waits
-            && matches!(act, Act::Record(_) | Act::Change(_))
+            && matches!(action, Action::Record(_) | Action::Change(_))
             && let Some(lost) = self.wait_for_ledger(machine)
         {
-            if let Act::Record(record) = act {
+            if let Action::Record(record) = action {
                 self.backlog.push(*record);
             }
             return lost;
         }
-        match act {
-            Act::Finish(_) => panic!("there is nothing to do"),
-            Act::Record(record) if self.waits => self.append_all(*record),
-            Act::Record(record) => self.append(&record),
-            Act::Change(change) => {
+        match action {
+            Action::Finish(_) => panic!("there is nothing to do"),
+            Action::Record(record) if self.waits => self.append_all(*record),
+            Action::Record(record) => self.append(&record),
+            Action::Change(change) => {
                 let answer = self.change(machine.spec(), &change);
                 let is_unheard = self.unheard.is_some_and(|unheard| words == unheard);
                 match answer {
-                    Input::Changed(_) if is_unheard => Input::Lost(Loss::Unreachable("no reply".to_owned())),
+                    Response::Changed(_) if is_unheard => Response::Lost(Loss::Unreachable("no reply".to_owned())),
                     answer => answer,
                 }
             }
-            Act::Look { probes } => self.look(machine, probes),
-            Act::Send(call) => {
+            Action::Observe { probes } => self.observe(machine, probes),
+            Action::Send(call) => {
                 if self.now > call.not_after {
-                    return Input::Answered(CallOutcome::Refused { message: "too late".to_owned(), retryable: false });
+                    return Response::Answered(CallOutcome::Refused {
+                        message: "too late".to_owned(),
+                        retryable: false,
+                    });
                 }
                 self.check_send(&call);
-                Input::Answered(self.send(&call))
+                Response::Answered(self.send(&call))
             }
-            Act::Sleep { until } => {
+            Action::Sleep { until } => {
                 self.now = self.now.max(until);
-                Input::Woke
+                Response::Woke
             }
         }
     }
@@ -433,36 +436,36 @@ impl World {
     }
 
     /// What was lost before it comes first, as the driver has it.
-    fn append_all(&mut self, record: JournalRecord) -> Input {
+    fn append_all(&mut self, record: JournalRecord) -> Response {
         self.backlog.push(record);
         while let Some(first) = self.backlog.first().cloned() {
             match self.append(&first) {
-                Input::Recorded => _ = self.backlog.remove(0),
+                Response::Recorded => _ = self.backlog.remove(0),
                 lost => return lost,
             }
         }
-        Input::Recorded
+        Response::Recorded
     }
 
-    fn append(&mut self, record: &JournalRecord) -> Input {
+    fn append(&mut self, record: &JournalRecord) -> Response {
         if self.is_ledger_lost() {
-            return Input::Lost(Loss::Unreachable("the disk is gone".to_owned()));
+            return Response::Lost(Loss::Unreachable("the disk is gone".to_owned()));
         }
         if let Some(there) = usize::try_from(record.seq).ok().and_then(|seq| self.journal.get(seq)) {
             let by = format!("record {} is {:?}", record.seq, there.event);
-            return Input::Lost(Loss::Fenced(by));
+            return Response::Lost(Loss::Fenced(by));
         }
         assert_eq!(record.seq, self.journal.len() as u64, "journals have no gaps");
         let text = serde_json::to_string(record).expect("records can be written");
         let back: JournalRecord = serde_json::from_str(&text).expect("records can be read back");
         assert_eq!(&back, record, "a record reads back as it was");
         self.journal.push(record.clone());
-        Input::Recorded
+        Response::Recorded
     }
 
-    fn change(&mut self, spec: &Spec, change: &Change) -> Input {
+    fn change(&mut self, spec: &Spec, change: &Change) -> Response {
         if self.is_ledger_lost() {
-            return Input::Lost(Loss::Unreachable("the disk is gone".to_owned()));
+            return Response::Lost(Loss::Unreachable("the disk is gone".to_owned()));
         }
         let context = Context {
             policies: &self.policies,
@@ -475,13 +478,13 @@ impl World {
         match decide(&self.record, &change.command(&spec.identity), &context) {
             Ok((next, granted)) => {
                 self.record = next;
-                Input::Changed(granted)
+                Response::Changed(granted)
             }
-            Err(refusal) => Input::Refused(refusal),
+            Err(refusal) => Response::Refused(refusal),
         }
     }
 
-    pub(super) fn look(&mut self, machine: &Machine, probes: bool) -> Input {
+    pub(super) fn observe(&mut self, machine: &Machine, probes: bool) -> Response {
         self.looks += 1;
         let record =
             if self.is_ledger_lost() { Err("the disk is gone".to_owned()) } else { Ok(Arc::new(self.record.clone())) };
@@ -502,7 +505,7 @@ impl World {
                 reading: reading.clone().map(Reading::Number),
             })
             .collect();
-        Input::Looked(Box::new(Round {
+        Response::Observed(Box::new(Observation {
             begun_at,
             ended_at: self.now,
             record,
@@ -518,9 +521,9 @@ impl World {
     }
 }
 
-fn words(act: &Act) -> String {
-    match act {
-        Act::Send(call) => match &call.effect {
+fn words(action: &Action) -> String {
+    match action {
+        Action::Send(call) => match &call.effect {
             Effect::Cordon { hosts, .. } => format!("cordon {}", list(hosts.keys())),
             Effect::Restore { hosts, .. } => format!("restore {}", list(hosts.keys())),
             Effect::Terminate { host, .. } => format!("terminate {host}"),
@@ -528,7 +531,7 @@ fn words(act: &Act) -> String {
             Effect::Resume { group, .. } => format!("resume {group}"),
             Effect::Adopt { .. } => "adopt".to_owned(),
         },
-        Act::Change(change) => match change {
+        Action::Change(change) => match change {
             Change::Enlist { .. } => "enlist".to_owned(),
             Change::Grant { batch, .. } => format!("grant {batch}"),
             Change::StartTermination { .. } => "start termination".to_owned(),
@@ -538,7 +541,7 @@ fn words(act: &Act) -> String {
             Change::Forget { .. } => String::new(),
             Change::End { .. } => "end".to_owned(),
         },
-        Act::Record(_) | Act::Look { .. } | Act::Sleep { .. } | Act::Finish(_) => String::new(),
+        Action::Record(_) | Action::Observe { .. } | Action::Sleep { .. } | Action::Finish(_) => String::new(),
     }
 }
 

@@ -11,7 +11,7 @@ use super::runner::{Doing, Runner, identity};
 use super::world::World;
 use crate::coordination::{Context, FleetRecord, Granted, Refusal, WaitOn, decide};
 use crate::model::{RunId, Time};
-use crate::run::{Input, JournalRecord, Loss, has_ended, silent_from};
+use crate::run::{JournalRecord, Loss, Response, has_ended, silent_from};
 
 impl World {
     /// The ledger cannot be reached, by anybody or by this process alone.
@@ -65,12 +65,12 @@ impl World {
                 let seq = journal.len() as u64;
                 journal.push(JournalRecord { seq, ..record });
             }
-            self.give(run, Input::Recorded, 20);
+            self.give(run, Response::Recorded, 20);
             return;
         }
         if is_fenced {
             self.seen.insert("fenced");
-            self.give(run, Input::Lost(Loss::Fenced("another process has it".to_owned())), 1000);
+            self.give(run, Response::Lost(Loss::Fenced("another process has it".to_owned())), 1000);
             return;
         }
         if !lost || self.seeded.chance(2) {
@@ -82,10 +82,10 @@ impl World {
             }
         }
         if lost {
-            self.give(run, Input::Lost(Loss::Unreachable("no reply".to_owned())), 1000);
+            self.give(run, Response::Lost(Loss::Unreachable("no reply".to_owned())), 1000);
         } else {
             self.runners[run].backlog.clear();
-            self.give(run, Input::Recorded, 20);
+            self.give(run, Response::Recorded, 20);
         }
     }
 
@@ -153,8 +153,8 @@ impl World {
             next.runs.extend(hidden);
             (next, granted)
         });
-        let input = match decided {
-            Err(refusal) => Input::Refused(refusal),
+        let response = match decided {
+            Err(refusal) => Response::Refused(refusal),
             Ok((next, granted)) => {
                 let lost = self.goes_wrong("swap lost");
                 if !lost || self.seeded.chance(2) {
@@ -163,10 +163,10 @@ impl World {
                     self.record = next;
                     self.version += 1;
                 }
-                if lost { Input::Lost(Loss::Unreachable("no reply".to_owned())) } else { Input::Changed(granted) }
+                if lost { Response::Lost(Loss::Unreachable("no reply".to_owned())) } else { Response::Changed(granted) }
             }
         };
-        self.give(run, input, 30);
+        self.give(run, response, 30);
     }
 
     fn refused(&mut self, refusal: &Refusal) {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::runner::Doing;
 use super::world::World;
 use crate::model::Time;
-use crate::run::{Change, Input, Loss, Order};
+use crate::run::{Change, Loss, Order, Response};
 
 /// A write that is repeated.
 pub(super) enum Waiting {
@@ -56,24 +56,29 @@ impl World {
             self.lose(run);
             return;
         }
-        if runner.machine.glimpse_at(now).is_some_and(|at| at <= now) {
-            let looked = self.observed(run, now, Err("it is gone".to_owned()), true);
-            let Input::Looked(round) = looked else { panic!("a look is a look") };
+        if runner.machine.observe_without_ledger_at(now).is_some_and(|at| at <= now) {
+            let observed = self.observed(run, now, Err("it is gone".to_owned()), true);
+            let Response::Observed(observation) = observed else { panic!("a look is a look") };
             self.seen.insert("glimpse");
-            if self.runners[run].machine.glimpse(*round, now) {
+            if self.runners[run].machine.observed_without_ledger(*observation, now) {
                 self.seen.insert("stopped while waiting");
                 self.lose(run);
                 return;
             }
         }
         let runner = &mut self.runners[run];
-        let next = runner.machine.glimpse_at(now).unwrap_or(until).min(until).min(now.plus(Duration::from_secs(2)));
+        let next = runner
+            .machine
+            .observe_without_ledger_at(now)
+            .unwrap_or(until)
+            .min(until)
+            .min(now.plus(Duration::from_secs(2)));
         runner.doing = Doing::Wait { write, until };
         let next = next.max(now.plus(Duration::from_millis(1)));
         runner.at = runner.when(next, world).max(world.plus(Duration::from_millis(1)));
     }
 
     fn lose(&mut self, run: usize) {
-        self.give(run, Input::Lost(Loss::Unreachable("it is gone".to_owned())), 1000);
+        self.give(run, Response::Lost(Loss::Unreachable("it is gone".to_owned())), 1000);
     }
 }

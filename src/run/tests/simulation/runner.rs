@@ -11,12 +11,12 @@ use crate::model::{Bounds, Call, FleetIdentity, HostId, RunId, SubsystemName, Ti
 use crate::plan::testing::Seeded;
 use crate::plan::{Confirmation, Inputs, Plan, Request, Selection, plan};
 use crate::policy::PolicySet;
-use crate::run::{Change, Finish, Input, JournalRecord, Machine, Spec};
+use crate::run::{Change, Finish, JournalRecord, Machine, Response, Spec};
 
 /// What a driver is in the middle of.
 pub(super) enum Doing {
     /// The machine is given this next.
-    Give(Input),
+    Give(Response),
     /// It sleeps until an order comes.
     Sleep,
     /// The record was read; the fleet comes next.
@@ -65,7 +65,7 @@ impl Runner {
             run,
             machine,
             backlog: Vec::new(),
-            doing: Doing::Give(Input::Begin),
+            doing: Doing::Give(Response::Begin),
             at,
             order_at: None,
             ordered: false,

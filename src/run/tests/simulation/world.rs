@@ -15,8 +15,8 @@ use crate::model::{Bounds, Call, CallOutcome, Health, HostId, Reading, Sample, T
 use crate::plan::testing::Seeded;
 use crate::policy::PolicySet;
 use crate::run::{
-    Act, Blind, Finish, Input, JournalRecord, Loss, Machine, NotStarted, Order, Outcome, Round, RunHistory, Stage,
-    prune, report, silent_from,
+    Action, Blind, Finish, JournalRecord, Loss, Machine, NotStarted, Observation, Order, Outcome, Response, RunHistory,
+    Stage, prune, report, silent_from,
 };
 
 /// More than any schedule takes: one that reaches it does not end.
@@ -307,16 +307,16 @@ impl World {
         }
         let doing = std::mem::replace(&mut runner.doing, Doing::Sleep);
         match doing {
-            Doing::Give(input) => self.step(run, input),
-            Doing::Sleep => self.step(run, Input::Woke),
+            Doing::Give(response) => self.step(run, response),
+            Doing::Sleep => self.step(run, Response::Woke),
             Doing::Observe { begun_at, record, probes } => {
-                let input = self.observed(run, begun_at, record, probes);
-                self.give(run, input, 500);
+                let response = self.observed(run, begun_at, record, probes);
+                self.give(run, response, 500);
             }
             Doing::Write { change, version } => {
                 if self.is_ledger_gone(run) {
                     let lost = Loss::Unreachable("it is gone".to_owned());
-                    self.give(run, Input::Lost(lost), 1000);
+                    self.give(run, Response::Lost(lost), 1000);
                 } else if version != self.version {
                     self.seen.insert("conflict");
                     self.read(run, change);
@@ -329,7 +329,7 @@ impl World {
                 let (of, fleet) = (self.runners[run].run, self.runners[run].fleet);
                 let outcome = self.land(of, fleet, &call);
                 debug_assert!(now == self.now);
-                self.give(run, Input::Answered(outcome), 200);
+                self.give(run, Response::Answered(outcome), 200);
             }
         }
     }
@@ -359,8 +359,8 @@ impl World {
     }
 
     /// The machine gets an answer within so many milliseconds, or much later where its process is frozen.
-    pub(super) fn give(&mut self, run: usize, input: Input, millis: u64) {
-        self.then(run, Doing::Give(input), millis);
+    pub(super) fn give(&mut self, run: usize, response: Response, millis: u64) {
+        self.then(run, Doing::Give(response), millis);
     }
 
     pub(super) fn then(&mut self, run: usize, doing: Doing, millis: u64) {
@@ -380,7 +380,7 @@ impl World {
         runner.at = self.now.plus(takes);
     }
 
-    fn step(&mut self, run: usize, input: Input) {
+    fn step(&mut self, run: usize, response: Response) {
         let now = self.now;
         let runner = &mut self.runners[run];
         if runner.order_at.is_some_and(|at| at <= now) {
@@ -390,16 +390,16 @@ impl World {
             self.seen.insert("order");
         }
         // S6: from the answer to the look on, whatever is sent is sent after the order was seen.
-        let is_read = matches!(&input, Input::Looked(round) if round.record.is_ok());
+        let is_read = matches!(&response, Response::Observed(observation) if observation.record.is_ok());
         if is_read && runner.shows_halt && !runner.machine.is_stopping() {
             runner.halted = true;
             self.seen.insert("halt seen");
         }
         let clock = self.runners[run].clock(now);
-        let act = self.runners[run].machine.step(input, clock);
-        match act {
-            Act::Finish(finish) => self.runners[run].finish = Some(finish),
-            Act::Record(record) => {
+        let action = self.runners[run].machine.step(response, clock);
+        match action {
+            Action::Finish(finish) => self.runners[run].finish = Some(finish),
+            Action::Record(record) => {
                 self.runners[run].backlog.push(*record);
                 if self.is_ledger_gone(run) {
                     self.wait_or_lose(run, Waiting::Journal);
@@ -407,8 +407,8 @@ impl World {
                     self.append_backlog(run);
                 }
             }
-            Act::Change(change) => self.read(run, change),
-            Act::Look { probes } => {
+            Action::Change(change) => self.read(run, change),
+            Action::Observe { probes } => {
                 let record = if self.is_ledger_gone(run) || self.one_in(self.trouble * 3, "record unread") {
                     Err("it is gone".to_owned())
                 } else {
@@ -430,8 +430,8 @@ impl World {
                 let slow = if self.one_in(self.trouble * 3, "slow look") { 15_000 } else { 300 };
                 self.then(run, Doing::Observe { begun_at: clock, record, probes }, slow);
             }
-            Act::Send(call) => self.send(run, call),
-            Act::Sleep { until } => {
+            Action::Send(call) => self.send(run, call),
+            Action::Sleep { until } => {
                 let runner = &mut self.runners[run];
                 let early = runner.order_at.filter(|_| !runner.machine.is_stopping());
                 runner.doing = Doing::Sleep;
@@ -447,7 +447,7 @@ impl World {
         begun_at: Time,
         record: Result<Arc<FleetRecord>, String>,
         probes: bool,
-    ) -> Input {
+    ) -> Response {
         let lag = if self.rig == Rig::OldReads { Duration::from_secs(900) } else { self.bounds.settle };
         let runner = &self.runners[run];
         let off = u128::from(runner.offset(self.now).unsigned_abs());
@@ -475,7 +475,7 @@ impl World {
         }
         let samples =
             specs.into_keys().map(|key| Sample { reading: reading(&key), key, begun_at, ended_at: stamp }).collect();
-        Input::Looked(Box::new(Round {
+        Response::Observed(Box::new(Observation {
             begun_at,
             ended_at: stamp,
             record,
@@ -496,7 +496,7 @@ impl World {
             self.kill(run);
         } else if self.one_in(self.trouble / 4, "throttled") {
             let outcome = CallOutcome::Refused { message: "throttled".to_owned(), retryable: true };
-            self.give(run, Input::Answered(outcome), 300);
+            self.give(run, Response::Answered(outcome), 300);
         } else if self.one_in(self.trouble / 4, "reply lost") {
             // Done at once, later than anybody waits, or never.
             let endless = self.rig == Rig::NoDeadline;
@@ -509,7 +509,7 @@ impl World {
                 self.late.push((self.now.plus(after), from, call));
             }
             let outcome = CallOutcome::Unknown { message: "timed out".to_owned() };
-            self.give(run, Input::Answered(outcome), 2000);
+            self.give(run, Response::Answered(outcome), 2000);
         } else {
             self.then(run, Doing::Land(call), 300);
         }

@@ -10,22 +10,22 @@ use crate::plan::Violation;
 use super::cause::{order_cause, plain, rule_cause};
 use super::{Cause, CauseKind, JournalRecord};
 
-/// What the driver does next. It answers each with exactly one [`Input`].
+/// What the driver does next. It answers each with exactly one [`Response`].
 #[derive(Clone, Debug)]
 #[must_use]
-pub(crate) enum Act {
-    /// Append to the journal: [`Input::Recorded`] or [`Input::Lost`].
+pub(crate) enum Action {
+    /// Append to the journal: [`Response::Recorded`] or [`Response::Lost`].
     Record(Box<JournalRecord>),
-    /// Change the shared record: [`Input::Changed`], [`Input::Refused`] or [`Input::Lost`].
+    /// Change the shared record: [`Response::Changed`], [`Response::Refused`] or [`Response::Lost`].
     Change(Change),
-    /// Read the record and the fleet, and every watched probe if asked: [`Input::Looked`].
-    Look {
+    /// Read the record and the fleet, and every watched probe if asked: [`Response::Observed`].
+    Observe {
         /// Whether probes are read too.
         probes: bool,
     },
-    /// Send a call, once: [`Input::Answered`]. Its intent is in the journal (S5).
+    /// Send a call, once: [`Response::Answered`]. Its intent is in the journal (S5).
     Send(Call),
-    /// Sleep: [`Input::Woke`], early where an order arrived.
+    /// Sleep: [`Response::Woke`], early where an order arrived.
     Sleep {
         /// Until then.
         until: Time,
@@ -133,7 +133,7 @@ impl Change {
 
 /// What the driver saw.
 #[derive(Clone, Debug)]
-pub(crate) enum Input {
+pub(crate) enum Response {
     /// The first: nothing was asked yet.
     Begin,
     /// The append was acknowledged.
@@ -145,7 +145,7 @@ pub(crate) enum Input {
     /// The ledger did not take the append or the change.
     Lost(Loss),
     /// A look, as far as it got.
-    Looked(Box<Round>),
+    Observed(Box<Observation>),
     /// What is known of a call.
     Answered(CallOutcome),
     /// The sleep ended.
@@ -163,7 +163,7 @@ pub(crate) enum Loss {
 
 /// One look at the world.
 #[derive(Clone, Debug)]
-pub(crate) struct Round {
+pub(crate) struct Observation {
     /// When its first read began.
     pub(crate) begun_at: Time,
     /// When its last read ended.

@@ -8,12 +8,12 @@ use crate::coordination::FleetRecord;
 use crate::health::ProbeSpecs;
 use crate::model::chain;
 use crate::ports::FleetError;
-use crate::run::{Blind, Input, Machine, Round};
+use crate::run::{Blind, Machine, Observation, Response};
 
 use super::retry::answered;
 use super::{World, append};
 
-pub(super) async fn look(world: &World, machine: &Machine, probes: bool) -> Input {
+pub(super) async fn observe(world: &World, machine: &Machine, probes: bool) -> Response {
     let begun_at = world.clock.now();
     let specs = if probes { machine.probes() } else { Default::default() };
     let reads = join_all(specs.iter().map(|(key, spec)| world.prober.sample(&key.subsystem, spec)));
@@ -38,16 +38,16 @@ pub(super) async fn look(world: &World, machine: &Machine, probes: bool) -> Inpu
     let record = record.map(Arc::new);
     let fleet = fleet.map(Arc::new).map_err(|error| blind(&error));
     let ended_at = world.clock.now();
-    let round = Round { begun_at, ended_at, record, taken_over_by, fleet, probed: probes, samples };
-    Input::Looked(Box::new(round))
+    let observation = Observation { begun_at, ended_at, record, taken_over_by, fleet, probed: probes, samples };
+    Response::Observed(Box::new(observation))
 }
 
 /// A look without the ledger, which is busy with a write.
-pub(super) async fn glimpse(world: &World, specs: &ProbeSpecs) -> Round {
+pub(super) async fn observe_without_ledger(world: &World, specs: &ProbeSpecs) -> Observation {
     let begun_at = world.clock.now();
     let reads = join_all(specs.iter().map(|(key, spec)| world.prober.sample(&key.subsystem, spec)));
     let (samples, fleet) = tokio::join!(reads, world.fleet.observe());
-    Round {
+    Observation {
         begun_at,
         ended_at: world.clock.now(),
         record: Err("a write has no answer yet".to_owned()),
