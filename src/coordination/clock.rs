@@ -30,12 +30,12 @@ fn goes_forward(command: &Command<'_>) -> bool {
         Command::Enlist { .. }
         | Command::Grant { .. }
         | Command::StartTermination { .. }
-        | Command::HoldGroup { .. }
+        | Command::RequireSuspension { .. }
         | Command::AcceptPolicy { .. }
         | Command::Forget { .. } => true,
         Command::TakeOver { forward, .. } => *forward,
         Command::Resolve { .. }
-        | Command::ReleaseGroup { .. }
+        | Command::ReleaseSuspension { .. }
         | Command::End { .. }
         | Command::Unhalt { .. }
         | Command::Adopt
@@ -50,8 +50,8 @@ pub(super) fn advance(record: &mut FleetRecord, command: &Command<'_>, ctx: &Con
             true
         }
         Command::Resolve { .. }
-        | Command::HoldGroup { .. }
-        | Command::ReleaseGroup { .. }
+        | Command::RequireSuspension { .. }
+        | Command::ReleaseSuspension { .. }
         | Command::TakeOver { .. }
         | Command::End { .. }
         | Command::AcceptPolicy { .. }
@@ -93,7 +93,7 @@ impl FleetRecord {
             [&mut entry.planned_at, &mut entry.enlisted_at].into_iter().for_each(earlier);
             let stamps = [&mut entry.granted_at, &mut entry.reference_at, &mut entry.ended_at];
             stamps.into_iter().filter_map(Option::as_mut).for_each(earlier);
-            entry.holds.values_mut().map(|hold| &mut hold.granted_at).for_each(earlier);
+            entry.reservations.values_mut().map(|reservation| &mut reservation.granted_at).for_each(earlier);
         }
     }
 }

@@ -84,7 +84,7 @@ pub(crate) enum Command<'a> {
     /// Note that a run needs a process of a group suspended; then suspend it, whatever a read says of it (another
     /// run's resume may just have landed). [`Refusal::Wait`](super::Refusal::Wait) while another run's resume is on its
     /// way.
-    HoldGroup {
+    RequireSuspension {
         /// The run.
         run: RunId,
         /// Its epoch.
@@ -96,7 +96,7 @@ pub(crate) enum Command<'a> {
     },
     /// Note that a run no longer needs it. Where it was the last, [`Granted::resume`] says what to resume; sent again
     /// it says that this was done.
-    ReleaseGroup {
+    ReleaseSuspension {
         /// The run.
         run: RunId,
         /// Its epoch.
@@ -190,7 +190,7 @@ pub(crate) enum HostOutcome {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Granted {
     /// Processes to resume on the group that was released, because no run needs them suspended any more, whichever
-    /// run suspended them. Not empty: resume them, then send [`Command::ReleaseGroup`] once more. A run that cannot
+    /// run suspended them. Not empty: resume them, then send [`Command::ReleaseSuspension`] once more. A run that cannot
     /// resume them leaves that out, and the next run to use the group puts back what was there before.
     pub(crate) resume: BTreeSet<Process>,
     /// Of a grant: the reference that the run must judge by, its own or that of a run that it overlaps.

@@ -35,10 +35,10 @@ pub(crate) fn decide(
             terminate::start(&mut next, run, *epoch, hosts, snapshot, ctx)?
         }
         Command::Resolve { run, epoch, outcomes } => outcome::resolve(&mut next, run, *epoch, outcomes, ctx)?,
-        Command::HoldGroup { run, epoch, group, suspended } => {
-            group::hold(&mut next, run, *epoch, group, suspended, ctx)?
+        Command::RequireSuspension { run, epoch, group, suspended } => {
+            group::reservation(&mut next, run, *epoch, group, suspended, ctx)?
         }
-        Command::ReleaseGroup { run, epoch, group } => group::release(&mut next, run, *epoch, group, ctx)?,
+        Command::ReleaseSuspension { run, epoch, group } => group::release(&mut next, run, *epoch, group, ctx)?,
         Command::TakeOver { run, epoch, process, .. } => takeover::take_over(&mut next, run, *epoch, process, ctx)?,
         Command::End { run, epoch, completed } => outcome::end(&mut next, run, *epoch, *completed, ctx)?,
         Command::AcceptPolicy { subsystem, operator, reason } => {

@@ -55,7 +55,8 @@ pub struct RunEntry {
     /// When the first sample of the reference was taken, by whichever run took it.
     pub(crate) reference_at: Option<Time>,
     /// What it holds.
-    pub(crate) holds: BTreeMap<HostId, Hold>,
+    #[serde(rename = "holds")]
+    pub(crate) reservations: BTreeMap<HostId, Reservation>,
     /// Hosts of it that are verified gone.
     pub(crate) terminated: u64,
     /// Set when the run has ended but a host of it is still in doubt or cordoned.
@@ -70,7 +71,7 @@ impl RunEntry {
 
     /// The subsystems whose hosts it has out, or may have.
     pub(crate) fn holds_of(&self) -> BTreeSet<SubsystemName> {
-        self.holds.values().flat_map(|hold| hold.subsystems.iter().cloned()).collect()
+        self.reservations.values().flat_map(|reservation| reservation.subsystems.iter().cloned()).collect()
     }
 
     /// The hosts of its next batch.
@@ -82,7 +83,7 @@ impl RunEntry {
 
 /// A host that a run holds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Hold {
+pub(crate) struct Reservation {
     /// The batch it was granted for.
     pub(crate) batch: u64,
     /// The subsystems it belongs to, as judged at the grant.
@@ -100,13 +101,13 @@ pub(crate) struct Hold {
     /// When it was granted.
     pub(crate) granted_at: Time,
     /// How far it is.
-    pub(crate) state: HoldState,
+    pub(crate) state: ReservationState,
 }
 
 /// How far a held host is. Holds last until the outcome is known, however long their process is dead.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "state", rename_all = "kebab-case")]
-pub(crate) enum HoldState {
+pub(crate) enum ReservationState {
     /// Granted: may be cordoned, baked, restored.
     Reserved,
     /// The step to termination was taken: a terminate may be under way.
@@ -139,7 +140,7 @@ impl RunEntry {
             granted_at: None,
             reference: BTreeMap::new(),
             reference_at: None,
-            holds: BTreeMap::new(),
+            reservations: BTreeMap::new(),
             terminated: 0,
             ended_at: None,
         }

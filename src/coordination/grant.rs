@@ -10,7 +10,7 @@ use super::guard::{entry, fresh};
 use super::judge::{Judge, Pace};
 use super::reference::Reference;
 use super::retention::fits;
-use super::{Context, FleetRecord, Granted, Hold, HoldState, Refusal, RunIdentity, line};
+use super::{Context, FleetRecord, Granted, Refusal, Reservation, ReservationState, RunIdentity, line};
 
 /// What is asked for.
 pub(super) struct Batch<'a> {
@@ -97,19 +97,24 @@ fn is_own(record: &mut FleetRecord, run: &RunIdentity) -> Result<(), Refusal> {
 /// only refuse what was granted, and its hosts would stay held by a process that does not know it.
 fn is_repeat(record: &mut FleetRecord, batch: &Batch<'_>) -> Result<bool, Refusal> {
     let Some(entry) = record.runs.get_mut(&batch.run.run) else { return Ok(false) };
-    let Some(outstanding) = entry.holds.values().map(|hold| hold.batch).min() else { return Ok(false) };
-    let is_same = entry.holds.keys().eq(batch.hosts.keys())
-        && entry.holds.values().all(|hold| hold.batch == batch.number && hold.state == HoldState::Reserved);
+    let Some(outstanding) = entry.reservations.values().map(|reservation| reservation.batch).min() else {
+        return Ok(false);
+    };
+    let is_same = entry.reservations.keys().eq(batch.hosts.keys())
+        && entry
+            .reservations
+            .values()
+            .all(|reservation| reservation.batch == batch.number && reservation.state == ReservationState::Reserved);
     if !is_same {
         // S4: `interval` runs from one batch's verified end to the next batch, so there is one at a time.
         return Err(Refusal::Illegal(format!("batch {outstanding} of run {} is still held", batch.run.run)));
     }
     // It knows of no grant, so it has cordoned nothing: what it sees now is what a restore must bring back.
     for (host, target_groups) in batch.hosts {
-        if let Some(hold) = entry.holds.get_mut(host) {
-            hold.target_groups.clone_from(target_groups);
-            hold.serving |= batch.snapshot.host(host).is_some_and(crate::model::Host::is_serving);
-            hold.may_serve |= hold.serving;
+        if let Some(reservation) = entry.reservations.get_mut(host) {
+            reservation.target_groups.clone_from(target_groups);
+            reservation.serving |= batch.snapshot.host(host).is_some_and(crate::model::Host::is_serving);
+            reservation.may_serve |= reservation.serving;
         }
     }
     Ok(true)
@@ -197,7 +202,7 @@ fn reserve(
     for (id, target_groups) in batch.hosts {
         let host = batch.snapshot.host(id);
         let serving = host.is_some_and(crate::model::Host::is_serving);
-        let hold = Hold {
+        let reservation = Reservation {
             batch: batch.number,
             subsystems: members.get(id).cloned().unwrap_or_default(),
             units: if serving { judge.units(id)? } else { BTreeMap::new() },
@@ -206,14 +211,14 @@ fn reserve(
             serving,
             may_serve: may_serve.contains(id),
             granted_at: ctx.now,
-            state: HoldState::Reserved,
+            state: ReservationState::Reserved,
         };
-        holds.insert(id.clone(), hold);
+        holds.insert(id.clone(), reservation);
     }
     let is_first_of_fleet = record.accepted.is_empty();
     let Some(entry) = record.runs.get_mut(&batch.run.run) else { return Ok(()) };
     let is_first = entry.granted_at.is_none();
-    entry.holds.extend(holds);
+    entry.reservations.extend(holds);
     entry.claims.clone_from(batch.rest);
     entry.touched.extend(members.values().flatten().cloned());
     entry.watched.extend(ctx.policies.watched(&entry.touched));

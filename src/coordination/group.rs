@@ -5,13 +5,13 @@ use std::collections::BTreeSet;
 use crate::model::{GroupName, Process, RunId};
 
 use super::guard::entry;
-use super::{Context, FleetRecord, Granted, GroupHold, Refusal, Resuming, WaitOn};
+use super::{Context, FleetRecord, Granted, ProcessSuspension, Refusal, Resuming, WaitOn};
 
 /// Every process that this tool ever suspends.
 const PROCESSES: [Process; 1] = [Process::AzRebalance];
 
 /// Notes that a run needs the group suspended. Only the first to come notes what was there before (schedule 20).
-pub(super) fn hold(
+pub(super) fn reservation(
     record: &mut FleetRecord,
     run: &RunId,
     epoch: u64,
@@ -23,7 +23,7 @@ pub(super) fn hold(
     if let Some(at) = ended {
         return Err(Refusal::Fenced { run: run.clone(), why: format!("it ended at {at}") });
     }
-    let held = record.groups.entry(group.clone()).or_insert_with(|| GroupHold {
+    let held = record.groups.entry(group.clone()).or_insert_with(|| ProcessSuspension {
         suspended_before: suspended.clone(),
         runs: BTreeSet::new(),
         resuming: None,

@@ -36,8 +36,8 @@ pub(super) fn is_this_fleet(record: &FleetRecord, command: &Command<'_>, ctx: &C
         | Command::Grant { .. }
         | Command::StartTermination { .. }
         | Command::Resolve { .. }
-        | Command::HoldGroup { .. }
-        | Command::ReleaseGroup { .. }
+        | Command::RequireSuspension { .. }
+        | Command::ReleaseSuspension { .. }
         | Command::TakeOver { .. }
         | Command::End { .. }
         | Command::AcceptPolicy { .. }

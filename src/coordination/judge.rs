@@ -182,15 +182,18 @@ fn is_made_up_for(
         .iter()
         .filter(|gone| is_other(&gone.run) && gone.at.is_some_and(|at| at > since) && is_of(&gone.subsystems));
     let live = record.runs.iter().filter(|(run, entry)| is_other(run) && !is_silent(run, entry, silent));
-    let held = live.flat_map(|(_, entry)| entry.holds.values()).filter(|hold| is_of(&hold.subsystems));
+    let held =
+        live.flat_map(|(_, entry)| entry.reservations.values()).filter(|reservation| is_of(&reservation.subsystems));
     let lately = match violation.rule {
         Rule::Minimum | Rule::ZoneMinimum | Rule::ZoneLoss => {
             let Some(name) = &violation.subsystem else { return false };
             let removed: u64 = removed.filter_map(|removal| removal.units.get(name)).sum();
-            removed.saturating_add(held.filter_map(|hold| hold.units.get(name)).sum())
+            removed.saturating_add(held.filter_map(|reservation| reservation.units.get(name)).sum())
         }
         // The provider counts hosts.
-        Rule::GroupMinimum => (removed.count() + held.filter(|hold| hold.group == violation.group).count()) as u64,
+        Rule::GroupMinimum => {
+            (removed.count() + held.filter(|reservation| reservation.group == violation.group).count()) as u64
+        }
         Rule::TooFewCandidates => (removed.count() + held.count()) as u64,
         // It wants a number, and every removal changes that.
         Rule::Expectation => return removed.count() + held.count() > 0,
@@ -233,7 +236,7 @@ pub(crate) fn is_race(
 ) -> bool {
     let is_spoken_for = |host: &HostId| {
         let mut live = record.runs.iter().filter(|(run, entry)| !is_silent(run, entry, silent));
-        live.any(|(_, entry)| entry.holds.contains_key(host) || entry.claims.contains_key(host))
+        live.any(|(_, entry)| entry.reservations.contains_key(host) || entry.claims.contains_key(host))
     };
     let is_others_doing = |violation: &Violation| {
         violation.host.as_ref().is_some_and(is_spoken_for) || is_made_up_for(violation, record, silent, None, began_at)

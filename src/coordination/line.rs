@@ -88,7 +88,7 @@ pub(super) fn enlist(record: &mut FleetRecord, asked: &Enlisting<'_>, ctx: &Cont
         granted_at: None,
         reference: BTreeMap::new(),
         reference_at: None,
-        holds: BTreeMap::new(),
+        reservations: BTreeMap::new(),
         terminated: 0,
         ended_at: None,
     };
@@ -118,18 +118,23 @@ pub(super) fn turn(
     for (other, entry) in &others {
         let out: Vec<SubsystemName> = entry.holds_of().intersection(touched).cloned().collect();
         if !out.is_empty() {
-            let since = entry.holds.values().map(|hold| hold.granted_at).min().unwrap_or(entry.enlisted_at);
+            let since = entry
+                .reservations
+                .values()
+                .map(|reservation| reservation.granted_at)
+                .min()
+                .unwrap_or(entry.enlisted_at);
             let why = format!(
                 "run {other} of {} has {} hosts out since {since} ({}): one batch of a subsystem goes at a time",
                 entry.operator,
-                entry.holds.len(),
+                entry.reservations.len(),
                 names(&out)
             );
             return Err(wait(other, why, ctx));
         }
     }
     for (other, entry) in others {
-        if entry.ticket >= ticket || !entry.has_claims(ctx.now) || !entry.holds.is_empty() {
+        if entry.ticket >= ticket || !entry.has_claims(ctx.now) || !entry.reservations.is_empty() {
             continue;
         }
         let next = entry.next_batch();

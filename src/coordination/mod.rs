@@ -33,11 +33,11 @@ mod view;
 
 pub(crate) use command::{Command, Context, Granted, HostOutcome, RunIdentity};
 pub(crate) use decide::decide;
-pub(crate) use entry::{Hold, HoldState, ProcessId, RunEntry};
+pub(crate) use entry::{ProcessId, Reservation, ReservationState, RunEntry};
 pub(crate) use halt::halt;
 pub(crate) use judge::is_race;
 pub(crate) use life::Life;
-pub(crate) use record::{AcceptedPolicy, EndedRun, GroupHold, RECORD_SCHEMA, Resuming, TerminationCount};
+pub(crate) use record::{AcceptedPolicy, EndedRun, ProcessSuspension, RECORD_SCHEMA, Resuming, TerminationCount};
 pub use record::{FleetRecord, Halt};
 pub(crate) use reference::REFERENCE_LIFE;
 pub(crate) use refusal::{Refusal, WaitOn};

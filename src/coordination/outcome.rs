@@ -7,7 +7,8 @@ use crate::plan::Removal;
 
 use super::guard::{entry, fresh};
 use super::{
-    Context, EndedRun, FleetRecord, Granted, Hold, HoldState, HostOutcome, Refusal, TerminationCount, WaitOn, clock,
+    Context, EndedRun, FleetRecord, Granted, HostOutcome, Refusal, Reservation, ReservationState, TerminationCount,
+    WaitOn, clock,
 };
 
 /// Lets go of hosts whose outcome is known: the only command that does.
@@ -20,32 +21,32 @@ pub(super) fn resolve(
 ) -> Result<Granted, Refusal> {
     entry(record, run, epoch)?;
     for (host, outcome) in outcomes {
-        let Some(hold) = record.runs.get(run).and_then(|entry| entry.holds.get(host)).cloned() else {
+        let Some(reservation) = record.runs.get(run).and_then(|entry| entry.reservations.get(host)).cloned() else {
             is_resolved(record, run, host, outcome)?;
             continue;
         };
         match outcome {
             HostOutcome::Removed(seen) => {
-                let at = clock::stamp(record, hold.granted_at, *seen);
-                ended(record, &hold.subsystems, at);
-                let Hold { subsystems, units, .. } = hold.clone();
+                let at = clock::stamp(record, reservation.granted_at, *seen);
+                ended(record, &reservation.subsystems, at);
+                let Reservation { subsystems, units, .. } = reservation.clone();
                 let removal = Removal { host: host.clone(), run: run.clone(), subsystems, units, at: Some(at) };
                 record.removals.push(removal.clone());
                 record.removed.insert(host.clone(), removal);
             }
             HostOutcome::Restored => {
-                is_proved(host, &hold, outcome, ctx)?;
-                let at = clock::stamp(record, hold.granted_at, ctx.now);
-                ended(record, &hold.subsystems, at);
+                is_proved(host, &reservation, outcome, ctx)?;
+                let at = clock::stamp(record, reservation.granted_at, ctx.now);
+                ended(record, &reservation.subsystems, at);
             }
-            HostOutcome::NeverCordoned => is_proved(host, &hold, outcome, ctx)?,
+            HostOutcome::NeverCordoned => is_proved(host, &reservation, outcome, ctx)?,
             HostOutcome::GivenUp => {
-                is_proved(host, &hold, outcome, ctx)?;
+                is_proved(host, &reservation, outcome, ctx)?;
                 // S4: it is lost to the subsystem, whoever may bring it back. It is not `removed`: where it serves
                 // again by the provider's word it is capacity again.
-                let at = clock::stamp(record, hold.granted_at, ctx.now);
-                ended(record, &hold.subsystems, at);
-                let Hold { subsystems, units, .. } = hold.clone();
+                let at = clock::stamp(record, reservation.granted_at, ctx.now);
+                ended(record, &reservation.subsystems, at);
+                let Reservation { subsystems, units, .. } = reservation.clone();
                 record.removals.push(Removal { host: host.clone(), run: run.clone(), subsystems, units, at: Some(at) });
             }
             HostOutcome::Settling(_) => {}
@@ -54,18 +55,18 @@ pub(super) fn resolve(
         match outcome {
             HostOutcome::Removed(_) => {
                 entry.terminated += 1;
-                entry.holds.remove(host);
+                entry.reservations.remove(host);
             }
             HostOutcome::Restored | HostOutcome::NeverCordoned | HostOutcome::GivenUp => {
-                entry.holds.remove(host);
+                entry.reservations.remove(host);
             }
             HostOutcome::Settling(until) => {
-                let until = match hold.state {
-                    HoldState::Settling { until: before } => before.max(*until),
-                    HoldState::Reserved | HoldState::Terminating => *until,
+                let until = match reservation.state {
+                    ReservationState::Settling { until: before } => before.max(*until),
+                    ReservationState::Reserved | ReservationState::Terminating => *until,
                 };
-                if let Some(hold) = entry.holds.get_mut(host) {
-                    hold.state = HoldState::Settling { until };
+                if let Some(reservation) = entry.reservations.get_mut(host) {
+                    reservation.state = ReservationState::Settling { until };
                 }
             }
         }
@@ -95,17 +96,22 @@ fn is_resolved(record: &FleetRecord, run: &RunId, host: &HostId, outcome: &HostO
 
 /// S3, schedules 3 to 5: "in service" is not believed before a read can have proved it. When the last call could
 /// land is the run's to know; what the record knows is enough to catch a run that does not wait at all.
-fn is_proved(host: &HostId, hold: &Hold, outcome: &HostOutcome, ctx: &Context<'_>) -> Result<(), Refusal> {
+fn is_proved(
+    host: &HostId,
+    reservation: &Reservation,
+    outcome: &HostOutcome,
+    ctx: &Context<'_>,
+) -> Result<(), Refusal> {
     let since_grant = match outcome {
         // Nothing need have been sent, or nothing need be proved.
-        HostOutcome::NeverCordoned | HostOutcome::GivenUp => hold.granted_at,
+        HostOutcome::NeverCordoned | HostOutcome::GivenUp => reservation.granted_at,
         HostOutcome::Restored | HostOutcome::Removed(_) | HostOutcome::Settling(_) => {
-            hold.granted_at.plus(ctx.bounds.settle)
+            reservation.granted_at.plus(ctx.bounds.settle)
         }
     };
-    let until = match hold.state {
-        HoldState::Settling { until } => until.max(since_grant),
-        HoldState::Reserved | HoldState::Terminating => since_grant,
+    let until = match reservation.state {
+        ReservationState::Settling { until } => until.max(since_grant),
+        ReservationState::Reserved | ReservationState::Terminating => since_grant,
     };
     if ctx.now < until {
         let why = format!("no read can prove before {until} where host {host} is");
@@ -127,13 +133,13 @@ pub(super) fn end(
         return Ok(Granted::default());
     }
     entry(record, run, epoch)?;
-    if let Some((group, _)) = record.groups.iter().find(|(_, hold)| hold.runs.contains(run)) {
+    if let Some((group, _)) = record.groups.iter().find(|(_, reservation)| reservation.runs.contains(run)) {
         return Err(Refusal::Illegal(format!("run {run} still needs group {group} suspended")));
     }
     let entry = entry(record, run, epoch)?;
     entry.claims.clear();
-    if completed && !entry.holds.is_empty() {
-        return Err(Refusal::Illegal(format!("run {run} still holds {} hosts", entry.holds.len())));
+    if completed && !entry.reservations.is_empty() {
+        return Err(Refusal::Illegal(format!("run {run} still holds {} hosts", entry.reservations.len())));
     }
     if entry.ended_at.is_none() {
         entry.ended_at = Some(ctx.now);
@@ -155,7 +161,8 @@ fn remember(counts: &mut Vec<TerminationCount>, new: TerminationCount) {
 
 /// A run that has ended and holds nothing leaves the record, but for its tombstone.
 fn close(record: &mut FleetRecord, run: &RunId, ctx: &Context<'_>) {
-    if let Some(entry) = record.runs.get(run).filter(|entry| entry.ended_at.is_some() && entry.holds.is_empty()) {
+    if let Some(entry) = record.runs.get(run).filter(|entry| entry.ended_at.is_some() && entry.reservations.is_empty())
+    {
         let ended = EndedRun { epoch: entry.epoch, at: entry.ended_at.unwrap_or(ctx.now) };
         record.runs.remove(run);
         record.ended.insert(run.clone(), ended);

@@ -10,7 +10,7 @@ use crate::model::{
 use crate::plan::Removal;
 use crate::policy::SubsystemPolicy;
 
-use super::{Hold, RunEntry};
+use super::{Reservation, RunEntry};
 
 /// The schema of [`FleetRecord`]. Any field that is added raises it: an older version that rewrote the record
 /// would drop what it does not know, and a ledger that holds such a field is refused as newer.
@@ -51,7 +51,7 @@ pub struct FleetRecord {
     /// Each subsystem's policy as the last granted run relied on it. Empty before the first run.
     pub accepted: BTreeMap<SubsystemName, AcceptedPolicy>,
     /// Processes suspended on groups, and for whom.
-    pub groups: BTreeMap<GroupName, GroupHold>,
+    pub groups: BTreeMap<GroupName, ProcessSuspension>,
     /// Runs that ended lately and hold nothing: a process of such a run that wakes up late is not registered again.
     pub ended: BTreeMap<RunId, EndedRun>,
     /// Removed hosts that a complete inventory no longer listed, and when the first such inventory was complete.
@@ -88,8 +88,8 @@ impl FleetRecord {
     }
 
     /// The run that holds a host, and the hold.
-    pub(crate) fn hold_of(&self, host: &HostId) -> Option<(&RunId, &Hold)> {
-        self.runs.iter().find_map(|(run, entry)| entry.holds.get(host).map(|hold| (run, hold)))
+    pub(crate) fn hold_of(&self, host: &HostId) -> Option<(&RunId, &Reservation)> {
+        self.runs.iter().find_map(|(run, entry)| entry.reservations.get(host).map(|reservation| (run, reservation)))
     }
 }
 
@@ -130,7 +130,7 @@ pub struct AcceptedPolicy {
 
 /// Processes suspended on a group while runs need it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct GroupHold {
+pub struct ProcessSuspension {
     /// What was suspended before the first of the runs came: not resumed by the last.
     pub(crate) suspended_before: BTreeSet<Process>,
     /// Which runs need it. Empty only while it is being resumed.

@@ -38,7 +38,7 @@ impl Reference {
     /// where another run has hosts out and its reference is too old.
     pub(super) fn first(record: &FleetRecord, run: &RunId, sampled: Self, ctx: &Context<'_>) -> Result<Self, Refusal> {
         let own = &record.runs[run];
-        let overlaps = |entry: &&RunEntry| !entry.holds.is_empty() && !entry.watched.is_disjoint(&own.watched);
+        let overlaps = |entry: &&RunEntry| !entry.reservations.is_empty() && !entry.watched.is_disjoint(&own.watched);
         let mut overlapping: Vec<(&RunId, &RunEntry)> =
             record.runs.iter().filter(|(other, entry)| *other != run && overlaps(entry)).collect();
         overlapping.sort_by_key(|(_, entry)| (entry.reference_at, entry.ticket));

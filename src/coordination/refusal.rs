@@ -107,7 +107,7 @@ impl Refusal {
         match self {
             Self::Wait { on: WaitOn::Run(run), .. } => BTreeSet::from([run.clone()]),
             Self::Race(_) => {
-                let has_any = |entry: &RunEntry| !entry.holds.is_empty() || !entry.claims.is_empty();
+                let has_any = |entry: &RunEntry| !entry.reservations.is_empty() || !entry.claims.is_empty();
                 let others = record.runs.iter().filter(|(run, entry)| *run != own && has_any(entry));
                 others.map(|(run, _)| run.clone()).collect()
             }

@@ -7,7 +7,7 @@ use crate::plan::{Rule, Stage, Taking, Violation};
 
 use super::guard::{entry, fresh};
 use super::judge::{Judge, Pace};
-use super::{Context, FleetRecord, Granted, HoldState, Refusal};
+use super::{Context, FleetRecord, Granted, Refusal, ReservationState};
 
 /// Everything is judged anew, also where the step was taken already and the reply was lost: a halt, a freeze or a
 /// stricter policy may have come in between (S6).
@@ -29,16 +29,16 @@ pub(super) fn start(
     fresh(snapshot, ctx)?;
     let mut found = Vec::new();
     for host in hosts {
-        let Some(hold) = held.holds.get(host) else {
+        let Some(reservation) = held.reservations.get(host) else {
             return Err(Refusal::Illegal(format!("run {run} does not hold host {host}")));
         };
-        match hold.state {
-            HoldState::Reserved | HoldState::Terminating => {}
-            HoldState::Settling { until } => {
+        match reservation.state {
+            ReservationState::Reserved | ReservationState::Terminating => {}
+            ReservationState::Settling { until } => {
                 return Err(Refusal::Illegal(format!("host {host} is in doubt until {until}")));
             }
         }
-        if snapshot.begun_at < hold.granted_at {
+        if snapshot.begun_at < reservation.granted_at {
             // S2, schedule 5: what it shows as cordoned would be another run's cordon.
             return Err(Refusal::Stale { begun_at: snapshot.begun_at, now: ctx.now });
         }
@@ -59,9 +59,9 @@ pub(super) fn start(
     // S1: whatever the observation says of them, all hosts of the run are taken away. One that was idle for sure when it
     // was granted costs nothing, unless it serves again; rules that are not about capacity hold for it all the same.
     let mut taking = Taking::default();
-    for (id, hold) in &held.holds {
+    for (id, reservation) in &held.reservations {
         let seen = snapshot.host(id);
-        if hold.may_serve || seen.is_some_and(Host::is_serving) {
+        if reservation.may_serve || seen.is_some_and(Host::is_serving) {
             taking.out.insert(id.clone());
         } else if seen.is_some() {
             taking.hosts.insert(id.clone());
@@ -80,9 +80,9 @@ pub(super) fn start(
     let members = judge.subsystems(hosts);
     let held = entry(record, run, epoch)?;
     for (host, subsystems) in members {
-        if let Some(hold) = held.holds.get_mut(&host) {
-            hold.state = HoldState::Terminating;
-            hold.subsystems.extend(subsystems);
+        if let Some(reservation) = held.reservations.get_mut(&host) {
+            reservation.state = ReservationState::Terminating;
+            reservation.subsystems.extend(subsystems);
         }
     }
     Ok(Granted::default())

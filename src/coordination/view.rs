@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::model::{HostId, RunId, Time};
 use crate::plan::{Claim, LedgerView, OtherRun, Removal};
 
-use super::{FleetRecord, HoldState, MEMORY, RunEntry};
+use super::{FleetRecord, MEMORY, ReservationState, RunEntry};
 
 impl FleetRecord {
     /// The record as a planner sees it. `silent` names runs whose process is known to be dead or silent: what they hold
@@ -26,18 +26,20 @@ impl FleetRecord {
         let mut claimed_by_others = BTreeMap::new();
         let mut others = Vec::new();
         for (run, entry) in &self.runs {
-            for (host, hold) in &entry.holds {
+            for (host, reservation) in &entry.reservations {
                 removals.push(Removal {
                     host: host.clone(),
                     run: run.clone(),
-                    subsystems: hold.subsystems.clone(),
-                    units: hold.units.clone(),
+                    subsystems: reservation.subsystems.clone(),
+                    units: reservation.units.clone(),
                     at: None,
                 });
                 if Some(run) != own {
-                    let claim = match hold.state {
-                        HoldState::Reserved | HoldState::Terminating => Claim::Reserved { run: run.clone() },
-                        HoldState::Settling { until } => Claim::Settling { run: run.clone(), until },
+                    let claim = match reservation.state {
+                        ReservationState::Reserved | ReservationState::Terminating => {
+                            Claim::Reserved { run: run.clone() }
+                        }
+                        ReservationState::Settling { until } => Claim::Settling { run: run.clone(), until },
                     };
                     claims.insert(host.clone(), claim);
                 }
@@ -48,7 +50,7 @@ impl FleetRecord {
                 if claimed {
                     claimed_by_others.extend(entry.claims.keys().map(|host| (host.clone(), run.clone())));
                 }
-                if claimed || !entry.holds.is_empty() {
+                if claimed || !entry.reservations.is_empty() {
                     others.push((entry.ticket, other(run, entry, is_silent)));
                 }
             }
@@ -98,7 +100,7 @@ fn other(run: &RunId, entry: &RunEntry, silent: bool) -> OtherRun {
         since: entry.enlisted_at,
         touches: entry.touched.clone(),
         watches: entry.watched.clone(),
-        holds: entry.holds.len() as u64,
+        holds: entry.reservations.len() as u64,
         claims: entry.claims.len() as u64,
         holds_of: entry.holds_of(),
         silent,

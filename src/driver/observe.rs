@@ -62,7 +62,7 @@ pub(super) async fn observe_without_ledger(world: &World, specs: &ProbeSpecs) ->
 /// seen: the look then shows no record, and nothing goes forward on it.
 async fn read(world: &World, machine: &Machine) -> Result<FleetRecord, String> {
     let read = async { world.ledger.read().await.map(|(_, record)| record).map_err(|error| chain(&error)) };
-    if !machine.holds_hosts() {
+    if !machine.has_reservations() {
         return read.await;
     }
     // Half: the write that follows may wait too, and both are to pass within the shortest gap that a bake tolerates.

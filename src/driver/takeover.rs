@@ -146,7 +146,8 @@ async fn give_up(
     let run = &request.successor.run;
     let held = amend(world.ledger.as_ref(), CONFLICTS, |record: &FleetRecord| {
         let Some(entry) = record.runs.get(run) else { return Ok((None, Vec::new())) };
-        let held: Vec<(HostId, u64)> = entry.holds.iter().map(|(host, hold)| (host.clone(), hold.batch)).collect();
+        let held: Vec<(HostId, u64)> =
+            entry.reservations.iter().map(|(host, hold)| (host.clone(), hold.batch)).collect();
         let outcomes = held.iter().map(|(host, _)| (host.clone(), HostOutcome::GivenUp)).collect();
         let (next, ()) = decided(world, request, record, &Command::Resolve { run: run.clone(), epoch, outcomes })?;
         let next = next.unwrap_or_else(|| record.clone());

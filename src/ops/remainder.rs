@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::coordination::{FleetRecord, Hold};
+use crate::coordination::{FleetRecord, Reservation};
 use crate::model::{FleetSnapshot, Health, Host, HostId, HostState, RunId};
 use crate::output::{hosts_text, next};
 use crate::plan::{Batch, Plan, Request, Rule, Selection, Verdict, Violation, measure, weight};
@@ -138,8 +138,9 @@ async fn judged(world: &World, run: &RunId, left: &Remains, terms: &Terms) -> Re
 /// must then hold without them. Returns those that are out.
 fn put_back_in_thought(seen: &mut Seen, run: &RunId) -> Result<Vec<HostId>, OperationError> {
     let Some(entry) = seen.record.runs.get(run) else { return Ok(Vec::new()) };
-    let held =
-        |host: &Host| -> Option<&Hold> { entry.holds.get(&host.id).filter(|_| host.state == HostState::Cordoned) };
+    let held = |host: &Host| -> Option<&Reservation> {
+        entry.reservations.get(&host.id).filter(|_| host.state == HostState::Cordoned)
+    };
     let out: Vec<HostId> = seen.snapshot.hosts().filter(|host| held(host).is_some()).map(|h| h.id.clone()).collect();
     let hosts: Vec<Host> = seen
         .snapshot

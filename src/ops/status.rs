@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::coordination::{FleetRecord, Hold, HoldState, RunEntry};
+use crate::coordination::{FleetRecord, Reservation, ReservationState, RunEntry};
 use crate::model::{Bounds, Call, Effect, HostId, RunId, Time};
 use crate::output::{StatusCall, StatusDocument, StatusHalt, StatusHold, StatusRun, next};
 use crate::policy;
@@ -90,11 +90,11 @@ pub(crate) fn of_run(
     let history = RunHistory::of(journal);
     let alive = process::is_alive(&entry.process);
     let until = entry
-        .holds
+        .reservations
         .values()
         .filter_map(|hold| match hold.state {
-            HoldState::Settling { until } => Some(until),
-            HoldState::Reserved | HoldState::Terminating => None,
+            ReservationState::Settling { until } => Some(until),
+            ReservationState::Reserved | ReservationState::Terminating => None,
         })
         .max();
     let silent_at = run::silent_from(journal, entry.enlisted_at);
@@ -120,7 +120,7 @@ pub(crate) fn of_run(
         started_at: entry.enlisted_at,
         last_record_at: history.last.map(|record| record.at),
         ended_at: entry.ended_at,
-        holds: entry.holds.iter().map(|(host, hold)| of_hold(host, hold)).collect(),
+        holds: entry.reservations.iter().map(|(host, hold)| of_hold(host, hold)).collect(),
         calls: open_calls(&history),
         until,
         taken_over_by: run::takeovers(journal),
@@ -152,11 +152,11 @@ fn of_call(call: u64, intent: &Call) -> StatusCall {
     }
 }
 
-fn of_hold(host: &HostId, hold: &Hold) -> StatusHold {
+fn of_hold(host: &HostId, hold: &Reservation) -> StatusHold {
     let (state, until) = match hold.state {
-        HoldState::Reserved => ("reserved", None),
-        HoldState::Terminating => ("terminating", None),
-        HoldState::Settling { until } => ("settling", Some(until)),
+        ReservationState::Reserved => ("reserved", None),
+        ReservationState::Terminating => ("terminating", None),
+        ReservationState::Settling { until } => ("settling", Some(until)),
     };
     StatusHold {
         host: host.clone(),
@@ -171,7 +171,7 @@ fn of_hold(host: &HostId, hold: &Hold) -> StatusHold {
 /// How far it is, by its last record that says so.
 fn state(entry: &RunEntry, history: &RunHistory<'_>) -> String {
     if entry.ended_at.is_some() {
-        return format!("ended, {} held", entry.holds.len());
+        return format!("ended, {} held", entry.reservations.len());
     }
     history.step.as_ref().map_or_else(|| "granted".to_owned(), in_words)
 }

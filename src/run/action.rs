@@ -76,14 +76,14 @@ pub(crate) enum Change {
         outcomes: BTreeMap<HostId, HostOutcome>,
     },
     /// Need a process of a group suspended.
-    HoldGroup {
+    RequireSuspension {
         /// Which group.
         group: GroupName,
         /// What is suspended on it now.
         suspended: BTreeSet<Process>,
     },
     /// Need it no longer.
-    ReleaseGroup {
+    ReleaseSuspension {
         /// Which group.
         group: GroupName,
     },
@@ -121,10 +121,10 @@ impl Change {
                 Command::StartTermination { run, epoch, hosts: hosts.clone(), snapshot }
             }
             Self::Resolve { outcomes } => Command::Resolve { run, epoch, outcomes: outcomes.clone() },
-            Self::HoldGroup { group, suspended } => {
-                Command::HoldGroup { run, epoch, group: group.clone(), suspended: suspended.clone() }
+            Self::RequireSuspension { group, suspended } => {
+                Command::RequireSuspension { run, epoch, group: group.clone(), suspended: suspended.clone() }
             }
-            Self::ReleaseGroup { group } => Command::ReleaseGroup { run, epoch, group: group.clone() },
+            Self::ReleaseSuspension { group } => Command::ReleaseSuspension { run, epoch, group: group.clone() },
             Self::Forget { snapshot } => Command::Forget { snapshot },
             Self::End { completed } => Command::End { run, epoch, completed: *completed },
         }

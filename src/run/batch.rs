@@ -9,14 +9,14 @@ use crate::plan::Stage;
 
 use super::action::{Change, NotStarted};
 use super::cause::plain;
-use super::hold::{Calls, Held, Last};
 use super::machine::{Machine, Phase, Todo};
+use super::reservation::{Calls, Last, ReservedHost};
 use super::{CauseKind, Event, patience};
 
 impl Machine {
     /// Suspends AZRebalance on the groups of the batch: left running it "might terminate instances in other zones".
     pub(super) fn suspend(&mut self, now: Time) {
-        let groups: BTreeSet<GroupName> = self.batch_held().filter_map(|h| h.group.clone()).collect();
+        let groups: BTreeSet<GroupName> = self.batch_reserved().filter_map(|h| h.group.clone()).collect();
         for name in groups {
             let Some(suspended) =
                 self.snapshot.as_ref().and_then(|s| s.group(&name)).map(|group| group.suspended.clone())
@@ -27,7 +27,7 @@ impl Machine {
             };
             let is_suspended = suspended.contains(&Process::AzRebalance);
             let Some(calls) = self.groups.get(&name).map(|g| g.suspend.clone()) else {
-                self.queue.push_back(Todo::Change(Change::HoldGroup { group: name, suspended }));
+                self.queue.push_back(Todo::Change(Change::RequireSuspension { group: name, suspended }));
                 return;
             };
             if is_suspended || calls.last == Last::Done {
@@ -81,15 +81,15 @@ impl Machine {
             let may_serve = self.may_serve(hosts, now);
             for id in hosts {
                 let serves = snapshot.host(id).is_some_and(crate::model::Host::is_serving);
-                if let Some(held) = self.held.get_mut(id) {
-                    held.serving = held.serving || serves;
-                    held.may_serve = held.may_serve || may_serve.contains(id);
+                if let Some(reserved) = self.reserved.get_mut(id) {
+                    reserved.serving = reserved.serving || serves;
+                    reserved.may_serve = reserved.may_serve || may_serve.contains(id);
                 }
             }
         }
         // Everything that is reserved counts as taken, not only what this call takes.
         let taking = if needs == HostState::InService {
-            self.batch_held().filter(|h| !h.is_out()).map(|h| h.id.clone()).collect()
+            self.batch_reserved().filter(|h| !h.is_out()).map(|h| h.id.clone()).collect()
         } else {
             BTreeSet::new()
         };
@@ -109,8 +109,8 @@ impl Machine {
     }
 
     pub(super) fn cordon(&mut self, since: Time, now: Time) {
-        let all: Vec<Held> = self.batch_held().cloned().collect();
-        if all.iter().all(Held::is_cordoned) {
+        let all: Vec<ReservedHost> = self.batch_reserved().cloned().collect();
+        if all.iter().all(ReservedHost::is_cordoned) {
             let batch = self.batch().map_or(0, |b| b.0);
             self.queue.push_back(Todo::Record(Event::BatchCordoned { batch }));
             self.start_baking(now);
@@ -124,13 +124,13 @@ impl Machine {
             return;
         }
         let given_up = all.iter().filter(|h| !h.is_cordoned()).find_map(|h| h.cordon.gave_up().map(|why| (h, why)));
-        if let Some((held, why)) = given_up {
+        if let Some((reserved, why)) = given_up {
             // An earlier call may have done it: what is seen decides, not what was answered.
-            if held.cordon.may_yet_show(held.observed, bounds) {
-                self.observe_for(&held.cordon, now);
+            if reserved.cordon.may_yet_show(reserved.observed, bounds) {
+                self.observe_for(&reserved.cordon, now);
                 return;
             }
-            let message = format!("host {} cannot be cordoned: {why}", held.id);
+            let message = format!("host {} cannot be cordoned: {why}", reserved.id);
             self.stop(plain(CauseKind::Provider, message), None, now);
             return;
         }
@@ -141,7 +141,7 @@ impl Machine {
             return;
         }
         // One call for as many hosts of one group as it takes.
-        let ready: Vec<&Held> = all.iter().filter(|h| !h.is_cordoned() && h.cordon.may_try(now)).collect();
+        let ready: Vec<&ReservedHost> = all.iter().filter(|h| !h.is_cordoned() && h.cordon.may_try(now)).collect();
         if let Some(group) = ready.first().map(|h| h.group.clone()) {
             if self.is_sample_due(now) {
                 // S6: a batch of many groups takes many calls; orders are seen between them.
@@ -239,7 +239,7 @@ impl Machine {
     }
 
     pub(super) fn terminate(&mut self, granted: bool, now: Time) {
-        let all: Vec<Held> = self.batch_held().cloned().collect();
+        let all: Vec<ReservedHost> = self.batch_reserved().cloned().collect();
         if self.is_unwatched(now) {
             if granted {
                 self.observe_again(true, now);
@@ -266,7 +266,7 @@ impl Machine {
             return;
         }
         let bounds = self.spec.bounds;
-        let pending: Vec<&Held> = all
+        let pending: Vec<&ReservedHost> = all
             .iter()
             .filter(|h| h.terminate.last != Last::Done && h.gone_at(bounds).is_none() && !is_going(h))
             .collect();
@@ -274,21 +274,21 @@ impl Machine {
             self.phase = Phase::Verifying { since: now };
             return;
         }
-        if let Some((held, why)) = pending.iter().find_map(|h| h.terminate.gave_up().map(|why| (h, why))) {
-            if held.terminate.may_yet_show(held.observed, bounds) {
-                self.observe_for(&held.terminate, now);
+        if let Some((reserved, why)) = pending.iter().find_map(|h| h.terminate.gave_up().map(|why| (h, why))) {
+            if reserved.terminate.may_yet_show(reserved.observed, bounds) {
+                self.observe_for(&reserved.terminate, now);
                 return;
             }
-            let message = format!("host {} cannot be terminated: {why}", held.id);
+            let message = format!("host {} cannot be terminated: {why}", reserved.id);
             self.stop(plain(CauseKind::Provider, message), None, now);
             return;
         }
-        let Some(held) = pending.iter().find(|h| h.terminate.may_try(now)) else {
+        let Some(reserved) = pending.iter().find(|h| h.terminate.may_try(now)) else {
             self.observe_at(now.plus(patience::POLL), now);
             return;
         };
         // One id a call: bulk calls fail half-way.
-        let (host, group) = (held.id.clone(), held.group.clone());
+        let (host, group) = (reserved.id.clone(), reserved.group.clone());
         if self.choke(&BTreeSet::from([host.clone()]), HostState::Cordoned, now) {
             self.intend(Effect::Terminate { group, host }, now);
         }
@@ -298,12 +298,12 @@ impl Machine {
         let bounds = self.spec.bounds;
         let batch = self.batch().map_or(0, |b| b.0);
         let gone: Vec<(HostId, Time)> =
-            self.batch_held().filter_map(|h| h.gone_at(bounds).map(|at| (h.id.clone(), at))).collect();
+            self.batch_reserved().filter_map(|h| h.gone_at(bounds).map(|at| (h.id.clone(), at))).collect();
         if !gone.is_empty() {
             self.resolve_gone(batch, gone);
             return;
         }
-        if self.batch_held().next().is_none() {
+        if self.batch_reserved().next().is_none() {
             self.queue.push_back(Todo::Record(Event::BatchTerminated { batch }));
             self.explain();
             self.current += 1;
@@ -311,12 +311,12 @@ impl Machine {
             return;
         }
         if now.since(since) > patience::GONE_PATIENCE {
-            let late: Vec<&str> = self.batch_held().map(|h| h.id.as_str()).collect();
+            let late: Vec<&str> = self.batch_reserved().map(|h| h.id.as_str()).collect();
             let message = format!("terminated, but still listed: {}", late.join(", "));
             self.stop(plain(CauseKind::Timeout, message), None, now);
             return;
         }
-        let sent_after_look = self.batch_held().any(|h| h.terminate.observations == 0);
+        let sent_after_look = self.batch_reserved().any(|h| h.terminate.observations == 0);
         if sent_after_look {
             self.queue.push_back(Todo::Observe { probes: true });
         } else {
@@ -374,8 +374,8 @@ impl Machine {
 }
 
 /// On its way out, by the provider's word.
-fn is_going(held: &Held) -> bool {
-    held.terminate.may_be_done() && held.observed.is_some_and(|s| s.state == Some(HostState::Terminating))
+fn is_going(reserved: &ReservedHost) -> bool {
+    reserved.terminate.may_be_done() && reserved.observed.is_some_and(|s| s.state == Some(HostState::Terminating))
 }
 
 fn state_words(state: Option<HostState>) -> &'static str {

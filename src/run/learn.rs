@@ -120,13 +120,13 @@ impl Machine {
                     }
                 }
                 if self.calls == 0 {
-                    let held: Vec<&str> = self.held.keys().map(HostId::as_str).collect();
-                    let held = if held.is_empty() {
+                    let reserved: Vec<&str> = self.reserved.keys().map(HostId::as_str).collect();
+                    let reserved = if reserved.is_empty() {
                         String::new()
                     } else {
-                        format!("; it may still hold {}", held.join(", "))
+                        format!("; it may still hold {}", reserved.join(", "))
                     };
-                    self.finish(Finish::NotStarted(NotStarted::Ledger(format!("{why}{held}"))));
+                    self.finish(Finish::NotStarted(NotStarted::Ledger(format!("{why}{reserved}"))));
                     return;
                 }
                 if self.is_stopping() {
@@ -161,8 +161,8 @@ impl Machine {
             Ok(snapshot) => {
                 self.blind_observations = 0;
                 self.snapshot = Some(Arc::clone(snapshot));
-                for held in self.held.values_mut() {
-                    held.observe(snapshot);
+                for reserved in self.reserved.values_mut() {
+                    reserved.observe(snapshot);
                 }
                 for group in self.groups.values_mut() {
                     group.suspend.observations = group.suspend.observations.saturating_add(1);
@@ -184,7 +184,7 @@ impl Machine {
             }
         }
         if !self.is_stopping() && observation.fleet.is_ok() {
-            self.judge_holds(now);
+            self.judge_fleet(now);
         }
         if !self.is_stopping() && observation.probed {
             self.judge_health(&observation, now);
@@ -220,14 +220,17 @@ impl Machine {
                 Some(format!("process {pid} on {host} acts for it, epoch {}", entry.epoch))
             }
             // The record lets go of a run at its end, and where whoever took it over has ended it.
-            None if !self.held.is_empty() && self.untold.is_empty() => Some("the record has let go of it".to_owned()),
+            None if !self.reserved.is_empty() && self.untold.is_empty() => {
+                Some("the record has let go of it".to_owned())
+            }
             Some(_) | None => None,
         }
     }
 
     /// S2, S3: a probe that is bad or cannot be read, as often as its policy bears, is a regression.
     fn judge_health(&mut self, observation: &Observation, now: Time) {
-        let shown = observation.fleet.is_ok() && self.batch_held().all(super::hold::Held::is_cordoned);
+        let shown =
+            observation.fleet.is_ok() && self.batch_reserved().all(super::reservation::ReservedHost::is_cordoned);
         let regressions = if let Phase::Baking { bake } = &mut self.phase {
             let verdict = if shown {
                 bake.fold(&health::Round {
@@ -296,7 +299,7 @@ impl Machine {
     }
 
     /// S1: while hosts are out, every rule must hold as if they were gone; and they must be where the run put them.
-    fn judge_holds(&mut self, now: Time) {
+    fn judge_fleet(&mut self, now: Time) {
         let is_out = matches!(
             self.phase,
             Phase::TakingOver { .. } | Phase::Cordoning { .. } | Phase::Baking { .. } | Phase::Terminating { .. }
@@ -308,9 +311,9 @@ impl Machine {
             // S2: a bake is worth nothing for a host that serves meanwhile (schedule 5).
             // "In service" from a read that may lie before the cordon's reply proves nothing (protocol section 5).
             let bounds = self.spec.bounds;
-            let wandered = self.batch_held().find(|h| !h.is_cordoned() && !h.may_be_seen_late(bounds));
-            if let Some(held) = wandered {
-                let message = format!("host {} left its cordon by itself: {}", held.id, held.doubt());
+            let wandered = self.batch_reserved().find(|h| !h.is_cordoned() && !h.may_be_seen_late(bounds));
+            if let Some(reserved) = wandered {
+                let message = format!("host {} left its cordon by itself: {}", reserved.id, reserved.doubt());
                 self.stop(plain(CauseKind::Inventory, message), None, now);
                 return;
             }
@@ -338,11 +341,11 @@ impl Machine {
             calls.answered(&outcome, intent.not_after, bounds, now);
         }
         for id in intent.effect.hosts() {
-            let Some(held) = self.held.get_mut(id) else { continue };
+            let Some(reserved) = self.reserved.get_mut(id) else { continue };
             let calls = match &intent.effect {
-                Effect::Cordon { .. } => &mut held.cordon,
-                Effect::Restore { .. } => &mut held.restore,
-                Effect::Terminate { .. } => &mut held.terminate,
+                Effect::Cordon { .. } => &mut reserved.cordon,
+                Effect::Restore { .. } => &mut reserved.restore,
+                Effect::Terminate { .. } => &mut reserved.terminate,
                 Effect::Suspend { .. } | Effect::Resume { .. } | Effect::Adopt { .. } => continue,
             };
             calls.answered(&outcome, intent.not_after, bounds, now);
@@ -374,16 +377,16 @@ impl Machine {
                         | HostOutcome::Restored
                         | HostOutcome::NeverCordoned
                         | HostOutcome::GivenUp => {
-                            self.held.remove(&host);
+                            self.reserved.remove(&host);
                         }
                     }
                 }
             }
-            Change::HoldGroup { group, .. } => {
+            Change::RequireSuspension { group, .. } => {
                 self.groups.entry(group.clone()).or_default();
                 self.queue.push_back(Todo::Record(Event::GroupHeld { group }));
             }
-            Change::ReleaseGroup { group } => self.released(&group, granted),
+            Change::ReleaseSuspension { group } => self.released(&group, granted),
             Change::Forget { .. } => {}
             Change::End { .. } => {}
         }
@@ -400,7 +403,7 @@ impl Machine {
             (Change::StartTermination { .. }, Refusal::Stale { .. }) => {
                 self.queue.push_back(Todo::Observe { probes: true })
             }
-            (Change::HoldGroup { .. }, Refusal::Wait { until, .. }) => {
+            (Change::RequireSuspension { .. }, Refusal::Wait { until, .. }) => {
                 // S6: it may be a quarter of an hour; orders are seen meanwhile.
                 self.observe_at(until, now);
             }
@@ -413,17 +416,17 @@ impl Machine {
                 self.queue.push_back(Todo::Record(Event::Warned { message }));
                 if matches!(self.phase, Phase::Restoring { .. }) {
                     // S7: the others are put back all the same; the record is told once more at the end.
-                    self.held.retain(|id, _| !outcomes.contains_key(id));
+                    self.reserved.retain(|id, _| !outcomes.contains_key(id));
                     self.untold.extend(outcomes.iter().map(|(id, outcome)| (id.clone(), outcome.clone())));
                 }
             }
-            (Change::ReleaseGroup { group }, refusal) => {
+            (Change::ReleaseSuspension { group }, refusal) => {
                 self.attention = true;
                 self.unreleased(group, &refusal.to_string());
             }
             // The journal has ended, and nothing is held that it does not name: `status` shows what the record keeps.
             (Change::End { .. }, _) => {}
-            (Change::StartTermination { .. } | Change::HoldGroup { .. }, refusal) => {
+            (Change::StartTermination { .. } | Change::RequireSuspension { .. }, refusal) => {
                 let violations = match refusal {
                     Refusal::Rules(violations) | Refusal::Race(violations) => violations,
                     // S4: what asks to wait at this step is a budget, and a budget is a rule: the ledger works.

@@ -7,8 +7,8 @@ use crate::model::{Effect, GroupName, HostId, Process, Time};
 use crate::plan::{SubsystemCapacity, measure};
 
 use super::action::{Change, Finish};
-use super::hold::{Calls, Last};
 use super::machine::{Machine, Phase, Todo};
+use super::reservation::{Calls, Last};
 use super::{CauseKind, Event, Outcome, RunHistory, patience, report};
 
 /// The calls for a group's process.
@@ -141,13 +141,13 @@ impl Machine {
                 self.warn_suspended(&name, "the ledger cannot be asked whether another run needs it suspended");
                 return;
             }
-            self.queue.push_back(Todo::Change(Change::ReleaseGroup { group: name }));
+            self.queue.push_back(Todo::Change(Change::ReleaseSuspension { group: name }));
         } else if calls.resume.last == Last::Done && self.offline {
             // Waited for already: whoever resumes the run releases it.
             self.unreleased(&name, "it cannot be reached");
         } else if calls.resume.last == Last::Done {
             // Released once more: until then no other run relies on the group (schedule 20).
-            self.queue.push_back(Todo::Change(Change::ReleaseGroup { group: name }));
+            self.queue.push_back(Todo::Change(Change::ReleaseSuspension { group: name }));
         } else if let Some(why) = calls.resume.gave_up() {
             let why = why.to_owned();
             self.warn_suspended(&name, &why);

@@ -20,8 +20,8 @@ use crate::policy::PolicySet;
 
 use super::action::{Action, Change, Finish, NotStarted, Observation, Order, Response};
 use super::cause::{plain, severity};
-use super::hold::Held;
 use super::journal::EVENT_SCHEMA;
+use super::reservation::ReservedHost;
 use super::{Cause, CauseKind, Event, JournalRecord, Outcome};
 
 /// What a run is made of.
@@ -142,7 +142,7 @@ pub(crate) struct Machine {
     pub(super) current: usize,
     /// The hosts of each batch that are still in the plan.
     pub(super) batches: Vec<(u64, Vec<HostId>)>,
-    pub(super) held: BTreeMap<HostId, Held>,
+    pub(super) reserved: BTreeMap<HostId, ReservedHost>,
     /// Groups that the record says this run needs, with the calls to suspend and to resume.
     pub(super) groups: BTreeMap<GroupName, super::leave::GroupCalls>,
     pub(super) reference: BTreeMap<ProbeKey, f64>,
@@ -220,7 +220,7 @@ impl Machine {
             journal: spec.prior.clone(),
             current: 0,
             batches,
-            held: BTreeMap::new(),
+            reserved: BTreeMap::new(),
             groups: BTreeMap::new(),
             reference: BTreeMap::new(),
             watch: None,
@@ -282,8 +282,8 @@ impl Machine {
     }
 
     /// Whether the run has hosts in its hands.
-    pub(crate) fn holds_hosts(&self) -> bool {
-        !self.held.is_empty()
+    pub(crate) fn has_reservations(&self) -> bool {
+        !self.reserved.is_empty()
     }
 
     /// Who has taken the run from this process, in words.
@@ -406,7 +406,7 @@ impl Machine {
         let view = record.view(Some(&self.spec.identity.run), &BTreeSet::new(), now);
         let none = BTreeMap::new();
         let inputs = self.inputs(snapshot, &view, &none, now);
-        let out = self.held.values().filter(|h| h.is_out()).map(|h| h.id.clone()).collect();
+        let out = self.reserved.values().filter(|h| h.is_out()).map(|h| h.id.clone()).collect();
         verify(&inputs, &Taking { hosts, out }, stage).map_err(|e| e.to_string())
     }
 
@@ -463,11 +463,11 @@ impl Machine {
         }
         let intent = Call { effect, intent_at: now, not_after };
         for id in intent.effect.hosts().into_iter().cloned().collect::<Vec<_>>() {
-            if let Some(held) = self.held.get_mut(&id) {
+            if let Some(reserved) = self.reserved.get_mut(&id) {
                 match &intent.effect {
-                    Effect::Cordon { .. } => held.cordon.attempts += 1,
-                    Effect::Restore { .. } => held.restore.attempts += 1,
-                    Effect::Terminate { .. } => held.terminate.attempts += 1,
+                    Effect::Cordon { .. } => reserved.cordon.attempts += 1,
+                    Effect::Restore { .. } => reserved.restore.attempts += 1,
+                    Effect::Terminate { .. } => reserved.terminate.attempts += 1,
                     Effect::Suspend { .. } | Effect::Resume { .. } | Effect::Adopt { .. } => {}
                 }
             }
@@ -546,9 +546,9 @@ impl Machine {
     }
 
     /// The held hosts of the batch under way.
-    pub(super) fn batch_held(&self) -> impl Iterator<Item = &Held> {
+    pub(super) fn batch_reserved(&self) -> impl Iterator<Item = &ReservedHost> {
         let number = self.batch().map(|b| b.0);
-        self.held.values().filter(move |h| Some(h.batch) == number)
+        self.reserved.values().filter(move |h| Some(h.batch) == number)
     }
 
     fn advance(&mut self, now: Time) {

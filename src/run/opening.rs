@@ -11,9 +11,9 @@ use crate::plan::Rule;
 
 use super::action::{Change, NotStarted};
 use super::cause::{plain, violation};
-use super::hold::{Calls, Held};
 use super::journal::GrantedHost;
 use super::machine::{Machine, Phase, Todo};
+use super::reservation::{Calls, ReservedHost};
 use super::{CauseKind, Event, patience};
 
 impl Machine {
@@ -86,7 +86,7 @@ impl Machine {
     /// S7: a ledger that is lost must be noticed while there is time to restore without it, so the last acknowledged
     /// append is never much older than a third of `offline_limit` while hosts are held.
     pub(super) fn beat(&mut self, now: Time) {
-        let Some(batch) = self.held.values().next().map(|held| held.batch) else { return };
+        let Some(batch) = self.reserved.values().next().map(|reserved| reserved.batch) else { return };
         let due = self.acked_at.map(|at| at.plus(self.settings().offline_limit / 3));
         if due.is_some_and(|due| due <= now) {
             self.queue.push_back(Todo::Record(Event::Sampled { batch, readings: BTreeMap::new() }));
@@ -330,7 +330,7 @@ impl Machine {
                     serving: host.is_serving(),
                 },
             );
-            let mut held = Held {
+            let mut reserved = ReservedHost {
                 id: id.clone(),
                 batch,
                 group: host.group.clone(),
@@ -344,8 +344,8 @@ impl Machine {
                 observed: None,
                 absent_since: None,
             };
-            held.observe(snapshot);
-            self.held.insert(id.clone(), held);
+            reserved.observe(snapshot);
+            self.reserved.insert(id.clone(), reserved);
         }
         self.queue.push_back(Todo::Record(Event::BatchGranted { batch, granted }));
     }

@@ -80,7 +80,7 @@ impl Machine {
             Phase::Leaving { .. } | Phase::Over => (Step::Closing, None, None),
         };
         let hosts = match step {
-            Step::Restoring => self.held.keys().cloned().collect(),
+            Step::Restoring => self.reserved.keys().cloned().collect(),
             Step::Reference
             | Step::TakingOver
             | Step::Checking

@@ -13,9 +13,9 @@ use crate::plan::{Confirmed, Settings};
 use crate::policy::PolicySet;
 
 use super::cause::plain;
-use super::hold::{Calls, Held};
 use super::leave::{GroupCalls, Step};
 use super::machine::{Left, Machine, Phase, Spec, Todo};
+use super::reservation::{Calls, ReservedHost};
 use super::{BatchTimes, CallHistory, Cause, CauseKind, Event, JournalRecord, Opening, RunHistory, takeover};
 
 /// Who takes a run over, with what.
@@ -113,10 +113,10 @@ impl Sent {
         }
     }
 
-    fn held(&self, entry: &RunEntry) -> BTreeMap<HostId, Held> {
+    fn reserved(&self, entry: &RunEntry) -> BTreeMap<HostId, ReservedHost> {
         let calls = |of: &BTreeMap<HostId, Calls>, id: &HostId| of.get(id).cloned().unwrap_or_default();
-        let held = |(id, hold): (&HostId, &crate::coordination::Hold)| {
-            let held = Held {
+        let reserved = |(id, hold): (&HostId, &crate::coordination::Reservation)| {
+            let reserved = ReservedHost {
                 id: id.clone(),
                 batch: hold.batch,
                 group: hold.group.clone(),
@@ -129,9 +129,9 @@ impl Sent {
                 observed: None,
                 absent_since: None,
             };
-            (id.clone(), held)
+            (id.clone(), reserved)
         };
-        entry.holds.iter().map(held).collect()
+        entry.reservations.iter().map(reserved).collect()
     }
 }
 
@@ -150,8 +150,8 @@ impl Machine {
         machine.is_opened = true;
         machine.is_enlisted = entry.is_some();
         machine.calls = history.calls.keys().copied().max().unwrap_or(0);
-        machine.held = entry.map(|entry| sent.held(entry)).unwrap_or_default();
-        machine.begun = history.was_granted() || !machine.held.is_empty();
+        machine.reserved = entry.map(|entry| sent.reserved(entry)).unwrap_or_default();
+        machine.begun = history.was_granted() || !machine.reserved.is_empty();
         machine.groups = groups(record, &machine.spec.identity.run);
         let granted = entry.filter(|entry| entry.granted_at.is_some());
         machine.reference_at = granted.map_or(history.reference.map(|(_, at)| at), |entry| entry.reference_at);
@@ -159,11 +159,11 @@ impl Machine {
         machine.refer_to(granted.map_or_else(told, |entry| entry.reference.clone()));
         machine.quiet_at = Some(quiet_at);
         let planned: BTreeSet<HostId> = machine.batches.iter().flat_map(|(_, hosts)| hosts.iter().cloned()).collect();
-        let stray = machine.held.keys().find(|host| !planned.contains(*host)).cloned();
+        let stray = machine.reserved.keys().find(|host| !planned.contains(*host)).cloned();
         for (_, hosts) in &mut machine.batches {
             hosts.retain(|host| !history.dropped.contains(host) && !history.terminated.contains(host));
         }
-        machine.current = match machine.held.values().map(|held| held.batch).min() {
+        machine.current = match machine.reserved.values().map(|reserved| reserved.batch).min() {
             Some(batch) => machine.batches.iter().position(|(number, _)| *number == batch).unwrap_or(0),
             None => machine.batches.iter().position(|(_, hosts)| !hosts.is_empty()).unwrap_or(machine.batches.len()),
         };
@@ -206,7 +206,7 @@ impl Machine {
         for batch in history.batches.iter().filter(|(_, times)| is_left(times)).map(|(batch, _)| batch) {
             let is_planned = |(number, _): &&(u64, Vec<HostId>)| number == batch;
             let is_gone = machine.batches.iter().find(is_planned).is_some_and(|(_, hosts)| hosts.is_empty());
-            if is_gone && machine.held.values().all(|held| held.batch != *batch) {
+            if is_gone && machine.reserved.values().all(|reserved| reserved.batch != *batch) {
                 machine.queue.push_back(Todo::Record(Event::BatchTerminated { batch: *batch }));
             }
         }
@@ -225,7 +225,7 @@ impl Machine {
 
 /// The groups that the record says the run needs, or has to put back.
 fn groups(record: &FleetRecord, run: &RunId) -> BTreeMap<GroupName, GroupCalls> {
-    let of_run = |hold: &crate::coordination::GroupHold| {
+    let of_run = |hold: &crate::coordination::ProcessSuspension| {
         let resuming = hold.resuming.as_ref().is_some_and(|resuming| resuming.run == *run);
         (resuming || hold.runs.contains(run)).then(|| GroupCalls { resuming, ..GroupCalls::default() })
     };

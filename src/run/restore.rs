@@ -6,8 +6,8 @@ use crate::coordination::HostOutcome;
 use crate::model::{CALL_HOSTS, Effect, GroupName, HostId, HostTargets, Time};
 
 use super::action::Change;
-use super::hold::Held;
 use super::machine::{Machine, Phase, Todo};
+use super::reservation::ReservedHost;
 use super::{Event, patience};
 
 impl Machine {
@@ -16,14 +16,14 @@ impl Machine {
         // A run that was taken over lets go of nothing while a call of the earlier process can still land: restoring
         // is allowed meanwhile, releasing is not (protocol section 7, schedule 7).
         let is_quiet = self.quiet_at.is_none_or(|at| now >= at);
-        if is_quiet && self.held.is_empty() {
+        if is_quiet && self.reserved.is_empty() {
             self.start_leaving();
             return;
         }
         if is_quiet && (self.resolve_known() || self.give_up_left(now)) {
             return;
         }
-        if let Some(quiet_by) = self.quiet_by.filter(|_| self.held.is_empty()) {
+        if let Some(quiet_by) = self.quiet_by.filter(|_| self.reserved.is_empty()) {
             if now >= quiet_by {
                 // The journal is dated ahead: nobody can tell whether the earlier process is out of reach.
                 self.attention = true;
@@ -38,7 +38,7 @@ impl Machine {
             return;
         }
         // What was told to terminate cannot be put back: it is only waited for.
-        let going = self.held.values().all(|h| h.terminate.acked_at.is_some());
+        let going = self.reserved.values().all(|h| h.terminate.acked_at.is_some());
         let patience = if going { patience::GONE_PATIENCE } else { patience::RESTORE_PATIENCE };
         if now.since(since) > patience {
             self.give_up(now);
@@ -46,18 +46,19 @@ impl Machine {
         }
         // All that can be put back now, at once: one regression restores the whole batch.
         let bounds = self.spec.bounds;
-        let ready: Vec<&Held> =
-            self.held.values().filter(|h| h.may_restore(bounds, now) && !self.leave.contains_key(&h.id)).collect();
+        let ready: Vec<&ReservedHost> =
+            self.reserved.values().filter(|h| h.may_restore(bounds, now) && !self.leave.contains_key(&h.id)).collect();
         let mut calls: Vec<(Option<GroupName>, HostTargets)> = Vec::new();
-        for held in ready {
-            let fits = calls.iter_mut().find(|(group, hosts)| *group == held.group && hosts.len() < CALL_HOSTS);
+        for reserved in ready {
+            let fits = calls.iter_mut().find(|(group, hosts)| *group == reserved.group && hosts.len() < CALL_HOSTS);
             match fits {
                 Some((_, hosts)) => {
-                    hosts.insert(held.id.clone(), held.target_groups.clone());
+                    hosts.insert(reserved.id.clone(), reserved.target_groups.clone());
                 }
-                None => {
-                    calls.push((held.group.clone(), BTreeMap::from([(held.id.clone(), held.target_groups.clone())])))
-                }
+                None => calls.push((
+                    reserved.group.clone(),
+                    BTreeMap::from([(reserved.id.clone(), reserved.target_groups.clone())]),
+                )),
             }
         }
         for (group, hosts) in calls {
@@ -76,7 +77,7 @@ impl Machine {
     fn resolve_known(&mut self) -> bool {
         let bounds = self.spec.bounds;
         let known: BTreeMap<HostId, (u64, bool, HostOutcome)> = self
-            .held
+            .reserved
             .values()
             .filter_map(|h| {
                 let outcome = h.outcome(bounds)?;
@@ -102,7 +103,7 @@ impl Machine {
             known.into_iter().map(|(host, (_, _, outcome))| (host, outcome)).collect();
         if self.offline {
             // The hosts are where they should be; the record is told at the end, if it can be.
-            self.held.retain(|id, _| !outcomes.contains_key(id));
+            self.reserved.retain(|id, _| !outcomes.contains_key(id));
             self.untold.extend(outcomes);
         } else {
             self.queue.push_back(Todo::Change(Change::Resolve { outcomes }));
@@ -113,12 +114,14 @@ impl Machine {
     /// Lets go of the hosts that a person gave up, once no call can reach them. Says whether there was one.
     fn give_up_left(&mut self, now: Time) -> bool {
         let bounds = self.spec.bounds;
-        let is_over = |held: &&Held| held.observed.is_some() && held.provable_from(bounds).is_none_or(|at| now >= at);
-        let left: Vec<(Held, super::machine::Left)> = self
-            .held
+        let is_over = |reserved: &&ReservedHost| {
+            reserved.observed.is_some() && reserved.provable_from(bounds).is_none_or(|at| now >= at)
+        };
+        let left: Vec<(ReservedHost, super::machine::Left)> = self
+            .reserved
             .values()
             .filter(is_over)
-            .filter_map(|held| self.leave.get(&held.id).map(|left| (held.clone(), left.clone())))
+            .filter_map(|reserved| self.leave.get(&reserved.id).map(|left| (reserved.clone(), left.clone())))
             .collect();
         if left.is_empty() {
             return false;
@@ -126,15 +129,15 @@ impl Machine {
         // S7: it is out of the run's hands, not back: a person is needed, and the document names the host.
         self.attention = true;
         let mut outcomes = BTreeMap::new();
-        for (held, left) in left {
+        for (reserved, left) in left {
             self.queue.push_back(Todo::Record(Event::HostGivenUp {
-                batch: held.batch,
-                host: held.id.clone(),
+                batch: reserved.batch,
+                host: reserved.id.clone(),
                 operator: left.operator,
                 reason: left.reason,
-                why: held.doubt(),
+                why: reserved.doubt(),
             }));
-            outcomes.insert(held.id, HostOutcome::GivenUp);
+            outcomes.insert(reserved.id, HostOutcome::GivenUp);
         }
         self.queue.push_back(Todo::Change(Change::Resolve { outcomes }));
         true
@@ -145,18 +148,18 @@ impl Machine {
         let bounds = self.spec.bounds;
         self.attention = true;
         let mut outcomes = BTreeMap::new();
-        let left: Vec<Held> = self.held.values().cloned().collect();
+        let left: Vec<ReservedHost> = self.reserved.values().cloned().collect();
         // Nor can it before the earlier process is out of reach.
         let quiet_at = self.quiet_at.filter(|at| now < *at);
-        for held in left {
-            let until = held.provable_from(bounds).max(quiet_at);
+        for reserved in left {
+            let until = reserved.provable_from(bounds).max(quiet_at);
             self.queue.push_back(Todo::Record(Event::HostInDoubt {
-                batch: held.batch,
-                host: held.id.clone(),
+                batch: reserved.batch,
+                host: reserved.id.clone(),
                 until,
-                why: held.doubt(),
+                why: reserved.doubt(),
             }));
-            outcomes.insert(held.id.clone(), HostOutcome::Settling(until.unwrap_or(now)));
+            outcomes.insert(reserved.id.clone(), HostOutcome::Settling(until.unwrap_or(now)));
         }
         self.queue.push_back(Todo::Change(Change::Resolve { outcomes }));
         self.start_leaving();

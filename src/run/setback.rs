@@ -27,7 +27,7 @@ impl Machine {
         if !self.begun {
             self.reference_taken_at = self.reference_taken_at.filter(is_past);
         }
-        self.held.values_mut().for_each(|held| held.keep_time(now));
+        self.reserved.values_mut().for_each(|reserved| reserved.keep_time(now));
         for group in self.groups.values_mut() {
             group.suspend.keep_time(now);
             group.resume.keep_time(now);

@@ -5,8 +5,8 @@ use crate::model::{HostId, HostState, Time};
 
 use super::action::{Change, NotStarted};
 use super::cause::plain;
-use super::hold::{Calls, Held};
 use super::machine::{Machine, Phase, Todo};
+use super::reservation::{Calls, ReservedHost};
 use super::{CauseKind, Event, patience};
 use crate::coordination::HostOutcome;
 
@@ -48,7 +48,7 @@ impl Machine {
             return;
         }
         let found: Vec<(HostId, Found)> =
-            self.held.values().map(|held| (held.id.clone(), found(held, bounds))).collect();
+            self.reserved.values().map(|reserved| (reserved.id.clone(), found(reserved, bounds))).collect();
         let gone: Vec<(HostId, Time)> = found
             .iter()
             .filter_map(|(id, found)| match found {
@@ -71,15 +71,15 @@ impl Machine {
             return;
         }
         for (id, found) in found {
-            let Some(held) = self.held.get_mut(&id) else { continue };
-            held.terminate = Calls::default();
-            held.restore = Calls::default();
+            let Some(reserved) = self.reserved.get_mut(&id) else { continue };
+            reserved.terminate = Calls::default();
+            reserved.restore = Calls::default();
             match found {
-                Found::Cordoned => held.cordon.seen_done(),
-                Found::InService | Found::Gone(_) | Found::Unsettled => held.cordon = Calls::default(),
+                Found::Cordoned => reserved.cordon.seen_done(),
+                Found::InService | Found::Gone(_) | Found::Unsettled => reserved.cordon = Calls::default(),
             }
         }
-        if self.held.is_empty() {
+        if self.reserved.is_empty() {
             self.past_the_batch(now);
         } else {
             self.phase = Phase::Suspending;
@@ -89,9 +89,9 @@ impl Machine {
     /// Hosts that the earlier process terminated, and hosts that vanished by themselves: none takes their place (S8).
     fn let_go_of_gone(&mut self, gone: Vec<(HostId, Time)>) {
         for (host, _) in &gone {
-            let Some(held) = self.held.get(host) else { continue };
-            let (batch, host) = (held.batch, host.clone());
-            let is_ours = held.terminate.may_be_done();
+            let Some(reserved) = self.reserved.get(host) else { continue };
+            let (batch, host) = (reserved.batch, host.clone());
+            let is_ours = reserved.terminate.may_be_done();
             self.queue.push_back(Todo::Record(match is_ours {
                 true => Event::HostTerminated { batch, host },
                 false => Event::HostDropped { batch, host },
@@ -122,20 +122,20 @@ impl Machine {
     }
 }
 
-fn found(held: &Held, bounds: crate::model::Bounds) -> Found {
-    if let Some(at) = held.gone_at(bounds) {
+fn found(reserved: &ReservedHost, bounds: crate::model::Bounds) -> Found {
+    if let Some(at) = reserved.gone_at(bounds) {
         return Found::Gone(at);
     }
-    let Some(observed) = held.observed else { return Found::Unsettled };
+    let Some(observed) = reserved.observed else { return Found::Unsettled };
     // A terminate that may have been done is over where a read that cannot lie before its end shows the host; one that
     // was acknowledged is only waited for.
-    let is_past_calls = held.provable_from(bounds).is_none_or(|at| observed.begun_at >= at);
+    let is_past_calls = reserved.provable_from(bounds).is_none_or(|at| observed.begun_at >= at);
     match observed.state {
-        Some(HostState::Cordoned) if held.terminate.acked_at.is_none() => match held.terminate.may_be_done() {
+        Some(HostState::Cordoned) if reserved.terminate.acked_at.is_none() => match reserved.terminate.may_be_done() {
             true if !is_past_calls => Found::Unsettled,
             _ => Found::Cordoned,
         },
-        Some(HostState::InService) if is_past_calls && held.terminate.acked_at.is_none() => Found::InService,
+        Some(HostState::InService) if is_past_calls && reserved.terminate.acked_at.is_none() => Found::InService,
         Some(HostState::Cordoned | HostState::InService | HostState::Pending | HostState::Terminating) | None => {
             Found::Unsettled
         }

@@ -110,7 +110,7 @@ pub(crate) fn permission(
         Standing::UnderWay | Standing::Unlisted | Standing::Lost => return Err(NotPermitted::MayLive(may_live)),
     }
     let held: BTreeSet<HostId> =
-        record.runs.get(run).map(|entry| entry.holds.keys().cloned().collect()).unwrap_or_default();
+        record.runs.get(run).map(|entry| entry.reservations.keys().cloned().collect()).unwrap_or_default();
     match leave.iter().find(|host| !held.contains(*host)) {
         Some(host) => Err(NotPermitted::NotHeld { host: host.clone(), held }),
         None => Ok(()),
@@ -213,7 +213,7 @@ impl TakeoverRequest {
     fn may_be_given_up(&self, record: &FleetRecord) -> Result<(), TakeoverError> {
         let Some(entry) = record.runs.get(self.run()) else { return Ok(()) };
         let unnamed: Vec<&str> =
-            entry.holds.keys().filter(|host| !self.leave.contains(*host)).map(HostId::as_str).collect();
+            entry.reservations.keys().filter(|host| !self.leave.contains(*host)).map(HostId::as_str).collect();
         if unnamed.is_empty() {
             return Ok(());
         }

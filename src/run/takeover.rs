@@ -41,7 +41,7 @@ pub(crate) fn standing(journal: &[JournalRecord], record: &FleetRecord, run: &Ru
     let is_opened = history.opening.is_some();
     match record.runs.get(run) {
         Some(_) if !is_opened => Standing::Lost,
-        Some(entry) if !entry.holds.is_empty() && (entry.ended_at.is_some() || history.has_ended()) => {
+        Some(entry) if !entry.reservations.is_empty() && (entry.ended_at.is_some() || history.has_ended()) => {
             Standing::Holding
         }
         // It could not tell the record all that it did: whoever takes it over looks again.

@@ -40,7 +40,7 @@ impl Machine {
                 // would leave a reservation to somebody else.
                 if self.calls == 0 {
                     now.plus(limit.max(patience::NOTHING_OUT))
-                } else if self.held.is_empty() {
+                } else if self.reserved.is_empty() {
                     now.plus(limit / 2)
                 } else {
                     self.acked_at.unwrap_or(now).min(now).plus(limit / 2).max(now)
@@ -64,7 +64,7 @@ impl Machine {
     /// When the world is to be looked at while a write has no answer; `None` where nothing is out of service, or what is
     /// out is being put back.
     pub(crate) fn observe_without_ledger_at(&self, now: Time) -> Option<Time> {
-        if self.is_stopping() || self.held.is_empty() {
+        if self.is_stopping() || self.reserved.is_empty() {
             return None;
         }
         let Phase::Baking { bake } = &self.phase else {

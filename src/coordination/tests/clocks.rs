@@ -59,8 +59,8 @@ fn s3_every_command_of_another_fleet_is_refused_and_changes_nothing() {
             },
             Command::StartTermination { run: run.clone(), epoch, hosts: ids(&["index-01"]), snapshot: &snapshot },
             Command::Resolve { run: run.clone(), epoch, outcomes },
-            Command::HoldGroup { run: run.clone(), epoch, group: group.clone(), suspended },
-            Command::ReleaseGroup { run: run.clone(), epoch, group },
+            Command::RequireSuspension { run: run.clone(), epoch, group: group.clone(), suspended },
+            Command::ReleaseSuspension { run: run.clone(), epoch, group },
             Command::TakeOver { run: run.clone(), epoch: 2, process: &b.process, forward: false },
             Command::End { run, epoch, completed: false },
             Command::AcceptPolicy { subsystem: "index".into(), operator: "ann".into(), reason: "why".to_owned() },
@@ -111,7 +111,7 @@ fn s3_a_clock_that_is_behind_takes_nothing_and_lets_go_of_everything() {
     assert_eq!(why(room.start(&a, &["index-01"])), "clock");
     let (run, epoch, group) = (a.run.clone(), a.epoch, crate::model::GroupName::from("pool"));
     let suspended = BTreeSet::new();
-    let hold = Command::HoldGroup { run: run.clone(), epoch, group: group.clone(), suspended };
+    let hold = Command::RequireSuspension { run: run.clone(), epoch, group: group.clone(), suspended };
     assert_eq!(why(room.decide(&hold)), "clock");
     let process = &b.process;
     assert_eq!(why(room.decide(&Command::TakeOver { run: run.clone(), epoch: 2, process, forward: true })), "clock");
@@ -122,7 +122,7 @@ fn s3_a_clock_that_is_behind_takes_nothing_and_lets_go_of_everything() {
 
     let at = room.record.written_at;
     room.world.now = right.minus(seconds(3600));
-    room.decide(&Command::ReleaseGroup { run: run.clone(), epoch, group }).expect("lets go");
+    room.decide(&Command::ReleaseSuspension { run: run.clone(), epoch, group }).expect("lets go");
     room.decide(&Command::TakeOver { run: run.clone(), epoch: 2, process, forward: false }).expect("only puts back");
     let taker = RunIdentity { epoch: 2, process: b.process.clone(), ..a };
     let gone = room.now();

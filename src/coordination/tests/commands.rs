@@ -37,7 +37,7 @@ fn a_grant_writes_down_what_is_needed_to_put_hosts_back() {
     assert!(entry.claims.is_empty(), "what is held is no claim any more");
     assert_eq!(entry.touched, BTreeSet::from(["index".into()]));
     assert_eq!(entry.watched, BTreeSet::from(["index".into()]));
-    let (first, second) = (&entry.holds["index-01"], &entry.holds["index-02"]);
+    let (first, second) = (&entry.reservations["index-01"], &entry.reservations["index-02"]);
     assert_eq!((first.batch, first.serving, second.serving), (4, true, false));
     assert_eq!(first.target_groups.len(), 2);
     assert_eq!(first.subsystems, BTreeSet::from(["index".into()]));

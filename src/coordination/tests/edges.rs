@@ -94,7 +94,7 @@ fn s3_schedule_13_a_grant_that_is_asked_for_again_is_answered_like_the_first() {
     let first = room.grant(&a, 1, &["index-01", "index-02"]).expect("granted");
     assert_eq!((first.reference.len(), first.reference_at), (1, Some(NOON)));
     let hold = |room: &Room, host: &str| {
-        let hold = &room.record.runs[&a.run].holds[host];
+        let hold = &room.record.runs[&a.run].reservations[host];
         (hold.serving, hold.may_serve)
     };
     assert_eq!((hold(&room, "index-01"), hold(&room, "index-02")), ((true, true), (false, false)));
@@ -210,7 +210,7 @@ fn s9_only_what_live_others_took_since_makes_a_refusal_a_race() {
     }
     let mut of_group = short(Rule::GroupMinimum);
     for (group, expected) in [("pool", true), ("other", false)] {
-        room.record.runs.get_mut(&a.run).expect("there").holds.get_mut("index-01").expect("held").group =
+        room.record.runs.get_mut(&a.run).expect("there").reservations.get_mut("index-01").expect("held").group =
             Some("pool".into());
         of_group.group = Some(group.into());
         let without = [of_group.clone()];

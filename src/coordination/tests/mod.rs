@@ -139,7 +139,7 @@ impl Room {
             self.enlist_on(run, &claims, snapshot)?;
         }
         if let Some(entry) = self.record.runs.get_mut(&run.run) {
-            let new = ids(hosts).into_iter().filter(|id| !entry.holds.contains_key(id));
+            let new = ids(hosts).into_iter().filter(|id| !entry.reservations.contains_key(id));
             entry.claims.extend(new.map(|id| (id, batch)).collect::<Vec<_>>());
         }
         self.grant_claimed(run, batch, hosts, snapshot)
@@ -204,7 +204,7 @@ impl Room {
     pub(super) fn held(&self) -> BTreeMap<HostId, RunId> {
         let mut held = BTreeMap::new();
         for (run, entry) in &self.record.runs {
-            for host in entry.holds.keys() {
+            for host in entry.reservations.keys() {
                 assert_eq!(held.insert(host.clone(), run.clone()), None, "S9: host {host} is held twice");
             }
         }

@@ -63,10 +63,10 @@ enum Step {
         completed: bool,
     },
     Forget,
-    HoldGroup {
+    RequireSuspension {
         run: usize,
     },
-    ReleaseGroup {
+    ReleaseSuspension {
         run: usize,
     },
 }
@@ -97,8 +97,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => run.clone().prop_map(|run| Step::TakeOver { run }),
         2 => (run.clone(), epoch, any::<bool>()).prop_map(|(run, epoch, completed)| Step::End { run, epoch, completed }),
         1 => Just(Step::Forget),
-        1 => run.clone().prop_map(|run| Step::HoldGroup { run }),
-        1 => run.prop_map(|run| Step::ReleaseGroup { run }),
+        1 => run.clone().prop_map(|run| Step::RequireSuspension { run }),
+        1 => run.prop_map(|run| Step::ReleaseSuspension { run }),
     ];
     prop::collection::vec(step, 1..100)
 }
@@ -159,8 +159,8 @@ impl Oracle {
     }
 
     /// Hosts of a run that the fleet still lists.
-    fn holds(&self, run: usize, which: impl Fn(&Hold) -> bool) -> Vec<HostId> {
-        let holds = self.room.record.runs.get(RUNS[run]).map(|entry| &entry.holds).into_iter().flatten();
+    fn holds(&self, run: usize, which: impl Fn(&Reservation) -> bool) -> Vec<HostId> {
+        let holds = self.room.record.runs.get(RUNS[run]).map(|entry| &entry.reservations).into_iter().flatten();
         let is_listed = |id: &HostId| self.room.world.hosts.iter().any(|h| h.id == *id);
         holds.filter(|(id, hold)| which(hold) && is_listed(id)).map(|(id, _)| id.clone()).collect()
     }
@@ -174,7 +174,7 @@ impl Oracle {
     }
 
     fn vanish(&mut self, run: usize) {
-        for id in self.holds(run, |hold| hold.state == HoldState::Terminating) {
+        for id in self.holds(run, |hold| hold.state == ReservationState::Terminating) {
             self.room.lose(id.as_str());
         }
     }
@@ -194,7 +194,7 @@ impl Oracle {
             self.grant(run, hosts, 1, true, 0, false);
         } else if self.holds(run, |_| true).is_empty() {
             held.into_iter().for_each(|host| self.resolve(run, host, 0, 0));
-        } else if !self.holds(run, |hold| hold.state == HoldState::Terminating).is_empty() {
+        } else if !self.holds(run, |hold| hold.state == ReservationState::Terminating).is_empty() {
             self.vanish(run);
         } else if is(HostState::Cordoned) {
             self.start(run, u8::MAX, 0);
@@ -249,12 +249,12 @@ impl Oracle {
                 let snapshot = self.room.world.snapshot();
                 drop(self.room.decide(&Command::Forget { snapshot: &snapshot }));
             }
-            Step::HoldGroup { run } => {
+            Step::RequireSuspension { run } => {
                 let (run, group, suspended) = (RUNS[*run].into(), "pool".into(), BTreeSet::new());
-                drop(self.room.decide(&Command::HoldGroup { run, epoch: 1, group, suspended }));
+                drop(self.room.decide(&Command::RequireSuspension { run, epoch: 1, group, suspended }));
             }
-            Step::ReleaseGroup { run } => {
-                let command = Command::ReleaseGroup { run: RUNS[*run].into(), epoch: 1, group: "pool".into() };
+            Step::ReleaseSuspension { run } => {
+                let command = Command::ReleaseSuspension { run: RUNS[*run].into(), epoch: 1, group: "pool".into() };
                 drop(self.room.decide(&command));
             }
         }
@@ -292,7 +292,8 @@ impl Oracle {
         let epoch = self.epoch(run, epoch);
         let before = self.room.record.clone();
         let Some(entry) = before.runs.get(RUNS[run]) else { return };
-        let hosts: BTreeSet<HostId> = entry.holds.keys().filter(|id| hosts & (1 << number(id)) != 0).cloned().collect();
+        let hosts: BTreeSet<HostId> =
+            entry.reservations.keys().filter(|id| hosts & (1 << number(id)) != 0).cloned().collect();
         let seen = self.seen.clone();
         let command = Command::StartTermination { run: RUNS[run].into(), epoch, hosts: hosts.clone(), snapshot: &seen };
         if self.room.decide(&command).is_err() {
@@ -304,7 +305,8 @@ impl Oracle {
             let state = seen.host(host).map(|h| h.state);
             assert_eq!(state, Some(HostState::Cordoned), "S2: {host} is to be terminated in service");
         }
-        let out: Vec<usize> = entry.holds.iter().filter(|(_, hold)| hold.serving).map(|(id, _)| number(id)).collect();
+        let out: Vec<usize> =
+            entry.reservations.iter().filter(|(_, hold)| hold.serving).map(|(id, _)| number(id)).collect();
         self.floor_holds(&seen, &out, "start of termination");
     }
 
@@ -313,7 +315,7 @@ impl Oracle {
         let before = self.room.record.clone();
         let id = HostId::from(HOSTS[host]);
         let is_listed = self.room.world.hosts.iter().any(|h| h.id == id);
-        let is_held = before.runs.get(RUNS[run]).is_some_and(|entry| entry.holds.contains_key(&id));
+        let is_held = before.runs.get(RUNS[run]).is_some_and(|entry| entry.reservations.contains_key(&id));
         let now = self.room.now();
         // A run says what is true; it is `decide` that must not be fooled, not the oracle.
         let outcome = match (outcome, is_listed) {

@@ -191,8 +191,8 @@ fn s6_schedule_10_a_halt_a_freeze_a_stricter_policy_or_a_smaller_budget_stops_th
         change(&mut room);
         let found = why(room.start(&a, &["index-01"]));
         assert!(found.split(' ').any(|rule| rule == expected), "{expected}: {found}");
-        let state = &room.record.runs[&a.run].holds["index-01"].state;
-        assert_eq!(*state, HoldState::Reserved, "{expected}: it can still be put back");
+        let state = &room.record.runs[&a.run].reservations["index-01"].state;
+        assert_eq!(*state, ReservationState::Reserved, "{expected}: it can still be put back");
     }
 }
 
@@ -347,13 +347,14 @@ fn s7_schedule_20_the_last_run_to_leave_resumes_what_the_first_found_running() {
     room.enlist(&a, &[&["index-01"]]).expect("stands in line");
     room.enlist(&b, &[&["index-02"]]).expect("stands in line");
     let suspended = BTreeSet::from([crate::model::Process::AzRebalance]);
-    let hold = |run: &RunIdentity, suspended: &BTreeSet<_>| Command::HoldGroup {
+    let hold = |run: &RunIdentity, suspended: &BTreeSet<_>| Command::RequireSuspension {
         run: run.run.clone(),
         epoch: 1,
         group: "pool".into(),
         suspended: suspended.clone(),
     };
-    let release = |run: &RunIdentity| Command::ReleaseGroup { run: run.run.clone(), epoch: 1, group: "pool".into() };
+    let release =
+        |run: &RunIdentity| Command::ReleaseSuspension { run: run.run.clone(), epoch: 1, group: "pool".into() };
 
     room.decide(&hold(&a, &BTreeSet::new())).expect("held");
     room.decide(&hold(&b, &suspended)).expect("B sees what A did");
@@ -385,9 +386,9 @@ fn s7_schedule_20_what_a_person_had_suspended_stays_suspended() {
     room.grant(&a, 1, &["index-01"]).expect("granted");
     let (run, epoch, group) = (a.run, 1, crate::model::GroupName::from("pool"));
     let suspended = BTreeSet::from([crate::model::Process::AzRebalance]);
-    let hold = Command::HoldGroup { run: run.clone(), epoch, group: group.clone(), suspended };
+    let hold = Command::RequireSuspension { run: run.clone(), epoch, group: group.clone(), suspended };
     room.decide(&hold).expect("held");
-    let released = room.decide(&Command::ReleaseGroup { run, epoch, group }).expect("released");
+    let released = room.decide(&Command::ReleaseSuspension { run, epoch, group }).expect("released");
     assert_eq!(released.resume, BTreeSet::new());
     assert!(room.record.groups.is_empty());
 }

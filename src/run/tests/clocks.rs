@@ -121,7 +121,7 @@ fn s7_a_clock_that_was_ahead_and_came_back_keeps_no_write_waiting() {
     let mut machine = world.machine(2);
     let stopped = world.until(&mut machine, None, is_sample);
     let stopped = world.until(&mut machine, Some(stopped), is_sample);
-    assert!(machine.holds_hosts());
+    assert!(machine.has_reservations());
     world.jump_ahead();
     let stopped = world.until(&mut machine, Some(stopped), is_sample);
     let stopped = world.until(&mut machine, Some(stopped), is_sample);
@@ -225,7 +225,7 @@ fn s7_a_journal_that_is_dated_ahead_does_not_keep_its_hosts_out() {
         let document = world.document();
         assert_eq!(world.serving(), 12, "{purpose:?}: {:?}", world.log);
         assert_eq!((document.outcome, document.in_doubt.len()), (Outcome::NeedsAttention, 2), "{purpose:?}");
-        let held = &world.record.runs.values().next().expect("it stays on record").holds;
+        let held = &world.record.runs.values().next().expect("it stays on record").reservations;
         assert_eq!(held.len(), 2, "{purpose:?}: what may still change is nobody else's");
     }
 }

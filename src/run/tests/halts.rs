@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::world::{START, World};
-use crate::coordination::{self, GroupHold, Halt, Resuming};
+use crate::coordination::{self, Halt, ProcessSuspension, Resuming};
 use crate::model::{Process, Time};
 use crate::plan::{Removal, Rule};
 use crate::policy::Budget;
@@ -153,7 +153,7 @@ fn s6_a_halt_is_seen_while_a_group_is_waited_for() {
     let from = START.plus(Duration::from_secs(100));
     let mut world = World::new();
     let resuming = Resuming { run: "r-0".into(), until: START.plus(Duration::from_secs(900)) };
-    let hold = GroupHold { suspended_before: [].into(), runs: [].into(), resuming: Some(resuming) };
+    let hold = ProcessSuspension { suspended_before: [].into(), runs: [].into(), resuming: Some(resuming) };
     world.record.groups.insert("index".into(), hold);
     halt_from(&mut world, Some("index"), from);
     let mut machine = world.machine(2);

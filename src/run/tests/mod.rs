@@ -169,7 +169,7 @@ fn s7_what_cannot_be_restored_is_named_and_stays_reserved() {
     assert_eq!((document.outcome, document.exit_code), (Outcome::NeedsAttention, 8));
     assert_eq!(document.in_doubt.len(), 2);
     let run = world.record.runs.values().next().expect("the run is still on record");
-    assert_eq!(run.holds.len(), 2, "its hosts are nobody else's");
+    assert_eq!(run.reservations.len(), 2, "its hosts are nobody else's");
 }
 
 #[test]

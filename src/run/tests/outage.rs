@@ -190,7 +190,7 @@ fn s7_a_ledger_that_stays_away_ends_the_run_with_everything_back_and_a_person_ca
     assert!(world.now.since(last) >= LIMIT, "it was waited for: {:?}", world.log);
     // The record still holds them: nobody counts on what is not recorded.
     let held = world.record.runs.values().next().expect("the run");
-    assert_eq!(held.holds.len(), 2);
+    assert_eq!(held.reservations.len(), 2);
     assert!(world.hosts.values().all(|host| host.state == HostState::InService));
 }
 

@@ -116,7 +116,7 @@ fn s7_a_host_that_only_the_journal_has_out_is_for_a_person() {
     let mut lost = 0;
     at_every_point(World::new, |mut world, _, stopped, point| {
         for entry in world.record.runs.values_mut() {
-            entry.holds.clear();
+            entry.reservations.clear();
         }
         if has_ended(&world.journal) || world.record.runs.is_empty() {
             return;
@@ -372,7 +372,7 @@ fn s7_schedule_7_a_takeover_lets_go_of_nothing_before_offline_until() {
             let last = world.journal.last().expect("it was opened").at;
             // The limit of the process that is cut off counts, and not what the successor's fleet.toml says.
             world.policies = World::new().policies;
-            let before: usize = world.record.runs.values().map(|entry| entry.holds.len()).sum();
+            let before: usize = world.record.runs.values().map(|entry| entry.reservations.len()).sum();
             let mut taker = world.take_over(Purpose::Abandon, &[]);
             let taken_at = world.log.len();
             world.drive(&mut taker);
@@ -483,7 +483,7 @@ fn s9_a_run_is_taken_only_from_a_process_that_is_dead_or_silent() {
         let leave = leave.iter().cloned().collect();
         permission(&run, purpose, &leave, (&world.journal, &world.record), how)
     };
-    let held: BTreeSet<HostId> = world.record.runs[&run].holds.keys().cloned().collect();
+    let held: BTreeSet<HostId> = world.record.runs[&run].reservations.keys().cloned().collect();
     assert!(!held.is_empty());
     assert_eq!(permitted(&world, Purpose::Resume, &[], MayLive::No), Ok(()));
     for how in [MayLive::Yes, MayLive::Unseen { silent_in }] {

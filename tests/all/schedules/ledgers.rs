@@ -72,7 +72,8 @@ fn schedule_12_s1_a_clone_with_weaker_policies_removes_nothing() {
 /// Schedule 13: a compare-and-swap is applied, its reply lost, and its repetition finds another's write on top.
 #[test]
 fn schedule_13_s9_a_change_whose_reply_was_lost_is_known_again() {
-    let changes = ["grant", "hold-group", "start-termination", "resolve", "release-group", "forget", "end"];
+    let changes =
+        ["grant", "require-suspension", "start-termination", "resolve", "release-suspension", "forget", "end"];
     for change in changes {
         a_lost_reply_changes_nothing(&format!("change-{change}"));
     }

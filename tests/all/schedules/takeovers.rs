@@ -60,7 +60,7 @@ fn schedule_02_s7_a_takeover_waits_for_the_deadline_of_a_call_without_a_reply() 
 #[test]
 fn schedule_06_s9_a_process_of_an_earlier_epoch_releases_nothing() {
     let stage = Stage::new(12);
-    let mut a = stage.stopped(&removal(&TWO, &[]), "stop:before-change-hold-group,stop:write-change-resolve");
+    let mut a = stage.stopped(&removal(&TWO, &[]), "stop:before-change-require-suspension,stop:write-change-resolve");
     a.interrupt();
     a.wake();
     a.stops();

@@ -149,7 +149,7 @@ pub(super) struct HostObservation {
 
 /// A host that the run holds.
 #[derive(Clone, Debug)]
-pub(super) struct Held {
+pub(super) struct ReservedHost {
     pub(super) id: HostId,
     pub(super) batch: u64,
     pub(super) group: Option<GroupName>,
@@ -166,7 +166,7 @@ pub(super) struct Held {
     pub(super) absent_since: Option<Time>,
 }
 
-impl Held {
+impl ReservedHost {
     /// Takes in a complete observation.
     pub(super) fn observe(&mut self, snapshot: &FleetSnapshot) {
         let host = snapshot.host(&self.id);
