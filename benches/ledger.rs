@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use safe_remove::coordination::{FleetRecord, Halt};
-use safe_remove::driver::{amend, record_alone};
+use safe_remove::driver::{record_alone, update};
 use safe_remove::ledger::SqliteLedger;
 use safe_remove::model::{FleetName, SubsystemName, Time};
 use safe_remove::ports::Ledger;
@@ -107,7 +107,7 @@ async fn measure<L: Ledger + 'static>(engine: &str, open: impl AsyncFn(FleetName
 
 /// Whether it went through within the driver's patience.
 async fn grant(ledger: &dyn Ledger, contender: u32) -> bool {
-    let changed = amend(ledger, 200, |record| Ok::<_, Infallible>((Some(later(record, contender)), ())));
+    let changed = update(ledger, 200, |record| Ok::<_, Infallible>((Some(later(record, contender)), ())));
     changed.await.is_ok()
 }
 

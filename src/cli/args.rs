@@ -194,7 +194,7 @@ impl RemovalArgs {
     pub(crate) const MAX_WAIT: Duration = Duration::from_secs(3600);
 
     /// How long the run may wait for budgets.
-    pub(crate) fn patience(&self) -> Duration {
+    pub(crate) fn max_wait(&self) -> Duration {
         if self.no_wait { Duration::ZERO } else { self.max_wait.unwrap_or(Self::MAX_WAIT) }
     }
 

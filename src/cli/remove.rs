@@ -16,7 +16,7 @@ pub(super) async fn run(global: &Global, args: &RemovalArgs, screen: &Arc<Screen
     if args.dry_run {
         return plan::answer(&ops::plan(policies, &request).await?, policies, args.no_wait);
     }
-    let removal = Removal { request, yes: args.yes, max_wait: args.patience() };
+    let removal = Removal { request, yes: args.yes, max_wait: args.max_wait() };
     match ops::remove(policies, &removal, &Terminal::of(screen)).await? {
         Removed::Not(answer) => plan::answer(&answer, policies, args.no_wait),
         Removed::Ran(document) => report::of(&document, policies),

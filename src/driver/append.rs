@@ -46,7 +46,7 @@ impl<'a> Appender<'a> {
         self.acknowledged = None;
         self.backlog.push((record, nonce()));
         while let Some((first, nonce)) = self.backlog.first() {
-            match append_patiently(self.ledger, first, nonce, tries).await {
+            match append_with(self.ledger, first, nonce, tries).await {
                 Ok(Written::Acknowledged(intended)) => {
                     self.backlog.remove(0);
                     // What was left over is past: only the record that is asked for now may be the intent of what is sent next.
@@ -121,7 +121,7 @@ pub(crate) async fn record_intent(
 pub(crate) async fn prune(ledger: &dyn Ledger, record: &JournalRecord) -> Result<(), LedgerError> {
     let nonce = nonce();
     fault::before("prune");
-    patiently(&Tries::few(), || ledger.prune(record, &nonce)).await?;
+    with_retries(&Tries::few(), || ledger.prune(record, &nonce)).await?;
     fault::behind();
     Ok(())
 }
@@ -132,20 +132,20 @@ pub(super) async fn append(
     record: &JournalRecord,
     nonce: &Nonce,
 ) -> Result<Written<Option<RecordedCall>>, LedgerError> {
-    append_patiently(ledger, record, nonce, &Tries::few()).await
+    append_with(ledger, record, nonce, &Tries::few()).await
 }
 
-async fn append_patiently(
+async fn append_with(
     ledger: &dyn Ledger,
     record: &JournalRecord,
     nonce: &Nonce,
     tries: &Tries,
 ) -> Result<Written<Option<RecordedCall>>, LedgerError> {
-    patiently(tries, || ports::append(ledger, record, nonce)).await
+    with_retries(tries, || ports::append(ledger, record, nonce)).await
 }
 
 /// Repeats a write, with the nonce that it has, for as long as that is worth it.
-async fn patiently<T, W: Future<Output = Result<T, LedgerError>>>(
+async fn with_retries<T, W: Future<Output = Result<T, LedgerError>>>(
     tries: &Tries,
     write: impl Fn() -> W,
 ) -> Result<T, LedgerError> {

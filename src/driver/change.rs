@@ -38,15 +38,15 @@ pub enum Unchanged<E> {
 /// # Errors
 ///
 /// [`Unchanged`].
-pub async fn amend<T, E>(
+pub async fn update<T, E>(
     ledger: &dyn Ledger,
     conflicts: u32,
     decide: impl FnMut(&FleetRecord) -> Result<(Option<FleetRecord>, T), E>,
 ) -> Result<T, Unchanged<E>> {
-    amend_patiently(ledger, conflicts, &Tries::few(), decide).await
+    update_with(ledger, conflicts, &Tries::few(), decide).await
 }
 
-async fn amend_patiently<T, E>(
+async fn update_with<T, E>(
     ledger: &dyn Ledger,
     conflicts: u32,
     tries: &Tries,
@@ -103,8 +103,8 @@ pub(super) async fn change(world: &World, spec: &Spec, change: &Change, tries: &
             }
             decided.map(|(next, granted)| (Some(next), granted))
         };
-        let amended = amend_patiently(ledger, CONFLICTS, tries, decided).await;
-        if let (Err(Unchanged::Refused(_)), Some((record, suspects))) = (&amended, in_the_way) {
+        let updated = update_with(ledger, CONFLICTS, tries, decided).await;
+        if let (Err(Unchanged::Refused(_)), Some((record, suspects))) = (&updated, in_the_way) {
             let (processes, now) = (world.processes.as_ref(), world.clock.now());
             let found = liveness::silent(ledger, processes, &record, &suspects, spec.bounds, now).await;
             if !found.is_subset(&silent) {
@@ -112,7 +112,7 @@ pub(super) async fn change(world: &World, spec: &Spec, change: &Change, tries: &
                 continue;
             }
         }
-        return match amended {
+        return match updated {
             Ok(granted) => Response::Changed(granted),
             Err(Unchanged::Refused(Refusal::Fenced { run, why })) => {
                 let taker = taker(ledger, &run, &spec.identity.process).await;
@@ -171,9 +171,9 @@ mod tests {
     }
 
     /// Writes something, and says how often it was decided.
-    async fn amended(ledger: &Unreliable, conflicts: u32) -> Result<u32, Unchanged<&'static str>> {
+    async fn updated(ledger: &Unreliable, conflicts: u32) -> Result<u32, Unchanged<&'static str>> {
         let mut decided = 0;
-        amend(ledger, conflicts, |record| {
+        update(ledger, conflicts, |record| {
             decided += 1;
             let mut next = record.clone();
             next.written_at = Time::from_millis(7);
@@ -185,28 +185,28 @@ mod tests {
     #[tokio::test]
     async fn s6_a_storm_of_conflicts_is_outlasted_and_not_for_ever() {
         let (memory, ledger) = storm(12, 0);
-        assert_eq!(amended(&ledger, 20).await.expect("written"), 13, "each conflict decides again");
+        assert_eq!(updated(&ledger, 20).await.expect("written"), 13, "each conflict decides again");
         let (version, record) = memory.contents().read().expect("reads");
         assert_eq!((version, record.written_at), (Version(14), Time::from_millis(7)));
         let (_, ledger) = storm(u32::MAX, 0);
-        assert!(matches!(amended(&ledger, 5).await, Err(Unchanged::Busy(5))));
+        assert!(matches!(updated(&ledger, 5).await, Err(Unchanged::Busy(5))));
     }
 
     #[tokio::test]
     async fn s9_a_reply_that_was_lost_is_asked_for_and_not_written_twice() {
         let (memory, ledger) = storm(0, super::super::retry::WRITE_TRIES);
-        assert_eq!(amended(&ledger, 0).await.expect("written"), 1);
+        assert_eq!(updated(&ledger, 0).await.expect("written"), 1);
         assert_eq!(memory.contents().version, 2);
         let (_, ledger) = storm(0, super::super::retry::WRITE_TRIES + 1);
-        assert!(matches!(amended(&ledger, 0).await, Err(Unchanged::Lost(_))));
+        assert!(matches!(updated(&ledger, 0).await, Err(Unchanged::Lost(_))));
     }
 
     #[tokio::test]
     async fn what_is_refused_or_there_already_writes_nothing() {
         let (memory, ledger) = storm(0, u32::MAX);
-        let refused = amend(&ledger, 0, |_| Err::<(Option<FleetRecord>, ()), _>("no")).await;
+        let refused = update(&ledger, 0, |_| Err::<(Option<FleetRecord>, ()), _>("no")).await;
         assert!(matches!(refused, Err(Unchanged::Refused("no"))));
-        amend(&ledger, 0, |_| Ok::<_, &str>((None, ()))).await.expect("nothing to write");
+        update(&ledger, 0, |_| Ok::<_, &str>((None, ()))).await.expect("nothing to write");
         assert_eq!(memory.contents().version, 1);
     }
 }

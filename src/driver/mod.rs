@@ -6,16 +6,16 @@ mod change;
 mod fault;
 mod liveness;
 mod observe;
-mod patient;
 mod retry;
 mod stop;
 mod takeover;
+mod while_writing;
 
 use std::sync::Arc;
 
 pub use append::record_alone;
 pub(crate) use append::{prune, record_intent, record_kept};
-pub use change::amend;
+pub use change::update;
 pub(crate) use change::{Unchanged, pause_for};
 pub(crate) use fault::under_faults;
 pub(crate) use liveness::silent;
@@ -125,7 +125,7 @@ pub(crate) async fn drive(
             Action::Record(record) => {
                 let (one, mut tries) = (*record.clone(), None);
                 let write = |tries| journal.record(one, tries);
-                let response = patient::patiently(world, &mut machine, stop, &mut tries, write).await;
+                let response = while_writing::write_while_observing(world, &mut machine, stop, &mut tries, write).await;
                 fault::behind();
                 watcher.recorded(&record);
                 response
@@ -133,7 +133,7 @@ pub(crate) async fn drive(
             Action::Change(change) => {
                 let mut tries = None;
                 let write = |tries| change::change(world, &spec, &change, tries);
-                let response = patient::patiently(world, &mut machine, stop, &mut tries, write).await;
+                let response = while_writing::write_while_observing(world, &mut machine, stop, &mut tries, write).await;
                 fault::behind();
                 response
             }

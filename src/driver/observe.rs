@@ -66,7 +66,7 @@ async fn read(world: &World, machine: &Machine) -> Result<FleetRecord, String> {
         return read.await;
     }
     // Half: the write that follows may wait too, and both are to pass within the shortest gap that a bake tolerates.
-    let read = answered(machine.answer_patience() / 2, std::pin::pin!(read)).await;
+    let read = answered(machine.answer_timeout() / 2, std::pin::pin!(read)).await;
     read.unwrap_or_else(|| Err("the ledger does not answer".to_owned()))
 }
 

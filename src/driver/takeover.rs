@@ -9,7 +9,7 @@ use crate::ports::{LedgerError, Written};
 use crate::run::{Fence, JournalRecord, Machine, Purpose, Spec, Successor, TakeoverError, TakeoverRequest};
 
 use super::append::append;
-use super::change::{CONFLICTS, Unchanged, amend};
+use super::change::{CONFLICTS, Unchanged, update};
 use super::retry::nonce;
 use super::{World, fault};
 
@@ -102,7 +102,7 @@ async fn raise_epoch(world: &World, request: &TakeoverRequest, epoch: u64) -> Re
         let command = Command::TakeOver { run: run.clone(), epoch, process, forward };
         decided(world, request, record, &command)
     };
-    amend(world.ledger.as_ref(), CONFLICTS, decided).await.map_err(unchanged)
+    update(world.ledger.as_ref(), CONFLICTS, decided).await.map_err(unchanged)
 }
 
 fn decided(
@@ -132,7 +132,7 @@ async fn close(world: &World, request: &TakeoverRequest, completed: bool) -> Res
         let Some(entry) = record.runs.get(run) else { return Ok((None, ())) };
         decided(world, request, record, &Command::End { run: run.clone(), epoch: entry.epoch, completed })
     };
-    amend(world.ledger.as_ref(), CONFLICTS, decided).await.map_err(unchanged)?;
+    update(world.ledger.as_ref(), CONFLICTS, decided).await.map_err(unchanged)?;
     Ok(Taken::Closed)
 }
 
@@ -144,7 +144,7 @@ async fn give_up(
     next: u64,
 ) -> Result<Vec<HostId>, TakeoverError> {
     let run = &request.successor.run;
-    let held = amend(world.ledger.as_ref(), CONFLICTS, |record: &FleetRecord| {
+    let held = update(world.ledger.as_ref(), CONFLICTS, |record: &FleetRecord| {
         let Some(entry) = record.runs.get(run) else { return Ok((None, Vec::new())) };
         let held: Vec<(HostId, u64)> =
             entry.reservations.iter().map(|(host, hold)| (host.clone(), hold.batch)).collect();

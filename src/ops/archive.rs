@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::coordination::{FleetRecord, Halt};
-use crate::driver::{Unchanged, amend, record_alone};
+use crate::driver::{Unchanged, record_alone, update};
 use crate::ledger::codec;
 use crate::model::{FleetName, LedgerId, RunId, Time, chain};
 use crate::policy::PolicySet;
@@ -252,7 +252,7 @@ async fn change(
     ledger: &dyn Ledger,
     next: impl Fn(&FleetRecord) -> Result<FleetRecord, &'static str>,
 ) -> Result<LedgerId, String> {
-    let changed = amend(ledger, CONFLICTS, |record| next(record).map(|next| (Some(next), record.ledger.clone())));
+    let changed = update(ledger, CONFLICTS, |record| next(record).map(|next| (Some(next), record.ledger.clone())));
     changed.await.map_err(|why| match why {
         Unchanged::Refused(why) => why.to_owned(),
         Unchanged::Busy(_) => "somebody else writes to it".to_owned(),

@@ -109,10 +109,10 @@ impl SimulatedMetrics for Metrics {
 
 #[cfg(feature = "aws")]
 async fn aws(region: &str, account: &str, settle: Option<Duration>) -> Result<Opened, OperationError> {
-    use crate::fleet::aws::{AwsFleet, AwsSettings, Patience};
+    use crate::fleet::aws::{AwsFleet, AwsSettings, Timeouts};
 
     let settings =
-        AwsSettings { region: region.to_owned(), account: account.to_owned(), settle, patience: Patience::default() };
+        AwsSettings { region: region.to_owned(), account: account.to_owned(), settle, timeouts: Timeouts::default() };
     let fleet = AwsFleet::open(settings).await.map_err(OperationError::Fleet)?;
     Ok(Opened { fleet: Arc::new(fleet), clock: Arc::new(SystemClock), metrics: None })
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::coordination::{self, FleetRecord, Halt};
-use crate::driver::{Unchanged, amend, record_alone};
+use crate::driver::{Unchanged, record_alone, update};
 use crate::model::{FleetIdentity, FleetName, RunId, SubsystemName, Time, duration_text};
 use crate::output::{Place, StatusHalt, StatusRun};
 use crate::policy::{self, FleetConfig, LedgerKind};
@@ -27,7 +27,7 @@ use super::{engines, fleets, ids, process, status};
 const CONFLICTS: u32 = 1000;
 
 /// How long the fleet's clock is waited for: a halt does not wait for a fleet that hangs.
-const CLOCK_PATIENCE: Duration = Duration::from_secs(1);
+const CLOCK_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Where the order goes.
 struct Target {
@@ -181,13 +181,13 @@ async fn put(
     order: Halt,
     warnings: &mut Vec<String>,
 ) -> Result<(FleetRecord, Halt, Vec<Halt>), OperationError> {
-    let amended = amend(ledger, CONFLICTS, |record| {
+    let updated = update(ledger, CONFLICTS, |record| {
         let earlier: Vec<Halt> = record.halts.iter().filter(|h| h.subsystem == order.subsystem).cloned().collect();
         let next = coordination::halt(record, &order);
         let now = next.clone().unwrap_or_else(|| record.clone());
         Ok::<_, std::convert::Infallible>((next.clone(), (now, next.is_some(), earlier)))
     });
-    let (record, is_new, earlier) = amended.await.map_err(|why| match why {
+    let (record, is_new, earlier) = updated.await.map_err(|why| match why {
         Unchanged::Refused(never) => match never {},
         Unchanged::Busy(others) => failed(format!("{others} writes of others came first"), "the ledger is too busy"),
         Unchanged::Lost(error) => not_halted(error),
@@ -218,7 +218,7 @@ async fn put(
 async fn now(fleet: Option<FleetConfig>) -> Time {
     let Some(fleet) = fleet else { return SystemClock.now() };
     let asked = tokio::task::spawn_blocking(move || fleets::now(&fleet));
-    match tokio::time::timeout(CLOCK_PATIENCE, asked).await {
+    match tokio::time::timeout(CLOCK_TIMEOUT, asked).await {
         Ok(Ok(now)) => now,
         Ok(Err(_)) | Err(_) => SystemClock.now(),
     }

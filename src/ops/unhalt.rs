@@ -10,7 +10,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use crate::coordination::{self, Command, Context, FleetRecord, Halt, Refusal};
-use crate::driver::{Unchanged, amend, record_alone};
+use crate::driver::{Unchanged, record_alone, update};
 use crate::model::{Bounds, OperatorId, SubsystemName};
 use crate::output::{Place, StatusHalt, next};
 use crate::policy::{PolicySet, ProviderKind};
@@ -122,7 +122,7 @@ async fn lift(
         Written::Acknowledged(()) => {}
         Written::Conflict => return Err(still_halted(Failure::Ledger, "it cannot be recorded".to_owned())),
     }
-    amend(ledger.as_ref(), CONFLICTS, decide).await.map_err(|why| match why {
+    update(ledger.as_ref(), CONFLICTS, decide).await.map_err(|why| match why {
         Unchanged::Refused(refusal) => refused(refusal),
         Unchanged::Busy(others) => still_halted(Failure::Ledger, format!("{others} writes of others came first")),
         Unchanged::Lost(error) => OperationError::Ledger(error),

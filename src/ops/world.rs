@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::coordination::{Command, Context, FleetRecord, Refusal, decide, is_race};
-use crate::driver::{self, Unchanged, amend};
+use crate::driver::{self, Unchanged, update};
 use crate::health;
 use crate::model::{FleetSnapshot, HostId, ProbeKey, RunId, SubsystemName, Time};
 use crate::output::Place;
@@ -119,7 +119,7 @@ impl World {
     ) -> Result<(), OperationError> {
         let context = self.context();
         let decided = |record: &FleetRecord| decide(record, command, &context).map(|(next, _)| (Some(next), ()));
-        amend(ledger, CONFLICTS, decided).await.map_err(|why| match why {
+        update(ledger, CONFLICTS, decided).await.map_err(|why| match why {
             Unchanged::Refused(refusal) => unchanged(refusal.to_string()),
             Unchanged::Busy(others) => unchanged(format!("{others} writes of others came first")),
             Unchanged::Lost(error) => OperationError::Ledger(error),

@@ -11,7 +11,7 @@ use super::action::{Change, NotStarted};
 use super::cause::plain;
 use super::machine::{Machine, Phase, Todo};
 use super::reservation::{Calls, Last, ReservedHost};
-use super::{CauseKind, Event, patience};
+use super::{CauseKind, Event, timeouts};
 
 impl Machine {
     /// Suspends AZRebalance on the groups of the batch: left running it "might terminate instances in other zones".
@@ -39,7 +39,7 @@ impl Machine {
             } else if calls.may_try(now) {
                 self.intend_for_group(&name, true, now);
             } else {
-                self.observe_at(now.plus(patience::POLL), now);
+                self.observe_at(now.plus(timeouts::POLL), now);
             }
             return;
         }
@@ -50,8 +50,8 @@ impl Machine {
     /// acted on is in trouble, and the batch must not stay out of service for it.
     pub(super) fn observe_again(&mut self, probes: bool, now: Time) {
         self.stale_observations += 1;
-        if self.stale_observations > patience::STALE_OBSERVATIONS {
-            let message = format!("{} looks in a row took too long to be acted on", patience::STALE_OBSERVATIONS);
+        if self.stale_observations > timeouts::STALE_OBSERVATIONS {
+            let message = format!("{} looks in a row took too long to be acted on", timeouts::STALE_OBSERVATIONS);
             self.stop(plain(CauseKind::Timeout, message), None, now);
             return;
         }
@@ -62,7 +62,7 @@ impl Machine {
     ///
     /// A young and complete observation of fleet and record in which every rule holds with what this run has out counted
     /// as gone, and every host is in the state that the effect needs.
-    fn choke(&mut self, hosts: &BTreeSet<HostId>, needs: HostState, now: Time) -> bool {
+    fn preflight(&mut self, hosts: &BTreeSet<HostId>, needs: HostState, now: Time) -> bool {
         if !self.is_young(now) {
             self.observe_again(false, now);
             return false;
@@ -134,7 +134,7 @@ impl Machine {
             self.stop(plain(CauseKind::Provider, message), None, now);
             return;
         }
-        if now.since(since) > patience::CORDON_PATIENCE {
+        if now.since(since) > timeouts::CORDON_TIMEOUT {
             let late: Vec<&str> = all.iter().filter(|h| !h.is_cordoned()).map(|h| h.id.as_str()).collect();
             let message = format!("not seen out of service in time: {}", late.join(", "));
             self.stop(plain(CauseKind::Timeout, message), None, now);
@@ -155,12 +155,12 @@ impl Machine {
                 .map(|h| (h.id.clone(), h.target_groups.clone()))
                 .collect();
             let ids = chunk.keys().cloned().collect();
-            if self.choke(&ids, HostState::InService, now) {
+            if self.preflight(&ids, HostState::InService, now) {
                 self.intend(Effect::Cordon { group, hosts: chunk }, now);
             }
             return;
         }
-        self.observe_at(now.plus(patience::POLL), now);
+        self.observe_at(now.plus(timeouts::POLL), now);
     }
 
     /// Looks at once after an answer, and then now and again.
@@ -168,7 +168,7 @@ impl Machine {
         if calls.observations == 0 {
             self.queue.push_back(Todo::Observe { probes: false });
         } else {
-            self.observe_at(now.plus(patience::POLL), now);
+            self.observe_at(now.plus(timeouts::POLL), now);
         }
     }
 
@@ -188,7 +188,7 @@ impl Machine {
         if beat.is_some_and(|at| at <= now) && next > now {
             let batch = self.batch().map_or(0, |b| b.0);
             self.queue.push_back(Todo::Record(Event::Sampled { batch, readings: BTreeMap::new() }));
-            self.queue.push_back(Todo::Sleep { until: next.min(now.plus(patience::POLL)) });
+            self.queue.push_back(Todo::Sleep { until: next.min(now.plus(timeouts::POLL)) });
             return;
         }
         // S7: only a beat that is yet to come is slept for. Where a process was stopped until beat and sample were both
@@ -258,7 +258,7 @@ impl Machine {
         }
         if !granted {
             let hosts: BTreeSet<HostId> = all.iter().map(|h| h.id.clone()).collect();
-            if self.choke(&hosts, HostState::Cordoned, now)
+            if self.preflight(&hosts, HostState::Cordoned, now)
                 && let Some(snapshot) = self.snapshot.clone()
             {
                 self.queue.push_back(Todo::Change(Change::StartTermination { hosts, snapshot }));
@@ -284,12 +284,12 @@ impl Machine {
             return;
         }
         let Some(reserved) = pending.iter().find(|h| h.terminate.may_try(now)) else {
-            self.observe_at(now.plus(patience::POLL), now);
+            self.observe_at(now.plus(timeouts::POLL), now);
             return;
         };
         // One id a call: bulk calls fail half-way.
         let (host, group) = (reserved.id.clone(), reserved.group.clone());
-        if self.choke(&BTreeSet::from([host.clone()]), HostState::Cordoned, now) {
+        if self.preflight(&BTreeSet::from([host.clone()]), HostState::Cordoned, now) {
             self.intend(Effect::Terminate { group, host }, now);
         }
     }
@@ -310,7 +310,7 @@ impl Machine {
             self.phase = Phase::Opening { not_before: now, fresh: false, stale: 0 };
             return;
         }
-        if now.since(since) > patience::GONE_PATIENCE {
+        if now.since(since) > timeouts::TERMINATION_TIMEOUT {
             let late: Vec<&str> = self.batch_reserved().map(|h| h.id.as_str()).collect();
             let message = format!("terminated, but still listed: {}", late.join(", "));
             self.stop(plain(CauseKind::Timeout, message), None, now);
@@ -320,7 +320,7 @@ impl Machine {
         if sent_after_look {
             self.queue.push_back(Todo::Observe { probes: true });
         } else {
-            self.observe_at(now.plus(patience::POLL), now);
+            self.observe_at(now.plus(timeouts::POLL), now);
         }
     }
 

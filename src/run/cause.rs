@@ -13,7 +13,7 @@ impl Machine {
     ///
     /// One that was there at the first look refuses a run that never started (rule `halted`, exit 3); one that came
     /// later stops a run that was under way, granted or not (exit 9).
-    pub(super) fn heed(&mut self, record: &FleetRecord, is_first_look: bool, now: Time) {
+    pub(super) fn on_halt(&mut self, record: &FleetRecord, is_first_look: bool, now: Time) {
         if self.is_stopping() {
             return;
         }

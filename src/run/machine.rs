@@ -1,7 +1,7 @@
 //! [`Machine`]: the run as a pure state machine. One [`Response`] in, one [`Action`] out; time is an argument.
 //!
-//! What it knows is kept apart from what it does next: `learn` takes in an answer, `advance` (in `forward`, `restore`
-//! and `leave`) looks at what is known and queues what follows. An effect is queued behind the record of its intent, and
+//! What it knows is kept apart from what it does next: `handle` takes in an answer, `advance` (in `forward`, `restore`
+//! and `close`) looks at what is known and queues what follows. An effect is queued behind the record of its intent, and
 //! the queue is emptied when that record is not acknowledged: that is S5. A stop empties it of everything that goes
 //! forward: that is S6.
 
@@ -80,7 +80,7 @@ pub(super) enum Phase {
     /// What is cordoned is put back.
     Restoring { since: Time },
     /// Groups are released and the run ended.
-    Leaving { step: super::leave::Step },
+    Closing { step: super::closing::ClosingStep },
     /// Nothing more is done.
     Over,
 }
@@ -112,7 +112,7 @@ impl Phase {
             | Self::Terminating { .. }
             | Self::Verifying { .. } => Direction::Forward,
             Self::Restoring { .. } => Direction::Back,
-            Self::Leaving { .. } => Direction::Closing,
+            Self::Closing { .. } => Direction::Closing,
             Self::Over => Direction::Over,
         }
     }
@@ -120,7 +120,7 @@ impl Phase {
 
 /// A host that a person gave up.
 #[derive(Clone, Debug)]
-pub(super) struct Left {
+pub(super) struct GivenUp {
     /// Who decided it.
     pub(super) operator: OperatorId,
     /// Why.
@@ -144,7 +144,7 @@ pub(crate) struct Machine {
     pub(super) batches: Vec<(u64, Vec<HostId>)>,
     pub(super) reserved: BTreeMap<HostId, ReservedHost>,
     /// Groups that the record says this run needs, with the calls to suspend and to resume.
-    pub(super) groups: BTreeMap<GroupName, super::leave::GroupCalls>,
+    pub(super) groups: BTreeMap<GroupName, super::closing::GroupCalls>,
     pub(super) reference: BTreeMap<ProbeKey, f64>,
     /// Counts bad samples; `None` before the reference is known and while a bake has it.
     pub(super) watch: Option<Watch>,
@@ -171,7 +171,7 @@ pub(crate) struct Machine {
     pub(super) glimpsing: bool,
     pub(super) postponed: Vec<(Cause, Option<NotStarted>)>,
     /// The ledger was told, or could not be told, that what follows is recorded late.
-    pub(super) told_late: bool,
+    pub(super) offline_notice_sent: bool,
     /// S9: who has taken the run from this process.
     pub(super) taken_by: Option<String>,
     /// The journal is this process's: its opening was acknowledged.
@@ -196,7 +196,7 @@ pub(crate) struct Machine {
     pub(super) waits_in_line: bool,
     pub(super) attention: bool,
     /// Outcomes that the record could not be told while it was out of reach.
-    pub(super) untold: BTreeMap<HostId, HostOutcome>,
+    pub(super) unreported: BTreeMap<HostId, HostOutcome>,
     /// Of a run that was taken over: from when on nothing that an earlier process sent can take effect.
     pub(super) quiet_at: Option<Time>,
     /// The same, as far ahead as it can lie by clocks that agree.
@@ -204,7 +204,7 @@ pub(crate) struct Machine {
     /// The latest time that the clock said since it was last set back.
     pub(super) latest: Option<Time>,
     /// Hosts that are given up where they cannot be put back.
-    pub(super) leave: BTreeMap<HostId, Left>,
+    pub(super) given_up: BTreeMap<HostId, GivenUp>,
 }
 
 impl Machine {
@@ -239,7 +239,7 @@ impl Machine {
             orders: VecDeque::new(),
             glimpsing: false,
             postponed: Vec::new(),
-            told_late: false,
+            offline_notice_sent: false,
             taken_by: None,
             is_opened: false,
             is_enlisted: false,
@@ -252,11 +252,11 @@ impl Machine {
             wait_told: None,
             waits_in_line: false,
             attention: false,
-            untold: BTreeMap::new(),
+            unreported: BTreeMap::new(),
             quiet_at: None,
             quiet_by: None,
             latest: None,
-            leave: BTreeMap::new(),
+            given_up: BTreeMap::new(),
             spec,
         }
     }
@@ -304,10 +304,10 @@ impl Machine {
     /// Takes in an answer and says what comes next.
     pub(crate) fn step(&mut self, response: Response, now: Time) -> Action {
         self.keep_time(now);
-        self.learn(response, now);
+        self.handle(response, now);
         // What was learnt may bear times from before the clock was set back.
         self.keep_time(now);
-        self.heed_what_came_meanwhile(now);
+        self.stop_for_what_came_meanwhile(now);
         for _ in 0..SPINS {
             if self.queue.is_empty() {
                 self.advance(now);
@@ -484,7 +484,7 @@ impl Machine {
             return;
         }
         // From here on the facts are settled: an order that comes now changes nothing that was done.
-        if matches!(self.phase, Phase::Leaving { .. } | Phase::Over) {
+        if matches!(self.phase, Phase::Closing { .. } | Phase::Over) {
             return;
         }
         if !self.begun {
@@ -555,7 +555,7 @@ impl Machine {
         match self.phase.direction() {
             Direction::Forward => self.forward(now),
             Direction::Back => self.restore(now),
-            Direction::Closing => self.leave(now),
+            Direction::Closing => self.close(now),
             Direction::Over => match self.withdrawing.take() {
                 Some(why) => self.finish(Finish::NotStarted(why)),
                 None => self.finish(Finish::Ended),

@@ -14,21 +14,21 @@ use super::cause::{plain, violation};
 use super::journal::GrantedHost;
 use super::machine::{Machine, Phase, Todo};
 use super::reservation::{Calls, ReservedHost};
-use super::{CauseKind, Event, patience};
+use super::{CauseKind, Event, timeouts};
 
 impl Machine {
     pub(super) fn forward(&mut self, now: Time) {
         match &self.phase {
             Phase::Enlisting => self.enlist(now),
             Phase::Reference { .. } => self.take_reference(now),
-            Phase::TakingOver { since } => self.take_stock(*since, now),
+            Phase::TakingOver { since } => self.reconcile(*since, now),
             Phase::Opening { .. } => self.open_batch(now),
             Phase::Suspending => self.suspend(now),
             Phase::Cordoning { since } => self.cordon(*since, now),
             Phase::Baking { .. } => self.bake(now),
             Phase::Terminating { granted } => self.terminate(*granted, now),
             Phase::Verifying { since } => self.verify_gone(*since, now),
-            Phase::Restoring { .. } | Phase::Leaving { .. } | Phase::Over => {}
+            Phase::Restoring { .. } | Phase::Closing { .. } | Phase::Over => {}
         }
     }
 
@@ -145,7 +145,7 @@ impl Machine {
     fn open_batch(&mut self, now: Time) {
         let Phase::Opening { not_before, fresh, stale } = self.phase else { return };
         if self.batches.len() <= self.current {
-            self.start_leaving();
+            self.start_closing();
             return;
         }
         if now < not_before {
@@ -225,7 +225,7 @@ impl Machine {
     pub(super) fn grant_refused(&mut self, refusal: Refusal, now: Time) {
         let stale = if let Phase::Opening { stale, .. } = self.phase { stale } else { 0 };
         match refusal {
-            Refusal::Stale { .. } if stale < patience::STALE_GRANTS => {
+            Refusal::Stale { .. } if stale < timeouts::STALE_GRANTS => {
                 self.phase = Phase::Opening { not_before: now, fresh: false, stale: stale + 1 };
             }
             Refusal::Wait { until, why, on } => self.wait(until, why, &on, now),
@@ -283,7 +283,7 @@ impl Machine {
         let is_told = |(told, until): &(String, Time)| *told == why && now < *until;
         if !self.wait_told.as_ref().is_some_and(is_told) {
             // The journal is told at least once a minute, so that nobody takes a process that waits for a silent one.
-            let until = not_before.max(now.plus(patience::WAIT_TOLD));
+            let until = not_before.max(now.plus(timeouts::WAIT_TOLD));
             self.wait_told = Some((why.clone(), until));
             self.queue.push_back(Todo::Record(Event::Waiting { until, why }));
         }

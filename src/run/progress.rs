@@ -77,7 +77,7 @@ impl Machine {
             Phase::Terminating { .. } => (Step::Terminating, None, None),
             Phase::Verifying { .. } => (Step::Verifying, None, None),
             Phase::Restoring { .. } => (Step::Restoring, None, None),
-            Phase::Leaving { .. } | Phase::Over => (Step::Closing, None, None),
+            Phase::Closing { .. } | Phase::Over => (Step::Closing, None, None),
         };
         let hosts = match step {
             Step::Restoring => self.reserved.keys().cloned().collect(),

@@ -13,8 +13,8 @@ use crate::plan::{Confirmed, Settings};
 use crate::policy::PolicySet;
 
 use super::cause::plain;
-use super::leave::{GroupCalls, Step};
-use super::machine::{Left, Machine, Phase, Spec, Todo};
+use super::closing::{ClosingStep, GroupCalls};
+use super::machine::{GivenUp, Machine, Phase, Spec, Todo};
 use super::reservation::{Calls, ReservedHost};
 use super::{BatchTimes, CallHistory, Cause, CauseKind, Event, JournalRecord, Opening, RunHistory, takeover};
 
@@ -168,14 +168,14 @@ impl Machine {
             None => machine.batches.iter().position(|(_, hosts)| !hosts.is_empty()).unwrap_or(machine.batches.len()),
         };
         if let Some(fence) = history.takeovers.last() {
-            let left = || Left { operator: fence.operator.clone(), reason: fence.reason.cloned() };
-            machine.leave = fence.leave.iter().map(|host| (host.clone(), left())).collect();
+            let left = || GivenUp { operator: fence.operator.clone(), reason: fence.reason.cloned() };
+            machine.given_up = fence.leave.iter().map(|host| (host.clone(), left())).collect();
         }
 
         let since = quiet_at.max(now);
         machine.phase = if entry.is_none() {
             // The record does not know it, or let go of it: only the journal's last line is missing.
-            Phase::Leaving { step: Step::Closing }
+            Phase::Closing { step: ClosingStep::Closing }
         } else if history.cause.is_some() || history.abandoned().is_some() {
             // S6: a run that was stopping goes on stopping, whoever takes it over, and for whatever purpose.
             Phase::Restoring { since }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::patience;
+use super::timeouts;
 use crate::coordination::HostOutcome;
 use crate::model::{Bounds, CallOutcome, FleetSnapshot, GroupName, HostId, HostState, TargetGroupId, Time};
 
@@ -78,7 +78,7 @@ impl Calls {
     }
 
     fn pause(&self) -> Duration {
-        patience::CALL_PAUSE * 2_u32.pow(self.attempts.min(5))
+        timeouts::CALL_PAUSE * 2_u32.pow(self.attempts.min(5))
     }
 
     /// S7: an answer did not come later than now, and a pause is no longer than it was. How far the calls reach is a
@@ -107,9 +107,9 @@ impl Calls {
     pub(super) fn may_try(&self, now: Time) -> bool {
         match &self.last {
             Last::None => true,
-            Last::Refused { retry_at: Some(at), .. } => self.attempts < patience::CALL_ATTEMPTS && now >= *at,
+            Last::Refused { retry_at: Some(at), .. } => self.attempts < timeouts::CALL_ATTEMPTS && now >= *at,
             Last::Unknown { .. } => {
-                self.attempts < patience::CALL_ATTEMPTS && self.observations >= patience::DOUBT_OBSERVATIONS
+                self.attempts < timeouts::CALL_ATTEMPTS && self.observations >= timeouts::DOUBT_OBSERVATIONS
             }
             Last::Refused { retry_at: None, .. } | Last::Done => false,
         }
@@ -126,11 +126,11 @@ impl Calls {
 
     /// Why no further attempt will be made, where that is so.
     pub(super) fn gave_up(&self) -> Option<&str> {
-        let spent = self.attempts >= patience::CALL_ATTEMPTS;
+        let spent = self.attempts >= timeouts::CALL_ATTEMPTS;
         match &self.last {
             Last::Refused { retry_at: None, message } => Some(message),
             Last::Refused { message, .. } if spent => Some(message),
-            Last::Unknown { message } if spent && self.observations >= patience::DOUBT_OBSERVATIONS => Some(message),
+            Last::Unknown { message } if spent && self.observations >= timeouts::DOUBT_OBSERVATIONS => Some(message),
             Last::None | Last::Done | Last::Refused { .. } | Last::Unknown { .. } => None,
         }
     }
@@ -289,7 +289,7 @@ impl ReservedHost {
             Last::None => true,
             // A restore is tried until the patience for it ends, not a number of times (S7).
             Last::Refused { retry_at, .. } => now >= retry_at.unwrap_or_else(|| self.restore.pause_ends()),
-            Last::Unknown { .. } => self.restore.observations >= patience::DOUBT_OBSERVATIONS,
+            Last::Unknown { .. } => self.restore.observations >= timeouts::DOUBT_OBSERVATIONS,
             // Acknowledged, yet seen cordoned by a read that cannot lie before it: once more.
             Last::Done => {
                 self.is_cordoned()
@@ -298,7 +298,7 @@ impl ReservedHost {
                         .acked_at
                         .zip(self.observed)
                         .is_some_and(|(at, observed)| observed.begun_at > at.plus(bounds.settle))
-                    && self.restore.observations > patience::DOUBT_OBSERVATIONS
+                    && self.restore.observations > timeouts::DOUBT_OBSERVATIONS
             }
         }
     }

@@ -8,7 +8,7 @@ use crate::model::{CALL_HOSTS, Effect, GroupName, HostId, HostTargets, Time};
 use super::action::Change;
 use super::machine::{Machine, Phase, Todo};
 use super::reservation::ReservedHost;
-use super::{Event, patience};
+use super::{Event, timeouts};
 
 impl Machine {
     pub(super) fn restore(&mut self, now: Time) {
@@ -17,17 +17,17 @@ impl Machine {
         // is allowed meanwhile, releasing is not (protocol section 7, schedule 7).
         let is_quiet = self.quiet_at.is_none_or(|at| now >= at);
         if is_quiet && self.reserved.is_empty() {
-            self.start_leaving();
+            self.start_closing();
             return;
         }
-        if is_quiet && (self.resolve_known() || self.give_up_left(now)) {
+        if is_quiet && (self.resolve_known() || self.release_given_up(now)) {
             return;
         }
         if let Some(quiet_by) = self.quiet_by.filter(|_| self.reserved.is_empty()) {
             if now >= quiet_by {
                 // The journal is dated ahead: nobody can tell whether the earlier process is out of reach.
                 self.attention = true;
-                self.start_leaving();
+                self.start_closing();
             } else {
                 self.queue.push_back(Todo::Sleep { until: quiet_by });
             }
@@ -39,15 +39,18 @@ impl Machine {
         }
         // What was told to terminate cannot be put back: it is only waited for.
         let going = self.reserved.values().all(|h| h.terminate.acked_at.is_some());
-        let patience = if going { patience::GONE_PATIENCE } else { patience::RESTORE_PATIENCE };
-        if now.since(since) > patience {
+        let timeout = if going { timeouts::TERMINATION_TIMEOUT } else { timeouts::RESTORE_TIMEOUT };
+        if now.since(since) > timeout {
             self.give_up(now);
             return;
         }
         // All that can be put back now, at once: one regression restores the whole batch.
         let bounds = self.spec.bounds;
-        let ready: Vec<&ReservedHost> =
-            self.reserved.values().filter(|h| h.may_restore(bounds, now) && !self.leave.contains_key(&h.id)).collect();
+        let ready: Vec<&ReservedHost> = self
+            .reserved
+            .values()
+            .filter(|h| h.may_restore(bounds, now) && !self.given_up.contains_key(&h.id))
+            .collect();
         let mut calls: Vec<(Option<GroupName>, HostTargets)> = Vec::new();
         for reserved in ready {
             let fits = calls.iter_mut().find(|(group, hosts)| *group == reserved.group && hosts.len() < CALL_HOSTS);
@@ -69,7 +72,7 @@ impl Machine {
             return;
         }
         self.beat(now);
-        self.queue.push_back(Todo::Sleep { until: now.plus(patience::POLL) });
+        self.queue.push_back(Todo::Sleep { until: now.plus(timeouts::POLL) });
         self.queue.push_back(Todo::Observe { probes: false });
     }
 
@@ -104,7 +107,7 @@ impl Machine {
         if self.offline {
             // The hosts are where they should be; the record is told at the end, if it can be.
             self.reserved.retain(|id, _| !outcomes.contains_key(id));
-            self.untold.extend(outcomes);
+            self.unreported.extend(outcomes);
         } else {
             self.queue.push_back(Todo::Change(Change::Resolve { outcomes }));
         }
@@ -112,16 +115,16 @@ impl Machine {
     }
 
     /// Lets go of the hosts that a person gave up, once no call can reach them. Says whether there was one.
-    fn give_up_left(&mut self, now: Time) -> bool {
+    fn release_given_up(&mut self, now: Time) -> bool {
         let bounds = self.spec.bounds;
         let is_over = |reserved: &&ReservedHost| {
             reserved.observed.is_some() && reserved.provable_from(bounds).is_none_or(|at| now >= at)
         };
-        let left: Vec<(ReservedHost, super::machine::Left)> = self
+        let left: Vec<(ReservedHost, super::machine::GivenUp)> = self
             .reserved
             .values()
             .filter(is_over)
-            .filter_map(|reserved| self.leave.get(&reserved.id).map(|left| (reserved.clone(), left.clone())))
+            .filter_map(|reserved| self.given_up.get(&reserved.id).map(|left| (reserved.clone(), left.clone())))
             .collect();
         if left.is_empty() {
             return false;
@@ -162,6 +165,6 @@ impl Machine {
             outcomes.insert(reserved.id.clone(), HostOutcome::Settling(until.unwrap_or(now)));
         }
         self.queue.push_back(Todo::Change(Change::Resolve { outcomes }));
-        self.start_leaving();
+        self.start_closing();
     }
 }

@@ -12,12 +12,12 @@ use crate::model::Time;
 use super::action::Observation;
 use super::cause::plain;
 use super::machine::{Direction, Machine, Phase};
-use super::{CauseKind, patience};
+use super::{CauseKind, timeouts};
 
 impl Machine {
     /// Whether a write that fails is repeated until it is given up, and not a few times only. Before the run exists
     /// there is nothing to lose by ending, and what is to be put back waits for nobody (S7).
-    pub(crate) fn is_patient(&self, now: Time) -> bool {
+    pub(crate) fn repeats_writes(&self, now: Time) -> bool {
         match self.phase.direction() {
             Direction::Back => false,
             Direction::Closing => now < self.offline_until(now).unwrap_or(now),
@@ -39,7 +39,7 @@ impl Machine {
                 // No call was ever sent, so nothing is out of service: a busy ledger is waited for. A run that gave up now
                 // would leave a reservation to somebody else.
                 if self.calls == 0 {
-                    now.plus(limit.max(patience::NOTHING_OUT))
+                    now.plus(limit.max(timeouts::NOTHING_OUT))
                 } else if self.reserved.is_empty() {
                     now.plus(limit / 2)
                 } else {
@@ -50,14 +50,14 @@ impl Machine {
     }
 
     /// How long the answer to one write is awaited before the wait counts as one: real time, whatever the run's clock.
-    pub(crate) fn answer_patience(&self) -> Duration {
+    pub(crate) fn answer_timeout(&self) -> Duration {
         let limit = self.settings().offline_limit;
         match self.phase.direction() {
             // S7: the ledger is known to be lost, and a restore whose intent waits for it too long is too late to be sent.
-            Direction::Back if self.offline => patience::LAST_WORDS,
-            Direction::Back => (patience::ANSWER / 2).min(limit / 10),
-            Direction::Closing if self.offline && self.told_late => patience::LAST_WORDS,
-            Direction::Closing | Direction::Forward | Direction::Over => patience::ANSWER,
+            Direction::Back if self.offline => timeouts::LAST_WORDS,
+            Direction::Back => (timeouts::ANSWER / 2).min(limit / 10),
+            Direction::Closing if self.offline && self.offline_notice_sent => timeouts::LAST_WORDS,
+            Direction::Closing | Direction::Forward | Direction::Over => timeouts::ANSWER,
         }
     }
 
@@ -87,7 +87,7 @@ impl Machine {
     }
 
     /// S6: what was seen, or ordered, while a write had no answer comes first: it is what the run stops for.
-    pub(super) fn heed_what_came_meanwhile(&mut self, now: Time) {
+    pub(super) fn stop_for_what_came_meanwhile(&mut self, now: Time) {
         for (cause, before_start) in std::mem::take(&mut self.postponed) {
             self.stop(cause, before_start, now);
         }

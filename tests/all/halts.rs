@@ -15,7 +15,7 @@ use crate::removal::{capacity, cordoned, signal, wait_until};
 const REMOVE: [&str; 4] = ["--subsystem", "index", "--yes", "--output=json"];
 
 /// Far above what a loaded machine takes.
-const PATIENCE_MS: u64 = 30_000;
+const TIMEOUT_MS: u64 = 30_000;
 
 /// A fleet whose clock is twenty times as fast as ours: a bake takes three seconds, an interval six.
 fn fleet() -> TestEnvironment {
@@ -133,7 +133,7 @@ fn s6_a_halt_at_the_prompt_refuses_what_is_then_confirmed() {
     let environment = TestEnvironment::new();
     Fleet { index_minimum: 12, ..Fleet::default() }.write(&environment);
     let remove = ["--subsystem", "index", "--count", "3"];
-    let mut session = spawn_command(environment.interactive(&remove), Some(PATIENCE_MS)).expect("it starts");
+    let mut session = spawn_command(environment.interactive(&remove), Some(TIMEOUT_MS)).expect("it starts");
     session.exp_string("Type 3 to remove 3 hosts").expect("the question");
     halt(&environment, &[]).exits(0);
     session.send_line("3").expect("typed");
@@ -196,7 +196,7 @@ fn unhalt_shows_who_halted_and_asks_why_it_may_go_on() {
     let environment = fleet();
     halt(&environment, &[]).exits(0);
     for (typed, code) in [("", 6), ("it was toast", 0)] {
-        let mut session = spawn_command(environment.interactive(&["unhalt"]), Some(PATIENCE_MS)).expect("it starts");
+        let mut session = spawn_command(environment.interactive(&["unhalt"]), Some(TIMEOUT_MS)).expect("it starts");
         let shown = session.exp_string("Type why it may go on").expect("the question");
         assert!(shown.contains("smoke in zone b") && shown.contains('@'), "{shown}");
         session.send_line(typed).expect("typed");

@@ -11,7 +11,7 @@ use crate::environment::TestEnvironment;
 use crate::fleets::Fleet;
 
 /// Far above what a loaded machine takes.
-const PATIENCE_MS: u64 = 30_000;
+const TIMEOUT_MS: u64 = 30_000;
 
 const REMOVE: [&str; 4] = ["--subsystem", "index", "--count", "3"];
 
@@ -24,7 +24,7 @@ fn fleet() -> TestEnvironment {
 /// A removal that has come to its question.
 fn asked(environment: &TestEnvironment, more: &[&str]) -> (PtySession, String) {
     let mut session =
-        spawn_command(environment.interactive(&[&REMOVE[..], more].concat()), Some(PATIENCE_MS)).expect("it starts");
+        spawn_command(environment.interactive(&[&REMOVE[..], more].concat()), Some(TIMEOUT_MS)).expect("it starts");
     let before = session.exp_string("Type 3 to remove 3 hosts, anything else to stop").expect("the question");
     (session, before)
 }
@@ -83,7 +83,7 @@ fn s8_end_of_file_and_ctrl_c_touch_nothing_and_leave_the_terminal_usable() {
             &format!("trap : INT; stty -a > before; {binary} {}; echo code=$?; stty -a > after", REMOVE.join(" ")),
         ]);
         environment.isolate(&mut shell);
-        let mut session = spawn_command(shell, Some(PATIENCE_MS)).expect("it starts");
+        let mut session = spawn_command(shell, Some(TIMEOUT_MS)).expect("it starts");
         session.exp_string("anything else to stop").expect("the question");
         session.send_control(key).expect("typed");
         let rest = session.exp_eof().expect("it ends");
@@ -98,7 +98,7 @@ fn s8_end_of_file_and_ctrl_c_touch_nothing_and_leave_the_terminal_usable() {
 #[test]
 fn s8_what_was_typed_before_the_question_is_no_answer() {
     let environment = fleet();
-    let mut session = spawn_command(environment.interactive(&REMOVE), Some(PATIENCE_MS)).expect("it starts");
+    let mut session = spawn_command(environment.interactive(&REMOVE), Some(TIMEOUT_MS)).expect("it starts");
     session.send_line("3").expect("typed");
     session.exp_string("anything else to stop").expect("the question");
     session.send_control('d').expect("typed");
@@ -165,7 +165,7 @@ fn an_unusual_count_is_typed_out_with_its_name() {
     environment.write("policies/index.toml", &text.replace("[confirm]", "[confirm]\nunusual = 2"));
     environment.run(&[&REMOVE[..], &["--yes"]].concat()).exits(6);
     for (answer, expected) in [("3", 6), ("index 3", 0)] {
-        let mut session = spawn_command(environment.interactive(&REMOVE), Some(PATIENCE_MS)).expect("it starts");
+        let mut session = spawn_command(environment.interactive(&REMOVE), Some(TIMEOUT_MS)).expect("it starts");
         session.exp_string("Type index 3 to remove").expect("the question");
         session.send_line(answer).expect("typed");
         let (code, rest) = code(&mut session);
@@ -188,7 +188,7 @@ fn s8_resume_asks_for_the_count_of_what_is_left() {
         let now = environment.run(&["status", "-o", "json"]).exits(0).json();
         assert_eq!((&now["runs"][0]["last_record_at"], crate::removal::cordoned(environment.path())), (&last, 2));
         let mut session =
-            spawn_command(environment.interactive(&["resume", &id]), Some(PATIENCE_MS)).expect("it starts");
+            spawn_command(environment.interactive(&["resume", &id]), Some(TIMEOUT_MS)).expect("it starts");
         let shown = session.exp_string("Type 6 to go on and remove 6 hosts").expect("the question");
         for word in ["index-0001", "Subsystems", "out of service for this run already", "expires", "ends about"] {
             assert!(shown.contains(word), "{word}: {shown}");
@@ -210,7 +210,7 @@ fn s8_resume_takes_nothing_from_a_run_that_went_on_while_it_was_asked_about() {
     let status = environment.run(&["status", "-o", "json"]).exits(0).json();
     let id = status["runs"][0]["run"].as_str().expect("a run").to_owned();
     let resume = environment.interactive(&["resume", &id, "--even-if-alive"]);
-    let mut session = spawn_command(resume, Some(PATIENCE_MS)).expect("it starts");
+    let mut session = spawn_command(resume, Some(TIMEOUT_MS)).expect("it starts");
     session.exp_string("Type 4 to go on and remove 4 hosts").expect("the question");
     // The fleet's clock does not wait for somebody at a prompt.
     crate::removal::signal(&child, "-CONT");
@@ -242,7 +242,7 @@ fn s3_policy_accept_asks_for_the_name() {
     let accept = ["policy", "accept", "index", "--reason", "two racks are retired"];
     environment.run(&accept).exits(6);
     for (answer, expected) in [("yes", 6), ("index", 0)] {
-        let mut session = spawn_command(environment.interactive(&accept), Some(PATIENCE_MS)).expect("it starts");
+        let mut session = spawn_command(environment.interactive(&accept), Some(TIMEOUT_MS)).expect("it starts");
         let shown = session.exp_string("Type index to accept").expect("the question");
         assert!(shown.contains("looser") && shown.contains("capacity.minimum"), "{shown}");
         session.send_line(answer).expect("typed");
@@ -263,7 +263,7 @@ fn ledger_adopt_marks_nothing_that_has_changed_hands_since_it_was_shown() {
         environment.write(&format!("other/{file}"), &text.replace("ledger.db", "another.db"));
     }
     let adopt = ["ledger", "adopt", "--reason", "it is new", "--policies", "other"];
-    let mut session = spawn_command(environment.interactive(&adopt), Some(PATIENCE_MS)).expect("it starts");
+    let mut session = spawn_command(environment.interactive(&adopt), Some(TIMEOUT_MS)).expect("it starts");
     session.exp_string("Type demo to adopt").expect("the question");
     environment.run(&["--subsystem", "index", "--count", "1", "--yes"]).exits(0);
     session.send_line("demo").expect("typed");
@@ -287,7 +287,7 @@ fn ledger_adopt_puts_hosts_under_another_ledger() {
     let adopt = ["ledger", "adopt", "--reason", "the disk was lost"];
     environment.run(&adopt).exits(6);
     for (answer, expected) in [("", 6), ("demo", 0)] {
-        let mut session = spawn_command(environment.interactive(&adopt), Some(PATIENCE_MS)).expect("it starts");
+        let mut session = spawn_command(environment.interactive(&adopt), Some(TIMEOUT_MS)).expect("it starts");
         let shown = session.exp_string("Type demo to adopt").expect("the question");
         assert!(shown.contains("index-billing") && shown.contains("its ledger now"), "{shown}");
         session.send_line(answer).expect("typed");

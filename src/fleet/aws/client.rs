@@ -19,7 +19,7 @@ use crate::model::Time;
 
 /// How long calls may take.
 #[derive(Clone, Copy, Debug)]
-pub struct Patience {
+pub struct Timeouts {
     /// One request of a read. A page that does not come is asked for again.
     pub attempt: Duration,
     /// How often a read is tried in all.
@@ -39,7 +39,7 @@ pub struct Patience {
     pub page: i32,
 }
 
-impl Default for Patience {
+impl Default for Timeouts {
     fn default() -> Self {
         Self {
             attempt: Duration::from_secs(5),
@@ -79,21 +79,21 @@ pub(super) struct Services {
 }
 
 impl Clients {
-    pub(super) fn new(sdk: &SdkConfig, patience: &Patience, clock: &Arc<ClockWatch>) -> Self {
+    pub(super) fn new(sdk: &SdkConfig, timeouts: &Timeouts, clock: &Arc<ClockWatch>) -> Self {
         let reading = sdk
             .to_builder()
             .retry_config(
                 RetryConfig::adaptive()
-                    .with_max_attempts(patience.attempts.max(1))
+                    .with_max_attempts(timeouts.attempts.max(1))
                     .with_initial_backoff(BACKOFF)
                     .with_max_backoff(MAX_BACKOFF),
             )
-            .timeout_config(timeouts(patience.attempt, patience.read))
+            .timeout_config(timeout_config(timeouts.attempt, timeouts.read))
             .build();
         let acting = sdk
             .to_builder()
             .retry_config(RetryConfig::disabled())
-            .timeout_config(timeouts(patience.effect, patience.effect))
+            .timeout_config(timeout_config(timeouts.effect, timeouts.effect))
             // It measures against the signing time, which stands still here; the time-out is enough.
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
             .build();
@@ -143,7 +143,7 @@ impl Services {
     }
 }
 
-fn timeouts(attempt: Duration, operation: Duration) -> TimeoutConfig {
+fn timeout_config(attempt: Duration, operation: Duration) -> TimeoutConfig {
     TimeoutConfig::builder()
         .connect_timeout(CONNECT)
         .operation_attempt_timeout(attempt)

@@ -16,7 +16,7 @@ use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_runtime_api::http::StatusCode;
 use aws_smithy_types::body::SdkBody;
 
-use super::super::{AwsFleet, AwsSettings, Patience, now};
+use super::super::{AwsFleet, AwsSettings, Timeouts, now};
 use super::*;
 use crate::ports::{Fleet, RecordedCall};
 
@@ -59,9 +59,9 @@ impl Canned {
             .http_client(self.clone())
             .sleep_impl(TokioSleep::new())
             .build();
-        let patience = Patience { effect: Duration::from_millis(200), ..Patience::default() };
+        let timeouts = Timeouts { effect: Duration::from_millis(200), ..Timeouts::default() };
         let settings =
-            AwsSettings { region: "us-east-1".into(), account: "123456789012".into(), settle: None, patience };
+            AwsSettings { region: "us-east-1".into(), account: "123456789012".into(), settle: None, timeouts };
         AwsFleet::connect(&sdk, settings).await.expect("opened")
     }
 }

@@ -70,7 +70,7 @@ use crate::model::{
 };
 use crate::ports::{Fleet, FleetError, RecordedCall};
 
-pub use client::Patience;
+pub use client::Timeouts;
 
 /// The tag that names the ledger, on groups (not propagated) and on instances outside groups.
 pub(crate) const LEDGER_TAG: &str = "safe-remove:ledger";
@@ -85,7 +85,7 @@ pub struct AwsSettings {
     /// How far in the past an answer may lie; `None` is [`Bounds::AWS`]'s.
     pub settle: Option<Duration>,
     /// How long calls may take.
-    pub patience: Patience,
+    pub timeouts: Timeouts,
 }
 
 /// A fleet on AWS, its account checked.
@@ -93,7 +93,7 @@ pub struct AwsSettings {
 pub struct AwsFleet {
     identity: FleetIdentity,
     bounds: Bounds,
-    patience: Patience,
+    timeouts: Timeouts,
     clients: client::Clients,
     clock: Arc<clock::ClockWatch>,
     /// What changes rarely and costs a call per group: read again after [`observe::DETAIL_AGE`].
@@ -125,7 +125,7 @@ impl AwsFleet {
         let bounds = Bounds { settle: settings.settle.unwrap_or(Bounds::AWS.settle), ..Bounds::AWS };
         let clock = Arc::new(clock::ClockWatch::new(bounds.tolerance));
         let sdk = sdk.clone().into_builder().region(Region::new(settings.region.clone())).build();
-        let clients = client::Clients::new(&sdk, &settings.patience, &clock);
+        let clients = client::Clients::new(&sdk, &settings.timeouts, &clock);
         let caller = clients.sts.get_caller_identity().send().await;
         clock.verdict()?;
         let caller =
@@ -149,7 +149,7 @@ impl AwsFleet {
                 caller: caller.arn().map(str::to_owned),
             },
             bounds,
-            patience: settings.patience,
+            timeouts: settings.timeouts,
             clients,
             clock,
             details: Mutex::default(),
@@ -177,7 +177,7 @@ impl Fleet for AwsFleet {
     }
 
     async fn observe(&self) -> Result<FleetSnapshot, FleetError> {
-        let limit = self.patience.observation;
+        let limit = self.timeouts.observation;
         match tokio::time::timeout(limit, observe::observe(self)).await {
             Ok(answer) => answer,
             Err(_) => Err(errors::too_slow(self.region(), &duration_text(limit))),

@@ -35,7 +35,7 @@ pub(super) async fn observe(fleet: &AwsFleet) -> Result<FleetSnapshot, FleetErro
     match observe_once(fleet).await {
         // An instance launched or terminated between two lists shows in one of them only. That passes.
         Err(FleetError::Inventory(_)) => {
-            tokio::time::sleep(fleet.patience.reread).await;
+            tokio::time::sleep(fleet.timeouts.reread).await;
             observe_once(fleet).await
         }
         answer => answer,
@@ -96,7 +96,7 @@ async fn groups(fleet: &AwsFleet) -> Result<Vec<AutoScalingGroup>, FleetError> {
             .reads
             .autoscaling
             .describe_auto_scaling_groups()
-            .max_records(fleet.patience.page.clamp(1, 100))
+            .max_records(fleet.timeouts.page.clamp(1, 100))
             .set_next_token(token)
             .send()
             .await
@@ -115,7 +115,7 @@ async fn instances(fleet: &AwsFleet) -> Result<Vec<Instance>, FleetError> {
             .reads
             .ec2
             .describe_instances()
-            .max_results(fleet.patience.page.clamp(5, 1000))
+            .max_results(fleet.timeouts.page.clamp(5, 1000))
             // Hosts that AWS services manage are hidden in some accounts; a list must be whole.
             .include_managed_resources(true)
             .set_next_token(token)
@@ -136,7 +136,7 @@ async fn statuses(fleet: &AwsFleet) -> Result<Vec<InstanceStatus>, FleetError> {
             .reads
             .ec2
             .describe_instance_status()
-            .max_results(fleet.patience.page.clamp(5, 1000))
+            .max_results(fleet.timeouts.page.clamp(5, 1000))
             .include_managed_resources(true)
             .set_next_token(token)
             .send()
@@ -157,7 +157,7 @@ async fn targets(fleet: &AwsFleet) -> Result<Targets, FleetError> {
             .reads
             .elb
             .describe_target_groups()
-            .page_size(fleet.patience.page.clamp(1, 400))
+            .page_size(fleet.timeouts.page.clamp(1, 400))
             .set_marker(token)
             .send()
             .await

@@ -11,7 +11,7 @@
 //!   call to the fleet, and none was woken just now ([`GRACE`]).
 //! - A process holds an exclusive lock on a file of its own for as long as it lives; one whose file can be
 //!   locked is dead, `kill -9` included, and is struck from the list.
-//! - A process that has been awake for [`PATIENCE`] of real time (stopped, waiting for a person, or for
+//! - A process that has been awake for [`WAKE_TIMEOUT`] of real time (stopped, waiting for a person, or for
 //!   another process) no longer counts, until it sleeps again. So nobody holds the others up for ever.
 //!
 //! What waits for the world (a socket, a child) must measure its time-outs in real time: a time-out on this
@@ -32,7 +32,7 @@ use crate::model::Time;
 
 /// How long, in real time, an awake process holds up the virtual clock. Above what work between two sleeps
 /// takes on a loaded machine; short enough for a person who waits.
-const PATIENCE: Duration = Duration::from_secs(5);
+const WAKE_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long, in real time, a task that was woken may take to sleep again while another task of its process
 /// sleeps, and how long a sleep that is due may go without being polled.
 const GRACE: Duration = Duration::from_millis(20);
@@ -171,8 +171,8 @@ pub(super) struct VirtualClock {
     token: String,
     /// Locked for as long as this process lives.
     _alive: File,
-    /// [`PATIENCE`]
-    patience: Duration,
+    /// [`WAKE_TIMEOUT`]
+    timeout: Duration,
     mine: Mutex<Mine>,
 }
 
@@ -222,7 +222,7 @@ impl VirtualClock {
             last: face.now,
             lost: None,
         };
-        Ok(Self { shared, token, _alive: alive, patience: PATIENCE, mine: Mutex::new(mine) })
+        Ok(Self { shared, token, _alive: alive, timeout: WAKE_TIMEOUT, mine: Mutex::new(mine) })
     }
 
     /// Leaves them, at the end of the process.
@@ -321,7 +321,7 @@ impl VirtualClock {
                 if seen.0 != standing.turn {
                     *seen = (standing.turn, Instant::now());
                 }
-                standing.given_up = seen.1.elapsed() > self.patience;
+                standing.given_up = seen.1.elapsed() > self.timeout;
                 awake |= !standing.given_up;
             }
         }

@@ -17,7 +17,7 @@ use super::state::{SCHEMA, State};
 use crate::ports::FleetError;
 
 /// Whoever holds the lock longer has been stopped in the middle of a call: give up and say so.
-const PATIENCE: Duration = Duration::from_secs(10);
+const WAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Between two attempts at the lock: short against a write to disk, long against the attempt itself.
 const RETRY: Duration = Duration::from_millis(1);
 
@@ -63,7 +63,7 @@ impl Paths {
 pub(super) enum StoreError {
     #[error("cannot {tried} {}", path.display())]
     Io { tried: &'static str, path: PathBuf, source: io::Error },
-    #[error("{} is held by another process for {PATIENCE:?}: is one stopped?", .0.display())]
+    #[error("{} is held by another process for {WAKE_TIMEOUT:?}: is one stopped?", .0.display())]
     Busy(PathBuf),
     #[error("{} is corrupt", path.display())]
     Corrupt { path: PathBuf, source: serde_json::Error },
@@ -144,7 +144,7 @@ impl Store {
         loop {
             match file.try_lock() {
                 Ok(()) => return Ok(Locked { paths: &self.paths, cache, _lock: file }),
-                Err(TryLockError::WouldBlock) if begun.elapsed() < PATIENCE => std::thread::sleep(RETRY),
+                Err(TryLockError::WouldBlock) if begun.elapsed() < WAKE_TIMEOUT => std::thread::sleep(RETRY),
                 Err(TryLockError::WouldBlock) => return Err(StoreError::Busy(path.clone())),
                 Err(TryLockError::Error(e)) => return Err(StoreError::io("lock", path)(e)),
             }

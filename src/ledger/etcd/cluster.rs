@@ -106,8 +106,8 @@ impl Cluster {
 
     /// One call, at the first endpoint that answers.
     pub(super) async fn call<M: Method>(&self, request: &M) -> Result<M::Answer, Failed> {
-        let patience = if self.lost.load(Ordering::Relaxed) { CALL_AFTER_A_LOSS } else { CALL };
-        let end = Instant::now() + patience;
+        let limit = if self.lost.load(Ordering::Relaxed) { CALL_AFTER_A_LOSS } else { CALL };
+        let end = Instant::now() + limit;
         let first = self.preferred.load(Ordering::Relaxed);
         let mut in_doubt = false;
         let mut last = None;

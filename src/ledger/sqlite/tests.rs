@@ -91,12 +91,12 @@ async fn s3_a_lock_held_for_too_long_is_unreachable_within_bounds() {
     let path = dir.path().join("ledger.db");
     let mut file = LedgerFile::new(&path);
     file.lock_wait = Duration::from_millis(50);
-    let impatient =
+    let hurried =
         Inner { file, fleet: record.fleet.clone(), ledger: Some(record.ledger.clone()), fresh: record.clone() };
     let holder = Connection::open(&path).expect("opens");
     holder.execute_batch("BEGIN EXCLUSIVE").expect("locks");
     let begun = Instant::now();
-    let error = impatient.compare_and_swap(at, &record, &"n".into()).expect_err("locked");
+    let error = hurried.compare_and_swap(at, &record, &"n".into()).expect_err("locked");
     assert!(begun.elapsed() < Duration::from_secs(5), "waited {:?}", begun.elapsed());
     let LedgerError::Unreachable { source, .. } = &error else { panic!("{error:?}") };
     assert!(source.to_string().contains("another process kept it locked"), "{source}");

@@ -52,7 +52,7 @@ pub(super) fn health(context: &mut Context<'_>, at: Option<&At<RawHealth>>) -> O
         }
         let probe = probe(context, at, index, every);
         if let (Some(probe), Some(bake), Some(every)) = (&probe, bake, every) {
-            too_patient(context, &at.value, probe, bake, every);
+            outlasts_bake(context, &at.value, probe, bake, every);
         }
         probes = probes.zip(probe).map(|(mut probes, probe)| {
             probes.push(probe);
@@ -63,7 +63,7 @@ pub(super) fn health(context: &mut Context<'_>, at: Option<&At<RawHealth>>) -> O
 }
 
 /// Warns of a probe that is slower than its sampling, or that no bake is long enough for.
-fn too_patient(context: &mut Context<'_>, raw: &RawProbe, probe: &ProbeSpec, bake: Duration, every: Duration) {
+fn outlasts_bake(context: &mut Context<'_>, raw: &RawProbe, probe: &ProbeSpec, bake: Duration, every: Duration) {
     if let Some(at) = &raw.timeout
         && probe.timeout > every
     {

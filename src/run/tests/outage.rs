@@ -84,7 +84,7 @@ fn s7_a_run_that_has_taken_nothing_out_waits_for_its_ledger() {
         }
         silences += 1;
         world.ledger_lost_at = Some(world.now);
-        world.ledger_back_at = Some(world.now.plus(crate::run::patience::NOTHING_OUT - Duration::from_secs(1)));
+        world.ledger_back_at = Some(world.now.plus(crate::run::timeouts::NOTHING_OUT - Duration::from_secs(1)));
         world.wake(&mut machine, stopped);
         let document = world.document();
         assert_eq!((document.outcome, document.terminated.len()), (Outcome::Completed, 2), "{point}: {:?}", world.log);

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use safe_remove::fleet::aws::Patience;
+use safe_remove::fleet::aws::Timeouts;
 use safe_remove::model::{GroupName, Health, HostState, InventoryError, Protection};
 use safe_remove::ports::{Fleet, FleetError};
 use serde_json::json;
 
-use crate::support::cloud::{ACCOUNT, Cloud, PATIENCE, cordon, named, observe, open, perform, refused};
+use crate::support::cloud::{ACCOUNT, Cloud, TIMEOUTS, cordon, named, observe, open, perform, refused};
 
 /// The words of an error and of its cause, and its hint.
 fn words(error: &FleetError) -> String {
@@ -139,8 +139,8 @@ async fn s3_reads_survive_throttling_and_server_errors_but_never_give_a_part() {
 async fn s3_a_page_that_never_comes_ends_the_observation() {
     let cloud = Cloud::new().await;
     cloud.group("index", 3, 0, &[]).await;
-    let patience = Patience { attempt: Duration::from_millis(300), attempts: 2, ..PATIENCE };
-    let fleet = open(cloud.moto.url(), ACCOUNT, patience).await.expect("opened");
+    let timeouts = Timeouts { attempt: Duration::from_millis(300), attempts: 2, ..TIMEOUTS };
+    let fleet = open(cloud.moto.url(), ACCOUNT, timeouts).await.expect("opened");
     cloud.moto.faults(&json!([{"action": "DescribeInstances", "times": 2, "delay": 2}]));
     let error = fleet.observe().await.expect_err("no answer");
     assert!(words(&error).contains("check the network"), "{}", words(&error));
@@ -150,7 +150,7 @@ async fn s3_a_page_that_never_comes_ends_the_observation() {
 async fn the_wrong_account_bad_credentials_and_no_server_are_told_apart() {
     let cloud = Cloud::new().await;
     let url = cloud.moto.url();
-    let wrong = open(url, "999999999999", PATIENCE).await.expect_err("another account");
+    let wrong = open(url, "999999999999", TIMEOUTS).await.expect_err("another account");
     assert!(matches!(&wrong, FleetError::WrongFleet(text) if text.contains(ACCOUNT) && text.contains("999999999999")));
 
     for (trouble, expected) in [
@@ -158,11 +158,11 @@ async fn the_wrong_account_bad_credentials_and_no_server_are_told_apart() {
         (json!({"expired_keys": [], "deny": ["sts:GetCallerIdentity"]}), "allow sts:GetCallerIdentity"),
     ] {
         cloud.moto.set(&trouble);
-        let error = open(url, ACCOUNT, PATIENCE).await.expect_err("no identity");
+        let error = open(url, ACCOUNT, TIMEOUTS).await.expect_err("no identity");
         assert!(words(&error).contains(expected), "{}", words(&error));
     }
     let nobody = std::net::TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a free port");
-    let error = open(&format!("http://{nobody}"), ACCOUNT, PATIENCE).await.expect_err("nobody listens");
+    let error = open(&format!("http://{nobody}"), ACCOUNT, TIMEOUTS).await.expect_err("nobody listens");
     assert!(words(&error).contains("check the network"), "{}", words(&error));
 }
 
@@ -200,7 +200,7 @@ async fn s3_a_clock_that_disagrees_with_awss_stops_everything() {
         cloud.moto.set(&json!({"clock_shift_seconds": shift}));
         let error = fleet.observe().await.expect_err("the clocks disagree");
         assert!(matches!(error, FleetError::Clock { .. }), "{shift} s: {error:?}");
-        let error = open(cloud.moto.url(), ACCOUNT, PATIENCE).await.expect_err("the clocks disagree");
+        let error = open(cloud.moto.url(), ACCOUNT, TIMEOUTS).await.expect_err("the clocks disagree");
         assert!(matches!(error, FleetError::Clock { .. }), "{shift} s: {error:?}");
         let outcome = perform(&fleet, cordon("index", hosts.clone())).await;
         assert!(refused(&outcome).is_some_and(|(message, _)| message.contains("clocks")), "{outcome:?}");

@@ -10,7 +10,7 @@ use crate::removal::signal;
 use crate::support::cloud::ACCOUNT;
 
 use super::story::{
-    GROUPS, PATIENCE, SMALL, Shape, Story, ZONES, ended, named_by, removal, rules, run, sorted, start, texts,
+    GROUPS, SMALL, Shape, Story, TIMEOUT, ZONES, ended, named_by, removal, rules, run, sorted, start, texts,
     write_fleet,
 };
 
@@ -134,7 +134,7 @@ async fn s7_a_regression_while_hosts_are_out_puts_everything_back() {
     let child = start(&story.environment, &removal("billing", &alone));
     let begun = Instant::now();
     while story.cloud.moto.calls("DeregisterTargets") < 2 {
-        assert!(begun.elapsed() < PATIENCE, "deregistered");
+        assert!(begun.elapsed() < TIMEOUT, "deregistered");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     story.cloud.moto.set(&json!({"terminated_visible_seconds": 5000}));

@@ -18,7 +18,7 @@ use crate::support::cloud::{ACCOUNT, Cloud, Described};
 pub(super) const GROUPS: [&str; 3] = ["index", "placement", "billing"];
 pub(super) const ZONES: [&str; 3] = ["us-east-1a", "us-east-1b", "us-east-1c"];
 /// Far above what a loaded machine takes.
-pub(super) const PATIENCE: Duration = Duration::from_secs(90);
+pub(super) const TIMEOUT: Duration = Duration::from_secs(90);
 
 /// How large the fleet is and how a run goes about it.
 pub(super) struct Shape {
@@ -102,8 +102,8 @@ impl Story {
     /// What somebody types who adopts the fleet; the terminal's text.
     pub(super) fn adopt(&self) -> String {
         let adopt = ["ledger", "adopt", "--reason", "this checkout governs the fleet from now on"];
-        let patience = u64::try_from(PATIENCE.as_millis()).ok();
-        let mut session = spawn_command(self.environment.interactive(&adopt), patience).expect("it starts");
+        let timeout = u64::try_from(TIMEOUT.as_millis()).ok();
+        let mut session = spawn_command(self.environment.interactive(&adopt), timeout).expect("it starts");
         let shown = session.exp_string("Type demo to adopt").expect("the question");
         session.send_line("demo").expect("typed");
         let rest = session.exp_eof().expect("it ends");
@@ -174,7 +174,7 @@ impl Story {
                 return;
             }
             let ended = child.try_wait().expect("a child");
-            assert!(ended.is_none() && begun.elapsed() < PATIENCE, "{count} in standby: {members:?}, {ended:?}");
+            assert!(ended.is_none() && begun.elapsed() < TIMEOUT, "{count} in standby: {members:?}, {ended:?}");
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }

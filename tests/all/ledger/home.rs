@@ -13,7 +13,7 @@ use crate::environment::{Ran, TestEnvironment};
 use crate::fleets::Fleet;
 
 const REMOVE: [&str; 7] = ["--subsystem", "index", "--count", "2", "--yes", "--no-wait", "--output=json"];
-const PATIENCE_MS: u64 = 30_000;
+const TIMEOUT_MS: u64 = 30_000;
 /// Hosts of the fleet, once the budget is spent.
 const LEFT: usize = 40;
 
@@ -186,7 +186,7 @@ fn s3_a_ledger_that_is_gone_is_not_begun_again() {
 /// Asks to adopt; what was shown, and how it ended.
 fn adopt(environment: &TestEnvironment, answer: &str) -> (String, i32) {
     let command = environment.interactive(&["ledger", "adopt", "--reason", "a new disk"]);
-    let mut session = spawn_command(command, Some(PATIENCE_MS)).expect("it starts");
+    let mut session = spawn_command(command, Some(TIMEOUT_MS)).expect("it starts");
     let shown = session.exp_string("Type demo to adopt it").expect("the question");
     session.send_line(answer).expect("typed");
     let rest = session.exp_eof().expect("it ends");

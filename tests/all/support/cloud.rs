@@ -10,7 +10,7 @@ use aws_sdk_ec2::types::{
     Filter, InstanceStateName, InstanceType, Placement, RequestLaunchTemplateData, ResourceType, Tag, TagSpecification,
 };
 use aws_sdk_elasticloadbalancingv2::types::{ProtocolEnum, TargetDescription, TargetHealthStateEnum};
-use safe_remove::fleet::aws::{AwsFleet, AwsSettings, Patience};
+use safe_remove::fleet::aws::{AwsFleet, AwsSettings, Timeouts};
 use safe_remove::ledger::SqliteLedger;
 use safe_remove::model::{Call, CallOutcome, Effect, FleetSnapshot, HostId, HostTargets, Nonce, Time};
 use safe_remove::ports::{Fleet, FleetError, RecordedCall, Written, append};
@@ -27,7 +27,7 @@ const IMAGE: &str = "ami-12c6146b";
 const ZONES: [&str; 3] = ["us-east-1a", "us-east-1b", "us-east-1c"];
 
 /// Short enough for tests, the pages too.
-pub(crate) const PATIENCE: Patience = Patience {
+pub(crate) const TIMEOUTS: Timeouts = Timeouts {
     attempt: Duration::from_secs(10),
     attempts: 2,
     read: Duration::from_secs(20),
@@ -66,8 +66,8 @@ pub(crate) async fn sdk(endpoint: &str) -> SdkConfig {
 }
 
 /// The provider under test, with its patience.
-pub(crate) async fn open(endpoint: &str, account: &str, patience: Patience) -> Result<AwsFleet, FleetError> {
-    let settings = AwsSettings { region: REGION.to_owned(), account: account.to_owned(), settle: None, patience };
+pub(crate) async fn open(endpoint: &str, account: &str, timeouts: Timeouts) -> Result<AwsFleet, FleetError> {
+    let settings = AwsSettings { region: REGION.to_owned(), account: account.to_owned(), settle: None, timeouts };
     AwsFleet::connect(&sdk(endpoint).await, settings).await
 }
 
@@ -150,7 +150,7 @@ impl Cloud {
     }
 
     pub(crate) async fn fleet(&self) -> AwsFleet {
-        open(self.moto.url(), ACCOUNT, PATIENCE).await.expect("the fleet opens")
+        open(self.moto.url(), ACCOUNT, TIMEOUTS).await.expect("the fleet opens")
     }
 
     /// A group of `size` members, dealt over three zones, with its minimum and target groups.

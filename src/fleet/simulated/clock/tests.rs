@@ -110,7 +110,7 @@ fn a_process_killed_awake_or_asleep_is_not_waited_for() {
 fn a_stopped_process_is_waited_for_so_long_and_no_longer() {
     let directory = directory();
     let (mut one, stopped) = (Process::join(directory.path()), Process::join(directory.path()));
-    one.clock.patience = Duration::from_millis(150);
+    one.clock.timeout = Duration::from_millis(150);
     let waits = |until: i64| {
         let (begun, id) = (Instant::now(), one.sleep(until));
         while !one.poll(id) {
@@ -120,7 +120,7 @@ fn a_stopped_process_is_waited_for_so_long_and_no_longer() {
         begun.elapsed()
     };
     assert!(waits(5) >= Duration::from_millis(150));
-    assert!(one.clock.patience > waits(6), "given up until it sleeps again");
+    assert!(one.clock.timeout > waits(6), "given up until it sleeps again");
 
     let id = stopped.sleep(8);
     assert!(!stopped.poll(id) || stopped.now() == at(8));

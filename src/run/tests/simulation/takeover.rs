@@ -87,7 +87,7 @@ impl World {
                 let forward = taking.purpose == Purpose::Resume;
                 let process = &request.successor.process;
                 let command = Command::TakeOver { run: id.clone(), epoch, process, forward };
-                if self.amend(taking.fleet, |record, ctx| decide(record, &command, ctx).map(|(next, _)| next)).is_err()
+                if self.update(taking.fleet, |record, ctx| decide(record, &command, ctx).map(|(next, _)| next)).is_err()
                 {
                     return;
                 }
@@ -156,7 +156,7 @@ impl World {
 
     /// Its journal has ended, and the record was not told.
     fn close(&mut self, id: &RunId, completed: bool) {
-        let closed = self.amend(0, |record, ctx| {
+        let closed = self.update(0, |record, ctx| {
             let epoch = record.runs.get(id).map_or(1, |entry| entry.epoch);
             decide(record, &Command::End { run: id.clone(), epoch, completed }, ctx).map(|(next, _)| next)
         });
@@ -165,7 +165,7 @@ impl World {
         }
     }
 
-    fn amend(
+    fn update(
         &mut self,
         fleet: usize,
         change: impl FnOnce(&FleetRecord, &Context<'_>) -> Result<FleetRecord, Refusal>,

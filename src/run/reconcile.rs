@@ -7,7 +7,7 @@ use super::action::{Change, NotStarted};
 use super::cause::plain;
 use super::machine::{Machine, Phase, Todo};
 use super::reservation::{Calls, ReservedHost};
-use super::{CauseKind, Event, patience};
+use super::{CauseKind, Event, timeouts};
 use crate::coordination::HostOutcome;
 
 /// What one look says of a host of the batch.
@@ -25,7 +25,7 @@ enum Found {
 impl Machine {
     /// S2, S9: nothing goes forward before the last call of the earlier process is out of reach and every host of the
     /// batch was seen where it is. Then the batch is cordoned where it is not, and bakes from the start.
-    pub(super) fn take_stock(&mut self, since: Time, now: Time) {
+    pub(super) fn reconcile(&mut self, since: Time, now: Time) {
         let bounds = self.spec.bounds;
         if self.is_dated_ahead() {
             // S7: the batch does not stay out of service for years.
@@ -61,13 +61,13 @@ impl Machine {
             return;
         }
         if found.iter().any(|(_, found)| matches!(found, Found::Unsettled)) {
-            if now.since(since) > patience::GONE_PATIENCE {
+            if now.since(since) > timeouts::TERMINATION_TIMEOUT {
                 let late: Vec<&str> = found.iter().map(|(id, _)| id.as_str()).collect();
                 let message = format!("where they are cannot be established: {}", late.join(", "));
                 self.stop(plain(CauseKind::Timeout, message), None, now);
                 return;
             }
-            self.observe_at(now.plus(patience::POLL), now);
+            self.observe_at(now.plus(timeouts::POLL), now);
             return;
         }
         for (id, found) in found {

@@ -31,14 +31,14 @@ pub(super) const DOUBT_OBSERVATIONS: u32 = 3;
 
 /// Until a cordoned batch must be seen out of service. AWS waits out the deregistration delay, which is at most
 /// 3600 s (Elastic Load Balancing API reference, `deregistration_delay.timeout_seconds`), and some minutes of its own.
-pub(super) const CORDON_PATIENCE: Duration = Duration::from_secs(3600 + 300);
+pub(super) const CORDON_TIMEOUT: Duration = Duration::from_secs(3600 + 300);
 
 /// Until a terminated batch must be seen gone. A terminating lifecycle hook holds an instance for up to 2 h by its
 /// heartbeat timeout (Auto Scaling API reference, `PutLifecycleHook`); what takes longer needs a person.
-pub(super) const GONE_PATIENCE: Duration = Duration::from_secs(2 * 3600 + 300);
+pub(super) const TERMINATION_TIMEOUT: Duration = Duration::from_secs(2 * 3600 + 300);
 
 /// How long a restore is tried (contract section 8, "Signals").
-pub(super) const RESTORE_PATIENCE: Duration = Duration::from_secs(300);
+pub(super) const RESTORE_TIMEOUT: Duration = Duration::from_secs(300);
 
 /// Looks that may fail one after the other before the fleet's state counts as lost.
 pub(super) const BLIND_OBSERVATIONS: u32 = 3;

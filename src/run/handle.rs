@@ -11,18 +11,18 @@ use crate::plan::Stage;
 use super::action::{Change, Finish, Loss, NotStarted, Observation, Response};
 use super::cause::{plain, violation};
 use super::machine::{Machine, Phase, Todo};
-use super::{Cause, CauseKind, Event, patience};
+use super::{Cause, CauseKind, Event, timeouts};
 
 impl Machine {
-    pub(super) fn learn(&mut self, response: Response, now: Time) {
+    pub(super) fn handle(&mut self, response: Response, now: Time) {
         let awaited = self.awaiting.take();
         match (awaited, response) {
             (_, Response::Begin) | (Some(Todo::Sleep { .. }), Response::Woke) => {}
             (Some(Todo::Record(event)), Response::Recorded) => {
                 self.is_opened |= matches!(event, Event::RunOpened { .. });
                 // `offline_until` is counted from what the journal says, so that whoever takes over counts the same.
-                if self.offline && !self.told_late && !matches!(self.phase, Phase::Leaving { .. }) {
-                    self.tell_late();
+                if self.offline && !self.offline_notice_sent && !matches!(self.phase, Phase::Closing { .. }) {
+                    self.send_offline_notice();
                 }
                 self.acked_at = self.journal.last().map(|record| record.at);
                 self.offline = false;
@@ -89,8 +89,8 @@ impl Machine {
                 }
             }
             Loss::Unreachable(why) => {
-                self.heed_what_came_meanwhile(now);
-                if matches!(self.phase, Phase::Leaving { .. }) {
+                self.stop_for_what_came_meanwhile(now);
+                if matches!(self.phase, Phase::Closing { .. }) {
                     // S7: what the ledger was not told somebody must tell it.
                     self.attention = true;
                 }
@@ -172,10 +172,10 @@ impl Machine {
             Err(blind) => {
                 self.blind_observations += 1;
                 if !self.glimpsing {
-                    self.queue.push_front(Todo::Sleep { until: now.plus(patience::CALL_PAUSE) });
+                    self.queue.push_front(Todo::Sleep { until: now.plus(timeouts::CALL_PAUSE) });
                 }
                 if !self.is_stopping()
-                    && (blind.contradictory || self.blind_observations >= patience::BLIND_OBSERVATIONS)
+                    && (blind.contradictory || self.blind_observations >= timeouts::BLIND_OBSERVATIONS)
                 {
                     let kind = if blind.contradictory { CauseKind::Inventory } else { CauseKind::Provider };
                     let cause = plain(kind, blind.message.clone());
@@ -208,7 +208,7 @@ impl Machine {
             self.lost(&Loss::Fenced(taken_over_by.map_or(why, str::to_owned)), None, now);
             return;
         }
-        self.heed(record, is_first_look, now);
+        self.on_halt(record, is_first_look, now);
     }
 
     /// S9: who acts for the run, if the record says that it is not this process any more.
@@ -220,7 +220,7 @@ impl Machine {
                 Some(format!("process {pid} on {host} acts for it, epoch {}", entry.epoch))
             }
             // The record lets go of a run at its end, and where whoever took it over has ended it.
-            None if !self.reserved.is_empty() && self.untold.is_empty() => {
+            None if !self.reserved.is_empty() && self.unreported.is_empty() => {
                 Some("the record has let go of it".to_owned())
             }
             Some(_) | None => None,
@@ -288,7 +288,7 @@ impl Machine {
         let gap_ms = u64::try_from(gap.length.as_millis()).unwrap_or(u64::MAX);
         let restarts = bake.progress(now).restarts;
         self.queue.push_back(Todo::Record(Event::BakeRestarted { batch, gap_ms }));
-        if restarts >= patience::BAKE_RESTARTS {
+        if restarts >= timeouts::BAKE_RESTARTS {
             let message = format!(
                 "the bake broke {restarts} times because sampling took too long or the clock was set back, the last time for \
                  {}",
@@ -370,7 +370,7 @@ impl Machine {
             }
             Change::Resolve { outcomes } => {
                 for (host, outcome) in outcomes {
-                    self.untold.remove(&host);
+                    self.unreported.remove(&host);
                     match outcome {
                         HostOutcome::Settling(_) => {}
                         HostOutcome::Removed(_)
@@ -417,7 +417,7 @@ impl Machine {
                 if matches!(self.phase, Phase::Restoring { .. }) {
                     // S7: the others are put back all the same; the record is told once more at the end.
                     self.reserved.retain(|id, _| !outcomes.contains_key(id));
-                    self.untold.extend(outcomes.iter().map(|(id, outcome)| (id.clone(), outcome.clone())));
+                    self.unreported.extend(outcomes.iter().map(|(id, outcome)| (id.clone(), outcome.clone())));
                 }
             }
             (Change::ReleaseSuspension { group }, refusal) => {

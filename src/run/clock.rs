@@ -35,14 +35,14 @@ impl Machine {
         self.quiet_by =
             self.quiet_at.map(|at| at.min(now.plus(self.longest_quiet()))).min(self.quiet_by.or(self.quiet_at));
         let every = self.settings().every;
-        let patient_from = self.quiet_by.unwrap_or(now).max(now);
+        let timeout_from = self.quiet_by.unwrap_or(now).max(now);
         let mut gap = None;
         match &mut self.phase {
             Phase::Reference { observations, next_at } => {
                 observations.retain(|observation| is_past(&observation.begun_at));
                 *next_at = (*next_at).min(now.plus(every));
             }
-            Phase::TakingOver { since } | Phase::Restoring { since } => *since = (*since).min(patient_from),
+            Phase::TakingOver { since } | Phase::Restoring { since } => *since = (*since).min(timeout_from),
             Phase::Cordoning { since } | Phase::Verifying { since } => *since = (*since).min(now),
             // When its turn comes the record says again.
             Phase::Opening { not_before, .. } if is_set_back => *not_before = (*not_before).min(now),
@@ -51,7 +51,7 @@ impl Machine {
             | Phase::Opening { .. }
             | Phase::Suspending
             | Phase::Terminating { .. }
-            | Phase::Leaving { .. }
+            | Phase::Closing { .. }
             | Phase::Over => {}
         }
         if is_set_back {

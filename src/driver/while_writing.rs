@@ -17,7 +17,7 @@ fn lost(tries: &Tries) -> Response {
 
 /// Performs a write; looks at the world when a sample is due meanwhile; gives the write up where the machine says so, or
 /// where an order came.
-pub(super) async fn patiently<'w, W: Future<Output = Response>>(
+pub(super) async fn write_while_observing<'w, W: Future<Output = Response>>(
     world: &World,
     machine: &mut Machine,
     stop: &mut StopSignal,
@@ -25,8 +25,8 @@ pub(super) async fn patiently<'w, W: Future<Output = Response>>(
     write: impl FnOnce(&'w Tries) -> W,
 ) -> Response {
     let now = world.clock.now();
-    let tries: &'w Tries = tries.insert(if machine.is_patient(now) { Tries::without_end() } else { Tries::few() });
-    let (mut until, answer) = (machine.gives_write_up_at(now), machine.answer_patience());
+    let tries: &'w Tries = tries.insert(if machine.repeats_writes(now) { Tries::without_end() } else { Tries::few() });
+    let (mut until, answer) = (machine.gives_write_up_at(now), machine.answer_timeout());
     let mut write = std::pin::pin!(write(tries));
     if let Some(response) = answered(answer, &mut write).await {
         return response;

@@ -9,7 +9,7 @@ use crate::plan::{SubsystemCapacity, measure};
 use super::action::{Change, Finish};
 use super::machine::{Machine, Phase, Todo};
 use super::reservation::{Calls, Last};
-use super::{CauseKind, Event, Outcome, RunHistory, patience, report};
+use super::{CauseKind, Event, Outcome, RunHistory, report, timeouts};
 
 /// The calls for a group's process.
 #[derive(Clone, Debug, Default)]
@@ -24,7 +24,7 @@ pub(super) struct GroupCalls {
 
 /// How far the end is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Step {
+pub(super) enum ClosingStep {
     /// Groups are released one by one.
     Groups,
     /// The fleet is measured once more.
@@ -38,32 +38,32 @@ pub(super) enum Step {
 }
 
 impl Machine {
-    pub(super) fn start_leaving(&mut self) {
-        self.phase = Phase::Leaving { step: Step::Groups };
+    pub(super) fn start_closing(&mut self) {
+        self.phase = Phase::Closing { step: ClosingStep::Groups };
     }
 
-    pub(super) fn leave(&mut self, now: Time) {
-        let Phase::Leaving { step } = self.phase else { return };
+    pub(super) fn close(&mut self, now: Time) {
+        let Phase::Closing { step } = self.phase else { return };
         match step {
-            Step::Groups if self.offline && !self.told_late => self.tell_late(),
-            Step::Groups => self.release_groups(now),
-            Step::Measuring => {
-                self.phase = Phase::Leaving { step: Step::Forgetting };
+            ClosingStep::Groups if self.offline && !self.offline_notice_sent => self.send_offline_notice(),
+            ClosingStep::Groups => self.release_groups(now),
+            ClosingStep::Measuring => {
+                self.phase = Phase::Closing { step: ClosingStep::Forgetting };
                 self.queue.push_back(Todo::Observe { probes: false });
             }
-            Step::Forgetting => {
-                self.phase = Phase::Leaving { step: Step::Closing };
+            ClosingStep::Forgetting => {
+                self.phase = Phase::Closing { step: ClosingStep::Closing };
                 if let Some(snapshot) = self.snapshot.clone() {
                     self.queue.push_back(Todo::Change(Change::Forget { snapshot }));
                 }
             }
-            Step::Closing if !self.untold.is_empty() => {
+            ClosingStep::Closing if !self.unreported.is_empty() => {
                 // Told once more; where that fails too, the record keeps the hosts reserved, which is the safe side.
-                let outcomes = std::mem::take(&mut self.untold);
+                let outcomes = std::mem::take(&mut self.unreported);
                 self.queue.push_back(Todo::Change(Change::Resolve { outcomes }));
             }
-            Step::Closing => {
-                self.phase = Phase::Leaving { step: Step::Ending };
+            ClosingStep::Closing => {
+                self.phase = Phase::Closing { step: ClosingStep::Ending };
                 // First the journal and then the record: whoever dies in between has a history, and stands in `status`
                 // until somebody ends it there.
                 let outcome = self.outcome();
@@ -74,7 +74,7 @@ impl Machine {
                     subsystems: self.measured(now),
                 }));
             }
-            Step::Ending => {
+            ClosingStep::Ending => {
                 let completed = self.ended_as == Some(Outcome::Completed);
                 if self.is_enlisted {
                     self.queue.push_back(Todo::Change(Change::End { completed }));
@@ -87,8 +87,8 @@ impl Machine {
     /// What was done without the ledger is recorded in order, with the times at which it was done, once it is back. At the
     /// end, where everything is as it should be and only the ledger does not know it, this is the record with which it is
     /// waited for, as long as the policy bears.
-    pub(super) fn tell_late(&mut self) {
-        self.told_late = true;
+    pub(super) fn send_offline_notice(&mut self) {
+        self.offline_notice_sent = true;
         let since = self.acked_at.map(|at| format!(" from {at} on")).unwrap_or_default();
         let message = format!("the ledger was out of reach{since}: what was done since is recorded late");
         self.queue.push_back(Todo::Record(Event::Warned { message }));
@@ -133,7 +133,7 @@ impl Machine {
     fn release_groups(&mut self, now: Time) {
         let Some((name, calls)) = self.groups.iter().find(|(_, g)| !g.released).map(|(n, g)| (n.clone(), g.clone()))
         else {
-            self.phase = Phase::Leaving { step: Step::Measuring };
+            self.phase = Phase::Closing { step: ClosingStep::Measuring };
             return;
         };
         if !calls.resuming {
@@ -154,7 +154,7 @@ impl Machine {
         } else if calls.resume.may_try(now) {
             self.intend_for_group(&name, false, now);
         } else {
-            self.queue.push_back(Todo::Sleep { until: now.plus(patience::POLL) });
+            self.queue.push_back(Todo::Sleep { until: now.plus(timeouts::POLL) });
             self.queue.push_back(Todo::Observe { probes: false });
         }
     }
