@@ -6,7 +6,7 @@
 //! | to read | for |
 //! | --- | --- |
 //! | `plan`, `removal`, `remove`, `confirm` | a removal from its request to its run |
-//! | `idempotency`, `takeover`, `not_taken`, `remainder`, `late`, `unrecorded` | a run that an earlier process began |
+//! | `idempotency`, `takeover`, `not_taken`, `remainder`, `offline_journal`, `offline_file` | a run that an earlier process began |
 //! | `halt`, `unhalt`, `adopt`, `marks`, `accept`, `set_time` | what a person decides |
 //! | `init`, `archive`, `prune` | the ledger as a whole |
 //! | `status`, `history`, `headroom`, `report` | what is so |
@@ -28,9 +28,10 @@ mod history;
 mod idempotency;
 mod ids;
 mod init;
-mod late;
 mod marks;
 mod not_taken;
+mod offline_file;
+mod offline_journal;
 mod plan;
 mod process;
 mod prune;
@@ -45,7 +46,6 @@ mod site;
 mod status;
 mod takeover;
 mod unhalt;
-mod unrecorded;
 mod world;
 
 pub(crate) use accept::{Acceptance, accept};

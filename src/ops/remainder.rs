@@ -18,7 +18,7 @@ use super::error::OperationError;
 use super::frontend::{Frontend, Orders, Part};
 use super::plan::{Because, PlanAnswer};
 use super::world::{Seen, World};
-use super::{late, refusal};
+use super::{offline_journal, refusal};
 
 /// What whoever goes on said beforehand.
 pub(crate) struct Terms {
@@ -42,7 +42,7 @@ pub(crate) async fn unconfirmed(
     orders: &mut Orders,
     frontend: &dyn Frontend,
 ) -> Result<Option<PlanAnswer>, OperationError> {
-    let whole = late::whole(world, run, journal).await?;
+    let whole = offline_journal::whole(world, run, journal).await?;
     let Some(left) = remains(&whole, record, run) else { return Ok(None) };
     let Some(plan) = judged(world, run, &left, terms).await? else { return Ok(None) };
     let document = plan.document.clone();
@@ -68,7 +68,7 @@ pub(crate) async fn unconfirmed(
     }
     // What was confirmed is what was shown. A process that lives went on meanwhile; a fence tells the rest.
     let (journal, record) = world.look_at_run(run).await?;
-    let now = remains(&late::whole(world, run, &journal).await?, &record, run);
+    let now = remains(&offline_journal::whole(world, run, &journal).await?, &record, run);
     if now.as_ref() != Some(&left) {
         let message = format!("run {run} went on since it was shown: what was confirmed is not what is left of it");
         return Err(OperationError::NotConfirmed {

@@ -7,12 +7,12 @@ use crate::output::next;
 use crate::run::{Outcome, RunDocument};
 
 use super::frontend::Frontend;
-use super::late;
+use super::offline_journal;
 use super::world::World;
 
 /// The run of this process.
 pub(crate) fn ended(world: &World, ended: &Ended, frontend: &dyn Frontend) -> RunDocument {
-    let document = late::documented(world, ended);
+    let document = offline_journal::documented(world, ended);
     for warning in document.warnings.get(ended.document.warnings.len()..).unwrap_or_default() {
         frontend.note(&format!("warning: {warning}"));
     }

@@ -11,7 +11,7 @@ use crate::run::{self, JournalRecord, LastStep, Purpose, RunHistory};
 use super::error::OperationError;
 use super::reader::LedgerReader;
 use super::site::Site;
-use super::{fleets, late, process, report};
+use super::{fleets, offline_journal, process, report};
 
 /// Everything that the ledger says of the runs that are under way or hold hosts, or of one run.
 ///
@@ -23,14 +23,14 @@ pub(crate) async fn status(policies: &Path, only: Option<&RunId>) -> Result<Stat
     let site = Site::find(policies)?;
     let now = fleets::now(&site.fleet);
     let ledger = LedgerReader::open(&site.fleet, now).await;
-    let ledger = ledger.map_err(|error| late::with_what_is_kept(error, policies, only))?;
+    let ledger = ledger.map_err(|error| offline_journal::with_what_is_kept(error, policies, only))?;
     let (_, record) = ledger.read().await?;
 
     let mut runs = Vec::new();
     for (run, entry) in record.runs.iter().filter(|(run, _)| only.is_none_or(|only| only == *run)) {
         let journal = ledger.journals().journal(run).await.map_err(OperationError::Ledger)?;
         let mut status = of_run(run, entry, &journal, &site.directory, now);
-        if let Some(path) = late::kept_at(&site.fleet, run).filter(|_| status.alive != Some(true)) {
+        if let Some(path) = offline_journal::kept_at(&site.fleet, run).filter(|_| status.alive != Some(true)) {
             status.advice = Some(format!(
                 "its process ended without its ledger. What it did last is kept on this machine, in {}: `abandon` and \
                  `resume` record it here first, and a run that was stopping then only puts back what is still \
@@ -47,7 +47,7 @@ pub(crate) async fn status(policies: &Path, only: Option<&RunId>) -> Result<Stat
         let journal = ledger.journals().journal(run).await.map_err(OperationError::Ledger)?;
         ended = run::report(&journal).map(|document| report::placed(document, &site.directory));
         if ended.is_none() {
-            if let Some(lost) = late::known_here_only(&site.fleet, run) {
+            if let Some(lost) = offline_journal::known_here_only(&site.fleet, run) {
                 return Err(lost);
             }
             return Err(no_such_run(run, &record, &ledger).await);

@@ -22,7 +22,7 @@ use super::plan::PlanAnswer;
 use super::remainder::{self, Terms};
 use super::site::Site;
 use super::world::{self, World};
-use super::{late, process, report, status};
+use super::{offline_journal, process, report, status};
 
 /// What was asked for.
 pub(crate) struct Asked {
@@ -70,17 +70,17 @@ pub(crate) async fn take_over(
         // It goes nowhere but back: that must not wait for somebody who mends a policy.
         Purpose::Abandon => Site::find(policies)?.world_to_put_back(frontend).await,
     };
-    let world = world.map_err(|error| late::with_what_is_kept(error, policies, Some(run)))?;
+    let world = world.map_err(|error| offline_journal::with_what_is_kept(error, policies, Some(run)))?;
     let (journal, record) = world.look_at_run(run).await?;
     // S3: before anything is written, a fence least of all.
     record.is_of(world.fleet.identity()).map_err(world::other_fleet)?;
     asked.seen = journal.len();
     if standing(&journal, &record, run) == Standing::Unknown
-        && let Some(lost) = late::known_here_only(&world.policies.fleet, run)
+        && let Some(lost) = offline_journal::known_here_only(&world.policies.fleet, run)
     {
         return Err(lost);
     }
-    late::tell(&world, run, &journal, frontend).await?;
+    offline_journal::tell(&world, run, &journal, frontend).await?;
     is_permitted(&world, run, &journal, &record, &asked).await?;
 
     let mut heard = frontend.listen().map_err(|e| OperationError::internal("signals cannot be heard", e))?;
@@ -199,7 +199,7 @@ pub(crate) async fn take(
     stop: &mut StopSignal,
 ) -> Result<Result<Went, TakeoverError>, OperationError> {
     let places = world.places(world.writable_ledger().await?);
-    let brought = late::bring_in(world, places.ledger.as_ref(), run, frontend).await?;
+    let brought = offline_journal::bring_in(world, places.ledger.as_ref(), run, frontend).await?;
     if brought > 0 {
         let (journal, record) = world.look_at_run(run).await?;
         if let (Standing::Ended, Some(document)) = (standing(&journal, &record, run), run::report(&journal)) {

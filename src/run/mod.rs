@@ -3,7 +3,7 @@
 //! `Planned -> Confirmed -> [ Granted -> Cordoning -> Baking -> Terminating -> Verifying -> Waiting ]* -> Completed`, and
 //! from every state `-> Restoring -> Aborted | Halted`, or `-> NeedsAttention` (docs/architecture.md). [`Machine`] is that;
 //! it performs nothing, reads no clock and knows no provider. A run whose process died is made again from its journal
-//! (`recover`), and looks before it goes on (`stock`).
+//! (`recover`), and looks before it goes on (`reconcile`).
 
 #![cfg_attr(not(test), warn(clippy::wildcard_enum_match_arm))]
 
@@ -16,8 +16,8 @@ mod document;
 mod handle;
 mod history;
 mod journal;
-mod late;
 mod machine;
+mod offline_journal;
 mod opening;
 mod progress;
 mod pruned;
@@ -40,8 +40,8 @@ pub(crate) use history::Stage;
 pub(crate) use history::{BatchTimes, CallHistory, HostStage, LastStep, Opening, RunHistory, Single, Takeover};
 pub(crate) use journal::Purpose;
 pub use journal::{EVENT_SCHEMA, Event, JournalRecord};
-pub(crate) use late::{Late, deeds, late};
 pub(crate) use machine::{Machine, Spec};
+pub(crate) use offline_journal::{OfflineJournal, follows, in_words};
 pub(crate) use progress::{Progress, Step};
 pub(crate) use pruned::{Stays, is_pruned, prune, records_ever};
 pub(crate) use recover::Successor;

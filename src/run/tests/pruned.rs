@@ -6,8 +6,8 @@ use super::world::{Driven, World};
 use crate::coordination::Halt;
 use crate::model::Time;
 use crate::run::{
-    Finish, JournalRecord, Late, Purpose, Response, Standing, Stays, has_ended, is_pruned, late, prune, records_ever,
-    report, standing, took_nothing,
+    Finish, JournalRecord, OfflineJournal, Purpose, Response, Standing, Stays, follows, has_ended, is_pruned, prune,
+    records_ever, report, standing, took_nothing,
 };
 
 const FILE: &str = "old.json";
@@ -43,7 +43,7 @@ fn s9_a_pruned_journal_has_the_runs_document_and_its_request_and_takes_nothing_m
     assert!(warning.contains(FILE) && warning.contains("casey"), "{warning}");
     assert_eq!(Some(document), report(&world.journal));
     // What a process wrote aside long ago is not brought into it.
-    assert_eq!(late(&journal, &world.journal[1..]), Late::WentOn);
+    assert_eq!(follows(&journal, &world.journal[1..]), OfflineJournal::WentOn);
     let mut again = ended();
     again.journal = journal.to_vec();
     assert_eq!(pruned(&again, after(&world)), Err(Stays::Pruned));

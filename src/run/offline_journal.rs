@@ -9,7 +9,7 @@ use super::{Event, JournalRecord, RunHistory};
 
 /// How kept records stand to the run's journal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Late {
+pub(crate) enum OfflineJournal {
     /// The journal has the first so many of them, and ends where the others begin.
     Follows(usize),
     /// S9: the journal went on without them: another process has acted for the run since.
@@ -19,26 +19,29 @@ pub(crate) enum Late {
 }
 
 /// Whether the journal can take these records of one process, which are in order.
-pub(crate) fn late<'a>(journal: &[JournalRecord], records: impl IntoIterator<Item = &'a JournalRecord>) -> Late {
+pub(crate) fn follows<'a>(
+    journal: &[JournalRecord],
+    records: impl IntoIterator<Item = &'a JournalRecord>,
+) -> OfflineJournal {
     if super::is_pruned(journal) {
-        return Late::WentOn;
+        return OfflineJournal::WentOn;
     }
     let mut there = 0;
     for (nth, record) in records.into_iter().enumerate() {
         let seq = usize::try_from(record.seq).unwrap_or(usize::MAX);
         match journal.get(seq) {
             Some(taken) if taken == record => there = nth + 1,
-            Some(_) => return Late::WentOn,
-            None if seq > journal.len() + nth - there => return Late::Gap,
+            Some(_) => return OfflineJournal::WentOn,
+            None if seq > journal.len() + nth - there => return OfflineJournal::Gap,
             None => {}
         }
     }
     // All of them may be there, and something else behind them: then nothing is missing.
-    Late::Follows(there)
+    OfflineJournal::Follows(there)
 }
 
 /// What these records say was done and seen, one line each. `journal` knows the calls that they answer.
-pub(crate) fn deeds<'a>(
+pub(crate) fn in_words<'a>(
     journal: &[JournalRecord],
     records: impl IntoIterator<Item = &'a JournalRecord>,
 ) -> Vec<String> {
@@ -134,18 +137,18 @@ mod tests {
     #[test]
     fn s9_kept_records_follow_only_where_the_journal_ends() {
         let journal = records(0..3, "ours");
-        assert_eq!(late(&journal, &records(3..6, "ours")), Late::Follows(0));
+        assert_eq!(follows(&journal, &records(3..6, "ours")), OfflineJournal::Follows(0));
         // In doubt, and there: the first, or all of them.
-        assert_eq!(late(&journal, &records(2..6, "ours")), Late::Follows(1));
-        assert_eq!(late(&journal, &records(1..3, "ours")), Late::Follows(2));
+        assert_eq!(follows(&journal, &records(2..6, "ours")), OfflineJournal::Follows(1));
+        assert_eq!(follows(&journal, &records(1..3, "ours")), OfflineJournal::Follows(2));
         // Another process wrote.
-        assert_eq!(late(&journal, &records(2..6, "theirs")), Late::WentOn);
+        assert_eq!(follows(&journal, &records(2..6, "theirs")), OfflineJournal::WentOn);
         let mut went_on = journal.clone();
         went_on.extend(records(3..5, "theirs"));
-        assert_eq!(late(&went_on, &records(2..6, "ours")), Late::WentOn);
+        assert_eq!(follows(&went_on, &records(2..6, "ours")), OfflineJournal::WentOn);
         // A journal that lost what it had.
-        assert_eq!(late(&journal[..2], &records(3..6, "ours")), Late::Gap);
-        assert_eq!(late(&journal, &[record(3, "ours"), record(5, "ours")]), Late::Gap);
+        assert_eq!(follows(&journal[..2], &records(3..6, "ours")), OfflineJournal::Gap);
+        assert_eq!(follows(&journal, &[record(3, "ours"), record(5, "ours")]), OfflineJournal::Gap);
     }
 
     /// What a process says that did something without its ledger, and what a taker-over is told.
@@ -173,7 +176,7 @@ mod tests {
         let journal: Vec<JournalRecord> =
             (0..).zip(events).map(|(seq, event)| JournalRecord { at, event, ..record(seq, "") }).collect();
         // The first intent was acknowledged: its answer is told all the same.
-        let said = deeds(&journal, &journal[1..]).join("\n").replace(&format!("{at} "), "");
+        let said = in_words(&journal, &journal[1..]).join("\n").replace(&format!("{at} "), "");
         assert_eq!(
             said,
             "restore b: done\nrestore a: in doubt, no reply\nb seen back in service\nrestore d: intended, no answer known"

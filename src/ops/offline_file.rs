@@ -2,7 +2,7 @@
 //!
 //! `unrecorded-RUN-EPOCH.json`, one per run and process, readable by its owner alone: beside the ledger where that is a
 //! file, else (or where that place takes none) in `$XDG_STATE_HOME/safe-remove`, by default `~/.local/state/safe-remove`.
-//! It is there whole or not at all. This file knows the format and the places; `late` what is made of them.
+//! It is there whole or not at all. This file knows the format and the places; `offline_journal` knows what is made of them.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write as _};
@@ -28,7 +28,7 @@ const SIZE_MAX: u64 = 64 << 20;
 /// The file.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Unrecorded {
+pub(crate) struct OfflineFile {
     schema: String,
     fleet: FleetName,
     /// The ledger that lacks them. No other may take them.
@@ -45,7 +45,7 @@ pub(crate) struct Unrecorded {
     pub(crate) records: Vec<Kept>,
 }
 
-impl Unrecorded {
+impl OfflineFile {
     /// All that the process knew of the run.
     pub(crate) fn journal(&self) -> Vec<JournalRecord> {
         self.acknowledged.iter().chain(self.records.iter().map(|kept| &kept.record)).cloned().collect()
@@ -77,7 +77,7 @@ pub(crate) fn keep(of: &FleetConfig, ended: &Ended, now: Time) -> Result<PathBuf
     let records = ended.unrecorded.iter();
     let first = ended.unrecorded.first().map_or(u64::MAX, |(record, _)| record.seq);
     let acknowledged = ended.journal.iter().filter(|record| record.seq < first).cloned().collect();
-    let file = Unrecorded {
+    let file = OfflineFile {
         schema: SCHEMA.to_owned(),
         fleet: of.name.clone(),
         ledger,
@@ -136,7 +136,7 @@ pub(crate) fn read(
     of: &FleetConfig,
     ledger: &LedgerId,
     run: &RunId,
-) -> Result<Unrecorded, OperationError> {
+) -> Result<OfflineFile, OperationError> {
     let file = read_of_any(path, of, run)?;
     if file.ledger != *ledger {
         let why = format!("its records belong to ledger {}, and this one is {ledger}", file.ledger);
@@ -150,11 +150,11 @@ pub(crate) fn read(
 /// # Errors
 ///
 /// As [`read`].
-pub(crate) fn read_of_any(path: &Path, of: &FleetConfig, run: &RunId) -> Result<Unrecorded, OperationError> {
+pub(crate) fn read_of_any(path: &Path, of: &FleetConfig, run: &RunId) -> Result<OfflineFile, OperationError> {
     parse(path, of, run).map_err(|why| unusable(run, path, why))
 }
 
-fn parse(path: &Path, of: &FleetConfig, run: &RunId) -> Result<Unrecorded, String> {
+fn parse(path: &Path, of: &FleetConfig, run: &RunId) -> Result<OfflineFile, String> {
     let metadata = fs::symlink_metadata(path).map_err(|error| error.to_string())?;
     if !metadata.is_file() || metadata.len() > SIZE_MAX {
         return Err("it is no file that safe-remove wrote".to_owned());
@@ -168,7 +168,7 @@ fn parse(path: &Path, of: &FleetConfig, run: &RunId) -> Result<Unrecorded, Strin
     if schema != SCHEMA {
         return Err(format!("its schema is {schema}, this version reads {SCHEMA}"));
     }
-    let file: Unrecorded = serde_json::from_slice(&text).map_err(|error| error.to_string())?;
+    let file: OfflineFile = serde_json::from_slice(&text).map_err(|error| error.to_string())?;
     if (&file.fleet, &file.run) != (&of.name, run) {
         return Err(format!("it is of run {} of fleet {}", file.run, file.fleet));
     }

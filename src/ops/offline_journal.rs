@@ -8,12 +8,12 @@ use crate::model::RunId;
 use crate::output::{clean, hosts_text, next};
 use crate::policy::FleetConfig;
 use crate::ports::{Ledger, LedgerError, Written};
-use crate::run::{Failure, JournalRecord, Late, Outcome, RunDocument, deeds, is_pruned, late, report};
+use crate::run::{Failure, JournalRecord, OfflineJournal, Outcome, RunDocument, follows, in_words, is_pruned, report};
 
 use super::error::{IMPORT, OperationError};
 use super::frontend::Frontend;
+use super::offline_file::{self, OfflineFile};
 use super::site::Site;
-use super::unrecorded::{self, Unrecorded};
 use super::world::World;
 
 /// What is to be said of a run of this process that the ledger did not take whole: a document with what is kept where,
@@ -23,7 +23,7 @@ pub(crate) fn documented(world: &World, ended: &Ended) -> RunDocument {
     let records = || ended.unrecorded.iter().map(|(record, _)| record);
     if let Some(by) = &ended.taken_by {
         // S9: what it could not record is not for the journal any more: that is another process's.
-        let did = deeds(&ended.journal, records());
+        let did = in_words(&ended.journal, records());
         document.warnings.push(if did.is_empty() {
             format!("this run was taken over: {by}. This process did nothing after its last record")
         } else {
@@ -45,7 +45,7 @@ pub(crate) fn documented(world: &World, ended: &Ended) -> RunDocument {
         }
         None => format!("the ledger could not take the last {count} records of the run"),
     };
-    let warning = match unrecorded::keep(&world.policies.fleet, ended, world.clock.now()) {
+    let warning = match offline_file::keep(&world.policies.fleet, ended, world.clock.now()) {
         Ok(path) if went_back.is_some() => format!(
             "{lacks}. What this run did is kept on this machine, in {}: `safe-remove status {run}` says what to do",
             path.display()
@@ -57,7 +57,7 @@ pub(crate) fn documented(world: &World, ended: &Ended) -> RunDocument {
         ),
         Err(why) => format!(
             "{lacks}, and no file of this machine takes them ({why}). This report is their only copy: {}",
-            deeds(&ended.journal, records()).join("; ")
+            in_words(&ended.journal, records()).join("; ")
         ),
     };
     document.warnings.push(warning);
@@ -87,15 +87,15 @@ pub(crate) async fn tell(
                  it with the file that `safe-remove status {run}` names, and remove it when you have read it.\n",
                 path.display()
             ));
-        } else if late(journal, records()) == Late::WentOn {
+        } else if follows(journal, records()) == OfflineJournal::WentOn {
             let mut text = format!(
                 "{} says what an earlier process of run {run} did without its ledger. The journal went on without it, and \
                  does not have:\n",
                 path.display()
             );
             let missing = records().filter(|record| !journal.contains(record));
-            for deed in deeds(journal, missing) {
-                text.push_str(&format!("  {}\n", clean(&deed)));
+            for done in in_words(journal, missing) {
+                text.push_str(&format!("  {}\n", clean(&done)));
             }
             text.push_str("It is not recorded any more; remove the file when you have read it.\n");
             frontend.tell(&text);
@@ -119,11 +119,11 @@ pub(crate) async fn bring_in(
     let mut brought = 0;
     for (path, file) in files(world, run).await? {
         let journal = ledger.journal(run).await.map_err(OperationError::Ledger)?;
-        let there = match late(&journal, file.records.iter().map(|kept| &kept.record)) {
-            Late::Follows(there) => there,
+        let there = match follows(&journal, file.records.iter().map(|kept| &kept.record)) {
+            OfflineJournal::Follows(there) => there,
             // It was told.
-            Late::WentOn => continue,
-            Late::Gap => {
+            OfflineJournal::WentOn => continue,
+            OfflineJournal::Gap => {
                 return Err(OperationError::NotTaken {
                     message: format!("run {run} is not taken over: its journal lacks records that it had acknowledged"),
                     causes: vec![format!("it ends before what {} goes on from", path.display())],
@@ -168,7 +168,7 @@ pub(crate) async fn whole(
 ) -> Result<Vec<JournalRecord>, OperationError> {
     let mut whole = journal.to_vec();
     for (_, file) in files(world, run).await? {
-        if let Late::Follows(there) = late(&whole, file.records.iter().map(|kept| &kept.record)) {
+        if let OfflineJournal::Follows(there) = follows(&whole, file.records.iter().map(|kept| &kept.record)) {
             whole.extend(file.records.into_iter().skip(there).map(|kept| kept.record));
         }
     }
@@ -177,7 +177,7 @@ pub(crate) async fn whole(
 
 /// Where something of a run is kept, for whoever asks how it stands.
 pub(crate) fn kept_at(fleet: &FleetConfig, run: &RunId) -> Option<PathBuf> {
-    unrecorded::kept(fleet, run).ok()?.into_iter().next()
+    offline_file::kept(fleet, run).ok()?.into_iter().next()
 }
 
 /// Why a run of which only a file on this machine tells is neither shown nor taken over; `None` where there is none.
@@ -185,13 +185,13 @@ pub(crate) fn kept_at(fleet: &FleetConfig, run: &RunId) -> Option<PathBuf> {
 /// The ledger does not know the run: it is an older state of itself, or another one. Nothing of the file is brought into
 /// it: hosts that are out of service by the file are put back by a person, who looks at them.
 pub(crate) fn known_here_only(fleet: &FleetConfig, run: &RunId) -> Option<OperationError> {
-    let paths = match unrecorded::kept(fleet, run) {
+    let paths = match offline_file::kept(fleet, run) {
         Ok(paths) => paths,
         Err(error) => return Some(error),
     };
     // The last process of the run knows most of it.
     let path = paths.last()?;
-    let file = match unrecorded::read_of_any(path, fleet, run) {
+    let file = match offline_file::read_of_any(path, fleet, run) {
         Ok(file) => file,
         Err(error) => return Some(error),
     };
@@ -216,7 +216,7 @@ pub(crate) fn known_here_only(fleet: &FleetConfig, run: &RunId) -> Option<Operat
             "look at every host of the fleet, and put back into service what is not"
         }
     };
-    causes.extend(deeds(&journal, journal.iter()));
+    causes.extend(in_words(&journal, journal.iter()));
     Some(OperationError::NotTaken {
         message: format!("there is no run {run} in the ledger, and there was one"),
         causes,
@@ -239,14 +239,14 @@ pub(crate) fn with_what_is_kept(error: OperationError, policies: &Path, run: Opt
     OperationError::NotStarted { failure: Failure::Ledger, message: error.to_string(), causes, hint: IMPORT }
 }
 
-async fn files(world: &World, run: &RunId) -> Result<Vec<(PathBuf, Unrecorded)>, OperationError> {
-    let paths = unrecorded::kept(&world.policies.fleet, run)?;
+async fn files(world: &World, run: &RunId) -> Result<Vec<(PathBuf, OfflineFile)>, OperationError> {
+    let paths = offline_file::kept(&world.policies.fleet, run)?;
     if paths.is_empty() {
         return Ok(Vec::new());
     }
     let (_, record) = world.ledger.read().await?;
     let read = |path: PathBuf| {
-        let file = unrecorded::read(&path, &world.policies.fleet, &record.ledger, run)?;
+        let file = offline_file::read(&path, &world.policies.fleet, &record.ledger, run)?;
         Ok((path, file))
     };
     paths.into_iter().map(read).collect()
