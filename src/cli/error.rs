@@ -1,4 +1,4 @@
-//! [`Complaint`]: what goes wrong, as people and programs are told.
+//! [`Diagnostic`]: what goes wrong, as people and programs are told.
 
 use crate::ops::OperationError;
 use crate::output::{ErrorDocument, WIDTH};
@@ -8,7 +8,7 @@ use super::exit::Exit;
 
 /// A message for people about a failure. It goes to stderr in every mode.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Complaint {
+pub(crate) struct Diagnostic {
     /// The action that failed, and its object.
     pub(crate) message: String,
     /// Why, from the nearest cause to the root.
@@ -19,7 +19,7 @@ pub(crate) struct Complaint {
     pub(crate) hint: Option<String>,
 }
 
-impl Complaint {
+impl Diagnostic {
     /// What kept an operation from its result, the chain of causes told once.
     pub(crate) fn of(error: &OperationError) -> Self {
         let details = match error {
@@ -69,11 +69,11 @@ mod tests {
             tried: "written",
             source: Box::new(source),
         });
-        let complaint = Complaint::of(&error);
-        assert_eq!(complaint.message, "the ledger cannot be used");
-        assert_eq!(complaint.causes, ["the ledger a.db cannot be written", "no space left"]);
+        let diagnostic = Diagnostic::of(&error);
+        assert_eq!(diagnostic.message, "the ledger cannot be used");
+        assert_eq!(diagnostic.causes, ["the ledger a.db cannot be written", "no space left"]);
         assert_eq!(Exit::of(&error), Exit::LEDGER);
-        assert_eq!(complaint.document(Exit::of(&error)).exit_code, 10);
+        assert_eq!(diagnostic.document(Exit::of(&error)).exit_code, 10);
     }
 
     #[test]
@@ -83,7 +83,7 @@ mod tests {
             OperationError::Assess(AssessError::Weight { subsystem: "s".into(), hosts: Vec::new(), more: 1 }),
             OperationError::internal("x", "y"),
         ] {
-            assert!(Complaint::of(&error).hint.is_some(), "{error}");
+            assert!(Diagnostic::of(&error).hint.is_some(), "{error}");
         }
     }
 }

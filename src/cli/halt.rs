@@ -7,16 +7,16 @@ use crate::ops::{self, Halted, HaltedRun, OperationError};
 use crate::output::{field, next};
 
 use super::args::Global;
-use super::{Answered, Exit, halts, status};
+use super::{CommandOutput, Exit, halts, status};
 
 /// Halt, show.
 pub(super) async fn run(
     global: &Global,
     subsystem: Option<&SubsystemName>,
     reason: &str,
-) -> Result<Answered, OperationError> {
+) -> Result<CommandOutput, OperationError> {
     let (halted, warnings) = ops::halt(&global.policies, subsystem, reason).await?;
-    Answered::result(Exit::DONE, "halt", text(&halted, &global.policies, &warnings), &halted, &warnings)
+    CommandOutput::result(Exit::DONE, "halt", text(&halted, &global.policies, &warnings), &halted, &warnings)
 }
 
 fn text(halted: &Halted, policies: &Path, warnings: &[String]) -> String {

@@ -7,16 +7,16 @@ use crate::plan::Assumption;
 
 use super::args::Global;
 use super::values::Supposed;
-use super::{Answered, Exit};
+use super::{CommandOutput, Exit};
 
 /// Ask, show.
 pub(super) async fn run(
     global: &Global,
     only: Option<&SubsystemName>,
     what_if: &[Supposed],
-) -> Result<Answered, OperationError> {
+) -> Result<CommandOutput, OperationError> {
     let document = ops::headroom(&global.policies, only, &assumptions(only, what_if)?).await?;
-    Answered::document(Exit::DONE, headroom_text(&document), &document)
+    CommandOutput::document(Exit::DONE, headroom_text(&document), &document)
 }
 
 /// What is assumed, or why the question cannot be meant as it stands.

@@ -7,18 +7,18 @@ use crate::run::{Outcome, RunDocument};
 
 use super::args::Global;
 use super::values::Since;
-use super::{Answered, Exit, halts};
+use super::{CommandOutput, Exit, halts};
 
 /// Read, show.
 pub(super) async fn run(
     global: &Global,
     subsystem: Option<&SubsystemName>,
     since: Option<Since>,
-) -> Result<Answered, OperationError> {
+) -> Result<CommandOutput, OperationError> {
     let since = |now| since.map(|since| since.time(now));
     let document = ops::history(&global.policies, subsystem, since).await?;
     let text = text(&document.runs) + &text_of_halts(&document.halts);
-    Answered::document(Exit::DONE, text, &document)
+    CommandOutput::document(Exit::DONE, text, &document)
 }
 
 fn text_of_halts(halts: &[HistoryHalt]) -> String {

@@ -7,7 +7,7 @@ use crate::ops::{self, OperationError};
 use crate::policy::{DynamodbPlace, LedgerKind, ProviderKind};
 
 use super::args::Global;
-use super::{Answered, Exit};
+use super::{CommandOutput, Exit};
 
 /// Every operator's identity needs these: they read and write items, and delete nothing.
 const ACTIONS: [&str; 4] = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem"];
@@ -25,7 +25,7 @@ const INIT_ACTIONS: [&str; 5] = [
 const PRUNE_ACTIONS: [&str; 1] = ["dynamodb:DeleteItem"];
 
 /// As text, ready for `aws iam put-role-policy --policy-document`.
-pub(super) fn iam_policy(global: &Global, init: bool, prune: bool) -> Result<Answered, OperationError> {
+pub(super) fn iam_policy(global: &Global, init: bool, prune: bool) -> Result<CommandOutput, OperationError> {
     let policies = ops::policies(&global.policies)?;
     let LedgerKind::Dynamodb(place) = &policies.fleet.ledger.kind else {
         return Err(OperationError::usage(
@@ -41,7 +41,7 @@ pub(super) fn iam_policy(global: &Global, init: bool, prune: bool) -> Result<Ans
     let mut text = serde_json::to_string_pretty(&policy)
         .map_err(|error| OperationError::internal("the policy cannot be written as JSON", error))?;
     text.push('\n');
-    Answered::result(Exit::DONE, "ledger iam-policy", text, &policy, &[])
+    CommandOutput::result(Exit::DONE, "ledger iam-policy", text, &policy, &[])
 }
 
 /// One table, and in it the partitions of one fleet.

@@ -11,10 +11,10 @@ use super::args::Global;
 use super::screen::Screen;
 use super::terminal::Terminal;
 use super::values::Since;
-use super::{Answered, Exit};
+use super::{CommandOutput, Exit};
 
 /// `ledger init`
-pub(super) async fn init(global: &Global) -> Result<Answered, OperationError> {
+pub(super) async fn init(global: &Global) -> Result<CommandOutput, OperationError> {
     let made = ops::init(&global.policies).await?;
     let mut text = format!("ledger  {} of fleet {}\nplace   {}\n", made.ledger, made.fleet, made.place);
     if made.done.is_empty() {
@@ -23,11 +23,15 @@ pub(super) async fn init(global: &Global) -> Result<Answered, OperationError> {
     for done in &made.done {
         text.push_str(&format!("done    {done}\n"));
     }
-    Answered::result(Exit::DONE, "ledger init", clean_lines(&text).into_owned(), &made, &[])
+    CommandOutput::result(Exit::DONE, "ledger init", clean_lines(&text).into_owned(), &made, &[])
 }
 
 /// `ledger adopt`
-pub(super) async fn adopt(global: &Global, reason: &str, screen: &Arc<Screen>) -> Result<Answered, OperationError> {
+pub(super) async fn adopt(
+    global: &Global,
+    reason: &str,
+    screen: &Arc<Screen>,
+) -> Result<CommandOutput, OperationError> {
     let (text, adopted) = match ops::adopt(&global.policies, reason, &Terminal::of(screen)).await? {
         Adoption::Nothing(adopted) => {
             (format!("Everything that the policies select is under ledger {} already.\n", adopted.ledger), adopted)
@@ -37,11 +41,15 @@ pub(super) async fn adopt(global: &Global, reason: &str, screen: &Arc<Screen>) -
         }
         Adoption::Done { adopted, moved: None } => (format!("Adopted by ledger {}.\n", adopted.ledger), adopted),
     };
-    Answered::result(Exit::DONE, "ledger adopt", clean_lines(&text).into_owned(), &adopted, &[])
+    CommandOutput::result(Exit::DONE, "ledger adopt", clean_lines(&text).into_owned(), &adopted, &[])
 }
 
 /// `ledger set-time`
-pub(super) async fn set_time(global: &Global, reason: &str, screen: &Arc<Screen>) -> Result<Answered, OperationError> {
+pub(super) async fn set_time(
+    global: &Global,
+    reason: &str,
+    screen: &Arc<Screen>,
+) -> Result<CommandOutput, OperationError> {
     let set = ops::set_time(&global.policies, reason, &Terminal::of(screen)).await?;
     let (was, is) = (set.was, set.is);
     let text = if was == is {
@@ -49,22 +57,22 @@ pub(super) async fn set_time(global: &Global, reason: &str, screen: &Arc<Screen>
     } else {
         format!("The ledger's time is {is}; it was {was}.\n")
     };
-    Answered::result(Exit::DONE, "ledger set-time", clean_lines(&text).into_owned(), &set, &[])
+    CommandOutput::result(Exit::DONE, "ledger set-time", clean_lines(&text).into_owned(), &set, &[])
 }
 
 /// `ledger export`: JSON on stdout in every mode.
-pub(super) async fn export(global: &Global) -> Result<Answered, OperationError> {
+pub(super) async fn export(global: &Global) -> Result<CommandOutput, OperationError> {
     let (archive, warnings) = ops::export(&global.policies).await?;
     let shown = json_document(&archive)
         .map_err(|error| OperationError::internal("the export cannot be written as JSON", error))?;
     for warning in &warnings {
         tracing::warn!("{warning}");
     }
-    Answered::document(Exit::DONE, shown, &archive)
+    CommandOutput::document(Exit::DONE, shown, &archive)
 }
 
 /// `ledger import FILE`
-pub(super) async fn import(global: &Global, file: &Path) -> Result<Answered, OperationError> {
+pub(super) async fn import(global: &Global, file: &Path) -> Result<CommandOutput, OperationError> {
     let (imported, warnings) = ops::import(&global.policies, file).await?;
     let mut text = format!(
         "Imported: ledger {} of fleet {} at {}, in place of ledger {}; journals: {}.\n\
@@ -77,13 +85,13 @@ pub(super) async fn import(global: &Global, file: &Path) -> Result<Answered, Ope
     text.push_str(
         "next: safe-remove status, then safe-remove ledger adopt --reason TEXT, then safe-remove unhalt --reason TEXT\n",
     );
-    Answered::result(Exit::DONE, "ledger import", clean_lines(&text).into_owned(), &imported, &warnings)
+    CommandOutput::result(Exit::DONE, "ledger import", clean_lines(&text).into_owned(), &imported, &warnings)
 }
 
 /// `ledger prune --before T`
-pub(super) async fn prune(global: &Global, before: Since, to: Option<&Path>) -> Result<Answered, OperationError> {
+pub(super) async fn prune(global: &Global, before: Since, to: Option<&Path>) -> Result<CommandOutput, OperationError> {
     let pruned = ops::prune(&global.policies, |now: Time| before.time(now), to).await?;
-    Answered::result(Exit::DONE, "ledger prune", clean_lines(&text_of(&pruned)).into_owned(), &pruned, &[])
+    CommandOutput::result(Exit::DONE, "ledger prune", clean_lines(&text_of(&pruned)).into_owned(), &pruned, &[])
 }
 
 fn text_of(pruned: &Pruned) -> String {

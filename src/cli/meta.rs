@@ -6,17 +6,17 @@ use clap_complete::Shell;
 use crate::ops::OperationError;
 
 use super::args::Cli;
-use super::{Answered, exit::Exit};
+use super::{CommandOutput, exit::Exit};
 
 /// `safe-remove completions SHELL`
-pub(super) fn completions(shell: Shell) -> Result<Answered, OperationError> {
+pub(super) fn completions(shell: Shell) -> Result<CommandOutput, OperationError> {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), "safe-remove", &mut script);
     answer("completions", script)
 }
 
 /// `safe-remove man`
-pub(super) fn man() -> Result<Answered, OperationError> {
+pub(super) fn man() -> Result<CommandOutput, OperationError> {
     let mut page = Vec::new();
     clap_mangen::Man::new(Cli::command())
         .render(&mut page)
@@ -24,7 +24,7 @@ pub(super) fn man() -> Result<Answered, OperationError> {
     answer("man", page)
 }
 
-fn answer(command: &'static str, bytes: Vec<u8>) -> Result<Answered, OperationError> {
+fn answer(command: &'static str, bytes: Vec<u8>) -> Result<CommandOutput, OperationError> {
     let text = String::from_utf8(bytes).map_err(|error| OperationError::internal("text that is not UTF-8", error))?;
-    Answered::result(Exit::DONE, command, text.clone(), &text, &[])
+    CommandOutput::result(Exit::DONE, command, text.clone(), &text, &[])
 }

@@ -1,7 +1,7 @@
 //! Arguments, prompts, the screen, and the exit code of each result.
 //!
 //! One file per command: it makes a request of the arguments, hands it to `ops`, and lays out what comes back. It returns an
-//! [`Answered`] or an [`OperationError`]; only [`main`] writes them out and makes the exit code of them.
+//! [`CommandOutput`] or an [`OperationError`]; only [`main`] writes them out and makes the exit code of them.
 
 pub(crate) mod args;
 mod difference;
@@ -29,7 +29,7 @@ mod terminal;
 mod unhalt;
 mod values;
 
-use error::Complaint;
+use error::Diagnostic;
 use exit::Exit;
 
 use std::collections::BTreeSet;
@@ -41,7 +41,7 @@ use clap::error::ErrorKind;
 use serde::Serialize;
 use tracing_subscriber::EnvFilter;
 
-use crate::ops::{Asked, OperationError};
+use crate::ops::{OperationError, TakeoverOptions};
 use crate::output::{ResultDocument, clean_lines};
 use crate::run::Purpose;
 use args::{Cli, Command, Format, Global, LedgerCommand, PolicyCommand};
@@ -49,7 +49,7 @@ use screen::Screen;
 
 /// What a command answers: for people, for programs, and the message for people where it is not good news.
 #[derive(Debug)]
-pub(crate) struct Answered {
+pub(crate) struct CommandOutput {
     /// The exit code.
     pub(crate) exit: Exit,
     /// stdout with `--output text`; clean.
@@ -57,15 +57,15 @@ pub(crate) struct Answered {
     /// stdout with `--output json`, and the last line with `ndjson`.
     pub(crate) json: serde_json::Value,
     /// stderr, in every mode.
-    pub(crate) complaint: Option<Complaint>,
+    pub(crate) diagnostic: Option<Diagnostic>,
 }
 
-impl Answered {
+impl CommandOutput {
     /// A document and its text.
     fn document(exit: Exit, text: String, document: &impl Serialize) -> Result<Self, OperationError> {
         let json = serde_json::to_value(document)
             .map_err(|error| OperationError::internal("the answer cannot be written as JSON", error))?;
-        Ok(Self { exit, text, json, complaint: None })
+        Ok(Self { exit, text, json, diagnostic: None })
     }
 
     /// `result/v1` and its text.
@@ -82,8 +82,8 @@ impl Answered {
     }
 
     /// With a message for people.
-    fn complaining(mut self, complaint: Complaint) -> Self {
-        self.complaint = Some(complaint);
+    fn complaining(mut self, diagnostic: Diagnostic) -> Self {
+        self.diagnostic = Some(diagnostic);
         self
     }
 }
@@ -112,15 +112,15 @@ pub fn main() -> ExitCode {
             exit => exit.into(),
         },
         Err(_) => {
-            let complaint = Complaint::new("internal failure: safe-remove panicked").hint(
+            let diagnostic = Diagnostic::new("internal failure: safe-remove panicked").hint(
                 "hosts may be cordoned: safe-remove status names them. Please report this, with what is said above",
             );
-            screen.fail(Exit::INTERNAL, &complaint).into()
+            screen.fail(Exit::INTERNAL, &diagnostic).into()
         }
     }
 }
 
-fn perform(cli: Cli, screen: &Arc<Screen>) -> Result<Answered, OperationError> {
+fn perform(cli: Cli, screen: &Arc<Screen>) -> Result<CommandOutput, OperationError> {
     let given = cli.removal.given();
     if cli.command.is_some() && !given.is_empty() {
         return Err(OperationError::usage(
@@ -138,7 +138,7 @@ fn perform(cli: Cli, screen: &Arc<Screen>) -> Result<Answered, OperationError> {
     ended
 }
 
-async fn command(cli: &Cli, screen: &Arc<Screen>) -> Result<Answered, OperationError> {
+async fn command(cli: &Cli, screen: &Arc<Screen>) -> Result<CommandOutput, OperationError> {
     let global = &cli.global;
     match &cli.command {
         None => remove::run(global, &cli.removal, screen).await,
@@ -148,13 +148,14 @@ async fn command(cli: &Cli, screen: &Arc<Screen>) -> Result<Answered, OperationE
         Some(Command::Resume { run, yes, reason, even_if_alive }) => {
             let (yes, reason, even_if_alive) = (*yes, reason.clone(), *even_if_alive);
             let leave = BTreeSet::new();
-            let asked = Asked { seen: 0, purpose: Purpose::Resume, reason, leave, even_if_alive, yes };
+            let asked = TakeoverOptions { seen: 0, purpose: Purpose::Resume, reason, leave, even_if_alive, yes };
             takeover::run(global, run, asked, screen).await
         }
         Some(Command::Abandon { run, leave, reason, even_if_alive }) => {
             let (reason, even_if_alive) = (reason.clone(), *even_if_alive);
             let leave = leave.iter().cloned().collect();
-            let asked = Asked { seen: 0, purpose: Purpose::Abandon, reason, leave, even_if_alive, yes: false };
+            let asked =
+                TakeoverOptions { seen: 0, purpose: Purpose::Abandon, reason, leave, even_if_alive, yes: false };
             takeover::run(global, run, asked, screen).await
         }
         Some(Command::Halt { subsystem, reason }) => halt::run(global, subsystem.as_ref(), reason).await,
@@ -227,16 +228,16 @@ fn unreadable(error: &clap::Error, arguments: &[std::ffi::OsString]) -> Exit {
         return Exit::DONE;
     }
     if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
-        let complaint = Complaint::new("a command is missing").hint(error.render().to_string());
-        return screen.fail(Exit::USAGE, &complaint);
+        let diagnostic = Diagnostic::new("a command is missing").hint(error.render().to_string());
+        return screen.fail(Exit::USAGE, &diagnostic);
     }
     let text = error.render().to_string();
     // clap's own first word would be said twice.
     let mut lines = text.trim_end().trim_start_matches("error: ").lines().filter(|line| !line.trim().is_empty());
     let message = lines.next().unwrap_or("the arguments cannot be read").to_owned();
     let rest: Vec<_> = lines.map(str::trim).collect();
-    let complaint = Complaint::new(message).hint(rest.join("\n      "));
-    screen.fail(Exit::USAGE, &complaint)
+    let diagnostic = Diagnostic::new(message).hint(rest.join("\n      "));
+    screen.fail(Exit::USAGE, &diagnostic)
 }
 
 /// `--output` of a command line that cannot be read: a pipeline that asked for JSON gets JSON.

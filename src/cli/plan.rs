@@ -8,62 +8,62 @@ use crate::output::{next, placed, plan_text, refusal_line, span_text};
 use crate::plan::{PlanDocument, Rule};
 
 use super::args::{Global, SelectionArgs};
-use super::error::Complaint;
+use super::error::Diagnostic;
 use super::exit::Exit;
-use super::{Answered, selection};
+use super::{CommandOutput, selection};
 
 /// Plan, show.
-pub(super) async fn run(global: &Global, selection: &SelectionArgs) -> Result<Answered, OperationError> {
+pub(super) async fn run(global: &Global, selection: &SelectionArgs) -> Result<CommandOutput, OperationError> {
     let request = selection::request(selection)?;
     answer(&ops::plan(&global.policies, &request).await?, &global.policies, false)
 }
 
 /// A plan as the answer, for a caller who did or did not refuse to wait (`--no-wait`).
-pub(super) fn answer(of: &PlanAnswer, policies: &Path, no_wait: bool) -> Result<Answered, OperationError> {
+pub(super) fn answer(of: &PlanAnswer, policies: &Path, no_wait: bool) -> Result<CommandOutput, OperationError> {
     let plan = &of.document;
-    let (exit, complaint) = match &of.because {
+    let (exit, diagnostic) = match &of.because {
         Because::OnlyAsked => (Exit::DONE, None),
         Because::Refused => (Exit::REFUSED, Some(refused(plan, of.rest_of.as_ref(), policies))),
         Because::TakenByOthers => (Exit::LEDGER, Some(taken(plan))),
         Because::Deferred { until, now, why } => {
-            let mut complaint = deferred(*until, *now, why.as_deref(), no_wait);
-            complaint.causes.extend(why.clone());
-            (Exit::DEFERRED, Some(complaint))
+            let mut diagnostic = deferred(*until, *now, why.as_deref(), no_wait);
+            diagnostic.causes.extend(why.clone());
+            (Exit::DEFERRED, Some(diagnostic))
         }
         Because::Unconfirmed { why, hint } => {
-            let mut complaint = Complaint::new(format!("not confirmed: {why}; nothing was touched"));
+            let mut diagnostic = Diagnostic::new(format!("not confirmed: {why}; nothing was touched"));
             let back = of.rest_of.as_ref().map(|run| put_back(policies, run));
             let hints: Vec<String> = back.into_iter().chain(hint.clone()).collect();
-            complaint.hint = (!hints.is_empty()).then(|| hints.join("\n      "));
-            (Exit::NOT_CONFIRMED, Some(complaint))
+            diagnostic.hint = (!hints.is_empty()).then(|| hints.join("\n      "));
+            (Exit::NOT_CONFIRMED, Some(diagnostic))
         }
     };
     let next = matches!(of.because, Because::OnlyAsked).then(|| next::removal(policies, plan, plan.request.count));
     let json = placed(plan, &of.place)
         .map_err(|error| OperationError::internal("the plan cannot be written as JSON", error))?;
-    Ok(Answered { exit, text: plan_text(plan, &of.place, next.as_deref()), json, complaint })
+    Ok(CommandOutput { exit, text: plan_text(plan, &of.place, next.as_deref()), json, diagnostic })
 }
 
 /// Every rule that is violated; the largest count that would pass and the command to type next, or the way back where a
 /// run was begun.
-fn refused(plan: &PlanDocument, rest_of: Option<&RunId>, policies: &Path) -> Complaint {
-    let mut complaint = Complaint::new(refusal_line(plan));
-    complaint.causes = plan.violations.iter().map(|violation| violation.message.clone()).collect();
-    complaint.hint = Some(rest_of.map_or_else(|| what_next(policies, plan), |run| put_back(policies, run)));
-    complaint
+fn refused(plan: &PlanDocument, rest_of: Option<&RunId>, policies: &Path) -> Diagnostic {
+    let mut diagnostic = Diagnostic::new(refusal_line(plan));
+    diagnostic.causes = plan.violations.iter().map(|violation| violation.message.clone()).collect();
+    diagnostic.hint = Some(rest_of.map_or_else(|| what_next(policies, plan), |run| put_back(policies, run)));
+    diagnostic
 }
 
-fn taken(plan: &PlanDocument) -> Complaint {
-    let mut complaint = Complaint::new("other runs have what this would take; nothing was touched".to_owned());
-    complaint.causes = plan.violations.iter().map(|violation| violation.message.clone()).collect();
-    complaint.causes.extend(plan.others.iter().map(|other| {
+fn taken(plan: &PlanDocument) -> Diagnostic {
+    let mut diagnostic = Diagnostic::new("other runs have what this would take; nothing was touched".to_owned());
+    diagnostic.causes = plan.violations.iter().map(|violation| violation.message.clone()).collect();
+    diagnostic.causes.extend(plan.others.iter().map(|other| {
         format!("run {} of {} holds {} hosts and claims {}", other.run, other.operator, other.holds, other.claims)
     }));
-    complaint.hint = Some("repeat the command, with the same request id, when they have ended".to_owned());
-    complaint
+    diagnostic.hint = Some("repeat the command, with the same request id, when they have ended".to_owned());
+    diagnostic
 }
 
-fn deferred(until: Time, now: Time, why: Option<&str>, no_wait: bool) -> Complaint {
+fn deferred(until: Time, now: Time, why: Option<&str>, no_wait: bool) -> Diagnostic {
     let left = span_text(until.since(now));
     let message = match why {
         None => format!("a budget asks to wait until {until} ({left}); nothing was touched"),
@@ -78,7 +78,7 @@ fn deferred(until: Time, now: Time, why: Option<&str>, no_wait: bool) -> Complai
             until.since(now).as_secs() + 1
         )
     };
-    Complaint::new(message).hint(hint)
+    Diagnostic::new(message).hint(hint)
 }
 
 fn put_back(policies: &Path, run: &RunId) -> String {

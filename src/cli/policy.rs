@@ -12,10 +12,10 @@ use crate::policy;
 use super::args::Global;
 use super::screen::Screen;
 use super::terminal::Terminal;
-use super::{Answered, Exit};
+use super::{CommandOutput, Exit};
 
 /// `policy check`
-pub(super) fn check(global: &Global) -> Result<Answered, OperationError> {
+pub(super) fn check(global: &Global) -> Result<CommandOutput, OperationError> {
     let policies = ops::policies(&global.policies)?;
     let names: Vec<_> = policies.subsystems.keys().cloned().collect();
     let warnings: Vec<String> = policies.warnings.iter().map(ToString::to_string).collect();
@@ -30,11 +30,11 @@ pub(super) fn check(global: &Global) -> Result<Answered, OperationError> {
         text.push_str(&format!("warning: {}\n", clean(warning)));
     }
     let result = serde_json::json!({ "fleet": policies.fleet.name, "subsystems": names });
-    Answered::result(Exit::DONE, "policy check", clean_lines(&text).into_owned(), &result, &warnings)
+    CommandOutput::result(Exit::DONE, "policy check", clean_lines(&text).into_owned(), &result, &warnings)
 }
 
 /// `policy show [NAME]`
-pub(super) fn show(global: &Global, name: Option<&SubsystemName>) -> Result<Answered, OperationError> {
+pub(super) fn show(global: &Global, name: Option<&SubsystemName>) -> Result<CommandOutput, OperationError> {
     let policies = ops::policies(&global.policies)?;
     let mut document = policy::show(&policies);
     if let Some(name) = name {
@@ -44,15 +44,15 @@ pub(super) fn show(global: &Global, name: Option<&SubsystemName>) -> Result<Answ
         document.subsystems = vec![policy::effective(only)];
     }
     let text = clean_lines(&document.text()).into_owned();
-    Answered::result(Exit::DONE, "policy show", text, &document, &document.warnings)
+    CommandOutput::result(Exit::DONE, "policy show", text, &document, &document.warnings)
 }
 
 /// `policy schema`: the schema itself, in every format, so that an editor can read it.
-pub(super) fn schema() -> Result<Answered, OperationError> {
+pub(super) fn schema() -> Result<CommandOutput, OperationError> {
     let schema = policy::schema();
     let text = crate::output::json_document(&schema)
         .map_err(|error| OperationError::internal("the schema cannot be written as JSON", error))?;
-    Answered::document(Exit::DONE, text, &schema)
+    CommandOutput::document(Exit::DONE, text, &schema)
 }
 
 /// `policy accept NAME --reason TEXT`
@@ -61,7 +61,7 @@ pub(super) async fn accept(
     name: &SubsystemName,
     reason: &str,
     screen: &Arc<Screen>,
-) -> Result<Answered, OperationError> {
+) -> Result<CommandOutput, OperationError> {
     let acceptance = ops::accept(&global.policies, name, reason, &Terminal::of(screen)).await?;
     let (text, accepted_by) = match acceptance {
         Acceptance::FirstRunDoes => {
@@ -71,7 +71,7 @@ pub(super) async fn accept(
         Acceptance::Accepted { by } => (format!("Accepted: {name}, by {by}.\n"), Some(by)),
     };
     let result = Accepted { subsystem: name, accepted_by, reason };
-    Answered::result(Exit::DONE, "policy accept", clean_lines(&text).into_owned(), &result, &[])
+    CommandOutput::result(Exit::DONE, "policy accept", clean_lines(&text).into_owned(), &result, &[])
 }
 
 /// What an acceptance changed.

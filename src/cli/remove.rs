@@ -7,10 +7,14 @@ use crate::ops::{self, OperationError, Removal, Removed};
 use super::args::{Global, RemovalArgs};
 use super::screen::Screen;
 use super::terminal::Terminal;
-use super::{Answered, plan, report, selection};
+use super::{CommandOutput, plan, report, selection};
 
 /// Remove, or with `--dry-run` plan, and show what came of it.
-pub(super) async fn run(global: &Global, args: &RemovalArgs, screen: &Arc<Screen>) -> Result<Answered, OperationError> {
+pub(super) async fn run(
+    global: &Global,
+    args: &RemovalArgs,
+    screen: &Arc<Screen>,
+) -> Result<CommandOutput, OperationError> {
     let policies = global.policies.as_path();
     let request = selection::request(&args.selection)?;
     if args.dry_run {

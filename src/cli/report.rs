@@ -6,27 +6,27 @@ use crate::ops::OperationError;
 use crate::output::{hosts_text, next, run_sentence, run_text};
 use crate::run::{Outcome, RunDocument};
 
-use super::error::Complaint;
-use super::{Answered, Exit};
+use super::error::Diagnostic;
+use super::{CommandOutput, Exit};
 
 /// Any run, from its document.
-pub(super) fn of(run: &RunDocument, policies: &Path) -> Result<Answered, OperationError> {
-    let answer = Answered::document(Exit::of_run(run.exit_code), run_text(run), run)?;
+pub(super) fn of(run: &RunDocument, policies: &Path) -> Result<CommandOutput, OperationError> {
+    let answer = CommandOutput::document(Exit::of_run(run.exit_code), run_text(run), run)?;
     if run.outcome == Outcome::Completed {
         return Ok(answer);
     }
     let none = |text: String| if text.is_empty() { "nothing".to_owned() } else { text };
-    let mut complaint = Complaint::new(run_sentence(run));
+    let mut diagnostic = Diagnostic::new(run_sentence(run));
     if let Some(cause) = &run.cause {
-        complaint.causes.push(cause.message.clone());
+        diagnostic.causes.push(cause.message.clone());
     }
     let next = run.next_command.clone().unwrap_or_else(|| next_step(run, policies));
-    complaint.hint = Some(format!(
+    diagnostic.hint = Some(format!(
         "gone: {}\n      in doubt: {}\n      next: {next}",
         none(hosts_text(&run.terminated, 20)),
         none(hosts_text(&run.in_doubt, usize::MAX)),
     ));
-    Ok(answer.complaining(complaint))
+    Ok(answer.complaining(diagnostic))
 }
 
 /// A stopped run is not continued: whoever wants the rest decides anew.

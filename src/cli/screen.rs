@@ -12,9 +12,9 @@ use serde::Serialize;
 use crate::ops::OperationError;
 use crate::output::{clean, clean_lines, json_document, json_line, wrap};
 
-use super::Answered;
+use super::CommandOutput;
 use super::args::{ColorChoice, Format, Global};
-use super::error::Complaint;
+use super::error::Diagnostic;
 use super::exit::Exit;
 
 /// Both outputs, in the format that was asked for.
@@ -74,7 +74,7 @@ impl Screen {
     }
 
     /// Ends the command: the answer to stdout, the message for people to stderr, the code to the caller.
-    pub(super) fn finish(&self, ended: Result<Answered, OperationError>) -> Exit {
+    pub(super) fn finish(&self, ended: Result<CommandOutput, OperationError>) -> Exit {
         match ended {
             Ok(answered) => {
                 match self.format {
@@ -82,21 +82,21 @@ impl Screen {
                     Format::Text => self.stdout(&format!("{}\n", answered.text)),
                     Format::Json | Format::Ndjson => self.document(&answered.json),
                 }
-                if let Some(complaint) = &answered.complaint {
-                    self.complain(complaint);
+                if let Some(diagnostic) = &answered.diagnostic {
+                    self.complain(diagnostic);
                 }
                 answered.exit
             }
-            Err(error) => self.fail(Exit::of(&error), &Complaint::of(&error)),
+            Err(error) => self.fail(Exit::of(&error), &Diagnostic::of(&error)),
         }
     }
 
     /// A failure without an answer: `error/v1` where documents were asked for.
-    pub(super) fn fail(&self, exit: Exit, complaint: &Complaint) -> Exit {
+    pub(super) fn fail(&self, exit: Exit, diagnostic: &Diagnostic) -> Exit {
         if self.format != Format::Text {
-            self.document(&complaint.document(exit));
+            self.document(&diagnostic.document(exit));
         }
-        self.complain(complaint);
+        self.complain(diagnostic);
         exit
     }
 
@@ -107,7 +107,7 @@ impl Screen {
         };
         match text {
             Ok(text) => self.stdout(&text),
-            Err(error) => self.complain(&Complaint::new(format!("the answer cannot be written as JSON: {error}"))),
+            Err(error) => self.complain(&Diagnostic::new(format!("the answer cannot be written as JSON: {error}"))),
         }
     }
 
@@ -122,7 +122,7 @@ impl Screen {
             // Whoever closed a pipe knows; a full disk is news.
             if error.kind() != io::ErrorKind::BrokenPipe {
                 self.answer_lost.store(true, Ordering::Relaxed);
-                self.complain(&Complaint::new(format!("the answer cannot be written to stdout: {error}")));
+                self.complain(&Diagnostic::new(format!("the answer cannot be written to stdout: {error}")));
             }
         }
     }
@@ -139,17 +139,17 @@ impl Screen {
         }
     }
 
-    fn complain(&self, complaint: &Complaint) {
-        let mut text = format!("{} {}\n", style("error:").red().bold().for_stderr(), said(&complaint.message, 7));
-        match &complaint.details {
+    fn complain(&self, diagnostic: &Diagnostic) {
+        let mut text = format!("{} {}\n", style("error:").red().bold().for_stderr(), said(&diagnostic.message, 7));
+        match &diagnostic.details {
             Some(details) => text.push_str(&clean_lines(details)),
             None => {
-                for cause in &complaint.causes {
+                for cause in &diagnostic.causes {
                     text.push_str(&format!("caused by: {}\n", said(cause, 11)));
                 }
             }
         }
-        if let Some(hint) = &complaint.hint {
+        if let Some(hint) = &diagnostic.hint {
             text.push_str(&format!("{} {}\n", style("hint:").cyan().bold().for_stderr(), clean_lines(hint)));
         }
         // Colours are this function's own; everything else was cleaned above.

@@ -10,7 +10,7 @@ use crate::output::{StatusDocument, StatusRun, field, hosts_text, next, run_text
 
 use super::args::{Format, Global};
 use super::screen::Screen;
-use super::{Answered, Exit, halts};
+use super::{CommandOutput, Exit, halts};
 
 /// How often `--watch` looks.
 const WATCH_EVERY: Duration = Duration::from_secs(2);
@@ -24,11 +24,11 @@ pub(super) async fn run(
     run: Option<&RunId>,
     watch: bool,
     screen: &Arc<Screen>,
-) -> Result<Answered, OperationError> {
+) -> Result<CommandOutput, OperationError> {
     let mut shown = None;
     loop {
         let document = ops::status(&global.policies, run).await?;
-        let answered = Answered::document(Exit::DONE, text(&document, &global.policies), &document)?;
+        let answered = CommandOutput::document(Exit::DONE, text(&document, &global.policies), &document)?;
         if !watch || !document.runs.iter().any(is_under_way) || screen.is_stdout_closed() {
             return Ok(answered);
         }

@@ -5,14 +5,14 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use crate::model::{HostId, RunId};
-use crate::ops::{self, Asked, OperationError, TakenOver};
+use crate::ops::{self, OperationError, TakenOver, TakeoverOptions};
 use crate::output::{hosts_text, run_text};
 use crate::run::RunDocument;
 
 use super::args::Global;
 use super::screen::Screen;
 use super::terminal::Terminal;
-use super::{Answered, Exit, plan, report};
+use super::{CommandOutput, Exit, plan, report};
 
 /// A run whose end the record was not told.
 #[derive(Debug, Serialize)]
@@ -32,18 +32,18 @@ struct Released {
 pub(super) async fn run(
     global: &Global,
     run: &RunId,
-    asked: Asked,
+    asked: TakeoverOptions,
     screen: &Arc<Screen>,
-) -> Result<Answered, OperationError> {
+) -> Result<CommandOutput, OperationError> {
     let policies = global.policies.as_path();
     match ops::take_over(policies, run, asked, &Terminal::of(screen)).await? {
         TakenOver::Not(answer) => plan::answer(&answer, policies, false),
         TakenOver::Ended(document) => report::of(&document, policies),
-        TakenOver::Abandoned(document) => Answered::document(Exit::DONE, run_text(&document), &document),
+        TakenOver::Abandoned(document) => CommandOutput::document(Exit::DONE, run_text(&document), &document),
         TakenOver::Closed { ended } => {
             let text = format!("Run {run} had ended, and its process died before the ledger was told: now it was.\n");
             let result = Closed { run: run.clone(), ended: ended.map(|document| *document) };
-            Answered::result(Exit::DONE, "abandon", text, &result, &[])
+            CommandOutput::result(Exit::DONE, "abandon", text, &result, &[])
         }
         TakenOver::Released(released) => {
             let text = format!(
@@ -51,7 +51,7 @@ pub(super) async fn run(
                 hosts_text(&released, usize::MAX)
             );
             let result = Released { run: run.clone(), released };
-            Answered::result(Exit::DONE, "abandon", text, &result, &[])
+            CommandOutput::result(Exit::DONE, "abandon", text, &result, &[])
         }
     }
 }

@@ -9,7 +9,7 @@ use crate::output::field;
 use super::args::Global;
 use super::screen::Screen;
 use super::terminal::Terminal;
-use super::{Answered, Exit, halts};
+use super::{CommandOutput, Exit, halts};
 
 /// Lift, show.
 pub(super) async fn run(
@@ -17,9 +17,9 @@ pub(super) async fn run(
     subsystem: Option<&SubsystemName>,
     reason: Option<&str>,
     screen: &Arc<Screen>,
-) -> Result<Answered, OperationError> {
+) -> Result<CommandOutput, OperationError> {
     let (unhalted, warnings) = ops::unhalt(&global.policies, subsystem, reason, &Terminal::of(screen)).await?;
-    Answered::result(Exit::DONE, "unhalt", text(&unhalted, &warnings), &unhalted, &warnings)
+    CommandOutput::result(Exit::DONE, "unhalt", text(&unhalted, &warnings), &unhalted, &warnings)
 }
 
 fn text(unhalted: &Unhalted, warnings: &[String]) -> String {

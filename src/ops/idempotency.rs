@@ -9,7 +9,7 @@ use crate::driver::{StopSignal, stop_signal};
 use crate::model::RunId;
 use crate::plan::Request;
 use crate::run::{
-    Failure, JournalRecord, Outcome, Purpose, RunDocument, RunHistory, Single, Standing, TakeoverError, standing,
+    Failure, JournalRecord, Outcome, Purpose, RunDocument, RunHistory, RunStatus, Single, TakeoverError, run_status,
     took_nothing,
 };
 
@@ -19,7 +19,7 @@ use super::not_taken::not_taken;
 use super::plan::PlanAnswer;
 use super::remainder::{self, Terms};
 use super::removal::{Removal, Removed};
-use super::takeover::{self, Asked, Went};
+use super::takeover::{self, TakeoverOptions, TakeoverOutcome};
 use super::world::{self, World};
 use super::{ids, refusal, report};
 
@@ -86,23 +86,23 @@ pub(crate) async fn of_run(
     let mut said = false;
     loop {
         let (journal, record) = world.look_at_run(run).await?;
-        match standing(&journal, &record, run) {
+        match run_status(&journal, &record, run) {
             // It took nothing: this call may.
-            Standing::Ended if took_nothing(&journal) => {
+            RunStatus::Ended if took_nothing(&journal) => {
                 return Ok(Earlier::New { run: run.clone(), prior: journal });
             }
             // What has ended goes forward no more, whatever it still holds.
-            Standing::Unknown | Standing::Ended | Standing::Holding | Standing::Lost => {
+            RunStatus::Unknown | RunStatus::Ended | RunStatus::Holding | RunStatus::Lost => {
                 return told(world, run, &journal, frontend).map(ran);
             }
             // Its process died before the record was told: nobody else will say it.
-            Standing::Unclosed => {
+            RunStatus::Unclosed => {
                 takeover::take(world, run, put_back(journal.len()), frontend, stop)
                     .await?
                     .map_err(|why| not_taken(run, &why))?;
                 continue;
             }
-            Standing::Unlisted | Standing::UnderWay => {}
+            RunStatus::Unlisted | RunStatus::UnderWay => {}
         }
         // Protocol section 6: taken over only where it is silent, so that two retries do not take it from each other.
         if takeover::may_be_retried(world, run, &journal, &record) {
@@ -113,7 +113,7 @@ pub(crate) async fn of_run(
                 // Another retry has taken it meanwhile: that one's run is waited for.
                 continue;
             }
-            let asked = Asked {
+            let asked = TakeoverOptions {
                 seen: journal.len(),
                 purpose: Purpose::Resume,
                 reason: None,
@@ -122,13 +122,13 @@ pub(crate) async fn of_run(
                 yes: terms.yes,
             };
             match takeover::take(world, run, asked, frontend, stop).await? {
-                Ok(Went::Over(document)) => {
+                Ok(TakeoverOutcome::Completed(document)) => {
                     return Ok(ran(report::placed(*document, &world.policies.directory)));
                 }
                 // It had been granted nothing, and nobody else will be granted anything in its name: this call may.
-                Ok(Went::On(ended)) if ended.document.outcome == Outcome::NotStarted => {}
-                Ok(Went::On(ended)) => return Ok(ran(report::ended(world, &ended, frontend))),
-                Ok(Went::Closed | Went::Released(_))
+                Ok(TakeoverOutcome::Ended(ended)) if ended.document.outcome == Outcome::NotStarted => {}
+                Ok(TakeoverOutcome::Ended(ended)) => return Ok(ran(report::ended(world, &ended, frontend))),
+                Ok(TakeoverOutcome::Closed | TakeoverOutcome::Released(_))
                 | Err(TakeoverError::Over(_) | TakeoverError::Alive | TakeoverError::Another(_)) => {}
                 Err(why @ (TakeoverError::Ledger(_) | TakeoverError::Refused(_))) => return Err(not_taken(run, &why)),
             }
@@ -164,8 +164,15 @@ async fn unconfirmed(
 }
 
 /// What ends a run and takes it nowhere.
-fn put_back(seen: usize) -> Asked {
-    Asked { seen, purpose: Purpose::Abandon, reason: None, leave: BTreeSet::new(), even_if_alive: false, yes: false }
+fn put_back(seen: usize) -> TakeoverOptions {
+    TakeoverOptions {
+        seen,
+        purpose: Purpose::Abandon,
+        reason: None,
+        leave: BTreeSet::new(),
+        even_if_alive: false,
+        yes: false,
+    }
 }
 
 fn ran(document: RunDocument) -> Earlier {

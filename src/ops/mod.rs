@@ -65,6 +65,6 @@ pub(crate) use removal::{Removal, Removed};
 pub(crate) use remove::remove;
 pub(crate) use set_time::set_time;
 pub(crate) use status::status;
-pub(crate) use takeover::{Asked, TakenOver, take_over};
+pub(crate) use takeover::{TakenOver, TakeoverOptions, take_over};
 pub(crate) use unhalt::{Unhalted, unhalt};
 pub(crate) use world::policies;

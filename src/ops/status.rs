@@ -98,7 +98,7 @@ pub(crate) fn of_run(
         })
         .max();
     let silent_at = run::silent_from(journal, entry.enlisted_at);
-    let standing = Stand {
+    let situation = RunSituation {
         entry,
         alive,
         is_opened: !journal.is_empty(),
@@ -109,7 +109,7 @@ pub(crate) fn of_run(
         until,
         calls_until: history.open_calls().iter().map(|(_, call)| call.not_after).max().filter(|at| *at >= now),
     };
-    let (words, advice) = advice(run, &standing);
+    let (words, advice) = advice(run, &situation);
     StatusRun {
         run: run.clone(),
         operator: entry.operator.clone(),
@@ -195,7 +195,7 @@ fn in_words(step: &LastStep<'_>) -> String {
 }
 
 /// How a run stands, for what comes next.
-struct Stand<'a> {
+struct RunSituation<'a> {
     entry: &'a RunEntry,
     alive: Option<bool>,
     is_opened: bool,
@@ -212,41 +212,41 @@ struct Stand<'a> {
 }
 
 /// Which command comes next, and what that means.
-fn advice(run: &RunId, stand: &Stand<'_>) -> (String, Option<String>) {
+fn advice(run: &RunId, situation: &RunSituation<'_>) -> (String, Option<String>) {
     let watch = || format!("status {run} --watch");
-    let host = &stand.entry.process.host;
-    if stand.entry.ended_at.is_some() {
+    let host = &situation.entry.process.host;
+    if situation.entry.ended_at.is_some() {
         let from =
-            stand.until.map(|until| format!("; where they are can be proved from {until} on")).unwrap_or_default();
+            situation.until.map(|until| format!("; where they are can be proved from {until} on")).unwrap_or_default();
         let advice = format!(
             "it ended with hosts that it could not put back{from}. `abandon` tries again; with `--leave HOST` it gives a \
              host up, and records who decided it"
         );
         return (format!("abandon {run}"), Some(advice));
     }
-    match (stand.alive, stand.silent) {
+    match (situation.alive, situation.silent) {
         (Some(true), _) => (watch(), None),
         (None, false) => {
             (watch(), Some(format!("whether it lives can be seen where it runs only, on {host}; it wrote lately")))
         }
         (Some(false), _) | (None, true) => {
-            let dead = match stand.alive {
+            let dead = match situation.alive {
                 Some(_) => "its process is dead".to_owned(),
                 None => format!("its process is silent; whether it lives can be seen where it runs only, on {host}"),
             };
-            if !stand.is_opened {
+            if !situation.is_opened {
                 let advice = format!("{dead}, and its journal is lost: `abandon` says what can be done");
                 return (format!("abandon {run}"), Some(advice));
             }
-            if stand.has_ended {
+            if situation.has_ended {
                 let advice = "it ended, and its process died before the ledger was told. `abandon` ends it there too";
                 return (format!("abandon {run}"), Some(advice.to_owned()));
             }
-            let calls = match stand.calls_until {
+            let calls = match situation.calls_until {
                 Some(until) => format!(" No call of it can land after {until}."),
                 None => String::new(),
             };
-            let meaning = match stand.is_stopping {
+            let meaning = match situation.is_stopping {
                 // S6: a run that was stopping goes on stopping.
                 true => {
                     "It was stopping: `abandon` puts back what is still cordoned and ends it. `resume` does no more, and \

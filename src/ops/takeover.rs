@@ -11,8 +11,8 @@ use crate::model::{HostId, RunId};
 use crate::output::{hosts_text, next, span_text};
 use crate::ports::Processes as _;
 use crate::run::{
-    self, JournalRecord, MayLive, NotPermitted, NotStarted, Outcome, Purpose, RunDocument, RunHistory, Standing,
-    Successor, TakeoverError, TakeoverRequest, quiet_from, standing,
+    self, JournalRecord, MayLive, NotPermitted, NotStarted, Outcome, Purpose, RunDocument, RunHistory, RunStatus,
+    Successor, TakeoverError, TakeoverRequest, quiet_from, run_status,
 };
 
 use super::error::OperationError;
@@ -25,7 +25,7 @@ use super::world::{self, World};
 use super::{offline_journal, process, report, status};
 
 /// What was asked for.
-pub(crate) struct Asked {
+pub(crate) struct TakeoverOptions {
     /// How long the journal was by which it was judged whether the process lives.
     pub(crate) seen: usize,
     pub(crate) purpose: Purpose,
@@ -62,7 +62,7 @@ pub(crate) enum TakenOver {
 pub(crate) async fn take_over(
     policies: &Path,
     run: &RunId,
-    mut asked: Asked,
+    mut asked: TakeoverOptions,
     frontend: &dyn Frontend,
 ) -> Result<TakenOver, OperationError> {
     let world = match asked.purpose {
@@ -75,7 +75,7 @@ pub(crate) async fn take_over(
     // S3: before anything is written, a fence least of all.
     record.is_of(world.fleet.identity()).map_err(world::other_fleet)?;
     asked.seen = journal.len();
-    if standing(&journal, &record, run) == Standing::Unknown
+    if run_status(&journal, &record, run) == RunStatus::Unknown
         && let Some(lost) = offline_journal::known_here_only(&world.policies.fleet, run)
     {
         return Err(lost);
@@ -105,22 +105,24 @@ pub(crate) async fn take_over(
     let abandons = asked.purpose == Purpose::Abandon;
     let directory = world.policies.directory.as_path();
     match take(&world, run, asked, frontend, &mut stop).await? {
-        Ok(Went::On(ended)) => {
+        Ok(TakeoverOutcome::Ended(ended)) => {
             let is_back = ended.document.outcome != Outcome::NeedsAttention && ended.unrecorded.is_empty();
             Ok(match abandons && is_back {
                 true => TakenOver::Abandoned(Box::new(ended.document)),
                 false => TakenOver::Ended(Box::new(report::ended(&world, &ended, frontend))),
             })
         }
-        Ok(Went::Over(document)) => Ok(TakenOver::Ended(Box::new(report::placed(*document, directory)))),
-        Ok(Went::Closed) => {
+        Ok(TakeoverOutcome::Completed(document)) => {
+            Ok(TakenOver::Ended(Box::new(report::placed(*document, directory))))
+        }
+        Ok(TakeoverOutcome::Closed) => {
             let journal = world.ledger.journals().journal(run).await.map_err(OperationError::Ledger)?;
             Ok(match run::report(&journal) {
                 Some(document) if !abandons => TakenOver::Ended(Box::new(report::placed(document, directory))),
                 ended => TakenOver::Closed { ended: ended.map(Box::new) },
             })
         }
-        Ok(Went::Released(released)) => Ok(TakenOver::Released(released)),
+        Ok(TakeoverOutcome::Released(released)) => Ok(TakenOver::Released(released)),
         Err(why) => Err(not_taken(run, &why)),
     }
 }
@@ -151,14 +153,14 @@ async fn is_permitted(
     run: &RunId,
     journal: &[JournalRecord],
     record: &FleetRecord,
-    asked: &Asked,
+    asked: &TakeoverOptions,
 ) -> Result<(), OperationError> {
     let may_live = if asked.even_if_alive { MayLive::No } else { may_live(world, run, journal, record) };
     let policies = world.policies.directory.as_path();
     match run::permission(run, asked.purpose, &asked.leave, (journal, record), may_live) {
         Ok(()) => Ok(()),
         Err(NotPermitted::Unknown) => Err(status::no_such_run(run, record, &world.ledger).await),
-        Err(NotPermitted::Over) => Err(not_taken(run, &TakeoverError::Over(Standing::Ended))),
+        Err(NotPermitted::Over) => Err(not_taken(run, &TakeoverError::Over(RunStatus::Ended))),
         Err(NotPermitted::NothingToGoOnWith) => Err(OperationError::NotTaken {
             message: format!("the journal of run {run} is lost: nobody knows what to go on with"),
             causes: Vec::new(),
@@ -179,31 +181,31 @@ async fn is_permitted(
 }
 
 /// How a run that was taken over went on.
-pub(crate) enum Went {
+pub(crate) enum TakeoverOutcome {
     /// To its end.
-    On(Box<driver::Ended>),
+    Ended(Box<driver::Ended>),
     /// It had ended, and only the record was not told.
     Closed,
     /// Its journal is lost, and these were given up.
     Released(Vec<HostId>),
     /// Only its last records were missing, and they are there now.
-    Over(Box<RunDocument>),
+    Completed(Box<RunDocument>),
 }
 
 /// Takes the run over and goes on with it to its end.
 pub(crate) async fn take(
     world: &World,
     run: &RunId,
-    asked: Asked,
+    asked: TakeoverOptions,
     frontend: &dyn Frontend,
     stop: &mut StopSignal,
-) -> Result<Result<Went, TakeoverError>, OperationError> {
+) -> Result<Result<TakeoverOutcome, TakeoverError>, OperationError> {
     let places = world.places(world.writable_ledger().await?);
     let brought = offline_journal::bring_in(world, places.ledger.as_ref(), run, frontend).await?;
     if brought > 0 {
         let (journal, record) = world.look_at_run(run).await?;
-        if let (Standing::Ended, Some(document)) = (standing(&journal, &record, run), run::report(&journal)) {
-            return Ok(Ok(Went::Over(Box::new(document))));
+        if let (RunStatus::Ended, Some(document)) = (run_status(&journal, &record, run), run::report(&journal)) {
+            return Ok(Ok(TakeoverOutcome::Completed(Box::new(document))));
         }
     }
     let successor = Successor {
@@ -216,18 +218,18 @@ pub(crate) async fn take(
         bounds: world.fleet.bounds(),
         resume_by_hand: world.fleet.resume_by_hand(),
     };
-    let Asked { seen, mut purpose, reason, leave, even_if_alive, yes: _ } = asked;
+    let TakeoverOptions { seen, mut purpose, reason, leave, even_if_alive, yes: _ } = asked;
     let seen = seen + brought;
     let (journal, record) = world.look_at_run(run).await?;
-    if matches!(standing(&journal, &record, run), Standing::Holding | Standing::Unclosed) {
+    if matches!(run_status(&journal, &record, run), RunStatus::Holding | RunStatus::Unclosed) {
         // S9: what has ended goes forward no more. What it holds is put back, and the record is told.
         purpose = Purpose::Abandon;
     }
     let request = TakeoverRequest { successor, purpose, reason, leave, seen, even_if_alive };
     let machine = match driver::take_over(&places, request).await {
         Ok(Taken::Run(machine)) => machine,
-        Ok(Taken::Closed) => return Ok(Ok(Went::Closed)),
-        Ok(Taken::Released(hosts)) => return Ok(Ok(Went::Released(hosts))),
+        Ok(Taken::Closed) => return Ok(Ok(TakeoverOutcome::Closed)),
+        Ok(Taken::Released(hosts)) => return Ok(Ok(TakeoverOutcome::Released(hosts))),
         Err(why) => return Ok(Err(why)),
     };
     frontend.note(&match purpose {
@@ -236,7 +238,7 @@ pub(crate) async fn take(
     });
     let watcher = frontend.watcher(Arc::clone(&world.clock));
     match driver::drive(&places, *machine, watcher.as_ref(), stop).await {
-        Ok(ended) => Ok(Ok(Went::On(Box::new(ended)))),
+        Ok(ended) => Ok(Ok(TakeoverOutcome::Ended(Box::new(ended)))),
         Err(NotStarted::TakenOver(why)) => Ok(Err(TakeoverError::Another(why))),
         // It was granted nothing, or nothing of it was ever sent: nothing was touched.
         Err(why) => Err(not_begun(run, &why)),

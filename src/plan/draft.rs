@@ -6,7 +6,7 @@ use crate::model::{HostId, SubsystemName};
 use crate::policy::nearest;
 
 use super::constraints::Constraints;
-use super::explain::{Asked, explain};
+use super::explain::{CountQuery, explain};
 use super::gates::Gates;
 use super::hosts::obstacles_of;
 use super::membership::Membership;
@@ -49,7 +49,7 @@ impl Draft {
         } else if count <= largest.hosts {
             open.choose(count, &largest)
         } else {
-            open.wish(count)
+            open.unconstrained(count)
         };
         if !largest.proved || !now.proved {
             let at_least = now.hosts.min(largest.hosts);
@@ -70,7 +70,7 @@ impl Draft {
         }
         if count > now.hosts {
             let too_few = self.violations.iter().find(|violation| violation.rule == Rule::TooFewCandidates);
-            let asked = Asked { inputs, membership, gates, named, count };
+            let asked = CountQuery { inputs, membership, gates, named, count };
             self.why = explain(asked, &constraints, &now, &largest, too_few)?;
         }
         self.taking.hosts = chosen.into_iter().map(|h| membership.host(h).id.clone()).collect();

@@ -15,7 +15,6 @@
 
 mod check;
 mod files;
-mod leaf;
 mod loosened;
 mod matching;
 mod problem;
@@ -24,6 +23,7 @@ mod read;
 mod schema;
 mod show;
 mod types;
+mod value;
 mod windows;
 
 pub(crate) use check::FleetAlone;

@@ -9,8 +9,10 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::leaf::{Amount, At, Count, Day, Factor, Increase, Length, Name, Number, Patterns, Percent, Window};
 use super::types::SimulatedMetric;
+use super::value::{
+    Amount, Count, Day, DurationValue, Factor, Increase, Name, Number, Patterns, Percent, Spanned, Window,
+};
 
 /// `fleet.toml`: which fleet, and where its shared ledger is.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -19,13 +21,13 @@ use super::types::SimulatedMetric;
 pub(super) struct RawFleet {
     /// Names the ledger's scope.
     #[schemars(required)]
-    pub(super) name: Option<At<Name>>,
+    pub(super) name: Option<Spanned<Name>>,
     /// Which fleet.
     #[schemars(required)]
-    pub(super) provider: Option<At<RawProvider>>,
+    pub(super) provider: Option<Spanned<RawProvider>>,
     /// The state that all operators share.
     #[schemars(required)]
-    pub(super) ledger: Option<At<RawLedger>>,
+    pub(super) ledger: Option<Spanned<RawLedger>>,
 }
 
 /// `[provider]`
@@ -35,19 +37,19 @@ pub(super) struct RawFleet {
 pub(super) struct RawProvider {
     /// `simulated` or `aws`.
     #[schemars(required, extend("enum" = ["simulated", "aws"]))]
-    pub(super) kind: Option<At<String>>,
+    pub(super) kind: Option<Spanned<String>>,
     /// Simulated: the file that says what the fleet is made of.
-    pub(super) scenario: Option<At<String>>,
+    pub(super) scenario: Option<Spanned<String>>,
     /// Simulated: the file in which the fleet outlives one invocation.
-    pub(super) state: Option<At<String>>,
+    pub(super) state: Option<Spanned<String>>,
     /// AWS: the region, such as `us-east-1`.
-    pub(super) region: Option<At<String>>,
+    pub(super) region: Option<Spanned<String>>,
     /// AWS: twelve digits; credentials of any other account are refused.
-    pub(super) account: Option<At<String>>,
+    pub(super) account: Option<Spanned<String>>,
     /// A tag whose value lists the host's subsystems: one without a policy file keeps the host from being removed.
-    pub(super) subsystem_tag: Option<At<String>>,
+    pub(super) subsystem_tag: Option<Spanned<String>>,
     /// How far in the past the provider's answers may lie. Default 2m on AWS, 0s simulated.
-    pub(super) settle: Option<At<Length>>,
+    pub(super) settle: Option<Spanned<DurationValue>>,
 }
 
 /// `[ledger]`
@@ -57,25 +59,25 @@ pub(super) struct RawProvider {
 pub(super) struct RawLedger {
     /// `sqlite`, `dynamodb` or `etcd`
     #[schemars(required, extend("enum" = ["sqlite", "dynamodb", "etcd"]))]
-    pub(super) kind: Option<At<String>>,
+    pub(super) kind: Option<Spanned<String>>,
     /// SQLite: the file, for all operators of one machine.
-    pub(super) path: Option<At<String>>,
+    pub(super) path: Option<Spanned<String>>,
     /// DynamoDB: the table's name.
-    pub(super) table: Option<At<String>>,
+    pub(super) table: Option<Spanned<String>>,
     /// DynamoDB: the table's region. Default the provider's, else what the environment says.
-    pub(super) region: Option<At<String>>,
+    pub(super) region: Option<Spanned<String>>,
     /// etcd: `https://host:2379`, every member that may be asked.
-    pub(super) endpoints: Option<At<Vec<At<String>>>>,
+    pub(super) endpoints: Option<Spanned<Vec<Spanned<String>>>>,
     /// etcd: what every key begins with. Default `/safe-remove`.
-    pub(super) prefix: Option<At<String>>,
+    pub(super) prefix: Option<Spanned<String>>,
     /// etcd: a PEM file of who may have signed the servers' certificates. Default whom this machine trusts.
-    pub(super) ca: Option<At<String>>,
+    pub(super) ca: Option<Spanned<String>>,
     /// etcd: a PEM file of this client's certificate. Default none.
-    pub(super) cert: Option<At<String>>,
+    pub(super) cert: Option<Spanned<String>>,
     /// etcd: a PEM file of that certificate's private key.
-    pub(super) key: Option<At<String>>,
+    pub(super) key: Option<Spanned<String>>,
     /// How long a run may restore without its ledger. Default 30s.
-    pub(super) offline_limit: Option<At<Length>>,
+    pub(super) offline_limit: Option<Spanned<DurationValue>>,
 }
 
 /// A subsystem's file, named after it: which hosts serve it, what it must keep, how fast it may lose hosts.
@@ -85,29 +87,29 @@ pub(super) struct RawLedger {
 pub(super) struct RawSubsystem {
     /// Its name: the file's name without `.toml`.
     #[schemars(required)]
-    pub(super) name: Option<At<Name>>,
+    pub(super) name: Option<Spanned<Name>>,
     /// What it is for.
-    pub(super) description: Option<At<String>>,
+    pub(super) description: Option<Spanned<String>>,
     /// Whom to ask; shown in plans and reports.
-    pub(super) owner: Option<At<String>>,
+    pub(super) owner: Option<Spanned<String>>,
     /// The subsystems that it needs: a run that touches one of them also watches this one. Default none.
-    pub(super) depends_on: Option<At<Vec<At<String>>>>,
+    pub(super) depends_on: Option<Spanned<Vec<Spanned<String>>>>,
     /// Which hosts serve it.
     #[schemars(required)]
-    pub(super) hosts: Option<At<RawHosts>>,
+    pub(super) hosts: Option<Spanned<RawHosts>>,
     /// What it must keep.
     #[schemars(required)]
-    pub(super) capacity: Option<At<RawCapacity>>,
+    pub(super) capacity: Option<Spanned<RawCapacity>>,
     /// How fast it may lose hosts.
     #[schemars(required)]
-    pub(super) pace: Option<At<RawPace>>,
+    pub(super) pace: Option<Spanned<RawPace>>,
     /// How its health is watched.
     #[schemars(required)]
-    pub(super) health: Option<At<RawHealth>>,
+    pub(super) health: Option<Spanned<RawHealth>>,
     /// Who must agree. Without it nothing is accepted unattended.
-    pub(super) confirm: Option<At<RawConfirm>>,
+    pub(super) confirm: Option<Spanned<RawConfirm>>,
     /// When it may lose hosts. Default always.
-    pub(super) windows: Option<At<RawWindows>>,
+    pub(super) windows: Option<Spanned<RawWindows>>,
 }
 
 /// `[hosts]`: every key that is given must match; patterns are globs. At least one of `tags`, `auto_scaling_groups`.
@@ -116,11 +118,11 @@ pub(super) struct RawSubsystem {
 #[schemars(rename = "Hosts")]
 pub(super) struct RawHosts {
     /// Tag to the patterns of its value.
-    pub(super) tags: Option<At<BTreeMap<String, At<Patterns>>>>,
+    pub(super) tags: Option<Spanned<BTreeMap<String, Spanned<Patterns>>>>,
     /// Patterns of the group's name.
-    pub(super) auto_scaling_groups: Option<At<Patterns>>,
+    pub(super) auto_scaling_groups: Option<Spanned<Patterns>>,
     /// Hosts that are kept out for good, although they serve.
-    pub(super) never: Option<At<RawNever>>,
+    pub(super) never: Option<Spanned<RawNever>>,
 }
 
 /// `never`
@@ -130,7 +132,7 @@ pub(super) struct RawHosts {
 pub(super) struct RawNever {
     /// Tag to the patterns of its value; one match is enough.
     #[schemars(required)]
-    pub(super) tags: Option<At<BTreeMap<String, At<Patterns>>>>,
+    pub(super) tags: Option<Spanned<BTreeMap<String, Spanned<Patterns>>>>,
 }
 
 /// `[capacity]`, in units: a host counts for 1 unless `units` says otherwise.
@@ -140,18 +142,18 @@ pub(super) struct RawNever {
 pub(super) struct RawCapacity {
     /// Units at full strength: every percentage is of this, never of what is left.
     #[schemars(required)]
-    pub(super) baseline: Option<At<Count>>,
+    pub(super) baseline: Option<Spanned<Count>>,
     /// Units that must remain, or a percentage of baseline, rounded up. There is no default.
     #[schemars(required)]
-    pub(super) minimum: Option<At<Amount>>,
+    pub(super) minimum: Option<Spanned<Amount>>,
     /// Units that must remain in each zone, or a percentage of baseline / number of zones, rounded up.
-    pub(super) minimum_per_zone: Option<At<Amount>>,
+    pub(super) minimum_per_zone: Option<Spanned<Amount>>,
     /// The zones. Default: every zone in which it has a host in any state.
-    pub(super) zones: Option<At<Vec<At<String>>>>,
+    pub(super) zones: Option<Spanned<Vec<Spanned<String>>>>,
     /// Capacity less its largest zone must still be at least `minimum`. Default false.
     pub(super) survive_zone_loss: Option<bool>,
     /// What a host counts for. Default 1.
-    pub(super) units: Option<At<RawUnits>>,
+    pub(super) units: Option<Spanned<RawUnits>>,
 }
 
 /// `units`: one of the two keys.
@@ -160,9 +162,9 @@ pub(super) struct RawCapacity {
 #[schemars(rename = "Units")]
 pub(super) struct RawUnits {
     /// The tag that holds a positive integer.
-    pub(super) tag: Option<At<String>>,
+    pub(super) tag: Option<Spanned<String>>,
     /// Positive integers by instance type.
-    pub(super) instance_type: Option<At<BTreeMap<String, At<Count>>>>,
+    pub(super) instance_type: Option<Spanned<BTreeMap<String, Spanned<Count>>>>,
 }
 
 /// `[pace]`
@@ -172,26 +174,26 @@ pub(super) struct RawUnits {
 pub(super) struct RawPace {
     /// Hosts that one run may take.
     #[schemars(required)]
-    pub(super) max_hosts_per_run: Option<At<Count>>,
+    pub(super) max_hosts_per_run: Option<Spanned<Count>>,
     /// Hosts that one batch may take, or units as a percentage of baseline, rounded down.
     #[schemars(required)]
-    pub(super) batch: Option<At<Amount>>,
+    pub(super) batch: Option<Spanned<Amount>>,
     /// From one batch's verified termination to the next cordon.
     #[schemars(required)]
-    pub(super) interval: Option<At<Length>>,
+    pub(super) interval: Option<Spanned<DurationValue>>,
     /// Batches of 1, 2, 4, ... up to `batch`. Default false.
     pub(super) ramp: Option<bool>,
     /// Refuse while more of the subsystem's hosts than this do not serve: something is wrong already. Default "20%";
     /// "100%" never refuses.
-    pub(super) max_unserving: Option<At<Percent>>,
+    pub(super) max_unserving: Option<Spanned<Percent>>,
     /// Zones that one batch may touch.
-    pub(super) zones_per_batch: Option<At<Count>>,
+    pub(super) zones_per_batch: Option<Spanned<Count>>,
     /// Refuse while the groups' recent launches fail: what goes could not come back. Default false.
     pub(super) requires_launch: Option<bool>,
     /// The most hosts that may be lost in a window of time, all runs of all operators counted together.
     /// `[]` is none, which only `max_hosts_per_run` and the minimum then limit.
     #[schemars(required)]
-    pub(super) budgets: Option<At<Vec<At<RawBudget>>>>,
+    pub(super) budgets: Option<Spanned<Vec<Spanned<RawBudget>>>>,
 }
 
 /// One budget.
@@ -201,10 +203,10 @@ pub(super) struct RawPace {
 pub(super) struct RawBudget {
     /// Hosts, or a percentage of baseline, rounded down.
     #[schemars(required)]
-    pub(super) hosts: Option<At<Amount>>,
+    pub(super) hosts: Option<Spanned<Amount>>,
     /// The window.
     #[schemars(required)]
-    pub(super) per: Option<At<Length>>,
+    pub(super) per: Option<Spanned<DurationValue>>,
 }
 
 /// `[health]`
@@ -214,12 +216,12 @@ pub(super) struct RawBudget {
 pub(super) struct RawHealth {
     /// How long everything is watched while a batch is cordoned, before it is terminated.
     #[schemars(required)]
-    pub(super) bake: Option<At<Length>>,
+    pub(super) bake: Option<Spanned<DurationValue>>,
     /// Sampling period, from start to start.
     #[schemars(required)]
-    pub(super) every: Option<At<Length>>,
+    pub(super) every: Option<Spanned<DurationValue>>,
     /// What is read.
-    pub(super) probe: Option<At<Vec<At<RawProbe>>>>,
+    pub(super) probe: Option<Spanned<Vec<Spanned<RawProbe>>>>,
 }
 
 /// `[[health.probe]]`. Numbers are compared with the limits; `simulated` needs one.
@@ -229,36 +231,36 @@ pub(super) struct RawHealth {
 pub(super) struct RawProbe {
     /// Unique in its file.
     #[schemars(required)]
-    pub(super) name: Option<At<Name>>,
+    pub(super) name: Option<Spanned<Name>>,
     /// `simulated`, `http`, `tcp` or `exec`.
     #[schemars(required, extend("enum" = ["simulated", "http", "tcp", "exec"]))]
-    pub(super) kind: Option<At<String>>,
+    pub(super) kind: Option<Spanned<String>>,
     /// A read that takes longer is a bad sample. Default `every`, at most 10s.
-    pub(super) timeout: Option<At<Length>>,
+    pub(super) timeout: Option<Spanned<DurationValue>>,
     /// A reading above is bad.
-    pub(super) max: Option<At<Number>>,
+    pub(super) max: Option<Spanned<Number>>,
     /// A reading below is bad.
-    pub(super) min: Option<At<Number>>,
+    pub(super) min: Option<Spanned<Number>>,
     /// A reading this much above the reference from before the first batch is bad.
-    pub(super) max_increase: Option<At<Increase>>,
+    pub(super) max_increase: Option<Spanned<Increase>>,
     /// A reading this much below the reference is bad.
-    pub(super) max_decrease: Option<At<Percent>>,
+    pub(super) max_decrease: Option<Spanned<Percent>>,
     /// Consecutive bad samples that make a regression. Default 1.
-    pub(super) failures: Option<At<Count>>,
+    pub(super) failures: Option<Spanned<Count>>,
     /// simulated: what to read.
-    pub(super) metric: Option<At<SimulatedMetric>>,
+    pub(super) metric: Option<Spanned<SimulatedMetric>>,
     /// http: `http://` or `https://`.
-    pub(super) url: Option<At<String>>,
+    pub(super) url: Option<Spanned<String>>,
     /// http: default `GET`.
-    pub(super) method: Option<At<String>>,
+    pub(super) method: Option<Spanned<String>>,
     /// http: statuses that are good. Default 200.
-    pub(super) expect_status: Option<At<Vec<At<Count>>>>,
+    pub(super) expect_status: Option<Spanned<Vec<Spanned<Count>>>>,
     /// http: JSON pointer to the number; without one the reading is milliseconds.
-    pub(super) pointer: Option<At<String>>,
+    pub(super) pointer: Option<Spanned<String>>,
     /// tcp: `host:port`.
-    pub(super) address: Option<At<String>>,
+    pub(super) address: Option<Spanned<String>>,
     /// exec: program and arguments, never a shell. A program with a `/` is relative to this file.
-    pub(super) command: Option<At<Vec<String>>>,
+    pub(super) command: Option<Spanned<Vec<String>>>,
 }
 
 /// `[confirm]`
@@ -267,13 +269,13 @@ pub(super) struct RawProbe {
 #[schemars(rename = "Confirm")]
 pub(super) struct RawConfirm {
     /// `--yes` is enough up to this many hosts. Default 0.
-    pub(super) unattended_max: Option<At<Count>>,
+    pub(super) unattended_max: Option<Spanned<Count>>,
     /// A run must say why. Default false.
     pub(super) require_reason: Option<bool>,
     /// A count above this many times the largest completed removal of the last 90 days must be typed out.
-    pub(super) unusual: Option<At<Factor>>,
+    pub(super) unusual: Option<Spanned<Factor>>,
     /// Other identities that must approve.
-    pub(super) approvals: Option<At<Vec<At<RawApproval>>>>,
+    pub(super) approvals: Option<Spanned<Vec<Spanned<RawApproval>>>>,
 }
 
 /// One approval rule.
@@ -283,10 +285,10 @@ pub(super) struct RawConfirm {
 pub(super) struct RawApproval {
     /// For plans of more hosts than this.
     #[schemars(required)]
-    pub(super) above: Option<At<Count>>,
+    pub(super) above: Option<Spanned<Count>>,
     /// So many approvers.
     #[schemars(required)]
-    pub(super) count: Option<At<Count>>,
+    pub(super) count: Option<Spanned<Count>>,
 }
 
 /// `[windows]`
@@ -296,11 +298,11 @@ pub(super) struct RawApproval {
 pub(super) struct RawWindows {
     /// Time zone, such as `Europe/London`, of windows and freezes.
     #[schemars(required)]
-    pub(super) zone: Option<At<String>>,
+    pub(super) zone: Option<Spanned<String>>,
     /// When removal is allowed. Default always.
-    pub(super) allow: Option<At<Vec<At<Window>>>>,
+    pub(super) allow: Option<Spanned<Vec<Spanned<Window>>>>,
     /// When it is not, whatever `allow` says.
-    pub(super) freeze: Option<At<Vec<At<RawFreeze>>>>,
+    pub(super) freeze: Option<Spanned<Vec<Spanned<RawFreeze>>>>,
 }
 
 /// One freeze: whole days.
@@ -310,10 +312,10 @@ pub(super) struct RawWindows {
 pub(super) struct RawFreeze {
     /// First day.
     #[schemars(required)]
-    pub(super) from: Option<At<Day>>,
+    pub(super) from: Option<Spanned<Day>>,
     /// Last day.
     #[schemars(required)]
-    pub(super) to: Option<At<Day>>,
+    pub(super) to: Option<Spanned<Day>>,
     /// Shown to who is refused.
-    pub(super) why: Option<At<String>>,
+    pub(super) why: Option<Spanned<String>>,
 }

@@ -49,7 +49,7 @@ pub(crate) use remains::{Remains, remains};
 pub(crate) use report::{has_ended, report, takeovers};
 pub(crate) use silence::{MayLive, is_silent, may_be_retried, may_live};
 pub(crate) use succession::{Fence, NotPermitted, TakeoverError, TakeoverRequest, permission};
-pub(crate) use takeover::{Standing, next_epoch, quiet_from, silent_from, standing, taken_over_by, took_nothing};
+pub(crate) use takeover::{RunStatus, next_epoch, quiet_from, run_status, silent_from, taken_over_by, took_nothing};
 
 #[cfg(test)]
 mod tests;

@@ -10,7 +10,7 @@ use crate::coordination::{FleetRecord, Refusal};
 use crate::model::{HostId, RunId, Time};
 
 use super::silence::MayLive;
-use super::takeover::{Standing, next_epoch, standing, taken_over_by};
+use super::takeover::{RunStatus, next_epoch, run_status, taken_over_by};
 use super::{EVENT_SCHEMA, Event, JournalRecord, Outcome, Purpose, RunHistory, Successor, has_ended};
 
 /// Who wants which run, and what for.
@@ -34,7 +34,7 @@ pub(crate) struct TakeoverRequest {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum TakeoverError {
     /// It has ended, or is not known: there is nothing to take over.
-    Over(Standing),
+    Over(RunStatus),
     /// Its process wrote meanwhile: it lives.
     Alive,
     /// Another process took it over first.
@@ -100,14 +100,14 @@ pub(crate) fn permission(
     (journal, record): (&[JournalRecord], &FleetRecord),
     may_live: MayLive,
 ) -> Result<(), NotPermitted> {
-    match standing(journal, record, run) {
-        Standing::Unknown => return Err(NotPermitted::Unknown),
-        Standing::Ended => return Err(NotPermitted::Over),
-        Standing::Lost if purpose == Purpose::Resume => return Err(NotPermitted::NothingToGoOnWith),
+    match run_status(journal, record, run) {
+        RunStatus::Unknown => return Err(NotPermitted::Unknown),
+        RunStatus::Ended => return Err(NotPermitted::Over),
+        RunStatus::Lost if purpose == Purpose::Resume => return Err(NotPermitted::NothingToGoOnWith),
         // Its process said its last word.
-        Standing::Holding | Standing::Unclosed => {}
-        Standing::UnderWay | Standing::Unlisted | Standing::Lost if may_live == MayLive::No => {}
-        Standing::UnderWay | Standing::Unlisted | Standing::Lost => return Err(NotPermitted::MayLive(may_live)),
+        RunStatus::Holding | RunStatus::Unclosed => {}
+        RunStatus::UnderWay | RunStatus::Unlisted | RunStatus::Lost if may_live == MayLive::No => {}
+        RunStatus::UnderWay | RunStatus::Unlisted | RunStatus::Lost => return Err(NotPermitted::MayLive(may_live)),
     }
     let held: BTreeSet<HostId> =
         record.runs.get(run).map(|entry| entry.reservations.keys().cloned().collect()).unwrap_or_default();
@@ -135,19 +135,19 @@ impl TakeoverRequest {
     ) -> Result<Fence, TakeoverError> {
         // S3: nothing is written for a run of another fleet; a fence alone would take a living run from its process.
         record.is_of(&self.successor.fleet)?;
-        match standing(journal, record, self.run()) {
-            over @ (Standing::Unknown | Standing::Ended) => return Err(TakeoverError::Over(over)),
-            over @ (Standing::Holding | Standing::Unclosed) if self.purpose == Purpose::Resume => {
+        match run_status(journal, record, self.run()) {
+            over @ (RunStatus::Unknown | RunStatus::Ended) => return Err(TakeoverError::Over(over)),
+            over @ (RunStatus::Holding | RunStatus::Unclosed) if self.purpose == Purpose::Resume => {
                 // S9: what has ended goes forward no more; what it holds can be put back.
                 return Err(TakeoverError::Over(over));
             }
-            Standing::Unclosed => {
+            RunStatus::Unclosed => {
                 let end = RunHistory::of(journal).end;
                 let completed = end.is_some_and(|end| end.outcome == Outcome::Completed);
                 return Ok(Fence::NotNeeded { completed });
             }
-            Standing::Lost => self.may_be_given_up(record)?,
-            Standing::Holding | Standing::Unlisted | Standing::UnderWay => {}
+            RunStatus::Lost => self.may_be_given_up(record)?,
+            RunStatus::Holding | RunStatus::Unlisted | RunStatus::UnderWay => {}
         }
         if journal.len() != self.seen && !self.even_if_alive {
             // S9, schedule 19: of two that found it silent the slower one does not take it from the faster.

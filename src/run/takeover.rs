@@ -18,7 +18,7 @@ const OPENING: Duration = Duration::from_secs(30);
 
 /// How a run stands, for somebody who wants to take it over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Standing {
+pub(crate) enum RunStatus {
     /// Neither the record nor a journal knows it.
     Unknown,
     /// It ended and holds nothing.
@@ -36,23 +36,23 @@ pub(crate) enum Standing {
 }
 
 /// How the run stands.
-pub(crate) fn standing(journal: &[JournalRecord], record: &FleetRecord, run: &RunId) -> Standing {
+pub(crate) fn run_status(journal: &[JournalRecord], record: &FleetRecord, run: &RunId) -> RunStatus {
     let history = RunHistory::of(journal);
     let is_opened = history.opening.is_some();
     match record.runs.get(run) {
-        Some(_) if !is_opened => Standing::Lost,
+        Some(_) if !is_opened => RunStatus::Lost,
         Some(entry) if !entry.reservations.is_empty() && (entry.ended_at.is_some() || history.has_ended()) => {
-            Standing::Holding
+            RunStatus::Holding
         }
         // It could not tell the record all that it did: whoever takes it over looks again.
-        Some(_) if history.needed_attention() => Standing::Holding,
-        Some(_) if history.has_ended() => Standing::Unclosed,
-        Some(_) => Standing::UnderWay,
-        None if history.has_ended() => Standing::Ended,
-        None if is_opened && !history.was_granted() => Standing::Unlisted,
+        Some(_) if history.needed_attention() => RunStatus::Holding,
+        Some(_) if history.has_ended() => RunStatus::Unclosed,
+        Some(_) => RunStatus::UnderWay,
+        None if history.has_ended() => RunStatus::Ended,
+        None if is_opened && !history.was_granted() => RunStatus::Unlisted,
         // The record let go of it, and its process died before the last line of its journal.
-        None if is_opened => Standing::UnderWay,
-        None => Standing::Unknown,
+        None if is_opened => RunStatus::UnderWay,
+        None => RunStatus::Unknown,
     }
 }
 

@@ -15,9 +15,9 @@
 //! | `several_runs` | when it could go: once windows open, or in several runs |
 //! | `refusal` | all of it put together: the `why` of a refused plan |
 
-mod asked;
 mod exclusion;
 mod headroom;
+mod query;
 mod refusal;
 mod remedies;
 mod several_runs;
@@ -26,11 +26,11 @@ mod what_if;
 #[cfg(test)]
 mod tests;
 
-pub(super) use asked::Asked;
 #[cfg(test)]
 pub(super) use exclusion::exclusion;
 #[cfg(test)]
 pub(super) use headroom::is_meant;
 pub use headroom::{Headroom, InTurn, Spread, headroom};
+pub(super) use query::CountQuery;
 pub(super) use refusal::explain;
 pub(crate) use what_if::{Assumed, Assumption, UnknownAssumption, WhatIf};

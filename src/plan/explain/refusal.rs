@@ -10,15 +10,15 @@ use crate::model::duration_text;
 use super::super::constraints::{Constraints, Names};
 use super::super::solver::{Class, Maximum, Row, Selector};
 use super::super::{AssessError, Constraint, Rule, Stage, Violation, Why, WouldAllow, capacity};
-use super::asked::{Asked, group_members};
 use super::exclusion::exclusion;
+use super::query::{CountQuery, group_members};
 use super::remedies::Question;
 use super::several_runs;
 
 /// Why a count above `now` is refused; `None` where no proof of it was found. `largest` is what could go if
 /// everything were open.
 pub(crate) fn explain(
-    asked: Asked<'_>,
+    asked: CountQuery<'_>,
     constraints: &Constraints<'_>,
     now: &Maximum,
     largest: &Maximum,
@@ -26,7 +26,7 @@ pub(crate) fn explain(
 ) -> Result<Option<Why>, AssessError> {
     let mut would_allow = Vec::new();
     if (1..asked.count).contains(&now.hosts) {
-        would_allow.push(WouldAllow::FewerHosts { count: now.hosts, message: Asked::hosts(now.hosts) });
+        would_allow.push(WouldAllow::FewerHosts { count: now.hosts, message: CountQuery::hosts(now.hosts) });
     }
     if let Some(violation) = too_few {
         let allows = violation.remaining.unwrap_or(0);
@@ -52,7 +52,7 @@ pub(crate) fn explain(
         && let Some(at) = several_runs::opens(&asked)?
     {
         let long = duration_text(at.since(asked.inputs.now));
-        let message = format!("{} from {at} on ({long} from now)", Asked::hosts(asked.count));
+        let message = format!("{} from {at} on ({long} from now)", CountQuery::hosts(asked.count));
         would_allow.push(WouldAllow::Later { at, message });
     }
     let question = Question::new(asked, &gated);
@@ -70,7 +70,7 @@ pub(crate) fn explain(
 }
 
 /// The constraints with a row for everything that is closed now, from which nothing may be taken; and what closes it.
-fn with_gates<'a>(asked: &Asked<'_>, constraints: &Constraints<'a>) -> (Constraints<'a>, Vec<Violation>) {
+fn with_gates<'a>(asked: &CountQuery<'_>, constraints: &Constraints<'a>) -> (Constraints<'a>, Vec<Violation>) {
     let problem = &constraints.problem;
     let mut gated = constraints.clone();
     let mut closed: Vec<(Violation, BTreeSet<usize>)> = Vec::new();
@@ -112,7 +112,7 @@ fn gate(violation: &Violation, allows: u64) -> Constraint {
 }
 
 /// A row in the field's terms.
-fn constraint(asked: &Asked<'_>, names: Names<'_>, bound: u128) -> Result<Constraint, AssessError> {
+fn constraint(asked: &CountQuery<'_>, names: Names<'_>, bound: u128) -> Result<Constraint, AssessError> {
     let Names { mut rule, subsystem, zone, group } = names;
     let allows = u64::try_from(bound).unwrap_or(u64::MAX);
     let can_go = |unit: &str| match allows {
@@ -144,9 +144,13 @@ fn constraint(asked: &Asked<'_>, names: Names<'_>, bound: u128) -> Result<Constr
             (Rule::RunSize, _) => match policy.pace.budgets.iter().min_by_key(|budget| budget.hosts) {
                 Some(budget) if budget.hosts < policy.pace.max_hosts_per_run => {
                     rule = Rule::Budget;
-                    format!("the budget of {name} is {} in any {}", Asked::hosts(allows), duration_text(budget.per))
+                    format!(
+                        "the budget of {name} is {} in any {}",
+                        CountQuery::hosts(allows),
+                        duration_text(budget.per)
+                    )
                 }
-                _ => format!("one run may take {} of {name}", Asked::hosts(allows)),
+                _ => format!("one run may take {} of {name}", CountQuery::hosts(allows)),
             },
             _ => format!("{name} serves {} units and must keep {}: {}", table.capacity, table.minimum, can_go("unit")),
         };

@@ -14,7 +14,7 @@ use super::super::solver::{Reach, Selector};
 use super::super::stock::Room;
 use super::super::why::Change;
 use super::super::{AssessError, Rule, SubsystemCapacity, WouldAllow, capacity};
-use super::asked::{Asked, group_members};
+use super::query::{CountQuery, group_members};
 
 /// Zones that are tried one by one where more capacity just anywhere would not do: a bound on work.
 const ZONES: usize = 8;
@@ -25,7 +25,7 @@ const NODES: usize = 200;
 
 /// A count, and everything that excludes it.
 pub(crate) struct Question<'q> {
-    asked: Asked<'q>,
+    asked: CountQuery<'q>,
     constraints: &'q Constraints<'q>,
     /// Relaxations left.
     nodes: Cell<usize>,
@@ -50,7 +50,7 @@ struct Limits {
 
 impl<'q> Question<'q> {
     /// `constraints` have a row for whatever is closed.
-    pub(crate) fn new(asked: Asked<'q>, constraints: &'q Constraints<'q>) -> Self {
+    pub(crate) fn new(asked: CountQuery<'q>, constraints: &'q Constraints<'q>) -> Self {
         Self { asked, constraints, nodes: Cell::new(NODES) }
     }
 

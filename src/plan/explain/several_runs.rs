@@ -18,7 +18,7 @@ use super::super::solver::Selector;
 use super::super::stock::Ground;
 use super::super::why::LaterRun;
 use super::super::{AssessError, Claim, Inputs, LedgerView, Removal};
-use super::asked::Asked;
+use super::query::CountQuery;
 
 /// Openings of windows that are looked at: a week has few.
 const OPENINGS: usize = 8;
@@ -30,7 +30,7 @@ const RUNS: usize = 12;
 const WAITS: usize = 100;
 
 /// The first opening of a window from which the count is possible, all else as it is.
-pub(crate) fn opens(asked: &Asked<'_>) -> Result<Option<Time>, AssessError> {
+pub(crate) fn opens(asked: &CountQuery<'_>) -> Result<Option<Time>, AssessError> {
     let membership = asked.membership;
     let related: BTreeSet<usize> =
         membership.members(asked.named).iter().flat_map(|&host| membership.of(host)).copied().collect();
@@ -53,7 +53,7 @@ pub(crate) fn opens(asked: &Asked<'_>) -> Result<Option<Time>, AssessError> {
 }
 
 /// The count by several runs, each as large as may be; `None` where that was not found to be possible.
-pub(crate) fn runs(asked: &Asked<'_>) -> Result<Option<Vec<LaterRun>>, AssessError> {
+pub(crate) fn runs(asked: &CountQuery<'_>) -> Result<Option<Vec<LaterRun>>, AssessError> {
     let mut ledger = asked.inputs.ledger.clone();
     let mut now = asked.inputs.now;
     let mut left = asked.count;
@@ -80,7 +80,7 @@ struct Run {
 
 impl Run {
     /// Writes down what the run would have removed. All of it at its end: windows count from there at the latest.
-    fn record(self, asked: &Asked<'_>, at: Time, ledger: &mut LedgerView) {
+    fn record(self, asked: &CountQuery<'_>, at: Time, ledger: &mut LedgerView) {
         for host in self.hosts {
             let id = &asked.membership.host(host).id;
             let subsystems: BTreeSet<SubsystemName> =
@@ -101,7 +101,7 @@ impl Run {
 
 /// The next run of at most `left` hosts. The first may wait on its way, the others begin when nothing asks to wait.
 fn next_run(
-    asked: &Asked<'_>,
+    asked: &CountQuery<'_>,
     ledger: &LedgerView,
     mut now: Time,
     left: u64,

@@ -9,7 +9,7 @@
 
 use std::collections::BTreeSet;
 
-use super::vertex::{Range, Row, Vertex};
+use super::basis::{Basis, Range, Row};
 
 /// The largest divisor that is looked for.
 const DIVISOR: f64 = 1e6;
@@ -27,10 +27,10 @@ const BROKEN: f64 = 1e-4;
 const CUTS: usize = 16;
 
 /// Cuts that the fractions `at` break, all within `range`.
-pub(super) fn cuts(vertex: &Vertex<'_>, range: &Range, at: &[f64]) -> Vec<Row> {
+pub(super) fn cuts(basis: &Basis<'_>, range: &Range, at: &[f64]) -> Vec<Row> {
     let mut broken: Vec<(f64, Row)> = Vec::new();
-    for (times, divisor) in proposals(vertex) {
-        let Some(cut) = rounded(&vertex.tight, &times, divisor, range, at) else { continue };
+    for (times, divisor) in proposals(basis) {
+        let Some(cut) = rounded(&basis.tight, &times, divisor, range, at) else { continue };
         let length = cut.takes.iter().map(|&(_, units)| (units as f64).powi(2)).sum::<f64>().sqrt();
         let distance = (cut.taken(at) - cut.bound as f64) / length;
         if distance > BROKEN && cut.scale() < COEFFICIENT && broken.iter().all(|(_, known)| *known != cut) {
@@ -43,14 +43,14 @@ pub(super) fn cuts(vertex: &Vertex<'_>, range: &Range, at: &[f64]) -> Vec<Row> {
 
 /// How often to take each of the tight rows, and what to divide the sum by: what isolates a column, and every row alone
 /// over what such a column takes from it.
-fn proposals(vertex: &Vertex<'_>) -> Vec<(Vec<i128>, i128)> {
-    let mut proposals: Vec<_> = vertex.multiples.iter().filter_map(|multiples| whole(multiples)).collect();
-    for (place, row) in vertex.tight.iter().enumerate() {
-        let inside = |column: &usize| vertex.inside.binary_search(column).is_ok();
+fn proposals(basis: &Basis<'_>) -> Vec<(Vec<i128>, i128)> {
+    let mut proposals: Vec<_> = basis.multiples.iter().filter_map(|multiples| whole(multiples)).collect();
+    for (place, row) in basis.tight.iter().enumerate() {
+        let inside = |column: &usize| basis.inside.binary_search(column).is_ok();
         let taken = row.takes.iter().filter(|(column, units)| units.abs() > 1 && inside(column));
         let divisors: BTreeSet<i128> = taken.map(|(_, units)| units.abs()).collect();
         proposals.extend(divisors.into_iter().map(|divisor| {
-            let mut times = vec![0; vertex.tight.len()];
+            let mut times = vec![0; basis.tight.len()];
             times[place] = 1;
             (times, divisor)
         }));

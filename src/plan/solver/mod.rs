@@ -13,27 +13,27 @@
 //! | `choice` | a choice in the making, and how well it stands |
 //! | `offer` | what there is to choose from; the preferred hosts one after the other, and upper bounds |
 //! | `columns` | classes that the rows do not tell apart, taken together |
-//! | `vertex` | where a relaxation has its optimum, and what follows from it |
+//! | `basis` | where a relaxation has its optimum, and what follows from it |
 //! | `relaxation` | the linear relaxation, solved in fractions |
 //! | `cuts` | rows that whole numbers keep and the relaxation breaks |
-//! | `near` | whole choices near an optimum in fractions |
-//! | `outline` | the quick way to a maximum, from the few rows that matter most |
+//! | `rounding` | whole choices near an optimum in fractions |
+//! | `aggregate_bound` | the quick way to a maximum, from the few rows that matter most |
 //! | `search` | branch and cut |
 //! | `enumeration` | all choices, where there are few |
 //! | `select` | the [`Selector`]: what the rest of `plan` asks |
 
+mod aggregate_bound;
+mod basis;
 mod choice;
 mod columns;
 mod cuts;
 mod enumeration;
-mod near;
 mod offer;
-mod outline;
 mod problem;
 mod relaxation;
+mod rounding;
 mod search;
 mod select;
-mod vertex;
 
 #[cfg(test)]
 mod tests;

@@ -7,9 +7,9 @@
 
 use microlp::{ComparisonOp, Error, OptimizationDirection, Variable};
 
+use super::basis::{Range, Row, SLACK};
 use super::columns::{Column, Columns, Exactly};
 use super::problem::Problem;
-use super::vertex::{Range, Row, SLACK};
 
 /// The most that is added to a value to tell columns apart: thousands of hosts come to a small part of one.
 const TILT: f64 = 1e-5;

@@ -3,7 +3,7 @@
 //! [`best`] searches whole numbers by branch and cut, one for all classes that the rows in the way do not tell apart
 //! ([`super::columns`]): a hundred classes are often six. Bounds come from the linear relaxation
 //! ([`super::relaxation`], in floating point), sharpened by cuts ([`super::cuts`]) and by leaving out what cannot be
-//! worth more than what is found ([`super::vertex`]). Floats cannot make an answer wrong: cuts are made in integers,
+//! worth more than what is found ([`super::basis`]). Floats cannot make an answer wrong: cuts are made in integers,
 //! everything that is *accepted* is checked in integers, and a bound can only be too generous. Where the relaxation
 //! fails, the bound is the trivial one.
 //!
@@ -12,13 +12,13 @@
 
 use std::cell::Cell;
 
+use super::aggregate_bound::aggregate_bound;
+use super::basis::{Basis, Range, Row, SLACK};
 use super::columns::{Columns, Exactly};
 use super::cuts::cuts;
-use super::near::{exchanged, filled, nearest};
-use super::outline::outline;
 use super::problem::{Problem, clipped, clipping, is_feasible};
 use super::relaxation::{Relaxation, Relaxed, relax, rows};
-use super::vertex::{Range, Row, SLACK, Vertex};
+use super::rounding::{exchanged, filled, nearest};
 
 /// Relaxations solved before giving up on proof: a bound on work, not on time, so that the same input gives
 /// the same plan on every machine.
@@ -55,7 +55,7 @@ pub(crate) fn best(
     let clipped = clipped(problem, bounds, most);
     if exactly.is_empty()
         && value.iter().all(|&value| value == 1)
-        && let Some((counts, mut rows)) = outline(problem, bounds, &clipped)
+        && let Some((counts, mut rows)) = aggregate_bound(problem, bounds, &clipped)
     {
         rows.extend(clipping(problem, bounds, most, &clipped));
         return Found { counts, proved: true, tight: Some(rows.into_iter().collect()) };
@@ -191,10 +191,9 @@ impl<'a> Search<'a> {
     /// The range without what cannot be worth more than what is found, and cuts, where they are asked for; `None` where
     /// nothing is left of it.
     fn sharpened(&self, range: Range, at: &[f64], cutting: bool) -> Option<(Range, Vec<Row>)> {
-        let Some(vertex) = Vertex::of(&self.rows, &range, at) else { return Some((range, Vec::new())) };
-        let narrowed =
-            vertex.narrowed(&range, |column| self.columns.all[column].value, self.worth.saturating_add(1))?;
-        let new = if cutting { cuts(&vertex, &narrowed, at) } else { Vec::new() };
+        let Some(basis) = Basis::of(&self.rows, &range, at) else { return Some((range, Vec::new())) };
+        let narrowed = basis.narrowed(&range, |column| self.columns.all[column].value, self.worth.saturating_add(1))?;
+        let new = if cutting { cuts(&basis, &narrowed, at) } else { Vec::new() };
         Some((narrowed, new))
     }
 

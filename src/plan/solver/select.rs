@@ -157,7 +157,7 @@ impl<'a> Selector<'a> {
 
     /// The choice that the preferences would make if nothing stood in the way; all candidates where there are
     /// fewer.
-    pub(crate) fn wish(&self, count: u64) -> BTreeSet<usize> {
+    pub(crate) fn unconstrained(&self, count: u64) -> BTreeSet<usize> {
         let free = self.keeping(|_| false);
         let count = count.min(free.candidates());
         let maximum = free.maximum();

@@ -2,14 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::policy::leaf::At;
 use crate::policy::problem::{Reporter, suggest};
 use crate::policy::types::SubsystemPolicy;
+use crate::policy::value::Spanned;
 
 /// A subsystem's file, checked on its own, with the places that the rules between files need.
 pub(super) struct Checked {
-    pub(super) name: At<String>,
-    pub(super) depends_on: Vec<At<String>>,
+    pub(super) name: Spanned<String>,
+    pub(super) depends_on: Vec<Spanned<String>>,
     /// `None` where something is wrong with it.
     pub(super) policy: Option<SubsystemPolicy>,
 }
@@ -46,7 +46,7 @@ pub(super) fn dependencies_are_known(files: &mut Files) {
 }
 
 pub(super) fn dependencies_have_no_cycle(files: &mut Files) {
-    let edges: BTreeMap<String, Vec<At<String>>> = files
+    let edges: BTreeMap<String, Vec<Spanned<String>>> = files
         .iter()
         .filter_map(|(.., checked)| checked.as_ref())
         .map(|checked| (checked.name.value.clone(), checked.depends_on.clone()))
@@ -68,7 +68,7 @@ pub(super) fn dependencies_have_no_cycle(files: &mut Files) {
 }
 
 /// A shortest path along the dependencies, both ends included.
-fn path_between(edges: &BTreeMap<String, Vec<At<String>>>, from: &str, to: &str) -> Option<Vec<String>> {
+fn path_between(edges: &BTreeMap<String, Vec<Spanned<String>>>, from: &str, to: &str) -> Option<Vec<String>> {
     let mut seen = BTreeSet::from([from]);
     let mut paths = std::collections::VecDeque::from([vec![from.to_owned()]]);
     while let Some(path) = paths.pop_front() {

@@ -6,13 +6,13 @@ use rust_decimal::Decimal;
 
 use super::context::Context;
 use crate::model::ZoneName;
-use crate::policy::leaf::{Amount, At};
 use crate::policy::raw::{RawCapacity, RawUnits};
 use crate::policy::types::{CapacityPolicy, UnitsSource, ZoneMinimum};
+use crate::policy::value::{Amount, Spanned};
 
 const EXAMPLE: &str = "write: [capacity], baseline = 90, minimum = 60: without a minimum nothing could be judged safe";
 
-pub(super) fn capacity(context: &mut Context<'_>, at: Option<&At<RawCapacity>>) -> Option<CapacityPolicy> {
+pub(super) fn capacity(context: &mut Context<'_>, at: Option<&Spanned<RawCapacity>>) -> Option<CapacityPolicy> {
     let Some(at) = at else {
         if !context.damaged.touches("capacity") {
             context.error(&(0..0), "there is no [capacity]", "", EXAMPLE);
@@ -73,7 +73,7 @@ pub(super) fn round_down(baseline: u64, percent: Decimal) -> Option<u64> {
     u64::try_from((Decimal::from(baseline) * percent / Decimal::ONE_HUNDRED).floor()).ok()
 }
 
-fn minimum(context: &mut Context<'_>, at: &At<Amount>, baseline: u64) -> Option<u64> {
+fn minimum(context: &mut Context<'_>, at: &Spanned<Amount>, baseline: u64) -> Option<u64> {
     let units = match at.value {
         Amount::Count(units) => units,
         Amount::Percent(percent) => round_up(baseline, percent)?,
@@ -92,7 +92,7 @@ fn minimum(context: &mut Context<'_>, at: &At<Amount>, baseline: u64) -> Option<
 
 fn zone_minimum(
     context: &mut Context<'_>,
-    at: &At<Amount>,
+    at: &Spanned<Amount>,
     baseline: u64,
     zones: Option<&Option<BTreeSet<ZoneName>>>,
 ) -> Option<ZoneMinimum> {
@@ -111,7 +111,7 @@ fn zone_minimum(
     Some(minimum)
 }
 
-fn zones(context: &mut Context<'_>, list: &At<Vec<At<String>>>) -> Option<BTreeSet<ZoneName>> {
+fn zones(context: &mut Context<'_>, list: &Spanned<Vec<Spanned<String>>>) -> Option<BTreeSet<ZoneName>> {
     if list.value.is_empty() && !context.damaged.touches("capacity.zones") {
         let help = "leave the key out for every zone in which the subsystem has a host";
         context.error(&list.span, "`zones` is an empty list", "no zone", help);
@@ -137,7 +137,7 @@ fn zones(context: &mut Context<'_>, list: &At<Vec<At<String>>>) -> Option<BTreeS
     zones
 }
 
-fn units_source(context: &mut Context<'_>, at: &At<RawUnits>) -> Option<UnitsSource> {
+fn units_source(context: &mut Context<'_>, at: &Spanned<RawUnits>) -> Option<UnitsSource> {
     let help = "either units = { tag = \"capacity-units\" } or { instance_type = { \"m6i.large\" = 1 } }";
     match (&at.value.tag, &at.value.instance_type) {
         (Some(tag), None) if !tag.value.is_empty() => Some(UnitsSource::Tag(tag.value.clone())),

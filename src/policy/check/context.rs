@@ -2,9 +2,9 @@
 
 use std::ops::Range;
 
-use crate::policy::leaf::At;
 use crate::policy::problem::Reporter;
 use crate::policy::read::Damaged;
+use crate::policy::value::Spanned;
 
 /// What a rule needs besides the values: where to report, and what was complained of already.
 pub(super) struct Context<'a> {
@@ -24,11 +24,11 @@ impl Context<'_> {
     /// The value, or a complaint at its table's header. `path` is the key with its tables: `capacity.minimum`.
     pub(super) fn required<'v, T>(
         &mut self,
-        value: &'v Option<At<T>>,
+        value: &'v Option<Spanned<T>>,
         table: &Range<usize>,
         path: &str,
         help: &str,
-    ) -> Option<&'v At<T>> {
+    ) -> Option<&'v Spanned<T>> {
         if value.is_none() && !self.damaged.touches(path) {
             // The place says which item of a list is meant.
             let key: Vec<_> = path.split('.').filter(|part| part.parse::<usize>().is_err()).collect();
@@ -39,7 +39,12 @@ impl Context<'_> {
     }
 
     /// A whole table, with an example where it is missing.
-    pub(super) fn section<'v, T>(&mut self, value: &'v Option<At<T>>, name: &str, example: &str) -> Option<&'v At<T>> {
+    pub(super) fn section<'v, T>(
+        &mut self,
+        value: &'v Option<Spanned<T>>,
+        name: &str,
+        example: &str,
+    ) -> Option<&'v Spanned<T>> {
         if value.is_none() && !self.damaged.touches(name) {
             self.error(&(0..0), format!("there is no [{name}]"), "", example);
         }
@@ -50,7 +55,7 @@ impl Context<'_> {
 /// A required text that is not empty.
 pub(super) fn text(
     context: &mut Context<'_>,
-    value: &Option<At<String>>,
+    value: &Option<Spanned<String>>,
     table: &Range<usize>,
     path: &str,
     help: &str,

@@ -4,10 +4,10 @@ use std::path::Path;
 
 use super::context::{Context, text};
 use crate::model::FleetName;
-use crate::policy::leaf::At;
 use crate::policy::problem::suggest;
 use crate::policy::raw::{RawFleet, RawProvider};
 use crate::policy::types::{FleetConfig, ProviderConfig, ProviderKind};
+use crate::policy::value::Spanned;
 
 const PROVIDER_EXAMPLE: &str = "write: [provider], kind = \"simulated\" or \"aws\", and the keys of that kind";
 const LEDGER_EXAMPLE: &str = "write: [ledger], kind = \"sqlite\", path = \"../.safe-remove/ledger.db\"";
@@ -24,7 +24,7 @@ pub(super) fn fleet(context: &mut Context<'_>, raw: &RawFleet, directory: &Path)
     Some(FleetConfig { name: FleetName::new(name?.value.0.clone()), provider: provider?, ledger: ledger? })
 }
 
-fn provider_config(context: &mut Context<'_>, at: &At<RawProvider>, directory: &Path) -> Option<ProviderConfig> {
+fn provider_config(context: &mut Context<'_>, at: &Spanned<RawProvider>, directory: &Path) -> Option<ProviderConfig> {
     let raw = &at.value;
     let kind = context.required(&raw.kind, &at.span, "provider.kind", "write: kind = \"simulated\", or \"aws\"")?;
     let simulated = [("scenario", &raw.scenario), ("state", &raw.state)];
@@ -70,7 +70,7 @@ fn provider_config(context: &mut Context<'_>, at: &At<RawProvider>, directory: &
     Some(ProviderConfig { kind: parsed?, subsystem_tag: tag?, settle })
 }
 
-fn not_of_this_kind(context: &mut Context<'_>, kind: &str, keys: &[(&str, &Option<At<String>>)]) {
+fn not_of_this_kind(context: &mut Context<'_>, kind: &str, keys: &[(&str, &Option<Spanned<String>>)]) {
     for (key, value) in keys {
         if let Some(value) = value {
             let message = format!("`{key}` is not a key of the provider kind `{kind}`");

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use super::context::Context;
 use super::pace::some_time;
-use crate::policy::leaf::At;
 use crate::policy::problem::suggest;
 use crate::policy::raw::{RawHealth, RawProbe};
 use crate::policy::types::{HealthPolicy, Limits, ProbeKind, ProbeSpec};
+use crate::policy::value::Spanned;
 
 /// A probe that answers later than this tells nothing about now; one sampled more often than this must be faster.
 const LONGEST_DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -16,7 +16,7 @@ const LONGEST_DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 const KINDS: [&str; 4] = ["simulated", "http", "tcp", "exec"];
 const EXAMPLE: &str = "write: [health], bake = \"3m\", every = \"10s\", and a [[health.probe]]";
 
-pub(super) fn health(context: &mut Context<'_>, at: Option<&At<RawHealth>>) -> Option<HealthPolicy> {
+pub(super) fn health(context: &mut Context<'_>, at: Option<&Spanned<RawHealth>>) -> Option<HealthPolicy> {
     let Some(at) = at else {
         if !context.damaged.touches("health") {
             context.error(&(0..0), "there is no [health]", "", EXAMPLE);
@@ -79,7 +79,12 @@ fn outlasts_bake(context: &mut Context<'_>, raw: &RawProbe, probe: &ProbeSpec, b
     }
 }
 
-fn probe(context: &mut Context<'_>, at: &At<RawProbe>, index: usize, every: Option<Duration>) -> Option<ProbeSpec> {
+fn probe(
+    context: &mut Context<'_>,
+    at: &Spanned<RawProbe>,
+    index: usize,
+    every: Option<Duration>,
+) -> Option<ProbeSpec> {
     let raw = &at.value;
     let path = |key: &str| format!("health.probe.{index}.{key}");
     let name = context.required(&raw.name, &at.span, &path("name"), "such as \"errors\"");
@@ -121,10 +126,10 @@ fn probe(context: &mut Context<'_>, at: &At<RawProbe>, index: usize, every: Opti
 
 fn probe_kind(
     context: &mut Context<'_>,
-    at: &At<RawProbe>,
+    at: &Spanned<RawProbe>,
     index: usize,
     kind: &str,
-    kind_at: &At<String>,
+    kind_at: &Spanned<String>,
 ) -> Option<ProbeKind> {
     let raw = &at.value;
     let path = |key: &str| format!("health.probe.{index}.{key}");
@@ -177,7 +182,7 @@ fn probe_kind(
     }
 }
 
-fn http(context: &mut Context<'_>, at: &At<RawProbe>, path: &str) -> Option<ProbeKind> {
+fn http(context: &mut Context<'_>, at: &Spanned<RawProbe>, path: &str) -> Option<ProbeKind> {
     let raw = &at.value;
     let help = "such as \"https://index.internal/health\"";
     let url = context.required(&raw.url, &at.span, path, help).and_then(|at| {

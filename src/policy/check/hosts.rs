@@ -3,17 +3,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::context::Context;
-use crate::policy::leaf::{At, Patterns};
 use crate::policy::matching;
 use crate::policy::raw::RawHosts;
 use crate::policy::types::Selector;
+use crate::policy::value::{Patterns, Spanned};
 
 /// Longer patterns are no names of hosts; compiled, they would take memory without end.
 const LONGEST_PATTERN: usize = 256;
 
 const EXAMPLE: &str = "write: [hosts], tags = { role = [\"index\"] }, or auto_scaling_groups = [\"index-*\"]";
 
-pub(super) fn hosts(context: &mut Context<'_>, at: Option<&At<RawHosts>>) -> Option<Selector> {
+pub(super) fn hosts(context: &mut Context<'_>, at: Option<&Spanned<RawHosts>>) -> Option<Selector> {
     let Some(at) = at else {
         if !context.damaged.touches("hosts") {
             context.error(&(0..0), "there is no [hosts]", "", EXAMPLE);
@@ -48,7 +48,7 @@ pub(super) fn hosts(context: &mut Context<'_>, at: Option<&At<RawHosts>>) -> Opt
 
 fn tags(
     context: &mut Context<'_>,
-    map: &At<BTreeMap<String, At<Patterns>>>,
+    map: &Spanned<BTreeMap<String, Spanned<Patterns>>>,
     path: &str,
 ) -> Option<BTreeMap<String, BTreeSet<String>>> {
     if map.value.is_empty() && !context.damaged.touches(path) {
@@ -70,7 +70,7 @@ fn tags(
     all
 }
 
-fn patterns(context: &mut Context<'_>, list: &At<Patterns>, path: &str) -> Option<BTreeSet<String>> {
+fn patterns(context: &mut Context<'_>, list: &Spanned<Patterns>, path: &str) -> Option<BTreeSet<String>> {
     if list.value.0.is_empty() && !context.damaged.touches(path) {
         let help = "nothing selected never means everything: write a pattern, or leave the key out";
         context.error(&list.span, format!("`{path}` is an empty list"), "no pattern", help);

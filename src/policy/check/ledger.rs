@@ -4,11 +4,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::context::{Context, text};
-use crate::policy::leaf::At;
 use crate::policy::problem::suggest;
 use crate::policy::raw::RawLedger;
 use crate::policy::read::Tree;
 use crate::policy::types::{DynamodbPlace, EtcdPlace, LedgerConfig, LedgerKind};
+use crate::policy::value::Spanned;
 
 /// Without its ledger a run may only restore; half a minute is enough for two calls and a retry of each.
 const OFFLINE_LIMIT: Duration = Duration::from_secs(30);
@@ -20,7 +20,7 @@ const ENDPOINTS_EXAMPLE: &str = "write: endpoints = [\"https://etcd-1.example.co
 /// `region` is the provider's: a table has to be near, and most are where the hosts are.
 pub(super) fn config(
     context: &mut Context<'_>,
-    at: &At<RawLedger>,
+    at: &Spanned<RawLedger>,
     directory: &Path,
     region: Option<&str>,
 ) -> Option<LedgerConfig> {
@@ -70,7 +70,7 @@ fn of_its_kind(context: &mut Context<'_>, raw: &RawLedger, kind: &str) {
     }
 }
 
-fn dynamodb(context: &mut Context<'_>, at: &At<RawLedger>, region: Option<&str>) -> Option<LedgerKind> {
+fn dynamodb(context: &mut Context<'_>, at: &Spanned<RawLedger>, region: Option<&str>) -> Option<LedgerKind> {
     let raw = &at.value;
     let table = text(context, &raw.table, &at.span, "ledger.table", "such as table = \"safe-remove\"")?;
     if let (false, Some(at)) = (is_table(&table), &raw.table) {
@@ -89,7 +89,7 @@ fn is_table(name: &str) -> bool {
     (3..=255).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-.".contains(&b))
 }
 
-fn etcd(context: &mut Context<'_>, at: &At<RawLedger>, directory: &Path) -> Option<LedgerKind> {
+fn etcd(context: &mut Context<'_>, at: &Spanned<RawLedger>, directory: &Path) -> Option<LedgerKind> {
     let raw = &at.value;
     let list = context.required(&raw.endpoints, &at.span, "ledger.endpoints", ENDPOINTS_EXAMPLE)?;
     if list.value.is_empty() {
@@ -106,7 +106,7 @@ fn etcd(context: &mut Context<'_>, at: &At<RawLedger>, directory: &Path) -> Opti
         }
         endpoints.push(endpoint.value.trim_end_matches('/').to_owned());
     }
-    let file = |value: &Option<At<String>>| value.as_ref().map(|path| directory.join(&path.value));
+    let file = |value: &Option<Spanned<String>>| value.as_ref().map(|path| directory.join(&path.value));
     let identity = match (&raw.cert, &raw.key) {
         (Some(one), None) => {
             context.error(&one.span, "`cert` without `key`", "of what key?", "name the file of its private key");

@@ -18,12 +18,12 @@ use std::path::{Path, PathBuf};
 use between::{Checked, dependencies_are_known, dependencies_have_no_cycle, names_are_unique};
 use context::Context;
 
-use super::leaf::At;
 use super::matching::Matcher;
 use super::problem::{PolicyErrors, Problem, Reporter};
 use super::raw::{RawFleet, RawSubsystem};
 use super::read::{Damaged, Tree};
 use super::types::{FleetConfig, LedgerKind, PolicySet, SubsystemPolicy};
+use super::value::Spanned;
 use crate::model::{FleetName, SubsystemName};
 
 /// The text of one policy file.
@@ -270,8 +270,8 @@ fn subsystem(context: &mut Context<'_>, raw: &RawSubsystem, stem: &str) -> Check
     })();
     // Where the name is missing, others that depend on it by its file's name are not wrong too.
     let name = name.map_or_else(
-        || At { value: stem.to_owned(), span: top.clone() },
-        |name| At { value: name.value.0.clone(), span: name.span.clone() },
+        || Spanned { value: stem.to_owned(), span: top.clone() },
+        |name| Spanned { value: name.value.0.clone(), span: name.span.clone() },
     );
     Checked { name, depends_on, policy }
 }

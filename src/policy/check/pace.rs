@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use super::capacity::round_down;
 use super::context::Context;
-use crate::policy::leaf::{Amount, At, Count, Length};
 use crate::policy::raw::{RawApproval, RawBudget, RawConfirm, RawPace, RawWindows};
 use crate::policy::types::{
     ApprovalRule, BatchLimit, Budget, CapacityPolicy, ConfirmPolicy, Freeze, MAX_UNSERVING, PacePolicy, UnitsSource,
     Windows,
 };
+use crate::policy::value::{Amount, Count, DurationValue, Spanned};
 use crate::policy::windows::zone_name;
 
 const EXAMPLE: &str =
@@ -17,7 +17,7 @@ const EXAMPLE: &str =
 
 pub(super) fn pace(
     context: &mut Context<'_>,
-    at: Option<&At<RawPace>>,
+    at: Option<&Spanned<RawPace>>,
     capacity: Option<&CapacityPolicy>,
 ) -> Option<PacePolicy> {
     let Some(at) = at else {
@@ -66,7 +66,7 @@ pub(super) fn pace(
     })
 }
 
-fn positive(context: &mut Context<'_>, at: &At<Count>, key: &str, why: &str) -> Option<u64> {
+fn positive(context: &mut Context<'_>, at: &Spanned<Count>, key: &str, why: &str) -> Option<u64> {
     if at.value.0 == 0 {
         context.error(&at.span, format!("`{key}` is 0: {why}"), "nothing", "write at least 1");
         return None;
@@ -75,7 +75,12 @@ fn positive(context: &mut Context<'_>, at: &At<Count>, key: &str, why: &str) -> 
 }
 
 /// A length of time that is not nothing.
-pub(super) fn some_time(context: &mut Context<'_>, at: &At<Length>, key: &str, why: &str) -> Option<Duration> {
+pub(super) fn some_time(
+    context: &mut Context<'_>,
+    at: &Spanned<DurationValue>,
+    key: &str,
+    why: &str,
+) -> Option<Duration> {
     if at.value.0.is_zero() {
         context.error(&at.span, format!("`{key}` is 0: {why}"), "no time", "write how long, such as \"10s\"");
         return None;
@@ -84,7 +89,12 @@ pub(super) fn some_time(context: &mut Context<'_>, at: &At<Length>, key: &str, w
 }
 
 /// An allowance, or a complaint where nothing is left of it.
-fn allowance(context: &mut Context<'_>, at: &At<Amount>, key: &str, capacity: Option<&CapacityPolicy>) -> Option<u64> {
+fn allowance(
+    context: &mut Context<'_>,
+    at: &Spanned<Amount>,
+    key: &str,
+    capacity: Option<&CapacityPolicy>,
+) -> Option<u64> {
     let (amount, label) = match at.value {
         Amount::Count(amount) => (amount, "nothing".to_owned()),
         Amount::Percent(percent) => {
@@ -100,7 +110,7 @@ fn allowance(context: &mut Context<'_>, at: &At<Amount>, key: &str, capacity: Op
     Some(amount)
 }
 
-fn batch(context: &mut Context<'_>, at: &At<Amount>, capacity: Option<&CapacityPolicy>) -> Option<BatchLimit> {
+fn batch(context: &mut Context<'_>, at: &Spanned<Amount>, capacity: Option<&CapacityPolicy>) -> Option<BatchLimit> {
     let amount = allowance(context, at, "batch", capacity)?;
     Some(match at.value {
         Amount::Count(_) => BatchLimit::Hosts(amount),
@@ -110,7 +120,7 @@ fn batch(context: &mut Context<'_>, at: &At<Amount>, capacity: Option<&CapacityP
 
 fn budgets(
     context: &mut Context<'_>,
-    list: &At<Vec<At<RawBudget>>>,
+    list: &Spanned<Vec<Spanned<RawBudget>>>,
     capacity: Option<&CapacityPolicy>,
 ) -> Option<Vec<Budget>> {
     if list.value.is_empty() && !context.damaged.touches("pace.budgets") {
@@ -133,7 +143,7 @@ fn budgets(
     budgets
 }
 
-pub(super) fn confirm(context: &mut Context<'_>, at: Option<&At<RawConfirm>>) -> Option<ConfirmPolicy> {
+pub(super) fn confirm(context: &mut Context<'_>, at: Option<&Spanned<RawConfirm>>) -> Option<ConfirmPolicy> {
     let Some(at) = at else { return Some(ConfirmPolicy::default()) };
     let raw = &at.value;
     let mut approvals = Some(Vec::new());
@@ -152,7 +162,7 @@ pub(super) fn confirm(context: &mut Context<'_>, at: Option<&At<RawConfirm>>) ->
     })
 }
 
-fn approval(context: &mut Context<'_>, at: &At<RawApproval>, index: usize) -> Option<ApprovalRule> {
+fn approval(context: &mut Context<'_>, at: &Spanned<RawApproval>, index: usize) -> Option<ApprovalRule> {
     let help = "such as { above = 5, count = 1 }";
     let above = context.required(&at.value.above, &at.span, &format!("confirm.approvals.{index}.above"), help);
     let count = context.required(&at.value.count, &at.span, &format!("confirm.approvals.{index}.count"), help);
@@ -160,7 +170,7 @@ fn approval(context: &mut Context<'_>, at: &At<RawApproval>, index: usize) -> Op
     Some(ApprovalRule { above: above?.value.0, count: count? })
 }
 
-pub(super) fn windows(context: &mut Context<'_>, at: &At<RawWindows>) -> Option<Windows> {
+pub(super) fn windows(context: &mut Context<'_>, at: &Spanned<RawWindows>) -> Option<Windows> {
     let raw = &at.value;
     let help = "a time zone, such as \"Europe/London\"; times without one mean nothing";
     let zone = context.required(&raw.zone, &at.span, "windows.zone", help).and_then(|at| {

@@ -6,8 +6,8 @@ use super::world::{Driven, World};
 use crate::coordination::Halt;
 use crate::model::Time;
 use crate::run::{
-    Finish, JournalRecord, OfflineJournal, Purpose, Response, Standing, Stays, follows, has_ended, is_pruned, prune,
-    records_ever, report, standing, took_nothing,
+    Finish, JournalRecord, OfflineJournal, Purpose, Response, RunStatus, Stays, follows, has_ended, is_pruned, prune,
+    records_ever, report, run_status, took_nothing,
 };
 
 const FILE: &str = "old.json";
@@ -34,7 +34,7 @@ fn s9_a_pruned_journal_has_the_runs_document_and_its_request_and_takes_nothing_m
     let (journal, run) = ([stub], world.journal[0].run.clone());
     assert!(is_pruned(&journal) && has_ended(&journal) && !took_nothing(&journal));
     assert_eq!(records_ever(&journal), world.journal.len() as u64);
-    assert_eq!(standing(&journal, &world.record, &run), Standing::Ended, "nobody takes it over");
+    assert_eq!(run_status(&journal, &world.record, &run), RunStatus::Ended, "nobody takes it over");
     let mut document = report(&journal).expect("a document");
     // Less than half of it stays even here, where there are two hosts and no subsystem beside theirs.
     let size = |journal: &[JournalRecord]| serde_json::to_string(journal).expect("JSON").len();

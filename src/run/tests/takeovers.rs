@@ -8,8 +8,9 @@ use super::world::{Driven, Fault, Stopped, World};
 use crate::coordination::{Life, ProcessId};
 use crate::model::{Bounds, Effect, HostId, HostState, Time};
 use crate::run::{
-    Event, Fence, Finish, Machine, MayLive, NotPermitted, NotStarted, Outcome, Purpose, Response, Standing, Successor,
-    TakeoverError, TakeoverRequest, has_ended, may_be_retried, may_live, permission, quiet_from, silent_from, standing,
+    Event, Fence, Finish, Machine, MayLive, NotPermitted, NotStarted, Outcome, Purpose, Response, RunStatus, Successor,
+    TakeoverError, TakeoverRequest, has_ended, may_be_retried, may_live, permission, quiet_from, run_status,
+    silent_from,
 };
 
 /// A run of four hosts in two batches, killed at that point; `None` where it ended before.
@@ -339,7 +340,7 @@ fn s7_a_host_that_is_given_up_is_named_with_who_decided_it() {
     let mut machine = world.machine(2);
     world.drive(&mut machine);
     assert_eq!(world.document().in_doubt.len(), 2);
-    assert_eq!(standing(&world.journal, &world.record, &world.journal[0].run), Standing::Holding);
+    assert_eq!(run_status(&world.journal, &world.record, &world.journal[0].run), RunStatus::Holding);
     let [left, back] = [0, 1].map(|n| world.document().in_doubt[n].clone());
     world.faults.clear();
     let mut taker = world.take_over(Purpose::Abandon, std::slice::from_ref(&left));

@@ -3,8 +3,8 @@
 
 use proptest::prelude::*;
 
+use crate::plan::solver::basis::{Basis, Range, Row};
 use crate::plan::solver::cuts::{cuts, rounded};
-use crate::plan::solver::vertex::{Range, Row, Vertex};
 
 /// A few columns and rows, and proposals that mean nothing.
 #[derive(Clone, Debug)]
@@ -84,12 +84,12 @@ proptest! {
 
     #[test]
     fn s1_nothing_that_is_worth_as_much_as_is_wanted_is_left_out(case in case()) {
-        let vertex = Vertex {
+        let basis = Basis {
             tight: case.rows.iter().collect(),
             multiples: case.inside.iter().map(|_| case.multiples.clone()).collect(),
             inside: case.inside.clone(),
         };
-        let narrowed = vertex.narrowed(&case.range, |column| case.value[column], case.wanted);
+        let narrowed = basis.narrowed(&case.range, |column| case.value[column], case.wanted);
         for counts in choices(&case) {
             let worth: i128 = case.value.iter().zip(&counts).map(|(v, n)| i128::from(*v) * i128::from(*n)).sum();
             if worth >= case.wanted {
@@ -107,8 +107,8 @@ fn what_whole_hosts_cannot_use_is_cut_off() {
     let rows = [Row { takes: vec![(0, 2)], bound: 3, exact: false }];
     let range = Range { low: vec![0], high: vec![2] };
     let at = [1.5];
-    let vertex = Vertex::of(&rows, &range, &[1.5 + 1.5e-6]).expect("one row, one column");
-    assert_eq!(cuts(&vertex, &range, &at), [Row { takes: vec![(0, 1)], bound: 1, exact: false }]);
+    let basis = Basis::of(&rows, &range, &[1.5 + 1.5e-6]).expect("one row, one column");
+    assert_eq!(cuts(&basis, &range, &at), [Row { takes: vec![(0, 1)], bound: 1, exact: false }]);
 }
 
 #[test]

@@ -11,7 +11,7 @@ use super::world::World;
 use crate::coordination::{Command, Context, FleetRecord, ProcessId, Refusal, decide};
 use crate::model::{RunId, Time};
 use crate::run::{
-    Fence, JournalRecord, Machine, Purpose, Spec, Standing, Successor, TakeoverError, TakeoverRequest, standing,
+    Fence, JournalRecord, Machine, Purpose, RunStatus, Spec, Successor, TakeoverError, TakeoverRequest, run_status,
 };
 
 /// A takeover of a run.
@@ -53,13 +53,13 @@ impl World {
         }
         taking.stage = match taking.stage {
             Stage::Fence => {
-                match standing(&self.journals[run], &self.record, &id) {
-                    Standing::Lost => {
+                match run_status(&self.journals[run], &self.record, &id) {
+                    RunStatus::Lost => {
                         self.checker.violations.push(format!("s7: run {run} holds hosts and has no journal"));
                         return;
                     }
-                    Standing::Holding | Standing::Unclosed => taking.purpose = Purpose::Abandon,
-                    Standing::Unknown | Standing::Ended | Standing::Unlisted | Standing::UnderWay => {}
+                    RunStatus::Holding | RunStatus::Unclosed => taking.purpose = Purpose::Abandon,
+                    RunStatus::Unknown | RunStatus::Ended | RunStatus::Unlisted | RunStatus::UnderWay => {}
                 }
                 let request = self.request(&taking, id);
                 match request.fence(&self.journals[run], &self.record, self.now) {

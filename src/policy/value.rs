@@ -1,6 +1,6 @@
 //! The values that stand in policy files: durations, amounts, percentages, patterns, days, windows.
 //!
-//! Each type reads itself from the text and says, where it cannot, what it wants ([`At`] adds where it stood), and
+//! Each type reads itself from the text and says, where it cannot, what it wants ([`Spanned`] adds where it stood), and
 //! describes itself for `policy schema`. Must not know in which key a value stands.
 
 use std::borrow::Cow;
@@ -10,7 +10,6 @@ use std::time::Duration;
 use rust_decimal::Decimal;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, de};
-use toml::Spanned;
 
 use super::types::AllowWindow;
 use super::windows;
@@ -23,19 +22,19 @@ const LONGEST: Duration = Duration::from_secs(3_650 * 86_400);
 
 /// A value and the place where it stands.
 #[derive(Clone, Debug)]
-pub(super) struct At<T> {
+pub(super) struct Spanned<T> {
     pub(super) value: T,
     pub(super) span: Range<usize>,
 }
 
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for At<T> {
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Spanned<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let spanned = Spanned::<T>::deserialize(deserializer)?;
+        let spanned = toml::Spanned::<T>::deserialize(deserializer)?;
         Ok(Self { span: spanned.span(), value: spanned.into_inner() })
     }
 }
 
-impl<T: JsonSchema> JsonSchema for At<T> {
+impl<T: JsonSchema> JsonSchema for Spanned<T> {
     fn inline_schema() -> bool {
         T::inline_schema()
     }
@@ -53,7 +52,7 @@ impl<T: JsonSchema> JsonSchema for At<T> {
     }
 }
 
-/// Whatever single value stands there: leaves read from it what they want, and can say what they found instead.
+/// Whatever single value stands there: each kind of value reads from it what it wants, and can say what they found instead.
 enum Scalar {
     Bool(bool),
     Int(i64),
@@ -72,7 +71,7 @@ impl std::fmt::Display for Scalar {
     }
 }
 
-/// Reads a leaf while the value's place is known, so that a complaint of an item of a list is shown at the item.
+/// Reads a value while the value's place is known, so that a complaint of an item of a list is shown at the item.
 struct Reading<T>(fn(&Scalar) -> Result<T, String>);
 
 impl<T> Reading<T> {
@@ -110,8 +109,8 @@ impl<'de, T> de::Visitor<'de> for Reading<T> {
     }
 }
 
-/// A leaf that is read from one [`Scalar`] by `$read`, and described by `$schema`.
-macro_rules! leaf {
+/// A value that is read from one [`Scalar`] by `$read`, and described by `$schema`.
+macro_rules! value {
     ($(#[$doc:meta])* $name:ident($inner:ty), $read:expr, $schema:tt) => {
         $(#[$doc])*
         #[derive(Clone, Debug)]
@@ -139,9 +138,9 @@ macro_rules! leaf {
     };
 }
 
-leaf!(
+value!(
     /// `"90s"`: a whole number and a unit.
-    Length(Duration),
+    DurationValue(Duration),
     |of| match of {
         Scalar::Text(text) => duration(text),
         other @ (Scalar::Bool(_) | Scalar::Int(_) | Scalar::Float(_)) => Err(format!("{other} is not a duration: {DURATION}")),
@@ -149,7 +148,7 @@ leaf!(
     { "type": "string", "pattern": "^[0-9]+(ms|s|m|h|d)$" }
 );
 
-leaf!(
+value!(
     /// A whole number from 0.
     Count(u64),
     |of| match of {
@@ -161,7 +160,7 @@ leaf!(
     { "type": "integer", "minimum": 0, "maximum": 1_000_000_000 }
 );
 
-leaf!(
+value!(
     /// A limit that a reading is compared with.
     Number(f64),
     |of| match of {
@@ -176,7 +175,7 @@ leaf!(
     { "type": "number" }
 );
 
-leaf!(
+value!(
     /// `"20%"` from 0 to 100.
     Percent(Decimal),
     |of| match of {
@@ -186,7 +185,7 @@ leaf!(
     { "type": "string", "pattern": "^[0-9]{1,3}(\\.[0-9]{1,6})?%$" }
 );
 
-leaf!(
+value!(
     /// `"20%"` or `"250%"`: an increase may exceed 100.
     Increase(Decimal),
     |of| match of {
@@ -196,7 +195,7 @@ leaf!(
     { "type": "string", "pattern": "^[0-9]{1,6}(\\.[0-9]{1,6})?%$" }
 );
 
-leaf!(
+value!(
     /// A factor above 0, such as 3 or 2.5.
     Factor(Decimal),
     |of| {
@@ -213,7 +212,7 @@ leaf!(
     { "type": "number", "exclusiveMinimum": 0 }
 );
 
-leaf!(
+value!(
     /// `"2026-12-20"`
     Day(jiff::civil::Date),
     |of| match of {
@@ -229,7 +228,7 @@ leaf!(
     { "type": "string", "format": "date" }
 );
 
-leaf!(
+value!(
     /// `"Mon-Thu 09:00-16:00"`
     Window(AllowWindow),
     |of| match of {
@@ -239,7 +238,7 @@ leaf!(
     { "type": "string", "pattern": "^[A-Za-z,-]+ [0-9]{2}:[0-9]{2}-[0-9]{2}:[0-9]{2}$" }
 );
 
-leaf!(
+value!(
     /// A name: of a fleet, a subsystem or a probe.
     Name(String),
     |of| match of {
@@ -286,7 +285,7 @@ impl JsonSchema for Amount {
 
 /// One pattern or a list of them, each with its place.
 #[derive(Clone, Debug)]
-pub(super) struct Patterns(pub(super) Vec<At<String>>);
+pub(super) struct Patterns(pub(super) Vec<Spanned<String>>);
 
 impl<'de> Deserialize<'de> for Patterns {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -300,7 +299,7 @@ impl<'de> Deserialize<'de> for Patterns {
 
             fn visit_str<E: de::Error>(self, text: &str) -> Result<Patterns, E> {
                 // The place is that of the whole value, which the caller has.
-                Ok(Patterns(vec![At { value: text.to_owned(), span: 0..0 }]))
+                Ok(Patterns(vec![Spanned { value: text.to_owned(), span: 0..0 }]))
             }
 
             fn visit_seq<A: de::SeqAccess<'de>>(self, mut of: A) -> Result<Patterns, A::Error> {

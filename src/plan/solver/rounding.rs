@@ -1,9 +1,9 @@
 //! Choices of whole hosts near an optimum in fractions. Whether one is good, is within every row, and whether
 //! columns give the exact number that they have to, is for [`super::search`] to judge.
 
+use super::basis::Range;
 use super::columns::{Column, Columns, ROUNDING};
 use super::problem::fitting;
-use super::vertex::Range;
 
 /// Each share rounded to the nearest whole number, which may be over a row; the others are within.
 pub(super) fn nearest(at: &[f64], range: &Range) -> Vec<u64> {

@@ -1,4 +1,4 @@
-//! [`Asked`]: the count that was asked for, and everything that it is judged by.
+//! [`CountQuery`]: the count that was asked for, and everything that it is judged by.
 
 use crate::model::{Group, HostState};
 
@@ -8,7 +8,7 @@ use super::super::membership::Membership;
 
 /// What was asked, and of what.
 #[derive(Clone, Copy)]
-pub(crate) struct Asked<'a> {
+pub(crate) struct CountQuery<'a> {
     pub(crate) inputs: &'a Inputs<'a>,
     pub(crate) membership: &'a Membership<'a>,
     pub(crate) gates: &'a Gates<'a>,
@@ -16,7 +16,7 @@ pub(crate) struct Asked<'a> {
     pub(crate) count: u64,
 }
 
-impl Asked<'_> {
+impl CountQuery<'_> {
     /// `1 host`, `7 hosts`
     pub(crate) fn hosts(count: u64) -> String {
         if count == 1 { "1 host".to_owned() } else { format!("{count} hosts") }
@@ -24,7 +24,7 @@ impl Asked<'_> {
 }
 
 /// Members that the provider counts against a group's minimum.
-pub(crate) fn group_members(asked: &Asked<'_>, group: &Group) -> u64 {
+pub(crate) fn group_members(asked: &CountQuery<'_>, group: &Group) -> u64 {
     let claims = &asked.inputs.ledger.claims;
     let members = asked.membership.group_members(&group.name).iter().map(|&host| asked.membership.host(host));
     let in_service = members.filter(|h| h.state == HostState::InService && !claims.contains_key(&h.id)).count() as u64;

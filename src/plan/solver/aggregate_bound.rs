@@ -15,7 +15,7 @@ const PART: u128 = 8;
 
 /// A choice of as many hosts as can go, by class, and rows that by themselves let no more go of `most`; `None` where
 /// the first look does not prove it. `most` is what each class has, at most what its rows let it give.
-pub(super) fn outline(problem: &Problem, bounds: &[u128], most: &[u64]) -> Option<(Vec<u64>, BTreeSet<usize>)> {
+pub(super) fn aggregate_bound(problem: &Problem, bounds: &[u128], most: &[u64]) -> Option<(Vec<u64>, BTreeSet<usize>)> {
     let refused = refused(problem, bounds, most);
     let worst = refused.iter().copied().max()?;
     let is_heavy = |row: usize| refused[row].saturating_mul(PART) >= worst;

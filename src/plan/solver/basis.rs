@@ -69,7 +69,7 @@ impl Range {
 }
 
 /// An optimum in fractions.
-pub(super) struct Vertex<'a> {
+pub(super) struct Basis<'a> {
     /// Rows without room to spare.
     pub(super) tight: Vec<&'a Row>,
     /// Columns that are neither at their least nor at their most.
@@ -79,7 +79,7 @@ pub(super) struct Vertex<'a> {
     pub(super) multiples: Vec<Vec<f64>>,
 }
 
-impl<'a> Vertex<'a> {
+impl<'a> Basis<'a> {
     /// `None` where the rows do not determine the columns.
     pub(super) fn of(rows: &'a [Row], range: &Range, at: &[f64]) -> Option<Self> {
         let is_inside = |&c: &usize| at[c] > range.low[c] as f64 + INSIDE && at[c] < range.high[c] as f64 - INSIDE;
@@ -134,7 +134,7 @@ impl<'a> Vertex<'a> {
     }
 }
 
-/// See [`Vertex::multiples`]; by elimination.
+/// See [`Basis::multiples`]; by elimination.
 fn multiples(tight: &[&Row], inside: &[usize]) -> Option<Vec<Vec<f64>>> {
     let (rows, columns) = (tight.len(), inside.len());
     // One equation per column: coefficients by row, then the column of the unit matrix for each right side.
