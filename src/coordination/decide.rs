@@ -29,7 +29,11 @@ pub(crate) fn decide(
         }
         Command::Grant { run, batch, hosts, rest, snapshot, reference, reference_at } => {
             let (number, reference_at) = (*batch, *reference_at);
-            grant::grant(&mut next, &grant::Batch { run, number, hosts, rest, snapshot, reference, reference_at }, ctx)?
+            grant::grant(
+                &mut next,
+                &grant::GrantRequest { run, number, hosts, rest, snapshot, reference, reference_at },
+                ctx,
+            )?
         }
         Command::StartTermination { run, epoch, hosts, snapshot } => {
             terminate::start(&mut next, run, *epoch, hosts, snapshot, ctx)?

@@ -13,7 +13,7 @@ use super::retention::fits;
 use super::{Context, FleetRecord, Granted, Refusal, Reservation, ReservationState, RunIdentity, line};
 
 /// What is asked for.
-pub(super) struct Batch<'a> {
+pub(super) struct GrantRequest<'a> {
     pub(super) run: &'a RunIdentity,
     pub(super) number: u64,
     pub(super) hosts: &'a HostTargets,
@@ -25,7 +25,7 @@ pub(super) struct Batch<'a> {
 
 /// In this order: whether it is this run's to ask, what the rules say, whose turn it is, what asks to wait. Whoever waits
 /// for another run is judged when that one is done, not by what it has out meanwhile.
-pub(super) fn grant(record: &mut FleetRecord, batch: &Batch<'_>, ctx: &Context<'_>) -> Result<Granted, Refusal> {
+pub(super) fn grant(record: &mut FleetRecord, batch: &GrantRequest<'_>, ctx: &Context<'_>) -> Result<Granted, Refusal> {
     let run = &batch.run.run;
     is_own(record, batch.run)?;
     if is_repeat(record, batch)? {
@@ -95,7 +95,7 @@ fn is_own(record: &mut FleetRecord, run: &RunIdentity) -> Result<(), Refusal> {
 
 /// Whether the very batch is held already: the reply to its grant was lost (schedule 13). Judging it again could
 /// only refuse what was granted, and its hosts would stay held by a process that does not know it.
-fn is_repeat(record: &mut FleetRecord, batch: &Batch<'_>) -> Result<bool, Refusal> {
+fn is_repeat(record: &mut FleetRecord, batch: &GrantRequest<'_>) -> Result<bool, Refusal> {
     let Some(entry) = record.runs.get_mut(&batch.run.run) else { return Ok(false) };
     let Some(outstanding) = entry.reservations.values().map(|reservation| reservation.batch).min() else {
         return Ok(false);
@@ -121,7 +121,7 @@ fn is_repeat(record: &mut FleetRecord, batch: &Batch<'_>) -> Result<bool, Refusa
 }
 
 /// S8: nothing goes that the run did not confirm, whatever its process has come to believe.
-fn is_claimed(record: &FleetRecord, batch: &Batch<'_>) -> Result<(), Refusal> {
+fn is_claimed(record: &FleetRecord, batch: &GrantRequest<'_>) -> Result<(), Refusal> {
     let claims = &record.runs[&batch.run.run].claims;
     let stranger = |host: &HostId| {
         Err(Refusal::Illegal(format!("host {host} is not in what is left of the plan that was confirmed")))
@@ -141,7 +141,7 @@ fn is_claimed(record: &FleetRecord, batch: &Batch<'_>) -> Result<(), Refusal> {
 
 /// What the record and the inventory say against each host. The check of `plan` says it too; a host of another run
 /// is refused here whatever becomes of that check (S1, S9).
-fn obstacles(record: &FleetRecord, batch: &Batch<'_>) -> Vec<Violation> {
+fn obstacles(record: &FleetRecord, batch: &GrantRequest<'_>) -> Vec<Violation> {
     let mut found = Vec::new();
     for host in batch.hosts.keys() {
         if let Some((holder, _)) = record.hold_of(host) {
@@ -163,7 +163,7 @@ fn obstacles(record: &FleetRecord, batch: &Batch<'_>) -> Vec<Violation> {
 /// `max_hosts_per_run` is of the whole run: what it took in earlier batches counts.
 fn run_size(
     record: &FleetRecord,
-    batch: &Batch<'_>,
+    batch: &GrantRequest<'_>,
     members: &BTreeMap<HostId, BTreeSet<SubsystemName>>,
     ctx: &Context<'_>,
 ) -> Vec<Violation> {
@@ -191,7 +191,7 @@ fn run_size(
 /// Writes the grant into the record.
 fn reserve(
     record: &mut FleetRecord,
-    batch: &Batch<'_>,
+    batch: &GrantRequest<'_>,
     members: &BTreeMap<HostId, BTreeSet<SubsystemName>>,
     judge: &Judge<'_>,
     may_serve: &BTreeSet<HostId>,

@@ -5,11 +5,11 @@ use std::collections::BTreeSet;
 use crate::coordination::{Context, FleetRecord, Refusal, decide};
 use crate::model::chain;
 use crate::ports::{Ledger, LedgerError, Version, Written};
-use crate::run::{Change, Loss, Response, Spec};
+use crate::run::{Loss, RecordUpdate, Response, Spec};
 
 use super::append::taker;
 use super::retry::{Tries, nonce, pause};
-use super::{World, liveness};
+use super::{Ports, liveness};
 
 /// Conflicts in a row, at most. With jitter, fifty contenders pass in far fewer.
 pub(super) const CONFLICTS: u32 = 200;
@@ -79,8 +79,8 @@ async fn update_with<T, E>(
 
 /// Makes a change of a run, or says why not. Where another run is in the way, it is looked whether its process lives, and
 /// decided again where it does not.
-pub(super) async fn change(world: &World, spec: &Spec, change: &Change, tries: &Tries) -> Response {
-    let ledger = world.ledger.as_ref();
+pub(super) async fn change(ports: &Ports, spec: &Spec, change: &RecordUpdate, tries: &Tries) -> Response {
+    let ledger = ports.ledger.as_ref();
     let own = &spec.identity.run;
     let mut silent = BTreeSet::new();
     loop {
@@ -92,7 +92,7 @@ pub(super) async fn change(world: &World, spec: &Spec, change: &Change, tries: &
                 policies: &spec.policies,
                 identity: &spec.fleet,
                 bounds: spec.bounds,
-                now: world.clock.now(),
+                now: ports.clock.now(),
                 silent: &silent,
                 room: ledger.room(),
             };
@@ -105,7 +105,7 @@ pub(super) async fn change(world: &World, spec: &Spec, change: &Change, tries: &
         };
         let updated = update_with(ledger, CONFLICTS, tries, decided).await;
         if let (Err(Unchanged::Refused(_)), Some((record, suspects))) = (&updated, in_the_way) {
-            let (processes, now) = (world.processes.as_ref(), world.clock.now());
+            let (processes, now) = (ports.processes.as_ref(), ports.clock.now());
             let found = liveness::silent(ledger, processes, &record, &suspects, spec.bounds, now).await;
             if !found.is_subset(&silent) {
                 silent.extend(found);

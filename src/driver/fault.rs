@@ -130,7 +130,7 @@ mod ordered {
         }
         match action {
             Action::Record(record) => before(&format!("append-{}", variant(&record.event))),
-            Action::Change(change) => before(&format!("change-{}", variant(change))),
+            Action::RecordUpdate(change) => before(&format!("change-{}", variant(change))),
             Action::Send(call) => before(&format!("send-{}", variant(&call.effect))),
             Action::Observe { .. } | Action::Sleep { .. } | Action::Finish(_) => {}
         }

@@ -27,9 +27,9 @@ use crate::model::{CallOutcome, LedgerId, Nonce};
 use crate::ports::{Clock, Fleet, Ledger, Prober, Processes, RecordedCall};
 use crate::run::{Action, Finish, JournalRecord, Machine, NotStarted, Progress, Response, RunDocument, Spec, report};
 
-/// Everything that a run touches.
+/// What the driver reaches the world through: one implementation of each port.
 #[derive(Clone)]
-pub(crate) struct World {
+pub(crate) struct Ports {
     /// The provider.
     pub(crate) fleet: Arc<dyn Fleet>,
     /// The shared record and the journals.
@@ -74,12 +74,12 @@ pub(crate) struct Ended {
 ///
 /// [`NotStarted`]: nothing was touched.
 pub(crate) async fn execute(
-    world: &World,
+    ports: &Ports,
     spec: Spec,
     watcher: &dyn Watcher,
     stop: &mut StopSignal,
 ) -> Result<Ended, NotStarted> {
-    drive(world, Machine::new(spec), watcher, stop).await
+    drive(ports, Machine::new(spec), watcher, stop).await
 }
 
 /// Performs what a machine asks for, to its end: of a run that begins, or of one that was taken over.
@@ -88,20 +88,20 @@ pub(crate) async fn execute(
 ///
 /// [`NotStarted`]: nothing was touched by this process.
 pub(crate) async fn drive(
-    world: &World,
+    ports: &Ports,
     mut machine: Machine,
     watcher: &dyn Watcher,
     stop: &mut StopSignal,
 ) -> Result<Ended, NotStarted> {
     let spec = machine.spec().clone();
     let us = spec.identity.process.clone();
-    let mut journal = append::Appender::new(world.ledger.as_ref(), us.clone());
+    let mut journal = append::Appender::new(ports.ledger.as_ref(), us.clone());
     let mut response = Response::Begin;
     loop {
         while let Some(order) = stop.pending() {
             machine.order(order);
         }
-        let now = world.clock.now();
+        let now = ports.clock.now();
         let action = machine.step(response, now);
         watcher.progress(&machine.progress(now));
         fault::before_act(&action);
@@ -125,21 +125,21 @@ pub(crate) async fn drive(
             Action::Record(record) => {
                 let (one, mut tries) = (*record.clone(), None);
                 let write = |tries| journal.record(one, tries);
-                let response = while_writing::write_while_observing(world, &mut machine, stop, &mut tries, write).await;
+                let response = while_writing::write_while_observing(ports, &mut machine, stop, &mut tries, write).await;
                 fault::behind();
                 watcher.recorded(&record);
                 response
             }
-            Action::Change(change) => {
+            Action::RecordUpdate(change) => {
                 let mut tries = None;
-                let write = |tries| change::change(world, &spec, &change, tries);
-                let response = while_writing::write_while_observing(world, &mut machine, stop, &mut tries, write).await;
+                let write = |tries| change::change(ports, &spec, &change, tries);
+                let response = while_writing::write_while_observing(ports, &mut machine, stop, &mut tries, write).await;
                 fault::behind();
                 response
             }
             Action::Send(call) => {
                 let outcome = match journal.permit(&call) {
-                    Some(recorded) => send(world.fleet.as_ref(), recorded).await,
+                    Some(recorded) => send(ports.fleet.as_ref(), recorded).await,
                     // S5: the machine does not ask for this. Nothing was sent.
                     None => CallOutcome::Refused {
                         message: "not sent: its intent is not on record".to_owned(),
@@ -150,17 +150,17 @@ pub(crate) async fn drive(
                 Response::Answered(outcome)
             }
             // What waits can be interrupted; what acts cannot, and a restore is never interrupted.
-            Action::Observe { probes } if machine.is_stopping() => observe::observe(world, &machine, probes).await,
+            Action::Observe { probes } if machine.is_stopping() => observe::observe(ports, &machine, probes).await,
             Action::Observe { probes } => tokio::select! {
-                response = observe::observe(world, &machine, probes) => response,
+                response = observe::observe(ports, &machine, probes) => response,
                 () = stop.ordered() => Response::Woke,
             },
             Action::Sleep { until } if machine.is_stopping() => {
-                world.clock.sleep_until(until).await;
+                ports.clock.sleep_until(until).await;
                 Response::Woke
             }
             Action::Sleep { until } => tokio::select! {
-                () = world.clock.sleep_until(until) => Response::Woke,
+                () = ports.clock.sleep_until(until) => Response::Woke,
                 () = stop.ordered() => Response::Woke,
             },
         };

@@ -11,16 +11,16 @@ use crate::ports::FleetError;
 use crate::run::{Blind, Machine, Observation, Response};
 
 use super::retry::answered;
-use super::{World, append};
+use super::{Ports, append};
 
-pub(super) async fn observe(world: &World, machine: &Machine, probes: bool) -> Response {
-    let begun_at = world.clock.now();
+pub(super) async fn observe(ports: &Ports, machine: &Machine, probes: bool) -> Response {
+    let begun_at = ports.clock.now();
     let specs = if probes { machine.probes() } else { Default::default() };
-    let reads = join_all(specs.iter().map(|(key, spec)| world.prober.sample(&key.subsystem, spec)));
+    let reads = join_all(specs.iter().map(|(key, spec)| ports.prober.sample(&key.subsystem, spec)));
     // The record before the fleet: what is claimed meanwhile shows as a conflict, what is released as still claimed.
     let state = async {
-        let record = read(world, machine).await;
-        (record, world.fleet.observe().await)
+        let record = read(ports, machine).await;
+        (record, ports.fleet.observe().await)
     };
     let (samples, (record, fleet)) = tokio::join!(reads, state);
     let identity = &machine.spec().identity;
@@ -31,25 +31,25 @@ pub(super) async fn observe(world: &World, machine: &Machine, probes: bool) -> R
     };
     let taken_over_by = match &record {
         Ok(record) if is_anothers(record) => {
-            append::taker(world.ledger.as_ref(), &identity.run, &identity.process).await
+            append::taker(ports.ledger.as_ref(), &identity.run, &identity.process).await
         }
         Ok(_) | Err(_) => None,
     };
     let record = record.map(Arc::new);
     let fleet = fleet.map(Arc::new).map_err(|error| blind(&error));
-    let ended_at = world.clock.now();
+    let ended_at = ports.clock.now();
     let observation = Observation { begun_at, ended_at, record, taken_over_by, fleet, probed: probes, samples };
     Response::Observed(Box::new(observation))
 }
 
 /// A look without the ledger, which is busy with a write.
-pub(super) async fn observe_without_ledger(world: &World, specs: &ProbeSpecs) -> Observation {
-    let begun_at = world.clock.now();
-    let reads = join_all(specs.iter().map(|(key, spec)| world.prober.sample(&key.subsystem, spec)));
-    let (samples, fleet) = tokio::join!(reads, world.fleet.observe());
+pub(super) async fn observe_without_ledger(ports: &Ports, specs: &ProbeSpecs) -> Observation {
+    let begun_at = ports.clock.now();
+    let reads = join_all(specs.iter().map(|(key, spec)| ports.prober.sample(&key.subsystem, spec)));
+    let (samples, fleet) = tokio::join!(reads, ports.fleet.observe());
     Observation {
         begun_at,
-        ended_at: world.clock.now(),
+        ended_at: ports.clock.now(),
         record: Err("a write has no answer yet".to_owned()),
         taken_over_by: None,
         fleet: fleet.map(Arc::new).map_err(|error| blind(&error)),
@@ -60,8 +60,8 @@ pub(super) async fn observe_without_ledger(world: &World, specs: &ProbeSpecs) ->
 
 /// The record. While hosts are out of service a ledger that stays silent must not keep the fleet and them from being
 /// seen: the look then shows no record, and nothing goes forward on it.
-async fn read(world: &World, machine: &Machine) -> Result<FleetRecord, String> {
-    let read = async { world.ledger.read().await.map(|(_, record)| record).map_err(|error| chain(&error)) };
+async fn read(ports: &Ports, machine: &Machine) -> Result<FleetRecord, String> {
+    let read = async { ports.ledger.read().await.map(|(_, record)| record).map_err(|error| chain(&error)) };
     if !machine.has_reservations() {
         return read.await;
     }

@@ -11,7 +11,7 @@ use crate::run::{Fence, JournalRecord, Machine, Purpose, Spec, Successor, Takeov
 use super::append::append;
 use super::change::{CONFLICTS, Unchanged, update};
 use super::retry::nonce;
-use super::{World, fault};
+use super::{Ports, fault};
 
 /// Fences that conflict with what a living process writes, at most: it does not write so often.
 const FENCES: u32 = 50;
@@ -32,24 +32,24 @@ pub(crate) enum Taken {
 /// # Errors
 ///
 /// [`TakeoverError`]; after a fence that was written the run waits for whoever takes it over next.
-pub(crate) async fn take_over(world: &World, request: TakeoverRequest) -> Result<Taken, TakeoverError> {
+pub(crate) async fn take_over(ports: &Ports, request: TakeoverRequest) -> Result<Taken, TakeoverError> {
     fault::before("fence");
-    let (fenced, epoch) = match fence(world, &request).await? {
+    let (fenced, epoch) = match fence(ports, &request).await? {
         Fenced::By(journal, epoch) => (journal, epoch),
-        Fenced::NotNeeded { completed } => return close(world, &request, completed).await,
+        Fenced::NotNeeded { completed } => return close(ports, &request, completed).await,
     };
     fault::before("epoch");
-    raise_epoch(world, &request, epoch).await?;
+    raise_epoch(ports, &request, epoch).await?;
     fault::behind();
 
     // Read again, and only then acted on.
-    let record = read(world).await?;
-    let journal = journal(world, &request).await?;
+    let record = read(ports).await?;
+    let journal = journal(ports, &request).await?;
     request.has_it(epoch, &fenced, &journal, &record)?;
     let successor = Successor { epoch, ..request.successor.clone() };
     match Spec::recorded(&journal, successor) {
-        Some(spec) => Ok(Taken::Run(Box::new(Machine::take_over(spec, journal, &record, world.clock.now())))),
-        None => give_up(world, &request, epoch, journal.len() as u64).await.map(Taken::Released),
+        Some(spec) => Ok(Taken::Run(Box::new(Machine::take_over(spec, journal, &record, ports.clock.now())))),
+        None => give_up(ports, &request, epoch, journal.len() as u64).await.map(Taken::Released),
     }
 }
 
@@ -62,32 +62,32 @@ enum Fenced {
 }
 
 /// Appends the fence, behind whatever a living process writes meanwhile.
-async fn fence(world: &World, request: &TakeoverRequest) -> Result<Fenced, TakeoverError> {
+async fn fence(ports: &Ports, request: &TakeoverRequest) -> Result<Fenced, TakeoverError> {
     for _ in 0..FENCES {
         // In this order: what ends in between is seen to have ended, or the fence conflicts with its last line.
-        let mut before = journal(world, request).await?;
-        let record = read(world).await?;
-        let (fence, epoch) = match request.fence(&before, &record, world.clock.now())? {
+        let mut before = journal(ports, request).await?;
+        let record = read(ports).await?;
+        let (fence, epoch) = match request.fence(&before, &record, ports.clock.now())? {
             Fence::Record { record, epoch } => (record, epoch),
             Fence::NotNeeded { completed } => return Ok(Fenced::NotNeeded { completed }),
         };
-        match append(world.ledger.as_ref(), &fence, &nonce()).await.map_err(lost)? {
+        match append(ports.ledger.as_ref(), &fence, &nonce()).await.map_err(lost)? {
             Written::Acknowledged(_) => {
                 before.push(*fence);
                 return Ok(Fenced::By(before, epoch));
             }
-            Written::Conflict => request.conflict(before.len(), &journal(world, request).await?)?,
+            Written::Conflict => request.conflict(before.len(), &journal(ports, request).await?)?,
         }
     }
     Err(TakeoverError::Alive)
 }
 
-async fn journal(world: &World, request: &TakeoverRequest) -> Result<Vec<JournalRecord>, TakeoverError> {
-    world.ledger.journal(&request.successor.run).await.map_err(lost)
+async fn journal(ports: &Ports, request: &TakeoverRequest) -> Result<Vec<JournalRecord>, TakeoverError> {
+    ports.ledger.journal(&request.successor.run).await.map_err(lost)
 }
 
-async fn read(world: &World) -> Result<FleetRecord, TakeoverError> {
-    world.ledger.read().await.map(|(_, record)| record).map_err(lost)
+async fn read(ports: &Ports) -> Result<FleetRecord, TakeoverError> {
+    ports.ledger.read().await.map(|(_, record)| record).map_err(lost)
 }
 
 fn lost(error: LedgerError) -> TakeoverError {
@@ -95,24 +95,24 @@ fn lost(error: LedgerError) -> TakeoverError {
 }
 
 /// S9: from here on the record refuses what the earlier process still wants of it.
-async fn raise_epoch(world: &World, request: &TakeoverRequest, epoch: u64) -> Result<(), TakeoverError> {
+async fn raise_epoch(ports: &Ports, request: &TakeoverRequest, epoch: u64) -> Result<(), TakeoverError> {
     let Successor { run, process, .. } = &request.successor;
     let forward = request.purpose == Purpose::Resume;
     let decided = |record: &FleetRecord| {
         let command = Command::TakeOver { run: run.clone(), epoch, process, forward };
-        decided(world, request, record, &command)
+        decided(ports, request, record, &command)
     };
-    update(world.ledger.as_ref(), CONFLICTS, decided).await.map_err(unchanged)
+    update(ports.ledger.as_ref(), CONFLICTS, decided).await.map_err(unchanged)
 }
 
 fn decided(
-    world: &World,
+    ports: &Ports,
     request: &TakeoverRequest,
     record: &FleetRecord,
     command: &Command<'_>,
 ) -> Result<(Option<FleetRecord>, ()), Refusal> {
     let Successor { policies, fleet, bounds, .. } = &request.successor;
-    let (none, now) = (BTreeSet::new(), world.clock.now());
+    let (none, now) = (BTreeSet::new(), ports.clock.now());
     let context = Context { policies, identity: fleet, bounds: *bounds, now, silent: &none, room: None };
     decide(record, command, &context).map(|(next, _)| (Some(next), ()))
 }
@@ -126,37 +126,37 @@ fn unchanged(why: Unchanged<Refusal>) -> TakeoverError {
 }
 
 /// Tells the record that a run has ended whose journal says so. Its own process may do the same at the same time.
-async fn close(world: &World, request: &TakeoverRequest, completed: bool) -> Result<Taken, TakeoverError> {
+async fn close(ports: &Ports, request: &TakeoverRequest, completed: bool) -> Result<Taken, TakeoverError> {
     let run = &request.successor.run;
     let decided = |record: &FleetRecord| {
         let Some(entry) = record.runs.get(run) else { return Ok((None, ())) };
-        decided(world, request, record, &Command::End { run: run.clone(), epoch: entry.epoch, completed })
+        decided(ports, request, record, &Command::End { run: run.clone(), epoch: entry.epoch, completed })
     };
-    update(world.ledger.as_ref(), CONFLICTS, decided).await.map_err(unchanged)?;
+    update(ports.ledger.as_ref(), CONFLICTS, decided).await.map_err(unchanged)?;
     Ok(Taken::Closed)
 }
 
 /// Lets go of what a run without a journal holds; a person has named every host of it.
 async fn give_up(
-    world: &World,
+    ports: &Ports,
     request: &TakeoverRequest,
     epoch: u64,
     next: u64,
 ) -> Result<Vec<HostId>, TakeoverError> {
     let run = &request.successor.run;
-    let held = update(world.ledger.as_ref(), CONFLICTS, |record: &FleetRecord| {
+    let held = update(ports.ledger.as_ref(), CONFLICTS, |record: &FleetRecord| {
         let Some(entry) = record.runs.get(run) else { return Ok((None, Vec::new())) };
         let held: Vec<(HostId, u64)> =
             entry.reservations.iter().map(|(host, hold)| (host.clone(), hold.batch)).collect();
         let outcomes = held.iter().map(|(host, _)| (host.clone(), HostOutcome::GivenUp)).collect();
-        let (next, ()) = decided(world, request, record, &Command::Resolve { run: run.clone(), epoch, outcomes })?;
+        let (next, ()) = decided(ports, request, record, &Command::Resolve { run: run.clone(), epoch, outcomes })?;
         let next = next.unwrap_or_else(|| record.clone());
-        let (next, ()) = decided(world, request, &next, &Command::End { run: run.clone(), epoch, completed: false })?;
+        let (next, ()) = decided(ports, request, &next, &Command::End { run: run.clone(), epoch, completed: false })?;
         Ok((next, held))
     });
     let held = held.await.map_err(unchanged)?;
-    for line in request.given_up(&held, next, world.clock.now()) {
-        match append(world.ledger.as_ref(), &line, &nonce()).await.map_err(lost)? {
+    for line in request.given_up(&held, next, ports.clock.now()) {
+        match append(ports.ledger.as_ref(), &line, &nonce()).await.map_err(lost)? {
             Written::Acknowledged(_) => {}
             Written::Conflict => {
                 return Err(TakeoverError::Another("another process writes its journal".to_owned()));

@@ -9,7 +9,7 @@ use std::future::Future;
 use crate::run::{Loss, Machine, Response};
 
 use super::retry::{PAUSE, Tries, answered};
-use super::{StopSignal, World, observe};
+use super::{Ports, StopSignal, observe};
 
 fn lost(tries: &Tries) -> Response {
     Response::Lost(Loss::Unreachable(tries.said()))
@@ -18,25 +18,25 @@ fn lost(tries: &Tries) -> Response {
 /// Performs a write; looks at the world when a sample is due meanwhile; gives the write up where the machine says so, or
 /// where an order came.
 pub(super) async fn write_while_observing<'w, W: Future<Output = Response>>(
-    world: &World,
+    ports: &Ports,
     machine: &mut Machine,
     stop: &mut StopSignal,
     tries: &'w mut Option<Tries>,
     write: impl FnOnce(&'w Tries) -> W,
 ) -> Response {
-    let now = world.clock.now();
+    let now = ports.clock.now();
     let tries: &'w Tries = tries.insert(if machine.repeats_writes(now) { Tries::without_end() } else { Tries::few() });
     let (mut until, answer) = (machine.gives_write_up_at(now), machine.answer_timeout());
     let mut write = std::pin::pin!(write(tries));
     if let Some(response) = answered(answer, &mut write).await {
         return response;
     }
-    if world.clock.now() < until {
+    if ports.clock.now() < until {
         let said = tries.said();
         tracing::warn!("no answer from the ledger ({said}): waiting for it until {until}, nothing goes forward");
     }
     loop {
-        let now = world.clock.now();
+        let now = ports.clock.now();
         // S7: a clock that was ahead when the wait began and came back makes it no longer.
         until = until.min(machine.gives_write_up_at(now));
         if now >= until {
@@ -47,13 +47,13 @@ pub(super) async fn write_while_observing<'w, W: Future<Output = Response>>(
             let specs = machine.probes();
             let observation = tokio::select! {
                 response = &mut write => return response,
-                observation = observe::observe_without_ledger(world, &specs) => observation,
+                observation = observe::observe_without_ledger(ports, &specs) => observation,
             };
-            if machine.observed_without_ledger(observation, world.clock.now()) {
+            if machine.observed_without_ledger(observation, ports.clock.now()) {
                 return lost(tries);
             }
         }
-        let now = world.clock.now();
+        let now = ports.clock.now();
         let wake = machine.observe_without_ledger_at(now).map_or(until, |at| at.min(until)).max(now);
         tokio::select! {
             response = &mut write => return response,
@@ -65,7 +65,7 @@ pub(super) async fn write_while_observing<'w, W: Future<Output = Response>>(
                 return lost(tries);
             }
             // The run's clock may be a virtual one, on which a wait takes no time: the ledger is given some.
-            _ = futures_util::future::join(world.clock.sleep_until(wake), tokio::time::sleep(PAUSE)) => {}
+            _ = futures_util::future::join(ports.clock.sleep_until(wake), tokio::time::sleep(PAUSE)) => {}
         }
     }
 }

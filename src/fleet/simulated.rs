@@ -35,14 +35,14 @@ use std::time::Duration;
 use async_trait::async_trait;
 use thiserror::Error;
 
-pub(crate) use load::Membership;
+pub(crate) use load::LoadMembership;
 pub(crate) use scenario::{Scenario, ScenarioError};
 
 use clock::FleetClock;
 use faults::Faults;
 use opening::{changed, found_or_made};
 use scenario::{FaultError, FaultyCall};
-use state::{Refusal, State};
+use state::{CallRefusal, State};
 use store::{Locked, Paths, SaveError, Store, StoreError};
 
 use crate::model::{Bounds, Call, CallOutcome, FleetIdentity, FleetMark, FleetSnapshot, Host, SubsystemName, Time};
@@ -111,8 +111,8 @@ impl SimulatedFleet {
         &self,
         depends_on: BTreeMap<SubsystemName, BTreeSet<SubsystemName>>,
         serves: impl Fn(&Host) -> Vec<(SubsystemName, u64)>,
-    ) -> Membership {
-        Membership::of(&self.inner.scenario, depends_on, serves)
+    ) -> LoadMembership {
+        LoadMembership::of(&self.inner.scenario, depends_on, serves)
     }
 
     /// What a subsystem shows now: error rate 0 to 1, latency in milliseconds, or utilization.
@@ -122,7 +122,7 @@ impl SimulatedFleet {
     /// [`FleetError::Provider`] where the state cannot be read: a bad sample.
     pub(crate) async fn metric(
         &self,
-        membership: &Arc<Membership>,
+        membership: &Arc<LoadMembership>,
         subsystem: &SubsystemName,
         metric: SimulatedMetric,
     ) -> Result<f64, FleetError> {
@@ -218,7 +218,7 @@ impl Inner {
                 return Err(refused(&words, true));
             }
             let mut next = visit.state.clone();
-            next.perform(&self.scenario, &call.effect).map_err(|Refusal(words)| refused(&words, false))?;
+            next.perform(&self.scenario, &call.effect).map_err(|CallRefusal(words)| refused(&words, false))?;
             next.remember(visit.state, visit.now, self.bounds.settle);
             visit.locked.save(next).map_err(|SaveError { in_place, cause }| {
                 let words = in_words(&cause);

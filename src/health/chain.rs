@@ -35,7 +35,7 @@ pub(crate) struct Round {
 /// What a round means for the batch.
 #[derive(Clone, Debug, PartialEq)]
 #[must_use = "a regression that nobody looks at is a removal that goes on"]
-pub(crate) enum Verdict {
+pub(crate) enum BakeVerdict {
     /// Restore the batch, at once. Also the answer to every later round.
     Regressed {
         /// Probes that are a regression, by name. Empty where the fleet alone is the reason.
@@ -102,7 +102,7 @@ pub(crate) struct Bake {
     last: Option<(Time, Time)>,
     /// When the last round began that did not see the fleet: the next one waits its turn after it.
     attempted: Option<Time>,
-    regressed: Option<Verdict>,
+    regressed: Option<BakeVerdict>,
     restarts: u64,
     rounds: u64,
     slow: Option<Duration>,
@@ -128,7 +128,7 @@ impl Bake {
     }
 
     /// Adds one round.
-    pub(crate) fn fold(&mut self, round: &Round) -> Verdict {
+    pub(crate) fn fold(&mut self, round: &Round) -> BakeVerdict {
         self.rounds = self.rounds.saturating_add(1);
         let probes = self.watch.round(&round.samples);
         // S6: what was alarming once stays so.
@@ -137,21 +137,21 @@ impl Bake {
         }
         // The facts first, then the time. A bad round counts however late it is.
         if !probes.is_empty() || !round.fleet_holds {
-            let verdict = Verdict::Regressed { probes, fleet_holds: round.fleet_holds };
+            let verdict = BakeVerdict::Regressed { probes, fleet_holds: round.fleet_holds };
             self.chain = None;
             self.regressed = Some(verdict.clone());
             return verdict;
         }
         let restarted = self.link(round);
         match self.chain {
-            Some(Chain { from, until }) if self.is_clean() => Verdict::Clean { from, until },
-            Some(_) | None => Verdict::Baking { restarted },
+            Some(Chain { from, until }) if self.is_clean() => BakeVerdict::Clean { from, until },
+            Some(_) | None => BakeVerdict::Baking { restarted },
         }
     }
 
     /// Adds the samples of a round in which the fleet could not be observed. It is no link of the chain, so that the
     /// gap rule says how long this may go on; what its samples say counts like any other round's.
-    pub(crate) fn fold_unseen(&mut self, begun_at: Time, samples: &[Sample]) -> Verdict {
+    pub(crate) fn fold_unseen(&mut self, begun_at: Time, samples: &[Sample]) -> BakeVerdict {
         self.rounds = self.rounds.saturating_add(1);
         self.attempted = Some(begun_at);
         let probes = self.watch.round(samples);
@@ -159,9 +159,9 @@ impl Bake {
             return verdict.clone();
         }
         if probes.is_empty() {
-            return Verdict::Baking { restarted: None };
+            return BakeVerdict::Baking { restarted: None };
         }
-        let verdict = Verdict::Regressed { probes, fleet_holds: true };
+        let verdict = BakeVerdict::Regressed { probes, fleet_holds: true };
         self.chain = None;
         self.regressed = Some(verdict.clone());
         verdict

@@ -17,7 +17,7 @@ mod watch;
 #[cfg(test)]
 mod fixtures;
 
-pub(crate) use chain::{Bake, Gap, Round, Verdict, tolerated_gap};
+pub(crate) use chain::{Bake, BakeVerdict, Gap, Round, tolerated_gap};
 pub(crate) use probes::{ProbeSpecs, probes_of};
 pub(crate) use reference::{REFERENCE_SAMPLES, Reference, bad_now, reference};
 pub(crate) use watch::Watch;

@@ -9,9 +9,9 @@ use crate::ports::Written;
 
 use crate::run::Failure;
 
+use super::environment::Environment;
 use super::error::OperationError;
 use super::frontend::{Frontend, Question};
-use super::world::World;
 use super::{confirm, process};
 
 /// Attempts at a conditional write that others keep winning.
@@ -43,12 +43,12 @@ pub(crate) async fn accept(
     reason: &str,
     frontend: &dyn Frontend,
 ) -> Result<Acceptance, OperationError> {
-    let world = World::open(policies).await?;
-    let (_, record) = world.ledger.read().await?;
+    let environment = Environment::open(policies).await?;
+    let (_, record) = environment.ledger.read().await?;
     let was = record.accepted.get(name).map(|accepted| &accepted.policy);
-    let is = world.policies.subsystems.get(name);
+    let is = environment.policies.subsystems.get(name);
     match (was, is) {
-        (None, None) => return Err(OperationError::unknown_subsystem(name, &world.policies)),
+        (None, None) => return Err(OperationError::unknown_subsystem(name, &environment.policies)),
         (None, Some(_)) if record.accepted.is_empty() => return Ok(Acceptance::FirstRunDoes),
         (Some(was), Some(is)) if was == is => return Ok(Acceptance::AsItWas),
         (Some(_) | None, Some(_)) | (Some(_), None) => {}
@@ -59,22 +59,22 @@ pub(crate) async fn accept(
             hint: Some("a looser policy is accepted by a person: run it on a terminal".to_owned()),
         });
     }
-    let question = Question::Acceptance { place: &world.place(), subsystem: name, was, is };
+    let question = Question::Acceptance { place: &environment.place(), subsystem: name, was, is };
     confirm::by_a_person(&question, "nothing was changed", frontend).await?;
-    let by = process::operator(world.fleet.identity());
-    write(&world, name, &by, reason, was).await?;
+    let by = process::operator(environment.fleet.identity());
+    write(&environment, name, &by, reason, was).await?;
     Ok(Acceptance::Accepted { by })
 }
 
 /// Writes what was shown and nothing else: where the accepted policy changed meanwhile, the difference did too.
 async fn write(
-    world: &World,
+    environment: &Environment,
     name: &SubsystemName,
     by: &OperatorId,
     reason: &str,
     shown: Option<&SubsystemPolicy>,
 ) -> Result<(), OperationError> {
-    let ledger = world.writable_ledger().await?;
+    let ledger = environment.writable_ledger().await?;
     let command = Command::AcceptPolicy { subsystem: name.clone(), operator: by.clone(), reason: reason.to_owned() };
     for _ in 0..WRITE_TRIES {
         let (version, record) = ledger.read().await.map_err(OperationError::Ledger)?;
@@ -84,7 +84,7 @@ async fn write(
                 hint: Some("look at the difference again: repeat the command".to_owned()),
             });
         }
-        let (record, _) = coordination::decide(&record, &command, &world.context()).map_err(|refusal| {
+        let (record, _) = coordination::decide(&record, &command, &environment.context()).map_err(|refusal| {
             OperationError::NotStarted {
                 failure: Failure::Refused,
                 message: "the policy cannot be accepted; nothing was changed".to_owned(),

@@ -14,10 +14,10 @@ use crate::model::{Call, CallOutcome, FleetMark, GroupName, HostId, LedgerId, No
 use crate::ports::{Ledger, RecordedCall};
 use crate::run::{EVENT_SCHEMA, Event, Failure, JournalRecord};
 
+use super::environment::{self, Environment};
 use super::error::{IMPORT, OperationError};
 use super::frontend::{Frontend, Question};
 use super::marks::Marks;
-use super::world::{self, World};
 use super::{confirm, engines, ids, process};
 
 /// How often the first run of a simulated fleet tries to mark it, and the time between two tries.
@@ -50,24 +50,24 @@ pub(crate) enum Adoption {
 /// Nobody can be asked, or the answer is another; the ledger or the fleet cannot be used.
 pub(crate) async fn adopt(policies: &Path, reason: &str, frontend: &dyn Frontend) -> Result<Adoption, OperationError> {
     let moved = moved(policies)?;
-    let world = match moved {
-        Some(_) => World::open_unchecked(policies).await?,
-        None => World::open(policies).await?,
+    let environment = match moved {
+        Some(_) => Environment::open_unchecked(policies).await?,
+        None => Environment::open(policies).await?,
     };
-    let by = process::operator(world.fleet.identity());
+    let by = process::operator(environment.fleet.identity());
     if !frontend.can_ask() {
         return Err(OperationError::NotConfirmed {
             why: "there is no terminal to ask on; nothing was touched".to_owned(),
             hint: Some("an adoption is confirmed by a person: run it on a terminal".to_owned()),
         });
     }
-    let before = world.look_at_any().await?;
+    let before = environment.look_at_any().await?;
     let id = match moved {
         Some(_) => before.record.ledger.clone(),
-        None => world.writable_ledger().await?.read().await.map_err(OperationError::Ledger)?.1.ledger,
+        None => environment.writable_ledger().await?.read().await.map_err(OperationError::Ledger)?.1.ledger,
     };
-    let marks = Marks::of(&world, &before).other_than(&id);
-    let other = before.record.is_of(world.fleet.identity()).err();
+    let marks = Marks::of(&environment, &before).other_than(&id);
+    let other = before.record.is_of(environment.fleet.identity()).err();
     if marks.is_empty() && moved.is_none() && other.is_none() {
         return Ok(Adoption::Nothing(Adopted::new(&id, &by, reason, &marks)));
     }
@@ -86,38 +86,38 @@ pub(crate) async fn adopt(policies: &Path, reason: &str, frontend: &dyn Frontend
             "warning: {other}. From now on it would be the ledger of the latter, and no longer of the former"
         ));
     }
-    let place = world.place();
+    let place = environment.place();
     let question = Question::Adoption { place: &place, ledger: &id, moved: moved.as_ref(), marks: &marks };
     confirm::by_a_person(&question, "nothing was touched", frontend).await?;
     // A question may stand for an hour, and AWS takes whichever mark comes last.
-    if Marks::of(&world, &world.look_at_any().await?).other_than(&id) != marks {
+    if Marks::of(&environment, &environment.look_at_any().await?).other_than(&id) != marks {
         return Err(OperationError::NotConfirmed {
             why: "whose these are has changed since they were shown; nothing was touched".to_owned(),
             hint: Some("see what they bear now: run it again".to_owned()),
         });
     }
     // Who and why stand in the ledger before anything is marked.
-    let call = call(&world, &marks, &id);
+    let call = call(&environment, &marks, &id);
     let nonce = Nonce::new(uuid::Uuid::new_v4().to_string());
     let record = match &moved {
-        Some(moved) => rehome(&world, adoption(&by, &of_a_move(reason, moved), &call), &nonce)?,
+        Some(moved) => rehome(&environment, adoption(&by, &of_a_move(reason, moved), &call), &nonce)?,
         None => adoption(&by, reason, &call),
     };
-    let recorded = intend(world.writable_ledger().await?.as_ref(), &record, &nonce).await?;
+    let recorded = intend(environment.writable_ledger().await?.as_ref(), &record, &nonce).await?;
     if other.is_some() {
         // From now on the record is of this fleet.
-        let ledger = world.writable_ledger().await?;
-        world.change(ledger.as_ref(), &Command::Adopt, |why| unrecorded(Some(why))).await?;
+        let ledger = environment.writable_ledger().await?;
+        environment.change(ledger.as_ref(), &Command::Adopt, |why| unrecorded(Some(why))).await?;
     }
     if !marks.is_empty() {
-        send(&world, recorded).await?;
+        send(&environment, recorded).await?;
     }
     Ok(Adoption::Done { adopted: Adopted::new(&id, &by, reason, &marks), moved })
 }
 
 /// The ledger's file, where that is not where it was, and may have been moved on purpose.
 fn moved(policies: &Path) -> Result<Option<Displaced>, OperationError> {
-    let policies = world::policies(policies)?;
+    let policies = environment::policies(policies)?;
     let displaced = engines::displaced(&policies.fleet.ledger.kind)?;
     match displaced {
         Some(displaced) if !displaced.may_be_moved => Err(OperationError::NotStarted {
@@ -137,8 +137,8 @@ fn of_a_move(reason: &str, moved: &Displaced) -> String {
 }
 
 /// Makes the file the ledger's home, with the record of who did that, from where, and what is marked next.
-fn rehome(world: &World, record: JournalRecord, nonce: &Nonce) -> Result<JournalRecord, OperationError> {
-    let fleet = &world.policies.fleet;
+fn rehome(environment: &Environment, record: JournalRecord, nonce: &Nonce) -> Result<JournalRecord, OperationError> {
+    let fleet = &environment.policies.fleet;
     engines::adopt(&fleet.ledger.kind, &fleet.name, &record, nonce).map(|()| record)
 }
 
@@ -185,16 +185,20 @@ fn adoption(by: &OperatorId, reason: &str, call: &Call) -> JournalRecord {
 ///
 /// Fifty first runs may do this at once. So each looks again after every mark that came too late or has no answer, the
 /// last one too: the mark may be there by then, made by this run or another.
-pub(crate) async fn of_first_run(world: &World, mark: &FleetMark, ledger: &dyn Ledger) -> Result<(), OperationError> {
+pub(crate) async fn of_first_run(
+    environment: &Environment,
+    mark: &FleetMark,
+    ledger: &dyn Ledger,
+) -> Result<(), OperationError> {
     if *mark != FleetMark::Open {
         return Ok(());
     }
     let mut marked = Ok(());
     for attempt in 0..=MARK_ATTEMPTS {
         if attempt > 0 {
-            world.clock.sleep_until(world.clock.now().plus(MARK_PAUSE)).await;
+            environment.clock.sleep_until(environment.clock.now().plus(MARK_PAUSE)).await;
         }
-        let seen = world.look().await?;
+        let seen = environment.look().await?;
         if seen.snapshot.mark != FleetMark::Open {
             // Its own or another's: the grant judges that.
             return Ok(());
@@ -203,13 +207,13 @@ pub(crate) async fn of_first_run(world: &World, mark: &FleetMark, ledger: &dyn L
             break;
         }
         let id = ledger.read().await.map_err(OperationError::Ledger)?.1.ledger;
-        let marks = Marks::of(world, &seen).other_than(&id);
-        let call = call(world, &marks, &id);
+        let marks = Marks::of(environment, &seen).other_than(&id);
+        let call = call(environment, &marks, &id);
         // S5: a ledger that may govern hosts says so, or it would be taken for one in which nothing has happened.
-        let by = process::operator(world.fleet.identity());
+        let by = process::operator(environment.fleet.identity());
         let record = adoption(&by, "the first run of this fleet", &call);
         let recorded = intend(ledger, &record, &Nonce::new(uuid::Uuid::new_v4().to_string())).await?;
-        marked = send(world, recorded).await;
+        marked = send(environment, recorded).await;
         if marked.is_ok() {
             return Ok(());
         }
@@ -217,14 +221,14 @@ pub(crate) async fn of_first_run(world: &World, mark: &FleetMark, ledger: &dyn L
     marked
 }
 
-fn call(world: &World, marks: &Marks, id: &LedgerId) -> Call {
-    let intent_at = world.clock.now();
-    Call { effect: marks.effect(id), intent_at, not_after: intent_at.plus(world.fleet.bounds().call_life) }
+fn call(environment: &Environment, marks: &Marks, id: &LedgerId) -> Call {
+    let intent_at = environment.clock.now();
+    Call { effect: marks.effect(id), intent_at, not_after: intent_at.plus(environment.fleet.bounds().call_life) }
 }
 
 /// Sends the call. Marking twice does no harm, and a mark in doubt is seen by the next look.
-async fn send(world: &World, recorded: RecordedCall) -> Result<(), OperationError> {
-    let (message, hint) = match driver::send(world.fleet.as_ref(), recorded).await {
+async fn send(environment: &Environment, recorded: RecordedCall) -> Result<(), OperationError> {
+    let (message, hint) = match driver::send(environment.fleet.as_ref(), recorded).await {
         CallOutcome::Done => return Ok(()),
         CallOutcome::Refused { message, .. } => {
             (message, "the provider refused the mark: correct that, then try again")

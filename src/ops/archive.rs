@@ -20,7 +20,7 @@ use crate::run::{EVENT_SCHEMA, Event, Failure, JournalRecord, has_ended, report}
 
 use super::error::OperationError;
 use super::reader::{LedgerReader, writable_ledger};
-use super::{engines, fleets, ids, process, world};
+use super::{engines, environment, fleets, ids, process};
 
 const SCHEMA: &str = "safe-remove/ledger-export/v1";
 
@@ -58,7 +58,7 @@ pub(crate) struct Imported {
 ///
 /// There is no ledger; it cannot be read.
 pub(crate) async fn export(policies: &Path) -> Result<(Archive, Vec<String>), OperationError> {
-    let policies = world::policies(policies)?;
+    let policies = environment::policies(policies)?;
     let now = fleets::now(&policies.fleet);
     // Also of a copy, and of one that went back: this is the way to make a ledger of it again.
     let reader = LedgerReader::open_unchecked(&policies.fleet, now).await?;
@@ -107,7 +107,7 @@ pub(crate) async fn export(policies: &Path) -> Result<(Archive, Vec<String>), Op
 ///
 /// The file is not a whole export of this fleet; there is a ledger already; the new one cannot be written.
 pub(crate) async fn import(policies: &Path, file: &Path) -> Result<(Imported, Vec<String>), OperationError> {
-    let policies = world::policies(policies)?;
+    let policies = environment::policies(policies)?;
     let now = fleets::now(&policies.fleet);
     let Read { record, journals, exported_at, missing } = read(file, &policies)?;
     let reader = LedgerReader::open(&policies.fleet, now).await?;

@@ -13,9 +13,9 @@ impl Spread for OnAllCores {
     fn map<T: Sync, U: Send>(&self, items: &[T], each: impl Fn(&T) -> U + Sync) -> Vec<U> {
         let next = AtomicUsize::new(0);
         let work = || {
-            let places = std::iter::repeat_with(|| next.fetch_add(1, Ordering::Relaxed));
-            let places = places.map_while(|place| Some((place, items.get(place)?)));
-            places.map(|(place, item)| (place, each(item))).collect::<Vec<_>>()
+            let ports = std::iter::repeat_with(|| next.fetch_add(1, Ordering::Relaxed));
+            let ports = ports.map_while(|place| Some((place, items.get(place)?)));
+            ports.map(|(place, item)| (place, each(item))).collect::<Vec<_>>()
         };
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let mut done = std::thread::scope(|scope| {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use crate::fleet::simulated::{Membership, OpenError, SimulatedFleet};
+use crate::fleet::simulated::{LoadMembership, OpenError, SimulatedFleet};
 use crate::model::{FleetIdentity, SubsystemName, Time, partition_of};
 use crate::plan::weight;
 use crate::policy::{FleetConfig, PolicySet, ProviderKind, SimulatedMetric, SubsystemPolicy};
@@ -82,7 +82,7 @@ pub(crate) fn now(fleet: &FleetConfig) -> Time {
 /// What simulated probes read: the fleet's load, with the policies' word for who serves what.
 struct Metrics {
     fleet: Arc<SimulatedFleet>,
-    membership: Arc<Membership>,
+    membership: Arc<LoadMembership>,
 }
 
 impl Metrics {

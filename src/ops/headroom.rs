@@ -10,8 +10,8 @@ use crate::output::{HeadroomDocument, Hypothesis};
 use crate::plan::{self, Assumption, UnknownAssumption, WhatIf};
 
 use super::cores::OnAllCores;
+use super::environment::Environment;
 use super::error::OperationError;
-use super::world::World;
 
 /// Looks, asks the planner.
 ///
@@ -23,24 +23,27 @@ pub(crate) async fn headroom(
     only: Option<&SubsystemName>,
     assumptions: &[Assumption],
 ) -> Result<HeadroomDocument, OperationError> {
-    let world = World::open(policies).await?;
+    let environment = Environment::open(policies).await?;
     if let Some(name) = only
-        && !world.policies.subsystems.contains_key(name)
+        && !environment.policies.subsystems.contains_key(name)
     {
-        return Err(OperationError::unknown_subsystem(name, &world.policies));
+        return Err(OperationError::unknown_subsystem(name, &environment.policies));
     }
-    let seen = world.look().await?;
+    let seen = environment.look().await?;
     let none = std::collections::BTreeMap::new();
     // A slip in a name is told before any probe is waited for.
     let hypothesis = if assumptions.is_empty() {
         None
     } else {
-        Some(WhatIf::new(&world.inputs(&seen, &none), assumptions).map_err(|error| unknown(&error, &world))?)
+        Some(
+            WhatIf::new(&environment.inputs(&seen, &none), assumptions)
+                .map_err(|error| unknown(&error, &environment))?,
+        )
     };
     // Hosts are shared: whoever is asked about one subsystem must hear of probes of those that depend on any.
-    let all: BTreeSet<SubsystemName> = world.policies.subsystems.keys().cloned().collect();
-    let bad_probes = world.bad_probes(&all).await;
-    let inputs = world.inputs(&seen, &bad_probes);
+    let all: BTreeSet<SubsystemName> = environment.policies.subsystems.keys().cloned().collect();
+    let bad_probes = environment.bad_probes(&all).await;
+    let inputs = environment.inputs(&seen, &bad_probes);
     let mut subsystems = plan::headroom(&inputs, only, &OnAllCores).map_err(OperationError::Assess)?;
     let mut hypothetical = None;
     if let Some(what_if) = hypothesis {
@@ -53,7 +56,7 @@ pub(crate) async fn headroom(
     }
     Ok(HeadroomDocument {
         schema: HeadroomDocument::SCHEMA,
-        place: world.place(),
+        place: environment.place(),
         observed_at: seen.snapshot.begun_at,
         hypothesis: hypothetical,
         subsystems,
@@ -61,9 +64,9 @@ pub(crate) async fn headroom(
 }
 
 /// With the nearest that there are.
-fn unknown(error: &UnknownAssumption, world: &World) -> OperationError {
+fn unknown(error: &UnknownAssumption, environment: &Environment) -> OperationError {
     match error {
-        UnknownAssumption::Subsystem(name) => OperationError::unknown_subsystem(name, &world.policies),
+        UnknownAssumption::Subsystem(name) => OperationError::unknown_subsystem(name, &environment.policies),
         UnknownAssumption::Zone { zone, known } => {
             OperationError::unknown("zone", zone.as_str(), known.iter().map(|zone| zone.as_str()))
         }

@@ -8,7 +8,7 @@ use crate::run::{self, JournalRecord, RunHistory, Single, has_ended};
 
 use super::error::OperationError;
 use super::reader::LedgerReader;
-use super::{fleets, report, world};
+use super::{environment, fleets, report};
 
 /// Reads the journals and folds each; those that ended, or none where no run has.
 ///
@@ -22,7 +22,7 @@ pub(crate) async fn history(
     subsystem: Option<&SubsystemName>,
     since: impl FnOnce(Time) -> Option<Time>,
 ) -> Result<HistoryDocument, OperationError> {
-    let policies = world::policies(policies)?;
+    let policies = environment::policies(policies)?;
     let now = fleets::now(&policies.fleet);
     let ledger = LedgerReader::open(&policies.fleet, now).await?;
     let (mut runs, mut halts) = (Vec::new(), Vec::new());

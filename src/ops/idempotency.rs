@@ -13,6 +13,7 @@ use crate::run::{
     took_nothing,
 };
 
+use super::environment::{self, Environment};
 use super::error::OperationError;
 use super::frontend::Frontend;
 use super::not_taken::not_taken;
@@ -20,7 +21,6 @@ use super::plan::PlanAnswer;
 use super::remainder::{self, Terms};
 use super::removal::{Removal, Removed};
 use super::takeover::{self, TakeoverOptions, TakeoverOutcome};
-use super::world::{self, World};
 use super::{ids, refusal, report};
 
 /// How often the journal of a run that is under way is looked at.
@@ -35,31 +35,35 @@ pub(crate) enum Earlier {
 }
 
 /// Looks for the run of the request id: its journal says for good what became of it.
-pub(crate) async fn look(world: &World, removal: &Removal, frontend: &dyn Frontend) -> Result<Earlier, OperationError> {
+pub(crate) async fn look(
+    environment: &Environment,
+    removal: &Removal,
+    frontend: &dyn Frontend,
+) -> Result<Earlier, OperationError> {
     let request = &removal.request;
-    let run = ids::run_id(&world.policies.fleet.name, request.request_id.as_ref());
+    let run = ids::run_id(&environment.policies.fleet.name, request.request_id.as_ref());
     if request.request_id.is_none() {
         return Ok(Earlier::New { run, prior: Vec::new() });
     }
-    let (journal, record) = world.look_at_run(&run).await?;
+    let (journal, record) = environment.look_at_run(&run).await?;
     // S3: what another fleet's run did says nothing about this one.
-    record.is_of(world.fleet.identity()).map_err(world::other_fleet)?;
+    record.is_of(environment.fleet.identity()).map_err(environment::other_fleet)?;
     if journal.is_empty() || (took_nothing(&journal) && !record.runs.contains_key(&run)) {
         return Ok(Earlier::New { run, prior: journal });
     }
     if !is_same_request(&journal, request) {
         // Another request: refused, with the plan that it would have had.
-        let mut seen = world.look().await?;
-        let planned = world.plan(request, &mut seen).await?;
+        let mut seen = environment.look().await?;
+        let planned = environment.plan(request, &mut seen).await?;
         let violation = refusal::request_id(&planned.document, &run);
-        let answer = PlanAnswer::refused(world, &planned.document, vec![violation]);
+        let answer = PlanAnswer::refused(environment, &planned.document, vec![violation]);
         return Ok(Earlier::Answered(Removed::Not(Box::new(answer))));
     }
     let heard = frontend.listen().map_err(|e| OperationError::internal("signals cannot be heard", e))?;
     let (orders, mut stop) = stop_signal();
     tokio::spawn(heard.forward(orders));
     let terms = Terms { yes: removal.yes, reason: request.reason.clone() };
-    of_run(world, &run, &terms, frontend, &mut stop).await
+    of_run(environment, &run, &terms, frontend, &mut stop).await
 }
 
 /// Whether a run was begun for the same request: the same subsystem, and count or set of hosts. A journal that has lost
@@ -77,7 +81,7 @@ pub(crate) fn is_same_request(journal: &[JournalRecord], request: &Request) -> b
 /// The report of a run; where it is under way, at its end; where its process died, after going on with it. What would
 /// still go then is confirmed by this call anew: nobody terminates by asking again.
 pub(crate) async fn of_run(
-    world: &World,
+    environment: &Environment,
     run: &RunId,
     terms: &Terms,
     frontend: &dyn Frontend,
@@ -85,7 +89,7 @@ pub(crate) async fn of_run(
 ) -> Result<Earlier, OperationError> {
     let mut said = false;
     loop {
-        let (journal, record) = world.look_at_run(run).await?;
+        let (journal, record) = environment.look_at_run(run).await?;
         match run_status(&journal, &record, run) {
             // It took nothing: this call may.
             RunStatus::Ended if took_nothing(&journal) => {
@@ -93,11 +97,11 @@ pub(crate) async fn of_run(
             }
             // What has ended goes forward no more, whatever it still holds.
             RunStatus::Unknown | RunStatus::Ended | RunStatus::Holding | RunStatus::Lost => {
-                return told(world, run, &journal, frontend).map(ran);
+                return told(environment, run, &journal, frontend).map(ran);
             }
             // Its process died before the record was told: nobody else will say it.
             RunStatus::Unclosed => {
-                takeover::take(world, run, put_back(journal.len()), frontend, stop)
+                takeover::take(environment, run, put_back(journal.len()), frontend, stop)
                     .await?
                     .map_err(|why| not_taken(run, &why))?;
                 continue;
@@ -105,9 +109,9 @@ pub(crate) async fn of_run(
             RunStatus::Unlisted | RunStatus::UnderWay => {}
         }
         // Protocol section 6: taken over only where it is silent, so that two retries do not take it from each other.
-        if takeover::may_be_retried(world, run, &journal, &record) {
-            if let Some(no) = unconfirmed(world, run, &journal, &record, terms, frontend).await? {
-                if world.look_at_run(run).await?.0.len() == journal.len() {
+        if takeover::may_be_retried(environment, run, &journal, &record) {
+            if let Some(no) = unconfirmed(environment, run, &journal, &record, terms, frontend).await? {
+                if environment.look_at_run(run).await?.0.len() == journal.len() {
                     return Ok(Earlier::Answered(Removed::Not(Box::new(no))));
                 }
                 // Another retry has taken it meanwhile: that one's run is waited for.
@@ -121,13 +125,13 @@ pub(crate) async fn of_run(
                 even_if_alive: false,
                 yes: terms.yes,
             };
-            match takeover::take(world, run, asked, frontend, stop).await? {
+            match takeover::take(environment, run, asked, frontend, stop).await? {
                 Ok(TakeoverOutcome::Completed(document)) => {
-                    return Ok(ran(report::placed(*document, &world.policies.directory)));
+                    return Ok(ran(report::placed(*document, &environment.policies.directory)));
                 }
                 // It had been granted nothing, and nobody else will be granted anything in its name: this call may.
                 Ok(TakeoverOutcome::Ended(ended)) if ended.document.outcome == Outcome::NotStarted => {}
-                Ok(TakeoverOutcome::Ended(ended)) => return Ok(ran(report::ended(world, &ended, frontend))),
+                Ok(TakeoverOutcome::Ended(ended)) => return Ok(ran(report::ended(environment, &ended, frontend))),
                 Ok(TakeoverOutcome::Closed | TakeoverOutcome::Released(_))
                 | Err(TakeoverError::Over(_) | TakeoverError::Alive | TakeoverError::Another(_)) => {}
                 Err(why @ (TakeoverError::Ledger(_) | TakeoverError::Refused(_))) => return Err(not_taken(run, &why)),
@@ -137,7 +141,7 @@ pub(crate) async fn of_run(
             frontend.note(&format!("run {run} of this request id is under way: waiting for its end"));
         }
         tokio::select! {
-            () = world.clock.sleep_until(world.clock.now().plus(LOOK_EVERY)) => {}
+            () = environment.clock.sleep_until(environment.clock.now().plus(LOOK_EVERY)) => {}
             () = stop.ordered() => {
                 return Err(OperationError::NotStarted {
                     failure: Failure::Halted,
@@ -152,7 +156,7 @@ pub(crate) async fn of_run(
 
 /// The question, with signals of its own: those of this call wait for the run.
 async fn unconfirmed(
-    world: &World,
+    environment: &Environment,
     run: &RunId,
     journal: &[JournalRecord],
     record: &FleetRecord,
@@ -160,7 +164,7 @@ async fn unconfirmed(
     frontend: &dyn Frontend,
 ) -> Result<Option<PlanAnswer>, OperationError> {
     let mut orders = frontend.listen().map_err(|e| OperationError::internal("signals cannot be heard", e))?;
-    remainder::unconfirmed(world, run, journal, record, terms, &mut orders, frontend).await
+    remainder::unconfirmed(environment, run, journal, record, terms, &mut orders, frontend).await
 }
 
 /// What ends a run and takes it nowhere.
@@ -180,7 +184,7 @@ fn ran(document: RunDocument) -> Earlier {
 }
 
 fn told(
-    world: &World,
+    environment: &Environment,
     run: &RunId,
     journal: &[JournalRecord],
     frontend: &dyn Frontend,
@@ -190,7 +194,7 @@ fn told(
     }
     frontend.note(&format!("this request id was used before: nothing is removed, run {run} is reported"));
     match crate::run::report(journal) {
-        Some(document) => Ok(report::placed(document, &world.policies.directory)),
+        Some(document) => Ok(report::placed(document, &environment.policies.directory)),
         None => Err(OperationError::NotStarted {
             failure: Failure::Ledger,
             message: format!("run {run} of this request id has no journal"),

@@ -8,7 +8,7 @@ use crate::model::{FleetName, LedgerId, Time};
 
 use super::error::OperationError;
 use super::reader::{LedgerReader, writable_ledger};
-use super::{engines, fleets, world};
+use super::{engines, environment, fleets};
 
 /// What is there now.
 #[derive(Debug, Serialize)]
@@ -26,7 +26,7 @@ pub(crate) struct Initialised {
 ///
 /// The policies are invalid; the ledger cannot be made or read.
 pub(crate) async fn init(policies: &Path) -> Result<Initialised, OperationError> {
-    let policies = world::policies(policies)?;
+    let policies = environment::policies(policies)?;
     let (kind, now) = (&policies.fleet.ledger.kind, fleets::now(&policies.fleet));
     let mut done = engines::init(kind).await?;
     if !LedgerReader::open(&policies.fleet, now).await?.exists() {

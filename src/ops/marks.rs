@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::model::{Effect, GroupName, HostId, LedgerId};
 
-use super::world::{Seen, World};
+use super::environment::{Environment, Seen};
 
 /// What bears the mark, and which mark it bears now.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -15,8 +15,8 @@ pub(crate) struct Marks {
 
 impl Marks {
     /// Of everything that a policy selects.
-    pub(crate) fn of(world: &World, seen: &Seen) -> Self {
-        let matcher = world.policies.matcher();
+    pub(crate) fn of(environment: &Environment, seen: &Seen) -> Self {
+        let matcher = environment.policies.matcher();
         let mut marks = Self::default();
         for host in seen.snapshot.hosts() {
             if matcher.membership(host).subsystems.is_empty() {

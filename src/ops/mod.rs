@@ -10,7 +10,7 @@
 //! | `halt`, `unhalt`, `adopt`, `marks`, `accept`, `set_time` | what a person decides |
 //! | `init`, `archive`, `prune` | the ledger as a whole |
 //! | `status`, `history`, `headroom`, `report` | what is so |
-//! | `world`, `site`, `reader`, `fleets`, `engines`, `clock`, `process` | what the policies name, opened |
+//! | `environment`, `site`, `reader`, `fleets`, `engines`, `clock`, `process` | what the policies name, opened |
 
 mod accept;
 mod adopt;
@@ -19,6 +19,7 @@ mod clock;
 mod confirm;
 mod cores;
 mod engines;
+mod environment;
 mod error;
 mod fleets;
 mod frontend;
@@ -46,12 +47,12 @@ mod site;
 mod status;
 mod takeover;
 mod unhalt;
-mod world;
 
 pub(crate) use accept::{Acceptance, accept};
 pub(crate) use adopt::{Adoption, adopt};
 pub(crate) use archive::{export, import};
 pub use cores::OnAllCores;
+pub(crate) use environment::policies;
 pub(crate) use error::OperationError;
 pub(crate) use frontend::{Frontend, Orders, Part, Question, Reply};
 pub(crate) use halt::{Halted, HaltedRun, halt};
@@ -67,4 +68,3 @@ pub(crate) use set_time::set_time;
 pub(crate) use status::status;
 pub(crate) use takeover::{TakenOver, TakeoverOptions, take_over};
 pub(crate) use unhalt::{Unhalted, unhalt};
-pub(crate) use world::policies;

@@ -91,7 +91,7 @@ pub(crate) fn keep(of: &FleetConfig, ended: &Ended, now: Time) -> Result<PathBuf
     let text = serde_json::to_vec_pretty(&file).map_err(|error| error.to_string())?;
     let name = format!("{}{epoch}.json", prefix(&run));
     let mut failed = Vec::new();
-    for place in places(of) {
+    for place in ports(of) {
         match write(&place, &name, &text) {
             Ok(path) => return Ok(path),
             Err(error) => failed.push(format!("{}: {error}", place.display())),
@@ -107,7 +107,7 @@ pub(crate) fn keep(of: &FleetConfig, ended: &Ended, now: Time) -> Result<PathBuf
 /// A place that cannot be looked at: what is in it is not known (S3).
 pub(crate) fn kept(of: &FleetConfig, run: &RunId) -> Result<Vec<PathBuf>, OperationError> {
     let mut found = Vec::new();
-    for place in places(of) {
+    for place in ports(of) {
         let entries = match fs::read_dir(&place) {
             Ok(entries) => entries,
             Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => continue,
@@ -199,7 +199,7 @@ fn prefix(run: &RunId) -> String {
 }
 
 /// Where such files are kept and looked for, the first that takes it.
-fn places(of: &FleetConfig) -> Vec<PathBuf> {
+fn ports(of: &FleetConfig) -> Vec<PathBuf> {
     let beside = match &of.ledger.kind {
         LedgerKind::Sqlite { path } => path.parent().map(Path::to_path_buf),
         LedgerKind::Dynamodb(_) | LedgerKind::Etcd(_) => None,

@@ -10,15 +10,15 @@ use crate::policy::FleetConfig;
 use crate::ports::{Ledger, LedgerError, Written};
 use crate::run::{Failure, JournalRecord, OfflineJournal, Outcome, RunDocument, follows, in_words, is_pruned, report};
 
+use super::environment::Environment;
 use super::error::{IMPORT, OperationError};
 use super::frontend::Frontend;
 use super::offline_file::{self, OfflineFile};
 use super::site::Site;
-use super::world::World;
 
 /// What is to be said of a run of this process that the ledger did not take whole: a document with what is kept where,
 /// and with what comes next.
-pub(crate) fn documented(world: &World, ended: &Ended) -> RunDocument {
+pub(crate) fn documented(environment: &Environment, ended: &Ended) -> RunDocument {
     let mut document = ended.document.clone();
     let records = || ended.unrecorded.iter().map(|(record, _)| record);
     if let Some(by) = &ended.taken_by {
@@ -38,14 +38,14 @@ pub(crate) fn documented(world: &World, ended: &Ended) -> RunDocument {
         return document;
     }
     let (run, count) = (&document.run, ended.unrecorded.len());
-    let went_back = world.ledger.went_back();
+    let went_back = environment.ledger.went_back();
     let lacks = match &went_back {
         Some(how) => {
             format!("the ledger is an older state of itself, or a copy, and knows less than this run told it: {how}")
         }
         None => format!("the ledger could not take the last {count} records of the run"),
     };
-    let warning = match offline_file::keep(&world.policies.fleet, ended, world.clock.now()) {
+    let warning = match offline_file::keep(&environment.policies.fleet, ended, environment.clock.now()) {
         Ok(path) if went_back.is_some() => format!(
             "{lacks}. What this run did is kept on this machine, in {}: `safe-remove status {run}` says what to do",
             path.display()
@@ -62,7 +62,7 @@ pub(crate) fn documented(world: &World, ended: &Ended) -> RunDocument {
     };
     document.warnings.push(warning);
     let verb = if went_back.is_some() { "status" } else { "abandon" };
-    document.next_command = Some(next::command(&world.policies.directory, &format!("{verb} {run}")));
+    document.next_command = Some(next::command(&environment.policies.directory, &format!("{verb} {run}")));
     // S7: whatever it would have ended with, somebody must tell the ledger.
     (document.outcome, document.exit_code) = (Outcome::NeedsAttention, 8);
     document
@@ -74,12 +74,12 @@ pub(crate) fn documented(world: &World, ended: &Ended) -> RunDocument {
 ///
 /// A file that cannot be used.
 pub(crate) async fn tell(
-    world: &World,
+    environment: &Environment,
     run: &RunId,
     journal: &[JournalRecord],
     frontend: &dyn Frontend,
 ) -> Result<(), OperationError> {
-    for (path, file) in files(world, run).await? {
+    for (path, file) in files(environment, run).await? {
         let records = || file.records.iter().map(|kept| &kept.record);
         if is_pruned(journal) {
             frontend.tell(&format!(
@@ -111,13 +111,13 @@ pub(crate) async fn tell(
 ///
 /// A file that cannot be used; a ledger that does not take it.
 pub(crate) async fn bring_in(
-    world: &World,
+    environment: &Environment,
     ledger: &dyn Ledger,
     run: &RunId,
     frontend: &dyn Frontend,
 ) -> Result<usize, OperationError> {
     let mut brought = 0;
-    for (path, file) in files(world, run).await? {
+    for (path, file) in files(environment, run).await? {
         let journal = ledger.journal(run).await.map_err(OperationError::Ledger)?;
         let there = match follows(&journal, file.records.iter().map(|kept| &kept.record)) {
             OfflineJournal::Follows(there) => there,
@@ -162,12 +162,12 @@ pub(crate) async fn bring_in(
 ///
 /// A file that cannot be used.
 pub(crate) async fn whole(
-    world: &World,
+    environment: &Environment,
     run: &RunId,
     journal: &[JournalRecord],
 ) -> Result<Vec<JournalRecord>, OperationError> {
     let mut whole = journal.to_vec();
-    for (_, file) in files(world, run).await? {
+    for (_, file) in files(environment, run).await? {
         if let OfflineJournal::Follows(there) = follows(&whole, file.records.iter().map(|kept| &kept.record)) {
             whole.extend(file.records.into_iter().skip(there).map(|kept| kept.record));
         }
@@ -239,14 +239,14 @@ pub(crate) fn with_what_is_kept(error: OperationError, policies: &Path, run: Opt
     OperationError::NotStarted { failure: Failure::Ledger, message: error.to_string(), causes, hint: IMPORT }
 }
 
-async fn files(world: &World, run: &RunId) -> Result<Vec<(PathBuf, OfflineFile)>, OperationError> {
-    let paths = offline_file::kept(&world.policies.fleet, run)?;
+async fn files(environment: &Environment, run: &RunId) -> Result<Vec<(PathBuf, OfflineFile)>, OperationError> {
+    let paths = offline_file::kept(&environment.policies.fleet, run)?;
     if paths.is_empty() {
         return Ok(Vec::new());
     }
-    let (_, record) = world.ledger.read().await?;
+    let (_, record) = environment.ledger.read().await?;
     let read = |path: PathBuf| {
-        let file = offline_file::read(&path, &world.policies.fleet, &record.ledger, run)?;
+        let file = offline_file::read(&path, &environment.policies.fleet, &record.ledger, run)?;
         Ok((path, file))
     };
     paths.into_iter().map(read).collect()

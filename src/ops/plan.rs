@@ -6,9 +6,9 @@ use crate::model::{RunId, Time};
 use crate::output::Place;
 use crate::plan::{PlanDocument, Request, Verdict, Violation};
 
+use super::environment::Environment;
 use super::error::OperationError;
 use super::refusal;
-use super::world::World;
 
 /// A plan that is shown and not run, and why it is not.
 #[derive(Debug)]
@@ -42,13 +42,13 @@ pub(crate) enum Because {
 
 impl PlanAnswer {
     /// A plan that is not run.
-    pub(crate) fn new(world: &World, document: PlanDocument, because: Because) -> Self {
-        Self { document, place: world.place(), because, rest_of: None }
+    pub(crate) fn new(environment: &Environment, document: PlanDocument, because: Because) -> Self {
+        Self { document, place: environment.place(), because, rest_of: None }
     }
 
     /// A plan that is refused for these reasons as well.
-    pub(crate) fn refused(world: &World, document: &PlanDocument, violations: Vec<Violation>) -> Self {
-        Self::new(world, refusal::with(document, violations), Because::Refused)
+    pub(crate) fn refused(environment: &Environment, document: &PlanDocument, violations: Vec<Violation>) -> Self {
+        Self::new(environment, refusal::with(document, violations), Because::Refused)
     }
 
     /// The same, of what is left of a run.
@@ -64,13 +64,13 @@ impl PlanAnswer {
 ///
 /// The policies are invalid (4), the fleet cannot be established (5), the ledger cannot be read (10).
 pub(crate) async fn plan(policies: &Path, request: &Request) -> Result<PlanAnswer, OperationError> {
-    let world = World::open(policies).await?;
-    let mut seen = world.look().await?;
-    let plan = world.plan(request, &mut seen).await?;
+    let environment = Environment::open(policies).await?;
+    let mut seen = environment.look().await?;
+    let plan = environment.plan(request, &mut seen).await?;
     let because = match plan.document.verdict {
         Verdict::Allowed => Because::OnlyAsked,
-        Verdict::Refused if world.is_race(request, &seen, &plan)? => Because::TakenByOthers,
+        Verdict::Refused if environment.is_race(request, &seen, &plan)? => Because::TakenByOthers,
         Verdict::Refused => Because::Refused,
     };
-    Ok(PlanAnswer::new(&world, plan.document, because))
+    Ok(PlanAnswer::new(&environment, plan.document, because))
 }

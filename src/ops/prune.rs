@@ -21,7 +21,7 @@ use crate::run::{Failure, JournalRecord, Stays, prune as of_journal};
 
 use super::error::OperationError;
 use super::reader::{LedgerReader, writable_ledger};
-use super::{fleets, process, world};
+use super::{environment, fleets, process};
 
 const SCHEMA: &str = "safe-remove/ledger-archive/v1";
 
@@ -68,7 +68,7 @@ pub(crate) async fn prune(
     before: impl FnOnce(Time) -> Time,
     to: Option<&Path>,
 ) -> Result<Pruned, OperationError> {
-    let policies = world::policies(policies)?;
+    let policies = environment::policies(policies)?;
     let fleet = &policies.fleet;
     let now = fleets::now(fleet);
     let before = before(now);
@@ -96,7 +96,7 @@ pub(crate) async fn prune(
 
     // The record first: a run that begins after it has a journal that has not ended.
     let (_, record) = reader.read().await?;
-    record.is_of(&identity).map_err(world::other_fleet)?;
+    record.is_of(&identity).map_err(environment::other_fleet)?;
     // This machine's clock may be the one that is wrong: what ended in the week before the ledger's last write stays.
     let until = before.min(record.written_at.minus(YOUNGEST));
     let unwritten = |error: io::Error| {

@@ -14,10 +14,10 @@ use crate::policy::{BatchLimit, PolicySet};
 use crate::run::{JournalRecord, Remains, remains};
 
 use super::confirm::{self, Ask, Unconfirmed};
+use super::environment::{Environment, Seen};
 use super::error::OperationError;
 use super::frontend::{Frontend, Orders, Part};
 use super::plan::{Because, PlanAnswer};
-use super::world::{Seen, World};
 use super::{offline_journal, refusal};
 
 /// What whoever goes on said beforehand.
@@ -34,7 +34,7 @@ pub(crate) struct Terms {
 ///
 /// The fleet or the ledger cannot be read.
 pub(crate) async fn unconfirmed(
-    world: &World,
+    environment: &Environment,
     run: &RunId,
     journal: &[JournalRecord],
     record: &FleetRecord,
@@ -42,40 +42,40 @@ pub(crate) async fn unconfirmed(
     orders: &mut Orders,
     frontend: &dyn Frontend,
 ) -> Result<Option<PlanAnswer>, OperationError> {
-    let whole = offline_journal::whole(world, run, journal).await?;
+    let whole = offline_journal::whole(environment, run, journal).await?;
     let Some(left) = remains(&whole, record, run) else { return Ok(None) };
-    let Some(plan) = judged(world, run, &left, terms).await? else { return Ok(None) };
+    let Some(plan) = judged(environment, run, &left, terms).await? else { return Ok(None) };
     let document = plan.document.clone();
     if document.verdict == Verdict::Refused {
-        return Ok(Some(PlanAnswer::new(world, document, Because::Refused).rest_of(run)));
+        return Ok(Some(PlanAnswer::new(environment, document, Because::Refused).rest_of(run)));
     }
     let ask = Ask {
-        place: &world.place(),
-        now: world.clock.now(),
-        clock: world.clock.as_ref(),
+        place: &environment.place(),
+        now: environment.clock.now(),
+        clock: environment.clock.as_ref(),
         yes: terms.yes,
         part: Part::Rest,
     };
     match confirm::confirm(plan, &ask, orders, frontend).await {
         Ok(_) => {}
         Err(Unconfirmed::Stale) => {
-            return Ok(Some(PlanAnswer::refused(world, &document, vec![refusal::stale(&document)]).rest_of(run)));
+            return Ok(Some(PlanAnswer::refused(environment, &document, vec![refusal::stale(&document)]).rest_of(run)));
         }
         Err(Unconfirmed::Unanswered { why, hint }) => {
             let because = Because::Unconfirmed { why, hint };
-            return Ok(Some(PlanAnswer::new(world, document, because).rest_of(run)));
+            return Ok(Some(PlanAnswer::new(environment, document, because).rest_of(run)));
         }
     }
     // What was confirmed is what was shown. A process that lives went on meanwhile; a fence tells the rest.
-    let (journal, record) = world.look_at_run(run).await?;
-    let now = remains(&offline_journal::whole(world, run, &journal).await?, &record, run);
+    let (journal, record) = environment.look_at_run(run).await?;
+    let now = remains(&offline_journal::whole(environment, run, &journal).await?, &record, run);
     if now.as_ref() != Some(&left) {
         let message = format!("run {run} went on since it was shown: what was confirmed is not what is left of it");
         return Err(OperationError::NotConfirmed {
             why: format!("{message}; nothing was touched"),
             hint: Some(format!(
                 "how it stands: {}",
-                next::command(&world.policies.directory, &format!("status {run}"))
+                next::command(&environment.policies.directory, &format!("status {run}"))
             )),
         });
     }
@@ -83,8 +83,13 @@ pub(crate) async fn unconfirmed(
 }
 
 /// What is left, planned as of now; `None` where none of it can be terminated any more.
-async fn judged(world: &World, run: &RunId, left: &Remains, terms: &Terms) -> Result<Option<Plan>, OperationError> {
-    let mut seen = world.look().await?;
+async fn judged(
+    environment: &Environment,
+    run: &RunId,
+    left: &Remains,
+    terms: &Terms,
+) -> Result<Option<Plan>, OperationError> {
+    let mut seen = environment.look().await?;
     seen.view = seen.record.view(Some(run), &seen.silent, seen.now);
     let observed = seen.snapshot.clone();
     // A host that is gone, or on its way, is past every question.
@@ -102,7 +107,7 @@ async fn judged(world: &World, run: &RunId, left: &Remains, terms: &Terms) -> Re
         request_id: asked.request_id.clone(),
         expect_remaining: asked.expect_remaining,
     };
-    let mut plan = world.plan(&request, &mut seen).await?;
+    let mut plan = environment.plan(&request, &mut seen).await?;
     // What runs is the recorded plan, in its batches.
     let hosts: BTreeSet<&HostId> = there.iter().collect();
     let recorded = left.plan.batches.iter().filter_map(|batch| {
@@ -116,11 +121,11 @@ async fn judged(world: &World, run: &RunId, left: &Remains, terms: &Terms) -> Re
     let document = &mut plan.document;
     document.batches = recorded.collect();
     document.plan = left.plan.plan.clone();
-    let too_large = too_large(&document.batches, &world.policies, &observed);
+    let too_large = too_large(&document.batches, &environment.policies, &observed);
     if !too_large.is_empty() {
         *document = refusal::with(document, too_large);
     }
-    capacity_as_it_is(world, &seen, observed, document)?;
+    capacity_as_it_is(environment, &seen, observed, document)?;
     let said = |hosts: &[HostId]| hosts_text(hosts, usize::MAX);
     document
         .warnings
@@ -173,7 +178,7 @@ fn put_back_in_thought(seen: &mut Seen, run: &RunId) -> Result<Vec<HostId>, Oper
 
 /// People are shown what serves now, not what would if the run's hosts were back.
 fn capacity_as_it_is(
-    world: &World,
+    environment: &Environment,
     seen: &Seen,
     observed: FleetSnapshot,
     document: &mut crate::plan::PlanDocument,
@@ -181,7 +186,7 @@ fn capacity_as_it_is(
     let (record, view, silent) = (seen.record.clone(), seen.view.clone(), seen.silent.clone());
     let now = Seen { snapshot: observed, record, view, silent, now: seen.now };
     let none = std::collections::BTreeMap::new();
-    let measured = measure(&world.inputs(&now, &none), &document.subsystems).map_err(OperationError::Assess)?;
+    let measured = measure(&environment.inputs(&now, &none), &document.subsystems).map_err(OperationError::Assess)?;
     for (shown, measured) in document.subsystems.iter_mut().zip(measured) {
         shown.capacity = measured.remaining;
         shown.headroom = shown.capacity.saturating_sub(shown.minimum);

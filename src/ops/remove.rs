@@ -13,13 +13,13 @@ use crate::run::{Failure, JournalRecord, NotStarted, Spec, next_epoch};
 
 use super::adopt;
 use super::confirm::{self, Ask, Unconfirmed};
+use super::environment::Environment;
 use super::error::OperationError;
 use super::frontend::{Frontend, Part};
 use super::idempotency::{self, Earlier};
 use super::plan::{Because, PlanAnswer};
 use super::remainder::Terms;
 use super::removal::{Removal, Removed};
-use super::world::World;
 use super::{process, refusal, report};
 
 /// How often an unattended count is planned, where others are faster each time. Fifty that start at once are served in far
@@ -37,11 +37,11 @@ pub(crate) async fn remove(
     frontend: &dyn Frontend,
 ) -> Result<Removed, OperationError> {
     let request = &removal.request;
-    let world = World::open(policies).await?;
+    let environment = Environment::open(policies).await?;
     let not = |answer: PlanAnswer| Ok(Removed::Not(Box::new(answer)));
 
     // A retried call reports the first run, whatever has become of policies, fleet and budgets since.
-    let (run, mut prior) = match idempotency::look(&world, removal, frontend).await? {
+    let (run, mut prior) = match idempotency::look(&environment, removal, frontend).await? {
         Earlier::Answered(answer) => return Ok(answer),
         Earlier::New { run, prior } => (run, prior),
     };
@@ -49,35 +49,35 @@ pub(crate) async fn remove(
     let mut orders = Some(orders);
     let mut until = None;
     for tried in 1.. {
-        let mut seen = world.look().await?;
-        let plan = world.plan(request, &mut seen).await?;
+        let mut seen = environment.look().await?;
+        let plan = environment.plan(request, &mut seen).await?;
         if plan.document.verdict == Verdict::Refused {
-            let race = world.is_race(request, &seen, &plan)?;
+            let race = environment.is_race(request, &seen, &plan)?;
             let because = if race { Because::TakenByOthers } else { Because::Refused };
-            return not(PlanAnswer::new(&world, plan.document, because));
+            return not(PlanAnswer::new(&environment, plan.document, because));
         }
         // A wait that is known beforehand is longer than the caller wants.
         if let Some(at) = plan.document.not_before.filter(|at| at.since(seen.now) > removal.max_wait) {
             let because = Because::Deferred { until: at, now: seen.now, why: None };
-            return not(PlanAnswer::new(&world, plan.document, because));
+            return not(PlanAnswer::new(&environment, plan.document, because));
         }
         let document = plan.document.clone();
         let until = *until.get_or_insert(document.expires_at);
         let mut heard = frontend.listen().map_err(|e| OperationError::internal("signals cannot be heard", e))?;
         let ask = Ask {
-            place: &world.place(),
+            place: &environment.place(),
             now: seen.now,
-            clock: world.clock.as_ref(),
+            clock: environment.clock.as_ref(),
             yes: removal.yes,
             part: Part::Whole,
         };
         let confirmed = match confirm::confirm(plan, &ask, &mut heard, frontend).await {
             Ok(confirmed) => confirmed,
             Err(Unconfirmed::Stale) => {
-                return not(PlanAnswer::refused(&world, &document, vec![refusal::stale(&document)]));
+                return not(PlanAnswer::refused(&environment, &document, vec![refusal::stale(&document)]));
             }
             Err(Unconfirmed::Unanswered { why, hint }) => {
-                return not(PlanAnswer::new(&world, document, Because::Unconfirmed { why, hint }));
+                return not(PlanAnswer::new(&environment, document, Because::Unconfirmed { why, hint }));
             }
         };
         let may_plan_again = confirmed.is_unattended() && matches!(request.selection, Selection::Count(_));
@@ -87,28 +87,30 @@ pub(crate) async fn remove(
         }
         let epoch = next_epoch(&prior, &seen.record, &run);
         let attempt = Attempt { run: run.clone(), epoch, prior, confirmed, mark: seen.snapshot.mark.clone() };
-        match perform(&world, removal, attempt, frontend, &mut stop).await? {
-            Ok(ended) => return Ok(Removed::Ran(Box::new(report::ended(&world, &ended, frontend)))),
+        match perform(&environment, removal, attempt, frontend, &mut stop).await? {
+            Ok(ended) => return Ok(Removed::Ran(Box::new(report::ended(&environment, &ended, frontend)))),
             Err(NotStarted::Consumed { run }) => {
-                let (journal, _) = world.look_at_run(&run).await?;
+                let (journal, _) = environment.look_at_run(&run).await?;
                 if !idempotency::is_same_request(&journal, request) {
                     let violation = refusal::request_id(&document, &run);
-                    return not(PlanAnswer::refused(&world, &document, vec![violation]));
+                    return not(PlanAnswer::refused(&environment, &document, vec![violation]));
                 }
                 let terms = Terms { yes: removal.yes, reason: request.reason.clone() };
-                match idempotency::of_run(&world, &run, &terms, frontend, &mut stop).await? {
+                match idempotency::of_run(&environment, &run, &terms, frontend, &mut stop).await? {
                     Earlier::Answered(answer) => return Ok(answer),
                     Earlier::New { prior: journal, .. } => prior = journal,
                 }
             }
-            Err(NotStarted::TakenByOthers(taken)) if may_plan_again && tried < RACES && world.clock.now() < until => {
+            Err(NotStarted::TakenByOthers(taken))
+                if may_plan_again && tried < RACES && environment.clock.now() < until =>
+            {
                 // S8: nothing of the lost plan is kept. What is left is judged as from the start.
                 let why = taken.first().map_or("another run was first", |violation| violation.message.as_str());
                 frontend.note(&format!("{why}: planning again with what is left"));
                 driver::pause_for(tried).await;
-                prior = world.look_at_run(&run).await?.0;
+                prior = environment.look_at_run(&run).await?.0;
             }
-            Err(why) => return not_started(&why, &document, &world).map(|answer| Removed::Not(Box::new(answer))),
+            Err(why) => return not_started(&why, &document, &environment).map(|answer| Removed::Not(Box::new(answer))),
         }
     }
     Err(OperationError::internal("planning again has no end", "a bug"))
@@ -127,21 +129,21 @@ struct Attempt {
 
 /// Runs the confirmed plan to its end.
 async fn perform(
-    world: &World,
+    environment: &Environment,
     removal: &Removal,
     attempt: Attempt,
     frontend: &dyn Frontend,
     stop: &mut StopSignal,
 ) -> Result<Result<Ended, NotStarted>, OperationError> {
-    let ledger = world.writable_ledger().await?;
+    let ledger = environment.writable_ledger().await?;
     let Attempt { run, epoch, prior, confirmed, mark } = attempt;
     let document = confirmed.document();
-    adopt::of_first_run(world, &mark, ledger.as_ref()).await?;
+    adopt::of_first_run(environment, &mark, ledger.as_ref()).await?;
     let identity = RunIdentity {
         run,
         epoch,
         process: process::this_process(),
-        operator: process::operator(world.fleet.identity()),
+        operator: process::operator(environment.fleet.identity()),
         subsystem: removal.request.subsystem.clone(),
         watched: document.watched.iter().cloned().collect(),
         plan: document.plan.clone(),
@@ -150,22 +152,26 @@ async fn perform(
     let spec = Spec {
         identity,
         confirmed,
-        policies: Arc::clone(&world.policies),
-        fleet: world.fleet.identity().clone(),
-        bounds: world.fleet.bounds(),
-        resume_by_hand: world.fleet.resume_by_hand(),
+        policies: Arc::clone(&environment.policies),
+        fleet: environment.fleet.identity().clone(),
+        bounds: environment.fleet.bounds(),
+        resume_by_hand: environment.fleet.resume_by_hand(),
         max_wait: removal.max_wait,
         prior,
     };
-    let places = world.places(ledger);
-    let watcher = frontend.watcher(Arc::clone(&world.clock));
-    Ok(driver::execute(&places, spec, watcher.as_ref(), stop).await)
+    let ports = environment.ports(ledger);
+    let watcher = frontend.watcher(Arc::clone(&environment.clock));
+    Ok(driver::execute(&ports, spec, watcher.as_ref(), stop).await)
 }
 
 /// Nothing was touched: a plan that is refused or deferred, or what kept it from being begun.
-fn not_started(why: &NotStarted, document: &PlanDocument, world: &World) -> Result<PlanAnswer, OperationError> {
+fn not_started(
+    why: &NotStarted,
+    document: &PlanDocument,
+    environment: &Environment,
+) -> Result<PlanAnswer, OperationError> {
     match why {
-        NotStarted::Rules(violations) => Ok(PlanAnswer::refused(world, document, violations.clone())),
+        NotStarted::Rules(violations) => Ok(PlanAnswer::refused(environment, document, violations.clone())),
         NotStarted::Consumed { run } => Err(OperationError::NotStarted {
             failure: Failure::Ledger,
             message: format!("another process has begun run {run}; this one sent nothing"),
@@ -181,8 +187,8 @@ fn not_started(why: &NotStarted, document: &PlanDocument, world: &World) -> Resu
         NotStarted::Deferred { until, why } => {
             let mut document = document.clone();
             document.not_before = Some(*until);
-            let because = Because::Deferred { until: *until, now: world.clock.now(), why: Some(why.clone()) };
-            Ok(PlanAnswer::new(world, document, because))
+            let because = Because::Deferred { until: *until, now: environment.clock.now(), why: Some(why.clone()) };
+            Ok(PlanAnswer::new(environment, document, because))
         }
         NotStarted::TakenByOthers(violations) => Err(OperationError::NotStarted {
             failure: Failure::Ledger,

@@ -6,17 +6,17 @@ use crate::driver::Ended;
 use crate::output::next;
 use crate::run::{Outcome, RunDocument};
 
+use super::environment::Environment;
 use super::frontend::Frontend;
 use super::offline_journal;
-use super::world::World;
 
 /// The run of this process.
-pub(crate) fn ended(world: &World, ended: &Ended, frontend: &dyn Frontend) -> RunDocument {
-    let document = offline_journal::documented(world, ended);
+pub(crate) fn ended(environment: &Environment, ended: &Ended, frontend: &dyn Frontend) -> RunDocument {
+    let document = offline_journal::documented(environment, ended);
     for warning in document.warnings.get(ended.document.warnings.len()..).unwrap_or_default() {
         frontend.note(&format!("warning: {warning}"));
     }
-    placed(document, &world.policies.directory)
+    placed(document, &environment.policies.directory)
 }
 
 /// The journal knows no policy directory; a command that is typed must.

@@ -11,9 +11,9 @@ use crate::model::{OperatorId, Time};
 use crate::ports::Written;
 use crate::run::{EVENT_SCHEMA, Event, Failure, JournalRecord};
 
+use super::environment::Environment;
 use super::error::OperationError;
 use super::frontend::{Frontend, Question};
-use super::world::World;
 use super::{confirm, ids, process};
 
 /// What was set. Nothing was, where `was` is `is`.
@@ -41,13 +41,13 @@ pub(crate) async fn set_time(
     reason: &str,
     frontend: &dyn Frontend,
 ) -> Result<TimeSet, OperationError> {
-    let world = World::open(policies).await?;
-    let by = process::operator(world.fleet.identity());
+    let environment = Environment::open(policies).await?;
+    let by = process::operator(environment.fleet.identity());
     // What a provider knows of the time stands against this machine's before anything else.
-    let seen = world.look().await?;
+    let seen = environment.look().await?;
     let (was, now) = (seen.record.written_at, seen.now);
     let set = |is: Time| TimeSet { was, is, now: seen.now, by: by.clone(), reason: reason.to_owned() };
-    if was <= now.plus(world.fleet.bounds().tolerance) {
+    if was <= now.plus(environment.fleet.bounds().tolerance) {
         return Ok(set(was));
     }
     if !frontend.can_ask() {
@@ -56,17 +56,17 @@ pub(crate) async fn set_time(
             hint: Some("a time is set right by a person: run it on a terminal".to_owned()),
         });
     }
-    let question = Question::SetTime { place: &world.place(), was, now };
+    let question = Question::SetTime { place: &environment.place(), was, now };
     confirm::by_a_person(&question, "nothing was touched", frontend).await?;
 
-    let ledger = world.writable_ledger().await?;
+    let ledger = environment.writable_ledger().await?;
     let not_recorded = |cause: Option<String>| OperationError::NotStarted {
         failure: Failure::Ledger,
         message: "the time cannot be recorded; nothing was changed".to_owned(),
         causes: cause.into_iter().collect(),
         hint: "try again",
     };
-    let now = world.clock.now();
+    let now = environment.clock.now();
     let record = JournalRecord {
         schema: EVENT_SCHEMA.to_owned(),
         run: ids::time_id(),
@@ -79,6 +79,6 @@ pub(crate) async fn set_time(
         Written::Acknowledged(()) => {}
         Written::Conflict => return Err(not_recorded(None)),
     }
-    world.change(ledger.as_ref(), &Command::SetTime, |why| not_recorded(Some(why))).await?;
+    environment.change(ledger.as_ref(), &Command::SetTime, |why| not_recorded(Some(why))).await?;
     Ok(set(now))
 }

@@ -11,11 +11,11 @@ use crate::coordination::FleetRecord;
 use crate::model::SubsystemName;
 use crate::policy::{self, FleetAlone, FleetConfig, PolicyErrors, PolicySet};
 
+use super::environment::Environment;
 use super::error::OperationError;
 use super::fleets;
 use super::frontend::Frontend;
 use super::reader::LedgerReader;
-use super::world::World;
 
 /// Where the fleet and its ledger are.
 pub(crate) struct Site {
@@ -87,15 +87,15 @@ impl Site {
     }
 
     /// Everything that a run needs which only puts back.
-    pub(crate) async fn world_to_put_back(self, frontend: &dyn Frontend) -> Result<World, OperationError> {
+    pub(crate) async fn world_to_put_back(self, frontend: &dyn Frontend) -> Result<Environment, OperationError> {
         if let Ok(policies) = self.policies {
-            return World::of(policies).await;
+            return Environment::of(policies).await;
         }
         if let Some(warning) = self.warning() {
             frontend.tell(&format!("warning: {warning}\n"));
         }
         let reader = LedgerReader::open(&self.fleet, fleets::now(&self.fleet)).await?;
         let (_, record) = reader.read().await?;
-        World::of(self.policies_to_put_back(&record)).await
+        Environment::of(self.policies_to_put_back(&record)).await
     }
 }

@@ -15,13 +15,13 @@ use crate::run::{
     Successor, TakeoverError, TakeoverRequest, quiet_from, run_status,
 };
 
+use super::environment::{self, Environment};
 use super::error::OperationError;
 use super::frontend::Frontend;
 use super::not_taken::{not_begun, not_dead, not_taken};
 use super::plan::PlanAnswer;
 use super::remainder::{self, Terms};
 use super::site::Site;
-use super::world::{self, World};
 use super::{offline_journal, process, report, status};
 
 /// What was asked for.
@@ -65,36 +65,36 @@ pub(crate) async fn take_over(
     mut asked: TakeoverOptions,
     frontend: &dyn Frontend,
 ) -> Result<TakenOver, OperationError> {
-    let world = match asked.purpose {
-        Purpose::Resume => World::open(policies).await,
+    let environment = match asked.purpose {
+        Purpose::Resume => Environment::open(policies).await,
         // It goes nowhere but back: that must not wait for somebody who mends a policy.
         Purpose::Abandon => Site::find(policies)?.world_to_put_back(frontend).await,
     };
-    let world = world.map_err(|error| offline_journal::with_what_is_kept(error, policies, Some(run)))?;
-    let (journal, record) = world.look_at_run(run).await?;
+    let environment = environment.map_err(|error| offline_journal::with_what_is_kept(error, policies, Some(run)))?;
+    let (journal, record) = environment.look_at_run(run).await?;
     // S3: before anything is written, a fence least of all.
-    record.is_of(world.fleet.identity()).map_err(world::other_fleet)?;
+    record.is_of(environment.fleet.identity()).map_err(environment::other_fleet)?;
     asked.seen = journal.len();
     if run_status(&journal, &record, run) == RunStatus::Unknown
-        && let Some(lost) = offline_journal::known_here_only(&world.policies.fleet, run)
+        && let Some(lost) = offline_journal::known_here_only(&environment.policies.fleet, run)
     {
         return Err(lost);
     }
-    offline_journal::tell(&world, run, &journal, frontend).await?;
-    is_permitted(&world, run, &journal, &record, &asked).await?;
+    offline_journal::tell(&environment, run, &journal, frontend).await?;
+    is_permitted(&environment, run, &journal, &record, &asked).await?;
 
     let mut heard = frontend.listen().map_err(|e| OperationError::internal("signals cannot be heard", e))?;
     if asked.purpose == Purpose::Resume {
         let terms = Terms { yes: asked.yes, reason: asked.reason.clone() };
-        let no = remainder::unconfirmed(&world, run, &journal, &record, &terms, &mut heard, frontend).await?;
+        let no = remainder::unconfirmed(&environment, run, &journal, &record, &terms, &mut heard, frontend).await?;
         if let Some(no) = no {
             return Ok(TakenOver::Not(Box::new(no)));
         }
     }
     let (orders, mut stop) = stop_signal();
     tokio::spawn(heard.forward(orders));
-    let quiet_at = quiet_from(&journal, world.fleet.bounds());
-    let left = quiet_at.since(world.clock.now());
+    let quiet_at = quiet_from(&journal, environment.fleet.bounds());
+    let left = quiet_at.since(environment.clock.now());
     if !left.is_zero() {
         frontend.note(&format!(
             "taking over run {run}: nothing goes forward and nothing is released before {quiet_at} ({}), when the last \
@@ -103,20 +103,20 @@ pub(crate) async fn take_over(
         ));
     }
     let abandons = asked.purpose == Purpose::Abandon;
-    let directory = world.policies.directory.as_path();
-    match take(&world, run, asked, frontend, &mut stop).await? {
+    let directory = environment.policies.directory.as_path();
+    match take(&environment, run, asked, frontend, &mut stop).await? {
         Ok(TakeoverOutcome::Ended(ended)) => {
             let is_back = ended.document.outcome != Outcome::NeedsAttention && ended.unrecorded.is_empty();
             Ok(match abandons && is_back {
                 true => TakenOver::Abandoned(Box::new(ended.document)),
-                false => TakenOver::Ended(Box::new(report::ended(&world, &ended, frontend))),
+                false => TakenOver::Ended(Box::new(report::ended(&environment, &ended, frontend))),
             })
         }
         Ok(TakeoverOutcome::Completed(document)) => {
             Ok(TakenOver::Ended(Box::new(report::placed(*document, directory))))
         }
         Ok(TakeoverOutcome::Closed) => {
-            let journal = world.ledger.journals().journal(run).await.map_err(OperationError::Ledger)?;
+            let journal = environment.ledger.journals().journal(run).await.map_err(OperationError::Ledger)?;
             Ok(match run::report(&journal) {
                 Some(document) if !abandons => TakenOver::Ended(Box::new(report::placed(document, directory))),
                 ended => TakenOver::Closed { ended: ended.map(Box::new) },
@@ -128,14 +128,19 @@ pub(crate) async fn take_over(
 }
 
 /// Whether the process that acts for a run may still live.
-fn may_live(world: &World, run: &RunId, journal: &[JournalRecord], record: &FleetRecord) -> MayLive {
-    run::may_live(run, journal, record, life(journal, record, run), world.fleet.bounds(), world.clock.now())
+fn may_live(environment: &Environment, run: &RunId, journal: &[JournalRecord], record: &FleetRecord) -> MayLive {
+    run::may_live(run, journal, record, life(journal, record, run), environment.fleet.bounds(), environment.clock.now())
 }
 
 /// Whether this call, which asks for the run again, may go on with it.
-pub(crate) fn may_be_retried(world: &World, run: &RunId, journal: &[JournalRecord], record: &FleetRecord) -> bool {
-    let (life, bounds) = (life(journal, record, run), world.fleet.bounds());
-    run::may_be_retried(run, journal, record, life, bounds, world.clock.now())
+pub(crate) fn may_be_retried(
+    environment: &Environment,
+    run: &RunId,
+    journal: &[JournalRecord],
+    record: &FleetRecord,
+) -> bool {
+    let (life, bounds) = (life(journal, record, run), environment.fleet.bounds());
+    run::may_be_retried(run, journal, record, life, bounds, environment.clock.now())
 }
 
 /// How the process stands that acts for a run: by the record, else by the journal's last word of it.
@@ -149,17 +154,17 @@ fn actor<'a>(journal: &'a [JournalRecord], record: &'a FleetRecord, run: &RunId)
 
 /// Whether the run can be taken over, by this order.
 async fn is_permitted(
-    world: &World,
+    environment: &Environment,
     run: &RunId,
     journal: &[JournalRecord],
     record: &FleetRecord,
     asked: &TakeoverOptions,
 ) -> Result<(), OperationError> {
-    let may_live = if asked.even_if_alive { MayLive::No } else { may_live(world, run, journal, record) };
-    let policies = world.policies.directory.as_path();
+    let may_live = if asked.even_if_alive { MayLive::No } else { may_live(environment, run, journal, record) };
+    let policies = environment.policies.directory.as_path();
     match run::permission(run, asked.purpose, &asked.leave, (journal, record), may_live) {
         Ok(()) => Ok(()),
-        Err(NotPermitted::Unknown) => Err(status::no_such_run(run, record, &world.ledger).await),
+        Err(NotPermitted::Unknown) => Err(status::no_such_run(run, record, &environment.ledger).await),
         Err(NotPermitted::Over) => Err(not_taken(run, &TakeoverError::Over(RunStatus::Ended))),
         Err(NotPermitted::NothingToGoOnWith) => Err(OperationError::NotTaken {
             message: format!("the journal of run {run} is lost: nobody knows what to go on with"),
@@ -194,16 +199,16 @@ pub(crate) enum TakeoverOutcome {
 
 /// Takes the run over and goes on with it to its end.
 pub(crate) async fn take(
-    world: &World,
+    environment: &Environment,
     run: &RunId,
     asked: TakeoverOptions,
     frontend: &dyn Frontend,
     stop: &mut StopSignal,
 ) -> Result<Result<TakeoverOutcome, TakeoverError>, OperationError> {
-    let places = world.places(world.writable_ledger().await?);
-    let brought = offline_journal::bring_in(world, places.ledger.as_ref(), run, frontend).await?;
+    let ports = environment.ports(environment.writable_ledger().await?);
+    let brought = offline_journal::bring_in(environment, ports.ledger.as_ref(), run, frontend).await?;
     if brought > 0 {
-        let (journal, record) = world.look_at_run(run).await?;
+        let (journal, record) = environment.look_at_run(run).await?;
         if let (RunStatus::Ended, Some(document)) = (run_status(&journal, &record, run), run::report(&journal)) {
             return Ok(Ok(TakeoverOutcome::Completed(Box::new(document))));
         }
@@ -212,21 +217,21 @@ pub(crate) async fn take(
         run: run.clone(),
         epoch: 0,
         process: process::this_process(),
-        operator: process::operator(world.fleet.identity()),
-        policies: Arc::clone(&world.policies),
-        fleet: world.fleet.identity().clone(),
-        bounds: world.fleet.bounds(),
-        resume_by_hand: world.fleet.resume_by_hand(),
+        operator: process::operator(environment.fleet.identity()),
+        policies: Arc::clone(&environment.policies),
+        fleet: environment.fleet.identity().clone(),
+        bounds: environment.fleet.bounds(),
+        resume_by_hand: environment.fleet.resume_by_hand(),
     };
     let TakeoverOptions { seen, mut purpose, reason, leave, even_if_alive, yes: _ } = asked;
     let seen = seen + brought;
-    let (journal, record) = world.look_at_run(run).await?;
+    let (journal, record) = environment.look_at_run(run).await?;
     if matches!(run_status(&journal, &record, run), RunStatus::Holding | RunStatus::Unclosed) {
         // S9: what has ended goes forward no more. What it holds is put back, and the record is told.
         purpose = Purpose::Abandon;
     }
     let request = TakeoverRequest { successor, purpose, reason, leave, seen, even_if_alive };
-    let machine = match driver::take_over(&places, request).await {
+    let machine = match driver::take_over(&ports, request).await {
         Ok(Taken::Run(machine)) => machine,
         Ok(Taken::Closed) => return Ok(Ok(TakeoverOutcome::Closed)),
         Ok(Taken::Released(hosts)) => return Ok(Ok(TakeoverOutcome::Released(hosts))),
@@ -236,8 +241,8 @@ pub(crate) async fn take(
         Purpose::Resume => format!("run {run} is this process's now: going on with it"),
         Purpose::Abandon => format!("run {run} is this process's now: putting back what is cordoned"),
     });
-    let watcher = frontend.watcher(Arc::clone(&world.clock));
-    match driver::drive(&places, *machine, watcher.as_ref(), stop).await {
+    let watcher = frontend.watcher(Arc::clone(&environment.clock));
+    match driver::drive(&ports, *machine, watcher.as_ref(), stop).await {
         Ok(ended) => Ok(Ok(TakeoverOutcome::Ended(Box::new(ended)))),
         Err(NotStarted::TakenOver(why)) => Ok(Err(TakeoverError::Another(why))),
         // It was granted nothing, or nothing of it was ever sent: nothing was touched.

@@ -83,7 +83,7 @@ pub(crate) enum WouldAllow {
         /// Whose.
         subsystem: SubsystemName,
         /// All of them together.
-        changes: Vec<Change>,
+        changes: Vec<PolicyEdit>,
         /// For people.
         message: String,
     },
@@ -125,7 +125,7 @@ pub(crate) struct LaterRun {
 
 /// One field of a policy.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Change {
+pub(crate) struct PolicyEdit {
     /// `minimum`, `minimum_per_zone`, `max_hosts_per_run` or `budgets` (every budget of `is` hosts).
     pub(crate) field: String,
     /// Units or hosts.

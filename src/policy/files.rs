@@ -9,7 +9,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use super::check::{FLEET_FILE, FleetAlone, LedgerPlace, PolicyText, check, fleet_alone, place};
-use super::problem::{PolicyErrors, Problem};
+use super::problem::{PolicyErrors, PolicyProblem};
 use super::types::PolicySet;
 
 /// Far above any policy; a larger file is something else.
@@ -30,7 +30,7 @@ pub(crate) fn load(directory: &Path) -> Result<PolicySet, PolicyErrors> {
         let path = directory.join(&name);
         let Some(name) = name.to_str() else {
             let message = format!("the name of {} is not UTF-8", path.display());
-            problems.push(Problem::of_file(message, "rename it: a policy file is named after its subsystem"));
+            problems.push(PolicyProblem::of_file(message, "rename it: a policy file is named after its subsystem"));
             continue;
         };
         texts.push(PolicyText { name: name.to_owned(), text: text_of(&path) });
@@ -53,12 +53,12 @@ pub(crate) fn load_fleet(directory: &Path) -> Result<FleetAlone, PolicyErrors> {
 }
 
 /// The names of a directory's policy files, and what is wrong with the directory itself.
-fn listed(directory: &Path) -> Result<(Vec<std::ffi::OsString>, Vec<Problem>), PolicyErrors> {
+fn listed(directory: &Path) -> Result<(Vec<std::ffi::OsString>, Vec<PolicyProblem>), PolicyErrors> {
     let fail = |problem| PolicyErrors { directory: directory.to_owned(), problems: vec![problem] };
     let problems = match fs::metadata(directory) {
         Ok(found) if !found.is_dir() => {
             let message = format!("{} is not a directory", directory.display());
-            return Err(fail(Problem::of_file(message, "--policies names the directory that fleet.toml is in")));
+            return Err(fail(PolicyProblem::of_file(message, "--policies names the directory that fleet.toml is in")));
         }
         Ok(found) => writable_by_others(directory, found.permissions().mode()).into_iter().collect(),
         Err(error) => return Err(fail(no_directory(directory, &error))),
@@ -93,15 +93,18 @@ fn toml_files(directory: &Path) -> io::Result<Vec<std::ffi::OsString>> {
     Ok(names)
 }
 
-fn text_of(path: &Path) -> Result<String, Problem> {
+fn text_of(path: &Path) -> Result<String, PolicyProblem> {
     let shown = path.display();
     let unreadable = |error: &io::Error| {
         let message = format!("{shown} cannot be read: {error}");
-        Problem::of_file(message, "a policy that cannot be seen cannot be kept: make it readable, or move it away")
+        PolicyProblem::of_file(
+            message,
+            "a policy that cannot be seen cannot be kept: make it readable, or move it away",
+        )
     };
     // Looked at before it is opened: opening a pipe would wait for somebody to write.
     if !fs::metadata(path).map_err(|error| unreadable(&error))?.is_file() {
-        return Err(Problem::of_file(format!("{shown} is not a file"), "move it out of the policy directory"));
+        return Err(PolicyProblem::of_file(format!("{shown} is not a file"), "move it out of the policy directory"));
     }
     let file = File::open(path).map_err(|error| unreadable(&error))?;
     let found = file.metadata().map_err(|error| unreadable(&error))?;
@@ -112,28 +115,28 @@ fn text_of(path: &Path) -> Result<String, Problem> {
     file.take(LARGEST_FILE + 1).read_to_end(&mut bytes).map_err(|error| unreadable(&error))?;
     if bytes.len() as u64 > LARGEST_FILE {
         let message = format!("{shown} is larger than 1 MiB");
-        return Err(Problem::of_file(message, "policies are small: is this one?"));
+        return Err(PolicyProblem::of_file(message, "policies are small: is this one?"));
     }
     String::from_utf8(bytes).map_err(|error| {
         let valid = error.utf8_error().valid_up_to();
         let line = error.as_bytes().iter().take(valid).filter(|byte| **byte == b'\n').count() + 1;
-        Problem::of_file(format!("{shown}:{line}: not UTF-8, as TOML must be"), "save it in UTF-8")
+        PolicyProblem::of_file(format!("{shown}:{line}: not UTF-8, as TOML must be"), "save it in UTF-8")
     })
 }
 
-fn writable_by_others(path: &Path, mode: u32) -> Option<Problem> {
+fn writable_by_others(path: &Path, mode: u32) -> Option<PolicyProblem> {
     // Anyone who can write a policy can lower a minimum.
     (mode & WRITABLE_BY_OTHERS != 0).then(|| {
         let shown = path.display();
-        Problem::of_file(
+        PolicyProblem::of_file(
             format!("{shown} is writable by everybody (mode {:04o})", mode & 0o7777),
             format!("only its owner and group may change a policy: chmod o-w '{shown}'"),
         )
     })
 }
 
-fn no_directory(directory: &Path, error: &io::Error) -> Problem {
-    Problem::of_file(
+fn no_directory(directory: &Path, error: &io::Error) -> PolicyProblem {
+    PolicyProblem::of_file(
         format!("the policy directory {} cannot be read: {error}", directory.display()),
         "name it with --policies DIR or SAFE_REMOVE_POLICIES; the default is ./policies",
     )

@@ -14,7 +14,7 @@ use crate::model::{Host, SubsystemName};
 
 /// What the policies say of a host.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Membership {
+pub(crate) struct HostPolicies {
     /// The subsystems it serves, by name. Empty: no policy selects it, so it cannot be removed.
     pub(crate) subsystems: Vec<SubsystemName>,
     /// Of these, the first whose `never` keeps it out of every removal.
@@ -113,11 +113,11 @@ impl Matcher {
     }
 
     /// The subsystems that a host serves, and whether one of them keeps it for good.
-    pub(crate) fn membership(&self, host: &Host) -> Membership {
+    pub(crate) fn membership(&self, host: &Host) -> HostPolicies {
         let mut matching = self.matching();
         let (served, never) = matching.of(host);
         let name = |index: &usize| self.names.get(*index).cloned();
-        Membership { never: never.as_ref().and_then(name), subsystems: served.iter().filter_map(name).collect() }
+        HostPolicies { never: never.as_ref().and_then(name), subsystems: served.iter().filter_map(name).collect() }
     }
 
     /// To match many hosts one after the other.
@@ -304,7 +304,7 @@ mod tests {
     #[test]
     fn a_selector_without_keys_selects_nothing() {
         let none = matcher(&[("index", selector(&[], &[], &[]))]);
-        assert_eq!(none.membership(&host(Some("index"), &[("role", "index")])), Membership::default());
+        assert_eq!(none.membership(&host(Some("index"), &[("role", "index")])), HostPolicies::default());
     }
 
     #[test]

@@ -29,7 +29,7 @@ mod windows;
 pub(crate) use check::FleetAlone;
 pub(crate) use files::{ledger_place, load, load_fleet};
 pub(crate) use loosened::loosened;
-pub(crate) use problem::{Look, PolicyErrors, Problem, nearest};
+pub(crate) use problem::{Look, PolicyErrors, PolicyProblem, nearest};
 pub(crate) use schema::schema;
 pub(crate) use show::{effective, show};
 pub use types::*;

@@ -1,4 +1,4 @@
-//! [`Problem`]: one thing that is wrong with a policy file, shown where it stands; [`PolicyErrors`]: all of them.
+//! [`PolicyProblem`]: one thing that is wrong with a policy file, shown where it stands; [`PolicyErrors`]: all of them.
 //!
 //! Errors and warnings are the same type with another severity. Must not decide what is wrong.
 
@@ -11,7 +11,7 @@ use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, Na
 
 /// One error or warning, with the place in the file that it is about.
 #[derive(Clone, Debug)]
-pub struct Problem {
+pub struct PolicyProblem {
     severity: Severity,
     pub(super) message: String,
     label: String,
@@ -26,7 +26,7 @@ struct Place {
     span: Range<usize>,
 }
 
-impl Problem {
+impl PolicyProblem {
     /// The file and its line (from 1), where the problem is in a file's text.
     pub(crate) fn place(&self) -> Option<(&str, usize)> {
         let Place { source, span } = self.place.as_deref()?;
@@ -46,7 +46,7 @@ impl Problem {
     }
 }
 
-impl fmt::Display for Problem {
+impl fmt::Display for PolicyProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some((file, line)) = self.place() {
             write!(f, "{file}:{line}: ")?;
@@ -55,11 +55,11 @@ impl fmt::Display for Problem {
     }
 }
 
-impl std::error::Error for Problem {}
+impl std::error::Error for PolicyProblem {}
 
 /// For rendering: the message without the place, which is shown beside the text.
 #[derive(Debug)]
-struct Shown<'a>(&'a Problem);
+struct Shown<'a>(&'a PolicyProblem);
 
 impl fmt::Display for Shown<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -101,7 +101,7 @@ pub(crate) struct Look {
 }
 
 /// Draws problems one below the other, each with its place underlined. Ends with a line end unless empty.
-pub(crate) fn render(problems: &[Problem], look: Look) -> String {
+pub(crate) fn render(problems: &[PolicyProblem], look: Look) -> String {
     let theme = match (look.color, look.unicode) {
         (true, true) => GraphicalTheme::unicode(),
         (true, false) => {
@@ -135,7 +135,7 @@ pub(crate) struct PolicyErrors {
     /// The policy directory.
     pub(crate) directory: PathBuf,
     /// Never empty; in the order of the files' names and of the places in them.
-    pub(crate) problems: Vec<Problem>,
+    pub(crate) problems: Vec<PolicyProblem>,
 }
 
 impl PolicyErrors {
@@ -153,9 +153,9 @@ fn count(problems: usize) -> String {
 pub(super) struct Reporter {
     source: NamedSource<Arc<str>>,
     /// What was found so far.
-    pub(super) errors: Vec<Problem>,
+    pub(super) errors: Vec<PolicyProblem>,
     /// What should be looked at.
-    pub(super) warnings: Vec<Problem>,
+    pub(super) warnings: Vec<PolicyProblem>,
 }
 
 impl Reporter {
@@ -177,18 +177,25 @@ impl Reporter {
     }
 
     /// Everything found, errors and warnings, in the order of their places.
-    pub(super) fn finish(self) -> (Vec<Problem>, Vec<Problem>) {
-        let sorted = |mut problems: Vec<Problem>| {
+    pub(super) fn finish(self) -> (Vec<PolicyProblem>, Vec<PolicyProblem>) {
+        let sorted = |mut problems: Vec<PolicyProblem>| {
             problems.sort_by_key(|problem| problem.place.as_ref().map(|place| place.span.start));
             problems
         };
         (sorted(self.errors), sorted(self.warnings))
     }
 
-    fn problem(&self, severity: Severity, span: Range<usize>, message: String, label: &str, help: &str) -> Problem {
+    fn problem(
+        &self,
+        severity: Severity,
+        span: Range<usize>,
+        message: String,
+        label: &str,
+        help: &str,
+    ) -> PolicyProblem {
         let length = self.source.inner().len();
         let start = span.start.min(length);
-        Problem {
+        PolicyProblem {
             severity,
             message,
             label: label.to_owned(),

@@ -22,7 +22,7 @@ pub struct PolicySet {
     /// The other files, by name. Empty only for what never removes (see [`super::FleetAlone`]).
     pub subsystems: BTreeMap<SubsystemName, SubsystemPolicy>,
     /// What is legal but should be looked at (contract section 4), each with its place.
-    pub warnings: Vec<super::Problem>,
+    pub warnings: Vec<super::PolicyProblem>,
 }
 
 impl PolicySet {

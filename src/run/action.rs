@@ -17,7 +17,7 @@ pub(crate) enum Action {
     /// Append to the journal: [`Response::Recorded`] or [`Response::Lost`].
     Record(Box<JournalRecord>),
     /// Change the shared record: [`Response::Changed`], [`Response::Refused`] or [`Response::Lost`].
-    Change(Change),
+    RecordUpdate(RecordUpdate),
     /// Read the record and the fleet, and every watched probe if asked: [`Response::Observed`].
     Observe {
         /// Whether probes are read too.
@@ -36,7 +36,7 @@ pub(crate) enum Action {
 
 /// A change of the shared record, without the observation and identity that the driver adds.
 #[derive(Clone, Debug)]
-pub(crate) enum Change {
+pub(crate) enum RecordUpdate {
     /// Take a place in line, with the hosts of the plan.
     Enlist {
         /// The hosts, each with its batch.
@@ -99,7 +99,7 @@ pub(crate) enum Change {
     },
 }
 
-impl Change {
+impl RecordUpdate {
     /// The change as the record's command, with who makes it.
     pub(crate) fn command<'a>(&'a self, identity: &'a RunIdentity) -> Command<'a> {
         let (run, epoch) = (identity.run.clone(), identity.epoch);

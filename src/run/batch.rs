@@ -7,7 +7,7 @@ use crate::health;
 use crate::model::{CALL_HOSTS, Effect, GroupName, HostId, HostState, HostTargets, Process, Time, duration_text};
 use crate::plan::Stage;
 
-use super::action::{Change, NotStarted};
+use super::action::{NotStarted, RecordUpdate};
 use super::cause::plain;
 use super::machine::{Machine, Phase, Todo};
 use super::reservation::{Calls, Last, ReservedHost};
@@ -27,7 +27,7 @@ impl Machine {
             };
             let is_suspended = suspended.contains(&Process::AzRebalance);
             let Some(calls) = self.groups.get(&name).map(|g| g.suspend.clone()) else {
-                self.queue.push_back(Todo::Change(Change::RequireSuspension { group: name, suspended }));
+                self.queue.push_back(Todo::RecordUpdate(RecordUpdate::RequireSuspension { group: name, suspended }));
                 return;
             };
             if is_suspended || calls.last == Last::Done {
@@ -261,7 +261,7 @@ impl Machine {
             if self.preflight(&hosts, HostState::Cordoned, now)
                 && let Some(snapshot) = self.snapshot.clone()
             {
-                self.queue.push_back(Todo::Change(Change::StartTermination { hosts, snapshot }));
+                self.queue.push_back(Todo::RecordUpdate(RecordUpdate::StartTermination { hosts, snapshot }));
             }
             return;
         }
@@ -330,7 +330,7 @@ impl Machine {
             self.queue.push_back(Todo::Record(Event::HostTerminated { batch, host: host.clone() }));
         }
         let outcomes = gone.into_iter().map(|(host, at)| (host, HostOutcome::Removed(at))).collect();
-        self.queue.push_back(Todo::Change(Change::Resolve { outcomes }));
+        self.queue.push_back(Todo::RecordUpdate(RecordUpdate::Resolve { outcomes }));
     }
 
     /// After a termination: desired capacity equals the members that count towards it, and nothing else left or appeared.

@@ -6,7 +6,7 @@ use crate::coordination::Granted;
 use crate::model::{Effect, GroupName, HostId, Process, Time};
 use crate::plan::{SubsystemCapacity, measure};
 
-use super::action::{Change, Finish};
+use super::action::{Finish, RecordUpdate};
 use super::machine::{Machine, Phase, Todo};
 use super::reservation::{Calls, Last};
 use super::{CauseKind, Event, Outcome, RunHistory, report, timeouts};
@@ -54,13 +54,13 @@ impl Machine {
             ClosingStep::Forgetting => {
                 self.phase = Phase::Closing { step: ClosingStep::Closing };
                 if let Some(snapshot) = self.snapshot.clone() {
-                    self.queue.push_back(Todo::Change(Change::Forget { snapshot }));
+                    self.queue.push_back(Todo::RecordUpdate(RecordUpdate::Forget { snapshot }));
                 }
             }
             ClosingStep::Closing if !self.unreported.is_empty() => {
                 // Told once more; where that fails too, the record keeps the hosts reserved, which is the safe side.
                 let outcomes = std::mem::take(&mut self.unreported);
-                self.queue.push_back(Todo::Change(Change::Resolve { outcomes }));
+                self.queue.push_back(Todo::RecordUpdate(RecordUpdate::Resolve { outcomes }));
             }
             ClosingStep::Closing => {
                 self.phase = Phase::Closing { step: ClosingStep::Ending };
@@ -77,7 +77,7 @@ impl Machine {
             ClosingStep::Ending => {
                 let completed = self.ended_as == Some(Outcome::Completed);
                 if self.is_enlisted {
-                    self.queue.push_back(Todo::Change(Change::End { completed }));
+                    self.queue.push_back(Todo::RecordUpdate(RecordUpdate::End { completed }));
                 }
                 self.queue.push_back(Todo::Finish(Finish::Ended));
             }
@@ -141,13 +141,13 @@ impl Machine {
                 self.warn_suspended(&name, "the ledger cannot be asked whether another run needs it suspended");
                 return;
             }
-            self.queue.push_back(Todo::Change(Change::ReleaseSuspension { group: name }));
+            self.queue.push_back(Todo::RecordUpdate(RecordUpdate::ReleaseSuspension { group: name }));
         } else if calls.resume.last == Last::Done && self.offline {
             // Waited for already: whoever resumes the run releases it.
             self.unreleased(&name, "it cannot be reached");
         } else if calls.resume.last == Last::Done {
             // Released once more: until then no other run relies on the group (schedule 20).
-            self.queue.push_back(Todo::Change(Change::ReleaseSuspension { group: name }));
+            self.queue.push_back(Todo::RecordUpdate(RecordUpdate::ReleaseSuspension { group: name }));
         } else if let Some(why) = calls.resume.gave_up() {
             let why = why.to_owned();
             self.warn_suspended(&name, &why);

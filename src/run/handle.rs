@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::coordination::{FleetRecord, Granted, HostOutcome, Refusal};
-use crate::health::{self, Verdict};
+use crate::health::{self, BakeVerdict};
 use crate::model::{Call, CallOutcome, Effect, HostId, ProbeKey, Time, duration_text};
 use crate::plan::Stage;
 
-use super::action::{Change, Finish, Loss, NotStarted, Observation, Response};
+use super::action::{Finish, Loss, NotStarted, Observation, RecordUpdate, Response};
 use super::cause::{plain, violation};
 use super::machine::{Machine, Phase, Todo};
 use super::{Cause, CauseKind, Event, timeouts};
@@ -28,10 +28,10 @@ impl Machine {
                 self.offline = false;
             }
             (Some(Todo::Record(event)), Response::Lost(loss)) => self.lost(&loss, Some(&event), now),
-            (Some(Todo::Change(change)), Response::Changed(granted)) => self.changed(change, &granted, now),
-            (Some(Todo::Change(change)), Response::Refused(refusal)) => self.refused(&change, refusal, now),
+            (Some(Todo::RecordUpdate(change)), Response::Changed(granted)) => self.changed(change, &granted, now),
+            (Some(Todo::RecordUpdate(change)), Response::Refused(refusal)) => self.refused(&change, refusal, now),
             (
-                Some(Todo::Change(Change::Grant { batch, hosts, snapshot, .. })),
+                Some(Todo::RecordUpdate(RecordUpdate::Grant { batch, hosts, snapshot, .. })),
                 Response::Lost(Loss::Unreachable(why)),
             ) => {
                 // Schedule 13: the grant may be written. What may be reserved is named, and let go of like what is.
@@ -43,10 +43,10 @@ impl Machine {
                 self.lost(&Loss::Unreachable(why), None, now);
             }
             // A convenience for later runs: what else is left to say shows whether the ledger is lost.
-            (Some(Todo::Change(Change::Forget { .. })), Response::Lost(Loss::Unreachable(_))) => {}
+            (Some(Todo::RecordUpdate(RecordUpdate::Forget { .. })), Response::Lost(Loss::Unreachable(_))) => {}
             // The journal has ended: what the record still lists of the run is in nobody's way.
-            (Some(Todo::Change(Change::End { .. })), Response::Lost(Loss::Unreachable(_))) => {}
-            (Some(Todo::Change(_)), Response::Lost(loss)) => self.lost(&loss, None, now),
+            (Some(Todo::RecordUpdate(RecordUpdate::End { .. })), Response::Lost(Loss::Unreachable(_))) => {}
+            (Some(Todo::RecordUpdate(_)), Response::Lost(loss)) => self.lost(&loss, None, now),
             (Some(Todo::Observe { .. }), Response::Observed(observation)) => self.observed(*observation, now),
             (Some(Todo::Send { call, intent }), Response::Answered(outcome)) => {
                 self.answered(call, &intent, outcome, now)
@@ -245,13 +245,13 @@ impl Machine {
                 bake.fold_unseen(observation.begun_at, &observation.samples)
             };
             match verdict {
-                Verdict::Regressed { probes, .. } => probes,
-                Verdict::Baking { restarted: Some(gap) } => {
+                BakeVerdict::Regressed { probes, .. } => probes,
+                BakeVerdict::Baking { restarted: Some(gap) } => {
                     self.bake_broke(gap, now);
                     return;
                 }
-                Verdict::Baking { restarted: None } => return,
-                Verdict::Clean { .. } => {
+                BakeVerdict::Baking { restarted: None } => return,
+                BakeVerdict::Clean { .. } => {
                     if shown {
                         self.baked();
                     }
@@ -354,21 +354,21 @@ impl Machine {
     }
 
     /// The record took a change.
-    fn changed(&mut self, change: Change, granted: &Granted, now: Time) {
+    fn changed(&mut self, change: RecordUpdate, granted: &Granted, now: Time) {
         match change {
-            Change::Enlist { .. } => {
+            RecordUpdate::Enlist { .. } => {
                 self.is_enlisted = true;
                 self.phase = Phase::Reference { observations: Vec::new(), next_at: now };
                 // What was seen so far was seen without the probes.
                 self.observation = None;
             }
-            Change::Grant { batch, hosts, snapshot, .. } => self.granted(batch, &hosts, &snapshot, granted),
-            Change::StartTermination { .. } => {
+            RecordUpdate::Grant { batch, hosts, snapshot, .. } => self.granted(batch, &hosts, &snapshot, granted),
+            RecordUpdate::StartTermination { .. } => {
                 let batch = self.batch().map_or(0, |b| b.0);
                 self.phase = Phase::Terminating { granted: true };
                 self.queue.push_back(Todo::Record(Event::TerminationStarted { batch }));
             }
-            Change::Resolve { outcomes } => {
+            RecordUpdate::Resolve { outcomes } => {
                 for (host, outcome) in outcomes {
                     self.unreported.remove(&host);
                     match outcome {
@@ -382,34 +382,34 @@ impl Machine {
                     }
                 }
             }
-            Change::RequireSuspension { group, .. } => {
+            RecordUpdate::RequireSuspension { group, .. } => {
                 self.groups.entry(group.clone()).or_default();
                 self.queue.push_back(Todo::Record(Event::GroupHeld { group }));
             }
-            Change::ReleaseSuspension { group } => self.released(&group, granted),
-            Change::Forget { .. } => {}
-            Change::End { .. } => {}
+            RecordUpdate::ReleaseSuspension { group } => self.released(&group, granted),
+            RecordUpdate::Forget { .. } => {}
+            RecordUpdate::End { .. } => {}
         }
     }
 
     /// The record refused a change.
-    fn refused(&mut self, change: &Change, refusal: Refusal, now: Time) {
+    fn refused(&mut self, change: &RecordUpdate, refusal: Refusal, now: Time) {
         match (change, refusal) {
             // It took nothing, and has said so.
-            (Change::End { .. }, _) if self.withdrawing.is_some() => {}
+            (RecordUpdate::End { .. }, _) if self.withdrawing.is_some() => {}
             (_, Refusal::Fenced { why, .. }) => self.lost(&Loss::Fenced(why), None, now),
-            (Change::Enlist { .. }, refusal) => self.not_enlisted(refusal, now),
-            (Change::Grant { .. }, refusal) => self.grant_refused(refusal, now),
-            (Change::StartTermination { .. }, Refusal::Stale { .. }) => {
+            (RecordUpdate::Enlist { .. }, refusal) => self.not_enlisted(refusal, now),
+            (RecordUpdate::Grant { .. }, refusal) => self.grant_refused(refusal, now),
+            (RecordUpdate::StartTermination { .. }, Refusal::Stale { .. }) => {
                 self.queue.push_back(Todo::Observe { probes: true })
             }
-            (Change::RequireSuspension { .. }, Refusal::Wait { until, .. }) => {
+            (RecordUpdate::RequireSuspension { .. }, Refusal::Wait { until, .. }) => {
                 // S6: it may be a quarter of an hour; orders are seen meanwhile.
                 self.observe_at(until, now);
             }
-            (Change::Forget { .. }, _) => {}
+            (RecordUpdate::Forget { .. }, _) => {}
             // What is over cannot be refused by a rule: the record and the run disagree, and a person must look.
-            (Change::Resolve { outcomes }, refusal) => {
+            (RecordUpdate::Resolve { outcomes }, refusal) => {
                 self.attention = true;
                 let message = format!("the ledger does not take what became of the hosts: {refusal}");
                 self.stop(plain(CauseKind::Ledger, message.clone()), None, now);
@@ -420,13 +420,13 @@ impl Machine {
                     self.unreported.extend(outcomes.iter().map(|(id, outcome)| (id.clone(), outcome.clone())));
                 }
             }
-            (Change::ReleaseSuspension { group }, refusal) => {
+            (RecordUpdate::ReleaseSuspension { group }, refusal) => {
                 self.attention = true;
                 self.unreleased(group, &refusal.to_string());
             }
             // The journal has ended, and nothing is held that it does not name: `status` shows what the record keeps.
-            (Change::End { .. }, _) => {}
-            (Change::StartTermination { .. } | Change::RequireSuspension { .. }, refusal) => {
+            (RecordUpdate::End { .. }, _) => {}
+            (RecordUpdate::StartTermination { .. } | RecordUpdate::RequireSuspension { .. }, refusal) => {
                 let violations = match refusal {
                     Refusal::Rules(violations) | Refusal::Race(violations) => violations,
                     // S4: what asks to wait at this step is a budget, and a budget is a rule: the ledger works.

@@ -18,7 +18,7 @@ use crate::model::{
 use crate::plan::{Confirmed, Inputs, LedgerView, PlanDocument, Settings, Stage, Taking, Violation, may_serve, verify};
 use crate::policy::PolicySet;
 
-use super::action::{Action, Change, Finish, NotStarted, Observation, Order, Response};
+use super::action::{Action, Finish, NotStarted, Observation, Order, RecordUpdate, Response};
 use super::cause::{plain, severity};
 use super::journal::EVENT_SCHEMA;
 use super::reservation::ReservedHost;
@@ -49,7 +49,7 @@ pub(crate) struct Spec {
 #[derive(Clone, Debug)]
 pub(super) enum Todo {
     Record(Event),
-    Change(Change),
+    RecordUpdate(RecordUpdate),
     Observe { probes: bool },
     Send { call: u64, intent: Call },
     Sleep { until: Time },
@@ -331,7 +331,7 @@ impl Machine {
                 let record = self.journalled(event.clone(), now);
                 Action::Record(Box::new(record))
             }
-            Todo::Change(change) => Action::Change(change.clone()),
+            Todo::RecordUpdate(change) => Action::RecordUpdate(change.clone()),
             Todo::Observe { probes } => Action::Observe { probes: *probes },
             Todo::Send { call, intent } => {
                 if let Some(why) = self.unsendable(intent, now) {
@@ -499,7 +499,7 @@ impl Machine {
         self.cause = Some(cause.clone());
         if first {
             // S6: what goes forward and has not left is not sent. Its intent stands as a call that never was.
-            self.queue.retain(|t| !matches!(t, Todo::Sleep { .. } | Todo::Observe { .. } | Todo::Change(_)));
+            self.queue.retain(|t| !matches!(t, Todo::Sleep { .. } | Todo::Observe { .. } | Todo::RecordUpdate(_)));
         }
         self.queue.push_back(Todo::Record(Event::Stopped { cause }));
         if !self.is_stopping() {
@@ -519,7 +519,7 @@ impl Machine {
             }));
         }
         if self.is_enlisted {
-            self.queue.push_back(Todo::Change(Change::End { completed: false }));
+            self.queue.push_back(Todo::RecordUpdate(RecordUpdate::End { completed: false }));
         }
         self.queue.push_back(Todo::Finish(Finish::NotStarted(why.clone())));
         self.withdrawing = Some(why);

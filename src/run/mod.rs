@@ -33,7 +33,7 @@ mod takeover;
 mod timeouts;
 mod waiting;
 
-pub(crate) use action::{Action, Blind, Change, Failure, Finish, Loss, NotStarted, Observation, Order, Response};
+pub(crate) use action::{Action, Blind, Failure, Finish, Loss, NotStarted, Observation, Order, RecordUpdate, Response};
 pub(crate) use document::{BatchReport, BatchState, Cause, CauseKind, Outcome, RunDocument, TakenOver};
 #[cfg(test)]
 pub(crate) use history::Stage;

@@ -9,7 +9,7 @@ use crate::health;
 use crate::model::{FleetSnapshot, HostId, HostTargets, RunId, Time};
 use crate::plan::Rule;
 
-use super::action::{Change, NotStarted};
+use super::action::{NotStarted, RecordUpdate};
 use super::cause::{plain, violation};
 use super::journal::GrantedHost;
 use super::machine::{Machine, Phase, Todo};
@@ -45,7 +45,7 @@ impl Machine {
         }
         let (claims, document) = (self.claims(0), self.document());
         let (planned_at, lapses_at) = (document.observed_at, document.expires_at);
-        self.queue.push_back(Todo::Change(Change::Enlist { claims, planned_at, lapses_at, snapshot }));
+        self.queue.push_back(Todo::RecordUpdate(RecordUpdate::Enlist { claims, planned_at, lapses_at, snapshot }));
     }
 
     fn opening(&self) -> Event {
@@ -178,8 +178,8 @@ impl Machine {
             hosts.iter().filter_map(|id| snapshot.host(id)).map(|h| (h.id.clone(), h.target_groups.clone())).collect();
         let rest = self.claims(self.current + 1);
         let reference = self.reference.clone();
-        let grant = Change::Grant { batch: number, hosts, rest, snapshot, reference, reference_at };
-        self.queue.push_back(Todo::Change(grant));
+        let grant = RecordUpdate::Grant { batch: number, hosts, rest, snapshot, reference, reference_at };
+        self.queue.push_back(Todo::RecordUpdate(grant));
     }
 
     /// The hosts of the batches from that index on, each with its batch.

@@ -3,7 +3,7 @@
 
 use crate::model::{HostId, HostState, Time};
 
-use super::action::{Change, NotStarted};
+use super::action::{NotStarted, RecordUpdate};
 use super::cause::plain;
 use super::machine::{Machine, Phase, Todo};
 use super::reservation::{Calls, ReservedHost};
@@ -101,7 +101,7 @@ impl Machine {
             hosts.retain(|id| gone.iter().all(|(host, _)| host != id));
         }
         let outcomes = gone.into_iter().map(|(host, at)| (host, HostOutcome::Removed(at))).collect();
-        self.queue.push_back(Todo::Change(Change::Resolve { outcomes }));
+        self.queue.push_back(Todo::RecordUpdate(RecordUpdate::Resolve { outcomes }));
     }
 
     /// Nothing is held: the next batch that has hosts left comes next.

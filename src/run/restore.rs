@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::coordination::HostOutcome;
 use crate::model::{CALL_HOSTS, Effect, GroupName, HostId, HostTargets, Time};
 
-use super::action::Change;
+use super::action::RecordUpdate;
 use super::machine::{Machine, Phase, Todo};
 use super::reservation::ReservedHost;
 use super::{Event, timeouts};
@@ -109,7 +109,7 @@ impl Machine {
             self.reserved.retain(|id, _| !outcomes.contains_key(id));
             self.unreported.extend(outcomes);
         } else {
-            self.queue.push_back(Todo::Change(Change::Resolve { outcomes }));
+            self.queue.push_back(Todo::RecordUpdate(RecordUpdate::Resolve { outcomes }));
         }
         true
     }
@@ -142,7 +142,7 @@ impl Machine {
             }));
             outcomes.insert(reserved.id, HostOutcome::GivenUp);
         }
-        self.queue.push_back(Todo::Change(Change::Resolve { outcomes }));
+        self.queue.push_back(Todo::RecordUpdate(RecordUpdate::Resolve { outcomes }));
         true
     }
 
@@ -164,7 +164,7 @@ impl Machine {
             }));
             outcomes.insert(reserved.id.clone(), HostOutcome::Settling(until.unwrap_or(now)));
         }
-        self.queue.push_back(Todo::Change(Change::Resolve { outcomes }));
+        self.queue.push_back(Todo::RecordUpdate(RecordUpdate::Resolve { outcomes }));
         self.start_closing();
     }
 }

@@ -1,4 +1,4 @@
-//! What an SDK error means: an outcome for an effect, a message with a hint for a read. Main type: [`Trouble`].
+//! What an SDK error means: an outcome for an effect, a message with a hint for a read. Main type: [`ProviderError`].
 //!
 //! The question for an effect is only whether it can have happened. "No" needs proof: a refusal in AWS's own
 //! words, or a request that never left. Everything else is [`CallOutcome::Unknown`].
@@ -17,7 +17,7 @@ use crate::ports::FleetError;
 
 /// What went wrong, as far as it matters to what is done next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Trouble {
+pub(super) enum ProviderError {
     /// There are none, or they are expired or invalid.
     Credentials,
     /// It came after its time, or this machine's clock is wrong: certainly not done, and a new call may be.
@@ -82,7 +82,7 @@ const PERMISSION: [&str; 4] = ["AccessDenied", "AccessDeniedException", "Unautho
 const BUSY: [&str; 4] =
     ["ResourceContention", "ResourceContentionFault", "ScalingActivityInProgress", "ScalingActivityInProgressFault"];
 
-impl Trouble {
+impl ProviderError {
     pub(super) fn of<E>(error: &SdkError<E, HttpResponse>) -> Self
     where
         E: Error + ProvideErrorMetadata + 'static,
@@ -187,7 +187,7 @@ where
 {
     FleetError::Provider {
         tried: format!("cannot {tried}"),
-        hint: Trouble::of(error).hint(action),
+        hint: ProviderError::of(error).hint(action),
         source: Box::new(Words::of(error)),
     }
 }
@@ -199,7 +199,7 @@ where
 {
     match result {
         Ok(_) => CallOutcome::Done,
-        Err(error) => Trouble::of(&error).outcome(format!("{tried}: {}", Words::of(&error))),
+        Err(error) => ProviderError::of(&error).outcome(format!("{tried}: {}", Words::of(&error))),
     }
 }
 
@@ -236,7 +236,7 @@ mod tests {
 
     #[test]
     fn only_a_refusal_in_words_or_a_call_never_sent_is_certainly_not_done() {
-        let retry = |t: Trouble| match t.outcome(String::new()) {
+        let retry = |t: ProviderError| match t.outcome(String::new()) {
             CallOutcome::Refused { retryable, .. } => Some(retryable),
             CallOutcome::Unknown { .. } => None,
             CallOutcome::Done => panic!("an error is never done"),
@@ -262,7 +262,7 @@ mod tests {
             (None, 302, None),
             (Some("Anything"), 200, None),
         ] {
-            assert_eq!(retry(Trouble::of_code(code, status)), expected, "{code:?} with status {status}");
+            assert_eq!(retry(ProviderError::of_code(code, status)), expected, "{code:?} with status {status}");
         }
     }
 }

@@ -37,7 +37,7 @@ pub(super) struct Inventory {
 }
 
 /// What can be said of the membership of an instance.
-enum Membership<'a> {
+enum GroupMembership<'a> {
     /// Its group lists it.
     Listed(&'a AutoScalingGroup, &'a Member),
     /// Its tag names a group that does not list it, and there is a reason: it is in the warm pool, or
@@ -75,14 +75,14 @@ pub(super) fn assemble(
         }
         let membership = view.membership(instance, id)?;
         match &membership {
-            Membership::Unlisted(group) => *unlisted.entry(name_of(group)).or_default() += 1,
-            Membership::Listed(group, _) => {
+            GroupMembership::Unlisted(group) => *unlisted.entry(name_of(group)).or_default() += 1,
+            GroupMembership::Listed(group, _) => {
                 let attached = group.target_group_arns();
                 if view.targets.of(id).iter().any(|tg| !attached.iter().any(|arn| arn == tg.as_str())) {
                     strays.entry(name_of(group)).or_default().push(id);
                 }
             }
-            Membership::None => {}
+            GroupMembership::None => {}
         }
         hosts.push(view.host(instance, id, &membership)?);
     }
@@ -140,11 +140,11 @@ impl<'a> View<'a> {
         })
     }
 
-    fn membership(&self, instance: &'a Instance, id: &str) -> Result<Membership<'a>, InventoryError> {
+    fn membership(&self, instance: &'a Instance, id: &str) -> Result<GroupMembership<'a>, InventoryError> {
         if let Some(&(group, member)) = self.members.get(id) {
-            return Ok(Membership::Listed(group, member));
+            return Ok(GroupMembership::Listed(group, member));
         }
-        let Some(name) = tag(instance, GROUP_TAG) else { return Ok(Membership::None) };
+        let Some(name) = tag(instance, GROUP_TAG) else { return Ok(GroupMembership::None) };
         // A launch shows here before its group lists it, a termination after the group has dropped it.
         let passing = matches!(
             instance.state().and_then(|s| s.name()),
@@ -152,15 +152,15 @@ impl<'a> View<'a> {
         );
         match self.groups.get(name) {
             Some(&group) if passing || self.warm.get(name).is_some_and(|warm| warm.contains(id)) => {
-                Ok(Membership::Unlisted(group))
+                Ok(GroupMembership::Unlisted(group))
             }
-            None if passing => Ok(Membership::None),
+            None if passing => Ok(GroupMembership::None),
             Some(_) => Err(InventoryError::UnclaimedMember { group: name.into(), host: id.into() }),
             None => Err(InventoryError::UnknownGroup { host: id.into(), group: name.into() }),
         }
     }
 
-    fn host(&self, instance: &Instance, id: &str, membership: &Membership<'_>) -> Result<Host, InventoryError> {
+    fn host(&self, instance: &Instance, id: &str, membership: &GroupMembership<'_>) -> Result<Host, InventoryError> {
         let tags: BTreeMap<String, String> = instance
             .tags()
             .iter()
@@ -175,20 +175,22 @@ impl<'a> View<'a> {
             .and_then(|t| t.to_millis().ok())
             .ok_or_else(|| unsaid(&format!("when host {id} was launched")))?;
         let (state, health, protection) = match membership {
-            Membership::Listed(group, member) => (
+            GroupMembership::Listed(group, member) => (
                 self.member_state(state_of(instance, id)?, member, id),
                 self.member_health(group, member, id),
                 member.protected_from_scale_in().unwrap_or(false).then_some(Protection::ScaleIn),
             ),
-            Membership::Unlisted(_) => {
+            GroupMembership::Unlisted(_) => {
                 let leaving = state_of(instance, id)? == &InstanceStateName::ShuttingDown;
                 (if leaving { HostState::Terminating } else { HostState::Pending }, Health::Doubtful, None)
             }
-            Membership::None => (self.lone_state(state_of(instance, id)?, &tags, id), self.lone_health(id), None),
+            GroupMembership::None => (self.lone_state(state_of(instance, id)?, &tags, id), self.lone_health(id), None),
         };
         let group = match membership {
-            Membership::Listed(group, _) | Membership::Unlisted(group) => Some(GroupName::new(name_of(group))),
-            Membership::None => None,
+            GroupMembership::Listed(group, _) | GroupMembership::Unlisted(group) => {
+                Some(GroupName::new(name_of(group)))
+            }
+            GroupMembership::None => None,
         };
         Ok(Host {
             id: id.into(),

@@ -11,12 +11,12 @@ use crate::policy::SimulatedMetric;
 /// Which hosts of a simulated fleet serve which subsystem, in units, and which subsystems those need:
 /// what the policies say, worked out once, since neither tags nor groups of a simulated host change.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Membership {
+pub(crate) struct LoadMembership {
     pub(super) units: BTreeMap<SubsystemName, BTreeMap<HostId, u64>>,
     pub(super) depends_on: BTreeMap<SubsystemName, BTreeSet<SubsystemName>>,
 }
 
-impl Membership {
+impl LoadMembership {
     /// See [`super::SimulatedFleet::membership`].
     pub(super) fn of(
         scenario: &Scenario,
@@ -71,7 +71,7 @@ fn are_alike(one: &Host, other: &Host) -> bool {
 pub(super) fn metric(
     scenario: &Scenario,
     state: &State,
-    membership: &Membership,
+    membership: &LoadMembership,
     subsystem: &SubsystemName,
     metric: SimulatedMetric,
 ) -> f64 {
@@ -94,7 +94,7 @@ fn error_rate(utilization: f64) -> f64 {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "units far below 2^53")]
-fn utilization(scenario: &Scenario, state: &State, membership: &Membership, subsystem: &SubsystemName) -> f64 {
+fn utilization(scenario: &Scenario, state: &State, membership: &LoadMembership, subsystem: &SubsystemName) -> f64 {
     let Some(load) = scenario.load.get(subsystem) else { return 0.0 };
     let demand = load.demand * state.demand.get(subsystem).copied().unwrap_or(1.0);
     if demand == 0.0 {

@@ -51,7 +51,7 @@ pub(super) struct State {
 
 /// Why the provider did not do what it was asked to. Nothing was done.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Refusal(pub String);
+pub(super) struct CallRefusal(pub String);
 
 impl State {
     /// The fleet as the scenario has it.
@@ -144,7 +144,7 @@ impl State {
     }
 
     /// Does what a call asks for: whole, or not at all.
-    pub(super) fn perform(&mut self, scenario: &Scenario, effect: &Effect) -> Result<(), Refusal> {
+    pub(super) fn perform(&mut self, scenario: &Scenario, effect: &Effect) -> Result<(), CallRefusal> {
         match effect {
             Effect::Cordon { group, hosts } => {
                 let ids: Vec<_> = hosts.keys().collect();
@@ -164,7 +164,7 @@ impl State {
                     // Standby gave up its desired capacity when it was entered (docs/aws.md).
                     HostState::Cordoned => {}
                     HostState::InService | HostState::Pending => self.lower(scenario, group.as_ref(), 1)?,
-                    HostState::Terminating => return Err(Refusal(format!("host {host} is terminating already"))),
+                    HostState::Terminating => return Err(CallRefusal(format!("host {host} is terminating already"))),
                 }
                 self.hosts.remove(host);
             }
@@ -178,7 +178,7 @@ impl State {
                 // Two first runs with two ledgers would coordinate nothing: the first to come governs, until
                 // somebody who was shown its mark adopts the fleet.
                 Some(other) if other != ledger && !replaces.contains(other) => {
-                    return Err(Refusal(format!("the fleet is governed by ledger {other}")));
+                    return Err(CallRefusal(format!("the fleet is governed by ledger {other}")));
                 }
                 _ => self.ledger = Some(ledger.clone()),
             },
@@ -204,19 +204,24 @@ impl State {
         state
     }
 
-    fn group(&mut self, name: &GroupName) -> Result<&mut GroupState, Refusal> {
-        self.groups.get_mut(name).ok_or_else(|| Refusal(format!("there is no group {name}")))
+    fn group(&mut self, name: &GroupName) -> Result<&mut GroupState, CallRefusal> {
+        self.groups.get_mut(name).ok_or_else(|| CallRefusal(format!("there is no group {name}")))
     }
 
     /// The host, if it is not gone and in that very group.
-    fn standing(&self, scenario: &Scenario, group: Option<&GroupName>, id: &HostId) -> Result<HostStanding, Refusal> {
-        let standing = self.hosts.get(id).ok_or_else(|| Refusal(format!("there is no host {id}")))?;
+    fn standing(
+        &self,
+        scenario: &Scenario,
+        group: Option<&GroupName>,
+        id: &HostId,
+    ) -> Result<HostStanding, CallRefusal> {
+        let standing = self.hosts.get(id).ok_or_else(|| CallRefusal(format!("there is no host {id}")))?;
         let member_of = scenario.hosts.get(id).and_then(|b| b.host.group.as_ref());
         if member_of == group {
             return Ok(*standing);
         }
         let name = |g: Option<&GroupName>| g.map_or_else(|| "no group".to_owned(), |g| format!("group {g}"));
-        Err(Refusal(format!("host {id} is in {}, not in {}", name(member_of), name(group))))
+        Err(CallRefusal(format!("host {id} is in {}, not in {}", name(member_of), name(group))))
     }
 
     fn check_hosts(
@@ -225,14 +230,14 @@ impl State {
         group: Option<&GroupName>,
         ids: &[&HostId],
         wanted: HostState,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), CallRefusal> {
         if ids.is_empty() || ids.len() > CALL_HOSTS {
-            return Err(Refusal(format!("a call takes 1 to {CALL_HOSTS} hosts, not {}", ids.len())));
+            return Err(CallRefusal(format!("a call takes 1 to {CALL_HOSTS} hosts, not {}", ids.len())));
         }
         for id in ids {
             let found = self.standing(scenario, group, id)?.state;
             if found != wanted {
-                return Err(Refusal(format!("host {id} is {}, not {}", in_words(found), in_words(wanted))));
+                return Err(CallRefusal(format!("host {id} is {}, not {}", in_words(found), in_words(wanted))));
             }
         }
         Ok(())
@@ -240,7 +245,7 @@ impl State {
 
     /// Gives up desired capacity, as `EnterStandby` does with `ShouldDecrementDesiredCapacity`.
     /// S1: the provider's own floor, whoever asks.
-    fn lower(&mut self, scenario: &Scenario, group: Option<&GroupName>, by: u64) -> Result<(), Refusal> {
+    fn lower(&mut self, scenario: &Scenario, group: Option<&GroupName>, by: u64) -> Result<(), CallRefusal> {
         let Some(name) = group else { return Ok(()) };
         let minimum = scenario.pools.get(name).map_or(0, |p| p.minimum);
         let group = self.group(name)?;
@@ -248,7 +253,7 @@ impl State {
             Some(left) => group.desired = left,
             None => {
                 let desired = group.desired;
-                return Err(Refusal(format!(
+                return Err(CallRefusal(format!(
                     "group {name}: desired {desired} less {by} is below its minimum {minimum}"
                 )));
             }
@@ -256,13 +261,13 @@ impl State {
         Ok(())
     }
 
-    fn raise(&mut self, scenario: &Scenario, group: Option<&GroupName>, by: u64) -> Result<(), Refusal> {
+    fn raise(&mut self, scenario: &Scenario, group: Option<&GroupName>, by: u64) -> Result<(), CallRefusal> {
         let Some(name) = group else { return Ok(()) };
         let maximum = scenario.pools.get(name).map_or(0, |p| p.maximum);
         let group = self.group(name)?;
         let desired = group.desired;
         if desired.saturating_add(by) > maximum {
-            return Err(Refusal(format!(
+            return Err(CallRefusal(format!(
                 "group {name}: desired {desired} and {by} more is above its maximum {maximum}"
             )));
         }

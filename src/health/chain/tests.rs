@@ -16,8 +16,8 @@ fn round(at: i64, reading: f64) -> Round {
     Round { begun_at: second(at), ended_at: second(at), samples: vec![number(at, reading)], fleet_holds: true }
 }
 
-fn baking() -> Verdict {
-    Verdict::Baking { restarted: None }
+fn baking() -> BakeVerdict {
+    BakeVerdict::Baking { restarted: None }
 }
 
 #[test]
@@ -27,7 +27,7 @@ fn s2_a_bake_is_clean_when_the_chain_spans_it() {
         assert_eq!(bake.fold(&round(at, 0.5)), baking());
     }
     assert_eq!(bake.progress(second(50)).left, Duration::from_secs(10));
-    assert_eq!(bake.fold(&round(60, 0.5)), Verdict::Clean { from: second(0), until: second(60) });
+    assert_eq!(bake.fold(&round(60, 0.5)), BakeVerdict::Clean { from: second(0), until: second(60) });
 }
 
 #[test]
@@ -37,7 +37,7 @@ fn s2_rounds_that_take_time_count_only_for_what_they_surely_cover() {
         assert_eq!(bake.fold(&Round { ended_at: second(at + 3), ..round(at, 0.5) }), baking());
     }
     assert_eq!(bake.next_round_at(), second(63));
-    assert_eq!(bake.fold(&round(63, 0.5)), Verdict::Clean { from: second(3), until: second(63) });
+    assert_eq!(bake.fold(&round(63, 0.5)), BakeVerdict::Clean { from: second(3), until: second(63) });
 }
 
 #[test]
@@ -49,7 +49,7 @@ fn the_last_round_comes_when_the_bake_is_over_not_a_period_later() {
     assert_eq!(bake.next_round_at(), second(45));
     assert_eq!(bake.fold(&round(45, 0.5)), baking());
     assert_eq!(bake.next_round_at(), second(60));
-    assert_eq!(bake.fold(&round(60, 0.5)), Verdict::Clean { from: second(0), until: second(60) });
+    assert_eq!(bake.fold(&round(60, 0.5)), BakeVerdict::Clean { from: second(0), until: second(60) });
 }
 
 #[test]
@@ -67,7 +67,7 @@ fn s2_rounds_that_lie_ahead_of_the_clock_are_forgotten() {
     for at in [20, 30, 40, 50, 60, 70] {
         assert_eq!(bake.fold(&round(at, 0.5)), baking());
     }
-    assert_eq!(bake.fold(&round(80, 0.5)), Verdict::Clean { from: second(20), until: second(80) });
+    assert_eq!(bake.fold(&round(80, 0.5)), BakeVerdict::Clean { from: second(20), until: second(80) });
 }
 
 #[test]
@@ -78,12 +78,12 @@ fn s2_a_gap_starts_the_bake_again() {
     let gap = Gap { length: Duration::from_millis(20_001), tolerated: Duration::from_secs(20) };
     let late = second(40).plus(Duration::from_millis(1));
     let late = Round { begun_at: late, ended_at: late, ..round(40, 0.5) };
-    assert_eq!(bake.fold(&late), Verdict::Baking { restarted: Some(gap) });
+    assert_eq!(bake.fold(&late), BakeVerdict::Baking { restarted: Some(gap) });
     assert_eq!(bake.progress(late.ended_at).left, BAKE);
     for at in [50, 60, 70, 80, 90, 100] {
         assert_eq!(bake.fold(&round(at, 0.5)), baking());
     }
-    assert!(matches!(bake.fold(&round(101, 0.5)), Verdict::Clean { .. }));
+    assert!(matches!(bake.fold(&round(101, 0.5)), BakeVerdict::Clean { .. }));
     assert_eq!(bake.progress(second(101)).restarts, 1);
 }
 
@@ -100,7 +100,7 @@ fn s2_a_round_that_hangs_is_a_gap() {
     assert_eq!(bake.fold(&round(0, 0.5)), baking());
     // The process was frozen in the middle of its round: the readings may be an hour old.
     let frozen = Round { ended_at: second(3_610), ..round(10, 0.5) };
-    assert!(matches!(bake.fold(&frozen), Verdict::Baking { restarted: Some(_) }));
+    assert!(matches!(bake.fold(&frozen), BakeVerdict::Baking { restarted: Some(_) }));
     assert_eq!(bake.progress(second(3_610)).left, BAKE);
 }
 
@@ -110,7 +110,7 @@ fn s2_rounds_before_the_cordon_do_not_count() {
     for at in [0, 10, 20, 30, 40, 50, 60, 70] {
         assert_eq!(bake.fold(&round(at, 0.5)), baking());
     }
-    assert_eq!(bake.fold(&round(80, 0.5)), Verdict::Clean { from: second(20), until: second(80) });
+    assert_eq!(bake.fold(&round(80, 0.5)), BakeVerdict::Clean { from: second(20), until: second(80) });
 }
 
 #[test]
@@ -119,22 +119,24 @@ fn s2_a_clock_that_goes_back_starts_the_bake_again() {
     for at in [100, 110, 120] {
         assert_eq!(bake.fold(&round(at, 0.5)), baking());
     }
-    assert!(matches!(bake.fold(&round(115, 0.5)), Verdict::Baking { restarted: Some(_) }));
+    assert!(matches!(bake.fold(&round(115, 0.5)), BakeVerdict::Baking { restarted: Some(_) }));
     for at in [125, 135, 145, 155, 165] {
         assert_eq!(bake.fold(&round(at, 0.5)), baking());
     }
-    assert_eq!(bake.fold(&round(175, 0.5)), Verdict::Clean { from: second(115), until: second(175) });
+    assert_eq!(bake.fold(&round(175, 0.5)), BakeVerdict::Clean { from: second(115), until: second(175) });
 }
 
 #[test]
 fn s6_a_regression_is_told_at_once_and_for_good() {
     let mut bake = bake(1);
     assert_eq!(bake.fold(&round(0, 0.5)), baking());
-    let Verdict::Regressed { probes, fleet_holds: true } = bake.fold(&round(10, 1.5)) else { panic!("no regression") };
+    let BakeVerdict::Regressed { probes, fleet_holds: true } = bake.fold(&round(10, 1.5)) else {
+        panic!("no regression")
+    };
     assert_eq!(probes.len(), 1);
     for at in [20, 30, 40, 50, 60, 70, 80, 90] {
         let again = bake.fold(&round(at, 0.5));
-        assert_eq!(again, Verdict::Regressed { probes: probes.clone(), fleet_holds: true });
+        assert_eq!(again, BakeVerdict::Regressed { probes: probes.clone(), fleet_holds: true });
     }
 }
 
@@ -146,7 +148,7 @@ fn s6_facts_come_before_the_time() {
         for at in [0, 10, 20, 30, 40, 50] {
             assert_eq!(bake.fold(&round(at, 0.5)), baking());
         }
-        assert!(matches!(bake.fold(&round(last, 1.5)), Verdict::Regressed { .. }));
+        assert!(matches!(bake.fold(&round(last, 1.5)), BakeVerdict::Regressed { .. }));
     }
 }
 
@@ -154,7 +156,7 @@ fn s6_facts_come_before_the_time() {
 fn s2_a_fleet_that_does_not_hold_ends_the_bake() {
     let mut bake = bake(9);
     let broken = Round { fleet_holds: false, ..round(0, 0.5) };
-    assert_eq!(bake.fold(&broken), Verdict::Regressed { probes: vec![], fleet_holds: false });
+    assert_eq!(bake.fold(&broken), BakeVerdict::Regressed { probes: vec![], fleet_holds: false });
 }
 
 #[test]
@@ -166,8 +168,8 @@ fn s2_a_suspect_delays_the_end_and_a_gap_does_not_clear_it() {
     assert_eq!(bake.fold(&round(60, 1.5)), baking());
     assert_eq!(bake.next_round_at(), second(70));
     let mut resolved = bake.clone();
-    assert_eq!(resolved.fold(&round(70, 0.5)), Verdict::Clean { from: second(0), until: second(70) });
-    assert!(matches!(bake.fold(&round(600, 1.5)), Verdict::Regressed { .. }));
+    assert_eq!(resolved.fold(&round(70, 0.5)), BakeVerdict::Clean { from: second(0), until: second(70) });
+    assert!(matches!(bake.fold(&round(600, 1.5)), BakeVerdict::Regressed { .. }));
 }
 
 #[test]
@@ -179,11 +181,14 @@ fn s3_a_round_that_did_not_see_the_fleet_is_no_link_but_its_alarms_count() {
     let mut blind = bake.clone();
     assert_eq!(blind.fold_unseen(second(60), &[number(60, 0.5)]), baking(), "the bake is not complete");
     assert_eq!(blind.next_round_at(), second(70), "no sooner than any other round");
-    assert!(matches!(blind.fold(&round(71, 0.5)), Verdict::Baking { restarted: Some(_) }), "nobody looked for 21 s");
+    assert!(
+        matches!(blind.fold(&round(71, 0.5)), BakeVerdict::Baking { restarted: Some(_) }),
+        "nobody looked for 21 s"
+    );
 
     assert_eq!(bake.fold_unseen(second(60), &[number(60, 1.5)]), baking());
     let verdict = bake.fold_unseen(second(65), &[number(65, 1.5)]);
-    assert!(matches!(&verdict, Verdict::Regressed { probes, .. } if probes.len() == 1));
+    assert!(matches!(&verdict, BakeVerdict::Regressed { probes, .. } if probes.len() == 1));
     assert_eq!(bake.fold_unseen(second(70), &[number(70, 0.5)]), verdict);
     assert_eq!(bake.fold(&round(75, 0.5)), verdict);
 }
@@ -239,8 +244,8 @@ proptest! {
                 let chain = &history[first..];
                 begun - chain[0].1 >= 30 && chain.windows(2).all(|pair| pair[1].0 - pair[0].0 <= 12)
             });
-            prop_assert_eq!(matches!(verdict, Verdict::Regressed { .. }), regressed);
-            prop_assert_eq!(matches!(verdict, Verdict::Clean { .. }), !regressed && ends_well);
+            prop_assert_eq!(matches!(verdict, BakeVerdict::Regressed { .. }), regressed);
+            prop_assert_eq!(matches!(verdict, BakeVerdict::Clean { .. }), !regressed && ends_well);
         }
     }
 }

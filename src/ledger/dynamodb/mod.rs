@@ -13,8 +13,8 @@
 //! The first record stands with the fleet's, so that listing the runs reads one partition and a journal cannot begin
 //! without being listed. Names of fleets hold no `#`.
 
+mod error;
 mod table;
-mod trouble;
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant, SystemTime};
@@ -31,8 +31,8 @@ use crate::policy::DynamodbPlace;
 use crate::ports::{Ledger, LedgerError, Version, Written};
 use crate::run::JournalRecord;
 
+use self::error::DynamoDbError;
 use self::table::{Failed, PK, SK, Table};
-use self::trouble::Trouble;
 use super::codec;
 
 pub(crate) use self::table::Initialised;
@@ -80,7 +80,7 @@ pub async fn init(place: &DynamodbPlace) -> Result<Initialised, LedgerError> {
 ///
 /// As [`init`].
 pub async fn init_with(sdk: &SdkConfig, place: &DynamodbPlace) -> Result<Initialised, LedgerError> {
-    let table = Table::new(sdk, place).map_err(|trouble| trouble.at(&place.to_string(), "made"))?;
+    let table = Table::new(sdk, place).map_err(|error| error.at(&place.to_string(), "made"))?;
     table.init(&place.to_string()).await
 }
 
@@ -169,7 +169,7 @@ impl Ledger for DynamodbLedger {
         };
         let record = codec::decode_record(&self.string(&item, "record")?).map_err(|e| e.at(&self.place))?;
         if record.fleet != self.fleet || record.ledger != self.ledger_of(&item)? {
-            return Err(self.trouble(Trouble::Misfiled));
+            return Err(self.error(DynamoDbError::Misfiled));
         }
         Ok((Version(self.number(&item, "version")?), record))
     }
@@ -186,7 +186,7 @@ impl Ledger for DynamodbLedger {
     ) -> Result<Written<Version>, LedgerError> {
         let opened = self.opened()?;
         if &record.ledger != opened || record.fleet != self.fleet {
-            return Err(self.trouble(Trouble::Misfiled));
+            return Err(self.error(DynamoDbError::Misfiled));
         }
         let encoded = codec::encode_record(record).map_err(|e| e.at(&self.place))?;
         self.fits(&encoded)?;
@@ -250,7 +250,7 @@ impl Ledger for DynamodbLedger {
                 return Ok(Written::Conflict);
             }
             // The writer remembers records that the ledger has lost.
-            return Err(self.trouble(Trouble::Gap { run: record.run.clone(), seq: record.seq }));
+            return Err(self.error(DynamoDbError::Gap { run: record.run.clone(), seq: record.seq }));
         };
         self.the_same(opened, Some(before))?;
 
@@ -344,7 +344,7 @@ impl Ledger for DynamodbLedger {
         for (next, item) in (0_u64..).zip(items) {
             let record = codec::decode_event(&self.string(&item, "record")?).map_err(|e| e.at(&self.place))?;
             if record.seq != next || record.run != *run {
-                return Err(self.trouble(Trouble::Gap { run: run.clone(), seq: record.seq }));
+                return Err(self.error(DynamoDbError::Gap { run: run.clone(), seq: record.seq }));
             }
             records.push(record);
         }
@@ -403,7 +403,7 @@ fn slot(version: u64) -> String {
 
 impl DynamodbLedger {
     fn new(sdk: &SdkConfig, place: &DynamodbPlace, fleet: &FleetName, now: Time) -> Result<Self, LedgerError> {
-        let table = Table::new(sdk, place).map_err(|trouble| trouble.at(&place.to_string(), "opened"))?;
+        let table = Table::new(sdk, place).map_err(|error| error.at(&place.to_string(), "opened"))?;
         Ok(Self {
             table,
             place: place.to_string(),
@@ -413,23 +413,23 @@ impl DynamodbLedger {
         })
     }
 
-    fn trouble(&self, trouble: Trouble) -> LedgerError {
-        trouble.at(&self.place, "read")
+    fn error(&self, error: DynamoDbError) -> LedgerError {
+        error.at(&self.place, "read")
     }
 
     fn not_read(&self, failed: Failed) -> LedgerError {
-        self.trouble(failed.trouble)
+        self.error(failed.error)
     }
 
     fn not_written(&self, failed: Failed) -> LedgerError {
         if failed.in_doubt {
-            return LedgerError::InDoubt { place: self.place.clone(), source: Box::new(failed.trouble) };
+            return LedgerError::InDoubt { place: self.place.clone(), source: Box::new(failed.error) };
         }
-        failed.trouble.at(&self.place, "written")
+        failed.error.at(&self.place, "written")
     }
 
     fn unreadable(&self, pk: &str, sk: &str) -> LedgerError {
-        self.trouble(Trouble::Unreadable(format!("{pk} {sk}")))
+        self.error(DynamoDbError::Unreadable(format!("{pk} {sk}")))
     }
 
     fn string(&self, item: &Item, name: &str) -> Result<String, LedgerError> {
@@ -519,13 +519,13 @@ impl DynamodbLedger {
             Some(item) if ledger.as_ref() == Some(opened) => Ok(item),
             Some(_) | None => {
                 let found = ledger.map_or_else(|| "none".to_owned(), |ledger| ledger.to_string());
-                Err(self.trouble(Trouble::Replaced { opened: opened.clone(), found }))
+                Err(self.error(DynamoDbError::Replaced { opened: opened.clone(), found }))
             }
         }
     }
 
     fn opened(&self) -> Result<&LedgerId, LedgerError> {
-        self.ledger.as_ref().ok_or_else(|| Trouble::OpenedToRead.at(&self.place, "written"))
+        self.ledger.as_ref().ok_or_else(|| DynamoDbError::OpenedToRead.at(&self.place, "written"))
     }
 
     /// DynamoDB would refuse it too, in other words.
@@ -534,7 +534,7 @@ impl DynamodbLedger {
         if size <= LARGEST_ITEM {
             return Ok(());
         }
-        Err(Trouble::TooLarge { kilobytes: size.div_ceil(1 << 10) }.at(&self.place, "written"))
+        Err(DynamoDbError::TooLarge { kilobytes: size.div_ceil(1 << 10) }.at(&self.place, "written"))
     }
 
     /// A write whose condition did not hold may have been done by an earlier try; who could not look does not know.
@@ -573,6 +573,6 @@ impl DynamodbLedger {
                 return Ok(items);
             }
         }
-        Err(self.trouble(Trouble::TooLong(PAGES)))
+        Err(self.error(DynamoDbError::TooLong(PAGES)))
     }
 }

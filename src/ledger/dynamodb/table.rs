@@ -17,7 +17,7 @@ use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
-use super::trouble::{Next, Trouble, judge};
+use super::error::{DynamoDbError, Next, judge};
 use crate::policy::DynamodbPlace;
 use crate::ports::LedgerError;
 
@@ -41,7 +41,7 @@ const MAKING: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub(super) struct Failed {
     /// Why, by the last try.
-    pub(super) trouble: Trouble,
+    pub(super) error: DynamoDbError,
     /// Whether a try may have done it all the same.
     pub(super) in_doubt: bool,
 }
@@ -76,7 +76,7 @@ pub(super) async fn sdk(place: &DynamodbPlace) -> SdkConfig {
 }
 
 impl Table {
-    pub(super) fn new(sdk: &SdkConfig, place: &DynamodbPlace) -> Result<Self, Trouble> {
+    pub(super) fn new(sdk: &SdkConfig, place: &DynamodbPlace) -> Result<Self, DynamoDbError> {
         let mut sdk = sdk.to_builder();
         if let Some(region) = &place.region {
             sdk = sdk.region(Region::new(region.clone()));
@@ -88,7 +88,7 @@ impl Table {
         // Tries are counted here, so that what an earlier one may have done is not forgotten for a later one's error.
         let sdk = sdk.retry_config(RetryConfig::disabled()).timeout_config(timeouts.build()).build();
         if sdk.region().is_none() {
-            return Err(Trouble::NoRegion);
+            return Err(DynamoDbError::NoRegion);
         }
         Ok(Self { client: Client::new(&sdk), name: place.table.clone(), lost: AtomicBool::new(false) })
     }
@@ -104,7 +104,7 @@ impl Table {
         let (mut in_doubt, mut tried) = (false, 0);
         loop {
             tried += 1;
-            let (next, trouble) = match send().await {
+            let (next, error) = match send().await {
                 Ok(answer) => {
                     self.lost.store(false, Ordering::Relaxed);
                     return Ok(Some(answer));
@@ -114,11 +114,11 @@ impl Table {
             in_doubt |= next == Next::Unknown;
             match next {
                 Next::Condition => return Ok(None),
-                Next::GiveUp => return Err(Failed { trouble, in_doubt }),
+                Next::GiveUp => return Err(Failed { error, in_doubt }),
                 Next::Again | Next::Unknown if tried < tries => pause(tried).await,
                 Next::Again | Next::Unknown => {
                     self.lost.store(true, Ordering::Relaxed);
-                    return Err(Failed { trouble, in_doubt });
+                    return Err(Failed { error, in_doubt });
                 }
             }
         }
@@ -127,14 +127,14 @@ impl Table {
     /// Makes the table where there is none: on-demand, with deletion protection and point-in-time recovery; and gives
     /// both to one that is there. To repeat it does no harm.
     pub(super) async fn init(&self, place: &str) -> Result<Initialised, LedgerError> {
-        self.make().await.map_err(|failed| failed.trouble.at(place, "made"))
+        self.make().await.map_err(|failed| failed.error.at(place, "made"))
     }
 
     async fn make(&self) -> Result<Initialised, Failed> {
         let mut changed = Vec::new();
         let found = match self.describe().await {
             Ok(found) => Some(found),
-            Err(Failed { trouble: Trouble::NoTable(_), .. }) => None,
+            Err(Failed { error: DynamoDbError::NoTable(_), .. }) => None,
             Err(failed) => return Err(failed),
         };
         let created = found.is_none();
@@ -143,7 +143,7 @@ impl Table {
         }
         let table = self.active().await?;
         if !is_a_ledgers(&table) {
-            return Err(Failed { trouble: Trouble::WrongKey(None), in_doubt: false });
+            return Err(Failed { error: DynamoDbError::WrongKey(None), in_doubt: false });
         }
         if table.deletion_protection_enabled() != Some(true) {
             self.call(|| self.client.update_table().table_name(&self.name).deletion_protection_enabled(true).send())
@@ -159,7 +159,7 @@ impl Table {
 
     async fn describe(&self) -> Result<TableDescription, Failed> {
         let answer = self.call(|| self.client.describe_table().table_name(&self.name).send()).await?;
-        answer.and_then(|answer| answer.table).ok_or(Failed { trouble: Trouble::NotActive, in_doubt: false })
+        answer.and_then(|answer| answer.table).ok_or(Failed { error: DynamoDbError::NotActive, in_doubt: false })
     }
 
     /// Two that make it at once make one.
@@ -173,7 +173,8 @@ impl Table {
                 vec![key(PK, KeyType::Hash).build()?, key(SK, KeyType::Range).build()?],
             ))
         };
-        let (attributes, keys) = built().map_err(|_| Failed { trouble: Trouble::WrongKey(None), in_doubt: false })?;
+        let (attributes, keys) =
+            built().map_err(|_| Failed { error: DynamoDbError::WrongKey(None), in_doubt: false })?;
         let made = self
             .call(|| {
                 self.client
@@ -206,7 +207,7 @@ impl Table {
             }
             tokio::time::sleep(Duration::from_millis(250)).await;
         }
-        Err(Failed { trouble: Trouble::NotActive, in_doubt: false })
+        Err(Failed { error: DynamoDbError::NotActive, in_doubt: false })
     }
 
     /// Whether it had to be switched on.
@@ -223,7 +224,7 @@ impl Table {
             return Ok(false);
         }
         let on = PointInTimeRecoverySpecification::builder().point_in_time_recovery_enabled(true).build();
-        let on = on.map_err(|_| Failed { trouble: Trouble::NotActive, in_doubt: false })?;
+        let on = on.map_err(|_| Failed { error: DynamoDbError::NotActive, in_doubt: false })?;
         self.call(|| {
             self.client
                 .update_continuous_backups()

@@ -18,7 +18,7 @@ use tonic_prost::ProstCodec;
 
 use crate::policy::EtcdPlace;
 
-use super::trouble::Trouble;
+use super::error::EtcdError;
 use super::wire::{Answer, Method};
 
 /// One endpoint's answer. Above etcd's election time-out of a second, so that a change of leader is mostly waited out.
@@ -44,7 +44,7 @@ const LARGEST_ANSWER: usize = 64 << 20;
 #[derive(Debug)]
 pub(super) struct Failed {
     /// Why, by the endpoint that was asked last.
-    pub(super) trouble: Trouble,
+    pub(super) error: EtcdError,
     /// Whether an endpoint may have done it all the same.
     pub(super) in_doubt: bool,
 }
@@ -52,11 +52,11 @@ pub(super) struct Failed {
 /// One attempt at one endpoint.
 enum Attempt {
     /// Nothing was done; another endpoint may.
-    NotDone(Trouble),
+    NotDone(EtcdError),
     /// It may have been done.
-    Unknown(Trouble),
+    Unknown(EtcdError),
     /// The cluster's own word: asking another member is of no use.
-    Refused(Trouble),
+    Refused(EtcdError),
 }
 
 /// Endpoints of one cluster.
@@ -81,9 +81,9 @@ struct Member {
 
 impl Cluster {
     /// Reads the certificates; connects to nothing yet.
-    pub(super) fn new(settings: &EtcdPlace) -> Result<Self, Trouble> {
+    pub(super) fn new(settings: &EtcdPlace) -> Result<Self, EtcdError> {
         let read = |key, path: &PathBuf| {
-            std::fs::read(path).map_err(|source| Trouble::File { key, path: path.clone(), source })
+            std::fs::read(path).map_err(|source| EtcdError::File { key, path: path.clone(), source })
         };
         let mut tls = ClientTlsConfig::new();
         tls = match &settings.ca {
@@ -126,16 +126,16 @@ impl Cluster {
                         return Ok(answer);
                     }
                     Ok(Err(attempt)) => attempt,
-                    Err(_) => Attempt::Unknown(Trouble::NoAnswer { endpoint: member.name.clone() }),
+                    Err(_) => Attempt::Unknown(EtcdError::NoAnswer { endpoint: member.name.clone() }),
                 };
                 match attempt {
-                    Attempt::NotDone(trouble) => last = Some(trouble),
-                    Attempt::Unknown(trouble) => {
+                    Attempt::NotDone(error) => last = Some(error),
+                    Attempt::Unknown(error) => {
                         in_doubt = true;
                         member.hang_up();
-                        last = Some(trouble);
+                        last = Some(error);
                     }
-                    Attempt::Refused(trouble) => return Err(Failed { trouble, in_doubt }),
+                    Attempt::Refused(error) => return Err(Failed { error, in_doubt }),
                 }
             }
             if end.saturating_duration_since(Instant::now()) < SHORTEST {
@@ -147,8 +147,8 @@ impl Cluster {
         // The next call is short: it begins with another.
         self.preferred.store((first + 1) % self.members.len().max(1), Ordering::Relaxed);
         // Only a cluster without endpoints was never asked, and the policy does not let that pass.
-        let trouble = last.unwrap_or(Trouble::NoAnswer { endpoint: "no endpoint".to_owned() });
-        Err(Failed { trouble, in_doubt })
+        let error = last.unwrap_or(EtcdError::NoAnswer { endpoint: "no endpoint".to_owned() });
+        Err(Failed { error, in_doubt })
     }
 
     async fn attempt<M: Method>(&self, member: &Member, request: &M) -> Result<M::Answer, Attempt> {
@@ -167,7 +167,7 @@ impl Cluster {
     fn is_the_same(&self, member: &Member, now: u64) -> Result<(), Attempt> {
         match self.id.compare_exchange(0, now, Ordering::Relaxed, Ordering::Relaxed) {
             Err(began) if began != now => {
-                Err(Attempt::Refused(Trouble::AnotherCluster { endpoint: member.name.clone(), began, now }))
+                Err(Attempt::Refused(EtcdError::AnotherCluster { endpoint: member.name.clone(), began, now }))
             }
             Ok(_) | Err(_) => Ok(()),
         }
@@ -182,13 +182,13 @@ impl Cluster {
             (says("too many requests"), says("request is too large") || says("received message larger than max"));
         let nobody = says("user name is empty") || says("user name not found");
         match status.code() {
-            Code::ResourceExhausted if full => Attempt::Refused(Trouble::Full { endpoint, source: Box::new(status) }),
+            Code::ResourceExhausted if full => Attempt::Refused(EtcdError::Full { endpoint, source: Box::new(status) }),
             // Refused at the door, before it was proposed to the others.
             Code::ResourceExhausted if too_many => {
-                Attempt::NotDone(Trouble::NoQuorum { endpoint, source: Box::new(status) })
+                Attempt::NotDone(EtcdError::NoQuorum { endpoint, source: Box::new(status) })
             }
             Code::InvalidArgument | Code::ResourceExhausted if too_large => {
-                Attempt::Refused(Trouble::TooLarge(Box::new(status)))
+                Attempt::Refused(EtcdError::TooLarge(Box::new(status)))
             }
             Code::InvalidArgument if nobody => Attempt::Refused(self.denied(endpoint, status)),
             Code::PermissionDenied | Code::Unauthenticated => Attempt::Refused(self.denied(endpoint, status)),
@@ -199,9 +199,9 @@ impl Cluster {
             | Code::Unimplemented
             | Code::NotFound
             | Code::AlreadyExists
-            | Code::DataLoss => Attempt::Refused(Trouble::Refused { endpoint, source: Box::new(status) }),
+            | Code::DataLoss => Attempt::Refused(EtcdError::Refused { endpoint, source: Box::new(status) }),
             Code::Unavailable if status.message().starts_with("etcdserver:") => {
-                Attempt::Unknown(Trouble::NoQuorum { endpoint, source: Box::new(status) })
+                Attempt::Unknown(EtcdError::NoQuorum { endpoint, source: Box::new(status) })
             }
             Code::Ok
             | Code::Unavailable
@@ -213,8 +213,8 @@ impl Cluster {
         }
     }
 
-    fn denied(&self, endpoint: String, status: Status) -> Trouble {
-        Trouble::Denied { endpoint, prefix: self.prefix.clone(), source: Box::new(status) }
+    fn denied(&self, endpoint: String, status: Status) -> EtcdError {
+        EtcdError::Denied { endpoint, prefix: self.prefix.clone(), source: Box::new(status) }
     }
 }
 
@@ -227,19 +227,19 @@ const CUT: [io::ErrorKind; 4] = [
 ];
 
 impl Member {
-    fn new(name: &str, tls: &ClientTlsConfig) -> Result<Self, Trouble> {
-        let wrong = |source| Trouble::Address { endpoint: name.to_owned(), source };
+    fn new(name: &str, tls: &ClientTlsConfig) -> Result<Self, EtcdError> {
+        let wrong = |source| EtcdError::Address { endpoint: name.to_owned(), source };
         let mut endpoint = Endpoint::from_shared(name.to_owned()).map_err(wrong)?.connect_timeout(ATTEMPT);
         if name.starts_with("https:") {
             endpoint = endpoint
                 .tls_config(tls.clone())
-                .map_err(|source| Trouble::Certificate { endpoint: name.to_owned(), source: Box::new(source) })?;
+                .map_err(|source| EtcdError::Certificate { endpoint: name.to_owned(), source: Box::new(source) })?;
         }
         Ok(Self { name: name.to_owned(), endpoint, channel: Mutex::new(None) })
     }
 
     /// Connected before anything is sent: what fails here was certainly not done.
-    async fn connected(&self) -> Result<Channel, Trouble> {
+    async fn connected(&self) -> Result<Channel, EtcdError> {
         let kept = self.channel.lock().unwrap_or_else(PoisonError::into_inner).clone();
         if let Some(channel) = kept {
             return Ok(channel);
@@ -255,7 +255,7 @@ impl Member {
 
     /// By the root of it: a certificate that is not accepted is no matter of the network. A server that does not
     /// trust the client's says so only after the handshake, by closing the connection.
-    fn unreachable(&self, error: impl std::error::Error + Send + Sync + 'static) -> Trouble {
+    fn unreachable(&self, error: impl std::error::Error + Send + Sync + 'static) -> EtcdError {
         let (endpoint, source) = (self.name.clone(), Box::new(error));
         let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(source.as_ref());
         while let Some(error) = cause {
@@ -264,11 +264,11 @@ impl Member {
             let is_cut = error.downcast_ref::<io::Error>().is_some_and(|error| CUT.contains(&error.kind()));
             let closed = self.name.starts_with("https:") && (is_cut || text.contains("connection closed"));
             if closed || text.contains("certificate") || text.contains("received fatal alert") {
-                return Trouble::Certificate { endpoint, source };
+                return EtcdError::Certificate { endpoint, source };
             }
             cause = error.source();
         }
-        Trouble::NoConnection { endpoint, source }
+        EtcdError::NoConnection { endpoint, source }
     }
 }
 

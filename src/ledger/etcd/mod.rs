@@ -16,7 +16,7 @@
 //! may be switched off.
 
 mod cluster;
-mod trouble;
+mod error;
 mod wire;
 
 use async_trait::async_trait;
@@ -29,7 +29,7 @@ use crate::ports::{Ledger, LedgerError, Version, Written};
 use crate::run::JournalRecord;
 
 use self::cluster::{Cluster, Failed};
-use self::trouble::Trouble;
+use self::error::EtcdError;
 use self::wire::{Compare, KeyValue, RangeRequest, RequestOp, TxnRequest, TxnResponse};
 use super::codec;
 
@@ -159,7 +159,7 @@ impl Ledger for EtcdLedger {
                 Some((opened, record)) => self.record(&opened, &record),
             };
         };
-        let (now, record) = found.ok_or_else(|| self.trouble(Trouble::Gone))?;
+        let (now, record) = found.ok_or_else(|| self.error(EtcdError::Gone))?;
         self.is_the_same(opened, Some(&now))?;
         self.record(&now, &record)
     }
@@ -176,7 +176,7 @@ impl Ledger for EtcdLedger {
     ) -> Result<Written<Version>, LedgerError> {
         let opened = self.opened()?;
         if record.ledger != opened.ledger || record.fleet != self.fleet {
-            return Err(self.trouble(Trouble::Misfiled));
+            return Err(self.error(EtcdError::Misfiled));
         }
         let text = codec::encode_record(record).map_err(|e| e.at(&self.place))?;
         let next = Version(at.0.saturating_add(1));
@@ -246,7 +246,7 @@ impl Ledger for EtcdLedger {
                 return Ok(Written::Conflict);
             }
             // The writer remembers records that the ledger has lost.
-            return Err(self.trouble(Trouble::Gap { run: record.run.clone(), seq: record.seq }));
+            return Err(self.error(EtcdError::Gap { run: record.run.clone(), seq: record.seq }));
         };
         Ok(if self.envelope(&taken)?.nonce == nonce.as_str() { Written::Acknowledged(()) } else { Written::Conflict })
     }
@@ -281,7 +281,7 @@ impl Ledger for EtcdLedger {
         for (next, key) in (0_u64..).zip(self.all(&self.keys.journal(run)).await?) {
             let record = codec::decode_event(&self.envelope(&key)?.record).map_err(|e| e.at(&self.place))?;
             if record.seq != next || record.run != *run {
-                return Err(self.trouble(Trouble::Gap { run: run.clone(), seq: record.seq }));
+                return Err(self.error(EtcdError::Gap { run: run.clone(), seq: record.seq }));
             }
             records.push(record);
         }
@@ -293,7 +293,7 @@ impl Ledger for EtcdLedger {
         let since = since.map_or(i64::MIN, Time::as_millis);
         let mut begun = Vec::new();
         for key in self.all(&prefix).await? {
-            let unreadable = || self.trouble(Trouble::Unreadable(String::from_utf8_lossy(&key.key).into_owned()));
+            let unreadable = || self.error(EtcdError::Unreadable(String::from_utf8_lossy(&key.key).into_owned()));
             let at: i64 = self.text(&key)?.parse().map_err(|_| unreadable())?;
             let run = std::str::from_utf8(&key.key).ok().and_then(|name| name.strip_prefix(&prefix));
             let run = RunId::from(run.ok_or_else(unreadable)?);
@@ -309,7 +309,7 @@ impl Ledger for EtcdLedger {
 impl EtcdLedger {
     fn new(settings: &EtcdPlace, fleet: &FleetName, now: Time) -> Result<Self, LedgerError> {
         let place = settings.to_string();
-        let cluster = Cluster::new(settings).map_err(|trouble| trouble.at(&place, "opened"))?;
+        let cluster = Cluster::new(settings).map_err(|error| error.at(&place, "opened"))?;
         Ok(Self {
             cluster,
             keys: Keys(format!("{}/{fleet}/", settings.prefix)),
@@ -320,20 +320,20 @@ impl EtcdLedger {
         })
     }
 
-    fn trouble(&self, trouble: Trouble) -> LedgerError {
-        trouble.at(&self.place, "read")
+    fn error(&self, error: EtcdError) -> LedgerError {
+        error.at(&self.place, "read")
     }
 
     fn not_read(&self, failed: Failed) -> LedgerError {
-        self.trouble(failed.trouble)
+        self.error(failed.error)
     }
 
     /// Everything that is sent is decided by the cluster as a whole, so a repeat of it tells what became of it.
     fn not_written(&self, failed: Failed) -> LedgerError {
         if failed.in_doubt {
-            return LedgerError::InDoubt { place: self.place.clone(), source: Box::new(failed.trouble) };
+            return LedgerError::InDoubt { place: self.place.clone(), source: Box::new(failed.error) };
         }
-        failed.trouble.at(&self.place, "written")
+        failed.error.at(&self.place, "written")
     }
 
     /// Which ledger there is, with its record's key; in one look, so that the two belong together.
@@ -350,8 +350,8 @@ impl EtcdLedger {
                 let ledger = self.text(&ledger)?.into();
                 Ok(Some((Opened { ledger, created: record.create_revision }, record)))
             }
-            (Some(_), None) => Err(self.trouble(Trouble::Incomplete(self.keys.record()))),
-            (None, Some(_)) => Err(self.trouble(Trouble::Incomplete(self.keys.ledger()))),
+            (Some(_), None) => Err(self.error(EtcdError::Incomplete(self.keys.record()))),
+            (None, Some(_)) => Err(self.error(EtcdError::Incomplete(self.keys.ledger()))),
         }
     }
 
@@ -366,13 +366,13 @@ impl EtcdLedger {
         };
         self.cluster.call(&request).await.map_err(|failed| self.not_written(failed))?;
         // Whoever made it, and also where this is a repeat of what was done: what is there now is the ledger.
-        self.look().await?.map(|(opened, _)| opened).ok_or_else(|| self.trouble(Trouble::Gone))
+        self.look().await?.map(|(opened, _)| opened).ok_or_else(|| self.error(EtcdError::Gone))
     }
 
     fn record(&self, opened: &Opened, key: &KeyValue) -> Result<(Version, FleetRecord), LedgerError> {
         let record = codec::decode_record(&self.text(key)?).map_err(|e| e.at(&self.place))?;
         if record.fleet != self.fleet || record.ledger != opened.ledger {
-            return Err(self.trouble(Trouble::Misfiled));
+            return Err(self.error(EtcdError::Misfiled));
         }
         Ok((self.version(key)?, record))
     }
@@ -388,21 +388,21 @@ impl EtcdLedger {
                 if now.ledger == opened.ledger { "a copy put in its place".to_owned() } else { now.ledger.to_string() }
             },
         );
-        Err(self.trouble(Trouble::Replaced { opened: opened.ledger.clone(), found }))
+        Err(self.error(EtcdError::Replaced { opened: opened.ledger.clone(), found }))
     }
 
     fn opened(&self) -> Result<&Opened, LedgerError> {
-        self.opened.as_ref().ok_or_else(|| Trouble::OpenedToRead.at(&self.place, "written"))
+        self.opened.as_ref().ok_or_else(|| EtcdError::OpenedToRead.at(&self.place, "written"))
     }
 
     fn version(&self, key: &KeyValue) -> Result<Version, LedgerError> {
         let version = u64::try_from(key.version);
-        version.map(Version).map_err(|_| self.trouble(Trouble::Unreadable(self.keys.record())))
+        version.map(Version).map_err(|_| self.error(EtcdError::Unreadable(self.keys.record())))
     }
 
     fn text(&self, key: &KeyValue) -> Result<String, LedgerError> {
         String::from_utf8(key.value.clone())
-            .map_err(|_| self.trouble(Trouble::Unreadable(String::from_utf8_lossy(&key.key).into_owned())))
+            .map_err(|_| self.error(EtcdError::Unreadable(String::from_utf8_lossy(&key.key).into_owned())))
     }
 
     /// After a transaction that did not hold: the ledger as it is then, by the first two of its answers.
@@ -446,6 +446,6 @@ impl EtcdLedger {
                 Some(_) | None => return Ok(all),
             }
         }
-        Err(self.trouble(Trouble::Unreadable(format!("{prefix} (too many keys)"))))
+        Err(self.error(EtcdError::Unreadable(format!("{prefix} (too many keys)"))))
     }
 }

@@ -8,10 +8,10 @@ use rusqlite::{Connection, Transaction};
 
 use crate::ports::LedgerError;
 
+use super::error::SqliteError;
 use super::file::{LAYOUT, LedgerFile};
 use super::home::{self, Home};
 use super::progress;
-use super::trouble::Trouble;
 
 /// A ledger that is not where it was.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,7 +46,7 @@ impl LedgerFile {
     /// What lies beside it belongs to where it was, and goes first: whatever happens until [`Self::keep_up_adopted`], the
     /// ledger then lacks it, is refused, and can be adopted again.
     pub(super) fn adopt(&self, tx: &Transaction<'_>) -> Result<Home, LedgerError> {
-        let write = |error| self.trouble("written", error);
+        let write = |error| self.error("written", error);
         match fs::remove_file(progress::beside(&self.path)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(self.unreadable(error)),
             Ok(()) | Err(_) => {}
@@ -62,7 +62,7 @@ impl LedgerFile {
         let tx = self.immediate(conn)?;
         match self.home(&tx)?.filter(|home| home.mark == adopted.mark) {
             Some(home) => self.say(&home.mark, home.writes).map_err(|error| self.unsaid(error)),
-            None => Err(Trouble::OfAnother { progress: progress::beside(&self.path) }.at(self.place(), "read")),
+            None => Err(SqliteError::OfAnother { progress: progress::beside(&self.path) }.at(self.place(), "read")),
         }
     }
 }

@@ -10,9 +10,9 @@ use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 
 use crate::ports::LedgerError;
 
+use super::error::SqliteError;
 use super::home::{self, Here, Home};
 use super::progress::{self, Found};
-use super::trouble::Trouble;
 
 /// `SRL1`: tells a ledger from any other SQLite file.
 const APPLICATION_ID: i32 = 0x5352_4C31;
@@ -81,11 +81,11 @@ impl LedgerFile {
         self.path.display().to_string()
     }
 
-    pub(super) fn trouble(&self, tried: &'static str, error: rusqlite::Error) -> LedgerError {
-        Trouble::from_sqlite(error).at(self.place(), tried)
+    pub(super) fn error(&self, tried: &'static str, error: rusqlite::Error) -> LedgerError {
+        SqliteError::from_sqlite(error).at(self.place(), tried)
     }
 
-    pub(super) fn corrupt(&self, why: Trouble) -> LedgerError {
+    pub(super) fn corrupt(&self, why: SqliteError) -> LedgerError {
         LedgerError::Corrupt { place: self.place(), source: Box::new(why) }
     }
 
@@ -96,12 +96,12 @@ impl LedgerFile {
         if !self.path.exists() {
             self.check_blank(&beside)?;
         }
-        self.make_file().map_err(|e| Trouble::Directory(e).at(self.place(), "opened"))?;
+        self.make_file().map_err(|e| SqliteError::Directory(e).at(self.place(), "opened"))?;
         let mut conn = self.open()?;
         if !self.is_blank(&conn)? {
             return Ok(conn);
         }
-        let tx = Transaction::new(&mut conn, TransactionBehavior::Immediate).map_err(|e| self.trouble("written", e))?;
+        let tx = Transaction::new(&mut conn, TransactionBehavior::Immediate).map_err(|e| self.error("written", e))?;
         // Another process may have been faster.
         if self.is_blank(&tx)? {
             self.check_blank(&self.beside()?)?;
@@ -109,9 +109,9 @@ impl LedgerFile {
                 .and_then(|()| tx.execute_batch(home::TABLE))
                 .and_then(|()| tx.pragma_update(None, "application_id", APPLICATION_ID))
                 .and_then(|()| tx.pragma_update(None, "user_version", LAYOUT))
-                .map_err(|e| self.trouble("written", e))?;
+                .map_err(|e| self.error("written", e))?;
             self.settle(&tx)?;
-            tx.commit().map_err(|e| self.trouble("written", e))?;
+            tx.commit().map_err(|e| self.error("written", e))?;
         } else {
             drop(tx);
         }
@@ -122,7 +122,7 @@ impl LedgerFile {
     pub(super) fn connect(&self) -> Result<Connection, LedgerError> {
         let conn = self.open()?;
         if self.is_blank(&conn)? {
-            return Err(self.corrupt(Trouble::Blank));
+            return Err(self.corrupt(SqliteError::Blank));
         }
         Ok(conn)
     }
@@ -130,7 +130,7 @@ impl LedgerFile {
     /// As [`Self::connect`], by those who may write.
     pub(super) fn connect_to_write(&self) -> Result<Connection, LedgerError> {
         if self.read_only {
-            return Err(Trouble::OpenedToRead.at(self.place(), "written"));
+            return Err(SqliteError::OpenedToRead.at(self.place(), "written"));
         }
         self.connect()
     }
@@ -143,7 +143,7 @@ impl LedgerFile {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 return self.check_blank(&beside).map(|()| None);
             }
-            Err(error) => return Err(Trouble::Directory(error).at(self.place(), "opened")),
+            Err(error) => return Err(SqliteError::Directory(error).at(self.place(), "opened")),
             Ok(_) => {}
         }
         let conn = self.open()?;
@@ -158,7 +158,7 @@ impl LedgerFile {
         match beside {
             Found::Nothing => Ok(()),
             Found::Itself(_) | Found::Copy(_) | Found::Unreadable(_) => {
-                Err(Trouble::Vanished { progress: progress::beside(&self.path) }.at(self.place(), "opened"))
+                Err(SqliteError::Vanished { progress: progress::beside(&self.path) }.at(self.place(), "opened"))
             }
         }
     }
@@ -203,14 +203,14 @@ impl LedgerFile {
             Ok(conn)
         };
         open().map_err(|error: rusqlite::Error| {
-            if self.path.exists() { self.trouble("opened", error) } else { Trouble::Gone.at(self.place(), "opened") }
+            if self.path.exists() { self.error("opened", error) } else { SqliteError::Gone.at(self.place(), "opened") }
         })
     }
 
     /// Whether nothing was made in it yet. A file of another program, or of a newer version, is an error.
     fn is_blank(&self, conn: &Connection) -> Result<bool, LedgerError> {
         let number = |pragma: &str| conn.pragma_query_value(None, pragma, |r| r.get::<_, i32>(0));
-        let read = |e| self.trouble("read", e);
+        let read = |e| self.error("read", e);
         let application = number("application_id").map_err(read)?;
         let layout = number("user_version").map_err(read)?;
         match (application, layout) {
@@ -223,17 +223,17 @@ impl LedgerFile {
             (0, 0) => {
                 let objects: i64 =
                     conn.query_row("SELECT count(*) FROM sqlite_schema", [], |r| r.get(0)).map_err(read)?;
-                if objects == 0 { Ok(true) } else { Err(self.corrupt(Trouble::NotALedger)) }
+                if objects == 0 { Ok(true) } else { Err(self.corrupt(SqliteError::NotALedger)) }
             }
-            _ => Err(self.corrupt(Trouble::NotALedger)),
+            _ => Err(self.corrupt(SqliteError::NotALedger)),
         }
     }
 
     /// Where it is now.
     pub(super) fn here(&self) -> Result<Here, LedgerError> {
         let gone = |error: io::Error| match error.kind() {
-            io::ErrorKind::NotFound => Trouble::Gone.at(self.place(), "opened"),
-            _ => Trouble::Directory(error).at(self.place(), "opened"),
+            io::ErrorKind::NotFound => SqliteError::Gone.at(self.place(), "opened"),
+            _ => SqliteError::Directory(error).at(self.place(), "opened"),
         };
         Here::of(&self.path).map_err(gone)
     }
@@ -244,7 +244,7 @@ impl LedgerFile {
     }
 
     pub(super) fn unreadable(&self, error: io::Error) -> LedgerError {
-        Trouble::Progress { path: progress::beside(&self.path), source: error }.at(self.place(), "read")
+        SqliteError::Progress { path: progress::beside(&self.path), source: error }.at(self.place(), "read")
     }
 
     /// A file that is new is at home where it is, and has taken no write.
@@ -255,7 +255,7 @@ impl LedgerFile {
     /// The same for one that was moved here.
     pub(super) fn settle_with(&self, tx: &Transaction<'_>, writes: u64) -> Result<Home, LedgerError> {
         let home = Home::new(self.here()?, writes);
-        home.store(tx).map_err(|error| self.trouble("written", error))?;
+        home.store(tx).map_err(|error| self.error("written", error))?;
         Ok(home)
     }
 }

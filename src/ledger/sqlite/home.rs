@@ -9,8 +9,8 @@ use std::sync::LazyLock;
 use rusqlite::{Connection, OptionalExtension, params};
 use sha2::{Digest as _, Sha256};
 
+use super::error::SqliteError;
 use super::progress::{Found, Identity};
-use super::trouble::Trouble;
 
 /// Made with the other tables of a new file, and by an adoption in an older one.
 pub(super) const TABLE: &str = "
@@ -89,34 +89,34 @@ impl Home {
     }
 
     /// S1, S3: nothing in a copy is believed, nor in a file that went back. `progress` is where the file beside it is.
-    pub(super) fn judge(&self, beside: &Found, here: &Here, progress: &Path) -> Result<(), Trouble> {
+    pub(super) fn judge(&self, beside: &Found, here: &Here, progress: &Path) -> Result<(), SqliteError> {
         let was = || self.place.clone();
         let path = || progress.to_owned();
         // An image of a whole disk has the same inodes and births on another machine.
         if let (Some(then), Some(now)) = (&self.machine, &here.machine)
             && then != now
         {
-            return Err(Trouble::OtherMachine { was: was() });
+            return Err(SqliteError::OtherMachine { was: was() });
         }
         match beside {
             Found::Itself(progress) | Found::Copy(progress) if progress.mark != self.mark => {
-                return Err(Trouble::OfAnother { progress: path() });
+                return Err(SqliteError::OfAnother { progress: path() });
             }
             Found::Itself(progress) | Found::Copy(progress) if progress.writes > self.writes => {
-                return Err(Trouble::WentBack { here: self.writes, beside: progress.writes, progress: path() });
+                return Err(SqliteError::WentBack { here: self.writes, beside: progress.writes, progress: path() });
             }
             Found::Nothing | Found::Itself(_) | Found::Copy(_) | Found::Unreadable(_) => {}
         }
         if !self.file.is(here.file) {
-            return Err(Trouble::Copied { was: was() });
+            return Err(SqliteError::Copied { was: was() });
         }
         match beside {
             Found::Itself(_) => Ok(()),
             // Before the first write it is made: until then there is nothing to go back to.
             Found::Nothing if self.writes == 0 => Ok(()),
-            Found::Nothing => Err(Trouble::NoProgress { progress: path() }),
-            Found::Copy(_) => Err(Trouble::ProgressCopied { progress: path() }),
-            Found::Unreadable(why) => Err(Trouble::ProgressUnreadable { progress: path(), why: why.clone() }),
+            Found::Nothing => Err(SqliteError::NoProgress { progress: path() }),
+            Found::Copy(_) => Err(SqliteError::ProgressCopied { progress: path() }),
+            Found::Unreadable(why) => Err(SqliteError::ProgressUnreadable { progress: path(), why: why.clone() }),
         }
     }
 

@@ -7,12 +7,12 @@
 //! replaced under a running process an error: an open descriptor would go on writing to a file that nobody else sees.
 
 mod adoption;
+mod error;
 mod file;
 mod home;
 mod progress;
 #[cfg(test)]
 mod tests;
-mod trouble;
 mod writes;
 
 use std::path::Path;
@@ -28,8 +28,8 @@ use crate::run::JournalRecord;
 
 pub(crate) use self::adoption::Displaced;
 
+use self::error::SqliteError;
 use self::file::LedgerFile;
-use self::trouble::Trouble;
 use super::codec;
 
 /// Writes to a fleet's record whose nonces are remembered. A writer that repeats an older one meets a conflict and
@@ -130,11 +130,11 @@ impl SqliteLedger {
             None => Some("somebody has adopted it meanwhile".to_owned()),
         };
         if let Some(why) = why {
-            return Err(Trouble::NotMoved(why).at(file.place(), "written"));
+            return Err(SqliteError::NotMoved(why).at(file.place(), "written"));
         }
         let home = file.adopt(&tx)?;
         let text = codec::encode_event(record).map_err(|e| e.at(&file.place()))?;
-        insert(&tx, fleet, record, nonce, &text).and_then(|()| tx.commit()).map_err(|e| file.trouble("written", e))?;
+        insert(&tx, fleet, record, nonce, &text).and_then(|()| tx.commit()).map_err(|e| file.error("written", e))?;
         file.keep_up_adopted(&mut conn, &home)
     }
 
@@ -227,7 +227,7 @@ fn row(file: &LedgerFile, conn: &Connection, fleet: &FleetName) -> Result<Option
         Ok(Row { ledger: r.get::<_, String>(0)?.into(), version: Version(r.get(1)?), record: r.get(2)? })
     })
     .optional()
-    .map_err(|e| file.trouble("read", e))
+    .map_err(|e| file.error("read", e))
 }
 
 /// The fleet's record is made by the first process that gets the write lock; the others find it.
@@ -248,7 +248,7 @@ fn found_or_made(file: &LedgerFile, mut conn: Connection, fresh: &FleetRecord) -
         )
         .and_then(|_| LedgerFile::count(&tx))
         .and_then(|writes| tx.commit().map(|()| writes))
-        .map_err(|e| file.trouble("written", e))?;
+        .map_err(|e| file.error("written", e))?;
     file.keep_up(&mut conn, writes)?;
     Ok(fresh.ledger.clone())
 }
@@ -272,7 +272,7 @@ impl Inner {
         let found = row.as_ref().map(|row| &row.ledger);
         match &self.ledger {
             // S3: two ledgers would coordinate nothing.
-            Some(opened) if found != Some(opened) => Err(self.file.corrupt(Trouble::Replaced {
+            Some(opened) if found != Some(opened) => Err(self.file.corrupt(SqliteError::Replaced {
                 opened: opened.clone(),
                 found: found.map_or_else(|| "none".to_owned(), ToString::to_string),
             })),
@@ -289,19 +289,19 @@ impl Inner {
             conn
         };
         // One state of the file for both.
-        let tx = conn.unchecked_transaction().map_err(|e| self.file.trouble("read", e))?;
+        let tx = conn.unchecked_transaction().map_err(|e| self.file.error("read", e))?;
         self.file.check(&tx)?;
         let Some(row) = self.row(&tx)? else { return Ok(nothing()) };
         let record = codec::decode_record(&row.record).map_err(|e| e.at(&self.file.place()))?;
         if record.fleet != self.fleet || record.ledger != row.ledger {
-            return Err(self.file.corrupt(Trouble::Misfiled));
+            return Err(self.file.corrupt(SqliteError::Misfiled));
         }
         Ok((row.version, record))
     }
 
     fn stored(&self) -> Result<Option<String>, LedgerError> {
         let Some(conn) = self.file.connect_if_exists()? else { return Ok(None) };
-        let conn = conn.unchecked_transaction().map_err(|e| self.file.trouble("read", e))?;
+        let conn = conn.unchecked_transaction().map_err(|e| self.file.error("read", e))?;
         self.file.check(&conn)?;
         Ok(self.row(&conn)?.map(|row| row.record))
     }
@@ -318,7 +318,7 @@ impl Inner {
 
     /// `Some` where the question is closed without writing.
     fn settled(&self, conn: &Connection, at: Version, nonce: &Nonce) -> Result<Option<Written<Version>>, LedgerError> {
-        if let Some(version) = self.written_by(conn, nonce).map_err(|e| self.file.trouble("read", e))? {
+        if let Some(version) = self.written_by(conn, nonce).map_err(|e| self.file.error("read", e))? {
             return Ok(Some(Written::Acknowledged(version)));
         }
         let row = self.row(conn)?;
@@ -333,7 +333,7 @@ impl Inner {
     ) -> Result<Written<Version>, LedgerError> {
         let mut conn = self.file.connect_to_write()?;
         if Some(&record.ledger) != self.ledger.as_ref() || record.fleet != self.fleet {
-            return Err(self.file.corrupt(Trouble::Misfiled));
+            return Err(self.file.corrupt(SqliteError::Misfiled));
         }
         let text = codec::encode_record(record).map_err(|e| e.at(&self.file.place()))?;
         // Looked at before the write lock is taken too: those who have lost already need not queue for it.
@@ -359,7 +359,7 @@ impl Inner {
             )?;
             LedgerFile::count(&tx)
         })();
-        let writes = written.map_err(|e| self.file.trouble("written", e))?;
+        let writes = written.map_err(|e| self.file.error("written", e))?;
         match tx.commit() {
             Ok(()) => self.file.keep_up(&mut conn, writes).map(|()| Written::Acknowledged(next)),
             Err(cause) => self.look_for(cause, |conn| self.written_by(conn, nonce)),
@@ -391,7 +391,7 @@ impl Inner {
         let text = codec::encode_event(record).map_err(|e| e.at(&self.file.place()))?;
         let tx = self.file.begin(&mut conn)?;
         self.row(&tx)?;
-        let read = |e| self.file.trouble("read", e);
+        let read = |e| self.file.error("read", e);
         if let Some(taken) = self.taken_by(&tx, record).map_err(read)? {
             drop(tx);
             let settled = if taken == nonce.as_str() { Written::Acknowledged(()) } else { Written::Conflict };
@@ -406,11 +406,11 @@ impl Inner {
         }
         if next != record.seq {
             // The writer remembers records that the ledger has lost: it was restored from a copy, or cut.
-            return Err(self.file.corrupt(Trouble::Gap { run: record.run.clone(), seq: record.seq, next }));
+            return Err(self.file.corrupt(SqliteError::Gap { run: record.run.clone(), seq: record.seq, next }));
         }
         let writes = insert(&tx, &self.fleet, record, nonce, &text)
             .and_then(|()| LedgerFile::count(&tx))
-            .map_err(|e| self.file.trouble("written", e))?;
+            .map_err(|e| self.file.error("written", e))?;
         match tx.commit() {
             Ok(()) => self.file.keep_up(&mut conn, writes).map(|()| Written::Acknowledged(())),
             Err(cause) => self.look_for(cause, |conn| {
@@ -425,7 +425,7 @@ impl Inner {
         let first: Option<String> = conn
             .query_row(sql, [self.fleet.as_str(), run.as_str()], |r| r.get(0))
             .optional()
-            .map_err(|e| self.file.trouble("read", e))?;
+            .map_err(|e| self.file.error("read", e))?;
         first.map_or(Ok(false), |text| codec::is_pruned(&text).map_err(|e| e.at(&self.file.place())))
     }
 
@@ -443,7 +443,7 @@ impl Inner {
             tx.execute("DELETE FROM journal WHERE fleet = ?1 AND run = ?2 AND seq > 0", [fleet, run])?;
             LedgerFile::count(&tx)
         })();
-        let writes = written.map_err(|e| self.file.trouble("written", e))?;
+        let writes = written.map_err(|e| self.file.error("written", e))?;
         match tx.commit() {
             Ok(()) => self.file.keep_up(&mut conn, writes),
             Err(cause) => self
@@ -463,28 +463,29 @@ impl Inner {
     ) -> Result<Written<T>, LedgerError> {
         match self.file.connect().map(|conn| (find(&conn), conn)) {
             Ok((Ok(Some(done)), mut conn)) => self.told(&mut conn, Written::Acknowledged(done)),
-            Ok((Ok(None), _)) => Err(self.file.trouble("written", cause)),
-            Ok((Err(_), _)) | Err(_) => {
-                Err(LedgerError::InDoubt { place: self.file.place(), source: Box::new(Trouble::from_sqlite(cause)) })
-            }
+            Ok((Ok(None), _)) => Err(self.file.error("written", cause)),
+            Ok((Err(_), _)) | Err(_) => Err(LedgerError::InDoubt {
+                place: self.file.place(),
+                source: Box::new(SqliteError::from_sqlite(cause)),
+            }),
         }
     }
 
     fn journal(&self, run: &RunId) -> Result<Vec<JournalRecord>, LedgerError> {
         let Some(conn) = self.file.connect_if_exists()? else { return Ok(Vec::new()) };
-        let conn = conn.unchecked_transaction().map_err(|e| self.file.trouble("read", e))?;
+        let conn = conn.unchecked_transaction().map_err(|e| self.file.error("read", e))?;
         self.file.check(&conn)?;
         let texts = (|| {
             let mut query = conn.prepare("SELECT record FROM journal WHERE fleet = ?1 AND run = ?2 ORDER BY seq")?;
             let rows = query.query_map([self.fleet.as_str(), run.as_str()], |r| r.get::<_, String>(0))?;
             rows.collect::<Result<Vec<_>, _>>()
         })()
-        .map_err(|e| self.file.trouble("read", e))?;
+        .map_err(|e| self.file.error("read", e))?;
         let mut records = Vec::with_capacity(texts.len());
         for (next, text) in (0_u64..).zip(texts) {
             let record = codec::decode_event(&text).map_err(|e| e.at(&self.file.place()))?;
             if record.seq != next || record.run != *run {
-                return Err(self.file.corrupt(Trouble::Gap { run: run.clone(), seq: record.seq, next }));
+                return Err(self.file.corrupt(SqliteError::Gap { run: run.clone(), seq: record.seq, next }));
             }
             records.push(record);
         }
@@ -493,7 +494,7 @@ impl Inner {
 
     fn runs(&self, since: Option<Time>) -> Result<Vec<RunId>, LedgerError> {
         let Some(conn) = self.file.connect_if_exists()? else { return Ok(Vec::new()) };
-        let conn = conn.unchecked_transaction().map_err(|e| self.file.trouble("read", e))?;
+        let conn = conn.unchecked_transaction().map_err(|e| self.file.error("read", e))?;
         self.file.check(&conn)?;
         (|| {
             let mut query = conn
@@ -502,6 +503,6 @@ impl Inner {
             let rows = query.query_map(params![self.fleet.as_str(), since], |r| r.get::<_, String>(0))?;
             rows.map(|run| run.map(RunId::from)).collect::<Result<Vec<_>, _>>()
         })()
-        .map_err(|e| self.file.trouble("read", e))
+        .map_err(|e| self.file.error("read", e))
     }
 }

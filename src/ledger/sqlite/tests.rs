@@ -41,13 +41,13 @@ fn s3_every_refusal_of_the_disk_is_unreachable_and_damage_is_corrupt() {
         (rusqlite::ffi::SQLITE_CANTOPEN, "permissions"),
         (rusqlite::ffi::SQLITE_IOERR_FSYNC, "free space"),
     ] {
-        match Trouble::from_sqlite(failure(code)).at("ledger.db".into(), "written") {
+        match SqliteError::from_sqlite(failure(code)).at("ledger.db".into(), "written") {
             LedgerError::Unreachable { source, .. } => assert!(source.to_string().contains(words), "{code}: {source}"),
             other => panic!("{code}: {other:?}"),
         }
     }
     for code in [rusqlite::ffi::SQLITE_CORRUPT, rusqlite::ffi::SQLITE_NOTADB] {
-        let error = Trouble::from_sqlite(failure(code)).at("ledger.db".into(), "read");
+        let error = SqliteError::from_sqlite(failure(code)).at("ledger.db".into(), "read");
         assert!(matches!(error, LedgerError::Corrupt { .. }), "{code}: {error:?}");
     }
 }

@@ -18,17 +18,17 @@ use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior};
 
 use crate::ports::LedgerError;
 
+use super::error::SqliteError;
 use super::file::LedgerFile;
 use super::home::{Here, Home};
 use super::progress::{self, Found};
-use super::trouble::Trouble;
 
 /// Between two tries to get the write lock for the file beside the ledger. Another writer may have said as much already.
 const GLANCE: Duration = Duration::from_millis(20);
 
 impl LedgerFile {
     pub(super) fn home(&self, conn: &Connection) -> Result<Option<Home>, LedgerError> {
-        Home::load(conn).map_err(|error| self.trouble("read", error))
+        Home::load(conn).map_err(|error| self.error("read", error))
     }
 
     /// S1, S3: nothing in a copy is believed, nor in a file that went back. `conn` reads only after this began.
@@ -42,8 +42,8 @@ impl LedgerFile {
         self.judge(home.as_ref(), &beside, &here).map_err(|why| why.at(self.place(), "read"))
     }
 
-    pub(super) fn judge(&self, home: Option<&Home>, beside: &Found, here: &Here) -> Result<(), Trouble> {
-        home.ok_or(Trouble::Homeless)?.judge(beside, here, &progress::beside(&self.path))
+    pub(super) fn judge(&self, home: Option<&Home>, beside: &Found, here: &Here) -> Result<(), SqliteError> {
+        home.ok_or(SqliteError::Homeless)?.judge(beside, here, &progress::beside(&self.path))
     }
 
     /// Begins to write: takes the write lock, and looks that this is the ledger that it was.
@@ -58,7 +58,7 @@ impl LedgerFile {
     }
 
     pub(super) fn immediate<'c>(&self, conn: &'c mut Connection) -> Result<Transaction<'c>, LedgerError> {
-        Transaction::new(conn, TransactionBehavior::Immediate).map_err(|e| self.trouble("written", e))
+        Transaction::new(conn, TransactionBehavior::Immediate).map_err(|e| self.error("written", e))
     }
 
     /// Counts this write. Every transaction that changes anything does.
@@ -72,7 +72,7 @@ impl LedgerFile {
 
     /// What is in the ledger is in doubt for its writer until it is said beside it, too.
     pub(super) fn unsaid(&self, error: io::Error) -> LedgerError {
-        let why = Trouble::Progress { path: progress::beside(&self.path), source: error };
+        let why = SqliteError::Progress { path: progress::beside(&self.path), source: error };
         LedgerError::InDoubt { place: self.place(), source: Box::new(why) }
     }
 
@@ -81,7 +81,7 @@ impl LedgerFile {
     /// The count of that commit is `at_least`. Where another writer has said as much, there is nothing to do.
     pub(super) fn keep_up(&self, conn: &mut Connection, at_least: u64) -> Result<(), LedgerError> {
         let begun = Instant::now();
-        conn.busy_timeout(GLANCE).map_err(|error| self.trouble("written", error))?;
+        conn.busy_timeout(GLANCE).map_err(|error| self.error("written", error))?;
         loop {
             let mark = self.home(conn).unwrap_or_default().map(|home| home.mark);
             if let Found::Itself(progress) = self.beside()?
@@ -93,11 +93,13 @@ impl LedgerFile {
             match Transaction::new(conn, TransactionBehavior::Immediate) {
                 Ok(tx) => {
                     self.check(&tx)?;
-                    let Some(home) = self.home(&tx)? else { return Err(Trouble::Homeless.at(self.place(), "read")) };
+                    let Some(home) = self.home(&tx)? else {
+                        return Err(SqliteError::Homeless.at(self.place(), "read"));
+                    };
                     if home.writes < at_least {
                         // It was written over since the commit.
                         let progress = progress::beside(&self.path);
-                        let why = Trouble::WentBack { here: home.writes, beside: at_least, progress };
+                        let why = SqliteError::WentBack { here: home.writes, beside: at_least, progress };
                         return Err(why.at(self.place(), "read"));
                     }
                     return self.say(&home.mark, home.writes).map_err(|error| self.unsaid(error));
@@ -105,7 +107,7 @@ impl LedgerFile {
                 Err(rusqlite::Error::SqliteFailure(cause, _))
                     if cause.code == ErrorCode::DatabaseBusy && begun.elapsed() < self.lock_wait => {}
                 Err(error) => {
-                    let source = Box::new(Trouble::from_sqlite(error));
+                    let source = Box::new(SqliteError::from_sqlite(error));
                     return Err(LedgerError::InDoubt { place: self.place(), source });
                 }
             }

@@ -12,7 +12,7 @@ use crate::model::{GroupName, SubsystemName, ZoneName};
 use super::super::constraints::{Constraints, Names};
 use super::super::solver::{Reach, Selector};
 use super::super::stock::Room;
-use super::super::why::Change;
+use super::super::why::PolicyEdit;
 use super::super::{AssessError, Rule, SubsystemCapacity, WouldAllow, capacity};
 use super::query::{CountQuery, group_members};
 
@@ -41,7 +41,7 @@ enum Place<'a> {
 
 /// What a policy limits a choice by.
 #[derive(Clone, Copy)]
-struct Limits {
+struct PolicyLimits {
     minimum: u64,
     per_zone: u64,
     /// The smallest of `max_hosts_per_run` and all budgets.
@@ -141,7 +141,7 @@ impl<'q> Question<'q> {
     /// What the policy would have to say: one field, each for itself; where none alone would do, all of them together.
     fn other_policy(&self, table: &SubsystemCapacity, own: &[Names<'_>], index: usize) -> Vec<WouldAllow> {
         let pace = &self.asked.membership.subsystem(index).pace;
-        let is = Limits {
+        let is = PolicyLimits {
             minimum: table.minimum,
             per_zone: table.zones.first().map_or(0, |zone| zone.minimum),
             hosts: pace.budgets.iter().map(|budget| budget.hosts).chain([pace.max_hosts_per_run]).min().unwrap_or(0),
@@ -149,13 +149,13 @@ impl<'q> Question<'q> {
         let stands = |rules: &[Rule]| own.iter().any(|names| rules.contains(&names.rule));
         let mut found = Vec::new();
         if stands(&[Rule::Minimum, Rule::ZoneLoss]) {
-            found.extend(self.highest(table, is.minimum, |minimum| Limits { minimum, ..is }));
+            found.extend(self.highest(table, is.minimum, |minimum| PolicyLimits { minimum, ..is }));
         }
         if stands(&[Rule::ZoneMinimum]) {
-            found.extend(self.highest(table, is.per_zone, |per_zone| Limits { per_zone, ..is }));
+            found.extend(self.highest(table, is.per_zone, |per_zone| PolicyLimits { per_zone, ..is }));
         }
         if stands(&[Rule::RunSize]) {
-            found.extend(self.lowest(table, is.hosts, |hosts| Limits { hosts, ..is }));
+            found.extend(self.lowest(table, is.hosts, |hosts| PolicyLimits { hosts, ..is }));
         }
         if found.is_empty() {
             found.extend(self.together(table, is));
@@ -164,32 +164,32 @@ impl<'q> Question<'q> {
     }
 
     /// Each field as strict as the others, first unlimited, let it be.
-    fn together(&self, table: &SubsystemCapacity, is: Limits) -> Option<Limits> {
-        let free = Limits { minimum: 0, per_zone: 0, hosts: is.hosts.max(self.asked.count) };
+    fn together(&self, table: &SubsystemCapacity, is: PolicyLimits) -> Option<PolicyLimits> {
+        let free = PolicyLimits { minimum: 0, per_zone: 0, hosts: is.hosts.max(self.asked.count) };
         if !self.is_possible_under(table, free) {
             return None;
         }
-        let minimum = |minimum| Limits { minimum, ..free };
+        let minimum = |minimum| PolicyLimits { minimum, ..free };
         let first = self.highest(table, is.minimum, minimum).unwrap_or(free);
-        let per_zone = |per_zone| Limits { per_zone, ..first };
+        let per_zone = |per_zone| PolicyLimits { per_zone, ..first };
         let second = self.highest(table, is.per_zone, per_zone).unwrap_or(first);
-        Some(self.lowest(table, is.hosts, |hosts| Limits { hosts, ..second }).unwrap_or(second))
+        Some(self.lowest(table, is.hosts, |hosts| PolicyLimits { hosts, ..second }).unwrap_or(second))
     }
 
     /// The highest value up to `is` that would do.
-    fn highest(&self, table: &SubsystemCapacity, is: u64, with: impl Fn(u64) -> Limits) -> Option<Limits> {
+    fn highest(&self, table: &SubsystemCapacity, is: u64, with: impl Fn(u64) -> PolicyLimits) -> Option<PolicyLimits> {
         let is_enough = |less: u64| self.is_possible_under(table, with(is - less));
         if is_enough(0) { Some(with(is)) } else { least(is, is_enough).map(|less| with(is - less)) }
     }
 
     /// The lowest number of hosts from `is` on that would do.
-    fn lowest(&self, table: &SubsystemCapacity, is: u64, with: impl Fn(u64) -> Limits) -> Option<Limits> {
+    fn lowest(&self, table: &SubsystemCapacity, is: u64, with: impl Fn(u64) -> PolicyLimits) -> Option<PolicyLimits> {
         let is_enough = |more: u64| self.is_possible_under(table, with(is + more));
         let most = self.asked.count.saturating_sub(is);
         if is_enough(0) { Some(with(is)) } else { least(most, is_enough).map(|more| with(is + more)) }
     }
 
-    fn is_possible_under(&self, table: &SubsystemCapacity, limits: Limits) -> bool {
+    fn is_possible_under(&self, table: &SubsystemCapacity, limits: PolicyLimits) -> bool {
         let zone_of = |names: &Names<'_>| names.zone.and_then(|zone| table.zones.iter().find(|of| of.name == *zone));
         self.is_possible(|names, is| match (names.rule, zone_of(names)) {
             _ if names.subsystem != Some(&table.name) => is,
@@ -204,9 +204,9 @@ impl<'q> Question<'q> {
         })
     }
 
-    fn policy(&self, index: usize, is: Limits, limits: Limits) -> WouldAllow {
+    fn policy(&self, index: usize, is: PolicyLimits, limits: PolicyLimits) -> WouldAllow {
         let policy = self.asked.membership.subsystem(index);
-        let change = |field: &str, is: u64, would_be: u64| Change { field: field.to_owned(), is, would_be };
+        let change = |field: &str, is: u64, would_be: u64| PolicyEdit { field: field.to_owned(), is, would_be };
         let mut changes = Vec::new();
         if limits.minimum < is.minimum {
             changes.push(change("minimum", is.minimum, limits.minimum));
@@ -223,7 +223,7 @@ impl<'q> Question<'q> {
         let name = &policy.name;
         let fields: Vec<String> = changes
             .iter()
-            .map(|Change { field, is, would_be }| format!("{field} {is} ({would_be} would do)"))
+            .map(|PolicyEdit { field, is, would_be }| format!("{field} {is} ({would_be} would do)"))
             .collect();
         let message = format!("the policy of {name} says {}", fields.join(", "));
         WouldAllow::Policy { subsystem: name.clone(), changes, message }

@@ -19,7 +19,7 @@ use between::{Checked, dependencies_are_known, dependencies_have_no_cycle, names
 use context::Context;
 
 use super::matching::Matcher;
-use super::problem::{PolicyErrors, Problem, Reporter};
+use super::problem::{PolicyErrors, PolicyProblem, Reporter};
 use super::raw::{RawFleet, RawSubsystem};
 use super::read::{Damaged, Tree};
 use super::types::{FleetConfig, LedgerKind, PolicySet, SubsystemPolicy};
@@ -32,7 +32,7 @@ pub(crate) struct PolicyText {
     /// The file's name, without its directory: `index.toml`.
     pub(crate) name: String,
     /// All of it, or why it could not be read.
-    pub(crate) text: Result<String, Problem>,
+    pub(crate) text: Result<String, PolicyProblem>,
 }
 
 /// Checks a whole directory. `problems` are those of the directory itself; they make the result an error.
@@ -40,7 +40,11 @@ pub(crate) struct PolicyText {
 /// # Errors
 ///
 /// [`PolicyErrors`] with every problem of every file.
-pub(crate) fn check(directory: &Path, texts: &[PolicyText], problems: Vec<Problem>) -> Result<PolicySet, PolicyErrors> {
+pub(crate) fn check(
+    directory: &Path,
+    texts: &[PolicyText],
+    problems: Vec<PolicyProblem>,
+) -> Result<PolicySet, PolicyErrors> {
     let mut errors = problems;
     errors.extend(texts.iter().filter_map(|text| text.text.as_ref().err().cloned()));
     let mut warnings = Vec::new();
@@ -68,7 +72,7 @@ pub(crate) fn check(directory: &Path, texts: &[PolicyText], problems: Vec<Proble
         files.push((stem.to_owned(), reporter, checked));
     }
     if files.is_empty() && errors.is_empty() {
-        errors.push(Problem::of_file(
+        errors.push(PolicyProblem::of_file(
             format!("there is no subsystem in {}", directory.display()),
             "each subsystem has a file of its own beside fleet.toml, such as index.toml; without one nothing could \
              ever be removed",
@@ -90,7 +94,7 @@ pub(crate) fn check(directory: &Path, texts: &[PolicyText], problems: Vec<Proble
     // What compiles one by one may still be too large together.
     if let Err(error) = Matcher::new(subsystems.values()) {
         let message = format!("the patterns under [hosts] cannot be used together: {error}");
-        errors.push(Problem::of_file(message, "use fewer or simpler patterns"));
+        errors.push(PolicyProblem::of_file(message, "use fewer or simpler patterns"));
     }
     match fleet {
         Some(fleet) if errors.is_empty() => {
@@ -105,12 +109,12 @@ pub(crate) fn check(directory: &Path, texts: &[PolicyText], problems: Vec<Proble
 fn fleet_file(
     directory: &Path,
     texts: &[PolicyText],
-    errors: &mut Vec<Problem>,
-    warnings: &mut Vec<Problem>,
+    errors: &mut Vec<PolicyProblem>,
+    warnings: &mut Vec<PolicyProblem>,
 ) -> (Option<FleetConfig>, Option<BTreeSet<PathBuf>>) {
     let text = match texts.iter().find(|text| text.name == FLEET_FILE) {
         None => {
-            errors.push(Problem::of_file(
+            errors.push(PolicyProblem::of_file(
                 format!("there is no {} in {}", FLEET_FILE, directory.display()),
                 "it names the fleet, its [provider] and its [ledger]; is this the right directory (--policies)?",
             ));
@@ -144,7 +148,7 @@ pub(super) fn fleet_alone(
     directory: &Path,
     texts: &[PolicyText],
     names: &[String],
-    problems: Vec<Problem>,
+    problems: Vec<PolicyProblem>,
 ) -> Result<FleetAlone, PolicyErrors> {
     let mut errors = problems;
     errors.extend(texts.iter().filter_map(|text| text.text.as_ref().err().cloned()));

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::world::{Driven, START, Stopped, World};
 use crate::model::{Effect, HostState, Time};
 use crate::run::{
-    Action, Change, Event, Finish, Machine, Outcome, Purpose, Response, RunDocument, report, silent_from,
+    Action, Event, Finish, Machine, Outcome, Purpose, RecordUpdate, Response, RunDocument, report, silent_from,
 };
 
 const TEN_YEARS: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
@@ -196,7 +196,7 @@ fn s2_a_sample_from_ahead_does_not_pass_for_a_watched_batch() {
 fn s7_a_clock_that_was_ahead_and_came_back_keeps_no_batch_waiting() {
     let mut world = World::new();
     let mut machine = world.machine(4);
-    let is_step = |action: &Action| matches!(action, Action::Change(Change::StartTermination { .. }));
+    let is_step = |action: &Action| matches!(action, Action::RecordUpdate(RecordUpdate::StartTermination { .. }));
     let stopped = world.until(&mut machine, None, is_step);
     world.jump_ahead();
     let is_wait = |action: &Action| records(action, |event| matches!(event, Event::Waiting { .. }));

@@ -16,7 +16,7 @@ use crate::model::{
 use crate::plan::{Confirmation, Inputs, LedgerView, Plan, Request, Selection, plan};
 use crate::policy::PolicySet;
 use crate::run::{
-    Action, Blind, Change, Event, Finish, JournalRecord, Loss, Machine, Observation, Order, Purpose, Response,
+    Action, Blind, Event, Finish, JournalRecord, Loss, Machine, Observation, Order, Purpose, RecordUpdate, Response,
     RunDocument, Spec, Successor, next_epoch, report,
 };
 
@@ -293,7 +293,7 @@ impl World {
             if let Action::Finish(finish) = action {
                 return Driven::Finished(finish);
             }
-            let writes = matches!(action, Action::Record(_) | Action::Change(_) | Action::Send(_));
+            let writes = matches!(action, Action::Record(_) | Action::RecordUpdate(_) | Action::Send(_));
             if writes && points == point {
                 return Driven::Stopped(Stopped::Before(Box::new(action)));
             }
@@ -332,7 +332,7 @@ impl World {
 
     fn perform(&mut self, machine: &mut Machine, action: Action, words: &str) -> Response {
         if self.waits
-            && matches!(action, Action::Record(_) | Action::Change(_))
+            && matches!(action, Action::Record(_) | Action::RecordUpdate(_))
             && let Some(lost) = self.wait_for_ledger(machine)
         {
             if let Action::Record(record) = action {
@@ -344,7 +344,7 @@ impl World {
             Action::Finish(_) => panic!("there is nothing to do"),
             Action::Record(record) if self.waits => self.append_all(*record),
             Action::Record(record) => self.append(&record),
-            Action::Change(change) => {
+            Action::RecordUpdate(change) => {
                 let answer = self.change(machine.spec(), &change);
                 let is_unheard = self.unheard.is_some_and(|unheard| words == unheard);
                 match answer {
@@ -463,7 +463,7 @@ impl World {
         Response::Recorded
     }
 
-    fn change(&mut self, spec: &Spec, change: &Change) -> Response {
+    fn change(&mut self, spec: &Spec, change: &RecordUpdate) -> Response {
         if self.is_ledger_lost() {
             return Response::Lost(Loss::Unreachable("the disk is gone".to_owned()));
         }
@@ -531,15 +531,15 @@ fn words(action: &Action) -> String {
             Effect::Resume { group, .. } => format!("resume {group}"),
             Effect::Adopt { .. } => "adopt".to_owned(),
         },
-        Action::Change(change) => match change {
-            Change::Enlist { .. } => "enlist".to_owned(),
-            Change::Grant { batch, .. } => format!("grant {batch}"),
-            Change::StartTermination { .. } => "start termination".to_owned(),
-            Change::Resolve { outcomes } => format!("resolve {}", list(outcomes.keys())),
-            Change::RequireSuspension { group, .. } => format!("hold {group}"),
-            Change::ReleaseSuspension { group } => format!("release {group}"),
-            Change::Forget { .. } => String::new(),
-            Change::End { .. } => "end".to_owned(),
+        Action::RecordUpdate(change) => match change {
+            RecordUpdate::Enlist { .. } => "enlist".to_owned(),
+            RecordUpdate::Grant { batch, .. } => format!("grant {batch}"),
+            RecordUpdate::StartTermination { .. } => "start termination".to_owned(),
+            RecordUpdate::Resolve { outcomes } => format!("resolve {}", list(outcomes.keys())),
+            RecordUpdate::RequireSuspension { group, .. } => format!("hold {group}"),
+            RecordUpdate::ReleaseSuspension { group } => format!("release {group}"),
+            RecordUpdate::Forget { .. } => String::new(),
+            RecordUpdate::End { .. } => "end".to_owned(),
         },
         Action::Record(_) | Action::Observe { .. } | Action::Sleep { .. } | Action::Finish(_) => String::new(),
     }

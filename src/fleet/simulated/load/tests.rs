@@ -9,7 +9,7 @@ use crate::model::Time;
 struct World {
     scenario: Scenario,
     state: State,
-    membership: Membership,
+    membership: LoadMembership,
 }
 
 const LOAD: &str = "
@@ -31,7 +31,7 @@ impl World {
             ["index", "placement", "billing"].map(|p| format!("[[hosts]]\npool = '{p}'\ncount = 8\nzones = ['a']\n"));
         let scenario = Scenario::of(&format!("{}{LOAD}", pools.concat()));
         let state = State::create(&scenario, "fleet".to_owned(), Time::from_millis(0), Time::from_millis(0));
-        let mut membership = Membership::default();
+        let mut membership = LoadMembership::default();
         for id in scenario.hosts.keys() {
             let (pool, _) = id.as_str().split_once('-').expect("pool and number");
             let weight = if id.as_str() == "index-0008" { 3 } else { 1 };

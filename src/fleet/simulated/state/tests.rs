@@ -68,7 +68,7 @@ fn s1_what_a_provider_refuses_changes_nothing() {
     ] {
         let (scenario, mut state) = fleet();
         let before = state.clone();
-        assert_eq!(state.perform(&scenario, &effect), Err(Refusal(words.to_owned())));
+        assert_eq!(state.perform(&scenario, &effect), Err(CallRefusal(words.to_owned())));
         assert_eq!(state, before, "{effect:?}");
     }
 }

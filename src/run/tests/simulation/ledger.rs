@@ -89,7 +89,7 @@ impl World {
         }
     }
 
-    pub(super) fn read(&mut self, run: usize, change: crate::run::Change) {
+    pub(super) fn read(&mut self, run: usize, change: crate::run::RecordUpdate) {
         if self.is_ledger_gone(run) {
             self.wait_or_lose(run, Waiting::Record(change));
             return;
@@ -99,7 +99,7 @@ impl World {
     }
 
     /// Decided at the version that is still the newest, and written.
-    pub(super) fn write(&mut self, run: usize, change: &crate::run::Change) {
+    pub(super) fn write(&mut self, run: usize, change: &crate::run::RecordUpdate) {
         let mut own = self.runners[run].machine.spec().identity.clone();
         if let Some(entry) = self.record.runs.get(&own.run).filter(|_| self.rig == Rig::HeedsNoFence) {
             (own.epoch, own.process) = (entry.epoch, entry.process.clone());
@@ -121,7 +121,7 @@ impl World {
             Rig::ForgetsPolicies => record.accepted.clear(),
             Rig::TrustsClocks => record.written_at = record.written_at.min(now),
             Rig::TrustsOldSamples => {
-                if let crate::run::Change::Grant { reference_at, .. } = &mut change {
+                if let crate::run::RecordUpdate::Grant { reference_at, .. } = &mut change {
                     (sampled_at, *reference_at) = (Some(*reference_at), now);
                 }
             }

@@ -6,14 +6,14 @@ use std::time::Duration;
 use super::runner::Doing;
 use super::world::World;
 use crate::model::Time;
-use crate::run::{Change, Loss, Order, Response};
+use crate::run::{Loss, Order, RecordUpdate, Response};
 
 /// A write that is repeated.
 pub(super) enum Waiting {
     /// Of what the journal was not heard to take.
     Journal,
     /// Of the record.
-    Record(Change),
+    Record(RecordUpdate),
 }
 
 impl World {

@@ -11,7 +11,7 @@ use crate::model::{Bounds, Call, FleetIdentity, HostId, RunId, SubsystemName, Ti
 use crate::plan::testing::Seeded;
 use crate::plan::{Confirmation, Inputs, Plan, Request, Selection, plan};
 use crate::policy::PolicySet;
-use crate::run::{Change, Finish, JournalRecord, Machine, Response, Spec};
+use crate::run::{Finish, JournalRecord, Machine, RecordUpdate, Response, Spec};
 
 /// What a driver is in the middle of.
 pub(super) enum Doing {
@@ -22,7 +22,7 @@ pub(super) enum Doing {
     /// The record was read; the fleet comes next.
     Observe { begun_at: Time, record: Result<Arc<FleetRecord>, String>, probes: bool },
     /// The record was read at a version; the write comes next.
-    Write { change: Change, version: u64 },
+    Write { change: RecordUpdate, version: u64 },
     /// A write without an answer is repeated, until then.
     Wait { write: Waiting, until: Time },
     /// The call is on its way, and its answer will be heard.

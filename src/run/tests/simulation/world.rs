@@ -407,7 +407,7 @@ impl World {
                     self.append_backlog(run);
                 }
             }
-            Action::Change(change) => self.read(run, change),
+            Action::RecordUpdate(change) => self.read(run, change),
             Action::Observe { probes } => {
                 let record = if self.is_ledger_gone(run) || self.one_in(self.trouble * 3, "record unread") {
                     Err("it is gone".to_owned())

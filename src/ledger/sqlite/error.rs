@@ -11,7 +11,7 @@ use crate::ports::LedgerError;
 
 /// The cause inside a [`LedgerError`].
 #[derive(Debug, Error)]
-pub(super) enum Trouble {
+pub(super) enum SqliteError {
     #[error(
         "another process kept it locked for ten seconds; see with `fuser` or `lsof` which one, and let it go on or \
          end it"
@@ -85,7 +85,7 @@ pub(super) enum Trouble {
     Gap { run: RunId, seq: u64, next: u64 },
 }
 
-impl Trouble {
+impl SqliteError {
     pub(super) fn from_sqlite(error: rusqlite::Error) -> Self {
         match &error {
             rusqlite::Error::SqliteFailure(cause, _) => match cause.code {

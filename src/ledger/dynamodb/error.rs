@@ -35,7 +35,7 @@ impl Said {
 
 /// The cause inside a [`LedgerError`].
 #[derive(Debug, Error)]
-pub(super) enum Trouble {
+pub(super) enum DynamoDbError {
     #[error("no region is known: write `region` under `[ledger]` in fleet.toml, or set AWS_REGION")]
     NoRegion,
     #[error("there is no such table in this account and region: `safe-remove ledger init` makes it")]
@@ -116,7 +116,7 @@ const THROTTLED: [&str; 5] = [
 ];
 
 /// By AWS's own word, else by what happened to the request. Only what is proved not to have been done is called so.
-pub(super) fn judge<E>(error: &SdkError<E, HttpResponse>) -> (Next, Trouble)
+pub(super) fn judge<E>(error: &SdkError<E, HttpResponse>) -> (Next, DynamoDbError)
 where
     E: Error + ProvideErrorMetadata + 'static,
 {
@@ -124,38 +124,38 @@ where
     match error {
         SdkError::ConstructionFailure(_) | SdkError::DispatchFailure(_) | SdkError::TimeoutError(_) => {
             if causes(error).any(|cause| cause.is::<CredentialsError>()) {
-                (Next::GiveUp, Trouble::Credentials(said))
+                (Next::GiveUp, DynamoDbError::Credentials(said))
             } else if matches!(error, SdkError::ConstructionFailure(_)) {
-                (Next::GiveUp, Trouble::NotSent(said))
+                (Next::GiveUp, DynamoDbError::NotSent(said))
             } else if causes(error).any(is_refused) {
-                (Next::Again, Trouble::NotSent(said))
+                (Next::Again, DynamoDbError::NotSent(said))
             } else {
-                (Next::Unknown, Trouble::Lost(said))
+                (Next::Unknown, DynamoDbError::Lost(said))
             }
         }
         SdkError::ServiceError(context) => {
             let (code, message) = (context.err().code().unwrap_or_default(), context.err().message());
             by_code(code, message.unwrap_or_default(), context.raw().status().as_u16(), said)
         }
-        _ => (Next::Unknown, Trouble::Lost(said)),
+        _ => (Next::Unknown, DynamoDbError::Lost(said)),
     }
 }
 
-fn by_code(code: &str, message: &str, status: u16, said: Said) -> (Next, Trouble) {
+fn by_code(code: &str, message: &str, status: u16, said: Said) -> (Next, DynamoDbError) {
     match code {
-        "ConditionalCheckFailedException" => (Next::Condition, Trouble::Refused(said)),
-        "ResourceNotFoundException" => (Next::GiveUp, Trouble::NoTable(said)),
-        "AccessDeniedException" => (Next::GiveUp, Trouble::Denied(said)),
-        code if CREDENTIALS.contains(&code) => (Next::GiveUp, Trouble::Credentials(said)),
-        code if THROTTLED.contains(&code) => (Next::Again, Trouble::Throttled(said)),
+        "ConditionalCheckFailedException" => (Next::Condition, DynamoDbError::Refused(said)),
+        "ResourceNotFoundException" => (Next::GiveUp, DynamoDbError::NoTable(said)),
+        "AccessDeniedException" => (Next::GiveUp, DynamoDbError::Denied(said)),
+        code if CREDENTIALS.contains(&code) => (Next::GiveUp, DynamoDbError::Credentials(said)),
+        code if THROTTLED.contains(&code) => (Next::Again, DynamoDbError::Throttled(said)),
         // AWS has no code of its own for it; servers word it in several ways.
         "ValidationException" if message.to_ascii_lowercase().contains("key") && !message.contains("reserved") => {
-            (Next::GiveUp, Trouble::WrongKey(Some(said)))
+            (Next::GiveUp, DynamoDbError::WrongKey(Some(said)))
         }
         _ if (400..500).contains(&status) && status != 408 && !code.is_empty() => {
-            (Next::GiveUp, Trouble::Refused(said))
+            (Next::GiveUp, DynamoDbError::Refused(said))
         }
-        _ => (Next::Unknown, Trouble::Lost(said)),
+        _ => (Next::Unknown, DynamoDbError::Lost(said)),
     }
 }
 
@@ -163,7 +163,7 @@ fn is_refused(error: &(dyn Error + 'static)) -> bool {
     error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::ConnectionRefused)
 }
 
-impl Trouble {
+impl DynamoDbError {
     /// The port's error where nothing was written.
     pub(super) fn at(self, place: &str, tried: &'static str) -> LedgerError {
         let place = place.to_owned();
@@ -201,8 +201,8 @@ mod tests {
 
     #[test]
     fn a_table_of_another_form_is_told_from_other_refusals() {
-        let trouble = |message| by_code("ValidationException", message, 400, Said(String::new())).1;
-        assert!(matches!(trouble("The provided key element does not match the schema"), Trouble::WrongKey(_)));
-        assert!(matches!(trouble("Item size has exceeded the maximum allowed size"), Trouble::Refused(_)));
+        let error = |message| by_code("ValidationException", message, 400, Said(String::new())).1;
+        assert!(matches!(error("The provided key element does not match the schema"), DynamoDbError::WrongKey(_)));
+        assert!(matches!(error("Item size has exceeded the maximum allowed size"), DynamoDbError::Refused(_)));
     }
 }

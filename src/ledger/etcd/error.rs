@@ -10,7 +10,7 @@ use crate::ports::LedgerError;
 
 /// The cause inside a [`LedgerError`].
 #[derive(Debug, Error)]
-pub(super) enum Trouble {
+pub(super) enum EtcdError {
     #[error("`[ledger] {key}` in fleet.toml: the file {} cannot be read", path.display())]
     File {
         key: &'static str,
@@ -97,7 +97,7 @@ pub(super) enum Trouble {
     Gap { run: RunId, seq: u64 },
 }
 
-impl Trouble {
+impl EtcdError {
     /// The port's error where nothing was written.
     pub(super) fn at(self, place: &str, tried: &'static str) -> LedgerError {
         let place = place.to_owned();

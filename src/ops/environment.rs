@@ -26,8 +26,8 @@ const CONFLICTS: u32 = 200;
 /// What takes no capacity waits for nobody: whose process is silent is not asked.
 static NOBODY: BTreeSet<RunId> = BTreeSet::new();
 
-/// Everything that a command may look at.
-pub(crate) struct World {
+/// What a command works with: the policies, and the fleet, probes, clock and ledger that they name.
+pub(crate) struct Environment {
     pub(crate) policies: Arc<PolicySet>,
     pub(crate) fleet: Arc<dyn Fleet>,
     pub(crate) prober: Arc<dyn Prober>,
@@ -38,7 +38,7 @@ pub(crate) struct World {
     pub(crate) ledger: LedgerReader,
 }
 
-impl World {
+impl Environment {
     /// Reads the policies, then opens what they name.
     pub(crate) async fn open(directory: &Path) -> Result<Self, OperationError> {
         Self::of(policies(directory)?).await
@@ -207,8 +207,8 @@ impl World {
     }
 
     /// Everything that a run touches.
-    pub(crate) fn places(&self, ledger: Arc<dyn Ledger>) -> driver::World {
-        driver::World {
+    pub(crate) fn ports(&self, ledger: Arc<dyn Ledger>) -> driver::Ports {
+        driver::Ports {
             fleet: Arc::clone(&self.fleet),
             ledger: driver::under_faults(ledger),
             prober: Arc::clone(&self.prober),
