@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::{
-    Bounds, FleetIdentity, FleetSnapshot, GroupName, HostId, HostTargets, OperatorId, PlanDigest, ProbeKey, Process,
-    RunId, SubsystemName, Time,
+    BatchNumber, Bounds, FleetIdentity, FleetSnapshot, GroupName, HostId, HostTargets, OperatorId, PlanDigest,
+    ProbeKey, Process, RunId, SubsystemName, Time,
 };
 use crate::policy::PolicySet;
 
@@ -35,7 +35,7 @@ pub(crate) enum Command<'a> {
         /// The run.
         run: &'a RunIdentity,
         /// The hosts, each with its batch.
-        claims: &'a BTreeMap<HostId, u64>,
+        claims: &'a BTreeMap<HostId, BatchNumber>,
         /// When the fleet was observed that the plan was made on.
         planned_at: Time,
         /// When the plan expires.
@@ -49,11 +49,11 @@ pub(crate) enum Command<'a> {
         /// The run.
         run: &'a RunIdentity,
         /// The batch.
-        batch: u64,
+        batch: BatchNumber,
         /// Its hosts and the target groups that each is in.
         hosts: HostTargets,
         /// What is left of the plan behind it, each host with its batch. What is missing of the claims has left by itself.
-        rest: &'a BTreeMap<HostId, u64>,
+        rest: &'a BTreeMap<HostId, BatchNumber>,
         /// The observation that the grant is decided on: complete, and no older than `max_age`.
         snapshot: &'a FleetSnapshot,
         /// The reference from before the first batch.

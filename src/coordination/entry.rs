@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{GroupName, HostId, OperatorId, PlanDigest, ProbeKey, SubsystemName, TargetGroupId, Time};
+use crate::model::{
+    BatchNumber, GroupName, HostId, OperatorId, PlanDigest, ProbeKey, SubsystemName, TargetGroupId, Time,
+};
 
 /// A process that acts for a run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,7 +47,7 @@ pub struct RunEntry {
     /// When it was confirmed.
     pub(crate) enlisted_at: Time,
     /// What it has confirmed and not yet taken, with the batch of each host: capacity, and nobody else's candidates.
-    pub(crate) claims: BTreeMap<HostId, u64>,
+    pub(crate) claims: BTreeMap<HostId, BatchNumber>,
     /// Without a grant its claims are nobody's from then on: the plan has expired.
     pub(crate) lapses_at: Time,
     /// First grant.
@@ -85,7 +87,7 @@ impl RunEntry {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Reservation {
     /// The batch it was granted for.
-    pub(crate) batch: u64,
+    pub(crate) batch: BatchNumber,
     /// The subsystems it belongs to, as judged at the grant.
     pub(crate) subsystems: BTreeSet<SubsystemName>,
     /// What it counts for in each of them, in units; none where it did not serve.

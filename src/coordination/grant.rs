@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::model::{FleetSnapshot, HostId, HostTargets, ProbeKey, SubsystemName, Time};
+use crate::model::{BatchNumber, FleetSnapshot, HostId, HostTargets, ProbeKey, SubsystemName, Time};
 use crate::plan::{Rule, Stage, Taking, Violation};
 
 use super::acceptance::accept_all;
@@ -15,9 +15,9 @@ use super::{Context, FleetRecord, Granted, Refusal, Reservation, ReservationStat
 /// What is asked for.
 pub(super) struct GrantRequest<'a> {
     pub(super) run: &'a RunIdentity,
-    pub(super) number: u64,
+    pub(super) number: BatchNumber,
     pub(super) hosts: &'a HostTargets,
-    pub(super) rest: &'a BTreeMap<HostId, u64>,
+    pub(super) rest: &'a BTreeMap<HostId, BatchNumber>,
     pub(super) snapshot: &'a FleetSnapshot,
     pub(super) reference: &'a BTreeMap<ProbeKey, f64>,
     pub(super) reference_at: Time,

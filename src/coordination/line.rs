@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::model::{FleetSnapshot, HostId, RunId, SubsystemName, Time};
+use crate::model::{BatchNumber, FleetSnapshot, HostId, RunId, SubsystemName, Time};
 use crate::plan::{Rule, Violation};
 
 use super::guard::fresh;
@@ -18,7 +18,7 @@ use super::{Context, FleetRecord, Granted, Refusal, RunEntry, RunIdentity, WaitO
 /// What a run asks for when it takes its place.
 pub(super) struct Enlisting<'a> {
     pub(super) run: &'a RunIdentity,
-    pub(super) claims: &'a BTreeMap<HostId, u64>,
+    pub(super) claims: &'a BTreeMap<HostId, BatchNumber>,
     pub(super) planned_at: Time,
     pub(super) lapses_at: Time,
     pub(super) snapshot: &'a FleetSnapshot,

@@ -130,8 +130,8 @@ mod ordered {
         }
         match action {
             Action::Record(record) => before(&format!("append-{}", variant(&record.event))),
-            Action::RecordUpdate(change) => before(&format!("change-{}", variant(change))),
-            Action::Send(call) => before(&format!("send-{}", variant(&call.effect))),
+            Action::Update(update) => before(&format!("change-{}", variant(update))),
+            Action::Send { call, .. } => before(&format!("send-{}", variant(&call.effect))),
             Action::Observe { .. } | Action::Sleep { .. } | Action::Finish(_) => {}
         }
     }

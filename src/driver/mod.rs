@@ -2,25 +2,25 @@
 //! answers with what it saw. It decides nothing.
 
 mod append;
-mod change;
 mod fault;
 mod liveness;
 mod observe;
 mod retry;
 mod stop;
 mod takeover;
+mod update;
 mod while_writing;
 
 use std::sync::Arc;
 
 pub use append::record_alone;
 pub(crate) use append::{prune, record_intent, record_kept};
-pub use change::update;
-pub(crate) use change::{Unchanged, pause_for};
 pub(crate) use fault::under_faults;
 pub(crate) use liveness::silent;
 pub(crate) use stop::{StopSender, StopSignal, stop_signal};
 pub(crate) use takeover::{Taken, take_over};
+pub use update::update;
+pub(crate) use update::{Unchanged, pause_for};
 
 use crate::coordination::ProcessId;
 use crate::model::{CallOutcome, LedgerId, Nonce};
@@ -130,14 +130,14 @@ pub(crate) async fn drive(
                 watcher.recorded(&record);
                 response
             }
-            Action::RecordUpdate(change) => {
+            Action::Update(update) => {
                 let mut tries = None;
-                let write = |tries| change::change(ports, &spec, &change, tries);
+                let write = |tries| update::update_record(ports, &spec, &update, tries);
                 let response = while_writing::write_while_observing(ports, &mut machine, stop, &mut tries, write).await;
                 fault::behind();
                 response
             }
-            Action::Send(call) => {
+            Action::Send { call, .. } => {
                 let outcome = match journal.permit(&call) {
                     Some(recorded) => send(ports.fleet.as_ref(), recorded).await,
                     // S5: the machine does not ask for this. Nothing was sent.

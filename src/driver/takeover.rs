@@ -4,13 +4,13 @@
 use std::collections::BTreeSet;
 
 use crate::coordination::{Command, Context, FleetRecord, HostOutcome, Refusal, decide};
-use crate::model::{HostId, chain};
+use crate::model::{BatchNumber, HostId, chain};
 use crate::ports::{LedgerError, Written};
 use crate::run::{Fence, JournalRecord, Machine, Purpose, Spec, Successor, TakeoverError, TakeoverRequest};
 
 use super::append::append;
-use super::change::{CONFLICTS, Unchanged, update};
 use super::retry::nonce;
+use super::update::{CONFLICTS, Unchanged, update};
 use super::{Ports, fault};
 
 /// Fences that conflict with what a living process writes, at most: it does not write so often.
@@ -146,7 +146,7 @@ async fn give_up(
     let run = &request.successor.run;
     let held = update(ports.ledger.as_ref(), CONFLICTS, |record: &FleetRecord| {
         let Some(entry) = record.runs.get(run) else { return Ok((None, Vec::new())) };
-        let held: Vec<(HostId, u64)> =
+        let held: Vec<(HostId, BatchNumber)> =
             entry.reservations.iter().map(|(host, hold)| (host.clone(), hold.batch)).collect();
         let outcomes = held.iter().map(|(host, _)| (host.clone(), HostOutcome::GivenUp)).collect();
         let (next, ()) = decided(ports, request, record, &Command::Resolve { run: run.clone(), epoch, outcomes })?;

@@ -20,4 +20,4 @@ mod fixtures;
 pub(crate) use chain::{Bake, BakeVerdict, Gap, Round, tolerated_gap};
 pub(crate) use probes::{ProbeSpecs, probes_of};
 pub(crate) use reference::{REFERENCE_SAMPLES, Reference, bad_now, reference};
-pub(crate) use watch::Watch;
+pub(crate) use watch::{Regression, Watch};

@@ -106,3 +106,32 @@ text_id!(
     /// Marks one write to the ledger, so that its writer recognises it after a lost reply.
     Nonce
 );
+
+/// The number of a batch within its plan, from 1. Batches that became empty keep theirs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(transparent)]
+pub struct BatchNumber(u64);
+
+impl BatchNumber {
+    /// The batch of this number.
+    pub const fn new(number: u64) -> Self {
+        Self(number)
+    }
+
+    /// The number itself.
+    pub const fn get(self) -> u64 {
+        self.0
+    }
+}
+
+impl fmt::Display for BatchNumber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl From<u64> for BatchNumber {
+    fn from(number: u64) -> Self {
+        Self(number)
+    }
+}

@@ -25,8 +25,8 @@ pub(crate) use fleet::TargetHealth;
 pub(crate) use fleet::partition_of;
 pub use fleet::{FleetIdentity, Group, Health, Host, HostState, Process, Protection};
 pub use ids::{
-    FleetName, GroupName, HostId, LedgerId, Nonce, OperatorId, PlanDigest, RequestId, RunId, SubsystemName,
-    TargetGroupId, ZoneName,
+    BatchNumber, FleetName, GroupName, HostId, LedgerId, Nonce, OperatorId, PlanDigest, RequestId, RunId,
+    SubsystemName, TargetGroupId, ZoneName,
 };
 pub use readings::ProbeKey;
 pub(crate) use readings::{Reading, Sample};

@@ -7,7 +7,9 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::coordination::Halt;
-use crate::model::{FleetIdentity, FleetName, GroupName, HostId, LedgerId, OperatorId, RunId, SubsystemName, Time};
+use crate::model::{
+    BatchNumber, FleetIdentity, FleetName, GroupName, HostId, LedgerId, OperatorId, RunId, SubsystemName, Time,
+};
 use crate::plan::{Assumed, Headroom};
 use crate::run::{RunDocument, TakenOver};
 
@@ -184,7 +186,7 @@ pub(crate) struct StatusHold {
     /// `reserved`, `terminating` or `settling`.
     pub(crate) state: &'static str,
     /// The batch it was granted for.
-    pub(crate) batch: u64,
+    pub(crate) batch: BatchNumber,
     /// Its group.
     pub(crate) group: Option<GroupName>,
     /// The subsystems whose headroom it takes.

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::driver::Watcher;
-use crate::model::Time;
+use crate::model::{BatchNumber, Time};
 use crate::ports::Clock;
 use crate::run::{Event, JournalRecord, Progress, Step};
 
@@ -58,7 +58,7 @@ struct Shown {
 #[derive(Default)]
 struct State {
     last: Option<(Progress, Time)>,
-    said: Option<(Step, u64)>,
+    said: Option<(Step, BatchNumber)>,
     said_at: Option<Instant>,
 }
 
@@ -305,7 +305,7 @@ mod tests {
         let screen = ProgressScreen::ticking(shown, Duration::from_millis(5), Box::new(|_| {}));
         let progress = Progress {
             step: Step::Waiting,
-            batch: (1, 1),
+            batch: (1.into(), 1),
             hosts: Vec::new(),
             left: Some(Duration::from_secs(3600)),
             total: Some(Duration::from_secs(3600)),
@@ -328,7 +328,7 @@ mod tests {
     fn a_line_says_batch_hosts_time_and_probes() {
         let progress = Progress {
             step: Step::Baking,
-            batch: (2, 3),
+            batch: (2.into(), 3),
             hosts: vec!["index-0001".into(), "index-0002".into()],
             left: Some(Duration::from_secs(90)),
             total: Some(Duration::from_secs(180)),

@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{FleetIdentity, FleetName, GroupName, HostId, PlanDigest, RequestId, SubsystemName, Time, ZoneName};
+use crate::model::{
+    BatchNumber, FleetIdentity, FleetName, GroupName, HostId, PlanDigest, RequestId, SubsystemName, Time, ZoneName,
+};
 
 use super::{OtherRun, Violation, Why};
 
@@ -58,7 +60,7 @@ pub struct PlannedHost {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Batch {
     /// From 1.
-    pub(crate) number: u64,
+    pub(crate) number: BatchNumber,
     /// Never empty.
     pub hosts: Vec<PlannedHost>,
 }

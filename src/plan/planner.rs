@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use crate::model::{SubsystemName, Time};
+use crate::model::{BatchNumber, SubsystemName, Time};
 
 use super::batches::deal;
 use super::digest::digest;
@@ -182,7 +182,10 @@ fn planned(
         })
     };
     let batch = |(index, hosts): (usize, &Vec<usize>)| {
-        Ok(Batch { number: index as u64 + 1, hosts: hosts.iter().map(host).collect::<Result<_, AssessError>>()? })
+        Ok(Batch {
+            number: BatchNumber::new(index as u64 + 1),
+            hosts: hosts.iter().map(host).collect::<Result<_, AssessError>>()?,
+        })
     };
     dealt.iter().enumerate().map(batch).collect()
 }

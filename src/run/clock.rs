@@ -8,34 +8,43 @@
 
 use crate::model::Time;
 
-use super::machine::{Machine, Phase, Todo};
+use super::action::Action;
+use super::knowledge::Predecessor;
+use super::machine::{Machine, Next};
+use super::phase::{BatchStep, BatchUnderWay, Phase};
+use super::reason::Reason;
 
 impl Machine {
+    /// Takes in what the clock says, and stops where that broke a bake too often.
+    pub(super) fn keep_time_or_stop(&mut self, now: Time) {
+        if let Err(reason) = self.keep_time(now) {
+            self.stop(reason, now);
+        }
+    }
+
     /// Takes in what the clock says.
-    pub(super) fn keep_time(&mut self, now: Time) {
+    ///
+    /// # Errors
+    ///
+    /// [`Reason::Timeout`]: the bake broke too often.
+    pub(super) fn keep_time(&mut self, now: Time) -> Result<(), Reason> {
         let latest = self.latest.max(Some(now));
         let is_set_back = latest > Some(now.plus(self.spec.bounds.tolerance));
         self.latest = if is_set_back { Some(now) } else { latest };
 
-        self.acked_at = self.acked_at.map(|at| at.min(now));
-        self.waiting_since = self.waiting_since.map(|at| at.min(now));
+        self.link.acked_at = self.link.acked_at.map(|at| at.min(now));
+        self.waiting.since = self.waiting.since.map(|at| at.min(now));
+        self.observed.keep_time(now);
         let is_past = |at: &Time| *at <= now;
-        // S2, S6: a sample of a time that has not come puts off no other.
-        self.probed_at = self.probed_at.filter(is_past);
-        self.observation =
-            self.observation.take().filter(|observation| observation.begun_at.max(observation.ended_at) <= now);
         if !self.begun {
-            self.reference_taken_at = self.reference_taken_at.filter(is_past);
+            self.baseline.taken_at = self.baseline.taken_at.filter(is_past);
         }
-        self.reserved.values_mut().for_each(|reserved| reserved.keep_time(now));
-        for group in self.groups.values_mut() {
-            group.suspend.keep_time(now);
-            group.resume.keep_time(now);
-        }
-        self.quiet_by =
-            self.quiet_at.map(|at| at.min(now.plus(self.longest_quiet()))).min(self.quiet_by.or(self.quiet_at));
+        self.reservations.keep_time(now);
+        let longest = self.longest_quiet();
+        let Predecessor { quiet_at, quiet_by } = &mut self.predecessor;
+        *quiet_by = quiet_at.map(|at| at.min(now.plus(longest))).min(quiet_by.or(*quiet_at));
+        let timeout_from = quiet_by.unwrap_or(now).max(now);
         let every = self.settings().every;
-        let timeout_from = self.quiet_by.unwrap_or(now).max(now);
         let mut gap = None;
         match &mut self.phase {
             Phase::Reference { observations, next_at } => {
@@ -43,39 +52,33 @@ impl Machine {
                 *next_at = (*next_at).min(now.plus(every));
             }
             Phase::TakingOver { since } | Phase::Restoring { since } => *since = (*since).min(timeout_from),
-            Phase::Cordoning { since } | Phase::Verifying { since } => *since = (*since).min(now),
             // When its turn comes the record says again.
             Phase::Opening { not_before, .. } if is_set_back => *not_before = (*not_before).min(now),
-            Phase::Baking { bake } => gap = bake.set_back(now),
+            Phase::InBatch(BatchUnderWay { step, .. }) => match step {
+                BatchStep::Cordoning { since } | BatchStep::Verifying { since } => *since = (*since).min(now),
+                BatchStep::Baking { bake } => gap = bake.set_back(now),
+                BatchStep::Suspending | BatchStep::Terminating { .. } => {}
+            },
             Phase::Enlisting
             | Phase::Opening { .. }
-            | Phase::Suspending
-            | Phase::Terminating { .. }
             | Phase::Closing { .. }
+            | Phase::Withdrawing { .. }
             | Phase::Over => {}
         }
         if is_set_back {
-            self.wait_told = None;
-            for todo in &mut self.queue {
-                if let Todo::Sleep { until } = todo {
+            self.waiting.told = None;
+            for next in &mut self.queue {
+                if let Next::Action(Action::Sleep { until }) = next {
                     *until = (*until).min(now);
                 }
             }
         }
-        if let Some(gap) = gap {
-            self.bake_broke(gap, now);
-        }
+        gap.map_or(Ok(()), |gap| self.bake_broke(gap, now))
     }
 
     /// The longest time from now on for which clocks that agree let an earlier process act.
     fn longest_quiet(&self) -> std::time::Duration {
         let bounds = self.spec.bounds;
         self.settings().offline_limit.max(bounds.call_life) + bounds.tolerance * 2
-    }
-
-    /// Until when it is waited that an earlier process is out of reach. Where that is before it is, the journal is dated
-    /// ahead, by years perhaps, and nobody waits so long: what can be put back is, and a person is told of the rest.
-    pub(super) fn is_dated_ahead(&self) -> bool {
-        self.quiet_by < self.quiet_at
     }
 }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{FleetName, HostId, OperatorId, PlanDigest, RequestId, RunId, SubsystemName, Time};
+use crate::model::{BatchNumber, FleetName, HostId, OperatorId, PlanDigest, RequestId, RunId, SubsystemName, Time};
 use crate::plan::SubsystemCapacity;
 
 /// How a run ended, or stands.
@@ -82,7 +82,7 @@ pub(crate) enum BatchState {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct BatchReport {
     /// From 1.
-    pub(crate) number: u64,
+    pub(crate) number: BatchNumber,
     /// Its hosts.
     pub(crate) hosts: Vec<HostId>,
     /// How far it came.

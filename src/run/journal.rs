@@ -12,7 +12,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::coordination::{Halt, ProcessId};
 use crate::model::{
-    Call, CallOutcome, FleetName, GroupName, HostId, OperatorId, ProbeKey, RequestId, RunId, TargetGroupId, Time,
+    BatchNumber, Call, CallOutcome, FleetName, GroupName, HostId, OperatorId, ProbeKey, RequestId, RunId,
+    TargetGroupId, Time,
 };
 use crate::plan::{PlanDocument, RequestDocument, Settings, SubsystemCapacity};
 
@@ -96,14 +97,14 @@ pub enum Event {
     /// The ledger reserved a batch.
     BatchGranted {
         /// Which batch.
-        batch: u64,
+        batch: BatchNumber,
         /// Its hosts.
         granted: BTreeMap<HostId, GrantedHost>,
     },
     /// A host of the plan vanished by itself and was dropped; none takes its place.
     HostDropped {
         /// The batch it was in.
-        batch: u64,
+        batch: BatchNumber,
         /// Which host.
         host: HostId,
     },
@@ -144,45 +145,45 @@ pub enum Event {
     /// Every host of the batch was observed out of service; its bake begins.
     BatchCordoned {
         /// Which batch.
-        batch: u64,
+        batch: BatchNumber,
     },
     /// The probes were read while hosts were out.
     Sampled {
         /// The batch under way.
-        batch: u64,
+        batch: BatchNumber,
         /// Each probe's reading: a number, `good`, or why there is none.
         readings: BTreeMap<ProbeKey, String>,
     },
     /// A gap broke the chain of samples; the bake begins again.
     BakeRestarted {
         /// Which batch.
-        batch: u64,
+        batch: BatchNumber,
         /// How long the gap was, in milliseconds.
         gap_ms: u64,
     },
     /// The batch baked clean for the whole bake.
     BakeEnded {
         /// Which batch.
-        batch: u64,
+        batch: BatchNumber,
         /// How many rounds of samples.
         rounds: u64,
     },
     /// The ledger took the step to termination.
     TerminationStarted {
         /// Which batch.
-        batch: u64,
+        batch: BatchNumber,
     },
     /// A host was observed gone.
     HostTerminated {
         /// The batch it was in.
-        batch: u64,
+        batch: BatchNumber,
         /// Which host.
         host: HostId,
     },
     /// Every host of the batch is gone.
     BatchTerminated {
         /// Which batch.
-        batch: u64,
+        batch: BatchNumber,
     },
     /// The run waits.
     Waiting {
@@ -199,21 +200,21 @@ pub enum Event {
     /// A host is in service and healthy again, for good.
     HostRestored {
         /// The batch it was in.
-        batch: u64,
+        batch: BatchNumber,
         /// Which host.
         host: HostId,
     },
     /// A host was granted but never left service.
     HostUntouched {
         /// The batch it was in.
-        batch: u64,
+        batch: BatchNumber,
         /// Which host.
         host: HostId,
     },
     /// A host's state is not known, or it is still cordoned.
     HostInDoubt {
         /// The batch it was in.
-        batch: u64,
+        batch: BatchNumber,
         /// Which host.
         host: HostId,
         /// No call can reach it later than this.
@@ -242,7 +243,7 @@ pub enum Event {
     /// A person decided to give a host up: the run lets go of it wherever it is.
     HostGivenUp {
         /// The batch it was in.
-        batch: u64,
+        batch: BatchNumber,
         /// Which host.
         host: HostId,
         /// Who decided it.

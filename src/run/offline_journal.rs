@@ -171,7 +171,7 @@ mod tests {
             },
             Event::CallAnswered { call: 1, outcome: CallOutcome::Unknown { message: "no reply".to_owned() } },
             Event::CallIntended { call: 4, intent: call("d") },
-            Event::HostRestored { batch: 1, host: "b".into() },
+            Event::HostRestored { batch: 1.into(), host: "b".into() },
         ];
         let journal: Vec<JournalRecord> =
             (0..).zip(events).map(|(seq, event)| JournalRecord { at, event, ..record(seq, "") }).collect();

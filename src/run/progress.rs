@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use crate::health;
-use crate::model::{HostId, ProbeKey, Reading, Sample, Time};
+use crate::model::{BatchNumber, HostId, ProbeKey, Reading, Sample, Time};
 
 use super::Observation;
-use super::machine::{Machine, Phase};
+use super::machine::Machine;
+use super::phase::{BatchStep, BatchUnderWay, Phase};
 
 /// Where a run is.
 #[derive(Clone, Debug, PartialEq)]
@@ -14,7 +15,7 @@ pub(crate) struct Progress {
     /// The step.
     pub(crate) step: Step,
     /// The batch under way, from 1, and how many there are.
-    pub(crate) batch: (u64, u64),
+    pub(crate) batch: (BatchNumber, u64),
     /// The hosts of the batch that are still in the plan, or those being put back.
     pub(crate) hosts: Vec<HostId>,
     /// How much of the step's time is left, where that is known: of the bake, or of a wait.
@@ -63,24 +64,26 @@ impl Machine {
             }
             Phase::TakingOver { since } => (Step::TakingOver, Some(since.since(now)), None),
             // The last batch is gone, and there is nothing left to check.
-            Phase::Opening { .. } if self.batch().is_none() => (Step::Closing, None, None),
-            Phase::Opening { .. } if self.waits_in_line => (Step::Waiting, None, None),
+            Phase::Opening { .. } if self.batches.current().is_none() => (Step::Closing, None, None),
+            Phase::Opening { .. } if self.waiting.in_line => (Step::Waiting, None, None),
             Phase::Opening { not_before, .. } if *not_before > now => {
                 (Step::Waiting, Some(not_before.since(now)), None)
             }
             Phase::Opening { .. } => (Step::Checking, None, None),
-            Phase::Suspending | Phase::Cordoning { .. } => (Step::Cordoning, None, None),
-            Phase::Baking { bake } => {
-                let progress = bake.progress(now);
-                (Step::Baking, Some(progress.left), Some(progress.bake))
-            }
-            Phase::Terminating { .. } => (Step::Terminating, None, None),
-            Phase::Verifying { .. } => (Step::Verifying, None, None),
+            Phase::InBatch(BatchUnderWay { step, .. }) => match step {
+                BatchStep::Suspending | BatchStep::Cordoning { .. } => (Step::Cordoning, None, None),
+                BatchStep::Baking { bake } => {
+                    let progress = bake.progress(now);
+                    (Step::Baking, Some(progress.left), Some(progress.bake))
+                }
+                BatchStep::Terminating { .. } => (Step::Terminating, None, None),
+                BatchStep::Verifying { .. } => (Step::Verifying, None, None),
+            },
             Phase::Restoring { .. } => (Step::Restoring, None, None),
-            Phase::Closing { .. } | Phase::Over => (Step::Closing, None, None),
+            Phase::Closing { .. } | Phase::Withdrawing { .. } | Phase::Over => (Step::Closing, None, None),
         };
         let hosts = match step {
-            Step::Restoring => self.reserved.keys().cloned().collect(),
+            Step::Restoring => self.reservations.hosts.keys().cloned().collect(),
             Step::Reference
             | Step::TakingOver
             | Step::Checking
@@ -89,11 +92,12 @@ impl Machine {
             | Step::Baking
             | Step::Terminating
             | Step::Verifying
-            | Step::Closing => self.batch().map(|b| b.1.clone()).unwrap_or_default(),
+            | Step::Closing => self.batches.current().map(|batch| batch.hosts.clone()).unwrap_or_default(),
         };
-        let readings = self.observation.as_ref().filter(|r| r.probed).map(|r| readings(r)).unwrap_or_default();
-        let number = self.batch().map_or(self.batches.len() as u64, |b| b.0);
-        Progress { step, batch: (number, self.batches.len() as u64), hosts, left, total, readings }
+        let readings = self.observed.newest.as_ref().filter(|r| r.probed).map(|r| readings(r)).unwrap_or_default();
+        let count = self.batches.count();
+        let number = self.batches.current().map_or(BatchNumber::new(count), |batch| batch.number);
+        Progress { step, batch: (number, count), hosts, left, total, readings }
     }
 }
 

@@ -1,13 +1,15 @@
-//! Taking stock: what a process that took a run over waits for, and how it finds out where the batch is, before it goes
-//! forward.
+//! Reconciling: a process that took a run over waits until the earlier one is out of reach, and finds out where the batch
+//! is, before it goes forward.
 
 use crate::model::{HostId, HostState, Time};
 
-use super::action::{NotStarted, RecordUpdate};
-use super::cause::plain;
-use super::machine::{Machine, Phase, Todo};
-use super::reservation::{Calls, ReservedHost};
-use super::{CauseKind, Event, timeouts};
+use super::action::RecordUpdate;
+use super::calls::Calls;
+use super::machine::Machine;
+use super::phase::{BatchStep, BatchUnderWay, Phase};
+use super::reason::Reason;
+use super::reservation::ReservedHost;
+use super::{Event, RunHistory, timeouts};
 use crate::coordination::HostOutcome;
 
 /// What one look says of a host of the batch.
@@ -25,30 +27,31 @@ enum Found {
 impl Machine {
     /// S2, S9: nothing goes forward before the last call of the earlier process is out of reach and every host of the
     /// batch was seen where it is. Then the batch is cordoned where it is not, and bakes from the start.
-    pub(super) fn reconcile(&mut self, since: Time, now: Time) {
+    ///
+    /// # Errors
+    ///
+    /// [`Reason::Clock`], [`Reason::Timeout`]: where the hosts are cannot be established.
+    pub(super) fn reconcile(&mut self, since: Time, now: Time) -> Result<(), Reason> {
         let bounds = self.spec.bounds;
-        if self.is_dated_ahead() {
+        if self.predecessor.is_dated_ahead() {
             // S7: the batch does not stay out of service for years.
-            let quiet_at = self.quiet_at.unwrap_or(now);
+            let quiet_at = self.predecessor.quiet_at.unwrap_or(now);
             let message =
                 format!("by this run's journal an earlier process may act until {quiet_at}: its clock was ahead");
-            self.stop(plain(CauseKind::Ledger, message.clone()), Some(NotStarted::Clock(message)), now);
-            return;
+            return Err(Reason::Clock(message));
         }
-        // Up to then the earlier process may have put hosts back without the ledger, of which no record tells, and a look
-        // may show what was up to `settle` ago: a host that serves again must not pass for one that is out (schedule 5).
-        let told_from = self.quiet_at.unwrap_or(now).plus(bounds.settle);
-        let seen = self
-            .observation
-            .as_ref()
-            .is_some_and(|observation| observation.begun_at >= told_from && observation.fleet.is_ok());
+        // Up to then the earlier process may have put hosts back without the ledger, of which no record tells, and an
+        // observation may show what was up to `settle` ago: a host that serves again must not pass for one that is out (schedule 5).
+        let told_from = self.predecessor.quiet_at.unwrap_or(now).plus(bounds.settle);
+        let newest = self.observed.newest.as_ref();
+        let seen = newest.is_some_and(|newest| newest.begun_at >= told_from && newest.fleet.is_ok());
         if now < told_from || !seen {
             // Watched all the while: a regression puts the batch back at once.
             self.observe_at(told_from.max(now), now);
-            return;
+            return Ok(());
         }
         let found: Vec<(HostId, Found)> =
-            self.reserved.values().map(|reserved| (reserved.id.clone(), found(reserved, bounds))).collect();
+            self.reservations.hosts.values().map(|host| (host.id.clone(), found(host, bounds))).collect();
         let gone: Vec<(HostId, Time)> = found
             .iter()
             .filter_map(|(id, found)| match found {
@@ -58,84 +61,76 @@ impl Machine {
             .collect();
         if !gone.is_empty() {
             self.let_go_of_gone(gone);
-            return;
+            return Ok(());
         }
         if found.iter().any(|(_, found)| matches!(found, Found::Unsettled)) {
             if now.since(since) > timeouts::TERMINATION_TIMEOUT {
                 let late: Vec<&str> = found.iter().map(|(id, _)| id.as_str()).collect();
                 let message = format!("where they are cannot be established: {}", late.join(", "));
-                self.stop(plain(CauseKind::Timeout, message), None, now);
-                return;
+                return Err(Reason::Timeout(message));
             }
             self.observe_at(now.plus(timeouts::POLL), now);
-            return;
+            return Ok(());
         }
         for (id, found) in found {
-            let Some(reserved) = self.reserved.get_mut(&id) else { continue };
-            reserved.terminate = Calls::default();
-            reserved.restore = Calls::default();
+            let Some(host) = self.reservations.hosts.get_mut(&id) else { continue };
+            host.terminate = Calls::default();
+            host.restore = Calls::default();
             match found {
-                Found::Cordoned => reserved.cordon.seen_done(),
-                Found::InService | Found::Gone(_) | Found::Unsettled => reserved.cordon = Calls::default(),
+                Found::Cordoned => host.cordon.seen_done(),
+                Found::InService | Found::Gone(_) | Found::Unsettled => host.cordon = Calls::default(),
             }
         }
-        if self.reserved.is_empty() {
-            self.past_the_batch(now);
-        } else {
-            self.phase = Phase::Suspending;
+        match self.reservations.hosts.values().map(|host| host.batch).min() {
+            None => self.past_the_batch(now),
+            Some(number) => {
+                self.phase = Phase::InBatch(BatchUnderWay { number, before: None, step: BatchStep::Suspending });
+            }
         }
+        Ok(())
     }
 
     /// Hosts that the earlier process terminated, and hosts that vanished by themselves: none takes their place (S8).
     fn let_go_of_gone(&mut self, gone: Vec<(HostId, Time)>) {
-        for (host, _) in &gone {
-            let Some(reserved) = self.reserved.get(host) else { continue };
-            let (batch, host) = (reserved.batch, host.clone());
-            let is_ours = reserved.terminate.may_be_done();
-            self.queue.push_back(Todo::Record(match is_ours {
+        for (id, _) in &gone {
+            let Some(host) = self.reservations.hosts.get(id) else { continue };
+            let is_ours = host.terminate.may_be_done();
+            let (batch, host) = (host.batch, id.clone());
+            self.record(match is_ours {
                 true => Event::HostTerminated { batch, host },
                 false => Event::HostDropped { batch, host },
-            }));
+            });
         }
-        for (_, hosts) in &mut self.batches {
-            hosts.retain(|id| gone.iter().all(|(host, _)| host != id));
-        }
+        self.batches.drop_hosts(|id| gone.iter().any(|(host, _)| host == id));
         let outcomes = gone.into_iter().map(|(host, at)| (host, HostOutcome::Removed(at))).collect();
-        self.queue.push_back(Todo::RecordUpdate(RecordUpdate::Resolve { outcomes }));
+        self.update(RecordUpdate::Resolve { outcomes });
     }
 
     /// Nothing is held: the next batch that has hosts left comes next.
     fn past_the_batch(&mut self, now: Time) {
-        let is_over = |(_, hosts): &(u64, Vec<HostId>)| hosts.is_empty();
-        if let Some((number, _)) = self.batches.get(self.current).filter(|batch| is_over(batch)) {
-            let batch = *number;
-            let is_told = |event: &Event| matches!(event, Event::BatchTerminated { batch: told } if *told == batch);
-            if self.was_granted(batch) && !self.journal().iter().any(|record| is_told(&record.event)) {
-                self.queue.push_back(Todo::Record(Event::BatchTerminated { batch }));
-            }
+        if let Some(batch) = self.batches.current().filter(|batch| batch.hosts.is_empty()).map(|batch| batch.number)
+            && RunHistory::of(&self.journal).is_unfinished(batch)
+        {
+            self.record(Event::BatchTerminated { batch });
         }
-        self.phase = Phase::Opening { not_before: now, fresh: false, stale: 0 };
-    }
-
-    fn was_granted(&self, number: u64) -> bool {
-        self.journal().iter().any(|r| matches!(&r.event, Event::BatchGranted { batch, .. } if *batch == number))
+        self.phase = Phase::opening_at(now);
     }
 }
 
-fn found(reserved: &ReservedHost, bounds: crate::model::Bounds) -> Found {
-    if let Some(at) = reserved.gone_at(bounds) {
+fn found(host: &ReservedHost, bounds: crate::model::Bounds) -> Found {
+    if let Some(at) = host.gone_at(bounds) {
         return Found::Gone(at);
     }
-    let Some(observed) = reserved.observed else { return Found::Unsettled };
+    let Some(observed) = host.observed else { return Found::Unsettled };
     // A terminate that may have been done is over where a read that cannot lie before its end shows the host; one that
     // was acknowledged is only waited for.
-    let is_past_calls = reserved.provable_from(bounds).is_none_or(|at| observed.begun_at >= at);
+    let is_past_calls = host.provable_from(bounds).is_none_or(|at| observed.begun_at >= at);
     match observed.state {
-        Some(HostState::Cordoned) if reserved.terminate.acked_at.is_none() => match reserved.terminate.may_be_done() {
+        Some(HostState::Cordoned) if host.terminate.acked_at.is_none() => match host.terminate.may_be_done() {
             true if !is_past_calls => Found::Unsettled,
             _ => Found::Cordoned,
         },
-        Some(HostState::InService) if is_past_calls && reserved.terminate.acked_at.is_none() => Found::InService,
+        Some(HostState::InService) if is_past_calls && host.terminate.acked_at.is_none() => Found::InService,
         Some(HostState::Cordoned | HostState::InService | HostState::Pending | HostState::Terminating) | None => {
             Found::Unsettled
         }

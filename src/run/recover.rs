@@ -4,7 +4,7 @@
 //! other processes wrote are read as if their clocks had been late by the tolerance, so that nothing is believed too
 //! early. Nothing is remembered of what was seen: whoever takes over looks for himself.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::coordination::{FleetRecord, ProcessId, RunEntry, RunIdentity};
@@ -12,11 +12,14 @@ use crate::model::{Call, Effect, FleetIdentity, GroupName, HostId, OperatorId, R
 use crate::plan::{Confirmed, Settings};
 use crate::policy::PolicySet;
 
-use super::cause::plain;
-use super::closing::{ClosingStep, GroupCalls};
-use super::machine::{GivenUp, Machine, Phase, Spec, Todo};
-use super::reservation::{Calls, ReservedHost};
-use super::{BatchTimes, CallHistory, Cause, CauseKind, Event, JournalRecord, Opening, RunHistory, takeover};
+use super::calls::Calls;
+use super::journal::GrantedHost;
+use super::knowledge::GivenUp;
+use super::machine::{Machine, Spec};
+use super::phase::{ClosingStep, Phase};
+use super::reason::Reason;
+use super::reservation::{GroupCalls, Reservations, ReservedHost};
+use super::{CallHistory, Event, JournalRecord, Opening, RunHistory, takeover};
 
 /// Who takes a run over, with what.
 #[derive(Clone, Debug)]
@@ -116,18 +119,17 @@ impl Sent {
     fn reserved(&self, entry: &RunEntry) -> BTreeMap<HostId, ReservedHost> {
         let calls = |of: &BTreeMap<HostId, Calls>, id: &HostId| of.get(id).cloned().unwrap_or_default();
         let reserved = |(id, hold): (&HostId, &crate::coordination::Reservation)| {
-            let reserved = ReservedHost {
-                id: id.clone(),
-                batch: hold.batch,
+            let granted = GrantedHost {
                 group: hold.group.clone(),
                 target_groups: hold.target_groups.clone(),
                 serving: hold.serving,
+            };
+            let reserved = ReservedHost {
                 may_serve: hold.may_serve,
                 cordon: calls(&self.cordon, id),
                 terminate: calls(&self.terminate, id),
                 restore: calls(&self.restore, id),
-                observed: None,
-                absent_since: None,
+                ..ReservedHost::new(id.clone(), hold.batch, granted)
             };
             (id.clone(), reserved)
         };
@@ -147,80 +149,77 @@ impl Machine {
         let entry = record.runs.get(&spec.identity.run);
 
         let mut machine = Self::new(spec);
-        machine.is_opened = true;
-        machine.is_enlisted = entry.is_some();
-        machine.calls = history.calls.keys().copied().max().unwrap_or(0);
-        machine.reserved = entry.map(|entry| sent.reserved(entry)).unwrap_or_default();
-        machine.begun = history.was_granted() || !machine.reserved.is_empty();
-        machine.groups = groups(record, &machine.spec.identity.run);
+        machine.link.is_opened = true;
+        machine.link.is_enlisted = entry.is_some();
+        machine.link.acked_at = journal.last().map(|last| last.at);
+        machine.calls.last = history.calls.keys().copied().max().unwrap_or(0);
+        machine.reservations = Reservations {
+            hosts: entry.map(|entry| sent.reserved(entry)).unwrap_or_default(),
+            groups: groups(record, &machine.spec.identity.run),
+            given_up: given_up(&history),
+        };
+        machine.begun = history.was_granted() || machine.has_reservations();
         let granted = entry.filter(|entry| entry.granted_at.is_some());
-        machine.reference_at = granted.map_or(history.reference.map(|(_, at)| at), |entry| entry.reference_at);
+        machine.baseline.sampled_at = granted.map_or(history.reference.map(|(_, at)| at), |entry| entry.reference_at);
         let told = || history.reference.map(|(reference, _)| reference.clone()).unwrap_or_default();
         machine.refer_to(granted.map_or_else(told, |entry| entry.reference.clone()));
-        machine.quiet_at = Some(quiet_at);
-        let planned: BTreeSet<HostId> = machine.batches.iter().flat_map(|(_, hosts)| hosts.iter().cloned()).collect();
-        let stray = machine.reserved.keys().find(|host| !planned.contains(*host)).cloned();
-        for (_, hosts) in &mut machine.batches {
-            hosts.retain(|host| !history.dropped.contains(host) && !history.terminated.contains(host));
-        }
-        machine.current = match machine.reserved.values().map(|reserved| reserved.batch).min() {
-            Some(batch) => machine.batches.iter().position(|(number, _)| *number == batch).unwrap_or(0),
-            None => machine.batches.iter().position(|(_, hosts)| !hosts.is_empty()).unwrap_or(machine.batches.len()),
-        };
-        if let Some(fence) = history.takeovers.last() {
-            let left = || GivenUp { operator: fence.operator.clone(), reason: fence.reason.cloned() };
-            machine.given_up = fence.leave.iter().map(|host| (host.clone(), left())).collect();
-        }
+        machine.predecessor.quiet_at = Some(quiet_at);
+        // Nobody knows what a journal means that is out of order: a person looks.
+        machine.stopping.attention = history.illegal.is_some();
 
+        let hosts = machine.reservations.hosts.values();
+        let stray = hosts.clone().find(|host| !machine.batches.has(&host.id)).map(|host| host.id.clone());
+        let outstanding = hosts.map(|host| host.batch).min();
+        machine.batches.drop_hosts(|host| history.dropped.contains(host) || history.terminated.contains(host));
+        machine.batches.go_to(outstanding);
+
+        // S6: a run that was stopping goes on stopping, whoever takes it over, and for whatever purpose.
+        machine.stopping.cause = history.cause.cloned();
+        if machine.stopping.cause.is_none()
+            && let Some(reason) = only_back(&history, stray, entry.is_some(), machine.begun)
+        {
+            let cause = reason.cause();
+            machine.stopping.cause = Some(cause.clone());
+            machine.record(Event::Stopped { cause });
+        }
         let since = quiet_at.max(now);
         machine.phase = if entry.is_none() {
             // The record does not know it, or let go of it: only the journal's last line is missing.
             Phase::Closing { step: ClosingStep::Closing }
-        } else if history.cause.is_some() || history.abandoned().is_some() {
-            // S6: a run that was stopping goes on stopping, whoever takes it over, and for whatever purpose.
+        } else if machine.stopping.cause.is_some() {
             Phase::Restoring { since }
         } else {
             Phase::TakingOver { since }
         };
-        machine.cause = history.cause.cloned();
-        if let Some(illegal) = &history.illegal {
-            // Nobody knows what a journal means that is out of order: nothing goes forward, and a person looks.
-            machine.attention = true;
-            if machine.cause.is_none() && entry.is_some() {
-                machine.stop_from_the_start(plain(CauseKind::Ledger, illegal.to_string()), since);
+        for batch in history.batches.keys().copied().filter(|batch| history.is_unfinished(*batch)) {
+            if machine.batches.is_empty(batch) && machine.reservations.of_batch(batch).next().is_none() {
+                machine.record(Event::BatchTerminated { batch });
             }
         }
-        if let (None, Some(host)) = (&machine.cause, stray) {
-            // S8: what was not confirmed never goes forward, whoever reserved it for this run. It is only put back.
-            let message = format!("host {host} is held by this run and is not in its plan");
-            machine.stop_from_the_start(plain(CauseKind::Ledger, message), since);
-        }
-        let is_under_way = entry.is_some() || !machine.begun;
-        if let (None, Some(by), true) = (&machine.cause, history.abandoned(), is_under_way) {
-            let why = by.reason.map(|reason| format!(": {reason}")).unwrap_or_default();
-            let cause = plain(CauseKind::Order, format!("abandoned by {}{why}", by.operator));
-            machine.cause = Some(cause.clone());
-            machine.queue.push_back(Todo::Record(Event::Stopped { cause }));
-        }
-        let is_left = |times: &BatchTimes| times.granted.is_some() && times.terminated.is_none();
-        for batch in history.batches.iter().filter(|(_, times)| is_left(times)).map(|(batch, _)| batch) {
-            let is_planned = |(number, _): &&(u64, Vec<HostId>)| number == batch;
-            let is_gone = machine.batches.iter().find(is_planned).is_some_and(|(_, hosts)| hosts.is_empty());
-            if is_gone && machine.reserved.values().all(|reserved| reserved.batch != *batch) {
-                machine.queue.push_back(Todo::Record(Event::BatchTerminated { batch: *batch }));
-            }
-        }
-        machine.acked_at = journal.last().map(|last| last.at);
         machine.journal = journal;
         machine
     }
+}
 
-    /// It goes nowhere but back, and its journal says why.
-    fn stop_from_the_start(&mut self, cause: Cause, since: Time) {
-        self.cause = Some(cause.clone());
-        self.queue.push_back(Todo::Record(Event::Stopped { cause }));
-        self.phase = Phase::Restoring { since };
+/// Why a run that was not stopping goes nowhere but back, once it is taken over.
+fn only_back(history: &RunHistory<'_>, stray: Option<HostId>, is_listed: bool, begun: bool) -> Option<Reason> {
+    if let Some(illegal) = history.illegal.as_ref().filter(|_| is_listed) {
+        return Some(Reason::Ledger(illegal.to_string()));
     }
+    if let Some(host) = stray {
+        // S8: what was not confirmed never goes forward, whoever reserved it for this run. It is only put back.
+        return Some(Reason::Ledger(format!("host {host} is held by this run and is not in its plan")));
+    }
+    let by = history.abandoned().filter(|_| is_listed || !begun)?;
+    let why = by.reason.map(|reason| format!(": {reason}")).unwrap_or_default();
+    Some(Reason::Abandoned(format!("abandoned by {}{why}", by.operator)))
+}
+
+/// The hosts that whoever took the run over last gives up.
+fn given_up(history: &RunHistory<'_>) -> BTreeMap<HostId, GivenUp> {
+    let Some(fence) = history.takeovers.last() else { return BTreeMap::new() };
+    let given_up = || GivenUp { operator: fence.operator.clone(), reason: fence.reason.cloned() };
+    fence.leave.iter().map(|host| (host.clone(), given_up())).collect()
 }
 
 /// The groups that the record says the run needs, or has to put back.

@@ -4,7 +4,7 @@
 //! judges whether these hosts may go.
 
 use crate::coordination::FleetRecord;
-use crate::model::{HostId, RunId};
+use crate::model::{BatchNumber, HostId, RunId};
 use crate::plan::PlanDocument;
 
 use super::{JournalRecord, RunHistory};
@@ -15,7 +15,7 @@ pub(crate) struct Remains {
     /// The plan that was confirmed.
     pub(crate) plan: PlanDocument,
     /// Its hosts that are not known to be gone, per batch of the plan, with the batch's number. No batch is empty.
-    pub(crate) batches: Vec<(u64, Vec<HostId>)>,
+    pub(crate) batches: Vec<(BatchNumber, Vec<HostId>)>,
 }
 
 impl Remains {
@@ -39,7 +39,7 @@ pub(crate) fn remains(journal: &[JournalRecord], record: &FleetRecord, run: &Run
         return None;
     }
     let is_gone = |id: &HostId| history.terminated.contains(id) || history.dropped.contains(id);
-    let left = |batch: &crate::plan::Batch| -> (u64, Vec<HostId>) {
+    let left = |batch: &crate::plan::Batch| -> (BatchNumber, Vec<HostId>) {
         let hosts = batch.hosts.iter().map(|host| &host.id).filter(|id| !is_gone(id));
         (batch.number, hosts.cloned().collect())
     };

@@ -1,140 +1,13 @@
-//! What a run knows of one host that it holds: what was sent, what came back, what was seen.
+//! What a run knows of what is reserved for it: each host, what was sent for it and what was observed of it; each group.
 
-use std::collections::BTreeSet;
-use std::time::Duration;
+use std::collections::BTreeMap;
 
+use super::calls::{Calls, Last};
+use super::journal::GrantedHost;
+use super::knowledge::GivenUp;
 use super::timeouts;
 use crate::coordination::HostOutcome;
-use crate::model::{Bounds, CallOutcome, FleetSnapshot, GroupName, HostId, HostState, TargetGroupId, Time};
-
-/// What is known of the calls of one kind for one host.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Calls {
-    /// How many intents were recorded.
-    pub(super) attempts: u32,
-    /// How the last one stands.
-    pub(super) last: Last,
-    /// The latest moment at which any of them that got no reply can still take effect.
-    pub(super) reach: Option<Time>,
-    /// When the newest acknowledgement came.
-    pub(super) acked_at: Option<Time>,
-    /// When the newest answer came.
-    answered_at: Option<Time>,
-    /// Looks since the newest answer came.
-    pub(super) observations: u32,
-}
-
-/// How the last call of a kind stands.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) enum Last {
-    /// None was sent.
-    #[default]
-    None,
-    /// The provider acknowledged it.
-    Done,
-    /// Certainly not done; `retry_at` where it may be tried again.
-    Refused { retry_at: Option<Time>, message: String },
-    /// It may or may not have been done.
-    Unknown { message: String },
-}
-
-impl Calls {
-    /// Takes in an answer to a call that the provider refuses after `not_after`.
-    pub(super) fn answered(&mut self, outcome: &CallOutcome, not_after: Time, bounds: Bounds, now: Time) {
-        self.observations = 0;
-        self.answered_at = Some(now);
-        self.last = match outcome {
-            CallOutcome::Done => {
-                self.acked_at = Some(now);
-                Last::Done
-            }
-            CallOutcome::Refused { message, retryable } => {
-                let retry_at = retryable.then(|| self.pause_ends());
-                Last::Refused { retry_at, message: message.clone() }
-            }
-            CallOutcome::Unknown { message } => {
-                self.reach = self.reach.max(Some(not_after.plus(bounds.tolerance)));
-                Last::Unknown { message: message.clone() }
-            }
-        };
-    }
-
-    /// Takes in an intent of which no answer was recorded: its process died, or never sent it.
-    pub(super) fn unanswered(&mut self, not_after: Time, bounds: Bounds) {
-        self.observations = 0;
-        self.reach = self.reach.max(Some(not_after.plus(bounds.tolerance)));
-        self.last = Last::Unknown { message: "no answer was recorded".to_owned() };
-    }
-
-    /// Takes in that what was asked for was seen, whatever was answered.
-    pub(super) fn seen_done(&mut self) {
-        self.attempts = 0;
-        self.last = Last::Done;
-    }
-
-    /// When the next attempt may follow the newest answer.
-    fn pause_ends(&self) -> Time {
-        self.answered_at.map_or(Time::from_millis(i64::MIN), |at| at.plus(self.pause()))
-    }
-
-    fn pause(&self) -> Duration {
-        timeouts::CALL_PAUSE * 2_u32.pow(self.attempts.min(5))
-    }
-
-    /// S7: an answer did not come later than now, and a pause is no longer than it was. How far the calls reach is a
-    /// promise to others, and stays.
-    pub(super) fn keep_time(&mut self, now: Time) {
-        self.acked_at = self.acked_at.map(|at| at.min(now));
-        self.answered_at = self.answered_at.map(|at| at.min(now));
-        let longest = now.plus(self.pause());
-        if let Last::Refused { retry_at: Some(at), .. } = &mut self.last {
-            *at = (*at).min(longest);
-        }
-    }
-
-    /// Whether the provider acknowledged any, or may have done any.
-    pub(super) fn may_be_done(&self) -> bool {
-        self.acked_at.is_some() || self.reach.is_some()
-    }
-
-    /// When a read can prove a state in which the host was just before the call: `settle` after the reply,
-    /// or after the deadline where a reply is missing (protocol section 5).
-    fn proved_from(&self, bounds: Bounds) -> Option<Time> {
-        self.acked_at.max(self.reach).map(|at| at.plus(bounds.settle))
-    }
-
-    /// Whether the next attempt may be made.
-    pub(super) fn may_try(&self, now: Time) -> bool {
-        match &self.last {
-            Last::None => true,
-            Last::Refused { retry_at: Some(at), .. } => self.attempts < timeouts::CALL_ATTEMPTS && now >= *at,
-            Last::Unknown { .. } => {
-                self.attempts < timeouts::CALL_ATTEMPTS && self.observations >= timeouts::DOUBT_OBSERVATIONS
-            }
-            Last::Refused { retry_at: None, .. } | Last::Done => false,
-        }
-    }
-
-    /// Whether a look is yet to come that shows what these calls have done. What was refused at last may have been done
-    /// by an earlier call that got no clear answer, and a look may show what was up to `settle` before: a retry that
-    /// comes too late for a host that is cordoned, or gone, is no reason to stop.
-    pub(super) fn may_yet_show(&self, observed: Option<HostObservation>, bounds: Bounds) -> bool {
-        let shown_from = self.answered_at.filter(|_| self.reach.is_some()).map(|at| at.plus(bounds.settle));
-        self.observations == 0
-            || shown_from.is_some_and(|from| observed.is_none_or(|observed| observed.begun_at < from))
-    }
-
-    /// Why no further attempt will be made, where that is so.
-    pub(super) fn gave_up(&self) -> Option<&str> {
-        let spent = self.attempts >= timeouts::CALL_ATTEMPTS;
-        match &self.last {
-            Last::Refused { retry_at: None, message } => Some(message),
-            Last::Refused { message, .. } if spent => Some(message),
-            Last::Unknown { message } if spent && self.observations >= timeouts::DOUBT_OBSERVATIONS => Some(message),
-            Last::None | Last::Done | Last::Refused { .. } | Last::Unknown { .. } => None,
-        }
-    }
-}
+use crate::model::{BatchNumber, Bounds, Effect, FleetSnapshot, GroupName, HostId, HostState, Time};
 
 /// The last complete observation of one host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -151,11 +24,10 @@ pub(super) struct HostObservation {
 #[derive(Clone, Debug)]
 pub(super) struct ReservedHost {
     pub(super) id: HostId,
-    pub(super) batch: u64,
-    pub(super) group: Option<GroupName>,
-    pub(super) target_groups: BTreeSet<TargetGroupId>,
-    /// Whether it served when it was last in service: then it is back only where it serves again.
-    pub(super) serving: bool,
+    pub(super) batch: BatchNumber,
+    /// What it was granted with. `serving` says whether it served when it was last in service: then it is back only where it
+    /// serves again.
+    pub(super) granted: GrantedHost,
     /// Whether it served, or that it did not was not established: then capacity is judged as if it were gone.
     pub(super) may_serve: bool,
     pub(super) cordon: Calls,
@@ -167,13 +39,34 @@ pub(super) struct ReservedHost {
 }
 
 impl ReservedHost {
+    /// A host of a batch, of which nothing is known yet but what it was granted with.
+    pub(super) fn new(id: HostId, batch: BatchNumber, granted: GrantedHost) -> Self {
+        Self {
+            id,
+            batch,
+            // Whether it is idle for sure is asked again before it is cordoned.
+            may_serve: granted.serving,
+            granted,
+            cordon: Calls::default(),
+            terminate: Calls::default(),
+            restore: Calls::default(),
+            observed: None,
+            absent_since: None,
+        }
+    }
+
+    /// When the last complete observation of it began.
+    pub(super) fn observed_at(&self) -> Option<Time> {
+        self.observed.map(|observed| observed.begun_at)
+    }
+
     /// Takes in a complete observation.
     pub(super) fn observe(&mut self, snapshot: &FleetSnapshot) {
         let host = snapshot.host(&self.id);
         let whole = host.is_some_and(|h| {
             h.state == HostState::InService
-                && (h.is_healthy() || !self.serving)
-                && self.target_groups.is_subset(&h.target_groups)
+                && (h.is_healthy() || !self.granted.serving)
+                && self.granted.target_groups.is_subset(&h.target_groups)
         });
         let state = host.map(|h| h.state);
         self.absent_since = match state {
@@ -197,7 +90,7 @@ impl ReservedHost {
         }
     }
 
-    /// A taker-over that knows nothing of what was sent: only tests have one.
+    /// A process that takes a run over and knows nothing of what was sent: only tests have one.
     #[cfg(test)]
     pub(super) fn forget_calls(&mut self) {
         for calls in [&mut self.cordon, &mut self.terminate, &mut self.restore] {
@@ -322,5 +215,72 @@ impl ReservedHost {
                 Last::None | Last::Done => None,
             });
         format!("{seen}{}", said.unwrap_or_default())
+    }
+}
+
+/// The calls for a group's process.
+#[derive(Clone, Debug, Default)]
+pub(super) struct GroupCalls {
+    pub(super) suspend: Calls,
+    pub(super) resume: Calls,
+    /// The record said that this run was the last to need it: it puts back what was there before.
+    pub(super) resuming: bool,
+    /// Nothing more is to be done for the group.
+    pub(super) released: bool,
+}
+
+/// Everything that is reserved for the run.
+#[derive(Debug, Default)]
+pub(super) struct Reservations {
+    pub(super) hosts: BTreeMap<HostId, ReservedHost>,
+    /// Groups that the record says this run needs suspended.
+    pub(super) groups: BTreeMap<GroupName, GroupCalls>,
+    /// Hosts that are given up where they cannot be put back.
+    pub(super) given_up: BTreeMap<HostId, GivenUp>,
+}
+
+impl Reservations {
+    /// The hosts of one batch.
+    pub(super) fn of_batch(&self, number: BatchNumber) -> impl Iterator<Item = &ReservedHost> {
+        self.hosts.values().filter(move |host| host.batch == number)
+    }
+
+    /// Takes in a complete observation.
+    pub(super) fn observe(&mut self, snapshot: &FleetSnapshot) {
+        for host in self.hosts.values_mut() {
+            host.observe(snapshot);
+        }
+        for group in self.groups.values_mut() {
+            group.suspend.observations = group.suspend.observations.saturating_add(1);
+            group.resume.observations = group.resume.observations.saturating_add(1);
+        }
+    }
+
+    /// The calls that an effect is one of: those of each host that it touches, or of its group.
+    pub(super) fn calls_of<'a>(&'a mut self, effect: &Effect) -> Vec<&'a mut Calls> {
+        let groups = &mut self.groups;
+        let of_group = match effect {
+            Effect::Suspend { group, .. } => groups.get_mut(group).map(|group| &mut group.suspend),
+            Effect::Resume { group, .. } => groups.get_mut(group).map(|group| &mut group.resume),
+            Effect::Cordon { .. } | Effect::Restore { .. } | Effect::Terminate { .. } | Effect::Adopt { .. } => None,
+        };
+        let touched = effect.hosts();
+        let hosts = self.hosts.values_mut().filter(|host| touched.contains(&&host.id));
+        let of_hosts = hosts.filter_map(|host| match effect {
+            Effect::Cordon { .. } => Some(&mut host.cordon),
+            Effect::Restore { .. } => Some(&mut host.restore),
+            Effect::Terminate { .. } => Some(&mut host.terminate),
+            Effect::Suspend { .. } | Effect::Resume { .. } | Effect::Adopt { .. } => None,
+        });
+        of_group.into_iter().chain(of_hosts).collect()
+    }
+
+    /// S7: what was answered did not come later than now, and no pause is longer than it was.
+    pub(super) fn keep_time(&mut self, now: Time) {
+        self.hosts.values_mut().for_each(|host| host.keep_time(now));
+        for group in self.groups.values_mut() {
+            group.suspend.keep_time(now);
+            group.resume.keep_time(now);
+        }
     }
 }

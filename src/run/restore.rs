@@ -3,42 +3,46 @@
 use std::collections::BTreeMap;
 
 use crate::coordination::HostOutcome;
-use crate::model::{CALL_HOSTS, Effect, GroupName, HostId, HostTargets, Time};
+use crate::model::{BatchNumber, CALL_HOSTS, Effect, GroupName, HostId, HostTargets, Time};
 
 use super::action::RecordUpdate;
-use super::machine::{Machine, Phase, Todo};
+use super::journal::GrantedHost;
+use super::knowledge::GivenUp;
+use super::machine::Machine;
+use super::phase::Phase;
 use super::reservation::ReservedHost;
 use super::{Event, timeouts};
 
 impl Machine {
+    /// The next step of putting everything back.
     pub(super) fn restore(&mut self, now: Time) {
         let Phase::Restoring { since } = self.phase else { return };
         // A run that was taken over lets go of nothing while a call of the earlier process can still land: restoring
         // is allowed meanwhile, releasing is not (protocol section 7, schedule 7).
-        let is_quiet = self.quiet_at.is_none_or(|at| now >= at);
-        if is_quiet && self.reserved.is_empty() {
+        let is_quiet = self.predecessor.is_quiet(now);
+        if is_quiet && self.reservations.hosts.is_empty() {
             self.start_closing();
             return;
         }
         if is_quiet && (self.resolve_known() || self.release_given_up(now)) {
             return;
         }
-        if let Some(quiet_by) = self.quiet_by.filter(|_| self.reserved.is_empty()) {
+        if let Some(quiet_by) = self.predecessor.quiet_by.filter(|_| self.reservations.hosts.is_empty()) {
             if now >= quiet_by {
                 // The journal is dated ahead: nobody can tell whether the earlier process is out of reach.
-                self.attention = true;
+                self.stopping.attention = true;
                 self.start_closing();
             } else {
-                self.queue.push_back(Todo::Sleep { until: quiet_by });
+                self.sleep(quiet_by);
             }
             return;
         }
-        if self.observation.is_none() {
-            self.queue.push_back(Todo::Observe { probes: false });
+        if self.observed.newest.is_none() {
+            self.observe(false);
             return;
         }
         // What was told to terminate cannot be put back: it is only waited for.
-        let going = self.reserved.values().all(|h| h.terminate.acked_at.is_some());
+        let going = self.reservations.hosts.values().all(|h| h.terminate.acked_at.is_some());
         let timeout = if going { timeouts::TERMINATION_TIMEOUT } else { timeouts::RESTORE_TIMEOUT };
         if now.since(since) > timeout {
             self.give_up(now);
@@ -47,40 +51,37 @@ impl Machine {
         // All that can be put back now, at once: one regression restores the whole batch.
         let bounds = self.spec.bounds;
         let ready: Vec<&ReservedHost> = self
-            .reserved
+            .reservations
+            .hosts
             .values()
-            .filter(|h| h.may_restore(bounds, now) && !self.given_up.contains_key(&h.id))
+            .filter(|h| h.may_restore(bounds, now) && !self.reservations.given_up.contains_key(&h.id))
             .collect();
         let mut calls: Vec<(Option<GroupName>, HostTargets)> = Vec::new();
-        for reserved in ready {
-            let fits = calls.iter_mut().find(|(group, hosts)| *group == reserved.group && hosts.len() < CALL_HOSTS);
-            match fits {
-                Some((_, hosts)) => {
-                    hosts.insert(reserved.id.clone(), reserved.target_groups.clone());
-                }
-                None => calls.push((
-                    reserved.group.clone(),
-                    BTreeMap::from([(reserved.id.clone(), reserved.target_groups.clone())]),
-                )),
+        for host in ready {
+            let (id, GrantedHost { group, target_groups, .. }) = (host.id.clone(), host.granted.clone());
+            match calls.iter_mut().find(|(of, hosts)| *of == group && hosts.len() < CALL_HOSTS) {
+                Some((_, hosts)) => _ = hosts.insert(id, target_groups),
+                None => calls.push((group, BTreeMap::from([(id, target_groups)]))),
             }
         }
         for (group, hosts) in calls {
             self.intend(Effect::Restore { group, hosts }, now);
         }
         if !self.queue.is_empty() {
-            self.queue.push_back(Todo::Observe { probes: false });
+            self.observe(false);
             return;
         }
         self.beat(now);
-        self.queue.push_back(Todo::Sleep { until: now.plus(timeouts::POLL) });
-        self.queue.push_back(Todo::Observe { probes: false });
+        self.sleep(now.plus(timeouts::POLL));
+        self.observe(false);
     }
 
     /// Records and lets go of every host whose outcome is proved. Says whether there was one.
     fn resolve_known(&mut self) -> bool {
         let bounds = self.spec.bounds;
-        let known: BTreeMap<HostId, (u64, bool, HostOutcome)> = self
-            .reserved
+        let known: BTreeMap<HostId, (BatchNumber, bool, HostOutcome)> = self
+            .reservations
+            .hosts
             .values()
             .filter_map(|h| {
                 let outcome = h.outcome(bounds)?;
@@ -92,7 +93,7 @@ impl Machine {
         }
         for (host, (batch, is_ours, outcome)) in &known {
             let (batch, host) = (*batch, host.clone());
-            self.queue.push_back(Todo::Record(match outcome {
+            self.record(match outcome {
                 HostOutcome::Removed(_) if *is_ours => Event::HostTerminated { batch, host },
                 // No terminate was sent for it: it left by itself.
                 HostOutcome::Removed(_) => Event::HostDropped { batch, host },
@@ -100,16 +101,16 @@ impl Machine {
                 HostOutcome::NeverCordoned | HostOutcome::GivenUp | HostOutcome::Settling(_) => {
                     Event::HostUntouched { batch, host }
                 }
-            }));
+            });
         }
         let outcomes: BTreeMap<HostId, HostOutcome> =
             known.into_iter().map(|(host, (_, _, outcome))| (host, outcome)).collect();
-        if self.offline {
+        if self.link.offline {
             // The hosts are where they should be; the record is told at the end, if it can be.
-            self.reserved.retain(|id, _| !outcomes.contains_key(id));
-            self.unreported.extend(outcomes);
+            self.reservations.hosts.retain(|id, _| !outcomes.contains_key(id));
+            self.link.unreported.extend(outcomes);
         } else {
-            self.queue.push_back(Todo::RecordUpdate(RecordUpdate::Resolve { outcomes }));
+            self.update(RecordUpdate::Resolve { outcomes });
         }
         true
     }
@@ -120,51 +121,54 @@ impl Machine {
         let is_over = |reserved: &&ReservedHost| {
             reserved.observed.is_some() && reserved.provable_from(bounds).is_none_or(|at| now >= at)
         };
-        let left: Vec<(ReservedHost, super::machine::GivenUp)> = self
-            .reserved
+        let left: Vec<(ReservedHost, GivenUp)> = self
+            .reservations
+            .hosts
             .values()
             .filter(is_over)
-            .filter_map(|reserved| self.given_up.get(&reserved.id).map(|left| (reserved.clone(), left.clone())))
+            .filter_map(|reserved| {
+                self.reservations.given_up.get(&reserved.id).map(|left| (reserved.clone(), left.clone()))
+            })
             .collect();
         if left.is_empty() {
             return false;
         }
         // S7: it is out of the run's hands, not back: a person is needed, and the document names the host.
-        self.attention = true;
+        self.stopping.attention = true;
         let mut outcomes = BTreeMap::new();
         for (reserved, left) in left {
-            self.queue.push_back(Todo::Record(Event::HostGivenUp {
+            self.record(Event::HostGivenUp {
                 batch: reserved.batch,
                 host: reserved.id.clone(),
                 operator: left.operator,
                 reason: left.reason,
                 why: reserved.doubt(),
-            }));
+            });
             outcomes.insert(reserved.id, HostOutcome::GivenUp);
         }
-        self.queue.push_back(Todo::RecordUpdate(RecordUpdate::Resolve { outcomes }));
+        self.update(RecordUpdate::Resolve { outcomes });
         true
     }
 
     /// The patience is over: names every host that is still cordoned or in doubt, and keeps it reserved.
     fn give_up(&mut self, now: Time) {
         let bounds = self.spec.bounds;
-        self.attention = true;
+        self.stopping.attention = true;
         let mut outcomes = BTreeMap::new();
-        let left: Vec<ReservedHost> = self.reserved.values().cloned().collect();
+        let left: Vec<ReservedHost> = self.reservations.hosts.values().cloned().collect();
         // Nor can it before the earlier process is out of reach.
-        let quiet_at = self.quiet_at.filter(|at| now < *at);
+        let quiet_at = self.predecessor.quiet_at.filter(|at| now < *at);
         for reserved in left {
             let until = reserved.provable_from(bounds).max(quiet_at);
-            self.queue.push_back(Todo::Record(Event::HostInDoubt {
+            self.record(Event::HostInDoubt {
                 batch: reserved.batch,
                 host: reserved.id.clone(),
                 until,
                 why: reserved.doubt(),
-            }));
+            });
             outcomes.insert(reserved.id.clone(), HostOutcome::Settling(until.unwrap_or(now)));
         }
-        self.queue.push_back(Todo::RecordUpdate(RecordUpdate::Resolve { outcomes }));
+        self.update(RecordUpdate::Resolve { outcomes });
         self.start_closing();
     }
 }

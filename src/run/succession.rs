@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 
 use crate::coordination::{FleetRecord, Refusal};
-use crate::model::{HostId, RunId, Time};
+use crate::model::{BatchNumber, HostId, RunId, Time};
 
 use super::silence::MayLive;
 use super::takeover::{RunStatus, next_epoch, run_status, taken_over_by};
@@ -225,7 +225,7 @@ impl TakeoverRequest {
     }
 
     /// The last lines of a run whose journal is lost and whose hosts, each with its batch, a person gave up.
-    pub(crate) fn given_up(&self, held: &[(HostId, u64)], from: u64, now: Time) -> Vec<JournalRecord> {
+    pub(crate) fn given_up(&self, held: &[(HostId, BatchNumber)], from: u64, now: Time) -> Vec<JournalRecord> {
         let told = held.iter().map(|(host, batch)| Event::HostGivenUp {
             batch: *batch,
             host: host.clone(),

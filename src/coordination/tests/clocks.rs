@@ -40,7 +40,7 @@ fn s3_every_command_of_another_fleet_is_refused_and_changes_nothing() {
         let (run, epoch) = (a.run.clone(), a.epoch);
         let (group, suspended): (crate::model::GroupName, _) = ("pool".into(), BTreeSet::new());
         let outcomes = BTreeMap::from([("index-01".into(), HostOutcome::Removed(NOON))]);
-        let claims = BTreeMap::from([("index-05".into(), 1)]);
+        let claims = BTreeMap::from([("index-05".into(), 1.into())]);
         let (rest, reference) = (BTreeMap::new(), BTreeMap::new());
         let hosts = BTreeMap::from([("index-02".into(), BTreeSet::new())]);
         let (planned_at, lapses_at, reference_at) = (NOON, NOON.plus(seconds(900)), NOON);
@@ -50,7 +50,7 @@ fn s3_every_command_of_another_fleet_is_refused_and_changes_nothing() {
             Command::Enlist { run: &b, claims: &claims, planned_at, lapses_at, snapshot: &snapshot },
             Command::Grant {
                 run: &a,
-                batch: 2,
+                batch: 2.into(),
                 hosts,
                 rest: &rest,
                 snapshot: &snapshot,

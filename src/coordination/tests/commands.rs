@@ -24,7 +24,7 @@ fn a_grant_writes_down_what_is_needed_to_put_hosts_back() {
     let (reference, rest, reference_at) = (BTreeMap::new(), BTreeMap::new(), NOON);
     let grant = Command::Grant {
         run: &a,
-        batch: 4,
+        batch: 4.into(),
         hosts,
         rest: &rest,
         snapshot: &snapshot,
@@ -38,7 +38,7 @@ fn a_grant_writes_down_what_is_needed_to_put_hosts_back() {
     assert_eq!(entry.touched, BTreeSet::from(["index".into()]));
     assert_eq!(entry.watched, BTreeSet::from(["index".into()]));
     let (first, second) = (&entry.reservations["index-01"], &entry.reservations["index-02"]);
-    assert_eq!((first.batch, first.serving, second.serving), (4, true, false));
+    assert_eq!((first.batch.get(), first.serving, second.serving), (4, true, false));
     assert_eq!(first.target_groups.len(), 2);
     assert_eq!(first.subsystems, BTreeSet::from(["index".into()]));
     assert_eq!((first.units.get("index"), second.units.len()), (Some(&1), 0));

@@ -105,7 +105,7 @@ fn s9_a_claim_without_a_grant_lapses_with_its_plan_and_one_with_a_grant_does_not
     assert_eq!(why(room.enlist(&run("c", "pc"), &[&["index-02"]])), "race: not-removable", "it is under way");
     let expired = Command::Enlist {
         run: &run("d", "pd"),
-        claims: &BTreeMap::from([("index-05".into(), 1)]),
+        claims: &BTreeMap::from([("index-05".into(), 1.into())]),
         planned_at: room.now(),
         lapses_at: room.now(),
         snapshot: &room.world.snapshot(),
@@ -125,10 +125,10 @@ fn s8_a_host_that_was_not_confirmed_is_not_granted() {
     let snapshot = room.world.snapshot();
     let (hosts, reference) = (BTreeMap::from([("index-01".into(), BTreeSet::new())]), BTreeMap::new());
     for stranger in ["index-03", "index-01"] {
-        let rest = BTreeMap::from([(HostId::from(stranger), 2)]);
+        let rest = BTreeMap::from([(HostId::from(stranger), 2.into())]);
         let (snapshot, reference, reference_at) = (&snapshot, &reference, NOON);
         let hosts = hosts.clone();
-        let grant = Command::Grant { run: &a, batch: 1, hosts, rest: &rest, snapshot, reference, reference_at };
+        let grant = Command::Grant { run: &a, batch: 1.into(), hosts, rest: &rest, snapshot, reference, reference_at };
         assert_eq!(why(room.decide(&grant)), "illegal", "nor claimed afterwards");
     }
     claimed(&mut room, &a, 1, &["index-01"]).expect("as confirmed");

@@ -11,7 +11,7 @@ mod takeovers;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use crate::model::{Bounds, FleetSnapshot, HostId, HostState, LedgerId, ProbeKey, RunId, Time};
+use crate::model::{BatchNumber, Bounds, FleetSnapshot, HostId, HostState, LedgerId, ProbeKey, RunId, Time};
 use crate::plan::Rule;
 use crate::plan::testing::{NOON, World, ids, policy, rule_name};
 
@@ -108,8 +108,9 @@ impl Room {
     /// Confirms a plan of these batches: the run stands in line.
     pub(super) fn enlist(&mut self, run: &RunIdentity, batches: &[&[&str]]) -> Result<Granted, Refusal> {
         let numbered = (1..).zip(batches);
-        let claims: BTreeMap<HostId, u64> =
-            numbered.flat_map(|(number, hosts)| ids(hosts).into_iter().map(move |id| (id, number))).collect();
+        let claims: BTreeMap<HostId, BatchNumber> = numbered
+            .flat_map(|(number, hosts)| ids(hosts).into_iter().map(move |id| (id, BatchNumber::new(number))))
+            .collect();
         let snapshot = self.world.snapshot();
         self.enlist_on(run, &claims, &snapshot)
     }
@@ -117,7 +118,7 @@ impl Room {
     fn enlist_on(
         &mut self,
         run: &RunIdentity,
-        claims: &BTreeMap<HostId, u64>,
+        claims: &BTreeMap<HostId, BatchNumber>,
         snapshot: &FleetSnapshot,
     ) -> Result<Granted, Refusal> {
         let (planned_at, lapses_at) = (self.now(), self.now().plus(seconds(900)));
@@ -135,12 +136,12 @@ impl Room {
     ) -> Result<Granted, Refusal> {
         let is_known = self.record.runs.contains_key(&run.run) || self.record.ended.contains_key(&run.run);
         if !is_known && run.epoch == 1 && !hosts.is_empty() {
-            let claims = ids(hosts).into_iter().map(|id| (id, batch)).collect();
+            let claims = ids(hosts).into_iter().map(|id| (id, batch.into())).collect();
             self.enlist_on(run, &claims, snapshot)?;
         }
         if let Some(entry) = self.record.runs.get_mut(&run.run) {
             let new = ids(hosts).into_iter().filter(|id| !entry.reservations.contains_key(id));
-            entry.claims.extend(new.map(|id| (id, batch)).collect::<Vec<_>>());
+            entry.claims.extend(new.map(|id| (id, batch.into())).collect::<Vec<_>>());
         }
         self.grant_claimed(run, batch, hosts, snapshot)
     }
@@ -159,6 +160,7 @@ impl Room {
         let reference = self.reference.clone();
         let reference_at = self.reference_at.unwrap_or(self.world.now);
         let rest = &rest;
+        let batch = batch.into();
         self.decide(&Command::Grant { run, batch, hosts, rest, snapshot, reference: &reference, reference_at })
     }
 

@@ -110,7 +110,7 @@ fn batches_ramp_up_to_the_smallest_limit() {
     assert_eq!(sizes(&counted(&world, "index", 10)), [1, 2, 4, 3]);
     // Billing is touched as soon as one host of it goes.
     assert_eq!(sizes(&named(&world, &["i-01", "i-02", "i-03", "i-04", "s-01"])), [1, 2, 2]);
-    let numbers: Vec<u64> = counted(&world, "index", 10).document.batches.iter().map(|b| b.number).collect();
+    let numbers: Vec<u64> = counted(&world, "index", 10).document.batches.iter().map(|b| b.number.get()).collect();
     assert_eq!(numbers, [1, 2, 3, 4]);
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::coordination::{Halt, ProcessId};
-use crate::model::{Call, CallOutcome, FleetName, HostId, OperatorId, RequestId, Time};
+use crate::model::{BatchNumber, Call, CallOutcome, FleetName, HostId, OperatorId, RequestId, Time};
 use crate::plan::{PlanDocument, RequestDocument, Settings};
 
 use super::super::{Cause, JournalRecord, Outcome, Purpose};
@@ -83,11 +83,11 @@ pub(crate) struct End {
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum LastStep<'a> {
     Opened,
-    Cordoning(u64),
-    Baking(u64),
-    Terminating(u64),
+    Cordoning(BatchNumber),
+    Baking(BatchNumber),
+    Terminating(BatchNumber),
     /// A batch is gone.
-    Gone(u64),
+    Gone(BatchNumber),
     Waiting {
         until: Time,
         why: &'a str,
@@ -97,7 +97,7 @@ pub(crate) enum LastStep<'a> {
         purpose: Purpose,
     },
     Stopping(&'a Cause),
-    Restoring(u64),
+    Restoring(BatchNumber),
     InDoubt(&'a HostId),
     GivenUp(&'a HostId),
     /// The end is on record, and the ledger's record is told.

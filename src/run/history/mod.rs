@@ -10,7 +10,7 @@ mod stage;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::coordination::ProcessId;
-use crate::model::{Call, GroupName, HostId, ProbeKey, Time};
+use crate::model::{BatchNumber, Call, GroupName, HostId, ProbeKey, Time};
 use crate::plan::SubsystemCapacity;
 
 use super::{Cause, Event, JournalRecord, Outcome, Purpose};
@@ -38,9 +38,9 @@ pub(crate) struct RunHistory<'a> {
     pub(crate) reference: Option<(&'a BTreeMap<ProbeKey, f64>, Time)>,
     /// Why it stops, by its last word.
     pub(crate) cause: Option<&'a Cause>,
-    pub(crate) batches: BTreeMap<u64, BatchTimes>,
+    pub(crate) batches: BTreeMap<BatchNumber, BatchTimes>,
     /// Hosts with their batch, but for those that left by themselves.
-    pub(crate) hosts: BTreeMap<&'a HostId, (u64, HostStage)>,
+    pub(crate) hosts: BTreeMap<&'a HostId, (BatchNumber, HostStage)>,
     /// Hosts that were seen gone, whatever was recorded of them afterwards.
     pub(crate) terminated: BTreeSet<&'a HostId>,
     /// Hosts that left by themselves, or were dropped from the plan.
@@ -86,6 +86,11 @@ impl<'a> RunHistory<'a> {
     /// Whether it was granted anything.
     pub(crate) fn was_granted(&self) -> bool {
         self.batches.values().any(|batch| batch.granted.is_some())
+    }
+
+    /// Whether a batch was granted, and not all of it is known to be gone.
+    pub(crate) fn is_unfinished(&self, batch: BatchNumber) -> bool {
+        self.batches.get(&batch).is_some_and(|times| times.granted.is_some() && times.terminated.is_none())
     }
 
     /// Calls of which no answer says what became of them, each with its number: each may take effect until its deadline.
@@ -265,7 +270,7 @@ impl<'a> RunHistory<'a> {
         self.actor = Some(process);
     }
 
-    fn batch(&mut self, number: u64) -> &mut BatchTimes {
+    fn batch(&mut self, number: BatchNumber) -> &mut BatchTimes {
         self.batches.entry(number).or_default()
     }
 }

@@ -81,7 +81,7 @@ fn s7_a_clock_that_was_ahead_and_came_back_keeps_no_restore_waiting() {
         )
     };
     let is_call =
-        |action: &Action| matches!(action, Action::Send(call) if matches!(call.effect, Effect::Restore { .. }));
+        |action: &Action| matches!(action, Action::Send { call, .. } if matches!(call.effect, Effect::Restore { .. }));
     let is_answer = |action: &Action| records(action, |event| matches!(event, Event::CallAnswered { .. }));
     // It is not sent, or the provider refuses it: each has its pause.
     for is_restore in [&is_intent as &dyn Fn(&Action) -> bool, &is_call] {
@@ -196,7 +196,7 @@ fn s2_a_sample_from_ahead_does_not_pass_for_a_watched_batch() {
 fn s7_a_clock_that_was_ahead_and_came_back_keeps_no_batch_waiting() {
     let mut world = World::new();
     let mut machine = world.machine(4);
-    let is_step = |action: &Action| matches!(action, Action::RecordUpdate(RecordUpdate::StartTermination { .. }));
+    let is_step = |action: &Action| matches!(action, Action::Update(RecordUpdate::StartTermination { .. }));
     let stopped = world.until(&mut machine, None, is_step);
     world.jump_ahead();
     let is_wait = |action: &Action| records(action, |event| matches!(event, Event::Waiting { .. }));

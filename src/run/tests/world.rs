@@ -293,7 +293,7 @@ impl World {
             if let Action::Finish(finish) = action {
                 return Driven::Finished(finish);
             }
-            let writes = matches!(action, Action::Record(_) | Action::RecordUpdate(_) | Action::Send(_));
+            let writes = matches!(action, Action::Record(_) | Action::Update(_) | Action::Send { .. });
             if writes && points == point {
                 return Driven::Stopped(Stopped::Before(Box::new(action)));
             }
@@ -332,7 +332,7 @@ impl World {
 
     fn perform(&mut self, machine: &mut Machine, action: Action, words: &str) -> Response {
         if self.waits
-            && matches!(action, Action::Record(_) | Action::RecordUpdate(_))
+            && matches!(action, Action::Record(_) | Action::Update(_))
             && let Some(lost) = self.wait_for_ledger(machine)
         {
             if let Action::Record(record) = action {
@@ -344,16 +344,16 @@ impl World {
             Action::Finish(_) => panic!("there is nothing to do"),
             Action::Record(record) if self.waits => self.append_all(*record),
             Action::Record(record) => self.append(&record),
-            Action::RecordUpdate(change) => {
-                let answer = self.change(machine.spec(), &change);
+            Action::Update(update) => {
+                let answer = self.change(machine.spec(), &update);
                 let is_unheard = self.unheard.is_some_and(|unheard| words == unheard);
                 match answer {
-                    Response::Changed(_) if is_unheard => Response::Lost(Loss::Unreachable("no reply".to_owned())),
+                    Response::Updated(_) if is_unheard => Response::Lost(Loss::Unreachable("no reply".to_owned())),
                     answer => answer,
                 }
             }
             Action::Observe { probes } => self.observe(machine, probes),
-            Action::Send(call) => {
+            Action::Send { call, .. } => {
                 if self.now > call.not_after {
                     return Response::Answered(CallOutcome::Refused {
                         message: "too late".to_owned(),
@@ -478,7 +478,7 @@ impl World {
         match decide(&self.record, &change.command(&spec.identity), &context) {
             Ok((next, granted)) => {
                 self.record = next;
-                Response::Changed(granted)
+                Response::Updated(granted)
             }
             Err(refusal) => Response::Refused(refusal),
         }
@@ -523,7 +523,7 @@ impl World {
 
 fn words(action: &Action) -> String {
     match action {
-        Action::Send(call) => match &call.effect {
+        Action::Send { call, .. } => match &call.effect {
             Effect::Cordon { hosts, .. } => format!("cordon {}", list(hosts.keys())),
             Effect::Restore { hosts, .. } => format!("restore {}", list(hosts.keys())),
             Effect::Terminate { host, .. } => format!("terminate {host}"),
@@ -531,7 +531,7 @@ fn words(action: &Action) -> String {
             Effect::Resume { group, .. } => format!("resume {group}"),
             Effect::Adopt { .. } => "adopt".to_owned(),
         },
-        Action::RecordUpdate(change) => match change {
+        Action::Update(update) => match update {
             RecordUpdate::Enlist { .. } => "enlist".to_owned(),
             RecordUpdate::Grant { batch, .. } => format!("grant {batch}"),
             RecordUpdate::StartTermination { .. } => "start termination".to_owned(),

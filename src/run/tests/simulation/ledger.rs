@@ -163,7 +163,7 @@ impl World {
                     self.record = next;
                     self.version += 1;
                 }
-                if lost { Response::Lost(Loss::Unreachable("no reply".to_owned())) } else { Response::Changed(granted) }
+                if lost { Response::Lost(Loss::Unreachable("no reply".to_owned())) } else { Response::Updated(granted) }
             }
         };
         self.give(run, response, 30);

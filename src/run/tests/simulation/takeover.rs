@@ -146,7 +146,11 @@ impl World {
         self.seen.insert(if purpose == Purpose::Resume { "resumed" } else { "abandoned" });
         let mut machine = Machine::take_over(spec, self.journals[run].clone(), &self.record, self.now);
         if self.rig == Rig::ForgetsWhatWasSent {
-            machine.reserved.values_mut().for_each(super::super::super::reservation::ReservedHost::forget_calls);
+            machine
+                .reservations
+                .hosts
+                .values_mut()
+                .for_each(super::super::super::reservation::ReservedHost::forget_calls);
         }
         let mut runner = Runner::new(run, machine, self.now);
         runner.fleet = fleet;

@@ -407,7 +407,7 @@ impl World {
                     self.append_backlog(run);
                 }
             }
-            Action::RecordUpdate(change) => self.read(run, change),
+            Action::Update(update) => self.read(run, update),
             Action::Observe { probes } => {
                 let record = if self.is_ledger_gone(run) || self.one_in(self.trouble * 3, "record unread") {
                     Err("it is gone".to_owned())
@@ -430,7 +430,7 @@ impl World {
                 let slow = if self.one_in(self.trouble * 3, "slow look") { 15_000 } else { 300 };
                 self.then(run, Doing::Observe { begun_at: clock, record, probes }, slow);
             }
-            Action::Send(call) => self.send(run, call),
+            Action::Send { call, .. } => self.send(run, call),
             Action::Sleep { until } => {
                 let runner = &mut self.runners[run];
                 let early = runner.order_at.filter(|_| !runner.machine.is_stopping());

@@ -1,18 +1,19 @@
 //! What a run does while a write of it has no answer from the ledger: how long the write is repeated, and what is watched
 //! meanwhile. Nothing is started here: the write is answered, or given up, before anything else is asked for.
 //!
-//! A machine asks for one thing at a time, and a write may take long. Whoever performs it gives the machine a
-//! [`Machine::observed_without_ledger`] of the world whenever [`Machine::observe_without_ledger_at`] says so, and repeats the write, with the nonce that
-//! it has, until [`Machine::gives_write_up_at`].
+//! A machine asks for one thing at a time, and a write may take long. Whoever performs it observes fleet and probes whenever
+//! [`Machine::observe_without_ledger_at`] says so, tells the machine ([`Machine::observed_without_ledger`]), and repeats the
+//! write, with the nonce that it has, until [`Machine::gives_write_up_at`].
 
 use std::time::Duration;
 
+use crate::health::Bake;
 use crate::model::Time;
 
-use super::action::Observation;
-use super::cause::plain;
-use super::machine::{Direction, Machine, Phase};
-use super::{CauseKind, timeouts};
+use super::machine::Machine;
+use super::phase::Direction;
+use super::reason::Reason;
+use super::timeouts;
 
 impl Machine {
     /// Whether a write that fails is repeated until it is given up, and not a few times only. Before the run exists
@@ -38,12 +39,12 @@ impl Machine {
             Direction::Forward | Direction::Over => {
                 // No call was ever sent, so nothing is out of service: a busy ledger is waited for. A run that gave up now
                 // would leave a reservation to somebody else.
-                if self.calls == 0 {
+                if self.calls.last == 0 {
                     now.plus(limit.max(timeouts::NOTHING_OUT))
-                } else if self.reserved.is_empty() {
+                } else if self.reservations.hosts.is_empty() {
                     now.plus(limit / 2)
                 } else {
-                    self.acked_at.unwrap_or(now).min(now).plus(limit / 2).max(now)
+                    self.link.acked_at.unwrap_or(now).min(now).plus(limit / 2).max(now)
                 }
             }
         }
@@ -54,51 +55,38 @@ impl Machine {
         let limit = self.settings().offline_limit;
         match self.phase.direction() {
             // S7: the ledger is known to be lost, and a restore whose intent waits for it too long is too late to be sent.
-            Direction::Back if self.offline => timeouts::LAST_WORDS,
+            Direction::Back if self.link.offline => timeouts::LAST_WORDS,
             Direction::Back => (timeouts::ANSWER / 2).min(limit / 10),
-            Direction::Closing if self.offline && self.offline_notice_sent => timeouts::LAST_WORDS,
+            Direction::Closing if self.link.offline && self.link.offline_notice_sent => timeouts::LAST_WORDS,
             Direction::Closing | Direction::Forward | Direction::Over => timeouts::ANSWER,
         }
     }
 
-    /// When the world is to be looked at while a write has no answer; `None` where nothing is out of service, or what is
+    /// When fleet and probes are to be observed while a write has no answer; `None` where nothing is out of service, or what is
     /// out is being put back.
     pub(crate) fn observe_without_ledger_at(&self, now: Time) -> Option<Time> {
-        if self.is_stopping() || self.reserved.is_empty() {
+        if self.is_stopping() || self.reservations.hosts.is_empty() {
             return None;
         }
-        let Phase::Baking { bake } = &self.phase else {
-            return self.watch.is_some().then(|| self.next_sample(now));
+        let Some(at) = self.phase.bake().map(Bake::next_round_at) else {
+            return self.baseline.watch.is_some().then(|| self.next_sample(now));
         };
         // Further ahead than a period lies only what was sampled before the clock was set back.
-        let at = bake.next_round_at();
         Some(if at > now.plus(self.settings().every) { now } else { at })
     }
 
-    /// Takes in a look at fleet and probes that was made while a write has no answer. Says whether the write must be
-    /// given up, because the run has to stop: what stops it is heeded with the answer to the write.
-    pub(crate) fn observed_without_ledger(&mut self, observation: Observation, now: Time) -> bool {
-        self.glimpsing = true;
-        self.keep_time(now);
-        self.observed(observation, now);
-        self.keep_time(now);
-        self.glimpsing = false;
-        !self.postponed.is_empty()
-    }
-
-    /// S6: what was seen, or ordered, while a write had no answer comes first: it is what the run stops for.
+    /// S6: what was observed, or ordered, while a write had no answer comes first: it is what the run stops for.
     pub(super) fn stop_for_what_came_meanwhile(&mut self, now: Time) {
-        for (cause, before_start) in std::mem::take(&mut self.postponed) {
-            self.stop(cause, before_start, now);
+        for reason in std::mem::take(&mut self.stopping.postponed) {
+            self.stop(reason, now);
         }
-        while let Some(order) = self.orders.pop_front() {
-            let before_start = Some(super::NotStarted::Ordered(order));
-            self.stop(plain(CauseKind::Order, order.to_string()), before_start, now);
+        while let Some(order) = self.stopping.orders.pop_front() {
+            self.stop(Reason::Ordered(order), now);
         }
     }
 
-    /// How long restoring is allowed without the ledger (protocol section 7), where it was ever heard.
+    /// How long restoring is allowed without the ledger, where it was ever heard.
     fn offline_until(&self, now: Time) -> Option<Time> {
-        self.acked_at.map(|at| at.min(now).plus(self.settings().offline_limit))
+        self.link.offline_until(self.settings().offline_limit, now)
     }
 }

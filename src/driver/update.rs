@@ -79,7 +79,7 @@ async fn update_with<T, E>(
 
 /// Makes a change of a run, or says why not. Where another run is in the way, it is looked whether its process lives, and
 /// decided again where it does not.
-pub(super) async fn change(ports: &Ports, spec: &Spec, change: &RecordUpdate, tries: &Tries) -> Response {
+pub(super) async fn update_record(ports: &Ports, spec: &Spec, update: &RecordUpdate, tries: &Tries) -> Response {
     let ledger = ports.ledger.as_ref();
     let own = &spec.identity.run;
     let mut silent = BTreeSet::new();
@@ -96,7 +96,7 @@ pub(super) async fn change(ports: &Ports, spec: &Spec, change: &RecordUpdate, tr
                 silent: &silent,
                 room: ledger.room(),
             };
-            let decided = decide(record, &change.command(&spec.identity), &context);
+            let decided = decide(record, &update.command(&spec.identity), &context);
             if let Err(refusal) = &decided {
                 let suspects = refusal.in_the_way(record, own);
                 in_the_way = (!suspects.is_empty()).then(|| (record.clone(), suspects));
@@ -113,7 +113,7 @@ pub(super) async fn change(ports: &Ports, spec: &Spec, change: &RecordUpdate, tr
             }
         }
         return match updated {
-            Ok(granted) => Response::Changed(granted),
+            Ok(granted) => Response::Updated(granted),
             Err(Unchanged::Refused(Refusal::Fenced { run, why })) => {
                 let taker = taker(ledger, &run, &spec.identity.process).await;
                 refused(Refusal::Fenced { run, why: taker.unwrap_or(why) })

@@ -1,0 +1,90 @@
+//! The bake: the system is watched without the batch, in an unbroken chain of samples (S2).
+
+use std::collections::BTreeMap;
+
+use crate::health::{Bake, Gap, Watch};
+use crate::model::{BatchNumber, Time, duration_text};
+
+use super::machine::Machine;
+use super::phase::{BatchStep, BatchUnderWay, Phase};
+use super::reason::Reason;
+use super::{Event, timeouts};
+
+impl Machine {
+    /// A bake begins, from its start.
+    pub(super) fn start_baking(&mut self, now: Time) {
+        let settings = self.settings();
+        let (length, every) = (settings.bake, settings.every);
+        let watch = self.baseline.watch.take();
+        let watch = watch.unwrap_or_else(|| Watch::new(self.probes(), self.baseline.reference.clone()));
+        self.go_on(BatchStep::Baking { bake: Box::new(Bake::new(length, every, now, watch)) });
+    }
+
+    /// Waits for the next sample, or for the next sign of life that the ledger needs.
+    pub(super) fn bake(&mut self, batch: BatchNumber, now: Time) {
+        let Some(next) = self.phase.bake().map(Bake::next_round_at) else { return };
+        // A ledger that is lost must be noticed while there is time to restore without it.
+        let beat = self.link.heartbeat_at(self.settings().offline_limit);
+        if beat.is_some_and(|at| at <= now) && next > now {
+            self.record(Event::Sampled { batch, readings: BTreeMap::new() });
+            self.sleep(next.min(now.plus(timeouts::POLL)));
+            return;
+        }
+        // S7: only a beat that is yet to come is slept for. Where a process was stopped until beat and sample were both
+        // due, the sample comes first: it is recorded, and that is the beat.
+        if let Some(beat) = beat.filter(|beat| now < *beat && *beat < next) {
+            self.sleep(beat);
+            return;
+        }
+        if next > now {
+            self.sleep(next);
+        }
+        self.observe(true);
+    }
+
+    /// The bake is clean: the chain of samples spans all of it.
+    pub(super) fn baked(&mut self) {
+        let Phase::InBatch(BatchUnderWay { number, step: BatchStep::Baking { bake }, .. }) = &self.phase else {
+            return;
+        };
+        let (batch, progress) = (*number, bake.progress(bake.next_round_at()));
+        self.baseline.watch = Some(bake.watch().clone());
+        if let Some(slow) = progress.slow {
+            let message = format!(
+                "sampling took up to {} a round, slower than `every` = {}",
+                duration_text(slow),
+                duration_text(self.settings().every)
+            );
+            self.record(Event::Warned { message });
+        }
+        self.record(Event::BakeEnded { batch, rounds: progress.rounds });
+        self.go_on(BatchStep::Terminating { granted: false });
+    }
+
+    /// S2: the bake begins again, but not for ever.
+    ///
+    /// # Errors
+    ///
+    /// [`Reason::Timeout`], after so many restarts.
+    pub(super) fn bake_broke(&mut self, gap: Gap, now: Time) -> Result<(), Reason> {
+        let Phase::InBatch(BatchUnderWay { number, step: BatchStep::Baking { bake }, .. }) = &self.phase else {
+            return Ok(());
+        };
+        let (batch, restarts) = (*number, bake.progress(now).restarts);
+        self.record(Event::BakeRestarted { batch, gap_ms: millis(gap.length) });
+        if restarts >= timeouts::BAKE_RESTARTS {
+            let message = format!(
+                "the bake broke {restarts} times because sampling took too long or the clock was set back, the last time for \
+                 {}",
+                duration_text(gap.length)
+            );
+            return Err(Reason::Timeout(message));
+        }
+        Ok(())
+    }
+}
+
+/// Whole milliseconds, for the journal.
+pub(super) fn millis(length: std::time::Duration) -> u64 {
+    u64::try_from(length.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,179 @@
+//! What a run knows, kept apart by where it comes from: what was observed, what the ledger acknowledged, what the probes
+//! are compared with, which calls are open, and what an earlier process of the run may still do.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::coordination::{FleetRecord, HostOutcome};
+use crate::health::{self, Watch};
+use crate::model::{Bounds, Call, FleetSnapshot, HostId, OperatorId, Time};
+
+use super::reason::Reason;
+use super::{Cause, Observation, Order};
+
+/// What was observed last.
+#[derive(Debug, Default)]
+pub(super) struct Observed {
+    /// The newest observation, however much of it failed.
+    pub(super) newest: Option<Arc<Observation>>,
+    /// The fleet as the last complete observation showed it.
+    pub(super) fleet: Option<Arc<FleetSnapshot>>,
+    /// The record as it was last read.
+    pub(super) record: Option<Arc<FleetRecord>>,
+    /// When the newest observation that read the probes began.
+    pub(super) probed_at: Option<Time>,
+    /// Observations in a row that did not show the fleet.
+    pub(super) blind: u32,
+    /// Observations since the last effect that were too old to act on, or that a sample was due before.
+    pub(super) stale: u32,
+}
+
+impl Observed {
+    /// Whether the newest observation shows fleet and record, and may still be acted on.
+    pub(super) fn is_young(&self, bounds: Bounds, now: Time) -> bool {
+        self.newest.as_ref().is_some_and(|newest| {
+            newest.record.is_ok()
+                // One from the future is from before the clock was set back: nobody knows how old it is.
+                && newest
+                    .fleet
+                    .as_ref()
+                    .is_ok_and(|fleet| fleet.begun_at <= now && now.since(fleet.begun_at) <= bounds.max_age)
+        })
+    }
+
+    /// When the next sample is due: `every` from the start of the last one.
+    pub(super) fn next_sample(&self, every: Duration, now: Time) -> Time {
+        self.probed_at.filter(|at| *at <= now).map_or(now, |at| at.plus(every))
+    }
+
+    /// Whether a sample must come before the next effect. Where an observation takes longer than `every`, the next sample
+    /// is due `every` after its end: counted from its start it would be due at once, for ever, and the batch would stay
+    /// cordoned.
+    pub(super) fn is_sample_due(&self, every: Duration, now: Time) -> bool {
+        let just_sampled =
+            self.newest.as_ref().is_some_and(|newest| newest.probed && now.since(newest.ended_at) < every);
+        self.next_sample(every, now) <= now && !just_sampled
+    }
+
+    /// S7: what was observed at a time that has not come was observed before the clock was set back, and proves nothing.
+    pub(super) fn keep_time(&mut self, now: Time) {
+        // S2, S6: a sample of a time that has not come puts off no other.
+        self.probed_at = self.probed_at.filter(|at| *at <= now);
+        self.newest = self.newest.take().filter(|newest| newest.begun_at.max(newest.ended_at) <= now);
+    }
+}
+
+/// How the run stands with the ledger.
+#[derive(Debug, Default)]
+pub(super) struct LedgerLink {
+    /// The journal is this process's: its opening was acknowledged.
+    pub(super) is_opened: bool,
+    /// The run has a place in line.
+    pub(super) is_enlisted: bool,
+    /// When the ledger last acknowledged a write of this run.
+    pub(super) acked_at: Option<Time>,
+    /// The ledger is lost: only restoring is allowed, and only for a while.
+    pub(super) offline: bool,
+    /// The journal says, or was to say, that what follows is recorded late.
+    pub(super) offline_notice_sent: bool,
+    /// Outcomes that the record could not be told while it was out of reach.
+    pub(super) unreported: BTreeMap<HostId, HostOutcome>,
+    /// S9: who has taken the run from this process.
+    pub(super) taken_by: Option<String>,
+}
+
+impl LedgerLink {
+    /// When the ledger must hear of the run again: a ledger that is lost must be noticed while there is time to restore
+    /// without it, so the last acknowledged append is never much older than a third of `offline_limit` (S7).
+    pub(super) fn heartbeat_at(&self, offline_limit: Duration) -> Option<Time> {
+        self.acked_at.map(|at| at.plus(offline_limit / 3))
+    }
+
+    /// Whether the ledger was not heard for half of `offline_limit`: half is for waiting, half for putting back.
+    pub(super) fn is_silent(&self, offline_limit: Duration, now: Time) -> bool {
+        self.acked_at.is_none_or(|at| now.since(at) > offline_limit / 2)
+    }
+
+    /// Until when restoring is allowed without the ledger (protocol section 7), where it was ever heard.
+    pub(super) fn offline_until(&self, offline_limit: Duration, now: Time) -> Option<Time> {
+        self.acked_at.map(|at| at.min(now).plus(offline_limit))
+    }
+}
+
+/// What the probes are compared with.
+#[derive(Debug, Default)]
+pub(super) struct Baseline {
+    /// Each probe's reference.
+    pub(super) reference: health::Reference,
+    /// Counts bad samples. `None` before the reference is known, and while a bake has it.
+    pub(super) watch: Option<Watch>,
+    /// When the first sample of the reference was taken.
+    pub(super) sampled_at: Option<Time>,
+    /// When its last one was taken.
+    pub(super) taken_at: Option<Time>,
+}
+
+/// The calls of the run.
+#[derive(Debug, Default)]
+pub(super) struct CallLog {
+    /// The number of the last one.
+    pub(super) last: u64,
+    /// Intended, and not answered.
+    pub(super) open: BTreeMap<u64, Call>,
+}
+
+/// Why the run stops.
+#[derive(Debug, Default)]
+pub(super) struct Stopping {
+    /// The gravest cause so far; causes only ever escalate.
+    pub(super) cause: Option<Cause>,
+    /// A person is needed, whatever the cause.
+    pub(super) attention: bool,
+    /// Orders that are not yet heeded.
+    pub(super) orders: VecDeque<Order>,
+    /// What was observed while a write had no answer, and stops the run once it has one.
+    pub(super) postponed: Vec<Reason>,
+}
+
+/// The wait for the next grant.
+#[derive(Debug, Default)]
+pub(super) struct Waiting {
+    /// Since when.
+    pub(super) since: Option<Time>,
+    /// What the journal was told last: for what, and until when.
+    pub(super) told: Option<(String, Time)>,
+    /// It is another run that is waited for, and nobody knows how long.
+    pub(super) in_line: bool,
+}
+
+/// An earlier process of the run.
+#[derive(Debug, Default)]
+pub(super) struct Predecessor {
+    /// From when on nothing that it sent can take effect.
+    pub(super) quiet_at: Option<Time>,
+    /// The same, as far ahead as it can lie by clocks that agree.
+    pub(super) quiet_by: Option<Time>,
+}
+
+impl Predecessor {
+    /// Whether the journal is dated ahead, by years perhaps: nobody waits so long. What can be put back is, and a person
+    /// is told of the rest.
+    pub(super) fn is_dated_ahead(&self) -> bool {
+        self.quiet_by < self.quiet_at
+    }
+
+    /// Whether nothing that it sent can take effect any more.
+    pub(super) fn is_quiet(&self, now: Time) -> bool {
+        self.quiet_at.is_none_or(|at| now >= at)
+    }
+}
+
+/// A host that a person gave up.
+#[derive(Clone, Debug)]
+pub(super) struct GivenUp {
+    /// Who decided it.
+    pub(super) operator: OperatorId,
+    /// Why.
+    pub(super) reason: Option<String>,
+}

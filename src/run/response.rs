@@ -1,0 +1,64 @@
+//! What the driver answers an action with.
+
+use std::sync::Arc;
+
+use crate::coordination::{FleetRecord, Granted, Refusal};
+use crate::model::{CallOutcome, FleetSnapshot, Sample, Time};
+
+/// What the driver saw.
+#[derive(Clone, Debug)]
+pub(crate) enum Response {
+    /// The first: nothing was asked yet.
+    Begin,
+    /// The append was acknowledged.
+    Recorded,
+    /// The update was acknowledged.
+    Updated(Granted),
+    /// The update was refused; the record is as it was.
+    Refused(Refusal),
+    /// The ledger did not take the append or the update.
+    Lost(Loss),
+    /// An observation, as far as it got.
+    Observed(Box<Observation>),
+    /// What is known of a call.
+    Answered(CallOutcome),
+    /// The sleep ended.
+    Woke,
+}
+
+/// Why the ledger did not take a write.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Loss {
+    /// Another process writes this run's journal: it was taken over.
+    Fenced(String),
+    /// It cannot be reached.
+    Unreachable(String),
+}
+
+/// What one observation showed.
+#[derive(Clone, Debug)]
+pub(crate) struct Observation {
+    /// When its first read began.
+    pub(crate) begun_at: Time,
+    /// When its last read ended.
+    pub(crate) ended_at: Time,
+    /// The shared record, or why it cannot be read.
+    pub(crate) record: Result<Arc<FleetRecord>, String>,
+    /// Who took the run over, in words, where the record says that another process acts for it.
+    pub(crate) taken_over_by: Option<String>,
+    /// The fleet, or why it cannot be established.
+    pub(crate) fleet: Result<Arc<FleetSnapshot>, Blind>,
+    /// Whether the probes were to be read.
+    pub(crate) probed: bool,
+    /// The probes that were read.
+    pub(crate) samples: Vec<Sample>,
+}
+
+/// Why an observation did not show the fleet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Blind {
+    /// What was tried, and what came back.
+    pub(crate) message: String,
+    /// The inventory contradicts itself: observing it again is no cure.
+    pub(crate) contradictory: bool,
+}

@@ -1,0 +1,92 @@
+//! What a run asks of the plan's rules, with what it has observed: whether hosts may be taken beside those that are out
+//! already, and which of them may serve.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::model::{FleetSnapshot, HostId, ProbeKey, Time};
+use crate::plan::{
+    Inputs, LedgerView, PlanDocument, Settings, Stage, SubsystemCapacity, Taking, Violation, may_serve, measure, verify,
+};
+
+use super::machine::Machine;
+use super::reason::Reason;
+
+impl Machine {
+    /// The plan that was confirmed.
+    pub(super) fn document(&self) -> &PlanDocument {
+        self.spec.confirmed.document()
+    }
+
+    /// The strictest settings of everything that the run touches and watches.
+    pub(super) fn settings(&self) -> &Settings {
+        self.spec.confirmed.settings()
+    }
+
+    /// Whether the newest observation may still be acted on.
+    pub(super) fn is_young(&self, now: Time) -> bool {
+        self.observed.is_young(self.spec.bounds, now)
+    }
+
+    /// What the rules say to taking `hosts` beside what is out already.
+    ///
+    /// # Errors
+    ///
+    /// [`Reason::Fleet`]: nothing can be said.
+    pub(super) fn violations(
+        &self,
+        hosts: BTreeSet<HostId>,
+        stage: Stage,
+        now: Time,
+    ) -> Result<Vec<Violation>, Reason> {
+        let Some(record) = &self.observed.record else {
+            return Err(Reason::Fleet("the ledger was not read".to_owned()));
+        };
+        let Some(snapshot) = &self.observed.fleet else {
+            return Err(Reason::Fleet("the fleet was not observed".to_owned()));
+        };
+        let view = record.view(Some(&self.spec.identity.run), &BTreeSet::new(), now);
+        let none = BTreeMap::new();
+        let inputs = self.inputs(snapshot, &view, &none, now);
+        let out = self.reservations.hosts.values().filter(|host| host.is_out()).map(|host| host.id.clone()).collect();
+        verify(&inputs, &Taking { hosts, out }, stage).map_err(|error| Reason::Fleet(error.to_string()))
+    }
+
+    /// Those of the hosts that serve, or may; all of them where nothing can be said.
+    pub(super) fn may_serve(&self, hosts: &BTreeSet<HostId>, now: Time) -> BTreeSet<HostId> {
+        let (Some(record), Some(snapshot)) = (&self.observed.record, &self.observed.fleet) else {
+            return hosts.clone();
+        };
+        let view = record.view(Some(&self.spec.identity.run), &BTreeSet::new(), now);
+        let none = BTreeMap::new();
+        may_serve(&self.inputs(snapshot, &view, &none, now), hosts)
+    }
+
+    /// Capacity as the plan had it before, with what the last complete observation shows as remaining.
+    pub(super) fn measured(&self, now: Time) -> Vec<SubsystemCapacity> {
+        let before = self.document().subsystems.clone();
+        let (Some(snapshot), Some(record)) = (&self.observed.fleet, &self.observed.record) else { return before };
+        let view = record.view(None, &BTreeSet::new(), now);
+        let none = BTreeMap::new();
+        let inputs = self.inputs(snapshot, &view, &none, now);
+        measure(&inputs, &before).unwrap_or(before)
+    }
+
+    /// What the planner is asked with. Probes are judged by the run's own watch.
+    fn inputs<'a>(
+        &'a self,
+        snapshot: &'a FleetSnapshot,
+        view: &'a LedgerView,
+        none: &'a BTreeMap<ProbeKey, String>,
+        now: Time,
+    ) -> Inputs<'a> {
+        Inputs {
+            policies: &self.spec.policies,
+            snapshot,
+            ledger: view,
+            bad_probes: none,
+            identity: &self.spec.fleet,
+            bounds: self.spec.bounds,
+            now,
+        }
+    }
+}
