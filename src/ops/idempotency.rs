@@ -101,9 +101,10 @@ pub(crate) async fn of_run(
             }
             // Its process died before the record was told: nobody else will say it.
             RunStatus::Unclosed => {
-                takeover::take(environment, run, put_back(journal.len()), frontend, stop)
-                    .await?
-                    .map_err(|why| not_taken(run, &why))?;
+                if let Err(why) = takeover::take(environment, run, put_back(journal.len()), frontend, stop).await? {
+                    not_for_good(run, why)?;
+                    pause(environment, run, stop).await?;
+                }
                 continue;
             }
             RunStatus::Unlisted | RunStatus::UnderWay => {}
@@ -132,25 +133,35 @@ pub(crate) async fn of_run(
                 // It had been granted nothing, and nobody else will be granted anything in its name: this call may.
                 Ok(TakeoverOutcome::Ended(ended)) if ended.document.outcome == Outcome::NotStarted => {}
                 Ok(TakeoverOutcome::Ended(ended)) => return Ok(ran(report::ended(environment, &ended, frontend))),
-                Ok(TakeoverOutcome::Closed | TakeoverOutcome::Released(_))
-                | Err(TakeoverError::Over(_) | TakeoverError::Alive | TakeoverError::Another(_)) => {}
-                Err(why @ (TakeoverError::Ledger(_) | TakeoverError::Refused(_))) => return Err(not_taken(run, &why)),
+                Ok(TakeoverOutcome::Closed | TakeoverOutcome::Released(_)) => {}
+                Err(why) => not_for_good(run, why)?,
             }
         } else if !said {
             said = true;
             frontend.note(&format!("run {run} of this request id is under way: waiting for its end"));
         }
-        tokio::select! {
-            () = environment.clock.sleep_until(environment.clock.now().plus(LOOK_EVERY)) => {}
-            () = stop.ordered() => {
-                return Err(OperationError::NotStarted {
-                    failure: Failure::Halted,
-                    message: format!("interrupted while waiting for run {run}; this call touched nothing"),
-                    causes: vec!["the run itself goes on".to_owned()],
-                    hint: "safe-remove status shows it; its own process must be stopped where it runs",
-                });
-            }
-        }
+        pause(environment, run, stop).await?;
+    }
+}
+
+/// Whether a takeover that failed says that somebody else acts for the run, or has ended it: then it is looked at again.
+fn not_for_good(run: &RunId, why: TakeoverError) -> Result<(), OperationError> {
+    match why {
+        TakeoverError::Over(_) | TakeoverError::Alive | TakeoverError::Another(_) => Ok(()),
+        TakeoverError::Ledger(_) | TakeoverError::Refused(_) => Err(not_taken(run, &why)),
+    }
+}
+
+/// Waits before the run is looked at again.
+async fn pause(environment: &Environment, run: &RunId, stop: &mut StopSignal) -> Result<(), OperationError> {
+    tokio::select! {
+        () = environment.clock.sleep_until(environment.clock.now().plus(LOOK_EVERY)) => Ok(()),
+        () = stop.ordered() => Err(OperationError::NotStarted {
+            failure: Failure::Halted,
+            message: format!("interrupted while waiting for run {run}; this call touched nothing"),
+            causes: vec!["the run itself goes on".to_owned()],
+            hint: "safe-remove status shows it; its own process must be stopped where it runs",
+        }),
     }
 }
 

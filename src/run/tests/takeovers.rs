@@ -253,7 +253,7 @@ fn s9_schedule_2_a_takeover_waits_for_the_deadlines_of_calls_without_a_reply() {
                 let mut machine = world.machine(4);
                 match world.drive_until(&mut machine, Response::Begin, point) {
                     Driven::Stopped(stopped @ Stopped::Before(_))
-                        if format!("{stopped:?}").contains("Send(Call { effect: Cordon") =>
+                        if format!("{stopped:?}").contains("call: Call { effect: Cordon") =>
                     {
                         Some((world, machine, stopped))
                     }

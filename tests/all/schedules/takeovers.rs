@@ -179,3 +179,19 @@ fn schedule_19_s9_of_two_retries_that_found_it_silent_the_slower_one_fences_nobo
     assert_eq!(stage.serving(), 16);
     stage.is_tidy();
 }
+
+/// A's journal has ended and the record does not know it yet when a second call with its request id looks. Before that one
+/// has closed the run, A has: both report the same run.
+#[test]
+fn s9_a_retry_between_the_last_two_writes_of_a_run_reports_it() {
+    let stage = Stage::new(12);
+    let arguments = removal(&TWO, &["--request-id", "job-21"]);
+    let a = stage.stopped(&arguments, "stop:before-change-end");
+    stage.pass(minutes(0));
+    let retry = stage.stopped(&arguments, "stop:before-fence");
+    stage.pass(minutes(0));
+    let first = a.wakes_and_ends().exits(0);
+    let second = retry.wakes_and_ends().exits(0);
+    assert_eq!(first.stdout, second.stdout, "one run, one document");
+    stage.is_tidy();
+}
