@@ -15,7 +15,7 @@
 //! | [`plan`] | which hosts, in which batches, or why not; a solver, and explanations | pure | S1: `verify.rs` |
 //! | [`health`] | samples and reference to a verdict | pure | S2: a bake is an unbroken chain (`chain.rs`) |
 //! | [`coordination`] | the shared record and every change of it | pure | S1, S4: `grant.rs`, `terminate.rs`; S9: `guard.rs` |
-//! | [`run`] | the run's state machine and journal | pure | S2, S5, S6, S7, S8: `batch.rs`, `calls.rs`, `restore.rs` |
+//! | [`run`] | the run's state machine and journal | pure | S2, S5, S6, S7, S8: `preflight.rs`, `bake.rs`, `queue.rs`, `restore.rs` |
 //! | [`ports`] | the traits that the shell implements | | |
 //! | [`driver`] | the only loop that performs effects | async | S5: the record before the call |
 //! | [`fleet`], [`ledger`], [`probe`] | providers, ledgers, probes: one folder each | async | S3; S9: deadlines, nonces |

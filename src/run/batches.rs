@@ -62,7 +62,7 @@ impl Batches {
     }
 
     /// The hosts from the current batch on, each with its batch.
-    pub(super) fn from_current(&self) -> BTreeMap<HostId, BatchNumber> {
+    pub(super) fn remaining(&self) -> BTreeMap<HostId, BatchNumber> {
         self.hosts_from(self.current)
     }
 

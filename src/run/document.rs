@@ -21,6 +21,16 @@ pub enum Outcome {
     NotStarted,
 }
 
+/// What a run is taken over for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Purpose {
+    /// To go on with the plan that was confirmed, or to finish putting back where it was stopping.
+    Resume,
+    /// To put back what is cordoned and to end it.
+    Abandon,
+}
+
 /// What made a run stop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

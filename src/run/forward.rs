@@ -48,7 +48,7 @@ impl Machine {
         if !self.link.is_opened {
             self.record(self.opening());
         }
-        let (claims, document) = (self.batches.from_current(), self.document());
+        let (claims, document) = (self.batches.remaining(), self.document());
         let (planned_at, lapses_at) = (document.observed_at, document.expires_at);
         self.update(RecordUpdate::Enlist { claims, planned_at, lapses_at, snapshot });
         Ok(())

@@ -11,13 +11,12 @@ use std::time::Duration;
 
 use crate::coordination::RunIdentity;
 use crate::health::{ProbeSpecs, probes_of};
-use crate::model::{Bounds, Call, CallOutcome, Effect, FleetIdentity, LedgerId, Time};
+use crate::model::{Bounds, FleetIdentity, LedgerId, Time};
 use crate::plan::Confirmed;
 use crate::policy::PolicySet;
 
 use super::action::{Action, Finish, RecordUpdate};
 use super::batches::Batches;
-use super::journal::EVENT_SCHEMA;
 use super::knowledge::{Baseline, CallLog, LedgerLink, Observed, Predecessor, Stopping, Waiting};
 use super::phase::{BatchStep, ClosingStep, Direction, Phase};
 use super::reason::{Reason, severity};
@@ -190,108 +189,6 @@ impl Machine {
                 self.finish(finish);
             }
         }
-    }
-
-    /// Queues an event for the journal.
-    pub(super) fn record(&mut self, event: Event) {
-        self.queue.push_back(Next::Event(event));
-    }
-
-    /// Queues an update of the shared record.
-    pub(super) fn update(&mut self, update: RecordUpdate) {
-        self.queue.push_back(Next::Action(Action::Update(update)));
-    }
-
-    /// Queues an observation.
-    pub(super) fn observe(&mut self, probes: bool) {
-        self.queue.push_back(Next::Action(Action::Observe { probes }));
-    }
-
-    /// Queues a sleep.
-    pub(super) fn sleep(&mut self, until: Time) {
-        self.queue.push_back(Next::Action(Action::Sleep { until }));
-    }
-
-    /// Queues the intent of a call and, behind it, the call. Its deadline counts from the intent.
-    pub(super) fn intend(&mut self, effect: Effect, now: Time) {
-        self.calls.last += 1;
-        self.observed.stale = 0;
-        let number = self.calls.last;
-        let mut not_after = now.plus(self.spec.bounds.call_life);
-        if self.link.offline
-            && let Some(acked) = self.link.acked_at
-        {
-            // Without the ledger a call may not outlive what a process that takes the run over waits for.
-            not_after = not_after.min(acked.plus(self.settings().offline_limit));
-        }
-        for calls in self.reservations.calls_of(&effect) {
-            calls.attempts += 1;
-        }
-        let call = Call { effect, intent_at: now, not_after };
-        self.calls.open.insert(number, call.clone());
-        self.record(Event::CallIntended { call: number, intent: call.clone() });
-        self.queue.push_back(Next::Action(Action::Send { number, call }));
-    }
-
-    /// The next thing of the queue that may still be done.
-    fn take(&mut self, now: Time) -> Option<Action> {
-        let action = match self.queue.pop_front()? {
-            Next::Event(event) => Action::Record(Box::new(self.journalled(event, now))),
-            Next::Action(Action::Send { number, call }) => {
-                if let Some(why) = self.unsendable(&call, now) {
-                    let outcome = CallOutcome::Refused { message: format!("not sent: {why}"), retryable: true };
-                    self.answered(number, &call, outcome, now);
-                    return None;
-                }
-                Action::Send { number, call }
-            }
-            Next::Action(Action::Finish(finish)) => {
-                self.phase = Phase::Over;
-                // Asked again, the machine says the same again.
-                self.queue.push_front(Next::Action(Action::Finish(finish.clone())));
-                Action::Finish(finish)
-            }
-            Next::Action(action) => action,
-        };
-        self.awaiting = Some(action.clone());
-        Some(action)
-    }
-
-    /// Why a call that was queued must not be sent any more.
-    fn unsendable(&self, call: &Call, now: Time) -> Option<String> {
-        if now > call.not_after {
-            return Some("its deadline is past".to_owned());
-        }
-        if now < call.intent_at {
-            // Nobody could tell what became of it before that deadline.
-            return Some("the clock was set back, and its deadline lies too far ahead".to_owned());
-        }
-        let forward = matches!(call.effect, Effect::Cordon { .. } | Effect::Terminate { .. });
-        if !forward {
-            return None;
-        }
-        // S6: from a stop on, no new cordon or terminate starts.
-        if self.stopping.cause.is_some() {
-            return Some("the run is stopping".to_owned());
-        }
-        // S1: what the preflight judged must still be young when the call leaves (schedule 8).
-        if !self.is_young(now) {
-            return Some("the observation it was decided on is too old".to_owned());
-        }
-        None
-    }
-
-    /// Appends an event to the journal in memory, with its number and its time.
-    pub(super) fn journalled(&mut self, event: Event, now: Time) -> JournalRecord {
-        let record = JournalRecord {
-            schema: EVENT_SCHEMA.to_owned(),
-            run: self.spec.identity.run.clone(),
-            seq: self.journal.len() as u64,
-            at: now,
-            event,
-        };
-        self.journal.push(record.clone());
-        record
     }
 
     /// Stops going forward. Causes are kept by severity and only ever escalate (S6).

@@ -3,7 +3,21 @@
 //! `Planned -> Confirmed -> [ Granted -> Cordoning -> Baking -> Terminating -> Verifying -> Waiting ]* -> Completed`, and
 //! from every state `-> Restoring -> Aborted | Halted`, or `-> NeedsAttention` (docs/architecture.md). [`Machine`] is that;
 //! it performs nothing, reads no clock and knows no provider. A run whose process died is made again from its journal
-//! (`recover`), and looks before it goes on (`reconcile`).
+//! (`recover`), and observes before it goes on (`reconcile`).
+//!
+//! | files | what they are |
+//! | --- | --- |
+//! | `machine`, `queue`, `phase` | the machine: where it is, what comes next, how it turns |
+//! | `action`, `response` | what it asks of the driver, and what it hears |
+//! | `knowledge`, `batches`, `reservation`, `calls` | what it knows, by where it comes from |
+//! | `handle`, `observing`, `updated`, `clock` | how it learns |
+//! | `judge`, `preflight`, `rules`, `reason`, `not_started` | whether it may go on, and why it stops |
+//! | `forward`, `opening`, `cordon`, `bake`, `terminate` | the way forward |
+//! | `restore`, `closing`, `reconcile`, `recover` | the way back, the end, the way in after a takeover |
+//! | `while_writing`, `timeouts`, `progress` | what is done while a write waits; how long it waits; what is shown of it |
+//! | `journal`, `event`, `history` | the journal, and its one reader |
+//! | `document`, `report`, `remains`, `offline_journal`, `prune`, `pruned` | what a journal says, for people and commands |
+//! | `takeover`, `succession`, `silence` | who may take a run over |
 
 #![cfg_attr(not(test), warn(clippy::wildcard_enum_match_arm))]
 
@@ -15,6 +29,7 @@ mod clock;
 mod closing;
 mod cordon;
 mod document;
+mod event;
 mod forward;
 mod handle;
 mod history;
@@ -29,7 +44,9 @@ mod opening;
 mod phase;
 mod preflight;
 mod progress;
+mod prune;
 mod pruned;
+mod queue;
 mod reason;
 mod reconcile;
 mod recover;
@@ -48,17 +65,18 @@ mod updated;
 mod while_writing;
 
 pub(crate) use action::{Action, Finish, RecordUpdate};
-pub(crate) use document::{BatchReport, BatchState, Cause, CauseKind, Outcome, RunDocument, TakenOver};
+pub(crate) use document::{BatchReport, BatchState, Cause, CauseKind, Outcome, Purpose, RunDocument, TakenOver};
+pub use event::Event;
 #[cfg(test)]
 pub(crate) use history::Stage;
 pub(crate) use history::{CallHistory, HostStage, LastStep, Opening, RunHistory, Single, Takeover};
-pub(crate) use journal::Purpose;
-pub use journal::{EVENT_SCHEMA, Event, JournalRecord};
+pub use journal::{EVENT_SCHEMA, JournalRecord};
 pub(crate) use machine::{Machine, Spec};
 pub(crate) use not_started::{Failure, NotStarted, Order};
 pub(crate) use offline_journal::{OfflineJournal, follows, in_words};
 pub(crate) use progress::{Progress, Step};
-pub(crate) use pruned::{Stays, is_pruned, prune, records_ever};
+pub(crate) use prune::{Stays, prune};
+pub(crate) use pruned::{is_pruned, records_ever};
 pub(crate) use recover::Successor;
 pub(crate) use remains::{Remains, remains};
 pub(crate) use report::{has_ended, report, takeovers};

@@ -8,7 +8,7 @@ use crate::coordination::{Granted, REFERENCE_LIFE, Refusal, WaitOn};
 use crate::model::{BatchNumber, FleetSnapshot, HostId, HostTargets, RunId, Time};
 
 use super::action::RecordUpdate;
-use super::journal::GrantedHost;
+use super::event::GrantedHost;
 use super::knowledge::Waiting;
 use super::machine::Machine;
 use super::phase::{BatchStep, BatchUnderWay, Phase};

@@ -13,7 +13,7 @@ use crate::plan::{Confirmed, Settings};
 use crate::policy::PolicySet;
 
 use super::calls::Calls;
-use super::journal::GrantedHost;
+use super::event::GrantedHost;
 use super::knowledge::GivenUp;
 use super::machine::{Machine, Spec};
 use super::phase::{ClosingStep, Phase};

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::calls::{Calls, Last};
-use super::journal::GrantedHost;
+use super::event::GrantedHost;
 use super::knowledge::GivenUp;
 use super::timeouts;
 use crate::coordination::HostOutcome;

@@ -6,7 +6,7 @@ use crate::coordination::HostOutcome;
 use crate::model::{BatchNumber, CALL_HOSTS, Effect, GroupName, HostId, HostTargets, Time};
 
 use super::action::RecordUpdate;
-use super::journal::GrantedHost;
+use super::event::GrantedHost;
 use super::knowledge::GivenUp;
 use super::machine::Machine;
 use super::phase::Phase;

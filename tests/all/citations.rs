@@ -84,3 +84,49 @@ fn nothing_is_cited_that_is_not_here() {
         assert!(row.is_match(&protocol), "docs/protocol.md has no schedule {number}");
     }
 }
+
+/// `src/run/judge.rs`, or `run/judge.rs` as `docs/architecture.md` has it.
+fn source(name: &str) -> Option<String> {
+    let name = name.strip_prefix("src/").unwrap_or(name);
+    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("src").join(name)).ok()
+}
+
+#[test]
+fn every_source_file_that_a_document_names_is_there() {
+    let named =
+        Regex::new(r"`((?:src/)?[a-z_]+(?:/[a-z_]+)*\.rs)`(?: \(`(?:[A-Za-z]+::)?([A-Za-z_]+)`)?").expect("a pattern");
+    let mut found = 0;
+    for document_name in ["SAFETY.md", "docs/architecture.md", "CONTRIBUTING.md", "docs/protocol.md"] {
+        let text = joined(&document(document_name));
+        for citation in named.captures_iter(&text).filter(|citation| citation[1].contains('/')) {
+            let is_test = citation[1].starts_with("tests/");
+            let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(&citation[1]);
+            let text = if is_test { fs::read_to_string(path).ok() } else { source(&citation[1]) };
+            let text = text.unwrap_or_else(|| panic!("{document_name} names {}, which is not there", &citation[1]));
+            if let Some(item) = citation.get(2) {
+                let item = Regex::new(&format!(r"\b{}\b", item.as_str())).expect("a pattern");
+                assert!(item.is_match(&text), "{document_name}: {} has no {item}", &citation[1]);
+            }
+            found += 1;
+        }
+    }
+    assert!(found > 80, "{found}");
+}
+
+/// What a reader needs for a safety decision can be read in one sitting.
+#[test]
+fn the_files_that_keep_a_promise_are_short() {
+    let named = Regex::new(r"`(src/[a-z_/]+\.rs)`").expect("a pattern");
+    let safety = document("SAFETY.md");
+    let places = safety.split("\n- **Code.**").skip(1).map(|part| part.split("\n- **").next().unwrap_or_default());
+    let mut lengths = Vec::new();
+    for name in places.flat_map(|part| named.captures_iter(part).map(|found| found[1].to_owned()).collect::<Vec<_>>()) {
+        let text = source(&name).unwrap_or_else(|| panic!("{name} is not there"));
+        let code = text.split("#[cfg(test)]\nmod ").next().unwrap_or_default();
+        lengths.push((code.lines().count(), name));
+    }
+    lengths.sort();
+    assert!(lengths.len() > 30, "{lengths:?}");
+    let (longest, name) = lengths.last().expect("some");
+    assert!(*longest < 300, "{name} has {longest} lines");
+}

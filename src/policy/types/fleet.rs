@@ -1,0 +1,117 @@
+//! `fleet.toml`, checked: which fleet, which provider, which ledger.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::model::FleetName;
+
+/// `fleet.toml`, with paths made absolute or relative to the working directory.
+#[derive(Clone, Debug)]
+pub struct FleetConfig {
+    /// The scope of the ledger's record.
+    pub name: FleetName,
+    /// Which fleet.
+    pub provider: ProviderConfig,
+    /// Which ledger.
+    pub ledger: LedgerConfig,
+}
+
+/// `[provider]`
+#[derive(Clone, Debug)]
+pub struct ProviderConfig {
+    /// Which provider.
+    pub kind: ProviderKind,
+    /// A tag whose value lists the host's subsystems, for rule `no-policy`.
+    pub subsystem_tag: Option<String>,
+    /// `settle`: how far in the past answers may lie; `None` is the provider's default.
+    pub settle: Option<Duration>,
+}
+
+/// The provider's own keys.
+#[derive(Clone, Debug)]
+pub enum ProviderKind {
+    /// The embedded fleet (contract section 6).
+    Simulated {
+        /// `scenario.toml`
+        scenario: PathBuf,
+        /// The file in which the fleet outlives one invocation.
+        state: PathBuf,
+    },
+    /// Auto Scaling groups and instances of one account and region.
+    Aws {
+        /// `us-east-1`
+        region: String,
+        /// Twelve digits: credentials of any other account are refused.
+        account: String,
+    },
+}
+
+/// `[ledger]`
+#[derive(Clone, Debug)]
+pub struct LedgerConfig {
+    /// Which engine.
+    pub kind: LedgerKind,
+    /// How long a run may restore without its ledger.
+    pub offline_limit: Duration,
+}
+
+/// The engine's own keys.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LedgerKind {
+    /// A file on this machine.
+    Sqlite {
+        /// Where.
+        path: PathBuf,
+    },
+    /// A DynamoDB table.
+    Dynamodb(DynamodbPlace),
+    /// An etcd cluster.
+    Etcd(EtcdPlace),
+}
+
+/// Which DynamoDB table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DynamodbPlace {
+    /// Its name.
+    pub table: String,
+    /// Its region; `None`: the one that the environment names.
+    pub region: Option<String>,
+}
+
+impl fmt::Display for DynamodbPlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "DynamoDB table {}", self.table)?;
+        self.region.iter().try_for_each(|region| write!(f, " in {region}"))
+    }
+}
+
+/// Where an etcd cluster is, and how it is spoken to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EtcdPlace {
+    /// `https://host:2379`, one or more.
+    pub endpoints: Vec<String>,
+    /// What every key begins with; no slash at its end.
+    pub prefix: String,
+    /// PEM: who may have signed the servers' certificates; `None`: whom this machine trusts.
+    pub ca: Option<PathBuf>,
+    /// PEM: this client's certificate, and its key.
+    pub identity: Option<(PathBuf, PathBuf)>,
+}
+
+impl fmt::Display for EtcdPlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "etcd {} at {}", self.prefix, self.endpoints.join(", "))
+    }
+}
+
+impl LedgerKind {
+    /// Where the ledger is, for people.
+    pub(crate) fn place(&self) -> String {
+        match self {
+            Self::Sqlite { path } => path.display().to_string(),
+            Self::Dynamodb(table) => table.to_string(),
+            Self::Etcd(etcd) => etcd.to_string(),
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! What is watched, what is asked for in a confirmation, and when removals may run.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use rust_decimal::Decimal;
+use serde::{Deserialize, Serialize};
+
+use super::duration_ms;
+
+/// `[health]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct HealthPolicy {
+    /// How long the system is watched without a batch before the batch is terminated.
+    #[serde(with = "duration_ms")]
+    pub bake: Duration,
+    /// Sampling period, from start to start.
+    #[serde(with = "duration_ms")]
+    pub every: Duration,
+    /// What is read. May be empty: then the plan warns that only the fleet's own state is watched.
+    pub probes: Vec<ProbeSpec>,
+}
+
+/// `[[health.probe]]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ProbeSpec {
+    /// Unique within its subsystem.
+    pub(crate) name: String,
+    /// What is read, and where.
+    #[serde(flatten)]
+    pub(crate) kind: ProbeKind,
+    /// A read that takes longer is a bad sample. Where the file has none: `every`, at most 10 s.
+    #[serde(with = "duration_ms")]
+    pub(crate) timeout: Duration,
+    /// What makes a number good.
+    pub(crate) limits: Limits,
+    /// Consecutive bad samples that make a regression, at least 1.
+    pub(crate) failures: u64,
+}
+
+/// Probe kinds of this version. The AWS and Prometheus kinds join with the issue on health.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub(crate) enum ProbeKind {
+    /// A metric of the simulated fleet, of the probe's own subsystem.
+    Simulated {
+        /// Which.
+        metric: SimulatedMetric,
+    },
+    /// A request; the reading is the number at `pointer`, or milliseconds.
+    Http {
+        /// `http://` or `https://`.
+        url: String,
+        /// `GET` by default.
+        method: String,
+        /// Statuses that are good; never empty.
+        expect_status: BTreeSet<u16>,
+        /// JSON pointer to a number.
+        pointer: Option<String>,
+    },
+    /// A connection; the reading is milliseconds.
+    Tcp {
+        /// `host:port`
+        address: String,
+    },
+    /// A program, never a shell. Exit status 0 is good; a number alone on stdout is the reading.
+    Exec {
+        /// Program and arguments; never empty. A program with a `/` is relative to the policy file.
+        command: Vec<String>,
+    },
+}
+
+/// `metric` of a simulated probe (contract section 6).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum SimulatedMetric {
+    /// Share of requests that fail, 0 to 1.
+    ErrorRate,
+    /// Milliseconds.
+    LatencyMs,
+    /// Demand over capacity.
+    Utilization,
+}
+
+/// Limits of a numeric probe. All finite. The relative ones are percentages of the reference.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Limits {
+    /// A reading above is bad.
+    pub(crate) max: Option<f64>,
+    /// A reading below is bad.
+    pub(crate) min: Option<f64>,
+    /// A reading this many per cent above the reference is bad. At least 0, may exceed 100.
+    pub(crate) max_increase: Option<Decimal>,
+    /// A reading this many per cent below the reference is bad. 0 to 100.
+    pub(crate) max_decrease: Option<Decimal>,
+}
+
+/// `[confirm]`
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConfirmPolicy {
+    /// `--yes` is enough up to this many hosts.
+    pub(crate) unattended_max: u64,
+    /// A run must say why.
+    pub(crate) require_reason: bool,
+    /// A count above this many times the largest completed removal of the last 90 days is unusual.
+    pub(crate) unusual: Option<Decimal>,
+    /// How many other identities must approve a plan of more than `above` hosts.
+    pub(crate) approvals: Vec<ApprovalRule>,
+}
+
+/// One approval rule. Enforced as a refusal until approvals exist.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub(crate) struct ApprovalRule {
+    /// Applies to plans of more hosts than this.
+    pub(crate) above: u64,
+    /// So many approvers, at least 1.
+    pub(crate) count: u64,
+}
+
+/// `[windows]`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Windows {
+    /// IANA time zone, known to the database.
+    pub(crate) zone: String,
+    /// When removal is allowed; empty is always.
+    pub(crate) allow: Vec<AllowWindow>,
+    /// When it is not, whatever `allow` says. Whole days of `zone`, both ends included.
+    pub(crate) freeze: Vec<Freeze>,
+}
+
+/// `Mon-Thu 09:00-16:00`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct AllowWindow {
+    /// Days of the week, 1 (Monday) to 7.
+    pub(crate) days: BTreeSet<u8>,
+    /// Minutes since midnight, included.
+    pub(crate) from: u16,
+    /// Minutes since midnight, excluded; `1440` is the end of the day. Event midnight where it is not after `from`.
+    pub(crate) to: u16,
+    /// As written, for messages.
+    pub(crate) text: String,
+}
+
+/// One freeze.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Freeze {
+    /// First day.
+    pub(crate) from: jiff::civil::Date,
+    /// Last day.
+    pub(crate) to: jiff::civil::Date,
+    /// Why.
+    pub(crate) why: String,
+}

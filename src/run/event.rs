@@ -1,0 +1,300 @@
+//! [`Event`]: everything that a journal can say, in the past tense.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use crate::coordination::{Halt, ProcessId};
+use crate::model::{
+    BatchNumber, Call, CallOutcome, FleetName, GroupName, HostId, OperatorId, ProbeKey, RequestId, TargetGroupId, Time,
+};
+use crate::plan::{PlanDocument, RequestDocument, Settings, SubsystemCapacity};
+
+use super::{Cause, Outcome, Purpose, RunDocument};
+
+/// What a run must remember of a host that it holds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GrantedHost {
+    /// Its group.
+    pub(crate) group: Option<GroupName>,
+    /// The target groups it was in.
+    pub(crate) target_groups: BTreeSet<TargetGroupId>,
+    /// Whether it served.
+    pub(crate) serving: bool,
+}
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "kebab-case", rename_all_fields = "snake_case")]
+pub enum Event {
+    /// The plan was confirmed: the run exists, and its id is spoken for. Nothing was granted yet.
+    RunOpened {
+        /// The plan as it was confirmed.
+        plan: Box<PlanDocument>,
+        /// The strictest settings of everything it touches and watches.
+        settings: Settings,
+        /// The fleet.
+        fleet: FleetName,
+        /// Who.
+        operator: OperatorId,
+        /// Why.
+        reason: Option<String>,
+        /// The idempotency key.
+        request_id: Option<RequestId>,
+        /// The process that acts.
+        process: ProcessId,
+        /// At which epoch: above every one that the journal has seen.
+        epoch: u64,
+        /// `typed` or `unattended`.
+        confirmed: String,
+        /// `--expect-remaining`
+        expect_remaining: Option<u64>,
+    },
+    /// The probes' reference is known: sampled from before the first batch, or taken over from a run that this one
+    /// overlaps.
+    ReferenceTaken {
+        /// Each probe's.
+        reference: BTreeMap<ProbeKey, f64>,
+        /// When its first sample was taken, by whichever run.
+        sampled_at: Time,
+    },
+    /// The ledger reserved a batch.
+    BatchGranted {
+        /// Which batch.
+        batch: BatchNumber,
+        /// Its hosts.
+        granted: BTreeMap<HostId, GrantedHost>,
+    },
+    /// A host of the plan vanished by itself and was dropped; none takes its place.
+    HostDropped {
+        /// The batch it was in.
+        batch: BatchNumber,
+        /// Which host.
+        host: HostId,
+    },
+    /// The record says that this run needs a process of the group suspended.
+    GroupHeld {
+        /// Which group.
+        group: GroupName,
+    },
+    /// The record no longer says so.
+    GroupReleased {
+        /// Which group.
+        group: GroupName,
+    },
+    /// The run leaves the group as it is: the record was not told, or AZRebalance stays suspended. Whoever takes the run
+    /// over tries again, and then [`Event::GroupReleased`] takes this back.
+    GroupLeft {
+        /// Which group.
+        group: GroupName,
+        /// How it stands, why, and what puts it right.
+        message: String,
+    },
+    /// A call is about to be sent.
+    CallIntended {
+        /// Numbered within the run.
+        call: u64,
+        /// What, and until when the provider may do it.
+        #[serde(flatten)]
+        intent: Call,
+    },
+    /// What came back, if anything.
+    CallAnswered {
+        /// Which call.
+        call: u64,
+        /// What is known.
+        #[serde(flatten)]
+        outcome: CallOutcome,
+    },
+    /// Every host of the batch was observed out of service; its bake begins.
+    BatchCordoned {
+        /// Which batch.
+        batch: BatchNumber,
+    },
+    /// The probes were read while hosts were out.
+    Sampled {
+        /// The batch under way.
+        batch: BatchNumber,
+        /// Each probe's reading: a number, `good`, or why there is none.
+        readings: BTreeMap<ProbeKey, String>,
+    },
+    /// A gap broke the chain of samples; the bake begins again.
+    BakeRestarted {
+        /// Which batch.
+        batch: BatchNumber,
+        /// How long the gap was, in milliseconds.
+        gap_ms: u64,
+    },
+    /// The batch baked clean for the whole bake.
+    BakeEnded {
+        /// Which batch.
+        batch: BatchNumber,
+        /// How many rounds of samples.
+        rounds: u64,
+    },
+    /// The ledger took the step to termination.
+    TerminationStarted {
+        /// Which batch.
+        batch: BatchNumber,
+    },
+    /// A host was observed gone.
+    HostTerminated {
+        /// The batch it was in.
+        batch: BatchNumber,
+        /// Which host.
+        host: HostId,
+    },
+    /// Every host of the batch is gone.
+    BatchTerminated {
+        /// Which batch.
+        batch: BatchNumber,
+    },
+    /// The run waits.
+    Waiting {
+        /// Until when.
+        until: Time,
+        /// For what.
+        why: String,
+    },
+    /// Something made the run stop; a later one may be more severe.
+    Stopped {
+        /// What.
+        cause: Cause,
+    },
+    /// A host is in service and healthy again, for good.
+    HostRestored {
+        /// The batch it was in.
+        batch: BatchNumber,
+        /// Which host.
+        host: HostId,
+    },
+    /// A host was granted but never left service.
+    HostUntouched {
+        /// The batch it was in.
+        batch: BatchNumber,
+        /// Which host.
+        host: HostId,
+    },
+    /// A host's state is not known, or it is still cordoned.
+    HostInDoubt {
+        /// The batch it was in.
+        batch: BatchNumber,
+        /// Which host.
+        host: HostId,
+        /// No call can reach it later than this.
+        until: Option<Time>,
+        /// What is known.
+        why: String,
+    },
+    /// The fence: another process took the run over. Whatever an older one appends from here on conflicts.
+    RunTakenOver {
+        /// The epoch from here on.
+        epoch: u64,
+        /// The process that acts from here on.
+        process: ProcessId,
+        /// Who decided it.
+        operator: OperatorId,
+        /// What for.
+        purpose: Purpose,
+        /// Why.
+        reason: Option<String>,
+        /// Hosts that are given up where they cannot be put back.
+        leave: BTreeSet<HostId>,
+        /// Whether it was taken with `--even-if-alive`.
+        #[serde(default)]
+        even_if_alive: bool,
+    },
+    /// A person decided to give a host up: the run lets go of it wherever it is.
+    HostGivenUp {
+        /// The batch it was in.
+        batch: BatchNumber,
+        /// Which host.
+        host: HostId,
+        /// Who decided it.
+        operator: OperatorId,
+        /// Why.
+        reason: Option<String>,
+        /// What is known of it.
+        why: String,
+    },
+    /// Something that a person should know.
+    Warned {
+        /// What.
+        message: String,
+    },
+    /// The end.
+    RunEnded {
+        /// How.
+        outcome: Outcome,
+        /// The exit code.
+        exit_code: u8,
+        /// Capacity before the run, remaining measured at its end.
+        subsystems: Vec<SubsystemCapacity>,
+    },
+    /// `halt`: a stop order is in force. Not of a run: it has a journal of its own.
+    HaltOrdered {
+        /// The order.
+        order: Halt,
+    },
+    /// `unhalt`: stop orders are about to be lifted. Not of a run: it has a journal of its own.
+    HaltLifted {
+        /// Which.
+        orders: Vec<Halt>,
+        /// Who lifts them.
+        operator: OperatorId,
+        /// Why.
+        reason: String,
+    },
+    /// `ledger adopt` is about to mark groups and hosts. Not of a run: it has a journal of its own.
+    LedgerAdopted {
+        /// Who.
+        operator: OperatorId,
+        /// Why.
+        reason: String,
+        /// What is about to be sent.
+        #[serde(flatten)]
+        intent: Call,
+    },
+    /// `ledger set-time` is about to set the record's time right. Not of a run: it has a journal of its own.
+    LedgerTimeSet {
+        /// Who.
+        operator: OperatorId,
+        /// Why.
+        reason: String,
+        /// The record's time before; from then on it is that of this line.
+        was: Time,
+    },
+    /// `ledger prune` put this in place of the whole journal of a run that had ended. Nothing is appended to it any more.
+    /// Its time is that of the journal's first record: by that runs are listed.
+    JournalPruned {
+        /// What the journal said of the run.
+        document: Box<RunDocument>,
+        /// What the run was asked for: a request id that is used again is compared with it.
+        request: RequestDocument,
+        /// How many records the journal had.
+        records: u64,
+        /// The file that has them, as it was named on the machine of whoever pruned it.
+        file: String,
+        /// Who pruned it.
+        operator: OperatorId,
+        /// When.
+        pruned_at: Time,
+    },
+}
+
+impl Event {
+    /// Its name in the journal.
+    pub(crate) fn name(&self) -> String {
+        let name = serde_json::to_value(self).ok().and_then(|value| Some(value.get("event")?.as_str()?.to_owned()));
+        name.unwrap_or_else(|| "without a name".to_owned())
+    }
+
+    /// The call that this is the intent of.
+    pub(crate) fn intent(&self) -> Option<&Call> {
+        if let Self::CallIntended { intent, .. } | Self::LedgerAdopted { intent, .. } = self {
+            Some(intent)
+        } else {
+            None
+        }
+    }
+}
