@@ -1,4 +1,4 @@
-//! What can be asked of the record, and what is granted.
+//! The commands that change the record, and what each grants.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,7 +10,7 @@ use crate::policy::PolicySet;
 
 use super::{Halt, ProcessId};
 
-/// What every command is judged by, beside the record.
+/// The inputs that every command is judged by, beside the record.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Context<'a> {
     /// The policy directory, as it was read by this process.
@@ -23,7 +23,7 @@ pub(crate) struct Context<'a> {
     pub(crate) now: Time,
     /// Other runs whose process is known to be dead, or was not heard of for too long: whoever asks has looked.
     pub(crate) silent: &'a BTreeSet<RunId>,
-    /// How many bytes the ledger's engine takes of a record, where it says so.
+    /// The engine's limit for a record, in bytes, if it has one.
     pub(crate) room: Option<u64>,
 }
 
@@ -78,7 +78,7 @@ pub(crate) enum Command<'a> {
         run: RunId,
         /// Its epoch.
         epoch: u64,
-        /// What became of each.
+        /// The outcome of each host.
         outcomes: BTreeMap<HostId, HostOutcome>,
     },
     /// Note that a run needs a process of a group suspended; then suspend it, whatever a read says of it (another
@@ -91,10 +91,10 @@ pub(crate) enum Command<'a> {
         epoch: u64,
         /// The group.
         group: GroupName,
-        /// What was suspended on it when it was looked at, before this run suspended anything.
+        /// The processes that were suspended on it before this run suspended any.
         suspended: BTreeSet<Process>,
     },
-    /// Note that a run no longer needs it. Where it was the last, [`Granted::resume`] says what to resume; sent again
+    /// Note that a run no longer needs it. If it was the last, [`Granted::resume`] says what to resume; sent again
     /// it says that this was done.
     ReleaseSuspension {
         /// The run.
@@ -127,7 +127,7 @@ pub(crate) enum Command<'a> {
     },
     /// `policy accept`.
     AcceptPolicy {
-        /// Whose policy; taken from the context's policies, or removed where they lack it.
+        /// The subsystem. Its policy is taken from the context's policies, or removed if they lack it.
         subsystem: SubsystemName,
         /// Who.
         operator: OperatorId,
@@ -163,7 +163,7 @@ pub(crate) struct RunIdentity {
     pub(crate) operator: OperatorId,
     /// The subsystem named.
     pub(crate) subsystem: SubsystemName,
-    /// Whose health it watches.
+    /// The subsystems whose health it watches.
     pub(crate) watched: BTreeSet<SubsystemName>,
     /// The plan that was confirmed.
     pub(crate) plan: PlanDigest,
@@ -171,7 +171,7 @@ pub(crate) struct RunIdentity {
     pub(crate) expect_remaining: Option<u64>,
 }
 
-/// What became of a held host.
+/// The outcome of a reserved host.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum HostOutcome {
     /// Verified gone, observed then.
@@ -186,15 +186,15 @@ pub(crate) enum HostOutcome {
     GivenUp,
 }
 
-/// What a command was granted.
+/// The grant of a command.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Granted {
     /// Processes to resume on the group that was released, because no run needs them suspended any more, whichever
     /// run suspended them. Not empty: resume them, then send [`Command::ReleaseSuspension`] once more. A run that cannot
     /// resume them leaves that out, and the next run to use the group puts back what was there before.
     pub(crate) resume: BTreeSet<Process>,
-    /// Of a grant: the reference that the run must judge by, its own or that of a run that it overlaps.
+    /// For a batch: the reference that the run must judge by, its own or that of a run that it overlaps.
     pub(crate) reference: BTreeMap<ProbeKey, f64>,
-    /// Of a grant: when the first sample of that reference was taken.
+    /// For a batch: when the first sample of that reference was taken.
     pub(crate) reference_at: Option<Time>,
 }

@@ -18,7 +18,7 @@ pub struct ProcessId {
     /// Tells two processes of the same pid apart: random, made at start.
     pub(crate) token: String,
     /// Where the pid means something: one boot of one machine, and one pid namespace of it. Two containers of one host
-    /// name have the same pids and not this. `None` where it is not known: such a process cannot be looked at.
+    /// name have the same pids and not this. `None` if it is not known: such a process cannot be looked at.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub(crate) pid_space: Option<String>,
 }
@@ -34,9 +34,9 @@ pub struct RunEntry {
     pub(crate) operator: OperatorId,
     /// The subsystem named.
     pub(crate) subsystem: SubsystemName,
-    /// Whose hosts it takes.
+    /// The subsystems whose hosts it takes.
     pub(crate) touched: BTreeSet<SubsystemName>,
-    /// Whose health it watches.
+    /// The subsystems whose health it watches.
     pub(crate) watched: BTreeSet<SubsystemName>,
     /// The plan that was confirmed.
     pub(crate) plan: PlanDigest,
@@ -46,7 +46,8 @@ pub struct RunEntry {
     pub(crate) planned_at: Time,
     /// When it was confirmed.
     pub(crate) enlisted_at: Time,
-    /// What it has confirmed and not yet taken, with the batch of each host: capacity, and nobody else's candidates.
+    /// The hosts that are confirmed and not yet taken, each with its batch. They count as capacity, and no other run
+    /// may take them.
     pub(crate) claims: BTreeMap<HostId, BatchNumber>,
     /// Without a grant its claims are nobody's from then on: the plan has expired.
     pub(crate) lapses_at: Time,
@@ -56,7 +57,7 @@ pub struct RunEntry {
     pub(crate) reference: BTreeMap<ProbeKey, f64>,
     /// When the first sample of the reference was taken, by whichever run took it.
     pub(crate) reference_at: Option<Time>,
-    /// What it holds.
+    /// The hosts that it holds.
     #[serde(rename = "holds")]
     pub(crate) reservations: BTreeMap<HostId, Reservation>,
     /// Hosts of it that are verified gone.
@@ -90,23 +91,23 @@ pub(crate) struct Reservation {
     pub(crate) batch: BatchNumber,
     /// The subsystems it belongs to, as judged at the grant.
     pub(crate) subsystems: BTreeSet<SubsystemName>,
-    /// What it counts for in each of them, in units; none where it did not serve.
+    /// Its units in each of them; empty if it did not serve.
     pub(crate) units: BTreeMap<SubsystemName, u64>,
     /// The group it is in.
     pub(crate) group: Option<GroupName>,
     /// The target groups that a restore must bring it back into.
     pub(crate) target_groups: BTreeSet<TargetGroupId>,
-    /// Whether it served when it was granted: then it is back only where it serves again.
+    /// Whether it served when it was granted: then it is back only if it serves again.
     pub(crate) serving: bool,
     /// Whether it served, or that it did not was not established: then capacity is judged as if it were taken.
     pub(crate) may_serve: bool,
     /// When it was granted.
     pub(crate) granted_at: Time,
-    /// How far it is.
+    /// Its state.
     pub(crate) state: ReservationState,
 }
 
-/// How far a held host is. Holds last until the outcome is known, however long their process is dead.
+/// The state of a reserved host. A reservation lasts until the outcome is known, however long its process is dead.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "state", rename_all = "kebab-case")]
 pub(crate) enum ReservationState {

@@ -12,7 +12,7 @@ use super::reference::Reference;
 use super::retention::fits;
 use super::{Context, FleetRecord, Granted, Refusal, Reservation, ReservationState, RunIdentity, line};
 
-/// What is asked for.
+/// The request.
 pub(super) struct GrantRequest<'a> {
     pub(super) run: &'a RunIdentity,
     pub(super) number: BatchNumber,
@@ -231,7 +231,7 @@ fn reserve(
         entry.touched.union(&entry.watched).cloned().collect()
     };
     let planned_at = entry.planned_at;
-    // What a person has accepted since this run read its policies is not this run's to write over.
+    // A person has accepted a newer policy since this run read its own: the run must not overwrite it.
     let is_open = |name: &&SubsystemName| match record.accepted.get(*name) {
         None => true,
         Some(accepted) => is_first && !(accepted.reason.is_some() && accepted.at >= planned_at),

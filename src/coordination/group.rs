@@ -33,7 +33,7 @@ pub(super) fn reservation(
         let why = format!("run {} resumes processes of group {group}, which may take until {until}", resuming.run);
         return Err(Refusal::Wait { until, why, on: WaitOn::Provider });
     }
-    // Where nobody confirmed the resume, what was there before is still what is to be put back.
+    // Nobody confirmed the resume: the processes from before are still to be put back.
     held.resuming = None;
     held.runs.insert(run.clone());
     Ok(Granted::default())

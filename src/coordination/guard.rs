@@ -1,4 +1,4 @@
-//! What a command needs before it changes anything: the run is this process's, and the observation is young enough.
+//! The guard before every change: the run is this process's, and the observation is young enough.
 
 use crate::model::{FleetSnapshot, RunId};
 

@@ -17,7 +17,7 @@ impl Halt {
         self.subsystem.as_ref().is_none_or(|name| watched.contains(name))
     }
 
-    /// What it stops, in words: a subsystem's name, or `the fleet`.
+    /// The scope in words: a subsystem's name, or `the fleet`.
     pub(crate) fn scope(&self) -> &str {
         self.subsystem.as_ref().map_or("the fleet", SubsystemName::as_str)
     }
@@ -34,7 +34,7 @@ impl fmt::Display for Halt {
     }
 }
 
-/// The record with one more stop order; `None` where this operator's order with this reason is in force already.
+/// The record with one more stop order; `None` if this operator's order with this reason is in force already.
 ///
 /// Earlier orders of the same scope stay as they are: who halted first is never hidden. Neither the record's time nor
 /// anything else in it changes, so that a machine whose clock is wrong may halt, and refuses nobody by doing so (S6).

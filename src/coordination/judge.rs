@@ -11,7 +11,7 @@ use crate::plan::{
 use super::view::is_silent;
 use super::{Context, FleetRecord, Refusal, WaitOn};
 
-/// What of the pace is asked.
+/// The part of the pace that is judged.
 #[derive(Clone, Copy)]
 pub(super) enum Pace {
     /// Before a batch.
@@ -51,7 +51,7 @@ impl<'a> Judge<'a> {
         Ok(found)
     }
 
-    /// Refuses where a budget asks to wait, or never allows it; and where an interval does, if it is asked.
+    /// Refuses if a budget asks to wait, or never allows it; and if an interval does, where intervals are judged.
     pub(super) fn pace(&self, view: &LedgerView, hosts: &BTreeSet<HostId>, pace: Pace) -> Result<(), Refusal> {
         let books = Books { removals: &view.removals, last_end: &view.last_end, now: self.ctx.now };
         let waits = waits(&self.inputs(view), &self.membership, hosts, &books)
@@ -90,7 +90,7 @@ impl<'a> Judge<'a> {
     }
 
     /// S9: a violation that stands only because of what other runs that live hold, claim or have just removed is a race,
-    /// and never to be taken for a word of the policies. Where one of them is not, all are told as rules. `own` is what was
+    /// and never to be taken for a word of the policies. If one of them is not, all are told as rules. `own` is what was
     /// found beside the check of `plan` that no other run has to do with.
     pub(super) fn refused(
         &self,
@@ -135,7 +135,7 @@ impl<'a> Judge<'a> {
         may_serve(&self.inputs(view), hosts)
     }
 
-    /// What a host counts for in each of its subsystems, in units.
+    /// A host's units in each of its subsystems.
     pub(super) fn units(&self, host: &HostId) -> Result<BTreeMap<SubsystemName, u64>, AssessError> {
         let Some(index) = self.membership.find(host) else { return Ok(BTreeMap::new()) };
         let weigh = |&subsystem: &usize| {

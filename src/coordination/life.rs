@@ -1,6 +1,6 @@
 //! [`Life`]: how the process of a run stands, as far as that can be told from here.
 
-/// How a process stands.
+/// The life of a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Life {
     /// It runs here.

@@ -15,7 +15,7 @@ use super::retention::fits;
 use super::view::is_silent;
 use super::{Context, FleetRecord, Granted, Refusal, RunEntry, RunIdentity, WaitOn};
 
-/// What a run asks for when it takes its place.
+/// A run's request for a place in line.
 pub(super) struct Enlisting<'a> {
     pub(super) run: &'a RunIdentity,
     pub(super) claims: &'a BTreeMap<HostId, BatchNumber>,
@@ -28,7 +28,7 @@ pub(super) struct Enlisting<'a> {
 ///
 /// # Errors
 ///
-/// [`Refusal::Race`] where another run that lives holds or claims one of its hosts: a second run must not wait for hosts
+/// [`Refusal::Race`] if another run that lives holds or claims one of its hosts: a second run must not wait for hosts
 /// that are spoken for.
 pub(super) fn enlist(record: &mut FleetRecord, asked: &Enlisting<'_>, ctx: &Context<'_>) -> Result<Granted, Refusal> {
     let run = asked.run;

@@ -1,4 +1,4 @@
-//! What became of held hosts, the end of runs, and the end of memory.
+//! The outcome of reserved hosts, the end of runs, and the end of memory.
 
 use std::collections::{BTreeMap, BTreeSet};
 

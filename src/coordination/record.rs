@@ -26,7 +26,7 @@ pub struct FleetRecord {
     pub schema: String,
     /// The ledger's identity, written beside the hosts.
     pub ledger: LedgerId,
-    /// Whose record this is.
+    /// The fleet of this record.
     pub fleet: FleetName,
     /// Which fleet that is, in the provider's terms, from the first change on.
     pub identity: Option<FleetIdentity>,
@@ -81,7 +81,7 @@ impl FleetRecord {
         }
     }
 
-    /// What it takes in a ledger, in bytes of its text.
+    /// The size of its text in a ledger, in bytes.
     pub(crate) fn size(&self) -> u64 {
         // A record that is no text is refused by every engine.
         serde_json::to_string(self).map_or(u64::MAX, |text| text.len() as u64)
@@ -93,7 +93,7 @@ impl FleetRecord {
     }
 }
 
-/// How many hosts the largest run of a day removed.
+/// The number of hosts that the largest run of a day removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TerminationCount {
     /// When that run ended.
@@ -131,7 +131,7 @@ pub struct AcceptedPolicy {
 /// Processes suspended on a group while runs need it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProcessSuspension {
-    /// What was suspended before the first of the runs came: not resumed by the last.
+    /// The processes that were suspended before the first of the runs came. The last run does not resume them.
     pub(crate) suspended_before: BTreeSet<Process>,
     /// Which runs need it. Empty only while it is being resumed.
     pub(crate) runs: BTreeSet<RunId>,

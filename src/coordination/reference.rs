@@ -13,7 +13,7 @@ use super::{Context, FleetRecord, Refusal, RunEntry, WaitOn};
 /// how old a run's own may be at its first grant.
 pub(crate) const REFERENCE_LIFE: Duration = Duration::from_secs(3600);
 
-/// What a run is judged by.
+/// The reference of a run.
 pub(super) struct Reference {
     pub(super) values: BTreeMap<ProbeKey, f64>,
     /// When the first sample of it was taken.
@@ -21,7 +21,7 @@ pub(super) struct Reference {
 }
 
 impl Reference {
-    /// Of a run that was granted something before: it keeps what it has.
+    /// The run was granted a batch before, and keeps its reference.
     pub(super) fn kept(record: &FleetRecord, run: &RunId) -> Self {
         let entry = &record.runs[run];
         Self { values: entry.reference.clone(), since: entry.reference_at.unwrap_or(entry.enlisted_at) }
@@ -35,7 +35,7 @@ impl Reference {
     /// # Errors
     ///
     /// [`Refusal::Reference`] where the samples were taken while hosts were out; [`Refusal::Wait`] or [`Refusal::Rules`]
-    /// where another run has hosts out and its reference is too old.
+    /// if another run has hosts out and its reference is too old.
     pub(super) fn first(record: &FleetRecord, run: &RunId, sampled: Self, ctx: &Context<'_>) -> Result<Self, Refusal> {
         let own = &record.runs[run];
         let overlaps = |entry: &&RunEntry| !entry.reservations.is_empty() && !entry.watched.is_disjoint(&own.watched);
@@ -56,7 +56,7 @@ impl Reference {
             }
             reference.since = reference.since.min(at);
         }
-        // What none of them hands on is the run's own: nothing that it depends on may have been out since it was sampled.
+        // The run's own samples fill the gaps: nothing that they depend on may have been out since they were taken.
         let mut own_samples = sampled.values;
         own_samples.retain(|key, _| !reference.values.contains_key(key));
         let judged = own_samples.keys().map(|key| key.subsystem.clone()).collect();
@@ -66,7 +66,7 @@ impl Reference {
     }
 }
 
-/// When the reference of another run was taken; refused where it is too old to be handed on.
+/// When the reference of another run was taken; refused if it is too old to be handed on.
 fn taken_at(run: &RunId, entry: &RunEntry, ctx: &Context<'_>) -> Result<Time, Refusal> {
     let is_old = |at: Time| ctx.now.since(at) > REFERENCE_LIFE;
     if let Some(at) = entry.reference_at.filter(|at| !is_old(*at)) {

@@ -9,7 +9,7 @@ use crate::plan::{AssessError, Violation};
 
 use super::{FleetRecord, RunEntry};
 
-/// What a command has to wait for.
+/// The reason of a wait.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum WaitOn {
     /// Earlier removals must leave a budget's window: `--no-wait` and `--max-wait` are about these.
@@ -33,12 +33,12 @@ pub(crate) enum Refusal {
     /// word of the policies (S9, "A race is never 3").
     #[error("{}", in_words(.0))]
     Race(Vec<Violation>),
-    /// The record is of another fleet than the one that is looked at.
+    /// The record is of another fleet than the observed one.
     #[error("this ledger is of the fleet {known}; the policies lead to the fleet {seen}")]
     OtherFleet {
         /// The record's.
         known: Box<FleetIdentity>,
-        /// The one that is looked at.
+        /// The observed fleet.
         seen: Box<FleetIdentity>,
     },
     /// Hosts of something watched were out since the reference was begun: it must be sampled again.
@@ -54,9 +54,9 @@ pub(crate) enum Refusal {
         "the ledger's record takes {used} bytes of the {most} that its engine takes: above three quarters no run is granted"
     )]
     Full {
-        /// What the record would take, in bytes.
+        /// The size of the record with the change, in bytes.
         used: u64,
-        /// What the engine takes, in bytes.
+        /// The engine's limit, in bytes.
         most: u64,
     },
     /// A budget, an interval or the provider asks to wait.
@@ -90,7 +90,7 @@ pub(crate) enum Refusal {
     Fenced {
         /// The run.
         run: RunId,
-        /// What the record says.
+        /// The reason, in words.
         why: String,
     },
     /// Nothing can be said about the fleet.

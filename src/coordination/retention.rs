@@ -1,4 +1,4 @@
-//! How long the record keeps what it has, and how large it may become.
+//! The record's retention, and its largest size.
 
 use std::time::Duration;
 
@@ -7,10 +7,10 @@ use crate::plan::Removal;
 
 use super::{Context, FleetRecord, Refusal};
 
-/// How long the record remembers the largest completed removals: `unusual` looks back 90 days (contract section 4).
+/// The retention of the largest completed removals: `unusual` looks back 90 days (contract section 4).
 pub(crate) const MEMORY: Duration = Duration::from_secs(90 * 24 * 3600);
 
-/// How long removals are remembered where no budget asks for longer: whoever confirmed a plan before them is told that
+/// How long removals are remembered if no budget asks for longer: whoever confirmed a plan before them is told that
 /// they came in between, and a plan lives for a quarter of an hour.
 const RECENT: Duration = Duration::from_secs(3600);
 
@@ -33,7 +33,7 @@ pub(super) fn fits(record: &FleetRecord, ctx: &Context<'_>) -> Result<(), Refusa
     if used > largest { Err(Refusal::Full { used, most }) } else { Ok(()) }
 }
 
-/// Drops what nothing looks at any more. What is held, removed and still listed, or under way is never dropped.
+/// Drops what nothing needs any more. What is held, removed and still listed, or under way is never dropped.
 pub(super) fn prune(record: &mut FleetRecord, now: Time, ctx: &Context<'_>) {
     let longest = ctx
         .policies

@@ -9,7 +9,7 @@ use super::{Context, EndedRun, FleetRecord, Granted, ProcessId, Refusal};
 ///
 /// # Errors
 ///
-/// [`Refusal::Fenced`] where another process took it over since, or ended it.
+/// [`Refusal::Fenced`] if another process took it over since, or ended it.
 pub(super) fn take_over(
     record: &mut FleetRecord,
     run: &RunId,

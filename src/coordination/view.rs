@@ -1,4 +1,4 @@
-//! What the record says to a planner: who holds, claims and has removed what.
+//! The planner's view of the record: held, claimed and removed hosts, each with its run.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -27,12 +27,12 @@ impl<'a> Appender<'a> {
         Self { ledger, us, backlog: Vec::new(), intended: None, acknowledged: None }
     }
 
-    /// What the ledger was never heard to take.
+    /// The records that the ledger did not acknowledge.
     pub(super) fn unrecorded(self) -> Vec<(JournalRecord, Nonce)> {
         self.backlog
     }
 
-    /// What sends the call that the last record intends, once: the ledger's acknowledgement, or where it gave none, that the
+    /// What sends the call that the last record intends, once: the ledger's acknowledgement, or, if it gave none, that the
     /// call is a restore. `None` for every other call.
     pub(super) fn permit(&mut self, call: &Call) -> Option<RecordedCall> {
         let intended = self.intended.take().filter(|intended| intended == call)?;
@@ -49,7 +49,8 @@ impl<'a> Appender<'a> {
             match append_with(self.ledger, first, nonce, tries).await {
                 Ok(Written::Acknowledged(intended)) => {
                     self.backlog.remove(0);
-                    // What was left over is past: only the record that is asked for now may be the intent of what is sent next.
+                    // An older record is no permit: only the record that is appended now may be the intent of the next
+                    // call.
                     self.acknowledged = intended.filter(|_| self.backlog.is_empty());
                 }
                 Ok(Written::Conflict) => {
@@ -97,7 +98,7 @@ pub(crate) async fn record_kept(
 }
 
 /// Appends the intent of a call that is not of a run, under a nonce of its own or the one that it is there with. The call
-/// that comes of it is sent by [`super::send`]; `None` where the record intends none, or another one has its place.
+/// that comes of it is sent by [`super::send`]; `None` if the record intends none, or another one has its place.
 ///
 /// # Errors
 ///

@@ -1,7 +1,7 @@
 //! Fault points: where a test ends or stops this process, or takes its ledger away, to see what comes of it. Builds
 //! without debug assertions, which is what operators run, have none.
 //!
-//! There is one before and one behind every append, every change of the record and every call, those of a takeover
+//! There is one before and one behind every append, every update of the record and every call, those of a takeover
 //! included. They are counted from 0 in the order in which they are reached, and named: `before-` or `behind-`, and then
 //! `append-` with the event (`append-bake-ended`), `change-` with the change (`change-grant`), `send-` with the effect
 //! (`send-cordon`), or `fence` and `epoch` of a takeover. One more, `write-` with append or change, lies between the read
@@ -123,7 +123,7 @@ mod ordered {
         counted(&place);
     }
 
-    /// The point before an act, where it has one.
+    /// The fault point before an action, if it has one.
     pub(in super::super) fn before_act(action: &Action) {
         if std::env::var_os("SAFE_REMOVE_FAULT").is_none() {
             return;

@@ -27,7 +27,7 @@ use crate::model::{CallOutcome, LedgerId, Nonce};
 use crate::ports::{Clock, Fleet, Ledger, Prober, Processes, RecordedCall};
 use crate::run::{Action, Finish, JournalRecord, Machine, NotStarted, Progress, Response, RunDocument, Spec, report};
 
-/// What the driver reaches the world through: one implementation of each port.
+/// The driver's access to the world: one implementation of each port.
 #[derive(Clone)]
 pub(crate) struct Ports {
     /// The provider.
@@ -38,13 +38,13 @@ pub(crate) struct Ports {
     pub(crate) prober: Arc<dyn Prober>,
     /// The clock that the run goes by.
     pub(crate) clock: Arc<dyn Clock>,
-    /// What can be known of other processes.
+    /// Other processes, as far as they can be seen.
     pub(crate) processes: Arc<dyn Processes>,
 }
 
 /// Somebody who looks on: progress for people, events for programs. It cannot influence the run.
 pub(crate) trait Watcher: Send + Sync {
-    /// Where the run is; called before every act.
+    /// The run's progress; called before every action.
     fn progress(&self, progress: &Progress);
     /// A record that the journal acknowledged, or that could only be kept in memory.
     fn recorded(&self, record: &JournalRecord);
@@ -149,7 +149,7 @@ pub(crate) async fn drive(
                 fault::behind();
                 Response::Answered(outcome)
             }
-            // What waits can be interrupted; what acts cannot, and a restore is never interrupted.
+            // A wait can be interrupted. An action cannot, and a restore never is.
             Action::Observe { probes } if machine.is_stopping() => observe::observe(ports, &machine, probes).await,
             Action::Observe { probes } => tokio::select! {
                 response = observe::observe(ports, &machine, probes) => response,

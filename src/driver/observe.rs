@@ -1,4 +1,4 @@
-//! One look at the world: the record first, then the fleet, and the probes beside them.
+//! One observation of the world: the record first, then the fleet, and the probes beside them.
 
 use std::sync::Arc;
 
@@ -42,7 +42,7 @@ pub(super) async fn observe(ports: &Ports, machine: &Machine, probes: bool) -> R
     Response::Observed(Box::new(observation))
 }
 
-/// A look without the ledger, which is busy with a write.
+/// An observation without the ledger, which is busy with a write.
 pub(super) async fn observe_without_ledger(ports: &Ports, specs: &ProbeSpecs) -> Observation {
     let begun_at = ports.clock.now();
     let reads = join_all(specs.iter().map(|(key, spec)| ports.prober.sample(&key.subsystem, spec)));
@@ -59,7 +59,7 @@ pub(super) async fn observe_without_ledger(ports: &Ports, specs: &ProbeSpecs) ->
 }
 
 /// The record. While hosts are out of service a ledger that stays silent must not keep the fleet and them from being
-/// seen: the look then shows no record, and nothing goes forward on it.
+/// seen: the observation then shows no record, and nothing goes forward on it.
 async fn read(ports: &Ports, machine: &Machine) -> Result<FleetRecord, String> {
     let read = async { ports.ledger.read().await.map(|(_, record)| record).map_err(|error| chain(&error)) };
     if !machine.has_reservations() {

@@ -1,4 +1,5 @@
-//! How often a write to the ledger is repeated, the pauses in between, and how long an answer is awaited. Every repeat keeps its nonce.
+//! Retries of writes to the ledger: their number, the pauses in between, the timeout for an answer. Every retry keeps
+//! its nonce.
 
 use std::future::Future;
 use std::sync::Mutex;
@@ -13,7 +14,7 @@ pub(super) const WRITE_TRIES: u32 = 3;
 /// Between two tries of a write that failed often: an engine in trouble is not helped by more.
 pub(super) const PAUSE: Duration = Duration::from_millis(500);
 
-/// How often one write is repeated, and what the ledger said last.
+/// The retry limit of one write, and the ledger's last answer.
 #[derive(Debug)]
 pub(super) struct Tries {
     /// Until whoever waits for it gives it up.
@@ -47,7 +48,7 @@ impl Tries {
         true
     }
 
-    /// What the ledger said last, or that it says nothing.
+    /// The ledger's last answer, or that there is none.
     pub(super) fn said(&self) -> String {
         let heard = self.heard.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
         heard.unwrap_or_else(|| "it does not answer".to_owned())

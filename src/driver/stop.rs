@@ -4,11 +4,11 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use crate::run::Order;
 
-/// Where orders are given.
+/// The sender of orders.
 #[derive(Clone, Debug)]
 pub(crate) struct StopSender(UnboundedSender<Order>);
 
-/// Where a run hears of them.
+/// The run's receiver of orders.
 #[derive(Debug)]
 pub(crate) struct StopSignal {
     orders: UnboundedReceiver<Order>,

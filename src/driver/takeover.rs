@@ -19,7 +19,7 @@ const FENCES: u32 = 50;
 /// A run that was taken over.
 #[derive(Debug)]
 pub(crate) enum Taken {
-    /// What goes on with it: [`super::drive`].
+    /// [`super::drive`] goes on with it.
     Run(Box<Machine>),
     /// Its journal had ended, and only the record was not told: now it was.
     Closed,
@@ -53,7 +53,7 @@ pub(crate) async fn take_over(ports: &Ports, request: TakeoverRequest) -> Result
     }
 }
 
-/// What came of a fence.
+/// The result of a fence.
 enum Fenced {
     /// The journal ends with it, and this is the epoch from here on.
     By(Vec<JournalRecord>, u64),

@@ -26,13 +26,13 @@ pub(crate) async fn pause_for(tries: u32) {
 pub enum Unchanged<E> {
     /// `decide` refused.
     Refused(E),
-    /// So many writes of others came first, one after the other.
+    /// This many writes of others came first, one after the other.
     Busy(u32),
     /// The ledger cannot be used; after [`LedgerError::InDoubt`] the change may be there.
     Lost(LedgerError),
 }
 
-/// Reads the record, has `decide` make the next one, and writes that; again where another write came first, with
+/// Reads the record, has `decide` make the next one, and writes that; again if another write came first, with
 /// pauses, `conflicts` times at most. Where `decide` makes none there is nothing to write.
 ///
 /// # Errors
@@ -77,8 +77,8 @@ async fn update_with<T, E>(
     }
 }
 
-/// Makes a change of a run, or says why not. Where another run is in the way, it is looked whether its process lives, and
-/// decided again where it does not.
+/// Makes an update of a run, or says why not. If another run is in the way, the driver looks whether its process lives, and
+/// decided again if it does not.
 pub(super) async fn update_record(ports: &Ports, spec: &Spec, update: &RecordUpdate, tries: &Tries) -> Response {
     let ledger = ports.ledger.as_ref();
     let own = &spec.identity.run;

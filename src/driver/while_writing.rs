@@ -15,8 +15,8 @@ fn lost(tries: &Tries) -> Response {
     Response::Lost(Loss::Unreachable(tries.said()))
 }
 
-/// Performs a write; looks at the world when a sample is due meanwhile; gives the write up where the machine says so, or
-/// where an order came.
+/// Performs a write; observes the world when a sample is due meanwhile; gives the write up where the machine says so, or
+/// if an order came.
 pub(super) async fn write_while_observing<'w, W: Future<Output = Response>>(
     ports: &Ports,
     machine: &mut Machine,

@@ -1,4 +1,4 @@
-//! What the run asks of the driver, one thing at a time.
+//! [`Action`]: the machine's requests to the driver, one at a time.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use crate::model::{BatchNumber, Call, FleetSnapshot, GroupName, HostId, HostTarg
 
 use super::{JournalRecord, NotStarted};
 
-/// What the driver does next. It answers each with exactly one [`Response`].
+/// The driver's next task. The driver answers each with exactly one [`Response`].
 #[derive(Clone, Debug)]
 #[must_use]
 pub(crate) enum Action {
@@ -28,7 +28,7 @@ pub(crate) enum Action {
         /// The call, with its deadline.
         call: Call,
     },
-    /// Sleep: [`Response::Woke`], early where an order arrived.
+    /// Sleep: [`Response::Woke`], early if an order arrived.
     Sleep {
         /// Until then.
         until: Time,
@@ -57,9 +57,9 @@ pub(crate) enum RecordUpdate {
         batch: BatchNumber,
         /// Its hosts and the target groups that they are in.
         hosts: HostTargets,
-        /// What is left of the plan behind it, each host with its batch.
+        /// The rest of the plan, behind this batch: each host with its batch.
         rest: BTreeMap<HostId, BatchNumber>,
-        /// What it is decided on.
+        /// The observation that the decision rests on.
         snapshot: Arc<FleetSnapshot>,
         /// The reference of the probes.
         reference: BTreeMap<ProbeKey, f64>,
@@ -70,7 +70,7 @@ pub(crate) enum RecordUpdate {
     StartTermination {
         /// Which hosts.
         hosts: BTreeSet<HostId>,
-        /// What it is decided on.
+        /// The observation that the decision rests on.
         snapshot: Arc<FleetSnapshot>,
     },
     /// Say what became of hosts.
@@ -82,7 +82,7 @@ pub(crate) enum RecordUpdate {
     RequireSuspension {
         /// Which group.
         group: GroupName,
-        /// What is suspended on it now.
+        /// The processes that are suspended on it now.
         suspended: BTreeSet<Process>,
     },
     /// Need it no longer.
@@ -92,7 +92,7 @@ pub(crate) enum RecordUpdate {
     },
     /// Forget removed hosts that are no longer listed.
     Forget {
-        /// What is listed.
+        /// The fleet as it is listed.
         snapshot: Arc<FleetSnapshot>,
     },
     /// End the run.
@@ -134,7 +134,7 @@ impl RecordUpdate {
     }
 }
 
-/// How a run left the machine.
+/// The end of a machine.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Finish {
     /// Nothing was granted and nothing touched.

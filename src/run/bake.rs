@@ -65,7 +65,7 @@ impl Machine {
     ///
     /// # Errors
     ///
-    /// [`Reason::Timeout`], after so many restarts.
+    /// [`Reason::Timeout`], after too many restarts.
     pub(super) fn bake_broke(&mut self, gap: Gap, now: Time) -> Result<(), Reason> {
         let Phase::InBatch(BatchUnderWay { number, step: BatchStep::Baking { bake }, .. }) = &self.phase else {
             return Ok(());

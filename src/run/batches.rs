@@ -28,7 +28,7 @@ impl Batches {
         Self { all: all.collect(), current: 0 }
     }
 
-    /// The batch under way, or the next one. `None` where there is none left.
+    /// The batch under way, or the next one. `None` if there is none left.
     pub(super) fn current(&self) -> Option<&PlannedBatch> {
         self.all.get(self.current)
     }
@@ -38,7 +38,7 @@ impl Batches {
         self.current += 1;
     }
 
-    /// Goes to that batch, or where there is none, to the first that has hosts left.
+    /// Goes to that batch, or if there is none, to the first that has hosts left.
     pub(super) fn go_to(&mut self, number: Option<BatchNumber>) {
         self.current = match number {
             Some(number) => self.all.iter().position(|batch| batch.number == number).unwrap_or(0),
@@ -46,7 +46,7 @@ impl Batches {
         };
     }
 
-    /// How many there are.
+    /// The number of batches.
     pub(super) fn count(&self) -> u64 {
         self.all.len() as u64
     }

@@ -6,12 +6,12 @@ use std::time::Duration;
 use super::timeouts;
 use crate::model::{Bounds, CallOutcome, Time};
 
-/// What is known of the calls of one kind for one host.
+/// The calls of one kind for one host or group.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Calls {
-    /// How many intents were recorded.
+    /// The number of recorded intents.
     pub(super) attempts: u32,
-    /// How the last one stands.
+    /// The state of the last call.
     pub(super) last: Last,
     /// The latest moment at which any of them that got no reply can still take effect.
     pub(super) reach: Option<Time>,
@@ -23,7 +23,7 @@ pub(super) struct Calls {
     pub(super) observations: u32,
 }
 
-/// How the last call of a kind stands.
+/// The state of the last call of a kind.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) enum Last {
     /// None was sent.
@@ -31,7 +31,7 @@ pub(super) enum Last {
     None,
     /// The provider acknowledged it.
     Done,
-    /// Certainly not done; `retry_at` where it may be tried again.
+    /// Certainly not done; `retry_at` if it may be tried again.
     Refused { retry_at: Option<Time>, message: String },
     /// It may or may not have been done.
     Unknown { message: String },
@@ -122,7 +122,7 @@ impl Calls {
         self.observations == 0 || shown_from.is_some_and(|from| observed_at.is_none_or(|at| at < from))
     }
 
-    /// Why no further attempt will be made, where that is so.
+    /// Why no further attempt will be made, if that is so.
     pub(super) fn gave_up(&self) -> Option<&str> {
         let spent = self.attempts >= timeouts::CALL_ATTEMPTS;
         match &self.last {

@@ -15,7 +15,7 @@ use super::phase::{BatchStep, BatchUnderWay, Phase};
 use super::reason::Reason;
 
 impl Machine {
-    /// Takes in what the clock says, and stops where that broke a bake too often.
+    /// Takes in what the clock says, and stops if that broke a bake too often.
     pub(super) fn keep_time_or_stop(&mut self, now: Time) {
         if let Err(reason) = self.keep_time(now) {
             self.stop(reason, now);

@@ -74,7 +74,7 @@ impl Machine {
             // S9: less than was confirmed is not completed, whatever became of the rest.
             None if !self.is_all_gone() => Outcome::Aborted,
             None => Outcome::Completed,
-            // Whoever is told that a run was halted may ask for the rest, and there is none.
+            // After "halted" people may ask for the rest of the plan, and there is none.
             Some(CauseKind::Order) if self.is_all_gone() => Outcome::Completed,
             Some(CauseKind::Order) => Outcome::Halted,
             Some(
@@ -97,7 +97,7 @@ impl Machine {
         self.document().batches.iter().flat_map(|batch| &batch.hosts).all(|host| is_gone(&host.id))
     }
 
-    /// Puts AZRebalance back where this run is the last that needed it suspended and it was on before.
+    /// Puts AZRebalance back if this run is the last that needed it suspended and it was on before.
     fn release_groups(&mut self, now: Time) {
         let Some((name, calls)) =
             self.reservations.groups.iter().find(|(_, g)| !g.released).map(|(n, g)| (n.clone(), g.clone()))

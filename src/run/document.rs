@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::model::{BatchNumber, FleetName, HostId, OperatorId, PlanDigest, RequestId, RunId, SubsystemName, Time};
 use crate::plan::SubsystemCapacity;
 
-/// How a run ended, or stands.
+/// The outcome of a run, final or so far.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Outcome {
@@ -21,17 +21,17 @@ pub enum Outcome {
     NotStarted,
 }
 
-/// What a run is taken over for.
+/// The purpose of a takeover.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Purpose {
-    /// To go on with the plan that was confirmed, or to finish putting back where it was stopping.
+    /// To go on with the plan that was confirmed, or to finish putting back if it was stopping.
     Resume,
     /// To put back what is cordoned and to end it.
     Abandon,
 }
 
-/// What made a run stop.
+/// The kind of a [`Cause`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum CauseKind {
@@ -58,21 +58,21 @@ pub(crate) enum CauseKind {
 pub struct Cause {
     /// Which kind.
     pub(crate) kind: CauseKind,
-    /// The rule, where it was one.
+    /// The rule, if it was one.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub(crate) rule: Option<String>,
-    /// The probe (`subsystem/name`), where it was one.
+    /// The probe (`subsystem/name`), if it was one.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub(crate) probe: Option<String>,
     /// The sentence for people.
     pub(crate) message: String,
-    /// What was measured.
+    /// The measured value.
     pub(crate) measured: Option<f64>,
     /// Its limit.
     pub(crate) limit: Option<f64>,
 }
 
-/// How far a batch came.
+/// The state of a batch at the end of its run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum BatchState {
@@ -95,7 +95,7 @@ pub(crate) struct BatchReport {
     pub(crate) number: BatchNumber,
     /// Its hosts.
     pub(crate) hosts: Vec<HostId>,
-    /// How far it came.
+    /// Its state.
     pub(crate) state: BatchState,
     /// When all of it was observed cordoned.
     pub(crate) cordoned_at: Option<Time>,
@@ -114,7 +114,7 @@ pub(crate) struct TakenOver {
     pub(crate) operator: OperatorId,
     /// When, by the clock of the process that took it.
     pub(crate) at: Time,
-    /// `resumed` or `abandoned`, with ` with --even-if-alive` behind it where that was given.
+    /// `resumed` or `abandoned`, with ` with --even-if-alive` behind it if that was given.
     pub(crate) how: String,
 }
 
@@ -137,7 +137,7 @@ pub struct RunDocument {
     pub(crate) reason: Option<String>,
     /// The idempotency key.
     pub(crate) request_id: Option<RequestId>,
-    /// How it ended.
+    /// The outcome.
     pub(crate) outcome: Outcome,
     /// The process's exit code.
     pub(crate) exit_code: u8,
@@ -145,7 +145,7 @@ pub struct RunDocument {
     pub(crate) started_at: Time,
     /// The end.
     pub(crate) ended_at: Time,
-    /// Why it stopped; `None` where it completed.
+    /// Why it stopped; `None` if it completed.
     pub(crate) cause: Option<Cause>,
     /// Batch by batch.
     pub(crate) batches: Vec<BatchReport>,
@@ -162,9 +162,9 @@ pub struct RunDocument {
     /// Who took it over from the operator who began it, the earliest first.
     #[serde(default)]
     pub(crate) taken_over_by: Vec<TakenOver>,
-    /// What should be looked at.
+    /// Remarks for people.
     pub(crate) warnings: Vec<String>,
-    /// The command that comes next, where one does. The journal does not know how this program was called: whoever shows
+    /// The command that comes next, if one does. The journal does not know how this program was called: whoever shows
     /// the document sets it.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub(crate) next_command: Option<String>,

@@ -12,7 +12,7 @@ use crate::plan::{PlanDocument, RequestDocument, Settings, SubsystemCapacity};
 
 use super::{Cause, Outcome, Purpose, RunDocument};
 
-/// What a run must remember of a host that it holds.
+/// The facts about a host that its run needs to put it back.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GrantedHost {
     /// Its group.
@@ -23,7 +23,7 @@ pub struct GrantedHost {
     pub(crate) serving: bool,
 }
 
-/// What happened.
+/// An event of a journal.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "kebab-case", rename_all_fields = "snake_case")]
 pub enum Event {
@@ -87,7 +87,7 @@ pub enum Event {
     GroupLeft {
         /// Which group.
         group: GroupName,
-        /// How it stands, why, and what puts it right.
+        /// The group's state, the reason, and the command that mends it.
         message: String,
     },
     /// A call is about to be sent.
@@ -98,11 +98,11 @@ pub enum Event {
         #[serde(flatten)]
         intent: Call,
     },
-    /// What came back, if anything.
+    /// The answer, if there was one.
     CallAnswered {
         /// Which call.
         call: u64,
-        /// What is known.
+        /// The known facts.
         #[serde(flatten)]
         outcome: CallOutcome,
     },
@@ -122,14 +122,14 @@ pub enum Event {
     BakeRestarted {
         /// Which batch.
         batch: BatchNumber,
-        /// How long the gap was, in milliseconds.
+        /// The length of the gap, in milliseconds.
         gap_ms: u64,
     },
     /// The batch baked clean for the whole bake.
     BakeEnded {
         /// Which batch.
         batch: BatchNumber,
-        /// How many rounds of samples.
+        /// The number of rounds of samples.
         rounds: u64,
     },
     /// The ledger took the step to termination.
@@ -183,7 +183,7 @@ pub enum Event {
         host: HostId,
         /// No call can reach it later than this.
         until: Option<Time>,
-        /// What is known.
+        /// The known facts.
         why: String,
     },
     /// The fence: another process took the run over. Whatever an older one appends from here on conflicts.
@@ -194,11 +194,11 @@ pub enum Event {
         process: ProcessId,
         /// Who decided it.
         operator: OperatorId,
-        /// What for.
+        /// The purpose.
         purpose: Purpose,
         /// Why.
         reason: Option<String>,
-        /// Hosts that are given up where they cannot be put back.
+        /// Hosts that are given up if they cannot be put back.
         leave: BTreeSet<HostId>,
         /// Whether it was taken with `--even-if-alive`.
         #[serde(default)]
@@ -214,7 +214,7 @@ pub enum Event {
         operator: OperatorId,
         /// Why.
         reason: Option<String>,
-        /// What is known of it.
+        /// The known facts about it.
         why: String,
     },
     /// Something that a person should know.
@@ -251,7 +251,7 @@ pub enum Event {
         operator: OperatorId,
         /// Why.
         reason: String,
-        /// What is about to be sent.
+        /// The call that is about to be sent.
         #[serde(flatten)]
         intent: Call,
     },
@@ -267,11 +267,11 @@ pub enum Event {
     /// `ledger prune` put this in place of the whole journal of a run that had ended. Nothing is appended to it any more.
     /// Its time is that of the journal's first record: by that runs are listed.
     JournalPruned {
-        /// What the journal said of the run.
+        /// The run's document, made of the whole journal.
         document: Box<RunDocument>,
-        /// What the run was asked for: a request id that is used again is compared with it.
+        /// The run's request, for comparison with a later use of its request id.
         request: RequestDocument,
-        /// How many records the journal had.
+        /// The number of records that the journal had.
         records: u64,
         /// The file that has them, as it was named on the machine of whoever pruned it.
         file: String,

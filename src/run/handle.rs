@@ -1,4 +1,4 @@
-//! What the run makes of a response: each action has its own kinds of it.
+//! Responses are handled here; each action has its own kinds.
 
 use crate::model::{Call, CallOutcome, HostId, Time};
 

@@ -26,7 +26,7 @@ pub struct JournalRecord {
     pub seq: u64,
     /// When, by the writer's clock.
     pub at: Time,
-    /// What happened.
+    /// The event.
     #[serde(flatten)]
     pub event: Event,
 }

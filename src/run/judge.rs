@@ -54,7 +54,7 @@ impl Machine {
                         begun_at: observation.begun_at,
                         ended_at: observation.ended_at,
                         samples: observation.samples.clone(),
-                        // Where the fleet does not hold, there is a reason to stop already.
+                        // `judge_fleet` has stopped the run if it does not.
                         fleet_holds: true,
                     })
                 } else {

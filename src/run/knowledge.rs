@@ -1,4 +1,4 @@
-//! What a run knows, kept apart by where it comes from: what was observed, what the ledger acknowledged, what the probes
+//! The knowledge of a run, by its source: observations, the ledger's acknowledgements, the reference that the probes
 //! are compared with, which calls are open, and what an earlier process of the run may still do.
 
 use std::collections::{BTreeMap, VecDeque};
@@ -12,7 +12,7 @@ use crate::model::{Bounds, Call, FleetSnapshot, HostId, OperatorId, Time};
 use super::reason::Reason;
 use super::{Cause, Observation, Order};
 
-/// What was observed last.
+/// The last observations.
 #[derive(Debug, Default)]
 pub(super) struct Observed {
     /// The newest observation, however much of it failed.
@@ -47,7 +47,7 @@ impl Observed {
         self.probed_at.filter(|at| *at <= now).map_or(now, |at| at.plus(every))
     }
 
-    /// Whether a sample must come before the next effect. Where an observation takes longer than `every`, the next sample
+    /// Whether a sample must come before the next effect. If an observation takes longer than `every`, the next sample
     /// is due `every` after its end: counted from its start it would be due at once, for ever, and the batch would stay
     /// cordoned.
     pub(super) fn is_sample_due(&self, every: Duration, now: Time) -> bool {
@@ -64,7 +64,7 @@ impl Observed {
     }
 }
 
-/// How the run stands with the ledger.
+/// The run's connection to the ledger.
 #[derive(Debug, Default)]
 pub(super) struct LedgerLink {
     /// The journal is this process's: its opening was acknowledged.
@@ -95,13 +95,13 @@ impl LedgerLink {
         self.acked_at.is_none_or(|at| now.since(at) > offline_limit / 2)
     }
 
-    /// Until when restoring is allowed without the ledger (protocol section 7), where it was ever heard.
+    /// Until when restoring is allowed without the ledger (protocol section 7), if it was ever heard.
     pub(super) fn offline_until(&self, offline_limit: Duration, now: Time) -> Option<Time> {
         self.acked_at.map(|at| at.min(now).plus(offline_limit))
     }
 }
 
-/// What the probes are compared with.
+/// The reference that probes are compared with.
 #[derive(Debug, Default)]
 pub(super) struct Baseline {
     /// Each probe's reference.
@@ -132,7 +132,7 @@ pub(super) struct Stopping {
     pub(super) attention: bool,
     /// Orders that are not yet heeded.
     pub(super) orders: VecDeque<Order>,
-    /// What was observed while a write had no answer, and stops the run once it has one.
+    /// Reasons that came up while a write had no answer. They stop the run once it has one.
     pub(super) postponed: Vec<Reason>,
 }
 
@@ -141,7 +141,7 @@ pub(super) struct Stopping {
 pub(super) struct Waiting {
     /// Since when.
     pub(super) since: Option<Time>,
-    /// What the journal was told last: for what, and until when.
+    /// The last wait that the journal was told of: its reason, and its end.
     pub(super) told: Option<(String, Time)>,
     /// It is another run that is waited for, and nobody knows how long.
     pub(super) in_line: bool,

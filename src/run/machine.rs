@@ -23,7 +23,7 @@ use super::reason::{Reason, severity};
 use super::reservation::Reservations;
 use super::{Event, JournalRecord, Order, Outcome, Response};
 
-/// What a run is made of.
+/// The inputs of a run.
 #[derive(Clone, Debug)]
 pub(crate) struct Spec {
     /// Who it is.
@@ -38,13 +38,13 @@ pub(crate) struct Spec {
     pub(crate) bounds: Bounds,
     /// The longest wait for a budget or another run before the first batch; zero with `--no-wait`.
     pub(crate) max_wait: Duration,
-    /// What the journal of the run's id has already: earlier calls with it that took nothing. Empty for a new id.
+    /// Records that the journal of the run's id has already, of earlier calls that took nothing. Empty for a new id.
     pub(crate) prior: Vec<JournalRecord>,
-    /// What a person types to resume AZRebalance of a group, with `GROUP` for its name.
+    /// The command with which a person resumes AZRebalance of a group, with `GROUP` for its name.
     pub(crate) resume_by_hand: Option<&'static str>,
 }
 
-/// What comes next.
+/// An entry of the queue.
 #[derive(Clone, Debug)]
 pub(super) enum Next {
     /// An event for the journal. It gets its number and its time when its turn comes.
@@ -113,12 +113,12 @@ impl Machine {
         &self.journal
     }
 
-    /// What the run is made of.
+    /// The inputs of the run.
     pub(crate) fn spec(&self) -> &Spec {
         &self.spec
     }
 
-    /// The ledger whose record the run goes by, where it was read.
+    /// The ledger whose record the run goes by, if it was read.
     pub(crate) fn ledger(&self) -> Option<&LedgerId> {
         self.observed.record.as_ref().map(|record| &record.ledger)
     }
@@ -147,7 +147,7 @@ impl Machine {
     pub(crate) fn step(&mut self, response: Response, now: Time) -> Action {
         self.keep_time_or_stop(now);
         self.handle(response, now);
-        // What was learnt may bear times from before the clock was set back.
+        // The response may bear times from before the clock was set back.
         self.keep_time_or_stop(now);
         self.stop_for_what_came_meanwhile(now);
         for _ in 0..SPINS {

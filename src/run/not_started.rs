@@ -54,18 +54,18 @@ pub(crate) enum NotStarted {
     },
     /// Another process has begun the journal of this run's id: a request id is one run's, and that run is reported.
     Consumed {
-        /// That run.
+        /// The other run.
         run: RunId,
     },
-    /// The record is of another fleet than the one that is looked at: exit 5. Both, in words.
+    /// The record is of another fleet than the observed one: exit 5. Both, in words.
     OtherFleet(String),
-    /// A stop order came after the first look, before the first effect: exit 9. The order, in words.
+    /// A stop order came after the first observation, before the first effect: exit 9. The order, in words.
     Halted(String),
     /// Stopped before the first effect: exit 9.
     Ordered(Order),
 }
 
-/// What kept a run, or another operation, from being begun. Nothing was touched.
+/// The kind of reason why a run, or another operation, was not begun. Nothing was touched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Failure {
     /// A rule, or a state that the request does not fit.
@@ -94,7 +94,7 @@ impl Failure {
 }
 
 impl NotStarted {
-    /// What kept the run from its first host.
+    /// The kind of this reason.
     pub(crate) fn failure(&self) -> Failure {
         match self {
             Self::Rules(_) => Failure::Refused,

@@ -1,4 +1,4 @@
-//! What the run makes of an observation: it is taken in, and judged. The judges answer with a reason to stop.
+//! An observation is taken in and judged. The judges return a reason to stop.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use super::reason::Reason;
 use super::{Event, Loss, Observation, timeouts};
 
 impl Machine {
-    /// Takes in an observation of the record, the fleet, and the probes where they were read.
+    /// Takes in an observation of the record, the fleet, and the probes if they were read.
     pub(super) fn observed(&mut self, observation: Observation, now: Time) {
         if let Err(reason) = self.read(&observation, now) {
             self.stop(reason, now);
@@ -134,7 +134,7 @@ impl Machine {
     }
 }
 
-/// What the probes read, for the journal: a number, or words.
+/// Probe readings for the journal: a number, or words.
 fn readings(observation: &Observation) -> BTreeMap<ProbeKey, String> {
     let text = |reading: &Result<Reading, String>| match reading {
         Ok(Reading::Number(value)) => value.to_string(),

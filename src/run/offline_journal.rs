@@ -7,10 +7,10 @@ use crate::model::{Call, CallOutcome, Effect, HostId};
 
 use super::{Event, JournalRecord, RunHistory};
 
-/// How kept records stand to the run's journal.
+/// The relation of offline records to the run's journal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum OfflineJournal {
-    /// The journal has the first so many of them, and ends where the others begin.
+    /// The journal has the first so many of these records, and ends where the others begin.
     Follows(usize),
     /// S9: the journal went on without them: another process has acted for the run since.
     WentOn,
@@ -151,7 +151,7 @@ mod tests {
         assert_eq!(follows(&journal, &[record(3, "ours"), record(5, "ours")]), OfflineJournal::Gap);
     }
 
-    /// What a process says that did something without its ledger, and what a taker-over is told.
+    /// What a process says that did something without its ledger, and what the process that takes it over is told.
     #[test]
     fn s9_what_was_done_is_told_with_what_came_of_it_and_what_was_not_sent_is_not() {
         let at = Time::from_millis(1_488_303_420_000);

@@ -1,4 +1,4 @@
-//! Before each batch: the wait for a turn, the second look at the rest of the plan, the grant.
+//! Before each batch: the wait for a turn, the second check of the rest of the plan, the grant.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -114,7 +114,7 @@ impl Machine {
         // The observation was good enough to be answered.
         self.observed.stale = 0;
         self.waiting.in_line = matches!(on, WaitOn::Run(_));
-        // An interval is always waited, also where another run's batch came before (contract section 2, `--no-wait`).
+        // An interval is always waited, even if another run's batch came before (contract section 2, `--no-wait`).
         let ends = match on {
             WaitOn::Budget => until,
             // When it ends nobody knows: as long as the caller wants.
@@ -150,7 +150,7 @@ impl Machine {
     ) {
         if !self.begun {
             self.begun = true;
-            // What the record says the run is judged by: an overlapping run's where one has hosts out.
+            // The record says which reference applies: an overlapping run's, if one has hosts out.
             self.refer_to(granted.reference.clone());
             self.baseline.sampled_at = granted.reference_at.or(self.baseline.sampled_at);
             if let Some(sampled_at) = self.baseline.sampled_at {

@@ -7,7 +7,7 @@ use crate::model::{BatchNumber, FleetSnapshot, Time};
 
 use super::{NotStarted, Observation, Outcome};
 
-/// Where the run is.
+/// The phase of a run.
 #[derive(Clone, Debug)]
 pub(super) enum Phase {
     /// The run's journal is begun, and its place in line taken.
@@ -17,7 +17,7 @@ pub(super) enum Phase {
     /// The run was taken over: nothing goes forward until the earlier process is out of reach and the batch was seen.
     TakingOver { since: Time },
     /// The next batch is about to be granted, not before `not_before`. `fresh`: it was observed for this grant. `stale`:
-    /// so many grants in a row were refused because the observation aged meanwhile.
+    /// this many grants in a row were refused because the observation aged meanwhile.
     Opening { not_before: Time, fresh: bool, stale: u32 },
     /// A batch is on its way.
     InBatch(BatchUnderWay),
@@ -40,7 +40,7 @@ pub(super) struct BatchUnderWay {
     pub(super) step: BatchStep,
 }
 
-/// How far a batch is.
+/// The step of a batch.
 #[derive(Clone, Debug)]
 pub(super) enum BatchStep {
     /// Groups' processes are suspended.
@@ -55,7 +55,7 @@ pub(super) enum BatchStep {
     Verifying { since: Time },
 }
 
-/// How far the end is.
+/// The step of a run's end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ClosingStep {
     /// Groups are released one by one.

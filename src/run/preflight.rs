@@ -10,7 +10,7 @@ use super::reason::Reason;
 use super::{Event, timeouts};
 
 impl Machine {
-    /// S1: whether these hosts of a batch may be cordoned, or terminated, now. `false` where they must be observed first:
+    /// S1: whether these hosts of a batch may be cordoned, or terminated, now. `false` if they must be observed first:
     /// that is queued.
     ///
     /// They may on a young and complete observation of fleet and record in which every rule holds with what this run has
@@ -61,7 +61,7 @@ impl Machine {
     ///
     /// # Errors
     ///
-    /// [`Reason::Timeout`], after so many in a row.
+    /// [`Reason::Timeout`], after too many in a row.
     pub(super) fn observe_again(&mut self, probes: bool) -> Result<(), Reason> {
         self.observed.stale += 1;
         if self.observed.stale > timeouts::STALE_OBSERVATIONS {
@@ -72,7 +72,7 @@ impl Machine {
         Ok(())
     }
 
-    /// Observes after a pause, or at the next sample where that is due before: whatever the run waits for, health is
+    /// Observes after a pause, or at the next sample if that is due before: whatever the run waits for, health is
     /// watched, and a stop order is seen within one sampling period (S6).
     pub(super) fn observe_at(&mut self, at: Time, now: Time) {
         let at = at.min(self.next_sample(now).max(now));

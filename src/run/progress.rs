@@ -1,4 +1,4 @@
-//! What a person is shown while a run is under way.
+//! The progress of a run, as people see it.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use super::Observation;
 use super::machine::Machine;
 use super::phase::{BatchStep, BatchUnderWay, Phase};
 
-/// Where a run is.
+/// The progress of a run.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Progress {
     /// The step.
@@ -18,9 +18,9 @@ pub(crate) struct Progress {
     pub(crate) batch: (BatchNumber, u64),
     /// The hosts of the batch that are still in the plan, or those being put back.
     pub(crate) hosts: Vec<HostId>,
-    /// How much of the step's time is left, where that is known: of the bake, or of a wait.
+    /// The time left in the step, if known: of a bake, or of a wait.
     pub(crate) left: Option<Duration>,
-    /// How long the step takes in all, where that is known.
+    /// The length of the whole step, if known.
     pub(crate) total: Option<Duration>,
     /// Each probe's last reading, for people.
     pub(crate) readings: Vec<(ProbeKey, String)>,
@@ -45,14 +45,14 @@ pub(crate) enum Step {
     Terminating,
     /// The provider must show that it is gone.
     Verifying,
-    /// What was cordoned is put back.
+    /// Cordoned hosts are put back.
     Restoring,
     /// The run is being closed.
     Closing,
 }
 
 impl Machine {
-    /// Where the run is at `now`.
+    /// The progress at `now`.
     pub(crate) fn progress(&self, now: Time) -> Progress {
         let every = self.settings().every;
         let (step, left, total) = match &self.phase {

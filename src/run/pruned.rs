@@ -8,7 +8,7 @@ pub(crate) fn is_pruned(journal: &[JournalRecord]) -> bool {
     pruned(journal).is_some()
 }
 
-/// How many records were written to the journal, those that were pruned included.
+/// The number of records ever written to the journal, pruned ones included.
 pub(crate) fn records_ever(journal: &[JournalRecord]) -> u64 {
     match journal {
         [JournalRecord { event: Event::JournalPruned { records, .. }, .. }] => *records,
@@ -28,7 +28,7 @@ pub(super) fn pruned(journal: &[JournalRecord]) -> Option<RunDocument> {
     Some(document)
 }
 
-/// What became of a run whose journal was pruned, for a process of it that wakes up that late.
+/// The end of a run whose journal was pruned, for a process of it that wakes up that late.
 pub(super) fn in_words(journal: &[JournalRecord]) -> Option<String> {
     let document = pruned(journal)?;
     let took =

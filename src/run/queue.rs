@@ -1,4 +1,4 @@
-//! What comes next: events and actions in order, and the last check before a call leaves (S1, S6).
+//! The queue: events and actions in order, and the last check before a call leaves (S1, S6).
 
 use crate::model::{Call, CallOutcome, Effect, Time};
 

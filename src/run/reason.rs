@@ -20,7 +20,7 @@ pub(super) enum Reason {
     RemovedByOther {
         /// The host.
         host: HostId,
-        /// That run.
+        /// The other run.
         run: RunId,
     },
     /// A stop order is in force (S6).
@@ -148,7 +148,7 @@ impl Reason {
     }
 }
 
-/// What violated rules come down to.
+/// The gravest part of a list of violations.
 enum OfRules<'a> {
     /// A rule of a policy.
     Rule(&'a Violation),
@@ -169,8 +169,8 @@ fn bad_probe(regression: &Regression) -> String {
     format!("probe {} {}", regression.key, regression.message)
 }
 
-/// How grave a cause is: a graver one replaces it. Orders are the mildest, since a regression or a lost fleet under a
-/// restore is what the run ends for.
+/// The severity of a cause; a graver cause replaces a milder one. Orders are the mildest: a run that was halted and then
+/// loses the fleet ends for the lost fleet.
 pub(super) fn severity(kind: CauseKind) -> u8 {
     match kind {
         CauseKind::Order => 0,

@@ -12,7 +12,7 @@ use super::reservation::ReservedHost;
 use super::{Event, RunHistory, timeouts};
 use crate::coordination::HostOutcome;
 
-/// What one look says of a host of the batch.
+/// One observation's word on a host of the batch.
 enum Found {
     /// Out of service, and no call that was sent for it can reach it any more.
     Cordoned,

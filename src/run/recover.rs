@@ -2,7 +2,7 @@
 //!
 //! What the run holds is the record's word; what was sent for it, and what came back, is the journal's. The times that
 //! other processes wrote are read as if their clocks had been late by the tolerance, so that nothing is believed too
-//! early. Nothing is remembered of what was seen: whoever takes over looks for himself.
+//! early. Nothing is remembered of what was seen: the process that takes over observes for itself.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -38,13 +38,13 @@ pub(crate) struct Successor {
     pub(crate) fleet: FleetIdentity,
     /// The provider's bounds.
     pub(crate) bounds: crate::model::Bounds,
-    /// What a person types to resume AZRebalance of a group, with `GROUP` for its name.
+    /// The command with which a person resumes AZRebalance of a group, with `GROUP` for its name.
     pub(crate) resume_by_hand: Option<&'static str>,
 }
 
 impl Spec {
     /// What a run that was opened is made of, for the process that takes it over: exactly the plan that was confirmed
-    /// (S8). `None` where the journal does not begin with the opening.
+    /// (S8). `None` if the journal does not begin with the opening.
     pub(crate) fn recorded(journal: &[JournalRecord], successor: Successor) -> Option<Self> {
         let history = RunHistory::of(journal);
         let Opening { plan, settings, confirmed, expect_remaining, .. } = history.opening?;
@@ -67,7 +67,7 @@ impl Spec {
     }
 }
 
-/// The settings that were confirmed, or today's where those are stricter.
+/// The settings that were confirmed, or today's if those are stricter.
 fn at_least_as_strict(settings: &Settings, watched: &[crate::model::SubsystemName], policies: &PolicySet) -> Settings {
     let mut settings = settings.clone();
     for policy in watched.iter().filter_map(|name| policies.subsystems.get(name)) {
@@ -77,7 +77,7 @@ fn at_least_as_strict(settings: &Settings, watched: &[crate::model::SubsystemNam
     settings
 }
 
-/// What was sent for each host, by the kind of call.
+/// The calls that were sent for each host, by kind.
 #[derive(Default)]
 struct Sent {
     cordon: BTreeMap<HostId, Calls>,
@@ -108,7 +108,7 @@ impl Sent {
             Effect::Cordon { .. } => &mut self.cordon,
             Effect::Restore { .. } => &mut self.restore,
             Effect::Terminate { .. } => &mut self.terminate,
-            // A group's process is looked at again, and suspending or resuming twice does no harm.
+            // A group's process is observed again, and suspending or resuming twice does no harm.
             Effect::Suspend { .. } | Effect::Resume { .. } | Effect::Adopt { .. } => return,
         };
         for host in intent.effect.hosts() {

@@ -9,7 +9,7 @@ use crate::plan::PlanDocument;
 
 use super::{JournalRecord, RunHistory};
 
-/// What is left of a run's plan.
+/// The rest of a run's plan.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Remains {
     /// The plan that was confirmed.
@@ -25,7 +25,7 @@ impl Remains {
     }
 }
 
-/// What whoever resumes the run would go forward with; `None` where nothing goes forward: it recorded no plan, was
+/// What whoever resumes the run would go forward with; `None` if nothing goes forward: it recorded no plan, was
 /// stopping (S6: it goes on stopping, whoever takes it over), was abandoned, has ended, its journal is out of order, or
 /// nothing of its plan is left.
 pub(crate) fn remains(journal: &[JournalRecord], record: &FleetRecord, run: &RunId) -> Option<Remains> {

@@ -10,7 +10,7 @@ use super::{
 /// The schema of the run document.
 pub(crate) const RUN_SCHEMA: &str = "safe-remove/run/v1";
 
-/// The document of a run as its journal stands; `None` where the journal does not begin with the run's opening.
+/// The document of a run as its journal stands; `None` if the journal does not begin with the run's opening.
 ///
 /// Of a run that has not ended, `outcome` is `needs-attention`, `ended_at` is the last record's time, and every
 /// host that was touched and whose end is not recorded is in doubt: a reader cannot know more.
@@ -81,7 +81,7 @@ pub(crate) fn report(journal: &[JournalRecord]) -> Option<RunDocument> {
         subsystems,
         taken_over_by: told(&history.takeovers),
         warnings,
-        // Whoever prints it knows how this program was called.
+        // The printer knows how this program was called.
         next_command: None,
     })
 }

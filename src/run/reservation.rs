@@ -1,4 +1,4 @@
-//! What a run knows of what is reserved for it: each host, what was sent for it and what was observed of it; each group.
+//! The hosts and groups that are reserved for a run: for each, the calls that were sent and the last observation.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ use crate::model::{BatchNumber, Bounds, Effect, FleetSnapshot, GroupName, HostId
 pub(super) struct HostObservation {
     /// When the observation began.
     pub(super) begun_at: Time,
-    /// `None` where the host was absent.
+    /// `None` if the host was absent.
     pub(super) state: Option<HostState>,
     /// In service, healthy, and in every target group that it was granted with.
     pub(super) whole: bool,
@@ -25,7 +25,7 @@ pub(super) struct HostObservation {
 pub(super) struct ReservedHost {
     pub(super) id: HostId,
     pub(super) batch: BatchNumber,
-    /// What it was granted with. `serving` says whether it served when it was last in service: then it is back only where it
+    /// What it was granted with. `serving` says whether it served when it was last in service: then it is back only if it
     /// serves again.
     pub(super) granted: GrantedHost,
     /// Whether it served, or that it did not was not established: then capacity is judged as if it were gone.
@@ -79,7 +79,7 @@ impl ReservedHost {
         }
     }
 
-    /// What was seen at a time that has not come was seen before the clock was set back: it proves nothing.
+    /// An observation from the future was made before the clock was set back: it proves nothing.
     pub(super) fn keep_time(&mut self, now: Time) {
         self.absent_since = self.absent_since.map(|at| at.min(now));
         if let Some(observed) = self.observed.as_mut().filter(|observed| observed.begun_at > now) {
@@ -128,7 +128,7 @@ impl ReservedHost {
         (seen > since && seen.since(since) >= bounds.settle).then_some(since)
     }
 
-    /// What became of the host, where that is proved by now. Nothing is inferred from what was merely sent.
+    /// The host's outcome, if it is proved by now. A call that was merely sent proves nothing.
     pub(super) fn outcome(&self, bounds: Bounds) -> Option<HostOutcome> {
         if let Some(at) = self.gone_at(bounds) {
             return Some(HostOutcome::Removed(at));
@@ -141,13 +141,14 @@ impl ReservedHost {
         let observed = self.observed?;
         let calls = [&self.cordon, &self.terminate, &self.restore];
         let proved_from = calls.into_iter().filter_map(|calls| calls.proved_from(bounds)).max()?;
-        // Times are whole milliseconds: a look of the same one may have begun before the answer.
+        // Times are whole milliseconds: an observation of the same one may have begun before the answer.
         let looked_since = calls.into_iter().all(|calls| !calls.may_be_done() || calls.observations > 0);
         if !observed.whole || !looked_since || observed.begun_at < proved_from {
             return None;
         }
         // S3, schedules 3 and 4: "in service" is believed only from a read that cannot lie before the calls.
-        // What the provider acknowledged as out came back somehow: a restore that nobody could record, or a person.
+        // A host that was acknowledged as cordoned came back somehow: by a restore that nobody could record, or a
+        // person.
         let was_out = self.restore.may_be_done() || self.cordon.acked_at.is_some();
         Some(if was_out { HostOutcome::Restored } else { HostOutcome::NeverCordoned })
     }
@@ -170,7 +171,7 @@ impl ReservedHost {
                 return false;
             }
         }
-        // What the provider acknowledged is out, whatever an answer that lags says of it.
+        // An acknowledged cordon counts, whatever a lagging read says.
         let seen_back =
             self.restore.may_be_done() && self.restore.observations > 0 && self.observed.is_some_and(|s| s.whole);
         let out =
@@ -196,7 +197,7 @@ impl ReservedHost {
         }
     }
 
-    /// What is known, for people.
+    /// The host's situation, for people.
     pub(super) fn doubt(&self) -> String {
         let seen = match self.observed.map(|s| (s.state, s.whole)) {
             Some((Some(HostState::Cordoned), _)) => "it is cordoned: running, out of service",
@@ -235,7 +236,7 @@ pub(super) struct Reservations {
     pub(super) hosts: BTreeMap<HostId, ReservedHost>,
     /// Groups that the record says this run needs suspended.
     pub(super) groups: BTreeMap<GroupName, GroupCalls>,
-    /// Hosts that are given up where they cannot be put back.
+    /// Hosts that are given up if they cannot be put back.
     pub(super) given_up: BTreeMap<HostId, GivenUp>,
 }
 

@@ -1,11 +1,11 @@
-//! What the driver answers an action with.
+//! [`Response`]: the driver's answers to actions.
 
 use std::sync::Arc;
 
 use crate::coordination::{FleetRecord, Granted, Refusal};
 use crate::model::{CallOutcome, FleetSnapshot, Sample, Time};
 
-/// What the driver saw.
+/// The driver's answer to an action.
 #[derive(Clone, Debug)]
 pub(crate) enum Response {
     /// The first: nothing was asked yet.
@@ -20,7 +20,7 @@ pub(crate) enum Response {
     Lost(Loss),
     /// An observation, as far as it got.
     Observed(Box<Observation>),
-    /// What is known of a call.
+    /// The outcome of a call.
     Answered(CallOutcome),
     /// The sleep ended.
     Woke,
@@ -35,7 +35,7 @@ pub(crate) enum Loss {
     Unreachable(String),
 }
 
-/// What one observation showed.
+/// One observation of the world.
 #[derive(Clone, Debug)]
 pub(crate) struct Observation {
     /// When its first read began.
@@ -57,7 +57,7 @@ pub(crate) struct Observation {
 /// Why an observation did not show the fleet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Blind {
-    /// What was tried, and what came back.
+    /// The attempt, and its answer.
     pub(crate) message: String,
     /// The inventory contradicts itself: observing it again is no cure.
     pub(crate) contradictory: bool,

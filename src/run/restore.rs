@@ -41,7 +41,7 @@ impl Machine {
             self.observe(false);
             return;
         }
-        // What was told to terminate cannot be put back: it is only waited for.
+        // A host that was told to terminate cannot be put back, only waited for.
         let going = self.reservations.hosts.values().all(|h| h.terminate.acked_at.is_some());
         let timeout = if going { timeouts::TERMINATION_TIMEOUT } else { timeouts::RESTORE_TIMEOUT };
         if now.since(since) > timeout {

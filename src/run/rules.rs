@@ -1,5 +1,5 @@
-//! What a run asks of the plan's rules, with what it has observed: whether hosts may be taken beside those that are out
-//! already, and which of them may serve.
+//! A run's questions to the plan's rules, about its last observation: whether hosts may be taken beside those that are
+//! out already, and which of them may serve.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -27,7 +27,7 @@ impl Machine {
         self.observed.is_young(self.spec.bounds, now)
     }
 
-    /// What the rules say to taking `hosts` beside what is out already.
+    /// The rules that taking `hosts` would violate, beside the hosts that are out already.
     ///
     /// # Errors
     ///
@@ -71,7 +71,7 @@ impl Machine {
         measure(&inputs, &before).unwrap_or(before)
     }
 
-    /// What the planner is asked with. Probes are judged by the run's own watch.
+    /// The planner's inputs. Probes are judged by the run's own watch.
     fn inputs<'a>(
         &'a self,
         snapshot: &'a FleetSnapshot,

@@ -18,13 +18,13 @@ use super::{EVENT_SCHEMA, Event, JournalRecord, Outcome, Purpose, RunHistory, Su
 pub(crate) struct TakeoverRequest {
     /// Who takes over; its epoch is found here.
     pub(crate) successor: Successor,
-    /// What for.
+    /// The purpose.
     pub(crate) purpose: Purpose,
     /// Why.
     pub(crate) reason: Option<String>,
-    /// Hosts that are given up where they cannot be put back.
+    /// Hosts that are given up if they cannot be put back.
     pub(crate) leave: BTreeSet<HostId>,
-    /// How long its journal was when its process was found dead or silent: where it has grown, somebody lives.
+    /// The journal's length when its process was found dead or silent. If it has grown since, somebody lives.
     pub(crate) seen: usize,
     /// Whether the run is taken also from a process that still writes.
     pub(crate) even_if_alive: bool,
@@ -66,12 +66,12 @@ pub(crate) enum NotPermitted {
     NotHeld {
         /// The host.
         host: HostId,
-        /// What it holds.
+        /// The hosts that it holds.
         held: BTreeSet<HostId>,
     },
 }
 
-/// What a takeover writes to the journal.
+/// A takeover's record for the journal.
 #[derive(Debug)]
 pub(crate) enum Fence {
     /// This record, which begins the epoch.
@@ -122,7 +122,7 @@ impl TakeoverRequest {
         &self.successor.run
     }
 
-    /// What is to be appended to the journal, by the journal and then the record as they are now.
+    /// The record to append, by the journal and then the shared record as they are now.
     ///
     /// # Errors
     ///

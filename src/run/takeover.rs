@@ -10,13 +10,13 @@ use crate::model::{Bounds, RunId, Time};
 
 use super::{Event, JournalRecord, RunHistory};
 
-/// Appends that a run which lives makes at least once in so many sampling periods (protocol section 6, "Silence").
+/// Appends that a run which lives makes at least once in this many sampling periods (protocol section 6, "Silence").
 const SILENT_PERIODS: u32 = 3;
 
-/// How long a run without a journal is taken for alive: two writes, with their repeats.
+/// A run without a journal counts as alive for this long: two writes, with their retries.
 const OPENING: Duration = Duration::from_secs(30);
 
-/// How a run stands, for somebody who wants to take it over.
+/// The status of a run, as a takeover sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum RunStatus {
     /// Neither the record nor a journal knows it.
@@ -35,7 +35,7 @@ pub(crate) enum RunStatus {
     UnderWay,
 }
 
-/// How the run stands.
+/// The status of a run.
 pub(crate) fn run_status(journal: &[JournalRecord], record: &FleetRecord, run: &RunId) -> RunStatus {
     let history = RunHistory::of(journal);
     let is_opened = history.opening.is_some();
@@ -44,7 +44,7 @@ pub(crate) fn run_status(journal: &[JournalRecord], record: &FleetRecord, run: &
         Some(entry) if !entry.reservations.is_empty() && (entry.ended_at.is_some() || history.has_ended()) => {
             RunStatus::Holding
         }
-        // It could not tell the record all that it did: whoever takes it over looks again.
+        // It could not tell the record all that it did: whoever takes it over observes again.
         Some(_) if history.needed_attention() => RunStatus::Holding,
         Some(_) if history.has_ended() => RunStatus::Unclosed,
         Some(_) => RunStatus::UnderWay,

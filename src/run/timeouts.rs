@@ -1,4 +1,4 @@
-//! How long a run waits for what, and how often it tries: every such number, with its reason.
+//! Every timeout and retry limit of a run, with its reason.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ pub(super) const CALL_ATTEMPTS: u32 = 5;
 /// The first pause before a call is tried again; doubled each time.
 pub(super) const CALL_PAUSE: Duration = Duration::from_secs(1);
 
-/// Until a write to the ledger that has no answer counts as waited for: then the run looks at the world meanwhile. Shorter
+/// Until a write to the ledger that has no answer counts as waited for: then the run observes the world meanwhile. Shorter
 /// than the shortest gap that a bake tolerates (5 s), longer than an engine takes that is merely busy.
 pub(super) const ANSWER: Duration = Duration::from_secs(2);
 
@@ -20,10 +20,10 @@ pub(super) const LAST_WORDS: Duration = Duration::from_millis(300);
 /// reservation that somebody must clear; SQLite's lock is not fair, so that one of many processes may wait long.
 pub(super) const NOTHING_OUT: Duration = Duration::from_secs(120);
 
-/// How often a run that waits says so in its journal, at least.
+/// A waiting run says so in its journal at least this often.
 pub(super) const WAIT_TOLD: Duration = Duration::from_secs(60);
 
-/// Between two looks while something is expected to show shortly.
+/// Between two observations while something is expected to show shortly.
 pub(super) const POLL: Duration = Duration::from_secs(2);
 
 /// Looks after a lost reply before the call is sent again: the effect usually shows at once.
@@ -37,7 +37,7 @@ pub(super) const CORDON_TIMEOUT: Duration = Duration::from_secs(3600 + 300);
 /// heartbeat timeout (Auto Scaling API reference, `PutLifecycleHook`); what takes longer needs a person.
 pub(super) const TERMINATION_TIMEOUT: Duration = Duration::from_secs(2 * 3600 + 300);
 
-/// How long a restore is tried (contract section 8, "Signals").
+/// Restores are retried for this long (contract section 8, "Signals").
 pub(super) const RESTORE_TIMEOUT: Duration = Duration::from_secs(300);
 
 /// Looks that may fail one after the other before the fleet's state counts as lost.

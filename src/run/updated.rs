@@ -1,5 +1,4 @@
-//! What the run makes of the record's answer to an update: it is taken in where the record took it, and a reason to stop
-//! or a wait where it did not.
+//! The record's answer to an update: an accepted update is taken in; a refused one becomes a wait or a reason to stop.
 
 use crate::coordination::{Granted, HostOutcome, Refusal};
 use crate::model::Time;
@@ -18,7 +17,7 @@ impl Machine {
             RecordUpdate::Enlist { .. } => {
                 self.link.is_enlisted = true;
                 self.phase = Phase::reference_from(now);
-                // What was observed so far was observed without the probes.
+                // The observations so far did not read the probes.
                 self.observed.newest = None;
             }
             RecordUpdate::Grant { batch, hosts, snapshot, .. } => self.granted(batch, &hosts, &snapshot, granted),
@@ -73,7 +72,7 @@ impl Machine {
                 // S6: it may be a quarter of an hour; orders are seen meanwhile.
                 self.observe_at(until, now);
             }
-            // What is over cannot be refused by a rule: the record and the run disagree, and a person must look.
+            // No rule can refuse an outcome: the record and the run disagree, and a person must look.
             (RecordUpdate::Resolve { outcomes }, refusal) => {
                 self.stopping.attention = true;
                 let message = format!("the ledger does not take what became of the hosts: {refusal}");

@@ -32,7 +32,7 @@ impl Machine {
         // Half of the limit is for waiting, half for putting back.
         let limit = self.settings().offline_limit;
         match self.phase.direction() {
-            // S7: each restore is recorded first where that is quick.
+            // S7: each restore is recorded first if that is quick.
             Direction::Back => now,
             // Everything is where it should be: what is left is to say so, as long as the policy bears.
             Direction::Closing => self.offline_until(now).unwrap_or(now).max(now),
@@ -50,7 +50,8 @@ impl Machine {
         }
     }
 
-    /// How long the answer to one write is awaited before the wait counts as one: real time, whatever the run's clock.
+    /// The timeout for the answer to one write, in real time whatever the run's clock. When it is over the run observes
+    /// the world while it goes on waiting.
     pub(crate) fn answer_timeout(&self) -> Duration {
         let limit = self.settings().offline_limit;
         match self.phase.direction() {
@@ -62,7 +63,7 @@ impl Machine {
         }
     }
 
-    /// When fleet and probes are to be observed while a write has no answer; `None` where nothing is out of service, or what is
+    /// When fleet and probes are to be observed while a write has no answer; `None` if nothing is out of service, or what is
     /// out is being put back.
     pub(crate) fn observe_without_ledger_at(&self, now: Time) -> Option<Time> {
         if self.is_stopping() || self.reservations.hosts.is_empty() {
@@ -85,7 +86,7 @@ impl Machine {
         }
     }
 
-    /// How long restoring is allowed without the ledger, where it was ever heard.
+    /// The end of the time in which restoring without the ledger is allowed, if the ledger was ever heard.
     fn offline_until(&self, now: Time) -> Option<Time> {
         self.link.offline_until(self.settings().offline_limit, now)
     }

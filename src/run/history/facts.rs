@@ -1,4 +1,4 @@
-//! What the records of a journal tell, one type for each kind of fact.
+//! The facts that a journal's records tell, one type for each kind.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +8,7 @@ use crate::plan::{PlanDocument, RequestDocument, Settings};
 
 use super::super::{Cause, JournalRecord, Outcome, Purpose};
 
-/// How a run was opened: the record with which its latest attempt begins.
+/// The opening of a run: the first record of its latest attempt.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Opening<'a> {
     pub(crate) record: &'a JournalRecord,
@@ -50,7 +50,7 @@ impl CallHistory<'_> {
     }
 }
 
-/// Where a host stands, as far as the journal says.
+/// The stage of a host, by the journal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum HostStage {
     Granted,
@@ -72,14 +72,14 @@ pub(crate) struct BatchTimes {
     pub(crate) restored: Option<Time>,
 }
 
-/// What the last record of a run says.
+/// The end that a run's last record gives.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct End {
     pub(crate) outcome: Outcome,
     pub(crate) exit_code: u8,
 }
 
-/// How far a run is, by the last record that says so.
+/// The latest step of a run, by the last record that names one.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum LastStep<'a> {
     Opened,

@@ -99,7 +99,7 @@ impl<'a> RunHistory<'a> {
         self.earlier.iter().copied().chain(open).collect()
     }
 
-    /// Whoever abandoned the run last: that is decided for good (S6).
+    /// The last takeover that abandoned the run: that decision is final (S6).
     pub(crate) fn abandoned(&self) -> Option<&Takeover<'a>> {
         self.takeovers.iter().rev().find(|takeover| takeover.purpose == Purpose::Abandon)
     }

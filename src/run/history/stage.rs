@@ -4,7 +4,7 @@ use thiserror::Error;
 
 use super::super::{Event, Outcome};
 
-/// How far a run is, by the order of its records.
+/// The stage of a run, by the order of its records.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Stage {
     /// There is no record yet.
@@ -35,7 +35,7 @@ pub(crate) enum Stage {
 }
 
 impl Stage {
-    /// Where a record leads to, and from which stages it may come.
+    /// The stage that a record leads to, and the stages that it may follow.
     pub(super) fn next(self, event: &Event) -> (Self, &'static [Self]) {
         use Stage::{
             Alone, Baked, Baking, Between, Blank, Ended, Granted, Opened, Stopping, TakenOver, Terminating, Withdrawn,
@@ -106,9 +106,9 @@ impl Stage {
     "record {seq} of the journal may not follow what stands before it: the run was {stage:?}, and the record is {event}"
 )]
 pub(crate) struct IllegalEvent {
-    /// Where it stands.
+    /// Its number.
     pub(crate) seq: u64,
-    /// How far the run was.
+    /// The stage before it.
     pub(crate) stage: Stage,
     /// The record's name.
     pub(crate) event: String,
