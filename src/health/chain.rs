@@ -1,19 +1,20 @@
 //! [`Bake`]: an unbroken chain of rounds that spans the whole bake (S2).
 //!
-//! A round reads every probe of every watched subsystem and observes the fleet. The chain is a fold over rounds:
-//! an alarming round ends it at once, a good one only lengthens it, and a gap starts it again, because nobody
-//! knows what happened meanwhile. What a round found is looked at before what time it is. Must not
-//! sleep or read a clock: the driver takes rounds when [`Bake::next_round_at`] says.
+//! A round reads every probe of every watched subsystem and observes the fleet. The chain is a fold over rounds: an
+//! alarming round ends it at once, a good one only lengthens it, and a gap restarts it, because nobody knows what
+//! happened in between. The findings of a round are judged before its time. This module must not sleep or read a clock:
+//! the driver takes rounds when [`Bake::next_round_at`] says.
 
 use std::time::Duration;
 
 use super::watch::{Regression, Watch};
 use crate::model::{Sample, Time};
 
-/// The least gap that is tolerated however short `every` is: below it a busy machine would break every chain.
+/// The smallest gap that is always tolerated, however short `every` is: with less, a busy machine would break every
+/// chain.
 const LEAST_TOLERATED_GAP: Duration = Duration::from_secs(5);
 
-/// How far apart the starts of two rounds may lie in one chain: the larger of twice `every` and 5 s.
+/// How far apart the starts of two rounds of one chain may be: the larger of twice `every` and 5 s.
 pub(crate) fn tolerated_gap(every: Duration) -> Duration {
     every.saturating_mul(2).max(LEAST_TOLERATED_GAP)
 }
@@ -27,8 +28,8 @@ pub(crate) struct Round {
     pub(crate) ended_at: Time,
     /// A sample of each probe.
     pub(crate) samples: Vec<Sample>,
-    /// Whether an observation of the fleet, made in this round, shows the batch cordoned and every rule held.
-    /// An observation that failed does not.
+    /// Whether an observation of the fleet in this round shows the batch cordoned and every rule holding. A failed
+    /// observation does not.
     pub(crate) fleet_holds: bool,
 }
 
@@ -36,21 +37,21 @@ pub(crate) struct Round {
 #[derive(Clone, Debug, PartialEq)]
 #[must_use = "a regression that nobody looks at is a removal that goes on"]
 pub(crate) enum BakeVerdict {
-    /// Restore the batch, at once. Also the answer to every later round.
+    /// Restore the batch at once. Every later round gives the same verdict.
     Regressed {
-        /// Probes that are a regression, by name. Empty where the fleet alone is the reason.
+        /// The probes that regressed, by name. Empty if the fleet alone is the reason.
         probes: Vec<Regression>,
         /// What the round said of the fleet.
         fleet_holds: bool,
     },
     /// Not yet.
     Baking {
-        /// The chain broke before or in this round; the bake counts from here again.
+        /// The chain broke before or in this round; the bake starts over from here.
         restarted: Option<Gap>,
     },
-    /// Every watched subsystem was seen in order from `from` to `until`, at least `bake` apart.
+    /// Every watched subsystem was seen healthy from `from` to `until`, at least `bake` apart.
     Clean {
-        /// When the chain's first round had ended.
+        /// When the chain's first round ended.
         from: Time,
         /// When its last round began.
         until: Time,
@@ -62,20 +63,20 @@ pub(crate) enum BakeVerdict {
 pub(crate) struct Gap {
     /// How long nobody looked.
     pub(crate) length: Duration,
-    /// How long would have been tolerated.
+    /// The longest gap that would have been tolerated.
     pub(crate) tolerated: Duration,
 }
 
-/// Where a bake stands, for progress.
+/// How far a bake has come, for progress output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Progress {
-    /// Time until the chain can span the bake; zero while only a suspect is waited for.
+    /// Time until the chain can span the bake; zero while the bake only waits for a suspect.
     pub(crate) left: Duration,
     /// The whole bake.
     pub(crate) bake: Duration,
     /// How often the chain broke.
     pub(crate) restarts: u64,
-    /// Rounds taken, all chains together.
+    /// Rounds taken, over all chains.
     pub(crate) rounds: u64,
     /// Sampling is slower than `every`: the longest time between two starts. Worth one warning.
     pub(crate) slow: Option<Duration>,
@@ -84,8 +85,8 @@ pub(crate) struct Progress {
 /// Rounds that follow each other without a gap.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Chain {
-    /// When its first round had ended. A read shows some moment between its start and its end, so that only the
-    /// time from here on is known to be covered.
+    /// When its first round ended. A read shows some moment between its start and its end, so only the time from here
+    /// on is known to be covered.
     from: Time,
     /// When its last round began: the time up to here is covered.
     until: Time,
@@ -100,7 +101,7 @@ pub(crate) struct Bake {
     watch: Watch,
     chain: Option<Chain>,
     last: Option<(Time, Time)>,
-    /// When the last round began that did not see the fleet: the next one waits its turn after it.
+    /// When the last round that could not observe the fleet began; the next round is scheduled from it.
     attempted: Option<Time>,
     regressed: Option<BakeVerdict>,
     restarts: u64,
@@ -109,8 +110,8 @@ pub(crate) struct Bake {
 }
 
 impl Bake {
-    /// A bake of length `bake`, sampled every `every`, of a batch whose last host was known to be cordoned at
-    /// `since`. A run that takes another over makes a new one: the other's samples are not its own.
+    /// A bake of length `bake`, sampled every `every`. The last host of its batch was known to be cordoned at `since`.
+    /// A run that takes over another run starts a new bake: the other run's samples are not its own.
     pub(crate) fn new(bake: Duration, every: Duration, since: Time, watch: Watch) -> Self {
         Self {
             bake,
@@ -131,11 +132,11 @@ impl Bake {
     pub(crate) fn fold(&mut self, round: &Round) -> BakeVerdict {
         self.rounds = self.rounds.saturating_add(1);
         let probes = self.watch.round(&round.samples);
-        // S6: what was alarming once stays so.
+        // S6: an alarm is never withdrawn.
         if let Some(verdict) = &self.regressed {
             return verdict.clone();
         }
-        // The facts first, then the time. A bad round counts however late it is.
+        // The findings first, then the time: a bad round counts however late it is.
         if !probes.is_empty() || !round.fleet_holds {
             let verdict = BakeVerdict::Regressed { probes, fleet_holds: round.fleet_holds };
             self.chain = None;
@@ -149,8 +150,8 @@ impl Bake {
         }
     }
 
-    /// Adds the samples of a round in which the fleet could not be observed. It is no link of the chain, so that the
-    /// gap rule says how long this may go on; what its samples say counts like any other round's.
+    /// Adds the samples of a round in which the fleet could not be observed. Such a round is not a link of the chain,
+    /// so the gap rule limits how long this may go on; its samples count like those of any other round.
     pub(crate) fn fold_unseen(&mut self, begun_at: Time, samples: &[Sample]) -> BakeVerdict {
         self.rounds = self.rounds.saturating_add(1);
         self.attempted = Some(begun_at);
@@ -167,7 +168,7 @@ impl Bake {
         verdict
     }
 
-    /// Lengthens the chain by a round that is not alarming, or starts it again.
+    /// Extends the chain by a round that is not alarming, or starts it again.
     fn link(&mut self, round: &Round) -> Option<Gap> {
         let tolerated = tolerated_gap(self.every);
         let before = self.last.replace((round.begun_at, round.ended_at));
@@ -176,8 +177,9 @@ impl Bake {
         self.note_slowness(gap.max(took));
         let backwards =
             round.ended_at < round.begun_at || before.is_some_and(|(_, ended_before)| round.begun_at < ended_before);
-        // A round before the last host was cordoned says nothing about the system without the batch; one that took
-        // longer than a gap may is a gap itself, since nobody knows which moment of it each read shows.
+        // A round that began before the last host was cordoned says nothing about the system without the batch. A round
+        // that took longer than the tolerated gap is itself a gap, since nobody knows which moment each of its reads
+        // shows.
         let usable = round.begun_at >= self.since && round.ended_at >= round.begun_at && took <= tolerated;
         let unbroken = usable && !backwards && gap <= tolerated;
         let had = self.chain.is_some();
@@ -193,8 +195,8 @@ impl Bake {
         None
     }
 
-    /// The time is `now`. Where rounds lie ahead of it the clock was set back, and nobody knows when they were taken: the
-    /// chain begins again. Says so where there was one.
+    /// Tells the bake that the time is `now`. If rounds lie ahead of `now`, the clock was set back and nobody knows
+    /// when they were taken: the chain starts again. Returns the gap if there was a chain.
     pub(crate) fn set_back(&mut self, now: Time) -> Option<Gap> {
         self.since = self.since.min(now);
         let sampled = self.last.map(|(begun, ended)| begun.max(ended)).max(self.attempted);
@@ -206,7 +208,7 @@ impl Bake {
         Some(Gap { length: ahead.since(now), tolerated: tolerated_gap(self.every) })
     }
 
-    /// A tenth of `every` (at least 100 ms) is scheduling, not slowness.
+    /// A delay of up to a tenth of `every` (at least 100 ms) is scheduling, not slowness.
     fn note_slowness(&mut self, period: Duration) {
         let punctual = self.every.saturating_add((self.every / 10).max(Duration::from_millis(100)));
         if period > punctual {
@@ -214,16 +216,16 @@ impl Bake {
         }
     }
 
-    /// S2: the chain spans the whole bake, and nobody is under suspicion. A probe that may fail a few times in a
-    /// row can end a run at any time, but a doubt never ends a bake.
+    /// S2: the chain spans the whole bake, and no probe is under suspicion. A probe that may fail several times in a
+    /// row can end a run at any time, but a bake never ends on a doubt.
     fn is_clean(&self) -> bool {
         self.regressed.is_none()
             && self.watch.suspects().next().is_none()
             && self.chain.is_some_and(|chain| chain.until >= chain.from && chain.until.since(chain.from) >= self.bake)
     }
 
-    /// When the next round should begin: `every` after the start of the last one, or earlier where the chain is
-    /// complete earlier, so that a bake takes no longer than it says. Times in the past mean at once.
+    /// When the next round should begin: `every` after the start of the last one, or earlier if the chain is complete
+    /// earlier, so that a bake takes no longer than it says. A time in the past means at once.
     pub(crate) fn next_round_at(&self) -> Time {
         let Some(begun) = self.last.map(|(begun, _)| begun).max(self.attempted) else { return self.since };
         let regular = begun.plus(self.every);
@@ -236,7 +238,7 @@ impl Bake {
         }
     }
 
-    /// Where the bake stands at `now`.
+    /// How far the bake has come at `now`.
     pub(crate) fn progress(&self, now: Time) -> Progress {
         let left = self.chain.map_or(self.bake, |chain| chain.from.plus(self.bake).since(now).min(self.bake));
         Progress { left, bake: self.bake, restarts: self.restarts, rounds: self.rounds, slow: self.slow }

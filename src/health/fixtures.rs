@@ -23,7 +23,7 @@ pub(super) fn spec(limits: Limits) -> ProbeSpec {
     }
 }
 
-/// One probe, `index/errors`, of which `failures` consecutive readings above 1 are a regression.
+/// One probe, `index/errors`; `failures` consecutive readings above 1 are a regression.
 pub(super) fn specs(failures: u64) -> ProbeSpecs {
     let limits = Limits { max: Some(1.0), ..Limits::default() };
     BTreeMap::from([(key("errors"), ProbeSpec { failures, ..spec(limits) })])

@@ -1,8 +1,8 @@
 //! [`judge`]: is one sample good?
 //!
-//! Five inputs and one allow: a number within every limit, or `Good` from a probe that has no limits. A number
-//! outside, `Good` where a number is needed, a sample that could not be read, and no sample at all are bad (S3).
-//! Must not remember anything: consecutive samples are [`super::Watch`]'s.
+//! Of five kinds of input, only one passes: a number within every limit, or `Good` from a probe that has no limits. A
+//! number outside a limit, `Good` where a number is needed, a sample that could not be read, and no sample at all are
+//! bad (S3). This module must not remember anything: [`super::Watch`] counts consecutive samples.
 
 use bigdecimal::BigDecimal;
 
@@ -13,20 +13,21 @@ use crate::policy::{Limits, ProbeSpec};
 /// What the relative limits of a probe are measured against.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Against {
-    /// Nothing yet: before the reference is taken only the absolute limits are judged.
+    /// Nothing yet: before the reference is taken, only the absolute limits are judged.
     AbsoluteOnly,
-    /// The probe's reference. `None`, a probe that has none, is bad where a relative limit asks for one.
+    /// The probe's reference. A probe without one (`None`) is bad if a relative limit asks for it.
     Reference(Option<f64>),
 }
 
 /// Why a sample is bad.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct BadReading {
-    /// The number that was read, where one was.
+    /// The number that was read, if any.
     pub(crate) measured: Option<f64>,
-    /// The strictest limit that it is outside of, where that is why; `None` also where no number can hold it.
+    /// The strictest limit that the reading broke, if a limit is the reason. Also `None` if no number can represent
+    /// that limit.
     pub(crate) limit: Option<f64>,
-    /// Both, in words; without the probe's name.
+    /// The reading and the limit in words, without the probe's name.
     pub(crate) message: String,
 }
 
@@ -38,8 +39,8 @@ impl BadReading {
 
 /// Judges one sample of a probe, or its absence.
 ///
-/// Limits are inclusive (a reading at the limit is good) and compared exactly, as decimals. A relative limit is
-/// a percentage of the reference's magnitude: with a reference of 0 any change in its direction is bad.
+/// Limits are inclusive (a reading at the limit is good) and compared exactly, as decimals. A relative limit is a
+/// percentage of the reference's magnitude: with a reference of 0, any change in the limited direction is bad.
 ///
 /// # Errors
 ///
@@ -80,7 +81,7 @@ fn within(limits: &Limits, against: Against, number: f64) -> Result<(), BadReadi
     };
     let bad = |limit, message| BadReading { measured: Some(number), limit, message };
     let bounds = bounds(limits, against).map_err(|why| bad(None, why))?;
-    // All bounds that are broken lie on one side, unless the limits contradict each other; the strictest is told.
+    // All broken bounds lie on one side, unless the limits contradict each other; the strictest is reported.
     let mut broken: Vec<&Bound> = bounds
         .iter()
         .filter(|bound| match bound.side {

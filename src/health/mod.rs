@@ -1,9 +1,9 @@
 //! Samples and a reference in, a verdict out.
 //!
-//! [`judge`] says whether one sample is good; [`Watch`] counts consecutive bad ones until they are a
-//! [`Regression`]; [`reference`] makes the baseline that relative limits are measured from; [`Bake`] folds rounds
-//! of samples into an unbroken chain that spans the whole bake (S2). Nothing here reads a probe or a clock: the
-//! time is an argument, and what was not sampled is bad (S3).
+//! [`judge`] decides whether one sample is good; [`Watch`] counts consecutive bad ones until they are a [`Regression`];
+//! [`reference`] computes the baseline for relative limits; [`Bake`] folds rounds of samples into an unbroken chain
+//! that spans the whole bake (S2). Nothing here reads a probe or a clock: the time is an argument, and a probe that was
+//! not sampled is bad (S3).
 
 #![cfg_attr(not(test), warn(clippy::wildcard_enum_match_arm))]
 

@@ -1,27 +1,27 @@
 //! Exact arithmetic on readings, and how a reading is written.
 //!
-//! A reading means the decimal that was read: `0.36` is exactly 20 % above `0.3`, although the nearest binary
-//! fractions are not. Must not round on the way to a comparison.
+//! A reading means the decimal that was read: `0.36` is exactly 20 % above `0.3`, although the nearest binary fractions
+//! are not. This module must not round before a comparison.
 
 use std::str::FromStr;
 
 use bigdecimal::BigDecimal;
 use rust_decimal::Decimal;
 
-/// The decimal that a reading was written as (its shortest form that reads back the same); `None` unless finite.
+/// The decimal that a reading was written as: its shortest form that reads back the same. `None` unless finite.
 pub(super) fn exact(number: f64) -> Option<BigDecimal> {
     // Rust writes a float's shortest decimal that reads back the same, so this undoes the parsing of the reading.
     if number.is_finite() { BigDecimal::from_str(&format!("{number:e}")).ok() } else { None }
 }
 
-/// `reference` and `percent` of its magnitude on top (or off, for a negative `percent`): exact.
+/// `reference` plus `percent` of its magnitude (minus, for a negative `percent`), computed exactly.
 pub(super) fn shifted(reference: &BigDecimal, percent: Decimal) -> BigDecimal {
     let percent = BigDecimal::new(percent.mantissa().into(), i64::from(percent.scale()));
-    // Of the magnitude: 20 % above -10 is -8, not -12.
+    // Percent of the magnitude: 20 % above -10 is -8, not -12.
     reference + reference.abs() * percent * BigDecimal::new(1.into(), 2)
 }
 
-/// The mean, rounded once, to the nearest number; `None` without any or unless all are finite.
+/// The mean, rounded once to the nearest number; `None` if there are no numbers or not all are finite.
 pub(super) fn mean(numbers: &[f64]) -> Option<f64> {
     if numbers.is_empty() {
         return None;
@@ -30,13 +30,13 @@ pub(super) fn mean(numbers: &[f64]) -> Option<f64> {
     nearest(&(exact.iter().sum::<BigDecimal>() / BigDecimal::from(numbers.len() as u64)))
 }
 
-/// The nearest number, for documents; `None` where it is out of range.
+/// The nearest number, for documents; `None` if it is out of range.
 pub(super) fn nearest(of: &BigDecimal) -> Option<f64> {
     // The library's own `to_f64` gives up near the ends of the range; the standard parser rounds correctly.
     of.to_scientific_notation().parse().ok().filter(|n: &f64| n.is_finite())
 }
 
-/// A reading as people write it; never longer than a couple of dozen characters.
+/// A reading as people write it, at most a couple of dozen characters long.
 pub(crate) fn number_text(number: f64) -> String {
     let size = number.abs();
     if size == 0.0 || (1e-6..1e15).contains(&size) { format!("{number}") } else { format!("{number:e}") }

@@ -1,4 +1,4 @@
-//! [`ProbeSpecs`]: the probes that a run watches, as the policies have them.
+//! [`ProbeSpecs`]: the probes that a run watches, as the policies define them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,7 +8,7 @@ use crate::policy::{PolicySet, ProbeSpec};
 /// Every probe that a run watches.
 pub(crate) type ProbeSpecs = BTreeMap<ProbeKey, ProbeSpec>;
 
-/// The probes of these subsystems, ready to be run. A subsystem without a policy has none: `plan` refuses it long before.
+/// The probes of these subsystems, ready to run. A subsystem without a policy has none; `plan` refuses it long before.
 pub(crate) fn probes_of(policies: &PolicySet, watched: &BTreeSet<SubsystemName>) -> ProbeSpecs {
     policies
         .subsystems

@@ -1,7 +1,7 @@
-//! [`reference`]: what "normal" was before the first batch; [`bad_now`]: rule `unhealthy-now`.
+//! [`reference`]: what was "normal" before the first batch; [`bad_now`]: rule `unhealthy-now`.
 //!
-//! Must not be lenient: nothing is removed from a system that is in trouble already (incident slack-2021), and a
-//! reference that contains trouble would call trouble normal.
+//! This module must not be lenient: nothing is removed from a system that is already in trouble (incident slack-2021),
+//! and a reference taken during trouble would make trouble look normal.
 
 use std::collections::BTreeMap;
 
@@ -10,16 +10,16 @@ use super::number::mean;
 use super::probes::ProbeSpecs;
 use crate::model::{ProbeKey, Reading, Sample};
 
-/// Samples that the reference is the mean of, `every` apart (contract section 4).
+/// Number of samples that the reference is the mean of, taken `every` apart (contract section 4).
 pub(crate) const REFERENCE_SAMPLES: usize = 3;
 
 /// Each numeric probe's reference. Probes that are only good or bad have none.
 pub(crate) type Reference = BTreeMap<ProbeKey, f64>;
 
-/// Probes that are bad before the first batch, each with the reason: rule `unhealthy-now`.
+/// The probes that are bad before the first batch, each with its reason: rule `unhealthy-now`.
 ///
-/// One bad reading is enough, whatever `failures` says. Relative limits are not judged, because they have
-/// nothing to be measured from yet; a probe that has them must still read a number.
+/// One bad reading is enough, whatever `failures` says. Relative limits are not judged, because there is nothing to
+/// measure them from yet; a probe that has them must still read a number.
 pub(crate) fn bad_now(samples: &[Sample], specs: &ProbeSpecs) -> BTreeMap<ProbeKey, String> {
     let mut bad = BTreeMap::new();
     for (key, spec) in specs {
@@ -38,19 +38,19 @@ pub(crate) fn bad_now(samples: &[Sample], specs: &ProbeSpecs) -> BTreeMap<ProbeK
 
 /// The reference: the mean of each numeric probe's three samples.
 ///
-/// A probe is numeric where all of its samples are numbers.
+/// A probe is numeric if all of its samples are numbers.
 ///
 /// # Errors
 ///
-/// The probes whose samples are too few, cannot be read, or are bad by an absolute limit, each with the reason:
-/// refused as `unhealthy-now`.
+/// The probes that have too few samples, cannot be read, or break an absolute limit, each with its reason: refused as
+/// `unhealthy-now`.
 pub(crate) fn reference(samples: &[Sample], specs: &ProbeSpecs) -> Result<Reference, BTreeMap<ProbeKey, String>> {
     let mut bad = bad_now(samples, specs);
     let mut reference = Reference::new();
     for key in specs.keys() {
         let own: Vec<_> = samples.iter().filter(|sample| sample.key == *key).collect();
         if own.len() < REFERENCE_SAMPLES {
-            // What is missing was not sampled, which is bad; a reason that is already there says more.
+            // A missing sample was not taken, which is bad; a reason that is already there says more.
             let why = format!("was sampled {} times of {REFERENCE_SAMPLES}", own.len());
             bad.entry(key.clone()).or_insert(why);
             continue;

@@ -1,7 +1,7 @@
 //! [`Watch`]: consecutive bad samples per probe, until they are a [`Regression`].
 //!
-//! One good sample clears a probe's count; nothing else does. Must not look at the time: when rounds are taken,
-//! and whether they form a bake, is [`super::Bake`]'s.
+//! One good sample clears a probe's count; nothing else does. This module must not look at the time: [`super::Bake`]
+//! decides when rounds are taken, and whether they form a bake.
 
 use std::collections::BTreeMap;
 
@@ -10,16 +10,16 @@ use super::probes::ProbeSpecs;
 use super::reference::Reference;
 use crate::model::{ProbeKey, Sample};
 
-/// A probe that is worse than its limits allow, or that cannot be read, for as long as its policy tolerates.
+/// A probe whose last samples all broke its limits or could not be read, as many in a row as its policy allows.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Regression {
     /// Which probe.
     pub(crate) key: ProbeKey,
-    /// What was read and what was allowed, in words; without the probe's name.
+    /// What was read and what was allowed, in words, without the probe's name.
     pub(crate) message: String,
-    /// The number of the last sample, where there was one.
+    /// The number in the last sample, if any.
     pub(crate) measured: Option<f64>,
-    /// The limit that it broke, where that is why.
+    /// The limit that it broke, if a limit is the reason.
     pub(crate) limit: Option<f64>,
 }
 
@@ -28,7 +28,7 @@ pub(crate) struct Regression {
 pub(crate) struct Watch {
     specs: ProbeSpecs,
     reference: Reference,
-    /// Of each probe, bad samples in a row up to now.
+    /// By probe, the number of bad samples in a row up to now.
     in_a_row: BTreeMap<ProbeKey, u64>,
 }
 
@@ -38,10 +38,10 @@ impl Watch {
         Self { specs, reference, in_a_row: BTreeMap::new() }
     }
 
-    /// Judges one round: every probe has one sample in it, and one that has none is bad.
+    /// Judges one round. Every probe must have one sample in it; a probe without one is bad.
     ///
-    /// Returns the probes that are a regression now, in the order of their names. Samples of probes that are not
-    /// watched say nothing; of several samples of a probe the worst counts.
+    /// Returns the probes that are a regression now, in the order of their names. Samples of unwatched probes are
+    /// ignored; if a probe has several samples, one bad sample is enough.
     #[must_use = "a regression that nobody looks at is a removal that goes on"]
     pub(crate) fn round(&mut self, samples: &[Sample]) -> Vec<Regression> {
         let mut regressions = Vec::new();

@@ -142,7 +142,7 @@ fn s6_a_regression_is_told_at_once_and_for_good() {
 
 #[test]
 fn s6_facts_come_before_the_time() {
-    // The round that would complete the bake, and one that comes after a gap: both are alarming first.
+    // The round that would complete the bake, and a round after a gap: both are alarming first.
     for last in [60, 600] {
         let mut bake = bake(1);
         for at in [0, 10, 20, 30, 40, 50] {
@@ -213,14 +213,15 @@ fn the_ends_of_time_do_not_overflow() {
     let _ = bake.next_round_at();
 }
 
-/// One round of the property test: so long after the previous start, so long, and its reading.
+/// One round of the property test: seconds since the previous start, its length in seconds, and whether its reading is
+/// good.
 fn step() -> impl Strategy<Value = (i64, i64, bool)> {
     (1_i64..16, 0_i64..3, proptest::bool::weighted(0.9))
 }
 
 proptest! {
-    /// The oracle looks at the whole history anew: clean is a suffix of rounds that is long enough, has no gap,
-    /// holds no `failures` bad samples in a row and ends well.
+    /// The oracle judges the whole history anew: clean is a suffix of rounds that is long enough, has no gap, holds no
+    /// `failures` bad samples in a row and ends well.
     #[test]
     fn s2_clean_means_a_whole_bake_without_gap_or_regression(steps in proptest::collection::vec(step(), 1..60)) {
         const FAILURES: usize = 2;
