@@ -1,19 +1,19 @@
-//! The bounds of time on which the protocol rests (protocol section 2), in one place.
+//! The bounds of time that the protocol rests on (protocol section 2), in one place.
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// What a provider and its clock can be relied on for. All of the protocol's waiting derives from these.
+/// What a provider and its clock can be relied on for. All waiting in the protocol derives from these bounds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Bounds {
-    /// How old an observation may be, from the beginning of its first read, when it is acted on.
+    /// How old an observation may be when it is acted on, counted from the beginning of its first read.
     pub(crate) max_age: Duration,
-    /// How far in the past an answer of the provider may lie.
+    /// How far in the past a provider's answer may lie.
     pub(crate) settle: Duration,
     /// How far clocks may disagree.
     pub(crate) tolerance: Duration,
-    /// How long after its intent a call can still take effect: the provider refuses it later.
+    /// How long after its intent a call can still take effect; later, the provider refuses it.
     pub call_life: Duration,
 }
 
@@ -21,7 +21,8 @@ impl Bounds {
     /// How old an observation may be: long enough to read a fleet of some thousand hosts,
     /// short enough that little can fail by itself in between.
     pub(crate) const MAX_AGE: Duration = Duration::from_secs(10);
-    /// Clocks of operators' machines and providers; NTP keeps far below, a broken one is far above.
+    /// For the clocks of operators' machines and of providers: NTP keeps them far below this, a broken clock is far
+    /// above it.
     pub(crate) const TOLERANCE: Duration = Duration::from_secs(60);
 
     /// The simulated fleet answers from its present state and refuses calls 5 s after their intent

@@ -2,7 +2,7 @@
 
 use std::error::Error;
 
-/// Causes that are followed, at most: an error may point at itself.
+/// Maximum number of causes that are followed: an error may point at itself.
 const MOST: usize = 16;
 
 /// The error and what caused it, outermost first.

@@ -1,4 +1,4 @@
-//! What can be done to a fleet, and what can be known of it afterwards.
+//! What can be done to a fleet, and what can be known about it afterwards.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,15 +6,15 @@ use serde::{Deserialize, Serialize};
 
 use super::{GroupName, HostId, LedgerId, Process, TargetGroupId, Time};
 
-/// Hosts per cordoning or restoring call, at most.
+/// Maximum number of hosts per cordoning or restoring call.
 /// Source: Amazon EC2 Auto Scaling API reference, `EnterStandby`: "you can specify up to 20 instances".
 pub(crate) const CALL_HOSTS: usize = 20;
 
-/// Hosts, each with the target groups that it is in: what a restore must bring back.
+/// Hosts, each with the target groups that it is in, which a restore must bring back.
 pub type HostTargets = BTreeMap<HostId, BTreeSet<TargetGroupId>>;
 
-/// One thing to do, in the imperative. Each names what it touches; none names a size, which would let
-/// the provider choose the victims.
+/// One thing to do, in the imperative. Each effect names what it touches; none sets a size, because then the provider
+/// would choose the victims.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "effect", rename_all = "kebab-case")]
 pub enum Effect {
@@ -22,7 +22,7 @@ pub enum Effect {
     Cordon {
         /// Their group; `None` for hosts outside groups.
         group: Option<GroupName>,
-        /// Which hosts, and the target groups each was in: what a restore must bring back.
+        /// Which hosts, each with the target groups that it was in, which a restore must bring back.
         hosts: HostTargets,
     },
     /// Put cordoned hosts back in service, and into the target groups that they were in.
@@ -32,21 +32,21 @@ pub enum Effect {
         /// Which hosts, with the target groups that the cordon's intent recorded.
         hosts: HostTargets,
     },
-    /// The point of no return, for one cordoned host: bulk calls fail half-way.
+    /// Terminate one cordoned host: the point of no return. One host per call, because bulk calls fail half-way.
     Terminate {
         /// Its group; `None` for a host outside groups.
         group: Option<GroupName>,
         /// Which host.
         host: HostId,
     },
-    /// Stop a process of a group for the length of the run.
+    /// Suspend a process of a group for the duration of the run.
     Suspend {
         /// The group.
         group: GroupName,
         /// The process.
         process: Process,
     },
-    /// Let it go on again.
+    /// Resume the process.
     Resume {
         /// The group.
         group: GroupName,
@@ -61,8 +61,8 @@ pub enum Effect {
         groups: BTreeSet<GroupName>,
         /// The hosts outside groups to mark.
         hosts: BTreeSet<HostId>,
-        /// The ledgers whose marks may be replaced: those that a person was shown. A provider that can refuses to
-        /// replace any other.
+        /// The ledgers whose marks may be replaced: those that a person was shown. A provider refuses to replace any
+        /// other mark, if it can.
         #[serde(default)]
         replaces: BTreeSet<LedgerId>,
     },
@@ -86,9 +86,9 @@ pub struct Call {
     /// What to do.
     #[serde(flatten)]
     pub effect: Effect,
-    /// When its intent was recorded: on AWS, the time that the signature bears.
+    /// When its intent was recorded; on AWS, the time in the signature.
     pub intent_at: Time,
-    /// The provider refuses the call later than this.
+    /// The provider refuses the call after this time.
     pub not_after: Time,
 }
 
@@ -105,7 +105,7 @@ pub enum CallOutcome {
         /// Another try may succeed (throttling, an activity in progress, a call that came too late).
         retryable: bool,
     },
-    /// A time-out, a lost reply, a server error: it may or may not have been done.
+    /// A timeout, a lost reply or a server error: the call may or may not have taken effect.
     Unknown {
         /// What was seen.
         message: String,

@@ -8,23 +8,23 @@ use serde::{Deserialize, Serialize};
 
 use super::{GroupName, HostId, LedgerId, TargetGroupId, Time, ZoneName};
 
-/// Which fleet is meant, in the provider's own terms: shown first in every plan and status, and kept in the ledger's
-/// record, so that no command acts on another fleet of the same name (contract section 8, "Which fleet").
+/// Which fleet is meant, in the provider's own terms. It is shown first in every plan and status, and kept in the
+/// ledger's record, so that no command acts on another fleet of the same name (contract section 8, "Which fleet").
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FleetIdentity {
     /// `simulated` or `aws`.
     pub(crate) kind: String,
-    /// The AWS partition (`aws`, `aws-cn`, `aws-us-gov`), where there is one: account ids are unique within one only.
+    /// The AWS partition (`aws`, `aws-cn`, `aws-us-gov`), if any: account ids are unique only within one partition.
     /// Source: IAM User Guide, "Amazon Resource Names (ARNs)".
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub(crate) partition: Option<String>,
-    /// The AWS account, where there is one.
+    /// The AWS account, if any.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub(crate) account: Option<String>,
-    /// The AWS region, where there is one.
+    /// The AWS region, if any.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub(crate) region: Option<String>,
-    /// The id in a simulated fleet's state file; `None` where the fleet was not looked at yet.
+    /// The id in a simulated fleet's state file; `None` if the fleet was not observed yet.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub(crate) id: Option<String>,
     /// Who acts, as the provider knows them (the AWS caller's ARN); the shell fills in `user@host` otherwise.
@@ -38,7 +38,7 @@ impl FleetIdentity {
         Self { kind: "simulated".to_owned(), id: Some(id.into()), ..Self::default() }
     }
 
-    /// Whether both name the same fleet, whoever looks at it.
+    /// Whether both name the same fleet, whoever the caller is.
     pub(crate) fn is_same_fleet(&self, other: &Self) -> bool {
         let fleet = |of: &Self| Self { caller: None, ..of.clone() };
         fleet(self) == fleet(other)
@@ -60,7 +60,7 @@ impl fmt::Display for FleetIdentity {
     }
 }
 
-/// The AWS partition that a region is in: regions of China and of the US government are apart.
+/// The AWS partition of a region: regions of China and of the US government have partitions of their own.
 /// Source: AWS General Reference, "Amazon Resource Names".
 pub(crate) fn partition_of(region: &str) -> &'static str {
     match region {
@@ -70,7 +70,7 @@ pub(crate) fn partition_of(region: &str) -> &'static str {
     }
 }
 
-/// Where in its life a host is. A host that is gone is not in the snapshot.
+/// Where a host is in its life cycle. A host that is gone is not in the snapshot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum HostState {
@@ -78,13 +78,13 @@ pub enum HostState {
     Pending,
     /// Takes work.
     InService,
-    /// Out of service and running, can be put back (AWS: Standby, or out of its target groups).
+    /// Out of service but running; can be put back (AWS: Standby, or out of its target groups).
     Cordoned,
     /// On its way out, however slowly.
     Terminating,
 }
 
-/// What keeps a host from being removed. Never lifted by this tool.
+/// What keeps a host from being removed. This tool never lifts it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Protection {
@@ -94,23 +94,23 @@ pub enum Protection {
     Termination,
 }
 
-/// What the provider says of a host's health, all of its checks taken together.
+/// What the provider says about a host's health, all of its checks taken together.
 ///
-/// "Unhealthy" is not "idle": a load balancer all of whose targets fail sends work to all of them (Elastic Load
-/// Balancing, "Health checks for target groups": it fails open), and a host that fails in one target group can get work
-/// through another.
+/// "Unhealthy" is not "idle": a load balancer whose targets all fail sends work to all of them (Elastic Load Balancing,
+/// "Health checks for target groups": it fails open), and a host that fails in one target group can get work through
+/// another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Health {
     /// Every check passes: the host's own, its group's, and that of every target group it is in.
     Healthy,
-    /// Its own status checks fail. That it does not serve is established.
+    /// Its own status checks fail: it is established that it does not serve.
     Failed,
-    /// Some check does not pass, its own do not fail. Whether it serves is for [`Host::target_health`] to establish.
+    /// Some check does not pass, but its own checks do not fail. [`Host::target_health`] establishes whether it serves.
     Doubtful,
 }
 
-/// What a target group that a load balancer uses says of one host.
+/// What a target group that a load balancer uses says about one host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum TargetHealth {
@@ -118,7 +118,7 @@ pub enum TargetHealth {
     Passes,
     /// It fails the health check on every port.
     Fails,
-    /// Anything else: not checked yet, checks switched off, ports that differ, a state that nobody knows.
+    /// Anything else: not checked yet, checks switched off, ports that differ, an unknown state.
     Unsure,
 }
 
@@ -133,42 +133,43 @@ pub struct Host {
     pub group: Option<GroupName>,
     /// `m6i.large` and the like; weighs the host where the policy says so.
     pub instance_type: Arc<str>,
-    /// Other people's text: escape before showing. Shared where many hosts have the same.
+    /// Other people's text: escape it before showing it. Shared by hosts that have the same tags.
     pub tags: Arc<BTreeMap<String, String>>,
-    /// Where in its life it is.
+    /// Where it is in its life cycle.
     pub state: HostState,
     /// What the provider's checks say, all taken together.
     pub health: Health,
     /// When it was launched; the longest-running go first.
     pub launched_at: Time,
-    /// Set where the provider forbids its removal.
+    /// Set if the provider forbids its removal.
     pub protection: Option<Protection>,
-    /// The ledger that the host's own mark names, if it bears one (tag `safe-remove:ledger`).
+    /// The ledger that the host's own mark names, if it has one (tag `safe-remove:ledger`).
     pub ledger: Option<LedgerId>,
     /// The target groups it is registered in now (draining excluded).
     pub target_groups: BTreeSet<TargetGroupId>,
-    /// What each of them says that a load balancer uses; the others send no work.
+    /// What each target group that a load balancer uses says about it; the other target groups send no work.
     pub target_health: BTreeMap<TargetGroupId, TargetHealth>,
 }
 
 impl Host {
-    /// Its tags, to change them for this host alone.
+    /// Its tags, for changing them on this host alone.
     #[cfg(test)]
     pub(crate) fn tags_mut(&mut self) -> &mut BTreeMap<String, String> {
         Arc::make_mut(&mut self.tags)
     }
 
-    /// Every check passes, by the provider's word.
+    /// Whether every check passes, according to the provider.
     pub fn is_healthy(&self) -> bool {
         self.health == Health::Healthy
     }
 
-    /// In service and healthy by the provider's word. Whether it *serves* also depends on the ledger.
+    /// In service and healthy according to the provider. Whether it *serves* also depends on the ledger.
     pub fn is_serving(&self) -> bool {
         self.state == HostState::InService && self.is_healthy()
     }
 
-    /// In service, and the health check of this target group passes: the group's load balancer does not fail open.
+    /// In service, and passing the health check of this target group, so that the group's load balancer does not fail
+    /// open.
     pub(crate) fn passes_in(&self, group: &TargetGroupId) -> bool {
         self.state == HostState::InService && self.target_health.get(group) == Some(&TargetHealth::Passes)
     }
@@ -203,23 +204,24 @@ impl fmt::Display for Process {
 pub struct Group {
     /// Its name.
     pub name: GroupName,
-    /// The provider refuses to go below this many members in service (MinSize), in hosts.
+    /// MinSize, in hosts: the provider refuses to go below this many members in service.
     pub min_size: u64,
-    /// The provider refuses to restore above this (MaxSize), in hosts.
+    /// MaxSize, in hosts: the provider refuses to restore above it.
     pub max_size: u64,
     /// Desired capacity, in hosts (members in Standby do not count towards it).
     pub desired: u64,
     /// How many members the provider says there are, in any state: an inventory that lists
     /// fewer is partial.
     pub stated_members: u64,
-    /// Why recent launches failed, where they did.
+    /// Why recent launches failed, if they did.
     pub launch_failure: Option<String>,
-    /// The ledger that the group's mark names, if it bears one.
+    /// The ledger that the group's mark names, if it has one.
     pub ledger: Option<LedgerId>,
     /// Processes suspended now.
     pub suspended: BTreeSet<Process>,
     /// The group is being deleted: none of its hosts is a candidate.
     pub deleting: bool,
-    /// A treatment that people should know of (lifecycle hooks, warm pool, mixed weights, …), for the plan's warnings.
+    /// Configuration that people should know about (lifecycle hooks, warm pool, mixed weights, …), for the plan's
+    /// warnings.
     pub notes: Vec<String>,
 }

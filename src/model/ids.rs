@@ -1,6 +1,6 @@
-//! Names and identities, each its own type so that a run cannot be passed for a host.
+//! Names and identities, each with its own type, so that a run cannot be passed as a host.
 //!
-//! Their text is shared: a zone is named by a hundred thousand hosts, and a host by every list that it is in.
+//! Their text is shared: a hundred thousand hosts name the same zone, and many lists name the same host.
 
 use std::fmt;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ macro_rules! text_id {
         pub struct $name(Arc<str>);
 
         impl $name {
-            /// Wraps the text as it is; the caller has checked it where it must be checked.
+            /// Wraps the text as it is; the caller has checked it where that is necessary.
             pub fn new(text: impl Into<Arc<str>>) -> Self {
                 Self(text.into())
             }

@@ -37,7 +37,7 @@ impl TryFrom<String> for ProbeKey {
     }
 }
 
-/// A reading that could be taken.
+/// A reading that was taken successfully.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Reading {
@@ -47,8 +47,8 @@ pub(crate) enum Reading {
     Good,
 }
 
-/// One sample of one probe. `Err` is a bad sample, whatever the reason (S3): a time-out, a refusal,
-/// an unreadable answer, a bad status.
+/// One sample of one probe. `Err` is a bad sample, whatever the reason (S3): a timeout, a refusal, an unreadable
+/// answer, a bad status.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Sample {
     /// Which probe.

@@ -19,23 +19,23 @@ pub struct FleetSnapshot {
     pub(crate) completed_at: Time,
     hosts: BTreeMap<HostId, Host>,
     groups: BTreeMap<GroupName, Group>,
-    /// The mark that the fleet as a whole bears.
+    /// The mark of the fleet as a whole.
     pub(crate) mark: FleetMark,
 }
 
 /// How a fleet says which ledger governs it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum FleetMark {
-    /// Its hosts and groups bear marks of their own, which a person gives them.
+    /// Its hosts and groups have marks of their own, which a person sets.
     OnHosts,
-    /// It bears one as a whole, and none yet: its first run gives it that.
+    /// It has one mark as a whole, not set yet: its first run sets it.
     Open,
-    /// It bears this one as a whole.
+    /// It has this mark as a whole.
     Of(LedgerId),
 }
 
 impl FleetMark {
-    /// The ledger that the fleet as a whole names.
+    /// The ledger that the mark of the fleet as a whole names.
     pub(crate) fn ledger(&self) -> Option<&LedgerId> {
         match self {
             Self::OnHosts | Self::Open => None,
@@ -53,25 +53,25 @@ pub enum InventoryError {
     /// The same group twice.
     #[error("the inventory lists group {0} twice")]
     DuplicateGroup(GroupName),
-    /// A host names a group that the inventory lacks.
+    /// A host names a group that the inventory does not list.
     #[error("host {host} says it is in group {group}, which the inventory does not list")]
     UnknownGroup {
         /// The host.
         host: HostId,
-        /// What it names.
+        /// The group that it names.
         group: GroupName,
     },
-    /// A group states another number of members than the inventory lists.
+    /// A group states a different number of members than the inventory lists.
     #[error("the inventory is incomplete: group {group} states {stated} members, {listed} are listed")]
     MemberCount {
         /// The group.
         group: GroupName,
-        /// What it states.
+        /// The number that it states.
         stated: u64,
         /// How many hosts are listed for it.
         listed: u64,
     },
-    /// A group lists a host that the list of hosts lacks.
+    /// A group lists a host that the list of hosts does not contain.
     #[error("the inventory is incomplete: group {group} lists host {host}, the list of hosts does not")]
     MissingMember {
         /// The group.
@@ -87,10 +87,10 @@ pub enum InventoryError {
         /// The host.
         host: HostId,
     },
-    /// The provider leaves out something without which nothing can be decided.
+    /// The provider leaves out something that every decision needs.
     #[error("the inventory does not say {what}")]
     Unsaid {
-        /// What.
+        /// What is missing.
         what: String,
     },
 }
@@ -100,7 +100,7 @@ impl FleetSnapshot {
     ///
     /// # Errors
     ///
-    /// An [`InventoryError`] where the lists contradict each other. Nothing is repaired or assumed (S3).
+    /// An [`InventoryError`] if the lists contradict each other. Nothing is repaired or assumed (S3).
     pub fn new(
         begun_at: Time,
         completed_at: Time,
@@ -139,13 +139,13 @@ impl FleetSnapshot {
         Ok(Self { begun_at, completed_at, hosts: by_id, groups, mark })
     }
 
-    /// The host of that id, unless it is gone.
+    /// The host with this id, unless it is gone.
     pub fn host(&self, id: &HostId) -> Option<&Host> {
         self.hosts.get(id)
     }
 
-    /// Adds protections that the provider tells only where it is asked for a host. What the observation itself
-    /// showed stays; a host that it did not show is left out.
+    /// Adds protections that the provider reports only when asked about a single host. A protection in the observation
+    /// itself stays; a host that is not in the observation is skipped.
     pub(crate) fn protect(&mut self, protections: &BTreeMap<HostId, Protection>) {
         for (id, protection) in protections {
             if let Some(host) = self.hosts.get_mut(id) {
@@ -154,8 +154,8 @@ impl FleetSnapshot {
         }
     }
 
-    /// Counts every host of the zone as lost: unhealthy and on its way out. For questions about what is not so;
-    /// returns how many hosts the zone has.
+    /// Marks every host of the zone as lost: unhealthy and on its way out. For hypothetical questions. Returns how many
+    /// hosts the zone has.
     pub(crate) fn lose_zone(&mut self, zone: &ZoneName) -> u64 {
         let mut lost = 0;
         for host in self.hosts.values_mut().filter(|host| host.zone == *zone) {
@@ -171,7 +171,7 @@ impl FleetSnapshot {
         self.hosts.values()
     }
 
-    /// The group of that name.
+    /// The group with this name.
     pub fn group(&self, name: &GroupName) -> Option<&Group> {
         self.groups.get(name)
     }

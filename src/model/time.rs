@@ -22,25 +22,25 @@ impl Time {
         self.0
     }
 
-    /// The later time; the ends of the representable range hold.
+    /// This time plus `by`, saturating at the end of the representable range.
     #[must_use]
     pub fn plus(self, by: Duration) -> Self {
         Self(self.0.saturating_add(millis(by)))
     }
 
-    /// The earlier time; the ends of the representable range hold.
+    /// This time minus `by`, saturating at the end of the representable range.
     #[must_use]
     pub fn minus(self, by: Duration) -> Self {
         Self(self.0.saturating_sub(millis(by)))
     }
 
-    /// How long `earlier` lies in the past; zero where it does not.
+    /// The duration from `earlier` to this time; zero if this time is the earlier one.
     #[must_use]
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
     }
 
-    /// The same instant for calendar arithmetic; the ends of jiff's range hold.
+    /// The same instant for calendar arithmetic, clamped to jiff's range.
     pub(crate) fn to_jiff(self) -> jiff::Timestamp {
         jiff::Timestamp::from_millisecond(self.0).unwrap_or(if self.0 < 0 {
             jiff::Timestamp::MIN
@@ -107,12 +107,12 @@ pub(crate) fn duration_text(of: Duration) -> String {
     parts.join(" ")
 }
 
-/// Why a text is no duration.
+/// Why a text is not a duration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum BadDuration {
-    /// Not a whole number with a unit behind it.
+    /// Not a whole number followed by a unit.
     Form,
-    /// More than can be counted.
+    /// Larger than can be counted.
     TooLong,
 }
 
@@ -120,7 +120,7 @@ pub(crate) enum BadDuration {
 ///
 /// # Errors
 ///
-/// [`BadDuration`]; each caller says in its own words what it wants.
+/// [`BadDuration`]; each caller says in its own words what it expects.
 pub(crate) fn parse_duration(text: &str) -> Result<Duration, BadDuration> {
     let unit_at = text.find(|c: char| !c.is_ascii_digit()).ok_or(BadDuration::Form)?;
     let (digits, unit) = text.split_at(unit_at);
@@ -135,7 +135,7 @@ pub(crate) fn parse_duration(text: &str) -> Result<Duration, BadDuration> {
     if digits.is_empty() {
         return Err(BadDuration::Form);
     }
-    // Digits alone fail to be a number for one reason only.
+    // Digits alone can fail to parse for one reason only.
     let number: u64 = digits.parse().map_err(|_| BadDuration::TooLong)?;
     number.checked_mul(millis).map(Duration::from_millis).ok_or(BadDuration::TooLong)
 }
