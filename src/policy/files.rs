@@ -1,7 +1,7 @@
-//! The only file access of this module: a policy directory to texts.
+//! The only file access of this module: reads a policy directory into texts.
 //!
-//! Whatever cannot be read is a problem beside the texts, never left out: a policy that is not seen would be a floor
-//! that is not kept.
+//! A file that cannot be read becomes a problem beside the texts and is never left out: a policy that is not seen would
+//! be a minimum that is not kept.
 
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -12,13 +12,13 @@ use super::check::{FLEET_FILE, FleetAlone, LedgerPlace, PolicyText, check, fleet
 use super::problem::{PolicyErrors, PolicyProblem};
 use super::types::PolicySet;
 
-/// Far above any policy; a larger file is something else.
+/// Far above the size of any policy; a larger file is something else.
 const LARGEST_FILE: u64 = 1 << 20;
-/// The mode bit for everybody else.
+/// The mode bit that lets everybody else write.
 const WRITABLE_BY_OTHERS: u32 = 0o002;
 
-/// Reads and checks a policy directory: `fleet.toml` and every other `*.toml` in it that `[provider]` does not name.
-/// Hidden files are left out, as a shell's `*.toml` would.
+/// Reads and checks a policy directory: `fleet.toml` and every other `*.toml` that `[provider]` does not name. Hidden
+/// files are skipped, as a shell's `*.toml` would skip them.
 ///
 /// # Errors
 ///
@@ -67,10 +67,10 @@ fn listed(directory: &Path) -> Result<(Vec<std::ffi::OsString>, Vec<PolicyProble
     Ok((names, problems))
 }
 
-/// Where the ledger is, for a stop order while the directory is not valid: a policy that somebody broke must not stand
-/// between a person and a halt. Nothing else may be decided on it.
+/// Where the ledger is, for a stop order while the directory is invalid: a broken policy must not stand between a
+/// person and a halt. Nothing else may be decided on it.
 ///
-/// `None` where `fleet.toml` does not even say that.
+/// `None` if `fleet.toml` does not even say that.
 pub(crate) fn ledger_place(directory: &Path) -> Option<LedgerPlace> {
     let path = directory.join(FLEET_FILE);
     fs::metadata(&path).ok().filter(|found| found.is_file() && found.len() <= LARGEST_FILE)?;
@@ -102,7 +102,7 @@ fn text_of(path: &Path) -> Result<String, PolicyProblem> {
             "a policy that cannot be seen cannot be kept: make it readable, or move it away",
         )
     };
-    // Looked at before it is opened: opening a pipe would wait for somebody to write.
+    // Checked before it is opened: opening a pipe would wait for a writer.
     if !fs::metadata(path).map_err(|error| unreadable(&error))?.is_file() {
         return Err(PolicyProblem::of_file(format!("{shown} is not a file"), "move it out of the policy directory"));
     }
@@ -190,7 +190,7 @@ mod tests {
         }
     }
 
-    /// A typo in a subsystem's file stands in the way of nothing that only puts back, lifts or looks.
+    /// A typo in a subsystem's file does not stand in the way of commands that only put back, lift or look.
     #[test]
     fn s6_fleet_toml_alone_is_enough_and_is_checked_as_strictly_as_ever() {
         let dir = directory();

@@ -1,4 +1,4 @@
-//! Policies for the tests of this module, made by the checks themselves.
+//! Policies for the tests of this module, built by the checks themselves.
 
 use std::path::Path;
 

@@ -1,8 +1,8 @@
-//! [`loosened`]: where a policy is not provably as strict as the one that was accepted (rule `policy-loosened`).
+//! [`loosened`]: where a policy is not provably as strict as the accepted one (rule `policy-loosened`).
 //!
-//! The burden is on the new policy: for every field either it is equal, or an order is stated here under which
-//! whatever the new value allows the old one allowed too. Everything else is loosened, even if it looks stricter: a
-//! wider selector, for one, counts more hosts as capacity. `description` and `owner` are words.
+//! The burden of proof is on the new policy: each field is either equal, or ordered by a relation stated here, under
+//! which the old value allowed everything that the new one allows. Everything else counts as loosened, even if it looks
+//! stricter: a wider selector, for example, counts more hosts as capacity. `description` and `owner` are only words.
 
 use std::collections::BTreeSet;
 
@@ -17,24 +17,24 @@ use super::types::{
 };
 use crate::model::duration_text;
 
-/// One field that may allow more than it did.
+/// One field that may allow more than before.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Loosening {
     /// The key with its tables: `capacity.minimum`.
     pub(crate) field: String,
-    /// What was accepted.
+    /// The accepted value.
     pub(crate) was: String,
-    /// What the file says now.
+    /// The value in the file now.
     pub(crate) is: String,
 }
 
-/// Every field of `now` that is not provably as strict as in `accepted`. Empty for equal policies.
+/// Every field of `now` that is not provably as strict as in `accepted`. Empty if the policies are equal.
 pub(crate) fn loosened(accepted: &SubsystemPolicy, now: &SubsystemPolicy) -> Vec<Loosening> {
-    // Nearly always; and saying what was and is costs more than looking.
+    // The usual case; describing old and new values costs more than comparing.
     if accepted == now {
         return Vec::new();
     }
-    // Taken apart completely, so that a new field cannot be forgotten here.
+    // Destructured completely, so that a new field cannot be forgotten here.
     let SubsystemPolicy { name, description: _, owner: _, depends_on, hosts, capacity, pace, health, confirm, windows } =
         accepted;
     let mut found = Findings(Vec::new());
@@ -44,7 +44,7 @@ pub(crate) fn loosened(accepted: &SubsystemPolicy, now: &SubsystemPolicy) -> Vec
     found.unless(hosts.tags == now.hosts.tags, "hosts.tags", plain(&hosts.tags), plain(&now.hosts.tags));
     let groups = (&hosts.auto_scaling_groups, &now.hosts.auto_scaling_groups);
     found.unless(groups.0 == groups.1, "hosts.auto_scaling_groups", list(groups.0), list(groups.1));
-    // What is kept out still counts as capacity: more of it only takes candidates away.
+    // Hosts that are kept out still count as capacity: more of them only means fewer candidates.
     let kept = hosts.never.iter().all(|(tag, was)| now.hosts.never.get(tag).is_some_and(|is| was.is_subset(is)));
     found.unless(kept, "hosts.never", plain(&hosts.never), plain(&now.hosts.never));
     capacity_loosened(&mut found, capacity, &now.capacity);
@@ -83,7 +83,7 @@ pub(crate) fn loosened(accepted: &SubsystemPolicy, now: &SubsystemPolicy) -> Vec
 }
 
 fn capacity_loosened(found: &mut Findings, was: &CapacityPolicy, is: &CapacityPolicy) {
-    // `baseline` allows nothing by itself: what is resolved from it is compared below.
+    // `baseline` allows nothing by itself: the values that are resolved from it are compared below.
     let CapacityPolicy { baseline: _, minimum, minimum_per_zone, zones, survive_zone_loss, units } = was;
     found.unless(is.minimum >= *minimum, "capacity.minimum", minimum, is.minimum);
     if let Some(zone_minimum) = minimum_per_zone {
@@ -108,15 +108,15 @@ fn zone_minimum_text(of: &CapacityPolicy) -> String {
 fn zone_minimum_as_strict(was: &CapacityPolicy, old: ZoneMinimum, is: &CapacityPolicy, new: ZoneMinimum) -> bool {
     match (old, new) {
         (ZoneMinimum::Units(old), ZoneMinimum::Units(new)) => new >= old,
-        // Whatever the number of zones is, it is the same for both.
+        // Whatever the number of zones, it is the same for both.
         (ZoneMinimum::Percent(old), ZoneMinimum::Percent(new)) => {
             new * rust_decimal::Decimal::from(is.baseline) >= old * rust_decimal::Decimal::from(was.baseline)
         }
-        // The fewer the zones, the more a percentage keeps in each: one is the worst case.
+        // The fewer zones there are, the more a percentage keeps in each: a single zone is the worst case.
         (ZoneMinimum::Percent(_), ZoneMinimum::Units(new)) => {
             new >= old.units(was.baseline, was.zones.as_ref().map_or(1, BTreeSet::len))
         }
-        // Without `zones` their number may grow, and each one's share shrink.
+        // Without `zones`, their number may grow, and each zone's share shrinks.
         (ZoneMinimum::Units(old), ZoneMinimum::Percent(_)) => {
             is.zones.as_ref().is_some_and(|zones| new.units(is.baseline, zones.len()) >= old)
         }
@@ -161,7 +161,7 @@ fn pace_loosened(
     let zones = (zones_per_batch, is.zones_per_batch);
     found.unless(at_most(*zones.0, zones.1), "pace.zones_per_batch", plain(zones.0), plain(&zones.1));
     found.unless(is.requires_launch >= *requires_launch, "pace.requires_launch", requires_launch, is.requires_launch);
-    // A budget holds if one holds that allows no more hosts in no less time.
+    // A budget is kept if some new budget allows no more hosts in no less time.
     let kept = |budget: &Budget| is.budgets.iter().any(|b| b.hosts <= budget.hosts && b.per >= budget.per);
     found.unless(budgets.iter().all(kept), "pace.budgets", plain(budgets), plain(&is.budgets));
 }
@@ -169,7 +169,7 @@ fn pace_loosened(
 fn probe_loosened(found: &mut Findings, field: &str, was: &ProbeSpec, is: &ProbeSpec) {
     let ProbeSpec { name: _, kind, timeout, limits, failures } = was;
     let same = match (kind, &is.kind) {
-        // Fewer statuses are good; everything else is as it was.
+        // Fewer statuses may be good; everything else must be equal.
         (
             ProbeKind::Http { url, method, expect_status, pointer },
             ProbeKind::Http { url: url2, method: method2, expect_status: expect2, pointer: pointer2 },
@@ -206,7 +206,7 @@ fn windows_loosened(found: &mut Findings, was: &Windows, is: &Windows) {
 /// Whether every day from `from` to `to` lies in one of the freezes.
 fn is_frozen(freezes: &[Freeze], from: Date, to: Date) -> bool {
     let mut day = from;
-    // Each round ends further on, by one freeze at least.
+    // Each iteration moves `day` past at least one freeze.
     for _ in 0..=freezes.len() {
         if day > to {
             return true;
@@ -222,7 +222,7 @@ fn is_frozen(freezes: &[Freeze], from: Date, to: Date) -> bool {
     day > to
 }
 
-/// An optional upper limit that is no higher: none is no limit.
+/// Whether an optional upper limit is no higher than before. `None` is no limit.
 fn at_most<T: PartialOrd>(was: Option<T>, is: Option<T>) -> bool {
     was.is_none_or(|was| is.is_some_and(|is| is <= was))
 }

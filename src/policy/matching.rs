@@ -1,7 +1,7 @@
 //! [`Matcher`]: which subsystems a host serves, by the globs of `[hosts]`.
 //!
-//! All patterns for one tag are compiled into one table, so that a host costs a look-up per tag that it bears,
-//! however many subsystems there are. Must not judge: a host that is matched may still not be removable.
+//! All patterns for one tag are compiled into one table, so that a host costs one look-up per tag that it has, however
+//! many subsystems there are. This module must not judge: a host that matches may still not be removable.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
@@ -12,12 +12,12 @@ use globset::{Glob, GlobBuilder, GlobSet, GlobSetBuilder};
 use super::types::{PolicySet, ProbeKind, ProbeSpec, SubsystemPolicy};
 use crate::model::{Host, SubsystemName};
 
-/// What the policies say of a host.
+/// The policies that apply to a host.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct HostPolicies {
-    /// The subsystems it serves, by name. Empty: no policy selects it, so it cannot be removed.
+    /// The subsystems that it serves, by name. If empty, no policy selects it, so it cannot be removed.
     pub(crate) subsystems: Vec<SubsystemName>,
-    /// Of these, the first whose `never` keeps it out of every removal.
+    /// The first of these subsystems whose `never` keeps the host out of every removal.
     pub(crate) never: Option<SubsystemName>,
 }
 
@@ -25,7 +25,7 @@ pub(crate) struct HostPolicies {
 #[derive(Debug)]
 pub(crate) struct Matcher {
     names: Vec<SubsystemName>,
-    /// How many keys of its selector a host must match, per subsystem.
+    /// By subsystem, how many keys of its selector a host must match.
     keys: Vec<usize>,
     tags: HashMap<String, Patterns, RandomState>,
     groups: Patterns,
@@ -33,26 +33,26 @@ pub(crate) struct Matcher {
     closed: bool,
 }
 
-/// What a pattern stands for: the subsystem's index, and whether under `never`.
+/// What a pattern belongs to: the subsystem's index, and whether it is under `never`.
 type Mark = (usize, bool);
 
 /// All patterns for one tag, or for the group.
 #[derive(Debug, Default)]
 struct Patterns {
-    /// `*`, which matches whatever there is.
+    /// `*`, which matches everything.
     any: Vec<Mark>,
     /// Patterns that match only themselves.
     literal: HashMap<String, Vec<Mark>, RandomState>,
-    /// The others.
+    /// All other patterns.
     globs: GlobSet,
     /// By index in `globs`.
     of: Vec<Mark>,
 }
 
 impl PolicySet {
-    /// Compiles the selectors. Costs some milliseconds: once per decision, not once per host.
+    /// Compiles the selectors. Takes some milliseconds: call it once per decision, not once per host.
     pub(crate) fn matcher(&self) -> Matcher {
-        // S3: without selectors nobody knows whom a host serves, so none may go.
+        // S3: without selectors, nobody knows which subsystems a host serves, so no host may go.
         Matcher::new(self.subsystems.values()).unwrap_or_else(|_| Matcher {
             names: self.subsystems.keys().cloned().collect(),
             keys: vec![0; self.subsystems.len()],
@@ -62,9 +62,9 @@ impl PolicySet {
         })
     }
 
-    /// The probe as it must be run: an `exec` program with a `/` in it is relative to the policy file.
+    /// The probe as it must be run: an `exec` program that contains a `/` is relative to the policy file.
     ///
-    /// The policy itself keeps what was written, so that two checkouts of it are the same policy.
+    /// The policy itself keeps the written form, so that two checkouts of it are the same policy.
     pub(crate) fn runnable(&self, probe: &ProbeSpec) -> ProbeSpec {
         let mut probe = probe.clone();
         if let ProbeKind::Exec { command } = &mut probe.kind
@@ -77,7 +77,7 @@ impl PolicySet {
     }
 }
 
-/// A path that keeps its `/`, so that it is never looked up in the search path.
+/// Joins the path so that it keeps a `/`, and is never looked up in the search path.
 fn in_directory(directory: &Path, program: &str) -> PathBuf {
     if directory.as_os_str().is_empty() { Path::new(".").join(program) } else { directory.join(program) }
 }
@@ -87,7 +87,7 @@ impl Matcher {
     ///
     /// # Errors
     ///
-    /// Where a pattern is not a glob, or all of them together are too large; the loader has checked both.
+    /// If a pattern is not a glob, or all patterns together are too large; the loader has checked both.
     pub(crate) fn new<'a>(policies: impl IntoIterator<Item = &'a SubsystemPolicy>) -> Result<Self, globset::Error> {
         let mut names = Vec::new();
         let mut keys = Vec::new();
@@ -112,7 +112,7 @@ impl Matcher {
         Ok(Self { names, keys, tags, groups: groups.build()?, closed: false })
     }
 
-    /// The subsystems that a host serves, and whether one of them keeps it for good.
+    /// The subsystems that a host serves, and the first of them that keeps it for good, if any.
     pub(crate) fn membership(&self, host: &Host) -> HostPolicies {
         let mut matching = self.matching();
         let (served, never) = matching.of(host);
@@ -120,7 +120,7 @@ impl Matcher {
         HostPolicies { never: never.as_ref().and_then(name), subsystems: served.iter().filter_map(name).collect() }
     }
 
-    /// To match many hosts one after the other.
+    /// For matching many hosts, one after the other.
     pub(crate) fn matching(&self) -> Matching<'_> {
         Matching {
             matcher: self,
@@ -132,22 +132,22 @@ impl Matcher {
     }
 }
 
-/// A matcher with room of its own, so that a host costs no allocation.
+/// A matcher with reusable buffers, so that a host costs no allocation.
 #[derive(Debug)]
 pub(crate) struct Matching<'m> {
     matcher: &'m Matcher,
-    /// Keys matched by subsystem; all zero between hosts.
+    /// By subsystem, the number of keys matched; all zero between hosts.
     matched: Vec<usize>,
-    /// Subsystems of which a key matched, then those served.
+    /// Subsystems with a matching key; after filtering, the subsystems that the host serves.
     served: Vec<usize>,
-    /// Subsystems of which a `never` matched.
+    /// Subsystems with a matching `never`.
     kept: Vec<usize>,
     hits: Vec<Mark>,
 }
 
 impl Matching<'_> {
-    /// The subsystems that a host serves, ascending, and the first of them that keeps it for good: as indexes into
-    /// the policies in the order in which the matcher was given them ([`PolicySet::matcher`]: by name).
+    /// The subsystems that a host serves, ascending, and the first of them that keeps it for good. Both are indexes
+    /// into the policies in the order in which the matcher was given them ([`PolicySet::matcher`]: by name).
     pub(crate) fn of(&mut self, host: &Host) -> (&[usize], Option<usize>) {
         let Self { matcher, matched, served, kept, hits } = self;
         served.clear();
@@ -157,12 +157,12 @@ impl Matching<'_> {
             return (served, (!matched.is_empty()).then_some(0));
         }
         let tags = host.tags.iter().filter_map(|(tag, value)| Some((matcher.tags.get(tag)?, value.as_str())));
-        // A host outside of groups does not match a selector that asks for one.
+        // A host outside of groups does not match a selector that requires one.
         let group = host.group.iter().map(|group| (&matcher.groups, group.as_str()));
         for (patterns, value) in tags.chain(group) {
             hits.clear();
             patterns.find(value, hits);
-            // Any of its patterns is enough: a key counts once for every subsystem.
+            // One matching pattern is enough: a key counts once for each subsystem.
             hits.sort_unstable();
             hits.dedup();
             for &(subsystem, never) in hits.iter() {
@@ -176,7 +176,7 @@ impl Matching<'_> {
                 }
             }
         }
-        // A selector without keys is never among them: nothing selected never means everything.
+        // A selector without keys is never among them: an empty selection never means everything.
         served.retain(|&subsystem| std::mem::take(&mut matched[subsystem]) == matcher.keys[subsystem]);
         served.sort_unstable();
         let never = served.iter().copied().find(|subsystem| kept.contains(subsystem));
@@ -184,7 +184,7 @@ impl Matching<'_> {
     }
 }
 
-/// Patterns on their way into a table.
+/// Patterns that are being collected into a table.
 #[derive(Default)]
 struct Building {
     patterns: Patterns,
@@ -218,7 +218,7 @@ impl Building {
 }
 
 impl Patterns {
-    /// The mark of every pattern that matches.
+    /// Adds the mark of every pattern that matches.
     fn find(&self, value: &str, hits: &mut Vec<Mark>) {
         hits.extend(&self.any);
         hits.extend(self.literal.get(value).into_iter().flatten());
@@ -228,7 +228,7 @@ impl Patterns {
     }
 }
 
-/// A pattern of `[hosts]`: names and tag values are no paths, so `*` matches any text, slashes included.
+/// A pattern of `[hosts]`. Names and tag values are not paths, so `*` matches any text, slashes included.
 pub(super) fn glob(pattern: &str) -> Result<Glob, globset::Error> {
     GlobBuilder::new(pattern).literal_separator(false).backslash_escape(true).build()
 }

@@ -1,15 +1,15 @@
 //! Policy files: what each subsystem must keep, and how fast it may lose hosts.
 //!
-//! [`PolicySet`] is the validated whole of one policy directory; there is no other way to get one than [`load`] (or
-//! [`check`], its pure part), so nothing downstream meets an unchecked value; [`FleetAlone`], of [`load_fleet`], has
-//! `fleet.toml` only and is for what never removes. Reading the files is `files`' thin
-//! shell; everything else here is pure: text to tree (`read`), tree to raw types (`raw`, `leaf`), raw types to
-//! policies (`check`), every stage with all its complaints and their places (`problem`).
+//! [`PolicySet`] is one policy directory, whole and validated. The only way to get one is [`load`] (or [`check`], its
+//! pure part), so nothing downstream meets an unchecked value. [`FleetAlone`], which [`load_fleet`] returns, holds
+//! `fleet.toml` only and is for commands that never remove. Reading the files is the thin shell `files`; everything
+//! else here is pure: text to tree (`read`), tree to raw types (`raw`, `leaf`), raw types to policies (`check`). Every
+//! stage reports all its problems with their places (`problem`).
 //!
-//! **What has no default** (S3): name, selector, baseline, minimum, `max_hosts_per_run`, `batch`, `interval`,
-//! `budgets` (`[]` must be written, and is warned of), `bake`, `every`, provider and ledger. What may be left out is
-//! either nothing that limits a removal (`description`, `owner`), or a further restriction that nobody asked for
-//! (`minimum_per_zone`, `survive_zone_loss`, `ramp`, `windows`, …), or defaults to the strictest (`unattended_max`).
+//! **What has no default** (S3): name, selector, baseline, minimum, `max_hosts_per_run`, `batch`, `interval`, `budgets`
+//! (`[]` must be written, and gives a warning), `bake`, `every`, provider and ledger. A key that may be left out limits
+//! no removal (`description`, `owner`), or is a further restriction that nobody asked for (`minimum_per_zone`,
+//! `survive_zone_loss`, `ramp`, `windows`, …), or defaults to the strictest value (`unattended_max`).
 
 #![cfg_attr(not(test), warn(clippy::wildcard_enum_match_arm))]
 
@@ -34,7 +34,7 @@ pub(crate) use schema::schema;
 pub(crate) use show::{effective, show};
 pub use types::*;
 
-/// The policy directory where none is named.
+/// The policy directory if none is named.
 pub(crate) const DEFAULT_DIRECTORY: &str = "./policies";
 
 #[cfg(test)]

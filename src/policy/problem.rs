@@ -1,6 +1,6 @@
-//! [`PolicyProblem`]: one thing that is wrong with a policy file, shown where it stands; [`PolicyErrors`]: all of them.
+//! [`PolicyProblem`]: one problem in a policy file, shown at its place; [`PolicyErrors`]: all of them.
 //!
-//! Errors and warnings are the same type with another severity. Must not decide what is wrong.
+//! Errors and warnings are the same type and differ in severity. This module must not decide what is wrong.
 
 use std::fmt;
 use std::ops::Range;
@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, Severity, SourceCode};
 
-/// One error or warning, with the place in the file that it is about.
+/// One error or warning, with its place in the file.
 #[derive(Clone, Debug)]
 pub struct PolicyProblem {
     severity: Severity,
@@ -27,14 +27,14 @@ struct Place {
 }
 
 impl PolicyProblem {
-    /// The file and its line (from 1), where the problem is in a file's text.
+    /// The file and the line (from 1), if the problem is in a file's text.
     pub(crate) fn place(&self) -> Option<(&str, usize)> {
         let Place { source, span } = self.place.as_deref()?;
         let before = source.inner().get(..span.start).unwrap_or_default();
         Some((source.name(), before.bytes().filter(|b| *b == b'\n').count() + 1))
     }
 
-    /// A problem of a file or directory as a whole; the message must name it.
+    /// A problem with a file or directory as a whole; the message must name it.
     pub(super) fn of_file(message: impl Into<String>, help: impl Into<String>) -> Self {
         Self {
             severity: Severity::Error,
@@ -57,7 +57,7 @@ impl fmt::Display for PolicyProblem {
 
 impl std::error::Error for PolicyProblem {}
 
-/// For rendering: the message without the place, which is shown beside the text.
+/// For rendering: the message without the place, which is drawn beside the text.
 #[derive(Debug)]
 struct Shown<'a>(&'a PolicyProblem);
 
@@ -89,18 +89,18 @@ impl Diagnostic for Shown<'_> {
     }
 }
 
-/// How diagnostics are drawn; the shell knows its terminal, this module does not.
+/// How diagnostics are drawn. The shell knows its terminal; this module does not.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Look {
     /// ANSI colours.
     pub(crate) color: bool,
-    /// Line-drawing characters; ASCII otherwise.
+    /// Line-drawing characters; otherwise ASCII.
     pub(crate) unicode: bool,
-    /// Columns.
+    /// Width in columns.
     pub(crate) width: usize,
 }
 
-/// Draws problems one below the other, each with its place underlined. Ends with a line end unless empty.
+/// Draws the problems one below the other, each with its place underlined. Ends with a newline unless empty.
 pub(crate) fn render(problems: &[PolicyProblem], look: Look) -> String {
     let theme = match (look.color, look.unicode) {
         (true, true) => GraphicalTheme::unicode(),
@@ -117,7 +117,7 @@ pub(crate) fn render(problems: &[PolicyProblem], look: Look) -> String {
         .without_cause_chain();
     let mut out = String::new();
     for problem in problems {
-        // A span outside of its text cannot be drawn: the plain line says the same.
+        // A span outside of its text cannot be drawn; the plain line says the same.
         let before = out.len();
         if handler.render_report(&mut out, &Shown(problem)).is_err() {
             out.truncate(before);
@@ -139,7 +139,7 @@ pub(crate) struct PolicyErrors {
 }
 
 impl PolicyErrors {
-    /// All problems as [`render`] draws them.
+    /// All problems, drawn by [`render`].
     pub(crate) fn render(&self, look: Look) -> String {
         render(&self.problems, look)
     }
@@ -149,12 +149,12 @@ fn count(problems: usize) -> String {
     if problems == 1 { "1 problem".to_owned() } else { format!("{problems} problems") }
 }
 
-/// Collects what is wrong with one file.
+/// Collects the problems of one file.
 pub(super) struct Reporter {
     source: NamedSource<Arc<str>>,
-    /// What was found so far.
+    /// The errors found so far.
     pub(super) errors: Vec<PolicyProblem>,
-    /// What should be looked at.
+    /// The warnings found so far.
     pub(super) warnings: Vec<PolicyProblem>,
 }
 
@@ -164,7 +164,7 @@ impl Reporter {
         Self { source, errors: Vec::new(), warnings: Vec::new() }
     }
 
-    /// Records an error at `span`: what is wrong, a few words beside the text, what to do.
+    /// Records an error at `span`: what is wrong, a short label beside the text, and what to do.
     pub(super) fn error(&mut self, span: Range<usize>, message: impl Into<String>, label: &str, help: &str) {
         let problem = self.problem(Severity::Error, span, message.into(), label, help);
         self.errors.push(problem);
@@ -176,7 +176,7 @@ impl Reporter {
         self.warnings.push(problem);
     }
 
-    /// Everything found, errors and warnings, in the order of their places.
+    /// Everything that was found, errors and warnings, in the order of their places.
     pub(super) fn finish(self) -> (Vec<PolicyProblem>, Vec<PolicyProblem>) {
         let sorted = |mut problems: Vec<PolicyProblem>| {
             problems.sort_by_key(|problem| problem.place.as_ref().map(|place| place.span.start));
@@ -205,7 +205,7 @@ impl Reporter {
     }
 }
 
-/// The text with everything that could mislead a terminal replaced, byte for byte, so that places stay where they are.
+/// The text with every misleading character replaced by the same number of bytes, so that places stay the same.
 fn drawable(text: &str) -> String {
     text.chars()
         .map(|c| match c {
@@ -217,30 +217,30 @@ fn drawable(text: &str) -> String {
         .collect()
 }
 
-/// Control characters, and those that hide or turn round what stands beside them.
+/// Control characters, and characters that hide or reorder the text beside them.
 pub(super) fn misleads(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
-/// The candidates that `word` may be a slip of, nearest first; at most three.
+/// The candidates that `word` may be a misspelling of, nearest first; at most three.
 pub(crate) fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
     let lower = word.to_lowercase();
     let mut near: Vec<(usize, &str)> = candidates
         .into_iter()
         .map(|candidate| (strsim::damerau_levenshtein(&lower, &candidate.to_lowercase()), candidate))
-        // A third of the letters may be wrong: beyond that a suggestion misleads more than it helps.
+        // A third of the letters may be wrong; beyond that, a suggestion misleads more than it helps.
         .filter(|(distance, candidate)| *distance <= (candidate.chars().count().max(3)) / 3)
         .collect();
     near.sort_unstable();
     near.dedup();
-    // Beside one that is much nearer, the others only distract.
+    // Next to a much nearer candidate, the others only distract.
     let best = near.first().map_or(0, |(distance, _)| *distance);
     near.retain(|(distance, _)| *distance <= best + 1);
     near.into_iter().take(3).map(|(_, candidate)| candidate).collect()
 }
 
-/// `did you mean ...? ` where something is near, then all that is valid.
+/// `did you mean ...? ` if a candidate is near; otherwise all valid ones.
 pub(super) fn suggest<'a>(word: &str, what: &str, candidates: impl IntoIterator<Item = &'a str>) -> String {
     let all: Vec<&str> = candidates.into_iter().collect();
     let quoted = |of: &[&str]| of.iter().map(|c| format!("`{c}`")).collect::<Vec<_>>().join(", ");

@@ -1,8 +1,8 @@
-//! The files as they are written: every key of `fleet.toml` and of a subsystem's file, none of them checked yet.
+//! The files as written: every key of `fleet.toml` and of a subsystem's file, not checked yet.
 //!
-//! The doc comments here are also the descriptions in `policy schema`. Every key is an `Option`, so that a file in
-//! which several are missing is told so at once; which are required says `#[schemars(required)]`, and the checks
-//! hold it. Must not hold a rule beyond what one value is.
+//! The doc comments here are also the descriptions in `policy schema`. Every key is an `Option`, so that all missing
+//! keys of a file are reported at once; `#[schemars(required)]` marks the required ones, and the checks enforce it.
+//! This module must not hold a rule beyond what a single value is.
 
 use std::collections::BTreeMap;
 

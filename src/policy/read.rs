@@ -1,8 +1,8 @@
-//! From a file's text to its raw type, with everything that does not fit, not only the first of it.
+//! From a file's text to its raw type, reporting everything that does not fit and not only the first problem.
 //!
-//! serde stops at the first error. So the text is parsed once into a tree that knows its places; whatever serde
-//! complains of is recorded, taken out of the tree and remembered as *damaged*, and the rest is read again. Later
-//! checks say nothing of a damaged key: it is not missing, it was complained of.
+//! serde stops at the first error. So the text is parsed once into a tree that knows its places. Each error from serde
+//! is recorded, the part that it is about is taken out of the tree and remembered as *damaged*, and the rest is read
+//! again. Later checks do not report a damaged key: it is not missing, it was reported already.
 
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -14,18 +14,18 @@ use toml::de::{DeArray, DeTable, DeValue, Deserializer};
 use super::problem::{Reporter, misleads, suggest};
 use super::schema;
 
-/// More complaints of one file help nobody, and each costs another pass.
+/// More errors about one file help nobody, and each costs another pass.
 const MOST_COMPLAINTS: usize = 50;
 
-/// Probe kinds of the contract that this version does not have.
+/// Probe kinds in the contract that this version does not have.
 const LATER_PROBES: [&str; 4] = ["target-group", "cloudwatch-alarm", "cloudwatch-metric", "prometheus"];
 
-/// Keys that were complained of and taken out, as `capacity.minimum` or `health.probe.1.max`.
+/// Keys that were reported and taken out, as `capacity.minimum` or `health.probe.1.max`.
 #[derive(Debug, Default)]
 pub(super) struct Damaged(BTreeSet<String>);
 
 impl Damaged {
-    /// Whether this key, something in it or something that it is in was taken out.
+    /// Whether this key, a key inside it or a table around it was taken out.
     pub(super) fn touches(&self, path: &str) -> bool {
         self.0.iter().any(|damaged| within(damaged, path) || within(path, damaged))
     }
@@ -35,16 +35,16 @@ fn within(inner: &str, outer: &str) -> bool {
     inner.strip_prefix(outer).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
 }
 
-/// A parsed file, before it is known what it should hold.
+/// A parsed file, before its type is known.
 pub(super) struct Tree<'a> {
     root: Spanned<DeTable<'a>>,
     damaged: Damaged,
-    /// It is not TOML: its content cannot be judged.
+    /// The text is not TOML: its content cannot be judged.
     broken: bool,
 }
 
 impl<'a> Tree<'a> {
-    /// Parses the text and reports all errors of syntax, and text that could mislead a terminal.
+    /// Parses the text. Reports all syntax errors, and text that could mislead a terminal.
     pub(super) fn parse(text: &'a str, reporter: &mut Reporter) -> Self {
         let (root, errors) = DeTable::parse_recoverable(text);
         let broken = !errors.is_empty();
@@ -60,18 +60,18 @@ impl<'a> Tree<'a> {
         tree
     }
 
-    /// No key at all.
+    /// Whether there is no key at all.
     pub(super) fn is_empty(&self) -> bool {
         !self.broken && self.root.get_ref().is_empty() && self.damaged.0.is_empty()
     }
 
-    /// The string values of a table, whatever else is wrong with the file.
+    /// The string values of a table, even if the rest of the file is wrong.
     pub(super) fn strings_under(&self, table: &str) -> Option<Vec<String>> {
         let table = self.root.get_ref().get(table)?.get_ref().as_table()?;
         Some(table.iter().filter_map(|(_, value)| value.get_ref().as_str().map(str::to_owned)).collect())
     }
 
-    /// One string value, whatever else is wrong with the file.
+    /// One string value, even if the rest of the file is wrong.
     pub(super) fn string(&self, path: &[&str]) -> Option<String> {
         let (key, tables) = path.split_last()?;
         let mut table = self.root.get_ref();
@@ -81,19 +81,19 @@ impl<'a> Tree<'a> {
         table.get(*key)?.get_ref().as_str().map(str::to_owned)
     }
 
-    /// The strings of a list, whatever else is wrong with the file.
+    /// The strings of a list, even if the rest of the file is wrong.
     pub(super) fn strings(&self, table: &str, key: &str) -> Option<Vec<String>> {
         let list = self.root.get_ref().get(table)?.get_ref().as_table()?.get(key)?.get_ref().as_array()?;
         list.iter().map(|value| value.get_ref().as_str().map(str::to_owned)).collect()
     }
 
-    /// Whether it is a simulated fleet's scenario rather than a subsystem: `[[hosts]]` is a list there.
+    /// Whether this is a simulated fleet's scenario rather than a subsystem: in a scenario, `[[hosts]]` is a list.
     pub(super) fn looks_like_scenario(&self) -> bool {
         let root = self.root.get_ref();
         root.contains_key("clock") || root.get("hosts").is_some_and(|hosts| hosts.get_ref().as_array().is_some())
     }
 
-    /// Reads the file as a `T`. `None` where it is not TOML or nothing of it can be read.
+    /// Reads the file as a `T`. `None` if it is not TOML or nothing of it can be read.
     pub(super) fn read<T: DeserializeOwned>(mut self, reporter: &mut Reporter) -> (Option<T>, Damaged) {
         if self.broken {
             return (None, self.damaged);
@@ -155,10 +155,10 @@ fn later_kind(table: &DeTable<'_>, later: &[&str]) -> Option<Spanned<String>> {
     Some(Spanned::new(kind.span(), text.to_owned()))
 }
 
-/// Turns serde's words into ours where an unknown key can be explained better.
+/// Replaces serde's words with our own if an unknown key can be explained better.
 fn complain(reporter: &mut Reporter, error: &toml::de::Error, span: Range<usize>, path: Option<&[String]>) {
     let key = path.and_then(|path| path.last()).map(String::as_str).unwrap_or_default();
-    // The prefix is serde's own wording for `deny_unknown_fields`; a test holds it.
+    // The prefix is serde's own wording for `deny_unknown_fields`; a test checks it.
     let Some(rest) = error.message().strip_prefix(&format!("unknown field `{key}`")) else {
         reporter.error(span, error.message().to_owned(), "here", "");
         return;
@@ -178,11 +178,11 @@ fn complain(reporter: &mut Reporter, error: &toml::de::Error, span: Range<usize>
     reporter.error(span, format!("unknown key `{key}` {place}"), "unknown key", &help);
 }
 
-/// Takes out whatever stands exactly at `span`, key or value, and says where that was.
+/// Removes whatever is exactly at `span`, a key or a value, and returns its path.
 fn remove_from_table<'a>(table: &mut DeTable<'a>, span: &Range<usize>) -> Option<Vec<String>> {
     let mut hit = None;
     for (key, value) in table.iter_mut() {
-        // What is inside first: an implicit table may share its place with the key that makes it.
+        // Inner values first: an implicit table may share its place with the key that creates it.
         if let Some(path) = remove_from_value(value, span) {
             return Some(prefixed(key.get_ref(), path));
         }

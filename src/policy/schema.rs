@@ -1,7 +1,8 @@
 //! `policy schema`: a JSON Schema of the policy files, generated from the types that read them.
 //!
-//! One document holds both: a file is valid as `Fleet` or as `Subsystem`. It knows the shape of the files; what only
-//! the files together can say (a minimum above its baseline, an unknown name in `depends_on`) is `policy check`'s.
+//! One document covers both kinds of file: a file is valid as `Fleet` or as `Subsystem`. The schema describes the shape
+//! of a file; `policy check` finds what only the values or the files together show (a minimum above its baseline, an
+//! unknown name in `depends_on`).
 
 use schemars::generate::SchemaSettings;
 use schemars::transform::{Transform, transform_subschemas};
@@ -27,7 +28,7 @@ pub(crate) fn schema() -> Value {
     schema.to_value()
 }
 
-/// TOML has no null: a key that may be left out is not a key that may be null.
+/// TOML has no null: a key that may be left out may not be null.
 struct NoNull;
 
 impl Transform for NoNull {
@@ -54,7 +55,7 @@ impl Transform for NoNull {
     }
 }
 
-/// The tables in which a key of that name is valid, as `in [pace]`: for keys that landed in the wrong one.
+/// The tables in which a key of this name is valid, as `in [pace]`: for keys that ended up in the wrong table.
 pub(super) fn homes_of(key: &str) -> Vec<String> {
     let schema = schema();
     let mut homes = Vec::new();
@@ -78,7 +79,7 @@ fn search<'s>(
     let at = at.get("items").unwrap_or(at);
     let reference = at.get("$ref").and_then(Value::as_str).and_then(|to| to.strip_prefix('#'));
     let at = reference.and_then(|to| schema.pointer(to)).unwrap_or(at);
-    // The types do not nest in themselves; the bound keeps it so.
+    // The types are not recursive; the bound makes sure of it.
     let Some(Value::Object(properties)) = at.get("properties").filter(|_| path.len() < 5) else { return };
     if properties.contains_key(key) {
         let home = if path.is_empty() { at_top.to_owned() } else { format!("in [{}]", path.join(".")) };

@@ -1,4 +1,4 @@
-//! `policy show`: the policies as they are in force, every percentage resolved and every default filled in.
+//! `policy show`: the policies in force, with every percentage resolved and every default filled in.
 
 use std::fmt::{Display, Write as _};
 
@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use super::types::{CapacityPolicy, LedgerKind, PolicySet, ProviderKind, SubsystemPolicy, ZoneMinimum};
 use crate::model::duration_text;
 
-/// What `policy show` prints as JSON.
+/// The JSON document that `policy show` prints.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct ShowDocument {
     /// Where the policies were read from.
@@ -21,7 +21,7 @@ pub(crate) struct ShowDocument {
     pub(crate) ledger: String,
     /// Each subsystem's policy with resolved numbers; durations as text.
     pub(crate) subsystems: Vec<Value>,
-    /// What is legal but should be looked at.
+    /// What is legal but should be checked by a person.
     pub(crate) warnings: Vec<String>,
 }
 
@@ -50,8 +50,8 @@ pub(crate) fn show(policies: &PolicySet) -> ShowDocument {
     }
 }
 
-/// One subsystem's policy as it is in force: percentages resolved where the policy alone allows it, units of time and
-/// percent signs put back.
+/// One subsystem's policy as it is in force: percentages are resolved if the policy alone allows it, and units of time
+/// and percent signs are put back.
 pub(crate) fn effective(policy: &SubsystemPolicy) -> Value {
     let mut value = serde_json::to_value(policy).unwrap_or(Value::Null);
     if let Some(minimum) = value.pointer_mut("/capacity/minimum_per_zone") {
@@ -61,7 +61,7 @@ pub(crate) fn effective(policy: &SubsystemPolicy) -> Value {
     value
 }
 
-/// In units where the zones are known.
+/// In units if the zones are known.
 pub(super) fn zone_minimum(of: &CapacityPolicy) -> Value {
     match (of.minimum_per_zone, &of.zones) {
         (None, _) => Value::Null,
@@ -71,7 +71,7 @@ pub(super) fn zone_minimum(of: &CapacityPolicy) -> Value {
     }
 }
 
-/// What the ledger keeps is made for comparing; people read `5m`, `20%` and `Mon-Thu 09:00-16:00`.
+/// The ledger keeps values for comparison; people read `5m`, `20%` and `Mon-Thu 09:00-16:00`.
 fn for_people(value: &mut Value) {
     match value {
         Value::Object(map) => {
@@ -98,7 +98,7 @@ fn for_people(value: &mut Value) {
 }
 
 impl ShowDocument {
-    /// The same for people: a key a line, tables indented.
+    /// The same for people: one key per line, with tables indented.
     pub(crate) fn text(&self) -> String {
         let mut out = format!(
             "fleet {} ({})\n  provider  {}\n  ledger    {}\n",
@@ -146,7 +146,7 @@ fn is_nothing(value: &Value) -> bool {
     }
 }
 
-/// A value on one line, without JSON's punctuation.
+/// A value on one line, without JSON punctuation.
 fn words(value: &Value) -> String {
     match value {
         Value::Null => "none".to_owned(),
@@ -165,7 +165,7 @@ fn words(value: &Value) -> String {
     }
 }
 
-/// A field of a policy on one line, for comparisons.
+/// A policy's field on one line, for comparisons.
 pub(super) fn plain<T: Serialize>(of: &T) -> String {
     let mut value = serde_json::to_value(of).unwrap_or(Value::Null);
     for_people(&mut value);
@@ -179,7 +179,7 @@ pub(super) fn list<T: Display>(of: impl IntoIterator<Item = T>) -> String {
     if text.is_empty() { "none".to_owned() } else { text }
 }
 
-/// Anything that a comparison can show.
+/// Any value that a comparison can show.
 pub(super) trait Plain {
     fn into_text(self) -> String;
 }

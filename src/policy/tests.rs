@@ -1,4 +1,4 @@
-//! The stages together: what loads, what is refused and how it is told, and the policies that ship.
+//! The stages together: what loads, what is refused and how that is reported, and the shipped policies.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -44,7 +44,7 @@ fn a_policy_reads_back_from_the_ledger_as_it_was() {
     }
 }
 
-/// What a TOML file says, as JSON.
+/// A TOML file's content as JSON.
 fn as_json(text: &str) -> serde_json::Value {
     serde_json::to_value(text.parse::<toml::Table>().expect("TOML")).expect("JSON")
 }
@@ -94,7 +94,7 @@ fn the_shipped_policies_load_without_a_warning() {
     assert!(set.watched(&touched).contains("placement"), "placement depends on index");
 }
 
-/// The comments of the shipped scenario make promises; these are the numbers behind them.
+/// The comments in the shipped scenario make promises; these are the numbers behind them.
 #[test]
 fn the_shipped_fleet_is_what_its_comments_say() {
     let set = shipped();
@@ -159,8 +159,8 @@ fn the_shipped_fleet_is_what_its_comments_say() {
     assert!(index.budgets.iter().all(|budget| budget.hosts >= 6), "without waiting for a budget");
 }
 
-/// Each file in `invalid/` is one policy directory: `== NAME` begins a file of it, and `base.toml` and `fleet.toml`
-/// are added where they are not given.
+/// Each file in `invalid/` is one policy directory: `== NAME` begins a file in it, and `base.toml` and `fleet.toml` are
+/// added if they are not given.
 #[test]
 fn invalid_policies_are_explained() {
     let samples = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/policy/invalid");
@@ -277,7 +277,7 @@ fn a_ledger_in_etcd_has_endpoints_and_files_beside_the_policy() {
     assert!(show(&set).ledger.starts_with("etcd /ours at https://etcd:2379, "), "{}", show(&set).ledger);
 }
 
-/// Everything that can be done to a text without knowing what it means.
+/// Every mutation of a text that needs no knowledge of its meaning.
 fn mutated(text: &str, at: f64, kind: u8, with: &str) -> String {
     let places: Vec<usize> = text.char_indices().map(|(at, _)| at).collect();
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss, reason = "a place")]

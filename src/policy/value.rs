@@ -1,7 +1,7 @@
-//! The values that stand in policy files: durations, amounts, percentages, patterns, days, windows.
+//! The values in policy files: durations, amounts, percentages, patterns, days, windows.
 //!
-//! Each type reads itself from the text and says, where it cannot, what it wants ([`Spanned`] adds where it stood), and
-//! describes itself for `policy schema`. Must not know in which key a value stands.
+//! Each type reads itself from the text, describes itself for `policy schema`, and says what it expects if it cannot
+//! read the text ([`Spanned`] adds the place). This module must not know which key a value belongs to.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -15,12 +15,12 @@ use super::types::AllowWindow;
 use super::windows;
 use crate::model::{BadDuration, parse_duration};
 
-/// No count in a policy is larger: far above any fleet, far below where arithmetic could overflow.
+/// The largest count in a policy: far above any fleet, far below where arithmetic could overflow.
 pub(super) const LARGEST_COUNT: u64 = 1_000_000_000;
-/// No duration is longer: ten years.
+/// The longest duration: ten years.
 const LONGEST: Duration = Duration::from_secs(3_650 * 86_400);
 
-/// A value and the place where it stands.
+/// A value and its place in the text.
 #[derive(Clone, Debug)]
 pub(super) struct Spanned<T> {
     pub(super) value: T,
@@ -52,7 +52,7 @@ impl<T: JsonSchema> JsonSchema for Spanned<T> {
     }
 }
 
-/// Whatever single value stands there: each kind of value reads from it what it wants, and can say what they found instead.
+/// Any single value. Each kind of value reads what it expects from it, and can report what was found instead.
 enum Scalar {
     Bool(bool),
     Int(i64),
@@ -71,7 +71,7 @@ impl std::fmt::Display for Scalar {
     }
 }
 
-/// Reads a value while the value's place is known, so that a complaint of an item of a list is shown at the item.
+/// Reads a value while its place is known, so that an error in an item of a list is shown at the item.
 struct Reading<T>(fn(&Scalar) -> Result<T, String>);
 
 impl<T> Reading<T> {
@@ -104,7 +104,7 @@ impl<'de, T> de::Visitor<'de> for Reading<T> {
     }
 
     fn visit_map<A: de::MapAccess<'de>>(self, _: A) -> Result<T, A::Error> {
-        // TOML's own dates come as maps.
+        // TOML's own dates arrive as maps.
         Err(de::Error::custom("a single value is wanted here, not a table; dates stand in quotes"))
     }
 }
@@ -164,7 +164,7 @@ value!(
     /// A limit that a reading is compared with.
     Number(f64),
     |of| match of {
-        // Exact up to 2^53; beyond it a limit would not be the number that is written there.
+        // Exact up to 2^53; beyond that, a limit would not be the number that was written.
         #[expect(clippy::cast_precision_loss, reason = "guarded: exact in this range")]
         Scalar::Int(n) if n.unsigned_abs() <= 1 << 53 => Ok(*n as f64),
         Scalar::Float(n) if n.is_finite() => Ok(*n),
@@ -298,7 +298,7 @@ impl<'de> Deserialize<'de> for Patterns {
             }
 
             fn visit_str<E: de::Error>(self, text: &str) -> Result<Patterns, E> {
-                // The place is that of the whole value, which the caller has.
+                // The place is the span of the whole value, which the caller has.
                 Ok(Patterns(vec![Spanned { value: text.to_owned(), span: 0..0 }]))
             }
 
@@ -355,7 +355,7 @@ fn percentage(text: &str) -> Result<Decimal, String> {
     let number = text.strip_suffix('%').ok_or_else(wrong)?;
     let (whole, decimals) = number.split_once('.').unwrap_or((number, "0"));
     let digits = |of: &str, most: usize| (1..=most).contains(&of.len()) && of.bytes().all(|b| b.is_ascii_digit());
-    // Bounded digits, so that no product of baseline and percentage can overflow or round.
+    // The digits are bounded, so that no product of baseline and percentage can overflow or be rounded.
     if !digits(whole, 6) || !digits(decimals, 6) {
         return Err(if number.starts_with('-') { format!("{text:?} is below 0%") } else { wrong() });
     }
@@ -366,7 +366,7 @@ fn at_most_100(percent: Decimal) -> Result<Decimal, String> {
     if percent <= Decimal::ONE_HUNDRED { Ok(percent) } else { Err(format!("{percent}% is above 100%")) }
 }
 
-/// Names stand in file names, commands and documents: nothing that any of them would have to quote.
+/// Names appear in file names, commands and documents: they contain nothing that any of those would have to quote.
 pub(super) fn is_name(text: &str) -> bool {
     text.len() <= 64
         && text.starts_with(|c: char| c.is_ascii_alphanumeric())

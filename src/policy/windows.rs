@@ -1,8 +1,8 @@
 //! Windows and freezes: when a subsystem may lose hosts.
 //!
-//! What counts is the wall clock of the policy's own time zone: a window that a change to summer time skips does not
-//! happen that day, one that a change back repeats happens twice. Time zones are the ones built into this program,
-//! so that two operators' machines cannot disagree. Must not look at the clock: the time is an argument.
+//! The wall clock of the policy's own time zone counts. A window that a change to summer time skips does not happen on
+//! that day; a window that a change back repeats happens twice. The time zones are built into this program, so that two
+//! operators' machines cannot disagree. This module must not look at the clock: the time is an argument.
 
 use std::collections::BTreeSet;
 
@@ -13,7 +13,7 @@ use jiff::{Timestamp, ToSpan};
 use super::types::{AllowWindow, Freeze, Windows};
 use crate::model::Time;
 
-/// What a window looks like, for messages.
+/// The form of a window, for messages.
 pub(super) const FORM: &str = "days and times, such as \"Mon-Thu 09:00-16:00\" or \"Sat,Sun 22:00-02:00\"";
 
 const DAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
@@ -24,15 +24,15 @@ const MINUTES_PER_DAY: u16 = 1_440;
 pub(crate) struct Closed {
     /// In words: `outside of Mon-Thu 09:00-16:00 (Europe/London)`, `frozen from … to … (year end)`.
     pub(crate) why: String,
-    /// When it is allowed next; `None` where that cannot be said.
+    /// When it is allowed next; `None` if that cannot be told.
     pub(crate) opens_at: Option<Time>,
 }
 
 impl Windows {
-    /// `None` where removal is allowed at `now`; why not and until when otherwise.
+    /// `None` if removal is allowed at `now`; otherwise why not, and until when.
     pub(crate) fn closed_at(&self, now: Time) -> Option<Closed> {
         let Some(zone) = zone(&self.zone) else {
-            // S3: the loader refuses unknown zones; a policy from elsewhere that names one is never open.
+            // S3: the loader refuses unknown zones; a policy from elsewhere with an unknown zone is never open.
             return Some(Closed { why: format!("the time zone {} is unknown", self.zone), opens_at: None });
         };
         let why = self.reason(&zone, now.to_jiff())?;
@@ -51,10 +51,10 @@ impl Windows {
         Some(format!("outside of {} ({})", allowed.join(", "), self.zone))
     }
 
-    /// The first instant after `now` at which nothing is in the way.
+    /// The first instant after `now` at which removal is allowed.
     ///
-    /// What is open changes only where a window begins, where a freeze ends, and where the clocks change. Windows
-    /// repeat weekly, so the next opening is within eight days of `now` or of a freeze's end.
+    /// Removal becomes allowed only when a window begins, when a freeze ends, or when the clocks change. Windows repeat
+    /// weekly, so the next opening is within eight days of `now` or of a freeze's end.
     fn next_opening(&self, zone: &TimeZone, now: Timestamp) -> Option<Timestamp> {
         let mut bases = vec![zone.to_datetime(now).date()];
         bases.extend(self.freeze.iter().filter_map(|freeze| freeze.to.tomorrow().ok()));
@@ -74,7 +74,7 @@ impl Windows {
         candidates.into_iter().filter(|at| *at > now).find(|at| self.reason(zone, *at).is_none())
     }
 
-    /// The minutes of the week in which removal is allowed, freezes apart: `None` is all of them.
+    /// The minutes of the week in which removal is allowed, ignoring freezes; `None` means all of them.
     pub(super) fn weekly_minutes(&self) -> Option<BTreeSet<u16>> {
         if self.allow.is_empty() {
             return None;
@@ -92,7 +92,7 @@ impl Windows {
 }
 
 impl AllowWindow {
-    /// Minutes from the first day's midnight to the end; beyond 1440 where it lies past midnight.
+    /// The end in minutes from the first day's midnight; above 1440 if the window ends after midnight.
     fn end(&self) -> u16 {
         if self.to > self.from { self.to } else { self.to.saturating_add(MINUTES_PER_DAY) }
     }
@@ -122,19 +122,19 @@ fn at_minute(date: Date, minute: u16) -> Option<DateTime> {
     jiff::civil::Time::new(hour, i8::try_from(minute % 60).ok()?, 0, 0).ok().map(|time| date.to_datetime(time))
 }
 
-/// The instants at which the zone's clocks show this: two where the hour is repeated; where it is skipped, the
-/// change itself is among the candidates already.
+/// The instants at which the zone's clocks show this time: two if the hour is repeated. If the hour is skipped, the
+/// change itself is already among the candidates.
 fn instants(zone: &TimeZone, civil: DateTime) -> impl Iterator<Item = Timestamp> {
     let ambiguous = zone.to_ambiguous_timestamp(civil);
     [ambiguous.earlier().ok(), ambiguous.later().ok()].into_iter().flatten()
 }
 
-/// The zone of that name in the built-in database.
+/// The zone with this name in the built-in database.
 fn zone(name: &str) -> Option<TimeZone> {
     TimeZoneDatabase::bundled().get(name).ok()
 }
 
-/// The zone's name in its own spelling, or the nearest names.
+/// The zone's name in its canonical spelling, or the nearest names.
 pub(super) fn zone_name(name: &str) -> Result<String, Vec<String>> {
     if let Some(zone) = zone(name)
         && let Some(canonical) = zone.iana_name()
@@ -147,8 +147,8 @@ pub(super) fn zone_name(name: &str) -> Result<String, Vec<String>> {
     Err(near.into_iter().map(str::to_owned).collect())
 }
 
-/// Reads `Mon-Thu 09:00-16:00`: days or ranges of days with commas between them, then from (included) to
-/// (excluded). An end that is not after the beginning is on the next day.
+/// Reads `Mon-Thu 09:00-16:00`: days or ranges of days separated by commas, then the start (included) and the end
+/// (excluded). An end that is not after the start is on the next day.
 pub(super) fn parse(text: &str) -> Result<AllowWindow, String> {
     let wrong = |why: &str| Err(format!("{text:?} is not a window ({why}): {FORM}"));
     let mut words = text.split_whitespace();
@@ -211,7 +211,7 @@ mod tests {
         }
     }
 
-    /// `open`, or when it opens.
+    /// `open`, or the time at which it opens.
     fn at(windows: &Windows, now: &str) -> String {
         match windows.closed_at(now.parse().expect("valid")) {
             None => "open".to_owned(),

@@ -1,4 +1,4 @@
-//! The rules between files: names are unique, and what a subsystem depends on is there and ends somewhere.
+//! The rules between files: names are unique, every dependency exists, and dependencies form no cycle.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,15 +6,15 @@ use crate::policy::problem::{Reporter, suggest};
 use crate::policy::types::SubsystemPolicy;
 use crate::policy::value::Spanned;
 
-/// A subsystem's file, checked on its own, with the places that the rules between files need.
+/// A subsystem's file, checked on its own, with the spans that the rules between files need.
 pub(super) struct Checked {
     pub(super) name: Spanned<String>,
     pub(super) depends_on: Vec<Spanned<String>>,
-    /// `None` where something is wrong with it.
+    /// `None` if something is wrong with it.
     pub(super) policy: Option<SubsystemPolicy>,
 }
 
-/// Each with its name less `.toml`; `None` where there is nothing to check.
+/// Each file by its name without `.toml`; `None` if there is nothing to check.
 pub(super) type Files = Vec<(String, Reporter, Option<Checked>)>;
 
 pub(super) fn names_are_unique(files: &mut Files) {
@@ -31,7 +31,7 @@ pub(super) fn names_are_unique(files: &mut Files) {
 }
 
 pub(super) fn dependencies_are_known(files: &mut Files) {
-    // A file that could not be read still stands for its subsystem: it is complained of once, where it is wrong.
+    // A file that could not be read still counts as its subsystem: it is reported once, where it is wrong.
     let mut known: BTreeSet<String> = files.iter().map(|(stem, ..)| stem.clone()).collect();
     known.extend(files.iter().filter_map(|(.., checked)| checked.as_ref().map(|checked| checked.name.value.clone())));
     for (_, reporter, checked) in files {

@@ -62,13 +62,13 @@ pub(super) fn capacity(context: &mut Context<'_>, at: Option<&Spanned<RawCapacit
     })
 }
 
-/// The part of baseline that is at least this percentage of it: minimums round up.
+/// At least this percentage of baseline, in whole units: minimums round up.
 fn round_up(baseline: u64, percent: Decimal) -> Option<u64> {
-    // Exact: at most 10 and 9 digits are multiplied, and dividing by 100 only moves the point.
+    // Exact: at most 10 and 9 digits are multiplied, and dividing by 100 only moves the decimal point.
     u64::try_from((Decimal::from(baseline) * percent / Decimal::ONE_HUNDRED).ceil()).ok()
 }
 
-/// The part of baseline that is at most this percentage of it: allowances round down.
+/// At most this percentage of baseline, in whole units: allowances round down.
 pub(super) fn round_down(baseline: u64, percent: Decimal) -> Option<u64> {
     u64::try_from((Decimal::from(baseline) * percent / Decimal::ONE_HUNDRED).floor()).ok()
 }
@@ -100,7 +100,7 @@ fn zone_minimum(
         Amount::Count(units) => ZoneMinimum::Units(units),
         Amount::Percent(percent) => ZoneMinimum::Percent(percent),
     };
-    // Without `zones` their number is only known once the fleet is: one zone is the least there can be.
+    // Without `zones`, their number is only known once the fleet is: one zone is the smallest number possible.
     let count = zones.and_then(Option::as_ref).map_or(1, BTreeSet::len);
     let each = minimum.units(baseline, count);
     let sum = each.saturating_mul(u64::try_from(count).unwrap_or(u64::MAX));

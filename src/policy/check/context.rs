@@ -1,4 +1,4 @@
-//! [`Context`]: what the rules of one file report to, and the questions that all of them ask.
+//! [`Context`]: what the rules of one file report to, and the checks that all of them share.
 
 use std::ops::Range;
 
@@ -6,7 +6,7 @@ use crate::policy::problem::Reporter;
 use crate::policy::read::Damaged;
 use crate::policy::value::Spanned;
 
-/// What a rule needs besides the values: where to report, and what was complained of already.
+/// What a rule needs besides the values: where to report, and which keys were already reported.
 pub(super) struct Context<'a> {
     pub(super) reporter: &'a mut Reporter,
     pub(super) damaged: &'a Damaged,
@@ -21,7 +21,7 @@ impl Context<'_> {
         self.reporter.warning(span.clone(), message, label, help);
     }
 
-    /// The value, or a complaint at its table's header. `path` is the key with its tables: `capacity.minimum`.
+    /// The value, or an error at its table's header. `path` is the key with its tables: `capacity.minimum`.
     pub(super) fn required<'v, T>(
         &mut self,
         value: &'v Option<Spanned<T>>,
@@ -30,7 +30,7 @@ impl Context<'_> {
         help: &str,
     ) -> Option<&'v Spanned<T>> {
         if value.is_none() && !self.damaged.touches(path) {
-            // The place says which item of a list is meant.
+            // The span shows which item of a list is meant.
             let key: Vec<_> = path.split('.').filter(|part| part.parse::<usize>().is_err()).collect();
             let label = if table.is_empty() { "" } else { "in this table" };
             self.error(table, format!("`{}` is missing: there is no default", key.join(".")), label, help);
@@ -38,7 +38,7 @@ impl Context<'_> {
         value.as_ref()
     }
 
-    /// A whole table, with an example where it is missing.
+    /// A whole table, or an error with an example if it is missing.
     pub(super) fn section<'v, T>(
         &mut self,
         value: &'v Option<Spanned<T>>,

@@ -1,4 +1,4 @@
-//! `fleet.toml`: the fleet's name and its provider, with the keys of its kind and no others.
+//! `fleet.toml`: the fleet's name, and its provider with the keys of its kind and no others.
 
 use std::path::Path;
 

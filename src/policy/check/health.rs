@@ -10,7 +10,8 @@ use crate::policy::raw::{RawHealth, RawProbe};
 use crate::policy::types::{HealthPolicy, Limits, ProbeKind, ProbeSpec};
 use crate::policy::value::Spanned;
 
-/// A probe that answers later than this tells nothing about now; one sampled more often than this must be faster.
+/// A probe that answers later than this says nothing about now; one that is sampled more often than this must be
+/// faster.
 const LONGEST_DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 
 const KINDS: [&str; 4] = ["simulated", "http", "tcp", "exec"];
@@ -62,7 +63,7 @@ pub(super) fn health(context: &mut Context<'_>, at: Option<&Spanned<RawHealth>>)
     Some(HealthPolicy { bake: bake?, every: every?, probes: probes? })
 }
 
-/// Warns of a probe that is slower than its sampling, or that no bake is long enough for.
+/// Warns about a probe that is slower than its sampling, or that needs more bad samples than a bake has.
 fn outlasts_bake(context: &mut Context<'_>, raw: &RawProbe, probe: &ProbeSpec, bake: Duration, every: Duration) {
     if let Some(at) = &raw.timeout
         && probe.timeout > every

@@ -1,4 +1,4 @@
-//! `[hosts]`: which hosts serve a subsystem. Nothing selected never means everything.
+//! `[hosts]`: which hosts serve a subsystem. An empty selection never means everything.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,7 +8,7 @@ use crate::policy::raw::RawHosts;
 use crate::policy::types::Selector;
 use crate::policy::value::{Patterns, Spanned};
 
-/// Longer patterns are no names of hosts; compiled, they would take memory without end.
+/// Longer patterns are not names of hosts; compiled, they would take unlimited memory.
 const LONGEST_PATTERN: usize = 256;
 
 const EXAMPLE: &str = "write: [hosts], tags = { role = [\"index\"] }, or auto_scaling_groups = [\"index-*\"]";
@@ -78,7 +78,7 @@ fn patterns(context: &mut Context<'_>, list: &Spanned<Patterns>, path: &str) -> 
     }
     let mut all = Some(BTreeSet::new());
     for pattern in &list.value.0 {
-        // A single pattern without a list stands where the value stands.
+        // A single pattern without a list has the span of the whole value.
         let span = if pattern.span.is_empty() { &list.span } else { &pattern.span };
         let wrong = if pattern.value.is_empty() {
             Some("it is empty".to_owned())

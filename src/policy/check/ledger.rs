@@ -1,4 +1,4 @@
-//! `[ledger]`: which engine, with the keys of its kind and no others.
+//! `[ledger]`: the engine, with the keys of its kind and no others.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -10,14 +10,14 @@ use crate::policy::read::Tree;
 use crate::policy::types::{DynamodbPlace, EtcdPlace, LedgerConfig, LedgerKind};
 use crate::policy::value::Spanned;
 
-/// Without its ledger a run may only restore; half a minute is enough for two calls and a retry of each.
+/// Without its ledger, a run may only restore; half a minute is enough for two calls and a retry of each.
 const OFFLINE_LIMIT: Duration = Duration::from_secs(30);
 
 const ETCD_PREFIX: &str = "/safe-remove";
 
 const ENDPOINTS_EXAMPLE: &str = "write: endpoints = [\"https://etcd-1.example.com:2379\"], and every other member";
 
-/// `region` is the provider's: a table has to be near, and most are where the hosts are.
+/// `region` is the provider's: a table should be near, and most tables are where the hosts are.
 pub(super) fn config(
     context: &mut Context<'_>,
     at: &Spanned<RawLedger>,
@@ -51,7 +51,7 @@ pub(super) fn config(
     Some(LedgerConfig { kind: kind?, offline_limit })
 }
 
-/// Complains of the keys of other kinds.
+/// Reports the keys of other kinds.
 fn of_its_kind(context: &mut Context<'_>, raw: &RawLedger, kind: &str) {
     let texts = [
         ("path", &raw.path, "sqlite"),
@@ -147,7 +147,7 @@ fn is_local(endpoint: &str) -> bool {
     ["http://127.", "http://localhost:", "http://[::1]"].iter().any(|local| endpoint.starts_with(local))
 }
 
-/// Where the ledger is, read from a `fleet.toml` that may be wrong in everything else.
+/// Where the ledger is, read from a `fleet.toml` in which everything else may be wrong.
 pub(super) fn place(directory: &Path, tree: &Tree<'_>) -> Option<LedgerKind> {
     let given = |key| tree.string(&["ledger", key]).filter(|text| !text.trim().is_empty());
     let file = |key| -> Option<PathBuf> { given(key).map(|path| directory.join(path)) };

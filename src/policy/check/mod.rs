@@ -1,7 +1,7 @@
 //! From the texts of a policy directory to a [`PolicySet`]: the rules of content, within a file and between files.
 //!
-//! [`check`] is all of it, pure. Every rule reports and goes on: one pass shows everything that is wrong. A value is
-//! only ever made from what was written, or from a default that its key's description in [`super::raw`] states.
+//! [`check`] is all of it, and pure. Every rule reports and goes on, so that one pass shows everything that is wrong. A
+//! value comes only from what was written, or from a default that its key's description in [`super::raw`] states.
 
 mod between;
 mod capacity;
@@ -31,11 +31,11 @@ use crate::model::{FleetName, SubsystemName};
 pub(crate) struct PolicyText {
     /// The file's name, without its directory: `index.toml`.
     pub(crate) name: String,
-    /// All of it, or why it could not be read.
+    /// Its whole text, or why it could not be read.
     pub(crate) text: Result<String, PolicyProblem>,
 }
 
-/// Checks a whole directory. `problems` are those of the directory itself; they make the result an error.
+/// Checks a whole directory. `problems` are problems of the directory itself; they make the result an error.
 ///
 /// # Errors
 ///
@@ -91,7 +91,7 @@ pub(crate) fn check(
             subsystems.insert(policy.name.clone(), policy);
         }
     }
-    // What compiles one by one may still be too large together.
+    // Patterns that compile one by one may still be too large together.
     if let Err(error) = Matcher::new(subsystems.values()) {
         let message = format!("the patterns under [hosts] cannot be used together: {error}");
         errors.push(PolicyProblem::of_file(message, "use fewer or simpler patterns"));
@@ -104,8 +104,8 @@ pub(crate) fn check(
     }
 }
 
-/// `fleet.toml` as it is checked for everybody: the fleet where it is valid, and the files that `[provider]` names, which
-/// are no subsystem's; `None` where it does not even say that.
+/// Checks `fleet.toml`, for every command alike. Returns the fleet if it is valid, and the files that `[provider]`
+/// names, which are not a subsystem's; `None` if not even those can be read.
 fn fleet_file(
     directory: &Path,
     texts: &[PolicyText],
@@ -120,7 +120,7 @@ fn fleet_file(
             ));
             return (None, None);
         }
-        // Why it cannot be read is told with the other texts.
+        // The reason is reported with the other texts.
         Some(PolicyText { text: Err(_), .. }) => return (None, None),
         Some(PolicyText { text: Ok(text), .. }) => text,
     };
@@ -139,7 +139,7 @@ fn fleet_file(
     (fleet, left_out)
 }
 
-/// The pure part of [`super::load_fleet`]: `fleet.toml` among the texts, and no other. `names` are the directory's files.
+/// The pure part of [`super::load_fleet`]: checks only `fleet.toml` of the texts. `names` are the directory's files.
 ///
 /// # Errors
 ///
@@ -167,36 +167,36 @@ pub(super) fn fleet_alone(
     }
 }
 
-/// A policy directory of which only `fleet.toml` is valid: enough to find its fleet and its ledger.
+/// A policy directory in which only `fleet.toml` is known to be valid: enough to find its fleet and its ledger.
 ///
-/// Nothing may be removed on it. It is for what stops, lifts, looks and puts back, which a typo in one subsystem's file
-/// must not stand in the way of.
+/// Nothing may be removed on the basis of it. It is for commands that stop, lift, look and put back: a typo in one
+/// subsystem's file must not stand in their way.
 #[derive(Clone, Debug)]
 pub(crate) struct FleetAlone {
     /// Where it was read from, for people.
     pub(crate) directory: PathBuf,
-    /// `fleet.toml`, as strictly checked as ever.
+    /// `fleet.toml`, checked as strictly as always.
     pub(crate) fleet: FleetConfig,
-    /// The subsystems that have a file, whatever is in it.
+    /// The subsystems that have a file, whatever it contains.
     pub(crate) subsystems: BTreeSet<SubsystemName>,
 }
 
 impl FleetAlone {
-    /// The fleet with the policies that its ledger's record has accepted, in place of those of the directory: for a run
+    /// The fleet with the policies that its ledger's record has accepted, instead of those in the directory: for a run
     /// that only puts back.
     pub(crate) fn with_accepted(self, subsystems: BTreeMap<SubsystemName, SubsystemPolicy>) -> PolicySet {
         PolicySet { directory: self.directory, fleet: self.fleet, subsystems, warnings: Vec::new() }
     }
 }
 
-/// Where a fleet's ledger is, read from a `fleet.toml` that may be wrong in everything else.
+/// Where a fleet's ledger is, read from a `fleet.toml` in which everything else may be wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct LedgerPlace {
     /// The fleet's name.
     pub(crate) fleet: FleetName,
     /// Its ledger.
     pub(crate) ledger: LedgerKind,
-    /// The subsystems that have a file, whatever is in it.
+    /// The subsystems that have a file, whatever it contains.
     pub(crate) subsystems: BTreeSet<SubsystemName>,
 }
 
@@ -210,7 +210,7 @@ pub(super) fn place(directory: &Path, fleet: &str, names: &[String]) -> Option<L
     Some(LedgerPlace { fleet: FleetName::new(name), ledger, subsystems: others.map(SubsystemName::from).collect() })
 }
 
-/// `fleet.toml` is the fleet's; every other `*.toml` is a subsystem's.
+/// `fleet.toml` describes the fleet; every other `*.toml` describes a subsystem.
 pub(super) const FLEET_FILE: &str = "fleet.toml";
 
 fn read_file<T: serde::de::DeserializeOwned>(tree: Tree<'_>, reporter: &mut Reporter) -> Option<(T, Damaged)> {
@@ -222,7 +222,8 @@ fn read_file<T: serde::de::DeserializeOwned>(tree: Tree<'_>, reporter: &mut Repo
     raw.map(|raw| (raw, damaged))
 }
 
-/// The path without `.` and with `..` resolved by text, to compare what fleet.toml names with what is there.
+/// The path without `.` and with `..` resolved textually, for comparing paths named in `fleet.toml` with the
+/// directory's files.
 fn normal(path: &Path) -> PathBuf {
     let mut out = PathBuf::new();
     for part in path.components() {
@@ -272,7 +273,7 @@ fn subsystem(context: &mut Context<'_>, raw: &RawSubsystem, stem: &str) -> Check
             windows: windows?,
         })
     })();
-    // Where the name is missing, others that depend on it by its file's name are not wrong too.
+    // If the name is missing, subsystems that depend on it by its file's name are not wrong as well.
     let name = name.map_or_else(
         || Spanned { value: stem.to_owned(), span: top.clone() },
         |name| Spanned { value: name.value.0.clone(), span: name.span.clone() },

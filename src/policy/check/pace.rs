@@ -1,4 +1,4 @@
-//! `[pace]`, `[confirm]` and `[windows]`: how fast, with whose word, and when.
+//! `[pace]`, `[confirm]` and `[windows]`: how fast, with whose agreement, and when.
 
 use std::time::Duration;
 
@@ -34,7 +34,7 @@ pub(super) fn pace(
     let batch_at = context.required(&raw.batch, &at.span, "pace.batch", help);
     let batch = batch_at.and_then(|at| batch(context, at, capacity));
     if let (Some(at), Some(most), Some(batch)) = (batch_at, most, batch) {
-        // Weighed hosts have no number of units in common: only hosts can be compared with hosts.
+        // Weighed hosts have no common number of units: only hosts can be compared with hosts.
         let hosts = match batch {
             BatchLimit::Hosts(hosts) => Some(hosts),
             BatchLimit::Units(units) => capacity.filter(|c| c.units == UnitsSource::One).map(|_| units),
@@ -74,7 +74,7 @@ fn positive(context: &mut Context<'_>, at: &Spanned<Count>, key: &str, why: &str
     Some(at.value.0)
 }
 
-/// A length of time that is not nothing.
+/// A duration that must not be zero.
 pub(super) fn some_time(
     context: &mut Context<'_>,
     at: &Spanned<DurationValue>,
@@ -88,7 +88,7 @@ pub(super) fn some_time(
     Some(at.value.0)
 }
 
-/// An allowance, or a complaint where nothing is left of it.
+/// An allowance, or an error if it allows nothing.
 fn allowance(
     context: &mut Context<'_>,
     at: &Spanned<Amount>,

@@ -1,4 +1,4 @@
-//! Every field, weakened and strengthened; and the windows against an oracle.
+//! Every field, weakened and strengthened; windows are checked against an oracle.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -45,12 +45,12 @@ fn freeze(policy: &mut SubsystemPolicy) -> &mut Freeze {
     &mut windows(policy).freeze[0]
 }
 
-/// Ways in which the policy of the fixture can allow more, each with the field that must be named.
+/// Ways in which the fixture's policy can allow more, each with the field that must be named.
 const WEAKER: &[(&str, Change)] = &[
     ("name", |p| p.name = "other".into()),
     ("depends_on", |p| p.depends_on.clear()),
     ("hosts.tags", |p| p.hosts.tags.clear()),
-    // Looks stricter, and counts other hosts as capacity.
+    // Looks stricter, but counts other hosts as capacity.
     ("hosts.tags", |p| _ = p.hosts.tags.insert("role".to_owned(), set(&["index", "index-*", "billing"]))),
     ("hosts.tags", |p| _ = p.hosts.tags.insert("role".to_owned(), set(&["index"]))),
     ("hosts.tags", |p| _ = p.hosts.tags.insert("stage".to_owned(), set(&["prod"]))),
@@ -62,7 +62,7 @@ const WEAKER: &[(&str, Change)] = &[
     ("capacity.minimum_per_zone", |p| p.capacity.minimum_per_zone = None),
     ("capacity.minimum_per_zone", |p| p.capacity.minimum_per_zone = Some(ZoneMinimum::Percent(Decimal::from(49)))),
     ("capacity.minimum_per_zone", |p| p.capacity.minimum_per_zone = Some(ZoneMinimum::Units(14))),
-    // The same percentage of less.
+    // The same percentage of a smaller baseline.
     ("capacity.minimum_per_zone", |p| p.capacity.baseline -= 1),
     ("capacity.zones", |p| p.capacity.zones = None),
     ("capacity.zones", |p| _ = p.capacity.zones.as_mut().map(|zones| zones.insert("d".into()))),
@@ -136,7 +136,7 @@ const WEAKER: &[(&str, Change)] = &[
     ("windows.freeze", |p| freeze(p).from = freeze(p).from.tomorrow().expect("a day")),
 ];
 
-/// Ways in which it can only allow less, or as much.
+/// Ways in which it can only allow less, or just as much.
 const STRICTER: &[Change] = &[
     |_| {},
     |p| p.description = None,
@@ -179,7 +179,7 @@ const STRICTER: &[Change] = &[
     |p| fewer(&mut p.confirm.approvals[0].above),
     |p| p.confirm.approvals[0].count += 1,
     |p| _ = windows(p).allow.pop(),
-    // The same minutes in other words.
+    // The same minutes, written differently.
     |p| {
         windows(p).allow = vec![window("Mon-Thu 09:00-12:00"), window("Mon-Thu 12:00-16:00"), window("Fri 22:00-02:00")]
     },
@@ -310,7 +310,7 @@ proptest! {
         weaken.1(&mut now);
         let found = loosened(&accepted, &now);
         prop_assert!(!found.is_empty());
-        // The other way round it is a strengthening, or incomparable: never an equal policy.
+        // In the other direction it is a strengthening, or incomparable, but never an equal policy.
         prop_assert!(now != accepted);
         prop_assert_eq!(loosened(&now, &now), []);
         let mut stricter = accepted.clone();
@@ -321,7 +321,7 @@ proptest! {
                 stricter = next;
             }
         }
-        // As strict as something that is as strict.
+        // Strictness is transitive: as strict as something that is as strict.
         prop_assert_eq!(loosened(&accepted, &stricter), []);
     }
 

@@ -1,4 +1,4 @@
-//! How much of a subsystem must stay, and how fast it may go.
+//! How much capacity a subsystem must keep, and how fast it may lose hosts.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -12,17 +12,17 @@ use crate::model::ZoneName;
 /// `[capacity]`, in units.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CapacityPolicy {
-    /// Units at full strength: what every percentage is of.
+    /// Units at full strength: every percentage refers to this.
     pub baseline: u64,
-    /// Units that must remain. A percentage is resolved, rounded up.
+    /// Units that must remain. A percentage is already resolved, rounded up.
     pub minimum: u64,
     /// Units that must remain in each zone.
     pub minimum_per_zone: Option<ZoneMinimum>,
-    /// The zones; `None` is every zone in which the subsystem has a host in any state.
+    /// The zones; `None` means every zone in which the subsystem has a host in any state.
     pub zones: Option<BTreeSet<ZoneName>>,
     /// Capacity less its largest zone must still be at least `minimum`.
     pub survive_zone_loss: bool,
-    /// What a host counts for.
+    /// How many units a host counts for.
     pub units: UnitsSource,
 }
 
@@ -30,20 +30,20 @@ pub struct CapacityPolicy {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ZoneMinimum {
-    /// So many units.
+    /// This many units.
     Units(u64),
     /// This percentage (0 to 100) of baseline / number of zones, rounded up.
     Percent(Decimal),
 }
 
 impl ZoneMinimum {
-    /// Units that a zone must keep, of `zones` zones. Rounded up: a minimum never shrinks by rounding.
+    /// The units that each of `zones` zones must keep. Rounded up: rounding never makes a minimum smaller.
     pub(crate) fn units(self, baseline: u64, zones: usize) -> u64 {
         match self {
             Self::Units(units) => units,
             Self::Percent(percent) => {
                 let share = Decimal::from(baseline) * percent / Decimal::from(zones.max(1) * 100);
-                // Decimal division rounds at 28 digits: a product of the inputs decides the ceiling exactly.
+                // Decimal division rounds at 28 digits; a product of the inputs determines the ceiling exactly.
                 let mut units = u64::try_from(share.trunc()).unwrap_or(u64::MAX);
                 while Decimal::from(units) * Decimal::from(zones.max(1) * 100) < Decimal::from(baseline) * percent {
                     units += 1;
@@ -62,7 +62,7 @@ pub enum UnitsSource {
     One,
     /// The positive integer in this tag.
     Tag(String),
-    /// By instance type, positive.
+    /// Positive units by instance type.
     InstanceType(BTreeMap<String, u64>),
 }
 
@@ -78,23 +78,23 @@ pub struct PacePolicy {
     pub interval: Duration,
     /// Batches of 1, 2, 4, … up to `batch`.
     pub ramp: bool,
-    /// Percentage (0 to 100) of the subsystem's hosts in any state that may not serve already; 100 is no limit.
+    /// Percentage (0 to 100) of the subsystem's hosts, in any state, that may already not serve; 100 is no limit.
     #[serde(deserialize_with = "percent_or_no_limit")]
     pub max_unserving: Decimal,
     /// Zones that one batch may touch, at least 1.
     pub zones_per_batch: Option<u64>,
     /// Refuse while the groups' recent launches fail.
     pub requires_launch: bool,
-    /// Hosts per window of time, all runs counted together. Required in the file; empty only where `[]` was written.
+    /// Hosts per window of time, counted over all runs. Required in the file; empty only if `[]` was written.
     pub budgets: Vec<Budget>,
 }
 
-/// `max_unserving` where a policy does not say otherwise, in per cent. Others draw the same line: Karpenter repairs no
-/// node while more than 20% of its pool is unhealthy (its documentation, "Node Auto Repair"), Azure upgrades no scale set
-/// in which more than 20% of the instances are (`maxUnhealthyInstancePercent`).
+/// `max_unserving` if a policy does not set it, in per cent. Others draw the same line: Karpenter does not repair nodes
+/// while more than 20% of their pool is unhealthy (its documentation, "Node Auto Repair"), and Azure does not upgrade a
+/// scale set in which more than 20% of the instances are unhealthy (`maxUnhealthyInstancePercent`).
 pub(crate) const MAX_UNSERVING: Decimal = Decimal::from_parts(20, 0, 0, false, 0);
 
-/// Ledgers of earlier versions keep policies that set no limit.
+/// Ledgers of earlier versions hold policies without a limit.
 fn percent_or_no_limit<'de, D: Deserializer<'de>>(from: D) -> Result<Decimal, D::Error> {
     Ok(Option::deserialize(from)?.unwrap_or(Decimal::ONE_HUNDRED))
 }
@@ -103,16 +103,16 @@ fn percent_or_no_limit<'de, D: Deserializer<'de>>(from: D) -> Result<Decimal, D:
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum BatchLimit {
-    /// So many hosts.
+    /// This many hosts.
     Hosts(u64),
-    /// So many units: hosts join while their units fit. A batch always takes at least one host.
+    /// This many units: hosts join while their units fit. A batch always takes at least one host.
     Units(u64),
 }
 
 /// One budget: at most `hosts` in any window of `per`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Budget {
-    /// Hosts, at least 1. A percentage of baseline is resolved, rounded down.
+    /// Hosts, at least 1. A percentage of baseline is already resolved, rounded down.
     pub hosts: u64,
     /// The window.
     #[serde(with = "duration_ms")]

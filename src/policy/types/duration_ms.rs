@@ -1,4 +1,4 @@
-//! Durations as whole milliseconds in what the ledger keeps.
+//! Durations as whole milliseconds, for what the ledger keeps.
 
 use std::time::Duration;
 

@@ -24,7 +24,7 @@ pub struct ProviderConfig {
     pub kind: ProviderKind,
     /// A tag whose value lists the host's subsystems, for rule `no-policy`.
     pub subsystem_tag: Option<String>,
-    /// `settle`: how far in the past answers may lie; `None` is the provider's default.
+    /// `settle`: how far in the past the provider's answers may lie; `None` is the provider's default.
     pub settle: Option<Duration>,
 }
 
@@ -75,7 +75,7 @@ pub enum LedgerKind {
 pub struct DynamodbPlace {
     /// Its name.
     pub table: String,
-    /// Its region; `None`: the one that the environment names.
+    /// Its region; `None` means the region that the environment names.
     pub region: Option<String>,
 }
 
@@ -86,16 +86,17 @@ impl fmt::Display for DynamodbPlace {
     }
 }
 
-/// Where an etcd cluster is, and how it is spoken to.
+/// Where an etcd cluster is, and how to connect to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EtcdPlace {
     /// `https://host:2379`, one or more.
     pub endpoints: Vec<String>,
-    /// What every key begins with; no slash at its end.
+    /// The prefix of every key, without a slash at its end.
     pub prefix: String,
-    /// PEM: who may have signed the servers' certificates; `None`: whom this machine trusts.
+    /// PEM file: the authorities that may have signed the servers' certificates; `None` means those that this machine
+    /// trusts.
     pub ca: Option<PathBuf>,
-    /// PEM: this client's certificate, and its key.
+    /// PEM files: this client's certificate and its key.
     pub identity: Option<(PathBuf, PathBuf)>,
 }
 

@@ -1,4 +1,4 @@
-//! What is watched, what is asked for in a confirmation, and when removals may run.
+//! What is watched, what a confirmation requires, and when removals may run.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -17,7 +17,7 @@ pub struct HealthPolicy {
     /// Sampling period, from start to start.
     #[serde(with = "duration_ms")]
     pub every: Duration,
-    /// What is read. May be empty: then the plan warns that only the fleet's own state is watched.
+    /// What is read. May be empty; the plan then warns that only the fleet's own state is watched.
     pub probes: Vec<ProbeSpec>,
 }
 
@@ -29,7 +29,7 @@ pub struct ProbeSpec {
     /// What is read, and where.
     #[serde(flatten)]
     pub(crate) kind: ProbeKind,
-    /// A read that takes longer is a bad sample. Where the file has none: `every`, at most 10 s.
+    /// A read that takes longer is a bad sample. If the file has none: `every`, at most 10 s.
     #[serde(with = "duration_ms")]
     pub(crate) timeout: Duration,
     /// What makes a number good.
@@ -38,7 +38,7 @@ pub struct ProbeSpec {
     pub(crate) failures: u64,
 }
 
-/// Probe kinds of this version. The AWS and Prometheus kinds join with the issue on health.
+/// Probe kinds of this version. The AWS and Prometheus kinds will come with the issue on health.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub(crate) enum ProbeKind {
@@ -98,22 +98,22 @@ pub(crate) struct Limits {
 /// `[confirm]`
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ConfirmPolicy {
-    /// `--yes` is enough up to this many hosts.
+    /// Up to this many hosts, `--yes` is enough.
     pub(crate) unattended_max: u64,
     /// A run must say why.
     pub(crate) require_reason: bool,
     /// A count above this many times the largest completed removal of the last 90 days is unusual.
     pub(crate) unusual: Option<Decimal>,
-    /// How many other identities must approve a plan of more than `above` hosts.
+    /// How many other identities must approve plans of more than `above` hosts.
     pub(crate) approvals: Vec<ApprovalRule>,
 }
 
-/// One approval rule. Enforced as a refusal until approvals exist.
+/// One approval rule. Until approvals exist, it is enforced as a refusal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) struct ApprovalRule {
     /// Applies to plans of more hosts than this.
     pub(crate) above: u64,
-    /// So many approvers, at least 1.
+    /// This many approvers, at least 1.
     pub(crate) count: u64,
 }
 
@@ -122,9 +122,9 @@ pub(crate) struct ApprovalRule {
 pub struct Windows {
     /// IANA time zone, known to the database.
     pub(crate) zone: String,
-    /// When removal is allowed; empty is always.
+    /// When removal is allowed; empty means always.
     pub(crate) allow: Vec<AllowWindow>,
-    /// When it is not, whatever `allow` says. Whole days of `zone`, both ends included.
+    /// When removal is not allowed, whatever `allow` says. Whole days of `zone`, both ends included.
     pub(crate) freeze: Vec<Freeze>,
 }
 
@@ -135,7 +135,7 @@ pub(crate) struct AllowWindow {
     pub(crate) days: BTreeSet<u8>,
     /// Minutes since midnight, included.
     pub(crate) from: u16,
-    /// Minutes since midnight, excluded; `1440` is the end of the day. Event midnight where it is not after `from`.
+    /// Minutes since midnight, excluded; `1440` is the end of the day. If it is not after `from`, it is past midnight.
     pub(crate) to: u16,
     /// As written, for messages.
     pub(crate) text: String,

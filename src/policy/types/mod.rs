@@ -1,6 +1,6 @@
-//! Validated policies: every percentage resolved where it can be, every bound checked, no default left open.
+//! Validated policies: percentages are resolved where possible, every bound is checked, and no default is left open.
 //!
-//! These types are also what the ledger keeps as the *accepted* policy, so they read back what they write.
+//! The ledger also keeps these types as the *accepted* policy, so they must read back what they write.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -25,15 +25,15 @@ pub struct PolicySet {
     pub directory: PathBuf,
     /// `fleet.toml`.
     pub fleet: FleetConfig,
-    /// The other files, by name. Empty only for what never removes (see [`super::FleetAlone`]).
+    /// The other files, by name. Empty only for commands that never remove (see [`super::FleetAlone`]).
     pub subsystems: BTreeMap<SubsystemName, SubsystemPolicy>,
-    /// What is legal but should be looked at (contract section 4), each with its place.
+    /// What is legal but should be checked by a person (contract section 4), each with its place.
     pub warnings: Vec<super::PolicyProblem>,
 }
 
 impl PolicySet {
-    /// Every subsystem that depends on one of `touched`, transitively, and these themselves: whose health
-    /// a run watches.
+    /// The subsystems whose health a run watches: `touched` and every subsystem that depends on one of them,
+    /// transitively.
     pub(crate) fn watched(&self, touched: &BTreeSet<SubsystemName>) -> BTreeSet<SubsystemName> {
         let mut dependents: BTreeMap<&SubsystemName, Vec<&SubsystemName>> = BTreeMap::new();
         for policy in self.subsystems.values() {
@@ -76,16 +76,16 @@ pub struct SubsystemPolicy {
     pub health: HealthPolicy,
     /// Who must agree.
     pub confirm: ConfirmPolicy,
-    /// When it may lose hosts; `None` is always.
+    /// When it may lose hosts; `None` means always.
     pub windows: Option<Windows>,
 }
 
-/// Which hosts serve a subsystem: every key that is given must match, any of its patterns is enough.
+/// Which hosts serve a subsystem: every given key must match; one of its patterns is enough.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Selector {
     /// Tag key to patterns (globs) of its value.
     pub tags: BTreeMap<String, BTreeSet<String>>,
-    /// Patterns (globs) of the group's name; empty where the key is not given.
+    /// Patterns (globs) of the group's name; empty if the key is not given.
     pub auto_scaling_groups: BTreeSet<String>,
     /// `never`: hosts that match any of these tags serve the subsystem but are never removed.
     pub never: BTreeMap<String, BTreeSet<String>>,
