@@ -1,8 +1,9 @@
-//! Which hosts go together, and in which order: within the strictest `batch`, `ramp` and `zones_per_batch`
-//! of everything touched.
+//! Groups the chosen hosts into batches and orders them, within the strictest `batch`, `ramp` and `zones_per_batch` of
+//! everything touched.
 //!
-//! A set of hosts that may go may also go in parts: every constraint is a sum that only grows with the set
-//! (zone loss too, taken zone by zone). The planner has [`super::verify`] confirm that after each batch.
+//! Any subset of an allowed set of hosts is allowed too, so the set may go in parts: every constraint is a sum that
+//! only grows with the set (zone loss too, taken zone by zone). The planner has [`super::verify`] confirm that after
+//! each batch.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,9 +15,9 @@ use super::membership::Membership;
 use super::settings::BatchLimits;
 use super::weights::units;
 
-/// Deals the chosen hosts into batches. Hosts that are idle for sure go first, then those of the fewest
-/// subsystems, the longest-running, by id: what costs least is tried first. Each batch takes the first host
-/// left and then, in order, whatever still fits.
+/// Deals the chosen hosts into batches. Hosts that are certainly idle go first, then hosts of the fewest subsystems,
+/// then the longest-running, then by id: what costs least is tried first. Each batch takes the first remaining host and
+/// then, in order, every host that still fits.
 pub(crate) fn deal(
     membership: &Membership<'_>,
     gates: &Gates<'_>,
@@ -52,7 +53,7 @@ struct Draft<'a> {
 }
 
 impl<'a> Draft<'a> {
-    /// Takes the host if it fits; the first one always does.
+    /// Takes the host if it fits; the first host of a batch is always taken.
     fn take(&mut self, membership: &Membership<'a>, index: usize, limits: &BatchLimits) -> Result<bool, AssessError> {
         let host = membership.host(index);
         let mut sums = Vec::new();

@@ -1,6 +1,6 @@
-//! Before and after, subsystem by subsystem, for the document.
+//! Capacity before and after, subsystem by subsystem, for the document.
 //!
-//! These are the numbers that people are shown; whether they are enough is for [`super::verify`] to say.
+//! These are the numbers that people are shown; [`super::verify`] decides whether they are enough.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,7 +11,7 @@ use super::membership::Membership;
 use super::weights::units;
 use super::{AssessError, Inputs, SubsystemCapacity, ZoneCapacity};
 
-/// Capacity of a subsystem now, and what would remain without the chosen hosts.
+/// Capacity of a subsystem now, and the capacity that would remain without the chosen hosts.
 pub(crate) fn table(
     inputs: &Inputs<'_>,
     membership: &Membership<'_>,
@@ -50,7 +50,7 @@ pub(crate) fn table(
     })
 }
 
-/// How many hosts of a subsystem serve beside the chosen ones: what `--expect-remaining` is about.
+/// The number of hosts of a subsystem that serve, not counting the chosen ones, for `--expect-remaining`.
 pub(crate) fn serving_without(
     inputs: &Inputs<'_>,
     membership: &Membership<'_>,
@@ -61,7 +61,7 @@ pub(crate) fn serving_without(
     left.filter(|&&host| serves(inputs, membership.host(host))).count() as u64
 }
 
-/// As documents have it: what is more than they can say is the most that they can.
+/// Units as documents show them, capped at the largest number that they can hold.
 pub(crate) fn shown(units: u128) -> u64 {
     u64::try_from(units).unwrap_or(u64::MAX)
 }

@@ -1,4 +1,4 @@
-//! What the ledger knows, as far as planning needs it.
+//! The parts of the ledger's state that planning needs.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::model::{HostId, LedgerId, OperatorId, RunId, SubsystemName, Time};
 use crate::policy::SubsystemPolicy;
 
-/// Why a host neither counts as capacity nor may be taken, whatever the provider says of it.
+/// Why a host neither counts as capacity nor may be taken, whatever the provider says about it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "claim", rename_all = "kebab-case")]
 pub(crate) enum Claim {
@@ -41,58 +41,58 @@ pub struct Removal {
     pub(crate) run: RunId,
     /// The subsystems it belonged to.
     pub(crate) subsystems: BTreeSet<SubsystemName>,
-    /// What it counted for in each of them when it was granted, in units; none where it did not serve.
+    /// The units that it counted for in each of them when it was granted; none where it did not serve.
     #[serde(default)]
     pub(crate) units: BTreeMap<SubsystemName, u64>,
     /// When its removal was observed; `None` while it is reserved, which counts as removed now (S4).
     pub(crate) at: Option<Time>,
 }
 
-/// Another run, as whoever plans beside it is shown it (`others` in plan/v1).
+/// Another run, as it is shown to a run that plans beside it (`others` in plan/v1).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct OtherRun {
     /// Which run.
     pub(crate) run: RunId,
     /// Who asked for it.
     pub(crate) operator: OperatorId,
-    /// The subsystem that it names.
+    /// The subsystem that the run names.
     pub(crate) subsystem: SubsystemName,
-    /// Since when it stands in line.
+    /// When it joined the line.
     pub(crate) since: Time,
-    /// Whose hosts it takes.
+    /// The subsystems whose hosts it takes.
     pub(crate) touches: BTreeSet<SubsystemName>,
-    /// Whose health it watches.
+    /// The subsystems whose health it watches.
     pub(crate) watches: BTreeSet<SubsystemName>,
     /// Hosts that it has out of service, or that are in doubt.
     pub(crate) holds: u64,
-    /// Hosts that it has confirmed and not yet taken.
+    /// Hosts that it has confirmed but not yet taken.
     pub(crate) claims: u64,
-    /// Whose hosts it has out. While it has, no other run takes hosts of these.
+    /// The subsystems whose hosts it has out. As long as it does, no other run takes hosts of these subsystems.
     pub(crate) holds_of: BTreeSet<SubsystemName>,
-    /// Its process is dead or silent, or it ended with hosts in doubt: nobody waits for it, a person must look.
+    /// Its process is dead or silent, or it ended with hosts in doubt: nobody waits for it, and a person must look.
     pub(crate) silent: bool,
 }
 
-/// The ledger's state as a planner sees it, made from the record by `coordination`.
+/// The ledger's state as a planner sees it; `coordination` derives it from the record.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LedgerView {
-    /// Whose record this is.
+    /// The ledger whose record this is.
     pub(crate) ledger: LedgerId,
-    /// Hosts that neither count nor may be taken.
+    /// Hosts that neither count as capacity nor may be taken.
     pub(crate) claims: BTreeMap<HostId, Claim>,
-    /// Hosts that other live runs have confirmed and not yet taken: capacity still, and nobody else's candidates.
+    /// Hosts that other live runs have confirmed but not yet taken: still capacity, but nobody else's candidates.
     pub(crate) claimed_by_others: BTreeMap<HostId, RunId>,
     /// Every other run on record, the first in line first.
     pub(crate) others: Vec<OtherRun>,
-    /// Everything that budgets may count, of any run.
+    /// Every removal that budgets may count, of any run.
     pub(crate) removals: Vec<Removal>,
-    /// When hosts of a subsystem last went or came back, by any run: intervals run from it.
+    /// When hosts of a subsystem last went or came back, in any run: intervals start from it.
     pub(crate) last_end: BTreeMap<SubsystemName, Time>,
     /// Halts in force: the subsystem, or `None` for the whole fleet, and why.
     pub(crate) halts: Vec<(Option<SubsystemName>, String)>,
-    /// Each subsystem's policy as the last granted run relied on it. Empty before the first run of a fleet.
+    /// Each subsystem's policy as the last granted run relied on it. Empty before a fleet's first run.
     pub accepted: BTreeMap<SubsystemName, SubsystemPolicy>,
-    /// The largest completed removal of the last 90 days, in hosts, per named subsystem.
+    /// The largest completed removal of the last 90 days, in hosts, by named subsystem.
     pub(crate) largest_removal: BTreeMap<SubsystemName, u64>,
 }
 

@@ -1,14 +1,14 @@
-//! The rules of contract section 5 as linear constraints over classes of hosts: what the solver is given.
+//! The rules of contract section 5 as linear constraints over classes of hosts: the input of the solver.
 //!
-//! Hosts that agree in subsystems, units, zone, group and service are interchangeable but for their age, so
-//! that the [`Problem`] has one whole number per class to choose, and every constraint is one of its packing rows.
-//! Zone loss fits, taken zone by zone: "capacity outside this zone stays at or above the minimum". A row that is
-//! short already has bound 0 (rule 4: nothing may be taken from it).
+//! Hosts that agree in subsystems, units, zone, group and service are interchangeable except for their age. So the
+//! [`Problem`] has one whole number per class to choose, and every constraint is one of its packing rows. Zone loss
+//! fits this form if it is taken zone by zone: "capacity outside this zone stays at or above the minimum". A row that
+//! is already short has bound 0 (rule 4: nothing may be taken from it).
 //!
-//! A host that is doubtful ([`super::doubts`]) has no units: it takes nothing from a row, unless the row is short; then
-//! it takes 1 of the 0 that there are.
+//! A doubtful host ([`super::doubts`]) has no units: it takes nothing from a row, unless the row is short: then the
+//! bound is 0, and it takes 1.
 //!
-//! Nothing here chooses. [`super::verify`] does the same sums again, from the hosts.
+//! Nothing here chooses. [`super::verify`] computes the same sums again, from the hosts.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -24,7 +24,7 @@ use super::{AssessError, Rule};
 /// The rule that a row stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Names<'a> {
-    /// `run-size` stands for budgets too: one row holds the smallest of these ceilings.
+    /// `run-size` also stands for budgets: one row holds the smallest of these ceilings.
     pub(crate) rule: Rule,
     pub(crate) subsystem: Option<&'a SubsystemName>,
     pub(crate) zone: Option<&'a ZoneName>,
@@ -40,18 +40,18 @@ impl<'a> Names<'a> {
 /// The constraints on the candidates of one subsystem.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Constraints<'a> {
-    /// What the solver is asked.
+    /// The problem for the solver.
     pub(crate) problem: Problem,
-    /// What each of its rows stands for, by place.
+    /// The rule that each row of the problem stands for, by place.
     pub(crate) names: Vec<Names<'a>>,
 }
 
 impl<'a> Constraints<'a> {
-    /// All candidates of a subsystem, and every constraint of every subsystem and group that one of them is in.
+    /// Builds all candidates of a subsystem, and every constraint of every subsystem and group that one of them is in.
     ///
     /// # Errors
     ///
-    /// [`AssessError`] where a host of one of these subsystems cannot be weighed or placed.
+    /// [`AssessError`] if a host of one of these subsystems cannot be weighed or placed.
     pub(crate) fn new(ground: &Ground<'a>, named: usize) -> Result<Self, AssessError> {
         let membership = ground.membership;
         let mut candidates: Vec<usize> =
@@ -96,7 +96,7 @@ impl<'a> Constraints<'a> {
         Ok(made)
     }
 
-    /// A row, unless all that is wanted of it may be taken.
+    /// Adds a row, unless everything that is wanted from it may be taken.
     fn row(&mut self, names: Names<'a>, room: Room, wanted: Taken) -> Option<usize> {
         let Room { units: bound, is_short } = room;
         if wanted.units <= bound && !(is_short && wanted.doubtful > 0) {
@@ -122,16 +122,16 @@ impl<'a> Constraints<'a> {
     }
 }
 
-/// What makes two hosts interchangeable.
+/// The properties that make two hosts interchangeable.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 struct Key {
     serving: bool,
-    /// Subsystems that they may serve although they are no capacity.
+    /// Subsystems that they may serve although they are not capacity.
     doubtful: Vec<usize>,
     units: Vec<(usize, u64)>,
-    /// Among the fleet's zones.
+    /// Place among the fleet's zones.
     zone: usize,
-    /// Among the fleet's groups.
+    /// Place among the fleet's groups.
     group: Option<usize>,
 }
 
@@ -150,12 +150,12 @@ impl Key {
     }
 }
 
-/// What taking hosts would take of a row.
+/// What hosts would take from a row.
 #[derive(Clone, Copy, Default)]
 struct Taken {
     /// Units that serve, or hosts.
     units: u128,
-    /// Hosts of which it is not established that they are idle, and which are no capacity.
+    /// Hosts that are not capacity, but are not established to be idle.
     doubtful: u128,
 }
 
@@ -175,9 +175,9 @@ impl Taken {
 
 /// What taking every candidate would take.
 struct Wanted {
-    /// Those that any candidate belongs to, by name.
+    /// The subsystems that any candidate belongs to, by name.
     subsystems: BTreeSet<usize>,
-    /// By subsystem: hosts, and what they are.
+    /// By subsystem: the number of hosts, and what they take.
     sums: Vec<(u128, Taken)>,
     /// Hosts by group.
     groups: BTreeMap<usize, u128>,
@@ -203,7 +203,7 @@ impl Wanted {
     }
 }
 
-/// What taking every candidate would take of one subsystem, by place in its stock's zones.
+/// What taking every candidate would take from one subsystem, by place in its stock's zones.
 fn wanted_by_zone(stock: &Stock<'_>, subsystem: usize, classes: &BTreeMap<Key, Vec<usize>>) -> Vec<Taken> {
     let mut by_place = vec![Taken::default(); stock.zones.len()];
     for (key, ranks) in classes.iter().filter(|(key, _)| key.serving || !key.doubtful.is_empty()) {
@@ -222,13 +222,13 @@ struct Book<'g, 'a> {
     level: usize,
     /// Where its zones begin in [`Problem::zones`].
     first: usize,
-    /// Hosts, serving or not.
+    /// The row of hosts, serving or not.
     size: Option<usize>,
-    /// Units that serve.
+    /// The row of units that serve.
     minimum: Option<usize>,
     /// By place in `stock.zones`: the zone's own row.
     zones: Vec<Option<usize>>,
-    /// By place in `stock.zones`: charged by every zone but this one.
+    /// By place in `stock.zones`: the row that hosts of every zone but this one are charged to.
     losses: Vec<Option<usize>>,
 }
 

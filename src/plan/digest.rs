@@ -11,8 +11,8 @@ use crate::policy::SubsystemPolicy;
 
 use super::{AssessError, Batch, Inputs};
 
-/// Bytes of SHA-256 that are kept, shown as 32 hexadecimal digits: 128 bits, so that a second plan of the same
-/// digest takes about 2^128 attempts to make.
+/// Bytes of SHA-256 that are kept, shown as 32 hexadecimal digits: 128 bits, so that finding a second plan with the
+/// same digest takes about 2^128 attempts.
 const BYTES: usize = 16;
 
 /// The canonical text: maps in the order of their keys, structures in the order of their fields.
@@ -25,7 +25,7 @@ struct Covered<'a> {
     batches: Vec<Vec<&'a HostId>>,
 }
 
-/// The digest of a plan. The same fleet, policies and batches give the same digest, and nothing else is in it.
+/// The digest of a plan. The same fleet, policies and batches give the same digest, and nothing else goes into it.
 pub(crate) fn digest(inputs: &Inputs<'_>, batches: &[Batch]) -> Result<PlanDigest, AssessError> {
     let covered = Covered {
         schema: "safe-remove/plan-digest/v1",

@@ -1,4 +1,4 @@
-//! `safe-remove/plan/v1`: what a plan says to programs and to people (contract section 7).
+//! `safe-remove/plan/v1`: the plan as programs and people see it (contract section 7).
 
 use serde::{Deserialize, Serialize};
 
@@ -23,15 +23,16 @@ pub enum Verdict {
 pub struct RequestDocument {
     /// The subsystem named.
     pub(crate) subsystem: SubsystemName,
-    /// How many, where a count was given.
+    /// How many hosts, if a count was given.
     pub(crate) count: Option<u64>,
-    /// Which, where hosts were named.
+    /// Which hosts, if hosts were named.
     pub(crate) hosts: Option<Vec<HostId>>,
-    /// Why.
+    /// The reason given.
     pub(crate) reason: Option<String>,
     /// The idempotency key.
     pub(crate) request_id: Option<RequestId>,
-    /// Hosts that must still serve afterwards, exactly, where that was said: asked again where somebody goes on with it.
+    /// The exact number of hosts that must still serve afterwards, if given: checked again when somebody continues the
+    /// run.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub(crate) expect_remaining: Option<u64>,
 }
@@ -45,13 +46,13 @@ pub struct PlannedHost {
     pub(crate) zone: ZoneName,
     /// Its group.
     pub(crate) group: Option<GroupName>,
-    /// Everything it serves, by name.
+    /// Every subsystem that it serves, by name.
     pub(crate) subsystems: Vec<SubsystemName>,
-    /// What it counts for, in units of the named subsystem.
+    /// The units that it counts for in the named subsystem.
     pub(crate) units: u64,
     /// Whether it serves now.
     pub(crate) serving: bool,
-    /// It is unhealthy, and may serve all the same: no capacity, and not free to take. Left out where it is not so.
+    /// It is unhealthy but may still serve: not capacity, and not free to take. Left out if false.
     #[serde(skip_serializing_if = "std::ops::Not::not", default)]
     pub(crate) doubtful: bool,
 }
@@ -72,9 +73,9 @@ pub(crate) struct ZoneCapacity {
     pub(crate) name: ZoneName,
     /// Units that serve now.
     pub(crate) capacity: u64,
-    /// Units that would serve afterwards.
+    /// Units that would serve after the plan.
     pub(crate) remaining: u64,
-    /// Units that must remain; 0 where the policy sets none.
+    /// Units that must remain; 0 if the policy sets no minimum.
     pub(crate) minimum: u64,
 }
 
@@ -85,11 +86,11 @@ pub struct SubsystemCapacity {
     pub(crate) name: SubsystemName,
     /// Units that serve now.
     pub(crate) capacity: u64,
-    /// Units that would serve afterwards.
+    /// Units that would serve after the plan.
     pub(crate) remaining: u64,
     /// Units that must remain.
     pub(crate) minimum: u64,
-    /// Capacity less the minimum, now; 0 where it is short.
+    /// Current capacity minus the minimum; 0 if the subsystem is short.
     pub(crate) headroom: u64,
     /// By zone.
     pub(crate) zones: Vec<ZoneCapacity>,
@@ -106,33 +107,33 @@ pub struct PlanDocument {
     pub(crate) fleet: FleetName,
     /// Which fleet, in the provider's terms.
     pub(crate) provider: FleetIdentity,
-    /// What was asked.
+    /// The request.
     pub(crate) request: RequestDocument,
     /// When the observation began.
     pub(crate) observed_at: Time,
-    /// After this the plan is not run.
+    /// The plan may not be run after this time.
     pub(crate) expires_at: Time,
     /// Whether it may run.
     pub verdict: Verdict,
-    /// Why not; empty where it may.
+    /// Why it may not run; empty if it may.
     pub(crate) violations: Vec<Violation>,
-    /// Where a count is refused and constraints exclude it: which, and what would allow it. Explains, decides nothing.
+    /// The constraints that exclude a refused count, and what would allow it. It explains, and decides nothing.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub(crate) why: Option<Why>,
-    /// The largest count that would be allowed now, budgets taken as empty; `None` where hosts were named.
+    /// The largest count that would be allowed now, budgets taken as empty; `None` if hosts were named.
     pub(crate) largest_allowed_count: Option<u64>,
-    /// What would go, in order. Where refused: the choice that the preferences would make.
+    /// The hosts that would go, in order. If the plan is refused: the choice that the preferences would make.
     pub batches: Vec<Batch>,
     /// Every subsystem that a host of the plan belongs to, and the named one.
     pub(crate) subsystems: Vec<SubsystemCapacity>,
-    /// Whose health is watched.
+    /// The subsystems whose health is watched.
     pub(crate) watched: Vec<SubsystemName>,
-    /// Runs of others that touch or watch one of these subsystems, the first in line first.
+    /// Runs of others that touch or watch one of these subsystems, in the order of the line.
     #[serde(default)]
     pub(crate) others: Vec<OtherRun>,
-    /// What should be looked at.
+    /// What a person should look at.
     pub(crate) warnings: Vec<String>,
-    /// A budget asks to wait until then before the last batch can start.
+    /// A budget requires waiting until then before the last batch can start.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub(crate) not_before: Option<Time>,
 }

@@ -1,12 +1,13 @@
-//! Which hosts are idle for sure, and which only do not count.
+//! Which hosts are certainly idle, and which only do not count as capacity.
 //!
-//! Two predicates instead of one. A host is *capacity* where every health check says so ([`super::hosts`]). It is
-//! *idle*, free to take from a subsystem that is short, only where its not serving is established: its own status checks
-//! fail, or it fails in all of its target groups while another host of the subsystem passes in each of them. Between the
-//! two lies what is *doubtful*: no capacity, and not free, since load balancers send work to targets that fail where none
-//! passes (Elastic Load Balancing, "Health checks for your target groups": "the load balancer fails open").
+//! There are two predicates instead of one. A host is *capacity* if every health check says so ([`super::hosts`]). A
+//! host is *idle*, and free to take from a subsystem that is short, only if it is established that it does not serve:
+//! its own status checks fail, or it fails in all of its target groups while another host of the subsystem passes in
+//! each of them. A host that is neither is *doubtful*: not capacity, and not free to take, because a load balancer
+//! sends work to failing targets if no target passes (Elastic Load Balancing, "Health checks for your target groups":
+//! "the load balancer fails open").
 //!
-//! Predicates only; nothing here knows what a subsystem must keep.
+//! This module holds predicates only; nothing here knows what a subsystem must keep.
 
 use std::collections::BTreeSet;
 use std::sync::OnceLock;
@@ -17,8 +18,8 @@ use super::Inputs;
 use super::hosts::serves;
 use super::membership::Membership;
 
-/// Those of the hosts that are capacity, or of which it is not established that they are not: while a run has one of them
-/// out it counts as taken from each of its subsystems. To be asked while they are in service.
+/// The hosts that are capacity, or that are not established to be idle: while a run has such a host out, it counts as
+/// taken from each of its subsystems. Call this while the hosts are in service.
 pub(crate) fn may_serve(inputs: &Inputs<'_>, hosts: &BTreeSet<HostId>) -> BTreeSet<HostId> {
     let membership = Membership::new(inputs.policies, inputs.snapshot);
     let doubts = Doubts::new(inputs, &membership);
@@ -26,7 +27,7 @@ pub(crate) fn may_serve(inputs: &Inputs<'_>, hosts: &BTreeSet<HostId>) -> BTreeS
     hosts.iter().filter(|id| !is_idle(id)).cloned().collect()
 }
 
-/// The doubts of one decision. What is asked of a subsystem is worked out once, and only where somebody asks.
+/// The doubts of one decision. The answer for a subsystem is computed once, and only if it is needed.
 pub(crate) struct Doubts<'a> {
     inputs: &'a Inputs<'a>,
     membership: &'a Membership<'a>,
@@ -39,7 +40,7 @@ impl<'a> Doubts<'a> {
         Self { inputs, membership, passing: membership.subsystems().iter().map(|_| OnceLock::new()).collect() }
     }
 
-    /// Whether a host of the subsystem may serve it although it is no capacity. It is judged as observed, before
+    /// Whether a host of the subsystem may serve it although it is not capacity. The host is judged as observed, before
     /// anything is taken: as long as the subsystem is short, no host that passes can be taken either.
     pub(crate) fn is_doubtful(&self, subsystem: usize, host: usize) -> bool {
         let seen = self.membership.host(host);
@@ -51,17 +52,18 @@ impl<'a> Doubts<'a> {
         !groups.all(|group| passing.contains(group))
     }
 
-    /// The subsystems of a host that it may serve although it is no capacity, ascending. Empty for nearly every host.
+    /// The subsystems that a host may serve although it is not capacity, ascending. Empty for nearly every host.
     pub(crate) fn of(&self, host: usize) -> impl Iterator<Item = usize> {
         self.membership.of(host).iter().copied().filter(move |&subsystem| self.is_doubtful(subsystem, host))
     }
 
-    /// Whether it is established of every subsystem of the host that it does not serve it.
+    /// Whether it is established that the host serves none of its subsystems.
     pub(crate) fn is_idle(&self, host: usize) -> bool {
         !serves(self.inputs, self.membership.host(host)) && self.of(host).next().is_none()
     }
 
-    /// A host that a run holds is on its way out: that it still passes keeps no load balancer from failing open.
+    /// Hosts that a run holds are left out. They are on their way out: that such a host still passes does not keep a
+    /// load balancer from failing open.
     fn passing(&self, subsystem: usize) -> BTreeSet<TargetGroupId> {
         let members = self.membership.members(subsystem).iter().map(|&index| self.membership.host(index));
         let free = members.filter(|host| !self.inputs.ledger.claims.contains_key(&host.id));

@@ -1,4 +1,4 @@
-//! A plan in the making: the hosts that are proposed, and every rule on the request that they violate.
+//! A plan in the making: the proposed hosts, and every rule on the request that they violate.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -92,7 +92,7 @@ impl Draft {
         }
     }
 
-    /// How many hosts the request is about: what the policies of confirmation count.
+    /// How many hosts the request is about, which is the number that confirmation policies count.
     pub(super) fn asked(&self, request: &Request) -> u64 {
         match &request.selection {
             Selection::Count(count) => *count,
@@ -109,7 +109,7 @@ impl Draft {
         }
     }
 
-    /// A restore raises desired capacity back to what it is now: the group must allow that.
+    /// A restore raises the desired capacity back to its present value: the group must allow that.
     pub(super) fn group_maximums(
         &mut self,
         inputs: &Inputs<'_>,
@@ -148,7 +148,7 @@ impl Draft {
                 let message = format!("the policy of {name} asks for a reason: give --reason TEXT");
                 self.violations.push(Violation::new(Rule::ReasonRequired, message).subsystem(name));
             }
-            // This version cannot take approvals: what needs one does not run (S3).
+            // This version cannot take approvals: a plan that needs one does not run (S3).
             for rule in policy.confirm.approvals.iter().filter(|rule| count > rule.above) {
                 let message = format!(
                     "the policy of {name} asks for {} approvals above {} hosts, which this version cannot take",
@@ -166,7 +166,7 @@ impl Draft {
         }
     }
 
-    /// Every rule must hold after every batch, not only at the end.
+    /// Checks that every rule holds after every batch, not only at the end.
     pub(super) fn prefixes(
         &mut self,
         inputs: &Inputs<'_>,
@@ -198,7 +198,7 @@ pub(super) fn unknown_subsystem(
     Violation::new(Rule::UnknownSubsystem, message).subsystem(name)
 }
 
-/// Why hosts in service are no candidates: a rule a line, with the first host as the example.
+/// Why hosts in service are not candidates: one line per rule, with the first host as the example.
 fn excluded(inputs: &Inputs<'_>, membership: &Membership<'_>, named: usize) -> Vec<Violation> {
     let name = &membership.subsystem(named).name;
     let mut reasons: BTreeMap<Rule, (u64, Violation)> = BTreeMap::new();
@@ -220,7 +220,7 @@ fn excluded(inputs: &Inputs<'_>, membership: &Membership<'_>, named: usize) -> V
     reasons.into_values().map(line).collect()
 }
 
-/// `; nearest: index, index-2`, or nothing where none is near.
+/// `; nearest: index, index-2`, or nothing if no name is near.
 fn nearest_hint<'a>(wanted: &str, known: impl IntoIterator<Item = &'a str>) -> String {
     let near = nearest(wanted, known);
     if near.is_empty() { String::new() } else { format!("; nearest: {}", near.join(", ")) }

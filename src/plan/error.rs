@@ -1,4 +1,4 @@
-//! [`AssessError`]: why nothing can be said about a fleet.
+//! [`AssessError`]: why a fleet cannot be judged.
 
 use std::fmt;
 
@@ -6,10 +6,10 @@ use thiserror::Error;
 
 use crate::model::{HostId, SubsystemName, ZoneName};
 
-/// Why nothing can be said about a fleet: exit 5.
+/// Why a fleet cannot be judged: exit 5.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum AssessError {
-    /// Weights are missing, zero or unreadable: all such hosts of one subsystem.
+    /// Weights are missing, zero or unreadable. Covers all such hosts of one subsystem.
     #[error(
         "{} of subsystem {subsystem} without a usable weight (a positive integer): {}",
         if hosts.len() + more == 1 { "a host".to_owned() } else { format!("{} hosts", hosts.len() + more) },
@@ -20,7 +20,7 @@ pub enum AssessError {
         subsystem: SubsystemName,
         /// The first of them, by id.
         hosts: Vec<Unweighed>,
-        /// How many there are besides.
+        /// How many more there are.
         more: usize,
     },
     /// A host is in a zone that its subsystem's policy does not list.
@@ -43,7 +43,7 @@ pub enum AssessError {
 pub struct Unweighed {
     /// The host.
     pub(crate) host: HostId,
-    /// What its policy looked for, and what was there.
+    /// What its policy looked for, and what was found.
     pub(crate) why: String,
 }
 

@@ -1,8 +1,8 @@
-//! The rules that do not depend on which hosts of a subsystem go: halts, windows, policies that became
-//! weaker, probes, launches, and subsystems that are in trouble already.
+//! The rules that do not depend on which hosts of a subsystem go: halts, windows, loosened policies, probes, launches,
+//! and subsystems that are already in trouble.
 //!
-//! Each asks one subsystem at a time, so that what is closed for a set of subsystems is exactly what is
-//! closed for one of them. Nothing here adds up capacity.
+//! Each rule judges one subsystem at a time, so a set of subsystems is closed exactly if one of them is closed. Nothing
+//! here adds up capacity.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::OnceLock;
@@ -16,17 +16,17 @@ use super::doubts::Doubts;
 use super::membership::Membership;
 use super::{Claim, Inputs, Rule, Stage, Violation};
 
-/// The gates of one decision. What is asked of every subsystem alike is asked once.
+/// The gates of one decision. Answers that are the same for every subsystem are computed once.
 pub(crate) struct Gates<'a> {
     inputs: &'a Inputs<'a>,
     membership: &'a Membership<'a>,
     weaker: Vec<Weaker>,
     doubts: Doubts<'a>,
-    /// By subsystem: what depends on it alone.
+    /// By subsystem: the gates that depend on it alone.
     own: Vec<Own>,
 }
 
-/// The gates that depend on one subsystem alone, each asked at most once.
+/// The gates that depend on one subsystem alone, each computed at most once.
 #[derive(Default)]
 struct Own {
     window: OnceLock<Option<Violation>>,
@@ -38,7 +38,7 @@ struct Own {
 struct Weaker {
     violation: Violation,
     name: SubsystemName,
-    /// The change can move hosts out of the policy's sight.
+    /// Whether the change can move hosts out of the policy's scope.
     concerns_all: bool,
 }
 
@@ -50,18 +50,18 @@ impl<'a> Gates<'a> {
         Self { inputs, membership, weaker, doubts: Doubts::new(inputs, membership), own }
     }
 
-    /// Which hosts only do not count, and which are idle.
+    /// Which hosts only do not count as capacity, and which are idle.
     pub(crate) fn doubts(&self) -> &Doubts<'a> {
         &self.doubts
     }
 
-    /// Whether nothing of this subsystem may be granted now, whichever hosts.
+    /// Whether nothing of this subsystem may be granted now, whichever hosts are chosen.
     pub(crate) fn is_closed(&self, subsystem: usize) -> bool {
         let look = || !self.closed(&BTreeSet::from([subsystem]), Stage::Grant).is_empty();
         *self.own[subsystem].is_closed.get_or_init(look)
     }
 
-    /// Every such rule that a run violates which touches these subsystems.
+    /// Every such rule that a run touching these subsystems violates.
     pub(crate) fn closed(&self, touched: &BTreeSet<usize>, stage: Stage) -> Vec<Violation> {
         let Self { inputs, membership, .. } = *self;
         let watched = self.watched(touched);
@@ -85,7 +85,7 @@ impl<'a> Gates<'a> {
         found
     }
 
-    /// Whose state matters to the gates: nobody's where nothing is wrong with anybody.
+    /// The subsystems whose state matters to the gates; empty if nothing is wrong anywhere.
     fn watched(&self, touched: &BTreeSet<usize>) -> BTreeSet<SubsystemName> {
         if self.weaker.is_empty() && self.inputs.ledger.halts.is_empty() && self.inputs.bad_probes.is_empty() {
             return BTreeSet::new();
@@ -94,8 +94,8 @@ impl<'a> Gates<'a> {
         self.inputs.policies.watched(&names)
     }
 
-    /// Where the change can move hosts out of the policy's sight, it concerns every run: nobody can tell any more
-    /// which hosts it would have asked about.
+    /// If the change can move hosts out of the policy's scope, it concerns every run: nobody can tell any more which
+    /// hosts it covered.
     fn policy_loosened(&self, watched: &BTreeSet<SubsystemName>) -> Vec<Violation> {
         let concerned = self.weaker.iter().filter(|w| w.concerns_all || watched.contains(&w.name));
         concerned.map(|w| w.violation.clone()).collect()
@@ -156,7 +156,7 @@ fn unhealthy_now(inputs: &Inputs<'_>, watched: &BTreeSet<SubsystemName>) -> Vec<
     .collect()
 }
 
-/// One batch of a subsystem at a time, all runs counted; a run that nobody can wait for needs a person.
+/// One batch of a subsystem at a time, over all runs; a run that nobody can wait for needs a person.
 fn run_in_the_way(inputs: &Inputs<'_>, policy: &SubsystemPolicy) -> Vec<Violation> {
     let in_the_way = inputs.ledger.others.iter().filter(|run| run.silent && run.holds_of.contains(&policy.name));
     in_the_way
@@ -171,13 +171,13 @@ fn run_in_the_way(inputs: &Inputs<'_>, policy: &SubsystemPolicy) -> Vec<Violatio
         .collect()
 }
 
-/// What goes could not come back (planetscale-2025).
+/// If launches fail, hosts that go could not come back (planetscale-2025).
 fn cannot_launch(membership: &Membership<'_>, subsystem: usize) -> Vec<Violation> {
     let policy = membership.subsystem(subsystem);
     if !policy.pace.requires_launch {
         return Vec::new();
     }
-    // By place, which is by name.
+    // By place, which is the order of names.
     let groups: BTreeMap<usize, &Group> = membership
         .members(subsystem)
         .iter()
@@ -195,10 +195,11 @@ fn cannot_launch(membership: &Membership<'_>, subsystem: usize) -> Vec<Violation
     failing.collect()
 }
 
-/// More of the subsystem's hosts than `max_unserving` per cent do not serve: something is wrong already.
+/// More of the subsystem's hosts than `max_unserving` per cent do not serve: something is already wrong.
 ///
-/// A host counts as not serving by the provider's word, in any state. One that a run holds, removed or put back a moment
-/// ago is out on purpose: it does not count, and one that was removed is no host of the subsystem any more.
+/// The provider's word decides whether a host serves, in any state. A host that a run holds, removed or put back a
+/// moment ago is out on purpose and does not count as not serving; a removed host no longer belongs to the subsystem at
+/// all.
 fn too_many_unserving(inputs: &Inputs<'_>, membership: &Membership<'_>, subsystem: usize) -> Option<Violation> {
     let policy = membership.subsystem(subsystem);
     let percent = policy.pace.max_unserving;
@@ -214,7 +215,7 @@ fn too_many_unserving(inputs: &Inputs<'_>, membership: &Membership<'_>, subsyste
             Some(Claim::Removed { .. }) => {}
         }
     }
-    // An allowance rounds down: exactly `percent` of the hosts may be out, not one more.
+    // An allowance rounds down: exactly `percent` of the hosts may be out, but not one more.
     if Decimal::from(unserving) * Decimal::ONE_HUNDRED <= Decimal::from(members) * percent {
         return None;
     }

@@ -1,4 +1,4 @@
-//! What one host is to the rules: whether it serves, and whether it may go at all.
+//! What a single host is to the rules: whether it serves, and whether it may go at all.
 //!
 //! Predicates on single hosts only; nothing here knows how many hosts there are.
 
@@ -9,22 +9,22 @@ use crate::model::{FleetMark, Group, Host, HostId, HostState, Protection, RunId,
 use super::membership::Membership;
 use super::{AssessError, Claim, Inputs, Rule, Stage, Violation};
 
-/// In service and healthy by the provider's word, and held by no other run, removed or settling.
+/// In service and healthy according to the provider, and not held by another run, removed or settling.
 pub(crate) fn serves(inputs: &Inputs<'_>, host: &Host) -> bool {
     host.is_serving() && !inputs.ledger.claims.contains_key(&host.id)
 }
 
-/// Whether its units are capacity. By contract section 8, "Candidates", a protected host is not, even where it serves:
-/// it is also never taken, so that leaving it out can only refuse more.
+/// Whether its units are capacity. By contract section 8, "Candidates", a protected host is not capacity, even if it
+/// serves: it is also never taken, so leaving it out can only refuse more.
 pub(crate) fn is_capacity(inputs: &Inputs<'_>, host: &Host) -> bool {
     serves(inputs, host) && host.protection.is_none()
 }
 
-/// The zones of a subsystem: as its policy lists them, else every zone in which it has a host in any state.
+/// The zones of a subsystem: those that its policy lists, or else every zone in which it has a host in any state.
 ///
 /// # Errors
 ///
-/// [`AssessError::Zone`] where a host is in a zone that the policy does not list.
+/// [`AssessError::Zone`] if a host is in a zone that the policy does not list.
 pub(crate) fn zones<'a>(membership: &Membership<'a>, subsystem: usize) -> Result<BTreeSet<&'a ZoneName>, AssessError> {
     let policy = membership.subsystem(subsystem);
     let mut seen = vec![false; membership.zones().len()];
@@ -45,7 +45,7 @@ pub(crate) fn zones<'a>(membership: &Membership<'a>, subsystem: usize) -> Result
     Ok(policy.capacity.zones.as_ref().map_or_else(|| seen.collect(), |listed| listed.iter().collect()))
 }
 
-/// Why a host may not be taken, whoever else is. Empty for a candidate.
+/// Why a host may not be taken, whichever others are. Empty for a candidate.
 pub(crate) fn obstacles(inputs: &Inputs<'_>, membership: &Membership<'_>, id: &HostId, stage: Stage) -> Vec<Violation> {
     match (membership.find(id), inputs.ledger.claims.get(id)) {
         (Some(index), _) => obstacles_of(inputs, membership, index, stage),
@@ -58,7 +58,7 @@ fn removed(id: &HostId, run: &RunId, at: Time) -> Violation {
     Violation::new(Rule::UnknownHost, format!("host {id} was removed by run {run} at {at}")).host(id)
 }
 
-/// The same of a host that is listed.
+/// The same for a host that is listed.
 pub(crate) fn obstacles_of(
     inputs: &Inputs<'_>,
     membership: &Membership<'_>,
@@ -82,9 +82,9 @@ pub(crate) fn obstacles_of(
         }
         Some(Claim::Removed { .. }) | None => {}
     }
-    // While a run holds its hosts, their states are for the run to judge.
+    // While a run holds its hosts, the run judges their states itself.
     if stage == Stage::Grant {
-        // S9: what somebody else has confirmed is not for this run to take.
+        // S9: a host that another run has confirmed is not for this run to take.
         if let Some(run) = inputs.ledger.claimed_by_others.get(id) {
             not_removable(format!("run {run} has confirmed to take it"));
         }
@@ -102,7 +102,7 @@ pub(crate) fn obstacles_of(
     found
 }
 
-/// Why a host may not go whatever state it is in: for hosts that are held as well.
+/// Why a host may not go in any state. Also applies to hosts that are held.
 pub(crate) fn lasting_obstacles(inputs: &Inputs<'_>, membership: &Membership<'_>, index: usize) -> Vec<Violation> {
     let host = membership.host(index);
     let id = &host.id;
@@ -116,7 +116,7 @@ pub(crate) fn lasting_obstacles(inputs: &Inputs<'_>, membership: &Membership<'_>
     if let Some(keeper) = membership.never(index) {
         add(Rule::Protected, format!("host {id} is kept for good by `[hosts] never` in the policy of {keeper}"));
     }
-    // A cleanup once terminated hosts for having no tag (zombies-2012): no policy, no removal.
+    // A cleanup once terminated hosts because they had no tag (zombies-2012): no policy, no removal.
     if membership.of(index).is_empty() {
         add(Rule::NoPolicy, format!("host {id} is selected by no policy"));
     }
@@ -131,7 +131,7 @@ pub(crate) fn lasting_obstacles(inputs: &Inputs<'_>, membership: &Membership<'_>
     found
 }
 
-/// Subsystems that the host's own tag names, split as the contract has it.
+/// The subsystems that the host's own tag names, split as the contract says.
 pub(crate) fn names_in_tag<'h>(inputs: &Inputs<'_>, host: &'h Host) -> Vec<&'h str> {
     let tag = inputs.policies.fleet.provider.subsystem_tag.as_ref();
     let Some(value) = tag.and_then(|tag| host.tags.get(tag)) else { return Vec::new() };
@@ -150,7 +150,7 @@ fn named_without_policy(inputs: &Inputs<'_>, host: &Host) -> Vec<String> {
     names
 }
 
-/// S1: two ledgers would coordinate nothing. Every mark is looked at, not only the nearest.
+/// S1: two ledgers would coordinate nothing. Every mark is checked, not only the nearest.
 fn foreign(inputs: &Inputs<'_>, host: &Host, group: Option<&Group>) -> Option<String> {
     let id = &host.id;
     let ours = &inputs.ledger.ledger;
@@ -158,7 +158,7 @@ fn foreign(inputs: &Inputs<'_>, host: &Host, group: Option<&Group>) -> Option<St
     if let Some(other) = marks.into_iter().flatten().find(|mark| *mark != ours) {
         return Some(format!("host {id} belongs to ledger {other}, not to this one ({ours})"));
     }
-    // Where the first run does not give the mark, a missing one means that nobody said which ledger counts.
+    // If the first run does not set the mark, a missing mark means that nobody said which ledger governs.
     if marks.iter().all(Option::is_none) && inputs.snapshot.mark != FleetMark::Open {
         return Some(format!("host {id} carries no ledger's mark: adopt it with `safe-remove ledger adopt` first"));
     }

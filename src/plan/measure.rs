@@ -1,4 +1,4 @@
-//! [`measure`]: what remained of each subsystem when a run ended, for its report. Decides nothing.
+//! [`measure`]: what remained of each subsystem when a run ended, for its report. It decides nothing.
 
 use std::collections::BTreeMap;
 
@@ -9,11 +9,11 @@ use super::hosts::{is_capacity, zones};
 use super::weights::units;
 use super::{AssessError, Inputs, Membership, SubsystemCapacity};
 
-/// The same subsystems, with `remaining` as it is now; `capacity` and the minimums stay as they were before the run.
+/// The same subsystems, with `remaining` updated to now; `capacity` and the minimums stay as they were before the run.
 ///
 /// # Errors
 ///
-/// An [`AssessError`] where a host cannot be weighed or placed any more.
+/// An [`AssessError`] if a host can no longer be weighed or placed.
 pub(crate) fn measure(
     inputs: &Inputs<'_>,
     before: &[SubsystemCapacity],

@@ -1,4 +1,4 @@
-//! Who belongs to what: every host of a snapshot with the subsystems whose policies select it.
+//! Which hosts belong to which subsystems: every host of a snapshot with the subsystems whose policies select it.
 //!
 //! [`Membership`] is the only thing that the planner and the independent check share beside the inputs:
 //! it matches and indexes, and must not count, add or judge anything.
@@ -11,7 +11,8 @@ use foldhash::fast::RandomState;
 use crate::model::{FleetSnapshot, Group, GroupName, Host, HostId, SubsystemName, ZoneName};
 use crate::policy::{PolicySet, SubsystemPolicy};
 
-/// The hosts of one snapshot, by id, and the subsystems of one policy directory, by name, each as an index.
+/// The hosts of one snapshot, by id, and the subsystems of one policy directory, by name; each is identified by an
+/// index.
 pub(crate) struct Membership<'a> {
     hosts: Vec<&'a Host>,
     subsystems: Vec<&'a SubsystemPolicy>,
@@ -24,7 +25,7 @@ pub(crate) struct Membership<'a> {
     group_of: Vec<Option<usize>>,
     /// By group, its hosts in any state, ascending.
     group_members: Vec<Vec<usize>>,
-    /// By group, what the provider says of it.
+    /// By group, the provider's description of it.
     listed: Vec<Option<&'a Group>>,
     /// Zones that have a host, by name.
     zones: Vec<&'a ZoneName>,
@@ -103,7 +104,7 @@ impl<'a> Membership<'a> {
         self.group_of[host]
     }
 
-    /// What the provider says of a host's group.
+    /// The provider's description of a host's group.
     pub(crate) fn group(&self, host: usize) -> Option<&'a Group> {
         self.group_of[host].and_then(|group| self.listed[group])
     }
@@ -130,7 +131,7 @@ impl<'a> Membership<'a> {
     }
 }
 
-/// Numbers for names, as they come.
+/// Numbers for names, in the order in which they first appear.
 struct Places<'a, N> {
     places: HashMap<&'a N, usize, RandomState>,
 }
@@ -147,7 +148,7 @@ impl<'a, N: Ord + Hash> Places<'a, N> {
         *self.places.entry(name).or_insert(next)
     }
 
-    /// The names in order, and by number the place in it.
+    /// The names in sorted order, and by number the place in that order.
     fn sorted(self) -> (Vec<&'a N>, Vec<usize>) {
         let mut names: Vec<(&N, usize)> = self.places.into_iter().collect();
         names.sort_unstable();
@@ -157,7 +158,7 @@ impl<'a, N: Ord + Hash> Places<'a, N> {
     }
 }
 
-/// Many short lists, one behind the other: a hundred thousand allocations fewer.
+/// Many short lists, stored one after the other: this saves a hundred thousand allocations.
 struct Lists {
     /// Where each list begins, and where the last one ends.
     bounds: Vec<usize>,

@@ -1,12 +1,13 @@
-//! From a request, a snapshot, the policies and the ledger's state to a [`Plan`]: which hosts, in which
-//! batches, or why not. Pure.
+//! From a request, a snapshot, the policies and the ledger's state to a [`Plan`]: which hosts in which batches, or why
+//! not. Pure.
 //!
-//! Planning proposes, and `verify` decides: it shares no arithmetic with the choice, so that a mistake in choosing can
-//! make a plan that is refused, never one that is wrongly allowed. Nothing here changes anything or reads a clock.
+//! Planning proposes, and `verify` decides. `verify` shares no arithmetic with the choice, so a mistake in choosing can
+//! lead to a plan that is refused, but never to one that is wrongly allowed. Nothing here changes anything or reads a
+//! clock.
 //!
-//! There are two rooms inside. `solver` finds choices of whole numbers and knows nothing of plans. `explain` says why a
-//! count is refused and what would be allowed; it uses planning and the solver. Of planning, `draft` alone uses
-//! `explain` (`tests/all/layering.rs` checks it).
+//! There are two rooms inside. `solver` finds choices of whole numbers and knows nothing about plans. `explain` says
+//! why a count is refused and what would be allowed; it uses planning and the solver. Within planning, only `draft`
+//! uses `explain` (`tests/all/layering.rs` checks it).
 //!
 //! The files in reading order:
 //!

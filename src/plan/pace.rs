@@ -1,6 +1,6 @@
-//! When hosts may be taken: budgets and intervals, all runs counted together (S4).
+//! When hosts may be taken: budgets and intervals, over all runs together (S4).
 //!
-//! [`waits`] only reads the ledger's view; spending is `coordination`'s.
+//! [`waits`] only reads the ledger's view; `coordination` does the spending.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -19,14 +19,14 @@ pub(crate) struct Books<'a> {
     pub(crate) now: Time,
 }
 
-/// What asks to wait, and until when.
+/// What requires waiting, and until when.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Wait {
     pub(crate) until: Time,
     pub(crate) why: String,
 }
 
-/// The latest of each kind of wait; `None` is now.
+/// The latest wait of each kind; `None` means now.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Waits {
     pub(crate) budget: Option<Wait>,
@@ -35,12 +35,12 @@ pub(crate) struct Waits {
 
 /// When budgets and intervals next allow these hosts to be taken together, by kind, and what they wait for.
 ///
-/// Reserved hosts count as removed now: when they are released nobody knows, so their window is taken to
-/// end a whole window from now. Hosts that the observation does not list are left out.
+/// Reserved hosts count as removed now: nobody knows when they will be released, so their window is assumed to end a
+/// whole window from now. Hosts that the observation does not list are skipped.
 ///
 /// # Errors
 ///
-/// The violation of rule `budget` where they never fit.
+/// The violation of rule `budget` if the hosts never fit.
 pub(crate) fn waits(
     inputs: &Inputs<'_>,
     membership: &Membership<'_>,
@@ -79,7 +79,7 @@ pub(crate) fn waits(
     Ok(waits)
 }
 
-/// Windows are longer by twice the tolerance: the stamps of two removals come from two clocks.
+/// Windows are longer by twice the tolerance, because the stamps of two removals come from two clocks.
 pub(crate) fn window(inputs: &Inputs<'_>, budget: &Budget) -> Duration {
     budget.per.saturating_add(inputs.bounds.tolerance.saturating_mul(2))
 }
@@ -105,13 +105,13 @@ fn budget_opens(
         .removals
         .iter()
         .filter(|r| r.subsystems.contains(name))
-        // The run's own reservation of the same host is the removal that is asked about, not another one.
+        // The run's own reservation of the same host is the removal in question, not another one.
         .filter(|r| !(r.at.is_none() && hosts.contains(&r.host)))
         .map(|r| r.at.unwrap_or(inputs.now).plus(window))
         .filter(|leaves| *leaves > books.now)
         .collect();
     leave.sort_unstable();
-    // So many of the earlier removals have to leave the window first, the oldest before the others.
+    // This many of the earlier removals have to leave the window first, oldest first.
     let excess = (leave.len().saturating_add(count)).saturating_sub(allowed);
     Ok(excess.checked_sub(1).map(|last| leave[last]))
 }

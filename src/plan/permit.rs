@@ -12,7 +12,7 @@ use super::{Plan, PlanDocument, Settings, Verdict};
 /// How a plan was confirmed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Confirmation {
-    /// Somebody typed this at the prompt that asked for [`Plan::prompt_answer`].
+    /// Somebody typed this at the prompt for [`Plan::prompt_answer`].
     Typed(String),
     /// Nobody was asked: `--yes`.
     Unattended,
@@ -21,18 +21,18 @@ pub(crate) enum Confirmation {
 /// Why a plan was not confirmed. Nothing was touched.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub(crate) enum NotConfirmed {
-    /// The plan violates rules, or takes nothing.
+    /// The plan violates rules or takes nothing.
     #[error("a refused plan cannot be confirmed")]
     Refused,
     /// The plan is too old.
     #[error("the plan expired at {expired}; it is {now}")]
     Expired {
-        /// Since when.
+        /// When it expired.
         expired: Time,
         /// Now.
         now: Time,
     },
-    /// Something else was typed.
+    /// A different text was typed.
     #[error("{typed:?} was typed where {asked:?} was asked for")]
     WrongAnswer {
         /// What was typed.
@@ -40,10 +40,10 @@ pub(crate) enum NotConfirmed {
         /// What was asked for.
         asked: String,
     },
-    /// The count is above what the policies allow without a person.
+    /// The count is above what the policies allow without confirmation by a person.
     #[error("{hosts} hosts are more than the {limit} that may go unattended")]
     TooMany {
-        /// The plan's.
+        /// The number of hosts in the plan.
         hosts: u64,
         /// The smallest `unattended_max` of everything touched.
         limit: u64,
@@ -61,8 +61,8 @@ pub(crate) struct Confirmed {
 }
 
 impl Confirmed {
-    /// The permit of a run that was opened, as its journal has it: whoever takes the run over goes on with exactly the
-    /// plan that was confirmed then, and with no other.
+    /// The permit of a run that was already opened, as recorded in its journal: a process that takes the run over
+    /// continues with exactly the plan that was confirmed then, and with no other.
     pub(crate) fn recorded(document: PlanDocument, settings: Settings, how: &str) -> Self {
         let how = if how == "typed" { "typed" } else { "unattended" };
         Self { plan: Plan { document, settings, takes: Duration::ZERO }, how }
@@ -73,7 +73,7 @@ impl Confirmed {
         &self.plan.document
     }
 
-    /// The strictest settings of everything that it touches and watches.
+    /// The strictest settings of everything that the plan touches and watches.
     pub(crate) fn settings(&self) -> &Settings {
         &self.plan.settings
     }
@@ -95,7 +95,7 @@ impl Plan {
         self.document.batches.iter().map(|b| b.hosts.len() as u64).sum()
     }
 
-    /// What must be typed to confirm it: the count, and the subsystem's name before it where it is unusual.
+    /// What must be typed to confirm the plan: the count, preceded by the subsystem's name if the count is unusual.
     pub(crate) fn prompt_answer(&self) -> String {
         let count = self.host_count();
         if self.settings.unusual { format!("{} {count}", self.document.request.subsystem) } else { count.to_string() }
@@ -110,13 +110,13 @@ impl Plan {
     ///
     /// # Errors
     ///
-    /// [`NotConfirmed`]; the plan is gone with it, since a prompt is asked once.
+    /// [`NotConfirmed`]; the plan is consumed as well, since a prompt is asked only once.
     pub(crate) fn confirm(self, how: Confirmation, now: Time) -> Result<Confirmed, NotConfirmed> {
         let hosts = self.host_count();
         if self.document.verdict != Verdict::Allowed || hosts == 0 {
             return Err(NotConfirmed::Refused);
         }
-        // S8: what was decided on the fleet of a while ago is decided again. A clock that went back is as bad.
+        // S8: a decision on an old state of the fleet must be made again. A clock that went back is just as bad.
         if now >= self.document.expires_at || now < self.document.observed_at {
             return Err(NotConfirmed::Expired { expired: self.document.expires_at, now });
         }

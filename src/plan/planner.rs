@@ -1,7 +1,7 @@
-//! [`plan`]: from a request to the document that says what would go, in which batches, or why not.
+//! [`plan`]: from a request to the document that says which hosts would go in which batches, or why not.
 //!
-//! The planner only proposes. Whether the proposal may go is [`super::verify`]'s word, for the whole and after
-//! every batch: a mistake in choosing can make a plan that is refused, never one that is wrongly allowed.
+//! The planner only proposes. [`super::verify`] decides whether the proposal may go, as a whole and after every batch:
+//! a mistake in choosing can lead to a plan that is refused, but never to one that is wrongly allowed.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -26,15 +26,15 @@ use super::{
 /// How long a plan may be run after it was made (contract section 8, "Confirmation").
 const LIFE: Duration = Duration::from_secs(15 * 60);
 
-/// A plan that can be confirmed: the document and what the run needs beside it.
+/// A plan that can be confirmed: the document, and what the run needs besides.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Plan {
     /// What people and programs are shown; the digest in it covers fleet, policies and hosts per batch.
     pub document: PlanDocument,
     /// The strictest settings.
     pub(crate) settings: Settings,
-    /// From the decision to the last verified termination as far as is known beforehand: bakes, intervals and
-    /// budgets, not the prompt and not the provider's calls.
+    /// From the decision to the last verified termination, as far as known beforehand: includes bakes, intervals and
+    /// budgets, but not the prompt and not the provider's calls.
     pub(crate) takes: Duration,
 }
 
@@ -45,16 +45,16 @@ impl Plan {
     }
 }
 
-/// What a removal would do. There is always a document; its verdict says whether it may run.
+/// What a removal would do. There is always a document; its verdict says whether the plan may run.
 ///
 /// # Errors
 ///
-/// [`AssessError`] where a host of a subsystem concerned cannot be weighed or placed: exit 5.
+/// [`AssessError`] if a host of a subsystem concerned cannot be weighed or placed: exit 5.
 pub fn plan(inputs: &Inputs<'_>, request: &Request) -> Result<Plan, AssessError> {
     plan_over(inputs, &Membership::new(inputs.policies, inputs.snapshot), request)
 }
 
-/// The same on a membership that is at hand.
+/// The same, with a membership that was already built.
 pub(crate) fn plan_over(
     inputs: &Inputs<'_>,
     membership: &Membership<'_>,
@@ -76,7 +76,7 @@ pub(crate) fn plan_over(
         let is_short = draft.violations.iter().any(|v| v.rule == Rule::TooFewCandidates);
         let verify = verifier(request);
         draft.violations.extend(verify(inputs, membership, gates, &draft.taking, Stage::Grant)?);
-        // Nothing was selected because there is nothing to select, and that is said already.
+        // Nothing was selected because there is nothing to select, and a violation already says so.
         draft.violations.retain(|v| !(is_short && v.rule == Rule::EmptySelection));
         draft.suggest_hosts(inputs);
     }
@@ -128,7 +128,7 @@ pub(crate) fn plan_over(
     Ok(Plan { document, settings, takes: schedule.takes })
 }
 
-/// Whoever is about to take hosts should know who else does.
+/// An operator who is about to take hosts should know which other runs do.
 fn others(inputs: &Inputs<'_>, watched: &BTreeSet<SubsystemName>) -> Vec<OtherRun> {
     let concerns = |run: &&OtherRun| !run.watches.is_disjoint(watched) || !run.touches.is_disjoint(watched);
     inputs.ledger.others.iter().filter(concerns).cloned().collect()
@@ -149,7 +149,7 @@ fn request_document(request: &Request) -> RequestDocument {
     }
 }
 
-/// The check, as strict as it is with hosts that this program chose or somebody named.
+/// The check, with the strictness for hosts that this program chose or for hosts that somebody named.
 fn verifier(request: &Request) -> Verify {
     match request.selection {
         Selection::Count(_) => verify_over,

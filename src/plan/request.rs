@@ -20,7 +20,7 @@ pub struct Request {
 /// How many hosts, or which.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Selection {
-    /// So many, at least 1; the planner chooses.
+    /// This many hosts, at least 1; the planner chooses them.
     Count(u64),
     /// These; never empty, no repeats.
     Hosts(Vec<HostId>),

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::{GroupName, HostId, SubsystemName, ZoneName};
 
-/// The rules of contract section 5, by the names that documents use.
+/// The rules of contract section 5, with the names that documents use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Rule {
@@ -12,7 +12,7 @@ pub(crate) enum Rule {
     Minimum,
     /// A zone would fall below the zone minimum.
     ZoneMinimum,
-    /// Without its largest zone the subsystem would fall below its minimum.
+    /// Without its largest zone, the subsystem would fall below its minimum.
     ZoneLoss,
     /// More hosts than one run may take.
     RunSize,
@@ -56,7 +56,7 @@ pub(crate) enum Rule {
     RequestId,
     /// Restoring would fail at the group's maximum.
     GroupMaximum,
-    /// The plan expired, or what it was made of has changed.
+    /// The plan expired, or its inputs have changed.
     PlanStale,
     /// The policy asks for approvals.
     Approval,
@@ -71,14 +71,14 @@ pub(crate) enum Rule {
 pub struct Violation {
     /// Which rule.
     pub(crate) rule: Rule,
-    /// Of which subsystem, where the rule is a subsystem's.
+    /// The subsystem, if the rule is a subsystem's.
     pub(crate) subsystem: Option<SubsystemName>,
-    /// In which zone, where the rule is a zone's.
+    /// The zone, if the rule is a zone's.
     pub(crate) zone: Option<ZoneName>,
-    /// Of which group, where the rule is a group's.
+    /// The group, if the rule is a group's.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub(crate) group: Option<GroupName>,
-    /// Of which host, where the rule is a host's.
+    /// The host, if the rule is a host's.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub(crate) host: Option<HostId>,
     /// What the rule requires (units or hosts).

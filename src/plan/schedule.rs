@@ -1,4 +1,4 @@
-//! When each batch can start, as far as is known beforehand.
+//! When each batch can start, as far as known beforehand.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -9,26 +9,26 @@ use super::membership::Membership;
 use super::pace::{Books, Wait, waits};
 use super::{Inputs, Removal, Settings, Violation};
 
-/// Waits looked at for one batch. Each ends with an earlier removal leaving a window; it is a bound on work.
+/// Maximum number of waits for one batch: a bound on work. Each ends when an earlier removal leaves a window.
 const WAITS: usize = 1000;
 
-/// What is known beforehand of a run's course.
+/// What is known beforehand about a run's course.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Schedule {
     /// Waits for budgets, with the batch (from 1) that waits.
     pub(crate) budgets: Vec<(usize, Wait)>,
     /// What the first batch waits for because of earlier runs.
     pub(crate) interval: Option<Wait>,
-    /// From the decision to the last verified termination, confirmation and calls apart.
+    /// From the decision to the last verified termination, without confirmation and calls.
     pub(crate) takes: Duration,
 }
 
 impl Schedule {
-    /// Plays the batches through: each is counted against budgets when its bake ends.
+    /// Simulates the batches: each counts against budgets from the end of its bake.
     ///
     /// # Errors
     ///
-    /// The violation of rule `budget` where a batch never fits.
+    /// The violation of rule `budget` if a batch never fits.
     pub(crate) fn of(
         inputs: &Inputs<'_>,
         membership: &Membership<'_>,
@@ -50,7 +50,7 @@ impl Schedule {
                 if index == 0 && schedule.interval.is_none() {
                     schedule.interval = waits.interval;
                 }
-                // A budget that opens during an interval that is waited for anyway asks for nothing.
+                // A budget that opens during an interval that must be waited for anyway requires nothing.
                 if let Some(wait) = waits.budget.filter(|wait| wait.until == until) {
                     schedule.budgets.push((index + 1, wait));
                 }

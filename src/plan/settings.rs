@@ -1,5 +1,5 @@
-//! The strictest of every policy that a run touches or watches (contract section 5, "Several subsystems,
-//! one run", and section 8).
+//! The strictest setting of every policy that a run touches or watches (contract section 5, "Several subsystems, one
+//! run", and section 8).
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -13,25 +13,25 @@ use crate::policy::{BatchLimit, SubsystemPolicy};
 use super::Inputs;
 use super::membership::Membership;
 
-/// What a plan makes of the policies of everything it touches and watches: the strictest of each
-/// (contract section 5, "Several subsystems, one run").
+/// A plan's settings: the strictest of each in the policies of everything that it touches and watches (contract section
+/// 5, "Several subsystems, one run").
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Settings {
-    /// Longest of everything watched.
+    /// The longest of everything watched.
     #[serde(with = "crate::policy::duration_ms")]
     pub(crate) bake: Duration,
-    /// Shortest of everything watched.
+    /// The shortest of everything watched.
     #[serde(with = "crate::policy::duration_ms")]
     pub(crate) every: Duration,
-    /// Longest of everything touched.
+    /// The longest of everything touched.
     #[serde(with = "crate::policy::duration_ms")]
     pub(crate) interval: Duration,
-    /// Smallest of everything touched.
+    /// The smallest of everything touched.
     pub(crate) unattended_max: u64,
-    /// Whether any policy touched finds the count unusual: it is then typed out as `NAME COUNT`.
+    /// Whether any policy touched considers the count unusual: the count is then typed as `NAME COUNT`.
     pub(crate) unusual: bool,
-    /// How long the run may restore without its ledger. It is the run's for as long as it lives, whoever goes on with it
-    /// and whatever that one's `fleet.toml` says: others wait by it (S7, schedule 7).
+    /// How long the run may restore without its ledger. It applies as long as the run lives, whoever continues the run
+    /// and whatever their `fleet.toml` says: others base their waiting on it (S7, schedule 7).
     #[serde(with = "crate::policy::duration_ms")]
     pub(crate) offline_limit: Duration,
 }
@@ -57,16 +57,16 @@ pub(crate) fn strictest(
     }
 }
 
-/// The operator's history is that of the subsystem named; each policy touched may be stricter about it.
-/// Without history the largest removal counts as 1.
+/// The operator's history is the history of the named subsystem; each policy touched may be stricter about it. Without
+/// history, the largest removal counts as 1.
 fn is_unusual(inputs: &Inputs<'_>, named: &SubsystemName, policy: &SubsystemPolicy, count: u64) -> bool {
     let Some(factor) = policy.confirm.unusual else { return false };
     let largest = inputs.ledger.largest_removal.get(named).copied().unwrap_or(0).max(1);
-    // A product beyond what decimals hold is beyond any count.
+    // A product beyond what decimals can hold is beyond any count.
     factor.checked_mul(Decimal::from(largest)).is_some_and(|limit| Decimal::from(count) > limit)
 }
 
-/// What every batch of a run must fit: the smallest of each limit.
+/// The limits that every batch of a run must fit: the smallest of each.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct BatchLimits {
     /// Hosts.

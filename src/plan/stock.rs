@@ -1,7 +1,7 @@
-//! What the rules of a subsystem or a group leave to be taken, and who may be taken at all.
+//! What the rules of a subsystem or a group leave to be taken, and which hosts may be taken at all.
 //!
-//! [`Ground`] works everything out that is asked of a subsystem, a group or a host alone. That is done once per
-//! decision, however many problems are posed on it ([`super::constraints`]). Nothing here knows which hosts somebody wants.
+//! [`Ground`] computes everything that concerns a single subsystem, group or host. It does so once per decision,
+//! however many problems are built from it ([`super::constraints`]). Nothing here knows which hosts somebody wants.
 
 use std::sync::OnceLock;
 
@@ -14,36 +14,36 @@ use super::membership::Membership;
 use super::weights::units;
 use super::{AssessError, Inputs, Stage};
 
-/// What a rule leaves.
+/// What a rule leaves to be taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Room {
     /// Units, or hosts.
     pub(crate) units: u128,
-    /// There is less than the rule asks for.
+    /// Whether there is less than the rule requires.
     pub(crate) is_short: bool,
 }
 
 impl Room {
-    /// Above the least that must stay.
+    /// The room above the minimum that must stay.
     pub(crate) fn above(least: u128, is: u128) -> Self {
         Self { units: is.saturating_sub(least), is_short: is < least }
     }
 
-    /// A limit on what may be taken, whatever there is.
+    /// A fixed limit on what may be taken, regardless of what there is.
     pub(crate) fn of(units: u128) -> Self {
         Self { units, is_short: false }
     }
 }
 
-/// What problems are made of: everything that is asked of a subsystem or a host is worked out once per decision,
-/// for however many problems.
+/// What problems are built from: every answer about a subsystem or a host is computed once per decision, for any number
+/// of problems.
 pub(crate) struct Ground<'a> {
     pub(super) inputs: &'a Inputs<'a>,
     pub(super) membership: &'a Membership<'a>,
     pub(super) gates: &'a Gates<'a>,
     stock: Vec<OnceLock<Stock<'a>>>,
     candidates: Vec<OnceLock<bool>>,
-    /// By group, how many hosts its provider lets go; `None` of a group that the provider does not list.
+    /// By group, how many hosts its provider allows to go; `None` for a group that the provider does not list.
     spare: Vec<OnceLock<Option<u64>>>,
 }
 
@@ -53,23 +53,23 @@ pub(super) struct Stock<'a> {
     pub(super) zones: Vec<(&'a ZoneName, u128)>,
     /// By zone of the fleet, its place in `zones`.
     pub(super) places: Vec<Option<usize>>,
-    /// What the subsystem's policy lets go.
+    /// What the subsystem's policy allows to go.
     pub(super) spare: Spare,
 }
 
-/// What the rules of one subsystem let go.
+/// What the rules of one subsystem allow to go.
 pub(super) struct Spare {
     /// Hosts, serving or not.
     pub(super) hosts: Room,
     /// Units that serve.
     pub(super) units: Room,
-    /// By place in the stock's zones, units of the zone; empty where no zone has a minimum of its own.
+    /// By place in the stock's zones, units of the zone; empty if zones have no minimum of their own.
     pub(super) zones: Vec<Room>,
-    /// By place in the stock's zones, units of all others; empty where the loss of one need not be survived.
+    /// By place in the stock's zones, units of all other zones; empty if the loss of a zone need not be survived.
     pub(super) losses: Vec<Room>,
-    /// Nothing that takes at most so many units is in the way of any of these.
+    /// The smallest room of `units`, `zones` and `losses`: taking at most this many units exceeds none of them.
     pub(super) free: u128,
-    /// Any of these is short.
+    /// Whether any of these is short.
     pub(super) is_short: bool,
 }
 

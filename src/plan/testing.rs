@@ -78,7 +78,7 @@ pub(crate) fn host(id: &str, zone: &str, subsystems: &[&str]) -> Host {
 
 /// SplitMix64 (Steele, Lea, Flood: "Fast splittable pseudorandom number generators", 2014).
 ///
-/// The same choices on every machine, whatever a crate of random numbers does.
+/// It makes the same choices on every machine, whatever a random-number crate does.
 pub(crate) struct Seeded(pub(crate) u64);
 
 impl Seeded {
@@ -94,7 +94,7 @@ impl Seeded {
         self.next() % end.max(1)
     }
 
-    /// True once in so many times.
+    /// True once in `one_in` times.
     pub(crate) fn chance(&mut self, one_in: u64) -> bool {
         self.below(one_in) == 0
     }
@@ -149,7 +149,7 @@ impl World {
         }
     }
 
-    /// So many hosts `NAME-01`, `NAME-02`, … dealt over the zones in turn.
+    /// Adds `count` hosts `NAME-01`, `NAME-02`, … dealt over the zones in turn.
     pub(crate) fn with(mut self, name: &str, count: usize, zones: &[&str], subsystems: &[&str]) -> Self {
         for number in 0..count {
             let zone = zones[number % zones.len()];
@@ -228,7 +228,7 @@ impl World {
     }
 }
 
-/// What a removal of so many hosts would do.
+/// The plan for a removal of `count` hosts.
 pub(crate) fn counted(world: &World, subsystem: &str, count: u64) -> Plan {
     let request = Request {
         subsystem: subsystem.into(),

@@ -13,24 +13,24 @@ use super::membership::Membership;
 use super::weights::units;
 use super::{AssessError, Claim, Inputs, Rule, Stage, Taking, Violation, hosts};
 
-/// Every rule that taking these hosts violates; empty where they may go. Budgets in time and intervals
-/// are [`super::waits`]'s.
+/// Every rule that taking these hosts violates; empty if they may go. [`super::waits`] judges budgets in time and
+/// intervals.
 ///
 /// A host of `taking.out` that the observation no longer lists takes nothing more: it is missing from
 /// every sum, and constraints are judged for the others.
 ///
 /// # Errors
 ///
-/// [`AssessError`] where a host of a subsystem touched cannot be weighed or placed (S3).
+/// [`AssessError`] if a host of a subsystem touched cannot be weighed or placed (S3).
 pub fn verify(inputs: &Inputs<'_>, taking: &Taking, stage: Stage) -> Result<Vec<Violation>, AssessError> {
     let membership = Membership::new(inputs.policies, inputs.snapshot);
     verify_named(inputs, &membership, &Gates::new(inputs, &membership), taking, stage)
 }
 
-/// The same on a membership and gates that are at hand.
+/// The same, with a membership and gates that were already built.
 ///
-/// Hosts that are all idle for sure may be named even where too many do not serve: they are what is wrong. Who asks for
-/// a count leaves the choice to this program, which it does not make in such a state ([`verify_over`]).
+/// Hosts that are all certainly idle may be named even if too many hosts do not serve: they are what is wrong. A
+/// request for a count leaves the choice to this program, which does not choose in such a state ([`verify_over`]).
 pub(crate) fn verify_named(
     inputs: &Inputs<'_>,
     membership: &Membership<'_>,
@@ -66,7 +66,7 @@ pub(crate) fn verify_over(
         found.extend(hosts::lasting_obstacles(inputs, membership, host));
     }
     let touched: BTreeSet<usize> = taken.all().flat_map(|host| membership.of(host)).copied().collect();
-    // S1: every subsystem that any of the hosts belongs to is asked, not only the one somebody named.
+    // S1: every subsystem that any of the hosts belongs to is judged, not only the named one.
     for &subsystem in &touched {
         Sums::of(inputs, membership, gates, subsystem, &taken)?.judge(&mut found);
         if stage == Stage::Grant {
@@ -78,8 +78,8 @@ pub(crate) fn verify_over(
     Ok(found)
 }
 
-/// Of the sums of a grant only those of one subsystem or one group: to show the numbers of a rule that is known to
-/// bind, never to allow anything.
+/// Of the sums of a grant, judges only those of one subsystem or one group: for showing the numbers of a rule that is
+/// known to bind, never for allowing anything.
 pub(crate) fn judge_one(
     inputs: &Inputs<'_>,
     membership: &Membership<'_>,
@@ -122,7 +122,7 @@ impl Taken {
 struct ZoneSums {
     before: u128,
     after: u128,
-    /// A host is taken from it that is capacity, or was when it was granted, or of which nobody knows that it is idle.
+    /// Whether a host is taken from it that is capacity, or was when it was granted, or is not known to be idle.
     taken_from: bool,
 }
 
@@ -132,7 +132,7 @@ struct Sums<'a> {
     zones: BTreeMap<&'a ZoneName, ZoneSums>,
     /// Hosts that would serve but for other runs that hold them.
     held: BTreeMap<RunId, u64>,
-    /// Hosts that are taken, are no capacity and may serve all the same.
+    /// Hosts that are taken and are not capacity, but may still serve.
     doubtful: u64,
 }
 
@@ -157,7 +157,7 @@ impl<'a> Sums<'a> {
             let units = u128::from(units(membership, subsystem, index)?);
             let sums = &mut by_zone[membership.zone_of(index)];
             if taken.out.contains(&index) {
-                // Out of service for this run: it counts for nothing, whatever a late read says of it.
+                // Out of service for this run: it counts for nothing, whatever a late read says about it.
                 sums.taken_from = true;
             } else if hosts::is_capacity(inputs, host) {
                 sums.before += units;
@@ -167,7 +167,7 @@ impl<'a> Sums<'a> {
                     sums.after += units;
                 }
             } else if taken.hosts.contains(&index) && gates.doubts().is_doubtful(subsystem, index) {
-                // S1: no capacity, but perhaps all that a subsystem has that is short by every check.
+                // S1: not capacity, but perhaps everything that is left of a subsystem that is short by every check.
                 sums.taken_from = true;
                 doubtful += 1;
             }
@@ -231,7 +231,7 @@ impl<'a> Sums<'a> {
     }
 }
 
-/// `run-size`, and the ceilings of budgets: every host that belongs counts, serving or not.
+/// `run-size`, and the ceilings of budgets: every host that belongs to the subsystem counts, serving or not.
 fn judge_size(membership: &Membership<'_>, subsystem: usize, taken: &Taken, found: &mut Vec<Violation>) {
     let policy = membership.subsystem(subsystem);
     let name = &policy.name;
@@ -246,7 +246,7 @@ fn judge_size(membership: &Membership<'_>, subsystem: usize, taken: &Taken, foun
         let message = format!("{count} hosts of {name} would go; one run may take {limit}");
         found.push(Violation::new(Rule::RunSize, message).subsystem(name).numbers(limit, count));
     }
-    // S4: a set that is above a budget's size would never fit, however long it waits.
+    // S4: a set that is larger than a budget would never fit, however long it waits.
     for budget in &policy.pace.budgets {
         if count > budget.hosts {
             let per = crate::model::duration_text(budget.per);
@@ -256,8 +256,8 @@ fn judge_size(membership: &Membership<'_>, subsystem: usize, taken: &Taken, foun
     }
 }
 
-/// `group-minimum`: the provider refuses to take a group's members out of service below MinSize.
-/// Members that the run took out already were let go by the provider, and are no longer in its count.
+/// `group-minimum`: the provider refuses to take a group's members out of service below MinSize. The provider has
+/// already let go of members that the run took out, and no longer counts them.
 fn judge_groups(inputs: &Inputs<'_>, membership: &Membership<'_>, taken: &Taken, found: &mut Vec<Violation>) {
     let mut leaving: BTreeMap<&GroupName, u64> = BTreeMap::new();
     for index in taken.all() {
@@ -268,7 +268,7 @@ fn judge_groups(inputs: &Inputs<'_>, membership: &Membership<'_>, taken: &Taken,
     }
     for (name, leaving) in leaving {
         let Some(group) = inputs.snapshot.group(name) else { continue };
-        // The provider judges by desired capacity, which a scale-in under way has lowered already.
+        // The provider judges by desired capacity, which a scale-in under way has already lowered.
         let mut members = 0;
         for &index in membership.group_members(name) {
             let host = membership.host(index);

@@ -1,4 +1,4 @@
-//! What somebody should know before confirming, though no rule forbids it.
+//! What an operator should know before confirming, although no rule forbids it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -48,14 +48,14 @@ fn waits(inputs: &Inputs<'_>, schedule: &Schedule) -> Vec<String> {
     found
 }
 
-/// A safety check that was never set up is said loudly.
+/// A safety check that was never set up is reported prominently.
 fn unwatched(inputs: &Inputs<'_>, watched: &BTreeSet<SubsystemName>) -> Vec<String> {
     let bare =
         watched.iter().filter(|name| inputs.policies.subsystems.get(*name).is_some_and(|p| p.health.probes.is_empty()));
     bare.map(|name| format!("{name} has no probe: a bake sees only whether its hosts are in service")).collect()
 }
 
-/// By the contract a protected host is not capacity: say so, or the numbers look wrong.
+/// By the contract, a protected host is not capacity: this must be said, or the numbers look wrong.
 fn protected(membership: &Membership<'_>, subsystem: usize) -> Option<String> {
     let members = membership.members(subsystem).iter();
     let count = members.filter(|&&h| membership.host(h).protection.is_some()).count();
@@ -64,7 +64,7 @@ fn protected(membership: &Membership<'_>, subsystem: usize) -> Option<String> {
         .then(|| format!("{count} hosts of {name} are protected: they count neither as capacity nor as candidates"))
 }
 
-/// MinSize at the policy's minimum is the one floor that the provider itself holds against a late call.
+/// MinSize at the policy's minimum is the one minimum that the provider itself enforces against a late call.
 fn group_minimums(inputs: &Inputs<'_>, membership: &Membership<'_>, subsystem: usize) -> Option<String> {
     let policy = membership.subsystem(subsystem);
     if policy.capacity.units != UnitsSource::One {
@@ -88,8 +88,8 @@ fn group_minimums(inputs: &Inputs<'_>, membership: &Membership<'_>, subsystem: u
     })
 }
 
-/// S2: a cordon takes a host out of its group and its target groups. Where it is in neither, the bake watches a system
-/// that still has it.
+/// S2: a cordon takes a host out of its group and its target groups. If the host is in neither, the bake watches a
+/// system that still has it.
 fn unrouted(membership: &Membership<'_>, chosen: &BTreeSet<usize>) -> Option<String> {
     let mut hosts = chosen.iter().map(|&h| membership.host(h));
     let is_unrouted = |host: &&Host| host.group.is_none() && host.target_groups.is_empty();

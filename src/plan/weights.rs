@@ -1,6 +1,6 @@
-//! What a host counts for in a subsystem, and which hosts cannot be told to count for anything.
+//! What a host counts for in a subsystem, and which hosts have no usable weight.
 //!
-//! A host without a usable weight makes its whole subsystem unknown (S3): nothing here guesses one. Nothing here
+//! A host without a usable weight makes its whole subsystem unknown (S3): nothing here guesses a weight. Nothing here
 //! adds weights up.
 
 use crate::model::Host;
@@ -9,7 +9,7 @@ use crate::policy::UnitsSource;
 use super::error::{AssessError, Unweighed};
 use super::membership::Membership;
 
-/// Hosts that an error names; of the others it says how many.
+/// Maximum number of hosts that an error names; it only counts the others.
 const NAMED: usize = 5;
 
 /// The units of one host by these weights: a positive integer, or what is wrong.
@@ -30,12 +30,12 @@ pub(crate) fn weight(source: &UnitsSource, host: &Host) -> Result<u64, String> {
     }
 }
 
-/// What a member of a subsystem counts for in it.
+/// The units that a member of a subsystem counts for in it.
 ///
 /// # Errors
 ///
-/// [`AssessError::Weight`] where the policy weighs hosts and this one has no positive integer. It speaks of all the
-/// subsystem's hosts: who corrects one by one learns of the next only by trying again.
+/// [`AssessError::Weight`] if the policy weighs hosts and this one has no positive integer. The error covers all of the
+/// subsystem's hosts: a person who corrects them one by one would learn of the next only by trying again.
 pub(crate) fn units(membership: &Membership<'_>, subsystem: usize, host: usize) -> Result<u64, AssessError> {
     let source = &membership.subsystem(subsystem).capacity.units;
     weight(source, membership.host(host)).map_err(|_| unweighed(membership, subsystem))

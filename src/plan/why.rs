@@ -1,9 +1,9 @@
-//! [`Why`]: the part of a refused plan's document that names the constraints in the way, and what would allow the
-//! count.
+//! [`Why`]: the part of a refused plan's document that names the constraints that exclude the count, and what would
+//! allow it.
 //!
-//! It explains and decides nothing: `violations` are what refuses. The order of `would_allow` is the one in which
-//! somebody on call should think: fewer hosts, later, in several runs, more capacity first. What a policy would have to
-//! say comes last, as a fact and not as advice.
+//! It explains and decides nothing: `violations` are what refuses. `would_allow` is in the order in which somebody on
+//! call should think: fewer hosts, later, in several runs, more capacity. What a policy would have to say comes last,
+//! as a fact and not as advice.
 
 use serde::{Deserialize, Serialize};
 
@@ -14,27 +14,28 @@ use super::rule::Rule;
 /// Why a count is refused, and what would allow it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Why {
-    /// Together they exclude the count; without any one of them it would be possible, unless to prove that took too
+    /// Together they exclude the count. Without any one of them it would be possible, unless proving that took too
     /// long. Never empty.
     pub(crate) constraints: Vec<Constraint>,
-    /// Each alone would make it possible, or (`fewer-hosts`) what is possible as it is. What is closed now stays so.
+    /// Each alone would make the count possible, or (`fewer-hosts`) is possible as it is. What is closed now stays
+    /// closed.
     pub(crate) would_allow: Vec<WouldAllow>,
 }
 
-/// One constraint that stands in the way.
+/// One of the constraints that exclude the count.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Constraint {
     /// Which rule.
     pub(crate) rule: Rule,
-    /// Of which subsystem, where the rule is a subsystem's.
+    /// The subsystem, if the rule is a subsystem's.
     pub(crate) subsystem: Option<SubsystemName>,
-    /// In which zone, where the rule is a zone's; with `zone-loss`, the zone that might be lost.
+    /// The zone, if the rule is a zone's; for `zone-loss`, the zone that might be lost.
     pub(crate) zone: Option<ZoneName>,
-    /// Of which group, where the rule is a group's.
+    /// The group, if the rule is a group's.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub(crate) group: Option<GroupName>,
-    /// What it lets go now: units, or hosts with `run-size`, `budget`, `group-minimum` and `too-few-candidates`. What
-    /// is closed lets nothing go.
+    /// What it allows to go now: units, or hosts for `run-size`, `budget`, `group-minimum` and `too-few-candidates`. A
+    /// closed gate allows nothing to go.
     pub(crate) allows: u64,
     /// The whole sentence for people, with the numbers.
     pub(crate) message: String,
@@ -44,7 +45,7 @@ pub(crate) struct Constraint {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub(crate) enum WouldAllow {
-    /// So many can go now.
+    /// This many hosts can go now.
     FewerHosts {
         /// Hosts, at least 1.
         count: u64,
@@ -58,7 +59,7 @@ pub(crate) enum WouldAllow {
         /// For people.
         message: String,
     },
-    /// The same count by one run after the other.
+    /// The same count, in several runs one after the other.
     SeveralRuns {
         /// In order; at least two.
         runs: Vec<LaterRun>,
@@ -67,22 +68,22 @@ pub(crate) enum WouldAllow {
     },
     /// More units of the subsystem in service.
     MoreCapacity {
-        /// Of which subsystem.
+        /// Which subsystem.
         subsystem: SubsystemName,
         /// In this zone; without `zone` and `outside_zone`, in any of its zones.
         zone: Option<ZoneName>,
         /// In any of its zones but this one.
         outside_zone: Option<ZoneName>,
-        /// The least number of units that do in whichever of these zones they are added.
+        /// The smallest number of units that is enough in whichever of these zones they are added.
         units: u64,
         /// For people.
         message: String,
     },
     /// Another policy of the subsystem. A fact, not advice.
     Policy {
-        /// Whose.
+        /// Which subsystem.
         subsystem: SubsystemName,
-        /// All of them together.
+        /// All of these changes together.
         changes: Vec<PolicyEdit>,
         /// For people.
         message: String,
@@ -93,7 +94,7 @@ pub(crate) enum WouldAllow {
         group: GroupName,
         /// Hosts.
         is: u64,
-        /// Hosts; the highest that would do.
+        /// Hosts; the highest value that would be enough.
         would_be: u64,
         /// For people.
         message: String,
@@ -101,7 +102,7 @@ pub(crate) enum WouldAllow {
 }
 
 impl WouldAllow {
-    /// The sentence for people, without a capital and without a full stop.
+    /// The sentence for people, without a capital letter and without a full stop.
     pub(crate) fn message(&self) -> &str {
         match self {
             Self::FewerHosts { message, .. }
@@ -119,7 +120,7 @@ impl WouldAllow {
 pub(crate) struct LaterRun {
     /// Hosts.
     pub(crate) count: u64,
-    /// When budgets and intervals let it start, if those before it take as long as is planned; `None` is now.
+    /// When budgets and intervals allow it to start, if the runs before it take as long as planned; `None` means now.
     pub(crate) not_before: Option<Time>,
 }
 
@@ -130,6 +131,6 @@ pub(crate) struct PolicyEdit {
     pub(crate) field: String,
     /// Units or hosts.
     pub(crate) is: u64,
-    /// Units or hosts: the strictest that would do.
+    /// Units or hosts: the strictest value that would be enough.
     pub(crate) would_be: u64,
 }

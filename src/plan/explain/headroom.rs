@@ -15,31 +15,32 @@ use super::super::verify::{judge_one, verify_over};
 use super::super::{AssessError, Inputs, Rule, Stage, Taking, Violation};
 use super::exclusion::{Limit, limit};
 
-/// What one subsystem can lose now: rules 1 to 6 with budgets taken as empty, and whatever is closed at this moment.
+/// What one subsystem can lose now: rules 1 to 6 with budgets taken as empty, and everything that is closed at this
+/// moment.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Headroom {
     /// Its name.
     pub(crate) name: SubsystemName,
-    /// The most hosts that a `--count` could take.
+    /// The largest `--count` that would be allowed.
     pub(crate) hosts_allowed: u64,
-    /// No larger count is possible; otherwise `hosts_allowed` is "at least".
+    /// Whether it is proved that no larger count is possible; otherwise `hosts_allowed` means "at least".
     pub(crate) exact: bool,
-    /// What one host more would violate; `None` where every candidate can go.
+    /// What one host more would violate; `None` if every candidate can go.
     pub(crate) binding: Option<Violation>,
-    /// What would bind if the rule that binds were lifted.
+    /// What would bind if the binding rule were lifted.
     pub(crate) next: Option<Violation>,
-    /// How many hosts could go then; `None` where nothing binds.
+    /// How many hosts could go then; `None` if nothing binds.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub(crate) next_allowed: Option<u64>,
 }
 
-/// Who works out a list of independent questions: the answers are the same, whoever does.
+/// A way to compute the answers to a list of independent questions; every implementation gives the same answers.
 pub trait Spread {
-    /// What the list maps to, in its order.
+    /// Maps the items, keeping their order.
     fn map<T: Sync, U: Send>(&self, items: &[T], each: impl Fn(&T) -> U + Sync) -> Vec<U>;
 }
 
-/// One after the other.
+/// Computes one answer after the other.
 #[derive(Clone, Copy, Debug)]
 pub struct InTurn;
 
@@ -49,12 +50,12 @@ impl Spread for InTurn {
     }
 }
 
-/// Headroom of one subsystem, or of all by name. A name that has no policy gives an empty list. The
-/// subsystems are independent questions: `spread` works them out.
+/// The headroom of one subsystem, or of all, by name. A name without a policy gives an empty list. The subsystems are
+/// independent questions: `spread` computes the answers.
 ///
 /// # Errors
 ///
-/// [`AssessError`] where a host of a subsystem concerned cannot be weighed or placed.
+/// [`AssessError`] if a host of a subsystem concerned cannot be weighed or placed.
 pub fn headroom(
     inputs: &Inputs<'_>,
     only: Option<&SubsystemName>,
@@ -87,7 +88,7 @@ impl Decision<'_> {
             let most = if gated.candidates() == open.candidates() { maximum.clone() } else { open.maximum() };
             let first = limit(&open, &most);
             if maximum.hosts < most.hosts {
-                // Only what is closed at this moment stands in the way: once it opens, the rows decide.
+                // Only what is closed at this moment limits the count: once it opens, the rows decide.
                 let taking = self.taking(open.any(maximum.hosts + 1, &most));
                 let found = verify_over(self.inputs, self.membership, self.gates, &taking, Stage::Grant)?;
                 limits.push((found.into_iter().next(), most.hosts));
@@ -121,8 +122,8 @@ impl Decision<'_> {
         Taking { hosts, ..Taking::default() }
     }
 
-    /// What taking one host more than the maximum violates of the rule that a row stands for, with the numbers of the
-    /// check.
+    /// The violation, with the check's numbers, of the rule that a row stands for, if one host more than the maximum
+    /// were taken.
     fn violation(
         &self,
         names: &[Names<'_>],
@@ -132,11 +133,11 @@ impl Decision<'_> {
     ) -> Result<Option<Violation>, AssessError> {
         let count = maximum.hosts + 1;
         let others = selector.keeping(|row| limit.others.contains(&row));
-        // A choice that the others allow can only be excluded by this row: its numbers are the ones to show. One host on
-        // top of the maximum says it best.
+        // A choice that the other rows allow can only be excluded by this row, so its numbers are the ones to show. One
+        // host on top of the maximum shows them best.
         let hosts = match others.one_more(maximum).as_ref().or(limit.choice.as_ref()) {
             Some(choice) => selector.keeping(|_| false).any(count, choice),
-            // Where the search gave up, looking harder may still find one.
+            // If the search gave up, a more thorough search may still find a choice.
             None => others.choose(count, &others.maximum()),
         };
         let names = names[limit.row];
@@ -145,7 +146,7 @@ impl Decision<'_> {
     }
 }
 
-/// Whether a violation is of the rule that a row stands for.
+/// Whether a violation belongs to the rule that a row stands for.
 pub(crate) fn is_meant(violation: &Violation, names: Names<'_>) -> bool {
     let rule = if violation.rule == Rule::Budget { Rule::RunSize } else { violation.rule };
     let places = (violation.subsystem.as_ref(), violation.zone.as_ref(), violation.group.as_ref());

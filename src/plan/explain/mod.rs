@@ -1,7 +1,7 @@
 //! Why a count is refused, how many can go instead, and what would allow it.
 //!
-//! Everything said here was found by computing, with the rules and the solver that planning uses: no rule is restated.
-//! Nothing here decides: it must not let a plan through or refuse one.
+//! Everything said here was computed with the rules and the solver that planning uses: no rule is restated. This module
+//! decides nothing: it must not let a plan through or refuse one.
 //!
 //! The files in reading order:
 //!

@@ -1,4 +1,4 @@
-//! [`CountQuery`]: the count that was asked for, and everything that it is judged by.
+//! [`CountQuery`]: the requested count, and everything that it is judged by.
 
 use crate::model::{Group, HostState};
 
@@ -6,7 +6,7 @@ use super::super::Inputs;
 use super::super::gates::Gates;
 use super::super::membership::Membership;
 
-/// What was asked, and of what.
+/// The requested count, and the inputs that it is judged by.
 #[derive(Clone, Copy)]
 pub(crate) struct CountQuery<'a> {
     pub(crate) inputs: &'a Inputs<'a>,

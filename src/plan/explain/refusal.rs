@@ -1,7 +1,7 @@
 //! [`explain`]: the few constraints that together exclude a count, and what would make it possible.
 //!
-//! Every way out was found by computing (a choice of that many hosts exists under it), never guessed; what nobody found
-//! is left out. Nothing here decides: the violations of the plan are what refuses.
+//! Every remedy was found by computing (a choice of that many hosts exists under it), never by guessing; a remedy that
+//! was not found is left out. Nothing here decides: the plan's violations are what refuses.
 
 use std::collections::BTreeSet;
 
@@ -15,8 +15,7 @@ use super::query::{CountQuery, group_members};
 use super::remedies::Question;
 use super::several_runs;
 
-/// Why a count above `now` is refused; `None` where no proof of it was found. `largest` is what could go if
-/// everything were open.
+/// Why a count above `now` is refused; `None` if no proof was found. `largest` is the maximum if everything were open.
 pub(crate) fn explain(
     asked: CountQuery<'_>,
     constraints: &Constraints<'_>,
@@ -34,8 +33,8 @@ pub(crate) fn explain(
     }
     let (gated, closed) = with_gates(&asked, constraints);
     let open = constraints.names.len();
-    // What is closed counts as a reason only where the numbers alone would let the count go; and what limits a single
-    // run only where the count could go in several.
+    // A closed gate counts as a reason only if the numbers alone would allow the count; a limit on a single run counts
+    // only if the count could go in several runs.
     let all = if asked.count > largest.hosts { constraints } else { &gated };
     let all = Selector::new(&all.problem, false);
     let lasting = all.keeping(|row| gated.names[row].rule != Rule::RunSize);
@@ -62,14 +61,14 @@ pub(crate) fn explain(
         would_allow.push(WouldAllow::SeveralRuns { message: several_runs::message(&runs), runs });
     }
     would_allow.extend(question.remedies(&rows)?);
-    // A halt that excludes everything says all there is to say as a violation.
+    // If a halt excludes everything, the violation already says all there is to say.
     if would_allow.is_empty() && rows.iter().all(|&row| row >= open) {
         return Ok(None);
     }
     Ok(Some(Why { constraints, would_allow }))
 }
 
-/// The constraints with a row for everything that is closed now, from which nothing may be taken; and what closes it.
+/// Adds one row for everything that is closed now, from which nothing may be taken. Also returns what closes it.
 fn with_gates<'a>(asked: &CountQuery<'_>, constraints: &Constraints<'a>) -> (Constraints<'a>, Vec<Violation>) {
     let problem = &constraints.problem;
     let mut gated = constraints.clone();
@@ -99,7 +98,7 @@ fn with_gates<'a>(asked: &CountQuery<'_>, constraints: &Constraints<'a>) -> (Con
     (gated, closed.into_iter().map(|(violation, _)| violation).collect())
 }
 
-/// A constraint that was worded elsewhere.
+/// A constraint whose message was worded elsewhere.
 fn gate(violation: &Violation, allows: u64) -> Constraint {
     Constraint {
         rule: violation.rule,
@@ -111,7 +110,7 @@ fn gate(violation: &Violation, allows: u64) -> Constraint {
     }
 }
 
-/// A row in the field's terms.
+/// A row as a constraint, worded for people.
 fn constraint(asked: &CountQuery<'_>, names: Names<'_>, bound: u128) -> Result<Constraint, AssessError> {
     let Names { mut rule, subsystem, zone, group } = names;
     let allows = u64::try_from(bound).unwrap_or(u64::MAX);

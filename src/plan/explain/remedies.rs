@@ -1,8 +1,8 @@
-//! What else would make a count possible: more capacity, or other limits. Found by raising the bounds of rows and
-//! looking for a choice again; the least raise is found by halving.
+//! What else would make a count possible: more capacity, or other limits. A remedy is found by raising the bounds of
+//! rows and searching for a choice again; the smallest raise is found by bisection.
 //!
-//! An answer is only ever a raise under which a choice of that many hosts was *found*. Where the search gives up, the
-//! answer is missing or larger than it need be, never too small.
+//! An answer is always a raise under which a choice of that many hosts was *found*. If the search gives up, the answer
+//! is missing or larger than necessary, but never too small.
 
 use std::cell::Cell;
 use std::collections::BTreeSet;
@@ -16,11 +16,11 @@ use super::super::why::PolicyEdit;
 use super::super::{AssessError, Rule, SubsystemCapacity, WouldAllow, capacity};
 use super::query::{CountQuery, group_members};
 
-/// Zones that are tried one by one where more capacity just anywhere would not do: a bound on work.
+/// Zones that are tried one by one if more capacity in any zone would not be enough: a bound on work.
 const ZONES: usize = 8;
 
-/// Relaxations for all ways out of one refusal together: a bound on work, not on time, so that the same input gives
-/// the same answer.
+/// Maximum number of relaxations for all remedies of one refusal together: a bound on work, not on time, so that the
+/// same input gives the same answer.
 const NODES: usize = 200;
 
 /// A count, and everything that excludes it.
@@ -31,7 +31,7 @@ pub(crate) struct Question<'q> {
     nodes: Cell<usize>,
 }
 
-/// Where more units would serve.
+/// Where the additional units would serve.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Place<'a> {
     Anywhere,
@@ -39,7 +39,7 @@ enum Place<'a> {
     Outside(&'a ZoneName),
 }
 
-/// What a policy limits a choice by.
+/// The limits that a policy sets for a choice.
 #[derive(Clone, Copy)]
 struct PolicyLimits {
     minimum: u64,
@@ -49,12 +49,12 @@ struct PolicyLimits {
 }
 
 impl<'q> Question<'q> {
-    /// `constraints` have a row for whatever is closed.
+    /// `constraints` must have a row for everything that is closed.
     pub(crate) fn new(asked: CountQuery<'q>, constraints: &'q Constraints<'q>) -> Self {
         Self { asked, constraints, nodes: Cell::new(NODES) }
     }
 
-    /// Whether a choice of so many hosts is found where the rows leave other room.
+    /// Whether a choice of the requested number of hosts is found if `room` gives the room of each row.
     fn is_possible(&self, room: impl Fn(&Names<'_>, Room) -> Room) -> bool {
         let Constraints { problem, names } = self.constraints;
         let is = problem.rows.iter().map(|row| Room { units: row.bound, is_short: row.is_short });
@@ -64,14 +64,14 @@ impl<'q> Question<'q> {
         matches!(selector.reach(self.asked.count, &self.nodes), Reach::Found(_))
     }
 
-    /// Whether only the sizes of runs and budgets are in the way.
+    /// Whether only run sizes and budgets exclude the count.
     pub(crate) fn is_possible_in_several_runs(&self) -> bool {
         let limits_a_run = |names: &Names<'_>| names.rule == Rule::RunSize;
         self.constraints.names.iter().any(limits_a_run)
             && self.is_possible(|names, is| if limits_a_run(names) { Room::of(u128::MAX) } else { is })
     }
 
-    /// More capacity, then other policies, of what these rows are about.
+    /// More capacity first, then other policies, for what these rows limit.
     pub(crate) fn remedies(&self, rows: &[usize]) -> Result<Vec<WouldAllow>, AssessError> {
         let names: Vec<Names<'_>> = rows.iter().map(|&row| self.constraints.names[row]).collect();
         let subsystems: BTreeSet<&SubsystemName> = names.iter().filter_map(|names| names.subsystem).collect();
@@ -98,7 +98,7 @@ impl<'q> Question<'q> {
         let mut found: Vec<(Place<'_>, u64)> =
             places.filter_map(|place| Some((place, self.least_units(table, place)?))).collect();
         if found.is_empty() && own.iter().any(|names| names.rule == Rule::Minimum) {
-            // One zone may be short as well: then the right zone settles both.
+            // One zone may be short as well: then capacity in the right zone solves both.
             let zones = table.zones.iter().take(ZONES).map(|zone| Place::In(&zone.name));
             found.extend(zones.filter_map(|place| Some((place, self.least_units(table, place)?))).min_by_key(|f| f.1));
         }
@@ -107,7 +107,7 @@ impl<'q> Question<'q> {
 
     fn least_units(&self, table: &SubsystemCapacity, place: Place<'_>) -> Option<u64> {
         let zone_minimum = table.zones.iter().map(|zone| zone.minimum).max().unwrap_or(0);
-        // With so much on top, nothing that may be taken is missed.
+        // With this many additional units, everything that may be taken can be spared.
         let plenty = table.capacity.checked_add(table.minimum)?.checked_add(zone_minimum)?;
         let more = |added: bool, more: u64| if added { u128::from(more) } else { 0 };
         least(plenty, |units| {
@@ -138,7 +138,7 @@ impl<'q> Question<'q> {
         })
     }
 
-    /// What the policy would have to say: one field, each for itself; where none alone would do, all of them together.
+    /// What the policy would have to say: each field on its own, or all of them together if no single one is enough.
     fn other_policy(&self, table: &SubsystemCapacity, own: &[Names<'_>], index: usize) -> Vec<WouldAllow> {
         let pace = &self.asked.membership.subsystem(index).pace;
         let is = PolicyLimits {
@@ -163,7 +163,7 @@ impl<'q> Question<'q> {
         found.into_iter().map(|limits| self.policy(index, is, limits)).collect()
     }
 
-    /// Each field as strict as the others, first unlimited, let it be.
+    /// Makes one field after the other as strict as possible; the fields that are not set yet are unlimited.
     fn together(&self, table: &SubsystemCapacity, is: PolicyLimits) -> Option<PolicyLimits> {
         let free = PolicyLimits { minimum: 0, per_zone: 0, hosts: is.hosts.max(self.asked.count) };
         if !self.is_possible_under(table, free) {
@@ -176,13 +176,13 @@ impl<'q> Question<'q> {
         Some(self.lowest(table, is.hosts, |hosts| PolicyLimits { hosts, ..second }).unwrap_or(second))
     }
 
-    /// The highest value up to `is` that would do.
+    /// The highest value up to `is` that would be enough.
     fn highest(&self, table: &SubsystemCapacity, is: u64, with: impl Fn(u64) -> PolicyLimits) -> Option<PolicyLimits> {
         let is_enough = |less: u64| self.is_possible_under(table, with(is - less));
         if is_enough(0) { Some(with(is)) } else { least(is, is_enough).map(|less| with(is - less)) }
     }
 
-    /// The lowest number of hosts from `is` on that would do.
+    /// The lowest number of hosts, starting from `is`, that would be enough.
     fn lowest(&self, table: &SubsystemCapacity, is: u64, with: impl Fn(u64) -> PolicyLimits) -> Option<PolicyLimits> {
         let is_enough = |more: u64| self.is_possible_under(table, with(is + more));
         let most = self.asked.count.saturating_sub(is);
@@ -229,7 +229,7 @@ impl<'q> Question<'q> {
         WouldAllow::Policy { subsystem: name.clone(), changes, message }
     }
 
-    /// The highest minimum size of a group that would do.
+    /// The highest minimum size of a group that would be enough.
     fn other_group(&self, name: &GroupName) -> Option<WouldAllow> {
         let group = self.asked.inputs.snapshot.group(name)?;
         let members = group_members(&self.asked, group);
@@ -254,7 +254,8 @@ fn more_capacity(subsystem: &SubsystemName, place: Place<'_>, units: u64) -> Wou
     WouldAllow::MoreCapacity { subsystem: subsystem.clone(), zone, outside_zone, units, message }
 }
 
-/// The least of 1 to `most` for which it holds, where more is never worse; `None` where it does not hold for `most`.
+/// The smallest value from 1 to `most` for which `holds` is true, if more is never worse; `None` if it is not true for
+/// `most`.
 fn least(most: u64, holds: impl Fn(u64) -> bool) -> Option<u64> {
     if most == 0 || !holds(most) {
         return None;

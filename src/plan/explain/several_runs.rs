@@ -1,7 +1,7 @@
 //! When a count that is refused now could go: once windows open, or in several runs, one after the other.
 //!
-//! Both are answered by planning again as of then, with what would be gone by then gone: no rule is restated here.
-//! Halts, probes and launches are taken to stay as they are.
+//! Both are answered by planning again at that time, without the hosts that would be gone by then: no rule is restated
+//! here. Halts, probes and launches are assumed to stay as they are.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -20,16 +20,16 @@ use super::super::why::LaterRun;
 use super::super::{AssessError, Claim, Inputs, LedgerView, Removal};
 use super::query::CountQuery;
 
-/// Openings of windows that are looked at: a week has few.
+/// Maximum number of window openings that are tried: a week has few.
 const OPENINGS: usize = 8;
 
-/// More runs than this are no answer to somebody on call.
+/// An answer of more runs than this does not help somebody on call.
 const RUNS: usize = 12;
 
-/// Waits that are looked at before one run. Each ends with earlier removals leaving a window.
+/// Maximum number of waits before one run. Each ends when earlier removals leave a window.
 const WAITS: usize = 100;
 
-/// The first opening of a window from which the count is possible, all else as it is.
+/// The first opening of a window from which the count is possible, everything else unchanged.
 pub(crate) fn opens(asked: &CountQuery<'_>) -> Result<Option<Time>, AssessError> {
     let membership = asked.membership;
     let related: BTreeSet<usize> =
@@ -52,7 +52,7 @@ pub(crate) fn opens(asked: &CountQuery<'_>) -> Result<Option<Time>, AssessError>
     Ok(None)
 }
 
-/// The count by several runs, each as large as may be; `None` where that was not found to be possible.
+/// The count in several runs, each as large as possible; `None` if no such series was found.
 pub(crate) fn runs(asked: &CountQuery<'_>) -> Result<Option<Vec<LaterRun>>, AssessError> {
     let mut ledger = asked.inputs.ledger.clone();
     let mut now = asked.inputs.now;
@@ -79,7 +79,8 @@ struct Run {
 }
 
 impl Run {
-    /// Writes down what the run would have removed. All of it at its end: windows count from there at the latest.
+    /// Records what the run would have removed. Everything is removed at the run's end, the latest time from which
+    /// windows can count.
     fn record(self, asked: &CountQuery<'_>, at: Time, ledger: &mut LedgerView) {
         for host in self.hosts {
             let id = &asked.membership.host(host).id;
@@ -99,7 +100,8 @@ impl Run {
     }
 }
 
-/// The next run of at most `left` hosts. The first may wait on its way, the others begin when nothing asks to wait.
+/// The next run of at most `left` hosts. The first run may wait on its way; the others begin when nothing requires
+/// waiting.
 fn next_run(
     asked: &CountQuery<'_>,
     ledger: &LedgerView,

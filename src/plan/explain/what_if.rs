@@ -1,8 +1,8 @@
-//! Questions about what is not so: `headroom --what-if minimum=55`, `--what-if zone-down=a`.
+//! Hypothetical questions: `headroom --what-if minimum=55`, `--what-if zone-down=a`.
 //!
-//! [`WhatIf`] owns altered copies of what a decision depends on, and lends them as [`Inputs`]. Whatever is asked of
-//! them is answered by the same code as ever. Nothing here writes, and no plan is ever made of a hypothesis: only
-//! headroom is asked.
+//! [`WhatIf`] owns altered copies of what a decision depends on, and lends them as [`Inputs`]. The usual code answers
+//! every question about them. Nothing here writes, and no plan is ever made from a hypothesis: only headroom is
+//! computed.
 
 use std::collections::BTreeSet;
 
@@ -14,12 +14,12 @@ use crate::policy::PolicySet;
 
 use super::super::{Inputs, LedgerView};
 
-/// One thing to be taken for granted.
+/// One thing that is assumed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Assumption {
-    /// The subsystem's policy had this minimum, in units. May be above its baseline: then nothing that serves can go.
+    /// The subsystem's policy has this minimum, in units. It may be above the baseline: then no serving host can go.
     Minimum {
-        /// Whose.
+        /// Which subsystem.
         subsystem: SubsystemName,
         /// Units.
         units: u64,
@@ -31,31 +31,31 @@ pub(crate) enum Assumption {
     },
 }
 
-/// An assumption beside what it replaces, for documents.
+/// An assumption together with what it replaces, for documents.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "assumption", rename_all = "kebab-case")]
 pub(crate) enum Assumed {
     /// The subsystem's minimum.
     Minimum {
-        /// Whose.
+        /// Which subsystem.
         subsystem: SubsystemName,
         /// Units, as assumed.
         minimum: u64,
-        /// Units, as its policy has it.
+        /// Units, according to its policy.
         instead_of: u64,
-        /// Runs relied on a higher one: in earnest they would be refused until somebody accepts the lower.
+        /// Runs relied on a higher minimum: a real run would be refused until somebody accepts the lower one.
         needs_acceptance: bool,
     },
     /// A zone that is lost.
     ZoneDown {
         /// Which zone.
         zone: ZoneName,
-        /// Hosts that it has, in any state, of any subsystem.
+        /// The number of hosts in it, in any state, of any subsystem.
         hosts: u64,
     },
 }
 
-/// What an assumption speaks of and what does not exist.
+/// An assumption that names something that does not exist.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub(crate) enum UnknownAssumption {
     /// No policy has this name.
@@ -64,14 +64,14 @@ pub(crate) enum UnknownAssumption {
     /// No host is in this zone, and no policy lists it.
     #[error("there is no zone {zone}")]
     Zone {
-        /// What was asked about.
+        /// The zone that the assumption names.
         zone: ZoneName,
-        /// Every zone that there is.
+        /// Every zone that exists.
         known: BTreeSet<ZoneName>,
     },
 }
 
-/// A fleet and policies that are assumed.
+/// A fleet and policies with assumptions applied.
 #[derive(Clone, Debug)]
 pub(crate) struct WhatIf {
     policies: PolicySet,
@@ -81,11 +81,11 @@ pub(crate) struct WhatIf {
 }
 
 impl WhatIf {
-    /// The inputs with these assumptions, in any order.
+    /// Applies these assumptions to the inputs, in any order.
     ///
     /// # Errors
     ///
-    /// [`UnknownAssumption`] where a subsystem or zone does not exist.
+    /// [`UnknownAssumption`] if a subsystem or zone does not exist.
     pub(crate) fn new(inputs: &Inputs<'_>, assumptions: &[Assumption]) -> Result<Self, UnknownAssumption> {
         let mut made = Self {
             policies: inputs.policies.clone(),
@@ -103,12 +103,12 @@ impl WhatIf {
         Ok(made)
     }
 
-    /// What the answer depends on: all else is as it is, probes, halts, windows and budgets included.
+    /// The inputs with the assumptions: everything else is real, including probes, halts, windows and budgets.
     pub(crate) fn inputs<'a>(&'a self, real: &Inputs<'a>) -> Inputs<'a> {
         Inputs { policies: &self.policies, snapshot: &self.snapshot, ledger: &self.ledger, ..*real }
     }
 
-    /// What was assumed, in the order of the question.
+    /// The assumptions, in the order of the question.
     pub(crate) fn assumed(&self) -> &[Assumed] {
         &self.assumed
     }
@@ -117,8 +117,8 @@ impl WhatIf {
         let unknown = || UnknownAssumption::Subsystem(name.clone());
         let policy = self.policies.subsystems.get_mut(name).ok_or_else(unknown)?;
         let instead_of = std::mem::replace(&mut policy.capacity.minimum, units);
-        // The question is about numbers: that the lower minimum would have to be accepted is said beside the answer,
-        // and not the answer. Whatever else was loosened still is.
+        // The question is about numbers: that the lower minimum would have to be accepted is reported beside the answer
+        // and is not the answer. Anything else that was loosened still counts as loosened.
         let accepted = self.ledger.accepted.get_mut(name).filter(|accepted| accepted.capacity.minimum > units);
         let needs_acceptance = accepted.is_some();
         if let Some(accepted) = accepted {

@@ -1,8 +1,8 @@
-//! How many hosts can go, from the few rows that refuse many: the quick way to a maximum, where it works.
+//! How many hosts can go, from the few rows that refuse many: the quick way to a maximum, if it works.
 //!
-//! A host serves other subsystems too, and nearly every row is about a handful of hosts. A bound from some of the rows is
-//! a bound still; where a choice that is within all of them reaches it, nothing more is possible, and the many small
-//! rows never had to be solved for. What cannot be settled here is left to [`super::search`].
+//! A host serves other subsystems too, and nearly every row limits a handful of hosts. A bound from some of the rows is
+//! still a bound. If a choice within all rows reaches it, nothing more is possible, and the many small rows never had
+//! to be solved. What cannot be settled here is left to [`super::search`].
 
 use std::collections::BTreeSet;
 
@@ -10,11 +10,11 @@ use super::columns::ROUNDING;
 use super::problem::{Problem, fitting, is_feasible};
 use super::relaxation::Relaxation;
 
-/// A row counts as one of the few that refuse many where it refuses at least this part of what the worst one does.
+/// A row is one of the few that refuse many if it refuses at least one part in this many of what the worst row refuses.
 const PART: u128 = 8;
 
-/// A choice of as many hosts as can go, by class, and rows that by themselves let no more go of `most`; `None` where
-/// the first look does not prove it. `most` is what each class has, at most what its rows let it give.
+/// A choice of the maximum number of hosts, by class, and rows that alone allow no more of `most`; `None` if this quick
+/// test does not prove it. `most` is the number of hosts in each class, at most what its rows allow.
 pub(super) fn aggregate_bound(problem: &Problem, bounds: &[u128], most: &[u64]) -> Option<(Vec<u64>, BTreeSet<usize>)> {
     let refused = refused(problem, bounds, most);
     let worst = refused.iter().copied().max()?;
@@ -38,18 +38,18 @@ pub(super) fn aggregate_bound(problem: &Problem, bounds: &[u128], most: &[u64]) 
         more
     };
     for (column, &at) in columns.all.iter().zip(&at) {
-        // `as` saturates and takes NaN for 0.
+        // `as` saturates and maps NaN to 0.
         let mut wanted = (at + ROUNDING).floor() as u64;
         column.classes.iter().for_each(|&class| wanted -= add(class, wanted));
     }
     (0..most.len()).for_each(|class| _ = add(class, u64::MAX));
     let hosts: u64 = counts.iter().sum();
-    // In integers, as everything that is accepted.
+    // In integers, like everything that is accepted.
     let is_proved = i128::from(hosts) >= bound && is_feasible(problem, bounds, most, &counts);
     is_proved.then(|| (counts, columns.tight(&at)))
 }
 
-/// By row, how many hosts at least it keeps back of all.
+/// By row, the minimum number of hosts that it refuses out of all hosts.
 fn refused(problem: &Problem, bounds: &[u128], most: &[u64]) -> Vec<u128> {
     let mut all = vec![(0_u128, 1_u64); bounds.len()];
     for (class, &most) in problem.classes.iter().zip(most) {

@@ -1,22 +1,22 @@
-//! Where a relaxation has its optimum: the rows without room to spare, the columns that they hold between nothing and
+//! The basis of a relaxation's optimum: the rows without room to spare, the columns that they hold between nothing and
 //! all, and what follows for choices of whole hosts. Nothing here chooses, and nothing here solves.
 //!
-//! All of it is floating point. It proposes cuts ([`super::cuts`]), which are made in integers, and it prices rows:
-//! any prices bound what a choice can be worth (weak duality), good ones closely.
+//! All of it is floating point. It proposes cuts ([`super::cuts`]), which are made in integers, and it prices rows: any
+//! prices bound what a choice can be worth (weak duality), and good prices bound it closely.
 
 use super::columns::Columns;
 
-/// A column is between nothing and all where it is further than this from both: the solver leaves the others there to
-/// the last digit.
+/// A column is between nothing and all if it is further than this from both: the solver leaves the other columns there
+/// to the last digit.
 const INSIDE: f64 = 1e-7;
 
-/// A row has no room to spare where this share of its largest coefficient is left, or less.
+/// A row has no room to spare if at most this fraction of its largest coefficient is left.
 const TIGHT: f64 = 1e-6;
 
-/// A pivot closer to 0 than this is no pivot.
+/// A pivot closer to 0 than this is not used.
 const PIVOT: f64 = 1e-7;
 
-/// The part of a sum that rounding may have lost: thousands of terms, each of them to 16 digits.
+/// The fraction of a sum that rounding may have lost: thousands of terms, each accurate to 16 digits.
 const LOST: f64 = 1e-11;
 
 /// Widening of rows and bounds. `microlp` keeps constraints within about 1e-7 of their scale.
@@ -28,7 +28,7 @@ pub(super) struct Row {
     /// By column, ascending; never 0.
     pub(super) takes: Vec<(usize, i128)>,
     pub(super) bound: i128,
-    /// Equal, not at most.
+    /// Whether the sum must equal the bound, instead of being at most the bound.
     pub(super) exact: bool,
 }
 
@@ -38,7 +38,7 @@ impl Row {
         self.takes.iter().map(|(_, units)| units.unsigned_abs()).max().unwrap_or(1) as f64
     }
 
-    /// The bound as a solver is given it, before it is scaled.
+    /// The bound as it is given to a solver, before scaling.
     pub(super) fn widened(&self) -> f64 {
         let bound = self.bound as f64;
         if self.exact { bound } else { bound + SLACK * bound.abs().max(self.scale()) }
@@ -49,7 +49,7 @@ impl Row {
     }
 }
 
-/// Choices between so many and so many hosts of each column.
+/// The choices between a lower and an upper bound of hosts for each column.
 #[derive(Clone, Debug)]
 pub(super) struct Range {
     pub(super) low: Vec<u64>,
@@ -72,15 +72,15 @@ impl Range {
 pub(super) struct Basis<'a> {
     /// Rows without room to spare.
     pub(super) tight: Vec<&'a Row>,
-    /// Columns that are neither at their least nor at their most.
+    /// Columns that are neither at their lower nor at their upper bound.
     pub(super) inside: Vec<usize>,
-    /// For each of them, how often each tight row has to be taken for the sum to hold one of the column and nothing of
-    /// the others.
+    /// For each of these columns, the multiples of the tight rows whose sum contains the column once and the other
+    /// columns not at all.
     pub(super) multiples: Vec<Vec<f64>>,
 }
 
 impl<'a> Basis<'a> {
-    /// `None` where the rows do not determine the columns.
+    /// `None` if the rows do not determine the columns.
     pub(super) fn of(rows: &'a [Row], range: &Range, at: &[f64]) -> Option<Self> {
         let is_inside = |&c: &usize| at[c] > range.low[c] as f64 + INSIDE && at[c] < range.high[c] as f64 - INSIDE;
         let inside: Vec<usize> = (0..at.len()).filter(is_inside).collect();
@@ -90,16 +90,17 @@ impl<'a> Basis<'a> {
         Some(Self { tight, inside, multiples })
     }
 
-    /// Leaves out of the range what cannot be worth `wanted`; `None` where all of it cannot.
+    /// Removes from the range what cannot be worth `wanted`; `None` if nothing in the range can be.
     pub(super) fn narrowed(&self, range: &Range, value: impl Fn(usize) -> i64, wanted: i128) -> Option<Range> {
         let mut reduced: Vec<f64> = (0..range.high.len()).map(|column| value(column) as f64).collect();
-        // What was added up to each of them, and to the bound, without signs: what rounding may have lost is a part of it.
+        // The absolute values of everything that was added to each of them, and to the bound: what rounding may have
+        // lost is a fraction of this.
         let mut sizes: Vec<f64> = reduced.iter().map(|value| value.abs()).collect();
         let (mut bound, mut size) = (0.0, 0.0);
         for (place, row) in self.tight.iter().enumerate() {
             let isolated = self.inside.iter().zip(&self.multiples);
             let price: f64 = isolated.map(|(&column, multiples)| value(column) as f64 * multiples[place]).sum();
-            // Any price of a row that is equal is one; of the others, those that are not negative.
+            // Any price is valid for an exact row; for the other rows, any price that is not negative.
             let price = if row.exact { price } else { price.max(0.0) };
             bound += price * row.bound as f64;
             size += (price * row.bound as f64).abs();
@@ -121,7 +122,7 @@ impl<'a> Basis<'a> {
         }
         let mut narrowed = range.clone();
         for (column, &reduced) in reduced.iter().enumerate() {
-            // Each host away from the better end costs as much; `as` saturates.
+            // Each host away from the better end costs this much; `as` saturates.
             let cost = reduced.abs() - LOST * sizes[column];
             let away = (spare / cost.max(SLACK)).floor() as u64;
             if reduced < 0.0 {
@@ -134,10 +135,10 @@ impl<'a> Basis<'a> {
     }
 }
 
-/// See [`Basis::multiples`]; by elimination.
+/// Computes [`Basis::multiples`] by elimination.
 fn multiples(tight: &[&Row], inside: &[usize]) -> Option<Vec<Vec<f64>>> {
     let (rows, columns) = (tight.len(), inside.len());
-    // One equation per column: coefficients by row, then the column of the unit matrix for each right side.
+    // One equation per column: the coefficients by row, then a column of the unit matrix for each right-hand side.
     let mut equations = vec![vec![0.0; rows + columns]; columns];
     for (place, &column) in inside.iter().enumerate() {
         for (index, row) in tight.iter().enumerate() {

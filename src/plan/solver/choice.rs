@@ -1,6 +1,6 @@
-//! A choice in the making: so many hosts of each class, with what is left of every row and zone.
+//! A choice in the making: a number of hosts of each class, and what is left of every row and zone.
 //!
-//! [`Choice`] adds, takes away and compares; which choice is wanted is [`super::select`]'s.
+//! [`Choice`] adds, removes and compares; [`super::select`] decides which choice is wanted.
 
 use std::cmp::{Ordering, Reverse};
 
@@ -19,17 +19,17 @@ pub(crate) struct Choice<'a> {
 const NO_LEVEL: (usize, Reverse<u128>) = (usize::MAX, Reverse(0));
 
 impl<'a> Choice<'a> {
-    /// Nobody is chosen; `bounds` says what may be taken from each row.
+    /// Chooses nobody; `bounds` says what may be taken from each row.
     pub(crate) fn new(problem: &'a Problem, bounds: &[u128]) -> Self {
         Self { problem, counts: vec![0; problem.classes.len()], rows: bounds.to_vec(), zones: problem.zones.clone() }
     }
 
-    /// Whether every row lets one more host of the class go.
+    /// Whether every row allows one more host of the class.
     pub(crate) fn fits(&self, class: usize) -> bool {
         self.problem.classes[class].takes.iter().all(|&(row, units)| self.rows[row] >= u128::from(units))
     }
 
-    /// One more, which fits.
+    /// Takes one more host of the class, which must fit.
     pub(crate) fn take(&mut self, class: usize) {
         for &(row, units) in &self.problem.classes[class].takes {
             self.rows[row] -= u128::from(units);
@@ -40,7 +40,7 @@ impl<'a> Choice<'a> {
         self.counts[class] += 1;
     }
 
-    /// One less, of those taken.
+    /// Gives back one of the hosts taken.
     pub(crate) fn give_back(&mut self, class: usize) {
         for &(row, units) in &self.problem.classes[class].takes {
             self.rows[row] += u128::from(units);
@@ -51,8 +51,9 @@ impl<'a> Choice<'a> {
         self.counts[class] -= 1;
     }
 
-    /// Which class one more host had better come from: the one that is idle; of the fewest other subsystems;
-    /// by which the first level's sum of squares sinks further, then the next one's; the longer-running, by id.
+    /// Orders two classes by which one should give the next host: the idle one; then the one with the fewest other
+    /// subsystems; then the one that lowers the first level's sum of squares further, then the next level's; then the
+    /// one with the longer-running host, then by id.
     pub(crate) fn compare(&self, one: usize, other: usize) -> Ordering {
         let of = |class: usize| (self.problem.classes[class].busy, self.problem.classes[class].others);
         of(one)
@@ -61,8 +62,8 @@ impl<'a> Choice<'a> {
             .then_with(|| self.next(one).cmp(&self.next(other)))
     }
 
-    /// How far each level's sum of squares sinks by one host; closed by [`NO_LEVEL`], so that sinking a further level
-    /// is better than not.
+    /// How far one host lowers each level's sum of squares. The sequence ends with [`NO_LEVEL`], so that lowering a
+    /// further level is better than not.
     fn sinks(&self, class: usize) -> impl Iterator<Item = (usize, Reverse<u128>)> {
         let zones = self.problem.classes[class].zones.iter();
         let sink = |&(level, slot, units): &(usize, usize, u64)| {
@@ -79,14 +80,14 @@ impl<'a> Choice<'a> {
         next.and_then(|n| self.problem.classes[class].ranks.get(n)).copied().unwrap_or(usize::MAX)
     }
 
-    /// Hosts that are not idle, and other subsystems in all.
+    /// The number of hosts that are not idle, and the number of other subsystems in all.
     pub(crate) fn first_levels(&self) -> (u64, u128) {
         let chosen = || self.problem.classes.iter().zip(&self.counts);
         let busy = chosen().filter(|(class, _)| class.busy).map(|(_, &count)| count).sum();
         (busy, chosen().map(|(class, &count)| u128::from(class.others) * u128::from(count)).sum())
     }
 
-    /// How well it stands.
+    /// The standing of this choice.
     pub(crate) fn standing(&self) -> Standing {
         let (busy, others) = self.first_levels();
         let mut unevenness = vec![0_u128; self.problem.levels];

@@ -1,7 +1,7 @@
-//! Classes that the rows in the way do not tell apart, taken together: what the search counts.
+//! Classes that the binding rows do not distinguish, merged into columns: what the search counts.
 //!
-//! A row that taking everything would not break cannot matter, and classes that take the same from the others, are
-//! worth the same and are asked for alike are one number to find. Nothing here chooses.
+//! A row that taking everything would not break cannot matter. Classes that take the same from the other rows, have the
+//! same value and belong to the same exact numbers are one number to find. Nothing here chooses.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -9,10 +9,10 @@ use foldhash::fast::RandomState;
 
 use super::problem::Problem;
 
-/// A share this far below a whole number is that number.
+/// A share that is less than this below a whole number counts as that number.
 pub(super) const ROUNDING: f64 = 1e-4;
 
-/// Exactly so many hosts of these classes.
+/// An exact number of hosts of these classes.
 #[derive(Clone, Debug)]
 pub(crate) struct Exactly {
     pub(crate) classes: Vec<usize>,
@@ -25,17 +25,17 @@ impl Exactly {
     }
 }
 
-/// Classes taken together.
+/// Classes merged into one column.
 #[derive(Clone, Debug)]
 pub(super) struct Column {
     pub(super) classes: Vec<usize>,
-    /// Hosts.
+    /// Maximum number of hosts.
     pub(super) most: u64,
-    /// Of one host.
+    /// Value of one host.
     pub(super) value: i64,
     /// What one host takes from rows, by place in [`Columns::bounds`]; never 0 units.
     pub(super) takes: Vec<(usize, u64)>,
-    /// Whether it counts towards each exact number that is asked for.
+    /// For each exact number that is required, whether the column counts towards it.
     pub(super) exactly: Vec<bool>,
 }
 
@@ -47,14 +47,14 @@ pub(super) struct Columns {
     pub(super) names: Vec<usize>,
     /// What may be taken from each of them.
     pub(super) bounds: Vec<u128>,
-    /// By row: the columns that take from it, and how much one host does.
+    /// By row: the columns that take from it, and how much one host takes.
     pub(super) rows: Vec<Vec<(usize, u64)>>,
     /// Hosts by class.
     most: Vec<u64>,
 }
 
 impl Columns {
-    /// `most` is what each class has, at most what its rows let it give.
+    /// `most` is the number of hosts of each class, at most what its rows allow.
     pub(super) fn of(problem: &Problem, bounds: &[u128], most: &[u64], value: &[i64], exactly: &[Exactly]) -> Self {
         let places = binding(problem, bounds, most);
         let names: Vec<usize> = (0..bounds.len()).filter(|&row| places[row].is_some()).collect();
@@ -92,7 +92,7 @@ impl Columns {
         columns
     }
 
-    /// Rows of the problem that have no room to spare where so much is taken.
+    /// Rows of the problem that have no room to spare if this much is taken.
     pub(super) fn tight(&self, at: &[f64]) -> BTreeSet<usize> {
         let mut rows = BTreeSet::new();
         for (row, (takes, &bound)) in self.rows.iter().zip(&self.bounds).enumerate() {
@@ -105,12 +105,12 @@ impl Columns {
         rows
     }
 
-    /// What a choice is worth.
+    /// The value of a choice.
     pub(super) fn worth(&self, counts: &[u64]) -> i128 {
         self.all.iter().zip(counts).map(|(column, &n)| i128::from(column.value) * i128::from(n)).sum()
     }
 
-    /// Whether every row holds, and every exact number, in integers.
+    /// Whether every row and every exact number holds, in integers.
     pub(super) fn allow(&self, counts: &[u64], exactly: &[Exactly]) -> bool {
         let sum = |place: usize| {
             let named = self.all.iter().zip(counts).filter(|(column, _)| column.exactly[place]);
@@ -126,7 +126,7 @@ impl Columns {
             && self.rows.iter().zip(&self.bounds).all(|(takes, bound)| taken(takes) <= *bound)
     }
 
-    /// Hosts by class: of each column the earlier classes first.
+    /// Hosts by class: within each column, the earlier classes first.
     pub(super) fn expand(&self, counts: &[u64]) -> Vec<u64> {
         let mut by_class = vec![0; self.most.len()];
         for (column, &count) in self.all.iter().zip(counts) {
@@ -140,7 +140,7 @@ impl Columns {
     }
 }
 
-/// By row, its place among those that taking everything would exceed.
+/// By row, its place among the rows that taking everything would exceed.
 fn binding(problem: &Problem, bounds: &[u128], most: &[u64]) -> Vec<Option<usize>> {
     let mut all = vec![0_u128; bounds.len()];
     for (class, &most) in problem.classes.iter().zip(most) {

@@ -1,32 +1,32 @@
-//! Rows that every choice of whole hosts keeps and the best choice in fractions breaks: what [`super::search`] adds
-//! to its relaxation before it branches. Without them a gap of one host can take more branches than anybody waits for.
+//! Rows that every choice of whole hosts keeps and the best choice in fractions breaks: [`super::search`] adds them to
+//! its relaxation before it branches. Without them, a gap of one host can take more branches than anybody waits for.
 //!
 //! They are Gomory's mixed-integer cuts in the form of mixed-integer rounding (Nemhauser and Wolsey, "A recursive
-//! procedure to generate all cuts for 0-1 mixed integer programs", 1990): rows, each so many times, are added up to one
-//! equation in whole numbers, and what its coefficients leave over a common divisor is rounded. Floats only propose
-//! the multiples and the divisor. Every cut is made in integers from rows that hold, and holds whatever was
-//! proposed: a poor proposal makes a weak cut, never a wrong one. What does not fit the integers is no cut.
+//! procedure to generate all cuts for 0-1 mixed integer programs", 1990): multiples of rows are added up to one
+//! equation in whole numbers, and the remainders of its coefficients over a common divisor are rounded. Floats only
+//! propose the multiples and the divisor. Every cut is made in integers from rows that hold, and holds whatever was
+//! proposed: a poor proposal makes a weak cut, never a wrong one. A cut that does not fit the integers is dropped.
 
 use std::collections::BTreeSet;
 
 use super::basis::{Basis, Range, Row};
 
-/// The largest divisor that is looked for.
+/// The largest divisor that is tried.
 const DIVISOR: f64 = 1e6;
 
-/// A multiple of a row is a whole number where it is this close to one.
+/// A multiple of a row counts as a whole number if it is this close to one.
 const WHOLE: f64 = 1e-5;
 
-/// A cut with larger coefficients says little in floating point.
+/// A cut with larger coefficients is of little use in floating point.
 const COEFFICIENT: f64 = 1e7;
 
-/// How far a cut must be broken, as a distance in hosts, to be worth solving with.
+/// How far a cut must be broken, as a distance in hosts, to be worth adding.
 const BROKEN: f64 = 1e-4;
 
-/// Cuts from one relaxation, at most.
+/// Maximum number of cuts from one relaxation.
 const CUTS: usize = 16;
 
-/// Cuts that the fractions `at` break, all within `range`.
+/// Cuts that hold within `range` and that the fractions `at` break.
 pub(super) fn cuts(basis: &Basis<'_>, range: &Range, at: &[f64]) -> Vec<Row> {
     let mut broken: Vec<(f64, Row)> = Vec::new();
     for (times, divisor) in proposals(basis) {
@@ -41,8 +41,8 @@ pub(super) fn cuts(basis: &Basis<'_>, range: &Range, at: &[f64]) -> Vec<Row> {
     broken.into_iter().take(CUTS).map(|(_, cut)| cut).collect()
 }
 
-/// How often to take each of the tight rows, and what to divide the sum by: what isolates a column, and every row alone
-/// over what such a column takes from it.
+/// Proposes multiples of the tight rows, and a divisor of their sum: the multiples that isolate a column, and every
+/// single row, divided by the units that such a column takes from it.
 fn proposals(basis: &Basis<'_>) -> Vec<(Vec<i128>, i128)> {
     let mut proposals: Vec<_> = basis.multiples.iter().filter_map(|multiples| whole(multiples)).collect();
     for (place, row) in basis.tight.iter().enumerate() {
@@ -58,7 +58,7 @@ fn proposals(basis: &Basis<'_>) -> Vec<(Vec<i128>, i128)> {
     proposals
 }
 
-/// Whole multiples and what they have to be divided by.
+/// Whole multiples, and the divisor that they need.
 fn whole(multiples: &[f64]) -> Option<(Vec<i128>, i128)> {
     let mut divisor = 1.0;
     for multiple in multiples {
@@ -67,11 +67,11 @@ fn whole(multiples: &[f64]) -> Option<(Vec<i128>, i128)> {
             return None;
         }
     }
-    // `as` saturates; what is not finite was refused above.
+    // `as` saturates; numbers that are not finite were refused above.
     Some((multiples.iter().map(|multiple| (multiple * divisor).round() as i128).collect(), divisor as i128))
 }
 
-/// The least whole number that makes a whole number of `x`, by continued fractions.
+/// The smallest whole number whose product with `x` is a whole number, by continued fractions.
 fn denominator(x: f64) -> Option<f64> {
     let (mut before, mut now) = (0.0, 1.0);
     let mut rest = x.abs().fract();
@@ -89,9 +89,9 @@ fn denominator(x: f64) -> Option<f64> {
     None
 }
 
-/// The sum of rows, each so many times, rounded over the divisor: a row that every whole choice within the rows and the
-/// range keeps. Columns are counted up from their least, or down from their most where `at` is nearer to it. `None`
-/// where there is nothing to round or a number is too large.
+/// The sum of the multiples of the rows, rounded over the divisor: a row that every whole choice within the rows and
+/// the range keeps. Columns are counted up from their lower bound, or down from their upper bound if `at` is nearer to
+/// it. `None` if there is nothing to round or a number is too large.
 pub(super) fn rounded(rows: &[&Row], times: &[i128], divisor: i128, range: &Range, at: &[f64]) -> Option<Row> {
     let used = || rows.iter().zip(times).filter(|(_, times)| **times != 0);
     let mut sum = vec![0_i128; at.len()];
@@ -102,7 +102,7 @@ pub(super) fn rounded(rows: &[&Row], times: &[i128], divisor: i128, range: &Rang
             sum[column] = sum[column].checked_add(times.checked_mul(units)?)?;
         }
     }
-    // Whether a column is counted down, and from where it is counted.
+    // Whether a column is counted down, and the bound that it is counted from.
     let counted = |column: usize| {
         let (low, high) = (range.low[column], range.high[column]);
         let down = at[column] - low as f64 > high as f64 - at[column];
@@ -115,7 +115,8 @@ pub(super) fn rounded(rows: &[&Row], times: &[i128], divisor: i128, range: &Rang
     if left == 0 {
         return None;
     }
-    // `sum(a * y) = bound` in whole numbers y >= 0: what each `a` is worth once the remainder is rounded away.
+    // `sum(a * y) = bound` in whole numbers y >= 0: the new coefficient for each `a` once the remainder is rounded
+    // away.
     let round = |a: i128| {
         let whole = (divisor - left).checked_mul(a.div_euclid(divisor))?;
         whole.checked_add((a.rem_euclid(divisor) - left).max(0))
@@ -127,7 +128,7 @@ pub(super) fn rounded(rows: &[&Row], times: &[i128], divisor: i128, range: &Rang
         cut[column] = if down { round(-units)?.checked_neg()? } else { round(units)? };
         least = least.checked_add(cut[column].checked_mul(from)?)?;
     }
-    // What a row has to spare is a whole number of its own, and 0 where it is exact.
+    // The slack of a row is a whole number of its own, and 0 if the row is exact.
     for (row, &times) in used().filter(|(row, _)| !row.exact) {
         let units = round(times)?;
         least = least.checked_sub(units.checked_mul(row.bound)?)?;

@@ -1,13 +1,13 @@
-//! Every choice of so many hosts, one after the other, where there are few enough to look at them all.
+//! Enumerates every choice of a given number of hosts, if there are few enough to look at them all.
 
 use super::choice::{Choice, Standing};
 use super::offer::Offer;
 use super::problem::is_feasible;
 
-/// Choices of counts per class that are all looked at. Some thousand take milliseconds.
+/// Maximum number of choices (counts per class) that are enumerated. Some thousand take milliseconds.
 pub(super) const WAYS: u64 = 5_000;
 
-/// How many ways there are to choose so many hosts, rows aside; more than [`WAYS`] is only "more".
+/// The number of ways to choose this many hosts, ignoring rows; a number above [`WAYS`] only means "more".
 pub(super) fn ways(offer: &Offer<'_>, count: u64) -> u64 {
     let Some(size) = usize::try_from(count).ok().filter(|&n| n as u64 <= WAYS) else { return u64::MAX };
     let mut ways = vec![0_u64; size + 1];
@@ -59,13 +59,13 @@ pub(super) fn enumerate<'a>(offer: &Offer<'a>, count: u64, start: Choice<'a>) ->
 /// A walk through all choices of counts per class.
 struct Enumeration<'o, 'a> {
     offer: &'o Offer<'a>,
-    /// Classes, the preferred first.
+    /// Classes, the preferred ones first.
     order: Vec<usize>,
-    /// Hosts that the class at this place and those after it have.
+    /// Hosts of the class at this place and of all later classes.
     supply: Vec<u64>,
     best: (Standing, Vec<u64>),
     choice: Choice<'a>,
-    /// Of the choice so far.
+    /// The first levels of the choice so far.
     first_levels: (u64, u128),
 }
 
@@ -85,7 +85,7 @@ impl Enumeration<'_, '_> {
         let class = self.order[place];
         let (is_busy, others) = self.offer.first_levels(class);
         let each = (u64::from(is_busy), u128::from(others));
-        // From the first class that is not idle on, none is better than this one.
+        // From the first class that is not idle on, no class is better than this one.
         let (busy, others) = self.first_levels;
         let least = if is_busy { u128::from(left) } else { 0 };
         let best = &self.best.0;

@@ -1,9 +1,9 @@
-//! The integer solver: how many hosts can go at most, and which of them are preferred.
+//! The integer solver: the maximum number of hosts that can go, and which of them are preferred.
 //!
-//! It is given a [`Problem`]: classes of interchangeable hosts, and rows that limit what may be taken. It answers in
-//! counts per class, and with the hosts that these mean. It must not know a rule, a policy, a plan or a document:
-//! whoever poses the problem keeps what a row stands for. Floating point only proposes; whatever is accepted is checked
-//! in integers.
+//! Its input is a [`Problem`]: classes of interchangeable hosts, and rows that limit what may be taken. It answers with
+//! counts per class, and with the hosts that these counts stand for. It must not know a rule, a policy, a plan or a
+//! document: the caller keeps what a row stands for. Floating point only proposes; everything that is accepted is
+//! checked in integers.
 //!
 //! The files in reading order:
 //!

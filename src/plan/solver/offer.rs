@@ -1,19 +1,19 @@
-//! [`Offer`]: what there is to choose from, and what can be told of it without a search.
+//! [`Offer`]: what there is to choose from, and what can be told about it without a search.
 //!
-//! The preferred hosts one after the other ([`Offer::fill`]) are a choice that may go, and often not the best one. What
-//! each row alone lets go is an upper bound. The search starts from these; nothing here proves a maximum.
+//! The preferred hosts one after the other ([`Offer::fill`]) are a choice that may go, but often not the best one. What
+//! each row alone allows is an upper bound. The search starts from these; nothing here proves a maximum.
 
 use std::collections::BTreeSet;
 
 use super::choice::Choice;
 use super::problem::{Problem, clipped, fitting};
 
-/// The candidates of one problem, as far as they may be chosen, and the bounds.
+/// The candidates of one problem that may be chosen, and the bounds.
 pub(super) struct Offer<'a> {
     pub(super) problem: &'a Problem,
-    /// What may be taken from each row; no limit where it is lifted.
+    /// What may be taken from each row; no limit if the row is lifted.
     pub(super) bounds: Vec<u128>,
-    /// Hosts per class that may be chosen: none of a closed one, where gates count.
+    /// Hosts per class that may be chosen; none of a closed class if gates count.
     pub(super) most: Vec<u64>,
 }
 
@@ -28,7 +28,7 @@ impl<'a> Offer<'a> {
         Self { problem, bounds: problem.rows.iter().map(|row| row.bound).collect(), most }
     }
 
-    /// The same with other bounds, each from the row and its own.
+    /// The same with other bounds: `bound` is given each row and its present bound.
     pub(super) fn bounded(&self, bound: impl Fn(usize, u128) -> u128) -> Self {
         let bounds = self.bounds.iter().enumerate().map(|(row, &is)| bound(row, is)).collect();
         Self { problem: self.problem, bounds, most: self.most.clone() }
@@ -39,14 +39,15 @@ impl<'a> Offer<'a> {
         self.most.iter().sum()
     }
 
-    /// An upper bound of the maximum: no row alone lets more go, of what each class alone lets go.
+    /// An upper bound of the maximum: the smallest number that a single row allows, with each class limited to what its
+    /// rows alone allow.
     pub(super) fn ceiling(&self) -> u64 {
         let most = clipped(self.problem, &self.bounds, &self.most);
         let all = most.iter().sum();
         self.ceilings_of(&most).into_iter().min().unwrap_or(all)
     }
 
-    /// The most hosts that each row lets go, were it the only one.
+    /// The most hosts that each row would allow if it were the only one.
     pub(super) fn ceilings(&self) -> Vec<u64> {
         self.ceilings_of(&self.most)
     }
@@ -73,7 +74,7 @@ impl<'a> Offer<'a> {
         by_row.into_iter().zip(&self.bounds).map(under).collect()
     }
 
-    /// Classes that have hosts to choose, the preferred first as far as that is settled beforehand.
+    /// Classes that have hosts to choose, the preferred ones first, as far as that is known beforehand.
     pub(super) fn by_first_levels(&self) -> Vec<usize> {
         let mut classes: Vec<usize> = (0..self.most.len()).filter(|&c| self.most[c] > 0).collect();
         classes.sort_by_key(|&c| self.first_levels(c));
@@ -84,7 +85,7 @@ impl<'a> Offer<'a> {
         (self.problem.classes[class].busy, self.problem.classes[class].others)
     }
 
-    /// The first two levels of the preference, were there no rows: no choice of so many stands better in them.
+    /// The first two levels of the preference if there were no rows: no choice of this many hosts is better in them.
     pub(super) fn ideal(&self, count: u64) -> (u64, u128) {
         let (mut left, mut busy, mut others) = (count, 0, 0);
         for class in self.by_first_levels() {
@@ -97,12 +98,12 @@ impl<'a> Offer<'a> {
         (busy, others)
     }
 
-    /// Nobody is chosen.
+    /// Chooses nobody.
     pub(super) fn nothing(&self) -> Choice<'a> {
         Choice::new(self.problem, &self.bounds)
     }
 
-    /// The choice of these counts.
+    /// The choice with these counts.
     pub(super) fn of(&self, counts: &[u64]) -> Choice<'a> {
         let mut choice = self.nothing();
         for (class, &count) in counts.iter().enumerate() {
@@ -113,11 +114,11 @@ impl<'a> Offer<'a> {
         choice
     }
 
-    /// One host after the other, each the best that still fits.
+    /// Takes one host after the other, each the best that still fits.
     pub(super) fn fill(&self, count: u64) -> Choice<'a> {
         let mut choice = self.nothing();
         let mut hosts = 0;
-        // What does not fit now never will; and no class is preferred to one of an earlier group.
+        // A class that does not fit now never will; and no class is preferred to a class of an earlier group.
         for group in self.by_first_levels().chunk_by(|&a, &b| self.first_levels(a) == self.first_levels(b)) {
             let mut open = group.to_vec();
             while hosts < count {
@@ -131,7 +132,7 @@ impl<'a> Offer<'a> {
         choice
     }
 
-    /// Takes the least preferred hosts out again until `count` are left. Every part of a feasible choice is.
+    /// Removes the least preferred hosts until `count` are left. Every part of a feasible choice is feasible.
     pub(super) fn trimmed(&self, mut counts: Vec<u64>, count: u64) -> Vec<u64> {
         let mut hosts: u64 = counts.iter().sum();
         let mut order: Vec<usize> = (0..counts.len()).collect();

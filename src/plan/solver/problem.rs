@@ -1,8 +1,8 @@
 //! [`Problem`]: classes of hosts that are interchangeable, and the rows that limit how many of each may be taken.
 //!
 //! Every row is a packing row: a sum of non-negative multiples that must not exceed a bound. So choosing nothing is
-//! always feasible, and so is every part of a feasible choice. What a row stands for is not known here: whoever poses
-//! the problem keeps that, by the row's place. Nothing here chooses.
+//! always feasible, and so is every part of a feasible choice. This module does not know what a row stands for: the
+//! caller keeps that, by the row's place. Nothing here chooses.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -13,13 +13,13 @@ use foldhash::fast::RandomState;
 pub(crate) struct Class {
     /// Places in [`Problem::candidates`], ascending: the longest-running first, then by id.
     pub(crate) ranks: Vec<usize>,
-    /// Whether they serve: only then have they units to take.
+    /// Whether they serve: only serving hosts have units to take.
     pub(crate) serving: bool,
-    /// Whether they serve or may do so: it is not established that they are idle.
+    /// Whether they serve or may serve: they are not established to be idle.
     pub(crate) busy: bool,
     /// Subsystems that they belong to besides the named one.
     pub(crate) others: u64,
-    /// A gate of one of their subsystems is closed now.
+    /// Whether a gate of one of their subsystems is closed now.
     pub(crate) closed: bool,
     /// What one of them takes from rows.
     pub(crate) takes: Vec<(usize, u64)>,
@@ -32,11 +32,11 @@ pub(crate) struct Class {
 pub(crate) struct Row {
     /// What may be taken from it.
     pub(crate) bound: u128,
-    /// It is short already: nothing of doubt may be taken from it either.
+    /// Whether it is short already: then no doubtful host may be taken from it either.
     pub(crate) is_short: bool,
 }
 
-/// Which candidates there are, and what limits the choice.
+/// The candidates, and what limits the choice of them.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Problem {
     /// The longest-running first, then by id.
@@ -44,8 +44,8 @@ pub(crate) struct Problem {
     pub(crate) classes: Vec<Class>,
     /// Only rows that taking every candidate would break: the others cannot matter.
     pub(crate) rows: Vec<Row>,
-    /// Units by zone before the choice, one level (subsystem) behind the other: the named one first, then the others
-    /// by name. Evenness is judged level by level.
+    /// Units by zone before the choice, one level (subsystem) after the other: the named one first, then the others by
+    /// name. Evenness is judged level by level.
     pub(crate) zones: Vec<u128>,
     /// By place in `zones`.
     pub(crate) level_of: Vec<usize>,
@@ -54,7 +54,7 @@ pub(crate) struct Problem {
 }
 
 impl Problem {
-    /// The same with classes taken together that take the same from every row: for how many can go, not for which.
+    /// The same, with classes merged that take the same from every row: for how many can go, not for which.
     pub(crate) fn merged(mut self) -> Self {
         let mut known: HashMap<_, usize, RandomState> = HashMap::default();
         for mut class in std::mem::take(&mut self.classes) {
@@ -62,7 +62,7 @@ impl Problem {
             let place = *known.entry((class.closed, class.takes.clone())).or_insert(self.classes.len());
             match self.classes.get_mut(place) {
                 Some(merged) => merged.ranks.append(&mut class.ranks),
-                // Hosts of different zones are in it: evenness is not for it to say.
+                // The merged class contains hosts of different zones, so it cannot say anything about evenness.
                 None => self.classes.push(Class { zones: Vec::new(), ..class }),
             }
         }
@@ -70,8 +70,8 @@ impl Problem {
         self
     }
 
-    /// The same if these rows were not short: hosts that are doubtful then take nothing from them. `None` where that
-    /// changes nothing.
+    /// The same as if these rows were not short: doubtful hosts then take nothing from them. `None` if that changes
+    /// nothing.
     pub(crate) fn freed(&self, is_freed: impl Fn(usize) -> bool) -> Option<Self> {
         let is_barred = |class: &Class, row: usize| !class.serving && self.rows[row].is_short && is_freed(row);
         if !self.classes.iter().any(|class| class.takes.iter().any(|&(row, _)| is_barred(class, row))) {
@@ -85,7 +85,7 @@ impl Problem {
     }
 }
 
-/// Whether the counts are within what there is and every row holds, in integers.
+/// Whether the counts are at most `most` and every row holds, in integers.
 pub(super) fn is_feasible(problem: &Problem, bounds: &[u128], most: &[u64], counts: &[u64]) -> bool {
     let mut taken = vec![0_u128; bounds.len()];
     for ((class, &count), &most) in problem.classes.iter().zip(counts).zip(most) {
@@ -99,7 +99,8 @@ pub(super) fn is_feasible(problem: &Problem, bounds: &[u128], most: &[u64], coun
     taken.iter().zip(bounds).all(|(taken, bound)| taken <= bound)
 }
 
-/// How many hosts of so many units a row lets go. Nearly every bound is small, and dividing small numbers is quick.
+/// `floor(bound / units)`, with `units` taken as at least 1. Nearly every bound is small, and dividing small numbers is
+/// quick.
 pub(super) fn fitting(bound: u128, units: u64) -> u64 {
     match u64::try_from(bound) {
         Ok(bound) => bound / units.max(1),
@@ -107,7 +108,7 @@ pub(super) fn fitting(bound: u128, units: u64) -> u64 {
     }
 }
 
-/// No class can give more than any one of its rows lets it.
+/// Limits each class to what each of its rows alone allows.
 pub(super) fn clipped(problem: &Problem, bounds: &[u128], most: &[u64]) -> Vec<u64> {
     let clip = |(class, &most): (&Class, &u64)| {
         let rows = class.takes.iter().filter(|(_, units)| *units > 0);
@@ -117,7 +118,7 @@ pub(super) fn clipped(problem: &Problem, bounds: &[u128], most: &[u64]) -> Vec<u
     problem.classes.iter().zip(most).map(clip).collect()
 }
 
-/// Rows that by themselves keep a class from giving all it has.
+/// Rows that alone keep a class from giving all its hosts.
 pub(super) fn clipping(problem: &Problem, bounds: &[u128], most: &[u64], clipped: &[u64]) -> BTreeSet<usize> {
     let mut rows = BTreeSet::new();
     for (index, class) in problem.classes.iter().enumerate().filter(|(c, _)| clipped[*c] < most[*c]) {

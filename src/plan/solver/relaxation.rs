@@ -1,9 +1,8 @@
-//! The linear relaxation: what can go in fractions of hosts, which bounds what can go in whole ones.
+//! The linear relaxation: what can go in fractions of hosts, which bounds what can go in whole hosts.
 //!
-//! Solved by `microlp`, in floating point. Floats cannot make an answer wrong: rows are scaled to coefficients of at
-//! most 1 and widened by [`SLACK`], far beyond the tolerance of `microlp`, and bounds are raised by [`SLACK`] again
-//! before they are rounded down, so that a bound can only be too generous, which costs time. Nothing here accepts a
-//! choice.
+//! It is solved by `microlp`, in floating point. Floats cannot make an answer wrong: rows are scaled to coefficients of
+//! at most 1 and widened by [`SLACK`], far beyond the tolerance of `microlp`, and bounds are raised by [`SLACK`] again
+//! before they are rounded down. So a bound can only be too generous, which costs time. Nothing here accepts a choice.
 
 use microlp::{ComparisonOp, Error, OptimizationDirection, Variable};
 
@@ -11,10 +10,10 @@ use super::basis::{Range, Row, SLACK};
 use super::columns::{Column, Columns, Exactly};
 use super::problem::Problem;
 
-/// The most that is added to a value to tell columns apart: thousands of hosts come to a small part of one.
+/// The most that is added to a value to tell columns apart: for thousands of hosts it adds up to a small part of one.
 const TILT: f64 = 1e-5;
 
-/// As many hosts as can go, in fractions.
+/// The maximum number of hosts that can go, in fractions.
 pub(super) struct Relaxation {
     pub(super) columns: Columns,
     /// No choice has more hosts.
@@ -24,7 +23,7 @@ pub(super) struct Relaxation {
 }
 
 impl Relaxation {
-    /// `None` where the solver failed.
+    /// `None` if the solver failed.
     pub(super) fn of(problem: &Problem, bounds: &[u128], most: &[u64]) -> Option<Self> {
         let columns = Columns::of(problem, bounds, most, &vec![1; most.len()], &[]);
         match relax(&columns, &rows(&columns, &[]), &Range::of(&columns), 0) {
@@ -34,7 +33,7 @@ impl Relaxation {
     }
 }
 
-/// What a relaxation says about a part of the choices.
+/// The result of a relaxation for a part of the choices.
 pub(super) enum Relaxed {
     Empty,
     /// Nothing in it is worth more than the bound; the optimum is at these fractions.
@@ -43,10 +42,10 @@ pub(super) enum Relaxed {
     Unknown,
 }
 
-/// What a relaxation keeps: the rows that can bind, and the exact numbers.
+/// The rows of a relaxation: the rows that can bind, and the exact numbers.
 pub(super) fn rows(columns: &Columns, exactly: &[Exactly]) -> Vec<Row> {
     let binding = columns.rows.iter().zip(&columns.bounds).filter_map(|(takes, &bound)| {
-        // A relaxation without a row is a relaxation still.
+        // A relaxation without one of its rows is still a relaxation.
         let bound = i128::try_from(bound).ok()?;
         let takes = takes.iter().map(|&(column, units)| (column, i128::from(units))).collect();
         Some(Row { takes, bound, exact: false })
@@ -59,10 +58,10 @@ pub(super) fn rows(columns: &Columns, exactly: &[Exactly]) -> Vec<Row> {
     binding.chain(exact).collect()
 }
 
-/// The best choice in fractions of what the range and the rows leave.
+/// The best choice in fractions within the range and the rows.
 pub(super) fn relax(columns: &Columns, rows: &[Row], range: &Range, visited: usize) -> Relaxed {
-    // Every other time, ties are broken in some way of its own, or all relaxations could end in the same poor
-    // corner. Nothing is taken from a value, so that the bound holds for the values as they are too.
+    // Every other time, ties are broken in a way of its own; otherwise all relaxations could end in the same poor
+    // corner. Nothing is subtracted from a value, so the bound also holds for the unchanged values.
     let most = if visited.is_multiple_of(2) { 0.0 } else { TILT };
     let tilt = |column: usize| most * ((column + 1) as f64 * (visited + 1) as f64 * 0.618_033_988_75).fract();
     let mut program = microlp::Problem::new(OptimizationDirection::Maximize);

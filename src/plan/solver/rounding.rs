@@ -1,13 +1,13 @@
-//! Choices of whole hosts near an optimum in fractions. Whether one is good, is within every row, and whether
-//! columns give the exact number that they have to, is for [`super::search`] to judge.
+//! Choices of whole hosts near an optimum in fractions. [`super::search`] judges whether a choice is good, is within
+//! every row, and gives the exact numbers that are required.
 
 use super::basis::Range;
 use super::columns::{Column, Columns, ROUNDING};
 use super::problem::fitting;
 
-/// Each share rounded to the nearest whole number, which may be over a row; the others are within.
+/// Each share rounded to the nearest whole number. This may exceed a row; the other choices here do not.
 pub(super) fn nearest(at: &[f64], range: &Range) -> Vec<u64> {
-    // `as` saturates and takes NaN for 0.
+    // `as` saturates and maps NaN to 0.
     let whole = |(column, x): (usize, &f64)| (x.round() as u64).clamp(range.low[column], range.high[column]);
     at.iter().enumerate().map(whole).collect()
 }
@@ -33,8 +33,8 @@ pub(super) fn filled(columns: &Columns, at: &[f64], range: &Range) -> Vec<u64> {
     counts
 }
 
-/// One host of a column given back for others, wherever that makes room for more: worth more each time, so that it
-/// ends.
+/// Gives back one host of a column for others, wherever that makes room for more: every pass must make the choice worth
+/// more, so that this ends.
 pub(super) fn exchanged(columns: &Columns, mut counts: Vec<u64>) -> Vec<u64> {
     let all = &columns.all;
     let mut left = columns.bounds.clone();
@@ -48,7 +48,7 @@ pub(super) fn exchanged(columns: &Columns, mut counts: Vec<u64>) -> Vec<u64> {
             let (mut tried, mut room) = (counts.clone(), left.clone());
             tried[out] -= 1;
             all[out].takes.iter().for_each(|&(row, units)| room[row] += u128::from(units));
-            // Whatever fits but the one that was given back; that one last.
+            // Whatever else fits, and last the column that gave a host back.
             let others = (0..tried.len()).map(|step| (out + 1 + step) % counts.len());
             for column in others.filter(|&column| all[column].value > 0) {
                 let more = all[column].most.saturating_sub(tried[column]).min(fit(&all[column], &room));

@@ -1,14 +1,14 @@
-//! The exact part of choosing: how many hosts may go at most, and the best total of a linear preference.
+//! The exact part of choosing: the maximum number of hosts that may go, and the best total of a linear preference.
 //!
-//! [`best`] searches whole numbers by branch and cut, one for all classes that the rows in the way do not tell apart
-//! ([`super::columns`]): a hundred classes are often six. Bounds come from the linear relaxation
-//! ([`super::relaxation`], in floating point), sharpened by cuts ([`super::cuts`]) and by leaving out what cannot be
-//! worth more than what is found ([`super::basis`]). Floats cannot make an answer wrong: cuts are made in integers,
-//! everything that is *accepted* is checked in integers, and a bound can only be too generous. Where the relaxation
-//! fails, the bound is the trivial one.
+//! [`best`] searches whole numbers by branch and cut, one for all classes that the binding rows do not distinguish
+//! ([`super::columns`]): a hundred classes are often six numbers. Bounds come from the linear relaxation
+//! ([`super::relaxation`], in floating point). They are sharpened by cuts ([`super::cuts`]) and by removing what cannot
+//! be worth more than the choice found ([`super::basis`]). Floats cannot make an answer wrong: cuts are made in
+//! integers, everything that is *accepted* is checked in integers, and a bound can only be too generous. If the
+//! relaxation fails, the bound is the trivial one.
 //!
-//! The search ends after [`NODES`] relaxations: then the answer is still feasible, and [`Found::proved`] says
-//! that it may not be the best.
+//! The search ends after [`NODES`] relaxations. The answer is then still feasible, and [`Found::proved`] says that it
+//! may not be the best.
 
 use std::cell::Cell;
 
@@ -20,11 +20,11 @@ use super::problem::{Problem, clipped, clipping, is_feasible};
 use super::relaxation::{Relaxation, Relaxed, relax, rows};
 use super::rounding::{exchanged, filled, nearest};
 
-/// Relaxations solved before giving up on proof: a bound on work, not on time, so that the same input gives
+/// Maximum number of relaxations before giving up on proof: a bound on work, not on time, so that the same input gives
 /// the same plan on every machine.
 const NODES: usize = 1_000;
 
-/// Relaxations from one search for exchanges to the next, which costs as much as some of them.
+/// Number of relaxations from one search for exchanges to the next; such a search costs as much as some relaxations.
 const EXCHANGES: usize = 20;
 
 /// Rounds of cuts before the first branch.
@@ -35,15 +35,15 @@ const CUTTING: usize = 12;
 pub(crate) struct Found {
     /// Hosts per class.
     pub(crate) counts: Vec<u64>,
-    /// No other choice has a higher value.
+    /// Whether it is proved that no other choice has a higher value.
     pub(crate) proved: bool,
-    /// Rows that by themselves let no choice have a higher one, where the first relaxation was all the proof; `None`
-    /// where it took more, or where nothing was proved.
+    /// Rows that alone allow no choice of a higher value, if the first relaxation was all the proof. `None` if it took
+    /// more, or if nothing was proved.
     pub(crate) tight: Option<Vec<usize>>,
 }
 
-/// The choice of the highest value, where a host of class `c` is worth `value[c]`, among those of which `exactly`
-/// holds; `bounds` says what may be taken from each row. `start` is feasible and one of them.
+/// The choice of the highest value, where a host of class `c` is worth `value[c]`, among the choices for which
+/// `exactly` holds. `bounds` says what may be taken from each row. `start` must be feasible and one of these choices.
 pub(crate) fn best(
     problem: &Problem,
     bounds: &[u128],
@@ -72,7 +72,7 @@ pub(crate) fn best(
     let Some(counts) = search.found.map(|counts| columns.expand(&counts)) else {
         return Found { counts: start, proved, tight };
     };
-    // Once more against the problem itself: what is wrong with the columns must not become a choice.
+    // Checked once more against the problem itself: an error in the columns must not become a choice.
     if exactly.iter().all(|e| e.holds(&counts)) && is_feasible(problem, bounds, &clipped, &counts) {
         Found { counts, proved, tight }
     } else {
@@ -80,19 +80,19 @@ pub(crate) fn best(
     }
 }
 
-/// Whether so many hosts can go together.
+/// Whether a given number of hosts can go together.
 #[derive(Clone, Debug)]
 pub(crate) enum Reach<T> {
     /// These can.
     Found(T),
-    /// No choice of so many is feasible.
+    /// No choice of this many hosts is feasible.
     Impossible,
     /// The search gave up.
     Unknown,
 }
 
-/// Whether so many hosts can go together, and hosts per class that can: far less work than how many can. Unknown where
-/// neither was shown before `nodes`, which counts down, came to nothing.
+/// Whether this many hosts can go together, and hosts per class that can: far less work than finding the maximum.
+/// Unknown if neither was shown before `nodes`, which counts down, reached zero.
 pub(crate) fn reaches(
     problem: &Problem,
     bounds: &[u128],
@@ -103,19 +103,19 @@ pub(crate) fn reaches(
     let most = clipped(problem, bounds, most);
     let columns = Columns::of(problem, bounds, &most, &vec![1; most.len()], &[]);
     let enough = i128::from(hosts);
-    // As if one host fewer were found already: whatever cannot reach the count is left out at once.
+    // As if a choice of one host fewer had been found already: whatever cannot reach the count is left out at once.
     let mut search = Search::new(&columns, &[], enough - 1, enough);
     let proved = search.run(nodes);
     match search.found.map(|counts| columns.expand(&counts)) {
-        // Once more against the problem itself, as everything that is accepted.
+        // Checked once more against the problem itself, like everything that is accepted.
         Some(counts) if is_feasible(problem, bounds, &most, &counts) => Reach::Found(counts),
         None if proved => Reach::Impossible,
         _ => Reach::Unknown,
     }
 }
 
-/// Rows without room to spare where the relaxation has its optimum, and those that by themselves keep a class from giving
-/// all it has: the first suspects. Empty where the solver failed.
+/// Rows without room to spare at the optimum of the relaxation, and rows that alone keep a class from giving all its
+/// hosts: the first suspects. Empty if the solver failed.
 pub(crate) fn tight(problem: &Problem, bounds: &[u128], most: &[u64]) -> Vec<usize> {
     let clipped = clipped(problem, bounds, most);
     let Some(Relaxation { columns, at, .. }) = Relaxation::of(problem, bounds, &clipped) else { return Vec::new() };
@@ -127,14 +127,14 @@ pub(crate) fn tight(problem: &Problem, bounds: &[u128], most: &[u64]) -> Vec<usi
 struct Search<'a> {
     columns: &'a Columns,
     exactly: &'a [Exactly],
-    /// Of what is found, or was known before.
+    /// The value of the choice that is found, or was known before.
     worth: i128,
     found: Option<Vec<u64>>,
-    /// Nobody looks for more than this.
+    /// The search does not look for more than this value.
     enough: i128,
-    /// Where the first relaxation has its optimum, if its bound alone left out all choices that are worth more.
+    /// The optimum of the first relaxation, if its bound alone excluded all choices that are worth more.
     root: Option<Vec<f64>>,
-    /// What the relaxation keeps: the rows that can bind, the exact numbers, and then cuts.
+    /// The rows of the relaxation: the rows that can bind, the exact numbers, and then cuts.
     rows: Vec<Row>,
 }
 
@@ -188,8 +188,8 @@ impl<'a> Search<'a> {
         true
     }
 
-    /// The range without what cannot be worth more than what is found, and cuts, where they are asked for; `None` where
-    /// nothing is left of it.
+    /// The range without what cannot be worth more than the choice found, and cuts, if they are requested; `None` if
+    /// nothing is left of the range.
     fn sharpened(&self, range: Range, at: &[f64], cutting: bool) -> Option<(Range, Vec<Row>)> {
         let Some(basis) = Basis::of(&self.rows, &range, at) else { return Some((range, Vec::new())) };
         let narrowed = basis.narrowed(&range, |column| self.columns.all[column].value, self.worth.saturating_add(1))?;
@@ -206,15 +206,15 @@ impl<'a> Search<'a> {
     }
 }
 
-/// The range in two, at the column whose share is furthest from whole; at any column with a range where all are whole;
-/// `None` where one choice is left.
+/// Splits the range in two at the column whose share is furthest from whole, or at any column with a range if all
+/// shares are whole; `None` if only one choice is left.
 fn branch(at: &[f64], range: Range) -> Option<(Range, Range)> {
     let Range { low, high } = &range;
     let open = || (0..at.len()).filter(|&c| low[c] < high[c]);
     let apart = |c: usize| (at[c] - at[c].round()).abs();
     let column = open().max_by(|&a, &b| apart(a).total_cmp(&apart(b)).then(b.cmp(&a)))?;
     let split = if apart(column) > SLACK {
-        // `as` saturates and takes NaN for 0.
+        // `as` saturates and maps NaN to 0.
         (at[column].floor() as u64).clamp(low[column], high[column] - 1)
     } else {
         low[column] + (high[column] - low[column]) / 2

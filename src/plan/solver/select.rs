@@ -1,11 +1,11 @@
 //! Which hosts: the largest count that may go, and the choice of a count that the contract prefers.
 //!
-//! [`Selector`] answers both for one named subsystem. The maximum and "can N go?" are exact ([`super::search`]).
-//! The preference is lexicographic ([`super::choice`]): hosts that are idle; then the fewest other subsystems in all;
-//! then evenness, level by level; then age and id. It is found exactly where all choices can be looked at
-//! ([`super::enumeration`]); beyond that the first two levels are optimal, and the levels after them are at a choice
-//! that no exchange of one host for another improves, which is the optimum where hosts weigh alike and one subsystem's
-//! zones are the only thing in the way.
+//! [`Selector`] answers both for one named subsystem. The maximum and "can N go?" are exact ([`super::search`]). The
+//! preference is lexicographic ([`super::choice`]): hosts that are idle; then the fewest other subsystems in all; then
+//! evenness, level by level; then age and id. The preferred choice is exact if all choices can be enumerated
+//! ([`super::enumeration`]). Beyond that, the first two levels are optimal, and the later levels are at a choice that
+//! no exchange of one host for another improves; this is the optimum if hosts weigh alike and only the zones of one
+//! subsystem limit the choice.
 
 use std::cell::Cell;
 use std::collections::BTreeSet;
@@ -17,10 +17,10 @@ use super::offer::Offer;
 use super::problem::Problem;
 use super::search::{Found, Reach, best, reaches, tight};
 
-/// The candidates of one subsystem, ready to be asked.
+/// The candidates of one subsystem, ready for questions.
 pub(crate) struct Selector<'a> {
     offer: Offer<'a>,
-    /// Choices that are all looked at, at most.
+    /// Maximum number of choices that are enumerated.
     pub(crate) ways: u64,
 }
 
@@ -30,14 +30,14 @@ pub(crate) struct Maximum {
     counts: Vec<u64>,
     /// How many hosts.
     pub(crate) hosts: u64,
-    /// More is impossible; otherwise "at least".
+    /// Whether it is proved that more is impossible; otherwise the count means "at least".
     pub(crate) proved: bool,
-    /// Rows that by themselves make more impossible, where they came with the proof.
+    /// Rows that alone make more impossible, if they came with the proof.
     tight: Option<Vec<usize>>,
 }
 
 impl Maximum {
-    /// Rows that by themselves make so many hosts impossible, where they came with the proof.
+    /// Rows that alone make this many hosts impossible, if they came with the proof.
     pub(crate) fn excluding(&self, count: u64) -> Option<&[usize]> {
         self.tight.as_deref().filter(|_| self.proved && self.hosts < count)
     }
@@ -49,12 +49,12 @@ impl<'a> Selector<'a> {
         Self { offer: Offer::new(problem, gated), ways: WAYS }
     }
 
-    /// The same with all rows lifted that are not kept.
+    /// The same, with every row lifted that is not kept.
     pub(crate) fn keeping(&self, keep: impl Fn(usize) -> bool) -> Self {
         self.bounded(|row, bound| if keep(row) { bound } else { u128::MAX })
     }
 
-    /// The same with other bounds, each from the row and its own.
+    /// The same with other bounds: `bound` is given each row and its present bound.
     pub(crate) fn bounded(&self, bound: impl Fn(usize, u128) -> u128) -> Self {
         Self { offer: self.offer.bounded(bound), ways: self.ways }
     }
@@ -64,7 +64,7 @@ impl<'a> Selector<'a> {
         self.offer.candidates()
     }
 
-    /// The most hosts that each row lets go, were it the only one.
+    /// The most hosts that each row would allow if it were the only one.
     pub(crate) fn ceilings(&self) -> Vec<u64> {
         self.offer.ceilings()
     }
@@ -78,7 +78,7 @@ impl<'a> Selector<'a> {
         if proved {
             return found;
         }
-        // Where the search gave up, the preferred hosts may still be more than it found.
+        // If the search gave up, taking the preferred hosts may still give more than it found.
         let counts = self.offer.fill(u64::MAX).counts;
         let hosts: u64 = counts.iter().sum();
         if hosts <= found.hosts {
@@ -87,8 +87,8 @@ impl<'a> Selector<'a> {
         Maximum { counts, hosts, proved: hosts == self.offer.ceiling(), tight: None }
     }
 
-    /// Whether so many hosts may go together, and a choice of at least so many that may; unknown where neither was shown
-    /// before `nodes`, relaxations that count down, came to nothing.
+    /// Whether this many hosts may go together, and a choice of at least this many that may. Unknown if neither was
+    /// shown before `nodes`, which counts the relaxations left, reached zero.
     pub(crate) fn reach(&self, count: u64, nodes: &Cell<usize>) -> Reach<Maximum> {
         if self.offer.ceiling() < count {
             return Reach::Impossible;
@@ -105,13 +105,13 @@ impl<'a> Selector<'a> {
         }
     }
 
-    /// The rows that a first look finds in the way; empty where it finds none, which proves nothing.
+    /// The rows that a quick test finds to be limiting; empty if it finds none, which proves nothing.
     pub(crate) fn in_the_way(&self) -> Vec<usize> {
         let Offer { problem, bounds, most } = &self.offer;
         tight(problem, bounds, most)
     }
 
-    /// A maximum of another selector and one host more, the first that fits here; `None` where none does.
+    /// The maximum of another selector and one host more, the first that fits here; `None` if none fits.
     pub(crate) fn one_more(&self, maximum: &Maximum) -> Option<Maximum> {
         let mut choice = self.offer.nothing();
         for (class, &count) in maximum.counts.iter().enumerate() {
@@ -128,7 +128,7 @@ impl<'a> Selector<'a> {
         Some(Maximum { counts: choice.counts, hosts: maximum.hosts + 1, proved: false, tight: None })
     }
 
-    /// The preferred choice of exactly so many hosts, at most the maximum.
+    /// The preferred choice of exactly this many hosts, at most the maximum.
     pub(crate) fn choose(&self, count: u64, maximum: &Maximum) -> BTreeSet<usize> {
         let choice = self.start(count, maximum);
         if ways(&self.offer, count) <= self.ways {
@@ -141,12 +141,12 @@ impl<'a> Selector<'a> {
         self.offer.expand(&self.exchange(self.linear(count, choice.counts)))
     }
 
-    /// Some choice of exactly so many hosts, at most the maximum: for numbers to show, not for a plan.
+    /// Some choice of exactly this many hosts, at most the maximum: for numbers to show, not for a plan.
     pub(crate) fn any(&self, count: u64, maximum: &Maximum) -> BTreeSet<usize> {
         self.offer.expand(&self.offer.of(&self.offer.trimmed(maximum.counts.clone(), count)))
     }
 
-    /// The preferred hosts first; where that leads into a corner, the maximum less what is too much.
+    /// The preferred hosts first; if that ends too early, the maximum, trimmed to the count.
     fn start(&self, count: u64, maximum: &Maximum) -> Choice<'a> {
         let choice = self.offer.fill(count);
         if choice.counts.iter().sum::<u64>() < count {
@@ -155,8 +155,7 @@ impl<'a> Selector<'a> {
         choice
     }
 
-    /// The choice that the preferences would make if nothing stood in the way; all candidates where there are
-    /// fewer.
+    /// The choice that the preferences would make without any constraint; all candidates if there are fewer.
     pub(crate) fn unconstrained(&self, count: u64) -> BTreeSet<usize> {
         let free = self.keeping(|_| false);
         let count = count.min(free.candidates());
@@ -164,7 +163,7 @@ impl<'a> Selector<'a> {
         free.choose(count, &maximum)
     }
 
-    /// Makes the first two levels optimal, keeping the choice where it is.
+    /// Makes the first two levels optimal; keeps the given choice if it already is.
     fn linear(&self, count: u64, start: Vec<u64>) -> Choice<'a> {
         let Offer { problem, bounds, most } = &self.offer;
         let classes = &problem.classes;
@@ -179,10 +178,10 @@ impl<'a> Selector<'a> {
         self.offer.of(&best(problem, bounds, most, &others, &both, counts).counts)
     }
 
-    /// Exchanges one host for another as long as that is better.
+    /// Exchanges one host for another as long as that is an improvement.
     fn exchange(&self, mut choice: Choice<'a>) -> Choice<'a> {
         let order = self.offer.by_first_levels();
-        // Every exchange improves the standing, so that none comes back; the bound is one on work.
+        // Every exchange improves the standing, so none is repeated; the limit is a bound on work.
         for _ in 0..WAYS {
             let Some((out, into)) = self.improvement(&order, &mut choice) else { break };
             choice.give_back(out);

@@ -1,4 +1,4 @@
-//! Unhealthy is not idle: what is neither capacity nor free to take.
+//! Unhealthy is not idle: hosts that are neither capacity nor free to take.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ fn web(minimum: u64) -> World {
     world
 }
 
-/// What a target group says of a host from now on.
+/// Sets what a target group says about a host from now on.
 fn says(world: &mut World, id: &str, group: &str, health: TargetHealth) {
     let host = world.host_mut(id);
     host.target_groups.insert(group.into());
@@ -55,11 +55,11 @@ fn s1_where_every_target_fails_load_balancers_send_work_to_all_of_them() {
                  6 hosts that would go are unhealthy and may still get work";
     assert_eq!(document.violations[0].message, words);
     assert!(document.batches.iter().flat_map(|batch| &batch.hosts).all(|host| host.doubtful && !host.serving));
-    // Once the minimum serves, what is of doubt costs nothing.
+    // Once the minimum serves, doubtful hosts cost nothing.
     let ways = document.why.expect("it is excluded").would_allow;
     assert!(ways.iter().any(|way| matches!(way, WouldAllow::MoreCapacity { units: 6, .. })), "{ways:?}");
     assert!(ways.iter().any(|way| matches!(way, WouldAllow::Policy { changes, .. } if changes[0].would_be == 0)));
-    // One that passes is enough for the others to get none: they are idle, and it is not.
+    // One passing host is enough for the others to get no work: they are idle, and it is not.
     says(&mut world, "w-09", "tg-web", Passes);
     assert!(refusals(&world, 6).is_empty());
     assert_eq!(counted(&world, "web", 9).document.largest_allowed_count, Some(8));
@@ -106,7 +106,7 @@ fn what_is_of_doubt_costs_nothing_above_the_minimum_and_is_not_preferred() {
     assert_eq!(world.refusals(&["w-05", "w-01", "w-02"]), ["minimum web 6/7"]);
     assert_ne!(chosen(&world, 1), ["w-05"]);
     assert_eq!(counted(&world, "web", 3).document.largest_allowed_count, Some(2));
-    // Exactly the minimum is enough: nothing that counts can go, and it can.
+    // Exactly the minimum is enough: no host that counts can go, but this one can.
     world.policy_mut("web").capacity.minimum = 8;
     assert_eq!(chosen(&world, 1), ["w-05"]);
     assert!(refusals(&world, 1).is_empty());
@@ -143,7 +143,7 @@ fn s1_a_subsystem_that_would_not_survive_a_zone_keeps_what_is_of_doubt_elsewhere
     let mut world = web(6);
     world.policy_mut("web").capacity.survive_zone_loss = true;
     doubt(&mut world, "w-01");
-    // Without zone b or c five would serve; without zone a all six do, and w-01 is no part of them.
+    // Without zone b or c five would serve; without zone a all six do, and w-01 is not among them.
     assert_eq!(world.refusals(&["w-01"]), ["zone-loss web b 5/6", "zone-loss web c 5/6"]);
     assert_eq!(counted(&world, "web", 1).document.largest_allowed_count, Some(0));
     world.host_mut("w-01").health = Health::Failed;
@@ -156,7 +156,7 @@ fn s1_only_a_host_of_the_same_subsystem_that_stays_speaks_for_the_others_being_i
     world.hosts = vec![host("w-1", "a", &["web", "api"]), host("w-2", "a", &["web"]), host("a-1", "a", &["api"])];
     says(&mut world, "w-1", "tg", Fails);
     says(&mut world, "a-1", "tg", Passes);
-    // Of api it is idle; of web it may be all that there is.
+    // For api it is idle; for web it may be all that there is.
     assert_eq!(world.refusals(&["w-1"]), ["minimum web 1/5"]);
     says(&mut world, "w-2", "tg", Passes);
     assert!(world.refusals(&["w-1"]).is_empty());
@@ -242,7 +242,7 @@ fn what_runs_hold_or_removed_is_out_on_purpose_and_nothing_that_is_wrong() {
     let until = NOON.plus(Duration::from_secs(60));
     world.ledger.claims.insert("w-02".into(), Claim::Settling { run: "r".into(), until });
     assert!(refusals(&world, 1).is_empty());
-    // Two of nine are too many, and one of five that are left as well.
+    // Two of nine are too many, and so is one of the five that are left.
     world.host_mut("w-04").state = HostState::Cordoned;
     assert_eq!(refusals(&world, 1), ["too-many-unserving web"]);
     world.host_mut("w-04").state = HostState::InService;

@@ -1,5 +1,5 @@
-//! Fleets on which taking one host after the other, whichever fits, ends too early, and looking at all of them does
-//! not: each is a path of three hosts of which the middle one, the longest-running, is in the way of both others.
+//! Fleets on which taking any fitting host, one after the other, ends too early, but looking at all hosts does not.
+//! Each fleet is a path of three hosts, and the middle one, the longest-running, excludes both others.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use crate::policy::{UnitsSource, ZoneMinimum};
 
 use super::program::Rules;
 
-/// What a script would do: in this order, every host that may still go.
+/// What a script would do: take every host that may still go, in this order.
 fn greedy<K: Ord>(world: &World, order: impl Fn(&Host) -> K) -> usize {
     let mut hosts: Vec<&Host> = world.hosts.iter().collect();
     hosts.sort_by_key(|host| order(host));
@@ -33,7 +33,7 @@ fn subsystems(host: &Host) -> usize {
     host.tags.len()
 }
 
-/// The largest set that may go, looking at every one; the check before every effect agrees on each.
+/// The largest set that may go, found by trying every set; the check before every effect agrees on each.
 fn brute_force(world: &World, named: &str) -> usize {
     let rules = Rules::of(world, named);
     let ids: Vec<&HostId> = world.hosts.iter().filter(|h| h.tags.contains_key(named)).map(|h| &h.id).collect();
@@ -88,7 +88,7 @@ fn s1_shared_hosts_with_opposing_zone_slack() {
         host("place-b", "b", &["all", "placement", "billing"]),
         host("keeper", "b", &["placement"]),
     ];
-    // The provider holds the keeper: it counts, and no script may take it.
+    // The provider keeps the keeper: it counts, but no script may take it.
     world.host_mut("keeper").group = Some("kept".into());
     world.groups.insert("kept".into(), 1);
     // The old host takes both what index-a needs of index and what place-b needs of billing.
@@ -97,7 +97,8 @@ fn s1_shared_hosts_with_opposing_zone_slack() {
 
 #[test]
 fn s1_weights_of_two_subsystems_must_fit_like_a_knapsack() {
-    // Both can spare six units. What is lightest in sum, and oldest, leaves room for neither of the lopsided ones.
+    // Both can spare six units. The host that is lightest in sum, and oldest, leaves room for neither of the lopsided
+    // ones.
     let mut world = World::new([policy("index", 2), policy("placement", 2)]);
     for (id, index, placement) in [("old", 2, 2), ("x", 5, 1), ("y", 1, 5)] {
         let mut made = host(id, "a", &["index", "placement"]);
@@ -117,7 +118,7 @@ fn s1_weights_of_two_subsystems_must_fit_like_a_knapsack() {
 
 #[test]
 fn s1_a_group_minimum_crosses_a_zone_minimum() {
-    // Zone a can spare one host, the group one of its own, which are in both zones.
+    // Zone a can spare one host, and the group one of its own hosts, which are in both zones.
     let mut world = World::new([policy("index", 0)]);
     world.policy_mut("index").capacity.minimum_per_zone = Some(ZoneMinimum::Units(1));
     for (id, zone) in [("old", "a"), ("a-alone", "a"), ("b-group", "b"), ("b-kept", "b")] {

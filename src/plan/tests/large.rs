@@ -11,11 +11,11 @@ use crate::policy::{Budget, UnitsSource, ZoneMinimum};
 use super::program::Rules;
 use super::proof::{Largest, largest};
 
-/// The one that is asked; every host belongs to it.
+/// The named subsystem; every host belongs to it.
 pub(super) const NAMED: &str = "all";
 const TYPES: [&str; 3] = ["m6i.large", "m6i.xlarge", "m6i.2xlarge"];
 
-/// Choices of a fleet.
+/// Random choices for a fleet.
 pub(super) struct Random(pub(super) Seeded);
 
 impl Random {
@@ -33,13 +33,13 @@ impl Random {
     }
 }
 
-/// How large, and how mixed.
+/// How large a fleet is, and how mixed.
 #[derive(Clone, Copy)]
 pub(super) struct Size {
     pub(super) hosts: usize,
     pub(super) subsystems: usize,
     pub(super) zones: usize,
-    /// Subsystems of a hundred that weigh their hosts.
+    /// Subsystems that weigh their hosts, in per cent.
     pub(super) weighed: u64,
 }
 
@@ -56,7 +56,7 @@ pub(super) fn fleet(size: Size, seed: u64) -> World {
     world
 }
 
-/// Pools of hosts that share the same one to four subsystems, most of them a group as well.
+/// Pools of hosts that share the same one to four subsystems; most pools are a group as well.
 fn hosts(world: &mut World, random: &mut Random, names: &[String], zones: usize, count: usize) {
     let zones: Vec<String> = (0..zones).map(|z| format!("zone-{z}")).collect();
     let pools: Vec<Vec<&str>> = (0..random.within(3, 3 + names.len() as u64))
@@ -107,7 +107,7 @@ fn weights(world: &mut World, random: &mut Random, names: &[String], weighed: u6
     }
 }
 
-/// Minimums somewhat below what there is: with nothing to spare, or all of it, every question is easy.
+/// Minimums somewhat below the capacity: if nothing can be spared, or everything, every question is easy.
 fn limits(world: &mut World, random: &mut Random, name: &str) {
     let own = world.policies.subsystems[name].clone();
     let mut by_zone: BTreeMap<_, u64> = BTreeMap::new();
@@ -146,7 +146,7 @@ fn agree(document: &PlanDocument, verdict: Verdict, count: u64, rules: &Rules, w
     }
 }
 
-/// The planner's largest count is the solver's; that many may go, and one more may not.
+/// The planner's largest count is the solver's: that many may go, and one more may not.
 fn judged_alike(size: Size, seeds: std::ops::Range<u64>) {
     for seed in seeds {
         let what = format!("{} hosts, seed {seed}", size.hosts);
@@ -179,16 +179,16 @@ fn s1_thousands_of_hosts_are_judged_as_another_solver_judges_them() {
     judged_alike(Size { hosts: 4000, subsystems: 20, zones: 6, weighed: 20 }, 52..54);
 }
 
-/// Where weights leave shares in many classes: the relaxation rounded to the nearest is over some row, and rounded
-/// down it wastes what a host of another class could use.
+/// Weights that leave shares in many classes: the relaxation rounded to the nearest exceeds some row, and rounded down
+/// it wastes what a host of another class could use.
 #[test]
 fn s1_what_rounding_wastes_is_filled_up() {
     judged_alike(Size { hosts: 300, subsystems: 4, zones: 3, weighed: 100 }, 1012..1014);
     judged_alike(Size { hosts: 1000, subsystems: 12, zones: 4, weighed: 30 }, 37..38);
 }
 
-/// Where branching alone gives up, one host away from the proof or from the largest choice, cuts close it. The other
-/// solver gives up too, after minutes: the numbers are what HiGHS 1.16 proved.
+/// Cuts close the gap where branching alone gives up, one host away from the proof or from the largest choice. The
+/// other solver gives up too, after minutes: the numbers are what HiGHS 1.16 proved.
 #[test]
 fn s1_cuts_prove_what_branches_do_not() {
     for (size, seed, most) in [
@@ -212,8 +212,8 @@ fn s1_cuts_prove_what_branches_do_not() {
     }
 }
 
-/// No bound on work may turn into a wrong answer: what is not proved is said as "at least", and is possible. (HiGHS 1.16
-/// proves that 463 is the most.)
+/// No bound on work may turn into a wrong answer: a maximum that is not proved is reported as "at least", and is
+/// possible. (HiGHS 1.16 proves that 463 is the most.)
 #[test]
 fn s1_what_is_not_proved_is_at_least_possible() {
     let world = fleet(Size { hosts: 1000, subsystems: 4, zones: 6, weighed: 100 }, 7093);

@@ -1,5 +1,5 @@
-//! The planner against brute force: small random fleets of which every subset of hosts is looked at, by code that
-//! shares nothing with the planner or the check but the names of things.
+//! The planner against brute force: every subset of hosts of small random fleets is judged by code that shares nothing
+//! with the planner or the check but the names of things.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -26,14 +26,14 @@ pub(super) const ZONES: [&str; 3] = ["a", "b", "c"];
 /// The target groups of the fleets.
 const TARGET_GROUPS: [&str; 2] = ["tg-admin", "tg-web"];
 
-/// What the provider says of a host's health.
+/// What the provider says about a host's health.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum TestHealth {
     /// Passes in each target group that it is in.
     Well { registered: [bool; 2] },
     /// Its own status checks fail.
     Failed,
-    /// Its own do not; by target group, what that says of it, if it is in it.
+    /// Its own status checks do not fail; by target group, what the group says about it, if it is in the group.
     Unwell([Option<TargetHealth>; 2]),
 }
 
@@ -102,7 +102,7 @@ impl TestHost {
         matches!(self.health, TestHealth::Well { .. })
     }
 
-    /// By target group, what that says of it.
+    /// By target group, what the group says about the host.
     fn words(&self) -> [Option<TargetHealth>; 2] {
         match self.health {
             TestHealth::Well { registered } => registered.map(|is| is.then_some(TargetHealth::Passes)),
@@ -124,13 +124,14 @@ pub(super) struct TestZone {
 }
 
 impl TestZone {
-    /// Whether what is taken of these zones leaves less than they must keep, or is of doubt where there is less already.
+    /// Whether what is taken from these zones leaves less than they must keep, or is doubtful while there is already
+    /// less.
     pub(super) fn refuse(zones: &[Self], minimum: u64) -> bool {
         let is_below = zones.iter().map(|zone| zone.left).sum::<u64>() < minimum;
         zones.iter().any(|zone| zone.takes_capacity) && is_below || Self::bar(zones, minimum)
     }
 
-    /// Whether what is taken of them is of doubt, and there is less than they must keep already.
+    /// Whether what is taken from them is doubtful, and there is already less than they must keep.
     pub(super) fn bar(zones: &[Self], minimum: u64) -> bool {
         zones.iter().any(|zone| zone.takes_doubtful) && zones.iter().map(|zone| zone.before).sum::<u64>() < minimum
     }
@@ -218,7 +219,7 @@ impl TestFleet {
         host.is_well() && !host.held && !host.protected
     }
 
-    /// Neither well nor known not to serve: some check fails it, and it may get work all the same.
+    /// Neither well nor known not to serve: some check fails, but it may still get work.
     pub(super) fn is_doubtful(&self, host: &TestHost, subsystem: usize) -> bool {
         let TestHealth::Unwell(words) = host.health else { return false };
         let is_in: Vec<usize> = (0..2).filter(|&group| words[group].is_some()).collect();
@@ -230,12 +231,12 @@ impl TestFleet {
         is_in.is_empty() || !is_in.into_iter().all(is_out)
     }
 
-    /// Known not to serve, whichever of its subsystems is asked.
+    /// Known not to serve any of its subsystems.
     fn is_idle(&self, host: &TestHost) -> bool {
         !host.is_well() && (0..3).all(|s| host.units[s] == 0 || !self.is_doubtful(host, s))
     }
 
-    /// What a choice makes of a subsystem in a zone.
+    /// The effect of a choice on a subsystem in a zone.
     pub(super) fn zone(&self, mask: u32, subsystem: usize, zone: usize) -> TestZone {
         let mut sums = TestZone::default();
         for (index, host) in self.hosts.iter().enumerate() {
@@ -273,7 +274,7 @@ impl TestFleet {
             let zones = [0, 1, 2].map(|zone| self.zone(mask, s, zone));
             let is_short = TestZone::refuse;
             let without = |zone: usize| (0..3).filter(|z| *z != zone).map(|z| zones[z]).collect::<Vec<_>>();
-            // A zone without a host of the subsystem is none of its zones; losing it is losing nothing.
+            // A zone without a host of the subsystem is not one of its zones; losing it loses nothing.
             count <= policy.most.min(policy.budget.unwrap_or(u64::MAX))
                 && !is_short(&zones, policy.minimum)
                 && zones.iter().all(|zone| !is_short(&[*zone], policy.zone_minimum.unwrap_or(0)))
@@ -324,8 +325,8 @@ pub(super) fn chosen(document: &PlanDocument) -> BTreeSet<HostId> {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 2000, ..ProptestConfig::default() })]
 
-    /// Never a refusal of a count for which some choice satisfies every rule, never an allowed plan that breaks
-    /// one, the true maximum, and the preferred choice to the last host.
+    /// Never a refusal of a count for which some choice satisfies every rule, and never an allowed plan that breaks
+    /// one; always the true maximum, and the preferred choice to the last host.
     #[test]
     fn s1_counts_are_judged_as_brute_force_judges_them(fleet in test_fleet()) {
         let world = fleet.world();
@@ -360,7 +361,7 @@ proptest! {
         }
     }
 
-    /// The check before every effect says of any set of hosts what brute force says.
+    /// The check before every effect agrees with brute force on any set of hosts.
     #[test]
     fn s1_sets_are_judged_as_brute_force_judges_them(fleet in test_fleet(), mask in any::<u32>()) {
         let mask = mask & ((1 << fleet.hosts.len()) - 1);
@@ -372,7 +373,7 @@ proptest! {
         let gates = Gates::new(&inputs, &membership);
         let found = verify_over(&inputs, &membership, &gates, &taking, Stage::Grant).expect("judged");
         let belongs = (0..fleet.hosts.len()).all(|i| mask >> i & 1 == 0 || fleet.hosts[i].units[0] > 0);
-        // Hosts outside the named subsystem are none of brute force's business.
+        // Brute force does not cover hosts outside the named subsystem.
         prop_assume!(belongs);
         let fine = mask != 0 && fleet.may_go(mask) && !fleet.is_halted(mask);
         prop_assert_eq!(found.is_empty(), fine, "{:?}", found);
@@ -382,8 +383,8 @@ proptest! {
         prop_assert_eq!(made.document.largest_allowed_count, None);
     }
 
-    /// Where there are too many choices to look at them all: still the true maximum, a choice that may go, and the
-    /// first two levels of preference at their best.
+    /// If there are too many choices to look at them all: still the true maximum, a choice that may go, and the first
+    /// two levels of preference at their best.
     #[test]
     fn s1_large_fleets_lose_only_the_finer_preferences(fleet in test_fleet()) {
         let world = fleet.world();
@@ -410,7 +411,7 @@ proptest! {
         }
     }
 
-    /// What is named as the reason is one: it excludes the count, and without any one of its rows it would not.
+    /// The reason that is named is one: it excludes the count, and without any one of its rows it would not.
     #[test]
     fn an_exclusion_is_sufficient_and_none_of_it_is_to_spare(fleet in test_fleet()) {
         let world = fleet.world();
@@ -422,7 +423,7 @@ proptest! {
         let ground = Ground::new(&inputs, &membership, &gates);
         let Constraints { problem, names } = Constraints::new(&ground, named).expect("judged");
         let takes: Vec<_> = problem.classes.iter().flat_map(|c| c.ranks.iter().map(|_| &c.takes)).collect();
-        // Every subset of candidates, by sums of its own.
+        // Every subset of candidates, with sums of its own.
         let is_possible = |rows: &[usize], count: u64| (0..1_u32 << takes.len()).any(|mask| {
             let taken = |row: usize| takes.iter().enumerate().filter(|(i, _)| mask >> i & 1 == 1)
                 .flat_map(|(_, t)| t.iter()).filter(|(r, _)| *r == row).map(|(_, units)| u128::from(*units)).sum::<u128>();
@@ -453,7 +454,7 @@ proptest! {
         }
     }
 
-    /// Whatever order the provider lists its hosts in.
+    /// In whatever order the provider lists its hosts.
     #[test]
     fn the_same_fleet_gives_the_same_plan(fleet in test_fleet(), count in 1..5_u64) {
         let forward = fleet.world();

@@ -19,7 +19,7 @@ fn plan_of(world: &World, snapshot: &FleetSnapshot, selection: &Selection) -> Pl
     plan(&world.inputs(snapshot), &request).expect("judged").document
 }
 
-/// Every document that can be asked of the fleet, as it is written.
+/// Every document that can be requested for the fleet, as it is written.
 fn documents(world: &World, snapshot: &FleetSnapshot, selections: &[Selection]) -> Vec<String> {
     let plan = |selection| serde_json::to_string(&plan_of(world, snapshot, selection)).expect("a document");
     let headroom = headroom(&world.inputs(snapshot), None, &InTurn).expect("judged");
@@ -57,7 +57,7 @@ proptest! {
             .expect("no contradiction");
         let documents = |snapshot| documents(&world, snapshot, &selections);
         prop_assert_eq!(documents(&listed), documents(&relisted));
-        // Nor does the order in which hosts are named, but for what is repeated of the request.
+        // Nor does the order in which hosts are named, except for what is repeated from the request.
         let batches = |named: &[HostId]| {
             let document = plan_of(&world, &relisted, &Selection::Hosts(named.to_vec()));
             (document.batches, document.violations, document.plan)

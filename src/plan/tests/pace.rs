@@ -68,7 +68,7 @@ fn s4_a_reserved_host_counts_as_removed_now() {
         world.reserve(held);
     }
     assert_eq!(opens(&world, &["i-01"]), Some(NOON.plus(HOUR).plus(SLACK)));
-    // The reservation that is asked about is not counted twice.
+    // The reservation in question is not counted twice.
     assert_eq!(opens(&world, &["i-07", "i-08", "i-09"]), None);
 }
 

@@ -230,7 +230,7 @@ fn s8_the_digest_covers_fleet_policies_and_hosts_per_batch() {
     let batched = digest(&other, 3);
     other.policy_mut("index").pace.batch = BatchLimit::Hosts(1);
     assert_ne!(digest(&other, 3), batched);
-    // Neither what was observed besides nor the time is in it.
+    // Neither other observed properties nor the time are in it.
     let mut other = fleet();
     other.host_mut("s-06").instance_type = "m6i.xlarge".into();
     other.now = NOON.plus(Duration::from_secs(60));

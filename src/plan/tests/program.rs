@@ -1,8 +1,8 @@
-//! "How many of these may go?" as an integer program, written down once more from hosts and policies alone: contract
-//! section 5 line by line, with nothing of `constraints.rs`, `verify.rs` or `hosts.rs`.
+//! "How many of these may go?" as an integer program, written once more from hosts and policies alone: contract section
+//! 5 line by line, using nothing of `constraints.rs`, `verify.rs` or `hosts.rs`.
 //!
-//! It knows the fleets that tests build, not every policy there can be: a host belongs to a subsystem if it has a tag
-//! of its name.
+//! It covers the fleets that tests build, not every possible policy: a host belongs to a subsystem if it has a tag with
+//! the subsystem's name.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -25,14 +25,14 @@ pub(super) struct Class {
     pub(super) takes: Vec<(usize, i128)>,
 }
 
-/// What every single host takes from every row, and what there is to take.
+/// What every single host takes from every row, and the bounds of the rows.
 pub(super) struct Rules {
     takes: BTreeMap<HostId, Vec<(usize, i128)>>,
     bounds: Vec<i128>,
 }
 
 impl Rules {
-    /// Everything that limits a removal from `named`, a host at a time.
+    /// Everything that limits a removal from `named`, host by host.
     pub(super) fn of(world: &World, named: &str) -> Self {
         let candidates: Vec<&Host> =
             world.hosts.iter().filter(|h| h.tags.contains_key(named) && is_candidate(world, h)).collect();
@@ -50,7 +50,7 @@ impl Rules {
         for (host, units) in takes {
             self.takes.get_mut(&host.id).expect("a candidate").push((self.bounds.len(), units));
         }
-        // Rule 4: what is short already only forbids taking from it.
+        // Rule 4: a row that is already short only forbids taking from it.
         self.bounds.push(bound.max(0));
     }
 
@@ -88,7 +88,7 @@ impl Rules {
                 };
                 self.row(serving(&members, Some(zone), true) - least, takes(Some(zone), true));
             }
-            // Rule 3: what is elsewhere must be enough without this zone.
+            // Rule 3: the capacity elsewhere must be enough without this zone.
             if policy.capacity.survive_zone_loss {
                 self.row(serving(&members, Some(zone), false) - minimum, takes(Some(zone), false));
             }
@@ -128,7 +128,7 @@ impl Rules {
     }
 }
 
-/// In service, healthy or not; not protected, not another run's.
+/// In service, healthy or not; not protected, and not held by another run.
 fn is_candidate(world: &World, host: &Host) -> bool {
     host.state == HostState::InService && host.protection.is_none() && !world.ledger.claims.contains_key(&host.id)
 }

@@ -1,11 +1,11 @@
-//! The most of a [`Program`], proved without the planner's solver: an interior-point method (`clarabel`) where the
-//! planner uses a simplex (`microlp`), and no bound that is only a float's word.
+//! The largest choice of a [`Program`], proved without the planner's solver: with an interior-point method (`clarabel`)
+//! where the planner uses a simplex (`microlp`), and without a bound that rests on a float alone.
 //!
-//! The solver gives prices for the rows. By weak duality *any* prices that are not negative bound the count from
+//! The solver gives prices for the rows. By weak duality, *any* prices that are not negative bound the count from
 //! above: `sum(price * bound) + sum(supply * max(0, 1 - sum(price * take)))`. So its prices are rounded to whole
 //! multiples of [`UNIT`], and the bound that they give is computed in integers: a poor answer of the solver can cost
-//! time, never correctness. Where the bound is above what was found, a class is split into fewer and more of it, and
-//! both are proved.
+//! time, never correctness. If the bound is above the choice found, a class is split into fewer and more of it, and
+//! both parts are proved.
 
 use clarabel::algebra::CscMatrix;
 use clarabel::solver::{DefaultSettings, DefaultSolver, IPSolver, SupportedConeT};
@@ -15,13 +15,13 @@ use super::program::Program;
 /// Prices are whole multiples of one over this.
 const UNIT: i128 = 1 << 40;
 
-/// Parts that are looked at before giving up.
+/// Maximum number of parts before giving up.
 const PARTS: usize = 60;
 
 /// The largest choice, between two numbers that are almost always the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Largest {
-    /// So many can go: such a choice was found.
+    /// A choice of this many was found.
     pub(super) found: i128,
     /// No more can go.
     pub(super) ceiling: i128,
@@ -42,26 +42,26 @@ pub(super) fn largest(program: &Program) -> Largest {
     Largest { found: proof.found, ceiling }
 }
 
-/// What remains to be proved: at least and at most so many of each class.
+/// What remains to be proved: a lower and an upper bound for each class.
 type Part = (Vec<i128>, Vec<i128>);
 
 struct Proof<'a> {
     program: &'a Program,
-    /// The most that was found to be possible.
+    /// The largest number that was found to be possible.
     found: i128,
-    /// No choice is larger: from the first part, which is everything.
+    /// No choice is larger. It comes from the first part, which is everything.
     ceiling: Option<i128>,
 }
 
 impl Proof<'_> {
     /// Closes a part, or splits it.
     fn split(&mut self, least: Vec<i128>, most: Vec<i128>) -> Vec<Part> {
-        // Nothing is negative: if the least of everything is too much, so is all of this part.
+        // Nothing is negative: if the lower bounds together are too much, so is all of this part.
         let Some(least_total) = self.total(&least) else { return Vec::new() };
         self.found = self.found.max(least_total);
         let mut ceiling = i128::MAX;
         let mut split = None;
-        // A corner is easy to round, but takes an objective without ties, of which the bound is less sharp.
+        // A corner is easy to round, but requires an objective without ties, whose bound is less sharp.
         for tilt in [1e-5, 0.0] {
             let relaxed = relax(self.program, &least, &most, tilt);
             self.round(&relaxed.counts, &least, &most);
@@ -82,7 +82,7 @@ impl Proof<'_> {
         vec![(least, fewer), (more, most)]
     }
 
-    /// How many that is, if every row holds.
+    /// The number of hosts, if every row holds.
     fn total(&self, counts: &[i128]) -> Option<i128> {
         let mut left = self.program.bounds.clone();
         for (class, count) in self.program.classes.iter().zip(counts) {
@@ -91,7 +91,7 @@ impl Proof<'_> {
         left.iter().all(|left| *left >= 0).then(|| counts.iter().sum())
     }
 
-    /// No choice within the limits is larger, whatever the prices.
+    /// No choice within the bounds is larger, whatever the prices are.
     fn ceiling(&self, prices: &[f64], least: &[i128], most: &[i128]) -> i128 {
         let whole = |price: &f64| if price.is_finite() { (price.clamp(0.0, 1e6) * UNIT as f64) as i128 } else { 0 };
         let prices: Vec<i128> = prices.iter().map(whole).collect();
@@ -128,7 +128,7 @@ impl Proof<'_> {
     }
 }
 
-/// The class that is farthest from a whole count, and the whole count below.
+/// The class that is farthest from a whole count, and the whole number below that count.
 fn most_fractional(relaxed: &[f64], least: &[i128], most: &[i128]) -> Option<(usize, i128)> {
     let farthest = |index: &usize| (relaxed[*index] - relaxed[*index].round()).abs();
     let open = (0..relaxed.len()).filter(|&i| least[i] < most[i] && farthest(&i) > 1e-3);
@@ -142,7 +142,7 @@ struct Relaxed {
     prices: Vec<f64>,
 }
 
-/// The program without wholeness. Classes that are fixed are left to the solver all the same: they cost little.
+/// The program without whole numbers. Fixed classes are left to the solver as well: they cost little.
 fn relax(program: &Program, least: &[i128], most: &[i128], tilt: f64) -> Relaxed {
     let (classes, rows) = (program.classes.len(), program.bounds.len());
     // Rows are scaled to bounds of 1.

@@ -195,7 +195,7 @@ fn slack_2021_nothing_goes_from_a_system_in_trouble() {
     world.policies.subsystems.insert("placement".into(), placement);
     let key = ProbeKey { subsystem: "placement".into(), probe: "errors".to_owned() };
     world.bad_probes.insert(key, "0.2 is above 0.01".to_owned());
-    // Placement depends on index: it is watched although none of its hosts goes.
+    // Placement depends on index: it is watched, although none of its hosts goes.
     assert_eq!(world.refusals(&["shared-01"]), ["unhealthy-now placement"]);
     assert!(world.verify(&taking(&["shared-01"]), Stage::Hold).expect("judged").is_empty());
 }

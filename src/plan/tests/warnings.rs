@@ -1,9 +1,9 @@
-//! What somebody should know before confirming.
+//! What an operator should know before confirming.
 
 use crate::model::TargetGroupId;
 use crate::plan::testing::{World, counted, policy};
 
-/// The warnings on a removal of so many hosts of index that speak of target groups.
+/// The warnings about target groups for a removal of `count` hosts of index.
 fn unrouted(world: &World, count: u64) -> Vec<String> {
     let plan = counted(world, "index", count);
     plan.document.warnings.into_iter().filter(|w| w.contains("target group")).collect()

@@ -139,7 +139,7 @@ fn s3_an_error_names_every_host_without_a_weight_up_to_five_and_how_many_more() 
          i-03 (no tag \"units\"), i-05 (tag \"units\" is \"+1\"), i-06 (no tag \"units\"), i-07 (no tag \"units\") \
          and 2 more"
     );
-    // One that is not serving counts for nothing and is named all the same: it may serve when it is asked again.
+    // A host that does not serve counts for nothing but is still named: it may serve at the next request.
     for id in ["i-02", "i-03", "i-06", "i-07", "i-08", "i-09"] {
         world.host_mut(id).tags_mut().insert("units".to_owned(), "1".to_owned());
     }
@@ -147,7 +147,7 @@ fn s3_an_error_names_every_host_without_a_weight_up_to_five_and_how_many_more() 
     let error = world.verify(&taking(&["i-02"]), Stage::Grant).expect_err("no weight");
     let AssessError::Weight { hosts, more: 0, .. } = &error else { panic!("{error}") };
     assert_eq!(hosts.iter().map(|h| h.host.as_str()).collect::<Vec<_>>(), ["i-05"]);
-    // A subsystem that is not touched is not asked.
+    // A subsystem that is not touched is not judged.
     assert!(world.refusals(&["o-01"]).is_empty());
 }
 

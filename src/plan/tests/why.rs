@@ -1,4 +1,4 @@
-//! Why a count is refused and what would allow it: every claim is put to the test, by applying it and planning again.
+//! Why a count is refused and what would allow it: every claim is tested by applying it and planning again.
 
 use std::cell::Cell;
 use std::collections::BTreeSet;
@@ -19,7 +19,7 @@ use crate::policy::{AllowWindow, Budget, SubsystemPolicy, Windows, ZoneMinimum};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// Index: 12 hosts of its own and 6 that serve billing too, over three zones.
+/// Index: 12 hosts of its own and 6 that also serve billing, over three zones.
 fn fleet() -> World {
     World::new([policy("billing", 4), policy("index", 10)]).with("i", 12, &["a", "b", "c"], &["index"]).with(
         "s",
@@ -80,7 +80,7 @@ fn two_constraints_exclude_together_what_neither_does_alone() {
             "the policy of queue says minimum 2 (1 would do)",
         ]
     );
-    // Beyond eight either of them is enough of a reason.
+    // Beyond eight, either of them is reason enough.
     assert_eq!(told(&world, 9).0, ["cache serves 3 units and must keep 2: 1 unit can go"]);
 }
 
@@ -155,7 +155,7 @@ fn capacity_is_told_before_the_size_of_a_run_and_a_policy_in_all_its_fields() {
     pace.budgets = vec![Budget { hosts: 4, per: HOUR }, Budget { hosts: 99, per: HOUR }];
     world.policy_mut("index").capacity.minimum_per_zone = Some(ZoneMinimum::Units(4));
     let (constraints, allow) = told(&world, 9);
-    // Three runs would not do either.
+    // Three runs would not be enough either.
     assert_eq!(constraints, ["index serves 18 units and must keep 10: 8 units can go"]);
     assert_eq!(
         allow,
@@ -208,7 +208,7 @@ fn a_window_says_when_it_opens() {
     world.policy_mut("billing").windows = Some(windows.clone());
     world.policy_mut("index").capacity.minimum = 4;
     let entries = |count| why(&world, count).expect("it says why").would_allow;
-    // Billing lets two go, from one o'clock on; the minimums would not let more than 14 go then either.
+    // Billing allows two from one o'clock on; the minimums would not allow more than 14 then either.
     let at = NOON.plus(HOUR);
     let fewer = WouldAllow::FewerHosts { count: 12, message: "12 hosts".to_owned() };
     let later = WouldAllow::Later { at, message: format!("13 hosts from {at} on (1h from now)") };
@@ -217,7 +217,7 @@ fn a_window_says_when_it_opens() {
 }
 
 impl TestFleet {
-    /// Whether a set of hosts keeps what the constraint says it lets go.
+    /// Whether a set of hosts stays within what the constraint says it allows.
     fn keeps(&self, mask: u32, constraint: &Constraint) -> bool {
         let of = constraint.subsystem.as_ref().and_then(|name| SUBSYSTEMS.iter().position(|s| *s == name.as_str()));
         let zone = constraint.zone.as_ref().and_then(|name| ZONES.iter().position(|z| *z == name.as_str()));
@@ -234,7 +234,7 @@ impl TestFleet {
             Rule::TooFewCandidates => taken.count() as u64,
             other => panic!("{other:?} excludes a count"),
         };
-        // What is of doubt has no units, and stays where there are too few already.
+        // Doubtful hosts have no units, and stay if there are already too few.
         let zones = |is_in: &dyn Fn(usize) -> bool| (0..3).filter(|z| is_in(*z)).collect::<Vec<_>>();
         let policy = of.map(|s| &self.policies[s]);
         let minimum = policy.map_or(0, |policy| policy.minimum);
@@ -315,7 +315,7 @@ fn holds(fleet: &TestFleet, count: u64, entry: &WouldAllow) -> Result<(), TestCa
                 }
                 prop_assert!(is_allowed(&world, count), "{} in {}", entry.message(), place);
                 world.hosts.pop();
-                // Elsewhere the number is for whichever zone is the worst.
+                // Elsewhere, the number is for the worst of the zones.
                 let is_least = zone.is_none() || !is_allowed(&world, count);
                 prop_assert!(is_least, "{} is more than it takes", entry.message());
             }
@@ -346,7 +346,7 @@ fn holds(fleet: &TestFleet, count: u64, entry: &WouldAllow) -> Result<(), TestCa
 proptest! {
     #![proptest_config(ProptestConfig { cases: 600, ..ProptestConfig::default() })]
 
-    /// Whether a count is possible is answered as by looking for the most.
+    /// Whether a count is possible: the answer agrees with the maximum.
     #[test]
     fn a_count_can_be_given_up_to_the_maximum(fleet in test_fleet(), gated in any::<bool>()) {
         let world = fleet.world();
@@ -361,7 +361,7 @@ proptest! {
         let maximum = selector.maximum();
         prop_assert!(maximum.proved);
         for count in 0..=fleet.hosts.len() as u64 + 1 {
-            // Without any work left there is no guess.
+            // Without any work left, there is no guess.
             for nodes in [0, 1000] {
                 match selector.reach(count, &Cell::new(nodes)) {
                     Reach::Found(choice) => prop_assert!((count..=maximum.hosts).contains(&choice.hosts)),
@@ -372,7 +372,7 @@ proptest! {
         }
     }
 
-    /// The constraints exclude the count together, none of them is to spare, and every way out is one.
+    /// The constraints together exclude the count, none of them is superfluous, and every remedy is one.
     #[test]
     fn every_reason_and_every_way_out_is_true(fleet in test_fleet()) {
         let world = fleet.world();

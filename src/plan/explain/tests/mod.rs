@@ -1,3 +1,3 @@
-//! Tests of what is explained.
+//! Tests of the explanations.
 
 mod what_if;

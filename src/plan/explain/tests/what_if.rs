@@ -1,11 +1,11 @@
-//! Hypotheses: answered by the numbers alone, and of copies.
+//! Hypotheses are answered by the numbers alone, and on copies.
 
 use proptest::prelude::*;
 
 use crate::plan::testing::{World, brief, policy};
 use crate::plan::{Assumed, Assumption, InTurn, UnknownAssumption, WhatIf, headroom};
 
-/// Index: 18 hosts over three zones, 6 of them serve billing too.
+/// Index: 18 hosts over three zones; 6 of them also serve billing.
 fn fleet() -> World {
     World::new([policy("billing", 2), policy("index", 12)]).with("i", 12, &["a", "b", "c"], &["index"]).with(
         "s",
@@ -57,7 +57,7 @@ fn a_lower_minimum_is_answered_though_it_would_have_to_be_accepted() {
         world.ask(|inputs| WhatIf::new(inputs, &[minimum("index", 10)]).expect("it exists").assumed().to_vec());
     let expected = Assumed::Minimum { subsystem: "index".into(), minimum: 10, instead_of: 12, needs_acceptance: true };
     assert_eq!(assumed, [expected]);
-    // What else was loosened still closes.
+    // Whatever else was loosened still closes.
     world.policy_mut("index").pace.max_hosts_per_run += 1;
     assert_eq!(index(&world, &[minimum("index", 10)]), (0, Some("policy-loosened index".to_owned())));
 }
@@ -106,7 +106,7 @@ fn a_zone_that_only_a_policy_lists_can_be_down() {
 }
 
 proptest! {
-    /// The answer is the one that the edited file and the lost hosts would give, and asking leaves no trace.
+    /// The answer is the same as with the edited file and the lost hosts, and asking leaves no trace.
     #[test]
     fn an_assumption_answers_as_the_fact_would(
         units in 0..20_u64, lost in prop::sample::subsequence(vec!["a", "b", "c"], 0..=3), current in 0..18_u64,

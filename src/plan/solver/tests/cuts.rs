@@ -1,12 +1,12 @@
-//! What the search adds to its relaxation, against every choice there is: floats propose, and whatever they propose,
-//! no choice of whole hosts may be lost that is within the rows and worth as much as is wanted.
+//! What the search adds to its relaxation, checked against every choice. Floats propose, and whatever they propose, no
+//! choice of whole hosts may be lost that is within the rows and worth as much as is wanted.
 
 use proptest::prelude::*;
 
 use crate::plan::solver::basis::{Basis, Range, Row};
 use crate::plan::solver::cuts::{cuts, rounded};
 
-/// A few columns and rows, and proposals that mean nothing.
+/// A few columns and rows, and meaningless proposals.
 #[derive(Clone, Debug)]
 struct Case {
     rows: Vec<Row>,
@@ -101,7 +101,7 @@ proptest! {
     }
 }
 
-/// Two hosts of two units each into three units: in fractions one and a half, in whole hosts one.
+/// Two hosts of two units each, with a bound of three units: one and a half in fractions, one in whole hosts.
 #[test]
 fn what_whole_hosts_cannot_use_is_cut_off() {
     let rows = [Row { takes: vec![(0, 2)], bound: 3, exact: false }];
