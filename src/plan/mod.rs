@@ -13,12 +13,12 @@
 //!
 //! | file | what it is |
 //! | --- | --- |
-//! | `request`, `inputs`, `claims` | what is asked, and all that the answer may depend on |
-//! | `rule`, `why`, `document`, `error` | what the answer says: violations, ways out, the plan's document |
-//! | `membership`, `weights`, `hosts`, `doubts` | what each host is: whose, for how many units, a candidate or not |
+//! | `request`, `inputs`, `claims` | the request, and everything that the answer may depend on |
+//! | `rule`, `why`, `document`, `error` | the answer: violations, remedies, the plan's document, errors |
+//! | `membership`, `weights`, `hosts`, `doubts` | what each host is: its subsystems, its units, a candidate or not |
 //! | `gates` | the rules that do not depend on which hosts go |
 //! | `verify` | every rule for a set of hosts: the check before every effect |
-//! | `stock`, `constraints`, `solver` | what may be taken, as a problem in whole numbers, and who solves it |
+//! | `stock`, `constraints`, `solver` | what may be taken, as a problem in whole numbers, and its solver |
 //! | `pace`, `settings`, `batches`, `schedule` | how fast, how strictly, in which order, and when |
 //! | `capacity`, `measure`, `warnings`, `digest` | what people are shown |
 //! | `explain` | why not, and what would be allowed |

@@ -10,16 +10,16 @@
 //! | file | what it is |
 //! | --- | --- |
 //! | `problem` | classes, rows, and what is feasible |
-//! | `choice` | a choice in the making, and how well it stands |
+//! | `choice` | a choice in the making, and its standing |
 //! | `offer` | what there is to choose from; the preferred hosts one after the other, and upper bounds |
 //! | `columns` | classes that the rows do not tell apart, taken together |
-//! | `basis` | where a relaxation has its optimum, and what follows from it |
+//! | `basis` | the basis of a relaxation's optimum, and what follows from it |
 //! | `relaxation` | the linear relaxation, solved in fractions |
 //! | `cuts` | rows that whole numbers keep and the relaxation breaks |
 //! | `rounding` | whole choices near an optimum in fractions |
 //! | `aggregate_bound` | the quick way to a maximum, from the few rows that matter most |
 //! | `search` | branch and cut |
-//! | `enumeration` | all choices, where there are few |
+//! | `enumeration` | all choices, if there are few |
 //! | `select` | the [`Selector`]: what the rest of `plan` asks |
 
 mod aggregate_bound;
