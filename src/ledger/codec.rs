@@ -1,6 +1,7 @@
-//! Records and journal records as text, and back: strict, so that nothing is misread or lost in a rewrite.
+//! Encodes records and journal records as text and decodes them, strictly: nothing is misread, and a rewrite loses
+//! nothing.
 //!
-//! Two rules beyond serde's: a schema that this version does not know is refused as newer, and so is a field that
+//! Two rules go beyond serde's: a schema that this version does not know is refused as newer, and so is a field that
 //! this version would drop when it writes the record again.
 
 use serde::Serialize;
@@ -12,16 +13,16 @@ use crate::coordination::{FleetRecord, RECORD_SCHEMA};
 use crate::ports::LedgerError;
 use crate::run::{self, EVENT_SCHEMA, JournalRecord};
 
-/// Why a text is not what it should be.
+/// Why a text cannot be decoded.
 #[derive(Debug, Error)]
 pub(crate) enum CodecError {
     /// A newer version of this tool wrote it.
     #[error("it is of schema {found}; this version reads {known}")]
     Newer { found: String, known: String },
-    /// Not of this kind at all.
+    /// The schema is of another family, or its number is not a newer one.
     #[error("it is of schema {found}, not {known}")]
     Foreign { found: String, known: String },
-    /// Not JSON, or not of that shape.
+    /// Not JSON, or JSON of another shape.
     #[error("it cannot be read back")]
     Unreadable(#[source] serde_json::Error),
 }
@@ -54,13 +55,13 @@ pub(crate) fn decode_event(text: &str) -> Result<JournalRecord, CodecError> {
     decode(text, EVENT_SCHEMA)
 }
 
-/// Whether a journal's first record stands for one that was pruned: nothing is appended to that.
+/// Whether a journal's first record is one that replaced a pruned journal. Nothing is appended to such a journal.
 pub(crate) fn is_pruned(text: &str) -> Result<bool, CodecError> {
     decode_event(text).map(|record| run::is_pruned(&[record]))
 }
 
-/// Reads its own text back before anybody else has to: a number that JSON cannot hold (NaN) would otherwise make
-/// the ledger unreadable for all.
+/// Encodes a value, and decodes it again before it is written: a number that JSON cannot hold (NaN) would otherwise
+/// make the ledger unreadable for everybody.
 fn encode<T: Serialize + DeserializeOwned>(what: &T, known: &str) -> Result<String, CodecError> {
     let text = serde_json::to_string(what).map_err(CodecError::Unreadable)?;
     decode::<T>(&text, known)?;
@@ -89,7 +90,7 @@ fn decode<T: Serialize + DeserializeOwned>(text: &str, known: &str) -> Result<T,
     }
 }
 
-/// `safe-remove/ledger/v1` is family `safe-remove/ledger`, number 1.
+/// Splits a schema into its family and number: `safe-remove/ledger/v1` is `safe-remove/ledger` and 1.
 fn version(schema: &str) -> Option<(&str, u64)> {
     let (family, number) = schema.rsplit_once("/v")?;
     Some((family, number.parse().ok()?))

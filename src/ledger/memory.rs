@@ -1,7 +1,7 @@
 //! [`MemoryLedger`]: a ledger in memory, for unit tests only.
 //!
-//! It passes the conformance suite, so a test that uses it meets what every engine does. A test may look into it, change
-//! what it has, and put an older state of it back. What a connection does wrong is ordered from
+//! It passes the conformance suite, so it behaves towards a test as every engine does. A test may look into it, change
+//! its contents, and put an older state of it back. Faults of a connection are injected with
 //! [`Unreliable`](super::unreliable::Unreliable).
 
 use std::collections::BTreeMap;
@@ -18,17 +18,17 @@ use super::codec;
 
 const PLACE: &str = "in memory";
 
-/// The ledger of one fleet. A clone is another view of the same ledger.
+/// The ledger of one fleet. A clone is a handle on the same ledger.
 #[derive(Clone)]
 pub(crate) struct MemoryLedger(Arc<Mutex<Contents>>);
 
-/// All that a ledger has. To put a copy back is to restore a backup.
+/// The whole contents of a ledger. Putting a copy back is restoring a backup.
 #[derive(Clone)]
 pub(crate) struct Contents {
     fleet: FleetName,
     ledger: LedgerId,
     pub(crate) version: u64,
-    /// As text, like in every engine.
+    /// As text, as in every engine.
     record: String,
     /// The version that each nonce wrote.
     writes: BTreeMap<Nonce, Version>,
@@ -57,20 +57,20 @@ impl MemoryLedger {
 }
 
 impl Contents {
-    /// A record, and no journals.
+    /// Contents with a record and no journals.
     pub(crate) fn new(version: u64, record: &FleetRecord) -> Self {
         let (fleet, ledger) = (record.fleet.clone(), record.ledger.clone());
         let text = codec::encode_record(record).expect("a record");
         Self { fleet, ledger, version, record: text, writes: BTreeMap::new(), journals: BTreeMap::new() }
     }
 
-    /// Puts another record in place, of another ledger, too.
+    /// Puts another record in place, also one of another ledger.
     pub(crate) fn set_record(&mut self, record: &FleetRecord) {
         let Self { ledger, record: text, .. } = Self::new(self.version, record);
         (self.ledger, self.record) = (ledger, text);
     }
 
-    /// Takes the last record of a journal away.
+    /// Removes the last record of a journal.
     pub(crate) fn forget_last(&mut self, run: &RunId) {
         self.journals.get_mut(run).and_then(|journal| journal.records.pop()).expect("a record");
     }
@@ -149,7 +149,7 @@ impl Ledger for MemoryLedger {
         None
     }
 
-    /// The answer takes a moment: writes of others may come in between.
+    /// The answer takes a moment, so that writes of others can come in between.
     async fn read(&self) -> Result<(Version, FleetRecord), LedgerError> {
         let read = self.contents().read();
         tokio::task::yield_now().await;
@@ -187,7 +187,7 @@ impl Ledger for MemoryLedger {
     }
 }
 
-/// One ledger for each fleet.
+/// A ledger for each fleet.
 #[derive(Default)]
 struct Store(Mutex<BTreeMap<FleetName, MemoryLedger>>);
 
@@ -223,7 +223,7 @@ mod conforms_through_a_connection {
     use crate::ledger::conformance::{Engine, conformance};
     use crate::ledger::unreliable::{Faults, Unreliable};
 
-    /// A connection of which no fault is ordered changes nothing.
+    /// A connection without injected faults changes nothing.
     struct Connected(Store);
 
     impl Engine for Connected {

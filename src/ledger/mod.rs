@@ -1,8 +1,8 @@
-//! Ledgers: the shared record by compare-and-swap, and a journal per run. Nothing else.
+//! Ledgers: the shared record with compare-and-swap, and a journal per run. Nothing else.
 //!
-//! Each engine is one file (or folder) that implements [`crate::ports::Ledger`] and passes the conformance suite
-//! (`tests/all/ledger/conformance.rs`). What a record *means* is `coordination`'s; no engine may look into it
-//! beyond what [`codec`] does.
+//! Each engine is one file or folder that implements [`crate::ports::Ledger`] and passes the conformance suite
+//! (`tests/all/ledger/conformance.rs`). The meaning of a record belongs to `coordination`; an engine may look into it
+//! only through [`codec`].
 
 pub(crate) mod codec;
 #[cfg(feature = "dynamodb")]
@@ -20,7 +20,7 @@ pub use remembered::{Memory, remembered};
 pub(crate) use sqlite::Displaced;
 pub use sqlite::SqliteLedger;
 
-/// The suite of `tests/all`. The ledger of unit tests passes it here, because only unit tests can see it.
+/// The suite of `tests/all`. The ledger of the unit tests passes it here, because only unit tests can see that ledger.
 #[cfg(test)]
 #[path = "../../tests/all/ledger/conformance.rs"]
 mod conformance;

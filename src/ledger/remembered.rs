@@ -1,9 +1,9 @@
-//! [`remembered`]: any ledger, watched by a process for as long as it lives. What it was shown, and what was
-//! acknowledged to it, can never be taken back by a ledger that works; where it is, an older state was put back.
+//! [`remembered`]: wraps any ledger and watches it for as long as the process lives. A ledger that works never takes
+//! back what it showed to the process or acknowledged to it. Where it does, an older state was put back.
 //!
-//! To the process such a ledger is lost ([`LedgerError::PutBack`]), and stays so: whatever is written to it afterwards, it
-//! does not have what the process relies on. Never is it a takeover: whoever takes a run over leaves its journal longer.
-//! It decides nothing and writes nothing.
+//! Such a ledger is lost to the process ([`LedgerError::PutBack`]), and stays lost: whatever is written to it later, it
+//! lacks what the process relies on. It is never taken for a takeover, because a takeover makes the journal of a run
+//! longer. This module decides nothing and writes nothing.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -16,7 +16,7 @@ use crate::model::{LedgerId, Nonce, RunId, Time, chain};
 use crate::ports::{Ledger, LedgerError, Version, Written};
 use crate::run::{JournalRecord, records_ever};
 
-/// What one process knows of a ledger. Shared by all that it opens of the same ledger.
+/// What one process knows of a ledger. Shared by all handles that the process opens on the same ledger.
 #[derive(Debug, Default)]
 pub struct Memory(Mutex<Known>);
 
@@ -25,22 +25,22 @@ struct Known {
     ledger: Option<LedgerId>,
     version: Option<Version>,
     journals: BTreeMap<RunId, Journal>,
-    /// How it showed that an older state was put back.
+    /// The evidence that an older state was put back.
     lost: Option<Forgot>,
 }
 
 /// One run's journal.
 #[derive(Clone, Copy, Debug, Default)]
 struct Journal {
-    /// Records that it has at least.
+    /// The least number of records that it has.
     length: u64,
     /// Whether this process appended to it.
     is_ours: bool,
-    /// Whether the record named the run when it was read last.
+    /// Whether the record named the run when it was last read.
     is_in_record: bool,
 }
 
-/// How a ledger shows that it knows less than it did.
+/// The evidence that a ledger knows less than it did.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 enum Forgot {
     #[error("its record is at version {found}, and was at {known} before")]
@@ -49,13 +49,13 @@ enum Forgot {
     Journal { run: RunId, known: u64, found: u64 },
     #[error("it is ledger {found}, and was {known} before")]
     Another { known: LedgerId, found: LedgerId },
-    /// The engine knows by itself.
+    /// The engine reported it itself.
     #[error("{0}")]
     Said(String),
 }
 
 impl Memory {
-    /// How the ledger showed that it went back, where it did.
+    /// The evidence that the ledger went back, if it did.
     pub(crate) fn went_back(&self) -> Option<String> {
         self.known().lost.as_ref().map(ToString::to_string)
     }
@@ -65,7 +65,7 @@ impl Memory {
     }
 }
 
-/// The ledger at `place`, watched with this memory.
+/// Wraps the ledger at `place`, which is watched with this memory.
 pub fn remembered(ledger: Arc<dyn Ledger>, place: String, memory: Arc<Memory>) -> Arc<dyn Ledger> {
     Arc::new(Remembered { ledger, place, memory })
 }
@@ -86,12 +86,12 @@ impl Remembered {
         self.error(forgot)
     }
 
-    /// Once it went back it is not asked any more.
+    /// Refuses a ledger that went back: it is not asked any more.
     fn is_trusted(&self) -> Result<(), LedgerError> {
         self.memory.known().lost.clone().map_or(Ok(()), |forgot| Err(self.error(forgot)))
     }
 
-    /// What the engine says of itself is kept like what shows here.
+    /// Keeps it in memory when the engine reports that it went back, as if it had been found here.
     fn heard<T>(&self, answer: Result<T, LedgerError>) -> Result<T, LedgerError> {
         if let Err(LedgerError::PutBack { source, .. }) = &answer {
             let said = Forgot::Said(chain(source.as_ref()));
@@ -100,7 +100,8 @@ impl Remembered {
         answer
     }
 
-    /// A journal has at least the records that it had when it was asked for. One that was pruned says how many it had.
+    /// Checks that a journal has at least the records that it had when the read began. A pruned journal says how many
+    /// it had.
     fn judge_journal(&self, run: &RunId, at_least: u64, journal: &[JournalRecord]) -> Result<(), LedgerError> {
         let found = records_ever(journal);
         if found < at_least {
@@ -116,8 +117,9 @@ impl Remembered {
         self.memory.known().journals.get(run).map_or(0, |journal| journal.length)
     }
 
-    /// Runs of this process that the record named and names no more. Where one ended, or was ended by whoever took it
-    /// over, its journal says so; where the journal is shorter than it was, the ledger went back and was written since.
+    /// The runs of this process that the record named and no longer names. Where such a run ended, or was taken over
+    /// and ended, its journal says so. Where the journal is shorter than it was, the ledger went back and was written
+    /// to since.
     fn let_go_of(&self, record: &FleetRecord) -> Vec<RunId> {
         let mut known = self.memory.known();
         let ours = known.journals.iter_mut().filter(|(_, journal)| journal.is_ours);
@@ -138,7 +140,8 @@ impl Ledger for Remembered {
 
     async fn read(&self) -> Result<(Version, FleetRecord), LedgerError> {
         self.is_trusted()?;
-        // What is known now: a read that begins after it must show as much, whatever is learned meanwhile.
+        // Taken before the read: a read that begins after this must show at least as much, whatever is learned
+        // meanwhile.
         let (id, at_least) = {
             let known = self.memory.known();
             (known.ledger.clone(), known.version)
@@ -147,7 +150,7 @@ impl Ledger for Remembered {
         if let Some(known) = at_least.filter(|known| version < *known) {
             return Err(self.lost(Forgot::Record { known: known.0, found: version.0 }));
         }
-        // A reader is shown a record of version 0 where there is no ledger yet: nobody has it.
+        // A reader gets a record of version 0, which is stored nowhere, where there is no ledger yet.
         if version.0 > 0 {
             if let Some(known) = id.filter(|known| *known != record.ledger) {
                 return Err(self.lost(Forgot::Another { known, found: record.ledger }));
@@ -193,7 +196,7 @@ impl Ledger for Remembered {
                 journal.is_ours = true;
                 Ok(Written::Acknowledged(()))
             }
-            // What an engine calls a gap is one in what this process wrote, or the ledger went back.
+            // What an engine calls a gap is either in what this process wrote, or shows that the ledger went back.
             Err(error @ LedgerError::Corrupt { .. }) if record.seq <= at_least => {
                 if let Ok(journal) = self.ledger.journal(&record.run).await {
                     self.judge_journal(&record.run, at_least, &journal)?;
@@ -236,7 +239,7 @@ mod tests {
         event("r-1", seq, Time::from_millis(0))
     }
 
-    /// A record that names run r-1, or does not.
+    /// A record that names run r-1 or not.
     fn record(names_the_run: bool) -> FleetRecord {
         let mut record = FleetRecord::new("ledger-1".into(), "demo".into(), Time::from_millis(0));
         if names_the_run {
@@ -245,7 +248,7 @@ mod tests {
         record
     }
 
-    /// A ledger at version 5 whose record names the run, with two lines of its journal, both of this process.
+    /// A ledger at version 5 whose record names the run, with two records in its journal, both of this process.
     async fn watched() -> (MemoryLedger, Arc<dyn Ledger>, Arc<Memory>) {
         let (engine, memory) = (MemoryLedger::new(&record(true)), Arc::new(Memory::default()));
         engine.contents().version = 5;
@@ -266,7 +269,7 @@ mod tests {
         let error = ledger.read().await.expect_err("it was at 6");
         assert!(matches!(error, LedgerError::PutBack { .. }), "{error:?}");
         assert_eq!(memory.went_back().as_deref(), Some("its record is at version 5, and was at 6 before"));
-        // Others write to it, and its version is higher than ever.
+        // Others write to the ledger, and its version is higher than ever.
         engine.contents().version = 100;
         assert!(matches!(ledger.read().await, Err(LedgerError::PutBack { .. })));
         assert!(matches!(ledger.append(&line(2), &"n".into()).await, Err(LedgerError::PutBack { .. })));
@@ -291,27 +294,28 @@ mod tests {
         assert!(matches!(appended, Err(LedgerError::PutBack { .. })), "a gap, and not of its writer: {appended:?}");
     }
 
-    /// Somebody pruned it meanwhile: it says how many records it had.
+    /// Another process pruned the journal meanwhile, and it says how many records it had.
     #[tokio::test]
     async fn s3_a_journal_that_was_pruned_has_lost_nothing() {
         let (_, ledger, memory) = watched().await;
         ledger.prune(&pruned("r-1", 2), &"p".into()).await.expect("pruned");
         assert_eq!(ledger.journal(&"r-1".into()).await.expect("reads").len(), 1);
         assert_eq!(memory.went_back(), None);
-        // One that had fewer than this process knows of was pruned in another past.
+        // A journal that had fewer records than this process knows of was pruned in another past.
         let (_, ledger, _) = watched().await;
         ledger.prune(&pruned("r-1", 1), &"p".into()).await.expect("pruned");
         assert!(matches!(ledger.journal(&"r-1".into()).await, Err(LedgerError::PutBack { .. })));
     }
 
-    /// Its version has overtaken what this process knows: the record has let go of a run whose journal does not say why.
+    /// The version is higher than this process knows, but the record no longer names a run whose journal does not say
+    /// why.
     #[tokio::test]
     async fn s9_a_run_that_the_record_forgot_is_no_takeover() {
         let (engine, ledger, _) = watched().await;
         *engine.contents() = Contents::new(90, &record(false));
         let error = ledger.read().await.expect_err("refused");
         assert!(matches!(error, LedgerError::PutBack { .. }), "{error:?}");
-        // One that was taken over and ended has a longer journal.
+        // The journal of a run that was taken over and ended is longer.
         let (engine, ledger, memory) = watched().await;
         engine.contents().append(&line(2), &"theirs".into()).expect("appends");
         engine.contents().version = 90;
@@ -320,7 +324,7 @@ mod tests {
         assert_eq!(memory.went_back(), None);
     }
 
-    /// Two reads at once, the slower one of which began first: it shows less than the other, and nothing went back.
+    /// Two reads at once; the slower one began first. It shows less than the other, and nothing went back.
     #[tokio::test]
     async fn s3_a_read_that_began_earlier_may_show_less() {
         let (_, ledger, memory) = watched().await;

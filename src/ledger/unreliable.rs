@@ -1,4 +1,4 @@
-//! [`Unreliable`]: any ledger, with the faults that a unit test orders.
+//! [`Unreliable`]: wraps any ledger, and injects the faults that a unit test asks for.
 
 use std::sync::{Arc, Mutex};
 
@@ -15,12 +15,12 @@ pub(crate) struct Unreliable {
     faults: Mutex<Faults>,
 }
 
-/// How often each fault happens from now on.
+/// How often each fault is still to happen.
 #[derive(Default)]
 pub(crate) struct Faults {
     /// Another process writes the record first.
     pub(crate) conflicts: u32,
-    /// A write is done, and its reply is lost.
+    /// A write is done and its reply is lost.
     pub(crate) lost_replies: u32,
 }
 
@@ -29,7 +29,7 @@ impl Unreliable {
         Self { ledger, faults: Mutex::new(faults) }
     }
 
-    /// Whether a fault is to happen now. Then it is used up.
+    /// Whether a fault is to happen now. Each one happens once.
     fn is_due(&self, fault: impl FnOnce(&mut Faults) -> &mut u32) -> bool {
         let mut faults = self.faults.lock().expect("no panics");
         let left = fault(&mut faults);

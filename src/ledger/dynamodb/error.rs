@@ -1,4 +1,4 @@
-//! What can be wrong with a DynamoDB table, in words that say what to do.
+//! The errors of a DynamoDB table. Their messages say what to do.
 
 use std::error::Error;
 use std::io;
@@ -12,7 +12,7 @@ use thiserror::Error;
 use crate::model::{LedgerId, RunId, causes, chain};
 use crate::ports::LedgerError;
 
-/// What AWS or the network said, in one line and without the SDK's wrapping.
+/// The error that AWS or the network reported, on one line and without the SDK's wrapping.
 #[derive(Debug, Error)]
 #[error("{0}")]
 pub(super) struct Said(String);
@@ -24,7 +24,7 @@ impl Said {
     {
         let SdkError::ServiceError(context) = error else {
             let words = chain(error);
-            // Some causes are lists with a line each.
+            // Some causes are lists of several lines.
             return Self(words.split_whitespace().collect::<Vec<_>>().join(" "));
         };
         let code = context.err().code().unwrap_or("an error without a name");
@@ -80,14 +80,14 @@ pub(super) enum DynamoDbError {
     TooLong(usize),
 }
 
-/// What is done next about an error.
+/// What the caller does after an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Next {
     /// The condition of a write did not hold.
     Condition,
-    /// Certainly not done; another try may do it.
+    /// Certainly not done; a retry may succeed.
     Again,
-    /// Certainly not done, and no other try will.
+    /// Certainly not done, and a retry will not succeed.
     GiveUp,
     /// It may have been done.
     Unknown,
@@ -105,8 +105,8 @@ const CREDENTIALS: [&str; 9] = [
     "UnrecognizedClientException",
 ];
 
-/// Source: Amazon DynamoDB Developer Guide, "Error handling with DynamoDB": those that were not done and may be tried
-/// again.
+/// Source: Amazon DynamoDB Developer Guide, "Error handling with DynamoDB": the errors after which nothing was done and
+/// a retry is allowed.
 const THROTTLED: [&str; 5] = [
     "LimitExceededException",
     "ProvisionedThroughputExceededException",
@@ -115,7 +115,8 @@ const THROTTLED: [&str; 5] = [
     "TransactionConflictException",
 ];
 
-/// By AWS's own word, else by what happened to the request. Only what is proved not to have been done is called so.
+/// Judges an error by AWS's error code where there is one, otherwise by what happened to the request. A request counts
+/// as not done only where that is proved.
 pub(super) fn judge<E>(error: &SdkError<E, HttpResponse>) -> (Next, DynamoDbError)
 where
     E: Error + ProvideErrorMetadata + 'static,
@@ -148,7 +149,7 @@ fn by_code(code: &str, message: &str, status: u16, said: Said) -> (Next, DynamoD
         "AccessDeniedException" => (Next::GiveUp, DynamoDbError::Denied(said)),
         code if CREDENTIALS.contains(&code) => (Next::GiveUp, DynamoDbError::Credentials(said)),
         code if THROTTLED.contains(&code) => (Next::Again, DynamoDbError::Throttled(said)),
-        // AWS has no code of its own for it; servers word it in several ways.
+        // AWS has no code of its own for this; servers word it in several ways.
         "ValidationException" if message.to_ascii_lowercase().contains("key") && !message.contains("reserved") => {
             (Next::GiveUp, DynamoDbError::WrongKey(Some(said)))
         }
@@ -164,7 +165,7 @@ fn is_refused(error: &(dyn Error + 'static)) -> bool {
 }
 
 impl DynamoDbError {
-    /// The port's error where nothing was written.
+    /// Converts to the port's error, for a case in which nothing was written.
     pub(super) fn at(self, place: &str, tried: &'static str) -> LedgerError {
         let place = place.to_owned();
         let source = Box::new(self);

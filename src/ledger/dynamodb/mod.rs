@@ -1,17 +1,17 @@
 //! [`DynamodbLedger`]: the ledger in a DynamoDB table, for operators at many machines on AWS.
 //!
-//! Every write is one conditional write and every read is consistent; the table is touched in no other way, and no
-//! transaction over several items is needed. Only pruning deletes, and only behind the record that takes a journal's place.
-//! It never interprets a record. Several fleets may share a table.
+//! Every write is one conditional write and every read is consistent. The table is accessed in no other way, and no
+//! transaction over several items is needed. Only pruning deletes, and only after it has written the record that
+//! replaces the journal. This engine never interprets a record. Several fleets may share a table.
 //!
 //! | `pk` | `sk` | what |
 //! | --- | --- | --- |
 //! | FLEET | `record` | the record, its version, the ledger's id, and the marks of the last writes in `w0` to `w255` |
-//! | FLEET | `run#RUN` | the first record of a run's journal, and when it was begun |
+//! | FLEET | `run#RUN` | the first record of a run's journal, and when the journal was begun |
 //! | FLEET`#`RUN | SEQ | the other records of the journal |
 //!
-//! The first record stands with the fleet's, so that listing the runs reads one partition and a journal cannot begin
-//! without being listed. Names of fleets hold no `#`.
+//! The first record of a journal is in the partition of the fleet's record. So listing the runs reads one partition,
+//! and a journal cannot begin without being listed. Names of fleets contain no `#`.
 
 mod error;
 mod table;
@@ -37,39 +37,39 @@ use super::codec;
 
 pub(crate) use self::table::Initialised;
 
-/// Writes whose marks are remembered: two seconds and more at the most that one item takes (1,000 write units a
-/// second, of which a record of 10 KB costs ten). A writer that asks later meets a conflict and reads again; `decide`
-/// then recognises what it was granted.
+/// How many writes have their marks remembered: at least two seconds' worth at the highest rate that one item takes
+/// (1,000 write units a second, of which a record of 10 KB costs ten). A writer that asks later gets a conflict and
+/// reads again; `decide` then recognises what it was granted.
 const REMEMBERED_WRITES: u64 = 256;
 
-/// DynamoDB's own limit of an item, names and values together.
+/// DynamoDB's limit for one item, names and values together.
 const LARGEST_ITEM: usize = 400 << 10;
 
-/// Room for everything in the record's item that is not the record: the marks take 19 bytes each.
+/// Room for everything in the record's item except the record itself: the marks take 19 bytes each.
 const OVERHEAD: usize = 6 << 10;
 
-/// Pages of one listing, at most: a megabyte each.
+/// The most pages that one listing may have, of a megabyte each.
 const PAGES: usize = 1_000;
 
 type Item = HashMap<String, AttributeValue>;
 
-/// A ledger in a DynamoDB table. Safe to share by threads and tasks.
+/// A ledger in a DynamoDB table. Threads and tasks can share it.
 #[derive(Debug)]
 pub struct DynamodbLedger {
     table: Table,
     place: String,
     fleet: FleetName,
-    /// The ledger found or made when it was opened; `None` where a reader found none.
+    /// The ledger that was found or created at opening; `None` where a reader found none.
     ledger: Option<LedgerId>,
-    /// What a reader is shown where there is no ledger yet. Never written.
+    /// The record that a reader gets where there is no ledger yet. Never written.
     fresh: FleetRecord,
 }
 
-/// Makes the table, or gives one that is there what it lacks: `safe-remove ledger init`. Safe to repeat.
+/// Creates the table, or switches on what an existing table lacks: `safe-remove ledger init`. Safe to repeat.
 ///
 /// # Errors
 ///
-/// [`LedgerError`]: it cannot be reached or made, or is not a ledger's.
+/// [`LedgerError`]: the table cannot be reached or created, or is not a ledger's table.
 pub async fn init(place: &DynamodbPlace) -> Result<Initialised, LedgerError> {
     init_with(&table::sdk(place).await, place).await
 }
@@ -85,12 +85,12 @@ pub async fn init_with(sdk: &SdkConfig, place: &DynamodbPlace) -> Result<Initial
 }
 
 impl DynamodbLedger {
-    /// Opens the ledger of a fleet with the credentials of the default chain and the endpoint that the environment
-    /// names, and makes its record where there is none. The table must be there.
+    /// Opens the ledger of a fleet, with the credentials of the default chain and the endpoint from the environment.
+    /// Creates the fleet's record where there is none. The table must exist.
     ///
     /// # Errors
     ///
-    /// [`LedgerError`]: it cannot be reached, or is not a ledger's.
+    /// [`LedgerError`]: the table cannot be reached, or is not a ledger's table.
     pub async fn open(place: &DynamodbPlace, fleet: &FleetName, now: Time) -> Result<Self, LedgerError> {
         Self::connect(&table::sdk(place).await, place, fleet, now).await
     }
@@ -114,8 +114,8 @@ impl DynamodbLedger {
         Ok(opened)
     }
 
-    /// Opens the ledger of a fleet to read it, and writes nothing: where there is none, [`Ledger::read`] shows a fresh
-    /// record that nobody has. Every write through it is refused.
+    /// Opens the ledger of a fleet for reading and writes nothing. Where there is no ledger, [`Ledger::read`] returns a
+    /// fresh record that is stored nowhere. Every write through it is refused.
     ///
     /// # Errors
     ///
@@ -163,7 +163,7 @@ impl Ledger for DynamodbLedger {
         let found = self.look().await?;
         let item = match (&self.ledger, found) {
             (None, None) => return Ok((Version(0), self.fresh.clone())),
-            // A reader that found none shows what is there by now.
+            // A reader that found no ledger at opening reads the one that exists by now.
             (None, Some(item)) => item,
             (Some(opened), found) => self.the_same(opened, found)?,
         };
@@ -214,8 +214,8 @@ impl Ledger for DynamodbLedger {
         if self.table.call(update).await.map_err(|failed| self.not_written(failed))?.is_some() {
             return Ok(Written::Acknowledged(Version(next)));
         }
-        // S9: the condition did not hold, so the version is taken, for good: a try of this write that is still under way
-        // finds that too. The mark tells whether an earlier try of this same write took it.
+        // S9: the condition did not hold, so this version is taken for good; an earlier attempt of this write that is
+        // still under way will find that too. The mark tells whether an earlier attempt of this same write took it.
         let item = self.look().await.map_err(|error| self.in_doubt(error))?;
         let item = self.the_same(opened, item)?;
         let now: u64 = self.number(&item, "version")?;
@@ -228,14 +228,14 @@ impl Ledger for DynamodbLedger {
         let opened = self.opened()?;
         let encoded = codec::encode_event(record).map_err(|e| e.at(&self.place))?;
         self.fits(&encoded)?;
-        // Looked at beforehand, and not part of the condition: what is in the table is never taken out again. One of
-        // another ledger is where a table was made anew under this process.
+        // Read before the write and not part of its condition, because nothing is removed from the table again. An item
+        // of another ledger means that the table was created anew while this process was running.
         let looked = Looked::now();
         let before = match record.seq.checked_sub(1) {
             Some(before) => self.get(self.event_key(&record.run, before)).await?,
             None => Some(self.the_same(opened, self.look().await?)?),
         };
-        // One that was pruned has its first record only, and takes no other.
+        // A pruned journal has its first record only, and nothing is appended to it.
         if record.seq == 1
             && let Some(first) = &before
             && self.is_pruned(first)?
@@ -249,7 +249,7 @@ impl Ledger for DynamodbLedger {
             {
                 return Ok(Written::Conflict);
             }
-            // The writer remembers records that the ledger has lost.
+            // The writer knows of records that the ledger has lost.
             return Err(self.error(DynamoDbError::Gap { run: record.run.clone(), seq: record.seq }));
         };
         self.the_same(opened, Some(before))?;
@@ -264,8 +264,8 @@ impl Ledger for DynamodbLedger {
             ("record".to_owned(), text(encoded)),
         ]);
         if self.put_new(item).await? {
-            // S9: who was stopped between the look and the write has written behind a journal that was pruned meanwhile,
-            // where nobody reads it. It is not acknowledged; the next pruning removes it.
+            // S9: a process that was stopped between the read and the write has written to a journal that was pruned
+            // meanwhile, where nobody reads it. The write is not acknowledged; the next pruning removes it.
             if record.seq > 0
                 && looked.is_old()
                 && let Some(first) = self.get(self.event_key(&record.run, 0)).await.map_err(|e| self.in_doubt(e))?
@@ -276,7 +276,8 @@ impl Ledger for DynamodbLedger {
             return Ok(Written::Acknowledged(()));
         }
         let taken = self.get((pk.clone(), sk.clone())).await.map_err(|error| self.in_doubt(error))?;
-        // S9: what took the place may be pruned by now; then it was another's, or is answered for.
+        // S9: the item that took the place may have been pruned by now. Then it was another process's, or its write was
+        // already acknowledged.
         let Some(taken) = taken else {
             let first = self.get(self.event_key(&record.run, 0)).await.map_err(|error| self.in_doubt(error))?;
             return match first {
@@ -292,7 +293,7 @@ impl Ledger for DynamodbLedger {
         let opened = self.opened()?;
         let encoded = codec::encode_event(record).map_err(|e| e.at(&self.place))?;
         self.fits(&encoded)?;
-        // This item first: with it the journal is pruned, and what stands behind it is not read any more.
+        // This item is written first: with it the journal is pruned, and the items after it are not read any more.
         let (pk, sk) = self.event_key(&record.run, 0);
         let update = || {
             self.table
@@ -317,8 +318,8 @@ impl Ledger for DynamodbLedger {
                 item => self.the_same(opened, item).map(|_| ()),
             };
         }
-        // From the first on: what is left by a process that dies here then ends where the journal did, and nobody appends
-        // there.
+        // Deleted from the first one on: where a process dies here, what remains ends where the journal ended, and
+        // nobody appends there.
         for item in self.all(&self.journal_key(&record.run), "").await? {
             let (pk, sk) = (self.string(&item, PK)?, self.string(&item, SK)?);
             let delete = || {
@@ -331,11 +332,11 @@ impl Ledger for DynamodbLedger {
     }
 
     async fn journal(&self, run: &RunId) -> Result<Vec<JournalRecord>, LedgerError> {
-        // In this order: pruning writes the first item before it deletes the others, so that where the first one is not
-        // yet what stands for a pruned journal, none of the others was missing.
+        // In this order: pruning writes the first item before it deletes the others. So if the first item read here
+        // does not yet stand for a pruned journal, none of the others was missing.
         let rest = self.all(&self.journal_key(run), "").await?;
         let mut items: Vec<Item> = self.get(self.event_key(run, 0)).await?.into_iter().collect();
-        // Behind the record of one that was pruned may stand what a process that died in that left there.
+        // The items of a pruned journal that follow its first one were left by a process that died while pruning.
         let is_pruned = items.first().map_or(Ok(false), |first| self.is_pruned(first))?;
         if !is_pruned {
             items.extend(rest);
@@ -366,18 +367,18 @@ impl Ledger for DynamodbLedger {
     }
 }
 
-/// When something was looked at, by two clocks: one of them stands still while a machine sleeps.
+/// When something was read, by two clocks: one of them stops while a machine sleeps.
 struct Looked(Instant, SystemTime);
 
 impl Looked {
-    /// Far longer than a write that follows at once.
+    /// Far longer than an immediate write takes.
     const OLD: Duration = Duration::from_secs(1);
 
     fn now() -> Self {
         Self(Instant::now(), SystemTime::now())
     }
 
-    /// Whether it was so long ago that anything may have happened since.
+    /// Whether it is so long ago that anything may have happened since.
     fn is_old(&self) -> bool {
         self.0.elapsed() > Self::OLD || self.1.elapsed().is_ok_and(|elapsed| elapsed > Self::OLD)
     }
@@ -391,12 +392,12 @@ fn number(value: impl ToString) -> AttributeValue {
     AttributeValue::N(value.to_string())
 }
 
-/// A write's nonce, in as many bytes as tell writes apart.
+/// The mark of a write: enough bytes of its nonce's digest to tell writes apart.
 fn mark(nonce: &Nonce) -> AttributeValue {
     AttributeValue::B(Blob::new(&Sha256::digest(nonce.as_str().as_bytes())[..16]))
 }
 
-/// The attribute that a version's mark is kept in.
+/// The attribute that holds a version's mark.
 fn slot(version: u64) -> String {
     format!("w{}", version % REMEMBERED_WRITES)
 }
@@ -446,12 +447,12 @@ impl DynamodbLedger {
         item.get(name).and_then(|value| value.as_s().ok()).cloned().unwrap_or_default()
     }
 
-    /// Whether the first item of a journal stands for one that was pruned.
+    /// Whether the first item of a journal is one that replaced a pruned journal.
     fn is_pruned(&self, first: &Item) -> Result<bool, LedgerError> {
         codec::is_pruned(&self.string(first, "record")?).map_err(|e| e.at(&self.place))
     }
 
-    /// Where a record of a journal is.
+    /// The key of a journal record.
     fn event_key(&self, run: &RunId, seq: u64) -> (String, String) {
         if seq == 0 {
             (self.fleet.to_string(), format!("run#{run}"))
@@ -477,7 +478,7 @@ impl DynamodbLedger {
         Ok(answer.and_then(|answer| answer.item))
     }
 
-    /// The record's item.
+    /// Reads the item of the fleet's record.
     async fn look(&self) -> Result<Option<Item>, LedgerError> {
         self.get((self.fleet.to_string(), "record".to_owned())).await
     }
@@ -486,7 +487,7 @@ impl DynamodbLedger {
         self.string(item, "ledger").map(LedgerId::from)
     }
 
-    /// Writes an item where there is none with its key; whether it did.
+    /// Writes an item if no item has its key, and returns whether it did.
     async fn put_new(&self, item: Item) -> Result<bool, LedgerError> {
         let put = || {
             let put = self.table.client.put_item().table_name(&self.table.name).set_item(Some(item.clone()));
@@ -496,7 +497,7 @@ impl DynamodbLedger {
         Ok(done.is_some())
     }
 
-    /// The record is made by the first whose condition holds; the others find it.
+    /// Creates the fleet's record. The first process whose condition holds creates it; the others find it.
     async fn make(&self) -> Result<LedgerId, LedgerError> {
         let record = codec::encode_record(&self.fresh).map_err(|e| e.at(&self.place))?;
         let item = Item::from([
@@ -507,7 +508,8 @@ impl DynamodbLedger {
             ("record".to_owned(), text(record)),
         ]);
         self.put_new(item).await?;
-        // Whoever made it, and also where this was a repeat of what was done: what is there now is the ledger.
+        // The ledger is what is stored now, whichever process created it, and also where this was a repeat of a write
+        // that was done.
         let made = self.look().await?.ok_or_else(|| self.unreadable(self.fleet.as_str(), "record"))?;
         self.ledger_of(&made)
     }
@@ -528,7 +530,7 @@ impl DynamodbLedger {
         self.ledger.as_ref().ok_or_else(|| DynamoDbError::OpenedToRead.at(&self.place, "written"))
     }
 
-    /// DynamoDB would refuse it too, in other words.
+    /// Refuses a text that is too large for an item. DynamoDB would refuse it too, with another message.
     fn fits(&self, text: &str) -> Result<(), LedgerError> {
         let size = text.len() + OVERHEAD;
         if size <= LARGEST_ITEM {
@@ -537,7 +539,8 @@ impl DynamodbLedger {
         Err(DynamoDbError::TooLarge { kilobytes: size.div_ceil(1 << 10) }.at(&self.place, "written"))
     }
 
-    /// A write whose condition did not hold may have been done by an earlier try; who could not look does not know.
+    /// A write whose condition did not hold may have been done by an earlier attempt. If that cannot be read, the write
+    /// is in doubt.
     fn in_doubt(&self, error: LedgerError) -> LedgerError {
         match error {
             LedgerError::Unreachable { place, source, .. } => LedgerError::InDoubt { place, source },
@@ -548,7 +551,7 @@ impl DynamodbLedger {
         }
     }
 
-    /// Every item of a partition whose sort key begins so, page by page.
+    /// Every item of a partition whose sort key begins with `prefix`, page by page.
     async fn all(&self, pk: &str, prefix: &str) -> Result<Vec<Item>, LedgerError> {
         let (mut items, mut from) = (Vec::new(), None);
         for _ in 0..PAGES {

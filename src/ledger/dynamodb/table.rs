@@ -1,4 +1,4 @@
-//! The table as such: calls that are tried again within limits, and how it is made and protected.
+//! The table itself: calls that are retried within limits, and how the table is created and protected.
 
 use std::error::Error;
 use std::future::Future;
@@ -25,24 +25,25 @@ use crate::ports::LedgerError;
 pub(super) const PK: &str = "pk";
 pub(super) const SK: &str = "sk";
 
-/// One answer: a consistent read takes milliseconds.
+/// The timeout of one attempt: a consistent read takes milliseconds.
 const ATTEMPT: Duration = Duration::from_millis(1500);
 
-/// Tries of one call. A run that loses its ledger may restore for `offline_limit` (30 s), its repeats included.
+/// Attempts per call. A run that loses its ledger may restore for `offline_limit` (30 s), and retries count towards
+/// that.
 const TRIES: u32 = 4;
 
-/// Tries where the call before this one got no answer: hosts wait to be put back in the meantime.
+/// Attempts where the call before this one got no answer: hosts wait to be restored in the meantime.
 const TRIES_AFTER_A_LOSS: u32 = 1;
 
-/// How long a new table may take. AWS: seconds.
+/// How long the creation of a table may take. AWS: seconds.
 const MAKING: Duration = Duration::from_secs(60);
 
 /// A call that did not succeed.
 #[derive(Debug)]
 pub(super) struct Failed {
-    /// Why, by the last try.
+    /// The error of the last attempt.
     pub(super) error: DynamoDbError,
-    /// Whether a try may have done it all the same.
+    /// Whether an attempt may have been done nevertheless.
     pub(super) in_doubt: bool,
 }
 
@@ -55,18 +56,18 @@ pub(super) struct Table {
     lost: AtomicBool,
 }
 
-/// What `ledger init` found and did.
+/// The result of `ledger init`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Initialised {
-    /// It did not exist before.
+    /// The table did not exist before.
     pub created: bool,
-    /// Changes to a table that existed, in words.
+    /// What was changed on a table that existed, in words.
     pub changed: Vec<&'static str>,
-    /// The table's ARN, where AWS says it.
+    /// The table's ARN, where AWS returns it.
     pub(crate) arn: Option<String>,
 }
 
-/// The configuration of the environment: credentials, endpoint, and the region where the policy has none.
+/// The SDK configuration of the environment: credentials, endpoint, and the region where the policy has none.
 pub(super) async fn sdk(place: &DynamodbPlace) -> SdkConfig {
     let mut loader = aws_config::defaults(BehaviorVersion::latest());
     if let Some(region) = &place.region {
@@ -85,7 +86,8 @@ impl Table {
             .connect_timeout(ATTEMPT)
             .operation_attempt_timeout(ATTEMPT)
             .operation_timeout(ATTEMPT);
-        // Tries are counted here, so that what an earlier one may have done is not forgotten for a later one's error.
+        // Attempts are counted here, so that the error of a later attempt does not hide what an earlier one may have
+        // done.
         let sdk = sdk.retry_config(RetryConfig::disabled()).timeout_config(timeouts.build()).build();
         if sdk.region().is_none() {
             return Err(DynamoDbError::NoRegion);
@@ -93,8 +95,9 @@ impl Table {
         Ok(Self { client: Client::new(&sdk), name: place.table.clone(), lost: AtomicBool::new(false) })
     }
 
-    /// One call, tried again with jitter where that can help; `None` where the condition of a write did not hold. A
-    /// write is repeated whether or not the try before it may have been done: its condition holds once only.
+    /// Makes one call, with retries and jitter where they can help. Returns `None` where the condition of a write did
+    /// not hold. A write is retried whether or not the attempt before may have been done: its condition holds only
+    /// once.
     pub(super) async fn call<T, E, F>(&self, mut send: impl FnMut() -> F) -> Result<Option<T>, Failed>
     where
         E: Error + ProvideErrorMetadata + 'static,
@@ -124,8 +127,8 @@ impl Table {
         }
     }
 
-    /// Makes the table where there is none: on-demand, with deletion protection and point-in-time recovery; and gives
-    /// both to one that is there. To repeat it does no harm.
+    /// Creates the table where there is none: on-demand, with deletion protection and point-in-time recovery. Switches
+    /// both on for an existing table. Safe to repeat.
     pub(super) async fn init(&self, place: &str) -> Result<Initialised, LedgerError> {
         self.make().await.map_err(|failed| failed.error.at(place, "made"))
     }
@@ -162,7 +165,7 @@ impl Table {
         answer.and_then(|answer| answer.table).ok_or(Failed { error: DynamoDbError::NotActive, in_doubt: false })
     }
 
-    /// Two that make it at once make one.
+    /// Two processes that create the table at once create one table.
     async fn create(&self) -> Result<(), Failed> {
         let attribute =
             |name| AttributeDefinition::builder().attribute_name(name).attribute_type(ScalarAttributeType::S);
@@ -189,7 +192,7 @@ impl Table {
             .await;
         match made {
             Ok(_) => Ok(()),
-            // Made by somebody else, or by a try of ours whose answer got lost.
+            // Created by another process, or by an attempt of ours whose answer was lost.
             Err(failed) if self.describe().await.is_ok() => {
                 tracing::debug!(?failed, "the table is there");
                 Ok(())
@@ -210,7 +213,7 @@ impl Table {
         Err(Failed { error: DynamoDbError::NotActive, in_doubt: false })
     }
 
-    /// Whether it had to be switched on.
+    /// Switches point-in-time recovery on, and returns whether that was needed.
     async fn recover_in_time(&self) -> Result<bool, Failed> {
         let answer = self.call(|| self.client.describe_continuous_backups().table_name(&self.name).send()).await?;
         let backups = answer.and_then(|answer| answer.continuous_backups_description);
@@ -237,7 +240,7 @@ impl Table {
     }
 }
 
-/// Its key and the types of it.
+/// Whether the key of the table, and the types of its attributes, are a ledger's.
 fn is_a_ledgers(table: &TableDescription) -> bool {
     let key = |name: &str, of: &KeyType| {
         let is_string = table
@@ -249,7 +252,8 @@ fn is_a_ledgers(table: &TableDescription) -> bool {
     table.key_schema().len() == 2 && key(PK, &KeyType::Hash) && key(SK, &KeyType::Range)
 }
 
-/// Twice as long each time, with jitter, up to about a second: fifty writers that were throttled do not come at once.
+/// Pauses twice as long after each attempt, with jitter, up to about a second, so that fifty writers that were
+/// throttled do not retry at once.
 async fn pause(tried: u32) {
     let most = 50_u64 << tried.min(4);
     let jitter = u64::from(uuid::Uuid::new_v4().as_bytes()[0]) * most / 255;

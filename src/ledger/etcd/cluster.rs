@@ -1,8 +1,7 @@
-//! One etcd cluster by several endpoints: a call goes to the first that answers.
+//! One etcd cluster with several endpoints: a call goes to the first endpoint that answers.
 //!
-//! A call is repeated at the next endpoint whether or not the one before it may have done it: what a ledger sends is
-//! either a read or a transaction that holds once only, so that a repeat finds out what became of the first. Must not
-//! know what a ledger is.
+//! A call is repeated at the next endpoint whether or not the one before may have been done: a ledger sends only reads
+//! and transactions that hold once, so a repeat finds out what became of the first. Must not know what a ledger is.
 
 use std::io;
 use std::path::PathBuf;
@@ -21,52 +20,54 @@ use crate::policy::EtcdPlace;
 use super::error::EtcdError;
 use super::wire::{Answer, Method};
 
-/// One endpoint's answer. Above etcd's election time-out of a second, so that a change of leader is mostly waited out.
+/// The timeout of one attempt at one endpoint. It is above etcd's election timeout of a second, so that a change of
+/// leader is mostly waited out.
 const ATTEMPT: Duration = Duration::from_millis(1500);
 
-/// All endpoints together. A run that loses its ledger may restore for `offline_limit` (30 s), its repeats included.
+/// The timeout of a call over all endpoints. A run that loses its ledger may restore for `offline_limit` (30 s), and
+/// retries count towards that.
 const CALL: Duration = Duration::from_secs(3);
 
-/// All endpoints together, where the call before this one failed: a bake is being watched in the meantime, and hosts
-/// wait to be put back.
+/// The timeout of a call over all endpoints, where the call before this one failed: a bake is being watched in the
+/// meantime, and hosts wait to be restored.
 const CALL_AFTER_A_LOSS: Duration = Duration::from_millis(750);
 
-/// Less than this is no time to ask in.
+/// An attempt is not started with less time left than this.
 const SHORTEST: Duration = Duration::from_millis(100);
 
-/// Rounds over the endpoints where all refuse at once.
+/// Rounds over the endpoints, where all of them refuse at once.
 const ROUNDS: u32 = 3;
 
-/// Far above etcd's default limit of a request: a ledger whose administrator raised it must be readable.
+/// Far above etcd's default limit of a request: a ledger must stay readable where its administrator raised that limit.
 const LARGEST_ANSWER: usize = 64 << 20;
 
 /// A call that did not succeed.
 #[derive(Debug)]
 pub(super) struct Failed {
-    /// Why, by the endpoint that was asked last.
+    /// The error of the endpoint that was asked last.
     pub(super) error: EtcdError,
-    /// Whether an endpoint may have done it all the same.
+    /// Whether an endpoint may have done it nevertheless.
     pub(super) in_doubt: bool,
 }
 
 /// One attempt at one endpoint.
 enum Attempt {
-    /// Nothing was done; another endpoint may.
+    /// Nothing was done; another endpoint may do it.
     NotDone(EtcdError),
     /// It may have been done.
     Unknown(EtcdError),
-    /// The cluster's own word: asking another member is of no use.
+    /// The answer of the whole cluster: asking another member is of no use.
     Refused(EtcdError),
 }
 
-/// Endpoints of one cluster.
+/// The endpoints of one cluster.
 #[derive(Debug)]
 pub(super) struct Cluster {
     members: Vec<Member>,
     prefix: String,
-    /// The one that answered last.
+    /// The index of the endpoint that answered last.
     preferred: AtomicUsize,
-    /// The cluster's id, from its first answer; 0 before.
+    /// The cluster's id, from its first answer; 0 before that.
     id: AtomicU64,
     /// The last call got no answer.
     lost: AtomicBool,
@@ -80,7 +81,7 @@ struct Member {
 }
 
 impl Cluster {
-    /// Reads the certificates; connects to nothing yet.
+    /// Reads the certificates. Does not connect yet.
     pub(super) fn new(settings: &EtcdPlace) -> Result<Self, EtcdError> {
         let read = |key, path: &PathBuf| {
             std::fs::read(path).map_err(|source| EtcdError::File { key, path: path.clone(), source })
@@ -104,7 +105,7 @@ impl Cluster {
         })
     }
 
-    /// One call, at the first endpoint that answers.
+    /// Makes one call, at the first endpoint that answers.
     pub(super) async fn call<M: Method>(&self, request: &M) -> Result<M::Answer, Failed> {
         let limit = if self.lost.load(Ordering::Relaxed) { CALL_AFTER_A_LOSS } else { CALL };
         let end = Instant::now() + limit;
@@ -144,9 +145,9 @@ impl Cluster {
             pause(round).await;
         }
         self.lost.store(true, Ordering::Relaxed);
-        // The next call is short: it begins with another.
+        // The next call has a short timeout, so it begins with another endpoint.
         self.preferred.store((first + 1) % self.members.len().max(1), Ordering::Relaxed);
-        // Only a cluster without endpoints was never asked, and the policy does not let that pass.
+        // Only a cluster without endpoints is never asked, and the policy check refuses that.
         let error = last.unwrap_or(EtcdError::NoAnswer { endpoint: "no endpoint".to_owned() });
         Err(Failed { error, in_doubt })
     }
@@ -163,7 +164,7 @@ impl Cluster {
         Ok(answer)
     }
 
-    /// A cluster that was made anew at the same addresses, from a copy too, has another id: its past may differ.
+    /// A cluster that was created anew at the same addresses, even from a copy, has another id: its past may differ.
     fn is_the_same(&self, member: &Member, now: u64) -> Result<(), Attempt> {
         match self.id.compare_exchange(0, now, Ordering::Relaxed, Ordering::Relaxed) {
             Err(began) if began != now => {
@@ -173,7 +174,7 @@ impl Cluster {
         }
     }
 
-    /// What a status means: for the call that was made, and for the operator.
+    /// Converts a gRPC status: whether the call may have been done, and what the operator is told.
     fn judge(&self, member: &Member, status: Status) -> Attempt {
         let endpoint = member.name.clone();
         let says = |what: &str| status.message().contains(what);
@@ -183,7 +184,7 @@ impl Cluster {
         let nobody = says("user name is empty") || says("user name not found");
         match status.code() {
             Code::ResourceExhausted if full => Attempt::Refused(EtcdError::Full { endpoint, source: Box::new(status) }),
-            // Refused at the door, before it was proposed to the others.
+            // Refused by the member before it was proposed to the others.
             Code::ResourceExhausted if too_many => {
                 Attempt::NotDone(EtcdError::NoQuorum { endpoint, source: Box::new(status) })
             }
@@ -218,7 +219,7 @@ impl Cluster {
     }
 }
 
-/// What a connection that was established, and is closed by the other side, ends with.
+/// The errors of an established connection that the other side closes.
 const CUT: [io::ErrorKind; 4] = [
     io::ErrorKind::BrokenPipe,
     io::ErrorKind::ConnectionReset,
@@ -238,7 +239,7 @@ impl Member {
         Ok(Self { name: name.to_owned(), endpoint, channel: Mutex::new(None) })
     }
 
-    /// Connected before anything is sent: what fails here was certainly not done.
+    /// Connects before anything is sent: a call that fails here was certainly not done.
     async fn connected(&self) -> Result<Channel, EtcdError> {
         let kept = self.channel.lock().unwrap_or_else(PoisonError::into_inner).clone();
         if let Some(channel) = kept {
@@ -253,14 +254,14 @@ impl Member {
         *self.channel.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
-    /// By the root of it: a certificate that is not accepted is no matter of the network. A server that does not
-    /// trust the client's says so only after the handshake, by closing the connection.
+    /// Judges a connection error by its root cause: a certificate that is not accepted is not a network error. A server
+    /// that does not trust the client's certificate says so only after the handshake, by closing the connection.
     fn unreachable(&self, error: impl std::error::Error + Send + Sync + 'static) -> EtcdError {
         let (endpoint, source) = (self.name.clone(), Box::new(error));
         let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(source.as_ref());
         while let Some(error) = cause {
             let text = error.to_string();
-            // However far the client had come with its first words when the server closed.
+            // Which error it is depends on how much the client had sent when the server closed the connection.
             let is_cut = error.downcast_ref::<io::Error>().is_some_and(|error| CUT.contains(&error.kind()));
             let closed = self.name.starts_with("https:") && (is_cut || text.contains("connection closed"));
             if closed || text.contains("certificate") || text.contains("received fatal alert") {
@@ -272,7 +273,7 @@ impl Member {
     }
 }
 
-/// A pause with jitter before the next round, so that fifty clients of a new leader do not come at once.
+/// Pauses with jitter before the next round, so that fifty clients do not reach a new leader at once.
 async fn pause(round: u32) {
     let most = 100_u64 << round.min(4);
     let jitter = u64::from(uuid::Uuid::new_v4().as_bytes()[0]) * most / 255;

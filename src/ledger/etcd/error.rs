@@ -1,4 +1,4 @@
-//! What can be wrong with an etcd cluster, in words that say what to do.
+//! The errors of an etcd cluster. Their messages say what to do.
 
 use std::io;
 use std::path::PathBuf;
@@ -98,7 +98,7 @@ pub(super) enum EtcdError {
 }
 
 impl EtcdError {
-    /// The port's error where nothing was written.
+    /// Converts to the port's error, for a case in which nothing was written.
     pub(super) fn at(self, place: &str, tried: &'static str) -> LedgerError {
         let place = place.to_owned();
         let source = Box::new(self);

@@ -1,19 +1,20 @@
 //! [`EtcdLedger`]: the ledger in an etcd cluster, for operators at many machines who do not want it in the cloud that
 //! they operate on.
 //!
-//! Every operation is one transaction, or one read, that more than half of the members agreed on; none is answered
-//! from what a single member remembers. It never interprets a record. Several fleets may share a cluster and a prefix.
+//! Every operation is one transaction or one read that more than half of the members agreed on; none is answered from
+//! the memory of a single member. This engine never interprets a record. Several fleets may share a cluster and a
+//! prefix.
 //!
 //! | key, after prefix and fleet | value |
 //! | --- | --- |
 //! | `ledger` | the ledger's id |
-//! | `record` | the record; etcd's own version of this key, the number of its writes, is the record's version |
+//! | `record` | the record; its version is etcd's own version of this key, which is the number of its writes |
 //! | `writes/VERSION` | the nonce of the write that made this version |
 //! | `journal/RUN/SEQ` | one record of a journal, and the nonce of its append |
 //! | `runs/RUN` | when the journal was begun, in milliseconds |
 //!
-//! It is spoken to in gRPC and not through etcd's JSON gateway, which does not know a client by its certificate and
-//! may be switched off.
+//! The engine uses gRPC and not etcd's JSON gateway, which does not know a client by its certificate and may be
+//! switched off.
 
 mod cluster;
 mod error;
@@ -33,41 +34,41 @@ use self::error::EtcdError;
 use self::wire::{Compare, KeyValue, RangeRequest, RequestOp, TxnRequest, TxnResponse};
 use super::codec;
 
-/// What a member takes of one request unless it is told otherwise (`--max-request-bytes`, etcd 3.4, "Configuration
-/// flags"). Whoever raised it has grants refused earlier than needed.
+/// The size of a request that a member takes by default (`--max-request-bytes`, etcd 3.4, "Configuration flags"). Where
+/// an administrator raised it, grants are refused earlier than needed.
 const REQUEST_BYTES: u64 = 1_572_864;
 
-/// Writes to a fleet's record whose nonces are remembered: as many as SQLite's.
+/// How many writes to a fleet's record have their nonces remembered: as many as in SQLite.
 const REMEMBERED_WRITES: u64 = 10_000;
 
-/// Keys of one page: the records of a batch are a few kilobytes each.
+/// Keys per page: the records of a batch are a few kilobytes each.
 const PAGE: i64 = 500;
 
-/// Pages of one listing, at most: a ledger beyond that is not read in part.
+/// The most pages of one listing. A ledger with more is not read in part.
 const PAGES: usize = 10_000;
 
-/// A ledger in an etcd cluster. Safe to share by threads and tasks.
+/// A ledger in an etcd cluster. Threads and tasks can share it.
 #[derive(Debug)]
 pub struct EtcdLedger {
     cluster: Cluster,
     place: String,
     keys: Keys,
     fleet: FleetName,
-    /// The ledger found or made when it was opened; `None` where a reader found none.
+    /// The ledger that was found or created at opening; `None` where a reader found none.
     opened: Option<Opened>,
-    /// What a reader is shown where there is no ledger yet. Never written.
+    /// The record that a reader gets where there is no ledger yet. Never written.
     fresh: FleetRecord,
 }
 
-/// Which ledger it is, for as long as this process runs.
+/// Identifies the ledger, for as long as this process runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Opened {
     ledger: LedgerId,
-    /// The revision at which the record's key was made: a key that was deleted and made again has another.
+    /// The revision at which the record's key was created. A key that was deleted and created again has another.
     created: i64,
 }
 
-/// A record of a journal as it is stored. The record is text of its own, so that it is read as strictly as elsewhere.
+/// A journal record as it is stored. The record is a text of its own, so that it is decoded as strictly as elsewhere.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Stored {
@@ -88,7 +89,7 @@ impl Keys {
         format!("{}record", self.0)
     }
 
-    /// Zeros in front, so that the order of keys is the order of numbers.
+    /// Zero-padded, so that the order of keys is the order of numbers.
     fn write(&self, version: u64) -> String {
         format!("{}writes/{version:020}", self.0)
     }
@@ -106,17 +107,17 @@ impl Keys {
     }
 }
 
-/// Where the range of keys with a prefix ends: every prefix ends with a slash, and 0 is the character after it.
+/// The end of the range of keys with a prefix: every prefix ends with a slash, and `0` is the character after it.
 fn end_of(prefix: &str) -> String {
     format!("{}0", prefix.trim_end_matches('/'))
 }
 
 impl EtcdLedger {
-    /// Opens the ledger of a fleet, and makes its record where there is none.
+    /// Opens the ledger of a fleet. Creates the fleet's record where there is none.
     ///
     /// # Errors
     ///
-    /// [`LedgerError`]: it cannot be reached, or is not whole.
+    /// [`LedgerError`]: the ledger cannot be reached, or is incomplete.
     pub async fn open(settings: &EtcdPlace, fleet: &FleetName, now: Time) -> Result<Self, LedgerError> {
         let mut ledger = Self::new(settings, fleet, now)?;
         ledger.opened = match ledger.look().await? {
@@ -126,8 +127,8 @@ impl EtcdLedger {
         Ok(ledger)
     }
 
-    /// Opens the ledger of a fleet to read it, and writes nothing: where there is none, [`Ledger::read`] shows a fresh
-    /// record that nobody has. Every write through it is refused.
+    /// Opens the ledger of a fleet for reading and writes nothing. Where there is no ledger, [`Ledger::read`] returns a
+    /// fresh record that is stored nowhere. Every write through it is refused.
     ///
     /// # Errors
     ///
@@ -153,7 +154,7 @@ impl Ledger for EtcdLedger {
     async fn read(&self) -> Result<(Version, FleetRecord), LedgerError> {
         let found = self.look().await?;
         let Some(opened) = &self.opened else {
-            // A reader that found none shows what is there by now.
+            // A reader that found no ledger at opening reads the one that exists by now.
             return match found {
                 None => Ok((Version(0), self.fresh.clone())),
                 Some((opened, record)) => self.record(&opened, &record),
@@ -203,8 +204,8 @@ impl Ledger for EtcdLedger {
         let write = answer.found(2);
         let now = self.after(&mut answer)?;
         self.is_the_same(opened, now.as_ref().map(|(now, _)| now))?;
-        // S9: a write at this version made the next one or none. Its nonce tells whose that is, for good: a repeat of
-        // this one that is still under way finds the version taken.
+        // S9: of the writes at this version, at most one made the next version. Its nonce tells whose write that was,
+        // for good: a repeat of this write that is still under way finds the version taken.
         let mine = write.is_some_and(|write| write.value == nonce.as_str().as_bytes());
         Ok(if mine { Written::Acknowledged(next) } else { Written::Conflict })
     }
@@ -225,7 +226,8 @@ impl Ledger for EtcdLedger {
             failure: vec![RequestOp::get(&ledger_key), RequestOp::find(&record_key), RequestOp::get(&event_key)],
         };
         match record.seq.checked_sub(1) {
-            // Written once: one that was written again stands for a journal that was pruned.
+            // The record before must have been written exactly once: a first record that was written again replaced a
+            // pruned journal.
             Some(before) => {
                 request.compare.push(Compare::version(&self.keys.event(&record.run, before), 1));
                 request.failure.push(RequestOp::get(&self.keys.event(&record.run, 0)));
@@ -245,7 +247,7 @@ impl Ledger for EtcdLedger {
             {
                 return Ok(Written::Conflict);
             }
-            // The writer remembers records that the ledger has lost.
+            // The writer knows of records that the ledger has lost.
             return Err(self.error(EtcdError::Gap { run: record.run.clone(), seq: record.seq }));
         };
         Ok(if self.envelope(&taken)?.nonce == nonce.as_str() { Written::Acknowledged(()) } else { Written::Conflict })
@@ -328,7 +330,7 @@ impl EtcdLedger {
         self.error(failed.error)
     }
 
-    /// Everything that is sent is decided by the cluster as a whole, so a repeat of it tells what became of it.
+    /// Everything sent is decided by the cluster as a whole, so a repeat tells what became of a write.
     fn not_written(&self, failed: Failed) -> LedgerError {
         if failed.in_doubt {
             return LedgerError::InDoubt { place: self.place.clone(), source: Box::new(failed.error) };
@@ -336,7 +338,8 @@ impl EtcdLedger {
         failed.error.at(&self.place, "written")
     }
 
-    /// Which ledger there is, with its record's key; in one look, so that the two belong together.
+    /// Reads which ledger there is, together with its record's key, in one transaction, so that the two belong
+    /// together.
     async fn look(&self) -> Result<Option<(Opened, KeyValue)>, LedgerError> {
         let request = TxnRequest {
             success: vec![RequestOp::get(&self.keys.ledger()), RequestOp::get(&self.keys.record())],
@@ -355,7 +358,7 @@ impl EtcdLedger {
         }
     }
 
-    /// The record is made by the first whose transaction is agreed on; the others find it.
+    /// Creates the fleet's record. The first process whose transaction is agreed on creates it; the others find it.
     async fn make(&self) -> Result<Opened, LedgerError> {
         let text = codec::encode_record(&self.fresh).map_err(|e| e.at(&self.place))?;
         let (ledger, record) = (self.keys.ledger(), self.keys.record());
@@ -365,7 +368,8 @@ impl EtcdLedger {
             failure: vec![],
         };
         self.cluster.call(&request).await.map_err(|failed| self.not_written(failed))?;
-        // Whoever made it, and also where this is a repeat of what was done: what is there now is the ledger.
+        // The ledger is what is stored now, whichever process created it, and also where this is a repeat of a write
+        // that was done.
         self.look().await?.map(|(opened, _)| opened).ok_or_else(|| self.error(EtcdError::Gone))
     }
 
@@ -405,13 +409,13 @@ impl EtcdLedger {
             .map_err(|_| self.error(EtcdError::Unreadable(String::from_utf8_lossy(&key.key).into_owned())))
     }
 
-    /// After a transaction that did not hold: the ledger as it is then, by the first two of its answers.
+    /// The ledger as it was when a transaction did not hold, from the first two of its answers.
     fn after(&self, answer: &mut TxnResponse) -> Result<Option<(Opened, KeyValue)>, LedgerError> {
         let (Some(ledger), Some(record)) = (answer.found(0), answer.found(1)) else { return Ok(None) };
         Ok(Some((Opened { ledger: self.text(&ledger)?.into(), created: record.create_revision }, record)))
     }
 
-    /// A journal record as its key holds it.
+    /// Encodes a journal record as its key holds it.
     fn stored_event(&self, record: &JournalRecord, nonce: &Nonce) -> Result<Vec<u8>, LedgerError> {
         let text = codec::encode_event(record).map_err(|e| e.at(&self.place))?;
         serde_json::to_vec(&Stored { nonce: nonce.as_str().to_owned(), record: text })
@@ -423,7 +427,7 @@ impl EtcdLedger {
             .map_err(|source| LedgerError::Corrupt { place: self.place.clone(), source: Box::new(source) })
     }
 
-    /// Every key that begins so, page by page, all at the revision of the first.
+    /// Every key with this prefix, page by page, all at the revision of the first page.
     async fn all(&self, prefix: &str) -> Result<Vec<KeyValue>, LedgerError> {
         let mut request = RangeRequest {
             key: prefix.into(),

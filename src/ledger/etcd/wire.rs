@@ -1,22 +1,23 @@
-//! The few messages of etcd's KV service that a ledger needs, by their numbers in etcd's `rpc.proto` and `kv.proto`.
+//! The few messages of etcd's KV service that a ledger needs, with their field numbers in etcd's `rpc.proto` and
+//! `kv.proto`.
 //!
-//! Written by hand because every etcd client on crates.io has `protoc`, a C++ program, make them at build time, and
-//! `cargo install safe-remove` must not ask for that. The numbers are fixed for good by the protocol; the tests speak
-//! to a real etcd. Must not know what a ledger is.
+//! They are written by hand because every etcd client on crates.io generates them with `protoc`, a C++ program, at
+//! build time, and `cargo install safe-remove` must not need that. The protocol fixes the numbers for good; the tests
+//! use a real etcd. Must not know what a ledger is.
 
 use prost::{Message, Oneof};
 
-/// The path of a method of the KV service.
+/// A method of the KV service.
 pub(super) trait Method: Message + Default + Clone + 'static {
-    /// What it answers.
+    /// The type of its answer.
     type Answer: Answer;
-    /// Its path in gRPC.
+    /// Its gRPC path.
     const PATH: &'static str;
 }
 
-/// An answer, which says what it comes from.
+/// An answer, with the id of its sender.
 pub(super) trait Answer: Message + Default + 'static {
-    /// The cluster that answered; 0 where it does not say.
+    /// The id of the cluster that answered; 0 where the answer has none.
     fn cluster(&self) -> u64;
 }
 
@@ -56,14 +57,14 @@ pub(super) struct KeyValue {
     pub(super) key: Vec<u8>,
     #[prost(int64, tag = "2")]
     pub(super) create_revision: i64,
-    /// Writes to the key since it was made: 1 when it is new.
+    /// How often the key was written since it was created: 1 when it is new.
     #[prost(int64, tag = "4")]
     pub(super) version: i64,
     #[prost(bytes = "vec", tag = "5")]
     pub(super) value: Vec<u8>,
 }
 
-/// Linearizable, since `serializable` is not among these: a member asks the others before it answers.
+/// Linearizable, because the field `serializable` is left out: a member asks the others before it answers.
 #[derive(Clone, PartialEq, Message)]
 pub(super) struct RangeRequest {
     #[prost(bytes = "vec", tag = "1")]
@@ -156,7 +157,7 @@ pub(super) enum Target {
     Value(Vec<u8>),
 }
 
-/// All comparisons hold and `success` is done, or one does not and `failure` is: atomically, for the whole cluster.
+/// Where all comparisons hold, `success` is done; otherwise `failure` is. Atomic for the whole cluster.
 #[derive(Clone, PartialEq, Message)]
 pub(super) struct TxnRequest {
     #[prost(message, repeated, tag = "1")]
@@ -178,7 +179,7 @@ pub(super) struct TxnResponse {
 }
 
 impl TxnResponse {
-    /// The key that the operation at this place looked for, if it is there.
+    /// The key that the operation at this index looked for, if it exists.
     pub(super) fn found(&mut self, place: usize) -> Option<KeyValue> {
         match self.responses.get_mut(place)?.response.take()? {
             Response::Range(range) => range.kvs.into_iter().next(),
@@ -187,22 +188,22 @@ impl TxnResponse {
 }
 
 impl Compare {
-    /// The key is the one made at this revision; 0: there is none.
+    /// The key was created at this revision; 0: it does not exist.
     pub(super) fn created(key: &str, at: i64) -> Self {
         Self { result: 0, target: 1, key: key.into(), with: Some(Target::Created(at)) }
     }
 
-    /// There is such a key.
+    /// The key exists.
     pub(super) fn exists(key: &str) -> Self {
         Self { result: 1, target: 1, key: key.into(), with: Some(Target::Created(0)) }
     }
 
-    /// The key was written so many times.
+    /// The key was written `is` times.
     pub(super) fn version(key: &str, is: i64) -> Self {
         Self { result: 0, target: 0, key: key.into(), with: Some(Target::Version(is)) }
     }
 
-    /// The key holds this.
+    /// The key's value is `is`.
     pub(super) fn value(key: &str, is: &str) -> Self {
         Self { result: 0, target: 3, key: key.into(), with: Some(Target::Value(is.into())) }
     }
@@ -214,7 +215,7 @@ impl RequestOp {
         Self { request: Some(Request::Range(range)) }
     }
 
-    /// Whether and in which version a key is there, without its value.
+    /// Whether a key exists and in which version, without its value.
     pub(super) fn find(key: &str) -> Self {
         let range = RangeRequest { key: key.into(), keys_only: true, ..RangeRequest::default() };
         Self { request: Some(Request::Range(range)) }
@@ -224,7 +225,7 @@ impl RequestOp {
         Self { request: Some(Request::Put(PutRequest { key: key.into(), value: value.into() })) }
     }
 
-    /// Deletes every key from `from` up to `end`, without it.
+    /// Deletes every key from `from` up to `end`, `end` excluded.
     pub(super) fn delete(from: &str, end: &str) -> Self {
         Self { request: Some(Request::Delete(DeleteRangeRequest { key: from.into(), range_end: end.into() })) }
     }

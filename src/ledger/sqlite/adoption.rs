@@ -1,4 +1,4 @@
-//! A ledger that is not where it was, and how the place where it is becomes its home.
+//! A ledger that is not where it was, and its adoption: how its new place becomes its home.
 
 use std::fs;
 use std::io;
@@ -16,18 +16,19 @@ use super::progress;
 /// A ledger that is not where it was.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Displaced {
-    /// Where it was made or adopted last; `None` where it does not know.
+    /// Where it was created or last adopted; `None` where it does not know.
     pub(crate) was: Option<PathBuf>,
     /// Where it is.
     pub(crate) is: PathBuf,
-    /// What is wrong with that, in words.
+    /// What is wrong with its place, in words.
     pub(crate) why: String,
-    /// Whether it may have been moved on purpose. Where it went back in time, or its original is still there, it was not.
+    /// Whether it may have been moved on purpose. It was not where it went back in time, or where its original is still
+    /// there.
     pub(crate) may_be_moved: bool,
 }
 
 impl LedgerFile {
-    /// What is wrong with where the file is; `None` where nothing is.
+    /// What is wrong with the place of the file; `None` where nothing is.
     pub(super) fn displaced(&self) -> Result<Option<Displaced>, LedgerError> {
         let Some(conn) = self.connect_if_exists()? else { return Ok(None) };
         let beside = self.beside()?;
@@ -41,10 +42,10 @@ impl LedgerFile {
         Ok(Some(Displaced { was: home.map(|home| home.place), is: here.place, why, may_be_moved }))
     }
 
-    /// Makes this file the ledger's home, in the transaction that records who did.
+    /// Makes this file the ledger's home, in the transaction that records who did it.
     ///
-    /// What lies beside it belongs to where it was, and goes first: whatever happens until [`Self::keep_up_adopted`], the
-    /// ledger then lacks it, is refused, and can be adopted again.
+    /// The progress file beside it belongs to the old place, and is removed first. If anything fails before
+    /// [`Self::keep_up_adopted`], the ledger lacks that file, is refused, and can be adopted again.
     pub(super) fn adopt(&self, tx: &Transaction<'_>) -> Result<Home, LedgerError> {
         let write = |error| self.error("written", error);
         match fs::remove_file(progress::beside(&self.path)) {
@@ -57,7 +58,8 @@ impl LedgerFile {
         self.settle_with(tx, writes)
     }
 
-    /// Says beside the ledger that it is adopted: after the commit, and if nobody else has adopted it meanwhile.
+    /// Writes the progress file of the adopted ledger: after the commit, and only if nobody else has adopted it
+    /// meanwhile.
     pub(super) fn keep_up_adopted(&self, conn: &mut Connection, adopted: &Home) -> Result<(), LedgerError> {
         let tx = self.immediate(conn)?;
         match self.home(&tx)?.filter(|home| home.mark == adopted.mark) {

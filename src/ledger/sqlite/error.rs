@@ -1,4 +1,4 @@
-//! What can be wrong with the file, in words that say what to do.
+//! The errors of the file. Their messages say what to do.
 
 use std::io;
 use std::path::PathBuf;
@@ -97,7 +97,7 @@ impl SqliteError {
                 ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt => Self::Damaged(error),
                 _ => Self::Other(error),
             },
-            // A value of another type or range than the layout allows.
+            // A value of a type or range that the layout does not allow.
             rusqlite::Error::FromSqlConversionFailure(..)
             | rusqlite::Error::IntegralValueOutOfRange(..)
             | rusqlite::Error::InvalidColumnType(..) => Self::Damaged(error),
@@ -105,7 +105,7 @@ impl SqliteError {
         }
     }
 
-    /// Whether a file that somebody moved on purpose shows this, and one that went back does not have to.
+    /// Whether a file that was moved on purpose can show this, and one that went back need not.
     pub(super) fn may_be_a_move(&self) -> bool {
         matches!(self, Self::Homeless | Self::OtherMachine { .. } | Self::Copied { .. } | Self::NoProgress { .. })
     }

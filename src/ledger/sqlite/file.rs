@@ -1,4 +1,4 @@
-//! The file: how it is made, opened and recognised.
+//! The ledger's file: how it is created, opened and recognised.
 
 use std::fs::{DirBuilder, OpenOptions};
 use std::io;
@@ -14,17 +14,17 @@ use super::error::SqliteError;
 use super::home::{self, Here, Home};
 use super::progress::{self, Found};
 
-/// `SRL1`: tells a ledger from any other SQLite file.
+/// `SRL1`: distinguishes a ledger from any other SQLite file.
 const APPLICATION_ID: i32 = 0x5352_4C31;
 
 /// The layout of the tables, in the file's `user_version`. A newer one is refused.
 ///
-/// 1: as published first. 2: with `home`, without which a copy cannot be told from the ledger. A file of layout 1 is
-/// refused like a copy: it is exported and imported, or adopted, which gives it its home.
+/// 1: the first that was published. 2: with the table `home`; without it a copy cannot be told from the ledger. A file
+/// of layout 1 is refused like a copy: it is exported and imported, or adopted, which gives it its home.
 pub(super) const LAYOUT: i32 = 2;
 
-/// How long one operation waits for another process's lock. Each holds it for the time of two or three syncs; a
-/// longer wait means a process that is stopped or a disk that hangs, and then an operator should hear of it.
+/// How long one operation waits for another process's lock. A process holds it for the time of two or three syncs. A
+/// longer wait means a stopped process or a disk that hangs, and an operator should hear of that.
 const LOCK_WAIT: Duration = Duration::from_secs(10);
 
 const TABLES: &str = "
@@ -48,10 +48,10 @@ const TABLES: &str = "
 pub(super) struct LedgerFile {
     pub(super) path: PathBuf,
     read_only: bool,
-    /// Whether also a copy is opened, and one that went back: to export it, or to adopt it.
+    /// Whether a copy, or a file that went back, is opened too: to export it, or to adopt it.
     pub(super) is_unchecked: bool,
     pub(super) lock_wait: Duration,
-    /// A disk of this many pages, for tests of a full one.
+    /// Limits the file to this many pages, for tests of a full disk.
     #[cfg(test)]
     pub(super) max_pages: std::sync::atomic::AtomicU32,
 }
@@ -72,7 +72,7 @@ impl LedgerFile {
         Self { read_only: true, ..Self::new(path) }
     }
 
-    /// The same, where nothing of it will be relied on.
+    /// The same for a file that will not be relied on.
     pub(super) fn unchecked(path: &Path) -> Self {
         Self { is_unchecked: true, ..Self::read_only(path) }
     }
@@ -89,9 +89,9 @@ impl LedgerFile {
         LedgerError::Corrupt { place: self.place(), source: Box::new(why) }
     }
 
-    /// Opens the file, and makes it with its tables where it is new.
+    /// Opens the file. Creates it with its tables where it is new.
     pub(super) fn create(&self) -> Result<Connection, LedgerError> {
-        // In this order: what lies beside a ledger is made after it.
+        // In this order, because the progress file is created after the ledger.
         let beside = self.beside()?;
         if !self.path.exists() {
             self.check_blank(&beside)?;
@@ -118,7 +118,7 @@ impl LedgerFile {
         Ok(conn)
     }
 
-    /// Opens a file that must be there with its tables: it never appears, or appears again, by being used.
+    /// Opens a file that must exist and have its tables. Using a file never creates it, or creates it again.
     pub(super) fn connect(&self) -> Result<Connection, LedgerError> {
         let conn = self.open()?;
         if self.is_blank(&conn)? {
@@ -127,7 +127,7 @@ impl LedgerFile {
         Ok(conn)
     }
 
-    /// As [`Self::connect`], by those who may write.
+    /// As [`Self::connect`], for writing.
     pub(super) fn connect_to_write(&self) -> Result<Connection, LedgerError> {
         if self.read_only {
             return Err(SqliteError::OpenedToRead.at(self.place(), "written"));
@@ -135,9 +135,9 @@ impl LedgerFile {
         self.connect()
     }
 
-    /// As [`Self::connect`]; `None` where there is no file, or one in which nothing was made yet.
+    /// As [`Self::connect`]; `None` where there is no file, or where the file is still blank.
     pub(super) fn connect_if_exists(&self) -> Result<Option<Connection>, LedgerError> {
-        // In this order: what lies beside a ledger is made after it.
+        // In this order, because the progress file is created after the ledger.
         let beside = self.beside()?;
         match std::fs::metadata(&self.path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -153,7 +153,7 @@ impl LedgerFile {
         Ok(Some(conn))
     }
 
-    /// Where nothing is in the file, nothing may ever have been: a new ledger would not know what was removed (S3).
+    /// Checks that nothing was ever in a blank file: a new ledger would not know what was removed (S3).
     fn check_blank(&self, beside: &Found) -> Result<(), LedgerError> {
         match beside {
             Found::Nothing => Ok(()),
@@ -163,9 +163,9 @@ impl LedgerFile {
         }
     }
 
-    /// Makes directory and file. Both are for their owner and group, as far as the umask allows, and for nobody
-    /// else: operators of one machine share a ledger by sharing a group (umask 002, or `chmod g+w`), and what is in
-    /// it says which hosts can be spared. SQLite gives its journal the file's mode.
+    /// Creates the directory and the file. Both are for their owner and group only, as far as the umask allows:
+    /// operators of one machine share a ledger by sharing a group (umask 002, or `chmod g+w`), and its contents say
+    /// which hosts can be spared. SQLite gives its journal the file's mode.
     fn make_file(&self) -> io::Result<()> {
         if let Some(parent) = self.path.parent().filter(|p| !p.as_os_str().is_empty()) {
             DirBuilder::new().recursive(true).mode(0o770).create(parent)?;
@@ -178,21 +178,21 @@ impl LedgerFile {
 
     /// Opens without creating.
     ///
-    /// Readers open for writing too, so that a transaction that was interrupted can be rolled back for them; they
-    /// are held to reading by `query_only`. SQLite itself falls back to reading where the file is write-protected.
+    /// Readers open for writing too, so that an interrupted transaction can be rolled back for them; `query_only` keeps
+    /// them from writing. SQLite itself falls back to reading where the file is write-protected.
     ///
     /// The journal is a rollback journal, not a write-ahead log: a WAL needs shared memory beside the file (so no
-    /// network file system, no reader without write access to the directory), leaves acknowledged writes in a second
-    /// file that a copy forgets, and would speed up what happens a few times a minute. `EXTRA` is `FULL` with the
-    /// directory synced after the journal is unlinked: without it a commit can be undone by a power loss just
-    /// after it was acknowledged (S5). Source: SQLite documentation, `PRAGMA synchronous`.
+    /// network file system, and no reader without write access to the directory), leaves acknowledged writes in a
+    /// second file that a copy forgets, and would speed up something that happens a few times a minute. `EXTRA` is
+    /// `FULL` with the directory synced after the journal is unlinked: without it a power loss just after a commit was
+    /// acknowledged can undo it (S5). Source: SQLite documentation, `PRAGMA synchronous`.
     fn open(&self) -> Result<Connection, LedgerError> {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let open = || {
             let conn = Connection::open_with_flags(&self.path, flags)?;
             conn.busy_timeout(self.lock_wait)?;
             conn.pragma_update(None, "synchronous", "EXTRA")?;
-            // Only macOS knows it: fsync alone does not reach the platter there.
+            // Only macOS knows this pragma: there, fsync alone does not reach the platter.
             conn.pragma_update(None, "fullfsync", true)?;
             conn.pragma_update(None, "trusted_schema", false)?;
             conn.pragma_update(None, "query_only", self.read_only)?;
@@ -207,7 +207,7 @@ impl LedgerFile {
         })
     }
 
-    /// Whether nothing was made in it yet. A file of another program, or of a newer version, is an error.
+    /// Whether the file has no tables yet. A file of another program, or of a newer version, is an error.
     fn is_blank(&self, conn: &Connection) -> Result<bool, LedgerError> {
         let number = |pragma: &str| conn.pragma_query_value(None, pragma, |r| r.get::<_, i32>(0));
         let read = |e| self.error("read", e);
@@ -229,7 +229,7 @@ impl LedgerFile {
         }
     }
 
-    /// Where it is now.
+    /// Where the file is now.
     pub(super) fn here(&self) -> Result<Here, LedgerError> {
         let gone = |error: io::Error| match error.kind() {
             io::ErrorKind::NotFound => SqliteError::Gone.at(self.place(), "opened"),
@@ -238,7 +238,7 @@ impl LedgerFile {
         Here::of(&self.path).map_err(gone)
     }
 
-    /// What is said beside it.
+    /// Reads the progress file.
     pub(super) fn beside(&self) -> Result<Found, LedgerError> {
         progress::read(&progress::beside(&self.path)).map_err(|error| self.unreadable(error))
     }
@@ -247,12 +247,12 @@ impl LedgerFile {
         SqliteError::Progress { path: progress::beside(&self.path), source: error }.at(self.place(), "read")
     }
 
-    /// A file that is new is at home where it is, and has taken no write.
+    /// Makes a new file at home where it is, with no writes taken.
     fn settle(&self, tx: &Transaction<'_>) -> Result<(), LedgerError> {
         self.settle_with(tx, 0).map(|_| ())
     }
 
-    /// The same for one that was moved here.
+    /// As [`Self::settle`], for a file that was moved here and has taken `writes` writes.
     pub(super) fn settle_with(&self, tx: &Transaction<'_>, writes: u64) -> Result<Home, LedgerError> {
         let home = Home::new(self.here()?, writes);
         home.store(tx).map_err(|error| self.error("written", error))?;

@@ -1,5 +1,6 @@
-//! [`Home`]: which machine and which file a ledger is, kept in the file, and how many writes it has taken. Compared with
-//! where the file is now, and with what is said beside it, before anything in it is believed.
+//! [`Home`]: the machine and the file that a ledger belongs to, and how many writes it has taken. It is kept in the
+//! ledger, and compared with where the file is now and with the progress file before anything in the ledger is
+//! believed.
 
 use std::fs;
 use std::io;
@@ -12,7 +13,7 @@ use sha2::{Digest as _, Sha256};
 use super::error::SqliteError;
 use super::progress::{Found, Identity};
 
-/// Made with the other tables of a new file, and by an adoption in an older one.
+/// Created with the other tables of a new file, and in an older file by an adoption.
 pub(super) const TABLE: &str = "
     CREATE TABLE IF NOT EXISTS home (
         one INTEGER PRIMARY KEY CHECK (one = 1), mark TEXT NOT NULL, machine TEXT, inode TEXT NOT NULL, born TEXT,
@@ -20,14 +21,14 @@ pub(super) const TABLE: &str = "
     ) STRICT;
 ";
 
-/// The row of `home`.
+/// The row of the table `home`.
 #[derive(Clone, Debug)]
 pub(super) struct Home {
-    /// Another one with each adoption: what lies beside an earlier copy is not taken for what belongs to this one.
+    /// Changes with each adoption, so that the progress file of an earlier copy is not taken for this ledger's.
     pub(super) mark: String,
     machine: Option<String>,
     file: Identity,
-    /// Where it was made or adopted. For people only: a directory that is renamed is no copy.
+    /// Where it was created or adopted. For people only: a renamed directory does not make a copy.
     pub(super) place: PathBuf,
     pub(super) writes: u64,
 }
@@ -48,7 +49,7 @@ impl Here {
 }
 
 impl Home {
-    /// The ledger is at home where it is now, and has taken so many writes.
+    /// The home of a ledger that is where it belongs now, and has taken `writes` writes.
     pub(super) fn new(here: Here, writes: u64) -> Self {
         let Here { machine, file, place } = here;
         Self { mark: uuid::Uuid::new_v4().simple().to_string(), machine, file, place, writes }
@@ -88,7 +89,7 @@ impl Home {
         conn.execute(sql, params![self.mark, self.machine, inode, born, place, self.writes]).map(|_| ())
     }
 
-    /// S1, S3: nothing in a copy is believed, nor in a file that went back. `progress` is where the file beside it is.
+    /// S1, S3: neither a copy nor a file that went back is believed. `progress` is the path of the progress file.
     pub(super) fn judge(&self, beside: &Found, here: &Here, progress: &Path) -> Result<(), SqliteError> {
         let was = || self.place.clone();
         let path = || progress.to_owned();
@@ -112,7 +113,7 @@ impl Home {
         }
         match beside {
             Found::Itself(_) => Ok(()),
-            // Before the first write it is made: until then there is nothing to go back to.
+            // It is created before the first write: until then there is nothing to go back to.
             Found::Nothing if self.writes == 0 => Ok(()),
             Found::Nothing => Err(SqliteError::NoProgress { progress: path() }),
             Found::Copy(_) => Err(SqliteError::ProgressCopied { progress: path() }),
@@ -120,7 +121,7 @@ impl Home {
         }
     }
 
-    /// Whether the file of which `here` is a copy is still in its place, on this machine.
+    /// Whether the original of the copy at `here` is still in its place, on this machine.
     pub(super) fn is_still_there(&self, here: &Here) -> bool {
         self.place != here.place
             && self.machine == here.machine
@@ -130,7 +131,8 @@ impl Home {
 
 /// This machine, or `None` where it has no id.
 ///
-/// An id of a machine is for that machine alone: what goes into a file is a digest with a purpose. Source: machine-id(5).
+/// A machine's id is for that machine alone: a file holds only a digest of it, made for this purpose. Source:
+/// machine-id(5).
 static MACHINE: LazyLock<Option<String>> = LazyLock::new(|| {
     let id = ["/etc/machine-id", "/var/lib/dbus/machine-id"].into_iter().find_map(|path| {
         let id = fs::read_to_string(path).ok()?;

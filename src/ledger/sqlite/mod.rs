@@ -1,10 +1,11 @@
 //! [`SqliteLedger`]: the embedded ledger, one file for the operators of one machine. The default.
 //!
-//! It never interprets a record and never retries by itself; a write whose commit failed is looked for by its nonce
-//! before anything is said of it. Several fleets may share a file: each has its own record, version and journals.
+//! This engine never interprets a record and never retries by itself. After a failed commit it looks for the write by
+//! its nonce before it reports anything. Several fleets may share a file: each has its own record, version and
+//! journals.
 //!
-//! Every operation opens the file anew. That costs a millisecond and is what makes a ledger that was deleted or
-//! replaced under a running process an error: an open descriptor would go on writing to a file that nobody else sees.
+//! Every operation opens the file anew. That costs a millisecond, and makes it an error when a ledger is deleted or
+//! replaced under a running process: an open descriptor would go on writing to a file that nobody else sees.
 
 mod adoption;
 mod error;
@@ -32,11 +33,12 @@ use self::error::SqliteError;
 use self::file::LedgerFile;
 use super::codec;
 
-/// Writes to a fleet's record whose nonces are remembered. A writer that repeats an older one meets a conflict and
-/// reads again; `decide` then recognises what it was granted. Far more than can be written between the two.
+/// How many writes to a fleet's record have their nonces remembered. A writer that repeats an older write gets a
+/// conflict and reads again; `decide` then recognises what it was granted. Far more than can be written between the
+/// two.
 const REMEMBERED_WRITES: i64 = 10_000;
 
-/// A ledger in one SQLite file. Cheap to clone; safe to share by threads, tasks and processes of one machine.
+/// A ledger in one SQLite file. Cheap to clone. Threads, tasks and processes of one machine can share it.
 #[derive(Clone, Debug)]
 pub struct SqliteLedger {
     inner: Arc<Inner>,
@@ -46,19 +48,19 @@ pub struct SqliteLedger {
 struct Inner {
     file: LedgerFile,
     fleet: FleetName,
-    /// The ledger found or made when it was opened; `None` where a reader found none.
+    /// The ledger that was found or created at opening; `None` where a reader found none.
     ledger: Option<LedgerId>,
-    /// What a reader is shown where there is no ledger yet. Never written.
+    /// The record that a reader gets where there is no ledger yet. Never written.
     fresh: FleetRecord,
 }
 
 impl SqliteLedger {
-    /// Opens the ledger of a fleet, and makes directory, file and record where they do not exist. Blocks for up to
-    /// ten seconds where another process keeps the file locked.
+    /// Opens the ledger of a fleet. Creates directory, file and record where they do not exist. Blocks for up to ten
+    /// seconds where another process keeps the file locked.
     ///
     /// # Errors
     ///
-    /// [`LedgerError`]: it cannot be reached or written, was written by a newer version, or is corrupt.
+    /// [`LedgerError`]: the ledger cannot be reached or written, was written by a newer version, or is corrupt.
     pub fn open(path: &Path, fleet: &FleetName, now: Time) -> Result<Self, LedgerError> {
         let file = LedgerFile::new(path);
         let fresh = fresh(fleet, now);
@@ -67,19 +69,19 @@ impl SqliteLedger {
         Ok(Self { inner: Arc::new(Inner { file, fleet: fleet.clone(), ledger: Some(ledger), fresh }) })
     }
 
-    /// Opens the ledger of a fleet to read it, and touches nothing: where there is no file, or no record of this
-    /// fleet, [`Ledger::read`] shows a fresh record that nobody has (its ledger id is of no consequence). Every
-    /// write through it is refused. Blocks as [`Self::open`] does.
+    /// Opens the ledger of a fleet for reading and changes nothing. Where there is no file, or no record of this fleet,
+    /// [`Ledger::read`] returns a fresh record that is stored nowhere (its ledger id means nothing). Every write
+    /// through it is refused. Blocks as [`Self::open`] does.
     ///
     /// # Errors
     ///
-    /// [`LedgerError`], as [`Self::open`]; a missing file is none.
+    /// [`LedgerError`], as [`Self::open`]; a missing file is not an error.
     pub fn open_read_only(path: &Path, fleet: &FleetName, now: Time) -> Result<Self, LedgerError> {
         Self::reader(LedgerFile::read_only(path), fleet, now)
     }
 
-    /// The same for a copy, and for a file that went back in time, too: to export what is in it, or to show what an
-    /// adoption would change. Nothing may be decided by it.
+    /// As [`Self::open_read_only`], also for a copy and for a file that went back in time: to export its contents, or
+    /// to show what an adoption would change. No decision may rest on it.
     ///
     /// # Errors
     ///
@@ -98,22 +100,22 @@ impl SqliteLedger {
         Ok(Self { inner: Arc::new(Inner { file, fleet: fleet.clone(), ledger, fresh }) })
     }
 
-    /// What is wrong with where a ledger's file is; `None` where nothing is, or where there is no ledger.
+    /// What is wrong with the place of a ledger's file; `None` where nothing is, or where there is no ledger.
     ///
     /// # Errors
     ///
-    /// [`LedgerError`]: it cannot be opened or understood.
+    /// [`LedgerError`]: the file cannot be opened or understood.
     pub(crate) fn displaced(path: &Path) -> Result<Option<Displaced>, LedgerError> {
         LedgerFile::read_only(path).displaced()
     }
 
-    /// Makes a file that was moved the ledger's home, and appends who did that, in one transaction. Blocks as
-    /// [`Self::open`] does.
+    /// Makes a moved file the ledger's home and appends who did that, in one transaction. Blocks as [`Self::open`]
+    /// does.
     ///
     /// # Errors
     ///
-    /// [`LedgerError`]; [`LedgerError::PutBack`] where it was not moved, but went back, or where its original is still
-    /// there. Where it fails the ledger is refused as before, and can be adopted again.
+    /// [`LedgerError`]; [`LedgerError::PutBack`] where the file was not moved but went back, or where its original is
+    /// still there. After a failure the ledger is refused as before, and can be adopted again.
     pub(crate) fn adopt(
         path: &Path,
         fleet: &FleetName,
@@ -123,7 +125,7 @@ impl SqliteLedger {
         let file = LedgerFile::new(path);
         let mut conn = file.connect()?;
         let tx = file.immediate(&mut conn)?;
-        // A second connection reads while this one holds the write lock.
+        // Read by a second connection, while this one holds the write lock.
         let why = match file.displaced()? {
             Some(displaced) if displaced.may_be_moved => None,
             Some(displaced) => Some(displaced.why),
@@ -143,7 +145,7 @@ impl SqliteLedger {
         self.inner.ledger.as_ref()
     }
 
-    /// Whether there is a record of the fleet: `false` only for a reader of a ledger that does not exist yet.
+    /// Whether the fleet has a record: `false` only for a reader of a ledger that does not exist yet.
     pub fn exists(&self) -> bool {
         self.inner.ledger.is_some()
     }
@@ -211,7 +213,7 @@ impl Ledger for SqliteLedger {
     }
 }
 
-/// One fleet's row.
+/// The row of one fleet.
 struct Row {
     ledger: LedgerId,
     version: Version,
@@ -230,7 +232,7 @@ fn row(file: &LedgerFile, conn: &Connection, fleet: &FleetName) -> Result<Option
     .map_err(|e| file.error("read", e))
 }
 
-/// The fleet's record is made by the first process that gets the write lock; the others find it.
+/// Finds or creates the fleet's record. The first process that gets the write lock creates it; the others find it.
 fn found_or_made(file: &LedgerFile, mut conn: Connection, fresh: &FleetRecord) -> Result<LedgerId, LedgerError> {
     file.check(&conn)?;
     if let Some(row) = row(file, &conn, &fresh.fleet)? {
@@ -266,7 +268,7 @@ fn insert(
 }
 
 impl Inner {
-    /// The fleet's row, of the ledger that was opened and no other.
+    /// The fleet's row, which must be of the ledger that was opened.
     fn row(&self, conn: &Connection) -> Result<Option<Row>, LedgerError> {
         let row = row(&self.file, conn, &self.fleet)?;
         let found = row.as_ref().map(|row| &row.ledger);
@@ -288,7 +290,7 @@ impl Inner {
             let Some(conn) = self.file.connect_if_exists()? else { return Ok(nothing()) };
             conn
         };
-        // One state of the file for both.
+        // Both reads see one state of the file.
         let tx = conn.unchecked_transaction().map_err(|e| self.file.error("read", e))?;
         self.file.check(&tx)?;
         let Some(row) = self.row(&tx)? else { return Ok(nothing()) };
@@ -306,7 +308,7 @@ impl Inner {
         Ok(self.row(&conn)?.map(|row| row.record))
     }
 
-    /// Which version a nonce wrote, if it is remembered.
+    /// The version that a nonce wrote, if it is still remembered.
     fn written_by(&self, conn: &Connection, nonce: &Nonce) -> Result<Option<Version>, rusqlite::Error> {
         conn.query_row(
             "SELECT version FROM writes WHERE fleet = ?1 AND nonce = ?2",
@@ -316,7 +318,7 @@ impl Inner {
         .optional()
     }
 
-    /// `Some` where the question is closed without writing.
+    /// The result of a write, where that is known without writing.
     fn settled(&self, conn: &Connection, at: Version, nonce: &Nonce) -> Result<Option<Written<Version>>, LedgerError> {
         if let Some(version) = self.written_by(conn, nonce).map_err(|e| self.file.error("read", e))? {
             return Ok(Some(Written::Acknowledged(version)));
@@ -336,7 +338,7 @@ impl Inner {
             return Err(self.file.corrupt(SqliteError::Misfiled));
         }
         let text = codec::encode_record(record).map_err(|e| e.at(&self.file.place()))?;
-        // Looked at before the write lock is taken too: those who have lost already need not queue for it.
+        // Checked before the write lock is taken, too: a writer that has already lost need not queue for it.
         if let Some(settled) = self.settled(&conn, at, nonce)? {
             return self.told(&mut conn, settled);
         }
@@ -366,8 +368,8 @@ impl Inner {
         }
     }
 
-    /// What is acknowledged is said beside the ledger, too, also where an earlier call made the write and did not come
-    /// so far.
+    /// Brings the progress file up to date before a write is acknowledged, also where an earlier call made the write
+    /// and did not get that far.
     fn told<T>(&self, conn: &mut Connection, settled: Written<T>) -> Result<Written<T>, LedgerError> {
         if matches!(settled, Written::Acknowledged(_)) {
             let writes = self.file.writes(conn)?;
@@ -405,7 +407,7 @@ impl Inner {
             return Ok(Written::Conflict);
         }
         if next != record.seq {
-            // The writer remembers records that the ledger has lost: it was restored from a copy, or cut.
+            // The writer knows of records that the ledger has lost: it was restored from a copy, or cut.
             return Err(self.file.corrupt(SqliteError::Gap { run: record.run.clone(), seq: record.seq, next }));
         }
         let writes = insert(&tx, &self.fleet, record, nonce, &text)
@@ -419,7 +421,7 @@ impl Inner {
         }
     }
 
-    /// Whether the first record of a journal stands for one that was pruned.
+    /// Whether the first record of a journal is one that replaced a pruned journal.
     fn is_pruned(&self, conn: &Connection, run: &RunId) -> Result<bool, LedgerError> {
         let sql = "SELECT record FROM journal WHERE fleet = ?1 AND run = ?2 AND seq = 0";
         let first: Option<String> = conn
@@ -429,7 +431,7 @@ impl Inner {
         first.map_or(Ok(false), |text| codec::is_pruned(&text).map_err(|e| e.at(&self.file.place())))
     }
 
-    /// In one transaction. The pages that become free are used again; the file does not shrink.
+    /// Prunes in one transaction. The pages that become free are used again; the file does not shrink.
     fn prune(&self, record: &JournalRecord, nonce: &Nonce) -> Result<(), LedgerError> {
         let mut conn = self.file.connect_to_write()?;
         let text = codec::encode_event(record).map_err(|e| e.at(&self.file.place()))?;
@@ -437,7 +439,7 @@ impl Inner {
         self.row(&tx)?;
         let (fleet, run) = (self.fleet.as_str(), record.run.as_str());
         let written = (|| {
-            // `at` stays: it says when the journal was begun.
+            // `at` stays: it is the time at which the journal was begun.
             let sql = "UPDATE journal SET nonce = ?3, record = ?4 WHERE fleet = ?1 AND run = ?2 AND seq = 0";
             tx.execute(sql, params![fleet, run, nonce.as_str(), text])?;
             tx.execute("DELETE FROM journal WHERE fleet = ?1 AND run = ?2 AND seq > 0", [fleet, run])?;
@@ -454,8 +456,9 @@ impl Inner {
         }
     }
 
-    /// A commit failed: whether it is there is read from the file, not inferred from the error. Opening the file
-    /// anew either completes or rolls back what was under way, so what is absent then will never appear.
+    /// After a failed commit: reads from the file whether the write is there, and does not infer it from the error.
+    /// Opening the file anew either completes or rolls back what was under way, so a write that is absent then will
+    /// never appear.
     fn look_for<T>(
         &self,
         cause: rusqlite::Error,

@@ -1,8 +1,9 @@
-//! [`Progress`]: a small file beside the ledger that says how far the ledger had come when a write was acknowledged last.
+//! [`Progress`]: a small file beside the ledger that says how many writes the ledger had taken when it last
+//! acknowledged one.
 //!
-//! A backup that is put back brings the ledger's own count back with it; this file does not go back with it. It names
-//! its own inode and birth, so that a copy of it, or an older one written over it, is not taken for it. It knows nothing
-//! of SQLite: who may write it, and when, is `writes`'s.
+//! Restoring a backup takes the ledger's own count back; this file does not go back with it. It contains its own inode
+//! and birth, so that neither a copy of it nor an older one written over it is taken for it. This module knows nothing
+//! of SQLite: `writes` decides who may write the file, and when.
 
 use std::ffi::OsString;
 use std::fs::{self, File, Metadata, OpenOptions, Permissions};
@@ -16,18 +17,18 @@ use serde::{Deserialize, Serialize};
 /// The schema. v1 is the first.
 const SCHEMA: &str = "safe-remove/ledger-progress/v1";
 
-/// Far more than the file has.
+/// Far larger than the file.
 const SIZE_MAX: u64 = 64 << 10;
 
-/// Which file this is, among all that a file system ever had.
+/// Identifies a file among all that a file system ever had.
 ///
-/// The number of a device is not in it: many are given anew with every mount or start. The birth tells apart files that
+/// The device number is left out: many are assigned anew with every mount or start. The birth distinguishes files that
 /// had the same inode one after the other, and a copy from its original where both have one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Identity {
     pub(super) inode: u64,
-    /// Nanoseconds since 1970; `None` where the file system or the platform does not say.
+    /// Nanoseconds since 1970; `None` where the file system or the platform does not report it.
     pub(super) born: Option<u64>,
 }
 
@@ -37,39 +38,39 @@ impl Identity {
         Self { inode: metadata.ino(), born: since.and_then(|since| u64::try_from(since.as_nanos()).ok()) }
     }
 
-    /// Whether both are one file. A birth that only one of them has says nothing.
+    /// Whether both are the same file. A birth that only one of them has is ignored.
     pub(super) fn is(self, other: Self) -> bool {
         self.inode == other.inode && (self.born == other.born || self.born.is_none() || other.born.is_none())
     }
 }
 
-/// What the file says.
+/// The contents of the file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Progress {
     schema: String,
-    /// Of the ledger's home: the same as in the ledger.
+    /// The mark of the ledger's home, the same as in the ledger.
     pub(super) mark: String,
-    /// Write transactions of the ledger that were made when something was acknowledged last.
+    /// How many write transactions the ledger had taken when it last acknowledged one.
     pub(super) writes: u64,
-    /// This file.
+    /// The identity of this file.
     file: Identity,
 }
 
-/// What is found in its place.
+/// What is found in the place of the progress file.
 #[derive(Debug)]
 pub(super) enum Found {
     /// No file.
     Nothing,
-    /// The file that was written there last.
+    /// The file that was last written there.
     Itself(Progress),
     /// A copy of such a file.
     Copy(Progress),
-    /// Nothing that safe-remove wrote whole.
+    /// Not a whole file of safe-remove.
     Unreadable(String),
 }
 
-/// Where it is: beside the file that a symbolic link leads to, as SQLite's own journal is.
+/// The path of the progress file: beside the file that a symbolic link leads to, as SQLite's own journal is.
 pub(super) fn beside(ledger: &Path) -> PathBuf {
     let real = fs::canonicalize(ledger).unwrap_or_else(|_| ledger.to_owned());
     let mut name = OsString::from(real);
@@ -81,7 +82,7 @@ pub(super) fn beside(ledger: &Path) -> PathBuf {
 ///
 /// # Errors
 ///
-/// It is there and cannot be read: whether the ledger went back is not known (S3).
+/// The file exists and cannot be read: whether the ledger went back is not known (S3).
 pub(super) fn read(path: &Path) -> io::Result<Found> {
     let file = match File::open(path) {
         Ok(file) => file,
@@ -90,7 +91,7 @@ pub(super) fn read(path: &Path) -> io::Result<Found> {
         }
         Err(error) => return Err(error),
     };
-    // Of the open file, not of its name: another process may put the next one there meanwhile.
+    // The identity of the open file, not of its name: another process may rename the next one to that name meanwhile.
     let identity = Identity::of(&file.metadata()?);
     let mut text = Vec::new();
     file.take(SIZE_MAX).read_to_end(&mut text)?;
@@ -104,13 +105,13 @@ pub(super) fn read(path: &Path) -> io::Result<Found> {
     Ok(if progress.file.is(identity) { Found::Itself(progress) } else { Found::Copy(progress) })
 }
 
-/// Writes the file: another one beside its place, to the disk, and moved there. Its readers are those of the ledger.
+/// Writes the file: writes another file beside it, syncs that, and renames it. The readers of the ledger can read it.
 ///
-/// Whoever calls this holds the ledger's write lock. What a process that was killed here left is removed first.
+/// The caller holds the ledger's write lock. A part that a killed process left here is removed first.
 ///
 /// # Errors
 ///
-/// The file that was there before may be there still.
+/// The file that was there before may still be there.
 pub(super) fn write(path: &Path, mark: &str, writes: u64, ledger: &Metadata) -> io::Result<()> {
     let mut part = OsString::from(path);
     part.push("-next");
@@ -123,12 +124,13 @@ pub(super) fn write(path: &Path, mark: &str, writes: u64, ledger: &Metadata) -> 
     let progress =
         Progress { schema: SCHEMA.to_owned(), mark: mark.to_owned(), writes, file: Identity::of(&file.metadata()?) };
     file.write_all(&serde_json::to_vec(&progress)?)?;
-    // Operators who share a ledger share a group. Whoever may not give the file away has made it as readable as they can.
+    // Operators who share a ledger share a group. A process that may not change the owner makes the file as readable as
+    // it can.
     let _ = fchown(&file, Some(ledger.uid()), Some(ledger.gid())).or_else(|_| fchown(&file, None, Some(ledger.gid())));
     file.set_permissions(Permissions::from_mode(ledger.mode() & 0o666))?;
     file.sync_all()?;
     fs::rename(&part, path)?;
-    // The name, too, must be on the disk before anybody is told.
+    // The name must be on the disk, too, before anybody is told.
     let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     File::open(directory)?.sync_all()
 }

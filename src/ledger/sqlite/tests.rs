@@ -1,4 +1,4 @@
-//! What cannot be brought about from outside: a full disk, and SQLite's words for a read-only one.
+//! Cases that cannot be brought about from outside: a full disk, and SQLite's error codes for a read-only one.
 
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};

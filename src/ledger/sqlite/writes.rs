@@ -1,12 +1,12 @@
-//! How a ledger is read and written: what is looked at before, and what is said beside it after.
+//! How a ledger is read and written: what is checked before, and how its progress file is written after.
 //!
-//! The order of things, which makes a false alarm impossible. The file beside the ledger ([`Progress`]) is written only
-//! by who holds SQLite's write lock, of which there is one at a time ("File Locking And Concurrency", `RESERVED`;
+//! The order of steps makes a false alarm impossible. The progress file ([`Progress`]) is written only by the process
+//! that holds SQLite's write lock, which one process holds at a time ("File Locking And Concurrency", `RESERVED`;
 //! `BEGIN IMMEDIATE` takes it), and only with a count that is committed: a commit is on the disk once it returns
-//! ("Atomic Commit In SQLite", 3.11 and 3.12, and `PRAGMA synchronous = EXTRA`). So what is said beside it is never ahead
-//! of the ledger, and never goes back. A reader reads the file beside it first and the ledger after that. A process that
-//! is killed between its commit and the file beside it leaves that behind by one: nobody was told of that write, and the
-//! next one makes up for it.
+//! ("Atomic Commit In SQLite", 3.11 and 3.12, and `PRAGMA synchronous = EXTRA`). So the progress file is never ahead of
+//! the ledger, and never goes back. A reader reads the progress file first and the ledger after it. A process that is
+//! killed between its commit and the progress file leaves the progress file one behind: that write was acknowledged to
+//! nobody, and the next write makes up for it.
 //!
 //! [`Progress`]: super::progress::Progress
 
@@ -23,7 +23,8 @@ use super::file::LedgerFile;
 use super::home::{Here, Home};
 use super::progress::{self, Found};
 
-/// Between two tries to get the write lock for the file beside the ledger. Another writer may have said as much already.
+/// The wait between two attempts to get the write lock for the progress file. Another writer may have written as much
+/// already.
 const GLANCE: Duration = Duration::from_millis(20);
 
 impl LedgerFile {
@@ -31,7 +32,7 @@ impl LedgerFile {
         Home::load(conn).map_err(|error| self.error("read", error))
     }
 
-    /// S1, S3: nothing in a copy is believed, nor in a file that went back. `conn` reads only after this began.
+    /// S1, S3: neither a copy nor a file that went back is believed. The progress file is read first, `conn` after it.
     pub(super) fn check(&self, conn: &Connection) -> Result<(), LedgerError> {
         if self.is_unchecked {
             return Ok(());
@@ -46,12 +47,12 @@ impl LedgerFile {
         home.ok_or(SqliteError::Homeless)?.judge(beside, here, &progress::beside(&self.path))
     }
 
-    /// Begins to write: takes the write lock, and looks that this is the ledger that it was.
+    /// Begins a write: takes the write lock, and checks that this is still the same ledger.
     pub(super) fn begin<'c>(&self, conn: &'c mut Connection) -> Result<Transaction<'c>, LedgerError> {
         let tx = self.immediate(conn)?;
         self.check(&tx)?;
         if let Some(home) = self.home(&tx)?.filter(|home| home.writes == 0) {
-            // From the first write on a file that is missing beside it is one that was taken away.
+            // From the first write on, a missing progress file means that it was removed.
             self.say(&home.mark, home.writes).map_err(|error| self.unreadable(error))?;
         }
         Ok(tx)
@@ -61,7 +62,7 @@ impl LedgerFile {
         Transaction::new(conn, TransactionBehavior::Immediate).map_err(|e| self.error("written", e))
     }
 
-    /// Counts this write. Every transaction that changes anything does.
+    /// Counts this write. Every transaction that changes anything calls it.
     pub(super) fn count(tx: &Transaction<'_>) -> Result<u64, rusqlite::Error> {
         tx.query_row("UPDATE home SET writes = writes + 1 RETURNING writes", [], |r| r.get(0))
     }
@@ -70,15 +71,16 @@ impl LedgerFile {
         progress::write(&progress::beside(&self.path), mark, writes, &fs::metadata(&self.path)?)
     }
 
-    /// What is in the ledger is in doubt for its writer until it is said beside it, too.
+    /// A write stays in doubt for its writer until the progress file says it, too.
     pub(super) fn unsaid(&self, error: io::Error) -> LedgerError {
         let why = SqliteError::Progress { path: progress::beside(&self.path), source: error };
         LedgerError::InDoubt { place: self.place(), source: Box::new(why) }
     }
 
-    /// Says beside the ledger what is in it. After a commit, and before anybody is told of it.
+    /// Brings the progress file up to date: after a commit, and before anybody is told of it.
     ///
-    /// The count of that commit is `at_least`. Where another writer has said as much, there is nothing to do.
+    /// `at_least` is the count of that commit. Where another writer has already written as much, there is nothing to
+    /// do.
     pub(super) fn keep_up(&self, conn: &mut Connection, at_least: u64) -> Result<(), LedgerError> {
         let begun = Instant::now();
         conn.busy_timeout(GLANCE).map_err(|error| self.error("written", error))?;
@@ -97,7 +99,7 @@ impl LedgerFile {
                         return Err(SqliteError::Homeless.at(self.place(), "read"));
                     };
                     if home.writes < at_least {
-                        // It was written over since the commit.
+                        // The ledger was overwritten since the commit.
                         let progress = progress::beside(&self.path);
                         let why = SqliteError::WentBack { here: home.writes, beside: at_least, progress };
                         return Err(why.at(self.place(), "read"));
