@@ -1,4 +1,4 @@
-//! Providers of hosts, one folder each; nothing but the port [`crate::ports::Fleet`] knows of them.
+//! Providers of hosts, one folder each. They are known to others only through the port [`crate::ports::Fleet`].
 
 #[cfg(feature = "aws")]
 pub mod aws;

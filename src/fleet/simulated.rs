@@ -1,21 +1,21 @@
-//! The embedded fleet (contract section 6): hosts that exist in one file, shared by all processes that open
-//! it, with a load, a clock, and a provider whose API goes wrong where the scenario says so.
+//! The embedded fleet (contract section 6): hosts that exist in one file, which all processes that open it share, with
+//! a load, a clock, and a provider whose API fails where the scenario says so.
 //!
-//! [`SimulatedFleet`] is a [`Fleet`] and a [`Clock`]; [`SimulatedFleet::metric`] is what simulated probes read.
-//! It refuses what Auto Scaling refuses and no more: nothing here knows a policy's minimum, a plan or a ledger's
-//! record, or it would hide a mistake of the code that it is there to try.
+//! [`SimulatedFleet`] is a [`Fleet`] and a [`Clock`]; [`SimulatedFleet::metric`] is what simulated probes read. It
+//! refuses what Auto Scaling refuses and no more. Nothing here knows a policy's minimum, a plan or a ledger's record;
+//! otherwise it would hide mistakes of the code that it is meant to test.
 //!
 //! | module | what it is |
 //! | --- | --- |
 //! | `scenario` | the file that people write |
-//! | `standing` | how a host and a group stand; pure |
-//! | `state` | where the fleet stands, and what calls and events make of it; pure |
-//! | `past` | what a fleet was a short while ago; pure |
-//! | `load` | what the load makes probes read; pure |
-//! | `faults` | which calls go wrong |
+//! | `standing` | the state of one host and one group; pure |
+//! | `state` | the state of the fleet, and how calls and events change it; pure |
+//! | `past` | the state of the fleet a short while ago; pure |
+//! | `load` | how the load determines what probes read; pure |
+//! | `faults` | which calls fail |
 //! | `store` | the state file and its lock |
 //! | `clock` | the clock that all processes share |
-//! | `opening` | a fleet is found in its place, or made |
+//! | `opening` | finds the fleet, or creates it |
 
 mod clock;
 mod faults;
@@ -51,7 +51,7 @@ use crate::ports::{Clock, Fleet, FleetError, RecordedCall};
 
 /// A simulated fleet, opened by this process.
 ///
-/// One value is one process to the virtual clock: two runs in one process need two of them.
+/// One value counts as one process to the virtual clock: two runs in one process need two values.
 #[derive(Debug)]
 pub(crate) struct SimulatedFleet {
     inner: Arc<Inner>,
@@ -62,7 +62,7 @@ struct Inner {
     identity: FleetIdentity,
     bounds: Bounds,
     scenario: Scenario,
-    /// Of the fleet that was opened.
+    /// The id of the fleet that was opened.
     fleet: String,
     store: Store,
     clock: FleetClock,
@@ -81,15 +81,15 @@ pub(crate) enum OpenError {
 }
 
 impl SimulatedFleet {
-    /// Opens the fleet whose state is kept in the file `state`, and makes it from the scenario (its directory
-    /// too) where there is none. `settle` is how far in the past answers may be taken to lie; only `stale` ones do.
+    /// Opens the fleet whose state is in the file `state`. Where there is none, creates it from the scenario, with its
+    /// directory. `settle` is how far in the past answers may be taken to lie; only `stale` ones do.
     ///
     /// Blocks for some milliseconds.
     ///
     /// # Errors
     ///
-    /// [`OpenError`]. A fleet that was made from another scenario is refused, never silently another fleet;
-    /// only `[[faults]]`, which bind single processes, may change in a fleet's life.
+    /// [`OpenError`]. A fleet that was created from another scenario is refused, never silently replaced; only
+    /// `[[faults]]`, which bind single processes, may change in a fleet's life.
     pub(crate) fn open(scenario: &Path, state: &Path, settle: Option<Duration>) -> Result<Arc<Self>, OpenError> {
         let read = Scenario::read(scenario)?;
         let store = Store::new(Paths::of(state));
@@ -104,9 +104,9 @@ impl SimulatedFleet {
         Ok(Arc::new(Self { inner: Arc::new(inner) }))
     }
 
-    /// Works out which hosts serve what: `serves` says for a host its units in each subsystem that it serves
-    /// (every host there ever was, in no particular state), and is not asked again of a host with the same tags, group
-    /// and type; `depends_on` what each subsystem needs directly.
+    /// Determines which hosts serve what. `serves` returns a host's units in each subsystem that it serves. It is
+    /// called for every host there ever was, in no particular state, and not again for the next host with the same
+    /// tags, group and type. `depends_on` lists what each subsystem needs directly.
     pub(crate) fn membership(
         &self,
         depends_on: BTreeMap<SubsystemName, BTreeSet<SubsystemName>>,
@@ -115,7 +115,7 @@ impl SimulatedFleet {
         LoadMembership::of(&self.inner.scenario, depends_on, serves)
     }
 
-    /// What a subsystem shows now: error rate 0 to 1, latency in milliseconds, or utilization.
+    /// The current reading of a subsystem: error rate 0 to 1, latency in milliseconds, or utilization.
     ///
     /// # Errors
     ///
@@ -157,7 +157,7 @@ impl Inner {
         self.clock.now(&self.store)
     }
 
-    /// Opens the fleet for one call, lets every event that is due happen, and hands it over.
+    /// Opens the fleet for one call: fires every event that is due, then runs `call`.
     fn visit<T>(&self, call: impl FnOnce(Visit<'_, '_>) -> T) -> Result<T, StoreError> {
         let _work = self.clock.work();
         let mut locked = self.store.lock()?;
@@ -168,7 +168,8 @@ impl Inner {
         }
         let due = state.due(&self.scenario, now);
         if !due.is_empty() {
-            // Time only moves on, and every look at the fleet comes through here: to fire late is to fire in time.
+            // Time only moves forward, and every access to the fleet goes through here, so firing late has the same
+            // effect as firing on time.
             let mut next = State::clone(&state);
             due.iter().for_each(|event| next.fire(event));
             next.remember(&state, now, self.bounds.settle);
@@ -212,7 +213,7 @@ impl Inner {
 
     fn act(&self, call: &Call) -> CallOutcome {
         let acted = self.visit(|visit| {
-            // Under the lock: a process that was stopped on the way here comes too late (protocol section 2).
+            // Checked under the lock: a process that was stopped on the way here is too late (protocol section 2).
             if visit.now > call.not_after {
                 let words = format!("RequestExpired: it is {}, the call was good until {}", visit.now, call.not_after);
                 return Err(refused(&words, true));

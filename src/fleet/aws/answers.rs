@@ -1,7 +1,7 @@
 //! Refuses answers that were cut short. Main type: [`WholeAnswers`].
 //!
-//! The SDK's XML decoder takes the end of a body for the end of the document: a list that was cut between two
-//! items would pass for a short list (S3).
+//! The SDK's XML decoder takes the end of a body for the end of the document: a list that was cut between two items
+//! would pass for a short list (S3).
 
 use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::interceptors::Intercept;
@@ -10,7 +10,7 @@ use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::config_bag::ConfigBag;
 use thiserror::Error;
 
-/// Looks at every successful answer.
+/// Checks every successful answer.
 #[derive(Debug)]
 pub(super) struct WholeAnswers;
 
@@ -30,7 +30,7 @@ impl Intercept for WholeAnswers {
         _: &mut ConfigBag,
     ) -> Result<(), BoxError> {
         let answer = context.response();
-        // No operation used here streams: the body is in memory by now.
+        // No operation used here streams, so the body is in memory by now.
         match answer.body().bytes() {
             Some(body) if !answer.status().is_success() || is_whole(body) => Ok(()),
             Some(_) | None => Err(CutShort.into()),
@@ -45,7 +45,7 @@ fn is_whole(document: &[u8]) -> bool {
     let root = text
         .split('<')
         .skip(1)
-        // The declaration, and comments before the first element.
+        // Skips the declaration, and comments before the first element.
         .find(|tag| !tag.starts_with(['?', '!']))
         .and_then(|tag| tag.split_once('>'));
     let Some((root, _)) = root else { return false };

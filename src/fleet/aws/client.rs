@@ -1,8 +1,8 @@
-//! SDK clients of two kinds. Main type: [`Clients`].
+//! Two kinds of SDK clients. Main type: [`Clients`].
 //!
-//! Reads may be tried again, within limits. Effects are sent once: their clients have no retries, and
-//! every request is signed with the time of its intent, so that a call that was queued somewhere, or
-//! whose process was frozen, is refused by AWS 15 minutes after the intent whatever happens here.
+//! Reads may be retried, within limits. Effects are sent once: their clients have no retries, and every request is
+//! signed with the time of its intent, so that AWS refuses a call 15 minutes after its intent, whatever happens here:
+//! also a call that was queued somewhere, or whose process was frozen.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -17,25 +17,25 @@ use super::answers::WholeAnswers;
 use super::clock::{Attention, ClockWatch};
 use crate::model::Time;
 
-/// How long calls may take.
+/// The timeouts and limits of calls.
 #[derive(Clone, Copy, Debug)]
 pub struct Timeouts {
-    /// One request of a read. A page that does not come is asked for again.
+    /// The timeout of one request of a read. A page that does not arrive is requested again.
     pub attempt: Duration,
-    /// How often a read is tried in all.
+    /// How many attempts a read has in all.
     pub attempts: u32,
-    /// One read with its retries.
+    /// The timeout of one read with its retries.
     pub read: Duration,
-    /// A whole observation. Beyond `max_age` it can no longer be acted on, only be shown.
+    /// The timeout of a whole observation. An observation older than `max_age` can be shown, but not acted on.
     pub observation: Duration,
-    /// One effect. Longer than a read: giving up early turns an answer into a doubt that holds the host
-    /// for a quarter of an hour.
+    /// The timeout of one effect. Longer than a read's: giving up early turns an answer into a doubt that holds the
+    /// host for a quarter of an hour.
     pub effect: Duration,
-    /// Before an observation that contradicts itself is made a second and last time: long enough for an
-    /// instance that was just launched or terminated to show in both lists.
+    /// The wait before a contradictory observation is made a second and last time: long enough for an instance that was
+    /// just launched or terminated to show in both lists.
     pub reread: Duration,
-    /// How much one page of a list may hold; each service has its own most. Few long pages are faster than
-    /// many short ones, and an observation must be young.
+    /// The most items on one page of a list; each service has its own limit. Few long pages are faster than many short
+    /// ones, and an observation must be young.
     pub page: i32,
 }
 
@@ -53,24 +53,24 @@ impl Default for Timeouts {
     }
 }
 
-/// To connect: either it works at once or not at all.
+/// The timeout of a connection: it is made at once or not at all.
 const CONNECT: Duration = Duration::from_secs(3);
 
 /// The first wait between two attempts of a read; it doubles, with jitter, up to [`MAX_BACKOFF`].
 const BACKOFF: Duration = Duration::from_millis(400);
-/// An observation is useless after 10 s, so longer waits are too.
+/// An observation is useless after 10 s, and so are longer waits.
 const MAX_BACKOFF: Duration = Duration::from_secs(3);
 
-/// Clients of one region.
+/// The clients of one region.
 #[derive(Debug)]
 pub(super) struct Clients {
     pub(super) sts: aws_sdk_sts::Client,
     pub(super) reads: Services,
-    /// Send once. Use only through [`signed`].
+    /// Send once. Use them only through [`signed`].
     pub(super) effects: Services,
 }
 
-/// The services in which hosts live.
+/// The services that hosts belong to.
 #[derive(Debug)]
 pub(super) struct Services {
     pub(super) autoscaling: aws_sdk_autoscaling::Client,
@@ -94,7 +94,7 @@ impl Clients {
             .to_builder()
             .retry_config(RetryConfig::disabled())
             .timeout_config(timeout_config(timeouts.effect, timeouts.effect))
-            // It measures against the signing time, which stands still here; the time-out is enough.
+            // It measures against the signing time, which stands still here; the timeout is enough.
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
             .build();
         Self {
@@ -113,10 +113,10 @@ impl Clients {
 
 impl Services {
     fn new(sdk: &SdkConfig, clock: &Arc<ClockWatch>) -> Self {
-        // The SDK learns the difference of the clocks from the answers and adds it to the time of the next
-        // signature. With the signing time held at the intent's, it would take the age of a call for such
-        // a difference and sign the next call as if it were younger. Reads have no use for it either: a
-        // clock that is off is reported, not worked around.
+        // The SDK learns the difference of the clocks from the answers and adds it to the time of the next signature.
+        // Here the signing time is held at the intent's, so the SDK would take the age of a call for such a difference
+        // and sign the next call as if it were younger. Reads do not need it either: a clock that is off is reported,
+        // not worked around.
         Self {
             autoscaling: aws_sdk_autoscaling::Client::from_conf(
                 aws_sdk_autoscaling::config::Builder::from(sdk)
@@ -151,9 +151,9 @@ fn timeout_config(attempt: Duration, operation: Duration) -> TimeoutConfig {
         .build()
 }
 
-/// The time that a call's signature bears: AWS refuses it 15 minutes later.
-/// Source: IAM User Guide, "Create a signed AWS API request": requests reach AWS within five to fifteen
-/// minutes of the time stamp (by service), or are refused.
+/// The signing time of a call: AWS refuses the call 15 minutes later.
+/// Source: IAM User Guide, "Create a signed AWS API request": requests reach AWS within five to fifteen minutes of the
+/// time stamp (by service), or are refused.
 pub(super) fn signing_time(intent_at: Time) -> StaticTimeSource {
     let millis = u64::try_from(intent_at.as_millis()).unwrap_or(0);
     StaticTimeSource::new(SystemTime::UNIX_EPOCH + Duration::from_millis(millis))

@@ -1,7 +1,8 @@
-//! Whether AWS's clock and this machine's agree. Main type: [`ClockWatch`]; every client pays [`Attention`].
+//! Checks that AWS's clock and this machine's agree. Main type: [`ClockWatch`]; every client reports to it through
+//! [`Attention`].
 //!
-//! A run's deadlines bind because AWS compares a signature's time with its own clock: a clock that is off by
-//! more than the tolerance stops everything (S3).
+//! A run's deadlines bind because AWS compares a signature's time with its own clock. A clock that is off by more than
+//! the tolerance therefore stops everything (S3).
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -26,7 +27,7 @@ pub(super) struct ClockWatch {
     seen: Mutex<Seen>,
 }
 
-/// What the latest answer with a `Date` said.
+/// The result of the latest answer with a `Date`.
 #[derive(Clone, Copy, Debug)]
 enum Seen {
     Nothing,
@@ -39,7 +40,7 @@ impl ClockWatch {
         Self { tolerance, seen: Mutex::new(Seen::Nothing) }
     }
 
-    /// Whether the latest answer's clock agreed.
+    /// Whether the clock of the latest answer agreed.
     pub(super) fn verdict(&self) -> Result<(), FleetError> {
         match *self.seen.lock().unwrap_or_else(PoisonError::into_inner) {
             Seen::Nothing | Seen::Agrees => Ok(()),
@@ -47,7 +48,7 @@ impl ClockWatch {
         }
     }
 
-    /// As [`ClockWatch::verdict`], and at least one answer told the time (S3).
+    /// As [`ClockWatch::verdict`], and at least one answer must have had a date (S3).
     pub(super) fn proved(&self) -> Result<(), FleetError> {
         self.verdict()?;
         match *self.seen.lock().unwrap_or_else(PoisonError::into_inner) {
@@ -56,7 +57,7 @@ impl ClockWatch {
         }
     }
 
-    /// An answer said `theirs`, to the second, some time between `sent` and `received`.
+    /// Notes that an answer, sent and received at those times, gave `theirs` as its time, to the second.
     fn note(&self, sent: Time, theirs: Time, received: Time) {
         let latest = theirs.plus(Duration::from_millis(999));
         let differs = theirs > received.plus(self.tolerance) || latest < sent.minus(self.tolerance);
@@ -98,12 +99,12 @@ impl Intercept for Attention {
         bag: &mut ConfigBag,
     ) -> Result<(), BoxError> {
         let headers = context.response().headers();
-        // An answer out of a cache bears an old date.
+        // An answer from a cache has an old date.
         if headers.get("age").is_some() {
             return Ok(());
         }
         let Some(&Sent(sent)) = bag.load::<Sent>() else { return Ok(()) };
-        // A proxy may add a date of its own: each must agree.
+        // A proxy may add a date of its own: every date must agree.
         for text in headers.get_all("date") {
             if let Some(Ok(theirs)) = DateTime::from_str(text, Format::HttpDate).ok().map(|date| date.to_millis()) {
                 self.0.note(sent, Time::from_millis(theirs), super::now());

@@ -1,6 +1,7 @@
-//! One call, sent once, signed with its intent's time. Main function: [`perform`].
+//! Sends one call once, signed with its intent's time. Main function: [`perform`].
 //!
-//! Effects name instances, never a size: AWS would choose the victims, and race with everybody else.
+//! Effects name instances, never a size: with a size, AWS would choose the victims, and the call would race with
+//! everybody else.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,11 +18,11 @@ use crate::model::{
     Time,
 };
 
-/// The most resources of one tagging call.
+/// The most resources that one tagging call names here.
 /// Sources: Amazon EC2 API reference, `CreateTags` (1000); Auto Scaling states no limit for `CreateOrUpdateTags`.
 const TAG_RESOURCES: usize = 50;
 
-/// Sends one of the SDK's operations with the signature of `$at`.
+/// Sends one of the SDK's operations, signed with the time `$at`.
 macro_rules! signed {
     ($sdk:ident, $operation:expr, $at:expr) => {
         $operation.customize().config_override($sdk::config::Builder::new().time_source(signing_time($at))).send().await
@@ -43,12 +44,12 @@ pub(super) async fn perform(fleet: &AwsFleet, call: &Call) -> CallOutcome {
         Effect::Terminate { group: None, host } => acting.terminate_instance(host).await,
         Effect::Suspend { group, process } => acting.suspend(group, *process).await,
         Effect::Resume { group, process } => acting.resume(group, *process).await,
-        // Tags cannot be written conditionally: whom they replace was shown to a person.
+        // Tags cannot be written conditionally. A person was shown whose tags are replaced.
         Effect::Adopt { ledger, groups, hosts, replaces: _ } => acting.adopt(ledger, groups, hosts).await,
     }
 }
 
-/// What makes a call futile or dangerous whatever it is.
+/// Checks what makes any call futile or dangerous.
 fn sendable(fleet: &AwsFleet, call: &Call) -> Result<(), NotSent> {
     fleet.clock.verdict()?;
     in_time(call, super::now())?;
@@ -61,7 +62,7 @@ fn sendable(fleet: &AwsFleet, call: &Call) -> Result<(), NotSent> {
     Ok(())
 }
 
-/// AWS refuses a late call by its signature; this only spares the attempt.
+/// AWS refuses a late call by its signature; this check only saves the attempt.
 fn in_time(call: &Call, now: Time) -> Result<(), NotSent> {
     if now > call.not_after {
         return Err(NotSent::too_late(format!("it is {now}, the call was good until {}", call.not_after)));
@@ -74,14 +75,14 @@ struct Acting<'a> {
     call: &'a Call,
 }
 
-/// What became of the steps of an effect that takes several calls.
+/// The progress of an effect that takes several calls.
 #[derive(Default)]
 struct Steps {
     done: Vec<String>,
 }
 
 impl Steps {
-    /// Takes a step's outcome; `Err` is the outcome of the whole, which then ends here.
+    /// Records a step's outcome. `Err` is the outcome of the whole effect, which ends here.
     fn take(&mut self, step: String, outcome: CallOutcome) -> Result<(), CallOutcome> {
         match outcome {
             CallOutcome::Done => {
@@ -102,8 +103,9 @@ impl Steps {
 }
 
 impl Acting<'_> {
-    /// What every request of the call is signed with: the time of the intent, or an earlier one where the call's deadline
-    /// comes before the signature's end. S2, S9: AWS itself then refuses what arrives later, however long it was held up.
+    /// The signing time of every request of the call: the time of the intent, or an earlier time where the call's
+    /// deadline comes before the signature expires. S2, S9: AWS itself then refuses a request that arrives later,
+    /// however long it was held up.
     fn at(&self) -> Time {
         self.call.intent_at.min(self.call.not_after.minus(Bounds::AWS.call_life))
     }
@@ -154,7 +156,7 @@ impl Acting<'_> {
             .autoscaling
             .terminate_instance_in_auto_scaling_group()
             .instance_id(host.as_str())
-            // Standby gave up its share of desired capacity already: lowering it again would take another host.
+            // Standby already gave up its share of desired capacity: lowering it again would take another host.
             .should_decrement_desired_capacity(false);
         outcome(
             &format!("TerminateInstanceInAutoScalingGroup of {host}"),
@@ -172,7 +174,7 @@ impl Acting<'_> {
         if let Err(why) = looked.await {
             return why.into();
         }
-        // One id: a call for several that fails for one may have terminated others.
+        // One id per call: a call for several that fails for one may have terminated others.
         let operation = self.fleet.clients.effects.ec2.terminate_instances().instance_ids(host.as_str());
         let tried = format!("TerminateInstances of {host}");
         match signed!(aws_sdk_ec2, operation, self.at()) {
@@ -191,7 +193,7 @@ impl Acting<'_> {
             .autoscaling
             .suspend_processes()
             .auto_scaling_group_name(group.as_str())
-            // Never without a name: that would suspend every process of the group.
+            // Always with a name: without one, every process of the group would be suspended.
             .scaling_processes(process.to_string());
         outcome(&format!("SuspendProcesses of {group}"), signed!(aws_sdk_autoscaling, operation, self.at()))
     }
@@ -208,7 +210,7 @@ impl Acting<'_> {
         outcome(&format!("ResumeProcesses of {group}"), signed!(aws_sdk_autoscaling, operation, self.at()))
     }
 
-    /// The cordon outside groups: written down on the instances first, then carried out.
+    /// Cordons hosts outside groups: first writes the markers on the instances, then deregisters them.
     async fn deregister(&self, hosts: &HostTargets) -> CallOutcome {
         let looked = async {
             let ids: Vec<HostId> = hosts.keys().cloned().collect();
@@ -225,8 +227,8 @@ impl Acting<'_> {
             Ok(found) => found,
             Err(why) => return why.into(),
         };
-        // What a restore brings back: where the host is, else where an earlier marker says it was, else, as
-        // it was seen there, at the target group's own port.
+        // The registrations that a restore brings back: where the host is registered now; else where an earlier marker
+        // says it was; else where it was seen, at the target group's own port.
         let to_record = |host: &HostId, group: &TargetGroupId| {
             let now = registered.of(host, group);
             let before = found.get(host).map(|instance| guards::recorded(instance, group)).unwrap_or_default();
@@ -242,7 +244,7 @@ impl Acting<'_> {
             match self.create_tags(hosts, tags).await {
                 CallOutcome::Done => {}
                 refused @ CallOutcome::Refused { .. } => return refused,
-                // A host that is marked and still registered takes work like any other: nothing was cordoned.
+                // A host that is marked and still registered takes work like any other, so nothing was cordoned.
                 CallOutcome::Unknown { message } => return CallOutcome::Refused { message, retryable: true },
             }
         }
@@ -265,7 +267,7 @@ impl Acting<'_> {
         CallOutcome::Done
     }
 
-    /// The restore outside groups: everything back that can come back, then the markers go.
+    /// Restores hosts outside groups: registers all that can be registered again, then removes the markers.
     async fn register(&self, hosts: &HostTargets) -> CallOutcome {
         let looked = async {
             let ids: Vec<HostId> = hosts.keys().cloned().collect();
@@ -284,12 +286,12 @@ impl Acting<'_> {
             let has_port = |r: &Registration| r.port.is_some();
             match (before.iter().any(has_port), now.is_empty()) {
                 (true, _) => before.difference(&now).cloned().collect(),
-                // Registering it again at another port would add a registration that it never had.
+                // Registering it at another port, too, would add a registration that it never had.
                 (false, false) => BTreeSet::new(),
                 (false, true) => guards::at_default_port(group),
             }
         };
-        // S7: one target group that is gone keeps no host out of the others.
+        // S7: a target group that is gone does not keep a host out of the others.
         let mut steps = Steps::default();
         let mut failed: Option<CallOutcome> = None;
         for (group, targets) in by_group(hosts, missing) {
@@ -308,7 +310,7 @@ impl Acting<'_> {
             }
         }
         match failed {
-            // The markers stay: they say what is still to be put back.
+            // The markers stay: they say what is still to be restored.
             Some(CallOutcome::Refused { message, .. }) if !steps.done.is_empty() => CallOutcome::Unknown { message },
             Some(failed) => failed,
             None => self.unmark(&found, steps).await,
@@ -347,7 +349,7 @@ impl Acting<'_> {
                     .resource_type("auto-scaling-group")
                     .key(LEDGER_TAG)
                     .value(ledger.as_str())
-                    // The group speaks for its members; a detached one must not go on bearing the mark.
+                    // The group's tag covers its members; a detached member must not keep the mark.
                     .propagate_at_launch(false)
                     .build()
             };
@@ -388,8 +390,8 @@ fn texts<'a>(hosts: impl IntoIterator<Item = &'a HostId>) -> Vec<String> {
     hosts.into_iter().map(ToString::to_string).collect()
 }
 
-/// What each target group has to be told, with `registrations` of a host in a group. A group with nothing to
-/// be told is left out: an empty list is never sent.
+/// The targets of each target group, given the `registrations` of a host in a group. A group without targets is left
+/// out: an empty list is never sent.
 fn by_group(
     hosts: &HostTargets,
     registrations: impl Fn(&HostId, &TargetGroupId) -> BTreeSet<Registration>,

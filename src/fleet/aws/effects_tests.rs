@@ -1,4 +1,4 @@
-//! Against a server made of canned answers: what is sent, how often, and how it is signed.
+//! Tests against a server of canned answers: what is sent, how often, and how it is signed.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -20,7 +20,7 @@ use super::super::{AwsFleet, AwsSettings, Timeouts, now};
 use super::*;
 use crate::ports::{Fleet, RecordedCall};
 
-/// What was asked: the action, the whole body, the time of the signature.
+/// A request: its action, whole body, and signing time.
 #[derive(Clone, Debug)]
 struct Asked {
     action: String,
@@ -36,7 +36,7 @@ enum Answer {
     Never,
 }
 
-/// Answers by action, from a table; everything else as a service would that knows one host in Standby.
+/// Answers by action, from a table. Every other action is answered as by a service that knows one host in Standby.
 #[derive(Clone, Debug, Default)]
 struct Canned {
     asked: Arc<Mutex<Vec<Asked>>>,
@@ -135,7 +135,7 @@ fn terminate() -> Effect {
 async fn s9_every_call_is_signed_with_its_own_intent_however_late_it_is_sent() {
     let server = Canned::default();
     let fleet = server.fleet().await;
-    // The SDK would learn a difference of clocks from the first answer, and sign the second call younger.
+    // The SDK would learn a clock difference from the first answer, and sign the second call as if it were younger.
     for age in [600, 300, 0] {
         let call = call(cordon(), Duration::from_secs(age));
         let intent_at = call.call().intent_at;
@@ -145,7 +145,7 @@ async fn s9_every_call_is_signed_with_its_own_intent_however_late_it_is_sent() {
     }
 }
 
-/// A restore without the ledger has less time than a signature: whoever takes the run over waits no longer than that.
+/// A restore without the ledger has less time than a signature: a takeover of the run does not wait longer than that.
 #[tokio::test]
 async fn s2_aws_refuses_a_restore_behind_its_own_deadline() {
     let server = Canned::default();

@@ -1,7 +1,8 @@
-//! What an SDK error means: an outcome for an effect, a message with a hint for a read. Main type: [`ProviderError`].
+//! The meaning of an SDK error: an outcome for an effect, a message with a hint for a read. Main type:
+//! [`ProviderError`].
 //!
-//! The question for an effect is only whether it can have happened. "No" needs proof: a refusal in AWS's own
-//! words, or a request that never left. Everything else is [`CallOutcome::Unknown`].
+//! For an effect the only question is whether it can have happened. "No" needs proof: a refusal in AWS's own words, or
+//! a request that was never sent. Everything else is [`CallOutcome::Unknown`].
 
 use std::error::Error;
 use std::io;
@@ -15,24 +16,24 @@ use thiserror::Error;
 use crate::model::{CallOutcome, causes, chain};
 use crate::ports::FleetError;
 
-/// What went wrong, as far as it matters to what is done next.
+/// The kind of an error, as far as it matters to what is done next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ProviderError {
-    /// There are none, or they are expired or invalid.
+    /// The credentials are missing, expired or invalid.
     Credentials,
-    /// It came after its time, or this machine's clock is wrong: certainly not done, and a new call may be.
+    /// The call came after its time, or this machine's clock is wrong: certainly not done, and a new call may be.
     Late,
-    /// The identity may not do this.
+    /// The identity is not allowed to do this.
     Permission,
     /// Too many calls: certainly not done.
     Throttled,
-    /// Something else is under way on the same group: certainly not done.
+    /// Something else is in progress on the same group: certainly not done.
     Busy,
-    /// Refused for what it asks: certainly not done.
+    /// Refused because of what it asks: certainly not done.
     Refused,
     /// Never sent.
     NotSent,
-    /// The server failed, in its own words or somebody's between: may have been done.
+    /// The server failed, in its own words or those of something in between: may have been done.
     Server,
     /// No answer in time, or the connection broke: may have been done.
     Lost,
@@ -40,7 +41,7 @@ pub(super) enum ProviderError {
     Unreadable,
 }
 
-/// Codes of throttling, of every service used.
+/// The throttling codes of every service used.
 /// Source: the AWS SDKs' shared list of throttling error codes; EC2 sends its own with status 503.
 const THROTTLED: [&str; 12] = [
     "BandwidthLimitExceeded",
@@ -57,7 +58,7 @@ const THROTTLED: [&str; 12] = [
     "TooManyRequestsException",
 ];
 
-/// The codes of trouble with the credentials. Source: "Common Errors" in each service's API reference.
+/// The codes of errors with the credentials. Source: "Common Errors" in each service's API reference.
 const CREDENTIALS: [&str; 11] = [
     "AuthFailure",
     "ExpiredToken",
@@ -72,13 +73,13 @@ const CREDENTIALS: [&str; 11] = [
     "UnrecognizedClientException",
 ];
 
-/// The call was under way for so long that its signature is no longer good. Source: as above, `RequestExpired`; Amazon S3's
-/// word for it is the other.
+/// The call was under way so long that its signature expired. Source: as above, `RequestExpired`; the other one is
+/// Amazon S3's code for the same.
 const LATE: [&str; 2] = ["RequestExpired", "RequestTimeTooSkewed"];
 
 const PERMISSION: [&str; 4] = ["AccessDenied", "AccessDeniedException", "UnauthorizedAccess", "UnauthorizedOperation"];
 
-/// Amazon EC2 Auto Scaling API reference: the errors that go away by themselves.
+/// Amazon EC2 Auto Scaling API reference: the errors that pass without intervention.
 const BUSY: [&str; 4] =
     ["ResourceContention", "ResourceContentionFault", "ScalingActivityInProgress", "ScalingActivityInProgressFault"];
 
@@ -103,8 +104,8 @@ impl ProviderError {
         }
     }
 
-    /// By the service's code and HTTP status. Only a refusal in AWS's own words is one: a status alone may
-    /// come from anything in between.
+    /// Judges by the service's code and HTTP status. Only a refusal in AWS's own words counts as a refusal: a status
+    /// alone may come from anything in between.
     fn of_code(code: Option<&str>, status: u16) -> Self {
         match code {
             Some(code) if THROTTLED.contains(&code) => Self::Throttled,
@@ -113,14 +114,14 @@ impl ProviderError {
             Some(code) if LATE.contains(&code) => Self::Late,
             Some(code) if PERMISSION.contains(&code) => Self::Permission,
             Some(code) if BUSY.contains(&code) => Self::Busy,
-            // 408 is the one client error that says nothing of what was done.
+            // 408 is the one client error that does not say what was done.
             Some(code) if (400..500).contains(&status) && status != 408 && !code.is_empty() => Self::Refused,
             Some(_) | None if status >= 500 => Self::Server,
             Some(_) | None => Self::Unreadable,
         }
     }
 
-    /// What an effect that met this trouble came to.
+    /// The outcome of an effect that ended with this error.
     pub(super) fn outcome(self, message: String) -> CallOutcome {
         match self {
             Self::Throttled | Self::Busy | Self::Late | Self::NotSent => {
@@ -157,7 +158,7 @@ fn is_connection_refused(error: &(dyn Error + 'static)) -> bool {
     error.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == io::ErrorKind::ConnectionRefused)
 }
 
-/// The provider's words, without the SDK's wrapping. May be other people's text.
+/// The provider's own message, without the SDK's wrapping. It may contain other people's text.
 #[derive(Debug, Error)]
 #[error("{0}")]
 pub(super) struct Words(String);
@@ -180,7 +181,7 @@ impl Words {
     }
 }
 
-/// A read that failed: `tried` completes "cannot …".
+/// The error of a failed read: `tried` completes "cannot …".
 pub(super) fn provider<E>(tried: &str, action: &str, error: &SdkError<E, HttpResponse>) -> FleetError
 where
     E: Error + ProvideErrorMetadata + 'static,
@@ -192,7 +193,7 @@ where
     }
 }
 
-/// An effect that failed: `tried` names what was tried on what.
+/// The outcome of an effect: `tried` names the action and its object.
 pub(super) fn outcome<T, E>(tried: &str, result: Result<T, SdkError<E, HttpResponse>>) -> CallOutcome
 where
     E: Error + ProvideErrorMetadata + 'static,
@@ -203,7 +204,7 @@ where
     }
 }
 
-/// A list whose pages do not end.
+/// The error of a list whose pages do not end.
 pub(super) fn endless(tried: &str, why: &str) -> FleetError {
     FleetError::Provider {
         tried: format!("cannot {tried}"),
@@ -212,7 +213,7 @@ pub(super) fn endless(tried: &str, why: &str) -> FleetError {
     }
 }
 
-/// An observation that took too long.
+/// The error of an observation that took too long.
 pub(super) fn too_slow(region: &str, limit: &str) -> FleetError {
     FleetError::Provider {
         tried: format!("cannot observe the fleet in {region}"),
@@ -221,7 +222,7 @@ pub(super) fn too_slow(region: &str, limit: &str) -> FleetError {
     }
 }
 
-/// No answer bore a date.
+/// The error where no answer had a date.
 pub(super) fn undated() -> FleetError {
     FleetError::Provider {
         tried: "cannot compare this machine's clock with AWS's".to_owned(),
@@ -250,7 +251,7 @@ mod tests {
             (Some("ValidationError"), 400, Some(false)),
             (Some("AccessDenied"), 403, Some(false)),
             (Some("ExpiredToken"), 400, Some(false)),
-            // S7: the restore that it was may be sent again, with a deadline of its own.
+            // S7: the restore may be sent again, with a new deadline.
             (Some("RequestExpired"), 400, Some(true)),
             (Some("SignatureDoesNotMatch"), 403, Some(false)),
             (Some("InternalFailure"), 500, None),

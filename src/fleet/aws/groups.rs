@@ -1,4 +1,4 @@
-//! From Auto Scaling's description of a group to the model's. Main function: [`group`]. Pure.
+//! Converts Auto Scaling's description of a group to the model's. Main function: [`group`]. Pure.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -10,23 +10,23 @@ use aws_sdk_autoscaling::types::{
 use super::LEDGER_TAG;
 use crate::model::{Group, GroupName, InventoryError, LedgerId, Process, Time};
 
-/// What costs a call per group, and changes rarely.
+/// The part of a group's description that costs a call per group, and changes rarely.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Detail {
     /// The latest activities, newest first.
     pub(super) activities: Vec<Activity>,
-    /// Lifecycle hooks.
+    /// The group's lifecycle hooks.
     pub(super) hooks: Vec<LifecycleHook>,
-    /// How many scheduled actions may change its size.
+    /// How many scheduled actions may change the group's size.
     pub(super) scheduled: usize,
 }
 
-/// How old a failed launch may be to say that launches fail now. A group that is short goes on trying, and
-/// AWS suspends its launches after a day of failures (Amazon EC2 Auto Scaling User Guide,
-/// "Suspend and resume processes", "Administrative suspension").
+/// How old a failed launch may be to show that launches fail now. A group that is short keeps trying, and AWS suspends
+/// its launches after a day of failures (Amazon EC2 Auto Scaling User Guide, "Suspend and resume processes",
+/// "Administrative suspension").
 const LAUNCH_FAILURE_AGE: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// The model's view of a group of `members` members (in any state, gone ones left out).
+/// The model's view of a group with `members` members (in any state, gone ones left out).
 pub(super) fn group(
     group: &AutoScalingGroup,
     detail: &Detail,
@@ -76,10 +76,11 @@ struct Sizes {
 }
 
 impl Sizes {
-    /// A mixed instances policy with weights counts sizes in units. In hosts, at the heaviest weight: never
-    /// more hosts may leave or return than AWS would let, whichever they are. `weights` are those of the
-    /// members outside Standby. Where desired capacity is not what they come to (it may be overshot by less
-    /// than one of them), the group is on its way to another size, and says one host more than it has.
+    /// Converts sizes from units to hosts. A mixed instances policy with weights counts sizes in units; they are
+    /// converted at the heaviest weight, so that never more hosts may leave or return than AWS would allow, whichever
+    /// they are. `weights` are those of the members outside Standby. Where they do not add up to desired capacity (they
+    /// may exceed it by less than the heaviest weight), the group is changing its size, and is given one host more than
+    /// it has.
     fn in_hosts(self, weights: &[u64]) -> Self {
         let heaviest = weights.iter().copied().max().unwrap_or(1).max(1);
         let (units, hosts) = (weights.iter().sum::<u64>(), weights.len() as u64);
@@ -93,7 +94,7 @@ impl Sizes {
     }
 }
 
-/// The weights of the members that desired capacity counts; `None` for a group without weights.
+/// The weights of the members that count towards desired capacity; `None` for a group without weights.
 fn weights(group: &AutoScalingGroup) -> Result<Option<Vec<u64>>, InventoryError> {
     let weighs = group
         .mixed_instances_policy()
@@ -123,7 +124,7 @@ fn counts_as_desired(member: &Instance) -> bool {
     )
 }
 
-/// Why the newest launch that came to an end failed, if it did.
+/// Why the newest finished launch failed, if it did.
 fn launch_failure(activities: &[Activity], now: Time) -> Option<String> {
     let is_launch = |a: &&Activity| a.description().is_some_and(|d| d.starts_with("Launching"));
     let has_ended = |a: &&Activity| {
@@ -270,9 +271,9 @@ mod tests {
     #[test]
     fn weights_turn_into_hosts_that_never_promise_more_than_aws_allows() {
         let stated = Sizes { min: 10, max: 40, desired: 24 };
-        // Six hosts of 4: down to 10 are 14 units, three hosts of 4; up to 40 are 16, four of them.
+        // Six hosts of 4: down to 10 it is 14 units, three hosts of 4; up to 40 it is 16 units, four hosts.
         assert_eq!(stated.in_hosts(&[4; 6]), Sizes { min: 3, max: 10, desired: 6 });
-        // Overshot by less than one host: settled. By more: not.
+        // Exceeded by less than one host: settled. By more: not.
         assert_eq!(stated.in_hosts(&[4, 4, 4, 4, 4, 4, 2]).desired, 7);
         assert_eq!(stated.in_hosts(&[4; 7]).desired, 8);
         assert_eq!(stated.in_hosts(&[4; 5]).desired, 6);

@@ -1,7 +1,7 @@
-//! What is looked at right before an effect, because only a fresh look can show it, or because the effect
-//! would do something else than what was meant. Each answers with the reason not to send.
+//! Checks made right before an effect, because only a fresh read can show the state, or because the effect would do
+//! something other than intended. Each returns the reason not to send.
 //!
-//! A guard never decides about capacity: that is the choke point's, on a whole observation.
+//! A guard never decides about capacity: that is the task of the choke point, on a whole observation.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::PoisonError;
@@ -18,19 +18,19 @@ use super::targets::{is_deregistered, is_draining};
 use crate::model::{CallOutcome, GroupName, HostId, HostTargets, TargetGroupId};
 use crate::ports::FleetError;
 
-/// Nothing was sent, and why.
+/// Why nothing was sent.
 pub(super) struct NotSent {
     message: String,
     retryable: bool,
 }
 
 impl NotSent {
-    /// It will not do by itself.
+    /// A reason that does not pass by itself.
     pub(super) fn because(message: impl Into<String>) -> Self {
         Self { message: message.into(), retryable: false }
     }
 
-    /// A new call may do, with a deadline of its own.
+    /// A new call may succeed, with a deadline of its own.
     pub(super) fn too_late(message: impl Into<String>) -> Self {
         Self { message: message.into(), retryable: true }
     }
@@ -49,7 +49,7 @@ impl From<NotSent> for CallOutcome {
     }
 }
 
-/// Which of the hosts have termination protection. EC2 tells it for one instance at a time.
+/// The hosts that have termination protection. EC2 reports it for one instance at a time.
 pub(super) async fn termination_protected(fleet: &AwsFleet, hosts: &[HostId]) -> Result<BTreeSet<HostId>, FleetError> {
     let read: Vec<(HostId, bool)> = stream::iter(hosts.to_vec())
         .map(|host| async move {
@@ -66,7 +66,7 @@ pub(super) async fn termination_protected(fleet: &AwsFleet, hosts: &[HostId]) ->
                     let tried = format!("read whether {host} has termination protection");
                     errors::provider(&tried, "ec2:DescribeInstanceAttribute", &e)
                 })?;
-            // S3: an answer without the value is no "no".
+            // S3: an answer without the value does not mean "no".
             let value = answer.disable_api_termination().and_then(|attribute| attribute.value()).unwrap_or(true);
             Ok::<_, FleetError>((host, value))
         })
@@ -86,9 +86,9 @@ pub(super) async fn termination_protected(fleet: &AwsFleet, hosts: &[HostId]) ->
     Ok(found)
 }
 
-/// None of the hosts may have termination protection. EC2 Auto Scaling ignores it ("does not prevent Amazon
-/// EC2 Auto Scaling from terminating", User Guide, "Instance scale-in protection"), so this is all that
-/// honours it for members of groups.
+/// Checks that none of the hosts has termination protection. EC2 Auto Scaling ignores it ("does not prevent Amazon EC2
+/// Auto Scaling from terminating", User Guide, "Instance scale-in protection"), so only this check honours it for
+/// members of groups.
 pub(super) async fn unprotected(fleet: &AwsFleet, hosts: &[HostId]) -> Result<(), NotSent> {
     let protected = termination_protected(fleet, hosts).await?;
     if protected.is_empty() {
@@ -98,7 +98,7 @@ pub(super) async fn unprotected(fleet: &AwsFleet, hosts: &[HostId]) -> Result<()
     Err(NotSent::because(format!("termination protection is on for {}", names.join(", "))))
 }
 
-/// The host is in Standby in that group, and not protected from scale-in. Terminating a member that is back
+/// Checks that the host is in Standby in that group, and not protected from scale-in. Terminating a member that is back
 /// in service, without lowering desired capacity, would launch another in its place.
 pub(super) async fn in_standby(fleet: &AwsFleet, group: &GroupName, host: &HostId) -> Result<(), NotSent> {
     let answer =
@@ -124,9 +124,9 @@ pub(super) async fn in_standby(fleet: &AwsFleet, group: &GroupName, host: &HostI
     Ok(())
 }
 
-/// The hosts' descriptions: each running, in no group.
+/// Describes the hosts, and checks that each is running and in no group.
 pub(super) async fn outside_groups(fleet: &AwsFleet, hosts: &[HostId]) -> Result<BTreeMap<HostId, Instance>, NotSent> {
-    // Without ids EC2 would describe every instance there is.
+    // Without ids EC2 would describe all instances.
     if hosts.is_empty() {
         return Err(NotSent::because("no host is named"));
     }
@@ -154,7 +154,7 @@ pub(super) async fn outside_groups(fleet: &AwsFleet, hosts: &[HostId]) -> Result
     Ok(found)
 }
 
-/// The instance bears a marker that says it was cordoned.
+/// Checks that the instance has a marker that says it was cordoned.
 pub(super) fn marked(host: &HostId, instance: &Instance) -> Result<(), NotSent> {
     if tag(instance, KEY).is_none() {
         return Err(NotSent::because(format!("{host} is not cordoned: it has no tag {KEY}")));
@@ -162,7 +162,7 @@ pub(super) fn marked(host: &HostId, instance: &Instance) -> Result<(), NotSent> 
     Ok(())
 }
 
-/// The ports at which each host is registered now (draining ones left out), in those target groups.
+/// The ports at which each host is registered now in those target groups, without draining registrations.
 #[derive(Debug, Default)]
 pub(super) struct Registered {
     ports: BTreeMap<(HostId, TargetGroupId), BTreeSet<i32>>,
@@ -207,7 +207,7 @@ impl Registered {
     }
 }
 
-/// The registrations that an instance's own marker recorded in that target group.
+/// The registrations in that target group that the instance's own marker records.
 pub(super) fn recorded(instance: &Instance, group: &TargetGroupId) -> BTreeSet<Registration> {
     let tags = instance
         .tags()
@@ -219,7 +219,7 @@ pub(super) fn recorded(instance: &Instance, group: &TargetGroupId) -> BTreeSet<R
     found
 }
 
-/// A registration at the target group's own port, where no other is known.
+/// A registration at the target group's own port, for where no other is known.
 pub(super) fn at_default_port(group: &TargetGroupId) -> BTreeSet<Registration> {
     BTreeSet::from([Registration { target_group: short(group).to_owned(), port: None }])
 }

@@ -1,7 +1,7 @@
-//! From everything that AWS listed to the model's hosts and groups. Main function: [`assemble`]. Pure.
+//! Converts everything that AWS listed to the model's hosts and groups. Main function: [`assemble`]. Pure.
 //!
-//! The lists are made by different services at slightly different times, and each may lag. Where they
-//! contradict each other this says so, and never chooses whom to believe; `observe` then reads once more.
+//! The lists come from different services at slightly different times, and each may lag. Where they contradict each
+//! other this module returns an error and never chooses which to believe; `observe` then reads once more.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -19,35 +19,35 @@ use crate::model::{Group, GroupName, Health, Host, HostId, HostState, InventoryE
 /// The tag that EC2 Auto Scaling puts on every instance of a group; nobody else can write it.
 pub(super) const GROUP_TAG: &str = "aws:autoscaling:groupName";
 
-/// Everything that was listed, each list complete.
+/// Everything that AWS listed, each list complete.
 #[derive(Debug, Default)]
 pub(super) struct Inventory {
     /// Every group.
     pub(super) groups: Vec<AutoScalingGroup>,
     /// The instances of each warm pool, by group.
     pub(super) warm: BTreeMap<String, BTreeSet<String>>,
-    /// Every instance, terminated ones included as long as EC2 lists them.
+    /// Every instance, with terminated ones for as long as EC2 lists them.
     pub(super) instances: Vec<Instance>,
     /// The status checks of running instances.
     pub(super) statuses: Vec<InstanceStatus>,
     /// Every target group of type `instance`, with its targets.
     pub(super) targets: Vec<(TargetGroup, Vec<TargetHealthDescription>)>,
-    /// By group.
+    /// The detail of each group, by group.
     pub(super) details: BTreeMap<String, Detail>,
 }
 
-/// What can be said of the membership of an instance.
+/// What is known of an instance's membership.
 enum GroupMembership<'a> {
     /// Its group lists it.
     Listed(&'a AutoScalingGroup, &'a Member),
-    /// Its tag names a group that does not list it, and there is a reason: it is in the warm pool, or
-    /// on its way in or out.
+    /// Its tag names a group that does not list it, for a known reason: it is in the warm pool, or is being launched or
+    /// terminated.
     Unlisted(&'a AutoScalingGroup),
     /// It is in no group.
     None,
 }
 
-/// The fleet as the model has it.
+/// The fleet in the model's terms.
 ///
 /// # Errors
 ///
@@ -67,7 +67,7 @@ pub(super) fn assemble(
         let id = instance.instance_id().ok_or_else(|| unsaid("the id of an instance"))?;
         listed.insert(id);
         if state_of(instance, id)? == &InstanceStateName::Terminated {
-            // S3: EC2 itself says that it is gone; this is not inferred from absence.
+            // S3: EC2 itself says that the instance is gone; this is not inferred from absence.
             if let Some((group, _)) = view.members.get(id) {
                 *gone.entry(name_of(group)).or_default() += 1;
             }
@@ -145,7 +145,7 @@ impl<'a> View<'a> {
             return Ok(GroupMembership::Listed(group, member));
         }
         let Some(name) = tag(instance, GROUP_TAG) else { return Ok(GroupMembership::None) };
-        // A launch shows here before its group lists it, a termination after the group has dropped it.
+        // A launch shows here before its group lists it, a termination after the group dropped it.
         let passing = matches!(
             instance.state().and_then(|s| s.name()),
             Some(InstanceStateName::Pending | InstanceStateName::ShuttingDown)
@@ -229,18 +229,18 @@ impl<'a> View<'a> {
             (InstanceStateName::ShuttingDown, _) => HostState::Terminating,
             _ if leaving => HostState::Terminating,
             (InstanceStateName::Running, Some(InService)) => HostState::InService,
-            // Standby takes a member out of the target groups of its group only.
+            // Standby takes a member out of only the target groups of its group.
             (InstanceStateName::Running, Some(Standby)) if self.targets.of(id).is_empty() => HostState::Cordoned,
-            // The group replaces a member that does not run.
+            // The group replaces a member that is not running.
             (InstanceStateName::Stopping | InstanceStateName::Stopped, Some(InService)) => HostState::Terminating,
             _ => HostState::Pending,
         }
     }
 
     /// The group's `Unhealthy` does not say which check failed: a load balancer's where the group asks for those, a
-    /// custom one that somebody reported, a scheduled event of an instance that works (Amazon EC2 Auto Scaling User
-    /// Guide, "About the health checks for your Auto Scaling group"). So only EC2 itself says that the instance's own
-    /// checks fail.
+    /// custom one that somebody reported, or a scheduled event of an instance that works (Amazon EC2 Auto Scaling User
+    /// Guide, "About the health checks for your Auto Scaling group"). So only EC2 itself establishes that the
+    /// instance's own checks fail.
     fn member_health(&self, group: &AutoScalingGroup, member: &Member, id: &str) -> Health {
         let is_well = member.health_status().is_some_and(|word| word.eq_ignore_ascii_case("healthy"))
             && self.targets.is_well(id, group.target_group_arns());
@@ -251,7 +251,8 @@ impl<'a> View<'a> {
         }
     }
 
-    /// A status check of its own fails; not one that is still under way or has no data.
+    /// Whether one of the instance's own status checks fails. One that is still under way or has no data does not
+    /// count.
     fn is_impaired(&self, id: &str) -> bool {
         self.statuses.get(id).is_some_and(|status| {
             [status.instance_status(), status.system_status()]
@@ -273,20 +274,21 @@ impl<'a> View<'a> {
                     if now.is_empty() && !self.targets.is_draining(id) {
                         HostState::Cordoned
                     } else if !recorded.is_empty() && recorded.is_subset(&now) {
-                        // Marked, but not yet deregistered anywhere, or back everywhere: it takes work.
+                        // It is marked, but not yet deregistered anywhere, or registered everywhere again: it takes
+                        // work.
                         HostState::InService
                     } else {
                         HostState::Pending
                     }
                 }
-                // S3: somebody cordoned it, and nobody knows how to put it back.
+                // S3: somebody cordoned it, and nobody knows how to restore it.
                 Err(_) => HostState::Pending,
             },
             _ => HostState::Pending,
         }
     }
 
-    /// Nobody but EC2 and the target groups vouches for an instance outside groups: both checks must say `ok`.
+    /// Only EC2 and the target groups report on an instance outside groups: both status checks must say `ok`.
     fn lone_health(&self, id: &str) -> Health {
         let is_ok = self.statuses.get(id).is_some_and(|status| {
             [status.instance_status(), status.system_status()]

@@ -52,7 +52,7 @@ fn targets(registered: &[(&str, TargetHealthStateEnum)]) -> (TargetGroup, Vec<Ta
     (group, registered.iter().map(target).collect())
 }
 
-/// Assembles, checks as a snapshot would, and finds the host.
+/// Assembles the inventory, checks it as a snapshot does, and finds the host.
 fn observed(inventory: &Inventory, id: &str) -> Result<Option<Host>, InventoryError> {
     let (hosts, groups) = assemble(inventory, &BTreeSet::new(), NOW)?;
     Ok(FleetSnapshot::new(NOW, NOW, hosts, groups, FleetMark::OnHosts)?.host(&id.into()).cloned())
@@ -141,7 +141,7 @@ fn s1_what_a_group_calls_unhealthy_may_still_serve() {
             Inventory { groups: vec![group], instances: vec![running("i-1")], statuses, ..Default::default() };
         observed(&inventory, "i-1").expect("consistent").expect("listed").health
     };
-    // A load balancer's check, a custom one or a scheduled event: the group does not say.
+    // A load balancer's check, a custom one or a scheduled event: the group does not say which.
     for checks_of in ["ELB", "EC2,ELB", "EC2"] {
         assert_eq!(with(checks_of, vec![checks("i-1", SummaryStatus::Ok)]), Health::Doubtful, "{checks_of}");
         assert_eq!(with(checks_of, vec![checks("i-1", SummaryStatus::Impaired)]), Health::Failed, "{checks_of}");

@@ -1,9 +1,9 @@
-//! How a cordon of an instance outside groups is written down: in its tags, before it is deregistered, so
-//! that whoever finds it, with the ledger or without, can put it back. Main type: [`Marker`]. Pure.
+//! How the cordon of an instance outside groups is recorded: in its tags, before it is deregistered, so that anybody
+//! who finds it can restore it, with or without the ledger. Main type: [`Marker`]. Pure.
 //!
-//! `safe-remove:cordoned` holds the time of the intent and the number of registrations;
-//! `safe-remove:cordoned:1` and so on hold them, as `NAME/ID:PORT`, as many as fit. The tags of one instance
-//! are written by one call, which does all or nothing.
+//! `safe-remove:cordoned` holds the time of the intent and the number of registrations. `safe-remove:cordoned:1` and so
+//! on hold the registrations, as `NAME/ID:PORT`, as many in each as fit. One call writes the tags of one instance, and
+//! does all or nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,10 +11,10 @@ use thiserror::Error;
 
 use crate::model::{TargetGroupId, Time};
 
-/// The tag that says that an instance is cordoned.
+/// The tag that marks an instance as cordoned.
 pub(super) const KEY: &str = "safe-remove:cordoned";
 
-/// Characters that a tag's value may have.
+/// The most characters of a tag's value.
 /// Source: Amazon EC2 User Guide, "Tag your Amazon EC2 resources": 256 in UTF-8, of which ours use one byte each.
 const VALUE_LIMIT: usize = 256;
 
@@ -23,12 +23,12 @@ const VALUE_LIMIT: usize = 256;
 pub(super) struct Registration {
     /// The end of the target group's ARN: `NAME/ID`.
     pub(super) target_group: String,
-    /// The port, which a target group's default may differ from; deregistering needs it named.
+    /// The port. It may differ from the target group's default, and deregistering needs it named.
     /// Source: Elastic Load Balancing API reference, `DeregisterTargets`.
     pub(super) port: Option<i32>,
 }
 
-/// What was recorded when an instance was cordoned.
+/// The record that is made when an instance is cordoned.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Marker {
     /// When the intent was recorded.
@@ -37,7 +37,7 @@ pub(super) struct Marker {
     pub(super) registrations: BTreeSet<Registration>,
 }
 
-/// A marker that cannot be read: nobody knows where the instance was registered.
+/// A marker that cannot be read: where the instance was registered is not known.
 #[derive(Debug, Error, PartialEq, Eq)]
 #[error("its tag {KEY} cannot be read: {0}")]
 pub(super) struct Unreadable(&'static str);
@@ -70,7 +70,7 @@ impl Marker {
         tags
     }
 
-    /// The marker among an instance's tags, if it bears one.
+    /// The marker in an instance's tags, if it has one.
     pub(super) fn read(tags: &BTreeMap<String, String>) -> Result<Option<Self>, Unreadable> {
         let Some(head) = tags.get(KEY) else { return Ok(None) };
         let (at, count) = head.split_once(' ').ok_or(Unreadable("it is not TIME COUNT"))?;

@@ -1,19 +1,19 @@
 //! Auto Scaling groups and plain EC2 instances of one account and region, behind [`crate::ports::Fleet`].
 //!
-//! The main type is [`AwsFleet`]. What it must not do: retry an effect, name a desired size, or make
-//! something of what AWS did not say. docs/aws.md lists the traps; each file here takes some:
+//! The main type is [`AwsFleet`]. It must not retry an effect, name a desired size, or infer what AWS did not say.
+//! docs/aws.md lists the traps; each file here handles some of them:
 //!
 //! | file | what it is for |
 //! | --- | --- |
-//! | [`client`] | SDK clients: patient ones for reads, ones that send once for effects |
-//! | [`clock`], [`answers`] | what every answer must pass: AWS's clock agrees, nothing was cut off |
-//! | [`errors`] | what an SDK error means: an outcome for effects, a hint for reads |
+//! | [`client`] | SDK clients: for reads with retries, for effects with a single attempt |
+//! | [`clock`], [`answers`] | the checks of every answer: AWS's clock agrees, and nothing was cut off |
+//! | [`errors`] | the meaning of an SDK error: an outcome for effects, a hint for reads |
 //! | [`observe`] | reads every page of everything |
 //! | [`hosts`], [`groups`], [`targets`] | from SDK types to the model: pure, no network |
-//! | [`marker`] | how a cordon outside groups is written down on the instance |
-//! | [`effects`], [`guards`] | one call each, and what is looked at right before it |
+//! | [`marker`] | how a cordon outside groups is recorded on the instance |
+//! | [`effects`], [`guards`] | one call each, and the checks right before it |
 //!
-//! # How AWS's states read here
+//! # How AWS's states are read
 //!
 //! * *In service*: a group member that is `InService` and running; an instance outside groups that is
 //!   running and not cordoned.
@@ -23,28 +23,29 @@
 //!   and a member that is stopped: its group replaces it.
 //! * *Pending*: everything in between, neither capacity nor candidate: `Pending*`, `Warmed*` (warm pool),
 //!   `EnteringStandby`, an instance outside groups that is half cordoned, still draining or stopped, and
-//!   every state that AWS may invent later.
-//! * *Gone*: `terminated`, as EC2 says. That a list lacks an instance proves nothing.
+//!   every state that AWS may introduce later.
+//! * *Gone*: `terminated`, as EC2 reports it. That a list lacks an instance proves nothing.
 //!
 //! # What healthy means
 //!
-//! The group's `Healthy` is only the instance status check unless load-balancer health is switched on
-//! (Amazon EC2 Auto Scaling User Guide, "Health checks for instances in an Auto Scaling group"). So
-//! healthy here is the group's word, *and* that of every target group the instance is registered in or
-//! its group is attached to, *and* no impaired status check. Outside groups, where nobody else vouches
-//! for the instance, both status checks must say `ok`. A registration in a target group that no load
-//! balancer uses (`Target.NotInUse`) brings no work and says nothing: it does not count against a host.
+//! The group's `Healthy` is only the instance status check unless load-balancer health is switched on (Amazon EC2 Auto
+//! Scaling User Guide, "Health checks for instances in an Auto Scaling group"). So a host is healthy here where the
+//! group says so, *and* every target group that the instance is registered in or its group is attached to says so,
+//! *and* no status check is impaired. Outside groups, where nothing else reports on the instance, both status checks
+//! must say `ok`. A registration in a target group that no load balancer uses (`Target.NotInUse`) brings no work and no
+//! information: it does not count against a host.
 //!
-//! Not healthy is not idle. *Failed* is only what EC2 calls `impaired`; every other check that does not pass makes a
-//! host *doubtful*, with what each target group says of it, since load balancers send work to targets that fail where
-//! none passes (Elastic Load Balancing, "Health checks for your target groups": "the load balancer fails open").
+//! Not healthy does not mean idle. A host is *failed* only where EC2 calls it `impaired`. Every other check that does
+//! not pass makes it *doubtful*, with the state that each target group reports, because load balancers send work to
+//! failing targets where none passes (Elastic Load Balancing, "Health checks for your target groups": "the load
+//! balancer fails open").
 //!
-//! # What this does not see
+//! # What is not observed
 //!
-//! Targets registered by IP address, Classic Load Balancers and VPC Lattice (a group with one of the
-//! latter two bears a note), and whether an instance has termination protection: EC2 tells that only one
-//! instance at a time, so it is read for the hosts of a cordon and of a termination right before the call
-//! ([`guards`]), and on request ([`Fleet::protections`]).
+//! Targets registered by IP address, Classic Load Balancers and VPC Lattice (a group with one of the latter two has a
+//! note), and whether an instance has termination protection: EC2 reports that only for one instance at a time, so it
+//! is read for the hosts of a cordon and of a termination right before the call ([`guards`]), and on request
+//! ([`Fleet::protections`]).
 
 mod answers;
 mod client;
@@ -75,20 +76,20 @@ pub use client::Timeouts;
 /// The tag that names the ledger, on groups (not propagated) and on instances outside groups.
 pub(crate) const LEDGER_TAG: &str = "safe-remove:ledger";
 
-/// Which fleet, and how far its answers are relied on.
+/// Identifies the fleet, and says how far its answers are relied on.
 #[derive(Clone, Debug)]
 pub struct AwsSettings {
     /// `us-east-1`
     pub region: String,
     /// Twelve digits. Credentials of any other account are refused.
     pub account: String,
-    /// How far in the past an answer may lie; `None` is [`Bounds::AWS`]'s.
+    /// How far in the past an answer may lie; `None` stands for the value of [`Bounds::AWS`].
     pub settle: Option<Duration>,
-    /// How long calls may take.
+    /// The timeouts and limits of calls.
     pub timeouts: Timeouts,
 }
 
-/// A fleet on AWS, its account checked.
+/// A fleet on AWS whose account was checked.
 #[derive(Debug)]
 pub struct AwsFleet {
     identity: FleetIdentity,
@@ -96,20 +97,20 @@ pub struct AwsFleet {
     timeouts: Timeouts,
     clients: client::Clients,
     clock: Arc<clock::ClockWatch>,
-    /// What changes rarely and costs a call per group: read again after [`observe::DETAIL_AGE`].
+    /// Details change rarely and cost calls per group: they are read again after [`observe::DETAIL_AGE`].
     details: Mutex<BTreeMap<GroupName, (Time, groups::Detail)>>,
-    /// Hosts found to have termination protection: their next observation says so.
+    /// Hosts found to have termination protection: later observations report it.
     protected: Mutex<BTreeSet<HostId>>,
 }
 
 impl AwsFleet {
-    /// Opens the fleet with the credentials of the default chain (environment, profile, SSO, instance
-    /// role) and the endpoints that the environment names (`AWS_ENDPOINT_URL`).
+    /// Opens the fleet, with the credentials of the default chain (environment, profile, SSO, instance role) and the
+    /// endpoints from the environment (`AWS_ENDPOINT_URL`).
     ///
     /// # Errors
     ///
-    /// [`FleetError::WrongFleet`] where the credentials are of another account, [`FleetError::Clock`]
-    /// where AWS's clock and this machine's disagree, [`FleetError::Provider`] for the rest.
+    /// [`FleetError::WrongFleet`] where the credentials are of another account, [`FleetError::Clock`] where AWS's clock
+    /// and this machine's disagree, [`FleetError::Provider`] for the rest.
     pub(crate) async fn open(settings: AwsSettings) -> Result<Self, FleetError> {
         let sdk =
             aws_config::defaults(BehaviorVersion::latest()).region(Region::new(settings.region.clone())).load().await;

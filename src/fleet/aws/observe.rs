@@ -1,7 +1,7 @@
-//! Reads every page of everything, in parallel where nothing depends on the other. Main function: [`observe`].
+//! Reads every page of everything, in parallel where one list does not depend on another. Main function: [`observe`].
 //!
-//! The SDK's own paginators end a list silently where a page token repeats, which makes a partial inventory
-//! of a fault; so pages are turned here.
+//! The SDK's own paginators silently end a list where a page token repeats, so a fault would become a partial
+//! inventory. Therefore this module reads the pages itself.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
@@ -19,21 +19,21 @@ use super::hosts::{self, Inventory};
 use crate::model::{FleetMark, FleetSnapshot, GroupName, Time};
 use crate::ports::FleetError;
 
-/// How old a group's activities, hooks and scheduled actions may be. They make warnings and
-/// `cannot-launch`, no capacity; two calls per group for every sample of a bake would spend the
-/// account's rate of calls, which the group's own control loop needs too.
+/// How old a group's activities, hooks and scheduled actions may be. Only warnings and `cannot-launch` depend on them,
+/// not capacity. Two calls per group for every sample of a bake would use up the account's call rate, which the group's
+/// own control loop needs too.
 pub(super) const DETAIL_AGE: Duration = Duration::from_secs(60);
 
-/// Calls under way at once, per kind.
+/// Concurrent calls, per kind.
 pub(super) const CONCURRENCY: usize = 8;
 
-/// Pages of one list at most: a hundred thousand hosts.
+/// The most pages of one list: a hundred thousand hosts.
 const PAGES: usize = 1_000;
 
-/// Observes the whole fleet; where the lists contradict each other, once more.
+/// Observes the whole fleet, and once more where the lists contradict each other.
 pub(super) async fn observe(fleet: &AwsFleet) -> Result<FleetSnapshot, FleetError> {
     match observe_once(fleet).await {
-        // An instance launched or terminated between two lists shows in one of them only. That passes.
+        // An instance launched or terminated between two lists is in one of them only. That passes.
         Err(FleetError::Inventory(_)) => {
             tokio::time::sleep(fleet.timeouts.reread).await;
             observe_once(fleet).await
@@ -45,7 +45,7 @@ pub(super) async fn observe(fleet: &AwsFleet) -> Result<FleetSnapshot, FleetErro
 async fn observe_once(fleet: &AwsFleet) -> Result<FleetSnapshot, FleetError> {
     let begun_at = super::now();
     let inventory = read(fleet, begun_at).await;
-    // A clock that is off makes AWS refuse signatures: the clock is the better explanation.
+    // A clock that is off makes AWS refuse signatures, so the clock is the better explanation.
     fleet.clock.verdict()?;
     let inventory = inventory?;
     let protected = fleet.protected.lock().unwrap_or_else(PoisonError::into_inner).clone();
@@ -64,7 +64,7 @@ async fn read(fleet: &AwsFleet, now: Time) -> Result<Inventory, FleetError> {
     Ok(Inventory { groups, warm, instances, statuses, targets, details })
 }
 
-/// Turns the pages of one list until there is no next one.
+/// Reads the pages of one list until there is no next one.
 async fn pages<T, F, A>(tried: &str, mut page: F) -> Result<Vec<T>, FleetError>
 where
     F: FnMut(Option<String>) -> A,
@@ -108,7 +108,7 @@ async fn groups(fleet: &AwsFleet) -> Result<Vec<AutoScalingGroup>, FleetError> {
 
 async fn instances(fleet: &AwsFleet) -> Result<Vec<Instance>, FleetError> {
     let tried = format!("list the instances in {}", fleet.region());
-    // No filter on states: that EC2 says `terminated` is evidence, that it lists nothing is not.
+    // No filter on states: `terminated` from EC2 is evidence, absence from its list is not.
     let reservations = pages(&tried, async |token| {
         let page = fleet
             .clients
@@ -116,7 +116,7 @@ async fn instances(fleet: &AwsFleet) -> Result<Vec<Instance>, FleetError> {
             .ec2
             .describe_instances()
             .max_results(fleet.timeouts.page.clamp(5, 1000))
-            // Hosts that AWS services manage are hidden in some accounts; a list must be whole.
+            // Hosts managed by AWS services are hidden in some accounts; a list must be whole.
             .include_managed_resources(true)
             .set_next_token(token)
             .send()
@@ -165,7 +165,7 @@ async fn targets(fleet: &AwsFleet) -> Result<Targets, FleetError> {
         Ok((page.target_groups.unwrap_or_default(), page.next_marker))
     })
     .await?;
-    // Unknown kinds are asked too: only these three are known to hold no instance ids.
+    // Target groups of unknown kinds are read too: only these three are known to hold no instance ids.
     let holds_instances = |group: &TargetGroup| {
         !matches!(group.target_type(), Some(TargetTypeEnum::Alb | TargetTypeEnum::Ip | TargetTypeEnum::Lambda))
     };
@@ -180,8 +180,8 @@ async fn targets(fleet: &AwsFleet) -> Result<Targets, FleetError> {
         .await
 }
 
-/// All targets of one target group, draining ones included; `None` where AWS says that there is no such
-/// group. This list has no pages.
+/// All targets of one target group, with draining ones; `None` where AWS says that there is no such group. This list
+/// has no pages.
 pub(super) async fn target_health(
     fleet: &AwsFleet,
     arn: &str,
@@ -227,7 +227,7 @@ async fn warm_pools(
         .await
 }
 
-/// Each group's detail, from memory where that is young enough.
+/// The detail of each group, from memory where that is young enough.
 async fn details(
     fleet: &AwsFleet,
     groups: &[AutoScalingGroup],
@@ -267,7 +267,7 @@ async fn details(
 async fn detail(fleet: &AwsFleet, group: &str) -> Result<Detail, FleetError> {
     let client = &fleet.clients.reads.autoscaling;
     let activities = async {
-        // One page, newest first: a launch older than a hundred activities says nothing of today.
+        // One page, newest first: a launch older than a hundred activities says nothing about today.
         let answer =
             client.describe_scaling_activities().auto_scaling_group_name(group).max_records(100).send().await.map_err(
                 |e| {

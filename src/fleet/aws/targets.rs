@@ -1,4 +1,4 @@
-//! Which instances are registered in which target groups, and what those say of them. Main type:
+//! The registrations of instances in target groups, and what the target groups report of them. Main type:
 //! [`Registrations`]. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -9,23 +9,23 @@ use aws_sdk_elasticloadbalancingv2::types::{
 
 use crate::model::{TargetGroupId, TargetHealth};
 
-/// What one target group says of one instance.
+/// What one target group reports of one instance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Word {
-    /// No load balancer uses the target group: no work, no word on health.
+    /// No load balancer uses the target group: it sends no work and reports no health.
     Silent,
-    /// A load balancer does, and this is what it says.
+    /// A load balancer uses the target group, and reports this.
     Says(TargetHealth),
 }
 
 impl Word {
-    /// What the target group says of two ports of one instance. Where they differ, nothing is sure.
+    /// Combines the reports on two ports of one instance. Where they differ, nothing is sure.
     fn and(self, other: Self) -> Self {
         if self == other { self } else { Self::Says(TargetHealth::Unsure) }
     }
 }
 
-/// Everything that the target groups of a region say, by instance.
+/// Everything that the target groups of a region report, by instance.
 #[derive(Debug, Default)]
 pub(super) struct Registrations {
     active: BTreeMap<String, BTreeMap<TargetGroupId, Word>>,
@@ -33,7 +33,7 @@ pub(super) struct Registrations {
 }
 
 impl Registrations {
-    /// From every target group of type `instance` with the health of all its targets.
+    /// Indexes every target group of type `instance` with the health of all its targets.
     pub(super) fn new(groups: &[(TargetGroup, Vec<TargetHealthDescription>)]) -> Self {
         let mut all = Self::default();
         for (group, targets) in groups {
@@ -54,12 +54,12 @@ impl Registrations {
         all
     }
 
-    /// The target groups that send the instance work, or would if it were well.
+    /// The target groups that send the instance work, or would if it were healthy.
     pub(super) fn of(&self, instance: &str) -> BTreeSet<TargetGroupId> {
         self.active.get(instance).map(|words| words.keys().cloned().collect()).unwrap_or_default()
     }
 
-    /// What each of them says that a load balancer uses.
+    /// The health that each of these target groups reports, as far as a load balancer uses it.
     pub(super) fn health_of(&self, instance: &str) -> BTreeMap<TargetGroupId, TargetHealth> {
         let words = self.active.get(instance).into_iter().flatten();
         let says = |(group, word): (&TargetGroupId, &Word)| match word {
@@ -69,13 +69,13 @@ impl Registrations {
         words.filter_map(says).collect()
     }
 
-    /// Whether it is still finishing what a target group sent before it was deregistered.
+    /// Whether the instance is still finishing work that a target group sent before it was deregistered.
     pub(super) fn is_draining(&self, instance: &str) -> bool {
         self.draining.contains_key(instance)
     }
 
-    /// Whether nothing speaks against it: every target group it is in finds it healthy (or is used by no
-    /// load balancer), and it is in each of `expected`.
+    /// Whether nothing is reported against the instance: every target group that it is in finds it healthy (or is used
+    /// by no load balancer), and it is in each of `expected`.
     pub(super) fn is_well(&self, instance: &str, expected: &[String]) -> bool {
         let words = self.active.get(instance);
         let is_in = |arn: &String| words.is_some_and(|w| w.contains_key(arn.as_str()));
@@ -97,9 +97,10 @@ pub(super) fn is_deregistered(health: Option<&Health>) -> bool {
     matches!(health.and_then(|h| h.reason()), Some(TargetHealthReasonEnum::NotRegistered))
 }
 
-/// Only `unhealthy` says that an instance fails its checks. What the other states say of its work differs: a target
-/// whose checks are switched off is `unavailable` and gets it; Network and Gateway Load Balancers send it to one that is
-/// still `initial`; `unused` is also one in a zone that its load balancer does not serve yet.
+/// Judges a target's state. Only `unhealthy` says that an instance fails its checks. The other states differ in what
+/// they say of its work: a target whose checks are switched off is `unavailable` and gets work; Network and Gateway
+/// Load Balancers send work to a target that is still `initial`; a target in a zone that its load balancer does not
+/// serve yet is `unused`, too.
 /// Sources: Elastic Load Balancing API, `TargetHealth`; the guides' "Health checks for your target groups".
 fn judge(health: Option<&Health>, used: bool) -> Word {
     match health.and_then(|h| h.state()) {
@@ -110,7 +111,7 @@ fn judge(health: Option<&Health>, used: bool) -> Word {
         {
             Word::Silent
         }
-        // S3: also a state that this version does not know, and none at all.
+        // S3: this includes a state that this version does not know, and a missing one.
         _ => Word::Says(TargetHealth::Unsure),
     }
 }

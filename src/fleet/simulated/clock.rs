@@ -1,21 +1,21 @@
 //! [`FleetClock`]: the simulated fleet's time.
 //!
-//! A clock that runs is the machine's, shifted and sped up from an origin that all processes share.
+//! A running clock is the machine's, shifted and sped up from an origin that all processes share.
 //!
-//! The virtual clock is one for all processes. It stands still while any of them is awake, and moves to the
-//! earliest wake-up when all of them sleep: so a wait takes no real time, and nobody's work takes virtual
-//! time. It lives in a small file of its own under the store's lock, since it moves far oftener than the
-//! fleet changes; whoever polls for its own wake-up moves it.
+//! The virtual clock is one clock for all processes. It stands still while any of them is awake, and moves to the
+//! earliest wake-up when all of them sleep. So a wait takes no real time, and no work takes virtual time. The clock is
+//! in a small file of its own under the store's lock, because it moves far more often than the fleet changes. A process
+//! that polls for its own wake-up moves it.
 //!
-//! - A process is *asleep* when a task of it waits in [`FleetClock::sleep_until`], none is in the middle of a
-//!   call to the fleet, and none was woken just now ([`GRACE`]).
-//! - A process holds an exclusive lock on a file of its own for as long as it lives; one whose file can be
-//!   locked is dead, `kill -9` included, and is struck from the list.
-//! - A process that has been awake for [`WAKE_TIMEOUT`] of real time (stopped, waiting for a person, or for
-//!   another process) no longer counts, until it sleeps again. So nobody holds the others up for ever.
+//! - A process is *asleep* when one of its tasks waits in [`FleetClock::sleep_until`], none is in the middle of a call
+//!   to the fleet, and none was woken just now ([`GRACE`]).
+//! - A process holds an exclusive lock on a file of its own as long as it lives. A process whose file can be locked is
+//!   dead, after `kill -9` too, and is removed from the list.
+//! - A process that has been awake for [`WAKE_TIMEOUT`] of real time (stopped, waiting for a person, or for another
+//!   process) no longer counts until it sleeps again. So no process holds up the others for ever.
 //!
-//! What waits for the world (a socket, a child) must measure its time-outs in real time: a time-out on this
-//! clock would be reached at once.
+//! A wait for the outside (a socket, a child process) must measure its timeout in real time: a timeout on this clock
+//! would be reached at once.
 
 mod shared;
 
@@ -30,15 +30,15 @@ use super::Inner;
 use super::store::{Locked, Store, StoreError};
 use crate::model::Time;
 
-/// How long, in real time, an awake process holds up the virtual clock. Above what work between two sleeps
-/// takes on a loaded machine; short enough for a person who waits.
+/// How long, in real time, an awake process holds up the virtual clock. Longer than the work between two sleeps takes
+/// on a loaded machine, and short enough for a person who waits.
 const WAKE_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long, in real time, a task that was woken may take to sleep again while another task of its process
-/// sleeps, and how long a sleep that is due may go without being polled.
+/// How long, in real time, a woken task may take to sleep again while another task of its process sleeps, and how long
+/// a due sleep may go without being polled.
 const GRACE: Duration = Duration::from_millis(20);
-/// Between two looks at the virtual clock, in real time.
+/// The interval between two reads of the virtual clock, in real time.
 const POLL: Duration = Duration::from_millis(1);
-/// Between two looks at a clock that runs: a stopped process must not oversleep by more than that.
+/// The longest sleep between two reads of a running clock: a stopped process must not oversleep by more than that.
 const LONGEST_NAP: Duration = Duration::from_secs(1);
 
 /// The machine's clock.
@@ -55,7 +55,7 @@ pub(super) enum FleetClock {
 }
 
 impl FleetClock {
-    /// The time now. Where the virtual clock cannot be read, real time passes until it can.
+    /// The time now. While the virtual clock cannot be read, real time passes.
     pub(super) fn now(&self, store: &Store) -> Time {
         match self {
             Self::Virtual(clock) => clock.now(store),
@@ -63,14 +63,14 @@ impl FleetClock {
                 let now = machine_time();
                 let scaled =
                     |d: Duration| Duration::try_from_secs_f64(d.as_secs_f64() * speed).unwrap_or(Duration::MAX);
-                // Real time itself is passed on exactly.
+                // Real time is passed on exactly.
                 let scaled = |d: Duration| if *speed == 1.0 { d } else { scaled(d) };
                 origin.plus(scaled(now.since(*on_machine))).minus(scaled(on_machine.since(now)))
             }
         }
     }
 
-    /// Within a call: marks this process as awake, and says what time it is.
+    /// Within a call: marks this process as awake and returns the time.
     pub(super) fn attend(&self, store: &Store, locked: &mut Locked<'_>) -> Result<Time, StoreError> {
         match self {
             Self::Virtual(clock) => clock.stay_awake(locked),
@@ -90,7 +90,7 @@ impl FleetClock {
     }
 }
 
-/// A call under way.
+/// A call in progress.
 pub(super) struct Work<'a>(&'a VirtualClock);
 
 impl Drop for Work<'_> {
@@ -132,7 +132,7 @@ pub(super) async fn sleep_until(fleet: &Arc<Inner>, until: Time) {
                 match polled.await {
                     Ok(Ok(true)) => return,
                     Ok(Ok(false)) => {}
-                    // Nobody can move the clock: `now` passes in real time meanwhile.
+                    // Nobody can move the clock; meanwhile `now` advances in real time.
                     Ok(Err(_)) | Err(_) if clock.now(&fleet.store) >= until => return,
                     Ok(Err(_)) | Err(_) => {}
                 }
@@ -142,7 +142,7 @@ pub(super) async fn sleep_until(fleet: &Arc<Inner>, until: Time) {
     }
 }
 
-/// A sleep under way; dropped with the future that sleeps, cancelled or not.
+/// A sleep in progress. It is dropped with the sleeping future, cancelled or not.
 struct Sleeper<'a> {
     clock: &'a VirtualClock,
     store: &'a Store,
@@ -154,7 +154,7 @@ impl Drop for Sleeper<'_> {
         let cancelled = self.clock.mine().sleepers.remove(&self.id).is_some();
         if cancelled {
             self.clock.mine().stirred = Some(Instant::now());
-            // Whoever cancelled a sleep is awake. Where that cannot be written, others reach the cancelled
+            // A process that cancelled a sleep is awake. Where that cannot be written, others reach the cancelled
             // wake-up and wait for this process there.
             if let Ok(mut locked) = self.store.lock() {
                 drop(self.clock.stay_awake(&mut locked));
@@ -176,18 +176,18 @@ pub(super) struct VirtualClock {
     mine: Mutex<Mine>,
 }
 
-/// What this process knows of itself and has seen of others.
+/// The state of this process, and what it has seen of others.
 #[derive(Debug)]
 struct Mine {
     next_id: u64,
     sleepers: BTreeMap<u64, Nap>,
-    /// Calls under way.
+    /// How many calls are in progress.
     working: usize,
-    /// When a task last stopped sleeping or calling, and none has lain down since.
+    /// When a task last stopped sleeping or calling, if none has gone to sleep since.
     stirred: Option<Instant>,
-    /// Others that are awake: at which turn, and since when that was seen.
+    /// Other processes that are awake: their turn, and since when it was seen.
     seen: HashMap<String, (u64, Instant)>,
-    /// The last time that was read, and since when the clock cannot be read.
+    /// `last`: the time that was last read. `lost`: since when the clock cannot be read.
     last: Time,
     lost: Option<Instant>,
 }
@@ -199,7 +199,7 @@ struct Nap {
 }
 
 impl VirtualClock {
-    /// Makes the clock of a new fleet.
+    /// Creates the clock of a new fleet.
     pub(super) fn create(locked: &Locked<'_>, fleet: &str, origin: Time) -> Result<(), StoreError> {
         SharedClock::create(locked.paths, fleet, origin)
     }
@@ -225,11 +225,11 @@ impl VirtualClock {
         Ok(Self { shared, token, _alive: alive, timeout: WAKE_TIMEOUT, mine: Mutex::new(mine) })
     }
 
-    /// Leaves them, at the end of the process.
+    /// Leaves the other processes, at the end of this one.
     pub(super) fn leave(&self, locked: &mut Locked<'_>) {
         if let Ok(mut face) = self.shared.read(locked) {
             face.processes.remove(&self.token);
-            // Where it cannot be written, the next process finds this one dead.
+            // Where this cannot be written, the next process finds this one dead.
             drop(self.shared.write(locked, &face));
         }
         self.shared.bury(&self.token);
@@ -255,7 +255,7 @@ impl VirtualClock {
         Ok(face)
     }
 
-    /// Reads the clock; if tasks of this process sleep, it counts as awake all the same.
+    /// Reads the clock. This process then counts as awake, even if tasks of it sleep.
     fn stay_awake(&self, locked: &mut Locked<'_>) -> Result<Time, StoreError> {
         let mut face = self.look(locked)?;
         let standing = face.processes.entry(self.token.clone()).or_default();
@@ -275,12 +275,12 @@ impl VirtualClock {
         id
     }
 
-    /// Looks whether a sleep is over, and moves the clock if it falls to this process. True when it is over.
+    /// Checks whether a sleep is over, and moves the clock if that falls to this process. True when the sleep is over.
     fn poll(&self, locked: &mut Locked<'_>, id: u64) -> Result<bool, StoreError> {
         let mut face = self.shared.read(locked)?;
         let before = face.clone();
         let mut mine = self.mine();
-        // Cancelled meanwhile: nobody waits for the answer.
+        // It was cancelled meanwhile: nobody waits for the result.
         let Some(until) = mine.sleepers.get(&id).map(|nap| nap.until) else { return Ok(true) };
 
         let asleep = if until <= face.now { None } else { mine.asleep_until(face.now) };
@@ -307,7 +307,7 @@ impl VirtualClock {
         Ok(over)
     }
 
-    /// The earliest wake-up of the other processes (`Some(None)`: no other sleeps); `None` while one is awake.
+    /// The earliest wake-up of the other processes (`Some(None)`: no other process sleeps); `None` while one is awake.
     fn earliest_of_others(&self, face: &mut Face, mine: &mut Mine) -> Option<Option<Time>> {
         let (mut earliest, mut awake) = (None::<Time>, false);
         let now = face.now;

@@ -1,4 +1,4 @@
-//! What the simulated provider's API does wrong, by the count of this process's calls.
+//! The faults of the simulated provider's API, by the number of this process's calls.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
@@ -7,7 +7,7 @@ use super::scenario::{Fault, FaultError, FaultTime, FaultyCall};
 use crate::model::{Effect, Host};
 use crate::ports::FleetError;
 
-/// Counts calls of each kind, from 1, and says which of them go wrong.
+/// Counts calls of each kind, from 1, and tells which of them fail.
 #[derive(Debug, Default)]
 pub(super) struct Faults {
     faults: Vec<Fault>,
@@ -19,7 +19,7 @@ impl Faults {
         Self { faults, calls: Mutex::default() }
     }
 
-    /// Counts one call, with its number; the first fault in the scenario that names it holds.
+    /// Counts one call and returns its number. The first fault in the scenario that matches the call applies.
     pub(super) fn next(&self, call: FaultyCall) -> (u64, Option<FaultError>) {
         let mut calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
         let count = calls.entry(call).or_default();
@@ -35,7 +35,7 @@ impl Faults {
     }
 }
 
-/// Which kind of call an effect is, where faults can be put on it.
+/// The kind of call that an effect is; `None` where no faults can be set on it.
 pub(super) fn kind(effect: &Effect) -> Option<FaultyCall> {
     match effect {
         Effect::Cordon { .. } => Some(FaultyCall::Cordon),
@@ -46,7 +46,7 @@ pub(super) fn kind(effect: &Effect) -> Option<FaultyCall> {
     }
 }
 
-/// Leaves out a tenth of the hosts, at least one, as the seed and the number of the call choose.
+/// Leaves out a tenth of the hosts, at least one, chosen by the seed and the number of the call.
 pub(super) fn partial(mut hosts: Vec<Host>, seed: u64, count: u64) -> Vec<Host> {
     let mut random = seed ^ count.wrapping_mul(0x9e37_79b9_7f4a_7c15);
     for _ in 0..hosts.len().div_ceil(10) {
@@ -64,7 +64,7 @@ fn splitmix(seed: u64) -> u64 {
     z ^ (z >> 31)
 }
 
-/// What an observation comes to that goes wrong.
+/// The error of an observation that fails.
 pub(super) fn of_observation(fault: FaultError) -> FleetError {
     let words = match fault {
         FaultError::Throttled => "Throttling: rate exceeded",

@@ -1,4 +1,4 @@
-//! What the load on a simulated fleet makes its subsystems show (contract section 6).
+//! How the load on a simulated fleet determines the readings of its subsystems (contract section 6).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -8,8 +8,8 @@ use super::state::State;
 use crate::model::{Host, HostId, HostState, SubsystemName};
 use crate::policy::SimulatedMetric;
 
-/// Which hosts of a simulated fleet serve which subsystem, in units, and which subsystems those need:
-/// what the policies say, worked out once, since neither tags nor groups of a simulated host change.
+/// Which hosts of a simulated fleet serve which subsystem, in units, and which subsystems those need. The policies
+/// determine it. It is computed once, because neither tags nor groups of a simulated host change.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct LoadMembership {
     pub(super) units: BTreeMap<SubsystemName, BTreeMap<HostId, u64>>,
@@ -41,7 +41,7 @@ impl LoadMembership {
         Self { units, depends_on }
     }
 
-    /// Units in service and healthy, reserved or not.
+    /// The units that are in service and healthy, reserved or not.
     fn capacity(&self, state: &State, subsystem: &SubsystemName) -> u64 {
         let Some(hosts) = self.units.get(subsystem) else { return 0 };
         let serves = |id: &HostId| state.hosts.get(id).is_some_and(|h| h.state == HostState::InService && h.healthy);
@@ -61,13 +61,13 @@ impl LoadMembership {
     }
 }
 
-/// Whether selectors and weights, which see nothing else of a host, cannot tell them apart. Hosts of one pool share
+/// Whether selectors and weights cannot tell the hosts apart; they see nothing else of a host. Hosts of one pool share
 /// their tags.
 fn are_alike(one: &Host, other: &Host) -> bool {
     Arc::ptr_eq(&one.tags, &other.tags) && one.group == other.group && one.instance_type == other.instance_type
 }
 
-/// What a subsystem shows at this moment. Finite: utilization at capacity 0 reads the largest number there is.
+/// The reading of a subsystem at this moment. It is finite: utilization at capacity 0 is the largest number there is.
 pub(super) fn metric(
     scenario: &Scenario,
     state: &State,
@@ -100,7 +100,7 @@ fn utilization(scenario: &Scenario, state: &State, membership: &LoadMembership, 
     if demand == 0.0 {
         return 0.0;
     }
-    // At capacity 0 the quotient is infinite, and a reading must be a number: error_rate is exactly 1 either way.
+    // At capacity 0 the quotient is infinite, but a reading must be a number; error_rate is exactly 1 either way.
     (demand / (load.per_unit * membership.capacity(state, subsystem) as f64)).min(f64::MAX)
 }
 

@@ -1,4 +1,4 @@
-//! The fleet of a place: found there, or made from its scenario.
+//! The fleet of a place: found there, or created from its scenario.
 
 use std::path::Path;
 
@@ -8,7 +8,7 @@ use super::state::State;
 use super::store::{Store, StoreError};
 use crate::ports::FleetError;
 
-/// The fleet's name and clock; `None` where it was made from another scenario.
+/// The fleet's id and clock; `None` where it was created from another scenario.
 pub(super) fn found_or_made(store: &Store, scenario: &Scenario) -> Result<Option<(String, FleetClock)>, StoreError> {
     let directory = store.paths.directory();
     std::fs::create_dir_all(directory).map_err(StoreError::io("create", directory))?;
@@ -20,7 +20,7 @@ pub(super) fn found_or_made(store: &Store, scenario: &Scenario) -> Result<Option
             let machine = machine_time();
             let state = State::create(scenario, fleet, scenario.start.unwrap_or(machine), machine);
             if scenario.clock == ClockKind::Virtual {
-                // Before the state: a fleet that exists has its clock.
+                // Created before the state: a fleet that exists has its clock.
                 VirtualClock::create(&locked, &state.fleet, state.created_at)?;
             }
             locked.save(state)?
@@ -38,7 +38,7 @@ pub(super) fn found_or_made(store: &Store, scenario: &Scenario) -> Result<Option
     Ok(Some((state.fleet.clone(), clock)))
 }
 
-/// Why a fleet that was made from another scenario is not opened.
+/// The error where a fleet was created from another scenario.
 pub(super) fn changed(scenario: &Path, directory: &Path) -> FleetError {
     FleetError::WrongFleet(format!(
         "{} has changed since the fleet in {} was made from it (only [[faults]] may): undo the change, or delete \

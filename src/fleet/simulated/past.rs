@@ -1,5 +1,5 @@
-//! What a fleet was a short while ago, for observations that lag behind: each change keeps what it replaced, and is
-//! undone by whoever looks further back. Pure.
+//! The state of a fleet a short while ago, for observations that lag behind. Each change keeps what it replaced, and a
+//! lookup of an earlier state undoes it. Pure.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use crate::model::{GroupName, HostId, Time};
 type Hosts = BTreeMap<HostId, HostStanding>;
 type Groups = BTreeMap<GroupName, GroupState>;
 
-/// What one change of the fleet replaced.
+/// The part of the fleet that one change replaced.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Replaced {
     pub(super) at: Time,
@@ -21,7 +21,7 @@ pub(super) struct Replaced {
 }
 
 impl Replaced {
-    /// What differs afterwards from what was there before.
+    /// Keeps the earlier state of everything that the change altered.
     pub(super) fn of(at: Time, before: (&Hosts, &Groups), after: (&Hosts, &Groups)) -> Self {
         let hosts = before.0.iter().filter(|(id, was)| after.0.get(*id) != Some(*was));
         let groups = before.1.iter().filter(|(name, was)| after.1.get(*name) != Some(*was));

@@ -1,7 +1,8 @@
-//! `scenario.toml` (contract section 6): what a simulated fleet is made of, and what happens to it.
+//! `scenario.toml` (contract section 6): the composition of a simulated fleet, and the events and faults that happen to
+//! it.
 //!
-//! [`Scenario`] is the validated whole; [`Scenario::read`] is the only way to get one. Nothing here knows
-//! how the fleet lives on afterwards (that is `state`).
+//! [`Scenario`] is the validated whole; [`Scenario::read`] is the only way to get one. Nothing here knows how the fleet
+//! develops afterwards (that is `state`).
 
 mod check;
 mod error;
@@ -18,7 +19,7 @@ pub(crate) use error::ScenarioError;
 
 use crate::model::{GroupName, Host, HostId, SubsystemName, Time};
 
-/// One checked scenario.
+/// A checked scenario.
 #[derive(Clone, Debug)]
 pub(crate) struct Scenario {
     pub(super) clock: ClockKind,
@@ -27,20 +28,20 @@ pub(crate) struct Scenario {
     pub(super) pools: BTreeMap<GroupName, Pool>,
     pub(super) hosts: BTreeMap<HostId, Blueprint>,
     pub(super) load: BTreeMap<SubsystemName, Load>,
-    /// In order of `at`; those of the same instant as written.
+    /// Sorted by `at`; events of the same instant in the order of the file.
     pub(super) events: Vec<ScenarioEvent>,
     pub(super) faults: Vec<Fault>,
-    /// Over everything but `faults`, which bind only the process that reads them: a fleet that was made
-    /// from another scenario is refused.
+    /// Over everything except `faults`, which bind only the process that reads them: a fleet that was created from
+    /// another scenario is refused.
     pub(super) digest: String,
 }
 
 /// How time passes.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum ClockKind {
-    /// Only when every process that has the fleet open sleeps.
+    /// Time passes only when every process that has the fleet open sleeps.
     Virtual,
-    /// This many fleet seconds in a real one; 1 for `real`.
+    /// This many fleet seconds pass in a real one; 1 for `real`.
     Real(f64),
 }
 
@@ -52,10 +53,10 @@ pub(super) struct Pool {
     pub(crate) launch_failure: Option<String>,
 }
 
-/// A host as the fleet's creation makes it.
+/// A host as it is when the fleet is created.
 #[derive(Clone, Debug)]
 pub(super) struct Blueprint {
-    /// Its `launched_at` is the epoch where the scenario gives none.
+    /// Its `launched_at` is the epoch where the scenario has none.
     pub(crate) host: Host,
     /// As the scenario has it.
     pub(crate) launched_at: Option<Time>,
@@ -75,13 +76,13 @@ pub(super) struct Load {
 pub(super) struct ScenarioEvent {
     /// Since the fleet's creation.
     pub(crate) at: Duration,
-    /// Their own status checks fail from now on.
+    /// Hosts whose own status checks fail from now on.
     pub(crate) fail: Vec<HostId>,
-    /// Some check fails from now on, and not their own.
+    /// Hosts of which some check fails from now on, but not their own.
     pub(crate) doubt: Vec<HostId>,
-    /// They are well again, whatever they were.
+    /// Hosts that are healthy again, whatever they were.
     pub(crate) recover: Vec<HostId>,
-    /// The factor is of the demand that `[[load]]` states, whatever earlier events made of it: 1 is normal again.
+    /// The factor applies to the demand that `[[load]]` states, whatever earlier events changed: 1 is normal again.
     pub(crate) demand: Option<(SubsystemName, f64)>,
 }
 
@@ -93,7 +94,7 @@ pub(super) struct Fault {
     pub(crate) error: FaultError,
 }
 
-/// Which calls of this process, counted from 1 for each kind of call.
+/// Which calls of this process fail, counted from 1 for each kind of call.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum FaultTime {
     Nth(u64),
@@ -125,7 +126,7 @@ pub(super) enum FaultError {
     LostReply,
     /// Some hosts are missing while their group still states its full size.
     Partial,
-    /// All is shown as it was `[provider] settle` ago.
+    /// Everything is shown as it was `[provider] settle` ago.
     Stale,
 }
 

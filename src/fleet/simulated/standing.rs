@@ -1,4 +1,4 @@
-//! How a host and a group stand, as the state keeps it. Pure.
+//! The state of one host and of one group, as the fleet's state keeps it. Pure.
 
 use std::collections::BTreeSet;
 
@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::{Health, HostState, Process};
 
-/// A group's part.
+/// The state of a group.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct GroupState {
     /// Desired capacity: members pending and in service.
@@ -14,12 +14,13 @@ pub(super) struct GroupState {
     pub(crate) suspended: BTreeSet<Process>,
 }
 
-/// A host's part.
+/// The state of a host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct HostStanding {
     pub(crate) state: HostState,
     pub(crate) healthy: bool,
-    /// Where it is not healthy: whether it may serve all the same. Files of earlier versions do not say, and mean no.
+    /// Where it is not healthy: whether it may serve nevertheless. Files of earlier versions lack the field, which
+    /// means no.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) doubtful: bool,
 }

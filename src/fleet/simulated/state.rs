@@ -1,7 +1,7 @@
-//! [`State`]: where a simulated fleet stands, and what a call or an event makes of it. Pure: the files are
-//! `store`'s, the clock is `clock`'s.
+//! [`State`]: the state of a simulated fleet, and how a call or an event changes it. Pure: `store` has the files,
+//! `clock` the clock.
 //!
-//! What never changes in a host's life (zone, tags, type) stays in the scenario; the state names the hosts
+//! The properties that never change in a host's life (zone, tags, type) stay in the scenario; the state names the hosts
 //! that are not gone.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,24 +16,23 @@ use crate::model::{
     CALL_HOSTS, Effect, Group, GroupName, Health, Host, HostId, HostState, LedgerId, SubsystemName, Time,
 };
 
-/// Written into the state file; another one is refused.
+/// Written into the state file; a file with another schema is refused.
 pub(super) const SCHEMA: &str = "safe-remove/simulated-fleet/v1";
 
-/// Hosts of which the scenario does not say when they were launched were launched so long before the
-/// fleet's creation.
+/// How long before the fleet's creation a host was launched for which the scenario gives no launch time.
 const DEFAULT_AGE: Duration = Duration::from_secs(30 * 24 * 3600);
 
 /// Everything about a simulated fleet that changes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct State {
     pub(crate) schema: String,
-    /// Random: tells this fleet from an earlier one in the same place.
+    /// Random: distinguishes this fleet from an earlier one in the same place.
     pub(crate) fleet: String,
-    /// Of the scenario that it was made from.
+    /// The digest of the scenario that it was created from.
     pub(crate) scenario: String,
     /// The fleet's own time.
     pub(crate) created_at: Time,
-    /// The machine's time at that moment: the origin of a clock that runs.
+    /// The machine's time at that moment: the origin of a running clock.
     pub(crate) created_on_machine: Time,
     /// The ledger that governs the fleet, from its first run on.
     pub(crate) ledger: Option<LedgerId>,
@@ -44,17 +43,17 @@ pub(super) struct State {
     pub(crate) groups: BTreeMap<GroupName, GroupState>,
     /// Hosts that are not gone.
     pub(crate) hosts: BTreeMap<HostId, HostStanding>,
-    /// What the last changes replaced, the newest last; none where answers never lie in the past.
+    /// The parts that the last changes replaced, oldest first; empty where answers never lie in the past.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) past: Vec<Replaced>,
 }
 
-/// Why the provider did not do what it was asked to. Nothing was done.
+/// Why the provider refused a call. Nothing was done.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct CallRefusal(pub String);
 
 impl State {
-    /// The fleet as the scenario has it.
+    /// The fleet as the scenario describes it.
     pub(super) fn create(scenario: &Scenario, fleet: String, created_at: Time, created_on_machine: Time) -> Self {
         let hosts: BTreeMap<_, _> = scenario
             .hosts
@@ -93,7 +92,7 @@ impl State {
         &rest[..rest.iter().take_while(|e| self.created_at.plus(e.at) <= now).count()]
     }
 
-    /// Lets one event happen. A host that is gone stays gone.
+    /// Fires one event. A host that is gone stays gone.
     pub(super) fn fire(&mut self, event: &ScenarioEvent) {
         let all = [(&event.fail, Health::Failed), (&event.doubt, Health::Doubtful), (&event.recover, Health::Healthy)];
         for (ids, health) in all {
@@ -143,7 +142,7 @@ impl State {
         })
     }
 
-    /// Does what a call asks for: whole, or not at all.
+    /// Performs a call completely, or not at all.
     pub(super) fn perform(&mut self, scenario: &Scenario, effect: &Effect) -> Result<(), CallRefusal> {
         match effect {
             Effect::Cordon { group, hosts } => {
@@ -161,7 +160,7 @@ impl State {
             Effect::Terminate { group, host } => {
                 let standing = self.standing(scenario, group.as_ref(), host)?;
                 match standing.state {
-                    // Standby gave up its desired capacity when it was entered (docs/aws.md).
+                    // Standby already gave up its desired capacity when it was entered (docs/aws.md).
                     HostState::Cordoned => {}
                     HostState::InService | HostState::Pending => self.lower(scenario, group.as_ref(), 1)?,
                     HostState::Terminating => return Err(CallRefusal(format!("host {host} is terminating already"))),
@@ -175,8 +174,8 @@ impl State {
                 self.group(group)?.suspended.remove(process);
             }
             Effect::Adopt { ledger, replaces, .. } => match &self.ledger {
-                // Two first runs with two ledgers would coordinate nothing: the first to come governs, until
-                // somebody who was shown its mark adopts the fleet.
+                // Two first runs with two ledgers would coordinate nothing: the ledger that comes first governs the
+                // fleet until somebody who was shown its mark adopts the fleet.
                 Some(other) if other != ledger && !replaces.contains(other) => {
                     return Err(CallRefusal(format!("the fleet is governed by ledger {other}")));
                 }
@@ -186,7 +185,7 @@ impl State {
         Ok(())
     }
 
-    /// Keeps what differs from the state before, for so long; an answer of this fleet never lies further back.
+    /// Keeps the difference to the state before for `settle`; an answer of this fleet never lies further back.
     pub(super) fn remember(&mut self, before: &Self, now: Time, settle: Duration) {
         self.past.retain(|replaced| replaced.at >= now.minus(settle));
         if !settle.is_zero() {
@@ -195,7 +194,7 @@ impl State {
         }
     }
 
-    /// The fleet as it was then, as far back as it is remembered.
+    /// The fleet as it was at `then`, as far back as it is remembered.
     pub(super) fn as_of(&self, then: Time) -> Self {
         let mut state = self.clone();
         for replaced in self.past.iter().rev().take_while(|replaced| replaced.at > then) {
@@ -208,7 +207,7 @@ impl State {
         self.groups.get_mut(name).ok_or_else(|| CallRefusal(format!("there is no group {name}")))
     }
 
-    /// The host, if it is not gone and in that very group.
+    /// The state of a host that is not gone and is in exactly that group.
     fn standing(
         &self,
         scenario: &Scenario,
@@ -243,8 +242,8 @@ impl State {
         Ok(())
     }
 
-    /// Gives up desired capacity, as `EnterStandby` does with `ShouldDecrementDesiredCapacity`.
-    /// S1: the provider's own floor, whoever asks.
+    /// Lowers desired capacity, as `EnterStandby` does with `ShouldDecrementDesiredCapacity`.
+    /// S1: the provider's own minimum, whoever asks.
     fn lower(&mut self, scenario: &Scenario, group: Option<&GroupName>, by: u64) -> Result<(), CallRefusal> {
         let Some(name) = group else { return Ok(()) };
         let minimum = scenario.pools.get(name).map_or(0, |p| p.minimum);

@@ -1,8 +1,8 @@
 //! [`Store`]: the state file, shared by several processes.
 //!
-//! One lock file guards the state and the clock together, so that a call's deadline is judged at the very
-//! instant at which the call takes effect. Readers and writers hold it for a few milliseconds at most; the
-//! operating system takes it back from a process that dies. The state file is only ever replaced whole.
+//! One lock file guards the state and the clock together, so that a call's deadline is checked at the very instant at
+//! which the call takes effect. Readers and writers hold it for a few milliseconds at most; the operating system
+//! releases it when a process dies. The state file is only ever replaced whole.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
@@ -16,12 +16,12 @@ use thiserror::Error;
 use super::state::{SCHEMA, State};
 use crate::ports::FleetError;
 
-/// Whoever holds the lock longer has been stopped in the middle of a call: give up and say so.
+/// A process that holds the lock longer was stopped in the middle of a call: give up and say so.
 const WAKE_TIMEOUT: Duration = Duration::from_secs(10);
-/// Between two attempts at the lock: short against a write to disk, long against the attempt itself.
+/// The wait between two attempts to lock: short compared with a write to disk, long compared with the attempt itself.
 const RETRY: Duration = Duration::from_millis(1);
 
-/// Where a simulated fleet is kept.
+/// The paths of a simulated fleet's files.
 #[derive(Clone, Debug)]
 pub(super) struct Paths {
     /// `fleet.json`
@@ -83,7 +83,7 @@ impl StoreError {
         move |source| Self::Io { tried, path, source }
     }
 
-    /// As the port reports it; `tried` is what the fleet was asked for.
+    /// Converts to the port's error; `tried` is what the fleet was asked to do.
     pub(super) fn into_fleet_error(self, tried: &str, directory: &Path) -> FleetError {
         let start_over = || {
             Some(format!("to start over, delete the whole state directory {}, ledger included", directory.display()))
@@ -100,7 +100,7 @@ impl StoreError {
 /// A write that failed.
 #[derive(Debug)]
 pub(super) struct SaveError {
-    /// The new state is in place; only whether it outlives a power failure is unknown.
+    /// Whether the new state is in place; then only its survival of a power failure is unknown.
     pub(crate) in_place: bool,
     pub(crate) cause: StoreError,
 }
@@ -118,7 +118,7 @@ pub(super) struct Store {
     cache: Mutex<Option<Cached>>,
 }
 
-/// What was read last. The file is held open, so that its inode cannot come to mean another file.
+/// The state that was last read. The file is kept open, so that its inode cannot come to mean another file.
 #[derive(Debug)]
 struct Cached {
     file: File,
@@ -130,7 +130,7 @@ impl Store {
         Self { paths, cache: Mutex::new(None) }
     }
 
-    /// Waits for the lock, of this process's threads and of all processes.
+    /// Waits for the lock that excludes this process's other threads and all other processes.
     pub(super) fn lock(&self) -> Result<Locked<'_>, StoreError> {
         let cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
         let path = &self.paths.lock;
@@ -152,7 +152,7 @@ impl Store {
     }
 }
 
-/// The fleet, while nobody else can read or change it. Ends when dropped.
+/// The fleet while nobody else can read or change it. Dropping it releases the lock.
 #[must_use]
 #[derive(Debug)]
 pub(super) struct Locked<'a> {
@@ -186,7 +186,7 @@ impl Locked<'_> {
         Ok(Some(state))
     }
 
-    /// Replaces the state: written beside, forced to disk, renamed.
+    /// Replaces the state: writes another file, syncs it, and renames it.
     pub(super) fn save(&mut self, state: State) -> Result<Arc<State>, SaveError> {
         let not_done = |cause| SaveError { in_place: false, cause };
         let path = &self.paths.state;
@@ -201,7 +201,7 @@ impl Locked<'_> {
 
 fn parse(text: &[u8], path: &Path) -> Result<State, StoreError> {
     let corrupt = |source| StoreError::Corrupt { path: path.to_owned(), source };
-    // The schema first: a newer state is newer, not corrupt.
+    // The schema is read first: a newer state is newer, not corrupt.
     #[derive(serde::Deserialize)]
     struct Schema {
         schema: String,
@@ -213,7 +213,7 @@ fn parse(text: &[u8], path: &Path) -> Result<State, StoreError> {
     serde_json::from_slice(text).map_err(corrupt)
 }
 
-/// Puts a file in the place of another, or leaves that one as it is; returns the new file.
+/// Replaces a file, or leaves it as it is. Returns the new file.
 pub(super) fn replace(path: &Path, text: &[u8]) -> Result<File, SaveError> {
     let mut beside = path.as_os_str().to_owned();
     beside.push(".new");

@@ -1,4 +1,4 @@
-//! The fleet as a caller sees it, alone and with others.
+//! The fleet as a caller sees it, alone and beside other processes.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -34,7 +34,7 @@ impl Place {
         self.directory.path().join("state/fleet.json")
     }
 
-    /// What a further process would open.
+    /// Opens the fleet as a further process would.
     pub(super) fn open(&self) -> Arc<SimulatedFleet> {
         self.try_open().expect("the fleet opens")
     }
@@ -91,7 +91,7 @@ fn terminate(number: u64) -> Effect {
     Effect::Terminate { group: index(), host: id(number) }
 }
 
-/// Sends a call that is made now.
+/// Sends a call whose intent is now.
 async fn send(fleet: &SimulatedFleet, effect: Effect) -> CallOutcome {
     let intent_at = fleet.now();
     let not_after = intent_at.plus(fleet.bounds().call_life);
@@ -337,8 +337,8 @@ fn step() -> impl Strategy<Value = Step> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 
-    /// Whatever is asked for in whatever order, by two processes in turn: the group's numbers are those of its
-    /// hosts, the minimum holds, and nobody goes who was not named.
+    /// For any calls in any order, by two processes in turn: the group's numbers are those of its hosts, the minimum
+    /// holds, and no host goes that was not named.
     #[test]
     fn s8_only_named_hosts_change_and_the_group_counts_them(steps in prop::collection::vec(step(), 1..12)) {
         let place = Place::new(SCENARIO);
@@ -366,8 +366,8 @@ proptest! {
     }
 }
 
-/// Two processes, one that samples every 10 s and one every 7 s: each wakes at the very instant it asked for,
-/// because the clock stops at every wake-up until the one who is woken sleeps again.
+/// Two processes, one that samples every 10 s and one every 7 s: each wakes at exactly the instant that it asked for,
+/// because the clock stops at every wake-up until the process that it wakes sleeps again.
 #[test]
 fn processes_wake_exactly_when_they_asked_to() {
     let place = Place::new(SCENARIO);

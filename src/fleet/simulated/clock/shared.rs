@@ -1,5 +1,5 @@
-//! The file of the virtual clock, and the files by which processes show that they live. Everything here is
-//! done under the store's lock.
+//! The file of the virtual clock, and the files that show which processes live. Everything here is done under the
+//! store's lock.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
@@ -11,23 +11,23 @@ use serde::{Deserialize, Serialize};
 use crate::fleet::simulated::store::{Locked, Paths, StoreError, replace};
 use crate::model::Time;
 
-/// What the file says.
+/// The contents of the file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Face {
-    /// Whose clock it is.
+    /// The fleet that the clock belongs to.
     fleet: String,
     pub(crate) now: Time,
     pub(crate) processes: BTreeMap<String, Standing>,
 }
 
-/// One process.
+/// The state of one process.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Standing {
-    /// Raised whenever it falls asleep or wakes.
+    /// Raised whenever the process falls asleep or wakes.
     pub(crate) turn: u64,
     /// Its earliest wake-up. One that has been reached counts as awake.
     pub(crate) asleep_until: Option<Time>,
-    /// It has been awake for too long: it holds nobody up until it sleeps again.
+    /// The process has been awake for too long: it holds up nobody until it sleeps again.
     pub(crate) given_up: bool,
 }
 
@@ -80,8 +80,8 @@ impl SharedClock {
         serde_json::from_slice(&text).map_err(|source| StoreError::Corrupt { path: path.clone(), source })
     }
 
-    /// One write in place, padded over what was there: a process that is killed leaves the old text or the
-    /// new one. After a power failure the clock may be behind, which the ledger notices.
+    /// Writes once and in place, padded to the length of the old text: a process that is killed leaves either the old
+    /// text or the new one. After a power failure the clock may be behind, which the ledger notices.
     pub(super) fn write(&self, _locked: &mut Locked<'_>, face: &Face) -> Result<(), StoreError> {
         let path = &self.paths.clock;
         let mut text = serde_json::to_vec(face).map_err(|source| StoreError::Corrupt { path: path.clone(), source })?;
@@ -93,7 +93,7 @@ impl SharedClock {
         write(&mut text).map_err(StoreError::io("write", path))
     }
 
-    /// Makes and locks the file by which the others see that a process lives.
+    /// Creates and locks the file that shows the others that this process lives.
     pub(super) fn announce(&self, token: &str) -> Result<File, StoreError> {
         let directory = &self.paths.processes;
         fs::create_dir_all(directory).map_err(StoreError::io("create", directory))?;
@@ -103,7 +103,8 @@ impl SharedClock {
         Ok(file)
     }
 
-    /// Whether a process lives. What cannot be known counts as life: it ends with the others' patience.
+    /// Whether a process lives. Where that cannot be known it counts as alive; the others' timeout then ends the wait
+    /// for it.
     pub(super) fn is_alive(&self, token: &str) -> bool {
         let alive = match File::open(self.paths.processes.join(token)) {
             Ok(file) => !matches!(file.try_lock(), Ok(())),
@@ -115,12 +116,12 @@ impl SharedClock {
         alive
     }
 
-    /// Removes what a dead process left. A file that stays is in nobody's way.
+    /// Removes the file of a dead process. A file that stays does no harm.
     pub(super) fn bury(&self, token: &str) {
         drop(fs::remove_file(self.paths.processes.join(token)));
     }
 
-    /// Strikes the dead from the list, and files that nobody is listed for.
+    /// Removes dead processes from the list, and files of processes that are not listed.
     pub(super) fn sweep(&self, face: &mut Face) -> Result<(), StoreError> {
         let directory = &self.paths.processes;
         face.processes.retain(|token, _| self.is_alive(token));

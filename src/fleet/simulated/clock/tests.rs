@@ -1,4 +1,4 @@
-//! The virtual clock, by hand: who moves it, when, and who is not waited for.
+//! The virtual clock, driven by hand: who moves it, when, and which processes are not waited for.
 
 use std::path::Path;
 
@@ -88,7 +88,7 @@ fn a_process_killed_awake_or_asleep_is_not_waited_for() {
     let directory = directory();
     let killed = |directory: &Path| {
         let Process { clock, .. } = Process::join(directory);
-        // Its lock goes with it, its place in the list does not: as after kill -9.
+        // Its lock goes with it, but not its entry in the list: as after kill -9.
         drop(clock);
     };
     killed(directory.path());

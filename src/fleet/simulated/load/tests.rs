@@ -5,7 +5,8 @@ use proptest::prelude::*;
 use super::*;
 use crate::model::Time;
 
-/// Pools `index` (capacity 10, one host weighs 2 more), `placement` (needs index) and `billing` (needs placement).
+/// Pools `index` (capacity 10: one host weighs 3 instead of 1), `placement` (needs index) and `billing` (needs
+/// placement).
 struct World {
     scenario: Scenario,
     state: State,
@@ -46,7 +47,7 @@ impl World {
         metric(&self.scenario, &self.state, &self.membership, &subsystem.into(), of)
     }
 
-    /// Takes index hosts out of service until its capacity is so many units.
+    /// Takes index hosts out of service until the pool's capacity is `capacity` units.
     fn set_index(&mut self, capacity: usize) {
         for (n, standing) in self.state.hosts.iter_mut().filter(|(id, _)| id.as_str().starts_with("index")).enumerate()
         {

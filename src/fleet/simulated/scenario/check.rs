@@ -1,5 +1,5 @@
-//! From the shape of a scenario to a [`Scenario`]: every number, name and reference is checked, and each
-//! error points at the text that is to blame.
+//! Checks the parsed file and returns a [`Scenario`]: every number, name and reference is checked, and each error
+//! points at the text that caused it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -15,7 +15,7 @@ use crate::model::{
     GroupName, Health, Host, HostId, HostState, Protection, SubsystemName, Time, ZoneName, parse_duration,
 };
 
-/// More hosts than this are a slip of the keyboard, and would only exhaust the memory.
+/// A scenario with more hosts than this is a typing error, and would only exhaust the memory.
 const MOST_HOSTS: u64 = 1_000_000;
 
 pub(super) fn scenario(raw: RawScenario, digest: String) -> Result<Scenario, Finding> {
@@ -139,7 +139,7 @@ fn add_pool(
     }
     let launched = launched_at(raw.launched_at.as_ref(), &known, name)?;
 
-    // As Auto Scaling counts: standby gave up its desired capacity, what is on its way out is none.
+    // Counted as Auto Scaling counts: a host in standby gave up its desired capacity, and a terminating host has none.
     let out = states.values().filter(|s| matches!(s, HostState::Cordoned | HostState::Terminating)).count();
     let desired = count - out as u64;
     let minimum = raw.group_minimum.as_ref().map_or(0, |m| *m.get_ref());

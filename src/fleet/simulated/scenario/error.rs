@@ -14,7 +14,7 @@ use thiserror::Error;
 pub(crate) struct ScenarioError {
     /// The file.
     pub(crate) path: PathBuf,
-    /// From 1; `None` where no line is to blame (the file cannot be read).
+    /// From 1; `None` where no line is the cause (the file cannot be read).
     pub(crate) line: Option<usize>,
     /// What is wrong, without the place.
     pub(crate) message: String,
@@ -22,10 +22,10 @@ pub(crate) struct ScenarioError {
     text: NamedSource<String>,
     #[label("here")]
     span: Option<SourceSpan>,
-    /// The nearest thing that would have been right, or what to do.
+    /// The nearest valid value, or what to do.
     #[help]
     pub(crate) help: Option<String>,
-    /// Why, where the operating system said so.
+    /// The cause, where the operating system reported one.
     #[source]
     cause: Option<std::io::Error>,
 }
@@ -34,7 +34,7 @@ fn place(path: &Path, line: Option<usize>) -> String {
     line.map_or_else(|| path.display().to_string(), |line| format!("{}:{line}", path.display()))
 }
 
-/// A finding before it knows its file: which bytes, what is wrong, what to do.
+/// An error before its file is known: which bytes, what is wrong, what to do.
 #[derive(Debug)]
 pub(super) struct Finding {
     span: Option<Range<usize>>,
@@ -64,7 +64,7 @@ impl Finding {
         }
     }
 
-    /// The parser's own words, with the nearest valid key where it met an unknown one.
+    /// The parser's own message, with the nearest valid key where it found an unknown one.
     pub(super) fn from_toml(error: &toml::de::Error) -> Self {
         let message = error.message();
         let finding = Self::new(error.span(), message.trim_end());
@@ -105,7 +105,7 @@ impl ScenarioError {
     }
 }
 
-/// Near enough to be a slip of the keyboard rather than another word.
+/// The similarity from which a word is taken for a typing error rather than for another word.
 const NEAR: f64 = 0.75;
 
 fn nearest<'a>(found: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {

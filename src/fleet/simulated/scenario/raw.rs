@@ -1,5 +1,5 @@
-//! The scenario file as it is written: only its shape is checked here, with the place of everything that
-//! [`super::check`] may have to point at.
+//! The scenario file as it is written. Only its shape is checked here; the position of everything that [`super::check`]
+//! may have to point at is kept.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -34,13 +34,13 @@ pub(super) struct RawPool {
     pub(crate) zones: Spanned<Vec<Spanned<String>>>,
     #[serde(default)]
     pub(crate) tags: Arc<BTreeMap<String, String>>,
-    /// Tags of single hosts, over those of the pool.
+    /// Tags of single hosts. They override those of the pool.
     #[serde(default)]
     pub(crate) host_tags: BTreeMap<Spanned<String>, BTreeMap<String, String>>,
     pub(crate) instance_type: Option<String>,
     #[serde(default)]
     pub(crate) unhealthy: Ids,
-    /// Hosts of which some check fails, and not their own: they may still get work.
+    /// Hosts of which some check fails, but not their own: they may still get work.
     #[serde(default)]
     pub(crate) doubtful: Ids,
     #[serde(default)]
@@ -49,14 +49,14 @@ pub(super) struct RawPool {
     pub(crate) pending: Ids,
     #[serde(default)]
     pub(crate) terminating: Ids,
-    /// Hosts under scale-in protection.
+    /// Hosts with scale-in protection.
     #[serde(default)]
     pub(crate) protected: Ids,
     pub(crate) group_minimum: Option<Spanned<u64>>,
     pub(crate) group_maximum: Option<Spanned<u64>>,
     /// A time for the whole pool, or a table of times by host.
     pub(crate) launched_at: Option<Spanned<Value>>,
-    /// `true`, or the provider's words.
+    /// `true`, or the provider's message.
     pub(crate) launches_fail: Option<Spanned<Value>>,
 }
 

@@ -1,4 +1,4 @@
-//! Scenarios that people write, and what they are told.
+//! Scenarios that people write, and the errors they get.
 
 use miette::Diagnostic;
 

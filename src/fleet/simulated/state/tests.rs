@@ -1,4 +1,4 @@
-//! What the provider refuses, and that it refuses whole.
+//! Tests of what the provider refuses, and that a refusal changes nothing.
 
 use proptest::prelude::*;
 
@@ -131,7 +131,7 @@ fn s1_a_host_that_is_doubtful_did_not_fail_and_recovering_makes_either_well() {
     assert_eq!(healths(&serde_json::from_str(&text).expect("read")), healths(&state));
     state.fire(&scenario.events[1]);
     assert_eq!(healths(&state), [Health::Healthy; 4]);
-    // A state file of an earlier version knows no doubt.
+    // A state file of an earlier version has no doubtful hosts.
     let old: HostStanding = serde_json::from_str(r#"{"state": "in-service", "healthy": false}"#).expect("read");
     assert_eq!(old.health(), Health::Failed);
 }
