@@ -1,41 +1,42 @@
 //! [`RecordedCall`]: a call that may be sent, because the ledger has its intent (S5).
 //!
-//! There are two ways to one: [`append`], when the ledger acknowledges the intent, and
-//! [`RecordedCall::restore_without_ledger`]. A provider performs nothing else, and each of them once.
+//! There are two ways to get one: [`append`], when the ledger acknowledges the intent, and
+//! [`RecordedCall::restore_without_ledger`]. A provider performs nothing else, and performs each of them once.
 
 use crate::model::{Call, Effect, Nonce};
 use crate::run::JournalRecord;
 
 use super::{Ledger, LedgerError, Written};
 
-/// A call whose intent is on record. It is used up when it is performed.
+/// A call whose intent is on record. Performing it uses it up.
 #[derive(Debug)]
 pub struct RecordedCall(Call);
 
 impl RecordedCall {
-    /// What is to be performed, and until when it may take effect.
+    /// The effect to perform, and until when it may take effect.
     pub fn call(&self) -> &Call {
         &self.0
     }
 
-    /// S7 outranks S5 for a restore alone: what is out of service is put back even where the ledger takes no record of it.
-    /// `None` for every other effect.
+    /// S7 outranks S5 for a restore alone: hosts that are out of service are restored even where the ledger takes no
+    /// record of it. `None` for every other effect.
     pub(crate) fn restore_without_ledger(call: Call) -> Option<Self> {
         matches!(call.effect, Effect::Restore { .. }).then_some(Self(call))
     }
 
-    /// A call of a test that has no ledger.
+    /// A call for a test that has no ledger.
     #[cfg(test)]
     pub(crate) fn of_a_test(call: Call) -> Self {
         Self(call)
     }
 }
 
-/// Appends a record once. Where it is the intent of a call, the acknowledgement is what the call is sent with.
+/// Appends a record once. Where the record is the intent of a call, the acknowledgement contains the call that may be
+/// sent.
 ///
 /// # Errors
 ///
-/// [`LedgerError`]; the record may be there after [`LedgerError::InDoubt`], and nothing may be sent for it.
+/// [`LedgerError`]; after [`LedgerError::InDoubt`] the record may be there, and nothing may be sent for it.
 pub async fn append(
     ledger: &dyn Ledger,
     record: &JournalRecord,

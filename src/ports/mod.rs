@@ -1,4 +1,4 @@
-//! What the pure core needs of the world: the traits that the shell implements.
+//! What the pure core needs from outside: the traits that the shell implements.
 
 mod intent;
 
@@ -20,13 +20,14 @@ pub use intent::{RecordedCall, append};
 /// A provider of hosts.
 #[async_trait]
 pub trait Fleet: Send + Sync {
-    /// Which fleet this is, established when it was opened (wrong account: refused then).
+    /// Which fleet this is. It is established when the fleet is opened, and a wrong account is refused then.
     fn identity(&self) -> &FleetIdentity;
 
-    /// How far its answers and its clock can be relied on.
+    /// How far the provider's answers and its clock can be relied on.
     fn bounds(&self) -> Bounds;
 
-    /// What a person types to resume AZRebalance of a group, with `GROUP` for its name; `None` where nobody types anything.
+    /// The command that a person types to resume AZRebalance of a group, with `GROUP` for its name; `None` where there
+    /// is no such command.
     fn resume_by_hand(&self) -> Option<&'static str> {
         None
     }
@@ -35,11 +36,11 @@ pub trait Fleet: Send + Sync {
     ///
     /// # Errors
     ///
-    /// [`FleetError`] where anything is missing or contradicts itself; never a part (S3).
+    /// [`FleetError`] where anything is missing or contradictory; never a partial result (S3).
     async fn observe(&self) -> Result<FleetSnapshot, FleetError>;
 
-    /// Protections of these hosts that an observation cannot show, because the provider tells them one host at a
-    /// time only: for the hosts of a plan, not for a fleet. Later observations show what was found.
+    /// Protections of these hosts that an observation cannot show, because the provider reports them for one host at a
+    /// time only. Meant for the hosts of a plan, not for a whole fleet. Later observations show what was found.
     ///
     /// # Errors
     ///
@@ -55,29 +56,29 @@ pub trait Fleet: Send + Sync {
 /// Why the fleet's state cannot be established: exit 5.
 #[derive(Debug, Error)]
 pub enum FleetError {
-    /// The lists contradict each other or are partial.
+    /// The lists contradict each other or are incomplete.
     #[error("the inventory contradicts itself")]
     Inventory(#[from] InventoryError),
-    /// The provider did not answer in time or refused to.
+    /// The provider did not answer in time, or refused to answer.
     #[error("{tried}")]
     Provider {
         /// What was tried on what.
         tried: String,
         /// What to do about it.
         hint: Option<String>,
-        /// The provider's words.
+        /// The provider's own message.
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// Another account, region or fleet than the policy names.
+    /// The account, region or fleet is not the one that the policy names.
     #[error("{0}")]
     WrongFleet(String),
-    /// The provider's clock and this machine's disagree by more than the tolerance.
+    /// The provider's clock and this machine's differ by more than the tolerance.
     #[error("the clocks disagree: {ours} here, {theirs} at the provider")]
     Clock {
-        /// This machine's.
+        /// The time of this machine's clock.
         ours: Time,
-        /// The provider's.
+        /// The time of the provider's clock.
         theirs: Time,
     },
 }
@@ -89,24 +90,24 @@ pub struct Version(pub u64);
 /// How a conditional write ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Written<T> {
-    /// It is there, for good.
+    /// The write is there, for good.
     Acknowledged(T),
-    /// Somebody else's write is there instead.
+    /// Another process's write is there instead.
     Conflict,
 }
 
 /// Shared state: a record with compare-and-swap, and a journal per run. Nothing else.
 #[async_trait]
 pub trait Ledger: Send + Sync {
-    /// The record and its version. A ledger that was just created holds a fresh record.
+    /// The record and its version. A ledger that was just created has a fresh record.
     ///
     /// # Errors
     ///
     /// [`LedgerError`]: exit 10 before the first effect.
     async fn read(&self) -> Result<(Version, FleetRecord), LedgerError>;
 
-    /// The record's text as it is stored, whether or not it can be understood: for an export. `None` where there is
-    /// none.
+    /// The record's text as it is stored, whether or not it can be decoded; used by exports. `None` where there is no
+    /// record.
     ///
     /// # Errors
     ///
@@ -117,7 +118,7 @@ pub trait Ledger: Send + Sync {
     ///
     /// # Errors
     ///
-    /// [`LedgerError`]; after [`LedgerError::InDoubt`] the write may be there: only looking for the nonce tells.
+    /// [`LedgerError`]; after [`LedgerError::InDoubt`] the write may be there: only a lookup of the nonce can tell.
     async fn compare_and_swap(
         &self,
         at: Version,
@@ -125,7 +126,8 @@ pub trait Ledger: Send + Sync {
         nonce: &Nonce,
     ) -> Result<Written<Version>, LedgerError>;
 
-    /// Appends to a run's journal at the record's `seq`. A taken seq is a conflict, unless the nonce is the same.
+    /// Appends to a run's journal at the record's `seq`. A seq that is taken is a conflict, unless the nonce is the
+    /// same.
     ///
     /// # Errors
     ///
@@ -139,16 +141,16 @@ pub trait Ledger: Send + Sync {
     /// [`LedgerError`].
     async fn journal(&self, run: &RunId) -> Result<Vec<JournalRecord>, LedgerError>;
 
-    /// Puts one record, of seq 0, in place of a run's whole journal; nothing can be appended to that any more: whoever tries
-    /// meets a conflict. When the journal was begun stays as it was. A run without a journal is left without one. To
-    /// repeat it does no harm, and completes what a process that died in it left.
+    /// Replaces a run's whole journal by one record with seq 0. Nothing can be appended to that journal any more: an
+    /// attempt gets a conflict. The time at which the journal was begun does not change. A run without a journal stays
+    /// without one. Repeating it does no harm, and completes a pruning whose process died.
     ///
     /// # Errors
     ///
-    /// [`LedgerError`]; the journal is then whole, or is that record: never a part.
+    /// [`LedgerError`]; the journal is then either whole or that record, never a part.
     async fn prune(&self, record: &JournalRecord, nonce: &Nonce) -> Result<(), LedgerError>;
 
-    /// How many bytes the engine takes of a record; `None` where it takes more than a record can have.
+    /// How many bytes of a record the engine takes; `None` where it takes more than a record can have.
     fn room(&self) -> Option<u64>;
 
     /// Runs whose journal was begun at or after `since`, newest first.
@@ -162,7 +164,7 @@ pub trait Ledger: Send + Sync {
 /// Why the ledger cannot be used.
 #[derive(Debug, Error)]
 pub enum LedgerError {
-    /// It cannot be reached, or is read-only, full or locked for too long: nothing was written.
+    /// The ledger cannot be reached, or is read-only, full or locked for too long. Nothing was written.
     #[error("the ledger {place} cannot be {tried}")]
     Unreachable {
         /// Where it is.
@@ -182,27 +184,27 @@ pub enum LedgerError {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// Written by a newer version of this tool.
+    /// The ledger was written by a newer version of this tool.
     #[error("the ledger {place} is of schema {found}, newer than this version reads ({known})")]
     Newer {
         /// Where it is.
         place: String,
         /// Its schema.
         found: String,
-        /// The newest that is known.
+        /// The newest schema that this version reads.
         known: String,
     },
-    /// It is a copy, or it knows less than it did: what was written since is not in it. A ledger that is lost, never
-    /// one that another process has changed.
+    /// The ledger is a copy, or knows less than it did: what was written since is not in it. Such a ledger counts as
+    /// lost, never as changed by another process.
     #[error("the ledger {place} is a copy, or an older state of it was put back")]
     PutBack {
         /// Where it is.
         place: String,
-        /// Which, and how that shows.
+        /// Whether it is a copy or an older state, and how that shows.
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// It cannot be understood: fails closed.
+    /// The ledger cannot be understood: fails closed.
     #[error("the ledger {place} is corrupt")]
     Corrupt {
         /// Where it is.
@@ -216,22 +218,22 @@ pub enum LedgerError {
 /// Reads probes.
 #[async_trait]
 pub(crate) trait Prober: Send + Sync {
-    /// Reads one probe once, within its `timeout`. Whatever goes wrong is a bad sample, never an error.
+    /// Reads one probe once, within its `timeout`. Any failure is a bad sample, never an error.
     async fn sample(&self, subsystem: &SubsystemName, probe: &ProbeSpec) -> Sample;
 }
 
-/// The clock that a run goes by: the machine's, or the simulated fleet's.
+/// The clock that a run uses: the machine's, or the simulated fleet's.
 #[async_trait]
 pub(crate) trait Clock: Send + Sync {
     /// The time now.
     fn now(&self) -> Time;
 
-    /// Sleeps until then; returns at once for a time that is past.
+    /// Sleeps until then. Returns at once for a time in the past.
     async fn sleep_until(&self, until: Time);
 }
 
-/// What can be known of the processes that act for other runs.
+/// What can be known about the processes that act for other runs.
 pub(crate) trait Processes: Send + Sync {
-    /// How a process stands, as far as that can be told from here.
+    /// The state of a process, as far as it can be determined from here.
     fn life(&self, process: &ProcessId) -> Life;
 }

@@ -1,12 +1,13 @@
-//! `exec`: a program's exit status, and the number alone on its stdout if there is one.
+//! `exec`: the exit status of a program, and the number on its stdout if it prints a number alone.
 //!
-//! The program is started as it is named, never through a shell, with nothing on stdin and with this process's
-//! environment and working directory, plus `SAFE_REMOVE_SUBSYSTEM` and `SAFE_REMOVE_PROBE`. Exit status 0 is good,
-//! any other is bad whatever was printed.
+//! The program is started directly, never through a shell, with nothing on stdin and with this process's environment
+//! and working directory, plus `SAFE_REMOVE_SUBSYSTEM` and `SAFE_REMOVE_PROBE`. Exit status 0 is good, any other is
+//! bad, whatever the program printed.
 //!
-//! It gets a process group of its own. The whole group is killed when the program has ended, when its time is up,
-//! when it says too much, and when the sample is given up: nothing that a probe started goes on after it, except
-//! what left the group by its own doing (`setsid`). What such a one keeps open is not waited for.
+//! The program gets a process group of its own. The whole group is killed when the program has ended, when its timeout
+//! is over, when it prints too much, and when the sample is cancelled. So nothing that a probe started goes on after
+//! it, except a process that left the group by itself (`setsid`). A pipe that such a process keeps open is not waited
+//! for.
 
 use std::os::unix::process::ExitStatusExt;
 use std::process::{ExitStatus, Stdio};
@@ -20,19 +21,19 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::{finite, text};
 use crate::model::{ProbeKey, Reading, chain};
 
-/// Names the subsystem to the program.
+/// Tells the program the subsystem.
 pub(super) const SUBSYSTEM_VARIABLE: &str = "SAFE_REMOVE_SUBSYSTEM";
-/// Names the probe to the program.
+/// Tells the program the probe.
 pub(super) const PROBE_VARIABLE: &str = "SAFE_REMOVE_PROBE";
 
-/// A program that prints more has no number alone on stdout, and may never stop.
+/// The limit of stdout. A program that prints more does not print a number alone, and may never stop.
 const LARGEST_STDOUT: usize = 64 * 1024;
-/// Of stderr the end is kept, for the message.
+/// Only the end of stderr is kept, for the message.
 const STDERR_TAIL: usize = 4 * 1024;
-/// How long to read on when the group is dead: what was printed is in the pipe already; only a process that left
-/// the group can still hold it open.
+/// How long to read on when the group is dead: the output is in the pipe already, and only a process that left the
+/// group can still hold the pipe open.
 const LAST_WORDS: Duration = Duration::from_millis(200);
-/// How long to wait for a killed program to be gone. One that is stuck in the kernel is left to it.
+/// How long to wait for a killed program to be gone. A program that is stuck in the kernel is left there.
 const BURIAL: Duration = Duration::from_secs(1);
 
 /// Runs the command once, within `timeout`.
@@ -55,17 +56,17 @@ pub(super) async fn read(key: &ProbeKey, command: &[String], timeout: Duration) 
     }
 }
 
-/// A program and all that it started. Dropping it kills them.
+/// A program and all processes that it started. Dropping it kills them.
 struct Group {
     child: Child,
-    /// `None` once the child was reaped: from then on the id may be another's.
+    /// `None` once the child was reaped: from then on the id may belong to another process.
     id: Option<Pid>,
     ended: tokio::signal::unix::Signal,
 }
 
 impl Group {
     fn start(key: &ProbeKey, program: &str, arguments: &[String]) -> std::io::Result<Self> {
-        // Listened to from before the start, so that no end is missed.
+        // Registered before the start, so that no end is missed.
         let ended = signal(SignalKind::child())?;
         let child = Command::new(program)
             .args(arguments)
@@ -81,7 +82,7 @@ impl Group {
         Ok(Self { child, id, ended })
     }
 
-    /// Waits for the end of the program, not of its output.
+    /// Waits for the end of the program, not for the end of its output.
     async fn run(&mut self) -> Result<Output, String> {
         let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
         let pipes = (self.child.stdout.take(), self.child.stderr.take());
@@ -103,7 +104,7 @@ impl Group {
                     }
                 }
             }
-            // The program has ended but is not reaped, so that its group's id is surely still its own.
+            // The program has ended but is not reaped, so its group's id is certainly still its own.
             self.kill();
             if unread && let Ok(read) = tokio::time::timeout(LAST_WORDS, &mut reading).await {
                 read?;
@@ -116,7 +117,7 @@ impl Group {
 
     fn kill(&self) {
         if let Some(id) = self.id {
-            // Fails only where nobody is left.
+            // Fails only where no process is left.
             let _ = kill_process_group(id, Signal::KILL);
         }
     }
@@ -135,7 +136,7 @@ impl Drop for Group {
     }
 }
 
-/// Returns when the process has ended; leaves it unreaped.
+/// Returns when the process has ended, without reaping it.
 async fn exit_of(id: Option<Pid>, child_signal: &mut tokio::signal::unix::Signal) -> Result<(), String> {
     let id = id.ok_or_else(|| "could not be watched".to_owned())?;
     let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
@@ -179,7 +180,7 @@ async fn read_tail(from: Option<impl AsyncRead + Unpin>, into: &mut Vec<u8>) -> 
     }
 }
 
-/// What a program that ended left.
+/// The result of a program that ended.
 struct Output {
     status: ExitStatus,
     stdout: Vec<u8>,
@@ -200,7 +201,7 @@ impl Output {
                 None => how,
             });
         }
-        // What is not a number alone is talk: the exit status has said that it is good.
+        // Output that is not a number alone is ignored: the exit status already says that the probe is good.
         match std::str::from_utf8(&self.stdout).ok().and_then(|text| text.trim().parse::<f64>().ok()) {
             Some(number) => finite(number),
             None => Ok(Reading::Good),

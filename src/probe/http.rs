@@ -1,10 +1,10 @@
-//! `http`: one request; the reading is the number at the JSON pointer, or the milliseconds until the whole
-//! answer was there.
+//! `http`: one request. The reading is the number at the JSON pointer, or the milliseconds until the whole answer was
+//! there.
 //!
-//! A probe looks at exactly the server that its URL names: no proxy from the environment, no redirect (a 302 is
-//! its status), and a new connection each time, because one that was kept alive says nothing about whether
-//! others still get through. The certificate is judged by the operating system's trust store. Must not put
-//! what a URL may carry besides its place (credentials, query) into a message.
+//! A probe checks exactly the server that its URL names: no proxy from the environment, no redirects (a 302 is its
+//! status), and a new connection each time, because a connection that was kept alive does not show whether new ones
+//! still get through. The certificate is checked against the operating system's trust store. Credentials and the query
+//! of a URL must not appear in messages.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -16,7 +16,8 @@ use ureq::tls::{RootCerts, TlsConfig};
 use super::{finite, millis, text};
 use crate::model::{Reading, chain};
 
-/// A larger answer is unreadable: a probe is asked every few seconds, and its answer is kept in memory.
+/// The limit of an answer; a larger one is unreadable: a probe is read every few seconds, and its answer is kept in
+/// memory.
 const LARGEST_BODY: u64 = 1 << 20;
 
 /// One request of a probe.
@@ -29,7 +30,7 @@ pub(super) struct Request {
     pub(super) timeout: Duration,
 }
 
-/// What all requests share.
+/// The part that all requests share.
 pub(super) struct HttpClient {
     agent: Agent,
 }
@@ -50,13 +51,13 @@ impl HttpClient {
         Self { agent: config.into() }
     }
 
-    /// Sends the request and reads the answer, within its timeout altogether.
+    /// Sends the request and reads the answer. The request's timeout covers both.
     pub(super) async fn read(&self, request: Request) -> Result<Reading, String> {
         let agent = self.agent.clone();
         let timeout = request.timeout;
         let tried = format!("{} {}", request.method, place(&request.url));
-        // The agent keeps the time limit itself, so that its thread ends too; the outer one is for what it may not
-        // see (a full thread pool).
+        // The agent enforces the timeout itself, so that its thread ends too. The outer timeout covers what the agent
+        // may not see (a full thread pool).
         let reading = tokio::task::spawn_blocking(move || send(&agent, &request));
         match tokio::time::timeout(timeout, reading).await {
             Err(_) | Ok(Ok(Err(Failure::TimedOut))) => Err(text::timed_out(&tried, timeout)),
@@ -77,7 +78,7 @@ impl From<ureq::Error> for Failure {
         match error {
             ureq::Error::Timeout(_) => Self::TimedOut,
             ureq::Error::Io(io) if io.kind() == std::io::ErrorKind::TimedOut => Self::TimedOut,
-            // These would quote the URL, credentials and all.
+            // These would quote the URL with its credentials.
             ureq::Error::BadUri(_) | ureq::Error::Http(_) => Self::Bad("not a valid request".to_owned()),
             ureq::Error::BodyExceedsLimit(most) => Self::Bad(format!("the answer is larger than {most} bytes")),
             other => Self::Bad(chain(&other)),
@@ -129,7 +130,7 @@ fn kind_of(value: &serde_json::Value) -> &'static str {
     }
 }
 
-/// Scheme, host, port and path: what a URL may say in a message.
+/// Scheme, host, port and path: the parts of a URL that may appear in a message.
 fn place(url: &str) -> String {
     let Ok(uri) = url.parse::<Uri>() else { return "(a URL that cannot be read)".to_owned() };
     let scheme = uri.scheme_str().unwrap_or("http");

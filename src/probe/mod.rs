@@ -1,8 +1,8 @@
 //! Reads probes: the thin shell between a policy's `[[health.probe]]` and a [`Sample`].
 //!
-//! [`Probes`] implements [`Prober`] by handing each kind to its own file. Whatever goes wrong is a bad sample with
-//! a message that says what was tried (S3): nothing here returns an error, waits longer than the probe's
-//! `timeout`, or decides whether a number is good, which is `health`'s.
+//! [`Probes`] implements [`Prober`] and passes each kind to its own file. Any failure is a bad sample with a message
+//! that says what was tried (S3). Nothing here returns an error or waits longer than the probe's `timeout`. Whether a
+//! number is good is decided in `health`.
 //!
 //! Each kind has a function that reads once and returns `Result<Reading, String>`. To add a kind: a variant of
 //! [`ProbeKind`], a file here, a line in [`Probes::read`].
@@ -21,13 +21,13 @@ use crate::model::{ProbeKey, Reading, Sample, SubsystemName};
 use crate::policy::{ProbeKind, ProbeSpec};
 use crate::ports::{Clock, Prober};
 
-/// Longer time limits are cut to this one: clocks cannot be asked to count for ever.
+/// Longer timeouts are cut to this one: clocks cannot count for ever.
 const LONGEST_TIMEOUT: Duration = Duration::from_secs(24 * 3_600);
 
-/// Where the metrics of the simulated fleet come from.
+/// The source of the simulated fleet's metrics.
 #[async_trait]
 pub(crate) trait SimulatedMetrics: Send + Sync {
-    /// The metric of a subsystem now, or why there is none.
+    /// The current metric of a subsystem, or why there is none.
     async fn metric(&self, subsystem: &SubsystemName, metric: crate::policy::SimulatedMetric) -> Result<f64, String>;
 }
 
@@ -39,7 +39,7 @@ pub(crate) struct Probes {
 }
 
 impl Probes {
-    /// `clock` dates the samples; `simulated` is the simulated fleet, without which probes of that kind are bad.
+    /// `clock` dates the samples. `simulated` is the simulated fleet; without it, probes of that kind are bad.
     pub(crate) fn new(clock: Arc<dyn Clock>, simulated: Option<Arc<dyn SimulatedMetrics>>) -> Self {
         Self { clock, http: http::HttpClient::new(), simulated }
     }
@@ -50,7 +50,7 @@ impl Probes {
             ProbeKind::Simulated { metric } => match &self.simulated {
                 None => Err("needs the simulated fleet, which this provider is not".to_owned()),
                 Some(fleet) => {
-                    // The fleet's state is a local file that others may hold locked.
+                    // The fleet's state is a local file that other processes may have locked.
                     match tokio::time::timeout(timeout, fleet.metric(&key.subsystem, *metric)).await {
                         Ok(answer) => answer.and_then(finite),
                         Err(_) => Err(text::timed_out("the simulated fleet", timeout)),
@@ -83,12 +83,12 @@ impl Prober for Probes {
     }
 }
 
-/// S3: a number that is not finite is no reading, whoever says it.
+/// S3: a number that is not finite is not a reading, whatever its source.
 fn finite(number: f64) -> Result<Reading, String> {
     if number.is_finite() { Ok(Reading::Number(number)) } else { Err(format!("read {number}, not a finite number")) }
 }
 
-/// Milliseconds with three decimals: what is finer is noise.
+/// Milliseconds with three decimals: finer digits are noise.
 fn millis(elapsed: Duration) -> Reading {
     #[expect(clippy::cast_precision_loss, reason = "a probe's microseconds are far below 2^53")]
     let micros = elapsed.as_micros() as f64;

@@ -1,4 +1,4 @@
-//! `tcp`: can a connection be made, and how fast? The reading is milliseconds, name resolution included.
+//! `tcp`: whether a connection can be made, and how fast. The reading is milliseconds, name resolution included.
 //!
 //! Sends nothing, and closes the connection at once.
 
@@ -9,7 +9,7 @@ use tokio::net::TcpStream;
 use super::{millis, text};
 use crate::model::{Reading, chain};
 
-/// Connects to `host:port`, trying each address of the name, within `timeout` altogether.
+/// Connects to `host:port` and tries each address of the name; `timeout` covers all of them.
 pub(super) async fn read(address: &str, timeout: Duration) -> Result<Reading, String> {
     let tried = format!("connect to {}", text::cut(address, 200));
     let begun = Instant::now();
@@ -18,7 +18,7 @@ pub(super) async fn read(address: &str, timeout: Duration) -> Result<Reading, St
         Ok(Err(error)) => Err(format!("{tried}: {}", chain(&error))),
         Ok(Ok(stream)) => {
             let elapsed = begun.elapsed();
-            // A client that is given the very port it connects to is connected to itself, although nobody listens.
+            // A client that gets the very port it connects to is connected to itself, although nobody listens there.
             match (stream.local_addr(), stream.peer_addr()) {
                 (Ok(local), Ok(peer)) if local == peer => Err(format!("{tried}: nobody listens")),
                 (Ok(_), Ok(_)) => Ok(millis(elapsed)),

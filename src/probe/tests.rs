@@ -1,4 +1,4 @@
-//! Every kind through the port.
+//! Every kind of probe, through the port.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 
@@ -6,7 +6,7 @@ use super::*;
 use crate::model::Time;
 use crate::policy::{Limits, SimulatedMetric};
 
-/// Each look at it is a second later.
+/// Each reading of this clock is a second later.
 struct Ticking(AtomicI64);
 
 #[async_trait]
@@ -28,7 +28,7 @@ impl SimulatedMetrics for Fixed {
     }
 }
 
-/// A fleet whose state somebody holds locked.
+/// A fleet whose state another process has locked.
 struct Locked;
 
 #[async_trait]
@@ -79,7 +79,7 @@ async fn every_kind_is_read() {
     assert!(matches!(tcp.reading, Ok(Reading::Number(_))), "{tcp:?}");
     let exec = sample(ProbeKind::Exec { command: vec!["true".to_owned()] }, None).await;
     assert_eq!(exec.reading, Ok(Reading::Good));
-    // Nobody answers there.
+    // No server answers there.
     let http = ProbeKind::Http {
         url: format!("http://{address}/"),
         method: "GET".to_owned(),

@@ -1,12 +1,12 @@
-//! Messages of bad samples: bounded, on one line, and free of what could drive a terminal.
+//! Messages of bad samples: bounded, on one line, and without characters that could control a terminal.
 //!
-//! They quote servers and programs, which are not to be trusted with an operator's screen.
+//! They quote servers and programs, which an operator's terminal must not trust.
 
 use std::time::Duration;
 
 use crate::model::duration_text;
 
-/// Characters of a message; a cause beyond that belongs into the server's own log.
+/// The most characters of a message; a longer cause belongs in the server's own log.
 const LONGEST_MESSAGE: usize = 300;
 
 /// One line without control and formatting characters, cut to [`LONGEST_MESSAGE`] characters.
@@ -32,7 +32,8 @@ pub(super) fn cut(text: &str, most: usize) -> String {
     }
 }
 
-/// Invisible characters that reorder or hide others: bidirectional controls, zero widths, byte order marks.
+/// Whether a character is invisible and reorders or hides others: bidirectional controls, zero widths, byte order
+/// marks.
 fn is_formatting(c: char) -> bool {
     matches!(c, '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
         | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')

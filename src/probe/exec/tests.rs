@@ -1,4 +1,4 @@
-//! Real programs: what they say, how they end, and that nothing of them stays.
+//! Real programs: their output, how they end, and that none of their processes stays.
 
 use std::time::Instant;
 
@@ -12,7 +12,7 @@ fn key() -> ProbeKey {
     ProbeKey { subsystem: "index".into(), probe: "canary".to_owned() }
 }
 
-/// The shell is the program under test here; the probe itself never puts one in between.
+/// Here the shell is the program under test; the probe itself never starts one.
 async fn sh(script: &str, timeout: Duration) -> Result<Reading, String> {
     read(&key(), &["sh".to_owned(), "-c".to_owned(), script.to_owned()], timeout).await
 }
@@ -104,7 +104,7 @@ async fn s3_too_much_output_is_unreadable_and_ends_the_program() {
     let why = sh("exec yes", LONG).await.expect_err("too much");
     assert!(why.ends_with("printed more than 65536 bytes"), "{why}");
     assert!(begun.elapsed() < LONG);
-    // As much stderr as it likes: only the end is kept.
+    // It may print any amount of stderr: only the end is kept.
     let why = sh("yes | head -c 300000 >&2; echo last >&2; exit 1", LONG).await.expect_err("bad");
     assert!(why.ends_with(": exit status 1: last"), "{why}");
 }
@@ -153,7 +153,7 @@ else:
     let command = ["python3", "-c", python, &file.display().to_string()].map(str::to_owned);
     assert_eq!(read(&key(), &command, LONG).await, Ok(Reading::Number(7.0)));
     assert!(begun.elapsed() < LONG);
-    // This one is the test's to end.
+    // The test itself has to end this process.
     let escaped = content(&file).await;
     let id = Pid::from_raw(escaped.trim().parse().expect("a pid")).expect("a pid");
     rustix::process::kill_process(id, Signal::KILL).expect("it was there");

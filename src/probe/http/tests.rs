@@ -1,4 +1,4 @@
-//! Real servers on the loopback, each with one answer, right or wrong.
+//! Real servers on the loopback interface, each with one answer, right or wrong.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
@@ -8,7 +8,7 @@ use super::*;
 
 const LONG: Duration = Duration::from_secs(20);
 
-/// A server for one request: hands the request's head to the test, then lets `answer` write what it likes.
+/// A server for one request: passes the request's head to the test, then `answer` writes the response.
 struct Server {
     url: String,
     head: mpsc::Receiver<String>,
@@ -140,7 +140,7 @@ async fn methods_are_sent_as_they_are() {
 async fn s3_a_body_that_trickles_ends_with_the_time_limit() {
     let server = Server::new(|stream| {
         let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n");
-        // Bounded: the probe gives up long before.
+        // Bounded: the probe's timeout is much shorter.
         for _ in 0..200 {
             if stream.write_all(b" ").is_err() {
                 return;
