@@ -1,5 +1,5 @@
-//! Other people's text on its way to a terminal: names, tags and messages of a provider may contain
-//! anything, escape sequences included. Nothing leaves this program without passing through here.
+//! Makes other people's text safe for a terminal: names, tags and messages of a provider may contain anything, escape
+//! sequences included. Nothing leaves this program without passing through here.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
@@ -7,8 +7,8 @@ use std::io;
 
 use serde_json::ser::{CharEscape, CompactFormatter, Formatter, PrettyFormatter};
 
-/// Whether a terminal or a reader could be misled by this character: control characters (C0, DEL and
-/// C1), line separators, characters without width and overrides of the direction of text.
+/// Whether this character could mislead a terminal or a reader: control characters (C0, DEL and C1), line separators,
+/// characters without width, and overrides of text direction.
 pub(crate) fn is_unsafe(c: char) -> bool {
     c.is_control()
         || matches!(c,
@@ -22,7 +22,7 @@ pub(crate) fn clean(text: &str) -> Cow<'_, str> {
     escape(text, is_unsafe)
 }
 
-/// As [`clean`], but line ends stay: for text that this program laid out itself.
+/// As [`clean`], but keeps line ends: for text that this program laid out itself.
 pub(crate) fn clean_lines(text: &str) -> Cow<'_, str> {
     escape(text, |c| c != '\n' && is_unsafe(c))
 }
@@ -44,8 +44,8 @@ fn escape(text: &str, bad: impl Fn(char) -> bool) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
-/// JSON that means the same and cannot steer a terminal: what JSON itself leaves as it is (DEL, C1,
-/// overrides of direction) is written as its escape, such as `\u0085`.
+/// Formats JSON that means the same and cannot control a terminal: characters that JSON itself leaves unescaped (DEL,
+/// C1, direction overrides) are written as escapes, such as `\u0085`.
 struct Safe<F>(F);
 
 macro_rules! pass_on {
@@ -88,7 +88,7 @@ impl<F: Formatter> Formatter for Safe<F> {
 ///
 /// # Errors
 ///
-/// What cannot be serialised: a bug.
+/// The value cannot be serialised: a bug.
 pub(crate) fn json_document(value: &impl serde::Serialize) -> serde_json::Result<String> {
     json(value, Safe(PrettyFormatter::new()))
 }
@@ -97,7 +97,7 @@ pub(crate) fn json_document(value: &impl serde::Serialize) -> serde_json::Result
 ///
 /// # Errors
 ///
-/// What cannot be serialised: a bug.
+/// The value cannot be serialised: a bug.
 pub(crate) fn json_line(value: &impl serde::Serialize) -> serde_json::Result<String> {
     json(value, Safe(CompactFormatter))
 }
@@ -113,7 +113,7 @@ fn json<F: Formatter>(value: &impl serde::Serialize, formatter: F) -> serde_json
 mod tests {
     use super::*;
 
-    /// Escape sequences of both kinds, a bell, DEL, an override of direction, a joiner, a line separator.
+    /// Escape sequences of both kinds, a bell, DEL, a direction override, a joiner, a line separator.
     const HOSTILE: &str = "a\x1b[2Jb\u{9b}31mc\x07d\x7fe\u{202e}f\u{200d}g\u{2028}h\r\n\ti\u{e0041}";
 
     #[test]

@@ -13,12 +13,12 @@ use crate::model::{
 use crate::plan::{Assumed, Headroom};
 use crate::run::{RunDocument, TakenOver};
 
-/// Where a decision was made: named first in plans and `status`, so that nobody works on the wrong fleet.
+/// Where a decision was made. Plans and `status` name it first, so that nobody works on the wrong fleet.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Place {
     /// The fleet's name.
     pub(crate) fleet: FleetName,
-    /// Which fleet, in the provider's terms.
+    /// The fleet in the provider's terms.
     pub(crate) provider: FleetIdentity,
     /// The ledger; `None` while it does not exist yet.
     pub(crate) ledger: Option<LedgerId>,
@@ -29,7 +29,7 @@ pub(crate) struct Place {
 }
 
 impl Place {
-    /// The lines that come first, each with a line end.
+    /// The first lines of the text, each with a line end.
     pub(crate) fn text(&self) -> String {
         let mut provider = self.provider.kind.clone();
         if let Some(account) = &self.provider.account {
@@ -52,11 +52,11 @@ fn shown_path(path: &Path) -> String {
     path.display().to_string()
 }
 
-/// A document with the ledger's id and the policy directory beside what it has of its own.
+/// Adds the ledger's id and the policy directory to a document.
 ///
 /// # Errors
 ///
-/// A document that cannot be serialised: a bug.
+/// The document cannot be serialised: a bug.
 pub(crate) fn placed(document: &impl Serialize, place: &Place) -> serde_json::Result<Value> {
     let mut value = serde_json::to_value(document)?;
     if let Value::Object(fields) = &mut value {
@@ -91,24 +91,24 @@ impl ErrorDocument {
 pub(crate) struct HeadroomDocument {
     /// `safe-remove/headroom/v1`
     pub(crate) schema: &'static str,
-    /// Where.
+    /// Where it was computed.
     #[serde(flatten)]
     pub(crate) place: Place,
     /// When the observation began.
     pub(crate) observed_at: Time,
-    /// Where something was assumed: then no number of `subsystems` is one to act on.
+    /// Set where something was assumed. Then no number in `subsystems` may be acted on.
     #[serde(flatten)]
     pub(crate) hypothesis: Option<Hypothesis>,
-    /// By name.
+    /// Sorted by name.
     pub(crate) subsystems: Vec<Headroom>,
 }
 
-/// What `headroom --what-if` took for granted.
+/// The assumptions of `headroom --what-if`.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Hypothesis {
-    /// In the order of the question; never empty.
+    /// In the order of the question. Never empty.
     pub(crate) assumptions: Vec<Assumed>,
-    /// The most hosts that can go without the assumptions, by subsystem; "at least", where that was not proved.
+    /// The most hosts that can go without the assumptions, by subsystem; "at least" where that was not proved.
     pub(crate) as_it_is: BTreeMap<SubsystemName, u64>,
 }
 
@@ -122,10 +122,10 @@ impl HeadroomDocument {
 pub(crate) struct StatusDocument {
     /// `safe-remove/status/v1`
     pub(crate) schema: &'static str,
-    /// Where.
+    /// Where it was read.
     #[serde(flatten)]
     pub(crate) place: Place,
-    /// The time by which it was judged.
+    /// The time at which it was judged.
     pub(crate) at: Time,
     /// Runs that have not ended, or that still hold something.
     pub(crate) runs: Vec<StatusRun>,
@@ -134,7 +134,7 @@ pub(crate) struct StatusDocument {
     /// The run that was asked for, where it has ended and holds nothing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) ended: Option<RunDocument>,
-    /// What should be looked at: policies that are not valid.
+    /// Warnings: policies that are not valid.
     pub(crate) warnings: Vec<String>,
 }
 
@@ -143,18 +143,19 @@ impl StatusDocument {
     pub(crate) const SCHEMA: &'static str = "safe-remove/status/v1";
 }
 
-/// A run under way, or one that ended and still holds something.
+/// A run in progress, or one that ended and still holds something.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct StatusRun {
-    /// Which.
+    /// The run's id.
     pub(crate) run: RunId,
-    /// Who asked.
+    /// The operator who asked for it.
     pub(crate) operator: OperatorId,
     /// The subsystem named.
     pub(crate) subsystem: SubsystemName,
-    /// How far it is: `baking batch 2`, `ended, 1 host in doubt`.
+    /// The state of the run: `baking batch 2`, `ended, 1 host in doubt`.
     pub(crate) state: String,
-    /// Whether its process lives; `None` where it is another machine's or another container's and cannot be looked at.
+    /// Whether its process lives; `None` where the process is on another machine or in another container and cannot be
+    /// checked.
     pub(crate) alive: Option<bool>,
     /// `user@host`-like place of the process: machine and pid.
     pub(crate) process: String,
@@ -162,26 +163,26 @@ pub(crate) struct StatusRun {
     pub(crate) started_at: Time,
     /// When its journal was last written.
     pub(crate) last_record_at: Option<Time>,
-    /// Set where it ended and still holds something.
+    /// Set where the run ended and still holds something.
     pub(crate) ended_at: Option<Time>,
     /// Hosts that count as gone for everybody else.
     pub(crate) holds: Vec<StatusHold>,
-    /// Calls of which it is not known whether they took effect.
+    /// Calls for which it is not known whether they took effect.
     pub(crate) calls: Vec<StatusCall>,
-    /// When the last settling host can be proved, where one settles.
+    /// When the last settling host can be proved, if one settles.
     pub(crate) until: Option<Time>,
-    /// Who took it over from the operator who began it, the earliest first.
+    /// Who took the run over from the operator who began it, the earliest first.
     pub(crate) taken_over_by: Vec<TakenOver>,
-    /// What comes next, where something does.
+    /// The next command, where there is one.
     pub(crate) next_command: Option<String>,
-    /// What that means, for people.
+    /// What that command means, for people.
     pub(crate) advice: Option<String>,
 }
 
 /// A host that a run holds.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct StatusHold {
-    /// Which.
+    /// The host's id.
     pub(crate) host: HostId,
     /// `reserved`, `terminating` or `settling`.
     pub(crate) state: &'static str,
@@ -189,18 +190,18 @@ pub(crate) struct StatusHold {
     pub(crate) batch: BatchNumber,
     /// Its group.
     pub(crate) group: Option<GroupName>,
-    /// The subsystems whose headroom it takes.
+    /// The subsystems whose headroom it reduces.
     pub(crate) subsystems: Vec<SubsystemName>,
-    /// When a read can prove where it is, where it settles.
+    /// For a settling host: when a read can prove where it is.
     pub(crate) until: Option<Time>,
 }
 
-/// A call that was intended, and of which no answer is recorded, or none that says what became of it.
+/// A call that was intended and has no recorded answer, or none that says what became of it.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct StatusCall {
     /// Numbered within the run.
     pub(crate) call: u64,
-    /// What it does: `cordon`, `restore`, `terminate`, `suspend`, `resume`.
+    /// Its effect: `cordon`, `restore`, `terminate`, `suspend`, `resume`.
     pub(crate) effect: &'static str,
     /// Its group, where there is one.
     pub(crate) group: Option<GroupName>,
@@ -208,20 +209,20 @@ pub(crate) struct StatusCall {
     pub(crate) hosts: Vec<HostId>,
     /// When it was intended.
     pub(crate) intent_at: Time,
-    /// The provider refuses it later: it may land until then.
+    /// The provider refuses the call after this time: it may take effect until then.
     pub(crate) not_after: Time,
 }
 
 /// A stop order.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct StatusHalt {
-    /// `None` is the whole fleet.
+    /// The subsystem; `None` for the whole fleet.
     pub(crate) subsystem: Option<SubsystemName>,
-    /// Who.
+    /// Who gave it.
     pub(crate) operator: OperatorId,
-    /// Why.
+    /// Why it was given.
     pub(crate) reason: String,
-    /// Since when.
+    /// When it was given.
     pub(crate) at: Time,
 }
 
@@ -254,38 +255,38 @@ impl HistoryDocument {
     pub(crate) const SCHEMA: &'static str = "safe-remove/history/v1";
 }
 
-/// A stop order that was given, or orders that were lifted.
+/// A stop order that was given, or the lifting of orders.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct HistoryHalt {
-    /// When.
+    /// When it happened.
     pub(crate) at: Time,
     /// `halt` or `unhalt`.
     pub(crate) command: &'static str,
-    /// `None` is the whole fleet.
+    /// The subsystem; `None` for the whole fleet.
     pub(crate) subsystem: Option<SubsystemName>,
-    /// Who.
+    /// Who did it.
     pub(crate) operator: OperatorId,
-    /// Why.
+    /// Why it was done.
     pub(crate) reason: String,
-    /// Of an `unhalt`: the orders that it lifted.
+    /// For an `unhalt`: the orders that it lifted.
     pub(crate) lifted: Vec<StatusHalt>,
 }
 
-/// `safe-remove/result/v1`: what the remaining commands answer.
+/// `safe-remove/result/v1`: the answer of the remaining commands.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct ResultDocument<T: Serialize> {
     /// `safe-remove/result/v1`
     pub(crate) schema: &'static str,
-    /// Which command: `policy check`.
+    /// The command: `policy check`.
     pub(crate) command: &'static str,
-    /// What it found or did.
+    /// What the command found or did.
     pub(crate) result: T,
-    /// What is legal but should be looked at.
+    /// Findings that are legal but should be checked.
     pub(crate) warnings: Vec<String>,
 }
 
 impl<T: Serialize> ResultDocument<T> {
-    /// A result.
+    /// A result without warnings.
     pub(crate) fn new(command: &'static str, result: T) -> Self {
         Self { schema: "safe-remove/result/v1", command, result, warnings: Vec::new() }
     }

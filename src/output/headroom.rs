@@ -1,10 +1,10 @@
-//! Headroom as text: per subsystem how much can go, and which rule stops the next host.
+//! Headroom as text: how much can go per subsystem, and which rule stops the next host.
 
 use crate::plan::{Assumed, Headroom, Violation};
 
 use super::{Align, HeadroomDocument, Table, field};
 
-/// The whole of it.
+/// The whole document as text.
 pub(crate) fn headroom_text(document: &HeadroomDocument) -> String {
     let mut out = document.place.text();
     out.push_str(&field("observed", &document.observed_at.to_string()));
@@ -43,7 +43,7 @@ fn hosts(of: &Headroom) -> String {
     if of.exact { of.hosts_allowed.to_string() } else { format!("at least {}", of.hosts_allowed) }
 }
 
-/// What is assumed, as a tired reader cannot mistake it for what is.
+/// An assumption in words that a tired reader cannot mistake for a fact.
 fn sentence(assumed: &Assumed) -> String {
     match assumed {
         Assumed::Minimum { subsystem, minimum, instead_of, needs_acceptance } => {

@@ -1,8 +1,7 @@
-//! What people and programs are shown: documents of contract section 7, the same as text, progress.
+//! Output for people and programs: the documents of contract section 7, the same as text, and progress.
 //!
-//! Text is laid out for [`WIDTH`] columns and looks the same with and without a terminal. Other people's
-//! text passes through [`clean`] on its way out. Nothing here decides, and nothing here writes to stdout:
-//! commands do.
+//! Text is laid out for [`WIDTH`] columns and looks the same with and without a terminal. Other people's text passes
+//! through [`clean`] on its way out. Nothing here decides, and nothing here writes to stdout: commands do.
 
 mod clean;
 mod documents;
@@ -26,5 +25,5 @@ pub(crate) use run::{run_sentence, run_text, takeovers_text};
 pub(crate) use table::{Align, Table};
 pub(crate) use text::{field, hosts_text, span_text, wrap};
 
-/// Columns that text is laid out for: fits beside a runbook on a laptop, and in a ticket.
+/// The width of text in columns: fits beside a runbook on a laptop, and in a ticket.
 pub(crate) const WIDTH: usize = 100;

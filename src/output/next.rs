@@ -1,5 +1,5 @@
-//! The command that comes next, as one would type it: quoted for a shell, and with the policy directory where it is not
-//! the usual one. Whoever pastes it at 3 in the morning does not look at it twice.
+//! The next command, as a person would type it: quoted for a shell, and with the policy directory unless it is the
+//! usual one. A person who pastes it at 3 in the morning does not check it.
 
 use std::path::Path;
 
@@ -7,12 +7,12 @@ use crate::model::SubsystemName;
 use crate::plan::PlanDocument;
 use crate::policy::DEFAULT_DIRECTORY;
 
-/// A subcommand with its arguments, which are quoted already.
+/// A subcommand with its arguments, which are already quoted.
 pub(crate) fn command(policies: &Path, words: &str) -> String {
     format!("safe-remove {words}{}", directory(policies))
 }
 
-/// The removal that a plan is of, of another count where one is given.
+/// The removal that a plan is for, with another count if one is given.
 pub(crate) fn removal(policies: &Path, plan: &PlanDocument, count: Option<u64>) -> String {
     let mut words = vec![format!("safe-remove{}", directory(policies))];
     let mut option = |name: &str, value: &str| words.extend([name.to_owned(), quoted(value)]);
@@ -31,7 +31,7 @@ pub(crate) fn removal(policies: &Path, plan: &PlanDocument, count: Option<u64>) 
     words.join(" ")
 }
 
-/// What lifts such a stop order, but for the reason.
+/// The command that lifts such a stop order, except for the reason.
 pub(crate) fn unhalt(policies: &Path, subsystem: Option<&SubsystemName>) -> String {
     let of = subsystem.map(|name| format!(" --subsystem {}", quoted(name.as_str()))).unwrap_or_default();
     command(policies, &format!("unhalt{of} --reason TEXT"))
@@ -44,7 +44,7 @@ fn directory(policies: &Path) -> String {
     format!(" --policies {}", quoted(&policies.display().to_string()))
 }
 
-/// As a POSIX shell reads it back.
+/// Quotes a word so that a POSIX shell reads it back unchanged.
 pub(crate) fn quoted(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=@%+,".contains(c);
     if !word.is_empty() && word.chars().all(plain) {

@@ -1,4 +1,4 @@
-//! A plan as text: where, what was asked, every subsystem touched, the batches, and what is in the way.
+//! A plan as text: the place, the request, every subsystem touched, the batches, and what is in the way.
 
 use std::fmt::Write as _;
 
@@ -7,10 +7,10 @@ use crate::plan::{Constraint, OtherRun, PlanDocument, Rule, SubsystemCapacity, V
 
 use super::{Align, Place, Table, clean, field, hosts_text, wrap};
 
-/// Hosts of one batch that are listed one by one; `plan -o json` lists all of any number.
+/// The most hosts of one batch that are listed; `plan -o json` lists all of them.
 const HOSTS_SHOWN: usize = 40;
 
-/// Lines for the reason, and for the ways out, of a refusal.
+/// The most lines of each list in the reason for a refusal.
 const WHY_SHOWN: usize = 4;
 
 /// The whole plan. `next` is the command to type next, where there is one.
@@ -69,7 +69,7 @@ pub(crate) fn plan_text(plan: &PlanDocument, place: &Place, next: Option<&str>) 
     out
 }
 
-/// Who else takes hosts, or watches, and what that means for whoever reads it.
+/// Who else takes hosts or watches, and what that means for the reader.
 fn other_text(other: &OtherRun) -> String {
     let of = other.subsystem.as_str();
     let what = match (other.holds, other.claims) {
@@ -81,7 +81,7 @@ fn other_text(other: &OtherRun) -> String {
     format!("{} of {} ({of}, since {}) {what}{silent}", other.run, other.operator, other.since)
 }
 
-/// The refusal in one line, for stderr: every rule with its subsystem.
+/// The refusal on one line, for stderr: every rule with its subsystem.
 pub(crate) fn refusal_line(plan: &PlanDocument) -> String {
     let mut rules: Vec<String> = Vec::new();
     for violation in &plan.violations {
@@ -107,7 +107,7 @@ fn scope(violation: &Violation) -> Option<String> {
     })
 }
 
-/// The rule as documents name it.
+/// The rule's name in documents.
 fn rule_name(rule: Rule) -> String {
     match serde_json::to_value(rule) {
         Ok(serde_json::Value::String(name)) => name,
@@ -140,8 +140,8 @@ fn largest_text(plan: &PlanDocument) -> Option<String> {
     }
 }
 
-/// The reason in the few constraints that matter, and the ways out that leave the policies as they are; what a policy
-/// would have to say stands last, and only as far as there is room.
+/// The reason as the few constraints that matter, then the ways out that leave the policies as they are. What the
+/// policies say comes last. Each list has at most [`WHY_SHOWN`] lines.
 fn why_text(why: &Why, plan: &PlanDocument) -> String {
     let count = plan.request.count.unwrap_or(0);
     let mut out = String::new();
@@ -158,14 +158,14 @@ fn why_text(why: &Why, plan: &PlanDocument) -> String {
             _ = writeln!(out, "  and {} more: -o json has them all", texts.len() - shown);
         }
     };
-    // One reason in the words of the violation above would only be said twice.
+    // A reason in the words of the violation above would only repeat it.
     let is_said = |constraint: &Constraint| plan.violations.iter().any(|v| v.message == constraint.message);
     let together = if why.constraints.len() > 1 { ", together" } else { "" };
     if !why.constraints.iter().all(is_said) {
         let constraints = why.constraints.iter().map(|constraint| constraint.message.as_str()).collect();
         lines(format!("What excludes {count}{together}:"), constraints);
     }
-    // The largest count is said already. What a policy says is a fact about it and no way out to take at night.
+    // The largest count is already shown. What a policy says is a fact, and no way out to take at night.
     let is_policy = |way: &WouldAllow| matches!(way, WouldAllow::Policy { .. } | WouldAllow::GroupMinimum { .. });
     let ways = || why.would_allow.iter().filter(|way| !matches!(way, WouldAllow::FewerHosts { .. }));
     lines(format!("What would allow {count}:"), ways().filter(|w| !is_policy(w)).map(WouldAllow::message).collect());
@@ -173,7 +173,7 @@ fn why_text(why: &Why, plan: &PlanDocument) -> String {
     out
 }
 
-/// Capacity before and after, by subsystem and zone. Also in the text of a run.
+/// Capacity before and after, by subsystem and zone. Also used in the text of a run.
 pub(super) fn subsystems_text(subsystems: &[SubsystemCapacity], named: &crate::model::SubsystemName) -> String {
     let mut table = Table::new(&[
         ("subsystem", Align::Whole),

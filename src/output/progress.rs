@@ -1,7 +1,7 @@
-//! Progress on stderr: which batch, which hosts, time left of the bake, each probe's last value.
+//! Progress on stderr: the batch, its hosts, the time left of the bake, and the last value of each probe.
 //!
-//! On a terminal a block of lines that is drawn anew, above it one line per step that began; without a
-//! terminal only those lines, and at least one a minute. Nothing here can influence a run.
+//! On a terminal this is a block of lines that is redrawn, with one line above it for each step that began. Without a
+//! terminal it is only those lines, at least one a minute. Nothing here can influence a run.
 
 use std::io::{IsTerminal as _, Write as _};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
@@ -18,23 +18,23 @@ use crate::run::{Event, JournalRecord, Progress, Step};
 
 use super::{clean, hosts_text, span_text};
 
-/// Hosts that a line of progress lists.
+/// The most hosts on a line of progress.
 const HOSTS_SHOWN: usize = 8;
 
-/// Without a terminal something is said at least once a minute (contract section 8, "Signals"): a minute, less what a
-/// tick on a busy machine may be late.
+/// Without a terminal a line is written at least once a minute (contract section 8, "Signals"). The interval is a
+/// minute, less the possible delay of a tick on a busy machine.
 const SAY_EVERY: Duration = Duration::from_secs(50);
 
-/// How often a terminal is drawn anew.
+/// How often a terminal is redrawn.
 const DRAW_EVERY: Duration = Duration::from_millis(500);
 
-/// At most, whatever a run says: what is drawn more often cannot be read.
+/// The limit of redraws, whatever a run reports: a faster display cannot be read.
 const DRAWS_PER_SECOND: u8 = 5;
 
-/// Somebody who wants every event of a run, in order.
+/// Receives every event of a run, in order.
 pub(crate) type Events = Box<dyn Fn(&JournalRecord) + Send + Sync>;
 
-/// Shows a run to people, and hands its events on to programs.
+/// Shows a run to people, and passes its events on to programs.
 pub(crate) struct ProgressScreen {
     shown: Option<Arc<Shown>>,
     events: Events,
@@ -44,13 +44,13 @@ pub(crate) struct ProgressScreen {
 
 struct Shown {
     clock: Arc<dyn Clock>,
-    /// Takes a line for people.
+    /// Receives a line for people.
     sink: Box<dyn Fn(&str) + Send + Sync>,
     say_every: Duration,
     bar: Option<ProgressBar>,
-    /// For steps whose length is known.
+    /// The style for steps whose length is known.
     with_bar: ProgressStyle,
-    /// For the others.
+    /// The style for the other steps.
     without_bar: ProgressStyle,
     state: Mutex<State>,
 }
@@ -63,7 +63,7 @@ struct State {
 }
 
 impl ProgressScreen {
-    /// `quiet` shows nothing to people. Time left is counted by the run's own clock.
+    /// With `quiet`, nothing is shown to people. The time left is counted by the run's own clock.
     pub(crate) fn new(clock: Arc<dyn Clock>, quiet: bool, events: Events) -> Self {
         if quiet {
             return Self { shown: None, events, stop: None, ticker: None };
@@ -149,7 +149,7 @@ impl Shown {
         self.draw(progress, progress.left);
     }
 
-    /// Time went on without the run saying anything.
+    /// Time passed without a report from the run.
     fn tick(&self) {
         let now = self.clock.now();
         let (progress, left, due) = {
@@ -196,7 +196,7 @@ impl Shown {
     }
 }
 
-/// What a terminal shows beside and below the bar.
+/// The text that a terminal shows beside and below the bar.
 fn block(progress: &Progress, left: Option<Duration>) -> String {
     let mut text = heading(progress);
     if let Some(left) = left {
@@ -212,7 +212,7 @@ fn block(progress: &Progress, left: Option<Duration>) -> String {
 }
 
 fn style(template: &str) -> ProgressStyle {
-    // A template that cannot be read leaves the library's own: shown worse, not wrong.
+    // If the template cannot be parsed, the library's own style is used: it looks worse but is not wrong.
     ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
 }
 
@@ -226,7 +226,7 @@ fn heading(progress: &Progress) -> String {
     format!("batch {number} of {of}  {}", step_text(progress.step))
 }
 
-/// The whole of it on one line.
+/// The whole progress on one line.
 fn line(progress: &Progress, left: Option<Duration>) -> String {
     let mut text = heading(progress);
     if !progress.hosts.is_empty() && !matches!(progress.step, Step::Reference | Step::Closing) {
@@ -257,7 +257,7 @@ fn step_text(step: Step) -> &'static str {
     }
 }
 
-/// What people should read when it happens; steps are said by [`line`].
+/// Events that people should read when they happen; [`line`] reports the steps.
 fn remark(event: &Event) -> Option<String> {
     match event {
         Event::Waiting { until, why } => Some(format!("waiting, and looking again by {until}: {why}")),

@@ -1,4 +1,4 @@
-//! A run as text: what is gone, what is back, what is in doubt, and which command comes next.
+//! A run as text: the hosts that are gone, back and in doubt, and the next command.
 
 use std::fmt::Write as _;
 
@@ -7,10 +7,10 @@ use crate::run::{BatchState, CauseKind, Outcome, RunDocument, TakenOver};
 use super::plan::subsystems_text;
 use super::{Align, Table, clean, field, hosts_text, wrap};
 
-/// Hosts of one batch that are listed; the document lists all of any number.
+/// The most hosts of one batch that are listed; the document lists all of them.
 const HOSTS_SHOWN: usize = 20;
 
-/// The whole record.
+/// The whole document as text.
 pub(crate) fn run_text(run: &RunDocument) -> String {
     let mut out = String::new();
     _ = writeln!(out, "{}", wrap(&run_sentence(run), 0));
@@ -55,7 +55,7 @@ pub(crate) fn run_text(run: &RunDocument) -> String {
         [("gone", &run.terminated), ("back", &run.restored), ("in doubt", &run.in_doubt), ("dropped", &run.dropped)]
     {
         if !hosts.is_empty() || name == "gone" || name == "in doubt" {
-            // Every host in doubt is named, however many: a person must look at each.
+            // Every host in doubt is named, however many there are: a person must check each.
             let most = if name == "in doubt" { usize::MAX } else { HOSTS_SHOWN };
             let listed = if hosts.is_empty() { "none".to_owned() } else { hosts_text(hosts, most) };
             out.push_str(&field(name, &listed));
@@ -65,19 +65,19 @@ pub(crate) fn run_text(run: &RunDocument) -> String {
         out.push_str(&field("warning", warning));
     }
     if let Some(next) = &run.next_command {
-        // Not wrapped: it is copied.
+        // Not wrapped, because people copy it.
         _ = writeln!(out, "{:<12}{}", "next", clean(next));
     }
     out
 }
 
-/// Who took a run over, a line each.
+/// Who took a run over, one line each.
 pub(crate) fn takeovers_text(takeovers: &[TakenOver]) -> String {
     let line = |by: &TakenOver| field("taken over", &format!("{} by {}, at {}", by.how, by.operator, by.at));
     takeovers.iter().map(line).collect()
 }
 
-/// How it ended, in one sentence; the first line of the text and the message on stderr.
+/// How the run ended, in one sentence: the first line of the text, and the message on stderr.
 pub(crate) fn run_sentence(run: &RunDocument) -> String {
     let gone = run.terminated.len();
     let asked: usize = run.batches.iter().map(|b| b.hosts.len()).sum();

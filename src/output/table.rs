@@ -4,7 +4,7 @@ use comfy_table::{Cell, CellAlignment, ColumnConstraint, ContentArrangement, pre
 
 use super::{WIDTH, clean};
 
-/// How a column stands.
+/// The alignment of a column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Align {
     /// Text.
@@ -15,18 +15,18 @@ pub(crate) enum Align {
     Whole,
 }
 
-/// A table that is being filled. Cells are cleaned on their way in.
+/// A table that is being filled. Cells are cleaned as they are added.
 pub(crate) struct Table {
     inner: comfy_table::Table,
     columns: Vec<Align>,
 }
 
 impl Table {
-    /// With these headings, which are this program's own text.
+    /// A table with these headings, which are this program's own text.
     pub(crate) fn new(columns: &[(&str, Align)]) -> Self {
         let mut inner = comfy_table::Table::new();
         inner.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
-        // The padding left and right of the columns is cut off by `render`.
+        // `render` removes the padding at the ends of lines.
         inner.force_no_tty().set_width(u16::try_from(WIDTH).unwrap_or(u16::MAX));
         let columns_of = columns.iter().map(|(_, align)| *align).collect();
         let mut table = Self { inner, columns: columns_of };
@@ -62,7 +62,7 @@ impl Table {
         self.inner.add_row(cells);
     }
 
-    /// The table, each line indented, without white space at the ends of lines; ends with a line end.
+    /// Renders the table: each line indented, without white space at its end. The text ends with a line end.
     pub(crate) fn render(&self, indent: &str) -> String {
         let mut out = String::new();
         for line in self.inner.lines() {

@@ -6,7 +6,7 @@ use crate::model::{HostId, duration_text};
 
 use super::{WIDTH, clean};
 
-/// Host ids as people list them: all of them up to `most`, else the first ones and how many more.
+/// Host ids as a list for people: all of them up to `most`, otherwise the first ones and how many more there are.
 pub(crate) fn hosts_text<'a>(hosts: impl IntoIterator<Item = &'a HostId>, most: usize) -> String {
     let hosts: Vec<_> = hosts.into_iter().collect();
     let shown = if hosts.len() > most { most.saturating_sub(1) } else { hosts.len() };
@@ -17,12 +17,13 @@ pub(crate) fn hosts_text<'a>(hosts: impl IntoIterator<Item = &'a HostId>, most: 
     text
 }
 
-/// A duration for people: whole seconds, so that what counts down does not flicker.
+/// A duration for people, in whole seconds, so that a countdown does not flicker.
 pub(crate) fn span_text(of: Duration) -> String {
     duration_text(Duration::from_secs(of.as_millis().div_ceil(1000).try_into().unwrap_or(u64::MAX)))
 }
 
-/// A paragraph of at most [`WIDTH`] columns that starts in column `indent`; its other lines are indented so far.
+/// A paragraph of at most [`WIDTH`] columns that starts in column `indent`; its other lines are indented to that
+/// column.
 pub(crate) fn wrap(text: &str, indent: usize) -> String {
     let mut out = String::new();
     let mut column = indent;
@@ -42,7 +43,7 @@ pub(crate) fn wrap(text: &str, indent: usize) -> String {
     out
 }
 
-/// `name` and what it is, cleaned and wrapped beside the name; ends with a line end.
+/// `name` and its value, cleaned and wrapped beside the name; ends with a line end.
 pub(crate) fn field(name: &str, value: &str) -> String {
     format!("{name:<FIELD$}{}\n", wrap(&clean(value), FIELD))
 }
