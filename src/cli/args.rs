@@ -1,7 +1,7 @@
 //! The command line, as types. Help text is written here and nowhere else.
 //!
-//! What a single value can get wrong is refused here, with exit 2; what needs the policies or the fleet
-//! is a rule and refused there.
+//! Errors in a single value are refused here, with exit 2. A check that needs the policies or the fleet is a rule and
+//! is made there.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -44,7 +44,7 @@ pub(crate) struct Cli {
     pub(crate) command: Option<Command>,
 }
 
-/// What somebody who is on call needs at 3 a.m.: what `safe-remove` alone shows.
+/// The help that an operator on call needs at 3 a.m.: the output of `safe-remove` alone.
 pub(crate) const SHORT_HELP: &str = "\
 safe-remove takes hosts out of a fleet: out of service first, watched, then terminated,
 in small batches, and never below any subsystem's minimum. It asks before it acts.
@@ -190,7 +190,7 @@ pub(crate) struct RemovalArgs {
 }
 
 impl RemovalArgs {
-    /// How long a run may wait for budgets where nothing else is said.
+    /// How long a run may wait for budgets by default.
     pub(crate) const MAX_WAIT: Duration = Duration::from_secs(3600);
 
     /// How long the run may wait for budgets.
@@ -198,7 +198,7 @@ impl RemovalArgs {
         if self.no_wait { Duration::ZERO } else { self.max_wait.unwrap_or(Self::MAX_WAIT) }
     }
 
-    /// The options that belong to a removal and were given, for the message where a command is named too.
+    /// The removal options that were given, for the message where a command is named too.
     pub(crate) fn given(&self) -> Vec<&'static str> {
         let s = &self.selection;
         [
@@ -325,7 +325,7 @@ pub(crate) enum Command {
 }
 
 impl Command {
-    /// Whether all that it does is to answer.
+    /// Whether the command only produces an answer.
     pub(crate) fn only_reads(&self) -> bool {
         match self {
             Self::Plan { .. }

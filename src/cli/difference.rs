@@ -1,4 +1,4 @@
-//! How two policies of one subsystem differ.
+//! The differences between two policies of one subsystem.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -43,7 +43,7 @@ pub(super) fn difference(was: Option<&SubsystemPolicy>, is: Option<&SubsystemPol
     }
 }
 
-/// `capacity.minimum` and so on, each with its value as text.
+/// Flattens a document into paths such as `capacity.minimum`, each with its value as text.
 fn flatten(path: &str, value: &Value, into: &mut BTreeMap<String, String>) {
     match value {
         Value::Object(fields) => {
@@ -54,7 +54,7 @@ fn flatten(path: &str, value: &Value, into: &mut BTreeMap<String, String>) {
         }
         Value::Array(items) if items.iter().any(Value::is_object) => {
             for (n, item) in items.iter().enumerate() {
-                // Probes are known by their names: one more of them moves no other.
+                // Probes are identified by their names, so that one more probe does not shift the others.
                 let name = item.get("name").and_then(Value::as_str).map_or_else(|| n.to_string(), str::to_owned);
                 flatten(&format!("{path}.{name}"), item, into);
             }

@@ -1,4 +1,4 @@
-//! [`Diagnostic`]: what goes wrong, as people and programs are told.
+//! [`Diagnostic`]: a failure, as it is reported to people and programs.
 
 use crate::ops::OperationError;
 use crate::output::{ErrorDocument, WIDTH};
@@ -11,16 +11,16 @@ use super::exit::Exit;
 pub(crate) struct Diagnostic {
     /// The action that failed, and its object.
     pub(crate) message: String,
-    /// Why, from the nearest cause to the root.
+    /// The causes, from the nearest to the root.
     pub(crate) causes: Vec<String>,
-    /// Several lines that were laid out elsewhere, shown instead of the causes.
+    /// Several lines that were laid out elsewhere. They are shown instead of the causes.
     pub(crate) details: Option<String>,
     /// What to do about it.
     pub(crate) hint: Option<String>,
 }
 
 impl Diagnostic {
-    /// What kept an operation from its result, the chain of causes told once.
+    /// The diagnostic of an operation's error, with each cause told once.
     pub(crate) fn of(error: &OperationError) -> Self {
         let details = match error {
             OperationError::Policy(errors) => Some(errors.render(Look { color: false, unicode: true, width: WIDTH })),
@@ -29,19 +29,19 @@ impl Diagnostic {
         Self { message: error.to_string(), causes: error.causes(), details, hint: error.hint() }
     }
 
-    /// One sentence.
+    /// A diagnostic of one sentence.
     pub(crate) fn new(message: impl Into<String>) -> Self {
         Self { message: message.into(), causes: Vec::new(), details: None, hint: None }
     }
 
-    /// With something to do about it.
+    /// Adds what to do about it.
     #[must_use]
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
     }
 
-    /// As `safe-remove/error/v1`.
+    /// The diagnostic as `safe-remove/error/v1`.
     pub(crate) fn document(&self, exit: Exit) -> ErrorDocument {
         ErrorDocument {
             schema: ErrorDocument::SCHEMA,

@@ -1,10 +1,10 @@
-//! Exit codes (contract section 3): the one table in code.
+//! Exit codes (contract section 3). This is the only table of them in code.
 
 use std::fmt;
 
 use crate::ops::OperationError;
 
-/// How the process ends. Each code is a public constant; there are no others.
+/// The exit code of the process. Each code is a public constant; there are no others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Exit(u8);
 
@@ -34,7 +34,7 @@ impl Exit {
     /// Deferred: a budget or another run asks to wait, and the caller does not want to. Nothing was touched.
     pub(crate) const DEFERRED: Self = Self(11);
 
-    /// Every code with what it means, as `--help` and the manual show it.
+    /// Every code with its meaning, as `--help` and the manual show it.
     pub(crate) const TABLE: [(Self, &'static str); 12] = [
         (Self::DONE, "done; or plan allowed; or this request id was completed before"),
         (Self::INTERNAL, "internal failure: a bug, please report it"),
@@ -53,12 +53,12 @@ impl Exit {
         (Self::DEFERRED, "a budget or another run asks to wait; nothing was touched"),
     ];
 
-    /// The code of a run document. One that this version does not know needs a person.
+    /// The exit code of a run document. A code that this version does not know needs a person.
     pub(crate) fn of_run(code: u8) -> Self {
         Self::TABLE.iter().map(|(exit, _)| *exit).find(|exit| exit.0 == code).unwrap_or(Self::NEEDS_ATTENTION)
     }
 
-    /// The code of an operation that has no result.
+    /// The exit code of an operation that has no result.
     pub(crate) fn of(error: &OperationError) -> Self {
         match error {
             OperationError::Usage { .. } => Self::USAGE,
@@ -74,7 +74,7 @@ impl Exit {
         }
     }
 
-    /// The number.
+    /// The code as a number.
     pub(crate) const fn code(self) -> u8 {
         self.0
     }

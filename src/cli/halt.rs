@@ -1,4 +1,4 @@
-//! `safe-remove halt`: a stop order, and what it stops.
+//! `safe-remove halt`: gives a stop order and shows what it stops.
 
 use std::path::Path;
 
@@ -9,7 +9,7 @@ use crate::output::{field, next};
 use super::args::Global;
 use super::{CommandOutput, Exit, halts, status};
 
-/// Halt, show.
+/// Halts, and shows the result.
 pub(super) async fn run(
     global: &Global,
     subsystem: Option<&SubsystemName>,

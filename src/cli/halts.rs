@@ -1,9 +1,9 @@
-//! Stop orders, as every command shows them.
+//! Stop orders as text, the same in every command.
 
 use crate::model::SubsystemName;
 use crate::output::{Align, StatusHalt, Table};
 
-/// Stop orders in force.
+/// A table of the stop orders in force.
 pub(super) fn table(halts: &[StatusHalt]) -> String {
     let mut table =
         Table::new(&[("halted", Align::Whole), ("since", Align::Whole), ("by", Align::Left), ("why", Align::Left)]);
@@ -18,7 +18,7 @@ pub(super) fn table(halts: &[StatusHalt]) -> String {
     table.render("")
 }
 
-/// What a stop order stops, in words.
+/// The scope of a stop order, in words.
 pub(super) fn scope(subsystem: Option<&SubsystemName>) -> String {
     subsystem.map_or_else(|| "the whole fleet".to_owned(), ToString::to_string)
 }

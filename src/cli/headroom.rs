@@ -9,7 +9,7 @@ use super::args::Global;
 use super::values::Supposed;
 use super::{CommandOutput, Exit};
 
-/// Ask, show.
+/// Asks for the headroom, and shows it.
 pub(super) async fn run(
     global: &Global,
     only: Option<&SubsystemName>,
@@ -19,7 +19,7 @@ pub(super) async fn run(
     CommandOutput::document(Exit::DONE, headroom_text(&document), &document)
 }
 
-/// What is assumed, or why the question cannot be meant as it stands.
+/// The assumptions, or why the question makes no sense as it stands.
 fn assumptions(only: Option<&SubsystemName>, what_if: &[Supposed]) -> Result<Vec<Assumption>, OperationError> {
     let mut assumptions = Vec::new();
     for supposed in what_if {
@@ -33,7 +33,7 @@ fn assumptions(only: Option<&SubsystemName>, what_if: &[Supposed]) -> Result<Vec
                 ));
             }
         };
-        // Two minimums contradict each other, and a list with repeats is not the list that was meant.
+        // Two minimums contradict each other, and a list with repeats is probably not the list that was meant.
         let is_same = |other: &Assumption| match (other, &assumption) {
             (Assumption::Minimum { .. }, Assumption::Minimum { .. }) => true,
             (Assumption::ZoneDown { zone: other }, Assumption::ZoneDown { zone }) => other == zone,

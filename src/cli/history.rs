@@ -9,7 +9,7 @@ use super::args::Global;
 use super::values::Since;
 use super::{CommandOutput, Exit, halts};
 
-/// Read, show.
+/// Reads the history, and shows it.
 pub(super) async fn run(
     global: &Global,
     subsystem: Option<&SubsystemName>,

@@ -1,4 +1,4 @@
-//! `safe-remove ledger iam-policy`: what IAM must allow whoever goes by a ledger in DynamoDB.
+//! `safe-remove ledger iam-policy`: the permissions that IAM must grant to operators who use a ledger in DynamoDB.
 
 use serde_json::{Value, json};
 
@@ -9,10 +9,10 @@ use crate::policy::{DynamodbPlace, LedgerKind, ProviderKind};
 use super::args::Global;
 use super::{CommandOutput, Exit};
 
-/// Every operator's identity needs these: they read and write items, and delete nothing.
+/// The actions that every operator's identity needs: it reads and writes items, and deletes nothing.
 const ACTIONS: [&str; 4] = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem"];
 
-/// What whoever makes the table must be allowed besides.
+/// The additional actions for an identity that creates the table.
 const INIT_ACTIONS: [&str; 5] = [
     "dynamodb:CreateTable",
     "dynamodb:DescribeContinuousBackups",
@@ -21,10 +21,10 @@ const INIT_ACTIONS: [&str; 5] = [
     "dynamodb:UpdateTable",
 ];
 
-/// Whoever prunes the ledger needs this besides.
+/// The additional action for an identity that prunes the ledger.
 const PRUNE_ACTIONS: [&str; 1] = ["dynamodb:DeleteItem"];
 
-/// As text, ready for `aws iam put-role-policy --policy-document`.
+/// The IAM policy as text, ready for `aws iam put-role-policy --policy-document`.
 pub(super) fn iam_policy(global: &Global, init: bool, prune: bool) -> Result<CommandOutput, OperationError> {
     let policies = ops::policies(&global.policies)?;
     let LedgerKind::Dynamodb(place) = &policies.fleet.ledger.kind else {
@@ -44,7 +44,7 @@ pub(super) fn iam_policy(global: &Global, init: bool, prune: bool) -> Result<Com
     CommandOutput::result(Exit::DONE, "ledger iam-policy", text, &policy, &[])
 }
 
-/// One table, and in it the partitions of one fleet.
+/// The policy document for one table, limited to the partitions of one fleet.
 fn document(place: &DynamodbPlace, account: &str, fleet: &FleetName, init: bool, prune: bool) -> Value {
     let region = place.region.as_deref().unwrap_or("*");
     let table = format!("arn:{}:dynamodb:{region}:{account}:table/{}", partition_of(region), place.table);

@@ -1,4 +1,4 @@
-//! `safe-remove ledger ...`: what became of the ledger, for people and for programs.
+//! `safe-remove ledger ...`: the results of the ledger commands, for people and for programs.
 
 use std::path::Path;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! Help without arguments, completions, the manual page: what needs neither policies nor fleet.
+//! Help without arguments, completions, and the manual page: they need neither policies nor fleet.
 
 use clap::CommandFactory as _;
 use clap_complete::Shell;

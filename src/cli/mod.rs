@@ -1,7 +1,8 @@
 //! Arguments, prompts, the screen, and the exit code of each result.
 //!
-//! One file per command: it makes a request of the arguments, hands it to `ops`, and lays out what comes back. It returns an
-//! [`CommandOutput`] or an [`OperationError`]; only [`main`] writes them out and makes the exit code of them.
+//! There is one file per command. It builds a request from the arguments, passes it to `ops`, and lays out the result.
+//! It returns a [`CommandOutput`] or an [`OperationError`]; only [`main`] writes these out and derives the exit code
+//! from them.
 
 pub(crate) mod args;
 mod difference;
@@ -47,28 +48,28 @@ use crate::run::Purpose;
 use args::{Cli, Command, Format, Global, LedgerCommand, PolicyCommand};
 use screen::Screen;
 
-/// What a command answers: for people, for programs, and the message for people where it is not good news.
+/// The answer of a command: for people, for programs, and a message for people where the news is not good.
 #[derive(Debug)]
 pub(crate) struct CommandOutput {
     /// The exit code.
     pub(crate) exit: Exit,
-    /// stdout with `--output text`; clean.
+    /// stdout with `--output text`. It is clean.
     pub(crate) text: String,
-    /// stdout with `--output json`, and the last line with `ndjson`.
+    /// stdout with `--output json`; the last line of stdout with `ndjson`.
     pub(crate) json: serde_json::Value,
     /// stderr, in every mode.
     pub(crate) diagnostic: Option<Diagnostic>,
 }
 
 impl CommandOutput {
-    /// A document and its text.
+    /// An answer with a document and its text.
     fn document(exit: Exit, text: String, document: &impl Serialize) -> Result<Self, OperationError> {
         let json = serde_json::to_value(document)
             .map_err(|error| OperationError::internal("the answer cannot be written as JSON", error))?;
         Ok(Self { exit, text, json, diagnostic: None })
     }
 
-    /// `result/v1` and its text.
+    /// An answer with `result/v1` and its text.
     fn result(
         exit: Exit,
         command: &'static str,
@@ -81,14 +82,14 @@ impl CommandOutput {
         Self::document(exit, text, &document)
     }
 
-    /// With a message for people.
+    /// Adds a message for people.
     fn complaining(mut self, diagnostic: Diagnostic) -> Self {
         self.diagnostic = Some(diagnostic);
         self
     }
 }
 
-/// The program.
+/// Runs the program.
 pub fn main() -> ExitCode {
     let arguments: Vec<_> = std::env::args_os().collect();
     let cli = match Cli::try_parse_from(&arguments) {
@@ -98,16 +99,16 @@ pub fn main() -> ExitCode {
     let screen = Arc::new(Screen::new(&cli.global));
     log_to_stderr(&cli.global, &screen);
     if cli.command.is_none() && cli.removal.given().is_empty() && screen.format() == Format::Text {
-        // Not exit 0: a pipeline whose arguments got lost must not take this for a removal.
+        // Not exit 0: a pipeline that lost its arguments must not take this for a removal.
         screen.stderr(args::SHORT_HELP);
         return Exit::USAGE.into();
     }
-    // A bug ends with the exit code that the contract gives bugs, and says so in words.
+    // A bug ends with the exit code that the contract assigns to bugs, and is reported in words.
     std::panic::set_hook(Box::new(screen::panicked));
     let only_reads = cli.command.as_ref().map_or(cli.removal.dry_run, Command::only_reads);
     match std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| perform(cli, &screen))) {
         Ok(ended) => match screen.finish(ended) {
-            // Nothing was done but to answer, and the answer is lost. What a run did is told by its own code.
+            // The command only had to answer, and the answer is lost. The result of a run has its own code.
             Exit::DONE if only_reads && screen.is_answer_lost() => Exit::INTERNAL.into(),
             exit => exit.into(),
         },
@@ -133,7 +134,7 @@ fn perform(cli: Cli, screen: &Arc<Screen>) -> Result<CommandOutput, OperationErr
         .build()
         .map_err(|error| OperationError::internal("the runtime cannot be made", error))?;
     let ended = runtime.block_on(command(&cli, screen));
-    // A thread that reads a terminal or waits for a lock must not hold up the end.
+    // A thread that reads a terminal or waits for a lock must not delay the end.
     runtime.shutdown_background();
     ended
 }
@@ -185,10 +186,11 @@ async fn command(cli: &Cli, screen: &Arc<Screen>) -> Result<CommandOutput, Opera
     }
 }
 
-/// Logs go to stderr and nowhere else: `SAFE_REMOVE_LOG` wins over `-v` and `-q`.
+/// Sends logs to stderr and nowhere else. `SAFE_REMOVE_LOG` overrides `-v` and `-q`.
 fn log_to_stderr(global: &Global, screen: &Screen) {
     let level = match (global.quiet, global.verbose) {
-        // What a library has to say is for whoever asks: every error that ends a command is told in our own words.
+        // Messages of libraries are for those who ask for them: every error that ends a command is reported in our own
+        // words.
         (true, _) => "safe_remove=error",
         (false, 0) => "safe_remove=warn",
         (false, 1) => "safe_remove=info,warn",
@@ -202,11 +204,11 @@ fn log_to_stderr(global: &Global, screen: &Screen) {
         EnvFilter::new(level)
     });
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(|| CleanStderr).with_ansi(false);
-    // Fails only where something logs already: then that one goes on.
+    // Fails only where a logger is installed already, which then stays in use.
     let _ = log.try_init();
 }
 
-/// stderr for logs, which quote other people's text.
+/// stderr for logs. It cleans them, because they quote other people's text.
 struct CleanStderr;
 
 impl std::io::Write for CleanStderr {
@@ -220,7 +222,7 @@ impl std::io::Write for CleanStderr {
     }
 }
 
-/// Help and version go to stdout; everything else that clap refuses is a usage error in the format asked for.
+/// Help and version go to stdout. Everything else that clap refuses is a usage error in the requested format.
 fn unreadable(error: &clap::Error, arguments: &[std::ffi::OsString]) -> Exit {
     let screen = Screen::of(format_of(arguments), false);
     if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
@@ -232,7 +234,7 @@ fn unreadable(error: &clap::Error, arguments: &[std::ffi::OsString]) -> Exit {
         return screen.fail(Exit::USAGE, &diagnostic);
     }
     let text = error.render().to_string();
-    // clap's own first word would be said twice.
+    // clap's own prefix would be repeated.
     let mut lines = text.trim_end().trim_start_matches("error: ").lines().filter(|line| !line.trim().is_empty());
     let message = lines.next().unwrap_or("the arguments cannot be read").to_owned();
     let rest: Vec<_> = lines.map(str::trim).collect();
@@ -240,7 +242,7 @@ fn unreadable(error: &clap::Error, arguments: &[std::ffi::OsString]) -> Exit {
     screen.fail(Exit::USAGE, &diagnostic)
 }
 
-/// `--output` of a command line that cannot be read: a pipeline that asked for JSON gets JSON.
+/// The `--output` of a command line that cannot be parsed: a pipeline that asked for JSON gets JSON.
 fn format_of(arguments: &[std::ffi::OsString]) -> Format {
     let mut format = Format::Text;
     let mut words = arguments.iter().skip(1).filter_map(|word| word.to_str()).peekable();

@@ -12,13 +12,13 @@ use super::error::Diagnostic;
 use super::exit::Exit;
 use super::{CommandOutput, selection};
 
-/// Plan, show.
+/// Makes a plan, and shows it.
 pub(super) async fn run(global: &Global, selection: &SelectionArgs) -> Result<CommandOutput, OperationError> {
     let request = selection::request(selection)?;
     answer(&ops::plan(&global.policies, &request).await?, &global.policies, false)
 }
 
-/// A plan as the answer, for a caller who did or did not refuse to wait (`--no-wait`).
+/// A plan as the answer. `no_wait`: whether the caller refused to wait (`--no-wait`).
 pub(super) fn answer(of: &PlanAnswer, policies: &Path, no_wait: bool) -> Result<CommandOutput, OperationError> {
     let plan = &of.document;
     let (exit, diagnostic) = match &of.because {
@@ -44,8 +44,8 @@ pub(super) fn answer(of: &PlanAnswer, policies: &Path, no_wait: bool) -> Result<
     Ok(CommandOutput { exit, text: plan_text(plan, &of.place, next.as_deref()), json, diagnostic })
 }
 
-/// Every rule that is violated; the largest count that would pass and the command to type next, or the way back where a
-/// run was begun.
+/// Lists every violated rule. The hint is the next step, such as the largest count that would pass with its command, or
+/// the way back where a run was begun.
 fn refused(plan: &PlanDocument, rest_of: Option<&RunId>, policies: &Path) -> Diagnostic {
     let mut diagnostic = Diagnostic::new(refusal_line(plan));
     diagnostic.causes = plan.violations.iter().map(|violation| violation.message.clone()).collect();
@@ -67,7 +67,7 @@ fn deferred(until: Time, now: Time, why: Option<&str>, no_wait: bool) -> Diagnos
     let left = span_text(until.since(now));
     let message = match why {
         None => format!("a budget asks to wait until {until} ({left}); nothing was touched"),
-        // Which may be another run: nobody knows when that ends.
+        // The cause may be another run, and nobody knows when that ends.
         Some(_) => format!("it would have to wait until {until} ({left}) or longer; nothing was touched"),
     };
     let hint = if no_wait {
@@ -85,7 +85,7 @@ fn put_back(policies: &Path, run: &RunId) -> String {
     format!("to put back what is cordoned and end it: {}", next::command(policies, &format!("abandon {run}")))
 }
 
-/// What to do about a refusal: the rule that somebody can do something about decides.
+/// What to do about a refusal. The first of these rules that is violated decides.
 fn what_next(policies: &Path, plan: &PlanDocument) -> String {
     let violates = |rule: Rule| plan.violations.iter().find(|violation| violation.rule == rule);
     if let Some(halted) = violates(Rule::Halted) {

@@ -47,7 +47,7 @@ pub(super) fn show(global: &Global, name: Option<&SubsystemName>) -> Result<Comm
     CommandOutput::result(Exit::DONE, "policy show", text, &document, &document.warnings)
 }
 
-/// `policy schema`: the schema itself, in every format, so that an editor can read it.
+/// `policy schema`: the schema itself in every format, so that an editor can read it.
 pub(super) fn schema() -> Result<CommandOutput, OperationError> {
     let schema = policy::schema();
     let text = crate::output::json_document(&schema)
@@ -74,11 +74,11 @@ pub(super) async fn accept(
     CommandOutput::result(Exit::DONE, "policy accept", clean_lines(&text).into_owned(), &result, &[])
 }
 
-/// What an acceptance changed.
+/// The result of an acceptance.
 #[derive(Debug, Serialize)]
 struct Accepted<'a> {
     subsystem: &'a SubsystemName,
-    /// `None`: there was nothing to accept.
+    /// `None` where there was nothing to accept.
     accepted_by: Option<OperatorId>,
     reason: &'a str,
 }

@@ -1,7 +1,7 @@
 //! The question before the point of no return. It has no default and never answers itself.
 //!
-//! Drawn with dialoguer's theme; the keys are read one by one, because dialoguer's `Response` ignores Ctrl-D,
-//! and end-of-file must end the question (contract section 8, "Confirmation").
+//! It is drawn with dialoguer's theme. The keys are read one by one, because dialoguer's `Response` ignores Ctrl-D, and
+//! end-of-file must end the question (contract section 8, "Confirmation").
 
 use std::io::{self, IsTerminal as _};
 
@@ -14,21 +14,21 @@ use crate::ops::{Orders, Reply};
 use crate::output::is_unsafe;
 use crate::run::Order;
 
-/// The longest answer that is read: more is not an answer.
+/// The longest answer that is read; anything longer is not an answer.
 const ANSWER_MAX: usize = 256;
 
-/// Whether somebody can be asked: stdin and stderr are terminals.
+/// Whether there is a person to ask: stdin and stderr are terminals.
 pub(super) fn is_possible() -> bool {
     io::stdin().is_terminal() && io::stderr().is_terminal()
 }
 
-/// Asks once. A signal ends the question at once; the terminal is left as it was.
+/// Asks once. A signal ends the question at once. The terminal is restored afterwards.
 pub(super) async fn ask(question: &str, orders: &mut Orders) -> Reply {
     let _restore = match AsItWas::taking_keys() {
         Ok(terminal) => terminal,
         Err(error) => return Reply::Broken(error),
     };
-    // What was typed before the question was read is no answer to it.
+    // Keys typed before the question could be read are not an answer to it.
     if let Err(error) = tcflush(io::stdin(), QueueSelector::IFlush) {
         return Reply::Broken(error.into());
     }
@@ -36,14 +36,14 @@ pub(super) async fn ask(question: &str, orders: &mut Orders) -> Reply {
     if let Err(error) = draw(&term, question) {
         return Reply::Broken(error);
     }
-    // Nothing can interrupt a read of a terminal from outside; the thread ends with the process.
+    // Nothing outside can interrupt a read of a terminal; the thread ends with the process.
     let (typed, reply) = oneshot::channel();
     std::thread::spawn(move || typed.send(read(&Term::stderr())));
     let reply = tokio::select! {
         reply = reply => match reply {
             Ok(Ok(Some(typed))) => Reply::Typed(typed.trim().to_owned()),
             Ok(Ok(None)) | Err(_) => Reply::EndOfFile,
-            // Ctrl-C is read as a key while the terminal is raw.
+            // Ctrl-C is read as a key while the terminal is in raw mode.
             Ok(Err(error)) if error.kind() == io::ErrorKind::Interrupted => Reply::Ordered(Order::Interrupt),
             Ok(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => Reply::EndOfFile,
             Ok(Err(error)) => Reply::Broken(error),
@@ -51,7 +51,7 @@ pub(super) async fn ask(question: &str, orders: &mut Orders) -> Reply {
         order = orders.next() => Reply::Ordered(order),
     };
     if !matches!(reply, Reply::Typed(_)) {
-        // The next line of output does not continue the question.
+        // The next line of output must not continue the question.
         let _ = term.write_line("");
     }
     reply
@@ -66,7 +66,7 @@ fn draw(term: &Term, question: &str) -> io::Result<()> {
     term.flush()
 }
 
-/// `None` is end-of-file.
+/// Reads an answer; `None` is end-of-file.
 fn read(term: &Term) -> io::Result<Option<String>> {
     let mut typed = String::new();
     loop {
@@ -76,7 +76,7 @@ fn read(term: &Term) -> io::Result<Option<String>> {
                 return Ok(Some(typed));
             }
             Key::Backspace if typed.pop().is_some() => term.clear_chars(1)?,
-            // Ctrl-D, which ends a line discipline's input and is a key here.
+            // Ctrl-D. With a line discipline it ends the input; here it is a key.
             Key::Char('\u{4}') => return Ok(None),
             Key::Char(c) if !is_unsafe(c) && typed.len() < ANSWER_MAX => {
                 typed.push(c);
@@ -87,12 +87,12 @@ fn read(term: &Term) -> io::Result<Option<String>> {
     }
 }
 
-/// Puts the terminal back as it was found: the reading thread may be stopped while it is raw.
+/// Restores the terminal to its former state: the reading thread may be stopped while the terminal is raw.
 struct AsItWas(Termios);
 
 impl AsItWas {
-    /// Remembers the terminal, and has it hand over every key at once without showing it, so that nothing is
-    /// shown twice or changed on its way between two reads. Signals stay signals.
+    /// Remembers the terminal's state, and makes the terminal deliver every key at once and without echo, so that
+    /// nothing is shown twice or changed between two reads. Signals stay signals.
     fn taking_keys() -> io::Result<Self> {
         let found = Self(tcgetattr(io::stdin())?);
         let mut keys = found.0.clone();

@@ -1,4 +1,4 @@
-//! How each question of an operation looks on a terminal.
+//! The layout of each question of an operation on a terminal.
 
 use crate::coordination::Halt;
 use crate::ledger::Displaced;
@@ -9,7 +9,7 @@ use crate::plan::Plan;
 
 use super::{difference, halts};
 
-/// What is shown before the question, and the question.
+/// The text that is shown before the question, and the question.
 pub(super) fn words(of: &Question<'_>) -> (String, String) {
     let answer = of.answer().unwrap_or_default();
     match of {
@@ -57,7 +57,7 @@ pub(super) fn words(of: &Question<'_>) -> (String, String) {
     }
 }
 
-/// What somebody should know who is about to answer.
+/// Facts that a person should know before answering.
 fn before_a_plan(plan: &Plan, now: Time) -> String {
     let mut text = String::new();
     let end = plan.expected_end(now);
@@ -85,7 +85,7 @@ fn of_a_move(moved: &Displaced, id: &LedgerId) -> String {
     )
 }
 
-/// Hosts outside groups that are listed.
+/// The most hosts outside groups that are listed.
 const HOSTS_SHOWN: usize = 40;
 
 fn of_marks(marks: &Marks) -> String {
@@ -111,7 +111,7 @@ mod tests {
     use crate::plan::testing::{NOON, World, counted, policy};
     use crate::policy::{BatchLimit, Budget};
 
-    /// A budget may hold up more than the last batch, and after each of them there is a bake.
+    /// A budget may delay more than the last batch, and each batch is followed by a bake.
     #[test]
     fn the_question_says_when_the_run_ends_however_many_batches_a_budget_holds_up() {
         for count in [2, 4, 5, 6] {

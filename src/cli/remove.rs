@@ -9,7 +9,7 @@ use super::screen::Screen;
 use super::terminal::Terminal;
 use super::{CommandOutput, plan, report, selection};
 
-/// Remove, or with `--dry-run` plan, and show what came of it.
+/// Removes hosts, or with `--dry-run` makes a plan, and shows the result.
 pub(super) async fn run(
     global: &Global,
     args: &RemovalArgs,

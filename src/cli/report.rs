@@ -1,4 +1,4 @@
-//! A run that ended, as the answer: what is gone, what is in doubt, which command comes next.
+//! An ended run as the answer: the hosts that are gone or in doubt, and the next command.
 
 use std::path::Path;
 
@@ -9,7 +9,7 @@ use crate::run::{Outcome, RunDocument};
 use super::error::Diagnostic;
 use super::{CommandOutput, Exit};
 
-/// Any run, from its document.
+/// The answer for any run, from its document.
 pub(super) fn of(run: &RunDocument, policies: &Path) -> Result<CommandOutput, OperationError> {
     let answer = CommandOutput::document(Exit::of_run(run.exit_code), run_text(run), run)?;
     if run.outcome == Outcome::Completed {
@@ -29,7 +29,7 @@ pub(super) fn of(run: &RunDocument, policies: &Path) -> Result<CommandOutput, Op
     Ok(answer.complaining(diagnostic))
 }
 
-/// A stopped run is not continued: whoever wants the rest decides anew.
+/// A stopped run is not continued: an operator who wants the rest removed decides anew.
 fn next_step(run: &RunDocument, policies: &Path) -> String {
     let asked: usize = run.batches.iter().map(|batch| batch.hosts.len()).sum();
     match run.outcome {

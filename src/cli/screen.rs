@@ -1,6 +1,6 @@
-//! stdout and stderr: the answer to the one, everything else to the other. Neither ever panics.
+//! stdout and stderr: the answer goes to stdout, everything else to stderr. Neither ever panics.
 //!
-//! A closed stdout is remembered, not fatal: a run hears of it as an order to stop.
+//! A closed stdout is remembered, and is not fatal: a run gets it as an order to stop.
 
 use std::io::{self, IsTerminal as _, Write as _};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,13 +17,13 @@ use super::args::{ColorChoice, Format, Global};
 use super::error::Diagnostic;
 use super::exit::Exit;
 
-/// Both outputs, in the format that was asked for.
+/// Both outputs, in the requested format.
 #[derive(Debug)]
 pub(super) struct Screen {
     format: Format,
     quiet: bool,
     stdout_closed: AtomicBool,
-    /// The answer was wanted and is not there: not a reader who has seen enough.
+    /// An answer could not be written, and not because its reader had seen enough.
     answer_lost: AtomicBool,
 }
 
@@ -32,7 +32,7 @@ impl Screen {
         let color = match global.color {
             ColorChoice::Always => true,
             ColorChoice::Never => false,
-            // NO_COLOR counts where it is set and not empty (no-color.org).
+            // NO_COLOR applies where it is set and not empty (no-color.org).
             ColorChoice::Auto => {
                 io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
             }
@@ -41,7 +41,7 @@ impl Screen {
         Self::of(global.output, global.quiet)
     }
 
-    /// Where the command line could not be read: no colours.
+    /// For a command line that could not be parsed: sets no colours.
     pub(super) fn of(format: Format, quiet: bool) -> Self {
         Self { format, quiet, stdout_closed: AtomicBool::new(false), answer_lost: AtomicBool::new(false) }
     }
@@ -59,12 +59,12 @@ impl Screen {
         self.stdout_closed.load(Ordering::Relaxed)
     }
 
-    /// Whether an answer could not be written, and not because its reader went away.
+    /// Whether an answer could not be written for another reason than that its reader went away.
     pub(super) fn is_answer_lost(&self) -> bool {
         self.answer_lost.load(Ordering::Relaxed)
     }
 
-    /// One event, where events were asked for.
+    /// Writes one event, if events were requested.
     pub(super) fn event(&self, event: &impl Serialize) {
         if self.format == Format::Ndjson
             && let Ok(line) = json_line(event)
@@ -73,7 +73,7 @@ impl Screen {
         }
     }
 
-    /// Ends the command: the answer to stdout, the message for people to stderr, the code to the caller.
+    /// Ends the command: writes the answer to stdout and the message for people to stderr, and returns the exit code.
     pub(super) fn finish(&self, ended: Result<CommandOutput, OperationError>) -> Exit {
         match ended {
             Ok(answered) => {
@@ -91,7 +91,7 @@ impl Screen {
         }
     }
 
-    /// A failure without an answer: `error/v1` where documents were asked for.
+    /// Reports a failure without an answer: with `error/v1` where documents were requested.
     pub(super) fn fail(&self, exit: Exit, diagnostic: &Diagnostic) -> Exit {
         if self.format != Format::Text {
             self.document(&diagnostic.document(exit));
@@ -111,7 +111,7 @@ impl Screen {
         }
     }
 
-    /// Text to stdout. Whoever writes has made sure that it is clean.
+    /// Writes text to stdout. The caller must have cleaned it.
     pub(super) fn stdout(&self, text: &str) {
         if self.is_stdout_closed() {
             return;
@@ -119,7 +119,7 @@ impl Screen {
         let mut stdout = io::stdout().lock();
         if let Err(error) = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
             self.stdout_closed.store(true, Ordering::Relaxed);
-            // Whoever closed a pipe knows; a full disk is news.
+            // A reader that closed a pipe knows about it; a full disk must be reported.
             if error.kind() != io::ErrorKind::BrokenPipe {
                 self.answer_lost.store(true, Ordering::Relaxed);
                 self.complain(&Diagnostic::new(format!("the answer cannot be written to stdout: {error}")));
@@ -127,12 +127,12 @@ impl Screen {
         }
     }
 
-    /// Text to stderr, lines as they are. Whether it arrives changes nothing.
+    /// Writes text to stderr and keeps its lines. Whether it arrives makes no difference.
     pub(super) fn stderr(&self, text: &str) {
         let _ = io::stderr().lock().write_all(clean_lines(text).as_bytes());
     }
 
-    /// A line that is not an error, unless the operator wants less.
+    /// Writes a line that is not an error, unless the operator asked for less.
     pub(super) fn note(&self, text: &str) {
         if !self.quiet {
             self.stderr(&format!("{text}\n"));
@@ -152,7 +152,7 @@ impl Screen {
         if let Some(hint) = &diagnostic.hint {
             text.push_str(&format!("{} {}\n", style("hint:").cyan().bold().for_stderr(), clean_lines(hint)));
         }
-        // Colours are this function's own; everything else was cleaned above.
+        // The colours come from this function; everything else was cleaned above.
         let _ = io::stderr().lock().write_all(text.as_bytes());
     }
 }
@@ -161,7 +161,7 @@ fn said(text: &str, indent: usize) -> String {
     wrap(&clean(text), indent)
 }
 
-/// Where a bug showed itself, for the report; cleaned, because messages quote other people's text.
+/// Prints where a bug appeared, for the report. Cleaned, because messages quote other people's text.
 pub(super) fn panicked(panic: &std::panic::PanicHookInfo<'_>) {
     let _ = io::stderr().lock().write_all(format!("{}\n", clean(&panic.to_string())).as_bytes());
 }

@@ -1,4 +1,4 @@
-//! From arguments to a request: which hosts, and what is wrong with the selection as it was typed.
+//! Converts arguments to a request: which hosts, and what is wrong with the selection as it was typed.
 
 use std::collections::BTreeSet;
 use std::io::Read as _;
@@ -10,10 +10,10 @@ use crate::plan::{Request, Selection};
 use super::args::SelectionArgs;
 use super::values;
 
-/// Bytes of `--host -` that are read: far above any fleet, far below memory.
+/// How many bytes `--host -` reads at most: far above any fleet, far below memory.
 const STDIN_MAX: u64 = 64 * 1024 * 1024;
 
-/// The request, or why the command line cannot be meant as it stands.
+/// The request, or why the command line makes no sense as it stands.
 pub(super) fn request(of: &SelectionArgs) -> Result<Request, OperationError> {
     let example = "safe-remove plan --subsystem index --count 3";
     let Some(subsystem) = of.subsystem.clone() else {
@@ -22,7 +22,7 @@ pub(super) fn request(of: &SelectionArgs) -> Result<Request, OperationError> {
     let selection = match (of.count, of.host.as_slice()) {
         (Some(count), []) => Selection::Count(count),
         (None, []) => {
-            // Nothing selected never means everything.
+            // An empty selection never means everything.
             let hint = format!("say how many or which: {example}");
             return Err(OperationError::usage("neither --count nor --host is given", hint));
         }
@@ -40,7 +40,7 @@ pub(super) fn request(of: &SelectionArgs) -> Result<Request, OperationError> {
     })
 }
 
-/// The hosts that were named, those on stdin included.
+/// The named hosts, with those read from stdin.
 fn named(given: &[HostId]) -> Result<Vec<HostId>, OperationError> {
     let mut hosts = Vec::new();
     let mut read = false;

@@ -1,7 +1,7 @@
-//! Signals and a closed stdout, as orders to stop.
+//! Converts signals and a closed stdout to orders to stop.
 //!
-//! From [`listen`] on no signal ends the process by itself: the prompt and the run hear of it. Before,
-//! nothing has been touched and the default action is right.
+//! After [`listen`], no signal ends the process by itself: the prompt and the run get it as an order. Before that,
+//! nothing has been touched, and the default action is right.
 
 use std::io;
 use std::sync::Arc;
@@ -16,8 +16,8 @@ use crate::run::Order;
 
 use super::screen::Screen;
 
-/// How often stdout is looked at: a reader that went away is an order to stop, and half a second of work more
-/// does no harm.
+/// How often stdout is checked. A reader that went away is an order to stop, and another half second of work does no
+/// harm.
 const STDOUT_EVERY: Duration = Duration::from_millis(500);
 
 /// Starts listening. Must be called within the runtime.
@@ -27,11 +27,11 @@ pub(super) fn listen(screen: &Arc<Screen>) -> io::Result<Orders> {
     for (kind, order) in [
         (SignalKind::interrupt(), Order::Interrupt),
         (SignalKind::terminate(), Order::Terminate),
-        // Its default, a core dump, would leave hosts cordoned.
+        // The default action, a core dump, would leave hosts cordoned.
         (SignalKind::quit(), Order::Quit),
         (SignalKind::hangup(), Order::HangUp),
     ] {
-        // `nohup` and background jobs of scripts ask for signals to be ignored: that stays.
+        // `nohup` and background jobs of scripts ask for signals to be ignored. They stay ignored.
         if ignored & (1_u64 << (kind.as_raw_value() - 1)) != 0 {
             continue;
         }
@@ -49,7 +49,7 @@ pub(super) fn listen(screen: &Arc<Screen>) -> io::Result<Orders> {
     Ok(orders)
 }
 
-/// A closed stdout counts as SIGTERM: nobody will read how the run ends.
+/// A closed stdout counts as SIGTERM: nobody will read the result of the run.
 async fn watch_stdout(screen: Arc<Screen>, orders: UnboundedSender<Order>) {
     loop {
         if screen.is_stdout_closed() || is_stdout_hung_up() {
@@ -69,7 +69,7 @@ fn is_stdout_hung_up() -> bool {
     }
 }
 
-/// The signals that whoever started this process had ignored, as a mask. Linux says so; elsewhere none is known.
+/// The signals that were ignored when this process was started, as a mask. Linux reports them; elsewhere none is known.
 fn ignored_at_start() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));

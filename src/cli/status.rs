@@ -1,4 +1,4 @@
-//! `safe-remove status`: runs under way, what they hold, halts.
+//! `safe-remove status`: runs in progress, what they hold, and halts.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -12,13 +12,13 @@ use super::args::{Format, Global};
 use super::screen::Screen;
 use super::{CommandOutput, Exit, halts};
 
-/// How often `--watch` looks.
+/// The interval at which `--watch` reads the status.
 const WATCH_EVERY: Duration = Duration::from_secs(2);
 
-/// Hosts of one run that text lists.
+/// The most hosts of one run that the text lists.
 const HOSTS_SHOWN: usize = 20;
 
-/// Look once, or again and again until nothing is under way.
+/// Reads the status once, or repeatedly until nothing is in progress.
 pub(super) async fn run(
     global: &Global,
     run: Option<&RunId>,
@@ -32,14 +32,14 @@ pub(super) async fn run(
         if !watch || !document.runs.iter().any(is_under_way) || screen.is_stdout_closed() {
             return Ok(answered);
         }
-        // What is only the time of the look is no change.
+        // A later time of reading alone is not a change.
         let state = serde_json::json!([document.runs, document.halts]);
         if shown.as_ref() != Some(&state) {
             shown = Some(state);
             match screen.format() {
                 Format::Text => screen.stdout(&format!("{}\n", answered.text)),
                 Format::Ndjson => screen.event(&answered.json),
-                // One document is one document: the last.
+                // JSON output is a single document: the last one.
                 Format::Json => {}
             }
         }
@@ -82,7 +82,7 @@ fn text(document: &StatusDocument, policies: &Path) -> String {
     out
 }
 
-/// A run as `status` and `halt` show it, but for what comes next.
+/// The text of a run in `status` and `halt`, without the next command.
 pub(super) fn text_of_run(run: &StatusRun, now: Time) -> String {
     let alive = match run.alive {
         Some(true) => "alive",

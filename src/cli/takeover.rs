@@ -1,4 +1,4 @@
-//! `safe-remove resume` and `safe-remove abandon`: how a takeover ended, as the answer.
+//! `safe-remove resume` and `safe-remove abandon`: the result of a takeover, as the answer.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use super::screen::Screen;
 use super::terminal::Terminal;
 use super::{CommandOutput, Exit, plan, report};
 
-/// A run whose end the record was not told.
+/// A run that ended without the record being told.
 #[derive(Debug, Serialize)]
 struct Closed {
     run: RunId,
@@ -28,7 +28,7 @@ struct Released {
     released: Vec<HostId>,
 }
 
-/// Take over, show what came of it.
+/// Takes a run over, and shows the result.
 pub(super) async fn run(
     global: &Global,
     run: &RunId,

@@ -1,4 +1,4 @@
-//! [`Terminal`]: the front end of every operation: stderr for people, events on stdout, signals, the prompt.
+//! [`Terminal`]: the front end of every operation: stderr for people, events on stdout, signals, and the prompt.
 
 use std::io;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use crate::run::JournalRecord;
 use super::screen::Screen;
 use super::{prompt, question, signals};
 
-/// The terminal, or what stands in its place.
+/// The terminal, or its substitute.
 pub(super) struct Terminal(Arc<Screen>);
 
 impl Terminal {

@@ -1,4 +1,4 @@
-//! `safe-remove unhalt`: what was lifted, and what is still in force.
+//! `safe-remove unhalt`: lifts stop orders, and shows what was lifted and what is still in force.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use super::screen::Screen;
 use super::terminal::Terminal;
 use super::{CommandOutput, Exit, halts};
 
-/// Lift, show.
+/// Lifts the orders, and shows the result.
 pub(super) async fn run(
     global: &Global,
     subsystem: Option<&SubsystemName>,

@@ -1,5 +1,5 @@
-//! The words of a command line, checked one by one: numbers, names, durations and points in time. Each message is a
-//! sentence that clap puts behind the option's name.
+//! Parsers of single command-line values: numbers, names, durations and points in time. Each error message is a
+//! sentence that clap puts after the option's name.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -12,7 +12,7 @@ const REQUEST_ID_MAX: usize = 128;
 /// `--what-if`
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Supposed {
-    /// `minimum=UNITS`: of the subsystem that `--subsystem` names.
+    /// `minimum=UNITS`, for the subsystem that `--subsystem` names.
     Minimum(u64),
     /// `zone-down=ZONE`
     ZoneDown(ZoneName),
@@ -23,12 +23,12 @@ pub(crate) enum Supposed {
 pub(crate) enum Since {
     /// A point in time.
     At(Time),
-    /// So long ago.
+    /// This long ago.
     Ago(Duration),
 }
 
 impl Since {
-    /// The point in time, as seen from `now`.
+    /// The point in time, relative to `now`.
     pub(crate) fn time(self, now: Time) -> Time {
         match self {
             Self::At(at) => at,
@@ -74,7 +74,7 @@ pub(super) fn subsystem(text: &str) -> Result<SubsystemName, String> {
     name(text, "a subsystem's name").map(|()| text.into())
 }
 
-/// Also for hosts that are read from stdin.
+/// A host id; also used for hosts read from stdin.
 pub(super) fn host(text: &str) -> Result<HostId, String> {
     name(text, "a host's id").map(|()| text.into())
 }
@@ -116,7 +116,7 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
     })
 }
 
-/// A file that will be made: its name is written into the ledger, so it is text.
+/// A file that will be created. Its name is written into the ledger, so it must be text.
 pub(super) fn new_file(text: &str) -> Result<PathBuf, String> {
     let path = PathBuf::from(text);
     if text == "-" || path.file_name().is_none() || text.chars().any(char::is_control) {
