@@ -1,4 +1,4 @@
-//! A policy that differs from what every run goes by is accepted by a person, who was shown what differs.
+//! A person accepts a policy that differs from the one that all runs use, after the difference was shown.
 
 use std::path::Path;
 
@@ -14,29 +14,29 @@ use super::error::OperationError;
 use super::frontend::{Frontend, Question};
 use super::{confirm, process};
 
-/// Attempts at a conditional write that others keep winning.
+/// Attempts at a conditional write when other writers keep winning.
 const WRITE_TRIES: u32 = 20;
 
-/// How an acceptance ended.
+/// The result of an acceptance.
 #[derive(Debug)]
 pub(crate) enum Acceptance {
-    /// No run has accepted a policy yet: the first one accepts this as it finds it.
+    /// No run has accepted a policy yet: the first run will accept this one as it finds it.
     FirstRunDoes,
-    /// It is as it was accepted.
+    /// The policy is as it was accepted.
     AsItWas,
-    /// Every run goes by it from now on.
+    /// All runs use the policy from now on.
     Accepted {
         /// Who accepted it.
         by: OperatorId,
     },
 }
 
-/// Shows the difference, asks, writes.
+/// Shows the difference, asks for confirmation, and writes.
 ///
 /// # Errors
 ///
-/// There is no such policy and never was; nobody can be asked, or the answer is another; somebody else accepted another
-/// policy meanwhile; the ledger cannot be used.
+/// There is no such policy and never was; nobody can be asked, or the answer is not the right one; somebody else
+/// accepted another policy meanwhile; the ledger cannot be used.
 pub(crate) async fn accept(
     policies: &Path,
     name: &SubsystemName,
@@ -66,7 +66,7 @@ pub(crate) async fn accept(
     Ok(Acceptance::Accepted { by })
 }
 
-/// Writes what was shown and nothing else: where the accepted policy changed meanwhile, the difference did too.
+/// Writes only what was shown: where the accepted policy changed meanwhile, the difference changed too.
 async fn write(
     environment: &Environment,
     name: &SubsystemName,

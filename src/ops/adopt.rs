@@ -1,5 +1,5 @@
-//! An adoption: puts the hosts that the policies select under this ledger, and makes the file that holds
-//! it its home where that was moved on purpose. Also what the first run of a simulated fleet does by itself.
+//! An adoption: puts the hosts that the policies select under this ledger, and makes the place of the ledger's file its
+//! home where the file was moved on purpose. Also adopts for the first run of a simulated fleet.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -20,11 +20,11 @@ use super::frontend::{Frontend, Question};
 use super::marks::Marks;
 use super::{confirm, engines, ids, process};
 
-/// How often the first run of a simulated fleet tries to mark it, and the time between two tries.
+/// How often the first run of a simulated fleet tries to mark it, and the wait between two attempts.
 const MARK_ATTEMPTS: u32 = 5;
 const MARK_PAUSE: Duration = Duration::from_secs(1);
 
-/// What an adoption changed.
+/// The changes that an adoption made.
 #[derive(Debug, Serialize)]
 pub(crate) struct Adopted {
     pub(crate) ledger: LedgerId,
@@ -34,20 +34,20 @@ pub(crate) struct Adopted {
     pub(crate) hosts: BTreeSet<HostId>,
 }
 
-/// How an adoption ended.
+/// The result of an adoption.
 #[derive(Debug)]
 pub(crate) enum Adoption {
-    /// Everything that the policies select is under the ledger already.
+    /// Everything that the policies select is already under the ledger.
     Nothing(Adopted),
-    /// The ledger governs them from now on; its file is at home in `moved` where it was moved.
+    /// The ledger governs these from now on. `moved` has the old and the new place of its file, if that was moved.
     Done { adopted: Adopted, moved: Option<Displaced> },
 }
 
-/// Looks, shows, asks, looks again, makes it the ledger's home, marks.
+/// Observes, shows, asks for confirmation, observes again, makes the file the ledger's home, and marks.
 ///
 /// # Errors
 ///
-/// Nobody can be asked, or the answer is another; the ledger or the fleet cannot be used.
+/// Nobody can be asked, or the answer is not the right one; the ledger or the fleet cannot be used.
 pub(crate) async fn adopt(policies: &Path, reason: &str, frontend: &dyn Frontend) -> Result<Adoption, OperationError> {
     let moved = moved(policies)?;
     let environment = match moved {
@@ -75,7 +75,7 @@ pub(crate) async fn adopt(policies: &Path, reason: &str, frontend: &dyn Frontend
         frontend.note("warning: runs of this ledger are under way: safe-remove status");
     }
     if let Some(other) = &other {
-        // S3: what the record says of the other fleet's hosts would be taken for a word about these.
+        // S3: the record's statements about the other fleet's hosts would be taken as statements about these.
         if !before.record.runs.is_empty() {
             return Err(OperationError::NotConfirmed {
                 why: format!("{other}, and runs of that fleet are under way or hold hosts; nothing was touched"),
@@ -89,14 +89,14 @@ pub(crate) async fn adopt(policies: &Path, reason: &str, frontend: &dyn Frontend
     let place = environment.place();
     let question = Question::Adoption { place: &place, ledger: &id, moved: moved.as_ref(), marks: &marks };
     confirm::by_a_person(&question, "nothing was touched", frontend).await?;
-    // A question may stand for an hour, and AWS takes whichever mark comes last.
+    // A question may stay open for an hour, and on AWS the last mark wins.
     if Marks::of(&environment, &environment.look_at_any().await?).other_than(&id) != marks {
         return Err(OperationError::NotConfirmed {
             why: "whose these are has changed since they were shown; nothing was touched".to_owned(),
             hint: Some("see what they bear now: run it again".to_owned()),
         });
     }
-    // Who and why stand in the ledger before anything is marked.
+    // The ledger records who adopts and why before anything is marked.
     let call = call(&environment, &marks, &id);
     let nonce = Nonce::new(uuid::Uuid::new_v4().to_string());
     let record = match &moved {
@@ -105,7 +105,7 @@ pub(crate) async fn adopt(policies: &Path, reason: &str, frontend: &dyn Frontend
     };
     let recorded = intend(environment.writable_ledger().await?.as_ref(), &record, &nonce).await?;
     if other.is_some() {
-        // From now on the record is of this fleet.
+        // From now on the record belongs to this fleet.
         let ledger = environment.writable_ledger().await?;
         environment.change(ledger.as_ref(), &Command::Adopt, |why| unrecorded(Some(why))).await?;
     }
@@ -115,7 +115,7 @@ pub(crate) async fn adopt(policies: &Path, reason: &str, frontend: &dyn Frontend
     Ok(Adoption::Done { adopted: Adopted::new(&id, &by, reason, &marks), moved })
 }
 
-/// The ledger's file, where that is not where it was, and may have been moved on purpose.
+/// The ledger's file, if it is not where it was and may have been moved on purpose.
 fn moved(policies: &Path) -> Result<Option<Displaced>, OperationError> {
     let policies = environment::policies(policies)?;
     let displaced = engines::displaced(&policies.fleet.ledger.kind)?;
@@ -136,7 +136,7 @@ fn of_a_move(reason: &str, moved: &Displaced) -> String {
     format!("{reason} (its file was moved from {was} to {})", moved.is.display())
 }
 
-/// Makes the file the ledger's home, with the record of who did that, from where, and what is marked next.
+/// Makes the file the ledger's home, and stores the record of who did that, from where, and what is marked next.
 fn rehome(environment: &Environment, record: JournalRecord, nonce: &Nonce) -> Result<JournalRecord, OperationError> {
     let fleet = &environment.policies.fleet;
     engines::adopt(&fleet.ledger.kind, &fleet.name, &record, nonce).map(|()| record)
@@ -154,8 +154,8 @@ impl Adopted {
     }
 }
 
-/// Appends who adopts what, and why, to a journal of its own. Where that fails nothing is marked (S5). One that is there
-/// already under this nonce is recognised.
+/// Appends who adopts what, and why, to a journal of its own. If that fails, nothing is marked (S5). A record that is
+/// already there under this nonce is recognised.
 async fn intend(ledger: &dyn Ledger, record: &JournalRecord, nonce: &Nonce) -> Result<RecordedCall, OperationError> {
     let recorded = driver::record_intent(ledger, record, nonce).await.map_err(OperationError::Ledger)?;
     recorded.ok_or_else(|| unrecorded(None))
@@ -180,11 +180,11 @@ fn adoption(by: &OperatorId, reason: &str, call: &Call) -> JournalRecord {
     }
 }
 
-/// A fleet that bears one mark as a whole gets it from its first run; every other must be adopted by a person. `mark` is what
-/// the plan was made by.
+/// Marks a fleet that has one mark as a whole, for its first run. A person must adopt every other fleet. `mark` is the
+/// mark that the plan was made with.
 ///
-/// Fifty first runs may do this at once. So each looks again after every mark that came too late or has no answer, the
-/// last one too: the mark may be there by then, made by this run or another.
+/// Fifty first runs may do this at once. So each observes again after every mark that came too late or got no answer,
+/// after the last one too: the mark may be there by then, set by this run or another.
 pub(crate) async fn of_first_run(
     environment: &Environment,
     mark: &FleetMark,
@@ -200,7 +200,7 @@ pub(crate) async fn of_first_run(
         }
         let seen = environment.look().await?;
         if seen.snapshot.mark != FleetMark::Open {
-            // Its own or another's: the grant judges that.
+            // This ledger's mark or another's: the grant judges that.
             return Ok(());
         }
         if attempt == MARK_ATTEMPTS {
@@ -209,7 +209,8 @@ pub(crate) async fn of_first_run(
         let id = ledger.read().await.map_err(OperationError::Ledger)?.1.ledger;
         let marks = Marks::of(environment, &seen).other_than(&id);
         let call = call(environment, &marks, &id);
-        // S5: a ledger that may govern hosts says so, or it would be taken for one in which nothing has happened.
+        // S5: a ledger that may govern hosts records that; otherwise it would be taken for one in which nothing has
+        // happened.
         let by = process::operator(environment.fleet.identity());
         let record = adoption(&by, "the first run of this fleet", &call);
         let recorded = intend(ledger, &record, &Nonce::new(uuid::Uuid::new_v4().to_string())).await?;
@@ -226,7 +227,7 @@ fn call(environment: &Environment, marks: &Marks, id: &LedgerId) -> Call {
     Call { effect: marks.effect(id), intent_at, not_after: intent_at.plus(environment.fleet.bounds().call_life) }
 }
 
-/// Sends the call. Marking twice does no harm, and a mark in doubt is seen by the next look.
+/// Sends the call. Marking twice does no harm, and the next observation shows a mark that was in doubt.
 async fn send(environment: &Environment, recorded: RecordedCall) -> Result<(), OperationError> {
     let (message, hint) = match driver::send(environment.fleet.as_ref(), recorded).await {
         CallOutcome::Done => return Ok(()),

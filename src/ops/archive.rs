@@ -1,8 +1,9 @@
-//! Export and import of a ledger: to repair one, or to move it to another engine.
+//! Export and import of a ledger: to repair it, or to move it to another engine.
 //!
-//! An import makes another ledger: it has a new id, so that nothing goes by it before its hosts were adopted, and it
-//! starts halted, so that a person looks first. It writes only where there is no ledger, or one in which nothing has
-//! happened yet: `ledger init` makes such a one, and so does an import that is ended right at its beginning.
+//! An import creates another ledger. It has a new id, so that no run uses it before its hosts were adopted, and it
+//! starts halted, so that a person checks it first. An import writes only where there is no ledger, or one in which
+//! nothing has happened yet: `ledger init` creates such a ledger, and so does an import that was stopped right at its
+//! beginning.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -24,7 +25,7 @@ use super::{engines, environment, fleets, ids, process};
 
 const SCHEMA: &str = "safe-remove/ledger-export/v1";
 
-/// Nobody else knows of a ledger that is being made.
+/// How many writes of others may come first: nobody else knows of a ledger that is being created.
 const CONFLICTS: u32 = 3;
 
 /// A whole ledger.
@@ -34,7 +35,7 @@ pub(crate) struct Archive {
     schema: String,
     fleet: FleetName,
     exported_at: Time,
-    /// The record; a text where it is not even JSON.
+    /// The record; a string where it is not even JSON.
     record: Value,
     /// Each run's journal, in order.
     journals: BTreeMap<RunId, Vec<Value>>,
@@ -42,7 +43,7 @@ pub(crate) struct Archive {
     unreadable: BTreeMap<RunId, String>,
 }
 
-/// What an import made.
+/// The result of an import.
 #[derive(Debug, Serialize)]
 pub(crate) struct Imported {
     pub(crate) fleet: FleetName,
@@ -52,7 +53,7 @@ pub(crate) struct Imported {
     pub(crate) journals: usize,
 }
 
-/// Everything that is there, understood or not, and warnings.
+/// Exports everything that is there, decodable or not. Returns warnings as well.
 ///
 /// # Errors
 ///
@@ -60,7 +61,7 @@ pub(crate) struct Imported {
 pub(crate) async fn export(policies: &Path) -> Result<(Archive, Vec<String>), OperationError> {
     let policies = environment::policies(policies)?;
     let now = fleets::now(&policies.fleet);
-    // Also of a copy, and of one that went back: this is the way to make a ledger of it again.
+    // Also exports a copy, and a ledger that went back: an export is the way to make a ledger of it again.
     let reader = LedgerReader::open_unchecked(&policies.fleet, now).await?;
     let ledger = reader.journals();
     let Some(text) = ledger.stored().await.map_err(OperationError::Ledger)? else {
@@ -101,7 +102,7 @@ pub(crate) async fn export(policies: &Path) -> Result<(Archive, Vec<String>), Op
     Ok((archive, warnings))
 }
 
-/// Checks all of the file, then writes: a halted record, the journals, the whole record. Returns warnings as well.
+/// Checks the whole file first, then writes: a halted record, the journals, the whole record. Returns warnings as well.
 ///
 /// # Errors
 ///
@@ -148,12 +149,12 @@ pub(crate) async fn import(policies: &Path, file: &Path) -> Result<(Imported, Ve
     Ok((imported, warnings))
 }
 
-/// A file, understood to the last field.
+/// A file that was decoded completely.
 struct Read {
     record: FleetRecord,
     journals: Vec<Vec<JournalRecord>>,
     exported_at: Time,
-    /// Ended runs whose journals it does not have.
+    /// Ended runs whose journals are not in the file.
     missing: Vec<RunId>,
 }
 
@@ -175,7 +176,8 @@ fn read(file: &Path, policies: &PolicySet) -> Result<Read, OperationError> {
             record.fleet, policies.fleet.name
         )]));
     }
-    // S7: a run without a journal is taken for one that never sent a call, and its hosts would be released as they are.
+    // S7: a run without a journal is taken for a run that never sent a call, and its hosts would be released as they
+    // are.
     if let Some((run, why)) = archive.unreadable.iter().find(|(run, _)| record.runs.contains_key(*run)) {
         return Err(not_imported(
             vec![
@@ -199,7 +201,7 @@ fn read(file: &Path, policies: &PolicySet) -> Result<Read, OperationError> {
         }
         journals.push(journal);
     }
-    // S7: such a run could be taken over, and nothing would hold its hosts meanwhile.
+    // S7: such a run could be taken over, and nothing would reserve its hosts meanwhile.
     for journal in journals.iter().filter(|journal| !has_ended(journal)) {
         let Some(open) = report(journal).filter(|open| !record.runs.contains_key(&open.run)) else { continue };
         if let Some(host) = open.in_doubt.first() {
@@ -213,7 +215,7 @@ fn read(file: &Path, policies: &PolicySet) -> Result<Read, OperationError> {
     Ok(Read { record, journals, exported_at: archive.exported_at, missing })
 }
 
-/// Halted from its first write on; the new ledger's id.
+/// Writes the ledger, halted from its first write on. Returns the new ledger's id.
 async fn write(
     ledger: &dyn Ledger,
     old: FleetRecord,
@@ -241,7 +243,7 @@ async fn write(
     let halts: Vec<Halt> = old.halts.iter().chain(halted).cloned().collect();
     change(ledger, |now| {
         let mut imported = FleetRecord { ledger: now.ledger.clone(), halts: halts.clone(), ..old.clone() };
-        // It is as of now, whatever clock wrote the old one last.
+        // The record's time is now, whatever clock wrote the old record last.
         imported.set_time(order.at);
         Ok(imported)
     })

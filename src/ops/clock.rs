@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use crate::model::Time;
 use crate::ports::Clock;
 
-/// The machine's.
+/// The machine's clock.
 pub(crate) struct SystemClock;
 
 #[async_trait]

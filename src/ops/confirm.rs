@@ -1,6 +1,6 @@
-//! The confirmation of a plan: of a removal, and of what is left of a run that somebody resumes.
+//! The confirmation of a plan: of a removal, or of the rest of a run that is resumed.
 //!
-//! Nothing is touched here. The permit that comes of it is made by [`Plan::confirm`] alone (S8).
+//! Nothing is touched here. Only [`Plan::confirm`] creates the permit that results (S8).
 
 use crate::model::Time;
 use crate::output::Place;
@@ -10,7 +10,7 @@ use crate::ports::Clock;
 use super::error::OperationError;
 use super::frontend::{Frontend, Orders, Part, Question};
 
-/// Which plan is to be confirmed, and by what.
+/// The circumstances of a confirmation.
 pub(crate) struct Ask<'a> {
     pub(crate) place: &'a Place,
     /// When the plan was made.
@@ -23,9 +23,9 @@ pub(crate) struct Ask<'a> {
 
 /// Why a plan was not confirmed.
 pub(crate) enum Unconfirmed {
-    /// Nobody could be asked, or the answer was not the answer.
+    /// Nobody could be asked, or the answer was not the right one.
     Unanswered { why: String, hint: Option<String> },
-    /// The plan expired while somebody thought about it.
+    /// The plan expired while the person was thinking.
     Stale,
 }
 
@@ -54,7 +54,7 @@ pub(crate) async fn confirm(
     permit(plan, Confirmation::Typed(answer), ask.clock.now())
 }
 
-/// Nobody can be asked, and `--yes` is not given or not enough.
+/// The reason where nobody can be asked, and `--yes` is missing or not enough.
 fn nobody(plan: &Plan, ask: &Ask<'_>) -> Unconfirmed {
     let (hosts, most, unusual) = (plan.host_count(), plan.settings.unattended_max, plan.settings.unusual);
     let why = match (ask.yes, unusual) {
@@ -83,11 +83,11 @@ fn permit(plan: Plan, how: Confirmation, now: Time) -> Result<Confirmed, Unconfi
     plan.confirm(how, now).map_err(|why| Unconfirmed::Unanswered { why: why.to_string(), hint: None })
 }
 
-/// Asks a person to confirm what is no plan. `untouched` ends the sentence that says that it was not confirmed.
+/// Asks a person to confirm something that is not a plan. `untouched` ends the message that it was not confirmed.
 ///
 /// # Errors
 ///
-/// It was not confirmed; the signals of this process cannot be heard.
+/// It was not confirmed; this process cannot listen to signals.
 pub(crate) async fn by_a_person(
     question: &Question<'_>,
     untouched: &str,

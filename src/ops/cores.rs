@@ -1,11 +1,11 @@
-//! [`OnAllCores`]: independent questions of the planner, worked out on several threads.
+//! [`OnAllCores`]: answers independent questions of the planner on several threads.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::plan::Spread;
 
-/// As many threads as the machine has cores for, which changes nothing of the answers. One that cannot be started is done
-/// without.
+/// Uses as many threads as the machine has cores. The answers do not depend on that number. A thread that cannot be
+/// started is done without.
 #[derive(Clone, Copy, Debug)]
 pub struct OnAllCores;
 

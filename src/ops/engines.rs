@@ -1,4 +1,4 @@
-//! Which ledger engine the policies name, opened. The only place that knows all of them.
+//! Opens the ledger engine that the policies name. Only this module knows all engines.
 
 use std::sync::Arc;
 
@@ -10,10 +10,10 @@ use crate::run::JournalRecord;
 
 use super::error::OperationError;
 
-/// A ledger that takes no writes, and its id.
+/// A ledger that accepts no writes, and its id.
 pub(crate) type Read = (Arc<dyn Ledger>, Option<LedgerId>);
 
-/// The ledger of a fleet, made where it does not exist.
+/// Opens the ledger of a fleet, and creates it where it does not exist.
 pub(crate) async fn open(kind: &LedgerKind, fleet: &FleetName, now: Time) -> Result<Arc<dyn Ledger>, OperationError> {
     match kind {
         LedgerKind::Sqlite { path } => {
@@ -25,7 +25,7 @@ pub(crate) async fn open(kind: &LedgerKind, fleet: &FleetName, now: Time) -> Res
     }
 }
 
-/// The ledger of a fleet; nothing is made, and where there is none there is no id.
+/// Opens the ledger of a fleet and creates nothing. Where there is none, the id is `None`.
 pub(crate) async fn open_read_only(kind: &LedgerKind, fleet: &FleetName, now: Time) -> Result<Read, OperationError> {
     match kind {
         LedgerKind::Sqlite { path } => {
@@ -38,7 +38,7 @@ pub(crate) async fn open_read_only(kind: &LedgerKind, fleet: &FleetName, now: Ti
     }
 }
 
-/// As [`open_read_only`], also where the ledger is a copy, or went back: nothing may be decided by it.
+/// As [`open_read_only`], also where the ledger is a copy or went back: no decision may rest on it.
 pub(crate) async fn open_unchecked(kind: &LedgerKind, fleet: &FleetName, now: Time) -> Result<Read, OperationError> {
     match kind {
         LedgerKind::Sqlite { path } => {
@@ -50,7 +50,7 @@ pub(crate) async fn open_unchecked(kind: &LedgerKind, fleet: &FleetName, now: Ti
     }
 }
 
-/// What is wrong with where the ledger is. Only a file knows its place.
+/// What is wrong with the ledger's place. Only a file knows its place.
 pub(crate) fn displaced(kind: &LedgerKind) -> Result<Option<Displaced>, OperationError> {
     match kind {
         LedgerKind::Sqlite { path } => SqliteLedger::displaced(path).map_err(OperationError::Ledger),
@@ -58,7 +58,7 @@ pub(crate) fn displaced(kind: &LedgerKind) -> Result<Option<Displaced>, Operatio
     }
 }
 
-/// Makes the place where the ledger is its home, and records who did.
+/// Makes the ledger's present place its home, and records who did it.
 pub(crate) fn adopt(
     kind: &LedgerKind,
     fleet: &FleetName,
@@ -71,7 +71,7 @@ pub(crate) fn adopt(
     }
 }
 
-/// Makes what the ledger's engine keeps it in, where that is not made with the record; what was done, in words.
+/// Creates the engine's storage for the ledger, if it is not created with the record. Returns what was done, in words.
 pub(crate) async fn init(kind: &LedgerKind) -> Result<Vec<String>, OperationError> {
     match kind {
         LedgerKind::Sqlite { .. } | LedgerKind::Etcd(_) => Ok(Vec::new()),

@@ -20,13 +20,14 @@ use super::fleets::{self, Opened};
 use super::process;
 use super::reader::{LedgerReader, writable_ledger};
 
-/// Writes of others that may come first.
+/// How many writes of others may come first.
 const CONFLICTS: u32 = 200;
 
-/// What takes no capacity waits for nobody: whose process is silent is not asked.
+/// The silent runs, for commands that take no capacity: they wait for nobody, so it does not matter whose process is
+/// silent.
 static NOBODY: BTreeSet<RunId> = BTreeSet::new();
 
-/// What a command works with: the policies, and the fleet, probes, clock and ledger that they name.
+/// The environment of an operation: the policies, and the fleet, probes, clock and ledger that they name.
 pub(crate) struct Environment {
     pub(crate) policies: Arc<PolicySet>,
     pub(crate) fleet: Arc<dyn Fleet>,
@@ -39,7 +40,7 @@ pub(crate) struct Environment {
 }
 
 impl Environment {
-    /// Reads the policies, then opens what they name.
+    /// Reads the policies, and opens what they name.
     pub(crate) async fn open(directory: &Path) -> Result<Self, OperationError> {
         Self::of(policies(directory)?).await
     }
@@ -49,7 +50,7 @@ impl Environment {
         Self::open_with(policies, async |fleet, now| LedgerReader::open(fleet, now).await).await
     }
 
-    /// The same with a ledger that may be a copy, or an older state: for who adopts it.
+    /// The same with a ledger that may be a copy or an older state: for an adoption.
     pub(crate) async fn open_unchecked(directory: &Path) -> Result<Self, OperationError> {
         let policies = policies(directory)?;
         Self::open_with(policies, async |fleet, now| LedgerReader::open_unchecked(fleet, now).await).await
@@ -66,22 +67,22 @@ impl Environment {
         Ok(Self { policies, fleet, prober, clock, began_at, ledger })
     }
 
-    /// Observes the fleet and reads the ledger, which must be of this fleet.
+    /// Observes the fleet and reads the ledger, whose record must be of this fleet.
     ///
     /// # Errors
     ///
-    /// Exit 5 where the record is of another fleet (S3): nothing may be concluded about one from the other.
+    /// Exit 5 where the record is of another fleet (S3): nothing about one fleet may be concluded from the other.
     pub(crate) async fn look(&self) -> Result<Seen, OperationError> {
         let seen = self.look_at_any().await?;
         seen.record.is_of(self.fleet.identity()).map_err(other_fleet)?;
         Ok(seen)
     }
 
-    /// The same, whichever fleet the record is of: for `ledger adopt`.
+    /// The same, for a record of any fleet: for `ledger adopt`.
     pub(crate) async fn look_at_any(&self) -> Result<Seen, OperationError> {
         let snapshot = self.fleet.observe().await.map_err(OperationError::Fleet)?;
-        // The ledger after the fleet: a host that was removed in between is claimed here and absent there, never the
-        // other way round.
+        // The fleet is observed first and the ledger read after it: a host that was removed in between is then claimed
+        // here and absent there, never the other way round.
         let (_, record) = self.ledger.read().await?;
         let now = self.clock.now();
         let runs = record.runs.keys().cloned().collect();
@@ -91,14 +92,14 @@ impl Environment {
         Ok(Seen { snapshot, record, view, silent, now })
     }
 
-    /// The journal and then the record: a run that ends in between is seen to have ended.
+    /// Reads the journal and then the record, so that a run that ends in between is seen to have ended.
     pub(crate) async fn look_at_run(&self, run: &RunId) -> Result<(Vec<JournalRecord>, FleetRecord), OperationError> {
         let journal = self.ledger.journals().journal(run).await.map_err(OperationError::Ledger)?;
         let (_, record) = self.ledger.read().await?;
         Ok((journal, record))
     }
 
-    /// What a person's command is decided by, one that takes no capacity.
+    /// The context of a person's command, one that takes no capacity.
     pub(crate) fn context(&self) -> Context<'_> {
         Context {
             policies: &self.policies,
@@ -110,7 +111,8 @@ impl Environment {
         }
     }
 
-    /// Changes the record by such a command. `unchanged` makes an error of the reason why it was not.
+    /// Changes the record by such a command. `unchanged` converts the reason to an error where the record was not
+    /// changed.
     pub(crate) async fn change(
         &self,
         ledger: &dyn Ledger,
@@ -131,10 +133,10 @@ impl Environment {
         self.ledger.place(&self.policies.fleet.name, &self.policies.directory, self.fleet.identity().clone())
     }
 
-    /// Plans the request, every watched probe read once, and every protection asked for that concerns it.
+    /// Plans the request. Reads every watched probe once, and every protection that concerns the request.
     pub(crate) async fn plan(&self, request: &Request, seen: &mut Seen) -> Result<Plan, OperationError> {
         let plan = self.plan_of_unprotected(request, seen).await?;
-        // Whose probes are read depends on the hosts, which the first plan has chosen.
+        // The probes to read depend on the hosts, which the first plan has chosen.
         let watched: BTreeSet<SubsystemName> = plan.document.watched.iter().cloned().collect();
         let bad = self.bad_probes(&watched).await;
         let mut plan =
@@ -143,7 +145,7 @@ impl Environment {
         Ok(plan)
     }
 
-    /// Whether a refused plan would be allowed but for what other runs hold, claim or have just removed (S9: a race is
+    /// Whether a refused plan would be allowed without what other runs hold, claim or have just removed (S9: a race is
     /// never exit 3).
     pub(crate) fn is_race(&self, request: &Request, seen: &Seen, plan: &Plan) -> Result<bool, OperationError> {
         let view = seen.record.alone(None, &seen.silent).view(None, &seen.silent, seen.now);
@@ -154,8 +156,8 @@ impl Environment {
         Ok(is_race(&seen.record, &seen.silent, self.began_at, violations, without))
     }
 
-    /// A plan whose hosts were all asked for the protections that no observation shows. Where one has such a
-    /// protection the plan is made again, with what is known now.
+    /// Makes a plan whose hosts were all checked for the protections that no observation shows. Where a host has such a
+    /// protection, the plan is made again with that knowledge.
     async fn plan_of_unprotected(&self, request: &Request, seen: &mut Seen) -> Result<Plan, OperationError> {
         let none = BTreeMap::new();
         let mut asked = BTreeSet::new();
@@ -163,7 +165,7 @@ impl Environment {
             let plan = self.plan_with(request, seen, &none).map_err(OperationError::Assess)?;
             let chosen = plan.document.batches.iter().flat_map(|batch| &batch.hosts).map(|host| &host.id);
             let unasked: Vec<HostId> = chosen.filter(|id| !asked.contains(*id)).cloned().collect();
-            // Every turn asks for hosts that were not asked for before: there are at most as many turns as hosts.
+            // Every turn checks hosts that were not checked before, so there are at most as many turns as hosts.
             if unasked.is_empty() {
                 return Ok(plan);
             }
@@ -176,7 +178,7 @@ impl Environment {
         }
     }
 
-    /// Every probe of these subsystems, read once; those that are bad, each with the reason.
+    /// Reads every probe of these subsystems once. Returns the bad ones, each with the reason.
     pub(crate) async fn bad_probes(&self, watched: &BTreeSet<SubsystemName>) -> BTreeMap<ProbeKey, String> {
         let specs = health::probes_of(&self.policies, watched);
         let samples = specs.iter().map(|(key, spec)| self.prober.sample(&key.subsystem, spec));
@@ -193,7 +195,7 @@ impl Environment {
         crate::plan::plan(&self.inputs(seen, bad_probes), request)
     }
 
-    /// What a decision may depend on.
+    /// The inputs of a decision.
     pub(crate) fn inputs<'a>(&'a self, seen: &'a Seen, bad_probes: &'a BTreeMap<ProbeKey, String>) -> Inputs<'a> {
         Inputs {
             policies: &self.policies,
@@ -206,7 +208,7 @@ impl Environment {
         }
     }
 
-    /// Everything that a run touches.
+    /// Everything that a run uses.
     pub(crate) fn ports(&self, ledger: Arc<dyn Ledger>) -> driver::Ports {
         driver::Ports {
             fleet: Arc::clone(&self.fleet),
@@ -217,10 +219,10 @@ impl Environment {
         }
     }
 
-    /// The ledger, made where it does not exist, for a command that changes something.
+    /// Opens the ledger for a command that changes something, and creates it where it does not exist.
     pub(crate) async fn writable_ledger(&self) -> Result<Arc<dyn Ledger>, OperationError> {
         let ledger = writable_ledger(&self.policies.fleet, self.clock.now()).await?;
-        // What was seen when the run was planned, it must still know.
+        // It must still know what was seen when the run was planned.
         Ok(self.ledger.remembering(ledger))
     }
 }
@@ -236,7 +238,7 @@ pub(crate) struct Seen {
     pub(crate) now: Time,
 }
 
-/// The ledger is of another fleet than the policies: both are named.
+/// The error where the ledger is of another fleet than the policies. It names both.
 pub(crate) fn other_fleet(refusal: Refusal) -> OperationError {
     OperationError::NotStarted {
         failure: Failure::FleetUnknown,
@@ -247,7 +249,7 @@ pub(crate) fn other_fleet(refusal: Refusal) -> OperationError {
     }
 }
 
-/// The policies, or everything that is wrong with them.
+/// The policies, or all errors in them.
 pub(crate) fn policies(directory: &Path) -> Result<Arc<PolicySet>, OperationError> {
     policy::load(directory).map(Arc::new).map_err(|errors| OperationError::Policy(Box::new(errors)))
 }

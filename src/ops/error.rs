@@ -1,4 +1,4 @@
-//! [`OperationError`]: what an operation can end with instead of a result, and what to do about each.
+//! [`OperationError`]: the errors that an operation can end with, and what to do about each.
 
 use thiserror::Error;
 
@@ -9,27 +9,27 @@ use crate::policy::{self, PolicyErrors, PolicySet};
 use crate::ports::{FleetError, LedgerError};
 use crate::run::Failure;
 
-/// How what is in a copy, or in an older state, becomes a ledger of its own.
+/// How the contents of a copy, or of an older state, become a ledger of their own.
 pub(crate) const IMPORT: &str = "what was removed since is not in it. safe-remove ledger export shows what is: keep that, \
      correct what it lacks, name an empty place under `[ledger]` in fleet.toml, and there: safe-remove ledger import";
 
 /// Why an operation has no result. A plan that is refused is a result, not an error.
 #[derive(Debug, Error)]
 pub(crate) enum OperationError {
-    /// The command line cannot be meant as it stands.
+    /// The command line makes no sense as it stands.
     #[error("{message}")]
     Usage {
-        /// What is wrong.
+        /// The error.
         message: String,
         /// What to type instead.
         hint: Option<String>,
     },
-    /// A name that is well formed and does not exist.
+    /// A well-formed name that does not exist.
     #[error("{message}")]
     NoSuch {
-        /// What does not exist.
+        /// The name that does not exist.
         message: String,
-        /// The nearest that do.
+        /// The nearest names that exist.
         hint: Option<String>,
     },
     /// A run that is not taken over. Nothing was touched.
@@ -45,7 +45,7 @@ pub(crate) enum OperationError {
     /// The fleet's state cannot be established.
     #[error("the state of the fleet cannot be established")]
     Fleet(#[source] FleetError),
-    /// What the fleet says of its hosts cannot be judged.
+    /// What the fleet reports of its hosts cannot be judged.
     #[error("the state of the fleet cannot be judged")]
     Assess(#[source] AssessError),
     /// The ledger cannot be used.
@@ -57,21 +57,21 @@ pub(crate) enum OperationError {
     /// The simulated fleet's scenario is invalid.
     #[error("the scenario of the simulated fleet cannot be used")]
     Scenario(#[source] Box<ScenarioError>),
-    /// This build cannot speak to AWS.
+    /// This build does not support AWS.
     #[error("the policies name a fleet on AWS, and this safe-remove was built without AWS")]
     #[cfg_attr(feature = "aws", expect(dead_code, reason = "made only where AWS is left out"))]
     WithoutAws,
-    /// This build cannot speak to the ledger's engine.
+    /// This build does not support the ledger's engine.
     #[error("the policies name a ledger in {0}, and this safe-remove was built without it")]
     #[cfg_attr(
         all(feature = "dynamodb", feature = "etcd"),
         expect(dead_code, reason = "made only where an engine is left out")
     )]
     WithoutEngine(&'static str),
-    /// A confirmed change that was not begun, for a reason that the exit code says.
+    /// A confirmed change that was not begun, for the reason that the exit code gives.
     #[error("{message}")]
     NotStarted {
-        /// What kept it from being begun.
+        /// The kind of failure.
         failure: Failure,
         /// What happened.
         message: String,
@@ -80,7 +80,7 @@ pub(crate) enum OperationError {
         /// What to do.
         hint: &'static str,
     },
-    /// A person did not confirm what needs confirmation.
+    /// A person did not confirm a change that needs confirmation.
     #[error("not confirmed: {why}")]
     NotConfirmed {
         /// What happened instead.
@@ -88,10 +88,10 @@ pub(crate) enum OperationError {
         /// What to do.
         hint: Option<String>,
     },
-    /// A document that cannot be written down, a file that is not what it was: a bug.
+    /// A document that cannot be written, or a file that is not what it was: a bug.
     #[error("internal failure: {tried}")]
     Internal {
-        /// What was tried.
+        /// The action that failed.
         tried: &'static str,
         /// Why it failed.
         #[source]
@@ -100,7 +100,7 @@ pub(crate) enum OperationError {
 }
 
 impl OperationError {
-    /// A request that cannot be meant as it stands.
+    /// An error for a request that makes no sense as it stands.
     pub(crate) fn usage(message: impl Into<String>, hint: impl Into<String>) -> Self {
         Self::Usage { message: message.into(), hint: Some(hint.into()) }
     }
@@ -110,7 +110,7 @@ impl OperationError {
         Self::Internal { tried, source: source.into() }
     }
 
-    /// Why, from the nearest cause to the root. An error that only passes on its cause says it once.
+    /// The causes, from the nearest to the root. An error that only passes on its cause is told once.
     pub(crate) fn causes(&self) -> Vec<String> {
         let mut causes = match self {
             Self::Policy(errors) => errors.problems.iter().map(ToString::to_string).collect(),
@@ -172,12 +172,12 @@ impl OperationError {
         }
     }
 
-    /// A subsystem that no policy has, with the nearest that do.
+    /// The error for a subsystem that no policy has, with the nearest names that exist.
     pub(crate) fn unknown_subsystem(name: &SubsystemName, policies: &PolicySet) -> Self {
         Self::unknown("subsystem", name.as_str(), policies.subsystems.keys().map(|name| name.as_str()))
     }
 
-    /// The same for anything that has a name.
+    /// The same for anything else that has a name.
     pub(crate) fn unknown<'a>(what: &str, name: &str, names: impl Iterator<Item = &'a str> + Clone) -> Self {
         let nearest = policy::nearest(name, names.clone());
         let hint = if nearest.is_empty() {

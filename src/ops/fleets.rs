@@ -1,4 +1,4 @@
-//! Which fleet the policies name, opened. The only place that knows all providers.
+//! Opens the fleet that the policies name. Only this module knows all providers.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -16,14 +16,14 @@ use crate::probe::SimulatedMetrics;
 use super::clock::SystemClock;
 use super::error::OperationError;
 
-/// A fleet, its clock, and what its simulated probes read.
+/// A fleet, its clock, and the source of its simulated probes.
 pub(crate) struct Opened {
     pub(crate) fleet: Arc<dyn Fleet>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) metrics: Option<Arc<dyn SimulatedMetrics>>,
 }
 
-/// The fleet that the policies name.
+/// Opens the fleet that the policies name.
 pub(crate) async fn open(policies: &PolicySet) -> Result<Opened, OperationError> {
     let provider = &policies.fleet.provider;
     match &provider.kind {
@@ -36,11 +36,11 @@ pub(crate) async fn open(policies: &PolicySet) -> Result<Opened, OperationError>
     }
 }
 
-/// Which fleet `fleet.toml` names, for commands that do not need the fleet itself.
+/// The identity of the fleet that `fleet.toml` names, for commands that do not need the fleet itself.
 pub(crate) fn named_identity(fleet: &FleetConfig) -> FleetIdentity {
     match &fleet.provider.kind {
         ProviderKind::Simulated { scenario, state } => {
-            // Its id is in its state file, which is not made by looking.
+            // Its id is in its state file, and looking it up must not create that file.
             let open = || simulated(scenario, state, fleet.provider.settle).ok();
             let found = if state.exists() { open() } else { None };
             let unseen = || FleetIdentity { kind: "simulated".to_owned(), ..FleetIdentity::default() };
@@ -56,7 +56,7 @@ pub(crate) fn named_identity(fleet: &FleetConfig) -> FleetIdentity {
     }
 }
 
-/// The simulated fleet. Its state file is made where it does not exist: the fleet then exists, untouched.
+/// Opens the simulated fleet. Creates its state file where it does not exist: the fleet then exists, untouched.
 pub(crate) fn simulated(
     scenario: &Path,
     state: &Path,
@@ -68,7 +68,7 @@ pub(crate) fn simulated(
     })
 }
 
-/// The fleet's time where there is a fleet already, else the machine's. Never makes one.
+/// The fleet's time where the fleet exists already, otherwise the machine's. Never creates a fleet.
 pub(crate) fn now(fleet: &FleetConfig) -> Time {
     if let ProviderKind::Simulated { scenario, state } = &fleet.provider.kind
         && state.exists()
@@ -79,7 +79,7 @@ pub(crate) fn now(fleet: &FleetConfig) -> Time {
     SystemClock.now()
 }
 
-/// What simulated probes read: the fleet's load, with the policies' word for who serves what.
+/// The source of simulated probes: the fleet's load, with the policies' rules for who serves what.
 struct Metrics {
     fleet: Arc<SimulatedFleet>,
     membership: Arc<LoadMembership>,
@@ -92,7 +92,7 @@ impl Metrics {
         let membership = fleet.membership(depends_on, |host| {
             let subsystems = matcher.membership(host).subsystems;
             let policies = subsystems.iter().filter_map(|name| policies.subsystems.get(name));
-            // One without a usable weight bears nothing here; no plan is made of such a fleet.
+            // A host without a usable weight bears nothing here; no plan is made for such a fleet.
             let bears = |policy: &SubsystemPolicy| weight(&policy.capacity.units, host).unwrap_or(0);
             policies.map(|policy| (policy.name.clone(), bears(policy))).collect()
         });

@@ -1,6 +1,6 @@
-//! [`Frontend`]: what an operation needs of whoever asked for it: to tell, to ask, and to hear orders to stop.
+//! [`Frontend`]: the port through which an operation tells and asks its caller, and receives orders to stop.
 //!
-//! Which answer is the right one is decided in the operation; how a question looks is the front end's.
+//! The operation decides which answer is the right one; the front end decides how a question looks.
 
 use std::io;
 use std::sync::Arc;
@@ -20,96 +20,96 @@ use crate::run::{JournalRecord, Order};
 
 use super::marks::Marks;
 
-/// Whoever asked for an operation: a person on a terminal, or a program.
+/// The caller of an operation: a person on a terminal, or a program.
 #[async_trait(?Send)]
 pub(crate) trait Frontend {
     /// Tells one line that need not be read.
     fn note(&self, text: &str);
 
-    /// Tells lines that are to be read, whatever was asked to be left out.
+    /// Tells lines that must be read, whatever output was suppressed.
     fn tell(&self, text: &str);
 
     /// Shows the plan that is about to be confirmed.
     fn show_plan(&self, plan: &PlanDocument, place: &Place);
 
-    /// Passes a record of a run's journal on, where events were asked for.
+    /// Passes on a record of a run's journal, if events were requested.
     fn event(&self, record: &JournalRecord);
 
-    /// What follows a run while it is under way.
+    /// The watcher that follows a run while it is in progress.
     fn watcher(&self, clock: Arc<dyn Clock>) -> Box<dyn Watcher>;
 
     /// Starts to listen to signals. No signal ends the process by itself from here on.
     fn listen(&self) -> io::Result<Orders>;
 
-    /// Whether somebody can be asked.
+    /// Whether there is a person to ask.
     fn can_ask(&self) -> bool;
 
     /// Asks once. An order to stop ends the question.
     async fn ask(&self, question: &Question<'_>, orders: &mut Orders) -> Reply;
 }
 
-/// What only a person may decide.
+/// The questions that only a person may answer.
 pub(crate) enum Question<'a> {
-    /// S8: whether the hosts of this plan go. It was shown.
+    /// S8: whether the hosts of this plan may go. The plan was shown.
     Plan {
         /// The plan.
         plan: &'a Plan,
         /// When it was made.
         now: Time,
-        /// The whole removal, or what is left of it.
+        /// Whether the plan is for the whole removal or for the rest of it.
         part: Part,
     },
-    /// Whether a ledger governs what bears no mark of it.
+    /// Whether a ledger governs groups and hosts that do not have its mark.
     Adoption {
         /// Where all this is.
         place: &'a Place,
         /// The ledger.
         ledger: &'a LedgerId,
-        /// Its file, where that was moved.
+        /// Its file, if that was moved.
         moved: Option<&'a Displaced>,
-        /// What would bear its mark.
+        /// The groups and hosts that would get its mark.
         marks: &'a Marks,
     },
     /// Whether a policy is accepted for every operator.
     Acceptance {
         /// Where all this is.
         place: &'a Place,
-        /// Of which subsystem.
+        /// The subsystem of the policy.
         subsystem: &'a SubsystemName,
         /// The policy that was accepted before.
         was: Option<&'a SubsystemPolicy>,
         /// The policy as it is now.
         is: Option<&'a SubsystemPolicy>,
     },
-    /// Why these orders may be lifted: any words are an answer.
+    /// Why these orders may be lifted: any text is an answer.
     Unhalt {
         /// Where all this is.
         place: &'a Place,
         /// The orders.
         orders: &'a [Halt],
     },
-    /// Whether this clock is right, and the ledger's time wrong.
+    /// Whether this clock is right and the ledger's time wrong.
     SetTime {
         /// Where all this is.
         place: &'a Place,
         /// The ledger's time.
         was: Time,
-        /// This clock's.
+        /// This clock's time.
         now: Time,
     },
 }
 
-/// How much of a removal a plan is of.
+/// How much of a removal a plan covers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Part {
     /// All of it.
     Whole,
-    /// What is left of a run that was begun.
+    /// The rest of a run that was begun.
     Rest,
 }
 
 impl Question<'_> {
-    /// The one answer that is yes. `None` where any words are an answer.
+    /// The only answer that means yes. `None` where any text is an answer.
     pub(crate) fn answer(&self) -> Option<String> {
         match self {
             Self::Plan { plan, .. } => Some(plan.prompt_answer()),
@@ -119,7 +119,7 @@ impl Question<'_> {
         }
     }
 
-    /// Whether a reply is yes. Nothing typed never is.
+    /// Whether a reply means yes. An empty reply never does.
     ///
     /// # Errors
     ///
@@ -132,12 +132,12 @@ impl Question<'_> {
     }
 }
 
-/// What came of a question.
+/// The reply to a question.
 #[derive(Debug)]
 pub(crate) enum Reply {
-    /// Typed and entered, without the white space around it. May be empty.
+    /// Text that was typed and entered, without the white space around it. May be empty.
     Typed(String),
-    /// Ctrl-D, or the terminal ended.
+    /// Ctrl-D, or the end of the terminal.
     EndOfFile,
     /// A signal: Ctrl-C, a hang-up.
     Ordered(Order),
@@ -146,7 +146,7 @@ pub(crate) enum Reply {
 }
 
 impl Reply {
-    /// Whether this is the answer; otherwise, what happened instead.
+    /// Whether this is the right answer; otherwise what happened instead.
     pub(crate) fn is(&self, answer: &str) -> Result<(), String> {
         match self {
             Self::Typed(typed) if typed == answer => Ok(()),
@@ -155,7 +155,7 @@ impl Reply {
         }
     }
 
-    /// Whatever was typed, where something was; otherwise, what happened instead.
+    /// The typed text, if there is any; otherwise what happened instead.
     pub(crate) fn typed(&self) -> Result<String, String> {
         match self {
             Self::Typed(typed) if typed.is_empty() => Err("the answer was empty".to_owned()),
@@ -167,12 +167,12 @@ impl Reply {
     }
 }
 
-/// Orders to stop, as they arrive.
+/// Orders to stop, in order of arrival.
 #[derive(Debug)]
 pub(crate) struct Orders(UnboundedReceiver<Order>);
 
 impl Orders {
-    /// Orders, and the way in for whoever hears them.
+    /// Creates orders, with the sender for whatever receives them.
     pub(crate) fn new() -> (UnboundedSender<Order>, Self) {
         let (sender, orders) = unbounded_channel();
         (sender, Self(orders))
@@ -186,7 +186,7 @@ impl Orders {
         }
     }
 
-    /// Hands every order on to a run.
+    /// Passes every order on to a run.
     pub(crate) async fn forward(mut self, run: StopSender) {
         loop {
             run.order(self.next().await);
@@ -201,7 +201,7 @@ mod tests {
     use super::*;
     use crate::model::FleetIdentity;
 
-    /// S8: whatever is asked.
+    /// S8: for every kind of question.
     #[test]
     fn s8_nothing_typed_confirms_nothing() {
         let place = |fleet: &str| Place {

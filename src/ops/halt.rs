@@ -1,7 +1,8 @@
-//! A stop order, from the ledger alone.
+//! A stop order. It needs only the ledger.
 //!
-//! It asks nobody, reads no fleet and goes on where the policies are broken, as long as `fleet.toml` says where the
-//! ledger is. The order is in force once the record has it; what runs are about is looked up after that.
+//! A halt asks nobody and does not observe the fleet. It works where the policies are broken, as long as `fleet.toml`
+//! says where the ledger is. The order is in force once the record has it; the runs that it concerns are looked up
+//! after that.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -23,13 +24,13 @@ use super::reader::LedgerReader;
 use super::site::Site;
 use super::{engines, fleets, ids, process, status};
 
-/// Writes of others that may come first, one after the other: five times what a run bears. About a minute.
+/// How many writes of others may come first, one after the other: five times as many as in a run. About a minute.
 const CONFLICTS: u32 = 1000;
 
-/// How long the fleet's clock is waited for: a halt does not wait for a fleet that hangs.
+/// The timeout for the fleet's clock: a halt does not wait for a fleet that hangs.
 const CLOCK_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Where the order goes.
+/// Where the order is written to.
 struct Target {
     directory: PathBuf,
     fleet: FleetName,
@@ -38,13 +39,13 @@ struct Target {
     /// `None` where `fleet.toml` is not valid: then the fleet's clock is not asked.
     config: Option<FleetConfig>,
     subsystems: BTreeSet<SubsystemName>,
-    /// What is wrong with the policies.
+    /// A warning about invalid policies.
     warning: Option<String>,
 }
 
 impl Target {
-    /// The directory, or as much of it as says where the ledger is: a halt alone goes on where `fleet.toml` is wrong in
-    /// everything else.
+    /// Reads the directory, or as much of it as says where the ledger is: only a halt works where everything else in
+    /// `fleet.toml` is wrong.
     async fn find(policies: &Path) -> Result<Self, OperationError> {
         let (target, invalid) = match Site::find(policies) {
             Ok(site) => {
@@ -79,7 +80,7 @@ impl Target {
         if let Some(invalid) = invalid {
             let reader = LedgerReader::open_at(&target.ledger, &target.fleet, SystemClock.now()).await?;
             if !reader.exists() {
-                // Nobody may have meant this place, and no run has ever gone by it.
+                // This place may not be the one that was meant, and no run has ever used it.
                 return Err(invalid);
             }
         }
@@ -91,7 +92,7 @@ impl Target {
     }
 }
 
-/// What a halt did, and what may still happen.
+/// The effects of a halt, and what may still happen.
 #[derive(Debug, Serialize)]
 pub(crate) struct Halted {
     #[serde(flatten)]
@@ -99,11 +100,11 @@ pub(crate) struct Halted {
     /// The order that is in force.
     #[serde(flatten)]
     pub(crate) order: StatusHalt,
-    /// Orders of the same scope that were in force before, the oldest first.
+    /// Orders of the same scope that were in force before, oldest first.
     pub(crate) already: Vec<StatusHalt>,
-    /// Runs that it stops.
+    /// Runs that the order stops.
     pub(crate) runs: Vec<HaltedRun>,
-    /// Runs that it does not concern.
+    /// Runs that the order does not concern.
     pub(crate) others: Vec<RunId>,
 }
 
@@ -112,15 +113,15 @@ pub(crate) struct Halted {
 pub(crate) struct HaltedRun {
     #[serde(flatten)]
     pub(crate) run: StatusRun,
-    /// Its sampling period: it sees the order within that time. `null` where its journal does not say.
+    /// The run's sampling period: it sees the order within that time. `null` where its journal does not contain it.
     pub(crate) sampling: Option<String>,
 }
 
-/// Writes the order, then says what it stops.
+/// Writes the order, then determines what it stops.
 ///
 /// # Errors
 ///
-/// Nothing is known of such a subsystem; the ledger cannot be used, or it is not known whether it took the order.
+/// The subsystem is not known; the ledger cannot be used, or it is not known whether it took the order.
 pub(crate) async fn halt(
     policies: &Path,
     subsystem: Option<&SubsystemName>,
@@ -148,7 +149,7 @@ pub(crate) async fn halt(
         reason: reason.to_owned(),
         at: now,
     };
-    // A ledger that this makes is of no time: a clock that is wrong here must not refuse the first run later.
+    // A ledger created here is stamped 0, so that a wrong local clock cannot refuse the first run.
     let long_ago = Time::from_millis(0);
     let ledger = engines::open(&target.ledger, &target.fleet, long_ago).await;
     let ledger = ledger.map_err(|error| not_halted(ledger_error(error)))?;
@@ -173,9 +174,9 @@ pub(crate) async fn halt(
     Ok((Halted { place, order: StatusHalt::from(&order), already, runs, others }, warnings))
 }
 
-/// Puts the order into the record, and then into a journal of its own: first what stops, then what remembers.
+/// Puts the order into the record first, which stops runs, and then into a journal of its own, for the history.
 ///
-/// Returns the record as it is now, the order in force, and those of the same scope that were before it.
+/// Returns the record as it is now, the order in force, and the earlier orders of the same scope.
 async fn put(
     ledger: &dyn Ledger,
     order: Halt,
@@ -193,7 +194,7 @@ async fn put(
         Unchanged::Lost(error) => not_halted(error),
     })?;
     if !is_new {
-        // This operator gave this very order before: that one stands, with its time.
+        // This operator gave this very order before: the earlier one stays, with its time.
         let is_same = |h: &&Halt| h.operator == order.operator && h.reason == order.reason;
         let standing = earlier.iter().find(is_same).cloned().unwrap_or(order);
         return Ok((record, standing, earlier));
@@ -213,8 +214,8 @@ async fn put(
     Ok((record, order, earlier))
 }
 
-/// The fleet's time where it can be had at once, else the machine's: the order says when it was given, and nothing is
-/// judged by that.
+/// The fleet's time if it is available at once, otherwise the machine's. It says when the order was given, and nothing
+/// is judged by it.
 async fn now(fleet: Option<FleetConfig>) -> Time {
     let Some(fleet) = fleet else { return SystemClock.now() };
     let asked = tokio::task::spawn_blocking(move || fleets::now(&fleet));
@@ -224,7 +225,7 @@ async fn now(fleet: Option<FleetConfig>) -> Time {
     }
 }
 
-/// A halt of a name that nobody has would stop nothing, and look as if it had.
+/// Checks that the subsystem is known: a halt of an unknown name would stop nothing, and look as if it had.
 fn is_known(name: &SubsystemName, target: &Target, record: &FleetRecord) -> Result<(), OperationError> {
     let of_runs = record.runs.values().flat_map(|entry| entry.touched.iter().chain(&entry.watched));
     let known: BTreeSet<&SubsystemName> =
@@ -242,7 +243,7 @@ fn is_known(name: &SubsystemName, target: &Target, record: &FleetRecord) -> Resu
     })
 }
 
-/// The ledger's own error, where that is what went wrong.
+/// Extracts the ledger's own error, if that was the cause.
 fn ledger_error(error: OperationError) -> LedgerError {
     match error {
         OperationError::Ledger(error) => error,
@@ -252,11 +253,11 @@ fn ledger_error(error: OperationError) -> LedgerError {
     }
 }
 
-/// The order could not be written. Whoever needs to stop a run can still stop its process.
+/// The error where the order could not be written. An operator who needs to stop a run can still stop its process.
 fn not_halted(error: LedgerError) -> OperationError {
     let message = match &error {
         LedgerError::InDoubt { .. } => "it is not known whether the order is in force",
-        // Runs do not go by it: an order in it would stop nothing, and look as if it had.
+        // Runs do not use this ledger: an order in it would stop nothing, and look as if it had.
         LedgerError::PutBack { .. }
         | LedgerError::Unreachable { .. }
         | LedgerError::Newer { .. }

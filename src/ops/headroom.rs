@@ -1,6 +1,7 @@
 //! How much can be removed now, and what limits it. Touches nothing.
 //!
-//! With assumptions, how much could be if something else were so: asked of altered copies, which are then dropped.
+//! With assumptions: how much could be removed if they held. That is computed on altered copies, which are then
+//! dropped.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -13,7 +14,7 @@ use super::cores::OnAllCores;
 use super::environment::Environment;
 use super::error::OperationError;
 
-/// Looks, asks the planner.
+/// Observes the fleet, and asks the planner.
 ///
 /// # Errors
 ///
@@ -31,7 +32,7 @@ pub(crate) async fn headroom(
     }
     let seen = environment.look().await?;
     let none = std::collections::BTreeMap::new();
-    // A slip in a name is told before any probe is waited for.
+    // A wrong name is reported before any probe is read.
     let hypothesis = if assumptions.is_empty() {
         None
     } else {
@@ -40,7 +41,7 @@ pub(crate) async fn headroom(
                 .map_err(|error| unknown(&error, &environment))?,
         )
     };
-    // Hosts are shared: whoever is asked about one subsystem must hear of probes of those that depend on any.
+    // Hosts are shared: a question about one subsystem must also consider the probes of those that depend on any.
     let all: BTreeSet<SubsystemName> = environment.policies.subsystems.keys().cloned().collect();
     let bad_probes = environment.bad_probes(&all).await;
     let inputs = environment.inputs(&seen, &bad_probes);
@@ -63,7 +64,7 @@ pub(crate) async fn headroom(
     })
 }
 
-/// With the nearest that there are.
+/// The error for an unknown name, with the nearest names that exist.
 fn unknown(error: &UnknownAssumption, environment: &Environment) -> OperationError {
     match error {
         UnknownAssumption::Subsystem(name) => OperationError::unknown_subsystem(name, &environment.policies),

@@ -1,4 +1,4 @@
-//! Runs that ended, and stop orders that were given and lifted, newest first.
+//! Ended runs, and stop orders that were given or lifted, newest first.
 
 use std::path::Path;
 
@@ -10,9 +10,9 @@ use super::error::OperationError;
 use super::reader::LedgerReader;
 use super::{environment, fleets, report};
 
-/// Reads the journals and folds each; those that ended, or none where no run has.
+/// Reads the journals and folds each. Returns the runs that ended, or none where no run has.
 ///
-/// `since` makes a time of the fleet's present one.
+/// `since` derives a time from the fleet's present time.
 ///
 /// # Errors
 ///
@@ -26,7 +26,7 @@ pub(crate) async fn history(
     let now = fleets::now(&policies.fleet);
     let ledger = LedgerReader::open(&policies.fleet, now).await?;
     let (mut runs, mut halts) = (Vec::new(), Vec::new());
-    // A subsystem whose policy is gone still has its past.
+    // A subsystem whose policy was deleted still has a history.
     let mut is_known = subsystem.is_none_or(|name| policies.subsystems.contains_key(name));
     for id in ledger.journals().runs(since(now)).await.map_err(OperationError::Ledger)? {
         let journal = ledger.journals().journal(&id).await.map_err(OperationError::Ledger)?;
@@ -50,7 +50,7 @@ pub(crate) async fn history(
     Ok(HistoryDocument { schema: HistoryDocument::SCHEMA, fleet, runs, halts })
 }
 
-/// A stop order, or one that was lifted, from its journal.
+/// A stop order, or the lifting of one, from its journal.
 fn order(journal: &[JournalRecord]) -> Option<HistoryHalt> {
     let history = RunHistory::of(journal);
     let (command, subsystem, operator, reason, lifted) = match history.single? {

@@ -1,4 +1,4 @@
-//! A request id that was used before: the first run is reported, resumed where its process died, and never repeated
+//! A request id that was used before: its first run is reported, resumed where its process died, and never repeated
 //! (S9).
 
 use std::collections::BTreeSet;
@@ -23,18 +23,19 @@ use super::removal::{Removal, Removed};
 use super::takeover::{self, TakeoverOptions, TakeoverOutcome};
 use super::{ids, refusal, report};
 
-/// How often the journal of a run that is under way is looked at.
+/// The interval between two reads of the journal of a run in progress.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
-/// What became of a request id before this call.
+/// What earlier calls with a request id led to.
 pub(crate) enum Earlier {
-    /// It made a run, and this is the answer.
+    /// They made a run, and this is the answer.
     Answered(Removed),
-    /// It made none yet: the run that this call makes, and what its journal has of earlier calls that took nothing.
+    /// They made no run yet. Contains the run that this call makes, and what its journal has of earlier calls that took
+    /// nothing.
     New { run: RunId, prior: Vec<JournalRecord> },
 }
 
-/// Looks for the run of the request id: its journal says for good what became of it.
+/// Looks for the run of the request id. Its journal says for good what became of it.
 pub(crate) async fn look(
     environment: &Environment,
     removal: &Removal,
@@ -46,13 +47,13 @@ pub(crate) async fn look(
         return Ok(Earlier::New { run, prior: Vec::new() });
     }
     let (journal, record) = environment.look_at_run(&run).await?;
-    // S3: what another fleet's run did says nothing about this one.
+    // S3: what a run of another fleet did says nothing about this one.
     record.is_of(environment.fleet.identity()).map_err(environment::other_fleet)?;
     if journal.is_empty() || (took_nothing(&journal) && !record.runs.contains_key(&run)) {
         return Ok(Earlier::New { run, prior: journal });
     }
     if !is_same_request(&journal, request) {
-        // Another request: refused, with the plan that it would have had.
+        // It was another request: refused, with the plan that it would have had.
         let mut seen = environment.look().await?;
         let planned = environment.plan(request, &mut seen).await?;
         let violation = refusal::request_id(&planned.document, &run);
@@ -66,8 +67,8 @@ pub(crate) async fn look(
     of_run(environment, &run, &terms, frontend, &mut stop).await
 }
 
-/// Whether a run was begun for the same request: the same subsystem, and count or set of hosts. A journal that has lost
-/// its beginning was for no request that anybody could repeat.
+/// Whether a run was begun for the same request: the same subsystem, and the same count or set of hosts. A journal that
+/// has lost its beginning belongs to no request that could be repeated.
 pub(crate) fn is_same_request(journal: &[JournalRecord], request: &Request) -> bool {
     let history = RunHistory::of(journal);
     let first = match (history.opening, history.single) {
@@ -78,8 +79,8 @@ pub(crate) fn is_same_request(journal: &[JournalRecord], request: &Request) -> b
     first.is_some_and(|first| ids::fingerprint_of(first) == ids::fingerprint(request))
 }
 
-/// The report of a run; where it is under way, at its end; where its process died, after going on with it. What would
-/// still go then is confirmed by this call anew: nobody terminates by asking again.
+/// The report of a run: where it is in progress, once it has ended; where its process died, after going on with it.
+/// This call must then confirm anew what would still be removed: repeating a request alone terminates nothing.
 pub(crate) async fn of_run(
     environment: &Environment,
     run: &RunId,
@@ -91,15 +92,15 @@ pub(crate) async fn of_run(
     loop {
         let (journal, record) = environment.look_at_run(run).await?;
         match run_status(&journal, &record, run) {
-            // It took nothing: this call may.
+            // The run took nothing: this call may.
             RunStatus::Ended if took_nothing(&journal) => {
                 return Ok(Earlier::New { run: run.clone(), prior: journal });
             }
-            // What has ended goes forward no more, whatever it still holds.
+            // An ended run goes forward no more, whatever it still holds.
             RunStatus::Unknown | RunStatus::Ended | RunStatus::Holding | RunStatus::Lost => {
                 return told(environment, run, &journal, frontend).map(ran);
             }
-            // Its process died before the record was told: nobody else will say it.
+            // The process died before it told the record: nobody else will.
             RunStatus::Unclosed => {
                 if let Err(why) = takeover::take(environment, run, put_back(journal.len()), frontend, stop).await? {
                     not_for_good(run, why)?;
@@ -109,13 +110,14 @@ pub(crate) async fn of_run(
             }
             RunStatus::Unlisted | RunStatus::UnderWay => {}
         }
-        // Protocol section 6: taken over only where it is silent, so that two retries do not take it from each other.
+        // Protocol section 6: the run is taken over only where it is silent, so that two retries do not take it from
+        // each other.
         if takeover::may_be_retried(environment, run, &journal, &record) {
             if let Some(no) = unconfirmed(environment, run, &journal, &record, terms, frontend).await? {
                 if environment.look_at_run(run).await?.0.len() == journal.len() {
                     return Ok(Earlier::Answered(Removed::Not(Box::new(no))));
                 }
-                // Another retry has taken it meanwhile: that one's run is waited for.
+                // Another retry has taken the run over meanwhile: wait for its end.
                 continue;
             }
             let asked = TakeoverOptions {
@@ -130,7 +132,8 @@ pub(crate) async fn of_run(
                 Ok(TakeoverOutcome::Completed(document)) => {
                     return Ok(ran(report::placed(*document, &environment.policies.directory)));
                 }
-                // It had been granted nothing, and nobody else will be granted anything in its name: this call may.
+                // The run was granted nothing, and nobody else will be granted anything in its name: this call may
+                // remove.
                 Ok(TakeoverOutcome::Ended(ended)) if ended.document.outcome == Outcome::NotStarted => {}
                 Ok(TakeoverOutcome::Ended(ended)) => return Ok(ran(report::ended(environment, &ended, frontend))),
                 Ok(TakeoverOutcome::Closed | TakeoverOutcome::Released(_)) => {}
@@ -144,7 +147,8 @@ pub(crate) async fn of_run(
     }
 }
 
-/// Whether a takeover that failed says that somebody else acts for the run, or has ended it: then it is looked at again.
+/// Lets the caller look at the run again where a takeover failed because another process acts for the run, or has ended
+/// it.
 fn not_for_good(run: &RunId, why: TakeoverError) -> Result<(), OperationError> {
     match why {
         TakeoverError::Over(_) | TakeoverError::Alive | TakeoverError::Another(_) => Ok(()),
@@ -152,7 +156,7 @@ fn not_for_good(run: &RunId, why: TakeoverError) -> Result<(), OperationError> {
     }
 }
 
-/// Waits before the run is looked at again.
+/// Waits before the run is read again.
 async fn pause(environment: &Environment, run: &RunId, stop: &mut StopSignal) -> Result<(), OperationError> {
     tokio::select! {
         () = environment.clock.sleep_until(environment.clock.now().plus(LOOK_EVERY)) => Ok(()),
@@ -165,7 +169,7 @@ async fn pause(environment: &Environment, run: &RunId, stop: &mut StopSignal) ->
     }
 }
 
-/// The question, with signals of its own: those of this call wait for the run.
+/// Asks the question, with a listener of its own: the call's own signals wait for the run.
 async fn unconfirmed(
     environment: &Environment,
     run: &RunId,
@@ -178,7 +182,7 @@ async fn unconfirmed(
     remainder::unconfirmed(environment, run, journal, record, terms, &mut orders, frontend).await
 }
 
-/// What ends a run and takes it nowhere.
+/// The options of a takeover that ends a run and goes no further.
 fn put_back(seen: usize) -> TakeoverOptions {
     TakeoverOptions {
         seen,

@@ -1,4 +1,4 @@
-//! Ids of runs, and what makes two requests the same (S9).
+//! Ids of runs, and the comparison of requests (S9).
 
 use std::collections::BTreeSet;
 
@@ -7,7 +7,8 @@ use sha2::{Digest as _, Sha256};
 use crate::model::{FleetName, HostId, RequestId, RunId, SubsystemName};
 use crate::plan::{Request, RequestDocument, Selection};
 
-/// What makes two requests the same: the subsystem, and the count or the set of hosts.
+/// The fingerprint of a request. Two requests are the same if they have the same subsystem, and the same count or set
+/// of hosts.
 pub(crate) fn fingerprint(request: &Request) -> String {
     match &request.selection {
         Selection::Count(count) => digest(&request.subsystem, Some(*count), None),
@@ -15,7 +16,7 @@ pub(crate) fn fingerprint(request: &Request) -> String {
     }
 }
 
-/// The same of a request as a plan has it.
+/// The fingerprint of a request in a plan's document.
 pub(crate) fn fingerprint_of(request: &RequestDocument) -> String {
     digest(&request.subsystem, request.count, request.hosts.as_deref())
 }
@@ -29,7 +30,7 @@ fn digest(subsystem: &SubsystemName, count: Option<u64>, hosts: Option<&[HostId]
     base32(&Sha256::digest(text.as_bytes()), 26)
 }
 
-/// The run's id: derived from the request id where there is one, so that a retried call finds the same run.
+/// The run's id. It is derived from the request id where there is one, so that a retried call finds the same run.
 pub(crate) fn run_id(fleet: &FleetName, request: Option<&RequestId>) -> RunId {
     let digest = match request {
         Some(request) => Sha256::digest(serde_json::json!([fleet, request]).to_string().as_bytes()),
@@ -38,17 +39,17 @@ pub(crate) fn run_id(fleet: &FleetName, request: Option<&RequestId>) -> RunId {
     RunId::new(format!("r-{}", base32(&digest, RUN_ID_LETTERS)))
 }
 
-/// The journal of one adoption.
+/// The id of the journal of one adoption.
 pub(crate) fn adoption_id() -> RunId {
     of_its_own("a")
 }
 
-/// The journal of a time that is set right.
+/// The id of the journal of a time that is set right.
 pub(crate) fn time_id() -> RunId {
     of_its_own("t")
 }
 
-/// The journal of one stop order, or of one that is lifted.
+/// The id of the journal of one stop order, or of the lifting of one.
 pub(crate) fn order_id() -> RunId {
     of_its_own("h")
 }
@@ -57,10 +58,10 @@ fn of_its_own(kind: &str) -> RunId {
     RunId::new(format!("{kind}-{}", base32(&Sha256::digest(uuid::Uuid::new_v4().as_bytes()), RUN_ID_LETTERS)))
 }
 
-/// 60 bits: short enough to read out, and two runs of a fleet do not meet.
+/// 60 bits: short enough to read out, and two runs of a fleet do not collide.
 const RUN_ID_LETTERS: usize = 12;
 
-/// Crockford's alphabet, small: no letter that is taken for a digit.
+/// Crockford's alphabet in lower case: it has no letter that could be taken for a digit.
 fn base32(bytes: &[u8], letters: usize) -> String {
     const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
     let mut out = String::new();

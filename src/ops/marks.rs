@@ -1,4 +1,4 @@
-//! [`Marks`]: which ledger governs each group and host that the policies select.
+//! [`Marks`]: the ledger that governs each group and host that the policies select.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use crate::model::{Effect, GroupName, HostId, LedgerId};
 
 use super::environment::{Environment, Seen};
 
-/// What bears the mark, and which mark it bears now.
+/// The groups and hosts that have a mark, and the mark that each has now.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Marks {
     pub(crate) groups: BTreeMap<GroupName, Option<LedgerId>>,
@@ -14,7 +14,7 @@ pub(crate) struct Marks {
 }
 
 impl Marks {
-    /// Of everything that a policy selects.
+    /// The marks of everything that a policy selects.
     pub(crate) fn of(environment: &Environment, seen: &Seen) -> Self {
         let matcher = environment.policies.matcher();
         let mut marks = Self::default();
@@ -36,7 +36,7 @@ impl Marks {
         marks
     }
 
-    /// Only what does not bear this ledger's mark.
+    /// Keeps only those that do not have this ledger's mark.
     pub(crate) fn other_than(mut self, ledger: &LedgerId) -> Self {
         self.groups.retain(|_, mark| mark.as_ref() != Some(ledger));
         self.hosts.retain(|_, mark| mark.as_ref() != Some(ledger));

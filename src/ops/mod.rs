@@ -1,15 +1,15 @@
-//! What each command does: one file per operation, which resolves, checks, acts and returns a typed result.
+//! The operations behind the commands: one file per operation, which resolves, checks, acts and returns a typed result.
 //!
-//! Nothing here knows arguments, prompts, colours or exit codes. What an operation has to tell or to ask while it is under
-//! way goes through a [`Frontend`]; what it ends with instead of a result is an [`OperationError`].
+//! Nothing here knows arguments, prompts, colours or exit codes. While it is in progress, an operation tells and asks
+//! through a [`Frontend`]; without a result it ends with an [`OperationError`].
 //!
 //! | to read | for |
 //! | --- | --- |
 //! | `plan`, `removal`, `remove`, `confirm` | a removal from its request to its run |
-//! | `idempotency`, `takeover`, `not_taken`, `remainder`, `offline_journal`, `offline_file` | a run that an earlier process began |
-//! | `halt`, `unhalt`, `adopt`, `marks`, `accept`, `set_time` | what a person decides |
+//! | `idempotency`, `takeover`, `not_taken`, `remainder`, `offline_journal`, `offline_file` | runs begun earlier |
+//! | `halt`, `unhalt`, `adopt`, `marks`, `accept`, `set_time` | decisions of a person |
 //! | `init`, `archive`, `prune` | the ledger as a whole |
-//! | `status`, `history`, `headroom`, `report` | what is so |
+//! | `status`, `history`, `headroom`, `report` | reports |
 //! | `environment`, `site`, `reader`, `fleets`, `engines`, `clock`, `process` | what the policies name, opened |
 
 mod accept;

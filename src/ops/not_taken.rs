@@ -1,4 +1,4 @@
-//! Why a run is not taken over, or did not go on, in words: with what to do instead.
+//! Why a run is not taken over, or did not go on, in words, with what to do instead.
 
 use std::path::Path;
 
@@ -9,7 +9,7 @@ use crate::run::{Failure, MayLive, NotStarted, Purpose, TakeoverError};
 
 use super::error::OperationError;
 
-/// A run whose process may live is not taken over without saying so.
+/// The error where a run's process may live: such a run is taken over only on explicit request.
 pub(crate) fn not_dead(
     run: &RunId,
     process: Option<&ProcessId>,
@@ -37,7 +37,7 @@ pub(crate) fn not_dead(
     OperationError::NotTaken { message, causes: vec![why], hint: Some(hint) }
 }
 
-/// A run that was taken over and could not go on before anything was touched.
+/// The error for a run that was taken over and could not go on before anything was touched.
 pub(crate) fn not_begun(run: &RunId, why: &NotStarted) -> OperationError {
     let causes = match why {
         NotStarted::Rules(violations) | NotStarted::TakenByOthers(violations) => {
@@ -61,7 +61,7 @@ pub(crate) fn not_begun(run: &RunId, why: &NotStarted) -> OperationError {
     }
 }
 
-/// Why a run was not taken over; nothing was touched.
+/// The error for a run that was not taken over. Nothing was touched.
 pub(crate) fn not_taken(run: &RunId, why: &TakeoverError) -> OperationError {
     let ledger = |message: &String, hint| OperationError::NotStarted {
         failure: Failure::Ledger,

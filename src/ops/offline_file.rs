@@ -1,8 +1,10 @@
-//! What a run could not record, kept in a file of this machine until `resume` or `abandon` brings it into the ledger.
+//! The file of an offline journal: records that a run could not write to the ledger, kept on this machine until
+//! `resume` or `abandon` brings them into the ledger.
 //!
-//! `unrecorded-RUN-EPOCH.json`, one per run and process, readable by its owner alone: beside the ledger where that is a
-//! file, else (or where that place takes none) in `$XDG_STATE_HOME/safe-remove`, by default `~/.local/state/safe-remove`.
-//! It is there whole or not at all. This file knows the format and the places; `offline_journal` knows what is made of them.
+//! `unrecorded-RUN-EPOCH.json`, one per run and process, readable only by its owner. It is beside the ledger where that
+//! is a file, otherwise (or where that place takes no file) in `$XDG_STATE_HOME/safe-remove`, by default
+//! `~/.local/state/safe-remove`. It exists whole or not at all. This module knows the format and the places;
+//! `offline_journal` knows how the records are used.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write as _};
@@ -22,42 +24,42 @@ use super::error::OperationError;
 /// The schema. v1 is the first.
 const SCHEMA: &str = "safe-remove/unrecorded/v1";
 
-/// Far more than the records of one outage take.
+/// Far larger than the records of one outage.
 const SIZE_MAX: u64 = 64 << 20;
 
-/// The file.
+/// The contents of the file.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct OfflineFile {
     schema: String,
     fleet: FleetName,
-    /// The ledger that lacks them. No other may take them.
+    /// The ledger that lacks the records. No other ledger may take them.
     ledger: LedgerId,
     run: RunId,
-    /// At which the process acted.
+    /// The epoch in which the process acted.
     epoch: u64,
     process: ProcessId,
     kept_at: Time,
-    /// What the ledger had acknowledged before, from the run's first record on: a ledger that is put back from a copy, or
-    /// lost with its disk, does not have it.
+    /// The records that the ledger had acknowledged before, from the run's first on: a ledger that is restored from a
+    /// copy, or lost with its disk, does not have them.
     #[serde(default)]
     acknowledged: Vec<JournalRecord>,
     pub(crate) records: Vec<Kept>,
 }
 
 impl OfflineFile {
-    /// All that the process knew of the run.
+    /// Everything that the process knew of the run.
     pub(crate) fn journal(&self) -> Vec<JournalRecord> {
         self.acknowledged.iter().chain(self.records.iter().map(|kept| &kept.record)).cloned().collect()
     }
 
-    /// Of which ledger it is.
+    /// The ledger that the file belongs to.
     pub(crate) fn ledger(&self) -> &LedgerId {
         &self.ledger
     }
 }
 
-/// A record with the nonce under which the ledger may have it.
+/// A record, with the nonce under which the ledger may have it.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Kept {
@@ -65,7 +67,7 @@ pub(crate) struct Kept {
     pub(crate) record: JournalRecord,
 }
 
-/// Keeps what a run could not record.
+/// Stores the records that a run could not write to the ledger.
 ///
 /// # Errors
 ///
@@ -100,11 +102,11 @@ pub(crate) fn keep(of: &FleetConfig, ended: &Ended, now: Time) -> Result<PathBuf
     Err(if failed.is_empty() { "there is no place for it".to_owned() } else { failed.join("; ") })
 }
 
-/// The files that are kept of a run here.
+/// The files that are kept here for a run.
 ///
 /// # Errors
 ///
-/// A place that cannot be looked at: what is in it is not known (S3).
+/// A place cannot be read: what is in it is not known (S3).
 pub(crate) fn kept(of: &FleetConfig, run: &RunId) -> Result<Vec<PathBuf>, OperationError> {
     let mut found = Vec::new();
     for place in ports(of) {
@@ -126,11 +128,11 @@ pub(crate) fn kept(of: &FleetConfig, run: &RunId) -> Result<Vec<PathBuf>, Operat
     Ok(found)
 }
 
-/// One file, understood.
+/// Reads one file.
 ///
 /// # Errors
 ///
-/// It is not whole, or of another run, fleet or ledger, or others can write it: nothing is made of it (S3).
+/// The file is not whole, belongs to another run, fleet or ledger, or can be written by others: it is not used (S3).
 pub(crate) fn read(
     path: &Path,
     of: &FleetConfig,
@@ -145,7 +147,7 @@ pub(crate) fn read(
     Ok(file)
 }
 
-/// The same, of whichever ledger it is.
+/// The same for a file of any ledger.
 ///
 /// # Errors
 ///
@@ -198,7 +200,7 @@ fn prefix(run: &RunId) -> String {
     format!("unrecorded-{run}-")
 }
 
-/// Where such files are kept and looked for, the first that takes it.
+/// The places where such files are kept and looked for. A file goes to the first place that takes it.
 fn ports(of: &FleetConfig) -> Vec<PathBuf> {
     let beside = match &of.ledger.kind {
         LedgerKind::Sqlite { path } => path.parent().map(Path::to_path_buf),
@@ -207,12 +209,12 @@ fn ports(of: &FleetConfig) -> Vec<PathBuf> {
     // The XDG base directory specification: a relative path is ignored.
     let absolute = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
     let state = absolute("XDG_STATE_HOME").or_else(|| absolute("HOME").map(|home| home.join(".local/state")));
-    // People are shown these: without the way that leads there from the policies.
+    // People are shown these paths, so they are canonical, not relative to the policies.
     let plain = |place: PathBuf| fs::canonicalize(&place).unwrap_or(place);
     beside.into_iter().chain(state.map(|state| state.join("safe-remove"))).map(plain).collect()
 }
 
-/// Writes beside its place, to the disk, and moves it there: nobody ever finds half of it.
+/// Writes another file, syncs it, and renames it, so that nobody ever finds half of it.
 fn write(place: &Path, name: &str, text: &[u8]) -> io::Result<PathBuf> {
     if !place.is_dir() {
         DirBuilder::new().recursive(true).mode(0o700).create(place)?;
@@ -226,7 +228,7 @@ fn write(place: &Path, name: &str, text: &[u8]) -> io::Result<PathBuf> {
         File::open(place)?.sync_all()
     })();
     if written.is_err() {
-        // What is left of it is of no use to anybody; the first error is the news.
+        // The rest of the file is of no use to anybody; the first error is the one to report.
         let _ = fs::remove_file(&part);
     }
     written.map(|()| path)

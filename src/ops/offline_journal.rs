@@ -1,5 +1,5 @@
-//! Records that an earlier process of a run kept in a file of this machine, because its ledger was lost: they are brought
-//! into the ledger before the run is taken over, or told to whoever takes it.
+//! The offline journal: records that an earlier process of a run kept on this machine, because its ledger was lost.
+//! They are brought into the ledger before the run is taken over, or shown to the operator who takes it over.
 
 use std::path::{Path, PathBuf};
 
@@ -16,13 +16,13 @@ use super::frontend::Frontend;
 use super::offline_file::{self, OfflineFile};
 use super::site::Site;
 
-/// What is to be said of a run of this process that the ledger did not take whole: a document with what is kept where,
-/// and with what comes next.
+/// The document of a run of this process that the ledger did not take whole, with what is kept where, and the next
+/// command.
 pub(crate) fn documented(environment: &Environment, ended: &Ended) -> RunDocument {
     let mut document = ended.document.clone();
     let records = || ended.unrecorded.iter().map(|(record, _)| record);
     if let Some(by) = &ended.taken_by {
-        // S9: what it could not record is not for the journal any more: that is another process's.
+        // S9: what the process could not record no longer belongs in the journal, which is now another process's.
         let did = in_words(&ended.journal, records());
         document.warnings.push(if did.is_empty() {
             format!("this run was taken over: {by}. This process did nothing after its last record")
@@ -63,16 +63,16 @@ pub(crate) fn documented(environment: &Environment, ended: &Ended) -> RunDocumen
     document.warnings.push(warning);
     let verb = if went_back.is_some() { "status" } else { "abandon" };
     document.next_command = Some(next::command(&environment.policies.directory, &format!("{verb} {run}")));
-    // S7: whatever it would have ended with, somebody must tell the ledger.
+    // S7: whatever the outcome would have been, somebody must tell the ledger.
     (document.outcome, document.exit_code) = (Outcome::NeedsAttention, 8);
     document
 }
 
-/// Tells what is kept of a run and is not in its journal, which went on without it.
+/// Tells what is kept for a run and missing from its journal, where the journal went on without it.
 ///
 /// # Errors
 ///
-/// A file that cannot be used.
+/// A file cannot be used.
 pub(crate) async fn tell(
     environment: &Environment,
     run: &RunId,
@@ -104,12 +104,12 @@ pub(crate) async fn tell(
     Ok(())
 }
 
-/// Brings what is kept of a run into its journal, where that ends exactly where the records begin. Says how many records
-/// the journal has more.
+/// Brings the kept records of a run into its journal, if the journal ends exactly where they begin. Returns how many
+/// records were added.
 ///
 /// # Errors
 ///
-/// A file that cannot be used; a ledger that does not take it.
+/// A file cannot be used; the ledger does not take it.
 pub(crate) async fn bring_in(
     environment: &Environment,
     ledger: &dyn Ledger,
@@ -121,7 +121,7 @@ pub(crate) async fn bring_in(
         let journal = ledger.journal(run).await.map_err(OperationError::Ledger)?;
         let there = match follows(&journal, file.records.iter().map(|kept| &kept.record)) {
             OfflineJournal::Follows(there) => there,
-            // It was told.
+            // The operator was told.
             OfflineJournal::WentOn => continue,
             OfflineJournal::Gap => {
                 return Err(OperationError::NotTaken {
@@ -133,7 +133,7 @@ pub(crate) async fn bring_in(
                 });
             }
         };
-        // Under their own nonces: one that is there already is recognised.
+        // Appended under their own nonces: a record that is already there is recognised.
         for kept in &file.records[there..] {
             match record_kept(ledger, &kept.record, &kept.nonce).await.map_err(OperationError::Ledger)? {
                 Written::Acknowledged(()) => brought += 1,
@@ -156,11 +156,11 @@ pub(crate) async fn bring_in(
     Ok(brought)
 }
 
-/// The journal as it will be once what is kept here is brought in. Writes nothing.
+/// The journal as it will be when the records kept here have been brought in. Writes nothing.
 ///
 /// # Errors
 ///
-/// A file that cannot be used.
+/// A file cannot be used.
 pub(crate) async fn whole(
     environment: &Environment,
     run: &RunId,
@@ -175,21 +175,22 @@ pub(crate) async fn whole(
     Ok(whole)
 }
 
-/// Where something of a run is kept, for whoever asks how it stands.
+/// Where something is kept for a run, for `status`.
 pub(crate) fn kept_at(fleet: &FleetConfig, run: &RunId) -> Option<PathBuf> {
     offline_file::kept(fleet, run).ok()?.into_iter().next()
 }
 
-/// Why a run of which only a file on this machine tells is neither shown nor taken over; `None` where there is none.
+/// Why a run that only a file on this machine knows is neither shown nor taken over; `None` where there is no such
+/// file.
 ///
-/// The ledger does not know the run: it is an older state of itself, or another one. Nothing of the file is brought into
-/// it: hosts that are out of service by the file are put back by a person, who looks at them.
+/// The ledger does not know the run: it is an older state of itself, or another one. Nothing from the file is brought
+/// into it. A person checks the hosts that are out of service by the file, and puts them back.
 pub(crate) fn known_here_only(fleet: &FleetConfig, run: &RunId) -> Option<OperationError> {
     let paths = match offline_file::kept(fleet, run) {
         Ok(paths) => paths,
         Err(error) => return Some(error),
     };
-    // The last process of the run knows most of it.
+    // The last process of the run knows most about it.
     let path = paths.last()?;
     let file = match offline_file::read_of_any(path, fleet, run) {
         Ok(file) => file,
@@ -228,7 +229,7 @@ pub(crate) fn known_here_only(fleet: &FleetConfig, run: &RunId) -> Option<Operat
     })
 }
 
-/// The ledger is refused as a whole; of a run that lost it, more is known on this machine.
+/// Extends the error of a ledger that is refused as a whole by what this machine knows of a run that lost the ledger.
 pub(crate) fn with_what_is_kept(error: OperationError, policies: &Path, run: Option<&RunId>) -> OperationError {
     if !matches!(error, OperationError::Ledger(LedgerError::PutBack { .. })) {
         return error;

@@ -1,4 +1,4 @@
-//! What a removal would do. Touches nothing.
+//! The plan of a removal. Touches nothing.
 
 use std::path::Path;
 
@@ -10,24 +10,24 @@ use super::environment::Environment;
 use super::error::OperationError;
 use super::refusal;
 
-/// A plan that is shown and not run, and why it is not.
+/// A plan that is shown and not run, and the reason.
 #[derive(Debug)]
 pub(crate) struct PlanAnswer {
     pub(crate) document: PlanDocument,
     pub(crate) place: Place,
     pub(crate) because: Because,
-    /// The run that it is the rest of, where somebody goes on with one.
+    /// Where a run is continued: the run that the plan is the rest of.
     pub(crate) rest_of: Option<RunId>,
 }
 
 /// Why a plan is not run.
 #[derive(Debug)]
 pub(crate) enum Because {
-    /// Nothing more was asked for: it is allowed.
+    /// Nothing more was asked for; the plan is allowed.
     OnlyAsked,
-    /// A rule refuses it.
+    /// A rule refuses the plan.
     Refused,
-    /// Other runs hold or claim what it would take, or have just removed it: no word of the policies (S9).
+    /// Other runs hold or claim what the plan would take, or have just removed it: not a refusal by the policies (S9).
     TakenByOthers,
     /// A budget or another run asks to wait for longer than the caller wants.
     Deferred {
@@ -36,7 +36,7 @@ pub(crate) enum Because {
         /// Which budget, where the ledger said so.
         why: Option<String>,
     },
-    /// It was not confirmed.
+    /// The plan was not confirmed.
     Unconfirmed { why: String, hint: Option<String> },
 }
 
@@ -46,19 +46,19 @@ impl PlanAnswer {
         Self { document, place: environment.place(), because, rest_of: None }
     }
 
-    /// A plan that is refused for these reasons as well.
+    /// A plan that is refused for these additional reasons.
     pub(crate) fn refused(environment: &Environment, document: &PlanDocument, violations: Vec<Violation>) -> Self {
         Self::new(environment, refusal::with(document, violations), Because::Refused)
     }
 
-    /// The same, of what is left of a run.
+    /// Marks the plan as the rest of a run.
     pub(crate) fn rest_of(mut self, run: &RunId) -> Self {
         self.rest_of = Some(run.clone());
         self
     }
 }
 
-/// Opens what the policies name, looks, plans.
+/// Opens what the policies name, observes, and plans.
 ///
 /// # Errors
 ///

@@ -1,7 +1,7 @@
-//! Which process this is, and whether another one still lives.
+//! The identity of this process, and whether another one still lives.
 //!
-//! A pid means something only within one boot of a machine and one pid namespace of it: two containers of one host name
-//! have the same pids, and so have two machines. Whoever is elsewhere can only be judged by its silence.
+//! A pid has a meaning only within one boot of a machine and one of its pid namespaces: two containers with one host
+//! name have the same pids, and so do two machines. A process elsewhere can only be judged by its silence.
 
 use rustix::process::{Pid, test_kill_process};
 
@@ -9,7 +9,7 @@ use crate::coordination::{Life, ProcessId};
 use crate::model::{FleetIdentity, OperatorId};
 use crate::ports::Processes;
 
-/// This process, as the ledger names it.
+/// This process, as the ledger identifies it.
 pub(crate) fn this_process() -> ProcessId {
     let pid = std::process::id();
     let started = started_at(pid).unwrap_or_default();
@@ -17,28 +17,28 @@ pub(crate) fn this_process() -> ProcessId {
     ProcessId { host: machine(), pid, token, pid_space: pid_space() }
 }
 
-/// Who acts: as the provider knows them, else `user@host`.
+/// The operator: as the provider knows them, otherwise `user@host`.
 pub(crate) fn operator(identity: &FleetIdentity) -> OperatorId {
     let caller = identity.caller.clone();
     let user = || whoami::username().unwrap_or_else(|_| "unknown".to_owned());
     OperatorId::new(caller.unwrap_or_else(|| format!("{}@{}", user(), machine())))
 }
 
-/// Whether a process lives; `None` where that cannot be told from here: it is of another machine, another boot or
-/// another pid namespace, or was recorded by a version that did not say.
+/// Whether a process lives; `None` where that cannot be determined from here: the process belongs to another machine,
+/// another boot or another pid namespace, or was recorded by a version that did not say.
 pub(crate) fn is_alive(process: &ProcessId) -> Option<bool> {
-    // S9: a pid that is looked for in the wrong place is not found, and a run that lives would be taken for dead.
+    // S9: a pid that is looked up in the wrong place is not found, and a live run would be taken for dead.
     let is_here = process.pid_space.is_some() && process.pid_space == pid_space() && process.host == machine();
     if !is_here {
         return None;
     }
     let Some(pid) = i32::try_from(process.pid).ok().and_then(Pid::from_raw) else { return Some(false) };
     match test_kill_process(pid) {
-        // A process of somebody else is there all the same.
+        // A process of another user exists nevertheless.
         Ok(()) | Err(rustix::io::Errno::PERM) => {}
         Err(_) => return Some(false),
     }
-    // Pids are used again: the one that is meant started when its token says.
+    // Pids are reused: the process that is meant started at the time in its token.
     let meant = process.token.split('.').next().filter(|started| !started.is_empty());
     match (meant, started_at(process.pid)) {
         (Some(meant), Some(started)) => Some(meant == started),
@@ -46,7 +46,7 @@ pub(crate) fn is_alive(process: &ProcessId) -> Option<bool> {
     }
 }
 
-/// What this machine knows of the processes of other runs.
+/// What this machine knows about the processes of other runs.
 #[derive(Debug)]
 pub(crate) struct Here;
 
@@ -71,11 +71,11 @@ fn machine() -> String {
     whoami::hostname().unwrap_or_else(|_| "unknown".to_owned())
 }
 
-/// Where pids of this process mean something. Linux says so: the id of the boot (proc(5),
-/// `/proc/sys/kernel/random/boot_id`) and the inodes of the namespaces of pids and, where the kernel has it, of time, by
-/// which `/proc` tells when a process started (namespaces(7)). `None` elsewhere.
+/// The scope within which pids of this process have a meaning. Linux reports it: the id of the boot (proc(5),
+/// `/proc/sys/kernel/random/boot_id`) and the inodes of the pid namespace and, where the kernel has it, of the time
+/// namespace, by which `/proc` tells when a process started (namespaces(7)). `None` elsewhere.
 fn pid_space() -> Option<String> {
-    // A container may see the /proc of its host: what that says of a pid is said of another process.
+    // A container may see the /proc of its host, where a pid means another process.
     let own = std::fs::read_link("/proc/self").ok()?;
     if own.to_str()? != std::process::id().to_string() {
         return None;
@@ -87,8 +87,8 @@ fn pid_space() -> Option<String> {
     Some(format!("{} {} {}", boot.trim(), pids.display(), time.display()).trim_end().to_owned())
 }
 
-/// When a process started, in ticks since the machine did. Linux says so (proc(5), `/proc/pid/stat`, field 22);
-/// elsewhere it is not known. A process that ended and was not waited for is none.
+/// When a process started, in ticks since the machine started. Linux reports it (proc(5), `/proc/pid/stat`, field 22);
+/// elsewhere it is not known. A process that ended and was not waited for does not count.
 fn started_at(pid: u32) -> Option<String> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     // The second field is the program's name in brackets and may contain anything.
@@ -115,7 +115,7 @@ mod tests {
         assert_eq!(is_alive(&elsewhere), None);
     }
 
-    /// Containers and images of one machine often have one host name, and their pids begin at 1.
+    /// Containers and images of one machine often share a host name, and their pids begin at 1.
     #[test]
     fn s9_a_process_of_another_boot_or_pid_namespace_is_not_known_to_be_dead() {
         let this = this_process();

@@ -1,8 +1,8 @@
-//! Pruning: archives the journals of runs that ended long ago to a file, then removes them from the
-//! ledger.
+//! Pruning: archives the journals of runs that ended long ago to a file, then removes them from the ledger.
 //!
-//! One record with the run's document stays of each, so that `history`, `status RUN` and a request id that is used again
-//! still answer (S9). The file is whole and on the disk before anything is removed. An existing file is never written over.
+//! One record with the run's document stays of each, so that `history`, `status RUN` and a reused request id still get
+//! an answer (S9). The file is complete and on the disk before anything is removed. An existing file is never
+//! overwritten.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Read as _, Write as _};
@@ -25,11 +25,11 @@ use super::{environment, fleets, process};
 
 const SCHEMA: &str = "safe-remove/ledger-archive/v1";
 
-/// Journals younger than this stay. A process that still means to write to one was suspended for longer than any takeover
-/// waits for, and an incident is reviewed within days.
+/// Journals younger than this stay. A process that still wants to write to such a journal was suspended for longer than
+/// any takeover waits, and an incident is reviewed within days.
 const YOUNGEST: Duration = Duration::from_secs(7 * 24 * 3600);
 
-/// The answer.
+/// The result of a pruning.
 #[derive(Debug, Serialize)]
 pub(crate) struct Pruned {
     pub(crate) fleet: FleetName,
@@ -39,12 +39,12 @@ pub(crate) struct Pruned {
     pub(crate) file: Option<PathBuf>,
     /// Runs whose journals are in the file now.
     pub(crate) runs: Vec<RunId>,
-    /// Records that were removed.
+    /// How many records were removed.
     pub(crate) records: u64,
     pub(crate) kept: Kept,
 }
 
-/// Journals of runs that stay, by why.
+/// How many journals of runs stay, by reason.
 #[derive(Debug, Default, Serialize)]
 pub(crate) struct Kept {
     /// They ended at `before` or later, or within the week before the ledger's last write.
@@ -57,12 +57,12 @@ pub(crate) struct Kept {
     pub(crate) pruned: u64,
 }
 
-/// Read one journal after the other and write the file, then put the short record in place of each.
+/// Reads one journal after the other and writes the file, then replaces each journal by the short record.
 ///
 /// # Errors
 ///
-/// The time is not long enough ago, or the file exists or cannot be written (2): nothing was removed. The ledger is of another
-/// fleet (5). It cannot be read or written (10).
+/// The time is not long enough ago, or the file exists or cannot be written (2): nothing was removed. The ledger is of
+/// another fleet (5). It cannot be read or written (10).
 pub(crate) async fn prune(
     policies: &Path,
     before: impl FnOnce(Time) -> Time,
@@ -90,14 +90,14 @@ pub(crate) async fn prune(
     let operator = process::operator(&identity);
     let named =
         to.map_or_else(|| PathBuf::from(format!("{}-journals-before-{before}.json", fleet.name)), Path::to_owned);
-    // Whoever reads the ledger in a year is somewhere else.
+    // An absolute path, because whoever reads the ledger in a year is in another directory.
     let path = std::path::absolute(&named).unwrap_or(named);
     let name = path.display().to_string();
 
-    // The record first: a run that begins after it has a journal that has not ended.
+    // The record is read first: a run that begins after that has a journal that has not ended.
     let (_, record) = reader.read().await?;
     record.is_of(&identity).map_err(environment::other_fleet)?;
-    // This machine's clock may be the one that is wrong: what ended in the week before the ledger's last write stays.
+    // This machine's clock may be the wrong one: runs that ended in the week before the ledger's last write stay.
     let until = before.min(record.written_at.minus(YOUNGEST));
     let unwritten = |error: io::Error| {
         OperationError::usage(
@@ -122,7 +122,7 @@ pub(crate) async fn prune(
         file.end(&path).map_err(unwritten)?;
     }
     let file = is_written.then_some(path);
-    // S5: the file is on the disk. One that was pruned before may have left something behind, where its process died.
+    // S5: the file is on the disk. A journal that was pruned before may have leftovers, where the pruning process died.
     for (done, stub) in stubs.iter().chain(&again).enumerate() {
         let pruned = driver::prune(ledger.as_ref(), stub).await;
         pruned.map_err(|error| not_pruned(&error, done.min(stubs.len()), stubs.len(), file.as_deref()))?;
@@ -134,19 +134,19 @@ pub(crate) async fn prune(
 /// Everything that is known once all journals were read.
 #[derive(Default)]
 struct Gathered {
-    /// Begun with the first journal that goes into it.
+    /// Created with the first journal that goes into it.
     file: Option<Archive>,
-    /// The records that take the place of journals.
+    /// The records that replace journals.
     stubs: Vec<JournalRecord>,
-    /// Those of an earlier pruning.
+    /// The records of an earlier pruning.
     again: Vec<JournalRecord>,
-    /// Records in the file.
+    /// How many records are in the file.
     records: u64,
     kept: Kept,
 }
 
 impl Gathered {
-    /// One journal, and what was judged of it.
+    /// Takes one journal, and how it was judged.
     fn take(
         &mut self,
         run: &RunId,
@@ -187,8 +187,8 @@ fn not_pruned(error: &LedgerError, done: usize, of: usize, file: Option<&Path>) 
     }
 }
 
-/// The file, as it grows: beside its place, so that under its name it is whole or not there. Whatever does not come to
-/// [`Archive::end`] leaves nothing. One journal at a time is in memory.
+/// The file while it is written: beside its final place, so that under its name it is either whole or absent. If
+/// [`Archive::end`] is not reached, nothing is left. One journal at a time is in memory.
 struct Archive {
     out: BufWriter<NamedTempFile>,
     digest: Sha256,
@@ -196,7 +196,8 @@ struct Archive {
 }
 
 impl Archive {
-    /// A new file for its owner only, since it says which hosts can be spared. `head` are the fields before the journals.
+    /// Creates a file for its owner only, because it says which hosts can be spared. `head` has the fields before the
+    /// journals.
     fn begin(path: &Path, head: &serde_json::Value) -> io::Result<Self> {
         if path.symlink_metadata().is_ok() {
             return Err(io::ErrorKind::AlreadyExists.into());
@@ -214,7 +215,7 @@ impl Archive {
         self.write(&format!("{comma}\n{}:{}", serde_json::to_string(run)?, serde_json::to_string(journal)?))
     }
 
-    /// To the disk, read back, and under its name.
+    /// Syncs the file, reads it back, and gives it its name.
     fn end(mut self, path: &Path) -> io::Result<()> {
         self.write("}}\n")?;
         let written = self.digest.finalize();
@@ -233,7 +234,7 @@ impl Archive {
             return Err(io::Error::other("what was written does not read back"));
         }
         part.persist_noclobber(path).map_err(|error| error.error)?;
-        // The name, too, must be on the disk.
+        // The name must be on the disk, too.
         File::open(directory(path))?.sync_all()
     }
 

@@ -1,4 +1,4 @@
-//! [`LedgerReader`]: the ledger for whoever only looks. It creates nothing, and every write through it is refused.
+//! [`LedgerReader`]: the ledger for commands that only read. It creates nothing, and every write through it is refused.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -13,12 +13,12 @@ use crate::ports::{Ledger, Version};
 use super::engines;
 use super::error::OperationError;
 
-/// The ledger, made where it does not exist.
+/// Opens the ledger for writing, and creates it where it does not exist.
 pub(crate) async fn writable_ledger(fleet: &FleetConfig, now: Time) -> Result<Arc<dyn Ledger>, OperationError> {
     engines::open(&fleet.ledger.kind, &fleet.name, now).await
 }
 
-/// The ledger for commands that only look.
+/// The ledger for commands that only read.
 pub(crate) struct LedgerReader {
     ledger: Arc<dyn Ledger>,
     at: String,
@@ -32,12 +32,12 @@ impl LedgerReader {
         Self::open_at(&fleet.ledger.kind, &fleet.name, now).await
     }
 
-    /// The same, where more than this is not known of the fleet.
+    /// The same, where only this is known of the fleet.
     pub(crate) async fn open_at(kind: &LedgerKind, fleet: &FleetName, now: Time) -> Result<Self, OperationError> {
         Ok(Self::watched(engines::open_read_only(kind, fleet, now).await?, kind))
     }
 
-    /// The same with a ledger that may be a copy, or an older state: nothing may be decided by it.
+    /// The same with a ledger that may be a copy or an older state: no decision may rest on it.
     pub(crate) async fn open_unchecked(fleet: &FleetConfig, now: Time) -> Result<Self, OperationError> {
         let kind = &fleet.ledger.kind;
         Ok(Self::watched(engines::open_unchecked(kind, &fleet.name, now).await?, kind))
@@ -48,12 +48,13 @@ impl LedgerReader {
         Self { ledger: remembered(ledger, at.clone(), Arc::clone(&memory)), at, id, memory }
     }
 
-    /// The ledger to write to, which must still know what this one showed.
+    /// Wraps a ledger for writing, which must still know what this reader showed.
     pub(crate) fn remembering(&self, ledger: Arc<dyn Ledger>) -> Arc<dyn Ledger> {
         remembered(ledger, self.at.clone(), Arc::clone(&self.memory))
     }
 
-    /// From half of what the engine takes of a record on: how full it is. Grants are refused above three quarters.
+    /// A warning about the size of the record, from half of the engine's limit on. Above three quarters grants are
+    /// refused.
     pub(crate) fn warning(&self, record: &FleetRecord) -> Option<String> {
         let (used, most) = (record.size(), self.ledger.room()?);
         (used > most / 2).then(|| {
@@ -66,12 +67,12 @@ impl LedgerReader {
         })
     }
 
-    /// How the ledger showed to this process that an older state of it was put back, where it did.
+    /// The evidence that this process has for an older state of the ledger having been put back, if there is any.
     pub(crate) fn went_back(&self) -> Option<String> {
         self.memory.went_back()
     }
 
-    /// Whether there is a record of the fleet already.
+    /// Whether the fleet has a record already.
     pub(crate) fn exists(&self) -> bool {
         self.id.is_some()
     }

@@ -1,9 +1,9 @@
-//! Refusals that are found after planning, put into the plan that they refuse.
+//! Refusals found after planning. They are added to the plan that they refuse.
 
 use crate::model::RunId;
 use crate::plan::{PlanDocument, Rule, Verdict, Violation};
 
-/// The plan, refused for these reasons as well.
+/// The plan, refused for these additional reasons.
 pub(crate) fn with(plan: &PlanDocument, violations: Vec<Violation>) -> PlanDocument {
     let mut plan = plan.clone();
     plan.verdict = Verdict::Refused;
@@ -11,14 +11,14 @@ pub(crate) fn with(plan: &PlanDocument, violations: Vec<Violation>) -> PlanDocum
     plan
 }
 
-/// S9: a request id that made another run is never used again.
+/// S9: a request id that led to another run is never used again.
 pub(crate) fn request_id(plan: &PlanDocument, run: &RunId) -> Violation {
     let id = plan.request.request_id.as_ref().map_or("", |id| id.as_str());
     let message = format!("request id {id} was used for another request, by run {run}: a new request needs a new id");
     whole(Rule::RequestId, message)
 }
 
-/// T46: a plan is not run that somebody looked at for too long.
+/// T46: a plan that somebody looked at for too long is not run.
 pub(crate) fn stale(plan: &PlanDocument) -> Violation {
     whole(Rule::PlanStale, format!("the plan expired at {} without a confirmation: make it again", plan.expires_at))
 }

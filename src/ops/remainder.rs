@@ -1,8 +1,8 @@
-//! The question before somebody goes on with a run whose process died: what is left of its plan is planned anew, shown
-//! and confirmed, as if it had been asked for now.
+//! The question before anybody continues a run whose process died: the rest of its plan is planned anew, shown and
+//! confirmed, as if it had been requested now.
 //!
-//! Up to the confirmation nothing is written: no fence, and no record that its process kept. What runs afterwards is the
-//! plan of the journal, of which the hosts shown here are what is left (S8).
+//! Up to the confirmation nothing is written: no fence, and none of the records that the process kept. What runs
+//! afterwards is the plan of the journal; the hosts shown here are the rest of it (S8).
 
 use std::collections::BTreeSet;
 
@@ -20,15 +20,16 @@ use super::frontend::{Frontend, Orders, Part};
 use super::plan::{Because, PlanAnswer};
 use super::{offline_journal, refusal};
 
-/// What whoever goes on said beforehand.
+/// The options given by the operator who continues the run.
 pub(crate) struct Terms {
     /// `--yes`
     pub(crate) yes: bool,
-    /// `--reason`; without one the run's own counts.
+    /// `--reason`; without it, the run's own reason applies.
     pub(crate) reason: Option<String>,
 }
 
-/// Asks for the hosts that would still go, where any would. `None` is yes: they were confirmed, or nothing goes forward.
+/// Asks about the hosts that would still be removed, if there are any. `None` means yes: they were confirmed, or
+/// nothing goes forward.
 ///
 /// # Errors
 ///
@@ -66,7 +67,8 @@ pub(crate) async fn unconfirmed(
             return Ok(Some(PlanAnswer::new(environment, document, because).rest_of(run)));
         }
     }
-    // What was confirmed is what was shown. A process that lives went on meanwhile; a fence tells the rest.
+    // Only what was shown was confirmed. A process that lives may have gone on meanwhile; later changes are caught by
+    // the fence.
     let (journal, record) = environment.look_at_run(run).await?;
     let now = remains(&offline_journal::whole(environment, run, &journal).await?, &record, run);
     if now.as_ref() != Some(&left) {
@@ -82,7 +84,7 @@ pub(crate) async fn unconfirmed(
     Ok(None)
 }
 
-/// What is left, planned as of now; `None` where none of it can be terminated any more.
+/// The rest of the plan, planned as of now; `None` where none of it can be terminated any more.
 async fn judged(
     environment: &Environment,
     run: &RunId,
@@ -92,7 +94,7 @@ async fn judged(
     let mut seen = environment.look().await?;
     seen.view = seen.record.view(Some(run), &seen.silent, seen.now);
     let observed = seen.snapshot.clone();
-    // A host that is gone, or on its way, is past every question.
+    // A host that is gone, or terminating, is not asked about.
     let is_there = |id: &HostId| observed.host(id).is_some_and(|host| host.state != HostState::Terminating);
     let (there, going): (Vec<HostId>, Vec<HostId>) = left.hosts().into_iter().partition(|id| is_there(id));
     if there.is_empty() {
@@ -108,7 +110,7 @@ async fn judged(
         expect_remaining: asked.expect_remaining,
     };
     let mut plan = environment.plan(&request, &mut seen).await?;
-    // What runs is the recorded plan, in its batches.
+    // The recorded plan runs, in its batches.
     let hosts: BTreeSet<&HostId> = there.iter().collect();
     let recorded = left.plan.batches.iter().filter_map(|batch| {
         let of = left.batches.iter().find(|(number, _)| *number == batch.number).map(|(_, hosts)| hosts)?;
@@ -140,7 +142,7 @@ async fn judged(
 }
 
 /// Judges the run's own hosts as if they were back in service, as they were when they were granted: every constraint
-/// must then hold without them. Returns those that are out.
+/// must then hold without them. Returns the hosts that are out.
 fn put_back_in_thought(seen: &mut Seen, run: &RunId) -> Result<Vec<HostId>, OperationError> {
     let Some(entry) = seen.record.runs.get(run) else { return Ok(Vec::new()) };
     let held = |host: &Host| -> Option<&Reservation> {
@@ -163,7 +165,7 @@ fn put_back_in_thought(seen: &mut Seen, run: &RunId) -> Result<Vec<HostId>, Oper
         })
         .collect();
     let groups = seen.snapshot.groups().cloned().map(|mut group| {
-        // Members in Standby do not count towards the desired capacity.
+        // Members in Standby do not count towards desired capacity.
         let back =
             seen.snapshot.hosts().filter(|host| host.group.as_ref() == Some(&group.name) && held(host).is_some());
         group.desired = group.desired.saturating_add(back.count() as u64);
@@ -176,7 +178,7 @@ fn put_back_in_thought(seen: &mut Seen, run: &RunId) -> Result<Vec<HostId>, Oper
     Ok(out)
 }
 
-/// People are shown what serves now, not what would if the run's hosts were back.
+/// Shows people what serves now, not what would serve if the run's hosts were back.
 fn capacity_as_it_is(
     environment: &Environment,
     seen: &Seen,
@@ -197,7 +199,7 @@ fn capacity_as_it_is(
     Ok(())
 }
 
-/// The recorded batches that the policies of today would not make. They run as they are recorded, or not at all.
+/// The recorded batches that today's policies would not allow. They run as they are recorded, or not at all.
 fn too_large(batches: &[Batch], policies: &PolicySet, observed: &FleetSnapshot) -> Vec<Violation> {
     let mut found = Vec::new();
     for batch in batches.iter().filter(|batch| batch.hosts.len() > 1) {

@@ -1,4 +1,4 @@
-//! A removal as it is asked for, and as it ended.
+//! The request for a removal, and its result.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use crate::run::RunDocument;
 
 use super::plan::PlanAnswer;
 
-/// What is to be removed, and what was said beforehand.
+/// The request, and the options that were given with it.
 #[derive(Clone, Debug)]
 pub(crate) struct Removal {
     pub(crate) request: Request,
@@ -17,11 +17,11 @@ pub(crate) struct Removal {
     pub(crate) max_wait: Duration,
 }
 
-/// How a removal ended.
+/// The result of a removal.
 #[derive(Debug)]
 pub(crate) enum Removed {
     /// It was not begun: the plan, and why.
     Not(Box<PlanAnswer>),
-    /// It ran, in this call or an earlier one of the same request id.
+    /// It ran, in this call or in an earlier one with the same request id.
     Ran(Box<RunDocument>),
 }

@@ -1,6 +1,6 @@
 //! The removal: plan, confirm, run.
 //!
-//! Up to the confirmation nothing is touched and nothing is written, the ledger included.
+//! Up to the confirmation nothing is touched and nothing is written, not even the ledger.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -22,15 +22,15 @@ use super::remainder::Terms;
 use super::removal::{Removal, Removed};
 use super::{process, refusal, report};
 
-/// How often an unattended count is planned, where others are faster each time. Fifty that start at once are served in far
+/// How often an unattended count is planned, where other runs are faster each time. Fifty that start at once need far
 /// fewer.
 const RACES: u32 = 20;
 
-/// Resolve, look, plan, ask, run, report.
+/// Opens what the policies name, observes, plans, asks, runs, and reports.
 ///
 /// # Errors
 ///
-/// Whatever keeps it from a plan or from its first host, of which nothing was touched then.
+/// Whatever prevents a plan, or prevents the run from touching its first host. Nothing was touched then.
 pub(crate) async fn remove(
     policies: &Path,
     removal: &Removal,
@@ -40,7 +40,7 @@ pub(crate) async fn remove(
     let environment = Environment::open(policies).await?;
     let not = |answer: PlanAnswer| Ok(Removed::Not(Box::new(answer)));
 
-    // A retried call reports the first run, whatever has become of policies, fleet and budgets since.
+    // A retried call reports the first run, whatever has changed in policies, fleet and budgets since.
     let (run, mut prior) = match idempotency::look(&environment, removal, frontend).await? {
         Earlier::Answered(answer) => return Ok(answer),
         Earlier::New { run, prior } => (run, prior),
@@ -56,7 +56,7 @@ pub(crate) async fn remove(
             let because = if race { Because::TakenByOthers } else { Because::Refused };
             return not(PlanAnswer::new(&environment, plan.document, because));
         }
-        // A wait that is known beforehand is longer than the caller wants.
+        // The known wait is longer than the caller allows.
         if let Some(at) = plan.document.not_before.filter(|at| at.since(seen.now) > removal.max_wait) {
             let because = Because::Deferred { until: at, now: seen.now, why: None };
             return not(PlanAnswer::new(&environment, plan.document, because));
@@ -81,7 +81,7 @@ pub(crate) async fn remove(
             }
         };
         let may_plan_again = confirmed.is_unattended() && matches!(request.selection, Selection::Count(_));
-        // Once: orders that come while it is planned again are heard by the next run.
+        // Only once: orders that arrive while it plans again reach the next run.
         if let Some(orders) = orders.take() {
             tokio::spawn(heard.forward(orders));
         }
@@ -104,7 +104,7 @@ pub(crate) async fn remove(
             Err(NotStarted::TakenByOthers(taken))
                 if may_plan_again && tried < RACES && environment.clock.now() < until =>
             {
-                // S8: nothing of the lost plan is kept. What is left is judged as from the start.
+                // S8: nothing of the lost plan is kept. The rest is judged as from the start.
                 let why = taken.first().map_or("another run was first", |violation| violation.message.as_str());
                 frontend.note(&format!("{why}: planning again with what is left"));
                 driver::pause_for(tried).await;
@@ -116,18 +116,18 @@ pub(crate) async fn remove(
     Err(OperationError::internal("planning again has no end", "a bug"))
 }
 
-/// One try at a run.
+/// One attempt at a run.
 struct Attempt {
     run: RunId,
     epoch: u64,
-    /// What its journal has of earlier ones, which took nothing.
+    /// What its journal has of earlier attempts, which took nothing.
     prior: Vec<JournalRecord>,
     confirmed: Confirmed,
-    /// The mark that the fleet bore when it was planned.
+    /// The mark that the fleet had when it was planned.
     mark: FleetMark,
 }
 
-/// Runs the confirmed plan to its end.
+/// Runs the confirmed plan until the run ends.
 async fn perform(
     environment: &Environment,
     removal: &Removal,
@@ -164,7 +164,7 @@ async fn perform(
     Ok(driver::execute(&ports, spec, watcher.as_ref(), stop).await)
 }
 
-/// Nothing was touched: a plan that is refused or deferred, or what kept it from being begun.
+/// Nothing was touched. Returns a plan that is refused or deferred, or the error that prevented the run.
 fn not_started(
     why: &NotStarted,
     document: &PlanDocument,

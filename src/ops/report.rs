@@ -1,4 +1,4 @@
-//! A run that ended, as its document says it: with what the ledger did not take, and with what comes next.
+//! The document of an ended run, with what the ledger did not take, and with the next command.
 
 use std::path::Path;
 
@@ -10,7 +10,7 @@ use super::environment::Environment;
 use super::frontend::Frontend;
 use super::offline_journal;
 
-/// The run of this process.
+/// The document of a run of this process.
 pub(crate) fn ended(environment: &Environment, ended: &Ended, frontend: &dyn Frontend) -> RunDocument {
     let document = offline_journal::documented(environment, ended);
     for warning in document.warnings.get(ended.document.warnings.len()..).unwrap_or_default() {
@@ -19,7 +19,8 @@ pub(crate) fn ended(environment: &Environment, ended: &Ended, frontend: &dyn Fro
     placed(document, &environment.policies.directory)
 }
 
-/// The journal knows no policy directory; a command that is typed must.
+/// Adds the next command where a person is needed: the journal does not know the policy directory, but a command to
+/// type needs it.
 pub(crate) fn placed(mut run: RunDocument, policies: &Path) -> RunDocument {
     if run.outcome == Outcome::NeedsAttention {
         run.next_command.get_or_insert_with(|| next::command(policies, &format!("status {}", run.run)));

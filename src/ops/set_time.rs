@@ -1,5 +1,5 @@
-//! A person sets the ledger's time right. A clock that was ahead leaves a time behind that
-//! refuses every right one until it has come.
+//! A person sets the ledger's time right. A clock that was ahead leaves a time behind, and until that time has come
+//! every right time is refused.
 
 use std::path::Path;
 
@@ -16,26 +16,26 @@ use super::error::OperationError;
 use super::frontend::{Frontend, Question};
 use super::{confirm, ids, process};
 
-/// What was set. Nothing was, where `was` is `is`.
+/// The result. Nothing was set where `was` equals `is`.
 #[derive(Debug, Serialize)]
 pub(crate) struct TimeSet {
     /// The record's time before.
     pub(crate) was: Time,
     /// The record's time now.
     pub(crate) is: Time,
-    /// The time when it was asked.
+    /// The time when the command was given.
     #[serde(skip)]
     pub(crate) now: Time,
     pub(crate) by: OperatorId,
     pub(crate) reason: String,
 }
 
-/// Looks, shows, asks, records, sets.
+/// Observes, shows, asks for confirmation, records, and sets.
 ///
 /// # Errors
 ///
-/// Nobody can be asked, or the answer is another (6); the record is of another fleet, or the fleet cannot be observed, which
-/// on AWS also says whether this machine's clock is right (5); the ledger cannot be written (10).
+/// Nobody can be asked, or the answer is not the right one (6); the record is of another fleet, or the fleet cannot be
+/// observed, which on AWS also tells whether this machine's clock is right (5); the ledger cannot be written (10).
 pub(crate) async fn set_time(
     policies: &Path,
     reason: &str,
@@ -43,7 +43,7 @@ pub(crate) async fn set_time(
 ) -> Result<TimeSet, OperationError> {
     let environment = Environment::open(policies).await?;
     let by = process::operator(environment.fleet.identity());
-    // What a provider knows of the time stands against this machine's before anything else.
+    // Compares this machine's time with what the provider knows, before anything else.
     let seen = environment.look().await?;
     let (was, now) = (seen.record.written_at, seen.now);
     let set = |is: Time| TimeSet { was, is, now: seen.now, by: by.clone(), reason: reason.to_owned() };
@@ -74,7 +74,7 @@ pub(crate) async fn set_time(
         at: now,
         event: Event::LedgerTimeSet { operator: by.clone(), reason: reason.to_owned(), was },
     };
-    // Who and why stand in the ledger before anything is set.
+    // The ledger records who and why before anything is set.
     match record_alone(ledger.as_ref(), &record).await.map_err(OperationError::Ledger)? {
         Written::Acknowledged(()) => {}
         Written::Conflict => return Err(not_recorded(None)),

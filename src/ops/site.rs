@@ -1,7 +1,8 @@
 //! [`Site`]: the fleet and the ledger of a policy directory, whatever is wrong with its subsystems' files.
 //!
-//! For what stops, lifts, looks and puts back: `halt`, `unhalt`, `status` and `abandon`. A typo in one policy must not
-//! stand between a person and these. Nothing that removes may be built on it: planning and removing read all policies.
+//! For commands that stop, lift, look and restore: `halt`, `unhalt`, `status` and `abandon`. A typing error in one
+//! policy must not keep a person from these. Nothing that removes hosts may use it: planning and removing read all
+//! policies.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -17,21 +18,21 @@ use super::fleets;
 use super::frontend::Frontend;
 use super::reader::LedgerReader;
 
-/// Where the fleet and its ledger are.
+/// The fleet and its ledger, and where they are.
 pub(crate) struct Site {
     pub(crate) directory: PathBuf,
     pub(crate) fleet: FleetConfig,
-    /// Those that have a policy file, whatever is in it.
+    /// The subsystems that have a policy file, whatever is in it.
     pub(crate) subsystems: BTreeSet<SubsystemName>,
     policies: Result<Arc<PolicySet>, PolicyErrors>,
 }
 
 impl Site {
-    /// The whole directory where it is valid, else `fleet.toml` alone.
+    /// Reads the whole directory where it is valid, otherwise `fleet.toml` alone.
     ///
     /// # Errors
     ///
-    /// Everything that is wrong, where `fleet.toml` is not valid either: exit 4.
+    /// All errors, where `fleet.toml` is not valid either: exit 4.
     pub(crate) fn find(directory: &Path) -> Result<Self, OperationError> {
         let invalid = match policy::load(directory) {
             Ok(policies) => return Ok(Self::of(Arc::new(policies))),
@@ -54,12 +55,12 @@ impl Site {
         }
     }
 
-    /// What is wrong with the policies, where something is.
+    /// The errors in the policies, if there are any.
     pub(crate) fn invalid(&self) -> Option<&PolicyErrors> {
         self.policies.as_ref().err()
     }
 
-    /// The same for people, with the command that shows all of it.
+    /// A warning about them for people, with the command that shows all of them.
     pub(crate) fn warning(&self) -> Option<String> {
         let problems = &self.invalid()?.problems;
         let first = problems.first().map(ToString::to_string).unwrap_or_default();
@@ -73,7 +74,8 @@ impl Site {
         ))
     }
 
-    /// The directory's policies; where they are not valid, those that the record has accepted: what a run relied on.
+    /// The directory's policies; where they are not valid, the policies that the record has accepted, on which runs
+    /// relied.
     pub(crate) fn policies_to_put_back(&self, record: &FleetRecord) -> Arc<PolicySet> {
         match &self.policies {
             Ok(policies) => Arc::clone(policies),
@@ -86,7 +88,7 @@ impl Site {
         }
     }
 
-    /// Everything that a run needs which only puts back.
+    /// The environment of an operation that only restores.
     pub(crate) async fn world_to_put_back(self, frontend: &dyn Frontend) -> Result<Environment, OperationError> {
         if let Ok(policies) = self.policies {
             return Environment::of(policies).await;

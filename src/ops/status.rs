@@ -1,4 +1,4 @@
-//! How the runs of a fleet stand: from the ledger alone, so that it works while the fleet cannot be reached.
+//! The state of a fleet's runs, from the ledger alone, so that it works while the fleet cannot be reached.
 
 use std::path::Path;
 
@@ -13,13 +13,13 @@ use super::reader::LedgerReader;
 use super::site::Site;
 use super::{fleets, offline_journal, process, report};
 
-/// Everything that the ledger says of the runs that are under way or hold hosts, or of one run.
+/// Everything that the ledger knows of the runs that are in progress or hold hosts, or of one run.
 ///
 /// # Errors
 ///
 /// The ledger cannot be read; there is no such run.
 pub(crate) async fn status(policies: &Path, only: Option<&RunId>) -> Result<StatusDocument, OperationError> {
-    // A typo in a policy must not hide what is going on.
+    // A typing error in a policy must not hide what is going on.
     let site = Site::find(policies)?;
     let now = fleets::now(&site.fleet);
     let ledger = LedgerReader::open(&site.fleet, now).await;
@@ -79,7 +79,7 @@ pub(crate) async fn no_such_run(run: &RunId, record: &FleetRecord, ledger: &Ledg
     OperationError::NoSuch { message: format!("there is no run {run}"), hint: Some(hint) }
 }
 
-/// What can be said of a run from the record and its journal.
+/// The status of a run, from the record and its journal.
 pub(crate) fn of_run(
     run: &RunId,
     entry: &RunEntry,
@@ -104,7 +104,7 @@ pub(crate) fn of_run(
         is_opened: !journal.is_empty(),
         has_ended: history.has_ended(),
         is_stopping: history.cause.is_some(),
-        // As `resume` counts: the process's clock may be ahead of this one.
+        // Counted as `resume` does: the process's clock may be ahead of this one.
         silent: silent_at.plus(Bounds::TOLERANCE) <= now,
         until,
         calls_until: history.open_calls().iter().map(|(_, call)| call.not_after).max().filter(|at| *at >= now),
@@ -168,7 +168,7 @@ fn of_hold(host: &HostId, hold: &Reservation) -> StatusHold {
     }
 }
 
-/// How far it is, by its last record that says so.
+/// The state of the run, from the last record that tells it.
 fn state(entry: &RunEntry, history: &RunHistory<'_>) -> String {
     if entry.ended_at.is_some() {
         return format!("ended, {} held", entry.reservations.len());
@@ -194,24 +194,24 @@ fn in_words(step: &LastStep<'_>) -> String {
     }
 }
 
-/// How a run stands, for what comes next.
+/// The facts about a run that determine the next command.
 struct RunSituation<'a> {
     entry: &'a RunEntry,
     alive: Option<bool>,
     is_opened: bool,
-    /// Its journal says that it ended; the record was not told.
+    /// Its journal says that it ended, but the record was not told.
     has_ended: bool,
-    /// It put back what was cordoned when its process died, and goes on with that whoever takes it over.
+    /// It was restoring cordoned hosts when its process died, and a takeover continues that.
     is_stopping: bool,
-    /// It has not written for longer than a process that lives leaves it.
+    /// It has not written for longer than a live process would.
     silent: bool,
     /// When the last settling host can be proved.
     until: Option<Time>,
-    /// When the last call of it is out of reach, where one is not yet.
+    /// When its last call can no longer take effect, if one still can.
     calls_until: Option<Time>,
 }
 
-/// Which command comes next, and what that means.
+/// The next command, and what it means.
 fn advice(run: &RunId, situation: &RunSituation<'_>) -> (String, Option<String>) {
     let watch = || format!("status {run} --watch");
     let host = &situation.entry.process.host;
@@ -247,7 +247,7 @@ fn advice(run: &RunId, situation: &RunSituation<'_>) -> (String, Option<String>)
                 None => String::new(),
             };
             let meaning = match situation.is_stopping {
-                // S6: a run that was stopping goes on stopping.
+                // S6: a run that was stopping continues to stop.
                 true => {
                     "It was stopping: `abandon` puts back what is still cordoned and ends it. `resume` does no more, and \
                      ends with the run's own exit code."
@@ -258,7 +258,7 @@ fn advice(run: &RunId, situation: &RunSituation<'_>) -> (String, Option<String>)
                 }
             };
             let advice = format!("{dead}. What it holds counts as gone for every run. {meaning}{calls}");
-            // What only puts back comes first: a script that follows this terminates nothing.
+            // The command that only restores comes first: a script that follows this terminates nothing.
             (format!("abandon {run}"), Some(advice))
         }
     }

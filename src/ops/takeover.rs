@@ -1,5 +1,5 @@
-//! `safe-remove resume` and `safe-remove abandon`: somebody takes over a run whose process died. Also what a retried
-//! call with the request id of such a run does.
+//! `safe-remove resume` and `safe-remove abandon`: the takeover of a run whose process died. A retried call with the
+//! request id of such a run does the same.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -24,41 +24,41 @@ use super::remainder::{self, Terms};
 use super::site::Site;
 use super::{offline_journal, process, report, status};
 
-/// What was asked for.
+/// The options of a takeover.
 pub(crate) struct TakeoverOptions {
-    /// How long the journal was by which it was judged whether the process lives.
+    /// The length of the journal by which it was judged whether the process lives.
     pub(crate) seen: usize,
     pub(crate) purpose: Purpose,
     pub(crate) reason: Option<String>,
     pub(crate) leave: BTreeSet<HostId>,
     pub(crate) even_if_alive: bool,
-    /// `--yes`, of a run that is resumed.
+    /// `--yes`, for a run that is resumed.
     pub(crate) yes: bool,
 }
 
-/// How a takeover ended.
+/// The result of a takeover.
 #[derive(Debug)]
 pub(crate) enum TakenOver {
-    /// What is left of the run was not confirmed, or is refused.
+    /// The rest of the run was not confirmed, or is refused.
     Not(Box<PlanAnswer>),
     /// The run went on to its end, or had ended.
     Ended(Box<RunDocument>),
-    /// It was abandoned, and everything is back: what was asked for.
+    /// The run was abandoned, and everything is back, as requested.
     Abandoned(Box<RunDocument>),
-    /// It had ended, and only now was the record told.
+    /// The run had ended before; only now was the record told.
     Closed {
-        /// Its document, where its journal gives one.
+        /// The run's document, if its journal yields one.
         ended: Option<Box<RunDocument>>,
     },
-    /// Its journal is lost, and these were given up.
+    /// The run's journal is lost, and these hosts were given up.
     Released(Vec<HostId>),
 }
 
-/// Look, check, take over, go on, report.
+/// Reads the run, checks, takes it over, continues it, and reports.
 ///
 /// # Errors
 ///
-/// The run cannot be taken over, or not by this order; nothing was touched.
+/// The run cannot be taken over, or not with these options. Nothing was touched.
 pub(crate) async fn take_over(
     policies: &Path,
     run: &RunId,
@@ -67,12 +67,12 @@ pub(crate) async fn take_over(
 ) -> Result<TakenOver, OperationError> {
     let environment = match asked.purpose {
         Purpose::Resume => Environment::open(policies).await,
-        // It goes nowhere but back: that must not wait for somebody who mends a policy.
+        // It only restores, which must not wait until somebody mends a policy.
         Purpose::Abandon => Site::find(policies)?.world_to_put_back(frontend).await,
     };
     let environment = environment.map_err(|error| offline_journal::with_what_is_kept(error, policies, Some(run)))?;
     let (journal, record) = environment.look_at_run(run).await?;
-    // S3: before anything is written, a fence least of all.
+    // S3: checked before anything is written, above all before a fence.
     record.is_of(environment.fleet.identity()).map_err(environment::other_fleet)?;
     asked.seen = journal.len();
     if run_status(&journal, &record, run) == RunStatus::Unknown
@@ -132,7 +132,7 @@ fn may_live(environment: &Environment, run: &RunId, journal: &[JournalRecord], r
     run::may_live(run, journal, record, life(journal, record, run), environment.fleet.bounds(), environment.clock.now())
 }
 
-/// Whether this call, which asks for the run again, may go on with it.
+/// Whether this call, which repeats the request, may continue the run.
 pub(crate) fn may_be_retried(
     environment: &Environment,
     run: &RunId,
@@ -143,7 +143,7 @@ pub(crate) fn may_be_retried(
     run::may_be_retried(run, journal, record, life, bounds, environment.clock.now())
 }
 
-/// How the process stands that acts for a run: by the record, else by the journal's last word of it.
+/// The state of the process that acts for a run: by the record, otherwise by the journal's last mention of it.
 fn life(journal: &[JournalRecord], record: &FleetRecord, run: &RunId) -> Life {
     actor(journal, record, run).map_or(Life::Dead, |process| process::Here.life(process))
 }
@@ -152,7 +152,7 @@ fn actor<'a>(journal: &'a [JournalRecord], record: &'a FleetRecord, run: &RunId)
     record.runs.get(run).map(|entry| &entry.process).or(RunHistory::of(journal).actor)
 }
 
-/// Whether the run can be taken over, by this order.
+/// Whether the run can be taken over with these options.
 async fn is_permitted(
     environment: &Environment,
     run: &RunId,
@@ -185,19 +185,19 @@ async fn is_permitted(
     }
 }
 
-/// How a run that was taken over went on.
+/// The outcome of a run that was taken over.
 pub(crate) enum TakeoverOutcome {
-    /// To its end.
+    /// The run went on to its end.
     Ended(Box<driver::Ended>),
-    /// It had ended, and only the record was not told.
+    /// The run had ended before; only the record had not been told.
     Closed,
-    /// Its journal is lost, and these were given up.
+    /// The run's journal is lost, and these hosts were given up.
     Released(Vec<HostId>),
-    /// Only its last records were missing, and they are there now.
+    /// Only the run's last records were missing, and they are there now.
     Completed(Box<RunDocument>),
 }
 
-/// Takes the run over and goes on with it to its end.
+/// Takes the run over and continues it to its end.
 pub(crate) async fn take(
     environment: &Environment,
     run: &RunId,
@@ -227,7 +227,7 @@ pub(crate) async fn take(
     let seen = seen + brought;
     let (journal, record) = environment.look_at_run(run).await?;
     if matches!(run_status(&journal, &record, run), RunStatus::Holding | RunStatus::Unclosed) {
-        // S9: what has ended goes forward no more. What it holds is put back, and the record is told.
+        // S9: a run that has ended goes forward no more. Its hosts are put back, and the record is told.
         purpose = Purpose::Abandon;
     }
     let request = TakeoverRequest { successor, purpose, reason, leave, seen, even_if_alive };
@@ -245,7 +245,7 @@ pub(crate) async fn take(
     match driver::drive(&ports, *machine, watcher.as_ref(), stop).await {
         Ok(ended) => Ok(Ok(TakeoverOutcome::Ended(Box::new(ended)))),
         Err(NotStarted::TakenOver(why)) => Ok(Err(TakeoverError::Another(why))),
-        // It was granted nothing, or nothing of it was ever sent: nothing was touched.
+        // The run was granted nothing, or nothing was ever sent for it: nothing was touched.
         Err(why) => Err(not_begun(run, &why)),
     }
 }

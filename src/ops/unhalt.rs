@@ -1,7 +1,7 @@
-//! A stop order is lifted: says who halted and why, asks why it may go on, and lifts what was shown.
+//! Lifts a stop order: says who halted and why, asks why it may go on, and lifts the orders that were shown.
 //!
-//! Who lifts what, and why, stands in a journal before anything is lifted. An order that came after the look stays in
-//! force: nobody has read it.
+//! A journal records who lifts what and why before anything is lifted. An order that came after the orders were read
+//! stays in force: nobody has seen it.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -23,31 +23,31 @@ use super::reader::{LedgerReader, writable_ledger};
 use super::site::Site;
 use super::{fleets, ids, process};
 
-/// Writes of others that may come first, one after the other.
+/// How many writes of others may come first, one after the other.
 const CONFLICTS: u32 = 200;
 
-/// What was lifted.
+/// The result of an `unhalt`.
 #[derive(Debug, Serialize)]
 pub(crate) struct Unhalted {
     #[serde(flatten)]
     pub(crate) place: Place,
-    /// `None` is the whole fleet.
+    /// The subsystem; `None` for the whole fleet.
     pub(crate) subsystem: Option<SubsystemName>,
     /// Who lifted it.
     pub(crate) operator: OperatorId,
-    /// Why.
+    /// Why it was lifted.
     pub(crate) reason: String,
-    /// The orders that were in force, and no longer are.
+    /// The orders that were in force and no longer are.
     pub(crate) lifted: Vec<StatusHalt>,
-    /// Orders that still are.
+    /// The orders that are still in force.
     pub(crate) halts: Vec<StatusHalt>,
 }
 
-/// Looks, shows, asks why where no reason is given, records, lifts. Returns what was lifted, and warnings.
+/// Reads, shows, asks why where no reason is given, records, and lifts. Returns what was lifted, and warnings.
 ///
 /// # Errors
 ///
-/// Nothing to lift; nobody to ask; the ledger cannot be used.
+/// There is nothing to lift; there is nobody to ask; the ledger cannot be used.
 pub(crate) async fn unhalt(
     policies: &Path,
     subsystem: Option<&SubsystemName>,
@@ -85,7 +85,7 @@ pub(crate) async fn unhalt(
     Ok((unhalted, site.warning().into_iter().collect()))
 }
 
-/// Shows who halted and why, and asks why it may go on. Nothing typed is no reason.
+/// Shows who halted and why, and asks why it may go on. An empty reply is not a reason.
 async fn ask(orders: &[Halt], place: &Place, frontend: &dyn Frontend) -> Result<String, OperationError> {
     let mut heard = frontend.listen().map_err(|e| OperationError::internal("signals cannot be heard", e))?;
     let reply = frontend.ask(&Question::Unhalt { place, orders }, &mut heard).await;
@@ -93,7 +93,7 @@ async fn ask(orders: &[Halt], place: &Place, frontend: &dyn Frontend) -> Result<
     reply.typed().map_err(why)
 }
 
-/// First who lifts what and why, then the lifting: what is lifted is always explained.
+/// Records first who lifts what and why, then lifts: so every lifting is explained.
 async fn lift(
     policies: &Arc<PolicySet>,
     read: &FleetRecord,
@@ -108,7 +108,7 @@ async fn lift(
     let decide = |record: &FleetRecord| {
         coordination::decide(record, &Command::Unhalt { orders }, &context).map(|(next, _)| (Some(next), ()))
     };
-    // Refused where it can be told beforehand: the history is to show what was done.
+    // A refusal that can be known beforehand comes first: the history must show only what was done.
     decide(read).map_err(refused)?;
     let ledger = writable_ledger(&policies.fleet, now).await?;
     let journal = JournalRecord {
@@ -146,7 +146,7 @@ fn still_halted(failure: Failure, cause: String) -> OperationError {
     }
 }
 
-/// Only the tolerance of clocks is asked of them, and that is the same everywhere.
+/// Only the tolerance of clocks is used here, and it is the same for all providers.
 fn bounds(policies: &PolicySet) -> Bounds {
     match policies.fleet.provider.kind {
         ProviderKind::Simulated { .. } => Bounds::SIMULATED,
@@ -154,7 +154,7 @@ fn bounds(policies: &PolicySet) -> Bounds {
     }
 }
 
-/// With what is in force.
+/// The error where there is nothing to lift, with what is in force.
 fn nothing_to_lift(policies: &Path, subsystem: Option<&SubsystemName>, record: &FleetRecord) -> OperationError {
     let mut message = match subsystem {
         Some(name) => format!("{name} is not halted by itself"),
