@@ -73,7 +73,7 @@ pub(crate) struct ErrorDocument {
     pub(crate) schema: &'static str,
     /// The process's exit code.
     pub(crate) exit_code: u8,
-    /// What was tried on what.
+    /// The action that failed, and its object.
     pub(crate) message: String,
     /// Why, from the nearest cause to the root.
     pub(crate) causes: Vec<String>,

@@ -141,7 +141,7 @@ fn largest_text(plan: &PlanDocument) -> Option<String> {
 }
 
 /// The reason as the few constraints that matter, then the ways out that leave the policies as they are. What the
-/// policies say comes last. Each list has at most [`WHY_SHOWN`] lines.
+/// policies say comes last. Each list has at most `WHY_SHOWN` lines.
 fn why_text(why: &Why, plan: &PlanDocument) -> String {
     let count = plan.request.count.unwrap_or(0);
     let mut out = String::new();

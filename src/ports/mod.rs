@@ -62,7 +62,7 @@ pub enum FleetError {
     /// The provider did not answer in time, or refused to answer.
     #[error("{tried}")]
     Provider {
-        /// What was tried on what.
+        /// The action that failed, and its object.
         tried: String,
         /// What to do about it.
         hint: Option<String>,

@@ -252,7 +252,7 @@ impl LedgerFile {
         self.settle_with(tx, 0).map(|_| ())
     }
 
-    /// As [`Self::settle`], for a file that was moved here and has taken `writes` writes.
+    /// As `settle`, for a file that was moved here and has taken `writes` writes.
     pub(super) fn settle_with(&self, tx: &Transaction<'_>, writes: u64) -> Result<Home, LedgerError> {
         let home = Home::new(self.here()?, writes);
         home.store(tx).map_err(|error| self.error("written", error))?;
