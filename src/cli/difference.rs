@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::output::{Align, Table};
 use crate::policy::{self, SubsystemPolicy, loosened};
 
-/// Every field that differs, those that are looser first and marked.
+/// Every field that differs, by name; looser ones are marked.
 pub(super) fn difference(was: Option<&SubsystemPolicy>, is: Option<&SubsystemPolicy>) -> String {
     let fields = |policy: Option<&SubsystemPolicy>| {
         let mut fields = BTreeMap::new();

@@ -21,9 +21,9 @@ impl Exit {
     pub(crate) const INVALID_POLICY: Self = Self(4);
     /// The fleet's state cannot be established. Nothing was touched.
     pub(crate) const FLEET_UNKNOWN: Self = Self(5);
-    /// Not confirmed, or an approval is missing. Nothing was touched.
+    /// Not confirmed. Nothing was touched.
     pub(crate) const NOT_CONFIRMED: Self = Self(6);
-    /// Aborted on a regression; every cordoned host is back in service, earlier batches stay terminated.
+    /// Aborted on a regression or a rule; every cordoned host is back in service, earlier batches stay terminated.
     pub(crate) const ABORTED: Self = Self(7);
     /// Stopped, and a person is needed: a host is still cordoned or its state is unknown.
     pub(crate) const NEEDS_ATTENTION: Self = Self(8);

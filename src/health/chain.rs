@@ -41,7 +41,7 @@ pub(crate) enum BakeVerdict {
     Regressed {
         /// The probes that regressed, by name. Empty if the fleet alone is the reason.
         probes: Vec<Regression>,
-        /// What the round said of the fleet.
+        /// Whether the round said that the fleet holds; `true` if the round did not observe it.
         fleet_holds: bool,
     },
     /// Not yet.
@@ -61,7 +61,7 @@ pub(crate) enum BakeVerdict {
 /// Why a chain broke.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Gap {
-    /// How long nobody looked.
+    /// The time between two rounds that nobody watched; after the clock was set back, how far the last round lies ahead.
     pub(crate) length: Duration,
     /// The longest gap that would have been tolerated.
     pub(crate) tolerated: Duration,
@@ -78,7 +78,7 @@ pub(crate) struct Progress {
     pub(crate) restarts: u64,
     /// Rounds taken, over all chains.
     pub(crate) rounds: u64,
-    /// Sampling is slower than `every`: the longest time between two starts. Worth one warning.
+    /// Sampling is slower than `every`: the longest time between two starts, or of one round. Worth one warning.
     pub(crate) slow: Option<Duration>,
 }
 
@@ -244,7 +244,7 @@ impl Bake {
         Progress { left, bake: self.bake, restarts: self.restarts, rounds: self.rounds, slow: self.slow }
     }
 
-    /// The probes' last readings and counts.
+    /// The count of bad samples in a row, for each probe.
     pub(crate) fn watch(&self) -> &Watch {
         &self.watch
     }

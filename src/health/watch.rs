@@ -72,7 +72,7 @@ impl Watch {
         regressions
     }
 
-    /// Probes whose last sample was bad, though not yet for long enough to be a regression.
+    /// Probes whose last sample was bad.
     pub(crate) fn suspects(&self) -> impl Iterator<Item = &ProbeKey> {
         self.in_a_row.iter().filter(|(_, times)| **times > 0).map(|(key, _)| key)
     }

@@ -9,7 +9,7 @@ use super::{Group, GroupName, Health, Host, HostId, HostState, LedgerId, Protect
 
 /// Everything a provider said about its fleet in one observation, checked for contradictions.
 ///
-/// Hosts and groups are kept in the order of their names, so that nothing downstream can depend on
+/// Hosts and groups are kept in the order of their ids and names, so that nothing downstream can depend on
 /// the order in which a provider lists them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FleetSnapshot {

@@ -49,7 +49,7 @@ impl Time {
         })
     }
 
-    /// From jiff's timestamp, rounded down to the millisecond.
+    /// From jiff's timestamp, cut to whole milliseconds.
     pub(crate) fn from_jiff(at: jiff::Timestamp) -> Self {
         Self(at.as_millisecond())
     }
@@ -91,7 +91,7 @@ impl<'de> Deserialize<'de> for Time {
     }
 }
 
-/// A duration as people and policies write it: `90s` is `1m 30s`, `86400s` is `1d`.
+/// A duration as people write it: `90s` is `1m 30s`, `86400s` is `1d`.
 pub(crate) fn duration_text(of: Duration) -> String {
     let mut rest = of.as_millis();
     if rest == 0 {

@@ -119,7 +119,7 @@ pub(crate) async fn import(policies: &Path, file: &Path) -> Result<(Imported, Ve
             "name an empty place under `[ledger]` in fleet.toml: an import never replaces a ledger",
         ));
     }
-    // Of no time, and then of the time of the export: a clock that is wrong here must not refuse the first run later.
+    // Stamped 0, and then with the time of the import: a clock that is wrong here must not refuse the first run later.
     let ledger = writable_ledger(&policies.fleet, Time::from_millis(0)).await?;
     let order = Halt {
         subsystem: None,

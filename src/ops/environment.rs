@@ -1,4 +1,4 @@
-//! The fleet, the ledger, the probes and the clock that the policy directory names; opened, never changed.
+//! The environment of an operation: the fleet, the ledger, the probes and the clock that the policy directory names.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;

@@ -33,7 +33,7 @@ pub(crate) enum Because {
     Deferred {
         until: Time,
         now: Time,
-        /// Which budget, where the ledger said so.
+        /// The budget, or the other run, if the ledger named it.
         why: Option<String>,
     },
     /// The plan was not confirmed.

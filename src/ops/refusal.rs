@@ -18,7 +18,7 @@ pub(crate) fn request_id(plan: &PlanDocument, run: &RunId) -> Violation {
     whole(Rule::RequestId, message)
 }
 
-/// T46: a plan that somebody looked at for too long is not run.
+/// An expired plan is not run: somebody looked at it for too long.
 pub(crate) fn stale(plan: &PlanDocument) -> Violation {
     whole(Rule::PlanStale, format!("the plan expired at {} without a confirmation: make it again", plan.expires_at))
 }

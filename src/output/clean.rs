@@ -1,5 +1,5 @@
 //! Makes other people's text safe for a terminal: names, tags and messages of a provider may contain anything, escape
-//! sequences included. Nothing leaves this program without passing through here.
+//! sequences included. Only texts of this program itself, such as its help, do not pass through here.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;

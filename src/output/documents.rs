@@ -1,4 +1,5 @@
-//! Documents that no other module owns: `error/v1`, `status/v1`, `history/v1`, `result/v1`.
+//! Documents that no other module owns: `error/v1`, `status/v1`, `history/v1`, `headroom/v1`,
+//! `result/v1`.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -134,7 +135,7 @@ pub(crate) struct StatusDocument {
     /// The run that was asked for, where it has ended and holds nothing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) ended: Option<RunDocument>,
-    /// Warnings: policies that are not valid.
+    /// Warnings: invalid policies, a record that is nearly full.
     pub(crate) warnings: Vec<String>,
 }
 
@@ -157,7 +158,7 @@ pub(crate) struct StatusRun {
     /// Whether its process lives; `None` where the process is on another machine or in another container and cannot be
     /// checked.
     pub(crate) alive: Option<bool>,
-    /// `user@host`-like place of the process: machine and pid.
+    /// The process, as `pid N on HOST`.
     pub(crate) process: String,
     /// When it took its place in line.
     pub(crate) started_at: Time,
@@ -201,7 +202,7 @@ pub(crate) struct StatusHold {
 pub(crate) struct StatusCall {
     /// Numbered within the run.
     pub(crate) call: u64,
-    /// Its effect: `cordon`, `restore`, `terminate`, `suspend`, `resume`.
+    /// Its effect: `cordon`, `restore`, `terminate`, `suspend`, `resume`, `adopt`.
     pub(crate) effect: &'static str,
     /// Its group, where there is one.
     pub(crate) group: Option<GroupName>,

@@ -29,14 +29,14 @@ pub struct Inputs<'a> {
 /// When the hosts are judged: some rules apply only to the first step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {
-    /// Before a batch is reserved: every rule except budgets and intervals (see [`super::waits`]).
+    /// Before a batch is reserved: every rule except waits for budgets and intervals (see [`super::waits`]).
     Grant,
     /// While hosts are held: before a cordon, at each sample of a bake and before a termination. Judges capacity rules
     /// (hosts that the run took out count as taken), halts, windows, loosened policies and foreign ledgers.
     Hold,
 }
 
-/// The hosts that a run takes, for the choke point.
+/// The hosts that a run takes, for the preflight.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Taking {
     /// About to be taken: judged by the observation alone.

@@ -1,7 +1,7 @@
 //! Which hosts belong to which subsystems: every host of a snapshot with the subsystems whose policies select it.
 //!
-//! [`Membership`] is the only thing that the planner and the independent check share beside the inputs:
-//! it matches and indexes, and must not count, add or judge anything.
+//! [`Membership`] is what the planner and the independent check share beside the inputs, with the rules for single hosts
+//! (`gates`, `hosts`, `doubts`). It matches and indexes, and must not count, add or judge anything.
 
 use std::collections::HashMap;
 use std::hash::Hash;

@@ -11,7 +11,7 @@ use crate::policy::{Budget, SubsystemPolicy};
 use super::membership::Membership;
 use super::{Inputs, Removal, Rule, Violation};
 
-/// The removals and terminations that pace is judged by.
+/// The removals, and the last time when hosts of each subsystem went or came back: pace is judged by these.
 #[derive(Clone, Copy)]
 pub(crate) struct Books<'a> {
     pub(crate) removals: &'a [Removal],

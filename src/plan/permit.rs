@@ -1,5 +1,5 @@
-//! [`Confirmed`]: the permit to remove. There is no way to a run without one, and no way to one but
-//! [`Plan::confirm`] (S8).
+//! [`Confirmed`]: the permit to remove. There is no way to a run without one. [`Plan::confirm`] makes one of a
+//! plan, and [`Confirmed::recorded`] makes it again from the journal of a run that was confirmed (S8).
 
 use std::time::Duration;
 

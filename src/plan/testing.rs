@@ -58,7 +58,7 @@ pub(crate) fn policy(name: &str, minimum: u64) -> SubsystemPolicy {
     }
 }
 
-/// A host in service that carries the tags of these subsystems, each with `units` as its value.
+/// A host in service that carries the tags of these subsystems, each with `1` as its value.
 pub(crate) fn host(id: &str, zone: &str, subsystems: &[&str]) -> Host {
     Host {
         id: id.into(),

@@ -130,7 +130,7 @@ struct ZoneSums {
 struct Sums<'a> {
     policy: &'a crate::policy::SubsystemPolicy,
     zones: BTreeMap<&'a ZoneName, ZoneSums>,
-    /// Hosts that would serve but for other runs that hold them.
+    /// Members that other runs have reserved, or that are settling.
     held: BTreeMap<RunId, u64>,
     /// Hosts that are taken and are not capacity, but may still serve.
     doubtful: u64,

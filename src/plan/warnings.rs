@@ -104,7 +104,7 @@ fn unrouted(membership: &Membership<'_>, chosen: &BTreeSet<usize>) -> Option<Str
     ))
 }
 
-/// A tag that names a subsystem whose policy does not count the host.
+/// A tag that names a subsystem whose policy does not count the host, and members that do not serve or are in doubt.
 fn unselected(
     inputs: &Inputs<'_>,
     membership: &Membership<'_>,

@@ -17,8 +17,8 @@ pub(crate) struct Why {
     /// Together they exclude the count. Without any one of them it would be possible, unless proving that took too
     /// long. Never empty.
     pub(crate) constraints: Vec<Constraint>,
-    /// Each alone would make the count possible, or (`fewer-hosts`) is possible as it is. What is closed now stays
-    /// closed.
+    /// Each alone would make the count possible, or (`fewer-hosts`) is possible as it is. Windows that are closed
+    /// now stay closed, except for `later`.
     pub(crate) would_allow: Vec<WouldAllow>,
 }
 

@@ -3,13 +3,14 @@
 //! [`PolicySet`] is one policy directory, whole and validated. The only way to get one is [`load`] (or [`check`], its
 //! pure part), so nothing downstream meets an unchecked value. [`FleetAlone`], which [`load_fleet`] returns, holds
 //! `fleet.toml` only and is for commands that never remove. Reading the files is the thin shell `files`; everything
-//! else here is pure: text to tree (`read`), tree to raw types (`raw`, `leaf`), raw types to policies (`check`). Every
+//! else here is pure: text to tree (`read`), tree to raw types (`raw`, `value`), raw types to policies (`check`). Every
 //! stage reports all its problems with their places (`problem`).
 //!
 //! **What has no default** (S3): name, selector, baseline, minimum, `max_hosts_per_run`, `batch`, `interval`, `budgets`
 //! (`[]` must be written, and gives a warning), `bake`, `every`, provider and ledger. A key that may be left out limits
 //! no removal (`description`, `owner`), or is a further restriction that nobody asked for (`minimum_per_zone`,
-//! `survive_zone_loss`, `ramp`, `windows`, …), or defaults to the strictest value (`unattended_max`).
+//! `survive_zone_loss`, `ramp`, `windows`, …), or defaults to a strict value that the contract states (`unattended_max`,
+//! `max_unserving`, `failures`, `timeout`, `offline_limit`, `settle`).
 
 #![cfg_attr(not(test), warn(clippy::wildcard_enum_match_arm))]
 

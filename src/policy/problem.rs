@@ -134,7 +134,8 @@ pub(crate) fn render(problems: &[PolicyProblem], look: Look) -> String {
 pub(crate) struct PolicyErrors {
     /// The policy directory.
     pub(crate) directory: PathBuf,
-    /// Never empty; in the order of the files' names and of the places in them.
+    /// Never empty. Problems of the directory and of `fleet.toml` come first, then those of the policies in the order of the
+    /// files' names and of the places in them.
     pub(crate) problems: Vec<PolicyProblem>,
 }
 

@@ -1,4 +1,5 @@
-//! `policy show`: the policies in force, with every percentage resolved and every default filled in.
+//! `policy show`: the policies in force, with every default filled in, and percentages of the baseline
+//! resolved.
 
 use std::fmt::{Display, Write as _};
 

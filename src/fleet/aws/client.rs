@@ -1,8 +1,8 @@
 //! Two kinds of SDK clients. Main type: [`Clients`].
 //!
 //! Reads may be retried, within limits. Effects are sent once: their clients have no retries, and every request is
-//! signed with the time of its intent, so that AWS refuses a call 15 minutes after its intent, whatever happens here:
-//! also a call that was queued somewhere, or whose process was frozen.
+//! signed with the time of its intent, or an earlier time if its deadline comes sooner. AWS refuses a call at most 15 minutes
+//! after its intent, whatever happens here: also a call that was queued somewhere, or whose process was frozen.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};

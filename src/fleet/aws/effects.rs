@@ -1,4 +1,4 @@
-//! Sends one call once, signed with its intent's time. Main function: [`perform`].
+//! Sends one call once, signed for its deadline ([`super::client`]). Main function: [`perform`].
 //!
 //! Effects name instances, never a size: with a size, AWS would choose the victims, and the call would race with
 //! everybody else.

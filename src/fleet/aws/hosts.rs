@@ -30,7 +30,7 @@ pub(super) struct Inventory {
     pub(super) instances: Vec<Instance>,
     /// The status checks of running instances.
     pub(super) statuses: Vec<InstanceStatus>,
-    /// Every target group of type `instance`, with its targets.
+    /// Every target group that may hold instances, with its targets.
     pub(super) targets: Vec<(TargetGroup, Vec<TargetHealthDescription>)>,
     /// The detail of each group, by group.
     pub(super) details: BTreeMap<String, Detail>,

@@ -27,7 +27,7 @@ pub(super) const DETAIL_AGE: Duration = Duration::from_secs(60);
 /// Concurrent calls, per kind.
 pub(super) const CONCURRENCY: usize = 8;
 
-/// The most pages of one list: a hundred thousand hosts.
+/// The most pages of one list: a hundred thousand hosts at a hundred a page.
 const PAGES: usize = 1_000;
 
 /// Observes the whole fleet, and once more where the lists contradict each other.

@@ -33,7 +33,7 @@ pub(super) struct Registrations {
 }
 
 impl Registrations {
-    /// Indexes every target group of type `instance` with the health of all its targets.
+    /// Indexes every target group that may hold instances, with the health of all its targets.
     pub(super) fn new(groups: &[(TargetGroup, Vec<TargetHealthDescription>)]) -> Self {
         let mut all = Self::default();
         for (group, targets) in groups {

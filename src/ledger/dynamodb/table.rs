@@ -52,7 +52,7 @@ pub(super) struct Failed {
 pub(super) struct Table {
     pub(super) client: Client,
     pub(super) name: String,
-    /// The last call got no answer.
+    /// The last call failed: it got no answer, or only refusals that may be retried.
     lost: AtomicBool,
 }
 

@@ -69,7 +69,7 @@ pub(super) struct Cluster {
     preferred: AtomicUsize,
     /// The cluster's id, from its first answer; 0 before that.
     id: AtomicU64,
-    /// The last call got no answer.
+    /// The last call failed: it got no answer, or only refusals that may be retried.
     lost: AtomicBool,
 }
 

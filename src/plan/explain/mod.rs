@@ -10,7 +10,7 @@
 //! | `exclusion` | the few rows that together exclude a count |
 //! | `headroom` | how much can be removed now, and what limits it |
 //! | `what_if` | the same for a fleet or a policy that is assumed |
-//! | `asked` | the count that is refused, and what it is judged by |
+//! | `query` | the count that is refused, and what it is judged by |
 //! | `remedies` | more capacity or other limits that would allow it |
 //! | `several_runs` | when it could go: once windows open, or in several runs |
 //! | `refusal` | all of it put together: the `why` of a refused plan |

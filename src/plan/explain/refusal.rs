@@ -15,7 +15,8 @@ use super::query::{CountQuery, group_members};
 use super::remedies::Question;
 use super::several_runs;
 
-/// Why a count above `now` is refused; `None` if no proof was found. `largest` is the maximum if everything were open.
+/// Why a count above `now` is refused; `None` if no proof was found, or nothing
+/// would allow the count. `largest` is the maximum if everything were open.
 pub(crate) fn explain(
     asked: CountQuery<'_>,
     constraints: &Constraints<'_>,

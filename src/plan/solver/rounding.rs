@@ -12,7 +12,8 @@ pub(super) fn nearest(at: &[f64], range: &Range) -> Vec<u64> {
     at.iter().enumerate().map(whole).collect()
 }
 
-/// Rounded down and filled up again. What lost most by rounding down comes first.
+/// Rounded down and filled up again. The most valuable columns come first; among equals, those that lost most by
+/// rounding down.
 pub(super) fn filled(columns: &Columns, at: &[f64], range: &Range) -> Vec<u64> {
     let Range { low, high } = range;
     let mut left = columns.bounds.clone();
