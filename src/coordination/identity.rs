@@ -29,6 +29,10 @@ pub(super) fn is_this_fleet(record: &FleetRecord, command: &Command<'_>, ctx: &C
         return Err(Refusal::Illegal(format!("it is of fleet {theirs}, the policies are of fleet {ours}")));
     }
     match command {
+        // A run may have come after the person was asked: its hosts are in the other fleet, where nobody would look.
+        Command::Adopt if !record.runs.is_empty() && record.is_of(ctx.identity).is_err() => {
+            Err(Refusal::Illegal("runs of the fleet that the record belongs to are under way or hold hosts".to_owned()))
+        }
         Command::Adopt => Ok(()),
         Command::Unhalt { .. } if !is_whole(ctx.identity) => Ok(()),
         Command::Unhalt { .. }

@@ -79,6 +79,11 @@ fn s3_every_command_of_another_fleet_is_refused_and_changes_nothing() {
     room.world.identity = FleetIdentity { caller, ..of_region("us-east-1") };
     room.decide(&Command::SetTime).expect("the same fleet");
     room.world.identity = of_region("eu-west-1");
+    assert_eq!(why(room.decide(&Command::Adopt)), "illegal", "a run of the other fleet came after the question");
+    room.world.identity = of_region("us-east-1");
+    room.resolve(&a, "index-01", HostOutcome::NeverCordoned).expect("let go of");
+    room.end(&a, false).expect("ended");
+    room.world.identity = of_region("eu-west-1");
     room.decide(&Command::Adopt).expect("adopted");
     assert_eq!(room.record.identity, Some(of_region("eu-west-1")));
     room.decide(&Command::SetTime).expect("it is this fleet's now");
