@@ -61,7 +61,7 @@ pub(crate) async fn adopt(policies: &Path, reason: &str, frontend: &dyn Frontend
             hint: Some("an adoption is confirmed by a person: run it on a terminal".to_owned()),
         });
     }
-    let before = environment.look_at_any().await?;
+    let before = environment.observe_any_then_read().await?;
     let id = match moved {
         Some(_) => before.record.ledger.clone(),
         None => environment.writable_ledger().await?.read().await.map_err(OperationError::Ledger)?.1.ledger,
@@ -90,7 +90,7 @@ pub(crate) async fn adopt(policies: &Path, reason: &str, frontend: &dyn Frontend
     let question = Question::Adoption { place: &place, ledger: &id, moved: moved.as_ref(), marks: &marks };
     confirm::by_a_person(&question, "nothing was touched", frontend).await?;
     // A question may stay open for an hour, and on AWS the last mark wins.
-    if Marks::of(&environment, &environment.look_at_any().await?).other_than(&id) != marks {
+    if Marks::of(&environment, &environment.observe_any_then_read().await?).other_than(&id) != marks {
         return Err(OperationError::NotConfirmed {
             why: "whose these are has changed since they were shown; nothing was touched".to_owned(),
             hint: Some("see what they bear now: run it again".to_owned()),
@@ -198,8 +198,8 @@ pub(crate) async fn of_first_run(
         if attempt > 0 {
             environment.clock.sleep_until(environment.clock.now().plus(MARK_PAUSE)).await;
         }
-        let seen = environment.look().await?;
-        if seen.snapshot.mark != FleetMark::Open {
+        let observation = environment.observe_then_read().await?;
+        if observation.snapshot.mark != FleetMark::Open {
             // This ledger's mark or another's: the grant judges that.
             return Ok(());
         }
@@ -207,7 +207,7 @@ pub(crate) async fn of_first_run(
             break;
         }
         let id = ledger.read().await.map_err(OperationError::Ledger)?.1.ledger;
-        let marks = Marks::of(environment, &seen).other_than(&id);
+        let marks = Marks::of(environment, &observation).other_than(&id);
         let call = call(environment, &marks, &id);
         // S5: a ledger that may govern hosts records that; otherwise it would be taken for one in which nothing has
         // happened.

@@ -72,14 +72,14 @@ impl Environment {
     /// # Errors
     ///
     /// Exit 5 where the record is of another fleet (S3): nothing about one fleet may be concluded from the other.
-    pub(crate) async fn look(&self) -> Result<Seen, OperationError> {
-        let seen = self.look_at_any().await?;
-        seen.record.is_of(self.fleet.identity()).map_err(other_fleet)?;
-        Ok(seen)
+    pub(crate) async fn observe_then_read(&self) -> Result<ObservedFleet, OperationError> {
+        let observation = self.observe_any_then_read().await?;
+        observation.record.is_of(self.fleet.identity()).map_err(other_fleet)?;
+        Ok(observation)
     }
 
     /// The same, for a record of any fleet: for `ledger adopt`.
-    pub(crate) async fn look_at_any(&self) -> Result<Seen, OperationError> {
+    pub(crate) async fn observe_any_then_read(&self) -> Result<ObservedFleet, OperationError> {
         let snapshot = self.fleet.observe().await.map_err(OperationError::Fleet)?;
         // The fleet is observed first and the ledger read after it: a host that was removed in between is then claimed
         // here and absent there, never the other way round.
@@ -89,11 +89,11 @@ impl Environment {
         let (journals, bounds) = (self.ledger.journals(), self.fleet.bounds());
         let silent = driver::silent(journals, &process::Here, &record, &runs, bounds, now).await;
         let view = record.view(None, &silent, now);
-        Ok(Seen { snapshot, record, view, silent, now })
+        Ok(ObservedFleet { snapshot, record, view, silent, now })
     }
 
     /// Reads the journal and then the record, so that a run that ends in between is seen to have ended.
-    pub(crate) async fn look_at_run(&self, run: &RunId) -> Result<(Vec<JournalRecord>, FleetRecord), OperationError> {
+    pub(crate) async fn read_run(&self, run: &RunId) -> Result<(Vec<JournalRecord>, FleetRecord), OperationError> {
         let journal = self.ledger.journals().journal(run).await.map_err(OperationError::Ledger)?;
         let (_, record) = self.ledger.read().await?;
         Ok((journal, record))
@@ -134,35 +134,51 @@ impl Environment {
     }
 
     /// Plans the request. Reads every watched probe once, and every protection that concerns the request.
-    pub(crate) async fn plan(&self, request: &Request, seen: &mut Seen) -> Result<Plan, OperationError> {
-        let plan = self.plan_of_unprotected(request, seen).await?;
+    pub(crate) async fn plan(
+        &self,
+        request: &Request,
+        observation: &mut ObservedFleet,
+    ) -> Result<Plan, OperationError> {
+        let plan = self.plan_of_unprotected(request, observation).await?;
         // The probes to read depend on the hosts, which the first plan has chosen.
         let watched: BTreeSet<SubsystemName> = plan.document.watched.iter().cloned().collect();
         let bad = self.bad_probes(&watched).await;
-        let mut plan =
-            if bad.is_empty() { plan } else { self.plan_with(request, seen, &bad).map_err(OperationError::Assess)? };
-        plan.document.warnings.extend(self.ledger.warning(&seen.record));
+        let mut plan = if bad.is_empty() {
+            plan
+        } else {
+            self.plan_with(request, observation, &bad).map_err(OperationError::Assess)?
+        };
+        plan.document.warnings.extend(self.ledger.warning(&observation.record));
         Ok(plan)
     }
 
     /// Whether a refused plan would be allowed without what other runs hold, claim or have just removed (S9: a race is
     /// never exit 3).
-    pub(crate) fn is_race(&self, request: &Request, seen: &Seen, plan: &Plan) -> Result<bool, OperationError> {
-        let view = seen.record.alone(None, &seen.silent).view(None, &seen.silent, seen.now);
+    pub(crate) fn is_race(
+        &self,
+        request: &Request,
+        observation: &ObservedFleet,
+        plan: &Plan,
+    ) -> Result<bool, OperationError> {
+        let view = observation.record.alone(None, &observation.silent).view(None, &observation.silent, observation.now);
         let none = BTreeMap::new();
-        let inputs = Inputs { ledger: &view, ..self.inputs(seen, &none) };
+        let inputs = Inputs { ledger: &view, ..self.inputs(observation, &none) };
         let alone = crate::plan::plan(&inputs, request).map_err(OperationError::Assess)?;
         let (violations, without) = (&plan.document.violations, &alone.document.violations);
-        Ok(is_race(&seen.record, &seen.silent, self.began_at, violations, without))
+        Ok(is_race(&observation.record, &observation.silent, self.began_at, violations, without))
     }
 
     /// Makes a plan whose hosts were all checked for the protections that no observation shows. Where a host has such a
     /// protection, the plan is made again with that knowledge.
-    async fn plan_of_unprotected(&self, request: &Request, seen: &mut Seen) -> Result<Plan, OperationError> {
+    async fn plan_of_unprotected(
+        &self,
+        request: &Request,
+        observation: &mut ObservedFleet,
+    ) -> Result<Plan, OperationError> {
         let none = BTreeMap::new();
         let mut asked = BTreeSet::new();
         loop {
-            let plan = self.plan_with(request, seen, &none).map_err(OperationError::Assess)?;
+            let plan = self.plan_with(request, observation, &none).map_err(OperationError::Assess)?;
             let chosen = plan.document.batches.iter().flat_map(|batch| &batch.hosts).map(|host| &host.id);
             let unasked: Vec<HostId> = chosen.filter(|id| !asked.contains(*id)).cloned().collect();
             // Every turn checks hosts that were not checked before, so there are at most as many turns as hosts.
@@ -174,7 +190,7 @@ impl Environment {
                 return Ok(plan);
             }
             asked.extend(unasked);
-            seen.snapshot.protect(&protected);
+            observation.snapshot.protect(&protected);
         }
     }
 
@@ -189,22 +205,26 @@ impl Environment {
     fn plan_with(
         &self,
         request: &Request,
-        seen: &Seen,
+        observation: &ObservedFleet,
         bad_probes: &BTreeMap<ProbeKey, String>,
     ) -> Result<Plan, AssessError> {
-        crate::plan::plan(&self.inputs(seen, bad_probes), request)
+        crate::plan::plan(&self.inputs(observation, bad_probes), request)
     }
 
     /// The inputs of a decision.
-    pub(crate) fn inputs<'a>(&'a self, seen: &'a Seen, bad_probes: &'a BTreeMap<ProbeKey, String>) -> Inputs<'a> {
+    pub(crate) fn inputs<'a>(
+        &'a self,
+        observation: &'a ObservedFleet,
+        bad_probes: &'a BTreeMap<ProbeKey, String>,
+    ) -> Inputs<'a> {
         Inputs {
             policies: &self.policies,
-            snapshot: &seen.snapshot,
-            ledger: &seen.view,
+            snapshot: &observation.snapshot,
+            ledger: &observation.view,
             bad_probes,
             identity: self.fleet.identity(),
             bounds: self.fleet.bounds(),
-            now: seen.now,
+            now: observation.now,
         }
     }
 
@@ -229,7 +249,7 @@ impl Environment {
 
 /// The fleet and the ledger at one moment.
 #[derive(Debug)]
-pub(crate) struct Seen {
+pub(crate) struct ObservedFleet {
     pub(crate) snapshot: FleetSnapshot,
     pub(crate) record: FleetRecord,
     pub(crate) view: LedgerView,

@@ -30,21 +30,21 @@ pub(crate) async fn headroom(
     {
         return Err(OperationError::unknown_subsystem(name, &environment.policies));
     }
-    let seen = environment.look().await?;
+    let observation = environment.observe_then_read().await?;
     let none = std::collections::BTreeMap::new();
     // A wrong name is reported before any probe is read.
     let hypothesis = if assumptions.is_empty() {
         None
     } else {
         Some(
-            WhatIf::new(&environment.inputs(&seen, &none), assumptions)
+            WhatIf::new(&environment.inputs(&observation, &none), assumptions)
                 .map_err(|error| unknown(&error, &environment))?,
         )
     };
     // Hosts are shared: a question about one subsystem must also consider the probes of those that depend on any.
     let all: BTreeSet<SubsystemName> = environment.policies.subsystems.keys().cloned().collect();
     let bad_probes = environment.bad_probes(&all).await;
-    let inputs = environment.inputs(&seen, &bad_probes);
+    let inputs = environment.inputs(&observation, &bad_probes);
     let mut subsystems = plan::headroom(&inputs, only, &OnAllCores).map_err(OperationError::Assess)?;
     let mut hypothetical = None;
     if let Some(what_if) = hypothesis {
@@ -58,7 +58,7 @@ pub(crate) async fn headroom(
     Ok(HeadroomDocument {
         schema: HeadroomDocument::SCHEMA,
         place: environment.place(),
-        observed_at: seen.snapshot.begun_at,
+        observed_at: observation.snapshot.begun_at,
         hypothesis: hypothetical,
         subsystems,
     })

@@ -27,7 +27,7 @@ use super::{ids, refusal, report};
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// What earlier calls with a request id led to.
-pub(crate) enum Earlier {
+pub(crate) enum Repeated {
     /// They made a run, and this is the answer.
     Answered(Removed),
     /// They made no run yet. Contains the run that this call makes, and what its journal has of earlier calls that took
@@ -36,29 +36,29 @@ pub(crate) enum Earlier {
 }
 
 /// Looks for the run of the request id. Its journal says for good what became of it.
-pub(crate) async fn look(
+pub(crate) async fn find(
     environment: &Environment,
     removal: &Removal,
     frontend: &dyn Frontend,
-) -> Result<Earlier, OperationError> {
+) -> Result<Repeated, OperationError> {
     let request = &removal.request;
     let run = ids::run_id(&environment.policies.fleet.name, request.request_id.as_ref());
     if request.request_id.is_none() {
-        return Ok(Earlier::New { run, prior: Vec::new() });
+        return Ok(Repeated::New { run, prior: Vec::new() });
     }
-    let (journal, record) = environment.look_at_run(&run).await?;
+    let (journal, record) = environment.read_run(&run).await?;
     // S3: what a run of another fleet did says nothing about this one.
     record.is_of(environment.fleet.identity()).map_err(environment::other_fleet)?;
     if journal.is_empty() || (took_nothing(&journal) && !record.runs.contains_key(&run)) {
-        return Ok(Earlier::New { run, prior: journal });
+        return Ok(Repeated::New { run, prior: journal });
     }
     if !is_same_request(&journal, request) {
         // It was another request: refused, with the plan that it would have had.
-        let mut seen = environment.look().await?;
+        let mut seen = environment.observe_then_read().await?;
         let planned = environment.plan(request, &mut seen).await?;
         let violation = refusal::request_id(&planned.document, &run);
         let answer = PlanAnswer::refused(environment, &planned.document, vec![violation]);
-        return Ok(Earlier::Answered(Removed::Not(Box::new(answer))));
+        return Ok(Repeated::Answered(Removed::Not(Box::new(answer))));
     }
     let heard = frontend.listen().map_err(|e| OperationError::internal("signals cannot be heard", e))?;
     let (orders, mut stop) = stop_signal();
@@ -87,14 +87,14 @@ pub(crate) async fn of_run(
     terms: &Terms,
     frontend: &dyn Frontend,
     stop: &mut StopSignal,
-) -> Result<Earlier, OperationError> {
+) -> Result<Repeated, OperationError> {
     let mut said = false;
     loop {
-        let (journal, record) = environment.look_at_run(run).await?;
+        let (journal, record) = environment.read_run(run).await?;
         match run_status(&journal, &record, run) {
             // The run took nothing: this call may.
             RunStatus::Ended if took_nothing(&journal) => {
-                return Ok(Earlier::New { run: run.clone(), prior: journal });
+                return Ok(Repeated::New { run: run.clone(), prior: journal });
             }
             // An ended run goes forward no more, whatever it still holds.
             RunStatus::Unknown | RunStatus::Ended | RunStatus::Holding | RunStatus::Lost => {
@@ -114,8 +114,8 @@ pub(crate) async fn of_run(
         // each other.
         if takeover::may_be_retried(environment, run, &journal, &record) {
             if let Some(no) = unconfirmed(environment, run, &journal, &record, terms, frontend).await? {
-                if environment.look_at_run(run).await?.0.len() == journal.len() {
-                    return Ok(Earlier::Answered(Removed::Not(Box::new(no))));
+                if environment.read_run(run).await?.0.len() == journal.len() {
+                    return Ok(Repeated::Answered(Removed::Not(Box::new(no))));
                 }
                 // Another retry has taken the run over meanwhile: wait for its end.
                 continue;
@@ -194,8 +194,8 @@ fn put_back(seen: usize) -> TakeoverOptions {
     }
 }
 
-fn ran(document: RunDocument) -> Earlier {
-    Earlier::Answered(Removed::Ran(Box::new(document)))
+fn ran(document: RunDocument) -> Repeated {
+    Repeated::Answered(Removed::Ran(Box::new(document)))
 }
 
 fn told(

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::model::{Effect, GroupName, HostId, LedgerId};
 
-use super::environment::{Environment, Seen};
+use super::environment::{Environment, ObservedFleet};
 
 /// The groups and hosts that have a mark, and the mark that each has now.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -15,20 +15,20 @@ pub(crate) struct Marks {
 
 impl Marks {
     /// The marks of everything that a policy selects.
-    pub(crate) fn of(environment: &Environment, seen: &Seen) -> Self {
+    pub(crate) fn of(environment: &Environment, observation: &ObservedFleet) -> Self {
         let matcher = environment.policies.matcher();
         let mut marks = Self::default();
-        for host in seen.snapshot.hosts() {
+        for host in observation.snapshot.hosts() {
             if matcher.membership(host).subsystems.is_empty() {
                 continue;
             }
-            match host.group.as_ref().and_then(|name| seen.snapshot.group(name)) {
+            match host.group.as_ref().and_then(|name| observation.snapshot.group(name)) {
                 Some(group) => {
-                    let mark = group.ledger.clone().or_else(|| seen.snapshot.mark.ledger().cloned());
+                    let mark = group.ledger.clone().or_else(|| observation.snapshot.mark.ledger().cloned());
                     marks.groups.insert(group.name.clone(), mark);
                 }
                 None => {
-                    let mark = host.ledger.clone().or_else(|| seen.snapshot.mark.ledger().cloned());
+                    let mark = host.ledger.clone().or_else(|| observation.snapshot.mark.ledger().cloned());
                     marks.hosts.insert(host.id.clone(), mark);
                 }
             }

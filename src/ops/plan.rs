@@ -65,11 +65,11 @@ impl PlanAnswer {
 /// The policies are invalid (4), the fleet cannot be established (5), the ledger cannot be read (10).
 pub(crate) async fn plan(policies: &Path, request: &Request) -> Result<PlanAnswer, OperationError> {
     let environment = Environment::open(policies).await?;
-    let mut seen = environment.look().await?;
-    let plan = environment.plan(request, &mut seen).await?;
+    let mut observation = environment.observe_then_read().await?;
+    let plan = environment.plan(request, &mut observation).await?;
     let because = match plan.document.verdict {
         Verdict::Allowed => Because::OnlyAsked,
-        Verdict::Refused if environment.is_race(request, &seen, &plan)? => Because::TakenByOthers,
+        Verdict::Refused if environment.is_race(request, &observation, &plan)? => Because::TakenByOthers,
         Verdict::Refused => Because::Refused,
     };
     Ok(PlanAnswer::new(&environment, plan.document, because))

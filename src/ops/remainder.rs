@@ -14,7 +14,7 @@ use crate::policy::{BatchLimit, PolicySet};
 use crate::run::{JournalRecord, Remains, remains};
 
 use super::confirm::{self, Ask, Unconfirmed};
-use super::environment::{Environment, Seen};
+use super::environment::{Environment, ObservedFleet};
 use super::error::OperationError;
 use super::frontend::{Frontend, Orders, Part};
 use super::plan::{Because, PlanAnswer};
@@ -69,7 +69,7 @@ pub(crate) async fn unconfirmed(
     }
     // Only what was shown was confirmed. A process that lives may have gone on meanwhile; later changes are caught by
     // the fence.
-    let (journal, record) = environment.look_at_run(run).await?;
+    let (journal, record) = environment.read_run(run).await?;
     let now = remains(&offline_journal::whole(environment, run, &journal).await?, &record, run);
     if now.as_ref() != Some(&left) {
         let message = format!("run {run} went on since it was shown: what was confirmed is not what is left of it");
@@ -91,16 +91,16 @@ async fn judged(
     left: &Remains,
     terms: &Terms,
 ) -> Result<Option<Plan>, OperationError> {
-    let mut seen = environment.look().await?;
-    seen.view = seen.record.view(Some(run), &seen.silent, seen.now);
-    let observed = seen.snapshot.clone();
+    let mut observation = environment.observe_then_read().await?;
+    observation.view = observation.record.view(Some(run), &observation.silent, observation.now);
+    let observed = observation.snapshot.clone();
     // A host that is gone, or terminating, is not asked about.
     let is_there = |id: &HostId| observed.host(id).is_some_and(|host| host.state != HostState::Terminating);
     let (there, going): (Vec<HostId>, Vec<HostId>) = left.hosts().into_iter().partition(|id| is_there(id));
     if there.is_empty() {
         return Ok(None);
     }
-    let out = put_back_in_thought(&mut seen, run)?;
+    let out = put_back_in_thought(&mut observation, run)?;
     let asked = &left.plan.request;
     let request = Request {
         subsystem: asked.subsystem.clone(),
@@ -109,7 +109,7 @@ async fn judged(
         request_id: asked.request_id.clone(),
         expect_remaining: asked.expect_remaining,
     };
-    let mut plan = environment.plan(&request, &mut seen).await?;
+    let mut plan = environment.plan(&request, &mut observation).await?;
     // The recorded plan runs, in its batches.
     let hosts: BTreeSet<&HostId> = there.iter().collect();
     let recorded = left.plan.batches.iter().filter_map(|batch| {
@@ -127,7 +127,7 @@ async fn judged(
     if !too_large.is_empty() {
         *document = refusal::with(document, too_large);
     }
-    capacity_as_it_is(environment, &seen, observed, document)?;
+    capacity_as_it_is(environment, &observation, observed, document)?;
     let said = |hosts: &[HostId]| hosts_text(hosts, usize::MAX);
     document
         .warnings
@@ -143,13 +143,14 @@ async fn judged(
 
 /// Judges the run's own hosts as if they were back in service, as they were when they were granted: every constraint
 /// must then hold without them. Returns the hosts that are out.
-fn put_back_in_thought(seen: &mut Seen, run: &RunId) -> Result<Vec<HostId>, OperationError> {
-    let Some(entry) = seen.record.runs.get(run) else { return Ok(Vec::new()) };
+fn put_back_in_thought(observation: &mut ObservedFleet, run: &RunId) -> Result<Vec<HostId>, OperationError> {
+    let Some(entry) = observation.record.runs.get(run) else { return Ok(Vec::new()) };
     let held = |host: &Host| -> Option<&Reservation> {
         entry.reservations.get(&host.id).filter(|_| host.state == HostState::Cordoned)
     };
-    let out: Vec<HostId> = seen.snapshot.hosts().filter(|host| held(host).is_some()).map(|h| h.id.clone()).collect();
-    let hosts: Vec<Host> = seen
+    let out: Vec<HostId> =
+        observation.snapshot.hosts().filter(|host| held(host).is_some()).map(|h| h.id.clone()).collect();
+    let hosts: Vec<Host> = observation
         .snapshot
         .hosts()
         .map(|host| match held(host) {
@@ -164,16 +165,18 @@ fn put_back_in_thought(seen: &mut Seen, run: &RunId) -> Result<Vec<HostId>, Oper
             None => host.clone(),
         })
         .collect();
-    let groups = seen.snapshot.groups().cloned().map(|mut group| {
+    let groups = observation.snapshot.groups().cloned().map(|mut group| {
         // Members in Standby do not count towards desired capacity.
-        let back =
-            seen.snapshot.hosts().filter(|host| host.group.as_ref() == Some(&group.name) && held(host).is_some());
+        let back = observation
+            .snapshot
+            .hosts()
+            .filter(|host| host.group.as_ref() == Some(&group.name) && held(host).is_some());
         group.desired = group.desired.saturating_add(back.count() as u64);
         group
     });
-    let (begun_at, completed_at) = (seen.snapshot.begun_at, seen.snapshot.completed_at);
-    let thought = FleetSnapshot::new(begun_at, completed_at, hosts, groups, seen.snapshot.mark.clone());
-    seen.snapshot = thought
+    let (begun_at, completed_at) = (observation.snapshot.begun_at, observation.snapshot.completed_at);
+    let thought = FleetSnapshot::new(begun_at, completed_at, hosts, groups, observation.snapshot.mark.clone());
+    observation.snapshot = thought
         .map_err(|error| OperationError::internal("an observation that was consistent is not any more", error))?;
     Ok(out)
 }
@@ -181,12 +184,12 @@ fn put_back_in_thought(seen: &mut Seen, run: &RunId) -> Result<Vec<HostId>, Oper
 /// Shows people what serves now, not what would serve if the run's hosts were back.
 fn capacity_as_it_is(
     environment: &Environment,
-    seen: &Seen,
+    observation: &ObservedFleet,
     observed: FleetSnapshot,
     document: &mut crate::plan::PlanDocument,
 ) -> Result<(), OperationError> {
-    let (record, view, silent) = (seen.record.clone(), seen.view.clone(), seen.silent.clone());
-    let now = Seen { snapshot: observed, record, view, silent, now: seen.now };
+    let (record, view, silent) = (observation.record.clone(), observation.view.clone(), observation.silent.clone());
+    let now = ObservedFleet { snapshot: observed, record, view, silent, now: observation.now };
     let none = std::collections::BTreeMap::new();
     let measured = measure(&environment.inputs(&now, &none), &document.subsystems).map_err(OperationError::Assess)?;
     for (shown, measured) in document.subsystems.iter_mut().zip(measured) {

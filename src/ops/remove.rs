@@ -16,7 +16,7 @@ use super::confirm::{self, Ask, Unconfirmed};
 use super::environment::Environment;
 use super::error::OperationError;
 use super::frontend::{Frontend, Part};
-use super::idempotency::{self, Earlier};
+use super::idempotency::{self, Repeated};
 use super::plan::{Because, PlanAnswer};
 use super::remainder::Terms;
 use super::removal::{Removal, Removed};
@@ -41,24 +41,24 @@ pub(crate) async fn remove(
     let not = |answer: PlanAnswer| Ok(Removed::Not(Box::new(answer)));
 
     // A retried call reports the first run, whatever has changed in policies, fleet and budgets since.
-    let (run, mut prior) = match idempotency::look(&environment, removal, frontend).await? {
-        Earlier::Answered(answer) => return Ok(answer),
-        Earlier::New { run, prior } => (run, prior),
+    let (run, mut prior) = match idempotency::find(&environment, removal, frontend).await? {
+        Repeated::Answered(answer) => return Ok(answer),
+        Repeated::New { run, prior } => (run, prior),
     };
     let (orders, mut stop) = stop_signal();
     let mut orders = Some(orders);
     let mut until = None;
     for tried in 1.. {
-        let mut seen = environment.look().await?;
-        let plan = environment.plan(request, &mut seen).await?;
+        let mut observation = environment.observe_then_read().await?;
+        let plan = environment.plan(request, &mut observation).await?;
         if plan.document.verdict == Verdict::Refused {
-            let race = environment.is_race(request, &seen, &plan)?;
+            let race = environment.is_race(request, &observation, &plan)?;
             let because = if race { Because::TakenByOthers } else { Because::Refused };
             return not(PlanAnswer::new(&environment, plan.document, because));
         }
         // The known wait is longer than the caller allows.
-        if let Some(at) = plan.document.not_before.filter(|at| at.since(seen.now) > removal.max_wait) {
-            let because = Because::Deferred { until: at, now: seen.now, why: None };
+        if let Some(at) = plan.document.not_before.filter(|at| at.since(observation.now) > removal.max_wait) {
+            let because = Because::Deferred { until: at, now: observation.now, why: None };
             return not(PlanAnswer::new(&environment, plan.document, because));
         }
         let document = plan.document.clone();
@@ -66,7 +66,7 @@ pub(crate) async fn remove(
         let mut heard = frontend.listen().map_err(|e| OperationError::internal("signals cannot be heard", e))?;
         let ask = Ask {
             place: &environment.place(),
-            now: seen.now,
+            now: observation.now,
             clock: environment.clock.as_ref(),
             yes: removal.yes,
             part: Part::Whole,
@@ -85,20 +85,20 @@ pub(crate) async fn remove(
         if let Some(orders) = orders.take() {
             tokio::spawn(heard.forward(orders));
         }
-        let epoch = next_epoch(&prior, &seen.record, &run);
-        let attempt = Attempt { run: run.clone(), epoch, prior, confirmed, mark: seen.snapshot.mark.clone() };
+        let epoch = next_epoch(&prior, &observation.record, &run);
+        let attempt = Attempt { run: run.clone(), epoch, prior, confirmed, mark: observation.snapshot.mark.clone() };
         match perform(&environment, removal, attempt, frontend, &mut stop).await? {
             Ok(ended) => return Ok(Removed::Ran(Box::new(report::ended(&environment, &ended, frontend)))),
             Err(NotStarted::Consumed { run }) => {
-                let (journal, _) = environment.look_at_run(&run).await?;
+                let (journal, _) = environment.read_run(&run).await?;
                 if !idempotency::is_same_request(&journal, request) {
                     let violation = refusal::request_id(&document, &run);
                     return not(PlanAnswer::refused(&environment, &document, vec![violation]));
                 }
                 let terms = Terms { yes: removal.yes, reason: request.reason.clone() };
                 match idempotency::of_run(&environment, &run, &terms, frontend, &mut stop).await? {
-                    Earlier::Answered(answer) => return Ok(answer),
-                    Earlier::New { prior: journal, .. } => prior = journal,
+                    Repeated::Answered(answer) => return Ok(answer),
+                    Repeated::New { prior: journal, .. } => prior = journal,
                 }
             }
             Err(NotStarted::TakenByOthers(taken))
@@ -108,7 +108,7 @@ pub(crate) async fn remove(
                 let why = taken.first().map_or("another run was first", |violation| violation.message.as_str());
                 frontend.note(&format!("{why}: planning again with what is left"));
                 driver::pause_for(tried).await;
-                prior = environment.look_at_run(&run).await?.0;
+                prior = environment.read_run(&run).await?.0;
             }
             Err(why) => return not_started(&why, &document, &environment).map(|answer| Removed::Not(Box::new(answer))),
         }

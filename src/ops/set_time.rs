@@ -44,7 +44,7 @@ pub(crate) async fn set_time(
     let environment = Environment::open(policies).await?;
     let by = process::operator(environment.fleet.identity());
     // Compares this machine's time with what the provider knows, before anything else.
-    let seen = environment.look().await?;
+    let seen = environment.observe_then_read().await?;
     let (was, now) = (seen.record.written_at, seen.now);
     let set = |is: Time| TimeSet { was, is, now: seen.now, by: by.clone(), reason: reason.to_owned() };
     if was <= now.plus(environment.fleet.bounds().tolerance) {

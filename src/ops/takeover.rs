@@ -71,7 +71,7 @@ pub(crate) async fn take_over(
         Purpose::Abandon => Site::find(policies)?.world_to_put_back(frontend).await,
     };
     let environment = environment.map_err(|error| offline_journal::with_what_is_kept(error, policies, Some(run)))?;
-    let (journal, record) = environment.look_at_run(run).await?;
+    let (journal, record) = environment.read_run(run).await?;
     // S3: checked before anything is written, above all before a fence.
     record.is_of(environment.fleet.identity()).map_err(environment::other_fleet)?;
     asked.seen = journal.len();
@@ -208,7 +208,7 @@ pub(crate) async fn take(
     let ports = environment.ports(environment.writable_ledger().await?);
     let brought = offline_journal::bring_in(environment, ports.ledger.as_ref(), run, frontend).await?;
     if brought > 0 {
-        let (journal, record) = environment.look_at_run(run).await?;
+        let (journal, record) = environment.read_run(run).await?;
         if let (RunStatus::Ended, Some(document)) = (run_status(&journal, &record, run), run::report(&journal)) {
             return Ok(Ok(TakeoverOutcome::Completed(Box::new(document))));
         }
@@ -225,7 +225,7 @@ pub(crate) async fn take(
     };
     let TakeoverOptions { seen, mut purpose, reason, leave, even_if_alive, yes: _ } = asked;
     let seen = seen + brought;
-    let (journal, record) = environment.look_at_run(run).await?;
+    let (journal, record) = environment.read_run(run).await?;
     if matches!(run_status(&journal, &record, run), RunStatus::Holding | RunStatus::Unclosed) {
         // S9: a run that has ended goes forward no more. Its hosts are put back, and the record is told.
         purpose = Purpose::Abandon;

@@ -68,7 +68,7 @@ pub(crate) use action::{Action, Finish, RecordUpdate};
 pub(crate) use document::{BatchReport, BatchState, Cause, CauseKind, Outcome, Purpose, RunDocument, TakenOver};
 pub use event::Event;
 #[cfg(test)]
-pub(crate) use history::Stage;
+pub(crate) use history::JournalStage;
 pub(crate) use history::{CallHistory, HostStage, LastStep, Opening, RunHistory, Single, Takeover};
 pub use journal::{EVENT_SCHEMA, JournalRecord};
 pub(crate) use machine::{Machine, Spec};

@@ -1,6 +1,6 @@
 //! [`RunHistory`]: what a run's journal says, folded once. Nothing else interprets its records.
 //!
-//! Which record may follow which is [`Stage::next`]: the one table of it. A journal that breaks it was not written by this
+//! Which record may follow which is [`JournalStage::next`]: the one table of it. A journal that breaks it was not written by this
 //! program, or not by this program alone. What it says is told all the same, a person is called, and nothing goes forward;
 //! it never keeps anybody from putting hosts back.
 
@@ -16,13 +16,13 @@ use crate::plan::SubsystemCapacity;
 use super::{Cause, Event, JournalRecord, Outcome, Purpose};
 
 pub(crate) use facts::{BatchTimes, CallHistory, End, HostStage, LastStep, Opening, Single, Takeover};
-pub(crate) use stage::{IllegalEvent, Stage};
+pub(crate) use stage::{IllegalEvent, JournalStage};
 
 /// What a journal says of the latest attempt of its run. Calls with one request id that were granted nothing are each
 /// followed by the next attempt.
 #[derive(Debug, Default)]
 pub(crate) struct RunHistory<'a> {
-    pub(crate) stage: Stage,
+    pub(crate) stage: JournalStage,
     /// The first record that may not come where it stands.
     pub(crate) illegal: Option<IllegalEvent>,
     pub(crate) opening: Option<Opening<'a>>,

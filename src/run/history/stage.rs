@@ -1,4 +1,4 @@
-//! [`Stage`]: how far a run is by its journal, and which record may follow which. There is no other table of it.
+//! [`JournalStage`]: how far a run is by its journal, and which record may follow which. There is no other table of it.
 
 use thiserror::Error;
 
@@ -6,7 +6,7 @@ use super::super::{Event, Outcome};
 
 /// The stage of a run, by the order of its records.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Stage {
+pub(crate) enum JournalStage {
     /// There is no record yet.
     #[default]
     Blank,
@@ -34,14 +34,14 @@ pub(crate) enum Stage {
     Alone,
 }
 
-impl Stage {
+impl JournalStage {
     /// The stage that a record leads to, and the stages that it may follow.
     pub(super) fn next(self, event: &Event) -> (Self, &'static [Self]) {
-        use Stage::{
+        use JournalStage::{
             Alone, Baked, Baking, Between, Blank, Ended, Granted, Opened, Stopping, TakenOver, Terminating, Withdrawn,
         };
         /// Every stage of a run that has neither ended nor yet to begin.
-        const UNDER_WAY: &[Stage] = &[Opened, Granted, Baking, Baked, Terminating, Between, TakenOver, Stopping];
+        const UNDER_WAY: &[JournalStage] = &[Opened, Granted, Baking, Baked, Terminating, Between, TakenOver, Stopping];
         match event {
             Event::RunOpened { .. } => (Opened, &[Blank, Withdrawn]),
             Event::ReferenceTaken { .. } => (self, &[Opened, Between, TakenOver]),
@@ -109,7 +109,7 @@ pub(crate) struct IllegalEvent {
     /// Its number.
     pub(crate) seq: u64,
     /// The stage before it.
-    pub(crate) stage: Stage,
+    pub(crate) stage: JournalStage,
     /// The record's name.
     pub(crate) event: String,
 }

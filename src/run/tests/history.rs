@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::world::World;
 use crate::model::{Call, CallOutcome, Effect, HostState, RunId, Time};
 use crate::run::{
-    EVENT_SCHEMA, Event, Finish, JournalRecord, Outcome, Purpose, Response, RunHistory, Stage, remains, report,
+    EVENT_SCHEMA, Event, Finish, JournalRecord, JournalStage, Outcome, Purpose, Response, RunHistory, remains, report,
 };
 
 /// The journal of a run of four hosts in two batches that was done as it was meant.
@@ -25,19 +25,27 @@ fn at_the_first_bake() -> World {
         world.drive_until(&mut machine, Response::Begin, point);
         world
     };
-    let is_watched = |world: &World| RunHistory::of(&world.journal).stage == Stage::Baking;
+    let is_watched = |world: &World| RunHistory::of(&world.journal).stage == JournalStage::Baking;
     (0..200).map(killed).find(is_watched).expect("it is watched")
 }
 
 #[test]
 fn a_journal_that_is_cut_anywhere_is_a_history() {
     let (_, journal) = completed();
-    let stages: Vec<Stage> = (0..=journal.len()).map(|length| RunHistory::of(&journal[..length]).stage).collect();
+    let stages: Vec<JournalStage> =
+        (0..=journal.len()).map(|length| RunHistory::of(&journal[..length]).stage).collect();
     assert!(RunHistory::of(&journal).illegal.is_none());
-    for stage in [Stage::Blank, Stage::Opened, Stage::Granted, Stage::Baking, Stage::Baked, Stage::Terminating] {
+    for stage in [
+        JournalStage::Blank,
+        JournalStage::Opened,
+        JournalStage::Granted,
+        JournalStage::Baking,
+        JournalStage::Baked,
+        JournalStage::Terminating,
+    ] {
         assert!(stages.contains(&stage), "{stage:?}");
     }
-    assert_eq!(stages.last(), Some(&Stage::Ended));
+    assert_eq!(stages.last(), Some(&JournalStage::Ended));
     // Each host goes one way, and nothing that was seen gone comes back.
     for length in 1..journal.len() {
         let (before, after) = (RunHistory::of(&journal[..length]), RunHistory::of(&journal[..=length]));
@@ -115,10 +123,10 @@ fn s7_a_run_that_took_nothing_by_its_own_word_is_taken_over_and_only_put_back() 
     let Event::RunEnded { subsystems, .. } = &journal.last().expect("it ended").event else { panic!("it ended") };
     let event = Event::RunEnded { outcome: Outcome::NotStarted, exit_code: 10, subsystems: subsystems.clone() };
     let journal = [journal[0].clone(), JournalRecord { seq: 1, event, ..journal[1].clone() }];
-    assert_eq!(RunHistory::of(&journal).stage, Stage::Withdrawn);
+    assert_eq!(RunHistory::of(&journal).stage, JournalStage::Withdrawn);
     let journal = fenced(&journal);
     let history = RunHistory::of(&journal);
-    assert_eq!((history.stage, history.illegal), (Stage::Stopping, None));
+    assert_eq!((history.stage, history.illegal), (JournalStage::Stopping, None));
 }
 
 /// What was measured at an end stands until something else is measured.

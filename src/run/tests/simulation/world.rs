@@ -15,8 +15,8 @@ use crate::model::{Bounds, Call, CallOutcome, Health, HostId, Reading, Sample, T
 use crate::plan::testing::Seeded;
 use crate::policy::PolicySet;
 use crate::run::{
-    Action, Blind, Finish, JournalRecord, Loss, Machine, NotStarted, Observation, Order, Outcome, Response, RunHistory,
-    Stage, prune, report, silent_from,
+    Action, Blind, Finish, JournalRecord, JournalStage, Loss, Machine, NotStarted, Observation, Order, Outcome,
+    Response, RunHistory, prune, report, silent_from,
 };
 
 /// More than any schedule takes: one that reaches it does not end.
@@ -96,11 +96,11 @@ impl World {
                     self.checker.violations.push(format!("run {run}: {illegal}"));
                     break;
                 }
-                let over = matches!(history.stage, Stage::Withdrawn | Stage::Ended);
-                let pruned = history.stage == Stage::Alone;
+                let over = matches!(history.stage, JournalStage::Withdrawn | JournalStage::Ended);
+                let pruned = history.stage == JournalStage::Alone;
                 let told = [
                     history.has_ended() == (over || pruned),
-                    history.cause.is_none() || over || history.stage == Stage::Stopping,
+                    history.cause.is_none() || over || history.stage == JournalStage::Stopping,
                     history.terminated.iter().all(|host| history.hosts.contains_key(*host)),
                 ];
                 if told.contains(&false) {
