@@ -92,7 +92,7 @@ impl LedgerLink {
 
     /// Whether the ledger was not heard for half of `offline_limit`: half is for waiting, half for putting back.
     pub(super) fn is_silent(&self, offline_limit: Duration, now: Time) -> bool {
-        self.acked_at.is_none_or(|at| now.since(at) > offline_limit / 2)
+        self.acked_at.is_none_or(|at| now.since(at) >= offline_limit / 2)
     }
 
     /// Until when restoring is allowed without the ledger (protocol section 7), if it was ever heard.

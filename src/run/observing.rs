@@ -19,7 +19,7 @@ impl Machine {
             self.stop(reason, now);
         }
         let is_blind = observation.fleet.is_err();
-        let seen = self.see(observation, now);
+        let seen = self.see(&Arc::new(observation), now);
         if is_blind {
             self.queue.push_front(Next::Action(Action::Sleep { until: now.plus(timeouts::CALL_PAUSE) }));
         }
@@ -32,11 +32,15 @@ impl Machine {
     /// Takes in an observation of fleet and probes that was made while a write has no answer. Says whether the write must
     /// be given up, because the run has to stop: what stops it is heeded with the answer to the write.
     pub(crate) fn observed_without_ledger(&mut self, observation: Observation, now: Time) -> bool {
+        let observation = Arc::new(observation);
         let mut reasons: Vec<Reason> = self.keep_time(now).err().into_iter().collect();
-        match self.see(observation, now) {
-            Ok(sampled) => self.queue.extend(sampled.map(Next::Event)),
-            Err(reason) => reasons.push(reason),
-        }
+        let seen = self.see(&observation, now);
+        let sampled = seen.unwrap_or_else(|reason| {
+            // The run goes on until the write has an answer: what made it stop is recorded before the stop.
+            reasons.push(reason);
+            self.sampled(&observation)
+        });
+        self.queue.extend(sampled.map(Next::Event));
         reasons.extend(self.keep_time(now).err());
         self.stopping.postponed.extend(reasons);
         !self.stopping.postponed.is_empty()
@@ -95,9 +99,8 @@ impl Machine {
     /// # Errors
     ///
     /// The reason to stop. A run that stops already is not judged.
-    fn see(&mut self, observation: Observation, now: Time) -> Result<Option<Event>, Reason> {
-        let observation = Arc::new(observation);
-        self.observed.newest = Some(Arc::clone(&observation));
+    fn see(&mut self, observation: &Arc<Observation>, now: Time) -> Result<Option<Event>, Reason> {
+        self.observed.newest = Some(Arc::clone(observation));
         if observation.probed {
             self.observed.probed_at = Some(observation.begun_at);
         }
@@ -121,9 +124,9 @@ impl Machine {
             }
         }
         if !self.is_stopping() && observation.probed {
-            self.judge_health(&observation, now)?;
+            self.judge_health(observation, now)?;
         }
-        Ok(self.sampled(&observation))
+        Ok(self.sampled(observation))
     }
 
     fn sampled(&self, observation: &Observation) -> Option<Event> {

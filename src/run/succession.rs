@@ -219,7 +219,7 @@ impl TakeoverRequest {
         }
         let hosts = unnamed.join(", ");
         Err(TakeoverError::Refused(format!(
-            "its journal is lost, so nobody can tell whether these are out of service: {hosts}. Observe at each, put it back \
+            "its journal is lost, so nobody can tell whether these are out of service: {hosts}. Look at each, put it back \
              where it is, and give them up: --leave HOST for each of them"
         )))
     }
