@@ -27,7 +27,6 @@ use super::values::{
     version,
     propagate_version = false,
     max_term_width = 100,
-    disable_help_subcommand = true,
     override_usage = "safe-remove --subsystem NAME (--count N | --host ID...) [OPTIONS]\n       safe-remove COMMAND [OPTIONS]",
     after_help = AFTER_HELP,
     after_long_help = after_long_help(),

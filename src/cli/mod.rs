@@ -14,6 +14,7 @@ mod headroom;
 mod history;
 mod iam_policy;
 mod ledger;
+mod meant;
 mod meta;
 mod plan;
 mod policy;
@@ -237,7 +238,10 @@ fn unreadable(error: &clap::Error, arguments: &[std::ffi::OsString]) -> Exit {
     // clap's own prefix would be repeated.
     let mut lines = text.trim_end().trim_start_matches("error: ").lines().filter(|line| !line.trim().is_empty());
     let message = lines.next().unwrap_or("the arguments cannot be read").to_owned();
-    let rest: Vec<_> = lines.map(str::trim).collect();
+    let words: Vec<&str> = arguments.iter().skip(1).filter_map(|word| word.to_str()).collect();
+    let meant = matches!(error.kind(), ErrorKind::InvalidSubcommand | ErrorKind::UnknownArgument);
+    let meant = meant.then(|| meant::meant(&words)).flatten();
+    let rest: Vec<_> = meant.into_iter().chain(lines.map(|line| line.trim().to_owned())).collect();
     let diagnostic = Diagnostic::new(message).hint(rest.join("\n      "));
     screen.fail(Exit::USAGE, &diagnostic)
 }

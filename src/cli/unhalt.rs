@@ -28,8 +28,13 @@ fn text(unhalted: &Unhalted, warnings: &[String]) -> String {
         out.push_str(&field("warning", warning));
     }
     out.push('\n');
+    if unhalted.lifted.is_empty() {
+        out.push_str("Nothing was lifted: no stop order is in force. safe-remove history shows who halted and who lifted it.\n");
+        return out;
+    }
     let scope = halts::scope(unhalted.subsystem.as_ref());
-    out.push_str(&field("lifted", &format!("{scope}, by {}: {}", unhalted.operator, unhalted.reason)));
+    let reason = unhalted.reason.as_deref().unwrap_or_default();
+    out.push_str(&field("lifted", &format!("{scope}, by {}: {reason}", unhalted.operator)));
     for halt in &unhalted.lifted {
         out.push_str(&field("was halted", &format!("since {}, by {}: {}", halt.at, halt.operator, halt.reason)));
     }

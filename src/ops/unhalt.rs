@@ -35,8 +35,8 @@ pub(crate) struct Unhalted {
     pub(crate) subsystem: Option<SubsystemName>,
     /// Who lifted it.
     pub(crate) operator: OperatorId,
-    /// Why it was lifted.
-    pub(crate) reason: String,
+    /// Why it was lifted. `None` if there was nothing to lift and no reason was given.
+    pub(crate) reason: Option<String>,
     /// The orders that were in force and no longer are.
     pub(crate) lifted: Vec<StatusHalt>,
     /// The orders that are still in force.
@@ -63,6 +63,13 @@ pub(crate) async fn unhalt(
     let place = reader.place(&site.fleet.name, &site.directory, fleets::named_identity(&site.fleet));
     let (_, record) = reader.read().await?;
     let orders: Vec<Halt> = record.halts.iter().filter(|h| h.subsystem.as_ref() == subsystem).cloned().collect();
+    let by = process::operator(&place.provider);
+    if record.halts.is_empty() {
+        // It is as it was asked to be: a runbook that lifts what an earlier step may have ordered goes on.
+        let (subsystem, reason) = (subsystem.cloned(), reason.map(str::to_owned));
+        let nothing = Unhalted { place, subsystem, operator: by, reason, lifted: Vec::new(), halts: Vec::new() };
+        return Ok((nothing, site.warning().into_iter().collect()));
+    }
     if orders.is_empty() {
         return Err(nothing_to_lift(policies, subsystem, &record));
     }
@@ -70,7 +77,6 @@ pub(crate) async fn unhalt(
         Some(reason) => reason.to_owned(),
         None => ask(&orders, &place, frontend).await?,
     };
-    let by = process::operator(&place.provider);
     lift(&site.policies_to_put_back(&record), &record, &orders, &by, &reason).await?;
 
     let (_, record) = reader.read().await?;
@@ -78,7 +84,7 @@ pub(crate) async fn unhalt(
         place,
         subsystem: subsystem.cloned(),
         operator: by,
-        reason,
+        reason: Some(reason),
         lifted: orders.iter().map(StatusHalt::from).collect(),
         halts: record.halts.iter().map(StatusHalt::from).collect(),
     };
@@ -154,22 +160,15 @@ fn bounds(policies: &PolicySet) -> Bounds {
     }
 }
 
-/// The error where there is nothing to lift, with what is in force.
+/// The error if other orders are in force: a caller who took them for lifted would be wrong.
 fn nothing_to_lift(policies: &Path, subsystem: Option<&SubsystemName>, record: &FleetRecord) -> OperationError {
     let mut message = match subsystem {
         Some(name) => format!("{name} is not halted by itself"),
         None => "the whole fleet is not halted".to_owned(),
     };
-    let hint = match record.halts.first() {
-        None => {
-            message.push_str(": no stop order is in force");
-            "safe-remove history shows who halted and who lifted it".to_owned()
-        }
-        Some(first) => {
-            let in_force: Vec<String> = record.halts.iter().map(ToString::to_string).collect();
-            message.push_str(&format!("; in force: {}", in_force.join("; ")));
-            format!("to lift: {}", next::unhalt(policies, first.subsystem.as_ref()))
-        }
-    };
-    OperationError::NoSuch { message, hint: Some(hint) }
+    let in_force: Vec<String> = record.halts.iter().map(ToString::to_string).collect();
+    message.push_str(&format!("; in force: {}", in_force.join("; ")));
+    let first = record.halts.first();
+    let hint = first.map(|first| format!("to lift: {}", next::unhalt(policies, first.subsystem.as_ref())));
+    OperationError::NoSuch { message, hint }
 }

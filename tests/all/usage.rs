@@ -44,6 +44,12 @@ const WRONG: &[&[&str]] = &[
     &["policy", "accept", "index"],
     &["ledger", "adopt"],
     &["statsu"],
+    &["stop"],
+    &["rollback", "r-1"],
+    &["index", "3"],
+    &["--subsystem", "index", "-n", "3"],
+    &["--subsystem", "index", "--count", "3", "-y"],
+    &["--subsystem", "index", "--count", "3", "--force"],
 ];
 
 #[test]
@@ -58,6 +64,13 @@ fn wrong_command_lines_say_what_to_do() {
     }
     assert_snapshot!(shown);
     assert_eq!(std::fs::read_dir(environment.path()).expect("a directory").count(), 0, "nothing was written");
+}
+
+#[test]
+fn help_names_a_command_as_other_tools_take_it() {
+    let environment = TestEnvironment::new();
+    let help = environment.run(&["help", "plan"]).exits(0);
+    assert_eq!(help.stdout, environment.run(&["plan", "--help"]).exits(0).stdout);
 }
 
 #[test]
