@@ -29,7 +29,9 @@ fn text(unhalted: &Unhalted, warnings: &[String]) -> String {
     }
     out.push('\n');
     if unhalted.lifted.is_empty() {
-        out.push_str("Nothing was lifted: no stop order is in force. safe-remove history shows who halted and who lifted it.\n");
+        out.push_str(
+            "Nothing was lifted: no stop order is in force. safe-remove history shows who halted and who lifted it.\n",
+        );
         return out;
     }
     let scope = halts::scope(unhalted.subsystem.as_ref());
