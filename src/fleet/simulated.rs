@@ -8,7 +8,7 @@
 //! | module | what it is |
 //! | --- | --- |
 //! | `scenario` | the file that people write |
-//! | `standing` | the state of one host and one group; pure |
+//! | `status` | the state of one host and one group; pure |
 //! | `state` | the state of the fleet, and how calls and events change it; pure |
 //! | `past` | the state of the fleet a short while ago; pure |
 //! | `load` | how the load determines what probes read; pure |
@@ -23,8 +23,8 @@ mod load;
 mod opening;
 mod past;
 mod scenario;
-mod standing;
 mod state;
+mod status;
 mod store;
 
 use std::collections::{BTreeMap, BTreeSet};

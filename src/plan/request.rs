@@ -22,6 +22,7 @@ pub struct Request {
 pub enum Selection {
     /// This many hosts, at least 1; the planner chooses them.
     Count(u64),
-    /// These; never empty, no repeats.
+    /// These hosts, without repeats. An empty list is refused like any other selection that was not meant: by rule
+    /// `empty-selection` of the plan (contract section 5).
     Hosts(Vec<HostId>),
 }

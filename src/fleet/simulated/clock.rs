@@ -24,7 +24,7 @@ use std::fs::File;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use shared::{Face, SharedClock, Standing};
+use shared::{Face, ProcessTurn, SharedClock};
 
 use super::Inner;
 use super::store::{Locked, Store, StoreError};
@@ -211,7 +211,7 @@ impl VirtualClock {
         let alive = shared.announce(&token)?;
         let mut face = shared.read(locked)?;
         shared.sweep(&mut face)?;
-        face.processes.insert(token.clone(), Standing::default());
+        face.processes.insert(token.clone(), ProcessTurn::default());
         shared.write(locked, &face)?;
         let mine = Mine {
             next_id: 0,
@@ -258,9 +258,9 @@ impl VirtualClock {
     /// Reads the clock. This process then counts as awake, even if tasks of it sleep.
     fn stay_awake(&self, locked: &mut Locked<'_>) -> Result<Time, StoreError> {
         let mut face = self.look(locked)?;
-        let standing = face.processes.entry(self.token.clone()).or_default();
-        if standing.asleep_until.is_some() {
-            *standing = standing.next(None);
+        let process = face.processes.entry(self.token.clone()).or_default();
+        if process.asleep_until.is_some() {
+            *process = process.next(None);
             self.shared.write(locked, &face)?;
         }
         Ok(face.now)
@@ -284,9 +284,9 @@ impl VirtualClock {
         let Some(until) = mine.sleepers.get(&id).map(|nap| nap.until) else { return Ok(true) };
 
         let asleep = if until <= face.now { None } else { mine.asleep_until(face.now) };
-        let standing = face.processes.entry(self.token.clone()).or_default();
-        if standing.asleep_until != asleep {
-            *standing = standing.next(asleep);
+        let process = face.processes.entry(self.token.clone()).or_default();
+        if process.asleep_until != asleep {
+            *process = process.next(asleep);
         }
         if let Some(earliest) = asleep
             && let Some(others) = self.earliest_of_others(&mut face, &mut mine)
@@ -297,8 +297,8 @@ impl VirtualClock {
         if over {
             mine.sleepers.remove(&id);
             mine.stirred = Some(Instant::now());
-            let standing = face.processes.entry(self.token.clone()).or_default();
-            *standing = standing.next(None);
+            let process = face.processes.entry(self.token.clone()).or_default();
+            *process = process.next(None);
         }
         (mine.last, mine.lost) = (face.now, None);
         if face != before {
@@ -312,17 +312,17 @@ impl VirtualClock {
         let (mut earliest, mut awake) = (None::<Time>, false);
         let now = face.now;
         face.processes.retain(|token, _| *token == self.token || self.shared.is_alive(token));
-        for (token, standing) in face.processes.iter_mut().filter(|(token, _)| **token != self.token) {
-            if let Some(until) = standing.asleep_until.filter(|until| *until > now) {
+        for (token, process) in face.processes.iter_mut().filter(|(token, _)| **token != self.token) {
+            if let Some(until) = process.asleep_until.filter(|until| *until > now) {
                 mine.seen.remove(token);
                 earliest = Some(earliest.map_or(until, |e| e.min(until)));
-            } else if !standing.given_up {
-                let seen = mine.seen.entry(token.clone()).or_insert_with(|| (standing.turn, Instant::now()));
-                if seen.0 != standing.turn {
-                    *seen = (standing.turn, Instant::now());
+            } else if !process.given_up {
+                let seen = mine.seen.entry(token.clone()).or_insert_with(|| (process.turn, Instant::now()));
+                if seen.0 != process.turn {
+                    *seen = (process.turn, Instant::now());
                 }
-                standing.given_up = seen.1.elapsed() > self.timeout;
-                awake |= !standing.given_up;
+                process.given_up = seen.1.elapsed() > self.timeout;
+                awake |= !process.given_up;
             }
         }
         (!awake).then_some(earliest)

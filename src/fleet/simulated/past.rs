@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::standing::{GroupState, HostStanding};
+use super::status::{GroupState, HostStatus};
 use crate::model::{GroupName, HostId, Time};
 
-type Hosts = BTreeMap<HostId, HostStanding>;
+type Hosts = BTreeMap<HostId, HostStatus>;
 type Groups = BTreeMap<GroupName, GroupState>;
 
 /// The part of the fleet that one change replaced.

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::past::Replaced;
 use super::scenario::{Scenario, ScenarioEvent};
-use super::standing::{GroupState, HostStanding};
+use super::status::{GroupState, HostStatus};
 use crate::model::{
     CALL_HOSTS, Effect, Group, GroupName, Health, Host, HostId, HostState, LedgerId, SubsystemName, Time,
 };
@@ -42,7 +42,7 @@ pub(super) struct State {
     pub(crate) demand: BTreeMap<SubsystemName, f64>,
     pub(crate) groups: BTreeMap<GroupName, GroupState>,
     /// Hosts that are not gone.
-    pub(crate) hosts: BTreeMap<HostId, HostStanding>,
+    pub(crate) hosts: BTreeMap<HostId, HostStatus>,
     /// The parts that the last changes replaced, oldest first; empty where answers never lie in the past.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) past: Vec<Replaced>,
@@ -58,7 +58,7 @@ impl State {
         let hosts: BTreeMap<_, _> = scenario
             .hosts
             .values()
-            .map(|b| (b.host.id.clone(), HostStanding::new(b.host.state, b.host.health)))
+            .map(|b| (b.host.id.clone(), HostStatus::new(b.host.state, b.host.health)))
             .collect();
         let mut groups: BTreeMap<_, _> = scenario
             .pools
@@ -98,7 +98,7 @@ impl State {
         for (ids, health) in all {
             for id in ids {
                 if let Some(host) = self.hosts.get_mut(id) {
-                    *host = HostStanding::new(host.state, health);
+                    *host = HostStatus::new(host.state, health);
                 }
             }
         }
@@ -110,10 +110,10 @@ impl State {
 
     /// Every host that is not gone, as an observation lists it.
     pub(super) fn hosts<'a>(&'a self, scenario: &'a Scenario) -> impl Iterator<Item = Host> + 'a {
-        self.hosts.iter().filter_map(|(id, standing)| {
+        self.hosts.iter().filter_map(|(id, status)| {
             let blueprint = scenario.hosts.get(id)?;
             let launched_at = blueprint.launched_at.unwrap_or_else(|| self.created_at.minus(DEFAULT_AGE));
-            Some(Host { state: standing.state, health: standing.health(), launched_at, ..blueprint.host.clone() })
+            Some(Host { state: status.state, health: status.health(), launched_at, ..blueprint.host.clone() })
         })
     }
 
@@ -158,8 +158,8 @@ impl State {
                 self.set(&ids, HostState::InService);
             }
             Effect::Terminate { group, host } => {
-                let standing = self.standing(scenario, group.as_ref(), host)?;
-                match standing.state {
+                let status = self.status(scenario, group.as_ref(), host)?;
+                match status.state {
                     // Standby already gave up its desired capacity when it was entered (docs/aws.md).
                     HostState::Cordoned => {}
                     HostState::InService | HostState::Pending => self.lower(scenario, group.as_ref(), 1)?,
@@ -208,16 +208,11 @@ impl State {
     }
 
     /// The state of a host that is not gone and is in exactly that group.
-    fn standing(
-        &self,
-        scenario: &Scenario,
-        group: Option<&GroupName>,
-        id: &HostId,
-    ) -> Result<HostStanding, CallRefusal> {
-        let standing = self.hosts.get(id).ok_or_else(|| CallRefusal(format!("there is no host {id}")))?;
+    fn status(&self, scenario: &Scenario, group: Option<&GroupName>, id: &HostId) -> Result<HostStatus, CallRefusal> {
+        let status = self.hosts.get(id).ok_or_else(|| CallRefusal(format!("there is no host {id}")))?;
         let member_of = scenario.hosts.get(id).and_then(|b| b.host.group.as_ref());
         if member_of == group {
-            return Ok(*standing);
+            return Ok(*status);
         }
         let name = |g: Option<&GroupName>| g.map_or_else(|| "no group".to_owned(), |g| format!("group {g}"));
         Err(CallRefusal(format!("host {id} is in {}, not in {}", name(member_of), name(group))))
@@ -234,7 +229,7 @@ impl State {
             return Err(CallRefusal(format!("a call takes 1 to {CALL_HOSTS} hosts, not {}", ids.len())));
         }
         for id in ids {
-            let found = self.standing(scenario, group, id)?.state;
+            let found = self.status(scenario, group, id)?.state;
             if found != wanted {
                 return Err(CallRefusal(format!("host {id} is {}, not {}", in_words(found), in_words(wanted))));
             }

@@ -87,8 +87,8 @@ impl<'a> Choice<'a> {
         (busy, chosen().map(|(class, &count)| u128::from(class.others) * u128::from(count)).sum())
     }
 
-    /// The standing of this choice.
-    pub(crate) fn standing(&self) -> Standing {
+    /// The objective value of this choice: the smaller one is the better choice.
+    pub(crate) fn objective(&self) -> Objective {
         let (busy, others) = self.first_levels();
         let mut unevenness = vec![0_u128; self.problem.levels];
         for (left, &level) in self.zones.iter().zip(&self.problem.level_of) {
@@ -96,7 +96,7 @@ impl<'a> Choice<'a> {
         }
         let mut ranks: Vec<usize> = self.ranks().collect();
         ranks.sort_unstable();
-        Standing { busy, others, unevenness, ranks }
+        Objective { busy, others, unevenness, ranks }
     }
 
     /// The longest-running hosts of each class, as places in [`Problem::candidates`].
@@ -106,9 +106,9 @@ impl<'a> Choice<'a> {
     }
 }
 
-/// How well a choice stands: smaller is preferred.
+/// The objective of a choice: the smaller one is preferred.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Standing {
+pub(crate) struct Objective {
     /// Hosts that are not idle.
     pub(crate) busy: u64,
     pub(crate) others: u128,

@@ -1,6 +1,6 @@
 //! Enumerates every choice of a given number of hosts, if there are few enough to look at them all.
 
-use super::choice::{Choice, Standing};
+use super::choice::{Choice, Objective};
 use super::offer::Offer;
 use super::problem::is_feasible;
 
@@ -48,7 +48,7 @@ pub(super) fn enumerate<'a>(offer: &Offer<'a>, count: u64, start: Choice<'a>) ->
         offer,
         order,
         supply,
-        best: (start.standing(), start.counts),
+        best: (start.objective(), start.counts),
         choice: offer.nothing(),
         first_levels: (0, 0),
     };
@@ -63,7 +63,7 @@ struct Enumeration<'o, 'a> {
     order: Vec<usize>,
     /// Hosts of the class at this place and of all later classes.
     supply: Vec<u64>,
-    best: (Standing, Vec<u64>),
+    best: (Objective, Vec<u64>),
     choice: Choice<'a>,
     /// The first levels of the choice so far.
     first_levels: (u64, u128),
@@ -72,10 +72,10 @@ struct Enumeration<'o, 'a> {
 impl Enumeration<'_, '_> {
     fn from(&mut self, place: usize, left: u64) {
         if left == 0 {
-            let standing = self.choice.standing();
+            let objective = self.choice.objective();
             let Offer { problem, bounds, most } = self.offer;
-            if standing < self.best.0 && is_feasible(problem, bounds, most, &self.choice.counts) {
-                self.best = (standing, self.choice.counts.clone());
+            if objective < self.best.0 && is_feasible(problem, bounds, most, &self.choice.counts) {
+                self.best = (objective, self.choice.counts.clone());
             }
             return;
         }

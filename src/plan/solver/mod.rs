@@ -10,7 +10,7 @@
 //! | file | what it is |
 //! | --- | --- |
 //! | `problem` | classes, rows, and what is feasible |
-//! | `choice` | a choice in the making, and its standing |
+//! | `choice` | a choice in the making, and its objective value |
 //! | `offer` | what there is to choose from; the preferred hosts one after the other, and upper bounds |
 //! | `columns` | classes that the rows do not tell apart, taken together |
 //! | `basis` | the basis of a relaxation's optimum, and what follows from it |

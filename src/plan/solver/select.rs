@@ -181,7 +181,7 @@ impl<'a> Selector<'a> {
     /// Exchanges one host for another as long as that is an improvement.
     fn exchange(&self, mut choice: Choice<'a>) -> Choice<'a> {
         let order = self.offer.by_first_levels();
-        // Every exchange improves the standing, so none is repeated; the limit is a bound on work.
+        // Every exchange improves the objective, so none is repeated; the limit is a bound on work.
         for _ in 0..WAYS {
             let Some((out, into)) = self.improvement(&order, &mut choice) else { break };
             choice.give_back(out);

@@ -17,12 +17,12 @@ pub(super) struct Face {
     /// The fleet that the clock belongs to.
     fleet: String,
     pub(crate) now: Time,
-    pub(crate) processes: BTreeMap<String, Standing>,
+    pub(crate) processes: BTreeMap<String, ProcessTurn>,
 }
 
 /// The state of one process.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Standing {
+pub(super) struct ProcessTurn {
     /// Raised whenever the process falls asleep or wakes.
     pub(crate) turn: u64,
     /// Its earliest wake-up. One that has been reached counts as awake.
@@ -31,7 +31,7 @@ pub(super) struct Standing {
     pub(crate) given_up: bool,
 }
 
-impl Standing {
+impl ProcessTurn {
     pub(super) fn next(self, asleep_until: Option<Time>) -> Self {
         Self { turn: self.turn.wrapping_add(1), asleep_until, given_up: false }
     }

@@ -49,10 +49,9 @@ impl World {
 
     /// Takes index hosts out of service until the pool's capacity is `capacity` units.
     fn set_index(&mut self, capacity: usize) {
-        for (n, standing) in self.state.hosts.iter_mut().filter(|(id, _)| id.as_str().starts_with("index")).enumerate()
-        {
+        for (n, status) in self.state.hosts.iter_mut().filter(|(id, _)| id.as_str().starts_with("index")).enumerate() {
             let serves = n < capacity && capacity < 8 || capacity == 10;
-            standing.1.state = if serves { HostState::InService } else { HostState::Cordoned };
+            status.1.state = if serves { HostState::InService } else { HostState::Cordoned };
         }
     }
 }

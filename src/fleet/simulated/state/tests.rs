@@ -132,7 +132,7 @@ fn s1_a_host_that_is_doubtful_did_not_fail_and_recovering_makes_either_well() {
     state.fire(&scenario.events[1]);
     assert_eq!(healths(&state), [Health::Healthy; 4]);
     // A state file of an earlier version has no doubtful hosts.
-    let old: HostStanding = serde_json::from_str(r#"{"state": "in-service", "healthy": false}"#).expect("read");
+    let old: HostStatus = serde_json::from_str(r#"{"state": "in-service", "healthy": false}"#).expect("read");
     assert_eq!(old.health(), Health::Failed);
 }
 

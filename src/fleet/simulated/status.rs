@@ -16,7 +16,7 @@ pub(super) struct GroupState {
 
 /// The state of a host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct HostStanding {
+pub(super) struct HostStatus {
     pub(crate) state: HostState,
     pub(crate) healthy: bool,
     /// Where it is not healthy: whether it may serve nevertheless. Files of earlier versions lack the field, which
@@ -25,7 +25,7 @@ pub(super) struct HostStanding {
     pub(crate) doubtful: bool,
 }
 
-impl HostStanding {
+impl HostStatus {
     pub(super) fn new(state: HostState, health: Health) -> Self {
         Self { state, healthy: health == Health::Healthy, doubtful: health == Health::Doubtful }
     }
