@@ -193,7 +193,7 @@ fn policy(index: usize, size: u64) -> SubsystemPolicy {
 fn make(world: &World, count: u64) -> PlanDocument {
     let request = Request {
         subsystem: "s042".into(),
-        selection: Selection::Count(count),
+        selection: Selection::Count(std::num::NonZeroU64::new(count).expect("at least one host")),
         reason: None,
         request_id: None,
         expect_remaining: None,

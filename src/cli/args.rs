@@ -3,6 +3,7 @@
 //! Errors in a single value are refused here, with exit 2. A check that needs the policies or the fleet is a rule and
 //! is made there.
 
+use std::num::NonZeroU64;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -144,7 +145,7 @@ pub(crate) struct SelectionArgs {
 
     /// How many hosts; safe-remove chooses them
     #[arg(long, value_name = "N", value_parser = count, allow_negative_numbers = true)]
-    pub(crate) count: Option<u64>,
+    pub(crate) count: Option<NonZeroU64>,
 
     /// These hosts; may be repeated; - reads them from stdin, one a line
     #[arg(long, value_name = "ID", num_args = 1.., value_parser = host)]

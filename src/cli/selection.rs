@@ -1,11 +1,10 @@
 //! Converts arguments to a request: which hosts, and what is wrong with the selection as it was typed.
 
-use std::collections::BTreeSet;
 use std::io::Read as _;
 
 use crate::model::HostId;
 use crate::ops::OperationError;
-use crate::plan::{Request, Selection};
+use crate::plan::{HostList, NoHostList, Request, Selection};
 
 use super::args::SelectionArgs;
 use super::values;
@@ -41,7 +40,7 @@ pub(super) fn request(of: &SelectionArgs) -> Result<Request, OperationError> {
 }
 
 /// The named hosts, with those read from stdin.
-fn named(given: &[HostId]) -> Result<Vec<HostId>, OperationError> {
+fn named(given: &[HostId]) -> Result<HostList, OperationError> {
     let mut hosts = Vec::new();
     let mut read = false;
     for host in given {
@@ -58,14 +57,13 @@ fn named(given: &[HostId]) -> Result<Vec<HostId>, OperationError> {
             hosts.extend(lines(&text)?);
         }
     }
-    let mut seen = BTreeSet::new();
-    for host in &hosts {
-        if !seen.insert(host) {
-            let hint = "name each host once: a list with repeats is not the list that was meant";
-            return Err(OperationError::usage(format!("host {host} is named twice"), hint));
-        }
-    }
-    Ok(hosts)
+    HostList::new(hosts).map_err(|why| {
+        let hint = match why {
+            NoHostList::Empty => "name at least one host, one id a line on stdin",
+            NoHostList::Twice(_) => "name each host once: a list with repeats is not the list that was meant",
+        };
+        OperationError::usage(why.to_string(), hint)
+    })
 }
 
 fn lines(text: &str) -> Result<Vec<HostId>, OperationError> {
@@ -81,13 +79,15 @@ fn lines(text: &str) -> Result<Vec<HostId>, OperationError> {
 
 #[cfg(test)]
 mod tests {
+    use std::num::NonZeroU64;
+
     use super::*;
 
     #[test]
     fn a_selection_is_one_or_the_other() {
-        let args = |count, hosts: &[&str]| SelectionArgs {
+        let args = |count: Option<u64>, hosts: &[&str]| SelectionArgs {
             subsystem: Some("index".into()),
-            count,
+            count: count.and_then(NonZeroU64::new),
             host: hosts.iter().map(|id| (*id).into()).collect(),
             ..SelectionArgs::default()
         };

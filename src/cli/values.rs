@@ -1,6 +1,7 @@
 //! Parsers of single command-line values: numbers, names, durations and points in time. Each error message is a
 //! sentence that clap puts after the option's name.
 
+use std::num::NonZeroU64;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -48,11 +49,8 @@ fn whole(text: &str, what: &str) -> Result<u64, String> {
     digits.parse().map_err(|_| format!("{what} is at most {}", u64::MAX))
 }
 
-pub(super) fn count(text: &str) -> Result<u64, String> {
-    match whole(text, "a count")? {
-        0 => Err("a count is at least 1".to_owned()),
-        count => Ok(count),
-    }
+pub(super) fn count(text: &str) -> Result<NonZeroU64, String> {
+    NonZeroU64::new(whole(text, "a count")?).ok_or_else(|| "a count is at least 1".to_owned())
 }
 
 pub(super) fn remaining(text: &str) -> Result<u64, String> {
@@ -144,8 +142,8 @@ mod tests {
 
     #[test]
     fn counts_are_whole_and_positive() {
-        assert_eq!(count("3"), Ok(3));
-        assert_eq!(count("18446744073709551615"), Ok(u64::MAX));
+        assert_eq!(count("3").map(NonZeroU64::get), Ok(3));
+        assert_eq!(count("18446744073709551615").map(NonZeroU64::get), Ok(u64::MAX));
         for bad in
             ["0", "-1", "-0", "", "x", "1.5", "1e3", "18446744073709551616", "+3", "99999999999999999999999999", " 3"]
         {

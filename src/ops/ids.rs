@@ -11,8 +11,8 @@ use crate::plan::{Request, RequestDocument, Selection};
 /// of hosts.
 pub(crate) fn fingerprint(request: &Request) -> String {
     match &request.selection {
-        Selection::Count(count) => digest(&request.subsystem, Some(*count), None),
-        Selection::Hosts(hosts) => digest(&request.subsystem, None, Some(hosts)),
+        Selection::Count(count) => digest(&request.subsystem, Some(count.get()), None),
+        Selection::Hosts(hosts) => digest(&request.subsystem, None, Some(hosts.as_slice())),
     }
 }
 
@@ -91,12 +91,12 @@ mod tests {
 
     #[test]
     fn s9_the_same_request_is_the_same_subsystem_and_hosts() {
-        let three = of(Selection::Count(3));
+        let three = of(Selection::counted(3));
         let mut reasoned = three.clone();
         reasoned.reason = Some("another".to_owned());
         assert_eq!(fingerprint(&three), fingerprint(&reasoned));
-        assert_ne!(fingerprint(&three), fingerprint(&of(Selection::Count(4))));
-        let hosts = |ids: &[&str]| fingerprint(&of(Selection::Hosts(ids.iter().map(|id| (*id).into()).collect())));
+        assert_ne!(fingerprint(&three), fingerprint(&of(Selection::counted(4))));
+        let hosts = |ids: &[&str]| fingerprint(&of(Selection::named(ids.iter().map(|id| (*id).into()))));
         assert_eq!(hosts(&["a", "b"]), hosts(&["b", "a"]));
         assert_ne!(hosts(&["a", "b"]), hosts(&["ab"]));
     }

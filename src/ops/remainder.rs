@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use crate::coordination::{FleetRecord, Reservation};
 use crate::model::{FleetSnapshot, Health, Host, HostId, HostState, RunId};
 use crate::output::{hosts_text, next};
-use crate::plan::{Batch, Plan, Request, Rule, Selection, Verdict, Violation, measure, weight};
+use crate::plan::{Batch, HostList, Plan, Request, Rule, Selection, Verdict, Violation, measure, weight};
 use crate::policy::{BatchLimit, PolicySet};
 use crate::run::{JournalRecord, Remains, remains};
 
@@ -97,14 +97,12 @@ async fn judged(
     // A host that is gone, or terminating, is not asked about.
     let is_there = |id: &HostId| observed.host(id).is_some_and(|host| host.state != HostState::Terminating);
     let (there, going): (Vec<HostId>, Vec<HostId>) = left.hosts().into_iter().partition(|id| is_there(id));
-    if there.is_empty() {
-        return Ok(None);
-    }
+    let Ok(selected) = HostList::new(there.clone()) else { return Ok(None) };
     let out = put_back_in_thought(&mut observation, run)?;
     let asked = &left.plan.request;
     let request = Request {
         subsystem: asked.subsystem.clone(),
-        selection: Selection::Hosts(there.clone()),
+        selection: Selection::Hosts(selected),
         reason: terms.reason.clone().or_else(|| asked.reason.clone()),
         request_id: asked.request_id.clone(),
         expect_remaining: asked.expect_remaining,

@@ -95,7 +95,7 @@ impl Draft {
     /// How many hosts the request is about, which is the number that confirmation policies count.
     pub(super) fn asked(&self, request: &Request) -> u64 {
         match &request.selection {
-            Selection::Count(count) => *count,
+            Selection::Count(count) => count.get(),
             Selection::Hosts(_) => self.taking.hosts.len() as u64,
         }
     }

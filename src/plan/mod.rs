@@ -76,7 +76,7 @@ pub(crate) use membership::Membership;
 pub(crate) use pace::{Books, waits};
 pub(crate) use permit::{Confirmation, Confirmed};
 pub use planner::{Plan, plan};
-pub use request::{Request, Selection};
+pub use request::{HostList, NoHostList, Request, Selection};
 pub(crate) use rule::{Rule, Violation};
 pub use settings::Settings;
 pub use verify::verify;

@@ -66,8 +66,8 @@ pub(crate) fn plan_over(
     match named {
         None => draft.violations.push(unknown_subsystem(inputs, &request.subsystem, &mut draft.largest, request)),
         Some(named) => match &request.selection {
-            Selection::Count(count) => draft.count(inputs, membership, gates, named, *count)?,
-            Selection::Hosts(hosts) => draft.hosts(membership, named, hosts),
+            Selection::Count(count) => draft.count(inputs, membership, gates, named, count.get())?,
+            Selection::Hosts(hosts) => draft.hosts(membership, named, hosts.as_slice()),
         },
     }
     let chosen: BTreeSet<usize> = draft.taking.hosts.iter().filter_map(|id| membership.find(id)).collect();
@@ -136,8 +136,8 @@ fn others(inputs: &Inputs<'_>, watched: &BTreeSet<SubsystemName>) -> Vec<OtherRu
 
 fn request_document(request: &Request) -> RequestDocument {
     let (count, hosts) = match &request.selection {
-        Selection::Count(count) => (Some(*count), None),
-        Selection::Hosts(hosts) => (None, Some(hosts.clone())),
+        Selection::Count(count) => (Some(count.get()), None),
+        Selection::Hosts(hosts) => (None, Some(hosts.as_slice().to_vec())),
     };
     RequestDocument {
         subsystem: request.subsystem.clone(),

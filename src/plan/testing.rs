@@ -232,7 +232,7 @@ impl World {
 pub(crate) fn counted(world: &World, subsystem: &str, count: u64) -> Plan {
     let request = Request {
         subsystem: subsystem.into(),
-        selection: Selection::Count(count),
+        selection: Selection::counted(count),
         reason: None,
         request_id: None,
         expect_remaining: None,

@@ -198,7 +198,7 @@ fn s1_what_is_of_doubt_is_judged_again_before_it_is_cordoned() {
 fn named(world: &World, hosts: &[&str]) -> Vec<String> {
     let request = Request {
         subsystem: "web".into(),
-        selection: Selection::Hosts(hosts.iter().map(|host| HostId::from(*host)).collect()),
+        selection: Selection::named(hosts.iter().map(|host| HostId::from(*host))),
         reason: None,
         request_id: None,
         expect_remaining: None,

@@ -50,7 +50,7 @@ proptest! {
         let mut named: Vec<HostId> = hosts.iter().take(4).map(|h| h.id.clone()).collect();
         let mut groups: Vec<Group> = listed.groups().cloned().collect();
         let selections: Vec<_> =
-            [1, 3, 10, 1000].map(Selection::Count).into_iter().chain([Selection::Hosts(named.clone())]).collect();
+            [1, 3, 10, 1000].map(Selection::counted).into_iter().chain([Selection::named(named.clone())]).collect();
         shuffle(random, &mut hosts);
         shuffle(random, &mut groups);
         let relisted = FleetSnapshot::new(listed.begun_at, listed.completed_at, hosts, groups, listed.mark.clone())
@@ -59,7 +59,7 @@ proptest! {
         prop_assert_eq!(documents(&listed), documents(&relisted));
         // Nor does the order in which hosts are named, except for what is repeated from the request.
         let batches = |named: &[HostId]| {
-            let document = plan_of(&world, &relisted, &Selection::Hosts(named.to_vec()));
+            let document = plan_of(&world, &relisted, &Selection::named(named.to_vec()));
             (document.batches, document.violations, document.plan)
         };
         let before = batches(&named);

@@ -43,7 +43,6 @@ fn told(world: &World, count: u64) -> (Vec<String>, Vec<String>) {
 #[test]
 fn what_is_allowed_is_not_explained() {
     assert_eq!(why(&fleet(), 8), None);
-    assert_eq!(counted(&fleet(), "index", 0).document.why, None);
     let mut world = fleet();
     world.policy_mut("index").confirm.require_reason = true;
     assert_eq!(why(&world, 3), None, "a missing reason excludes no count");
@@ -250,7 +249,7 @@ impl TestFleet {
 }
 
 fn ask(world: &World, count: u64) -> PlanDocument {
-    world.ask(|inputs| plan(inputs, &request(Selection::Count(count)))).expect("judged").document
+    world.ask(|inputs| plan(inputs, &request(Selection::counted(count)))).expect("judged").document
 }
 
 fn is_allowed(world: &World, count: u64) -> bool {
@@ -283,7 +282,7 @@ fn holds(fleet: &TestFleet, count: u64, entry: &WouldAllow) -> Result<(), TestCa
             for run in runs {
                 world.now = run.not_before.unwrap_or(world.now);
                 let snapshot = world.snapshot();
-                let made = plan(&world.inputs(&snapshot), &request(Selection::Count(run.count))).expect("judged");
+                let made = plan(&world.inputs(&snapshot), &request(Selection::counted(run.count))).expect("judged");
                 prop_assert_eq!(made.document.verdict, Verdict::Allowed, "{:?}", made.document.violations);
                 prop_assert!(run.not_before.is_none() || made.document.not_before.is_none());
                 let (gone, end) = (chosen(&made.document), made.expected_end(world.now));

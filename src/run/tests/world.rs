@@ -211,7 +211,7 @@ impl World {
     fn spec_for(&self, count: u64, run: &str, request_id: Option<&str>) -> Spec {
         let request = Request {
             subsystem: "index".into(),
-            selection: Selection::Count(count),
+            selection: Selection::counted(count),
             reason: Some("test".to_owned()),
             request_id: request_id.map(RequestId::from),
             expect_remaining: None,

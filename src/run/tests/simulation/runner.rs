@@ -146,7 +146,7 @@ pub(super) fn spec(
     }
     let request = Request {
         subsystem: subsystem.into(),
-        selection: Selection::Hosts(hosts.clone()),
+        selection: Selection::named(hosts.clone()),
         reason: Some("test".to_owned()),
         request_id: None,
         expect_remaining: None,
