@@ -6,7 +6,7 @@ use crate::ports::{self, Ledger, LedgerError, RecordedCall, Written};
 use crate::run::{JournalRecord, Loss, Response, taken_over_by};
 
 use super::fault;
-use super::retry::{Tries, nonce};
+use super::retry::{Tries, nonce, with_retries};
 
 /// The journal's only writer.
 pub(super) struct Appender<'a> {
@@ -143,25 +143,6 @@ async fn append_with(
     tries: &Tries,
 ) -> Result<Written<Option<RecordedCall>>, LedgerError> {
     with_retries(tries, || ports::append(ledger, record, nonce)).await
-}
-
-/// Repeats a write, with the nonce that it has, for as long as that is worth it.
-async fn with_retries<T, W: Future<Output = Result<T, LedgerError>>>(
-    tries: &Tries,
-    write: impl Fn() -> W,
-) -> Result<T, LedgerError> {
-    let mut failures = 0;
-    loop {
-        match write().await {
-            Ok(written) => return Ok(written),
-            Err(error) => {
-                failures += 1;
-                if !tries.again(failures, &error).await {
-                    return Err(error);
-                }
-            }
-        }
-    }
 }
 
 #[cfg(test)]

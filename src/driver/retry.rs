@@ -76,3 +76,22 @@ pub(super) async fn answered<T>(within: Duration, answer: impl Future<Output = T
         Err(_) => tokio::time::timeout(within / 4, answer).await.ok(),
     }
 }
+
+/// Repeats a write under its nonce, as often as `tries` allows.
+pub(super) async fn with_retries<T, W: Future<Output = Result<T, LedgerError>>>(
+    tries: &Tries,
+    write: impl Fn() -> W,
+) -> Result<T, LedgerError> {
+    let mut failures = 0;
+    loop {
+        match write().await {
+            Ok(written) => return Ok(written),
+            Err(error) => {
+                failures += 1;
+                if !tries.again(failures, &error).await {
+                    return Err(error);
+                }
+            }
+        }
+    }
+}

@@ -8,7 +8,7 @@ use crate::ports::{Ledger, LedgerError, Version, Written};
 use crate::run::{Loss, RecordUpdate, Response, Spec};
 
 use super::append::taker;
-use super::retry::{Tries, nonce, pause};
+use super::retry::{Tries, nonce, pause, with_retries};
 use super::{Ports, liveness};
 
 /// Conflicts in a row, at most. With jitter, fifty contenders pass in far fewer.
@@ -140,18 +140,7 @@ async fn write(
     tries: &Tries,
 ) -> Result<Written<Version>, LedgerError> {
     let nonce = nonce();
-    let mut failures = 0;
-    loop {
-        match ledger.compare_and_swap(version, next, &nonce).await {
-            Ok(written) => return Ok(written),
-            Err(error) => {
-                failures += 1;
-                if !tries.again(failures, &error).await {
-                    return Err(error);
-                }
-            }
-        }
-    }
+    with_retries(tries, || ledger.compare_and_swap(version, next, &nonce)).await
 }
 
 #[cfg(test)]
