@@ -25,7 +25,8 @@ fn option(word: &str) -> Option<String> {
 }
 
 fn command(words: &[&str]) -> Option<String> {
-    let mut positional = words.iter().copied().filter(|word| !word.starts_with('-'));
+    // Behind an option a word may be its value.
+    let mut positional = words.iter().copied().take_while(|word| !word.starts_with('-'));
     let first = positional.next()?;
     let text = match first.to_lowercase().as_str() {
         "stop" | "abort" | "cancel" | "kill" | "quit" | "emergency" => {
@@ -82,7 +83,9 @@ mod tests {
             let said = meant(&words).unwrap_or_else(|| panic!("{line}"));
             assert!(said.contains(command), "{line}: {said}");
         }
-        for nothing in ["plan --subsystem", "index three", "$(reboot) 3", "-- stop"] {
+        for nothing in
+            ["plan --subsystem", "index three", "--subsystem index --count 3 surplus", "$(reboot) 3", "-- stop"]
+        {
             let words: Vec<&str> = nothing.split(' ').collect();
             assert_eq!(meant(&words), None, "{nothing}");
         }
