@@ -85,7 +85,7 @@ fn put_back(policies: &Path, run: &RunId) -> String {
     format!("to put back what is cordoned and end it: {}", next::command(policies, &format!("abandon {run}")))
 }
 
-/// What to do about a refusal. The first of these rules that is violated decides.
+/// The next step after a refusal. The first of these rules that is violated decides.
 fn what_next(policies: &Path, plan: &PlanDocument) -> String {
     let violates = |rule: Rule| plan.violations.iter().find(|violation| violation.rule == rule);
     if let Some(halted) = violates(Rule::Halted) {

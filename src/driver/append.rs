@@ -32,8 +32,8 @@ impl<'a> Appender<'a> {
         self.backlog
     }
 
-    /// What sends the call that the last record intends, once: the ledger's acknowledgement, or, if it gave none, that the
-    /// call is a restore. `None` for every other call.
+    /// The permit to send the call that the last record intends, once. The ledger's acknowledgement gives it; without one,
+    /// only a restore has it. `None` for every other call.
     pub(super) fn permit(&mut self, call: &Call) -> Option<RecordedCall> {
         let intended = self.intended.take().filter(|intended| intended == call)?;
         self.acknowledged.take().or_else(|| RecordedCall::restore_without_ledger(intended))

@@ -15,7 +15,7 @@ use crate::model::{ProbeKey, Sample};
 pub(crate) struct Regression {
     /// Which probe.
     pub(crate) key: ProbeKey,
-    /// What was read and what was allowed, in words, without the probe's name.
+    /// The reading and its limit, in words, without the probe's name.
     pub(crate) message: String,
     /// The number in the last sample, if any.
     pub(crate) measured: Option<f64>,

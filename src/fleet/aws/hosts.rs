@@ -36,7 +36,7 @@ pub(super) struct Inventory {
     pub(super) details: BTreeMap<String, Detail>,
 }
 
-/// What is known of an instance's membership.
+/// The membership of an instance in a group, as far as AWS tells it.
 enum GroupMembership<'a> {
     /// Its group lists it.
     Listed(&'a AutoScalingGroup, &'a Member),

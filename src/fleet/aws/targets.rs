@@ -9,7 +9,7 @@ use aws_sdk_elasticloadbalancingv2::types::{
 
 use crate::model::{TargetGroupId, TargetHealth};
 
-/// What one target group reports of one instance.
+/// The health of one instance, by one target group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Word {
     /// No load balancer uses the target group: it sends no work and reports no health.

@@ -19,8 +19,7 @@ pub(super) struct GroupState {
 pub(super) struct HostStatus {
     pub(crate) state: HostState,
     pub(crate) healthy: bool,
-    /// Where it is not healthy: whether it may serve nevertheless. Files of earlier versions lack the field, which
-    /// means no.
+    /// The host may serve although it is not healthy. Files of earlier versions lack the field, which means no.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) doubtful: bool,
 }
