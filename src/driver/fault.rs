@@ -19,7 +19,7 @@ use std::sync::Arc;
 #[cfg(debug_assertions)]
 pub(crate) use ordered::under_faults;
 #[cfg(debug_assertions)]
-pub(super) use ordered::{before, before_act, behind};
+pub(super) use ordered::{before, before_action, behind};
 
 use crate::ports::Ledger;
 use crate::run::Action;
@@ -34,7 +34,7 @@ pub(crate) fn under_faults(ledger: Arc<dyn Ledger>) -> Arc<dyn Ledger> {
 pub(super) const fn before(_: &str) {}
 
 #[cfg(not(debug_assertions))]
-pub(super) const fn before_act(_: &Action) {}
+pub(super) const fn before_action(_: &Action) {}
 
 #[cfg(not(debug_assertions))]
 pub(super) const fn behind() {}
@@ -124,7 +124,7 @@ mod ordered {
     }
 
     /// The fault point before an action, if it has one.
-    pub(in super::super) fn before_act(action: &Action) {
+    pub(in super::super) fn before_action(action: &Action) {
         if std::env::var_os("SAFE_REMOVE_FAULT").is_none() {
             return;
         }

@@ -104,7 +104,7 @@ pub(crate) async fn drive(
         let now = ports.clock.now();
         let action = machine.step(response, now);
         watcher.progress(&machine.progress(now));
-        fault::before_act(&action);
+        fault::before_action(&action);
         response = match action {
             Action::Finish(Finish::NotStarted(why)) => return Err(why),
             Action::Finish(Finish::Ended) => {
