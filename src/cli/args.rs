@@ -179,6 +179,15 @@ pub(crate) struct RemovalArgs {
     #[arg(long, help_heading = "Whether and when")]
     pub(crate) dry_run: bool,
 
+    /// Ask before every batch, not only before the first; without a terminal the run waits for continue
+    #[arg(long, help_heading = "Whether and when")]
+    pub(crate) step: bool,
+
+    /// Pause by itself once batch N is gone; continue goes on
+    #[arg(long, value_name = "N", help_heading = "Whether and when", value_parser = count,
+        allow_negative_numbers = true)]
+    pub(crate) pause_after: Option<NonZeroU64>,
+
     /// Do not wait for budgets or other runs: where the run would have to, touch nothing and end with exit 11
     #[arg(long, help_heading = "Whether and when", conflicts_with = "max_wait")]
     pub(crate) no_wait: bool,
@@ -210,6 +219,8 @@ impl RemovalArgs {
             (s.request_id.is_some(), "--request-id"),
             (self.yes, "--yes"),
             (self.dry_run, "--dry-run"),
+            (self.step, "--step"),
+            (self.pause_after.is_some(), "--pause-after"),
             (self.no_wait, "--no-wait"),
             (self.max_wait.is_some(), "--max-wait"),
         ]
@@ -242,9 +253,12 @@ pub(crate) enum Command {
         /// Only this run
         #[arg(value_name = "RUN", value_parser = run)]
         run: Option<RunId>,
-        /// Show it again whenever it changes, until nothing is under way
+        /// Show it again whenever it changes, until nothing is under way; of one run, end with its exit code
         #[arg(long, short = 'w')]
         watch: bool,
+        /// End with 1 where a run is under way or holds hosts, or a stop order is in force
+        #[arg(long)]
+        check: bool,
     },
     /// Take over a run whose process died, and go on with exactly its plan
     ///
@@ -280,6 +294,23 @@ pub(crate) enum Command {
         /// Also from a process that is not known to be dead: it then sends nothing more
         #[arg(long)]
         even_if_alive: bool,
+    },
+    /// Let a run take no further batch until continue; the batch under way goes on to its end
+    ///
+    /// halt is what stops at once.
+    Pause {
+        /// Which run: status names it
+        #[arg(value_name = "RUN", value_parser = run)]
+        run: RunId,
+        /// Why; recorded, and asked for on a terminal
+        #[arg(long, value_name = "TEXT", value_parser = reason)]
+        reason: Option<String>,
+    },
+    /// Let a paused run go on, or confirm the batch that it waits for
+    Continue {
+        /// Which run: status names it
+        #[arg(value_name = "RUN", value_parser = run)]
+        run: RunId,
     },
     /// Stop every run, and let none start, until unhalt: what is cordoned is put back
     Halt {
@@ -337,6 +368,8 @@ impl Command {
             | Self::Man => true,
             Self::Resume { .. }
             | Self::Abandon { .. }
+            | Self::Pause { .. }
+            | Self::Continue { .. }
             | Self::Halt { .. }
             | Self::Unhalt { .. }
             | Self::Policy(PolicyCommand::Accept { .. })

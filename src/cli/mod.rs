@@ -16,12 +16,14 @@ mod iam_policy;
 mod ledger;
 mod meant;
 mod meta;
+mod pause;
 mod plan;
 mod policy;
 mod prompt;
 mod question;
 mod remove;
 mod report;
+mod run_watcher;
 mod screen;
 mod selection;
 mod signals;
@@ -146,7 +148,7 @@ async fn command(cli: &Cli, screen: &Arc<Screen>) -> Result<CommandOutput, Opera
         None => remove::run(global, &cli.removal, screen).await,
         Some(Command::Plan { selection }) => plan::run(global, selection).await,
         Some(Command::Headroom { subsystem, what_if }) => headroom::run(global, subsystem.as_ref(), what_if).await,
-        Some(Command::Status { run, watch }) => status::run(global, run.as_ref(), *watch, screen).await,
+        Some(Command::Status { run, watch, check }) => status::run(global, run.as_ref(), *watch, *check, screen).await,
         Some(Command::Resume { run, yes, reason, even_if_alive }) => {
             let (yes, reason, even_if_alive) = (*yes, reason.clone(), *even_if_alive);
             let leave = BTreeSet::new();
@@ -160,6 +162,8 @@ async fn command(cli: &Cli, screen: &Arc<Screen>) -> Result<CommandOutput, Opera
                 TakeoverOptions { seen: 0, purpose: Purpose::Abandon, reason, leave, even_if_alive, yes: false };
             takeover::run(global, run, asked, screen).await
         }
+        Some(Command::Pause { run, reason }) => pause::pause(global, run, reason.as_deref(), screen).await,
+        Some(Command::Continue { run }) => pause::go_on(global, run).await,
         Some(Command::Halt { subsystem, reason }) => halt::run(global, subsystem.as_ref(), reason).await,
         Some(Command::Unhalt { subsystem, reason }) => {
             unhalt::run(global, subsystem.as_ref(), reason.as_deref(), screen).await

@@ -4,9 +4,11 @@
 //! end-of-file must end the question (contract section 8, "Confirmation").
 
 use std::io::{self, IsTerminal as _};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use dialoguer::console::{Key, Term};
 use dialoguer::theme::{ColorfulTheme, SimpleTheme, Theme};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::termios::{LocalModes, OptionalActions, QueueSelector, Termios, tcflush, tcgetattr, tcsetattr};
 use tokio::sync::oneshot;
 
@@ -16,6 +18,9 @@ use crate::run::Order;
 
 /// The longest answer that is read; anything longer is not an answer.
 const ANSWER_MAX: usize = 256;
+
+/// How often a question that waits looks whether it was withdrawn.
+const LOOK_EVERY: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
 
 /// Whether there is a person to ask: stdin and stderr are terminals.
 pub(super) fn is_possible() -> bool {
@@ -57,6 +62,29 @@ pub(super) async fn ask(question: &str, orders: &mut Orders) -> Reply {
     reply
 }
 
+/// Asks once, until the question is withdrawn: then there is no reply. Blocks, and restores the terminal afterwards.
+pub(super) fn ask_until(question: &str, withdrawn: &AtomicBool) -> Option<Reply> {
+    let asked = || -> io::Result<Option<Reply>> {
+        let _restore = AsItWas::taking_keys()?;
+        tcflush(io::stdin(), QueueSelector::IFlush)?;
+        let term = Term::stderr();
+        draw(&term, question)?;
+        let read = read_until(&term, withdrawn);
+        if !matches!(read, Ok(Some(Some(_)))) {
+            // The next line of output must not continue the question.
+            let _ = term.write_line("");
+        }
+        Ok(read?.map(|typed| typed.map_or(Reply::EndOfFile, |typed| Reply::Typed(typed.trim().to_owned()))))
+    };
+    match asked() {
+        Ok(reply) => reply,
+        // Ctrl-C is read as a key while the terminal is in raw mode.
+        Err(error) if error.kind() == io::ErrorKind::Interrupted => Some(Reply::Ordered(Order::Interrupt)),
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Some(Reply::EndOfFile),
+        Err(error) => Some(Reply::Broken(error)),
+    }
+}
+
 fn draw(term: &Term, question: &str) -> io::Result<()> {
     let mut text = String::new();
     let theme: &dyn Theme =
@@ -68,22 +96,44 @@ fn draw(term: &Term, question: &str) -> io::Result<()> {
 
 /// Reads an answer; `None` is end-of-file.
 fn read(term: &Term) -> io::Result<Option<String>> {
+    Ok(read_until(term, &AtomicBool::new(false))?.flatten())
+}
+
+/// Reads an answer, unless the question is withdrawn before it is entered. `Some(None)` is end-of-file.
+fn read_until(term: &Term, withdrawn: &AtomicBool) -> io::Result<Option<Option<String>>> {
     let mut typed = String::new();
     loop {
+        while !is_key_there()? {
+            if withdrawn.load(Ordering::Relaxed) {
+                return Ok(None);
+            }
+        }
         match term.read_key()? {
             Key::Enter => {
                 term.write_line("")?;
-                return Ok(Some(typed));
+                return Ok(Some(Some(typed)));
             }
             Key::Backspace if typed.pop().is_some() => term.clear_chars(1)?,
             // Ctrl-D. With a line discipline it ends the input; here it is a key.
-            Key::Char('\u{4}') => return Ok(None),
+            Key::Char('\u{4}') => return Ok(Some(None)),
             Key::Char(c) if !is_unsafe(c) && typed.len() < ANSWER_MAX => {
                 typed.push(c);
                 term.write_str(c.encode_utf8(&mut [0; 4]))?;
             }
             _ => {}
         }
+    }
+}
+
+/// Whether there is something to read, after a short wait.
+fn is_key_there() -> io::Result<bool> {
+    let stdin = io::stdin();
+    let mut fds = [PollFd::new(&stdin, PollFlags::IN)];
+    match poll(&mut fds, Some(&LOOK_EVERY)) {
+        Ok(ready) => Ok(ready > 0),
+        // A signal, which the run hears by itself.
+        Err(rustix::io::Errno::INTR) => Ok(false),
+        Err(error) => Err(error.into()),
     }
 }
 

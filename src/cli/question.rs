@@ -45,6 +45,7 @@ pub(super) fn words(of: &Question<'_>) -> (String, String) {
             format!("{}\n{}\n", place.text(), of_orders(orders)),
             "Type why it may go on, nothing to leave it halted".to_owned(),
         ),
+        Question::WhyPaused { run } => (format!("{run} is paused.\n"), "Type why, or nothing".to_owned()),
         Question::SetTime { place, was, now } => (
             format!(
                 "{}\nThe ledger was written at {was}, and by this machine's clock it is {now}. If the latter is right, every \

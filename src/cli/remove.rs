@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::model::BatchNumber;
 use crate::ops::{self, OperationError, Removal, Removed};
 
 use super::args::{Global, RemovalArgs};
@@ -20,7 +21,9 @@ pub(super) async fn run(
     if args.dry_run {
         return plan::answer(&ops::plan(policies, &request).await?, policies, args.no_wait);
     }
-    let removal = Removal { request, yes: args.yes, max_wait: args.max_wait() };
+    let (yes, step, max_wait) = (args.yes, args.step, args.max_wait());
+    let pause_after = args.pause_after.map(|batch| BatchNumber::new(batch.get()));
+    let removal = Removal { request, yes, step, pause_after, max_wait };
     match ops::remove(policies, &removal, &Terminal::of(screen)).await? {
         Removed::Not(answer) => plan::answer(&answer, policies, args.no_wait),
         Removed::Ran(document) => report::of(&document, policies),

@@ -5,7 +5,7 @@
 use std::io::{self, IsTerminal as _, Write as _};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use console::style;
+use console::{Term, style};
 use dialoguer::console;
 use serde::Serialize;
 
@@ -124,6 +124,27 @@ impl Screen {
                 self.answer_lost.store(true, Ordering::Relaxed);
                 self.complain(&Diagnostic::new(format!("the answer cannot be written to stdout: {error}")));
             }
+        }
+    }
+
+    /// Whether stdout is a terminal, on which text can be drawn again.
+    pub(super) fn is_stdout_a_terminal(&self) -> bool {
+        io::stdout().is_terminal()
+    }
+
+    /// The number of lines that text takes on the terminal.
+    pub(super) fn lines_of(&self, text: &str) -> usize {
+        let width = usize::from(Term::stdout().size().1).max(1);
+        text.lines().map(|line| console::measure_text_width(line).div_ceil(width).max(1)).sum()
+    }
+
+    /// Clears the last lines on the terminal, as many as still are on it.
+    pub(super) fn clear_lines(&self, lines: usize) {
+        let term = Term::stdout();
+        let rows = usize::from(term.size().0).saturating_sub(1);
+        if lines > 0 {
+            // A terminal that is gone cannot be cleared.
+            let _ = term.clear_last_lines(lines.min(rows));
         }
     }
 

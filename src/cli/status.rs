@@ -6,7 +6,10 @@ use std::time::Duration;
 
 use crate::model::{RunId, Time};
 use crate::ops::{self, OperationError};
-use crate::output::{StatusDocument, StatusRun, field, hosts_text, next, run_text, takeovers_text};
+use crate::output::{
+    StatusBatch, StatusDocument, StatusPause, StatusQuestion, StatusRun, field, hosts_text, next, run_text, span_text,
+    takeovers_text,
+};
 
 use super::args::{Format, Global};
 use super::screen::Screen;
@@ -18,32 +21,70 @@ const WATCH_EVERY: Duration = Duration::from_secs(2);
 /// The most hosts of one run that the text lists.
 const HOSTS_SHOWN: usize = 20;
 
-/// Reads the status once, or repeatedly until nothing is in progress.
+/// Reads the status once, or repeatedly until nothing is in progress. Of one run, `--watch` ends with the run's own exit
+/// code.
 pub(super) async fn run(
     global: &Global,
     run: Option<&RunId>,
     watch: bool,
+    check: bool,
     screen: &Arc<Screen>,
 ) -> Result<CommandOutput, OperationError> {
-    let mut shown = None;
+    let mut shown = Shown::default();
     loop {
         let document = ops::status(&global.policies, run).await?;
-        let answered = CommandOutput::document(Exit::DONE, text(&document, &global.policies), &document)?;
+        let exit = match &document.ended {
+            Some(ended) if watch => Exit::of_run(ended.exit_code),
+            _ if check && !is_quiet(&document) => Exit::INTERNAL,
+            _ => Exit::DONE,
+        };
+        let answered = CommandOutput::document(exit, text(&document, &global.policies), &document)?;
         if !watch || !document.runs.iter().any(is_under_way) || screen.is_stdout_closed() {
+            shown.clear(screen);
             return Ok(answered);
+        }
+        shown.show(&document, &answered, screen);
+        tokio::time::sleep(WATCH_EVERY).await;
+    }
+}
+
+/// Whether nothing is under way, held or halted.
+fn is_quiet(document: &StatusDocument) -> bool {
+    document.runs.is_empty() && document.halts.is_empty()
+}
+
+/// What `--watch` has shown last: on a terminal the next status takes its place.
+#[derive(Default)]
+struct Shown {
+    state: Option<serde_json::Value>,
+    lines: usize,
+}
+
+impl Shown {
+    fn show(&mut self, document: &StatusDocument, answered: &CommandOutput, screen: &Screen) {
+        if screen.format() == Format::Text && screen.is_stdout_a_terminal() {
+            self.clear(screen);
+            let text = format!("{}\n", answered.text);
+            screen.stdout(&text);
+            self.lines = screen.lines_of(&text);
+            return;
         }
         // A later time of reading alone is not a change.
         let state = serde_json::json!([document.runs, document.halts]);
-        if shown.as_ref() != Some(&state) {
-            shown = Some(state);
-            match screen.format() {
-                Format::Text => screen.stdout(&format!("{}\n", answered.text)),
-                Format::Ndjson => screen.event(&answered.json),
-                // JSON output is a single document: the last one.
-                Format::Json => {}
-            }
+        if self.state.as_ref() == Some(&state) {
+            return;
         }
-        tokio::time::sleep(WATCH_EVERY).await;
+        self.state = Some(state);
+        match screen.format() {
+            Format::Text => screen.stdout(&format!("{}\n", answered.text)),
+            Format::Ndjson => screen.event(&answered.json),
+            // JSON output is a single document: the last one.
+            Format::Json => {}
+        }
+    }
+
+    fn clear(&mut self, screen: &Screen) {
+        screen.clear_lines(std::mem::take(&mut self.lines));
     }
 }
 
@@ -85,12 +126,30 @@ fn text(document: &StatusDocument, policies: &Path) -> String {
 /// The text of a run in `status` and `halt`, without the next command.
 pub(super) fn text_of_run(run: &StatusRun, now: Time) -> String {
     let alive = match run.alive {
+        Some(true) if run.stopped => "STOPPED",
+        Some(true) | None if run.overdue => "SILENT",
         Some(true) => "alive",
         Some(false) if run.ended_at.is_some() => "ended",
         Some(false) => "DEAD",
         None => "not to be seen from here",
     };
     let mut out = field("run", &format!("{} of {}, {}", run.run, run.subsystem, run.state));
+    if let Some(StatusPause { operator, reason, since, after }) = &run.paused {
+        let by = match after {
+            Some(batch) => format!("by itself after batch {batch} (--pause-after of {operator})"),
+            None => format!("by {operator}"),
+        };
+        let why = reason.as_deref().map(|reason| format!(": {reason}")).unwrap_or_default();
+        out.push_str(&field("PAUSED", &format!("{by} since {since}{why}")));
+    }
+    if let Some(StatusQuestion { batch, attended, until }) = &run.asks {
+        let whom = if *attended { "its terminal asks" } else { "it waits for `continue`" };
+        out.push_str(&field("ASKS", &format!("about batch {batch}: {whom}, until {until}")));
+    }
+    if let Some(StatusBatch { number, of, bake_ends_at }) = &run.batch {
+        let left = bake_ends_at.map(|at| format!(", bakes until {at} ({} left)", span_text(at.since(now))));
+        out.push_str(&field("batch", &format!("{number} of {of}{}", left.unwrap_or_default())));
+    }
     out.push_str(&field(
         "process",
         &format!("{alive}: {}, by {}, since {}", run.process, run.operator, run.started_at),

@@ -1,17 +1,19 @@
 //! [`Terminal`]: the front end of every operation: stderr for people, events on stdout, signals, and the prompt.
 
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 
 use crate::driver::Watcher;
 use crate::ops::{Frontend, Orders, Question, Reply};
-use crate::output::{Place, ProgressScreen, plan_text};
+use crate::output::{Place, plan_text};
 use crate::plan::PlanDocument;
 use crate::ports::Clock;
 use crate::run::JournalRecord;
 
+use super::run_watcher::RunWatcher;
 use super::screen::Screen;
 use super::{prompt, question, signals};
 
@@ -43,9 +45,8 @@ impl Frontend for Terminal {
         self.0.event(record);
     }
 
-    fn watcher(&self, clock: Arc<dyn Clock>) -> Box<dyn Watcher> {
-        let events = Arc::clone(&self.0);
-        Box::new(ProgressScreen::new(clock, self.0.is_quiet(), Box::new(move |record| events.event(record))))
+    fn watcher(&self, clock: Arc<dyn Clock>, policies: &Path) -> Box<dyn Watcher> {
+        Box::new(RunWatcher::new(&self.0, clock, policies))
     }
 
     fn listen(&self) -> io::Result<Orders> {

@@ -34,7 +34,8 @@ fn goes_forward(command: &Command<'_>) -> bool {
         | Command::AcceptPolicy { .. }
         | Command::Forget { .. } => true,
         Command::TakeOver { forward, .. } => *forward,
-        Command::Resolve { .. }
+        Command::Pause { .. }
+        | Command::Resolve { .. }
         | Command::ReleaseSuspension { .. }
         | Command::End { .. }
         | Command::Unhalt { .. }
@@ -49,7 +50,8 @@ pub(super) fn advance(record: &mut FleetRecord, command: &Command<'_>, ctx: &Con
         Command::Enlist { .. } | Command::Grant { .. } | Command::StartTermination { .. } | Command::Forget { .. } => {
             true
         }
-        Command::Resolve { .. }
+        Command::Pause { .. }
+        | Command::Resolve { .. }
         | Command::RequireSuspension { .. }
         | Command::ReleaseSuspension { .. }
         | Command::TakeOver { .. }
@@ -91,6 +93,8 @@ impl FleetRecord {
         self.ended.values_mut().map(|ended| &mut ended.at).for_each(earlier);
         for entry in self.runs.values_mut() {
             [&mut entry.planned_at, &mut entry.enlisted_at].into_iter().for_each(earlier);
+            entry.pause.iter_mut().map(|pause| &mut pause.at).for_each(earlier);
+            entry.continued.iter_mut().map(|continued| &mut continued.at).for_each(earlier);
             let stamps = [&mut entry.granted_at, &mut entry.reference_at, &mut entry.ended_at];
             stamps.into_iter().filter_map(Option::as_mut).for_each(earlier);
             entry.reservations.values_mut().map(|reservation| &mut reservation.granted_at).for_each(earlier);

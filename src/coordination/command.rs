@@ -8,7 +8,7 @@ use crate::model::{
 };
 use crate::policy::PolicySet;
 
-use super::{Halt, ProcessId};
+use super::{Asking, Halt, Pause, ProcessId};
 
 /// The inputs that every command is judged by, beside the record.
 #[derive(Clone, Copy, Debug)]
@@ -60,6 +60,17 @@ pub(crate) enum Command<'a> {
         reference: &'a BTreeMap<ProbeKey, f64>,
         /// When its first sample was taken.
         reference_at: Time,
+        /// Only note that a person is asked about the batch, which could go now, and reserve nothing.
+        asking: Option<Asking>,
+    },
+    /// Pause the run, as its own caller asked (`--pause-after`).
+    Pause {
+        /// The run.
+        run: RunId,
+        /// Its epoch.
+        epoch: u64,
+        /// The order.
+        order: &'a Pause,
     },
     /// Take the step to termination for hosts that are reserved and cordoned.
     StartTermination {

@@ -5,7 +5,7 @@
 
 use super::{
     Command, Context, FleetRecord, Granted, Refusal, acceptance, clock, grant, group, halt, identity, line, outcome,
-    retention, takeover, terminate,
+    pause, retention, takeover, terminate,
 };
 
 /// Judges one command and makes the record that it leads to.
@@ -27,14 +27,15 @@ pub(crate) fn decide(
             let (planned_at, lapses_at) = (*planned_at, *lapses_at);
             line::enlist(&mut next, &line::Enlisting { run, claims, planned_at, lapses_at, snapshot }, ctx)?
         }
-        Command::Grant { run, batch, hosts, rest, snapshot, reference, reference_at } => {
+        Command::Grant { run, batch, hosts, rest, snapshot, reference, reference_at, asking } => {
             let (number, reference_at) = (*batch, *reference_at);
-            grant::grant(
-                &mut next,
-                &grant::GrantRequest { run, number, hosts, rest, snapshot, reference, reference_at },
-                ctx,
-            )?
+            let request = grant::GrantRequest { run, number, hosts, rest, snapshot, reference, reference_at };
+            match asking {
+                None => grant::grant(&mut next, &request, ctx)?,
+                Some(asking) => pause::ask(&mut next, &request, asking, ctx)?,
+            }
         }
+        Command::Pause { run, epoch, order } => pause::pause_own(&mut next, run, *epoch, order)?,
         Command::StartTermination { run, epoch, hosts, snapshot } => {
             terminate::start(&mut next, run, *epoch, hosts, snapshot, ctx)?
         }

@@ -1,6 +1,7 @@
-//! [`RunEntry`]: one run in the record, and the hosts that it holds.
+//! [`RunEntry`]: one run in the record, the hosts that it holds, and what it waits for between two batches.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
@@ -62,6 +63,12 @@ pub struct RunEntry {
     pub(crate) reservations: BTreeMap<HostId, Reservation>,
     /// Hosts of it that are verified gone.
     pub(crate) terminated: u64,
+    /// Set while it takes no further batch.
+    pub(crate) pause: Option<Pause>,
+    /// Set while a person is asked about its next batch.
+    pub(crate) asking: Option<Asking>,
+    /// The last `continue` that it was given, since it was paused or asked.
+    pub(crate) continued: Option<Continued>,
     /// Set when the run has ended but a host of it is still in doubt or cordoned.
     pub(crate) ended_at: Option<Time>,
 }
@@ -77,11 +84,65 @@ impl RunEntry {
         self.reservations.values().flat_map(|reservation| reservation.subsystems.iter().cloned()).collect()
     }
 
+    /// Whether the run takes no batch before a person lets it: then it holds up nobody.
+    pub(super) fn waits_for_a_person(&self) -> bool {
+        self.pause.is_some() || self.asking.is_some()
+    }
+
     /// The hosts of its next batch.
     pub(super) fn next_batch(&self) -> BTreeSet<HostId> {
         let next = self.claims.values().min();
         self.claims.iter().filter(|(_, batch)| Some(*batch) == next).map(|(host, _)| host.clone()).collect()
     }
+}
+
+/// The order that a run takes no further batch until somebody continues it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pause {
+    /// Who.
+    pub(crate) operator: OperatorId,
+    /// Why, if it was said.
+    pub(crate) reason: Option<String>,
+    /// Since when.
+    pub(crate) at: Time,
+    /// The run paused by itself after this batch (`--pause-after`).
+    pub(crate) after: Option<BatchNumber>,
+}
+
+impl fmt::Display for Pause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.after {
+            Some(batch) => write!(f, "paused after batch {batch}, as {} asked (--pause-after)", self.operator)?,
+            None => write!(f, "paused by {}", self.operator)?,
+        }
+        write!(f, " since {}", self.at)?;
+        match &self.reason {
+            Some(reason) => write!(f, ": {reason}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// A person is asked whether the next batch of a run may go. Nothing is reserved meanwhile.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Asking {
+    /// Which batch.
+    pub(crate) batch: BatchNumber,
+    /// Whether the run's own terminal asks. If it does not, `continue` is the answer.
+    pub(crate) attended: bool,
+    /// When the run ends without an answer.
+    pub(crate) until: Time,
+}
+
+/// The last `continue` that a run was given.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Continued {
+    /// Who.
+    pub(crate) operator: OperatorId,
+    /// When.
+    pub(crate) at: Time,
+    /// The batch that it confirmed. `None` if it lifted a pause.
+    pub(crate) batch: Option<BatchNumber>,
 }
 
 /// A host that a run holds.
@@ -145,6 +206,9 @@ impl RunEntry {
             reference_at: None,
             reservations: BTreeMap::new(),
             terminated: 0,
+            pause: None,
+            asking: None,
+            continued: None,
             ended_at: None,
         }
     }

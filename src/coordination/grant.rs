@@ -10,7 +10,7 @@ use super::guard::{entry, fresh};
 use super::judge::{Judge, Pace};
 use super::reference::Reference;
 use super::retention::fits;
-use super::{Context, FleetRecord, Granted, Refusal, Reservation, ReservationState, RunIdentity, line};
+use super::{Context, FleetRecord, Granted, Refusal, Reservation, ReservationState, RunIdentity, WaitOn, line};
 
 /// The request.
 pub(super) struct GrantRequest<'a> {
@@ -35,6 +35,9 @@ pub(super) fn grant(record: &mut FleetRecord, batch: &GrantRequest<'_>, ctx: &Co
             reference_at: entry.reference_at,
             ..Granted::default()
         });
+    }
+    if let Some(pause) = &record.runs[run].pause {
+        return Err(Refusal::Wait { until: ctx.now, why: pause.to_string(), on: WaitOn::Person });
     }
     if let Some((probe, value)) = batch.reference.iter().find(|(_, value)| !value.is_finite()) {
         return Err(Refusal::Illegal(format!("the reference of probe {probe} is {value}")));
@@ -223,6 +226,8 @@ fn reserve(
     entry.touched.extend(members.values().flatten().cloned());
     entry.watched.extend(ctx.policies.watched(&entry.touched));
     entry.granted_at = entry.granted_at.or(Some(ctx.now));
+    entry.asking = None;
+    entry.continued = None;
     entry.reference.clone_from(&reference.values);
     entry.reference_at = Some(reference.since);
     let relied_on: BTreeSet<SubsystemName> = if is_first_of_fleet {

@@ -38,6 +38,7 @@ pub(super) fn is_this_fleet(record: &FleetRecord, command: &Command<'_>, ctx: &C
         Command::Unhalt { .. }
         | Command::Enlist { .. }
         | Command::Grant { .. }
+        | Command::Pause { .. }
         | Command::StartTermination { .. }
         | Command::Resolve { .. }
         | Command::RequireSuspension { .. }

@@ -2,7 +2,7 @@
 //!
 //! A claim is no reservation: what is claimed is capacity still, and nobody else's candidate. One batch of a subsystem
 //! goes at a time, all runs counted (S4), first come, first served. A run whose next batch could not go now, because a
-//! budget, an interval or a window asks to wait, does not hold up the others; its claims stay.
+//! budget, an interval, a window or a person asks to wait, does not hold up the others; its claims stay.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -90,6 +90,9 @@ pub(super) fn enlist(record: &mut FleetRecord, asked: &Enlisting<'_>, ctx: &Cont
         reference_at: None,
         reservations: BTreeMap::new(),
         terminated: 0,
+        pause: None,
+        asking: None,
+        continued: None,
         ended_at: None,
     };
     record.ended.remove(&run.run);
@@ -135,6 +138,9 @@ pub(super) fn turn(
     }
     for (other, entry) in others {
         if entry.ticket >= ticket || !entry.has_claims(ctx.now) || !entry.reservations.is_empty() {
+            continue;
+        }
+        if entry.waits_for_a_person() {
             continue;
         }
         let next = entry.next_batch();

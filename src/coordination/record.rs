@@ -17,12 +17,14 @@ use super::{Reservation, RunEntry};
 ///
 /// v2: the fleet's identity, the line of runs with what they claim, the age of references, `largest_removals` and
 /// `last_end`; request ids left it (a run's journal has them).
-pub(crate) const RECORD_SCHEMA: &str = "safe-remove/ledger/v2";
+/// v3: a run's pause, the question about its next batch, and who let it go on; a policy's `confirm.between_batches` and
+/// `answer_within`.
+pub(crate) const RECORD_SCHEMA: &str = "safe-remove/ledger/v3";
 
 /// Everything that all operators of one fleet must agree on.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct FleetRecord {
-    /// `safe-remove/ledger/v2`; a newer one is refused (exit 10).
+    /// `safe-remove/ledger/v3`; a newer one is refused (exit 10).
     pub schema: String,
     /// The ledger's identity, written beside the hosts.
     pub ledger: LedgerId,

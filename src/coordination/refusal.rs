@@ -21,6 +21,8 @@ pub(crate) enum WaitOn {
     /// Another run, which comes first or has hosts of the same subsystem out: like waiting for a budget. When it ends
     /// nobody knows, so `until` is the present.
     Run(RunId),
+    /// A person, who has paused the run: until somebody continues it. `until` is the present.
+    Person,
 }
 
 /// Why a command was refused. The record is unchanged.
@@ -111,7 +113,7 @@ impl Refusal {
                 let others = record.runs.iter().filter(|(run, entry)| *run != own && has_any(entry));
                 others.map(|(run, _)| run.clone()).collect()
             }
-            Self::Wait { on: WaitOn::Budget | WaitOn::Interval | WaitOn::Provider, .. }
+            Self::Wait { on: WaitOn::Budget | WaitOn::Interval | WaitOn::Provider | WaitOn::Person, .. }
             | Self::Rules(_)
             | Self::OtherFleet { .. }
             | Self::Reference { .. }

@@ -36,5 +36,8 @@ pub(super) fn take_over(
     }
     entry.epoch = epoch;
     entry.process = process.clone();
+    // It asks anew: whoever was asked before has seen another process's readings.
+    entry.asking = None;
+    entry.continued = None;
     Ok(Granted::default())
 }

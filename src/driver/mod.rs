@@ -13,6 +13,8 @@ mod while_writing;
 
 use std::sync::Arc;
 
+use async_trait::async_trait;
+
 pub use append::record_alone;
 pub(crate) use append::{prune, record_intent, record_kept};
 pub(crate) use fault::under_faults;
@@ -25,7 +27,10 @@ pub(crate) use update::{Unchanged, pause_for};
 use crate::coordination::ProcessId;
 use crate::model::{CallOutcome, LedgerId, Nonce};
 use crate::ports::{Clock, Fleet, Ledger, Prober, Processes, RecordedCall};
-use crate::run::{Action, Finish, JournalRecord, Machine, NotStarted, Progress, Response, RunDocument, Spec, report};
+use crate::run::{
+    Action, Answer, BatchQuestion, Finish, JournalRecord, Machine, NotStarted, Progress, Response, RunDocument, Spec,
+    report,
+};
 
 /// The driver's access to the world: one implementation of each port.
 #[derive(Clone)]
@@ -42,12 +47,17 @@ pub(crate) struct Ports {
     pub(crate) processes: Arc<dyn Processes>,
 }
 
-/// Somebody who looks on: progress for people, events for programs. It cannot influence the run.
+/// Somebody who looks on: progress for people, events for programs. It can influence the run only where it is asked.
+#[async_trait]
 pub(crate) trait Watcher: Send + Sync {
     /// The run's progress; called before every action.
     fn progress(&self, progress: &Progress);
     /// A record that the journal acknowledged, or that could only be kept in memory.
     fn recorded(&self, record: &JournalRecord);
+    /// The question that is open, or that none is; called before every action. Asking must not block.
+    fn asks(&self, question: Option<&BatchQuestion>);
+    /// Waits for the answer of a person; for ever where there is nobody to answer.
+    async fn answered(&self) -> Answer;
 }
 
 /// A run that came to an end.
@@ -104,6 +114,7 @@ pub(crate) async fn drive(
         let now = ports.clock.now();
         let action = machine.step(response, now);
         watcher.progress(&machine.progress(now));
+        watcher.asks(machine.question(now).as_ref());
         fault::before_action(&action);
         response = match action {
             Action::Finish(Finish::NotStarted(why)) => return Err(why),
@@ -154,6 +165,10 @@ pub(crate) async fn drive(
             Action::Observe { probes } => tokio::select! {
                 response = observe::observe(ports, &machine, probes) => response,
                 () = stop.ordered() => Response::Woke,
+                answer = watcher.answered() => {
+                    machine.answer(answer);
+                    Response::Woke
+                }
             },
             Action::Sleep { until } if machine.is_stopping() => {
                 ports.clock.sleep_until(until).await;
@@ -162,6 +177,10 @@ pub(crate) async fn drive(
             Action::Sleep { until } => tokio::select! {
                 () = ports.clock.sleep_until(until) => Response::Woke,
                 () = stop.ordered() => Response::Woke,
+                answer = watcher.answered() => {
+                    machine.answer(answer);
+                    Response::Woke
+                }
             },
         };
     }

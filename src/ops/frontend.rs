@@ -3,6 +3,7 @@
 //! The operation decides which answer is the right one; the front end decides how a question looks.
 
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -11,7 +12,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use crate::coordination::Halt;
 use crate::driver::{StopSender, Watcher};
 use crate::ledger::Displaced;
-use crate::model::{LedgerId, SubsystemName, Time};
+use crate::model::{LedgerId, RunId, SubsystemName, Time};
 use crate::output::Place;
 use crate::plan::{Plan, PlanDocument};
 use crate::policy::SubsystemPolicy;
@@ -35,8 +36,8 @@ pub(crate) trait Frontend {
     /// Passes on a record of a run's journal, if events were requested.
     fn event(&self, record: &JournalRecord);
 
-    /// The watcher that follows a run while it is in progress.
-    fn watcher(&self, clock: Arc<dyn Clock>) -> Box<dyn Watcher>;
+    /// The watcher that follows a run while it is in progress, for the commands that it names.
+    fn watcher(&self, clock: Arc<dyn Clock>, policies: &Path) -> Box<dyn Watcher>;
 
     /// Starts to listen to signals. No signal ends the process by itself from here on.
     fn listen(&self) -> io::Result<Orders>;
@@ -88,6 +89,11 @@ pub(crate) enum Question<'a> {
         /// The orders.
         orders: &'a [Halt],
     },
+    /// Why a run was paused, which it is already: any text is an answer, and none is one too.
+    WhyPaused {
+        /// The run.
+        run: &'a RunId,
+    },
     /// Whether this clock is right and the ledger's time wrong.
     SetTime {
         /// Where all this is.
@@ -115,7 +121,7 @@ impl Question<'_> {
             Self::Plan { plan, .. } => Some(plan.prompt_answer()),
             Self::Adoption { place, .. } | Self::SetTime { place, .. } => Some(place.fleet.to_string()),
             Self::Acceptance { subsystem, .. } => Some(subsystem.to_string()),
-            Self::Unhalt { .. } => None,
+            Self::Unhalt { .. } | Self::WhyPaused { .. } => None,
         }
     }
 

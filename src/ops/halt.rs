@@ -22,7 +22,7 @@ use super::clock::SystemClock;
 use super::error::OperationError;
 use super::reader::LedgerReader;
 use super::site::Site;
-use super::{engines, fleets, ids, process, status};
+use super::{engines, fleets, ids, process, run_status};
 
 /// How many writes of others may come first, one after the other: five times as many as in a run. About a minute.
 const CONFLICTS: u32 = 1000;
@@ -168,7 +168,7 @@ pub(crate) async fn halt(
             Vec::new()
         });
         let sampling = RunHistory::of(&journal).opening.map(|opening| duration_text(opening.settings.every));
-        runs.push(HaltedRun { run: status::of_run(run, entry, &journal, &target.directory, now), sampling });
+        runs.push(HaltedRun { run: run_status::of_run(run, entry, &journal, &target.directory, now), sampling });
     }
     let already = already.iter().map(StatusHalt::from).collect();
     Ok((Halted { place, order: StatusHalt::from(&order), already, runs, others }, warnings))

@@ -7,13 +7,14 @@
 //! | --- | --- |
 //! | `plan`, `removal`, `remove`, `confirm` | a removal from its request to its run |
 //! | `idempotency`, `takeover`, `not_taken`, `remainder`, `offline_journal`, `offline_file` | runs begun earlier |
-//! | `halt`, `unhalt`, `adopt`, `marks`, `accept`, `set_time` | decisions of a person |
+//! | `halt`, `unhalt`, `pause`, `adopt`, `marks`, `accept`, `set_time` | decisions of a person |
 //! | `init`, `archive`, `prune` | the ledger as a whole |
-//! | `status`, `history`, `headroom`, `report` | reports |
+//! | `status`, `run_status`, `advice`, `history`, `headroom`, `report` | reports |
 //! | `environment`, `site`, `reader`, `fleets`, `engines`, `clock`, `process` | what the policies name, opened |
 
 mod accept;
 mod adopt;
+mod advice;
 mod archive;
 mod clock;
 mod confirm;
@@ -33,6 +34,7 @@ mod marks;
 mod not_taken;
 mod offline_file;
 mod offline_journal;
+mod pause;
 mod plan;
 mod process;
 mod prune;
@@ -42,6 +44,7 @@ mod remainder;
 mod removal;
 mod remove;
 mod report;
+mod run_status;
 mod set_time;
 mod site;
 mod status;
@@ -60,6 +63,7 @@ pub(crate) use headroom::headroom;
 pub(crate) use history::history;
 pub(crate) use init::init;
 pub(crate) use marks::Marks;
+pub(crate) use pause::{go_on, pause};
 pub(crate) use plan::{Because, PlanAnswer, plan};
 pub(crate) use prune::{Pruned, prune};
 pub(crate) use removal::{Removal, Removed};

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::model::BatchNumber;
 use crate::plan::Request;
 use crate::run::RunDocument;
 
@@ -13,6 +14,10 @@ pub(crate) struct Removal {
     pub(crate) request: Request,
     /// `--yes`
     pub(crate) yes: bool,
+    /// `--step`: every batch after the first one is confirmed too.
+    pub(crate) step: bool,
+    /// `--pause-after`
+    pub(crate) pause_after: Option<BatchNumber>,
     /// The longest wait for a budget, before the first host.
     pub(crate) max_wait: Duration,
 }

@@ -50,7 +50,8 @@ pub(crate) async fn remove(
     let mut until = None;
     for tried in 1.. {
         let mut observation = environment.observe_then_read().await?;
-        let plan = environment.plan(request, &mut observation).await?;
+        let mut plan = environment.plan(request, &mut observation).await?;
+        plan.settings.between_batches |= removal.step;
         if plan.document.verdict == Verdict::Refused {
             let race = environment.is_race(request, &observation, &plan)?;
             let because = if race { Because::TakenByOthers } else { Because::Refused };
@@ -157,10 +158,12 @@ async fn perform(
         bounds: environment.fleet.bounds(),
         resume_by_hand: environment.fleet.resume_by_hand(),
         max_wait: removal.max_wait,
+        pause_after: removal.pause_after,
+        attended: frontend.can_ask(),
         prior,
     };
     let ports = environment.ports(ledger);
-    let watcher = frontend.watcher(Arc::clone(&environment.clock));
+    let watcher = frontend.watcher(Arc::clone(&environment.clock), &environment.policies.directory);
     Ok(driver::execute(&ports, spec, watcher.as_ref(), stop).await)
 }
 

@@ -222,6 +222,7 @@ pub(crate) async fn take(
         fleet: environment.fleet.identity().clone(),
         bounds: environment.fleet.bounds(),
         resume_by_hand: environment.fleet.resume_by_hand(),
+        attended: frontend.can_ask(),
     };
     let TakeoverOptions { seen, mut purpose, reason, leave, even_if_alive, yes: _ } = asked;
     let seen = seen + brought;
@@ -241,7 +242,7 @@ pub(crate) async fn take(
         Purpose::Resume => format!("run {run} is this process's now: going on with it"),
         Purpose::Abandon => format!("run {run} is this process's now: putting back what is cordoned"),
     });
-    let watcher = frontend.watcher(Arc::clone(&environment.clock));
+    let watcher = frontend.watcher(Arc::clone(&environment.clock), &environment.policies.directory);
     match driver::drive(&ports, *machine, watcher.as_ref(), stop).await {
         Ok(ended) => Ok(Ok(TakeoverOutcome::Ended(Box::new(ended)))),
         Err(NotStarted::TakenOver(why)) => Ok(Err(TakeoverError::Another(why))),

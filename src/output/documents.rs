@@ -158,8 +158,18 @@ pub(crate) struct StatusRun {
     /// Whether its process lives; `None` where the process is on another machine or in another container and cannot be
     /// checked.
     pub(crate) alive: Option<bool>,
+    /// Its process was stopped (Ctrl-Z, SIGSTOP): it does nothing before it is continued, and what it holds stays out.
+    pub(crate) stopped: bool,
+    /// It has written nothing for three sampling periods longer than it should: it is stopped, dead, or cut off.
+    pub(crate) overdue: bool,
     /// The process, as `pid N on HOST`.
     pub(crate) process: String,
+    /// The batch under way, or the last one that was.
+    pub(crate) batch: Option<StatusBatch>,
+    /// Set while the run takes no further batch.
+    pub(crate) paused: Option<StatusPause>,
+    /// Set while a person is asked about its next batch.
+    pub(crate) asks: Option<StatusQuestion>,
     /// When it took its place in line.
     pub(crate) started_at: Time,
     /// When its journal was last written.
@@ -178,6 +188,41 @@ pub(crate) struct StatusRun {
     pub(crate) next_command: Option<String>,
     /// What that command means, for people.
     pub(crate) advice: Option<String>,
+}
+
+/// A batch of a run.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct StatusBatch {
+    /// From 1.
+    pub(crate) number: BatchNumber,
+    /// How many batches the plan has.
+    pub(crate) of: u64,
+    /// When its bake ends, if it bakes and nothing interrupts it.
+    pub(crate) bake_ends_at: Option<Time>,
+}
+
+/// Why a run takes no further batch.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct StatusPause {
+    /// Who paused it.
+    pub(crate) operator: OperatorId,
+    /// Why, if it was said.
+    pub(crate) reason: Option<String>,
+    /// Since when.
+    pub(crate) since: Time,
+    /// The run paused by itself after this batch (`--pause-after`).
+    pub(crate) after: Option<BatchNumber>,
+}
+
+/// A question that is open.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct StatusQuestion {
+    /// The batch that it is about.
+    pub(crate) batch: BatchNumber,
+    /// Whether the run's own terminal asks. If it does not, `continue` is the answer.
+    pub(crate) attended: bool,
+    /// When the run ends without an answer.
+    pub(crate) until: Time,
 }
 
 /// A host that a run holds.

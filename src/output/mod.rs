@@ -9,18 +9,20 @@ mod headroom;
 pub(crate) mod next;
 mod plan;
 mod progress;
+mod question;
 mod run;
 mod table;
 mod text;
 
 pub(crate) use clean::{clean, clean_lines, is_unsafe, json_document, json_line};
 pub(crate) use documents::{
-    ErrorDocument, HeadroomDocument, HistoryDocument, HistoryHalt, Hypothesis, Place, ResultDocument, StatusCall,
-    StatusDocument, StatusHalt, StatusHold, StatusRun, placed,
+    ErrorDocument, HeadroomDocument, HistoryDocument, HistoryHalt, Hypothesis, Place, ResultDocument, StatusBatch,
+    StatusCall, StatusDocument, StatusHalt, StatusHold, StatusPause, StatusQuestion, StatusRun, placed,
 };
 pub(crate) use headroom::headroom_text;
 pub(crate) use plan::{plan_text, refusal_line};
 pub(crate) use progress::ProgressScreen;
+pub(crate) use question::{batch_prompt, batch_question_text};
 pub(crate) use run::{run_sentence, run_text, takeovers_text};
 pub(crate) use table::{Align, Table};
 pub(crate) use text::{field, hosts_text, span_text, wrap};

@@ -11,7 +11,6 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use crate::driver::Watcher;
 use crate::model::{BatchNumber, Time};
 use crate::ports::Clock;
 use crate::run::{Event, JournalRecord, Progress, Step};
@@ -60,6 +59,8 @@ struct State {
     last: Option<(Progress, Time)>,
     said: Option<(Step, BatchNumber)>,
     said_at: Option<Instant>,
+    /// A person is asked: nothing may be written into the question.
+    hushed: bool,
 }
 
 impl ProgressScreen {
@@ -108,14 +109,23 @@ impl Drop for ProgressScreen {
     }
 }
 
-impl Watcher for ProgressScreen {
-    fn progress(&self, progress: &Progress) {
+impl ProgressScreen {
+    /// Shows the run's progress; called before every action.
+    pub(crate) fn progress(&self, progress: &Progress) {
         if let Some(shown) = &self.shown {
             shown.progress(progress);
         }
     }
 
-    fn recorded(&self, record: &JournalRecord) {
+    /// Says nothing to people while a person is asked, or speaks again.
+    pub(crate) fn hush(&self, hushed: bool) {
+        if let Some(shown) = &self.shown {
+            shown.hush(hushed);
+        }
+    }
+
+    /// Passes a record of the journal on, and says what people should read when it happens.
+    pub(crate) fn recorded(&self, record: &JournalRecord) {
         (self.events)(record);
         if let Some(shown) = &self.shown
             && let Some(text) = remark(&record.event)
@@ -171,7 +181,21 @@ impl Shown {
         }
     }
 
+    fn hush(&self, hushed: bool) {
+        self.state().hushed = hushed;
+        if let Some(bar) = &self.bar {
+            if hushed {
+                bar.set_draw_target(ProgressDrawTarget::hidden());
+            } else {
+                bar.set_draw_target(ProgressDrawTarget::stderr_with_hz(DRAWS_PER_SECOND));
+            }
+        }
+    }
+
     fn say(&self, line: &str) {
+        if self.state().hushed {
+            return;
+        }
         let line = clean(line);
         match &self.bar {
             Some(bar) => bar.suspend(|| (self.sink)(&line)),
@@ -180,7 +204,7 @@ impl Shown {
     }
 
     fn draw(&self, progress: &Progress, left: Option<Duration>) {
-        let Some(bar) = &self.bar else { return };
+        let Some(bar) = self.bar.as_ref().filter(|_| !self.state().hushed) else { return };
         let millis = |of: Duration| u64::try_from(of.as_millis()).unwrap_or(u64::MAX);
         match (progress.total, left) {
             (Some(total), Some(left)) => {
@@ -248,6 +272,8 @@ fn step_text(step: Step) -> &'static str {
         Step::TakingOver => "taking over",
         Step::Checking => "checking",
         Step::Waiting => "waiting",
+        Step::Paused => "PAUSED",
+        Step::Asking => "waits for an answer",
         Step::Cordoning => "cordoning",
         Step::Baking => "baking",
         Step::Terminating => "terminating",

@@ -8,7 +8,7 @@ use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
 use crate::model::SubsystemName;
-use crate::policy::{BatchLimit, SubsystemPolicy};
+use crate::policy::{BatchLimit, ConfirmPolicy, SubsystemPolicy};
 
 use super::Inputs;
 use super::membership::Membership;
@@ -30,6 +30,11 @@ pub struct Settings {
     pub(crate) unattended_max: u64,
     /// Whether any policy touched considers the count unusual: the count is then typed as `NAME COUNT`.
     pub(crate) unusual: bool,
+    /// Whether every batch after the first one is confirmed too: any policy touched says so, or `--step`.
+    pub(crate) between_batches: bool,
+    /// How long such a question waits for its answer: the shortest of everything touched.
+    #[serde(with = "crate::policy::duration_ms")]
+    pub(crate) answer_within: Duration,
     /// How long the run may restore without its ledger. It applies as long as the run lives, whoever continues the run
     /// and whatever their `fleet.toml` says: others base their waiting on it (S7, schedule 7).
     #[serde(with = "crate::policy::duration_ms")]
@@ -53,6 +58,8 @@ pub(crate) fn strictest(
         interval: policies().map(|p| p.pace.interval).max().unwrap_or_default(),
         unattended_max: policies().map(|p| p.confirm.unattended_max).min().unwrap_or(0),
         unusual: policies().any(|p| is_unusual(inputs, named, p, count)),
+        between_batches: policies().any(|p| p.confirm.between_batches),
+        answer_within: policies().map(|p| p.confirm.answer_within).min().unwrap_or(ConfirmPolicy::ANSWER_WITHIN),
         offline_limit: inputs.policies.fleet.ledger.offline_limit,
     }
 }

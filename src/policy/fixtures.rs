@@ -75,6 +75,8 @@ command = ["./check-index", "--quick"]
 unattended_max = 2
 require_reason = true
 unusual = 2.5
+between_batches = true
+answer_within = "10m"
 approvals = [{ above = 5, count = 1 }]
 [windows]
 zone = "europe/london"

@@ -71,6 +71,9 @@ pub(crate) fn loosened(accepted: &SubsystemPolicy, now: &SubsystemPolicy) -> Vec
         is.require_reason,
     );
     found.unless(at_most(was.unusual, is.unusual), "confirm.unusual", plain(&was.unusual), plain(&is.unusual));
+    let asks = (was.between_batches, is.between_batches);
+    found.unless(asks.1 >= asks.0, "confirm.between_batches", asks.0, asks.1);
+    // `answer_within` allows nothing: a question that waits longer has nothing out of service.
     let asked = |rule: &ApprovalRule| is.approvals.iter().any(|r| r.above <= rule.above && r.count >= rule.count);
     found.unless(was.approvals.iter().all(asked), "confirm.approvals", plain(&was.approvals), plain(&is.approvals));
 

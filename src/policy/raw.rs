@@ -274,6 +274,10 @@ pub(super) struct RawConfirm {
     pub(super) require_reason: Option<bool>,
     /// A count above this many times the largest completed removal of the last 90 days must be typed out.
     pub(super) unusual: Option<Spanned<Factor>>,
+    /// Whether a person confirms every batch after the first one too. Default false.
+    pub(super) between_batches: Option<bool>,
+    /// How long such a question waits for its answer; then the run ends. Default 15m.
+    pub(super) answer_within: Option<Spanned<DurationValue>>,
     /// Other identities that must approve.
     pub(super) approvals: Option<Spanned<Vec<Spanned<RawApproval>>>>,
 }

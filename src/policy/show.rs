@@ -82,7 +82,7 @@ fn for_people(value: &mut Value) {
             }
             for (key, inner) in map.iter_mut() {
                 match (key.as_str(), &*inner) {
-                    ("interval" | "per" | "bake" | "every" | "timeout", Value::Number(millis)) => {
+                    ("interval" | "per" | "bake" | "every" | "timeout" | "answer_within", Value::Number(millis)) => {
                         let length = std::time::Duration::from_millis(millis.as_u64().unwrap_or(0));
                         *inner = duration_text(length).into();
                     }

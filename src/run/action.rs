@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::coordination::{Command, HostOutcome, RunIdentity};
+use crate::coordination::{Asking, Command, HostOutcome, Pause, RunIdentity};
 use crate::model::{BatchNumber, Call, FleetSnapshot, GroupName, HostId, HostTargets, ProbeKey, Process, Time};
 
 use super::{JournalRecord, NotStarted};
@@ -65,6 +65,13 @@ pub(crate) enum RecordUpdate {
         reference: BTreeMap<ProbeKey, f64>,
         /// When its first sample was taken.
         reference_at: Time,
+        /// Only note that a person is asked about the batch, which could go now.
+        asking: Option<Asking>,
+    },
+    /// Pause the run, as its own caller asked (`--pause-after`).
+    Pause {
+        /// The order.
+        order: Pause,
     },
     /// Take the step to termination.
     StartTermination {
@@ -111,7 +118,7 @@ impl RecordUpdate {
                 let (planned_at, lapses_at) = (*planned_at, *lapses_at);
                 Command::Enlist { run: identity, claims, planned_at, lapses_at, snapshot }
             }
-            Self::Grant { batch, hosts, rest, snapshot, reference, reference_at } => Command::Grant {
+            Self::Grant { batch, hosts, rest, snapshot, reference, reference_at, asking } => Command::Grant {
                 run: identity,
                 batch: *batch,
                 hosts: hosts.clone(),
@@ -119,7 +126,9 @@ impl RecordUpdate {
                 snapshot,
                 reference,
                 reference_at: *reference_at,
+                asking: asking.clone(),
             },
+            Self::Pause { order } => Command::Pause { run, epoch, order },
             Self::StartTermination { hosts, snapshot } => {
                 Command::StartTermination { run, epoch, hosts: hosts.clone(), snapshot }
             }

@@ -34,6 +34,7 @@ impl Machine {
 
         self.link.acked_at = self.link.acked_at.map(|at| at.min(now));
         self.waiting.since = self.waiting.since.map(|at| at.min(now));
+        self.waiting.confirmed = self.waiting.confirmed.map(|(batch, at)| (batch, at.min(now)));
         self.observed.keep_time(now);
         let is_past = |at: &Time| *at <= now;
         if !self.begun {
@@ -44,7 +45,7 @@ impl Machine {
         let Predecessor { quiet_at, quiet_by } = &mut self.predecessor;
         *quiet_by = quiet_at.map(|at| at.min(now.plus(longest))).min(quiet_by.or(*quiet_at));
         let timeout_from = quiet_by.unwrap_or(now).max(now);
-        let every = self.settings().every;
+        let (every, answer_within) = (self.settings().every, self.settings().answer_within);
         let mut gap = None;
         match &mut self.phase {
             Phase::Reference { observations, next_at } => {
@@ -54,6 +55,7 @@ impl Machine {
             Phase::TakingOver { since } | Phase::Restoring { since } => *since = (*since).min(timeout_from),
             // When its turn comes the record says again.
             Phase::Opening { not_before, .. } if is_set_back => *not_before = (*not_before).min(now),
+            Phase::Asking { until, .. } => *until = (*until).min(now.plus(answer_within)),
             Phase::InBatch(BatchUnderWay { step, .. }) => match step {
                 BatchStep::Cordoning { since } | BatchStep::Verifying { since } => *since = (*since).min(now),
                 BatchStep::Baking { bake } => gap = bake.set_back(now),

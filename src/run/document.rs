@@ -118,6 +118,36 @@ pub(crate) struct TakenOver {
     pub(crate) how: String,
 }
 
+/// A person let a batch go after the first one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ConfirmedBatch {
+    /// Which batch.
+    pub(crate) batch: BatchNumber,
+    /// Who.
+    pub(crate) operator: OperatorId,
+    /// When, by the run's clock.
+    pub(crate) at: Time,
+    /// `typed` at the run's terminal, or `continue` from anywhere.
+    pub(crate) how: String,
+}
+
+/// The run took no further batch for a while.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct RunPause {
+    /// Who paused it.
+    pub(crate) operator: OperatorId,
+    /// Why, if it was said.
+    pub(crate) reason: Option<String>,
+    /// When it was ordered.
+    pub(crate) at: Time,
+    /// The run paused by itself after this batch (`--pause-after`).
+    pub(crate) after: Option<BatchNumber>,
+    /// When the run went on; `None` if it never did.
+    pub(crate) continued_at: Option<Time>,
+    /// Who let it go on, if that is known.
+    pub(crate) continued_by: Option<OperatorId>,
+}
+
 /// The run document. Field names are the contract's.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RunDocument {
@@ -162,6 +192,12 @@ pub struct RunDocument {
     /// Who took it over from the operator who began it, the earliest first.
     #[serde(default)]
     pub(crate) taken_over_by: Vec<TakenOver>,
+    /// Who let which batch go after the first one.
+    #[serde(default)]
+    pub(crate) confirmations: Vec<ConfirmedBatch>,
+    /// When it was paused, and continued.
+    #[serde(default)]
+    pub(crate) pauses: Vec<RunPause>,
     /// Remarks for people.
     pub(crate) warnings: Vec<String>,
     /// The command that comes next, if one does. The journal does not know how this program was called: whoever shows

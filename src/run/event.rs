@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use crate::coordination::{Halt, ProcessId};
+use crate::coordination::{Halt, Pause, ProcessId};
 use crate::model::{
     BatchNumber, Call, CallOutcome, FleetName, GroupName, HostId, OperatorId, ProbeKey, RequestId, TargetGroupId, Time,
 };
@@ -49,6 +49,8 @@ pub enum Event {
         confirmed: String,
         /// `--expect-remaining`
         expect_remaining: Option<u64>,
+        /// `--pause-after`
+        pause_after: Option<BatchNumber>,
     },
     /// The probes' reference is known: sampled from before the first batch, or taken over from a run that this one
     /// overlaps.
@@ -155,6 +157,34 @@ pub enum Event {
         until: Time,
         /// For what.
         why: String,
+    },
+    /// The run is paused: it takes no further batch until somebody continues it.
+    Paused {
+        /// By whom, and why.
+        pause: Pause,
+    },
+    /// The pause was lifted.
+    Continued {
+        /// By whom; `None` if that is not known any more.
+        operator: Option<OperatorId>,
+    },
+    /// A person is asked whether the next batch may go.
+    Asked {
+        /// Which batch.
+        batch: BatchNumber,
+        /// Whether the run's own terminal asks. If it does not, `continue` is the answer.
+        attended: bool,
+        /// When the run ends without an answer.
+        until: Time,
+    },
+    /// A person let the batch go.
+    BatchConfirmed {
+        /// Which batch.
+        batch: BatchNumber,
+        /// Who.
+        operator: OperatorId,
+        /// `typed` at the run's terminal, or `continue` from anywhere.
+        how: String,
     },
     /// Something made the run stop; a later one may be more severe.
     Stopped {

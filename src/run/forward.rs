@@ -24,6 +24,7 @@ impl Machine {
             Phase::Reference { .. } => self.take_reference(now),
             Phase::TakingOver { since } => self.reconcile(*since, now),
             Phase::Opening { .. } => self.open_batch(now),
+            Phase::Asking { batch, until } => self.await_answer(*batch, *until, now),
             Phase::InBatch(BatchUnderWay { number, step, .. }) => match (*number, step) {
                 (batch, BatchStep::Suspending) => self.suspend(batch, now),
                 (batch, BatchStep::Cordoning { since }) => self.cordon(batch, *since, now),
@@ -66,6 +67,7 @@ impl Machine {
             epoch: identity.epoch,
             confirmed: self.spec.confirmed.how().to_owned(),
             expect_remaining: identity.expect_remaining,
+            pause_after: self.spec.pause_after,
             plan: Box::new(document),
         }
     }

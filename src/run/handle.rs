@@ -19,7 +19,7 @@ impl Machine {
             (Some(Action::Update(update)), Response::Updated(granted)) => self.updated(update, &granted, now),
             (Some(Action::Update(update)), Response::Refused(refusal)) => self.refused(&update, refusal, now),
             (
-                Some(Action::Update(RecordUpdate::Grant { batch, hosts, snapshot, .. })),
+                Some(Action::Update(RecordUpdate::Grant { batch, hosts, snapshot, asking: None, .. })),
                 Response::Lost(Loss::Unreachable(why)),
             ) => {
                 // Schedule 13: the grant may be written. What may be reserved is named, and let go of like what is.

@@ -21,6 +21,7 @@ impl Machine {
             | Phase::Enlisting
             | Phase::Reference { .. }
             | Phase::Opening { .. }
+            | Phase::Asking { .. }
             | Phase::Restoring { .. }
             | Phase::Closing { .. }
             | Phase::Withdrawing { .. }

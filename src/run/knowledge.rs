@@ -5,12 +5,12 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::coordination::{FleetRecord, HostOutcome};
+use crate::coordination::{FleetRecord, HostOutcome, Pause};
 use crate::health::{self, Watch};
-use crate::model::{Bounds, Call, FleetSnapshot, HostId, OperatorId, Time};
+use crate::model::{BatchNumber, Bounds, Call, FleetSnapshot, HostId, OperatorId, Time};
 
 use super::reason::Reason;
-use super::{Cause, Observation, Order};
+use super::{Answer, Cause, Observation, Order};
 
 /// The last observations.
 #[derive(Debug, Default)]
@@ -145,6 +145,14 @@ pub(super) struct Waiting {
     pub(super) told: Option<(String, Time)>,
     /// It is another run that is waited for, and nobody knows how long.
     pub(super) in_line: bool,
+    /// The pause that the journal was told of.
+    pub(super) paused: Option<Pause>,
+    /// The run has paused itself, as its caller asked. It does so once.
+    pub(super) paused_itself: bool,
+    /// The reply of the person at this run's terminal, not yet taken in.
+    pub(super) answer: Option<Answer>,
+    /// The batch that a person confirmed, and when.
+    pub(super) confirmed: Option<(BatchNumber, Time)>,
 }
 
 /// An earlier process of the run.

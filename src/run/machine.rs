@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use crate::coordination::RunIdentity;
 use crate::health::{ProbeSpecs, probes_of};
-use crate::model::{Bounds, FleetIdentity, LedgerId, Time};
+use crate::model::{BatchNumber, Bounds, FleetIdentity, LedgerId, Time};
 use crate::plan::Confirmed;
 use crate::policy::PolicySet;
 
@@ -38,6 +38,10 @@ pub(crate) struct Spec {
     pub(crate) bounds: Bounds,
     /// The longest wait for a budget or another run before the first batch; zero with `--no-wait`.
     pub(crate) max_wait: Duration,
+    /// `--pause-after`: the run pauses itself once this batch is gone.
+    pub(crate) pause_after: Option<BatchNumber>,
+    /// Whether there is a person at this process's terminal who can be asked.
+    pub(crate) attended: bool,
     /// Records that the journal of the run's id has already, of earlier calls that took nothing. Empty for a new id.
     pub(crate) prior: Vec<JournalRecord>,
     /// The command with which a person resumes AZRebalance of a group, with `GROUP` for its name.
@@ -181,6 +185,7 @@ impl Machine {
                     | Phase::Reference { .. }
                     | Phase::TakingOver { .. }
                     | Phase::Opening { .. }
+                    | Phase::Asking { .. }
                     | Phase::InBatch(_)
                     | Phase::Restoring { .. }
                     | Phase::Closing { .. }

@@ -13,6 +13,7 @@
 //! | `handle`, `observing`, `updated`, `clock` | how it learns |
 //! | `judge`, `preflight`, `rules`, `reason`, `not_started` | whether it may go on, and why it stops |
 //! | `forward`, `opening`, `cordon`, `bake`, `terminate` | the way forward |
+//! | `between`, `question` | between two batches: pausing, and asking a person |
 //! | `restore`, `closing`, `reconcile`, `recover` | the way back, the end, the way in after a takeover |
 //! | `while_writing`, `timeouts`, `progress` | what is done while a write waits; how long it waits; what is shown of it |
 //! | `journal`, `event`, `history` | the journal, and its one reader |
@@ -24,6 +25,7 @@
 mod action;
 mod bake;
 mod batches;
+mod between;
 mod calls;
 mod clock;
 mod closing;
@@ -46,6 +48,7 @@ mod preflight;
 mod progress;
 mod prune;
 mod pruned;
+mod question;
 mod queue;
 mod reason;
 mod reconcile;
@@ -77,10 +80,11 @@ pub(crate) use offline_journal::{OfflineJournal, follows, in_words};
 pub(crate) use progress::{Progress, Step};
 pub(crate) use prune::{Stays, prune};
 pub(crate) use pruned::{is_pruned, records_ever};
+pub(crate) use question::BatchQuestion;
 pub(crate) use recover::Successor;
 pub(crate) use remains::{Remains, remains};
 pub(crate) use report::{has_ended, report, takeovers};
-pub(crate) use response::{Blind, Loss, Observation, Response};
+pub(crate) use response::{Answer, Blind, Loss, Observation, Response};
 pub(crate) use silence::{MayLive, is_silent, may_be_retried, may_live};
 pub(crate) use succession::{Fence, NotPermitted, TakeoverError, TakeoverRequest, permission};
 pub(crate) use takeover::{RunStatus, next_epoch, quiet_from, run_status, silent_from, taken_over_by, took_nothing};

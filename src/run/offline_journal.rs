@@ -85,6 +85,10 @@ pub(crate) fn in_words<'a>(
             | Event::TerminationStarted { .. }
             | Event::BatchTerminated { .. }
             | Event::Waiting { .. }
+            | Event::Paused { .. }
+            | Event::Continued { .. }
+            | Event::Asked { .. }
+            | Event::BatchConfirmed { .. }
             | Event::HostUntouched { .. }
             | Event::RunTakenOver { .. }
             | Event::Warned { .. }

@@ -25,6 +25,9 @@ impl Machine {
             self.start_closing();
             return Ok(());
         }
+        if self.stays_paused(now) {
+            return Ok(());
+        }
         if now < not_before {
             self.observe_at(not_before, now);
             return Ok(());
@@ -44,6 +47,9 @@ impl Machine {
             self.batches.advance();
             return Ok(());
         }
+        if self.pauses_itself(batch.number, now) {
+            return Ok(());
+        }
         let is_old = !self.begun && self.baseline.taken_at.is_none_or(|at| now.since(at) > REFERENCE_LIFE);
         let Some(reference_at) = self.baseline.sampled_at.filter(|_| !is_old) else {
             // After a long wait the load of then is no reference; whoever takes over a run that was granted nothing
@@ -55,7 +61,8 @@ impl Machine {
         let hosts = listed.map(|host| (host.id.clone(), host.target_groups.clone())).collect();
         let rest = self.batches.behind_current();
         let reference = self.baseline.reference.clone();
-        self.update(RecordUpdate::Grant { batch: batch.number, hosts, rest, snapshot, reference, reference_at });
+        let (batch, asking) = (batch.number, self.asks_about(batch.number, now));
+        self.update(RecordUpdate::Grant { batch, hosts, rest, snapshot, reference, reference_at, asking });
         Ok(())
     }
 
@@ -110,6 +117,11 @@ impl Machine {
 
     /// Waits for a budget, an interval, the provider, or another run.
     fn wait(&mut self, until: Time, why: String, on: &WaitOn, now: Time) -> Result<(), Reason> {
+        if *on == WaitOn::Person {
+            // The next observation shows the pause.
+            self.phase = Phase::opening_at(now);
+            return Ok(());
+        }
         let since = *self.waiting.since.get_or_insert(now);
         // The observation was good enough to be answered.
         self.observed.stale = 0;
@@ -119,7 +131,7 @@ impl Machine {
             WaitOn::Budget => until,
             // When it ends nobody knows: as long as the caller wants.
             WaitOn::Run(_) => now.plus(Duration::from_millis(1)),
-            WaitOn::Interval | WaitOn::Provider => since,
+            WaitOn::Interval | WaitOn::Provider | WaitOn::Person => since,
         };
         if !self.begun && ends.since(since) > self.spec.max_wait {
             return Err(Reason::Deferred { until: until.max(now), why });
@@ -127,15 +139,9 @@ impl Machine {
         // Others are asked about once in a sampling period; a run that is waited for is never long out of sight.
         let not_before = match on {
             WaitOn::Run(_) => now.plus(self.settings().every),
-            WaitOn::Budget | WaitOn::Interval | WaitOn::Provider => until,
+            WaitOn::Budget | WaitOn::Interval | WaitOn::Provider | WaitOn::Person => until,
         };
-        let is_told = |(told, until): &(String, Time)| *told == why && now < *until;
-        if !self.waiting.told.as_ref().is_some_and(is_told) {
-            // The journal is told at least once a minute, so that nobody takes a process that waits for a silent one.
-            let until = not_before.max(now.plus(timeouts::WAIT_TOLD));
-            self.waiting.told = Some((why.clone(), until));
-            self.record(Event::Waiting { until, why });
-        }
+        self.tell_waiting(why, not_before, now);
         self.phase = Phase::opening_at(not_before);
         Ok(())
     }
@@ -158,7 +164,7 @@ impl Machine {
                 self.record(Event::ReferenceTaken { reference, sampled_at });
             }
         }
-        self.waiting = Waiting::default();
+        self.waiting = Waiting { paused_itself: self.waiting.paused_itself, ..Waiting::default() };
         self.observed.stale = 0;
         self.reserve(batch, hosts, snapshot);
         let before = Some(Arc::clone(snapshot));

@@ -19,6 +19,8 @@ pub(super) enum Phase {
     /// The next batch is about to be granted, not before `not_before`. `fresh`: it was observed for this grant. `stale`:
     /// this many grants in a row were refused because the observation aged meanwhile.
     Opening { not_before: Time, fresh: bool, stale: u32 },
+    /// A person is asked about the next batch, which could go now.
+    Asking { batch: BatchNumber, until: Time },
     /// A batch is on its way.
     InBatch(BatchUnderWay),
     /// What is cordoned is put back.
@@ -91,6 +93,7 @@ impl Phase {
             | Self::Reference { .. }
             | Self::TakingOver { .. }
             | Self::Opening { .. }
+            | Self::Asking { .. }
             | Self::InBatch(_) => Direction::Forward,
             Self::Restoring { .. } => Direction::Back,
             Self::Closing { .. } => Direction::Closing,
@@ -117,6 +120,7 @@ impl Phase {
             | Self::Reference { .. }
             | Self::TakingOver { .. }
             | Self::Opening { .. }
+            | Self::Asking { .. }
             | Self::Restoring { .. }
             | Self::Closing { .. }
             | Self::Withdrawing { .. }

@@ -37,6 +37,10 @@ pub(crate) enum Step {
     Checking,
     /// A budget or an interval asks to wait.
     Waiting,
+    /// The run is paused.
+    Paused,
+    /// A person is asked about the next batch.
+    Asking,
     /// The batch is taken out of service.
     Cordoning,
     /// The system is watched without it.
@@ -65,6 +69,8 @@ impl Machine {
             Phase::TakingOver { since } => (Step::TakingOver, Some(since.since(now)), None),
             // The last batch is gone, and there is nothing left to check.
             Phase::Opening { .. } if self.batches.current().is_none() => (Step::Closing, None, None),
+            Phase::Opening { .. } if self.waiting.paused.is_some() => (Step::Paused, None, None),
+            Phase::Asking { until, .. } => (Step::Asking, Some(until.since(now)), None),
             Phase::Opening { .. } if self.waiting.in_line => (Step::Waiting, None, None),
             Phase::Opening { not_before, .. } if *not_before > now => {
                 (Step::Waiting, Some(not_before.since(now)), None)
@@ -88,6 +94,8 @@ impl Machine {
             | Step::TakingOver
             | Step::Checking
             | Step::Waiting
+            | Step::Paused
+            | Step::Asking
             | Step::Cordoning
             | Step::Baking
             | Step::Terminating

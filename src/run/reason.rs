@@ -32,6 +32,8 @@ pub(super) enum Reason {
     },
     /// A signal, or a closed output.
     Ordered(Order),
+    /// A person did not let the next batch go.
+    NotConfirmed(String),
     /// A person abandoned the run.
     Abandoned(String),
     /// A budget or another run asks to wait for longer than was allowed.
@@ -80,6 +82,9 @@ impl Reason {
             },
             Self::RemovedByOther { .. } => plain(CauseKind::Inventory, self.message()),
             Self::Halted { order, .. } => order_cause(order.to_string()),
+            Self::NotConfirmed(_) => {
+                Cause { rule: Some("not-confirmed".to_owned()), ..plain(CauseKind::Order, self.message()) }
+            }
             Self::Ordered(_) | Self::Abandoned(_) => plain(CauseKind::Order, self.message()),
             Self::Deferred { .. } => plain(CauseKind::Rule, self.message()),
             Self::Fleet(_) | Self::OtherFleet(_) => plain(CauseKind::Inventory, self.message()),
@@ -112,7 +117,7 @@ impl Reason {
             Self::Halted { order, at_first: true } => {
                 NotStarted::Rules(vec![violation(Rule::Halted, order.subsystem.clone(), message)])
             }
-            Self::Halted { at_first: false, .. } => NotStarted::Halted(message),
+            Self::Halted { at_first: false, .. } | Self::NotConfirmed(_) => NotStarted::Halted(message),
             Self::Ordered(order) => NotStarted::Ordered(order),
             Self::Deferred { until, why } => NotStarted::Deferred { until, why },
             Self::OtherFleet(_) => NotStarted::OtherFleet(message),
@@ -134,6 +139,7 @@ impl Reason {
             Self::Halted { order, .. } => order.to_string(),
             Self::Ordered(order) => order.to_string(),
             Self::Deferred { why: message, .. }
+            | Self::NotConfirmed(message)
             | Self::Abandoned(message)
             | Self::Fleet(message)
             | Self::OtherFleet(message)

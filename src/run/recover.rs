@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::coordination::{FleetRecord, ProcessId, RunEntry, RunIdentity};
-use crate::model::{Call, Effect, FleetIdentity, GroupName, HostId, OperatorId, RunId, Time};
-use crate::plan::{Confirmed, Settings};
+use crate::model::{Call, Effect, FleetIdentity, GroupName, HostId, OperatorId, RunId, SubsystemName, Time};
+use crate::plan::{Confirmed, PlanDocument, Settings};
 use crate::policy::PolicySet;
 
 use super::calls::Calls;
@@ -40,6 +40,8 @@ pub(crate) struct Successor {
     pub(crate) bounds: crate::model::Bounds,
     /// The command with which a person resumes AZRebalance of a group, with `GROUP` for its name.
     pub(crate) resume_by_hand: Option<&'static str>,
+    /// Whether there is a person at this process's terminal who can be asked.
+    pub(crate) attended: bool,
 }
 
 impl Spec {
@@ -47,9 +49,9 @@ impl Spec {
     /// (S8). `None` if the journal does not begin with the opening.
     pub(crate) fn recorded(journal: &[JournalRecord], successor: Successor) -> Option<Self> {
         let history = RunHistory::of(journal);
-        let Opening { plan, settings, confirmed, expect_remaining, .. } = history.opening?;
-        let Successor { run, epoch, process, operator, policies, fleet, bounds, resume_by_hand } = successor;
-        let settings = at_least_as_strict(settings, &plan.watched, &policies);
+        let Opening { plan, settings, confirmed, expect_remaining, pause_after, .. } = history.opening?;
+        let Successor { run, epoch, process, operator, policies, fleet, bounds, resume_by_hand, attended } = successor;
+        let settings = at_least_as_strict(settings, plan, &policies);
         let identity = RunIdentity {
             run,
             epoch,
@@ -63,16 +65,29 @@ impl Spec {
         let confirmed = Confirmed::recorded(plan.clone(), settings, confirmed);
         // A run that was opened waits as long as it must: `--no-wait` is for runs that were not.
         let max_wait = std::time::Duration::MAX;
-        Some(Self { identity, confirmed, policies, fleet, bounds, max_wait, prior: Vec::new(), resume_by_hand })
+        Some(Self {
+            identity,
+            confirmed,
+            policies,
+            fleet,
+            bounds,
+            max_wait,
+            pause_after,
+            attended,
+            prior: Vec::new(),
+            resume_by_hand,
+        })
     }
 }
 
 /// The settings that were confirmed, or today's if those are stricter.
-fn at_least_as_strict(settings: &Settings, watched: &[crate::model::SubsystemName], policies: &PolicySet) -> Settings {
+fn at_least_as_strict(settings: &Settings, plan: &PlanDocument, policies: &PolicySet) -> Settings {
+    let touched = |name: &SubsystemName| plan.subsystems.iter().any(|subsystem| subsystem.name == *name);
     let mut settings = settings.clone();
-    for policy in watched.iter().filter_map(|name| policies.subsystems.get(name)) {
+    for policy in plan.watched.iter().filter_map(|name| policies.subsystems.get(name)) {
         settings.bake = settings.bake.max(policy.health.bake);
         settings.every = settings.every.min(policy.health.every);
+        settings.between_batches |= touched(&policy.name) && policy.confirm.between_batches;
     }
     settings
 }
@@ -163,6 +178,8 @@ impl Machine {
         machine.baseline.sampled_at = granted.map_or(history.reference.map(|(_, at)| at), |entry| entry.reference_at);
         let told = || history.reference.map(|(reference, _)| reference.clone()).unwrap_or_default();
         machine.refer_to(granted.map_or_else(told, |entry| entry.reference.clone()));
+        machine.waiting.paused = history.paused.cloned();
+        machine.waiting.paused_itself = history.pauses.iter().any(|of| of.pause.after.is_some());
         machine.predecessor.quiet_at = Some(quiet_at);
         // Nobody knows what a journal means that is out of order: a person looks.
         machine.stopping.attention = history.illegal.is_some();

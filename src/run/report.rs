@@ -1,7 +1,10 @@
 //! The run document, made of the journal and nothing else: whoever reads the journal sees the same run.
 
+use crate::coordination::Pause;
 use crate::model::HostId;
 
+use super::document::{ConfirmedBatch, RunPause};
+use super::history::{BatchConfirmation, PauseHistory};
 use super::{
     BatchReport, BatchState, Cause, CauseKind, HostStage, JournalRecord, Opening, Outcome, Purpose, RunDocument,
     RunHistory, TakenOver, Takeover,
@@ -80,6 +83,8 @@ pub(crate) fn report(journal: &[JournalRecord]) -> Option<RunDocument> {
         dropped: history.dropped.iter().map(|host| (*host).clone()).collect(),
         subsystems,
         taken_over_by: told(&history.takeovers),
+        confirmations: history.confirmations.iter().map(confirmed).collect(),
+        pauses: history.pauses.iter().map(paused).collect(),
         warnings,
         // The printer knows how this program was called.
         next_command: None,
@@ -101,6 +106,22 @@ fn told(takeovers: &[Takeover<'_>]) -> Vec<TakenOver> {
         TakenOver { operator: takeover.operator.clone(), at: takeover.at, how: format!("{verb}{anyway}") }
     };
     takeovers.iter().map(fence).collect()
+}
+
+fn confirmed(of: &BatchConfirmation<'_>) -> ConfirmedBatch {
+    ConfirmedBatch { batch: of.batch, operator: of.operator.clone(), at: of.at, how: of.how.to_owned() }
+}
+
+fn paused(of: &PauseHistory<'_>) -> RunPause {
+    let Pause { operator, reason, at, after } = of.pause.clone();
+    RunPause {
+        operator,
+        reason,
+        at,
+        after,
+        continued_at: of.continued.map(|(at, _)| at),
+        continued_by: of.continued.and_then(|(_, operator)| operator.cloned()),
+    }
 }
 
 /// As documents have it: an order, from whomever, is the rule `halted`, and `outcome` tells it from a regression.

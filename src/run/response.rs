@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::coordination::{FleetRecord, Granted, Refusal};
-use crate::model::{CallOutcome, FleetSnapshot, Sample, Time};
+use crate::model::{BatchNumber, CallOutcome, FleetSnapshot, Sample, Time};
 
 /// The driver's answer to an action.
 #[derive(Clone, Debug)]
@@ -61,4 +61,13 @@ pub(crate) struct Blind {
     pub(crate) message: String,
     /// The inventory contradicts itself: observing it again is no cure.
     pub(crate) contradictory: bool,
+}
+
+/// What a person replied to the question about a batch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Answer {
+    /// The batch that the question was about.
+    pub(crate) batch: BatchNumber,
+    /// The text that was typed, or what happened instead.
+    pub(crate) reply: Result<String, String>,
 }

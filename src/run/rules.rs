@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::{FleetSnapshot, HostId, ProbeKey, Time};
 use crate::plan::{
-    Inputs, LedgerView, PlanDocument, Settings, Stage, SubsystemCapacity, Taking, Violation, may_serve, measure, verify,
+    Claim, Inputs, LedgerView, PlanDocument, Settings, Stage, SubsystemCapacity, Taking, Violation, may_serve, measure,
+    verify,
 };
 
 use super::machine::Machine;
@@ -69,6 +70,28 @@ impl Machine {
         let none = BTreeMap::new();
         let inputs = self.inputs(snapshot, &view, &none, now);
         measure(&inputs, &before).unwrap_or(before)
+    }
+
+    /// The capacity of every subsystem of the plan as the last complete observation shows it, and what would be left of it
+    /// without these hosts.
+    pub(super) fn left_by(&self, hosts: &BTreeSet<HostId>, now: Time) -> Vec<SubsystemCapacity> {
+        let before = self.document().subsystems.clone();
+        let (Some(snapshot), Some(record)) = (&self.observed.fleet, &self.observed.record) else { return before };
+        let (silent, none) = (BTreeSet::new(), BTreeMap::new());
+        let mut view = record.view(None, &silent, now);
+        let measured = |view: &LedgerView| measure(&self.inputs(snapshot, view, &none, now), &before);
+        let Ok(is) = measured(&view) else { return before };
+        let run = self.spec.identity.run.clone();
+        view.claims.extend(hosts.iter().map(|host| (host.clone(), Claim::Reserved { run: run.clone() })));
+        let Ok(mut left) = measured(&view) else { return before };
+        for (left, is) in left.iter_mut().zip(is) {
+            left.capacity = is.remaining;
+            left.headroom = is.remaining.saturating_sub(left.minimum);
+            for (zone, is) in left.zones.iter_mut().zip(is.zones) {
+                zone.capacity = is.remaining;
+            }
+        }
+        left
     }
 
     /// The planner's inputs. Probes are judged by the run's own watch.

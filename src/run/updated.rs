@@ -20,7 +20,11 @@ impl Machine {
                 // The observations so far did not read the probes.
                 self.observed.newest = None;
             }
-            RecordUpdate::Grant { batch, hosts, snapshot, .. } => self.granted(batch, &hosts, &snapshot, granted),
+            RecordUpdate::Grant { asking: Some(asking), .. } => self.asked(&asking),
+            RecordUpdate::Pause { order } => self.paused_itself(order, now),
+            RecordUpdate::Grant { batch, hosts, snapshot, asking: None, .. } => {
+                self.granted(batch, &hosts, &snapshot, granted)
+            }
             RecordUpdate::StartTermination { .. } => {
                 if let Phase::InBatch(batch) = &mut self.phase {
                     batch.step = BatchStep::Terminating { granted: true };
@@ -90,7 +94,12 @@ impl Machine {
             }
             // `End`: the journal has ended, and nothing is held that it does not name: `status` shows what the record keeps.
             (RecordUpdate::Forget { .. } | RecordUpdate::End { .. }, _) => {}
-            (RecordUpdate::StartTermination { .. } | RecordUpdate::RequireSuspension { .. }, refusal) => {
+            (
+                RecordUpdate::StartTermination { .. }
+                | RecordUpdate::RequireSuspension { .. }
+                | RecordUpdate::Pause { .. },
+                refusal,
+            ) => {
                 self.stop(not_taken(refusal), now);
             }
         }

@@ -4,6 +4,7 @@
 #[cfg(feature = "aws")]
 mod aws;
 mod bad_days;
+mod between_batches;
 mod citations;
 mod crowd;
 mod environment;

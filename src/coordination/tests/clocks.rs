@@ -56,6 +56,7 @@ fn s3_every_command_of_another_fleet_is_refused_and_changes_nothing() {
                 snapshot: &snapshot,
                 reference: &reference,
                 reference_at,
+                asking: None,
             },
             Command::StartTermination { run: run.clone(), epoch, hosts: ids(&["index-01"]), snapshot: &snapshot },
             Command::Resolve { run: run.clone(), epoch, outcomes },

@@ -30,6 +30,7 @@ fn a_grant_writes_down_what_is_needed_to_put_hosts_back() {
         snapshot: &snapshot,
         reference: &reference,
         reference_at,
+        asking: None,
     };
     room.decide(&grant).expect("granted");
     let entry = &room.record.runs[&a.run];

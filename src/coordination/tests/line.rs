@@ -128,7 +128,16 @@ fn s8_a_host_that_was_not_confirmed_is_not_granted() {
         let rest = BTreeMap::from([(HostId::from(stranger), 2.into())]);
         let (snapshot, reference, reference_at) = (&snapshot, &reference, NOON);
         let hosts = hosts.clone();
-        let grant = Command::Grant { run: &a, batch: 1.into(), hosts, rest: &rest, snapshot, reference, reference_at };
+        let grant = Command::Grant {
+            run: &a,
+            batch: 1.into(),
+            hosts,
+            rest: &rest,
+            snapshot,
+            reference,
+            reference_at,
+            asking: None,
+        };
         assert_eq!(why(room.decide(&grant)), "illegal", "nor claimed afterwards");
     }
     claimed(&mut room, &a, 1, &["index-01"]).expect("as confirmed");

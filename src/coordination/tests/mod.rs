@@ -161,7 +161,16 @@ impl Room {
         let reference_at = self.reference_at.unwrap_or(self.world.now);
         let rest = &rest;
         let batch = batch.into();
-        self.decide(&Command::Grant { run, batch, hosts, rest, snapshot, reference: &reference, reference_at })
+        self.decide(&Command::Grant {
+            run,
+            batch,
+            hosts,
+            rest,
+            snapshot,
+            reference: &reference,
+            reference_at,
+            asking: None,
+        })
     }
 
     pub(super) fn grant(&mut self, run: &RunIdentity, batch: u64, hosts: &[&str]) -> Result<Granted, Refusal> {

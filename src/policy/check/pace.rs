@@ -154,10 +154,14 @@ pub(super) fn confirm(context: &mut Context<'_>, at: Option<&Spanned<RawConfirm>
             approvals
         });
     }
+    let within = raw.answer_within.as_ref();
+    let within = within.map(|at| some_time(context, at, "answer_within", "nobody can answer in no time"));
     Some(ConfirmPolicy {
         unattended_max: raw.unattended_max.as_ref().map_or(0, |at| at.value.0),
         require_reason: raw.require_reason.unwrap_or(false),
         unusual: raw.unusual.as_ref().map(|at| at.value.0),
+        between_batches: raw.between_batches.unwrap_or(false),
+        answer_within: within.unwrap_or(Some(ConfirmPolicy::ANSWER_WITHIN))?,
         approvals: approvals?,
     })
 }

@@ -96,7 +96,7 @@ pub(crate) struct Limits {
 }
 
 /// `[confirm]`
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ConfirmPolicy {
     /// Up to this many hosts, `--yes` is enough.
     pub(crate) unattended_max: u64,
@@ -104,8 +104,32 @@ pub struct ConfirmPolicy {
     pub(crate) require_reason: bool,
     /// A count above this many times the largest completed removal of the last 90 days is unusual.
     pub(crate) unusual: Option<Decimal>,
+    /// A person confirms every batch after the first one too.
+    pub(crate) between_batches: bool,
+    /// How long such a question waits for its answer. More than zero.
+    #[serde(with = "crate::policy::duration_ms")]
+    pub(crate) answer_within: Duration,
     /// How many other identities must approve plans of more than `above` hosts.
     pub(crate) approvals: Vec<ApprovalRule>,
+}
+
+impl Default for ConfirmPolicy {
+    fn default() -> Self {
+        Self {
+            unattended_max: 0,
+            require_reason: false,
+            unusual: None,
+            between_batches: false,
+            answer_within: Self::ANSWER_WITHIN,
+            approvals: Vec::new(),
+        }
+    }
+}
+
+impl ConfirmPolicy {
+    /// How long a question between batches waits where no policy says otherwise (contract section 8, "Between two batches"): as long as a plan
+    /// is valid.
+    pub(crate) const ANSWER_WITHIN: Duration = Duration::from_secs(15 * 60);
 }
 
 /// One approval rule. Until approvals exist, it is enforced as a refusal.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::coordination::{Halt, ProcessId};
+use crate::coordination::{Halt, Pause, ProcessId};
 use crate::model::{BatchNumber, Call, CallOutcome, FleetName, HostId, OperatorId, RequestId, Time};
 use crate::plan::{PlanDocument, RequestDocument, Settings};
 
@@ -20,6 +20,24 @@ pub(crate) struct Opening<'a> {
     pub(crate) request_id: Option<&'a RequestId>,
     pub(crate) confirmed: &'a str,
     pub(crate) expect_remaining: Option<u64>,
+    pub(crate) pause_after: Option<BatchNumber>,
+}
+
+/// A person let a batch go after the first one.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct BatchConfirmation<'a> {
+    pub(crate) at: Time,
+    pub(crate) batch: BatchNumber,
+    pub(crate) operator: &'a OperatorId,
+    /// `typed` or `continue`.
+    pub(crate) how: &'a str,
+}
+
+/// A pause, and when it was lifted, by whom if that is known.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct PauseHistory<'a> {
+    pub(crate) pause: &'a Pause,
+    pub(crate) continued: Option<(Time, Option<&'a OperatorId>)>,
 }
 
 /// A process took the run over.
@@ -67,6 +85,8 @@ pub(crate) enum HostStage {
 pub(crate) struct BatchTimes {
     pub(crate) granted: Option<Time>,
     pub(crate) cordoned: Option<Time>,
+    /// When its bake began, or began again.
+    pub(crate) baking_since: Option<Time>,
     pub(crate) baked: Option<Time>,
     pub(crate) terminated: Option<Time>,
     pub(crate) restored: Option<Time>,
@@ -92,6 +112,17 @@ pub(crate) enum LastStep<'a> {
         until: Time,
         why: &'a str,
     },
+    Paused(&'a Pause),
+    /// The pause was lifted, by whom if that is known.
+    Continued(Option<&'a OperatorId>),
+    /// A person is asked about a batch.
+    Asked {
+        batch: BatchNumber,
+        attended: bool,
+        until: Time,
+    },
+    /// A person let a batch go.
+    Confirmed(BatchNumber),
     TakenOver {
         operator: &'a OperatorId,
         purpose: Purpose,
@@ -102,6 +133,13 @@ pub(crate) enum LastStep<'a> {
     GivenUp(&'a HostId),
     /// The end is on record, and the ledger's record is told.
     Closing,
+}
+
+impl LastStep<'_> {
+    /// Whether a person is waited for.
+    pub(super) fn is_a_persons(&self) -> bool {
+        matches!(self, Self::Paused(_) | Self::Asked { .. })
+    }
 }
 
 /// A record that has a journal of its own.

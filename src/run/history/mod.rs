@@ -9,13 +9,15 @@ mod stage;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::coordination::ProcessId;
+use crate::coordination::{Pause, ProcessId};
 use crate::model::{BatchNumber, Call, GroupName, HostId, ProbeKey, Time};
 use crate::plan::SubsystemCapacity;
 
 use super::{Cause, Event, JournalRecord, Outcome, Purpose};
 
-pub(crate) use facts::{BatchTimes, CallHistory, End, HostStage, LastStep, Opening, Single, Takeover};
+pub(crate) use facts::{
+    BatchConfirmation, BatchTimes, CallHistory, End, HostStage, LastStep, Opening, PauseHistory, Single, Takeover,
+};
 pub(crate) use stage::{IllegalEvent, JournalStage};
 
 /// What a journal says of the latest attempt of its run. Calls with one request id that were granted nothing are each
@@ -51,6 +53,12 @@ pub(crate) struct RunHistory<'a> {
     pub(crate) warnings: Vec<String>,
     /// Groups that were not put back, with why.
     pub(crate) left: BTreeMap<&'a GroupName, &'a String>,
+    /// The pause that was not lifted.
+    pub(crate) paused: Option<&'a Pause>,
+    /// Every pause that the run noticed.
+    pub(crate) pauses: Vec<PauseHistory<'a>>,
+    /// The batches that a person let go after the first one.
+    pub(crate) confirmations: Vec<BatchConfirmation<'a>>,
     pub(crate) end: Option<End>,
     /// Capacity as it was measured at the last end, whatever came behind it.
     pub(crate) measured: Option<&'a [SubsystemCapacity]>,
@@ -97,6 +105,11 @@ impl<'a> RunHistory<'a> {
     pub(crate) fn open_calls(&self) -> Vec<(u64, &'a Call)> {
         let open = self.calls.iter().filter(|(_, call)| call.is_open()).map(|(number, call)| (*number, call.intent));
         self.earlier.iter().copied().chain(open).collect()
+    }
+
+    /// Whether a person is asked, by the last step.
+    pub(crate) fn asks(&self) -> bool {
+        matches!(self.step, Some(LastStep::Asked { .. }))
     }
 
     /// The last takeover that abandoned the run: that decision is final (S6).
@@ -147,6 +160,7 @@ impl<'a> RunHistory<'a> {
             }
             Event::BatchCordoned { batch } => {
                 self.batch(*batch).cordoned = Some(at);
+                self.batch(*batch).baking_since = Some(at);
                 self.step = Some(LastStep::Baking(*batch));
                 for (of, stage) in self.hosts.values_mut() {
                     if of == batch && *stage == HostStage::Touched {
@@ -154,7 +168,11 @@ impl<'a> RunHistory<'a> {
                     }
                 }
             }
-            Event::Sampled { batch, .. } | Event::BakeRestarted { batch, .. } => {
+            Event::BakeRestarted { batch, .. } => {
+                self.batch(*batch).baking_since = Some(at);
+                self.step = Some(LastStep::Baking(*batch));
+            }
+            Event::Sampled { batch, .. } => {
                 self.step = Some(LastStep::Baking(*batch));
             }
             Event::BakeEnded { batch, .. } => {
@@ -171,6 +189,27 @@ impl<'a> RunHistory<'a> {
                 self.batch(*batch).terminated = Some(at);
                 self.step = Some(LastStep::Gone(*batch));
             }
+            Event::Paused { pause } => {
+                self.pauses.push(PauseHistory { pause, continued: None });
+                self.paused = Some(pause);
+                self.step = Some(LastStep::Paused(pause));
+            }
+            Event::Continued { operator } => {
+                self.paused = None;
+                if let Some(pause) = self.pauses.last_mut() {
+                    pause.continued.get_or_insert((at, operator.as_ref()));
+                }
+                self.step = Some(LastStep::Continued(operator.as_ref()));
+            }
+            Event::Asked { batch, attended, until } => {
+                self.step = Some(LastStep::Asked { batch: *batch, attended: *attended, until: *until });
+            }
+            Event::BatchConfirmed { batch, operator, how } => {
+                self.confirmations.push(BatchConfirmation { at, batch: *batch, operator, how });
+                self.step = Some(LastStep::Confirmed(*batch));
+            }
+            // Where a person is waited for, that says it all.
+            Event::Waiting { .. } if self.step.as_ref().is_some_and(LastStep::is_a_persons) => {}
             Event::Waiting { until, why } => self.step = Some(LastStep::Waiting { until: *until, why }),
             Event::Stopped { cause } => {
                 self.cause = Some(cause);
@@ -242,6 +281,7 @@ impl<'a> RunHistory<'a> {
             epoch,
             confirmed,
             expect_remaining,
+            pause_after,
         } = &record.event
         else {
             return;
@@ -262,6 +302,7 @@ impl<'a> RunHistory<'a> {
             request_id: request_id.as_ref(),
             confirmed,
             expect_remaining: *expect_remaining,
+            pause_after: *pause_after,
         });
     }
 

@@ -74,6 +74,8 @@ impl JournalStage {
                 ];
                 (to, from)
             }
+            Event::Paused { .. } | Event::Continued { .. } => (self, &[Opened, Between, TakenOver]),
+            Event::Asked { .. } | Event::BatchConfirmed { .. } => (self, &[Between, TakenOver]),
             Event::Stopped { .. } => (Stopping, UNDER_WAY),
             Event::HostRestored { .. }
             | Event::HostUntouched { .. }

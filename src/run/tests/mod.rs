@@ -1,5 +1,6 @@
 //! The machine against a world in memory. Each test is a story: what goes wrong, and what must be seen.
 
+mod between;
 mod clocks;
 mod halts;
 mod history;

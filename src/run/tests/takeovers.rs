@@ -520,6 +520,7 @@ fn s9_what_was_written_since_the_look_decides_about_a_fence() {
         fleet: spec.fleet.clone(),
         bounds: spec.bounds,
         resume_by_hand: None,
+        attended: false,
     };
     let request = |seen, even_if_alive| TakeoverRequest {
         successor: successor.clone(),

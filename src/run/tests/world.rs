@@ -16,8 +16,8 @@ use crate::model::{
 use crate::plan::{Confirmation, Inputs, LedgerView, Plan, Request, Selection, plan};
 use crate::policy::PolicySet;
 use crate::run::{
-    Action, Blind, Event, Finish, JournalRecord, Loss, Machine, Observation, Order, Purpose, RecordUpdate, Response,
-    RunDocument, Spec, Successor, next_epoch, report,
+    Action, Answer, Blind, Event, Finish, JournalRecord, Loss, Machine, Observation, Order, Purpose, RecordUpdate,
+    Response, RunDocument, Spec, Successor, next_epoch, report,
 };
 
 pub(super) const START: Time = Time::from_millis(1_488_303_420_000);
@@ -55,6 +55,9 @@ pub(super) struct World {
     pub(super) now: Time,
     /// How far the clock, which is everybody's, is ahead.
     pub(super) ahead: Duration,
+    /// Whether its runs ask before every batch after the first, and whether somebody is at their terminal.
+    pub(super) step: bool,
+    pub(super) attended: bool,
     pub(super) hosts: BTreeMap<HostId, Host>,
     pub(super) desired: u64,
     pub(super) suspended: BTreeSet<Process>,
@@ -97,6 +100,8 @@ pub(super) struct Meddled<'a> {
     pub(super) record: &'a mut FleetRecord,
     pub(super) now: &'a mut Time,
     pub(super) order: Option<Order>,
+    /// What the person at the terminal replies.
+    pub(super) answer: Option<Answer>,
     pub(super) skip_time: Duration,
 }
 
@@ -132,6 +137,8 @@ impl World {
         Self {
             now: START,
             ahead: Duration::ZERO,
+            step: false,
+            attended: true,
             hosts,
             desired: 12,
             suspended: BTreeSet::new(),
@@ -229,8 +236,9 @@ impl World {
             bounds: self.bounds,
             now: self.now,
         };
-        let made: Plan = plan(&inputs, &request).expect("the fleet can be assessed");
+        let mut made: Plan = plan(&inputs, &request).expect("the fleet can be assessed");
         assert_eq!(made.document.violations, Vec::new(), "the test wants a plan that is allowed");
+        made.settings.between_batches |= self.step;
         let answer = made.prompt_answer();
         let digest = made.document.plan.clone();
         let confirmed = made.confirm(Confirmation::Typed(answer), self.now).expect("confirmed");
@@ -251,6 +259,8 @@ impl World {
             fleet: identity,
             bounds: self.bounds,
             max_wait: Duration::from_secs(3600),
+            pause_after: None,
+            attended: self.attended,
             prior: Vec::new(),
         }
     }
@@ -281,14 +291,18 @@ impl World {
                 record: &mut self.record,
                 now: &mut self.now,
                 order: None,
+                answer: None,
                 skip_time: Duration::ZERO,
             };
             meddle(&mut meddled);
-            let (order, skipped) = (meddled.order, meddled.skip_time);
+            let (order, answer, skipped) = (meddled.order, meddled.answer, meddled.skip_time);
             self.meddle = meddle;
             self.now = self.now.plus(skipped);
             if let Some(order) = order {
                 machine.order(order);
+            }
+            if let Some(answer) = answer {
+                machine.answer(answer);
             }
             if let Action::Finish(finish) = action {
                 return Driven::Finished(finish);
@@ -416,6 +430,7 @@ impl World {
             fleet: identity,
             bounds: self.bounds,
             resume_by_hand: None,
+            attended: self.attended,
         };
         let spec = Spec::recorded(&self.journal, successor).expect("it was opened");
         Machine::take_over(spec, self.journal.clone(), &self.record, self.now)
@@ -533,7 +548,9 @@ fn words(action: &Action) -> String {
         },
         Action::Update(update) => match update {
             RecordUpdate::Enlist { .. } => "enlist".to_owned(),
-            RecordUpdate::Grant { batch, .. } => format!("grant {batch}"),
+            RecordUpdate::Grant { batch, asking: None, .. } => format!("grant {batch}"),
+            RecordUpdate::Grant { batch, asking: Some(_), .. } => format!("ask about {batch}"),
+            RecordUpdate::Pause { .. } => "pause".to_owned(),
             RecordUpdate::StartTermination { .. } => "start termination".to_owned(),
             RecordUpdate::Resolve { outcomes } => format!("resolve {}", list(outcomes.keys())),
             RecordUpdate::RequireSuspension { group, .. } => format!("hold {group}"),

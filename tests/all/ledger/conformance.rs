@@ -302,7 +302,7 @@ pub(crate) async fn s3_a_newer_record_is_refused_as_newer(engine: &impl Engine) 
     engine.replace_record("demo", &newer.to_string()).await;
     let read = ledger.read().await;
     assert!(matches!(&read, Err(LedgerError::Newer { found, .. }) if found.contains("quorum")), "{read:?}");
-    newer["schema"] = "safe-remove/ledger/v2".into();
+    newer["schema"] = "safe-remove/ledger/v4".into();
     engine.replace_record("demo", &newer.to_string()).await;
     let read = engine.open("demo").await.expect("opens").read().await;
     assert!(matches!(read, Err(LedgerError::Newer { .. })), "{read:?}");

@@ -183,6 +183,8 @@ pub(super) fn spec(
         fleet: identity,
         bounds,
         max_wait: Duration::from_secs(3600),
+        pause_after: None,
+        attended: false,
         prior: Vec::new(),
     };
     Some((spec, hosts.into_iter().collect()))

@@ -135,6 +135,7 @@ impl World {
             fleet,
             bounds,
             resume_by_hand: None,
+            attended: false,
         };
         let leave = BTreeSet::new();
         TakeoverRequest { successor, purpose: taking.purpose, reason: None, leave, seen, even_if_alive: false }

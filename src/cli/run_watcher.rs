@@ -1,0 +1,119 @@
+//! [`RunWatcher`]: a run on a screen. It shows progress, passes events on, and asks between batches.
+//!
+//! The question is read in a thread of its own, so that the run goes on observing. It is withdrawn where the run stops or
+//! is paused meanwhile, and the terminal is then as it was before.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+use async_trait::async_trait;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+
+use crate::driver::Watcher;
+use crate::model::{BatchNumber, Time};
+use crate::output::{ProgressScreen, batch_prompt, batch_question_text, next};
+use crate::ports::Clock;
+use crate::run::{Answer, BatchQuestion, JournalRecord, Progress};
+
+use super::prompt;
+use super::screen::Screen;
+
+/// Shows a run, and asks where the run asks.
+pub(super) struct RunWatcher {
+    progress: ProgressScreen,
+    screen: Arc<Screen>,
+    clock: Arc<dyn Clock>,
+    /// For the commands that are named.
+    policies: PathBuf,
+    open: Mutex<Option<OpenQuestion>>,
+    answers: UnboundedSender<Answer>,
+    answered: tokio::sync::Mutex<UnboundedReceiver<Answer>>,
+}
+
+/// A question that was put, and the thread that reads its answer.
+struct OpenQuestion {
+    /// Which batch, and until when: a question that is put again has another end.
+    of: (BatchNumber, Time),
+    withdrawn: Arc<AtomicBool>,
+    reader: Option<JoinHandle<()>>,
+}
+
+impl RunWatcher {
+    pub(super) fn new(screen: &Arc<Screen>, clock: Arc<dyn Clock>, policies: &Path) -> Self {
+        let events = Arc::clone(screen);
+        let events = Box::new(move |record: &JournalRecord| events.event(record));
+        let progress = ProgressScreen::new(Arc::clone(&clock), screen.is_quiet(), events);
+        let (answers, answered) = unbounded_channel();
+        let (open, answered) = (Mutex::default(), tokio::sync::Mutex::new(answered));
+        let policies = policies.to_owned();
+        Self { progress, screen: Arc::clone(screen), clock, policies, open, answers, answered }
+    }
+
+    fn put(&self, question: &BatchQuestion) -> OpenQuestion {
+        self.progress.hush(true);
+        let (batch, hosts) = (question.batch.0, question.hosts.len());
+        self.screen.stderr(&batch_question_text(question, self.clock.now()));
+        let withdrawn = Arc::new(AtomicBool::new(false));
+        let mut reader = None;
+        if question.attended {
+            let (flag, answers) = (Arc::clone(&withdrawn), self.answers.clone());
+            let text = batch_prompt(batch, hosts);
+            reader = Some(std::thread::spawn(move || {
+                if let Some(reply) = prompt::ask_until(&text, &flag) {
+                    // The receiver is gone only when the run has ended.
+                    let _ = answers.send(Answer { batch, reply: reply.typed() });
+                }
+            }));
+        } else {
+            let command = next::command(&self.policies, &format!("continue {}", question.run));
+            self.screen.stderr(&format!("To go on with batch {batch}: {command}\n"));
+        }
+        OpenQuestion { of: (batch, question.until), withdrawn, reader }
+    }
+
+    fn withdraw(&self, open: OpenQuestion) {
+        open.withdrawn.store(true, Ordering::Relaxed);
+        if let Some(reader) = open.reader {
+            let _ = reader.join();
+        }
+        self.progress.hush(false);
+    }
+}
+
+impl Drop for RunWatcher {
+    fn drop(&mut self) {
+        self.asks(None);
+    }
+}
+
+#[async_trait]
+impl Watcher for RunWatcher {
+    fn progress(&self, progress: &Progress) {
+        self.progress.progress(progress);
+    }
+
+    fn recorded(&self, record: &JournalRecord) {
+        self.progress.recorded(record);
+    }
+
+    fn asks(&self, question: Option<&BatchQuestion>) {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let asked = question.map(|question| (question.batch.0, question.until));
+        if open.as_ref().map(|open| open.of) == asked {
+            return;
+        }
+        if let Some(old) = open.take() {
+            self.withdraw(old);
+        }
+        *open = question.map(|question| self.put(question));
+    }
+
+    async fn answered(&self) -> Answer {
+        match self.answered.lock().await.recv().await {
+            Some(answer) => answer,
+            None => std::future::pending().await,
+        }
+    }
+}

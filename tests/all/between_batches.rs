@@ -1,0 +1,137 @@
+//! Between two batches: a person is asked on the run's terminal, or continues the run from anywhere; a run is paused.
+
+use std::time::Duration;
+
+use rexpect::process::WaitStatus;
+use rexpect::session::{PtySession, spawn_command};
+use serde_json::Value;
+
+use crate::environment::{TestEnvironment, ran};
+use crate::fleets::Fleet;
+use crate::removal::{capacity, cordoned, wait_until};
+
+/// Far above what a loaded machine takes.
+const TIMEOUT_MS: u64 = 60_000;
+
+const REMOVE: [&str; 5] = ["--subsystem", "index", "--count", "4", "--step"];
+
+/// Eighteen hosts, batches of two, on a clock six times as fast.
+fn fleet() -> TestEnvironment {
+    let environment = TestEnvironment::new();
+    Fleet { clock: "6", index_minimum: 12, ..Fleet::default() }.write_quick(&environment);
+    environment
+}
+
+fn confirmed(environment: &TestEnvironment) -> PtySession {
+    let mut session = spawn_command(environment.interactive(&REMOVE), Some(TIMEOUT_MS)).expect("it starts");
+    session.exp_string("Type 4 to remove 4 hosts, anything else to stop").expect("the question");
+    session.send_line("4").expect("typed");
+    session
+}
+
+fn ended(mut session: PtySession) -> (i32, String) {
+    let rest = session.exp_eof().expect("it ends");
+    match session.process().wait().expect("it ends") {
+        WaitStatus::Exited(_, code) => (code, rest),
+        other => panic!("{other:?}: {rest}"),
+    }
+}
+
+/// The one run that is under way.
+fn only_run(environment: &TestEnvironment) -> Value {
+    let status = environment.run(&["status", "-o", "json"]).exits(0).json();
+    assert_eq!(status["runs"].as_array().map(Vec::len), Some(1), "{status:#}");
+    status["runs"][0].clone()
+}
+
+#[test]
+fn s8_with_step_each_batch_is_asked_about_and_only_its_number_lets_it_go() {
+    let environment = fleet();
+    let mut session = confirmed(&environment);
+    let shown = session.exp_string("Type 2 to go on with batch 2, anything else to end the run here").expect("asked");
+    for words in ["gone", "next", "batch 2 of 2", "it is the last", "What the batch leaves", "Readings now", "exit 9"] {
+        assert!(shown.contains(words), "{words}: {shown}");
+    }
+    assert_eq!(cordoned(environment.path()), 0, "nothing is out of service while somebody is asked");
+    let run = only_run(&environment);
+    assert_eq!((&run["asks"]["batch"], &run["asks"]["attended"]), (&2.into(), &true.into()), "{run:#}");
+    // Nobody else can answer for the person at the terminal.
+    let id = run["run"].as_str().expect("an id").to_owned();
+    let refused = environment.run(&["continue", &id]).exits(3);
+    assert!(refused.stderr.contains("on its own terminal"), "{}", refused.stderr);
+    session.send_line("2").expect("typed");
+    let (code, rest) = ended(session);
+    assert_eq!(code, 0, "{rest}");
+    let document = environment.run(&["status", &id, "-o", "json"]).exits(0).json();
+    let confirmations = &document["ended"]["confirmations"];
+    assert_eq!((&confirmations[0]["batch"], &confirmations[0]["how"]), (&2.into(), &"typed".into()), "{document:#}");
+}
+
+#[test]
+fn s8_any_other_answer_and_ctrl_c_end_the_run_between_two_batches() {
+    for (answer, why) in
+        [("yes", "the answer was \"yes\", not \"2\""), ("\u{3}", "interrupted"), ("\u{4}", "the input ended")]
+    {
+        let environment = fleet();
+        let mut session = confirmed(&environment);
+        session.exp_string("Type 2 to go on with batch 2").expect("asked");
+        std::thread::sleep(Duration::from_millis(300));
+        if answer == "yes" {
+            session.send_line(answer).expect("typed");
+        } else {
+            session.send(answer).expect("typed");
+            session.flush().expect("sent");
+        }
+        let (code, rest) = ended(session);
+        let words = rest.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert_eq!(code, 9, "{answer:?}: {rest}");
+        assert!(words.contains(why), "{why}: {rest}");
+        assert_eq!((cordoned(environment.path()), capacity(&environment, "index")), (0, 16), "{answer:?}");
+    }
+}
+
+#[test]
+fn s8_without_a_terminal_the_run_waits_for_continue() {
+    let environment = fleet();
+    environment.replace("policies/index.toml", "[confirm]", "[confirm]\nbetween_batches = true");
+    let remove = ["--subsystem", "index", "--count", "4", "--yes", "-o", "json"];
+    let mut child = environment.command(&remove).spawn().expect("it starts");
+    let asks = || environment.run(&["status", "-o", "json"]).json()["runs"][0]["asks"].is_object();
+    wait_until(&mut child, "the question", asks);
+    let id = only_run(&environment)["run"].as_str().expect("an id").to_owned();
+    assert_eq!(cordoned(environment.path()), 0);
+    let went_on = environment.run(&["continue", &id, "-o", "json"]).exits(0).json();
+    assert_eq!(went_on["result"]["confirmed"], 2, "{went_on:#}");
+    let output = ran(&remove, child.wait_with_output().expect("it ends")).exits(0);
+    assert!(output.stderr.contains(&format!("safe-remove continue {id}")), "{}", output.stderr);
+    let document = output.json();
+    assert_eq!(document["confirmations"][0]["how"], "continue", "{document:#}");
+    let again = environment.run(&["continue", &id]).exits(3);
+    assert!(again.stderr.contains("is not under way"), "{}", again.stderr);
+}
+
+#[test]
+fn s6_a_paused_run_ends_its_batch_takes_no_other_and_goes_on_when_it_is_continued() {
+    let environment = fleet();
+    let remove = ["--subsystem", "index", "--count", "4", "--yes", "-o", "json"];
+    let mut child = environment.command(&remove).spawn().expect("it starts");
+    wait_until(&mut child, "the first cordon", || cordoned(environment.path()) == 2);
+    let id = only_run(&environment)["run"].as_str().expect("an id").to_owned();
+    let paused = environment.run(&["pause", &id, "--reason", "smoke", "-o", "json"]).exits(0).json();
+    assert_eq!((&paused["result"]["reason"], &paused["result"]["already"]), (&"smoke".into(), &false.into()));
+    wait_until(&mut child, "the end of the batch", || {
+        capacity(&environment, "index") == 16 && cordoned(environment.path()) == 0
+    });
+    // Far longer than the interval between two batches.
+    std::thread::sleep(Duration::from_secs(4));
+    assert_eq!((capacity(&environment, "index"), cordoned(environment.path())), (16, 0), "it takes no further batch");
+    let status = environment.run(&["status"]).exits(0).stdout;
+    assert!(status.contains("PAUSED") && status.contains("smoke"), "{status}");
+    // A second pause changes nothing and says so.
+    let again = environment.run(&["pause", &id, "-o", "json"]).exits(0).json();
+    assert_eq!((&again["result"]["reason"], &again["result"]["already"]), (&"smoke".into(), &true.into()));
+    environment.run(&["continue", &id]).exits(0);
+    let document = ran(&remove, child.wait_with_output().expect("it ends")).exits(0).json();
+    assert_eq!(document["terminated"].as_array().map(Vec::len), Some(4));
+    assert_eq!(document["pauses"][0]["reason"], "smoke", "{document:#}");
+}
