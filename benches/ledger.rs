@@ -116,7 +116,7 @@ fn later(record: &FleetRecord, contender: u32) -> FleetRecord {
     let order = Halt {
         subsystem: Some(SubsystemName::from(format!("s-{contender}").as_str())),
         operator: "bench".into(),
-        reason: "x".repeat(4 << 10),
+        reason: Some("x".repeat(4 << 10)),
         at: start(),
     };
     let written_at = record.written_at.plus(Duration::from_millis(1));

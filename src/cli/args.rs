@@ -54,9 +54,10 @@ What would happen?         safe-remove plan --subsystem index --count 3
 Remove three hosts:        safe-remove --subsystem index --count 3
 What is going on?          safe-remove status
 What happened before?      safe-remove history
-Stop everything:           safe-remove halt --reason TEXT
+Stop everything:           safe-remove halt
 
-Ctrl-C stops a run at any time and puts back what is not yet terminated.
+Ctrl-C stops a run at any time and puts back what is not yet terminated. So does a terminal
+that is closed; --detach goes on without one.
 All options and exit codes: safe-remove --help
 ";
 
@@ -67,7 +68,8 @@ Examples:
   safe-remove --subsystem index --count 3         plan, ask, remove
   safe-remove status                              what is going on
 
-Ctrl-C stops a run at any time and puts back what is not yet terminated.";
+Ctrl-C stops a run at any time and puts back what is not yet terminated. So does a terminal
+that is closed; --detach goes on without one.";
 
 fn after_long_help() -> String {
     let mut text = format!("{AFTER_HELP}\n\nExit codes:\n");
@@ -188,6 +190,14 @@ pub(crate) struct RemovalArgs {
         allow_negative_numbers = true)]
     pub(crate) pause_after: Option<NonZeroU64>,
 
+    /// Go on without this terminal once the run is confirmed, and log to a file that is named then
+    #[arg(long, help_heading = "Whether and when")]
+    pub(crate) detach: bool,
+
+    /// As `detach`, in the process that goes on.
+    #[arg(long, hide = true, conflicts_with = "detach")]
+    pub(crate) detached: bool,
+
     /// Do not wait for budgets or other runs: where the run would have to, touch nothing and end with exit 11
     #[arg(long, help_heading = "Whether and when", conflicts_with = "max_wait")]
     pub(crate) no_wait: bool,
@@ -220,6 +230,7 @@ impl RemovalArgs {
             (self.yes, "--yes"),
             (self.dry_run, "--dry-run"),
             (self.step, "--step"),
+            (self.detach, "--detach"),
             (self.pause_after.is_some(), "--pause-after"),
             (self.no_wait, "--no-wait"),
             (self.max_wait.is_some(), "--max-wait"),
@@ -317,9 +328,12 @@ pub(crate) enum Command {
         /// Only runs that touch or watch this subsystem
         #[arg(long, value_name = "NAME", value_parser = subsystem)]
         subsystem: Option<SubsystemName>,
-        /// Why; recorded, and told to everybody who is stopped
+        /// Why; recorded, told to everybody who is stopped, and asked for on a terminal once the order is in force
         #[arg(long, value_name = "TEXT", value_parser = reason)]
-        reason: String,
+        reason: Option<String>,
+        /// Do not wait to see what becomes of the runs
+        #[arg(long)]
+        no_follow: bool,
     },
     /// Say who halted and why, and lift that halt
     Unhalt {

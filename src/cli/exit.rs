@@ -65,13 +65,20 @@ impl Exit {
             OperationError::NoSuch { .. } | OperationError::NotTaken { .. } => Self::REFUSED,
             OperationError::Fleet(_) | OperationError::Assess(_) => Self::FLEET_UNKNOWN,
             OperationError::Ledger(_) => Self::LEDGER,
-            OperationError::Policy(_) | OperationError::Scenario(_) => Self::INVALID_POLICY,
+            OperationError::Policy(_) | OperationError::NoPolicies { .. } | OperationError::Scenario(_) => {
+                Self::INVALID_POLICY
+            }
             OperationError::WithoutAws => Self::FLEET_UNKNOWN,
             OperationError::WithoutEngine(_) => Self::LEDGER,
             OperationError::NotStarted { failure, .. } => Self(failure.exit_code()),
             OperationError::NotConfirmed { .. } => Self::NOT_CONFIRMED,
             OperationError::Internal { .. } => Self::INTERNAL,
         }
+    }
+
+    /// The exit of a process of this program.
+    pub(crate) const fn of_code(code: u8) -> Self {
+        Self(code)
     }
 
     /// The code as a number.

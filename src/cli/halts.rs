@@ -1,5 +1,6 @@
 //! Stop orders as text, the same in every command.
 
+use crate::coordination::NO_REASON;
 use crate::model::SubsystemName;
 use crate::output::{Align, StatusHalt, Table};
 
@@ -12,7 +13,7 @@ pub(super) fn table(halts: &[StatusHalt]) -> String {
             scope(halt.subsystem.as_ref()),
             halt.at.to_string(),
             halt.operator.to_string(),
-            halt.reason.clone(),
+            reason(halt.reason.as_deref()).to_owned(),
         ]);
     }
     table.render("")
@@ -21,4 +22,9 @@ pub(super) fn table(halts: &[StatusHalt]) -> String {
 /// The scope of a stop order, in words.
 pub(super) fn scope(subsystem: Option<&SubsystemName>) -> String {
     subsystem.map_or_else(|| "the whole fleet".to_owned(), ToString::to_string)
+}
+
+/// Why an order was given, for people.
+pub(super) fn reason(of: Option<&str>) -> &str {
+    of.unwrap_or(NO_REASON)
 }

@@ -34,9 +34,9 @@ fn text_of_halts(halts: &[HistoryHalt]) -> String {
     ]);
     for halt in halts {
         let of = halts::scope(halt.subsystem.as_ref());
-        let mut why = halt.reason.clone();
+        let mut why = halts::reason(halt.reason.as_deref()).to_owned();
         for order in &halt.lifted {
-            why.push_str(&format!("; was halted by {}: {}", order.operator, order.reason));
+            why.push_str(&format!("; was halted by {}: {}", order.operator, halts::reason(order.reason.as_deref())));
         }
         table.row([&halt.at.to_string(), halt.command, &of, &why, halt.operator.as_str()]);
     }

@@ -5,6 +5,7 @@
 //! from them.
 
 pub(crate) mod args;
+mod detach;
 mod difference;
 pub(crate) mod error;
 pub(crate) mod exit;
@@ -106,6 +107,18 @@ pub fn main() -> ExitCode {
         screen.stderr(args::SHORT_HELP);
         return Exit::USAGE.into();
     }
+    if cli.command.is_none() && cli.removal.detach {
+        return match detach::start(&arguments) {
+            Ok(exit) => exit.into(),
+            Err(error) => {
+                let diagnostic = Diagnostic::new(format!("--detach: the process cannot be started: {error}"));
+                screen.fail(Exit::INTERNAL, &diagnostic).into()
+            }
+        };
+    }
+    if cli.removal.detached {
+        screen.detach_later();
+    }
     // A bug ends with the exit code that the contract assigns to bugs, and is reported in words.
     std::panic::set_hook(Box::new(screen::panicked));
     let only_reads = cli.command.as_ref().map_or(cli.removal.dry_run, Command::only_reads);
@@ -164,7 +177,9 @@ async fn command(cli: &Cli, screen: &Arc<Screen>) -> Result<CommandOutput, Opera
         }
         Some(Command::Pause { run, reason }) => pause::pause(global, run, reason.as_deref(), screen).await,
         Some(Command::Continue { run }) => pause::go_on(global, run).await,
-        Some(Command::Halt { subsystem, reason }) => halt::run(global, subsystem.as_ref(), reason).await,
+        Some(Command::Halt { subsystem, reason, no_follow }) => {
+            halt::run(global, subsystem.as_ref(), reason.as_deref(), !no_follow, screen).await
+        }
         Some(Command::Unhalt { subsystem, reason }) => {
             unhalt::run(global, subsystem.as_ref(), reason.as_deref(), screen).await
         }

@@ -46,6 +46,9 @@ pub(super) fn words(of: &Question<'_>) -> (String, String) {
             "Type why it may go on, nothing to leave it halted".to_owned(),
         ),
         Question::WhyPaused { run } => (format!("{run} is paused.\n"), "Type why, or nothing".to_owned()),
+        Question::WhyHalted { scope } => {
+            (format!("The stop order is in force: {} is halted.\n", clean(scope)), "Type why, or nothing".to_owned())
+        }
         Question::SetTime { place, was, now } => (
             format!(
                 "{}\nThe ledger was written at {was}, and by this machine's clock it is {now}. If the latter is right, every \

@@ -12,13 +12,13 @@ use async_trait::async_trait;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use crate::driver::Watcher;
-use crate::model::{BatchNumber, Time};
+use crate::model::{BatchNumber, RunId, Time};
 use crate::output::{ProgressScreen, batch_prompt, batch_question_text, next};
 use crate::ports::Clock;
-use crate::run::{Answer, BatchQuestion, JournalRecord, Progress};
+use crate::run::{Answer, BatchQuestion, Event, JournalRecord, Progress};
 
-use super::prompt;
 use super::screen::Screen;
+use super::{prompt, signals};
 
 /// Shows a run, and asks where the run asks.
 pub(super) struct RunWatcher {
@@ -28,6 +28,9 @@ pub(super) struct RunWatcher {
     /// For the commands that are named.
     policies: PathBuf,
     open: Mutex<Option<OpenQuestion>>,
+    /// Which run it is, once it is opened.
+    run: Arc<Mutex<Option<RunId>>>,
+    stop_key: Option<tokio::task::JoinHandle<()>>,
     answers: UnboundedSender<Answer>,
     answered: tokio::sync::Mutex<UnboundedReceiver<Answer>>,
 }
@@ -44,11 +47,22 @@ impl RunWatcher {
     pub(super) fn new(screen: &Arc<Screen>, clock: Arc<dyn Clock>, policies: &Path) -> Self {
         let events = Arc::clone(screen);
         let events = Box::new(move |record: &JournalRecord| events.event(record));
-        let progress = ProgressScreen::new(Arc::clone(&clock), screen.is_quiet(), events);
+        let progress = ProgressScreen::new(Arc::clone(&clock), screen.is_quiet(), screen.detaches(), events);
         let (answers, answered) = unbounded_channel();
         let (open, answered) = (Mutex::default(), tokio::sync::Mutex::new(answered));
-        let policies = policies.to_owned();
-        Self { progress, screen: Arc::clone(screen), clock, policies, open, answers, answered }
+        let (policies, run) = (policies.to_owned(), Arc::new(Mutex::new(None)));
+        let (speaker, of_key) = (progress.speaker(), (Arc::clone(screen), policies.clone(), Arc::clone(&run)));
+        // Without the handler Ctrl-Z does what it always did; `status` shows a process that was stopped.
+        let stop_key = signals::on_stop_key(move || {
+            for line in at_stop_key(&of_key.1, &of_key.2) {
+                match &speaker {
+                    Some(speak) => speak(&line),
+                    None => of_key.0.stderr(&format!("{line}\n")),
+                }
+            }
+        });
+        let stop_key = stop_key.ok().flatten();
+        Self { progress, screen: Arc::clone(screen), clock, policies, open, run, stop_key, answers, answered }
     }
 
     fn put(&self, question: &BatchQuestion) -> OpenQuestion {
@@ -85,6 +99,9 @@ impl RunWatcher {
 impl Drop for RunWatcher {
     fn drop(&mut self) {
         self.asks(None);
+        if let Some(stop_key) = &self.stop_key {
+            stop_key.abort();
+        }
     }
 }
 
@@ -95,6 +112,10 @@ impl Watcher for RunWatcher {
     }
 
     fn recorded(&self, record: &JournalRecord) {
+        if matches!(record.event, Event::RunOpened { .. }) {
+            self.screen.detach(&record.run, &self.policies);
+            *self.run.lock().unwrap_or_else(PoisonError::into_inner) = Some(record.run.clone());
+        }
         self.progress.recorded(record);
     }
 
@@ -116,4 +137,15 @@ impl Watcher for RunWatcher {
             None => std::future::pending().await,
         }
     }
+}
+
+/// What Ctrl-Z says.
+fn at_stop_key(policies: &Path, run: &Mutex<Option<RunId>>) -> [String; 3] {
+    let run = run.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let id = run.as_ref().map_or("RUN", RunId::as_str);
+    [
+        "Ctrl-Z does not stop a run: hosts may be out of service, and nobody would put them back.".to_owned(),
+        format!("To take no further batch: {}", next::command(policies, &format!("pause {id}"))),
+        "To stop, and put back what is out: Ctrl-C".to_owned(),
+    ]
 }

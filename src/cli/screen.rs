@@ -3,25 +3,31 @@
 //! A closed stdout is remembered, and is not fatal: a run gets it as an order to stop.
 
 use std::io::{self, IsTerminal as _, Write as _};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use console::{Term, style};
 use dialoguer::console;
 use serde::Serialize;
 
+use crate::model::RunId;
 use crate::ops::OperationError;
-use crate::output::{clean, clean_lines, json_document, json_line, wrap};
+use crate::output::{clean, clean_lines, json_document, json_line, next, wrap};
 
-use super::CommandOutput;
 use super::args::{ColorChoice, Format, Global};
 use super::error::Diagnostic;
 use super::exit::Exit;
+use super::{CommandOutput, detach};
 
 /// Both outputs, in the requested format.
 #[derive(Debug)]
 pub(super) struct Screen {
     format: Format,
     quiet: bool,
+    /// The run goes on without the terminal once it is opened (`--detach`).
+    detaches: AtomicBool,
+    /// It does: the outputs are a log.
+    is_detached: AtomicBool,
     stdout_closed: AtomicBool,
     /// An answer could not be written, and not because its reader had seen enough.
     answer_lost: AtomicBool,
@@ -43,7 +49,15 @@ impl Screen {
 
     /// For a command line that could not be parsed: sets no colours.
     pub(super) fn of(format: Format, quiet: bool) -> Self {
-        Self { format, quiet, stdout_closed: AtomicBool::new(false), answer_lost: AtomicBool::new(false) }
+        let (detaches, is_detached) = (AtomicBool::new(false), AtomicBool::new(false));
+        Self {
+            format,
+            quiet,
+            detaches,
+            is_detached,
+            stdout_closed: AtomicBool::new(false),
+            answer_lost: AtomicBool::new(false),
+        }
     }
 
     pub(super) fn format(&self) -> Format {
@@ -52,6 +66,40 @@ impl Screen {
 
     pub(super) fn is_quiet(&self) -> bool {
         self.quiet
+    }
+
+    /// The run will go on without the terminal.
+    pub(super) fn detach_later(&self) {
+        self.detaches.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether a run that is begun goes on without the terminal: nobody can be asked between its batches.
+    pub(super) fn detaches(&self) -> bool {
+        self.detaches.load(Ordering::Relaxed)
+    }
+
+    /// Whether the terminal was left.
+    pub(super) fn is_detached(&self) -> bool {
+        self.is_detached.load(Ordering::Relaxed)
+    }
+
+    /// Leaves the terminal, where that was asked for: everything goes to the run's log from now on.
+    pub(super) fn detach(&self, run: &RunId, policies: &Path) {
+        if !self.detaches() || self.is_detached() {
+            return;
+        }
+        let log = detach::log_of(run);
+        let watch = next::command(policies, &format!("status {run} --watch"));
+        self.stderr(&format!(
+            "Run {run} goes on without this terminal.\nlog: {}\nto follow it: {watch}\n",
+            log.display()
+        ));
+        match detach::turn_to(&log) {
+            Ok(()) => self.is_detached.store(true, Ordering::Relaxed),
+            Err(error) => {
+                self.stderr(&format!("warning: {} cannot be written ({error}): the run stays here\n", log.display()))
+            }
+        }
     }
 
     /// Whether stdout is known to be closed.

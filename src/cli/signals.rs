@@ -10,6 +10,7 @@ use std::time::Duration;
 use rustix::event::{PollFd, PollFlags, poll};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc::UnboundedSender;
+use tokio::task::JoinHandle;
 
 use crate::ops::Orders;
 use crate::run::Order;
@@ -36,9 +37,12 @@ pub(super) fn listen(screen: &Arc<Screen>) -> io::Result<Orders> {
             continue;
         }
         let mut arrivals = signal(kind)?;
-        let sender = sender.clone();
+        let (sender, screen) = (sender.clone(), Arc::clone(screen));
         tokio::spawn(async move {
             while arrivals.recv().await.is_some() {
+                if order == Order::HangUp && screen.is_detached() {
+                    continue;
+                }
                 if sender.send(order).is_err() {
                     return;
                 }
@@ -47,6 +51,21 @@ pub(super) fn listen(screen: &Arc<Screen>) -> io::Result<Orders> {
     }
     tokio::spawn(watch_stdout(Arc::clone(screen), sender));
     Ok(orders)
+}
+
+/// Says something at every Ctrl-Z (SIGTSTP), which stops nothing any more: a process that is stopped puts nothing back, and
+/// may hold the lock of a ledger that is a file. `None` where the signal was ignored when this process began.
+pub(super) fn on_stop_key(say: impl Fn() + Send + 'static) -> io::Result<Option<JoinHandle<()>>> {
+    let stop_key = rustix::process::Signal::TSTP.as_raw();
+    if ignored_at_start() & (1_u64 << (stop_key - 1)) != 0 {
+        return Ok(None);
+    }
+    let mut arrivals = signal(SignalKind::from_raw(stop_key))?;
+    Ok(Some(tokio::spawn(async move {
+        while arrivals.recv().await.is_some() {
+            say();
+        }
+    })))
 }
 
 /// A closed stdout counts as SIGTERM: nobody will read the result of the run.

@@ -57,6 +57,10 @@ impl Frontend for Terminal {
         prompt::is_possible()
     }
 
+    fn stays(&self) -> bool {
+        self.can_ask() && !self.0.detaches()
+    }
+
     async fn ask(&self, of: &Question<'_>, orders: &mut Orders) -> Reply {
         let (shown, asked) = question::words(of);
         self.0.stderr(&shown);

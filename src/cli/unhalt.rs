@@ -38,7 +38,10 @@ fn text(unhalted: &Unhalted, warnings: &[String]) -> String {
     let reason = unhalted.reason.as_deref().unwrap_or_default();
     out.push_str(&field("lifted", &format!("{scope}, by {}: {reason}", unhalted.operator)));
     for halt in &unhalted.lifted {
-        out.push_str(&field("was halted", &format!("since {}, by {}: {}", halt.at, halt.operator, halt.reason)));
+        out.push_str(&field(
+            "was halted",
+            &format!("since {}, by {}: {}", halt.at, halt.operator, halts::reason(halt.reason.as_deref())),
+        ));
     }
     if unhalted.halts.is_empty() {
         out.push_str("\nNo stop order is in force. Runs that were stopped do not go on by themselves.\n");

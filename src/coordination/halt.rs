@@ -11,6 +11,9 @@ use crate::plan::{Rule, Violation};
 
 use super::{FleetRecord, Granted, Halt, Refusal};
 
+/// Stands for the reason of an order that was given without one.
+pub(crate) const NO_REASON: &str = "no reason was given";
+
 impl Halt {
     /// Whether it stops a run that watches these; whatever a run touches it watches too.
     pub(crate) fn concerns(&self, watched: &BTreeSet<SubsystemName>) -> bool {
@@ -24,7 +27,8 @@ impl Halt {
 
     /// Why, who and since when, for the sentence of a refusal.
     pub(crate) fn why(&self) -> String {
-        format!("{} (by {} since {})", self.reason, self.operator, self.at)
+        let reason = self.reason.as_deref().unwrap_or(NO_REASON);
+        format!("{reason} (by {} since {})", self.operator, self.at)
     }
 }
 
@@ -45,6 +49,14 @@ pub(crate) fn halt(record: &FleetRecord, order: &Halt) -> Option<FleetRecord> {
     }
     let mut next = record.clone();
     next.halts.push(order.clone());
+    Some(next)
+}
+
+/// The record with the reason of an order that was given without one; `None` if that order is not in force any more.
+pub(crate) fn explain_halt(record: &FleetRecord, order: &Halt, reason: &str) -> Option<FleetRecord> {
+    let mut next = record.clone();
+    let standing = next.halts.iter_mut().find(|halt| *halt == order)?;
+    standing.reason = Some(reason.to_owned());
     Some(next)
 }
 

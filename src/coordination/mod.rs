@@ -35,7 +35,7 @@ mod view;
 pub(crate) use command::{Command, Context, Granted, HostOutcome, RunIdentity};
 pub(crate) use decide::decide;
 pub(crate) use entry::{Asking, Continued, Pause, ProcessId, Reservation, ReservationState, RunEntry};
-pub(crate) use halt::halt;
+pub(crate) use halt::{NO_REASON, explain_halt, halt};
 pub(crate) use judge::is_race;
 pub(crate) use life::Life;
 pub(crate) use pause::{NotHeld, WentOn, explain_pause, go_on, pause};

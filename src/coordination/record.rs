@@ -17,7 +17,7 @@ use super::{Reservation, RunEntry};
 ///
 /// v2: the fleet's identity, the line of runs with what they claim, the age of references, `largest_removals` and
 /// `last_end`; request ids left it (a run's journal has them).
-/// v3: a run's pause, the question about its next batch, and who let it go on; a policy's `confirm.between_batches` and
+/// v3: stop orders without a reason; a run's pause, the question about its next batch, and who let it go on; a policy's `confirm.between_batches` and
 /// `answer_within`.
 pub(crate) const RECORD_SCHEMA: &str = "safe-remove/ledger/v3";
 
@@ -111,8 +111,8 @@ pub struct Halt {
     pub subsystem: Option<SubsystemName>,
     /// Who.
     pub operator: OperatorId,
-    /// Why.
-    pub reason: String,
+    /// Why, if it was said.
+    pub reason: Option<String>,
     /// Since when.
     pub at: Time,
 }

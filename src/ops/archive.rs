@@ -124,7 +124,7 @@ pub(crate) async fn import(policies: &Path, file: &Path) -> Result<(Imported, Ve
     let order = Halt {
         subsystem: None,
         operator: process::operator(&fleets::named_identity(&policies.fleet)),
-        reason: format!("imported from ledger {}: look before you lift it", record.ledger),
+        reason: Some(format!("imported from ledger {}: look before you lift it", record.ledger)),
         at: now,
     };
     let replaces = record.ledger.clone();

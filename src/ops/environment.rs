@@ -271,5 +271,5 @@ pub(crate) fn other_fleet(refusal: Refusal) -> OperationError {
 
 /// The policies, or all errors in them.
 pub(crate) fn policies(directory: &Path) -> Result<Arc<PolicySet>, OperationError> {
-    policy::load(directory).map(Arc::new).map_err(|errors| OperationError::Policy(Box::new(errors)))
+    policy::load(directory).map(Arc::new).map_err(OperationError::policies)
 }

@@ -1,9 +1,13 @@
 //! [`OperationError`]: the errors that an operation can end with, and what to do about each.
 
+use std::io;
+use std::path::{Path, PathBuf};
+
 use thiserror::Error;
 
 use crate::fleet::simulated::ScenarioError;
 use crate::model::SubsystemName;
+use crate::output::next;
 use crate::plan::AssessError;
 use crate::policy::{self, PolicyErrors, PolicySet};
 use crate::ports::{FleetError, LedgerError};
@@ -54,6 +58,14 @@ pub(crate) enum OperationError {
     /// A policy file is invalid.
     #[error(transparent)]
     Policy(Box<PolicyErrors>),
+    /// There is no policy directory where it was looked for.
+    #[error("there is no policy directory {}", directory.display())]
+    NoPolicies {
+        /// Where it was looked for.
+        directory: PathBuf,
+        /// Policy directories that are near, from this working directory.
+        near: Vec<PathBuf>,
+    },
     /// The simulated fleet's scenario is invalid.
     #[error("the scenario of the simulated fleet cannot be used")]
     Scenario(#[source] Box<ScenarioError>),
@@ -110,6 +122,15 @@ impl OperationError {
         Self::Internal { tried, source: source.into() }
     }
 
+    /// An error for policies that cannot be used: they are invalid, or not there.
+    pub(crate) fn policies(errors: PolicyErrors) -> Self {
+        let missing = std::fs::metadata(&errors.directory).is_err_and(|error| error.kind() == io::ErrorKind::NotFound);
+        match missing {
+            true => Self::NoPolicies { near: near(), directory: errors.directory },
+            false => Self::Policy(Box::new(errors)),
+        }
+    }
+
     /// The causes, from the nearest to the root. An error that only passes on its cause is told once.
     pub(crate) fn causes(&self) -> Vec<String> {
         let mut causes = match self {
@@ -162,6 +183,12 @@ impl OperationError {
             Self::Ledger(LedgerError::Unreachable { .. } | LedgerError::InDoubt { .. }) => {
                 Some("correct what is said above, permissions or `[ledger]` in fleet.toml, then try again".to_owned())
             }
+            Self::NoPolicies { near, .. } => Some(match near.first() {
+                Some(near) => {
+                    format!("say which one is meant. Nearest: --policies {}", next::quoted(&near.display().to_string()))
+                }
+                None => "name it with --policies DIR or SAFE_REMOVE_POLICIES; the default is ./policies".to_owned(),
+            }),
             Self::Policy(_) => Some("correct the files, then: safe-remove policy check".to_owned()),
             Self::Scenario(_) => Some("correct the scenario that fleet.toml names".to_owned()),
             Self::WithoutAws | Self::WithoutEngine(_) => Some("build it with its default features".to_owned()),
@@ -188,3 +215,14 @@ impl OperationError {
         Self::NoSuch { message: format!("there is no {what} {name}"), hint: Some(hint) }
     }
 }
+
+/// The policy directories that a person may have meant: this directory itself, and those beside the directories above.
+fn near() -> Vec<PathBuf> {
+    let is_one = |directory: &Path| directory.join("fleet.toml").is_file();
+    let above = std::iter::successors(Some(PathBuf::from("..")), |last| Some(last.join(".."))).take(LEVELS_ABOVE);
+    let named = above.map(|above| above.join("policies"));
+    std::iter::once(PathBuf::from(".")).chain(named).filter(|directory| is_one(directory)).collect()
+}
+
+/// How many directories above the working directory are looked into.
+const LEVELS_ABOVE: usize = 8;

@@ -45,6 +45,9 @@ pub(crate) trait Frontend {
     /// Whether there is a person to ask.
     fn can_ask(&self) -> bool;
 
+    /// Whether that person can still be asked while a run is under way.
+    fn stays(&self) -> bool;
+
     /// Asks once. An order to stop ends the question.
     async fn ask(&self, question: &Question<'_>, orders: &mut Orders) -> Reply;
 }
@@ -94,6 +97,11 @@ pub(crate) enum Question<'a> {
         /// The run.
         run: &'a RunId,
     },
+    /// Why a stop order was given, which is in force already: any text is an answer, and none is one too.
+    WhyHalted {
+        /// What is halted.
+        scope: &'a str,
+    },
     /// Whether this clock is right and the ledger's time wrong.
     SetTime {
         /// Where all this is.
@@ -121,7 +129,7 @@ impl Question<'_> {
             Self::Plan { plan, .. } => Some(plan.prompt_answer()),
             Self::Adoption { place, .. } | Self::SetTime { place, .. } => Some(place.fleet.to_string()),
             Self::Acceptance { subsystem, .. } => Some(subsystem.to_string()),
-            Self::Unhalt { .. } | Self::WhyPaused { .. } => None,
+            Self::Unhalt { .. } | Self::WhyPaused { .. } | Self::WhyHalted { .. } => None,
         }
     }
 

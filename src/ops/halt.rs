@@ -10,22 +10,21 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::coordination::{self, FleetRecord, Halt};
-use crate::driver::{Unchanged, record_alone, update};
+use crate::coordination::{FleetRecord, Halt};
 use crate::model::{FleetIdentity, FleetName, RunId, SubsystemName, Time, duration_text};
 use crate::output::{Place, StatusHalt, StatusRun};
 use crate::policy::{self, FleetConfig, LedgerKind};
-use crate::ports::{Clock as _, Ledger, LedgerError, Written};
-use crate::run::{EVENT_SCHEMA, Event, Failure, JournalRecord, RunHistory};
+use crate::ports::{Clock as _, LedgerError};
+use crate::run::RunHistory;
 
 use super::clock::SystemClock;
 use super::error::OperationError;
+use super::follow::{Became, follow};
+use super::frontend::Frontend;
 use super::reader::LedgerReader;
 use super::site::Site;
-use super::{engines, fleets, ids, process, run_status};
-
-/// How many writes of others may come first, one after the other: five times as many as in a run. About a minute.
-const CONFLICTS: u32 = 1000;
+use super::stop_order::{explained, not_halted, put, remember, with_stopped};
+use super::{engines, fleets, process, run_status};
 
 /// The timeout for the fleet's clock: a halt does not wait for a fleet that hangs.
 const CLOCK_TIMEOUT: Duration = Duration::from_secs(1);
@@ -50,7 +49,7 @@ impl Target {
         let (target, invalid) = match Site::find(policies) {
             Ok(site) => {
                 let warning = site.warning();
-                let invalid = site.invalid().cloned().map(|errors| OperationError::Policy(Box::new(errors)));
+                let invalid = site.invalid().cloned().map(OperationError::policies);
                 let target = Self {
                     directory: site.directory,
                     ledger: site.fleet.ledger.kind.clone(),
@@ -115,9 +114,13 @@ pub(crate) struct HaltedRun {
     pub(crate) run: StatusRun,
     /// The run's sampling period: it sees the order within that time. `null` where its journal does not contain it.
     pub(crate) sampling: Option<String>,
+    /// What became of it, as far as it was followed.
+    #[serde(flatten)]
+    pub(crate) became: Became,
 }
 
-/// Writes the order, then determines what it stops.
+/// Writes the order, then determines what it stops, and follows those runs unless `follows` is false. Without a reason the
+/// question why comes after the order.
 ///
 /// # Errors
 ///
@@ -125,7 +128,9 @@ pub(crate) struct HaltedRun {
 pub(crate) async fn halt(
     policies: &Path,
     subsystem: Option<&SubsystemName>,
-    reason: &str,
+    reason: Option<&str>,
+    follows: bool,
+    frontend: &dyn Frontend,
 ) -> Result<(Halted, Vec<String>), OperationError> {
     let target = Target::find(policies).await?;
     let mut warnings = Vec::new();
@@ -146,14 +151,24 @@ pub(crate) async fn halt(
     let order = Halt {
         subsystem: subsystem.cloned(),
         operator: process::operator(&target.provider),
-        reason: reason.to_owned(),
+        reason: reason.map(str::to_owned),
         at: now,
     };
     // A ledger created here is stamped 0, so that a wrong local clock cannot refuse the first run.
     let long_ago = Time::from_millis(0);
     let ledger = engines::open(&target.ledger, &target.fleet, long_ago).await;
     let ledger = ledger.map_err(|error| not_halted(ledger_error(error)))?;
-    let (record, order, already) = put(ledger.as_ref(), order, &mut warnings).await?;
+    let (record, mut order, is_new, already) = match put(ledger.as_ref(), order).await {
+        Ok(put) => put,
+        Err(error) => return Err(with_stopped(error, &reader).await),
+    };
+    let mut heard = frontend.listen().map_err(|e| OperationError::internal("signals cannot be heard", e))?;
+    if is_new {
+        if order.reason.is_none() && frontend.can_ask() {
+            order = explained(ledger.as_ref(), order, frontend, &mut heard, &mut warnings).await;
+        }
+        remember(ledger.as_ref(), &order, &mut warnings).await;
+    }
 
     let place =
         target.open(now).await.map_err(not_halted)?.place(&target.fleet, &target.directory, target.provider.clone());
@@ -168,50 +183,20 @@ pub(crate) async fn halt(
             Vec::new()
         });
         let sampling = RunHistory::of(&journal).opening.map(|opening| duration_text(opening.settings.every));
-        runs.push(HaltedRun { run: run_status::of_run(run, entry, &journal, &target.directory, now), sampling });
+        let status = run_status::of_run(run, entry, &journal, &target.directory, now);
+        runs.push(HaltedRun { run: status, sampling, became: Became::NotFollowed });
+    }
+    // A run that ended and still holds something has nothing left to stop.
+    let under_way = runs.iter().filter(|halted| halted.run.ended_at.is_none()).map(|halted| halted.run.run.clone());
+    if follows {
+        let under_way: Vec<RunId> = under_way.collect();
+        let mut became = follow(ledger.as_ref(), &under_way, frontend, &mut heard).await;
+        for halted in &mut runs {
+            halted.became = became.remove(&halted.run.run).unwrap_or(Became::NotFollowed);
+        }
     }
     let already = already.iter().map(StatusHalt::from).collect();
     Ok((Halted { place, order: StatusHalt::from(&order), already, runs, others }, warnings))
-}
-
-/// Puts the order into the record first, which stops runs, and then into a journal of its own, for the history.
-///
-/// Returns the record as it is now, the order in force, and the earlier orders of the same scope.
-async fn put(
-    ledger: &dyn Ledger,
-    order: Halt,
-    warnings: &mut Vec<String>,
-) -> Result<(FleetRecord, Halt, Vec<Halt>), OperationError> {
-    let updated = update(ledger, CONFLICTS, |record| {
-        let earlier: Vec<Halt> = record.halts.iter().filter(|h| h.subsystem == order.subsystem).cloned().collect();
-        let next = coordination::halt(record, &order);
-        let now = next.clone().unwrap_or_else(|| record.clone());
-        Ok::<_, std::convert::Infallible>((next.clone(), (now, next.is_some(), earlier)))
-    });
-    let (record, is_new, earlier) = updated.await.map_err(|why| match why {
-        Unchanged::Refused(never) => match never {},
-        Unchanged::Busy(others) => failed(format!("{others} writes of others came first"), "the ledger is too busy"),
-        Unchanged::Lost(error) => not_halted(error),
-    })?;
-    if !is_new {
-        // This operator gave this very order before: the earlier one stays, with its time.
-        let is_same = |h: &&Halt| h.operator == order.operator && h.reason == order.reason;
-        let standing = earlier.iter().find(is_same).cloned().unwrap_or(order);
-        return Ok((record, standing, earlier));
-    }
-    let journal = JournalRecord {
-        schema: EVENT_SCHEMA.to_owned(),
-        run: ids::order_id(),
-        seq: 0,
-        at: order.at,
-        event: Event::HaltOrdered { order: order.clone() },
-    };
-    match record_alone(ledger, &journal).await {
-        Ok(Written::Acknowledged(())) => {}
-        Ok(Written::Conflict) => warnings.push("the order is in force, but not in the history".to_owned()),
-        Err(error) => warnings.push(format!("the order is in force, but not in the history: {error}")),
-    }
-    Ok((record, order, earlier))
 }
 
 /// The fleet's time if it is available at once, otherwise the machine's. It says when the order was given, and nothing
@@ -250,33 +235,5 @@ fn ledger_error(error: OperationError) -> LedgerError {
         other => {
             LedgerError::Unreachable { place: "of the policies".to_owned(), tried: "used", source: Box::new(other) }
         }
-    }
-}
-
-/// The error where the order could not be written. An operator who needs to stop a run can still stop its process.
-fn not_halted(error: LedgerError) -> OperationError {
-    let message = match &error {
-        LedgerError::InDoubt { .. } => "it is not known whether the order is in force",
-        // Runs do not use this ledger: an order in it would stop nothing, and look as if it had.
-        LedgerError::PutBack { .. }
-        | LedgerError::Unreachable { .. }
-        | LedgerError::Newer { .. }
-        | LedgerError::Corrupt { .. } => "nothing is halted: the ledger cannot be used",
-    };
-    let mut causes = error.to_string();
-    let mut source = std::error::Error::source(&error);
-    while let Some(cause) = source {
-        causes.push_str(&format!(": {cause}"));
-        source = cause.source();
-    }
-    failed(causes, message)
-}
-
-fn failed(cause: String, message: &str) -> OperationError {
-    OperationError::NotStarted {
-        failure: Failure::Ledger,
-        message: message.to_owned(),
-        causes: vec![cause],
-        hint: "try again; Ctrl-C or SIGTERM stops a run as well, by its process: it restores and ends with 9",
     }
 }

@@ -60,7 +60,7 @@ fn order(journal: &[JournalRecord]) -> Option<HistoryHalt> {
         Single::Lifted(orders, operator, reason) => {
             let subsystem = orders.first().and_then(|order| order.subsystem.clone());
             let lifted = orders.iter().map(StatusHalt::from).collect();
-            ("unhalt", subsystem, operator.clone(), reason.to_owned(), lifted)
+            ("unhalt", subsystem, operator.clone(), Some(reason.to_owned()), lifted)
         }
         Single::Pruned(..) | Single::Other => return None,
     };

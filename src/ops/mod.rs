@@ -7,7 +7,7 @@
 //! | --- | --- |
 //! | `plan`, `removal`, `remove`, `confirm` | a removal from its request to its run |
 //! | `idempotency`, `takeover`, `not_taken`, `remainder`, `offline_journal`, `offline_file` | runs begun earlier |
-//! | `halt`, `unhalt`, `pause`, `adopt`, `marks`, `accept`, `set_time` | decisions of a person |
+//! | `halt`, `stop_order`, `follow`, `unhalt`, `pause`, `adopt`, `marks`, `accept`, `set_time` | decisions of a person |
 //! | `init`, `archive`, `prune` | the ledger as a whole |
 //! | `status`, `run_status`, `advice`, `history`, `headroom`, `report` | reports |
 //! | `environment`, `site`, `reader`, `fleets`, `engines`, `clock`, `process` | what the policies name, opened |
@@ -23,6 +23,7 @@ mod engines;
 mod environment;
 mod error;
 mod fleets;
+mod follow;
 mod frontend;
 mod halt;
 mod headroom;
@@ -48,6 +49,7 @@ mod run_status;
 mod set_time;
 mod site;
 mod status;
+mod stop_order;
 mod takeover;
 mod unhalt;
 
@@ -57,6 +59,7 @@ pub(crate) use archive::{export, import};
 pub use cores::OnAllCores;
 pub(crate) use environment::policies;
 pub(crate) use error::OperationError;
+pub(crate) use follow::{Became, in_words};
 pub(crate) use frontend::{Frontend, Orders, Part, Question, Reply};
 pub(crate) use halt::{Halted, HaltedRun, halt};
 pub(crate) use headroom::headroom;

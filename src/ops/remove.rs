@@ -159,7 +159,7 @@ async fn perform(
         resume_by_hand: environment.fleet.resume_by_hand(),
         max_wait: removal.max_wait,
         pause_after: removal.pause_after,
-        attended: frontend.can_ask(),
+        attended: frontend.stays(),
         prior,
     };
     let ports = environment.ports(ledger);

@@ -42,7 +42,7 @@ impl Site {
             Ok(FleetAlone { directory, fleet, subsystems }) => {
                 Ok(Self { directory, fleet, subsystems, policies: Err(invalid) })
             }
-            Err(_) => Err(OperationError::Policy(Box::new(invalid))),
+            Err(_) => Err(OperationError::policies(invalid)),
         }
     }
 

@@ -222,7 +222,7 @@ pub(crate) async fn take(
         fleet: environment.fleet.identity().clone(),
         bounds: environment.fleet.bounds(),
         resume_by_hand: environment.fleet.resume_by_hand(),
-        attended: frontend.can_ask(),
+        attended: frontend.stays(),
     };
     let TakeoverOptions { seen, mut purpose, reason, leave, even_if_alive, yes: _ } = asked;
     let seen = seen + brought;

@@ -266,8 +266,8 @@ pub(crate) struct StatusHalt {
     pub(crate) subsystem: Option<SubsystemName>,
     /// Who gave it.
     pub(crate) operator: OperatorId,
-    /// Why it was given.
-    pub(crate) reason: String,
+    /// Why it was given, if that was said.
+    pub(crate) reason: Option<String>,
     /// When it was given.
     pub(crate) at: Time,
 }
@@ -312,8 +312,8 @@ pub(crate) struct HistoryHalt {
     pub(crate) subsystem: Option<SubsystemName>,
     /// Who did it.
     pub(crate) operator: OperatorId,
-    /// Why it was done.
-    pub(crate) reason: String,
+    /// Why it was done; `None` for a halt without a reason.
+    pub(crate) reason: Option<String>,
     /// For an `unhalt`: the orders that it lifted.
     pub(crate) lifted: Vec<StatusHalt>,
 }

@@ -64,13 +64,14 @@ struct State {
 }
 
 impl ProgressScreen {
-    /// With `quiet`, nothing is shown to people. The time left is counted by the run's own clock.
-    pub(crate) fn new(clock: Arc<dyn Clock>, quiet: bool, events: Events) -> Self {
+    /// With `quiet`, nothing is shown to people; with `plain`, only lines, as without a terminal. The time left is counted by
+    /// the run's own clock.
+    pub(crate) fn new(clock: Arc<dyn Clock>, quiet: bool, plain: bool, events: Events) -> Self {
         if quiet {
             return Self { shown: None, events, stop: None, ticker: None };
         }
         let (with_bar, without_bar) = (style("{spinner} {bar:30}  {msg}"), style("{spinner} {msg}"));
-        let bar = std::io::stderr().is_terminal().then(|| {
+        let bar = (!plain && std::io::stderr().is_terminal()).then(|| {
             let target = ProgressDrawTarget::stderr_with_hz(DRAWS_PER_SECOND);
             ProgressBar::with_draw_target(Some(0), target).with_style(without_bar.clone())
         });
@@ -115,6 +116,12 @@ impl ProgressScreen {
         if let Some(shown) = &self.shown {
             shown.progress(progress);
         }
+    }
+
+    /// Says something now, from any thread, above what is drawn. `None` with `quiet`.
+    pub(crate) fn speaker(&self) -> Option<impl Fn(&str) + Send + Sync + use<>> {
+        let shown = Arc::clone(self.shown.as_ref()?);
+        Some(move |line: &str| shown.speak(line))
     }
 
     /// Says nothing to people while a person is asked, or speaks again.
@@ -193,9 +200,12 @@ impl Shown {
     }
 
     fn say(&self, line: &str) {
-        if self.state().hushed {
-            return;
+        if !self.state().hushed {
+            self.speak(line);
         }
+    }
+
+    fn speak(&self, line: &str) {
         let line = clean(line);
         match &self.bar {
             Some(bar) => bar.suspend(|| (self.sink)(&line)),

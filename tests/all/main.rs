@@ -1,6 +1,7 @@
 //! The integration tests, as one binary: one link instead of many.
 #![expect(clippy::expect_used, reason = "a test that cannot go on says so by panicking")]
 
+mod at_the_wheel;
 #[cfg(feature = "aws")]
 mod aws;
 mod bad_days;

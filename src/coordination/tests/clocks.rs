@@ -45,7 +45,7 @@ fn s3_every_command_of_another_fleet_is_refused_and_changes_nothing() {
         let hosts = BTreeMap::from([("index-02".into(), BTreeSet::new())]);
         let (planned_at, lapses_at, reference_at) = (NOON, NOON.plus(seconds(900)), NOON);
         let b = super::run("b", "pb");
-        let orders = [Halt { subsystem: None, operator: "ann".into(), reason: "smoke".to_owned(), at: NOON }];
+        let orders = [Halt { subsystem: None, operator: "ann".into(), reason: Some("smoke".to_owned()), at: NOON }];
         let commands = [
             Command::Enlist { run: &b, claims: &claims, planned_at, lapses_at, snapshot: &snapshot },
             Command::Grant {
@@ -95,7 +95,7 @@ fn s3_every_command_of_another_fleet_is_refused_and_changes_nothing() {
 fn s6_a_fleet_that_was_not_looked_at_can_be_unhalted_and_is_not_written_down() {
     let mut room = Room::new(4);
     room.world.identity = FleetIdentity { kind: "simulated".to_owned(), ..FleetIdentity::default() };
-    let order = Halt { subsystem: None, operator: "ann".into(), reason: "smoke".to_owned(), at: NOON };
+    let order = Halt { subsystem: None, operator: "ann".into(), reason: Some("smoke".to_owned()), at: NOON };
     room.record = halt(&room.record, &order).expect("in force");
     room.decide(&Command::Unhalt { orders: &[order] }).expect("lifted");
     assert_eq!(room.record.identity, None);
@@ -150,7 +150,7 @@ fn s7_a_clock_that_is_years_ahead_locks_nobody_out() {
     room.grant(&a, 1, &["index-01"]).expect("granted");
     let (right, written_at) = (room.now(), room.record.written_at);
     let ahead = right.plus(seconds(10 * 365 * 86_400));
-    let order = Halt { subsystem: None, operator: "ann".into(), reason: "smoke".to_owned(), at: ahead };
+    let order = Halt { subsystem: None, operator: "ann".into(), reason: Some("smoke".to_owned()), at: ahead };
     room.record = halt(&room.record, &order).expect("in force");
     room.world.now = ahead;
     room.decide(&Command::Unhalt { orders: &[order] }).expect("lifted");

@@ -365,7 +365,7 @@ fn the_view_shows_claims_of_others_and_removals_of_all() {
 }
 
 fn order(of: Option<&str>, by: &str, reason: &str) -> Halt {
-    Halt { subsystem: of.map(Into::into), operator: by.into(), reason: reason.to_owned(), at: NOON }
+    Halt { subsystem: of.map(Into::into), operator: by.into(), reason: Some(reason.to_owned()), at: NOON }
 }
 
 /// A machine whose clock is an hour off may halt, and stops nobody but by the halt.

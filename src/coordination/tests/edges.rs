@@ -19,7 +19,7 @@ fn s3_unhalt_and_nothing_else_is_done_without_knowing_which_fleet_it_is() {
     let mut room = Room::new(5);
     room.world.identity.id = Some("fleet-1".to_owned());
     room.enlist(&run("a", "pa"), &[&["index-01"]]).expect("stands in line");
-    let order = Halt { subsystem: None, operator: "ann".into(), reason: "smoke".to_owned(), at: room.now() };
+    let order = Halt { subsystem: None, operator: "ann".into(), reason: Some("smoke".to_owned()), at: room.now() };
     room.record = halt(&room.record, &order).expect("in force");
     (room.world.identity.id, room.world.identity.region) = (None, None);
     assert_eq!(why(room.end(&run("a", "pa"), false)), "other fleet");
@@ -61,7 +61,7 @@ fn s6_three_quarters_of_the_room_are_for_runs_to_the_last_byte() {
         for pad in 0..3 {
             let padded = |by: u64| {
                 let reason = "x".repeat(usize::try_from(by).expect("small"));
-                let halts = vec![Halt { subsystem: None, operator: "a".into(), reason, at: NOON }];
+                let halts = vec![Halt { subsystem: None, operator: "a".into(), reason: Some(reason), at: NOON }];
                 FleetRecord { halts, ..empty.clone() }
             };
             let without = padded(0).size() + used - empty.size();

@@ -363,7 +363,7 @@ fn s6_a_record_that_is_nearly_full_takes_halts_outcomes_and_ends_and_no_grants()
     room.resolve(&a, "index-01", HostOutcome::NeverCordoned).expect("outcomes fit");
     room.room = Some(room.record.size());
     assert_eq!(why(claimed(&mut room, &a, 2, &["index-02"])), "full");
-    let order = Halt { subsystem: None, operator: "ann".into(), reason: "smoke".to_owned(), at: room.now() };
+    let order = Halt { subsystem: None, operator: "ann".into(), reason: Some("smoke".to_owned()), at: room.now() };
     room.record = halt(&room.record, &order).expect("halts fit");
     room.end(&a, false).expect("ends fit");
 }

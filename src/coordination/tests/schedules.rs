@@ -164,7 +164,12 @@ fn s6_schedule_10_a_halt_a_freeze_a_stricter_policy_or_a_smaller_budget_stops_th
         let subsystem = of.map(Into::into);
         move |room: &mut Room| {
             let (operator, at) = ("ann".into(), room.now());
-            room.record.halts.push(Halt { subsystem: subsystem.clone(), operator, reason: "smoke".to_owned(), at });
+            room.record.halts.push(Halt {
+                subsystem: subsystem.clone(),
+                operator,
+                reason: Some("smoke".to_owned()),
+                at,
+            });
         }
     };
     let accepted = |room: &mut Room| {
@@ -204,7 +209,7 @@ fn s6_schedule_10_a_halt_stops_hosts_that_did_not_serve_too() {
     room.grant(&a, 1, &["index-01"]).expect("granted");
     room.set("index-01", HostState::Cordoned);
     let at = room.now();
-    room.record.halts.push(Halt { subsystem: None, operator: "ann".into(), reason: "smoke".to_owned(), at });
+    room.record.halts.push(Halt { subsystem: None, operator: "ann".into(), reason: Some("smoke".to_owned()), at });
     assert_eq!(why(room.start(&a, &["index-01"])), name(Rule::Halted));
 }
 
@@ -217,7 +222,7 @@ fn s6_schedule_10_a_step_that_was_taken_is_judged_again_when_it_is_repeated() {
     room.start(&a, &["index-01"]).expect("allowed");
     room.start(&a, &["index-01"]).expect("allowed again: the reply may have been lost");
     let at = room.now();
-    room.record.halts.push(Halt { subsystem: None, operator: "ann".into(), reason: "smoke".to_owned(), at });
+    room.record.halts.push(Halt { subsystem: None, operator: "ann".into(), reason: Some("smoke".to_owned()), at });
     assert_eq!(why(room.start(&a, &["index-01"])), name(Rule::Halted));
 }
 

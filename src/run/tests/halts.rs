@@ -13,7 +13,7 @@ use crate::run::{CauseKind, Event, Finish, Machine, NotStarted, Outcome};
 const EVERY: Duration = Duration::from_secs(10);
 
 fn order(of: Option<&str>) -> Halt {
-    Halt { subsystem: of.map(Into::into), operator: "ann@there".into(), reason: "smoke".to_owned(), at: START }
+    Halt { subsystem: of.map(Into::into), operator: "ann@there".into(), reason: Some("smoke".to_owned()), at: START }
 }
 
 /// Puts the order into the record as soon as it is that late.

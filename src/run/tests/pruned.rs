@@ -87,8 +87,12 @@ fn s9_a_run_that_took_nothing_stays_where_it_may_be_asked_for_again() {
         let mut machine = world.machine_for(2, request_id);
         world.meddle = Box::new(|m| {
             if m.action.starts_with("grant 1") {
-                m.record.halts =
-                    vec![Halt { subsystem: None, operator: "ben".into(), reason: "smoke".to_owned(), at: *m.now }];
+                m.record.halts = vec![Halt {
+                    subsystem: None,
+                    operator: "ben".into(),
+                    reason: Some("smoke".to_owned()),
+                    at: *m.now,
+                }];
             }
         });
         world.drive(&mut machine);

@@ -131,7 +131,7 @@ impl World {
         let of = [None, Some("index".into()), Some("billing".into())];
         let subsystem = of[usize::try_from(seeded.below(3)).expect("small")].clone();
         let halt = halted.map(|(from, to)| {
-            let order = Halt { subsystem, operator: "ann@there".into(), reason: "smoke".to_owned(), at: from };
+            let order = Halt { subsystem, operator: "ann@there".into(), reason: Some("smoke".to_owned()), at: from };
             (from, to, order)
         });
         // Somebody puts an older copy of the ledger in its place.

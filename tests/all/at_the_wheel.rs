@@ -1,0 +1,202 @@
+//! Stopping is easy: `halt` at the first press and from anywhere, Ctrl-Z, a run without its terminal, a process that was
+//! stopped.
+
+use std::io::Read as _;
+use std::time::{Duration, Instant};
+
+use rexpect::process::WaitStatus;
+use rexpect::session::{PtySession, spawn_command};
+use serde_json::Value;
+
+use crate::environment::{TestEnvironment, ran};
+use crate::fleets::Fleet;
+use crate::removal::{capacity, cordoned, signal, wait_until};
+
+/// Far above what a loaded machine takes.
+const TIMEOUT_MS: u64 = 60_000;
+
+const REMOVE: [&str; 7] = ["--subsystem", "index", "--count", "2", "--yes", "-o", "json"];
+
+/// Eighteen hosts on the real clock, with a bake of this length.
+fn fleet(bake: &str) -> TestEnvironment {
+    let environment = TestEnvironment::new();
+    Fleet { clock: "1", index_minimum: 12, ..Fleet::default() }.write_quick(&environment);
+    for name in ["index", "placement", "billing"] {
+        environment.replace(&format!("policies/{name}.toml"), "bake = \"6s\"", &format!("bake = \"{bake}\""));
+    }
+    environment
+}
+
+fn ended(session: &mut PtySession) -> (i32, String) {
+    let rest = session.exp_eof().expect("it ends");
+    match session.process().wait().expect("it ends") {
+        WaitStatus::Exited(_, code) => (code, rest),
+        other => panic!("{other:?}: {rest}"),
+    }
+}
+
+fn status(environment: &TestEnvironment) -> Value {
+    environment.run(&["status", "-o", "json"]).exits(0).json()
+}
+
+#[test]
+fn s6_halt_needs_no_reason_and_says_what_became_of_each_run() {
+    let environment = fleet("60s");
+    let mut child = environment.command(&REMOVE).spawn().expect("it starts");
+    wait_until(&mut child, "the cordon", || cordoned(environment.path()) == 2);
+    let halted = environment.run(&["halt", "-o", "json"]).exits(0).json();
+    let run = &halted["result"]["runs"][0];
+    assert_eq!(
+        (&run["became"], &run["exit_code"], &run["in_doubt"]),
+        (&"ended".into(), &9.into(), &serde_json::json!([]))
+    );
+    assert_eq!((&halted["result"]["reason"], cordoned(environment.path())), (&Value::Null, 0), "{halted:#}");
+    let document = ran(&REMOVE, child.wait_with_output().expect("it ends")).exits(9).json();
+    assert!(
+        document["cause"]["message"].as_str().is_some_and(|said| said.contains("no reason was given")),
+        "{document:#}"
+    );
+    let history = environment.run(&["history"]).exits(0).stdout;
+    assert!(history.contains("no reason was given"), "{history}");
+}
+
+#[test]
+fn s6_halt_is_in_force_before_it_asks_why_and_an_empty_answer_leaves_it_so() {
+    for (typed, reason) in [("smoke in zone b", Value::from("smoke in zone b")), ("", Value::Null)] {
+        let environment = fleet("6s");
+        environment.run(&["ledger", "init"]).exits(0);
+        let mut session = spawn_command(environment.interactive(&["halt"]), Some(TIMEOUT_MS)).expect("it starts");
+        session.exp_string("Type why, or nothing").expect("the question");
+        assert_eq!(status(&environment)["halts"].as_array().map(Vec::len), Some(1), "it is in force already");
+        session.send_line(typed).expect("typed");
+        let (code, rest) = ended(&mut session);
+        assert_eq!(code, 0, "{rest}");
+        assert_eq!(status(&environment)["halts"][0]["reason"], reason);
+        let history = environment.run(&["history", "-o", "json"]).exits(0).json();
+        assert_eq!(history["halts"][0]["reason"], reason, "{history:#}");
+    }
+}
+
+/// The process that was stopped does not see the order. Whoever halts is told within a minute.
+#[test]
+fn s6_halt_names_a_process_that_does_not_answer() {
+    let environment = fleet("60s");
+    let mut child = environment.command(&REMOVE).spawn().expect("it starts");
+    wait_until(&mut child, "the cordon", || cordoned(environment.path()) == 2);
+    signal(&child, "-STOP");
+    let run = status(&environment)["runs"][0].clone();
+    assert_eq!((&run["alive"], &run["stopped"]), (&true.into(), &true.into()), "{run:#}");
+    let shown = environment.run(&["status"]).exits(0).stdout;
+    assert!(shown.contains("STOPPED") && shown.contains("kill -CONT"), "{shown}");
+    // A process that was stopped in the middle of a write holds the lock of the ledger's file. Then halt says which.
+    let mut halted = environment.run(&["halt"]);
+    for _ in 0..10 {
+        if halted.code == Some(0) {
+            break;
+        }
+        assert!(halted.stderr.contains("kill -CONT"), "{}", halted.stderr);
+        signal(&child, "-CONT");
+        std::thread::sleep(Duration::from_millis(300));
+        signal(&child, "-STOP");
+        halted = environment.run(&["halt"]);
+    }
+    let halted = halted.exits(0);
+    assert!(halted.stdout.contains("STOPPED"), "{}", halted.stdout);
+    signal(&child, "-CONT");
+    ran(&REMOVE, child.wait_with_output().expect("it ends")).exits(9);
+    assert_eq!((cordoned(environment.path()), capacity(&environment, "index")), (0, 18));
+}
+
+#[test]
+fn a_directory_without_policies_is_told_from_policies_that_are_invalid() {
+    let environment = fleet("6s");
+    std::fs::create_dir_all(environment.path().join("deep/er")).expect("a directory");
+    let mut command = environment.command(&["halt", "--reason", "smoke"]);
+    let elsewhere = command.current_dir(environment.path().join("deep/er")).output().expect("it runs");
+    let refused = ran(&["halt"], elsewhere).exits(4);
+    for words in ["there is no policy directory ./policies", "--policies ../../policies"] {
+        assert!(refused.stderr.contains(words), "{words}: {}", refused.stderr);
+    }
+    assert!(!refused.stderr.contains("invalid"), "{}", refused.stderr);
+}
+
+#[test]
+fn s7_ctrl_z_does_not_stop_a_run_and_says_what_does() {
+    let environment = fleet("8s");
+    let remove = ["--subsystem", "index", "--count", "2"];
+    let mut session = spawn_command(environment.interactive(&remove), Some(TIMEOUT_MS)).expect("it starts");
+    session.exp_string("Type 2 to remove 2 hosts").expect("the question");
+    session.send_line("2").expect("typed");
+    session.exp_string("baking").expect("the bake");
+    session.send("\u{1a}").expect("typed");
+    session.flush().expect("sent");
+    session.exp_string("Ctrl-Z does not stop a run").expect("said");
+    session.exp_string("safe-remove pause r-").expect("said");
+    let (code, rest) = ended(&mut session);
+    assert_eq!((code, capacity(&environment, "index")), (0, 16), "{rest}");
+}
+
+/// The run is confirmed on a terminal, which then goes away.
+#[test]
+fn s6_a_detached_run_goes_on_without_its_terminal_and_logs_to_the_file_that_it_names() {
+    let environment = fleet("6s");
+    let remove = ["--subsystem", "index", "--count", "4", "--detach", "--step"];
+    let mut session = spawn_command(environment.interactive(&remove), Some(TIMEOUT_MS)).expect("it starts");
+    session.exp_string("Type 4 to remove 4 hosts").expect("the question");
+    session.send_line("4").expect("typed");
+    let (code, rest) = ended(&mut session);
+    assert_eq!(code, 0, "{rest}");
+    let run = status(&environment)["runs"][0].clone();
+    let id = run["run"].as_str().expect("an id").to_owned();
+    assert_eq!(run["alive"], true, "{run:#}");
+    for words in [format!("safe-remove-{id}.log"), format!("safe-remove status {id} --watch")] {
+        assert!(rest.contains(&words), "{words}: {rest}");
+    }
+    drop(session);
+    // Nobody can be asked between its batches, so it waits for `continue`.
+    let begun = Instant::now();
+    while !status(&environment)["runs"][0]["asks"].is_object() {
+        assert!(begun.elapsed() < Duration::from_secs(60), "{:#}", status(&environment));
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    environment.run(&["continue", &id]).exits(0);
+    let watched = environment.run(&["status", &id, "--watch", "-o", "json"]).exits(0).json();
+    assert_eq!(watched["ended"]["outcome"], "completed", "{watched:#}");
+    let mut log = String::new();
+    let path = environment.path().join(format!("safe-remove-{id}.log"));
+    std::fs::File::open(path).expect("a log").read_to_string(&mut log).expect("text");
+    for words in ["baking", &format!("safe-remove continue {id}"), "4 of 4 hosts are gone"] {
+        assert!(log.contains(words), "{words}: {log}");
+    }
+    assert!(!log.contains('\u{1b}'), "a log is plain text: {log:?}");
+    assert_eq!(capacity(&environment, "index"), 14);
+}
+
+#[test]
+fn a_detached_run_that_is_not_confirmed_or_refused_ends_like_any_other() {
+    let environment = fleet("6s");
+    let refused =
+        environment.run(&["--subsystem", "index", "--count", "17", "--yes", "--detach", "-o", "json"]).exits(3);
+    assert_eq!(refused.json()["verdict"], "refused");
+    environment.run(&["--subsystem", "index", "--count", "2", "--detach"]).exits(6);
+}
+
+#[test]
+fn status_watch_of_one_run_ends_with_its_exit_code_and_check_says_whether_anything_is_under_way() {
+    let environment = fleet("60s");
+    environment.run(&["ledger", "init"]).exits(0);
+    environment.run(&["status", "--check"]).exits(0);
+    let mut child = environment.command(&REMOVE).spawn().expect("it starts");
+    wait_until(&mut child, "the cordon", || cordoned(environment.path()) == 2);
+    environment.run(&["status", "--check"]).exits(1);
+    let run = status(&environment)["runs"][0].clone();
+    assert_eq!((&run["batch"]["number"], &run["batch"]["of"]), (&1.into(), &1.into()), "{run:#}");
+    let id = run["run"].as_str().expect("an id").to_owned();
+    let watch = environment.command(&["status", &id, "--watch"]).spawn().expect("it starts");
+    std::thread::sleep(Duration::from_secs(1));
+    signal(&child, "-TERM");
+    ran(&REMOVE, child.wait_with_output().expect("it ends")).exits(9);
+    let watched = ran(&["status"], watch.wait_with_output().expect("it ends")).exits(9);
+    assert!(watched.stdout.contains("halted: 0 of 2 hosts are gone"), "{}", watched.stdout);
+    environment.run(&["status", "--check"]).exits(0);
+}
