@@ -23,7 +23,7 @@ use super::follow::{Became, follow};
 use super::frontend::Frontend;
 use super::reader::LedgerReader;
 use super::site::Site;
-use super::stop_order::{explained, not_halted, put, remember, with_stopped};
+use super::stop_order::{explained, not_halted, put, remember};
 use super::{engines, fleets, process, run_status};
 
 /// The timeout for the fleet's clock: a halt does not wait for a fleet that hangs.
@@ -158,10 +158,7 @@ pub(crate) async fn halt(
     let long_ago = Time::from_millis(0);
     let ledger = engines::open(&target.ledger, &target.fleet, long_ago).await;
     let ledger = ledger.map_err(|error| not_halted(ledger_error(error)))?;
-    let (record, mut order, is_new, already) = match put(ledger.as_ref(), order).await {
-        Ok(put) => put,
-        Err(error) => return Err(with_stopped(error, &reader).await),
-    };
+    let (record, mut order, is_new, already) = put(ledger.as_ref(), order).await?;
     let mut heard = frontend.listen().map_err(|e| OperationError::internal("signals cannot be heard", e))?;
     if is_new {
         if order.reason.is_none() && frontend.can_ask() {

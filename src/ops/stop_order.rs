@@ -2,15 +2,14 @@
 
 use std::convert::Infallible;
 
-use crate::coordination::{self, FleetRecord, Halt, Life};
+use crate::coordination::{self, FleetRecord, Halt};
 use crate::driver::{Unchanged, record_alone, update};
-use crate::ports::{Ledger, LedgerError, Processes as _, Written};
+use crate::ports::{Ledger, LedgerError, Written};
 use crate::run::{EVENT_SCHEMA, Event, Failure, JournalRecord};
 
 use super::error::OperationError;
 use super::frontend::{Frontend, Orders, Question};
-use super::reader::LedgerReader;
-use super::{ids, process};
+use super::ids;
 
 /// How many writes of others may come first: five times as many as in a run. About a minute.
 const CONFLICTS: u32 = 1000;
@@ -40,23 +39,6 @@ pub(super) async fn put(
         return Ok((record, standing, false, earlier));
     }
     Ok((record, order, true, earlier))
-}
-
-/// Adds the processes that were stopped: one of them may hold the lock of a ledger that is a file, and nobody can write
-/// before it goes on.
-pub(super) async fn with_stopped(error: OperationError, reader: &LedgerReader) -> OperationError {
-    let OperationError::NotStarted { failure, message, mut causes, hint } = error else { return error };
-    if let Ok((_, record)) = reader.read().await {
-        let stopped = record.runs.iter().filter(|(_, entry)| process::Here.life(&entry.process) == Life::Stopped);
-        causes.extend(stopped.map(|(run, entry)| {
-            let pid = entry.process.pid;
-            format!(
-                "process {pid} of run {run} was stopped (Ctrl-Z, SIGSTOP) and may hold the lock: kill -CONT {pid} lets it go \
-                 on, and halt then works"
-            )
-        }));
-    }
-    OperationError::NotStarted { failure, message, causes, hint }
 }
 
 /// Asks why, and puts the reply into the order, which is in force whatever the reply is.

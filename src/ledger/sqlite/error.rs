@@ -1,13 +1,15 @@
 //! The errors of the file. Their messages say what to do.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use rusqlite::ErrorCode;
 use thiserror::Error;
 
 use crate::model::{LedgerId, RunId};
 use crate::ports::LedgerError;
+
+use super::holder::Holder;
 
 /// The cause inside a [`LedgerError`].
 #[derive(Debug, Error)]
@@ -17,6 +19,12 @@ pub(super) enum SqliteError {
          end it"
     )]
     Locked(#[source] rusqlite::Error),
+    #[error("{holder}")]
+    LockedBy {
+        holder: Holder,
+        #[source]
+        source: rusqlite::Error,
+    },
     #[error(
         "it is read-only: file and directory must be on a writable disk and writable by this user (operators who \
          share a ledger share a group)"
@@ -111,7 +119,13 @@ impl SqliteError {
     }
 
     pub(super) fn at(self, place: String, tried: &'static str) -> LedgerError {
-        let source = Box::new(self);
+        let source = Box::new(match self {
+            Self::Locked(source) => match Holder::of(Path::new(&place)) {
+                Some(holder) => Self::LockedBy { holder, source },
+                None => Self::Locked(source),
+            },
+            other => other,
+        });
         match *source {
             Self::Damaged(_)
             | Self::Replaced { .. }

@@ -10,6 +10,7 @@
 mod adoption;
 mod error;
 mod file;
+mod holder;
 mod home;
 mod progress;
 #[cfg(test)]
