@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::model::{RunId, Time};
 use crate::ops::{self, Because, OperationError, PlanAnswer};
-use crate::output::{next, placed, plan_text, refusal_line, span_text};
+use crate::output::{PlanEnd, next, placed_plan, plan_text, refusal_line, span_text};
 use crate::plan::{PlanDocument, Rule};
 
 use super::args::{Global, SelectionArgs};
@@ -39,7 +39,8 @@ pub(super) fn answer(of: &PlanAnswer, policies: &Path, no_wait: bool) -> Result<
         }
     };
     let next = matches!(of.because, Because::OnlyAsked).then(|| next::removal(policies, plan, plan.request.count));
-    let json = placed(plan, &of.place)
+    let end = PlanEnd { exit_code: exit.code(), confirmed: of.confirmed };
+    let json = placed_plan(plan, end, &of.place)
         .map_err(|error| OperationError::internal("the plan cannot be written as JSON", error))?;
     Ok(CommandOutput { exit, text: plan_text(plan, &of.place, next.as_deref()), json, diagnostic })
 }

@@ -204,17 +204,11 @@ fn told(
     journal: &[JournalRecord],
     frontend: &dyn Frontend,
 ) -> Result<RunDocument, OperationError> {
-    for record in journal {
-        frontend.event(record);
-    }
-    frontend.note(&format!("this request id was used before: nothing is removed, run {run} is reported"));
-    match crate::run::report(journal) {
-        Some(document) => Ok(report::placed(document, &environment.policies.directory)),
-        None => Err(OperationError::NotStarted {
-            failure: Failure::Ledger,
-            message: format!("run {run} of this request id has no journal"),
-            causes: Vec::new(),
-            hint: "safe-remove status says what it holds",
-        }),
-    }
+    let note = format!("this request id was used before: nothing is removed, run {run} is reported");
+    report::of_earlier(environment, journal, &note, frontend).ok_or_else(|| OperationError::NotStarted {
+        failure: Failure::Ledger,
+        message: format!("run {run} of this request id has no journal"),
+        causes: Vec::new(),
+        hint: "safe-remove status says what it holds",
+    })
 }

@@ -16,6 +16,8 @@ pub(crate) struct PlanAnswer {
     pub(crate) document: PlanDocument,
     pub(crate) place: Place,
     pub(crate) because: Because,
+    /// Whether the plan was confirmed before something else prevented its run.
+    pub(crate) confirmed: bool,
     /// Where a run is continued: the run that the plan is the rest of.
     pub(crate) rest_of: Option<RunId>,
 }
@@ -43,12 +45,18 @@ pub(crate) enum Because {
 impl PlanAnswer {
     /// A plan that is not run.
     pub(crate) fn new(environment: &Environment, document: PlanDocument, because: Because) -> Self {
-        Self { document, place: environment.place(), because, rest_of: None }
+        Self { document, place: environment.place(), because, confirmed: false, rest_of: None }
     }
 
     /// A plan that is refused for these additional reasons.
     pub(crate) fn refused(environment: &Environment, document: &PlanDocument, violations: Vec<Violation>) -> Self {
         Self::new(environment, refusal::with(document, violations), Because::Refused)
+    }
+
+    /// Marks the plan as one that was confirmed.
+    pub(crate) fn confirmed(mut self) -> Self {
+        self.confirmed = true;
+        self
     }
 
     /// Marks the plan as the rest of a run.

@@ -94,7 +94,7 @@ pub(crate) async fn remove(
                 let (journal, _) = environment.read_run(&run).await?;
                 if !idempotency::is_same_request(&journal, request) {
                     let violation = refusal::request_id(&document, &run);
-                    return not(PlanAnswer::refused(&environment, &document, vec![violation]));
+                    return not(PlanAnswer::refused(&environment, &document, vec![violation]).confirmed());
                 }
                 let terms = Terms { yes: removal.yes, reason: request.reason.clone() };
                 match idempotency::of_run(&environment, &run, &terms, frontend, &mut stop).await? {
@@ -111,7 +111,9 @@ pub(crate) async fn remove(
                 driver::pause_for(tried).await;
                 prior = environment.read_run(&run).await?.0;
             }
-            Err(why) => return not_started(&why, &document, &environment).map(|answer| Removed::Not(Box::new(answer))),
+            Err(why) => {
+                return not_started(&why, &document, &environment).map(|no| Removed::Not(Box::new(no.confirmed())));
+            }
         }
     }
     Err(OperationError::internal("planning again has no end", "a bug"))
@@ -162,6 +164,7 @@ async fn perform(
         attended: frontend.stays(),
         prior,
     };
+    frontend.note(&format!("run {} begins", spec.identity.run));
     let ports = environment.ports(ledger);
     let watcher = frontend.watcher(Arc::clone(&environment.clock), &environment.policies.directory);
     Ok(driver::execute(&ports, spec, watcher.as_ref(), stop).await)

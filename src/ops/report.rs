@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::driver::Ended;
 use crate::output::next;
-use crate::run::{Outcome, RunDocument};
+use crate::run::{self, JournalRecord, Outcome, RunDocument};
 
 use super::environment::Environment;
 use super::frontend::Frontend;
@@ -17,6 +17,21 @@ pub(crate) fn ended(environment: &Environment, ended: &Ended, frontend: &dyn Fro
         frontend.note(&format!("warning: {warning}"));
     }
     placed(document, &environment.policies.directory)
+}
+
+/// The document of a run that ended earlier; `note` says why it is shown. `None` if the journal does not yield one.
+pub(crate) fn of_earlier(
+    environment: &Environment,
+    journal: &[JournalRecord],
+    note: &str,
+    frontend: &dyn Frontend,
+) -> Option<RunDocument> {
+    let document = run::report(journal)?;
+    for record in journal {
+        frontend.event(record);
+    }
+    frontend.note(note);
+    Some(placed(document, &environment.policies.directory))
 }
 
 /// Adds the next command where a person is needed: the journal does not know the policy directory, but a command to

@@ -75,12 +75,21 @@ pub(crate) async fn take_over(
     // S3: checked before anything is written, above all before a fence.
     record.is_of(environment.fleet.identity()).map_err(environment::other_fleet)?;
     asked.seen = journal.len();
-    if run_status(&journal, &record, run) == RunStatus::Unknown
+    let status = run_status(&journal, &record, run);
+    if status == RunStatus::Unknown
         && let Some(lost) = offline_journal::known_here_only(&environment.policies.fleet, run)
     {
         return Err(lost);
     }
     offline_journal::tell(&environment, run, &journal, frontend).await?;
+    // S9: it goes forward no more. A script that repeats the command gets the answer that the run gave.
+    let note = format!("run {run} has ended: nothing is taken over, and it is reported");
+    if status == RunStatus::Ended
+        && asked.leave.is_empty()
+        && let Some(document) = report::of_earlier(&environment, &journal, &note, frontend)
+    {
+        return Ok(TakenOver::Ended(Box::new(document)));
+    }
     is_permitted(&environment, run, &journal, &record, &asked).await?;
 
     let mut heard = frontend.listen().map_err(|e| OperationError::internal("signals cannot be heard", e))?;

@@ -11,7 +11,7 @@ use crate::coordination::Halt;
 use crate::model::{
     BatchNumber, FleetIdentity, FleetName, GroupName, HostId, LedgerId, OperatorId, RunId, SubsystemName, Time,
 };
-use crate::plan::{Assumed, Headroom};
+use crate::plan::{Assumed, Headroom, PlanDocument};
 use crate::run::{RunDocument, TakenOver};
 
 /// Where a decision was made. Plans and `status` name it first, so that nobody works on the wrong fleet.
@@ -53,14 +53,25 @@ fn shown_path(path: &Path) -> String {
     path.display().to_string()
 }
 
-/// Adds the ledger's id and the policy directory to a document.
+/// What a program must know about a plan that was printed instead of run.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct PlanEnd {
+    /// The process's exit code.
+    pub(crate) exit_code: u8,
+    /// Whether the plan was confirmed before something else prevented its run.
+    pub(crate) confirmed: bool,
+}
+
+/// `plan/v1`: a plan with what became of it, the ledger's id and the policy directory.
 ///
 /// # Errors
 ///
 /// The document cannot be serialised: a bug.
-pub(crate) fn placed(document: &impl Serialize, place: &Place) -> serde_json::Result<Value> {
-    let mut value = serde_json::to_value(document)?;
+pub(crate) fn placed_plan(plan: &PlanDocument, end: PlanEnd, place: &Place) -> serde_json::Result<Value> {
+    let mut value = serde_json::to_value(plan)?;
     if let Value::Object(fields) = &mut value {
+        fields.insert("exit_code".to_owned(), end.exit_code.into());
+        fields.insert("confirmed".to_owned(), end.confirmed.into());
         fields.insert("ledger".to_owned(), serde_json::to_value(&place.ledger)?);
         fields.insert("policies".to_owned(), shown_path(&place.policies).into());
     }

@@ -16,8 +16,9 @@ mod text;
 
 pub(crate) use clean::{clean, clean_lines, is_unsafe, json_document, json_line};
 pub(crate) use documents::{
-    ErrorDocument, HeadroomDocument, HistoryDocument, HistoryHalt, Hypothesis, Place, ResultDocument, StatusBatch,
-    StatusCall, StatusDocument, StatusHalt, StatusHold, StatusPause, StatusQuestion, StatusRun, placed,
+    ErrorDocument, HeadroomDocument, HistoryDocument, HistoryHalt, Hypothesis, Place, PlanEnd, ResultDocument,
+    StatusBatch, StatusCall, StatusDocument, StatusHalt, StatusHold, StatusPause, StatusQuestion, StatusRun,
+    placed_plan,
 };
 pub(crate) use headroom::headroom_text;
 pub(crate) use plan::{plan_text, refusal_line};

@@ -122,6 +122,9 @@ pub struct PlanDocument {
     pub(crate) why: Option<Why>,
     /// The largest count that would be allowed now, budgets taken as empty; `None` if hosts were named.
     pub(crate) largest_allowed_count: Option<u64>,
+    /// Whether it is proved that no larger count is possible; otherwise `largest_allowed_count` means "at least".
+    #[serde(default)]
+    pub(crate) exact: bool,
     /// The hosts that would go, in order. If the plan is refused: the choice that the preferences would make.
     pub batches: Vec<Batch>,
     /// Every subsystem that a host of the plan belongs to, and the named one.

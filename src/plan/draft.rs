@@ -25,6 +25,8 @@ pub(super) struct Draft {
     pub(super) violations: Vec<Violation>,
     pub(super) warnings: Vec<String>,
     pub(super) largest: Option<u64>,
+    /// Whether it was not proved that `largest` is the largest.
+    pub(super) more_may_go: bool,
     pub(super) why: Option<Why>,
 }
 
@@ -43,6 +45,7 @@ impl Draft {
         let (gated, open) = (Selector::new(problem, true), Selector::new(problem, false));
         let largest = open.maximum();
         self.largest = Some(largest.hosts);
+        self.more_may_go = !largest.proved;
         let now = if gated.candidates() == open.candidates() { largest.clone() } else { gated.maximum() };
         let chosen = if count <= now.hosts {
             gated.choose(count, &now)

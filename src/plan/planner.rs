@@ -118,6 +118,7 @@ pub(crate) fn plan_over(
         violations: draft.violations,
         why: draft.why.filter(|_| verdict == Verdict::Refused),
         largest_allowed_count: draft.largest,
+        exact: !draft.more_may_go,
         batches,
         subsystems,
         others: others(inputs, &watched),

@@ -18,13 +18,13 @@ use super::membership::Membership;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Settings {
     /// The longest of everything watched.
-    #[serde(with = "crate::policy::duration_ms")]
+    #[serde(rename = "bake_ms", with = "crate::policy::duration_ms")]
     pub(crate) bake: Duration,
     /// The shortest of everything watched.
-    #[serde(with = "crate::policy::duration_ms")]
+    #[serde(rename = "every_ms", with = "crate::policy::duration_ms")]
     pub(crate) every: Duration,
     /// The longest of everything touched.
-    #[serde(with = "crate::policy::duration_ms")]
+    #[serde(rename = "interval_ms", with = "crate::policy::duration_ms")]
     pub(crate) interval: Duration,
     /// The smallest of everything touched.
     pub(crate) unattended_max: u64,
@@ -33,11 +33,11 @@ pub struct Settings {
     /// Whether every batch after the first one is confirmed too: any policy touched says so, or `--step`.
     pub(crate) between_batches: bool,
     /// How long such a question waits for its answer: the shortest of everything touched.
-    #[serde(with = "crate::policy::duration_ms")]
+    #[serde(rename = "answer_within_ms", with = "crate::policy::duration_ms")]
     pub(crate) answer_within: Duration,
     /// How long the run may restore without its ledger. It applies as long as the run lives, whoever continues the run
     /// and whatever their `fleet.toml` says: others base their waiting on it (S7, schedule 7).
-    #[serde(with = "crate::policy::duration_ms")]
+    #[serde(rename = "offline_limit_ms", with = "crate::policy::duration_ms")]
     pub(crate) offline_limit: Duration,
 }
 

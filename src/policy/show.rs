@@ -80,17 +80,22 @@ fn for_people(value: &mut Value) {
                 *value = text.clone();
                 return;
             }
-            for (key, inner) in map.iter_mut() {
-                match (key.as_str(), &*inner) {
-                    ("interval" | "per" | "bake" | "every" | "timeout" | "answer_within", Value::Number(millis)) => {
+            let ledgers = std::mem::take(map);
+            for (key, mut inner) in ledgers {
+                match (key.strip_suffix("_ms"), &inner) {
+                    (Some(name), Value::Number(millis)) => {
                         let length = std::time::Duration::from_millis(millis.as_u64().unwrap_or(0));
-                        *inner = duration_text(length).into();
+                        map.insert(name.to_owned(), duration_text(length).into());
+                        continue;
                     }
-                    ("max_unserving" | "max_increase" | "max_decrease", Value::String(percent)) => {
-                        *inner = format!("{percent}%").into();
+                    (_, Value::String(percent))
+                        if matches!(key.as_str(), "max_unserving" | "max_increase" | "max_decrease") =>
+                    {
+                        inner = format!("{percent}%").into();
                     }
-                    _ => for_people(inner),
+                    _ => for_people(&mut inner),
                 }
+                map.insert(key, inner);
             }
         }
         Value::Array(items) => items.iter_mut().for_each(for_people),

@@ -8,6 +8,7 @@ mod bad_days;
 mod between_batches;
 mod citations;
 mod crowd;
+mod documents;
 mod environment;
 #[cfg(debug_assertions)]
 mod fault_points;

@@ -339,7 +339,7 @@ fn s9_what_is_kept_is_told_and_not_recorded_where_the_journal_went_on() {
     environment.run(&["abandon", &run]).exits(0);
     let before = recorded(&environment, &run);
     fs::rename(&aside, &file).expect("moved");
-    let told = environment.run(&["resume", &run]).exits(3);
+    let told = environment.run(&["resume", &run]).exits(9);
     assert!(told.stderr.contains("went on without it") && told.stderr.contains("restore index-"), "{}", told.stderr);
     assert!(told.stderr.contains("has ended"), "{}", told.stderr);
     assert!(file.exists());

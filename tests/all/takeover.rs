@@ -98,11 +98,35 @@ fn s9_a_run_that_was_killed_in_its_bake_is_resumed_and_ends_as_it_would_have() {
     assert_eq!(capacity(&environment, "index"), 14);
     nothing_is_held(&environment);
 
-    // There is nothing left to take over.
-    let again = environment.run(&["resume", &id, "-o", "json"]).exits(3);
-    assert_eq!(again.json()["schema"], "safe-remove/error/v1");
-    assert!(again.stderr.contains("has ended"), "{}", again.stderr);
-    environment.run(&["abandon", &id]).exits(3);
+    // There is nothing left to take over: a script that repeats the command gets the same answer.
+    for verb in ["resume", "abandon"] {
+        let again = environment.run(&[verb, &id, "-o", "json"]).exits(0);
+        assert_eq!(again.json(), document, "{verb}");
+        assert!(again.stderr.contains("has ended"), "{}", again.stderr);
+    }
+    let events = environment.run(&["resume", &id, "-o", "ndjson"]).exits(0);
+    let first: Value = serde_json::from_str(events.stdout.lines().next().expect("a line")).expect("JSON");
+    assert_eq!((&first["event"], &first["run"]), (&"run-opened".into(), &document["run"]));
+    assert_eq!(events.last_line(), document);
+    // What it does not hold cannot be given up, now as before.
+    environment.run(&["abandon", &id, "--leave", "index-0001"]).exits(3);
+}
+
+/// The run ended with 7, and so does whoever asks to take it over, however often.
+#[test]
+fn s9_resume_and_abandon_of_an_ended_run_end_as_it_did() {
+    let environment = TestEnvironment::new();
+    let events = "[[events]]\nat = \"230s\"\ndemand = { subsystem = \"index\", factor = 8.0 }\n";
+    Fleet { index_minimum: 12, events: events.to_owned(), ..Fleet::default() }.write(&environment);
+    let run = environment.run(&[&REMOVE[..], &["--count", "6"]].concat()).exits(7).json();
+    let id = run["run"].as_str().expect("an id");
+    for verb in ["resume", "abandon"] {
+        for _ in 0..2 {
+            let again = environment.run(&[verb, id, "-o", "json"]).exits(7);
+            assert_eq!(again.json(), run, "{verb}");
+        }
+    }
+    assert_eq!(cordoned(environment.path()), 0);
 }
 
 #[test]

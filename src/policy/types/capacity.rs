@@ -74,7 +74,7 @@ pub struct PacePolicy {
     /// How much one batch may take.
     pub batch: BatchLimit,
     /// From one batch's verified termination to the next cordon.
-    #[serde(with = "duration_ms")]
+    #[serde(rename = "interval_ms", with = "duration_ms")]
     pub interval: Duration,
     /// Batches of 1, 2, 4, … up to `batch`.
     pub ramp: bool,
@@ -115,6 +115,6 @@ pub struct Budget {
     /// Hosts, at least 1. A percentage of baseline is already resolved, rounded down.
     pub hosts: u64,
     /// The window.
-    #[serde(with = "duration_ms")]
+    #[serde(rename = "per_ms", with = "duration_ms")]
     pub per: Duration,
 }

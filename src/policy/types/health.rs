@@ -12,10 +12,10 @@ use super::duration_ms;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct HealthPolicy {
     /// How long the system is watched without a batch before the batch is terminated.
-    #[serde(with = "duration_ms")]
+    #[serde(rename = "bake_ms", with = "duration_ms")]
     pub bake: Duration,
     /// Sampling period, from start to start.
-    #[serde(with = "duration_ms")]
+    #[serde(rename = "every_ms", with = "duration_ms")]
     pub every: Duration,
     /// What is read. May be empty; the plan then warns that only the fleet's own state is watched.
     pub probes: Vec<ProbeSpec>,
@@ -30,7 +30,7 @@ pub struct ProbeSpec {
     #[serde(flatten)]
     pub(crate) kind: ProbeKind,
     /// A read that takes longer is a bad sample. If the file has none: `every`, at most 10 s.
-    #[serde(with = "duration_ms")]
+    #[serde(rename = "timeout_ms", with = "duration_ms")]
     pub(crate) timeout: Duration,
     /// What makes a number good.
     pub(crate) limits: Limits,
@@ -107,7 +107,7 @@ pub struct ConfirmPolicy {
     /// A person confirms every batch after the first one too.
     pub(crate) between_batches: bool,
     /// How long such a question waits for its answer. More than zero.
-    #[serde(with = "crate::policy::duration_ms")]
+    #[serde(rename = "answer_within_ms", with = "crate::policy::duration_ms")]
     pub(crate) answer_within: Duration,
     /// How many other identities must approve plans of more than `above` hosts.
     pub(crate) approvals: Vec<ApprovalRule>,
