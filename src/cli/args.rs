@@ -7,12 +7,14 @@ use std::num::NonZeroU64;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
 
 use crate::model::{HostId, RequestId, RunId, SubsystemName};
 use crate::policy::DEFAULT_DIRECTORY;
 
+use super::candidates;
+use super::examples;
 use super::exit::Exit;
 use super::values::{
     Since, Supposed, count, duration, host, new_file, reason, remaining, request_id, run, since, subsystem, what_if,
@@ -94,7 +96,8 @@ pub(crate) struct Global {
         value_name = "DIR",
         env = "SAFE_REMOVE_POLICIES",
         hide_env_values = true,
-        default_value = DEFAULT_DIRECTORY
+        default_value = DEFAULT_DIRECTORY,
+        value_hint = ValueHint::DirPath
     )]
     pub(crate) policies: PathBuf,
 
@@ -142,7 +145,7 @@ pub(crate) enum ColorChoice {
 #[command(next_help_heading = "Which hosts", group(ArgGroup::new("selection").args(["count", "host"])))]
 pub(crate) struct SelectionArgs {
     /// The subsystem to take hosts from
-    #[arg(long, value_name = "NAME", value_parser = subsystem)]
+    #[arg(long, value_name = "NAME", value_parser = subsystem, add = candidates::subsystems())]
     pub(crate) subsystem: Option<SubsystemName>,
 
     /// How many hosts; safe-remove chooses them
@@ -150,7 +153,7 @@ pub(crate) struct SelectionArgs {
     pub(crate) count: Option<NonZeroU64>,
 
     /// These hosts; may be repeated; - reads them from stdin, one a line
-    #[arg(long, value_name = "ID", num_args = 1.., value_parser = host)]
+    #[arg(long, value_name = "ID", num_args = 1.., value_parser = host, add = candidates::hosts())]
     pub(crate) host: Vec<HostId>,
 
     /// Why; recorded, and required where a policy says so
@@ -245,24 +248,27 @@ impl RemovalArgs {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Say what a removal would do; touches nothing
+    #[command(after_help = examples::PLAN)]
     Plan {
         /// Which hosts.
         #[command(flatten)]
         selection: SelectionArgs,
     },
     /// How much can be removed now, and what limits it
+    #[command(after_help = examples::HEADROOM)]
     Headroom {
         /// Only this subsystem
-        #[arg(long, value_name = "NAME", value_parser = subsystem)]
+        #[arg(long, value_name = "NAME", value_parser = subsystem, add = candidates::subsystems())]
         subsystem: Option<SubsystemName>,
         /// Answer as if minimum=UNITS (of --subsystem) or zone-down=ZONE; may be repeated; changes nothing
         #[arg(long, value_name = "KEY=VALUE", value_parser = what_if)]
         what_if: Vec<Supposed>,
     },
     /// Runs under way, what they hold, halts
+    #[command(after_help = examples::STATUS)]
     Status {
         /// Only this run
-        #[arg(value_name = "RUN", value_parser = run)]
+        #[arg(value_name = "RUN", value_parser = run, add = candidates::all_runs())]
         run: Option<RunId>,
         /// Show it again whenever it changes, until nothing is under way; of one run, end with its exit code
         #[arg(long, short = 'w')]
@@ -275,9 +281,10 @@ pub(crate) enum Command {
     ///
     /// The rest of the plan is judged anew, shown and confirmed. A run that was stopping, or had ended, only puts back,
     /// and asks nothing.
+    #[command(after_help = examples::RESUME)]
     Resume {
         /// Which run: status names it
-        #[arg(value_name = "RUN", value_parser = run)]
+        #[arg(value_name = "RUN", value_parser = run, add = candidates::runs())]
         run: RunId,
         /// No prompt; honoured only up to the policies' unattended_max
         #[arg(long)]
@@ -292,12 +299,13 @@ pub(crate) enum Command {
     /// Take over a run whose process died, put back what is cordoned, and end it
     ///
     /// Exit 0 where every cordoned host is back in service, 8 where one is not.
+    #[command(after_help = examples::ABANDON)]
     Abandon {
         /// Which run: status names it
-        #[arg(value_name = "RUN", value_parser = run)]
+        #[arg(value_name = "RUN", value_parser = run, add = candidates::runs())]
         run: RunId,
         /// Give up this host of the run instead of putting it back; may be repeated; recorded with who decided it
-        #[arg(long, value_name = "HOST", value_parser = host)]
+        #[arg(long, value_name = "HOST", value_parser = host, add = candidates::held())]
         leave: Vec<HostId>,
         /// Why; recorded
         #[arg(long, value_name = "TEXT", value_parser = reason)]
@@ -324,9 +332,10 @@ pub(crate) enum Command {
         run: RunId,
     },
     /// Stop every run, and let none start, until unhalt: what is cordoned is put back
+    #[command(after_help = examples::HALT)]
     Halt {
         /// Only runs that touch or watch this subsystem
-        #[arg(long, value_name = "NAME", value_parser = subsystem)]
+        #[arg(long, value_name = "NAME", value_parser = subsystem, add = candidates::subsystems())]
         subsystem: Option<SubsystemName>,
         /// Why; recorded, told to everybody who is stopped, and asked for on a terminal once the order is in force
         #[arg(long, value_name = "TEXT", value_parser = reason)]
@@ -336,37 +345,45 @@ pub(crate) enum Command {
         no_follow: bool,
     },
     /// Say who halted and why, and lift that halt
+    #[command(after_help = examples::UNHALT)]
     Unhalt {
         /// The halt of this subsystem; without it, the halt of the whole fleet
-        #[arg(long, value_name = "NAME", value_parser = subsystem)]
+        #[arg(long, value_name = "NAME", value_parser = subsystem, add = candidates::subsystems())]
         subsystem: Option<SubsystemName>,
         /// Why it may go on; recorded, and asked for on a terminal
         #[arg(long, value_name = "TEXT", value_parser = reason)]
         reason: Option<String>,
     },
     /// Ended runs and stop orders, newest first
+    #[command(after_help = examples::HISTORY)]
     History {
         /// Only removals from this subsystem
-        #[arg(long, value_name = "NAME", value_parser = subsystem)]
+        #[arg(long, value_name = "NAME", value_parser = subsystem, add = candidates::subsystems())]
         subsystem: Option<SubsystemName>,
         /// Only runs begun since then: a time, a date, or how long ago (24h)
         #[arg(long, value_name = "T", value_parser = since)]
         since: Option<Since>,
     },
     /// Check, show and accept policies
-    #[command(subcommand, arg_required_else_help = true)]
+    #[command(subcommand, arg_required_else_help = true, after_help = examples::POLICY)]
     Policy(PolicyCommand),
     /// The ledger that all operators of a fleet share
-    #[command(subcommand, arg_required_else_help = true)]
+    #[command(subcommand, arg_required_else_help = true, after_help = examples::LEDGER)]
     Ledger(LedgerCommand),
-    /// Print a completion script for a shell
+    /// Print what makes a shell complete commands, options, subsystems, runs and hosts
+    #[command(after_help = examples::COMPLETIONS)]
     Completions {
         /// Which shell
         #[arg(value_enum)]
         shell: Shell,
     },
-    /// Print the manual page
-    Man,
+    /// Print the manual page of safe-remove, or of one of its commands
+    #[command(after_help = examples::MAN)]
+    Man {
+        /// Which command, such as policy check
+        #[arg(value_name = "COMMAND")]
+        path: Vec<String>,
+    },
 }
 
 impl Command {
@@ -379,7 +396,7 @@ impl Command {
             | Self::History { .. }
             | Self::Policy(PolicyCommand::Check | PolicyCommand::Show { .. } | PolicyCommand::Schema)
             | Self::Completions { .. }
-            | Self::Man => true,
+            | Self::Man { .. } => true,
             Self::Resume { .. }
             | Self::Abandon { .. }
             | Self::Pause { .. }
@@ -396,19 +413,23 @@ impl Command {
 #[derive(Debug, Subcommand)]
 pub(crate) enum PolicyCommand {
     /// Read every policy file and say what is wrong with it
+    #[command(after_help = examples::POLICY_CHECK)]
     Check,
     /// Show the policies as they are understood, percentages resolved
+    #[command(after_help = examples::POLICY_SHOW)]
     Show {
         /// Only this subsystem
-        #[arg(value_name = "NAME", value_parser = subsystem)]
+        #[arg(value_name = "NAME", value_parser = subsystem, add = candidates::subsystems())]
         name: Option<SubsystemName>,
     },
     /// Print the JSON Schema of the policy files
+    #[command(after_help = examples::POLICY_SCHEMA)]
     Schema,
     /// Accept a policy that became looser than the one the ledger keeps
+    #[command(after_help = examples::POLICY_ACCEPT)]
     Accept {
         /// Which subsystem
-        #[arg(value_name = "NAME", value_parser = subsystem)]
+        #[arg(value_name = "NAME", value_parser = subsystem, add = candidates::subsystems())]
         name: SubsystemName,
         /// Why; recorded
         #[arg(long, value_name = "TEXT", value_parser = reason)]
@@ -420,16 +441,20 @@ pub(crate) enum PolicyCommand {
 #[derive(Debug, Subcommand)]
 pub(crate) enum LedgerCommand {
     /// Make the ledger: on DynamoDB its table too, with backups and deletion protection (safe to repeat)
+    #[command(after_help = examples::LEDGER_INIT)]
     Init,
     /// Print everything in the ledger as one document, also where its record cannot be read
+    #[command(after_help = examples::LEDGER_EXPORT)]
     Export,
     /// Make a ledger from an export, in an empty place: with a new id, and halted
+    #[command(after_help = examples::LEDGER_IMPORT)]
     Import {
         /// What `ledger export` printed
         #[arg(value_name = "FILE")]
         file: std::path::PathBuf,
     },
     /// Archive the journals of runs that ended long ago to a file, then remove them; each run's document stays
+    #[command(after_help = examples::LEDGER_PRUNE)]
     Prune {
         /// Runs that ended before then: a time, a date, or how long ago (90d); at least seven days
         #[arg(long, value_name = "T", value_parser = since)]
@@ -439,6 +464,7 @@ pub(crate) enum LedgerCommand {
         to: Option<std::path::PathBuf>,
     },
     /// Print the IAM policy that a ledger in DynamoDB needs
+    #[command(after_help = examples::LEDGER_IAM_POLICY)]
     IamPolicy {
         /// With what `ledger init` needs besides
         #[arg(long)]
@@ -448,12 +474,14 @@ pub(crate) enum LedgerCommand {
         prune: bool,
     },
     /// Set the ledger's time right where a wrong clock left one behind that has not come yet
+    #[command(after_help = examples::LEDGER_SET_TIME)]
     SetTime {
         /// Why; recorded
         #[arg(long, value_name = "TEXT", value_parser = reason)]
         reason: String,
     },
     /// Put the hosts of the policies under this ledger
+    #[command(after_help = examples::LEDGER_ADOPT)]
     Adopt {
         /// Why; recorded
         #[arg(long, value_name = "TEXT", value_parser = reason)]

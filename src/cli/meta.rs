@@ -1,27 +1,22 @@
 //! Help without arguments, completions, and the manual page: they need neither policies nor fleet.
 
-use clap::CommandFactory as _;
+use std::path::Path;
+
 use clap_complete::Shell;
 
 use crate::ops::OperationError;
 
-use super::args::Cli;
-use super::{CommandOutput, exit::Exit};
+use super::{CommandOutput, complete, exit::Exit, manual};
 
 /// `safe-remove completions SHELL`
 pub(super) fn completions(shell: Shell) -> Result<CommandOutput, OperationError> {
-    let mut script = Vec::new();
-    clap_complete::generate(shell, &mut Cli::command(), "safe-remove", &mut script);
-    answer("completions", script)
+    let program = std::env::args_os().next().unwrap_or_else(|| "safe-remove".into());
+    answer("completions", complete::script(shell, Path::new(&program))?)
 }
 
-/// `safe-remove man`
-pub(super) fn man() -> Result<CommandOutput, OperationError> {
-    let mut page = Vec::new();
-    clap_mangen::Man::new(Cli::command())
-        .render(&mut page)
-        .map_err(|error| OperationError::internal("the manual page cannot be made", error))?;
-    answer("man", page)
+/// `safe-remove man [COMMAND]`
+pub(super) fn man(path: &[String]) -> Result<CommandOutput, OperationError> {
+    answer("man", manual::page(path)?.into_bytes())
 }
 
 fn answer(command: &'static str, bytes: Vec<u8>) -> Result<CommandOutput, OperationError> {

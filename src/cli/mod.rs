@@ -5,9 +5,12 @@
 //! from them.
 
 pub(crate) mod args;
+mod candidates;
+mod complete;
 mod detach;
 mod difference;
 pub(crate) mod error;
+mod examples;
 pub(crate) mod exit;
 mod halt;
 mod halts;
@@ -15,6 +18,7 @@ mod headroom;
 mod history;
 mod iam_policy;
 mod ledger;
+mod manual;
 mod meant;
 mod meta;
 mod pause;
@@ -95,6 +99,9 @@ impl CommandOutput {
 
 /// Runs the program.
 pub fn main() -> ExitCode {
+    if let Some(code) = complete::answered() {
+        return code;
+    }
     let arguments: Vec<_> = std::env::args_os().collect();
     let cli = match Cli::try_parse_from(&arguments) {
         Ok(cli) => cli,
@@ -202,7 +209,7 @@ async fn command(cli: &Cli, screen: &Arc<Screen>) -> Result<CommandOutput, Opera
         Some(Command::Ledger(LedgerCommand::SetTime { reason })) => ledger::set_time(global, reason, screen).await,
         Some(Command::Ledger(LedgerCommand::Adopt { reason })) => ledger::adopt(global, reason, screen).await,
         Some(Command::Completions { shell }) => meta::completions(*shell),
-        Some(Command::Man) => meta::man(),
+        Some(Command::Man { path }) => meta::man(path),
     }
 }
 

@@ -3,7 +3,10 @@
 //! It is drawn with dialoguer's theme. The keys are read one by one, because dialoguer's `Response` ignores Ctrl-D, and
 //! end-of-file must end the question (contract section 8, "Confirmation").
 
+use std::fs::File;
 use std::io::{self, IsTerminal as _};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use dialoguer::console::{Key, Term};
@@ -22,28 +25,56 @@ const ANSWER_MAX: usize = 256;
 /// How often a question that waits looks whether it was withdrawn.
 const LOOK_EVERY: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
 
-/// Whether there is a person to ask: stdin and stderr are terminals.
-pub(super) fn is_possible() -> bool {
-    io::stdin().is_terminal() && io::stderr().is_terminal()
+/// Where a person types the answer.
+#[derive(Debug)]
+pub(super) enum Keyboard {
+    /// stdin is a terminal.
+    Stdin(io::Stdin),
+    /// stdin had a list of hosts, and the terminal was found without it.
+    Terminal(File),
+}
+
+impl Keyboard {
+    /// The keyboard of a person who sees stderr. `None` where nobody can be asked: stderr is no terminal, or stdin is
+    /// none. If a list of hosts was read from stdin (`--host -`), the terminal of the session takes its place.
+    pub(super) fn find(stdin_had_hosts: bool) -> Option<Self> {
+        let stdin = io::stdin();
+        if !io::stderr().is_terminal() {
+            None
+        } else if stdin.is_terminal() {
+            Some(Self::Stdin(stdin))
+        } else if stdin_had_hosts {
+            // console opens the same where stdin is no terminal.
+            File::options().read(true).write(true).open("/dev/tty").ok().map(Self::Terminal)
+        } else {
+            None
+        }
+    }
+}
+
+impl AsFd for Keyboard {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Self::Stdin(stdin) => stdin.as_fd(),
+            Self::Terminal(file) => file.as_fd(),
+        }
+    }
 }
 
 /// Asks once. A signal ends the question at once. The terminal is restored afterwards.
-pub(super) async fn ask(question: &str, orders: &mut Orders) -> Reply {
-    let _restore = match AsItWas::taking_keys() {
+pub(super) async fn ask(keyboard: Keyboard, question: &str, orders: &mut Orders) -> Reply {
+    let terminal = match AsItWas::taking_keys(keyboard) {
         Ok(terminal) => terminal,
         Err(error) => return Reply::Broken(error),
     };
-    // Keys typed before the question could be read are not an answer to it.
-    if let Err(error) = tcflush(io::stdin(), QueueSelector::IFlush) {
-        return Reply::Broken(error.into());
-    }
     let term = Term::stderr();
     if let Err(error) = draw(&term, question) {
         return Reply::Broken(error);
     }
     // Nothing outside can interrupt a read of a terminal; the thread ends with the process.
     let (typed, reply) = oneshot::channel();
-    std::thread::spawn(move || typed.send(read(&Term::stderr())));
+    let keyboard = Arc::clone(&terminal.keyboard);
+    std::thread::spawn(move || typed.send(read(&keyboard, &Term::stderr())));
     let reply = tokio::select! {
         reply = reply => match reply {
             Ok(Ok(Some(typed))) => Reply::Typed(typed.trim().to_owned()),
@@ -63,13 +94,12 @@ pub(super) async fn ask(question: &str, orders: &mut Orders) -> Reply {
 }
 
 /// Asks once, until the question is withdrawn: then there is no reply. Blocks, and restores the terminal afterwards.
-pub(super) fn ask_until(question: &str, withdrawn: &AtomicBool) -> Option<Reply> {
+pub(super) fn ask_until(keyboard: Keyboard, question: &str, withdrawn: &AtomicBool) -> Option<Reply> {
     let asked = || -> io::Result<Option<Reply>> {
-        let _restore = AsItWas::taking_keys()?;
-        tcflush(io::stdin(), QueueSelector::IFlush)?;
+        let terminal = AsItWas::taking_keys(keyboard)?;
         let term = Term::stderr();
         draw(&term, question)?;
-        let read = read_until(&term, withdrawn);
+        let read = read_until(&terminal.keyboard, &term, withdrawn);
         if !matches!(read, Ok(Some(Some(_)))) {
             // The next line of output must not continue the question.
             let _ = term.write_line("");
@@ -95,15 +125,15 @@ fn draw(term: &Term, question: &str) -> io::Result<()> {
 }
 
 /// Reads an answer; `None` is end-of-file.
-fn read(term: &Term) -> io::Result<Option<String>> {
-    Ok(read_until(term, &AtomicBool::new(false))?.flatten())
+fn read(keyboard: &Keyboard, term: &Term) -> io::Result<Option<String>> {
+    Ok(read_until(keyboard, term, &AtomicBool::new(false))?.flatten())
 }
 
 /// Reads an answer, unless the question is withdrawn before it is entered. `Some(None)` is end-of-file.
-fn read_until(term: &Term, withdrawn: &AtomicBool) -> io::Result<Option<Option<String>>> {
+fn read_until(keyboard: &Keyboard, term: &Term, withdrawn: &AtomicBool) -> io::Result<Option<Option<String>>> {
     let mut typed = String::new();
     loop {
-        while !is_key_there()? {
+        while !is_key_there(keyboard)? {
             if withdrawn.load(Ordering::Relaxed) {
                 return Ok(None);
             }
@@ -126,9 +156,8 @@ fn read_until(term: &Term, withdrawn: &AtomicBool) -> io::Result<Option<Option<S
 }
 
 /// Whether there is something to read, after a short wait.
-fn is_key_there() -> io::Result<bool> {
-    let stdin = io::stdin();
-    let mut fds = [PollFd::new(&stdin, PollFlags::IN)];
+fn is_key_there(keyboard: &Keyboard) -> io::Result<bool> {
+    let mut fds = [PollFd::new(keyboard, PollFlags::IN)];
     match poll(&mut fds, Some(&LOOK_EVERY)) {
         Ok(ready) => Ok(ready > 0),
         // A signal, which the run hears by itself.
@@ -138,23 +167,29 @@ fn is_key_there() -> io::Result<bool> {
 }
 
 /// Restores the terminal to its former state: the reading thread may be stopped while the terminal is raw.
-struct AsItWas(Termios);
+struct AsItWas {
+    keyboard: Arc<Keyboard>,
+    found: Termios,
+}
 
 impl AsItWas {
     /// Remembers the terminal's state, and makes the terminal deliver every key at once and without echo, so that
-    /// nothing is shown twice or changed between two reads. Signals stay signals.
-    fn taking_keys() -> io::Result<Self> {
-        let found = Self(tcgetattr(io::stdin())?);
-        let mut keys = found.0.clone();
+    /// nothing is shown twice or changed between two reads. Signals stay signals. Keys typed before the question could be
+    /// read are not an answer to it: they are forgotten.
+    fn taking_keys(keyboard: Keyboard) -> io::Result<Self> {
+        let found = tcgetattr(&keyboard)?;
+        let as_it_was = Self { keyboard: Arc::new(keyboard), found };
+        let mut keys = as_it_was.found.clone();
         keys.local_modes.remove(LocalModes::ECHO | LocalModes::ICANON);
-        tcsetattr(io::stdin(), OptionalActions::Now, &keys)?;
-        Ok(found)
+        tcsetattr(&*as_it_was.keyboard, OptionalActions::Now, &keys)?;
+        tcflush(&*as_it_was.keyboard, QueueSelector::IFlush)?;
+        Ok(as_it_was)
     }
 }
 
 impl Drop for AsItWas {
     fn drop(&mut self) {
-        let _ = tcsetattr(io::stdin(), OptionalActions::Now, &self.0);
+        let _ = tcsetattr(&*self.keyboard, OptionalActions::Now, &self.found);
         let _ = Term::stderr().show_cursor();
     }
 }

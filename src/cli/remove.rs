@@ -24,6 +24,9 @@ pub(super) async fn run(
     let (yes, step, max_wait) = (args.yes, args.step, args.max_wait());
     let pause_after = args.pause_after.map(|batch| BatchNumber::new(batch.get()));
     let removal = Removal { request, yes, step, pause_after, max_wait };
+    if selection::reads_stdin(&args.selection) {
+        screen.take_stdin();
+    }
     match ops::remove(policies, &removal, &Terminal::of(screen)).await? {
         Removed::Not(answer) => plan::answer(&answer, policies, args.no_wait),
         Removed::Ran(document) => report::of(&document, policies),

@@ -17,6 +17,7 @@ use crate::output::{ProgressScreen, batch_prompt, batch_question_text, next};
 use crate::ports::Clock;
 use crate::run::{Answer, BatchQuestion, Event, JournalRecord, Progress};
 
+use super::prompt::Keyboard;
 use super::screen::Screen;
 use super::{prompt, signals};
 
@@ -71,11 +72,12 @@ impl RunWatcher {
         self.screen.stderr(&batch_question_text(question, self.clock.now()));
         let withdrawn = Arc::new(AtomicBool::new(false));
         let mut reader = None;
-        if question.attended {
+        let keyboard = Keyboard::find(self.screen.is_stdin_taken()).filter(|_| question.attended);
+        if let Some(keyboard) = keyboard {
             let (flag, answers) = (Arc::clone(&withdrawn), self.answers.clone());
             let text = batch_prompt(batch, hosts);
             reader = Some(std::thread::spawn(move || {
-                if let Some(reply) = prompt::ask_until(&text, &flag) {
+                if let Some(reply) = prompt::ask_until(keyboard, &text, &flag) {
                     // The receiver is gone only when the run has ended.
                     let _ = answers.send(Answer { batch, reply: reply.typed() });
                 }

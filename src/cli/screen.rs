@@ -28,6 +28,8 @@ pub(super) struct Screen {
     detaches: AtomicBool,
     /// It does: the outputs are a log.
     is_detached: AtomicBool,
+    /// A list of hosts was read from stdin (`--host -`).
+    stdin_taken: AtomicBool,
     stdout_closed: AtomicBool,
     /// An answer could not be written, and not because its reader had seen enough.
     answer_lost: AtomicBool,
@@ -50,11 +52,13 @@ impl Screen {
     /// For a command line that could not be parsed: sets no colours.
     pub(super) fn of(format: Format, quiet: bool) -> Self {
         let (detaches, is_detached) = (AtomicBool::new(false), AtomicBool::new(false));
+        let stdin_taken = AtomicBool::new(false);
         Self {
             format,
             quiet,
             detaches,
             is_detached,
+            stdin_taken,
             stdout_closed: AtomicBool::new(false),
             answer_lost: AtomicBool::new(false),
         }
@@ -66,6 +70,16 @@ impl Screen {
 
     pub(super) fn is_quiet(&self) -> bool {
         self.quiet
+    }
+
+    /// A list of hosts was read from stdin: questions are asked on the terminal itself.
+    pub(super) fn take_stdin(&self) {
+        self.stdin_taken.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether a list of hosts was read from stdin.
+    pub(super) fn is_stdin_taken(&self) -> bool {
+        self.stdin_taken.load(Ordering::Relaxed)
     }
 
     /// The run will go on without the terminal.
@@ -228,6 +242,12 @@ impl Screen {
 
 fn said(text: &str, indent: usize) -> String {
     wrap(&clean(text), indent)
+}
+
+/// Writes text to stdout where nobody needs to hear of a failure.
+pub(super) fn write_or_leave(text: &str) {
+    let mut stdout = io::stdout().lock();
+    let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
 }
 
 /// Prints where a bug appeared, for the report. Cleaned, because messages quote other people's text.

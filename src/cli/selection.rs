@@ -39,12 +39,21 @@ pub(super) fn request(of: &SelectionArgs) -> Result<Request, OperationError> {
     })
 }
 
+/// Whether hosts are read from stdin.
+pub(super) fn reads_stdin(of: &SelectionArgs) -> bool {
+    of.host.iter().any(is_stdin)
+}
+
+fn is_stdin(host: &HostId) -> bool {
+    host.as_str() == "-"
+}
+
 /// The named hosts, with those read from stdin.
 fn named(given: &[HostId]) -> Result<HostList, OperationError> {
     let mut hosts = Vec::new();
     let mut read = false;
     for host in given {
-        if host.as_str() != "-" {
+        if !is_stdin(host) {
             hosts.push(host.clone());
         } else if read {
             return Err(OperationError::usage("--host - is given twice", "stdin can be read once"));

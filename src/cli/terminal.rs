@@ -13,6 +13,7 @@ use crate::plan::PlanDocument;
 use crate::ports::Clock;
 use crate::run::JournalRecord;
 
+use super::prompt::Keyboard;
 use super::run_watcher::RunWatcher;
 use super::screen::Screen;
 use super::{prompt, question, signals};
@@ -54,7 +55,7 @@ impl Frontend for Terminal {
     }
 
     fn can_ask(&self) -> bool {
-        prompt::is_possible()
+        Keyboard::find(self.0.is_stdin_taken()).is_some()
     }
 
     fn stays(&self) -> bool {
@@ -64,6 +65,9 @@ impl Frontend for Terminal {
     async fn ask(&self, of: &Question<'_>, orders: &mut Orders) -> Reply {
         let (shown, asked) = question::words(of);
         self.0.stderr(&shown);
-        prompt::ask(&asked, orders).await
+        match Keyboard::find(self.0.is_stdin_taken()) {
+            Some(keyboard) => prompt::ask(keyboard, &asked, orders).await,
+            None => Reply::Broken(io::Error::other("there is none")),
+        }
     }
 }

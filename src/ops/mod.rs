@@ -9,13 +9,14 @@
 //! | `idempotency`, `takeover`, `not_taken`, `remainder`, `offline_journal`, `offline_file` | runs begun earlier |
 //! | `halt`, `stop_order`, `follow`, `unhalt`, `pause`, `adopt`, `marks`, `accept`, `set_time` | decisions of a person |
 //! | `init`, `archive`, `prune` | the ledger as a whole |
-//! | `status`, `run_status`, `advice`, `history`, `headroom`, `report` | reports |
+//! | `status`, `run_status`, `advice`, `history`, `headroom`, `report`, `candidates` | reports, and names for the Tab key |
 //! | `environment`, `site`, `reader`, `fleets`, `engines`, `clock`, `process` | what the policies name, opened |
 
 mod accept;
 mod adopt;
 mod advice;
 mod archive;
+pub(crate) mod candidates;
 mod clock;
 mod confirm;
 mod cores;
@@ -56,6 +57,7 @@ mod unhalt;
 pub(crate) use accept::{Acceptance, accept};
 pub(crate) use adopt::{Adoption, adopt};
 pub(crate) use archive::{export, import};
+pub(crate) use candidates::Candidate;
 pub use cores::OnAllCores;
 pub(crate) use environment::policies;
 pub(crate) use error::OperationError;

@@ -107,6 +107,41 @@ fn s8_what_was_typed_before_the_question_is_no_answer() {
     untouched(&environment);
 }
 
+/// A list of hosts that comes through a pipe leaves the terminal for the question, and is no answer to it.
+#[test]
+fn s8_a_list_of_hosts_on_stdin_leaves_the_terminal_for_the_question() {
+    let binary = env!("CARGO_BIN_EXE_safe-remove");
+    let piped = |environment: &TestEnvironment, list: &str, more: &str| {
+        let mut shell = Command::new("/bin/sh");
+        let remove = format!("{binary} --subsystem index {more}");
+        shell.args(["-c", &format!("stty -a > before; printf '{list}' | {remove}; echo code=$?; stty -a > after")]);
+        environment.isolate(&mut shell);
+        spawn_command(shell, Some(TIMEOUT_MS)).expect("it starts")
+    };
+    let list = "index-0001\\nindex-0002\\n";
+    for (answer, code) in [("2\r", 0), ("3\r", 6), ("\r", 6), ("\u{4}", 6), ("\u{3}", 6)] {
+        let environment = fleet();
+        let mut session = piped(&environment, list, "--host -");
+        session.exp_string("Type 2 to remove 2 hosts, anything else to stop").expect("the question");
+        session.send(answer).and_then(|_| session.flush()).expect("typed");
+        let rest = session.exp_eof().expect("it ends");
+        assert!(rest.contains(&format!("code={code}")), "{answer:?}: {rest}");
+        let state = |name: &str| std::fs::read_to_string(environment.path().join(name)).expect("stty wrote it");
+        assert_eq!(state("before"), state("after"), "{answer:?}");
+        if code == 6 {
+            untouched(&environment);
+        }
+    }
+    // Whatever else stdin is, it is no list: a script that feeds an answer is no person.
+    let environment = fleet();
+    let rest = piped(&environment, "2\\n", "--count 2").exp_eof().expect("it ends");
+    assert!(rest.contains("code=6") && rest.contains("no terminal to ask on"), "{rest}");
+    // Without a terminal nobody is asked.
+    let refused = environment.run_with_stdin(&["--subsystem", "index", "--host", "-"], b"index-0001\n").exits(6);
+    assert!(refused.stderr.contains("no terminal to ask on"), "{}", refused.stderr);
+    untouched(&environment);
+}
+
 #[test]
 fn s8_signals_at_the_question_touch_nothing() {
     for signal in [Signal::SIGTERM, Signal::SIGHUP, Signal::SIGINT, Signal::SIGQUIT] {

@@ -15,7 +15,8 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
 use super::python;
-use super::watched::{Watched, ports, tmp};
+use super::tmp;
+use super::watched::{Watched, ports};
 
 pub(crate) const REGION: &str = "us-east-1";
 

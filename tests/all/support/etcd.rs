@@ -3,23 +3,27 @@
 //! Found on PATH; else unpacked below `target/` from Debian's package, which needs no root. A member ends with this
 //! process, also when that panics or is killed. No etcd is a failed test, never a skipped one.
 
-use std::fs::{self, File};
+use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::Command;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::watched::{Watched, ports, tmp};
+use super::debian::{Packages, run};
+use super::tmp;
+use super::watched::{Watched, ports};
 
-/// The package that the tests were written with; a Debian that has it no more gives its own.
-const PACKAGE: &str = "etcd-server=3.4.23-4+b4";
-
-const HINT: &str = "the tests of the etcd ledger need etcd 3.4 or later: as root, `apt-get install etcd-server`, or \
-                    put `etcd` on PATH. Without root they unpack Debian's package themselves, which needs apt-get, \
-                    dpkg-deb and Debian's mirror for the first run";
+const ETCD: Packages = Packages {
+    home: "etcd-server",
+    // The version that the tests were written with.
+    names: &["etcd-server=3.4.23-4+b4"],
+    hint: "the tests of the etcd ledger need etcd 3.4 or later: as root, `apt-get install etcd-server`, or put `etcd` on \
+           PATH. Without root they unpack Debian's package themselves, which needs apt-get, dpkg-deb and Debian's mirror \
+           for the first run",
+};
 
 /// Members that know each other.
 pub(crate) struct EtcdCluster {
@@ -177,56 +181,5 @@ fn program() -> PathBuf {
     if Command::new("etcd").arg("--version").output().is_ok_and(|answer| answer.status.success()) {
         return PathBuf::from("etcd");
     }
-    let home = tmp().join("etcd-server");
-    let program = home.join("usr/bin/etcd");
-    // Several test binaries may want it at once; the lock goes with the process that holds it.
-    let lock = File::create(tmp().join("etcd-server.lock")).expect("a lock below target/");
-    lock.lock().expect("the lock of etcd");
-    if !program.exists() {
-        let parts = home.with_extension("parts");
-        let _ = fs::remove_dir_all(&parts);
-        fs::create_dir_all(&parts).expect("a directory below target/");
-        download(&parts);
-        let package = fs::read_dir(&parts)
-            .expect("a directory below target/")
-            .filter_map(|entry| Some(entry.ok()?.path()))
-            .find(|path| path.extension().is_some_and(|extension| extension == "deb"))
-            .unwrap_or_else(|| panic!("apt-get downloaded no package ({HINT})"));
-        run(Command::new("dpkg-deb").arg("-x").arg(package).arg(&parts)).unwrap_or_else(|why| panic!("{why} ({HINT})"));
-        let _ = fs::remove_dir_all(&home);
-        fs::rename(&parts, &home).expect("a directory below target/");
-    }
-    program
-}
-
-/// By the machine's package lists; where it has none, by lists of its own below `target/`.
-fn download(into: &Path) {
-    let state = tmp().join("apt");
-    for part in ["lists/partial", "cache/archives/partial"] {
-        fs::create_dir_all(state.join(part)).expect("a directory below target/");
-    }
-    let own = [
-        format!("Dir::State::Lists={}", state.join("lists").display()),
-        format!("Dir::Cache={}", state.join("cache").display()),
-    ];
-    let apt = |own: &[String], arguments: &[&str]| {
-        let options = own.iter().flat_map(|option| ["-o", option.as_str()]);
-        let mut command = Command::new("apt-get");
-        command.current_dir(into).args(["-q", "-o", "APT::Sandbox::User="]).args(options).args(arguments);
-        run(&mut command)
-    };
-    let package = || apt(&[], &["download", PACKAGE]);
-    let any = |own: &[String]| apt(own, &["download", PACKAGE]).or_else(|_| apt(own, &["download", "etcd-server"]));
-    package()
-        .or_else(|_| apt(&own, &["update"]).and_then(|()| any(&own)))
-        .or_else(|_| any(&[]))
-        .unwrap_or_else(|why| panic!("{why} ({HINT})"));
-}
-
-fn run(command: &mut Command) -> Result<(), String> {
-    let Output { status, stderr, .. } = command.output().map_err(|error| format!("cannot run {command:?}: {error}"))?;
-    if status.success() {
-        return Ok(());
-    }
-    Err(format!("{command:?} fails: {}", String::from_utf8_lossy(&stderr)))
+    ETCD.unpacked().join("usr/bin/etcd")
 }

@@ -2,6 +2,7 @@
 
 #[cfg(feature = "aws")]
 pub(crate) mod cloud;
+pub(crate) mod debian;
 #[cfg(feature = "dynamodb")]
 pub(crate) mod dynamo;
 pub(crate) mod engines;
@@ -15,3 +16,8 @@ pub(crate) mod proxy;
 pub(crate) mod python;
 #[cfg(any(feature = "aws", feature = "dynamodb", feature = "etcd"))]
 pub(crate) mod watched;
+
+/// The directory below `target/` for what tests install and write.
+pub(crate) fn tmp() -> std::path::PathBuf {
+    std::path::PathBuf::from(env!("CARGO_TARGET_TMPDIR"))
+}

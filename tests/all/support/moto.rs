@@ -13,7 +13,7 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use serde_json::{Value, json};
 
 use super::python::environment;
-use super::watched::tmp;
+use super::tmp;
 
 static SERVER: OnceLock<Server> = OnceLock::new();
 static TURN: Mutex<()> = Mutex::new(());

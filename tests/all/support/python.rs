@@ -5,7 +5,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use super::watched::tmp;
+use super::tmp;
 
 /// The directory `bin` of an environment that has what the file pins, made if need be.
 pub(crate) fn environment(name: &str, requirements: &Path) -> PathBuf {
