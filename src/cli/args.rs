@@ -394,7 +394,7 @@ impl Command {
             | Self::Headroom { .. }
             | Self::Status { .. }
             | Self::History { .. }
-            | Self::Policy(PolicyCommand::Check | PolicyCommand::Show { .. } | PolicyCommand::Schema)
+            | Self::Policy(PolicyCommand::Check | PolicyCommand::Show { .. } | PolicyCommand::Schema { .. })
             | Self::Completions { .. }
             | Self::Man { .. } => true,
             Self::Resume { .. }
@@ -407,6 +407,15 @@ impl Command {
             | Self::Ledger(_) => false,
         }
     }
+}
+
+/// The kinds of policy files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SchemaOf {
+    /// The policy of a subsystem
+    Subsystem,
+    /// fleet.toml
+    Fleet,
 }
 
 /// `safe-remove policy`
@@ -422,9 +431,13 @@ pub(crate) enum PolicyCommand {
         #[arg(value_name = "NAME", value_parser = subsystem, add = candidates::subsystems())]
         name: Option<SubsystemName>,
     },
-    /// Print the JSON Schema of the policy files
+    /// Print the JSON Schema of a kind of policy file, for editors
     #[command(after_help = examples::POLICY_SCHEMA)]
-    Schema,
+    Schema {
+        /// Which kind of file
+        #[arg(value_name = "FILE", value_enum, default_value_t = SchemaOf::Subsystem)]
+        of: SchemaOf,
+    },
     /// Accept a policy that became looser than the one the ledger keeps
     #[command(after_help = examples::POLICY_ACCEPT)]
     Accept {

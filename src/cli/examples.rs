@@ -62,7 +62,11 @@ Examples:
 
 pub(crate) const POLICY_SCHEMA: &str = "\
 Examples:
-  safe-remove policy schema > policies/schema.json  for an editor";
+  safe-remove policy schema > policies/subsystem.schema.json         for every subsystem's file
+  safe-remove policy schema fleet > policies/fleet.schema.json       for fleet.toml
+
+Editors that know TOML (taplo, Even Better TOML) find it by the first line of a file:
+  #:schema ./subsystem.schema.json";
 
 pub(crate) const POLICY_ACCEPT: &str = "\
 Examples:

@@ -193,7 +193,7 @@ async fn command(cli: &Cli, screen: &Arc<Screen>) -> Result<CommandOutput, Opera
         Some(Command::History { subsystem, since }) => history::run(global, subsystem.as_ref(), *since).await,
         Some(Command::Policy(PolicyCommand::Check)) => policy::check(global),
         Some(Command::Policy(PolicyCommand::Show { name })) => policy::show(global, name.as_ref()),
-        Some(Command::Policy(PolicyCommand::Schema)) => policy::schema(),
+        Some(Command::Policy(PolicyCommand::Schema { of })) => policy::schema(*of),
         Some(Command::Policy(PolicyCommand::Accept { name, reason })) => {
             policy::accept(global, name, reason, screen).await
         }

@@ -7,9 +7,9 @@ use serde::Serialize;
 use crate::model::{OperatorId, SubsystemName};
 use crate::ops::{self, Acceptance, OperationError};
 use crate::output::{clean, clean_lines};
-use crate::policy;
+use crate::policy::{self, PolicyFile};
 
-use super::args::Global;
+use super::args::{Global, SchemaOf};
 use super::screen::Screen;
 use super::terminal::Terminal;
 use super::{CommandOutput, Exit};
@@ -47,9 +47,12 @@ pub(super) fn show(global: &Global, name: Option<&SubsystemName>) -> Result<Comm
     CommandOutput::result(Exit::DONE, "policy show", text, &document, &document.warnings)
 }
 
-/// `policy schema`: the schema itself in every format, so that an editor can read it.
-pub(super) fn schema() -> Result<CommandOutput, OperationError> {
-    let schema = policy::schema();
+/// `policy schema [FILE]`: the schema itself in every format, so that an editor can read it.
+pub(super) fn schema(of: SchemaOf) -> Result<CommandOutput, OperationError> {
+    let schema = policy::schema(match of {
+        SchemaOf::Subsystem => PolicyFile::Subsystem,
+        SchemaOf::Fleet => PolicyFile::Fleet,
+    });
     let text = crate::output::json_document(&schema)
         .map_err(|error| OperationError::internal("the schema cannot be written as JSON", error))?;
     CommandOutput::document(Exit::DONE, text, &schema)

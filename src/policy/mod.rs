@@ -31,7 +31,7 @@ pub(crate) use check::FleetAlone;
 pub(crate) use files::{ledger_place, load, load_fleet};
 pub(crate) use loosened::loosened;
 pub(crate) use problem::{Look, PolicyErrors, PolicyProblem, nearest};
-pub(crate) use schema::schema;
+pub(crate) use schema::{PolicyFile, schema};
 pub(crate) use show::{effective, show};
 pub use types::*;
 

@@ -1,31 +1,62 @@
 //! `policy schema`: a JSON Schema of the policy files, generated from the types that read them.
 //!
-//! One document covers both kinds of file: a file is valid as `Fleet` or as `Subsystem`. The schema describes the shape
-//! of a file; `policy check` finds what only the values or the files together show (a minimum above its baseline, an
-//! unknown name in `depends_on`).
+//! Each kind of file has a schema of its own: of a schema that offers both, an editor reports every key of the kind that the
+//! file is not. The schema describes the shape of a file; `policy check` finds what only the values or the files together
+//! show (a minimum above its baseline, an unknown name in `depends_on`).
 
 use schemars::generate::SchemaSettings;
 use schemars::transform::{Transform, transform_subschemas};
-use schemars::{Schema, json_schema};
+use schemars::{JsonSchema as _, Schema, json_schema};
 use serde_json::Value;
 
 use super::raw::{RawFleet, RawSubsystem};
 
-/// The JSON Schema (draft 2020-12) of `fleet.toml` and of a subsystem's file.
-pub(crate) fn schema() -> Value {
+/// A kind of policy file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PolicyFile {
+    /// `fleet.toml`
+    Fleet,
+    /// The file of one subsystem.
+    Subsystem,
+}
+
+/// The JSON Schema (draft 2020-12) of a kind of file.
+pub(crate) fn schema(of: PolicyFile) -> Value {
     let mut generator = SchemaSettings::draft2020_12().into_generator();
-    let fleet = generator.subschema_for::<RawFleet>();
-    let subsystem = generator.subschema_for::<RawSubsystem>();
-    let definitions = generator.take_definitions(true);
+    let (root, id) = match of {
+        PolicyFile::Fleet => (RawFleet::json_schema(&mut generator), "urn:safe-remove:fleet:v1"),
+        PolicyFile::Subsystem => (RawSubsystem::json_schema(&mut generator), "urn:safe-remove:subsystem:v1"),
+    };
+    let title = match of {
+        PolicyFile::Fleet => "fleet.toml of safe-remove",
+        PolicyFile::Subsystem => "the policy of a subsystem, of safe-remove",
+    };
     let mut schema = json_schema!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": "safe-remove policy files",
-        "description": "fleet.toml, or the file of one subsystem",
-        "anyOf": [fleet, subsystem],
-        "$defs": definitions,
+        "$id": id,
+        "title": title,
     });
+    for (key, value) in root.as_object().into_iter().flatten() {
+        schema.insert(key.clone(), value.clone());
+    }
+    schema.insert("$defs".to_owned(), generator.take_definitions(true).into());
     NoNull.transform(&mut schema);
+    ErrorAtTheKey.transform(&mut schema);
     schema.to_value()
+}
+
+/// An unknown key is an error of the key, not of its table: an editor underlines all that an error is of, and taplo shows
+/// the error of a table once for each of its keys.
+struct ErrorAtTheKey;
+
+impl Transform for ErrorAtTheKey {
+    fn transform(&mut self, schema: &mut Schema) {
+        if schema.get("additionalProperties") == Some(&Value::Bool(false)) {
+            let nothing = serde_json::json!({ "not": {}, "description": "There is no such key here." });
+            schema.insert("additionalProperties".to_owned(), nothing);
+        }
+        transform_subschemas(self, schema);
+    }
 }
 
 /// TOML has no null: a key that may be left out may not be null.
@@ -57,12 +88,12 @@ impl Transform for NoNull {
 
 /// The tables in which a key of this name is valid, as `in [pace]`: for keys that ended up in the wrong table.
 pub(super) fn homes_of(key: &str) -> Vec<String> {
-    let schema = schema();
     let mut homes = Vec::new();
-    for (root, at_top) in [("Subsystem", "at the top of a subsystem's file"), ("Fleet", "at the top of fleet.toml")] {
-        if let Some(root) = schema.pointer(&format!("/$defs/{root}")) {
-            search(&schema, root, &mut Vec::new(), key, at_top, &mut homes);
-        }
+    for (file, at_top) in
+        [(PolicyFile::Subsystem, "at the top of a subsystem's file"), (PolicyFile::Fleet, "at the top of fleet.toml")]
+    {
+        let schema = schema(file);
+        search(&schema, &schema, &mut Vec::new(), key, at_top, &mut homes);
     }
     homes.truncate(2);
     homes
@@ -108,13 +139,15 @@ mod tests {
 
     #[test]
     fn nothing_may_be_null_and_required_keys_are_required() {
-        let schema = schema();
-        assert!(!schema.to_string().contains("null"), "{schema:#}");
-        assert_eq!(
-            schema.pointer("/$defs/Subsystem/properties/capacity/required"),
-            Some(&serde_json::json!(["baseline", "minimum"])),
-            "{schema:#}"
-        );
-        assert_eq!(schema.pointer("/$defs/Subsystem/properties/pace/additionalProperties"), Some(&Value::Bool(false)));
+        let (fleet, subsystem) = (schema(PolicyFile::Fleet), schema(PolicyFile::Subsystem));
+        assert!(!fleet.to_string().contains("null") && !subsystem.to_string().contains("null"), "{subsystem:#}");
+        let required = serde_json::json!(["baseline", "minimum"]);
+        assert_eq!(subsystem.pointer("/properties/capacity/required"), Some(&required), "{subsystem:#}");
+        let nothing = serde_json::json!({});
+        assert_eq!(subsystem.pointer("/properties/pace/additionalProperties/not"), Some(&nothing));
+        for schema in [&fleet, &subsystem] {
+            assert_eq!(schema["additionalProperties"]["not"], nothing, "one kind of file, and no other");
+            assert!(schema["$id"].as_str().is_some_and(|id| id.starts_with("urn:safe-remove:")));
+        }
     }
 }

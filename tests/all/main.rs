@@ -28,6 +28,7 @@ mod resume;
 mod safety;
 #[cfg(debug_assertions)]
 mod schedules;
+mod schema;
 mod screens;
 mod support;
 mod takeover;
