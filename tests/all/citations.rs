@@ -18,7 +18,7 @@ fn document(name: &str) -> String {
 fn texts() -> Vec<(String, String)> {
     let files = ["src", "tests/all", "benches"].iter().flat_map(|folder| rust_files(folder));
     let sources = files.map(|(path, text)| (path.display().to_string(), text));
-    let documents = ["SAFETY.md", "README.md", "CONTRIBUTING.md", "docs/architecture.md", "docs/aws.md"];
+    let documents = ["SAFETY.md", "SECURITY.md", "README.md", "CONTRIBUTING.md", "docs/architecture.md", "docs/aws.md"];
     sources.chain(documents.map(|name| (name.to_owned(), document(name)))).collect()
 }
 

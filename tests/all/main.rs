@@ -32,6 +32,7 @@ mod schema;
 mod screens;
 mod support;
 mod takeover;
+mod trust;
 mod unserving;
 mod usage;
 mod wider_world;
