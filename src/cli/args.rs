@@ -66,7 +66,7 @@ All options and exit codes: safe-remove --help
 const AFTER_HELP: &str = "\
 Examples:
   safe-remove headroom                            how much can go now
-  safe-remove plan --subsystem index --count 3    what would happen; touches nothing
+  safe-remove plan --subsystem index --count 3    what would happen
   safe-remove --subsystem index --count 3         plan, ask, remove
   safe-remove status                              what is going on
 

@@ -26,13 +26,25 @@ pub(super) enum SqliteError {
         source: rusqlite::Error,
     },
     #[error(
-        "it is read-only: file and directory must be on a writable disk and writable by this user (operators who \
-         share a ledger share a group)"
+        "it is read-only: file and directory must be on a writable disk and writable by this account (accounts that \
+         share a ledger share a group: chmod -R g+rwX and g+s on its directory)"
     )]
     ReadOnly(#[source] rusqlite::Error),
+    #[error(
+        "this account may not read or write in {0}. Accounts that share a ledger share a group. Who owns the directory \
+         gives it to that group: chgrp -R GROUP {0} && chmod -R g+rwX {0} && chmod g+s {0}", directory.display()
+    )]
+    NotAllowed {
+        directory: PathBuf,
+        #[source]
+        source: io::Error,
+    },
     #[error("the disk is full, and nothing was written: make room on it and try again")]
     Full(#[source] rusqlite::Error),
-    #[error("it cannot be opened: look at the permissions of the file and of every directory above it")]
+    #[error(
+        "it cannot be opened: look at the permissions of the file and of every directory above it \
+         (accounts that share a ledger share a group)"
+    )]
     CannotOpen(#[source] rusqlite::Error),
     #[error("the disk refused a read or a write: look at its free space, its quota and the system's log")]
     Disk(#[source] rusqlite::Error),

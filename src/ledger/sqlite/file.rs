@@ -1,8 +1,8 @@
 //! The ledger's file: how it is created, opened and recognised.
 
-use std::fs::{DirBuilder, OpenOptions};
+use std::fs::{DirBuilder, OpenOptions, Permissions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -42,6 +42,15 @@ const TABLES: &str = "
     ) STRICT, WITHOUT ROWID;
     CREATE INDEX journal_begun ON journal (fleet, at) WHERE seq = 0;
 ";
+
+/// Mode bits of a directory that gives its group to what is made in it, and that this group may write.
+const SETGID_AND_GROUP_WRITES: u32 = 0o2020;
+
+/// Whether what is made in this directory is for all of its group.
+fn is_shared(directory: &Path) -> io::Result<bool> {
+    let mode = std::fs::metadata(directory)?.permissions().mode();
+    Ok(mode & SETGID_AND_GROUP_WRITES == SETGID_AND_GROUP_WRITES)
+}
 
 /// Where the ledger is, and how it is opened.
 #[derive(Debug)]
@@ -96,7 +105,7 @@ impl LedgerFile {
         if !self.path.exists() {
             self.check_blank(&beside)?;
         }
-        self.make_file().map_err(|e| SqliteError::Directory(e).at(self.place(), "opened"))?;
+        self.make_file().map_err(|e| self.not_seen(e).at(self.place(), "opened"))?;
         let mut conn = self.open()?;
         if !self.is_blank(&conn)? {
             return Ok(conn);
@@ -143,7 +152,7 @@ impl LedgerFile {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 return self.check_blank(&beside).map(|()| None);
             }
-            Err(error) => return Err(SqliteError::Directory(error).at(self.place(), "opened")),
+            Err(error) => return Err(self.not_seen(error).at(self.place(), "opened")),
             Ok(_) => {}
         }
         let conn = self.open()?;
@@ -163,16 +172,31 @@ impl LedgerFile {
         }
     }
 
-    /// Creates the directory and the file. Both are for their owner and group only, as far as the umask allows:
-    /// operators of one machine share a ledger by sharing a group (umask 002, or `chmod g+w`), and its contents say
-    /// which hosts can be spared. SQLite gives its journal the file's mode.
+    /// Creates the directory and the file. Both are for their owner and group only, as far as the umask allows: the
+    /// contents say which hosts can be spared. Accounts of one machine share a ledger by sharing a group. A directory
+    /// that gives its group to what is made in it (setgid), and that the group may write, says so: then the file is the
+    /// group's to write, whatever the umask. SQLite gives its journal the file's mode, and so does the progress file.
     fn make_file(&self) -> io::Result<()> {
-        if let Some(parent) = self.path.parent().filter(|p| !p.as_os_str().is_empty()) {
-            DirBuilder::new().recursive(true).mode(0o770).create(parent)?;
-        }
+        let parent = self.directory();
+        DirBuilder::new().recursive(true).mode(0o770).create(parent)?;
         match OpenOptions::new().write(true).create_new(true).mode(0o660).open(&self.path) {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
-            Ok(_) | Err(_) => Ok(()),
+            Err(_) => Ok(()),
+            Ok(file) if is_shared(parent)? => file.set_permissions(Permissions::from_mode(0o660)),
+            Ok(_) => Ok(()),
+        }
+    }
+
+    fn directory(&self) -> &Path {
+        self.path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
+    }
+
+    /// The error where the file, its progress file or a directory above it cannot be looked at.
+    fn not_seen(&self, error: io::Error) -> SqliteError {
+        if error.kind() == io::ErrorKind::PermissionDenied {
+            SqliteError::NotAllowed { directory: self.directory().to_owned(), source: error }
+        } else {
+            SqliteError::Directory(error)
         }
     }
 
@@ -233,7 +257,7 @@ impl LedgerFile {
     pub(super) fn here(&self) -> Result<Here, LedgerError> {
         let gone = |error: io::Error| match error.kind() {
             io::ErrorKind::NotFound => SqliteError::Gone.at(self.place(), "opened"),
-            _ => SqliteError::Directory(error).at(self.place(), "opened"),
+            _ => self.not_seen(error).at(self.place(), "opened"),
         };
         Here::of(&self.path).map_err(gone)
     }
@@ -244,6 +268,9 @@ impl LedgerFile {
     }
 
     pub(super) fn unreadable(&self, error: io::Error) -> LedgerError {
+        if error.kind() == io::ErrorKind::PermissionDenied {
+            return self.not_seen(error).at(self.place(), "read");
+        }
         SqliteError::Progress { path: progress::beside(&self.path), source: error }.at(self.place(), "read")
     }
 

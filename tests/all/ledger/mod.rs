@@ -1,5 +1,6 @@
 //! The ledger: what every engine must do, what each can suffer, and what operators do with one.
 
+mod accounts;
 mod archive;
 mod conformance;
 mod cost;
