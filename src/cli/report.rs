@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::ops::OperationError;
-use crate::output::{hosts_text, next, run_sentence, run_text};
+use crate::output::{clean, hosts_text, next, run_sentence, run_text};
 use crate::run::{Outcome, RunDocument};
 
 use super::error::Diagnostic;
@@ -21,8 +21,10 @@ pub(super) fn of(run: &RunDocument, policies: &Path) -> Result<CommandOutput, Op
         diagnostic.causes.push(cause.message.clone());
     }
     let next = run.next_command.clone().unwrap_or_else(|| next_step(run, policies));
+    let readings = run.recovery.as_ref().map(|recovery| format!("\n      readings: {}", clean(&recovery.message)));
+    let readings = readings.unwrap_or_default();
     diagnostic.hint = Some(format!(
-        "gone: {}\n      in doubt: {}\n      next: {next}",
+        "gone: {}\n      in doubt: {}{readings}\n      next: {next}",
         none(hosts_text(&run.terminated, 20)),
         none(hosts_text(&run.in_doubt, usize::MAX)),
     ));

@@ -7,8 +7,8 @@ use std::time::Duration;
 use crate::model::{RunId, Time};
 use crate::ops::{self, OperationError};
 use crate::output::{
-    StatusBatch, StatusDocument, StatusPause, StatusQuestion, StatusRun, field, hosts_text, next, run_text, span_text,
-    takeovers_text,
+    FIELD, StatusBatch, StatusDocument, StatusPause, StatusQuestion, StatusRun, WIDTH, field, hosts_text, next,
+    readings_text, run_text, span_text, takeovers_text,
 };
 
 use super::args::{Format, Global};
@@ -20,6 +20,9 @@ const WATCH_EVERY: Duration = Duration::from_secs(2);
 
 /// The most hosts of one run that the text lists.
 const HOSTS_SHOWN: usize = 20;
+
+/// The most readings of one run that the text shows; bad ones come first.
+const READINGS_SHOWN: usize = 8;
 
 /// Reads the status once, or repeatedly until nothing is in progress. Of one run, `--watch` ends with the run's own exit
 /// code.
@@ -170,6 +173,10 @@ pub(super) fn text_of_run(run: &StatusRun, now: Time) -> String {
         };
         let until = if call.not_after < now { "could land until" } else { "may land until" };
         out.push_str(&field("call", &format!("{} {what}: {until} {}", call.effect, call.not_after)));
+    }
+    for (place, line) in readings_text(&run.readings, WIDTH - FIELD, READINGS_SHOWN).into_iter().enumerate() {
+        let name = if place == 0 { "readings" } else { "" };
+        out.push_str(&format!("{name:<FIELD$}{line}\n"));
     }
     if let Some(until) = run.until {
         out.push_str(&field("until", &until.to_string()));

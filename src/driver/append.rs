@@ -3,7 +3,7 @@
 use crate::coordination::ProcessId;
 use crate::model::{Call, Nonce, RunId, chain};
 use crate::ports::{self, Ledger, LedgerError, RecordedCall, Written};
-use crate::run::{JournalRecord, Loss, Response, taken_over_by};
+use crate::run::{Event, JournalRecord, Loss, Response, taken_over_by};
 
 use super::fault;
 use super::retry::{Tries, nonce, with_retries};
@@ -29,6 +29,10 @@ impl<'a> Appender<'a> {
 
     /// The records that the ledger did not acknowledge.
     pub(super) fn unrecorded(self) -> Vec<(JournalRecord, Nonce)> {
+        // Readings behind the end of a run: what it did is on record, and no file is kept for a sample.
+        if self.backlog.iter().all(|(record, _)| matches!(record.event, Event::Sampled { .. })) {
+            return Vec::new();
+        }
         self.backlog
     }
 

@@ -161,7 +161,7 @@ pub(crate) async fn drive(
                 Response::Answered(outcome)
             }
             // A wait can be interrupted. An action cannot, and a restore never is.
-            Action::Observe { probes } if machine.is_stopping() => observe::observe(ports, &machine, probes).await,
+            Action::Observe { probes } if !machine.heeds_orders() => observe::observe(ports, &machine, probes).await,
             Action::Observe { probes } => tokio::select! {
                 response = observe::observe(ports, &machine, probes) => response,
                 () = stop.ordered() => Response::Woke,
@@ -170,7 +170,7 @@ pub(crate) async fn drive(
                     Response::Woke
                 }
             },
-            Action::Sleep { until } if machine.is_stopping() => {
+            Action::Sleep { until } if !machine.heeds_orders() => {
                 ports.clock.sleep_until(until).await;
                 Response::Woke
             }

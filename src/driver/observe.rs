@@ -1,12 +1,14 @@
 //! One observation of the world: the record first, then the fleet, and the probes beside them.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::future::join_all;
 
 use crate::coordination::FleetRecord;
 use crate::health::ProbeSpecs;
-use crate::model::chain;
+use crate::model::{ProbeKey, Sample, chain, duration_text};
+use crate::policy::ProbeSpec;
 use crate::ports::FleetError;
 use crate::run::{Blind, Machine, Observation, Response};
 
@@ -16,7 +18,8 @@ use super::{Ports, append};
 pub(super) async fn observe(ports: &Ports, machine: &Machine, probes: bool) -> Response {
     let begun_at = ports.clock.now();
     let specs = if probes { machine.probes() } else { Default::default() };
-    let reads = join_all(specs.iter().map(|(key, spec)| ports.prober.sample(&key.subsystem, spec)));
+    let patience = machine.probe_patience();
+    let reads = join_all(specs.iter().map(|(key, spec)| sample(ports, key, spec, patience)));
     // The record before the fleet: what is claimed meanwhile shows as a conflict, what is released as still claimed.
     let state = async {
         let record = read(ports, machine).await;
@@ -40,6 +43,17 @@ pub(super) async fn observe(ports: &Ports, machine: &Machine, probes: bool) -> R
     let ended_at = ports.clock.now();
     let observation = Observation { begun_at, ended_at, record, taken_over_by, fleet, probed: probes, samples };
     Response::Observed(Box::new(observation))
+}
+
+/// One sample. What takes longer than the run has patience for is a bad one.
+async fn sample(ports: &Ports, key: &ProbeKey, spec: &ProbeSpec, patience: Option<Duration>) -> Sample {
+    let read = ports.prober.sample(&key.subsystem, spec);
+    let Some(patience) = patience else { return read.await };
+    let begun_at = ports.clock.now();
+    tokio::time::timeout(patience, read).await.unwrap_or_else(|_| {
+        let why = format!("no answer within {}: hosts are put back meanwhile", duration_text(patience));
+        Sample { key: key.clone(), begun_at, ended_at: ports.clock.now(), reading: Err(why) }
+    })
 }
 
 /// An observation without the ledger, which is busy with a write.

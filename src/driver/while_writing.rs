@@ -58,7 +58,7 @@ pub(super) async fn write_while_observing<'w, W: Future<Output = Response>>(
         tokio::select! {
             response = &mut write => return response,
             // S6: an order is not kept waiting by a ledger in trouble. A restore is never interrupted.
-            () = stop.ordered(), if !machine.is_stopping() => {
+            () = stop.ordered(), if machine.heeds_orders() => {
                 while let Some(order) = stop.pending() {
                     machine.order(order);
                 }

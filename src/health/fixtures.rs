@@ -20,6 +20,7 @@ pub(super) fn spec(limits: Limits) -> ProbeSpec {
         timeout: Duration::from_secs(5),
         limits,
         failures: 1,
+        unit: None,
     }
 }
 

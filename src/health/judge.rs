@@ -5,6 +5,7 @@
 //! bad (S3). This module must not remember anything: [`super::Watch`] counts consecutive samples.
 
 use bigdecimal::BigDecimal;
+use rust_decimal::prelude::ToPrimitive as _;
 
 use super::number::{exact, nearest, number_text, shifted};
 use crate::model::{Reading, Sample};
@@ -64,14 +65,17 @@ fn has_no_limit(limits: &Limits) -> bool {
 
 /// Which side of a limit is bad.
 #[derive(Clone, Copy, PartialEq)]
-enum Side {
+pub(super) enum Side {
     Above,
     Below,
 }
 
-struct Bound {
-    side: Side,
-    at: BigDecimal,
+/// One limit, as a sample is compared with it.
+pub(super) struct Bound {
+    pub(super) side: Side,
+    pub(super) at: BigDecimal,
+    /// Of a relative limit: per cent above the reference, negative below it.
+    pub(super) percent: Option<f64>,
     text: String,
 }
 
@@ -102,14 +106,20 @@ fn within(limits: &Limits, against: Against, number: f64) -> Result<(), BadReadi
     }
 }
 
-fn bounds(limits: &Limits, against: Against) -> Result<Vec<Bound>, String> {
+/// The limits that a number is compared with.
+///
+/// # Errors
+///
+/// One of them cannot be computed, in words: then every number is bad.
+pub(super) fn bounds(limits: &Limits, against: Against) -> Result<Vec<Bound>, String> {
     let mut bounds = Vec::new();
     for (side, name, limit) in [(Side::Above, "max", limits.max), (Side::Below, "min", limits.min)] {
         if let Some(limit) = limit {
             let Some(at) = exact(limit) else {
                 return Err(format!("its limit {name} = {limit} is not a finite number"));
             };
-            bounds.push(Bound { side, at, text: format!("its limit {name} = {}", number_text(limit)) });
+            let text = format!("its limit {name} = {}", number_text(limit));
+            bounds.push(Bound { side, at, percent: None, text });
         }
     }
     let Against::Reference(reference) = against else { return Ok(bounds) };
@@ -120,10 +130,11 @@ fn bounds(limits: &Limits, against: Against) -> Result<Vec<Bound>, String> {
         let Some((of, exact_of)) = reference.and_then(|of| exact(of).map(|exact_of| (of, exact_of))) else {
             return Err(format!("has no reference that {name} = {percent}% could be measured from"));
         };
-        let at = shifted(&exact_of, if side == Side::Above { percent } else { -percent });
+        let change = if side == Side::Above { percent } else { -percent };
+        let at = shifted(&exact_of, change);
         let shown = nearest(&at).map_or_else(|| "its limit".to_owned(), number_text);
         let text = format!("{shown} ({name} = {percent}% of its reference {})", number_text(of));
-        bounds.push(Bound { side, at, text });
+        bounds.push(Bound { side, at, percent: change.to_f64(), text });
     }
     Ok(bounds)
 }

@@ -11,6 +11,7 @@ mod chain;
 mod judge;
 mod number;
 mod probes;
+mod reading;
 mod reference;
 mod watch;
 
@@ -19,5 +20,7 @@ mod fixtures;
 
 pub(crate) use chain::{Bake, BakeVerdict, Gap, Round, tolerated_gap};
 pub(crate) use probes::{ProbeSpecs, probes_of};
+pub use reading::{Limit, ProbeLimits, ProbeReading};
+pub(crate) use reading::{Measured, Shown, Tally, limits_of};
 pub(crate) use reference::{REFERENCE_SAMPLES, Reference, bad_now, reference};
 pub(crate) use watch::{Regression, Watch};

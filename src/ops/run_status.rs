@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::coordination::{Asking, Life, Pause, Reservation, ReservationState, RunEntry};
 use crate::model::{Bounds, Call, Effect, HostId, RunId, Time};
-use crate::output::{StatusBatch, StatusCall, StatusHold, StatusPause, StatusQuestion, StatusRun, next};
+use crate::output::{StatusBatch, StatusCall, StatusHold, StatusPause, StatusQuestion, StatusRun, nearest_first, next};
 use crate::ports::Processes as _;
 use crate::run::{self, Event, JournalRecord, LastStep, Purpose, RunHistory};
 
@@ -66,6 +66,7 @@ pub(crate) fn of_run(
         ended_at: entry.ended_at,
         holds: entry.reservations.iter().map(|(host, hold)| of_hold(host, hold)).collect(),
         calls: open_calls(&history),
+        readings: nearest_first(history.measured()),
         until,
         taken_over_by: run::takeovers(journal),
         next_command: Some(next::command(policies, &words)),

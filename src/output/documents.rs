@@ -8,6 +8,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::coordination::Halt;
+use crate::health::Measured;
 use crate::model::{
     BatchNumber, FleetIdentity, FleetName, GroupName, HostId, LedgerId, OperatorId, RunId, SubsystemName, Time,
 };
@@ -191,6 +192,8 @@ pub(crate) struct StatusRun {
     pub(crate) holds: Vec<StatusHold>,
     /// Calls for which it is not known whether they took effect.
     pub(crate) calls: Vec<StatusCall>,
+    /// The last readings of its probes, nearest to their limit first.
+    pub(crate) readings: Vec<Measured>,
     /// When the last settling host can be proved, if one settles.
     pub(crate) until: Option<Time>,
     /// Who took the run over from the operator who began it, the earliest first.

@@ -10,6 +10,7 @@ pub(crate) mod next;
 mod plan;
 mod progress;
 mod question;
+mod readings;
 mod run;
 mod table;
 mod text;
@@ -24,9 +25,10 @@ pub(crate) use headroom::headroom_text;
 pub(crate) use plan::{plan_text, refusal_line};
 pub(crate) use progress::ProgressScreen;
 pub(crate) use question::{batch_prompt, batch_question_text};
+pub(crate) use readings::{nearest_first, readings_text};
 pub(crate) use run::{run_sentence, run_text, takeovers_text};
 pub(crate) use table::{Align, Table};
-pub(crate) use text::{field, hosts_text, span_text, wrap};
+pub(crate) use text::{FIELD, field, hosts_text, span_text, wrap};
 
 /// The width of text in columns: fits beside a runbook on a laptop, and in a ticket.
 pub(crate) const WIDTH: usize = 100;

@@ -15,10 +15,14 @@ use crate::model::{BatchNumber, Time};
 use crate::ports::Clock;
 use crate::run::{Event, JournalRecord, Progress, Step};
 
+use super::readings::{readings_line, readings_text};
 use super::{clean, hosts_text, span_text};
 
 /// The most hosts on a line of progress.
 const HOSTS_SHOWN: usize = 8;
+
+/// The most readings below the bar: the block must fit beside what a person reads above it. Bad ones come first.
+const READINGS_SHOWN: usize = 6;
 
 /// Without a terminal a line is written at least once a minute (contract section 8, "Signals"). The interval is a
 /// minute, less the possible delay of a tick on a busy machine.
@@ -239,10 +243,16 @@ fn block(progress: &Progress, left: Option<Duration>) -> String {
     if !progress.hosts.is_empty() {
         text.push_str(&format!("\n  {}", hosts_text(&progress.hosts, HOSTS_SHOWN)));
     }
-    for (probe, reading) in &progress.readings {
-        text.push_str(&format!("\n  {}  {}", clean(&probe.to_string()), clean(reading)));
+    let width = console_width().saturating_sub(2);
+    for line in readings_text(&progress.readings, width, READINGS_SHOWN) {
+        text.push_str(&format!("\n  {line}"));
     }
     text
+}
+
+/// The terminal's width in columns; 80 if it is not known.
+fn console_width() -> usize {
+    rustix::termios::tcgetwinsize(std::io::stderr()).map_or(80, |size| usize::from(size.ws_col)).max(1)
 }
 
 fn style(template: &str) -> ProgressStyle {
@@ -263,15 +273,14 @@ fn heading(progress: &Progress) -> String {
 /// The whole progress on one line.
 fn line(progress: &Progress, left: Option<Duration>) -> String {
     let mut text = heading(progress);
-    if !progress.hosts.is_empty() && !matches!(progress.step, Step::Reference | Step::Closing) {
+    if !progress.hosts.is_empty() && !matches!(progress.step, Step::Reference | Step::Closing | Step::Following) {
         text.push_str(&format!(": {}", hosts_text(&progress.hosts, HOSTS_SHOWN)));
     }
     if let Some(left) = left {
         text.push_str(&format!(", {} left", span_text(left)));
     }
     if !progress.readings.is_empty() {
-        let readings: Vec<_> = progress.readings.iter().map(|(probe, reading)| format!("{probe} {reading}")).collect();
-        text.push_str(&format!("; {}", readings.join(", ")));
+        text.push_str(&format!("; {}", readings_line(&progress.readings)));
     }
     text
 }
@@ -290,6 +299,7 @@ fn step_text(step: Step) -> &'static str {
         Step::Verifying => "verifying",
         Step::Restoring => "RESTORING",
         Step::Closing => "closing",
+        Step::Following => "ended, nothing is held; reading on to see whether the readings recover (Ctrl-C ends this)",
     }
 }
 
@@ -312,6 +322,8 @@ fn remark(event: &Event) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::health::{Limit, Measured, ProbeLimits, ProbeReading};
+    use crate::model::ProbeKey;
 
     struct Fixed;
 
@@ -368,14 +380,20 @@ mod tests {
             hosts: vec!["index-0001".into(), "index-0002".into()],
             left: Some(Duration::from_secs(90)),
             total: Some(Duration::from_secs(180)),
-            readings: vec![(
-                crate::model::ProbeKey { subsystem: "index".into(), probe: "errors".to_owned() },
-                "0.002".to_owned(),
-            )],
+            readings: vec![Measured {
+                key: ProbeKey { subsystem: "index".into(), probe: "errors".to_owned() },
+                reading: ProbeReading { value: Some(0.002), good: true, why: None, bad: 0 },
+                limits: ProbeLimits {
+                    max: Some(Limit { at: 0.01, percent: None }),
+                    failures: 1,
+                    ..ProbeLimits::default()
+                },
+                recent: vec![Some(0.002)],
+            }],
         };
         assert_eq!(
             line(&progress, progress.left),
-            "batch 2 of 3  baking: index-0001 index-0002, 1m 30s left; index/errors 0.002"
+            "batch 2 of 3  baking: index-0001 index-0002, 1m 30s left; index/errors 0.002 max 0.01"
         );
     }
 

@@ -5,10 +5,14 @@ use crate::model::{BatchNumber, Time};
 use crate::run::BatchQuestion;
 
 use super::plan::subsystems_text;
-use super::{clean, field, hosts_text, span_text};
+use super::readings::readings_text;
+use super::{WIDTH, field, hosts_text, span_text};
 
 /// The most hosts that one line lists.
 const HOSTS_SHOWN: usize = 20;
+
+/// The most readings that are shown; bad ones come first.
+const READINGS_SHOWN: usize = 8;
 
 /// Everything that a person decides by. The question itself is [`batch_prompt`].
 pub(crate) fn batch_question_text(question: &BatchQuestion, now: Time) -> String {
@@ -30,8 +34,8 @@ pub(crate) fn batch_question_text(question: &BatchQuestion, now: Time) -> String
     text.push_str(&subsystems_text(&question.subsystems, &question.subsystem));
     if !readings.is_empty() {
         text.push_str("\nReadings now\n");
-        for (probe, reading) in readings {
-            text.push_str(&format!("  {}  {}\n", clean(&probe.to_string()), clean(reading)));
+        for line in readings_text(readings, WIDTH - 2, READINGS_SHOWN) {
+            text.push_str(&format!("  {line}\n"));
         }
     }
     let left = span_text(question.until.since(now));

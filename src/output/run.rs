@@ -29,6 +29,9 @@ pub(crate) fn run_text(run: &RunDocument) -> String {
     if let Some(cause) = &run.cause {
         out.push_str(&field("cause", &cause.message));
     }
+    if let Some(recovery) = &run.recovery {
+        out.push_str(&field("readings", &recovery.message));
+    }
 
     if !run.batches.is_empty() {
         out.push('\n');

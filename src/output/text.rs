@@ -49,7 +49,7 @@ pub(crate) fn field(name: &str, value: &str) -> String {
 }
 
 /// The column in which the values of [`field`]s begin.
-const FIELD: usize = 12;
+pub(crate) const FIELD: usize = 12;
 
 #[cfg(test)]
 mod tests {

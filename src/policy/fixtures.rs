@@ -55,6 +55,7 @@ max = 0.01
 max_increase = "20%"
 max_decrease = "90%"
 failures = 2
+unit = "share"
 timeout = "5s"
 [[health.probe]]
 name = "front"

@@ -170,7 +170,8 @@ fn pace_loosened(
 }
 
 fn probe_loosened(found: &mut Findings, field: &str, was: &ProbeSpec, is: &ProbeSpec) {
-    let ProbeSpec { name: _, kind, timeout, limits, failures } = was;
+    // A unit is for people: no reading is judged by it.
+    let ProbeSpec { name: _, kind, timeout, limits, failures, unit: _ } = was;
     let same = match (kind, &is.kind) {
         // Fewer statuses may be good; everything else must be equal.
         (

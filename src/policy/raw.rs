@@ -247,6 +247,8 @@ pub(super) struct RawProbe {
     pub(super) max_decrease: Option<Spanned<Percent>>,
     /// Consecutive bad samples that make a regression. Default 1.
     pub(super) failures: Option<Spanned<Count>>,
+    /// The unit of the number, for people: `ms`, `%`. At most 16 characters. Default `ms` where the kind reads milliseconds.
+    pub(super) unit: Option<Spanned<String>>,
     /// simulated: what to read.
     pub(super) metric: Option<Spanned<SimulatedMetric>>,
     /// http: `http://` or `https://`.

@@ -45,6 +45,7 @@ async fn sample(kind: ProbeKind, simulated: Option<Arc<dyn SimulatedMetrics>>) -
         timeout: Duration::from_millis(500),
         limits: Limits::default(),
         failures: 1,
+        unit: None,
     };
     Probes::new(Arc::new(Ticking(AtomicI64::new(0))), simulated).sample(&"index".into(), &spec).await
 }

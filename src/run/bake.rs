@@ -26,7 +26,7 @@ impl Machine {
         // A ledger that is lost must be noticed while there is time to restore without it.
         let beat = self.link.heartbeat_at(self.settings().offline_limit);
         if beat.is_some_and(|at| at <= now) && next > now {
-            self.record(Event::Sampled { batch, readings: BTreeMap::new() });
+            self.record(Event::Sampled { batch: Some(batch), readings: BTreeMap::new(), capacity: BTreeMap::new() });
             self.sleep(next.min(now.plus(timeouts::POLL)));
             return;
         }

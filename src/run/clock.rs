@@ -64,6 +64,7 @@ impl Machine {
             Phase::Enlisting
             | Phase::Opening { .. }
             | Phase::Closing { .. }
+            | Phase::Following { .. }
             | Phase::Withdrawing { .. }
             | Phase::Over => {}
         }

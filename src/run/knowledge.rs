@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::coordination::{FleetRecord, HostOutcome, Pause};
-use crate::health::{self, Watch};
+use crate::health::{self, Shown, Tally, Watch};
 use crate::model::{BatchNumber, Bounds, Call, FleetSnapshot, HostId, OperatorId, Time};
 
 use super::reason::Reason;
@@ -112,6 +112,12 @@ pub(super) struct Baseline {
     pub(super) sampled_at: Option<Time>,
     /// When its last one was taken.
     pub(super) taken_at: Option<Time>,
+    /// The reference is known.
+    pub(super) is_known: bool,
+    /// Writes every round down for the journal. It judges nothing that the run does.
+    pub(super) tally: Tally,
+    /// The last readings, for people.
+    pub(super) shown: Shown,
 }
 
 /// The calls of the run.
@@ -128,6 +134,8 @@ pub(super) struct CallLog {
 pub(super) struct Stopping {
     /// The gravest cause so far; causes only ever escalate.
     pub(super) cause: Option<Cause>,
+    /// A signal came, or the output was closed: whoever started the process wants it to end.
+    pub(super) signalled: bool,
     /// A person is needed, whatever the cause.
     pub(super) attention: bool,
     /// Orders that are not yet heeded.

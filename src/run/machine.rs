@@ -139,6 +139,7 @@ impl Machine {
 
     /// Orders the run to stop: no further cordon or terminate, what is cordoned is put back (S6, S7).
     pub(crate) fn order(&mut self, order: Order) {
+        self.stopping.signalled = true;
         self.stopping.orders.push_back(order);
     }
 
@@ -178,6 +179,7 @@ impl Machine {
             }
             Direction::Back => self.restore(now),
             Direction::Closing => self.close(now),
+            Direction::Over if self.is_following() => self.follow(now),
             Direction::Over => {
                 let finish = match &self.phase {
                     Phase::Withdrawing { why } => Finish::NotStarted(why.clone()),
@@ -189,6 +191,7 @@ impl Machine {
                     | Phase::InBatch(_)
                     | Phase::Restoring { .. }
                     | Phase::Closing { .. }
+                    | Phase::Following { .. }
                     | Phase::Over => Finish::Ended,
                 };
                 self.finish(finish);
@@ -242,6 +245,11 @@ impl Machine {
         }
         self.queue.push_back(Next::Action(Action::Finish(Finish::NotStarted(why.clone()))));
         self.phase = Phase::Withdrawing { why };
+    }
+
+    /// The end, once what is queued is done.
+    pub(super) fn finish_behind_queue(&mut self, finish: Finish) {
+        self.queue.push_back(Next::Action(Action::Finish(finish)));
     }
 
     pub(super) fn finish(&mut self, finish: Finish) {

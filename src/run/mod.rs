@@ -14,10 +14,10 @@
 //! | `judge`, `preflight`, `rules`, `reason`, `not_started` | whether it may go on, and why it stops |
 //! | `forward`, `opening`, `cordon`, `bake`, `terminate` | the way forward |
 //! | `between`, `question` | between two batches: pausing, and asking a person |
-//! | `restore`, `closing`, `reconcile`, `recover` | the way back, the end, the way in after a takeover |
+//! | `restore`, `closing`, `following`, `reconcile`, `recover` | the way back, the end, what is read behind it, the way in after a takeover |
 //! | `while_writing`, `timeouts`, `progress` | what is done while a write waits; how long it waits; what is shown of it |
-//! | `journal`, `event`, `history` | the journal, and its one reader |
-//! | `document`, `report`, `remains`, `offline_journal`, `prune`, `pruned` | what a journal says, for people and commands |
+//! | `journal`, `event`, `readings`, `history` | the journal, what it says of the probes, and its one reader |
+//! | `document`, `report`, `recovery`, `remains`, `offline_journal`, `prune`, `pruned` | what a journal says, for people and commands |
 //! | `takeover`, `succession`, `silence` | who may take a run over |
 
 #![cfg_attr(not(test), warn(clippy::wildcard_enum_match_arm))]
@@ -32,6 +32,7 @@ mod closing;
 mod cordon;
 mod document;
 mod event;
+mod following;
 mod forward;
 mod handle;
 mod history;
@@ -50,9 +51,11 @@ mod prune;
 mod pruned;
 mod question;
 mod queue;
+mod readings;
 mod reason;
 mod reconcile;
 mod recover;
+mod recovery;
 mod remains;
 mod report;
 mod reservation;
@@ -72,7 +75,7 @@ pub(crate) use document::{BatchReport, BatchState, Cause, CauseKind, Outcome, Pu
 pub use event::Event;
 #[cfg(test)]
 pub(crate) use history::JournalStage;
-pub(crate) use history::{CallHistory, HostStage, LastStep, Opening, RunHistory, Single, Takeover};
+pub(crate) use history::{CallHistory, HostStage, LastStep, Opening, RunHistory, SampledRound, Single, Takeover};
 pub use journal::{EVENT_SCHEMA, JournalRecord};
 pub(crate) use machine::{Machine, Spec};
 pub(crate) use not_started::{Failure, NotStarted, Order};
@@ -82,6 +85,9 @@ pub(crate) use prune::{Stays, prune};
 pub(crate) use pruned::{is_pruned, records_ever};
 pub(crate) use question::BatchQuestion;
 pub(crate) use recover::Successor;
+pub(crate) use recovery::Recovery;
+#[cfg(test)]
+pub(crate) use recovery::RecoveryState;
 pub(crate) use remains::{Remains, remains};
 pub(crate) use report::{has_ended, report, takeovers};
 pub(crate) use response::{Answer, Blind, Loss, Observation, Response};

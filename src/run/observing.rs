@@ -1,31 +1,34 @@
 //! An observation is taken in and judged. The judges return a reason to stop.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::coordination::FleetRecord;
-use crate::model::{ProbeKey, Reading, Time};
+use crate::model::Time;
 
 use super::action::Action;
 use super::machine::{Machine, Next};
-use super::phase::{BatchStep, BatchUnderWay, Phase};
 use super::reason::Reason;
-use super::{Event, Loss, Observation, timeouts};
+use super::{Loss, Observation, timeouts};
 
 impl Machine {
     /// Takes in an observation of the record, the fleet, and the probes if they were read.
     pub(super) fn observed(&mut self, observation: Observation, now: Time) {
-        if let Err(reason) = self.read(&observation, now) {
+        if !self.is_following()
+            && let Err(reason) = self.read(&observation, now)
+        {
             self.stop(reason, now);
         }
         let is_blind = observation.fleet.is_err();
-        let seen = self.see(&Arc::new(observation), now);
+        let observation = Arc::new(observation);
+        // A sample that stops the run is in the journal before the stop.
+        let sampled = self.sampled(&observation);
+        let seen = self.see(&observation, now);
+        self.tell(sampled, &observation, now);
         if is_blind {
             self.queue.push_front(Next::Action(Action::Sleep { until: now.plus(timeouts::CALL_PAUSE) }));
         }
-        match seen {
-            Ok(sampled) => self.queue.extend(sampled.map(Next::Event)),
-            Err(reason) => self.stop(reason, now),
+        if let Err(reason) = seen {
+            self.stop(reason, now);
         }
     }
 
@@ -34,13 +37,10 @@ impl Machine {
     pub(crate) fn observed_without_ledger(&mut self, observation: Observation, now: Time) -> bool {
         let observation = Arc::new(observation);
         let mut reasons: Vec<Reason> = self.keep_time(now).err().into_iter().collect();
-        let seen = self.see(&observation, now);
-        let sampled = seen.unwrap_or_else(|reason| {
-            // The run goes on until the write has an answer: what made it stop is recorded before the stop.
-            reasons.push(reason);
-            self.sampled(&observation)
-        });
-        self.queue.extend(sampled.map(Next::Event));
+        // The run goes on until the write has an answer: what made it stop is recorded before the stop.
+        let sampled = self.sampled(&observation);
+        reasons.extend(self.see(&observation, now).err());
+        self.tell(sampled, &observation, now);
         reasons.extend(self.keep_time(now).err());
         self.stopping.postponed.extend(reasons);
         !self.stopping.postponed.is_empty()
@@ -93,13 +93,12 @@ impl Machine {
         }
     }
 
-    /// Takes in what an observation shows of fleet and probes, and judges it. The event to record, where probes were read
-    /// with hosts out.
+    /// Takes in what an observation shows of fleet and probes, and judges it.
     ///
     /// # Errors
     ///
     /// The reason to stop. A run that stops already is not judged.
-    fn see(&mut self, observation: &Arc<Observation>, now: Time) -> Result<Option<Event>, Reason> {
+    fn see(&mut self, observation: &Arc<Observation>, now: Time) -> Result<(), Reason> {
         self.observed.newest = Some(Arc::clone(observation));
         if observation.probed {
             self.observed.probed_at = Some(observation.begun_at);
@@ -126,23 +125,6 @@ impl Machine {
         if !self.is_stopping() && observation.probed {
             self.judge_health(observation, now)?;
         }
-        Ok(self.sampled(observation))
+        Ok(())
     }
-
-    fn sampled(&self, observation: &Observation) -> Option<Event> {
-        let Phase::InBatch(BatchUnderWay { number, step, .. }) = &self.phase else { return None };
-        let is_told =
-            matches!(step, BatchStep::Cordoning { .. } | BatchStep::Baking { .. } | BatchStep::Verifying { .. });
-        (observation.probed && is_told).then(|| Event::Sampled { batch: *number, readings: readings(observation) })
-    }
-}
-
-/// Probe readings for the journal: a number, or words.
-fn readings(observation: &Observation) -> BTreeMap<ProbeKey, String> {
-    let text = |reading: &Result<Reading, String>| match reading {
-        Ok(Reading::Number(value)) => value.to_string(),
-        Ok(Reading::Good) => "good".to_owned(),
-        Err(why) => why.clone(),
-    };
-    observation.samples.iter().map(|sample| (sample.key.clone(), text(&sample.reading))).collect()
 }

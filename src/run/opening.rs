@@ -160,8 +160,7 @@ impl Machine {
             self.refer_to(granted.reference.clone());
             self.baseline.sampled_at = granted.reference_at.or(self.baseline.sampled_at);
             if let Some(sampled_at) = self.baseline.sampled_at {
-                let reference = self.baseline.reference.clone();
-                self.record(Event::ReferenceTaken { reference, sampled_at });
+                self.tell_reference(sampled_at);
             }
         }
         self.waiting = Waiting { paused_itself: self.waiting.paused_itself, ..Waiting::default() };

@@ -27,6 +27,8 @@ pub(super) enum Phase {
     Restoring { since: Time },
     /// Groups are released and the run ended.
     Closing { step: ClosingStep },
+    /// The run has ended, and holds nothing: it reads the probes until then, to say whether the readings recovered.
+    Following { from: Time, until: Time },
     /// The run was granted nothing, and says so.
     Withdrawing { why: NotStarted },
     /// Nothing more is done.
@@ -97,7 +99,7 @@ impl Phase {
             | Self::InBatch(_) => Direction::Forward,
             Self::Restoring { .. } => Direction::Back,
             Self::Closing { .. } => Direction::Closing,
-            Self::Withdrawing { .. } | Self::Over => Direction::Over,
+            Self::Following { .. } | Self::Withdrawing { .. } | Self::Over => Direction::Over,
         }
     }
 
@@ -123,6 +125,7 @@ impl Phase {
             | Self::Asking { .. }
             | Self::Restoring { .. }
             | Self::Closing { .. }
+            | Self::Following { .. }
             | Self::Withdrawing { .. }
             | Self::Over => None,
         }

@@ -86,7 +86,7 @@ impl Machine {
     pub(super) fn beat(&mut self, now: Time) {
         let Some(batch) = self.reservations.hosts.values().next().map(|host| host.batch) else { return };
         if self.link.heartbeat_at(self.settings().offline_limit).is_some_and(|due| due <= now) {
-            self.record(Event::Sampled { batch, readings: BTreeMap::new() });
+            self.record(Event::Sampled { batch: Some(batch), readings: BTreeMap::new(), capacity: BTreeMap::new() });
         }
     }
 

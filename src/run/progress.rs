@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
-use crate::health;
-use crate::model::{BatchNumber, HostId, ProbeKey, Reading, Sample, Time};
+use crate::health::{self, Measured};
+use crate::model::{BatchNumber, HostId, Time};
 
-use super::Observation;
 use super::machine::Machine;
 use super::phase::{BatchStep, BatchUnderWay, Phase};
 
@@ -22,8 +21,8 @@ pub(crate) struct Progress {
     pub(crate) left: Option<Duration>,
     /// The length of the whole step, if known.
     pub(crate) total: Option<Duration>,
-    /// Each probe's last reading, for people.
-    pub(crate) readings: Vec<(ProbeKey, String)>,
+    /// Each probe's last reading, with its limits.
+    pub(crate) readings: Vec<Measured>,
 }
 
 /// The steps of a run, as people know them.
@@ -53,6 +52,8 @@ pub(crate) enum Step {
     Restoring,
     /// The run is being closed.
     Closing,
+    /// It has ended, and reads the probes for one more bake.
+    Following,
 }
 
 impl Machine {
@@ -86,6 +87,7 @@ impl Machine {
                 BatchStep::Verifying { .. } => (Step::Verifying, None, None),
             },
             Phase::Restoring { .. } => (Step::Restoring, None, None),
+            Phase::Following { from, until } => (Step::Following, Some(until.since(now)), Some(until.since(*from))),
             Phase::Closing { .. } | Phase::Withdrawing { .. } | Phase::Over => (Step::Closing, None, None),
         };
         let hosts = match step {
@@ -100,41 +102,12 @@ impl Machine {
             | Step::Baking
             | Step::Terminating
             | Step::Verifying
-            | Step::Closing => self.batches.current().map(|batch| batch.hosts.clone()).unwrap_or_default(),
+            | Step::Closing
+            | Step::Following => self.batches.current().map(|batch| batch.hosts.clone()).unwrap_or_default(),
         };
-        let readings = self.observed.newest.as_ref().filter(|r| r.probed).map(|r| readings(r)).unwrap_or_default();
+        let readings = self.baseline.shown.measured();
         let count = self.batches.count();
         let number = self.batches.current().map_or(BatchNumber::new(count), |batch| batch.number);
         Progress { step, batch: (number, count), hosts, left, total, readings }
-    }
-}
-
-/// Each probe's last reading, short enough to be taken in at a glance. The journal has it exactly.
-fn readings(observation: &Observation) -> Vec<(ProbeKey, String)> {
-    let text = |sample: &Sample| match &sample.reading {
-        Ok(Reading::Number(value)) => short(*value),
-        Ok(Reading::Good) => "good".to_owned(),
-        Err(why) => why.clone(),
-    };
-    observation.samples.iter().map(|sample| (sample.key.clone(), text(sample))).collect()
-}
-
-/// At most four decimals, and none that say nothing.
-fn short(value: f64) -> String {
-    let text = format!("{value:.4}");
-    match text.contains('.') {
-        true => text.trim_end_matches('0').trim_end_matches('.').to_owned(),
-        false => text,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::short;
-
-    #[test]
-    fn readings_are_short() {
-        let texts = [0.0, 100.000_000_000_000_03, 73.333_333_333, 0.012_34, 1500.0, f64::INFINITY].map(short);
-        assert_eq!(texts, ["0", "100", "73.3333", "0.0123", "1500", "inf"]);
     }
 }

@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use crate::model::{BatchNumber, HostId, ProbeKey, RunId, SubsystemName, Time};
+use crate::health::Measured;
+use crate::model::{BatchNumber, HostId, RunId, SubsystemName, Time};
 use crate::plan::SubsystemCapacity;
 
 use super::RunHistory;
@@ -27,8 +28,8 @@ pub(crate) struct BatchQuestion {
     pub(crate) behind: usize,
     /// Every subsystem that the plan touches: its capacity now, and what the batch leaves of it.
     pub(crate) subsystems: Vec<SubsystemCapacity>,
-    /// Each probe's last reading.
-    pub(crate) readings: Vec<(ProbeKey, String)>,
+    /// Each probe's last reading, with its limits.
+    pub(crate) readings: Vec<Measured>,
     /// Whether this process's terminal asks. If it does not, `continue` is the answer.
     pub(crate) attended: bool,
     /// When the run ends without an answer.

@@ -180,6 +180,7 @@ impl Machine {
         machine.refer_to(granted.map_or_else(told, |entry| entry.reference.clone()));
         machine.waiting.paused = history.paused.cloned();
         machine.waiting.paused_itself = history.pauses.iter().any(|of| of.pause.after.is_some());
+        machine.tell_changed_limits(&history);
         machine.predecessor.quiet_at = Some(quiet_at);
         // Nobody knows what a journal means that is out of order: a person looks.
         machine.stopping.attention = history.illegal.is_some();

@@ -6,8 +6,8 @@ use crate::model::HostId;
 use super::document::{ConfirmedBatch, RunPause};
 use super::history::{BatchConfirmation, PauseHistory};
 use super::{
-    BatchReport, BatchState, Cause, CauseKind, HostStage, JournalRecord, Opening, Outcome, Purpose, RunDocument,
-    RunHistory, TakenOver, Takeover,
+    BatchReport, BatchState, Cause, CauseKind, HostStage, JournalRecord, Opening, Outcome, Purpose, Recovery,
+    RunDocument, RunHistory, TakenOver, Takeover,
 };
 
 /// The schema of the run document.
@@ -74,8 +74,9 @@ pub(crate) fn report(journal: &[JournalRecord]) -> Option<RunDocument> {
         outcome,
         exit_code,
         started_at: first.at,
-        ended_at: last,
+        ended_at: end.map_or(last, |end| end.at),
         cause,
+        recovery: Recovery::of(&history),
         batches,
         terminated: with(&[HostStage::Gone]),
         restored: with(&[HostStage::Back]),

@@ -71,9 +71,12 @@ impl Machine {
             self.observe(false);
             return;
         }
+        // The journal shows what the readings do while hosts come back. Without its ledger the run does nothing but put back.
+        let then = now.plus(timeouts::POLL);
+        let probes = !self.link.offline && self.next_sample(then) <= then;
         self.beat(now);
-        self.sleep(now.plus(timeouts::POLL));
-        self.observe(false);
+        self.sleep(then);
+        self.observe(probes);
     }
 
     /// Records and lets go of every host whose outcome is proved. Says whether there was one.

@@ -40,6 +40,9 @@ pub(super) const TERMINATION_TIMEOUT: Duration = Duration::from_secs(2 * 3600 + 
 /// Restores are retried for this long (contract section 8, "Signals").
 pub(super) const RESTORE_TIMEOUT: Duration = Duration::from_secs(300);
 
+/// Until a sample counts as not read while hosts are put back: no longer than the run would sleep otherwise.
+pub(super) const PROBE_WHILE_RESTORING: Duration = POLL;
+
 /// Looks that may fail one after the other before the fleet's state counts as lost.
 pub(super) const BLIND_OBSERVATIONS: u32 = 3;
 

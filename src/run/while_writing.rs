@@ -22,6 +22,7 @@ impl Machine {
         match self.phase.direction() {
             Direction::Back => false,
             Direction::Closing => now < self.offline_until(now).unwrap_or(now),
+            Direction::Over if self.is_following() => false,
             Direction::Forward | Direction::Over => self.begun,
         }
     }
@@ -32,6 +33,7 @@ impl Machine {
         // Half of the limit is for waiting, half for putting back.
         let limit = self.settings().offline_limit;
         match self.phase.direction() {
+            Direction::Over if self.is_following() => now,
             // S7: each restore is recorded first if that is quick.
             Direction::Back => now,
             // Everything is where it should be: what is left is to say so, as long as the policy bears.

@@ -14,6 +14,9 @@ use crate::policy::value::Spanned;
 /// faster.
 const LONGEST_DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// A longer unit is a description, and would push the limit off the line.
+const LONGEST_UNIT: usize = 16;
+
 const KINDS: [&str; 4] = ["simulated", "http", "tcp", "exec"];
 const EXAMPLE: &str = "write: [health], bake = \"3m\", every = \"10s\", and a [[health.probe]]";
 
@@ -122,7 +125,29 @@ fn probe(
         }
         Some(at) => Some(at.value.0),
     };
-    Some(ProbeSpec { name: name?.value.0.clone(), kind: kind?, timeout: timeout?, limits, failures: failures? })
+    let unit = match &raw.unit {
+        None => Some(None),
+        Some(at) if is_unit(&at.value) => Some(Some(at.value.clone())),
+        Some(at) => {
+            let message = format!("{:?} is not a unit", at.value);
+            context.error(&at.span, message, "not usable", "1 to 16 characters without spaces, such as \"ms\"");
+            None
+        }
+    };
+    Some(ProbeSpec {
+        name: name?.value.0.clone(),
+        kind: kind?,
+        timeout: timeout?,
+        limits,
+        failures: failures?,
+        unit: unit?,
+    })
+}
+
+/// Whether people can read it behind a number.
+fn is_unit(text: &str) -> bool {
+    let is_shown = |c: char| !c.is_whitespace() && !c.is_control();
+    (1..=LONGEST_UNIT).contains(&text.chars().count()) && text.chars().all(is_shown)
 }
 
 fn probe_kind(
@@ -255,6 +280,16 @@ mod tests {
         }
         for text in ["", ":80", "index", "index:", "index:0", "index:65536", "index:+80", "::1:80", "http://x:80"] {
             assert!(!is_address(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn units_are_short_and_can_be_read() {
+        for text in ["ms", "%", "req/s", "\u{b5}s"] {
+            assert!(is_unit(text), "{text}");
+        }
+        for text in ["", " ", "m s", "\u{1b}[2J", "messages per second"] {
+            assert!(!is_unit(text), "{text:?}");
         }
     }
 

@@ -36,6 +36,22 @@ pub struct ProbeSpec {
     pub(crate) limits: Limits,
     /// Consecutive bad samples that make a regression, at least 1.
     pub(crate) failures: u64,
+    /// The unit of its number, as the file names it. Policies that the ledger accepted earlier have none.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(crate) unit: Option<String>,
+}
+
+impl ProbeSpec {
+    /// The unit that its number is shown with: the file's, or `ms` where the kind reads milliseconds.
+    pub(crate) fn shown_unit(&self) -> Option<&str> {
+        let millis = match &self.kind {
+            ProbeKind::Simulated { metric } => *metric == SimulatedMetric::LatencyMs,
+            ProbeKind::Http { pointer, .. } => pointer.is_none(),
+            ProbeKind::Tcp { .. } => true,
+            ProbeKind::Exec { .. } => false,
+        };
+        self.unit.as_deref().or(millis.then_some("ms"))
+    }
 }
 
 /// Probe kinds of this version. The AWS and Prometheus kinds will come with the issue on health.

@@ -1,9 +1,10 @@
 //! The facts that a journal's records tell, one type for each kind.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::coordination::{Halt, Pause, ProcessId};
-use crate::model::{BatchNumber, Call, CallOutcome, FleetName, HostId, OperatorId, RequestId, Time};
+use crate::health::ProbeReading;
+use crate::model::{BatchNumber, Call, CallOutcome, FleetName, HostId, OperatorId, ProbeKey, RequestId, Time};
 use crate::plan::{PlanDocument, RequestDocument, Settings};
 
 use super::super::{Cause, JournalRecord, Outcome, Purpose};
@@ -97,6 +98,16 @@ pub(crate) struct BatchTimes {
 pub(crate) struct End {
     pub(crate) outcome: Outcome,
     pub(crate) exit_code: u8,
+    pub(crate) at: Time,
+}
+
+/// One round of readings.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SampledRound<'a> {
+    pub(crate) at: Time,
+    /// The batch that was out.
+    pub(crate) batch: Option<BatchNumber>,
+    pub(crate) readings: &'a BTreeMap<ProbeKey, ProbeReading>,
 }
 
 /// The latest step of a run, by the last record that names one.

@@ -10,13 +10,15 @@ mod stage;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::coordination::{Pause, ProcessId};
+use crate::health::{Measured, ProbeLimits, Shown};
 use crate::model::{BatchNumber, Call, GroupName, HostId, ProbeKey, Time};
 use crate::plan::SubsystemCapacity;
 
 use super::{Cause, Event, JournalRecord, Outcome, Purpose};
 
 pub(crate) use facts::{
-    BatchConfirmation, BatchTimes, CallHistory, End, HostStage, LastStep, Opening, PauseHistory, Single, Takeover,
+    BatchConfirmation, BatchTimes, CallHistory, End, HostStage, LastStep, Opening, PauseHistory, SampledRound, Single,
+    Takeover,
 };
 pub(crate) use stage::{IllegalEvent, JournalStage};
 
@@ -38,6 +40,12 @@ pub(crate) struct RunHistory<'a> {
     /// The last takeover of any attempt.
     pub(crate) last_takeover: Option<Takeover<'a>>,
     pub(crate) reference: Option<(&'a BTreeMap<ProbeKey, f64>, Time)>,
+    /// The limits of each probe, as they were told last.
+    pub(crate) limits: Option<&'a BTreeMap<ProbeKey, ProbeLimits>>,
+    /// Every round of readings, the earliest first.
+    pub(crate) rounds: Vec<SampledRound<'a>>,
+    /// When a host was last seen back in service.
+    pub(crate) restored_at: Option<Time>,
     /// Why it stops, by its last word.
     pub(crate) cause: Option<&'a Cause>,
     pub(crate) batches: BTreeMap<BatchNumber, BatchTimes>,
@@ -78,7 +86,8 @@ impl<'a> RunHistory<'a> {
 
     /// Whether the journal says that the run ended.
     pub(crate) fn has_ended(&self) -> bool {
-        matches!(self.last.map(|last| &last.event), Some(Event::RunEnded { .. } | Event::JournalPruned { .. }))
+        // Readings may come behind the end; a takeover takes it back.
+        self.end.is_some() || matches!(self.last.map(|last| &last.event), Some(Event::JournalPruned { .. }))
     }
 
     /// Whether it ended and took nothing: then its request id is as good as new.
@@ -117,6 +126,14 @@ impl<'a> RunHistory<'a> {
         self.takeovers.iter().rev().find(|takeover| takeover.purpose == Purpose::Abandon)
     }
 
+    /// The last readings, with their limits and the samples before them.
+    pub(crate) fn measured(&self) -> Vec<Measured> {
+        let mut shown = Shown::default();
+        self.limits.into_iter().for_each(|limits| shown.limits(limits));
+        self.rounds.iter().for_each(|round| shown.take(round.readings));
+        shown.measured()
+    }
+
     fn take(&mut self, record: &'a JournalRecord) {
         let (to, from) = self.stage.next(&record.event);
         if !from.contains(&self.stage) && self.illegal.is_none() {
@@ -132,7 +149,10 @@ impl<'a> RunHistory<'a> {
         let at = record.at;
         match &record.event {
             Event::RunOpened { .. } => self.open(record),
-            Event::ReferenceTaken { reference, sampled_at } => self.reference = Some((reference, *sampled_at)),
+            Event::ReferenceTaken { reference, sampled_at, limits } => {
+                self.reference = Some((reference, *sampled_at));
+                self.limits = Some(limits);
+            }
             Event::BatchGranted { batch, granted } => {
                 self.batch(*batch).granted = Some(at);
                 self.step = Some(LastStep::Cordoning(*batch));
@@ -172,8 +192,14 @@ impl<'a> RunHistory<'a> {
                 self.batch(*batch).baking_since = Some(at);
                 self.step = Some(LastStep::Baking(*batch));
             }
-            Event::Sampled { batch, .. } => {
-                self.step = Some(LastStep::Baking(*batch));
+            Event::Sampled { batch, readings, .. } => {
+                // At other stages the run reads the probes too.
+                if let (Some(batch), JournalStage::Baking) = (batch, self.stage) {
+                    self.step = Some(LastStep::Baking(*batch));
+                }
+                if !readings.is_empty() {
+                    self.rounds.push(SampledRound { at, batch: *batch, readings });
+                }
             }
             Event::BakeEnded { batch, .. } => {
                 self.batch(*batch).baked = Some(at);
@@ -218,6 +244,7 @@ impl<'a> RunHistory<'a> {
             Event::HostRestored { batch, host } => {
                 self.hosts.insert(host, (*batch, HostStage::Back));
                 self.batch(*batch).restored = Some(at);
+                self.restored_at = Some(at);
                 self.step = Some(LastStep::Restoring(*batch));
             }
             Event::HostUntouched { batch, host } => {
@@ -254,7 +281,7 @@ impl<'a> RunHistory<'a> {
             }
             Event::Warned { message } => self.warnings.push(message.clone()),
             Event::RunEnded { outcome, exit_code, subsystems } => {
-                self.end = Some(End { outcome: *outcome, exit_code: *exit_code });
+                self.end = Some(End { outcome: *outcome, exit_code: *exit_code, at });
                 self.measured = Some(subsystems);
                 self.step = Some(LastStep::Closing);
             }

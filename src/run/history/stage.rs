@@ -44,7 +44,7 @@ impl JournalStage {
         const UNDER_WAY: &[JournalStage] = &[Opened, Granted, Baking, Baked, Terminating, Between, TakenOver, Stopping];
         match event {
             Event::RunOpened { .. } => (Opened, &[Blank, Withdrawn]),
-            Event::ReferenceTaken { .. } => (self, &[Opened, Between, TakenOver]),
+            Event::ReferenceTaken { .. } => (self, &[Opened, Between, TakenOver, Stopping]),
             Event::BatchGranted { .. } => (Granted, &[Opened, Between, TakenOver]),
             Event::BatchCordoned { .. } => (Baking, &[Granted, TakenOver]),
             // A bake that nobody claimed in time begins again.
@@ -83,7 +83,10 @@ impl JournalStage {
             | Event::HostGivenUp { .. } => (self, &[TakenOver, Stopping]),
             // S5: nothing is sent for a run that was granted nothing.
             Event::CallIntended { .. } => (self, &[Granted, Baking, Terminating, Between, TakenOver, Stopping]),
-            Event::Sampled { .. } => (self, &[Granted, Baking, Baked, Terminating, Between, TakenOver, Stopping]),
+            // From the reference on; and for one bake behind the end, if hosts were put back.
+            Event::Sampled { .. } => {
+                (self, &[Opened, Granted, Baking, Baked, Terminating, Between, TakenOver, Stopping, Ended])
+            }
             Event::HostDropped { .. }
             | Event::GroupHeld { .. }
             | Event::GroupReleased { .. }

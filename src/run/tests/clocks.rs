@@ -61,8 +61,9 @@ fn records(action: &Action, is: impl Fn(&Event) -> bool) -> bool {
     matches!(action, Action::Record(record) if is(&record.event))
 }
 
+/// A sample with hosts out.
 fn is_sample(action: &Action) -> bool {
-    records(action, |event| matches!(event, Event::Sampled { .. }))
+    records(action, |event| matches!(event, Event::Sampled { batch: Some(_), .. }))
 }
 
 /// The probe turns bad as soon as a host is out.

@@ -57,14 +57,15 @@ fn a_journal_that_is_cut_anywhere_is_a_history() {
 /// Any two neighbours that change places and still make a history must be ones whose order says nothing.
 #[test]
 fn records_that_changed_places_are_found() {
-    let (_, journal) = completed();
+    let (_, mut journal) = completed();
+    // Samples, waits and answers may come at any time.
+    journal.retain(|record| !matches!(record.event, Event::Sampled { .. }));
     let mut found = 0;
     for place in 0..journal.len() - 1 {
         let mut mixed = journal.clone();
         mixed.swap(place, place + 1);
         found += u32::from(RunHistory::of(&mixed).illegal.is_some());
     }
-    // Samples, waits and answers may come at any time.
     assert!(found >= 9, "only {found} of {}", journal.len());
     for missing in ["run-opened", "batch-granted", "batch-cordoned", "bake-ended"] {
         let without: Vec<_> = journal.iter().filter(|record| record.event.name() != missing).cloned().collect();

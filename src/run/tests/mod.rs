@@ -8,6 +8,7 @@ mod ledger;
 mod outage;
 mod policies;
 mod pruned;
+mod readings;
 mod simulation;
 mod takeovers;
 mod world;

@@ -48,6 +48,7 @@ pub(super) fn policies() -> PolicySet {
                 timeout: Duration::from_secs(5),
                 limits: Limits { max: Some(0.01), ..Limits::default() },
                 failures: 1,
+                unit: None,
             }],
         },
         confirm: ConfirmPolicy::default(),

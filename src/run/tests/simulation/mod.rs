@@ -197,7 +197,8 @@ fn is_caught(rig: Rig, invariant: &str) {
         let found = replay(*seed, LATE, rig).violations;
         found.iter().any(|violation| violation.starts_with(invariant))
     };
-    let caught = (0..3 * SEEDS).find(wanted);
+    // Two of the rigs show in few schedules, and the first of those are among the last.
+    let caught = (3 * SEEDS..4 * SEEDS).chain(0..3 * SEEDS).find(wanted);
     assert!(caught.is_some(), "{rig:?}: no schedule breaks {invariant}");
 }
 

@@ -1,0 +1,262 @@
+//! Readings as lines: `index/latency  100 ms  max 110 (+50% of 73)  1 bad of 2  ▁▂▇`.
+//!
+//! Every screen that shows readings calls [`readings_text`], or [`readings_line`] where there is one line for all. The
+//! nearest to its limit comes first, and those that are not shown are counted. Nothing here judges.
+
+use std::cmp::Ordering;
+
+use crate::health::{Limit, Measured, ProbeLimits, ProbeReading};
+
+use super::clean;
+
+/// The most readings on one line with other text.
+const ON_A_LINE: usize = 3;
+
+/// The bars of a sparkline, the lowest first.
+const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+
+/// One line for each reading, at most `most` of them, and one line that counts the others. No line is wider than `width`
+/// columns, unless the name and number of a probe alone are. Where the terminal does not show UTF-8 there is no sparkline.
+pub(crate) fn readings_text(readings: &[Measured], width: usize, most: usize) -> Vec<String> {
+    let sorted = by_nearness(readings);
+    // A line that only says "and 1 more" has room for that one.
+    let shown = if sorted.len() > most { most.saturating_sub(1) } else { sorted.len() };
+    let (shown, others) = sorted.split_at(shown);
+    let name = |measured: &Measured| clean(&measured.key.to_string()).into_owned();
+    let column = shown.iter().map(|measured| name(measured).chars().count()).max().unwrap_or(0);
+    let with_bars = is_utf8();
+    let line = |measured: &&Measured| {
+        let mut line = format!("{:<column$}  {}", name(measured), value_text(measured));
+        let parts = [
+            limit_text(measured),
+            bad_text(measured),
+            Some(sparkline(&measured.recent)).filter(|bars| with_bars && !bars.is_empty()),
+        ];
+        for part in parts.into_iter().flatten() {
+            if line.chars().count() + 2 + part.chars().count() <= width {
+                line.push_str("  ");
+                line.push_str(&part);
+            }
+        }
+        line
+    };
+    let mut lines: Vec<String> = shown.iter().map(line).collect();
+    lines.extend(others_text(others));
+    lines
+}
+
+/// The readings that matter most, on one line with other text.
+pub(crate) fn readings_line(readings: &[Measured]) -> String {
+    let sorted = by_nearness(readings);
+    let (shown, others) = sorted.split_at(sorted.len().min(ON_A_LINE));
+    let text = |measured: &&Measured| {
+        let parts = [Some(value_text(measured)), limit_text(measured), bad_text(measured)];
+        let parts: Vec<String> = parts.into_iter().flatten().collect();
+        format!("{} {}", clean(&measured.key.to_string()), parts.join(" "))
+    };
+    shown.iter().map(text).chain(others_text(others)).collect::<Vec<_>>().join(", ")
+}
+
+/// `and 42 more, all within limits`
+fn others_text(others: &[&Measured]) -> Option<String> {
+    let bad = others.iter().filter(|measured| !measured.reading.good).count();
+    match (others.len(), bad) {
+        (0, _) => None,
+        (count, 0) => Some(format!("and {count} more, all within limits")),
+        (count, bad) => Some(format!("and {count} more, {bad} of them bad")),
+    }
+}
+
+/// Bad ones first, then those that are nearest to their limit, then those without one; equal ones by name.
+pub(crate) fn nearest_first(readings: Vec<Measured>) -> Vec<Measured> {
+    by_nearness(&readings).into_iter().cloned().collect()
+}
+
+fn by_nearness(readings: &[Measured]) -> Vec<&Measured> {
+    let mut sorted: Vec<&Measured> = readings.iter().collect();
+    let order = |a: &&Measured, b: &&Measured| {
+        let nearness = |measured: &Measured| nearest_limit(measured).map_or(f64::NEG_INFINITY, |(_, _, near)| near);
+        let bad = |measured: &Measured| std::cmp::Reverse(measured.reading.bad);
+        let by_nearness = || nearness(b).partial_cmp(&nearness(a)).unwrap_or(Ordering::Equal);
+        let name = || a.key.cmp(&b.key);
+        a.reading.good.cmp(&b.reading.good).then(bad(a).cmp(&bad(b))).then_with(by_nearness).then_with(name)
+    };
+    sorted.sort_by(order);
+    sorted
+}
+
+/// The limit that the reading is nearest to: its name, the limit, and how near it is (1 at the limit, more behind it).
+fn nearest_limit(measured: &Measured) -> Option<(&'static str, Limit, f64)> {
+    let ProbeLimits { max, min, reference, .. } = &measured.limits;
+    let value = measured.reading.value;
+    let near = |name: &'static str, limit: &Limit, sign: f64| {
+        let span = (limit.at - reference.unwrap_or(0.0)).abs();
+        let past = sign * (value.unwrap_or(limit.at) - limit.at);
+        // At a limit without a span, such as 0 errors of 0, nothing is nearer.
+        let near = if span > 0.0 { 1.0 + past / span } else { 1.0 + past };
+        (name, *limit, near)
+    };
+    let sides = [max.as_ref().map(|limit| near("max", limit, 1.0)), min.as_ref().map(|limit| near("min", limit, -1.0))];
+    sides.into_iter().flatten().max_by(|a, b| a.2.partial_cmp(&b.2).unwrap_or(Ordering::Equal))
+}
+
+/// `100 ms`, `good`, `no reading: connection refused`
+pub(crate) fn value_text(measured: &Measured) -> String {
+    let ProbeReading { value, good, why, .. } = &measured.reading;
+    match (value, why) {
+        (Some(value), _) => {
+            // Rounded, a reading behind its limit must not look like one at it.
+            let limit = nearest_limit(measured).filter(|(_, limit, _)| !good && number(limit.at) == number(*value));
+            let text = if limit.is_some() { format!("{value}") } else { number(*value) };
+            with_unit(&text, measured.limits.unit.as_deref())
+        }
+        (None, Some(why)) => format!("no reading: {}", clean(why)),
+        (None, None) => "good".to_owned(),
+    }
+}
+
+/// `max 110 (+50% of 73)`
+pub(crate) fn limit_text(measured: &Measured) -> Option<String> {
+    let (name, limit, _) = nearest_limit(measured)?;
+    let of = limit.percent.zip(measured.limits.reference).map(|(percent, reference)| {
+        let sign = if percent < 0.0 { "" } else { "+" };
+        format!(" ({sign}{}% of {})", number(percent), number(reference))
+    });
+    Some(format!("{name} {}{}", number(limit.at), of.unwrap_or_default()))
+}
+
+/// `1 bad of 2`
+pub(crate) fn bad_text(measured: &Measured) -> Option<String> {
+    let (bad, failures) = (measured.reading.bad, measured.limits.failures);
+    match (measured.reading.good, failures) {
+        (true, _) => None,
+        (false, 0) => Some(format!("{bad} bad")),
+        (false, failures) => Some(format!("{bad} bad of {failures}")),
+    }
+}
+
+fn with_unit(number: &str, unit: Option<&str>) -> String {
+    match unit {
+        None => number.to_owned(),
+        Some("%") => format!("{number}%"),
+        Some(unit) => format!("{number} {}", clean(unit)),
+    }
+}
+
+/// At most four digits that say something: a glance takes in no more, and the journal has all of them.
+pub(crate) fn number(value: f64) -> String {
+    let size = value.abs();
+    if size == 0.0 {
+        return "0".to_owned();
+    }
+    if !(1e-6..1e15).contains(&size) {
+        return format!("{value:.3e}");
+    }
+    let digits = 3 - size.log10().floor() as i32;
+    let text = format!("{value:.*}", usize::try_from(digits).unwrap_or(0));
+    match text.contains('.') {
+        true => text.trim_end_matches('0').trim_end_matches('.').to_owned(),
+        false => text,
+    }
+}
+
+/// The numbers as bars between the lowest and the highest of them; a gap where there was none.
+fn sparkline(recent: &[Option<f64>]) -> String {
+    let numbers = || recent.iter().flatten().copied();
+    let (low, high) = (numbers().fold(f64::INFINITY, f64::min), numbers().fold(f64::NEG_INFINITY, f64::max));
+    if numbers().count() < 2 {
+        return String::new();
+    }
+    let bar = |value: &Option<f64>| match value {
+        None => ' ',
+        Some(value) if high > low => {
+            let step = ((value - low) / (high - low) * (BARS.len() - 1) as f64).round() as usize;
+            BARS[step.min(BARS.len() - 1)]
+        }
+        Some(_) => BARS[0],
+    };
+    recent.iter().map(bar).collect::<String>().trim_end().to_owned()
+}
+
+/// Whether the locale shows UTF-8 (POSIX: the first of these that is set).
+fn is_utf8() -> bool {
+    let set =
+        ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().find_map(|name| std::env::var(name).ok().filter(|v| !v.is_empty()));
+    set.is_some_and(|locale| locale.to_ascii_lowercase().replace('-', "").contains("utf8"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::ProbeKey;
+
+    pub(crate) fn measured(name: &str, value: f64, bad: u64) -> Measured {
+        let why = (bad > 0).then(|| "read too much".to_owned());
+        Measured {
+            key: ProbeKey { subsystem: "index".into(), probe: name.to_owned() },
+            reading: ProbeReading { value: Some(value), good: bad == 0, why, bad },
+            limits: ProbeLimits {
+                unit: Some("ms".to_owned()),
+                reference: Some(73.0),
+                max: Some(Limit { at: 109.5, percent: Some(50.0) }),
+                min: None,
+                failures: 2,
+            },
+            recent: vec![Some(73.0), None, Some(value)],
+        }
+    }
+
+    #[test]
+    fn a_reading_has_its_limit_its_reference_and_its_bad_samples() {
+        let lines = readings_text(&[measured("latency", 112.0, 1)], 100, 6);
+        let line = lines[0].split("  ▁").next().expect("a line");
+        assert_eq!(line, "index/latency  112 ms  max 109.5 (+50% of 73)  1 bad of 2");
+    }
+
+    #[test]
+    fn the_nearest_to_its_limit_comes_first_and_the_rest_is_counted() {
+        let mut all: Vec<Measured> =
+            (0..44).map(|n| measured(&format!("p{n:02}"), 73.0 + f64::from(n) / 10.0, 0)).collect();
+        all.push(measured("zz-bad", 80.0, 1));
+        let lines = readings_text(&all, 100, 4);
+        let names: Vec<&str> = lines.iter().filter_map(|line| line.split_whitespace().next()).collect();
+        assert_eq!(names, ["index/zz-bad", "index/p43", "index/p42", "and"]);
+        assert_eq!(lines[3], "and 42 more, all within limits");
+        let bad: Vec<Measured> = (0..5).map(|n| measured(&format!("p{n}"), 120.0, 1)).collect();
+        assert_eq!(readings_text(&bad, 100, 3)[2], "and 3 more, 3 of them bad");
+    }
+
+    #[test]
+    fn lines_keep_to_the_width() {
+        for width in [20, 30, 40, 60, 80] {
+            let lines = readings_text(&[measured("latency", 112.0, 1)], width, 6);
+            assert!(lines[0].chars().count() <= width.max("index/latency  112 ms".len()), "{width}: {lines:?}");
+        }
+    }
+
+    #[test]
+    fn what_could_not_be_read_says_why_and_cannot_control_a_terminal() {
+        let mut refused = measured("latency", 0.0, 2);
+        refused.reading = ProbeReading { value: None, good: false, why: Some("refused\u{1b}[2J".to_owned()), bad: 2 };
+        let line = &readings_text(&[refused], 100, 6)[0];
+        assert!(line.starts_with("index/latency  no reading: refused\\u{1b}[2J"), "{line}");
+    }
+
+    #[test]
+    fn numbers_have_four_digits_that_say_something() {
+        let texts =
+            [0.0, 100.000_000_000_000_03, 73.333_333_333, 0.012_34, 0.000_012_345, 1500.0, 123_456.0, -2.5, 1e20];
+        let texts = texts.map(number);
+        assert_eq!(texts, ["0", "100", "73.33", "0.01234", "0.00001234", "1500", "123456", "-2.5", "1.000e20"]);
+        // Rounded it would look like its limit.
+        let past = measured("latency", 109.504, 1);
+        assert_eq!(value_text(&past), "109.504 ms");
+    }
+
+    #[test]
+    fn bars_are_between_the_lowest_and_the_highest() {
+        assert_eq!(sparkline(&[Some(0.0), Some(7.0), None, Some(3.5)]), "▁█ ▅");
+        assert_eq!(sparkline(&[Some(1.0), Some(1.0)]), "▁▁");
+        assert_eq!(sparkline(&[None, Some(1.0)]), "");
+    }
+}

@@ -1,0 +1,63 @@
+//! Behind the end of a run that put hosts back: the probes are read for one more bake, so that the journal shows whether
+//! the readings recovered.
+//!
+//! By then the journal has its `run-ended` and the ledger's record has let go of the run: its outcome and exit code stand,
+//! no host and no place in line is held, and nobody waits for it. If the process dies here, the journal lacks readings and
+//! nothing else. A signal ends it, and so does a write that fails. It is not begun for a run that a signal stopped (its
+//! starter wants the process to end), nor where a person is needed (that is told at once).
+
+use crate::model::Time;
+
+use super::action::Finish;
+use super::machine::Machine;
+use super::phase::Phase;
+use super::{Event, Outcome};
+
+impl Machine {
+    /// Whether the run has ended and only reads its probes.
+    pub(super) fn is_following(&self) -> bool {
+        matches!(self.phase, Phase::Following { .. })
+    }
+
+    /// Whether an order can shorten what is done now: on the way forward it stops the run, and behind the end it stops the
+    /// reading.
+    pub(crate) fn heeds_orders(&self) -> bool {
+        !self.is_stopping() || self.is_following()
+    }
+
+    /// Goes on to read the probes behind the end, or ends.
+    pub(super) fn follow_or_finish(&mut self, outcome: Outcome) {
+        let is_back = match outcome {
+            Outcome::Aborted | Outcome::Halted => true,
+            Outcome::Completed | Outcome::NeedsAttention | Outcome::NotStarted => false,
+        };
+        let is_wanted = is_back && !self.stopping.signalled && !self.link.offline && !self.probes().is_empty();
+        match self.last_restored().filter(|_| is_wanted) {
+            Some(from) => self.phase = Phase::Following { from, until: from.plus(self.settings().bake) },
+            None => self.finish_behind_queue(Finish::Ended),
+        }
+    }
+
+    /// The next sample, or the end.
+    pub(super) fn follow(&mut self, now: Time) {
+        let Phase::Following { from, until } = self.phase else { return };
+        let is_over = self.observed.probed_at.is_some_and(|at| at >= until);
+        // Where the clock was set back nobody knows how long it was.
+        if is_over || self.stopping.signalled || now < from {
+            self.finish(Finish::Ended);
+            return;
+        }
+        let next = self.next_sample(now).min(until);
+        if next > now {
+            self.sleep(next);
+        }
+        self.observe(true);
+    }
+
+    /// When this process saw the last host that was out back in service.
+    fn last_restored(&self) -> Option<Time> {
+        let epoch = self.journal.iter().rposition(|record| matches!(record.event, Event::RunTakenOver { .. }));
+        let own = self.journal.get(epoch.unwrap_or(0)..).unwrap_or_default();
+        own.iter().rev().find(|record| matches!(record.event, Event::HostRestored { .. })).map(|record| record.at)
+    }
+}
