@@ -364,6 +364,20 @@ pub(crate) enum Command {
         #[arg(long, value_name = "T", value_parser = since)]
         since: Option<Since>,
     },
+    /// What happened in a run: for a post-mortem, also while it is under way
+    ///
+    /// Says what went when and why it stopped, with capacity and readings over time, what was refused, and the plan.
+    Report {
+        /// Which run: status and history name it
+        #[arg(value_name = "RUN", value_parser = run)]
+        run: RunId,
+        /// As Markdown, to paste into a post-mortem
+        #[arg(long, conflicts_with = "html")]
+        markdown: bool,
+        /// Write one self-contained page, with the timeline as a picture; an older one is replaced
+        #[arg(long, value_name = "FILE")]
+        html: Option<PathBuf>,
+    },
     /// Check, show and accept policies
     #[command(subcommand, arg_required_else_help = true, after_help = examples::POLICY)]
     Policy(PolicyCommand),
@@ -394,6 +408,7 @@ impl Command {
             | Self::Headroom { .. }
             | Self::Status { .. }
             | Self::History { .. }
+            | Self::Report { html: None, .. }
             | Self::Policy(PolicyCommand::Check | PolicyCommand::Show { .. } | PolicyCommand::Schema { .. })
             | Self::Completions { .. }
             | Self::Man { .. } => true,
@@ -403,6 +418,7 @@ impl Command {
             | Self::Continue { .. }
             | Self::Halt { .. }
             | Self::Unhalt { .. }
+            | Self::Report { html: Some(_), .. }
             | Self::Policy(PolicyCommand::Accept { .. })
             | Self::Ledger(_) => false,
         }

@@ -28,6 +28,7 @@ mod prompt;
 mod question;
 mod remove;
 mod report;
+mod run_report;
 mod run_watcher;
 mod screen;
 mod selection;
@@ -191,6 +192,7 @@ async fn command(cli: &Cli, screen: &Arc<Screen>) -> Result<CommandOutput, Opera
             unhalt::run(global, subsystem.as_ref(), reason.as_deref(), screen).await
         }
         Some(Command::History { subsystem, since }) => history::run(global, subsystem.as_ref(), *since).await,
+        Some(Command::Report { run, markdown, html }) => run_report::run(global, run, *markdown, html.as_deref()).await,
         Some(Command::Policy(PolicyCommand::Check)) => policy::check(global),
         Some(Command::Policy(PolicyCommand::Show { name })) => policy::show(global, name.as_ref()),
         Some(Command::Policy(PolicyCommand::Schema { of })) => policy::schema(*of),

@@ -9,7 +9,7 @@
 //! | `idempotency`, `takeover`, `not_taken`, `remainder`, `offline_journal`, `offline_file` | runs begun earlier |
 //! | `halt`, `stop_order`, `follow`, `unhalt`, `pause`, `adopt`, `marks`, `accept`, `set_time` | decisions of a person |
 //! | `init`, `archive`, `prune` | the ledger as a whole |
-//! | `status`, `run_status`, `advice`, `history`, `headroom`, `report`, `candidates` | reports, and names for the Tab key |
+//! | `status`, `run_status`, `advice`, `history`, `headroom`, `run_report`, `report`, `candidates` | reports, and names for the Tab key |
 //! | `environment`, `site`, `reader`, `fleets`, `engines`, `clock`, `process` | what the policies name, opened |
 
 mod accept;
@@ -46,6 +46,7 @@ mod remainder;
 mod removal;
 mod remove;
 mod report;
+mod run_report;
 mod run_status;
 mod set_time;
 mod site;
@@ -73,6 +74,7 @@ pub(crate) use plan::{Because, PlanAnswer, plan};
 pub(crate) use prune::{Pruned, prune};
 pub(crate) use removal::{Removal, Removed};
 pub(crate) use remove::remove;
+pub(crate) use run_report::{run_report, write_page};
 pub(crate) use set_time::set_time;
 pub(crate) use status::status;
 pub(crate) use takeover::{TakenOver, TakeoverOptions, take_over};

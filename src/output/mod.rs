@@ -11,6 +11,7 @@ mod plan;
 mod progress;
 mod question;
 mod readings;
+pub(crate) mod report;
 mod run;
 mod table;
 mod text;

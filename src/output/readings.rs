@@ -130,7 +130,8 @@ pub(crate) fn bad_text(measured: &Measured) -> Option<String> {
     let (bad, failures) = (measured.reading.bad, measured.limits.failures);
     match (measured.reading.good, failures) {
         (true, _) => None,
-        (false, 0) => Some(format!("{bad} bad")),
+        // More than make a regression are just so many.
+        (false, failures) if bad > failures => Some(format!("{bad} bad in a row")),
         (false, failures) => Some(format!("{bad} bad of {failures}")),
     }
 }

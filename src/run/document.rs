@@ -5,8 +5,6 @@ use serde::{Deserialize, Serialize};
 use crate::model::{BatchNumber, FleetName, HostId, OperatorId, PlanDigest, RequestId, RunId, SubsystemName, Time};
 use crate::plan::SubsystemCapacity;
 
-use super::Recovery;
-
 /// The outcome of a run, final or so far.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -72,6 +70,35 @@ pub struct Cause {
     pub(crate) measured: Option<f64>,
     /// Its limit.
     pub(crate) limit: Option<f64>,
+}
+
+/// How the readings went on behind the last restore.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum RecoveryState {
+    /// A reading was bad while hosts were out, and none is bad now.
+    Recovered,
+    /// A reading is bad although every cordoned host is back.
+    StillBad,
+    /// No reading was bad, before and behind.
+    NeverBad,
+    /// They were not read behind the last restore.
+    NotRead,
+}
+
+/// `recovery` of the run document.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Recovery {
+    /// How they went on.
+    pub(crate) state: RecoveryState,
+    /// How long they were read behind the last restore, in milliseconds; at most one sampling period more than the bake.
+    pub(crate) read_ms: u64,
+    /// The length of a bake: so long they are read unless somebody ends it.
+    pub(crate) bake_ms: u64,
+    /// The probes (`subsystem/name`) whose last reading is bad.
+    pub(crate) bad: Vec<String>,
+    /// The same for people, as one sentence or two.
+    pub(crate) message: String,
 }
 
 /// The state of a batch at the end of its run.

@@ -44,7 +44,8 @@ impl Machine {
         let is_over = self.observed.probed_at.is_some_and(|at| at >= until);
         // Where the clock was set back nobody knows how long it was.
         if is_over || self.stopping.signalled || now < from {
-            self.finish(Finish::Ended);
+            self.queue.clear();
+            self.finish_behind_queue(Finish::Ended);
             return;
         }
         let next = self.next_sample(now).min(until);

@@ -71,7 +71,9 @@ mod updated;
 mod while_writing;
 
 pub(crate) use action::{Action, Finish, RecordUpdate};
-pub(crate) use document::{BatchReport, BatchState, Cause, CauseKind, Outcome, Purpose, RunDocument, TakenOver};
+pub(crate) use document::{
+    BatchReport, BatchState, Cause, CauseKind, Outcome, Purpose, Recovery, RecoveryState, RunDocument, TakenOver,
+};
 pub use event::Event;
 #[cfg(test)]
 pub(crate) use history::JournalStage;
@@ -85,9 +87,6 @@ pub(crate) use prune::{Stays, prune};
 pub(crate) use pruned::{is_pruned, records_ever};
 pub(crate) use question::BatchQuestion;
 pub(crate) use recover::Successor;
-pub(crate) use recovery::Recovery;
-#[cfg(test)]
-pub(crate) use recovery::RecoveryState;
 pub(crate) use remains::{Remains, remains};
 pub(crate) use report::{has_ended, report, takeovers};
 pub(crate) use response::{Answer, Blind, Loss, Observation, Response};

@@ -3,72 +3,39 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
-
 use crate::model::{ProbeKey, duration_text};
 
-use super::{RunHistory, SampledRound};
+use super::{Recovery, RecoveryState, RunHistory, SampledRound};
 
-/// How the readings went on behind the last restore.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub(crate) enum RecoveryState {
-    /// A reading was bad while hosts were out, and none is bad now.
-    Recovered,
-    /// A reading is bad although every cordoned host is back.
-    StillBad,
-    /// No reading was bad, before and behind.
-    NeverBad,
-    /// They were not read behind the last restore.
-    NotRead,
-}
-
-/// `recovery` of the run document.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Recovery {
-    /// How they went on.
-    pub(crate) state: RecoveryState,
-    /// How long they were read behind the last restore, in milliseconds; at most one sampling period more than the bake.
-    pub(crate) read_ms: u64,
-    /// The length of a bake: so long they are read unless somebody ends it.
-    pub(crate) bake_ms: u64,
-    /// The probes (`subsystem/name`) whose last reading is bad.
-    pub(crate) bad: Vec<String>,
-    /// The same for people, as one sentence or two.
-    pub(crate) message: String,
-}
-
-impl Recovery {
-    /// How the readings of a run went on; `None` if it has put no host back.
-    pub(crate) fn of(history: &RunHistory<'_>) -> Option<Self> {
-        let (restored_at, opening) = (history.restored_at?, history.opening?);
-        let bake = opening.settings.bake;
-        let (before, behind): (Vec<&SampledRound<'_>>, Vec<&SampledRound<'_>>) =
-            history.rounds.iter().partition(|round| round.at < restored_at || round.batch.is_some());
-        let bad_in = |rounds: &[&SampledRound<'_>]| -> BTreeSet<ProbeKey> {
-            let readings = rounds.iter().flat_map(|round| round.readings.iter());
-            readings.filter(|(_, reading)| !reading.good).map(|(key, _)| key.clone()).collect()
-        };
-        let read = behind.last().map_or(Duration::ZERO, |round| round.at.since(restored_at));
-        let bad: BTreeSet<ProbeKey> = bad_in(behind.last().map(std::slice::from_ref).unwrap_or_default());
-        let was_bad = bad_in(&before);
-        let state = match (behind.is_empty(), bad.is_empty(), was_bad.is_empty()) {
-            (true, _, _) => RecoveryState::NotRead,
-            (false, false, _) => RecoveryState::StillBad,
-            (false, true, false) => RecoveryState::Recovered,
-            (false, true, true) => RecoveryState::NeverBad,
-        };
-        let names = |keys: &BTreeSet<ProbeKey>| keys.iter().map(ToString::to_string).collect::<Vec<_>>();
-        let told = Told { read, bake, is_less: !history.terminated.is_empty() };
-        let named = names(if state == RecoveryState::Recovered { &was_bad } else { &bad });
-        Some(Self {
-            state,
-            read_ms: super::bake::millis(read),
-            bake_ms: super::bake::millis(bake),
-            message: told.message(state, &named),
-            bad: names(&bad),
-        })
-    }
+/// How the readings of a run went on; `None` if it has put no host back.
+pub(super) fn recovery(history: &RunHistory<'_>) -> Option<Recovery> {
+    let (restored_at, opening) = (history.restored_at?, history.opening?);
+    let bake = opening.settings.bake;
+    let (before, behind): (Vec<&SampledRound<'_>>, Vec<&SampledRound<'_>>) =
+        history.rounds.iter().partition(|round| round.at < restored_at || round.batch.is_some());
+    let bad_in = |rounds: &[&SampledRound<'_>]| -> BTreeSet<ProbeKey> {
+        let readings = rounds.iter().flat_map(|round| round.readings.iter());
+        readings.filter(|(_, reading)| !reading.good).map(|(key, _)| key.clone()).collect()
+    };
+    let read = behind.last().map_or(Duration::ZERO, |round| round.at.since(restored_at));
+    let bad: BTreeSet<ProbeKey> = bad_in(behind.last().map(std::slice::from_ref).unwrap_or_default());
+    let was_bad = bad_in(&before);
+    let state = match (behind.is_empty(), bad.is_empty(), was_bad.is_empty()) {
+        (true, _, _) => RecoveryState::NotRead,
+        (false, false, _) => RecoveryState::StillBad,
+        (false, true, false) => RecoveryState::Recovered,
+        (false, true, true) => RecoveryState::NeverBad,
+    };
+    let names = |keys: &BTreeSet<ProbeKey>| keys.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let told = Told { read, bake, is_less: !history.terminated.is_empty() };
+    let named = names(if state == RecoveryState::Recovered { &was_bad } else { &bad });
+    Some(Recovery {
+        state,
+        read_ms: super::bake::millis(read),
+        bake_ms: super::bake::millis(bake),
+        message: told.message(state, &named),
+        bad: names(&bad),
+    })
 }
 
 /// What the sentence needs.

@@ -5,9 +5,10 @@ use crate::model::HostId;
 
 use super::document::{ConfirmedBatch, RunPause};
 use super::history::{BatchConfirmation, PauseHistory};
+use super::recovery::recovery;
 use super::{
-    BatchReport, BatchState, Cause, CauseKind, HostStage, JournalRecord, Opening, Outcome, Purpose, Recovery,
-    RunDocument, RunHistory, TakenOver, Takeover,
+    BatchReport, BatchState, Cause, CauseKind, HostStage, JournalRecord, Opening, Outcome, Purpose, RunDocument,
+    RunHistory, TakenOver, Takeover,
 };
 
 /// The schema of the run document.
@@ -76,7 +77,7 @@ pub(crate) fn report(journal: &[JournalRecord]) -> Option<RunDocument> {
         started_at: first.at,
         ended_at: end.map_or(last, |end| end.at),
         cause,
-        recovery: Recovery::of(&history),
+        recovery: recovery(&history),
         batches,
         terminated: with(&[HostStage::Gone]),
         restored: with(&[HostStage::Back]),

@@ -23,6 +23,7 @@ mod meta;
 mod outage;
 mod prompt;
 mod removal;
+mod reports;
 #[cfg(debug_assertions)]
 mod resume;
 mod safety;

@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::coordination::{Halt, Pause, ProcessId};
 use crate::health::ProbeReading;
-use crate::model::{BatchNumber, Call, CallOutcome, FleetName, HostId, OperatorId, ProbeKey, RequestId, Time};
+use crate::model::{
+    BatchNumber, Call, CallOutcome, FleetName, HostId, OperatorId, ProbeKey, RequestId, SubsystemName, Time,
+};
 use crate::plan::{PlanDocument, RequestDocument, Settings};
 
 use super::super::{Cause, JournalRecord, Outcome, Purpose};
@@ -108,6 +110,8 @@ pub(crate) struct SampledRound<'a> {
     /// The batch that was out.
     pub(crate) batch: Option<BatchNumber>,
     pub(crate) readings: &'a BTreeMap<ProbeKey, ProbeReading>,
+    /// The capacity of each subsystem that the plan touches, in units.
+    pub(crate) capacity: &'a BTreeMap<SubsystemName, u64>,
 }
 
 /// The latest step of a run, by the last record that names one.

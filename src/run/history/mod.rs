@@ -192,13 +192,13 @@ impl<'a> RunHistory<'a> {
                 self.batch(*batch).baking_since = Some(at);
                 self.step = Some(LastStep::Baking(*batch));
             }
-            Event::Sampled { batch, readings, .. } => {
+            Event::Sampled { batch, readings, capacity } => {
                 // At other stages the run reads the probes too.
                 if let (Some(batch), JournalStage::Baking) = (batch, self.stage) {
                     self.step = Some(LastStep::Baking(*batch));
                 }
                 if !readings.is_empty() {
-                    self.rounds.push(SampledRound { at, batch: *batch, readings });
+                    self.rounds.push(SampledRound { at, batch: *batch, readings, capacity });
                 }
             }
             Event::BakeEnded { batch, .. } => {

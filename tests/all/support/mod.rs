@@ -1,5 +1,6 @@
 //! What several tests need.
 
+pub(crate) mod chromium;
 #[cfg(feature = "aws")]
 pub(crate) mod cloud;
 pub(crate) mod debian;
