@@ -7,8 +7,8 @@ use std::time::Duration;
 use crate::model::{RunId, Time};
 use crate::ops::{self, OperationError};
 use crate::output::{
-    FIELD, StatusBatch, StatusDocument, StatusPause, StatusQuestion, StatusRun, WIDTH, field, hosts_text, next,
-    readings_text, run_text, span_text, takeovers_text,
+    FIELD, StatusBatch, StatusCall, StatusDocument, StatusPause, StatusQuestion, StatusRun, WIDTH, field, hosts_text,
+    next, readings_text, run_text, span_text, takeovers_text,
 };
 
 use super::args::{Format, Global};
@@ -110,10 +110,11 @@ fn text(document: &StatusDocument, policies: &Path) -> String {
         out.push_str("No run is under way, and nothing is held.\n");
     }
     for run in &document.runs {
-        out.push_str(&text_of_run(run, document.at));
+        // First: it is what somebody looks for who was woken up.
         if let Some(next) = &run.next_command {
             out.push_str(&field("next", next));
         }
+        out.push_str(&text_of_run(run, document.at));
         out.push('\n');
     }
     if !document.halts.is_empty() {
@@ -166,14 +167,7 @@ pub(super) fn text_of_run(run: &StatusRun, now: Time) -> String {
         n => format!("{n}: {}", hosts_text(run.holds.iter().map(|hold| &hold.host), HOSTS_SHOWN)),
     };
     out.push_str(&field("holds", &holds));
-    for call in &run.calls {
-        let what = match (&call.group, call.hosts.is_empty()) {
-            (Some(group), true) => group.to_string(),
-            _ => hosts_text(&call.hosts, HOSTS_SHOWN),
-        };
-        let until = if call.not_after < now { "could land until" } else { "may land until" };
-        out.push_str(&field("call", &format!("{} {what}: {until} {}", call.effect, call.not_after)));
-    }
+    out.push_str(&calls_text(&run.calls, now));
     for (place, line) in readings_text(&run.readings, WIDTH - FIELD, READINGS_SHOWN).into_iter().enumerate() {
         let name = if place == 0 { "readings" } else { "" };
         out.push_str(&format!("{name:<FIELD$}{line}\n"));
@@ -185,4 +179,31 @@ pub(super) fn text_of_run(run: &StatusRun, now: Time) -> String {
         out.push_str(&field("note", advice));
     }
     out
+}
+
+/// The calls of which nobody knows what became of them: one line for each effect and its hosts, however often it was tried.
+fn calls_text(calls: &[StatusCall], now: Time) -> String {
+    let mut alike: Vec<(&StatusCall, usize)> = Vec::new();
+    for call in calls {
+        let is_same = |of: &&mut (&StatusCall, usize)| {
+            (of.0.effect, &of.0.group, &of.0.hosts) == (call.effect, &call.group, &call.hosts)
+        };
+        match alike.iter_mut().find(is_same) {
+            Some((latest, count)) => {
+                *count += 1;
+                *latest = if call.not_after > latest.not_after { call } else { latest };
+            }
+            None => alike.push((call, 1)),
+        }
+    }
+    let line = |(call, count): (&StatusCall, usize)| {
+        let what = match (&call.group, call.hosts.is_empty()) {
+            (Some(group), true) => group.to_string(),
+            _ => hosts_text(&call.hosts, HOSTS_SHOWN),
+        };
+        let until = if call.not_after < now { "could land until" } else { "may land until" };
+        let times = if count > 1 { format!(" ({count} calls)") } else { String::new() };
+        field("call", &format!("{} {what}{times}: {until} {}", call.effect, call.not_after))
+    };
+    alike.into_iter().map(line).collect()
 }

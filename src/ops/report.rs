@@ -38,7 +38,9 @@ pub(crate) fn of_earlier(
 /// type needs it.
 pub(crate) fn placed(mut run: RunDocument, policies: &Path) -> RunDocument {
     if run.outcome == Outcome::NeedsAttention {
-        run.next_command.get_or_insert_with(|| next::command(policies, &format!("status {}", run.run)));
+        // What holds hosts is put back by `abandon`, which may try again from the start.
+        let word = if run.doubts.is_empty() { "status" } else { "abandon" };
+        run.next_command.get_or_insert_with(|| next::command(policies, &format!("{word} {}", run.run)));
     }
     run
 }

@@ -13,7 +13,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::model::{BatchNumber, Time};
 use crate::ports::Clock;
-use crate::run::{Event, JournalRecord, Progress, Step};
+use crate::run::{Event, JournalRecord, Progress, Step, Trouble};
 
 use super::readings::{readings_line, readings_text};
 use super::{clean, hosts_text, span_text};
@@ -61,7 +61,8 @@ struct Shown {
 #[derive(Default)]
 struct State {
     last: Option<(Progress, Time)>,
-    said: Option<(Step, BatchNumber)>,
+    /// The step, the batch, and how often putting back was tried in vain.
+    said: Option<(Step, BatchNumber, Option<u32>)>,
     said_at: Option<Instant>,
     /// A person is asked: nothing may be written into the question.
     hushed: bool,
@@ -156,7 +157,7 @@ impl Shown {
         let begun = {
             let mut state = self.state();
             state.last = Some((progress.clone(), now));
-            let begun = (progress.step, progress.batch.0);
+            let begun = (progress.step, progress.batch.0, progress.trouble.as_ref().map(|trouble| trouble.attempts));
             let is_new = state.said != Some(begun);
             if is_new {
                 state.said = Some(begun);
@@ -243,6 +244,9 @@ fn block(progress: &Progress, left: Option<Duration>) -> String {
     if !progress.hosts.is_empty() {
         text.push_str(&format!("\n  {}", hosts_text(&progress.hosts, HOSTS_SHOWN)));
     }
+    if let Some(trouble) = &progress.trouble {
+        text.push_str(&format!("\n  {}", trouble_text(trouble)));
+    }
     let width = console_width().saturating_sub(2);
     for line in readings_text(&progress.readings, width, READINGS_SHOWN) {
         text.push_str(&format!("\n  {line}"));
@@ -264,6 +268,17 @@ fn write_line(line: &str) {
     let _ = writeln!(std::io::stderr().lock(), "{line}");
 }
 
+/// What keeps hosts from being put back: the answer, how often it was tried, and until when it is.
+fn trouble_text(of: &Trouble) -> String {
+    let hosts = if of.hosts == 1 { "1 host".to_owned() } else { format!("{} hosts", of.hosts) };
+    format!(
+        "{hosts} cannot be put back, tried {} times: {}; tried until {}",
+        of.attempts,
+        clean(&of.message),
+        of.gives_up_at
+    )
+}
+
 /// `batch 2 of 3  baking`
 fn heading(progress: &Progress) -> String {
     let (number, of) = progress.batch;
@@ -281,6 +296,9 @@ fn line(progress: &Progress, left: Option<Duration>) -> String {
     }
     if !progress.readings.is_empty() {
         text.push_str(&format!("; {}", readings_line(&progress.readings)));
+    }
+    if let Some(trouble) = &progress.trouble {
+        text.push_str(&format!("; {}", trouble_text(trouble)));
     }
     text
 }
@@ -358,6 +376,7 @@ mod tests {
             left: Some(Duration::from_secs(3600)),
             total: Some(Duration::from_secs(3600)),
             readings: Vec::new(),
+            trouble: None,
         };
         screen.progress(&progress);
         for _ in 0..500 {
@@ -390,6 +409,7 @@ mod tests {
                 },
                 recent: vec![Some(0.002)],
             }],
+            trouble: None,
         };
         assert_eq!(
             line(&progress, progress.left),

@@ -14,6 +14,13 @@ const HOSTS_SHOWN: usize = 20;
 pub(crate) fn run_text(run: &RunDocument) -> String {
     let mut out = String::new();
     _ = writeln!(out, "{}", wrap(&run_sentence(run), 0));
+    if let Some(next) = &run.next_command {
+        // Not wrapped, because people copy it.
+        _ = writeln!(out, "{:<12}{}", "next", clean(next));
+        if let Some(until) = run.doubts.iter().filter_map(|doubt| doubt.until).max() {
+            out.push_str(&field("", &format!("where every host is can be proved from {until} on")));
+        }
+    }
     out.push('\n');
     out.push_str(&field("run", run.run.as_str()));
     out.push_str(&field("operator", run.operator.as_str()));
@@ -64,12 +71,12 @@ pub(crate) fn run_text(run: &RunDocument) -> String {
             out.push_str(&field(name, &listed));
         }
     }
+    for doubt in &run.doubts {
+        let state = if doubt.cordoned { "CORDONED" } else { "UNKNOWN" };
+        out.push_str(&field("", &format!("{} {state}: {}", doubt.host, doubt.why)));
+    }
     for warning in &run.warnings {
         out.push_str(&field("warning", warning));
-    }
-    if let Some(next) = &run.next_command {
-        // Not wrapped, because people copy it.
-        _ = writeln!(out, "{:<12}{}", "next", clean(next));
     }
     out
 }

@@ -71,6 +71,14 @@ impl Calls {
         self.last = Last::Done;
     }
 
+    /// The last answer, if it was not that the call was done.
+    pub(super) fn failure(&self) -> Option<&str> {
+        match &self.last {
+            Last::Refused { message, .. } | Last::Unknown { message } => Some(message),
+            Last::None | Last::Done => None,
+        }
+    }
+
     /// When the next attempt may follow the newest answer.
     pub(super) fn pause_ends(&self) -> Time {
         self.answered_at.map_or(Time::from_millis(i64::MIN), |at| at.plus(self.pause()))

@@ -160,6 +160,19 @@ pub(crate) struct ConfirmedBatch {
     pub(crate) how: String,
 }
 
+/// A host that could not be put back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct HostDoubt {
+    /// The host.
+    pub(crate) host: HostId,
+    /// Whether it is known to be cordoned; else nobody can tell where it is.
+    pub(crate) cordoned: bool,
+    /// What was known: the last observation, and the last answer of the provider.
+    pub(crate) why: String,
+    /// When a read can prove where it is: before then `abandon` cannot let go of it.
+    pub(crate) until: Option<Time>,
+}
+
 /// The run took no further batch for a while.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct RunPause {
@@ -217,6 +230,9 @@ pub struct RunDocument {
     pub(crate) restored: Vec<HostId>,
     /// Still cordoned, or their state is unknown.
     pub(crate) in_doubt: Vec<HostId>,
+    /// What was known of each of these when the run gave up. A host is missing here whose process died before that.
+    #[serde(default)]
+    pub(crate) doubts: Vec<HostDoubt>,
     /// Vanished by themselves: dropped from the plan, nothing put in their place.
     pub(crate) dropped: Vec<HostId>,
     /// Capacity before the run, remaining measured at its end.

@@ -223,6 +223,8 @@ pub enum Event {
         batch: BatchNumber,
         /// Which host.
         host: HostId,
+        /// Whether it is known to be cordoned: the last observation showed it, and no call can change that any more.
+        cordoned: bool,
         /// No call can reach it later than this.
         until: Option<Time>,
         /// The known facts.

@@ -82,7 +82,7 @@ pub use journal::{EVENT_SCHEMA, JournalRecord};
 pub(crate) use machine::{Machine, Spec};
 pub(crate) use not_started::{Failure, NotStarted, Order};
 pub(crate) use offline_journal::{OfflineJournal, follows, in_words};
-pub(crate) use progress::{Progress, Step};
+pub(crate) use progress::{Progress, Step, Trouble};
 pub(crate) use prune::{Stays, prune};
 pub(crate) use pruned::{is_pruned, records_ever};
 pub(crate) use question::BatchQuestion;

@@ -7,6 +7,7 @@ use crate::model::{BatchNumber, HostId, Time};
 
 use super::machine::Machine;
 use super::phase::{BatchStep, BatchUnderWay, Phase};
+use super::timeouts;
 
 /// The progress of a run.
 #[derive(Clone, Debug, PartialEq)]
@@ -23,6 +24,37 @@ pub(crate) struct Progress {
     pub(crate) total: Option<Duration>,
     /// Each probe's last reading, with its limits.
     pub(crate) readings: Vec<Measured>,
+    /// What keeps hosts from being put back.
+    pub(crate) trouble: Option<Trouble>,
+}
+
+/// What keeps hosts from being put back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Trouble {
+    /// How many hosts.
+    pub(crate) hosts: usize,
+    /// How often it was tried, at most.
+    pub(crate) attempts: u32,
+    /// The provider's last answer for one of them.
+    pub(crate) message: String,
+    /// When the run gives up.
+    pub(crate) gives_up_at: Time,
+}
+
+impl Machine {
+    /// What keeps hosts from being put back, if something does.
+    fn trouble(&self) -> Option<Trouble> {
+        let Phase::Restoring { since } = self.phase else { return None };
+        let failing = self.reservations.hosts.values().filter_map(|host| Some((host, host.restore.failure()?)));
+        let failing: Vec<_> = failing.collect();
+        let (_, message) = failing.first()?;
+        Some(Trouble {
+            hosts: failing.len(),
+            attempts: failing.iter().map(|(host, _)| host.restore.attempts).max().unwrap_or(0),
+            message: (*message).to_owned(),
+            gives_up_at: since.plus(timeouts::RESTORE_TIMEOUT),
+        })
+    }
 }
 
 /// The steps of a run, as people know them.
@@ -108,6 +140,6 @@ impl Machine {
         let readings = self.baseline.shown.measured();
         let count = self.batches.count();
         let number = self.batches.current().map_or(BatchNumber::new(count), |batch| batch.number);
-        Progress { step, batch: (number, count), hosts, left, total, readings }
+        Progress { step, batch: (number, count), hosts, left, total, readings, trouble: self.trouble() }
     }
 }

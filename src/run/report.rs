@@ -3,7 +3,7 @@
 use crate::coordination::Pause;
 use crate::model::HostId;
 
-use super::document::{ConfirmedBatch, RunPause};
+use super::document::{ConfirmedBatch, HostDoubt, RunPause};
 use super::history::{BatchConfirmation, PauseHistory};
 use super::recovery::recovery;
 use super::{
@@ -82,6 +82,7 @@ pub(crate) fn report(journal: &[JournalRecord]) -> Option<RunDocument> {
         terminated: with(&[HostStage::Gone]),
         restored: with(&[HostStage::Back]),
         in_doubt: with(&[HostStage::Touched, HostStage::Cordoned, HostStage::Doubt]),
+        doubts: doubts(&history),
         dropped: history.dropped.iter().map(|host| (*host).clone()).collect(),
         subsystems,
         taken_over_by: told(&history.takeovers),
@@ -108,6 +109,21 @@ fn told(takeovers: &[Takeover<'_>]) -> Vec<TakenOver> {
         TakenOver { operator: takeover.operator.clone(), at: takeover.at, how: format!("{verb}{anyway}") }
     };
     takeovers.iter().map(fence).collect()
+}
+
+/// The hosts in doubt of which the run said what it knew.
+fn doubts(history: &RunHistory<'_>) -> Vec<HostDoubt> {
+    let doubt = |(host, (_, stage)): (&&HostId, &(crate::model::BatchNumber, HostStage))| {
+        let known = history.doubts.get(host)?;
+        let cordoned = *stage == HostStage::Cordoned;
+        matches!(stage, HostStage::Cordoned | HostStage::Doubt).then(|| HostDoubt {
+            host: (*host).clone(),
+            cordoned,
+            why: known.why.to_owned(),
+            until: known.until,
+        })
+    };
+    history.hosts.iter().filter_map(doubt).collect()
 }
 
 fn confirmed(of: &BatchConfirmation<'_>) -> ConfirmedBatch {

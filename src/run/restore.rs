@@ -166,6 +166,7 @@ impl Machine {
             self.record(Event::HostInDoubt {
                 batch: reserved.batch,
                 host: reserved.id.clone(),
+                cordoned: reserved.is_cordoned() && until.is_none_or(|until| until <= now),
                 until,
                 why: reserved.doubt(),
             });

@@ -346,7 +346,21 @@ fn s7_a_host_that_cannot_be_put_back_is_given_up_by_name() {
     let failed = environment.run(&["abandon", &id, "-o", "json"]).exits(8);
     let document = failed.json();
     assert_eq!(len(&document["in_doubt"]), 2, "{document:#}");
-    assert_eq!(document["next_command"], format!("safe-remove status {id}"), "{document:#}");
+    assert_eq!(document["next_command"], format!("safe-remove abandon {id}"), "{document:#}");
+    // A host that is known to be cordoned is not called unknown, and each has a line of its own.
+    assert_eq!((&document["batches"][0]["state"], len(&document["doubts"])), (&"cordoned".into(), 2), "{document:#}");
+    let doubt = &document["doubts"][0];
+    assert!(
+        doubt["cordoned"] == true && doubt["why"].as_str().is_some_and(|why| why.contains("throttled")),
+        "{doubt:#}"
+    );
+    let restoring = failed.stderr.matches("cannot be put back, tried").count();
+    assert!(restoring >= 3 && failed.stderr.contains("tried until"), "{}", failed.stderr);
+    let status = environment.run(&["status"]).exits(0).stdout;
+    let place = |words: &str| status.find(words).unwrap_or_else(|| panic!("{words}: {status}"));
+    assert!(place("next") < status.find("call ").unwrap_or(usize::MAX), "{status}");
+    let ended = environment.run(&["status", &id]).exits(0).stdout;
+    assert!(ended.lines().filter(|line| line.starts_with("call")).count() <= 3, "{ended}");
     let run = shown(&environment);
     assert_eq!(run["next_command"], format!("safe-remove abandon {id}"), "{run:#}");
     assert!(run["advice"].as_str().is_some_and(|advice| advice.contains("--leave HOST")), "{run:#}");

@@ -71,6 +71,14 @@ impl CallHistory<'_> {
     }
 }
 
+/// What was known of a host that could not be put back.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Doubt<'a> {
+    pub(crate) why: &'a str,
+    /// When a read can prove where it is.
+    pub(crate) until: Option<Time>,
+}
+
 /// The stage of a host, by the journal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum HostStage {

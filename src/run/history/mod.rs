@@ -17,8 +17,8 @@ use crate::plan::SubsystemCapacity;
 use super::{Cause, Event, JournalRecord, Outcome, Purpose};
 
 pub(crate) use facts::{
-    BatchConfirmation, BatchTimes, CallHistory, End, HostStage, LastStep, Opening, PauseHistory, SampledRound, Single,
-    Takeover,
+    BatchConfirmation, BatchTimes, CallHistory, Doubt, End, HostStage, LastStep, Opening, PauseHistory, SampledRound,
+    Single, Takeover,
 };
 pub(crate) use stage::{IllegalEvent, JournalStage};
 
@@ -55,6 +55,8 @@ pub(crate) struct RunHistory<'a> {
     pub(crate) terminated: BTreeSet<&'a HostId>,
     /// Hosts that left by themselves, or were dropped from the plan.
     pub(crate) dropped: BTreeSet<&'a HostId>,
+    /// What was known, when it was given up, of hosts that could not be put back.
+    pub(crate) doubts: BTreeMap<&'a HostId, Doubt<'a>>,
     pub(crate) calls: BTreeMap<u64, CallHistory<'a>>,
     /// Calls of earlier attempts that no answer tells of, by number: each attempt counts anew.
     earlier: Vec<(u64, &'a Call)>,
@@ -251,8 +253,10 @@ impl<'a> RunHistory<'a> {
                 self.hosts.insert(host, (*batch, HostStage::Untouched));
                 self.step = Some(LastStep::Restoring(*batch));
             }
-            Event::HostInDoubt { batch, host, .. } => {
-                self.hosts.insert(host, (*batch, HostStage::Doubt));
+            Event::HostInDoubt { batch, host, cordoned, until, why } => {
+                let stage = if *cordoned { HostStage::Cordoned } else { HostStage::Doubt };
+                self.hosts.insert(host, (*batch, stage));
+                self.doubts.insert(host, Doubt { why, until: *until });
                 self.step = Some(LastStep::InDoubt(host));
             }
             Event::HostGivenUp { batch, host, operator, reason, why } => {
