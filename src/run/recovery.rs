@@ -50,7 +50,7 @@ impl Told {
     fn message(&self, state: RecoveryState, probes: &[String]) -> String {
         let (after, named) = (duration_text(whole_seconds(self.read)), named(probes));
         let early = if self.read < self.bake {
-            format!(" The reading ended after {after} of {}.", duration_text(self.bake))
+            format!(" They were read for {after} of {}.", duration_text(self.bake))
         } else {
             String::new()
         };

@@ -2,9 +2,9 @@
 
 use crate::health::ProbeReading;
 use crate::model::Time;
-use crate::run::{Event, Finish, Order, Outcome, RecoveryState, RunDocument};
+use crate::run::{Event, Finish, Order, Outcome, Purpose, RecoveryState, RunDocument};
 
-use super::world::World;
+use super::world::{Driven, World};
 
 /// `index/errors` in each round: when, whether a batch was out, and the reading.
 fn rounds(world: &World) -> Vec<(Time, bool, ProbeReading)> {
@@ -140,4 +140,39 @@ fn s7_a_ledger_that_is_lost_behind_the_end_calls_nobody() {
     let document = crate::run::report(machine.journal()).expect("opened");
     assert_eq!((document.outcome, document.exit_code, document.in_doubt.len()), (Outcome::Aborted, 7, 0));
     assert_eq!(machine.journal().len(), world.journal.len(), "no reading is left over");
+}
+
+/// The journal has the limits of both days.
+#[test]
+fn whoever_takes_a_run_over_with_other_limits_writes_them_down() {
+    for is_other in [false, true] {
+        let mut world = World::new();
+        let mut machine = world.machine(2);
+        for point in 0..200 {
+            let first = crate::run::Response::Begin;
+            let Driven::Stopped(_) = world.drive_until(&mut machine, first, point) else { panic!("it ended") };
+            if world.journal.iter().any(|record| matches!(record.event, Event::BatchCordoned { .. })) {
+                break;
+            }
+            (world, machine) = (World::new(), world.machine(2));
+        }
+        if is_other {
+            let mut policies = (*world.policies).clone();
+            let index = policies.subsystems.values_mut().next().expect("a policy");
+            index.health.probes[0].limits.max = Some(0.005);
+            world.policies = std::sync::Arc::new(policies);
+        }
+        let mut taker = world.take_over(Purpose::Resume, &[]);
+        world.drive(&mut taker);
+        let told: Vec<f64> = world
+            .journal
+            .iter()
+            .filter_map(|record| match &record.event {
+                Event::ReferenceTaken { limits, .. } => limits.values().next()?.max.map(|limit| limit.at),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(told, if is_other { vec![0.01, 0.005] } else { vec![0.01] });
+        assert!(crate::run::RunHistory::of(&world.journal).illegal.is_none());
+    }
 }
