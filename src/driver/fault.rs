@@ -3,9 +3,9 @@
 //!
 //! There is one before and one behind every append, every update of the record and every call, those of a takeover
 //! included. They are counted from 0 in the order in which they are reached, and named: `before-` or `behind-`, and then
-//! `append-` with the event (`append-bake-ended`), `change-` with the change (`change-grant`), `send-` with the effect
-//! (`send-cordon`), or `fence` and `epoch` of a takeover. One more, `write-` with append or change, lies between the read
-//! that a write was decided on and the write itself. `SAFE_REMOVE_FAULT` is a list of these, with commas, each done once:
+//! `append-` with the event (`append-bake-ended`; `append-read` is a `sampled` with no batch out), `change-` with the change
+//! (`change-grant`), `send-` with the effect (`send-cordon`), or `fence` and `epoch` of a takeover. One more, `write-` with
+//! append or change, lies between the read that a write was decided on and the write itself. `SAFE_REMOVE_FAULT` is a list of these, with commas, each done once:
 //!
 //! | fault | what happens |
 //! | --- | --- |
@@ -52,7 +52,7 @@ mod ordered {
     use crate::coordination::FleetRecord;
     use crate::model::{Nonce, RunId, Time};
     use crate::ports::{LedgerError, Version, Written};
-    use crate::run::JournalRecord;
+    use crate::run::{Event, JournalRecord};
 
     static FAULTS: LazyLock<Mutex<Faults>> = LazyLock::new(|| {
         let ordered = std::env::var("SAFE_REMOVE_FAULT").unwrap_or_default();
@@ -129,6 +129,10 @@ mod ordered {
             return;
         }
         match action {
+            // A round before the first batch or between two is another point than one with hosts out.
+            Action::Record(record) if matches!(record.event, Event::Sampled { batch: None, .. }) => {
+                before("append-read")
+            }
             Action::Record(record) => before(&format!("append-{}", variant(&record.event))),
             Action::Update(update) => before(&format!("change-{}", variant(update))),
             Action::Send { call, .. } => before(&format!("send-{}", variant(&call.effect))),

@@ -337,7 +337,7 @@ fn s7_a_host_that_cannot_be_put_back_is_given_up_by_name() {
     Fleet { clock: "\"virtual\"", index_minimum: 12, events, ..Fleet::default() }.write(&environment);
     let mut child = environment
         .command(&[&REMOVE[..], &["--count", "2"]].concat())
-        .env("SAFE_REMOVE_FAULT", "kill:25")
+        .env("SAFE_REMOVE_FAULT", "kill:behind-append-batch-cordoned")
         .spawn()
         .expect("it starts");
     assert_eq!(child.wait().expect("it ends").code(), None, "it was killed in its bake");
