@@ -351,7 +351,7 @@ fn s7_a_host_that_cannot_be_put_back_is_given_up_by_name() {
     assert_eq!((&document["batches"][0]["state"], len(&document["doubts"])), (&"cordoned".into(), 2), "{document:#}");
     let doubt = &document["doubts"][0];
     assert!(
-        doubt["cordoned"] == true && doubt["why"].as_str().is_some_and(|why| why.contains("throttled")),
+        doubt["cordoned"] == true && doubt["why"].as_str().is_some_and(|why| why.contains("Throttling")),
         "{doubt:#}"
     );
     let restoring = failed.stderr.matches("cannot be put back, tried").count();
