@@ -37,7 +37,8 @@ fn is_zero(count: &u64) -> bool {
 /// One limit: the number that a reading is compared with.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Limit {
-    /// The limit itself, in the probe's unit. A reading at it is good.
+    /// The limit itself, in the probe's unit. A reading at it is good. In documents `at` is always a time.
+    #[serde(rename = "value")]
     pub(crate) at: f64,
     /// Set if it was computed from the reference: so many per cent above it, or below it if negative.
     #[serde(skip_serializing_if = "Option::is_none", default)]
@@ -239,7 +240,7 @@ mod tests {
             min: None,
             failures: 2,
         };
-        let text = r#"{"unit":"ms","reference":73.0,"max":{"at":109.5,"percent":50.0},"failures":2}"#;
+        let text = r#"{"unit":"ms","reference":73.0,"max":{"value":109.5,"percent":50.0},"failures":2}"#;
         assert_eq!(serde_json::to_string(&limits).expect("JSON"), text);
         assert_eq!(serde_json::from_str::<ProbeLimits>(text).expect("reads back"), limits);
     }

@@ -8,16 +8,16 @@ use crate::fleets::Fleet;
 
 /// Names of numbers that need no unit: hosts, units of capacity, and other counts, numbers of things, and readings. A
 /// new number either counts something and is added here, or its name says what it is measured in. `is` and `would_be`
-/// are of a policy's key, `limit` to `min` of a probe.
+/// are of a policy's key, those from `limit` on of a probe.
 const COUNTS: &str = "\
     allows baseline capacity claims count expect_remaining headroom holds hosts hosts_allowed largest_allowed_count \
     max_hosts_per_run minimum minimum_per_zone next_allowed remaining required unattended_max units zones_per_batch \
     above batch call epoch exit_code failures number pid records rounds runs seq tickets version \
-    is would_be limit max measured min";
+    is of would_be limit max measured min bad percent recent reference value";
 
 /// Objects whose keys are names of hosts, probes or subsystems.
 const BY_NAME: &[&str] =
-    &["as_it_is", "largest_removal", "largest_removals", "reference", "readings", "last_end", "units"];
+    &["as_it_is", "largest_removal", "largest_removals", "reference", "readings", "capacity", "last_end", "units"];
 
 /// Names of times.
 const TIMES: &[&str] = &["at", "until", "not_before", "not_after", "was", "as_of"];
@@ -46,7 +46,11 @@ fn faults(path: &str, name: &str, value: &Value, found: &mut Vec<String>) {
                 faults(&format!("{path}.{key}"), key, inner, found);
             }
         }
-        Value::Array(items) => items.iter().for_each(|inner| faults(&format!("{path}[]"), name, inner, found)),
+        Value::Array(items) => {
+            // Only what is an object itself has names for keys.
+            let name = if BY_NAME.contains(&name) { "" } else { name };
+            items.iter().for_each(|inner| faults(&format!("{path}[]"), name, inner, found));
+        }
         Value::Number(_) if is_time(name) => found.push(format!("{path}: a time that is a number")),
         Value::Number(_) if name.ends_with("_ms") || COUNTS.split(' ').any(|known| known == name) => {}
         Value::Number(number) => found.push(format!("{path}: {number}, of no unit")),
