@@ -317,18 +317,20 @@ pub(crate) enum Command {
     /// Let a run take no further batch until continue; the batch under way goes on to its end
     ///
     /// halt is what stops at once.
+    #[command(after_help = examples::PAUSE)]
     Pause {
         /// Which run: status names it
-        #[arg(value_name = "RUN", value_parser = run)]
+        #[arg(value_name = "RUN", value_parser = run, add = candidates::runs())]
         run: RunId,
         /// Why; recorded, and asked for on a terminal
         #[arg(long, value_name = "TEXT", value_parser = reason)]
         reason: Option<String>,
     },
     /// Let a paused run go on, or confirm the batch that it waits for
+    #[command(after_help = examples::CONTINUE)]
     Continue {
         /// Which run: status names it
-        #[arg(value_name = "RUN", value_parser = run)]
+        #[arg(value_name = "RUN", value_parser = run, add = candidates::runs())]
         run: RunId,
     },
     /// Stop every run, and let none start, until unhalt: what is cordoned is put back
@@ -367,9 +369,10 @@ pub(crate) enum Command {
     /// What happened in a run: for a post-mortem, also while it is under way
     ///
     /// Says what went when and why it stopped, with capacity and readings over time, what was refused, and the plan.
+    #[command(after_help = examples::REPORT)]
     Report {
         /// Which run: status and history name it
-        #[arg(value_name = "RUN", value_parser = run)]
+        #[arg(value_name = "RUN", value_parser = run, add = candidates::all_runs())]
         run: RunId,
         /// As Markdown, to paste into a post-mortem
         #[arg(long, conflicts_with = "html")]

@@ -149,6 +149,25 @@ mod tests {
         (words.join(" "), at, prefix)
     }
 
+    /// A new command that names a run, a subsystem or a host proposes them, too.
+    #[test]
+    fn every_name_that_is_typed_is_proposed() {
+        fn visit(command: &clap::Command, found: &mut Vec<String>) {
+            for argument in command.get_arguments() {
+                let (id, path) = (argument.get_id().as_str(), command.get_name());
+                let is_a_name =
+                    matches!(id, "run" | "subsystem" | "host" | "leave") || (id == "name" && path != "init");
+                if is_a_name && argument.get::<clap_complete::ArgValueCompleter>().is_none() {
+                    found.push(format!("{path} {id}"));
+                }
+            }
+            command.get_subcommands().for_each(|sub| visit(sub, found));
+        }
+        let mut found = Vec::new();
+        visit(&Cli::command(), &mut found);
+        assert!(found.is_empty(), "{found:?}");
+    }
+
     #[test]
     fn the_words_of_bash_are_put_together_again() {
         let whole = |words: &str, at, prefix: &str| (words.to_owned(), at, prefix.to_owned());

@@ -30,9 +30,19 @@ Examples:
   safe-remove abandon r-0123456789ab                 put everything back
   safe-remove abandon r-0123456789ab --leave i-0a1b  but for a host that is lost";
 
+pub(crate) const PAUSE: &str = "\
+Examples:
+  safe-remove pause r-0123456789ab                   no further batch
+  safe-remove pause r-0123456789ab --reason \"lunch\"  says why in status";
+
+pub(crate) const CONTINUE: &str = "\
+Examples:
+  safe-remove continue r-0123456789ab  go on, or confirm the batch it waits for";
+
 pub(crate) const HALT: &str = "\
 Examples:
-  safe-remove halt --reason \"smoke\"                   every run
+  safe-remove halt                                    every run; asks why
+  safe-remove halt --reason \"smoke\"                   with a reason
   safe-remove halt --subsystem index --reason \"slow\"  runs it concerns";
 
 pub(crate) const UNHALT: &str = "\
@@ -44,6 +54,12 @@ pub(crate) const HISTORY: &str = "\
 Examples:
   safe-remove history                                everything that ended
   safe-remove history --subsystem index --since 24h  since yesterday";
+
+pub(crate) const REPORT: &str = "\
+Examples:
+  safe-remove report r-0123456789ab                   what happened, as text
+  safe-remove report r-0123456789ab --markdown        for a post-mortem
+  safe-remove report r-0123456789ab --html page.html  with a timeline";
 
 pub(crate) const POLICY: &str = "\
 Examples:
@@ -62,8 +78,8 @@ Examples:
 
 pub(crate) const POLICY_SCHEMA: &str = "\
 Examples:
-  safe-remove policy schema > policies/subsystem.schema.json         for every subsystem's file
-  safe-remove policy schema fleet > policies/fleet.schema.json       for fleet.toml
+  safe-remove policy schema > policies/subsystem.schema.json    for subsystems
+  safe-remove policy schema fleet > policies/fleet.schema.json  for fleet.toml
 
 Editors that know TOML (taplo, Even Better TOML) find it by the first line of a file:
   #:schema ./subsystem.schema.json";

@@ -114,7 +114,10 @@ fn s8_a_list_of_hosts_on_stdin_leaves_the_terminal_for_the_question() {
     let piped = |environment: &TestEnvironment, list: &str, more: &str| {
         let mut shell = Command::new("/bin/sh");
         let remove = format!("{binary} --subsystem index {more}");
-        shell.args(["-c", &format!("stty -a > before; printf '{list}' | {remove}; echo code=$?; stty -a > after")]);
+        shell.args([
+            "-c",
+            &format!("trap : INT; stty -a > before; printf '{list}' | {remove}; echo code=$?; stty -a > after"),
+        ]);
         environment.isolate(&mut shell);
         spawn_command(shell, Some(TIMEOUT_MS)).expect("it starts")
     };
