@@ -260,6 +260,8 @@ impl<'a> RunHistory<'a> {
                 self.step = Some(LastStep::InDoubt(host));
             }
             Event::HostGivenUp { batch, host, operator, reason, why } => {
+                // A person has decided about it.
+                self.doubts.remove(host);
                 self.hosts.insert(host, (*batch, HostStage::Doubt));
                 let reason = reason.as_ref().map(|reason| format!(" ({reason})")).unwrap_or_default();
                 self.step = Some(LastStep::GivenUp(host));

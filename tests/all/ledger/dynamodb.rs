@@ -294,7 +294,7 @@ async fn s3_a_record_above_the_limit_of_an_item_is_not_written_and_says_so() {
     let (at0, mut record) = ledger.read().await.expect("reads");
     let with = |record: &mut FleetRecord, size: usize| {
         let operator = "x".repeat(size).as_str().into();
-        record.halts = vec![Halt { subsystem: None, operator, reason: "r".into(), at: at(0) }];
+        record.halts = vec![Halt { subsystem: None, operator, reason: Some("r".into()), at: at(0) }];
     };
     with(&mut record, 400 << 10);
     let error = ledger.compare_and_swap(at0, &record, &nonce("n")).await.expect_err("too large");

@@ -133,7 +133,7 @@ async fn s3_a_record_that_etcd_does_not_take_says_what_to_raise() {
     // Above the limit of a request, and above that of a message.
     for size in [1_600_000, 2_200_000] {
         let operator = "x".repeat(size).as_str().into();
-        record.halts = vec![Halt { subsystem: None, operator, reason: "r".into(), at: at(0) }];
+        record.halts = vec![Halt { subsystem: None, operator, reason: Some("r".into()), at: at(0) }];
         let error = ledger.compare_and_swap(at0, &record, &nonce("n")).await.expect_err("too large");
         assert!(matches!(error, LedgerError::Unreachable { tried: "written", .. }), "nothing is in doubt: {error:?}");
         assert!(chain(&error).contains("--max-request-bytes"), "{}", chain(&error));
