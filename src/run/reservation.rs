@@ -158,6 +158,13 @@ impl ReservedHost {
         [&self.cordon, &self.terminate, &self.restore].into_iter().filter_map(|c| c.proved_from(bounds)).max()
     }
 
+    /// Whether it is known to be cordoned: seen so by a read that no call of this run, and none before `quiet_at`, can have
+    /// overtaken.
+    pub(super) fn is_known_cordoned(&self, bounds: Bounds, quiet_at: Option<Time>) -> bool {
+        let proved_from = self.provable_from(bounds).max(quiet_at);
+        self.is_cordoned() && proved_from.is_none_or(|at| self.observed_at().is_some_and(|seen| seen >= at))
+    }
+
     /// Whether a restore may be sent now.
     ///
     /// Never while a terminate that got no reply can still land: it would terminate a host in service (S2).

@@ -166,7 +166,7 @@ impl Machine {
             self.record(Event::HostInDoubt {
                 batch: reserved.batch,
                 host: reserved.id.clone(),
-                cordoned: reserved.is_cordoned() && until.is_none_or(|until| until <= now),
+                cordoned: reserved.is_known_cordoned(bounds, quiet_at),
                 until,
                 why: reserved.doubt(),
             });

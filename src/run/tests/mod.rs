@@ -174,6 +174,23 @@ fn s7_what_cannot_be_restored_is_named_and_stays_reserved() {
     assert_eq!(run.reservations.len(), 2, "its hosts are nobody else's");
 }
 
+/// A restore without an answer may still be done, whatever a read shows that began before it could no longer be.
+#[test]
+fn s7_a_host_is_called_cordoned_only_where_no_call_can_have_changed_that() {
+    for (fault, is_known) in [(Fault::Throttled, true), (Fault::Timeout, false)] {
+        let mut world = World::new();
+        world.probe = Box::new(|world| if world.serving() < 12 { Ok(0.5) } else { Ok(0.0) });
+        world.faults = (1..1000).map(|n| ("restore", n, fault)).collect();
+        let mut machine = world.machine(2);
+        world.drive(&mut machine);
+        let document = world.document();
+        let state = if is_known { BatchState::Cordoned } else { BatchState::Unknown };
+        assert_eq!(document.batches[0].state, state, "{fault:?}");
+        let known: Vec<bool> = document.doubts.iter().map(|doubt| doubt.cordoned).collect();
+        assert_eq!(known, [is_known; 2], "{fault:?}: {:?}", document.doubts);
+    }
+}
+
 #[test]
 fn s7_a_refused_cordon_puts_back_what_was_cordoned_before_it() {
     let mut world = World::new();
