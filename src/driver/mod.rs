@@ -152,10 +152,7 @@ pub(crate) async fn drive(
                 let outcome = match journal.permit(&call) {
                     Some(recorded) => send(ports.fleet.as_ref(), recorded).await,
                     // S5: the machine does not ask for this. Nothing was sent.
-                    None => CallOutcome::Refused {
-                        message: "not sent: its intent is not on record".to_owned(),
-                        retryable: false,
-                    },
+                    None => CallOutcome::not_sent("its intent is not on record", false),
                 };
                 fault::behind();
                 Response::Answered(outcome)

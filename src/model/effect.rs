@@ -111,3 +111,18 @@ pub enum CallOutcome {
         message: String,
     },
 }
+
+impl CallOutcome {
+    /// How the message of a call begins that this tool did not send.
+    const NOT_SENT: &'static str = "not sent: ";
+
+    /// The outcome of a call that was intended and never left this process: nothing was done.
+    pub(crate) fn not_sent(why: &str, retryable: bool) -> Self {
+        Self::Refused { message: format!("{}{why}", Self::NOT_SENT), retryable }
+    }
+
+    /// Whether the call never left the process.
+    pub(crate) fn is_not_sent(&self) -> bool {
+        matches!(self, Self::Refused { message, .. } if message.starts_with(Self::NOT_SENT))
+    }
+}

@@ -147,8 +147,8 @@ impl Machine {
         let is_it = |next: &Next| matches!(next, Next::Action(Action::Send { number: of, .. }) if *of == number);
         self.queue.retain(|next| !is_it(next));
         if let Some(call) = self.calls.open.remove(&number) {
-            let message = "not sent: the ledger did not take its intent".to_owned();
-            self.answered(number, &call, CallOutcome::Refused { message, retryable: true }, now);
+            let outcome = CallOutcome::not_sent("the ledger did not take its intent", true);
+            self.answered(number, &call, outcome, now);
         }
     }
 }

@@ -56,8 +56,7 @@ impl Machine {
             Next::Event(event) => Action::Record(Box::new(self.journalled(event, now))),
             Next::Action(Action::Send { number, call }) => {
                 if let Some(why) = self.unsendable(&call, now) {
-                    let outcome = CallOutcome::Refused { message: format!("not sent: {why}"), retryable: true };
-                    self.answered(number, &call, outcome, now);
+                    self.answered(number, &call, CallOutcome::not_sent(&why, true), now);
                     return None;
                 }
                 Action::Send { number, call }

@@ -185,8 +185,8 @@ pub(super) fn refused(journal: &[JournalRecord]) -> Vec<Refused> {
                 let gap = span_text(std::time::Duration::from_millis(*gap_ms));
                 format!("to accept the bake of batch {batch}: nothing was sampled for {gap}")
             }
-            Event::CallAnswered { call, outcome: CallOutcome::Refused { message, .. } }
-                if message.starts_with("not sent") =>
+            Event::CallAnswered { call, outcome: outcome @ CallOutcome::Refused { message, .. } }
+                if outcome.is_not_sent() =>
             {
                 let what = calls.get(call).map_or_else(|| format!("call {call}"), |call| order_text(&call.effect));
                 format!("to {what}: {message}")
