@@ -38,17 +38,17 @@ pub(super) fn advice(run: &RunId, situation: &RunSituation<'_>) -> (String, Opti
         return (format!("abandon {run}"), Some(advice));
     }
     match (situation.alive, situation.silent) {
-        (Some(true), _) if situation.entry.pause.is_some() => {
-            let advice = "it is paused: it takes no further batch before somebody continues it";
-            (format!("continue {run}"), Some(advice.to_owned()))
-        }
         (Some(true), _) if situation.stopped => {
             let pid = situation.entry.process.pid;
             let advice = format!(
                 "its process was stopped (Ctrl-Z), and what it holds stays out of service. On {host}, `fg` in its terminal or \
-                 `kill -CONT {pid}` lets it go on; `kill -TERM {pid}` and then that ends it in order"
+                 `kill -CONT {pid}` lets it go on. To end it in order: `kill -TERM {pid}`, then `kill -CONT {pid}`"
             );
             (watch(), Some(advice))
+        }
+        (Some(true), _) if situation.entry.pause.is_some() => {
+            let advice = "it is paused: it takes no further batch before somebody continues it";
+            (format!("continue {run}"), Some(advice.to_owned()))
         }
         (Some(true), _) if situation.asks_for_continue => {
             (format!("continue {run}"), Some("it asks whether its next batch may go".to_owned()))

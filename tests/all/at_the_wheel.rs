@@ -112,6 +112,11 @@ fn s6_halt_names_a_process_that_does_not_answer() {
     assert_eq!((&run["alive"], &run["stopped"]), (&true.into(), &true.into()), "{run:#}");
     let shown = environment.run(&["status"]).exits(0).stdout;
     assert!(shown.contains("STOPPED") && shown.contains("kill -CONT"), "{shown}");
+    // A pause does not hide that: nothing goes on before the process does.
+    let id = run["run"].as_str().expect("an id");
+    environment.run(&["pause", id]).exits(0);
+    let shown = environment.run(&["status"]).exits(0).stdout;
+    assert!(shown.contains("PAUSED") && shown.contains("kill -CONT"), "{shown}");
     assert!(halted.stdout.contains("STOPPED"), "{}", halted.stdout);
     signal(&child, "-CONT");
     ran(&REMOVE, child.wait_with_output().expect("it ends")).exits(9);
