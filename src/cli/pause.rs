@@ -27,7 +27,7 @@ pub(super) async fn pause(
     let why = paused.reason.as_deref().map(|reason| format!(": {reason}")).unwrap_or_default();
     let before = if paused.already { ", and was before" } else { "" };
     text.push_str(&field("PAUSED", &format!("{run}, by {} since {}{why}{before}", paused.operator, paused.since)));
-    text.push_str(&status::text_of_run(&paused.status, paused.since));
+    text.push_str(&status::text_of_run(&paused.status, paused.at));
     text.push_str(&field(
         "next",
         &format!(
@@ -52,6 +52,6 @@ pub(super) async fn go_on(global: &Global, run: &RunId) -> Result<CommandOutput,
         (None, None) => format!("{run} is neither paused nor waits for an answer: nothing was changed"),
     };
     text.push_str(&field("continued", &done));
-    text.push_str(&status::text_of_run(&went_on.status, went_on.status.started_at));
+    text.push_str(&status::text_of_run(&went_on.status, went_on.at));
     CommandOutput::result(Exit::DONE, "continue", text, &went_on, &warnings)
 }

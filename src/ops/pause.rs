@@ -25,6 +25,8 @@ const CONFLICTS: u32 = 1000;
 pub(crate) struct Paused {
     #[serde(flatten)]
     pub(crate) place: Place,
+    /// When this was done.
+    pub(crate) at: Time,
     /// Who paused it.
     pub(crate) operator: OperatorId,
     /// Why, if it was said.
@@ -42,6 +44,8 @@ pub(crate) struct Paused {
 pub(crate) struct WentOnWith {
     #[serde(flatten)]
     pub(crate) place: Place,
+    /// When this was done.
+    pub(crate) at: Time,
     /// Who continued it.
     pub(crate) operator: OperatorId,
     /// The pause that was lifted.
@@ -175,7 +179,7 @@ pub(crate) async fn pause(
     let status = target.status(run).await?;
     let Pause { operator, reason, at: since, after: _ } = order;
     let warnings = target.site.warning().into_iter().collect();
-    Ok((Paused { place: target.place, operator, reason, since, already, status }, warnings))
+    Ok((Paused { place: target.place, at: target.now, operator, reason, since, already, status }, warnings))
 }
 
 /// Lifts a run's pause, or confirms the batch that it asks about.
@@ -201,5 +205,5 @@ pub(crate) async fn go_on(policies: &Path, run: &RunId) -> Result<(WentOnWith, V
     };
     let status = target.status(run).await?;
     let warnings = target.site.warning().into_iter().collect();
-    Ok((WentOnWith { place: target.place, operator, lifted, confirmed, status }, warnings))
+    Ok((WentOnWith { place: target.place, at: target.now, operator, lifted, confirmed, status }, warnings))
 }

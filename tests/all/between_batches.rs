@@ -130,6 +130,9 @@ fn s6_a_paused_run_ends_its_batch_takes_no_other_and_goes_on_when_it_is_continue
     // A second pause changes nothing and says so.
     let again = environment.run(&["pause", &id, "-o", "json"]).exits(0).json();
     assert_eq!((&again["result"]["reason"], &again["result"]["already"]), (&"smoke".into(), &true.into()));
+    // What is left of anything is counted from now, not from when it was paused.
+    let again = again["result"].clone();
+    assert!(again["at"].as_str() > again["since"].as_str(), "{again:#}");
     environment.run(&["continue", &id]).exits(0);
     let document = ran(&remove, child.wait_with_output().expect("it ends")).exits(0).json();
     assert_eq!(document["terminated"].as_array().map(Vec::len), Some(4));
