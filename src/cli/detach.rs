@@ -49,7 +49,7 @@ fn ended(child: &mut Child) -> io::Result<Option<Exit>> {
     while begun.elapsed() < ENDS_WITHIN {
         if let Some(status) = child.try_wait()? {
             let code = status.code().and_then(|code| u8::try_from(code).ok());
-            return Ok(Some(code.map_or(Exit::INTERNAL, Exit::of_code)));
+            return Ok(Some(code.map_or(Exit::INTERNAL, Exit::of_run)));
         }
         std::thread::sleep(Duration::from_millis(20));
     }

@@ -13,6 +13,8 @@ impl Exit {
     pub(crate) const DONE: Self = Self(0);
     /// Internal failure: a bug, asks to be reported. The message says what was touched.
     pub(crate) const INTERNAL: Self = Self(1);
+    /// Of `status --check` alone: a run is under way or holds hosts, or a stop order is in force.
+    pub(crate) const NOT_QUIET: Self = Self(1);
     /// Usage. Nothing was touched.
     pub(crate) const USAGE: Self = Self(2);
     /// Refused by policy. Nothing was touched.
@@ -74,11 +76,6 @@ impl Exit {
             OperationError::NotConfirmed { .. } => Self::NOT_CONFIRMED,
             OperationError::Internal { .. } => Self::INTERNAL,
         }
-    }
-
-    /// The exit of a process of this program.
-    pub(crate) const fn of_code(code: u8) -> Self {
-        Self(code)
     }
 
     /// The code as a number.

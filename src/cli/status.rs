@@ -38,7 +38,7 @@ pub(super) async fn run(
         let document = ops::status(&global.policies, run).await?;
         let exit = match &document.ended {
             Some(ended) if watch => Exit::of_run(ended.exit_code),
-            _ if check && !is_quiet(&document) => Exit::INTERNAL,
+            _ if check && !is_quiet(&document) => Exit::NOT_QUIET,
             _ => Exit::DONE,
         };
         let answered = CommandOutput::document(exit, text(&document, &global.policies), &document)?;
