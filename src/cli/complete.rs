@@ -22,7 +22,8 @@ use crate::output::clean;
 use super::args::Cli;
 use super::screen::write_or_leave;
 
-/// The variable by which the script asks: it names the shell. Nobody else sets it, so no command becomes a question.
+/// The variable by which the script asks: it names the shell. The script also puts `--` before the words. A command that
+/// finds the variable in its environment is no question.
 const ASKS: &str = "_SAFE_REMOVE_COMPLETE";
 
 /// How long the shell waits at most: a person at a prompt does.
@@ -49,7 +50,8 @@ pub(super) fn script(shell: Shell, program: &Path) -> Result<Vec<u8>, OperationE
 
 /// Answers the shell, if it is the shell that calls.
 pub(super) fn answered() -> Option<ExitCode> {
-    let shell = std::env::var_os(ASKS).filter(|shell| !shell.is_empty())?;
+    let is_asked = std::env::args_os().nth(1).is_some_and(|word| word == "--");
+    let shell = std::env::var_os(ASKS).filter(|shell| is_asked && !shell.is_empty())?;
     std::panic::set_hook(Box::new(|_| {}));
     let (sender, answer) = mpsc::channel();
     std::thread::spawn(move || sender.send(proposals(&shell)));
@@ -106,7 +108,7 @@ fn is_an_option(of: &CompletionCandidate) -> bool {
 struct Line {
     words: Vec<OsString>,
     at: usize,
-    /// What the shell takes for typed already, and does not want repeated.
+    /// The shell takes this for typed already, and does not want it repeated.
     prefix: String,
 }
 

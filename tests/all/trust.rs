@@ -53,6 +53,16 @@ fn programs_of_policies_are_started_by_the_commands_that_safety_md_names_and_by_
     assert!(!ran(&environment), "Tab");
 }
 
+/// The variable by which a shell asks for names may be left in somebody's environment: a command stays a command.
+#[test]
+fn s6_the_variable_of_the_tab_key_makes_no_command_do_nothing() {
+    let mut environment = TestEnvironment::new();
+    Fleet { index_minimum: 12, ..Fleet::default() }.write(&environment);
+    environment.set("_SAFE_REMOVE_COMPLETE", "bash");
+    environment.run(&["halt", "--reason", "smoke"]).exits(0);
+    environment.run(&["--subsystem", "index", "--count", "1", "--yes"]).exits(3);
+}
+
 /// S3: whoever can write a policy can lower a minimum and start programs.
 #[test]
 fn s3_a_policy_that_everybody_may_write_starts_no_program() {
