@@ -6,7 +6,8 @@ use serde_json::Value;
 
 use crate::environment::TestEnvironment;
 use crate::fleets::Fleet;
-use crate::support::chromium::{photograph, print, render, tmp};
+use crate::support::chromium::{photograph, print, render};
+use crate::support::tmp;
 
 /// Where the reports stay, for people to look at.
 fn reports() -> PathBuf {

@@ -3,7 +3,7 @@
 //! Found on PATH; else unpacked below `target/` from Debian's packages, with the libraries that this machine lacks, which
 //! needs no root. No Chromium is a failed test, never a skipped one.
 
-use std::fs::{self, File};
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
@@ -11,10 +11,8 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-/// The directory below `target/` for what tests install and write.
-pub(crate) fn tmp() -> PathBuf {
-    PathBuf::from(env!("CARGO_TARGET_TMPDIR"))
-}
+use super::debian::{apt, by_some_lists, unpacked};
+use super::tmp;
 
 const HINT: &str = "the tests of the report's page need Chromium: as root, `apt-get install chromium`. Without root they \
                     unpack Debian's packages themselves, which needs apt-get, dpkg-deb and Debian's mirror for the first run";
@@ -97,58 +95,23 @@ fn program() -> (PathBuf, String) {
     if Command::new("chromium").arg("--version").output().is_ok_and(|answer| answer.status.success()) {
         return (PathBuf::from("chromium"), String::new());
     }
-    let home = tmp().join("chromium");
+    let home = unpacked("chromium", HINT, download);
     let program = home.join("usr/lib/chromium/chromium");
-    // Several test binaries may want it at once; the lock goes with the process that holds it.
-    let lock = File::create(tmp().join("chromium.lock")).expect("a lock below target/");
-    lock.lock().expect("the lock of chromium");
-    if !program.exists() {
-        let parts = home.with_extension("parts");
-        let _ = fs::remove_dir_all(&parts);
-        fs::create_dir_all(&parts).expect("a directory below target/");
-        unpack(&parts).unwrap_or_else(|why| panic!("{why} ({HINT})"));
-        let _ = fs::remove_dir_all(&home);
-        fs::rename(&parts, &home).expect("a directory below target/");
-    }
     let mut libraries = Vec::new();
     directories_with_libraries(&home.join("usr/lib"), &mut libraries);
     let libraries = libraries.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(":");
     (program, libraries)
 }
 
-/// Downloads Chromium and every package that it needs and this machine lacks, and unpacks them.
-fn unpack(into: &Path) -> Result<(), String> {
-    let state = tmp().join("apt");
-    for part in ["lists/partial", "cache/archives/partial"] {
-        fs::create_dir_all(state.join(part)).map_err(|error| error.to_string())?;
-    }
-    let own = [
-        format!("Dir::State::Lists={}", state.join("lists").display()),
-        format!("Dir::Cache={}", state.join("cache").display()),
-    ];
-    let apt = |own: &[String], arguments: &[&str]| {
-        let options = own.iter().flat_map(|option| ["-o", option.as_str()]);
-        let mut command = Command::new("apt-get");
-        command.current_dir(into).args(["-q", "-o", "APT::Sandbox::User="]).args(options).args(arguments);
-        run(&mut command)
-    };
-    let fetch = |own: &[String]| {
+/// Downloads Chromium, and every package that it needs and this machine lacks.
+fn download(into: &Path) -> Result<(), String> {
+    by_some_lists(into, |lists| {
         // What would be installed is what is missing; nothing is.
-        let plan = apt(own, &["install", "--simulate", "--no-install-recommends", "chromium"])?;
+        let plan = apt(into, lists, &["install", "--simulate", "--no-install-recommends", "chromium"])?;
         let missing: Vec<&str> =
             plan.lines().filter_map(|line| line.strip_prefix("Inst ")?.split_whitespace().next()).collect();
-        apt(own, &[&["download"][..], &missing].concat())
-    };
-    // By the machine's package lists; where it has none, by lists of its own below `target/`.
-    fetch(&[]).or_else(|_| apt(&own, &["update"]).and_then(|_| fetch(&own)))?;
-    for entry in fs::read_dir(into).map_err(|error| error.to_string())? {
-        let package = entry.map_err(|error| error.to_string())?.path();
-        if package.extension().is_some_and(|extension| extension == "deb") {
-            run(Command::new("dpkg-deb").arg("-x").arg(&package).arg(into))?;
-            fs::remove_file(&package).map_err(|error| error.to_string())?;
-        }
-    }
-    Ok(())
+        apt(into, lists, &[&["download"][..], &missing].concat()).map(drop)
+    })
 }
 
 fn directories_with_libraries(directory: &Path, found: &mut Vec<PathBuf>) {
@@ -158,13 +121,4 @@ fn directories_with_libraries(directory: &Path, found: &mut Vec<PathBuf>) {
         found.push(directory.to_owned());
     }
     paths.iter().filter(|path| path.is_dir()).for_each(|path| directories_with_libraries(path, found));
-}
-
-fn run(command: &mut Command) -> Result<String, String> {
-    let Output { status, stdout, stderr } =
-        command.output().map_err(|error| format!("cannot run {command:?}: {error}"))?;
-    if status.success() {
-        return Ok(String::from_utf8_lossy(&stdout).into_owned());
-    }
-    Err(format!("{command:?} fails: {}", String::from_utf8_lossy(&stderr)))
 }

@@ -20,27 +20,29 @@ pub(crate) struct Packages {
 impl Packages {
     /// Where they are unpacked. Downloads them the first time.
     pub(crate) fn unpacked(&self) -> PathBuf {
-        let home = tmp().join(self.home);
-        // Several test binaries may want them at once; the lock goes with the process that holds it.
-        let lock = File::create(tmp().join(format!("{}.lock", self.home))).expect("a lock below target/");
-        lock.lock().expect("the lock of a package");
-        if !home.exists() {
-            let parts = home.with_extension("parts");
-            let _ = fs::remove_dir_all(&parts);
-            fs::create_dir_all(&parts).expect("a directory below target/");
-            let hint = self.hint;
-            for name in self.names {
-                download(name, &parts).unwrap_or_else(|why| panic!("{why} ({hint})"));
-            }
-            for package in packages_in(&parts) {
-                run(Command::new("dpkg-deb").arg("-x").arg(&package).arg(&parts))
-                    .unwrap_or_else(|why| panic!("{why} ({hint})"));
-                fs::remove_file(package).expect("removed");
-            }
-            fs::rename(&parts, &home).expect("a directory below target/");
-        }
-        home
+        unpacked(self.home, self.hint, |parts| self.names.iter().try_for_each(|name| download(name, parts)))
     }
+}
+
+/// The directory below `target/` into which the packages are unpacked that `download` puts there, the first time.
+pub(crate) fn unpacked(home: &str, hint: &str, download: impl FnOnce(&Path) -> Result<(), String>) -> PathBuf {
+    // Several test binaries may want them at once; the lock goes with the process that holds it.
+    let lock = File::create(tmp().join(format!("{home}.lock"))).expect("a lock below target/");
+    lock.lock().expect("the lock of a package");
+    let home = tmp().join(home);
+    if !home.exists() {
+        let parts = home.with_extension("parts");
+        let _ = fs::remove_dir_all(&parts);
+        fs::create_dir_all(&parts).expect("a directory below target/");
+        download(&parts).unwrap_or_else(|why| panic!("{why} ({hint})"));
+        for package in packages_in(&parts) {
+            run(Command::new("dpkg-deb").arg("-x").arg(&package).arg(&parts))
+                .unwrap_or_else(|why| panic!("{why} ({hint})"));
+            fs::remove_file(package).expect("removed");
+        }
+        fs::rename(&parts, &home).expect("a directory below target/");
+    }
+    home
 }
 
 fn packages_in(directory: &Path) -> Vec<PathBuf> {
@@ -51,8 +53,20 @@ fn packages_in(directory: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// By the machine's package lists; where it has none, by lists of its own below `target/`.
 fn download(package: &str, into: &Path) -> Result<(), String> {
+    let any_version = package.split('=').next().unwrap_or(package);
+    let exactly = |lists: &[String]| apt(into, lists, &["download", package]).map(drop);
+    let any = |lists: &[String]| exactly(lists).or_else(|_| apt(into, lists, &["download", any_version]).map(drop));
+    exactly(&[]).or_else(|_| by_own_lists(into, any)).or_else(|_| any(&[]))
+}
+
+/// By the machine's package lists; where it has none, by lists of its own below `target/`. `fetch` gets the options that
+/// name them.
+pub(crate) fn by_some_lists(into: &Path, fetch: impl Fn(&[String]) -> Result<(), String>) -> Result<(), String> {
+    fetch(&[]).or_else(|_| by_own_lists(into, fetch))
+}
+
+fn by_own_lists(into: &Path, fetch: impl Fn(&[String]) -> Result<(), String>) -> Result<(), String> {
     let state = tmp().join("apt");
     for part in ["lists/partial", "cache/archives/partial"] {
         fs::create_dir_all(state.join(part)).expect("a directory below target/");
@@ -61,22 +75,23 @@ fn download(package: &str, into: &Path) -> Result<(), String> {
         format!("Dir::State::Lists={}", state.join("lists").display()),
         format!("Dir::Cache={}", state.join("cache").display()),
     ];
-    let apt = |own: &[String], arguments: &[&str]| {
-        let options = own.iter().flat_map(|option| ["-o", option.as_str()]);
-        let mut command = Command::new("apt-get");
-        command.current_dir(into).args(["-q", "-o", "APT::Sandbox::User="]).args(options).args(arguments);
-        run(&mut command)
-    };
-    let any_version = package.split('=').next().unwrap_or(package);
-    let any = |own: &[String]| apt(own, &["download", package]).or_else(|_| apt(own, &["download", any_version]));
-    apt(&[], &["download", package]).or_else(|_| apt(&own, &["update"]).and_then(|()| any(&own))).or_else(|_| any(&[]))
+    apt(into, &own, &["update"])?;
+    fetch(&own)
 }
 
-/// Runs a command to its end.
-pub(crate) fn run(command: &mut Command) -> Result<(), String> {
-    let Output { status, stderr, .. } = command.output().map_err(|error| format!("cannot run {command:?}: {error}"))?;
+/// Runs `apt-get` in a directory, and gives what it printed.
+pub(crate) fn apt(into: &Path, lists: &[String], arguments: &[&str]) -> Result<String, String> {
+    let options = lists.iter().flat_map(|option| ["-o", option.as_str()]);
+    let mut command = Command::new("apt-get");
+    run(command.current_dir(into).args(["-q", "-o", "APT::Sandbox::User="]).args(options).args(arguments))
+}
+
+/// Runs a command to its end, and gives what it printed.
+pub(crate) fn run(command: &mut Command) -> Result<String, String> {
+    let Output { status, stdout, stderr } =
+        command.output().map_err(|error| format!("cannot run {command:?}: {error}"))?;
     if status.success() {
-        return Ok(());
+        return Ok(String::from_utf8_lossy(&stdout).into_owned());
     }
     Err(format!("{command:?} fails: {}", String::from_utf8_lossy(&stderr)))
 }
