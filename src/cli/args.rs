@@ -3,7 +3,7 @@
 //! Errors in a single value are refused here, with exit 2. A check that needs the policies or the fleet is a rule and
 //! is made there.
 
-use std::num::NonZeroU64;
+use std::num::{NonZeroU64, NonZeroUsize};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -358,14 +358,7 @@ pub(crate) enum Command {
     },
     /// Ended runs and stop orders, newest first
     #[command(after_help = examples::HISTORY)]
-    History {
-        /// Only removals from this subsystem
-        #[arg(long, value_name = "NAME", value_parser = subsystem, add = candidates::subsystems())]
-        subsystem: Option<SubsystemName>,
-        /// Only runs begun since then: a time, a date, or how long ago (24h)
-        #[arg(long, value_name = "T", value_parser = since)]
-        since: Option<Since>,
-    },
+    History(HistoryArgs),
     /// What happened in a run: for a post-mortem, also while it is under way
     ///
     /// Says what went when and why it stopped, with capacity and readings over time, what was refused, and the plan.
@@ -403,6 +396,23 @@ pub(crate) enum Command {
     },
 }
 
+/// The options of `history`.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct HistoryArgs {
+    /// Only removals from this subsystem
+    #[arg(long, value_name = "NAME", value_parser = subsystem, add = candidates::subsystems())]
+    pub(crate) subsystem: Option<SubsystemName>,
+    /// Only runs that took this host or were about to
+    #[arg(long, value_name = "ID", value_parser = host, add = candidates::hosts())]
+    pub(crate) host: Option<HostId>,
+    /// Only runs begun since then: a time, a date, or how long ago (24h)
+    #[arg(long, value_name = "T", value_parser = since)]
+    pub(crate) since: Option<Since>,
+    /// At most so many runs and orders, the newest
+    #[arg(long, value_name = "N")]
+    pub(crate) limit: Option<NonZeroUsize>,
+}
+
 impl Command {
     /// Whether the command only produces an answer.
     pub(crate) fn only_reads(&self) -> bool {
@@ -410,7 +420,7 @@ impl Command {
             Self::Plan { .. }
             | Self::Headroom { .. }
             | Self::Status { .. }
-            | Self::History { .. }
+            | Self::History(_)
             | Self::Report { html: None, .. }
             | Self::Policy(PolicyCommand::Check | PolicyCommand::Show { .. } | PolicyCommand::Schema { .. })
             | Self::Completions { .. }

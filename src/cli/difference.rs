@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use crate::output::{Align, Table};
+use crate::output::{Align, Table, Text};
 use crate::policy::{self, SubsystemPolicy, loosened};
 
 /// Every field that differs, by name; looser ones are marked.
-pub(super) fn difference(was: Option<&SubsystemPolicy>, is: Option<&SubsystemPolicy>) -> String {
+pub(super) fn difference(was: Option<&SubsystemPolicy>, is: Option<&SubsystemPolicy>) -> Text {
     let fields = |policy: Option<&SubsystemPolicy>| {
         let mut fields = BTreeMap::new();
         if let Some(policy) = policy {
@@ -35,12 +35,12 @@ pub(super) fn difference(was: Option<&SubsystemPolicy>, is: Option<&SubsystemPol
             table.row([if is_looser(field) { "looser" } else { "" }, field, &shown(was), &shown(is)]);
         }
     }
-    match (was, is) {
-        (Some(_), None) => {
-            format!("The policy is gone: its hosts would no longer be protected by it.\n{}", table.render("  "))
-        }
-        _ => table.render("  "),
+    let mut text = Text::default();
+    if is.is_none() && was.is_some() {
+        text.paragraph("The policy is gone: its hosts would no longer be protected by it.");
     }
+    text.table(2, table);
+    text
 }
 
 /// Flattens a document into paths such as `capacity.minimum`, each with its value as text.

@@ -1,7 +1,7 @@
 //! [`Diagnostic`]: a failure, as it is reported to people and programs.
 
 use crate::ops::OperationError;
-use crate::output::{ErrorDocument, WIDTH};
+use crate::output::{ErrorDocument, Page};
 use crate::policy::Look;
 
 use super::exit::Exit;
@@ -20,10 +20,12 @@ pub(crate) struct Diagnostic {
 }
 
 impl Diagnostic {
-    /// The diagnostic of an operation's error, with each cause told once.
-    pub(crate) fn of(error: &OperationError) -> Self {
+    /// The diagnostic of an operation's error for this page, with each cause told once.
+    pub(crate) fn of(error: &OperationError, page: Page) -> Self {
         let details = match error {
-            OperationError::Policy(errors) => Some(errors.render(Look { color: false, unicode: true, width: WIDTH })),
+            OperationError::Policy(errors) => {
+                Some(errors.render(Look { color: false, unicode: !page.ascii, width: page.width }))
+            }
             _ => None,
         };
         Self { message: error.to_string(), causes: error.causes(), details, hint: error.hint() }
@@ -61,6 +63,10 @@ mod tests {
     use crate::plan::AssessError;
     use crate::ports::{FleetError, LedgerError};
 
+    fn page() -> Page {
+        Page::new(None, false)
+    }
+
     #[test]
     fn the_chain_is_told_once() {
         let source = io::Error::new(io::ErrorKind::StorageFull, "no space left");
@@ -69,7 +75,7 @@ mod tests {
             tried: "written",
             source: Box::new(source),
         });
-        let diagnostic = Diagnostic::of(&error);
+        let diagnostic = Diagnostic::of(&error, page());
         assert_eq!(diagnostic.message, "the ledger cannot be used");
         assert_eq!(diagnostic.causes, ["the ledger a.db cannot be written", "no space left"]);
         assert_eq!(Exit::of(&error), Exit::LEDGER);
@@ -83,7 +89,7 @@ mod tests {
             OperationError::Assess(AssessError::Weight { subsystem: "s".into(), hosts: Vec::new(), more: 1 }),
             OperationError::internal("x", "y"),
         ] {
-            assert!(Diagnostic::of(&error).hint.is_some(), "{error}");
+            assert!(Diagnostic::of(&error, page()).hint.is_some(), "{error}");
         }
     }
 }

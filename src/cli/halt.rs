@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::model::{RunId, SubsystemName, Time};
 use crate::ops::{self, Became, Halted, HaltedRun, OperationError};
-use crate::output::{field, next};
+use crate::output::{Text, next};
 
 use super::args::Global;
 use super::screen::Screen;
@@ -25,72 +25,63 @@ pub(super) async fn run(
     CommandOutput::result(Exit::DONE, "halt", text(&halted, &global.policies, &warnings), &halted, &warnings)
 }
 
-fn text(halted: &Halted, policies: &Path, warnings: &[String]) -> String {
+fn text(halted: &Halted, policies: &Path, warnings: &[String]) -> Text {
     let order = &halted.order;
-    let mut out = halted.place.text();
-    out.push_str(&field("at", &order.at.to_string()));
-    out.push('\n');
+    let mut text = halted.place.text();
+    text.field("at", &order.at.to_string());
+    text.blank();
     let scope = halts::scope(order.subsystem.as_ref());
-    out.push_str(&field(
-        "HALTED",
-        &format!("{scope}, by {}: {}", order.operator, halts::reason(order.reason.as_deref())),
-    ));
+    text.field("HALTED", &format!("{scope}, by {}: {}", order.operator, halts::reason(order.reason.as_deref())));
     for earlier in &halted.already {
-        out.push_str(&field(
-            "before",
-            &format!("since {}, by {}: {}", earlier.at, earlier.operator, halts::reason(earlier.reason.as_deref())),
-        ));
+        let why = halts::reason(earlier.reason.as_deref());
+        text.field("before", &format!("since {}, by {}: {why}", earlier.at, earlier.operator));
     }
-    let lift = next::unhalt(policies, order.subsystem.as_ref());
-    out.push_str(&field("to lift", &lift));
+    text.copied("to lift", &next::unhalt(policies, order.subsystem.as_ref()));
     for warning in warnings {
-        out.push_str(&field("warning", warning));
+        text.field("warning", warning);
     }
-    out.push('\n');
+    text.blank();
     if halted.runs.is_empty() {
-        out.push_str(
-            "No run that it concerns holds anything. One that waits or asks before its first host is stopped all the same.\n",
+        text.paragraph(
+            "No run that it concerns holds anything. One that waits or asks before its first host is stopped all the same.",
         );
     }
     for halted in &halted.runs {
-        out.push_str(&text_of_run(halted, order.at));
+        text.append(text_of_run(halted, order.at, policies));
     }
     if !halted.others.is_empty() {
         let others: Vec<&str> = halted.others.iter().map(RunId::as_str).collect();
-        out.push_str(&field("goes on", &others.join(" ")));
+        text.field("goes on", &others.join(" "));
     }
-    out
+    text
 }
 
 /// A run that the order concerns: how it stood then, and what became of it.
-fn text_of_run(halted: &HaltedRun, at: Time) -> String {
+fn text_of_run(halted: &HaltedRun, at: Time, policies: &Path) -> Text {
     let HaltedRun { run, sampling, became } = halted;
-    let mut out = String::new();
+    let mut text = Text::default();
     match became {
         Became::Ended { .. } | Became::NeverBegan => {
-            out.push_str(&field("run", &format!("{} of {}, by {}", run.run, run.subsystem, run.operator)));
+            text.field("run", &format!("{} of {}, by {}", run.run, run.subsystem, run.operator));
         }
-        _ => out.push_str(&status::text_of_run(run, at)),
+        _ => text.append(status::text_of_run(run, at)),
     }
     match became {
         Became::NotFollowed if run.alive != Some(false) && run.ended_at.is_none() => {
             let within = sampling.clone().unwrap_or_else(|| "its sampling period".to_owned());
-            let what = format!(
-                "within {within} it sees the order; it then puts back what is cordoned and ends with exit 9: \
-                 safe-remove status {} --watch",
-                run.run
-            );
-            out.push_str(&field("next", &what));
+            let then = format!("within {within} it sees the order, puts back what is cordoned, and ends with exit 9");
+            text.field("then", &then);
+            text.copied("next", &next::command(policies, &format!("status {} --watch", run.run)));
         }
         Became::NotFollowed => {}
-        Became::Ended { .. } | Became::NeverBegan => out.push_str(&field("became", &ops::in_words(became))),
+        Became::Ended { .. } | Became::NeverBegan => text.field("became", &ops::in_words(became)),
         Became::Stopping | Became::Dead | Became::Stopped | Became::Unanswered => {
-            out.push_str(&field("became", &ops::in_words(became)));
+            text.field("became", &ops::in_words(became));
             if let Some(next) = &run.next_command {
-                out.push_str(&field("next", next));
+                text.copied("next", next);
             }
         }
     }
-    out.push('\n');
-    out
+    text.blank();
+    text
 }

@@ -5,7 +5,7 @@ use crate::model::SubsystemName;
 use crate::output::{Align, StatusHalt, Table};
 
 /// A table of the stop orders in force.
-pub(super) fn table(halts: &[StatusHalt]) -> String {
+pub(super) fn table(halts: &[StatusHalt]) -> Table {
     let mut table =
         Table::new(&[("halted", Align::Whole), ("since", Align::Whole), ("by", Align::Left), ("why", Align::Left)]);
     for halt in halts {
@@ -16,7 +16,7 @@ pub(super) fn table(halts: &[StatusHalt]) -> String {
             reason(halt.reason.as_deref()).to_owned(),
         ]);
     }
-    table.render("")
+    table
 }
 
 /// The scope of a stop order, in words.

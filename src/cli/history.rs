@@ -1,36 +1,106 @@
 //! `safe-remove history`: runs that ended, and stop orders that were given and lifted, newest first.
 
-use crate::model::SubsystemName;
-use crate::ops::{self, OperationError};
-use crate::output::{Align, HistoryHalt, Table};
+use crate::model::counted;
+use crate::ops::{self, HistoryOf, OperationError};
+use crate::output::{Align, HistoryDocument, HistoryHalt, Table, Text, hosts_text};
 use crate::run::{Outcome, RunDocument};
 
-use super::args::Global;
-use super::values::Since;
+use super::args::{Global, HistoryArgs};
 use super::{CommandOutput, Exit, halts};
 
+/// The most hosts in doubt of one run that are named: `status RUN` names all.
+const DOUBTS_SHOWN: usize = 8;
+
 /// Reads the history, and shows it.
-pub(super) async fn run(
-    global: &Global,
-    subsystem: Option<&SubsystemName>,
-    since: Option<Since>,
-) -> Result<CommandOutput, OperationError> {
-    let since = |now| since.map(|since| since.time(now));
-    let document = ops::history(&global.policies, subsystem, since).await?;
-    let text = text(&document.runs) + &text_of_halts(&document.halts);
-    CommandOutput::document(Exit::DONE, text, &document)
+pub(super) async fn run(global: &Global, args: &HistoryArgs) -> Result<CommandOutput, OperationError> {
+    let HistoryArgs { subsystem, host, since, limit } = args.clone();
+    let of = HistoryOf { subsystem, host, limit: limit.map(std::num::NonZeroUsize::get) };
+    let document = ops::history(&global.policies, &of, |now| since.map(|since| since.time(now))).await?;
+    CommandOutput::document(Exit::DONE, text(&document, &of), &document)
 }
 
-fn text_of_halts(halts: &[HistoryHalt]) -> String {
-    if halts.is_empty() {
-        return String::new();
+fn text(document: &HistoryDocument, of: &HistoryOf) -> Text {
+    let mut text = Text::default();
+    if document.runs.is_empty() {
+        let host = of.host.as_ref().map(|host| format!(" that meant {host}")).unwrap_or_default();
+        text.paragraph(&format!("No run{host} has ended."));
     }
+    for run in &document.runs {
+        text.append(of_run(run));
+    }
+    if !document.halts.is_empty() {
+        text.blank();
+        text.table(0, of_halts(&document.halts));
+    }
+    if document.more {
+        text.blank();
+        text.paragraph("There are earlier ones: a higher --limit shows them.");
+    }
+    text
+}
+
+/// One run in a few lines: what became of it, who began and confirmed it, why, and what stopped it.
+fn of_run(run: &RunDocument) -> Text {
+    let outcome = match run.outcome {
+        Outcome::Completed => "completed",
+        Outcome::Aborted => "aborted",
+        Outcome::Halted => "halted",
+        Outcome::NeedsAttention => "NEEDS ATTENTION",
+        Outcome::NotStarted => "not started",
+    };
+    let planned: usize = run.batches.iter().map(|batch| batch.hosts.len()).sum();
+    let mut text = Text::default();
+    text.field("run", run.run.as_str());
+    text.field(
+        "",
+        &format!(
+            "{outcome} (exit {}): {} of {} gone from {}",
+            run.exit_code,
+            run.terminated.len(),
+            counted(planned, "host"),
+            run.subsystem
+        ),
+    );
+    text.field("", &format!("{} to {}", run.started_at, run.ended_at));
+    text.field("by", &by(run));
+    if let Some(reason) = &run.reason {
+        text.field("reason", reason);
+    }
+    if let Some(cause) = &run.cause {
+        text.field("cause", &cause.message);
+    }
+    if !run.in_doubt.is_empty() {
+        text.field("in doubt", &hosts_text(&run.in_doubt, DOUBTS_SHOWN));
+    }
+    text.blank();
+    text
+}
+
+/// Who began the run, and how it was confirmed, paused and taken over.
+fn by(run: &RunDocument) -> String {
+    let mut by = run.operator.to_string();
+    if let Some(how) = &run.confirmed {
+        by.push_str(&format!(", who confirmed it ({how})"));
+    }
+    for of in &run.confirmations {
+        by.push_str(&format!("; batch {} was let go by {} ({})", of.batch, of.operator, of.how));
+    }
+    for pause in &run.pauses {
+        by.push_str(&format!("; paused by {}", pause.operator));
+    }
+    for taken in &run.taken_over_by {
+        by.push_str(&format!("; {} by {}", taken.how, taken.operator));
+    }
+    by
+}
+
+fn of_halts(halts: &[HistoryHalt]) -> Table {
     let mut table = Table::new(&[
         ("at", Align::Whole),
         ("order", Align::Whole),
         ("of", Align::Left),
+        ("by", Align::Left),
         ("why", Align::Left),
-        ("operator", Align::Left),
     ]);
     for halt in halts {
         let of = halts::scope(halt.subsystem.as_ref());
@@ -38,45 +108,7 @@ fn text_of_halts(halts: &[HistoryHalt]) -> String {
         for order in &halt.lifted {
             why.push_str(&format!("; was halted by {}: {}", order.operator, halts::reason(order.reason.as_deref())));
         }
-        table.row([&halt.at.to_string(), halt.command, &of, &why, halt.operator.as_str()]);
+        table.row([&halt.at.to_string(), halt.command, &of, halt.operator.as_str(), &why]);
     }
-    format!("\n{}", table.render(""))
-}
-
-fn text(runs: &[RunDocument]) -> String {
-    if runs.is_empty() {
-        return "No run has ended.\n".to_owned();
-    }
-    let mut table = Table::new(&[
-        ("ended", Align::Whole),
-        ("run", Align::Whole),
-        ("subsystem", Align::Left),
-        ("outcome", Align::Left),
-        ("exit", Align::Right),
-        ("gone", Align::Right),
-        ("why", Align::Left),
-        ("operator", Align::Left),
-    ]);
-    for run in runs {
-        let outcome = match run.outcome {
-            Outcome::Completed => "completed",
-            Outcome::Aborted => "aborted",
-            Outcome::Halted => "halted",
-            Outcome::NeedsAttention => "NEEDS ATTENTION",
-            Outcome::NotStarted => "not started",
-        };
-        let planned: usize = run.batches.iter().map(|batch| batch.hosts.len()).sum();
-        let why = run.cause.as_ref().map(|cause| cause.message.clone()).or_else(|| run.reason.clone());
-        table.row([
-            run.ended_at.to_string(),
-            run.run.to_string(),
-            run.subsystem.to_string(),
-            outcome.to_owned(),
-            run.exit_code.to_string(),
-            format!("{}/{planned}", run.terminated.len()),
-            why.unwrap_or_default(),
-            run.operator.to_string(),
-        ]);
-    }
-    table.render("")
+    table
 }

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use crate::model::{FleetName, partition_of};
 use crate::ops::{self, OperationError};
+use crate::output::Text;
 use crate::policy::{DynamodbPlace, LedgerKind, ProviderKind};
 
 use super::args::Global;
@@ -41,7 +42,7 @@ pub(super) fn iam_policy(global: &Global, init: bool, prune: bool) -> Result<Com
     let mut text = serde_json::to_string_pretty(&policy)
         .map_err(|error| OperationError::internal("the policy cannot be written as JSON", error))?;
     text.push('\n');
-    CommandOutput::result(Exit::DONE, "ledger iam-policy", text, &policy, &[])
+    CommandOutput::result(Exit::DONE, "ledger iam-policy", Text::verbatim(text), &policy, &[])
 }
 
 /// The policy document for one table, limited to the partitions of one fleet.

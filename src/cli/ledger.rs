@@ -3,9 +3,9 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::model::Time;
+use crate::model::{Time, counted};
 use crate::ops::{self, Adoption, OperationError, Pruned};
-use crate::output::{clean_lines, json_document};
+use crate::output::{Text, json_document};
 
 use super::args::Global;
 use super::screen::Screen;
@@ -16,14 +16,16 @@ use super::{CommandOutput, Exit};
 /// `ledger init`
 pub(super) async fn init(global: &Global) -> Result<CommandOutput, OperationError> {
     let made = ops::init(&global.policies).await?;
-    let mut text = format!("ledger  {} of fleet {}\nplace   {}\n", made.ledger, made.fleet, made.place);
+    let mut text = Text::default();
+    text.field("ledger", &format!("{} of fleet {}", made.ledger, made.fleet));
+    text.field("place", &made.place);
     if made.done.is_empty() {
-        text.push_str("done    nothing: it was there already\n");
+        text.field("done", "nothing: it was there already");
     }
     for done in &made.done {
-        text.push_str(&format!("done    {done}\n"));
+        text.field("done", done);
     }
-    CommandOutput::result(Exit::DONE, "ledger init", clean_lines(&text).into_owned(), &made, &[])
+    CommandOutput::result(Exit::DONE, "ledger init", text, &made, &[])
 }
 
 /// `ledger adopt`
@@ -34,14 +36,14 @@ pub(super) async fn adopt(
 ) -> Result<CommandOutput, OperationError> {
     let (text, adopted) = match ops::adopt(&global.policies, reason, &Terminal::of(screen)).await? {
         Adoption::Nothing(adopted) => {
-            (format!("Everything that the policies select is under ledger {} already.\n", adopted.ledger), adopted)
+            (format!("Everything that the policies select is under ledger {} already.", adopted.ledger), adopted)
         }
         Adoption::Done { adopted, moved: Some(moved) } => {
-            (format!("Ledger {} is at home in {}.\n", adopted.ledger, moved.is.display()), adopted)
+            (format!("Ledger {} is at home in {}.", adopted.ledger, moved.is.display()), adopted)
         }
-        Adoption::Done { adopted, moved: None } => (format!("Adopted by ledger {}.\n", adopted.ledger), adopted),
+        Adoption::Done { adopted, moved: None } => (format!("Adopted by ledger {}.", adopted.ledger), adopted),
     };
-    CommandOutput::result(Exit::DONE, "ledger adopt", clean_lines(&text).into_owned(), &adopted, &[])
+    CommandOutput::result(Exit::DONE, "ledger adopt", Text::of(&text), &adopted, &[])
 }
 
 /// `ledger set-time`
@@ -53,11 +55,11 @@ pub(super) async fn set_time(
     let set = ops::set_time(&global.policies, reason, &Terminal::of(screen)).await?;
     let (was, is) = (set.was, set.is);
     let text = if was == is {
-        format!("The ledger was written at {was}, and it is {}: there is nothing to set right.\n", set.now)
+        format!("The ledger was written at {was}, and it is {}: there is nothing to set right.", set.now)
     } else {
-        format!("The ledger's time is {is}; it was {was}.\n")
+        format!("The ledger's time is {is}; it was {was}.")
     };
-    CommandOutput::result(Exit::DONE, "ledger set-time", clean_lines(&text).into_owned(), &set, &[])
+    CommandOutput::result(Exit::DONE, "ledger set-time", Text::of(&text), &set, &[])
 }
 
 /// `ledger export`: JSON on stdout in every mode.
@@ -68,44 +70,49 @@ pub(super) async fn export(global: &Global) -> Result<CommandOutput, OperationEr
     for warning in &warnings {
         tracing::warn!("{warning}");
     }
-    CommandOutput::document(Exit::DONE, shown, &archive)
+    CommandOutput::document(Exit::DONE, Text::verbatim(shown), &archive)
 }
 
 /// `ledger import FILE`
 pub(super) async fn import(global: &Global, file: &Path) -> Result<CommandOutput, OperationError> {
     let (imported, warnings) = ops::import(&global.policies, file).await?;
-    let mut text = format!(
+    let mut text = Text::of(&format!(
         "Imported: ledger {} of fleet {} at {}, in place of ledger {}; journals: {}.\n\
-         It is halted, and governs no host yet.\n",
+         It is halted, and governs no host yet.",
         imported.ledger, imported.fleet, imported.place, imported.replaces, imported.journals,
-    );
+    ));
     for warning in &warnings {
-        text.push_str(&format!("warning: {warning}\n"));
+        text.paragraph(&format!("warning: {warning}"));
     }
-    text.push_str(
-        "next: safe-remove status, then safe-remove ledger adopt --reason TEXT, then safe-remove unhalt --reason TEXT\n",
-    );
-    CommandOutput::result(Exit::DONE, "ledger import", clean_lines(&text).into_owned(), &imported, &warnings)
+    let next = "safe-remove status, then safe-remove ledger adopt --reason TEXT, then safe-remove unhalt --reason TEXT";
+    text.field("next", next);
+    CommandOutput::result(Exit::DONE, "ledger import", text, &imported, &warnings)
 }
 
 /// `ledger prune --before T`
 pub(super) async fn prune(global: &Global, before: Since, to: Option<&Path>) -> Result<CommandOutput, OperationError> {
     let pruned = ops::prune(&global.policies, |now: Time| before.time(now), to).await?;
-    CommandOutput::result(Exit::DONE, "ledger prune", clean_lines(&text_of(&pruned)).into_owned(), &pruned, &[])
+    CommandOutput::result(Exit::DONE, "ledger prune", text_of(&pruned), &pruned, &[])
 }
 
-fn text_of(pruned: &Pruned) -> String {
-    let mut text = match &pruned.file {
-        Some(file) => format!(
-            "Pruned: {} journals of runs that ended before {},\n{} records. Keep the file that has them, the ledger has only \
-             the\ndocument of each run:\n  {}\n",
-            pruned.runs.len(),
-            pruned.before,
-            pruned.records,
-            file.display()
-        ),
-        None => format!("No journal is left of a run that ended before {}: nothing was pruned.\n", pruned.before),
-    };
+fn text_of(pruned: &Pruned) -> Text {
+    let mut text = Text::default();
+    match &pruned.file {
+        Some(file) => {
+            text.paragraph(&format!(
+                "Pruned: {} of runs that ended before {}, with {}. Keep the file that has them, the ledger has only the \
+                 document of each run.",
+                counted(pruned.runs.len(), "journal"),
+                pruned.before,
+                counted(pruned.records, "record"),
+            ));
+            text.copied("file", &file.display().to_string());
+        }
+        None => text.paragraph(&format!(
+            "No journal is left of a run that ended before {}: nothing was pruned.",
+            pruned.before
+        )),
+    }
     let kept = &pruned.kept;
     for (count, why) in [
         (kept.later, "ended later, or in the week before the ledger's last write"),
@@ -114,7 +121,7 @@ fn text_of(pruned: &Pruned) -> String {
         (kept.pruned, "were pruned before"),
     ] {
         if count > 0 {
-            text.push_str(&format!("kept  {count}: they {why}\n"));
+            text.field("kept", &format!("{count}: they {why}"));
         }
     }
     text

@@ -5,6 +5,7 @@ use std::path::Path;
 use clap_complete::Shell;
 
 use crate::ops::OperationError;
+use crate::output::Text;
 
 use super::{CommandOutput, complete, exit::Exit, manual};
 
@@ -21,5 +22,5 @@ pub(super) fn man(path: &[String]) -> Result<CommandOutput, OperationError> {
 
 fn answer(command: &'static str, bytes: Vec<u8>) -> Result<CommandOutput, OperationError> {
     let text = String::from_utf8(bytes).map_err(|error| OperationError::internal("text that is not UTF-8", error))?;
-    CommandOutput::result(Exit::DONE, command, text.clone(), &text, &[])
+    CommandOutput::result(Exit::DONE, command, Text::verbatim(text.clone()), &text, &[])
 }

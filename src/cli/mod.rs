@@ -21,6 +21,7 @@ mod ledger;
 mod manual;
 mod meant;
 mod meta;
+mod pages;
 mod pause;
 mod plan;
 mod policy;
@@ -52,7 +53,7 @@ use serde::Serialize;
 use tracing_subscriber::EnvFilter;
 
 use crate::ops::{OperationError, TakeoverOptions};
-use crate::output::{ResultDocument, clean_lines};
+use crate::output::{ResultDocument, Text, clean_lines};
 use crate::run::Purpose;
 use args::{Cli, Command, Format, Global, LedgerCommand, PolicyCommand};
 use screen::Screen;
@@ -62,17 +63,17 @@ use screen::Screen;
 pub(crate) struct CommandOutput {
     /// The exit code.
     pub(crate) exit: Exit,
-    /// stdout with `--output text`. It is clean.
-    pub(crate) text: String,
+    /// stdout with `--output text`.
+    pub(crate) text: Text,
     /// stdout with `--output json`; the last line of stdout with `ndjson`.
     pub(crate) json: serde_json::Value,
-    /// stderr, in every mode.
+    /// stderr, in every mode. Its causes are in the text already.
     pub(crate) diagnostic: Option<Diagnostic>,
 }
 
 impl CommandOutput {
     /// An answer with a document and its text.
-    fn document(exit: Exit, text: String, document: &impl Serialize) -> Result<Self, OperationError> {
+    fn document(exit: Exit, text: Text, document: &impl Serialize) -> Result<Self, OperationError> {
         let json = serde_json::to_value(document)
             .map_err(|error| OperationError::internal("the answer cannot be written as JSON", error))?;
         Ok(Self { exit, text, json, diagnostic: None })
@@ -82,7 +83,7 @@ impl CommandOutput {
     fn result(
         exit: Exit,
         command: &'static str,
-        text: String,
+        text: Text,
         result: &impl Serialize,
         warnings: &[String],
     ) -> Result<Self, OperationError> {
@@ -191,7 +192,7 @@ async fn command(cli: &Cli, screen: &Arc<Screen>) -> Result<CommandOutput, Opera
         Some(Command::Unhalt { subsystem, reason }) => {
             unhalt::run(global, subsystem.as_ref(), reason.as_deref(), screen).await
         }
-        Some(Command::History { subsystem, since }) => history::run(global, subsystem.as_ref(), *since).await,
+        Some(Command::History(args)) => history::run(global, args).await,
         Some(Command::Report { run, markdown, html }) => run_report::run(global, run, *markdown, html.as_deref()).await,
         Some(Command::Policy(PolicyCommand::Check)) => policy::check(global),
         Some(Command::Policy(PolicyCommand::Show { name })) => policy::show(global, name.as_ref()),
@@ -270,7 +271,7 @@ fn unreadable(error: &clap::Error, arguments: &[std::ffi::OsString]) -> Exit {
     let meant = matches!(error.kind(), ErrorKind::InvalidSubcommand | ErrorKind::UnknownArgument);
     let meant = meant.then(|| meant::meant(&words)).flatten();
     let rest: Vec<_> = meant.into_iter().chain(lines.map(|line| line.trim().to_owned())).collect();
-    let diagnostic = Diagnostic::new(message).hint(rest.join("\n      "));
+    let diagnostic = Diagnostic::new(message).hint(rest.join("\n"));
     screen.fail(Exit::USAGE, &diagnostic)
 }
 

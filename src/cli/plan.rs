@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use crate::model::{RunId, Time};
+use crate::model::{RunId, Time, counted, span_text};
 use crate::ops::{self, Because, OperationError, PlanAnswer};
-use crate::output::{PlanEnd, next, placed_plan, plan_text, refusal_line, span_text};
+use crate::output::{PlanEnd, Text, largest_text, next, placed_plan, plan_text, refusal_line};
 use crate::plan::{PlanDocument, Rule};
 
 use super::args::{Global, SelectionArgs};
@@ -34,7 +34,7 @@ pub(super) fn answer(of: &PlanAnswer, policies: &Path, no_wait: bool) -> Result<
             let mut diagnostic = Diagnostic::new(format!("not confirmed: {why}; nothing was touched"));
             let back = of.rest_of.as_ref().map(|run| put_back(policies, run));
             let hints: Vec<String> = back.into_iter().chain(hint.clone()).collect();
-            diagnostic.hint = (!hints.is_empty()).then(|| hints.join("\n      "));
+            diagnostic.hint = (!hints.is_empty()).then(|| hints.join("\n"));
             (Exit::NOT_CONFIRMED, Some(diagnostic))
         }
     };
@@ -42,14 +42,20 @@ pub(super) fn answer(of: &PlanAnswer, policies: &Path, no_wait: bool) -> Result<
     let end = PlanEnd { exit_code: exit.code(), confirmed: of.confirmed };
     let json = placed_plan(plan, end, &of.place)
         .map_err(|error| OperationError::internal("the plan cannot be written as JSON", error))?;
-    Ok(CommandOutput { exit, text: plan_text(plan, &of.place, next.as_deref()), json, diagnostic })
+    let text = match &of.because {
+        // The plan is above the question, and stderr says why it is not run.
+        Because::Unconfirmed { .. } => Text::default(),
+        _ => plan_text(plan, &of.place, next.as_deref()),
+    };
+    Ok(CommandOutput { exit, text, json, diagnostic })
 }
 
-/// Lists every violated rule. The hint is the next step, such as the largest count that would pass with its command, or
-/// the way back where a run was begun.
+/// Lists every violated rule, and the largest count that would pass. The hint is the next step, or the way back where a run
+/// was begun.
 fn refused(plan: &PlanDocument, rest_of: Option<&RunId>, policies: &Path) -> Diagnostic {
     let mut diagnostic = Diagnostic::new(refusal_line(plan));
     diagnostic.causes = plan.violations.iter().map(|violation| violation.message.clone()).collect();
+    diagnostic.causes.extend(largest_text(plan));
     diagnostic.hint = Some(rest_of.map_or_else(|| what_next(policies, plan), |run| put_back(policies, run)));
     diagnostic
 }
@@ -58,7 +64,8 @@ fn taken(plan: &PlanDocument) -> Diagnostic {
     let mut diagnostic = Diagnostic::new("other runs have what this would take; nothing was touched".to_owned());
     diagnostic.causes = plan.violations.iter().map(|violation| violation.message.clone()).collect();
     diagnostic.causes.extend(plan.others.iter().map(|other| {
-        format!("run {} of {} holds {} hosts and claims {}", other.run, other.operator, other.holds, other.claims)
+        let held = counted(other.holds, "host");
+        format!("run {} of {} holds {held} and claims {}", other.run, other.operator, other.claims)
     }));
     diagnostic.hint = Some("repeat the command, with the same request id, when they have ended".to_owned());
     diagnostic
@@ -92,13 +99,6 @@ fn what_next(policies: &Path, plan: &PlanDocument) -> String {
     if let Some(halted) = violates(Rule::Halted) {
         let lift = next::unhalt(policies, halted.subsystem.as_ref());
         return format!("ask whoever halted it; when it may go on: {lift}");
-    }
-    if let Some(largest) = plan.largest_allowed_count
-        && largest > 0
-        && plan.request.count.is_some_and(|count| count > largest)
-    {
-        let command = next::removal(policies, plan, Some(largest));
-        return format!("the largest count that would be allowed now is {largest}: {command}");
     }
     if violates(Rule::ForeignLedger).is_some() {
         let adopt = next::command(policies, "ledger adopt --reason TEXT");

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use crate::model::{OperatorId, SubsystemName};
+use crate::model::{OperatorId, SubsystemName, counted};
 use crate::ops::{self, Acceptance, OperationError};
-use crate::output::{clean, clean_lines};
+use crate::output::{Text, clean_lines};
 use crate::policy::{self, PolicyFile};
 
 use super::args::{Global, SchemaOf};
@@ -19,18 +19,18 @@ pub(super) fn check(global: &Global) -> Result<CommandOutput, OperationError> {
     let policies = ops::policies(&global.policies)?;
     let names: Vec<_> = policies.subsystems.keys().cloned().collect();
     let warnings: Vec<String> = policies.warnings.iter().map(ToString::to_string).collect();
-    let mut text = format!(
-        "{} is valid: fleet {}, {} subsystems: {}\n",
+    let mut text = Text::of(&format!(
+        "{} is valid: fleet {}, {}: {}",
         policies.directory.display(),
         policies.fleet.name,
-        names.len(),
+        counted(names.len(), "subsystem"),
         names.iter().map(|name| name.as_str()).collect::<Vec<_>>().join(" ")
-    );
+    ));
     for warning in &warnings {
-        text.push_str(&format!("warning: {}\n", clean(warning)));
+        text.paragraph(&format!("warning: {warning}"));
     }
     let result = serde_json::json!({ "fleet": policies.fleet.name, "subsystems": names });
-    CommandOutput::result(Exit::DONE, "policy check", clean_lines(&text).into_owned(), &result, &warnings)
+    CommandOutput::result(Exit::DONE, "policy check", text, &result, &warnings)
 }
 
 /// `policy show [NAME]`
@@ -43,7 +43,7 @@ pub(super) fn show(global: &Global, name: Option<&SubsystemName>) -> Result<Comm
         };
         document.subsystems = vec![policy::effective(only)];
     }
-    let text = clean_lines(&document.text()).into_owned();
+    let text = Text::verbatim(clean_lines(&document.text()).into_owned());
     CommandOutput::result(Exit::DONE, "policy show", text, &document, &document.warnings)
 }
 
@@ -55,7 +55,7 @@ pub(super) fn schema(of: SchemaOf) -> Result<CommandOutput, OperationError> {
     });
     let text = crate::output::json_document(&schema)
         .map_err(|error| OperationError::internal("the schema cannot be written as JSON", error))?;
-    CommandOutput::document(Exit::DONE, text, &schema)
+    CommandOutput::document(Exit::DONE, Text::verbatim(text), &schema)
 }
 
 /// `policy accept NAME --reason TEXT`
@@ -68,13 +68,13 @@ pub(super) async fn accept(
     let acceptance = ops::accept(&global.policies, name, reason, &Terminal::of(screen)).await?;
     let (text, accepted_by) = match acceptance {
         Acceptance::FirstRunDoes => {
-            (format!("Nothing to accept: the first run of this fleet accepts {name} as it finds it.\n"), None)
+            (format!("Nothing to accept: the first run of this fleet accepts {name} as it finds it."), None)
         }
-        Acceptance::AsItWas => (format!("Nothing to accept: {name} is as it was accepted.\n"), None),
-        Acceptance::Accepted { by } => (format!("Accepted: {name}, by {by}.\n"), Some(by)),
+        Acceptance::AsItWas => (format!("Nothing to accept: {name} is as it was accepted."), None),
+        Acceptance::Accepted { by } => (format!("Accepted: {name}, by {by}."), Some(by)),
     };
     let result = Accepted { subsystem: name, accepted_by, reason };
-    CommandOutput::result(Exit::DONE, "policy accept", clean_lines(&text).into_owned(), &result, &[])
+    CommandOutput::result(Exit::DONE, "policy accept", Text::of(&text), &result, &[])
 }
 
 /// The result of an acceptance.

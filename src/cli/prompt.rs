@@ -19,6 +19,8 @@ use crate::ops::{Orders, Reply};
 use crate::output::is_unsafe;
 use crate::run::Order;
 
+use super::pages;
+
 /// The longest answer that is read; anything longer is not an answer.
 const ANSWER_MAX: usize = 256;
 
@@ -117,8 +119,11 @@ pub(super) fn ask_until(keyboard: Keyboard, question: &str, withdrawn: &AtomicBo
 
 fn draw(term: &Term, question: &str) -> io::Result<()> {
     let mut text = String::new();
-    let theme: &dyn Theme =
-        if dialoguer::console::colors_enabled_stderr() { &ColorfulTheme::default() } else { &SimpleTheme };
+    let theme: &dyn Theme = if dialoguer::console::colors_enabled_stderr() && !pages::stderr().ascii {
+        &ColorfulTheme::default()
+    } else {
+        &SimpleTheme
+    };
     theme.format_input_prompt(&mut text, question, None).map_err(io::Error::other)?;
     term.write_str(&text)?;
     term.flush()

@@ -1,98 +1,115 @@
 //! The layout of each question of an operation on a terminal.
 
-use crate::coordination::Halt;
 use crate::ledger::Displaced;
-use crate::model::{LedgerId, Time};
+use crate::model::{LedgerId, Time, counted, span_text};
 use crate::ops::{Marks, Part, Question};
-use crate::output::{Align, StatusHalt, Table, clean, field, span_text};
-use crate::plan::Plan;
+use crate::output::{Align, Place, StatusHalt, Table, Text, capacity_line};
+use crate::plan::{Plan, SubsystemCapacity};
 
 use super::{difference, halts};
 
 /// The text that is shown before the question, and the question.
-pub(super) fn words(of: &Question<'_>) -> (String, String) {
+pub(super) fn words(of: &Question<'_>) -> (Text, String) {
     let answer = of.answer().unwrap_or_default();
     match of {
-        Question::Plan { plan, now, part } => {
+        Question::Plan { place, plan, now, part } => {
             let (act, otherwise) = match part {
                 Part::Whole => ("remove", "to stop"),
                 Part::Rest => ("go on and remove", "to leave the run as it is"),
             };
-            let hosts = plan.host_count();
-            (before_a_plan(plan, *now), format!("Type {answer} to {act} {hosts} hosts, anything else {otherwise}"))
+            let hosts = counted(plan.host_count(), "host");
+            (before_a_plan(plan, place, *now), format!("Type {answer} to {act} {hosts}, anything else {otherwise}"))
         }
         Question::Adoption { place, ledger, moved, marks } => {
-            let mut shown = format!("{}\n", place.text());
+            let mut shown = place.text();
+            shown.blank();
             if let Some(moved) = moved {
-                shown.push_str(&of_a_move(moved, ledger));
+                shown.append(of_a_move(moved, ledger));
             }
             if !marks.is_empty() {
-                shown.push_str(&format!(
-                    "These will be governed by ledger {}, and by no other:\n{}\n\
-                     A run that goes by another ledger, from another checkout or machine, is refused from then on.\n",
-                    clean(ledger.as_str()),
-                    of_marks(marks)
-                ));
+                shown.paragraph(&format!("These will be governed by ledger {ledger}, and by no other:"));
+                shown.append(of_marks(marks));
+                shown.blank();
+                shown.paragraph(
+                    "A run that goes by another ledger, from another checkout or machine, is refused from then on.",
+                );
             }
             let what = if marks.is_empty() { "it" } else { "them" };
             (shown, format!("Type {answer} to adopt {what}, anything else to stop"))
         }
-        Question::Acceptance { place, was, is, .. } => (
-            format!("{}\n{}\n", place.text(), difference::difference(*was, *is)),
-            format!("Type {answer} to accept this for every operator, anything else to stop"),
-        ),
-        Question::Unhalt { place, orders } => (
-            format!("{}\n{}\n", place.text(), of_orders(orders)),
-            "Type why it may go on, nothing to leave it halted".to_owned(),
-        ),
-        Question::WhyPaused { run } => (format!("{run} is paused.\n"), "Type why, or nothing".to_owned()),
-        Question::WhyHalted { scope } => {
-            (format!("The stop order is in force: {} is halted.\n", clean(scope)), "Type why, or nothing".to_owned())
+        Question::Acceptance { place, was, is, .. } => {
+            let mut shown = place.text();
+            shown.blank();
+            shown.append(difference::difference(*was, *is));
+            (shown, format!("Type {answer} to accept this for every operator, anything else to stop"))
         }
-        Question::SetTime { place, was, now } => (
-            format!(
-                "{}\nThe ledger was written at {was}, and by this machine's clock it is {now}. If the latter is right, every \
-                 time in the ledger that is later becomes {now}: budgets and intervals count it as of now. If this machine's \
-                 clock is the wrong one, stop, and correct it.\n",
-                place.text()
-            ),
-            format!("Type {answer} to set the time, anything else to stop"),
-        ),
+        Question::Unhalt { place, orders } => {
+            let mut shown = place.text();
+            shown.blank();
+            shown.table(0, halts::table(&orders.iter().map(StatusHalt::from).collect::<Vec<_>>()));
+            (shown, "Type why it may go on, nothing to leave it halted".to_owned())
+        }
+        Question::WhyPaused { run } => (Text::of(&format!("{run} is paused.")), "Type why, or nothing".to_owned()),
+        Question::WhyHalted { scope } => {
+            (Text::of(&format!("The stop order is in force: {scope} is halted.")), "Type why, or nothing".to_owned())
+        }
+        Question::SetTime { place, was, now } => {
+            let mut shown = place.text();
+            shown.blank();
+            shown.paragraph(&format!(
+                "The ledger was written at {was}, and by this machine's clock it is {now}. If the latter is right, every \
+                 time in the ledger that is later becomes {now}: budgets and intervals count it as of now. If this \
+                 machine's clock is the wrong one, stop, and correct it."
+            ));
+            (shown, format!("Type {answer} to set the time, anything else to stop"))
+        }
     }
 }
 
-/// Facts that a person should know before answering.
-fn before_a_plan(plan: &Plan, now: Time) -> String {
-    let mut text = String::new();
+/// What decides, in a few lines beside the question, because the plan above may have scrolled away.
+fn before_a_plan(plan: &Plan, place: &Place, now: Time) -> Text {
+    let document = &plan.document;
+    let mut text = Text::default();
+    text.blank();
+    text.field("fleet", &place.fleet_text());
+    let (named, others): (Vec<_>, Vec<_>) =
+        document.subsystems.iter().partition(|of| of.name == document.request.subsystem);
+    // Of those that lose the same hosts the one with the least left: the plan above has them all.
+    let nearest = others.into_iter().min_by_key(|of| of.remaining.saturating_sub(of.minimum));
+    let line = |of: &SubsystemCapacity| format!("{} {}", of.name, capacity_line(of));
+    text.field("capacity", &named.into_iter().chain(nearest).map(line).collect::<Vec<_>>().join("; "));
     let end = plan.expected_end(now);
-    text.push_str(&field("expected", &format!("ends about {end}, in {}", span_text(end.since(now)))));
+    let others = match document.others.as_slice() {
+        [] => "no other run is near".to_owned(),
+        [other] => format!("other run: {} of {}", other.run, other.operator),
+        others => format!("{} other runs are near, see above", others.len()),
+    };
+    text.field("runs", &format!("{others}; this one ends about {end}, in {}", span_text(end.since(now))));
     if plan.settings.unusual {
-        text.push_str(&field("unusual", "far more than was removed in the last 90 days: look twice"));
+        text.field("UNUSUAL", "far more than was removed in the last 90 days: look twice");
     }
     text
 }
 
-fn of_orders(orders: &[Halt]) -> String {
-    halts::table(&orders.iter().map(StatusHalt::from).collect::<Vec<_>>())
-}
-
-fn of_a_move(moved: &Displaced, id: &LedgerId) -> String {
+fn of_a_move(moved: &Displaced, id: &LedgerId) -> Text {
     let was = moved.was.as_ref().map_or_else(|| "not known".to_owned(), |was| was.display().to_string());
-    let fields = [("it was at", was), ("it is at", moved.is.display().to_string()), ("because", moved.why.clone())];
-    let fields: String = fields.iter().map(|(name, value)| field(name, &clean(value))).collect();
-    format!(
-        "The file of ledger {} is not where it was:\n{fields}\n\
-         From then on this file is the ledger, and what is in it is all that is known. Where another copy of it is still in \
-         use, on this machine or another, or where it was put back from a backup, stop: each copy would allow its budgets \
-         once more.\n",
-        clean(id.as_str())
-    )
+    let mut text = Text::of(&format!("The file of ledger {id} is not where it was:"));
+    text.field("it was at", &was);
+    text.field("it is at", &moved.is.display().to_string());
+    text.field("because", &moved.why);
+    text.blank();
+    text.paragraph(
+        "From then on this file is the ledger, and what is in it is all that is known. Where another copy of it is still \
+         in use, on this machine or another, or where it was put back from a backup, stop: each copy would allow its \
+         budgets once more.",
+    );
+    text
 }
 
 /// The most hosts outside groups that are listed.
 const HOSTS_SHOWN: usize = 40;
 
-fn of_marks(marks: &Marks) -> String {
+fn of_marks(marks: &Marks) -> Text {
     let mut table = Table::new(&[("what", Align::Left), ("name", Align::Whole), ("its ledger now", Align::Whole)]);
     let mark = |mark: &Option<LedgerId>| mark.as_ref().map_or_else(|| "none".to_owned(), ToString::to_string);
     for (name, ledger) in &marks.groups {
@@ -104,7 +121,9 @@ fn of_marks(marks: &Marks) -> String {
     if marks.hosts.len() > HOSTS_SHOWN {
         table.row(["", &format!("and {} more hosts", marks.hosts.len() - HOSTS_SHOWN), ""]);
     }
-    table.render("  ")
+    let mut text = Text::default();
+    text.table(2, table);
+    text
 }
 
 #[cfg(test)]
@@ -112,8 +131,21 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::model::FleetIdentity;
+    use crate::output::Page;
     use crate::plan::testing::{NOON, World, counted, policy};
     use crate::policy::{BatchLimit, Budget};
+
+    fn place() -> Place {
+        Place {
+            fleet: "demo".into(),
+            provider: FleetIdentity::simulated("fleet-1"),
+            ledger: None,
+            ledger_place: String::new(),
+            policies: "policies".into(),
+            clock: None,
+        }
+    }
 
     /// A budget may delay more than the last batch, and each batch is followed by a bake.
     #[test]
@@ -127,7 +159,8 @@ mod tests {
                 pace.budgets = vec![Budget { hosts, per }, Budget { hosts: 12, per: Duration::from_secs(86_400) }];
                 world.removed("gone-1", Some(NOON.minus(Duration::from_secs(600))));
                 let plan = counted(&world, "index", count);
-                let (said, end) = (before_a_plan(&plan, NOON), plan.expected_end(NOON));
+                let (said, end) = (before_a_plan(&plan, &place(), NOON), plan.expected_end(NOON));
+                let said = said.on(Page::new(Some(120), false));
                 assert!(
                     said.contains(&format!("ends about {end}")),
                     "{count} of {hosts} in {minutes}m: {end}, not {said}"

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::ops::OperationError;
-use crate::output::{clean, hosts_text, next, run_sentence, run_text};
+use crate::output::{hosts_text, next, run_sentence, run_text};
 use crate::run::{Outcome, RunDocument};
 
 use super::error::Diagnostic;
@@ -15,19 +15,13 @@ pub(super) fn of(run: &RunDocument, policies: &Path) -> Result<CommandOutput, Op
     if run.outcome == Outcome::Completed {
         return Ok(answer);
     }
-    let none = |text: String| if text.is_empty() { "nothing".to_owned() } else { text };
     let mut diagnostic = Diagnostic::new(run_sentence(run));
-    if let Some(cause) = &run.cause {
-        diagnostic.causes.push(cause.message.clone());
-    }
-    let next = run.next_command.clone().unwrap_or_else(|| next_step(run, policies));
-    let readings = run.recovery.as_ref().map(|recovery| format!("\n      readings: {}", clean(&recovery.message)));
-    let readings = readings.unwrap_or_default();
-    diagnostic.hint = Some(format!(
-        "gone: {}\n      in doubt: {}{readings}\n      next: {next}",
-        none(hosts_text(&run.terminated, 20)),
-        none(hosts_text(&run.in_doubt, usize::MAX)),
-    ));
+    diagnostic.causes.extend(run.cause.iter().map(|cause| cause.message.clone()));
+    diagnostic.causes.extend(run.recovery.iter().map(|recovery| recovery.message.clone()));
+    let next = run.next_command.clone().map_or_else(|| next_step(run, policies), |next| format!("next: {next}"));
+    // Also where the answer goes to a file: somebody must look at each of them.
+    let doubted = (!run.in_doubt.is_empty()).then(|| format!("in doubt: {}\n", hosts_text(&run.in_doubt, usize::MAX)));
+    diagnostic.hint = Some(doubted.unwrap_or_default() + &next);
     Ok(answer.complaining(diagnostic))
 }
 

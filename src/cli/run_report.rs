@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::model::RunId;
 use crate::ops::{self, OperationError};
-use crate::output::{clean, report};
+use crate::output::{Text, report};
 
 use super::args::Global;
 use super::{CommandOutput, Exit};
@@ -20,9 +20,9 @@ pub(super) async fn run(
     let text = match html {
         Some(file) => {
             ops::write_page(file, &report::page(&document))?;
-            format!("{} has the report of run {run}\n", clean(&file.display().to_string()))
+            Text::of(&format!("{} has the report of run {run}", file.display()))
         }
-        None if markdown => report::markdown(&document),
+        None if markdown => Text::verbatim(report::markdown(&document)),
         None => report::text(&document),
     };
     CommandOutput::document(Exit::DONE, text, &document)

@@ -19,7 +19,7 @@ use crate::run::{Answer, BatchQuestion, Event, JournalRecord, Progress};
 
 use super::prompt::Keyboard;
 use super::screen::Screen;
-use super::{prompt, signals};
+use super::{pages, prompt, signals};
 
 /// Shows a run, and asks where the run asks.
 pub(super) struct RunWatcher {
@@ -48,7 +48,8 @@ impl RunWatcher {
     pub(super) fn new(screen: &Arc<Screen>, clock: Arc<dyn Clock>, policies: &Path) -> Self {
         let events = Arc::clone(screen);
         let events = Box::new(move |record: &JournalRecord| events.event(record));
-        let progress = ProgressScreen::new(Arc::clone(&clock), screen.is_quiet(), screen.detaches(), events);
+        let progress =
+            ProgressScreen::new(Arc::clone(&clock), screen.is_quiet(), screen.detaches(), pages::stderr, events);
         let (answers, answered) = unbounded_channel();
         let (open, answered) = (Mutex::default(), tokio::sync::Mutex::new(answered));
         let (policies, run) = (policies.to_owned(), Arc::new(Mutex::new(None)));
@@ -69,7 +70,7 @@ impl RunWatcher {
     fn put(&self, question: &BatchQuestion) -> OpenQuestion {
         self.progress.hush(true);
         let (batch, hosts) = (question.batch.0, question.hosts.len());
-        self.screen.stderr(&batch_question_text(question, self.clock.now()));
+        self.screen.show(&batch_question_text(question, self.clock.now()));
         let withdrawn = Arc::new(AtomicBool::new(false));
         let mut reader = None;
         let keyboard = Keyboard::find(self.screen.is_stdin_taken()).filter(|_| question.attended);
@@ -141,7 +142,7 @@ impl Watcher for RunWatcher {
     }
 }
 
-/// What Ctrl-Z says.
+/// The lines that Ctrl-Z is answered with.
 fn at_stop_key(policies: &Path, run: &Mutex<Option<RunId>>) -> [String; 3] {
     let run = run.lock().unwrap_or_else(PoisonError::into_inner).clone();
     let id = run.as_ref().map_or("RUN", RunId::as_str);

@@ -12,12 +12,12 @@ use serde::Serialize;
 
 use crate::model::RunId;
 use crate::ops::OperationError;
-use crate::output::{clean, clean_lines, json_document, json_line, next, wrap};
+use crate::output::{Text, clean, clean_lines, json_document, json_line, next, wrap_lines};
 
 use super::args::{ColorChoice, Format, Global};
 use super::error::Diagnostic;
 use super::exit::Exit;
-use super::{CommandOutput, detach};
+use super::{CommandOutput, detach, pages};
 
 /// Both outputs, in the requested format.
 #[derive(Debug)]
@@ -140,16 +140,19 @@ impl Screen {
         match ended {
             Ok(answered) => {
                 match self.format {
-                    Format::Text if answered.text.ends_with('\n') => self.stdout(&answered.text),
-                    Format::Text => self.stdout(&format!("{}\n", answered.text)),
+                    Format::Text => self.stdout(&answered.text.on(pages::stdout())),
                     Format::Json | Format::Ndjson => self.document(&answered.json),
                 }
-                if let Some(diagnostic) = &answered.diagnostic {
-                    self.complain(diagnostic);
+                if let Some(mut diagnostic) = answered.diagnostic {
+                    if self.format == Format::Text {
+                        // A person has read them: a reason that is told twice is taken for two.
+                        diagnostic.causes.clear();
+                    }
+                    self.complain(&diagnostic);
                 }
                 answered.exit
             }
-            Err(error) => self.fail(Exit::of(&error), &Diagnostic::of(&error)),
+            Err(error) => self.fail(Exit::of(&error), &Diagnostic::of(&error, pages::stderr())),
         }
     }
 
@@ -210,9 +213,16 @@ impl Screen {
         }
     }
 
-    /// Writes text to stderr and keeps its lines. Whether it arrives makes no difference.
+    /// Writes lines to stderr, each laid out for it. Whether they arrive makes no difference.
     pub(super) fn stderr(&self, text: &str) {
-        let _ = io::stderr().lock().write_all(clean_lines(text).as_bytes());
+        let page = pages::stderr();
+        let text = page.spelled(wrap_lines(&clean_lines(text), page.width));
+        let _ = io::stderr().lock().write_all(text.as_bytes());
+    }
+
+    /// Writes a text to stderr.
+    pub(super) fn show(&self, text: &Text) {
+        let _ = io::stderr().lock().write_all(text.on(pages::stderr()).as_bytes());
     }
 
     /// Writes a line that is not an error, unless the operator asked for less.
@@ -223,25 +233,30 @@ impl Screen {
     }
 
     fn complain(&self, diagnostic: &Diagnostic) {
-        let mut text = format!("{} {}\n", style("error:").red().bold().for_stderr(), said(&diagnostic.message, 7));
+        let page = pages::stderr();
+        // Behind its label, and below that where it takes more than a line.
+        let behind = |label: &str, text: &str| {
+            let indent = " ".repeat(label.len() + 1);
+            let laid_out =
+                wrap_lines(&format!("{indent}{}", clean_lines(text).replace('\n', &format!("\n{indent}"))), page.width);
+            page.spelled(laid_out[indent.len()..].to_owned())
+        };
+        let message = behind("error:", &diagnostic.message);
+        let mut text = format!("{} {message}\n", style("error:").red().bold().for_stderr());
         match &diagnostic.details {
-            Some(details) => text.push_str(&clean_lines(details)),
+            Some(details) => text.push_str(&page.spelled(clean_lines(details).into_owned())),
             None => {
                 for cause in &diagnostic.causes {
-                    text.push_str(&format!("caused by: {}\n", said(cause, 11)));
+                    text.push_str(&format!("caused by: {}\n", behind("caused by:", cause)));
                 }
             }
         }
         if let Some(hint) = &diagnostic.hint {
-            text.push_str(&format!("{} {}\n", style("hint:").cyan().bold().for_stderr(), clean_lines(hint)));
+            text.push_str(&format!("{} {}\n", style("hint:").cyan().bold().for_stderr(), behind("hint:", hint)));
         }
         // The colours come from this function; everything else was cleaned above.
         let _ = io::stderr().lock().write_all(text.as_bytes());
     }
-}
-
-fn said(text: &str, indent: usize) -> String {
-    wrap(&clean(text), indent)
 }
 
 /// Writes text to stdout where nobody needs to hear of a failure.

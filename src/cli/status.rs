@@ -4,16 +4,16 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::model::{RunId, Time};
+use crate::model::{RunId, Time, counted, span_text};
 use crate::ops::{self, OperationError};
 use crate::output::{
-    FIELD, StatusBatch, StatusCall, StatusDocument, StatusPause, StatusQuestion, StatusRun, WIDTH, field, hosts_text,
-    next, readings_text, run_text, span_text, takeovers_text,
+    StatusBatch, StatusCall, StatusDocument, StatusPause, StatusQuestion, StatusRun, Text, hosts_text, next,
+    readings_text, run_text, takeovers_text,
 };
 
 use super::args::{Format, Global};
 use super::screen::Screen;
-use super::{CommandOutput, Exit, halts};
+use super::{CommandOutput, Exit, halts, pages};
 
 /// The interval at which `--watch` reads the status.
 const WATCH_EVERY: Duration = Duration::from_secs(2);
@@ -67,7 +67,7 @@ impl Shown {
     fn show(&mut self, document: &StatusDocument, answered: &CommandOutput, screen: &Screen) {
         if screen.format() == Format::Text && screen.is_stdout_a_terminal() {
             self.clear(screen);
-            let text = format!("{}\n", answered.text);
+            let text = format!("{}\n", answered.text.on(pages::stdout()));
             screen.stdout(&text);
             self.lines = screen.lines_of(&text);
             return;
@@ -79,7 +79,7 @@ impl Shown {
         }
         self.state = Some(state);
         match screen.format() {
-            Format::Text => screen.stdout(&format!("{}\n", answered.text)),
+            Format::Text => screen.stdout(&format!("{}\n", answered.text.on(pages::stdout()))),
             Format::Ndjson => screen.event(&answered.json),
             // JSON output is a single document: the last one.
             Format::Json => {}
@@ -95,40 +95,40 @@ fn is_under_way(run: &StatusRun) -> bool {
     run.alive != Some(false) && run.ended_at.is_none()
 }
 
-fn text(document: &StatusDocument, policies: &Path) -> String {
-    let mut out = document.place.text();
-    out.push_str(&field("at", &document.at.to_string()));
+fn text(document: &StatusDocument, policies: &Path) -> Text {
+    let mut text = document.place.text();
+    text.field("at", &document.at.to_string());
     for warning in &document.warnings {
-        out.push_str(&field("warning", warning));
+        text.field("warning", warning);
     }
-    out.push('\n');
+    text.blank();
     if let Some(run) = &document.ended {
-        out.push_str(&run_text(run));
-        return out;
+        text.append(run_text(run));
+        return text;
     }
     if document.runs.is_empty() {
-        out.push_str("No run is under way, and nothing is held.\n");
+        text.paragraph("No run is under way, and nothing is held.");
     }
     for run in &document.runs {
         // First: it is what somebody looks for who was woken up.
         if let Some(next) = &run.next_command {
-            out.push_str(&field("next", next));
+            text.copied("next", next);
         }
-        out.push_str(&text_of_run(run, document.at));
-        out.push('\n');
+        text.append(text_of_run(run, document.at));
+        text.blank();
     }
     if !document.halts.is_empty() {
-        out.push_str(&halts::table(&document.halts));
+        text.table(0, halts::table(&document.halts));
         for halt in &document.halts {
             let lift = next::unhalt(policies, halt.subsystem.as_ref());
-            out.push_str(&format!("to lift {}: {lift}\n", halts::scope(halt.subsystem.as_ref())));
+            text.paragraph(&format!("to lift {}: {lift}", halts::scope(halt.subsystem.as_ref())));
         }
     }
-    out
+    text
 }
 
 /// The text of a run in `status` and `halt`, without the next command.
-pub(super) fn text_of_run(run: &StatusRun, now: Time) -> String {
+pub(super) fn text_of_run(run: &StatusRun, now: Time) -> Text {
     let alive = match run.alive {
         Some(true) if run.stopped => "STOPPED",
         Some(true) | None if run.overdue => "SILENT",
@@ -137,52 +137,49 @@ pub(super) fn text_of_run(run: &StatusRun, now: Time) -> String {
         Some(false) => "DEAD",
         None => "not to be seen from here",
     };
-    let mut out = field("run", &format!("{} of {}, {}", run.run, run.subsystem, run.state));
+    let mut text = Text::default();
+    text.field("run", &format!("{} of {}, {}", run.run, run.subsystem, run.state));
     if let Some(StatusPause { operator, reason, since, after }) = &run.paused {
         let by = match after {
             Some(batch) => format!("by itself after batch {batch} (--pause-after of {operator})"),
             None => format!("by {operator}"),
         };
         let why = reason.as_deref().map(|reason| format!(": {reason}")).unwrap_or_default();
-        out.push_str(&field("PAUSED", &format!("{by} since {since}{why}")));
+        text.field("PAUSED", &format!("{by} since {since}{why}"));
     }
     if let Some(StatusQuestion { batch, attended, until }) = &run.asks {
         let whom = if *attended { "its terminal asks" } else { "it waits for `continue`" };
-        out.push_str(&field("ASKS", &format!("about batch {batch}: {whom}, until {until}")));
+        text.field("ASKS", &format!("about batch {batch}: {whom}, until {until}"));
     }
     if let Some(StatusBatch { number, of, bake_ends_at }) = &run.batch {
         let left = bake_ends_at.map(|at| format!(", bakes until {at} ({} left)", span_text(at.since(now))));
-        out.push_str(&field("batch", &format!("{number} of {of}{}", left.unwrap_or_default())));
+        text.field("batch", &format!("{number} of {of}{}", left.unwrap_or_default()));
     }
-    out.push_str(&field(
-        "process",
-        &format!("{alive}: {}, by {}, since {}", run.process, run.operator, run.started_at),
-    ));
-    out.push_str(&takeovers_text(&run.taken_over_by));
+    text.field("process", &format!("{alive}: {}, by {}, since {}", run.process, run.operator, run.started_at));
+    text.append(takeovers_text(&run.taken_over_by));
     if let Some(at) = run.last_record_at {
-        out.push_str(&field("last record", &at.to_string()));
+        text.field("last record", &at.to_string());
     }
     let holds = match run.holds.len() {
         0 => "nothing".to_owned(),
         n => format!("{n}: {}", hosts_text(run.holds.iter().map(|hold| &hold.host), HOSTS_SHOWN)),
     };
-    out.push_str(&field("holds", &holds));
-    out.push_str(&calls_text(&run.calls, now));
-    for (place, line) in readings_text(&run.readings, WIDTH - FIELD, READINGS_SHOWN).into_iter().enumerate() {
-        let name = if place == 0 { "readings" } else { "" };
-        out.push_str(&format!("{name:<FIELD$}{line}\n"));
+    text.field("holds", &holds);
+    text.append(calls_text(&run.calls, now));
+    for (place, forms) in readings_text(&run.readings, READINGS_SHOWN).into_iter().enumerate() {
+        text.fitting(if place == 0 { "readings" } else { "" }, &forms);
     }
     if let Some(until) = run.until {
-        out.push_str(&field("until", &until.to_string()));
+        text.field("until", &until.to_string());
     }
     if let Some(advice) = &run.advice {
-        out.push_str(&field("note", advice));
+        text.field("note", advice);
     }
-    out
+    text
 }
 
 /// The calls of which nobody knows what became of them: one line for each effect and its hosts, however often it was tried.
-fn calls_text(calls: &[StatusCall], now: Time) -> String {
+fn calls_text(calls: &[StatusCall], now: Time) -> Text {
     let mut alike: Vec<(&StatusCall, usize)> = Vec::new();
     for call in calls {
         let is_same = |of: &&mut (&StatusCall, usize)| {
@@ -196,14 +193,15 @@ fn calls_text(calls: &[StatusCall], now: Time) -> String {
             None => alike.push((call, 1)),
         }
     }
-    let line = |(call, count): (&StatusCall, usize)| {
+    let mut text = Text::default();
+    for (call, count) in alike {
         let what = match (&call.group, call.hosts.is_empty()) {
             (Some(group), true) => group.to_string(),
             _ => hosts_text(&call.hosts, HOSTS_SHOWN),
         };
         let until = if call.not_after < now { "could land until" } else { "may land until" };
-        let times = if count > 1 { format!(" ({count} calls)") } else { String::new() };
-        field("call", &format!("{} {what}{times}: {until} {}", call.effect, call.not_after))
-    };
-    alike.into_iter().map(line).collect()
+        let times = if count > 1 { format!(" ({})", counted(count, "call")) } else { String::new() };
+        text.field("call", &format!("{} {what}{times}: {until} {}", call.effect, call.not_after));
+    }
+    text
 }

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::model::{HostId, RunId};
 use crate::ops::{self, OperationError, TakenOver, TakeoverOptions};
-use crate::output::{hosts_text, run_text};
+use crate::output::{Text, hosts_text, run_text};
 use crate::run::RunDocument;
 
 use super::args::Global;
@@ -41,15 +41,14 @@ pub(super) async fn run(
         TakenOver::Ended(document) => report::of(&document, policies),
         TakenOver::Abandoned(document) => CommandOutput::document(Exit::DONE, run_text(&document), &document),
         TakenOver::Closed { ended } => {
-            let text = format!("Run {run} had ended, and its process died before the ledger was told: now it was.\n");
+            let text =
+                Text::of(&format!("Run {run} had ended, and its process died before the ledger was told: now it was."));
             let result = Closed { run: run.clone(), ended: ended.map(|document| *document) };
             CommandOutput::result(Exit::DONE, "abandon", text, &result, &[])
         }
         TakenOver::Released(released) => {
-            let text = format!(
-                "The journal of run {run} is lost. It no longer holds {}.\n",
-                hosts_text(&released, usize::MAX)
-            );
+            let held = hosts_text(&released, usize::MAX);
+            let text = Text::of(&format!("The journal of run {run} is lost. It no longer holds {held}."));
             let result = Released { run: run.clone(), released };
             CommandOutput::result(Exit::DONE, "abandon", text, &result, &[])
         }

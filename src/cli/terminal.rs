@@ -39,7 +39,7 @@ impl Frontend for Terminal {
     }
 
     fn show_plan(&self, plan: &PlanDocument, place: &Place) {
-        self.0.stderr(&plan_text(plan, place, None));
+        self.0.show(&plan_text(plan, place, None));
     }
 
     fn event(&self, record: &JournalRecord) {
@@ -64,7 +64,7 @@ impl Frontend for Terminal {
 
     async fn ask(&self, of: &Question<'_>, orders: &mut Orders) -> Reply {
         let (shown, asked) = question::words(of);
-        self.0.stderr(&shown);
+        self.0.show(&shown);
         match Keyboard::find(self.0.is_stdin_taken()) {
             Some(keyboard) => prompt::ask(keyboard, &asked, orders).await,
             None => Reply::Broken(io::Error::other("there is none")),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::model::SubsystemName;
 use crate::ops::{self, OperationError, Unhalted};
-use crate::output::field;
+use crate::output::Text;
 
 use super::args::Global;
 use super::screen::Screen;
@@ -22,32 +22,30 @@ pub(super) async fn run(
     CommandOutput::result(Exit::DONE, "unhalt", text(&unhalted, &warnings), &unhalted, &warnings)
 }
 
-fn text(unhalted: &Unhalted, warnings: &[String]) -> String {
-    let mut out = unhalted.place.text();
+fn text(unhalted: &Unhalted, warnings: &[String]) -> Text {
+    let mut text = unhalted.place.text();
     for warning in warnings {
-        out.push_str(&field("warning", warning));
+        text.field("warning", warning);
     }
-    out.push('\n');
+    text.blank();
     if unhalted.lifted.is_empty() {
-        out.push_str(
-            "Nothing was lifted: no stop order is in force. safe-remove history shows who halted and who lifted it.\n",
+        text.paragraph(
+            "Nothing was lifted: no stop order is in force. safe-remove history shows who halted and who lifted it.",
         );
-        return out;
+        return text;
     }
     let scope = halts::scope(unhalted.subsystem.as_ref());
     let reason = unhalted.reason.as_deref().unwrap_or_default();
-    out.push_str(&field("lifted", &format!("{scope}, by {}: {reason}", unhalted.operator)));
+    text.field("lifted", &format!("{scope}, by {}: {reason}", unhalted.operator));
     for halt in &unhalted.lifted {
-        out.push_str(&field(
-            "was halted",
-            &format!("since {}, by {}: {}", halt.at, halt.operator, halts::reason(halt.reason.as_deref())),
-        ));
+        let why = halts::reason(halt.reason.as_deref());
+        text.field("was halted", &format!("since {}, by {}: {why}", halt.at, halt.operator));
     }
     if unhalted.halts.is_empty() {
-        out.push_str("\nNo stop order is in force. Runs that were stopped do not go on by themselves.\n");
+        text.paragraph("\nNo stop order is in force. Runs that were stopped do not go on by themselves.");
     } else {
-        out.push_str("\nStill in force:\n");
-        out.push_str(&halts::table(&unhalted.halts));
+        text.paragraph("\nStill in force:");
+        text.table(0, halts::table(&unhalted.halts));
     }
-    out
+    text
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::model::{BatchNumber, FleetSnapshot, HostId, HostTargets, ProbeKey, SubsystemName, Time};
+use crate::model::{BatchNumber, FleetSnapshot, HostId, HostTargets, ProbeKey, SubsystemName, Time, counted};
 use crate::plan::{Rule, Stage, Taking, Violation};
 
 use super::acceptance::accept_all;
@@ -185,7 +185,7 @@ fn run_size(
         .into_iter()
         .filter_map(|(name, count)| {
             let most = ctx.policies.subsystems.get(name)?.pace.max_hosts_per_run;
-            let message = format!("{count} hosts of {name} would go in one run; one run may take {most}");
+            let message = format!("{} of {name} would go in one run; one run may take {most}", counted(count, "host"));
             (count > most).then(|| Violation::new(Rule::RunSize, message).subsystem(name).numbers(most, count))
         })
         .collect()

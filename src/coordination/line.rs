@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::model::{BatchNumber, FleetSnapshot, HostId, RunId, SubsystemName, Time};
+use crate::model::{BatchNumber, FleetSnapshot, HostId, RunId, SubsystemName, Time, counted};
 use crate::plan::{Rule, Violation};
 
 use super::guard::fresh;
@@ -128,9 +128,9 @@ pub(super) fn turn(
                 .min()
                 .unwrap_or(entry.enlisted_at);
             let why = format!(
-                "run {other} of {} has {} hosts out since {since} ({}): one batch of a subsystem goes at a time",
+                "run {other} of {} has {} out since {since} ({}): one batch of a subsystem goes at a time",
                 entry.operator,
-                entry.reservations.len(),
+                counted(entry.reservations.len(), "host"),
                 names(&out)
             );
             return Err(wait(other, why, ctx));

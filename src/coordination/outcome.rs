@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::model::{FleetSnapshot, HostId, RunId, SubsystemName, Time};
+use crate::model::{FleetSnapshot, HostId, RunId, SubsystemName, Time, counted};
 use crate::plan::Removal;
 
 use super::guard::{entry, fresh};
@@ -139,7 +139,7 @@ pub(super) fn end(
     let entry = entry(record, run, epoch)?;
     entry.claims.clear();
     if completed && !entry.reservations.is_empty() {
-        return Err(Refusal::Illegal(format!("run {run} still holds {} hosts", entry.reservations.len())));
+        return Err(Refusal::Illegal(format!("run {run} still holds {}", counted(entry.reservations.len(), "host"))));
     }
     if entry.ended_at.is_none() {
         entry.ended_at = Some(ctx.now);

@@ -36,7 +36,7 @@ use async_trait::async_trait;
 use thiserror::Error;
 
 pub(crate) use load::LoadMembership;
-pub(crate) use scenario::{Scenario, ScenarioError};
+pub(crate) use scenario::{Scenario, ScenarioError, clock_in_words};
 
 use clock::FleetClock;
 use faults::Faults;

@@ -7,7 +7,7 @@
 use bigdecimal::BigDecimal;
 use rust_decimal::prelude::ToPrimitive as _;
 
-use super::number::{exact, nearest, number_text, shifted};
+use super::number::{at_a_glance, exact, nearest, number_text, shifted};
 use crate::model::{Reading, Sample};
 use crate::policy::{Limits, ProbeSpec};
 
@@ -79,6 +79,18 @@ pub(super) struct Bound {
     text: String,
 }
 
+impl Bound {
+    /// A number beyond the limit as people read it: rounded, unless it would then look as if it were not beyond.
+    fn past(&self, number: f64) -> String {
+        let rounded = at_a_glance(number);
+        let is_past = rounded.parse().ok().and_then(exact).is_some_and(|shown| match self.side {
+            Side::Above => shown > self.at,
+            Side::Below => shown < self.at,
+        });
+        if is_past { rounded } else { number_text(number) }
+    }
+}
+
 fn within(limits: &Limits, against: Against, number: f64) -> Result<(), BadReading> {
     let Some(measured) = exact(number) else {
         return Err(BadReading::because(format!("read {number}, which is not a finite number")));
@@ -101,7 +113,7 @@ fn within(limits: &Limits, against: Against, number: f64) -> Result<(), BadReadi
         None => Ok(()),
         Some(bound) => {
             let side = if bound.side == Side::Above { "above" } else { "below" };
-            Err(bad(nearest(&bound.at), format!("read {}, {side} {}", number_text(number), bound.text)))
+            Err(bad(nearest(&bound.at), format!("read {}, {side} {}", bound.past(number), bound.text)))
         }
     }
 }
@@ -132,8 +144,8 @@ pub(super) fn bounds(limits: &Limits, against: Against) -> Result<Vec<Bound>, St
         };
         let change = if side == Side::Above { percent } else { -percent };
         let at = shifted(&exact_of, change);
-        let shown = nearest(&at).map_or_else(|| "its limit".to_owned(), number_text);
-        let text = format!("{shown} ({name} = {percent}% of its reference {})", number_text(of));
+        let shown = nearest(&at).map_or_else(|| "its limit".to_owned(), at_a_glance);
+        let text = format!("{shown} ({name} = {percent}% of its reference {})", at_a_glance(of));
         bounds.push(Bound { side, at, percent: change.to_f64(), text });
     }
     Ok(bounds)

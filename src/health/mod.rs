@@ -19,6 +19,7 @@ mod watch;
 mod fixtures;
 
 pub(crate) use chain::{Bake, BakeVerdict, Gap, Round, tolerated_gap};
+pub(crate) use number::at_a_glance;
 pub(crate) use probes::{ProbeSpecs, probes_of};
 pub use reading::{Limit, ProbeLimits, ProbeReading};
 pub(crate) use reading::{Measured, Shown, Tally, limits_of};

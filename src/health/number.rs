@@ -42,6 +42,23 @@ pub(crate) fn number_text(number: f64) -> String {
     if size == 0.0 || (1e-6..1e15).contains(&size) { format!("{number}") } else { format!("{number:e}") }
 }
 
+/// At most four digits that say something: a glance takes in no more, and the journal has all of them.
+pub(crate) fn at_a_glance(value: f64) -> String {
+    let size = value.abs();
+    if size == 0.0 {
+        return "0".to_owned();
+    }
+    if !(1e-6..1e15).contains(&size) {
+        return format!("{value:.3e}");
+    }
+    let digits = 3 - size.log10().floor() as i32;
+    let text = format!("{value:.*}", usize::try_from(digits).unwrap_or(0));
+    match text.contains('.') {
+        true => text.trim_end_matches('0').trim_end_matches('.').to_owned(),
+        false => text,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -54,6 +71,14 @@ mod tests {
         assert_eq!(shifted(&exact(5.0).expect("finite"), Decimal::from(-100)), exact(0.0).expect("finite"));
         assert_eq!(exact(f64::NAN), None);
         assert_eq!(exact(f64::NEG_INFINITY), None);
+    }
+
+    #[test]
+    fn numbers_have_four_digits_that_say_something() {
+        let texts =
+            [0.0, 100.000_000_000_000_03, 73.333_333_333, 0.012_34, 0.000_012_345, 1500.0, 123_456.0, -2.5, 1e20];
+        let texts = texts.map(at_a_glance);
+        assert_eq!(texts, ["0", "100", "73.33", "0.01234", "0.00001234", "1500", "123456", "-2.5", "1.000e20"]);
     }
 
     #[test]

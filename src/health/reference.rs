@@ -51,7 +51,7 @@ pub(crate) fn reference(samples: &[Sample], specs: &ProbeSpecs) -> Result<Refere
         let own: Vec<_> = samples.iter().filter(|sample| sample.key == *key).collect();
         if own.len() < REFERENCE_SAMPLES {
             // A missing sample was not taken, which is bad; a reason that is already there says more.
-            let why = format!("was sampled {} times of {REFERENCE_SAMPLES}", own.len());
+            let why = format!("was sampled {} of {REFERENCE_SAMPLES} times", own.len());
             bad.entry(key.clone()).or_insert(why);
             continue;
         }
@@ -87,7 +87,7 @@ mod tests {
     fn s3_a_reference_is_made_of_good_samples_only() {
         for (samples, why) in [
             (vec![], "was not sampled"),
-            (vec![number(0, 0.1), number(10, 0.2)], "was sampled 2 times of 3"),
+            (vec![number(0, 0.1), number(10, 0.2)], "was sampled 2 of 3 times"),
             (vec![number(0, 0.1), failed(10, "refused"), number(20, 0.3)], "refused"),
             (vec![number(0, 0.1), number(10, 0.2), number(20, 1.1)], "read 1.1, above its limit max = 1"),
             (vec![number(0, 0.1), number(10, 0.2), good(20)], "answered without a number, which its limits need"),

@@ -13,6 +13,7 @@ mod ids;
 mod readings;
 mod snapshot;
 mod time;
+mod words;
 
 pub use bounds::Bounds;
 #[cfg(any(feature = "aws", feature = "dynamodb"))]
@@ -32,4 +33,5 @@ pub use readings::ProbeKey;
 pub(crate) use readings::{Reading, Sample};
 pub use snapshot::{FleetMark, FleetSnapshot, InventoryError};
 pub use time::Time;
-pub(crate) use time::{BadDuration, duration_text, parse_duration};
+pub(crate) use time::{BadDuration, duration_text, parse_duration, span_text};
+pub(crate) use words::{counted, is_or_are};

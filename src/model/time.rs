@@ -7,7 +7,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 /// A point in time: milliseconds since the Unix epoch, UTC.
 ///
-/// Documents show it as RFC 3339 with milliseconds. Under the virtual clock it is the fleet's time.
+/// Documents have it as RFC 3339 with milliseconds, sentences to the second: `2017-02-28 17:37:00 UTC`. Both can be read
+/// back. Under the virtual clock it is the fleet's time.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Time(i64);
 
@@ -53,6 +54,11 @@ impl Time {
     pub(crate) fn from_jiff(at: jiff::Timestamp) -> Self {
         Self(at.as_millisecond())
     }
+
+    /// The time of day, to the second.
+    pub(crate) fn time_of_day(self) -> impl fmt::Display {
+        self.to_jiff().strftime("%H:%M:%S UTC")
+    }
 }
 
 fn millis(of: Duration) -> i64 {
@@ -61,13 +67,13 @@ fn millis(of: Duration) -> i64 {
 
 impl fmt::Display for Time {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:.3}", self.to_jiff())
+        write!(f, "{}", self.to_jiff().strftime("%Y-%m-%d %H:%M:%S UTC"))
     }
 }
 
 impl fmt::Debug for Time {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
+        write!(f, "{:.3}", self.to_jiff())
     }
 }
 
@@ -75,13 +81,17 @@ impl std::str::FromStr for Time {
     type Err = jiff::Error;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        text.parse::<jiff::Timestamp>().map(Self::from_jiff)
+        match text.strip_suffix(" UTC") {
+            Some(shown) => format!("{shown}Z").parse::<jiff::Timestamp>(),
+            None => text.parse::<jiff::Timestamp>(),
+        }
+        .map(Self::from_jiff)
     }
 }
 
 impl Serialize for Time {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        serializer.collect_str(&format_args!("{:.3}", self.to_jiff()))
     }
 }
 
@@ -91,20 +101,38 @@ impl<'de> Deserialize<'de> for Time {
     }
 }
 
-/// A duration as people write it: `90s` is `1m 30s`, `86400s` is `1d`.
+/// The units of a duration, the longest first, in milliseconds. A day has 24 hours.
+const UNITS: [(&str, u128); 5] = [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
+
+/// A duration exactly, as a policy writes it: a whole number of one unit, such as `90s`, `24h`, `7d`. It can be read back.
 pub(crate) fn duration_text(of: Duration) -> String {
-    let mut rest = of.as_millis();
-    if rest == 0 {
+    let whole = of.as_millis();
+    if whole == 0 {
         return "0s".to_owned();
     }
+    // One day is 24 hours to those who write budgets; nobody writes 1d.
+    let fits = |(unit, size): &&(&str, u128)| whole.is_multiple_of(*size) && (*unit != "d" || whole / size > 1);
+    let (unit, size) = UNITS.iter().find(fits).unwrap_or(&("ms", 1));
+    format!("{}{unit}", whole / size)
+}
+
+/// How long something takes or took, for people: `52m 25s`. In whole seconds, rounded up, so that a countdown does not
+/// flicker and promises nothing too early; below a second in milliseconds.
+pub(crate) fn span_text(of: Duration) -> String {
+    let millis = of.as_millis();
+    if (1..1_000).contains(&millis) {
+        return format!("{millis}ms");
+    }
+    let mut rest = millis.div_ceil(1_000) * 1_000;
     let mut parts = Vec::new();
-    for (unit, size) in [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)] {
-        if rest >= size {
+    for (unit, size) in UNITS {
+        let is_a_day = unit == "d" && rest / size == 1;
+        if rest >= size && !is_a_day {
             parts.push(format!("{}{unit}", rest / size));
             rest %= size;
         }
     }
-    parts.join(" ")
+    if parts.is_empty() { "0s".to_owned() } else { parts.join(" ") }
 }
 
 /// Why a text is not a duration.
@@ -147,18 +175,39 @@ mod tests {
     #[test]
     fn time_reads_what_it_writes_and_saturates() {
         let at: Time = "2017-02-28T17:37:00.250Z".parse().expect("valid");
-        assert_eq!(at.to_string(), "2017-02-28T17:37:00.250Z");
-        assert_eq!(at.plus(Duration::from_millis(750)).to_string(), "2017-02-28T17:37:01.000Z");
+        assert_eq!(serde_json::to_value(at).expect("serialises"), "2017-02-28T17:37:00.250Z");
+        assert_eq!(at.plus(Duration::from_millis(750)).to_string(), "2017-02-28 17:37:01 UTC");
+        assert_eq!(at.to_string().parse::<Time>().expect("it is what is shown"), at.minus(Duration::from_millis(250)));
+        assert_eq!(at.time_of_day().to_string(), "17:37:00 UTC");
         assert_eq!(at.since(at.plus(Duration::from_secs(1))), Duration::ZERO);
         assert_eq!(Time::from_millis(i64::MAX).plus(Duration::MAX), Time::from_millis(i64::MAX));
     }
 
     #[test]
     fn durations_read_like_policies() {
-        assert_eq!(duration_text(Duration::from_secs(90)), "1m 30s");
-        assert_eq!(duration_text(Duration::from_secs(86_400)), "1d");
-        assert_eq!(duration_text(Duration::from_millis(250)), "250ms");
-        assert_eq!(duration_text(Duration::ZERO), "0s");
+        for (text, seconds) in [("0s", 0), ("90s", 90), ("2m", 120), ("24h", 86_400), ("36h", 129_600), ("7d", 604_800)]
+        {
+            assert_eq!(duration_text(Duration::from_secs(seconds)), text);
+            assert_eq!(parse_duration(text), Ok(Duration::from_secs(seconds)));
+        }
+        assert_eq!(duration_text(Duration::from_millis(1_500)), "1500ms");
+    }
+
+    #[test]
+    fn spans_are_for_a_glance() {
+        for (text, millis) in [
+            ("0s", 0),
+            ("444ms", 444),
+            ("1m 30s", 89_001),
+            ("52m 25s", 3_144_444),
+            ("1h", 3_600_000),
+            ("1h 1s", 3_600_001),
+            ("24h", 86_400_000),
+            ("25h 1m", 90_060_000),
+            ("2d 1h", 176_400_000),
+        ] {
+            assert_eq!(span_text(Duration::from_millis(millis)), text, "{millis}");
+        }
     }
 
     #[test]

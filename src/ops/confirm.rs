@@ -2,7 +2,7 @@
 //!
 //! Nothing is touched here. Only [`Plan::confirm`] creates the permit that results (S8).
 
-use crate::model::Time;
+use crate::model::{Time, counted};
 use crate::output::Place;
 use crate::plan::{Confirmation, Confirmed, Plan};
 use crate::ports::Clock;
@@ -39,14 +39,14 @@ pub(crate) async fn confirm(
     frontend.show_plan(&plan.document, ask.place);
     if ask.yes && plan.is_unattended_enough() {
         let (hosts, most) = (plan.host_count(), plan.settings.unattended_max);
-        frontend.note(&format!("confirmed by --yes: {hosts} of at most {most} hosts"));
+        frontend.note(&format!("confirmed by --yes: {hosts} of at most {}", counted(most, "host")));
         return permit(plan, Confirmation::Unattended, ask.clock.now());
     }
     if !frontend.can_ask() {
         return Err(nobody(&plan, ask));
     }
     let answer = plan.prompt_answer();
-    let question = Question::Plan { plan: &plan, now: ask.now, part: ask.part };
+    let question = Question::Plan { place: ask.place, plan: &plan, now: ask.now, part: ask.part };
     let reply = frontend.ask(&question, orders).await;
     if let Err(why) = question.is_confirmed_by(&reply) {
         return Err(Unconfirmed::Unanswered { why, hint: None });
@@ -60,7 +60,10 @@ fn nobody(plan: &Plan, ask: &Ask<'_>) -> Unconfirmed {
     let why = match (ask.yes, unusual) {
         (true, true) => "the count is unusual: --yes is not enough, and there is no terminal to ask on".to_owned(),
         (true, false) => {
-            format!("--yes is enough for {most} hosts, not for {hosts}, and there is no terminal to ask on")
+            format!(
+                "--yes is enough for {}, not for {hosts}, and there is no terminal to ask on",
+                counted(most, "host")
+            )
         }
         (false, _) => "there is no terminal to ask on".to_owned(),
     };
@@ -71,7 +74,7 @@ fn nobody(plan: &Plan, ask: &Ask<'_>) -> Unconfirmed {
             Part::Whole => "remove at most",
             Part::Rest => "go on with at most",
         };
-        format!("run it on a terminal, or {act} {most} hosts with --yes")
+        format!("run it on a terminal, or {act} {} with --yes", counted(most, "host"))
     };
     Unconfirmed::Unanswered { why, hint: Some(hint) }
 }

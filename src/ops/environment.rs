@@ -130,7 +130,9 @@ impl Environment {
 
     /// Where all this is.
     pub(crate) fn place(&self) -> Place {
-        self.ledger.place(&self.policies.fleet.name, &self.policies.directory, self.fleet.identity().clone())
+        let fleet = &self.policies.fleet;
+        let place = self.ledger.place(&fleet.name, &self.policies.directory, self.fleet.identity().clone());
+        Place { clock: fleets::clock_in_words(fleet), ..place }
     }
 
     /// Plans the request. Reads every watched probe once, and every protection that concerns the request.

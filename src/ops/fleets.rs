@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use crate::fleet::simulated::{LoadMembership, OpenError, SimulatedFleet};
+use crate::fleet::simulated::{self, LoadMembership, OpenError, SimulatedFleet};
 use crate::model::{FleetIdentity, SubsystemName, Time, partition_of};
 use crate::plan::weight;
 use crate::policy::{FleetConfig, PolicySet, ProviderKind, SimulatedMetric, SubsystemPolicy};
@@ -53,6 +53,14 @@ pub(crate) fn named_identity(fleet: &FleetConfig) -> FleetIdentity {
             region: Some(region.clone()),
             ..FleetIdentity::default()
         },
+    }
+}
+
+/// How a simulated fleet's clock differs from the one on the wall, in words; `None` for every other fleet.
+pub(crate) fn clock_in_words(fleet: &FleetConfig) -> Option<String> {
+    match &fleet.provider.kind {
+        ProviderKind::Simulated { scenario, .. } => simulated::clock_in_words(scenario),
+        ProviderKind::Aws { .. } => None,
     }
 }
 

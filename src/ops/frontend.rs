@@ -56,6 +56,8 @@ pub(crate) trait Frontend {
 pub(crate) enum Question<'a> {
     /// S8: whether the hosts of this plan may go. The plan was shown.
     Plan {
+        /// Where all this is.
+        place: &'a Place,
         /// The plan.
         plan: &'a Plan,
         /// When it was made.
@@ -224,6 +226,7 @@ mod tests {
             ledger: None,
             ledger_place: String::new(),
             policies: PathBuf::new(),
+            clock: None,
         };
         let (demo, nameless, now) = (place("demo"), place(""), Time::from_millis(0));
         let questions = [

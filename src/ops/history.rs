@@ -2,13 +2,24 @@
 
 use std::path::Path;
 
-use crate::model::{SubsystemName, Time};
+use crate::model::{HostId, SubsystemName, Time};
 use crate::output::{HistoryDocument, HistoryHalt, StatusHalt};
-use crate::run::{self, JournalRecord, RunHistory, Single, has_ended};
+use crate::run::{self, JournalRecord, RunDocument, RunHistory, Single, has_ended};
 
 use super::error::OperationError;
 use super::reader::LedgerReader;
 use super::{environment, fleets, report};
+
+/// What is looked for.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct HistoryOf {
+    /// Only runs and orders of this subsystem.
+    pub(crate) subsystem: Option<SubsystemName>,
+    /// Only runs that had this host in their plan; no orders.
+    pub(crate) host: Option<HostId>,
+    /// At most so many runs and orders, the newest.
+    pub(crate) limit: Option<usize>,
+}
 
 /// Reads the journals and folds each. Returns the runs that ended, or none where no run has.
 ///
@@ -19,35 +30,48 @@ use super::{environment, fleets, report};
 /// The ledger cannot be read; nothing is known of such a subsystem.
 pub(crate) async fn history(
     policies: &Path,
-    subsystem: Option<&SubsystemName>,
+    of: &HistoryOf,
     since: impl FnOnce(Time) -> Option<Time>,
 ) -> Result<HistoryDocument, OperationError> {
     let policies = environment::policies(policies)?;
     let now = fleets::now(&policies.fleet);
     let ledger = LedgerReader::open(&policies.fleet, now).await?;
-    let (mut runs, mut halts) = (Vec::new(), Vec::new());
+    let (mut runs, mut halts, mut more) = (Vec::new(), Vec::new(), false);
+    let subsystem = of.subsystem.as_ref();
     // A subsystem whose policy was deleted still has a history.
     let mut is_known = subsystem.is_none_or(|name| policies.subsystems.contains_key(name));
     for id in ledger.journals().runs(since(now)).await.map_err(OperationError::Ledger)? {
         let journal = ledger.journals().journal(&id).await.map_err(OperationError::Ledger)?;
-        if let Some(order) = order(&journal)
-            && subsystem.is_none_or(|name| order.subsystem.as_ref().is_none_or(|of| of == name))
-        {
-            is_known |= order.subsystem.as_ref() == subsystem;
-            halts.push(order);
-        } else if has_ended(&journal)
-            && let Some(document) = run::report(&journal)
-            && subsystem.is_none_or(|name| document.subsystem == *name)
-        {
-            is_known = true;
-            runs.push(report::placed(document, &policies.directory));
+        let order = order(&journal).filter(|order| of.has_order(order));
+        let run = if has_ended(&journal) { run::report(&journal).filter(|run| of.has_run(run)) } else { None };
+        if order.is_none() && run.is_none() {
+            continue;
         }
+        if of.limit.is_some_and(|limit| runs.len() + halts.len() >= limit) {
+            more = true;
+            break;
+        }
+        is_known |= run.is_some() || order.as_ref().is_some_and(|order| order.subsystem.as_ref() == subsystem);
+        runs.extend(run.map(|run| report::placed(run, &policies.directory)));
+        halts.extend(order);
     }
     if let Some(name) = subsystem.filter(|_| !is_known) {
         return Err(OperationError::unknown_subsystem(name, &policies));
     }
     let fleet = policies.fleet.name.clone();
-    Ok(HistoryDocument { schema: HistoryDocument::SCHEMA, fleet, runs, halts })
+    Ok(HistoryDocument { schema: HistoryDocument::SCHEMA, fleet, runs, halts, more })
+}
+
+impl HistoryOf {
+    fn has_order(&self, order: &HistoryHalt) -> bool {
+        let concerns = |name| order.subsystem.as_ref().is_none_or(|of| of == name);
+        self.host.is_none() && self.subsystem.as_ref().is_none_or(concerns)
+    }
+
+    fn has_run(&self, run: &RunDocument) -> bool {
+        let has_host = |host| run.batches.iter().any(|batch| batch.hosts.contains(host)) || run.dropped.contains(host);
+        self.subsystem.as_ref().is_none_or(|name| run.subsystem == *name) && self.host.as_ref().is_none_or(has_host)
+    }
 }
 
 /// A stop order, or the lifting of one, from its journal.

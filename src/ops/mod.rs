@@ -66,7 +66,7 @@ pub(crate) use follow::{Became, in_words};
 pub(crate) use frontend::{Frontend, Orders, Part, Question, Reply};
 pub(crate) use halt::{Halted, HaltedRun, halt};
 pub(crate) use headroom::headroom;
-pub(crate) use history::history;
+pub(crate) use history::{HistoryOf, history};
 pub(crate) use init::init;
 pub(crate) use marks::Marks;
 pub(crate) use pause::{go_on, pause};

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use crate::coordination::ProcessId;
-use crate::model::RunId;
-use crate::output::{next, span_text};
+use crate::model::{RunId, span_text};
+use crate::output::next;
 use crate::run::{Failure, MayLive, NotStarted, Purpose, TakeoverError};
 
 use super::error::OperationError;
@@ -21,16 +21,16 @@ pub(crate) fn not_dead(
     let anyway = next::command(policies, &format!("abandon {run} --even-if-alive"));
     let mut anyway = format!("to take it over all the same and put back what is cordoned: {anyway}");
     if purpose == Purpose::Resume {
-        anyway.push_str("\n      (resume takes --even-if-alive too, and goes on terminating)");
+        anyway.push_str("\n(resume takes --even-if-alive too, and goes on terminating)");
     }
     let (why, hint) = match how {
         MayLive::Yes | MayLive::No => (
             format!("process {pid} on {host} is alive"),
-            format!("to stop it and put back what is cordoned: kill -INT {pid}, on {host}\n      {anyway}"),
+            format!("to stop it and put back what is cordoned: kill -INT {pid}, on {host}\n{anyway}"),
         ),
         MayLive::Unseen { silent_in } => (
             format!("process {pid} on {host} cannot be looked at from here, and wrote lately"),
-            format!("look at it there, or wait {}: then it counts as silent\n      {anyway}", span_text(silent_in)),
+            format!("look at it there, or wait {}: then it counts as silent\n{anyway}", span_text(silent_in)),
         ),
     };
     let message = format!("run {run} may be under way: its process is not known to be dead");

@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::driver::{Ended, record_kept};
-use crate::model::RunId;
+use crate::model::{RunId, counted};
 use crate::output::{clean, hosts_text, next};
 use crate::policy::FleetConfig;
 use crate::ports::{Ledger, LedgerError, Written};
@@ -43,7 +43,7 @@ pub(crate) fn documented(environment: &Environment, ended: &Ended) -> RunDocumen
         Some(how) => {
             format!("the ledger is an older state of itself, or a copy, and knows less than this run told it: {how}")
         }
-        None => format!("the ledger could not take the last {count} records of the run"),
+        None => format!("the ledger could not take the end of the run's journal ({})", counted(count, "record")),
     };
     let warning = match offline_file::keep(&environment.policies.fleet, ended, environment.clock.now()) {
         Ok(path) if went_back.is_some() => format!(
@@ -147,8 +147,11 @@ pub(crate) async fn bring_in(
             }
         }
         let count = file.records.len();
-        frontend
-            .note(&format!("{count} records of run {run} that were kept in {} are in the ledger now", path.display()));
+        frontend.note(&format!(
+            "in the ledger now, from {}: {} of run {run}",
+            path.display(),
+            counted(count, "record")
+        ));
         if let Err(error) = std::fs::remove_file(&path) {
             frontend.note(&format!("warning: {} is of no use any more and cannot be removed: {error}", path.display()));
         }

@@ -86,7 +86,7 @@ impl Target {
         if !record.runs.contains_key(run) {
             return Err(not_under_way(run, &record, &reader, policies).await);
         }
-        let place = reader.place(&site.fleet.name, &site.directory, fleets::named_identity(&site.fleet));
+        let place = site.place(&reader);
         let ledger = reader.remembering(writable_ledger(&site.fleet, now).await?);
         Ok(Self { site, reader, ledger, place, now })
     }

@@ -15,7 +15,7 @@ use sha2::{Digest as _, Sha256};
 use tempfile::NamedTempFile;
 
 use crate::driver;
-use crate::model::{FleetName, LedgerId, RunId, Time, chain};
+use crate::model::{FleetName, LedgerId, RunId, Time, chain, counted};
 use crate::ports::LedgerError;
 use crate::run::{Failure, JournalRecord, Stays, prune as of_journal};
 
@@ -181,7 +181,7 @@ fn not_pruned(error: &LedgerError, done: usize, of: usize, file: Option<&Path>) 
     let kept = file.map(|file| format!("{} has all of them: keep it", file.display()));
     OperationError::NotStarted {
         failure: Failure::Ledger,
-        message: format!("the ledger took the pruning of {done} of {of} journals"),
+        message: format!("the ledger took the pruning of {done} of {}", counted(of, "journal")),
         causes: std::iter::once(chain(error)).chain(kept).collect(),
         hint: "when the ledger is back, prune again, to another file: what is left is archived then",
     }

@@ -94,6 +94,7 @@ impl LedgerReader {
             ledger: self.id.clone(),
             ledger_place: self.at.clone(),
             policies: policies.to_owned(),
+            clock: None,
         }
     }
 }

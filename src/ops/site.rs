@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use crate::coordination::FleetRecord;
 use crate::model::SubsystemName;
+use crate::output::Place;
 use crate::policy::{self, FleetAlone, FleetConfig, PolicyErrors, PolicySet};
 
 use super::environment::Environment;
@@ -53,6 +54,12 @@ impl Site {
             subsystems: policies.subsystems.keys().cloned().collect(),
             policies: Ok(policies),
         }
+    }
+
+    /// Where all this is.
+    pub(crate) fn place(&self, ledger: &LedgerReader) -> Place {
+        let place = ledger.place(&self.fleet.name, &self.directory, fleets::named_identity(&self.fleet));
+        Place { clock: fleets::clock_in_words(&self.fleet), ..place }
     }
 
     /// The errors in the policies, if there are any.

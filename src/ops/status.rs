@@ -56,7 +56,7 @@ pub(crate) async fn status(policies: &Path, only: Option<&RunId>) -> Result<Stat
     }
     Ok(StatusDocument {
         schema: StatusDocument::SCHEMA,
-        place: ledger.place(&site.fleet.name, &site.directory, fleets::named_identity(&site.fleet)),
+        place: site.place(&ledger),
         at: now,
         runs,
         halts: record.halts.iter().map(StatusHalt::from).collect(),

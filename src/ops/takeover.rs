@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use crate::coordination::{FleetRecord, Life, ProcessId};
 use crate::driver::{self, StopSignal, Taken, stop_signal};
-use crate::model::{HostId, RunId};
-use crate::output::{hosts_text, next, span_text};
+use crate::model::{HostId, RunId, span_text};
+use crate::output::{hosts_text, next};
 use crate::ports::Processes as _;
 use crate::run::{
     self, JournalRecord, MayLive, NotPermitted, NotStarted, Outcome, Purpose, RunDocument, RunHistory, RunStatus,

@@ -60,7 +60,7 @@ pub(crate) async fn unhalt(
     }
     let site = Site::find(policies)?;
     let reader = LedgerReader::open(&site.fleet, fleets::now(&site.fleet)).await?;
-    let place = reader.place(&site.fleet.name, &site.directory, fleets::named_identity(&site.fleet));
+    let place = site.place(&reader);
     let (_, record) = reader.read().await?;
     let orders: Vec<Halt> = record.halts.iter().filter(|h| h.subsystem.as_ref() == subsystem).cloned().collect();
     let by = process::operator(&place.provider);

@@ -15,6 +15,8 @@ use crate::model::{
 use crate::plan::{Assumed, Headroom, PlanDocument};
 use crate::run::{RunDocument, TakenOver};
 
+use super::Text;
+
 /// Where a decision was made. Plans and `status` name it first, so that nobody works on the wrong fleet.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Place {
@@ -28,25 +30,30 @@ pub(crate) struct Place {
     pub(crate) ledger_place: String,
     /// The policy directory.
     pub(crate) policies: PathBuf,
+    /// How a simulated fleet's clock differs from the one on the wall, in words for people.
+    #[serde(skip)]
+    pub(crate) clock: Option<String>,
 }
 
 impl Place {
-    /// The first lines of the text, each with a line end.
-    pub(crate) fn text(&self) -> String {
-        let mut provider = self.provider.kind.clone();
-        if let Some(account) = &self.provider.account {
-            provider.push_str(&format!(", account {account}"));
-        }
-        if let Some(region) = &self.provider.region {
-            provider.push_str(&format!(", region {region}"));
-        }
+    /// The first lines of a text.
+    pub(crate) fn text(&self) -> Text {
         let ledger = self.ledger.as_ref().map_or_else(|| "none yet".to_owned(), ToString::to_string);
-        let lines = [
-            ("fleet", format!("{} ({provider})", self.fleet)),
-            ("ledger", format!("{ledger} ({})", self.ledger_place)),
-            ("policies", shown_path(&self.policies)),
-        ];
-        lines.iter().map(|(name, value)| super::field(name, value)).collect()
+        let mut text = Text::default();
+        text.field("fleet", &self.fleet_text());
+        text.field("ledger", &format!("{ledger} ({})", self.ledger_place));
+        text.field("policies", &shown_path(&self.policies));
+        text
+    }
+
+    /// The fleet, in the provider's terms: `demo (aws, account 123456789012, region us-east-1)`.
+    pub(crate) fn fleet_text(&self) -> String {
+        let FleetIdentity { kind, account, region, .. } = &self.provider;
+        let mut provider = kind.clone();
+        provider.extend(account.iter().map(|account| format!(", account {account}")));
+        provider.extend(region.iter().map(|region| format!(", region {region}")));
+        provider.extend(self.clock.iter().map(|clock| format!(", {clock}")));
+        format!("{} ({provider})", self.fleet)
     }
 }
 
@@ -308,6 +315,8 @@ pub(crate) struct HistoryDocument {
     pub(crate) runs: Vec<RunDocument>,
     /// Stop orders that were given and lifted, newest first.
     pub(crate) halts: Vec<HistoryHalt>,
+    /// `--limit` left some out.
+    pub(crate) more: bool,
 }
 
 impl HistoryDocument {

@@ -1,23 +1,25 @@
 //! Headroom as text: how much can go per subsystem, and which rule stops the next host.
 
+use crate::model::counted;
 use crate::plan::{Assumed, Headroom, Violation};
 
-use super::{Align, HeadroomDocument, Table, field};
+use super::{Align, HeadroomDocument, Table, Text};
 
 /// The whole document as text.
-pub(crate) fn headroom_text(document: &HeadroomDocument) -> String {
-    let mut out = document.place.text();
-    out.push_str(&field("observed", &document.observed_at.to_string()));
+pub(crate) fn headroom_text(document: &HeadroomDocument) -> Text {
+    let mut text = document.place.text();
+    text.field("observed", &document.observed_at.to_string());
     let mut columns = vec![("subsystem", Align::Whole), ("hosts", Align::Right)];
     if let Some(hypothesis) = &document.hypothesis {
-        out.push_str("\nHypothetical: nothing was changed, and all else is taken as it is now.\n");
+        text.blank();
+        text.paragraph("Hypothetical: nothing was changed, and all else is taken as it is now.");
         for assumed in &hypothesis.assumptions {
-            out.push_str(&field("what if", &sentence(assumed)));
+            text.field("what if", &sentence(assumed));
         }
         columns = vec![("subsystem", Align::Whole), ("what if", Align::Right), ("as it is", Align::Right)];
     }
     columns.push(("what stops one more", Align::Left));
-    out.push('\n');
+    text.blank();
     let mut table = Table::new(&columns);
     for subsystem in &document.subsystems {
         let why = subsystem.binding.as_ref().map_or("no candidate is left", |violation| &violation.message);
@@ -31,12 +33,12 @@ pub(crate) fn headroom_text(document: &HeadroomDocument) -> String {
         };
         table.row(row(subsystem.name.as_str(), hosts(subsystem), as_it_is.clone(), why.to_owned()));
         if let (Some(Violation { message, .. }), Some(then)) = (&subsystem.next, subsystem.next_allowed) {
-            let text = format!("without that {then} could go; then {message}");
-            table.row(row("", String::new(), as_it_is.map(|_| String::new()), text));
+            let line = format!("without that {then} could go; then {message}");
+            table.row(row("", String::new(), as_it_is.map(|_| String::new()), line));
         }
     }
-    out.push_str(&table.render("  "));
-    out
+    text.table(2, table);
+    text
 }
 
 fn hosts(of: &Headroom) -> String {
@@ -53,11 +55,8 @@ fn sentence(assumed: &Assumed) -> String {
             }
             text
         }
-        Assumed::ZoneDown { zone, hosts: 1 } => {
-            format!("zone {zone} were down: its host serves nothing and cannot be removed")
-        }
         Assumed::ZoneDown { zone, hosts } => {
-            format!("zone {zone} were down: its {hosts} hosts serve nothing and cannot be removed")
+            format!("zone {zone} were down: of its {}, none serves or can be removed", counted(*hosts, "host"))
         }
     }
 }

@@ -11,12 +11,14 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use crate::model::{BatchNumber, Time};
+use crate::model::{BatchNumber, Time, counted, span_text};
 use crate::ports::Clock;
 use crate::run::{Event, JournalRecord, Progress, Step, Trouble};
 
 use super::readings::{readings_line, readings_text};
-use super::{clean, hosts_text, span_text};
+use super::text::fitting;
+use super::wrap::wrap;
+use super::{Page, clean, hosts_text};
 
 /// The most hosts on a line of progress.
 const HOSTS_SHOWN: usize = 8;
@@ -34,6 +36,9 @@ const DRAW_EVERY: Duration = Duration::from_millis(500);
 /// The limit of redraws, whatever a run reports: a faster display cannot be read.
 const DRAWS_PER_SECOND: u8 = 5;
 
+/// The columns that spinner and bar take.
+const BESIDE_BAR: usize = 24;
+
 /// Receives every event of a run, in order.
 pub(crate) type Events = Box<dyn Fn(&JournalRecord) + Send + Sync>;
 
@@ -47,6 +52,8 @@ pub(crate) struct ProgressScreen {
 
 struct Shown {
     clock: Arc<dyn Clock>,
+    /// The terminal as it is now: its width may change. `None` where there is none, and a line is a record of a log.
+    page: fn() -> Page,
     /// Receives a line for people.
     sink: Box<dyn Fn(&str) + Send + Sync>,
     say_every: Duration,
@@ -70,12 +77,13 @@ struct State {
 
 impl ProgressScreen {
     /// With `quiet`, nothing is shown to people; with `plain`, only lines, as without a terminal. The time left is counted by
-    /// the run's own clock.
-    pub(crate) fn new(clock: Arc<dyn Clock>, quiet: bool, plain: bool, events: Events) -> Self {
+    /// the run's own clock. `page` is asked each time that something is drawn: a terminal's width changes.
+    pub(crate) fn new(clock: Arc<dyn Clock>, quiet: bool, plain: bool, page: fn() -> Page, events: Events) -> Self {
         if quiet {
             return Self { shown: None, events, stop: None, ticker: None };
         }
-        let (with_bar, without_bar) = (style("{spinner} {bar:30}  {msg}"), style("{spinner} {msg}"));
+        let ascii = page().ascii;
+        let (with_bar, without_bar) = (style("{spinner} {bar:20}  {msg}", ascii), style("{spinner} {msg}", ascii));
         let bar = (!plain && std::io::stderr().is_terminal()).then(|| {
             let target = ProgressDrawTarget::stderr_with_hz(DRAWS_PER_SECOND);
             ProgressBar::with_draw_target(Some(0), target).with_style(without_bar.clone())
@@ -83,7 +91,7 @@ impl ProgressScreen {
         let tick_every = if bar.is_some() { DRAW_EVERY } else { Duration::from_secs(1) };
         let (sink, state) = (Box::new(write_line), Mutex::default());
         Self::ticking(
-            Shown { clock, sink, say_every: SAY_EVERY, bar, with_bar, without_bar, state },
+            Shown { clock, page, sink, say_every: SAY_EVERY, bar, with_bar, without_bar, state },
             tick_every,
             events,
         )
@@ -142,7 +150,7 @@ impl ProgressScreen {
         if let Some(shown) = &self.shown
             && let Some(text) = remark(&record.event)
         {
-            shown.say(&format!("{}  {text}", record.at));
+            shown.say(&format!("{}  {text}", shown.stamp(record.at)));
         }
     }
 }
@@ -150,6 +158,17 @@ impl ProgressScreen {
 impl Shown {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A time before a line: on a terminal today is known.
+    fn stamp(&self, at: Time) -> String {
+        if self.bar.is_some() { at.time_of_day().to_string() } else { at.to_string() }
+    }
+
+    /// The whole progress on one line; on a terminal the readings are below the bar.
+    fn line(&self, progress: &Progress, left: Option<Duration>) -> String {
+        let readings = if self.bar.is_some() { String::new() } else { readings_line(&progress.readings) };
+        line(progress, left, &readings)
     }
 
     fn progress(&self, progress: &Progress) {
@@ -166,7 +185,7 @@ impl Shown {
             is_new
         };
         if begun {
-            self.say(&format!("{now}  {}", line(progress, progress.left)));
+            self.say(&format!("{}  {}", self.stamp(now), self.line(progress, progress.left)));
         }
         self.draw(progress, progress.left);
     }
@@ -185,7 +204,7 @@ impl Shown {
             (progress, left, due)
         };
         if due {
-            self.say(&format!("{now}  {}", line(&progress, left)));
+            self.say(&format!("{}  {}", self.stamp(now), self.line(&progress, left)));
         }
         self.draw(&progress, left);
         if let Some(bar) = &self.bar {
@@ -211,10 +230,14 @@ impl Shown {
     }
 
     fn speak(&self, line: &str) {
-        let line = clean(line);
+        let (line, page) = (clean(line), (self.page)());
         match &self.bar {
-            Some(bar) => bar.suspend(|| (self.sink)(&line)),
-            None => (self.sink)(&line),
+            Some(bar) => {
+                let line = page.spelled(wrap(&line, page.width, 0, 2));
+                bar.suspend(|| (self.sink)(&line));
+            }
+            // A record of a log is one line.
+            None => (self.sink)(&page.spelled(line.into_owned())),
         }
     }
 
@@ -231,37 +254,32 @@ impl Shown {
             }
             _ => bar.set_style(self.without_bar.clone()),
         }
-        bar.set_message(block(progress, left));
+        let page = (self.page)();
+        bar.set_message(page.spelled(block(progress, left, page)));
     }
 }
 
 /// The text that a terminal shows beside and below the bar.
-fn block(progress: &Progress, left: Option<Duration>) -> String {
+fn block(progress: &Progress, left: Option<Duration>, page: Page) -> String {
     let mut text = heading(progress);
     if let Some(left) = left {
         text.push_str(&format!("  {} left", span_text(left)));
     }
-    if !progress.hosts.is_empty() {
-        text.push_str(&format!("\n  {}", hosts_text(&progress.hosts, HOSTS_SHOWN)));
+    let mut text = wrap(&text, page.narrower(BESIDE_BAR).width, 0, 2);
+    let hosts = (!progress.hosts.is_empty()).then(|| hosts_text(&progress.hosts, HOSTS_SHOWN));
+    for line in hosts.into_iter().chain(progress.trouble.as_ref().map(trouble_text)) {
+        text.push_str(&format!("\n  {}", wrap(&line, page.width, 2, 2)));
     }
-    if let Some(trouble) = &progress.trouble {
-        text.push_str(&format!("\n  {}", trouble_text(trouble)));
-    }
-    let width = console_width().saturating_sub(2);
-    for line in readings_text(&progress.readings, width, READINGS_SHOWN) {
-        text.push_str(&format!("\n  {line}"));
+    for forms in readings_text(&progress.readings, READINGS_SHOWN) {
+        text.push_str(&format!("\n  {}", fitting(&forms, page.narrower(2))));
     }
     text
 }
 
-/// The terminal's width in columns; 80 if it is not known.
-fn console_width() -> usize {
-    rustix::termios::tcgetwinsize(std::io::stderr()).map_or(80, |size| usize::from(size.ws_col)).max(1)
-}
-
-fn style(template: &str) -> ProgressStyle {
+fn style(template: &str, ascii: bool) -> ProgressStyle {
     // If the template cannot be parsed, the library's own style is used: it looks worse but is not wrong.
-    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
+    let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+    if ascii { style.progress_chars("#>-").tick_chars("|/-\\ ") } else { style }
 }
 
 fn write_line(line: &str) {
@@ -270,10 +288,10 @@ fn write_line(line: &str) {
 
 /// What keeps hosts from being put back: the answer, how often it was tried, and until when it is.
 fn trouble_text(of: &Trouble) -> String {
-    let hosts = if of.hosts == 1 { "1 host".to_owned() } else { format!("{} hosts", of.hosts) };
     format!(
-        "{hosts} cannot be put back, tried {} times: {}; tried until {}",
-        of.attempts,
+        "{} cannot be put back, tried {}: {}; tried until {}",
+        counted(of.hosts, "host"),
+        counted(of.attempts, "time"),
         clean(&of.message),
         of.gives_up_at
     )
@@ -285,8 +303,7 @@ fn heading(progress: &Progress) -> String {
     format!("batch {number} of {of}  {}", step_text(progress.step))
 }
 
-/// The whole progress on one line.
-fn line(progress: &Progress, left: Option<Duration>) -> String {
+fn line(progress: &Progress, left: Option<Duration>, readings: &str) -> String {
     let mut text = heading(progress);
     if !progress.hosts.is_empty() && !matches!(progress.step, Step::Reference | Step::Closing | Step::Following) {
         text.push_str(&format!(": {}", hosts_text(&progress.hosts, HOSTS_SHOWN)));
@@ -294,8 +311,8 @@ fn line(progress: &Progress, left: Option<Duration>) -> String {
     if let Some(left) = left {
         text.push_str(&format!(", {} left", span_text(left)));
     }
-    if !progress.readings.is_empty() {
-        text.push_str(&format!("; {}", readings_line(&progress.readings)));
+    if !readings.is_empty() {
+        text.push_str(&format!("; {readings}"));
     }
     if let Some(trouble) = &progress.trouble {
         text.push_str(&format!("; {}", trouble_text(trouble)));
@@ -361,11 +378,12 @@ mod tests {
         let into = Arc::clone(&said);
         let shown = Shown {
             clock: Arc::new(Fixed),
+            page: || Page::new(None, false),
             sink: Box::new(move |line| into.lock().expect("not poisoned").push(line.to_owned())),
             say_every: Duration::from_millis(20),
             bar: None,
-            with_bar: style("{msg}"),
-            without_bar: style("{msg}"),
+            with_bar: style("{msg}", false),
+            without_bar: style("{msg}", false),
             state: Mutex::default(),
         };
         let screen = ProgressScreen::ticking(shown, Duration::from_millis(5), Box::new(|_| {}));
@@ -388,7 +406,7 @@ mod tests {
         drop(screen);
         let said = said.lock().expect("not poisoned");
         assert!(said.len() >= 3, "{said:?}");
-        assert!(said.iter().all(|line| line == "2017-02-28T17:37:00.000Z  batch 1 of 1  waiting, 1h left"), "{said:?}");
+        assert!(said.iter().all(|line| line == "2017-02-28 17:37:00 UTC  batch 1 of 1  waiting, 1h left"), "{said:?}");
     }
 
     #[test]
@@ -412,7 +430,7 @@ mod tests {
             trouble: None,
         };
         assert_eq!(
-            line(&progress, progress.left),
+            line(&progress, progress.left, &readings_line(&progress.readings)),
             "batch 2 of 3  baking: index-0001 index-0002, 1m 30s left; index/errors 0.002 max 0.01"
         );
     }

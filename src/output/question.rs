@@ -1,12 +1,12 @@
 //! The question before a batch as text: what went, what goes next, what it leaves, how the system is, and until when
 //! there is time.
 
-use crate::model::{BatchNumber, Time};
+use crate::model::{BatchNumber, Time, counted, span_text};
 use crate::run::BatchQuestion;
 
-use super::plan::subsystems_text;
+use super::capacity::subsystems_text;
 use super::readings::readings_text;
-use super::{WIDTH, field, hosts_text, span_text};
+use super::{Text, hosts_text};
 
 /// The most hosts that one line lists.
 const HOSTS_SHOWN: usize = 20;
@@ -15,32 +15,32 @@ const HOSTS_SHOWN: usize = 20;
 const READINGS_SHOWN: usize = 8;
 
 /// Everything that a person decides by. The question itself is [`batch_prompt`].
-pub(crate) fn batch_question_text(question: &BatchQuestion, now: Time) -> String {
+pub(crate) fn batch_question_text(question: &BatchQuestion, now: Time) -> Text {
     let BatchQuestion { batch: (number, of), hosts, gone, behind, readings, .. } = question;
     let list = |hosts: &[_]| match hosts.is_empty() {
         true => "nothing".to_owned(),
         false => hosts_text(hosts, HOSTS_SHOWN),
     };
-    let mut text = String::from("\n");
-    text.push_str(&field("gone", &format!("{}: {}", gone.len(), list(gone))));
+    let mut text = Text::default();
+    text.blank();
+    text.field("gone", &format!("{}: {}", gone.len(), list(gone)));
     let more = match behind {
         0 => "it is the last".to_owned(),
         more => format!("{more} more behind it"),
     };
-    text.push_str(&field("next", &format!("batch {number} of {of}, {}: {}; {more}", hosts.len(), list(hosts))));
-    let rest = format!("about {} for the rest of the plan, budgets not counted", span_text(question.rest));
-    text.push_str(&field("takes", &rest));
-    text.push_str("\nWhat the batch leaves, in units\n");
-    text.push_str(&subsystems_text(&question.subsystems, &question.subsystem));
+    text.field("next", &format!("batch {number} of {of}, {}: {}; {more}", counted(hosts.len(), "host"), list(hosts)));
+    text.field("takes", &format!("about {} for the rest of the plan, budgets not counted", span_text(question.rest)));
+    text.append(subsystems_text("What the batch leaves, in units", &question.subsystems, &question.subsystem));
     if !readings.is_empty() {
-        text.push_str("\nReadings now\n");
-        for line in readings_text(readings, WIDTH - 2, READINGS_SHOWN) {
-            text.push_str(&format!("  {line}\n"));
+        text.blank();
+        for (place, forms) in readings_text(readings, READINGS_SHOWN).into_iter().enumerate() {
+            text.fitting(if place == 0 { "readings" } else { "" }, &forms);
         }
     }
     let left = span_text(question.until.since(now));
-    text.push_str(&format!(
-        "\nNothing is out of service. Without an answer by {} ({left}) the run ends, exit 9.\n",
+    text.blank();
+    text.paragraph(&format!(
+        "Nothing is out of service. Without an answer by {} ({left}) the run ends, exit 9.",
         question.until
     ));
     text

@@ -5,43 +5,40 @@
 
 use std::cmp::Ordering;
 
-use crate::health::{Limit, Measured, ProbeLimits, ProbeReading};
+use crate::health::{Limit, Measured, ProbeLimits, ProbeReading, at_a_glance};
 
 use super::clean;
+use super::page::BARS;
 
 /// The most readings on one line with other text.
 const ON_A_LINE: usize = 3;
 
-/// The bars of a sparkline, the lowest first.
-const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
-
-/// One line for each reading, at most `most` of them, and one line that counts the others. No line is wider than `width`
-/// columns, unless the name and number of a probe alone are. Where the terminal does not show UTF-8 there is no sparkline.
-pub(crate) fn readings_text(readings: &[Measured], width: usize, most: usize) -> Vec<String> {
+/// For each reading, at most `most` of them, its line in forms from the longest to the shortest: without the sparkline,
+/// without the limit's reference, without the limit. A last line counts the others.
+pub(crate) fn readings_text(readings: &[Measured], most: usize) -> Vec<Vec<String>> {
     let sorted = by_nearness(readings);
     // A line that only says "and 1 more" has room for that one.
     let shown = if sorted.len() > most { most.saturating_sub(1) } else { sorted.len() };
     let (shown, others) = sorted.split_at(shown);
     let name = |measured: &Measured| clean(&measured.key.to_string()).into_owned();
     let column = shown.iter().map(|measured| name(measured).chars().count()).max().unwrap_or(0);
-    let with_bars = is_utf8();
-    let line = |measured: &&Measured| {
-        let mut line = format!("{:<column$}  {}", name(measured), value_text(measured));
-        let parts = [
-            limit_text(measured),
-            bad_text(measured),
-            Some(sparkline(&measured.recent)).filter(|bars| with_bars && !bars.is_empty()),
-        ];
-        for part in parts.into_iter().flatten() {
-            if line.chars().count() + 2 + part.chars().count() <= width {
-                line.push_str("  ");
-                line.push_str(&part);
-            }
-        }
-        line
+    let forms = |measured: &&Measured| {
+        let value = format!("{:<column$}  {}", name(measured), value_text(measured));
+        let (limit, bad, bars) = (limit_text(measured), bad_text(measured), sparkline(&measured.recent));
+        let joined = |parts: [Option<&str>; 3]| {
+            let parts = parts.into_iter().flatten().filter(|part| !part.is_empty());
+            std::iter::once(value.as_str()).chain(parts).collect::<Vec<_>>().join("  ")
+        };
+        let bare = limit.as_ref().map(|limit| limit.split(" (").next().unwrap_or(limit));
+        vec![
+            joined([limit.as_deref(), bad.as_deref(), Some(&bars)]),
+            joined([limit.as_deref(), bad.as_deref(), None]),
+            joined([bare, bad.as_deref(), None]),
+            joined([bad.as_deref(), None, None]),
+        ]
     };
-    let mut lines: Vec<String> = shown.iter().map(line).collect();
-    lines.extend(others_text(others));
+    let mut lines: Vec<Vec<String>> = shown.iter().map(forms).collect();
+    lines.extend(others_text(others).map(|text| vec![text]));
     lines
 }
 
@@ -106,8 +103,9 @@ pub(crate) fn value_text(measured: &Measured) -> String {
     match (value, why) {
         (Some(value), _) => {
             // Rounded, a reading behind its limit must not look like one at it.
-            let limit = nearest_limit(measured).filter(|(_, limit, _)| !good && number(limit.at) == number(*value));
-            let text = if limit.is_some() { format!("{value}") } else { number(*value) };
+            let limit =
+                nearest_limit(measured).filter(|(_, limit, _)| !good && at_a_glance(limit.at) == at_a_glance(*value));
+            let text = if limit.is_some() { format!("{value}") } else { at_a_glance(*value) };
             with_unit(&text, measured.limits.unit.as_deref())
         }
         (None, Some(why)) => format!("no reading: {}", clean(why)),
@@ -120,9 +118,9 @@ pub(crate) fn limit_text(measured: &Measured) -> Option<String> {
     let (name, limit, _) = nearest_limit(measured)?;
     let of = limit.percent.zip(measured.limits.reference).map(|(percent, reference)| {
         let sign = if percent < 0.0 { "" } else { "+" };
-        format!(" ({sign}{}% of {})", number(percent), number(reference))
+        format!(" ({sign}{}% of {})", at_a_glance(percent), at_a_glance(reference))
     });
-    Some(format!("{name} {}{}", number(limit.at), of.unwrap_or_default()))
+    Some(format!("{name} {}{}", at_a_glance(limit.at), of.unwrap_or_default()))
 }
 
 /// `1 bad of 2`
@@ -144,23 +142,6 @@ fn with_unit(number: &str, unit: Option<&str>) -> String {
     }
 }
 
-/// At most four digits that say something: a glance takes in no more, and the journal has all of them.
-pub(crate) fn number(value: f64) -> String {
-    let size = value.abs();
-    if size == 0.0 {
-        return "0".to_owned();
-    }
-    if !(1e-6..1e15).contains(&size) {
-        return format!("{value:.3e}");
-    }
-    let digits = 3 - size.log10().floor() as i32;
-    let text = format!("{value:.*}", usize::try_from(digits).unwrap_or(0));
-    match text.contains('.') {
-        true => text.trim_end_matches('0').trim_end_matches('.').to_owned(),
-        false => text,
-    }
-}
-
 /// The numbers as bars between the lowest and the highest of them; a gap where there was none.
 fn sparkline(recent: &[Option<f64>]) -> String {
     let numbers = || recent.iter().flatten().copied();
@@ -179,17 +160,12 @@ fn sparkline(recent: &[Option<f64>]) -> String {
     recent.iter().map(bar).collect::<String>().trim_end().to_owned()
 }
 
-/// Whether the locale shows UTF-8 (POSIX: the first of these that is set).
-fn is_utf8() -> bool {
-    let set =
-        ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().find_map(|name| std::env::var(name).ok().filter(|v| !v.is_empty()));
-    set.is_some_and(|locale| locale.to_ascii_lowercase().replace('-', "").contains("utf8"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::model::ProbeKey;
+    use crate::output::Page;
+    use crate::output::text::fitting;
 
     pub(crate) fn measured(name: &str, value: f64, bad: u64) -> Measured {
         let why = (bad > 0).then(|| "read too much".to_owned());
@@ -207,11 +183,18 @@ mod tests {
         }
     }
 
+    fn lines(readings: &[Measured], width: usize, most: usize) -> Vec<String> {
+        let page = Page { width, ascii: false };
+        readings_text(readings, most).iter().map(|forms| fitting(forms, page).to_owned()).collect()
+    }
+
     #[test]
     fn a_reading_has_its_limit_its_reference_and_its_bad_samples() {
-        let lines = readings_text(&[measured("latency", 112.0, 1)], 100, 6);
-        let line = lines[0].split("  ▁").next().expect("a line");
-        assert_eq!(line, "index/latency  112 ms  max 109.5 (+50% of 73)  1 bad of 2");
+        let forms = &readings_text(&[measured("latency", 112.0, 1)], 6)[0];
+        assert_eq!(forms[0], "index/latency  112 ms  max 109.5 (+50% of 73)  1 bad of 2  ▁ █");
+        assert_eq!(forms[1], "index/latency  112 ms  max 109.5 (+50% of 73)  1 bad of 2");
+        assert_eq!(forms[2], "index/latency  112 ms  max 109.5  1 bad of 2");
+        assert_eq!(forms[3], "index/latency  112 ms  1 bad of 2");
     }
 
     #[test]
@@ -219,19 +202,19 @@ mod tests {
         let mut all: Vec<Measured> =
             (0..44).map(|n| measured(&format!("p{n:02}"), 73.0 + f64::from(n) / 10.0, 0)).collect();
         all.push(measured("zz-bad", 80.0, 1));
-        let lines = readings_text(&all, 100, 4);
-        let names: Vec<&str> = lines.iter().filter_map(|line| line.split_whitespace().next()).collect();
+        let shown = lines(&all, 100, 4);
+        let names: Vec<&str> = shown.iter().filter_map(|line| line.split_whitespace().next()).collect();
         assert_eq!(names, ["index/zz-bad", "index/p43", "index/p42", "and"]);
-        assert_eq!(lines[3], "and 42 more, all within limits");
+        assert_eq!(shown[3], "and 42 more, all within limits");
         let bad: Vec<Measured> = (0..5).map(|n| measured(&format!("p{n}"), 120.0, 1)).collect();
-        assert_eq!(readings_text(&bad, 100, 3)[2], "and 3 more, 3 of them bad");
+        assert_eq!(lines(&bad, 100, 3)[2], "and 3 more, 3 of them bad");
     }
 
     #[test]
     fn lines_keep_to_the_width() {
-        for width in [20, 30, 40, 60, 80] {
-            let lines = readings_text(&[measured("latency", 112.0, 1)], width, 6);
-            assert!(lines[0].chars().count() <= width.max("index/latency  112 ms".len()), "{width}: {lines:?}");
+        for width in [34, 40, 60, 80] {
+            let lines = lines(&[measured("latency", 112.0, 1)], width, 6);
+            assert!(lines[0].chars().count() <= width && lines[0].contains("1 bad of 2"), "{width}: {lines:?}");
         }
     }
 
@@ -239,19 +222,13 @@ mod tests {
     fn what_could_not_be_read_says_why_and_cannot_control_a_terminal() {
         let mut refused = measured("latency", 0.0, 2);
         refused.reading = ProbeReading { value: None, good: false, why: Some("refused\u{1b}[2J".to_owned()), bad: 2 };
-        let line = &readings_text(&[refused], 100, 6)[0];
+        let line = &lines(&[refused], 100, 6)[0];
         assert!(line.starts_with("index/latency  no reading: refused\\u{1b}[2J"), "{line}");
     }
 
     #[test]
-    fn numbers_have_four_digits_that_say_something() {
-        let texts =
-            [0.0, 100.000_000_000_000_03, 73.333_333_333, 0.012_34, 0.000_012_345, 1500.0, 123_456.0, -2.5, 1e20];
-        let texts = texts.map(number);
-        assert_eq!(texts, ["0", "100", "73.33", "0.01234", "0.00001234", "1500", "123456", "-2.5", "1.000e20"]);
-        // Rounded it would look like its limit.
-        let past = measured("latency", 109.504, 1);
-        assert_eq!(value_text(&past), "109.504 ms");
+    fn a_reading_behind_its_limit_does_not_look_like_one_at_it() {
+        assert_eq!(value_text(&measured("latency", 109.504, 1)), "109.504 ms");
     }
 
     #[test]

@@ -1,47 +1,44 @@
 //! A run as text: the hosts that are gone, back and in doubt, and the next command.
 
-use std::fmt::Write as _;
-
+use crate::model::{counted, is_or_are};
 use crate::run::{BatchState, CauseKind, Outcome, RunDocument, TakenOver};
 
-use super::plan::subsystems_text;
-use super::{Align, Table, clean, field, hosts_text, wrap};
+use super::capacity::subsystems_text;
+use super::{Align, Table, Text, clean, hosts_text};
 
 /// The most hosts of one batch that are listed; the document lists all of them.
 const HOSTS_SHOWN: usize = 20;
 
 /// The whole document as text.
-pub(crate) fn run_text(run: &RunDocument) -> String {
-    let mut out = String::new();
-    _ = writeln!(out, "{}", wrap(&run_sentence(run), 0));
+pub(crate) fn run_text(run: &RunDocument) -> Text {
+    let mut text = Text::of(&run_sentence(run));
     if let Some(next) = &run.next_command {
-        // Not wrapped, because people copy it.
-        _ = writeln!(out, "{:<12}{}", "next", clean(next));
+        text.copied("next", next);
         if let Some(until) = run.doubts.iter().filter_map(|doubt| doubt.until).max() {
-            out.push_str(&field("", &format!("where every host is can be proved from {until} on")));
+            text.field("", &format!("where every host is can be proved from {until} on"));
         }
     }
-    out.push('\n');
-    out.push_str(&field("run", run.run.as_str()));
-    out.push_str(&field("operator", run.operator.as_str()));
+    text.blank();
+    text.field("run", run.run.as_str());
+    text.field("operator", run.operator.as_str());
     if let Some(reason) = &run.reason {
-        out.push_str(&field("reason", reason));
+        text.field("reason", reason);
     }
     if let Some(id) = &run.request_id {
-        out.push_str(&field("request id", id.as_str()));
+        text.field("request id", id.as_str());
     }
-    out.push_str(&field("plan", run.plan.as_str()));
-    out.push_str(&field("time", &format!("{} to {}", run.started_at, run.ended_at)));
-    out.push_str(&takeovers_text(&run.taken_over_by));
+    text.field("plan", run.plan.as_str());
+    text.field("time", &format!("{} to {}", run.started_at, run.ended_at));
+    text.append(takeovers_text(&run.taken_over_by));
     if let Some(cause) = &run.cause {
-        out.push_str(&field("cause", &cause.message));
+        text.field("cause", &cause.message);
     }
     if let Some(recovery) = &run.recovery {
-        out.push_str(&field("readings", &recovery.message));
+        text.field("readings", &recovery.message);
     }
 
     if !run.batches.is_empty() {
-        out.push('\n');
+        text.blank();
         let mut table = Table::new(&[("batch", Align::Right), ("state", Align::Whole), ("hosts", Align::Left)]);
         for batch in &run.batches {
             let state = match batch.state {
@@ -53,14 +50,11 @@ pub(crate) fn run_text(run: &RunDocument) -> String {
             };
             table.row([&batch.number.to_string(), state, &hosts_text(&batch.hosts, HOSTS_SHOWN)]);
         }
-        out.push_str(&table.render("  "));
+        text.table(2, table);
     }
-    if !run.subsystems.is_empty() {
-        out.push_str("\nSubsystems, in units\n");
-        out.push_str(&subsystems_text(&run.subsystems, &run.subsystem));
-    }
+    text.append(subsystems_text("Subsystems, in units", &run.subsystems, &run.subsystem));
 
-    out.push('\n');
+    text.blank();
     for (name, hosts) in
         [("gone", &run.terminated), ("back", &run.restored), ("in doubt", &run.in_doubt), ("dropped", &run.dropped)]
     {
@@ -68,30 +62,33 @@ pub(crate) fn run_text(run: &RunDocument) -> String {
             // Every host in doubt is named, however many there are: a person must check each.
             let most = if name == "in doubt" { usize::MAX } else { HOSTS_SHOWN };
             let listed = if hosts.is_empty() { "none".to_owned() } else { hosts_text(hosts, most) };
-            out.push_str(&field(name, &listed));
+            text.field(name, &listed);
         }
     }
     for doubt in &run.doubts {
         let state = if doubt.cordoned { "CORDONED" } else { "UNKNOWN" };
-        out.push_str(&field("", &format!("{} {state}: {}", doubt.host, doubt.why)));
+        text.field("", &format!("{} {state}: {}", doubt.host, doubt.why));
     }
     for warning in &run.warnings {
-        out.push_str(&field("warning", warning));
+        text.field("warning", warning);
     }
-    out
+    text
 }
 
 /// Who took a run over, one line each.
-pub(crate) fn takeovers_text(takeovers: &[TakenOver]) -> String {
-    let line = |by: &TakenOver| field("taken over", &format!("{} by {}, at {}", by.how, by.operator, by.at));
-    takeovers.iter().map(line).collect()
+pub(crate) fn takeovers_text(takeovers: &[TakenOver]) -> Text {
+    let mut text = Text::default();
+    for by in takeovers {
+        text.field("taken over", &format!("{} by {}, at {}", by.how, by.operator, by.at));
+    }
+    text
 }
 
 /// How the run ended, in one sentence: the first line of the text, and the message on stderr.
 pub(crate) fn run_sentence(run: &RunDocument) -> String {
     let gone = run.terminated.len();
     let asked: usize = run.batches.iter().map(|b| b.hosts.len()).sum();
-    let of = format!("{gone} of {asked} {} gone", if gone == 1 { "host is" } else { "hosts are" });
+    let of = format!("{gone} of {} {} gone", counted(asked, "host"), is_or_are(gone));
     let name = &run.subsystem;
     let text = match run.outcome {
         Outcome::Completed => format!("Run {} completed: {of} from {name}.", run.run),

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::model::{HostId, SubsystemName};
+use crate::model::{HostId, SubsystemName, counted};
 use crate::policy::nearest;
 
 use super::constraints::Constraints;
@@ -61,11 +61,9 @@ impl Draft {
         let candidates = open.candidates();
         if count > candidates {
             let name = &membership.subsystem(named).name;
-            let (hosts, asked) = if count == 1 { ("host", "was") } else { ("hosts", "were") };
             let message = match candidates {
-                0 => format!("{count} {hosts} {asked} asked for; no host of {name} is a candidate"),
-                1 => format!("{count} {hosts} {asked} asked for; 1 host of {name} is a candidate"),
-                more => format!("{count} {hosts} {asked} asked for; {more} hosts of {name} are candidates"),
+                0 => format!("asked for: {}; no host of {name} is a candidate", counted(count, "host")),
+                some => format!("asked for: {}; candidates of {name}: {some}", counted(count, "host")),
             };
             let violation = Violation::new(Rule::TooFewCandidates, message);
             self.violations.push(violation.subsystem(name).numbers(count, candidates));
@@ -154,8 +152,9 @@ impl Draft {
             // This version cannot take approvals: a plan that needs one does not run (S3).
             for rule in policy.confirm.approvals.iter().filter(|rule| count > rule.above) {
                 let message = format!(
-                    "the policy of {name} asks for {} approvals above {} hosts, which this version cannot take",
-                    rule.count, rule.above
+                    "the policy of {name} asks for {} above {}, which this version cannot take",
+                    counted(rule.count, "approval"),
+                    counted(rule.above, "host")
                 );
                 self.violations.push(Violation::new(Rule::Approval, message).subsystem(name).numbers(rule.count, 0));
             }

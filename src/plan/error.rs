@@ -4,7 +4,7 @@ use std::fmt;
 
 use thiserror::Error;
 
-use crate::model::{HostId, SubsystemName, ZoneName};
+use crate::model::{HostId, SubsystemName, ZoneName, counted};
 
 /// Why a fleet cannot be judged: exit 5.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -12,7 +12,7 @@ pub enum AssessError {
     /// Weights are missing, zero or unreadable. Covers all such hosts of one subsystem.
     #[error(
         "{} of subsystem {subsystem} without a usable weight (a positive integer): {}",
-        if hosts.len() + more == 1 { "a host".to_owned() } else { format!("{} hosts", hosts.len() + more) },
+        counted(hosts.len() + more, "host"),
         listed(hosts, *more)
     )]
     Weight {

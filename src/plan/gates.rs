@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 
 use rust_decimal::Decimal;
 
-use crate::model::{Group, SubsystemName, duration_text};
+use crate::model::{Group, SubsystemName, counted, span_text};
 use crate::policy::{SubsystemPolicy, loosened};
 
 use super::doubts::Doubts;
@@ -106,7 +106,7 @@ fn window(inputs: &Inputs<'_>, policy: &SubsystemPolicy) -> Option<Violation> {
     let closed = policy.windows.as_ref()?.closed_at(inputs.now)?;
     let mut message = format!("{} may not lose hosts now: {}", policy.name, closed.why);
     if let Some(at) = closed.opens_at {
-        message.push_str(&format!("; it may from {at} on ({} from now)", duration_text(at.since(inputs.now))));
+        message.push_str(&format!("; it may from {at} on ({} from now)", span_text(at.since(inputs.now))));
     }
     Some(Violation::new(Rule::Window, message).subsystem(&policy.name))
 }
@@ -162,9 +162,13 @@ fn run_in_the_way(inputs: &Inputs<'_>, policy: &SubsystemPolicy) -> Vec<Violatio
     in_the_way
         .map(|other| {
             let message = format!(
-                "run {} of {} has {} hosts of {} out of service, and its process is dead or silent: \
+                "run {} of {} has {} of {} out of service, and its process is dead or silent: \
                  `safe-remove abandon {}` puts them back",
-                other.run, other.operator, other.holds, policy.name, other.run
+                other.run,
+                other.operator,
+                counted(other.holds, "host"),
+                policy.name,
+                other.run
             );
             Violation::new(Rule::RunInTheWay, message).subsystem(&policy.name)
         })
@@ -220,7 +224,8 @@ fn too_many_unserving(inputs: &Inputs<'_>, membership: &Membership<'_>, subsyste
         return None;
     }
     let message = format!(
-        "{unserving} of the {members} hosts of {} do not serve already; its policy stops at more than {percent}%",
+        "of the {} of {} {unserving} do not serve already; its policy stops at more than {percent}%",
+        counted(members, "host"),
         policy.name
     );
     Some(Violation::new(Rule::TooManyUnserving, message).subsystem(&policy.name))

@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use crate::model::{HostId, SubsystemName, Time, duration_text};
+use crate::model::{HostId, SubsystemName, Time, counted, duration_text};
 use crate::policy::{Budget, SubsystemPolicy};
 
 use super::membership::Membership;
@@ -66,7 +66,8 @@ pub(crate) fn waits(
         for budget in &policy.pace.budgets {
             if let Some(until) = budget_opens(inputs, policy, budget, count, hosts, books)? {
                 let per = duration_text(budget.per);
-                let why = format!("the budget of {} ({} hosts in any {per}) is spent", policy.name, budget.hosts);
+                let why =
+                    format!("the budget of {} ({} in any {per}) is spent", policy.name, counted(budget.hosts, "host"));
                 later(&mut waits.budget, until, why);
             }
         }
@@ -96,7 +97,7 @@ fn budget_opens(
     let allowed = usize::try_from(budget.hosts).unwrap_or(usize::MAX);
     if count > allowed {
         let per = duration_text(budget.per);
-        let message = format!("{count} hosts of {name} would go; its budget is {allowed} in any {per}");
+        let message = format!("{} of {name} would go; its budget is {allowed} in any {per}", counted(count, "host"));
         let count = u64::try_from(count).unwrap_or(u64::MAX);
         return Err(Violation::new(Rule::Budget, message).subsystem(name).numbers(budget.hosts, count));
     }

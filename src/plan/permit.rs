@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-use crate::model::Time;
+use crate::model::{Time, counted};
 
 use super::{Plan, PlanDocument, Settings, Verdict};
 
@@ -41,7 +41,7 @@ pub(crate) enum NotConfirmed {
         asked: String,
     },
     /// The count is above what the policies allow without confirmation by a person.
-    #[error("{hosts} hosts are more than the {limit} that may go unattended")]
+    #[error("more than the {limit} that may go unattended: {}", counted(*hosts, "host"))]
     TooMany {
         /// The number of hosts in the plan.
         hosts: u64,

@@ -100,6 +100,8 @@ pub(crate) fn plan_over(
             Schedule::default()
         }
     };
+    // A plan that does not run waits for nothing.
+    let schedule = if draft.violations.is_empty() { schedule } else { Schedule::default() };
     let batches = planned(inputs, membership, gates, named, &dealt)?;
     let tables = named.into_iter().chain(touched.iter().copied().filter(|&s| Some(s) != named));
     let subsystems = tables.map(|s| capacity::table(inputs, membership, s, &chosen)).collect::<Result<_, _>>()?;

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::model::{GroupName, HostId, HostState, RunId, SubsystemName, ZoneName};
+use crate::model::{GroupName, HostId, HostState, RunId, SubsystemName, ZoneName, counted};
 
 use super::gates::Gates;
 use super::membership::Membership;
@@ -190,8 +190,10 @@ impl<'a> Sums<'a> {
         let after: u128 = self.zones.values().map(|z| z.after).sum();
         // Rule 4: hosts that are idle may go even from a subsystem that is short.
         if after < minimum && self.zones.values().any(|z| z.taken_from) {
-            let message =
-                format!("{name} would keep {after} units of the {minimum} that it must keep ({before} serve now)");
+            let message = format!(
+                "{name} would keep {after} of the {} that it must keep ({before} serve now)",
+                counted(minimum, "unit")
+            );
             found.push(self.violation(Rule::Minimum, minimum, after, message));
         }
         let per_zone = capacity.minimum_per_zone.map(|m| m.units(capacity.baseline, self.zones.len()));
@@ -199,8 +201,10 @@ impl<'a> Sums<'a> {
             let least = u128::from(per_zone.unwrap_or(0));
             if sums.after < least && sums.taken_from {
                 let message = format!(
-                    "{name} would keep {} units in zone {zone} of the {least} that it must keep there ({} serve now)",
-                    sums.after, sums.before
+                    "{name} would keep {} in zone {zone} of the {} that it must keep there ({} serve now)",
+                    sums.after,
+                    counted(least, "unit"),
+                    sums.before
                 );
                 found.push(self.violation(Rule::ZoneMinimum, least, sums.after, message).zone(zone));
             }
@@ -209,7 +213,8 @@ impl<'a> Sums<'a> {
                 let rest: u128 = elsewhere.map(|(_, z)| z.after).sum();
                 if rest < minimum {
                     let message = format!(
-                        "{name} would keep {rest} units of the {minimum} that it must keep if zone {zone} were lost"
+                        "{name} would keep {rest} of the {} that it must keep if zone {zone} were lost",
+                        counted(minimum, "unit")
                     );
                     found.push(self.violation(Rule::ZoneLoss, minimum, rest, message).zone(zone));
                 }
@@ -243,14 +248,14 @@ fn judge_size(membership: &Membership<'_>, subsystem: usize, taken: &Taken, foun
     }
     let limit = policy.pace.max_hosts_per_run;
     if count > limit {
-        let message = format!("{count} hosts of {name} would go; one run may take {limit}");
+        let message = format!("{} of {name} would go; one run may take {limit}", counted(count, "host"));
         found.push(Violation::new(Rule::RunSize, message).subsystem(name).numbers(limit, count));
     }
     // S4: a set that is larger than a budget would never fit, however long it waits.
     for budget in &policy.pace.budgets {
         if count > budget.hosts {
-            let per = crate::model::duration_text(budget.per);
-            let message = format!("{count} hosts of {name} would go; its budget is {} in any {per}", budget.hosts);
+            let (per, hosts) = (crate::model::duration_text(budget.per), counted(count, "host"));
+            let message = format!("{hosts} of {name} would go; its budget is {} in any {per}", budget.hosts);
             found.push(Violation::new(Rule::Budget, message).subsystem(name).numbers(budget.hosts, count));
         }
     }
@@ -280,7 +285,8 @@ fn judge_groups(inputs: &Inputs<'_>, membership: &Membership<'_>, taken: &Taken,
         let after = members.saturating_sub(leaving);
         if members < leaving || after < group.min_size {
             let message = format!(
-                "group {name} would keep {after} hosts in service; the provider refuses to go below its minimum of {}",
+                "group {name} would keep {} in service; the provider refuses to go below its minimum of {}",
+                counted(after, "host"),
                 group.min_size
             );
             found.push(Violation::new(Rule::GroupMinimum, message).group(name).numbers(group.min_size, after));

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::model::{GroupName, Host, SubsystemName, duration_text};
+use crate::model::{GroupName, Host, SubsystemName, counted, span_text};
 use crate::policy::UnitsSource;
 
 use super::Inputs;
@@ -37,12 +37,16 @@ pub(crate) fn all(
 
 fn waits(inputs: &Inputs<'_>, schedule: &Schedule) -> Vec<String> {
     let mut found = Vec::new();
-    for (batch, wait) in &schedule.budgets {
-        let long = duration_text(wait.until.since(inputs.now));
-        found.push(format!("batch {batch} has to wait until {} ({long} from now): {}", wait.until, wait.why));
+    // Batches that wait for the same budget, one behind the other, are one line.
+    for alike in schedule.budgets.chunk_by(|(_, a), (_, b)| a.why == b.why) {
+        let [(batch, wait), behind @ ..] = alike else { continue };
+        let long = span_text(wait.until.since(inputs.now));
+        let more = behind.last().map(|(_, last)| format!(", and {} behind it until {}", behind.len(), last.until));
+        let more = more.unwrap_or_default();
+        found.push(format!("batch {batch} has to wait until {} ({long} from now){more}: {}", wait.until, wait.why));
     }
     if let Some(wait) = &schedule.interval {
-        let long = duration_text(wait.until.since(inputs.now));
+        let long = span_text(wait.until.since(inputs.now));
         found.push(format!("the first batch waits until {} ({long} from now): {}", wait.until, wait.why));
     }
     found
@@ -60,8 +64,7 @@ fn protected(membership: &Membership<'_>, subsystem: usize) -> Option<String> {
     let members = membership.members(subsystem).iter();
     let count = members.filter(|&&h| membership.host(h).protection.is_some()).count();
     let name = &membership.subsystem(subsystem).name;
-    (count > 0)
-        .then(|| format!("{count} hosts of {name} are protected: they count neither as capacity nor as candidates"))
+    (count > 0).then(|| format!("protected, and neither capacity nor candidates: {} of {name}", counted(count, "host")))
 }
 
 /// MinSize at the policy's minimum is the one minimum that the provider itself enforces against a late call.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::health::{Bake, Gap, Watch};
-use crate::model::{BatchNumber, Time, duration_text};
+use crate::model::{BatchNumber, Time, duration_text, span_text};
 
 use super::machine::Machine;
 use super::phase::{BatchStep, BatchUnderWay, Phase};
@@ -52,7 +52,7 @@ impl Machine {
         if let Some(slow) = progress.slow {
             let message = format!(
                 "sampling took up to {} a round, slower than `every` = {}",
-                duration_text(slow),
+                span_text(slow),
                 duration_text(self.settings().every)
             );
             self.record(Event::Warned { message });
@@ -76,7 +76,7 @@ impl Machine {
             let message = format!(
                 "the bake broke {restarts} times because sampling took too long or the clock was set back, the last time for \
                  {}",
-                duration_text(gap.length)
+                span_text(gap.length)
             );
             return Err(Reason::Timeout(message));
         }

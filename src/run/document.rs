@@ -209,6 +209,9 @@ pub struct RunDocument {
     pub(crate) reason: Option<String>,
     /// The idempotency key.
     pub(crate) request_id: Option<RequestId>,
+    /// How its operator confirmed the plan: `typed` at a terminal, or `unattended` with `--yes`.
+    #[serde(default)]
+    pub(crate) confirmed: Option<String>,
     /// The outcome.
     pub(crate) outcome: Outcome,
     /// The process's exit code.

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use crate::model::{ProbeKey, duration_text};
+use crate::model::{ProbeKey, duration_text, span_text};
 
 use super::{Recovery, RecoveryState, RunHistory, SampledRound};
 
@@ -48,7 +48,7 @@ struct Told {
 
 impl Told {
     fn message(&self, state: RecoveryState, probes: &[String]) -> String {
-        let (after, named) = (duration_text(whole_seconds(self.read)), named(probes));
+        let (after, named) = (span_text(self.read), named(probes));
         let early = if self.read < self.bake {
             format!(" They were read for {after} of {}.", duration_text(self.bake))
         } else {
@@ -89,8 +89,4 @@ fn named(probes: &[String]) -> String {
         [one, two] => format!("{one} and {two} are"),
         [first, rest @ ..] => format!("{first} and {} more are", rest.len()),
     }
-}
-
-fn whole_seconds(of: Duration) -> Duration {
-    Duration::from_secs(of.as_secs())
 }

@@ -23,7 +23,7 @@ pub(crate) fn report(journal: &[JournalRecord]) -> Option<RunDocument> {
         return Some(document);
     }
     let history = RunHistory::of(journal);
-    let Opening { record: first, plan, fleet, operator, reason, request_id, .. } = history.opening?;
+    let Opening { record: first, plan, fleet, operator, reason, request_id, confirmed, .. } = history.opening?;
     let mut cause = history.cause.map(documented);
     let mut warnings = plan.warnings.clone();
     warnings.extend(history.warnings.iter().cloned());
@@ -72,6 +72,7 @@ pub(crate) fn report(journal: &[JournalRecord]) -> Option<RunDocument> {
         subsystem: plan.request.subsystem.clone(),
         reason: reason.cloned(),
         request_id: request_id.cloned(),
+        confirmed: Some(confirmed.to_owned()),
         outcome,
         exit_code,
         started_at: first.at,
@@ -86,7 +87,7 @@ pub(crate) fn report(journal: &[JournalRecord]) -> Option<RunDocument> {
         dropped: history.dropped.iter().map(|host| (*host).clone()).collect(),
         subsystems,
         taken_over_by: told(&history.takeovers),
-        confirmations: history.confirmations.iter().map(confirmed).collect(),
+        confirmations: history.confirmations.iter().map(confirmed_batch).collect(),
         pauses: history.pauses.iter().map(paused).collect(),
         warnings,
         // The printer knows how this program was called.
@@ -126,7 +127,7 @@ fn doubts(history: &RunHistory<'_>) -> Vec<HostDoubt> {
     history.hosts.iter().filter_map(doubt).collect()
 }
 
-fn confirmed(of: &BatchConfirmation<'_>) -> ConfirmedBatch {
+fn confirmed_batch(of: &BatchConfirmation<'_>) -> ConfirmedBatch {
     ConfirmedBatch { batch: of.batch, operator: of.operator.clone(), at: of.at, how: of.how.to_owned() }
 }
 

@@ -33,6 +33,7 @@ mod schema;
 mod screens;
 mod support;
 mod takeover;
+mod terminals;
 mod trust;
 mod unserving;
 mod usage;

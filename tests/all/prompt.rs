@@ -49,7 +49,7 @@ fn untouched(environment: &TestEnvironment) {
 fn s8_the_right_answer_removes() {
     let environment = fleet();
     let (mut session, before) = asked(&environment, &[]);
-    for word in ["fleet", "demo (simulated)", "index", "placement", "expected", "ends about"] {
+    for word in ["fleet", "demo (simulated, its clock", "index", "placement", "capacity", "ends about"] {
         assert!(before.contains(word), "{word}: {before}");
     }
     session.send_line("3").expect("typed");

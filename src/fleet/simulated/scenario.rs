@@ -45,6 +45,21 @@ pub(super) enum ClockKind {
     Real(f64),
 }
 
+impl ClockKind {
+    /// How it differs from the clock on the wall, for people; `None` where it does not.
+    fn in_words(self) -> Option<String> {
+        match self {
+            Self::Virtual => Some("its clock skips every wait".to_owned()),
+            Self::Real(speed) => (speed != 1.0).then(|| format!("its clock runs {speed} times as fast")),
+        }
+    }
+}
+
+/// How the clock of this scenario differs from the one on the wall; `None` where it does not, or cannot be read.
+pub(crate) fn clock_in_words(scenario: &Path) -> Option<String> {
+    Scenario::read(scenario).ok()?.clock.in_words()
+}
+
 /// A pool, which is also an Auto Scaling group.
 #[derive(Clone, Debug)]
 pub(super) struct Pool {

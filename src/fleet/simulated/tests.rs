@@ -108,7 +108,7 @@ fn a_fleet_outlives_its_processes_and_its_group_counts_like_auto_scaling() {
     let place = Place::new(SCENARIO);
     block_on(async {
         let first = place.open();
-        assert_eq!(first.now().to_string(), START);
+        assert_eq!(first.now(), START.parse().expect("a time"));
         assert_eq!(desired(&first.observe().await.expect("complete")), (6, 6));
         assert_eq!(send(&first, cordon(&[1, 2])).await, CallOutcome::Done);
         assert_eq!(desired(&first.observe().await.expect("complete")), (4, 6));

@@ -22,8 +22,6 @@ pub(crate) struct ReportDocument {
     pub(crate) under_way: bool,
     /// The run.
     pub(crate) run: RunDocument,
-    /// `typed` or `unattended`. `None` if the journal was pruned, like everything below.
-    pub(crate) confirmed: Option<String>,
     /// The plan that was confirmed.
     pub(crate) plan: Option<PlanDocument>,
     /// What the tool refused to do or to accept in this run, and what became of it.
@@ -107,7 +105,6 @@ impl ReportDocument {
             schema: Self::SCHEMA,
             at,
             under_way,
-            confirmed: history.opening.map(|opening| opening.confirmed.to_owned()),
             refused: refused(journal),
             kept: if under_way { Vec::new() } else { kept(&run) },
             bands: bands(&history, &run),

@@ -10,7 +10,7 @@ use crate::output::clean;
 use super::document::ReportDocument;
 use super::picture::{legend, picture};
 use super::sections::{Part, Row, Section, sections, summary};
-use super::timeline::{EntryKind, clock, outcome_text};
+use super::timeline::{EntryKind, outcome_text};
 
 /// Colours are variables: the picture and the tables name them, and dark and paper set them anew.
 const STYLE: &str = include_str!("page.css");
@@ -41,7 +41,7 @@ pub(crate) fn page(report: &ReportDocument) -> String {
                 @if report.plan.is_some() { (figure(report)) }
                 @for section in sections(report) { (section_of(&section)) }
                 footer {
-                    p { "safe-remove, " (ReportDocument::SCHEMA) ", made at " (clock(report.at)) ". Times are UTC." }
+                    p { "safe-remove, " (ReportDocument::SCHEMA) ", made at " (report.at) ". Times are UTC." }
                 }
             }
         }
@@ -71,7 +71,7 @@ fn figure(report: &ReportDocument) -> Markup {
                                 li {
                                     @for (place, (at, kind, text)) in entries.iter().enumerate() {
                                         @if place > 0 { br; }
-                                        span class="time" { (clock(*at)) } " "
+                                        span class="time" { (at) } " "
                                         span class=(class_of(Some(*kind))) { (clean(text)) }
                                     }
                                 }

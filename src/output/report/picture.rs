@@ -3,14 +3,14 @@
 
 use maud::{Markup, html};
 
-use crate::model::{Time, duration_text};
+use crate::health::at_a_glance;
+use crate::model::{Time, span_text};
 use crate::output::clean;
-use crate::output::readings::number;
 use crate::run::BatchState;
 
 use super::document::{Band, CapacitySeries, ReadingSeries, ReportDocument};
 use super::sections::limit_of;
-use super::timeline::{EntryKind, clock};
+use super::timeline::EntryKind;
 
 /// The picture's width; it is scaled to the page.
 const WIDTH: f64 = 960.0;
@@ -131,7 +131,7 @@ fn bands(scale: &Scale, band: &Band, floor: f64) -> Markup {
     let width = to - from;
     html! {
         g {
-            title { "batch " (band.batch) ", " (state) ": " (clock(band.from)) " to " (clock(band.to)) }
+            title { "batch " (band.batch) ", " (state) ": " (band.from) " to " (band.to) }
             rect class="band" x=(px(from)) y=(px(18.0)) width=(px(width)) height=(px(floor - 18.0)) {}
             @if let Some((bake, end)) = out {
                 rect class="bake" x=(px(bake)) y=(px(30.0)) width=(px((end - bake).max(1.0))) height="6" {}
@@ -160,7 +160,7 @@ fn level(class: &str, rows: &Rows, at: f64) -> Markup {
     let y = rows.y(at);
     html! {
         (line(class, (LEFT, y), (RIGHT, y)))
-        (words("level", "end", (LEFT - 6.0, y + 4.0), &number(at)))
+        (words("level", "end", (LEFT - 6.0, y + 4.0), &at_a_glance(at)))
     }
 }
 
@@ -256,7 +256,7 @@ fn marks(scale: &Scale, report: &ReportDocument, floor: f64) -> Markup {
         @for (place, (x, entries)) in groups(scale, report).iter().enumerate() {
             @let trouble = entries.iter().any(|(_, kind, _)| *kind == EntryKind::Trouble);
             g {
-                title { @for (at, _, text) in entries { (clock(*at)) " " (clean(text)) "\n" } }
+                title { @for (at, _, text) in entries { (at) " " (clean(text)) "\n" } }
                 (line(if trouble { "mark trouble" } else { "mark order" }, (*x, 18.0), (*x, floor + 6.0)))
                 circle class=(if trouble { "dot trouble" } else { "dot order" }) cx=(px(*x)) cy=(px(floor + 15.0)) r="9" {}
                 (words("dotted", "middle", (*x, floor + 19.0), &(place + 1).to_string()))
@@ -278,9 +278,9 @@ fn axis(scale: &Scale, floor: f64) -> Markup {
             @let span = std::time::Duration::from_secs(tick * step);
             @let x = scale.x(scale.from.plus(span));
             (line("axis", (x, y - 10.0), (x, y - 5.0)))
-            @let label = if tick == 0 { "0".to_owned() } else { format!("+{}", duration_text(span)) };
+            @let label = if tick == 0 { "0".to_owned() } else { format!("+{}", span_text(span)) };
             (words("tick", "middle", (x, y + 7.0), &label))
         }
-        (words("tick", "start", (LEFT - 4.0, y + 26.0), &format!("counted from {}", clock(scale.from))))
+        (words("tick", "start", (LEFT - 4.0, y + 26.0), &format!("counted from {}", scale.from)))
     }
 }

@@ -2,13 +2,14 @@
 
 use crate::health::Measured;
 use crate::health::ProbeReading;
-use crate::model::{Time, duration_text};
-use crate::output::readings::{limit_text, number};
+use crate::health::at_a_glance;
+use crate::model::{Time, span_text};
+use crate::output::readings::limit_text;
 use crate::output::{hosts_text, run_sentence};
 use crate::run::BatchState;
 
 use super::document::{ReadingSeries, ReportDocument};
-use super::timeline::{EntryKind, clock, counted, outcome_text};
+use super::timeline::{EntryKind, counted, outcome_text};
 
 /// A section.
 pub(super) struct Section {
@@ -43,7 +44,7 @@ impl Row {
 pub(super) fn summary(report: &ReportDocument) -> String {
     let run = &report.run;
     let mut text = if report.under_way {
-        format!("Run {} on {} is under way. This is how it stood at {}.", run.run, run.subsystem, clock(report.at))
+        format!("Run {} on {} is under way. This is how it stood at {}.", run.run, run.subsystem, report.at)
     } else {
         run_sentence(run)
     };
@@ -78,18 +79,17 @@ fn facts(report: &ReportDocument) -> Section {
         ("subsystem", run.subsystem.to_string()),
         ("operator", run.operator.to_string()),
     ];
-    facts.extend(report.confirmed.as_ref().map(|how| ("confirmed", how.clone())));
+    facts.extend(run.confirmed.as_ref().map(|how| ("confirmed", how.clone())));
     facts.extend(run.reason.as_ref().map(|reason| ("reason", reason.clone())));
     facts.extend(run.request_id.as_ref().map(|id| ("request id", id.to_string())));
-    facts.push(("began", clock(run.started_at)));
+    facts.push(("began", run.started_at.to_string()));
     if !report.under_way {
-        let took = duration_text(whole_seconds(run.ended_at.since(run.started_at)));
-        facts.push(("ended", format!("{}, after {took}", clock(run.ended_at))));
+        let took = span_text(run.ended_at.since(run.started_at));
+        facts.push(("ended", format!("{}, after {took}", run.ended_at)));
         facts.push(("outcome", format!("{}, exit code {}", outcome_text(run.outcome), run.exit_code)));
     }
     facts.extend(run.cause.as_ref().map(|cause| ("cause", cause.message.clone())));
-    let takeover =
-        |by: &crate::run::TakenOver| ("taken over", format!("{} by {}, {}", by.how, by.operator, clock(by.at)));
+    let takeover = |by: &crate::run::TakenOver| ("taken over", format!("{} by {}, {}", by.how, by.operator, by.at));
     facts.extend(run.taken_over_by.iter().map(takeover));
     for (name, hosts) in
         [("gone", &run.terminated), ("back", &run.restored), ("in doubt", &run.in_doubt), ("dropped", &run.dropped)]
@@ -115,7 +115,7 @@ fn refused(report: &ReportDocument) -> Section {
         parts.push(Part::Words(format!("{count} of the confirmed ones did not go: {kept}.")));
     }
     let row = |refused: &super::timeline::Refused| {
-        Row::plain(vec![clock(refused.at), since(report, refused.at), refused.text.clone()])
+        Row::plain(vec![refused.at.to_string(), since(report, refused.at), refused.text.clone()])
     };
     parts.push(Part::Table(vec!["at", "after", "it refused"], report.refused.iter().map(row).collect()));
     section(format!("What it refused ({})", report.refused.len()), parts)
@@ -169,7 +169,7 @@ fn readings(report: &ReportDocument) -> Section {
     }
     let row = |series: &ReadingSeries| {
         let numbers = || series.points.iter().filter_map(|point| point.value);
-        let text = |value: Option<f64>| value.map(number).unwrap_or_default();
+        let text = |value: Option<f64>| value.map(at_a_glance).unwrap_or_default();
         let (low, high) = (numbers().reduce(f64::min), numbers().reduce(f64::max));
         let unit = series.limits.unit.clone().map(|unit| format!(" ({unit})")).unwrap_or_default();
         Row {
@@ -199,7 +199,7 @@ pub(super) fn limit_of(series: &ReadingSeries) -> String {
 
 fn timeline(report: &ReportDocument) -> Section {
     let row = |entry: &super::timeline::Entry| Row {
-        cells: vec![clock(entry.at), since(report, entry.at), entry.text.clone()],
+        cells: vec![entry.at.to_string(), since(report, entry.at), entry.text.clone()],
         kind: Some(entry.kind),
     };
     if report.timeline.is_empty() {
@@ -219,7 +219,7 @@ fn plan(report: &ReportDocument) -> Option<Section> {
     };
     let mut facts = vec![("plan", plan.plan.to_string()), ("asked for", asked)];
     facts.extend(plan.largest_allowed_count.map(|count| ("at most", count.to_string())));
-    facts.push(("observed", clock(plan.observed_at)));
+    facts.push(("observed", plan.observed_at.to_string()));
     facts.push(("watched", list(plan.watched.iter().map(ToString::to_string).collect())));
     let other = |other: &crate::plan::OtherRun| format!("{} of {} ({})", other.run, other.operator, other.subsystem);
     facts.push(("other runs", list(plan.others.iter().map(other).collect())));
@@ -238,9 +238,5 @@ fn plan(report: &ReportDocument) -> Option<Section> {
 }
 
 fn since(report: &ReportDocument, at: Time) -> String {
-    format!("+{}", duration_text(whole_seconds(at.since(report.run.started_at))))
-}
-
-fn whole_seconds(of: std::time::Duration) -> std::time::Duration {
-    std::time::Duration::from_secs(of.as_secs())
+    format!("+{}", span_text(at.since(report.run.started_at)))
 }

@@ -1,31 +1,33 @@
 //! The report as text for a terminal, and as Markdown for a post-mortem.
 
-use crate::output::{Align, Table, clean, field, wrap};
+use crate::output::{Align, Table, Text, clean};
 
 use super::document::ReportDocument;
 use super::sections::{Part, Section, sections, summary};
 
 /// The report as text.
-pub(crate) fn text(report: &ReportDocument) -> String {
-    let mut out = format!("{}\n", wrap(&clean(&summary(report)), 0));
+pub(crate) fn text(report: &ReportDocument) -> Text {
+    let mut text = Text::of(&summary(report));
     for Section { title, parts } in sections(report) {
-        out.push_str(&format!("\n{title}\n\n"));
+        text.blank();
+        text.paragraph(&title);
+        text.blank();
         for part in parts {
             match part {
-                Part::Words(words) => out.push_str(&format!("{}\n", wrap(&clean(&words), 0))),
-                Part::Facts(facts) => facts.iter().for_each(|(name, value)| out.push_str(&field(name, value))),
+                Part::Words(words) => text.paragraph(&words),
+                Part::Facts(facts) => facts.iter().for_each(|(name, value)| text.field(name, value)),
                 Part::Table(heads, rows) => {
                     let last = heads.len().saturating_sub(1);
                     let align = |place: usize| if place == last { Align::Left } else { Align::Whole };
                     let columns: Vec<_> = heads.iter().enumerate().map(|(place, head)| (*head, align(place))).collect();
                     let mut table = Table::new(&columns);
                     rows.iter().for_each(|row| table.row(&row.cells));
-                    out.push_str(&table.render(""));
+                    text.table(0, table);
                 }
             }
         }
     }
-    out
+    text
 }
 
 /// The report as Markdown. Other people's text is escaped: a name cannot become a heading, a link or HTML.

@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
+use crate::model::span_text;
 use crate::model::{Call, CallOutcome, Effect, HostId, ProbeKey, Time};
-use crate::output::{hosts_text, span_text};
+use crate::output::hosts_text;
 use crate::run::{CauseKind, Event, JournalRecord, Outcome, Purpose};
 
 /// The most hosts that one sentence names.
@@ -118,7 +119,7 @@ fn sentence(event: &Event, calls: &BTreeMap<u64, &Call>) -> Option<(EntryKind, S
         }
         Event::BakeEnded { batch, rounds } => (Step, format!("batch {batch} baked clean: {rounds} rounds of samples")),
         Event::BatchTerminated { batch } => (Step, format!("batch {batch} is gone")),
-        Event::Waiting { until, why } => (Step, format!("waiting, and looking again by {}: {why}", clock(*until))),
+        Event::Waiting { until, why } => (Step, format!("waiting, and looking again by {}: {why}", until)),
         Event::Stopped { cause } => {
             let kind = if cause.kind == CauseKind::Order { Order } else { Trouble };
             (kind, format!("the run stops: {}", cause.message))
@@ -141,7 +142,7 @@ fn sentence(event: &Event, calls: &BTreeMap<u64, &Call>) -> Option<(EntryKind, S
             (Order, format!("the run was continued{by}"))
         }
         Event::Asked { batch, until, .. } => {
-            (Step, format!("a person is asked whether batch {batch} may go, until {}", clock(*until)))
+            (Step, format!("a person is asked whether batch {batch} may go, until {}", until))
         }
         Event::BatchConfirmed { batch, operator, how } => (Order, format!("{operator} let batch {batch} go ({how})")),
         Event::RunEnded { outcome, exit_code, .. } => {
@@ -230,14 +231,5 @@ pub(super) fn outcome_text(outcome: Outcome) -> &'static str {
         Outcome::Halted => "halted",
         Outcome::NeedsAttention => "needs a person",
         Outcome::NotStarted => "not started",
-    }
-}
-
-/// A time to the second: `2017-02-28 17:37:00 UTC`.
-pub(super) fn clock(at: Time) -> String {
-    let text = at.to_string();
-    match text.split_once('.').and_then(|(seconds, _)| seconds.split_once('T')) {
-        Some((day, time)) => format!("{day} {time} UTC"),
-        None => text,
     }
 }

@@ -1,6 +1,6 @@
 //! [`CountQuery`]: the requested count, and everything that it is judged by.
 
-use crate::model::{Group, HostState};
+use crate::model::{Group, HostState, counted};
 
 use super::super::Inputs;
 use super::super::gates::Gates;
@@ -19,7 +19,7 @@ pub(crate) struct CountQuery<'a> {
 impl CountQuery<'_> {
     /// `1 host`, `7 hosts`
     pub(crate) fn hosts(count: u64) -> String {
-        if count == 1 { "1 host".to_owned() } else { format!("{count} hosts") }
+        counted(count, "host")
     }
 }
 

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::model::duration_text;
+use crate::model::{counted, duration_text, span_text};
 
 use super::super::constraints::{Constraints, Names};
 use super::super::solver::{Class, Maximum, Row, Selector};
@@ -51,7 +51,7 @@ pub(crate) fn explain(
     if asked.count <= largest.hosts
         && let Some(at) = several_runs::opens(&asked)?
     {
-        let long = duration_text(at.since(asked.inputs.now));
+        let long = span_text(at.since(asked.inputs.now));
         let message = format!("{} from {at} on ({long} from now)", CountQuery::hosts(asked.count));
         would_allow.push(WouldAllow::Later { at, message });
     }
@@ -117,8 +117,7 @@ fn constraint(asked: &CountQuery<'_>, names: Names<'_>, bound: u128) -> Result<C
     let allows = u64::try_from(bound).unwrap_or(u64::MAX);
     let can_go = |unit: &str| match allows {
         0 => "none can go".to_owned(),
-        1 => format!("1 {unit} can go"),
-        many => format!("{many} {unit}s can go"),
+        some => format!("{} can go", counted(some, unit)),
     };
     let mut message = String::new();
     if let Some(index) = subsystem.and_then(|name| asked.membership.find_subsystem(name)) {
@@ -128,15 +127,15 @@ fn constraint(asked: &CountQuery<'_>, names: Names<'_>, bound: u128) -> Result<C
         let here = zone.and_then(|zone| table.zones.iter().find(|of| of.name == *zone));
         message = match (rule, here) {
             (Rule::ZoneMinimum, Some(zone)) => format!(
-                "{name} serves {} units in zone {} and must keep {} there: {}",
-                zone.capacity,
+                "{name} serves {} in zone {} and must keep {} there: {}",
+                counted(zone.capacity, "unit"),
                 zone.name,
                 zone.minimum,
                 can_go("unit")
             ),
             (Rule::ZoneLoss, Some(zone)) => format!(
-                "{name} must keep {} units even if zone {} were lost, and serves {} outside it: {} there",
-                table.minimum,
+                "{name} must keep {} even if zone {} were lost, and serves {} outside it: {} there",
+                counted(table.minimum, "unit"),
                 zone.name,
                 table.capacity.saturating_sub(zone.capacity),
                 can_go("unit")
@@ -152,14 +151,19 @@ fn constraint(asked: &CountQuery<'_>, names: Names<'_>, bound: u128) -> Result<C
                 }
                 _ => format!("one run may take {} of {name}", CountQuery::hosts(allows)),
             },
-            _ => format!("{name} serves {} units and must keep {}: {}", table.capacity, table.minimum, can_go("unit")),
+            _ => format!(
+                "{name} serves {} and must keep {}: {}",
+                counted(table.capacity, "unit"),
+                table.minimum,
+                can_go("unit")
+            ),
         };
     }
     if let Some(group) = group.and_then(|name| asked.inputs.snapshot.group(name)) {
         message = format!(
-            "group {} has {} hosts in service, and the provider keeps its minimum of {}: {}",
+            "group {} has {} in service, and the provider keeps its minimum of {}: {}",
             group.name,
-            group_members(asked, group),
+            counted(group_members(asked, group), "host"),
             group.min_size,
             can_go("host")
         );

@@ -51,7 +51,7 @@ fn s1_where_every_target_fails_load_balancers_send_work_to_all_of_them() {
     let document = counted(&world, "web", 6).document;
     assert_eq!(document.violations.iter().map(brief).collect::<Vec<_>>(), ["minimum web 0/6"]);
     assert_eq!(document.largest_allowed_count, Some(0));
-    let words = "web would keep 0 units of the 6 that it must keep (0 serve now); \
+    let words = "web would keep 0 of the 6 units that it must keep (0 serve now); \
                  6 hosts that would go are unhealthy and may still get work";
     assert_eq!(document.violations[0].message, words);
     assert!(document.batches.iter().flat_map(|batch| &batch.hosts).all(|host| host.doubtful && !host.serving));

@@ -24,7 +24,7 @@ fn s3_2017_the_count_that_billing_could_spare_is_refused_by_what_shares_its_host
     assert_eq!(refused.document.violations.iter().map(brief).collect::<Vec<_>>(), ["minimum index 5/6"]);
     assert_eq!(
         refused.document.violations[0].message,
-        "index would keep 5 units of the 6 that it must keep (8 serve now)"
+        "index would keep 5 of the 6 units that it must keep (8 serve now)"
     );
     let names: Vec<&str> = refused.document.subsystems.iter().map(|s| s.name.as_str()).collect();
     assert_eq!(names, ["billing", "index"]);

@@ -107,7 +107,7 @@ fn s3_only_a_positive_integer_is_a_weight() {
     for bad in ["", "0", "00", "-1", "+1", "1.5", "1e3", " 1", "1 ", "many", "٣", "18446744073709551616"] {
         by_tag(&mut world, &[("i-03", bad)]);
         let expected = format!(
-            "a host of subsystem index without a usable weight (a positive integer): i-03 (tag \"index\" is {bad:?})"
+            "1 host of subsystem index without a usable weight (a positive integer): i-03 (tag \"index\" is {bad:?})"
         );
         assert_eq!(refused(&world), expected);
     }

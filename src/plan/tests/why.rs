@@ -182,7 +182,7 @@ fn a_group_tells_its_own_minimum() {
 #[test]
 fn more_than_there_are() {
     let (constraints, allow) = told(&fleet(), 19);
-    assert_eq!(constraints, ["19 hosts were asked for; 18 hosts of index are candidates"]);
+    assert_eq!(constraints, ["asked for: 19 hosts; candidates of index: 18"]);
     assert_eq!(allow, ["8 hosts"]);
 }
 

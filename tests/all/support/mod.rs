@@ -15,6 +15,7 @@ pub(crate) mod moto;
 pub(crate) mod proxy;
 #[cfg(any(feature = "aws", feature = "dynamodb"))]
 pub(crate) mod python;
+pub(crate) mod terminal;
 #[cfg(any(feature = "aws", feature = "dynamodb", feature = "etcd"))]
 pub(crate) mod watched;
 

@@ -1,0 +1,118 @@
+//! A refusal as text: each rule with its numbers, the largest count that would be allowed, why no more, and what would
+//! change that. Each reason is said once.
+
+use crate::model::HostId;
+use crate::plan::{Constraint, PlanDocument, Rule, Violation, Why, WouldAllow};
+
+use super::Text;
+
+/// The most rules that are listed.
+const VIOLATIONS_SHOWN: usize = 12;
+
+/// The most lines of each list in the reason for a refusal.
+const WHY_SHOWN: usize = 4;
+
+/// The longest name of a rule that the column of names has room for.
+const NAMES: usize = 19;
+
+/// What is in the way, and what would not be.
+pub(super) fn refusal_text(plan: &PlanDocument) -> Text {
+    let mut text = Text::of("Refused. Nothing was touched.");
+    let violations = &plan.violations;
+    let shown = if violations.len() > VIOLATIONS_SHOWN { VIOLATIONS_SHOWN - 1 } else { violations.len() };
+    for violation in &violations[..shown] {
+        text.item(&rule_name(violation.rule), NAMES, &violation.message);
+    }
+    if shown < violations.len() {
+        text.item("", 0, &format!("and {} more: -o json has them all", violations.len() - shown));
+    }
+    if let Some(line) = largest_text(plan) {
+        text.paragraph(&line);
+    }
+    if let Some(why) = &plan.why {
+        text.append(why_text(why, plan));
+    }
+    text
+}
+
+/// The refusal on one line, for stderr: every rule with its subsystem.
+pub(crate) fn refusal_line(plan: &PlanDocument) -> String {
+    let mut rules: Vec<String> = Vec::new();
+    for violation in &plan.violations {
+        let rule = match scope(violation) {
+            Some(scope) => format!("{} ({scope})", rule_name(violation.rule)),
+            None => rule_name(violation.rule),
+        };
+        if !rules.contains(&rule) {
+            rules.push(rule);
+        }
+    }
+    format!("refused by policy: {}; nothing was touched", rules.join(", "))
+}
+
+fn scope(violation: &Violation) -> Option<String> {
+    let subsystem = violation.subsystem.as_ref().map(|s| s.as_str());
+    let group = violation.group.as_ref().map(|g| g.as_str());
+    let host = violation.host.as_ref().map(HostId::as_str);
+    let what = subsystem.or(group).or(host)?;
+    Some(match &violation.zone {
+        Some(zone) => format!("{what}, zone {zone}"),
+        None => what.to_owned(),
+    })
+}
+
+/// The rule's name in documents.
+fn rule_name(rule: Rule) -> String {
+    match serde_json::to_value(rule) {
+        Ok(serde_json::Value::String(name)) => name,
+        _ => format!("{rule:?}"),
+    }
+}
+
+/// The largest count that would be allowed, as a sentence: a number and never a command, which somebody would paste.
+pub(crate) fn largest_text(plan: &PlanDocument) -> Option<String> {
+    let name = &plan.request.subsystem;
+    match plan.largest_allowed_count? {
+        0 => Some(format!("No host of {name} can be removed now: safe-remove headroom says what limits it.")),
+        largest => Some(format!("The largest count of {name} that these limits would allow now is {largest}.")),
+    }
+}
+
+/// The reason as the few constraints that matter, then the ways out that leave the policies as they are. What the
+/// policies say comes last. Each list has at most `WHY_SHOWN` lines.
+fn why_text(why: &Why, plan: &PlanDocument) -> Text {
+    let count = plan.request.count.unwrap_or(0);
+    let mut text = Text::default();
+    let mut lines = |heading: String, lines: Vec<&str>| {
+        if lines.is_empty() {
+            return;
+        }
+        text.paragraph(&heading);
+        let shown = if lines.len() > WHY_SHOWN { WHY_SHOWN - 1 } else { lines.len() };
+        for line in &lines[..shown] {
+            text.item("", 0, line);
+        }
+        if shown < lines.len() {
+            text.item("", 0, &format!("and {} more: -o json has them all", lines.len() - shown));
+        }
+    };
+    // The same rule of the same place stands above, with its numbers.
+    let is_said = |of: &&Constraint| {
+        let is_same =
+            |v: &Violation| (v.rule, &v.subsystem, &v.zone, &v.group) == (of.rule, &of.subsystem, &of.zone, &of.group);
+        plan.violations.iter().any(is_same)
+    };
+    let (said, new): (Vec<&Constraint>, Vec<&Constraint>) = why.constraints.iter().partition(is_said);
+    let heading = match (said.is_empty(), new.len()) {
+        (false, _) => format!("What also excludes {count}:"),
+        (true, 1) => format!("What excludes {count}:"),
+        (true, _) => format!("What excludes {count}, together:"),
+    };
+    lines(heading, new.iter().map(|constraint| constraint.message.as_str()).collect());
+    // The largest count is already shown. What a policy says is a fact, and no way out to take at night.
+    let is_policy = |way: &WouldAllow| matches!(way, WouldAllow::Policy { .. } | WouldAllow::GroupMinimum { .. });
+    let ways = || why.would_allow.iter().filter(|way| !matches!(way, WouldAllow::FewerHosts { .. }));
+    lines(format!("What would allow {count}:"), ways().filter(|w| !is_policy(w)).map(WouldAllow::message).collect());
+    lines("What is set against it:".to_owned(), ways().filter(|w| is_policy(w)).map(WouldAllow::message).collect());
+    text
+}

@@ -1,0 +1,135 @@
+//! [`Terminal`]: the binary on a pseudo-terminal, as a person sees it. An emulator draws what arrives, so that a test
+//! reads the rows of a screen instead of escape sequences.
+
+use std::io::{Read as _, Write as _};
+use std::num::NonZeroU16;
+use std::process::Command;
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use rexpect::process::{PtyProcess, WaitStatus};
+
+use crate::environment::TestEnvironment;
+
+/// Far above what a loaded machine takes.
+const PATIENCE: Duration = Duration::from_secs(90);
+
+/// The height of every terminal.
+const ROWS: NonZeroU16 = NonZeroU16::new(24).expect("not zero");
+
+/// How many rows are kept that have scrolled away.
+const SCROLLBACK: usize = 2_000;
+
+pub(crate) struct Terminal {
+    process: PtyProcess,
+    emulator: Arc<Mutex<vt100::Parser>>,
+    reader: Option<JoinHandle<()>>,
+    keys: std::fs::File,
+}
+
+/// How a call ended, and what its terminal then shows.
+pub(crate) struct Ended {
+    pub(crate) code: i32,
+    /// Every row, those that have scrolled away included.
+    pub(crate) rows: Vec<String>,
+}
+
+impl Terminal {
+    /// Starts the binary on a terminal of so many columns and 24 rows.
+    pub(crate) fn open(environment: &TestEnvironment, arguments: &[&str], columns: u16) -> Self {
+        let columns = NonZeroU16::new(columns).expect("a width");
+        // The size must be there before the program asks for it.
+        let mut command = Command::new("/bin/sh");
+        let script = format!("stty rows {ROWS} cols {columns} && exec \"$0\" \"$@\"");
+        command.args(["-c", &script, env!("CARGO_BIN_EXE_safe-remove")]).args(arguments);
+        environment.isolate(&mut command);
+        let process = PtyProcess::new(command).expect("it starts");
+        let emulator = Arc::new(Mutex::new(vt100::Parser::new(ROWS, columns, SCROLLBACK)));
+        let mut output = process.get_file_handle().expect("the terminal");
+        let keys = process.get_file_handle().expect("the terminal");
+        let screen = Arc::clone(&emulator);
+        let reader = std::thread::spawn(move || {
+            let mut bytes = [0; 4096];
+            // The end of a pseudo-terminal is an error.
+            while let Ok(read @ 1..) = output.read(&mut bytes) {
+                screen.lock().expect("not poisoned").process(&bytes[..read]);
+            }
+        });
+        Self { process, emulator, reader: Some(reader), keys }
+    }
+
+    /// The rows of the screen as it is.
+    pub(crate) fn screen(&self) -> Vec<String> {
+        let emulator = self.emulator.lock().expect("not poisoned");
+        let columns = emulator.screen().size().1;
+        emulator.screen().rows(0, columns.get()).map(|row| row.trim_end().to_owned()).collect()
+    }
+
+    /// Every line since the start: rows that the terminal broke are one.
+    fn rows(&self) -> Vec<String> {
+        let mut emulator = self.emulator.lock().expect("not poisoned");
+        let (height, columns) = emulator.screen().size();
+        let (height, columns) = (height.get(), columns.get());
+        emulator.screen_mut().set_scrollback(SCROLLBACK);
+        let above = emulator.screen().scrollback();
+        let mut rows: Vec<(String, bool)> = Vec::new();
+        // One row at a time comes into sight at the top, from the oldest on; the last view shows the rest.
+        for offset in (0..=above).rev() {
+            emulator.screen_mut().set_scrollback(offset);
+            let screen = emulator.screen();
+            let seen = if offset == 0 { height } else { 1 };
+            rows.extend(
+                screen
+                    .rows(0, columns)
+                    .take(seen.into())
+                    .enumerate()
+                    .map(|(place, row)| (row, screen.row_wrapped(u16::try_from(place).expect("a row")))),
+            );
+        }
+        let mut lines: Vec<String> = Vec::new();
+        let mut goes_on = false;
+        for (row, wraps) in rows {
+            match lines.last_mut().filter(|_| goes_on) {
+                Some(line) => line.push_str(&row),
+                None => lines.push(row),
+            }
+            goes_on = wraps;
+        }
+        let mut lines: Vec<String> = lines.iter().map(|line| line.trim_end().to_owned()).collect();
+        while lines.last().is_some_and(String::is_empty) {
+            lines.pop();
+        }
+        lines
+    }
+
+    /// Waits until the screen has this text, and returns its rows.
+    #[track_caller]
+    pub(crate) fn see(&self, text: &str) -> Vec<String> {
+        let begun = Instant::now();
+        loop {
+            let rows = self.screen();
+            if rows.join("\n").contains(text) {
+                return rows;
+            }
+            assert!(begun.elapsed() < PATIENCE, "{text:?} did not appear:\n{}", self.rows().join("\n"));
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// Types a line.
+    pub(crate) fn type_line(&mut self, line: &str) {
+        // As a person would: never before the question can read it.
+        std::thread::sleep(Duration::from_millis(300));
+        self.keys.write_all(format!("{line}\r").as_bytes()).expect("typed");
+    }
+
+    /// Waits until it ends.
+    #[track_caller]
+    pub(crate) fn end(mut self) -> Ended {
+        let status = self.process.wait().expect("it ends");
+        self.reader.take().expect("started").join().expect("it read");
+        let WaitStatus::Exited(_, code) = status else { panic!("{status:?}: {}", self.rows().join("\n")) };
+        Ended { code, rows: self.rows() }
+    }
+}

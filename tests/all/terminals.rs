@@ -1,0 +1,201 @@
+//! What a person sees: every screen on terminals of 60, 80 and 120 columns and 24 rows, drawn by an emulator.
+
+use std::fmt::Write as _;
+
+use insta::assert_snapshot;
+use serde_json::Value;
+use unicode_width::UnicodeWidthStr as _;
+
+use crate::environment::TestEnvironment;
+use crate::fleets::Fleet;
+use crate::support::terminal::Terminal;
+
+const COLUMNS: [u16; 3] = [60, 80, 120];
+
+/// 66 hosts of index, of which 24 may go at once, in batches of two.
+fn large() -> TestEnvironment {
+    let environment = TestEnvironment::new();
+    let fleet = Fleet { index_minimum: 12, budgets: "[{ hosts = 24, per = \"24h\" }]", ..Fleet::default() };
+    fleet.write(&environment);
+    environment.replace("policies/scenario.toml", "pool = \"index\"\ncount = 12", "pool = \"index\"\ncount = 60");
+    environment
+}
+
+/// No row goes on beyond the edge, unless a person copies it.
+#[track_caller]
+fn keeps_to(columns: u16, rows: &[String]) {
+    for row in rows.iter().filter(|row| !row.contains("safe-remove ") && !row.contains('/')) {
+        assert!(row.width() <= usize::from(columns), "{columns}: {row}\n{}", rows.join("\n"));
+    }
+}
+
+/// What the rows say, wherever they break.
+fn one_line(rows: &[String]) -> String {
+    rows.iter().flat_map(|row| row.split_whitespace()).collect::<Vec<_>>().join(" ")
+}
+
+/// The prompt of a plan of 24 hosts in twelve batches: what decides is on the screen, however far the plan has scrolled.
+#[test]
+fn what_decides_is_beside_the_question() {
+    let mut shown = String::new();
+    for columns in COLUMNS {
+        let environment = large();
+        let mut terminal = Terminal::open(&environment, &["--subsystem", "index", "--count", "24"], columns);
+        let rows = terminal.see("Type 24 to remove 24 hosts");
+        for words in ["demo (simulated", "index 66 > 42 units", "minimum 12", "no other run", "ends about 2017-02-28"] {
+            assert!(one_line(&rows).contains(words), "{columns}: {words}\n{}", rows.join("\n"));
+        }
+        terminal.type_line("no");
+        let ended = terminal.end();
+        assert_eq!(ended.code, 6, "{}", ended.rows.join("\n"));
+        keeps_to(columns, &ended.rows);
+        assert!(ended.rows.len() <= 60, "{} rows:\n{}", ended.rows.len(), ended.rows.join("\n"));
+        _ = writeln!(shown, "=== {columns} columns\n{}", environment.steady(&ended.rows.join("\n")));
+    }
+    assert_snapshot!(shown);
+}
+
+/// 33 typed for 3: each reason once, on both outputs together, the largest count as a number and no command to paste.
+#[test]
+fn a_refusal_says_each_reason_once() {
+    let mut shown = String::new();
+    for columns in COLUMNS {
+        let environment = large();
+        let terminal = Terminal::open(&environment, &["--subsystem", "index", "--count", "33"], columns);
+        let ended = terminal.end();
+        assert_eq!(ended.code, 3, "{}", ended.rows.join("\n"));
+        keeps_to(columns, &ended.rows);
+        assert!(ended.rows.len() <= 40, "{} rows:\n{}", ended.rows.len(), ended.rows.join("\n"));
+        let text = one_line(&ended.rows);
+        for reason in ["one run may take 24", "its budget is 24 in any 24h", "that these limits would allow now is 24"]
+        {
+            assert_eq!(text.matches(reason).count(), 1, "{reason}\n{}", ended.rows.join("\n"));
+        }
+        assert!(!text.contains("safe-remove --subsystem"), "{text}");
+        _ = writeln!(shown, "=== {columns} columns\n{}", environment.steady(&ended.rows.join("\n")));
+    }
+    assert_snapshot!(shown);
+}
+
+/// Six hosts in batches of two; the demand grows eightfold in the second bake.
+fn regression(environment: &TestEnvironment) {
+    let events = "[[events]]\nat = \"260s\"\ndemand = { subsystem = \"index\", factor = 8.0 }\n";
+    Fleet { index_minimum: 12, events: events.to_owned(), ..Fleet::default() }.write(environment);
+}
+
+/// The live screen, the answer, `status`, `history`, the document and the report say the same about a regression.
+#[test]
+fn a_regression_is_the_same_story_on_every_screen() {
+    for columns in COLUMNS {
+        let environment = TestEnvironment::new();
+        regression(&environment);
+        let live = Terminal::open(&environment, &["--subsystem", "index", "--count", "6", "--yes"], columns).end();
+        assert_eq!(live.code, 7, "{}", live.rows.join("\n"));
+        keeps_to(columns, &live.rows);
+        let run = environment.run(&["history", "-o", "json"]).exits(0).json()["runs"][0].clone();
+        let cause = run["cause"]["message"].as_str().expect("a cause").to_owned();
+        let cause = one_line(&[cause]);
+        assert!(one_line(&live.rows).contains(&format!("STOPPING: {cause}")), "{cause}\n{}", one_line(&live.rows));
+        assert!(one_line(&live.rows).contains("2 of 6 hosts are gone"), "{}", live.rows.join("\n"));
+        let id = run["run"].as_str().expect("an id");
+        for arguments in [&["status", id][..], &["report", id], &["history"]] {
+            let ended = Terminal::open(&environment, arguments, columns).end();
+            assert_eq!(ended.code, 0);
+            keeps_to(columns, &ended.rows);
+            let text = one_line(&ended.rows);
+            assert!(text.contains(&cause), "{columns} {arguments:?}: {cause}\n{}", ended.rows.join("\n"));
+            assert!(text.contains("2 of 6 hosts") && text.contains("index"), "{}", ended.rows.join("\n"));
+        }
+        let report = environment.run(&["report", id, "-o", "json"]).exits(0).json();
+        assert_eq!(report["run"]["cause"], run["cause"]);
+    }
+}
+
+/// Every other screen fits, too.
+#[test]
+fn every_screen_keeps_to_its_terminal() {
+    let environment = TestEnvironment::new();
+    Fleet { index_minimum: 12, ..Fleet::default() }.write(&environment);
+    let reason = "rack 7 is decommissioned, ticket OPS-4711, agreed with the owners of index and billing in March";
+    environment.run(&["--subsystem", "index", "--count", "2", "--yes", "--reason", reason]).exits(0);
+    environment.run(&["halt", "--reason", reason]).exits(0);
+    let screens: [(&[&str], i32); 10] = [
+        (&["headroom"], 0),
+        (&["headroom", "--what-if", "zone-down=a"], 0),
+        (&["status"], 0),
+        (&["history"], 0),
+        (&["plan", "--subsystem", "billing", "--count", "20"], 3),
+        (&["plan", "--subsystem", "indx", "--count", "1"], 3),
+        (&["policy", "check"], 0),
+        (&["halt", "--subsystem", "index", "--reason", reason], 0),
+        (&["unhalt", "--subsystem", "index", "--reason", reason], 0),
+        (&["pause", "r-000000000000"], 3),
+    ];
+    for columns in COLUMNS {
+        for (arguments, code) in screens {
+            let ended = Terminal::open(&environment, arguments, columns).end();
+            assert_eq!(ended.code, code, "{arguments:?}\n{}", ended.rows.join("\n"));
+            keeps_to(columns, &ended.rows);
+        }
+    }
+}
+
+/// A history has reason and cause, both ends, who began and confirmed it; one host's, and only the newest.
+#[test]
+fn a_history_says_who_when_and_why() {
+    let environment = TestEnvironment::new();
+    Fleet { index_minimum: 12, ..Fleet::default() }.write(&environment);
+    let remove = |host: &str| {
+        let arguments = ["--subsystem", "index", "--host", host, "--yes", "--reason", "rack 7", "-o", "json"];
+        environment.run(&arguments).exits(0).json()["run"].as_str().expect("an id").to_owned()
+    };
+    let runs = [remove("index-0003"), remove("index-0001")];
+    environment.run(&["halt", "--reason", "night"]).exits(0);
+    assert_snapshot!("history_80", environment.show(&["history"]));
+    let of = |arguments: &[&str]| {
+        let json = environment.run(&[&["history", "-o", "json"], arguments].concat()).exits(0).json();
+        let ids: Vec<String> =
+            json["runs"].as_array().expect("runs").iter().map(|run| run["run"].as_str().unwrap().to_owned()).collect();
+        (ids, json["halts"].as_array().expect("halts").len(), json["more"].as_bool())
+    };
+    assert_eq!(of(&["--host", "index-0003"]), (vec![runs[0].clone()], 0, Some(false)));
+    assert_eq!(of(&["--limit", "2"]), (vec![runs[1].clone()], 1, Some(true)));
+    assert_eq!(of(&["--limit", "3"]), (vec![runs[1].clone(), runs[0].clone()], 1, Some(false)));
+    assert_eq!(
+        environment.run(&["history", "--host", "index-0009"]).exits(0).stdout,
+        "No run that meant index-0009 has ended.\n"
+    );
+    assert!(environment.run(&["history", "--limit", "1"]).exits(0).stdout.contains("a higher --limit shows them"));
+    let run: Value = environment.run(&["history", "-o", "json"]).exits(0).json()["runs"][0].clone();
+    assert_eq!(run["confirmed"], "unattended");
+}
+
+/// Where the locale is not UTF-8 nothing else than ASCII is drawn, whatever others have named.
+#[test]
+fn without_utf_8_everything_is_ascii() {
+    let mut environment = TestEnvironment::new();
+    regression(&environment);
+    environment.set("LANG", "C");
+    let reason = "Größe von Zürich";
+    let arguments = ["--subsystem", "index", "--count", "6", "--reason", reason];
+    let mut terminal = Terminal::open(&environment, &arguments, 80);
+    let asked = terminal.see("Type 6 to remove 6 hosts");
+    terminal.type_line("6");
+    let ended = terminal.end();
+    assert_eq!(ended.code, 7, "{}", ended.rows.join("\n"));
+    let mut rows = [asked, ended.rows].concat();
+    let run = environment.run(&["history", "-o", "json"]).exits(0).json()["runs"][0]["run"].clone();
+    let run = run.as_str().expect("an id");
+    for arguments in [&["status", run][..], &["history"], &["report", run]] {
+        rows.extend(Terminal::open(&environment, arguments, 80).end().rows);
+    }
+    environment.replace("policies/index.toml", "batch = 2", "batsch = \"größe\"");
+    rows.extend(Terminal::open(&environment, &["policy", "check"], 80).end().rows);
+    for row in &rows {
+        assert!(row.is_ascii(), "{row}");
+    }
+    assert!(rows.iter().any(|row| row.contains("Gr\\u{f6}\\u{df}e von Z\\u{fc}rich")), "{}", rows.join("\n"));
+    // JSON is UTF-8 whatever the locale is.
+    let json = environment.run(&["history", "--subsystem", "index", "-o", "json"]);
+    assert!(json.stdout.contains(reason) || json.code == Some(4), "{json:?}");
+}
