@@ -10,6 +10,7 @@
 //! | `scenario` | the file that people write |
 //! | `status` | the state of one host and one group; pure |
 //! | `state` | the state of the fleet, and how calls and events change it; pure |
+//! | `tied` | events that wait for a state of the fleet; pure |
 //! | `past` | the state of the fleet a short while ago; pure |
 //! | `load` | how the load determines what probes read; pure |
 //! | `faults` | which calls fail |
@@ -26,6 +27,7 @@ mod scenario;
 mod state;
 mod status;
 mod store;
+mod tied;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -171,7 +173,7 @@ impl Inner {
             // Time only moves forward, and every access to the fleet goes through here, so firing late has the same
             // effect as firing on time.
             let mut next = State::clone(&state);
-            due.iter().for_each(|event| next.fire(event));
+            due.iter().for_each(|due| next.fire(due));
             next.remember(&state, now, self.bounds.settle);
             state = locked.save(next)?;
         }
@@ -220,6 +222,7 @@ impl Inner {
             }
             let mut next = visit.state.clone();
             next.perform(&self.scenario, &call.effect).map_err(|CallRefusal(words)| refused(&words, false))?;
+            next.meet(&self.scenario, visit.now);
             next.remember(visit.state, visit.now, self.bounds.settle);
             visit.locked.save(next).map_err(|SaveError { in_place, cause }| {
                 let words = in_words(&cause);

@@ -28,8 +28,10 @@ pub(crate) struct Scenario {
     pub(super) pools: BTreeMap<GroupName, Pool>,
     pub(super) hosts: BTreeMap<HostId, Blueprint>,
     pub(super) load: BTreeMap<SubsystemName, Load>,
-    /// Sorted by `at`; events of the same instant in the order of the file.
+    /// Those without `after`, sorted by `at`; events of the same instant in the order of the file.
     pub(super) events: Vec<ScenarioEvent>,
+    /// Those with `after`, in the order of the file.
+    pub(super) tied: Vec<TiedEvent>,
     pub(super) faults: Vec<Fault>,
     /// Over everything except `faults`, which bind only the process that reads them: a fleet that was created from
     /// another scenario is refused.
@@ -89,7 +91,7 @@ pub(super) struct Load {
 /// `[[events]]`
 #[derive(Clone, Debug)]
 pub(super) struct ScenarioEvent {
-    /// Since the fleet's creation.
+    /// Since the fleet's creation; of a tied event, since its condition was first met.
     pub(crate) at: Duration,
     /// Hosts whose own status checks fail from now on.
     pub(crate) fail: Vec<HostId>,
@@ -99,6 +101,24 @@ pub(super) struct ScenarioEvent {
     pub(crate) recover: Vec<HostId>,
     /// The factor applies to the demand that `[[load]]` states, whatever earlier events changed: 1 is normal again.
     pub(crate) demand: Option<(SubsystemName, f64)>,
+}
+
+/// `[[events]]` with `after`: it waits for a state of the fleet, not for a time of the clock.
+#[derive(Clone, Debug)]
+pub(super) struct TiedEvent {
+    pub(crate) after: Condition,
+    pub(crate) event: ScenarioEvent,
+}
+
+/// `after`: at least so many hosts are in these states at the same time.
+#[derive(Clone, Debug)]
+pub(super) struct Condition {
+    /// Only hosts of this pool count; `None` counts the whole fleet.
+    pub(crate) pool: Option<GroupName>,
+    /// Hosts in standby, whoever put them there.
+    pub(crate) cordoned: u64,
+    /// Hosts that are gone.
+    pub(crate) terminated: u64,
 }
 
 /// `[[faults]]`

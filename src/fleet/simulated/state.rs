@@ -10,8 +10,9 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::past::Replaced;
-use super::scenario::{Scenario, ScenarioEvent};
+use super::scenario::{Scenario, TiedEvent};
 use super::status::{GroupState, HostStatus};
+use super::tied::{Due, Tied};
 use crate::model::{
     CALL_HOSTS, Effect, Group, GroupName, Health, Host, HostId, HostState, LedgerId, SubsystemName, Time,
 };
@@ -36,8 +37,11 @@ pub(super) struct State {
     pub(crate) created_on_machine: Time,
     /// The ledger that governs the fleet, from its first run on.
     pub(crate) ledger: Option<LedgerId>,
-    /// How many of the scenario's events have fired.
+    /// How many of the scenario's events that count from the creation have fired.
     pub(crate) events_fired: usize,
+    /// The events that are tied to the fleet's state, by number, once their condition was met.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) tied: BTreeMap<usize, Tied>,
     /// Factors on the scenario's demand, where events set one.
     pub(crate) demand: BTreeMap<SubsystemName, f64>,
     pub(crate) groups: BTreeMap<GroupName, GroupState>,
@@ -71,7 +75,7 @@ impl State {
                 group.desired += 1;
             }
         }
-        Self {
+        let mut state = Self {
             schema: SCHEMA.to_owned(),
             fleet,
             scenario: scenario.digest.clone(),
@@ -79,21 +83,42 @@ impl State {
             created_on_machine,
             ledger: None,
             events_fired: 0,
+            tied: BTreeMap::new(),
             demand: BTreeMap::new(),
             groups,
             hosts,
             past: Vec::new(),
+        };
+        state.meet(scenario, created_at);
+        state
+    }
+
+    /// Writes down which conditions of tied events are met for the first time. Only calls can meet one, so this is asked
+    /// after every call.
+    pub(super) fn meet(&mut self, scenario: &Scenario, now: Time) {
+        for (number, TiedEvent { after, .. }) in scenario.tied.iter().enumerate() {
+            if !self.tied.contains_key(&number) && after.is_met(scenario, &self.hosts) {
+                self.tied.insert(number, Tied { met_at: now, fired: false });
+            }
         }
     }
 
-    /// The events that are due and have not fired, in order.
-    pub(super) fn due<'a>(&self, scenario: &'a Scenario, now: Time) -> &'a [ScenarioEvent] {
-        let rest = scenario.events.get(self.events_fired..).unwrap_or_default();
-        &rest[..rest.iter().take_while(|e| self.created_at.plus(e.at) <= now).count()]
+    /// The events that are due and have not fired, in the order of their time; of the same instant, tied ones last.
+    pub(super) fn due<'a>(&self, scenario: &'a Scenario, now: Time) -> Vec<Due<'a>> {
+        let of_clock = scenario.events.get(self.events_fired..).unwrap_or_default().iter();
+        let of_clock = of_clock.map(|event| Due { at: self.created_at.plus(event.at), event, tied: None });
+        let waiting = self.tied.iter().filter(|(_, tied)| !tied.fired);
+        let tied = waiting.filter_map(|(number, Tied { met_at, .. })| {
+            let event = &scenario.tied.get(*number)?.event;
+            Some(Due { at: met_at.plus(event.at), event, tied: Some(*number) })
+        });
+        let mut due: Vec<_> = of_clock.chain(tied).filter(|due| due.at <= now).collect();
+        due.sort_by_key(|due| due.at);
+        due
     }
 
     /// Fires one event. A host that is gone stays gone.
-    pub(super) fn fire(&mut self, event: &ScenarioEvent) {
+    pub(super) fn fire(&mut self, Due { event, tied, .. }: &Due<'_>) {
         let all = [(&event.fail, Health::Failed), (&event.doubt, Health::Doubtful), (&event.recover, Health::Healthy)];
         for (ids, health) in all {
             for id in ids {
@@ -105,7 +130,10 @@ impl State {
         if let Some((subsystem, factor)) = &event.demand {
             self.demand.insert(subsystem.clone(), *factor);
         }
-        self.events_fired += 1;
+        match tied.and_then(|number| self.tied.get_mut(&number)) {
+            Some(tied) => tied.fired = true,
+            None => self.events_fired += 1,
+        }
     }
 
     /// Every host that is not gone, as an observation lists it.

@@ -263,6 +263,38 @@ fn events_fire_once_whichever_process_sees_them_first() {
     });
 }
 
+/// One process meets the condition and dies, another sees the event, and a third does not see it twice.
+#[test]
+fn an_event_that_is_tied_to_a_cordon_outlives_the_process_that_cordoned() {
+    let events = "[[events]]\nat = \"20s\"\nafter = { pool = \"index\", cordoned = 2 }\nfail = [\"index-0003\"]\n\
+                  [[events]]\nat = \"60s\"\nafter = { cordoned = 2 }\nrecover = [\"index-0003\"]\n";
+    let place = Place::new(&scenario_with(events));
+    block_on(async {
+        let healthy = async |fleet: &SimulatedFleet| {
+            fleet.observe().await.expect("complete").host(&id(3)).map(crate::model::Host::is_healthy).expect("not gone")
+        };
+        let one = place.open();
+        one.sleep_until(one.now().plus(Duration::from_secs(86_400))).await;
+        assert!(healthy(&one).await, "a day alone does nothing");
+        assert_eq!(send(&one, cordon(&[1, 2])).await, CallOutcome::Done);
+        let met_at = one.now();
+        drop(one);
+        let other = place.open();
+        other.sleep_until(met_at.plus(Duration::from_millis(19_999))).await;
+        assert!(healthy(&other).await);
+        other.sleep_until(met_at.plus(Duration::from_secs(20))).await;
+        assert!(!healthy(&other).await, "before a sample of the same instant");
+        other.sleep_until(met_at.plus(Duration::from_secs(60))).await;
+        assert!(healthy(&other).await);
+        assert_eq!(send(&other, restore(&[1, 2])).await, CallOutcome::Done);
+        assert_eq!(send(&other, cordon(&[4, 5])).await, CallOutcome::Done);
+        drop(other);
+        let later = place.open();
+        later.sleep_until(later.now().plus(Duration::from_secs(20))).await;
+        assert!(healthy(&later).await, "once");
+    });
+}
+
 #[test]
 fn s9_a_fleet_of_another_scenario_is_refused_and_faults_may_change() {
     let place = Place::new(SCENARIO);

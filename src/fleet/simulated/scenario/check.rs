@@ -9,8 +9,9 @@ use std::time::Duration;
 use toml::{Spanned, Value};
 
 use super::error::Finding;
-use super::raw::{Ids, RawEvent, RawFault, RawLoad, RawPool, RawScenario};
-use super::{Blueprint, ClockKind, Fault, FaultError, FaultTime, FaultyCall, Load, Pool, Scenario, ScenarioEvent};
+use super::raw::{Ids, RawAfter, RawEvent, RawFault, RawLoad, RawPool, RawScenario};
+use super::{Blueprint, ClockKind, Condition, Fault, FaultError, FaultTime, FaultyCall, Load, Pool, Scenario};
+use super::{ScenarioEvent, TiedEvent};
 use crate::model::{
     GroupName, Health, Host, HostId, HostState, Protection, SubsystemName, Time, ZoneName, parse_duration,
 };
@@ -29,9 +30,13 @@ pub(super) fn scenario(raw: RawScenario, digest: String) -> Result<Scenario, Fin
     for entry in raw.load {
         add_load(&entry, &mut load)?;
     }
-    let mut events = Vec::new();
+    let (mut events, mut tied) = (Vec::new(), Vec::new());
     for entry in raw.events {
-        events.push(event(&entry, &hosts, &load)?);
+        let event = event(&entry, &hosts, &load)?;
+        match &entry.get_ref().after {
+            None => events.push(event),
+            Some(after) => tied.push(TiedEvent { after: condition(after, &pools, &hosts)?, event }),
+        }
     }
     events.sort_by_key(|e| e.at);
     let faults = raw.faults.iter().map(fault).collect::<Result<_, _>>()?;
@@ -43,6 +48,7 @@ pub(super) fn scenario(raw: RawScenario, digest: String) -> Result<Scenario, Fin
         hosts,
         load,
         events,
+        tied,
         faults,
         digest,
     })
@@ -281,6 +287,11 @@ fn event(
         let finding = Finding::at(span, "an event in which nothing happens");
         return Err(finding.help("`fail`, `doubt`, `recover` or `demand`"));
     }
+    if raw.at.is_none() && raw.after.is_none() {
+        return Err(Finding::at(span, "an event that never happens").help(
+            "`at = \"5m\"` counts from the fleet's creation; `after = { terminated = 2 }` waits for a state of the fleet",
+        ));
+    }
     let ids = |list: &Ids| -> Result<Vec<HostId>, Finding> {
         list.iter()
             .map(|id| match hosts.get_key_value(id.get_ref().as_str()) {
@@ -308,7 +319,38 @@ fn event(
                 .nearest(name, load.keys().map(SubsystemName::as_str))),
         }
     });
-    Ok(ScenarioEvent { at: duration(&raw.at)?, fail, doubt, recover, demand: demand.transpose()? })
+    let at = raw.at.as_ref().map_or(Ok(Duration::ZERO), duration)?;
+    Ok(ScenarioEvent { at, fail, doubt, recover, demand: demand.transpose()? })
+}
+
+fn condition(
+    raw: &Spanned<RawAfter>,
+    pools: &BTreeMap<GroupName, Pool>,
+    hosts: &BTreeMap<HostId, Blueprint>,
+) -> Result<Condition, Finding> {
+    let (span, raw) = (raw.span(), raw.get_ref());
+    let pool = raw.pool.as_ref().map(|pool| match pools.get_key_value(pool.get_ref().as_str()) {
+        Some((known, _)) => Ok(known.clone()),
+        None => Err(Finding::at(pool.span(), format!("the fleet has no pool `{}`", pool.get_ref()))
+            .nearest(pool.get_ref(), pools.keys().map(GroupName::as_str))),
+    });
+    let pool = pool.transpose()?;
+    let count = |of: &Option<Spanned<u64>>| match of.as_ref().map(|count| (*count.get_ref(), count.span())) {
+        None => Ok(0),
+        Some((0, span)) => Err(Finding::at(span, "hosts are counted from 1")),
+        Some((count, _)) => Ok(count),
+    };
+    let (cordoned, terminated) = (count(&raw.cordoned)?, count(&raw.terminated)?);
+    if cordoned == 0 && terminated == 0 {
+        return Err(Finding::at(span, "`after` waits for nothing").help("`cordoned` or `terminated`: how many hosts"));
+    }
+    let counts = |blueprint: &&Blueprint| pool.is_none() || blueprint.host.group == pool;
+    let there = hosts.values().filter(counts).count() as u64;
+    if cordoned.saturating_add(terminated) > there {
+        let whose = pool.as_ref().map_or_else(|| "the fleet".to_owned(), |pool| format!("pool `{pool}`"));
+        return Err(Finding::at(span, format!("`after` waits for more hosts than the {there} of {whose}")));
+    }
+    Ok(Condition { pool, cordoned, terminated })
 }
 
 fn fault(raw: &Spanned<RawFault>) -> Result<Fault, Finding> {

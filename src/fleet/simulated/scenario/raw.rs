@@ -72,7 +72,8 @@ pub(super) struct RawLoad {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawEvent {
-    pub(crate) at: Spanned<String>,
+    pub(crate) at: Option<Spanned<String>>,
+    pub(crate) after: Option<Spanned<RawAfter>>,
     #[serde(default)]
     pub(crate) fail: Ids,
     #[serde(default)]
@@ -80,6 +81,14 @@ pub(super) struct RawEvent {
     #[serde(default)]
     pub(crate) recover: Ids,
     pub(crate) demand: Option<RawDemand>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table such as `{ terminated = 2 }`")]
+pub(super) struct RawAfter {
+    pub(crate) pool: Option<Spanned<String>>,
+    pub(crate) cordoned: Option<Spanned<u64>>,
+    pub(crate) terminated: Option<Spanned<u64>>,
 }
 
 #[derive(Deserialize)]

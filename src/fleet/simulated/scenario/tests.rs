@@ -45,6 +45,11 @@ latency = 20.0
 at = "7m"
 fail = ["index-0010"]
 
+[[events]]
+after = { pool = "index", terminated = 2, cordoned = 1 }
+at = "20s"
+demand = { subsystem = "index", factor = 2.0 }
+
 [[faults]]
 call = "terminate"
 nth = 2
@@ -60,7 +65,10 @@ error = "throttled"
     assert_eq!(host("index-0009").health, Health::Doubtful);
     assert!(host("index-0008").is_healthy());
     assert_eq!((scenario.pools["index"].minimum, scenario.pools["index"].maximum), (60, 90));
-    assert_eq!(scenario.events[0].at, Duration::from_secs(7 * 60));
+    assert_eq!((scenario.events.len(), scenario.events[0].at), (1, Duration::from_secs(7 * 60)));
+    let TiedEvent { after, event } = &scenario.tied[0];
+    assert_eq!(after.pool, Some("index".into()));
+    assert_eq!((after.terminated, after.cordoned, event.at), (2, 1, Duration::from_secs(20)));
 }
 
 #[test]
@@ -175,6 +183,36 @@ fn what_contradicts_itself_or_means_nothing_is_refused() {
         ("[[faults]]\ncall = 'cordon'\nnth = 1\nerror = 'partial'".to_owned(), "4: only `observe` can be `partial`"),
         ("[[faults]]\ncall = 'terminate'\nnth = 1\nerror = 'stale'".to_owned(), "4: only `observe` can be `stale`"),
         ("[[faults]]\ncall = 'observe'\nnth = 1\nerror = 'lost_reply'".to_owned(), "4: unknown variant"),
+        (format!("{POOL}[[events]]\nfail = ['index-0001']"), "5: an event that never happens (`at = \"5m\"` counts"),
+        (format!("{POOL}[[events]]\nafter = {{}}\nfail = ['index-0001']"), "6: `after` waits for nothing (`cordoned`"),
+        (
+            format!("{POOL}[[events]]\nafter = {{ pool = 'index' }}\nfail = ['index-0001']"),
+            "6: `after` waits for nothing (`cordoned`",
+        ),
+        (format!("{POOL}[[events]]\nafter = {{ cordoned = 0 }}\nfail = ['index-0001']"), "6: hosts are counted from 1"),
+        (
+            format!("{POOL}[[events]]\nafter = {{ cordoned = 2, terminated = 2 }}\nfail = ['index-0001']"),
+            "6: `after` waits for more hosts than the 3 of the fleet",
+        ),
+        (
+            format!(
+                "{POOL}{}[[events]]\nafter = {{ pool = 'index', terminated = 4 }}\nfail = ['index-0001']",
+                POOL.replace("index", "billing")
+            ),
+            "10: `after` waits for more hosts than the 3 of pool `index`",
+        ),
+        (
+            format!("{POOL}[[events]]\nafter = {{ pool = 'indx', terminated = 1 }}\nfail = ['index-0001']"),
+            "6: the fleet has no pool `indx` (did you mean `index`?)",
+        ),
+        (
+            format!("{POOL}[[events]]\nafter = {{ cordonned = 1 }}\nfail = ['index-0001']"),
+            "6: unknown field `cordonned`, expected one of `pool`, `cordoned`, `terminated` (did you mean `cordoned`?)",
+        ),
+        (
+            format!("{POOL}[[events]]\nafter = '1m'\nfail = ['index-0001']"),
+            "6: invalid type: string \"1m\", expected a table such as `{ terminated = 2 }`",
+        ),
     ] {
         let told = told(&text);
         assert!(told.starts_with(words), "{told}\nin {text}");
