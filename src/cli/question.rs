@@ -85,6 +85,9 @@ fn before_a_plan(plan: &Plan, place: &Place, now: Time) -> Text {
         others => format!("{} other runs are near, see above", others.len()),
     };
     text.field("runs", &format!("{others}; this one ends about {end}, in {}", span_text(end.since(now))));
+    let until = document.expires_at;
+    let left = span_text(until.since(now));
+    text.field("answer by", &format!("{until}, in {left}: a later answer removes nothing"));
     if plan.settings.unusual {
         text.field("UNUSUAL", "far more than was removed in the last 90 days: look twice");
     }

@@ -18,9 +18,10 @@ pub(crate) fn request_id(plan: &PlanDocument, run: &RunId) -> Violation {
     whole(Rule::RequestId, message)
 }
 
-/// An expired plan is not run: somebody looked at it for too long.
-pub(crate) fn stale(plan: &PlanDocument) -> Violation {
-    whole(Rule::PlanStale, format!("the plan expired at {} without a confirmation: make it again", plan.expires_at))
+/// An expired plan is not run: somebody looked at it for too long. `next` ends the sentence.
+pub(crate) fn stale(plan: &PlanDocument, next: &str) -> Violation {
+    let until = plan.expires_at;
+    whole(Rule::PlanStale, format!("the plan could be confirmed until {until}, and it is later now: {next}"))
 }
 
 /// A violation of the plan as a whole.

@@ -60,7 +60,9 @@ pub(crate) async fn unconfirmed(
     match confirm::confirm(plan, &ask, orders, frontend).await {
         Ok(_) => {}
         Err(Unconfirmed::Stale) => {
-            return Ok(Some(PlanAnswer::refused(environment, &document, vec![refusal::stale(&document)]).rest_of(run)));
+            let resume = next::command(&environment.policies.directory, &format!("resume {run}"));
+            let stale = refusal::stale(&document, &format!("{resume} asks again"));
+            return Ok(Some(PlanAnswer::refused(environment, &document, vec![stale]).rest_of(run)));
         }
         Err(Unconfirmed::Unanswered { why, hint }) => {
             let because = Because::Unconfirmed { why, hint };

@@ -75,7 +75,11 @@ pub(crate) async fn remove(
         let confirmed = match confirm::confirm(plan, &ask, &mut heard, frontend).await {
             Ok(confirmed) => confirmed,
             Err(Unconfirmed::Stale) => {
-                return not(PlanAnswer::refused(&environment, &document, vec![refusal::stale(&document)]));
+                return not(PlanAnswer::refused(
+                    &environment,
+                    &document,
+                    vec![refusal::stale(&document, "make it again")],
+                ));
             }
             Err(Unconfirmed::Unanswered { why, hint }) => {
                 return not(PlanAnswer::new(&environment, document, Because::Unconfirmed { why, hint }));

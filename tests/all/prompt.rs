@@ -7,7 +7,7 @@ use rexpect::process::Signal;
 use rexpect::process::WaitStatus;
 use rexpect::session::{PtySession, spawn_command};
 
-use crate::environment::TestEnvironment;
+use crate::environment::{TestEnvironment, moment};
 use crate::fleets::Fleet;
 
 /// Far above what a loaded machine takes.
@@ -35,6 +35,18 @@ fn code(session: &mut PtySession) -> (i32, String) {
         WaitStatus::Exited(_, code) => (code, rest),
         other => panic!("{other:?}: {rest}"),
     }
+}
+
+/// Moves the fleet's virtual clock, which stands still while somebody is asked: 15 minutes and a second.
+fn fifteen_minutes_pass(environment: &TestEnvironment) {
+    let path = environment.path().join("state/fleet.json.clock");
+    let text = std::fs::read_to_string(&path).expect("a clock");
+    let face: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+    let later = serde_json::to_value(moment(&face["now"]).plus(std::time::Duration::from_secs(901))).expect("a time");
+    let moved = text.replacen(&face["now"].to_string(), &later.to_string(), 1);
+    assert_eq!(moved.len(), text.len(), "the file is written in place, as the fleet itself does");
+    let mut file = std::fs::OpenOptions::new().write(true).open(&path).expect("a clock");
+    std::io::Write::write_all(&mut file, moved.as_bytes()).expect("written");
 }
 
 /// Nothing was written and nobody is missing.
@@ -104,6 +116,30 @@ fn s8_what_was_typed_before_the_question_is_no_answer() {
     session.send_control('d').expect("typed");
     let (code, rest) = code(&mut session);
     assert_eq!(code, 6, "{rest}");
+    untouched(&environment);
+}
+
+/// A plan expires at the prompt too, 15 minutes after it was made. The question says when, and a late answer is told from
+/// a wrong one and names the command to repeat.
+#[test]
+fn s8_an_answer_that_comes_after_the_plan_has_expired_touches_nothing() {
+    let environment = fleet();
+    let (mut session, before) = asked(&environment, &["--reason", "rack 7"]);
+    let until = regex::Regex::new(r"the plan expires (\S.*?Z?(?: UTC)?)\r").expect("a pattern");
+    let until = until.captures(&before).unwrap_or_else(|| panic!("{before}"))[1].to_owned();
+    assert!(before.contains(&format!("answer by   {until}, in 15m")), "{until}: {before}");
+    fifteen_minutes_pass(&environment);
+    session.send_line("3").expect("typed");
+    let (code, rest) = code(&mut session);
+    assert_eq!(code, 3, "{rest}");
+    let rest = rest.split_whitespace().collect::<Vec<_>>().join(" ");
+    for words in [
+        "plan-stale",
+        &format!("could be confirmed until {until}, and it is later now"),
+        "make the plan again: safe-remove --subsystem index --count 3 --reason 'rack 7'",
+    ] {
+        assert!(rest.contains(words), "{words}: {rest}");
+    }
     untouched(&environment);
 }
 
@@ -235,6 +271,27 @@ fn s8_resume_asks_for_the_count_of_what_is_left() {
         let (code, rest) = code(&mut session);
         assert_eq!(code, expected, "{rest}");
     }
+}
+
+#[cfg(debug_assertions)]
+#[test]
+fn s8_resume_takes_no_late_answer_and_names_itself() {
+    let environment = fleet();
+    let mut command = environment.command(&["--subsystem", "index", "--count", "6", "--yes"]);
+    let killed = command.env("SAFE_REMOVE_FAULT", "kill:behind-append-batch-cordoned").output().expect("it starts");
+    assert_eq!(killed.status.code(), None, "it was killed");
+    let status = environment.run(&["status", "-o", "json"]).exits(0).json();
+    let id = status["runs"][0]["run"].as_str().expect("a run").to_owned();
+    let mut session = spawn_command(environment.interactive(&["resume", &id]), Some(TIMEOUT_MS)).expect("it starts");
+    let shown = session.exp_string("Type 6 to go on and remove 6 hosts").expect("the question");
+    assert!(shown.contains("answer by") && shown.contains(", in 15m"), "{shown}");
+    fifteen_minutes_pass(&environment);
+    session.send_line("6").expect("typed");
+    let (code, rest) = code(&mut session);
+    assert_eq!(code, 3, "{rest}");
+    let rest = rest.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(rest.contains(&format!("it is later now: safe-remove resume {id} asks again")), "{rest}");
+    assert_eq!(crate::removal::cordoned(environment.path()), 2, "as it was");
 }
 
 /// A process that lives goes on while somebody reads: what was confirmed is not what is left, and nothing is taken.
