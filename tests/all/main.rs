@@ -34,6 +34,7 @@ mod screens;
 mod support;
 mod takeover;
 mod terminals;
+mod tour;
 mod trust;
 mod unserving;
 mod usage;
