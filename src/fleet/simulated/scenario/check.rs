@@ -344,13 +344,31 @@ fn condition(
     if cordoned == 0 && terminated == 0 {
         return Err(Finding::at(span, "`after` waits for nothing").help("`cordoned` or `terminated`: how many hosts"));
     }
-    let counts = |blueprint: &&Blueprint| pool.is_none() || blueprint.host.group == pool;
-    let there = hosts.values().filter(counts).count() as u64;
-    if cordoned.saturating_add(terminated) > there {
+    let counted = pools.iter().filter(|(name, _)| pool.as_ref().is_none_or(|pool| pool == *name));
+    let most: u64 = counted.map(|(name, pool)| most_out(name, pool, hosts)).sum();
+    let wanted = cordoned.saturating_add(terminated);
+    if wanted > most {
         let whose = pool.as_ref().map_or_else(|| "the fleet".to_owned(), |pool| format!("pool `{pool}`"));
-        return Err(Finding::at(span, format!("`after` waits for more hosts than the {there} of {whose}")));
+        let message = format!(
+            "`after` waits for {wanted} hosts of {whose}, of which at most {most} can be out of service at once"
+        );
+        return Err(Finding::at(span, message).help("`group_minimum` keeps the others in service"));
     }
     Ok(Condition { pool, cordoned, terminated })
+}
+
+/// The most hosts of a pool that can be cordoned or gone: the provider refuses to go below the group's minimum, and nobody
+/// can cordon or terminate a host that is terminating.
+fn most_out(name: &GroupName, pool: &Pool, hosts: &BTreeMap<HostId, Blueprint>) -> u64 {
+    let (mut desired, mut out) = (0_u64, 0);
+    for blueprint in hosts.values().filter(|blueprint| blueprint.host.group.as_ref() == Some(name)) {
+        match blueprint.host.state {
+            HostState::InService | HostState::Pending => desired += 1,
+            HostState::Cordoned => out += 1,
+            HostState::Terminating => {}
+        }
+    }
+    out + desired.saturating_sub(pool.minimum)
 }
 
 fn fault(raw: &Spanned<RawFault>) -> Result<Fault, Finding> {

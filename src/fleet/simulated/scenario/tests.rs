@@ -192,14 +192,25 @@ fn what_contradicts_itself_or_means_nothing_is_refused() {
         (format!("{POOL}[[events]]\nafter = {{ cordoned = 0 }}\nfail = ['index-0001']"), "6: hosts are counted from 1"),
         (
             format!("{POOL}[[events]]\nafter = {{ cordoned = 2, terminated = 2 }}\nfail = ['index-0001']"),
-            "6: `after` waits for more hosts than the 3 of the fleet",
+            "6: `after` waits for 4 hosts of the fleet, of which at most 3 can be out of service at once",
         ),
         (
             format!(
                 "{POOL}{}[[events]]\nafter = {{ pool = 'index', terminated = 4 }}\nfail = ['index-0001']",
                 POOL.replace("index", "billing")
             ),
-            "10: `after` waits for more hosts than the 3 of pool `index`",
+            "10: `after` waits for 4 hosts of pool `index`, of which at most 3 can be out of service at once",
+        ),
+        (
+            format!("{POOL}group_minimum = 2\n[[events]]\nafter = {{ terminated = 2 }}\nfail = ['index-0001']"),
+            "7: `after` waits for 2 hosts of the fleet, of which at most 1 can be out of service at once (`group_minimum`",
+        ),
+        (
+            format!(
+                "{POOL}terminating = ['index-0001']\nstandby = ['index-0002']\ngroup_minimum = 1\n\
+                 [[events]]\nafter = {{ cordoned = 2 }}\nfail = ['index-0001']"
+            ),
+            "9: `after` waits for 2 hosts of the fleet, of which at most 1 can be out of service at once",
         ),
         (
             format!("{POOL}[[events]]\nafter = {{ pool = 'indx', terminated = 1 }}\nfail = ['index-0001']"),
