@@ -134,21 +134,9 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::model::FleetIdentity;
     use crate::output::Page;
     use crate::plan::testing::{NOON, World, counted, policy};
     use crate::policy::{BatchLimit, Budget};
-
-    fn place() -> Place {
-        Place {
-            fleet: "demo".into(),
-            provider: FleetIdentity::simulated("fleet-1"),
-            ledger: None,
-            ledger_place: String::new(),
-            policies: "policies".into(),
-            clock: None,
-        }
-    }
 
     /// A budget may delay more than the last batch, and each batch is followed by a bake.
     #[test]
@@ -162,7 +150,7 @@ mod tests {
                 pace.budgets = vec![Budget { hosts, per }, Budget { hosts: 12, per: Duration::from_secs(86_400) }];
                 world.removed("gone-1", Some(NOON.minus(Duration::from_secs(600))));
                 let plan = counted(&world, "index", count);
-                let (said, end) = (before_a_plan(&plan, &place(), NOON), plan.expected_end(NOON));
+                let (said, end) = (before_a_plan(&plan, &Place::example(), NOON), plan.expected_end(NOON));
                 let said = said.on(Page::new(Some(120), false));
                 assert!(
                     said.contains(&format!("ends about {end}")),

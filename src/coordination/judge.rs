@@ -218,7 +218,8 @@ fn is_made_up_for(
         | Rule::GroupMaximum
         | Rule::PlanStale
         | Rule::Approval
-        | Rule::RunInTheWay => return false,
+        | Rule::RunInTheWay
+        | Rule::NotProved => return false,
     };
     let missing = violation.required.zip(violation.remaining).map(|(required, left)| required.saturating_sub(left));
     missing.is_some_and(|missing| missing > 0 && missing <= lately)
@@ -254,6 +255,7 @@ fn can_be_a_race(rule: Rule) -> bool {
             | Rule::GroupMinimum
             | Rule::TooManyUnserving
             | Rule::TooFewCandidates
+            | Rule::NotProved
             | Rule::NotRemovable
             | Rule::UnknownHost
             | Rule::Expectation

@@ -52,6 +52,7 @@ pub(crate) async fn headroom(
         let as_it_is = std::mem::replace(&mut subsystems, supposed);
         hypothetical = Some(Hypothesis {
             assumptions: what_if.assumed().to_vec(),
+            as_it_is_exact: as_it_is.iter().map(|headroom| (headroom.name.clone(), headroom.exact)).collect(),
             as_it_is: as_it_is.into_iter().map(|headroom| (headroom.name, headroom.hosts_allowed)).collect(),
         });
     }

@@ -12,7 +12,7 @@ use crate::health::Measured;
 use crate::model::{
     BatchNumber, FleetIdentity, FleetName, GroupName, HostId, LedgerId, OperatorId, RunId, SubsystemName, Time,
 };
-use crate::plan::{Assumed, Headroom, PlanDocument};
+use crate::plan::{Assumed, Headroom, PlanDocument, at_least};
 use crate::run::{RunDocument, TakenOver};
 
 use super::Text;
@@ -36,6 +36,19 @@ pub(crate) struct Place {
 }
 
 impl Place {
+    /// A place for tests of texts.
+    #[cfg(test)]
+    pub(crate) fn example() -> Self {
+        Self {
+            fleet: "demo".into(),
+            provider: FleetIdentity::simulated("fleet-1"),
+            ledger: None,
+            ledger_place: "./.safe-remove/ledger.db".to_owned(),
+            policies: "policies".into(),
+            clock: None,
+        }
+    }
+
     /// The first lines of a text.
     pub(crate) fn text(&self) -> Text {
         let ledger = self.ledger.as_ref().map_or_else(|| "none yet".to_owned(), ToString::to_string);
@@ -130,6 +143,16 @@ pub(crate) struct Hypothesis {
     pub(crate) assumptions: Vec<Assumed>,
     /// The most hosts that can go without the assumptions, by subsystem; "at least" where that was not proved.
     pub(crate) as_it_is: BTreeMap<SubsystemName, u64>,
+    /// Whether that was proved, by subsystem.
+    pub(crate) as_it_is_exact: BTreeMap<SubsystemName, bool>,
+}
+
+impl Hypothesis {
+    /// `3` or `at least 3`; `None` for a subsystem that was not asked about.
+    pub(crate) fn as_it_is_text(&self, name: &SubsystemName) -> Option<String> {
+        let exact = self.as_it_is_exact.get(name).copied().unwrap_or(false);
+        self.as_it_is.get(name).map(|&hosts| at_least(hosts, exact))
+    }
 }
 
 impl HeadroomDocument {

@@ -1,7 +1,7 @@
 //! Headroom as text: how much can go per subsystem, and which rule stops the next host.
 
 use crate::model::counted;
-use crate::plan::{Assumed, Headroom, Violation};
+use crate::plan::{Assumed, Headroom, Violation, at_least};
 
 use super::{Align, HeadroomDocument, Table, Text};
 
@@ -23,16 +23,15 @@ pub(crate) fn headroom_text(document: &HeadroomDocument) -> Text {
     let mut table = Table::new(&columns);
     for subsystem in &document.subsystems {
         let why = subsystem.binding.as_ref().map_or("no candidate is left", |violation| &violation.message);
-        let as_it_is = document
-            .hypothesis
-            .as_ref()
-            .map(|h| h.as_it_is.get(&subsystem.name).map_or_else(|| "-".to_owned(), ToString::to_string));
+        let as_it_is =
+            document.hypothesis.as_ref().map(|h| h.as_it_is_text(&subsystem.name).unwrap_or_else(|| "-".to_owned()));
         let row = |first: &str, hosts: String, as_it_is: Option<String>, text: String| {
             let cells = [first.to_owned(), hosts].into_iter().chain(as_it_is).chain([text]);
             cells.collect::<Vec<_>>()
         };
         table.row(row(subsystem.name.as_str(), hosts(subsystem), as_it_is.clone(), why.to_owned()));
         if let (Some(Violation { message, .. }), Some(then)) = (&subsystem.next, subsystem.next_allowed) {
+            let then = at_least(then, subsystem.next_exact != Some(false));
             let line = format!("without that {then} could go; then {message}");
             table.row(row("", String::new(), as_it_is.map(|_| String::new()), line));
         }
@@ -42,7 +41,7 @@ pub(crate) fn headroom_text(document: &HeadroomDocument) -> Text {
 }
 
 fn hosts(of: &Headroom) -> String {
-    if of.exact { of.hosts_allowed.to_string() } else { format!("at least {}", of.hosts_allowed) }
+    at_least(of.hosts_allowed, of.exact)
 }
 
 /// An assumption in words that a tired reader cannot mistake for a fact.
@@ -58,5 +57,46 @@ fn sentence(assumed: &Assumed) -> String {
         Assumed::ZoneDown { zone, hosts } => {
             format!("zone {zone} were down: of its {}, none serves or can be removed", counted(*hosts, "host"))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::output::{Hypothesis, Page, Place};
+    use crate::plan::{InTurn, headroom, testing};
+
+    /// A number that is not proved is "at least" in every column.
+    #[test]
+    fn s1_what_is_not_proved_is_at_least_in_every_sentence() {
+        let mut world = testing::World::new([testing::policy("index", 2)]);
+        world.hosts.extend(["i-1", "i-2", "i-3"].map(|id| testing::host(id, "a", &["index"])));
+        let mut subsystems = world.ask(|inputs| headroom(inputs, None, &InTurn)).expect("judged");
+        subsystems[0].exact = false;
+        subsystems[0].next = subsystems[0].binding.clone();
+        subsystems[0].next_exact = Some(false);
+        let name = subsystems[0].name.clone();
+        let mut document = HeadroomDocument {
+            schema: HeadroomDocument::SCHEMA,
+            place: Place::example(),
+            observed_at: testing::NOON,
+            hypothesis: Some(Hypothesis {
+                assumptions: Vec::new(),
+                as_it_is: BTreeMap::from([(name.clone(), 7)]),
+                as_it_is_exact: BTreeMap::from([(name.clone(), false)]),
+            }),
+            subsystems,
+        };
+        let shown = |document: &HeadroomDocument| headroom_text(document).on(Page::new(None, false));
+        let text = shown(&document);
+        for said in ["at least 1", "at least 7", "without that at least 3 could go"] {
+            assert!(text.contains(said), "{said}:\n{text}");
+        }
+        document.subsystems[0].exact = true;
+        document.subsystems[0].next_exact = Some(true);
+        document.hypothesis.as_mut().expect("there").as_it_is_exact.insert(name, true);
+        assert!(!shown(&document).contains("at least"));
     }
 }

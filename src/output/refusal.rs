@@ -73,8 +73,13 @@ fn rule_name(rule: Rule) -> String {
 pub(crate) fn largest_text(plan: &PlanDocument) -> Option<String> {
     let name = &plan.request.subsystem;
     match plan.largest_allowed_count? {
-        0 => Some(format!("No host of {name} can be removed now: safe-remove headroom says what limits it.")),
-        largest => Some(format!("The largest count of {name} that these limits would allow now is {largest}.")),
+        0 if plan.exact => {
+            Some(format!("No host of {name} can be removed now: safe-remove headroom says what limits it."))
+        }
+        _ => {
+            let largest = plan.largest_text()?;
+            Some(format!("The largest count of {name} that these limits would allow now is {largest}."))
+        }
     }
 }
 
@@ -115,4 +120,25 @@ fn why_text(why: &Why, plan: &PlanDocument) -> Text {
     lines(format!("What would allow {count}:"), ways().filter(|w| !is_policy(w)).map(WouldAllow::message).collect());
     lines("What is set against it:".to_owned(), ways().filter(|w| is_policy(w)).map(WouldAllow::message).collect());
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::output::Page;
+    use crate::plan::testing;
+
+    /// A largest count that is not proved is "at least", also where it is none.
+    #[test]
+    fn s1_what_is_not_proved_is_at_least_in_every_sentence() {
+        let mut world = testing::World::new([testing::policy("index", 2)]);
+        world.hosts.extend(["i-1", "i-2", "i-3"].map(|id| testing::host(id, "a", &["index"])));
+        let mut plan = testing::counted(&world, "index", 2).document;
+        let said = |plan: &PlanDocument| refusal_text(plan).on(Page::new(Some(120), false));
+        assert!(said(&plan).contains("would allow now is 1."), "{}", said(&plan));
+        plan.exact = false;
+        assert!(said(&plan).contains("would allow now is at least 1."), "{}", said(&plan));
+        plan.largest_allowed_count = Some(0);
+        assert!(!said(&plan).contains("No host of index can be removed"), "{}", said(&plan));
+    }
 }

@@ -140,3 +140,16 @@ pub struct PlanDocument {
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub(crate) not_before: Option<Time>,
 }
+
+impl PlanDocument {
+    /// The largest count that would be allowed, in words: `3`, or `at least 3` where it is not proved that no more can
+    /// go. `None` if hosts were named.
+    pub(crate) fn largest_text(&self) -> Option<String> {
+        self.largest_allowed_count.map(|largest| at_least(largest, self.exact))
+    }
+}
+
+/// `3`, or `at least 3` where it is not proved that no more can go.
+pub(crate) fn at_least(count: u64, exact: bool) -> String {
+    if exact { count.to_string() } else { format!("at least {count}") }
+}

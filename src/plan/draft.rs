@@ -10,7 +10,7 @@ use super::explain::{CountQuery, explain};
 use super::gates::Gates;
 use super::hosts::obstacles_of;
 use super::membership::Membership;
-use super::solver::Selector;
+use super::solver::{Maximum, Reach, Selector};
 use super::stock::Ground;
 use super::{AssessError, Inputs, Request, Rule, Selection, Stage, Taking, Violation, Why, capacity};
 
@@ -28,6 +28,22 @@ pub(super) struct Draft {
     /// Whether it was not proved that `largest` is the largest.
     pub(super) more_may_go: bool,
     pub(super) why: Option<Why>,
+    unproved: Unproved,
+}
+
+/// What is not proved to exclude the count, because the search ended before it found a choice or excluded all.
+#[derive(Default)]
+struct Unproved {
+    /// The rules about numbers.
+    numbers: bool,
+    /// What is closed at this moment.
+    gates: bool,
+}
+
+impl Unproved {
+    fn any(&self) -> bool {
+        self.numbers || self.gates
+    }
 }
 
 impl Draft {
@@ -43,10 +59,18 @@ impl Draft {
         let constraints = Constraints::new(&ground, named)?;
         let problem = &constraints.problem;
         let (gated, open) = (Selector::new(problem, true), Selector::new(problem, false));
-        let largest = open.maximum();
+        let (largest, is_answered) = most(&open, count);
         self.largest = Some(largest.hosts);
         self.more_may_go = !largest.proved;
-        let now = if gated.candidates() == open.candidates() { largest.clone() } else { gated.maximum() };
+        self.unproved.numbers = !is_answered;
+        let now = if gated.candidates() == open.candidates() {
+            largest.clone()
+        } else {
+            let (now, is_answered_now) = most(&gated, count);
+            let is_impossible = is_answered && count > largest.hosts;
+            self.unproved.gates = !is_answered_now && !is_impossible;
+            now
+        };
         let chosen = if count <= now.hosts {
             gated.choose(count, &now)
         } else if count <= largest.hosts {
@@ -54,9 +78,8 @@ impl Draft {
         } else {
             open.unconstrained(count)
         };
-        if !largest.proved || !now.proved {
-            let at_least = now.hosts.min(largest.hosts);
-            self.warnings.push(format!("at least {at_least} hosts can go; whether more can was not proved"));
+        if !now.proved {
+            self.warnings.push(format!("at least {} hosts can go; whether more can was not proved", now.hosts));
         }
         let candidates = open.candidates();
         if count > candidates {
@@ -69,7 +92,7 @@ impl Draft {
             self.violations.push(violation.subsystem(name).numbers(count, candidates));
             self.violations.extend(excluded(inputs, membership, named));
         }
-        if count > now.hosts {
+        if count > now.hosts && !self.unproved.any() {
             let too_few = self.violations.iter().find(|violation| violation.rule == Rule::TooFewCandidates);
             let asked = CountQuery { inputs, membership, gates, named, count };
             self.why = explain(asked, &constraints, &now, &largest, too_few)?;
@@ -91,6 +114,23 @@ impl Draft {
                 self.violations.push(Violation::new(Rule::NotServingIt, message).subsystem(name).host(id));
             }
         }
+    }
+
+    /// Takes back what is not proved to exclude the count: a rule must not be named as if it bound. The violations are
+    /// those of one choice, and another may satisfy the rules.
+    pub(super) fn withdraw_unproved(&mut self, subsystem: &SubsystemName, request: &Request) {
+        if !self.unproved.any() {
+            return;
+        }
+        let Unproved { numbers, gates } = self.unproved;
+        let is_unproved = |rule: Rule| (numbers && rule.is_about_numbers()) || (gates && rule.is_gate());
+        self.violations.retain(|violation| !is_unproved(violation.rule));
+        self.violations.push(Violation::not_proved(subsystem, self.asked(request)));
+    }
+
+    /// Whether a refusal may be for numbers that were proved.
+    pub(super) fn is_proved(&self) -> bool {
+        !self.unproved.any()
     }
 
     /// How many hosts the request is about, which is the number that confirmation policies count.
@@ -183,6 +223,19 @@ impl Draft {
             self.violations.extend(verify(inputs, membership, gates, &taking, Stage::Grant)?);
         }
         Ok(())
+    }
+}
+
+/// The largest count that may go, as far as it is known, and whether it is known of `count` that it may or may not.
+fn most(selector: &Selector<'_>, count: u64) -> (Maximum, bool) {
+    let maximum = selector.maximum();
+    if count <= maximum.hosts {
+        return (maximum, true);
+    }
+    match selector.beyond(&maximum, count) {
+        Reach::Found(more) => (more, true),
+        Reach::Impossible => (maximum, true),
+        Reach::Unknown => (maximum, false),
     }
 }
 

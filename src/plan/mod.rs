@@ -64,7 +64,7 @@ mod tests;
 pub(crate) use capacity::serving_without;
 pub use claims::LedgerView;
 pub(crate) use claims::{Claim, OtherRun, Removal};
-pub(crate) use document::{Batch, PlannedHost, RequestDocument, SubsystemCapacity, ZoneCapacity};
+pub(crate) use document::{Batch, PlannedHost, RequestDocument, SubsystemCapacity, ZoneCapacity, at_least};
 pub use document::{PlanDocument, Verdict};
 pub(crate) use doubts::may_serve;
 pub use error::AssessError;

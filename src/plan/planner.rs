@@ -72,12 +72,13 @@ pub(crate) fn plan_over(
     }
     let chosen: BTreeSet<usize> = draft.taking.hosts.iter().filter_map(|id| membership.find(id)).collect();
     let touched: BTreeSet<usize> = chosen.iter().flat_map(|&h| membership.of(h)).copied().chain(named).collect();
-    if named.is_some() {
+    if let Some(named) = named {
         let is_short = draft.violations.iter().any(|v| v.rule == Rule::TooFewCandidates);
         let verify = verifier(request);
         draft.violations.extend(verify(inputs, membership, gates, &draft.taking, Stage::Grant)?);
         // Nothing was selected because there is nothing to select, and a violation already says so.
         draft.violations.retain(|v| !(is_short && v.rule == Rule::EmptySelection));
+        draft.withdraw_unproved(&membership.subsystem(named).name, request);
         draft.suggest_hosts(inputs);
     }
     draft.group_maximums(inputs, membership, &chosen);
@@ -94,7 +95,7 @@ pub(crate) fn plan_over(
     let schedule = match Schedule::of(inputs, membership, &dealt, &settings) {
         Ok(schedule) => schedule,
         Err(violation) => {
-            if !draft.violations.iter().any(|v| v.rule == Rule::Budget) {
+            if draft.is_proved() && !draft.violations.iter().any(|v| v.rule == Rule::Budget) {
                 draft.violations.push(violation);
             }
             Schedule::default()

@@ -64,6 +64,8 @@ pub(crate) enum Rule {
     TooFewCandidates,
     /// A run whose process is dead or silent has hosts of the subsystem out of service.
     RunInTheWay,
+    /// The search found no choice that every rule allows, and did not prove that there is none.
+    NotProved,
 }
 
 /// One rule that is violated, with its numbers.
@@ -89,9 +91,47 @@ pub struct Violation {
     pub(crate) message: String,
 }
 
+impl Rule {
+    /// Whether it limits how many hosts can go together, so that a better choice may satisfy it.
+    pub(super) fn is_about_numbers(self) -> bool {
+        matches!(
+            self,
+            Self::Minimum | Self::ZoneMinimum | Self::ZoneLoss | Self::RunSize | Self::Budget | Self::GroupMinimum
+        )
+    }
+
+    /// Whether it closes a subsystem at this moment, whichever of its hosts go.
+    pub(super) fn is_gate(self) -> bool {
+        matches!(
+            self,
+            Self::UnhealthyNow
+                | Self::Window
+                | Self::Halted
+                | Self::CannotLaunch
+                | Self::TooManyUnserving
+                | Self::PolicyLoosened
+                | Self::RunInTheWay
+        )
+    }
+}
+
 impl Violation {
     pub(crate) fn new(rule: Rule, message: String) -> Self {
         Self { rule, subsystem: None, zone: None, group: None, host: None, required: None, remaining: None, message }
+    }
+
+    /// The search ended without an answer about this count.
+    pub(crate) fn not_proved(subsystem: &SubsystemName, count: u64) -> Self {
+        let hosts = if count == 1 { "1 host".to_owned() } else { format!("{count} hosts") };
+        let message =
+            format!("{hosts}: no choice was found that every rule allows, and that there is none was not proved");
+        Self::new(Rule::NotProved, message).subsystem(subsystem)
+    }
+
+    /// It is proved that this count cannot go, but the search ended before it knew which few limits exclude it.
+    pub(crate) fn unexplained(subsystem: &SubsystemName, count: u64) -> Self {
+        let message = format!("{count} cannot go; which few limits exclude that was not proved");
+        Self::new(Rule::NotProved, message).subsystem(subsystem)
     }
 
     /// `--expect-remaining` does not agree.

@@ -218,7 +218,8 @@ fn plan(report: &ReportDocument) -> Option<Section> {
         (None, None) => plan.request.subsystem.to_string(),
     };
     let mut facts = vec![("plan", plan.plan.to_string()), ("asked for", asked)];
-    facts.extend(plan.largest_allowed_count.map(|count| ("at most", count.to_string())));
+    let most = if plan.exact { "at most" } else { "at least" };
+    facts.extend(plan.largest_allowed_count.map(|count| (most, count.to_string())));
     facts.push(("observed", plan.observed_at.to_string()));
     facts.push(("watched", list(plan.watched.iter().map(ToString::to_string).collect())));
     let other = |other: &crate::plan::OtherRun| format!("{} of {} ({})", other.run, other.operator, other.subsystem);

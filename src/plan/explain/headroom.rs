@@ -25,13 +25,17 @@ pub struct Headroom {
     pub(crate) hosts_allowed: u64,
     /// Whether it is proved that no larger count is possible; otherwise `hosts_allowed` means "at least".
     pub(crate) exact: bool,
-    /// What one host more would violate; `None` if every candidate can go.
+    /// What one host more would violate; `None` if every candidate can go. If the count is not exact, nobody knows:
+    /// rule `not-proved`.
     pub(crate) binding: Option<Violation>,
     /// What would bind if the binding rule were lifted.
     pub(crate) next: Option<Violation>,
     /// How many hosts could go then; `None` if nothing binds.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub(crate) next_allowed: Option<u64>,
+    /// Whether it is proved that no more than `next_allowed` could go then; otherwise it means "at least".
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(crate) next_exact: Option<bool>,
 }
 
 /// A way to compute the answers to a list of independent questions; every implementation gives the same answers.
@@ -83,37 +87,45 @@ impl Decision<'_> {
         let problem = problem.merged();
         let (gated, open) = (Selector::new(&problem, true), Selector::new(&problem, false));
         let maximum = gated.maximum();
-        let mut limits = Vec::new();
-        if maximum.hosts < open.candidates() {
+        let (mut limits, mut then) = (Vec::new(), None);
+        let is_limited = maximum.hosts < open.candidates();
+        // What limits a count that is not proved to be the largest is not known either.
+        if is_limited && maximum.proved {
             let most = if gated.candidates() == open.candidates() { maximum.clone() } else { open.maximum() };
             let first = limit(&open, &most);
             if maximum.hosts < most.hosts {
                 // Only what is closed at this moment limits the count: once it opens, the rows decide.
                 let taking = self.taking(open.any(maximum.hosts + 1, &most));
                 let found = verify_over(self.inputs, self.membership, self.gates, &taking, Stage::Grant)?;
-                limits.push((found.into_iter().next(), most.hosts));
+                limits.push(found.into_iter().next());
                 if let Some(limit) = first {
-                    let then = open.keeping(|kept| kept != limit.row).maximum().hosts;
-                    limits.push((self.violation(&names, &open, &most, &limit)?, then));
+                    limits.push(self.violation(&names, &open, &most, &limit)?);
                 }
+                then = Some(most);
             } else if let Some(first) = first {
                 let without = open.keeping(|kept| kept != first.row);
-                let then = without.maximum();
-                limits.push((self.violation(&names, &open, &most, &first)?, then.hosts));
-                if let Some(next) = limit(&without, &then) {
-                    limits.push((self.violation(&names, &without, &then, &next)?, then.hosts));
+                let more = without.maximum();
+                limits.push(self.violation(&names, &open, &most, &first)?);
+                if let Some(next) = limit(&without, &more) {
+                    limits.push(self.violation(&names, &without, &more, &next)?);
                 }
+                then = Some(more);
             }
         }
-        let next_allowed = limits.first().map(|(_, then)| *then);
-        let mut limits = limits.into_iter().filter_map(|(violation, _)| violation);
+        let name = &self.membership.subsystem(subsystem).name;
+        let unknown = || match maximum.proved {
+            true => Violation::unexplained(name, maximum.hosts + 1),
+            false => Violation::not_proved(name, maximum.hosts + 1),
+        };
+        let mut limits = limits.into_iter().flatten();
         Ok(Headroom {
-            name: self.membership.subsystem(subsystem).name.clone(),
+            name: name.clone(),
             hosts_allowed: maximum.hosts,
             exact: maximum.proved,
-            binding: limits.next(),
+            binding: limits.next().or_else(|| is_limited.then(unknown)),
             next: limits.next(),
-            next_allowed,
+            next_allowed: then.as_ref().map(|then: &Maximum| then.hosts),
+            next_exact: then.map(|then| then.proved),
         })
     }
 

@@ -26,7 +26,9 @@ pub(crate) fn explain(
 ) -> Result<Option<Why>, AssessError> {
     let mut would_allow = Vec::new();
     if (1..asked.count).contains(&now.hosts) {
-        would_allow.push(WouldAllow::FewerHosts { count: now.hosts, message: CountQuery::hosts(now.hosts) });
+        let message = CountQuery::hosts(now.hosts);
+        let message = if now.proved { message } else { format!("at least {message}") };
+        would_allow.push(WouldAllow::FewerHosts { count: now.hosts, message });
     }
     if let Some(violation) = too_few {
         let allows = violation.remaining.unwrap_or(0);

@@ -22,7 +22,7 @@ use super::rounding::{exchanged, filled, nearest};
 
 /// Maximum number of relaxations before giving up on proof: a bound on work, not on time, so that the same input gives
 /// the same plan on every machine.
-const NODES: usize = 1_000;
+pub(super) const NODES: usize = 1_000;
 
 /// Number of relaxations from one search for exchanges to the next; such a search costs as much as some relaxations.
 const EXCHANGES: usize = 20;

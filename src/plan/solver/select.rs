@@ -15,7 +15,7 @@ use super::columns::Exactly;
 use super::enumeration::{WAYS, enumerate, ways};
 use super::offer::Offer;
 use super::problem::Problem;
-use super::search::{Found, Reach, best, reaches, tight};
+use super::search::{Found, NODES, Reach, best, reaches, tight};
 
 /// The candidates of one subsystem, ready for questions.
 pub(crate) struct Selector<'a> {
@@ -103,6 +103,12 @@ impl<'a> Selector<'a> {
                 if filled.hosts == count { Reach::Found(filled) } else { Reach::Unknown }
             }
         }
+    }
+
+    /// The same for a count above a maximum. If that was not proved, the count is asked for by itself: that is the
+    /// easier question.
+    pub(crate) fn beyond(&self, maximum: &Maximum, count: u64) -> Reach<Maximum> {
+        if maximum.proved { Reach::Impossible } else { self.reach(count, &Cell::new(NODES)) }
     }
 
     /// The rows that a quick test finds to be limiting; empty if it finds none, which proves nothing.

@@ -10,6 +10,7 @@ mod planner;
 mod program;
 mod proof;
 mod select;
+mod unproved;
 mod verify;
 mod warnings;
 mod weights;

@@ -1,0 +1,91 @@
+//! Counts about which the search ends without an answer: nobody may be told that a rule excludes them.
+
+use crate::model::{Health, ProbeKey};
+use crate::plan::testing::{Seeded, World, counted, host, policy};
+use crate::plan::{InTurn, PlanDocument, Rule, Verdict, headroom};
+use crate::policy::UnitsSource;
+
+/// The named subsystem; every host belongs to it.
+const NAMED: &str = "all";
+
+/// The largest count that the search finds in [`hard`].
+const FOUND: u64 = 25;
+
+/// A small fleet about which the search finds no proof: every host weighs differently in each of ten subsystems.
+fn hard() -> World {
+    let mut seeded = Seeded(2);
+    let names: Vec<String> = (0..10).map(|other| format!("s{other:02}")).collect();
+    let own: Vec<&str> = names.iter().map(String::as_str).chain([NAMED]).collect();
+    let mut world = World::new(own.iter().map(|name| policy(name, 0)));
+    for number in 0..50 {
+        let mut made = host(&format!("h-{number:04}"), "a", &own);
+        for name in &names {
+            made.tags_mut().insert(name.clone(), (500 + seeded.next() % 501).to_string());
+        }
+        world.hosts.push(made);
+    }
+    for name in &names {
+        let units = world.hosts.iter().map(|host| host.tags[name.as_str()].parse::<u64>().expect("a weight"));
+        let half = units.sum::<u64>() / 2;
+        let policy = world.policy_mut(name);
+        policy.capacity.units = UnitsSource::Tag(name.clone());
+        policy.capacity.minimum = half;
+    }
+    world
+}
+
+fn broken(document: &PlanDocument) -> Vec<Rule> {
+    document.violations.iter().map(|violation| violation.rule).collect()
+}
+
+fn bad_probe(world: &mut World, subsystem: &str) {
+    let key = ProbeKey { subsystem: subsystem.into(), probe: "errors".into() };
+    world.bad_probes.insert(key, "it reads 3".to_owned());
+}
+
+/// One host more is neither found nor excluded: no rule of the policies is named as if it bound.
+#[test]
+fn s1_a_count_that_is_not_proved_is_refused_as_that() {
+    let world = hard();
+    let document = counted(&world, NAMED, FOUND).document;
+    assert_eq!((document.verdict, document.exact), (Verdict::Allowed, false), "{:?}", document.violations);
+    let document = counted(&world, NAMED, FOUND + 1).document;
+    assert_eq!((document.verdict, broken(&document)), (Verdict::Refused, vec![Rule::NotProved]));
+    assert_eq!((document.largest_text().as_deref(), document.why), (Some("at least 25"), None));
+    let said = "26 hosts: no choice was found that every rule allows, and that there is none was not proved";
+    assert_eq!(document.violations[0].message, said);
+
+    let name = NAMED.into();
+    let headroom = world.ask(|inputs| headroom(inputs, Some(&name), &InTurn)).expect("judged").remove(0);
+    assert_eq!((headroom.hosts_allowed, headroom.exact, headroom.next_allowed), (FOUND, false, None));
+    assert_eq!(headroom.binding.expect("unknown").message, said);
+}
+
+/// A count that is proved to be impossible keeps its rules. How many can go instead is "at least" all the same.
+#[test]
+fn s1_an_impossible_count_is_refused_by_its_rules_even_if_the_largest_is_not_proved() {
+    let document = counted(&hard(), NAMED, 45).document;
+    let rules = broken(&document);
+    assert!(!rules.is_empty() && rules.iter().all(|rule| *rule == Rule::Minimum), "{rules:?}");
+    assert_eq!(document.why.expect("proved").would_allow[0].message(), "at least 25 hosts");
+}
+
+/// What is closed now may be avoidable: it is named as the reason only where that is proved.
+#[test]
+fn s1_a_closed_subsystem_is_no_reason_unless_that_is_proved() {
+    let mut world = hard();
+    world.policies.subsystems.insert("shut".into(), policy("shut", 0));
+    let mut spare = host("spare", "a", &[NAMED, "shut"]);
+    spare.health = Health::Failed;
+    world.hosts.push(spare);
+    assert_eq!(counted(&world, NAMED, FOUND + 1).document.verdict, Verdict::Allowed);
+    bad_probe(&mut world, "shut");
+    // The idle host would be the 26th; whether another one can be is not known.
+    assert_eq!(broken(&counted(&world, NAMED, FOUND + 1).document), [Rule::NotProved]);
+    // Without the idle host, 27 are proved to be too many.
+    let rules = broken(&counted(&world, NAMED, FOUND + 2).document);
+    assert_eq!(rules, [Rule::UnhealthyNow, Rule::NotProved]);
+    // All of the named subsystem is closed: that needs no proof.
+    bad_probe(&mut world, NAMED);
+    assert!(broken(&counted(&world, NAMED, FOUND + 1).document).contains(&Rule::UnhealthyNow));
+}
