@@ -9,6 +9,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use super::check::{FLEET_FILE, FleetAlone, LedgerPlace, PolicyText, check, fleet_alone, place};
+use super::detour::{straighten, straighten_ledger};
 use super::problem::{PolicyErrors, PolicyProblem};
 use super::types::PolicySet;
 
@@ -35,7 +36,9 @@ pub(crate) fn load(directory: &Path) -> Result<PolicySet, PolicyErrors> {
         };
         texts.push(PolicyText { name: name.to_owned(), text: text_of(&path) });
     }
-    check(directory, &texts, problems)
+    let mut set = check(directory, &texts, problems)?;
+    straighten(&mut set.fleet);
+    Ok(set)
 }
 
 /// Reads and checks `fleet.toml` alone, as strictly as [`load`] does. The other files are only listed.
@@ -49,7 +52,9 @@ pub(crate) fn load_fleet(directory: &Path) -> Result<FleetAlone, PolicyErrors> {
     let has_fleet = names.iter().any(|name| name == FLEET_FILE);
     let fleet = || PolicyText { name: FLEET_FILE.to_owned(), text: text_of(&directory.join(FLEET_FILE)) };
     let texts: Vec<PolicyText> = has_fleet.then(fleet).into_iter().collect();
-    fleet_alone(directory, &texts, &names, problems)
+    let mut alone = fleet_alone(directory, &texts, &names, problems)?;
+    straighten(&mut alone.fleet);
+    Ok(alone)
 }
 
 /// The names of a directory's policy files, and what is wrong with the directory itself.
@@ -77,7 +82,9 @@ pub(crate) fn ledger_place(directory: &Path) -> Option<LedgerPlace> {
     let text = fs::read(&path).ok()?;
     let names = toml_files(directory).ok()?;
     let names: Vec<String> = names.into_iter().filter_map(|name| name.into_string().ok()).collect();
-    place(directory, &String::from_utf8_lossy(&text), &names)
+    let mut place = place(directory, &String::from_utf8_lossy(&text), &names)?;
+    straighten_ledger(&mut place.ledger);
+    Some(place)
 }
 
 fn toml_files(directory: &Path) -> io::Result<Vec<std::ffi::OsString>> {
@@ -160,6 +167,27 @@ mod tests {
         fs::write(dir.path().join(".index.toml"), "half a file [").expect("written");
         fs::write(dir.path().join("README.md"), "# not TOML").expect("written");
         dir
+    }
+
+    /// Every way to the configuration shows the same path. The ledger of a linked directory is beside its target.
+    #[test]
+    fn paths_are_shown_without_detours() {
+        let top = tempfile::tempdir().expect("a directory");
+        let policies = top.path().join("deep/policies");
+        fs::create_dir_all(&policies).expect("made");
+        fs::write(policies.join("fleet.toml"), FLEET.replace("l.db", "../l.db")).expect("written");
+        fs::write(policies.join("index.toml"), include_str!("../../policies/index.toml")).expect("written");
+        let link = top.path().join("link");
+        std::os::unix::fs::symlink(&policies, &link).expect("linked");
+        for (directory, shown) in [(&policies, top.path().join("deep/l.db")), (&link, link.join("../l.db"))] {
+            let expected = super::super::LedgerKind::Sqlite { path: shown };
+            let set = load(directory).unwrap_or_else(|e| panic!("{:?}", e.problems));
+            let alone = load_fleet(directory).unwrap_or_else(|e| panic!("{:?}", e.problems));
+            let place = ledger_place(directory).expect("found");
+            for found in [set.fleet.ledger.kind, alone.fleet.ledger.kind, place.ledger] {
+                assert_eq!(found, expected);
+            }
+        }
     }
 
     #[test]

@@ -2,8 +2,8 @@
 //!
 //! [`PolicySet`] is one policy directory, whole and validated. The only way to get one is [`load`] (or [`check`], its
 //! pure part), so nothing downstream meets an unchecked value. [`FleetAlone`], which [`load_fleet`] returns, holds
-//! `fleet.toml` only and is for commands that never remove. Reading the files is the thin shell `files`; everything
-//! else here is pure: text to tree (`read`), tree to raw types (`raw`, `value`), raw types to policies (`check`). Every
+//! `fleet.toml` only and is for commands that never remove. Reading the files is the thin shell `files`, and `detour`
+//! looks which of their paths are links; everything else here is pure: text to tree (`read`), tree to raw types (`raw`, `value`), raw types to policies (`check`). Every
 //! stage reports all its problems with their places (`problem`).
 //!
 //! **What has no default** (S3): name, selector, baseline, minimum, `max_hosts_per_run`, `batch`, `interval`, `budgets`
@@ -15,6 +15,7 @@
 #![cfg_attr(not(test), warn(clippy::wildcard_enum_match_arm))]
 
 mod check;
+mod detour;
 mod files;
 mod loosened;
 mod matching;
