@@ -7,6 +7,7 @@ use crate::model::{BatchNumber, HostId, Time};
 
 use super::machine::Machine;
 use super::phase::{BatchStep, BatchUnderWay, Phase};
+use super::reservation::ReservedHost;
 use super::timeouts;
 
 /// The progress of a run.
@@ -42,6 +43,11 @@ pub(crate) struct Trouble {
 }
 
 impl Machine {
+    /// Hosts that are out of service, or may be.
+    fn being_put_back(&self) -> impl Iterator<Item = &ReservedHost> {
+        self.reservations.hosts.values().filter(|host| host.may_be_out())
+    }
+
     /// What keeps hosts from being put back, if something does.
     fn trouble(&self) -> Option<Trouble> {
         let Phase::Restoring { since } = self.phase else { return None };
@@ -118,12 +124,14 @@ impl Machine {
                 BatchStep::Terminating { .. } => (Step::Terminating, None, None),
                 BatchStep::Verifying { .. } => (Step::Verifying, None, None),
             },
-            Phase::Restoring { .. } => (Step::Restoring, None, None),
+            Phase::Restoring { .. } if self.being_put_back().next().is_some() => (Step::Restoring, None, None),
+            // Nothing is out: what was granted, if anything, is only to be let go.
+            Phase::Restoring { .. } => (Step::Closing, None, None),
             Phase::Following { from, until } => (Step::Following, Some(until.since(now)), Some(until.since(*from))),
             Phase::Closing { .. } | Phase::Withdrawing { .. } | Phase::Over => (Step::Closing, None, None),
         };
         let hosts = match step {
-            Step::Restoring => self.reservations.hosts.keys().cloned().collect(),
+            Step::Restoring => self.being_put_back().map(|host| host.id.clone()).collect(),
             Step::Reference
             | Step::TakingOver
             | Step::Checking

@@ -110,6 +110,11 @@ impl ReservedHost {
             .is_some_and(|s| s.state == Some(HostState::InService) && proved_from.is_some_and(|at| s.begun_at < at))
     }
 
+    /// Whether it may be out of service: it was seen so, or something was sent that may have been done.
+    pub(super) fn may_be_out(&self) -> bool {
+        self.is_cordoned() || self.cordon.may_be_done() || self.terminate.may_be_done()
+    }
+
     /// Out of the run's hands for capacity: cordoned or on the way, terminated or on the way, not back.
     pub(super) fn is_out(&self) -> bool {
         self.may_serve && (self.cordon.may_be_done() || self.is_cordoned())

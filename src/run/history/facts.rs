@@ -154,7 +154,7 @@ pub(crate) enum LastStep<'a> {
     Restoring(BatchNumber),
     InDoubt(&'a HostId),
     GivenUp(&'a HostId),
-    /// The end is on record, and the ledger's record is told.
+    /// Nothing is out any more, or the end is on record: the ledger's record is told.
     Closing,
 }
 

@@ -247,11 +247,11 @@ impl<'a> RunHistory<'a> {
                 self.hosts.insert(host, (*batch, HostStage::Back));
                 self.batch(*batch).restored = Some(at);
                 self.restored_at = Some(at);
-                self.step = Some(LastStep::Restoring(*batch));
+                self.step = Some(self.way_back(*batch));
             }
             Event::HostUntouched { batch, host } => {
                 self.hosts.insert(host, (*batch, HostStage::Untouched));
-                self.step = Some(LastStep::Restoring(*batch));
+                self.step = Some(self.way_back(*batch));
             }
             Event::HostInDoubt { batch, host, cordoned, until, why } => {
                 let stage = if *cordoned { HostStage::Cordoned } else { HostStage::Doubt };
@@ -337,6 +337,13 @@ impl<'a> RunHistory<'a> {
             expect_remaining: *expect_remaining,
             pause_after: *pause_after,
         });
+    }
+
+    /// The step of a run that goes back: once nothing is out any more, only its end is left.
+    fn way_back(&self, batch: BatchNumber) -> LastStep<'a> {
+        let is_out = |stage| matches!(stage, HostStage::Touched | HostStage::Cordoned | HostStage::Doubt);
+        let any = self.hosts.values().any(|(_, stage)| is_out(*stage));
+        if any { LastStep::Restoring(batch) } else { LastStep::Closing }
     }
 
     fn acts(&mut self, epoch: u64, process: &'a ProcessId) {

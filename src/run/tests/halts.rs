@@ -8,7 +8,7 @@ use crate::coordination::{self, Halt, ProcessSuspension, Resuming};
 use crate::model::{Process, Time};
 use crate::plan::{Removal, Rule};
 use crate::policy::Budget;
-use crate::run::{CauseKind, Event, Finish, Machine, NotStarted, Outcome};
+use crate::run::{CauseKind, Event, Finish, JournalRecord, Machine, NotStarted, Order, Outcome, RunHistory, Step};
 
 const EVERY: Duration = Duration::from_secs(10);
 
@@ -75,6 +75,40 @@ fn s6_a_halt_at_any_second_is_seen_within_one_sampling_period() {
         assert!(seen.since(from) <= EVERY, "{why}: seen at {seen}, {:?} late", seen.since(from));
     }
     assert!(halted > 200 && refused > 10 && completed > 10, "{halted} {refused} {completed}");
+}
+
+/// A run that was stopped before its first cordon, or between batches, has nothing to put back and does not say so.
+#[test]
+fn s7_only_what_is_out_is_said_to_be_restored() {
+    let (mut restoring, mut closing) = (0, 0);
+    for second in (0..=360).step_by(3) {
+        let mut world = World::new();
+        halt_from(&mut world, None, START.plus(Duration::from_secs(second)));
+        let mut machine = world.machine(4);
+        world.drive(&mut machine);
+        let shown: Vec<bool> =
+            world.shown.iter().filter(|(step, _)| *step == Step::Restoring).map(|(_, is_out)| *is_out).collect();
+        assert!(shown.iter().all(|is_out| *is_out), "halted after {second} s: {:?}", world.shown);
+        assert_eq!(world.shown.last().map(|(step, _)| *step), Some(Step::Closing), "{second}: {:?}", world.shown);
+        let stopped = world.journal.iter().any(|record| matches!(record.event, Event::Stopped { .. }));
+        *if shown.is_empty() { &mut closing } else { &mut restoring } += usize::from(stopped);
+    }
+    assert!(restoring > 10 && closing > 10, "{restoring} {closing}");
+}
+
+/// A batch was granted, and nothing of it was cordoned.
+#[test]
+fn s7_a_granted_batch_that_never_left_service_is_not_said_to_be_restored() {
+    let mut world = World::new();
+    world.meddle = Box::new(|m| m.order = m.action.starts_with("hold index").then_some(Order::Interrupt));
+    let mut machine = world.machine(4);
+    assert_eq!(world.drive(&mut machine), Finish::Ended);
+    assert!(!world.log.iter().any(|line| line.starts_with("cordon")), "{:?}", world.log);
+    assert!(!world.shown.iter().any(|(step, _)| *step == Step::Restoring), "{:?}", world.shown);
+    let untouched = |record: &JournalRecord| matches!(record.event, Event::HostUntouched { .. });
+    let after = world.journal.iter().rposition(untouched).expect("it was granted") + 1;
+    let step = RunHistory::of(&world.journal[..after]).step.map(|step| format!("{step:?}"));
+    assert_eq!(step.as_deref(), Some("Closing"));
 }
 
 /// The look before showed no order; the record has one when the step is taken.

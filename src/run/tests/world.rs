@@ -17,7 +17,7 @@ use crate::plan::{Confirmation, Inputs, LedgerView, Plan, Request, Selection, pl
 use crate::policy::PolicySet;
 use crate::run::{
     Action, Answer, Blind, Event, Finish, JournalRecord, Loss, Machine, Observation, Order, Purpose, RecordUpdate,
-    Response, RunDocument, Spec, Successor, next_epoch, report,
+    Response, RunDocument, Spec, Step, Successor, next_epoch, report,
 };
 
 pub(super) const START: Time = Time::from_millis(1_488_303_420_000);
@@ -90,6 +90,8 @@ pub(super) struct World {
     pub(super) unheard: Option<&'static str>,
     /// Everything that was done, in words.
     pub(super) log: Vec<String>,
+    /// The steps that people were shown, each once, and whether a host was out of service when it began.
+    pub(super) shown: Vec<(Step, bool)>,
     cordoned_since: BTreeMap<HostId, Time>,
 }
 
@@ -160,6 +162,7 @@ impl World {
             backlog: Vec::new(),
             unheard: None,
             log: Vec::new(),
+            shown: Vec::new(),
             cordoned_since: BTreeMap::new(),
         }
     }
@@ -280,6 +283,7 @@ impl World {
         let mut points = 0;
         for _ in 0..100_000 {
             let action = machine.step(response, self.now);
+            self.show(machine.progress(self.now).step);
             let words = words(&action);
             if !words.is_empty() {
                 self.log.push(words.clone());
@@ -318,6 +322,13 @@ impl World {
             points += if writes { 2 } else { 0 };
         }
         panic!("the run does not end; last:\n{}", self.log[self.log.len().saturating_sub(30)..].join("\n"));
+    }
+
+    fn show(&mut self, step: Step) {
+        if self.shown.last().is_none_or(|(last, _)| *last != step) {
+            let is_out = self.hosts.values().any(|host| host.state != HostState::InService);
+            self.shown.push((step, is_out));
+        }
     }
 
     /// A process that was stopped goes on with what it was about to do; returns how it ended.
