@@ -3,6 +3,7 @@
 use crate::model::counted;
 use crate::plan::{Assumed, Headroom, Violation, at_least};
 
+use super::plan::owners_text;
 use super::{Align, HeadroomDocument, Table, Text};
 
 /// The whole document as text.
@@ -37,6 +38,11 @@ pub(crate) fn headroom_text(document: &HeadroomDocument) -> Text {
         }
     }
     text.table(2, table);
+    let owners = document.subsystems.iter().map(|subsystem| (&subsystem.name, subsystem.owner.as_deref()));
+    if let Some(owners) = owners_text(owners) {
+        text.blank();
+        text.field("owners", &owners);
+    }
     text
 }
 

@@ -36,6 +36,7 @@ pub(crate) fn table(
     let remaining: u128 = by_zone.values().map(|(_, remaining)| remaining).sum();
     Ok(SubsystemCapacity {
         name: policy.name.clone(),
+        owner: policy.owner.clone(),
         capacity: shown(capacity),
         remaining: shown(remaining),
         minimum: limits.minimum,

@@ -1,5 +1,7 @@
 //! `safe-remove/plan/v1`: the plan as programs and people see it (contract section 7).
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::model::{
@@ -84,6 +86,9 @@ pub(crate) struct ZoneCapacity {
 pub struct SubsystemCapacity {
     /// Its name.
     pub(crate) name: SubsystemName,
+    /// Whom to ask about it, by its policy; always there, null where the policy does not say.
+    #[serde(default)]
+    pub(crate) owner: Option<String>,
     /// Units that serve now.
     pub(crate) capacity: u64,
     /// Units that would serve after the plan.
@@ -131,6 +136,9 @@ pub struct PlanDocument {
     pub(crate) subsystems: Vec<SubsystemCapacity>,
     /// The subsystems whose health is watched.
     pub(crate) watched: Vec<SubsystemName>,
+    /// Whom to ask about a subsystem that is touched or watched, where its policy says so.
+    #[serde(default)]
+    pub(crate) owners: BTreeMap<SubsystemName, String>,
     /// Runs of others that touch or watch one of these subsystems, in the order of the line.
     #[serde(default)]
     pub(crate) others: Vec<OtherRun>,

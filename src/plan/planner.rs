@@ -3,7 +3,7 @@
 //! The planner only proposes. [`super::verify`] decides whether the proposal may go, as a whole and after every batch:
 //! a mistake in choosing can lead to a plan that is refused, but never to one that is wrongly allowed.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::model::{BatchNumber, SubsystemName, Time};
@@ -125,6 +125,7 @@ pub(crate) fn plan_over(
         batches,
         subsystems,
         others: others(inputs, &watched),
+        owners: owners(inputs, &watched),
         watched: watched.into_iter().collect(),
         warnings,
         not_before: schedule.not_before(),
@@ -136,6 +137,12 @@ pub(crate) fn plan_over(
 fn others(inputs: &Inputs<'_>, watched: &BTreeSet<SubsystemName>) -> Vec<OtherRun> {
     let concerns = |run: &&OtherRun| !run.watches.is_disjoint(watched) || !run.touches.is_disjoint(watched);
     inputs.ledger.others.iter().filter(concerns).cloned().collect()
+}
+
+/// Whoever is refused, or takes hosts, should know whom to ask. What is touched is watched too.
+fn owners(inputs: &Inputs<'_>, watched: &BTreeSet<SubsystemName>) -> BTreeMap<SubsystemName, String> {
+    let owner = |name: &SubsystemName| inputs.policies.subsystems.get(name)?.owner.clone();
+    watched.iter().filter_map(|name| Some((name.clone(), owner(name)?))).collect()
 }
 
 fn request_document(request: &Request) -> RequestDocument {

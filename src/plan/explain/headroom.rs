@@ -21,6 +21,9 @@ use super::exclusion::{Limit, limit};
 pub struct Headroom {
     /// Its name.
     pub(crate) name: SubsystemName,
+    /// Whom to ask about it, by its policy; null where the policy does not say.
+    #[serde(default)]
+    pub(crate) owner: Option<String>,
     /// The largest `--count` that would be allowed.
     pub(crate) hosts_allowed: u64,
     /// Whether it is proved that no larger count is possible; otherwise `hosts_allowed` means "at least".
@@ -112,7 +115,8 @@ impl Decision<'_> {
                 then = Some(more);
             }
         }
-        let name = &self.membership.subsystem(subsystem).name;
+        let policy = self.membership.subsystem(subsystem);
+        let name = &policy.name;
         let unknown = || match maximum.proved {
             true => Violation::unexplained(name, maximum.hosts + 1),
             false => Violation::not_proved(name, maximum.hosts + 1),
@@ -120,6 +124,7 @@ impl Decision<'_> {
         let mut limits = limits.into_iter().flatten();
         Ok(Headroom {
             name: name.clone(),
+            owner: policy.owner.clone(),
             hosts_allowed: maximum.hosts,
             exact: maximum.proved,
             binding: limits.next().or_else(|| is_limited.then(unknown)),
