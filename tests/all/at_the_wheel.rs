@@ -8,7 +8,7 @@ use rexpect::process::WaitStatus;
 use rexpect::session::{PtySession, spawn_command};
 use serde_json::Value;
 
-use crate::environment::{TestEnvironment, ran};
+use crate::environment::{TestEnvironment, ran, set_mode};
 use crate::fleets::Fleet;
 use crate::removal::{capacity, cordoned, signal, wait_until};
 
@@ -215,4 +215,41 @@ fn status_watch_of_one_run_ends_with_its_exit_code_and_check_says_whether_anythi
     let watched = ran(&["status"], watch.wait_with_output().expect("it ends")).exits(9);
     assert!(watched.stdout.contains("halted: 0 of 2 hosts are gone"), "{}", watched.stdout);
     environment.run(&["status", "--check"]).exits(0);
+}
+
+/// The probe would hang for two minutes. It is asked while hosts are put back, and what it keeps waiting is only its own
+/// reading: the restore that the provider refuses twice is repeated meanwhile.
+#[test]
+fn s7_a_probe_that_hangs_does_not_keep_hosts_from_being_put_back() {
+    let environment = TestEnvironment::new();
+    let events = "[[faults]]\ncall = \"restore\"\nnth = 1\nerror = \"throttled\"\n\
+                  [[faults]]\ncall = \"restore\"\nnth = 2\nerror = \"throttled\"\n";
+    Fleet { clock: "1", index_minimum: 12, events: events.to_owned(), ..Fleet::default() }.write_quick(&environment);
+    let directory = environment.path().to_owned();
+    let hangs = directory.join("hangs");
+    let script = format!("#!/bin/sh\n[ -e '{}' ] && exec sleep 120\nexit 0\n", hangs.display());
+    environment.write("policies/look", &script);
+    set_mode(&directory.join("policies/look"), 0o755);
+    let probe =
+        "[[health.probe]]\nname = \"look\"\nkind = \"exec\"\ncommand = [\"./look\"]\ntimeout = \"120s\"\n[confirm]";
+    environment.replace("policies/index.toml", "[confirm]", probe);
+    environment.replace("policies/index.toml", "bake = \"6s\"", "bake = \"60s\"");
+
+    let mut child = environment.command(&REMOVE).spawn().expect("it starts");
+    wait_until(&mut child, "the cordon", || cordoned(&directory) == 2);
+    std::fs::write(&hangs, "").expect("written");
+    signal(&child, "-INT");
+    let begun = Instant::now();
+    wait_until(&mut child, "the restore", || cordoned(&directory) == 0);
+    let took = begun.elapsed();
+    assert!(took < Duration::from_secs(30), "put back after {took:?}");
+    // It reads on to see whether the readings recover, and the probe hangs still.
+    signal(&child, "-INT");
+    let output = child.wait_with_output().expect("it ends");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(9), "{said}");
+    assert!(begun.elapsed() < Duration::from_secs(60), "{:?}: {said}", begun.elapsed());
+    assert!(said.contains("no answer within 2s"), "{said}");
+    std::fs::remove_file(&hangs).expect("it was there");
+    assert_eq!(capacity(&environment, "index"), 18);
 }
