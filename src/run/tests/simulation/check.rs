@@ -47,6 +47,11 @@ impl Checker {
         self.terminated.iter().any(|(_, by, _)| *by == run)
     }
 
+    /// Whether a run has hosts out of service.
+    pub(super) fn has_out(&self, run: usize) -> bool {
+        self.cordoned.values().any(|(by, _)| *by == run)
+    }
+
     /// How many hosts of a subsystem are out.
     pub(super) fn out_of(&self, subsystem: &str, fleet: &Fleet) -> usize {
         self.cordoned.keys().filter(|id| fleet.hosts.get(*id).is_some_and(|h| h.serves(subsystem))).count()

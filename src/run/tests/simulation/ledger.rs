@@ -117,6 +117,7 @@ impl World {
                     record.runs.iter().filter(|(id, _)| is_other(id)).map(|(id, e)| (id.clone(), e.clone())).collect();
                 record.runs.retain(|id, _| !is_other(id));
             }
+            Rig::HidesPauses => record.runs.values_mut().for_each(|entry| entry.pause = None),
             Rig::ForgetsEnds => record.last_end.clear(),
             Rig::ForgetsPolicies => record.accepted.clear(),
             Rig::TrustsClocks => record.written_at = record.written_at.min(now),
@@ -162,6 +163,12 @@ impl World {
                     self.judge_reference(run, &own.run, &next, &granted, truly);
                     self.record = next;
                     self.version += 1;
+                    let number = self.runners[run].run;
+                    match &change {
+                        crate::run::RecordUpdate::Grant { batch, asking: None, .. } => self.is_granted(number, *batch),
+                        crate::run::RecordUpdate::Pause { .. } => self.is_paused(number),
+                        _ => {}
+                    }
                 }
                 if lost { Response::Lost(Loss::Unreachable("no reply".to_owned())) } else { Response::Updated(granted) }
             }

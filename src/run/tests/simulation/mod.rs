@@ -4,12 +4,13 @@
 //! nothing of the planner and nothing of the record. Runs whose process died, and some whose process only sleeps, are
 //! taken over. The world is wide: two fleets stand behind one ledger's name, clocks disagree and jump, an older copy of
 //! the ledger is put in its place, policies differ from process to process, and request ids come back after months, also
-//! where their journals were pruned.
+//! where their journals were pruned. People pause runs, let them go on, and answer between batches, or do not.
 
 mod check;
 mod fleet;
 mod ledger;
 mod outage;
+mod people;
 mod runner;
 mod setup;
 mod takeover;
@@ -79,6 +80,10 @@ enum Rig {
     HidesDoubt,
     /// Nobody compares clocks: neither the provider nor the record.
     TrustsClocks,
+    /// Neither looks nor grants show that a run is paused.
+    HidesPauses,
+    /// Runs that must ask do not.
+    AsksNobody,
 }
 
 /// Two subsystems of ten hosts, three of which they share; each must keep seven.
@@ -128,17 +133,21 @@ fn replay(seed: u64, bounds: Bounds, rig: Rig) -> Shown {
 }
 
 /// Every fault and every ending must have occurred, or the schedules prove less than they seem to.
-const EVERYTHING: [&str; 48] = [
+const EVERYTHING: [&str; 56] = [
     "abandoned",
     "aborted",
     "after its deadline",
     "another fleet",
+    "answered no",
+    "answered yes",
     "append lost",
+    "asked",
     "blind",
     "clock jumped",
     "closed",
     "completed",
     "conflict",
+    "continued",
     "cut off",
     "died sending",
     "fenced",
@@ -156,11 +165,15 @@ const EVERYTHING: [&str; 48] = [
     "ledger back in time",
     "ledger gone",
     "ledger put back",
+    "let go from elsewhere",
     "looser policy",
     "needs attention",
     "never done",
+    "no answer in time",
     "not started",
     "order",
+    "paused",
+    "pauses itself",
     "record unread",
     "regression",
     "reply lost",
@@ -280,4 +293,14 @@ fn s2_samples_of_a_damaged_system_are_caught() {
 #[test]
 fn s4_clocks_that_nobody_compares_are_caught() {
     is_caught(Rig::TrustsClocks, "s4");
+}
+
+#[test]
+fn s6_a_pause_that_nobody_sees_is_caught() {
+    is_caught(Rig::HidesPauses, "s6: pause");
+}
+
+#[test]
+fn s8_a_run_that_asks_nobody_is_caught() {
+    is_caught(Rig::AsksNobody, "s8: answer");
 }

@@ -115,6 +115,11 @@ pub(super) struct Wanted<'a> {
     /// Hosts that earlier runs were asked for: others are preferred.
     pub(super) spoken_for: &'a BTreeSet<HostId>,
     pub(super) expects: bool,
+    /// Whether it asks before every batch after the first; and whether its terminal is asked.
+    pub(super) asks: bool,
+    pub(super) attended: bool,
+    /// Whether it pauses itself after its first batch.
+    pub(super) pauses: bool,
 }
 
 /// A confirmed plan for hosts of one subsystem that the seed chooses; `None` where it is not allowed.
@@ -157,7 +162,8 @@ pub(super) fn spec(
     let identity = identity(wanted.fleet);
     let inputs =
         Inputs { policies, snapshot: &snapshot, ledger: &view, bad_probes: &none, identity: &identity, bounds, now };
-    let made: Plan = plan(&inputs, &request).ok()?;
+    let mut made: Plan = plan(&inputs, &request).ok()?;
+    made.settings.between_batches |= wanted.asks;
     if !made.document.violations.is_empty() {
         return None;
     }
@@ -183,8 +189,8 @@ pub(super) fn spec(
         fleet: identity,
         bounds,
         max_wait: Duration::from_secs(3600),
-        pause_after: None,
-        attended: false,
+        pause_after: wanted.pauses.then_some(1.into()),
+        attended: wanted.attended,
         prior: Vec::new(),
     };
     Some((spec, hosts.into_iter().collect()))

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::check::Checker;
 use super::fleet::{Fate, Fleet};
+use super::people::People;
 use super::runner::{Runner, Wanted, identity, spec};
 use super::world::World;
 use super::{Rig, START, Seeded, loosened, policies};
@@ -40,6 +41,7 @@ impl World {
             })
             .collect();
         let mut checker = Checker::default();
+        let mut people = People::new(seed);
         let (mut runners, mut cut_off, mut when_let_go) = (Vec::new(), Vec::new(), None);
         let calm = seeded.chance(3);
         let mut spoken_for = BTreeSet::new();
@@ -52,8 +54,11 @@ impl World {
                 fleet: usize::from(!calm && !runners.is_empty() && seeded.chance(12)),
                 spoken_for: &spoken_for,
                 expects: seeded.chance(3),
+                asks: people.are_there && people.seeded.chance(2) && rig != Rig::AsksNobody,
+                attended: people.seeded.chance(2),
+                pauses: people.are_there && people.seeded.chance(6),
             };
-            let fleet = wanted.fleet;
+            let (fleet, asks) = (wanted.fleet, wanted.asks);
             // The policies are edited between the plan and the grant.
             let planned_on = FleetRecord { accepted: BTreeMap::new(), ..record.clone() };
             let Some((spec, asked)) = spec(&wanted, &fleets[fleet], &planned_on, bounds, START, &mut seeded) else {
@@ -61,6 +66,9 @@ impl World {
             };
             spoken_for.extend(asked.iter().cloned());
             checker.asks(asked);
+            if asks || (rig == Rig::AsksNobody && people.are_there) {
+                people.asking.insert(checker.asked.len() - 1);
+            }
             let minutes = |seeded: &mut Seeded| START.plus(seeded.up_to(Duration::from_secs(400)));
             let number = checker.asked.len() - 1;
             let mut runner = Runner::new(number, Machine::new(spec), START);
@@ -163,6 +171,7 @@ impl World {
             seen: BTreeSet::new(),
             trouble,
             is_months_later: false,
+            people,
         };
         for (run, after) in cut_off {
             world.will_take(run, after);

@@ -8,6 +8,7 @@ use super::Rig;
 use super::check::Checker;
 use super::fleet::{Fate, Fleet, SimHost};
 use super::outage::Waiting;
+use super::people::People;
 use super::runner::{Doing, Runner, Wanted, identity, spec};
 use super::takeover::Taking;
 use crate::coordination::{self, Command, Context, FleetRecord, Halt, decide};
@@ -59,6 +60,7 @@ pub(super) struct World {
     /// One in so many acts goes wrong.
     pub(super) trouble: u64,
     pub(super) is_months_later: bool,
+    pub(super) people: People,
 }
 
 /// Plays the schedule of a seed to its end.
@@ -135,7 +137,16 @@ impl World {
         let Some(run) = (0..self.journals.len()).find(used) else { return false };
         let none = BTreeSet::new();
         let policies = Arc::clone(&self.policies);
-        let wanted = Wanted { number: run, policies: &policies, fleet: 0, spoken_for: &none, expects: false };
+        let wanted = Wanted {
+            number: run,
+            policies: &policies,
+            fleet: 0,
+            spoken_for: &none,
+            expects: false,
+            asks: false,
+            attended: false,
+            pauses: false,
+        };
         let (now, bounds) = (self.now, self.bounds);
         let made = spec(&wanted, &self.fleets[0], &self.record, bounds, now, &mut self.seeded);
         let Some((mut spec, asked)) = made else { return false };
@@ -389,6 +400,8 @@ impl World {
             runner.machine.order(Order::Interrupt);
             self.seen.insert("order");
         }
+        self.people_act(run);
+        let runner = &mut self.runners[run];
         // S6: from the answer to the look on, whatever is sent is sent after the order was seen.
         let is_read = matches!(&response, Response::Observed(observation) if observation.record.is_ok());
         if is_read && runner.shows_halt && !runner.machine.is_stopping() {
@@ -400,6 +413,7 @@ impl World {
         match action {
             Action::Finish(finish) => self.runners[run].finish = Some(finish),
             Action::Record(record) => {
+                self.is_told(&record.event);
                 self.runners[run].backlog.push(*record);
                 if self.is_ledger_gone(run) {
                     self.wait_or_lose(run, Waiting::Journal);
@@ -419,6 +433,9 @@ impl World {
                     }
                     let identity = &runner.machine.spec().identity;
                     runner.shows_halt = record.halts.iter().any(|order| order.concerns(&identity.watched));
+                    if let Some(entry) = record.runs.get_mut(&identity.run).filter(|_| self.rig == Rig::HidesPauses) {
+                        entry.pause = None;
+                    }
                     if self.rig == Rig::HidesHalts {
                         record.halts.clear();
                     }
