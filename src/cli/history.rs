@@ -5,7 +5,8 @@ use crate::ops::{self, HistoryOf, OperationError};
 use crate::output::{Align, HistoryDocument, HistoryHalt, Table, Text, hosts_text};
 use crate::run::{Outcome, RunDocument};
 
-use super::args::{Global, HistoryArgs};
+use super::args::Global;
+use super::commands::HistoryArgs;
 use super::{CommandOutput, Exit, halts};
 
 /// The most hosts in doubt of one run that are named: `status RUN` names all.

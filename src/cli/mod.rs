@@ -6,6 +6,7 @@
 
 pub(crate) mod args;
 mod candidates;
+pub(crate) mod commands;
 mod complete;
 mod detach;
 mod difference;
@@ -55,7 +56,8 @@ use tracing_subscriber::EnvFilter;
 use crate::ops::{OperationError, TakeoverOptions};
 use crate::output::{ResultDocument, Text, clean_lines};
 use crate::run::Purpose;
-use args::{Cli, Command, Format, Global, LedgerCommand, PolicyCommand};
+use args::{Cli, Format, Global};
+use commands::{Command, LedgerCommand, PolicyCommand};
 use screen::Screen;
 
 /// The answer of a command: for people, for programs, and a message for people where the news is not good.

@@ -9,7 +9,8 @@ use crate::ops::{self, Acceptance, OperationError};
 use crate::output::{Text, clean_lines};
 use crate::policy::{self, PolicyFile};
 
-use super::args::{Global, SchemaOf};
+use super::args::Global;
+use super::commands::SchemaOf;
 use super::screen::Screen;
 use super::terminal::Terminal;
 use super::{CommandOutput, Exit};

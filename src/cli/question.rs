@@ -87,7 +87,9 @@ fn before_a_plan(plan: &Plan, place: &Place, now: Time) -> Text {
     text.field("runs", &format!("{others}; this one ends about {end}, in {}", span_text(end.since(now))));
     let until = document.expires_at;
     let left = span_text(until.since(now));
-    text.field("answer by", &format!("{until}, in {left}: a later answer removes nothing"));
+    let wall = place.on_the_wall(until.since(now));
+    let yours = if wall == until.since(now) { String::new() } else { format!(" ({} of yours)", span_text(wall)) };
+    text.field("answer by", &format!("{until}, in {left}{yours}: a later answer removes nothing"));
     if plan.settings.unusual {
         text.field("UNUSUAL", "far more than was removed in the last 90 days: look twice");
     }

@@ -56,7 +56,7 @@ fn is_quiet(document: &StatusDocument) -> bool {
     document.runs.is_empty() && document.halts.is_empty()
 }
 
-/// What `--watch` has shown last: on a terminal the next status takes its place.
+/// The status that `--watch` showed last: on a terminal the next one takes its place.
 #[derive(Default)]
 struct Shown {
     state: Option<serde_json::Value>,

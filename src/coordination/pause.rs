@@ -9,7 +9,7 @@ use super::grant::{GrantRequest, grant};
 use super::guard::entry;
 use super::{Asking, Context, Continued, FleetRecord, Granted, Pause, Refusal, RunEntry};
 
-/// What a `continue` did.
+/// The effect of a `continue`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum WentOn {
     /// It lifted this pause.

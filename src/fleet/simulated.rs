@@ -38,7 +38,7 @@ use async_trait::async_trait;
 use thiserror::Error;
 
 pub(crate) use load::LoadMembership;
-pub(crate) use scenario::{Scenario, ScenarioError, clock_in_words};
+pub(crate) use scenario::{ClockKind, Scenario, ScenarioError};
 
 use clock::FleetClock;
 use faults::Faults;

@@ -132,7 +132,7 @@ impl Environment {
     pub(crate) fn place(&self) -> Place {
         let fleet = &self.policies.fleet;
         let place = self.ledger.place(&fleet.name, &self.policies.directory, self.fleet.identity().clone());
-        Place { clock: fleets::clock_in_words(fleet), ..place }
+        Place { clock: fleets::clock_speed(fleet), ..place }
     }
 
     /// Plans the request. Reads every watched probe once, and every protection that concerns the request.

@@ -61,7 +61,7 @@ pub(crate) enum OperationError {
     /// There is no policy directory where it was looked for.
     #[error("there is no policy directory {}", directory.display())]
     NoPolicies {
-        /// Where it was looked for.
+        /// The directory that was given.
         directory: PathBuf,
         /// Policy directories that are near, from this working directory.
         near: Vec<PathBuf>,

@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use crate::fleet::simulated::{self, LoadMembership, OpenError, SimulatedFleet};
+use crate::fleet::simulated::{ClockKind, LoadMembership, OpenError, Scenario, SimulatedFleet};
 use crate::model::{FleetIdentity, SubsystemName, Time, partition_of};
+use crate::output::ClockSpeed;
 use crate::plan::weight;
 use crate::policy::{FleetConfig, PolicySet, ProviderKind, SimulatedMetric, SubsystemPolicy};
 use crate::ports::{Clock, Fleet};
@@ -56,11 +57,12 @@ pub(crate) fn named_identity(fleet: &FleetConfig) -> FleetIdentity {
     }
 }
 
-/// How a simulated fleet's clock differs from the one on the wall, in words; `None` for every other fleet.
-pub(crate) fn clock_in_words(fleet: &FleetConfig) -> Option<String> {
-    match &fleet.provider.kind {
-        ProviderKind::Simulated { scenario, .. } => simulated::clock_in_words(scenario),
-        ProviderKind::Aws { .. } => None,
+/// How fast a simulated fleet's clock runs; `None` where it is the one on the wall, or its scenario cannot be read.
+pub(crate) fn clock_speed(fleet: &FleetConfig) -> Option<ClockSpeed> {
+    let ProviderKind::Simulated { scenario, .. } = &fleet.provider.kind else { return None };
+    match Scenario::read(scenario).ok()?.clock() {
+        ClockKind::Virtual => Some(ClockSpeed::Skips),
+        ClockKind::Real(speed) => (speed != 1.0).then_some(ClockSpeed::Times(speed)),
     }
 }
 

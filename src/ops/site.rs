@@ -59,7 +59,7 @@ impl Site {
     /// Where all this is.
     pub(crate) fn place(&self, ledger: &LedgerReader) -> Place {
         let place = ledger.place(&self.fleet.name, &self.directory, fleets::named_identity(&self.fleet));
-        Place { clock: fleets::clock_in_words(&self.fleet), ..place }
+        Place { clock: fleets::clock_speed(&self.fleet), ..place }
     }
 
     /// The errors in the policies, if there are any.

@@ -2,7 +2,9 @@
 //! `result/v1`.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::Serialize;
 use serde_json::Value;
@@ -30,12 +32,39 @@ pub(crate) struct Place {
     pub(crate) ledger_place: String,
     /// The policy directory.
     pub(crate) policies: PathBuf,
-    /// How a simulated fleet's clock differs from the one on the wall, in words for people.
+    /// How fast a simulated fleet's clock runs, where it is not the one on the wall.
     #[serde(skip)]
-    pub(crate) clock: Option<String>,
+    pub(crate) clock: Option<ClockSpeed>,
+}
+
+/// How fast the clock of a simulated fleet runs.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum ClockSpeed {
+    /// Nobody waits for it: it skips every wait.
+    Skips,
+    /// So many times as fast as the one on the wall.
+    Times(f64),
+}
+
+impl fmt::Display for ClockSpeed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Skips => f.write_str("its clock skips every wait"),
+            Self::Times(speed) => write!(f, "its clock runs {speed} times as fast"),
+        }
+    }
 }
 
 impl Place {
+    /// How long a person has, if the fleet's clock says `left`.
+    pub(crate) fn on_the_wall(&self, left: Duration) -> Duration {
+        match self.clock {
+            Some(ClockSpeed::Times(speed)) => left.div_f64(speed),
+            // The clock stands still while a person thinks, or is the one on the wall.
+            Some(ClockSpeed::Skips) | None => left,
+        }
+    }
+
     /// A place for tests of texts.
     #[cfg(test)]
     pub(crate) fn example() -> Self {

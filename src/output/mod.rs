@@ -25,9 +25,9 @@ mod wrap;
 pub(crate) use capacity::capacity_line;
 pub(crate) use clean::{clean, clean_lines, is_unsafe, json_document, json_line};
 pub(crate) use documents::{
-    ErrorDocument, HeadroomDocument, HistoryDocument, HistoryHalt, Hypothesis, Place, PlanEnd, ResultDocument,
-    StatusBatch, StatusCall, StatusDocument, StatusHalt, StatusHold, StatusPause, StatusQuestion, StatusRun,
-    placed_plan,
+    ClockSpeed, ErrorDocument, HeadroomDocument, HistoryDocument, HistoryHalt, Hypothesis, Place, PlanEnd,
+    ResultDocument, StatusBatch, StatusCall, StatusDocument, StatusHalt, StatusHold, StatusPause, StatusQuestion,
+    StatusRun, placed_plan,
 };
 pub(crate) use headroom::headroom_text;
 pub(crate) use page::Page;

@@ -40,26 +40,11 @@ pub(crate) struct Scenario {
 
 /// How time passes.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum ClockKind {
+pub(crate) enum ClockKind {
     /// Time passes only when every process that has the fleet open sleeps.
     Virtual,
     /// This many fleet seconds pass in a real one; 1 for `real`.
     Real(f64),
-}
-
-impl ClockKind {
-    /// How it differs from the clock on the wall, for people; `None` where it does not.
-    fn in_words(self) -> Option<String> {
-        match self {
-            Self::Virtual => Some("its clock skips every wait".to_owned()),
-            Self::Real(speed) => (speed != 1.0).then(|| format!("its clock runs {speed} times as fast")),
-        }
-    }
-}
-
-/// How the clock of this scenario differs from the one on the wall; `None` where it does not, or cannot be read.
-pub(crate) fn clock_in_words(scenario: &Path) -> Option<String> {
-    Scenario::read(scenario).ok()?.clock.in_words()
 }
 
 /// A pool, which is also an Auto Scaling group.
@@ -174,6 +159,11 @@ impl Scenario {
     pub(crate) fn read(path: &Path) -> Result<Self, Box<ScenarioError>> {
         let text = std::fs::read_to_string(path).map_err(|e| Box::new(ScenarioError::unreadable(path, e)))?;
         Self::parse(&text).map_err(|finding| Box::new(finding.in_file(path, &text)))
+    }
+
+    /// How its time passes.
+    pub(crate) fn clock(&self) -> ClockKind {
+        self.clock
     }
 
     fn parse(text: &str) -> Result<Self, error::Finding> {

@@ -1,0 +1,300 @@
+//! The subcommands, as types. Their help is written here and nowhere else.
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand, ValueEnum};
+use clap_complete::Shell;
+
+use crate::model::{HostId, RunId, SubsystemName};
+
+use super::args::SelectionArgs;
+use super::values::{Since, Supposed, host, new_file, reason, run, since, subsystem, what_if};
+use super::{candidates, examples};
+
+/// Everything but the removal itself.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Say what a removal would do; touches nothing
+    #[command(after_help = examples::PLAN)]
+    Plan {
+        /// Which hosts.
+        #[command(flatten)]
+        selection: SelectionArgs,
+    },
+    /// How much can be removed now, and what limits it
+    #[command(after_help = examples::HEADROOM)]
+    Headroom {
+        /// Only this subsystem
+        #[arg(long, value_name = "NAME", value_parser = subsystem, add = candidates::subsystems())]
+        subsystem: Option<SubsystemName>,
+        /// Answer as if minimum=UNITS (of --subsystem) or zone-down=ZONE; may be repeated; changes nothing
+        #[arg(long, value_name = "KEY=VALUE", value_parser = what_if)]
+        what_if: Vec<Supposed>,
+    },
+    /// Runs under way, what they hold, halts
+    #[command(after_help = examples::STATUS)]
+    Status {
+        /// Only this run
+        #[arg(value_name = "RUN", value_parser = run, add = candidates::all_runs())]
+        run: Option<RunId>,
+        /// Show it again whenever it changes, until nothing is under way; of one run, end with its exit code
+        #[arg(long, short = 'w')]
+        watch: bool,
+        /// End with 1 where a run is under way or holds hosts, or a stop order is in force
+        #[arg(long)]
+        check: bool,
+    },
+    /// Take over a run whose process died, and go on with exactly its plan
+    ///
+    /// The rest of the plan is judged anew, shown and confirmed. A run that was stopping, or had ended, only puts back,
+    /// and asks nothing.
+    #[command(after_help = examples::RESUME)]
+    Resume {
+        /// Which run: status names it
+        #[arg(value_name = "RUN", value_parser = run, add = candidates::runs())]
+        run: RunId,
+        /// No prompt; honoured only up to the policies' unattended_max
+        #[arg(long)]
+        yes: bool,
+        /// Why; recorded
+        #[arg(long, value_name = "TEXT", value_parser = reason)]
+        reason: Option<String>,
+        /// Also from a process that is not known to be dead: it then sends nothing more
+        #[arg(long)]
+        even_if_alive: bool,
+    },
+    /// Take over a run whose process died, put back what is cordoned, and end it
+    ///
+    /// Exit 0 where every cordoned host is back in service, 8 where one is not.
+    #[command(after_help = examples::ABANDON)]
+    Abandon {
+        /// Which run: status names it
+        #[arg(value_name = "RUN", value_parser = run, add = candidates::runs())]
+        run: RunId,
+        /// Give up this host of the run instead of putting it back; may be repeated; recorded with who decided it
+        #[arg(long, value_name = "HOST", value_parser = host, add = candidates::held())]
+        leave: Vec<HostId>,
+        /// Why; recorded
+        #[arg(long, value_name = "TEXT", value_parser = reason)]
+        reason: Option<String>,
+        /// Also from a process that is not known to be dead: it then sends nothing more
+        #[arg(long)]
+        even_if_alive: bool,
+    },
+    /// Let a run take no further batch until continue; the batch under way goes on to its end
+    ///
+    /// halt is what stops at once.
+    #[command(after_help = examples::PAUSE)]
+    Pause {
+        /// Which run: status names it
+        #[arg(value_name = "RUN", value_parser = run, add = candidates::runs())]
+        run: RunId,
+        /// Why; recorded, and asked for on a terminal
+        #[arg(long, value_name = "TEXT", value_parser = reason)]
+        reason: Option<String>,
+    },
+    /// Let a paused run go on, or confirm the batch that it waits for
+    #[command(after_help = examples::CONTINUE)]
+    Continue {
+        /// Which run: status names it
+        #[arg(value_name = "RUN", value_parser = run, add = candidates::runs())]
+        run: RunId,
+    },
+    /// Stop every run, and let none start, until unhalt: what is cordoned is put back
+    #[command(after_help = examples::HALT)]
+    Halt {
+        /// Only runs that touch or watch this subsystem
+        #[arg(long, value_name = "NAME", value_parser = subsystem, add = candidates::subsystems())]
+        subsystem: Option<SubsystemName>,
+        /// Why; recorded, told to everybody who is stopped, and asked for on a terminal once the order is in force
+        #[arg(long, value_name = "TEXT", value_parser = reason)]
+        reason: Option<String>,
+        /// Do not wait to see what becomes of the runs
+        #[arg(long)]
+        no_follow: bool,
+    },
+    /// Say who halted and why, and lift that halt
+    #[command(after_help = examples::UNHALT)]
+    Unhalt {
+        /// The halt of this subsystem; without it, the halt of the whole fleet
+        #[arg(long, value_name = "NAME", value_parser = subsystem, add = candidates::subsystems())]
+        subsystem: Option<SubsystemName>,
+        /// Why it may go on; recorded, and asked for on a terminal
+        #[arg(long, value_name = "TEXT", value_parser = reason)]
+        reason: Option<String>,
+    },
+    /// Ended runs and stop orders, newest first
+    #[command(after_help = examples::HISTORY)]
+    History(HistoryArgs),
+    /// Say what happened in a run, for a post-mortem, also while it is under way
+    ///
+    /// Says what went when and why it stopped, with capacity and readings over time, what was refused, and the plan.
+    #[command(after_help = examples::REPORT)]
+    Report {
+        /// Which run: status and history name it
+        #[arg(value_name = "RUN", value_parser = run, add = candidates::all_runs())]
+        run: RunId,
+        /// As Markdown, to paste into a post-mortem
+        #[arg(long, conflicts_with = "html")]
+        markdown: bool,
+        /// Write one self-contained page, with the timeline as a picture; an older one is replaced
+        #[arg(long, value_name = "FILE")]
+        html: Option<PathBuf>,
+    },
+    /// Check, show and accept policies
+    #[command(subcommand, arg_required_else_help = true, after_help = examples::POLICY)]
+    Policy(PolicyCommand),
+    /// The ledger that all operators of a fleet share
+    #[command(subcommand, arg_required_else_help = true, after_help = examples::LEDGER)]
+    Ledger(LedgerCommand),
+    /// Print what makes a shell complete commands, options, subsystems, runs and hosts
+    #[command(after_help = examples::COMPLETIONS)]
+    Completions {
+        /// Which shell
+        #[arg(value_enum)]
+        shell: Shell,
+    },
+    /// Print the manual page of safe-remove, or of one of its commands
+    #[command(after_help = examples::MAN)]
+    Man {
+        /// Which command, such as policy check
+        #[arg(value_name = "COMMAND")]
+        path: Vec<String>,
+    },
+}
+
+/// The options of `history`.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct HistoryArgs {
+    /// Only removals from this subsystem
+    #[arg(long, value_name = "NAME", value_parser = subsystem, add = candidates::subsystems())]
+    pub(crate) subsystem: Option<SubsystemName>,
+    /// Only runs that took this host or were about to
+    #[arg(long, value_name = "ID", value_parser = host, add = candidates::hosts())]
+    pub(crate) host: Option<HostId>,
+    /// Only runs begun since then: a time, a date, or how long ago (24h)
+    #[arg(long, value_name = "T", value_parser = since)]
+    pub(crate) since: Option<Since>,
+    /// At most so many runs and orders, the newest
+    #[arg(long, value_name = "N")]
+    pub(crate) limit: Option<NonZeroUsize>,
+}
+
+impl Command {
+    /// Whether the command only produces an answer.
+    pub(crate) fn only_reads(&self) -> bool {
+        match self {
+            Self::Plan { .. }
+            | Self::Headroom { .. }
+            | Self::Status { .. }
+            | Self::History(_)
+            | Self::Report { html: None, .. }
+            | Self::Policy(PolicyCommand::Check | PolicyCommand::Show { .. } | PolicyCommand::Schema { .. })
+            | Self::Completions { .. }
+            | Self::Man { .. } => true,
+            Self::Resume { .. }
+            | Self::Abandon { .. }
+            | Self::Pause { .. }
+            | Self::Continue { .. }
+            | Self::Halt { .. }
+            | Self::Unhalt { .. }
+            | Self::Report { html: Some(_), .. }
+            | Self::Policy(PolicyCommand::Accept { .. })
+            | Self::Ledger(_) => false,
+        }
+    }
+}
+
+/// The kinds of policy files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SchemaOf {
+    /// The policy of a subsystem
+    Subsystem,
+    /// fleet.toml
+    Fleet,
+}
+
+/// `safe-remove policy`
+#[derive(Debug, Subcommand)]
+pub(crate) enum PolicyCommand {
+    /// Read every policy file and say what is wrong with it
+    #[command(after_help = examples::POLICY_CHECK)]
+    Check,
+    /// Show the policies as they are understood, percentages resolved
+    #[command(after_help = examples::POLICY_SHOW)]
+    Show {
+        /// Only this subsystem
+        #[arg(value_name = "NAME", value_parser = subsystem, add = candidates::subsystems())]
+        name: Option<SubsystemName>,
+    },
+    /// Print the JSON Schema of a kind of policy file, for editors
+    #[command(after_help = examples::POLICY_SCHEMA)]
+    Schema {
+        /// Which kind of file
+        #[arg(value_name = "FILE", value_enum, default_value_t = SchemaOf::Subsystem)]
+        of: SchemaOf,
+    },
+    /// Accept a policy that became looser than the one the ledger keeps
+    #[command(after_help = examples::POLICY_ACCEPT)]
+    Accept {
+        /// Which subsystem
+        #[arg(value_name = "NAME", value_parser = subsystem, add = candidates::subsystems())]
+        name: SubsystemName,
+        /// Why; recorded
+        #[arg(long, value_name = "TEXT", value_parser = reason)]
+        reason: String,
+    },
+}
+
+/// `safe-remove ledger`
+#[derive(Debug, Subcommand)]
+pub(crate) enum LedgerCommand {
+    /// Make the ledger: on DynamoDB its table too, with backups and deletion protection (safe to repeat)
+    #[command(after_help = examples::LEDGER_INIT)]
+    Init,
+    /// Print everything in the ledger as one document, also where its record cannot be read
+    #[command(after_help = examples::LEDGER_EXPORT)]
+    Export,
+    /// Make a ledger from an export, in an empty place: with a new id, and halted
+    #[command(after_help = examples::LEDGER_IMPORT)]
+    Import {
+        /// What `ledger export` printed
+        #[arg(value_name = "FILE")]
+        file: std::path::PathBuf,
+    },
+    /// Archive the journals of runs that ended long ago to a file, then remove them; each run's document stays
+    #[command(after_help = examples::LEDGER_PRUNE)]
+    Prune {
+        /// Runs that ended before then: a time, a date, or how long ago (90d); at least seven days
+        #[arg(long, value_name = "T", value_parser = since)]
+        before: Since,
+        /// The file to write, which must not exist [default: FLEET-journals-before-T.json, here]
+        #[arg(long, value_name = "FILE", value_parser = new_file)]
+        to: Option<std::path::PathBuf>,
+    },
+    /// Print the IAM policy that a ledger in DynamoDB needs
+    #[command(after_help = examples::LEDGER_IAM_POLICY)]
+    IamPolicy {
+        /// With what `ledger init` needs besides
+        #[arg(long)]
+        init: bool,
+        /// With what `ledger prune` needs besides: it deletes
+        #[arg(long)]
+        prune: bool,
+    },
+    /// Set the ledger's time right where a wrong clock left one behind that has not come yet
+    #[command(after_help = examples::LEDGER_SET_TIME)]
+    SetTime {
+        /// Why; recorded
+        #[arg(long, value_name = "TEXT", value_parser = reason)]
+        reason: String,
+    },
+    /// Put the hosts of the policies under this ledger
+    #[command(after_help = examples::LEDGER_ADOPT)]
+    Adopt {
+        /// Why; recorded
+        #[arg(long, value_name = "TEXT", value_parser = reason)]
+        reason: String,
+    },
+}
