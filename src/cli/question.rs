@@ -133,10 +133,14 @@ fn of_marks(marks: &Marks) -> Text {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
     use std::time::Duration;
 
     use super::*;
+    use crate::model::SubsystemName;
+    use crate::output::ClockSpeed;
     use crate::output::Page;
+    use crate::plan::OtherRun;
     use crate::plan::testing::{NOON, World, counted, policy};
     use crate::policy::{BatchLimit, Budget};
 
@@ -160,5 +164,44 @@ mod tests {
                 );
             }
         }
+    }
+
+    /// Beside the question: the fleet, what the named subsystem and the nearest other keep, other runs, the time to answer.
+    #[test]
+    fn what_decides_is_said_in_few_lines() {
+        let mut world = World::new([policy("index", 4), policy("billing", 2), policy("placement", 1)]).with(
+            "shared",
+            6,
+            &["a", "b"],
+            &["index", "billing", "placement"],
+        );
+        let other = |run: &str| OtherRun {
+            run: run.into(),
+            operator: "bob@ops-2".into(),
+            subsystem: "index".into(),
+            since: NOON,
+            touches: [SubsystemName::from("index")].into(),
+            watches: [SubsystemName::from("index")].into(),
+            holds: 0,
+            claims: 1,
+            holds_of: BTreeSet::new(),
+            silent: false,
+        };
+        world.ledger.others.push(other("r-1"));
+        let place = Place { clock: Some(ClockSpeed::Times(12.0)), ..Place::example() };
+        let plan = counted(&world, "index", 1);
+        let said = before_a_plan(&plan, &place, NOON).on(Page::new(None, false));
+        for words in [
+            "fleet       demo (simulated, its clock runs 12 times as fast)\n",
+            "index 6 > 5 units, minimum 4; billing 6 > 5 units, minimum 2\n",
+            "other run: r-1 of bob@ops-2; this one",
+            "in 15m (1m 15s of yours)",
+        ] {
+            assert!(said.contains(words), "{words}:\n{said}");
+        }
+        assert!(said.lines().all(|line| line.len() <= 80) && said.lines().count() <= 8, "{said}");
+        world.ledger.others.push(other("r-2"));
+        let said = before_a_plan(&counted(&world, "index", 1), &place, NOON).on(Page::new(None, false));
+        assert!(said.contains("2 other runs are near, see above"), "{said}");
     }
 }

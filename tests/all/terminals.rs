@@ -12,6 +12,10 @@ use crate::support::terminal::Terminal;
 
 const COLUMNS: [u16; 3] = [60, 80, 120];
 
+fn regex(pattern: &str) -> regex::Regex {
+    regex::Regex::new(pattern).expect("a pattern of this file")
+}
+
 /// 66 hosts of index, of which 24 may go at once, in batches of two.
 fn large() -> TestEnvironment {
     let environment = TestEnvironment::new();
@@ -21,9 +25,22 @@ fn large() -> TestEnvironment {
     environment
 }
 
-/// No row goes on beyond the edge, unless a person copies it.
+/// No row goes on beyond the edge, unless a person copies it; times have their zone and no fractions, one host is one
+/// host, durations are as people write them, and no path has a detour.
 #[track_caller]
 fn keeps_to(columns: u16, rows: &[String]) {
+    let text = one_line(rows);
+    for time in regex(r"[0-9]:[0-9]{2}:[0-9]{2}").find_iter(&text) {
+        assert!(text[time.end()..].starts_with(" UTC"), "a time without its zone, or with fractions: {text}");
+    }
+    for (pattern, what) in [
+        (r"\b1 (hosts|units|batches|runs|calls|times|records|subsystems)\b", "one of many"),
+        (r"[0-9]s [0-9]+ms|\b1d\b", "a duration"),
+        (r"/\.\./", "a detour"),
+    ] {
+        let found = regex(pattern).find(&text);
+        assert!(found.is_none(), "{what}: {found:?}\n{}", rows.join("\n"));
+    }
     for row in rows.iter().filter(|row| !row.contains("safe-remove ") && !row.contains('/')) {
         assert!(row.width() <= usize::from(columns), "{columns}: {row}\n{}", rows.join("\n"));
     }
@@ -137,6 +154,81 @@ fn every_screen_keeps_to_its_terminal() {
             assert_eq!(ended.code, code, "{arguments:?}\n{}", ended.rows.join("\n"));
             keeps_to(columns, &ended.rows);
         }
+    }
+    environment.replace("policies/index.toml", "batch = 2", "batsch = 2");
+    for columns in COLUMNS {
+        let ended = Terminal::open(&environment, &["policy", "check"], columns).end();
+        assert_eq!(ended.code, 4, "{}", ended.rows.join("\n"));
+        keeps_to(columns, &ended.rows);
+        assert!(ended.rows.iter().any(|row| row.contains("batsch")), "{}", ended.rows.join("\n"));
+    }
+}
+
+/// Of many probes the bad one is on the screen, with its limit and its bad samples, live and in `status`.
+#[test]
+fn of_many_readings_the_bad_one_is_in_sight() {
+    for columns in COLUMNS {
+        let environment = TestEnvironment::new();
+        let events = "[[events]]\nafter = { pool = \"index\", cordoned = 2 }\nat = \"1s\"\n\
+                      demand = { subsystem = \"index\", factor = 2.0 }\n";
+        let fleet = Fleet { clock: "1", index_minimum: 12, events: events.to_owned(), ..Fleet::default() };
+        fleet.write_quick(&environment);
+        let probe = |name: &str, limit: &str| {
+            format!(
+                "[[health.probe]]\nname = \"{name}\"\nkind = \"simulated\"\nmetric = \"latency_ms\"\nunit = \"ms\"\n{limit}\n"
+            )
+        };
+        let mut probes: String = (1..=22).map(|n| probe(&format!("p{n:02}"), "max = 100000")).collect();
+        probes.push_str(&probe("tail", "max_increase = \"20%\"\nfailures = 60"));
+        environment.replace("policies/index.toml", "max = 0.01\n", &format!("max = 2\n{probes}"));
+        environment.replace("policies/index.toml", "bake = \"6s\"", "bake = \"120s\"");
+        let arguments = ["--subsystem", "index", "--count", "2", "--yes"];
+        let mut live = Terminal::open(&environment, &arguments, columns);
+        let rows = live.see("bad of 60");
+        let bad = rows.iter().find(|row| row.contains("index/tail")).unwrap_or_else(|| panic!("{}", rows.join("\n")));
+        assert!(bad.contains(" ms  max ") && bad.contains("bad of 60"), "{bad}");
+        assert!(rows.iter().any(|row| row.contains("more, all within limits")), "{}", rows.join("\n"));
+        let status = Terminal::open(&environment, &["status"], columns).end();
+        keeps_to(columns, &status.rows);
+        let first = status.rows.iter().find(|row| row.starts_with("readings")).expect("readings");
+        assert!(first.contains("index/tail") && first.contains("bad of 60") && first.contains("max "), "{first}");
+        let words = one_line(&status.rows);
+        assert!(words.contains("batch 1 of 1, bakes until") && words.contains("left)"), "{}", status.rows.join("\n"));
+        live.interrupt();
+        let ended = live.end();
+        assert_eq!(ended.code, 9, "{}", ended.rows.join("\n"));
+        keeps_to(columns, &ended.rows);
+    }
+}
+
+/// `status --watch` is drawn again in its place, and leaves how the run ended, with its exit code.
+#[test]
+fn a_watched_run_is_drawn_in_its_place() {
+    for columns in [80, 120] {
+        let environment = TestEnvironment::new();
+        Fleet { clock: "1", index_minimum: 12, ..Fleet::default() }.write_quick(&environment);
+        environment.replace("policies/index.toml", "bake = \"6s\"", "bake = \"60s\"");
+        let mut live = Terminal::open(&environment, &["--subsystem", "index", "--count", "2", "--yes"], columns);
+        live.see("baking");
+        let run = environment.run(&["status", "-o", "json"]).exits(0).json()["runs"][0]["run"].clone();
+        let watched = Terminal::open(&environment, &["status", run.as_str().expect("an id"), "--watch"], columns);
+        // Drawn at least twice: the time is another.
+        let first = watched.see("baking batch 1");
+        let at = |rows: &[String]| rows.iter().find(|row| row.starts_with("at ")).cloned();
+        let begun = std::time::Instant::now();
+        while at(&watched.screen()).is_none_or(|now| Some(now) == at(&first)) {
+            assert!(begun.elapsed() < std::time::Duration::from_secs(60), "{}", watched.screen().join("\n"));
+            std::thread::sleep(std::time::Duration::from_millis(100));
+        }
+        environment.run(&["halt"]).exits(0);
+        let ended = watched.end();
+        // It would read on for the length of a bake.
+        live.interrupt();
+        assert_eq!((ended.code, live.end().code), (9, 9), "{}", ended.rows.join("\n"));
+        let drawn = |word: &str| ended.rows.iter().filter(|row| row.starts_with(word)).count();
+        assert_eq!((drawn("fleet "), drawn("policies ")), (1, 1), "{}", ended.rows.join("\n"));
+        assert!(one_line(&ended.rows).contains("halted: 0 of 2 hosts are gone"), "{}", ended.rows.join("\n"));
+        keeps_to(columns, &ended.rows);
     }
 }
 

@@ -124,6 +124,11 @@ impl Terminal {
         self.keys.write_all(format!("{line}\r").as_bytes()).expect("typed");
     }
 
+    /// Presses Ctrl-C.
+    pub(crate) fn interrupt(&mut self) {
+        self.keys.write_all(b"\x03").expect("typed");
+    }
+
     /// Waits until it ends.
     #[track_caller]
     pub(crate) fn end(mut self) -> Ended {
