@@ -5,7 +5,8 @@
 //! included. They are counted from 0 in the order in which they are reached, and named: `before-` or `behind-`, and then
 //! `append-` with the event (`append-bake-ended`; `append-read` is a `sampled` with no batch out), `change-` with the change
 //! (`change-grant`), `send-` with the effect (`send-cordon`), or `fence` and `epoch` of a takeover. One more, `write-` with
-//! append or change, lies between the read that a write was decided on and the write itself. `SAFE_REMOVE_FAULT` is a list of these, with commas, each done once:
+//! append or change, lies between the read that a write was decided on and the write itself. `SAFE_REMOVE_FAULT` is a list
+//! of these, with commas, each done once:
 //!
 //! | fault | what happens |
 //! | --- | --- |

@@ -117,30 +117,27 @@ impl Machine {
 
     /// Waits for a budget, an interval, the provider, or another run.
     fn wait(&mut self, until: Time, why: String, on: &WaitOn, now: Time) -> Result<(), Reason> {
-        if *on == WaitOn::Person {
-            // The next observation shows the pause.
-            self.phase = Phase::opening_at(now);
-            return Ok(());
-        }
-        let since = *self.waiting.since.get_or_insert(now);
+        let since = self.waiting.since.unwrap_or(now);
+        // Others are asked about once in a sampling period; a run that is waited for is never long out of sight.
+        let (ends, not_before) = match on {
+            WaitOn::Person => {
+                // The next observation shows the pause.
+                self.phase = Phase::opening_at(now);
+                return Ok(());
+            }
+            WaitOn::Budget => (until, until),
+            // When it ends nobody knows: as long as the caller wants.
+            WaitOn::Run(_) => (now.plus(Duration::from_millis(1)), now.plus(self.settings().every)),
+            // An interval is always waited, even if another run's batch came before (contract section 2, `--no-wait`).
+            WaitOn::Interval | WaitOn::Provider => (since, until),
+        };
+        self.waiting.since = Some(since);
         // The observation was good enough to be answered.
         self.observed.stale = 0;
         self.waiting.in_line = matches!(on, WaitOn::Run(_));
-        // An interval is always waited, even if another run's batch came before (contract section 2, `--no-wait`).
-        let ends = match on {
-            WaitOn::Budget => until,
-            // When it ends nobody knows: as long as the caller wants.
-            WaitOn::Run(_) => now.plus(Duration::from_millis(1)),
-            WaitOn::Interval | WaitOn::Provider | WaitOn::Person => since,
-        };
         if !self.begun && ends.since(since) > self.spec.max_wait {
             return Err(Reason::Deferred { until: until.max(now), why });
         }
-        // Others are asked about once in a sampling period; a run that is waited for is never long out of sight.
-        let not_before = match on {
-            WaitOn::Run(_) => now.plus(self.settings().every),
-            WaitOn::Budget | WaitOn::Interval | WaitOn::Provider | WaitOn::Person => until,
-        };
         self.tell_waiting(why, not_before, now);
         self.phase = Phase::opening_at(not_before);
         Ok(())
