@@ -55,6 +55,12 @@ impl Time {
         Self(at.as_millisecond())
     }
 
+    /// For programs: RFC 3339 with milliseconds, `2017-02-28T17:37:00.250Z`.
+    pub(crate) fn rfc3339(self) -> impl fmt::Display {
+        let at = self.to_jiff();
+        fmt::from_fn(move |f| write!(f, "{at:.3}"))
+    }
+
     /// The time of day, to the second.
     pub(crate) fn time_of_day(self) -> impl fmt::Display {
         self.to_jiff().strftime("%H:%M:%S UTC")
@@ -73,7 +79,7 @@ impl fmt::Display for Time {
 
 impl fmt::Debug for Time {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:.3}", self.to_jiff())
+        fmt::Display::fmt(&self.rfc3339(), f)
     }
 }
 
@@ -91,7 +97,7 @@ impl std::str::FromStr for Time {
 
 impl Serialize for Time {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&format_args!("{:.3}", self.to_jiff()))
+        serializer.collect_str(&self.rfc3339())
     }
 }
 

@@ -88,8 +88,10 @@ pub(crate) async fn prune(
     }
     let identity = fleets::named_identity(fleet);
     let operator = process::operator(&identity);
-    let named =
-        to.map_or_else(|| PathBuf::from(format!("{}-journals-before-{before}.json", fleet.name)), Path::to_owned);
+    let named = to.map_or_else(
+        || PathBuf::from(format!("{}-journals-before-{}.json", fleet.name, before.rfc3339())),
+        Path::to_owned,
+    );
     // An absolute path, because whoever reads the ledger in a year is in another directory.
     let path = std::path::absolute(&named).unwrap_or(named);
     let name = path.display().to_string();

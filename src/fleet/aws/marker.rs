@@ -65,7 +65,8 @@ impl Marker {
                 _ => parts.push(text),
             }
         }
-        let mut tags = BTreeMap::from([(KEY.to_owned(), format!("{} {}", self.at, self.registrations.len()))]);
+        let mut tags =
+            BTreeMap::from([(KEY.to_owned(), format!("{} {}", self.at.rfc3339(), self.registrations.len()))]);
         tags.extend(parts.into_iter().enumerate().map(|(n, part)| (format!("{KEY}:{}", n + 1), part)));
         tags
     }
