@@ -25,9 +25,9 @@ pub(crate) struct Ran {
     pub(crate) arguments: String,
     /// The exit code; `None` after a signal.
     pub(crate) code: Option<i32>,
-    /// What it wrote.
+    /// What it wrote, [`unbroken`].
     pub(crate) stdout: String,
-    /// What it wrote.
+    /// What it wrote, [`unbroken`].
     pub(crate) stderr: String,
 }
 
@@ -162,15 +162,7 @@ impl TestEnvironment {
     pub(crate) fn steady(&self, text: &str) -> String {
         let directory = self.path().display().to_string();
         let real = self.path().canonicalize().expect("it exists").display().to_string();
-        // Lines break elsewhere where a path or a name is longer.
-        let text = regex(r"(?m)(^[a-z][a-z ]{0,11} .*)(?:\n {12}(\S.*))+")
-            .replace_all(text, |found: &regex::Captures<'_>| {
-                found[0].split("\n            ").collect::<Vec<_>>().join(" ")
-            });
-        let text = regex(r"(?m)^(?:error|caused by|hint): .*(?:\n {6,11}\S.*)+")
-            .replace_all(&text, |found: &regex::Captures<'_>| {
-                found[0].lines().map(str::trim_start).collect::<Vec<_>>().join(" ")
-            });
+        let text = unbroken(text);
         let mut text = text.replace(&real, "[DIR]").replace(&directory, "[DIR]");
         for (pattern, name) in [
             (r"\br-[0-9a-hjkmnp-tv-z]{12}\b", "[RUN]"),
@@ -197,13 +189,22 @@ fn regex(pattern: &str) -> regex::Regex {
     regex::Regex::new(pattern).expect("a pattern of this file")
 }
 
+/// Text whose fields and messages are one line each: they break elsewhere where a path or a name is longer. How they break
+/// is tested on terminals.
+pub(crate) fn unbroken(text: &str) -> String {
+    let joined = |found: &regex::Captures<'_>| found[0].lines().map(str::trim_start).collect::<Vec<_>>().join(" ");
+    let fields = regex(r"(?m)^[A-Za-z][A-Za-z ]{0,11} .*(?:\n {12}\S.*)+");
+    let messages = regex(r"(?m)^(?:error|caused by|hint|warning): .*(?:\n {6,11}\S.*)+");
+    messages.replace_all(&fields.replace_all(text, joined), joined).into_owned()
+}
+
 /// How a call of the binary with these arguments ended.
 pub(crate) fn ran(arguments: &[&str], output: Output) -> Ran {
     Ran {
         arguments: arguments.join(" "),
         code: output.status.code(),
-        stdout: String::from_utf8(output.stdout).expect("UTF-8 on stdout"),
-        stderr: String::from_utf8(output.stderr).expect("UTF-8 on stderr"),
+        stdout: unbroken(&String::from_utf8(output.stdout).expect("UTF-8 on stdout")),
+        stderr: unbroken(&String::from_utf8(output.stderr).expect("UTF-8 on stderr")),
     }
 }
 

@@ -118,6 +118,20 @@ fn s9_what_is_pruned_is_in_the_file_and_still_answered_for(engine: Engine) {
     assert_eq!(documents(&environment), history);
 }
 
+/// Without `--to` the file's name is one that every shell and file system takes.
+#[test]
+fn an_archive_without_a_name_is_named_by_fleet_and_time() {
+    let environment = fleet(Engine::File);
+    remove(&environment, &["--count", "1"]);
+    set_clock(&environment, MONTHS_LATER);
+    remove(&environment, &["--count", "1"]);
+    environment.run(&["ledger", "prune", "--before", "90d"]).exits(0);
+    let named = std::fs::read_dir(environment.path()).expect("a directory").flatten().map(|entry| entry.file_name());
+    let named: Vec<String> = named.map(|name| name.to_string_lossy().into_owned()).collect();
+    let is_archive = |name: &String| name.starts_with("demo-journals-before-2017-04-01T") && name.ends_with("Z.json");
+    assert!(named.iter().any(is_archive), "{named:?}");
+}
+
 #[test]
 fn s5_nothing_is_removed_that_is_not_on_the_disk_or_is_young() {
     let environment = fleet(Engine::File);
