@@ -18,6 +18,7 @@ mod readings;
 mod refusal;
 pub(crate) mod report;
 mod run;
+mod steps;
 mod table;
 mod text;
 mod wrap;

@@ -1,0 +1,153 @@
+//! A run's progress in words: what it does, with which hosts, for how long, and what its probes read.
+
+use std::time::Duration;
+
+use crate::model::{counted, span_text};
+use crate::run::{Event, Progress, Step, Trouble};
+
+use super::readings::readings_text;
+use super::text::fitting;
+use super::wrap::wrap;
+use super::{Page, clean, hosts_text};
+
+/// The most hosts on a line of progress.
+const HOSTS_SHOWN: usize = 8;
+
+/// The most readings below the bar: the block must fit beside what a person reads above it. Bad ones come first.
+const READINGS_SHOWN: usize = 6;
+
+/// The columns that spinner and bar take.
+const BESIDE_BAR: usize = 24;
+
+/// The text that a terminal shows beside and below the bar.
+pub(super) fn block(progress: &Progress, left: Option<Duration>, page: Page) -> String {
+    let mut text = heading(progress);
+    if let Some(left) = left {
+        text.push_str(&format!("  {} left", span_text(left)));
+    }
+    let mut text = wrap(&text, page.narrower(BESIDE_BAR).width, 0, 2);
+    let hosts = (!progress.hosts.is_empty()).then(|| hosts_text(&progress.hosts, HOSTS_SHOWN));
+    for line in hosts.into_iter().chain(progress.trouble.as_ref().map(trouble_text)) {
+        text.push_str(&format!("\n  {}", wrap(&line, page.width, 2, 2)));
+    }
+    for forms in readings_text(&progress.readings, READINGS_SHOWN) {
+        text.push_str(&format!("\n  {}", fitting(&forms, page.narrower(2))));
+    }
+    text
+}
+
+/// What keeps hosts from being put back: the answer, how often it was tried, and until when it is.
+fn trouble_text(of: &Trouble) -> String {
+    format!(
+        "{} cannot be put back, tried {}: {}; tried until {}",
+        counted(of.hosts, "host"),
+        counted(of.attempts, "time"),
+        clean(&of.message),
+        of.gives_up_at
+    )
+}
+
+/// `batch 2 of 3  baking`
+fn heading(progress: &Progress) -> String {
+    let (number, of) = progress.batch;
+    format!("batch {number} of {of}  {}", step_text(progress.step))
+}
+
+/// The whole progress on one line, with the readings as they are on it.
+pub(super) fn line(progress: &Progress, left: Option<Duration>, readings: &str) -> String {
+    let mut text = heading(progress);
+    if !progress.hosts.is_empty() && !matches!(progress.step, Step::Reference | Step::Closing | Step::Following) {
+        text.push_str(&format!(": {}", hosts_text(&progress.hosts, HOSTS_SHOWN)));
+    }
+    if let Some(left) = left {
+        text.push_str(&format!(", {} left", span_text(left)));
+    }
+    if !readings.is_empty() {
+        text.push_str(&format!("; {readings}"));
+    }
+    if let Some(trouble) = &progress.trouble {
+        text.push_str(&format!("; {}", trouble_text(trouble)));
+    }
+    text
+}
+
+fn step_text(step: Step) -> &'static str {
+    match step {
+        Step::Reference => "sampling the reference",
+        Step::TakingOver => "taking over",
+        Step::Checking => "checking",
+        Step::Waiting => "waiting",
+        Step::Paused => "PAUSED",
+        Step::Asking => "waits for an answer",
+        Step::Cordoning => "cordoning",
+        Step::Baking => "baking",
+        Step::Terminating => "terminating",
+        Step::Verifying => "verifying",
+        Step::Restoring => "RESTORING",
+        Step::Closing => "closing",
+        Step::Following => "ended, nothing is held; reading on to see whether the readings recover (Ctrl-C ends this)",
+    }
+}
+
+/// Events that people should read when they happen; [`line`] reports the steps.
+pub(super) fn remark(event: &Event) -> Option<String> {
+    match event {
+        Event::Waiting { until, why } => Some(format!("waiting, and looking again by {until}: {why}")),
+        Event::Stopped { cause } => Some(format!("STOPPING: {}", cause.message)),
+        Event::HostInDoubt { host, why, .. } => Some(format!("{host} is in doubt: {why}")),
+        Event::HostDropped { host, .. } => Some(format!("{host} vanished by itself and was dropped")),
+        Event::BakeRestarted { batch, gap_ms } => {
+            let gap = span_text(Duration::from_millis(*gap_ms));
+            Some(format!("the bake of batch {batch} begins again: nothing was sampled for {gap}"))
+        }
+        Event::Warned { message } | Event::GroupLeft { message, .. } => Some(format!("warning: {message}")),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::health::{Limit, Measured, ProbeLimits, ProbeReading};
+    use crate::model::ProbeKey;
+    use crate::output::readings::readings_line;
+
+    #[test]
+    fn a_line_says_batch_hosts_time_and_probes() {
+        let progress = Progress {
+            step: Step::Baking,
+            batch: (2.into(), 3),
+            hosts: vec!["index-0001".into(), "index-0002".into()],
+            left: Some(Duration::from_secs(90)),
+            total: Some(Duration::from_secs(180)),
+            readings: vec![Measured {
+                key: ProbeKey { subsystem: "index".into(), probe: "errors".to_owned() },
+                reading: ProbeReading { value: Some(0.002), good: true, why: None, bad: 0 },
+                limits: ProbeLimits {
+                    max: Some(Limit { at: 0.01, percent: None }),
+                    failures: 1,
+                    ..ProbeLimits::default()
+                },
+                recent: vec![Some(0.002)],
+            }],
+            trouble: None,
+        };
+        assert_eq!(
+            line(&progress, progress.left, &readings_line(&progress.readings)),
+            "batch 2 of 3  baking: index-0001 index-0002, 1m 30s left; index/errors 0.002 max 0.01"
+        );
+    }
+
+    #[test]
+    fn what_stops_a_run_is_said() {
+        let cause = crate::run::Cause {
+            kind: crate::run::CauseKind::Order,
+            rule: None,
+            probe: None,
+            message: "interrupted (Ctrl-C)".to_owned(),
+            measured: None,
+            limit: None,
+        };
+        assert_eq!(remark(&Event::Stopped { cause }).as_deref(), Some("STOPPING: interrupted (Ctrl-C)"));
+    }
+}
