@@ -13,7 +13,7 @@ fn option(word: &str) -> Option<String> {
             "no prompt is --yes: it is honoured up to the policies' unattended_max"
         }
         "-f" | "--force" | "--yes-i-really-mean-it" => {
-            "there is no way past a refusal: safe-remove plan says what stands in the way, and what would allow it"
+            "there is no way past a refusal; safe-remove plan says what stands in the way, and what would allow it"
         }
         "-n" | "--num" | "--number" | "--hosts" => "how many hosts is --count N; which hosts is --host ID",
         "-s" | "--service" | "--group" | "--cluster" => "the subsystem is --subsystem NAME",
@@ -30,7 +30,7 @@ fn command(words: &[&str]) -> Option<String> {
     let first = positional.next()?;
     let text = match first.to_lowercase().as_str() {
         "stop" | "abort" | "cancel" | "kill" | "quit" | "emergency" => {
-            "to stop every run, from anywhere: safe-remove halt --reason TEXT; one at its terminal: Ctrl-C"
+            "one run, at its terminal: Ctrl-C\nevery run, from anywhere: safe-remove halt"
         }
         "rollback" | "undo" | "restore" | "uncordon" | "revert" => {
             "what is cordoned is put back by safe-remove halt --reason TEXT (every run that lives), or by safe-remove \
@@ -40,12 +40,12 @@ fn command(words: &[&str]) -> Option<String> {
             "to remove hosts: safe-remove --subsystem NAME --count N"
         }
         "ls" | "list" | "ps" | "runs" | "show" | "get" | "describe" => {
-            "what is under way: safe-remove status; what was: safe-remove history"
+            "what is under way: safe-remove status\nwhat was: safe-remove history"
         }
         "check" | "validate" | "lint" | "verify" => "to check the policies: safe-remove policy check",
         "capacity" | "max" | "limits" => "how much can go now: safe-remove headroom",
         "unstop" | "start" | "unpause" | "go" => {
-            "to lift a stop order: safe-remove unhalt; to go on with a run whose process died: safe-remove resume RUN"
+            "to lift a stop order: safe-remove unhalt\nto go on with a run whose process died: safe-remove resume RUN"
         }
         "version" => "the version: safe-remove --version",
         _ => return counted(first, positional.next()?),

@@ -141,7 +141,7 @@ pub fn main() -> ExitCode {
         },
         Err(_) => {
             let diagnostic = Diagnostic::new("internal failure: safe-remove panicked").hint(
-                "hosts may be cordoned: safe-remove status names them. Please report this, with what is said above",
+                "hosts may be cordoned; safe-remove status names them. Please report this, with what is said above",
             );
             screen.fail(Exit::INTERNAL, &diagnostic).into()
         }

@@ -173,12 +173,12 @@ impl OperationError {
             Self::Assess(AssessError::Digest(_)) => Some("this is a bug: please report it".to_owned()),
             Self::Ledger(LedgerError::Newer { .. }) => Some("use the newer version of safe-remove".to_owned()),
             Self::Ledger(LedgerError::Corrupt { .. }) => Some(
-                "restore the ledger from a backup, or: safe-remove ledger export, repair what it prints, and ledger \
-                     import into an empty place; a new ledger would not know what was removed"
+                "restore the ledger from a backup; or repair what `safe-remove ledger export` prints, and import it into an \
+                     empty place; a new ledger would not know what was removed"
                     .to_owned(),
             ),
             Self::Ledger(LedgerError::PutBack { .. }) => Some(format!(
-                "where its file was moved on purpose, and no copy of it is in use: safe-remove ledger adopt. Else {IMPORT}"
+                "where its file was moved on purpose, and no copy of it is in use, use `safe-remove ledger adopt`. Else {IMPORT}"
             )),
             Self::Ledger(LedgerError::Unreachable { .. } | LedgerError::InDoubt { .. }) => {
                 Some("correct what is said above, permissions or `[ledger]` in fleet.toml, then try again".to_owned())

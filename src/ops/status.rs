@@ -73,7 +73,7 @@ pub(crate) async fn no_such_run(run: &RunId, record: &FleetRecord, ledger: &Ledg
     let names = record.runs.keys().chain(&known).map(RunId::as_str);
     let nearest = policy::nearest(run.as_str(), names);
     let hint = if nearest.is_empty() {
-        "all runs: safe-remove status, and safe-remove history".to_owned()
+        "all runs: safe-remove status\nended ones: safe-remove history".to_owned()
     } else {
         format!("did you mean {}?", nearest.join(" or "))
     };

@@ -73,8 +73,10 @@ fn rule_name(rule: Rule) -> String {
 pub(crate) fn largest_text(plan: &PlanDocument) -> Option<String> {
     let name = &plan.request.subsystem;
     match plan.largest_allowed_count? {
+        // Where there is no such subsystem, nothing limits it.
+        0 if plan.violations.iter().any(|violation| violation.rule == Rule::UnknownSubsystem) => None,
         0 if plan.exact => {
-            Some(format!("No host of {name} can be removed now: safe-remove headroom says what limits it."))
+            Some(format!("No host of {name} can be removed now; safe-remove headroom says what limits it."))
         }
         _ => {
             let largest = plan.largest_text()?;
