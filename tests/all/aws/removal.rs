@@ -177,7 +177,7 @@ async fn s4_a_second_run_in_a_group_waits_until_the_first_has_left_it() {
     let mut second = removal("index", &fast);
     second.push("--no-wait".to_owned());
     let deferred = run(&story.environment, &second).exits(11);
-    assert!(deferred.stderr.contains("hosts out since"), "{}", deferred.stderr);
+    assert!(deferred.stderr.contains("1 host out since"), "{}", deferred.stderr);
     signal(&child, "-TERM");
     signal(&child, "-CONT");
     let halted = ended(child, 9);
