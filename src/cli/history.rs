@@ -87,7 +87,8 @@ fn by(run: &RunDocument) -> String {
         by.push_str(&format!("; batch {} was let go by {} ({})", of.batch, of.operator, of.how));
     }
     for pause in &run.pauses {
-        by.push_str(&format!("; paused by {}", pause.operator));
+        let why = pause.reason.as_deref().map(|reason| format!(" ({reason})")).unwrap_or_default();
+        by.push_str(&format!("; paused by {} at {}{why}", pause.operator, pause.at));
     }
     for taken in &run.taken_over_by {
         by.push_str(&format!("; {} by {}", taken.how, taken.operator));

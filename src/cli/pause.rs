@@ -24,12 +24,18 @@ pub(super) async fn pause(
         text.field("warning", warning);
     }
     text.blank();
-    let why = paused.reason.as_deref().map(|reason| format!(": {reason}")).unwrap_or_default();
-    let before = if paused.already { ", and was before" } else { "" };
-    text.field("PAUSED", &format!("{run}, by {} since {}{why}{before}", paused.operator, paused.since));
+    if paused.already {
+        text.paragraph("It was paused before: nothing was changed.");
+    }
     text.append(status::text_of_run(&paused.status, paused.at));
-    text.field("then", "the batch under way goes on to its end, and no further one begins before `continue`");
-    text.copied("next", &next::command(&global.policies, &format!("continue {run}")));
+    match &paused.status.next_command {
+        // Nobody goes on with it: what is out must be put back first.
+        Some(next) if paused.status.alive == Some(false) => text.copied("next", next),
+        _ => {
+            text.field("then", "the batch under way goes on to its end, and no further one begins before `continue`");
+            text.copied("next", &next::command(&global.policies, &format!("continue {run}")));
+        }
+    }
     CommandOutput::result(Exit::DONE, "pause", text, &paused, &warnings)
 }
 
@@ -47,6 +53,13 @@ pub(super) async fn go_on(global: &Global, run: &RunId) -> Result<CommandOutput,
         (None, None) => format!("{run} is neither paused nor waits for an answer: nothing was changed"),
     };
     text.field("continued", &done);
-    text.append(status::text_of_run(&went_on.status, went_on.at));
+    // How it stood before it hears of this would contradict it.
+    match &went_on.status.next_command {
+        Some(next) if went_on.status.alive == Some(false) => {
+            text.field("process", "DEAD: nobody goes on with it");
+            text.copied("next", next);
+        }
+        _ => text.copied("to see it", &next::command(&global.policies, &format!("status {run} --watch"))),
+    }
     CommandOutput::result(Exit::DONE, "continue", text, &went_on, &warnings)
 }

@@ -100,6 +100,11 @@ fn what_next(policies: &Path, plan: &PlanDocument) -> String {
         let lift = next::unhalt(policies, halted.subsystem.as_ref());
         return format!("ask whoever halted it; when it may go on: {lift}");
     }
+    if violates(Rule::RunInTheWay).is_some()
+        && let Some(other) = plan.others.iter().find(|other| other.silent)
+    {
+        return put_back(policies, &other.run);
+    }
     if violates(Rule::ForeignLedger).is_some() {
         let adopt = next::command(policies, "ledger adopt --reason TEXT");
         return format!("if this is the ledger that governs them from now on: {adopt}");

@@ -15,7 +15,7 @@ use crate::driver::Watcher;
 use crate::model::{BatchNumber, RunId, Time};
 use crate::output::{ProgressScreen, batch_prompt, batch_question_text, next};
 use crate::ports::Clock;
-use crate::run::{Answer, BatchQuestion, Event, JournalRecord, Progress};
+use crate::run::{Answer, BatchQuestion, Event, JournalRecord, Progress, Step};
 
 use super::prompt::Keyboard;
 use super::screen::Screen;
@@ -31,6 +31,8 @@ pub(super) struct RunWatcher {
     open: Mutex<Option<OpenQuestion>>,
     /// Which run it is, once it is opened.
     run: Arc<Mutex<Option<RunId>>>,
+    /// It was said how a run that is paused goes on.
+    paused: AtomicBool,
     stop_key: Option<tokio::task::JoinHandle<()>>,
     answers: UnboundedSender<Answer>,
     answered: tokio::sync::Mutex<UnboundedReceiver<Answer>>,
@@ -64,7 +66,8 @@ impl RunWatcher {
             }
         });
         let stop_key = stop_key.ok().flatten();
-        Self { progress, screen: Arc::clone(screen), clock, policies, open, run, stop_key, answers, answered }
+        let paused = AtomicBool::new(false);
+        Self { progress, screen: Arc::clone(screen), clock, policies, open, run, paused, stop_key, answers, answered }
     }
 
     fn put(&self, question: &BatchQuestion) -> OpenQuestion {
@@ -90,6 +93,13 @@ impl RunWatcher {
         OpenQuestion { of: (batch, question.until), withdrawn, reader }
     }
 
+    fn say_how_to_go_on(&self) {
+        let run = self.run.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let (Some(speak), Some(run)) = (self.progress.speaker(), run) {
+            speak(&format!("to go on: {}", next::command(&self.policies, &format!("continue {run}"))));
+        }
+    }
+
     fn withdraw(&self, open: OpenQuestion) {
         open.withdrawn.store(true, Ordering::Relaxed);
         if let Some(reader) = open.reader {
@@ -112,6 +122,12 @@ impl Drop for RunWatcher {
 impl Watcher for RunWatcher {
     fn progress(&self, progress: &Progress) {
         self.progress.progress(progress);
+        let is_paused = progress.step == Step::Paused;
+        if is_paused && !self.paused.swap(is_paused, Ordering::Relaxed) {
+            self.say_how_to_go_on();
+        } else {
+            self.paused.store(is_paused, Ordering::Relaxed);
+        }
     }
 
     fn recorded(&self, record: &JournalRecord) {

@@ -219,7 +219,7 @@ fn is_known(name: &SubsystemName, target: &Target, record: &FleetRecord) -> Resu
     Err(match unknown {
         OperationError::NoSuch { message, hint } => OperationError::NoSuch {
             message: format!("{message}: nothing is halted"),
-            hint: hint.map(|hint| format!("{hint} Without --subsystem the whole fleet is halted")),
+            hint: hint.map(|hint| format!("{hint}\nwithout --subsystem the whole fleet is halted")),
         },
         other => other,
     })

@@ -98,6 +98,7 @@ impl Machine {
         let sampled_at = observations.first().map_or(now, |first| first.begun_at);
         let reference = health::reference(&samples, &self.probes()).map_err(|bad| {
             let unhealthy = |(key, message): (crate::model::ProbeKey, String)| {
+                let message = format!("probe {key} is bad already: {message}");
                 violation(Rule::UnhealthyNow, Some(key.subsystem), message)
             };
             Reason::Rules(bad.into_iter().map(unhealthy).collect())

@@ -133,8 +133,28 @@ fn s6_a_paused_run_ends_its_batch_takes_no_other_and_goes_on_when_it_is_continue
     // What is left of anything is counted from now, not from when it was paused.
     let again = again["result"].clone();
     assert!(again["at"].as_str() > again["since"].as_str(), "{again:#}");
-    environment.run(&["continue", &id]).exits(0);
-    let document = ran(&remove, child.wait_with_output().expect("it ends")).exits(0).json();
+    let went_on = environment.run(&["continue", &id]).exits(0).stdout;
+    assert!(went_on.contains("is lifted") && !went_on.contains("PAUSED"), "{went_on}");
+    let ran = ran(&remove, child.wait_with_output().expect("it ends")).exits(0);
+    assert!(ran.stderr.contains(&format!("to go on: safe-remove continue {id}")), "{}", ran.stderr);
+    let document = ran.json();
     assert_eq!(document["terminated"].as_array().map(Vec::len), Some(4));
     assert_eq!(document["pauses"][0]["reason"], "smoke", "{document:#}");
+}
+
+/// Nobody goes on with a run whose process is dead: what puts back comes next, not `continue`.
+#[test]
+fn s6_a_pause_of_a_dead_run_says_what_puts_back() {
+    let environment = fleet();
+    let remove = ["--subsystem", "index", "--count", "4", "--yes"];
+    let mut child = environment.command(&remove).spawn().expect("it starts");
+    wait_until(&mut child, "the first cordon", || cordoned(environment.path()) == 2);
+    child.kill().expect("killed");
+    child.wait().expect("it is dead");
+    let id = only_run(&environment)["run"].as_str().expect("an id").to_owned();
+    for command in ["pause", "continue"] {
+        let said = environment.run(&[command, &id]).exits(0).stdout;
+        assert!(said.contains("DEAD") && said.contains(&format!("safe-remove abandon {id}")), "{said}");
+        assert!(!said.contains(&format!("safe-remove continue {id}")), "{said}");
+    }
 }

@@ -234,6 +234,7 @@ fn s3_a_bad_probe_before_the_first_batch_refuses() {
     world.probe = Box::new(|_| Ok(0.5));
     let Finish::NotStarted(NotStarted::Rules(violations)) = world.drive(&mut machine) else { panic!("must not start") };
     assert_eq!(violations[0].rule, crate::plan::Rule::UnhealthyNow);
+    assert!(violations[0].message.starts_with("probe index/errors is bad already: read 0.5"), "{violations:?}");
     assert!(world.took_nothing());
 }
 
