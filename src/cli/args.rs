@@ -46,8 +46,9 @@ pub(crate) struct Cli {
 
 /// The help that an operator on call needs at 3 a.m.: the output of `safe-remove` alone.
 pub(crate) const SHORT_HELP: &str = "\
-safe-remove takes hosts out of a fleet: out of service first, watched, then terminated,
-in small batches, and never below any subsystem's minimum. It asks before it acts.
+safe-remove takes hosts out of a fleet: out of service first, watched, then
+terminated, in small batches, and never below any subsystem's minimum. It asks
+before it acts.
 
 How much can go now?       safe-remove headroom
 What would happen?         safe-remove plan --subsystem index --count 3
@@ -56,8 +57,8 @@ What is going on?          safe-remove status
 What happened before?      safe-remove history
 Stop everything:           safe-remove halt
 
-Ctrl-C stops a run at any time and puts back what is not yet terminated. So does a terminal
-that is closed; --detach goes on without one.
+Ctrl-C stops a run at any time and puts back what is not yet terminated. So does
+a terminal that is closed; --detach goes on without one.
 All options and exit codes: safe-remove --help
 ";
 

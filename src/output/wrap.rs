@@ -17,7 +17,7 @@ pub(super) fn wrap(text: &str, width: usize, at: usize, indent: usize) -> String
     };
     let mut out = String::new();
     let mut column = at;
-    for word in prose.split([' ', '\n']).filter(|word| !word.is_empty()).chain(command) {
+    for word in words(prose).iter().map(String::as_str).chain(command) {
         let length = word.width();
         let is_first = out.is_empty() || out.ends_with(' ');
         if !is_first && column + 1 + length > width {
@@ -32,6 +32,22 @@ pub(super) fn wrap(text: &str, width: usize, at: usize, indent: usize) -> String
         column += length;
     }
     out
+}
+
+/// The words between which a line may break. What stands in backticks is one: people copy it.
+fn words(prose: &str) -> Vec<String> {
+    let parts = || prose.split([' ', '\n']).filter(|part| !part.is_empty());
+    let mut words: Vec<String> = Vec::new();
+    let mut is_open = false;
+    for part in parts() {
+        match words.last_mut().filter(|_| is_open) {
+            Some(word) => word.extend([" ", part]),
+            None => words.push(part.to_owned()),
+        }
+        is_open ^= part.matches('`').count() % 2 == 1;
+    }
+    // Somebody else's text may have one that nothing closes.
+    if is_open { parts().map(str::to_owned).collect() } else { words }
 }
 
 /// Text of several lines, each wrapped by itself: what follows is indented as its line is.
@@ -65,6 +81,14 @@ mod tests {
             "safe-remove --subsystem index --count 3 --reason 'rack 7 is replaced' --policies /etc/safe-remove";
         let text = wrap(&format!("to make the plan again: {command}"), 40, 6, 6);
         assert_eq!(text, format!("to make the plan again:\n      {command}"));
+    }
+
+    #[test]
+    fn what_stands_in_backticks_stays_whole() {
+        let text = wrap("there is no such table: `safe-remove ledger init` makes it, and `status` shows it", 30, 0, 2);
+        assert_eq!(text, "there is no such table:\n  `safe-remove ledger init`\n  makes it, and `status` shows\n  it");
+        let odd = wrap("a ` that nobody closes is no reason for a long line", 20, 0, 0);
+        assert!(odd.lines().all(|line| line.len() <= 20), "{odd}");
     }
 
     #[test]

@@ -291,7 +291,7 @@ fn s7_a_ledger_that_is_damaged_in_mid_run_is_lost_and_the_run_is_kept() {
     let next = format!("safe-remove abandon {run}");
     assert_eq!(document["next_command"], next, "{document:#}");
     assert!(said.contains("its contents are damaged") && !said.contains("older state"), "{said}");
-    assert!(said.contains("could not take the last") && said.contains(&file.display().to_string()), "{said}");
+    assert!(said.contains("could not take the end of") && said.contains(&file.display().to_string()), "{said}");
     for command in [["status", &run], ["abandon", &run], ["resume", &run]] {
         let words = words(&environment.run(&command).exits(10));
         assert!(words.contains("its contents are damaged"), "{command:?}: {words}");
