@@ -8,7 +8,7 @@ use clap_complete::Shell;
 
 use crate::model::{HostId, RunId, SubsystemName};
 
-use super::args::SelectionArgs;
+use super::removal::SelectionArgs;
 use super::values::{Since, Supposed, host, new_file, reason, run, since, subsystem, what_if};
 use super::{candidates, examples};
 

@@ -28,6 +28,7 @@ mod plan;
 mod policy;
 mod prompt;
 mod question;
+pub(crate) mod removal;
 mod remove;
 mod report;
 mod run_report;

@@ -7,9 +7,10 @@ use crate::ops::{self, Because, OperationError, PlanAnswer};
 use crate::output::{PlanEnd, Text, largest_text, next, placed_plan, plan_text, refusal_line};
 use crate::plan::{PlanDocument, Rule};
 
-use super::args::{Global, SelectionArgs};
+use super::args::Global;
 use super::error::Diagnostic;
 use super::exit::Exit;
+use super::removal::SelectionArgs;
 use super::{CommandOutput, selection};
 
 /// Makes a plan, and shows it.

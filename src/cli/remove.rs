@@ -5,7 +5,8 @@ use std::sync::Arc;
 use crate::model::BatchNumber;
 use crate::ops::{self, OperationError, Removal, Removed};
 
-use super::args::{Global, RemovalArgs};
+use super::args::Global;
+use super::removal::RemovalArgs;
 use super::screen::Screen;
 use super::terminal::Terminal;
 use super::{CommandOutput, plan, report, selection};

@@ -6,7 +6,7 @@ use crate::model::HostId;
 use crate::ops::OperationError;
 use crate::plan::{HostList, NoHostList, Request, Selection};
 
-use super::args::SelectionArgs;
+use super::removal::SelectionArgs;
 use super::values;
 
 /// How many bytes `--host -` reads at most: far above any fleet, far below memory.
