@@ -13,6 +13,8 @@ pub(crate) struct Diagnostic {
     pub(crate) message: String,
     /// The causes, from the nearest to the root.
     pub(crate) causes: Vec<String>,
+    /// The text of the answer has the causes too: a person does not read them twice.
+    pub(crate) is_answered: bool,
     /// Several lines that were laid out elsewhere. They are shown instead of the causes.
     pub(crate) details: Option<String>,
     /// What to do about it.
@@ -28,12 +30,12 @@ impl Diagnostic {
             }
             _ => None,
         };
-        Self { message: error.to_string(), causes: error.causes(), details, hint: error.hint() }
+        Self { message: error.to_string(), causes: error.causes(), is_answered: false, details, hint: error.hint() }
     }
 
     /// A diagnostic of one sentence.
     pub(crate) fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), causes: Vec::new(), details: None, hint: None }
+        Self { message: message.into(), causes: Vec::new(), is_answered: false, details: None, hint: None }
     }
 
     /// Adds what to do about it.

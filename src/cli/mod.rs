@@ -70,7 +70,7 @@ pub(crate) struct CommandOutput {
     pub(crate) text: Text,
     /// stdout with `--output json`; the last line of stdout with `ndjson`.
     pub(crate) json: serde_json::Value,
-    /// stderr, in every mode. Its causes are in the text already.
+    /// stderr, in every mode.
     pub(crate) diagnostic: Option<Diagnostic>,
 }
 

@@ -55,6 +55,7 @@ pub(super) fn answer(of: &PlanAnswer, policies: &Path, no_wait: bool) -> Result<
 /// was begun.
 fn refused(plan: &PlanDocument, rest_of: Option<&RunId>, policies: &Path) -> Diagnostic {
     let mut diagnostic = Diagnostic::new(refusal_line(plan));
+    diagnostic.is_answered = true;
     diagnostic.causes = plan.violations.iter().map(|violation| violation.message.clone()).collect();
     diagnostic.causes.extend(largest_text(plan));
     diagnostic.hint = Some(rest_of.map_or_else(|| what_next(policies, plan), |run| put_back(policies, run)));
@@ -63,6 +64,7 @@ fn refused(plan: &PlanDocument, rest_of: Option<&RunId>, policies: &Path) -> Dia
 
 fn taken(plan: &PlanDocument) -> Diagnostic {
     let mut diagnostic = Diagnostic::new("other runs have what this would take; nothing was touched".to_owned());
+    diagnostic.is_answered = true;
     diagnostic.causes = plan.violations.iter().map(|violation| violation.message.clone()).collect();
     diagnostic.causes.extend(plan.others.iter().map(|other| {
         let held = counted(other.holds, "host");

@@ -16,6 +16,7 @@ pub(super) fn of(run: &RunDocument, policies: &Path) -> Result<CommandOutput, Op
         return Ok(answer);
     }
     let mut diagnostic = Diagnostic::new(run_sentence(run));
+    diagnostic.is_answered = true;
     diagnostic.causes.extend(run.cause.iter().map(|cause| cause.message.clone()));
     diagnostic.causes.extend(run.recovery.iter().map(|recovery| recovery.message.clone()));
     let next = run.next_command.clone().map_or_else(|| next_step(run, policies), |next| format!("next: {next}"));

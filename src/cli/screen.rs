@@ -144,8 +144,8 @@ impl Screen {
                     Format::Json | Format::Ndjson => self.document(&answered.json),
                 }
                 if let Some(mut diagnostic) = answered.diagnostic {
-                    if self.format == Format::Text {
-                        // A person has read them: a reason that is told twice is taken for two.
+                    if self.format == Format::Text && diagnostic.is_answered {
+                        // A reason that is told twice is taken for two.
                         diagnostic.causes.clear();
                     }
                     self.complain(&diagnostic);

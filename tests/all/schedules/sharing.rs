@@ -34,6 +34,8 @@ fn schedule_01_s1_a_host_that_another_run_has_out_is_neither_capacity_nor_a_cand
     // Others could go, and wait until A's batch is over.
     let waits = count("2", &["--no-wait"]).exits(11);
     assert!(waits.stderr.contains(&id), "it names the run: {}", waits.stderr);
+    let in_words = stage.run(&["--subsystem", "index", "--count", "2", "--yes", "--no-wait"]).exits(11).stderr;
+    assert!(in_words.contains("caused by") && in_words.contains("hosts out since"), "a person reads why: {in_words}");
     assert_eq!((stage.serving(), stage.cordoned()), (16, 2), "nothing more was touched");
     // Nobody waits for a process that says nothing any more.
     stage.pass(minutes(10));
