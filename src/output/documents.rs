@@ -42,7 +42,7 @@ pub(crate) struct Place {
 pub(crate) enum ClockSpeed {
     /// Nobody waits for it: it skips every wait.
     Skips,
-    /// So many times as fast as the one on the wall.
+    /// It runs this many times as fast as the one on the wall.
     Times(f64),
 }
 
@@ -59,7 +59,10 @@ impl Place {
     /// How long a person has, if the fleet's clock says `left`.
     pub(crate) fn on_the_wall(&self, left: Duration) -> Duration {
         match self.clock {
-            Some(ClockSpeed::Times(speed)) => left.div_f64(speed),
+            // A clock may be slower than any time that can be counted.
+            Some(ClockSpeed::Times(speed)) => {
+                Duration::try_from_secs_f64(left.as_secs_f64() / speed).unwrap_or(Duration::MAX)
+            }
             // The clock stands still while a person thinks, or is the one on the wall.
             Some(ClockSpeed::Skips) | None => left,
         }
@@ -410,5 +413,22 @@ impl<T: Serialize> ResultDocument<T> {
     /// A result without warnings.
     pub(crate) fn new(command: &'static str, result: T) -> Self {
         Self { schema: "safe-remove/result/v1", command, result, warnings: Vec::new() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A scenario may have any clock that is positive and finite.
+    #[test]
+    fn the_time_on_the_wall_is_known_for_every_clock() {
+        let quarter = Duration::from_secs(900);
+        let wall = |clock| Place { clock, ..Place::example() }.on_the_wall(quarter);
+        assert_eq!(wall(None), quarter);
+        assert_eq!(wall(Some(ClockSpeed::Skips)), quarter);
+        assert_eq!(wall(Some(ClockSpeed::Times(12.0))), Duration::from_secs(75));
+        assert_eq!(wall(Some(ClockSpeed::Times(f64::MIN_POSITIVE))), Duration::MAX);
+        assert_eq!(wall(Some(ClockSpeed::Times(f64::MAX))), Duration::ZERO);
     }
 }
