@@ -10,7 +10,7 @@ use super::error::OperationError;
 use super::reader::LedgerReader;
 use super::{environment, fleets, report};
 
-/// What is looked for.
+/// The runs and orders to look for.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct HistoryOf {
     /// Only runs and orders of this subsystem.
@@ -47,11 +47,15 @@ pub(crate) async fn history(
         if order.is_none() && run.is_none() {
             continue;
         }
+        is_known |= run.is_some() || order.as_ref().is_some_and(|order| order.subsystem.as_ref() == subsystem);
         if of.limit.is_some_and(|limit| runs.len() + halts.len() >= limit) {
             more = true;
-            break;
+            // An order for the whole fleet does not show that there is such a subsystem: an earlier run may.
+            if is_known {
+                break;
+            }
+            continue;
         }
-        is_known |= run.is_some() || order.as_ref().is_some_and(|order| order.subsystem.as_ref() == subsystem);
         runs.extend(run.map(|run| report::placed(run, &policies.directory)));
         halts.extend(order);
     }

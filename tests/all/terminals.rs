@@ -257,6 +257,16 @@ fn a_history_says_who_when_and_why() {
         environment.run(&["history", "--host", "index-0009"]).exits(0).stdout,
         "No run that meant index-0009 has ended.\n"
     );
+    // A subsystem whose policy is gone is known by its runs, also where only the fleet's order fits.
+    std::fs::rename(environment.path().join("policies/index.toml"), environment.path().join("index.toml"))
+        .expect("moved");
+    for name in ["placement", "billing"] {
+        environment.replace(&format!("policies/{name}.toml"), "depends_on = ", "depends_on = [] #");
+    }
+    assert_eq!(of(&["--subsystem", "index", "--limit", "1"]), (Vec::new(), 1, Some(true)));
+    environment.run(&["history", "--subsystem", "indx", "--limit", "1"]).exits(3);
+    std::fs::rename(environment.path().join("index.toml"), environment.path().join("policies/index.toml"))
+        .expect("moved");
     assert!(environment.run(&["history", "--limit", "1"]).exits(0).stdout.contains("a higher --limit shows them"));
     let run: Value = environment.run(&["history", "-o", "json"]).exits(0).json()["runs"][0].clone();
     assert_eq!(run["confirmed"], "unattended");
