@@ -259,7 +259,7 @@ pub(crate) enum LedgerCommand {
     /// Make a ledger from an export, in an empty place: with a new id, and halted
     #[command(after_help = examples::LEDGER_IMPORT)]
     Import {
-        /// What `ledger export` printed
+        /// The file that has the output of `ledger export`
         #[arg(value_name = "FILE")]
         file: std::path::PathBuf,
     },

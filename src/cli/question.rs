@@ -66,7 +66,7 @@ pub(super) fn words(of: &Question<'_>) -> (Text, String) {
     }
 }
 
-/// What decides, in a few lines beside the question, because the plan above may have scrolled away.
+/// The facts that decide, in a few lines beside the question: the plan above may have scrolled away.
 fn before_a_plan(plan: &Plan, place: &Place, now: Time) -> Text {
     let document = &plan.document;
     let mut text = Text::default();

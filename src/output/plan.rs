@@ -18,7 +18,7 @@ pub(crate) fn plan_text(plan: &PlanDocument, place: &Place, next: Option<&str>) 
     text.field("plan", plan.plan.as_str());
     text.field("observed", &format!("{}; the plan expires {}", plan.observed_at, plan.expires_at));
     text.append(subsystems_text("Subsystems, in units", &plan.subsystems, &plan.request.subsystem));
-    // What a refused plan would have taken is of no use to a person; -o json has it.
+    // A person has no use for the hosts of a refused plan; -o json has them.
     if !plan.batches.is_empty() && plan.verdict == Verdict::Allowed {
         text.blank();
         text.paragraph("Batches");

@@ -15,7 +15,7 @@ const WHY_SHOWN: usize = 4;
 /// The longest name of a rule that the column of names has room for.
 const NAMES: usize = 19;
 
-/// What is in the way, and what would not be.
+/// The violations, the largest count, the reasons, and the ways out.
 pub(super) fn refusal_text(plan: &PlanDocument) -> Text {
     let mut text = Text::of("Refused. Nothing was touched.");
     let violations = &plan.violations;

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{GroupName, HostId, SubsystemName, ZoneName};
+use crate::model::{GroupName, HostId, SubsystemName, ZoneName, counted};
 
 /// The rules of contract section 5, with the names that documents use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -122,9 +122,10 @@ impl Violation {
 
     /// The search ended without an answer about this count.
     pub(crate) fn not_proved(subsystem: &SubsystemName, count: u64) -> Self {
-        let hosts = if count == 1 { "1 host".to_owned() } else { format!("{count} hosts") };
-        let message =
-            format!("{hosts}: no choice was found that every rule allows, and that there is none was not proved");
+        let message = format!(
+            "{}: no choice was found that every rule allows, and that there is none was not proved",
+            counted(count, "host")
+        );
         Self::new(Rule::NotProved, message).subsystem(subsystem)
     }
 

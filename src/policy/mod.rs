@@ -3,7 +3,8 @@
 //! [`PolicySet`] is one policy directory, whole and validated. The only way to get one is [`load`] (or [`check`], its
 //! pure part), so nothing downstream meets an unchecked value. [`FleetAlone`], which [`load_fleet`] returns, holds
 //! `fleet.toml` only and is for commands that never remove. Reading the files is the thin shell `files`, and `detour`
-//! looks which of their paths are links; everything else here is pure: text to tree (`read`), tree to raw types (`raw`, `value`), raw types to policies (`check`). Every
+//! looks which of their paths are links; everything else here is pure: text to tree (`read`), tree to raw types (`raw`,
+//! `value`), raw types to policies (`check`). Every
 //! stage reports all its problems with their places (`problem`).
 //!
 //! **What has no default** (S3): name, selector, baseline, minimum, `max_hosts_per_run`, `batch`, `interval`, `budgets`
