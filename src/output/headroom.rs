@@ -77,8 +77,7 @@ mod tests {
     /// A number that is not proved is "at least" in every column.
     #[test]
     fn s1_what_is_not_proved_is_at_least_in_every_sentence() {
-        let mut world = testing::World::new([testing::policy("index", 2)]);
-        world.hosts.extend(["i-1", "i-2", "i-3"].map(|id| testing::host(id, "a", &["index"])));
+        let world = testing::World::with_one_to_spare();
         let mut subsystems = world.ask(|inputs| headroom(inputs, None, &InTurn)).expect("judged");
         subsystems[0].exact = false;
         subsystems[0].next = subsystems[0].binding.clone();

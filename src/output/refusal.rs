@@ -135,8 +135,7 @@ mod tests {
     /// A largest count that is not proved is "at least", also where it is none.
     #[test]
     fn s1_what_is_not_proved_is_at_least_in_every_sentence() {
-        let mut world = testing::World::new([testing::policy("index", 2)]);
-        world.hosts.extend(["i-1", "i-2", "i-3"].map(|id| testing::host(id, "a", &["index"])));
+        let world = testing::World::with_one_to_spare();
         let mut plan = testing::counted(&world, "index", 2).document;
         let said = |plan: &PlanDocument| refusal_text(plan).on(Page::new(Some(120), false));
         assert!(said(&plan).contains("would allow now is 1."), "{}", said(&plan));

@@ -121,6 +121,13 @@ pub(crate) struct World {
 }
 
 impl World {
+    /// Three hosts of index, of which two must stay.
+    pub(crate) fn with_one_to_spare() -> Self {
+        let mut world = Self::new([policy("index", 2)]);
+        world.hosts.extend(["i-1", "i-2", "i-3"].map(|id| host(id, "a", &["index"])));
+        world
+    }
+
     pub(crate) fn new(policies: impl IntoIterator<Item = SubsystemPolicy>) -> Self {
         let fleet = FleetConfig {
             name: "demo".into(),

@@ -247,17 +247,22 @@ fn an_unusual_count_is_typed_out_with_its_name() {
     }
 }
 
+/// A run of six hosts whose process was killed in the first bake, as `status` shows it.
+#[cfg(debug_assertions)]
+fn died_in_its_bake(environment: &TestEnvironment) -> serde_json::Value {
+    let mut command = environment.command(&["--subsystem", "index", "--count", "6", "--yes"]);
+    let killed = command.env("SAFE_REMOVE_FAULT", "kill:behind-append-batch-cordoned").output().expect("it starts");
+    assert_eq!(killed.status.code(), None, "it was killed");
+    environment.run(&["status", "-o", "json"]).exits(0).json()["runs"][0].clone()
+}
+
 /// A run that died in its bake is gone on with by the count of what is left, and by nothing else.
 #[cfg(debug_assertions)]
 #[test]
 fn s8_resume_asks_for_the_count_of_what_is_left() {
     let environment = fleet();
-    let mut command = environment.command(&["--subsystem", "index", "--count", "6", "--yes"]);
-    let killed = command.env("SAFE_REMOVE_FAULT", "kill:behind-append-batch-cordoned").output().expect("it starts");
-    assert_eq!(killed.status.code(), None, "it was killed");
-    let status = environment.run(&["status", "-o", "json"]).exits(0).json();
-    let id = status["runs"][0]["run"].as_str().expect("a run").to_owned();
-    let last = status["runs"][0]["last_record_at"].clone();
+    let dead = died_in_its_bake(&environment);
+    let (id, last) = (dead["run"].as_str().expect("a run").to_owned(), dead["last_record_at"].clone());
     for (answer, expected) in [("2", 6), ("yes", 6), ("", 6), ("6", 0)] {
         let now = environment.run(&["status", "-o", "json"]).exits(0).json();
         assert_eq!((&now["runs"][0]["last_record_at"], crate::removal::cordoned(environment.path())), (&last, 2));
@@ -277,11 +282,7 @@ fn s8_resume_asks_for_the_count_of_what_is_left() {
 #[test]
 fn s8_resume_takes_no_late_answer_and_names_itself() {
     let environment = fleet();
-    let mut command = environment.command(&["--subsystem", "index", "--count", "6", "--yes"]);
-    let killed = command.env("SAFE_REMOVE_FAULT", "kill:behind-append-batch-cordoned").output().expect("it starts");
-    assert_eq!(killed.status.code(), None, "it was killed");
-    let status = environment.run(&["status", "-o", "json"]).exits(0).json();
-    let id = status["runs"][0]["run"].as_str().expect("a run").to_owned();
+    let id = died_in_its_bake(&environment)["run"].as_str().expect("a run").to_owned();
     let mut session = spawn_command(environment.interactive(&["resume", &id]), Some(TIMEOUT_MS)).expect("it starts");
     let shown = session.exp_string("Type 6 to go on and remove 6 hosts").expect("the question");
     assert!(shown.contains("answer by") && shown.contains(", in 15m"), "{shown}");
