@@ -18,6 +18,7 @@ mod halts;
 mod headroom;
 mod history;
 mod iam_policy;
+mod keyboard;
 mod ledger;
 mod manual;
 mod meant;

@@ -3,22 +3,20 @@
 //! It is drawn with dialoguer's theme. The keys are read one by one, because dialoguer's `Response` ignores Ctrl-D, and
 //! end-of-file must end the question (contract section 8, "Confirmation").
 
-use std::fs::File;
-use std::io::{self, IsTerminal as _};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use dialoguer::console::{Key, Term};
 use dialoguer::theme::{ColorfulTheme, SimpleTheme, Theme};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::termios::{LocalModes, OptionalActions, QueueSelector, Termios, tcflush, tcgetattr, tcsetattr};
 use tokio::sync::oneshot;
 
 use crate::ops::{Orders, Reply};
 use crate::output::is_unsafe;
 use crate::run::Order;
 
+use super::keyboard::{AsItWas, Keyboard};
 use super::pages;
 
 /// The longest answer that is read; anything longer is not an answer.
@@ -26,42 +24,6 @@ const ANSWER_MAX: usize = 256;
 
 /// How often a question that waits looks whether it was withdrawn.
 const LOOK_EVERY: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
-
-/// Where a person types the answer.
-#[derive(Debug)]
-pub(super) enum Keyboard {
-    /// stdin is a terminal.
-    Stdin(io::Stdin),
-    /// stdin had a list of hosts, and the terminal was found without it.
-    Terminal(File),
-}
-
-impl Keyboard {
-    /// The keyboard of a person who sees stderr. `None` where nobody can be asked: stderr is no terminal, or stdin is
-    /// none. If a list of hosts was read from stdin (`--host -`), the terminal of the session takes its place.
-    pub(super) fn find(stdin_had_hosts: bool) -> Option<Self> {
-        let stdin = io::stdin();
-        if !io::stderr().is_terminal() {
-            None
-        } else if stdin.is_terminal() {
-            Some(Self::Stdin(stdin))
-        } else if stdin_had_hosts {
-            // console opens the same where stdin is no terminal.
-            File::options().read(true).write(true).open("/dev/tty").ok().map(Self::Terminal)
-        } else {
-            None
-        }
-    }
-}
-
-impl AsFd for Keyboard {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        match self {
-            Self::Stdin(stdin) => stdin.as_fd(),
-            Self::Terminal(file) => file.as_fd(),
-        }
-    }
-}
 
 /// Asks once. A signal ends the question at once. The terminal is restored afterwards.
 pub(super) async fn ask(keyboard: Keyboard, question: &str, orders: &mut Orders) -> Reply {
@@ -168,33 +130,5 @@ fn is_key_there(keyboard: &Keyboard) -> io::Result<bool> {
         // A signal, which the run hears by itself.
         Err(rustix::io::Errno::INTR) => Ok(false),
         Err(error) => Err(error.into()),
-    }
-}
-
-/// Restores the terminal to its former state: the reading thread may be stopped while the terminal is raw.
-struct AsItWas {
-    keyboard: Arc<Keyboard>,
-    found: Termios,
-}
-
-impl AsItWas {
-    /// Remembers the terminal's state, and makes the terminal deliver every key at once and without echo, so that
-    /// nothing is shown twice or changed between two reads. Signals stay signals. Keys typed before the question could be
-    /// read are not an answer to it: they are forgotten.
-    fn taking_keys(keyboard: Keyboard) -> io::Result<Self> {
-        let found = tcgetattr(&keyboard)?;
-        let as_it_was = Self { keyboard: Arc::new(keyboard), found };
-        let mut keys = as_it_was.found.clone();
-        keys.local_modes.remove(LocalModes::ECHO | LocalModes::ICANON);
-        tcsetattr(&*as_it_was.keyboard, OptionalActions::Now, &keys)?;
-        tcflush(&*as_it_was.keyboard, QueueSelector::IFlush)?;
-        Ok(as_it_was)
-    }
-}
-
-impl Drop for AsItWas {
-    fn drop(&mut self) {
-        let _ = tcsetattr(&*self.keyboard, OptionalActions::Now, &self.found);
-        let _ = Term::stderr().show_cursor();
     }
 }

@@ -17,13 +17,15 @@ use crate::output::{ProgressScreen, batch_prompt, batch_question_text, next};
 use crate::ports::Clock;
 use crate::run::{Answer, BatchQuestion, Event, JournalRecord, Progress, Step};
 
-use super::prompt::Keyboard;
+use super::keyboard::{AsItWas, Keyboard};
 use super::screen::Screen;
 use super::{pages, prompt, signals};
 
 /// Shows a run, and asks where the run asks.
 pub(super) struct RunWatcher {
     progress: ProgressScreen,
+    /// What is typed while the progress is drawn is not shown.
+    _unseen: Option<AsItWas>,
     screen: Arc<Screen>,
     clock: Arc<dyn Clock>,
     /// For the commands that are named.
@@ -52,6 +54,8 @@ impl RunWatcher {
         let events = Box::new(move |record: &JournalRecord| events.event(record));
         let progress =
             ProgressScreen::new(Arc::clone(&clock), screen.is_quiet(), screen.detaches(), pages::stderr, events);
+        let keyboard = Keyboard::find(screen.is_stdin_taken()).filter(|_| progress.is_drawn());
+        let _unseen = keyboard.and_then(AsItWas::unseen);
         let (answers, answered) = unbounded_channel();
         let (open, answered) = (Mutex::default(), tokio::sync::Mutex::new(answered));
         let (policies, run) = (policies.to_owned(), Arc::new(Mutex::new(None)));
@@ -67,7 +71,8 @@ impl RunWatcher {
         });
         let stop_key = stop_key.ok().flatten();
         let paused = AtomicBool::new(false);
-        Self { progress, screen: Arc::clone(screen), clock, policies, open, run, paused, stop_key, answers, answered }
+        let screen = Arc::clone(screen);
+        Self { progress, _unseen, screen, clock, policies, open, run, paused, stop_key, answers, answered }
     }
 
     fn put(&self, question: &BatchQuestion) -> OpenQuestion {

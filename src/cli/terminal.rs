@@ -13,7 +13,7 @@ use crate::plan::PlanDocument;
 use crate::ports::Clock;
 use crate::run::JournalRecord;
 
-use super::prompt::Keyboard;
+use super::keyboard::Keyboard;
 use super::run_watcher::RunWatcher;
 use super::screen::Screen;
 use super::{prompt, question, signals};

@@ -13,10 +13,10 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::model::{BatchNumber, Time};
 use crate::ports::Clock;
-use crate::run::{JournalRecord, Progress, Step};
+use crate::run::{Event, JournalRecord, Progress, Step};
 
 use super::readings::readings_line;
-use super::steps::{block, line, remark};
+use super::steps::{block, line, remark, stopping_text};
 use super::wrap::wrap;
 use super::{Page, clean};
 
@@ -62,6 +62,8 @@ struct State {
     /// The step, the batch, and how often putting back was tried in vain.
     said: Option<(Step, BatchNumber, Option<u32>)>,
     said_at: Option<Instant>,
+    /// What stops the run, as it was said.
+    stopping: Option<String>,
     /// A person is asked: nothing may be written into the question.
     hushed: bool,
 }
@@ -135,11 +137,17 @@ impl ProgressScreen {
         }
     }
 
+    /// Whether the progress is drawn again and again, and not told in lines.
+    pub(crate) fn is_drawn(&self) -> bool {
+        self.shown.as_ref().is_some_and(|shown| shown.bar.is_some())
+    }
+
     /// Passes a record of the journal on, and says what people should read when it happens.
     pub(crate) fn recorded(&self, record: &JournalRecord) {
         (self.events)(record);
         if let Some(shown) = &self.shown
             && let Some(text) = remark(&record.event)
+            && !shown.has_said(&record.event)
         {
             shown.say(&format!("{}  {text}", shown.stamp(record.at)));
         }
@@ -162,8 +170,22 @@ impl Shown {
         line(progress, left, &readings)
     }
 
+    /// Whether this stop was said already, before the journal had it.
+    fn has_said(&self, event: &Event) -> bool {
+        matches!(event, Event::Stopped { cause } if self.state().stopping.as_ref() == Some(&cause.message))
+    }
+
+    /// Says what stops the run, before what it does about it.
+    fn stopping(&self, progress: &Progress, now: Time) {
+        let Some(why) = &progress.stopping else { return };
+        if self.state().stopping.replace(why.clone()).as_ref() != Some(why) {
+            self.say(&format!("{}  {}", self.stamp(now), stopping_text(why)));
+        }
+    }
+
     fn progress(&self, progress: &Progress) {
         let now = self.clock.now();
+        self.stopping(progress, now);
         let begun = {
             let mut state = self.state();
             state.last = Some((progress.clone(), now));
@@ -299,6 +321,7 @@ mod tests {
             total: Some(Duration::from_secs(3600)),
             readings: Vec::new(),
             trouble: None,
+            stopping: None,
         };
         screen.progress(&progress);
         for _ in 0..500 {

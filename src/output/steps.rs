@@ -89,11 +89,16 @@ fn step_text(step: Step) -> &'static str {
     }
 }
 
+/// `STOPPING: interrupted (Ctrl-C)`
+pub(super) fn stopping_text(why: &str) -> String {
+    format!("STOPPING: {why}")
+}
+
 /// Events that people should read when they happen; [`line`] reports the steps.
 pub(super) fn remark(event: &Event) -> Option<String> {
     match event {
         Event::Waiting { until, why } => Some(format!("waiting, and looking again by {until}: {why}")),
-        Event::Stopped { cause } => Some(format!("STOPPING: {}", cause.message)),
+        Event::Stopped { cause } => Some(stopping_text(&cause.message)),
         Event::HostInDoubt { host, why, .. } => Some(format!("{host} is in doubt: {why}")),
         Event::HostDropped { host, .. } => Some(format!("{host} vanished by itself and was dropped")),
         Event::BakeRestarted { batch, gap_ms } => {
@@ -131,6 +136,7 @@ mod tests {
                 recent: vec![Some(0.002)],
             }],
             trouble: None,
+            stopping: None,
         };
         assert_eq!(
             line(&progress, progress.left, &readings_line(&progress.readings)),

@@ -233,6 +233,7 @@ impl Machine {
         let cause = reason.cause();
         let why = reason.not_started();
         if self.link.is_opened {
+            self.stopping.cause = Some(cause.clone());
             self.record(Event::Stopped { cause });
             self.record(Event::RunEnded {
                 outcome: Outcome::NotStarted,

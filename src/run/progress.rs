@@ -27,6 +27,8 @@ pub(crate) struct Progress {
     pub(crate) readings: Vec<Measured>,
     /// What keeps hosts from being put back.
     pub(crate) trouble: Option<Trouble>,
+    /// What stops the run, if something does.
+    pub(crate) stopping: Option<String>,
 }
 
 /// What keeps hosts from being put back.
@@ -148,6 +150,7 @@ impl Machine {
         let readings = self.baseline.shown.measured();
         let count = self.batches.count();
         let number = self.batches.current().map_or(BatchNumber::new(count), |batch| batch.number);
-        Progress { step, batch: (number, count), hosts, left, total, readings, trouble: self.trouble() }
+        let stopping = self.stopping.cause.as_ref().map(|cause| cause.message.clone());
+        Progress { step, batch: (number, count), hosts, left, total, readings, trouble: self.trouble(), stopping }
     }
 }

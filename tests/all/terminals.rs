@@ -232,6 +232,31 @@ fn a_watched_run_is_drawn_in_its_place() {
     }
 }
 
+/// Enter, Ctrl-Z and Ctrl-C while the bar is drawn: no torn row of it stays above, and what stops the run is said before
+/// what the run then does.
+#[test]
+fn keys_pressed_during_a_run_leave_no_trace() {
+    let environment = TestEnvironment::new();
+    Fleet { clock: "1", index_minimum: 12, ..Fleet::default() }.write_quick(&environment);
+    environment.replace("policies/index.toml", "bake = \"6s\"", "bake = \"60s\"");
+    let mut live = Terminal::open(&environment, &["--subsystem", "index", "--count", "2", "--yes"], 80);
+    live.see("baking: index-0001");
+    live.type_line("");
+    live.type_line("y");
+    live.stop_key();
+    live.see("Ctrl-Z does not stop a run");
+    live.interrupt();
+    let ended = live.end();
+    let text = ended.rows.join("\n");
+    assert_eq!((ended.code, ended.echoes), (9, true), "{text}");
+    for trace in ["^C", "^Z", "░", "index-0002 batch 1", "\ny\n", "\n\n\n"] {
+        assert!(!text.contains(trace), "{trace:?} in\n{text}");
+    }
+    let said = |word: &str| ended.rows.iter().position(|row| row.contains(word)).expect(word);
+    assert!(said("STOPPING: interrupted") < said("RESTORING"), "{text}");
+    assert_eq!(text.matches("STOPPING").count(), 1, "{text}");
+}
+
 /// A history has reason and cause, both ends, who began and confirmed it; one host's, and only the newest.
 #[test]
 fn a_history_says_who_when_and_why() {

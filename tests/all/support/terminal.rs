@@ -3,6 +3,7 @@
 
 use std::io::{Read as _, Write as _};
 use std::num::NonZeroU16;
+use std::path::PathBuf;
 use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
@@ -26,6 +27,7 @@ pub(crate) struct Terminal {
     emulator: Arc<Mutex<vt100::Parser>>,
     reader: Option<JoinHandle<()>>,
     keys: std::fs::File,
+    modes: PathBuf,
 }
 
 /// How a call ended, and what its terminal then shows.
@@ -33,6 +35,8 @@ pub(crate) struct Ended {
     pub(crate) code: i32,
     /// Every row, those that have scrolled away included.
     pub(crate) rows: Vec<String>,
+    /// Whether the terminal shows what is typed, as it did before.
+    pub(crate) echoes: bool,
 }
 
 impl Terminal {
@@ -41,7 +45,12 @@ impl Terminal {
         let columns = NonZeroU16::new(columns).expect("a width");
         // The size must be there before the program asks for it.
         let mut command = Command::new("/bin/sh");
-        let script = format!("stty rows {ROWS} cols {columns} && exec \"$0\" \"$@\"");
+        // Keys that send signals are for the program alone; how it leaves the terminal is seen before that goes with it.
+        let modes = environment.path().join("terminal-modes");
+        let script = format!(
+            "stty echo rows {ROWS} cols {columns} && trap : INT TSTP && \"$0\" \"$@\"; code=$?; stty -a >'{}'; exit $code",
+            modes.display()
+        );
         command.args(["-c", &script, env!("CARGO_BIN_EXE_safe-remove")]).args(arguments);
         environment.isolate(&mut command);
         let process = PtyProcess::new(command).expect("it starts");
@@ -56,7 +65,7 @@ impl Terminal {
                 screen.lock().expect("not poisoned").process(&bytes[..read]);
             }
         });
-        Self { process, emulator, reader: Some(reader), keys }
+        Self { process, emulator, reader: Some(reader), keys, modes }
     }
 
     /// The rows of the screen as it is.
@@ -129,12 +138,18 @@ impl Terminal {
         self.keys.write_all(b"\x03").expect("typed");
     }
 
+    /// Presses Ctrl-Z.
+    pub(crate) fn stop_key(&mut self) {
+        self.keys.write_all(b"\x1a").expect("typed");
+    }
+
     /// Waits until it ends.
     #[track_caller]
     pub(crate) fn end(mut self) -> Ended {
         let status = self.process.wait().expect("it ends");
         self.reader.take().expect("started").join().expect("it read");
         let WaitStatus::Exited(_, code) = status else { panic!("{status:?}: {}", self.rows().join("\n")) };
-        Ended { code, rows: self.rows() }
+        let modes = std::fs::read_to_string(&self.modes).expect("what stty said");
+        Ended { code, rows: self.rows(), echoes: modes.split_whitespace().any(|mode| mode == "echo") }
     }
 }
