@@ -208,4 +208,6 @@ pub(crate) struct Granted {
     pub(crate) reference: BTreeMap<ProbeKey, f64>,
     /// For a batch: when the first sample of that reference was taken.
     pub(crate) reference_at: Option<Time>,
+    /// For a run's own pause: the pause that is in force.
+    pub(crate) pause: Option<Pause>,
 }

@@ -109,6 +109,13 @@ pub struct Pause {
     pub(crate) after: Option<BatchNumber>,
 }
 
+impl Pause {
+    /// Whether it is this very pause, whatever was said of its reason since.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        (&self.operator, self.at, self.after) == (&other.operator, other.at, other.after)
+    }
+}
+
 impl fmt::Display for Pause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.after {

@@ -56,8 +56,8 @@ pub(crate) fn pause(record: &FleetRecord, run: &RunId, order: &Pause) -> Result<
 /// [`Refusal::Fenced`]: the run is not this process's any more.
 pub(super) fn pause_own(record: &mut FleetRecord, run: &RunId, epoch: u64, order: &Pause) -> Result<Granted, Refusal> {
     let entry = entry(record, run, epoch)?;
-    entry.pause.get_or_insert_with(|| order.clone());
-    Ok(Granted::default())
+    let standing = entry.pause.get_or_insert_with(|| order.clone()).clone();
+    Ok(Granted { pause: Some(standing), ..Granted::default() })
 }
 
 /// The record with the run's pause lifted, or with the batch confirmed that it asks about.

@@ -21,6 +21,7 @@ mod run;
 mod steps;
 mod table;
 mod text;
+mod waits;
 mod wrap;
 
 pub(crate) use capacity::capacity_line;

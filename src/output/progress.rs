@@ -17,6 +17,7 @@ use crate::run::{Event, JournalRecord, Progress, Step};
 
 use super::readings::readings_line;
 use super::steps::{block, line, remark, stopping_text};
+use super::waits::Waits;
 use super::wrap::wrap;
 use super::{Page, clean};
 
@@ -64,8 +65,18 @@ struct State {
     said_at: Option<Instant>,
     /// What stops the run, as it was said.
     stopping: Option<String>,
+    waits: Waits,
     /// A person is asked: nothing may be written into the question.
     hushed: bool,
+}
+
+impl State {
+    /// Whether people have not heard of it yet: what a run waits for is told once, and what stops it may have been said before
+    /// the journal had it.
+    fn is_news(&mut self, event: &Event) -> bool {
+        let was_said = matches!(event, Event::Stopped { cause } if self.stopping.as_ref() == Some(&cause.message));
+        self.waits.is_news(event) && !was_said
+    }
 }
 
 impl ProgressScreen {
@@ -145,10 +156,9 @@ impl ProgressScreen {
     /// Passes a record of the journal on, and says what people should read when it happens.
     pub(crate) fn recorded(&self, record: &JournalRecord) {
         (self.events)(record);
-        if let Some(shown) = &self.shown
-            && let Some(text) = remark(&record.event)
-            && !shown.has_said(&record.event)
-        {
+        let Some(shown) = &self.shown else { return };
+        let is_news = shown.state().is_news(&record.event);
+        if let Some(text) = remark(&record.event).filter(|_| is_news) {
             shown.say(&format!("{}  {text}", shown.stamp(record.at)));
         }
     }
@@ -168,11 +178,6 @@ impl Shown {
     fn line(&self, progress: &Progress, left: Option<Duration>) -> String {
         let readings = if self.bar.is_some() { String::new() } else { readings_line(&progress.readings) };
         line(progress, left, &readings)
-    }
-
-    /// Whether this stop was said already, before the journal had it.
-    fn has_said(&self, event: &Event) -> bool {
-        matches!(event, Event::Stopped { cause } if self.state().stopping.as_ref() == Some(&cause.message))
     }
 
     /// Says what stops the run, before what it does about it.
@@ -285,6 +290,8 @@ fn write_line(line: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::coordination::Pause;
+    use crate::run::Event;
 
     struct Fixed;
 
@@ -297,22 +304,48 @@ mod tests {
         async fn sleep_until(&self, _until: Time) {}
     }
 
-    /// A run that waits for an hour must not look dead in a log.
-    #[test]
-    fn without_a_terminal_a_step_that_lasts_is_said_again_and_again() {
+    /// A screen without a terminal, and what it says.
+    fn screen(say_every: Duration) -> (ProgressScreen, Arc<Mutex<Vec<String>>>) {
         let said = Arc::new(Mutex::new(Vec::new()));
         let into = Arc::clone(&said);
         let shown = Shown {
             clock: Arc::new(Fixed),
             page: || Page::new(None, false),
             sink: Box::new(move |line| into.lock().expect("not poisoned").push(line.to_owned())),
-            say_every: Duration::from_millis(20),
+            say_every,
             bar: None,
             with_bar: style("{msg}", false),
             without_bar: style("{msg}", false),
             state: Mutex::default(),
         };
-        let screen = ProgressScreen::ticking(shown, Duration::from_millis(5), Box::new(|_| {}));
+        (ProgressScreen::ticking(shown, Duration::from_millis(5), Box::new(|_| {})), said)
+    }
+
+    /// The journal tells every minute what a run waits for. People read it once.
+    #[test]
+    fn what_is_waited_for_is_said_once_and_again_after_something_else() {
+        let (screen, said) = screen(Duration::from_secs(3600));
+        let at = Fixed.now();
+        let pause = Pause { operator: "ben".into(), reason: Some("smoke".to_owned()), at, after: None };
+        let told = || Event::Waiting { until: at, why: pause.to_string() };
+        let budget = || Event::Waiting { until: at, why: "the budget is spent".to_owned() };
+        let paused = || Event::Paused { pause: pause.clone() };
+        let continued = Event::Continued { operator: Some("cat".into()) };
+        for event in [paused(), told(), told(), continued, budget(), budget(), paused(), told(), budget()] {
+            let (schema, run) = (crate::run::EVENT_SCHEMA.to_owned(), "r-1".into());
+            screen.recorded(&JournalRecord { schema, run, seq: 0, at, event });
+        }
+        let said = said.lock().expect("not poisoned");
+        let said: Vec<&str> = said.iter().map(|line| line.trim_start_matches("2017-02-28 17:37:00 UTC  ")).collect();
+        let paused = "paused by ben since 2017-02-28 17:37:00 UTC: smoke";
+        let budget = "waiting, and looking again by 2017-02-28 17:37:00 UTC: the budget is spent";
+        assert_eq!(said, [paused, "continued by cat", budget, paused, budget]);
+    }
+
+    /// A run that waits for an hour must not look dead in a log.
+    #[test]
+    fn without_a_terminal_a_step_that_lasts_is_said_again_and_again() {
+        let (screen, said) = screen(Duration::from_millis(20));
         let progress = Progress {
             step: Step::Waiting,
             batch: (1.into(), 1),

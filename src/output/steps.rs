@@ -98,6 +98,8 @@ pub(super) fn stopping_text(why: &str) -> String {
 pub(super) fn remark(event: &Event) -> Option<String> {
     match event {
         Event::Waiting { until, why } => Some(format!("waiting, and looking again by {until}: {why}")),
+        Event::Paused { pause } => Some(pause.to_string()),
+        Event::Continued { operator: Some(operator) } => Some(format!("continued by {operator}")),
         Event::Stopped { cause } => Some(stopping_text(&cause.message)),
         Event::HostInDoubt { host, why, .. } => Some(format!("{host} is in doubt: {why}")),
         Event::HostDropped { host, .. } => Some(format!("{host} vanished by itself and was dropped")),

@@ -1,6 +1,8 @@
 //! Between two batches: the run is paused, or a person is asked whether the next batch may go. Nothing is out of service
 //! then, and nothing is reserved; health is watched all the while, and a stop order ends the wait (S6).
 
+use std::sync::Arc;
+
 use crate::coordination::{Asking, Continued, Pause, RunEntry};
 use crate::model::{BatchNumber, OperatorId, Time, duration_text};
 
@@ -56,12 +58,15 @@ impl Machine {
         true
     }
 
-    /// The record took the run's own pause.
-    pub(super) fn paused_itself(&mut self, pause: Pause, now: Time) {
+    /// The record took the run's own pause, or keeps that of somebody who came first.
+    pub(super) fn paused_itself(&mut self, standing: Pause, now: Time) {
         self.waiting.paused_itself = true;
-        self.waiting.paused = Some(pause.clone());
-        self.record(Event::Paused { pause });
-        // Observed again, the record shows the pause.
+        // The record was last read before the pause: it would look as if somebody had lifted it.
+        if let Some(record) = &mut self.observed.record
+            && let Some(entry) = Arc::make_mut(record).runs.get_mut(&self.spec.identity.run)
+        {
+            entry.pause = Some(standing);
+        }
         self.phase = Phase::opening_at(now);
     }
 

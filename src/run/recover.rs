@@ -179,7 +179,10 @@ impl Machine {
         let told = || history.reference.map(|(reference, _)| reference.clone()).unwrap_or_default();
         machine.refer_to(granted.map_or_else(told, |entry| entry.reference.clone()));
         machine.waiting.paused = history.paused.cloned();
-        machine.waiting.paused_itself = history.pauses.iter().any(|of| of.pause.after.is_some());
+        // The record may have its own pause, and the journal not yet.
+        let standing = entry.and_then(|entry| entry.pause.as_ref());
+        machine.waiting.paused_itself =
+            history.pauses.iter().map(|of| of.pause).chain(standing).any(|pause| pause.after.is_some());
         machine.tell_changed_limits(&history);
         machine.predecessor.quiet_at = Some(quiet_at);
         // Nobody knows what a journal means that is out of order: a person looks.

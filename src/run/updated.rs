@@ -21,7 +21,7 @@ impl Machine {
                 self.observed.newest = None;
             }
             RecordUpdate::Grant { asking: Some(asking), .. } => self.asked(&asking),
-            RecordUpdate::Pause { order } => self.paused_itself(order, now),
+            RecordUpdate::Pause { order } => self.paused_itself(granted.pause.clone().unwrap_or(order), now),
             RecordUpdate::Grant { batch, hosts, snapshot, asking: None, .. } => {
                 self.granted(batch, &hosts, &snapshot, granted)
             }

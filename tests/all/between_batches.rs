@@ -142,6 +142,32 @@ fn s6_a_paused_run_ends_its_batch_takes_no_other_and_goes_on_when_it_is_continue
     assert_eq!(document["pauses"][0]["reason"], "smoke", "{document:#}");
 }
 
+/// It is one pause: nothing lifts it before somebody does, and the screen does not say that anything did.
+#[test]
+fn a_pause_of_its_own_is_told_once_and_with_whoever_lifts_it() {
+    let environment = fleet();
+    let remove = ["--subsystem", "index", "--count", "4", "--yes", "--pause-after", "1", "-o", "json"];
+    let mut child = environment.command(&remove).spawn().expect("it starts");
+    let is_paused = || environment.run(&["status", "-o", "json"]).json()["runs"][0]["paused"].is_object();
+    wait_until(&mut child, "the pause", is_paused);
+    let id = only_run(&environment)["run"].as_str().expect("an id").to_owned();
+    // Some minutes of the fleet's clock: long enough for what is repeated every minute.
+    std::thread::sleep(Duration::from_secs(25));
+    environment.run(&["continue", &id]).exits(0);
+    let ran = ran(&remove, child.wait_with_output().expect("it ends")).exits(0);
+    let times = |words: &str| ran.stderr.lines().filter(|line| line.contains(words)).count();
+    assert_eq!((times("  PAUSED"), times("paused after batch 1"), times("to go on:")), (1, 1, 1), "{}", ran.stderr);
+    assert_eq!((times("continued by"), times("waiting, and looking again")), (1, 0), "{}", ran.stderr);
+    let document = ran.json();
+    assert_eq!(document["pauses"].as_array().map(Vec::len), Some(1), "{document:#}");
+    assert!(document["pauses"][0]["continued_by"].is_string(), "{document:#}");
+    let report = environment.run(&["report", &id]).exits(0).stdout;
+    let words = report.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert_eq!((words.matches("paused after batch 1").count(), words.matches("was continued").count()), (1, 1));
+    let history = environment.run(&["history"]).exits(0).stdout;
+    assert_eq!(history.matches("paused by").count(), 1, "{history}");
+}
+
 /// Nobody goes on with a run whose process is dead: what puts back comes next, not `continue`.
 #[test]
 fn s6_a_pause_of_a_dead_run_says_what_puts_back() {

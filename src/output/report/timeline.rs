@@ -7,6 +7,7 @@ use serde::Serialize;
 use crate::model::span_text;
 use crate::model::{Call, CallOutcome, Effect, HostId, ProbeKey, Time};
 use crate::output::hosts_text;
+use crate::output::waits::Waits;
 use crate::run::{CauseKind, Event, JournalRecord, Outcome, Purpose};
 
 /// The most hosts that one sentence names.
@@ -49,7 +50,11 @@ pub(crate) struct Refused {
 /// The journal as a timeline. Readings are told where a probe turns bad, and where it is good again.
 pub(super) fn entries(journal: &[JournalRecord]) -> Vec<Entry> {
     let (mut all, mut calls, mut bad) = (Vec::new(), BTreeMap::new(), BTreeSet::new());
+    let mut waits = Waits::default();
     for record in journal {
+        if !waits.is_news(&record.event) {
+            continue;
+        }
         if let Event::Sampled { readings, .. } = &record.event {
             for (key, reading) in readings {
                 all.extend(turned(record.at, key, reading, &mut bad));

@@ -218,7 +218,11 @@ impl<'a> RunHistory<'a> {
                 self.step = Some(LastStep::Gone(*batch));
             }
             Event::Paused { pause } => {
-                self.pauses.push(PauseHistory { pause, continued: None });
+                // A reason that came later belongs to the pause that is told already.
+                match self.pauses.last_mut().filter(|last| last.continued.is_none() && last.pause.is_same(pause)) {
+                    Some(last) => last.pause = pause,
+                    None => self.pauses.push(PauseHistory { pause, continued: None }),
+                }
                 self.paused = Some(pause);
                 self.step = Some(LastStep::Paused(pause));
             }

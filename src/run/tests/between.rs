@@ -47,6 +47,18 @@ fn is_asked(m: &Meddled<'_>) -> bool {
     m.record.runs.get(&run()).is_some_and(|entry| entry.asking.is_some())
 }
 
+/// What the journal says of pauses.
+fn told(world: &World) -> Vec<String> {
+    let said = |event: &Event| match event {
+        Event::Paused { pause } => Some(format!("paused by {}", pause.operator)),
+        Event::Continued { operator } => {
+            Some(format!("continued by {}", operator.as_ref().map_or("nobody", OperatorId::as_str)))
+        }
+        _ => None,
+    };
+    world.journal.iter().filter_map(|record| said(&record.event)).collect()
+}
+
 /// How often a batch was taken out of service.
 fn cordons(world: &World) -> usize {
     world.log.iter().filter(|line| line.starts_with("cordon")).count()
@@ -265,6 +277,52 @@ fn a_run_pauses_by_itself_once_after_the_batch_that_was_named() {
     assert!(place("grant 1") < place("pause") && place("pause") < place("grant 2"));
     assert_eq!(document.pauses.len(), 1);
     assert_eq!(document.pauses[0].after, Some(1.into()));
+}
+
+/// The run pauses once, and goes on when somebody continues it. The journal says so once, and by whom.
+#[test]
+fn a_pause_of_its_own_is_one_pause_and_one_continue_with_its_giver() {
+    let mut world = World::new();
+    let mut machine = Machine::new(Spec { pause_after: Some(1.into()), ..world.spec(6, RUN) });
+    let mut paused_at = None;
+    world.meddle = Box::new(move |m| {
+        if m.action == "pause" {
+            paused_at = Some(*m.now);
+        }
+        if paused_at.is_some_and(|at| m.now.since(at) > Duration::from_secs(600)) {
+            let _ = go_on(m);
+        }
+    });
+    assert_eq!(world.drive(&mut machine), Finish::Ended);
+    assert_eq!(told(&world), ["paused by ada@here", "continued by cat"]);
+    assert_eq!(world.document().pauses.len(), 1);
+}
+
+/// The reason that is typed once the pause is in force belongs to that pause: it is no second one.
+#[test]
+fn a_reason_that_comes_later_makes_no_second_pause() {
+    let mut world = World::new();
+    let (mut paused_at, mut explained) = (None, false);
+    world.meddle = Box::new(move |m| {
+        let silent = |at| Pause { reason: None, ..order(at) };
+        match paused_at {
+            None if m.action.starts_with("resolve") => {
+                paused_at = Some(*m.now);
+                *m.record = coordination::pause(m.record, &run(), &silent(*m.now)).expect("under way").expect("new");
+            }
+            Some(at) if !explained && m.now.since(at) > Duration::from_secs(300) => {
+                explained = true;
+                *m.record = coordination::explain_pause(m.record, &run(), &silent(at), "smoke").expect("in force");
+            }
+            Some(at) if m.now.since(at) > Duration::from_secs(600) => _ = go_on(m),
+            _ => {}
+        }
+    });
+    let mut machine = world.machine(4);
+    assert_eq!(world.drive(&mut machine), Finish::Ended);
+    let pauses = world.document().pauses;
+    let said: Vec<_> = pauses.iter().map(|p| (p.reason.as_deref(), p.continued_by.as_ref())).collect();
+    assert_eq!(said, [(Some("smoke"), Some(&"cat".into()))]);
 }
 
 /// S8: the process that died was let go; the one that takes over has other readings before it, and asks anew.
