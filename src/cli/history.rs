@@ -3,7 +3,7 @@
 use crate::model::counted;
 use crate::ops::{self, HistoryOf, OperationError};
 use crate::output::{Align, HistoryDocument, HistoryHalt, Table, Text, hosts_text};
-use crate::run::{Outcome, RunDocument};
+use crate::run::{Outcome, RunDocument, RunOrder};
 
 use super::args::Global;
 use super::commands::HistoryArgs;
@@ -32,6 +32,11 @@ fn text(document: &HistoryDocument, of: &HistoryOf) -> Text {
     if !document.halts.is_empty() {
         text.blank();
         text.table(0, of_halts(&document.halts));
+    }
+    if !document.orders.is_empty() {
+        text.blank();
+        text.paragraph("Given to runs that have not ended:");
+        text.table(0, of_orders(&document.orders));
     }
     if document.more {
         text.blank();
@@ -89,11 +94,36 @@ fn by(run: &RunDocument) -> String {
     for pause in &run.pauses {
         let why = pause.reason.as_deref().map(|reason| format!(" ({reason})")).unwrap_or_default();
         by.push_str(&format!("; paused by {} at {}{why}", pause.operator, pause.at));
+        if let Some(at) = pause.continued_at {
+            let whom = pause.continued_by.as_ref().map(|operator| format!(" by {operator}")).unwrap_or_default();
+            by.push_str(&format!(", continued{whom} at {at}"));
+        }
     }
     for taken in &run.taken_over_by {
         by.push_str(&format!("; {} by {}", taken.how, taken.operator));
     }
     by
+}
+
+fn of_orders(orders: &[RunOrder]) -> Table {
+    let mut table = Table::new(&[
+        ("at", Align::Whole),
+        ("order", Align::Whole),
+        ("run", Align::Whole),
+        ("by", Align::Left),
+        ("why", Align::Left),
+    ]);
+    for order in orders {
+        let why = match (&order.pause, order.confirmed) {
+            (Some(pause), _) if order.command == "pause" => halts::reason(pause.reason.as_deref()).to_owned(),
+            (Some(pause), _) => {
+                format!("was paused by {}: {}", pause.operator, halts::reason(pause.reason.as_deref()))
+            }
+            (None, batch) => batch.map(|batch| format!("lets batch {batch} go")).unwrap_or_default(),
+        };
+        table.row([&order.at.to_string(), order.command, order.run.as_str(), order.operator.as_str(), &why]);
+    }
+    table
 }
 
 fn of_halts(halts: &[HistoryHalt]) -> Table {

@@ -7,6 +7,7 @@ use crate::output::{HistoryDocument, HistoryHalt, StatusHalt};
 use crate::run::{self, JournalRecord, RunDocument, RunHistory, Single, has_ended};
 
 use super::error::OperationError;
+use super::orders::Orders;
 use super::reader::LedgerReader;
 use super::{environment, fleets, report};
 
@@ -36,14 +37,23 @@ pub(crate) async fn history(
     let policies = environment::policies(policies)?;
     let now = fleets::now(&policies.fleet);
     let ledger = LedgerReader::open(&policies.fleet, now).await?;
-    let (mut runs, mut halts, mut more) = (Vec::new(), Vec::new(), false);
+    let (mut runs, mut halts, mut orders, mut more) = (Vec::new(), Vec::new(), Vec::new(), false);
+    // The newest come first, so the orders given to a run come before the run.
+    let mut given = Orders::default();
     let subsystem = of.subsystem.as_ref();
     // A subsystem whose policy was deleted still has a history.
     let mut is_known = subsystem.is_none_or(|name| policies.subsystems.contains_key(name));
     for id in ledger.journals().runs(since(now)).await.map_err(OperationError::Ledger)? {
         let journal = ledger.journals().journal(&id).await.map_err(OperationError::Ledger)?;
+        given.take(&journal);
         let order = order(&journal).filter(|order| of.has_order(order));
-        let run = if has_ended(&journal) { run::report(&journal).filter(|run| of.has_run(run)) } else { None };
+        let run = run::report(&journal).filter(|run| of.has_run(run));
+        let given = given.to(&id);
+        if run.is_some() && !has_ended(&journal) {
+            // Nobody sees the run here before it has ended, and its process may be dead.
+            orders.extend(given.into_iter().rev());
+            continue;
+        }
         if order.is_none() && run.is_none() {
             continue;
         }
@@ -56,14 +66,14 @@ pub(crate) async fn history(
             }
             continue;
         }
-        runs.extend(run.map(|run| report::placed(run, &policies.directory)));
+        runs.extend(run.map(|run| report::placed(run::with_orders(run, &given), &policies.directory)));
         halts.extend(order);
     }
     if let Some(name) = subsystem.filter(|_| !is_known) {
         return Err(OperationError::unknown_subsystem(name, &policies));
     }
     let fleet = policies.fleet.name.clone();
-    Ok(HistoryDocument { schema: HistoryDocument::SCHEMA, fleet, runs, halts, more })
+    Ok(HistoryDocument { schema: HistoryDocument::SCHEMA, fleet, runs, halts, orders, more })
 }
 
 impl HistoryOf {
@@ -90,7 +100,7 @@ fn order(journal: &[JournalRecord]) -> Option<HistoryHalt> {
             let lifted = orders.iter().map(StatusHalt::from).collect();
             ("unhalt", subsystem, operator.clone(), Some(reason.to_owned()), lifted)
         }
-        Single::Pruned(..) | Single::Other => return None,
+        Single::Paused(..) | Single::Continued { .. } | Single::Pruned(..) | Single::Other => return None,
     };
     let at = history.last?.at;
     Some(HistoryHalt { at, command, subsystem, operator, reason, lifted })

@@ -74,7 +74,13 @@ pub(crate) fn is_same_request(journal: &[JournalRecord], request: &Request) -> b
     let first = match (history.opening, history.single) {
         (Some(opening), _) => Some(&opening.plan.request),
         (None, Some(Single::Pruned(first))) => Some(first),
-        (None, Some(Single::Halted(_) | Single::Lifted(..) | Single::Other) | None) => None,
+        (
+            None,
+            Some(
+                Single::Halted(_) | Single::Lifted(..) | Single::Paused(..) | Single::Continued { .. } | Single::Other,
+            )
+            | None,
+        ) => None,
     };
     first.is_some_and(|first| ids::fingerprint_of(first) == ids::fingerprint(request))
 }

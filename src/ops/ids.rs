@@ -54,6 +54,18 @@ pub(crate) fn order_id() -> RunId {
     of_its_own("h")
 }
 
+/// The id of the journal of one `pause` or `continue`.
+pub(crate) fn run_order_id() -> RunId {
+    of_its_own(RUN_ORDER)
+}
+
+/// Whether a journal of this id is that of a `pause` or `continue`.
+pub(crate) fn is_run_order(id: &RunId) -> bool {
+    id.as_str().strip_prefix(RUN_ORDER).is_some_and(|rest| rest.starts_with('-'))
+}
+
+const RUN_ORDER: &str = "p";
+
 fn of_its_own(kind: &str) -> RunId {
     RunId::new(format!("{kind}-{}", base32(&Sha256::digest(uuid::Uuid::new_v4().as_bytes()), RUN_ID_LETTERS)))
 }

@@ -36,6 +36,7 @@ mod marks;
 mod not_taken;
 mod offline_file;
 mod offline_journal;
+mod orders;
 mod pause;
 mod plan;
 mod process;

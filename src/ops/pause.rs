@@ -9,13 +9,13 @@ use crate::driver::{Unchanged, update};
 use crate::model::{BatchNumber, OperatorId, RunId, Time};
 use crate::output::{Place, StatusRun, next};
 use crate::ports::Ledger;
-use crate::run::Failure;
+use crate::run::{Event, Failure};
 
 use super::error::OperationError;
 use super::frontend::{Frontend, Question};
 use super::reader::{LedgerReader, writable_ledger};
 use super::site::Site;
-use super::{fleets, process, run_status, status};
+use super::{fleets, orders, process, run_status, status};
 
 /// How many writes of others may come first, one after the other. About a minute.
 const CONFLICTS: u32 = 1000;
@@ -176,9 +176,13 @@ pub(crate) async fn pause(
             order.reason = Some(reason);
         }
     }
+    let mut warnings: Vec<String> = target.site.warning().into_iter().collect();
+    if !already {
+        let event = Event::PauseOrdered { of: run.clone(), pause: order.clone() };
+        warnings.extend(orders::remember(target.ledger.as_ref(), order.at, event).await);
+    }
     let status = target.status(run).await?;
     let Pause { operator, reason, at: since, after: _ } = order;
-    let warnings = target.site.warning().into_iter().collect();
     Ok((Paused { place: target.place, at: target.now, operator, reason, since, already, status }, warnings))
 }
 
@@ -196,7 +200,17 @@ pub(crate) async fn go_on(policies: &Path, run: &RunId) -> Result<(WentOnWith, V
         Err(NotHeld::NotWaiting) => Ok((None, None)),
         Err(why) => Err(why),
     });
-    let (lifted, confirmed) = match decided.await? {
+    let went_on = decided.await?;
+    let mut warnings: Vec<String> = target.site.warning().into_iter().collect();
+    if let Some(went_on) = &went_on {
+        let (lifted, confirmed) = match went_on {
+            WentOn::Unpaused(pause) => (Some(pause.clone()), None),
+            WentOn::Confirmed(batch) => (None, Some(*batch)),
+        };
+        let event = Event::ContinueOrdered { of: run.clone(), operator: operator.clone(), lifted, confirmed };
+        warnings.extend(orders::remember(target.ledger.as_ref(), target.now, event).await);
+    }
+    let (lifted, confirmed) = match went_on {
         Some(WentOn::Unpaused(Pause { operator, reason, at: since, after: _ })) => {
             (Some(PauseLifted { operator, reason, since }), None)
         }
@@ -204,6 +218,5 @@ pub(crate) async fn go_on(policies: &Path, run: &RunId) -> Result<(WentOnWith, V
         None => (None, None),
     };
     let status = target.status(run).await?;
-    let warnings = target.site.warning().into_iter().collect();
     Ok((WentOnWith { place: target.place, at: target.now, operator, lifted, confirmed, status }, warnings))
 }

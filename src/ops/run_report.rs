@@ -10,7 +10,7 @@ use super::error::OperationError;
 use super::reader::LedgerReader;
 use super::site::Site;
 use super::status::no_such_run;
-use super::{fleets, offline_journal, report};
+use super::{fleets, offline_journal, orders, report};
 
 /// Reads the journal of a run, and makes its report.
 ///
@@ -23,7 +23,11 @@ pub(crate) async fn run_report(policies: &Path, run: &RunId) -> Result<ReportDoc
     let now = fleets::now(&site.fleet);
     let ledger = LedgerReader::open(&site.fleet, now).await?;
     let journal = ledger.journals().journal(run).await.map_err(OperationError::Ledger)?;
-    if let Some(mut document) = ReportDocument::of(&journal, now) {
+    let orders = match journal.first() {
+        Some(first) => orders::of_run(ledger.journals(), run, first.at).await.map_err(OperationError::Ledger)?,
+        None => Vec::new(),
+    };
+    if let Some(mut document) = ReportDocument::of(&journal, &orders, now) {
         if !document.under_way {
             document.run = report::placed(document.run, &site.directory);
         }

@@ -12,7 +12,7 @@ use super::error::OperationError;
 use super::reader::LedgerReader;
 use super::run_status::of_run;
 use super::site::Site;
-use super::{fleets, offline_journal, report};
+use super::{fleets, offline_journal, orders, report};
 
 /// Everything that the ledger knows of the runs that are in progress or hold hosts, or of one run.
 ///
@@ -46,7 +46,11 @@ pub(crate) async fn status(policies: &Path, only: Option<&RunId>) -> Result<Stat
         && runs.is_empty()
     {
         let journal = ledger.journals().journal(run).await.map_err(OperationError::Ledger)?;
-        ended = run::report(&journal).map(|document| report::placed(document, &site.directory));
+        if let Some(document) = run::report(&journal) {
+            let orders = orders::of_run(ledger.journals(), run, document.started_at).await;
+            let document = run::with_orders(document, &orders.map_err(OperationError::Ledger)?);
+            ended = Some(report::placed(document, &site.directory));
+        }
         if ended.is_none() {
             if let Some(lost) = offline_journal::known_here_only(&site.fleet, run) {
                 return Err(lost);

@@ -15,7 +15,7 @@ use crate::model::{
     BatchNumber, FleetIdentity, FleetName, GroupName, HostId, LedgerId, OperatorId, RunId, SubsystemName, Time,
 };
 use crate::plan::{Assumed, Headroom, PlanDocument, at_least};
-use crate::run::{RunDocument, TakenOver};
+use crate::run::{RunDocument, RunOrder, TakenOver};
 
 use super::Text;
 
@@ -370,6 +370,8 @@ pub(crate) struct HistoryDocument {
     pub(crate) runs: Vec<RunDocument>,
     /// Stop orders that were given and lifted, newest first.
     pub(crate) halts: Vec<HistoryHalt>,
+    /// Orders given to runs that have not ended, newest first: the document of one that has ended says when it was paused.
+    pub(crate) orders: Vec<RunOrder>,
     /// `--limit` left some out.
     pub(crate) more: bool,
 }

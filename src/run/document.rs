@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::coordination::Pause;
 use crate::model::{BatchNumber, FleetName, HostId, OperatorId, PlanDigest, RequestId, RunId, SubsystemName, Time};
 use crate::plan::SubsystemCapacity;
 
@@ -184,10 +185,18 @@ pub(crate) struct RunPause {
     pub(crate) at: Time,
     /// The run paused by itself after this batch (`--pause-after`).
     pub(crate) after: Option<BatchNumber>,
-    /// When the run went on; `None` if it never did.
+    /// When the run went on, or the pause was lifted of a run that had not noticed it; `None` if neither happened.
     pub(crate) continued_at: Option<Time>,
-    /// Who let it go on, if that is known.
+    /// Who lifted it, if that is known.
     pub(crate) continued_by: Option<OperatorId>,
+}
+
+impl RunPause {
+    /// A pause that nobody has lifted.
+    pub(super) fn of(pause: &Pause) -> Self {
+        let Pause { operator, reason, at, after } = pause.clone();
+        Self { operator, reason, at, after, continued_at: None, continued_by: None }
+    }
 }
 
 /// The run document. Field names are the contract's.

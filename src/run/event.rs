@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use crate::coordination::{Halt, Pause, ProcessId};
 use crate::health::{ProbeLimits, ProbeReading};
 use crate::model::{
-    BatchNumber, Call, CallOutcome, FleetName, GroupName, HostId, OperatorId, ProbeKey, RequestId, SubsystemName,
-    TargetGroupId, Time,
+    BatchNumber, Call, CallOutcome, FleetName, GroupName, HostId, OperatorId, ProbeKey, RequestId, RunId,
+    SubsystemName, TargetGroupId, Time,
 };
 use crate::plan::{PlanDocument, RequestDocument, Settings, SubsystemCapacity};
 
@@ -288,6 +288,24 @@ pub enum Event {
         operator: OperatorId,
         /// Why.
         reason: String,
+    },
+    /// `pause`: the order is in force. Not of the run's journal, which only its process writes: it has one of its own.
+    PauseOrdered {
+        /// The run.
+        of: RunId,
+        /// The order.
+        pause: Pause,
+    },
+    /// `continue`: a pause is lifted, or a batch confirmed. Not of the run's journal: it has one of its own.
+    ContinueOrdered {
+        /// The run.
+        of: RunId,
+        /// Who.
+        operator: OperatorId,
+        /// The pause that was lifted.
+        lifted: Option<Pause>,
+        /// The batch that was confirmed.
+        confirmed: Option<BatchNumber>,
     },
     /// `ledger adopt` is about to mark groups and hosts. Not of a run: it has a journal of its own.
     LedgerAdopted {

@@ -17,7 +17,7 @@
 //! | `restore`, `closing`, `following`, `reconcile`, `recover` | the way back, the end, what is read behind it, the way in after a takeover |
 //! | `while_writing`, `timeouts`, `progress` | what is done while a write waits; how long it waits; what is shown of it |
 //! | `journal`, `event`, `readings`, `history` | the journal, what it says of the probes, and its one reader |
-//! | `document`, `report`, `recovery`, `remains`, `offline_journal`, `prune`, `pruned` | what a journal says, for people and commands |
+//! | `document`, `report`, `orders`, `recovery`, `remains`, `offline_journal`, `prune`, `pruned` | what a journal says, for people and commands |
 //! | `takeover`, `succession`, `silence` | who may take a run over |
 
 #![cfg_attr(not(test), warn(clippy::wildcard_enum_match_arm))]
@@ -44,6 +44,7 @@ mod not_started;
 mod observing;
 mod offline_journal;
 mod opening;
+mod orders;
 mod phase;
 mod preflight;
 mod progress;
@@ -82,6 +83,7 @@ pub use journal::{EVENT_SCHEMA, JournalRecord};
 pub(crate) use machine::{Machine, Spec};
 pub(crate) use not_started::{Failure, NotStarted, Order};
 pub(crate) use offline_journal::{OfflineJournal, follows, in_words};
+pub(crate) use orders::{RunOrder, with_orders};
 pub(crate) use progress::{Progress, Step, Trouble};
 pub(crate) use prune::{Stays, prune};
 pub(crate) use pruned::{is_pruned, records_ever};

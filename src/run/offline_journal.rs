@@ -95,6 +95,8 @@ pub(crate) fn in_words<'a>(
             | Event::RunEnded { .. }
             | Event::HaltOrdered { .. }
             | Event::HaltLifted { .. }
+            | Event::PauseOrdered { .. }
+            | Event::ContinueOrdered { .. }
             | Event::LedgerAdopted { .. }
             | Event::LedgerTimeSet { .. }
             | Event::JournalPruned { .. } => {}

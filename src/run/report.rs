@@ -1,6 +1,5 @@
 //! The run document, made of the journal and nothing else: whoever reads the journal sees the same run.
 
-use crate::coordination::Pause;
 use crate::model::HostId;
 
 use super::document::{ConfirmedBatch, HostDoubt, RunPause};
@@ -132,14 +131,10 @@ fn confirmed_batch(of: &BatchConfirmation<'_>) -> ConfirmedBatch {
 }
 
 fn paused(of: &PauseHistory<'_>) -> RunPause {
-    let Pause { operator, reason, at, after } = of.pause.clone();
     RunPause {
-        operator,
-        reason,
-        at,
-        after,
         continued_at: of.continued.map(|(at, _)| at),
         continued_by: of.continued.and_then(|(_, operator)| operator.cloned()),
+        ..RunPause::of(of.pause)
     }
 }
 

@@ -168,6 +168,78 @@ fn a_pause_of_its_own_is_told_once_and_with_whoever_lifts_it() {
     assert_eq!(history.matches("paused by").count(), 1, "{history}");
 }
 
+/// The words of a text, whatever its width.
+fn words(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// The run never notices a pause that was lifted before its batch was gone. It was given all the same.
+#[test]
+fn a_pause_that_is_lifted_while_a_batch_is_under_way_is_told() {
+    let environment = fleet();
+    for name in ["index", "placement", "billing"] {
+        environment.replace(&format!("policies/{name}.toml"), "bake = \"6s\"", "bake = \"60s\"");
+    }
+    let remove = ["--subsystem", "index", "--count", "2", "--yes"];
+    let mut child = environment.command(&remove).spawn().expect("it starts");
+    wait_until(&mut child, "the first cordon", || cordoned(environment.path()) == 2);
+    let id = only_run(&environment)["run"].as_str().expect("an id").to_owned();
+    environment.run(&["pause", &id, "--reason", "smoke"]).exits(0);
+    environment.run(&["continue", &id]).exits(0);
+    ran(&remove, child.wait_with_output().expect("it ends")).exits(0);
+    for command in [&["report", &id, "-o", "json"][..], &["history", "-o", "json"], &["status", &id, "-o", "json"]] {
+        let document = environment.run(command).exits(0).json();
+        let run = [&document["run"], &document["runs"][0], &document["ended"]].into_iter().find(|run| run.is_object());
+        let pauses = &run.expect("a run")["pauses"];
+        assert_eq!(pauses.as_array().map(Vec::len), Some(1), "{command:?}: {document:#}");
+        let pause = &pauses[0];
+        assert_eq!(pause["reason"], "smoke", "{command:?}: {document:#}");
+        assert!(
+            pause["continued_at"].is_string() && pause["operator"] == pause["continued_by"],
+            "{command:?}: {pause:#}"
+        );
+    }
+    let report = words(&environment.run(&["report", &id]).exits(0).stdout);
+    for told in ["paused by ", ": smoke", "continued the run: the pause of"] {
+        assert_eq!(report.matches(told).count(), 1, "{told}: {report}");
+    }
+    let history = words(&environment.run(&["history"]).exits(0).stdout);
+    assert!(history.contains("(smoke), continued by"), "{history}");
+}
+
+/// Nobody but its process writes into a run's journal, and that process is dead.
+#[test]
+fn orders_to_a_run_whose_process_is_dead_are_told() {
+    let environment = fleet();
+    let remove = ["--subsystem", "index", "--count", "4", "--yes"];
+    let mut child = environment.command(&remove).spawn().expect("it starts");
+    wait_until(&mut child, "the first cordon", || cordoned(environment.path()) == 2);
+    child.kill().expect("killed");
+    child.wait().expect("it is dead");
+    let id = only_run(&environment)["run"].as_str().expect("an id").to_owned();
+    environment.run(&["pause", &id, "--reason", "smoke"]).exits(0);
+    environment.run(&["pause", &id, "--reason", "changes nothing"]).exits(0);
+    environment.run(&["continue", &id]).exits(0);
+    environment.run(&["pause", &id, "--reason", "fire"]).exits(0);
+    // Neither of them is the run's to notice; it has not even ended.
+    let history = environment.run(&["history", "-o", "json"]).exits(0).json();
+    let given: Vec<_> = history["orders"].as_array().expect("orders").iter().map(|order| &order["command"]).collect();
+    assert_eq!(given, ["pause", "continue", "pause"], "{history:#}");
+    let shown = words(&environment.run(&["history"]).exits(0).stdout);
+    assert!(shown.contains("smoke") && shown.contains("fire") && shown.contains(&id), "{shown}");
+    let is_told = |document: &Value| {
+        let pauses = document["pauses"].as_array().expect("pauses").clone();
+        let told: Vec<_> = pauses.iter().map(|p| (p["reason"].as_str(), p["continued_by"].is_string())).collect();
+        assert_eq!(told, [(Some("smoke"), true), (Some("fire"), false)], "{document:#}");
+    };
+    is_told(&environment.run(&["report", &id, "-o", "json"]).exits(0).json()["run"]);
+    environment.run(&["abandon", &id]).exits(0);
+    is_told(&environment.run(&["report", &id, "-o", "json"]).exits(0).json()["run"]);
+    let history = environment.run(&["history", "-o", "json"]).exits(0).json();
+    is_told(&history["runs"][0]);
+    assert_eq!(history["orders"], serde_json::json!([]), "{history:#}");
+}
+
 /// Nobody goes on with a run whose process is dead: what puts back comes next, not `continue`.
 #[test]
 fn s6_a_pause_of_a_dead_run_says_what_puts_back() {

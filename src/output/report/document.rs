@@ -7,9 +7,9 @@ use serde::Serialize;
 use crate::health::ProbeLimits;
 use crate::model::{BatchNumber, HostId, ProbeKey, SubsystemName, Time};
 use crate::plan::PlanDocument;
-use crate::run::{BatchState, JournalRecord, RunDocument, RunHistory, report};
+use crate::run::{BatchState, JournalRecord, RunDocument, RunHistory, RunOrder, report, with_orders};
 
-use super::timeline::{Entry, Refused, entries, refused};
+use super::timeline::{Entry, Refused, entries, refused, with_orders_between};
 
 /// `safe-remove/report/v1`
 #[derive(Clone, Debug, Serialize)]
@@ -96,8 +96,12 @@ impl ReportDocument {
     pub(crate) const SCHEMA: &'static str = "safe-remove/report/v1";
 
     /// The report of a run, as its journal stands; `None` if the journal does not begin with the run's opening.
-    pub(crate) fn of(journal: &[JournalRecord], at: Time) -> Option<Self> {
+    ///
+    /// `orders`: those that were given to it.
+    pub(crate) fn of(journal: &[JournalRecord], orders: &[RunOrder], at: Time) -> Option<Self> {
         let run = report(journal)?;
+        let timeline = with_orders_between(entries(journal), orders.iter().filter(|order| !order.is_told_by(&run)));
+        let run = with_orders(run, orders);
         let history = RunHistory::of(journal);
         let plan = history.opening.map(|opening| opening.plan.clone());
         let under_way = !history.has_ended();
@@ -110,7 +114,7 @@ impl ReportDocument {
             bands: bands(&history, &run),
             capacity: plan.as_ref().map(|plan| capacity(plan, &history)).unwrap_or_default(),
             readings: readings(&history),
-            timeline: entries(journal),
+            timeline,
             plan,
             run,
         })

@@ -8,7 +8,7 @@ use crate::model::span_text;
 use crate::model::{Call, CallOutcome, Effect, HostId, ProbeKey, Time};
 use crate::output::hosts_text;
 use crate::output::waits::Waits;
-use crate::run::{CauseKind, Event, JournalRecord, Outcome, Purpose};
+use crate::run::{CauseKind, Event, JournalRecord, Outcome, Purpose, RunOrder};
 
 /// The most hosts that one sentence names.
 const HOSTS_SHOWN: usize = 12;
@@ -67,6 +67,30 @@ pub(super) fn entries(journal: &[JournalRecord]) -> Vec<Entry> {
         all.extend(sentence(&record.event, &calls).map(|(kind, text)| Entry { at: record.at, kind, text }));
     }
     all
+}
+
+/// The timeline with the orders that the run's own journal does not tell of.
+pub(super) fn with_orders_between<'a>(
+    mut timeline: Vec<Entry>,
+    orders: impl Iterator<Item = &'a RunOrder>,
+) -> Vec<Entry> {
+    for order in orders {
+        let place = timeline.iter().position(|entry| entry.at > order.at).unwrap_or(timeline.len());
+        timeline.insert(place, Entry { at: order.at, kind: EntryKind::Order, text: order_given(order) });
+    }
+    timeline
+}
+
+fn order_given(order: &RunOrder) -> String {
+    let operator = &order.operator;
+    match (&order.pause, order.confirmed) {
+        (Some(pause), _) if order.command == "pause" => pause.to_string(),
+        (Some(pause), _) => {
+            format!("{operator} continued the run: the pause of {} since {} is lifted", pause.operator, pause.at)
+        }
+        (None, Some(batch)) => format!("{operator} gave `continue` for batch {batch}, which the run did not take in"),
+        (None, None) => format!("{operator} gave `{}`", order.command),
+    }
 }
 
 fn turned(

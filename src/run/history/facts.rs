@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::coordination::{Halt, Pause, ProcessId};
 use crate::health::ProbeReading;
 use crate::model::{
-    BatchNumber, Call, CallOutcome, FleetName, HostId, OperatorId, ProbeKey, RequestId, SubsystemName, Time,
+    BatchNumber, Call, CallOutcome, FleetName, HostId, OperatorId, ProbeKey, RequestId, RunId, SubsystemName, Time,
 };
 use crate::plan::{PlanDocument, RequestDocument, Settings};
 
@@ -172,6 +172,10 @@ pub(crate) enum Single<'a> {
     Halted(&'a Halt),
     /// Stop orders that were lifted, by whom and why.
     Lifted(&'a [Halt], &'a OperatorId, &'a str),
+    /// A run was paused.
+    Paused(&'a RunId, &'a Pause),
+    /// A run was told to go on.
+    Continued { run: &'a RunId, operator: &'a OperatorId, lifted: Option<&'a Pause>, confirmed: Option<BatchNumber> },
     /// A journal that was pruned: what its run was asked for.
     Pruned(&'a RequestDocument),
     /// An adoption, or a time that was set right.

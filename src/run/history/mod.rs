@@ -299,6 +299,11 @@ impl<'a> RunHistory<'a> {
             Event::HaltLifted { orders, operator, reason } => {
                 self.single = Some(Single::Lifted(orders, operator, reason));
             }
+            Event::PauseOrdered { of, pause } => self.single = Some(Single::Paused(of, pause)),
+            Event::ContinueOrdered { of, operator, lifted, confirmed } => {
+                let (lifted, confirmed) = (lifted.as_ref(), *confirmed);
+                self.single = Some(Single::Continued { run: of, operator, lifted, confirmed });
+            }
             Event::JournalPruned { request, .. } => self.single = Some(Single::Pruned(request)),
             Event::LedgerAdopted { .. } | Event::LedgerTimeSet { .. } => self.single = Some(Single::Other),
             Event::GroupHeld { .. } => {}

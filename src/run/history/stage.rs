@@ -98,6 +98,8 @@ impl JournalStage {
             Event::RunEnded { .. } => (Ended, &[Opened, Between, TakenOver, Stopping]),
             Event::HaltOrdered { .. }
             | Event::HaltLifted { .. }
+            | Event::PauseOrdered { .. }
+            | Event::ContinueOrdered { .. }
             | Event::LedgerAdopted { .. }
             | Event::LedgerTimeSet { .. }
             | Event::JournalPruned { .. } => (Alone, &[Blank]),
