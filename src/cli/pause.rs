@@ -32,7 +32,13 @@ pub(super) async fn pause(
         // Nobody goes on with it: what is out must be put back first.
         Some(next) if paused.status.alive == Some(false) => text.copied("next", next),
         _ => {
-            text.field("then", "the batch under way goes on to its end, and no further one begins before `continue`");
+            // Where its process is seen to run, the note has said so.
+            if paused.status.alive != Some(true) || paused.status.stopped {
+                text.field(
+                    "then",
+                    "the batch under way goes on to its end, and no further one begins before `continue`",
+                );
+            }
             text.copied("next", &next::command(&global.policies, &format!("continue {run}")));
         }
     }

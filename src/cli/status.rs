@@ -1,5 +1,6 @@
 //! `safe-remove status`: runs in progress, what they hold, and halts.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -41,7 +42,7 @@ pub(super) async fn run(
             _ if check && !is_quiet(&document) => Exit::NOT_QUIET,
             _ => Exit::DONE,
         };
-        let answered = CommandOutput::document(exit, text(&document, &global.policies), &document)?;
+        let answered = CommandOutput::document(exit, text(&document, &global.policies, watch), &document)?;
         if !watch || !document.runs.iter().any(is_under_way) || screen.is_stdout_closed() {
             shown.clear(screen);
             return Ok(answered);
@@ -95,7 +96,7 @@ fn is_under_way(run: &StatusRun) -> bool {
     run.alive != Some(false) && run.ended_at.is_none()
 }
 
-fn text(document: &StatusDocument, policies: &Path) -> Text {
+fn text(document: &StatusDocument, policies: &Path, watched: bool) -> Text {
     let mut text = document.place.text();
     text.field("at", &document.at.to_string());
     for warning in &document.warnings {
@@ -111,7 +112,8 @@ fn text(document: &StatusDocument, policies: &Path) -> Text {
     }
     for run in &document.runs {
         // First: it is what somebody looks for who was woken up.
-        if let Some(next) = &run.next_command {
+        let watch = next::command(&document.place.policies, &next::watch(&run.run));
+        if let Some(next) = run.next_command.as_ref().filter(|next| !watched || **next != watch) {
             text.copied("next", next);
         }
         text.append(text_of_run(run, document.at));
@@ -119,9 +121,10 @@ fn text(document: &StatusDocument, policies: &Path) -> Text {
     }
     if !document.halts.is_empty() {
         text.table(0, halts::table(&document.halts));
-        for halt in &document.halts {
-            let lift = next::unhalt(policies, halt.subsystem.as_ref());
-            text.paragraph(&format!("to lift {}: {lift}", halts::scope(halt.subsystem.as_ref())));
+        // Orders of one scope are lifted together.
+        let scopes: BTreeSet<_> = document.halts.iter().map(|halt| halt.subsystem.as_ref()).collect();
+        for scope in scopes {
+            text.paragraph(&format!("to lift {}: {}", halts::scope(scope), next::unhalt(policies, scope)));
         }
     }
     text
@@ -138,7 +141,9 @@ pub(super) fn text_of_run(run: &StatusRun, now: Time) -> Text {
         None => "not to be seen from here",
     };
     let mut text = Text::default();
-    text.field("run", &format!("{} of {}, {}", run.run, run.subsystem, run.state));
+    // Nobody does it any more.
+    let last = if run.alive == Some(false) && run.ended_at.is_none() { "last step: " } else { "" };
+    text.field("run", &format!("{} of {}, {last}{}", run.run, run.subsystem, run.state));
     if let Some(StatusPause { operator, reason, since, after }) = &run.paused {
         let by = match after {
             Some(batch) => format!("by itself after batch {batch} (--pause-after of {operator})"),
@@ -151,9 +156,8 @@ pub(super) fn text_of_run(run: &StatusRun, now: Time) -> Text {
         let whom = if *attended { "its terminal asks" } else { "it waits for `continue`" };
         text.field("ASKS", &format!("about batch {batch}: {whom}, until {until}"));
     }
-    if let Some(StatusBatch { number, of, bake_ends_at }) = &run.batch {
-        let left = bake_ends_at.map(|at| format!(", bakes until {at} ({} left)", span_text(at.since(now))));
-        text.field("batch", &format!("{number} of {of}{}", left.unwrap_or_default()));
+    if let Some(batch) = &run.batch {
+        text.field("batch", &batch_text(batch, run, now));
     }
     text.field("process", &format!("{alive}: {}, by {}, since {}", run.process, run.operator, run.started_at));
     text.append(takeovers_text(&run.taken_over_by));
@@ -176,6 +180,20 @@ pub(super) fn text_of_run(run: &StatusRun, now: Time) -> Text {
         text.field("note", advice);
     }
     text
+}
+
+/// `1 of 2, bakes until … (40s left)`. Where the process is dead no bake goes on: what is out stays out.
+fn batch_text(batch: &StatusBatch, run: &StatusRun, now: Time) -> String {
+    let StatusBatch { number, of, granted_at, cordoned_at, bake_ends_at } = batch;
+    let holds = run.holds.iter().any(|hold| hold.batch == *number);
+    let is_left = holds && run.alive == Some(false) && run.ended_at.is_none();
+    let then = match (bake_ends_at, cordoned_at, granted_at) {
+        (Some(at), ..) => format!(", bakes until {at} ({} left)", span_text(at.since(now))),
+        (None, Some(at), _) if is_left => format!(", out of service since {at}; nobody watches it"),
+        (None, None, Some(at)) if is_left => format!(", may be out of service since {at}; nobody watches it"),
+        _ => String::new(),
+    };
+    format!("{number} of {of}{then}")
 }
 
 /// The calls of which nobody knows what became of them: one line for each effect and its hosts, however often it was tried.

@@ -2,6 +2,7 @@
 
 use crate::coordination::RunEntry;
 use crate::model::{RunId, Time};
+use crate::output::next;
 
 /// The facts about a run that determine the next command.
 pub(super) struct RunSituation<'a> {
@@ -26,7 +27,7 @@ pub(super) struct RunSituation<'a> {
 
 /// The next command, and what it means.
 pub(super) fn advice(run: &RunId, situation: &RunSituation<'_>) -> (String, Option<String>) {
-    let watch = || format!("status {run} --watch");
+    let watch = || next::watch(run);
     let host = &situation.entry.process.host;
     if situation.entry.ended_at.is_some() {
         let from =
@@ -47,7 +48,10 @@ pub(super) fn advice(run: &RunId, situation: &RunSituation<'_>) -> (String, Opti
             (watch(), Some(advice))
         }
         (Some(true), _) if situation.entry.pause.is_some() => {
-            let advice = "it is paused: it takes no further batch before somebody continues it";
+            let advice = match situation.entry.reservations.is_empty() {
+                true => "no further batch begins before `continue`",
+                false => "the batch under way goes on to its end, and no further one begins before `continue`",
+            };
             (format!("continue {run}"), Some(advice.to_owned()))
         }
         (Some(true), _) if situation.asks_for_continue => {

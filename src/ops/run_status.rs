@@ -49,6 +49,8 @@ pub(crate) fn of_run(
         calls_until: history.open_calls().iter().map(|(_, call)| call.not_after).max().filter(|at| *at >= now),
     };
     let (words, advice) = advice(run, &situation);
+    let overdue = alive != Some(false) && is_overdue(entry, &history, now);
+    let is_watched = alive != Some(false) && life != Life::Stopped && !overdue;
     StatusRun {
         run: run.clone(),
         operator: entry.operator.clone(),
@@ -56,8 +58,8 @@ pub(crate) fn of_run(
         state: state(entry, &history),
         alive,
         stopped: life == Life::Stopped,
-        overdue: alive != Some(false) && is_overdue(entry, &history, now),
-        batch: batch(&history),
+        overdue,
+        batch: batch(entry, &history, is_watched),
         paused: entry.pause.as_ref().map(paused),
         asks: entry.asking.as_ref().filter(|_| history.asks()).map(asked),
         process: format!("pid {} on {}", entry.process.pid, entry.process.host),
@@ -89,13 +91,15 @@ fn is_overdue(entry: &RunEntry, history: &RunHistory<'_>, now: Time) -> bool {
     !entry.reservations.is_empty() && due.plus(every * LATE_PERIODS) < now
 }
 
-/// The batch under way, or the last one that was.
-fn batch(history: &RunHistory<'_>) -> Option<StatusBatch> {
+/// The batch under way, or the next one. Its bake ends only if somebody watches it.
+fn batch(entry: &RunEntry, history: &RunHistory<'_>, is_watched: bool) -> Option<StatusBatch> {
     let opening = history.opening?;
-    let (number, times) = history.batches.iter().rev().find(|(_, times)| times.granted.is_some())?;
-    let is_baking = matches!(history.step, Some(LastStep::Baking(_))) && times.baked.is_none();
+    let outstanding = entry.reservations.values().map(|hold| hold.batch).min();
+    let (number, of) = run::shown_batch(history, outstanding)?;
+    let times = history.batches.get(&number).copied().unwrap_or_default();
+    let is_baking = is_watched && matches!(history.step, Some(LastStep::Baking(_))) && times.baked.is_none();
     let bake_ends_at = times.baking_since.filter(|_| is_baking).map(|since| since.plus(opening.settings.bake));
-    Some(StatusBatch { number: *number, of: opening.plan.batches.len() as u64, bake_ends_at })
+    Some(StatusBatch { number, of, granted_at: times.granted, cordoned_at: times.cordoned, bake_ends_at })
 }
 
 fn paused(of: &Pause) -> StatusPause {
@@ -163,7 +167,8 @@ fn in_words(step: &LastStep<'_>) -> String {
         LastStep::Terminating(batch) => format!("terminating batch {batch}"),
         LastStep::Gone(batch) => format!("batch {batch} is gone"),
         LastStep::Waiting { until, why } => format!("waiting, and looking again by {until}: {why}"),
-        LastStep::Paused(pause) => pause.to_string(),
+        // By whom and why is said beside it.
+        LastStep::Paused => "paused".to_owned(),
         LastStep::Continued(Some(operator)) => format!("continued by {operator}"),
         LastStep::Continued(None) => "continued".to_owned(),
         LastStep::Asked { batch, attended: true, until } => {

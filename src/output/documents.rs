@@ -238,7 +238,7 @@ pub(crate) struct StatusRun {
     pub(crate) overdue: bool,
     /// The process, as `pid N on HOST`.
     pub(crate) process: String,
-    /// The batch under way, or the last one that was.
+    /// The batch under way, or the next one; once all are gone, the last.
     pub(crate) batch: Option<StatusBatch>,
     /// Set while the run takes no further batch.
     pub(crate) paused: Option<StatusPause>,
@@ -273,7 +273,11 @@ pub(crate) struct StatusBatch {
     pub(crate) number: BatchNumber,
     /// How many batches the plan has.
     pub(crate) of: u64,
-    /// When its bake ends, if it bakes and nothing interrupts it.
+    /// When it was reserved, if it was.
+    pub(crate) granted_at: Option<Time>,
+    /// When all of it was out of service, if that was seen.
+    pub(crate) cordoned_at: Option<Time>,
+    /// When its bake ends, if it bakes and nothing interrupts it. `None` where its process is dead, stopped or silent.
     pub(crate) bake_ends_at: Option<Time>,
 }
 

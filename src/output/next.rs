@@ -3,13 +3,18 @@
 
 use std::path::Path;
 
-use crate::model::SubsystemName;
+use crate::model::{RunId, SubsystemName};
 use crate::plan::PlanDocument;
 use crate::policy::DEFAULT_DIRECTORY;
 
 /// A subcommand with its arguments, which are already quoted.
 pub(crate) fn command(policies: &Path, words: &str) -> String {
     format!("safe-remove {words}{}", directory(policies))
+}
+
+/// The arguments that follow a run to its end.
+pub(crate) fn watch(run: &RunId) -> String {
+    format!("status {run} --watch")
 }
 
 /// The removal that a plan is for, with another count if one is given.

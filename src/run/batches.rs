@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use crate::model::{BatchNumber, FleetSnapshot, HostId};
 use crate::plan::PlanDocument;
 
+use super::RunHistory;
+
 /// One batch of the plan.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct PlannedBatch {
@@ -26,6 +28,21 @@ impl Batches {
         let hosts = |batch: &crate::plan::Batch| batch.hosts.iter().map(|host| host.id.clone()).collect();
         let all = plan.batches.iter().map(|batch| PlannedBatch { number: batch.number, hosts: hosts(batch) });
         Self { all: all.collect(), current: 0 }
+    }
+
+    /// The batches as a journal leaves them. `outstanding`: the batch of which the record holds hosts, if there is one.
+    pub(super) fn as_told(plan: &PlanDocument, history: &RunHistory<'_>, outstanding: Option<BatchNumber>) -> Self {
+        let mut batches = Self::of(plan);
+        batches.drop_hosts(|host| history.dropped.contains(host) || history.terminated.contains(host));
+        batches.go_to(outstanding);
+        batches
+    }
+
+    /// The batch that people are told of, and how many there are: the one under way, or the next; once all are gone, the
+    /// last one. Every screen has it from here.
+    pub(super) fn shown(&self) -> (BatchNumber, u64) {
+        let count = self.count();
+        (self.current().map_or(BatchNumber::new(count), |batch| batch.number), count)
     }
 
     /// The batch under way, or the next one. `None` if there is none left.
@@ -97,4 +114,10 @@ impl Batches {
         }
         gone
     }
+}
+
+/// The batch that people are told of, and how many there are, by the journal and the record. `None` before the run is opened.
+pub(crate) fn shown_batch(history: &RunHistory<'_>, outstanding: Option<BatchNumber>) -> Option<(BatchNumber, u64)> {
+    let plan = history.opening?.plan;
+    Some(Batches::as_told(plan, history, outstanding).shown())
 }

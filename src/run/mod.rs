@@ -72,6 +72,7 @@ mod updated;
 mod while_writing;
 
 pub(crate) use action::{Action, Finish, RecordUpdate};
+pub(crate) use batches::shown_batch;
 pub(crate) use document::{
     BatchReport, BatchState, Cause, CauseKind, Outcome, Purpose, Recovery, RecoveryState, RunDocument, TakenOver,
 };

@@ -148,9 +148,8 @@ impl Machine {
             | Step::Following => self.batches.current().map(|batch| batch.hosts.clone()).unwrap_or_default(),
         };
         let readings = self.baseline.shown.measured();
-        let count = self.batches.count();
-        let number = self.batches.current().map_or(BatchNumber::new(count), |batch| batch.number);
         let stopping = self.stopping.cause.as_ref().map(|cause| cause.message.clone());
-        Progress { step, batch: (number, count), hosts, left, total, readings, trouble: self.trouble(), stopping }
+        let (batch, trouble) = (self.batches.shown(), self.trouble());
+        Progress { step, batch, hosts, left, total, readings, trouble, stopping }
     }
 }

@@ -12,6 +12,7 @@ use crate::model::{Call, Effect, FleetIdentity, GroupName, HostId, OperatorId, R
 use crate::plan::{Confirmed, PlanDocument, Settings};
 use crate::policy::PolicySet;
 
+use super::batches::Batches;
 use super::calls::Calls;
 use super::event::GrantedHost;
 use super::knowledge::GivenUp;
@@ -191,8 +192,7 @@ impl Machine {
         let hosts = machine.reservations.hosts.values();
         let stray = hosts.clone().find(|host| !machine.batches.has(&host.id)).map(|host| host.id.clone());
         let outstanding = hosts.map(|host| host.batch).min();
-        machine.batches.drop_hosts(|host| history.dropped.contains(host) || history.terminated.contains(host));
-        machine.batches.go_to(outstanding);
+        machine.batches = Batches::as_told(machine.document(), &history, outstanding);
 
         // S6: a run that was stopping goes on stopping, whoever takes it over, and for whatever purpose.
         machine.stopping.cause = history.cause.cloned();

@@ -60,6 +60,22 @@ fn s6_halt_needs_no_reason_and_says_what_became_of_each_run() {
     assert!(history.contains("no reason was given"), "{history}");
 }
 
+/// Orders of one scope are lifted together, by one command.
+#[test]
+fn how_orders_of_one_scope_are_lifted_is_said_once() {
+    let environment = fleet("6s");
+    environment.run(&["ledger", "init"]).exits(0);
+    for reason in ["smoke", "fire"] {
+        environment.run(&["halt", "--reason", reason]).exits(0);
+    }
+    environment.run(&["halt", "--subsystem", "index", "--reason", "flood"]).exits(0);
+    let shown = environment.run(&["status"]).exits(0).stdout;
+    assert_eq!(shown.matches("to lift").count(), 2, "{shown}");
+    for order in ["smoke", "fire", "flood", "to lift the whole fleet", "to lift index"] {
+        assert!(shown.contains(order), "{order}: {shown}");
+    }
+}
+
 #[test]
 fn s6_halt_is_in_force_before_it_asks_why_and_an_empty_answer_leaves_it_so() {
     for (typed, reason) in [("smoke in zone b", Value::from("smoke in zone b")), ("", Value::Null)] {

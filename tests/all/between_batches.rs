@@ -207,6 +207,45 @@ fn a_pause_that_is_lifted_while_a_batch_is_under_way_is_told() {
     assert!(history.contains("(smoke), continued by"), "{history}");
 }
 
+/// The screens say each thing once, and the same: the run's own, `status` and `pause`.
+#[test]
+fn the_screens_say_of_a_pause_each_thing_once_and_the_same_batch() {
+    let environment = fleet();
+    let remove = ["--subsystem", "index", "--count", "4", "--yes"];
+    let mut child = environment.command(&remove).spawn().expect("it starts");
+    wait_until(&mut child, "the first cordon", || cordoned(environment.path()) == 2);
+    let id = only_run(&environment)["run"].as_str().expect("an id").to_owned();
+    let paused = words(&environment.run(&["pause", &id, "--reason", "smoke"]).exits(0).stdout);
+    let is_paused = || only_run(&environment)["state"] == "paused";
+    wait_until(&mut child, "the pause", is_paused);
+    let status = words(&environment.run(&["status"]).exits(0).stdout);
+    for said in [&paused, &status] {
+        for once in ["smoke", "PAUSED", "before `continue`"] {
+            assert_eq!(said.matches(once).count(), 1, "{once}: {said}");
+        }
+    }
+    assert!(paused.contains("batch 1 of 2"), "{paused}");
+    assert!(status.contains("batch 2 of 2") && !status.contains("batch 1 of 2"), "{status}");
+    assert_eq!(only_run(&environment)["batch"]["number"], 2);
+    environment.run(&["continue", &id]).exits(0);
+    let ran = ran(&remove, child.wait_with_output().expect("it ends")).exits(0);
+    assert!(ran.stderr.contains("batch 2 of 2  PAUSED"), "{}", ran.stderr);
+}
+
+/// Where one watches already, nobody needs to be told to. The command is right in a single look.
+#[test]
+fn a_status_that_is_watched_does_not_advise_watching() {
+    let environment = fleet();
+    let remove = ["--subsystem", "index", "--count", "2", "--yes"];
+    let mut child = environment.command(&remove).spawn().expect("it starts");
+    wait_until(&mut child, "the first cordon", || cordoned(environment.path()) == 2);
+    let once = environment.run(&["status"]).exits(0).stdout;
+    assert!(once.contains("--watch"), "{once}");
+    let watched = environment.run(&["status", "--watch"]).exits(0).stdout;
+    assert!(watched.contains("alive") && !watched.contains("--watch"), "{watched}");
+    ran(&remove, child.wait_with_output().expect("it ends")).exits(0);
+}
+
 /// Nobody but its process writes into a run's journal, and that process is dead.
 #[test]
 fn orders_to_a_run_whose_process_is_dead_are_told() {
@@ -247,9 +286,16 @@ fn s6_a_pause_of_a_dead_run_says_what_puts_back() {
     let remove = ["--subsystem", "index", "--count", "4", "--yes"];
     let mut child = environment.command(&remove).spawn().expect("it starts");
     wait_until(&mut child, "the first cordon", || cordoned(environment.path()) == 2);
+    wait_until(&mut child, "the bake", || only_run(&environment)["state"] == "baking batch 1");
     child.kill().expect("killed");
     child.wait().expect("it is dead");
-    let id = only_run(&environment)["run"].as_str().expect("an id").to_owned();
+    let run = only_run(&environment);
+    let id = run["run"].as_str().expect("an id").to_owned();
+    // Nobody watches it: no bake goes on. What is out, and since when, is known.
+    assert_eq!((&run["batch"]["number"], &run["batch"]["bake_ends_at"]), (&1.into(), &Value::Null), "{run:#}");
+    let status = words(&environment.run(&["status"]).exits(0).stdout);
+    assert!(!status.contains("left)") && !status.contains("bakes until"), "{status}");
+    assert!(status.contains("last step: baking batch 1 batch 1 of 2, out of service since 2017"), "{status}");
     for command in ["pause", "continue"] {
         let said = environment.run(&[command, &id]).exits(0).stdout;
         assert!(said.contains("DEAD") && said.contains(&format!("safe-remove abandon {id}")), "{said}");

@@ -135,7 +135,7 @@ pub(crate) enum LastStep<'a> {
         until: Time,
         why: &'a str,
     },
-    Paused(&'a Pause),
+    Paused,
     /// The pause was lifted, by whom if that is known.
     Continued(Option<&'a OperatorId>),
     /// A person is asked about a batch.
@@ -161,7 +161,7 @@ pub(crate) enum LastStep<'a> {
 impl LastStep<'_> {
     /// Whether a person is waited for.
     pub(super) fn is_a_persons(&self) -> bool {
-        matches!(self, Self::Paused(_) | Self::Asked { .. })
+        matches!(self, Self::Paused | Self::Asked { .. })
     }
 }
 

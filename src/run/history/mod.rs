@@ -224,7 +224,7 @@ impl<'a> RunHistory<'a> {
                     None => self.pauses.push(PauseHistory { pause, continued: None }),
                 }
                 self.paused = Some(pause);
-                self.step = Some(LastStep::Paused(pause));
+                self.step = Some(LastStep::Paused);
             }
             Event::Continued { operator } => {
                 self.paused = None;
