@@ -200,7 +200,8 @@ fn s1_to_s9_hold_where_reads_are_late() {
 
 #[test]
 fn s1_to_s9_hold_where_reads_are_true() {
-    let seen = hold(2 * SEEDS..3 * SEEDS, Bounds::SIMULATED);
+    // Half as many again: of 1400 schedules that were counted, two had somebody who was asked and answered yes.
+    let seen = hold(2 * SEEDS..7 * SEEDS / 2, Bounds::SIMULATED);
     assert_eq!(seen, BTreeSet::from(EVERYTHING));
 }
 
