@@ -60,6 +60,11 @@ fn wait_for(candidates: impl Future<Output = Vec<Candidate>>) -> Vec<Candidate> 
     runtime.map(|runtime| runtime.block_on(candidates)).unwrap_or_default()
 }
 
+/// The policy directory of a command line that cannot be parsed.
+pub(super) fn policies_of(arguments: &[OsString]) -> PathBuf {
+    Typed(arguments.to_vec()).policies()
+}
+
 /// The words of the command line that is being typed, as the shell passes them.
 struct Typed(Vec<OsString>);
 

@@ -1,7 +1,9 @@
 //! [`Diagnostic`]: a failure, as it is reported to people and programs.
 
+use std::path::Path;
+
 use crate::ops::OperationError;
-use crate::output::{ErrorDocument, Page};
+use crate::output::{ErrorDocument, Page, next};
 use crate::policy::Look;
 
 use super::exit::Exit;
@@ -42,6 +44,14 @@ impl Diagnostic {
     #[must_use]
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
+        self
+    }
+
+    /// Its commands name the policy directory.
+    #[must_use]
+    pub(crate) fn placed(mut self, policies: &Path) -> Self {
+        let each = self.causes.iter_mut().chain(&mut self.hint);
+        each.for_each(|text| *text = next::placed(text, policies));
         self
     }
 

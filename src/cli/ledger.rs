@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::model::{Time, counted};
 use crate::ops::{self, Adoption, OperationError, Pruned};
-use crate::output::{Text, json_document};
+use crate::output::{Text, json_document, next};
 
 use super::args::Global;
 use super::screen::Screen;
@@ -84,8 +84,10 @@ pub(super) async fn import(global: &Global, file: &Path) -> Result<CommandOutput
     for warning in &warnings {
         text.paragraph(&format!("warning: {warning}"));
     }
-    let next = "safe-remove status, then safe-remove ledger adopt --reason TEXT, then safe-remove unhalt --reason TEXT";
-    text.field("next", next);
+    for (name, words) in [("next", "status"), ("then", "ledger adopt --reason TEXT"), ("then", "unhalt --reason TEXT")]
+    {
+        text.copied(name, &next::command(&global.policies, words));
+    }
     CommandOutput::result(Exit::DONE, "ledger import", text, &imported, &warnings)
 }
 

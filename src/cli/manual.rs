@@ -61,7 +61,10 @@ fn as_written(text: &str) -> Roff {
 fn no_such(command: &Command, word: &str) -> OperationError {
     let known = command.get_subcommands().map(Command::get_name);
     let near = nearest(word, known).join(", ");
-    let hint =
-        if near.is_empty() { "safe-remove --help lists every command".to_owned() } else { format!("nearest: {near}") };
+    let hint = if near.is_empty() {
+        "`safe-remove --help` lists every command".to_owned()
+    } else {
+        format!("nearest: {near}")
+    };
     OperationError::usage(format!("there is no command {word:?} to show the page of"), hint)
 }

@@ -13,11 +13,11 @@ fn option(word: &str) -> Option<String> {
             "no prompt is --yes: it is honoured up to the policies' unattended_max"
         }
         "-f" | "--force" | "--yes-i-really-mean-it" => {
-            "there is no way past a refusal; safe-remove plan says what stands in the way, and what would allow it"
+            "there is no way past a refusal; `plan` says what stands in the way, and what would allow it"
         }
         "-n" | "--num" | "--number" | "--hosts" => "how many hosts is --count N; which hosts is --host ID",
         "-s" | "--service" | "--group" | "--cluster" => "the subsystem is --subsystem NAME",
-        "--dry" | "--check" | "--noop" | "--what" => "a look at what would happen is safe-remove plan, or --dry-run",
+        "--dry" | "--check" | "--noop" | "--what" => "a look at what would happen is `plan`, or --dry-run",
         "--timeout" | "--wait" => "the longest wait for budgets and other runs is --max-wait DURATION, or --no-wait",
         _ => return None,
     };
@@ -33,8 +33,8 @@ fn command(words: &[&str]) -> Option<String> {
             "one run, at its terminal: Ctrl-C\nevery run, from anywhere: safe-remove halt"
         }
         "rollback" | "undo" | "restore" | "uncordon" | "revert" => {
-            "what is cordoned is put back by safe-remove halt --reason TEXT (every run that lives), or by safe-remove \
-             abandon RUN (one whose process died); what is terminated is gone"
+            "what is cordoned is put back by `safe-remove halt --reason TEXT` (every run that lives), or by \
+             `safe-remove abandon RUN` (one whose process died); what is terminated is gone"
         }
         "drain" | "cordon" | "remove" | "delete" | "terminate" | "shrink" | "scale" | "scale-down" => {
             "to remove hosts: safe-remove --subsystem NAME --count N"
@@ -45,7 +45,7 @@ fn command(words: &[&str]) -> Option<String> {
         "check" | "validate" | "lint" | "verify" => "to check the policies: safe-remove policy check",
         "capacity" | "max" | "limits" => "how much can go now: safe-remove headroom",
         "unstop" | "start" | "unpause" | "go" => {
-            "to lift a stop order: safe-remove unhalt\nto go on with a run whose process died: safe-remove resume RUN"
+            "to lift a stop order: safe-remove unhalt --reason TEXT\nto go on with a run whose process died: safe-remove resume RUN"
         }
         "version" => "the version: safe-remove --version",
         _ => return counted(first, positional.next()?),
@@ -74,7 +74,7 @@ mod tests {
             ("drain index", "--subsystem NAME --count N"),
             ("index 3", "--subsystem index --count 3"),
             ("--subsystem index --count 3 -y", "--yes"),
-            ("--subsystem index --count 3 --force", "safe-remove plan"),
+            ("--subsystem index --count 3 --force", "`plan`"),
             ("--subsystem index -n 3", "--count N"),
             ("list", "safe-remove status"),
             ("validate", "policy check"),

@@ -47,6 +47,7 @@ use error::Diagnostic;
 use exit::Exit;
 
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -56,7 +57,8 @@ use serde::Serialize;
 use tracing_subscriber::EnvFilter;
 
 use crate::ops::{OperationError, TakeoverOptions};
-use crate::output::{ResultDocument, Text, clean_lines};
+use crate::output::{ResultDocument, Text, clean_lines, next};
+use crate::policy::DEFAULT_DIRECTORY;
 use crate::run::Purpose;
 use args::{Cli, Format, Global};
 use commands::{Command, LedgerCommand, PolicyCommand};
@@ -143,7 +145,7 @@ pub fn main() -> ExitCode {
         },
         Err(_) => {
             let diagnostic = Diagnostic::new("internal failure: safe-remove panicked").hint(
-                "hosts may be cordoned; safe-remove status names them. Please report this, with what is said above",
+                "hosts may be cordoned; `safe-remove status` names them. Please report this, with what is said above",
             );
             screen.fail(Exit::INTERNAL, &diagnostic).into()
         }
@@ -258,7 +260,7 @@ impl std::io::Write for CleanStderr {
 
 /// Help and version go to stdout. Everything else that clap refuses is a usage error in the requested format.
 fn unreadable(error: &clap::Error, arguments: &[std::ffi::OsString]) -> Exit {
-    let screen = Screen::of(format_of(arguments), false);
+    let screen = Screen::of(format_of(arguments), false, Path::new(DEFAULT_DIRECTORY));
     if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
         screen.stdout(&error.render().to_string());
         return Exit::DONE;
@@ -273,7 +275,9 @@ fn unreadable(error: &clap::Error, arguments: &[std::ffi::OsString]) -> Exit {
     let message = lines.next().unwrap_or("the arguments cannot be read").to_owned();
     let words: Vec<&str> = arguments.iter().skip(1).filter_map(|word| word.to_str()).collect();
     let meant = matches!(error.kind(), ErrorKind::InvalidSubcommand | ErrorKind::UnknownArgument);
-    let meant = meant.then(|| meant::meant(&words)).flatten();
+    // What clap says shows how a command is made up, and is no command.
+    let policies = candidates::policies_of(arguments);
+    let meant = meant.then(|| meant::meant(&words)).flatten().map(|meant| next::placed(&meant, &policies));
     let rest: Vec<_> = meant.into_iter().chain(lines.map(|line| line.trim().to_owned())).collect();
     let diagnostic = Diagnostic::new(message).hint(rest.join("\n"));
     screen.fail(Exit::USAGE, &diagnostic)

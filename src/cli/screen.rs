@@ -3,7 +3,7 @@
 //! A closed stdout is remembered, and is not fatal: a run gets it as an order to stop.
 
 use std::io::{self, IsTerminal as _, Write as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use console::{Term, style};
@@ -24,6 +24,8 @@ use super::{CommandOutput, detach, pages};
 pub(super) struct Screen {
     format: Format,
     quiet: bool,
+    /// The policy directory, which every command that is said names.
+    policies: PathBuf,
     /// The run goes on without the terminal once it is opened (`--detach`).
     detaches: AtomicBool,
     /// It does: the outputs are a log.
@@ -46,16 +48,17 @@ impl Screen {
             }
         };
         console::set_colors_enabled_stderr(color);
-        Self::of(global.output, global.quiet)
+        Self::of(global.output, global.quiet, &global.policies)
     }
 
     /// For a command line that could not be parsed: sets no colours.
-    pub(super) fn of(format: Format, quiet: bool) -> Self {
+    pub(super) fn of(format: Format, quiet: bool, policies: &Path) -> Self {
         let (detaches, is_detached) = (AtomicBool::new(false), AtomicBool::new(false));
         let stdin_taken = AtomicBool::new(false);
         Self {
             format,
             quiet,
+            policies: policies.to_owned(),
             detaches,
             is_detached,
             stdin_taken,
@@ -143,7 +146,8 @@ impl Screen {
                     Format::Text => self.stdout(&answered.text.on(pages::stdout())),
                     Format::Json | Format::Ndjson => self.document(&answered.json),
                 }
-                if let Some(mut diagnostic) = answered.diagnostic {
+                if let Some(diagnostic) = answered.diagnostic {
+                    let mut diagnostic = diagnostic.placed(&self.policies);
                     if self.format == Format::Text && diagnostic.is_answered {
                         // A reason that is told twice is taken for two.
                         diagnostic.causes.clear();
@@ -158,10 +162,11 @@ impl Screen {
 
     /// Reports a failure without an answer: with `error/v1` where documents were requested.
     pub(super) fn fail(&self, exit: Exit, diagnostic: &Diagnostic) -> Exit {
+        let diagnostic = diagnostic.clone().placed(&self.policies);
         if self.format != Format::Text {
             self.document(&diagnostic.document(exit));
         }
-        self.complain(diagnostic);
+        self.complain(&diagnostic);
         exit
     }
 

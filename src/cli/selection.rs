@@ -14,16 +14,15 @@ const STDIN_MAX: u64 = 64 * 1024 * 1024;
 
 /// The request, or why the command line makes no sense as it stands.
 pub(super) fn request(of: &SelectionArgs) -> Result<Request, OperationError> {
-    let example = "safe-remove plan --subsystem index --count 3";
+    let example = |ask: &str| format!("{ask}: safe-remove plan --subsystem index --count 3");
     let Some(subsystem) = of.subsystem.clone() else {
-        return Err(OperationError::usage("--subsystem is missing", format!("say which: {example}")));
+        return Err(OperationError::usage("--subsystem is missing", example("say which")));
     };
     let selection = match (of.count, of.host.as_slice()) {
         (Some(count), []) => Selection::Count(count),
         (None, []) => {
             // An empty selection never means everything.
-            let hint = format!("say how many or which: {example}");
-            return Err(OperationError::usage("neither --count nor --host is given", hint));
+            return Err(OperationError::usage("neither --count nor --host is given", example("say how many or which")));
         }
         (None, hosts) => Selection::Hosts(named(hosts)?),
         (Some(_), _) => {

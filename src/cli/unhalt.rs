@@ -1,10 +1,11 @@
 //! `safe-remove unhalt`: lifts stop orders, and shows what was lifted and what is still in force.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use crate::model::SubsystemName;
 use crate::ops::{self, OperationError, Unhalted};
-use crate::output::Text;
+use crate::output::{Text, next};
 
 use super::args::Global;
 use super::screen::Screen;
@@ -19,19 +20,18 @@ pub(super) async fn run(
     screen: &Arc<Screen>,
 ) -> Result<CommandOutput, OperationError> {
     let (unhalted, warnings) = ops::unhalt(&global.policies, subsystem, reason, &Terminal::of(screen)).await?;
-    CommandOutput::result(Exit::DONE, "unhalt", text(&unhalted, &warnings), &unhalted, &warnings)
+    CommandOutput::result(Exit::DONE, "unhalt", text(&unhalted, &warnings, &global.policies), &unhalted, &warnings)
 }
 
-fn text(unhalted: &Unhalted, warnings: &[String]) -> Text {
+fn text(unhalted: &Unhalted, warnings: &[String], policies: &Path) -> Text {
     let mut text = unhalted.place.text();
     for warning in warnings {
         text.field("warning", warning);
     }
     text.blank();
     if unhalted.lifted.is_empty() {
-        text.paragraph(
-            "Nothing was lifted: no stop order is in force. safe-remove history shows who halted and who lifted it.",
-        );
+        text.paragraph("Nothing was lifted: no stop order is in force.");
+        text.copied("earlier", &next::command(policies, "history"));
         return text;
     }
     let scope = halts::scope(unhalted.subsystem.as_ref());

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::model::{ProbeKey, RunId, SubsystemName, Time, duration_text};
 use crate::plan::{Rule, Violation};
+use crate::policy::command;
 
 use super::view::is_silent;
 use super::{Context, FleetRecord, Refusal, RunEntry, WaitOn};
@@ -78,7 +79,8 @@ fn taken_at(run: &RunId, entry: &RunEntry, ctx: &Context<'_>) -> Result<Time, Re
         entry.operator
     );
     if is_silent(run, entry, ctx.silent) {
-        let message = format!("{why}; its process is dead or silent: `safe-remove abandon {run}` puts them back");
+        let abandon = command(&ctx.policies.directory, &format!("abandon {run}"));
+        let message = format!("{why}; its process is dead or silent: `{abandon}` puts them back");
         return Err(Refusal::Rules(vec![Violation::new(Rule::RunInTheWay, message)]));
     }
     Err(Refusal::Wait { until: ctx.now, why, on: WaitOn::Run(run.clone()) })

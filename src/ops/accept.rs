@@ -89,7 +89,7 @@ async fn write(
                 failure: Failure::Refused,
                 message: "the policy cannot be accepted; nothing was changed".to_owned(),
                 causes: vec![refusal.to_string()],
-                hint: "safe-remove status says what is under way",
+                hint: "`safe-remove status` says what is under way",
             }
         })?;
         let nonce = Nonce::new(uuid::Uuid::new_v4().to_string());

@@ -11,6 +11,7 @@ use crate::coordination::Command;
 use crate::driver;
 use crate::ledger::Displaced;
 use crate::model::{Call, CallOutcome, FleetMark, GroupName, HostId, LedgerId, Nonce, OperatorId};
+use crate::output::next;
 use crate::ports::{Ledger, RecordedCall};
 use crate::run::{EVENT_SCHEMA, Event, Failure, JournalRecord};
 
@@ -72,7 +73,7 @@ pub(crate) async fn adopt(policies: &Path, reason: &str, frontend: &dyn Frontend
         return Ok(Adoption::Nothing(Adopted::new(&id, &by, reason, &marks)));
     }
     if !before.record.runs.is_empty() {
-        frontend.note("warning: runs of this ledger are under way: safe-remove status");
+        frontend.note(&format!("warning: runs of this ledger are under way: {}", next::command(policies, "status")));
     }
     if let Some(other) = &other {
         // S3: the record's statements about the other fleet's hosts would be taken as statements about these.

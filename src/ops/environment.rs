@@ -266,8 +266,8 @@ pub(crate) fn other_fleet(refusal: Refusal) -> OperationError {
         failure: Failure::FleetUnknown,
         message: "the ledger is of another fleet; nothing was touched".to_owned(),
         causes: vec![refusal.to_string()],
-        hint: "use the policy directory of that fleet; where this one took its place on purpose: \
-               safe-remove ledger adopt --reason TEXT",
+        hint: "use the policy directory of that fleet; where this one took its place on \
+               purpose: safe-remove ledger adopt --reason TEXT",
     }
 }
 

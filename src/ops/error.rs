@@ -14,8 +14,8 @@ use crate::ports::{FleetError, LedgerError};
 use crate::run::Failure;
 
 /// How the contents of a copy, or of an older state, become a ledger of their own.
-pub(crate) const IMPORT: &str = "what was removed since is not in it. safe-remove ledger export shows what is: keep that, \
-     correct what it lacks, name an empty place under `[ledger]` in fleet.toml, and there: safe-remove ledger import";
+pub(crate) const IMPORT: &str = "what was removed since is not in it. `safe-remove ledger export` shows what is: keep that, \
+     correct what it lacks, name an empty place under `[ledger]` in fleet.toml, and there: safe-remove ledger import FILE";
 
 /// Why an operation has no result. A plan that is refused is a result, not an error.
 #[derive(Debug, Error)]
@@ -178,7 +178,7 @@ impl OperationError {
                     .to_owned(),
             ),
             Self::Ledger(LedgerError::PutBack { .. }) => Some(format!(
-                "where its file was moved on purpose, and no copy of it is in use, use `safe-remove ledger adopt`. Else {IMPORT}"
+                "where its file was moved on purpose, and no copy of it is in use, use `safe-remove ledger adopt --reason TEXT`. Else {IMPORT}"
             )),
             Self::Ledger(LedgerError::Unreachable { .. } | LedgerError::InDoubt { .. }) => {
                 Some("correct what is said above, permissions or `[ledger]` in fleet.toml, then try again".to_owned())

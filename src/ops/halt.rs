@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use crate::coordination::{FleetRecord, Halt};
 use crate::model::{FleetIdentity, FleetName, RunId, SubsystemName, Time, duration_text};
-use crate::output::{Place, StatusHalt, StatusRun};
+use crate::output::{Place, StatusHalt, StatusRun, next};
 use crate::policy::{self, FleetConfig, LedgerKind};
 use crate::ports::{Clock as _, LedgerError};
 use crate::run::RunHistory;
@@ -71,7 +71,7 @@ impl Target {
                     provider: FleetIdentity { kind, ..FleetIdentity::default() },
                     config: None,
                     subsystems: place.subsystems,
-                    warning: Some("fleet.toml is invalid: safe-remove policy check".to_owned()),
+                    warning: Some(format!("fleet.toml is invalid: {}", next::command(policies, "policy check"))),
                 };
                 (target, Some(invalid))
             }

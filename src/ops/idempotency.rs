@@ -170,7 +170,7 @@ async fn pause(environment: &Environment, run: &RunId, stop: &mut StopSignal) ->
             failure: Failure::Halted,
             message: format!("interrupted while waiting for run {run}; this call touched nothing"),
             causes: vec!["the run itself goes on".to_owned()],
-            hint: "safe-remove status shows it; its own process must be stopped where it runs",
+            hint: "`safe-remove status` shows it; its own process must be stopped where it runs",
         }),
     }
 }
@@ -215,6 +215,6 @@ fn told(
         failure: Failure::Ledger,
         message: format!("run {run} of this request id has no journal"),
         causes: Vec::new(),
-        hint: "safe-remove status says what it holds",
+        hint: "`safe-remove status` says what it holds",
     })
 }

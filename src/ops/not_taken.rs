@@ -57,7 +57,7 @@ pub(crate) fn not_begun(run: &RunId, why: &NotStarted) -> OperationError {
         failure: why.failure(),
         message: format!("run {run} did not go on; this process touched nothing"),
         causes,
-        hint: "safe-remove status shows how it stands",
+        hint: "`safe-remove status` shows how it stands",
     }
 }
 
@@ -78,9 +78,9 @@ pub(crate) fn not_taken(run: &RunId, why: &TakeoverError) -> OperationError {
         TakeoverError::Alive => OperationError::NotTaken {
             message: format!("run {run} is under way: its process wrote just now"),
             causes: Vec::new(),
-            hint: Some(format!("safe-remove status {run} --watch")),
+            hint: Some(format!("to follow it: safe-remove status {run} --watch")),
         },
-        TakeoverError::Another(by) => ledger(by, "safe-remove status names the process that has it"),
+        TakeoverError::Another(by) => ledger(by, "`safe-remove status` names the process that has it"),
         TakeoverError::Ledger(message) => {
             ledger(message, "check `[ledger]` in fleet.toml, free space and permissions, then try again")
         }

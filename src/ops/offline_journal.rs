@@ -45,15 +45,18 @@ pub(crate) fn documented(environment: &Environment, ended: &Ended) -> RunDocumen
         }
         None => format!("the ledger could not take the end of the run's journal ({})", counted(count, "record")),
     };
+    let said = |verb: &str| next::command(&environment.policies.directory, &format!("{verb} {run}"));
     let warning = match offline_file::keep(&environment.policies.fleet, ended, environment.clock.now()) {
         Ok(path) if went_back.is_some() => format!(
-            "{lacks}. What this run did is kept on this machine, in {}: `safe-remove status {run}` says what to do",
-            path.display()
+            "{lacks}. What this run did is kept on this machine, in {}: `{}` says what to do",
+            path.display(),
+            said("status")
         ),
         Ok(path) => format!(
-            "{lacks}. They are kept on this machine, in {}: when the ledger is back, `safe-remove abandon {run}` here records \
+            "{lacks}. They are kept on this machine, in {}: when the ledger is back, `{}` here records \
              them first",
-            path.display()
+            path.display(),
+            said("abandon")
         ),
         Err(why) => format!(
             "{lacks}, and no file of this machine takes them ({why}). This report is their only copy: {}",
@@ -62,7 +65,7 @@ pub(crate) fn documented(environment: &Environment, ended: &Ended) -> RunDocumen
     };
     document.warnings.push(warning);
     let verb = if went_back.is_some() { "status" } else { "abandon" };
-    document.next_command = Some(next::command(&environment.policies.directory, &format!("{verb} {run}")));
+    document.next_command = Some(said(verb));
     // S7: whatever the outcome would have been, somebody must tell the ledger.
     (document.outcome, document.exit_code) = (Outcome::NeedsAttention, 8);
     document
@@ -84,8 +87,9 @@ pub(crate) async fn tell(
         if is_pruned(journal) {
             frontend.tell(&format!(
                 "{} says what an earlier process of run {run} did without its ledger. The journal was pruned since: compare \
-                 it with the file that `safe-remove status {run}` names, and remove it when you have read it.\n",
-                path.display()
+                 it with the file that `{}` names, and remove it when you have read it.\n",
+                path.display(),
+                next::command(&environment.policies.directory, &format!("status {run}"))
             ));
         } else if follows(journal, records()) == OfflineJournal::WentOn {
             let mut text = format!(
@@ -128,7 +132,7 @@ pub(crate) async fn bring_in(
                     message: format!("run {run} is not taken over: its journal lacks records that it had acknowledged"),
                     causes: vec![format!("it ends before what {} goes on from", path.display())],
                     hint: Some(
-                        "a ledger that was put back from a copy is imported: safe-remove ledger import".to_owned(),
+                        "a ledger that was put back from a copy is imported: safe-remove ledger import FILE".to_owned(),
                     ),
                 });
             }
@@ -141,7 +145,7 @@ pub(crate) async fn bring_in(
                     return Err(OperationError::NotTaken {
                         message: format!("run {run} is not taken over: another process writes its journal"),
                         causes: vec![format!("what {} keeps was not recorded", path.display())],
-                        hint: Some(format!("safe-remove status {run}")),
+                        hint: Some(format!("who has it: safe-remove status {run}")),
                     });
                 }
             }

@@ -186,7 +186,7 @@ fn not_started(
             failure: Failure::Ledger,
             message: format!("another process has begun run {run}; this one sent nothing"),
             causes: Vec::new(),
-            hint: "safe-remove status shows it",
+            hint: "`safe-remove status` shows it",
         }),
         NotStarted::OtherFleet(message) => Err(OperationError::NotStarted {
             failure: Failure::FleetUnknown,
@@ -204,13 +204,13 @@ fn not_started(
             failure: Failure::Ledger,
             message: "another run was first since the plan was made; nothing was touched".to_owned(),
             causes: violations.iter().map(|violation| violation.message.clone()).collect(),
-            hint: "safe-remove status names the other run; repeat the command when it has ended",
+            hint: "`safe-remove status` names the other run; repeat the command when it has ended",
         }),
         NotStarted::TakenOver(message) => Err(OperationError::NotStarted {
             failure: Failure::Ledger,
             message: "another process has this run; this one sent nothing".to_owned(),
             causes: vec![message.clone()],
-            hint: "safe-remove status names the process that has it",
+            hint: "`safe-remove status` names the process that has it",
         }),
         NotStarted::Ledger(message) => Err(OperationError::NotStarted {
             failure: Failure::Ledger,
@@ -228,13 +228,13 @@ fn not_started(
             failure: Failure::FleetUnknown,
             message: "the clocks disagree; nothing was touched".to_owned(),
             causes: vec![message.clone()],
-            hint: "synchronise this machine's clock and try again; where that is right: safe-remove ledger set-time",
+            hint: "synchronise this machine's clock and try again; where that is right: safe-remove ledger set-time --reason TEXT",
         }),
         NotStarted::Halted(order) => Err(OperationError::NotStarted {
             failure: Failure::Halted,
             message: "halted before the first host was touched".to_owned(),
             causes: vec![order.clone()],
-            hint: "safe-remove status shows the stop orders in force",
+            hint: "`safe-remove status` shows the stop orders in force",
         }),
         NotStarted::Ordered(order) => Err(OperationError::NotStarted {
             failure: Failure::Halted,

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use crate::coordination::FleetRecord;
 use crate::model::SubsystemName;
-use crate::output::Place;
+use crate::output::{Place, next};
 use crate::policy::{self, FleetAlone, FleetConfig, PolicyErrors, PolicySet};
 
 use super::environment::Environment;
@@ -77,7 +77,8 @@ impl Site {
         };
         Some(format!(
             "the policies are invalid, and nothing can be planned or removed until they are corrected: {first}{more}; \
-             all of it: safe-remove policy check"
+             all of it: {}",
+            next::command(&self.directory, "policy check")
         ))
     }
 

@@ -148,7 +148,7 @@ fn still_halted(failure: Failure, cause: String) -> OperationError {
         failure,
         message: "nothing was lifted".to_owned(),
         causes: vec![cause],
-        hint: "safe-remove status shows the stop orders in force",
+        hint: "`safe-remove status` shows the stop orders in force",
     }
 }
 

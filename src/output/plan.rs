@@ -72,7 +72,7 @@ pub(super) fn other_text(other: &OtherRun) -> String {
         (holds, 0) => format!("has {} out", counted(holds, "host")),
         (holds, claims) => format!("has {} out and stands in line for {claims}", counted(holds, "host")),
     };
-    let silent = if other.silent { ", and is SILENT: see safe-remove status" } else { "" };
+    let silent = if other.silent { ", and is SILENT: `status` says more" } else { "" };
     format!("{} of {} ({of}, since {}) {what}{silent}", other.run, other.operator, other.since)
 }
 

@@ -77,9 +77,7 @@ pub(crate) fn largest_text(plan: &PlanDocument) -> Option<String> {
         0 if plan.violations.iter().any(|violation| violation.rule == Rule::UnknownSubsystem) => None,
         // Something else than the count is refused: a number would look like a permission.
         largest if plan.request.count.is_some_and(|count| count <= largest) => None,
-        0 if plan.exact => {
-            Some(format!("No host of {name} can be removed now; safe-remove headroom says what limits it."))
-        }
+        0 if plan.exact => Some(format!("No host of {name} can be removed now; `headroom` says what limits it.")),
         _ => {
             let largest = plan.largest_text()?;
             Some(format!("The largest count of {name} that these limits would allow now is {largest}."))

@@ -2,8 +2,7 @@
 
 use unicode_width::UnicodeWidthStr as _;
 
-/// How a command begins, wherever this program names one for copying: behind a colon, up to the end of the line.
-const COMMAND: &str = ": safe-remove ";
+use crate::policy::BEHIND_A_COLON;
 
 /// The paragraph with at most `width` columns a line. It starts in column `at`; its other lines are indented by `indent`.
 /// Longer words, and a command at its end, are longer lines: a terminal breaks those, and a copy of them works.
@@ -11,7 +10,7 @@ pub(super) fn wrap(text: &str, width: usize, at: usize, indent: usize) -> String
     if at + text.width() <= width && !text.ends_with(' ') {
         return text.trim_start().to_owned();
     }
-    let (prose, command) = match text.find(COMMAND) {
+    let (prose, command) = match text.find(BEHIND_A_COLON) {
         Some(colon) => (&text[..=colon], Some(text[colon + 2..].trim_end())),
         None => (text, None),
     };

@@ -10,7 +10,7 @@ use std::sync::OnceLock;
 use rust_decimal::Decimal;
 
 use crate::model::{Group, SubsystemName, counted, span_text};
-use crate::policy::{SubsystemPolicy, loosened};
+use crate::policy::{SubsystemPolicy, command, loosened, quoted};
 
 use super::doubts::Doubts;
 use super::membership::Membership;
@@ -122,8 +122,9 @@ fn weaker(inputs: &Inputs<'_>, name: &SubsystemName, accepted: &SubsystemPolicy)
     }
     let message = format!(
         "the policy of {name} is not provably as strict as the one that runs relied on: {}; \
-         `safe-remove policy accept {name} --reason TEXT` accepts it",
-        reasons.join("; ")
+         `{}` accepts it",
+        reasons.join("; "),
+        command(&inputs.policies.directory, &format!("policy accept {} --reason TEXT", quoted(name.as_str())))
     );
     Some(Weaker {
         violation: Violation::new(Rule::PolicyLoosened, message).subsystem(name),
@@ -163,12 +164,12 @@ fn run_in_the_way(inputs: &Inputs<'_>, policy: &SubsystemPolicy) -> Vec<Violatio
         .map(|other| {
             let message = format!(
                 "run {} of {} has {} of {} out of service, and its process is dead or silent: \
-                 `safe-remove abandon {}` puts them back",
+                 `{}` puts them back",
                 other.run,
                 other.operator,
                 counted(other.holds, "host"),
                 policy.name,
-                other.run
+                command(&inputs.policies.directory, &format!("abandon {}", other.run))
             );
             Violation::new(Rule::RunInTheWay, message).subsystem(&policy.name)
         })

@@ -5,6 +5,7 @@
 use std::collections::BTreeSet;
 
 use crate::model::{FleetMark, Group, Host, HostId, HostState, Protection, RunId, Time, ZoneName};
+use crate::policy::command;
 
 use super::membership::Membership;
 use super::{AssessError, Claim, Inputs, Rule, Stage, Violation};
@@ -160,7 +161,8 @@ fn foreign(inputs: &Inputs<'_>, host: &Host, group: Option<&Group>) -> Option<St
     }
     // If the first run does not set the mark, a missing mark means that nobody said which ledger governs.
     if marks.iter().all(Option::is_none) && inputs.snapshot.mark != FleetMark::Open {
-        return Some(format!("host {id} carries no ledger's mark: adopt it with `safe-remove ledger adopt` first"));
+        let adopt = command(&inputs.policies.directory, "ledger adopt --reason TEXT");
+        return Some(format!("host {id} carries no ledger's mark: adopt it with `{adopt}` first"));
     }
     None
 }

@@ -16,6 +16,7 @@
 #![cfg_attr(not(test), warn(clippy::wildcard_enum_match_arm))]
 
 mod check;
+mod command;
 mod detour;
 mod files;
 mod loosened;
@@ -30,6 +31,7 @@ mod value;
 mod windows;
 
 pub(crate) use check::FleetAlone;
+pub(crate) use command::{BEHIND_A_COLON, command, option, placed, quoted};
 pub(crate) use files::{ledger_place, load, load_fleet};
 pub(crate) use loosened::loosened;
 pub(crate) use problem::{Look, PolicyErrors, PolicyProblem, nearest};

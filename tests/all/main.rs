@@ -7,6 +7,7 @@ mod aws;
 mod bad_days;
 mod between_batches;
 mod citations;
+mod commands_said;
 mod completions;
 mod crowd;
 mod documents;
