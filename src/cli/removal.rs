@@ -71,11 +71,13 @@ pub(crate) struct RemovalArgs {
     #[arg(long, hide = true, conflicts_with = "detach")]
     pub(crate) detached: bool,
 
-    /// Do not wait for budgets or other runs: where the run would have to, touch nothing and end with exit 11
+    /// Do not wait for budgets or other runs: where the run would have to, touch nothing and end with exit 11; an interval is
+    /// always waited for, also after another run
     #[arg(long, help_heading = "Whether and when", conflicts_with = "max_wait")]
     pub(crate) no_wait: bool,
 
-    /// Wait for budgets and other runs at most so long; a longer wait known beforehand ends with exit 11 [default: 1h]
+    /// Wait for budgets and other runs at most so long; a longer wait known beforehand ends with exit 11; an
+    /// interval is always waited for, also after another run [default: 1h]
     #[arg(long, value_name = "DURATION", help_heading = "Whether and when", value_parser = duration,
         allow_hyphen_values = true)]
     pub(crate) max_wait: Option<Duration>,
