@@ -30,6 +30,10 @@ const APPENDS_OF_A_BATCH: u64 = 21;
 /// Writes of the record for one batch: reserved, terminating, counted.
 const WRITES_OF_A_BATCH: u64 = 3;
 
+/// The timeout of one attempt of a call.
+#[cfg(any(feature = "dynamodb", feature = "etcd"))]
+const ATTEMPT: std::time::Duration = std::time::Duration::from_secs(10);
+
 fn main() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async {
@@ -53,6 +57,7 @@ async fn etcd() {
         prefix: format!("/bench-{}", uuid::Uuid::new_v4()),
         ca: None,
         identity: None,
+        attempt: ATTEMPT,
     };
     measure("etcd", async |fleet| {
         Arc::new(safe_remove::ledger::EtcdLedger::open(&place, &fleet, start()).await.expect("opens"))
@@ -63,7 +68,7 @@ async fn etcd() {
 #[cfg(feature = "dynamodb")]
 async fn dynamodb() {
     let Ok(table) = std::env::var("LEDGER_BENCH_DYNAMODB") else { return };
-    let place = safe_remove::policy::DynamodbPlace { table, region: None };
+    let place = safe_remove::policy::DynamodbPlace { table, region: None, attempt: ATTEMPT };
     safe_remove::ledger::dynamodb::init(&place).await.expect("a table");
     measure("dynamodb", async |fleet| {
         Arc::new(safe_remove::ledger::DynamodbLedger::open(&place, &fleet, start()).await.expect("opens"))

@@ -76,7 +76,11 @@ mod tests {
 
     #[test]
     fn an_operator_may_read_and_write_one_fleets_items_and_delete_nothing() {
-        let place = DynamodbPlace { table: "safe-remove".to_owned(), region: Some("us-east-1".to_owned()) };
+        let place = DynamodbPlace {
+            table: "safe-remove".to_owned(),
+            region: Some("us-east-1".to_owned()),
+            attempt: std::time::Duration::from_secs(1),
+        };
         let fleet = FleetName::from("demo");
         let policy = document(&place, "123456789012", &fleet, false, false);
         let statement = &policy["Statement"][0];

@@ -259,6 +259,7 @@ mod tests {
             prefix: "/safe-remove".to_owned(),
             ca: Some(dir.path().join("ca.pem")),
             identity: None,
+            attempt: std::time::Duration::from_millis(1500),
         };
         assert_eq!(found, Some(super::super::LedgerKind::Etcd(expected)));
     }

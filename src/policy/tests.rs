@@ -256,6 +256,7 @@ fn a_ledger_in_etcd_has_endpoints_and_files_beside_the_policy() {
         prefix: "/safe-remove".to_owned(),
         ca: None,
         identity: None,
+        attempt: std::time::Duration::from_millis(1500),
     };
     assert_eq!(set.fleet.ledger.kind, LedgerKind::Etcd(place("http://localhost:2379")));
     assert!(set.warnings.is_empty(), "{:?}", set.warnings);
@@ -274,6 +275,18 @@ fn a_ledger_in_etcd_has_endpoints_and_files_beside_the_policy() {
     };
     assert_eq!(set.fleet.ledger.kind, LedgerKind::Etcd(secure));
     assert!(show(&set).ledger.starts_with("etcd /ours at https://etcd:2379, "), "{}", show(&set).ledger);
+}
+
+/// Who gives a run more time without its ledger gives each call more, within bounds.
+#[test]
+fn a_call_may_take_a_twentieth_of_the_time_without_a_ledger() {
+    for (offline_limit, expected) in [("10s", 1500), ("30s", 1500), ("2m", 6000), ("1h", 10_000)] {
+        let ledger = format!("[ledger]\nkind = \"dynamodb\"\ntable = \"ours\"\noffline_limit = \"{offline_limit}\"\n");
+        let fleet = FLEET.split("[ledger]").next().expect("a text").to_owned() + &ledger;
+        let set = try_check(&[("fleet.toml", &fleet), ("base.toml", BASE)]).expect("valid");
+        let LedgerKind::Dynamodb(place) = &set.fleet.ledger.kind else { panic!("{:?}", set.fleet.ledger) };
+        assert_eq!(place.attempt, std::time::Duration::from_millis(expected), "{offline_limit}");
+    }
 }
 
 /// Every mutation of a text that needs no knowledge of its meaning.

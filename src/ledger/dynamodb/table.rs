@@ -25,11 +25,7 @@ use crate::ports::LedgerError;
 pub(super) const PK: &str = "pk";
 pub(super) const SK: &str = "sk";
 
-/// The timeout of one attempt: a consistent read takes milliseconds.
-const ATTEMPT: Duration = Duration::from_millis(1500);
-
-/// Attempts per call. A run that loses its ledger may restore for `offline_limit` (30 s), and retries count towards
-/// that.
+/// Attempts per call. A run that loses its ledger may restore for `offline_limit`, and retries count towards that.
 const TRIES: u32 = 4;
 
 /// Attempts where the call before this one got no answer: hosts wait to be restored in the meantime.
@@ -83,9 +79,9 @@ impl Table {
             sdk = sdk.region(Region::new(region.clone()));
         }
         let timeouts = TimeoutConfig::builder()
-            .connect_timeout(ATTEMPT)
-            .operation_attempt_timeout(ATTEMPT)
-            .operation_timeout(ATTEMPT);
+            .connect_timeout(place.attempt)
+            .operation_attempt_timeout(place.attempt)
+            .operation_timeout(place.attempt);
         // Attempts are counted here, so that the error of a later attempt does not hide what an earlier one may have
         // done.
         let sdk = sdk.retry_config(RetryConfig::disabled()).timeout_config(timeouts.build()).build();

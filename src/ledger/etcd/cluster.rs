@@ -20,18 +20,6 @@ use crate::policy::EtcdPlace;
 use super::error::EtcdError;
 use super::wire::{Answer, Method};
 
-/// The timeout of one attempt at one endpoint. It is above etcd's election timeout of a second, so that a change of
-/// leader is mostly waited out.
-const ATTEMPT: Duration = Duration::from_millis(1500);
-
-/// The timeout of a call over all endpoints. A run that loses its ledger may restore for `offline_limit` (30 s), and
-/// retries count towards that.
-const CALL: Duration = Duration::from_secs(3);
-
-/// The timeout of a call over all endpoints, where the call before this one failed: a bake is being watched in the
-/// meantime, and hosts wait to be restored.
-const CALL_AFTER_A_LOSS: Duration = Duration::from_millis(750);
-
 /// An attempt is not started with less time left than this.
 const SHORTEST: Duration = Duration::from_millis(100);
 
@@ -64,6 +52,8 @@ enum Attempt {
 #[derive(Debug)]
 pub(super) struct Cluster {
     members: Vec<Member>,
+    /// The timeout of one attempt at one endpoint.
+    attempt: Duration,
     prefix: String,
     /// The index of the endpoint that answered last.
     preferred: AtomicUsize,
@@ -94,10 +84,15 @@ impl Cluster {
         if let Some((cert, key)) = &settings.identity {
             tls = tls.identity(Identity::from_pem(read("cert", cert)?, read("key", key)?));
         }
-        let members = settings.endpoints.iter().map(|name| Member::new(name, &tls)).collect::<Result<Vec<_>, _>>()?;
+        let members = settings
+            .endpoints
+            .iter()
+            .map(|name| Member::new(name, &tls, settings.attempt))
+            .collect::<Result<Vec<_>, _>>()?;
         let prefix = settings.prefix.clone();
         Ok(Self {
             members,
+            attempt: settings.attempt,
             prefix,
             preferred: AtomicUsize::new(0),
             id: AtomicU64::new(0),
@@ -107,7 +102,8 @@ impl Cluster {
 
     /// Makes one call, at the first endpoint that answers.
     pub(super) async fn call<M: Method>(&self, request: &M) -> Result<M::Answer, Failed> {
-        let limit = if self.lost.load(Ordering::Relaxed) { CALL_AFTER_A_LOSS } else { CALL };
+        // After a call that failed there is less time: a bake is being watched, and hosts wait to be restored.
+        let limit = if self.lost.load(Ordering::Relaxed) { self.attempt / 2 } else { self.attempt * 2 };
         let end = Instant::now() + limit;
         let first = self.preferred.load(Ordering::Relaxed);
         let mut in_doubt = false;
@@ -116,7 +112,7 @@ impl Cluster {
             for offset in 0..self.members.len() {
                 let place = (first + offset) % self.members.len();
                 let Some(member) = self.members.get(place) else { continue };
-                let left = ATTEMPT.min(end.saturating_duration_since(Instant::now()));
+                let left = self.attempt.min(end.saturating_duration_since(Instant::now()));
                 if left < SHORTEST {
                     break;
                 }
@@ -228,9 +224,9 @@ const CUT: [io::ErrorKind; 4] = [
 ];
 
 impl Member {
-    fn new(name: &str, tls: &ClientTlsConfig) -> Result<Self, EtcdError> {
+    fn new(name: &str, tls: &ClientTlsConfig, attempt: Duration) -> Result<Self, EtcdError> {
         let wrong = |source| EtcdError::Address { endpoint: name.to_owned(), source };
-        let mut endpoint = Endpoint::from_shared(name.to_owned()).map_err(wrong)?.connect_timeout(ATTEMPT);
+        let mut endpoint = Endpoint::from_shared(name.to_owned()).map_err(wrong)?.connect_timeout(attempt);
         if name.starts_with("https:") {
             endpoint = endpoint
                 .tls_config(tls.clone())

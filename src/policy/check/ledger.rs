@@ -28,25 +28,26 @@ pub(super) fn config(
     let kind =
         context.required(&raw.kind, &at.span, "ledger.kind", "write: kind = \"sqlite\", \"dynamodb\" or \"etcd\"")?;
     of_its_kind(context, raw, &kind.value);
-    let kind = match kind.value.as_str() {
-        "sqlite" => text(context, &raw.path, &at.span, "ledger.path", "such as \"../.safe-remove/ledger.db\"")
-            .map(|path| LedgerKind::Sqlite { path: directory.join(path) }),
-        "dynamodb" => dynamodb(context, at, region),
-        "etcd" => etcd(context, at, directory),
-        other => {
-            let help = suggest(other, "kinds are", ["sqlite", "dynamodb", "etcd"]);
-            context.error(&kind.span, format!("there is no ledger kind `{other}`"), "unknown kind", &help);
-            None
-        }
-    };
     let offline_limit = match &raw.offline_limit {
         None => OFFLINE_LIMIT,
         Some(limit) if limit.value.0.is_zero() => {
             let message = "`offline_limit` is 0: a run that lost its ledger could put nothing back";
             context.error(&limit.span, message, "too short", "30s is the default");
-            return None;
+            OFFLINE_LIMIT
         }
         Some(limit) => limit.value.0,
+    };
+    let attempt = LedgerConfig::attempt(offline_limit);
+    let kind = match kind.value.as_str() {
+        "sqlite" => text(context, &raw.path, &at.span, "ledger.path", "such as \"../.safe-remove/ledger.db\"")
+            .map(|path| LedgerKind::Sqlite { path: directory.join(path) }),
+        "dynamodb" => dynamodb(context, at, region, attempt),
+        "etcd" => etcd(context, at, directory, attempt),
+        other => {
+            let help = suggest(other, "kinds are", ["sqlite", "dynamodb", "etcd"]);
+            context.error(&kind.span, format!("there is no ledger kind `{other}`"), "unknown kind", &help);
+            None
+        }
     };
     Some(LedgerConfig { kind: kind?, offline_limit })
 }
@@ -70,7 +71,12 @@ fn of_its_kind(context: &mut Context<'_>, raw: &RawLedger, kind: &str) {
     }
 }
 
-fn dynamodb(context: &mut Context<'_>, at: &Spanned<RawLedger>, region: Option<&str>) -> Option<LedgerKind> {
+fn dynamodb(
+    context: &mut Context<'_>,
+    at: &Spanned<RawLedger>,
+    region: Option<&str>,
+    attempt: Duration,
+) -> Option<LedgerKind> {
     let raw = &at.value;
     let table = text(context, &raw.table, &at.span, "ledger.table", "such as table = \"safe-remove\"")?;
     if let (false, Some(at)) = (is_table(&table), &raw.table) {
@@ -81,7 +87,7 @@ fn dynamodb(context: &mut Context<'_>, at: &Spanned<RawLedger>, region: Option<&
         None => region.map(str::to_owned),
         some => text(context, some, &at.span, "ledger.region", "such as \"us-east-1\""),
     };
-    Some(LedgerKind::Dynamodb(DynamodbPlace { table, region }))
+    Some(LedgerKind::Dynamodb(DynamodbPlace { table, region, attempt }))
 }
 
 /// Source: Amazon DynamoDB Developer Guide, "Supported data types and naming rules".
@@ -89,7 +95,7 @@ fn is_table(name: &str) -> bool {
     (3..=255).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-.".contains(&b))
 }
 
-fn etcd(context: &mut Context<'_>, at: &Spanned<RawLedger>, directory: &Path) -> Option<LedgerKind> {
+fn etcd(context: &mut Context<'_>, at: &Spanned<RawLedger>, directory: &Path, attempt: Duration) -> Option<LedgerKind> {
     let raw = &at.value;
     let list = context.required(&raw.endpoints, &at.span, "ledger.endpoints", ENDPOINTS_EXAMPLE)?;
     if list.value.is_empty() {
@@ -128,7 +134,7 @@ fn etcd(context: &mut Context<'_>, at: &Spanned<RawLedger>, directory: &Path) ->
         some => text(context, some, &at.span, "ledger.prefix", "\"/safe-remove\" is the default")?,
     };
     let prefix = prefix.trim_end_matches('/').to_owned();
-    Some(LedgerKind::Etcd(EtcdPlace { endpoints, prefix, ca: file(&raw.ca), identity }))
+    Some(LedgerKind::Etcd(EtcdPlace { endpoints, prefix, ca: file(&raw.ca), identity, attempt }))
 }
 
 fn endpoint_problem(endpoint: &str) -> Option<&'static str> {
@@ -150,13 +156,14 @@ fn is_local(endpoint: &str) -> bool {
 /// Where the ledger is, read from a `fleet.toml` in which everything else may be wrong.
 pub(super) fn place(directory: &Path, tree: &Tree<'_>) -> Option<LedgerKind> {
     let given = |key| tree.string(&["ledger", key]).filter(|text| !text.trim().is_empty());
+    let attempt = LedgerConfig::attempt(OFFLINE_LIMIT);
     let file = |key| -> Option<PathBuf> { given(key).map(|path| directory.join(path)) };
     match given("kind")?.as_str() {
         "sqlite" => Some(LedgerKind::Sqlite { path: file("path")? }),
         "dynamodb" => {
             let table = given("table").filter(|table| is_table(table))?;
             let region = given("region").or_else(|| tree.string(&["provider", "region"]));
-            Some(LedgerKind::Dynamodb(DynamodbPlace { table, region }))
+            Some(LedgerKind::Dynamodb(DynamodbPlace { table, region, attempt }))
         }
         "etcd" => {
             let endpoints = tree.strings("ledger", "endpoints").filter(|list| !list.is_empty())?;
@@ -169,6 +176,7 @@ pub(super) fn place(directory: &Path, tree: &Tree<'_>) -> Option<LedgerKind> {
                 prefix: prefix.trim_end_matches('/').to_owned(),
                 ca: file("ca"),
                 identity: file("cert").zip(file("key")),
+                attempt,
             }))
         }
         _ => None,

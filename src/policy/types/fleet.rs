@@ -56,6 +56,16 @@ pub struct LedgerConfig {
     pub offline_limit: Duration,
 }
 
+impl LedgerConfig {
+    /// The timeout of one attempt of a call where a run may restore for so long without its ledger: a twentieth of that,
+    /// because retries count towards it, and from 1.5 s to 10 s. 1.5 s is a thousand times what a read takes, and above
+    /// etcd's election timeout of a second; who raises `offline_limit` for a slow machine or a far ledger gets more.
+    #[must_use]
+    pub fn attempt(offline_limit: Duration) -> Duration {
+        (offline_limit / 20).clamp(Duration::from_millis(1500), Duration::from_secs(10))
+    }
+}
+
 /// The engine's own keys.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LedgerKind {
@@ -77,6 +87,8 @@ pub struct DynamodbPlace {
     pub table: String,
     /// Its region; `None` means the region that the environment names.
     pub region: Option<String>,
+    /// The timeout of one attempt of a call, [`LedgerConfig::attempt`].
+    pub attempt: Duration,
 }
 
 impl fmt::Display for DynamodbPlace {
@@ -98,6 +110,8 @@ pub struct EtcdPlace {
     pub ca: Option<PathBuf>,
     /// PEM files: this client's certificate and its key.
     pub identity: Option<(PathBuf, PathBuf)>,
+    /// The timeout of one attempt at one endpoint, [`LedgerConfig::attempt`].
+    pub attempt: Duration,
 }
 
 impl fmt::Display for EtcdPlace {

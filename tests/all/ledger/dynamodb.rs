@@ -21,6 +21,7 @@ use crate::environment::TestEnvironment;
 use crate::fleets::Fleet;
 use crate::ledger::conformance::{Engine, at, event, nonce, pruned};
 use crate::removal::capacity;
+use crate::support::ATTEMPT;
 use crate::support::dynamo::{REGION, Server, dynalite, ministack, refusing, sdk};
 use crate::support::proxy::Proxy;
 
@@ -39,7 +40,7 @@ impl Dynamo {
 
     async fn without_table(url: &str) -> Self {
         let table = format!("safe-remove-{}", uuid::Uuid::new_v4());
-        Self { sdk: sdk(url).await, place: DynamodbPlace { table, region: Some(REGION.to_owned()) } }
+        Self { sdk: sdk(url).await, place: DynamodbPlace { table, region: Some(REGION.to_owned()), attempt: ATTEMPT } }
     }
 
     fn client(&self) -> Client {

@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::ledger::conformance::{Engine, at, event, nonce};
+use crate::support::ATTEMPT;
 use crate::support::etcd::{EtcdCluster, Tls, shared};
 use crate::support::proxy::Proxy;
 
@@ -49,7 +50,7 @@ mod conforms {
 
 fn settings(endpoints: &[String]) -> EtcdPlace {
     let prefix = format!("/safe-remove-{}", uuid::Uuid::new_v4());
-    EtcdPlace { endpoints: endpoints.to_vec(), prefix, ca: None, identity: None }
+    EtcdPlace { endpoints: endpoints.to_vec(), prefix, ca: None, identity: None, attempt: ATTEMPT }
 }
 
 async fn open(settings: &EtcdPlace) -> Result<EtcdLedger, LedgerError> {
@@ -254,6 +255,7 @@ async fn s3_certificates_on_both_sides_and_a_user_for_each() {
         prefix: "/safe-remove".to_owned(),
         ca: Some(ca.to_owned()),
         identity,
+        attempt: ATTEMPT,
     };
     let operator = ours.sign("operator", &[]);
     let good = with(&ours.ca(), Some(operator.clone()));

@@ -69,7 +69,16 @@ impl Engine {
                 let endpoints = super::etcd::shared().endpoints.clone();
                 let prefix = format!("/safe-remove-{}", uuid::Uuid::new_v4());
                 let text = format!("kind = \"etcd\"\nendpoints = {endpoints:?}\nprefix = \"{prefix}\"");
-                (text, Place::Etcd(safe_remove::policy::EtcdPlace { endpoints, prefix, ca: None, identity: None }))
+                (
+                    text,
+                    Place::Etcd(safe_remove::policy::EtcdPlace {
+                        endpoints,
+                        prefix,
+                        ca: None,
+                        identity: None,
+                        attempt: super::ATTEMPT,
+                    }),
+                )
             }
             #[cfg(feature = "dynamodb")]
             Self::DynamoDb => {
@@ -79,7 +88,7 @@ impl Engine {
                 let table = format!("safe-remove-{}", uuid::Uuid::new_v4());
                 let text = format!("kind = \"dynamodb\"\ntable = \"{table}\"");
                 let region = Some(super::dynamo::REGION.to_owned());
-                let place = safe_remove::policy::DynamodbPlace { table, region };
+                let place = safe_remove::policy::DynamodbPlace { table, region, attempt: super::ATTEMPT };
                 (text, Place::DynamoDb(place))
             }
         };

@@ -19,6 +19,10 @@ pub(crate) mod terminal;
 #[cfg(any(feature = "aws", feature = "dynamodb", feature = "etcd"))]
 pub(crate) mod watched;
 
+/// The timeout of one attempt of a ledger's call, where a policy says nothing of it.
+#[cfg(any(feature = "dynamodb", feature = "etcd"))]
+pub(crate) const ATTEMPT: std::time::Duration = std::time::Duration::from_millis(1500);
+
 /// The directory below `target/` for what tests install and write.
 pub(crate) fn tmp() -> std::path::PathBuf {
     std::path::PathBuf::from(env!("CARGO_TARGET_TMPDIR"))
