@@ -3,7 +3,7 @@
 use crate::ledger::Displaced;
 use crate::model::{LedgerId, Time, counted, span_text};
 use crate::ops::{Marks, Part, Question};
-use crate::output::{Align, Place, StatusHalt, Table, Text, capacity_line};
+use crate::output::{Align, Place, StatusHalt, Table, Text, capacity_line, other_text};
 use crate::plan::{Plan, SubsystemCapacity};
 
 use super::{difference, halts};
@@ -81,15 +81,12 @@ fn before_a_plan(plan: &Plan, place: &Place, now: Time) -> Text {
     let end = plan.expected_end(now);
     let others = match document.others.as_slice() {
         [] => "no other run is near".to_owned(),
-        [other] => format!("other run: {} of {}", other.run, other.operator),
+        [other] => format!("other run: {}", other_text(other)),
         others => format!("{} other runs are near, see above", others.len()),
     };
     text.field("runs", &format!("{others}; this one ends about {end}, in {}", span_text(end.since(now))));
-    let until = document.expires_at;
-    let left = span_text(until.since(now));
-    let wall = place.on_the_wall(until.since(now));
-    let yours = if wall == until.since(now) { String::new() } else { format!(" ({} of yours)", span_text(wall)) };
-    text.field("answer by", &format!("{until}, in {left}{yours}: a later answer removes nothing"));
+    let until = place.time_to_answer(document.expires_at, now);
+    text.field("answer by", &format!("{until}: a later answer removes nothing"));
     if plan.settings.unusual {
         text.field("UNUSUAL", "far more than was removed in the last 90 days: look twice");
     }
@@ -194,7 +191,8 @@ mod tests {
         for words in [
             "fleet       demo (simulated, its clock runs 12 times as fast)\n",
             "index 6 > 5 units, minimum 4; billing 6 > 5 units, minimum 2\n",
-            "other run: r-1 of bob@ops-2; this one",
+            "other run: r-1 of bob@ops-2 (index, since",
+            "stands in line for 1; this one",
             "in 15m (1m 15s of yours)",
         ] {
             assert!(said.contains(words), "{words}:\n{said}");

@@ -3,7 +3,7 @@
 //! The question is read in a thread of its own, so that the run goes on observing. It is withdrawn where the run stops or
 //! is paused meanwhile, and the terminal is then as it was before.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -13,7 +13,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use crate::driver::Watcher;
 use crate::model::{BatchNumber, RunId, Time};
-use crate::output::{ProgressScreen, batch_prompt, batch_question_text, next};
+use crate::output::{Place, ProgressScreen, batch_prompt, batch_question_text, next};
 use crate::ports::Clock;
 use crate::run::{Answer, BatchQuestion, Event, JournalRecord, Progress, Step};
 
@@ -28,8 +28,8 @@ pub(super) struct RunWatcher {
     _unseen: Option<AsItWas>,
     screen: Arc<Screen>,
     clock: Arc<dyn Clock>,
-    /// For the commands that are named.
-    policies: PathBuf,
+    /// The fleet for the question, and the policies for the commands that are named.
+    place: Place,
     open: Mutex<Option<OpenQuestion>>,
     /// Which run it is, once it is opened.
     run: Arc<Mutex<Option<RunId>>>,
@@ -49,7 +49,7 @@ struct OpenQuestion {
 }
 
 impl RunWatcher {
-    pub(super) fn new(screen: &Arc<Screen>, clock: Arc<dyn Clock>, policies: &Path) -> Self {
+    pub(super) fn new(screen: &Arc<Screen>, clock: Arc<dyn Clock>, place: Place) -> Self {
         let events = Arc::clone(screen);
         let events = Box::new(move |record: &JournalRecord| events.event(record));
         let progress =
@@ -58,8 +58,8 @@ impl RunWatcher {
         let _unseen = keyboard.and_then(AsItWas::unseen);
         let (answers, answered) = unbounded_channel();
         let (open, answered) = (Mutex::default(), tokio::sync::Mutex::new(answered));
-        let (policies, run) = (policies.to_owned(), Arc::new(Mutex::new(None)));
-        let (speaker, of_key) = (progress.speaker(), (Arc::clone(screen), policies.clone(), Arc::clone(&run)));
+        let run = Arc::new(Mutex::new(None));
+        let (speaker, of_key) = (progress.speaker(), (Arc::clone(screen), place.policies.clone(), Arc::clone(&run)));
         // Without the handler Ctrl-Z does what it always did; `status` shows a process that was stopped.
         let stop_key = signals::on_stop_key(move || {
             for line in at_stop_key(&of_key.1, &of_key.2) {
@@ -72,13 +72,13 @@ impl RunWatcher {
         let stop_key = stop_key.ok().flatten();
         let paused = AtomicBool::new(false);
         let screen = Arc::clone(screen);
-        Self { progress, _unseen, screen, clock, policies, open, run, paused, stop_key, answers, answered }
+        Self { progress, _unseen, screen, clock, place, open, run, paused, stop_key, answers, answered }
     }
 
     fn put(&self, question: &BatchQuestion) -> OpenQuestion {
         self.progress.hush(true);
         let (batch, hosts) = (question.batch.0, question.hosts.len());
-        self.screen.show(&batch_question_text(question, self.clock.now()));
+        self.screen.show(&batch_question_text(question, &self.place, self.clock.now()));
         let withdrawn = Arc::new(AtomicBool::new(false));
         let mut reader = None;
         let keyboard = Keyboard::find(self.screen.is_stdin_taken()).filter(|_| question.attended);
@@ -92,7 +92,7 @@ impl RunWatcher {
                 }
             }));
         } else {
-            let command = next::command(&self.policies, &format!("continue {}", question.run));
+            let command = next::command(&self.place.policies, &format!("continue {}", question.run));
             self.screen.stderr(&format!("To go on with batch {batch}: {command}\n"));
         }
         OpenQuestion { of: (batch, question.until), withdrawn, reader }
@@ -101,7 +101,7 @@ impl RunWatcher {
     fn say_how_to_go_on(&self) {
         let run = self.run.lock().unwrap_or_else(PoisonError::into_inner).clone();
         if let (Some(speak), Some(run)) = (self.progress.speaker(), run) {
-            speak(&format!("to go on: {}", next::command(&self.policies, &format!("continue {run}"))));
+            speak(&format!("to go on: {}", next::command(&self.place.policies, &format!("continue {run}"))));
         }
     }
 
@@ -137,7 +137,7 @@ impl Watcher for RunWatcher {
 
     fn recorded(&self, record: &JournalRecord) {
         if matches!(record.event, Event::RunOpened { .. }) {
-            self.screen.detach(&record.run, &self.policies);
+            self.screen.detach(&record.run, &self.place.policies);
             *self.run.lock().unwrap_or_else(PoisonError::into_inner) = Some(record.run.clone());
         }
         self.progress.recorded(record);

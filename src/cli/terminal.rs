@@ -1,7 +1,6 @@
 //! [`Terminal`]: the front end of every operation: stderr for people, events on stdout, signals, and the prompt.
 
 use std::io;
-use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -46,8 +45,8 @@ impl Frontend for Terminal {
         self.0.event(record);
     }
 
-    fn watcher(&self, clock: Arc<dyn Clock>, policies: &Path) -> Box<dyn Watcher> {
-        Box::new(RunWatcher::new(&self.0, clock, policies))
+    fn watcher(&self, clock: Arc<dyn Clock>, place: Place) -> Box<dyn Watcher> {
+        Box::new(RunWatcher::new(&self.0, clock, place))
     }
 
     fn listen(&self) -> io::Result<Orders> {

@@ -3,7 +3,6 @@
 //! The operation decides which answer is the right one; the front end decides how a question looks.
 
 use std::io;
-use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -37,7 +36,7 @@ pub(crate) trait Frontend {
     fn event(&self, record: &JournalRecord);
 
     /// The watcher that follows a run while it is in progress, for the commands that it names.
-    fn watcher(&self, clock: Arc<dyn Clock>, policies: &Path) -> Box<dyn Watcher>;
+    fn watcher(&self, clock: Arc<dyn Clock>, place: Place) -> Box<dyn Watcher>;
 
     /// Starts to listen to signals. No signal ends the process by itself from here on.
     fn listen(&self) -> io::Result<Orders>;

@@ -170,7 +170,7 @@ async fn perform(
     };
     frontend.note(&format!("run {} begins", spec.identity.run));
     let ports = environment.ports(ledger);
-    let watcher = frontend.watcher(Arc::clone(&environment.clock), &environment.policies.directory);
+    let watcher = frontend.watcher(Arc::clone(&environment.clock), environment.place());
     Ok(driver::execute(&ports, spec, watcher.as_ref(), stop).await)
 }
 

@@ -251,7 +251,7 @@ pub(crate) async fn take(
         Purpose::Resume => format!("run {run} is this process's now: going on with it"),
         Purpose::Abandon => format!("run {run} is this process's now: putting back what is cordoned"),
     });
-    let watcher = frontend.watcher(Arc::clone(&environment.clock), &environment.policies.directory);
+    let watcher = frontend.watcher(Arc::clone(&environment.clock), environment.place());
     match driver::drive(&ports, *machine, watcher.as_ref(), stop).await {
         Ok(ended) => Ok(Ok(TakeoverOutcome::Ended(Box::new(ended)))),
         Err(NotStarted::TakenOver(why)) => Ok(Err(TakeoverError::Another(why))),

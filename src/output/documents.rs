@@ -13,6 +13,7 @@ use crate::coordination::Halt;
 use crate::health::Measured;
 use crate::model::{
     BatchNumber, FleetIdentity, FleetName, GroupName, HostId, LedgerId, OperatorId, RunId, SubsystemName, Time,
+    span_text,
 };
 use crate::plan::{Assumed, Headroom, PlanDocument, at_least};
 use crate::run::{RunDocument, RunOrder, TakenOver};
@@ -66,6 +67,14 @@ impl Place {
             // The clock stands still while a person thinks, or is the one on the wall.
             Some(ClockSpeed::Skips) | None => left,
         }
+    }
+
+    /// Until when there is time to answer: `2017-02-28 17:52:00 UTC, in 15m (1m 15s of yours)`.
+    pub(crate) fn time_to_answer(&self, until: Time, now: Time) -> String {
+        let left = until.since(now);
+        let wall = self.on_the_wall(left);
+        let yours = if wall == left { String::new() } else { format!(" ({} of yours)", span_text(wall)) };
+        format!("{until}, in {}{yours}", span_text(left))
     }
 
     /// A place for tests of texts.

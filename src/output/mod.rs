@@ -33,7 +33,7 @@ pub(crate) use documents::{
 };
 pub(crate) use headroom::headroom_text;
 pub(crate) use page::Page;
-pub(crate) use plan::plan_text;
+pub(crate) use plan::{other_text, plan_text};
 pub(crate) use progress::ProgressScreen;
 pub(crate) use question::{batch_prompt, batch_question_text};
 pub(crate) use readings::{nearest_first, readings_text};

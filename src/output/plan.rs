@@ -65,7 +65,7 @@ pub(super) fn owners_text<'a>(
 }
 
 /// Who else takes hosts or watches, and what that means for the reader.
-pub(super) fn other_text(other: &OtherRun) -> String {
+pub(crate) fn other_text(other: &OtherRun) -> String {
     let of = other.subsystem.as_str();
     let what = match (other.holds, other.claims) {
         (0, claims) => format!("stands in line for {claims}"),

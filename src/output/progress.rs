@@ -234,9 +234,12 @@ impl Shown {
         self.state().hushed = hushed;
         if let Some(bar) = &self.bar {
             if hushed {
+                // What was drawn last would stay above the question, and is not so any more.
+                bar.finish_and_clear();
                 bar.set_draw_target(ProgressDrawTarget::hidden());
             } else {
                 bar.set_draw_target(ProgressDrawTarget::stderr_with_hz(DRAWS_PER_SECOND));
+                bar.reset();
             }
         }
     }

@@ -6,7 +6,7 @@ use crate::run::BatchQuestion;
 
 use super::capacity::subsystems_text;
 use super::readings::readings_text;
-use super::{Text, hosts_text};
+use super::{Place, Text, hosts_text, other_text};
 
 /// The most hosts that one line lists.
 const HOSTS_SHOWN: usize = 20;
@@ -15,21 +15,26 @@ const HOSTS_SHOWN: usize = 20;
 const READINGS_SHOWN: usize = 8;
 
 /// Everything that a person decides by. The question itself is [`batch_prompt`].
-pub(crate) fn batch_question_text(question: &BatchQuestion, now: Time) -> Text {
-    let BatchQuestion { batch: (number, of), hosts, gone, behind, readings, .. } = question;
+pub(crate) fn batch_question_text(question: &BatchQuestion, place: &Place, now: Time) -> Text {
+    let BatchQuestion { batch: (number, of), hosts, gone, behind, readings, others, .. } = question;
     let list = |hosts: &[_]| match hosts.is_empty() {
         true => "nothing".to_owned(),
         false => hosts_text(hosts, HOSTS_SHOWN),
     };
     let mut text = Text::default();
     text.blank();
+    text.field("fleet", &place.fleet_text());
     text.field("gone", &format!("{}: {}", gone.len(), list(gone)));
     let more = match behind {
         0 => "it is the last".to_owned(),
         more => format!("{more} more behind it"),
     };
     text.field("next", &format!("batch {number} of {of}, {}: {}; {more}", counted(hosts.len(), "host"), list(hosts)));
-    text.field("takes", &format!("about {} for the rest of the plan, budgets not counted", span_text(question.rest)));
+    let (end, rest) = (now.plus(question.rest), span_text(question.rest));
+    text.field("ends", &format!("about {end}, in {rest} if you answer now; budgets are not counted"));
+    for (place, other) in others.iter().enumerate() {
+        text.field(if place == 0 { "other runs" } else { "" }, &other_text(other));
+    }
     text.append(subsystems_text("What the batch leaves, in units", &question.subsystems, &question.subsystem));
     if !readings.is_empty() {
         text.blank();
@@ -37,16 +42,13 @@ pub(crate) fn batch_question_text(question: &BatchQuestion, now: Time) -> Text {
             text.fitting(if place == 0 { "readings" } else { "" }, &forms);
         }
     }
-    let left = span_text(question.until.since(now));
+    let left = place.time_to_answer(question.until, now);
     text.blank();
-    text.paragraph(&format!(
-        "Nothing is out of service. Without an answer by {} ({left}) the run ends, exit 9.",
-        question.until
-    ));
+    text.paragraph(&format!("Nothing is out of service. Without an answer by {left} the run ends, exit 9."));
     text
 }
 
 /// The question, for whoever types the answer.
 pub(crate) fn batch_prompt(batch: BatchNumber, hosts: usize) -> String {
-    format!("Type {hosts} to go on with batch {batch}, anything else to end the run here")
+    format!("Type {hosts} to go on with batch {batch}, anything else to stop")
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::health::Measured;
 use crate::model::{BatchNumber, HostId, RunId, SubsystemName, Time};
-use crate::plan::SubsystemCapacity;
+use crate::plan::{OtherRun, SubsystemCapacity};
 
 use super::RunHistory;
 use super::machine::Machine;
@@ -28,6 +28,8 @@ pub(crate) struct BatchQuestion {
     pub(crate) behind: usize,
     /// Every subsystem that the plan touches: its capacity now, and what the batch leaves of it.
     pub(crate) subsystems: Vec<SubsystemCapacity>,
+    /// The runs of others that touch or watch what this one touches or watches.
+    pub(crate) others: Vec<OtherRun>,
     /// Each probe's last reading, with its limits.
     pub(crate) readings: Vec<Measured>,
     /// Whether this process's terminal asks. If it does not, `continue` is the answer.
@@ -55,6 +57,7 @@ impl Machine {
             hosts,
             gone,
             behind: behind.len(),
+            others: self.others(now),
             readings: self.progress(now).readings,
             attended: self.spec().attended,
             until,

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::{FleetSnapshot, HostId, ProbeKey, Time};
 use crate::plan::{
-    Claim, Inputs, LedgerView, PlanDocument, Settings, Stage, SubsystemCapacity, Taking, Violation, may_serve, measure,
-    verify,
+    Claim, Inputs, LedgerView, OtherRun, PlanDocument, Settings, Stage, SubsystemCapacity, Taking, Violation,
+    may_serve, measure, verify,
 };
 
 use super::machine::Machine;
@@ -92,6 +92,15 @@ impl Machine {
             }
         }
         left
+    }
+
+    /// The runs of others that touch or watch what this one does, as the record has them.
+    pub(super) fn others(&self, now: Time) -> Vec<OtherRun> {
+        let Some(record) = &self.observed.record else { return Vec::new() };
+        let watched = &self.spec.identity.watched;
+        let concerns = |run: &OtherRun| !run.watches.is_disjoint(watched) || !run.touches.is_disjoint(watched);
+        let view = record.view(Some(&self.spec.identity.run), &BTreeSet::new(), now);
+        view.others.into_iter().filter(concerns).collect()
     }
 
     /// The planner's inputs. Probes are judged by the run's own watch.

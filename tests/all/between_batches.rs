@@ -48,7 +48,7 @@ fn only_run(environment: &TestEnvironment) -> Value {
 fn s8_with_step_each_batch_is_asked_about_and_only_its_number_lets_it_go() {
     let environment = fleet();
     let mut session = confirmed(&environment);
-    let shown = session.exp_string("Type 2 to go on with batch 2, anything else to end the run here").expect("asked");
+    let shown = session.exp_string("Type 2 to go on with batch 2, anything else to stop").expect("asked");
     for words in ["gone", "next", "batch 2 of 2", "it is the last", "What the batch leaves", "readings", "exit 9"] {
         assert!(shown.contains(words), "{words}: {shown}");
     }

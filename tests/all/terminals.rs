@@ -8,6 +8,7 @@ use unicode_width::UnicodeWidthStr as _;
 
 use crate::environment::TestEnvironment;
 use crate::fleets::Fleet;
+use crate::removal::wait_until;
 use crate::support::terminal::Terminal;
 
 const COLUMNS: [u16; 3] = [60, 80, 120];
@@ -70,6 +71,37 @@ fn what_decides_is_beside_the_question() {
         _ = writeln!(shown, "=== {columns} columns\n{}", environment.steady(&ended.rows.join("\n")));
     }
     assert_snapshot!(shown);
+}
+
+/// Between batches the same is beside the question, and no progress that is over.
+#[test]
+fn what_decides_is_beside_the_question_between_batches() {
+    for columns in COLUMNS {
+        let environment = TestEnvironment::new();
+        Fleet { clock: "6", index_minimum: 6, ..Fleet::default() }.write_quick(&environment);
+        let step = ["--subsystem", "index", "--count", "4", "--step"];
+        // Without a terminal it waits for `continue`, and stands in line meanwhile.
+        let mut other = environment.command(&[&step[..], &["--yes"]].concat()).spawn().expect("it starts");
+        let asks = || environment.run(&["status", "-o", "json"]).json()["runs"][0]["asks"].is_object();
+        wait_until(&mut other, "it asks", asks);
+        let mut terminal = Terminal::open(&environment, &step, columns);
+        terminal.see("Type 4 to remove 4 hosts");
+        terminal.type_line("4");
+        let rows = terminal.see("Type 2 to go on with batch 2");
+        let text = one_line(&rows);
+        for words in
+            ["demo (simulated", "6 times as fast", "ends about 2017-02-28", "stands in line for 2", "of yours)"]
+        {
+            assert!(text.contains(words), "{columns}: {words}\n{}", rows.join("\n"));
+        }
+        let drawn = |row: &String| row.starts_with(|c| ('\u{2800}'..='\u{28ff}').contains(&c));
+        assert!(!rows.iter().any(drawn), "{}", rows.join("\n"));
+        environment.run(&["halt", "--no-follow"]).exits(0);
+        let ended = terminal.end();
+        assert_eq!(ended.code, 9, "{}", ended.rows.join("\n"));
+        assert_eq!(other.wait().expect("it ends").code(), Some(9));
+        keeps_to(columns, &ended.rows);
+    }
 }
 
 /// 33 typed for 3: each reason once, on both outputs together, the largest count as a number and no command to paste.
