@@ -39,7 +39,7 @@ pub(super) fn answer(of: &PlanAnswer, policies: &Path, no_wait: bool) -> Result<
             (Exit::NOT_CONFIRMED, Some(diagnostic))
         }
     };
-    let next = matches!(of.because, Because::OnlyAsked).then(|| next::removal(policies, plan, plan.request.count));
+    let next = matches!(of.because, Because::OnlyAsked).then(|| next::removal(policies, plan));
     let end = PlanEnd { exit_code: exit.code(), confirmed: of.confirmed };
     let json = placed_plan(plan, end, &of.place)
         .map_err(|error| OperationError::internal("the plan cannot be written as JSON", error))?;
@@ -124,7 +124,11 @@ fn what_next(policies: &Path, plan: &PlanDocument) -> String {
         return "say why: --reason TEXT".to_owned();
     }
     if violates(Rule::PlanStale).is_some() {
-        return format!("make the plan again: {}", next::removal(policies, plan, plan.request.count));
+        return format!("make the plan again: {}", next::plan(policies, plan));
+    }
+    if violates(Rule::UnknownHost).is_some() {
+        return "correct the list of hosts, and look twice: a name that is wrong may stand for a host that is meant"
+            .to_owned();
     }
     if violates(Rule::UnhealthyNow).is_some() {
         return "nothing is removed from a system in trouble: try again when the probe is good".to_owned();

@@ -12,12 +12,22 @@ pub(crate) fn watch(run: &RunId) -> String {
     format!("status {run} --watch")
 }
 
-/// The removal that a plan is for, with another count if one is given.
-pub(crate) fn removal(policies: &Path, plan: &PlanDocument, count: Option<u64>) -> String {
-    let mut words = vec![format!("safe-remove{}", option_of(policies))];
+/// The removal that a plan is for.
+pub(crate) fn removal(policies: &Path, plan: &PlanDocument) -> String {
+    asked_for(plan, format!("safe-remove{}", option_of(policies)))
+}
+
+/// The plan, made again: it removes nothing.
+pub(crate) fn plan(policies: &Path, plan: &PlanDocument) -> String {
+    asked_for(plan, command(policies, "plan"))
+}
+
+/// The command with what the plan's request asks for.
+fn asked_for(plan: &PlanDocument, command: String) -> String {
+    let mut words = vec![command];
     let mut option = |name: &str, value: &str| words.extend([name.to_owned(), quoted(value)]);
     option("--subsystem", plan.request.subsystem.as_str());
-    match (count, &plan.request.hosts) {
+    match (plan.request.count, &plan.request.hosts) {
         (Some(count), _) => option("--count", &count.to_string()),
         (None, Some(hosts)) => hosts.iter().for_each(|host| option("--host", host.as_str())),
         (None, None) => {}

@@ -136,7 +136,7 @@ fn s8_an_answer_that_comes_after_the_plan_has_expired_touches_nothing() {
     for words in [
         "plan-stale",
         &format!("could be confirmed until {until}, and it is later now"),
-        "make the plan again: safe-remove --subsystem index --count 3 --reason 'rack 7'",
+        "make the plan again: safe-remove plan --subsystem index --count 3 --reason 'rack 7'",
     ] {
         assert!(rest.contains(words), "{words}: {rest}");
     }
