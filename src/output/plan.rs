@@ -41,7 +41,10 @@ pub(crate) fn plan_text(plan: &PlanDocument, place: &Place, next: Option<&str>) 
     for warning in &plan.warnings {
         text.field("warning", warning);
     }
-    if let Some(at) = plan.not_before {
+    for wait in &plan.waits {
+        text.field("waits", wait);
+    }
+    if let Some(at) = plan.not_before.filter(|_| plan.waits.is_empty()) {
         text.field("waits", &format!("a budget or an interval asks to wait until {at}"));
     }
     text.blank();

@@ -144,6 +144,9 @@ pub struct PlanDocument {
     pub(crate) others: Vec<OtherRun>,
     /// What a person should look at.
     pub(crate) warnings: Vec<String>,
+    /// What the batches would wait for, in words, if the run began now.
+    #[serde(default)]
+    pub(crate) waits: Vec<String>,
     /// A budget requires waiting until then before the last batch can start.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub(crate) not_before: Option<Time>,

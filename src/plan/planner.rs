@@ -107,7 +107,7 @@ pub(crate) fn plan_over(
     let tables = named.into_iter().chain(touched.iter().copied().filter(|&s| Some(s) != named));
     let subsystems = tables.map(|s| capacity::table(inputs, membership, s, &chosen)).collect::<Result<_, _>>()?;
     let mut warnings = draft.warnings;
-    warnings.extend(warnings::all(inputs, membership, gates, &chosen, &touched, &watched, &schedule));
+    warnings.extend(warnings::all(inputs, membership, gates, &chosen, &touched, &watched));
     let verdict = if draft.violations.is_empty() { Verdict::Allowed } else { Verdict::Refused };
     let document = PlanDocument {
         schema: "safe-remove/plan/v1".to_owned(),
@@ -128,6 +128,7 @@ pub(crate) fn plan_over(
         owners: owners(inputs, &watched),
         watched: watched.into_iter().collect(),
         warnings,
+        waits: warnings::waits(inputs, &schedule),
         not_before: schedule.not_before(),
     };
     Ok(Plan { document, settings, takes: schedule.takes })

@@ -19,10 +19,8 @@ pub(crate) fn all(
     chosen: &BTreeSet<usize>,
     touched: &BTreeSet<usize>,
     watched: &BTreeSet<SubsystemName>,
-    schedule: &Schedule,
 ) -> Vec<String> {
-    let mut found = waits(inputs, schedule);
-    found.extend(unwatched(inputs, watched));
+    let mut found = unwatched(inputs, watched);
     found.extend(touched.iter().flat_map(|&s| protected(membership, s)));
     found.extend(touched.iter().flat_map(|&s| group_minimums(inputs, membership, s)));
     let groups: BTreeSet<&GroupName> = chosen.iter().filter_map(|&h| membership.host(h).group.as_ref()).collect();
@@ -35,7 +33,8 @@ pub(crate) fn all(
     found
 }
 
-fn waits(inputs: &Inputs<'_>, schedule: &Schedule) -> Vec<String> {
+/// What the batches would wait for. No warning: once the run has begun, its progress says what it waits for.
+pub(crate) fn waits(inputs: &Inputs<'_>, schedule: &Schedule) -> Vec<String> {
     let mut found = Vec::new();
     // Batches that wait for the same budget, one behind the other, are one line.
     for alike in schedule.budgets.chunk_by(|(_, a), (_, b)| a.why == b.why) {

@@ -163,6 +163,8 @@ fn s4_no_wait_declines_budgets_not_intervals(engine: Engine) {
     let time = |value: &Value| value.as_str().expect("a time").parse::<jiff::Timestamp>().expect("a time");
     let (gone, next) = (time(&first["batches"][0]["terminated_at"]), time(&second["batches"][0]["cordoned_at"]));
     assert!(next.duration_since(gone).as_secs() >= 120, "only {} between the batches", next.duration_since(gone));
+    // It waited for that, and has ended: nobody has to look at it any more.
+    assert!(!second["warnings"].to_string().contains("waits until"), "{}", second["warnings"]);
     // The budget is spent now.
     let declined = remove(&environment, "2", &["--no-wait"]).exits(11);
     assert!(

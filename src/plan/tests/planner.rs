@@ -243,8 +243,8 @@ fn s4_a_spent_budget_is_a_warning_that_says_how_long() {
     assert_eq!(plan.document.verdict, Verdict::Allowed);
     let opens: Time = NOON.plus(Duration::from_secs(1800 + 120));
     assert_eq!(plan.document.not_before, Some(opens));
-    assert!(plan.document.warnings[0].starts_with("batch 2 has to wait until"), "{:?}", plan.document.warnings);
-    assert!(plan.document.warnings[0].contains("(32m from now)"), "{:?}", plan.document.warnings);
+    assert!(plan.document.waits[0].starts_with("batch 2 has to wait until"), "{:?}", plan.document.waits);
+    assert!(plan.document.waits[0].contains("(32m from now)"), "{:?}", plan.document.waits);
     // Two samples of the reference, the wait, and the second bake.
     assert_eq!(plan.expected_end(NOON), opens.plus(Duration::from_secs(20 + 180)));
     assert_eq!(refusals(&counted(&world, "index", 5)), ["budget index 5/4"]);
