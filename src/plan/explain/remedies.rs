@@ -7,7 +7,7 @@
 use std::cell::Cell;
 use std::collections::BTreeSet;
 
-use crate::model::{GroupName, SubsystemName, ZoneName};
+use crate::model::{GroupName, SubsystemName, ZoneName, duration_text};
 
 use super::super::constraints::{Constraints, Names};
 use super::super::solver::{Reach, Selector};
@@ -221,9 +221,17 @@ impl<'q> Question<'q> {
         let budgets = budgets.into_iter().filter(|hosts| *hosts < limits.hosts);
         changes.extend(budgets.map(|hosts| change("budgets", hosts, limits.hosts)));
         let name = &policy.name;
+        // Two budgets of 6 hosts an hour and 10 a day are told apart by their windows.
+        let per = |hosts: u64| {
+            let windows = policy.pace.budgets.iter().filter(|budget| budget.hosts == hosts);
+            windows.map(|budget| duration_text(budget.per)).collect::<Vec<_>>().join(" and ")
+        };
         let fields: Vec<String> = changes
             .iter()
-            .map(|PolicyEdit { field, is, would_be }| format!("{field} {is} ({would_be} would do)"))
+            .map(|PolicyEdit { field, is, would_be }| match field.as_str() {
+                "budgets" => format!("budgets {is} per {} ({would_be} would do)", per(*is)),
+                _ => format!("{field} {is} ({would_be} would do)"),
+            })
             .collect();
         let message = format!("the policy of {name} says {}", fields.join(", "));
         WouldAllow::Policy { subsystem: name.clone(), changes, message }

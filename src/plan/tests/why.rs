@@ -132,7 +132,7 @@ fn a_budget_says_when_the_rest_may_go() {
     };
     let runs: Vec<(u64, Option<Time>)> = runs.iter().map(|run| (run.count, run.not_before)).collect();
     assert_eq!(runs, [(3, None), (2, Some(opens))]);
-    assert_eq!(policy.message(), "the policy of index says budgets 3 (5 would do)");
+    assert_eq!(policy.message(), "the policy of index says budgets 3 per 1h (5 would do)");
 }
 
 #[test]
@@ -161,7 +161,7 @@ fn capacity_is_told_before_the_size_of_a_run_and_a_policy_in_all_its_fields() {
         [
             "3 hosts",
             "the policy of index says minimum 10 (9 would do), minimum_per_zone 4 (3 would do), \
-             max_hosts_per_run 3 (9 would do), budgets 4 (9 would do)"
+             max_hosts_per_run 3 (9 would do), budgets 4 per 1h (9 would do)"
         ]
     );
 }
