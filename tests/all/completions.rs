@@ -132,16 +132,23 @@ impl Prompt {
 
     /// The line after Tab was pressed behind what is typed. The shell itself is asked for it: it echoes the line.
     fn completed(&mut self, typed: &str) -> String {
-        self.keys(&format!("{typed}\t"));
-        // bash and zsh read the next keys only after the answer; fish completes beside.
-        std::thread::sleep(Duration::from_millis(if self.shell == Shell::Fish { 2_500 } else { 100 }));
-        // Control-A, then a command that is written so that only its output has the marker.
-        self.keys("\u{1}echo AN''SWER \u{5}\r");
-        let shell = self.shell;
-        self.session.exp_string("ANSWER ").unwrap_or_else(|error| panic!("{shell:?} {typed:?}: {error}"));
-        let line = self.session.read_line().expect("a line");
-        self.session.exp_string("ready> ").expect("a prompt");
-        line.trim_end().to_owned()
+        // bash and zsh read the next keys only after the answer. fish completes beside: it gets more time where it was slow.
+        let pauses: &[u64] = if self.shell == Shell::Fish { &[2_500, 6_000, 15_000] } else { &[100] };
+        let mut line = String::new();
+        for pause in pauses {
+            self.keys(&format!("{typed}\t"));
+            std::thread::sleep(Duration::from_millis(*pause));
+            // Control-A, then a command that is written so that only its output has the marker.
+            self.keys("\u{1}echo AN''SWER \u{5}\r");
+            let shell = self.shell;
+            self.session.exp_string("ANSWER ").unwrap_or_else(|error| panic!("{shell:?} {typed:?}: {error}"));
+            line = self.session.read_line().expect("a line").trim_end().to_owned();
+            self.session.exp_string("ready> ").expect("a prompt");
+            if line != typed {
+                break;
+            }
+        }
+        line
     }
 
     /// What is listed, this among it, when Tab is pressed again and again behind what is typed.
