@@ -133,7 +133,7 @@ impl Prompt {
     /// The line after Tab was pressed behind what is typed. The shell itself is asked for it: it echoes the line.
     fn completed(&mut self, typed: &str) -> String {
         // bash and zsh read the next keys only after the answer. fish completes beside: it gets more time where it was slow.
-        let pauses: &[u64] = if self.shell == Shell::Fish { &[2_500, 6_000, 15_000] } else { &[100] };
+        let pauses: &[u64] = if self.shell == Shell::Fish { &[2_500, 8_000] } else { &[100] };
         let mut line = String::new();
         for pause in pauses {
             self.keys(&format!("{typed}\t"));
