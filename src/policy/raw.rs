@@ -76,8 +76,7 @@ pub(super) struct RawLedger {
     pub(super) cert: Option<Spanned<String>>,
     /// etcd: a PEM file of that certificate's private key.
     pub(super) key: Option<Spanned<String>>,
-    /// How long a run may restore without its ledger. Default 30s. One attempt of a call to DynamoDB or etcd gets a twentieth
-    /// of it, from 1.5 s to 10 s.
+    /// How long a run may restore without its ledger; one attempt of a call gets a twentieth of it. Default 30s.
     pub(super) offline_limit: Option<Spanned<DurationValue>>,
 }
 
