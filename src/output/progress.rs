@@ -74,8 +74,17 @@ impl State {
     /// Whether people have not heard of it yet: what a run waits for is told once, and what stops it may have been said before
     /// the journal had it.
     fn is_news(&mut self, event: &Event) -> bool {
-        let was_said = matches!(event, Event::Stopped { cause } if self.stopping.as_ref() == Some(&cause.message));
-        self.waits.is_news(event) && !was_said
+        match event {
+            Event::Stopped { cause } => self.is_new_stop(&cause.message),
+            _ => self.waits.is_news(event),
+        }
+    }
+
+    /// Whether this stop was not said yet. It counts as said from now on.
+    fn is_new_stop(&mut self, why: &str) -> bool {
+        let is_new = self.stopping.as_deref() != Some(why);
+        self.stopping = Some(why.to_owned());
+        is_new
     }
 }
 
@@ -183,7 +192,12 @@ impl Shown {
     /// Says what stops the run, before what it does about it.
     fn stopping(&self, progress: &Progress, now: Time) {
         let Some(why) = &progress.stopping else { return };
-        if self.state().stopping.replace(why.clone()).as_ref() != Some(why) {
+        let is_news = {
+            let mut state = self.state();
+            // While a person is asked nothing is said: the journal's record says it once the question is withdrawn.
+            !state.hushed && state.is_new_stop(why)
+        };
+        if is_news {
             self.say(&format!("{}  {}", self.stamp(now), stopping_text(why)));
         }
     }

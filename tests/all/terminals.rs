@@ -100,6 +100,8 @@ fn what_decides_is_beside_the_question_between_batches() {
         let ended = terminal.end();
         assert_eq!(ended.code, 9, "{}", ended.rows.join("\n"));
         assert_eq!(other.wait().expect("it ends").code(), Some(9));
+        let stopping = one_line(&ended.rows).matches("STOPPING: the fleet is halted").count();
+        assert_eq!(stopping, 1, "{}", ended.rows.join("\n"));
         keeps_to(columns, &ended.rows);
     }
 }
