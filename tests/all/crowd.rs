@@ -22,16 +22,18 @@ on_each_engine!(
 /// Headroom is not short: the budget has room for so many of them, and the others are told to wait, or lost a race for the
 /// hosts that there are.
 fn s4_fifty_processes_at_once_with_a_budget_for_some(engine: Engine) {
-    let budgets = "[{ hosts = 2, per = \"24h\" }]";
-    let fleet = Fleet { clock: "1", index_minimum: 6, budgets, ..Fleet::default() };
-    crowd(engine, &fleet, 2, &[10, 11]);
+    for (room, budgets) in [(1, "[{ hosts = 1, per = \"24h\" }]"), (3, "[{ hosts = 3, per = \"24h\" }]")] {
+        let fleet = Fleet { clock: "1", index_minimum: 6, budgets, ..Fleet::default() };
+        crowd(engine, &fleet, room, &[10, 11]);
+    }
 }
 
 /// The minimum leaves room for so many of them, and the others lost a race.
 fn s9_fifty_processes_at_once_with_headroom_for_some(engine: Engine) {
-    let room = 3;
-    let fleet = Fleet { clock: "1", index_minimum: 18 - room, ..Fleet::default() };
-    crowd(engine, &fleet, room, &[10]);
+    for room in [2, 4] {
+        let fleet = Fleet { clock: "1", index_minimum: 18 - room, ..Fleet::default() };
+        crowd(engine, &fleet, room, &[10]);
+    }
 }
 
 /// Fifty want one host each, nobody says which. Exactly so many get one, all others one of these codes.
