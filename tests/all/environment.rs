@@ -97,17 +97,16 @@ impl TestEnvironment {
 
     /// The binary with arguments, to be started on a terminal.
     pub(crate) fn interactive(&self, arguments: &[&str]) -> Command {
-        let binary = env!("CARGO_BIN_EXE_safe-remove");
-        let mut command = if ignores_signals() {
-            // A child inherits what its parent ignores, and the binary leaves it so: a test that runs below `nohup`
-            // would not see what a hang-up does.
-            let mut command = Command::new("env");
-            command.args(["--default-signal=HUP,INT,QUIT,TERM", binary]);
-            command
-        } else {
-            Command::new(binary)
-        };
+        let mut command = heeding_signals(env!("CARGO_BIN_EXE_safe-remove"));
         command.args(arguments);
+        self.isolate(&mut command);
+        command
+    }
+
+    /// A shell that runs a script around the binary, to be started on a terminal.
+    pub(crate) fn shell(&self, script: &str) -> Command {
+        let mut command = heeding_signals("/bin/sh");
+        command.args(["-c", script]);
         self.isolate(&mut command);
         command
     }
@@ -175,6 +174,17 @@ impl TestEnvironment {
         }
         text
     }
+}
+
+/// A child inherits what its parent ignores, and the binary leaves it so: a test that runs below `nohup`, or in the background
+/// of a script, would not see what a hang-up or Ctrl-C does.
+fn heeding_signals(program: &str) -> Command {
+    if !ignores_signals() {
+        return Command::new(program);
+    }
+    let mut command = Command::new("env");
+    command.args(["--default-signal=HUP,INT,QUIT,TERM", program]);
+    command
 }
 
 /// Whether this process ignores one of the signals that stop a run (SIGHUP 1, SIGINT 2, SIGQUIT 3, SIGTERM 15).

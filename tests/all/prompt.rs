@@ -89,12 +89,9 @@ fn s8_end_of_file_and_ctrl_c_touch_nothing_and_leave_the_terminal_usable() {
         let environment = fleet();
         // A shell around it, to see what state the terminal is left in.
         let binary = env!("CARGO_BIN_EXE_safe-remove");
-        let mut shell = Command::new("/bin/sh");
-        shell.args([
-            "-c",
-            &format!("trap : INT; stty -a > before; {binary} {}; echo code=$?; stty -a > after", REMOVE.join(" ")),
-        ]);
-        environment.isolate(&mut shell);
+        let script =
+            format!("trap : INT; stty -a > before; {binary} {}; echo code=$?; stty -a > after", REMOVE.join(" "));
+        let shell = environment.shell(&script);
         let mut session = spawn_command(shell, Some(TIMEOUT_MS)).expect("it starts");
         session.exp_string("anything else to stop").expect("the question");
         session.send_control(key).expect("typed");
@@ -148,14 +145,9 @@ fn s8_an_answer_that_comes_after_the_plan_has_expired_touches_nothing() {
 fn s8_a_list_of_hosts_on_stdin_leaves_the_terminal_for_the_question() {
     let binary = env!("CARGO_BIN_EXE_safe-remove");
     let piped = |environment: &TestEnvironment, list: &str, more: &str| {
-        let mut shell = Command::new("/bin/sh");
         let remove = format!("{binary} --subsystem index {more}");
-        shell.args([
-            "-c",
-            &format!("trap : INT; stty -a > before; printf '{list}' | {remove}; echo code=$?; stty -a > after"),
-        ]);
-        environment.isolate(&mut shell);
-        spawn_command(shell, Some(TIMEOUT_MS)).expect("it starts")
+        let script = format!("trap : INT; stty -a > before; printf '{list}' | {remove}; echo code=$?; stty -a > after");
+        spawn_command(environment.shell(&script), Some(TIMEOUT_MS)).expect("it starts")
     };
     let list = "index-0001\\nindex-0002\\n";
     for (answer, code) in [("2\r", 0), ("3\r", 6), ("\r", 6), ("\u{4}", 6), ("\u{3}", 6)] {

@@ -4,7 +4,6 @@
 use std::io::{Read as _, Write as _};
 use std::num::NonZeroU16;
 use std::path::PathBuf;
-use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -44,15 +43,14 @@ impl Terminal {
     pub(crate) fn open(environment: &TestEnvironment, arguments: &[&str], columns: u16) -> Self {
         let columns = NonZeroU16::new(columns).expect("a width");
         // The size must be there before the program asks for it.
-        let mut command = Command::new("/bin/sh");
         // Keys that send signals are for the program alone; how it leaves the terminal is seen before that goes with it.
         let modes = environment.path().join("terminal-modes");
         let script = format!(
             "stty echo rows {ROWS} cols {columns} && trap : INT TSTP && \"$0\" \"$@\"; code=$?; stty -a >'{}'; exit $code",
             modes.display()
         );
-        command.args(["-c", &script, env!("CARGO_BIN_EXE_safe-remove")]).args(arguments);
-        environment.isolate(&mut command);
+        let mut command = environment.shell(&script);
+        command.arg(env!("CARGO_BIN_EXE_safe-remove")).args(arguments);
         let process = PtyProcess::new(command).expect("it starts");
         let emulator = Arc::new(Mutex::new(vt100::Parser::new(ROWS, columns, SCROLLBACK)));
         let mut output = process.get_file_handle().expect("the terminal");
