@@ -73,6 +73,13 @@ pub(crate) struct OtherRun {
     pub(crate) silent: bool,
 }
 
+impl OtherRun {
+    /// Whether it touches or watches one of these subsystems.
+    pub(crate) fn concerns(&self, watched: &BTreeSet<SubsystemName>) -> bool {
+        !self.watches.is_disjoint(watched) || !self.touches.is_disjoint(watched)
+    }
+}
+
 /// The ledger's state as a planner sees it; `coordination` derives it from the record.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LedgerView {

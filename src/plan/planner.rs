@@ -136,8 +136,7 @@ pub(crate) fn plan_over(
 
 /// An operator who is about to take hosts should know which other runs do.
 fn others(inputs: &Inputs<'_>, watched: &BTreeSet<SubsystemName>) -> Vec<OtherRun> {
-    let concerns = |run: &&OtherRun| !run.watches.is_disjoint(watched) || !run.touches.is_disjoint(watched);
-    inputs.ledger.others.iter().filter(concerns).cloned().collect()
+    inputs.ledger.others.iter().filter(|run| run.concerns(watched)).cloned().collect()
 }
 
 /// Whoever is refused, or takes hosts, should know whom to ask. What is touched is watched too.

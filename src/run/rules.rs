@@ -97,10 +97,9 @@ impl Machine {
     /// The runs of others that touch or watch what this one does, as the record has them.
     pub(super) fn others(&self, now: Time) -> Vec<OtherRun> {
         let Some(record) = &self.observed.record else { return Vec::new() };
-        let watched = &self.spec.identity.watched;
-        let concerns = |run: &OtherRun| !run.watches.is_disjoint(watched) || !run.touches.is_disjoint(watched);
-        let view = record.view(Some(&self.spec.identity.run), &BTreeSet::new(), now);
-        view.others.into_iter().filter(concerns).collect()
+        let identity = &self.spec.identity;
+        let view = record.view(Some(&identity.run), &BTreeSet::new(), now);
+        view.others.into_iter().filter(|run| run.concerns(&identity.watched)).collect()
     }
 
     /// The planner's inputs. Probes are judged by the run's own watch.
