@@ -3,7 +3,7 @@
 use crate::model::counted;
 use crate::ops::{self, HistoryOf, OperationError};
 use crate::output::{Align, HistoryDocument, HistoryHalt, Table, Text, hosts_text};
-use crate::run::{Outcome, RunDocument, RunOrder};
+use crate::run::{OrderKind, Outcome, RunDocument, RunOrder};
 
 use super::args::Global;
 use super::commands::HistoryArgs;
@@ -115,13 +115,13 @@ fn of_orders(orders: &[RunOrder]) -> Table {
     ]);
     for order in orders {
         let why = match (&order.pause, order.confirmed) {
-            (Some(pause), _) if order.command == "pause" => halts::reason(pause.reason.as_deref()).to_owned(),
+            (Some(pause), _) if order.command == OrderKind::Pause => halts::reason(pause.reason.as_deref()).to_owned(),
             (Some(pause), _) => {
                 format!("was paused by {}: {}", pause.operator, halts::reason(pause.reason.as_deref()))
             }
             (None, batch) => batch.map(|batch| format!("lets batch {batch} go")).unwrap_or_default(),
         };
-        table.row([&order.at.to_string(), order.command, order.run.as_str(), order.operator.as_str(), &why]);
+        table.row([&order.at.to_string(), order.command.as_str(), order.run.as_str(), order.operator.as_str(), &why]);
     }
     table
 }

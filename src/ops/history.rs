@@ -7,8 +7,8 @@ use crate::output::{HistoryDocument, HistoryHalt, StatusHalt};
 use crate::run::{self, JournalRecord, RunDocument, RunHistory, Single, has_ended};
 
 use super::error::OperationError;
-use super::orders::Orders;
 use super::reader::LedgerReader;
+use super::run_orders::RunOrders;
 use super::{environment, fleets, report};
 
 /// The runs and orders to look for.
@@ -39,7 +39,7 @@ pub(crate) async fn history(
     let ledger = LedgerReader::open(&policies.fleet, now).await?;
     let (mut runs, mut halts, mut orders, mut more) = (Vec::new(), Vec::new(), Vec::new(), false);
     // The newest come first, so the orders given to a run come before the run.
-    let mut given = Orders::default();
+    let mut given = RunOrders::default();
     let subsystem = of.subsystem.as_ref();
     // A subsystem whose policy was deleted still has a history.
     let mut is_known = subsystem.is_none_or(|name| policies.subsystems.contains_key(name));

@@ -15,7 +15,7 @@ use super::error::OperationError;
 use super::frontend::{Frontend, Question};
 use super::reader::{LedgerReader, writable_ledger};
 use super::site::Site;
-use super::{fleets, orders, process, run_status, status};
+use super::{fleets, process, run_orders, run_status, status};
 
 /// How many writes of others may come first, one after the other. About a minute.
 const CONFLICTS: u32 = 1000;
@@ -179,7 +179,7 @@ pub(crate) async fn pause(
     let mut warnings: Vec<String> = target.site.warning().into_iter().collect();
     if !already {
         let event = Event::PauseOrdered { of: run.clone(), pause: order.clone() };
-        warnings.extend(orders::remember(target.ledger.as_ref(), order.at, event).await);
+        warnings.extend(run_orders::remember(target.ledger.as_ref(), order.at, event).await);
     }
     let status = target.status(run).await?;
     let Pause { operator, reason, at: since, after: _ } = order;
@@ -208,7 +208,7 @@ pub(crate) async fn go_on(policies: &Path, run: &RunId) -> Result<(WentOnWith, V
             WentOn::Confirmed(batch) => (None, Some(*batch)),
         };
         let event = Event::ContinueOrdered { of: run.clone(), operator: operator.clone(), lifted, confirmed };
-        warnings.extend(orders::remember(target.ledger.as_ref(), target.now, event).await);
+        warnings.extend(run_orders::remember(target.ledger.as_ref(), target.now, event).await);
     }
     let (lifted, confirmed) = match went_on {
         Some(WentOn::Unpaused(Pause { operator, reason, at: since, after: _ })) => {

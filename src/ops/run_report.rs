@@ -10,7 +10,7 @@ use super::error::OperationError;
 use super::reader::LedgerReader;
 use super::site::Site;
 use super::status::no_such_run;
-use super::{fleets, offline_journal, orders, report};
+use super::{fleets, offline_journal, report, run_orders};
 
 /// Reads the journal of a run, and makes its report.
 ///
@@ -24,7 +24,7 @@ pub(crate) async fn run_report(policies: &Path, run: &RunId) -> Result<ReportDoc
     let ledger = LedgerReader::open(&site.fleet, now).await?;
     let journal = ledger.journals().journal(run).await.map_err(OperationError::Ledger)?;
     let orders = match journal.first() {
-        Some(first) => orders::of_run(ledger.journals(), run, first.at).await.map_err(OperationError::Ledger)?,
+        Some(first) => run_orders::of_run(ledger.journals(), run, first.at).await.map_err(OperationError::Ledger)?,
         None => Vec::new(),
     };
     if let Some(mut document) = ReportDocument::of(&journal, &orders, now) {

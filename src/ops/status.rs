@@ -12,7 +12,7 @@ use super::error::OperationError;
 use super::reader::LedgerReader;
 use super::run_status::of_run;
 use super::site::Site;
-use super::{fleets, offline_journal, orders, report};
+use super::{fleets, offline_journal, report, run_orders};
 
 /// Everything that the ledger knows of the runs that are in progress or hold hosts, or of one run.
 ///
@@ -47,7 +47,7 @@ pub(crate) async fn status(policies: &Path, only: Option<&RunId>) -> Result<Stat
     {
         let journal = ledger.journals().journal(run).await.map_err(OperationError::Ledger)?;
         if let Some(document) = run::report(&journal) {
-            let orders = orders::of_run(ledger.journals(), run, document.started_at).await;
+            let orders = run_orders::of_run(ledger.journals(), run, document.started_at).await;
             let document = run::with_orders(document, &orders.map_err(OperationError::Ledger)?);
             ended = Some(report::placed(document, &site.directory));
         }

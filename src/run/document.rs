@@ -197,6 +197,11 @@ impl RunPause {
         let Pause { operator, reason, at, after } = pause.clone();
         Self { operator, reason, at, after, continued_at: None, continued_by: None }
     }
+
+    /// Whether it is this pause, whatever was said of its reason since.
+    pub(super) fn tells_of(&self, pause: &Pause) -> bool {
+        (&self.operator, self.at, self.after) == (&pause.operator, pause.at, pause.after)
+    }
 }
 
 /// The run document. Field names are the contract's.

@@ -84,7 +84,7 @@ pub use journal::{EVENT_SCHEMA, JournalRecord};
 pub(crate) use machine::{Machine, Spec};
 pub(crate) use not_started::{Failure, NotStarted, Order};
 pub(crate) use offline_journal::{OfflineJournal, follows, in_words};
-pub(crate) use orders::{RunOrder, with_orders};
+pub(crate) use orders::{OrderKind, RunOrder, with_orders};
 pub(crate) use progress::{Progress, Step, Trouble};
 pub(crate) use prune::{Stays, prune};
 pub(crate) use pruned::{is_pruned, records_ever};

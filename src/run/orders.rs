@@ -9,6 +9,26 @@ use crate::model::{BatchNumber, OperatorId, RunId, Time};
 use super::document::RunPause;
 use super::{JournalRecord, RunDocument, RunHistory, Single};
 
+/// What was ordered. The order of the two is that of the same moment: a pause comes before what lifts it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum OrderKind {
+    /// `pause`
+    Pause,
+    /// `continue`
+    Continue,
+}
+
+impl OrderKind {
+    /// The command that gives it.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Pause => "pause",
+            Self::Continue => "continue",
+        }
+    }
+}
+
 /// An order that was given to a run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct RunOrder {
@@ -16,8 +36,8 @@ pub(crate) struct RunOrder {
     pub(crate) at: Time,
     /// To which run.
     pub(crate) run: RunId,
-    /// `pause` or `continue`.
-    pub(crate) command: &'static str,
+    /// What it was.
+    pub(crate) command: OrderKind,
     /// Who gave it.
     pub(crate) operator: OperatorId,
     /// The pause that it began or lifted.
@@ -35,7 +55,7 @@ impl RunOrder {
             Single::Paused(run, pause) => Some(Self {
                 at,
                 run: run.clone(),
-                command: "pause",
+                command: OrderKind::Pause,
                 operator: pause.operator.clone(),
                 pause: Some(pause.clone()),
                 confirmed: None,
@@ -43,7 +63,7 @@ impl RunOrder {
             Single::Continued { run, operator, lifted, confirmed } => Some(Self {
                 at,
                 run: run.clone(),
-                command: "continue",
+                command: OrderKind::Continue,
                 operator: operator.clone(),
                 pause: lifted.cloned(),
                 confirmed,
@@ -54,14 +74,15 @@ impl RunOrder {
 
     /// Whether the run noticed it: then its document tells of it.
     pub(crate) fn is_told_by(&self, document: &RunDocument) -> bool {
-        let known = || document.pauses.iter().find(|known| self.pause.as_ref().is_some_and(|pause| is(known, pause)));
+        let known =
+            || document.pauses.iter().find(|known| self.pause.as_ref().is_some_and(|pause| known.tells_of(pause)));
         let is_let_go = |batch: BatchNumber| {
             document.confirmations.iter().any(|of| of.batch == batch && of.operator == self.operator)
         };
         match (self.command, self.confirmed) {
-            ("pause", _) => known().is_some(),
-            (_, Some(batch)) => is_let_go(batch),
-            (_, None) => known().is_some_and(|known| known.continued_by.is_some()),
+            (OrderKind::Pause, _) => known().is_some(),
+            (OrderKind::Continue, Some(batch)) => is_let_go(batch),
+            (OrderKind::Continue, None) => known().is_some_and(|known| known.continued_by.is_some()),
         }
     }
 }
@@ -70,22 +91,18 @@ impl RunOrder {
 pub(crate) fn with_orders(mut document: RunDocument, orders: &[RunOrder]) -> RunDocument {
     for order in orders.iter().filter(|order| order.run == document.run) {
         let Some(pause) = &order.pause else { continue };
-        if !document.pauses.iter().any(|known| is(known, pause)) {
+        if !document.pauses.iter().any(|known| known.tells_of(pause)) {
             document.pauses.push(RunPause::of(pause));
         }
-        let Some(known) = document.pauses.iter_mut().find(|known| is(known, pause)) else { continue };
+        let Some(known) = document.pauses.iter_mut().find(|known| known.tells_of(pause)) else { continue };
         if known.reason.is_none() {
             known.reason.clone_from(&pause.reason);
         }
-        if order.command == "continue" {
+        if order.command == OrderKind::Continue {
             known.continued_at.get_or_insert(order.at);
             known.continued_by.get_or_insert_with(|| order.operator.clone());
         }
     }
     document.pauses.sort_by_key(|pause| pause.at);
     document
-}
-
-fn is(known: &RunPause, pause: &Pause) -> bool {
-    (&known.operator, known.at, known.after) == (&pause.operator, pause.at, pause.after)
 }

@@ -8,7 +8,7 @@ use crate::model::span_text;
 use crate::model::{Call, CallOutcome, Effect, HostId, ProbeKey, Time};
 use crate::output::hosts_text;
 use crate::output::waits::Waits;
-use crate::run::{CauseKind, Event, JournalRecord, Outcome, Purpose, RunOrder};
+use crate::run::{CauseKind, Event, JournalRecord, OrderKind, Outcome, Purpose, RunOrder};
 
 /// The most hosts that one sentence names.
 const HOSTS_SHOWN: usize = 12;
@@ -84,12 +84,12 @@ pub(super) fn with_orders_between<'a>(
 fn order_given(order: &RunOrder) -> String {
     let operator = &order.operator;
     match (&order.pause, order.confirmed) {
-        (Some(pause), _) if order.command == "pause" => pause.to_string(),
+        (Some(pause), _) if order.command == OrderKind::Pause => pause.to_string(),
         (Some(pause), _) => {
             format!("{operator} continued the run: the pause of {} since {} is lifted", pause.operator, pause.at)
         }
         (None, Some(batch)) => format!("{operator} gave `continue` for batch {batch}, which the run did not take in"),
-        (None, None) => format!("{operator} gave `{}`", order.command),
+        (None, None) => format!("{operator} gave `{}`", order.command.as_str()),
     }
 }
 

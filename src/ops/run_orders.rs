@@ -26,7 +26,7 @@ pub(super) async fn remember(ledger: &dyn Ledger, at: Time, event: Event) -> Opt
 ///
 /// The ledger cannot be read.
 pub(super) async fn of_run(ledger: &dyn Ledger, run: &RunId, begun: Time) -> Result<Vec<RunOrder>, LedgerError> {
-    let mut orders = Orders::default();
+    let mut orders = RunOrders::default();
     // Whoever gave them may have a clock that is behind.
     for id in ledger.runs(Some(begun.minus(Bounds::TOLERANCE))).await? {
         if ids::is_run_order(&id) {
@@ -36,11 +36,11 @@ pub(super) async fn of_run(ledger: &dyn Ledger, run: &RunId, begun: Time) -> Res
     Ok(orders.to(run))
 }
 
-/// Orders, by the run that they were given to.
+/// RunOrders, by the run that they were given to.
 #[derive(Default)]
-pub(super) struct Orders(BTreeMap<RunId, Vec<RunOrder>>);
+pub(super) struct RunOrders(BTreeMap<RunId, Vec<RunOrder>>);
 
-impl Orders {
+impl RunOrders {
     /// Takes in a journal, if it is that of an order.
     pub(super) fn take(&mut self, journal: &[JournalRecord]) {
         if let Some(order) = RunOrder::of(journal) {
@@ -51,8 +51,7 @@ impl Orders {
     /// The orders that were given to a run, the earliest first.
     pub(super) fn to(&self, run: &RunId) -> Vec<RunOrder> {
         let mut orders = self.0.get(run).cloned().unwrap_or_default();
-        // Of one millisecond the pause comes first: it is what `continue` lifts.
-        orders.sort_by(|a, b| a.at.cmp(&b.at).then_with(|| b.command.cmp(a.command)));
+        orders.sort_by_key(|order| (order.at, order.command));
         orders
     }
 }
