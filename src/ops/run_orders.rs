@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use crate::driver::record_alone;
-use crate::model::{Bounds, RunId, Time};
+use crate::model::{Bounds, RunId, Time, chain};
 use crate::ports::{Ledger, LedgerError, Written};
 use crate::run::{EVENT_SCHEMA, Event, JournalRecord, RunOrder};
 
@@ -20,20 +20,28 @@ pub(super) async fn remember(ledger: &dyn Ledger, at: Time, event: Event) -> Opt
     }
 }
 
-/// The orders that were given to a run which began at that time, the earliest first.
-///
-/// # Errors
-///
-/// The ledger cannot be read.
-pub(super) async fn of_run(ledger: &dyn Ledger, run: &RunId, begun: Time) -> Result<Vec<RunOrder>, LedgerError> {
+/// The orders that were given to a run which began at that time, the earliest first. Returns a warning if one cannot be
+/// read: how the run stands is told all the same.
+pub(super) async fn of_run(ledger: &dyn Ledger, run: &RunId, begun: Time) -> (Vec<RunOrder>, Option<String>) {
     let mut orders = RunOrders::default();
+    let read = read_all(ledger, begun, &mut orders).await;
+    let warning = read.err().map(|error| format!("the orders to run {run} cannot all be read: {}", chain(&error)));
+    (orders.to(run), warning)
+}
+
+/// Takes in every order since that time. Goes on where one cannot be read, and returns the first error.
+async fn read_all(ledger: &dyn Ledger, begun: Time, orders: &mut RunOrders) -> Result<(), LedgerError> {
+    let mut failed = Ok(());
     // Whoever gave them may have a clock that is behind.
     for id in ledger.runs(Some(begun.minus(Bounds::TOLERANCE))).await? {
         if ids::is_run_order(&id) {
-            orders.take(&ledger.journal(&id).await?);
+            match ledger.journal(&id).await {
+                Ok(journal) => orders.take(&journal),
+                Err(error) => failed = failed.and(Err(error)),
+            }
         }
     }
-    Ok(orders.to(run))
+    failed
 }
 
 /// RunOrders, by the run that they were given to.

@@ -23,14 +23,15 @@ pub(crate) async fn run_report(policies: &Path, run: &RunId) -> Result<ReportDoc
     let now = fleets::now(&site.fleet);
     let ledger = LedgerReader::open(&site.fleet, now).await?;
     let journal = ledger.journals().journal(run).await.map_err(OperationError::Ledger)?;
-    let orders = match journal.first() {
-        Some(first) => run_orders::of_run(ledger.journals(), run, first.at).await.map_err(OperationError::Ledger)?,
-        None => Vec::new(),
+    let (orders, unread) = match journal.first() {
+        Some(first) => run_orders::of_run(ledger.journals(), run, first.at).await,
+        None => (Vec::new(), None),
     };
     if let Some(mut document) = ReportDocument::of(&journal, &orders, now) {
         if !document.under_way {
             document.run = report::placed(document.run, &site.directory);
         }
+        document.run.warnings.extend(unread);
         return Ok(document);
     }
     if let Some(lost) = offline_journal::known_here_only(&site.fleet, run) {

@@ -41,15 +41,15 @@ pub(crate) async fn status(policies: &Path, only: Option<&RunId>) -> Result<Stat
         }
         runs.push(status);
     }
-    let mut ended = None;
+    let (mut ended, mut unread) = (None, None);
     if let Some(run) = only
         && runs.is_empty()
     {
         let journal = ledger.journals().journal(run).await.map_err(OperationError::Ledger)?;
         if let Some(document) = run::report(&journal) {
-            let orders = run_orders::of_run(ledger.journals(), run, document.started_at).await;
-            let document = run::with_orders(document, &orders.map_err(OperationError::Ledger)?);
-            ended = Some(report::placed(document, &site.directory));
+            let (orders, warning) = run_orders::of_run(ledger.journals(), run, document.started_at).await;
+            ended = Some(report::placed(run::with_orders(document, &orders), &site.directory));
+            unread = warning;
         }
         if ended.is_none() {
             if let Some(lost) = offline_journal::known_here_only(&site.fleet, run) {
@@ -65,7 +65,7 @@ pub(crate) async fn status(policies: &Path, only: Option<&RunId>) -> Result<Stat
         runs,
         halts: record.halts.iter().map(StatusHalt::from).collect(),
         ended,
-        warnings: site.warning().into_iter().chain(ledger.warning(&record)).collect(),
+        warnings: site.warning().into_iter().chain(ledger.warning(&record)).chain(unread).collect(),
     })
 }
 

@@ -205,6 +205,16 @@ fn a_pause_that_is_lifted_while_a_batch_is_under_way_is_told() {
     }
     let history = words(&environment.run(&["history"]).exits(0).stdout);
     assert!(history.contains("(smoke), continued by"), "{history}");
+    // How a run stands, and what became of it, is told even where an order to it cannot be read.
+    let ledger = rusqlite::Connection::open(environment.path().join("state/ledger.db")).expect("a ledger");
+    let altered = ledger.execute("UPDATE journal SET record = substr(record, 1, 40) WHERE run LIKE 'p-%'", []);
+    assert_eq!(altered.expect("altered"), 2);
+    let status = environment.run(&["status", &id, "-o", "json"]).exits(0).json();
+    assert_eq!(status["ended"]["outcome"], "completed", "{status:#}");
+    let report = environment.run(&["report", &id, "-o", "json"]).exits(0).json();
+    for warnings in [&status["warnings"], &report["run"]["warnings"]] {
+        assert!(warnings.to_string().contains("cannot all be read"), "{warnings:#}");
+    }
 }
 
 /// The screens say each thing once, and the same: the run's own, `status` and `pause`.
