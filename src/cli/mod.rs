@@ -275,7 +275,7 @@ fn unreadable(error: &clap::Error, arguments: &[std::ffi::OsString]) -> Exit {
     let message = lines.next().unwrap_or("the arguments cannot be read").to_owned();
     let words: Vec<&str> = arguments.iter().skip(1).filter_map(|word| word.to_str()).collect();
     let meant = matches!(error.kind(), ErrorKind::InvalidSubcommand | ErrorKind::UnknownArgument);
-    // What clap says shows how a command is made up, and is no command.
+    // Clap's usage shows how a command is made up. Nobody copies it.
     let policies = candidates::policies_of(arguments);
     let meant = meant.then(|| meant::meant(&words)).flatten().map(|meant| next::placed(&meant, &policies));
     let rest: Vec<_> = meant.into_iter().chain(lines.map(|line| line.trim().to_owned())).collect();

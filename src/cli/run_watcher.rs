@@ -24,7 +24,7 @@ use super::{pages, prompt, signals};
 /// Shows a run, and asks where the run asks.
 pub(super) struct RunWatcher {
     progress: ProgressScreen,
-    /// What is typed while the progress is drawn is not shown.
+    /// Hides what is typed while the progress is drawn.
     _unseen: Option<AsItWas>,
     screen: Arc<Screen>,
     clock: Arc<dyn Clock>,
@@ -55,7 +55,7 @@ impl RunWatcher {
         let progress =
             ProgressScreen::new(Arc::clone(&clock), screen.is_quiet(), screen.detaches(), pages::stderr, events);
         let keyboard = Keyboard::find(screen.is_stdin_taken()).filter(|_| progress.is_drawn());
-        let _unseen = keyboard.and_then(AsItWas::unseen);
+        let unseen = keyboard.and_then(AsItWas::unseen);
         let (answers, answered) = unbounded_channel();
         let (open, answered) = (Mutex::default(), tokio::sync::Mutex::new(answered));
         let run = Arc::new(Mutex::new(None));
@@ -72,7 +72,7 @@ impl RunWatcher {
         let stop_key = stop_key.ok().flatten();
         let paused = AtomicBool::new(false);
         let screen = Arc::clone(screen);
-        Self { progress, _unseen, screen, clock, place, open, run, paused, stop_key, answers, answered }
+        Self { progress, _unseen: unseen, screen, clock, place, open, run, paused, stop_key, answers, answered }
     }
 
     fn put(&self, question: &BatchQuestion) -> OpenQuestion {

@@ -63,7 +63,7 @@ struct State {
     /// The step, the batch, and how often putting back was tried in vain.
     said: Option<(Step, BatchNumber, Option<u32>)>,
     said_at: Option<Instant>,
-    /// What stops the run, as it was said.
+    /// The cause of the stop that was said last.
     stopping: Option<String>,
     waits: Waits,
     /// A person is asked: nothing may be written into the question.
@@ -248,7 +248,7 @@ impl Shown {
         self.state().hushed = hushed;
         if let Some(bar) = &self.bar {
             if hushed {
-                // What was drawn last would stay above the question, and is not so any more.
+                // Otherwise the last drawing would stay above the question, although it is no longer true.
                 bar.finish_and_clear();
                 bar.set_draw_target(ProgressDrawTarget::hidden());
             } else {

@@ -32,19 +32,19 @@ pub(crate) fn batch_question_text(question: &BatchQuestion, place: &Place, now: 
     text.field("next", &format!("batch {number} of {of}, {}: {}; {more}", counted(hosts.len(), "host"), list(hosts)));
     let (end, rest) = (now.plus(question.rest), span_text(question.rest));
     text.field("ends", &format!("about {end}, in {rest} if you answer now; budgets are not counted"));
-    for (place, other) in others.iter().enumerate() {
-        text.field(if place == 0 { "other runs" } else { "" }, &other_text(other));
+    for (at, other) in others.iter().enumerate() {
+        text.field(if at == 0 { "other runs" } else { "" }, &other_text(other));
     }
     text.append(subsystems_text("What the batch leaves, in units", &question.subsystems, &question.subsystem));
     if !readings.is_empty() {
         text.blank();
-        for (place, forms) in readings_text(readings, READINGS_SHOWN).into_iter().enumerate() {
-            text.fitting(if place == 0 { "readings" } else { "" }, &forms);
+        for (at, forms) in readings_text(readings, READINGS_SHOWN).into_iter().enumerate() {
+            text.fitting(if at == 0 { "readings" } else { "" }, &forms);
         }
     }
     let left = place.time_to_answer(question.until, now);
     text.blank();
-    text.paragraph(&format!("Nothing is out of service. Without an answer by {left} the run ends, exit 9."));
+    text.paragraph(&format!("Nothing is out of service. Without an answer by {left}, the run ends with exit 9."));
     text
 }
 

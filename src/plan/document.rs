@@ -144,7 +144,7 @@ pub struct PlanDocument {
     pub(crate) others: Vec<OtherRun>,
     /// What a person should look at.
     pub(crate) warnings: Vec<String>,
-    /// What the batches would wait for, in words, if the run began now.
+    /// The waits of the batches if the run began now, in words.
     #[serde(default)]
     pub(crate) waits: Vec<String>,
     /// A budget requires waiting until then before the last batch can start.

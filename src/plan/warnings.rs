@@ -33,7 +33,7 @@ pub(crate) fn all(
     found
 }
 
-/// What the batches would wait for. No warning: once the run has begun, its progress says what it waits for.
+/// The waits of the batches. They are no warnings: once the run has begun, its progress says what it waits for.
 pub(crate) fn waits(inputs: &Inputs<'_>, schedule: &Schedule) -> Vec<String> {
     let mut found = Vec::new();
     // Batches that wait for the same budget, one behind the other, are one line.

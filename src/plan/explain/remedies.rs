@@ -218,21 +218,18 @@ impl<'q> Question<'q> {
             changes.push(change("max_hosts_per_run", policy.pace.max_hosts_per_run, limits.hosts));
         }
         let budgets: BTreeSet<u64> = policy.pace.budgets.iter().map(|budget| budget.hosts).collect();
-        let budgets = budgets.into_iter().filter(|hosts| *hosts < limits.hosts);
-        changes.extend(budgets.map(|hosts| change("budgets", hosts, limits.hosts)));
-        let name = &policy.name;
-        // Two budgets of 6 hosts an hour and 10 a day are told apart by their windows.
-        let per = |hosts: u64| {
-            let windows = policy.pace.budgets.iter().filter(|budget| budget.hosts == hosts);
-            windows.map(|budget| duration_text(budget.per)).collect::<Vec<_>>().join(" and ")
-        };
-        let fields: Vec<String> = changes
+        let mut fields: Vec<String> = changes
             .iter()
-            .map(|PolicyEdit { field, is, would_be }| match field.as_str() {
-                "budgets" => format!("budgets {is} per {} ({would_be} would do)", per(*is)),
-                _ => format!("{field} {is} ({would_be} would do)"),
-            })
+            .map(|PolicyEdit { field, is, would_be }| format!("{field} {is} ({would_be} would do)"))
             .collect();
+        for hosts in budgets.into_iter().filter(|hosts| *hosts < limits.hosts) {
+            // Two budgets, 6 hosts an hour and 10 a day, are told apart by their windows.
+            let windows = policy.pace.budgets.iter().filter(|budget| budget.hosts == hosts);
+            let per = windows.map(|budget| duration_text(budget.per)).collect::<Vec<_>>().join(" and ");
+            fields.push(format!("budgets {hosts} per {per} ({} would do)", limits.hosts));
+            changes.push(change("budgets", hosts, limits.hosts));
+        }
+        let name = &policy.name;
         let message = format!("the policy of {name} says {}", fields.join(", "));
         WouldAllow::Policy { subsystem: name.clone(), changes, message }
     }
