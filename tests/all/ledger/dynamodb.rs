@@ -289,6 +289,24 @@ async fn s9_a_record_that_was_taken_and_is_pruned_meanwhile_is_a_conflict() {
     assert_eq!(writes.await.expect("ends").expect("answers"), Written::Conflict);
 }
 
+/// A ledger that is slow, as the policy allows it to be, is asked once, and no second attempt adds to its load.
+#[tokio::test]
+async fn a_call_is_given_the_time_that_its_place_says() {
+    let mut dynamo = Dynamo::new(ministack()).await;
+    dynamo.ledger().await.expect("opens");
+    dynamo.place.attempt = Duration::from_secs(20);
+    let proxy = Proxy::before(&ministack().url).await;
+    let slow = dynamo.through(&proxy).await;
+    proxy.hold("DynamoDB_20120810.GetItem");
+    let reads = tokio::spawn(async move { slow.read().await });
+    proxy.has_held(1).await;
+    // Longer than an attempt of a ledger of which nothing is said.
+    tokio::time::sleep(ATTEMPT * 2).await;
+    assert_eq!(proxy.held(), 1);
+    proxy.let_go();
+    reads.await.expect("ends").expect("reads");
+}
+
 #[tokio::test]
 async fn s3_a_record_above_the_limit_of_an_item_is_not_written_and_says_so() {
     let ledger = Dynamo::new(dynalite()).await.ledger().await.expect("opens");

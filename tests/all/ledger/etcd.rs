@@ -209,6 +209,18 @@ async fn s9_a_write_whose_reply_is_lost_is_recognised_at_the_next_endpoint() {
     assert_eq!(append.expect("answers"), Written::Acknowledged(()));
 }
 
+/// An endpoint that says nothing is waited for as long as the place says.
+#[tokio::test]
+async fn a_call_is_given_the_time_that_its_place_says() {
+    let proxy = Proxy::before(&shared().endpoints[0]).await;
+    let short = EtcdPlace { attempt: Duration::from_millis(200), ..settings(&[proxy.url()]) };
+    let ledger = open(&short).await.expect("opens");
+    proxy.lose_replies();
+    let begun = Instant::now();
+    ledger.read().await.expect_err("nobody answers");
+    assert!(begun.elapsed() < ATTEMPT, "{:?}", begun.elapsed());
+}
+
 /// A certificate authority and what it signed, as files.
 struct Authority {
     dir: TempDir,

@@ -85,9 +85,15 @@ impl Proxy {
     /// Until so many were, by whichever words.
     #[cfg(feature = "dynamodb")]
     pub(crate) async fn has_held(&self, count: usize) {
-        while self.state.waiting.load(Ordering::SeqCst) < count {
+        while self.held() < count {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
+    }
+
+    /// How many were held up so far.
+    #[cfg(feature = "dynamodb")]
+    pub(crate) fn held(&self) -> usize {
+        self.state.waiting.load(Ordering::SeqCst)
     }
 
     #[cfg(feature = "dynamodb")]
