@@ -1,5 +1,6 @@
 //! Between two batches: a person is asked on the run's terminal, or continues the run from anywhere; a run is paused.
 
+use std::process::Child;
 use std::time::Duration;
 
 use rexpect::process::WaitStatus;
@@ -35,6 +36,18 @@ fn ended(mut session: PtySession) -> (i32, String) {
         WaitStatus::Exited(_, code) => (code, rest),
         other => panic!("{other:?}: {rest}"),
     }
+}
+
+/// A run whose first batch is out of service.
+fn begun(environment: &TestEnvironment, remove: &[&str]) -> Child {
+    let mut child = environment.command(remove).spawn().expect("it starts");
+    wait_until(&mut child, "the first cordon", || cordoned(environment.path()) == 2);
+    child
+}
+
+/// The id of the one run that is under way.
+fn only_id(environment: &TestEnvironment) -> String {
+    only_run(environment)["run"].as_str().expect("an id").to_owned()
 }
 
 /// The one run that is under way.
@@ -98,7 +111,7 @@ fn s8_without_a_terminal_the_run_waits_for_continue() {
     let mut child = environment.command(&remove).spawn().expect("it starts");
     let asks = || environment.run(&["status", "-o", "json"]).json()["runs"][0]["asks"].is_object();
     wait_until(&mut child, "the question", asks);
-    let id = only_run(&environment)["run"].as_str().expect("an id").to_owned();
+    let id = only_id(&environment);
     assert_eq!(cordoned(environment.path()), 0);
     let went_on = environment.run(&["continue", &id, "-o", "json"]).exits(0).json();
     assert_eq!(went_on["result"]["confirmed"], 2, "{went_on:#}");
@@ -114,9 +127,8 @@ fn s8_without_a_terminal_the_run_waits_for_continue() {
 fn s6_a_paused_run_ends_its_batch_takes_no_other_and_goes_on_when_it_is_continued() {
     let environment = fleet();
     let remove = ["--subsystem", "index", "--count", "4", "--yes", "-o", "json"];
-    let mut child = environment.command(&remove).spawn().expect("it starts");
-    wait_until(&mut child, "the first cordon", || cordoned(environment.path()) == 2);
-    let id = only_run(&environment)["run"].as_str().expect("an id").to_owned();
+    let mut child = begun(&environment, &remove);
+    let id = only_id(&environment);
     let paused = environment.run(&["pause", &id, "--reason", "smoke", "-o", "json"]).exits(0).json();
     assert_eq!((&paused["result"]["reason"], &paused["result"]["already"]), (&"smoke".into(), &false.into()));
     wait_until(&mut child, "the end of the batch", || {
@@ -150,7 +162,7 @@ fn a_pause_of_its_own_is_told_once_and_with_whoever_lifts_it() {
     let mut child = environment.command(&remove).spawn().expect("it starts");
     let is_paused = || environment.run(&["status", "-o", "json"]).json()["runs"][0]["paused"].is_object();
     wait_until(&mut child, "the pause", is_paused);
-    let id = only_run(&environment)["run"].as_str().expect("an id").to_owned();
+    let id = only_id(&environment);
     // Some minutes of the fleet's clock: long enough for what is repeated every minute.
     std::thread::sleep(Duration::from_secs(25));
     environment.run(&["continue", &id]).exits(0);
@@ -181,9 +193,8 @@ fn a_pause_that_is_lifted_while_a_batch_is_under_way_is_told() {
         environment.replace(&format!("policies/{name}.toml"), "bake = \"6s\"", "bake = \"60s\"");
     }
     let remove = ["--subsystem", "index", "--count", "2", "--yes"];
-    let mut child = environment.command(&remove).spawn().expect("it starts");
-    wait_until(&mut child, "the first cordon", || cordoned(environment.path()) == 2);
-    let id = only_run(&environment)["run"].as_str().expect("an id").to_owned();
+    let child = begun(&environment, &remove);
+    let id = only_id(&environment);
     environment.run(&["pause", &id, "--reason", "smoke"]).exits(0);
     environment.run(&["continue", &id]).exits(0);
     ran(&remove, child.wait_with_output().expect("it ends")).exits(0);
@@ -222,9 +233,8 @@ fn a_pause_that_is_lifted_while_a_batch_is_under_way_is_told() {
 fn the_screens_say_of_a_pause_each_thing_once_and_the_same_batch() {
     let environment = fleet();
     let remove = ["--subsystem", "index", "--count", "4", "--yes"];
-    let mut child = environment.command(&remove).spawn().expect("it starts");
-    wait_until(&mut child, "the first cordon", || cordoned(environment.path()) == 2);
-    let id = only_run(&environment)["run"].as_str().expect("an id").to_owned();
+    let mut child = begun(&environment, &remove);
+    let id = only_id(&environment);
     let paused = words(&environment.run(&["pause", &id, "--reason", "smoke"]).exits(0).stdout);
     let is_paused = || only_run(&environment)["state"] == "paused";
     wait_until(&mut child, "the pause", is_paused);
@@ -247,8 +257,7 @@ fn the_screens_say_of_a_pause_each_thing_once_and_the_same_batch() {
 fn a_status_that_is_watched_does_not_advise_watching() {
     let environment = fleet();
     let remove = ["--subsystem", "index", "--count", "2", "--yes"];
-    let mut child = environment.command(&remove).spawn().expect("it starts");
-    wait_until(&mut child, "the first cordon", || cordoned(environment.path()) == 2);
+    let child = begun(&environment, &remove);
     let once = environment.run(&["status"]).exits(0).stdout;
     assert!(once.contains("--watch"), "{once}");
     let watched = environment.run(&["status", "--watch"]).exits(0).stdout;
@@ -261,11 +270,10 @@ fn a_status_that_is_watched_does_not_advise_watching() {
 fn orders_to_a_run_whose_process_is_dead_are_told() {
     let environment = fleet();
     let remove = ["--subsystem", "index", "--count", "4", "--yes"];
-    let mut child = environment.command(&remove).spawn().expect("it starts");
-    wait_until(&mut child, "the first cordon", || cordoned(environment.path()) == 2);
+    let mut child = begun(&environment, &remove);
     child.kill().expect("killed");
     child.wait().expect("it is dead");
-    let id = only_run(&environment)["run"].as_str().expect("an id").to_owned();
+    let id = only_id(&environment);
     environment.run(&["pause", &id, "--reason", "smoke"]).exits(0);
     environment.run(&["pause", &id, "--reason", "changes nothing"]).exits(0);
     environment.run(&["continue", &id]).exits(0);
@@ -294,8 +302,7 @@ fn orders_to_a_run_whose_process_is_dead_are_told() {
 fn s6_a_pause_of_a_dead_run_says_what_puts_back() {
     let environment = fleet();
     let remove = ["--subsystem", "index", "--count", "4", "--yes"];
-    let mut child = environment.command(&remove).spawn().expect("it starts");
-    wait_until(&mut child, "the first cordon", || cordoned(environment.path()) == 2);
+    let mut child = begun(&environment, &remove);
     wait_until(&mut child, "the bake", || only_run(&environment)["state"] == "baking batch 1");
     child.kill().expect("killed");
     child.wait().expect("it is dead");
