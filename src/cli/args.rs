@@ -6,9 +6,10 @@
 
 use std::path::PathBuf;
 
+use clap::builder::{PathBufValueParser, TypedValueParser as _};
 use clap::{Args, Parser, ValueEnum, ValueHint};
 
-use crate::policy::DEFAULT_DIRECTORY;
+use crate::policy::{self, DEFAULT_DIRECTORY};
 
 use super::commands::Command;
 use super::exit::Exit;
@@ -92,6 +93,7 @@ pub(crate) struct Global {
         env = "SAFE_REMOVE_POLICIES",
         hide_env_values = true,
         default_value = DEFAULT_DIRECTORY,
+        value_parser = PathBufValueParser::new().map(|path| policy::straight(&path)),
         value_hint = ValueHint::DirPath
     )]
     pub(crate) policies: PathBuf,

@@ -10,7 +10,7 @@ use clap_complete::engine::{ArgValueCompleter, CompletionCandidate};
 
 use crate::model::{RunId, SubsystemName};
 use crate::ops::{self, Candidate};
-use crate::policy::DEFAULT_DIRECTORY;
+use crate::policy::{self, DEFAULT_DIRECTORY};
 
 use super::values;
 
@@ -62,7 +62,7 @@ fn wait_for(candidates: impl Future<Output = Vec<Candidate>>) -> Vec<Candidate> 
 
 /// The policy directory of a command line that cannot be parsed.
 pub(super) fn policies_of(arguments: &[OsString]) -> PathBuf {
-    Typed(arguments.to_vec()).policies()
+    policy::straight(&Typed(arguments.to_vec()).policies())
 }
 
 /// The words of the command line that is being typed, as the shell passes them.

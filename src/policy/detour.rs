@@ -1,4 +1,4 @@
-//! Paths of `fleet.toml` without detours: `./policies/../state/ledger.db` is `./state/ledger.db`.
+//! Paths without detours: `./policies/../state/ledger.db` is `./state/ledger.db`.
 //!
 //! People read these paths and type them again. Only `..` behind a directory goes: behind a symbolic link it leads to
 //! the parent of the link's target, which is another place.
@@ -30,7 +30,7 @@ pub(super) fn straighten_ledger(ledger: &mut LedgerKind) {
 }
 
 /// The path without each `directory/..`. What is not there, or cannot be looked at, stays as it is.
-fn straight(path: &Path) -> PathBuf {
+pub(crate) fn straight(path: &Path) -> PathBuf {
     let mut out = PathBuf::new();
     for part in path.components() {
         let is_named = matches!(out.components().next_back(), Some(Component::Normal(_)));

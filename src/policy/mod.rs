@@ -32,6 +32,7 @@ mod windows;
 
 pub(crate) use check::FleetAlone;
 pub(crate) use command::{BEHIND_A_COLON, command, option, placed, quoted};
+pub(crate) use detour::straight;
 pub(crate) use files::{ledger_place, load, load_fleet};
 pub(crate) use loosened::loosened;
 pub(crate) use problem::{Look, PolicyErrors, PolicyProblem, nearest};

@@ -7,7 +7,7 @@ use rexpect::process::WaitStatus;
 use rexpect::session::{PtySession, spawn_command};
 use serde_json::Value;
 
-use crate::environment::{TestEnvironment, ran};
+use crate::environment::{TestEnvironment, ran, words};
 use crate::fleets::Fleet;
 use crate::removal::{capacity, cordoned, wait_until};
 
@@ -96,7 +96,7 @@ fn s8_any_other_answer_and_ctrl_c_end_the_run_between_two_batches() {
             session.flush().expect("sent");
         }
         let (code, rest) = ended(session);
-        let words = rest.split_whitespace().collect::<Vec<_>>().join(" ");
+        let words = words(&rest);
         assert_eq!(code, 9, "{answer:?}: {rest}");
         assert!(words.contains(why), "{why}: {rest}");
         assert_eq!((cordoned(environment.path()), capacity(&environment, "index")), (0, 16), "{answer:?}");
@@ -174,15 +174,10 @@ fn a_pause_of_its_own_is_told_once_and_with_whoever_lifts_it() {
     assert_eq!(document["pauses"].as_array().map(Vec::len), Some(1), "{document:#}");
     assert!(document["pauses"][0]["continued_by"].is_string(), "{document:#}");
     let report = environment.run(&["report", &id]).exits(0).stdout;
-    let words = report.split_whitespace().collect::<Vec<_>>().join(" ");
+    let words = words(&report);
     assert_eq!((words.matches("paused after batch 1").count(), words.matches("was continued").count()), (1, 1));
     let history = environment.run(&["history"]).exits(0).stdout;
     assert_eq!(history.matches("paused by").count(), 1, "{history}");
-}
-
-/// The words of a text, whatever its width.
-fn words(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// The run never notices a pause that was lifted before its batch was gone. It was given all the same.

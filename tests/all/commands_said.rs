@@ -120,6 +120,20 @@ fn what_is_said_of_runs_and_loosened_policies_names_the_directory() {
     }
 }
 
+/// A path without its detours is the same directory, and shorter to read and to paste.
+#[test]
+fn the_directory_is_named_without_detours() {
+    let environment = elsewhere();
+    let plan = ["plan", "--subsystem", "index", "--count", "12", "--policies"];
+    for typed in ["elsewhere/../elsewhere", "./elsewhere/", "elsewhere"] {
+        let refused = environment.run(&[&plan[..], &[typed]].concat()).exits(3);
+        assert!(!refused.stdout.contains("elsewhere/"), "{typed}: {}", refused.stdout);
+    }
+    let listed = environment.run(&["list", "--policies", "elsewhere/../elsewhere"]);
+    assert!(listed.stderr.contains("--policies elsewhere"), "{}", listed.stderr);
+    assert!(!listed.stderr.contains("elsewhere/"), "{}", listed.stderr);
+}
+
 /// In the source a command begins behind a colon or in backticks, where the directory is added, or is built by
 /// `policy::command`.
 #[test]

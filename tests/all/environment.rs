@@ -208,6 +208,11 @@ pub(crate) fn unbroken(text: &str) -> String {
     messages.replace_all(&fields.replace_all(text, joined), joined).into_owned()
 }
 
+/// The words of a text, whatever its width: every gap is one space.
+pub(crate) fn words(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
 /// How a call of the binary with these arguments ended.
 pub(crate) fn ran(arguments: &[&str], output: Output) -> Ran {
     Ran {

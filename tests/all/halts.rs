@@ -8,7 +8,7 @@ use std::time::Duration;
 use rexpect::session::spawn_command;
 use serde_json::Value;
 
-use crate::environment::{Ran, TestEnvironment, set_mode};
+use crate::environment::{Ran, TestEnvironment, set_mode, words};
 use crate::fleets::Fleet;
 use crate::removal::{capacity, cordoned, signal, wait_until};
 
@@ -180,7 +180,7 @@ fn unhalt_of_nothing_says_what_is_in_force() {
     assert!(!environment.path().join("state/ledger.db").exists(), "no ledger was made");
     halt(&environment, &["--subsystem", "billing"]).exits(0);
     for other in [&["unhalt", "--reason", "x"][..], &["unhalt", "--subsystem", "index", "--reason", "x"]] {
-        let refused = environment.run(other).exits(3).stderr.split_whitespace().collect::<Vec<_>>().join(" ");
+        let refused = words(&environment.run(other).exits(3).stderr);
         for word in ["billing is halted", "smoke in zone b", "unhalt --subsystem billing"] {
             assert!(refused.contains(word), "{word}: {refused}");
         }

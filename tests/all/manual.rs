@@ -3,7 +3,7 @@
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 
-use crate::environment::TestEnvironment;
+use crate::environment::{TestEnvironment, words};
 use crate::support::debian::Packages;
 
 const GROFF: Packages = Packages {
@@ -68,7 +68,7 @@ fn every_command_has_a_page_with_its_examples_line_by_line() {
             assert!(shown.lines().any(|line| line == heading), "{path:?} has no {heading}: {shown}");
         }
         // Older versions of groff fill lines to the margin.
-        let words = shown.split_whitespace().collect::<Vec<_>>().join(" ");
+        let words = words(&shown);
         assert!(words.contains(&format!("{name} - ")), "{path:?}: {shown}");
         let help = environment.run(&[&["help"], &path[..]].concat()).exits(0).stdout;
         let behind = help.lines().skip_while(|line| *line != "Examples:");

@@ -11,7 +11,7 @@ use std::time::Duration;
 use rusqlite::Connection;
 use serde_json::Value;
 
-use crate::environment::{Ran, TestEnvironment, ran};
+use crate::environment::{self, Ran, TestEnvironment, ran, words};
 use crate::fleets::Fleet;
 use crate::removal::{capacity, cordoned, signal, wait_until};
 
@@ -213,7 +213,7 @@ fn written_over(
     write_over(environment, |there| make(there, &backup));
     let ended = end(child).exits(8);
     assert_eq!(cordoned(environment.path()), 0, "everything is back: {}", ended.stderr);
-    let (document, words) = (ended.json(), self::words(&ended));
+    let (document, words) = (ended.json(), words(&ended.stderr));
     assert_eq!((&document["cause"]["kind"], len(&document["terminated"])), (&"ledger".into(), 0), "{document:#}");
     assert!(!words.contains("taken over"), "{words}");
     let run = document["run"].as_str().expect("an id").to_owned();
@@ -225,14 +225,10 @@ fn written_over(
     (backup, run, name, document, words)
 }
 
-fn words(ran: &Ran) -> String {
-    ran.stderr.split_whitespace().collect::<Vec<_>>().join(" ")
-}
-
 /// The ledger is an older state of itself, and refused as a whole; of this run it is said what is known here.
 fn is_refused_as_older(environment: &TestEnvironment, run: &str, name: &Path) {
     for command in [["status", run], ["abandon", run], ["resume", run]] {
-        let words = words(&environment.run(&command).exits(10));
+        let words = words(&environment.run(&command).exits(10).stderr);
         for said in
             ["older state", &name.display().to_string(), "no host of the run is out of service", "ledger import"]
         {
@@ -266,7 +262,7 @@ fn s7_a_ledger_that_is_put_back_in_mid_run_is_lost_and_the_run_is_kept() {
     for (file, said) in [(&good, "no host of the run is out of service"), (&out, "out of service by it: index-")] {
         fs::write(&name, file.to_string()).expect("written");
         for command in [["status", &run], ["abandon", &run], ["resume", &run]] {
-            let words = self::words(&environment.run(&command).exits(3));
+            let words = environment::words(&environment.run(&command).exits(3).stderr);
             for said in [said, &name, "there was one"] {
                 assert!(words.contains(said), "{command:?} {said}: {words}");
             }
@@ -293,7 +289,7 @@ fn s7_a_ledger_that_is_damaged_in_mid_run_is_lost_and_the_run_is_kept() {
     assert!(said.contains("its contents are damaged") && !said.contains("older state"), "{said}");
     assert!(said.contains("could not take the end of") && said.contains(&file.display().to_string()), "{said}");
     for command in [["status", &run], ["abandon", &run], ["resume", &run]] {
-        let words = words(&environment.run(&command).exits(10));
+        let words = words(&environment.run(&command).exits(10).stderr);
         assert!(words.contains("its contents are damaged"), "{command:?}: {words}");
     }
     let ledger = environment.path().join("state/ledger.db");
@@ -340,7 +336,7 @@ fn s9_what_is_kept_is_told_and_not_recorded_where_the_journal_went_on() {
     let before = recorded(&environment, &run);
     fs::rename(&aside, &file).expect("moved");
     let told = environment.run(&["resume", &run]).exits(9);
-    let told = told.stderr.split_whitespace().collect::<Vec<_>>().join(" ");
+    let told = words(&told.stderr);
     for words in ["went on without it", "restore index-", "has ended"] {
         assert!(told.contains(words), "{words}: {told}");
     }

@@ -7,7 +7,7 @@ use rexpect::process::Signal;
 use rexpect::process::WaitStatus;
 use rexpect::session::{PtySession, spawn_command};
 
-use crate::environment::{TestEnvironment, moment};
+use crate::environment::{TestEnvironment, moment, words};
 use crate::fleets::Fleet;
 
 /// Far above what a loaded machine takes.
@@ -129,7 +129,7 @@ fn s8_an_answer_that_comes_after_the_plan_has_expired_touches_nothing() {
     session.send_line("3").expect("typed");
     let (code, rest) = code(&mut session);
     assert_eq!(code, 3, "{rest}");
-    let rest = rest.split_whitespace().collect::<Vec<_>>().join(" ");
+    let rest = words(&rest);
     for words in [
         "plan-stale",
         &format!("could be confirmed until {until}, and it is later now"),
@@ -282,7 +282,7 @@ fn s8_resume_takes_no_late_answer_and_names_itself() {
     session.send_line("6").expect("typed");
     let (code, rest) = code(&mut session);
     assert_eq!(code, 3, "{rest}");
-    let rest = rest.split_whitespace().collect::<Vec<_>>().join(" ");
+    let rest = words(&rest);
     assert!(rest.contains(&format!("it is later now: safe-remove resume {id} asks again")), "{rest}");
     assert_eq!(crate::removal::cordoned(environment.path()), 2, "as it was");
 }

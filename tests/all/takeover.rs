@@ -5,7 +5,7 @@ use std::process::{Child, Command};
 
 use serde_json::Value;
 
-use crate::environment::{Ran, TestEnvironment, ran};
+use crate::environment::{Ran, TestEnvironment, ran, words};
 use crate::fleets::Fleet;
 use crate::removal::{capacity, cordoned, signal, wait_until};
 use crate::support::engines::{Engine, on_each_engine};
@@ -182,7 +182,7 @@ fn s9_a_run_that_is_alive_is_taken_over_only_where_that_is_said() {
     assert!(said.contains("taken over") && said.contains("abandoned by") && said.contains('@'), "{said}");
     // What it could not record belongs to nobody now: it says what it did, and keeps nothing for a journal that went on.
     assert!(!first.stderr.contains("the ledger could not take"), "{}", first.stderr);
-    let words = first.stderr.split_whitespace().collect::<Vec<_>>().join(" ");
+    let words = words(&first.stderr);
     assert!(words.contains("did nothing after its last record"), "{words}");
     let kept = std::fs::read_dir(environment.path().join("state")).expect("a directory");
     assert!(!kept.flatten().any(|entry| entry.file_name().to_string_lossy().starts_with("unrecorded-")));

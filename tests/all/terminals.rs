@@ -6,7 +6,7 @@ use insta::assert_snapshot;
 use serde_json::Value;
 use unicode_width::UnicodeWidthStr as _;
 
-use crate::environment::TestEnvironment;
+use crate::environment::{TestEnvironment, words};
 use crate::fleets::Fleet;
 use crate::removal::wait_until;
 use crate::support::terminal::Terminal;
@@ -49,7 +49,7 @@ fn keeps_to(columns: u16, rows: &[String]) {
 
 /// What the rows say, wherever they break.
 fn one_line(rows: &[String]) -> String {
-    rows.iter().flat_map(|row| row.split_whitespace()).collect::<Vec<_>>().join(" ")
+    words(&rows.join("\n"))
 }
 
 /// The prompt of a plan of 24 hosts in twelve batches: what decides is on the screen, however far the plan has scrolled.

@@ -12,7 +12,7 @@ use regex::Regex;
 use rexpect::process::WaitStatus;
 use rexpect::session::spawn_command;
 
-use crate::environment::TestEnvironment;
+use crate::environment::{self, TestEnvironment};
 
 /// Far above what a loaded machine takes for the longest command.
 const TIMEOUT_MS: u64 = 150_000;
@@ -72,7 +72,7 @@ fn tour() -> Vec<Step> {
 /// A text without colours and movements of the cursor; every gap is one space, whatever the width of the terminal.
 fn words(text: &str) -> String {
     let plain = pattern("\u{1b}\\[[0-9;?]*[A-Za-z]").replace_all(text, " ");
-    plain.split_whitespace().collect::<Vec<_>>().join(" ")
+    environment::words(&plain)
 }
 
 /// rexpect makes a character of every byte.

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::environment::{START, TestEnvironment};
+use crate::environment::{START, TestEnvironment, words};
 use crate::fleets::FLEET_TOML;
 #[cfg(debug_assertions)]
 use crate::removal::cordoned;
@@ -80,7 +80,7 @@ fn s1_where_nothing_serves_and_nobody_knows_why_nothing_goes() {
     assert!(refused.stderr.contains("minimum (web)"), "{}", refused.stderr);
     let named = environment.run(&["--subsystem", "web", "--host", "web-0001", "--yes"]).exits(3);
     assert!(named.stdout.contains("host web-0001 is unhealthy and may still get work"), "{}", named.stdout);
-    let words = named.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+    let words = words(&named.stdout);
     assert!(words.contains("1 host that would go is unhealthy and may still get work"), "{words}");
     assert!(words.contains("warning host web-0001 is unhealthy and may still get work"), "{words}");
 }

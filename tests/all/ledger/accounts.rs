@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use crate::environment::{Ran, TestEnvironment, ran, set_mode};
+use crate::environment::{Ran, TestEnvironment, ran, set_mode, words};
 use crate::fleets::Fleet;
 
 fn fleet() -> TestEnvironment {
@@ -127,6 +127,6 @@ fn accounts_of_one_group_share_a_ledger_and_others_are_told_how() {
 }
 
 fn is_told(ran: &Ran) {
-    let words = ran.stderr.split_whitespace().collect::<Vec<_>>().join(" ");
+    let words = words(&ran.stderr);
     assert!(words.contains("share a group") && words.contains("chgrp") && words.contains("chmod g+s"), "{words}");
 }

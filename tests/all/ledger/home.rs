@@ -9,7 +9,7 @@ use rexpect::process::WaitStatus;
 use rexpect::session::spawn_command;
 use rusqlite::Connection;
 
-use crate::environment::{Ran, TestEnvironment};
+use crate::environment::{Ran, TestEnvironment, words};
 use crate::fleets::Fleet;
 
 const REMOVE: [&str; 7] = ["--subsystem", "index", "--count", "2", "--yes", "--no-wait", "--output=json"];
@@ -58,7 +58,7 @@ fn hosts(environment: &TestEnvironment) -> usize {
 }
 
 fn said(ran: &Ran) -> String {
-    ran.stderr.split_whitespace().collect::<Vec<_>>().join(" ")
+    words(&ran.stderr)
 }
 
 /// Everything that would rely on the ledger is refused and says why; it can be exported all the same.
@@ -191,7 +191,7 @@ fn adopt(environment: &TestEnvironment, answer: &str) -> (String, i32) {
     session.send_line(answer).expect("typed");
     let rest = session.exp_eof().expect("it ends");
     match session.process().wait().expect("it ends") {
-        WaitStatus::Exited(_, code) => ((shown + &rest).split_whitespace().collect::<Vec<_>>().join(" "), code),
+        WaitStatus::Exited(_, code) => (words(&(shown + &rest)), code),
         other => panic!("{other:?}: {rest}"),
     }
 }

@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use serde_json::{Value, json};
 
 use crate::bad_days::set_clock;
-use crate::environment::TestEnvironment;
+use crate::environment::{TestEnvironment, words};
 use crate::fleets::Fleet;
 use crate::removal::{capacity, cordoned};
 use crate::support::engines::{Engine, on_each_engine};
@@ -142,7 +142,7 @@ fn s5_nothing_is_removed_that_is_not_on_the_disk_or_is_young() {
     let before = journals(&environment);
     let refused = |to: &str, before: &str| {
         let refused = environment.run(&["ledger", "prune", "--before", before, "--to", to]).exits(2);
-        refused.stderr.split_whitespace().collect::<Vec<_>>().join(" ")
+        words(&refused.stderr)
     };
     environment.write("there.json", "a file of somebody's");
     assert!(refused("there.json", "90d").contains("nothing was removed"));

@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use crate::environment::{TestEnvironment, ran};
+use crate::environment::{TestEnvironment, ran, words};
 use crate::fleets::Fleet;
 use crate::removal::{capacity, cordoned, wait_until};
 
@@ -42,7 +42,7 @@ fn story(environment: &TestEnvironment, put_back: impl FnOnce()) {
     assert_eq!(document["next_command"], format!("safe-remove status {run}"), "{document:#}");
     assert!(!ended.stderr.contains("taken over"), "nobody has: {}", ended.stderr);
     for command in [["status", run], ["abandon", run], ["resume", run]] {
-        let words = environment.run(&command).exits(3).stderr.split_whitespace().collect::<Vec<_>>().join(" ");
+        let words = words(&environment.run(&command).exits(3).stderr);
         assert!(words.contains("there was one") && words.contains("no host of the run is out of service"), "{words}");
     }
     let status: Value = environment.run(&["status", "--output=json"]).exits(0).json();
