@@ -19,8 +19,8 @@ use safe_remove::plan::{
     Inputs, LedgerView, PlanDocument, Request, Selection, Stage, Taking, Verdict, headroom, plan, verify,
 };
 use safe_remove::policy::{
-    BatchLimit, Budget, CapacityPolicy, ConfirmPolicy, FleetConfig, HealthPolicy, LedgerConfig, LedgerKind, PacePolicy,
-    PolicySet, ProviderConfig, ProviderKind, Selector, SubsystemPolicy, UnitsSource, ZoneMinimum,
+    BatchLimit, Budget, CapacityPolicy, ConfirmPolicy, FleetConfig, HealthPolicy, LedgerConfig, LedgerKind, Managed,
+    PacePolicy, PolicySet, ProviderConfig, ProviderKind, Selector, SubsystemPolicy, UnitsSource, ZoneMinimum,
 };
 
 const SIZES: [usize; 4] = [1_000, 10_000, 100_000, 1_000_000];
@@ -127,6 +127,7 @@ fn host(index: usize, subsystems: usize) -> Host {
         ledger: None,
         target_groups: BTreeSet::new(),
         target_health: BTreeMap::new(),
+        obstacles: Vec::new(),
     }
 }
 
@@ -141,6 +142,7 @@ fn group(name: &str, members: u64) -> Group {
         ledger: None,
         suspended: BTreeSet::new(),
         deleting: false,
+        obstacles: Vec::new(),
         notes: Vec::new(),
     }
 }
@@ -157,6 +159,7 @@ fn policy(index: usize, size: u64) -> SubsystemPolicy {
             )]),
             auto_scaling_groups: BTreeSet::new(),
             never: BTreeMap::new(),
+            managed: Managed::Refuse,
         },
         name: name.as_str().into(),
         description: None,

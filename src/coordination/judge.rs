@@ -219,7 +219,10 @@ fn is_made_up_for(
         | Rule::PlanStale
         | Rule::Approval
         | Rule::RunInTheWay
-        | Rule::NotProved => return false,
+        | Rule::NotProved
+        | Rule::WayBack
+        | Rule::ManagedElsewhere
+        | Rule::ZoneShifted => return false,
     };
     let missing = violation.required.zip(violation.remaining).map(|(required, left)| required.saturating_sub(left));
     missing.is_some_and(|missing| missing > 0 && missing <= lately)

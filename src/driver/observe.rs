@@ -7,8 +7,9 @@ use futures_util::future::join_all;
 
 use crate::coordination::FleetRecord;
 use crate::health::ProbeSpecs;
-use crate::model::{ProbeKey, Sample, chain, duration_text};
-use crate::policy::ProbeSpec;
+use crate::model::{FleetSnapshot, ProbeKey, Sample, chain, duration_text};
+use crate::plan::believable;
+use crate::policy::{PolicySet, ProbeSpec};
 use crate::ports::FleetError;
 use crate::run::{Blind, Machine, Observation, Response};
 
@@ -23,7 +24,7 @@ pub(super) async fn observe(ports: &Ports, machine: &Machine, probes: bool) -> R
     // The record before the fleet: what is claimed meanwhile shows as a conflict, what is released as still claimed.
     let state = async {
         let record = read(ports, machine).await;
-        (record, ports.fleet.observe().await)
+        (record, believed(ports, &machine.spec().policies).await)
     };
     let (samples, (record, fleet)) = tokio::join!(reads, state);
     let identity = &machine.spec().identity;
@@ -57,10 +58,10 @@ async fn sample(ports: &Ports, key: &ProbeKey, spec: &ProbeSpec, patience: Optio
 }
 
 /// An observation without the ledger, which is busy with a write.
-pub(super) async fn observe_without_ledger(ports: &Ports, specs: &ProbeSpecs) -> Observation {
+pub(super) async fn observe_without_ledger(ports: &Ports, machine: &Machine, specs: &ProbeSpecs) -> Observation {
     let begun_at = ports.clock.now();
     let reads = join_all(specs.iter().map(|(key, spec)| ports.prober.sample(&key.subsystem, spec)));
-    let (samples, fleet) = tokio::join!(reads, ports.fleet.observe());
+    let (samples, fleet) = tokio::join!(reads, believed(ports, &machine.spec().policies));
     Observation {
         begun_at,
         ended_at: ports.clock.now(),
@@ -70,6 +71,13 @@ pub(super) async fn observe_without_ledger(ports: &Ports, specs: &ProbeSpecs) ->
         probed: true,
         samples,
     }
+}
+
+/// The fleet, unless its lists contradict each other about hosts that the policies could select (S3).
+async fn believed(ports: &Ports, policies: &PolicySet) -> Result<FleetSnapshot, FleetError> {
+    let snapshot = ports.fleet.observe().await?;
+    believable(policies, &snapshot)?;
+    Ok(snapshot)
 }
 
 /// The record. While hosts are out of service a ledger that stays silent must not keep the fleet and them from being

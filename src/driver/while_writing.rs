@@ -47,7 +47,7 @@ pub(super) async fn write_while_observing<'w, W: Future<Output = Response>>(
             let specs = machine.probes();
             let observation = tokio::select! {
                 response = &mut write => return response,
-                observation = observe::observe_without_ledger(ports, &specs) => observation,
+                observation = observe::observe_without_ledger(ports, machine, &specs) => observation,
             };
             if machine.observed_without_ledger(observation, ports.clock.now()) {
                 return lost(tries);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{GroupName, HostId, LedgerId, TargetGroupId, Time, ZoneName};
+use super::{GroupName, HostId, LedgerId, Obstacle, TargetGroupId, Time, ZoneName};
 
 /// Which fleet is meant, in the provider's own terms. It is shown first in every plan and status, and kept in the
 /// ledger's record, so that no command acts on another fleet of the same name (contract section 8, "Which fleet").
@@ -149,6 +149,8 @@ pub struct Host {
     pub target_groups: BTreeSet<TargetGroupId>,
     /// What each target group that a load balancer uses says about it; the other target groups send no work.
     pub target_health: BTreeMap<TargetGroupId, TargetHealth>,
+    /// What the provider's settings have against taking it.
+    pub obstacles: Vec<Obstacle>,
 }
 
 impl Host {
@@ -221,6 +223,8 @@ pub struct Group {
     pub suspended: BTreeSet<Process>,
     /// The group is being deleted: none of its hosts is a candidate.
     pub deleting: bool,
+    /// What the group's settings have against taking any of its members.
+    pub obstacles: Vec<Obstacle>,
     /// Configuration that people should know about (lifecycle hooks, warm pool, mixed weights, …), for the plan's
     /// warnings.
     pub notes: Vec<String>,

@@ -10,6 +10,7 @@ mod causes;
 mod effect;
 mod fleet;
 mod ids;
+mod obstacle;
 mod readings;
 mod snapshot;
 mod time;
@@ -29,9 +30,10 @@ pub use ids::{
     BatchNumber, FleetName, GroupName, HostId, LedgerId, Nonce, OperatorId, PlanDigest, RequestId, RunId,
     SubsystemName, TargetGroupId, ZoneName,
 };
+pub use obstacle::{Obstacle, ObstacleKind};
 pub use readings::ProbeKey;
 pub(crate) use readings::{Reading, Sample};
-pub use snapshot::{FleetMark, FleetSnapshot, InventoryError};
+pub use snapshot::{Contradiction, FleetMark, FleetSnapshot, InventoryError};
 pub use time::Time;
 pub(crate) use time::{BadDuration, duration_text, parse_duration, span_text};
 pub(crate) use words::{counted, is_or_are};

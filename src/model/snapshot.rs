@@ -21,6 +21,22 @@ pub struct FleetSnapshot {
     groups: BTreeMap<GroupName, Group>,
     /// The mark of the fleet as a whole.
     pub(crate) mark: FleetMark,
+    /// What the provider's lists say against each other of single groups.
+    pub(crate) contradictions: Vec<Contradiction>,
+}
+
+/// Lists that contradict each other about one group. The hosts that it is about are neither capacity nor candidates, and a
+/// fleet in which a policy could select one of them cannot be judged.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Contradiction {
+    /// What contradicts what.
+    pub error: InventoryError,
+    /// The group, which need not be listed.
+    pub group: GroupName,
+    /// The host that is listed and says it is in the group; `None` for a member that no list has.
+    pub host: Option<HostId>,
+    /// The tags that the group gives its members as they are launched.
+    pub launch_tags: BTreeMap<String, String>,
 }
 
 /// How a fleet says which ledger governs it.
@@ -45,7 +61,7 @@ impl FleetMark {
 }
 
 /// Why an observation cannot be believed: exit 5.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Error, Serialize, Deserialize)]
 pub enum InventoryError {
     /// The same host twice.
     #[error("the inventory lists host {0} twice")]
@@ -136,7 +152,13 @@ impl FleetSnapshot {
             }
             groups.insert(name, group);
         }
-        Ok(Self { begun_at, completed_at, hosts: by_id, groups, mark })
+        Ok(Self { begun_at, completed_at, hosts: by_id, groups, mark, contradictions: Vec::new() })
+    }
+
+    #[cfg(any(test, feature = "aws"))]
+    /// The same with what the provider's lists say against each other of single groups.
+    pub(crate) fn with_contradictions(self, contradictions: Vec<Contradiction>) -> Self {
+        Self { contradictions, ..self }
     }
 
     /// The host with this id, unless it is gone.

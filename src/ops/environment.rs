@@ -9,7 +9,7 @@ use crate::driver::{self, Unchanged, update};
 use crate::health;
 use crate::model::{FleetSnapshot, HostId, ProbeKey, RunId, SubsystemName, Time};
 use crate::output::Place;
-use crate::plan::{AssessError, Inputs, LedgerView, Plan, Request};
+use crate::plan::{AssessError, Inputs, LedgerView, Plan, Request, believable};
 use crate::policy::{self, FleetConfig, PolicySet};
 use crate::ports::{Clock, Fleet, Ledger, Prober};
 use crate::probe::Probes;
@@ -81,6 +81,7 @@ impl Environment {
     /// The same, for a record of any fleet: for `ledger adopt`.
     pub(crate) async fn observe_any_then_read(&self) -> Result<ObservedFleet, OperationError> {
         let snapshot = self.fleet.observe().await.map_err(OperationError::Fleet)?;
+        believable(&self.policies, &snapshot).map_err(|error| OperationError::Fleet(error.into()))?;
         // The fleet is observed first and the ledger read after it: a host that was removed in between is then claimed
         // here and absent there, never the other way round.
         let (_, record) = self.ledger.read().await?;

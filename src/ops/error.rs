@@ -161,7 +161,7 @@ impl OperationError {
                 Some("check the credentials, and `account` and `region` in fleet.toml".to_owned())
             }
             Self::Fleet(FleetError::Clock { .. }) => Some("synchronise this machine's clock and try again".to_owned()),
-            Self::Fleet(FleetError::Inventory(_)) => {
+            Self::Fleet(FleetError::Inventory(_)) | Self::Assess(AssessError::Inventory(_)) => {
                 Some("try again; if it persists, somebody must look at the provider".to_owned())
             }
             Self::Assess(AssessError::Weight { subsystem, .. }) => {

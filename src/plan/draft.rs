@@ -150,26 +150,6 @@ impl Draft {
         }
     }
 
-    /// A restore raises the desired capacity back to its present value: the group must allow that.
-    pub(super) fn group_maximums(
-        &mut self,
-        inputs: &Inputs<'_>,
-        membership: &Membership<'_>,
-        chosen: &BTreeSet<usize>,
-    ) {
-        let groups: BTreeSet<_> = chosen.iter().filter_map(|&h| membership.host(h).group.as_ref()).collect();
-        for group in groups.into_iter().filter_map(|name| inputs.snapshot.group(name)) {
-            if group.desired > group.max_size {
-                let message = format!(
-                    "group {} could not take its hosts back: its desired capacity is {}, its maximum {}",
-                    group.name, group.desired, group.max_size
-                );
-                let violation = Violation::new(Rule::GroupMaximum, message).group(&group.name);
-                self.violations.push(violation.numbers(group.max_size, group.desired));
-            }
-        }
-    }
-
     /// The rules on the request itself.
     pub(super) fn request_rules(
         &mut self,

@@ -4,7 +4,7 @@ use std::fmt;
 
 use thiserror::Error;
 
-use crate::model::{HostId, SubsystemName, ZoneName, counted};
+use crate::model::{HostId, InventoryError, SubsystemName, ZoneName, counted};
 
 /// Why a fleet cannot be judged: exit 5.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -33,6 +33,9 @@ pub enum AssessError {
         /// The zone.
         zone: ZoneName,
     },
+    /// Its lists contradict each other about hosts that a policy could select.
+    #[error(transparent)]
+    Inventory(InventoryError),
     /// A plan could not be encoded for its digest.
     #[error("the plan has no digest: {0}")]
     Digest(String),

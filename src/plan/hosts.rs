@@ -4,7 +4,9 @@
 
 use std::collections::BTreeSet;
 
-use crate::model::{FleetMark, Group, Host, HostId, HostState, Protection, RunId, Time, ZoneName};
+use crate::model::{
+    FleetMark, Group, Host, HostId, HostState, Obstacle, ObstacleKind, Protection, RunId, Time, ZoneName,
+};
 use crate::policy::command;
 
 use super::membership::Membership;
@@ -116,6 +118,23 @@ pub(crate) fn lasting_obstacles(inputs: &Inputs<'_>, membership: &Membership<'_>
     }
     if let Some(keeper) = membership.never(index) {
         add(Rule::Protected, format!("host {id} is kept for good by `[hosts] never` in the policy of {keeper}"));
+    }
+    let of_group = membership.group(index).map(|group| group.obstacles.as_slice()).unwrap_or_default();
+    for Obstacle { kind, why } in host.obstacles.iter().chain(of_group) {
+        match kind {
+            ObstacleKind::WayBack => add(Rule::WayBack, format!("host {id} could not be put back: {why}")),
+            ObstacleKind::NotRemovable => add(Rule::NotRemovable, format!("host {id} cannot be removed: {why}")),
+            ObstacleKind::ZoneShifted => add(Rule::ZoneShifted, format!("host {id} takes no work now: {why}")),
+            // S1: every policy concerned must know better.
+            ObstacleKind::ManagedElsewhere if membership.allows_managed(index) => {}
+            ObstacleKind::ManagedElsewhere => add(
+                Rule::ManagedElsewhere,
+                format!(
+                    "host {id} is managed elsewhere, so what goes may be replaced: {why}; `managed = \"allow\"` under \
+                     [hosts] says that the policy knows better"
+                ),
+            ),
+        }
     }
     // A cleanup once terminated hosts because they had no tag (zombies-2012): no policy, no removal.
     if membership.of(index).is_empty() {

@@ -7,7 +7,7 @@ use crate::model::ZoneName;
 use super::capacity::shown;
 use super::hosts::{is_capacity, zones};
 use super::weights::units;
-use super::{AssessError, Inputs, Membership, SubsystemCapacity};
+use super::{AssessError, Inputs, Membership, SubsystemCapacity, contradictions};
 
 /// The same subsystems, with `remaining` updated to now; `capacity` and the minimums stay as they were before the run.
 ///
@@ -19,6 +19,7 @@ pub(crate) fn measure(
     before: &[SubsystemCapacity],
 ) -> Result<Vec<SubsystemCapacity>, AssessError> {
     let membership = Membership::new(inputs.policies, inputs.snapshot);
+    contradictions::refuse(inputs.policies, &membership, inputs.snapshot)?;
     let mut measured = before.to_vec();
     for (index, name) in inputs.policies.subsystems.keys().enumerate() {
         let Some(subsystem) = measured.iter_mut().find(|s| s.name == *name) else { continue };

@@ -9,7 +9,7 @@ use std::hash::Hash;
 use foldhash::fast::RandomState;
 
 use crate::model::{FleetSnapshot, Group, GroupName, Host, HostId, SubsystemName, ZoneName};
-use crate::policy::{PolicySet, SubsystemPolicy};
+use crate::policy::{Managed, PolicySet, SubsystemPolicy};
 
 /// The hosts of one snapshot, by id, and the subsystems of one policy directory, by name; each is identified by an
 /// index.
@@ -123,6 +123,12 @@ impl<'a> Membership<'a> {
     /// The hosts that belong to a subsystem, in any state, ascending.
     pub(crate) fn members(&self, subsystem: usize) -> &[usize] {
         self.members.get(subsystem)
+    }
+
+    /// Whether every policy that selects the host allows what is managed elsewhere.
+    pub(crate) fn allows_managed(&self, host: usize) -> bool {
+        let mut own = self.of(host).iter().map(|&subsystem| self.subsystems[subsystem].hosts.managed);
+        own.len() > 0 && own.all(|managed| managed == Managed::Allow)
     }
 
     /// The subsystem whose `[hosts] never` keeps the host out for good.

@@ -81,7 +81,6 @@ pub(crate) fn plan_over(
         draft.withdraw_unproved(&membership.subsystem(named).name, request);
         draft.suggest_hosts(inputs);
     }
-    draft.group_maximums(inputs, membership, &chosen);
     draft.request_rules(inputs, membership, request, named, &touched, &chosen);
 
     let names: BTreeSet<SubsystemName> = touched.iter().map(|&s| membership.subsystem(s).name.clone()).collect();

@@ -10,8 +10,8 @@ use crate::model::{
     SubsystemName, Time,
 };
 use crate::policy::{
-    BatchLimit, CapacityPolicy, ConfirmPolicy, FleetConfig, HealthPolicy, LedgerConfig, LedgerKind, PacePolicy,
-    PolicySet, ProviderConfig, ProviderKind, Selector, SubsystemPolicy, UnitsSource,
+    BatchLimit, CapacityPolicy, ConfirmPolicy, FleetConfig, HealthPolicy, LedgerConfig, LedgerKind, Managed,
+    PacePolicy, PolicySet, ProviderConfig, ProviderKind, Selector, SubsystemPolicy, UnitsSource,
 };
 
 use super::{
@@ -33,6 +33,7 @@ pub(crate) fn policy(name: &str, minimum: u64) -> SubsystemPolicy {
             tags: BTreeMap::from([(name.to_owned(), BTreeSet::from(["*".to_owned()]))]),
             auto_scaling_groups: BTreeSet::new(),
             never: BTreeMap::from([("keep".to_owned(), BTreeSet::from(["for-good".to_owned()]))]),
+            managed: Managed::Refuse,
         },
         capacity: CapacityPolicy {
             baseline: 100,
@@ -73,6 +74,7 @@ pub(crate) fn host(id: &str, zone: &str, subsystems: &[&str]) -> Host {
         ledger: None,
         target_groups: BTreeSet::new(),
         target_health: BTreeMap::new(),
+        obstacles: Vec::new(),
     }
 }
 
@@ -201,6 +203,7 @@ impl World {
             ledger: None,
             suspended: BTreeSet::new(),
             deleting: false,
+            obstacles: Vec::new(),
             notes: Vec::new(),
         });
         FleetSnapshot::new(self.now, self.now, self.hosts.iter().cloned(), groups, self.mark.clone())

@@ -11,7 +11,7 @@ use crate::model::{GroupName, HostId, HostState, RunId, SubsystemName, ZoneName,
 use super::gates::Gates;
 use super::membership::Membership;
 use super::weights::units;
-use super::{AssessError, Claim, Inputs, Rule, Stage, Taking, Violation, hosts};
+use super::{AssessError, Claim, Inputs, Rule, Stage, Taking, Violation, contradictions, hosts};
 
 /// Every rule that taking these hosts violates; empty if they may go. [`super::waits`] judges budgets in time and
 /// intervals.
@@ -54,6 +54,7 @@ pub(crate) fn verify_over(
     taking: &Taking,
     stage: Stage,
 ) -> Result<Vec<Violation>, AssessError> {
+    contradictions::refuse(inputs.policies, membership, inputs.snapshot)?;
     let mut found = Vec::new();
     if stage == Stage::Grant && taking.hosts.is_empty() {
         found.push(Violation::new(Rule::EmptySelection, "no host is selected, which never means all".to_owned()));
@@ -74,6 +75,7 @@ pub(crate) fn verify_over(
         }
     }
     judge_groups(inputs, membership, &taken, &mut found);
+    judge_room(inputs, membership, &taken, &mut found);
     found.extend(gates.closed(&touched, stage));
     Ok(found)
 }
@@ -290,6 +292,29 @@ fn judge_groups(inputs: &Inputs<'_>, membership: &Membership<'_>, taken: &Taken,
                 group.min_size
             );
             found.push(Violation::new(Rule::GroupMinimum, message).group(name).numbers(group.min_size, after));
+        }
+    }
+}
+
+/// S7: whether the groups of these hosts could take them back. Putting a member back raises desired capacity by one for
+/// each that is out, and the provider refuses to go above the maximum: a scaling policy may have used the room meanwhile.
+fn judge_room(inputs: &Inputs<'_>, membership: &Membership<'_>, taken: &Taken, found: &mut Vec<Violation>) {
+    let groups: BTreeSet<&GroupName> = taken.all().filter_map(|index| membership.host(index).group.as_ref()).collect();
+    for group in groups.into_iter().filter_map(|name| inputs.snapshot.group(name)) {
+        let is_held = |&&index: &&usize| {
+            let host = membership.host(index);
+            let by_others = matches!(inputs.ledger.claims.get(&host.id), Some(Claim::Reserved { .. }));
+            host.state == HostState::Cordoned && (by_others || taken.out.contains(&index))
+        };
+        let out = membership.group_members(&group.name).iter().filter(is_held).count() as u64;
+        let wanted = group.desired.saturating_add(out);
+        if wanted > group.max_size {
+            let message = format!(
+                "group {} could not take its hosts back: its desired capacity would be {wanted}, its maximum is {}",
+                group.name, group.max_size
+            );
+            let violation = Violation::new(Rule::GroupMaximum, message).group(&group.name);
+            found.push(violation.numbers(group.max_size, wanted));
         }
     }
 }

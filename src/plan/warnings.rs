@@ -6,6 +6,7 @@ use crate::model::{GroupName, Host, SubsystemName, counted, span_text};
 use crate::policy::UnitsSource;
 
 use super::Inputs;
+use super::contradictions::believable;
 use super::gates::Gates;
 use super::hosts::{names_in_tag, serves};
 use super::membership::Membership;
@@ -27,6 +28,7 @@ pub(crate) fn all(
     for group in groups.into_iter().filter_map(|name| inputs.snapshot.group(name)) {
         found.extend(group.notes.iter().map(|note| format!("group {}: {note}", group.name)));
     }
+    found.extend(believable(inputs.policies, inputs.snapshot).unwrap_or_default());
     found.extend(unrouted(membership, chosen));
     found.extend(unselected(inputs, membership, gates, chosen));
     found.extend(inputs.policies.warnings.iter().map(ToString::to_string));

@@ -47,6 +47,8 @@ pub(crate) fn loosened(accepted: &SubsystemPolicy, now: &SubsystemPolicy) -> Vec
     // Hosts that are kept out still count as capacity: more of them only means fewer candidates.
     let kept = hosts.never.iter().all(|(tag, was)| now.hosts.never.get(tag).is_some_and(|is| was.is_subset(is)));
     found.unless(kept, "hosts.never", plain(&hosts.never), plain(&now.hosts.never));
+    let managed = (hosts.managed, now.hosts.managed);
+    found.unless(managed.1 <= managed.0, "hosts.managed", plain(&managed.0), plain(&managed.1));
     capacity_loosened(&mut found, capacity, &now.capacity);
     pace_loosened(&mut found, pace, &now.pace, &capacity.units, &now.capacity.units);
 

@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use foldhash::fast::RandomState;
 use globset::{Glob, GlobBuilder, GlobSet, GlobSetBuilder};
 
-use super::types::{PolicySet, ProbeKind, ProbeSpec, SubsystemPolicy};
-use crate::model::{Host, SubsystemName};
+use super::types::{PolicySet, ProbeKind, ProbeSpec, Selector, SubsystemPolicy};
+use crate::model::{GroupName, Host, SubsystemName};
 
 /// The policies that apply to a host.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -74,6 +74,19 @@ impl PolicySet {
             *program = in_directory(&self.directory, program).to_string_lossy().into_owned();
         }
         probe
+    }
+}
+
+impl SubsystemPolicy {
+    /// Whether it could select a host of which only its group is known, and the tags that the group gives at launch.
+    pub(crate) fn could_select(&self, group: &GroupName, launch_tags: &BTreeMap<String, String>) -> bool {
+        let any = |patterns: &BTreeSet<String>, value: &str| {
+            patterns.iter().any(|pattern| glob(pattern).is_ok_and(|glob| glob.compile_matcher().is_match(value)))
+        };
+        let Selector { tags, auto_scaling_groups, .. } = &self.hosts;
+        (auto_scaling_groups.is_empty() || any(auto_scaling_groups, group.as_str()))
+            // It may have been given a tag that its group does not give.
+            && tags.iter().all(|(tag, patterns)| launch_tags.get(tag).is_none_or(|value| any(patterns, value)))
     }
 }
 
@@ -242,7 +255,7 @@ mod tests {
     use super::*;
     use crate::model::{HostState, Time};
     use crate::policy::fixtures;
-    use crate::policy::types::Selector;
+    use crate::policy::types::Managed;
 
     fn host(group: Option<&str>, tags: &[(&str, &str)]) -> Host {
         Host {
@@ -258,6 +271,7 @@ mod tests {
             ledger: None,
             target_groups: BTreeSet::new(),
             target_health: BTreeMap::new(),
+            obstacles: Vec::new(),
         }
     }
 
@@ -279,7 +293,7 @@ mod tests {
 
     fn selector(tags: &[(&str, &[&str])], groups: &[&str], never: &[(&str, &[&str])]) -> Selector {
         let map = |of: &[(&str, &[&str])]| of.iter().map(|(tag, p)| ((*tag).to_owned(), list(p))).collect();
-        Selector { tags: map(tags), auto_scaling_groups: list(groups), never: map(never) }
+        Selector { tags: map(tags), auto_scaling_groups: list(groups), never: map(never), managed: Managed::default() }
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::types::SimulatedMetric;
+use super::types::{Managed, SimulatedMetric};
 use super::value::{
     Amount, Count, Day, DurationValue, Factor, Increase, Name, Number, Patterns, Percent, Spanned, Window,
 };
@@ -123,6 +123,8 @@ pub(super) struct RawHosts {
     pub(super) auto_scaling_groups: Option<Spanned<Patterns>>,
     /// Hosts that are kept out for good, although they serve.
     pub(super) never: Option<Spanned<RawNever>>,
+    /// "allow": hosts may go that an EC2 Fleet, Karpenter, EMR or the like manages. Default "refuse": what goes may be replaced.
+    pub(super) managed: Option<Managed>,
 }
 
 /// `never`

@@ -111,6 +111,7 @@ fn the_shipped_fleet_is_what_its_comments_say() {
             ledger: None,
             target_groups: Default::default(),
             target_health: Default::default(),
+            obstacles: Vec::new(),
         };
         let served = set.matcher().membership(&host).subsystems;
         assert_eq!(served.iter().map(|name| name.as_str()).collect::<Vec<_>>(), {

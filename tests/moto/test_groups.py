@@ -79,6 +79,41 @@ class Standby(LabTest):
         self.assertNotIn(a, self.states())
         self.assertEqual(len(self.states()), 6)
 
+    def test_no_way_back_while_launch_is_suspended(self):
+        a, *_ = self.one_group()
+        self.enter(a)
+        self.pass_time()
+        name = {"AutoScalingGroupName": "index", "ScalingProcesses": ["Launch"]}
+        self.asg.suspend_processes(**name)
+        self.assertIn("Launch", self.refused("ValidationError", self.exit, a))
+        self.assertEqual(self.states()[a], "Standby")
+        self.asg.resume_processes(**name)
+        self.exit(a)
+        self.pass_time()
+        self.assertEqual(self.states()[a], "InService")
+
+    def test_a_launch_hook_ends_what_comes_back_and_nobody_answers_for(self):
+        a, *_ = self.one_group()
+        self.asg.put_lifecycle_hook(
+            AutoScalingGroupName="index",
+            LifecycleHookName="hello",
+            LifecycleTransition="autoscaling:EC2_INSTANCE_LAUNCHING",
+            DefaultResult="ABANDON",
+            HeartbeatTimeout=30,
+        )
+        self.enter(a)
+        self.pass_time()
+        self.exit(a)
+        self.assertEqual(self.states()[a], "Pending:Wait")
+        self.asg.complete_lifecycle_action(
+            AutoScalingGroupName="index",
+            LifecycleHookName="hello",
+            LifecycleActionResult="ABANDON",
+            InstanceId=a,
+        )
+        self.pass_time(0.6)
+        self.assertNotIn(a, self.states())
+
 
 class Removal(LabTest):
     def test_from_standby_without_decrement_takes_nobody_else(self):

@@ -1,6 +1,6 @@
 //! Converts Auto Scaling's description of a group to the model's. Main function: [`group`]. Pure.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use aws_sdk_autoscaling::types::{
@@ -8,7 +8,7 @@ use aws_sdk_autoscaling::types::{
 };
 
 use super::LEDGER_TAG;
-use crate::model::{Group, GroupName, InventoryError, LedgerId, Process, Time};
+use crate::model::{Group, GroupName, InventoryError, LedgerId, Obstacle, ObstacleKind, Process, Time};
 
 /// The part of a group's description that costs a call per group, and changes rarely.
 #[derive(Clone, Debug, Default)]
@@ -62,6 +62,7 @@ pub(super) fn group(
         suspended: suspended.contains("AZRebalance").then_some(Process::AzRebalance).into_iter().collect(),
         // Set only while `DeleteAutoScalingGroup` is in progress (API reference, `AutoScalingGroup.Status`).
         deleting: group.status().is_some_and(|status| !status.is_empty()),
+        obstacles: obstacles(group, detail, &suspended, &name),
         notes: notes(group, detail, weights.is_some(), &suspended),
         name,
     })
@@ -140,6 +141,73 @@ fn launch_failure(activities: &[Activity], now: Time) -> Option<String> {
     Some(newest.status_message().unwrap_or("a launch failed; AWS does not say why").to_owned())
 }
 
+/// What the group's settings have against taking any of its members.
+///
+/// Sources: Amazon EC2 Auto Scaling User Guide, "Suspend and resume processes" (with Launch suspended "you can't return an
+/// instance in a standby state to service"; without AddToLoadBalancer instances are not added to the load balancer), "How
+/// lifecycle hooks work" and "Amazon EC2 Auto Scaling instance lifecycle" (a member that leaves Standby is pending, and a
+/// launch hook's default result is ABANDON, which ends it), "Warm pools" (an instance reuse policy returns members to the
+/// pool), "Instance refresh" (Standby instances make it wait for an hour, or are terminated); API reference,
+/// `DesiredCapacityType`. docs/aws.md says which of these were measured.
+fn obstacles(group: &AutoScalingGroup, detail: &Detail, suspended: &BTreeSet<&str>, name: &GroupName) -> Vec<Obstacle> {
+    use ObstacleKind::{NotRemovable, WayBack};
+    let mut found = Vec::new();
+    let mut add = |applies: bool, kind, why: String| {
+        if applies {
+            found.push(Obstacle::new(kind, why));
+        }
+    };
+    let is_routed = has_load_balancer(group);
+    add(suspended.contains("Launch"), WayBack, format!("Launch is suspended on its group {name}"));
+    add(
+        is_routed && suspended.contains("AddToLoadBalancer"),
+        WayBack,
+        format!("AddToLoadBalancer is suspended on its group {name}, so it would get no work"),
+    );
+    for hook in &detail.hooks {
+        let ends = hook.lifecycle_transition() == Some("autoscaling:EC2_INSTANCE_LAUNCHING")
+            && hook.default_result().is_none_or(|result| result == "ABANDON");
+        let hook = hook.lifecycle_hook_name().unwrap_or("without a name");
+        let why = format!(
+            "launch hook {hook} of its group {name} ends a host whose hook nobody answers in time (its default result is \
+             ABANDON)"
+        );
+        add(ends, WayBack, why);
+    }
+    let reuse = group.warm_pool_configuration().and_then(|pool| pool.instance_reuse_policy());
+    add(
+        reuse.is_some_and(|policy| policy.reuse_on_scale_in() == Some(true)),
+        NotRemovable,
+        format!("the warm pool of its group {name} takes it back and reuses it (ReuseOnScaleIn), so it is never gone"),
+    );
+    add(
+        suspended.contains("Terminate"),
+        NotRemovable,
+        format!("Terminate is suspended on its group {name}: somebody wants none of its members to go"),
+    );
+    add(
+        detail.activities.iter().any(is_refreshing),
+        NotRemovable,
+        format!("an instance refresh is replacing the members of its group {name}, and does not go with standby"),
+    );
+    if let Some(unit) = group.desired_capacity_type().filter(|unit| !unit.is_empty() && *unit != "units") {
+        add(true, NotRemovable, format!("the sizes of its group {name} are in {unit}, not in hosts"));
+    }
+    found
+}
+
+fn has_load_balancer(group: &AutoScalingGroup) -> bool {
+    !(group.target_group_arns().is_empty()
+        && group.load_balancer_names().is_empty()
+        && group.traffic_sources().is_empty())
+}
+
+/// The tags that the group gives its members as they are launched.
+pub(super) fn launch_tags(group: &AutoScalingGroup) -> BTreeMap<String, String> {
+    let given = group.tags().iter().filter(|tag| tag.propagate_at_launch() == Some(true));
+    given.filter_map(|tag| Some((tag.key()?.to_owned(), tag.value().unwrap_or_default().to_owned()))).collect()
+}
+
 /// What people should know before they remove members of this group.
 fn notes(group: &AutoScalingGroup, detail: &Detail, weighs: bool, suspended: &BTreeSet<&str>) -> Vec<String> {
     let mut notes = Vec::new();
@@ -164,7 +232,6 @@ fn notes(group: &AutoScalingGroup, detail: &Detail, weighs: bool, suspended: &BT
     );
     note(weighs, "it weighs its instance types: its sizes are given in hosts of the heaviest weight".to_owned());
     note(detail.scheduled > 0, format!("{} scheduled action(s) may change its size at any time", detail.scheduled));
-    note(detail.activities.iter().any(is_refreshing), "an instance refresh is replacing its members".to_owned());
     note(group.capacity_rebalance() == Some(true), "capacity rebalancing may replace its Spot members".to_owned());
     note(
         group.max_instance_lifetime().is_some_and(|seconds| seconds > 0),
@@ -188,16 +255,10 @@ fn notes(group: &AutoScalingGroup, detail: &Detail, weighs: bool, suspended: &BT
         "no load balancer sends its members work: a member in standby may go on working, and a bake proves less"
             .to_owned(),
     );
-    for (process, text) in [
-        (
-            "AddToLoadBalancer",
-            "AddToLoadBalancer is suspended: a restored member would not return to its target groups",
-        ),
-        ("HealthCheck", "HealthCheck is suspended: the group no longer notices members that fail"),
-        ("Launch", "Launch is suspended: a member that goes is not replaced, and cannot be brought back"),
-    ] {
-        note(suspended.contains(process), text.to_owned());
-    }
+    note(
+        suspended.contains("HealthCheck"),
+        "HealthCheck is suspended: the group no longer notices members that fail".to_owned(),
+    );
     notes
 }
 
@@ -296,7 +357,7 @@ mod tests {
     fn what_people_should_know_is_noted() {
         let described = plain()
             .load_balancer_names("classic")
-            .suspended_processes(SuspendedProcess::builder().process_name("AddToLoadBalancer").build())
+            .suspended_processes(SuspendedProcess::builder().process_name("HealthCheck").build())
             .build();
         let detail = Detail {
             hooks: vec![
@@ -305,7 +366,6 @@ mod tests {
                     .lifecycle_transition("autoscaling:EC2_INSTANCE_TERMINATING")
                     .heartbeat_timeout(300)
                     .build(),
-                LifecycleHook::builder().lifecycle_transition("autoscaling:EC2_INSTANCE_LAUNCHING").build(),
             ],
             scheduled: 2,
             activities: Vec::new(),
@@ -313,5 +373,71 @@ mod tests {
         let notes = group(&described, &detail, 6, NOW).expect("complete").notes;
         assert_eq!(notes.len(), 4, "{notes:#?}");
         assert!(notes[0].contains("drain") && notes[0].contains("300 s"));
+    }
+
+    /// What stands in the way of the members of a group.
+    fn against(
+        described: aws_sdk_autoscaling::types::builders::AutoScalingGroupBuilder,
+        detail: &Detail,
+    ) -> Vec<(ObstacleKind, String)> {
+        let group = group(&described.build(), detail, 6, NOW).expect("complete");
+        group.obstacles.into_iter().map(|obstacle| (obstacle.kind, obstacle.why)).collect()
+    }
+
+    #[test]
+    fn s7_settings_that_keep_members_from_coming_back_are_known_beforehand() {
+        let suspended = |process: &str| SuspendedProcess::builder().process_name(process).build();
+        let none = Detail::default();
+        assert_eq!(against(plain().suspended_processes(suspended("AZRebalance")), &none), []);
+        for process in ["Launch", "AddToLoadBalancer"] {
+            let found = against(plain().suspended_processes(suspended(process)), &none);
+            assert!(matches!(&found[..], [(ObstacleKind::WayBack, why)] if why.starts_with(process)), "{found:?}");
+        }
+        let unrouted =
+            AutoScalingGroup::builder().auto_scaling_group_name("w").min_size(0).max_size(9).desired_capacity(1);
+        assert_eq!(against(unrouted.suspended_processes(suspended("AddToLoadBalancer")), &none), []);
+        let hook = |transition: &str, result: Option<&str>| Detail {
+            hooks: vec![
+                LifecycleHook::builder()
+                    .lifecycle_hook_name("warm")
+                    .lifecycle_transition(transition)
+                    .set_default_result(result.map(str::to_owned))
+                    .build(),
+            ],
+            ..Detail::default()
+        };
+        let launching = "autoscaling:EC2_INSTANCE_LAUNCHING";
+        for result in [None, Some("ABANDON")] {
+            let found = against(plain(), &hook(launching, result));
+            assert!(matches!(&found[..], [(ObstacleKind::WayBack, why)] if why.contains("warm")), "{found:?}");
+        }
+        assert_eq!(against(plain(), &hook(launching, Some("CONTINUE"))), []);
+        assert_eq!(against(plain(), &hook("autoscaling:EC2_INSTANCE_TERMINATING", None)), []);
+    }
+
+    #[test]
+    fn members_that_would_not_be_gone_stay() {
+        use aws_sdk_autoscaling::types::{InstanceReusePolicy, WarmPoolConfiguration};
+        let none = Detail::default();
+        let pool = |reuse| {
+            let policy = InstanceReusePolicy::builder().reuse_on_scale_in(reuse).build();
+            plain().warm_pool_configuration(WarmPoolConfiguration::builder().instance_reuse_policy(policy).build())
+        };
+        assert_eq!(against(pool(false), &none), []);
+        let refreshing = Activity::builder()
+            .status_code(ScalingActivityStatusCode::InProgress)
+            .cause("At 2026-11-29T12:00:00Z an instance was taken out of service for an instance refresh.")
+            .build();
+        let refreshing = Detail { activities: vec![refreshing], ..Detail::default() };
+        let suspended = SuspendedProcess::builder().process_name("Terminate").build();
+        for (found, word) in [
+            (against(pool(true), &none), "reuse"),
+            (against(plain().suspended_processes(suspended), &none), "Terminate"),
+            (against(plain(), &refreshing), "refresh"),
+            (against(plain().desired_capacity_type("vcpu"), &none), "vcpu"),
+        ] {
+            assert!(matches!(&found[..], [(ObstacleKind::NotRemovable, why)] if why.contains(word)), "{found:?}");
+        }
+        assert_eq!(against(plain().desired_capacity_type("units"), &none), []);
     }
 }

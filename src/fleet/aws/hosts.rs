@@ -12,9 +12,13 @@ use aws_sdk_elasticloadbalancingv2::types::{TargetGroup, TargetHealthDescription
 
 use super::LEDGER_TAG;
 use super::groups::{self, Detail};
-use super::marker::{Marker, short};
+use super::managed::managed;
+use super::marker::{self, Marker, short};
 use super::targets::Registrations;
-use crate::model::{Group, GroupName, Health, Host, HostId, HostState, InventoryError, LedgerId, Protection, Time};
+use crate::model::{
+    Contradiction, Group, GroupName, Health, Host, HostId, HostState, InventoryError, LedgerId, Obstacle, ObstacleKind,
+    Protection, Time,
+};
 
 /// The tag that EC2 Auto Scaling puts on every instance of a group; nobody else can write it.
 pub(super) const GROUP_TAG: &str = "aws:autoscaling:groupName";
@@ -43,26 +47,40 @@ enum GroupMembership<'a> {
     /// Its tag names a group that does not list it, for a known reason: it is in the warm pool, or is being launched or
     /// terminated.
     Unlisted(&'a AutoScalingGroup),
+    /// Its tag names this group, which is not listed, or does not list it: a contradiction.
+    Unclaimed(&'a str),
     /// It is in no group.
     None,
+}
+
+/// The fleet in the model's terms.
+#[derive(Debug)]
+pub(super) struct Assembled {
+    /// Every host that EC2 lists and does not call terminated.
+    pub(super) hosts: Vec<Host>,
+    /// Every group.
+    pub(super) groups: Vec<Group>,
+    /// What the lists say against each other of single groups.
+    pub(super) contradictions: Vec<Contradiction>,
 }
 
 /// The fleet in the model's terms.
 ///
 /// # Errors
 ///
-/// An [`InventoryError`] where the lists contradict each other or leave something out (S3).
+/// An [`InventoryError`] where the lists contradict each other as a whole or leave something out (S3).
 pub(super) fn assemble(
     inventory: &Inventory,
     protected: &BTreeSet<HostId>,
     now: Time,
-) -> Result<(Vec<Host>, Vec<Group>), InventoryError> {
+) -> Result<Assembled, InventoryError> {
     let view = View::new(inventory, protected)?;
     let mut hosts = Vec::with_capacity(inventory.instances.len());
     let mut listed = BTreeSet::new();
     let mut gone: BTreeMap<&str, u64> = BTreeMap::new();
     let mut unlisted: BTreeMap<&str, u64> = BTreeMap::new();
     let mut strays: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    let mut contradictions = Vec::new();
     for instance in &inventory.instances {
         let id = instance.instance_id().ok_or_else(|| unsaid("the id of an instance"))?;
         listed.insert(id);
@@ -73,7 +91,7 @@ pub(super) fn assemble(
             }
             continue;
         }
-        let membership = view.membership(instance, id)?;
+        let membership = view.membership(instance, id);
         match &membership {
             GroupMembership::Unlisted(group) => *unlisted.entry(name_of(group)).or_default() += 1,
             GroupMembership::Listed(group, _) => {
@@ -82,14 +100,19 @@ pub(super) fn assemble(
                     strays.entry(name_of(group)).or_default().push(id);
                 }
             }
+            GroupMembership::Unclaimed(name) => contradictions.push(unclaimed(&view, id, name)),
             GroupMembership::None => {}
         }
         hosts.push(view.host(instance, id, &membership)?);
     }
-    for (id, (group, _)) in &view.members {
-        if !listed.contains(id) {
-            return Err(InventoryError::MissingMember { group: name_of(group).into(), host: (*id).into() });
-        }
+    for (id, (group, _)) in view.members.iter().filter(|(id, _)| !listed.contains(*id)) {
+        *gone.entry(name_of(group)).or_default() += 1;
+        contradictions.push(Contradiction {
+            error: InventoryError::MissingMember { group: name_of(group).into(), host: (*id).into() },
+            group: name_of(group).into(),
+            host: None,
+            launch_tags: groups::launch_tags(group),
+        });
     }
     let mut described = Vec::with_capacity(inventory.groups.len());
     for group in &inventory.groups {
@@ -106,7 +129,17 @@ pub(super) fn assemble(
         }
         described.push(group);
     }
-    Ok((hosts, described))
+    Ok(Assembled { hosts, groups: described, contradictions })
+}
+
+/// The contradiction of a host whose tag names a group that does not list it.
+fn unclaimed(view: &View<'_>, id: &str, name: &str) -> Contradiction {
+    let (group, host) = (GroupName::new(name), HostId::new(id));
+    let error = match view.groups.contains_key(name) {
+        true => InventoryError::UnclaimedMember { group: group.clone(), host: host.clone() },
+        false => InventoryError::UnknownGroup { host: host.clone(), group: group.clone() },
+    };
+    Contradiction { error, group, host: Some(host), launch_tags: BTreeMap::new() }
 }
 
 /// The lists, indexed.
@@ -140,11 +173,11 @@ impl<'a> View<'a> {
         })
     }
 
-    fn membership(&self, instance: &'a Instance, id: &str) -> Result<GroupMembership<'a>, InventoryError> {
+    fn membership(&self, instance: &'a Instance, id: &str) -> GroupMembership<'a> {
         if let Some(&(group, member)) = self.members.get(id) {
-            return Ok(GroupMembership::Listed(group, member));
+            return GroupMembership::Listed(group, member);
         }
-        let Some(name) = tag(instance, GROUP_TAG) else { return Ok(GroupMembership::None) };
+        let Some(name) = tag(instance, GROUP_TAG) else { return GroupMembership::None };
         // A launch shows here before its group lists it, a termination after the group dropped it.
         let passing = matches!(
             instance.state().and_then(|s| s.name()),
@@ -152,11 +185,10 @@ impl<'a> View<'a> {
         );
         match self.groups.get(name) {
             Some(&group) if passing || self.warm.get(name).is_some_and(|warm| warm.contains(id)) => {
-                Ok(GroupMembership::Unlisted(group))
+                GroupMembership::Unlisted(group)
             }
-            None if passing => Ok(GroupMembership::None),
-            Some(_) => Err(InventoryError::UnclaimedMember { group: name.into(), host: id.into() }),
-            None => Err(InventoryError::UnknownGroup { host: id.into(), group: name.into() }),
+            None if passing => GroupMembership::None,
+            Some(_) | None => GroupMembership::Unclaimed(name),
         }
     }
 
@@ -184,13 +216,14 @@ impl<'a> View<'a> {
                 let leaving = state_of(instance, id)? == &InstanceStateName::ShuttingDown;
                 (if leaving { HostState::Terminating } else { HostState::Pending }, Health::Doubtful, None)
             }
+            GroupMembership::Unclaimed(_) => (HostState::Pending, Health::Doubtful, None),
             GroupMembership::None => (self.lone_state(state_of(instance, id)?, &tags, id), self.lone_health(id), None),
         };
         let group = match membership {
             GroupMembership::Listed(group, _) | GroupMembership::Unlisted(group) => {
                 Some(GroupName::new(name_of(group)))
             }
-            GroupMembership::None => None,
+            GroupMembership::Unclaimed(_) | GroupMembership::None => None,
         };
         Ok(Host {
             id: id.into(),
@@ -204,8 +237,31 @@ impl<'a> View<'a> {
             ledger: tags.get(LEDGER_TAG).map(|id| LedgerId::new(id.as_str())),
             target_groups: self.targets.of(id),
             target_health: self.targets.health_of(id),
+            obstacles: self.obstacles(instance, id, membership, &tags),
             tags: Arc::new(tags),
         })
+    }
+
+    /// What stands in the way of taking this host, beside what its group says of all its members.
+    fn obstacles(
+        &self,
+        instance: &Instance,
+        id: &str,
+        membership: &GroupMembership<'_>,
+        tags: &BTreeMap<String, String>,
+    ) -> Vec<Obstacle> {
+        let is_lone = matches!(membership, GroupMembership::None);
+        let managed = managed(instance, !is_lone).map(|why| Obstacle::new(ObstacleKind::ManagedElsewhere, why));
+        let shifted = self.targets.shifted(id).map(|why| Obstacle::new(ObstacleKind::ZoneShifted, why));
+        let is_marked = tags.contains_key(marker::KEY);
+        let unmarkable = (is_lone && !is_marked).then(|| marker::no_room(tags, &self.targets.of(id))).flatten();
+        let unclaimed = match membership {
+            GroupMembership::Unclaimed(name) => Some(format!("its tag says that it is in group {name}")),
+            GroupMembership::Listed(..) | GroupMembership::Unlisted(_) | GroupMembership::None => None,
+        };
+        let not_removable =
+            unmarkable.into_iter().chain(unclaimed).map(|why| Obstacle::new(ObstacleKind::NotRemovable, why));
+        managed.into_iter().chain(shifted).chain(not_removable).collect()
     }
 
     fn member_state(&self, state: &InstanceStateName, member: &Member, id: &str) -> HostState {

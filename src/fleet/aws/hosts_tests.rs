@@ -54,8 +54,12 @@ fn targets(registered: &[(&str, TargetHealthStateEnum)]) -> (TargetGroup, Vec<Ta
 
 /// Assembles the inventory, checks it as a snapshot does, and finds the host.
 fn observed(inventory: &Inventory, id: &str) -> Result<Option<Host>, InventoryError> {
-    let (hosts, groups) = assemble(inventory, &BTreeSet::new(), NOW)?;
-    Ok(FleetSnapshot::new(NOW, NOW, hosts, groups, FleetMark::OnHosts)?.host(&id.into()).cloned())
+    let Assembled { hosts, groups, contradictions } = assemble(inventory, &BTreeSet::new(), NOW)?;
+    let snapshot = FleetSnapshot::new(NOW, NOW, hosts, groups, FleetMark::OnHosts)?;
+    match contradictions.into_iter().next() {
+        Some(contradiction) => Err(contradiction.error),
+        None => Ok(snapshot.host(&id.into()).cloned()),
+    }
 }
 
 fn of_member(state: LifecycleState, instance: Instance) -> Host {
@@ -223,7 +227,7 @@ fn a_member_in_standby_that_still_takes_work_is_not_cordoned_and_its_group_says_
         targets: vec![targets(&[("i-1", TargetHealthStateEnum::Healthy)])],
         ..Default::default()
     };
-    let (hosts, groups) = assemble(&inventory, &BTreeSet::new(), NOW).expect("consistent");
+    let Assembled { hosts, groups, .. } = assemble(&inventory, &BTreeSet::new(), NOW).expect("consistent");
     assert_eq!(hosts[0].state, HostState::Pending);
     assert!(groups[0].notes.iter().any(|note| note.contains("i-1")), "{:?}", groups[0].notes);
 }
@@ -261,6 +265,57 @@ fn s3_an_instance_that_names_a_group_which_does_not_list_it() {
     assert_eq!((orphan.state, orphan.group), (HostState::Terminating, None));
 }
 
+/// Whatever it is in truth, it must not go, nor count.
+#[test]
+fn s1_an_instance_whose_group_does_not_list_it_is_neither_capacity_nor_candidate() {
+    let instances = vec![instance("i-1", InstanceStateName::Running, &[(GROUP_TAG, "web")])];
+    let inventory = Inventory { groups: vec![group("web", [])], instances, ..Default::default() };
+    let found = assemble(&inventory, &BTreeSet::new(), NOW).expect("of one group only");
+    assert_eq!((found.hosts[0].state, found.hosts[0].health), (HostState::Pending, Health::Doubtful));
+    assert_eq!(found.hosts[0].obstacles[0].kind, ObstacleKind::NotRemovable);
+    assert_eq!(found.contradictions[0].host, Some("i-1".into()));
+}
+
+#[test]
+fn what_the_group_of_a_missing_member_gives_at_launch_is_known() {
+    let tag = |key: &str, at_launch| {
+        aws_sdk_autoscaling::types::TagDescription::builder().key(key).value("x").propagate_at_launch(at_launch).build()
+    };
+    let group = AutoScalingGroup::builder()
+        .auto_scaling_group_name("web")
+        .min_size(0)
+        .max_size(9)
+        .desired_capacity(1)
+        .instances(member("i-1", LifecycleState::Standby))
+        .tags(tag("role", true))
+        .tags(tag("of-the-group", false))
+        .build();
+    let inventory = Inventory { groups: vec![group], ..Default::default() };
+    let found = assemble(&inventory, &BTreeSet::new(), NOW).expect("of one group only");
+    assert_eq!(found.groups[0].stated_members, 0, "the fleet can be used without it");
+    assert_eq!(found.contradictions[0].launch_tags, BTreeMap::from([("role".to_owned(), "x".to_owned())]));
+}
+
+#[test]
+fn s7_an_instance_without_room_for_the_marker_of_its_cordon_is_known_beforehand() {
+    let with = |count: usize, more: &[(&str, &str)]| {
+        let keys: Vec<String> = (0..count).map(|n| format!("tag-{n}")).collect();
+        let tags: Vec<(&str, &str)> = keys.iter().map(|key| (key.as_str(), "x")).chain(more.iter().copied()).collect();
+        let inventory = Inventory {
+            instances: vec![instance("i-1", InstanceStateName::Running, &tags)],
+            targets: vec![targets(&[("i-1", TargetHealthStateEnum::Healthy)])],
+            ..Default::default()
+        };
+        observed(&inventory, "i-1").expect("consistent").expect("listed").obstacles
+    };
+    // One tag says that it is cordoned, one where it was registered; those of AWS itself do not count.
+    assert_eq!(with(48, &[("aws:cloudformation:stack-name", "s")]), []);
+    let found = with(49, &[]);
+    assert!(found[0].kind == ObstacleKind::NotRemovable && found[0].why.contains("49 tags"), "{found:?}");
+    let marked = with(49, &[(marker::KEY, "1970-01-01T00:00:00Z 0")]);
+    assert_eq!(marked, [], "it is there already");
+}
+
 #[test]
 fn warm_instances_are_neither_capacity_nor_candidates() {
     let inventory = Inventory {
@@ -295,7 +350,7 @@ fn protections_marks_and_other_peoples_text_are_taken_over_as_they_are() {
         ..Default::default()
     };
     let known = BTreeSet::from([HostId::from("i-2")]);
-    let (hosts, _) = assemble(&inventory, &known, NOW).expect("consistent");
+    let hosts = assemble(&inventory, &known, NOW).expect("consistent").hosts;
     assert_eq!(hosts[0].protection, Some(Protection::ScaleIn));
     assert_eq!(hosts[0].tags["note"], evil);
     assert_eq!((hosts[1].protection, &hosts[1].ledger), (Some(Protection::Termination), &Some("ledger-1".into())));

@@ -18,6 +18,21 @@ pub(super) const KEY: &str = "safe-remove:cordoned";
 /// Source: Amazon EC2 User Guide, "Tag your Amazon EC2 resources": 256 in UTF-8, of which ours use one byte each.
 const VALUE_LIMIT: usize = 256;
 
+/// The most tags of an instance. Those that AWS sets itself do not count.
+/// Source: Amazon EC2 User Guide, "Tag your Amazon EC2 resources", "Tag restrictions".
+const TAGS_LIMIT: usize = 50;
+
+/// Why an instance that is registered in these target groups cannot be marked, if it cannot.
+pub(super) fn no_room(tags: &BTreeMap<String, String>, target_groups: &BTreeSet<TargetGroupId>) -> Option<String> {
+    let own = tags.keys().filter(|key| !key.starts_with("aws:")).count();
+    // The longest port: the ports themselves are read right before the cordon.
+    let registration = |group| Registration { target_group: short(group).to_owned(), port: Some(65_535) };
+    let registrations = target_groups.iter().map(registration).collect();
+    let needed = Marker { at: Time::from_millis(0), registrations }.tags().len();
+    (own + needed > TAGS_LIMIT)
+        .then(|| format!("it has {own} tags, its cordon needs {needed} more, and EC2 allows {TAGS_LIMIT}"))
+}
+
 /// One registration in a target group.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Registration {

@@ -10,6 +10,7 @@
 //! | [`errors`] | the meaning of an SDK error: an outcome for effects, a hint for reads |
 //! | [`observe`] | reads every page of everything |
 //! | [`hosts`], [`groups`], [`targets`] | from SDK types to the model: pure, no network |
+//! | [`managed`] | which instances something else launches again |
 //! | [`marker`] | how a cordon outside groups is recorded on the instance |
 //! | [`effects`], [`guards`] | one call each, and the checks right before it |
 //!
@@ -55,6 +56,7 @@ mod errors;
 mod groups;
 mod guards;
 mod hosts;
+mod managed;
 mod marker;
 mod observe;
 mod targets;

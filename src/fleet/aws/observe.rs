@@ -15,7 +15,7 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::AwsFleet;
 use super::groups::Detail;
-use super::hosts::{self, Inventory};
+use super::hosts::{self, Assembled, Inventory};
 use crate::model::{FleetMark, FleetSnapshot, GroupName, Time};
 use crate::ports::FleetError;
 
@@ -32,14 +32,17 @@ const PAGES: usize = 1_000;
 
 /// Observes the whole fleet, and once more where the lists contradict each other.
 pub(super) async fn observe(fleet: &AwsFleet) -> Result<FleetSnapshot, FleetError> {
-    match observe_once(fleet).await {
-        // An instance launched or terminated between two lists is in one of them only. That passes.
-        Err(FleetError::Inventory(_)) => {
-            tokio::time::sleep(fleet.timeouts.reread).await;
-            observe_once(fleet).await
-        }
-        answer => answer,
+    let answer = observe_once(fleet).await;
+    let is_contradictory = match &answer {
+        Ok(snapshot) => !snapshot.contradictions.is_empty(),
+        Err(error) => matches!(error, FleetError::Inventory(_)),
+    };
+    if !is_contradictory {
+        return answer;
     }
+    // An instance launched or terminated between two lists is in one of them only. That passes.
+    tokio::time::sleep(fleet.timeouts.reread).await;
+    observe_once(fleet).await
 }
 
 async fn observe_once(fleet: &AwsFleet) -> Result<FleetSnapshot, FleetError> {
@@ -49,8 +52,9 @@ async fn observe_once(fleet: &AwsFleet) -> Result<FleetSnapshot, FleetError> {
     fleet.clock.verdict()?;
     let inventory = inventory?;
     let protected = fleet.protected.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    let (hosts, groups) = hosts::assemble(&inventory, &protected, begun_at)?;
-    Ok(FleetSnapshot::new(begun_at, super::now(), hosts, groups, FleetMark::OnHosts)?)
+    let Assembled { hosts, groups, contradictions } = hosts::assemble(&inventory, &protected, begun_at)?;
+    let snapshot = FleetSnapshot::new(begun_at, super::now(), hosts, groups, FleetMark::OnHosts)?;
+    Ok(snapshot.with_contradictions(contradictions))
 }
 
 async fn read(fleet: &AwsFleet, now: Time) -> Result<Inventory, FleetError> {

@@ -4,7 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_elasticloadbalancingv2::types::{
-    TargetGroup, TargetHealth as Health, TargetHealthDescription, TargetHealthReasonEnum, TargetHealthStateEnum,
+    AdministrativeOverride, TargetAdministrativeOverrideStateEnum as Override, TargetGroup, TargetHealth as Health,
+    TargetHealthDescription, TargetHealthReasonEnum, TargetHealthStateEnum,
 };
 
 use crate::model::{TargetGroupId, TargetHealth};
@@ -28,6 +29,8 @@ impl Word {
 /// Everything that the target groups of a region report, by instance.
 #[derive(Debug, Default)]
 pub(super) struct Registrations {
+    /// By instance, why work is kept from it although its checks may pass.
+    shifted: BTreeMap<String, String>,
     active: BTreeMap<String, BTreeMap<TargetGroupId, Word>>,
     draining: BTreeMap<String, BTreeSet<TargetGroupId>>,
 }
@@ -46,7 +49,13 @@ impl Registrations {
                     all.draining.entry(id.to_owned()).or_default().insert(arn.into());
                 } else if !is_deregistered(health) {
                     let words = all.active.entry(id.to_owned()).or_default();
-                    let word = judge(health, used);
+                    let mut word = judge(health, used);
+                    if let Some(why) = target.administrative_override().and_then(overridden) {
+                        // Its health says nothing of its work: it may be healthy and get none.
+                        word = Word::Says(TargetHealth::Unsure);
+                        let group = group.target_group_name().unwrap_or(arn);
+                        all.shifted.entry(id.to_owned()).or_insert_with(|| format!("target group {group}: {why}"));
+                    }
                     words.entry(arn.into()).and_modify(|known| *known = known.and(word)).or_insert(word);
                 }
             }
@@ -67,6 +76,11 @@ impl Registrations {
             Word::Says(health) => Some((group.clone(), *health)),
         };
         words.filter_map(says).collect()
+    }
+
+    /// Why work is kept from the instance on purpose, if it is.
+    pub(super) fn shifted(&self, instance: &str) -> Option<&str> {
+        self.shifted.get(instance).map(String::as_str)
     }
 
     /// Whether the instance is still finishing work that a target group sent before it was deregistered.
@@ -95,6 +109,18 @@ pub(super) fn is_draining(health: Option<&Health>) -> bool {
 /// A target that is listed although it is no longer registered.
 pub(super) fn is_deregistered(health: Option<&Health>) -> bool {
     matches!(health.and_then(|h| h.reason()), Some(TargetHealthReasonEnum::NotRegistered))
+}
+
+/// Why an administrative override keeps work from a target; `None` where there is no override.
+/// Source: Elastic Load Balancing API, `AdministrativeOverride`; "Zonal shift for your Application Load Balancer".
+fn overridden(at: &AdministrativeOverride) -> Option<String> {
+    match at.state() {
+        None | Some(Override::NoOverride) => None,
+        Some(Override::ZonalShiftActive) => Some("a zonal shift is active in its zone".to_owned()),
+        Some(Override::ZonalShiftDelegatedToDns) => Some("a zonal shift is active in its zone, by DNS".to_owned()),
+        // S3: AWS cannot tell, or says something that this version does not know.
+        Some(state) => Some(format!("whether a zonal shift is active is not known ({})", state.as_str())),
+    }
 }
 
 /// Judges a target's state. Only `unhealthy` says that an instance fails its checks. The other states differ in what
@@ -187,5 +213,30 @@ mod tests {
         assert!(all.health_of("i-1").is_empty());
         assert!(all.is_draining("i-1"));
         assert!(!all.is_well("i-1", &["web".to_owned()]));
+    }
+
+    #[test]
+    fn s1_a_target_that_a_zonal_shift_keeps_work_from_is_neither_capacity_nor_idle() {
+        let with = |state: Override| {
+            let target = TargetHealthDescription::builder()
+                .target(TargetDescription::builder().id("i-1").build())
+                .target_health(Health::builder().state(TargetHealthStateEnum::Healthy).build())
+                .administrative_override(AdministrativeOverride::builder().state(state).build())
+                .build();
+            Registrations::new(&[(group("web", true), vec![target])])
+        };
+        for state in [
+            Override::ZonalShiftActive,
+            Override::ZonalShiftDelegatedToDns,
+            Override::UnknownValue,
+            Override::from("invented"),
+        ] {
+            let all = with(state.clone());
+            assert!(!all.is_well("i-1", &[]), "{state:?}");
+            assert_eq!(all.health_of("i-1"), BTreeMap::from([("web".into(), TargetHealth::Unsure)]), "{state:?}");
+            assert!(all.shifted("i-1").is_some_and(|why| why.contains("zonal shift")), "{state:?}");
+        }
+        let none = with(Override::NoOverride);
+        assert!(none.is_well("i-1", &[]) && none.shifted("i-1").is_none());
     }
 }

@@ -165,6 +165,7 @@ impl State {
                 ledger: None,
                 suspended: state.suspended.clone(),
                 deleting: false,
+                obstacles: Vec::new(),
                 notes: Vec::new(),
             })
         })

@@ -12,7 +12,7 @@ use super::super::membership::Membership;
 use super::super::solver::{Maximum, Selector};
 use super::super::stock::Ground;
 use super::super::verify::{judge_one, verify_over};
-use super::super::{AssessError, Inputs, Rule, Stage, Taking, Violation};
+use super::super::{AssessError, Inputs, Rule, Stage, Taking, Violation, contradictions};
 use super::exclusion::{Limit, limit};
 
 /// What one subsystem can lose now: rules 1 to 6 with budgets taken as empty, and everything that is closed at this
@@ -69,6 +69,7 @@ pub fn headroom(
     spread: &impl Spread,
 ) -> Result<Vec<Headroom>, AssessError> {
     let membership = Membership::new(inputs.policies, inputs.snapshot);
+    contradictions::refuse(inputs.policies, &membership, inputs.snapshot)?;
     let wanted = |&s: &usize| only.is_none_or(|name| membership.subsystem(s).name == *name);
     let gates = Gates::new(inputs, &membership);
     let ground = Ground::new(inputs, &membership, &gates);

@@ -3,6 +3,7 @@
 mod doubts;
 mod greedy;
 mod large;
+mod obstacles;
 mod oracle;
 mod order;
 mod pace;

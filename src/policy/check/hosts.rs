@@ -11,6 +11,8 @@ use crate::policy::value::{Patterns, Spanned};
 /// Longer patterns are not names of hosts; compiled, they would take unlimited memory.
 const LONGEST_PATTERN: usize = 256;
 
+const GROUPS: &str = "hosts.auto_scaling_groups";
+
 const EXAMPLE: &str = "write: [hosts], tags = { role = [\"index\"] }, or auto_scaling_groups = [\"index-*\"]";
 
 pub(super) fn hosts(context: &mut Context<'_>, at: Option<&Spanned<RawHosts>>) -> Option<Selector> {
@@ -32,7 +34,7 @@ pub(super) fn hosts(context: &mut Context<'_>, at: Option<&Spanned<RawHosts>>) -
     };
     let groups = match &raw.auto_scaling_groups {
         None => Some(BTreeSet::new()),
-        Some(list) => patterns(context, list, "hosts.auto_scaling_groups"),
+        Some(list) => patterns(context, list, GROUPS),
     };
     let never = match &raw.never {
         None => Some(BTreeMap::new()),
@@ -43,7 +45,12 @@ pub(super) fn hosts(context: &mut Context<'_>, at: Option<&Spanned<RawHosts>>) -
                 .and_then(|map| tags(context, map, "hosts.never.tags"))
         }
     };
-    Some(Selector { tags: selected?, auto_scaling_groups: groups?, never: never? })
+    Some(Selector {
+        tags: selected?,
+        auto_scaling_groups: groups?,
+        never: never?,
+        managed: raw.managed.unwrap_or_default(),
+    })
 }
 
 fn tags(
@@ -80,7 +87,8 @@ fn patterns(context: &mut Context<'_>, list: &Spanned<Patterns>, path: &str) -> 
     for pattern in &list.value.0 {
         // A single pattern without a list has the span of the whole value.
         let span = if pattern.span.is_empty() { &list.span } else { &pattern.span };
-        let wrong = if pattern.value.is_empty() {
+        // Tags often have an empty value, and only the empty pattern matches exactly that. No group has an empty name.
+        let wrong = if pattern.value.is_empty() && path == GROUPS {
             Some("it is empty".to_owned())
         } else if pattern.value.len() > LONGEST_PATTERN {
             Some(format!("it is longer than {LONGEST_PATTERN} bytes"))

@@ -9,7 +9,7 @@ use rust_decimal::Decimal;
 use super::*;
 use crate::model::Time;
 use crate::policy::fixtures;
-use crate::policy::types::{AllowWindow, Limits, SimulatedMetric};
+use crate::policy::types::{AllowWindow, Limits, Managed, SimulatedMetric};
 
 type Change = fn(&mut SubsystemPolicy);
 
@@ -58,6 +58,7 @@ const WEAKER: &[(&str, Change)] = &[
     ("hosts.auto_scaling_groups", |p| _ = p.hosts.auto_scaling_groups.insert("*".to_owned())),
     ("hosts.never", |p| p.hosts.never.clear()),
     ("hosts.never", |p| _ = p.hosts.never.insert("keep".to_owned(), set(&["yes"]))),
+    ("hosts.managed", |p| p.hosts.managed = Managed::Allow),
     ("capacity.minimum", |p| p.capacity.minimum -= 1),
     ("capacity.minimum_per_zone", |p| p.capacity.minimum_per_zone = None),
     ("capacity.minimum_per_zone", |p| p.capacity.minimum_per_zone = Some(ZoneMinimum::Percent(Decimal::from(49)))),

@@ -89,4 +89,18 @@ pub struct Selector {
     pub auto_scaling_groups: BTreeSet<String>,
     /// `never`: hosts that match any of these tags serve the subsystem but are never removed.
     pub never: BTreeMap<String, BTreeSet<String>>,
+    /// Whether hosts may go that something else manages.
+    #[serde(default)]
+    pub managed: Managed,
+}
+
+/// Whether hosts may go that something else manages and replaces (rule `managed-elsewhere`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Managed {
+    /// They may not.
+    #[default]
+    Refuse,
+    /// The policy knows that they stay gone.
+    Allow,
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::policy::{
     BatchLimit, Budget, CapacityPolicy, ConfirmPolicy, FleetConfig, HealthPolicy, LedgerConfig, LedgerKind, Limits,
-    PacePolicy, PolicySet, ProbeKind, ProbeSpec, ProviderConfig, ProviderKind, Selector, SimulatedMetric,
+    Managed, PacePolicy, PolicySet, ProbeKind, ProbeSpec, ProviderConfig, ProviderKind, Selector, SimulatedMetric,
     SubsystemPolicy, UnitsSource,
 };
 
@@ -20,6 +20,7 @@ pub(super) fn policies() -> PolicySet {
             tags: BTreeMap::from([("role".to_owned(), BTreeSet::from(["index".to_owned()]))]),
             auto_scaling_groups: BTreeSet::new(),
             never: BTreeMap::new(),
+            managed: Managed::Refuse,
         },
         capacity: CapacityPolicy {
             baseline: 12,

@@ -131,6 +131,7 @@ impl World {
                     ledger: None,
                     target_groups: BTreeSet::new(),
                     target_health: BTreeMap::new(),
+                    obstacles: Vec::new(),
                 };
                 (host.id.clone(), host)
             })
@@ -182,6 +183,7 @@ impl World {
             ledger: None,
             suspended: self.suspended.clone(),
             deleting: false,
+            obstacles: Vec::new(),
             notes: Vec::new(),
         };
         FleetSnapshot::new(self.now, self.now, self.hosts.values().cloned(), [group], FleetMark::Open)

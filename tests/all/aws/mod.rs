@@ -1,5 +1,6 @@
 //! AWS, as an API server on loopback.
 
+mod cases;
 mod effects;
 mod observation;
 mod removal;

@@ -185,6 +185,7 @@ fn add_pool(
             ledger: None,
             target_groups: BTreeSet::new(),
             target_health: BTreeMap::new(),
+            obstacles: Vec::new(),
         };
         if hosts.insert(host.id.clone(), Blueprint { host, launched_at }).is_some() {
             return Err(Finding::at(span, format!("host `{id}` is there twice")));

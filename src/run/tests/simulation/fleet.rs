@@ -91,6 +91,7 @@ impl Fleet {
                 ledger: None,
                 target_groups: BTreeSet::new(),
                 target_health: BTreeMap::new(),
+                obstacles: Vec::new(),
             });
         }
         let groups = ["index", "billing", "both"].map(|name| {
@@ -106,6 +107,7 @@ impl Fleet {
                 ledger: None,
                 suspended: self.suspended.get(&GroupName::new(name)).cloned().unwrap_or_default(),
                 deleting: false,
+                obstacles: Vec::new(),
                 notes: Vec::new(),
             }
         });
