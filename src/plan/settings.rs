@@ -8,10 +8,11 @@ use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
 use crate::model::SubsystemName;
-use crate::policy::{BatchLimit, ConfirmPolicy, SubsystemPolicy};
+use crate::policy::{BatchLimit, ConfirmPolicy};
 
 use super::Inputs;
 use super::membership::Membership;
+use super::weights::units;
 
 /// A plan's settings: the strictest of each in the policies of everything that it touches and watches (contract section
 /// 5, "Several subsystems, one run").
@@ -57,20 +58,44 @@ pub(crate) fn strictest(
         every: seen().map(|p| p.health.every).min().unwrap_or_default(),
         interval: policies().map(|p| p.pace.interval).max().unwrap_or_default(),
         unattended_max: policies().map(|p| p.confirm.unattended_max).min().unwrap_or(0),
-        unusual: policies().any(|p| is_unusual(inputs, named, p, count)),
+        unusual: touched.iter().any(|&s| is_unusual(inputs, membership, named, s, count)),
         between_batches: policies().any(|p| p.confirm.between_batches),
         answer_within: policies().map(|p| p.confirm.answer_within).min().unwrap_or(ConfirmPolicy::ANSWER_WITHIN),
         offline_limit: inputs.policies.fleet.ledger.offline_limit,
     }
 }
 
+/// The batches that are usual where nothing was removed yet.
+const USUAL_BATCHES: u64 = 3;
+
 /// The operator's history is the history of the named subsystem; each policy touched may be stricter about it. Without
-/// history, the largest removal counts as 1.
-fn is_unusual(inputs: &Inputs<'_>, named: &SubsystemName, policy: &SubsystemPolicy, count: u64) -> bool {
-    let Some(factor) = policy.confirm.unusual else { return false };
-    let largest = inputs.ledger.largest_removal.get(named).copied().unwrap_or(0).max(1);
-    // A product beyond what decimals can hold is beyond any count.
-    factor.checked_mul(Decimal::from(largest)).is_some_and(|limit| Decimal::from(count) > limit)
+/// history there is nothing to multiply, and three batches of the policy are usual.
+fn is_unusual(
+    inputs: &Inputs<'_>,
+    membership: &Membership<'_>,
+    named: &SubsystemName,
+    touched: usize,
+    count: u64,
+) -> bool {
+    let Some(factor) = membership.subsystem(touched).confirm.unusual else { return false };
+    match inputs.ledger.largest_removal.get(named).copied().filter(|&largest| largest > 0) {
+        // A product beyond what decimals can hold is beyond any count.
+        Some(largest) => factor.checked_mul(Decimal::from(largest)).is_some_and(|limit| Decimal::from(count) > limit),
+        None => count > hosts_of_a_batch(membership, touched).saturating_mul(USUAL_BATCHES),
+    }
+}
+
+/// How many hosts a batch has whichever they are: of units so many as fit if each is the heaviest, and at least one.
+fn hosts_of_a_batch(membership: &Membership<'_>, subsystem: usize) -> u64 {
+    match membership.subsystem(subsystem).pace.batch {
+        BatchLimit::Hosts(hosts) => hosts,
+        BatchLimit::Units(batch) => {
+            let members = membership.members(subsystem).iter();
+            // A host whose weight is not known is an error elsewhere, and as heavy as can be here.
+            let heaviest = members.map(|&host| units(membership, subsystem, host).unwrap_or(u64::MAX)).max();
+            batch.checked_div(heaviest.unwrap_or(1)).unwrap_or(0).max(1)
+        }
+    }
 }
 
 /// The limits that every batch of a run must fit: the smallest of each.

@@ -276,7 +276,8 @@ pub(super) struct RawConfirm {
     pub(super) unattended_max: Option<Spanned<Count>>,
     /// A run must say why. Default false.
     pub(super) require_reason: Option<bool>,
-    /// A count above this many times the largest completed removal of the last 90 days must be typed out.
+    /// A count above this many times the largest completed removal of the last 90 days must be typed out; without one,
+    /// a count above three times `batch`.
     pub(super) unusual: Option<Spanned<Factor>>,
     /// Whether a person confirms every batch after the first one too. Default false.
     pub(super) between_batches: Option<bool>,

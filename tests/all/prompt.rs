@@ -229,6 +229,11 @@ fn an_unusual_count_is_typed_out_with_its_name() {
     let policy = environment.path().join("policies/index.toml");
     let text = std::fs::read_to_string(&policy).expect("a policy");
     environment.write("policies/index.toml", &text.replace("[confirm]", "[confirm]\nunusual = 2"));
+    // Nothing was removed yet: three batches of two are usual.
+    let (mut session, _) = asked(&environment, &[]);
+    session.send_line("no").expect("typed");
+    assert_eq!(code(&mut session).0, 6);
+    environment.run(&["--subsystem", "index", "--count", "1", "--yes"]).exits(0);
     environment.run(&[&REMOVE[..], &["--yes"]].concat()).exits(6);
     for (answer, expected) in [("3", 6), ("index 3", 0)] {
         let mut session = spawn_command(environment.interactive(&REMOVE), Some(TIMEOUT_MS)).expect("it starts");

@@ -155,12 +155,19 @@ fn the_strictest_setting_of_everything_touched_or_watched_holds() {
 }
 
 #[test]
-fn an_unusual_count_is_measured_by_what_was_ever_removed() {
+fn an_unusual_count_is_measured_by_what_was_ever_removed_or_by_three_batches() {
     let mut world = fleet();
     world.policy_mut("index").confirm.unusual = Some("1.5".parse().expect("a decimal"));
-    // Without history the largest removal counts as 1.
-    assert!(!counted(&world, "index", 1).settings.unusual);
-    assert!(counted(&world, "index", 2).settings.unusual);
+    // Without history three batches are usual, whatever the factor is.
+    world.policy_mut("index").pace.batch = BatchLimit::Hosts(2);
+    assert!(!counted(&world, "index", 6).settings.unusual);
+    assert_eq!(counted(&world, "index", 7).prompt_answer(), "index 7");
+    // A batch in units has at least one host, and else those that fit whichever they are: each is worth one unit here.
+    for (units, usual) in [(1, 3), (2, 6)] {
+        world.policy_mut("index").pace.batch = BatchLimit::Units(units);
+        assert!(!counted(&world, "index", usual).settings.unusual, "{units}");
+        assert!(counted(&world, "index", usual + 1).settings.unusual, "{units}");
+    }
     world.ledger.largest_removal.insert("index".into(), 4);
     assert!(!counted(&world, "index", 6).settings.unusual);
     let plan = counted(&world, "index", 7);
@@ -195,6 +202,7 @@ fn s8_an_unusual_count_is_typed_out_and_never_unattended() {
     let mut world = fleet();
     world.policy_mut("index").confirm.unattended_max = 9;
     world.policy_mut("index").confirm.unusual = Some(3.into());
+    world.policy_mut("index").pace.batch = BatchLimit::Hosts(1);
     let made = || counted(&world, "index", 5);
     assert!(!made().is_unattended_enough());
     assert_eq!(made().confirm(Confirmation::Unattended, NOON).err(), Some(NotConfirmed::Unusual));

@@ -118,7 +118,8 @@ pub struct ConfirmPolicy {
     pub(crate) unattended_max: u64,
     /// A run must say why.
     pub(crate) require_reason: bool,
-    /// A count above this many times the largest completed removal of the last 90 days is unusual.
+    /// A count above this many times the largest completed removal of the last 90 days is unusual. Without one, a count
+    /// above three times `batch` is.
     pub(crate) unusual: Option<Decimal>,
     /// A person confirms every batch after the first one too.
     pub(crate) between_batches: bool,
