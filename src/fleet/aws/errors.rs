@@ -1,5 +1,5 @@
-//! The meaning of an SDK error: an outcome for an effect, a message with a hint for a read. Main type:
-//! [`ProviderError`].
+//! The meaning of an SDK error: an outcome for an effect, a message with a hint for a read. Main functions:
+//! [`outcome`] and [`provider`].
 //!
 //! For an effect the only question is whether it can have happened. "No" needs proof: a refusal in AWS's own words, or
 //! a request that was never sent. Everything else is [`CallOutcome::Unknown`].
@@ -13,75 +13,9 @@ use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use thiserror::Error;
 
+use super::codes::{self, ProviderError};
 use crate::model::{CallOutcome, causes, chain};
 use crate::ports::FleetError;
-
-/// The kind of an error, as far as it matters to what is done next.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum ProviderError {
-    /// The credentials are missing, expired or invalid.
-    Credentials,
-    /// The call came after its time, or this machine's clock is wrong: certainly not done, and a new call may be.
-    Late,
-    /// The identity is not allowed to do this.
-    Permission,
-    /// Too many calls: certainly not done.
-    Throttled,
-    /// Something else is in progress on the same group: certainly not done.
-    Busy,
-    /// Refused because of what it asks: certainly not done.
-    Refused,
-    /// Never sent.
-    NotSent,
-    /// The server failed, in its own words or those of something in between: may have been done.
-    Server,
-    /// No answer in time, or the connection broke: may have been done.
-    Lost,
-    /// An answer that makes no sense: may have been done.
-    Unreadable,
-}
-
-/// The throttling codes of every service used.
-/// Source: the AWS SDKs' shared list of throttling error codes; EC2 sends its own with status 503.
-const THROTTLED: [&str; 12] = [
-    "BandwidthLimitExceeded",
-    "EC2ThrottledException",
-    "PriorRequestNotComplete",
-    "RequestLimitExceeded",
-    "RequestThrottled",
-    "RequestThrottledException",
-    "SlowDown",
-    "ThrottledException",
-    "Throttling",
-    "ThrottlingException",
-    "TooManyRequests",
-    "TooManyRequestsException",
-];
-
-/// The codes of errors with the credentials. Source: "Common Errors" in each service's API reference.
-const CREDENTIALS: [&str; 11] = [
-    "AuthFailure",
-    "ExpiredToken",
-    "ExpiredTokenException",
-    "IncompleteSignature",
-    "InvalidAccessKeyId",
-    "InvalidClientTokenId",
-    "InvalidSignatureException",
-    "MissingAuthenticationToken",
-    "MissingAuthenticationTokenException",
-    "SignatureDoesNotMatch",
-    "UnrecognizedClientException",
-];
-
-/// The call was under way so long that its signature expired. Source: as above, `RequestExpired`; the other one is
-/// Amazon S3's code for the same.
-const LATE: [&str; 2] = ["RequestExpired", "RequestTimeTooSkewed"];
-
-const PERMISSION: [&str; 4] = ["AccessDenied", "AccessDeniedException", "UnauthorizedAccess", "UnauthorizedOperation"];
-
-/// Amazon EC2 Auto Scaling API reference: the errors that pass without intervention.
-const BUSY: [&str; 4] =
-    ["ResourceContention", "ResourceContentionFault", "ScalingActivityInProgress", "ScalingActivityInProgressFault"];
 
 impl ProviderError {
     pub(super) fn of<E>(error: &SdkError<E, HttpResponse>) -> Self
@@ -104,16 +38,13 @@ impl ProviderError {
         }
     }
 
-    /// Judges by the service's code and HTTP status. Only a refusal in AWS's own words counts as a refusal: a status
-    /// alone may come from anything in between.
+    /// Judges by the service's code, and by the HTTP status where the code is not known. Only a refusal in AWS's own
+    /// words counts as a refusal: a status alone may come from anything in between.
     fn of_code(code: Option<&str>, status: u16) -> Self {
+        if let Some(meaning) = code.and_then(codes::meaning) {
+            return meaning;
+        }
         match code {
-            Some(code) if THROTTLED.contains(&code) => Self::Throttled,
-            Some(_) if status >= 500 => Self::Server,
-            Some(code) if CREDENTIALS.contains(&code) => Self::Credentials,
-            Some(code) if LATE.contains(&code) => Self::Late,
-            Some(code) if PERMISSION.contains(&code) => Self::Permission,
-            Some(code) if BUSY.contains(&code) => Self::Busy,
             // 408 is the one client error that does not say what was done.
             Some(code) if (400..500).contains(&status) && status != 408 && !code.is_empty() => Self::Refused,
             Some(_) | None if status >= 500 => Self::Server,
@@ -246,8 +177,10 @@ mod tests {
             (Some("Throttling"), 400, Some(true)),
             (Some("RequestLimitExceeded"), 503, Some(true)),
             (Some("ScalingActivityInProgress"), 400, Some(true)),
-            (Some("ResourceContention"), 500, None),
+            // AWS sends it with this status, and has done nothing.
+            (Some("ResourceContention"), 500, Some(true)),
             (Some("ResourceContention"), 400, Some(true)),
+            (Some("HealthUnavailable"), 500, None),
             (Some("ValidationError"), 400, Some(false)),
             (Some("AccessDenied"), 403, Some(false)),
             (Some("ExpiredToken"), 400, Some(false)),

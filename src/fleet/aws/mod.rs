@@ -7,7 +7,7 @@
 //! | --- | --- |
 //! | [`client`] | SDK clients: for reads with retries, for effects with a single attempt |
 //! | [`clock`], [`answers`] | the checks of every answer: AWS's clock agrees, and nothing was cut off |
-//! | [`errors`] | the meaning of an SDK error: an outcome for effects, a hint for reads |
+//! | [`errors`], [`codes`] | the meaning of an SDK error: an outcome for effects, a hint for reads |
 //! | [`observe`] | reads every page of everything |
 //! | [`hosts`], [`groups`], [`targets`] | from SDK types to the model: pure, no network |
 //! | [`managed`] | which instances something else launches again |
@@ -51,6 +51,7 @@
 mod answers;
 mod client;
 mod clock;
+mod codes;
 mod effects;
 mod errors;
 mod groups;
