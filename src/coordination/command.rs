@@ -193,7 +193,8 @@ pub(crate) enum HostOutcome {
     NeverCordoned,
     /// Restored or in doubt: no read can prove it before then.
     Settling(Time),
-    /// A person decided not to wait for it any more: no call can reach it, and nobody knows that it serves.
+    /// Out of the run's hands, and not back: a person decided not to wait for it any more, or others took it out of its
+    /// group. No call can reach it, and nobody knows that it serves.
     GivenUp,
 }
 

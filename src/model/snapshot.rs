@@ -23,6 +23,9 @@ pub struct FleetSnapshot {
     pub(crate) mark: FleetMark,
     /// What the provider's lists say against each other of single groups.
     pub(crate) contradictions: Vec<Contradiction>,
+    /// Hosts that the provider holds on their way out: how, and by what, in words that go on after "is in".
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    held: BTreeMap<HostId, String>,
 }
 
 /// Lists that contradict each other about one group. The hosts that it is about are neither capacity nor candidates, and a
@@ -152,13 +155,24 @@ impl FleetSnapshot {
             }
             groups.insert(name, group);
         }
-        Ok(Self { begun_at, completed_at, hosts: by_id, groups, mark, contradictions: Vec::new() })
+        let (contradictions, held) = (Vec::new(), BTreeMap::new());
+        Ok(Self { begun_at, completed_at, hosts: by_id, groups, mark, contradictions, held })
     }
 
-    #[cfg(any(test, feature = "aws"))]
     /// The same with what the provider's lists say against each other of single groups.
+    #[cfg(any(test, feature = "aws"))]
     pub(crate) fn with_contradictions(self, contradictions: Vec<Contradiction>) -> Self {
         Self { contradictions, ..self }
+    }
+
+    /// The same, with what holds hosts on their way out.
+    pub fn with_held(self, held: BTreeMap<HostId, String>) -> Self {
+        Self { held, ..self }
+    }
+
+    /// What holds the host on its way out, if the provider says so.
+    pub fn held(&self, id: &HostId) -> Option<&str> {
+        self.held.get(id).map(String::as_str)
     }
 
     /// The host with this id, unless it is gone.

@@ -60,8 +60,8 @@ struct Shown {
 #[derive(Default)]
 struct State {
     last: Option<(Progress, Time)>,
-    /// The step, the batch, and how often putting back was tried in vain.
-    said: Option<(Step, BatchNumber, Option<u32>)>,
+    /// The step, the batch, how often putting back was tried in vain, and whether the run was stopping.
+    said: Option<(Step, BatchNumber, Option<u32>, bool)>,
     said_at: Option<Instant>,
     /// The cause of the stop that was said last.
     stopping: Option<String>,
@@ -208,7 +208,9 @@ impl Shown {
         let begun = {
             let mut state = self.state();
             state.last = Some((progress.clone(), now));
-            let begun = (progress.step, progress.batch.0, progress.trouble.as_ref().map(|trouble| trouble.attempts));
+            let attempts = progress.trouble.as_ref().map(|trouble| trouble.attempts);
+            // What a run goes on waiting for is said again when it is told to stop.
+            let begun = (progress.step, progress.batch.0, attempts, progress.stopping.is_some());
             let is_new = state.said != Some(begun);
             if is_new {
                 state.said = Some(begun);
@@ -371,6 +373,7 @@ mod tests {
             total: Some(Duration::from_secs(3600)),
             readings: Vec::new(),
             trouble: None,
+            waits_for: Vec::new(),
             stopping: None,
         };
         screen.progress(&progress);

@@ -84,6 +84,15 @@ pub(crate) fn takeovers_text(takeovers: &[TakenOver]) -> Text {
     text
 }
 
+/// What became of the hosts that were cordoned and not terminated, none of which is in doubt.
+fn back_text(run: &RunDocument) -> String {
+    match run.dropped.len() {
+        0 => "every cordoned host is back in service".to_owned(),
+        1 => "1 host left by itself, every other cordoned host is back in service".to_owned(),
+        n => format!("{n} hosts left by themselves, every other cordoned host is back in service"),
+    }
+}
+
 /// How the run ended, in one sentence: the first line of the text, and the message on stderr.
 pub(crate) fn run_sentence(run: &RunDocument) -> String {
     let gone = run.terminated.len();
@@ -103,10 +112,10 @@ pub(crate) fn run_sentence(run: &RunDocument) -> String {
                 Some(CauseKind::Ledger) => " because of the ledger",
                 Some(CauseKind::Order) | None => "",
             };
-            format!("Run {} aborted{why}: {of} from {name}, every cordoned host is back in service.", run.run)
+            format!("Run {} aborted{why}: {of} from {name}, {}.", run.run, back_text(run))
         }
         Outcome::Halted => {
-            format!("Run {} halted: {of} from {name}, every cordoned host is back in service.", run.run)
+            format!("Run {} halted: {of} from {name}, {}.", run.run, back_text(run))
         }
         Outcome::NotStarted => format!("Run {} was granted nothing: nothing of {name} was touched.", run.run),
         Outcome::NeedsAttention if run.in_doubt.is_empty() => format!(

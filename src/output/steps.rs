@@ -16,6 +16,9 @@ const HOSTS_SHOWN: usize = 8;
 /// The most readings below the bar: the block must fit beside what a person reads above it. Bad ones come first.
 const READINGS_SHOWN: usize = 6;
 
+/// The most hosts of which it is told what holds them.
+const HELD_SHOWN: usize = 3;
+
 /// The columns that spinner and bar take.
 const BESIDE_BAR: usize = 24;
 
@@ -27,7 +30,8 @@ pub(super) fn block(progress: &Progress, left: Option<Duration>, page: Page) -> 
     }
     let mut text = wrap(&text, page.narrower(BESIDE_BAR).width, 0, 2);
     let hosts = (!progress.hosts.is_empty()).then(|| hosts_text(&progress.hosts, HOSTS_SHOWN));
-    for line in hosts.into_iter().chain(progress.trouble.as_ref().map(trouble_text)) {
+    let trouble = progress.trouble.as_ref().map(trouble_text);
+    for line in hosts.into_iter().chain(trouble).chain(waits_text(progress)) {
         text.push_str(&format!("\n  {}", wrap(&line, page.width, 2, 2)));
     }
     for forms in readings_text(&progress.readings, READINGS_SHOWN) {
@@ -45,6 +49,14 @@ fn trouble_text(of: &Trouble) -> String {
         clean(&of.message),
         of.gives_up_at
     )
+}
+
+/// `waits: web-0003 is in Terminating:Wait: …`
+fn waits_text(progress: &Progress) -> Option<String> {
+    let held: Vec<_> = progress.waits_for.iter().take(HELD_SHOWN).map(|text| clean(text)).collect();
+    let more = progress.waits_for.len().saturating_sub(held.len());
+    let more = if more == 0 { String::new() } else { format!("; and {more} more") };
+    (!held.is_empty()).then(|| format!("waits: {}{more}", held.join("; ")))
 }
 
 /// `batch 2 of 3  baking`
@@ -67,6 +79,9 @@ pub(super) fn line(progress: &Progress, left: Option<Duration>, readings: &str) 
     }
     if let Some(trouble) = &progress.trouble {
         text.push_str(&format!("; {}", trouble_text(trouble)));
+    }
+    if let Some(waits) = waits_text(progress) {
+        text.push_str(&format!("; {waits}"));
     }
     text
 }
@@ -102,7 +117,8 @@ pub(super) fn remark(event: &Event) -> Option<String> {
         Event::Continued { operator: Some(operator) } => Some(format!("continued by {operator}")),
         Event::Stopped { cause } => Some(stopping_text(&cause.message)),
         Event::HostInDoubt { host, why, .. } => Some(format!("{host} is in doubt: {why}")),
-        Event::HostDropped { host, .. } => Some(format!("{host} vanished by itself and was dropped")),
+        Event::HostDropped { host, why: None, .. } => Some(format!("{host} vanished by itself and was dropped")),
+        Event::HostDropped { host, why: Some(why), .. } => Some(format!("{host} is dropped: {why}")),
         Event::BakeRestarted { batch, gap_ms } => {
             let gap = span_text(Duration::from_millis(*gap_ms));
             Some(format!("the bake of batch {batch} begins again: nothing was sampled for {gap}"))
@@ -138,6 +154,7 @@ mod tests {
                 recent: vec![Some(0.002)],
             }],
             trouble: None,
+            waits_for: Vec::new(),
             stopping: None,
         };
         assert_eq!(

@@ -71,6 +71,11 @@ impl Calls {
         self.last = Last::Done;
     }
 
+    /// Whether the provider refused the last call, and not because it had no time for it.
+    pub(super) fn was_refused(&self) -> bool {
+        matches!(self.last, Last::Refused { retry_at: None, .. })
+    }
+
     /// The last answer, if it was not that the call was done.
     pub(super) fn failure(&self) -> Option<&str> {
         match &self.last {

@@ -59,6 +59,10 @@ impl Machine {
             // S7: the others are not kept out of service while one is waited for that will never come.
             return Err(Reason::Fleet(format!("host {} vanished by itself", gone.id)));
         }
+        // Nor while one is waited for that others put elsewhere.
+        if let Some(host) = all.iter().find(|host| host.left(bounds).is_some() || host.is_undone(bounds)) {
+            return Err(host.strayed(bounds));
+        }
         let given_up = all.iter().filter(|h| !h.is_cordoned()).find_map(|h| h.cordon.gave_up().map(|why| (h, why)));
         if let Some((host, why)) = given_up {
             // An earlier call may have done it: what is seen decides, not what was answered.

@@ -73,12 +73,15 @@ pub enum Event {
         /// Its hosts.
         granted: BTreeMap<HostId, GrantedHost>,
     },
-    /// A host of the plan vanished by itself and was dropped; none takes its place.
+    /// A host of the plan left by itself, or others took it away, and it was dropped; none takes its place.
     HostDropped {
         /// The batch it was in.
         batch: BatchNumber,
         /// Which host.
         host: HostId,
+        /// What is known of it, where it is more than that it is no longer listed.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        why: Option<String>,
     },
     /// The record says that this run needs a process of the group suspended.
     GroupHeld {

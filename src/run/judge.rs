@@ -33,7 +33,7 @@ impl Machine {
                 let bounds = self.spec.bounds;
                 let mut hosts = self.reservations.of_batch(*number);
                 if let Some(host) = hosts.find(|host| !host.is_cordoned() && !host.may_be_seen_late(bounds)) {
-                    return Err(Reason::Fleet(format!("host {} left its cordon by itself: {}", host.id, host.doubt())));
+                    return Err(host.strayed(bounds));
                 }
             }
             Phase::InBatch(BatchUnderWay {

@@ -222,6 +222,8 @@ impl Machine {
             });
         }
         self.record(Event::Stopped { cause });
+        // What the run goes on waiting for is said anew.
+        self.waiting.told = None;
         if !self.is_stopping() {
             self.phase = Phase::Restoring { since: now };
         }

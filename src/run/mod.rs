@@ -9,7 +9,7 @@
 //! | --- | --- |
 //! | `machine`, `queue`, `phase` | the machine: where it is, what comes next, how it turns |
 //! | `action`, `response` | what it asks of the driver, and what it hears |
-//! | `knowledge`, `batches`, `reservation`, `calls` | what it knows, by where it comes from |
+//! | `knowledge`, `batches`, `reservation`, `whereabouts`, `calls` | what it knows, by where it comes from |
 //! | `handle`, `observing`, `updated`, `clock` | how it learns |
 //! | `judge`, `preflight`, `rules`, `reason`, `not_started` | whether it may go on, and why it stops |
 //! | `forward`, `opening`, `cordon`, `bake`, `terminate` | the way forward |
@@ -69,6 +69,7 @@ mod takeover;
 mod terminate;
 mod timeouts;
 mod updated;
+mod whereabouts;
 mod while_writing;
 
 pub(crate) use action::{Action, Finish, RecordUpdate};

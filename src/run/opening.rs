@@ -77,7 +77,7 @@ impl Machine {
             return Err(Reason::RemovedByOther { host, run });
         }
         for (batch, host) in gone {
-            self.record(Event::HostDropped { batch, host });
+            self.record(Event::HostDropped { batch, host, why: None });
         }
         Ok(())
     }

@@ -27,6 +27,8 @@ pub(crate) struct Progress {
     pub(crate) readings: Vec<Measured>,
     /// What keeps hosts from being put back.
     pub(crate) trouble: Option<Trouble>,
+    /// What holds hosts on their way out, one text each.
+    pub(crate) waits_for: Vec<String>,
     /// What stops the run, if something does.
     pub(crate) stopping: Option<String>,
 }
@@ -48,6 +50,12 @@ impl Machine {
     /// Hosts that are out of service, or may be.
     fn being_put_back(&self) -> impl Iterator<Item = &ReservedHost> {
         self.reservations.hosts.values().filter(|host| host.may_be_out())
+    }
+
+    /// Whether the provider has acknowledged the termination of every host that is out.
+    pub(super) fn is_only_waited_for(&self) -> bool {
+        let mut out = self.reservations.hosts.values().peekable();
+        out.peek().is_some() && out.all(|host| host.terminate.acked_at.is_some())
     }
 
     /// What keeps hosts from being put back, if something does.
@@ -126,6 +134,8 @@ impl Machine {
                 BatchStep::Terminating { .. } => (Step::Terminating, None, None),
                 BatchStep::Verifying { .. } => (Step::Verifying, None, None),
             },
+            // What was told to terminate is not put back: it is only waited for.
+            Phase::Restoring { .. } if self.is_only_waited_for() => (Step::Verifying, None, None),
             Phase::Restoring { .. } if self.being_put_back().next().is_some() => (Step::Restoring, None, None),
             // Nothing is out: what was granted, if anything, is only to be let go.
             Phase::Restoring { .. } => (Step::Closing, None, None),
@@ -149,7 +159,7 @@ impl Machine {
         };
         let readings = self.baseline.shown.measured();
         let stopping = self.stopping.cause.as_ref().map(|cause| cause.message.clone());
-        let (batch, trouble) = (self.batches.shown(), self.trouble());
-        Progress { step, batch, hosts, left, total, readings, trouble, stopping }
+        let (batch, trouble, waits_for) = (self.batches.shown(), self.trouble(), self.held());
+        Progress { step, batch, hosts, left, total, readings, trouble, waits_for, stopping }
     }
 }

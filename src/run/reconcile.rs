@@ -18,8 +18,8 @@ enum Found {
     Cordoned,
     /// In service, and proved to be: it is cordoned again.
     InService,
-    /// Gone, since then.
-    Gone(Time),
+    /// It left: gone, or out of the run's reach.
+    Left(HostOutcome),
     /// Nothing yet that can be relied on.
     Unsettled,
 }
@@ -52,10 +52,10 @@ impl Machine {
         }
         let found: Vec<(HostId, Found)> =
             self.reservations.hosts.values().map(|host| (host.id.clone(), found(host, bounds))).collect();
-        let gone: Vec<(HostId, Time)> = found
+        let gone: Vec<(HostId, HostOutcome)> = found
             .iter()
             .filter_map(|(id, found)| match found {
-                Found::Gone(at) => Some((id.clone(), *at)),
+                Found::Left(outcome) => Some((id.clone(), outcome.clone())),
                 Found::Cordoned | Found::InService | Found::Unsettled => None,
             })
             .collect();
@@ -78,7 +78,7 @@ impl Machine {
             host.restore = Calls::default();
             match found {
                 Found::Cordoned => host.cordon.seen_done(),
-                Found::InService | Found::Gone(_) | Found::Unsettled => host.cordon = Calls::default(),
+                Found::InService | Found::Left(_) | Found::Unsettled => host.cordon = Calls::default(),
             }
         }
         match self.reservations.hosts.values().map(|host| host.batch).min() {
@@ -91,19 +91,19 @@ impl Machine {
     }
 
     /// Hosts that the earlier process terminated, and hosts that vanished by themselves: none takes their place (S8).
-    fn let_go_of_gone(&mut self, gone: Vec<(HostId, Time)>) {
+    fn let_go_of_gone(&mut self, gone: Vec<(HostId, HostOutcome)>) {
         for (id, _) in &gone {
             let Some(host) = self.reservations.hosts.get(id) else { continue };
             let is_ours = host.terminate.may_be_done();
+            let why = host.left(self.spec.bounds).map(|_| host.whereabouts());
             let (batch, host) = (host.batch, id.clone());
             self.record(match is_ours {
                 true => Event::HostTerminated { batch, host },
-                false => Event::HostDropped { batch, host },
+                false => Event::HostDropped { batch, host, why },
             });
         }
         self.batches.drop_hosts(|id| gone.iter().any(|(host, _)| host == id));
-        let outcomes = gone.into_iter().map(|(host, at)| (host, HostOutcome::Removed(at))).collect();
-        self.update(RecordUpdate::Resolve { outcomes });
+        self.update(RecordUpdate::Resolve { outcomes: gone.into_iter().collect() });
     }
 
     /// Nothing is held: the next batch that has hosts left comes next.
@@ -119,7 +119,13 @@ impl Machine {
 
 fn found(host: &ReservedHost, bounds: crate::model::Bounds) -> Found {
     if let Some(at) = host.gone_at(bounds) {
-        return Found::Gone(at);
+        return Found::Left(HostOutcome::Removed(at));
+    }
+    if let Some(outcome) = host.left(bounds) {
+        return Found::Left(outcome);
+    }
+    if host.elsewhere_since.is_some() {
+        return Found::Unsettled;
     }
     let Some(observed) = host.observed else { return Found::Unsettled };
     // A terminate that may have been done is over where a read that cannot lie before its end shows the host; one that

@@ -36,6 +36,12 @@ pub(super) struct ReservedHost {
     pub(super) observed: Option<HostObservation>,
     /// When it was first seen absent, and not seen since.
     pub(super) absent_since: Option<Time>,
+    /// When it was first seen outside the group that it was granted with, and not seen there since.
+    pub(super) elsewhere_since: Option<Time>,
+    /// Its group as it was seen last.
+    pub(super) seen_in: Option<GroupName>,
+    /// What holds it on its way out, in the provider's words.
+    pub(super) held: Option<String>,
 }
 
 impl ReservedHost {
@@ -52,6 +58,9 @@ impl ReservedHost {
             restore: Calls::default(),
             observed: None,
             absent_since: None,
+            elsewhere_since: None,
+            seen_in: None,
+            held: None,
         }
     }
 
@@ -63,8 +72,10 @@ impl ReservedHost {
     /// Takes in a complete observation.
     pub(super) fn observe(&mut self, snapshot: &FleetSnapshot) {
         let host = snapshot.host(&self.id);
+        let is_elsewhere = host.is_some_and(|h| h.group != self.granted.group);
         let whole = host.is_some_and(|h| {
             h.state == HostState::InService
+                && !is_elsewhere
                 && (h.is_healthy() || !self.granted.serving)
                 && self.granted.target_groups.is_subset(&h.target_groups)
         });
@@ -73,6 +84,9 @@ impl ReservedHost {
             None => self.absent_since.or(Some(snapshot.begun_at)),
             Some(_) => None,
         };
+        self.elsewhere_since = is_elsewhere.then(|| self.elsewhere_since.unwrap_or(snapshot.begun_at));
+        self.seen_in = host.and_then(|h| h.group.clone());
+        self.held = snapshot.held(&self.id).map(str::to_owned);
         self.observed = Some(HostObservation { begun_at: snapshot.begun_at, state, whole });
         for calls in [&mut self.cordon, &mut self.terminate, &mut self.restore] {
             calls.observations = calls.observations.saturating_add(1);
@@ -82,6 +96,7 @@ impl ReservedHost {
     /// An observation from the future was made before the clock was set back: it proves nothing.
     pub(super) fn keep_time(&mut self, now: Time) {
         self.absent_since = self.absent_since.map(|at| at.min(now));
+        self.elsewhere_since = self.elsewhere_since.map(|at| at.min(now));
         if let Some(observed) = self.observed.as_mut().filter(|observed| observed.begun_at > now) {
             observed.begun_at = Time::from_millis(i64::MIN);
         }
@@ -120,23 +135,13 @@ impl ReservedHost {
         self.may_serve && (self.cordon.may_be_done() || self.is_cordoned())
     }
 
-    /// Gone, and since when that is known.
-    ///
-    /// "Gone" after our own terminate is believed at once: the host was there within `settle` before. Absent without
-    /// one it is believed from two complete inventories `settle` apart (protocol section 5).
-    pub(super) fn gone_at(&self, bounds: Bounds) -> Option<Time> {
-        let since = self.absent_since?;
-        let seen = self.observed?.begun_at;
-        if self.terminate.may_be_done() {
-            return Some(since);
-        }
-        (seen > since && seen.since(since) >= bounds.settle).then_some(since)
-    }
-
     /// The host's outcome, if it is proved by now. A call that was merely sent proves nothing.
     pub(super) fn outcome(&self, bounds: Bounds) -> Option<HostOutcome> {
         if let Some(at) = self.gone_at(bounds) {
             return Some(HostOutcome::Removed(at));
+        }
+        if let Some(outcome) = self.left(bounds) {
+            return Some(outcome);
         }
         let touched = self.cordon.may_be_done() || self.terminate.may_be_done() || self.restore.may_be_done();
         if !touched {
@@ -177,6 +182,11 @@ impl ReservedHost {
         if self.absent_since.is_some() || self.terminate.acked_at.is_some() || self.outcome(bounds).is_some() {
             return false;
         }
+        // Desired capacity would go up for a host that does not come back, and the provider would launch another.
+        let is_leaving = self.observed.is_some_and(|s| s.state == Some(HostState::Terminating));
+        if is_leaving || self.elsewhere_since.is_some() || self.is_undone(bounds) {
+            return false;
+        }
         if let Some(reach) = self.terminate.reach {
             let proved = self.observed.is_some_and(|s| s.begun_at >= reach.plus(bounds.settle));
             if !proved {
@@ -207,27 +217,6 @@ impl ReservedHost {
                     && self.restore.observations > timeouts::DOUBT_OBSERVATIONS
             }
         }
-    }
-
-    /// The host's situation, for people.
-    pub(super) fn doubt(&self) -> String {
-        let seen = match self.observed.map(|s| (s.state, s.whole)) {
-            Some((Some(HostState::Cordoned), _)) => "it is cordoned: running, out of service",
-            Some((Some(HostState::InService), true)) => "it looks in service, which is not yet proved",
-            Some((Some(HostState::InService), false)) => "it is in service but not healthy in all its target groups",
-            Some((Some(HostState::Pending), _)) => "it is between service and cordon",
-            Some((Some(HostState::Terminating), _)) => "it is terminating",
-            Some((None, _)) => "it is no longer listed, which is not yet proved",
-            None => "it was not observed since",
-        };
-        let said = [("restore", &self.restore), ("terminate", &self.terminate), ("cordon", &self.cordon)]
-            .into_iter()
-            .find_map(|(name, calls)| match &calls.last {
-                Last::Refused { message, .. } => Some(format!("; the {name} was refused: {message}")),
-                Last::Unknown { message } => Some(format!("; the {name} got no clear answer: {message}")),
-                Last::None | Last::Done => None,
-            });
-        format!("{seen}{}", said.unwrap_or_default())
     }
 }
 

@@ -42,8 +42,8 @@ impl Machine {
             return;
         }
         // A host that was told to terminate cannot be put back, only waited for.
-        let going = self.reservations.hosts.values().all(|h| h.terminate.acked_at.is_some());
-        let timeout = if going { timeouts::TERMINATION_TIMEOUT } else { timeouts::RESTORE_TIMEOUT };
+        self.tell_held(now);
+        let timeout = if self.is_only_waited_for() { timeouts::TERMINATION_TIMEOUT } else { timeouts::RESTORE_TIMEOUT };
         if now.since(since) > timeout {
             self.give_up(now);
             return;
@@ -57,13 +57,19 @@ impl Machine {
             .filter(|h| h.may_restore(bounds, now) && !self.reservations.given_up.contains_key(&h.id))
             .collect();
         let mut calls: Vec<(Option<GroupName>, HostTargets)> = Vec::new();
-        for host in ready {
+        // A provider refuses a call for all of its hosts because of one: after a refusal each goes alone.
+        let (alone, together): (Vec<_>, Vec<_>) = ready.into_iter().partition(|host| host.restore.was_refused());
+        for host in together {
             let (id, GrantedHost { group, target_groups, .. }) = (host.id.clone(), host.granted.clone());
             match calls.iter_mut().find(|(of, hosts)| *of == group && hosts.len() < CALL_HOSTS) {
                 Some((_, hosts)) => _ = hosts.insert(id, target_groups),
                 None => calls.push((group, BTreeMap::from([(id, target_groups)]))),
             }
         }
+        calls.extend(alone.into_iter().map(|host| {
+            let GrantedHost { group, target_groups, .. } = host.granted.clone();
+            (group, BTreeMap::from([(host.id.clone(), target_groups)]))
+        }));
         for (group, hosts) in calls {
             self.intend(Effect::Restore { group, hosts }, now);
         }
@@ -82,32 +88,31 @@ impl Machine {
     /// Records and lets go of every host whose outcome is proved. Says whether there was one.
     fn resolve_known(&mut self) -> bool {
         let bounds = self.spec.bounds;
-        let known: BTreeMap<HostId, (BatchNumber, bool, HostOutcome)> = self
+        let known: BTreeMap<HostId, (BatchNumber, Option<String>, bool, HostOutcome)> = self
             .reservations
             .hosts
             .values()
             .filter_map(|h| {
                 let outcome = h.outcome(bounds)?;
-                Some((h.id.clone(), (h.batch, h.terminate.may_be_done(), outcome)))
+                let why = h.left(bounds).map(|_| h.whereabouts());
+                Some((h.id.clone(), (h.batch, why, h.terminate.may_be_done(), outcome)))
             })
             .collect();
         if known.is_empty() {
             return false;
         }
-        for (host, (batch, is_ours, outcome)) in &known {
-            let (batch, host) = (*batch, host.clone());
+        for (host, (batch, why, is_ours, outcome)) in &known {
+            let (batch, host, why) = (*batch, host.clone(), why.clone());
             self.record(match outcome {
                 HostOutcome::Removed(_) if *is_ours => Event::HostTerminated { batch, host },
-                // No terminate was sent for it: it left by itself.
-                HostOutcome::Removed(_) => Event::HostDropped { batch, host },
+                // No terminate was sent for it: it left by itself, or others took it away.
+                HostOutcome::Removed(_) | HostOutcome::GivenUp => Event::HostDropped { batch, host, why },
                 HostOutcome::Restored => Event::HostRestored { batch, host },
-                HostOutcome::NeverCordoned | HostOutcome::GivenUp | HostOutcome::Settling(_) => {
-                    Event::HostUntouched { batch, host }
-                }
+                HostOutcome::NeverCordoned | HostOutcome::Settling(_) => Event::HostUntouched { batch, host },
             });
         }
         let outcomes: BTreeMap<HostId, HostOutcome> =
-            known.into_iter().map(|(host, (_, _, outcome))| (host, outcome)).collect();
+            known.into_iter().map(|(host, (.., outcome))| (host, outcome)).collect();
         if self.link.offline {
             // The hosts are where they should be; the record is told at the end, if it can be.
             self.reservations.hosts.retain(|id, _| !outcomes.contains_key(id));

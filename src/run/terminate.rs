@@ -97,14 +97,32 @@ impl Machine {
         }
         if now.since(since) > timeouts::TERMINATION_TIMEOUT {
             let late: Vec<&str> = hosts().map(|host| host.id.as_str()).collect();
-            return Err(Reason::Timeout(format!("terminated, but still listed: {}", late.join(", "))));
+            let held = self.held();
+            let held = if held.is_empty() { String::new() } else { format!(" ({})", held.join("; ")) };
+            return Err(Reason::Timeout(format!("terminated, but still listed: {}{held}", late.join(", "))));
         }
-        if hosts().any(|host| host.terminate.observations == 0) {
+        let is_unseen = hosts().any(|host| host.terminate.observations == 0);
+        self.tell_held(now);
+        if is_unseen {
             self.observe(true);
         } else {
             self.observe_at(now.plus(timeouts::POLL), now);
         }
         Ok(())
+    }
+
+    /// Tells the journal what holds hosts on their way out: it may be hours, and no call of this run ends it.
+    pub(super) fn tell_held(&mut self, now: Time) {
+        let held = self.held();
+        if !held.is_empty() {
+            self.tell_waiting(held.join("; "), now, now);
+        }
+    }
+
+    /// What holds hosts that this run terminated, in words.
+    pub(super) fn held(&self) -> Vec<String> {
+        let of = |host: &ReservedHost| host.held.as_ref().map(|held| format!("{} is in {held}", host.id));
+        self.reservations.hosts.values().filter(|host| host.terminate.may_be_done()).filter_map(of).collect()
     }
 
     /// After a termination: desired capacity equals the members that count towards it, and nothing else left or appeared.

@@ -129,6 +129,11 @@ impl Acting<'_> {
     }
 
     async fn exit_standby(&self, group: &GroupName, hosts: &HostTargets) -> CallOutcome {
+        let ids: Vec<HostId> = hosts.keys().cloned().collect();
+        let looked = guards::restorable(self.fleet, group, &ids).await;
+        if let Err(why) = looked.and_then(|()| in_time(self.call, super::now())) {
+            return why.into();
+        }
         let operation = self
             .fleet
             .clients
@@ -136,7 +141,7 @@ impl Acting<'_> {
             .autoscaling
             .exit_standby()
             .auto_scaling_group_name(group.as_str())
-            .set_instance_ids(Some(texts(hosts.keys())));
+            .set_instance_ids(Some(texts(&ids)));
         outcome(&format!("ExitStandby in {group}"), signed!(aws_sdk_autoscaling, operation, self.at()))
     }
 

@@ -10,6 +10,12 @@ use aws_sdk_autoscaling::types::{
 use super::LEDGER_TAG;
 use crate::model::{Group, GroupName, InventoryError, LedgerId, Obstacle, ObstacleKind, Process, Time};
 
+/// The lifecycle transition of hooks that hold members on their way out.
+pub(super) const TERMINATING: &str = "autoscaling:EC2_INSTANCE_TERMINATING";
+
+/// The heartbeat timeout of a hook that does not state one, in seconds (API reference, `PutLifecycleHook`).
+pub(super) const HEARTBEAT: i32 = 3600;
+
 /// The part of a group's description that costs a call per group, and changes rarely.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Detail {
@@ -218,11 +224,11 @@ fn notes(group: &AutoScalingGroup, detail: &Detail, weighs: bool, suspended: &BT
     };
     for hook in &detail.hooks {
         note(
-            hook.lifecycle_transition() == Some("autoscaling:EC2_INSTANCE_TERMINATING"),
+            hook.lifecycle_transition() == Some(TERMINATING),
             format!(
                 "lifecycle hook {} may hold a terminated member in Terminating:Wait for up to {} s: it is out of service all that time",
                 hook.lifecycle_hook_name().unwrap_or("without a name"),
-                hook.heartbeat_timeout().unwrap_or(3600),
+                hook.heartbeat_timeout().unwrap_or(HEARTBEAT),
             ),
         );
     }

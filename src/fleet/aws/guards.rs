@@ -5,8 +5,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::PoisonError;
+use std::time::Duration;
 
-use aws_sdk_ec2::types::{Instance, InstanceAttributeName, InstanceStateName};
+use aws_sdk_autoscaling::types::AutoScalingInstanceDetails;
+use aws_sdk_ec2::types::{Filter, Instance, InstanceAttributeName, InstanceStateName};
 use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::AwsFleet;
@@ -18,6 +20,9 @@ use super::targets::{is_deregistered, is_draining};
 use crate::model::{CallOutcome, GroupName, HostId, HostTargets, TargetGroupId};
 use crate::ports::FleetError;
 
+/// How long AWS is asked before a restore. A restore that waits is capacity that stays out.
+const RESTORE_GUARD: Duration = Duration::from_secs(8);
+
 /// Why nothing was sent.
 pub(super) struct NotSent {
     message: String,
@@ -28,6 +33,11 @@ impl NotSent {
     /// A reason that does not pass by itself.
     pub(super) fn because(message: impl Into<String>) -> Self {
         Self { message: message.into(), retryable: false }
+    }
+
+    /// A reason that passes by itself.
+    fn passing(message: impl Into<String>) -> Self {
+        Self { message: message.into(), retryable: true }
     }
 
     /// A new call may succeed, with a deadline of its own.
@@ -122,6 +132,52 @@ pub(super) async fn in_standby(fleet: &AwsFleet, group: &GroupName, host: &HostI
         return Err(NotSent::because(format!("{host} is protected from scale-in")));
     }
     Ok(())
+}
+
+/// Checks that every host is in Standby in that group, and runs. AWS raises desired capacity for each: for one that is
+/// dead the group would launch another (User Guide, "Temporarily remove instances from your Auto Scaling group":
+/// a member that leaves Standby is subject to health checks again).
+///
+/// Where AWS cannot be asked nothing is refused: a host too many is better than capacity that stays out (S7).
+pub(super) async fn restorable(fleet: &AwsFleet, group: &GroupName, hosts: &[HostId]) -> Result<(), NotSent> {
+    let ids = || Some(hosts.iter().map(|host| host.as_str().to_owned()).collect());
+    let members = fleet.clients.reads.autoscaling.describe_auto_scaling_instances().set_instance_ids(ids()).send();
+    // By a filter: by its id one that EC2 has forgotten would be an error for all.
+    let by_id = Filter::builder().name("instance-id").set_values(ids()).build();
+    let instances = fleet.clients.reads.ec2.describe_instances().filters(by_id).send();
+    let both = async { tokio::join!(members, instances) };
+    let Ok((Ok(members), Ok(instances))) = tokio::time::timeout(RESTORE_GUARD, both).await else { return Ok(()) };
+    let states: BTreeMap<&str, &InstanceStateName> = instances
+        .reservations()
+        .iter()
+        .flat_map(|reservation| reservation.instances())
+        .filter_map(|instance| Some((instance.instance_id()?, instance.state()?.name()?)))
+        .collect();
+    let (mut passing, mut bad) = (Vec::new(), Vec::new());
+    for host in hosts {
+        let is_it = |member: &&AutoScalingInstanceDetails| member.instance_id() == Some(host.as_str());
+        let Some(member) = members.auto_scaling_instances().iter().find(is_it) else {
+            bad.push(format!("{host} is in no Auto Scaling group"));
+            continue;
+        };
+        let (actual, state) = (member.auto_scaling_group_name(), member.lifecycle_state().unwrap_or("in no state"));
+        if actual != Some(group.as_str()) {
+            bad.push(format!("{host} is in group {}, not {group}", actual.unwrap_or("of no name")));
+        } else if state == "EnteringStandby" {
+            passing.push(format!("{host} is {state}, not Standby yet"));
+        } else if state != "Standby" {
+            bad.push(format!("{host} is {state}, not Standby"));
+        } else if let Some(state) = states.get(host.as_str()).filter(|state| ***state != InstanceStateName::Running) {
+            bad.push(format!("{host} is {state}: to put it back would launch another"));
+        } else if !states.contains_key(host.as_str()) {
+            bad.push(format!("EC2 does not know {host}: to put it back would launch another"));
+        }
+    }
+    match (bad.is_empty(), passing.is_empty()) {
+        (true, true) => Ok(()),
+        (true, false) => Err(NotSent::passing(passing.join(", "))),
+        (false, _) => Err(NotSent::because(bad.join(", "))),
+    }
 }
 
 /// Describes the hosts, and checks that each is running and in no group.

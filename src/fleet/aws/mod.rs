@@ -11,6 +11,7 @@
 //! | [`observe`] | reads every page of everything |
 //! | [`hosts`], [`groups`], [`targets`] | from SDK types to the model: pure, no network |
 //! | [`managed`] | which instances something else launches again |
+//! | [`held`] | what keeps a member on its way out, in words |
 //! | [`marker`] | how a cordon outside groups is recorded on the instance |
 //! | [`effects`], [`guards`] | one call each, and the checks right before it |
 //!
@@ -56,6 +57,7 @@ mod effects;
 mod errors;
 mod groups;
 mod guards;
+mod held;
 mod hosts;
 mod managed;
 mod marker;

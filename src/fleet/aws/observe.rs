@@ -13,9 +13,9 @@ use aws_sdk_ec2::types::{Instance, InstanceStatus};
 use aws_sdk_elasticloadbalancingv2::types::{TargetGroup, TargetHealthDescription, TargetTypeEnum};
 use futures_util::{StreamExt, TryStreamExt, stream};
 
-use super::AwsFleet;
 use super::groups::Detail;
 use super::hosts::{self, Assembled, Inventory};
+use super::{AwsFleet, held};
 use crate::model::{FleetMark, FleetSnapshot, GroupName, Time};
 use crate::ports::FleetError;
 
@@ -54,7 +54,7 @@ async fn observe_once(fleet: &AwsFleet) -> Result<FleetSnapshot, FleetError> {
     let protected = fleet.protected.lock().unwrap_or_else(PoisonError::into_inner).clone();
     let Assembled { hosts, groups, contradictions } = hosts::assemble(&inventory, &protected, begun_at)?;
     let snapshot = FleetSnapshot::new(begun_at, super::now(), hosts, groups, FleetMark::OnHosts)?;
-    Ok(snapshot.with_contradictions(contradictions))
+    Ok(snapshot.with_contradictions(contradictions).with_held(held::held(&inventory)))
 }
 
 async fn read(fleet: &AwsFleet, now: Time) -> Result<Inventory, FleetError> {

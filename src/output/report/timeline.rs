@@ -129,7 +129,8 @@ fn sentence(event: &Event, calls: &BTreeMap<u64, &Call>) -> Option<(EntryKind, S
         Event::BatchGranted { batch, granted } => {
             (Step, format!("batch {batch} is granted: {}", hosts_text(granted.keys(), HOSTS_SHOWN)))
         }
-        Event::HostDropped { host, .. } => (Trouble, format!("host {host} left by itself and was dropped")),
+        Event::HostDropped { host, why: None, .. } => (Trouble, format!("host {host} left by itself and was dropped")),
+        Event::HostDropped { host, why: Some(why), .. } => (Trouble, format!("host {host} was dropped: {why}")),
         Event::GroupHeld { group } => (Step, format!("AZRebalance of group {group} is suspended")),
         Event::GroupReleased { group } => (Step, format!("AZRebalance of group {group} is as it was")),
         Event::GroupLeft { message, .. } | Event::Warned { message } => (Trouble, message.clone()),

@@ -160,10 +160,11 @@ impl<'a> RunHistory<'a> {
                 self.step = Some(LastStep::Cordoning(*batch));
                 self.hosts.extend(granted.keys().map(|host| (host, (*batch, HostStage::Granted))));
             }
-            Event::HostDropped { host, .. } => {
+            Event::HostDropped { host, why, .. } => {
                 // Whatever was sent for it: it left by itself.
                 self.hosts.remove(host);
                 self.dropped.insert(host);
+                self.warnings.extend(why.as_ref().map(|why| format!("host {host} was dropped: {why}")));
             }
             Event::GroupReleased { group } => _ = self.left.remove(group),
             Event::GroupLeft { group, message } => _ = self.left.insert(group, message),

@@ -10,6 +10,7 @@ mod policies;
 mod pruned;
 mod readings;
 mod simulation;
+mod strays;
 mod takeovers;
 mod world;
 

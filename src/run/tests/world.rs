@@ -74,6 +74,12 @@ pub(super) struct World {
     looks: u64,
     /// How long a look takes.
     pub(super) look_takes: Duration,
+    /// A restore that names this host is refused, whatever it looks like.
+    pub(super) refuses_to_restore: Option<HostId>,
+    /// What holds a host on its way out, in the provider's words. It stays listed until somebody removes it.
+    pub(super) holds: Option<String>,
+    /// What people were told that the run waits for, each text once.
+    pub(super) waited_for: Vec<String>,
     /// Hosts that the next looks show in service whatever they are, and how many looks.
     pub(super) late: (BTreeSet<HostId>, u64),
     /// Called before each act with the act's words; may change the world or order a stop.
@@ -105,6 +111,21 @@ pub(super) struct Meddled<'a> {
     /// What the person at the terminal replies.
     pub(super) answer: Option<Answer>,
     pub(super) skip_time: Duration,
+}
+
+impl<'a> Meddled<'a> {
+    /// Somebody meddles while no process acts.
+    pub(super) fn of(world: &'a mut World) -> Self {
+        Self {
+            action: "",
+            hosts: &mut world.hosts,
+            record: &mut world.record,
+            now: &mut world.now,
+            order: None,
+            answer: None,
+            skip_time: Duration::ZERO,
+        }
+    }
 }
 
 pub(super) fn host(number: u64) -> HostId {
@@ -155,6 +176,9 @@ impl World {
             blind: BTreeSet::new(),
             looks: 0,
             look_takes: Duration::ZERO,
+            refuses_to_restore: None,
+            holds: None,
+            waited_for: Vec::new(),
             late: (BTreeSet::new(), 0),
             meddle: Box::new(|_| {}),
             ledger_lost_at: None,
@@ -178,7 +202,7 @@ impl World {
             min_size: 0,
             max_size: 100,
             desired: self.desired,
-            stated_members: self.hosts.len() as u64,
+            stated_members: self.hosts.values().filter(|host| host.group.is_some()).count() as u64,
             launch_failure: None,
             ledger: None,
             suspended: self.suspended.clone(),
@@ -186,8 +210,11 @@ impl World {
             obstacles: Vec::new(),
             notes: Vec::new(),
         };
+        let going = self.hosts.values().filter(|host| host.state == HostState::Terminating);
+        let held = going.filter_map(|host| Some((host.id.clone(), self.holds.clone()?))).collect();
         FleetSnapshot::new(self.now, self.now, self.hosts.values().cloned(), [group], FleetMark::Open)
             .expect("consistent")
+            .with_held(held)
     }
 
     /// The snapshot as a provider that lags may show it.
@@ -285,7 +312,10 @@ impl World {
         let mut points = 0;
         for _ in 0..100_000 {
             let action = machine.step(response, self.now);
-            self.show(machine.progress(self.now).step);
+            let progress = machine.progress(self.now);
+            self.show(progress.step);
+            self.waited_for.extend(progress.waits_for);
+            self.waited_for.dedup();
             let words = words(&action);
             if !words.is_empty() {
                 self.log.push(words.clone());

@@ -202,8 +202,9 @@ async fn s9_an_effect_that_is_not_answered_is_in_doubt_and_not_repeated() {
         cloud.moto.settle();
         assert_eq!(standby(&index[n]).await, is_done, "{fault}");
     }
-    for code in ["Throttling", "ScalingActivityInProgress", "ResourceContention"] {
-        cloud.moto.faults(&json!([{"action": "EnterStandby", "code": code}]));
+    // With the statuses of AWS's service model: what its words say holds, whatever the status.
+    for (code, status) in [("Throttling", 400), ("ScalingActivityInProgress", 400), ("ResourceContention", 500)] {
+        cloud.moto.faults(&json!([{"action": "EnterStandby", "code": code, "status": status}]));
         let outcome = perform(&fleet, cordon("index", named(&snapshot, &index[4..5]))).await;
         assert_eq!(refused(&outcome).map(|(_, retryable)| retryable), Some(true), "{code}: {outcome:?}");
     }
@@ -220,6 +221,59 @@ async fn s9_an_effect_that_is_not_answered_is_in_doubt_and_not_repeated() {
     cloud.moto.settle();
     assert_eq!(cloud.described("index").await, after);
     assert_eq!((after.desired, after.members.len()), (4, 5));
+}
+
+/// AWS raises desired capacity for each host that leaves Standby. For one that is dead the group would launch another; one
+/// that somebody detached would be refused, and the others with it.
+#[tokio::test]
+async fn s7_a_restore_of_a_host_that_is_not_in_standby_any_more_is_not_sent() {
+    let cloud = Cloud::new().await;
+    let index = cloud.group("index", 6, 0, &[]).await;
+    let fleet = cloud.fleet().await;
+    let suspend = Effect::Suspend { group: "index".into(), process: Process::AzRebalance };
+    assert_eq!(perform(&fleet, suspend).await, CallOutcome::Done);
+    let batch = named(&observe(&fleet).await, &index[..4]);
+    let restore = |ids: &[usize]| Effect::Restore {
+        group: Some("index".into()),
+        hosts: ids.iter().map(|n| (index[*n].clone(), BTreeSet::new())).collect(),
+    };
+    assert_eq!(perform(&fleet, cordon("index", batch)).await, CallOutcome::Done);
+    // AWS needs a moment: that passes, and is no reason to send each alone.
+    let early = perform(&fleet, restore(&[0, 1])).await;
+    assert!(refused(&early).is_some_and(|(message, retryable)| retryable && message.contains("EnteringStandby")));
+    cloud.moto.settle();
+
+    let [detached, reclaimed, undone] = [&index[0], &index[1], &index[2]];
+    let detach = cloud.autoscaling.detach_instances().auto_scaling_group_name("index");
+    let detach = detach.instance_ids(detached.as_str()).should_decrement_desired_capacity(false);
+    detach.send().await.expect("detached");
+    cloud.ec2.terminate_instances().instance_ids(reclaimed.as_str()).send().await.expect("reclaimed");
+    let exit = cloud.autoscaling.exit_standby().auto_scaling_group_name("index");
+    exit.instance_ids(undone.as_str()).send().await.expect("put back");
+    cloud.moto.settle();
+    let before = cloud.described("index").await;
+    assert_eq!(before.members[reclaimed.as_str()], "Standby", "it stays listed, dead");
+
+    let calls = cloud.moto.calls("ExitStandby");
+    for (ids, words) in [
+        (&[0, 3][..], "is in no Auto Scaling group"),
+        (&[1, 3], "would launch another"),
+        (&[2, 3], "is InService, not Standby"),
+        (&[0], "is in no Auto Scaling group"),
+        (&[1], "would launch another"),
+    ] {
+        let outcome = perform(&fleet, restore(ids)).await;
+        let (message, retryable) = refused(&outcome).expect("refused");
+        assert!(message.contains(words) && !retryable, "{ids:?}: {outcome:?}");
+    }
+    assert_eq!(cloud.moto.calls("ExitStandby"), calls);
+    cloud.moto.settle();
+    assert_eq!(cloud.described("index").await, before, "nothing was launched");
+    // A failed read keeps nobody out.
+    cloud.moto.set(&json!({"deny": ["autoscaling:DescribeAutoScalingInstances"]}));
+    assert_eq!(perform(&fleet, restore(&[3])).await, CallOutcome::Done);
+    cloud.moto.settle();
+    assert_eq!(cloud.described("index").await.members[index[3].as_str()], "InService");
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 mod cases;
 mod effects;
+mod held;
 mod observation;
 mod removal;
 mod story;

@@ -273,6 +273,8 @@ async fn launches_that_fail_and_hooks_that_hold_are_told() {
     let fleet = cloud.fleet().await;
     let snapshot = observe(&fleet).await;
     assert_eq!(snapshot.host(&index[0]).map(|h| h.state), Some(HostState::Terminating), "the hook holds it");
+    let held = "Terminating:Wait: lifecycle hook drain may hold it for up to 300 s";
+    assert_eq!((snapshot.held(&index[0]), snapshot.held(&index[1])), (Some(held), None));
     let group = snapshot.group(&"index".into()).expect("index");
     assert!(group.notes.iter().any(|note| note.contains("drain") && note.contains("300 s")), "{:?}", group.notes);
     cloud.moto.settle();

@@ -18,6 +18,8 @@ const SKEW: Duration = Duration::from_secs(900);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Fate {
     Vanishes,
+    /// It is on its way out, unasked, and vanishes later.
+    Leaves,
     /// Its health is this from then on.
     Turns(Health),
 }
@@ -156,6 +158,7 @@ impl Fleet {
         for (id, state) in &states {
             match state {
                 None => return refused(format!("{id} does not exist")),
+                Some((HostState::Terminating, _)) => return refused(format!("{id} is on its way out")),
                 Some((state, _)) if needs.is_some_and(|needs| needs != *state) => {
                     return refused(format!("{id} is {state:?}"));
                 }

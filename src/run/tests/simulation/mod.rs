@@ -133,7 +133,7 @@ fn replay(seed: u64, bounds: Bounds, rig: Rig) -> Shown {
 }
 
 /// Every fault and every ending must have occurred, or the schedules prove less than they seem to.
-const EVERYTHING: [&str; 56] = [
+const EVERYTHING: [&str; 57] = [
     "abandoned",
     "aborted",
     "after its deadline",
@@ -156,6 +156,7 @@ const EVERYTHING: [&str; 56] = [
     "halt seen",
     "halted",
     "host doubtful",
+    "host left",
     "host recovered",
     "host unhealthy",
     "host vanished",

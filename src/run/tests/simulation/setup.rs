@@ -114,7 +114,7 @@ impl World {
             let id = ids[usize::try_from(seeded.below(ids.len() as u64)).expect("small")].clone();
             let at = START.plus(seeded.up_to(Duration::from_secs(400)));
             if seeded.chance(2) {
-                fates.push((at, id, Fate::Vanishes));
+                fates.push((at, id, if turns.chance(2) { Fate::Leaves } else { Fate::Vanishes }));
                 continue;
             }
             if turns.chance(2) {

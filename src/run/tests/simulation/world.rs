@@ -12,7 +12,7 @@ use super::people::People;
 use super::runner::{Doing, Runner, Wanted, identity, spec};
 use super::takeover::Taking;
 use crate::coordination::{self, Command, Context, FleetRecord, Halt, decide};
-use crate::model::{Bounds, Call, CallOutcome, Health, HostId, Reading, Sample, Time};
+use crate::model::{Bounds, Call, CallOutcome, Health, HostId, HostState, Reading, Sample, Time};
 use crate::plan::testing::Seeded;
 use crate::policy::PolicySet;
 use crate::run::{
@@ -225,17 +225,23 @@ impl World {
         let Some((state, was)) = self.fleets[0].hosts.get(id).and_then(SimHost::now) else { return };
         self.seen.insert(match fate {
             Fate::Vanishes => "host vanished",
+            Fate::Leaves => "host left",
             Fate::Turns(Health::Failed) => "host unhealthy",
             Fate::Turns(Health::Doubtful) => "host doubtful",
             Fate::Turns(Health::Healthy) => "host recovered",
         });
         match fate {
             Fate::Vanishes => self.fleets[0].set(id, self.now, None),
+            Fate::Leaves => {
+                self.fleets[0].set(id, self.now, Some((HostState::Terminating, was)));
+                let later = self.now.plus(Duration::from_secs(20 + id.as_str().len() as u64 * 10));
+                self.fates.push((later, id.clone(), Fate::Vanishes));
+            }
             Fate::Turns(health) => self.fleets[0].set(id, self.now, Some((state, health))),
         }
         if was == Health::Healthy && fate != Fate::Turns(Health::Healthy) {
-            self.checker.has_died(id, self.now, fate == Fate::Vanishes);
-        } else if fate == Fate::Vanishes {
+            self.checker.has_died(id, self.now, matches!(fate, Fate::Vanishes | Fate::Leaves));
+        } else if matches!(fate, Fate::Vanishes | Fate::Leaves) {
             self.checker.has_vanished(id);
         }
     }

@@ -62,6 +62,9 @@ impl World {
             _ => HostState::Cordoned,
         };
         for id in call.effect.hosts() {
+            if matches!(call.effect, Effect::Restore { .. }) && self.refuses_to_restore.as_ref() == Some(id) {
+                return CallOutcome::Refused { message: format!("{id} cannot be put back"), retryable: false };
+            }
             if self.hosts.get(id).map(|h| h.state) != Some(wanted) {
                 return CallOutcome::Refused { message: format!("{id} is not {wanted:?}"), retryable: false };
             }
@@ -85,9 +88,10 @@ impl World {
                     self.cordoned_since.remove(id);
                 }
             }
-            Effect::Terminate { host, .. } => {
-                self.hosts.remove(host);
-            }
+            Effect::Terminate { host, .. } => match self.hosts.get_mut(host).filter(|_| self.holds.is_some()) {
+                Some(host) => host.state = HostState::Terminating,
+                None => _ = self.hosts.remove(host),
+            },
             Effect::Suspend { process, .. } => {
                 self.suspended.insert(*process);
             }
