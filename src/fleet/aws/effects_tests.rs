@@ -36,7 +36,7 @@ enum Answer {
     Never,
 }
 
-/// Answers by action, from a table. Every other action is answered as by a service that knows one host in Standby.
+/// Answers by action, from a table. Every other action is answered as by a service that knows one host, which runs and is in Standby.
 #[derive(Clone, Debug, Default)]
 struct Canned {
     asked: Arc<Mutex<Vec<Asked>>>,
@@ -80,6 +80,7 @@ fn default_answer(action: &str) -> String {
             action,
             "<AutoScalingInstances><member><InstanceId>i-1</InstanceId><AutoScalingGroupName>web</AutoScalingGroupName><LifecycleState>Standby</LifecycleState><ProtectedFromScaleIn>false</ProtectedFromScaleIn></member></AutoScalingInstances>",
         ),
+        "DescribeInstances" => "<DescribeInstancesResponse><reservationSet><item><instancesSet><item><instanceId>i-1</instanceId><instanceState><code>16</code><name>running</name></instanceState></item></instancesSet></item></reservationSet></DescribeInstancesResponse>".to_owned(),
         _ => wrapped(action, ""),
     }
 }
