@@ -216,6 +216,7 @@ fn is_made_up_for(
         | Rule::ForeignLedger
         | Rule::RequestId
         | Rule::GroupMaximum
+        | Rule::WayBack
         | Rule::PlanStale
         | Rule::Approval
         | Rule::RunInTheWay

@@ -5,7 +5,7 @@
 //!
 //! | to read | for |
 //! | --- | --- |
-//! | `plan`, `removal`, `remove`, `confirm` | a removal from its request to its run |
+//! | `plan`, `removal`, `remove`, `confirm`, `way_back` | a removal from its request to its run |
 //! | `idempotency`, `takeover`, `not_taken`, `remainder`, `offline_journal`, `offline_file` | runs begun earlier |
 //! | `halt`, `stop_order`, `follow`, `unhalt`, `pause`, `adopt`, `marks`, `accept`, `set_time` | decisions of a person |
 //! | `init`, `archive`, `prune` | the ledger as a whole |
@@ -55,6 +55,7 @@ mod status;
 mod stop_order;
 mod takeover;
 mod unhalt;
+mod way_back;
 
 pub(crate) use accept::{Acceptance, accept};
 pub(crate) use adopt::{Adoption, adopt};

@@ -18,7 +18,7 @@ use super::environment::{Environment, ObservedFleet};
 use super::error::OperationError;
 use super::frontend::{Frontend, Orders, Part};
 use super::plan::{Because, PlanAnswer};
-use super::{offline_journal, refusal};
+use super::{offline_journal, refusal, way_back};
 
 /// The options given by the operator who continues the run.
 pub(crate) struct Terms {
@@ -45,7 +45,7 @@ pub(crate) async fn unconfirmed(
 ) -> Result<Option<PlanAnswer>, OperationError> {
     let whole = offline_journal::whole(environment, run, journal).await?;
     let Some(left) = remains(&whole, record, run) else { return Ok(None) };
-    let Some(plan) = judged(environment, run, &left, terms).await? else { return Ok(None) };
+    let Some((plan, observed)) = judged(environment, run, &left, terms).await? else { return Ok(None) };
     let document = plan.document.clone();
     if document.verdict == Verdict::Refused {
         return Ok(Some(PlanAnswer::new(environment, document, Because::Refused).rest_of(run)));
@@ -69,6 +69,10 @@ pub(crate) async fn unconfirmed(
             return Ok(Some(PlanAnswer::new(environment, document, because).rest_of(run)));
         }
     }
+    let missing = way_back::missing(environment, &document, &observed).await?;
+    if !missing.is_empty() {
+        return Ok(Some(PlanAnswer::refused(environment, &document, missing).confirmed().rest_of(run)));
+    }
     // Only what was shown was confirmed. A process that lives may have gone on meanwhile; later changes are caught by
     // the fence.
     let (journal, record) = environment.read_run(run).await?;
@@ -86,13 +90,13 @@ pub(crate) async fn unconfirmed(
     Ok(None)
 }
 
-/// The rest of the plan, planned as of now; `None` where none of it can be terminated any more.
+/// The rest of the plan, planned as of now, with what was observed; `None` where none of it can be terminated any more.
 async fn judged(
     environment: &Environment,
     run: &RunId,
     left: &Remains,
     terms: &Terms,
-) -> Result<Option<Plan>, OperationError> {
+) -> Result<Option<(Plan, FleetSnapshot)>, OperationError> {
     let mut observation = environment.observe_then_read().await?;
     observation.view = observation.record.view(Some(run), &observation.silent, observation.now);
     let observed = observation.snapshot.clone();
@@ -127,7 +131,7 @@ async fn judged(
     if !too_large.is_empty() {
         *document = refusal::with(document, too_large);
     }
-    capacity_as_it_is(environment, &observation, observed, document)?;
+    capacity_as_it_is(environment, &observation, observed.clone(), document)?;
     let said = |hosts: &[HostId]| hosts_text(hosts, usize::MAX);
     document
         .warnings
@@ -138,7 +142,7 @@ async fn judged(
     if !going.is_empty() {
         document.warnings.push(format!("not listed any more, or terminating, and not asked about: {}", said(&going)));
     }
-    Ok(Some(plan))
+    Ok(Some((plan, observed)))
 }
 
 /// Judges the run's own hosts as if they were back in service, as they were when they were granted: every constraint

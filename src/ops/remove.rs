@@ -20,7 +20,7 @@ use super::idempotency::{self, Repeated};
 use super::plan::{Because, PlanAnswer};
 use super::remainder::Terms;
 use super::removal::{Removal, Removed};
-use super::{process, refusal, report};
+use super::{process, refusal, report, way_back};
 
 /// How often an unattended count is planned, where other runs are faster each time. Fifty that start at once need far
 /// fewer.
@@ -89,6 +89,11 @@ pub(crate) async fn remove(
         // Only once: orders that arrive while it plans again reach the next run.
         if let Some(orders) = orders.take() {
             tokio::spawn(heard.forward(orders));
+        }
+        // S7: with the caller's permissions, before anything is written.
+        let missing = way_back::missing(&environment, &document, &observation.snapshot).await?;
+        if !missing.is_empty() {
+            return not(PlanAnswer::refused(&environment, &document, missing).confirmed());
         }
         let epoch = next_epoch(&prior, &observation.record, &run);
         let attempt = Attempt { run: run.clone(), epoch, prior, confirmed, mark: observation.snapshot.mark.clone() };

@@ -56,6 +56,8 @@ pub(crate) enum Rule {
     RequestId,
     /// Restoring would fail at the group's maximum.
     GroupMaximum,
+    /// Hosts that were cordoned could not be put back.
+    WayBack,
     /// The plan expired, or its inputs have changed.
     PlanStale,
     /// The policy asks for approvals.

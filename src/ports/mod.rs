@@ -1,21 +1,23 @@
 //! What the pure core needs from outside: the traits that the shell implements.
 
 mod intent;
+mod permissions;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
 use thiserror::Error;
 
 use crate::coordination::{FleetRecord, Life, ProcessId};
 use crate::model::{
-    Bounds, CallOutcome, FleetIdentity, FleetSnapshot, HostId, InventoryError, Nonce, Protection, RunId, Sample,
-    SubsystemName, Time,
+    Bounds, CallOutcome, FleetIdentity, FleetSnapshot, GroupName, HostId, HostTargets, InventoryError, Nonce,
+    Protection, RunId, Sample, SubsystemName, Time,
 };
 use crate::policy::ProbeSpec;
 use crate::run::JournalRecord;
 
 pub use intent::{RecordedCall, append};
+pub use permissions::{Permission, Trial, Trials};
 
 /// A provider of hosts.
 #[async_trait]
@@ -47,6 +49,21 @@ pub trait Fleet: Send + Sync {
     /// [`FleetError::Provider`].
     async fn protections(&self, _hosts: &[HostId]) -> Result<BTreeMap<HostId, Protection>, FleetError> {
         Ok(BTreeMap::new())
+    }
+
+    /// Tries permissions without effect: on these groups, and on these hosts outside groups with the target groups that
+    /// they are in. Empty where the provider asks for no permissions.
+    ///
+    /// # Errors
+    ///
+    /// [`FleetError::Provider`] where a trial has no clear answer.
+    async fn try_permissions(
+        &self,
+        _trials: Trials,
+        _groups: &BTreeSet<GroupName>,
+        _outside: &HostTargets,
+    ) -> Result<Vec<Permission>, FleetError> {
+        Ok(Vec::new())
     }
 
     /// Sends one call, once. Never retries by itself where the effect may have happened.

@@ -172,6 +172,38 @@ class Callers(LabTest):
         self.refused("AccessDeniedException", self.ddb.list_tables)
         self.elb.describe_target_groups()
 
+    def test_a_permission_is_asked_before_the_request_is_read(self):
+        # What safe-remove's trials rest on (README.md: not measured on AWS).
+        fleet = self.fleet(
+            groups=[{"name": "index", "count": 3}], target_groups=[{"name": "tried"}]
+        )
+        nobody = "i-00000000000000000"
+        target = fleet["target_groups"]["tried"]
+        host = fleet["groups"]["index"]["instances"][0]["id"]
+        tags = {"Resources": [host], "Tags": [{"Key": "a", "Value": ""}]}
+        trials = [
+            ("autoscaling:ExitStandby", "ValidationError", self.asg.exit_standby,
+             {"AutoScalingGroupName": "index", "InstanceIds": [nobody]}),
+            ("autoscaling:EnterStandby", "ValidationError", self.asg.enter_standby,
+             {"AutoScalingGroupName": "index", "InstanceIds": [nobody],
+              "ShouldDecrementDesiredCapacity": True}),
+            ("elasticloadbalancing:RegisterTargets", "InvalidTarget",
+             self.elb.register_targets,
+             {"TargetGroupArn": target, "Targets": [{"Id": nobody}]}),
+            ("ec2:CreateTags", "DryRunOperation", self.ec2.create_tags,
+             {"DryRun": True, **tags}),
+            ("ec2:DeleteTags", "DryRunOperation", self.ec2.delete_tags,
+             {"DryRun": True, **tags}),
+            ("ec2:TerminateInstances", "DryRunOperation",
+             self.ec2.terminate_instances, {"DryRun": True, "InstanceIds": [host]}),
+        ]  # fmt: skip
+        for action, code, call, arguments in trials:
+            self.refused(code, call, **arguments)
+            self.set(deny=[action])
+            denied = "UnauthorizedOperation" if action[:3] == "ec2" else "AccessDenied"
+            self.refused(denied, call, **arguments)
+            self.set(deny=[])
+
     def test_expired_session(self):
         self.set(expired_keys=True)
         self.refused("ExpiredToken", self.asg.describe_auto_scaling_groups)

@@ -14,6 +14,7 @@
 //! | [`held`] | what keeps a member on its way out, in words |
 //! | [`marker`] | how a cordon outside groups is recorded on the instance |
 //! | [`effects`], [`guards`] | one call each, and the checks right before it |
+//! | [`permissions`] | trials without effect |
 //!
 //! # How AWS's states are read
 //!
@@ -62,6 +63,7 @@ mod hosts;
 mod managed;
 mod marker;
 mod observe;
+mod permissions;
 mod targets;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -72,9 +74,10 @@ use async_trait::async_trait;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 
 use crate::model::{
-    Bounds, CallOutcome, FleetIdentity, FleetSnapshot, GroupName, HostId, Protection, Time, duration_text, partition_of,
+    Bounds, CallOutcome, FleetIdentity, FleetSnapshot, GroupName, HostId, HostTargets, Protection, Time, duration_text,
+    partition_of,
 };
-use crate::ports::{Fleet, FleetError, RecordedCall};
+use crate::ports::{Fleet, FleetError, Permission, RecordedCall, Trials};
 
 pub use client::Timeouts;
 
@@ -193,6 +196,15 @@ impl Fleet for AwsFleet {
     async fn protections(&self, hosts: &[HostId]) -> Result<BTreeMap<HostId, Protection>, FleetError> {
         let protected = guards::termination_protected(self, hosts).await?;
         Ok(protected.into_iter().map(|host| (host, Protection::Termination)).collect())
+    }
+
+    async fn try_permissions(
+        &self,
+        trials: Trials,
+        groups: &BTreeSet<GroupName>,
+        outside: &HostTargets,
+    ) -> Result<Vec<Permission>, FleetError> {
+        permissions::tried(self, trials, groups, outside).await
     }
 
     async fn perform(&self, call: RecordedCall) -> CallOutcome {

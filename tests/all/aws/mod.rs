@@ -4,6 +4,7 @@ mod cases;
 mod effects;
 mod held;
 mod observation;
+mod permissions;
 mod removal;
 mod story;
 mod unserving;
