@@ -32,6 +32,12 @@ pub(crate) enum Command {
         #[arg(long, value_name = "KEY=VALUE", value_parser = what_if)]
         what_if: Vec<Supposed>,
     },
+    /// Look at all that a removal relies on, and say what stands in its way; touches nothing
+    ///
+    /// Looks at the caller, the ledger, the permissions that can be tried without effect, how long an observation takes, and
+    /// the state of each group. Exit 0, or 5 with what to do.
+    #[command(after_help = examples::DOCTOR)]
+    Doctor,
     /// Runs under way, what they hold, halts
     #[command(after_help = examples::STATUS)]
     Status {
@@ -148,6 +154,24 @@ pub(crate) enum Command {
     /// The ledger that all operators of a fleet share
     #[command(subcommand, arg_required_else_help = true, after_help = examples::LEDGER)]
     Ledger(LedgerCommand),
+    /// Print the least that IAM must allow: to the role that removes, to the one that adopts, or to a user of the ledger
+    ///
+    /// Every action on hosts and groups is tied to the ledger's tag, so that the role can touch nothing that was not adopted.
+    #[command(after_help = examples::IAM_POLICY)]
+    IamPolicy {
+        /// For the role that puts hosts under the ledger: ledger adopt
+        #[arg(long, conflicts_with = "ledger")]
+        adopt: bool,
+        /// For a user of the ledger alone, which is in DynamoDB: halt, status, history
+        #[arg(long)]
+        ledger: bool,
+        /// With what ledger init needs besides
+        #[arg(long, requires = "ledger")]
+        init: bool,
+        /// With what ledger prune needs besides: it deletes
+        #[arg(long, requires = "ledger")]
+        prune: bool,
+    },
     /// Print what makes a shell complete commands, options, subsystems, runs and hosts
     #[command(after_help = examples::COMPLETIONS)]
     Completions {
@@ -187,10 +211,12 @@ impl Command {
         match self {
             Self::Plan { .. }
             | Self::Headroom { .. }
+            | Self::Doctor
             | Self::Status { .. }
             | Self::History(_)
             | Self::Report { html: None, .. }
             | Self::Policy(PolicyCommand::Check | PolicyCommand::Show { .. } | PolicyCommand::Schema { .. })
+            | Self::IamPolicy { .. }
             | Self::Completions { .. }
             | Self::Man { .. } => true,
             Self::Resume { .. }
@@ -272,16 +298,6 @@ pub(crate) enum LedgerCommand {
         /// The file to write, which must not exist [default: FLEET-journals-before-T.json, here]
         #[arg(long, value_name = "FILE", value_parser = new_file)]
         to: Option<std::path::PathBuf>,
-    },
-    /// Print the IAM policy that a ledger in DynamoDB needs
-    #[command(after_help = examples::LEDGER_IAM_POLICY)]
-    IamPolicy {
-        /// With what `ledger init` needs besides
-        #[arg(long)]
-        init: bool,
-        /// With what `ledger prune` needs besides: it deletes
-        #[arg(long)]
-        prune: bool,
     },
     /// Set the ledger's time right where a wrong clock left one behind that has not come yet
     #[command(after_help = examples::LEDGER_SET_TIME)]

@@ -14,6 +14,11 @@ Examples:
   safe-remove headroom --subsystem index --what-if minimum=55  another minimum
   safe-remove headroom --what-if zone-down=a                   if zone a is lost";
 
+pub(crate) const DOCTOR: &str = "\
+Examples:
+  safe-remove doctor                before the first removal
+  safe-remove doctor --output json  for a program";
+
 pub(crate) const STATUS: &str = "\
 Examples:
   safe-remove status                 what is going on
@@ -111,11 +116,6 @@ Examples:
   safe-remove ledger prune --before 90d  to a file in this directory
   safe-remove ledger prune --before 2026-01-01 --to old.json";
 
-pub(crate) const LEDGER_IAM_POLICY: &str = "\
-Examples:
-  safe-remove ledger iam-policy         what every operator needs
-  safe-remove ledger iam-policy --init  and who makes the table";
-
 pub(crate) const LEDGER_SET_TIME: &str = "\
 Examples:
   safe-remove ledger set-time --reason \"fast clock\"  shows both, and asks";
@@ -123,6 +123,12 @@ Examples:
 pub(crate) const LEDGER_ADOPT: &str = "\
 Examples:
   safe-remove ledger adopt --reason \"first use\"  shows what, and asks";
+
+pub(crate) const IAM_POLICY: &str = "\
+Examples:
+  safe-remove iam-policy                  the role that removes
+  safe-remove iam-policy --adopt          the role that adopts, once
+  safe-remove iam-policy --ledger --init  who makes the table";
 
 pub(crate) const COMPLETIONS: &str = "\
 Examples:

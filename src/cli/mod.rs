@@ -10,6 +10,7 @@ pub(crate) mod commands;
 mod complete;
 mod detach;
 mod difference;
+mod doctor;
 pub(crate) mod error;
 mod examples;
 pub(crate) mod exit;
@@ -45,6 +46,7 @@ mod values;
 
 use error::Diagnostic;
 use exit::Exit;
+use iam_policy::Role;
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -176,6 +178,7 @@ async fn command(cli: &Cli, screen: &Arc<Screen>) -> Result<CommandOutput, Opera
         None => remove::run(global, &cli.removal, screen).await,
         Some(Command::Plan { selection }) => plan::run(global, selection).await,
         Some(Command::Headroom { subsystem, what_if }) => headroom::run(global, subsystem.as_ref(), what_if).await,
+        Some(Command::Doctor) => doctor::run(global).await,
         Some(Command::Status { run, watch, check }) => status::run(global, run.as_ref(), *watch, *check, screen).await,
         Some(Command::Resume { run, yes, reason, even_if_alive }) => {
             let (yes, reason, even_if_alive) = (*yes, reason.clone(), *even_if_alive);
@@ -212,11 +215,16 @@ async fn command(cli: &Cli, screen: &Arc<Screen>) -> Result<CommandOutput, Opera
         Some(Command::Ledger(LedgerCommand::Prune { before, to })) => {
             ledger::prune(global, *before, to.as_deref()).await
         }
-        Some(Command::Ledger(LedgerCommand::IamPolicy { init, prune })) => {
-            iam_policy::iam_policy(global, *init, *prune)
-        }
         Some(Command::Ledger(LedgerCommand::SetTime { reason })) => ledger::set_time(global, reason, screen).await,
         Some(Command::Ledger(LedgerCommand::Adopt { reason })) => ledger::adopt(global, reason, screen).await,
+        Some(Command::IamPolicy { adopt, ledger, init, prune }) => {
+            let role = match (adopt, ledger) {
+                (true, _) => Role::Adopts,
+                (false, true) => Role::Ledger { init: *init, prune: *prune },
+                (false, false) => Role::Removes,
+            };
+            iam_policy::iam_policy(global, role, screen).await
+        }
         Some(Command::Completions { shell }) => meta::completions(*shell),
         Some(Command::Man { path }) => meta::man(path),
     }

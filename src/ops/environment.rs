@@ -60,11 +60,17 @@ impl Environment {
         policies: Arc<PolicySet>,
         reader: impl AsyncFnOnce(&FleetConfig, Time) -> Result<LedgerReader, OperationError>,
     ) -> Result<Self, OperationError> {
-        let Opened { fleet, clock, metrics } = fleets::open(&policies).await?;
-        let prober = Arc::new(Probes::new(Arc::clone(&clock), metrics));
-        let began_at = clock.now();
+        let opened = fleets::open(&policies).await?;
+        let began_at = opened.clock.now();
         let ledger = reader(&policies.fleet, began_at).await?;
-        Ok(Self { policies, fleet, prober, clock, began_at, ledger })
+        Ok(Self::of_parts(policies, opened, ledger, began_at))
+    }
+
+    /// The same of what is open already.
+    pub(crate) fn of_parts(policies: Arc<PolicySet>, opened: Opened, ledger: LedgerReader, began_at: Time) -> Self {
+        let Opened { fleet, clock, metrics } = opened;
+        let prober = Arc::new(Probes::new(Arc::clone(&clock), metrics));
+        Self { policies, fleet, prober, clock, began_at, ledger }
     }
 
     /// Observes the fleet and reads the ledger, whose record must be of this fleet.

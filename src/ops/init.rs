@@ -5,6 +5,7 @@ use std::path::Path;
 use serde::Serialize;
 
 use crate::model::{FleetName, LedgerId, Time};
+use crate::policy::PolicySet;
 
 use super::error::OperationError;
 use super::reader::{LedgerReader, writable_ledger};
@@ -18,6 +19,12 @@ pub(crate) struct Initialised {
     pub(crate) place: String,
     /// What was done, in words; empty where everything existed before.
     pub(crate) done: Vec<String>,
+}
+
+/// The ledger's id; `None` where there is none yet, or it cannot be read.
+pub(crate) async fn ledger_id(policies: &PolicySet) -> Option<LedgerId> {
+    let now = fleets::now(&policies.fleet);
+    LedgerReader::open(&policies.fleet, now).await.ok()?.id().cloned()
 }
 
 /// Creates both. Either is left as it is where it exists.

@@ -9,7 +9,7 @@
 //! | `idempotency`, `takeover`, `not_taken`, `remainder`, `offline_journal`, `offline_file` | runs begun earlier |
 //! | `halt`, `stop_order`, `follow`, `unhalt`, `pause`, `adopt`, `marks`, `accept`, `set_time` | decisions of a person |
 //! | `init`, `archive`, `prune` | the ledger as a whole |
-//! | `status`, `run_status`, `advice`, `history`, `headroom`, `run_report`, `report`, `candidates` | reports, and names for the Tab key |
+//! | `status`, `run_status`, `advice`, `history`, `headroom`, `doctor`, `run_report`, `report`, `candidates` | reports, and names for the Tab key |
 //! | `environment`, `site`, `reader`, `fleets`, `engines`, `clock`, `process` | what the policies name, opened |
 
 mod accept;
@@ -20,6 +20,7 @@ pub(crate) mod candidates;
 mod clock;
 mod confirm;
 mod cores;
+mod doctor;
 mod engines;
 mod environment;
 mod error;
@@ -62,6 +63,7 @@ pub(crate) use adopt::{Adoption, adopt};
 pub(crate) use archive::{export, import};
 pub(crate) use candidates::Candidate;
 pub use cores::OnAllCores;
+pub(crate) use doctor::doctor;
 pub(crate) use environment::policies;
 pub(crate) use error::OperationError;
 pub(crate) use follow::{Became, in_words};
@@ -69,7 +71,7 @@ pub(crate) use frontend::{Frontend, Orders, Part, Question, Reply};
 pub(crate) use halt::{Halted, HaltedRun, halt};
 pub(crate) use headroom::headroom;
 pub(crate) use history::{HistoryOf, history};
-pub(crate) use init::init;
+pub(crate) use init::{init, ledger_id};
 pub(crate) use marks::Marks;
 pub(crate) use pause::{go_on, pause};
 pub(crate) use plan::{Because, PlanAnswer, plan};

@@ -72,6 +72,11 @@ impl LedgerReader {
         self.memory.went_back()
     }
 
+    /// The ledger's id, if the fleet has a record already.
+    pub(crate) fn id(&self) -> Option<&crate::model::LedgerId> {
+        self.id.as_ref()
+    }
+
     /// Whether the fleet has a record already.
     pub(crate) fn exists(&self) -> bool {
         self.id.is_some()

@@ -7,6 +7,7 @@
 mod batches;
 mod capacity;
 mod clean;
+mod doctor;
 mod documents;
 mod headroom;
 pub(crate) mod next;
@@ -26,6 +27,7 @@ mod wrap;
 
 pub(crate) use capacity::capacity_line;
 pub(crate) use clean::{clean, clean_lines, is_unsafe, json_document, json_line};
+pub(crate) use doctor::{Check, CheckState, DoctorDocument, doctor_causes, doctor_text};
 pub(crate) use documents::{
     ClockSpeed, ErrorDocument, HeadroomDocument, HistoryDocument, HistoryHalt, Hypothesis, Place, PlanEnd,
     ResultDocument, StatusBatch, StatusCall, StatusDocument, StatusHalt, StatusHold, StatusPause, StatusQuestion,

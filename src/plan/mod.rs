@@ -82,5 +82,6 @@ pub use request::{HostList, NoHostList, Request, Selection};
 pub(crate) use rule::{Rule, Violation};
 pub use settings::Settings;
 pub use verify::verify;
+pub(crate) use warnings::group_minimums;
 pub(crate) use weights::{units, weight};
 pub(crate) use why::{Constraint, Why, WouldAllow};

@@ -69,7 +69,7 @@ fn protected(membership: &Membership<'_>, subsystem: usize) -> Option<String> {
 }
 
 /// MinSize at the policy's minimum is the one minimum that the provider itself enforces against a late call.
-fn group_minimums(inputs: &Inputs<'_>, membership: &Membership<'_>, subsystem: usize) -> Option<String> {
+pub(crate) fn group_minimums(inputs: &Inputs<'_>, membership: &Membership<'_>, subsystem: usize) -> Option<String> {
     let policy = membership.subsystem(subsystem);
     if policy.capacity.units != UnitsSource::One {
         return None;

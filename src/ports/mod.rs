@@ -170,6 +170,15 @@ pub trait Ledger: Send + Sync {
     /// How many bytes of a record the engine takes; `None` where it takes more than a record can have.
     fn room(&self) -> Option<u64>;
 
+    /// Tries the permissions of its place that can be tried without effect. Empty where the engine has none.
+    ///
+    /// # Errors
+    ///
+    /// [`LedgerError`] where a trial has no clear answer.
+    async fn try_permissions(&self) -> Result<Vec<Permission>, LedgerError> {
+        Ok(Vec::new())
+    }
+
     /// Runs whose journal was begun at or after `since`, newest first.
     ///
     /// # Errors

@@ -10,6 +10,7 @@ mod citations;
 mod commands_said;
 mod completions;
 mod crowd;
+mod doctor;
 mod documents;
 mod environment;
 #[cfg(debug_assertions)]
@@ -22,6 +23,7 @@ mod ledger;
 mod manual;
 mod meta;
 mod outage;
+mod permissions;
 mod prompt;
 mod removal;
 mod reports;

@@ -172,6 +172,12 @@ class Callers(LabTest):
         self.refused("AccessDeniedException", self.ddb.list_tables)
         self.elb.describe_target_groups()
 
+    def test_only_what_is_allowed(self):
+        self.set(allow=["elasticloadbalancing:Describe*"])
+        self.refused("AccessDenied", self.asg.describe_auto_scaling_groups)
+        self.elb.describe_target_groups()
+        self.server.client("sts").get_caller_identity()
+
     def test_a_permission_is_asked_before_the_request_is_read(self):
         # What safe-remove's trials rest on (README.md: not measured on AWS).
         fleet = self.fleet(

@@ -269,29 +269,33 @@ async fn details(
 }
 
 async fn detail(fleet: &AwsFleet, group: &str) -> Result<Detail, FleetError> {
-    let client = &fleet.clients.reads.autoscaling;
+    let autoscaling = &fleet.clients.reads.autoscaling;
     let activities = async {
         // One page, newest first: a launch older than a hundred activities says nothing about today.
-        let answer =
-            client.describe_scaling_activities().auto_scaling_group_name(group).max_records(100).send().await.map_err(
-                |e| {
-                    super::errors::provider(
-                        &format!("read the activities of {group}"),
-                        "autoscaling:DescribeScalingActivities",
-                        &e,
-                    )
-                },
-            )?;
+        let answer = autoscaling
+            .describe_scaling_activities()
+            .auto_scaling_group_name(group)
+            .max_records(100)
+            .send()
+            .await
+            .map_err(|e| {
+                super::errors::provider(
+                    &format!("read the activities of {group}"),
+                    "autoscaling:DescribeScalingActivities",
+                    &e,
+                )
+            })?;
         Ok(answer.activities.unwrap_or_default())
     };
     let hooks = async {
-        let answer = client.describe_lifecycle_hooks().auto_scaling_group_name(group).send().await.map_err(|e| {
-            super::errors::provider(
-                &format!("read the lifecycle hooks of {group}"),
-                "autoscaling:DescribeLifecycleHooks",
-                &e,
-            )
-        })?;
+        let answer =
+            autoscaling.describe_lifecycle_hooks().auto_scaling_group_name(group).send().await.map_err(|e| {
+                super::errors::provider(
+                    &format!("read the lifecycle hooks of {group}"),
+                    "autoscaling:DescribeLifecycleHooks",
+                    &e,
+                )
+            })?;
         Ok::<_, FleetError>(answer.lifecycle_hooks.unwrap_or_default())
     };
     let (activities, hooks) = tokio::try_join!(activities, hooks)?;

@@ -15,6 +15,7 @@
 
 use std::collections::BTreeSet;
 
+use aws_sdk_ec2::types::InstanceAttributeName;
 use aws_sdk_elasticloadbalancingv2::types::TargetDescription;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
@@ -32,8 +33,8 @@ use crate::ports::{FleetError, Permission, Trial, Trials};
 const NOBODY: &str = "i-00000000000000000";
 
 /// The answers to a call that is allowed and cannot be done: the Auto Scaling API reference's "Common Errors", the
-/// Elastic Load Balancing API reference (`RegisterTargets`), the EC2 API reference (`DryRun`).
-const ALLOWED: [&str; 3] = ["ValidationError", "InvalidTarget", "DryRunOperation"];
+/// Elastic Load Balancing API reference (`RegisterTargets`), the EC2 API reference (`DryRun`, "Error codes").
+const ALLOWED: [&str; 4] = ["ValidationError", "InvalidTarget", "DryRunOperation", "InvalidInstanceID.NotFound"];
 
 /// The most instances that one dry run names.
 const DRY_RUN_HOSTS: usize = 50;
@@ -63,23 +64,45 @@ pub(super) async fn tried(
         .map(|hosts| async move { of_hosts(fleet, trials, &hosts).await })
         .buffered(CONCURRENCY)
         .try_concat();
-    let (mut found, of_target_groups, of_hosts) = tokio::try_join!(of_groups, of_target_groups, of_hosts)?;
+    let rare = async {
+        match (trials, groups.first()) {
+            (Trials::All, Some(group)) => rare_reads(fleet, group).await,
+            (Trials::All, None) | (Trials::WayBack, _) => Ok(Vec::new()),
+        }
+    };
+    let (mut found, of_target_groups, of_hosts, rare) = tokio::try_join!(of_groups, of_target_groups, of_hosts, rare)?;
     fleet.clock.verdict()?;
     found.extend(of_target_groups);
     found.extend(of_hosts);
+    found.extend(rare);
     Ok(found)
 }
 
+/// What not every observation reads: some of it only right before a host is terminated.
+async fn rare_reads(fleet: &AwsFleet, group: &GroupName) -> Result<Vec<Permission>, FleetError> {
+    let reads = &fleet.clients.reads;
+    let members = reads.autoscaling.describe_auto_scaling_instances().instance_ids(NOBODY).send().await;
+    let warm = reads.autoscaling.describe_warm_pool().auto_scaling_group_name(group.as_str()).send().await;
+    let attribute = reads.ec2.describe_instance_attribute().instance_id(NOBODY);
+    let attribute = attribute.attribute(InstanceAttributeName::DisableApiTermination).send().await;
+    let resource = "the account";
+    Ok(vec![
+        judged("autoscaling:DescribeAutoScalingInstances", resource, members)?,
+        judged("autoscaling:DescribeWarmPool", resource, warm)?,
+        judged("ec2:DescribeInstanceAttribute", resource, attribute)?,
+    ])
+}
+
 async fn of_group(fleet: &AwsFleet, trials: Trials, group: &GroupName) -> Result<Vec<Permission>, FleetError> {
-    let client = &fleet.clients.reads.autoscaling;
+    let autoscaling = &fleet.clients.reads.autoscaling;
     let resource = format!("group {group}");
-    let exits = client.exit_standby().auto_scaling_group_name(group.as_str()).instance_ids(NOBODY).send().await;
+    let exits = autoscaling.exit_standby().auto_scaling_group_name(group.as_str()).instance_ids(NOBODY).send().await;
     let mut found = vec![judged("autoscaling:ExitStandby", &resource, exits)?];
     if trials == Trials::WayBack {
         found.push(resumes(fleet, group, &resource).await?);
         return Ok(found);
     }
-    let enters = client
+    let enters = autoscaling
         .enter_standby()
         .auto_scaling_group_name(group.as_str())
         .instance_ids(NOBODY)
@@ -97,9 +120,9 @@ async fn of_group(fleet: &AwsFleet, trials: Trials, group: &GroupName) -> Result
 }
 
 async fn resumes(fleet: &AwsFleet, group: &GroupName, resource: &str) -> Result<Permission, FleetError> {
-    let client = &fleet.clients.reads.autoscaling;
+    let autoscaling = &fleet.clients.reads.autoscaling;
     let process = Process::AzRebalance.to_string();
-    let described = client.describe_auto_scaling_groups().auto_scaling_group_names(group.as_str()).send().await;
+    let described = autoscaling.describe_auto_scaling_groups().auto_scaling_group_names(group.as_str()).send().await;
     let described = described
         .map_err(|e| errors::provider(&format!("describe {resource}"), "autoscaling:DescribeAutoScalingGroups", &e))?;
     let described =
@@ -111,7 +134,7 @@ async fn resumes(fleet: &AwsFleet, group: &GroupName, resource: &str) -> Result<
     if is_suspended {
         return Ok(Permission { action, resource: resource.to_owned(), trial: Trial::NotTried(SUSPENDED_NOW) });
     }
-    let resumes = client.resume_processes().auto_scaling_group_name(group.as_str()).scaling_processes(process);
+    let resumes = autoscaling.resume_processes().auto_scaling_group_name(group.as_str()).scaling_processes(process);
     judged(action, resource, resumes.send().await)
 }
 
@@ -120,31 +143,30 @@ async fn of_target_group(
     trials: Trials,
     group: &TargetGroupId,
 ) -> Result<Vec<Permission>, FleetError> {
-    let client = &fleet.clients.reads.elb;
+    let elb = &fleet.clients.reads.elb;
     let resource = format!("target group {group}");
     let nobody = || TargetDescription::builder().id(NOBODY).build();
-    let registers = client.register_targets().target_group_arn(group.as_str()).targets(nobody()).send().await;
+    let registers = elb.register_targets().target_group_arn(group.as_str()).targets(nobody()).send().await;
     let mut found = vec![judged("elasticloadbalancing:RegisterTargets", &resource, registers)?];
     if trials == Trials::All {
         // API reference, `DeregisterTargets`: "If the specified target does not exist, the action returns successfully."
-        let deregisters = client.deregister_targets().target_group_arn(group.as_str()).targets(nobody()).send().await;
+        let deregisters = elb.deregister_targets().target_group_arn(group.as_str()).targets(nobody()).send().await;
         found.push(judged("elasticloadbalancing:DeregisterTargets", &resource, deregisters)?);
     }
     Ok(found)
 }
 
 async fn of_hosts(fleet: &AwsFleet, trials: Trials, hosts: &[HostId]) -> Result<Vec<Permission>, FleetError> {
-    let client = &fleet.clients.reads.ec2;
+    let ec2 = &fleet.clients.reads.ec2;
     let ids: Vec<String> = hosts.iter().map(ToString::to_string).collect();
     let resource = ids.join(", ");
     let marker = || aws_sdk_ec2::types::Tag::builder().key(KEY);
-    let deletes = client.delete_tags().dry_run(true).set_resources(Some(ids.clone())).tags(marker().build());
+    let deletes = ec2.delete_tags().dry_run(true).set_resources(Some(ids.clone())).tags(marker().build());
     let mut found = vec![judged("ec2:DeleteTags", &resource, deletes.send().await)?];
     if trials == Trials::All {
-        let creates =
-            client.create_tags().dry_run(true).set_resources(Some(ids.clone())).tags(marker().value("").build());
+        let creates = ec2.create_tags().dry_run(true).set_resources(Some(ids.clone())).tags(marker().value("").build());
         found.push(judged("ec2:CreateTags", &resource, creates.send().await)?);
-        let terminates = client.terminate_instances().dry_run(true).set_instance_ids(Some(ids));
+        let terminates = ec2.terminate_instances().dry_run(true).set_instance_ids(Some(ids));
         found.push(judged("ec2:TerminateInstances", &resource, terminates.send().await)?);
     }
     Ok(found)

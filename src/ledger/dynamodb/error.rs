@@ -45,7 +45,7 @@ pub(super) enum DynamoDbError {
          table` in fleet.toml; `safe-remove ledger init` makes one of the right form under a new name"
     )]
     WrongKey(#[source] Option<Said>),
-    #[error("AWS does not allow it to this identity: `safe-remove ledger iam-policy` prints what must be allowed")]
+    #[error("AWS does not allow it to this identity: `safe-remove iam-policy --ledger` prints what must be allowed")]
     Denied(#[source] Said),
     #[error("the credentials are missing, expired or invalid: renew them (aws sso login, or set AWS_PROFILE)")]
     Credentials(#[source] Said),

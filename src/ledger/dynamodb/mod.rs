@@ -14,6 +14,7 @@
 //! and a journal cannot begin without being listed. Names of fleets contain no `#`.
 
 mod error;
+mod permissions;
 mod table;
 
 use std::collections::HashMap;
@@ -28,7 +29,7 @@ use sha2::{Digest as _, Sha256};
 use crate::coordination::FleetRecord;
 use crate::model::{FleetName, LedgerId, Nonce, RunId, Time};
 use crate::policy::DynamodbPlace;
-use crate::ports::{Ledger, LedgerError, Version, Written};
+use crate::ports::{Ledger, LedgerError, Permission, Version, Written};
 use crate::run::JournalRecord;
 
 use self::error::DynamoDbError;
@@ -329,6 +330,10 @@ impl Ledger for DynamodbLedger {
             self.table.call(delete).await.map_err(|failed| self.not_written(failed))?;
         }
         Ok(())
+    }
+
+    async fn try_permissions(&self) -> Result<Vec<Permission>, LedgerError> {
+        permissions::tried(&self.table, &self.fleet, &self.place).await
     }
 
     async fn journal(&self, run: &RunId) -> Result<Vec<JournalRecord>, LedgerError> {

@@ -5,12 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use safe_remove::ports::{Fleet, Permission, Trial, Trials};
 use serde_json::json;
 
+use crate::permissions::actions;
 use crate::support::cloud::Cloud;
 
 use super::story::{SMALL, Shape, Story, named_by, removal, rules, run, start, texts};
 
 /// The actions that can be tried at any time.
-const TRIED: [&str; 7] = [
+const TRIED: [&str; 10] = [
     "autoscaling:ExitStandby",
     "autoscaling:EnterStandby",
     "elasticloadbalancing:RegisterTargets",
@@ -18,6 +19,9 @@ const TRIED: [&str; 7] = [
     "ec2:DeleteTags",
     "ec2:CreateTags",
     "ec2:TerminateInstances",
+    "autoscaling:DescribeAutoScalingInstances",
+    "autoscaling:DescribeWarmPool",
+    "ec2:DescribeInstanceAttribute",
 ];
 
 fn denied(found: &[Permission]) -> Vec<&str> {
@@ -114,4 +118,55 @@ async fn s7_a_run_is_not_continued_without_the_permissions_for_the_way_back() {
     let refused = story.environment.run(&["resume", id, "--yes", "-o", "json"]).exits(3);
     assert_eq!(rules(&refused.json()), BTreeSet::from(["way-back"]), "{}", refused.stderr);
     assert_eq!(named_by(&story, "TerminateInstanceInAutoScalingGroup"), Vec::<String>::new());
+}
+
+fn printed(story: &Story, options: &[&str]) -> BTreeSet<String> {
+    let ran = story.environment.run(&[&["iam-policy"], options].concat()).exits(0);
+    actions(&serde_json::from_str(&ran.stdout).expect("a policy"))
+}
+
+#[tokio::test]
+async fn the_printed_policies_are_enough() {
+    let story = Story::new(&SMALL).await;
+    story.cloud.moto.set(&json!({"allow": printed(&story, &["--adopt"])}));
+    story.adopt();
+    story.cloud.moto.set(&json!({"allow": printed(&story, &[])}));
+    let hosts = story.one_of_each();
+    assert_eq!(texts(&run(&story.environment, &removal("billing", &hosts)).exits(0).json()["terminated"]).len(), 4);
+    // And what is left of the ledger's mark is tied to this ledger.
+    let policy = story.environment.run(&["iam-policy", "-o", "json"]).exits(0).json();
+    let ledger = story.environment.run(&["status", "-o", "json"]).exits(0).json()["ledger"].clone();
+    let tag = "autoscaling:ResourceTag/safe-remove:ledger";
+    assert_eq!(policy["result"]["Statement"][1]["Condition"]["StringEquals"][tag], ledger, "{policy:#}");
+    assert_eq!(policy["warnings"], json!([]));
+}
+
+/// Each of them is needed, and somebody who lacks one is told which: by the doctor, or by the run.
+#[tokio::test]
+async fn each_action_of_the_policy_that_is_denied_is_named() {
+    let story = Story::adopted(&SMALL).await;
+    let host = vec![story.id("index-0001")];
+    let mut by_a_run = Vec::new();
+    for action in printed(&story, &[]) {
+        story.cloud.moto.set(&json!({"deny": [&action]}));
+        let ran = story.environment.run(&["doctor", "-o", "json"]);
+        if ran.code == Some(5) {
+            assert!(format!("{}{}", ran.stdout, ran.stderr).contains(&action), "{action}: {}", ran.stderr);
+            continue;
+        }
+        let operation = action.split(':').next_back().expect("an operation");
+        let ran = run(&story.environment, &removal("index", &host));
+        assert!(ran.code != Some(0) && ran.stderr.contains(operation), "{action}: {ran:?}");
+        story.cloud.moto.settle();
+        assert_eq!(story.now().await, story.before, "{action}");
+        by_a_run.push(action);
+    }
+    assert_eq!(
+        by_a_run,
+        [
+            "autoscaling:ResumeProcesses",
+            "autoscaling:SuspendProcesses",
+            "autoscaling:TerminateInstanceInAutoScalingGroup"
+        ]
+    );
 }

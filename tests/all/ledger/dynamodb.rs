@@ -156,7 +156,7 @@ async fn s3_a_table_that_is_missing_or_not_a_ledgers_says_what_to_do() {
 async fn s3_a_refusal_is_told_by_its_remedy_and_throttling_ends_soon() {
     let closed = "http://127.0.0.1:1".to_owned();
     for (url, advice) in [
-        (refusing(400, "AccessDeniedException").await, "safe-remove ledger iam-policy"),
+        (refusing(400, "AccessDeniedException").await, "safe-remove iam-policy --ledger"),
         (refusing(400, "UnrecognizedClientException").await, "renew them"),
         (refusing(400, "ProvisionedThroughputExceededException").await, "DynamoDB throttles"),
         (refusing(500, "InternalServerError").await, "AWS's health page"),
@@ -419,7 +419,7 @@ fn a_fleet_goes_by_a_table_from_its_making_to_its_history() {
     assert!(early.stderr.contains("safe-remove ledger init"), "{}", early.stderr);
     assert!(!early.stderr.contains("ServiceError"), "words, and not the SDK's own state: {}", early.stderr);
     let policy: Value =
-        serde_json::from_str(&environment.run(&["ledger", "iam-policy"]).exits(0).stdout).expect("JSON");
+        serde_json::from_str(&environment.run(&["iam-policy", "--ledger"]).exits(0).stdout).expect("JSON");
     assert_eq!(policy["Statement"][0]["Resource"], format!("arn:aws:dynamodb:*:*:table/{table}"));
 
     let made = environment.run(&["ledger", "init", "--output=json"]).exits(0).json();

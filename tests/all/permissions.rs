@@ -1,0 +1,106 @@
+//! The policies that `iam-policy` prints name the calls that the source makes, and no other.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::environment::TestEnvironment;
+
+const FLEET: &str = r#"name = "demo"
+[provider]
+kind = "aws"
+region = "us-east-1"
+account = "123456789012"
+[ledger]
+kind = "sqlite"
+path = "../state/ledger.db"
+"#;
+
+const POLICY: &str = r#"name = "index"
+depends_on = []
+[hosts]
+tags = { "role" = ["index"] }
+[capacity]
+baseline = 9
+minimum = 3
+[pace]
+max_hosts_per_run = 2
+batch = 1
+interval = "1m"
+budgets = [{ hosts = 4, per = "1h" }]
+[health]
+bake = "1m"
+every = "10s"
+"#;
+
+fn printed(environment: &TestEnvironment, options: &[&str]) -> BTreeSet<String> {
+    let ran = environment.run(&[&["iam-policy"], options].concat()).exits(0);
+    actions(&serde_json::from_str(&ran.stdout).expect("a policy"))
+}
+
+/// The actions that a policy allows.
+pub(crate) fn actions(policy: &Value) -> BTreeSet<String> {
+    let statements = policy["Statement"].as_array().expect("statements");
+    let all = statements.iter().flat_map(|statement| statement["Action"].as_array().expect("actions"));
+    all.map(|action| action.as_str().expect("a text").to_owned()).collect()
+}
+
+fn policies(ledger: &str) -> TestEnvironment {
+    let environment = TestEnvironment::new();
+    let fleet = &FLEET[..FLEET.find("[ledger]").expect("a ledger")];
+    environment.write("policies/fleet.toml", &format!("{fleet}{ledger}"));
+    environment.write("policies/index.toml", POLICY);
+    environment
+}
+
+/// The calls of the SDK's clients in these sources, as IAM's actions: `.ec2.describe_instances()` is
+/// `ec2:DescribeInstances`. Clients are named by their services.
+fn called(folder: &str) -> BTreeSet<String> {
+    let call = regex::Regex::new(r"\b(autoscaling|ec2|elb|sts|client)\s*\.\s*([a-z_]+)\(\)").expect("a pattern");
+    let mut found = BTreeSet::new();
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src").join(folder);
+    for entry in fs::read_dir(folder).expect("sources") {
+        let text = fs::read_to_string(entry.expect("a file").path()).expect("UTF-8");
+        let code = text.split("#[cfg(test)]").next().unwrap_or_default();
+        for call in call.captures_iter(code) {
+            let service = match &call[1] {
+                "elb" => "elasticloadbalancing",
+                "client" => "dynamodb",
+                service => service,
+            };
+            let words = call[2].split('_').map(|word| format!("{}{}", word[..1].to_uppercase(), &word[1..]));
+            found.insert(format!("{service}:{}", words.collect::<String>()));
+        }
+    }
+    assert!(found.len() > 8, "{found:?}: this test reads the wrong lines");
+    found
+}
+
+#[test]
+fn the_policies_allow_the_calls_of_the_source_and_no_other() {
+    let environment = policies(&FLEET[FLEET.find("[ledger]").expect("a ledger")..]);
+    let (removes, adopts) = (printed(&environment, &[]), printed(&environment, &["--adopt"]));
+    let mut calls = called("fleet/aws");
+    // AWS STS API reference: "No permissions are required to perform this operation".
+    assert!(calls.remove("sts:GetCallerIdentity"));
+    assert_eq!(removes.union(&adopts).cloned().collect::<BTreeSet<_>>(), calls);
+    let adopts_alone: Vec<_> = adopts.difference(&removes).collect();
+    assert_eq!(adopts_alone, ["autoscaling:CreateOrUpdateTags"]);
+    let cannot: Vec<_> = removes.difference(&adopts).filter(|action| action.contains(":Describe")).collect();
+    assert_eq!(cannot, Vec::<&String>::new(), "who adopts looks at the same");
+    environment.run(&["iam-policy", "--ledger"]).exits(2);
+    environment.run(&["iam-policy", "--ledger", "--adopt"]).exits(2);
+    environment.run(&["iam-policy", "--init"]).exits(2);
+}
+
+#[test]
+fn a_ledger_in_dynamodb_is_in_every_policy() {
+    let environment = policies("[ledger]\nkind = \"dynamodb\"\ntable = \"safe-remove\"\n");
+    let all = printed(&environment, &["--ledger", "--init", "--prune"]);
+    assert_eq!(all, called("ledger/dynamodb"));
+    let user = printed(&environment, &["--ledger"]);
+    assert!(user.is_subset(&printed(&environment, &[])) && user.is_subset(&printed(&environment, &["--adopt"])));
+    assert!(!user.iter().any(|action| action.contains("Delete") || action.contains("Create")), "{user:?}");
+}
