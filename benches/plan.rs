@@ -92,6 +92,7 @@ impl World {
             bad_probes: &self.bad_probes,
             identity: &self.identity,
             bounds: Bounds::SIMULATED,
+            credentials_end: None,
             now: NOON,
         }
     }

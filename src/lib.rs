@@ -17,6 +17,7 @@
 //! | [`coordination`] | the shared record and every change of it | pure | S1, S4: `grant.rs`, `terminate.rs`; S9: `guard.rs` |
 //! | [`run`] | the run's state machine and journal | pure | S2, S5, S6, S7, S8: `preflight.rs`, `bake.rs`, `queue.rs`, `restore.rs` |
 //! | [`ports`] | the traits that the shell implements | | |
+//! | `credentials` | the AWS credentials that fleet and ledger share | | |
 //! | [`driver`] | the only loop that performs effects | async | S5: the record before the call |
 //! | [`fleet`], [`ledger`], [`probe`] | providers, ledgers, probes: one folder each | async | S3; S9: deadlines, nonces |
 //! | [`output`] | documents and screens | | |
@@ -25,6 +26,8 @@
 
 pub mod cli;
 pub mod coordination;
+#[cfg(any(feature = "aws", feature = "dynamodb"))]
+mod credentials;
 pub mod driver;
 pub mod fleet;
 pub mod health;

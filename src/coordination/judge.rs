@@ -153,6 +153,8 @@ impl<'a> Judge<'a> {
             bad_probes: &self.bad_probes,
             identity: self.ctx.identity,
             bounds: self.ctx.bounds,
+            // The run's own; a record knows nobody's.
+            credentials_end: None,
             now: self.ctx.now,
         }
     }
@@ -217,6 +219,7 @@ fn is_made_up_for(
         | Rule::RequestId
         | Rule::GroupMaximum
         | Rule::WayBack
+        | Rule::Credentials
         | Rule::PlanStale
         | Rule::Approval
         | Rule::RunInTheWay

@@ -52,7 +52,7 @@ mod ordered {
     use super::{Action, Arc, Ledger};
     use crate::coordination::FleetRecord;
     use crate::model::{Nonce, RunId, Time};
-    use crate::ports::{LedgerError, Permission, Version, Written};
+    use crate::ports::{Lasting, LedgerError, Permission, Version, Written};
     use crate::run::{Event, JournalRecord};
 
     static FAULTS: LazyLock<Mutex<Faults>> = LazyLock::new(|| {
@@ -194,6 +194,10 @@ mod ordered {
     impl Ledger for Faulty {
         fn room(&self) -> Option<u64> {
             self.0.room()
+        }
+
+        async fn lasting(&self) -> Lasting {
+            self.0.lasting().await
         }
 
         async fn try_permissions(&self) -> Result<Vec<Permission>, LedgerError> {

@@ -13,7 +13,7 @@ use thiserror::Error;
 
 use crate::coordination::FleetRecord;
 use crate::model::{LedgerId, Nonce, RunId, Time, chain};
-use crate::ports::{Ledger, LedgerError, Permission, Version, Written};
+use crate::ports::{Lasting, Ledger, LedgerError, Permission, Version, Written};
 use crate::run::{JournalRecord, records_ever};
 
 /// What one process knows of a ledger. Shared by all handles that the process opens on the same ledger.
@@ -136,6 +136,10 @@ impl Remembered {
 impl Ledger for Remembered {
     fn room(&self) -> Option<u64> {
         self.ledger.room()
+    }
+
+    async fn lasting(&self) -> Lasting {
+        self.ledger.lasting().await
     }
 
     async fn try_permissions(&self) -> Result<Vec<Permission>, LedgerError> {

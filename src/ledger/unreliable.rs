@@ -6,7 +6,7 @@ use async_trait::async_trait;
 
 use crate::coordination::FleetRecord;
 use crate::model::{Nonce, RunId, Time};
-use crate::ports::{Ledger, LedgerError, Permission, Version, Written};
+use crate::ports::{Lasting, Ledger, LedgerError, Permission, Version, Written};
 use crate::run::JournalRecord;
 
 /// A ledger behind a bad connection.
@@ -56,6 +56,10 @@ impl Unreliable {
 impl Ledger for Unreliable {
     fn room(&self) -> Option<u64> {
         self.ledger.room()
+    }
+
+    async fn lasting(&self) -> Lasting {
+        self.ledger.lasting().await
     }
 
     async fn try_permissions(&self) -> Result<Vec<Permission>, LedgerError> {

@@ -17,6 +17,9 @@ pub struct Bounds {
     pub call_life: Duration,
 }
 
+/// How long a run tries to put back what it has cordoned (contract section 8, "Signals").
+pub(crate) const PUT_BACK: Duration = Duration::from_secs(300);
+
 impl Bounds {
     /// How old an observation may be: long enough to read a fleet of some thousand hosts,
     /// short enough that little can fail by itself in between.

@@ -17,6 +17,7 @@ mod time;
 mod words;
 
 pub use bounds::Bounds;
+pub(crate) use bounds::PUT_BACK;
 #[cfg(any(feature = "aws", feature = "dynamodb"))]
 pub(crate) use causes::causes;
 pub use causes::chain;

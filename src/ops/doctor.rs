@@ -8,11 +8,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::Instant;
 
-use crate::model::{GroupName, Host, HostId, HostState, HostTargets, counted, duration_text};
+use crate::model::{
+    GroupName, Host, HostId, HostState, HostTargets, PUT_BACK, Time, counted, duration_text, span_text,
+};
 use crate::output::{Check, CheckState, DoctorDocument, Place, next};
 use crate::plan::{HostList, Membership, Request, Rule, Selection, group_minimums};
 use crate::policy::PolicySet;
-use crate::ports::{Ledger, Permission, Trial, Trials};
+use crate::ports::{Lasting, Ledger, Permission, Trial, Trials};
 
 use super::environment::{self, Environment, ObservedFleet};
 use super::error::OperationError;
@@ -29,11 +31,14 @@ const NAMED: usize = 6;
 /// The policies are invalid.
 pub(crate) async fn doctor(directory: &Path) -> Result<DoctorDocument, OperationError> {
     let policies = environment::policies(directory)?;
-    let mut checks = vec![policy(&policies)];
+    let (mut checks, mut lasting) = (vec![policy(&policies)], Vec::new());
     let now = fleets::now(&policies.fleet);
     let opened = fleets::open(&policies).await;
     match &opened {
-        Ok(opened) => checks.push(identity(opened)),
+        Ok(opened) => {
+            checks.push(identity(opened));
+            lasting.push(opened.fleet.lasting().await);
+        }
         Err(error) => checks.push(failed("fleet", error)),
     }
     let begun = Instant::now();
@@ -41,6 +46,7 @@ pub(crate) async fn doctor(directory: &Path) -> Result<DoctorDocument, Operation
     let ledger = match ledger {
         Ok(ledger) => match ledger.read().await {
             Ok(_) => {
+                lasting.push(ledger.journals().lasting().await);
                 checks.push(round_trip(&ledger, begun));
                 checks.extend(ledger_permissions(ledger.journals()).await);
                 Some(ledger)
@@ -55,6 +61,9 @@ pub(crate) async fn doctor(directory: &Path) -> Result<DoctorDocument, Operation
             None
         }
     };
+    checks.extend(
+        lasting.into_iter().find(|lasting| *lasting != Lasting::Unlimited).map(|lasting| credentials(lasting, now)),
+    );
     let place = place(&policies, &opened, ledger.as_ref());
     match (opened, ledger) {
         (Ok(opened), Some(ledger)) => {
@@ -110,6 +119,25 @@ fn identity(opened: &Opened) -> Check {
     let identity = opened.fleet.identity();
     let caller = identity.caller.as_ref().map(|caller| format!(", as {caller}")).unwrap_or_default();
     Check::ok("fleet", format!("{identity}{caller}"))
+}
+
+/// Fleet and ledger have the same source.
+fn credentials(lasting: Lasting, now: Time) -> Check {
+    let check = |found: String| Check::ok("credentials", found);
+    let renew = || Some("use a source that renews them: a profile, single sign-on, a role".to_owned());
+    match lasting {
+        Lasting::Unlimited => check("they do not end".to_owned()),
+        Lasting::Renewed(end) => check(format!("renewed before they end at {end}")),
+        Lasting::Until(end) => {
+            let is_late = end < now.plus(PUT_BACK);
+            let found = format!("they end at {end}, {} from now, and are not renewed", span_text(end.since(now)));
+            check(found).is(if is_late { CheckState::Bad } else { CheckState::Warning }).advice(renew())
+        }
+        Lasting::Unknown => {
+            let found = "they are temporary, and nobody says when they end";
+            check(found.to_owned()).is(CheckState::Warning).advice(renew())
+        }
+    }
 }
 
 fn round_trip(ledger: &LedgerReader, begun: Instant) -> Check {
@@ -278,6 +306,8 @@ fn is_of_state(rule: Rule) -> bool {
             | Rule::ReasonRequired
             | Rule::Approval
             | Rule::NotProved
+            // It has a line of its own.
+            | Rule::Credentials
     )
 }
 

@@ -11,7 +11,7 @@ use crate::model::{FleetSnapshot, HostId, ProbeKey, RunId, SubsystemName, Time};
 use crate::output::Place;
 use crate::plan::{AssessError, Inputs, LedgerView, Plan, Request, believable};
 use crate::policy::{self, FleetConfig, PolicySet};
-use crate::ports::{Clock, Fleet, Ledger, Prober};
+use crate::ports::{Clock, Fleet, Lasting, Ledger, Prober};
 use crate::probe::Probes;
 use crate::run::{Failure, JournalRecord};
 
@@ -96,7 +96,14 @@ impl Environment {
         let (journals, bounds) = (self.ledger.journals(), self.fleet.bounds());
         let silent = driver::silent(journals, &process::Here, &record, &runs, bounds, now).await;
         let view = record.view(None, &silent, now);
-        Ok(ObservedFleet { snapshot, record, view, silent, now })
+        let credentials_end = self.credentials_end().await;
+        Ok(ObservedFleet { snapshot, record, view, silent, credentials_end, now })
+    }
+
+    /// When the credentials of fleet and ledger end, if they do and cannot be renewed.
+    pub(crate) async fn credentials_end(&self) -> Option<Time> {
+        let (fleet, ledger) = (self.fleet.lasting().await, self.ledger.journals().lasting().await);
+        [fleet, ledger].into_iter().filter_map(Lasting::end).min()
     }
 
     /// Reads the journal and then the record, so that a run that ends in between is seen to have ended.
@@ -233,6 +240,7 @@ impl Environment {
             bad_probes,
             identity: self.fleet.identity(),
             bounds: self.fleet.bounds(),
+            credentials_end: observation.credentials_end,
             now: observation.now,
         }
     }
@@ -264,6 +272,8 @@ pub(crate) struct ObservedFleet {
     pub(crate) view: LedgerView,
     /// Runs whose process is dead or silent.
     pub(crate) silent: BTreeSet<RunId>,
+    /// When the credentials of fleet and ledger end, if they do and cannot be renewed.
+    pub(crate) credentials_end: Option<Time>,
     pub(crate) now: Time,
 }
 

@@ -193,7 +193,8 @@ fn capacity_as_it_is(
     document: &mut crate::plan::PlanDocument,
 ) -> Result<(), OperationError> {
     let (record, view, silent) = (observation.record.clone(), observation.view.clone(), observation.silent.clone());
-    let now = ObservedFleet { snapshot: observed, record, view, silent, now: observation.now };
+    let (credentials_end, now) = (observation.credentials_end, observation.now);
+    let now = ObservedFleet { snapshot: observed, record, view, silent, credentials_end, now };
     let none = std::collections::BTreeMap::new();
     let measured = measure(&environment.inputs(&now, &none), &document.subsystems).map_err(OperationError::Assess)?;
     for (shown, measured) in document.subsystems.iter_mut().zip(measured) {

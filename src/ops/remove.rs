@@ -167,6 +167,7 @@ async fn perform(
         policies: Arc::clone(&environment.policies),
         fleet: environment.fleet.identity().clone(),
         bounds: environment.fleet.bounds(),
+        credentials_end: environment.credentials_end().await,
         resume_by_hand: environment.fleet.resume_by_hand(),
         max_wait: removal.max_wait,
         pause_after: removal.pause_after,

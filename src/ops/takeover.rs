@@ -230,6 +230,7 @@ pub(crate) async fn take(
         policies: Arc::clone(&environment.policies),
         fleet: environment.fleet.identity().clone(),
         bounds: environment.fleet.bounds(),
+        credentials_end: environment.credentials_end().await,
         resume_by_hand: environment.fleet.resume_by_hand(),
         attended: frontend.stays(),
     };

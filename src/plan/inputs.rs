@@ -22,6 +22,8 @@ pub struct Inputs<'a> {
     pub identity: &'a FleetIdentity,
     /// The provider's bounds.
     pub bounds: Bounds,
+    /// When the caller's credentials end, if they do and cannot be renewed (rule `credentials`).
+    pub credentials_end: Option<Time>,
     /// The time of the decision.
     pub now: Time,
 }

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use crate::model::{BatchNumber, SubsystemName, Time};
+use crate::model::{BatchNumber, PUT_BACK, SubsystemName, Time};
 
 use super::batches::deal;
 use super::digest::digest;
@@ -20,7 +20,7 @@ use super::verify::{verify_named, verify_over};
 use super::weights::units;
 use super::{
     AssessError, Batch, Inputs, OtherRun, PlanDocument, PlannedHost, Request, RequestDocument, Rule, Selection,
-    Settings, Stage, Verdict, capacity, warnings,
+    Settings, Stage, Verdict, Violation, capacity, warnings,
 };
 
 /// How long a plan may be run after it was made (contract section 8, "Confirmation").
@@ -92,7 +92,10 @@ pub(crate) fn plan_over(
         draft.prefixes(inputs, membership, gates, &dealt, verifier(request))?;
     }
     let schedule = match Schedule::of(inputs, membership, &dealt, &settings) {
-        Ok(schedule) => schedule,
+        Ok(schedule) => {
+            draft.violations.extend(credentials(inputs, &schedule));
+            schedule
+        }
         Err(violation) => {
             if draft.is_proved() && !draft.violations.iter().any(|v| v.rule == Rule::Budget) {
                 draft.violations.push(violation);
@@ -131,6 +134,13 @@ pub(crate) fn plan_over(
         not_before: schedule.not_before(),
     };
     Ok(Plan { document, settings, takes: schedule.takes })
+}
+
+/// S7: a run that loses its credentials cannot put back what it has cordoned.
+fn credentials(inputs: &Inputs<'_>, schedule: &Schedule) -> Option<Violation> {
+    let end = inputs.credentials_end?;
+    let needed_until = inputs.now.plus(schedule.takes).plus(PUT_BACK);
+    (end < needed_until).then(|| Violation::credentials(end, needed_until, inputs.now))
 }
 
 /// An operator who is about to take hosts should know which other runs do.

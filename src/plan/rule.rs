@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{GroupName, HostId, SubsystemName, ZoneName, counted};
+use crate::model::{GroupName, HostId, SubsystemName, Time, ZoneName, counted, span_text};
 
 /// The rules of contract section 5, with the names that documents use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -58,6 +58,8 @@ pub(crate) enum Rule {
     GroupMaximum,
     /// Hosts that were cordoned could not be put back.
     WayBack,
+    /// The credentials end before the run would.
+    Credentials,
     /// The plan expired, or its inputs have changed.
     PlanStale,
     /// The policy asks for approvals.
@@ -147,6 +149,16 @@ impl Violation {
     pub(crate) fn unexpected(subsystem: &SubsystemName, expected: u64, remaining: u64) -> Self {
         let message = format!("{remaining} hosts of {subsystem} would still serve, not {expected} as was expected");
         Self::new(Rule::Expectation, message).subsystem(subsystem).numbers(expected, remaining)
+    }
+
+    /// The credentials end, and what is cordoned must be put back before.
+    pub(crate) fn credentials(end: Time, needed_until: Time, now: Time) -> Self {
+        let message = format!(
+            "the AWS credentials end at {end} ({} from now) and cannot be renewed here; they are needed until {needed_until}, \
+             the time to put back included: export new ones, or use a source that renews them",
+            span_text(end.since(now))
+        );
+        Self::new(Rule::Credentials, message)
     }
 
     pub(crate) fn subsystem(self, name: &SubsystemName) -> Self {

@@ -119,6 +119,7 @@ pub(crate) struct World {
     pub(crate) bad_probes: BTreeMap<ProbeKey, String>,
     pub(crate) identity: FleetIdentity,
     pub(crate) mark: FleetMark,
+    pub(crate) credentials_end: Option<Time>,
     pub(crate) now: Time,
 }
 
@@ -154,6 +155,7 @@ impl World {
             bad_probes: BTreeMap::new(),
             identity: FleetIdentity::simulated("fleet-1"),
             mark: FleetMark::Open,
+            credentials_end: None,
             now: NOON,
         }
     }
@@ -223,6 +225,7 @@ impl World {
             bad_probes: &self.bad_probes,
             identity: &self.identity,
             bounds: Bounds::SIMULATED,
+            credentials_end: self.credentials_end,
             now: self.now,
         }
     }

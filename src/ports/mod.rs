@@ -17,7 +17,7 @@ use crate::policy::ProbeSpec;
 use crate::run::JournalRecord;
 
 pub use intent::{RecordedCall, append};
-pub use permissions::{Permission, Trial, Trials};
+pub use permissions::{Lasting, Permission, Trial, Trials};
 
 /// A provider of hosts.
 #[async_trait]
@@ -49,6 +49,11 @@ pub trait Fleet: Send + Sync {
     /// [`FleetError::Provider`].
     async fn protections(&self, _hosts: &[HostId]) -> Result<BTreeMap<HostId, Protection>, FleetError> {
         Ok(BTreeMap::new())
+    }
+
+    /// How long the caller's credentials last.
+    async fn lasting(&self) -> Lasting {
+        Lasting::Unlimited
     }
 
     /// Tries permissions without effect: on these groups, and on these hosts outside groups with the target groups that
@@ -169,6 +174,11 @@ pub trait Ledger: Send + Sync {
 
     /// How many bytes of a record the engine takes; `None` where it takes more than a record can have.
     fn room(&self) -> Option<u64>;
+
+    /// How long the caller's credentials last.
+    async fn lasting(&self) -> Lasting {
+        Lasting::Unlimited
+    }
 
     /// Tries the permissions of its place that can be tried without effect. Empty where the engine has none.
     ///

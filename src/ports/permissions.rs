@@ -1,4 +1,6 @@
-//! What the caller is allowed to do, tried without effect. Main type: [`Permission`].
+//! What the caller is allowed to do, tried without effect, and how long it remains who it is. Main type: [`Permission`].
+
+use crate::model::Time;
 
 /// Which permissions are tried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +39,29 @@ impl Permission {
         match &self.trial {
             Trial::Denied(why) => Some(why),
             Trial::Allowed | Trial::NotTried(_) => None,
+        }
+    }
+}
+
+/// How long the caller's credentials last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lasting {
+    /// They do not end, or there are none.
+    Unlimited,
+    /// They end then, and this process cannot renew them.
+    Until(Time),
+    /// Those held now end then; they are renewed before.
+    Renewed(Time),
+    /// They end, and nobody says when.
+    Unknown,
+}
+
+impl Lasting {
+    /// Their end, where they have one for good.
+    pub(crate) fn end(self) -> Option<Time> {
+        match self {
+            Self::Until(end) => Some(end),
+            Self::Unlimited | Self::Renewed(_) | Self::Unknown => None,
         }
     }
 }

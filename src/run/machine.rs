@@ -44,6 +44,8 @@ pub(crate) struct Spec {
     pub(crate) attended: bool,
     /// Records that the journal of the run's id has already, of earlier calls that took nothing. Empty for a new id.
     pub(crate) prior: Vec<JournalRecord>,
+    /// When the credentials of this process end, if they do and cannot be renewed.
+    pub(crate) credentials_end: Option<Time>,
     /// The command with which a person resumes AZRebalance of a group, with `GROUP` for its name.
     pub(crate) resume_by_hand: Option<&'static str>,
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::coordination::{Granted, REFERENCE_LIFE, Refusal, WaitOn};
 use crate::model::{BatchNumber, FleetSnapshot, HostId, HostTargets, RunId, Time};
+use crate::plan::Violation;
 
 use super::action::RecordUpdate;
 use super::event::GrantedHost;
@@ -47,6 +48,7 @@ impl Machine {
             self.batches.advance();
             return Ok(());
         }
+        self.credentials_last(now)?;
         if self.pauses_itself(batch.number, now) {
             return Ok(());
         }
@@ -64,6 +66,15 @@ impl Machine {
         let (batch, asking) = (batch.number, self.asks_about(batch.number, now));
         self.update(RecordUpdate::Grant { batch, hosts, rest, snapshot, reference, reference_at, asking });
         Ok(())
+    }
+
+    /// S7: credentials that end while the batch is out could not put it back.
+    fn credentials_last(&self, now: Time) -> Result<(), Reason> {
+        let needed_until = now.plus(self.settings().bake).plus(timeouts::RESTORE_TIMEOUT);
+        match self.spec.credentials_end.filter(|end| *end < needed_until) {
+            Some(end) => Err(Reason::Rules(vec![Violation::credentials(end, needed_until, now)])),
+            None => Ok(()),
+        }
     }
 
     /// S8: a host that vanished by itself is dropped from the plan; none is ever put in its place.

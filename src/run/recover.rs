@@ -39,6 +39,8 @@ pub(crate) struct Successor {
     pub(crate) fleet: FleetIdentity,
     /// The provider's bounds.
     pub(crate) bounds: crate::model::Bounds,
+    /// When the credentials of this process end, if they do and cannot be renewed.
+    pub(crate) credentials_end: Option<Time>,
     /// The command with which a person resumes AZRebalance of a group, with `GROUP` for its name.
     pub(crate) resume_by_hand: Option<&'static str>,
     /// Whether there is a person at this process's terminal who can be asked.
@@ -51,7 +53,8 @@ impl Spec {
     pub(crate) fn recorded(journal: &[JournalRecord], successor: Successor) -> Option<Self> {
         let history = RunHistory::of(journal);
         let Opening { plan, settings, confirmed, expect_remaining, pause_after, .. } = history.opening?;
-        let Successor { run, epoch, process, operator, policies, fleet, bounds, resume_by_hand, attended } = successor;
+        let Successor { run, epoch, process, operator, policies, fleet, bounds, .. } = successor;
+        let Successor { credentials_end, resume_by_hand, attended, .. } = successor;
         let settings = at_least_as_strict(settings, plan, &policies);
         let identity = RunIdentity {
             run,
@@ -76,6 +79,7 @@ impl Spec {
             pause_after,
             attended,
             prior: Vec::new(),
+            credentials_end,
             resume_by_hand,
         })
     }

@@ -117,6 +117,7 @@ impl Machine {
             bad_probes: none,
             identity: &self.spec.fleet,
             bounds: self.spec.bounds,
+            credentials_end: self.spec.credentials_end,
             now,
         }
     }

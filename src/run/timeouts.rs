@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::model::PUT_BACK;
+
 /// Calls for one thing at most. A provider that refuses or stays silent five times in a row is in trouble,
 /// and removal does not add to it.
 pub(super) const CALL_ATTEMPTS: u32 = 5;
@@ -37,8 +39,8 @@ pub(super) const CORDON_TIMEOUT: Duration = Duration::from_secs(3600 + 300);
 /// heartbeat timeout (Auto Scaling API reference, `PutLifecycleHook`); what takes longer needs a person.
 pub(super) const TERMINATION_TIMEOUT: Duration = Duration::from_secs(2 * 3600 + 300);
 
-/// Restores are retried for this long (contract section 8, "Signals").
-pub(super) const RESTORE_TIMEOUT: Duration = Duration::from_secs(300);
+/// Restores are retried for this long.
+pub(super) const RESTORE_TIMEOUT: Duration = PUT_BACK;
 
 /// Until a sample counts as not read while hosts are put back: no longer than the run would sleep otherwise.
 pub(super) const PROBE_WHILE_RESTORING: Duration = POLL;

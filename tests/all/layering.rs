@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use imports::Imports;
 
 /// Every module may use those before it, and itself.
-const ORDER: [&str; 14] = [
+const ORDER: [&str; 15] = [
     "model",
     "policy",
     "plan",
@@ -17,6 +17,7 @@ const ORDER: [&str; 14] = [
     "coordination",
     "run",
     "ports",
+    "credentials",
     "driver",
     "fleet",
     "ledger",

@@ -124,6 +124,15 @@ where
     }
 }
 
+/// The error where the source of credentials has none.
+pub(super) fn no_credentials(error: &CredentialsError) -> FleetError {
+    FleetError::Provider {
+        tried: "cannot get AWS credentials".to_owned(),
+        hint: ProviderError::Credentials.hint(""),
+        source: Box::new(Words(chain(error))),
+    }
+}
+
 /// The outcome of an effect: `tried` names the action and its object.
 pub(super) fn outcome<T, E>(tried: &str, result: Result<T, SdkError<E, HttpResponse>>) -> CallOutcome
 where

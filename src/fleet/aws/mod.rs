@@ -71,13 +71,15 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
-use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_config::{Region, SdkConfig};
+use aws_credential_types::provider::SharedCredentialsProvider;
 
+use crate::credentials;
 use crate::model::{
     Bounds, CallOutcome, FleetIdentity, FleetSnapshot, GroupName, HostId, HostTargets, Protection, Time, duration_text,
     partition_of,
 };
-use crate::ports::{Fleet, FleetError, Permission, RecordedCall, Trials};
+use crate::ports::{Fleet, FleetError, Lasting, Permission, RecordedCall, Trials};
 
 pub use client::Timeouts;
 
@@ -103,6 +105,7 @@ pub struct AwsFleet {
     identity: FleetIdentity,
     bounds: Bounds,
     timeouts: Timeouts,
+    credentials: Option<SharedCredentialsProvider>,
     clients: client::Clients,
     clock: Arc<clock::ClockWatch>,
     /// Details change rarely and cost calls per group: they are read again after [`observe::DETAIL_AGE`].
@@ -120,8 +123,7 @@ impl AwsFleet {
     /// [`FleetError::WrongFleet`] where the credentials are of another account, [`FleetError::Clock`] where AWS's clock
     /// and this machine's disagree, [`FleetError::Provider`] for the rest.
     pub(crate) async fn open(settings: AwsSettings) -> Result<Self, FleetError> {
-        let sdk =
-            aws_config::defaults(BehaviorVersion::latest()).region(Region::new(settings.region.clone())).load().await;
+        let sdk = credentials::sdk(Some(&settings.region)).await;
         Self::connect(&sdk, settings).await
     }
 
@@ -135,6 +137,8 @@ impl AwsFleet {
         let clock = Arc::new(clock::ClockWatch::new(bounds.tolerance));
         let sdk = sdk.clone().into_builder().region(Region::new(settings.region.clone())).build();
         let clients = client::Clients::new(&sdk, &settings.timeouts, &clock);
+        let credentials = sdk.credentials_provider();
+        credentials::ready(credentials.as_ref()).await.map_err(|error| errors::no_credentials(&error))?;
         let caller = clients.sts.get_caller_identity().send().await;
         clock.verdict()?;
         let caller =
@@ -159,11 +163,17 @@ impl AwsFleet {
             },
             bounds,
             timeouts: settings.timeouts,
+            credentials,
             clients,
             clock,
             details: Mutex::default(),
             protected: Mutex::default(),
         })
+    }
+
+    /// Waits for credentials before the time of a call begins: a source may be slow.
+    async fn ready(&self) -> Result<(), FleetError> {
+        credentials::ready(self.credentials.as_ref()).await.map_err(|error| errors::no_credentials(&error))
     }
 
     fn region(&self) -> &str {
@@ -186,6 +196,7 @@ impl Fleet for AwsFleet {
     }
 
     async fn observe(&self) -> Result<FleetSnapshot, FleetError> {
+        self.ready().await?;
         let limit = self.timeouts.observation;
         match tokio::time::timeout(limit, observe::observe(self)).await {
             Ok(answer) => answer,
@@ -194,8 +205,13 @@ impl Fleet for AwsFleet {
     }
 
     async fn protections(&self, hosts: &[HostId]) -> Result<BTreeMap<HostId, Protection>, FleetError> {
+        self.ready().await?;
         let protected = guards::termination_protected(self, hosts).await?;
         Ok(protected.into_iter().map(|host| (host, Protection::Termination)).collect())
+    }
+
+    async fn lasting(&self) -> Lasting {
+        credentials::lasting(self.credentials.as_ref()).await
     }
 
     async fn try_permissions(
@@ -204,10 +220,15 @@ impl Fleet for AwsFleet {
         groups: &BTreeSet<GroupName>,
         outside: &HostTargets,
     ) -> Result<Vec<Permission>, FleetError> {
+        self.ready().await?;
         permissions::tried(self, trials, groups, outside).await
     }
 
     async fn perform(&self, call: RecordedCall) -> CallOutcome {
+        // Certainly not sent, and another attempt may find credentials.
+        if let Err(error) = self.ready().await {
+            return guards::NotSent::from(error).into();
+        }
         effects::perform(self, call.call()).await
     }
 }

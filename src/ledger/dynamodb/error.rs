@@ -165,6 +165,11 @@ fn is_refused(error: &(dyn Error + 'static)) -> bool {
 }
 
 impl DynamoDbError {
+    /// The source of credentials has none.
+    pub(super) fn no_credentials(error: &CredentialsError) -> Self {
+        Self::Credentials(Said(chain(error).split_whitespace().collect::<Vec<_>>().join(" ")))
+    }
+
     /// Converts to the port's error, for a case in which nothing was written.
     pub(super) fn at(self, place: &str, tried: &'static str) -> LedgerError {
         let place = place.to_owned();

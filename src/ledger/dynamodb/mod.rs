@@ -27,9 +27,10 @@ use aws_smithy_types::Blob;
 use sha2::{Digest as _, Sha256};
 
 use crate::coordination::FleetRecord;
+use crate::credentials;
 use crate::model::{FleetName, LedgerId, Nonce, RunId, Time};
 use crate::policy::DynamodbPlace;
-use crate::ports::{Ledger, LedgerError, Permission, Version, Written};
+use crate::ports::{Lasting, Ledger, LedgerError, Permission, Version, Written};
 use crate::run::JournalRecord;
 
 use self::error::DynamoDbError;
@@ -330,6 +331,10 @@ impl Ledger for DynamodbLedger {
             self.table.call(delete).await.map_err(|failed| self.not_written(failed))?;
         }
         Ok(())
+    }
+
+    async fn lasting(&self) -> Lasting {
+        credentials::lasting(self.table.credentials.as_ref()).await
     }
 
     async fn try_permissions(&self) -> Result<Vec<Permission>, LedgerError> {

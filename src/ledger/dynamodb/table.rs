@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
-use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_config::{Region, SdkConfig};
+use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::{
     AttributeDefinition, BillingMode, ContinuousBackupsStatus, KeySchemaElement, KeyType,
@@ -18,6 +19,7 @@ use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
 use super::error::{DynamoDbError, Next, judge};
+use crate::credentials;
 use crate::policy::DynamodbPlace;
 use crate::ports::LedgerError;
 
@@ -48,6 +50,8 @@ pub(super) struct Failed {
 pub(super) struct Table {
     pub(super) client: Client,
     pub(super) name: String,
+    /// Fetched before a call, because an attempt's time is too short for a slow source.
+    pub(super) credentials: Option<SharedCredentialsProvider>,
     /// The last call failed: it got no answer, or only refusals that may be retried.
     lost: AtomicBool,
 }
@@ -65,11 +69,7 @@ pub struct Initialised {
 
 /// The SDK configuration of the environment: credentials, endpoint, and the region where the policy has none.
 pub(super) async fn sdk(place: &DynamodbPlace) -> SdkConfig {
-    let mut loader = aws_config::defaults(BehaviorVersion::latest());
-    if let Some(region) = &place.region {
-        loader = loader.region(Region::new(region.clone()));
-    }
-    loader.load().await
+    credentials::sdk(place.region.as_deref()).await
 }
 
 impl Table {
@@ -88,7 +88,8 @@ impl Table {
         if sdk.region().is_none() {
             return Err(DynamoDbError::NoRegion);
         }
-        Ok(Self { client: Client::new(&sdk), name: place.table.clone(), lost: AtomicBool::new(false) })
+        let credentials = sdk.credentials_provider();
+        Ok(Self { client: Client::new(&sdk), name: place.table.clone(), credentials, lost: AtomicBool::new(false) })
     }
 
     /// Makes one call, with retries and jitter where they can help. Returns `None` where the condition of a write did
@@ -99,6 +100,9 @@ impl Table {
         E: Error + ProvideErrorMetadata + 'static,
         F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
     {
+        if let Err(error) = credentials::ready(self.credentials.as_ref()).await {
+            return Err(Failed { error: DynamoDbError::no_credentials(&error), in_doubt: false });
+        }
         let tries = if self.lost.load(Ordering::Relaxed) { TRIES_AFTER_A_LOSS } else { TRIES };
         let (mut in_doubt, mut tried) = (false, 0);
         loop {

@@ -94,6 +94,24 @@ fn a_group_that_could_not_take_its_hosts_back_is_refused() {
 }
 
 #[test]
+fn s7_a_run_that_outlasts_its_credentials_is_refused() {
+    let mut world = fleet();
+    world.policy_mut("index").pace.batch = BatchLimit::Hosts(1);
+    // Two bakes of three minutes, an interval of five, the reference of twenty seconds, five minutes to put back.
+    let needed = Duration::from_secs(2 * 180 + 300 + 20 + 300);
+    let ends = |after: Duration| Some(NOON.plus(after));
+    world.credentials_end = ends(needed);
+    assert_eq!(refusals(&named(&world, &["i-01", "i-02"])), Vec::<String>::new());
+    world.credentials_end = ends(needed - Duration::from_millis(1));
+    assert_eq!(refusals(&named(&world, &["i-01", "i-02"])), ["credentials"]);
+    let refused = named(&world, &["i-01", "i-02"]).document.violations;
+    assert!(refused[0].message.contains("needed until 2017-02-28 12:16:20 UTC"), "{}", refused[0].message);
+    assert_eq!(refusals(&named(&world, &["i-01"])), Vec::<String>::new(), "it takes less time");
+    world.credentials_end = ends(Duration::ZERO);
+    assert_eq!(refusals(&named(&world, &["i-01"])), ["credentials"]);
+}
+
+#[test]
 fn batches_ramp_up_to_the_smallest_limit() {
     let mut world = fleet();
     world.policy_mut("index").pace.batch = BatchLimit::Hosts(4);

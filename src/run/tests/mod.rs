@@ -2,6 +2,7 @@
 
 mod between;
 mod clocks;
+mod credentials;
 mod halts;
 mod history;
 mod ledger;

@@ -519,6 +519,7 @@ fn s9_what_was_written_since_the_look_decides_about_a_fence() {
         policies: spec.policies.clone(),
         fleet: spec.fleet.clone(),
         bounds: spec.bounds,
+        credentials_end: None,
         resume_by_hand: None,
         attended: false,
     };

@@ -266,6 +266,7 @@ impl World {
             bad_probes: &none,
             identity: &identity,
             bounds: self.bounds,
+            credentials_end: None,
             now: self.now,
         };
         let mut made: Plan = plan(&inputs, &request).expect("the fleet can be assessed");
@@ -275,6 +276,7 @@ impl World {
         let digest = made.document.plan.clone();
         let confirmed = made.confirm(Confirmation::Typed(answer), self.now).expect("confirmed");
         Spec {
+            credentials_end: None,
             resume_by_hand: Some("resume GROUP, please"),
             identity: RunIdentity {
                 run: RunId::new(run),
@@ -472,6 +474,7 @@ impl World {
             policies,
             fleet: identity,
             bounds: self.bounds,
+            credentials_end: None,
             resume_by_hand: None,
             attended: self.attended,
         };

@@ -1,6 +1,7 @@
 //! AWS, as an API server on loopback.
 
 mod cases;
+mod credentials;
 mod doctor;
 mod effects;
 mod held;

@@ -160,8 +160,16 @@ pub(super) fn spec(
     let view = record.view(None, &BTreeSet::new(), now);
     let none = std::collections::BTreeMap::new();
     let identity = identity(wanted.fleet);
-    let inputs =
-        Inputs { policies, snapshot: &snapshot, ledger: &view, bad_probes: &none, identity: &identity, bounds, now };
+    let inputs = Inputs {
+        policies,
+        snapshot: &snapshot,
+        ledger: &view,
+        bad_probes: &none,
+        identity: &identity,
+        bounds,
+        credentials_end: None,
+        now,
+    };
     let mut made: Plan = plan(&inputs, &request).ok()?;
     made.settings.between_batches |= wanted.asks;
     if !made.document.violations.is_empty() {
@@ -173,6 +181,7 @@ pub(super) fn spec(
     let confirmed = made.confirm(Confirmation::Typed(answer), now).ok()?;
     let run = format!("r-{number}");
     let spec = Spec {
+        credentials_end: None,
         resume_by_hand: None,
         identity: RunIdentity {
             run: RunId::new(run.clone()),

@@ -134,6 +134,7 @@ impl World {
             policies,
             fleet,
             bounds,
+            credentials_end: None,
             resume_by_hand: None,
             attended: false,
         };
