@@ -156,7 +156,8 @@ pub(crate) enum Command {
     Ledger(LedgerCommand),
     /// Print the least that IAM must allow: to the role that removes, to the one that adopts, or to a user of the ledger
     ///
-    /// Every action on hosts and groups is tied to the ledger's tag, so that the role can touch nothing that was not adopted.
+    /// Every action on hosts and groups is tied to the ledger's tag, so that the role can neither cordon nor terminate what was
+    /// not adopted. Target groups have no such tag: registering is limited by account and region.
     #[command(after_help = examples::IAM_POLICY)]
     IamPolicy {
         /// For the role that puts hosts under the ledger: ledger adopt
