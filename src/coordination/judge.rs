@@ -224,7 +224,6 @@ fn is_made_up_for(
         | Rule::Approval
         | Rule::RunInTheWay
         | Rule::NotProved
-        | Rule::WayBack
         | Rule::ManagedElsewhere
         | Rule::ZoneShifted => return false,
     };

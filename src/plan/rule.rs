@@ -70,8 +70,6 @@ pub(crate) enum Rule {
     RunInTheWay,
     /// The search found no choice that every rule allows, and did not prove that there is none.
     NotProved,
-    /// The group could not take its hosts back.
-    WayBack,
     /// Something else manages the host, and replaces what goes.
     ManagedElsewhere,
     /// A zonal shift keeps work from the host.
