@@ -66,7 +66,8 @@ pub(crate) async fn history(
             }
             continue;
         }
-        runs.extend(run.map(|run| report::placed(run::with_orders(run, &given), &policies.directory)));
+        let run = run.map(|run| report::so_far(run::with_orders(run, &given), &journal, now));
+        runs.extend(run.map(|run| report::placed(run, &policies.directory)));
         halts.extend(order);
     }
     if let Some(name) = subsystem.filter(|_| !is_known) {

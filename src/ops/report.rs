@@ -2,13 +2,16 @@
 
 use std::path::Path;
 
+use crate::coordination::Life;
 use crate::driver::Ended;
+use crate::model::{Bounds, Time};
 use crate::output::next;
+use crate::ports::Processes as _;
 use crate::run::{self, JournalRecord, Outcome, RunDocument};
 
 use super::environment::Environment;
 use super::frontend::Frontend;
-use super::offline_journal;
+use super::{offline_journal, process};
 
 /// The document of a run of this process.
 pub(crate) fn ended(environment: &Environment, ended: &Ended, frontend: &dyn Frontend) -> RunDocument {
@@ -31,7 +34,22 @@ pub(crate) fn of_earlier(
         frontend.event(record);
     }
     frontend.note(note);
+    let document = so_far(document, journal, environment.clock.now());
     Some(placed(document, &environment.policies.directory))
+}
+
+/// The document as it is now: while the run's process still reads the probes behind the end, until when.
+pub(crate) fn so_far(document: RunDocument, journal: &[JournalRecord], now: Time) -> RunDocument {
+    let Some(on) = run::reads_on(journal) else { return document };
+    let may_live = match process::Here.life(on.process) {
+        Life::Running | Life::Elsewhere => true,
+        Life::Stopped | Life::Dead => false,
+    };
+    // The process's clock may be behind this one.
+    if may_live && now <= on.late_at.plus(Bounds::TOLERANCE) {
+        return run::reading_on(document, journal, on.until);
+    }
+    document
 }
 
 /// Adds the next command where a person is needed: the journal does not know the policy directory, but a command to

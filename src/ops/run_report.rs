@@ -29,7 +29,7 @@ pub(crate) async fn run_report(policies: &Path, run: &RunId) -> Result<ReportDoc
     };
     if let Some(mut document) = ReportDocument::of(&journal, &orders, now) {
         if !document.under_way {
-            document.run = report::placed(document.run, &site.directory);
+            document.run = report::placed(report::so_far(document.run, &journal, now), &site.directory);
         }
         document.run.warnings.extend(unread);
         return Ok(document);

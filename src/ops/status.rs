@@ -48,7 +48,8 @@ pub(crate) async fn status(policies: &Path, only: Option<&RunId>) -> Result<Stat
         let journal = ledger.journals().journal(run).await.map_err(OperationError::Ledger)?;
         if let Some(document) = run::report(&journal) {
             let (orders, warning) = run_orders::of_run(ledger.journals(), run, document.started_at).await;
-            ended = Some(report::placed(run::with_orders(document, &orders), &site.directory));
+            let document = report::so_far(run::with_orders(document, &orders), &journal, now);
+            ended = Some(report::placed(document, &site.directory));
             unread = warning;
         }
         if ended.is_none() {

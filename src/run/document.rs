@@ -83,6 +83,8 @@ pub(crate) enum RecoveryState {
     StillBad,
     /// No reading was bad, before and behind.
     NeverBad,
+    /// They were read for less than a bake behind the last restore: nothing follows from it yet.
+    ReadInPart,
     /// They were not read behind the last restore.
     NotRead,
 }
@@ -96,6 +98,9 @@ pub(crate) struct Recovery {
     pub(crate) read_ms: u64,
     /// The length of a bake: so long they are read unless somebody ends it.
     pub(crate) bake_ms: u64,
+    /// The run's process reads on until then, as far as whoever shows the document can see.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(crate) reads_until: Option<Time>,
     /// The probes (`subsystem/name`) whose last reading is bad.
     pub(crate) bad: Vec<String>,
     /// The same for people, as one sentence or two.
@@ -236,7 +241,7 @@ pub struct RunDocument {
     pub(crate) ended_at: Time,
     /// Why it stopped; `None` if it completed.
     pub(crate) cause: Option<Cause>,
-    /// Whether the readings recovered once everything was back; `None` if the run put no host back.
+    /// Whether the readings recovered once everything was back; `None` if the run put no host back, or not all of them.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub(crate) recovery: Option<Recovery>,
     /// Batch by batch.

@@ -6,12 +6,13 @@
 //! nothing else. A signal ends it, and so does a write that fails. It is not begun for a run that a signal stopped (its
 //! starter wants the process to end), nor where a person is needed (that is told at once).
 
+use crate::coordination::ProcessId;
 use crate::model::Time;
 
 use super::action::Finish;
 use super::machine::Machine;
 use super::phase::Phase;
-use super::{Event, Outcome};
+use super::{Event, JournalRecord, Outcome, RunHistory};
 
 impl Machine {
     /// Whether the run has ended and only reads its probes.
@@ -27,12 +28,9 @@ impl Machine {
 
     /// Goes on to read the probes behind the end, or ends.
     pub(super) fn follow_or_finish(&mut self, outcome: Outcome) {
-        let is_back = match outcome {
-            Outcome::Aborted | Outcome::Halted => true,
-            Outcome::Completed | Outcome::NeedsAttention | Outcome::NotStarted => false,
-        };
-        let is_wanted = is_back && !self.stopping.signalled && !self.link.offline && !self.probes().is_empty();
-        match self.last_restored().filter(|_| is_wanted) {
+        let is_wanted =
+            is_read_behind(outcome) && !self.stopping.signalled && !self.link.offline && !self.probes().is_empty();
+        match last_restored(&self.journal).filter(|_| is_wanted) {
             Some(from) => self.phase = Phase::Following { from, until: from.plus(self.settings().bake) },
             None => self.finish_behind_queue(Finish::Ended),
         }
@@ -54,11 +52,46 @@ impl Machine {
         }
         self.observe(true);
     }
+}
 
-    /// When this process saw the last host that was out back in service.
-    fn last_restored(&self) -> Option<Time> {
-        let epoch = self.journal.iter().rposition(|record| matches!(record.event, Event::RunTakenOver { .. }));
-        let own = self.journal.get(epoch.unwrap_or(0)..).unwrap_or_default();
-        own.iter().rev().find(|record| matches!(record.event, Event::HostRestored { .. })).map(|record| record.at)
+/// When the process that acted last saw the last host that was out back in service.
+fn last_restored(journal: &[JournalRecord]) -> Option<Time> {
+    let epoch = journal.iter().rposition(|record| matches!(record.event, Event::RunTakenOver { .. }));
+    let own = journal.get(epoch.unwrap_or(0)..).unwrap_or_default();
+    own.iter().rev().find(|record| matches!(record.event, Event::HostRestored { .. })).map(|record| record.at)
+}
+
+/// Sampling periods without a reading after which nobody reads any more.
+const LATE_PERIODS: u32 = 3;
+
+/// A run that has ended and, by its journal alone, may still read its probes.
+#[derive(Debug)]
+pub(crate) struct ReadsOn<'a> {
+    /// The process that would.
+    pub(crate) process: &'a ProcessId,
+    /// Until when.
+    pub(crate) until: Time,
+    /// If no reading came until then, it does not.
+    pub(crate) late_at: Time,
+}
+
+/// Whether a run may still read its probes behind its end.
+pub(crate) fn reads_on(journal: &[JournalRecord]) -> Option<ReadsOn<'_>> {
+    let history = RunHistory::of(journal);
+    let (end, last, opening) = (history.end?, history.last?, history.opening?);
+    let until = last_restored(journal)?.plus(opening.settings.bake);
+    let is_wanted = is_read_behind(end.outcome) && history.limits.is_some_and(|limits| !limits.is_empty());
+    (is_wanted && last.at < until).then_some(ReadsOn {
+        process: history.actor?,
+        until,
+        late_at: last.at.plus(opening.settings.every.saturating_mul(LATE_PERIODS)),
+    })
+}
+
+/// Whether everything that was out is back, and the run stopped before it was through.
+fn is_read_behind(outcome: Outcome) -> bool {
+    match outcome {
+        Outcome::Aborted | Outcome::Halted => true,
+        Outcome::Completed | Outcome::NeedsAttention | Outcome::NotStarted => false,
     }
 }

@@ -78,6 +78,7 @@ pub(crate) use document::{
     BatchReport, BatchState, Cause, CauseKind, Outcome, Purpose, Recovery, RecoveryState, RunDocument, TakenOver,
 };
 pub use event::Event;
+pub(crate) use following::reads_on;
 #[cfg(test)]
 pub(crate) use history::JournalStage;
 pub(crate) use history::{CallHistory, HostStage, LastStep, Opening, RunHistory, SampledRound, Single, Takeover};
@@ -92,7 +93,7 @@ pub(crate) use pruned::{is_pruned, records_ever};
 pub(crate) use question::BatchQuestion;
 pub(crate) use recover::Successor;
 pub(crate) use remains::{Remains, remains};
-pub(crate) use report::{has_ended, report, takeovers};
+pub(crate) use report::{has_ended, reading_on, report, takeovers};
 pub(crate) use response::{Answer, Blind, Loss, Observation, Response};
 pub(crate) use silence::{MayLive, is_silent, may_be_retried, may_live};
 pub(crate) use succession::{Fence, NotPermitted, TakeoverError, TakeoverRequest, permission};

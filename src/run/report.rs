@@ -1,6 +1,6 @@
 //! The run document, made of the journal and nothing else: whoever reads the journal sees the same run.
 
-use crate::model::HostId;
+use crate::model::{HostId, Time};
 
 use super::document::{ConfirmedBatch, HostDoubt, RunPause};
 use super::history::{BatchConfirmation, PauseHistory};
@@ -77,7 +77,7 @@ pub(crate) fn report(journal: &[JournalRecord]) -> Option<RunDocument> {
         started_at: first.at,
         ended_at: end.map_or(last, |end| end.at),
         cause,
-        recovery: recovery(&history),
+        recovery: recovery(&history, None),
         batches,
         terminated: with(&[HostStage::Gone]),
         restored: with(&[HostStage::Back]),
@@ -92,6 +92,12 @@ pub(crate) fn report(journal: &[JournalRecord]) -> Option<RunDocument> {
         // The printer knows how this program was called.
         next_command: None,
     })
+}
+
+/// The document of a run whose process still reads the probes, until then.
+pub(crate) fn reading_on(mut document: RunDocument, journal: &[JournalRecord], until: Time) -> RunDocument {
+    document.recovery = recovery(&RunHistory::of(journal), Some(until));
+    document
 }
 
 /// Everybody who took the run over, the earliest first.

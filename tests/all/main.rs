@@ -25,6 +25,7 @@ mod meta;
 mod outage;
 mod permissions;
 mod prompt;
+mod reading_on;
 mod removal;
 mod reports;
 #[cfg(debug_assertions)]

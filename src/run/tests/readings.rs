@@ -2,7 +2,7 @@
 
 use crate::health::ProbeReading;
 use crate::model::Time;
-use crate::run::{Event, Finish, Order, Outcome, Purpose, RecoveryState, RunDocument};
+use crate::run::{Event, Finish, Order, Outcome, Purpose, RecoveryState, RunDocument, reading_on, reads_on, report};
 
 use super::world::{Driven, World};
 
@@ -102,6 +102,42 @@ fn a_reading_that_stays_bad_was_not_the_removal() {
     assert!(last.bad > 3, "bad samples in a row are counted on: {last:?}");
 }
 
+/// A reading may follow the hosts later than at once: demand that falls, a queue that drains.
+#[test]
+fn nothing_is_concluded_before_the_readings_went_on_for_a_whole_bake() {
+    for stays_bad in [false, true] {
+        let (world, document) = aborted(stays_bad);
+        let journal = &world.journal;
+        let ended = place(&world, |event| matches!(event, Event::RunEnded { .. }));
+        let whole = document.recovery.expect("hosts were put back").state;
+        assert_eq!(whole, if stays_bad { RecoveryState::StillBad } else { RecoveryState::Recovered });
+        assert!(reads_on(journal).is_none(), "it is through");
+        for behind in 1..journal.len() - ended - 1 {
+            let so_far = &journal[..ended + 1 + behind];
+            let on = reads_on(so_far).expect("it is not through");
+            assert!(on.until <= journal.last().expect("a round").at && on.late_at > so_far[ended + behind].at);
+            let cut = report(so_far).expect("opened");
+            let now = reading_on(cut.clone(), so_far, on.until).recovery.expect("put back");
+            let cut = cut.recovery.expect("put back");
+            for recovery in [&cut, &now] {
+                assert_eq!(recovery.state, RecoveryState::ReadInPart, "{recovery:?}");
+                assert!(!recovery.message.contains("cause"), "{recovery:?}");
+                assert!(recovery.message.starts_with(if stays_bad {
+                    "index/errors is bad"
+                } else {
+                    "index/errors is within"
+                }));
+            }
+            assert!(cut.message.contains("They were read for only "), "{cut:?}");
+            assert!(now.message.contains(&format!("The probes are read until {}", on.until)), "{now:?}");
+        }
+        // Before the first round behind the end, and before the end itself.
+        let not_read = report(&journal[..=ended]).expect("opened").recovery.expect("put back");
+        assert_eq!(not_read.state, RecoveryState::NotRead);
+        assert_eq!(report(&journal[..ended]).expect("opened").recovery, None, "it has not ended");
+    }
+}
+
 /// Its starter wants the process to end.
 #[test]
 fn a_signal_ends_the_readings_behind_the_end_and_changes_nothing_else() {
@@ -124,6 +160,7 @@ fn a_signal_ends_the_readings_behind_the_end_and_changes_nothing_else() {
         assert_eq!((document.outcome, document.exit_code), (Outcome::Aborted, 7), "{after}");
         let recovery = document.recovery.expect("hosts were put back");
         assert!(recovery.read_ms < recovery.bake_ms, "{after}: {recovery:?}");
+        assert!(recovery.message.contains("not known"), "{after}: {recovery:?}");
     }
 }
 
