@@ -55,7 +55,8 @@ What happened before?      safe-remove history
 Stop everything:           safe-remove halt
 
 Ctrl-C stops a run at any time and puts back what is not yet terminated. So does
-a terminal that is closed; --detach goes on without one.
+a terminal that is closed; --detach goes on without one. Then the run reads its
+probes on for one bake; one more Ctrl-C ends that at once.
 All options and exit codes: safe-remove --help
 ";
 
@@ -67,7 +68,8 @@ Examples:
   safe-remove status                              what is going on
 
 Ctrl-C stops a run at any time and puts back what is not yet terminated. So does a terminal
-that is closed; --detach goes on without one.";
+that is closed; --detach goes on without one. Then the run reads its probes on for one bake;
+one more Ctrl-C ends that at once.";
 
 fn after_long_help() -> String {
     let mut text = format!("{AFTER_HELP}\n\nExit codes:\n");

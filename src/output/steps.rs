@@ -68,7 +68,8 @@ fn heading(progress: &Progress) -> String {
 /// The whole progress on one line, with the readings as they are on it.
 pub(super) fn line(progress: &Progress, left: Option<Duration>, readings: &str) -> String {
     let mut text = heading(progress);
-    if !progress.hosts.is_empty() && !matches!(progress.step, Step::Reference | Step::Closing | Step::Following) {
+    if !progress.hosts.is_empty() && !matches!(progress.step, Step::Reference | Step::Closing | Step::Following { .. })
+    {
         text.push_str(&format!(": {}", hosts_text(&progress.hosts, HOSTS_SHOWN)));
     }
     if let Some(left) = left {
@@ -86,8 +87,8 @@ pub(super) fn line(progress: &Progress, left: Option<Duration>, readings: &str) 
     text
 }
 
-fn step_text(step: Step) -> &'static str {
-    match step {
+fn step_text(step: Step) -> String {
+    let text = match step {
         Step::Reference => "sampling the reference",
         Step::TakingOver => "taking over",
         Step::Checking => "checking",
@@ -100,8 +101,14 @@ fn step_text(step: Step) -> &'static str {
         Step::Verifying => "verifying",
         Step::Restoring => "RESTORING",
         Step::Closing => "closing",
-        Step::Following => "ended, nothing is held; reading on to see whether the readings recover (Ctrl-C ends this)",
-    }
+        Step::Following { until } => {
+            return format!(
+                "ended, every cordoned host is back; reading on until {until} to see whether the readings recover (Ctrl-C or \
+                 SIGTERM ends this at once)"
+            );
+        }
+    };
+    text.to_owned()
 }
 
 /// `STOPPING: interrupted (Ctrl-C)`

@@ -3,8 +3,8 @@
 //!
 //! By then the journal has its `run-ended` and the ledger's record has let go of the run: its outcome and exit code stand,
 //! no host and no place in line is held, and nobody waits for it. If the process dies here, the journal lacks readings and
-//! nothing else. A signal ends it, and so does a write that fails. It is not begun for a run that a signal stopped (its
-//! starter wants the process to end), nor where a person is needed (that is told at once).
+//! nothing else. A run that a signal stopped reads on like any other; a further signal ends that at once, and so does a write
+//! that fails. It is not begun where a person is needed: that is told at once.
 
 use crate::coordination::ProcessId;
 use crate::model::Time;
@@ -28,8 +28,7 @@ impl Machine {
 
     /// Goes on to read the probes behind the end, or ends.
     pub(super) fn follow_or_finish(&mut self, outcome: Outcome) {
-        let is_wanted =
-            is_read_behind(outcome) && !self.stopping.signalled && !self.link.offline && !self.probes().is_empty();
+        let is_wanted = is_read_behind(outcome) && !self.link.offline && !self.probes().is_empty();
         match last_restored(&self.journal).filter(|_| is_wanted) {
             Some(from) => self.phase = Phase::Following { from, until: from.plus(self.settings().bake) },
             None => self.finish_behind_queue(Finish::Ended),
@@ -41,7 +40,7 @@ impl Machine {
         let Phase::Following { from, until } = self.phase else { return };
         let is_over = self.observed.probed_at.is_some_and(|at| at >= until);
         // Where the clock was set back nobody knows how long it was.
-        if is_over || self.stopping.signalled || now < from {
+        if is_over || self.stopping.reads_enough || now < from {
             self.queue.clear();
             self.finish_behind_queue(Finish::Ended);
             return;

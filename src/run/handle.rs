@@ -14,6 +14,8 @@ impl Machine {
         let awaited = self.awaiting.take();
         match (awaited, response) {
             (_, Response::Begin) | (Some(Action::Sleep { .. }), Response::Woke) => {}
+            // A probe that hangs must not keep a run that has ended: whether it reads on is decided anew.
+            (Some(Action::Observe { .. }), Response::Woke) if self.is_following() => {}
             (Some(Action::Record(record)), Response::Recorded) => self.recorded(&record.event),
             (Some(Action::Record(record)), Response::Lost(loss)) => self.lost(&loss, Some(&record.event), now),
             (Some(Action::Update(update)), Response::Updated(granted)) => self.updated(update, &granted, now),

@@ -134,8 +134,8 @@ pub(super) struct CallLog {
 pub(super) struct Stopping {
     /// The gravest cause so far; causes only ever escalate.
     pub(super) cause: Option<Cause>,
-    /// A signal came, or the output was closed: whoever started the process wants it to end.
-    pub(super) signalled: bool,
+    /// A signal came while the run only read its probes on: whoever sees the process wants it to end.
+    pub(super) reads_enough: bool,
     /// A person is needed, whatever the cause.
     pub(super) attention: bool,
     /// Orders that are not yet heeded.

@@ -139,9 +139,10 @@ impl Machine {
         self.link.taken_by.as_deref()
     }
 
-    /// Orders the run to stop: no further cordon or terminate, what is cordoned is put back (S6, S7).
+    /// Orders the run to stop: no further cordon or terminate, what is cordoned is put back (S6, S7). Behind its end it ends
+    /// the reading.
     pub(crate) fn order(&mut self, order: Order) {
-        self.stopping.signalled = true;
+        self.stopping.reads_enough |= self.is_following() && order.is_asked_for();
         self.stopping.orders.push_back(order);
     }
 

@@ -18,6 +18,16 @@ pub(crate) enum Order {
     ClosedOutput,
 }
 
+impl Order {
+    /// Whether somebody asks for it. A terminal or an output that went away has nobody who waits for the process to end.
+    pub(super) fn is_asked_for(self) -> bool {
+        match self {
+            Self::Interrupt | Self::Terminate | Self::Quit => true,
+            Self::HangUp | Self::ClosedOutput => false,
+        }
+    }
+}
+
 impl std::fmt::Display for Order {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {

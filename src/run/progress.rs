@@ -100,8 +100,11 @@ pub(crate) enum Step {
     Restoring,
     /// The run is being closed.
     Closing,
-    /// It has ended, and reads the probes for one more bake.
-    Following,
+    /// It has ended, every cordoned host is back, and it reads the probes until then.
+    Following {
+        /// One bake after the last restore.
+        until: Time,
+    },
 }
 
 impl Machine {
@@ -139,7 +142,9 @@ impl Machine {
             Phase::Restoring { .. } if self.being_put_back().next().is_some() => (Step::Restoring, None, None),
             // Nothing is out: what was granted, if anything, is only to be let go.
             Phase::Restoring { .. } => (Step::Closing, None, None),
-            Phase::Following { from, until } => (Step::Following, Some(until.since(now)), Some(until.since(*from))),
+            Phase::Following { from, until } => {
+                (Step::Following { until: *until }, Some(until.since(now)), Some(until.since(*from)))
+            }
             Phase::Closing { .. } | Phase::Withdrawing { .. } | Phase::Over => (Step::Closing, None, None),
         };
         let hosts = match step {
@@ -155,7 +160,7 @@ impl Machine {
             | Step::Terminating
             | Step::Verifying
             | Step::Closing
-            | Step::Following => self.batches.current().map(|batch| batch.hosts.clone()).unwrap_or_default(),
+            | Step::Following { .. } => self.batches.current().map(|batch| batch.hosts.clone()).unwrap_or_default(),
         };
         let readings = self.baseline.shown.measured();
         let stopping = self.stopping.cause.as_ref().map(|cause| cause.message.clone());

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::environment::{TestEnvironment, ran, set_mode};
 use crate::fleets::Fleet;
-use crate::removal::{capacity, cordoned, signal, wait_until};
+use crate::removal::{capacity, cordoned, signal, signal_until_it_ends, wait_until};
 
 /// Far above what a loaded machine takes.
 const TIMEOUT_MS: u64 = 60_000;
@@ -227,8 +227,9 @@ fn status_watch_of_one_run_ends_with_its_exit_code_and_check_says_whether_anythi
     let watch = environment.command(&["status", &id, "--watch"]).spawn().expect("it starts");
     std::thread::sleep(Duration::from_secs(1));
     signal(&child, "-TERM");
-    ran(&REMOVE, child.wait_with_output().expect("it ends")).exits(9);
     let watched = ran(&["status"], watch.wait_with_output().expect("it ends")).exits(9);
+    signal_until_it_ends(&mut child, "-TERM");
+    ran(&REMOVE, child.wait_with_output().expect("it ends")).exits(9);
     assert!(watched.stdout.contains("halted: 0 of 2 hosts are gone"), "{}", watched.stdout);
     environment.run(&["status", "--check"]).exits(0);
 }
@@ -260,7 +261,7 @@ fn s7_a_probe_that_hangs_does_not_keep_hosts_from_being_put_back() {
     let took = begun.elapsed();
     assert!(took < Duration::from_secs(30), "put back after {took:?}");
     // It reads on to see whether the readings recover, and the probe hangs still.
-    signal(&child, "-INT");
+    signal_until_it_ends(&mut child, "-INT");
     let output = child.wait_with_output().expect("it ends");
     let said = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(9), "{said}");

@@ -7,7 +7,8 @@ use serde_json::Value;
 
 use crate::environment::{TestEnvironment, ran};
 use crate::fleets::Fleet;
-use crate::removal::signal;
+use crate::removal::{cordoned, signal, wait_until};
+use crate::support::terminal::Terminal;
 
 const REMOVE: [&str; 7] = ["--subsystem", "index", "--count", "2", "--yes", "-o", "json"];
 
@@ -71,6 +72,44 @@ fn while_a_run_reads_on_nobody_says_what_it_was() {
     for text in said(&environment, &id) {
         assert!(text.contains("the readings recovered") && !text.contains("read until"), "{text}");
     }
+}
+
+/// A person who pressed Ctrl-C is told that everything is back, until when it reads on, and how to end that.
+#[test]
+fn ctrl_c_restores_and_reads_on_until_one_more_ctrl_c() {
+    let environment = TestEnvironment::new();
+    Fleet { clock: "1", index_minimum: 12, ..Fleet::default() }.write_quick(&environment);
+    environment.replace("policies/index.toml", "bake = \"6s\"", "bake = \"60s\"");
+    let mut live = Terminal::open(&environment, &["--subsystem", "index", "--count", "2", "--yes"], 80);
+    live.see("baking: index-0001");
+    live.interrupt();
+    live.see("reading on until");
+    let begun = Instant::now();
+    live.interrupt();
+    let ended = live.end();
+    let text = ended.rows.join(" ").split_whitespace().collect::<Vec<_>>().join(" ");
+    assert_eq!(ended.code, 9, "{text}");
+    assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
+    for words in ["ended, every cordoned host is back; reading on until", "(Ctrl-C or SIGTERM ends this at once)"] {
+        assert!(text.contains(words), "{words}: {text}");
+    }
+    assert!(text.contains("They were read for only"), "{text}");
+}
+
+/// The terminal is gone, and nobody waits: the journal has its readings to one bake after the last restore.
+#[test]
+fn a_run_that_lost_its_terminal_reads_on_to_the_end() {
+    let environment = TestEnvironment::new();
+    Fleet { clock: "1", index_minimum: 12, ..Fleet::default() }.write_quick(&environment);
+    let mut child = start(&environment);
+    wait_until(&mut child, "the cordon", || cordoned(environment.path()) == 2);
+    signal(&child, "-HUP");
+    wait_until(&mut child, "the restore", || cordoned(environment.path()) == 0);
+    let run = ended(&environment);
+    signal(&child, "-HUP");
+    let document = ran(&REMOVE, child.wait_with_output().expect("it ends")).exits(9).json();
+    assert_eq!((&document["run"], &document["recovery"]["state"]), (&run["run"], &"never-bad".into()), "{document:#}");
+    assert!(document["recovery"]["read_ms"].as_u64() >= document["recovery"]["bake_ms"].as_u64(), "{document:#}");
 }
 
 #[test]

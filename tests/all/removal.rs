@@ -55,6 +55,17 @@ pub(crate) fn signal(child: &Child, signal: &str) {
     assert!(status.success());
 }
 
+/// Signals a run until it has ended. The first signal stops it; those that come while it restores change nothing; the first
+/// one behind that ends its reading on.
+pub(crate) fn signal_until_it_ends(child: &mut Child, name: &str) {
+    let begun = std::time::Instant::now();
+    while child.try_wait().expect("a child").is_none() {
+        assert!(begun.elapsed() < Duration::from_secs(90), "it does not end");
+        signal(child, name);
+        std::thread::sleep(Duration::from_millis(300));
+    }
+}
+
 #[test]
 fn a_removal_goes_in_batches_to_a_verified_end() {
     let environment = TestEnvironment::new();

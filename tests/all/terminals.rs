@@ -229,6 +229,8 @@ fn of_many_readings_the_bad_one_is_in_sight() {
         let words = one_line(&status.rows);
         assert!(words.contains("batch 1 of 1, bakes until") && words.contains("left)"), "{}", status.rows.join("\n"));
         live.interrupt();
+        live.see("reading on");
+        live.interrupt();
         let ended = live.end();
         assert_eq!(ended.code, 9, "{}", ended.rows.join("\n"));
         keeps_to(columns, &ended.rows);
@@ -257,6 +259,7 @@ fn a_watched_run_is_drawn_in_its_place() {
         environment.run(&["halt"]).exits(0);
         let ended = watched.end();
         // It would read on for the length of a bake.
+        live.see("reading on");
         live.interrupt();
         assert_eq!((ended.code, live.end().code), (9, 9), "{}", ended.rows.join("\n"));
         let drawn = |word: &str| ended.rows.iter().filter(|row| row.starts_with(word)).count();
@@ -279,6 +282,8 @@ fn keys_pressed_during_a_run_leave_no_trace() {
     live.type_line("y");
     live.stop_key();
     live.see("Ctrl-Z does not stop a run");
+    live.interrupt();
+    live.see("reading on");
     live.interrupt();
     let ended = live.end();
     let text = ended.rows.join("\n");

@@ -138,10 +138,34 @@ fn nothing_is_concluded_before_the_readings_went_on_for_a_whole_bake() {
     }
 }
 
-/// Its starter wants the process to end.
+/// It restores, and reads on like any other run. Repeated signals before that, and a terminal that goes away, end nothing.
+#[test]
+fn a_run_that_a_signal_stopped_reads_on_for_one_bake_until_another_one_ends_that() {
+    for (behind, is_whole) in [(None, true), (Some(Order::HangUp), true), (Some(Order::Terminate), false)] {
+        for first in [Order::Interrupt, Order::HangUp, Order::ClosedOutput] {
+            let (mut world, mut seen) = (World::new(), 0);
+            world.meddle = Box::new(move |meddled| {
+                let is_early = ["cordon", "restore"].iter().any(|word| meddled.action.starts_with(word));
+                seen += u32::from(seen > 0 || meddled.action.starts_with("end"));
+                let later = (seen == 4).then_some(behind).flatten();
+                meddled.order = if is_early { Some(first) } else { later };
+            });
+            let mut machine = world.machine(2);
+            assert_eq!(world.drive(&mut machine), Finish::Ended);
+            let document = world.document();
+            assert_eq!((document.outcome, document.exit_code, world.serving()), (Outcome::Halted, 9, 12));
+            let recovery = document.recovery.expect("hosts were put back");
+            let state = if is_whole { RecoveryState::NeverBad } else { RecoveryState::ReadInPart };
+            assert_eq!(recovery.state, state, "{first:?} {behind:?}: {recovery:?}");
+            assert_eq!(recovery.read_ms >= recovery.bake_ms, is_whole, "{recovery:?}");
+        }
+    }
+}
+
+/// Who sees the process wants it to end.
 #[test]
 fn a_signal_ends_the_readings_behind_the_end_and_changes_nothing_else() {
-    for after in [0, 2] {
+    for after in [1, 2] {
         let (mut world, mut seen) = (World::new(), 0);
         world.probe = Box::new(|world| if world.serving() < 12 { Ok(0.5) } else { Ok(0.0) });
         let mut ended = false;

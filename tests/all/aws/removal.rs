@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::environment::Ran;
-use crate::removal::signal;
+use crate::removal::{signal, signal_until_it_ends};
 use crate::support::cloud::ACCOUNT;
 
 use super::story::{
@@ -160,7 +160,7 @@ async fn s6_s7_a_signal_in_the_bake_puts_everything_back() {
     // Another run finds that these are held: a race, for they may come back.
     let refused = run(&story.environment, &removal("billing", &hosts[..1])).exits(10);
     assert!(rules(&refused.json()).contains("not-removable"), "{}", refused.stderr);
-    signal(&child, "-TERM");
+    signal_until_it_ends(&mut child, "-TERM");
     let halted = ended(child, 9);
     assert_eq!(halted["outcome"], "halted");
     assert_eq!(sorted(texts(&halted["restored"])), sorted(hosts), "{halted:#}");
@@ -182,6 +182,7 @@ async fn s4_a_second_run_in_a_group_waits_until_the_first_has_left_it() {
     assert!(deferred.stderr.contains("1 host out since"), "{}", deferred.stderr);
     signal(&child, "-TERM");
     signal(&child, "-CONT");
+    signal_until_it_ends(&mut child, "-TERM");
     let halted = ended(child, 9);
     assert_eq!(texts(&halted["restored"]), slow, "{halted:#}");
     story.cloud.moto.settle();
