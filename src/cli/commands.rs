@@ -44,7 +44,8 @@ pub(crate) enum Command {
         /// Only this run
         #[arg(value_name = "RUN", value_parser = run, add = candidates::all_runs())]
         run: Option<RunId>,
-        /// Show it again whenever it changes, until nothing is under way; of one run, end with its exit code
+        /// Show it again whenever it changes, until nothing is under way; end with the exit code of the run, of several
+        /// with the first that is not 0
         #[arg(long, short = 'w')]
         watch: bool,
         /// End with 1 where a run is under way or holds hosts, or a stop order is in force

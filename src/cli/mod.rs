@@ -43,6 +43,7 @@ mod takeover;
 mod terminal;
 mod unhalt;
 mod values;
+mod watched;
 
 use error::Diagnostic;
 use exit::Exit;

@@ -208,6 +208,11 @@ impl Screen {
         text.lines().map(|line| console::measure_text_width(line).div_ceil(width).max(1)).sum()
     }
 
+    /// The height of the terminal at stdout; 24 where it does not say.
+    pub(super) fn terminal_rows(&self) -> usize {
+        usize::from(Term::stdout().size().0)
+    }
+
     /// Clears the last lines on the terminal, as many as still are on it.
     pub(super) fn clear_lines(&self, lines: usize) {
         let term = Term::stdout();

@@ -9,11 +9,12 @@ use crate::model::{RunId, Time, counted, span_text};
 use crate::ops::{self, OperationError};
 use crate::output::{
     StatusBatch, StatusCall, StatusDocument, StatusPause, StatusQuestion, StatusRun, Text, hosts_text, next,
-    readings_text, run_text, takeovers_text,
+    readings_text, run_sentence, run_text, takeovers_text,
 };
 
-use super::args::{Format, Global};
+use super::args::Global;
 use super::screen::Screen;
+use super::watched::Watched;
 use super::{CommandOutput, Exit, halts, pages};
 
 /// The interval at which `--watch` reads the status.
@@ -25,8 +26,19 @@ const HOSTS_SHOWN: usize = 20;
 /// The most readings of one run that the text shows; bad ones come first.
 const READINGS_SHOWN: usize = 8;
 
-/// Reads the status once, or repeatedly until nothing is in progress. Of one run, `--watch` ends with the run's own exit
-/// code.
+/// The most readings of one run where the terminal is too low for all; then none.
+const READINGS_IN_BRIEF: [usize; 2] = [2, 0];
+
+/// How much the text tells of a run.
+#[derive(Clone, Copy)]
+enum Detail {
+    /// Everything.
+    Full,
+    /// What decides, with at most so many readings.
+    Brief { readings: usize },
+}
+
+/// Reads the status once, or repeatedly until nothing is in progress. `--watch` ends as the runs ended that it showed.
 pub(super) async fn run(
     global: &Global,
     run: Option<&RunId>,
@@ -34,22 +46,63 @@ pub(super) async fn run(
     check: bool,
     screen: &Arc<Screen>,
 ) -> Result<CommandOutput, OperationError> {
-    let mut shown = Shown::default();
+    let mut shown = Watched::of(run.filter(|_| watch));
     loop {
         let document = ops::status(&global.policies, run).await?;
-        let exit = match &document.ended {
-            Some(ended) if watch => Exit::of_run(ended.exit_code),
-            _ if check && !is_quiet(&document) => Exit::NOT_QUIET,
-            _ => Exit::DONE,
-        };
-        let answered = CommandOutput::document(exit, text(&document, &global.policies, watch), &document)?;
-        if !watch || !document.runs.iter().any(is_under_way) || screen.is_stdout_closed() {
+        let is_over = !document.runs.iter().any(is_under_way);
+        if !watch || is_over || screen.is_stdout_closed() {
             shown.clear(screen);
-            return Ok(answered);
+            if is_over && !shown.runs().is_empty() {
+                return ended(global, document, shown.runs()).await;
+            }
+            let exit = if check && !is_quiet(&document) { Exit::NOT_QUIET } else { Exit::DONE };
+            return answer(exit, &document, global, watch);
         }
-        shown.show(&document, &answered, screen);
+        shown.see(document.runs.iter().filter(|run| is_under_way(run)).map(|run| &run.run));
+        let brief = READINGS_IN_BRIEF
+            .map(|readings| text(&document, &global.policies, watch, Detail::Brief { readings }).on(pages::stdout()));
+        // A later time of reading alone is not a change.
+        let state = serde_json::json!([document.runs, document.halts]);
+        shown.show(state, &answer(Exit::DONE, &document, global, watch)?, &brief, screen);
         tokio::time::sleep(WATCH_EVERY).await;
     }
+}
+
+fn answer(
+    exit: Exit,
+    document: &StatusDocument,
+    global: &Global,
+    watched: bool,
+) -> Result<CommandOutput, OperationError> {
+    CommandOutput::document(exit, text(document, &global.policies, watched, Detail::Full), document)
+}
+
+/// The answer of a watch whose runs are all over: as the one ended that it showed, or as the first one that did not end
+/// with 0.
+async fn ended(global: &Global, last: StatusDocument, runs: &[RunId]) -> Result<CommandOutput, OperationError> {
+    let mut each = Vec::new();
+    for run in runs {
+        match ops::status(&global.policies, Some(run)).await {
+            Ok(document) => each.push(document),
+            // It left the line before it was begun, and has no journal.
+            Err(OperationError::NoSuch { .. }) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    let exits = each.iter().map(|document| match &document.ended {
+        Some(ended) => Exit::of_run(ended.exit_code),
+        // Its process is dead: whoever watched it must look after what it holds.
+        None => Exit::NEEDS_ATTENTION,
+    });
+    let exit = exits.fold(Exit::DONE, |first, exit| if first == Exit::DONE { exit } else { first });
+    let is_all =
+        |document: &StatusDocument| last.runs.iter().all(|run| runs.contains(&run.run)) && document.ended.is_some();
+    let document = match <[StatusDocument; 1]>::try_from(each) {
+        Ok([one]) if runs.len() == 1 && is_all(&one) => one,
+        Ok([one]) => StatusDocument { watched: one.ended.into_iter().collect(), ..last },
+        Err(each) => StatusDocument { watched: each.into_iter().filter_map(|of| of.ended).collect(), ..last },
+    };
+    answer(exit, &document, global, true)
 }
 
 /// Whether nothing is under way, held or halted.
@@ -57,55 +110,27 @@ fn is_quiet(document: &StatusDocument) -> bool {
     document.runs.is_empty() && document.halts.is_empty()
 }
 
-/// The status that `--watch` showed last: on a terminal the next one takes its place.
-#[derive(Default)]
-struct Shown {
-    state: Option<serde_json::Value>,
-    lines: usize,
-}
-
-impl Shown {
-    fn show(&mut self, document: &StatusDocument, answered: &CommandOutput, screen: &Screen) {
-        if screen.format() == Format::Text && screen.is_stdout_a_terminal() {
-            self.clear(screen);
-            let text = format!("{}\n", answered.text.on(pages::stdout()));
-            screen.stdout(&text);
-            self.lines = screen.lines_of(&text);
-            return;
-        }
-        // A later time of reading alone is not a change.
-        let state = serde_json::json!([document.runs, document.halts]);
-        if self.state.as_ref() == Some(&state) {
-            return;
-        }
-        self.state = Some(state);
-        match screen.format() {
-            Format::Text => screen.stdout(&format!("{}\n", answered.text.on(pages::stdout()))),
-            Format::Ndjson => screen.event(&answered.json),
-            // JSON output is a single document: the last one.
-            Format::Json => {}
-        }
-    }
-
-    fn clear(&mut self, screen: &Screen) {
-        screen.clear_lines(std::mem::take(&mut self.lines));
-    }
-}
-
 fn is_under_way(run: &StatusRun) -> bool {
     run.alive != Some(false) && run.ended_at.is_none()
 }
 
-fn text(document: &StatusDocument, policies: &Path, watched: bool) -> Text {
+fn text(document: &StatusDocument, policies: &Path, watched: bool, detail: Detail) -> Text {
     let mut text = document.place.text();
     text.field("at", &document.at.to_string());
     for warning in &document.warnings {
         text.field("warning", warning);
     }
     text.blank();
-    if let Some(run) = &document.ended {
-        text.append(run_text(run));
-        return text;
+    match &document.ended {
+        Some(run) if document.runs.is_empty() => {
+            text.append(run_text(run));
+            return text;
+        }
+        ended => {
+            for run in ended.iter().chain(&document.watched) {
+                text.paragraph(&format!("{} Exit code {}.", run_sentence(run), run.exit_code));
+            }
+        }
     }
     if document.runs.is_empty() {
         text.paragraph("No run is under way, and nothing is held.");
@@ -116,7 +141,10 @@ fn text(document: &StatusDocument, policies: &Path, watched: bool) -> Text {
         if let Some(next) = run.next_command.as_ref().filter(|next| !watched || **next != watch) {
             text.copied("next", next);
         }
-        text.append(text_of_run(run, document.at));
+        text.append(match detail {
+            Detail::Full => text_of_run(run, document.at),
+            Detail::Brief { readings } => brief_of_run(run, document.at, readings),
+        });
         text.blank();
     }
     if !document.halts.is_empty() {
@@ -132,14 +160,55 @@ fn text(document: &StatusDocument, policies: &Path, watched: bool) -> Text {
 
 /// The text of a run in `status` and `halt`, without the next command.
 pub(super) fn text_of_run(run: &StatusRun, now: Time) -> Text {
-    let alive = match run.alive {
+    let mut text = state_of_run(run, now);
+    text.field("process", &format!("{}: {}, by {}, since {}", life(run), run.process, run.operator, run.started_at));
+    text.append(takeovers_text(&run.taken_over_by));
+    if let Some(at) = run.last_record_at {
+        text.field("last record", &at.to_string());
+    }
+    let holds = match run.holds.len() {
+        0 => "nothing".to_owned(),
+        n => format!("{n}: {}", hosts_text(run.holds.iter().map(|hold| &hold.host), HOSTS_SHOWN)),
+    };
+    text.field("holds", &holds);
+    text.append(calls_text(&run.calls, now));
+    add_readings(&mut text, run, READINGS_SHOWN);
+    if let Some(until) = run.until {
+        text.field("until", &until.to_string());
+    }
+    if let Some(advice) = &run.advice {
+        text.field("note", advice);
+    }
+    text
+}
+
+/// What decides of a run, where there is no room for more.
+fn brief_of_run(run: &StatusRun, now: Time, readings: usize) -> Text {
+    let mut text = state_of_run(run, now);
+    if life(run) != ALIVE {
+        text.field("process", &format!("{}: {}", life(run), run.process));
+    }
+    if readings > 0 {
+        add_readings(&mut text, run, readings);
+    }
+    text
+}
+
+const ALIVE: &str = "alive";
+
+fn life(run: &StatusRun) -> &'static str {
+    match run.alive {
         Some(true) if run.stopped => "STOPPED",
         Some(true) | None if run.overdue => "SILENT",
-        Some(true) => "alive",
+        Some(true) => ALIVE,
         Some(false) if run.ended_at.is_some() => "ended",
         Some(false) => "DEAD",
         None => "not to be seen from here",
-    };
+    }
+}
+
+/// Where it stands, and what it waits for.
+fn state_of_run(run: &StatusRun, now: Time) -> Text {
     let mut text = Text::default();
     // Nobody does it any more.
     let last = if run.alive == Some(false) && run.ended_at.is_none() { "last step: " } else { "" };
@@ -159,27 +228,13 @@ pub(super) fn text_of_run(run: &StatusRun, now: Time) -> Text {
     if let Some(batch) = &run.batch {
         text.field("batch", &batch_text(batch, run, now));
     }
-    text.field("process", &format!("{alive}: {}, by {}, since {}", run.process, run.operator, run.started_at));
-    text.append(takeovers_text(&run.taken_over_by));
-    if let Some(at) = run.last_record_at {
-        text.field("last record", &at.to_string());
-    }
-    let holds = match run.holds.len() {
-        0 => "nothing".to_owned(),
-        n => format!("{n}: {}", hosts_text(run.holds.iter().map(|hold| &hold.host), HOSTS_SHOWN)),
-    };
-    text.field("holds", &holds);
-    text.append(calls_text(&run.calls, now));
-    for (place, forms) in readings_text(&run.readings, READINGS_SHOWN).into_iter().enumerate() {
+    text
+}
+
+fn add_readings(text: &mut Text, run: &StatusRun, most: usize) {
+    for (place, forms) in readings_text(&run.readings, most).into_iter().enumerate() {
         text.fitting(if place == 0 { "readings" } else { "" }, &forms);
     }
-    if let Some(until) = run.until {
-        text.field("until", &until.to_string());
-    }
-    if let Some(advice) = &run.advice {
-        text.field("note", advice);
-    }
-    text
 }
 
 /// `1 of 2, bakes until … (40s left)`. Where the process is dead no bake goes on: what is out stays out.

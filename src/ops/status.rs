@@ -43,16 +43,16 @@ pub(crate) async fn status(policies: &Path, only: Option<&RunId>) -> Result<Stat
     }
     let (mut ended, mut unread) = (None, None);
     if let Some(run) = only
-        && runs.is_empty()
+        && !runs.iter().any(|run| run.ended_at.is_none() && run.alive != Some(false))
     {
         let journal = ledger.journals().journal(run).await.map_err(OperationError::Ledger)?;
-        if let Some(document) = run::report(&journal) {
+        if let Some(document) = run::report(&journal).filter(|_| runs.is_empty() || run::has_ended(&journal)) {
             let (orders, warning) = run_orders::of_run(ledger.journals(), run, document.started_at).await;
             let document = report::so_far(run::with_orders(document, &orders), &journal, now);
             ended = Some(report::placed(document, &site.directory));
             unread = warning;
         }
-        if ended.is_none() {
+        if ended.is_none() && runs.is_empty() {
             if let Some(lost) = offline_journal::known_here_only(&site.fleet, run) {
                 return Err(lost);
             }
@@ -66,6 +66,7 @@ pub(crate) async fn status(policies: &Path, only: Option<&RunId>) -> Result<Stat
         runs,
         halts: record.halts.iter().map(StatusHalt::from).collect(),
         ended,
+        watched: Vec::new(),
         warnings: site.warning().into_iter().chain(ledger.warning(&record)).chain(unread).collect(),
     })
 }

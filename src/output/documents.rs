@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -96,7 +96,7 @@ impl Place {
         let mut text = Text::default();
         text.field("fleet", &self.fleet_text());
         text.field("ledger", &format!("{ledger} ({})", self.ledger_place));
-        text.field("policies", &shown_path(&self.policies));
+        text.field("policies", &self.policies.display().to_string());
         text
     }
 
@@ -109,10 +109,6 @@ impl Place {
         provider.extend(self.clock.iter().map(|clock| format!(", {clock}")));
         format!("{} ({provider})", self.fleet)
     }
-}
-
-fn shown_path(path: &Path) -> String {
-    path.display().to_string()
 }
 
 /// What a program must know about a plan that was printed instead of run.
@@ -135,7 +131,7 @@ pub(crate) fn placed_plan(plan: &PlanDocument, end: PlanEnd, place: &Place) -> s
         fields.insert("exit_code".to_owned(), end.exit_code.into());
         fields.insert("confirmed".to_owned(), end.confirmed.into());
         fields.insert("ledger".to_owned(), serde_json::to_value(&place.ledger)?);
-        fields.insert("policies".to_owned(), shown_path(&place.policies).into());
+        fields.insert("policies".to_owned(), place.policies.display().to_string().into());
     }
     Ok(value)
 }
@@ -215,9 +211,12 @@ pub(crate) struct StatusDocument {
     pub(crate) runs: Vec<StatusRun>,
     /// Stop orders in force.
     pub(crate) halts: Vec<StatusHalt>,
-    /// The run that was asked for, where it has ended and holds nothing.
+    /// The run that was asked for, where it has ended.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) ended: Option<RunDocument>,
+    /// The runs that `--watch` showed and that have ended since, the first one shown first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) watched: Vec<RunDocument>,
     /// Warnings: invalid policies, a record that is nearly full.
     pub(crate) warnings: Vec<String>,
 }

@@ -224,14 +224,38 @@ fn status_watch_of_one_run_ends_with_its_exit_code_and_check_says_whether_anythi
     let run = status(&environment)["runs"][0].clone();
     assert_eq!((&run["batch"]["number"], &run["batch"]["of"]), (&1.into(), &1.into()), "{run:#}");
     let id = run["run"].as_str().expect("an id").to_owned();
-    let watch = environment.command(&["status", &id, "--watch"]).spawn().expect("it starts");
+    // Of all runs too: it has shown only this one.
+    let watches = [&["status", &id, "--watch"][..], &["status", "--watch"], &["status", "--watch", "-o", "json"]]
+        .map(|arguments| environment.command(arguments).spawn().expect("it starts"));
     std::thread::sleep(Duration::from_secs(1));
     signal(&child, "-TERM");
-    let watched = ran(&["status"], watch.wait_with_output().expect("it ends")).exits(9);
+    let [watched, of_all, document] =
+        watches.map(|watch| ran(&["status"], watch.wait_with_output().expect("it ends")).exits(9));
+    assert!(of_all.stdout.contains("halted: 0 of 2 hosts are gone"), "{}", of_all.stdout);
+    assert_eq!(document.json()["ended"]["exit_code"], 9, "{}", document.stdout);
     signal_until_it_ends(&mut child, "-TERM");
     ran(&REMOVE, child.wait_with_output().expect("it ends")).exits(9);
     assert!(watched.stdout.contains("halted: 0 of 2 hosts are gone"), "{}", watched.stdout);
     environment.run(&["status", "--check"]).exits(0);
+    environment.run(&["status", "--watch"]).exits(0);
+}
+
+/// Nobody puts back what it has out: whoever watched it must know.
+#[test]
+fn s7_a_watch_of_a_run_whose_process_dies_calls_a_person() {
+    let environment = fleet("20s");
+    let mut child = environment.command(&REMOVE).spawn().expect("it starts");
+    wait_until(&mut child, "the cordon", || cordoned(environment.path()) == 2);
+    let id = status(&environment)["runs"][0]["run"].as_str().expect("an id").to_owned();
+    let watch = environment.command(&["status", "--watch"]).spawn().expect("it starts");
+    std::thread::sleep(Duration::from_secs(1));
+    signal(&child, "-KILL");
+    child.wait().expect("it is gone");
+    let watched = ran(&["status"], watch.wait_with_output().expect("it ends")).exits(8);
+    assert!(watched.stdout.contains("DEAD") && watched.stdout.contains("abandon"), "{}", watched.stdout);
+    environment.run(&["status", &id, "--watch"]).exits(8);
+    environment.run(&["abandon", &id]).exits(0);
+    environment.run(&["status", &id, "--watch"]).exits(9);
 }
 
 /// The probe would hang for two minutes. It is asked while hosts are put back, and what it keeps waiting is only its own

@@ -269,6 +269,70 @@ fn a_watched_run_is_drawn_in_its_place() {
     }
 }
 
+/// Three runs, each with more readings than the terminal has rows for: the header and what decides of each stay in sight.
+/// Then it says how each ended, and ends as the first that did not end with 0.
+#[test]
+fn what_is_watched_fits_the_terminal_and_several_runs_each_have_their_end() {
+    let environment = TestEnvironment::new();
+    Fleet { clock: "1", index_minimum: 12, ..Fleet::default() }.write_quick(&environment);
+    let probe = |n: u32| {
+        format!("[[health.probe]]\nname = \"p{n:02}\"\nkind = \"simulated\"\nmetric = \"latency_ms\"\nmax = 100000\n")
+    };
+    let probes: String = (1..=12).map(probe).collect();
+    for name in ["index", "placement", "billing"] {
+        let policy = format!("policies/{name}.toml");
+        environment.replace(&policy, "max = 0.01\n", &format!("max = 0.01\n{probes}"));
+        environment.replace(&policy, "bake = \"6s\"", "bake = \"60s\"");
+    }
+    // The second and the third stand in line for the first.
+    let remove = ["--subsystem", "index", "--count", "1", "--yes", "-o", "json"];
+    let children: Vec<_> = (1..=3)
+        .map(|runs: usize| {
+            let child = environment.command(&remove).spawn().expect("it starts");
+            let begun = std::time::Instant::now();
+            let is_there = |run: &serde_json::Value| run["readings"].as_array().is_some_and(|of| of.len() > 12);
+            while environment.run(&["status", "-o", "json"]).json()["runs"]
+                .as_array()
+                .is_none_or(|all| all.iter().filter(|run| is_there(run)).count() < runs)
+            {
+                assert!(begun.elapsed() < std::time::Duration::from_secs(60), "{runs}");
+                std::thread::sleep(std::time::Duration::from_millis(200));
+            }
+            child
+        })
+        .collect();
+    let watched = Terminal::open(&environment, &["status", "--watch"], 80);
+    let at = |rows: &[String]| rows.iter().find(|row| row.starts_with("at ")).cloned();
+    let mut last = None;
+    for _ in 0..3 {
+        let begun = std::time::Instant::now();
+        let rows = loop {
+            let rows = watched.screen();
+            if at(&rows).is_some()
+                && at(&rows) != last
+                && rows.iter().any(|row| row.contains("make the terminal higher"))
+            {
+                break rows;
+            }
+            assert!(begun.elapsed() < std::time::Duration::from_secs(60), "{}", rows.join("\n"));
+            std::thread::sleep(std::time::Duration::from_millis(100));
+        };
+        assert!(rows[0].starts_with("fleet "), "the header is in sight:\n{}", rows.join("\n"));
+        let named = rows.iter().filter(|row| row.starts_with("run ")).count();
+        assert_eq!(named, 3, "{}", rows.join("\n"));
+        last = at(&rows);
+    }
+    environment.run(&["halt", "--no-follow"]).exits(0);
+    let ended = watched.end();
+    let text = ended.rows.join("\n");
+    assert_eq!(ended.code, 9, "{text}");
+    assert_eq!(ended.rows.iter().filter(|row| row.starts_with("fleet ")).count(), 1, "drawn in place:\n{text}");
+    assert_eq!(one_line(&ended.rows).matches("Exit code 9.").count(), 3, "{text}");
+    for mut child in children {
+        crate::removal::signal_until_it_ends(&mut child, "-TERM");
+    }
+}
+
 /// Enter, Ctrl-Z and Ctrl-C while the bar is drawn: no torn row of it stays above, and what stops the run is said before
 /// what the run then does.
 #[test]
