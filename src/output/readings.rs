@@ -24,7 +24,7 @@ pub(crate) fn readings_text(readings: &[Measured], most: usize) -> Vec<Vec<Strin
     let column = shown.iter().map(|measured| name(measured).chars().count()).max().unwrap_or(0);
     let forms = |measured: &&Measured| {
         let value = format!("{:<column$}  {}", name(measured), value_text(measured));
-        let (limit, bad, bars) = (limit_text(measured), bad_text(measured), sparkline(&measured.recent));
+        let (limit, bad, bars) = (bounds_text(measured), bad_text(measured), sparkline(&measured.recent));
         let joined = |parts: [Option<&str>; 3]| {
             let parts = parts.into_iter().flatten().filter(|part| !part.is_empty());
             std::iter::once(value.as_str()).chain(parts).collect::<Vec<_>>().join("  ")
@@ -47,7 +47,7 @@ pub(crate) fn readings_line(readings: &[Measured]) -> String {
     let sorted = by_nearness(readings);
     let (shown, others) = sorted.split_at(sorted.len().min(ON_A_LINE));
     let text = |measured: &&Measured| {
-        let parts = [Some(value_text(measured)), limit_text(measured), bad_text(measured)];
+        let parts = [Some(value_text(measured)), bounds_text(measured), bad_text(measured)];
         let parts: Vec<String> = parts.into_iter().flatten().collect();
         format!("{} {}", clean(&measured.key.to_string()), parts.join(" "))
     };
@@ -113,14 +113,23 @@ pub(crate) fn value_text(measured: &Measured) -> String {
     }
 }
 
-/// `max 110 (+50% of 73)`
+/// `max 110 (+50% of 73)`; of a limit that does not follow from the reference, `max 0.01 (reference 0.002)`
 pub(crate) fn limit_text(measured: &Measured) -> Option<String> {
     let (name, limit, _) = nearest_limit(measured)?;
-    let of = limit.percent.zip(measured.limits.reference).map(|(percent, reference)| {
-        let sign = if percent < 0.0 { "" } else { "+" };
-        format!(" ({sign}{}% of {})", at_a_glance(percent), at_a_glance(reference))
+    let of = measured.limits.reference.map(|reference| match limit.percent {
+        Some(percent) => {
+            let sign = if percent < 0.0 { "" } else { "+" };
+            format!(" ({sign}{}% of {})", at_a_glance(percent), at_a_glance(reference))
+        }
+        None => format!(" (reference {})", at_a_glance(reference)),
     });
     Some(format!("{name} {}{}", at_a_glance(limit.at), of.unwrap_or_default()))
+}
+
+/// What a reading is compared with: its limit, or where it has none, the reference.
+fn bounds_text(measured: &Measured) -> Option<String> {
+    let reference = || measured.limits.reference.map(|reference| format!("reference {}", at_a_glance(reference)));
+    limit_text(measured).or_else(reference)
 }
 
 /// `1 bad of 2`
@@ -195,6 +204,28 @@ mod tests {
         assert_eq!(forms[1], "index/latency  112 ms  max 109.5 (+50% of 73)  1 bad of 2");
         assert_eq!(forms[2], "index/latency  112 ms  max 109.5  1 bad of 2");
         assert_eq!(forms[3], "index/latency  112 ms  1 bad of 2");
+    }
+
+    /// A limit that was given as a number has its reference too: what was normal says how bad the reading is.
+    #[test]
+    fn an_absolute_limit_is_shown_with_the_reference_that_was_read() {
+        let mut errors = measured("errors", 0.004, 0);
+        errors.limits = ProbeLimits {
+            reference: Some(0.002),
+            max: Some(Limit { at: 0.01, percent: None }),
+            failures: 1,
+            ..ProbeLimits::default()
+        };
+        errors.recent = Vec::new();
+        let forms = &readings_text(std::slice::from_ref(&errors), 6)[0];
+        assert_eq!(forms[0], "index/errors  0.004  max 0.01 (reference 0.002)");
+        assert_eq!(forms[2], "index/errors  0.004  max 0.01");
+        assert_eq!(readings_line(std::slice::from_ref(&errors)), "index/errors 0.004 max 0.01 (reference 0.002)");
+        assert_eq!(limit_text(&errors).as_deref(), Some("max 0.01 (reference 0.002)"), "the report says the same");
+        errors.limits.max = None;
+        assert_eq!(readings_line(std::slice::from_ref(&errors)), "index/errors 0.004 reference 0.002");
+        errors.limits.reference = None;
+        assert_eq!(readings_line(std::slice::from_ref(&errors)), "index/errors 0.004", "none was read yet");
     }
 
     #[test]
