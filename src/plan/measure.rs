@@ -1,8 +1,9 @@
-//! [`measure`]: what remained of each subsystem when a run ended, for its report. It decides nothing.
+//! [`measure`]: what remained of each subsystem when a run ended, for its report; [`capacities`]: what each has. It decides
+//! nothing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use crate::model::ZoneName;
+use crate::model::{SubsystemName, ZoneName};
 
 use super::capacity::shown;
 use super::hosts::{is_capacity, zones};
@@ -23,18 +24,39 @@ pub(crate) fn measure(
     let mut measured = before.to_vec();
     for (index, name) in inputs.policies.subsystems.keys().enumerate() {
         let Some(subsystem) = measured.iter_mut().find(|s| s.name == *name) else { continue };
-        zones(&membership, index)?;
-        let mut by_zone: BTreeMap<&ZoneName, u128> = BTreeMap::new();
-        for &member in membership.members(index) {
-            let host = membership.host(member);
-            if is_capacity(inputs, host) {
-                *by_zone.entry(&host.zone).or_default() += u128::from(units(&membership, index, member)?);
-            }
-        }
+        let by_zone = by_zone(inputs, &membership, index)?;
         subsystem.remaining = shown(by_zone.values().sum());
         for zone in &mut subsystem.zones {
             zone.remaining = shown(by_zone.get(&zone.name).copied().unwrap_or(0));
         }
     }
     Ok(measured)
+}
+
+/// The capacity of each of these subsystems, in units. One is left out that has a host which cannot be weighed or placed.
+pub(crate) fn capacities(inputs: &Inputs<'_>, of: &BTreeSet<SubsystemName>) -> BTreeMap<SubsystemName, u64> {
+    let membership = Membership::new(inputs.policies, inputs.snapshot);
+    let all = inputs.policies.subsystems.keys().enumerate().filter(|(_, name)| of.contains(*name));
+    let capacity = |(index, name): (usize, &SubsystemName)| {
+        let by_zone = by_zone(inputs, &membership, index).ok()?;
+        Some((name.clone(), shown(by_zone.values().sum())))
+    };
+    all.filter_map(capacity).collect()
+}
+
+/// The capacity of a subsystem by zone.
+fn by_zone<'a>(
+    inputs: &Inputs<'_>,
+    membership: &Membership<'a>,
+    index: usize,
+) -> Result<BTreeMap<&'a ZoneName, u128>, AssessError> {
+    zones(membership, index)?;
+    let mut by_zone: BTreeMap<&ZoneName, u128> = BTreeMap::new();
+    for &member in membership.members(index) {
+        let host = membership.host(member);
+        if is_capacity(inputs, host) {
+            *by_zone.entry(&host.zone).or_default() += u128::from(units(membership, index, member)?);
+        }
+    }
+    Ok(by_zone)
 }

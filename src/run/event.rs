@@ -34,7 +34,7 @@ pub enum Event {
         /// The plan as it was confirmed.
         plan: Box<PlanDocument>,
         /// The strictest settings of everything it touches and watches.
-        settings: Settings,
+        settings: Box<Settings>,
         /// The fleet.
         fleet: FleetName,
         /// Who.
@@ -53,6 +53,9 @@ pub enum Event {
         expect_remaining: Option<u64>,
         /// `--pause-after`
         pause_after: Option<BatchNumber>,
+        /// The minimum of every subsystem that the run touches or watches, in units.
+        #[serde(default)]
+        minimums: BTreeMap<SubsystemName, u64>,
     },
     /// The probes' reference is known: sampled from before the first batch, or taken over from a run that this one
     /// overlaps.
@@ -130,8 +133,8 @@ pub enum Event {
         batch: Option<BatchNumber>,
         /// Each probe's reading, as it was judged.
         readings: BTreeMap<ProbeKey, ProbeReading>,
-        /// The capacity of each subsystem that the plan touches, in units, as the fleet was observed in the same round.
-        /// Empty if it could not be.
+        /// The capacity of each subsystem that the run touches or watches, in units, as the fleet was observed in the same
+        /// round. Empty if it could not be; without those of which it cannot be told.
         #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
         capacity: BTreeMap<SubsystemName, u64>,
     },

@@ -62,7 +62,7 @@ impl Machine {
     fn opening(&self) -> Event {
         let (identity, document) = (&self.spec.identity, self.document().clone());
         Event::RunOpened {
-            settings: self.settings().clone(),
+            settings: Box::new(self.settings().clone()),
             fleet: document.fleet.clone(),
             operator: identity.operator.clone(),
             reason: document.request.reason.clone(),
@@ -72,6 +72,7 @@ impl Machine {
             confirmed: self.spec.confirmed.how().to_owned(),
             expect_remaining: identity.expect_remaining,
             pause_after: self.spec.pause_after,
+            minimums: self.minimums(),
             plan: Box::new(document),
         }
     }

@@ -5,8 +5,9 @@
 //! v1 was the first. v2: a journal begins when the run is confirmed, before its first grant, so that one request id is one
 //! journal for good; the reference is a record of its own; a run that took nothing ends with `not-started`, and only then
 //! may the same journal go on with another opening; one that was pruned is a single `journal-pruned`. v3: `sampled` has
-//! every reading of every round as it was judged, numbers as numbers, with the capacity that the round showed; the limits
-//! stand in `reference-taken`; readings go on behind `run-ended` for one bake if hosts were put back.
+//! every reading of every round as it was judged, numbers as numbers, with the capacity of everything touched or watched that
+//! the round showed (its minimums stand in `run-opened`); the limits stand in `reference-taken`; readings go on behind
+//! `run-ended` for one bake if hosts were put back.
 
 use serde::{Deserialize, Serialize};
 

@@ -83,7 +83,10 @@ impl Machine {
         }
     }
 
-    fn capacity(&self, now: Time) -> BTreeMap<SubsystemName, u64> {
-        self.measured(now).into_iter().map(|subsystem| (subsystem.name, subsystem.remaining)).collect()
+    /// The minimum of every subsystem that the run touches or watches.
+    pub(super) fn minimums(&self) -> BTreeMap<SubsystemName, u64> {
+        let policies = &self.spec.policies.subsystems;
+        let minimum = |name: &SubsystemName| Some((name.clone(), policies.get(name)?.capacity.minimum));
+        self.spec.identity.watched.iter().filter_map(minimum).collect()
     }
 }

@@ -3,10 +3,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::model::{FleetSnapshot, HostId, ProbeKey, Time};
+use crate::model::{FleetSnapshot, HostId, ProbeKey, SubsystemName, Time};
 use crate::plan::{
     Claim, Inputs, LedgerView, OtherRun, PlanDocument, Settings, Stage, SubsystemCapacity, Taking, Violation,
-    may_serve, measure, verify,
+    capacities, may_serve, measure, verify,
 };
 
 use super::machine::Machine;
@@ -70,6 +70,15 @@ impl Machine {
         let none = BTreeMap::new();
         let inputs = self.inputs(snapshot, &view, &none, now);
         measure(&inputs, &before).unwrap_or(before)
+    }
+
+    /// The capacity of every subsystem that the run touches or watches, as the last complete observation shows it.
+    pub(super) fn capacity(&self, now: Time) -> BTreeMap<SubsystemName, u64> {
+        let (Some(snapshot), Some(record)) = (&self.observed.fleet, &self.observed.record) else {
+            return BTreeMap::new();
+        };
+        let view = record.view(None, &BTreeSet::new(), now);
+        capacities(&self.inputs(snapshot, &view, &BTreeMap::new(), now), &self.spec.identity.watched)
     }
 
     /// The capacity of every subsystem of the plan as the last complete observation shows it, and what would be left of it

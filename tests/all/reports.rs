@@ -52,9 +52,16 @@ fn the_report_of_an_aborted_run_says_why_in_every_form() {
     let is_measured = |point: &Value| point["good"] == false && point["value"] == run["cause"]["measured"];
     assert!(index["points"].as_array().expect("points").iter().any(is_measured), "{index:#}");
     assert_eq!(document["refused"].as_array().expect("a list").len(), 1);
+    // Placement needs index: nothing of it goes, and it is watched.
+    let placement = document["capacity"].as_array().expect("series").iter().find(|of| of["subsystem"] == "placement");
+    let placement = placement.unwrap_or_else(|| panic!("what is watched is missing: {:#}", document["capacity"]));
+    let of_plan = document["plan"]["subsystems"].as_array().expect("subsystems");
+    assert!(of_plan.iter().all(|of| of["name"] != "placement"), "it is only watched");
+    assert_eq!((&placement["minimum"], &placement["points"][0][1]), (&11.into(), &12.into()), "{placement:#}");
     assert_eq!(document["kept"].as_array().expect("hosts").len(), 4);
     let shown = render(&page);
     for form in [&text, &environment.run(&["report", id, "--markdown"]).stdout, &shown.dom] {
+        assert!(form.contains("placement"), "{form}");
         for words in ["aborted", "What it refused (1)", "was not the cause", "decommission of rack 7", "index-"] {
             assert!(form.contains(words), "{words} is missing:\n{form}");
         }

@@ -30,7 +30,7 @@ pub(crate) struct ReportDocument {
     pub(crate) kept: Vec<HostId>,
     /// When each batch was out of service.
     pub(crate) bands: Vec<Band>,
-    /// Capacity over time, by subsystem.
+    /// Capacity over time, of every subsystem that the run touches or watches.
     pub(crate) capacity: Vec<CapacitySeries>,
     /// Readings over time, by probe; those that were bad first.
     pub(crate) readings: Vec<ReadingSeries>,
@@ -62,7 +62,7 @@ pub(crate) struct CapacitySeries {
     pub(crate) subsystem: SubsystemName,
     /// Units that must remain.
     pub(crate) minimum: u64,
-    /// Units when it was observed, the plan's observation first.
+    /// Units when it was observed; of what the plan touches its observation first.
     pub(crate) points: Vec<(Time, u64)>,
 }
 
@@ -112,7 +112,7 @@ impl ReportDocument {
             refused: refused(journal),
             kept: if under_way { Vec::new() } else { kept(&run) },
             bands: bands(&history, &run),
-            capacity: plan.as_ref().map(|plan| capacity(plan, &history)).unwrap_or_default(),
+            capacity: capacity(&history),
             readings: readings(&history),
             timeline,
             plan,
@@ -151,14 +151,24 @@ fn bands(history: &RunHistory<'_>, run: &RunDocument) -> Vec<Band> {
     run.batches.iter().filter_map(band).collect()
 }
 
-fn capacity(plan: &PlanDocument, history: &RunHistory<'_>) -> Vec<CapacitySeries> {
-    let series = |subsystem: &crate::plan::SubsystemCapacity| {
-        let mut points = vec![(plan.observed_at, subsystem.capacity)];
-        let seen = history.rounds.iter().filter_map(|round| Some((round.at, *round.capacity.get(&subsystem.name)?)));
-        points.extend(seen);
-        CapacitySeries { subsystem: subsystem.name.clone(), minimum: subsystem.minimum, points }
+/// What the plan touches comes first, then what the run only watches.
+fn capacity(history: &RunHistory<'_>) -> Vec<CapacitySeries> {
+    let Some(opening) = history.opening else { return Vec::new() };
+    let seen = |name: &SubsystemName| -> Vec<(Time, u64)> {
+        history.rounds.iter().filter_map(|round| Some((round.at, *round.capacity.get(name)?))).collect()
     };
-    plan.subsystems.iter().map(series).collect()
+    let touched = opening.plan.subsystems.iter().map(|of| CapacitySeries {
+        subsystem: of.name.clone(),
+        minimum: of.minimum,
+        points: std::iter::once((opening.plan.observed_at, of.capacity)).chain(seen(&of.name)).collect(),
+    });
+    let is_touched = |name: &SubsystemName| opening.plan.subsystems.iter().any(|of| of.name == *name);
+    let watched = opening.minimums.iter().filter(|(name, _)| !is_touched(name)).map(|(name, minimum)| CapacitySeries {
+        subsystem: name.clone(),
+        minimum: *minimum,
+        points: seen(name),
+    });
+    touched.chain(watched.filter(|series| !series.points.is_empty())).collect()
 }
 
 fn readings(history: &RunHistory<'_>) -> Vec<ReadingSeries> {

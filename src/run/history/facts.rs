@@ -24,6 +24,8 @@ pub(crate) struct Opening<'a> {
     pub(crate) confirmed: &'a str,
     pub(crate) expect_remaining: Option<u64>,
     pub(crate) pause_after: Option<BatchNumber>,
+    /// The minimum of every subsystem that the run touches or watches. Empty in a journal of an earlier version.
+    pub(crate) minimums: &'a BTreeMap<SubsystemName, u64>,
 }
 
 /// A person let a batch go after the first one.
@@ -118,7 +120,7 @@ pub(crate) struct SampledRound<'a> {
     /// The batch that was out.
     pub(crate) batch: Option<BatchNumber>,
     pub(crate) readings: &'a BTreeMap<ProbeKey, ProbeReading>,
-    /// The capacity of each subsystem that the plan touches, in units.
+    /// The capacity of each subsystem that the run touches or watches, in units.
     pub(crate) capacity: &'a BTreeMap<SubsystemName, u64>,
 }
 

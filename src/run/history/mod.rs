@@ -325,6 +325,7 @@ impl<'a> RunHistory<'a> {
             confirmed,
             expect_remaining,
             pause_after,
+            minimums,
         } = &record.event
         else {
             return;
@@ -346,6 +347,7 @@ impl<'a> RunHistory<'a> {
             confirmed,
             expect_remaining: *expect_remaining,
             pause_after: *pause_after,
+            minimums,
         });
     }
 

@@ -46,6 +46,8 @@ fn the_sample_that_stops_a_run_is_in_its_journal_before_the_stop_with_its_number
     assert_eq!((bad.value, bad.good, bad.bad), (Some(0.5), false, 1));
     assert_eq!(bad.value, document.cause.expect("a cause").measured);
     assert!(capacity.values().all(|units| *units < 12), "{capacity:?}");
+    let Event::RunOpened { minimums, .. } = &world.journal[0].event else { panic!("it was opened") };
+    assert!(minimums.keys().eq(capacity.keys()), "{minimums:?} {capacity:?}");
     let Event::ReferenceTaken { limits, reference, .. } =
         &world.journal[place(&world, |event| matches!(event, Event::ReferenceTaken { .. }))].event
     else {
