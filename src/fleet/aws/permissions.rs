@@ -7,11 +7,12 @@
 //! response after it audits the request. However, for an unauthorized user, we get an `AccessDenied` error"). That EC2
 //! Auto Scaling keeps the same order was not measured. Only the refusals named here count as an answer.
 //!
-//! `ResumeProcesses` takes no instance. It is tried by resuming `AZRebalance` where a description that was just read
-//! does not list it as suspended: that changes nothing. Somebody who suspends it between the two calls would be undone,
-//! as by the run itself, which a moment later takes it for its own. So only a run tries it, and no report. An unknown
-//! process name would be no better: where AWS ignored it, no name would be left, and "if you omit this property, all
-//! processes are specified" (API reference, `ResumeProcesses`).
+//! `ResumeProcesses` takes no instance. It is tried by resuming `AddToLoadBalancer` where a description that was just read
+//! does not list it as suspended: that changes nothing. It is never `AZRebalance`, which another run may suspend between
+//! the two calls because it needs that. No run suspends `AddToLoadBalancer`, and none takes hosts where it is suspended
+//! (rule `way-back`). A person who suspends it between the two calls is undone, so only a run tries it, and no report. An
+//! unknown process name would be no better: where AWS ignored it, no name would be left, and "if you omit this property,
+//! all processes are specified" (API reference, `ResumeProcesses`).
 
 use std::collections::BTreeSet;
 
@@ -23,10 +24,11 @@ use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::AwsFleet;
-use super::errors::{self, ProviderError, Words};
+use super::codes::ProviderError;
+use super::errors::{self, Words};
 use super::marker::KEY;
 use super::observe::CONCURRENCY;
-use crate::model::{GroupName, HostId, HostTargets, Process, TargetGroupId};
+use crate::model::{GroupName, HostId, HostTargets, TargetGroupId};
 use crate::ports::{FleetError, Permission, Trial, Trials};
 
 /// Of the form that EC2 gives to ids, and no instance has it.
@@ -39,7 +41,10 @@ const ALLOWED: [&str; 4] = ["ValidationError", "InvalidTarget", "DryRunOperation
 /// The most instances that one dry run names.
 const DRY_RUN_HOSTS: usize = 50;
 
-const SUSPENDED_NOW: &str = "AZRebalance is suspended now, and resuming it would undo that";
+/// The process with which `ResumeProcesses` is tried.
+const RESUMED: &str = "AddToLoadBalancer";
+
+const SUSPENDED_NOW: &str = "AddToLoadBalancer is suspended now, and resuming it would undo that";
 const ONLY_BY_A_RUN: &str = "a removal tries it before its first cordon";
 const NO_DRY_RUN: &str = "AWS has no trial of it without effect";
 
@@ -121,7 +126,6 @@ async fn of_group(fleet: &AwsFleet, trials: Trials, group: &GroupName) -> Result
 
 async fn resumes(fleet: &AwsFleet, group: &GroupName, resource: &str) -> Result<Permission, FleetError> {
     let autoscaling = &fleet.clients.reads.autoscaling;
-    let process = Process::AzRebalance.to_string();
     let described = autoscaling.describe_auto_scaling_groups().auto_scaling_group_names(group.as_str()).send().await;
     let described = described
         .map_err(|e| errors::provider(&format!("describe {resource}"), "autoscaling:DescribeAutoScalingGroups", &e))?;
@@ -129,12 +133,12 @@ async fn resumes(fleet: &AwsFleet, group: &GroupName, resource: &str) -> Result<
         described.auto_scaling_groups().iter().find(|found| found.auto_scaling_group_name() == Some(group.as_str()));
     let action = "autoscaling:ResumeProcesses";
     // S3: a group that is not described may have it suspended.
-    let is_suspended = described
-        .is_none_or(|found| found.suspended_processes().iter().any(|p| p.process_name() == Some(process.as_str())));
+    let is_suspended =
+        described.is_none_or(|found| found.suspended_processes().iter().any(|p| p.process_name() == Some(RESUMED)));
     if is_suspended {
         return Ok(Permission { action, resource: resource.to_owned(), trial: Trial::NotTried(SUSPENDED_NOW) });
     }
-    let resumes = autoscaling.resume_processes().auto_scaling_group_name(group.as_str()).scaling_processes(process);
+    let resumes = autoscaling.resume_processes().auto_scaling_group_name(group.as_str()).scaling_processes(RESUMED);
     judged(action, resource, resumes.send().await)
 }
 

@@ -52,17 +52,22 @@ async fn a_trial_finds_the_action_that_is_denied_and_changes_nothing() {
     cloud.moto.set(&json!({"deny": ["autoscaling:ResumeProcesses"]}));
     assert_eq!(denied(&tried(Trials::All).await), Vec::<&str>::new());
     assert_eq!(denied(&tried(Trials::WayBack).await), ["autoscaling:ResumeProcesses"]);
-    // It is not sent where it would undo what somebody suspended.
-    let suspend = cloud.autoscaling.suspend_processes().auto_scaling_group_name("index");
-    suspend.scaling_processes("AZRebalance").send().await.expect("suspended");
-    let sent = cloud.moto.calls("ResumeProcesses");
-    assert_eq!(denied(&tried(Trials::WayBack).await), Vec::<&str>::new());
-    assert_eq!(cloud.moto.calls("ResumeProcesses"), sent);
+    // What another run suspended stays so, and the call is not sent where it would undo what a person suspended.
+    cloud.moto.set(&json!({"deny": []}));
+    let suspended = async |process: &str| {
+        let suspend = cloud.autoscaling.suspend_processes().auto_scaling_group_name("index");
+        suspend.scaling_processes(process).send().await.expect("suspended");
+        let sent = cloud.moto.calls("ResumeProcesses");
+        assert_eq!(denied(&tried(Trials::WayBack).await), Vec::<&str>::new());
+        cloud.moto.calls("ResumeProcesses") - sent
+    };
+    assert_eq!(suspended("AZRebalance").await, 1);
+    assert_eq!(suspended("AddToLoadBalancer").await, 0);
 
     cloud.moto.settle();
     let now = cloud.described("index").await;
     assert_eq!((now.desired, now.members), (group.desired, group.members));
-    assert_eq!(now.suspended, BTreeSet::from(["AZRebalance".to_owned()]));
+    assert_eq!(now.suspended, BTreeSet::from(["AZRebalance".to_owned(), "AddToLoadBalancer".to_owned()]));
     assert_eq!(cloud.targets(&web).await, targets);
     assert!(cloud.running().await.is_superset(&alone.iter().map(ToString::to_string).collect()));
     for id in &alone {
