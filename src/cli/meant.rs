@@ -45,7 +45,8 @@ fn command(words: &[&str]) -> Option<String> {
         "check" | "validate" | "lint" | "verify" => "to check the policies: safe-remove policy check",
         "capacity" | "max" | "limits" => "how much can go now: safe-remove headroom",
         "unstop" | "start" | "unpause" | "go" => {
-            "to lift a stop order: safe-remove unhalt --reason TEXT\nto go on with a run whose process died: safe-remove resume RUN"
+            "to lift a stop order: safe-remove unhalt --reason TEXT\nto go on with a run that is paused: safe-remove continue RUN\n\
+             to go on with a run whose process died: safe-remove resume RUN"
         }
         "version" => "the version: safe-remove --version",
         _ => return counted(first, positional.next()?),
@@ -78,6 +79,7 @@ mod tests {
             ("--subsystem index -n 3", "--count N"),
             ("list", "safe-remove status"),
             ("validate", "policy check"),
+            ("unpause r-1", "safe-remove continue RUN"),
         ] {
             let words: Vec<&str> = line.split(' ').collect();
             let said = meant(&words).unwrap_or_else(|| panic!("{line}"));

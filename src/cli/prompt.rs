@@ -7,13 +7,13 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use dialoguer::console::{Key, Term};
+use dialoguer::console::{Key, Term, measure_text_width};
 use dialoguer::theme::{ColorfulTheme, SimpleTheme, Theme};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tokio::sync::oneshot;
 
 use crate::ops::{Orders, Reply};
-use crate::output::is_unsafe;
+use crate::output::{is_unsafe, wrap_lines};
 use crate::run::Order;
 
 use super::keyboard::{AsItWas, Keyboard};
@@ -21,6 +21,12 @@ use super::pages;
 
 /// The longest answer that is read; anything longer is not an answer.
 const ANSWER_MAX: usize = 256;
+
+/// What the theme draws before and behind a question.
+const THEME_COLUMNS: usize = 5;
+
+/// Room for most answers on the last line of a question that is wider than the terminal.
+const ANSWER_COLUMNS: usize = 12;
 
 /// How often a question that waits looks whether it was withdrawn.
 const LOOK_EVERY: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
@@ -86,9 +92,25 @@ fn draw(term: &Term, question: &str) -> io::Result<()> {
     } else {
         &SimpleTheme
     };
-    theme.format_input_prompt(&mut text, question, None).map_err(io::Error::other)?;
+    let (before, last) = split(question, usize::from(term.size().1));
+    if let Some(before) = before {
+        term.write_line(&before)?;
+    }
+    theme.format_input_prompt(&mut text, &last, None).map_err(io::Error::other)?;
     term.write_str(&text)?;
     term.flush()
+}
+
+/// The lines before the last one of a question that is wider than the terminal, if it is, and the last.
+fn split(question: &str, columns: usize) -> (Option<String>, String) {
+    if measure_text_width(question) + THEME_COLUMNS <= columns {
+        return (None, question.to_owned());
+    }
+    let wrapped = wrap_lines(question, columns.saturating_sub(THEME_COLUMNS + ANSWER_COLUMNS));
+    match wrapped.rsplit_once('\n') {
+        Some((before, last)) => (Some(before.to_owned()), last.to_owned()),
+        None => (None, wrapped),
+    }
 }
 
 /// Reads an answer; `None` is end-of-file.

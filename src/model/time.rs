@@ -123,13 +123,9 @@ pub(crate) fn duration_text(of: Duration) -> String {
 }
 
 /// How long something takes or took, for people: `52m 25s`. In whole seconds, rounded up, so that a countdown does not
-/// flicker and promises nothing too early; below a second in milliseconds.
+/// flicker and promises nothing too early.
 pub(crate) fn span_text(of: Duration) -> String {
-    let millis = of.as_millis();
-    if (1..1_000).contains(&millis) {
-        return format!("{millis}ms");
-    }
-    let mut rest = millis.div_ceil(1_000) * 1_000;
+    let mut rest = of.as_millis().div_ceil(1_000) * 1_000;
     let mut parts = Vec::new();
     for (unit, size) in UNITS {
         let is_a_day = unit == "d" && rest / size == 1;
@@ -203,7 +199,7 @@ mod tests {
     fn spans_are_for_a_glance() {
         for (text, millis) in [
             ("0s", 0),
-            ("444ms", 444),
+            ("1s", 444),
             ("1m 30s", 89_001),
             ("52m 25s", 3_144_444),
             ("1h", 3_600_000),

@@ -198,6 +198,27 @@ fn every_screen_keeps_to_its_terminal() {
     }
 }
 
+/// A question that is wider than the terminal breaks between words, and no word is lost.
+#[test]
+fn a_question_wider_than_the_terminal_breaks_between_words() {
+    let environment = TestEnvironment::new();
+    Fleet { index_minimum: 12, ..Fleet::default() }.write(&environment);
+    let mut dies = environment.command(&["--subsystem", "index", "--count", "1", "--yes"]);
+    dies.env("SAFE_REMOVE_FAULT", "kill:behind-append-batch-cordoned").output().expect("it starts");
+    let run = environment.run(&["status", "-o", "json"]).exits(0).json()["runs"][0]["run"].clone();
+    let run = run.as_str().expect("a run").to_owned();
+    for columns in [60, 120] {
+        let mut asks = Terminal::open(&environment, &["resume", &run], columns);
+        let rows = asks.see("as it is ›");
+        keeps_to(columns, &rows);
+        let question = "Type 1 to go on and remove 1 host, anything else to leave the run as it is ›";
+        // The mark of a question stands before its last line.
+        assert!(one_line(&rows).replace("? ", "").contains(question), "{columns}: {}", rows.join("\n"));
+        asks.type_line("no");
+        assert_eq!(asks.end().code, 6);
+    }
+}
+
 /// Of many probes the bad one is on the screen, with its limit and its bad samples, live and in `status`.
 #[test]
 fn of_many_readings_the_bad_one_is_in_sight() {
