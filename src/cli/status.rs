@@ -26,16 +26,16 @@ const HOSTS_SHOWN: usize = 20;
 /// The most readings of one run that the text shows; bad ones come first.
 const READINGS_SHOWN: usize = 8;
 
-/// The most readings of one run where the terminal is too low for all; then none.
-const READINGS_IN_BRIEF: [usize; 2] = [2, 0];
+/// The most readings of one run where the terminal is too low for all.
+const READINGS_IN_BRIEF: usize = 2;
 
 /// How much the text tells of a run.
 #[derive(Clone, Copy)]
 enum Detail {
     /// Everything.
     Full,
-    /// What decides, with at most so many readings.
-    Brief { readings: usize },
+    /// What decides: readings of which one is bad, and the others only with `good_readings`.
+    Brief { good_readings: bool },
 }
 
 /// Reads the status once, or repeatedly until nothing is in progress. `--watch` ends as the runs ended that it showed.
@@ -59,8 +59,9 @@ pub(super) async fn run(
             return answer(exit, &document, global, watch);
         }
         shown.see(document.runs.iter().filter(|run| is_under_way(run)).map(|run| &run.run));
-        let brief = READINGS_IN_BRIEF
-            .map(|readings| text(&document, &global.policies, watch, Detail::Brief { readings }).on(pages::stdout()));
+        let brief = [true, false].map(|good_readings| {
+            text(&document, &global.policies, watch, Detail::Brief { good_readings }).on(pages::stdout())
+        });
         // A later time of reading alone is not a change.
         let state = serde_json::json!([document.runs, document.halts]);
         shown.show(state, &answer(Exit::DONE, &document, global, watch)?, &brief, screen);
@@ -143,7 +144,7 @@ fn text(document: &StatusDocument, policies: &Path, watched: bool, detail: Detai
         }
         text.append(match detail {
             Detail::Full => text_of_run(run, document.at),
-            Detail::Brief { readings } => brief_of_run(run, document.at, readings),
+            Detail::Brief { good_readings } => brief_of_run(run, document.at, good_readings),
         });
         text.blank();
     }
@@ -183,13 +184,13 @@ pub(super) fn text_of_run(run: &StatusRun, now: Time) -> Text {
 }
 
 /// What decides of a run, where there is no room for more.
-fn brief_of_run(run: &StatusRun, now: Time, readings: usize) -> Text {
+fn brief_of_run(run: &StatusRun, now: Time, good_readings: bool) -> Text {
     let mut text = state_of_run(run, now);
     if life(run) != ALIVE {
         text.field("process", &format!("{}: {}", life(run), run.process));
     }
-    if readings > 0 {
-        add_readings(&mut text, run, readings);
+    if good_readings || run.readings.iter().any(|measured| !measured.reading.good) {
+        add_readings(&mut text, run, READINGS_IN_BRIEF);
     }
     text
 }
@@ -277,4 +278,56 @@ fn calls_text(calls: &[StatusCall], now: Time) -> Text {
         text.field("call", &format!("{} {what}{times}: {until} {}", call.effect, call.not_after));
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::health::{Measured, ProbeLimits, ProbeReading};
+    use crate::model::ProbeKey;
+
+    fn run(good: bool) -> StatusRun {
+        let reading = ProbeReading { value: Some(0.5), good, why: None, bad: u64::from(!good) };
+        let key = ProbeKey { subsystem: "index".into(), probe: "errors".to_owned() };
+        StatusRun {
+            run: "r-1".into(),
+            operator: "ann@bastion".into(),
+            subsystem: "index".into(),
+            state: "baking batch 1".to_owned(),
+            alive: Some(true),
+            stopped: false,
+            overdue: false,
+            process: "pid 7 on bastion".to_owned(),
+            batch: None,
+            paused: None,
+            asks: None,
+            started_at: Time::from_millis(0),
+            last_record_at: None,
+            ended_at: None,
+            holds: Vec::new(),
+            calls: Vec::new(),
+            readings: vec![Measured { key, reading, limits: ProbeLimits::default(), recent: Vec::new() }],
+            until: None,
+            taken_over_by: Vec::new(),
+            next_command: None,
+            advice: None,
+        }
+    }
+
+    /// Where there is no room for every run's readings, the bad ones are shown all the same.
+    #[test]
+    fn a_bad_reading_stays_in_sight_however_low_the_terminal() {
+        let text = |good, good_readings| {
+            let page = crate::output::Page::new(None, false);
+            brief_of_run(&run(good), Time::from_millis(0), good_readings).on(page)
+        };
+        for (good, good_readings, is_shown) in [(true, true, true), (true, false, false), (false, false, true)] {
+            let text = text(good, good_readings);
+            assert!(text.contains("baking batch 1") && !text.contains("pid 7"), "{text}");
+            assert_eq!(text.contains("index/errors"), is_shown, "{good} {good_readings}: {text}");
+        }
+        let stopped = StatusRun { stopped: true, ..run(true) };
+        let text = brief_of_run(&stopped, Time::from_millis(0), false).on(crate::output::Page::new(None, false));
+        assert!(text.contains("STOPPED: pid 7"), "{text}");
+    }
 }
