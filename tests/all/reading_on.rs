@@ -93,7 +93,8 @@ fn ctrl_c_restores_and_reads_on_until_one_more_ctrl_c() {
     for words in ["ended, every cordoned host is back; reading on until", "(Ctrl-C or SIGTERM ends this at once)"] {
         assert!(text.contains(words), "{words}: {text}");
     }
-    assert!(text.contains("They were read for only"), "{text}");
+    // Before the first round, or after a few.
+    assert!(text.contains("not read once") || text.contains("read for only"), "{text}");
 }
 
 /// The terminal is gone, and nobody waits: the journal has its readings to one bake after the last restore.
