@@ -16,8 +16,17 @@ const COUNTS: &str = "\
     is of would_be limit max measured min bad percent recent reference value";
 
 /// Objects whose keys are names of hosts, probes or subsystems.
-const BY_NAME: &[&str] =
-    &["as_it_is", "largest_removal", "largest_removals", "reference", "readings", "capacity", "last_end", "units"];
+const BY_NAME: &[&str] = &[
+    "as_it_is",
+    "largest_removal",
+    "largest_removals",
+    "reference",
+    "readings",
+    "capacity",
+    "minimums",
+    "last_end",
+    "units",
+];
 
 /// Names of times.
 const TIMES: &[&str] = &["at", "until", "not_before", "not_after", "was", "as_of"];
