@@ -22,7 +22,7 @@ pub struct FleetSnapshot {
     /// The mark of the fleet as a whole.
     pub(crate) mark: FleetMark,
     /// What the provider's lists say against each other of single groups.
-    pub(crate) contradictions: Vec<Contradiction>,
+    pub contradictions: Vec<Contradiction>,
     /// Hosts that the provider holds on their way out: how, and by what, in words that go on after "is in".
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     held: BTreeMap<HostId, String>,

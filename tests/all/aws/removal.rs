@@ -97,8 +97,8 @@ async fn s9_throttling_and_lost_replies_take_every_host_once() {
         throttled(terminate, placement),
         lost(terminate, billing, "before"),
         lost("TerminateInstances", alone, "after"),
-        // Behind one trial for each of two groups.
-        json!({"action": "ResumeProcesses", "skip": 2, "when": "after", "drop": true}),
+        // Behind one trial for each of three groups.
+        json!({"action": "ResumeProcesses", "skip": 3, "when": "after", "drop": true}),
     ]));
     let done = run(&story.environment, &removal("billing", &hosts)).exits(0).json();
     assert_eq!(sorted(texts(&done["terminated"])), sorted(hosts.clone()));
@@ -187,12 +187,12 @@ async fn s4_a_second_run_in_a_group_waits_until_the_first_has_left_it() {
     assert_eq!(texts(&halted["restored"]), slow, "{halted:#}");
     story.cloud.moto.settle();
     assert_eq!(story.now().await, story.before);
-    // The first tried to resume; the second did not, for what it would have undone.
-    assert_eq!((story.cloud.moto.calls("SuspendProcesses"), story.cloud.moto.calls("ResumeProcesses")), (1, 2));
+    // Each tried to resume, without touching what the first had suspended; only the first resumed.
+    assert_eq!((story.cloud.moto.calls("SuspendProcesses"), story.cloud.moto.calls("ResumeProcesses")), (1, 3));
     run(&story.environment, &removal("index", &fast)).exits(0);
     story.cloud.moto.settle();
     assert_eq!(story.now().await, story.without(&fast));
-    assert_eq!((story.cloud.moto.calls("SuspendProcesses"), story.cloud.moto.calls("ResumeProcesses")), (2, 4));
+    assert_eq!((story.cloud.moto.calls("SuspendProcesses"), story.cloud.moto.calls("ResumeProcesses")), (2, 5));
 }
 
 #[tokio::test]
