@@ -39,6 +39,7 @@ mod draft;
 mod error;
 mod explain;
 mod gates;
+mod group_sizes;
 mod hosts;
 mod inputs;
 mod measure;

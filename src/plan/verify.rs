@@ -6,12 +6,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::model::{GroupName, HostId, HostState, RunId, SubsystemName, ZoneName, counted};
+use crate::model::{GroupName, HostId, RunId, SubsystemName, ZoneName, counted};
 
 use super::gates::Gates;
 use super::membership::Membership;
 use super::weights::units;
-use super::{AssessError, Claim, Inputs, Rule, Stage, Taking, Violation, contradictions, hosts};
+use super::{AssessError, Claim, Inputs, Rule, Stage, Taking, Violation, contradictions, group_sizes, hosts};
 
 /// Every rule that taking these hosts violates; empty if they may go. [`super::waits`] judges budgets in time and
 /// intervals.
@@ -74,8 +74,9 @@ pub(crate) fn verify_over(
             judge_size(membership, subsystem, &taken, &mut found);
         }
     }
-    judge_groups(inputs, membership, &taken, &mut found);
-    judge_room(inputs, membership, &taken, &mut found);
+    let all = taken.all().collect();
+    group_sizes::floor(inputs, membership, &all, &mut found);
+    group_sizes::ceiling(inputs, membership, &all, &taken.out, &mut found);
     found.extend(gates.closed(&touched, stage));
     Ok(found)
 }
@@ -97,7 +98,7 @@ pub(crate) fn judge_one(
         judge_size(membership, subsystem, &taken, &mut found);
     }
     if group.is_some() {
-        judge_groups(inputs, membership, &taken, &mut found);
+        group_sizes::floor(inputs, membership, &taken.hosts, &mut found);
     }
     Ok(found)
 }
@@ -259,62 +260,6 @@ fn judge_size(membership: &Membership<'_>, subsystem: usize, taken: &Taken, foun
             let (per, hosts) = (crate::model::duration_text(budget.per), counted(count, "host"));
             let message = format!("{hosts} of {name} would go; its budget is {} in any {per}", budget.hosts);
             found.push(Violation::new(Rule::Budget, message).subsystem(name).numbers(budget.hosts, count));
-        }
-    }
-}
-
-/// `group-minimum`: the provider refuses to take a group's members out of service below MinSize. The provider has
-/// already let go of members that the run took out, and no longer counts them.
-fn judge_groups(inputs: &Inputs<'_>, membership: &Membership<'_>, taken: &Taken, found: &mut Vec<Violation>) {
-    let mut leaving: BTreeMap<&GroupName, u64> = BTreeMap::new();
-    for index in taken.all() {
-        let host = membership.host(index);
-        if let Some(group) = host.group.as_ref().filter(|_| host.state == HostState::InService) {
-            *leaving.entry(group).or_default() += 1;
-        }
-    }
-    for (name, leaving) in leaving {
-        let Some(group) = inputs.snapshot.group(name) else { continue };
-        // The provider judges by desired capacity, which a scale-in under way has already lowered.
-        let mut members = 0;
-        for &index in membership.group_members(name) {
-            let host = membership.host(index);
-            if host.state == HostState::InService && !inputs.ledger.claims.contains_key(&host.id) {
-                members += 1;
-            }
-        }
-        let members = group.desired.min(members);
-        let after = members.saturating_sub(leaving);
-        if members < leaving || after < group.min_size {
-            let message = format!(
-                "group {name} would keep {} in service; the provider refuses to go below its minimum of {}",
-                counted(after, "host"),
-                group.min_size
-            );
-            found.push(Violation::new(Rule::GroupMinimum, message).group(name).numbers(group.min_size, after));
-        }
-    }
-}
-
-/// S7: whether the groups of these hosts could take them back. Putting a member back raises desired capacity by one for
-/// each that is out, and the provider refuses to go above the maximum: a scaling policy may have used the room meanwhile.
-fn judge_room(inputs: &Inputs<'_>, membership: &Membership<'_>, taken: &Taken, found: &mut Vec<Violation>) {
-    let groups: BTreeSet<&GroupName> = taken.all().filter_map(|index| membership.host(index).group.as_ref()).collect();
-    for group in groups.into_iter().filter_map(|name| inputs.snapshot.group(name)) {
-        let is_held = |&&index: &&usize| {
-            let host = membership.host(index);
-            let by_others = matches!(inputs.ledger.claims.get(&host.id), Some(Claim::Reserved { .. }));
-            host.state == HostState::Cordoned && (by_others || taken.out.contains(&index))
-        };
-        let out = membership.group_members(&group.name).iter().filter(is_held).count() as u64;
-        let wanted = group.desired.saturating_add(out);
-        if wanted > group.max_size {
-            let message = format!(
-                "group {} could not take its hosts back: its desired capacity would be {wanted}, its maximum is {}",
-                group.name, group.max_size
-            );
-            let violation = Violation::new(Rule::GroupMaximum, message).group(&group.name);
-            found.push(violation.numbers(group.max_size, wanted));
         }
     }
 }
