@@ -14,14 +14,12 @@ use super::LEDGER_TAG;
 use super::groups::{self, Detail};
 use super::managed::managed;
 use super::marker::{self, Marker, short};
+use super::tags::{GROUP_TAG, tag};
 use super::targets::Registrations;
 use crate::model::{
     Contradiction, Group, GroupName, Health, Host, HostId, HostState, InventoryError, LedgerId, Obstacle, ObstacleKind,
     Protection, Time,
 };
-
-/// The tag that EC2 Auto Scaling puts on every instance of a group; nobody else can write it.
-pub(super) const GROUP_TAG: &str = "aws:autoscaling:groupName";
 
 /// Everything that AWS listed, each list complete.
 #[derive(Debug, Default)]
@@ -361,10 +359,6 @@ impl<'a> View<'a> {
 
 fn name_of(group: &AutoScalingGroup) -> &str {
     group.auto_scaling_group_name().unwrap_or_default()
-}
-
-pub(super) fn tag<'a>(instance: &'a Instance, key: &str) -> Option<&'a str> {
-    instance.tags().iter().find(|tag| tag.key() == Some(key)).and_then(|tag| tag.value())
 }
 
 fn state_of<'a>(instance: &'a Instance, id: &str) -> Result<&'a InstanceStateName, InventoryError> {

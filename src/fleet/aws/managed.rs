@@ -5,7 +5,7 @@
 
 use aws_sdk_ec2::types::{Instance, InstanceLifecycleType};
 
-use super::hosts::tag;
+use super::tags::tag;
 
 /// The tags that such systems put on their instances, with what they are.
 const TAGS: [(&str, &str); 7] = [

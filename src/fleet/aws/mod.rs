@@ -12,6 +12,7 @@
 //! | [`hosts`], [`groups`], [`targets`] | from SDK types to the model: pure, no network |
 //! | [`managed`] | which instances something else launches again |
 //! | [`held`] | what keeps a member on its way out, in words |
+//! | [`tags`] | the tags of an instance |
 //! | [`marker`] | how a cordon outside groups is recorded on the instance |
 //! | [`effects`], [`guards`] | one call each, and the checks right before it |
 //! | [`permissions`] | trials without effect |
@@ -64,6 +65,7 @@ mod managed;
 mod marker;
 mod observe;
 mod permissions;
+mod tags;
 mod targets;
 
 use std::collections::{BTreeMap, BTreeSet};
