@@ -114,7 +114,7 @@ struct Held {
     asked_at: Option<SystemTime>,
 }
 
-/// What is to be done before the credentials are used.
+/// The step that the credentials need before they are used.
 #[derive(Debug, PartialEq, Eq)]
 enum Need {
     Nothing,

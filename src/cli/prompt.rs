@@ -22,7 +22,7 @@ use super::pages;
 /// The longest answer that is read; anything longer is not an answer.
 const ANSWER_MAX: usize = 256;
 
-/// What the theme draws before and behind a question.
+/// The columns that the theme takes before and behind a question.
 const THEME_COLUMNS: usize = 5;
 
 /// Room for most answers on the last line of a question that is wider than the terminal.

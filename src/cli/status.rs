@@ -34,7 +34,7 @@ const READINGS_IN_BRIEF: usize = 2;
 enum Detail {
     /// Everything.
     Full,
-    /// What decides: readings of which one is bad, and the others only with `good_readings`.
+    /// The lines that decide: readings of which one is bad, and the others only with `good_readings`.
     Brief { good_readings: bool },
 }
 
@@ -183,7 +183,7 @@ pub(super) fn text_of_run(run: &StatusRun, now: Time) -> Text {
     text
 }
 
-/// What decides of a run, where there is no room for more.
+/// The lines of a run that decide, for a terminal without room for more.
 fn brief_of_run(run: &StatusRun, now: Time, good_readings: bool) -> Text {
     let mut text = state_of_run(run, now);
     if life(run) != ALIVE {
@@ -208,7 +208,7 @@ fn life(run: &StatusRun) -> &'static str {
     }
 }
 
-/// Where it stands, and what it waits for.
+/// The state of a run, and what it waits for.
 fn state_of_run(run: &StatusRun, now: Time) -> Text {
     let mut text = Text::default();
     // Nobody does it any more.
