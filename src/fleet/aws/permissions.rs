@@ -138,6 +138,8 @@ async fn resumes(fleet: &AwsFleet, group: &GroupName, resource: &str) -> Result<
     if is_suspended {
         return Ok(Permission { action, resource: resource.to_owned(), trial: Trial::NotTried(SUSPENDED_NOW) });
     }
+    // Sent once: a late repetition could undo what a person suspended meanwhile.
+    let autoscaling = &fleet.clients.effects.autoscaling;
     let resumes = autoscaling.resume_processes().auto_scaling_group_name(group.as_str()).scaling_processes(RESUMED);
     judged(action, resource, resumes.send().await)
 }
