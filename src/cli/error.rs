@@ -17,6 +17,8 @@ pub(crate) struct Diagnostic {
     pub(crate) causes: Vec<String>,
     /// The text of the answer has the causes too: a person does not read them twice.
     pub(crate) is_answered: bool,
+    /// The hosts that somebody must look at, named here too where the answer goes elsewhere.
+    pub(crate) in_doubt: Option<String>,
     /// Several lines that were laid out elsewhere. They are shown instead of the causes.
     pub(crate) details: Option<String>,
     /// What to do about it.
@@ -32,12 +34,26 @@ impl Diagnostic {
             }
             _ => None,
         };
-        Self { message: error.to_string(), causes: error.causes(), is_answered: false, details, hint: error.hint() }
+        Self {
+            message: error.to_string(),
+            causes: error.causes(),
+            is_answered: false,
+            in_doubt: None,
+            details,
+            hint: error.hint(),
+        }
     }
 
     /// A diagnostic of one sentence.
     pub(crate) fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), causes: Vec::new(), is_answered: false, details: None, hint: None }
+        Self {
+            message: message.into(),
+            causes: Vec::new(),
+            is_answered: false,
+            in_doubt: None,
+            details: None,
+            hint: None,
+        }
     }
 
     /// Adds what to do about it.

@@ -27,7 +27,7 @@ fn option(word: &str) -> Option<String> {
 fn command(words: &[&str]) -> Option<String> {
     // Behind an option a word may be its value.
     let mut positional = words.iter().copied().take_while(|word| !word.starts_with('-'));
-    let first = positional.next()?;
+    let first = positional.next().filter(|first| *first != "help").or_else(|| positional.next())?;
     let text = match first.to_lowercase().as_str() {
         "stop" | "abort" | "cancel" | "kill" | "quit" | "emergency" => {
             "one run, at its terminal: Ctrl-C\nevery run, from anywhere: safe-remove halt"
@@ -47,6 +47,11 @@ fn command(words: &[&str]) -> Option<String> {
         "unstop" | "start" | "unpause" | "go" => {
             "to lift a stop order: safe-remove unhalt --reason TEXT\nto go on with a run that is paused: safe-remove continue RUN\n\
              to go on with a run whose process died: safe-remove resume RUN"
+        }
+        // Only with something behind it: it is a command itself.
+        "halt" if positional.next().is_some() => {
+            "`halt` stops every run, or with --subsystem NAME those of one subsystem. One run: Ctrl-C at its terminal, or \
+             safe-remove pause RUN before its next batch"
         }
         "version" => "the version: safe-remove --version",
         _ => return counted(first, positional.next()?),
@@ -80,14 +85,22 @@ mod tests {
             ("list", "safe-remove status"),
             ("validate", "policy check"),
             ("unpause r-1", "safe-remove continue RUN"),
+            ("halt r-1", "safe-remove pause RUN"),
+            ("help stop", "safe-remove halt"),
         ] {
             let words: Vec<&str> = line.split(' ').collect();
             let said = meant(&words).unwrap_or_else(|| panic!("{line}"));
             assert!(said.contains(command), "{line}: {said}");
         }
-        for nothing in
-            ["plan --subsystem", "index three", "--subsystem index --count 3 surplus", "$(reboot) 3", "-- stop"]
-        {
+        for nothing in [
+            "plan --subsystem",
+            "index three",
+            "--subsystem index --count 3 surplus",
+            "$(reboot) 3",
+            "-- stop",
+            "halt",
+            "help",
+        ] {
             let words: Vec<&str> = nothing.split(' ').collect();
             assert_eq!(meant(&words), None, "{nothing}");
         }

@@ -4,8 +4,8 @@
 //! end-of-file must end the question (contract section 8, "Confirmation").
 
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use dialoguer::console::{Key, Term, measure_text_width};
 use dialoguer::theme::{ColorfulTheme, SimpleTheme, Theme};
@@ -13,7 +13,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tokio::sync::oneshot;
 
 use crate::ops::{Orders, Reply};
-use crate::output::{is_unsafe, wrap_lines};
+use crate::output::{clean_lines, is_unsafe, wrap_lines};
 use crate::run::Order;
 
 use super::keyboard::{AsItWas, Keyboard};
@@ -28,8 +28,35 @@ const THEME_COLUMNS: usize = 5;
 /// Room for most answers on the last line of a question that is wider than the terminal.
 const ANSWER_COLUMNS: usize = 12;
 
-/// How often a question that waits looks whether it was withdrawn.
+/// How often a question that waits looks whether it was withdrawn, or something is to be said.
 const LOOK_EVERY: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
+
+/// What reaches a question while it waits for its answer.
+#[derive(Default)]
+pub(super) struct Meanwhile {
+    withdrawn: AtomicBool,
+    remarks: Mutex<Vec<String>>,
+}
+
+impl Meanwhile {
+    /// Ends the question without an answer.
+    pub(super) fn withdraw(&self) {
+        self.withdrawn.store(true, Ordering::Relaxed);
+    }
+
+    /// Says something above the question, which is then drawn again.
+    pub(super) fn remark(&self, text: String) {
+        self.remarks.lock().unwrap_or_else(PoisonError::into_inner).push(text);
+    }
+
+    fn is_withdrawn(&self) -> bool {
+        self.withdrawn.load(Ordering::Relaxed)
+    }
+
+    fn remarks(&self) -> Vec<String> {
+        std::mem::take(&mut self.remarks.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
 
 /// Asks once. A signal ends the question at once. The terminal is restored afterwards.
 pub(super) async fn ask(keyboard: Keyboard, question: &str, orders: &mut Orders) -> Reply {
@@ -44,7 +71,11 @@ pub(super) async fn ask(keyboard: Keyboard, question: &str, orders: &mut Orders)
     // Nothing outside can interrupt a read of a terminal; the thread ends with the process.
     let (typed, reply) = oneshot::channel();
     let keyboard = Arc::clone(&terminal.keyboard);
-    std::thread::spawn(move || typed.send(read(&keyboard, &Term::stderr())));
+    let again = question.to_owned();
+    std::thread::spawn(move || {
+        let read = read_until(&keyboard, &Term::stderr(), &again, &Meanwhile::default());
+        typed.send(read.map(Option::flatten))
+    });
     let reply = tokio::select! {
         reply = reply => match reply {
             Ok(Ok(Some(typed))) => Reply::Typed(typed.trim().to_owned()),
@@ -64,12 +95,12 @@ pub(super) async fn ask(keyboard: Keyboard, question: &str, orders: &mut Orders)
 }
 
 /// Asks once, until the question is withdrawn: then there is no reply. Blocks, and restores the terminal afterwards.
-pub(super) fn ask_until(keyboard: Keyboard, question: &str, withdrawn: &AtomicBool) -> Option<Reply> {
+pub(super) fn ask_until(keyboard: Keyboard, question: &str, meanwhile: &Meanwhile) -> Option<Reply> {
     let asked = || -> io::Result<Option<Reply>> {
         let terminal = AsItWas::taking_keys(keyboard)?;
         let term = Term::stderr();
         draw(&term, question)?;
-        let read = read_until(&terminal.keyboard, &term, withdrawn);
+        let read = read_until(&terminal.keyboard, &term, question, meanwhile);
         if !matches!(read, Ok(Some(Some(_)))) {
             // The next line of output must not continue the question.
             let _ = term.write_line("");
@@ -113,18 +144,28 @@ fn split(question: &str, columns: usize) -> (Option<String>, String) {
     }
 }
 
-/// Reads an answer; `None` is end-of-file.
-fn read(keyboard: &Keyboard, term: &Term) -> io::Result<Option<String>> {
-    Ok(read_until(keyboard, term, &AtomicBool::new(false))?.flatten())
-}
-
 /// Reads an answer, unless the question is withdrawn before it is entered. `Some(None)` is end-of-file.
-fn read_until(keyboard: &Keyboard, term: &Term, withdrawn: &AtomicBool) -> io::Result<Option<Option<String>>> {
+fn read_until(
+    keyboard: &Keyboard,
+    term: &Term,
+    question: &str,
+    meanwhile: &Meanwhile,
+) -> io::Result<Option<Option<String>>> {
     let mut typed = String::new();
     loop {
         while !is_key_there(keyboard)? {
-            if withdrawn.load(Ordering::Relaxed) {
+            if meanwhile.is_withdrawn() {
                 return Ok(None);
+            }
+            let remarks = meanwhile.remarks();
+            if !remarks.is_empty() {
+                // The row of the question is left as it is: what was typed belongs to it.
+                term.write_line("")?;
+                let page = pages::stderr();
+                let laid_out = |remark: &String| page.spelled(wrap_lines(&clean_lines(remark), page.width));
+                remarks.iter().try_for_each(|remark| term.write_line(&laid_out(remark)))?;
+                draw(term, question)?;
+                term.write_str(&typed)?;
             }
         }
         match term.read_key()? {

@@ -84,7 +84,13 @@ fn before_a_plan(plan: &Plan, place: &Place, now: Time) -> Text {
         [other] => format!("other run: {}", other_text(other)),
         others => format!("{} other runs are near, see above", others.len()),
     };
-    text.field("runs", &format!("{others}; this one ends about {end}, in {}", span_text(end.since(now))));
+    // What they have out now is not counted in.
+    let is_waited_for = document
+        .others
+        .iter()
+        .any(|other| !other.silent && document.subsystems.iter().any(|of| other.holds_of.contains(&of.name)));
+    let not_counted = if is_waited_for { ", or later: their batch goes first" } else { "" };
+    text.field("runs", &format!("{others}; this one ends about {end}, in {}{not_counted}", span_text(end.since(now))));
     let until = place.time_to_answer(document.expires_at, now);
     text.field("answer by", &format!("{until}: a later answer removes nothing"));
     if plan.settings.unusual {
@@ -198,8 +204,16 @@ mod tests {
             assert!(said.contains(words), "{words}:\n{said}");
         }
         assert!(said.lines().all(|line| line.len() <= 80) && said.lines().count() <= 8, "{said}");
-        world.ledger.others.push(other("r-2"));
+        assert!(!said.contains("or later"), "nothing is out: {said}");
+        world.ledger.others.push(OtherRun {
+            holds: 1,
+            holds_of: [SubsystemName::from("index")].into(),
+            ..other("r-2")
+        });
         let said = before_a_plan(&counted(&world, "index", 1), &place, NOON).on(Page::new(None, false));
-        assert!(said.contains("2 other runs are near, see above"), "{said}");
+        let said = said.split_whitespace().collect::<Vec<_>>().join(" ");
+        for words in ["2 other runs are near, see above", "or later: their batch goes first"] {
+            assert!(said.contains(words), "{words}: {said}");
+        }
     }
 }

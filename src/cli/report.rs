@@ -20,9 +20,8 @@ pub(super) fn of(run: &RunDocument, policies: &Path) -> Result<CommandOutput, Op
     diagnostic.causes.extend(run.cause.iter().map(|cause| cause.message.clone()));
     diagnostic.causes.extend(run.recovery.iter().map(|recovery| recovery.message.clone()));
     let next = run.next_command.clone().map_or_else(|| next_step(run, policies), |next| format!("next: {next}"));
-    // Also where the answer goes to a file: somebody must look at each of them.
-    let doubted = (!run.in_doubt.is_empty()).then(|| format!("in doubt: {}\n", hosts_text(&run.in_doubt, usize::MAX)));
-    diagnostic.hint = Some(doubted.unwrap_or_default() + &next);
+    diagnostic.in_doubt = (!run.in_doubt.is_empty()).then(|| hosts_text(&run.in_doubt, usize::MAX));
+    diagnostic.hint = Some(next);
     Ok(answer.complaining(diagnostic))
 }
 

@@ -18,6 +18,7 @@ use crate::ports::Clock;
 use crate::run::{Answer, BatchQuestion, Event, JournalRecord, Progress, Step};
 
 use super::keyboard::{AsItWas, Keyboard};
+use super::prompt::Meanwhile;
 use super::screen::Screen;
 use super::{pages, prompt, signals};
 
@@ -30,7 +31,7 @@ pub(super) struct RunWatcher {
     clock: Arc<dyn Clock>,
     /// The fleet for the question, and the policies for the commands that are named.
     place: Place,
-    open: Mutex<Option<OpenQuestion>>,
+    open: Arc<Mutex<Option<OpenQuestion>>>,
     /// Which run it is, once it is opened.
     run: Arc<Mutex<Option<RunId>>>,
     /// It was said how a run that is paused goes on.
@@ -44,7 +45,7 @@ pub(super) struct RunWatcher {
 struct OpenQuestion {
     /// Which batch, and until when: a question that is put again has another end.
     of: (BatchNumber, Time),
-    withdrawn: Arc<AtomicBool>,
+    meanwhile: Arc<Meanwhile>,
     reader: Option<JoinHandle<()>>,
 }
 
@@ -57,15 +58,19 @@ impl RunWatcher {
         let keyboard = Keyboard::find(screen.is_stdin_taken()).filter(|_| progress.is_drawn());
         let unseen = keyboard.and_then(AsItWas::unseen);
         let (answers, answered) = unbounded_channel();
-        let (open, answered) = (Mutex::default(), tokio::sync::Mutex::new(answered));
+        let (open, answered) = (Arc::<Mutex<Option<OpenQuestion>>>::default(), tokio::sync::Mutex::new(answered));
         let run = Arc::new(Mutex::new(None));
-        let (speaker, of_key) = (progress.speaker(), (Arc::clone(screen), place.policies.clone(), Arc::clone(&run)));
+        let (said_by, policies) = (progress.speaker(), place.policies.clone());
+        let (of_key, asked, which) = (Arc::clone(screen), Arc::clone(&open), Arc::clone(&run));
         // Without the handler Ctrl-Z does what it always did; `status` shows a process that was stopped.
         let stop_key = signals::on_stop_key(move || {
-            for line in at_stop_key(&of_key.1, &of_key.2) {
-                match &speaker {
-                    Some(speak) => speak(&line),
-                    None => of_key.0.stderr(&format!("{line}\n")),
+            let open = asked.lock().unwrap_or_else(PoisonError::into_inner);
+            let reading = open.as_ref().filter(|open| open.reader.is_some());
+            for line in at_stop_key(&policies, &which, open.is_some()) {
+                match (reading, &said_by) {
+                    (Some(open), _) => open.meanwhile.remark(line),
+                    (None, Some(speak)) => speak(&line),
+                    (None, None) => of_key.stderr(&format!("{line}\n")),
                 }
             }
         });
@@ -79,14 +84,14 @@ impl RunWatcher {
         self.progress.hush(true);
         let (batch, hosts) = (question.batch.0, question.hosts.len());
         self.screen.show(&batch_question_text(question, &self.place, self.clock.now()));
-        let withdrawn = Arc::new(AtomicBool::new(false));
+        let meanwhile = Arc::<Meanwhile>::default();
         let mut reader = None;
         let keyboard = Keyboard::find(self.screen.is_stdin_taken()).filter(|_| question.attended);
         if let Some(keyboard) = keyboard {
-            let (flag, answers) = (Arc::clone(&withdrawn), self.answers.clone());
+            let (meanwhile, answers) = (Arc::clone(&meanwhile), self.answers.clone());
             let text = batch_prompt(batch, hosts);
             reader = Some(std::thread::spawn(move || {
-                if let Some(reply) = prompt::ask_until(keyboard, &text, &flag) {
+                if let Some(reply) = prompt::ask_until(keyboard, &text, &meanwhile) {
                     // The receiver is gone only when the run has ended.
                     let _ = answers.send(Answer { batch, reply: reply.typed() });
                 }
@@ -95,7 +100,7 @@ impl RunWatcher {
             let command = next::command(&self.place.policies, &format!("continue {}", question.run));
             self.screen.stderr(&format!("To go on with batch {batch}: {command}\n"));
         }
-        OpenQuestion { of: (batch, question.until), withdrawn, reader }
+        OpenQuestion { of: (batch, question.until), meanwhile, reader }
     }
 
     fn say_how_to_go_on(&self) {
@@ -106,7 +111,7 @@ impl RunWatcher {
     }
 
     fn withdraw(&self, open: OpenQuestion) {
-        open.withdrawn.store(true, Ordering::Relaxed);
+        open.meanwhile.withdraw();
         if let Some(reader) = open.reader {
             let _ = reader.join();
         }
@@ -163,13 +168,18 @@ impl Watcher for RunWatcher {
     }
 }
 
-/// The lines that Ctrl-Z is answered with.
-fn at_stop_key(policies: &Path, run: &Mutex<Option<RunId>>) -> [String; 3] {
+/// The lines that Ctrl-Z is answered with. While the run asks nothing is out.
+fn at_stop_key(policies: &Path, run: &Mutex<Option<RunId>>, is_asking: bool) -> [String; 3] {
     let run = run.lock().unwrap_or_else(PoisonError::into_inner).clone();
     let id = run.as_ref().map_or("RUN", RunId::as_str);
+    let why = if is_asking {
+        "Ctrl-Z does not stop a run. Nothing of it is out of service while it asks."
+    } else {
+        "Ctrl-Z does not stop a run: hosts may be out of service, and nobody would put them back."
+    };
     [
-        "Ctrl-Z does not stop a run: hosts may be out of service, and nobody would put them back.".to_owned(),
+        why.to_owned(),
         format!("To take no further batch: {}", next::command(policies, &format!("pause {id}"))),
-        "To stop, and put back what is out: Ctrl-C".to_owned(),
+        format!("To stop{}: Ctrl-C", if is_asking { "" } else { ", and put back what is out" }),
     ]
 }

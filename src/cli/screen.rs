@@ -151,6 +151,8 @@ impl Screen {
                     if self.format == Format::Text && diagnostic.is_answered {
                         // A reason that is told twice is taken for two.
                         diagnostic.causes.clear();
+                        // Where the answer goes to a file, they are named on the terminal.
+                        diagnostic.in_doubt = diagnostic.in_doubt.filter(|_| !self.is_stdout_a_terminal());
                     }
                     self.complain(&diagnostic);
                 }
@@ -260,6 +262,9 @@ impl Screen {
                     text.push_str(&format!("caused by: {}\n", behind("caused by:", cause)));
                 }
             }
+        }
+        if let Some(hosts) = &diagnostic.in_doubt {
+            text.push_str(&format!("in doubt: {}\n", behind("in doubt:", hosts)));
         }
         if let Some(hint) = &diagnostic.hint {
             text.push_str(&format!("{} {}\n", style("hint:").cyan().bold().for_stderr(), behind("hint:", hint)));

@@ -1,16 +1,17 @@
 //! `safe-remove status`: runs in progress, what they hold, and halts.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::model::{RunId, Time, counted, span_text};
+use crate::model::{HostId, RunId, Time, counted, span_text};
 use crate::ops::{self, OperationError};
 use crate::output::{
-    StatusBatch, StatusCall, StatusDocument, StatusPause, StatusQuestion, StatusRun, Text, hosts_text, next,
-    readings_text, run_sentence, run_text, takeovers_text,
+    StatusBatch, StatusCall, StatusDocument, StatusHold, StatusPause, StatusQuestion, StatusRun, Text, hosts_text,
+    next, readings_text, run_sentence, run_text, takeovers_text, trouble_text,
 };
+use crate::run::HostStage;
 
 use super::args::Global;
 use super::screen::Screen;
@@ -167,11 +168,7 @@ pub(super) fn text_of_run(run: &StatusRun, now: Time) -> Text {
     if let Some(at) = run.last_record_at {
         text.field("last record", &at.to_string());
     }
-    let holds = match run.holds.len() {
-        0 => "nothing".to_owned(),
-        n => format!("{n}: {}", hosts_text(run.holds.iter().map(|hold| &hold.host), HOSTS_SHOWN)),
-    };
-    text.field("holds", &holds);
+    text.append(holds_text(&run.holds));
     text.append(calls_text(&run.calls, now));
     add_readings(&mut text, run, READINGS_SHOWN);
     if let Some(until) = run.until {
@@ -229,7 +226,40 @@ fn state_of_run(run: &StatusRun, now: Time) -> Text {
     if let Some(batch) = &run.batch {
         text.field("batch", &batch_text(batch, run, now));
     }
+    if let Some(trouble) = &run.trouble {
+        let left = span_text(trouble.gives_up_at.since(now));
+        text.field("NOT BACK", &format!("{} ({left} left)", trouble_text(trouble)));
+    }
     text
+}
+
+/// The hosts that the run holds, by what is known of them.
+fn holds_text(holds: &[StatusHold]) -> Text {
+    let mut text = Text::default();
+    if holds.is_empty() {
+        text.field("holds", "nothing");
+    }
+    let mut by_stage: BTreeMap<&str, Vec<&HostId>> = BTreeMap::new();
+    for hold in holds {
+        by_stage.entry(stage_text(hold)).or_default().push(&hold.host);
+    }
+    for (place, (stage, hosts)) in by_stage.into_iter().enumerate() {
+        let name = if place == 0 { "holds" } else { "" };
+        text.field(name, &format!("{} {stage}: {}", hosts.len(), hosts_text(hosts, HOSTS_SHOWN)));
+    }
+    text
+}
+
+/// What is known of a host that a run holds.
+fn stage_text(hold: &StatusHold) -> &'static str {
+    match hold.stage {
+        _ if hold.state == "terminating" => "terminating",
+        Some(HostStage::Cordoned) => "cordoned",
+        Some(HostStage::Granted | HostStage::Untouched) => "in service, reserved",
+        Some(HostStage::Back) => "back in service",
+        Some(HostStage::Gone) => "gone",
+        Some(HostStage::Touched | HostStage::Doubt) | None => "may be out of service",
+    }
 }
 
 fn add_readings(text: &mut Text, run: &StatusRun, most: usize) {
@@ -306,6 +336,7 @@ mod tests {
             ended_at: None,
             holds: Vec::new(),
             calls: Vec::new(),
+            trouble: None,
             readings: vec![Measured { key, reading, limits: ProbeLimits::default(), recent: Vec::new() }],
             until: None,
             taken_over_by: Vec::new(),

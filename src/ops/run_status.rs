@@ -33,7 +33,8 @@ pub(crate) fn of_run(
             ReservationState::Settling { until } => Some(until),
             ReservationState::Reserved | ReservationState::Terminating => None,
         })
-        .max();
+        .max()
+        .filter(|until| *until > now);
     let silent_at = run::silent_from(journal, entry.enlisted_at);
     let situation = RunSituation {
         entry,
@@ -66,8 +67,9 @@ pub(crate) fn of_run(
         started_at: entry.enlisted_at,
         last_record_at: history.last.map(|record| record.at),
         ended_at: entry.ended_at,
-        holds: entry.reservations.iter().map(|(host, hold)| of_hold(host, hold)).collect(),
+        holds: entry.reservations.iter().map(|(host, hold)| of_hold(host, hold, &history)).collect(),
         calls: open_calls(&history),
+        trouble: history.trouble(),
         readings: nearest_first(history.measured()),
         until,
         taken_over_by: run::takeovers(journal),
@@ -135,7 +137,7 @@ fn of_call(call: u64, intent: &Call) -> StatusCall {
     }
 }
 
-fn of_hold(host: &HostId, hold: &Reservation) -> StatusHold {
+fn of_hold(host: &HostId, hold: &Reservation, history: &RunHistory<'_>) -> StatusHold {
     let (state, until) = match hold.state {
         ReservationState::Reserved => ("reserved", None),
         ReservationState::Terminating => ("terminating", None),
@@ -144,6 +146,7 @@ fn of_hold(host: &HostId, hold: &Reservation) -> StatusHold {
     StatusHold {
         host: host.clone(),
         state,
+        stage: history.hosts.get(host).map(|(_, stage)| *stage),
         batch: hold.batch,
         group: hold.group.clone(),
         subsystems: hold.subsystems.iter().cloned().collect(),
@@ -156,7 +159,13 @@ fn state(entry: &RunEntry, history: &RunHistory<'_>) -> String {
     if entry.ended_at.is_some() {
         return format!("ended, {} held", entry.reservations.len());
     }
-    history.step.as_ref().map_or_else(|| "granted".to_owned(), in_words)
+    let step = history.step.as_ref().map_or_else(|| "granted".to_owned(), in_words);
+    match (&history.step, history.cause) {
+        (Some(LastStep::Restoring(_) | LastStep::InDoubt(_)), Some(cause)) => {
+            format!("{step}, stopping: {}", cause.message)
+        }
+        _ => step,
+    }
 }
 
 fn in_words(step: &LastStep<'_>) -> String {

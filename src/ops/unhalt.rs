@@ -54,10 +54,6 @@ pub(crate) async fn unhalt(
     reason: Option<&str>,
     frontend: &dyn Frontend,
 ) -> Result<(Unhalted, Vec<String>), OperationError> {
-    if reason.is_none() && !frontend.can_ask() {
-        let hint = format!("say why it may go on: {}", next::unhalt(policies, subsystem));
-        return Err(OperationError::usage("--reason is missing, and there is no terminal to ask on", hint));
-    }
     let site = Site::find(policies)?;
     let reader = LedgerReader::open(&site.fleet, fleets::now(&site.fleet)).await?;
     let place = site.place(&reader);
@@ -72,6 +68,10 @@ pub(crate) async fn unhalt(
     }
     if orders.is_empty() {
         return Err(nothing_to_lift(policies, subsystem, &record));
+    }
+    if reason.is_none() && !frontend.can_ask() {
+        let hint = format!("say why it may go on: {}", next::unhalt(policies, subsystem));
+        return Err(OperationError::usage("--reason is missing, and there is no terminal to ask on", hint));
     }
     let reason = match reason {
         Some(reason) => reason.to_owned(),

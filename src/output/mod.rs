@@ -12,6 +12,7 @@ mod documents;
 mod headroom;
 pub(crate) mod next;
 mod page;
+mod place;
 mod plan;
 mod progress;
 mod question;
@@ -19,6 +20,7 @@ mod readings;
 mod refusal;
 pub(crate) mod report;
 mod run;
+mod status;
 mod steps;
 mod table;
 mod text;
@@ -29,18 +31,21 @@ pub(crate) use capacity::capacity_line;
 pub(crate) use clean::{clean, clean_lines, is_unsafe, json_document, json_line};
 pub(crate) use doctor::{Check, CheckState, DoctorDocument, doctor_causes, doctor_text};
 pub(crate) use documents::{
-    ClockSpeed, ErrorDocument, HeadroomDocument, HistoryDocument, HistoryHalt, Hypothesis, Place, PlanEnd,
-    ResultDocument, StatusBatch, StatusCall, StatusDocument, StatusHalt, StatusHold, StatusPause, StatusQuestion,
-    StatusRun, placed_plan,
+    ErrorDocument, HeadroomDocument, HistoryDocument, HistoryHalt, Hypothesis, PlanEnd, ResultDocument, placed_plan,
 };
 pub(crate) use headroom::headroom_text;
 pub(crate) use page::Page;
+pub(crate) use place::{ClockSpeed, Place};
 pub(crate) use plan::{other_text, plan_text};
 pub(crate) use progress::ProgressScreen;
 pub(crate) use question::{batch_prompt, batch_question_text};
 pub(crate) use readings::{nearest_first, readings_text};
 pub(crate) use refusal::{largest_text, refusal_line};
 pub(crate) use run::{run_sentence, run_text, takeovers_text};
+pub(crate) use status::{
+    StatusBatch, StatusCall, StatusDocument, StatusHalt, StatusHold, StatusPause, StatusQuestion, StatusRun,
+};
+pub(crate) use steps::trouble_text;
 pub(crate) use table::{Align, Table};
 pub(crate) use text::{Text, hosts_text};
 pub(crate) use wrap::wrap_lines;

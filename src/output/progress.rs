@@ -167,7 +167,9 @@ impl ProgressScreen {
         (self.events)(record);
         let Some(shown) = &self.shown else { return };
         let is_news = shown.state().is_news(&record.event);
-        if let Some(text) = remark(&record.event).filter(|_| is_news) {
+        // On a terminal the answer follows, with a line for each of them.
+        let is_answered = shown.bar.is_some() && matches!(record.event, Event::HostInDoubt { .. });
+        if let Some(text) = remark(&record.event).filter(|_| is_news && !is_answered) {
             shown.say(&format!("{}  {text}", shown.stamp(record.at)));
         }
     }

@@ -1,7 +1,7 @@
 //! A run as text: the hosts that are gone, back and in doubt, and the next command.
 
 use crate::model::{counted, is_or_are};
-use crate::run::{BatchState, CauseKind, Outcome, RunDocument, TakenOver};
+use crate::run::{BatchState, CauseKind, HostDoubt, Outcome, RunDocument, TakenOver};
 
 use super::capacity::subsystems_text;
 use super::{Align, Table, Text, clean, hosts_text};
@@ -14,7 +14,7 @@ pub(crate) fn run_text(run: &RunDocument) -> Text {
     let mut text = Text::of(&run_sentence(run));
     if let Some(next) = &run.next_command {
         text.copied("next", next);
-        if let Some(until) = run.doubts.iter().filter_map(|doubt| doubt.until).max() {
+        if let Some(until) = run.doubts.iter().filter_map(|doubt| doubt.until).max().filter(|at| *at > run.ended_at) {
             text.field("", &format!("where every host is can be proved from {until} on"));
         }
     }
@@ -55,22 +55,35 @@ pub(crate) fn run_text(run: &RunDocument) -> Text {
     text.append(subsystems_text("Subsystems, in units", &run.subsystems, &run.subsystem));
 
     text.blank();
-    for (name, hosts) in
-        [("gone", &run.terminated), ("back", &run.restored), ("in doubt", &run.in_doubt), ("dropped", &run.dropped)]
-    {
-        if !hosts.is_empty() || name == "gone" || name == "in doubt" {
-            // Every host in doubt is named, however many there are: a person must check each.
-            let most = if name == "in doubt" { usize::MAX } else { HOSTS_SHOWN };
-            let listed = if hosts.is_empty() { "none".to_owned() } else { hosts_text(hosts, most) };
-            text.field(name, &listed);
+    for (name, hosts) in [("gone", &run.terminated), ("back", &run.restored), ("dropped", &run.dropped)] {
+        if !hosts.is_empty() {
+            text.field(name, &hosts_text(hosts, HOSTS_SHOWN));
+        } else if name == "gone" {
+            text.field(name, "none");
         }
     }
-    for doubt in &run.doubts {
-        let state = if doubt.cordoned { "CORDONED" } else { "UNKNOWN" };
-        text.field("", &format!("{} {state}: {}", doubt.host, doubt.why));
-    }
+    text.append(doubts_text(run));
     for warning in &run.warnings {
         text.field("warning", warning);
+    }
+    text
+}
+
+/// Every host in doubt, one line each, however many there are: a person must check each.
+fn doubts_text(run: &RunDocument) -> Text {
+    let known = |doubt: &HostDoubt| {
+        let state = if doubt.cordoned { "CORDONED" } else { "UNKNOWN" };
+        format!("{} {state}: {}", doubt.host, doubt.why)
+    };
+    // Of what a person gave up the warnings tell.
+    let named = run.in_doubt.iter().filter(|host| run.doubts.iter().all(|doubt| doubt.host != **host));
+    let lines: Vec<String> = run.doubts.iter().map(known).chain(named.map(ToString::to_string)).collect();
+    let mut text = Text::default();
+    if lines.is_empty() {
+        text.field("in doubt", "none");
+    }
+    for (place, line) in lines.iter().enumerate() {
+        text.field(if place == 0 { "in doubt" } else { "" }, line);
     }
     text
 }

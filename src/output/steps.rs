@@ -41,9 +41,9 @@ pub(super) fn block(progress: &Progress, left: Option<Duration>, page: Page) -> 
 }
 
 /// What keeps hosts from being put back: the answer, how often it was tried, and until when it is.
-fn trouble_text(of: &Trouble) -> String {
+pub(crate) fn trouble_text(of: &Trouble) -> String {
     format!(
-        "{} cannot be put back, tried {}: {}; tried until {}",
+        "{} cannot be put back, tried {}: {}; it goes on until {}",
         counted(of.hosts, "host"),
         counted(of.attempts, "time"),
         clean(&of.message),

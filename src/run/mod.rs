@@ -15,7 +15,7 @@
 //! | `forward`, `opening`, `cordon`, `bake`, `terminate` | the way forward |
 //! | `between`, `question` | between two batches: pausing, and asking a person |
 //! | `restore`, `closing`, `following`, `reconcile`, `recover` | the way back, the end, what is read behind it, the way in after a takeover |
-//! | `while_writing`, `timeouts`, `progress` | what is done while a write waits; how long it waits; what is shown of it |
+//! | `while_writing`, `timeouts`, `progress`, `trouble` | what is done while a write waits; how long it waits; what is shown of it, and of what fails |
 //! | `journal`, `event`, `readings`, `history` | the journal, what it says of the probes, and its one reader |
 //! | `document`, `report`, `orders`, `recovery`, `remains`, `offline_journal`, `prune`, `pruned` | what a journal says, for people and commands |
 //! | `takeover`, `succession`, `silence` | who may take a run over |
@@ -68,6 +68,7 @@ mod succession;
 mod takeover;
 mod terminate;
 mod timeouts;
+mod trouble;
 mod updated;
 mod whereabouts;
 mod while_writing;
@@ -75,7 +76,8 @@ mod while_writing;
 pub(crate) use action::{Action, Finish, RecordUpdate};
 pub(crate) use batches::shown_batch;
 pub(crate) use document::{
-    BatchReport, BatchState, Cause, CauseKind, Outcome, Purpose, Recovery, RecoveryState, RunDocument, TakenOver,
+    BatchReport, BatchState, Cause, CauseKind, HostDoubt, Outcome, Purpose, Recovery, RecoveryState, RunDocument,
+    TakenOver,
 };
 pub use event::Event;
 pub(crate) use following::reads_on;
@@ -87,7 +89,7 @@ pub(crate) use machine::{Machine, Spec};
 pub(crate) use not_started::{Failure, NotStarted, Order};
 pub(crate) use offline_journal::{OfflineJournal, follows, in_words};
 pub(crate) use orders::{OrderKind, RunOrder, with_orders};
-pub(crate) use progress::{Progress, Step, Trouble};
+pub(crate) use progress::{Progress, Step};
 pub(crate) use prune::{Stays, prune};
 pub(crate) use pruned::{is_pruned, records_ever};
 pub(crate) use question::BatchQuestion;
@@ -98,6 +100,7 @@ pub(crate) use response::{Answer, Blind, Loss, Observation, Response};
 pub(crate) use silence::{MayLive, is_silent, may_be_retried, may_live};
 pub(crate) use succession::{Fence, NotPermitted, TakeoverError, TakeoverRequest, permission};
 pub(crate) use takeover::{RunStatus, next_epoch, quiet_from, run_status, silent_from, taken_over_by, took_nothing};
+pub(crate) use trouble::Trouble;
 
 #[cfg(test)]
 mod tests;

@@ -9,6 +9,7 @@ use super::machine::Machine;
 use super::phase::{BatchStep, BatchUnderWay, Phase};
 use super::reservation::ReservedHost;
 use super::timeouts;
+use super::trouble::Trouble;
 
 /// The progress of a run.
 #[derive(Clone, Debug, PartialEq)]
@@ -33,19 +34,6 @@ pub(crate) struct Progress {
     pub(crate) stopping: Option<String>,
 }
 
-/// What keeps hosts from being put back.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Trouble {
-    /// How many hosts.
-    pub(crate) hosts: usize,
-    /// How often it was tried, at most.
-    pub(crate) attempts: u32,
-    /// The provider's last answer for one of them.
-    pub(crate) message: String,
-    /// When the run gives up.
-    pub(crate) gives_up_at: Time,
-}
-
 impl Machine {
     /// Hosts that are out of service, or may be.
     fn being_put_back(&self) -> impl Iterator<Item = &ReservedHost> {
@@ -56,20 +44,6 @@ impl Machine {
     pub(super) fn is_only_waited_for(&self) -> bool {
         let mut out = self.reservations.hosts.values().peekable();
         out.peek().is_some() && out.all(|host| host.terminate.acked_at.is_some())
-    }
-
-    /// What keeps hosts from being put back, if something does.
-    fn trouble(&self) -> Option<Trouble> {
-        let Phase::Restoring { since } = self.phase else { return None };
-        let failing = self.reservations.hosts.values().filter_map(|host| Some((host, host.restore.failure()?)));
-        let failing: Vec<_> = failing.collect();
-        let (_, message) = failing.first()?;
-        Some(Trouble {
-            hosts: failing.len(),
-            attempts: failing.iter().map(|(host, _)| host.restore.attempts).max().unwrap_or(0),
-            message: (*message).to_owned(),
-            gives_up_at: since.plus(timeouts::RESTORE_TIMEOUT),
-        })
     }
 }
 
@@ -110,7 +84,7 @@ pub(crate) enum Step {
 impl Machine {
     /// The progress at `now`.
     pub(crate) fn progress(&self, now: Time) -> Progress {
-        let every = self.settings().every;
+        let (every, trouble) = (self.settings().every, self.trouble());
         let (step, left, total) = match &self.phase {
             Phase::Enlisting => (Step::Checking, None, None),
             Phase::Reference { observations, .. } => {
@@ -139,7 +113,13 @@ impl Machine {
             },
             // What was told to terminate is not put back: it is only waited for.
             Phase::Restoring { .. } if self.is_only_waited_for() => (Step::Verifying, None, None),
-            Phase::Restoring { .. } if self.being_put_back().next().is_some() => (Step::Restoring, None, None),
+            Phase::Restoring { .. } if self.being_put_back().next().is_some() => match &trouble {
+                // Otherwise it takes seconds, and the time until it gives up would be the wrong thing to tell.
+                Some(trouble) => {
+                    (Step::Restoring, Some(trouble.gives_up_at.since(now)), Some(timeouts::RESTORE_TIMEOUT))
+                }
+                None => (Step::Restoring, None, None),
+            },
             // Nothing is out: what was granted, if anything, is only to be let go.
             Phase::Restoring { .. } => (Step::Closing, None, None),
             Phase::Following { from, until } => {
@@ -164,7 +144,7 @@ impl Machine {
         };
         let readings = self.baseline.shown.measured();
         let stopping = self.stopping.cause.as_ref().map(|cause| cause.message.clone());
-        let (batch, trouble, waits_for) = (self.batches.shown(), self.trouble(), self.held());
+        let (batch, waits_for) = (self.batches.shown(), self.held());
         Progress { step, batch, hosts, left, total, readings, trouble, waits_for, stopping }
     }
 }

@@ -168,6 +168,26 @@ fn s7_ctrl_z_does_not_stop_a_run_and_says_what_does() {
     assert_eq!((code, capacity(&environment, "index")), (0, 16), "{rest}");
 }
 
+/// The window is closed while hosts are out: the run hears that its terminal is gone, and puts them back.
+#[test]
+fn s7_a_terminal_that_closes_with_hosts_out_ends_the_run_in_order() {
+    let environment = fleet("60s");
+    let remove = [env!("CARGO_BIN_EXE_safe-remove"), "--subsystem", "index", "--count", "2", "--yes"].join(" ");
+    let mut window = std::process::Command::new("script");
+    window.args(["--quiet", "--command", &remove, "/dev/null"]);
+    environment.isolate(&mut window);
+    let (none, nowhere) = (std::process::Stdio::null(), std::process::Stdio::null());
+    let mut window = window.stdin(none).stdout(nowhere).spawn().expect("a terminal");
+    wait_until(&mut window, "the cordon", || cordoned(environment.path()) == 2);
+    let run = status(&environment)["runs"][0]["run"].as_str().expect("an id").to_owned();
+    window.kill().expect("it is closed");
+    window.wait().expect("it is gone");
+    let ended = environment.run(&["status", &run, "--watch", "-o", "json"]).exits(9).json();
+    let cause = ended["ended"]["cause"]["message"].as_str().unwrap_or_default();
+    assert!(cause.contains("terminal"), "{ended:#}");
+    assert_eq!((cordoned(environment.path()), capacity(&environment, "index")), (0, 18));
+}
+
 /// The run is confirmed on a terminal, which then goes away.
 #[test]
 fn s6_a_detached_run_goes_on_without_its_terminal_and_logs_to_the_file_that_it_names() {

@@ -35,6 +35,7 @@ mod safety;
 mod schedules;
 mod schema;
 mod screens;
+mod screens_of_a_run;
 mod support;
 mod takeover;
 mod terminals;

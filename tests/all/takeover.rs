@@ -356,7 +356,7 @@ fn s7_a_host_that_cannot_be_put_back_is_given_up_by_name() {
         "{doubt:#}"
     );
     let restoring = failed.stderr.matches("cannot be put back, tried").count();
-    assert!(restoring >= 3 && failed.stderr.contains("tried until"), "{}", failed.stderr);
+    assert!(restoring >= 3 && failed.stderr.contains("it goes on until"), "{}", failed.stderr);
     let status = environment.run(&["status"]).exits(0).stdout;
     let place = |words: &str| status.find(words).unwrap_or_else(|| panic!("{words}: {status}"));
     assert!(place("next") < status.find("call ").unwrap_or(usize::MAX), "{status}");

@@ -4,18 +4,11 @@ use std::fmt::Write as _;
 
 use insta::assert_snapshot;
 use serde_json::Value;
-use unicode_width::UnicodeWidthStr as _;
 
-use crate::environment::{TestEnvironment, words};
+use crate::environment::TestEnvironment;
 use crate::fleets::Fleet;
 use crate::removal::wait_until;
-use crate::support::terminal::Terminal;
-
-const COLUMNS: [u16; 3] = [60, 80, 120];
-
-fn regex(pattern: &str) -> regex::Regex {
-    regex::Regex::new(pattern).expect("a pattern of this file")
-}
+use crate::support::terminal::{COLUMNS, Terminal, keeps_to, one_line};
 
 /// 66 hosts of index, of which 24 may go at once, in batches of two.
 fn large() -> TestEnvironment {
@@ -24,32 +17,6 @@ fn large() -> TestEnvironment {
     fleet.write(&environment);
     environment.replace("policies/scenario.toml", "pool = \"index\"\ncount = 12", "pool = \"index\"\ncount = 60");
     environment
-}
-
-/// No row goes on beyond the edge, unless a person copies it; times have their zone and no fractions, one host is one
-/// host, durations are as people write them, and no path has a detour.
-#[track_caller]
-fn keeps_to(columns: u16, rows: &[String]) {
-    let text = one_line(rows);
-    for time in regex(r"[0-9]:[0-9]{2}:[0-9]{2}").find_iter(&text) {
-        assert!(text[time.end()..].starts_with(" UTC"), "a time without its zone, or with fractions: {text}");
-    }
-    for (pattern, what) in [
-        (r"\b1 (hosts|units|batches|runs|calls|times|records|subsystems)\b", "one of many"),
-        (r"[0-9]s [0-9]+ms|\b1d\b", "a duration"),
-        (r"/\.\./", "a detour"),
-    ] {
-        let found = regex(pattern).find(&text);
-        assert!(found.is_none(), "{what}: {found:?}\n{}", rows.join("\n"));
-    }
-    for row in rows.iter().filter(|row| !row.contains("safe-remove ") && !row.contains('/')) {
-        assert!(row.width() <= usize::from(columns), "{columns}: {row}\n{}", rows.join("\n"));
-    }
-}
-
-/// What the rows say, wherever they break.
-fn one_line(rows: &[String]) -> String {
-    words(&rows.join("\n"))
 }
 
 /// The prompt of a plan of 24 hosts in twelve batches: what decides is on the screen, however far the plan has scrolled.
@@ -137,6 +104,7 @@ fn regression(environment: &TestEnvironment) {
 /// The live screen, the answer, `status`, `history`, the document and the report say the same about a regression.
 #[test]
 fn a_regression_is_the_same_story_on_every_screen() {
+    let mut shown = String::new();
     for columns in COLUMNS {
         let environment = TestEnvironment::new();
         regression(&environment);
@@ -156,10 +124,16 @@ fn a_regression_is_the_same_story_on_every_screen() {
             let text = one_line(&ended.rows);
             assert!(text.contains(&cause), "{columns} {arguments:?}: {cause}\n{}", ended.rows.join("\n"));
             assert!(text.contains("2 of 6 hosts") && text.contains("index"), "{}", ended.rows.join("\n"));
+            let what = environment.steady(&arguments.join(" "));
+            // Rows behind that name the operator, whose name is as long as this machine's.
+            let rows = ended.rows.iter().take_while(|row| *row != "What happened" && !row.starts_with("at        "));
+            let rows = rows.cloned().collect::<Vec<_>>().join("\n");
+            _ = writeln!(shown, "=== {columns} columns: {what}\n{}", environment.steady(&rows));
         }
         let report = environment.run(&["report", id, "-o", "json"]).exits(0).json();
         assert_eq!(report["run"]["cause"], run["cause"]);
     }
+    assert_snapshot!(shown);
 }
 
 /// Every other screen fits, too.

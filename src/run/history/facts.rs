@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde::Serialize;
+
 use crate::coordination::{Halt, Pause, ProcessId};
 use crate::health::ProbeReading;
 use crate::model::{
@@ -82,9 +84,12 @@ pub(crate) struct Doubt<'a> {
 }
 
 /// The stage of a host, by the journal.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub(crate) enum HostStage {
+    /// It was granted, and no call was sent.
     Granted,
+    /// A call was sent, and nobody has seen since what became of it.
     Touched,
     Cordoned,
     Doubt,

@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::coordination::{Pause, ProcessId};
 use crate::health::{Measured, ProbeLimits, Shown};
-use crate::model::{BatchNumber, Call, GroupName, HostId, ProbeKey, Time};
+use crate::model::{BatchNumber, Call, Effect, GroupName, HostId, ProbeKey, Time};
 use crate::plan::SubsystemCapacity;
 
 use super::{Cause, Event, JournalRecord, Outcome, Purpose};
@@ -46,6 +46,8 @@ pub(crate) struct RunHistory<'a> {
     pub(crate) rounds: Vec<SampledRound<'a>>,
     /// When a host was last seen back in service.
     pub(crate) restored_at: Option<Time>,
+    /// Since when it puts back what is out: it began to stop, or was taken over while it did.
+    pub(crate) stopping_since: Option<Time>,
     /// Why it stops, by its last word.
     pub(crate) cause: Option<&'a Cause>,
     pub(crate) batches: BTreeMap<BatchNumber, BatchTimes>,
@@ -169,6 +171,11 @@ impl<'a> RunHistory<'a> {
             Event::GroupReleased { group } => _ = self.left.remove(group),
             Event::GroupLeft { group, message } => _ = self.left.insert(group, message),
             Event::CallIntended { call, intent } => {
+                if let (Effect::Restore { hosts, .. }, Some(_)) = (&intent.effect, self.cause)
+                    && let Some((batch, _)) = hosts.keys().next().and_then(|host| self.hosts.get(host))
+                {
+                    self.step = Some(LastStep::Restoring(*batch));
+                }
                 for host in intent.effect.hosts() {
                     if let Some((_, stage @ HostStage::Granted)) = self.hosts.get_mut(host) {
                         *stage = HostStage::Touched;
@@ -246,6 +253,7 @@ impl<'a> RunHistory<'a> {
             Event::Waiting { until, why } => self.step = Some(LastStep::Waiting { until: *until, why }),
             Event::Stopped { cause } => {
                 self.cause = Some(cause);
+                self.stopping_since.get_or_insert(at);
                 self.step = Some(LastStep::Stopping(cause));
             }
             Event::HostRestored { batch, host } => {
@@ -288,6 +296,7 @@ impl<'a> RunHistory<'a> {
                 };
                 self.takeovers.push(takeover);
                 self.last_takeover = Some(takeover);
+                self.stopping_since = self.cause.map(|_| at);
                 self.step = Some(LastStep::TakenOver { operator, purpose: *purpose });
             }
             Event::Warned { message } => self.warnings.push(message.clone()),

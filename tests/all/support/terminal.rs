@@ -10,7 +10,12 @@ use std::time::{Duration, Instant};
 
 use rexpect::process::{PtyProcess, WaitStatus};
 
-use crate::environment::TestEnvironment;
+use unicode_width::UnicodeWidthStr as _;
+
+use crate::environment::{TestEnvironment, words};
+
+/// The widths that every screen is drawn for.
+pub(crate) const COLUMNS: [u16; 3] = [60, 80, 120];
 
 /// Far above what a loaded machine takes.
 const PATIENCE: Duration = Duration::from_secs(90);
@@ -113,11 +118,16 @@ impl Terminal {
     /// Waits until the screen has this text, and returns its rows.
     #[track_caller]
     pub(crate) fn see(&self, text: &str) -> Vec<String> {
+        self.watch(text, |rows| Some(rows).filter(|rows| rows.join("\n").contains(text)))
+    }
+
+    /// Waits until the screen shows what is looked for.
+    #[track_caller]
+    pub(crate) fn watch<T>(&self, text: &str, find: impl Fn(Vec<String>) -> Option<T>) -> T {
         let begun = Instant::now();
         loop {
-            let rows = self.screen();
-            if rows.join("\n").contains(text) {
-                return rows;
+            if let Some(found) = find(self.screen()) {
+                return found;
             }
             assert!(begun.elapsed() < PATIENCE, "{text:?} did not appear:\n{}", self.rows().join("\n"));
             std::thread::sleep(Duration::from_millis(50));
@@ -126,9 +136,14 @@ impl Terminal {
 
     /// Types a line.
     pub(crate) fn type_line(&mut self, line: &str) {
+        self.type_keys(&format!("{line}\r"));
+    }
+
+    /// Types without Enter.
+    pub(crate) fn type_keys(&mut self, keys: &str) {
         // As a person would: never before the question can read it.
         std::thread::sleep(Duration::from_millis(300));
-        self.keys.write_all(format!("{line}\r").as_bytes()).expect("typed");
+        self.keys.write_all(keys.as_bytes()).expect("typed");
     }
 
     /// Presses Ctrl-C.
@@ -150,4 +165,34 @@ impl Terminal {
         let modes = std::fs::read_to_string(&self.modes).expect("what stty said");
         Ended { code, rows: self.rows(), echoes: modes.split_whitespace().any(|mode| mode == "echo") }
     }
+}
+
+fn regex(pattern: &str) -> regex::Regex {
+    regex::Regex::new(pattern).expect("a pattern of this file")
+}
+
+/// No row goes on beyond the edge, unless a person copies it; times have their zone and no fractions, one host is one
+/// host, durations are as people write them, and no path has a detour.
+#[track_caller]
+pub(crate) fn keeps_to(columns: u16, rows: &[String]) {
+    let text = one_line(rows);
+    for time in regex(r"[0-9]:[0-9]{2}:[0-9]{2}").find_iter(&text) {
+        assert!(text[time.end()..].starts_with(" UTC"), "a time without its zone, or with fractions: {text}");
+    }
+    for (pattern, what) in [
+        (r"\b1 (hosts|units|batches|runs|calls|times|records|subsystems)\b", "one of many"),
+        (r"[0-9]s [0-9]+ms|\b1d\b", "a duration"),
+        (r"/\.\./", "a detour"),
+    ] {
+        let found = regex(pattern).find(&text);
+        assert!(found.is_none(), "{what}: {found:?}\n{}", rows.join("\n"));
+    }
+    for row in rows.iter().filter(|row| !row.contains("safe-remove ") && !row.contains('/')) {
+        assert!(row.width() <= usize::from(columns), "{columns}: {row}\n{}", rows.join("\n"));
+    }
+}
+
+/// What the rows say, wherever they break.
+pub(crate) fn one_line(rows: &[String]) -> String {
+    words(&rows.join("\n"))
 }
