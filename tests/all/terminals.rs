@@ -125,8 +125,8 @@ fn a_regression_is_the_same_story_on_every_screen() {
             assert!(text.contains(&cause), "{columns} {arguments:?}: {cause}\n{}", ended.rows.join("\n"));
             assert!(text.contains("2 of 6 hosts") && text.contains("index"), "{}", ended.rows.join("\n"));
             let what = environment.steady(&arguments.join(" "));
-            // Rows behind that name the operator, whose name is as long as this machine's.
-            let rows = ended.rows.iter().take_while(|row| *row != "What happened" && !row.starts_with("at        "));
+            // Rows behind that break where the name of the operator ends, which is as long as this machine's.
+            let rows = ended.rows.iter().take_while(|row| *row != "What happened");
             let rows = rows.cloned().collect::<Vec<_>>().join("\n");
             _ = writeln!(shown, "=== {columns} columns: {what}\n{}", environment.steady(&rows));
         }
