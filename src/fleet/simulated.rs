@@ -173,7 +173,7 @@ impl Inner {
             // Time only moves forward, and every access to the fleet goes through here, so firing late has the same
             // effect as firing on time.
             let mut next = State::clone(&state);
-            due.iter().for_each(|due| next.fire(due));
+            due.iter().for_each(|due| next.fire(&self.scenario, due));
             next.remember(&state, now, self.bounds.settle);
             state = locked.save(next)?;
         }

@@ -26,6 +26,9 @@ pub struct FleetSnapshot {
     /// Hosts that the provider holds on their way out: how, and by what, in words that go on after "is in".
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     held: BTreeMap<HostId, String>,
+    /// Why the provider says that hosts left lately, or are on their way.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    departures: BTreeMap<HostId, String>,
 }
 
 /// Lists that contradict each other about one group. The hosts that it is about are neither capacity nor candidates, and a
@@ -155,8 +158,8 @@ impl FleetSnapshot {
             }
             groups.insert(name, group);
         }
-        let (contradictions, held) = (Vec::new(), BTreeMap::new());
-        Ok(Self { begun_at, completed_at, hosts: by_id, groups, mark, contradictions, held })
+        let (contradictions, held, departures) = (Vec::new(), BTreeMap::new(), BTreeMap::new());
+        Ok(Self { begun_at, completed_at, hosts: by_id, groups, mark, contradictions, held, departures })
     }
 
     /// The same with what the provider's lists say against each other of single groups.
@@ -173,6 +176,17 @@ impl FleetSnapshot {
     /// What holds the host on its way out, if the provider says so.
     pub fn held(&self, id: &HostId) -> Option<&str> {
         self.held.get(id).map(String::as_str)
+    }
+
+    /// The same, with why hosts left.
+    #[cfg(feature = "aws")]
+    pub(crate) fn with_departures(self, departures: BTreeMap<HostId, String>) -> Self {
+        Self { departures, ..self }
+    }
+
+    /// Why the host left, in the provider's words, if the provider says so.
+    pub(crate) fn departure(&self, id: &HostId) -> Option<&str> {
+        self.departures.get(id).map(String::as_str)
     }
 
     /// The host with this id, unless it is gone.

@@ -1,9 +1,10 @@
-//! [`measure`]: what remained of each subsystem when a run ended, for its report; [`capacities`]: what each has. It decides
-//! nothing.
+//! [`measure`]: what remained of each subsystem when a run ended, for its report; [`capacities`]: what each has; [`in_service`]:
+//! which hosts. It decides nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::model::{SubsystemName, ZoneName};
+use crate::model::{FleetSnapshot, Host, HostState, SubsystemName, ZoneName};
+use crate::policy::PolicySet;
 
 use super::capacity::shown;
 use super::hosts::{is_capacity, zones};
@@ -42,6 +43,21 @@ pub(crate) fn capacities(inputs: &Inputs<'_>, of: &BTreeSet<SubsystemName>) -> B
         Some((name.clone(), shown(by_zone.values().sum())))
     };
     all.filter_map(capacity).collect()
+}
+
+/// The hosts in service of these subsystems, healthy or not, each with a subsystem that it belongs to.
+pub(crate) fn in_service<'a>(
+    policies: &'a PolicySet,
+    snapshot: &'a FleetSnapshot,
+    of: &BTreeSet<SubsystemName>,
+) -> Vec<(&'a Host, &'a SubsystemName)> {
+    let membership = Membership::new(policies, snapshot);
+    let mut found = Vec::new();
+    for (index, name) in policies.subsystems.keys().enumerate().filter(|(_, name)| of.contains(*name)) {
+        let members = membership.members(index).iter().map(|&member| membership.host(member));
+        found.extend(members.filter(|host| host.state == HostState::InService).map(|host| (host, name)));
+    }
+    found
 }
 
 /// The capacity of a subsystem by zone.

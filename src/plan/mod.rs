@@ -74,7 +74,7 @@ pub use error::AssessError;
 pub(crate) use explain::{Assumed, Assumption, UnknownAssumption, WhatIf};
 pub use explain::{Headroom, InTurn, Spread, headroom};
 pub use inputs::{Inputs, Stage, Taking};
-pub(crate) use measure::{capacities, measure};
+pub(crate) use measure::{capacities, in_service, measure};
 pub(crate) use membership::Membership;
 pub(crate) use pace::{Books, waits};
 pub(crate) use permit::{Confirmation, Confirmed};

@@ -135,6 +135,11 @@ impl Calls {
         self.observations == 0 || shown_from.is_some_and(|from| observed_at.is_none_or(|at| at < from))
     }
 
+    /// Whether what was acknowledged is to be asked for once more, because an observation since does not show it.
+    pub(super) fn may_repeat(&self, now: Time) -> bool {
+        self.last == Last::Done && self.observations > 0 && now >= self.pause_ends()
+    }
+
     /// Why no further attempt will be made, if that is so.
     pub(super) fn gave_up(&self) -> Option<&str> {
         let spent = self.attempts >= timeouts::CALL_ATTEMPTS;

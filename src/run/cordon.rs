@@ -1,51 +1,14 @@
-//! A batch on its way out of service: its groups' processes are suspended, then it is cordoned.
+//! A batch on its way out of service.
 
-use std::collections::BTreeSet;
+use crate::model::{BatchNumber, CALL_HOSTS, Effect, HostState, HostTargets, Time};
 
-use crate::model::{BatchNumber, CALL_HOSTS, Effect, GroupName, HostState, HostTargets, Process, Time};
-
-use super::action::RecordUpdate;
-use super::calls::{Calls, Last};
+use super::calls::Calls;
 use super::machine::Machine;
-use super::phase::BatchStep;
 use super::reason::Reason;
 use super::reservation::ReservedHost;
 use super::{Event, timeouts};
 
 impl Machine {
-    /// Suspends AZRebalance on the groups of the batch: left running it "might terminate instances in other zones".
-    pub(super) fn suspend(&mut self, batch: BatchNumber, now: Time) -> Result<(), Reason> {
-        let hosts = self.reservations.of_batch(batch);
-        let groups: BTreeSet<GroupName> = hosts.filter_map(|host| host.granted.group.clone()).collect();
-        for name in groups {
-            let Some(suspended) =
-                self.observed.fleet.as_ref().and_then(|fleet| fleet.group(&name)).map(|group| group.suspended.clone())
-            else {
-                return Err(Reason::Fleet(format!("group {name} is no longer listed")));
-            };
-            let is_suspended = suspended.contains(&Process::AzRebalance);
-            let Some(calls) = self.reservations.groups.get(&name).map(|group| group.suspend.clone()) else {
-                self.update(RecordUpdate::RequireSuspension { group: name, suspended });
-                return Ok(());
-            };
-            if is_suspended || calls.last == Last::Done {
-                continue;
-            }
-            if let Some(why) = calls.gave_up() {
-                let message = format!("AZRebalance of group {name} cannot be suspended: {why}");
-                return Err(Reason::Provider(message));
-            }
-            if calls.may_try(now) {
-                self.intend(Effect::Suspend { group: name, process: Process::AzRebalance }, now);
-            } else {
-                self.observe_at(now.plus(timeouts::POLL), now);
-            }
-            return Ok(());
-        }
-        self.go_on(BatchStep::Cordoning { since: now });
-        Ok(())
-    }
-
     /// Takes the batch out of service, with as few calls as the provider allows, and waits until it is seen there.
     pub(super) fn cordon(&mut self, batch: BatchNumber, since: Time, now: Time) -> Result<(), Reason> {
         let all: Vec<ReservedHost> = self.reservations.of_batch(batch).cloned().collect();

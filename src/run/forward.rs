@@ -19,6 +19,12 @@ impl Machine {
     ///
     /// The reason why there is none, and the run stops.
     pub(super) fn forward(&mut self, now: Time) -> Result<(), Reason> {
+        if self.needs_suspension() {
+            self.suspend_again(now)?;
+            if !self.queue.is_empty() {
+                return Ok(());
+            }
+        }
         match &self.phase {
             Phase::Enlisting => self.enlist(now),
             Phase::Reference { .. } => self.take_reference(now),

@@ -19,6 +19,7 @@ use super::action::{Action, Finish, RecordUpdate};
 use super::batches::Batches;
 use super::knowledge::{Baseline, CallLog, LedgerLink, Observed, Predecessor, Stopping, Waiting};
 use super::phase::{BatchStep, ClosingStep, Direction, Phase};
+use super::present::Present;
 use super::reason::{Reason, severity};
 use super::reservation::Reservations;
 use super::{Event, JournalRecord, Order, Outcome, Response};
@@ -76,6 +77,7 @@ pub(crate) struct Machine {
     pub(super) observed: Observed,
     pub(super) link: LedgerLink,
     pub(super) baseline: Baseline,
+    pub(super) present: Present,
     pub(super) calls: CallLog,
     pub(super) waiting: Waiting,
     pub(super) stopping: Stopping,
@@ -99,6 +101,7 @@ impl Machine {
             observed: Observed::default(),
             link: LedgerLink::default(),
             baseline: Baseline::default(),
+            present: Present::default(),
             calls: CallLog::default(),
             waiting: Waiting::default(),
             stopping: Stopping::default(),

@@ -9,10 +9,10 @@
 //! | --- | --- |
 //! | `machine`, `queue`, `phase` | the machine: where it is, what comes next, how it turns |
 //! | `action`, `response` | what it asks of the driver, and what it hears |
-//! | `knowledge`, `batches`, `reservation`, `whereabouts`, `calls` | what it knows, by where it comes from |
+//! | `knowledge`, `batches`, `reservation`, `group_calls`, `present`, `whereabouts`, `calls` | what it knows, by where it comes from |
 //! | `handle`, `observing`, `updated`, `clock` | how it learns |
-//! | `judge`, `preflight`, `rules`, `reason`, `not_started` | whether it may go on, and why it stops |
-//! | `forward`, `opening`, `cordon`, `bake`, `terminate` | the way forward |
+//! | `judge`, `departures`, `preflight`, `rules`, `reason`, `not_started` | whether it may go on, and why it stops |
+//! | `forward`, `opening`, `suspension`, `cordon`, `bake`, `terminate` | the way forward |
 //! | `between`, `question` | between two batches: pausing, and asking a person |
 //! | `restore`, `closing`, `following`, `reconcile`, `recover` | the way back, the end, what is read behind it, the way in after a takeover |
 //! | `while_writing`, `timeouts`, `progress`, `trouble` | what is done while a write waits; how long it waits; what is shown of it, and of what fails |
@@ -30,10 +30,12 @@ mod calls;
 mod clock;
 mod closing;
 mod cordon;
+mod departures;
 mod document;
 mod event;
 mod following;
 mod forward;
+mod group_calls;
 mod handle;
 mod history;
 mod journal;
@@ -47,6 +49,7 @@ mod opening;
 mod orders;
 mod phase;
 mod preflight;
+mod present;
 mod progress;
 mod prune;
 mod pruned;
@@ -65,6 +68,7 @@ mod restore;
 mod rules;
 mod silence;
 mod succession;
+mod suspension;
 mod takeover;
 mod terminate;
 mod timeouts;

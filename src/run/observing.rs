@@ -8,7 +8,7 @@ use crate::model::Time;
 use super::action::Action;
 use super::machine::{Machine, Next};
 use super::reason::Reason;
-use super::{Loss, Observation, timeouts};
+use super::{Event, Loss, Observation, timeouts};
 
 impl Machine {
     /// Takes in an observation of the record, the fleet, and the probes if they were read.
@@ -109,7 +109,16 @@ impl Machine {
                 self.observed.fleet = Some(Arc::clone(snapshot));
                 self.reservations.observe(snapshot);
                 if !self.is_stopping() {
-                    self.judge_fleet(now)?;
+                    // Without the record nobody can tell who removed what. Nothing goes forward without it either.
+                    let departed = observation.record.is_ok().then(|| self.departed(snapshot, now)).flatten();
+                    match (self.judge_fleet(now), departed) {
+                        (Ok(()), Some(message)) => return Err(Reason::Fleet(message)),
+                        (Err(reason), Some(message)) => {
+                            self.record(Event::Warned { message });
+                            return Err(reason);
+                        }
+                        (held, None) => held?,
+                    }
                 }
             }
             Err(blind) => {

@@ -164,6 +164,7 @@ impl Machine {
     ) {
         if !self.begun {
             self.begun = true;
+            self.look_after(snapshot);
             // The record says which reference applies: an overlapping run's, if one has hosts out.
             self.refer_to(granted.reference.clone());
             self.baseline.sampled_at = granted.reference_at.or(self.baseline.sampled_at);

@@ -14,7 +14,8 @@ impl Machine {
     /// that is queued.
     ///
     /// They may on a young and complete observation of fleet and record in which every rule holds with what this run has
-    /// out counted as gone, and every host is in the state that the effect needs.
+    /// out counted as gone, AZRebalance is suspended on every group that it takes hosts of, and every host is in the state
+    /// that the effect needs.
     ///
     /// # Errors
     ///
@@ -28,6 +29,9 @@ impl Machine {
     ) -> Result<bool, Reason> {
         if !self.is_young(now) {
             self.observe_again(false)?;
+            return Ok(false);
+        }
+        if !self.is_suspended_or_awaited(now) {
             return Ok(false);
         }
         let Some(snapshot) = self.observed.fleet.clone() else { return Ok(false) };

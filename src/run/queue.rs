@@ -94,6 +94,9 @@ impl Machine {
         if !self.is_young(now) {
             return Some("the observation it was decided on is too old".to_owned());
         }
+        if let Some(group) = self.running_groups().first() {
+            return Some(format!("AZRebalance of group {group} is not suspended"));
+        }
         None
     }
 

@@ -15,11 +15,12 @@ use crate::policy::PolicySet;
 use super::batches::Batches;
 use super::calls::Calls;
 use super::event::GrantedHost;
+use super::group_calls::GroupCalls;
 use super::knowledge::GivenUp;
 use super::machine::{Machine, Spec};
 use super::phase::{ClosingStep, Phase};
 use super::reason::Reason;
-use super::reservation::{GroupCalls, Reservations, ReservedHost};
+use super::reservation::{Reservations, ReservedHost};
 use super::{CallHistory, Event, JournalRecord, Opening, RunHistory, takeover};
 
 /// Who takes a run over, with what.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::calls::{Calls, Last};
 use super::event::GrantedHost;
+use super::group_calls::GroupCalls;
 use super::knowledge::GivenUp;
 use super::timeouts;
 use crate::coordination::HostOutcome;
@@ -220,17 +221,6 @@ impl ReservedHost {
     }
 }
 
-/// The calls for a group's process.
-#[derive(Clone, Debug, Default)]
-pub(super) struct GroupCalls {
-    pub(super) suspend: Calls,
-    pub(super) resume: Calls,
-    /// The record said that this run was the last to need it: it puts back what was there before.
-    pub(super) resuming: bool,
-    /// Nothing more is to be done for the group.
-    pub(super) released: bool,
-}
-
 /// Everything that is reserved for the run.
 #[derive(Debug, Default)]
 pub(super) struct Reservations {
@@ -252,9 +242,8 @@ impl Reservations {
         for host in self.hosts.values_mut() {
             host.observe(snapshot);
         }
-        for group in self.groups.values_mut() {
-            group.suspend.observations = group.suspend.observations.saturating_add(1);
-            group.resume.observations = group.resume.observations.saturating_add(1);
+        for (name, group) in &mut self.groups {
+            group.observe(name, snapshot);
         }
     }
 
@@ -281,8 +270,7 @@ impl Reservations {
     pub(super) fn keep_time(&mut self, now: Time) {
         self.hosts.values_mut().for_each(|host| host.keep_time(now));
         for group in self.groups.values_mut() {
-            group.suspend.keep_time(now);
-            group.resume.keep_time(now);
+            group.keep_time(now);
         }
     }
 }

@@ -125,23 +125,12 @@ impl Machine {
         self.reservations.hosts.values().filter(|host| host.terminate.may_be_done()).filter_map(of).collect()
     }
 
-    /// After a termination: desired capacity equals the members that count towards it, and nothing else left or appeared.
+    /// After a termination: desired capacity equals the members that count towards it, and nothing appeared.
     fn explain(&mut self) {
         let Phase::InBatch(batch) = &self.phase else { return };
         let (Some(before), Some(after)) = (&batch.before, &self.observed.fleet) else { return };
         let mut messages = Vec::new();
         let planned = || self.document().batches.iter().flat_map(|batch| &batch.hosts);
-        let ours: BTreeSet<&HostId> = planned().map(|host| &host.id).collect();
-        let claimed = self
-            .observed
-            .record
-            .as_ref()
-            .map(|r| r.view(Some(&self.spec.identity.run), &BTreeSet::new(), after.begun_at).claims);
-        let explained =
-            |id: &HostId| ours.contains(id) || claimed.as_ref().is_some_and(|claims| claims.contains_key(id));
-        for host in before.hosts().filter(|h| after.host(&h.id).is_none() && !explained(&h.id)) {
-            messages.push(format!("host {} left by itself while the batch was terminated", host.id));
-        }
         for host in after.hosts().filter(|h| before.host(&h.id).is_none()) {
             messages.push(format!("host {} appeared by itself while the batch was terminated", host.id));
         }

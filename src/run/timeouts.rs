@@ -35,6 +35,10 @@ pub(super) const DOUBT_OBSERVATIONS: u32 = 3;
 /// 3600 s (Elastic Load Balancing API reference, `deregistration_delay.timeout_seconds`), and some minutes of its own.
 pub(super) const CORDON_TIMEOUT: Duration = Duration::from_secs(3600 + 300);
 
+/// Until AZRebalance must be seen suspended, beside the time by which reads may be late. Somebody who resumes it again and
+/// again wants something else than this run, and hosts are out meanwhile.
+pub(super) const SUSPENSION: Duration = Duration::from_secs(60);
+
 /// Until a terminated batch must be seen gone. A terminating lifecycle hook holds an instance for up to 2 h by its
 /// heartbeat timeout (Auto Scaling API reference, `PutLifecycleHook`); what takes longer needs a person.
 pub(super) const TERMINATION_TIMEOUT: Duration = Duration::from_secs(2 * 3600 + 300);

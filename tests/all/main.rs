@@ -10,6 +10,7 @@ mod citations;
 mod commands_said;
 mod completions;
 mod crowd;
+mod departures;
 mod doctor;
 mod documents;
 mod environment;

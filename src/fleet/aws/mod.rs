@@ -12,6 +12,7 @@
 //! | [`hosts`], [`groups`], [`targets`] | from SDK types to the model: pure, no network |
 //! | [`managed`] | which instances something else launches again |
 //! | [`held`] | what keeps a member on its way out, in words |
+//! | [`activities`] | what a group says that it did, and why |
 //! | [`tags`] | the tags of an instance |
 //! | [`marker`] | how a cordon outside groups is recorded on the instance |
 //! | [`effects`], [`guards`] | one call each, and the checks right before it |
@@ -51,6 +52,7 @@
 //! is read for the hosts of a cordon and of a termination right before the call ([`guards`]), and on request
 //! ([`Fleet::protections`]).
 
+mod activities;
 mod answers;
 mod client;
 mod clock;
@@ -111,7 +113,7 @@ pub struct AwsFleet {
     clients: client::Clients,
     clock: Arc<clock::ClockWatch>,
     /// Details change rarely and cost calls per group: they are read again after [`observe::DETAIL_AGE`].
-    details: Mutex<BTreeMap<GroupName, (Time, groups::Detail)>>,
+    details: Mutex<BTreeMap<GroupName, observe::Remembered>>,
     /// Hosts found to have termination protection: later observations report it.
     protected: Mutex<BTreeSet<HostId>>,
 }

@@ -5,17 +5,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::PoisonError;
 use std::time::Duration;
 
-use aws_sdk_autoscaling::types::AutoScalingGroup;
+use aws_sdk_autoscaling::types::{Activity, AutoScalingGroup, Instance as Member};
 use aws_sdk_ec2::types::{Instance, InstanceStatus};
 use aws_sdk_elasticloadbalancingv2::types::{TargetGroup, TargetHealthDescription, TargetTypeEnum};
 use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::groups::Detail;
 use super::hosts::{self, Assembled, Inventory};
-use super::{AwsFleet, held};
+use super::{AwsFleet, activities, held};
 use crate::model::{FleetMark, FleetSnapshot, GroupName, Time};
 use crate::ports::FleetError;
 
@@ -54,7 +55,8 @@ async fn observe_once(fleet: &AwsFleet) -> Result<FleetSnapshot, FleetError> {
     let protected = fleet.protected.lock().unwrap_or_else(PoisonError::into_inner).clone();
     let Assembled { hosts, groups, contradictions } = hosts::assemble(&inventory, &protected, begun_at)?;
     let snapshot = FleetSnapshot::new(begun_at, super::now(), hosts, groups, FleetMark::OnHosts)?;
-    Ok(snapshot.with_contradictions(contradictions).with_held(held::held(&inventory)))
+    let departures = activities::departures(&inventory.details);
+    Ok(snapshot.with_contradictions(contradictions).with_held(held::held(&inventory)).with_departures(departures))
 }
 
 async fn read(fleet: &AwsFleet, now: Time) -> Result<Inventory, FleetError> {
@@ -231,18 +233,48 @@ async fn warm_pools(
         .await
 }
 
-/// The detail of each group, from memory where that is young enough.
+/// The detail of a group as it was read.
+#[derive(Debug)]
+pub(super) struct Remembered {
+    at: Time,
+    /// The group's members with their states, and its desired capacity, as a hash. Whatever changes these is an activity.
+    state: u64,
+    detail: Detail,
+}
+
+fn state_of(group: &AutoScalingGroup) -> u64 {
+    let mut hash = DefaultHasher::new();
+    group.desired_capacity().hash(&mut hash);
+    let state = |member: &Member| (member.instance_id().map(str::to_owned), member.lifecycle_state().cloned());
+    let members: BTreeMap<_, _> =
+        group.instances().iter().map(state).map(|(id, state)| (id, state.map(|s| s.as_str().to_owned()))).collect();
+    members.hash(&mut hash);
+    hash.finish()
+}
+
+/// The detail of each group, from memory where that is young enough. The activities of a group are read again as soon as
+/// its members change: they say why.
 async fn details(
     fleet: &AwsFleet,
     groups: &[AutoScalingGroup],
     now: Time,
 ) -> Result<BTreeMap<String, Detail>, FleetError> {
-    let names: Vec<String> = groups.iter().filter_map(|group| group.auto_scaling_group_name.clone()).collect();
-    let missing: Vec<String> = {
+    let states: BTreeMap<String, u64> =
+        groups.iter().filter_map(|group| Some((group.auto_scaling_group_name.clone()?, state_of(group)))).collect();
+    let (mut missing, mut changed) = (Vec::new(), Vec::new());
+    {
         let known = fleet.details.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_fresh = |name: &str| known.get(name).is_some_and(|(at, _)| now.since(*at) < DETAIL_AGE && *at <= now);
-        names.iter().filter(|name| !is_fresh(name)).cloned().collect()
-    };
+        for (name, state) in &states {
+            match known.get(name.as_str()) {
+                Some(known) if known.at <= now && now.since(known.at) < DETAIL_AGE => {
+                    if known.state != *state {
+                        changed.push(name.clone());
+                    }
+                }
+                Some(_) | None => missing.push(name.clone()),
+            }
+        }
+    }
     if !missing.is_empty() {
         let scheduled = scheduled_actions(fleet).await?;
         let scheduled = &scheduled;
@@ -256,37 +288,36 @@ async fn details(
             .try_collect()
             .await?;
         let mut known = fleet.details.lock().unwrap_or_else(PoisonError::into_inner);
-        known.extend(read.into_iter().map(|(name, detail)| (GroupName::new(name), (now, detail))));
+        known.extend(read.into_iter().map(|(name, detail)| {
+            let state = states.get(&name).copied().unwrap_or_default();
+            (GroupName::new(name), Remembered { at: now, state, detail })
+        }));
     }
-    let known = fleet.details.lock().unwrap_or_else(PoisonError::into_inner);
-    Ok(names
-        .into_iter()
-        .filter_map(|name| {
-            let (_, detail) = known.get(name.as_str())?;
-            Some((name, detail.clone()))
-        })
-        .collect())
+    let read: Vec<(String, Vec<Activity>)> = stream::iter(changed)
+        .map(|name| async move { Ok::<_, FleetError>((name.clone(), read_activities(fleet, &name).await?)) })
+        .buffer_unordered(CONCURRENCY)
+        .try_collect()
+        .await?;
+    let mut known = fleet.details.lock().unwrap_or_else(PoisonError::into_inner);
+    for (name, activities) in read {
+        if let (Some(known), Some(state)) = (known.get_mut(name.as_str()), states.get(&name)) {
+            (known.state, known.detail.activities) = (*state, activities);
+        }
+    }
+    Ok(states.into_keys().filter_map(|name| Some((name.clone(), known.get(name.as_str())?.detail.clone()))).collect())
+}
+
+/// One page, newest first: what is older than a hundred activities says nothing about today.
+async fn read_activities(fleet: &AwsFleet, group: &str) -> Result<Vec<Activity>, FleetError> {
+    let read = fleet.clients.reads.autoscaling.describe_scaling_activities();
+    let answer = read.auto_scaling_group_name(group).max_records(100).send().await.map_err(|e| {
+        super::errors::provider(&format!("read the activities of {group}"), "autoscaling:DescribeScalingActivities", &e)
+    })?;
+    Ok(answer.activities.unwrap_or_default())
 }
 
 async fn detail(fleet: &AwsFleet, group: &str) -> Result<Detail, FleetError> {
     let autoscaling = &fleet.clients.reads.autoscaling;
-    let activities = async {
-        // One page, newest first: a launch older than a hundred activities says nothing about today.
-        let answer = autoscaling
-            .describe_scaling_activities()
-            .auto_scaling_group_name(group)
-            .max_records(100)
-            .send()
-            .await
-            .map_err(|e| {
-                super::errors::provider(
-                    &format!("read the activities of {group}"),
-                    "autoscaling:DescribeScalingActivities",
-                    &e,
-                )
-            })?;
-        Ok(answer.activities.unwrap_or_default())
-    };
     let hooks = async {
         let answer =
             autoscaling.describe_lifecycle_hooks().auto_scaling_group_name(group).send().await.map_err(|e| {
@@ -298,7 +329,7 @@ async fn detail(fleet: &AwsFleet, group: &str) -> Result<Detail, FleetError> {
             })?;
         Ok::<_, FleetError>(answer.lifecycle_hooks.unwrap_or_default())
     };
-    let (activities, hooks) = tokio::try_join!(activities, hooks)?;
+    let (activities, hooks) = tokio::try_join!(read_activities(fleet, group), hooks)?;
     Ok(Detail { activities, hooks, scheduled: 0 })
 }
 

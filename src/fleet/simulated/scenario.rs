@@ -84,6 +84,8 @@ pub(super) struct ScenarioEvent {
     pub(crate) doubt: Vec<HostId>,
     /// Hosts that are healthy again, whatever they were.
     pub(crate) recover: Vec<HostId>,
+    /// Hosts that are gone from now on, though no call asked for it. Their group wants fewer hosts then.
+    pub(crate) vanish: Vec<HostId>,
     /// The factor applies to the demand that `[[load]]` states, whatever earlier events changed: 1 is normal again.
     pub(crate) demand: Option<(SubsystemName, f64)>,
 }

@@ -118,13 +118,22 @@ impl State {
     }
 
     /// Fires one event. A host that is gone stays gone.
-    pub(super) fn fire(&mut self, Due { event, tied, .. }: &Due<'_>) {
+    pub(super) fn fire(&mut self, scenario: &Scenario, Due { event, tied, .. }: &Due<'_>) {
         let all = [(&event.fail, Health::Failed), (&event.doubt, Health::Doubtful), (&event.recover, Health::Healthy)];
         for (ids, health) in all {
             for id in ids {
                 if let Some(host) = self.hosts.get_mut(id) {
                     *host = HostStatus::new(host.state, health);
                 }
+            }
+        }
+        for id in &event.vanish {
+            let counted = |gone: HostStatus| matches!(gone.state, HostState::InService | HostState::Pending);
+            let of = scenario.hosts.get(id).and_then(|blueprint| blueprint.host.group.as_ref());
+            if self.hosts.remove(id).is_some_and(counted)
+                && let Some(group) = of.and_then(|name| self.groups.get_mut(name))
+            {
+                group.desired = group.desired.saturating_sub(1);
             }
         }
         if let Some((subsystem, factor)) = &event.demand {

@@ -82,7 +82,7 @@ impl JournalStage {
             | Event::HostInDoubt { .. }
             | Event::HostGivenUp { .. } => (self, &[TakenOver, Stopping]),
             // S5: nothing is sent for a run that was granted nothing.
-            Event::CallIntended { .. } => (self, &[Granted, Baking, Terminating, Between, TakenOver, Stopping]),
+            Event::CallIntended { .. } => (self, &[Granted, Baking, Baked, Terminating, Between, TakenOver, Stopping]),
             // From the reference on; and for one bake behind the end, if hosts were put back.
             Event::Sampled { .. } => {
                 (self, &[Opened, Granted, Baking, Baked, Terminating, Between, TakenOver, Stopping, Ended])

@@ -3,6 +3,7 @@
 mod between;
 mod clocks;
 mod credentials;
+mod departures;
 mod halts;
 mod history;
 mod ledger;

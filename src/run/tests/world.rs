@@ -105,6 +105,7 @@ pub(super) struct World {
 pub(super) struct Meddled<'a> {
     pub(super) action: &'a str,
     pub(super) hosts: &'a mut BTreeMap<HostId, Host>,
+    pub(super) suspended: &'a mut BTreeSet<Process>,
     pub(super) record: &'a mut FleetRecord,
     pub(super) now: &'a mut Time,
     pub(super) order: Option<Order>,
@@ -119,6 +120,7 @@ impl<'a> Meddled<'a> {
         Self {
             action: "",
             hosts: &mut world.hosts,
+            suspended: &mut world.suspended,
             record: &mut world.record,
             now: &mut world.now,
             order: None,
@@ -326,6 +328,7 @@ impl World {
             let mut meddled = Meddled {
                 action: &words,
                 hosts: &mut self.hosts,
+                suspended: &mut self.suspended,
                 record: &mut self.record,
                 now: &mut self.now,
                 order: None,

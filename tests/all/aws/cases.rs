@@ -9,7 +9,7 @@ use std::process::{Command, Output};
 use crate::support::python::environment;
 
 /// Those that do not hold yet: the open issue "On a real AWS account".
-const OPEN: [&str; 4] = ["ip-targets-beside", "rebalance-resumed", "stopped-by-off-hours", "stray-target-group"];
+const OPEN: [&str; 3] = ["ip-targets-beside", "stopped-by-off-hours", "stray-target-group"];
 
 fn directory() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases")
@@ -58,6 +58,7 @@ cases! {
     managed_elsewhere
     managed_elsewhere_allowed
     no_room_for_tags
+    rebalance_resumed
     reclaimed_while_cordoned
     restore_poisoned_by_detach
     second_target_group

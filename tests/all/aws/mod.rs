@@ -2,6 +2,7 @@
 
 mod cases;
 mod credentials;
+mod departures;
 mod doctor;
 mod effects;
 mod held;

@@ -284,9 +284,14 @@ fn event(
     load: &BTreeMap<SubsystemName, Load>,
 ) -> Result<ScenarioEvent, Finding> {
     let (span, raw) = (raw.span(), raw.get_ref());
-    if raw.fail.is_empty() && raw.doubt.is_empty() && raw.recover.is_empty() && raw.demand.is_none() {
+    if raw.fail.is_empty()
+        && raw.doubt.is_empty()
+        && raw.recover.is_empty()
+        && raw.vanish.is_empty()
+        && raw.demand.is_none()
+    {
         let finding = Finding::at(span, "an event in which nothing happens");
-        return Err(finding.help("`fail`, `doubt`, `recover` or `demand`"));
+        return Err(finding.help("`fail`, `doubt`, `recover`, `vanish` or `demand`"));
     }
     if raw.at.is_none() && raw.after.is_none() {
         return Err(Finding::at(span, "an event that never happens").help(
@@ -303,6 +308,7 @@ fn event(
             .collect()
     };
     let (fail, doubt, recover) = (ids(&raw.fail)?, ids(&raw.doubt)?, ids(&raw.recover)?);
+    let vanish = ids(&raw.vanish)?;
     for (one, other, words) in [
         (&raw.fail, &raw.recover, "fails and recovers"),
         (&raw.fail, &raw.doubt, "fails and becomes doubtful"),
@@ -321,7 +327,7 @@ fn event(
         }
     });
     let at = raw.at.as_ref().map_or(Ok(Duration::ZERO), duration)?;
-    Ok(ScenarioEvent { at, fail, doubt, recover, demand: demand.transpose()? })
+    Ok(ScenarioEvent { at, fail, doubt, recover, vanish, demand: demand.transpose()? })
 }
 
 fn condition(

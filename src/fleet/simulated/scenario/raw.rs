@@ -80,6 +80,8 @@ pub(super) struct RawEvent {
     pub(crate) doubt: Ids,
     #[serde(default)]
     pub(crate) recover: Ids,
+    #[serde(default)]
+    pub(crate) vanish: Ids,
     pub(crate) demand: Option<RawDemand>,
 }
 

@@ -109,7 +109,7 @@ fn events_fire_when_they_are_due_and_spare_what_is_gone() {
     let due = state.due(&scenario, Time::from_millis(1500));
     assert_eq!(due.len(), 1);
     state.hosts.remove("a-0002");
-    state.fire(&due[0]);
+    state.fire(&scenario, &due[0]);
     assert_eq!(state.hosts.values().map(|h| h.healthy).collect::<Vec<_>>(), [false]);
     assert!(state.due(&scenario, Time::from_millis(2499)).is_empty(), "once");
     assert_eq!(state.due(&scenario, Time::from_millis(i64::MAX)).len(), 1);
@@ -125,11 +125,11 @@ fn s1_a_host_that_is_doubtful_did_not_fail_and_recovering_makes_either_well() {
     let mut state = State::create(&scenario, "fleet".to_owned(), Time::from_millis(0), Time::from_millis(0));
     let healths = |state: &State| state.hosts(&scenario).map(|h| h.health).collect::<Vec<_>>();
     assert_eq!(healths(&state), [Health::Failed, Health::Doubtful, Health::Healthy, Health::Healthy]);
-    state.fire(&state.due(&scenario, Time::from_millis(1000))[0]);
+    state.fire(&scenario, &state.due(&scenario, Time::from_millis(1000))[0]);
     assert_eq!(healths(&state), [Health::Doubtful, Health::Failed, Health::Doubtful, Health::Healthy]);
     let text = serde_json::to_string(&state).expect("written");
     assert_eq!(healths(&serde_json::from_str(&text).expect("read")), healths(&state));
-    state.fire(&state.due(&scenario, Time::from_millis(2000))[0]);
+    state.fire(&scenario, &state.due(&scenario, Time::from_millis(2000))[0]);
     assert_eq!(healths(&state), [Health::Healthy; 4]);
     // A state file of an earlier version has no doubtful hosts.
     let old: HostStatus = serde_json::from_str(r#"{"state": "in-service", "healthy": false}"#).expect("read");

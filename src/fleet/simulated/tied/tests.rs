@@ -48,7 +48,7 @@ impl Story {
         let text = serde_json::to_string(&self.state).expect("written");
         self.state = serde_json::from_str(&text).expect("read");
         let due = self.state.due(&self.scenario, at(now));
-        due.iter().for_each(|due| self.state.fire(due));
+        due.iter().for_each(|due| self.state.fire(&self.scenario, due));
         self.state.demand.get(&SubsystemName::from("index")).copied()
     }
 }

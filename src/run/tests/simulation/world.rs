@@ -550,7 +550,9 @@ impl World {
             }
             let number = runner.run;
             let epoch = runner.machine.spec().identity.epoch;
-            if self.journals[number].iter().any(|r| is_later_fence(r, epoch)) {
+            // A journal that was pruned since has no fences any more.
+            let is_taken = runner.machine.taken_by().is_some();
+            if is_taken || self.journals[number].iter().any(|r| is_later_fence(r, epoch)) {
                 // What became of the run is its successor's to say.
                 continue;
             }

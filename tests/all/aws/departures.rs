@@ -1,0 +1,26 @@
+//! Members of a group that somebody else takes while a run is under way: the run stops, and says what AWS says.
+
+use serde_json::json;
+
+use super::story::{SMALL, Shape, Story, ended, removal, sorted, start, texts};
+
+#[tokio::test]
+async fn s1_a_member_that_somebody_terminates_in_a_bake_stops_the_run_with_the_words_of_aws() {
+    let story = Story::adopted(&Shape { bake: "20s", ..SMALL }).await;
+    let hosts = story.one_of_each();
+    let other = story.id("index-0005");
+    assert!(!hosts.contains(&other));
+    let mut child = start(&story.environment, &removal("billing", &hosts));
+    story.wait_for_standby(&mut child, "billing", 1).await;
+    let terminate = story.cloud.autoscaling.terminate_instance_in_auto_scaling_group().instance_id(&other);
+    terminate.should_decrement_desired_capacity(true).send().await.expect("terminated");
+    let aborted = ended(child, 7);
+    assert_eq!(aborted["cause"]["kind"], "inventory", "{aborted:#}");
+    let message = aborted["cause"]["message"].as_str().expect("a message");
+    assert!(message.starts_with(&format!("host {other} (billing, index; group index) is ")), "{message}");
+    let words = format!("(the provider says: At {}", &message.split("says: At ").nth(1).expect("its words")[..4]);
+    assert!(message.contains(&words), "{message}");
+    assert!(message.contains("was taken out of service in response to a user request"), "{message}");
+    assert_eq!(sorted(texts(&aborted["restored"])), sorted(hosts), "{aborted:#}");
+    assert_eq!((&aborted["dropped"], &aborted["terminated"]), (&json!([]), &json!([])));
+}
