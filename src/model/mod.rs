@@ -5,6 +5,7 @@
 
 #![cfg_attr(not(test), warn(clippy::wildcard_enum_match_arm))]
 
+mod activity;
 mod bounds;
 mod causes;
 mod effect;
@@ -16,6 +17,7 @@ mod snapshot;
 mod time;
 mod words;
 
+pub use activity::{Departure, Launch};
 pub use bounds::Bounds;
 pub(crate) use bounds::PUT_BACK;
 #[cfg(any(feature = "aws", feature = "dynamodb"))]

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use super::{Group, GroupName, Health, Host, HostId, HostState, LedgerId, Protection, Time, ZoneName};
+use super::{
+    Departure, Group, GroupName, Health, Host, HostId, HostState, Launch, LedgerId, Protection, Time, ZoneName,
+};
 
 /// Everything a provider said about its fleet in one observation, checked for contradictions.
 ///
@@ -28,7 +30,10 @@ pub struct FleetSnapshot {
     held: BTreeMap<HostId, String>,
     /// Why the provider says that hosts left lately, or are on their way.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    departures: BTreeMap<HostId, String>,
+    departures: BTreeMap<HostId, Departure>,
+    /// What each group launched lately that only a missing member explains.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    launches: BTreeMap<GroupName, Vec<Launch>>,
 }
 
 /// Lists that contradict each other about one group. The hosts that it is about are neither capacity nor candidates, and a
@@ -158,8 +163,17 @@ impl FleetSnapshot {
             }
             groups.insert(name, group);
         }
-        let (contradictions, held, departures) = (Vec::new(), BTreeMap::new(), BTreeMap::new());
-        Ok(Self { begun_at, completed_at, hosts: by_id, groups, mark, contradictions, held, departures })
+        Ok(Self {
+            begun_at,
+            completed_at,
+            hosts: by_id,
+            groups,
+            mark,
+            contradictions: Vec::new(),
+            held: BTreeMap::new(),
+            departures: BTreeMap::new(),
+            launches: BTreeMap::new(),
+        })
     }
 
     /// The same with what the provider's lists say against each other of single groups.
@@ -180,13 +194,24 @@ impl FleetSnapshot {
 
     /// The same, with why hosts left.
     #[cfg(feature = "aws")]
-    pub(crate) fn with_departures(self, departures: BTreeMap<HostId, String>) -> Self {
+    pub(crate) fn with_departures(self, departures: BTreeMap<HostId, Departure>) -> Self {
         Self { departures, ..self }
     }
 
     /// Why the host left, in the provider's words, if the provider says so.
-    pub(crate) fn departure(&self, id: &HostId) -> Option<&str> {
-        self.departures.get(id).map(String::as_str)
+    pub(crate) fn departure(&self, id: &HostId) -> Option<&Departure> {
+        self.departures.get(id)
+    }
+
+    /// The same, with what its groups launched lately.
+    #[cfg(any(test, feature = "aws"))]
+    pub(crate) fn with_launches(self, launches: BTreeMap<GroupName, Vec<Launch>>) -> Self {
+        Self { launches, ..self }
+    }
+
+    /// What the group launched lately that only a missing member explains.
+    pub(crate) fn launches(&self, group: &GroupName) -> &[Launch] {
+        self.launches.get(group).map_or(&[], Vec::as_slice)
     }
 
     /// The host with this id, unless it is gone.

@@ -89,6 +89,7 @@ fn told(id: &HostId, place: &Place, how: &str, snapshot: &FleetSnapshot) -> Stri
     }
     of.extend(place.group.as_ref().map(|group| format!("group {group}")));
     let of = if of.is_empty() { String::new() } else { format!(" ({})", of.join("; ")) };
-    let why = snapshot.departure(id).map(|why| format!(" (the provider says: {why})")).unwrap_or_default();
+    let why =
+        snapshot.departure(id).map(|departure| format!(" (the provider says: {})", departure.why)).unwrap_or_default();
     format!("host {id}{of} {how}, seen at {}{why}", snapshot.begun_at)
 }

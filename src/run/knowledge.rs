@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::coordination::{FleetRecord, HostOutcome, Pause};
 use crate::health::{self, Shown, Tally, Watch};
-use crate::model::{BatchNumber, Bounds, Call, FleetSnapshot, HostId, OperatorId, Time};
+use crate::model::{BatchNumber, Bounds, Call, FleetSnapshot, GroupName, HostId, OperatorId, Time};
 
 use super::reason::Reason;
 use super::{Answer, Cause, Observation, Order};
@@ -127,6 +127,17 @@ pub(super) struct CallLog {
     pub(super) last: u64,
     /// Intended, and not answered.
     pub(super) open: BTreeMap<u64, Call>,
+    /// The terminations of group members that were intended, by this process or an earlier one of the run.
+    pub(super) terminates: Vec<SentTerminate>,
+}
+
+/// The intended termination of a group's member.
+#[derive(Clone, Debug)]
+pub(super) struct SentTerminate {
+    pub(super) group: GroupName,
+    pub(super) host: HostId,
+    /// When it was intended.
+    pub(super) at: Time,
 }
 
 /// Why the run stops.

@@ -11,7 +11,7 @@
 //! | `action`, `response` | what it asks of the driver, and what it hears |
 //! | `knowledge`, `batches`, `reservation`, `group_calls`, `present`, `whereabouts`, `calls` | what it knows, by where it comes from |
 //! | `handle`, `observing`, `updated`, `clock` | how it learns |
-//! | `judge`, `departures`, `preflight`, `rules`, `reason`, `not_started` | whether it may go on, and why it stops |
+//! | `judge`, `departures`, `launches`, `preflight`, `rules`, `reason`, `not_started` | whether it may go on, and why it stops |
 //! | `forward`, `opening`, `suspension`, `cordon`, `bake`, `terminate` | the way forward |
 //! | `between`, `question` | between two batches: pausing, and asking a person |
 //! | `restore`, `closing`, `following`, `reconcile`, `recover` | the way back, the end, what is read behind it, the way in after a takeover |
@@ -41,6 +41,7 @@ mod history;
 mod journal;
 mod judge;
 mod knowledge;
+mod launches;
 mod machine;
 mod not_started;
 mod observing;

@@ -119,6 +119,9 @@ impl Machine {
                         }
                         (held, None) => held?,
                     }
+                    if let Some(message) = self.answering_launch(snapshot) {
+                        return Err(Reason::Fleet(message));
+                    }
                 }
             }
             Err(blind) => {

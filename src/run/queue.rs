@@ -4,6 +4,7 @@ use crate::model::{Call, CallOutcome, Effect, Time};
 
 use super::action::{Action, RecordUpdate};
 use super::journal::EVENT_SCHEMA;
+use super::knowledge::SentTerminate;
 use super::machine::{Machine, Next};
 use super::phase::Phase;
 use super::{Event, JournalRecord};
@@ -43,6 +44,10 @@ impl Machine {
         }
         for calls in self.reservations.calls_of(&effect) {
             calls.attempts += 1;
+        }
+        if let Effect::Terminate { group: Some(group), host } = &effect {
+            let (group, host) = (group.clone(), host.clone());
+            self.calls.terminates.push(SentTerminate { group, host, at: now });
         }
         let call = Call { effect, intent_at: now, not_after };
         self.calls.open.insert(number, call.clone());

@@ -17,6 +17,7 @@ use super::calls::Calls;
 use super::event::GrantedHost;
 use super::group_calls::GroupCalls;
 use super::knowledge::GivenUp;
+use super::launches;
 use super::machine::{Machine, Spec};
 use super::phase::{ClosingStep, Phase};
 use super::reason::Reason;
@@ -173,6 +174,7 @@ impl Machine {
         machine.link.is_opened = true;
         machine.link.is_enlisted = entry.is_some();
         machine.link.acked_at = journal.last().map(|last| last.at);
+        machine.calls.terminates = launches::terminates(&history);
         machine.calls.last = history.calls.keys().copied().max().unwrap_or(0);
         machine.reservations = Reservations {
             hosts: entry.map(|entry| sent.reserved(entry)).unwrap_or_default(),

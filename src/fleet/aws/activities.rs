@@ -1,63 +1,140 @@
-//! What a group says that it did, and why. Main function: [`departures`]. Pure.
+//! What groups say that they did, and why. Main type: [`Told`]. Pure.
 //!
 //! An activity's description names the instance ("Terminating EC2 instance: i-0123", at times with " - " and a remark behind
 //! it), its cause says in sentences why (API reference, `DescribeScalingActivities`; User Guide, "Verify a scaling activity for
 //! an Auto Scaling group").
+//!
+//! A termination without a decrement is answered so (hjacobs/kube-aws-autoscaler#7, from a real account): "At
+//! 2017-02-11T15:33:29Z instance i-02e6f917c5d3bd5d8 was taken out of service in response to a user request.", and twelve
+//! seconds later "At 2017-02-11T15:33:41Z an instance was started in response to a difference between desired and actual
+//! capacity, increasing the capacity from 5 to 6." Where somebody changed the desired capacity, the same sentence stands
+//! behind one that says who: "a user request explicitly set group desired capacity changing the desired capacity from 5 to
+//! 8", "a monitor alarm ... triggered policy ... changing the desired capacity from 2 to 1" (the same source; AWS Knowledge
+//! Center, "My Auto Scaling group scaled down without my intervention").
 
 use std::collections::BTreeMap;
 
+use aws_sdk_autoscaling::primitives::DateTime;
 use aws_sdk_autoscaling::types::Activity;
 
 use super::groups::Detail;
-use crate::model::HostId;
+use crate::model::{Departure, GroupName, HostId, Launch, Time};
 
-const TERMINATING: &str = "Terminating EC2 instance: ";
+/// What is found in the causes of launches that answer no termination. Any other cause counts as one that does.
+///
+/// Sources: for the first two the module's; then "an instance was launched in response to an unhealthy instance needing to
+/// be replaced" (activity histories in public repositories); the wording of the others was not seen, and is what the User
+/// Guide calls them.
+const EXPLAINED: [&str; 6] = [
+    "changing the desired capacity",
+    "unhealthy instance needing to be replaced",
+    "balanc",
+    "instance refresh",
+    "instance lifetime",
+    "warm pool",
+];
 
-/// Why each host left that a group has terminated lately, or detached, in the group's words.
-pub(super) fn departures(details: &BTreeMap<String, Detail>) -> BTreeMap<HostId, String> {
-    let mut all = BTreeMap::new();
-    for activity in details.values().flat_map(|detail| &detail.activities) {
-        let host = named(activity, TERMINATING).or_else(|| named(activity, "Detaching EC2 instance: "));
-        if let (Some(host), Some(cause)) = (host, activity.cause()) {
-            // Newest first.
-            all.entry(host).or_insert_with(|| cause.trim().to_owned());
-        }
-    }
-    all
+/// What the activities of all groups tell of single hosts.
+#[derive(Debug, Default)]
+pub(super) struct Told {
+    /// Why each host left that a group has terminated lately, or that was detached.
+    pub(super) departures: BTreeMap<HostId, Departure>,
+    /// The launches of each group that only a missing member explains.
+    pub(super) launches: BTreeMap<GroupName, Vec<Launch>>,
 }
 
-/// The instance that an activity of this kind names.
-fn named(activity: &Activity, kind: &str) -> Option<HostId> {
-    let id = activity.description()?.strip_prefix(kind)?.split([' ', '.']).next()?;
+impl Told {
+    pub(super) fn of(details: &BTreeMap<String, Detail>) -> Self {
+        let mut told = Self::default();
+        for (group, detail) in details {
+            for activity in &detail.activities {
+                told.take(group, activity);
+            }
+        }
+        told
+    }
+
+    fn take(&mut self, group: &str, activity: &Activity) {
+        let (description, why) =
+            (activity.description().unwrap_or_default(), activity.cause().unwrap_or_default().trim());
+        let at = activity.start_time().and_then(time);
+        let host = host(description);
+        if description.starts_with("Terminating") || description.starts_with("Detaching") {
+            if let Some(host) = host {
+                // Newest first.
+                self.departures.entry(host).or_insert_with(|| Departure { at, why: why.to_owned() });
+            }
+        } else if description.starts_with("Launching")
+            && let Some(at) = at
+            && !EXPLAINED.iter().any(|words| why.contains(words))
+        {
+            let launch = Launch { host, at, why: why.to_owned() };
+            self.launches.entry(GroupName::new(group)).or_default().push(launch);
+        }
+    }
+}
+
+/// The instance that a description names.
+fn host(description: &str) -> Option<HostId> {
+    let id = description.split_once(": ")?.1.split([' ', '.']).next()?;
     id.starts_with("i-").then(|| HostId::new(id))
+}
+
+fn time(at: &DateTime) -> Option<Time> {
+    at.to_millis().ok().map(Time::from_millis)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn activity(description: &str, cause: &str) -> Activity {
-        Activity::builder().description(description).cause(cause).build()
+    fn told(activities: &[(&str, &str)]) -> Told {
+        let activity = |(description, cause): &(&str, &str)| {
+            Activity::builder().description(*description).cause(*cause).start_time(DateTime::from_secs(100)).build()
+        };
+        let activities = activities.iter().map(activity).collect();
+        Told::of(&BTreeMap::from([("web".to_owned(), Detail { activities, ..Detail::default() })]))
     }
 
     #[test]
     fn why_a_host_left_is_told_in_the_words_of_its_newest_activity() {
-        // The first cause is AWS's own wording for a scale-in (SNS notifications in public repositories).
-        let activities = vec![
-            activity("Launching a new EC2 instance: i-4", "At 2024-12-05T21:49:00Z an instance was started."),
-            activity(
+        let told = told(&[
+            (
                 "Terminating EC2 instance: i-1 - Waiting For ELB Connection Draining.",
                 "At 2024-12-05T21:48:52Z an instance was taken out of service in response to a difference between desired \
                  and actual capacity, shrinking the capacity from 2 to 1. ",
             ),
-            activity("Terminating EC2 instance: i-1", "an older one"),
-            activity("Detaching EC2 instance: i-2", "by hand"),
-            activity("Terminating EC2 instance", "no id"),
-        ];
-        let details = BTreeMap::from([("web".to_owned(), Detail { activities, ..Detail::default() })]);
-        let told = departures(&details);
-        assert_eq!(told.len(), 2, "{told:?}");
-        assert!(told[&HostId::new("i-1")].ends_with("shrinking the capacity from 2 to 1."), "{told:?}");
-        assert_eq!(told[&HostId::new("i-2")], "by hand");
+            ("Terminating EC2 instance: i-1", "an older one"),
+            ("Detaching EC2 instance: i-2", "by hand"),
+            ("Terminating EC2 instance", "no id"),
+        ]);
+        assert_eq!(told.departures.len(), 2, "{told:?}");
+        let first = &told.departures[&HostId::new("i-1")];
+        assert!(first.why.ends_with("shrinking the capacity from 2 to 1."), "{told:?}");
+        assert_eq!(first.at, Some(Time::from_millis(100_000)));
+        assert_eq!(told.departures[&HostId::new("i-2")].why, "by hand");
+    }
+
+    #[test]
+    fn a_launch_answers_a_termination_unless_its_cause_says_something_else() {
+        let started = "At 2017-02-11T15:36:37Z an instance was started in response to a difference between desired and \
+                       actual capacity, increasing the capacity from 5 to 8.";
+        let asked = "At 2017-02-11T15:36:21Z a user request explicitly set group desired capacity changing the desired \
+                     capacity from 5 to 8.  ";
+        let new = "Launching a new EC2 instance: i-9";
+        for (cause, answers) in [
+            (started.to_owned(), true),
+            (format!("{asked}{started}"), false),
+            ("an instance was launched in response to an unhealthy instance needing to be replaced.".to_owned(), false),
+            ("an instance was launched to aid in balancing the group's zones.".to_owned(), false),
+            ("something new".to_owned(), true),
+        ] {
+            let told = told(&[(new, &cause), ("Moving EC2 instance out of Standby: i-1", started)]);
+            let launches: Vec<&Launch> = told.launches.values().flatten().collect();
+            assert_eq!(launches.len(), usize::from(answers), "{cause}");
+            assert!(launches.iter().all(|launch| launch.host == Some(HostId::new("i-9"))));
+        }
+        let failed = told(&[("Launching a new EC2 instance.  Status Reason: no capacity", started)]);
+        assert_eq!(failed.launches[&GroupName::new("web")][0].host, None, "one that failed counts too");
     }
 }

@@ -55,8 +55,9 @@ async fn observe_once(fleet: &AwsFleet) -> Result<FleetSnapshot, FleetError> {
     let protected = fleet.protected.lock().unwrap_or_else(PoisonError::into_inner).clone();
     let Assembled { hosts, groups, contradictions } = hosts::assemble(&inventory, &protected, begun_at)?;
     let snapshot = FleetSnapshot::new(begun_at, super::now(), hosts, groups, FleetMark::OnHosts)?;
-    let departures = activities::departures(&inventory.details);
-    Ok(snapshot.with_contradictions(contradictions).with_held(held::held(&inventory)).with_departures(departures))
+    let told = activities::Told::of(&inventory.details);
+    let snapshot = snapshot.with_contradictions(contradictions).with_held(held::held(&inventory));
+    Ok(snapshot.with_departures(told.departures).with_launches(told.launches))
 }
 
 async fn read(fleet: &AwsFleet, now: Time) -> Result<Inventory, FleetError> {

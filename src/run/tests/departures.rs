@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::world::{Meddled, World, host};
-use crate::model::{Bounds, HostId, HostState, Process, SubsystemName};
+use crate::model::{Bounds, HostId, HostState, Launch, Process, SubsystemName};
 use crate::plan::Removal;
 use crate::run::{CauseKind, Event, Finish, Machine, Outcome, RunDocument};
 
@@ -239,5 +239,44 @@ fn s1_nothing_goes_forward_while_azrebalance_does_not_stay_suspended() {
         let waited = at(|e| matches!(e, Event::Stopped { .. })).since(at(|e| matches!(e, Event::CallIntended { intent, .. } if matches!(intent.effect, crate::model::Effect::Cordon { .. }))));
         assert!(waited <= bounds.settle + Duration::from_secs(75), "{waited:?}");
         assert!(!world.suspended.contains(&Process::AzRebalance));
+    }
+}
+
+fn launched(m: &mut Meddled<'_>, before: Duration) {
+    let why = "At 2017-02-28T17:40:00Z an instance was started in response to a difference".to_owned();
+    m.launches.push(Launch { host: Some("index-0099".into()), at: m.now.minus(before), why });
+}
+
+/// What goes is replaced: taking more would replace more, and shrink nothing.
+#[test]
+fn s9_a_launch_that_answers_a_termination_stops_the_run() {
+    for (out, act) in [(1, "terminate"), (0, "resolve"), (0, "grant 2")] {
+        let mut world = World::new();
+        let mut machine = world.machine(4);
+        world.meddle = once(out, act, |m| launched(m, Duration::ZERO));
+        world.drive(&mut machine);
+        let document = world.document();
+        assert_eq!((document.outcome, document.exit_code), (Outcome::Aborted, 7), "{act}: {document:#?}");
+        let cause = document.cause.as_ref().expect("a cause");
+        assert_eq!(cause.kind, CauseKind::Inventory, "{cause:?}");
+        assert!(cause.message.starts_with("group index launched host index-0099 at "), "{cause:?}");
+        assert!(cause.message.contains("an instance was started in response to"), "{cause:?}");
+        // What was told to go is told to be gone, and nothing else went.
+        assert!((1..=2).contains(&document.terminated.len()), "{act}: {document:#?}");
+        assert!(document.dropped.is_empty() && document.in_doubt.is_empty(), "{document:#?}");
+        assert!(!world.log.iter().any(|line| line.starts_with("cordon") && line.contains("index-0003")));
+    }
+}
+
+#[test]
+fn a_launch_before_the_first_termination_answers_none() {
+    for act in ["enlist", "start termination"] {
+        let mut world = World::new();
+        let mut machine = world.machine(2);
+        let out = if act == "enlist" { 0 } else { 2 };
+        world.meddle = once(out, act, |m| launched(m, Duration::from_secs(90)));
+        world.drive(&mut machine);
+        let document = world.document();
+        assert_eq!((document.outcome, document.exit_code), (Outcome::Completed, 0), "{act}: {document:#?}");
     }
 }

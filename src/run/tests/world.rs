@@ -11,7 +11,7 @@ use super::policies::policies;
 use crate::coordination::{Command, Context, FleetRecord, ProcessId, RunIdentity, decide};
 use crate::model::{
     Bounds, CallOutcome, Effect, FleetIdentity, FleetMark, FleetSnapshot, Group, GroupName, Host, HostId, HostState,
-    LedgerId, OperatorId, Process, Reading, RequestId, RunId, Sample, SubsystemName, Time,
+    Launch, LedgerId, OperatorId, Process, Reading, RequestId, RunId, Sample, SubsystemName, Time,
 };
 use crate::plan::{Confirmation, Inputs, LedgerView, Plan, Request, Selection, plan};
 use crate::policy::PolicySet;
@@ -78,6 +78,8 @@ pub(super) struct World {
     pub(super) refuses_to_restore: Option<HostId>,
     /// What holds a host on its way out, in the provider's words. It stays listed until somebody removes it.
     pub(super) holds: Option<String>,
+    /// What the group says that it launched.
+    pub(super) launches: Vec<Launch>,
     /// What people were told that the run waits for, each text once.
     pub(super) waited_for: Vec<String>,
     /// Hosts that the next looks show in service whatever they are, and how many looks.
@@ -106,6 +108,7 @@ pub(super) struct Meddled<'a> {
     pub(super) action: &'a str,
     pub(super) hosts: &'a mut BTreeMap<HostId, Host>,
     pub(super) suspended: &'a mut BTreeSet<Process>,
+    pub(super) launches: &'a mut Vec<Launch>,
     pub(super) record: &'a mut FleetRecord,
     pub(super) now: &'a mut Time,
     pub(super) order: Option<Order>,
@@ -121,6 +124,7 @@ impl<'a> Meddled<'a> {
             action: "",
             hosts: &mut world.hosts,
             suspended: &mut world.suspended,
+            launches: &mut world.launches,
             record: &mut world.record,
             now: &mut world.now,
             order: None,
@@ -180,6 +184,7 @@ impl World {
             look_takes: Duration::ZERO,
             refuses_to_restore: None,
             holds: None,
+            launches: Vec::new(),
             waited_for: Vec::new(),
             late: (BTreeSet::new(), 0),
             meddle: Box::new(|_| {}),
@@ -217,6 +222,7 @@ impl World {
         FleetSnapshot::new(self.now, self.now, self.hosts.values().cloned(), [group], FleetMark::Open)
             .expect("consistent")
             .with_held(held)
+            .with_launches(BTreeMap::from([(GroupName::new("index"), self.launches.clone())]))
     }
 
     /// The snapshot as a provider that lags may show it.
@@ -329,6 +335,7 @@ impl World {
                 action: &words,
                 hosts: &mut self.hosts,
                 suspended: &mut self.suspended,
+                launches: &mut self.launches,
                 record: &mut self.record,
                 now: &mut self.now,
                 order: None,

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::story::{SMALL, Shape, Story, ended, removal, sorted, start, texts};
+use super::story::{SMALL, Shape, Story, ended, removal, run, sorted, start, texts};
 
 #[tokio::test]
 async fn s1_a_member_that_somebody_terminates_in_a_bake_stops_the_run_with_the_words_of_aws() {
@@ -23,4 +23,19 @@ async fn s1_a_member_that_somebody_terminates_in_a_bake_stops_the_run_with_the_w
     assert!(message.contains("was taken out of service in response to a user request"), "{message}");
     assert_eq!(sorted(texts(&aborted["restored"])), sorted(hosts), "{aborted:#}");
     assert_eq!((&aborted["dropped"], &aborted["terminated"]), (&json!([]), &json!([])));
+}
+
+/// The other answer to what nobody measured: a termination from standby is answered by a launch.
+#[tokio::test]
+async fn s9_a_group_that_launches_in_place_of_what_goes_stops_the_run() {
+    let story = Story::adopted(&Shape { pace: "batch = 1", ..SMALL }).await;
+    story.cloud.moto.set(&json!({"replaces_from_standby": true}));
+    let hosts = vec![story.id("index-0001"), story.id("index-0002")];
+    let aborted = run(&story.environment, &removal("index", &hosts)).exits(7).json();
+    assert_eq!(aborted["cause"]["kind"], "inventory", "{aborted:#}");
+    let message = aborted["cause"]["message"].as_str().expect("a message");
+    assert!(message.starts_with("group index launched host i-"), "{message}");
+    assert!(message.contains("in response to a difference between desired and actual capacity"), "{message}");
+    assert_eq!(texts(&aborted["terminated"]).len(), 1, "{aborted:#}");
+    assert_eq!((&aborted["dropped"], &aborted["in_doubt"]), (&json!([]), &json!([])), "{aborted:#}");
 }
