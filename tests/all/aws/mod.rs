@@ -6,6 +6,7 @@ mod departures;
 mod doctor;
 mod effects;
 mod held;
+mod live;
 mod observation;
 mod permissions;
 mod removal;
