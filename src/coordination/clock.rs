@@ -31,6 +31,7 @@ fn goes_forward(command: &Command<'_>) -> bool {
         | Command::Grant { .. }
         | Command::StartTermination { .. }
         | Command::RequireSuspension { .. }
+        | Command::SeeRemoval { .. }
         | Command::AcceptPolicy { .. }
         | Command::Forget { .. } => true,
         Command::TakeOver { forward, .. } => *forward,
@@ -53,6 +54,7 @@ pub(super) fn advance(record: &mut FleetRecord, command: &Command<'_>, ctx: &Con
         Command::Pause { .. }
         | Command::Resolve { .. }
         | Command::RequireSuspension { .. }
+        | Command::SeeRemoval { .. }
         | Command::ReleaseSuspension { .. }
         | Command::TakeOver { .. }
         | Command::End { .. }

@@ -105,6 +105,17 @@ pub(crate) enum Command<'a> {
         /// The processes that were suspended on it before this run suspended any.
         suspended: BTreeSet<Process>,
     },
+    /// Note that nothing took the place of a host that the run terminated.
+    SeeRemoval {
+        /// The run.
+        run: RunId,
+        /// Its epoch.
+        epoch: u64,
+        /// The group.
+        group: &'a GroupName,
+        /// The host.
+        host: &'a HostId,
+    },
     /// Note that a run no longer needs it. If it was the last, [`Granted::resume`] says what to resume; sent again
     /// it says that this was done.
     ReleaseSuspension {

@@ -43,6 +43,7 @@ pub(crate) fn decide(
         Command::RequireSuspension { run, epoch, group, suspended } => {
             group::reservation(&mut next, run, *epoch, group, suspended, ctx)?
         }
+        Command::SeeRemoval { run, epoch, group, host } => outcome::see(&mut next, run, *epoch, group, host, ctx)?,
         Command::ReleaseSuspension { run, epoch, group } => group::release(&mut next, run, *epoch, group, ctx)?,
         Command::TakeOver { run, epoch, process, .. } => takeover::take_over(&mut next, run, *epoch, process, ctx)?,
         Command::End { run, epoch, completed } => outcome::end(&mut next, run, *epoch, *completed, ctx)?,
@@ -50,7 +51,11 @@ pub(crate) fn decide(
             acceptance::accept(&mut next, subsystem, operator, reason, ctx)?
         }
         Command::Unhalt { orders } => halt::unhalt(&mut next, orders)?,
-        Command::Adopt => Granted::default(),
+        Command::Adopt => {
+            // Another fleet: nothing was seen of it.
+            next.removal_seen = next.removal_seen.filter(|_| record.is_of(ctx.identity).is_ok());
+            Granted::default()
+        }
         Command::SetTime => clock::set(&mut next, ctx),
         Command::Forget { snapshot } => outcome::forget(&mut next, snapshot, ctx)?,
     };

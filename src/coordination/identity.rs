@@ -43,6 +43,7 @@ pub(super) fn is_this_fleet(record: &FleetRecord, command: &Command<'_>, ctx: &C
         | Command::Resolve { .. }
         | Command::RequireSuspension { .. }
         | Command::ReleaseSuspension { .. }
+        | Command::SeeRemoval { .. }
         | Command::TakeOver { .. }
         | Command::End { .. }
         | Command::AcceptPolicy { .. }

@@ -39,7 +39,9 @@ pub(crate) use halt::{NO_REASON, explain_halt, halt};
 pub(crate) use judge::is_race;
 pub(crate) use life::Life;
 pub(crate) use pause::{NotHeld, WentOn, explain_pause, go_on, pause};
-pub(crate) use record::{AcceptedPolicy, EndedRun, ProcessSuspension, RECORD_SCHEMA, Resuming, TerminationCount};
+pub(crate) use record::{
+    AcceptedPolicy, EndedRun, ProcessSuspension, RECORD_SCHEMA, RemovalSeen, Resuming, TerminationCount,
+};
 pub use record::{FleetRecord, Halt};
 pub(crate) use reference::REFERENCE_LIFE;
 pub(crate) use refusal::{Refusal, WaitOn};

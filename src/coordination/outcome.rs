@@ -2,13 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::model::{FleetSnapshot, HostId, RunId, SubsystemName, Time, counted};
+use crate::model::{FleetSnapshot, GroupName, HostId, RunId, SubsystemName, Time, counted};
 use crate::plan::Removal;
 
 use super::guard::{entry, fresh};
 use super::{
-    Context, EndedRun, FleetRecord, Granted, HostOutcome, Refusal, Reservation, ReservationState, TerminationCount,
-    WaitOn, clock,
+    Context, EndedRun, FleetRecord, Granted, HostOutcome, Refusal, RemovalSeen, Reservation, ReservationState,
+    TerminationCount, WaitOn, clock,
 };
 
 /// Lets go of hosts whose outcome is known: the only command that does.
@@ -72,6 +72,21 @@ pub(super) fn resolve(
         }
     }
     close(record, run, ctx);
+    Ok(Granted::default())
+}
+
+/// Remembers the first termination that nothing answered. A later one changes nothing.
+pub(super) fn see(
+    record: &mut FleetRecord,
+    run: &RunId,
+    epoch: u64,
+    group: &GroupName,
+    host: &HostId,
+    ctx: &Context<'_>,
+) -> Result<Granted, Refusal> {
+    entry(record, run, epoch)?;
+    let seen = || RemovalSeen { run: run.clone(), host: host.clone(), group: group.clone(), at: ctx.now };
+    record.removal_seen.get_or_insert_with(seen);
     Ok(Granted::default())
 }
 

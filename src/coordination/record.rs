@@ -19,12 +19,13 @@ use super::{Reservation, RunEntry};
 /// `last_end`; request ids left it (a run's journal has them).
 /// v3: stop orders without a reason; a run's pause, the question about its next batch, and who let it go on; a policy's `confirm.between_batches` and
 /// `answer_within`.
-pub(crate) const RECORD_SCHEMA: &str = "safe-remove/ledger/v3";
+/// v4: `removal_seen`.
+pub(crate) const RECORD_SCHEMA: &str = "safe-remove/ledger/v4";
 
 /// Everything that all operators of one fleet must agree on.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct FleetRecord {
-    /// `safe-remove/ledger/v3`; a newer one is refused (exit 10).
+    /// `safe-remove/ledger/v4`; a newer one is refused (exit 10).
     pub schema: String,
     /// The ledger's identity, written beside the hosts.
     pub ledger: LedgerId,
@@ -58,6 +59,21 @@ pub struct FleetRecord {
     pub ended: BTreeMap<RunId, EndedRun>,
     /// Removed hosts that a complete inventory no longer listed, and when the first such inventory was complete.
     pub absent_since: BTreeMap<HostId, Time>,
+    /// Set once it was seen that this fleet's provider launches nothing in place of a host that was terminated.
+    pub removal_seen: Option<RemovalSeen>,
+}
+
+/// A termination that nothing answered.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RemovalSeen {
+    /// The run that saw it.
+    pub(crate) run: RunId,
+    /// The host that went.
+    pub(crate) host: HostId,
+    /// The group that launched nothing in its place.
+    pub(crate) group: GroupName,
+    /// When.
+    pub(crate) at: Time,
 }
 
 impl FleetRecord {
@@ -80,6 +96,7 @@ impl FleetRecord {
             groups: BTreeMap::new(),
             ended: BTreeMap::new(),
             absent_since: BTreeMap::new(),
+            removal_seen: None,
         }
     }
 

@@ -64,6 +64,7 @@ impl FleetRecord {
             others: others.into_iter().map(|(_, other)| other).collect(),
             removals,
             last_end: self.last_end.clone(),
+            removal_seen: self.removal_seen.is_some(),
             halts: self.halts.iter().map(|halt| (halt.subsystem.clone(), halt.why())).collect(),
             accepted: self.accepted.iter().map(|(name, accepted)| (name.clone(), accepted.policy.clone())).collect(),
             largest_removal: self

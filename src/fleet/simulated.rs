@@ -196,7 +196,9 @@ impl Inner {
             Some(FaultError::Partial) if !hosts.is_empty() => faults::partial(hosts, self.scenario.seed, count),
             Some(fault) => return Ok(Err(faults::of_observation(fault))),
         };
-        Ok(FleetSnapshot::new(begun_at, completed_at, hosts, groups, mark).map_err(FleetError::from))
+        let snapshot = FleetSnapshot::new(begun_at, completed_at, hosts, groups, mark);
+        let proves_removals = self.scenario.prove_removals;
+        Ok(snapshot.map(|snapshot| snapshot.proving_removals(proves_removals)).map_err(FleetError::from))
     }
 
     fn perform(&self, call: &Call) -> CallOutcome {

@@ -34,6 +34,10 @@ pub struct FleetSnapshot {
     /// What each group launched lately that only a missing member explains.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     launches: BTreeMap<GroupName, Vec<Launch>>,
+    /// Whether it must be seen once that nothing takes the place of a group's host that was terminated: the provider's
+    /// documentation does not settle it.
+    #[serde(default)]
+    pub(crate) proves_removals: bool,
 }
 
 /// Lists that contradict each other about one group. The hosts that it is about are neither capacity nor candidates, and a
@@ -173,6 +177,7 @@ impl FleetSnapshot {
             held: BTreeMap::new(),
             departures: BTreeMap::new(),
             launches: BTreeMap::new(),
+            proves_removals: false,
         })
     }
 
@@ -193,7 +198,7 @@ impl FleetSnapshot {
     }
 
     /// The same, with why hosts left.
-    #[cfg(feature = "aws")]
+    #[cfg(any(test, feature = "aws"))]
     pub(crate) fn with_departures(self, departures: BTreeMap<HostId, Departure>) -> Self {
         Self { departures, ..self }
     }
@@ -207,6 +212,11 @@ impl FleetSnapshot {
     #[cfg(any(test, feature = "aws"))]
     pub(crate) fn with_launches(self, launches: BTreeMap<GroupName, Vec<Launch>>) -> Self {
         Self { launches, ..self }
+    }
+
+    /// The same, where it must be seen once that nothing takes the place of what goes.
+    pub(crate) fn proving_removals(self, proves_removals: bool) -> Self {
+        Self { proves_removals, ..self }
     }
 
     /// What the group launched lately that only a missing member explains.

@@ -95,6 +95,8 @@ pub struct LedgerView {
     pub(crate) removals: Vec<Removal>,
     /// When hosts of a subsystem last went or came back, in any run: intervals start from it.
     pub(crate) last_end: BTreeMap<SubsystemName, Time>,
+    /// Whether it was seen that nothing takes the place of a host that was terminated.
+    pub(crate) removal_seen: bool,
     /// Halts in force: the subsystem, or `None` for the whole fleet, and why.
     pub(crate) halts: Vec<(Option<SubsystemName>, String)>,
     /// Each subsystem's policy as the last granted run relied on it. Empty before a fleet's first run.
@@ -113,6 +115,7 @@ impl LedgerView {
             others: Vec::new(),
             removals: Vec::new(),
             last_end: BTreeMap::new(),
+            removal_seen: false,
             halts: Vec::new(),
             accepted: BTreeMap::new(),
             largest_removal: BTreeMap::new(),

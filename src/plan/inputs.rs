@@ -28,6 +28,13 @@ pub struct Inputs<'a> {
     pub now: Time,
 }
 
+impl Inputs<'_> {
+    /// Whether nobody has seen yet that nothing takes the place of what goes, where that must be seen.
+    pub(crate) fn is_first_removal(&self) -> bool {
+        self.snapshot.proves_removals && !self.ledger.removal_seen
+    }
+}
+
 /// When the hosts are judged: some rules apply only to the first step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {

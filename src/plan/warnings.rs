@@ -35,6 +35,17 @@ pub(crate) fn all(
     found
 }
 
+/// Why the first batch is one host, whatever the policies say.
+pub(crate) fn first_alone(inputs: &Inputs<'_>, membership: &Membership<'_>, dealt: &[Vec<usize>]) -> Option<String> {
+    let host = membership.host(*dealt.first()?.first()?);
+    let group = host.group.as_ref().filter(|_| inputs.is_first_removal())?;
+    Some(format!(
+        "the first batch is host {} alone: this ledger has not seen yet that its provider launches nothing in place of what \
+         is terminated. The run goes on once group {group} shows it",
+        host.id
+    ))
+}
+
 /// The waits of the batches. They are no warnings: once the run has begun, its progress says what it waits for.
 pub(crate) fn waits(inputs: &Inputs<'_>, schedule: &Schedule) -> Vec<String> {
     let mut found = Vec::new();

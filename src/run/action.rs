@@ -92,6 +92,13 @@ pub(crate) enum RecordUpdate {
         /// The processes that are suspended on it now.
         suspended: BTreeSet<Process>,
     },
+    /// Nothing took the place of a host that the run terminated.
+    SeeRemoval {
+        /// The group.
+        group: GroupName,
+        /// The host.
+        host: HostId,
+    },
     /// Need it no longer.
     ReleaseSuspension {
         /// Which group.
@@ -136,6 +143,7 @@ impl RecordUpdate {
             Self::RequireSuspension { group, suspended } => {
                 Command::RequireSuspension { run, epoch, group: group.clone(), suspended: suspended.clone() }
             }
+            Self::SeeRemoval { group, host } => Command::SeeRemoval { run, epoch, group, host },
             Self::ReleaseSuspension { group } => Command::ReleaseSuspension { run, epoch, group: group.clone() },
             Self::Forget { snapshot } => Command::Forget { snapshot },
             Self::End { completed } => Command::End { run, epoch, completed: *completed },

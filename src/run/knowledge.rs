@@ -129,6 +129,8 @@ pub(super) struct CallLog {
     pub(super) open: BTreeMap<u64, Call>,
     /// The terminations of group members that were intended, by this process or an earlier one of the run.
     pub(super) terminates: Vec<SentTerminate>,
+    /// The record was told that nothing took the place of what went.
+    pub(super) is_removal_seen: bool,
 }
 
 /// The intended termination of a group's member.
@@ -136,8 +138,6 @@ pub(super) struct CallLog {
 pub(super) struct SentTerminate {
     pub(super) group: GroupName,
     pub(super) host: HostId,
-    /// When it was intended.
-    pub(super) at: Time,
 }
 
 /// Why the run stops.

@@ -4,7 +4,7 @@
 //! AWS says so nowhere in these words. If a group launches in its place all the same, each further host would be replaced too,
 //! and the fleet would never shrink.
 
-use crate::model::{Effect, FleetSnapshot, Launch, Time};
+use crate::model::{Effect, FleetSnapshot, Launch};
 
 use super::RunHistory;
 use super::knowledge::SentTerminate;
@@ -13,11 +13,9 @@ use super::machine::Machine;
 impl Machine {
     /// The first launch that answers a termination which this run sent, in words.
     pub(super) fn answering_launch(&self, snapshot: &FleetSnapshot) -> Option<String> {
-        let tolerance = self.spec.bounds.tolerance;
         self.calls.terminates.iter().find_map(|sent| {
-            // By the provider's own clock, if it says when the termination began.
-            let began = snapshot.departure(&sent.host).and_then(|departure| departure.at);
-            let from = began.unwrap_or_else(|| sent.at.minus(tolerance));
+            // By the provider's own clock. A termination that it does not tell of has not begun, and nothing answers it.
+            let from = snapshot.departure(&sent.host)?.at?;
             let answers = |launch: &&Launch| launch.at >= from;
             let launch = snapshot.launches(&sent.group).iter().filter(answers).min_by_key(|launch| launch.at)?;
             let new = launch.host.as_ref().map_or_else(|| "a host".to_owned(), |host| format!("host {host}"));
@@ -32,9 +30,9 @@ impl Machine {
 
 /// The terminations of group members that a journal intends.
 pub(super) fn terminates(history: &RunHistory<'_>) -> Vec<SentTerminate> {
-    let sent = |effect: &Effect, at: Time| match effect {
+    let sent = |effect: &Effect| match effect {
         Effect::Terminate { group: Some(group), host } => {
-            Some(SentTerminate { group: group.clone(), host: host.clone(), at })
+            Some(SentTerminate { group: group.clone(), host: host.clone() })
         }
         Effect::Terminate { group: None, .. }
         | Effect::Cordon { .. }
@@ -43,5 +41,5 @@ pub(super) fn terminates(history: &RunHistory<'_>) -> Vec<SentTerminate> {
         | Effect::Resume { .. }
         | Effect::Adopt { .. } => None,
     };
-    history.calls.values().filter_map(|call| sent(&call.intent.effect, call.intent.intent_at)).collect()
+    history.calls.values().filter_map(|call| sent(&call.intent.effect)).collect()
 }

@@ -13,7 +13,7 @@
 //! | `handle`, `observing`, `updated`, `clock` | how it learns |
 //! | `judge`, `departures`, `launches`, `preflight`, `rules`, `reason`, `not_started` | whether it may go on, and why it stops |
 //! | `forward`, `opening`, `suspension`, `cordon`, `bake`, `terminate` | the way forward |
-//! | `between`, `question` | between two batches: pausing, and asking a person |
+//! | `between`, `question`, `proof` | between two batches: pausing, asking a person, waiting for what proves the first removal |
 //! | `restore`, `closing`, `following`, `reconcile`, `recover` | the way back, the end, what is read behind it, the way in after a takeover |
 //! | `while_writing`, `timeouts`, `progress`, `trouble` | what is done while a write waits; how long it waits; what is shown of it, and of what fails |
 //! | `journal`, `event`, `readings`, `history` | the journal, what it says of the probes, and its one reader |
@@ -52,6 +52,7 @@ mod phase;
 mod preflight;
 mod present;
 mod progress;
+mod proof;
 mod prune;
 mod pruned;
 mod question;

@@ -22,6 +22,9 @@ impl Machine {
     /// the grant.
     pub(super) fn open_batch(&mut self, now: Time) -> Result<(), Reason> {
         let Phase::Opening { not_before, fresh, stale } = self.phase else { return Ok(()) };
+        if self.awaits_proof(now)? {
+            return Ok(());
+        }
         if self.batches.current().is_none() {
             self.start_closing();
             return Ok(());

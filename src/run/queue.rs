@@ -47,7 +47,7 @@ impl Machine {
         }
         if let Effect::Terminate { group: Some(group), host } = &effect {
             let (group, host) = (group.clone(), host.clone());
-            self.calls.terminates.push(SentTerminate { group, host, at: now });
+            self.calls.terminates.push(SentTerminate { group, host });
         }
         let call = Call { effect, intent_at: now, not_after };
         self.calls.open.insert(number, call.clone());

@@ -39,6 +39,10 @@ pub(super) const CORDON_TIMEOUT: Duration = Duration::from_secs(3600 + 300);
 /// again wants something else than this run, and hosts are out meanwhile.
 pub(super) const SUSPENSION: Duration = Duration::from_secs(60);
 
+/// Until a group must want no more hosts than it has, once its first host is gone: launches that AWS is about to make show
+/// within seconds (hjacobs/kube-aws-autoscaler#7).
+pub(super) const PROOF: Duration = Duration::from_secs(600);
+
 /// Until a terminated batch must be seen gone. A terminating lifecycle hook holds an instance for up to 2 h by its
 /// heartbeat timeout (Auto Scaling API reference, `PutLifecycleHook`); what takes longer needs a person.
 pub(super) const TERMINATION_TIMEOUT: Duration = Duration::from_secs(2 * 3600 + 300);

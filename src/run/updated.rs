@@ -51,6 +51,10 @@ impl Machine {
                 self.record(Event::GroupHeld { group });
             }
             RecordUpdate::ReleaseSuspension { group } => self.released(&group, granted),
+            RecordUpdate::SeeRemoval { .. } => {
+                self.calls.is_removal_seen = true;
+                self.phase = Phase::opening_at(now);
+            }
             RecordUpdate::Forget { .. } | RecordUpdate::End { .. } => {}
         }
     }
@@ -97,6 +101,7 @@ impl Machine {
             (
                 RecordUpdate::StartTermination { .. }
                 | RecordUpdate::RequireSuspension { .. }
+                | RecordUpdate::SeeRemoval { .. }
                 | RecordUpdate::Pause { .. },
                 refusal,
             ) => {

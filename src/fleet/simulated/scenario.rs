@@ -25,6 +25,8 @@ pub(crate) struct Scenario {
     pub(super) clock: ClockKind,
     pub(super) start: Option<Time>,
     pub(super) seed: u64,
+    /// Runs must see that nothing takes the place of the first host that goes, as on AWS.
+    pub(super) prove_removals: bool,
     pub(super) pools: BTreeMap<GroupName, Pool>,
     pub(super) hosts: BTreeMap<HostId, Blueprint>,
     pub(super) load: BTreeMap<SubsystemName, Load>,

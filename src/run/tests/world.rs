@@ -10,8 +10,8 @@ use std::time::Duration;
 use super::policies::policies;
 use crate::coordination::{Command, Context, FleetRecord, ProcessId, RunIdentity, decide};
 use crate::model::{
-    Bounds, CallOutcome, Effect, FleetIdentity, FleetMark, FleetSnapshot, Group, GroupName, Host, HostId, HostState,
-    Launch, LedgerId, OperatorId, Process, Reading, RequestId, RunId, Sample, SubsystemName, Time,
+    Bounds, CallOutcome, Departure, Effect, FleetIdentity, FleetMark, FleetSnapshot, Group, GroupName, Host, HostId,
+    HostState, Launch, LedgerId, OperatorId, Process, Reading, RequestId, RunId, Sample, SubsystemName, Time,
 };
 use crate::plan::{Confirmation, Inputs, LedgerView, Plan, Request, Selection, plan};
 use crate::policy::PolicySet;
@@ -80,6 +80,10 @@ pub(super) struct World {
     pub(super) holds: Option<String>,
     /// What the group says that it launched.
     pub(super) launches: Vec<Launch>,
+    /// The terminations that the group tells of.
+    pub(super) departures: BTreeMap<HostId, Departure>,
+    /// Whether it must be seen that it launches nothing in place of what goes.
+    pub(super) proves_removals: bool,
     /// What people were told that the run waits for, each text once.
     pub(super) waited_for: Vec<String>,
     /// Hosts that the next looks show in service whatever they are, and how many looks.
@@ -185,6 +189,8 @@ impl World {
             refuses_to_restore: None,
             holds: None,
             launches: Vec::new(),
+            proves_removals: false,
+            departures: BTreeMap::new(),
             waited_for: Vec::new(),
             late: (BTreeSet::new(), 0),
             meddle: Box::new(|_| {}),
@@ -219,9 +225,12 @@ impl World {
         };
         let going = self.hosts.values().filter(|host| host.state == HostState::Terminating);
         let held = going.filter_map(|host| Some((host.id.clone(), self.holds.clone()?))).collect();
-        FleetSnapshot::new(self.now, self.now, self.hosts.values().cloned(), [group], FleetMark::Open)
+        let snapshot = FleetSnapshot::new(self.now, self.now, self.hosts.values().cloned(), [group], FleetMark::Open);
+        snapshot
             .expect("consistent")
+            .proving_removals(self.proves_removals)
             .with_held(held)
+            .with_departures(self.departures.clone())
             .with_launches(BTreeMap::from([(GroupName::new("index"), self.launches.clone())]))
     }
 
@@ -611,6 +620,7 @@ fn words(action: &Action) -> String {
             RecordUpdate::Resolve { outcomes } => format!("resolve {}", list(outcomes.keys())),
             RecordUpdate::RequireSuspension { group, .. } => format!("hold {group}"),
             RecordUpdate::ReleaseSuspension { group } => format!("release {group}"),
+            RecordUpdate::SeeRemoval { host, .. } => format!("see {host}"),
             RecordUpdate::Forget { .. } => String::new(),
             RecordUpdate::End { .. } => "end".to_owned(),
         },

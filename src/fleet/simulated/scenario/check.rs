@@ -44,6 +44,7 @@ pub(super) fn scenario(raw: RawScenario, digest: String) -> Result<Scenario, Fin
         clock: raw.clock.as_ref().map_or(Ok(ClockKind::Virtual), clock)?,
         start: raw.start.as_ref().map(|v| time(v.get_ref(), v.span())).transpose()?,
         seed: raw.seed,
+        prove_removals: raw.prove_removals,
         pools,
         hosts,
         load,

@@ -17,6 +17,8 @@ pub(super) struct RawScenario {
     #[serde(default)]
     pub(crate) seed: u64,
     #[serde(default)]
+    pub(crate) prove_removals: bool,
+    #[serde(default)]
     pub(crate) hosts: Vec<Spanned<RawPool>>,
     #[serde(default)]
     pub(crate) load: Vec<RawLoad>,

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{Fault, World};
-use crate::model::{Call, CallOutcome, Effect, Host, HostState};
+use crate::model::{Call, CallOutcome, Departure, Effect, Host, HostState};
 use crate::run::{Event, JournalRecord};
 
 impl World {
@@ -88,10 +88,14 @@ impl World {
                     self.cordoned_since.remove(id);
                 }
             }
-            Effect::Terminate { host, .. } => match self.hosts.get_mut(host).filter(|_| self.holds.is_some()) {
-                Some(host) => host.state = HostState::Terminating,
-                None => _ = self.hosts.remove(host),
-            },
+            Effect::Terminate { host, .. } => {
+                let why = "was taken out of service in response to a user request".to_owned();
+                self.departures.insert(host.clone(), Departure { at: Some(self.now), why });
+                match self.hosts.get_mut(host).filter(|_| self.holds.is_some()) {
+                    Some(host) => host.state = HostState::Terminating,
+                    None => _ = self.hosts.remove(host),
+                }
+            }
             Effect::Suspend { process, .. } => {
                 self.suspended.insert(*process);
             }
