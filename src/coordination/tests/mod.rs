@@ -3,6 +3,7 @@
 mod clocks;
 mod commands;
 mod edges;
+mod first_removal;
 mod line;
 mod random;
 mod schedules;
