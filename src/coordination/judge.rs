@@ -225,7 +225,8 @@ fn is_made_up_for(
         | Rule::RunInTheWay
         | Rule::NotProved
         | Rule::ManagedElsewhere
-        | Rule::ZoneShifted => return false,
+        | Rule::ZoneShifted
+        | Rule::StrayTargetGroup => return false,
     };
     let missing = violation.required.zip(violation.remaining).map(|(required, left)| required.saturating_sub(left));
     missing.is_some_and(|missing| missing > 0 && missing <= lately)

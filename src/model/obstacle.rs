@@ -23,6 +23,8 @@ pub enum ObstacleKind {
     ManagedElsewhere,
     /// A zonal shift keeps work from its zone, so it takes none now, and is not idle for good.
     ZoneShifted,
+    /// A target group sends it work, and taking it out of service would not end that.
+    StrayTargetGroup,
 }
 
 impl Obstacle {

@@ -125,6 +125,9 @@ pub(crate) fn lasting_obstacles(inputs: &Inputs<'_>, membership: &Membership<'_>
             ObstacleKind::WayBack => add(Rule::WayBack, format!("host {id} could not be put back: {why}")),
             ObstacleKind::NotRemovable => add(Rule::NotRemovable, format!("host {id} cannot be removed: {why}")),
             ObstacleKind::ZoneShifted => add(Rule::ZoneShifted, format!("host {id} takes no work now: {why}")),
+            ObstacleKind::StrayTargetGroup => {
+                add(Rule::StrayTargetGroup, format!("host {id} would get work while it is cordoned: {why}"));
+            }
             // S1: every policy concerned must know better.
             ObstacleKind::ManagedElsewhere if membership.allows_managed(index) => {}
             ObstacleKind::ManagedElsewhere => add(

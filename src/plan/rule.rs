@@ -74,6 +74,8 @@ pub(crate) enum Rule {
     ManagedElsewhere,
     /// A zonal shift keeps work from the host.
     ZoneShifted,
+    /// A target group would go on sending the host work while it is cordoned.
+    StrayTargetGroup,
 }
 
 /// One rule that is violated, with its numbers.

@@ -221,7 +221,7 @@ impl Acting<'_> {
             let ids: Vec<HostId> = hosts.keys().cloned().collect();
             let found = guards::outside_groups(self.fleet, &ids).await?;
             guards::unprotected(self.fleet, &ids).await?;
-            let registered = Registered::read(self.fleet, hosts).await?;
+            let registered = Registered::read(self.fleet, hosts, &found).await?;
             if let Some(group) = registered.missing.first() {
                 return Err(NotSent::because(format!("target group {group} does not exist any more")));
             }
@@ -277,7 +277,7 @@ impl Acting<'_> {
         let looked = async {
             let ids: Vec<HostId> = hosts.keys().cloned().collect();
             let found = guards::outside_groups(self.fleet, &ids).await?;
-            let registered = Registered::read(self.fleet, hosts).await?;
+            let registered = Registered::read(self.fleet, hosts, &found).await?;
             in_time(self.call, super::now())?;
             Ok::<_, NotSent>((found, registered))
         };
@@ -405,7 +405,8 @@ fn by_group(
     for (host, groups) in hosts {
         for group in groups {
             for registration in registrations(host, group) {
-                let target = TargetDescription::builder().id(host.as_str()).set_port(registration.port).build();
+                let id = registration.address.map_or_else(|| host.to_string(), |address| address.to_string());
+                let target = TargetDescription::builder().id(id).set_port(registration.port).build();
                 all.entry(group.clone()).or_default().push(target);
             }
         }

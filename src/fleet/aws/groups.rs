@@ -202,6 +202,13 @@ fn obstacles(group: &AutoScalingGroup, detail: &Detail, suspended: &BTreeSet<&st
     found
 }
 
+/// The target groups that standby takes a member out of: those attached to the group, in either of the two ways.
+pub(super) fn target_groups(group: &AutoScalingGroup) -> BTreeSet<&str> {
+    let sources = group.traffic_sources().iter().filter(|source| source.r#type() == Some("elbv2"));
+    let sources = sources.filter_map(|source| source.identifier());
+    group.target_group_arns().iter().map(String::as_str).chain(sources).collect()
+}
+
 fn has_load_balancer(group: &AutoScalingGroup) -> bool {
     !(group.target_group_arns().is_empty()
         && group.load_balancer_names().is_empty()

@@ -12,6 +12,7 @@ use aws_sdk_ec2::types::{Filter, Instance, InstanceAttributeName, InstanceStateN
 use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::AwsFleet;
+use super::addresses::{Addresses, Named};
 use super::errors;
 use super::marker::{KEY, Marker, Registration, short};
 use super::observe::{CONCURRENCY, target_health};
@@ -218,17 +219,21 @@ pub(super) fn marked(host: &HostId, instance: &Instance) -> Result<(), NotSent> 
     Ok(())
 }
 
-/// The ports at which each host is registered now in those target groups, without draining registrations.
+/// The registrations of each host now in those target groups, without draining ones.
 #[derive(Debug, Default)]
 pub(super) struct Registered {
-    ports: BTreeMap<(HostId, TargetGroupId), BTreeSet<i32>>,
+    targets: BTreeMap<(HostId, TargetGroupId), BTreeSet<Registration>>,
     /// Target groups that no longer exist.
     pub(super) missing: BTreeSet<TargetGroupId>,
 }
 
 impl Registered {
-    /// Reads the target groups that the hosts were seen in.
-    pub(super) async fn read(fleet: &AwsFleet, hosts: &HostTargets) -> Result<Self, NotSent> {
+    /// Reads the target groups that the hosts were seen in. `described` are the hosts' instances.
+    pub(super) async fn read(
+        fleet: &AwsFleet,
+        hosts: &HostTargets,
+        described: &BTreeMap<HostId, Instance>,
+    ) -> Result<Self, NotSent> {
         let groups: BTreeSet<TargetGroupId> = hosts.values().flatten().cloned().collect();
         let health: Vec<(TargetGroupId, Option<_>)> = stream::iter(groups)
             .map(|group| async move {
@@ -248,8 +253,19 @@ impl Registered {
                 if is_draining(target.target_health()) || is_deregistered(target.target_health()) {
                     continue;
                 }
-                if let Some((id, port)) = target.target().and_then(|t| Some((t.id()?, t.port()?))) {
-                    all.ports.entry((id.into(), group.clone())).or_default().insert(port);
+                let Some(target) = target.target() else { continue };
+                let is_in = |host: &HostId| hosts.get(host).is_some_and(|groups| groups.contains(&group));
+                for (host, instance) in described.iter().filter(|(host, _)| is_in(host)) {
+                    // That the host is in this target group was found by the group's VPC; here it is in one of the host's.
+                    let addresses = Addresses::of([instance]);
+                    let by = vpcs(instance).find_map(|vpc| match addresses.named(target, Some(vpc)) {
+                        Named::Host(id, by) => (id == host.as_str()).then_some(by),
+                        Named::Perhaps(_) | Named::Nobody => None,
+                    });
+                    if let Some((by, port)) = by.zip(target.port()) {
+                        let found = Registration::new(&group, by, Some(port));
+                        all.targets.entry((host.clone(), group.clone())).or_default().insert(found);
+                    }
                 }
             }
         }
@@ -258,8 +274,7 @@ impl Registered {
 
     /// The host's registrations in the target group; empty where it has none.
     pub(super) fn of(&self, host: &HostId, group: &TargetGroupId) -> BTreeSet<Registration> {
-        let ports = self.ports.get(&(host.clone(), group.clone())).into_iter().flatten();
-        ports.map(|&port| Registration { target_group: short(group).to_owned(), port: Some(port) }).collect()
+        self.targets.get(&(host.clone(), group.clone())).cloned().unwrap_or_default()
     }
 }
 
@@ -277,5 +292,11 @@ pub(super) fn recorded(instance: &Instance, group: &TargetGroupId) -> BTreeSet<R
 
 /// A registration at the target group's own port, for where no other is known.
 pub(super) fn at_default_port(group: &TargetGroupId) -> BTreeSet<Registration> {
-    BTreeSet::from([Registration { target_group: short(group).to_owned(), port: None }])
+    BTreeSet::from([Registration::new(group, None, None)])
+}
+
+/// The VPCs that an instance has an interface in. An instance that is described without one may have ids alone.
+fn vpcs(instance: &Instance) -> impl Iterator<Item = &str> {
+    let of_interfaces = instance.network_interfaces().iter().filter_map(|interface| interface.vpc_id());
+    instance.vpc_id().into_iter().chain(of_interfaces).chain([""])
 }

@@ -11,6 +11,7 @@ use aws_sdk_ec2::types::{Instance, InstanceStateName, InstanceStatus, SummarySta
 use aws_sdk_elasticloadbalancingv2::types::{TargetGroup, TargetHealthDescription};
 
 use super::LEDGER_TAG;
+use super::addresses::Addresses;
 use super::groups::{self, Detail};
 use super::managed::managed;
 use super::marker::{self, Marker, short};
@@ -18,7 +19,7 @@ use super::tags::{GROUP_TAG, tag};
 use super::targets::Registrations;
 use crate::model::{
     Contradiction, Group, GroupName, Health, Host, HostId, HostState, InventoryError, LedgerId, Obstacle, ObstacleKind,
-    Protection, Time,
+    Protection, TargetGroupId, Time,
 };
 
 /// Everything that AWS listed, each list complete.
@@ -77,7 +78,6 @@ pub(super) fn assemble(
     let mut listed = BTreeSet::new();
     let mut gone: BTreeMap<&str, u64> = BTreeMap::new();
     let mut unlisted: BTreeMap<&str, u64> = BTreeMap::new();
-    let mut strays: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     let mut contradictions = Vec::new();
     for instance in &inventory.instances {
         let id = instance.instance_id().ok_or_else(|| unsaid("the id of an instance"))?;
@@ -92,14 +92,8 @@ pub(super) fn assemble(
         let membership = view.membership(instance, id);
         match &membership {
             GroupMembership::Unlisted(group) => *unlisted.entry(name_of(group)).or_default() += 1,
-            GroupMembership::Listed(group, _) => {
-                let attached = group.target_group_arns();
-                if view.targets.of(id).iter().any(|tg| !attached.iter().any(|arn| arn == tg.as_str())) {
-                    strays.entry(name_of(group)).or_default().push(id);
-                }
-            }
             GroupMembership::Unclaimed(name) => contradictions.push(unclaimed(&view, id, name)),
-            GroupMembership::None => {}
+            GroupMembership::Listed(..) | GroupMembership::None => {}
         }
         hosts.push(view.host(instance, id, &membership)?);
     }
@@ -118,14 +112,7 @@ pub(super) fn assemble(
         let stated = u64::try_from(group.instances().len()).unwrap_or(u64::MAX);
         let members = stated - gone.get(name).copied().unwrap_or(0) + unlisted.get(name).copied().unwrap_or(0);
         let none = Detail::default();
-        let mut group = groups::group(group, inventory.details.get(name).unwrap_or(&none), members, now)?;
-        if let Some(ids) = strays.get(name) {
-            group.notes.push(format!(
-                "standby does not take {} out of target groups that are not attached to the group: deregister by hand first",
-                ids.join(", ")
-            ));
-        }
-        described.push(group);
+        described.push(groups::group(group, inventory.details.get(name).unwrap_or(&none), members, now)?);
     }
     Ok(Assembled { hosts, groups: described, contradictions })
 }
@@ -166,7 +153,7 @@ impl<'a> View<'a> {
             members,
             statuses: inventory.statuses.iter().filter_map(|s| Some((s.instance_id()?, s))).collect(),
             warm: &inventory.warm,
-            targets: Registrations::new(&inventory.targets),
+            targets: Registrations::new(&inventory.targets, &Addresses::of(&inventory.instances)),
             protected,
         })
     }
@@ -252,14 +239,46 @@ impl<'a> View<'a> {
         let managed = managed(instance, !is_lone).map(|why| Obstacle::new(ObstacleKind::ManagedElsewhere, why));
         let shifted = self.targets.shifted(id).map(|why| Obstacle::new(ObstacleKind::ZoneShifted, why));
         let is_marked = tags.contains_key(marker::KEY);
-        let unmarkable = (is_lone && !is_marked).then(|| marker::no_room(tags, &self.targets.of(id))).flatten();
+        let unmarkable = (is_lone && !is_marked).then(|| marker::no_room(tags, self.targets.registered(id))).flatten();
         let unclaimed = match membership {
             GroupMembership::Unclaimed(name) => Some(format!("its tag says that it is in group {name}")),
             GroupMembership::Listed(..) | GroupMembership::Unlisted(_) | GroupMembership::None => None,
         };
         let not_removable =
             unmarkable.into_iter().chain(unclaimed).map(|why| Obstacle::new(ObstacleKind::NotRemovable, why));
-        managed.into_iter().chain(shifted).chain(not_removable).collect()
+        let stray = self.stray(id, membership).map(|why| Obstacle::new(ObstacleKind::StrayTargetGroup, why));
+        managed.into_iter().chain(shifted).chain(not_removable).chain(stray).collect()
+    }
+
+    /// Which target groups would go on sending the host work while it is in standby, in words.
+    ///
+    /// Standby takes a member out of the target groups that are attached to its group, and of no other (Amazon EC2 Auto
+    /// Scaling User Guide, "How the standby state works"). Who registered the member elsewhere cannot be told: the AWS Load
+    /// Balancer Controller also fills target groups that others made and that carry no tag of its (its guide,
+    /// "TargetGroupBinding"), and so does ECS. Such a controller undoes what is deregistered.
+    fn stray(&self, id: &str, membership: &GroupMembership<'_>) -> Option<String> {
+        if let Some(group) = self.targets.perhaps_of(id).next() {
+            // S3: it is never deregistered by an address that may be another host's.
+            return Some(format!(
+                "target group {} lists an address outside its own VPC that is also this host's, and whose it is cannot be told",
+                name_in(group)
+            ));
+        }
+        let GroupMembership::Listed(group, _) = membership else { return None };
+        let attached = groups::target_groups(group);
+        let registered = self.targets.of(id);
+        let strays: Vec<&str> = registered.iter().filter(|tg| !attached.contains(tg.as_str())).map(name_in).collect();
+        let one = match strays.as_slice() {
+            [] => return None,
+            [_] => "target group",
+            _ => "target groups",
+        };
+        Some(format!(
+            "it is registered in {one} {}, which its group {} does not know, so that standby leaves it there. Attach it \
+             to the group, or deregister the host there",
+            strays.join(", "),
+            name_of(group),
+        ))
     }
 
     fn member_state(&self, state: &InstanceStateName, member: &Member, id: &str) -> HostState {
@@ -359,6 +378,12 @@ impl<'a> View<'a> {
 
 fn name_of(group: &AutoScalingGroup) -> &str {
     group.auto_scaling_group_name().unwrap_or_default()
+}
+
+/// The name of a target group.
+fn name_in(target_group: &TargetGroupId) -> &str {
+    let end = short(target_group);
+    end.split_once('/').map_or(end, |(name, _)| name)
 }
 
 fn state_of<'a>(instance: &'a Instance, id: &str) -> Result<&'a InstanceStateName, InventoryError> {

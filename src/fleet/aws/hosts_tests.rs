@@ -220,16 +220,33 @@ fn outside_groups_cordoned_means_marked_deregistered_and_drained() {
 }
 
 #[test]
-fn a_member_in_standby_that_still_takes_work_is_not_cordoned_and_its_group_says_so() {
-    let inventory = Inventory {
-        groups: vec![group("web", [member("i-1", LifecycleState::Standby)])],
-        instances: vec![running("i-1")],
-        targets: vec![targets(&[("i-1", TargetHealthStateEnum::Healthy)])],
-        ..Default::default()
+fn a_member_that_a_target_group_elsewhere_sends_work_is_not_cordoned_and_cannot_be() {
+    let stray = |group: AutoScalingGroup| {
+        let inventory = Inventory {
+            groups: vec![group],
+            instances: vec![running("i-1")],
+            targets: vec![targets(&[("i-1", TargetHealthStateEnum::Healthy)])],
+            ..Default::default()
+        };
+        let host = observed(&inventory, "i-1").expect("consistent").expect("listed");
+        let is_stray = |of: &&Obstacle| of.kind == ObstacleKind::StrayTargetGroup;
+        (host.state, host.obstacles.iter().find(is_stray).map(|of| of.why.clone()))
     };
-    let Assembled { hosts, groups, .. } = assemble(&inventory, &BTreeSet::new(), NOW).expect("consistent");
-    assert_eq!(hosts[0].state, HostState::Pending);
-    assert!(groups[0].notes.iter().any(|note| note.contains("i-1")), "{:?}", groups[0].notes);
+    for (lifecycle, state) in
+        [(LifecycleState::Standby, HostState::Pending), (LifecycleState::InService, HostState::InService)]
+    {
+        let (found, why) = stray(group("web", [member("i-1", lifecycle)]));
+        assert_eq!(found, state);
+        assert!(why.is_some_and(|why| why.contains("target group web, which its group web does not know")));
+    }
+    // Attached in either way, standby takes it out there.
+    let mut attached = group("web", [member("i-1", LifecycleState::InService)]);
+    attached.target_group_arns = Some(vec![WEB.to_owned()]);
+    assert_eq!(stray(attached), (HostState::InService, None));
+    let mut source = group("web", [member("i-1", LifecycleState::InService)]);
+    let identifier = aws_sdk_autoscaling::types::TrafficSourceIdentifier::builder().identifier(WEB).r#type("elbv2");
+    source.traffic_sources = Some(vec![identifier.build()]);
+    assert_eq!(stray(source), (HostState::InService, None));
 }
 
 #[test]

@@ -2,10 +2,11 @@
 //! who finds it can restore it, with or without the ledger. Main type: [`Marker`]. Pure.
 //!
 //! `safe-remove:cordoned` holds the time of the intent and the number of registrations. `safe-remove:cordoned:1` and so
-//! on hold the registrations, as `NAME/ID:PORT`, as many in each as fit. One call writes the tags of one instance, and
+//! on hold the registrations, as `NAME/ID:PORT` or `NAME/ID=ADDRESS:PORT`, as many in each as fit. One call writes the tags of one instance, and
 //! does all or nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 
 use thiserror::Error;
 
@@ -23,11 +24,13 @@ const VALUE_LIMIT: usize = 256;
 const TAGS_LIMIT: usize = 50;
 
 /// Why an instance that is registered in these target groups cannot be marked, if it cannot.
-pub(super) fn no_room(tags: &BTreeMap<String, String>, target_groups: &BTreeSet<TargetGroupId>) -> Option<String> {
+pub(super) fn no_room<'a>(
+    tags: &BTreeMap<String, String>,
+    registered: impl Iterator<Item = (&'a TargetGroupId, Option<IpAddr>)>,
+) -> Option<String> {
     let own = tags.keys().filter(|key| !key.starts_with("aws:")).count();
     // The longest port: the ports themselves are read right before the cordon.
-    let registration = |group| Registration { target_group: short(group).to_owned(), port: Some(65_535) };
-    let registrations = target_groups.iter().map(registration).collect();
+    let registrations = registered.map(|(group, by)| Registration::new(group, by, Some(65_535))).collect();
     let needed = Marker { at: Time::from_millis(0), registrations }.tags().len();
     (own + needed > TAGS_LIMIT)
         .then(|| format!("it has {own} tags, its cordon needs {needed} more, and EC2 allows {TAGS_LIMIT}"))
@@ -38,9 +41,17 @@ pub(super) fn no_room(tags: &BTreeMap<String, String>, target_groups: &BTreeSet<
 pub(super) struct Registration {
     /// The end of the target group's ARN: `NAME/ID`.
     pub(super) target_group: String,
+    /// The address of the instance by which it is registered; else it is by its id.
+    pub(super) address: Option<IpAddr>,
     /// The port. It may differ from the target group's default, and deregistering needs it named.
     /// Source: Elastic Load Balancing API reference, `DeregisterTargets`.
     pub(super) port: Option<i32>,
+}
+
+impl Registration {
+    pub(super) fn new(target_group: &TargetGroupId, address: Option<IpAddr>, port: Option<i32>) -> Self {
+        Self { target_group: short(target_group).to_owned(), address, port }
+    }
 }
 
 /// The record that is made when an instance is cordoned.
@@ -68,10 +79,16 @@ impl Marker {
     pub(super) fn tags(&self) -> BTreeMap<String, String> {
         let mut parts: Vec<String> = Vec::new();
         for registration in &self.registrations {
-            let text = match registration.port {
-                Some(port) => format!("{}:{port}", registration.target_group),
-                None => registration.target_group.clone(),
-            };
+            let mut text = registration.target_group.clone();
+            if let Some(address) = registration.address {
+                text.push_str(&format!("={address}"));
+            }
+            // An address of IPv6 has colons: a part after it is always there, and may be empty.
+            match registration.port {
+                Some(port) => text.push_str(&format!(":{port}")),
+                None if registration.address.is_some() => text.push(':'),
+                None => {}
+            }
             match parts.last_mut() {
                 Some(part) if part.len() + 1 + text.len() <= VALUE_LIMIT => {
                     part.push(' ');
@@ -95,11 +112,18 @@ impl Marker {
         let mut registrations = BTreeSet::new();
         for part in keys(tags).skip(1).filter_map(|key| tags.get(&key)) {
             for text in part.split(' ') {
-                let (target_group, port) = match text.rsplit_once(':') {
-                    Some((name, port)) => (name, Some(port.parse().map_err(|_| Unreadable("a port is none"))?)),
+                let (target, port) = match text.rsplit_once(':') {
+                    Some((target, "")) => (target, None),
+                    Some((target, port)) => (target, Some(port.parse().map_err(|_| Unreadable("a port is none"))?)),
                     None => (text, None),
                 };
-                registrations.insert(Registration { target_group: target_group.to_owned(), port });
+                let (target_group, address) = match target.split_once('=') {
+                    Some((name, address)) => {
+                        (name, Some(address.parse().map_err(|_| Unreadable("an address is none"))?))
+                    }
+                    None => (target, None),
+                };
+                registrations.insert(Registration { target_group: target_group.to_owned(), address, port });
             }
         }
         if registrations.len() != count {
@@ -124,7 +148,8 @@ mod tests {
     use super::*;
 
     fn registration(n: usize, port: Option<i32>) -> Registration {
-        Registration { target_group: format!("{:-<32}/{n:016x}", "group"), port }
+        let address = [None, "10.0.0.5".parse().ok(), "2001:db8::5".parse().ok()][n % 3];
+        Registration { target_group: format!("{:-<32}/{n:016x}", "group"), address, port }
     }
 
     #[test]

@@ -10,6 +10,7 @@
 //! | [`errors`], [`codes`] | the meaning of an SDK error: an outcome for effects, a hint for reads |
 //! | [`observe`] | reads every page of everything |
 //! | [`hosts`], [`groups`], [`targets`] | from SDK types to the model: pure, no network |
+//! | [`addresses`] | which host has an address, in which VPC |
 //! | [`managed`] | which instances something else launches again |
 //! | [`held`] | what keeps a member on its way out, in words |
 //! | [`activities`] | what a group says that it did, and why |
@@ -38,7 +39,8 @@
 //! group says so, *and* every target group that the instance is registered in or its group is attached to says so,
 //! *and* no status check is impaired. Outside groups, where nothing else reports on the instance, both status checks
 //! must say `ok`. A registration in a target group that no load balancer uses (`Target.NotInUse`) brings no work and no
-//! information: it does not count against a host.
+//! information: it does not count against a host. A target that is one of a host's addresses, in the target group's VPC,
+//! counts like the host ([`addresses`]).
 //!
 //! Not healthy does not mean idle. A host is *failed* only where EC2 calls it `impaired`. Every other check that does
 //! not pass makes it *doubtful*, with the state that each target group reports, because load balancers send work to
@@ -47,12 +49,13 @@
 //!
 //! # What is not observed
 //!
-//! Targets registered by IP address, Classic Load Balancers and VPC Lattice (a group with one of the latter two has a
-//! note), and whether an instance has termination protection: EC2 reports that only for one instance at a time, so it
+//! Classic Load Balancers and VPC Lattice (a group with one of them has a note); targets by an address that EC2 does not
+//! describe with the instance (of a branch network interface, as Kubernetes and ECS give to containers); and whether an instance has termination protection: EC2 reports that only for one instance at a time, so it
 //! is read for the hosts of a cordon and of a termination right before the call ([`guards`]), and on request
 //! ([`Fleet::protections`]).
 
 mod activities;
+mod addresses;
 mod answers;
 mod client;
 mod clock;

@@ -172,10 +172,9 @@ async fn targets(fleet: &AwsFleet) -> Result<Targets, FleetError> {
         Ok((page.target_groups.unwrap_or_default(), page.next_marker))
     })
     .await?;
-    // Target groups of unknown kinds are read too: only these three are known to hold no instance ids.
-    let holds_instances = |group: &TargetGroup| {
-        !matches!(group.target_type(), Some(TargetTypeEnum::Alb | TargetTypeEnum::Ip | TargetTypeEnum::Lambda))
-    };
+    // Target groups of unknown kinds are read too: only these two are known to hold neither ids nor addresses of hosts.
+    let holds_instances =
+        |group: &TargetGroup| !matches!(group.target_type(), Some(TargetTypeEnum::Alb | TargetTypeEnum::Lambda));
     stream::iter(groups.into_iter().filter(holds_instances))
         .map(|group| async {
             let health = target_health(fleet, group.target_group_arn().unwrap_or_default()).await?;

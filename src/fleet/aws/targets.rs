@@ -2,12 +2,14 @@
 //! [`Registrations`]. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 
 use aws_sdk_elasticloadbalancingv2::types::{
     AdministrativeOverride, TargetAdministrativeOverrideStateEnum as Override, TargetGroup, TargetHealth as Health,
     TargetHealthDescription, TargetHealthReasonEnum, TargetHealthStateEnum,
 };
 
+use super::addresses::{Addresses, Named};
 use crate::model::{TargetGroupId, TargetHealth};
 
 /// The health of one instance, by one target group.
@@ -26,29 +28,45 @@ impl Word {
     }
 }
 
+/// The registrations of an instance in one target group.
+#[derive(Debug)]
+struct Active {
+    word: Word,
+    /// The addresses by which it is registered; nothing stands for its id.
+    by: BTreeSet<Option<IpAddr>>,
+}
+
 /// Everything that the target groups of a region report, by instance.
 #[derive(Debug, Default)]
 pub(super) struct Registrations {
     /// By instance, why work is kept from it although its checks may pass.
     shifted: BTreeMap<String, String>,
-    active: BTreeMap<String, BTreeMap<TargetGroupId, Word>>,
+    active: BTreeMap<String, BTreeMap<TargetGroupId, Active>>,
     draining: BTreeMap<String, BTreeSet<TargetGroupId>>,
+    /// By instance: target groups that list an address like one of its, and whose it is cannot be told.
+    perhaps: BTreeMap<String, BTreeMap<TargetGroupId, Word>>,
 }
 
 impl Registrations {
-    /// Indexes every target group that may hold instances, with the health of all its targets.
-    pub(super) fn new(groups: &[(TargetGroup, Vec<TargetHealthDescription>)]) -> Self {
+    /// Indexes every target group that may hold instances, by id or by address, with the health of all its targets.
+    pub(super) fn new(groups: &[(TargetGroup, Vec<TargetHealthDescription>)], addresses: &Addresses<'_>) -> Self {
         let mut all = Self::default();
         for (group, targets) in groups {
             let Some(arn) = group.target_group_arn() else { continue };
             let used = !group.load_balancer_arns().is_empty();
             for target in targets {
-                let Some(id) = target.target().and_then(|t| t.id()) else { continue };
                 let health = target.target_health();
+                let (id, by) = match target.target().map(|of| addresses.named(of, group.vpc_id())) {
+                    Some(Named::Host(id, by)) => (id, by),
+                    Some(Named::Perhaps(hosts)) if !is_draining(health) && !is_deregistered(health) => {
+                        all.add_perhaps(&hosts, arn, judge(health, used));
+                        continue;
+                    }
+                    Some(Named::Perhaps(_) | Named::Nobody) | None => continue,
+                };
                 if is_draining(health) {
                     all.draining.entry(id.to_owned()).or_default().insert(arn.into());
                 } else if !is_deregistered(health) {
-                    let words = all.active.entry(id.to_owned()).or_default();
                     let mut word = judge(health, used);
                     if let Some(why) = target.administrative_override().and_then(overridden) {
                         // Its health says nothing of its work: it may be healthy and get none.
@@ -56,11 +74,32 @@ impl Registrations {
                         let group = group.target_group_name().unwrap_or(arn);
                         all.shifted.entry(id.to_owned()).or_insert_with(|| format!("target group {group}: {why}"));
                     }
-                    words.entry(arn.into()).and_modify(|known| *known = known.and(word)).or_insert(word);
+                    let of_host = all.active.entry(id.to_owned()).or_default();
+                    let active = of_host.entry(arn.into()).or_insert(Active { word, by: BTreeSet::new() });
+                    active.word = active.word.and(word);
+                    active.by.insert(by);
                 }
             }
         }
         all
+    }
+
+    fn add_perhaps(&mut self, hosts: &[&str], arn: &str, word: Word) {
+        for host in hosts {
+            let words = self.perhaps.entry((*host).to_owned()).or_default();
+            words.entry(arn.into()).and_modify(|known| *known = known.and(word)).or_insert(word);
+        }
+    }
+
+    /// The target groups that list an address like one of the instance's, where whose it is cannot be told.
+    pub(super) fn perhaps_of(&self, instance: &str) -> impl Iterator<Item = &TargetGroupId> {
+        self.perhaps.get(instance).into_iter().flat_map(BTreeMap::keys)
+    }
+
+    /// Its registrations, without their ports: by id, or by address.
+    pub(super) fn registered(&self, instance: &str) -> impl Iterator<Item = (&TargetGroupId, Option<IpAddr>)> {
+        let active = self.active.get(instance).into_iter().flatten();
+        active.flat_map(|(group, active)| active.by.iter().map(move |by| (group, *by)))
     }
 
     /// The target groups that send the instance work, or would if it were healthy.
@@ -70,12 +109,16 @@ impl Registrations {
 
     /// The health that each of these target groups reports, as far as a load balancer uses it.
     pub(super) fn health_of(&self, instance: &str) -> BTreeMap<TargetGroupId, TargetHealth> {
-        let words = self.active.get(instance).into_iter().flatten();
-        let says = |(group, word): (&TargetGroupId, &Word)| match word {
+        let active = self.active.get(instance).into_iter().flatten();
+        let says = |(group, active): (&TargetGroupId, &Active)| match active.word {
             Word::Silent => None,
-            Word::Says(health) => Some((group.clone(), *health)),
+            Word::Says(health) => Some((group.clone(), health)),
         };
-        words.filter_map(says).collect()
+        // S1: it may get work there, or none.
+        let perhaps = self.perhaps.get(instance).into_iter().flatten();
+        let perhaps = perhaps.filter(|(_, word)| **word != Word::Silent);
+        let perhaps = perhaps.map(|(group, _)| (group.clone(), TargetHealth::Unsure));
+        perhaps.chain(active.filter_map(says)).collect()
     }
 
     /// Why work is kept from the instance on purpose, if it is.
@@ -91,11 +134,12 @@ impl Registrations {
     /// Whether nothing is reported against the instance: every target group that it is in finds it healthy (or is used
     /// by no load balancer), and it is in each of `expected`.
     pub(super) fn is_well(&self, instance: &str, expected: &[String]) -> bool {
-        let words = self.active.get(instance);
-        let is_in = |arn: &String| words.is_some_and(|w| w.contains_key(arn.as_str()));
-        expected.iter().all(is_in)
-            && words
-                .is_none_or(|w| w.values().all(|word| matches!(word, Word::Silent | Word::Says(TargetHealth::Passes))))
+        let active = self.active.get(instance);
+        let is_in = |arn: &String| active.is_some_and(|groups| groups.contains_key(arn.as_str()));
+        let own = active.into_iter().flat_map(BTreeMap::values).map(|active| active.word);
+        let perhaps = self.perhaps.get(instance).into_iter().flat_map(BTreeMap::values).copied();
+        let is_good = |word| matches!(word, Word::Silent | Word::Says(TargetHealth::Passes));
+        expected.iter().all(is_in) && own.chain(perhaps).all(is_good)
     }
 }
 
@@ -144,9 +188,15 @@ fn judge(health: Option<&Health>, used: bool) -> Word {
 
 #[cfg(test)]
 mod tests {
+    use aws_sdk_ec2::types::Instance;
     use aws_sdk_elasticloadbalancingv2::types::TargetDescription;
 
     use super::*;
+
+    /// By ids alone.
+    fn registrations(groups: &[(TargetGroup, Vec<TargetHealthDescription>)]) -> Registrations {
+        Registrations::new(groups, &Addresses::default())
+    }
 
     fn group(name: &str, used: bool) -> TargetGroup {
         let group = TargetGroup::builder().target_group_arn(name);
@@ -167,7 +217,7 @@ mod tests {
     #[test]
     fn every_target_group_must_agree_and_the_worst_port_counts() {
         use TargetHealthStateEnum::{Healthy, Unhealthy};
-        let all = Registrations::new(&[
+        let all = registrations(&[
             (group("web", true), vec![target("i-1", Healthy, None), target("i-2", Healthy, None)]),
             (group("api", true), vec![target("i-1", Healthy, None), target("i-1", Unhealthy, None)]),
         ]);
@@ -187,7 +237,7 @@ mod tests {
     fn s3_states_between_and_unknown_are_not_healthy() {
         use TargetHealthStateEnum::{Initial, Unavailable, Unused};
         for state in [Initial, Unavailable, Unused, TargetHealthStateEnum::from("invented")] {
-            let all = Registrations::new(&[(group("web", true), vec![target("i-1", state.clone(), None)])]);
+            let all = registrations(&[(group("web", true), vec![target("i-1", state.clone(), None)])]);
             assert!(!all.is_well("i-1", &[]), "{state:?}");
             // S1: nor does it say that the instance gets no work.
             assert_eq!(all.health_of("i-1"), BTreeMap::from([("web".into(), TargetHealth::Unsure)]), "{state:?}");
@@ -197,18 +247,17 @@ mod tests {
     #[test]
     fn a_target_group_without_load_balancer_says_nothing_but_one_with_a_disabled_zone_does() {
         let unused = || vec![target("i-1", TargetHealthStateEnum::Unused, Some(TargetHealthReasonEnum::NotInUse))];
-        let silent = Registrations::new(&[(group("spare", false), unused())]);
+        let silent = registrations(&[(group("spare", false), unused())]);
         assert!(silent.is_well("i-1", &["spare".to_owned()]));
         assert!(silent.health_of("i-1").is_empty());
         assert_eq!(silent.of("i-1").len(), 1, "a restore must still bring it back there");
-        let disabled = Registrations::new(&[(group("web", true), unused())]);
+        let disabled = registrations(&[(group("web", true), unused())]);
         assert!(!disabled.is_well("i-1", &[]));
     }
 
     #[test]
     fn draining_is_neither_in_nor_out() {
-        let all =
-            Registrations::new(&[(group("web", true), vec![target("i-1", TargetHealthStateEnum::Draining, None)])]);
+        let all = registrations(&[(group("web", true), vec![target("i-1", TargetHealthStateEnum::Draining, None)])]);
         assert!(all.of("i-1").is_empty());
         assert!(all.health_of("i-1").is_empty());
         assert!(all.is_draining("i-1"));
@@ -223,7 +272,7 @@ mod tests {
                 .target_health(Health::builder().state(TargetHealthStateEnum::Healthy).build())
                 .administrative_override(AdministrativeOverride::builder().state(state).build())
                 .build();
-            Registrations::new(&[(group("web", true), vec![target])])
+            registrations(&[(group("web", true), vec![target])])
         };
         for state in [
             Override::ZonalShiftActive,
@@ -238,5 +287,43 @@ mod tests {
         }
         let none = with(Override::NoOverride);
         assert!(none.is_well("i-1", &[]) && none.shifted("i-1").is_none());
+    }
+
+    #[test]
+    fn a_target_that_is_a_hosts_address_counts_like_the_host() {
+        use TargetHealthStateEnum::{Healthy, Unhealthy};
+        let instance = |id: &str, vpc: &str, address: &str| {
+            Instance::builder().instance_id(id).vpc_id(vpc).private_ip_address(address).build()
+        };
+        let fleet = [instance("i-1", "vpc-a", "10.0.0.5"), instance("i-2", "vpc-b", "10.0.0.5")];
+        let of_vpc = |name: &str, vpc: &str| {
+            TargetGroup::builder().target_group_arn(name).load_balancer_arns("lb").vpc_id(vpc).build()
+        };
+        let everywhere = TargetHealthDescription::builder()
+            .target(TargetDescription::builder().id("10.0.0.5").availability_zone("all").build())
+            .target_health(Health::builder().state(Healthy).build())
+            .build();
+        let all = Registrations::new(
+            &[
+                (of_vpc("ids", "vpc-a"), vec![target("i-1", Healthy, None), target("i-2", Healthy, None)]),
+                (
+                    of_vpc("addresses", "vpc-a"),
+                    vec![target("10.0.0.5", Unhealthy, None), target("10.0.0.9", Healthy, None)],
+                ),
+                (of_vpc("far", "vpc-c"), vec![everywhere]),
+            ],
+            &Addresses::of(&fleet),
+        );
+        assert_eq!(all.of("i-1"), BTreeSet::from(["ids".into(), "addresses".into()]));
+        assert_eq!(all.of("i-2"), BTreeSet::from(["ids".into()]), "the target group is in another VPC");
+        assert!(!all.is_well("i-1", &[]) && all.is_well("i-2", &[]));
+        assert_eq!(all.health_of("i-1").get("addresses"), Some(&TargetHealth::Fails));
+        // Whose address it is cannot be told: nobody is deregistered there, and nobody is idle for it.
+        for host in ["i-1", "i-2"] {
+            assert_eq!(all.perhaps_of(host).collect::<Vec<_>>(), [&TargetGroupId::new("far")], "{host}");
+            assert_eq!(all.health_of(host).get("far"), Some(&TargetHealth::Unsure), "{host}");
+        }
+        let by: Vec<Option<IpAddr>> = all.registered("i-1").map(|(_, by)| by).collect();
+        assert_eq!(by, ["10.0.0.5".parse().ok(), None]);
     }
 }

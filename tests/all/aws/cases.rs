@@ -9,7 +9,7 @@ use std::process::{Command, Output};
 use crate::support::python::environment;
 
 /// Those that do not hold yet: the open issue "On a real AWS account".
-const OPEN: [&str; 3] = ["ip-targets-beside", "stopped-by-off-hours", "stray-target-group"];
+const OPEN: [&str; 1] = ["stopped-by-off-hours"];
 
 fn directory() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases")
@@ -54,6 +54,7 @@ cases! {
     doctor_nothing_wrong
     empty_tag_value
     ghost_in_another_group
+    ip_targets_beside
     launch_suspended
     managed_elsewhere
     managed_elsewhere_allowed
@@ -63,6 +64,7 @@ cases! {
     restore_poisoned_by_detach
     second_target_group
     stop_in_terminating_wait
+    stray_target_group
     stray_target_group_restored
     warm_pool_reuse
     zone_shifted

@@ -11,4 +11,5 @@ mod observation;
 mod permissions;
 mod removal;
 mod story;
+mod strays;
 mod unserving;

@@ -57,6 +57,8 @@ async fn s1_a_host_that_fails_in_one_target_group_and_passes_in_another_is_not_f
     for number in 1..=9 {
         story.cloud.register(&admin, &story.id(&format!("index-{number:04}")).as_str().into(), 81).await;
     }
+    let attach = story.cloud.autoscaling.attach_load_balancer_target_groups().auto_scaling_group_name("index");
+    attach.target_group_arns(&admin).send().await.expect("attached: standby takes its members out there too");
     story.cloud.moto.settle();
     story.fails(index(1..=6), Some("admin"));
     let named = ["plan", "--subsystem", "index", "--host", &story.id("index-0001"), "-o", "json"];

@@ -9,7 +9,7 @@ use aws_sdk_autoscaling::types::{LaunchTemplateSpecification, Tag as GroupTag};
 use aws_sdk_ec2::types::{
     Filter, InstanceStateName, InstanceType, Placement, RequestLaunchTemplateData, ResourceType, Tag, TagSpecification,
 };
-use aws_sdk_elasticloadbalancingv2::types::{ProtocolEnum, TargetDescription, TargetHealthStateEnum};
+use aws_sdk_elasticloadbalancingv2::types::{ProtocolEnum, TargetDescription, TargetHealthStateEnum, TargetTypeEnum};
 use safe_remove::fleet::aws::{AwsFleet, AwsSettings, Timeouts};
 use safe_remove::ledger::SqliteLedger;
 use safe_remove::model::{Call, CallOutcome, Effect, FleetSnapshot, HostId, HostTargets, Nonce, Time};
@@ -200,12 +200,28 @@ impl Cloud {
         HostId::new(answer.instances()[0].instance_id().expect("its id"))
     }
 
-    /// A target group behind a load balancer; its ARN.
+    /// A target group of instances, behind a load balancer; its ARN.
     pub(crate) async fn target_group(&self, name: &str) -> String {
+        self.target_group_of(name, TargetTypeEnum::Instance).await
+    }
+
+    /// The same, of addresses.
+    pub(crate) async fn address_group(&self, name: &str) -> String {
+        self.target_group_of(name, TargetTypeEnum::Ip).await
+    }
+
+    /// The host's private address.
+    pub(crate) async fn address(&self, host: &HostId) -> String {
+        let answer = self.ec2.describe_instances().instance_ids(host.as_str()).send().await.expect("the instance");
+        answer.reservations()[0].instances()[0].private_ip_address().expect("an address").to_owned()
+    }
+
+    async fn target_group_of(&self, name: &str, kind: TargetTypeEnum) -> String {
         let group = self
             .elb
             .create_target_group()
             .name(name)
+            .target_type(kind)
             .protocol(ProtocolEnum::Http)
             .port(80)
             .vpc_id(&self.vpc)
