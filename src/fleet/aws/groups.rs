@@ -202,6 +202,13 @@ fn obstacles(group: &AutoScalingGroup, detail: &Detail, suspended: &BTreeSet<&st
     found
 }
 
+/// Whether the group ends members that fail its health checks. It notices them with HealthCheck, and ends them with
+/// ReplaceUnhealthy and Terminate (Amazon EC2 Auto Scaling User Guide, "Suspend and resume processes").
+pub(super) fn replaces(group: &AutoScalingGroup) -> bool {
+    let needed = ["HealthCheck", "ReplaceUnhealthy", "Terminate"];
+    !group.suspended_processes().iter().filter_map(|p| p.process_name()).any(|name| needed.contains(&name))
+}
+
 /// The target groups that standby takes a member out of: those attached to the group, in either of the two ways.
 pub(super) fn target_groups(group: &AutoScalingGroup) -> BTreeSet<&str> {
     let sources = group.traffic_sources().iter().filter(|source| source.r#type() == Some("elbv2"));

@@ -193,8 +193,13 @@ impl<'a> View<'a> {
             .ok_or_else(|| unsaid(&format!("when host {id} was launched")))?;
         let (state, health, protection) = match membership {
             GroupMembership::Listed(group, member) => (
-                self.member_state(state_of(instance, id)?, member, id),
-                self.member_health(group, member, id),
+                self.member_state(state_of(instance, id)?, group, member, id),
+                match state_of(instance, id)? {
+                    // EC2 itself says that it does not run, or soon will not.
+                    InstanceStateName::Stopped => Health::Failed,
+                    InstanceStateName::Stopping => Health::Doubtful,
+                    _ => self.member_health(group, member, id),
+                },
                 member.protected_from_scale_in().unwrap_or(false).then_some(Protection::ScaleIn),
             ),
             GroupMembership::Unlisted(_) => {
@@ -244,8 +249,9 @@ impl<'a> View<'a> {
             GroupMembership::Unclaimed(name) => Some(format!("its tag says that it is in group {name}")),
             GroupMembership::Listed(..) | GroupMembership::Unlisted(_) | GroupMembership::None => None,
         };
-        let not_removable =
-            unmarkable.into_iter().chain(unclaimed).map(|why| Obstacle::new(ObstacleKind::NotRemovable, why));
+        let stopped = stopped(instance, membership, is_marked);
+        let not_removable = unmarkable.into_iter().chain(unclaimed).chain(stopped);
+        let not_removable = not_removable.map(|why| Obstacle::new(ObstacleKind::NotRemovable, why));
         let stray = self.stray(id, membership).map(|why| Obstacle::new(ObstacleKind::StrayTargetGroup, why));
         managed.into_iter().chain(shifted).chain(not_removable).chain(stray).collect()
     }
@@ -281,7 +287,13 @@ impl<'a> View<'a> {
         ))
     }
 
-    fn member_state(&self, state: &InstanceStateName, member: &Member, id: &str) -> HostState {
+    fn member_state(
+        &self,
+        state: &InstanceStateName,
+        group: &AutoScalingGroup,
+        member: &Member,
+        id: &str,
+    ) -> HostState {
         use LifecycleState::{
             Detached, Detaching, InService, Standby, Terminated, Terminating, TerminatingProceed, TerminatingRetained,
             TerminatingWait,
@@ -304,8 +316,13 @@ impl<'a> View<'a> {
             (InstanceStateName::Running, Some(InService)) => HostState::InService,
             // Standby takes a member out of only the target groups of its group.
             (InstanceStateName::Running, Some(Standby)) if self.targets.of(id).is_empty() => HostState::Cordoned,
-            // The group replaces a member that is not running.
-            (InstanceStateName::Stopping | InstanceStateName::Stopped, Some(InService)) => HostState::Terminating,
+            (InstanceStateName::Stopping | InstanceStateName::Stopped, Some(InService)) => {
+                if groups::replaces(group) {
+                    HostState::Terminating
+                } else {
+                    HostState::InService
+                }
+            }
             _ => HostState::Pending,
         }
     }
@@ -378,6 +395,37 @@ impl<'a> View<'a> {
 
 fn name_of(group: &AutoScalingGroup) -> &str {
     group.auto_scaling_group_name().unwrap_or_default()
+}
+
+/// Why a host that does not run cannot be taken, although it is established that it does not serve. It could not be put
+/// back: a member that leaves Standby is subject to health checks again, which call every state but running unhealthy, and its
+/// group would end it (Amazon EC2 Auto Scaling User Guide, "How the standby state works", "Health checks for instances in an
+/// Auto Scaling group"); only instances that run can be registered in a target group (Elastic Load Balancing API reference,
+/// `RegisterTargets`). Whether `EnterStandby` takes one that is stopped is not documented. One that is out already is left to
+/// whoever has it out.
+fn stopped(instance: &Instance, membership: &GroupMembership<'_>, is_marked: bool) -> Option<String> {
+    let state = instance.state().and_then(|state| state.name())?;
+    if !matches!(state, InstanceStateName::Stopping | InstanceStateName::Stopped) {
+        return None;
+    }
+    match membership {
+        GroupMembership::Listed(group, member) if member.lifecycle_state() == Some(&LifecycleState::InService) => {
+            (!groups::replaces(group)).then(|| {
+                format!(
+                    "it is {state} and could not be put back as it is; its group {} does not replace it, because health \
+                     checks or replacements are suspended there. Start it first, or end it yourself",
+                    name_of(group)
+                )
+            })
+        }
+        GroupMembership::None if !is_marked => {
+            Some(format!("it is {state}, and could not be put back as it is. Start it first, or end it yourself"))
+        }
+        GroupMembership::Listed(..)
+        | GroupMembership::Unlisted(_)
+        | GroupMembership::Unclaimed(_)
+        | GroupMembership::None => None,
+    }
 }
 
 /// The name of a target group.

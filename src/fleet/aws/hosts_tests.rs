@@ -92,6 +92,40 @@ fn lifecycle_states_of_members() {
 }
 
 #[test]
+fn a_stopped_member_that_its_group_keeps_does_not_serve_and_cannot_be_taken() {
+    use aws_sdk_autoscaling::types::SuspendedProcess;
+    let of = |suspended: &[&str], state: InstanceStateName| {
+        let process = |name: &&str| SuspendedProcess::builder().process_name(*name).build();
+        let mut group = group("web", [member("i-1", LifecycleState::InService)]);
+        group.suspended_processes = Some(suspended.iter().map(process).collect());
+        let instances = vec![instance("i-1", state, &[])];
+        let inventory = Inventory { groups: vec![group], instances, ..Default::default() };
+        observed(&inventory, "i-1").expect("consistent").expect("listed")
+    };
+    for process in ["HealthCheck", "ReplaceUnhealthy", "Terminate"] {
+        let host = of(&[process], InstanceStateName::Stopped);
+        assert_eq!((host.state, host.health), (HostState::InService, Health::Failed), "{process}");
+        assert!(!host.is_serving());
+        let [obstacle] = &host.obstacles[..] else { panic!("{:?}", host.obstacles) };
+        assert!(
+            obstacle.kind == ObstacleKind::NotRemovable && obstacle.why.starts_with("it is stopped"),
+            "{obstacle:?}"
+        );
+        // It may serve until it is down.
+        assert_eq!(of(&[process], InstanceStateName::Stopping).health, Health::Doubtful);
+        assert!(!of(&[process], InstanceStateName::Stopping).obstacles.is_empty());
+        assert_eq!(of(&[process], InstanceStateName::Running).obstacles, []);
+    }
+    for suspended in [&[][..], &["AZRebalance", "Launch"]] {
+        let host = of(suspended, InstanceStateName::Stopped);
+        assert_eq!((host.state, host.obstacles.len()), (HostState::Terminating, 0), "{suspended:?}");
+    }
+    let lone = Inventory { instances: vec![instance("i-1", InstanceStateName::Stopped, &[])], ..Default::default() };
+    let lone = observed(&lone, "i-1").expect("consistent").expect("listed");
+    assert_eq!((lone.state, lone.obstacles.len()), (HostState::Pending, 1));
+}
+
+#[test]
 fn a_member_that_does_not_run_is_not_in_service_whatever_its_group_says() {
     use InstanceStateName as S;
     for (state, lifecycle, expected) in [

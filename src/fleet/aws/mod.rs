@@ -21,12 +21,12 @@
 //!
 //! # How AWS's states are read
 //!
-//! * *In service*: a group member that is `InService` and running; an instance outside groups that is
-//!   running and not cordoned.
+//! * *In service*: a group member that is `InService` and running, or stopped in a group that does not replace it (it
+//!   fails, and cannot be taken); an instance outside groups that is running and not cordoned.
 //! * *Cordoned*: a member in `Standby` that no target group sends work to; outside groups: an instance
 //!   with the [`marker`] whose deregistration delay has passed everywhere.
 //! * *Terminating*: `Terminating*` (also when a lifecycle hook holds it), `Detaching`, `shutting-down`,
-//!   and a member that is stopped: its group replaces it.
+//!   and a member that is stopped in a group that replaces it.
 //! * *Pending*: everything in between, neither capacity nor candidate: `Pending*`, `Warmed*` (warm pool),
 //!   `EnteringStandby`, an instance outside groups that is half cordoned, still draining or stopped, and
 //!   every state that AWS may introduce later.

@@ -41,7 +41,7 @@ async fn a_member_that_gets_work_elsewhere_is_refused_and_a_count_takes_another(
 
 #[tokio::test]
 async fn s7_a_target_group_that_takes_up_a_host_in_standby_ends_the_run_at_once() {
-    let story = Story::adopted(&Shape { bake: "60s", ..SMALL }).await;
+    let story = Story::adopted(&Shape { bake: "12s", ..SMALL }).await;
     let pods = story.addresses("pods", &[]).await;
     let host = story.id("index-0001");
     let mut child = start(&story.environment, &removal("index", std::slice::from_ref(&host)));
