@@ -144,6 +144,7 @@ fn group(name: &str, members: u64) -> Group {
         suspended: BTreeSet::new(),
         deleting: false,
         obstacles: Vec::new(),
+        changes: Default::default(),
         notes: Vec::new(),
     }
 }

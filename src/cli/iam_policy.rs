@@ -21,10 +21,12 @@ const LEDGER_TAG: &str = "safe-remove:ledger";
 const MARKER_TAGS: [&str; 2] = ["safe-remove:cordoned", "safe-remove:cordoned:*"];
 
 /// Whoever plans, checks or reports looks with these.
-const LOOK: [&str; 11] = [
+const LOOK: [&str; 13] = [
     "autoscaling:DescribeAutoScalingGroups",
     "autoscaling:DescribeAutoScalingInstances",
+    "autoscaling:DescribeInstanceRefreshes",
     "autoscaling:DescribeLifecycleHooks",
+    "autoscaling:DescribePolicies",
     "autoscaling:DescribeScalingActivities",
     "autoscaling:DescribeScheduledActions",
     "autoscaling:DescribeWarmPool",

@@ -201,6 +201,24 @@ impl fmt::Display for Process {
     }
 }
 
+/// What will change a group's size by itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OwnChanges {
+    /// When each scheduled action is due next.
+    pub scheduled: Vec<ScheduledChange>,
+    /// What may raise desired capacity at any time, if something may: `scaling policy load`.
+    pub scales_out: Option<String>,
+}
+
+/// A change of a group's size that is due.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ScheduledChange {
+    /// When.
+    pub at: Time,
+    /// What does it: `scheduled action night`.
+    pub what: String,
+}
+
 /// An Auto Scaling group, or a simulated pool.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Group {
@@ -225,6 +243,9 @@ pub struct Group {
     pub deleting: bool,
     /// What the group's settings have against taking any of its members.
     pub obstacles: Vec<Obstacle>,
+    /// What will change its size by itself.
+    #[serde(default)]
+    pub changes: OwnChanges,
     /// Configuration that people should know about (lifecycle hooks, warm pool, mixed weights, …), for the plan's
     /// warnings.
     pub notes: Vec<String>,

@@ -28,7 +28,7 @@ pub use effect::{Call, CallOutcome, Effect, HostTargets};
 #[cfg(any(test, feature = "aws"))]
 pub(crate) use fleet::TargetHealth;
 pub(crate) use fleet::partition_of;
-pub use fleet::{FleetIdentity, Group, Health, Host, HostState, Process, Protection};
+pub use fleet::{FleetIdentity, Group, Health, Host, HostState, OwnChanges, Process, Protection, ScheduledChange};
 pub use ids::{
     BatchNumber, FleetName, GroupName, HostId, LedgerId, Nonce, OperatorId, PlanDigest, RequestId, RunId,
     SubsystemName, TargetGroupId, ZoneName,

@@ -14,6 +14,7 @@ use super::draft::{Draft, Verify, unknown_subsystem};
 use super::gates::Gates;
 use super::hosts::serves;
 use super::membership::Membership;
+use super::own_changes::{no_room, scheduled};
 use super::schedule::Schedule;
 use super::settings::{BatchLimits, strictest};
 use super::verify::{verify_named, verify_over};
@@ -96,6 +97,7 @@ pub(crate) fn plan_over(
     let schedule = match Schedule::of(inputs, membership, &dealt, &settings) {
         Ok(schedule) => {
             draft.violations.extend(credentials(inputs, &schedule));
+            draft.violations.extend(own_changes(inputs, membership, &dealt, &schedule));
             schedule
         }
         Err(violation) => {
@@ -144,6 +146,20 @@ fn credentials(inputs: &Inputs<'_>, schedule: &Schedule) -> Option<Violation> {
     let end = inputs.credentials_end?;
     let needed_until = inputs.now.plus(schedule.takes).plus(PUT_BACK);
     (end < needed_until).then(|| Violation::credentials(end, needed_until, inputs.now))
+}
+
+/// S7: what the groups of the chosen hosts do by themselves before everything is over.
+fn own_changes(
+    inputs: &Inputs<'_>,
+    membership: &Membership<'_>,
+    dealt: &[Vec<usize>],
+    schedule: &Schedule,
+) -> Vec<Violation> {
+    let until = inputs.now.plus(schedule.takes).plus(PUT_BACK);
+    let batches = || dealt.iter().map(|batch| batch.iter().map(|&index| membership.host(index)));
+    let mut found = scheduled(inputs.snapshot, batches().flatten(), until);
+    found.extend(no_room(inputs.snapshot, batches()));
+    found
 }
 
 /// An operator who is about to take hosts should know which other runs do.

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::model::{
-    Bounds, FleetIdentity, FleetMark, FleetSnapshot, Group, GroupName, Health, Host, HostId, HostState, ProbeKey,
-    SubsystemName, Time,
+    Bounds, FleetIdentity, FleetMark, FleetSnapshot, Group, GroupName, Health, Host, HostId, HostState, OwnChanges,
+    ProbeKey, SubsystemName, Time,
 };
 use crate::policy::{
     BatchLimit, CapacityPolicy, ConfirmPolicy, FleetConfig, HealthPolicy, LedgerConfig, LedgerKind, Managed,
@@ -114,6 +114,7 @@ pub(crate) struct World {
     pub(crate) groups: BTreeMap<GroupName, u64>,
     /// MaxSize of every group.
     pub(crate) group_maximum: u64,
+    pub(crate) group_changes: OwnChanges,
     pub(crate) launch_failure: Option<String>,
     pub(crate) ledger: LedgerView,
     pub(crate) bad_probes: BTreeMap<ProbeKey, String>,
@@ -150,6 +151,7 @@ impl World {
             hosts: Vec::new(),
             groups: BTreeMap::new(),
             group_maximum: 10_000,
+            group_changes: OwnChanges::default(),
             launch_failure: None,
             ledger: LedgerView::empty("ledger-1".into()),
             bad_probes: BTreeMap::new(),
@@ -206,6 +208,7 @@ impl World {
             suspended: BTreeSet::new(),
             deleting: false,
             obstacles: Vec::new(),
+            changes: self.group_changes.clone(),
             notes: Vec::new(),
         });
         FleetSnapshot::new(self.now, self.now, self.hosts.iter().cloned(), groups, self.mark.clone())

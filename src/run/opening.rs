@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::coordination::{Granted, REFERENCE_LIFE, Refusal, WaitOn};
 use crate::model::{BatchNumber, FleetSnapshot, HostId, HostTargets, RunId, Time};
-use crate::plan::Violation;
+use crate::plan::{Violation, no_room, scheduled};
 
 use super::action::RecordUpdate;
 use super::event::GrantedHost;
@@ -52,6 +52,7 @@ impl Machine {
             return Ok(());
         }
         self.credentials_last(now)?;
+        self.groups_keep_still(&snapshot, &batch.hosts, now)?;
         if self.pauses_itself(batch.number, now) {
             return Ok(());
         }
@@ -78,6 +79,15 @@ impl Machine {
             Some(end) => Err(Reason::Rules(vec![Violation::credentials(end, needed_until, now)])),
             None => Ok(()),
         }
+    }
+
+    /// S7: what the batch's groups do by themselves while it is out, as far as it is known now.
+    fn groups_keep_still(&self, snapshot: &FleetSnapshot, hosts: &[HostId], now: Time) -> Result<(), Reason> {
+        let hosts = || hosts.iter().filter_map(|id| snapshot.host(id));
+        let until = now.plus(self.settings().bake).plus(timeouts::RESTORE_TIMEOUT);
+        let mut found = scheduled(snapshot, hosts(), until);
+        found.extend(no_room(snapshot, [hosts()]));
+        if found.is_empty() { Ok(()) } else { Err(Reason::Rules(found)) }
     }
 
     /// S8: a host that vanished by itself is dropped from the plan; none is ever put in its place.

@@ -46,7 +46,7 @@ const fn code(code: &'static str, status: u16, meaning: ProviderError) -> Code {
 /// The codes that the service models mark for the operations called here (botocore's `service-2.json`, of which
 /// `tests/moto/error_codes.json` keeps the part). `senderFault` says that the call was refused for what it asked or for
 /// when it came: certainly not done. EC2's model marks none.
-const MODELLED: [Code; 12] = [
+const MODELLED: [Code; 13] = [
     code("AlreadyExists", 400, Refused),
     code("HealthUnavailable", 500, Server),
     code("InvalidNextToken", 400, Refused),
@@ -58,6 +58,7 @@ const MODELLED: [Code; 12] = [
     code("ResourceInUse", 400, Refused),
     // "The operation can't be performed because there are scaling activities in progress": it passes by itself.
     code("ScalingActivityInProgress", 400, Busy),
+    code("ServiceLinkedRoleFailure", 500, Refused),
     code("TargetGroupNotFound", 400, Refused),
     code("TooManyRegistrationsForTargetId", 400, Refused),
     code("TooManyTargets", 400, Refused),

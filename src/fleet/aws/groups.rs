@@ -4,10 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use aws_sdk_autoscaling::types::{
-    Activity, AutoScalingGroup, Instance, LifecycleHook, LifecycleState, ScalingActivityStatusCode,
+    Activity, AutoScalingGroup, Instance, InstanceRefresh, LifecycleHook, LifecycleState, ScalingActivityStatusCode,
+    ScalingPolicy, ScheduledUpdateGroupAction,
 };
 
 use super::LEDGER_TAG;
+use super::changes::{names, own_changes, refreshing};
 use crate::model::{Group, GroupName, InventoryError, LedgerId, Obstacle, ObstacleKind, Process, Time};
 
 /// The lifecycle transition of hooks that hold members on their way out.
@@ -23,8 +25,12 @@ pub(super) struct Detail {
     pub(super) activities: Vec<Activity>,
     /// The group's lifecycle hooks.
     pub(super) hooks: Vec<LifecycleHook>,
-    /// How many scheduled actions may change the group's size.
-    pub(super) scheduled: usize,
+    /// The scheduled actions that set the group's sizes.
+    pub(super) scheduled: Vec<ScheduledUpdateGroupAction>,
+    /// The group's scaling policies.
+    pub(super) policies: Vec<ScalingPolicy>,
+    /// The latest instance refreshes, newest first.
+    pub(super) refreshes: Vec<InstanceRefresh>,
 }
 
 /// How old a failed launch may be to show that launches fail now. A group that is short keeps trying, and AWS suspends
@@ -69,6 +75,7 @@ pub(super) fn group(
         // Set only while `DeleteAutoScalingGroup` is in progress (API reference, `AutoScalingGroup.Status`).
         deleting: group.status().is_some_and(|status| !status.is_empty()),
         obstacles: obstacles(group, detail, &suspended, &name),
+        changes: own_changes(&detail.scheduled, &detail.policies, &suspended, now),
         notes: notes(group, detail, weights.is_some(), &suspended),
         name,
     })
@@ -191,11 +198,12 @@ fn obstacles(group: &AutoScalingGroup, detail: &Detail, suspended: &BTreeSet<&st
         NotRemovable,
         format!("Terminate is suspended on its group {name}: somebody wants none of its members to go"),
     );
-    add(
-        detail.activities.iter().any(is_refreshing),
-        NotRemovable,
-        format!("an instance refresh is replacing the members of its group {name}, and does not go with standby"),
-    );
+    if let Some(refresh) = refreshing(&detail.refreshes) {
+        let why = format!(
+            "instance refresh {refresh} is replacing the members of its group {name}, and does not go with standby"
+        );
+        add(true, NotRemovable, why);
+    }
     if let Some(unit) = group.desired_capacity_type().filter(|unit| !unit.is_empty() && *unit != "units") {
         add(true, NotRemovable, format!("the sizes of its group {name} are in {unit}, not in hosts"));
     }
@@ -251,7 +259,15 @@ fn notes(group: &AutoScalingGroup, detail: &Detail, weighs: bool, suspended: &BT
         "it has a warm pool: warm instances are neither capacity nor candidates".to_owned(),
     );
     note(weighs, "it weighs its instance types: its sizes are given in hosts of the heaviest weight".to_owned());
-    note(detail.scheduled > 0, format!("{} scheduled action(s) may change its size at any time", detail.scheduled));
+    let policies = names(&detail.policies, suspended).join(", ");
+    note(!policies.is_empty(), format!("scaling policies may change its size during the run: {policies}"));
+    // Amazon ECS Developer Guide, "Use managed termination protection".
+    note(
+        group.tags().iter().any(|tag| tag.key() == Some("AmazonECSManaged")),
+        "Amazon ECS manages it, and may protect the hosts that run its tasks from scale-in: such hosts are neither capacity \
+         nor candidates"
+            .to_owned(),
+    );
     note(group.capacity_rebalance() == Some(true), "capacity rebalancing may replace its Spot members".to_owned());
     note(
         group.max_instance_lifetime().is_some_and(|seconds| seconds > 0),
@@ -280,12 +296,6 @@ fn notes(group: &AutoScalingGroup, detail: &Detail, weighs: bool, suspended: &BT
         "HealthCheck is suspended: the group no longer notices members that fail".to_owned(),
     );
     notes
-}
-
-fn is_refreshing(activity: &Activity) -> bool {
-    use ScalingActivityStatusCode::{Cancelled, Failed, Successful};
-    !matches!(activity.status_code(), Some(Cancelled | Failed | Successful))
-        && activity.cause().is_some_and(|cause| cause.contains("instance refresh"))
 }
 
 #[cfg(test)]

@@ -84,6 +84,7 @@ fn s3_a_weighted_group_with_a_member_of_unknown_weight_is_an_error() {
 fn what_people_should_know_is_noted() {
     let described = plain()
         .load_balancer_names("classic")
+        .tags(TagDescription::builder().key("AmazonECSManaged").value("").build())
         .suspended_processes(SuspendedProcess::builder().process_name("HealthCheck").build())
         .build();
     let detail = Detail {
@@ -94,11 +95,11 @@ fn what_people_should_know_is_noted() {
                 .heartbeat_timeout(300)
                 .build(),
         ],
-        scheduled: 2,
-        activities: Vec::new(),
+        policies: vec![ScalingPolicy::builder().policy_name("load").policy_type("TargetTrackingScaling").build()],
+        ..Detail::default()
     };
     let notes = group(&described, &detail, 6, NOW).expect("complete").notes;
-    assert_eq!(notes.len(), 4, "{notes:#?}");
+    assert_eq!(notes.len(), 5, "{notes:#?}");
     assert!(notes[0].contains("drain") && notes[0].contains("300 s"));
 }
 
@@ -150,11 +151,8 @@ fn members_that_would_not_be_gone_stay() {
         plain().warm_pool_configuration(WarmPoolConfiguration::builder().instance_reuse_policy(policy).build())
     };
     assert_eq!(against(pool(false), &none), []);
-    let refreshing = Activity::builder()
-        .status_code(ScalingActivityStatusCode::InProgress)
-        .cause("At 2026-11-29T12:00:00Z an instance was taken out of service for an instance refresh.")
-        .build();
-    let refreshing = Detail { activities: vec![refreshing], ..Detail::default() };
+    let refreshing = InstanceRefresh::builder().instance_refresh_id("r-1").status("InProgress".into()).build();
+    let refreshing = Detail { refreshes: vec![refreshing], ..Detail::default() };
     let suspended = SuspendedProcess::builder().process_name("Terminate").build();
     for (found, word) in [
         (against(pool(true), &none), "reuse"),

@@ -11,6 +11,7 @@
 //! | [`observe`] | reads every page of everything |
 //! | [`hosts`], [`groups`], [`targets`] | from SDK types to the model: pure, no network |
 //! | [`addresses`] | which host has an address, in which VPC |
+//! | [`changes`], [`cron`] | what changes a group's size by itself, and when |
 //! | [`managed`] | which instances something else launches again |
 //! | [`held`] | what keeps a member on its way out, in words |
 //! | [`activities`] | what a group says that it did, and why |
@@ -57,9 +58,11 @@
 mod activities;
 mod addresses;
 mod answers;
+mod changes;
 mod client;
 mod clock;
 mod codes;
+mod cron;
 mod effects;
 mod errors;
 mod groups;

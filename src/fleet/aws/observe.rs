@@ -9,7 +9,9 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::PoisonError;
 use std::time::Duration;
 
-use aws_sdk_autoscaling::types::{Activity, AutoScalingGroup, Instance as Member};
+use aws_sdk_autoscaling::types::{
+    Activity, AutoScalingGroup, Instance as Member, ScalingPolicy, ScheduledUpdateGroupAction,
+};
 use aws_sdk_ec2::types::{Instance, InstanceStatus};
 use aws_sdk_elasticloadbalancingv2::types::{TargetGroup, TargetHealthDescription, TargetTypeEnum};
 use futures_util::{StreamExt, TryStreamExt, stream};
@@ -20,8 +22,8 @@ use super::{AwsFleet, activities, held};
 use crate::model::{FleetMark, FleetSnapshot, GroupName, Time};
 use crate::ports::FleetError;
 
-/// How old a group's activities, hooks and scheduled actions may be. Only warnings and `cannot-launch` depend on them,
-/// not capacity. Two calls per group for every sample of a bake would use up the account's call rate, which the group's
+/// How old a group's activities, hooks, scheduled actions, scaling policies and instance refreshes may be. Capacity
+/// does not depend on them. Three calls per group for every sample of a bake would use up the account's call rate, which the group's
 /// own control loop needs too.
 pub(super) const DETAIL_AGE: Duration = Duration::from_secs(60);
 
@@ -276,12 +278,13 @@ async fn details(
         }
     }
     if !missing.is_empty() {
-        let scheduled = scheduled_actions(fleet).await?;
-        let scheduled = &scheduled;
+        let (scheduled, policies) = tokio::try_join!(scheduled_actions(fleet), scaling_policies(fleet))?;
+        let (scheduled, policies) = (&scheduled, &policies);
         let read: Vec<(String, Detail)> = stream::iter(missing)
             .map(|name| async move {
                 let mut detail = detail(fleet, &name).await?;
-                detail.scheduled = scheduled.get(&name).copied().unwrap_or(0);
+                detail.scheduled = scheduled.get(&name).cloned().unwrap_or_default();
+                detail.policies = policies.get(&name).cloned().unwrap_or_default();
                 Ok::<_, FleetError>((name, detail))
             })
             .buffer_unordered(CONCURRENCY)
@@ -329,12 +332,50 @@ async fn detail(fleet: &AwsFleet, group: &str) -> Result<Detail, FleetError> {
             })?;
         Ok::<_, FleetError>(answer.lifecycle_hooks.unwrap_or_default())
     };
-    let (activities, hooks) = tokio::try_join!(read_activities(fleet, group), hooks)?;
-    Ok(Detail { activities, hooks, scheduled: 0 })
+    let refreshes = async {
+        // One page, newest first: a group has one refresh at a time.
+        let answer = autoscaling.describe_instance_refreshes().auto_scaling_group_name(group).send().await;
+        let answer = answer.map_err(|e| {
+            super::errors::provider(
+                &format!("read the instance refreshes of {group}"),
+                "autoscaling:DescribeInstanceRefreshes",
+                &e,
+            )
+        })?;
+        Ok::<_, FleetError>(answer.instance_refreshes.unwrap_or_default())
+    };
+    let (activities, hooks, refreshes) = tokio::try_join!(read_activities(fleet, group), hooks, refreshes)?;
+    Ok(Detail { activities, hooks, refreshes, ..Detail::default() })
 }
 
-/// How many scheduled actions each group has.
-async fn scheduled_actions(fleet: &AwsFleet) -> Result<BTreeMap<String, usize>, FleetError> {
+/// The scaling policies of each group.
+async fn scaling_policies(fleet: &AwsFleet) -> Result<BTreeMap<String, Vec<ScalingPolicy>>, FleetError> {
+    let tried = format!("list the scaling policies in {}", fleet.region());
+    let policies = pages(&tried, async |token| {
+        let page = fleet
+            .clients
+            .reads
+            .autoscaling
+            .describe_policies()
+            .max_records(100)
+            .set_next_token(token)
+            .send()
+            .await
+            .map_err(|e| super::errors::provider(&tried, "autoscaling:DescribePolicies", &e))?;
+        Ok((page.scaling_policies.unwrap_or_default(), page.next_token))
+    })
+    .await?;
+    let mut all: BTreeMap<String, Vec<ScalingPolicy>> = BTreeMap::new();
+    for policy in policies {
+        if let Some(group) = policy.auto_scaling_group_name.clone() {
+            all.entry(group).or_default().push(policy);
+        }
+    }
+    Ok(all)
+}
+
+/// The scheduled actions of each group.
+async fn scheduled_actions(fleet: &AwsFleet) -> Result<BTreeMap<String, Vec<ScheduledUpdateGroupAction>>, FleetError> {
     let tried = format!("list the scheduled actions in {}", fleet.region());
     let actions = pages(&tried, async |token| {
         let page = fleet
@@ -350,11 +391,13 @@ async fn scheduled_actions(fleet: &AwsFleet) -> Result<BTreeMap<String, usize>, 
         Ok((page.scheduled_update_group_actions.unwrap_or_default(), page.next_token))
     })
     .await?;
-    let mut counts = BTreeMap::new();
-    for name in actions.into_iter().filter_map(|action| action.auto_scaling_group_name) {
-        *counts.entry(name).or_insert(0) += 1;
+    let mut all: BTreeMap<String, Vec<ScheduledUpdateGroupAction>> = BTreeMap::new();
+    for action in actions {
+        if let Some(group) = action.auto_scaling_group_name.clone() {
+            all.entry(group).or_default().push(action);
+        }
     }
-    Ok(counts)
+    Ok(all)
 }
 
 #[cfg(test)]

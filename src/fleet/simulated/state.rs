@@ -14,7 +14,7 @@ use super::scenario::{Scenario, TiedEvent};
 use super::status::{GroupState, HostStatus};
 use super::tied::{Due, Tied};
 use crate::model::{
-    CALL_HOSTS, Effect, Group, GroupName, Health, Host, HostId, HostState, LedgerId, SubsystemName, Time,
+    CALL_HOSTS, Effect, Group, GroupName, Health, Host, HostId, HostState, LedgerId, OwnChanges, SubsystemName, Time,
 };
 
 /// Written into the state file; a file with another schema is refused.
@@ -175,6 +175,7 @@ impl State {
                 suspended: state.suspended.clone(),
                 deleting: false,
                 obstacles: Vec::new(),
+                changes: OwnChanges::default(),
                 notes: Vec::new(),
             })
         })

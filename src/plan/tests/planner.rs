@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::model::{Health, HostId, Time};
+use crate::model::{Health, HostId, ScheduledChange, Time};
 use crate::plan::permit::NotConfirmed;
 use crate::plan::testing::{NOON, World, brief, counted, policy};
 use crate::plan::{Confirmation, InTurn, Plan, Request, Selection, Verdict, headroom, plan};
@@ -109,6 +109,49 @@ fn s7_a_run_that_outlasts_its_credentials_is_refused() {
     assert_eq!(refusals(&named(&world, &["i-01"])), Vec::<String>::new(), "it takes less time");
     world.credentials_end = ends(Duration::ZERO);
     assert_eq!(refusals(&named(&world, &["i-01"])), ["credentials"]);
+}
+
+#[test]
+fn s7_a_scheduled_action_before_everything_is_over_is_refused() {
+    let mut world = fleet();
+    world.host_mut("i-01").group = Some("asg".into());
+    // A bake of three minutes, the reference of twenty seconds, five minutes to put back.
+    let until = NOON.plus(Duration::from_secs(180 + 20 + 300));
+    let due = |at: Time| vec![ScheduledChange { at, what: "scheduled action night".to_owned() }];
+    world.group_changes.scheduled = due(until);
+    assert_eq!(refusals(&named(&world, &["i-01"])), Vec::<String>::new());
+    world.group_changes.scheduled = due(until.minus(Duration::from_millis(1)));
+    assert_eq!(refusals(&named(&world, &["i-01"])), ["not-removable asg"]);
+    let refused = named(&world, &["i-01"]).document.violations;
+    assert!(
+        refused[0].message.contains("scheduled action night sets the sizes of group asg"),
+        "{}",
+        refused[0].message
+    );
+    assert_eq!(refusals(&named(&world, &["i-02"])), Vec::<String>::new(), "it is in no group");
+}
+
+#[test]
+fn s7_a_scaling_policy_must_leave_room_for_the_batch_that_is_out() {
+    let mut world = fleet();
+    for host in ["i-01", "i-02", "i-03", "i-04"] {
+        world.host_mut(host).group = Some("asg".into());
+    }
+    world.policy_mut("index").pace.batch = BatchLimit::Hosts(2);
+    world.group_changes.scales_out = Some("scaling policy load".to_owned());
+    let all = ["i-01", "i-02", "i-03"];
+    // Four, of which two are out: the policy launches two, and the two come back. The third goes when two are gone.
+    world.group_maximum = 6;
+    assert_eq!(refusals(&named(&world, &all)), Vec::<String>::new());
+    world.group_maximum = 5;
+    assert_eq!(refusals(&named(&world, &all)), ["way-back asg 6/5"]);
+    assert_eq!(refusals(&named(&world, &["i-01"])), Vec::<String>::new());
+    world.policy_mut("index").pace.batch = BatchLimit::Hosts(1);
+    assert_eq!(refusals(&named(&world, &all)), Vec::<String>::new(), "smaller batches need less room");
+    world.group_maximum = 4;
+    assert_eq!(refusals(&named(&world, &all)), ["way-back asg 5/4"]);
+    world.group_changes.scales_out = None;
+    assert_eq!(refusals(&named(&world, &all)), Vec::<String>::new());
 }
 
 #[test]

@@ -8,6 +8,7 @@ mod halts;
 mod history;
 mod ledger;
 mod outage;
+mod own_changes;
 mod policies;
 mod pruned;
 mod readings;

@@ -11,7 +11,8 @@ use super::policies::policies;
 use crate::coordination::{Command, Context, FleetRecord, ProcessId, RunIdentity, decide};
 use crate::model::{
     Bounds, CallOutcome, Departure, Effect, FleetIdentity, FleetMark, FleetSnapshot, Group, GroupName, Host, HostId,
-    HostState, Launch, LedgerId, OperatorId, Process, Reading, RequestId, RunId, Sample, SubsystemName, Time,
+    HostState, Launch, LedgerId, OperatorId, OwnChanges, Process, Reading, RequestId, RunId, Sample, SubsystemName,
+    Time,
 };
 use crate::plan::{Confirmation, Inputs, LedgerView, Plan, Request, Selection, plan};
 use crate::policy::PolicySet;
@@ -61,6 +62,9 @@ pub(super) struct World {
     pub(super) hosts: BTreeMap<HostId, Host>,
     pub(super) desired: u64,
     pub(super) suspended: BTreeSet<Process>,
+    /// What the group does by itself.
+    pub(super) changes: OwnChanges,
+    pub(super) group_maximum: u64,
     pub(super) record: FleetRecord,
     pub(super) journal: Vec<JournalRecord>,
     pub(super) policies: Arc<PolicySet>,
@@ -176,6 +180,8 @@ impl World {
             hosts,
             desired: 12,
             suspended: BTreeSet::new(),
+            changes: OwnChanges::default(),
+            group_maximum: 100,
             record: FleetRecord::new(ledger, policies.fleet.name.clone(), START),
             journal: Vec::new(),
             policies,
@@ -213,7 +219,7 @@ impl World {
         let group = Group {
             name: GroupName::new("index"),
             min_size: 0,
-            max_size: 100,
+            max_size: self.group_maximum,
             desired: self.desired,
             stated_members: self.hosts.values().filter(|host| host.group.is_some()).count() as u64,
             launch_failure: None,
@@ -221,6 +227,7 @@ impl World {
             suspended: self.suspended.clone(),
             deleting: false,
             obstacles: Vec::new(),
+            changes: self.changes.clone(),
             notes: Vec::new(),
         };
         let going = self.hosts.values().filter(|host| host.state == HostState::Terminating);

@@ -1,10 +1,14 @@
 //! `doctor` on AWS: each obstacle in turn is named, and nothing is touched.
 
+use std::collections::BTreeSet;
+use std::time::{Duration, SystemTime};
+
+use aws_sdk_autoscaling::types::TargetTrackingConfiguration;
 use serde_json::{Value, json};
 
 use crate::doctor::{bad, states};
 
-use super::story::{SMALL, Story};
+use super::story::{SMALL, Story, removal, rules, run};
 
 fn doctor(story: &Story, code: i32) -> Value {
     story.environment.run(&["doctor", "-o", "json"]).exits(code).json()
@@ -64,4 +68,78 @@ async fn every_obstacle_is_named() {
     resume.scaling_processes("HealthCheck").send().await.expect("resumed");
     assert_eq!(story.now().await, story.before);
     assert_eq!(story.cloud.moto.calls("TerminateInstanceInAutoScalingGroup"), 0);
+}
+
+#[tokio::test]
+async fn what_a_group_does_by_itself_is_named_and_refused() {
+    let story = Story::adopted(&SMALL).await;
+    let autoscaling = &story.cloud.autoscaling;
+    let named = |rule: &str, word: &str| {
+        let report = doctor(&story, 5);
+        assert_eq!(bad(&report), ["group index"], "{word}");
+        assert!(report.to_string().contains(word), "{report:#}");
+        let plan = run(&story.environment, &removal("index", &[story.id("index-0001")])).exits(3).json();
+        assert_eq!(rules(&plan), BTreeSet::from([rule]), "{plan:#}");
+        assert!(plan["violations"].to_string().contains(word), "{plan:#}");
+        // Of other groups hosts go.
+        story.environment.run(&["plan", "--subsystem", "billing", "--count", "1", "-o", "json"]).exits(0);
+    };
+    let fine = |word: &str| assert_eq!(bad(&doctor(&story, 0)), Vec::<String>::new(), "{word}");
+
+    autoscaling.start_instance_refresh().auto_scaling_group_name("index").send().await.expect("started");
+    named("not-removable", "instance refresh");
+    autoscaling.cancel_instance_refresh().auto_scaling_group_name("index").send().await.expect("cancelled");
+    fine("no refresh");
+
+    let puts = || {
+        let puts = autoscaling.put_scheduled_update_group_action().auto_scaling_group_name("index");
+        puts.scheduled_action_name("night").desired_capacity(3)
+    };
+    puts().recurrence("* * * * *").send().await.expect("scheduled");
+    named("not-removable", "scheduled action night");
+    let in_days = SystemTime::now() + Duration::from_secs(3 * 86_400);
+    autoscaling
+        .delete_scheduled_action()
+        .auto_scaling_group_name("index")
+        .scheduled_action_name("night")
+        .send()
+        .await
+        .expect("deleted");
+    puts().start_time(in_days.into()).send().await.expect("scheduled");
+    fine("long after the run");
+
+    let tracks = TargetTrackingConfiguration::builder().target_value(50.0).build();
+    let policy = autoscaling.put_scaling_policy().auto_scaling_group_name("index").policy_name("load");
+    let policy = policy.policy_type("TargetTrackingScaling").target_tracking_configuration(tracks);
+    policy.send().await.expect("a policy");
+    let maximum =
+        |size: i32| autoscaling.update_auto_scaling_group().auto_scaling_group_name("index").max_size(size).send();
+    maximum(9).await.expect("no room");
+    named("way-back", "scaling policy load");
+    maximum(10).await.expect("room for one");
+    let shown = story.environment.run(&["plan", "--subsystem", "index", "--count", "1"]).exits(0);
+    assert!(shown.stdout.contains("load"), "{}", shown.stdout);
+    let refused =
+        story.environment.run(&["plan", "--subsystem", "index", "--count", "2", "-o", "json"]).exits(3).json();
+    assert_eq!(rules(&refused), BTreeSet::from(["way-back"]), "{refused:#}");
+}
+
+#[tokio::test]
+async fn hosts_that_ecs_protects_from_scale_in_are_neither_capacity_nor_taken() {
+    let story = Story::adopted(&SMALL).await;
+    let tag = aws_sdk_autoscaling::types::Tag::builder().resource_id("index").resource_type("auto-scaling-group");
+    let tag = tag.key("AmazonECSManaged").value("").propagate_at_launch(true).build();
+    story.cloud.autoscaling.create_or_update_tags().tags(tag).send().await.expect("tagged");
+    let busy = ["index-0001", "index-0002"].map(|name| story.id(name));
+    let protect = story.cloud.autoscaling.set_instance_protection().auto_scaling_group_name("index");
+    let protect = protect.set_instance_ids(Some(busy.to_vec())).protected_from_scale_in(true);
+    protect.send().await.expect("protected");
+    let plan = run(&story.environment, &removal("index", &busy[..1])).exits(3).json();
+    assert_eq!(rules(&plan), BTreeSet::from(["protected"]), "{plan:#}");
+    let of_index = &plan["subsystems"].as_array().expect("subsystems")[0];
+    assert_eq!((&of_index["name"], &of_index["capacity"]), (&json!("index"), &json!(7)), "{plan:#}");
+    let plan = story.environment.run(&["plan", "--subsystem", "index", "--count", "3", "-o", "json"]).exits(0).json();
+    let chosen = plan["batches"].to_string();
+    assert!(busy.iter().all(|id| !chosen.contains(id.as_str())), "{chosen}");
+    assert!(plan["warnings"].to_string().contains("Amazon ECS manages it"), "{plan:#}");
 }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::model::{
-    Call, CallOutcome, Effect, FleetMark, FleetSnapshot, Group, GroupName, Health, Host, HostId, HostState, Process,
-    Time,
+    Call, CallOutcome, Effect, FleetMark, FleetSnapshot, Group, GroupName, Health, Host, HostId, HostState, OwnChanges,
+    Process, Time,
 };
 use crate::plan::testing::Seeded;
 
@@ -110,6 +110,7 @@ impl Fleet {
                 suspended: self.suspended.get(&GroupName::new(name)).cloned().unwrap_or_default(),
                 deleting: false,
                 obstacles: Vec::new(),
+                changes: OwnChanges::default(),
                 notes: Vec::new(),
             }
         });
