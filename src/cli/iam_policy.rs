@@ -21,7 +21,7 @@ const LEDGER_TAG: &str = "safe-remove:ledger";
 const MARKER_TAGS: [&str; 2] = ["safe-remove:cordoned", "safe-remove:cordoned:*"];
 
 /// Whoever plans, checks or reports looks with these.
-const LOOK: [&str; 13] = [
+const LOOK: [&str; 14] = [
     "autoscaling:DescribeAutoScalingGroups",
     "autoscaling:DescribeAutoScalingInstances",
     "autoscaling:DescribeInstanceRefreshes",
@@ -33,6 +33,7 @@ const LOOK: [&str; 13] = [
     "ec2:DescribeInstanceAttribute",
     "ec2:DescribeInstanceStatus",
     "ec2:DescribeInstances",
+    "elasticloadbalancing:DescribeTags",
     "elasticloadbalancing:DescribeTargetGroups",
     "elasticloadbalancing:DescribeTargetHealth",
 ];

@@ -39,6 +39,18 @@ class Strays(LabTest):
         self.assertEqual(self.targets(ids), {a: "healthy"})
         self.assertEqual(self.targets(addresses), {self.address(a): "healthy"})
 
+    def test_tags_of_a_target_group_that_is_gone(self):
+        kept, gone = self.target_group("a", "instance"), self.target_group("b", "ip")
+        self.elb.add_tags(
+            ResourceArns=[kept], Tags=[{"Key": "elbv2.k8s.aws/cluster", "Value": "x"}]
+        )
+        found = self.elb.describe_tags(ResourceArns=[kept, gone])["TagDescriptions"]
+        self.assertEqual([len(of["Tags"]) for of in found], [1, 0])
+        self.elb.delete_target_group(TargetGroupArn=gone)
+        describe = self.elb.describe_tags
+        self.refused("TargetGroupNotFound", describe, ResourceArns=[kept, gone])
+        self.refused("ValidationError", describe, ResourceArns=[kept] * 21)
+
     def test_a_target_group_lists_ids_or_addresses(self):
         a, *_ = self.one_group()
         ids, addresses = (

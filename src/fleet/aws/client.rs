@@ -17,6 +17,14 @@ use super::answers::WholeAnswers;
 use super::clock::{Attention, ClockWatch};
 use crate::model::Time;
 
+/// How old a group's activities, hooks, scheduled actions, scaling policies and instance refreshes may be, and the tags of
+/// target groups. Capacity does not depend on them. Three calls per group for every sample of a bake would use up the
+/// account's call rate, which the group's own control loop needs too.
+pub(super) const DETAIL_AGE: Duration = Duration::from_secs(60);
+
+/// Concurrent calls, per kind.
+pub(super) const CONCURRENCY: usize = 8;
+
 /// The timeouts and limits of calls.
 #[derive(Clone, Copy, Debug)]
 pub struct Timeouts {

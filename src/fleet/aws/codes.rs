@@ -46,22 +46,25 @@ const fn code(code: &'static str, status: u16, meaning: ProviderError) -> Code {
 /// The codes that the service models mark for the operations called here (botocore's `service-2.json`, of which
 /// `tests/moto/error_codes.json` keeps the part). `senderFault` says that the call was refused for what it asked or for
 /// when it came: certainly not done. EC2's model marks none.
-const MODELLED: [Code; 13] = [
+const MODELLED: [Code; 16] = [
     code("AlreadyExists", 400, Refused),
     code("HealthUnavailable", 500, Server),
     code("InvalidNextToken", 400, Refused),
     code("InvalidTarget", 400, Refused),
     code("LimitExceeded", 400, Refused),
+    code("ListenerNotFound", 400, Refused),
     code("LoadBalancerNotFound", 400, Refused),
     // "You already have a pending update to an Amazon EC2 Auto Scaling resource": it passes by itself.
     code("ResourceContention", 500, Busy),
     code("ResourceInUse", 400, Refused),
+    code("RuleNotFound", 400, Refused),
     // "The operation can't be performed because there are scaling activities in progress": it passes by itself.
     code("ScalingActivityInProgress", 400, Busy),
     code("ServiceLinkedRoleFailure", 500, Refused),
     code("TargetGroupNotFound", 400, Refused),
     code("TooManyRegistrationsForTargetId", 400, Refused),
     code("TooManyTargets", 400, Refused),
+    code("TrustStoreNotFound", 400, Refused),
 ];
 
 /// The codes that every operation may send. Sources: "Common Errors" in each service's API reference; "Error codes for

@@ -12,14 +12,15 @@ use aws_sdk_elasticloadbalancingv2::types::{TargetGroup, TargetHealthDescription
 
 use super::LEDGER_TAG;
 use super::addresses::Addresses;
+use super::controllers::filled_again;
 use super::groups::{self, Detail};
 use super::managed::managed;
-use super::marker::{self, Marker, short};
+use super::marker::{self, Marker, name_in, short};
 use super::tags::{GROUP_TAG, tag};
 use super::targets::Registrations;
 use crate::model::{
     Contradiction, Group, GroupName, Health, Host, HostId, HostState, InventoryError, LedgerId, Obstacle, ObstacleKind,
-    Protection, TargetGroupId, Time,
+    Protection, Time,
 };
 
 /// Everything that AWS listed, each list complete.
@@ -35,6 +36,8 @@ pub(super) struct Inventory {
     pub(super) statuses: Vec<InstanceStatus>,
     /// Every target group that may hold instances, with its targets.
     pub(super) targets: Vec<(TargetGroup, Vec<TargetHealthDescription>)>,
+    /// The controllers that keep target groups filled, by target group.
+    pub(super) controllers: BTreeMap<String, &'static str>,
     /// The detail of each group, by group.
     pub(super) details: BTreeMap<String, Detail>,
 }
@@ -134,6 +137,7 @@ struct View<'a> {
     statuses: BTreeMap<&'a str, &'a InstanceStatus>,
     warm: &'a BTreeMap<String, BTreeSet<String>>,
     targets: Registrations,
+    controllers: &'a BTreeMap<String, &'static str>,
     protected: &'a BTreeSet<HostId>,
 }
 
@@ -154,6 +158,7 @@ impl<'a> View<'a> {
             statuses: inventory.statuses.iter().filter_map(|s| Some((s.instance_id()?, s))).collect(),
             warm: &inventory.warm,
             targets: Registrations::new(&inventory.targets, &Addresses::of(&inventory.instances)),
+            controllers: &inventory.controllers,
             protected,
         })
     }
@@ -270,9 +275,13 @@ impl<'a> View<'a> {
                 name_in(group)
             ));
         }
-        let GroupMembership::Listed(group, _) = membership else { return None };
-        let attached = groups::target_groups(group);
         let registered = self.targets.of(id);
+        let group = match membership {
+            GroupMembership::Listed(group, _) => group,
+            GroupMembership::Unlisted(_) | GroupMembership::Unclaimed(_) => return None,
+            GroupMembership::None => return filled_again(&registered, self.controllers),
+        };
+        let attached = groups::target_groups(group);
         let strays: Vec<&str> = registered.iter().filter(|tg| !attached.contains(tg.as_str())).map(name_in).collect();
         let one = match strays.as_slice() {
             [] => return None,
@@ -397,12 +406,11 @@ fn name_of(group: &AutoScalingGroup) -> &str {
     group.auto_scaling_group_name().unwrap_or_default()
 }
 
-/// Why a host that does not run cannot be taken, although it is established that it does not serve. It could not be put
-/// back: a member that leaves Standby is subject to health checks again, which call every state but running unhealthy, and its
-/// group would end it (Amazon EC2 Auto Scaling User Guide, "How the standby state works", "Health checks for instances in an
-/// Auto Scaling group"); only instances that run can be registered in a target group (Elastic Load Balancing API reference,
-/// `RegisterTargets`). Whether `EnterStandby` takes one that is stopped is not documented. One that is out already is left to
-/// whoever has it out.
+/// Why a host that does not run cannot be taken, although it is established that it does not serve: it could not be put
+/// back. A member that leaves Standby is subject to health checks again, which call every state but running unhealthy
+/// (Amazon EC2 Auto Scaling User Guide, "How the standby state works", "Health checks for instances in an Auto Scaling
+/// group"); a target must run (Elastic Load Balancing API reference, `RegisterTargets`). Whether `EnterStandby` takes a
+/// stopped instance is not documented. One that is out already is left to whoever has it out.
 fn stopped(instance: &Instance, membership: &GroupMembership<'_>, is_marked: bool) -> Option<String> {
     let state = instance.state().and_then(|state| state.name())?;
     if !matches!(state, InstanceStateName::Stopping | InstanceStateName::Stopped) {
@@ -426,12 +434,6 @@ fn stopped(instance: &Instance, membership: &GroupMembership<'_>, is_marked: boo
         | GroupMembership::Unclaimed(_)
         | GroupMembership::None => None,
     }
-}
-
-/// The name of a target group.
-fn name_in(target_group: &TargetGroupId) -> &str {
-    let end = short(target_group);
-    end.split_once('/').map_or(end, |(name, _)| name)
 }
 
 fn state_of<'a>(instance: &'a Instance, id: &str) -> Result<&'a InstanceStateName, InventoryError> {

@@ -74,6 +74,12 @@ pub(super) fn short(target_group: &TargetGroupId) -> &str {
     arn.rsplit_once(":targetgroup/").map_or(arn, |(_, end)| end)
 }
 
+/// The name of a target group.
+pub(super) fn name_in(target_group: &TargetGroupId) -> &str {
+    let end = short(target_group);
+    end.split_once('/').map_or(end, |(name, _)| name)
+}
+
 impl Marker {
     /// The tags to write.
     pub(super) fn tags(&self) -> BTreeMap<String, String> {

@@ -12,6 +12,7 @@
 //! | [`hosts`], [`groups`], [`targets`] | from SDK types to the model: pure, no network |
 //! | [`addresses`] | which host has an address, in which VPC |
 //! | [`changes`], [`cron`] | what changes a group's size by itself, and when |
+//! | [`controllers`] | which target groups a controller keeps filled |
 //! | [`managed`] | which instances something else launches again |
 //! | [`held`] | what keeps a member on its way out, in words |
 //! | [`activities`] | what a group says that it did, and why |
@@ -62,6 +63,7 @@ mod changes;
 mod client;
 mod clock;
 mod codes;
+mod controllers;
 mod cron;
 mod effects;
 mod errors;
@@ -118,8 +120,10 @@ pub struct AwsFleet {
     credentials: Option<SharedCredentialsProvider>,
     clients: client::Clients,
     clock: Arc<clock::ClockWatch>,
-    /// Details change rarely and cost calls per group: they are read again after [`observe::DETAIL_AGE`].
+    /// Details change rarely and cost calls per group: they are read again after [`client::DETAIL_AGE`].
     details: Mutex<BTreeMap<GroupName, observe::Remembered>>,
+    /// The controllers of target groups, read again after [`client::DETAIL_AGE`] as well.
+    controllers: Mutex<BTreeMap<String, (Time, Option<&'static str>)>>,
     /// Hosts found to have termination protection: later observations report it.
     protected: Mutex<BTreeSet<HostId>>,
 }
@@ -177,6 +181,7 @@ impl AwsFleet {
             clients,
             clock,
             details: Mutex::default(),
+            controllers: Mutex::default(),
             protected: Mutex::default(),
         })
     }

@@ -7,7 +7,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::PoisonError;
-use std::time::Duration;
 
 use aws_sdk_autoscaling::types::{
     Activity, AutoScalingGroup, Instance as Member, ScalingPolicy, ScheduledUpdateGroupAction,
@@ -16,19 +15,12 @@ use aws_sdk_ec2::types::{Instance, InstanceStatus};
 use aws_sdk_elasticloadbalancingv2::types::{TargetGroup, TargetHealthDescription, TargetTypeEnum};
 use futures_util::{StreamExt, TryStreamExt, stream};
 
+use super::client::{CONCURRENCY, DETAIL_AGE};
 use super::groups::Detail;
 use super::hosts::{self, Assembled, Inventory};
-use super::{AwsFleet, activities, held};
+use super::{AwsFleet, activities, controllers, held};
 use crate::model::{FleetMark, FleetSnapshot, GroupName, Time};
 use crate::ports::FleetError;
-
-/// How old a group's activities, hooks, scheduled actions, scaling policies and instance refreshes may be. Capacity
-/// does not depend on them. Three calls per group for every sample of a bake would use up the account's call rate, which the group's
-/// own control loop needs too.
-pub(super) const DETAIL_AGE: Duration = Duration::from_secs(60);
-
-/// Concurrent calls, per kind.
-pub(super) const CONCURRENCY: usize = 8;
 
 /// The most pages of one list: a hundred thousand hosts at a hundred a page.
 const PAGES: usize = 1_000;
@@ -70,7 +62,8 @@ async fn read(fleet: &AwsFleet, now: Time) -> Result<Inventory, FleetError> {
     };
     let ((groups, warm, details), instances, statuses, targets) =
         tokio::try_join!(grouped, instances(fleet), statuses(fleet), targets(fleet))?;
-    Ok(Inventory { groups, warm, instances, statuses, targets, details })
+    let controllers = controllers::read(fleet, &targets, now).await?;
+    Ok(Inventory { groups, warm, instances, statuses, targets, controllers, details })
 }
 
 /// Reads the pages of one list until there is no next one.

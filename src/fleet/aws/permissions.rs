@@ -24,10 +24,10 @@ use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::AwsFleet;
+use super::client::CONCURRENCY;
 use super::codes::ProviderError;
 use super::errors::{self, Words};
 use super::marker::KEY;
-use super::observe::CONCURRENCY;
 use crate::model::{GroupName, HostId, HostTargets, TargetGroupId};
 use crate::ports::{FleetError, Permission, Trial, Trials};
 
