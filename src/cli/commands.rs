@@ -32,6 +32,13 @@ pub(crate) enum Command {
         #[arg(long, value_name = "KEY=VALUE", value_parser = what_if)]
         what_if: Vec<Supposed>,
     },
+    /// Every host: its zone, its state, what it serves, and what stands against taking it
+    #[command(after_help = examples::HOSTS)]
+    Hosts {
+        /// Only the hosts of this subsystem
+        #[arg(long, value_name = "NAME", value_parser = subsystem, add = candidates::subsystems())]
+        subsystem: Option<SubsystemName>,
+    },
     /// Look at all that a removal relies on, and say what stands in its way; touches nothing
     ///
     /// Looks at the caller, the ledger, the permissions that can be tried without effect, how long an observation takes, and
@@ -213,6 +220,7 @@ impl Command {
         match self {
             Self::Plan { .. }
             | Self::Headroom { .. }
+            | Self::Hosts { .. }
             | Self::Doctor
             | Self::Status { .. }
             | Self::History(_)

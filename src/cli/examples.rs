@@ -14,6 +14,11 @@ Examples:
   safe-remove headroom --subsystem index --what-if minimum=55  another minimum
   safe-remove headroom --what-if zone-down=a                   if zone a is lost";
 
+pub(crate) const HOSTS: &str = "\
+Examples:
+  safe-remove hosts                    every host of the fleet
+  safe-remove hosts --subsystem index  those of one subsystem";
+
 pub(crate) const DOCTOR: &str = "\
 Examples:
   safe-remove doctor                before the first removal

@@ -40,7 +40,10 @@ fn command(words: &[&str]) -> Option<String> {
             "to remove hosts: safe-remove --subsystem NAME --count N"
         }
         "ls" | "list" | "ps" | "runs" | "show" | "get" | "describe" => {
-            "what is under way: safe-remove status\nwhat was: safe-remove history"
+            "what is under way: safe-remove status\nwhat was: safe-remove history\nthe hosts: safe-remove hosts"
+        }
+        "nodes" | "instances" | "host" | "inventory" => {
+            "the hosts, and what stands against taking each: safe-remove hosts"
         }
         "check" | "validate" | "lint" | "verify" => "to check the policies: safe-remove policy check",
         "capacity" | "max" | "limits" => "how much can go now: safe-remove headroom",

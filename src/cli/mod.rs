@@ -18,6 +18,7 @@ mod halt;
 mod halts;
 mod headroom;
 mod history;
+mod hosts;
 mod iam_policy;
 mod keyboard;
 mod ledger;
@@ -179,6 +180,7 @@ async fn command(cli: &Cli, screen: &Arc<Screen>) -> Result<CommandOutput, Opera
         None => remove::run(global, &cli.removal, screen).await,
         Some(Command::Plan { selection }) => plan::run(global, selection).await,
         Some(Command::Headroom { subsystem, what_if }) => headroom::run(global, subsystem.as_ref(), what_if).await,
+        Some(Command::Hosts { subsystem }) => hosts::run(global, subsystem.as_ref()).await,
         Some(Command::Doctor) => doctor::run(global).await,
         Some(Command::Status { run, watch, check }) => status::run(global, run.as_ref(), *watch, *check, screen).await,
         Some(Command::Resume { run, yes, reason, even_if_alive }) => {

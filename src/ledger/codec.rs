@@ -134,7 +134,7 @@ mod tests {
 
     #[test]
     fn s3_a_newer_schema_and_a_field_that_would_be_dropped_are_newer() {
-        let newer = altered(|r| drop(r.insert("schema".into(), "safe-remove/ledger/v4".into())));
+        let newer = altered(|r| drop(r.insert("schema".into(), "safe-remove/ledger/v5".into())));
         assert!(matches!(newer, Err(CodecError::Newer { .. })), "{newer:?}");
         let field = altered(|r| drop(r.insert("quorum".into(), 3.into())));
         assert!(

@@ -9,7 +9,7 @@
 //! | `idempotency`, `takeover`, `not_taken`, `remainder`, `offline_journal`, `offline_file` | runs begun earlier |
 //! | `halt`, `stop_order`, `follow`, `unhalt`, `pause`, `adopt`, `marks`, `accept`, `set_time` | decisions of a person |
 //! | `init`, `archive`, `prune` | the ledger as a whole |
-//! | `status`, `run_status`, `advice`, `history`, `headroom`, `doctor`, `run_report`, `report`, `candidates` | reports, and names for the Tab key |
+//! | `status`, `run_status`, `advice`, `history`, `headroom`, `hosts`, `doctor`, `run_report`, `report`, `candidates` | reports, and names for the Tab key |
 //! | `environment`, `site`, `reader`, `fleets`, `engines`, `clock`, `process` | what the policies name, opened |
 
 mod accept;
@@ -30,6 +30,7 @@ mod frontend;
 mod halt;
 mod headroom;
 mod history;
+mod hosts;
 mod idempotency;
 mod ids;
 mod init;
@@ -71,6 +72,7 @@ pub(crate) use frontend::{Frontend, Orders, Part, Question, Reply};
 pub(crate) use halt::{Halted, HaltedRun, halt};
 pub(crate) use headroom::headroom;
 pub(crate) use history::{HistoryOf, history};
+pub(crate) use hosts::hosts;
 pub(crate) use init::{init, ledger_id};
 pub(crate) use marks::Marks;
 pub(crate) use pause::{go_on, pause};

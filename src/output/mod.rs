@@ -10,6 +10,7 @@ mod clean;
 mod doctor;
 mod documents;
 mod headroom;
+mod hosts;
 pub(crate) mod next;
 mod page;
 mod place;
@@ -34,6 +35,7 @@ pub(crate) use documents::{
     ErrorDocument, HeadroomDocument, HistoryDocument, HistoryHalt, Hypothesis, PlanEnd, ResultDocument, placed_plan,
 };
 pub(crate) use headroom::headroom_text;
+pub(crate) use hosts::{HostsDocument, hosts_list_text};
 pub(crate) use page::Page;
 pub(crate) use place::{ClockSpeed, Place};
 pub(crate) use plan::{other_text, plan_text};

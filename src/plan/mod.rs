@@ -20,7 +20,7 @@
 //! | `verify` | every rule for a set of hosts: the check before every effect |
 //! | `stock`, `constraints`, `solver` | what may be taken, as a problem in whole numbers, and its solver |
 //! | `pace`, `settings`, `batches`, `schedule` | how fast, how strictly, in which order, and when |
-//! | `capacity`, `measure`, `warnings`, `digest` | what people are shown |
+//! | `capacity`, `measure`, `listing`, `warnings`, `digest` | what people are shown |
 //! | `explain` | why not, and what would be allowed |
 //! | `draft`, `planner` | all of it put together |
 //! | `permit` | how a plan is confirmed |
@@ -42,6 +42,7 @@ mod gates;
 mod group_sizes;
 mod hosts;
 mod inputs;
+mod listing;
 mod measure;
 mod membership;
 mod own_changes;
@@ -75,6 +76,7 @@ pub use error::AssessError;
 pub(crate) use explain::{Assumed, Assumption, UnknownAssumption, WhatIf};
 pub use explain::{Headroom, InTurn, Spread, headroom};
 pub use inputs::{Inputs, Stage, Taking};
+pub(crate) use listing::{ListedHost, ListedMembership, listed};
 pub(crate) use measure::{capacities, in_service, measure};
 pub(crate) use membership::Membership;
 pub(crate) use own_changes::{no_room, scheduled};

@@ -93,6 +93,7 @@ fn documents() -> Vec<Value> {
     add(&["unhalt", "--subsystem", "billing", "--reason", "no fire"], 0);
     add(&[&remove[..], &["4", "--yes"]].concat(), 7);
     add(&["headroom", "--what-if", "zone-down=a"], 0);
+    add(&["hosts", "--subsystem", "index"], 0);
     add(&["history"], 0);
     add(&["policy", "check"], 0);
     add(&["policy", "show"], 0);
@@ -129,7 +130,7 @@ fn every_number_says_its_unit_and_every_time_is_written_alike() {
     let mut kinds: Vec<&str> = all.iter().filter_map(|document| document["schema"].as_str()).collect();
     kinds.sort_unstable();
     kinds.dedup();
-    for kind in ["plan", "run", "event", "status", "history", "headroom", "result", "error", "ledger-export"] {
+    for kind in ["plan", "run", "event", "status", "history", "headroom", "hosts", "result", "error", "ledger-export"] {
         assert!(kinds.iter().any(|known| known.starts_with(&format!("safe-remove/{kind}/v"))), "{kind} of {kinds:?}");
     }
     let mut found = Vec::new();

@@ -59,6 +59,20 @@ fn an_aborted_run_says_what_is_gone_what_is_in_doubt_and_what_comes_next() {
     assert_snapshot!(environment.show(&["--subsystem", "index", "--count", "6", "--yes"]));
 }
 
+/// A host that is held, one that its group protects, one that no policy selects: each says what stands against it.
+#[test]
+fn hosts() {
+    let environment = fleet();
+    environment.replace(
+        "policies/index.toml",
+        "[capacity]",
+        "never = { tags = { role = [\"index-billing\"] } }\n[capacity]",
+    );
+    assert_snapshot!("hosts_text", environment.show(&["hosts"]));
+    assert_snapshot!("hosts_json", environment.show(&["hosts", "--subsystem", "placement", "-o", "json"]));
+    assert_snapshot!("hosts_unknown", environment.show(&["hosts", "--subsystem", "plcement"]));
+}
+
 #[test]
 fn headroom() {
     let environment = fleet();

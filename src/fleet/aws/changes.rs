@@ -1,13 +1,13 @@
 //! What changes a group's size by itself: scheduled actions, scaling policies, an instance refresh. Pure.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use aws_sdk_autoscaling::types::{
     InstanceRefresh, InstanceRefreshStatus, PredictiveScalingMode, ScalingPolicy, ScheduledUpdateGroupAction,
 };
-use jiff::tz::{TimeZone, TimeZoneDatabase};
+use cronexpr::{Crontab, MakeTimestamp};
 
-use super::cron::Cron;
 use crate::model::{OwnChanges, ScheduledChange, Time};
 
 /// What the group will do by itself, as far as it is known at `now`.
@@ -40,16 +40,29 @@ fn due(action: &ScheduledUpdateGroupAction, now: Time) -> Option<ScheduledChange
         return text(start, "");
     }
     let recurrence = action.recurrence().filter(|recurrence| !recurrence.is_empty())?;
-    let zone = match action.time_zone().filter(|zone| !zone.is_empty()) {
-        None => Some(TimeZone::UTC),
-        Some(zone) => TimeZoneDatabase::bundled().get(zone).ok(),
-    };
-    let Some((cron, zone)) = Cron::read(recurrence).zip(zone) else {
+    let Ok(recurrence) = Recurrence::read(recurrence, action.time_zone()) else {
         // S3: it may be due at any time.
         return text(now, &format!(" (its recurrence {recurrence:?} is not understood)"));
     };
-    let at = Time::from_jiff(cron.next(&zone, now.to_jiff())?);
+    let at = recurrence.next(now)?;
     if end.is_some_and(|end| at > end) { None } else { text(at, "") }
+}
+
+/// When a recurring action is due. The form is Unix cron's: minute, hour, day of the month, month, day of the week (API
+/// reference, `PutScheduledUpdateGroupAction`).
+struct Recurrence(Crontab);
+
+impl Recurrence {
+    fn read(text: &str, zone: Option<&str>) -> Result<Self, cronexpr::Error> {
+        let zone = zone.filter(|zone| !zone.is_empty()).unwrap_or("UTC");
+        cronexpr::parse_crontab(&format!("{text} {zone}")).map(Self)
+    }
+
+    /// The first time at or after `from`; `None` if there is none within years. A time that the clocks skip does not come.
+    fn next(&self, from: Time) -> Option<Time> {
+        let before = MakeTimestamp(from.minus(Duration::from_millis(1)).to_jiff());
+        self.0.find_next(before).ok().map(|next| Time::from_jiff(next.timestamp()))
+    }
 }
 
 /// The policies that act now. AlarmNotification carries the alarms of all of them but predictive scaling (Amazon EC2 Auto
@@ -184,5 +197,44 @@ mod tests {
             assert!(!of(status), "{status}");
         }
         assert!(refreshing(&[]).is_none());
+    }
+
+    fn next(text: &str, zone: &str, from: &str) -> String {
+        let from = from.parse().expect("a time");
+        let next = Recurrence::read(text, Some(zone)).expect("valid").next(from);
+        next.map_or_else(|| "never".to_owned(), |at| at.to_string())
+    }
+
+    #[test]
+    fn the_next_time_is_found() {
+        // 2026-11-29 is a Sunday.
+        for (text, expected) in [
+            ("0 22 * * *", "2026-11-29 22:00:00 UTC"),
+            ("0 9 * * *", "2026-11-30 09:00:00 UTC"),
+            ("30 12 * * *", "2026-11-29 12:30:00 UTC"),
+            ("0 9 * * MON-FRI", "2026-11-30 09:00:00 UTC"),
+            ("0 9 * * 7", "2026-12-06 09:00:00 UTC"),
+            ("0 13 * * 0", "2026-11-29 13:00:00 UTC"),
+            ("15-55/20 12 * * *", "2026-11-29 12:35:00 UTC"),
+            ("0 0 1 * *", "2026-12-01 00:00:00 UTC"),
+            ("0 0 1,15 dec Fri", "2026-12-01 00:00:00 UTC"),
+            ("0 0 30 2 *", "never"),
+        ] {
+            assert_eq!(next(text, "UTC", "2026-11-29T12:30:00.000Z").as_str(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_zone_of_the_action_counts() {
+        let next = next("0 9 * * *", "America/New_York", "2026-11-29T12:30:00.000Z");
+        assert_eq!(next, "2026-11-29 14:00:00 UTC");
+    }
+
+    #[test]
+    fn s3_what_is_not_understood_is_not_read() {
+        for text in ["", "0 9 * *", "0 9 * * * 2026", "60 9 * * *", "0 9 * * FOO", "5-1 9 * * *", "*/0 * * * *"] {
+            assert!(Recurrence::read(text, None).is_err(), "{text:?}");
+        }
+        assert!(Recurrence::read("0 9 * * *", Some("Mars/Phobos")).is_err());
     }
 }

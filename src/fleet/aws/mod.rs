@@ -11,7 +11,7 @@
 //! | [`observe`] | reads every page of everything |
 //! | [`hosts`], [`groups`], [`targets`] | from SDK types to the model: pure, no network |
 //! | [`addresses`] | which host has an address, in which VPC |
-//! | [`changes`], [`cron`] | what changes a group's size by itself, and when |
+//! | [`changes`] | what changes a group's size by itself, and when |
 //! | [`controllers`] | which target groups a controller keeps filled |
 //! | [`managed`] | which instances something else launches again |
 //! | [`held`] | what keeps a member on its way out, in words |
@@ -64,7 +64,6 @@ mod client;
 mod clock;
 mod codes;
 mod controllers;
-mod cron;
 mod effects;
 mod errors;
 mod groups;

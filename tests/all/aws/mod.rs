@@ -7,6 +7,7 @@ mod doctor;
 mod effects;
 mod held;
 mod live;
+mod model;
 mod observation;
 mod permissions;
 mod removal;

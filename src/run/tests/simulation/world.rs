@@ -17,7 +17,7 @@ use crate::plan::testing::Seeded;
 use crate::policy::PolicySet;
 use crate::run::{
     Action, Blind, Finish, JournalRecord, JournalStage, Loss, Machine, NotStarted, Observation, Order, Outcome,
-    Response, RunHistory, prune, report, silent_from,
+    Response, RunHistory, is_pruned, prune, report, silent_from,
 };
 
 /// More than any schedule takes: one that reaches it does not end.
@@ -551,7 +551,7 @@ impl World {
             let number = runner.run;
             let epoch = runner.machine.spec().identity.epoch;
             // A journal that was pruned since has no fences any more.
-            let is_taken = runner.machine.taken_by().is_some();
+            let is_taken = runner.machine.taken_by().is_some() && is_pruned(&self.journals[number]);
             if is_taken || self.journals[number].iter().any(|r| is_later_fence(r, epoch)) {
                 // What became of the run is its successor's to say.
                 continue;
