@@ -54,7 +54,7 @@ fn command(words: &[&str]) -> Option<String> {
         // Only with something behind it: it is a command itself.
         "halt" if positional.next().is_some() => {
             "`halt` stops every run, or with --subsystem NAME those of one subsystem. One run: Ctrl-C at its terminal, or \
-             safe-remove pause RUN before its next batch"
+             `safe-remove pause RUN` before its next batch"
         }
         "version" => "the version: safe-remove --version",
         _ => return counted(first, positional.next()?),

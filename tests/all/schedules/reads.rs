@@ -19,7 +19,8 @@ fn lagging(call: &str, error: &str, events: &str) -> Stage {
 #[test]
 fn schedule_03_s7_a_restored_host_is_held_until_a_read_can_prove_it() {
     // Right after the cordon, so that reads still lie before it when the restore goes wrong.
-    let events = "[[events]]\nat = \"25s\"\ndemand = { subsystem = \"index\", factor = 8.0 }\n";
+    let events = "[[events]]\nafter = { pool = \"index\", cordoned = 2 }\nat = \"1s\"\n\
+                  demand = { subsystem = \"index\", factor = 8.0 }\n";
     let stage = lagging("restore", "timeout", events);
     let a = stage.stopped(&removal(&TWO, &[]), "stop:behind-send-restore");
     let run = stage.run_under_way();

@@ -121,7 +121,7 @@ fn schedule_18_s9_a_host_that_the_provider_has_forgotten_is_gone_and_is_not_term
     assert_eq!((len(&run["calls"]), &run["calls"][0]["effect"]), (1, &"terminate".into()), "{run:#}");
     assert_eq!(run["next_command"], format!("safe-remove abandon {id}"));
     let told = stage.run(&["status"]).exits(0).stdout;
-    for words in ["DEAD", "terminate index-0001: could land until", "2: index-0001 index-0004"] {
+    for words in ["DEAD", "terminate index-0001: could land until", "2 terminating: index-0001 index-0004"] {
         assert!(told.contains(words), "{words}: {told}");
     }
 

@@ -259,9 +259,10 @@ fn s3_a_ledger_that_asks_for_no_fleet_is_caught() {
     is_caught(Rig::AsksNoFleet, "s3");
 }
 
+/// What was sent before the copy is put back is in no journal any more. Hosts that went meanwhile stop the run (S7) all the same.
 #[test]
-fn s7_a_ledger_that_was_put_back_and_is_trusted_is_caught() {
-    is_caught(Rig::TrustsCopies, "s7");
+fn s5_a_ledger_that_was_put_back_and_is_trusted_is_caught() {
+    is_caught(Rig::TrustsCopies, "s5");
 }
 
 #[test]
