@@ -146,7 +146,7 @@ mod tests {
         assert_eq!(dues(action().start_time(at(-5)).recurrence("0 22 * * *")), [570]);
         assert_eq!(dues(action().recurrence("0 22 * * *").end_time(at(60))), [] as [i64; 0]);
         // S3: due at any time.
-        assert_eq!(dues(action().recurrence("0 22 L * *")), [0]);
+        assert_eq!(dues(action().recurrence("0 22 X * *")), [0]);
         assert_eq!(dues(action().recurrence("0 22 * * *").time_zone("Mars/Olympus")), [0]);
         let suspended = BTreeSet::from(["ScheduledActions"]);
         assert_eq!(own_changes(&[action().start_time(at(5)).build()], &[], &suspended, now()).scheduled, []);
