@@ -31,7 +31,7 @@ const ANSWER_COLUMNS: usize = 12;
 /// How often a question that waits looks whether it was withdrawn, or something is to be said.
 const LOOK_EVERY: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
 
-/// What reaches a question while it waits for its answer.
+/// A question that waits for its answer hears this: it is withdrawn, or something is to be said above it.
 #[derive(Default)]
 pub(super) struct Meanwhile {
     withdrawn: AtomicBool,

@@ -84,7 +84,7 @@ fn before_a_plan(plan: &Plan, place: &Place, now: Time) -> Text {
         [other] => format!("other run: {}", other_text(other)),
         others => format!("{} other runs are near, see above", others.len()),
     };
-    // What they have out now is not counted in.
+    // The expected end does not count in the hosts that others have out now.
     let is_waited_for = document
         .others
         .iter()

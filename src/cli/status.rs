@@ -250,7 +250,7 @@ fn holds_text(holds: &[StatusHold]) -> Text {
     text
 }
 
-/// What is known of a host that a run holds.
+/// The words for a host that a run holds, by what is known of it.
 fn stage_text(hold: &StatusHold) -> &'static str {
     match hold.stage {
         _ if hold.state == "terminating" => "terminating",

@@ -1,4 +1,4 @@
-//! What groups say that they did, and why. Main type: [`Told`]. Pure.
+//! The activities of groups: what each group says that it did, and why. Main type: [`Told`]. Pure.
 //!
 //! An activity's description names the instance ("Terminating EC2 instance: i-0123", at times with " - " and a remark behind
 //! it), its cause says in sentences why (API reference, `DescribeScalingActivities`; User Guide, "Verify a scaling activity for
@@ -20,7 +20,7 @@ use aws_sdk_autoscaling::types::Activity;
 use super::groups::Detail;
 use crate::model::{Departure, GroupName, HostId, Launch, Time};
 
-/// What is found in the causes of launches that answer no termination. Any other cause counts as one that does.
+/// Words in the causes of launches that answer no termination. Any other cause counts as one that does.
 ///
 /// Sources: for the first two the module's; then "an instance was launched in response to an unhealthy instance needing to
 /// be replaced" (activity histories in public repositories); the wording of the others was not seen, and is what the User
@@ -34,7 +34,7 @@ const EXPLAINED: [&str; 6] = [
     "warm pool",
 ];
 
-/// What the activities of all groups tell of single hosts.
+/// The activities of all groups, sorted by the hosts that they are about.
 #[derive(Debug, Default)]
 pub(super) struct Told {
     /// Why each host left that a group has terminated lately, or that was detached.
