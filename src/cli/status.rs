@@ -227,8 +227,13 @@ fn state_of_run(run: &StatusRun, now: Time) -> Text {
         text.field("batch", &batch_text(batch, run, now));
     }
     if let Some(trouble) = &run.trouble {
-        let left = span_text(trouble.gives_up_at.since(now));
-        text.field("NOT BACK", &format!("{} ({left} left)", trouble_text(trouble)));
+        // A process that took the run over may go on for longer than the journal tells.
+        let left = trouble.gives_up_at.since(now);
+        let until = match left.is_zero() {
+            true => String::new(),
+            false => format!("; it goes on until {} ({} left)", trouble.gives_up_at, span_text(left)),
+        };
+        text.field("NOT BACK", &format!("{}{until}", trouble_text(trouble)));
     }
     text
 }

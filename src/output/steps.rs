@@ -30,7 +30,7 @@ pub(super) fn block(progress: &Progress, left: Option<Duration>, page: Page) -> 
     }
     let mut text = wrap(&text, page.narrower(BESIDE_BAR).width, 0, 2);
     let hosts = (!progress.hosts.is_empty()).then(|| hosts_text(&progress.hosts, HOSTS_SHOWN));
-    let trouble = progress.trouble.as_ref().map(trouble_text);
+    let trouble = progress.trouble.as_ref().map(trouble_until);
     for line in hosts.into_iter().chain(trouble).chain(waits_text(progress)) {
         text.push_str(&format!("\n  {}", wrap(&line, page.width, 2, 2)));
     }
@@ -40,15 +40,15 @@ pub(super) fn block(progress: &Progress, left: Option<Duration>, page: Page) -> 
     text
 }
 
-/// What keeps hosts from being put back: the answer, how often it was tried, and until when it is.
+/// What keeps hosts from being put back: the answer, and how often it was tried.
 pub(crate) fn trouble_text(of: &Trouble) -> String {
-    format!(
-        "{} cannot be put back, tried {}: {}; it goes on until {}",
-        counted(of.hosts, "host"),
-        counted(of.attempts, "time"),
-        clean(&of.message),
-        of.gives_up_at
-    )
+    let (hosts, tried) = (counted(of.hosts, "host"), counted(of.attempts, "time"));
+    format!("{hosts} cannot be put back, tried {tried}: {}", clean(&of.message))
+}
+
+/// The same, and until when it is tried.
+fn trouble_until(of: &Trouble) -> String {
+    format!("{}; it goes on until {}", trouble_text(of), of.gives_up_at)
 }
 
 /// `waits: web-0003 is in Terminating:Wait: …`
@@ -79,7 +79,7 @@ pub(super) fn line(progress: &Progress, left: Option<Duration>, readings: &str) 
         text.push_str(&format!("; {readings}"));
     }
     if let Some(trouble) = &progress.trouble {
-        text.push_str(&format!("; {}", trouble_text(trouble)));
+        text.push_str(&format!("; {}", trouble_until(trouble)));
     }
     if let Some(waits) = waits_text(progress) {
         text.push_str(&format!("; {waits}"));

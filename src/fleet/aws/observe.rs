@@ -358,13 +358,7 @@ async fn scaling_policies(fleet: &AwsFleet) -> Result<BTreeMap<String, Vec<Scali
         Ok((page.scaling_policies.unwrap_or_default(), page.next_token))
     })
     .await?;
-    let mut all: BTreeMap<String, Vec<ScalingPolicy>> = BTreeMap::new();
-    for policy in policies {
-        if let Some(group) = policy.auto_scaling_group_name.clone() {
-            all.entry(group).or_default().push(policy);
-        }
-    }
-    Ok(all)
+    Ok(by_group(policies, |policy| policy.auto_scaling_group_name.clone()))
 }
 
 /// The scheduled actions of each group.
@@ -384,13 +378,17 @@ async fn scheduled_actions(fleet: &AwsFleet) -> Result<BTreeMap<String, Vec<Sche
         Ok((page.scheduled_update_group_actions.unwrap_or_default(), page.next_token))
     })
     .await?;
-    let mut all: BTreeMap<String, Vec<ScheduledUpdateGroupAction>> = BTreeMap::new();
-    for action in actions {
-        if let Some(group) = action.auto_scaling_group_name.clone() {
-            all.entry(group).or_default().push(action);
+    Ok(by_group(actions, |action| action.auto_scaling_group_name.clone()))
+}
+
+fn by_group<T>(items: Vec<T>, group: impl Fn(&T) -> Option<String>) -> BTreeMap<String, Vec<T>> {
+    let mut all: BTreeMap<String, Vec<T>> = BTreeMap::new();
+    for item in items {
+        if let Some(group) = group(&item) {
+            all.entry(group).or_default().push(item);
         }
     }
-    Ok(all)
+    all
 }
 
 #[cfg(test)]
