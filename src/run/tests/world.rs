@@ -1,24 +1,28 @@
 //! A world in memory for the machine: a fleet that answers at once or wrong, a ledger that is the record itself, probes
 //! that are a function. It checks the invariants after every act with sums of its own.
 
+mod meddled;
 mod provider;
+mod words;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+pub(super) use meddled::Meddled;
+use words::words;
+
 use super::policies::policies;
 use crate::coordination::{Command, Context, FleetRecord, ProcessId, RunIdentity, decide};
 use crate::model::{
-    Bounds, CallOutcome, Departure, Effect, FleetIdentity, FleetMark, FleetSnapshot, Group, GroupName, Host, HostId,
-    HostState, Launch, LedgerId, OperatorId, OwnChanges, Process, Reading, RequestId, RunId, Sample, SubsystemName,
-    Time,
+    Bounds, CallOutcome, Departure, FleetIdentity, FleetMark, FleetSnapshot, Group, GroupName, Host, HostId, HostState,
+    Launch, LedgerId, OperatorId, OwnChanges, Process, Reading, RequestId, RunId, Sample, SubsystemName, Time,
 };
 use crate::plan::{Confirmation, Inputs, LedgerView, Plan, Request, Selection, plan};
 use crate::policy::PolicySet;
 use crate::run::{
-    Action, Answer, Blind, Event, Finish, JournalRecord, Loss, Machine, Observation, Order, Purpose, RecordUpdate,
-    Response, RunDocument, Spec, Step, Successor, next_epoch, report,
+    Action, Blind, Event, Finish, JournalRecord, Loss, Machine, Observation, Purpose, RecordUpdate, Response,
+    RunDocument, Spec, Step, Successor, next_epoch, report,
 };
 
 pub(super) const START: Time = Time::from_millis(1_488_303_420_000);
@@ -109,37 +113,6 @@ pub(super) struct World {
     /// The steps that people were shown, each once, and whether a host was out of service when it began.
     pub(super) shown: Vec<(Step, bool)>,
     cordoned_since: BTreeMap<HostId, Time>,
-}
-
-/// What a meddler may change.
-pub(super) struct Meddled<'a> {
-    pub(super) action: &'a str,
-    pub(super) hosts: &'a mut BTreeMap<HostId, Host>,
-    pub(super) suspended: &'a mut BTreeSet<Process>,
-    pub(super) launches: &'a mut Vec<Launch>,
-    pub(super) record: &'a mut FleetRecord,
-    pub(super) now: &'a mut Time,
-    pub(super) order: Option<Order>,
-    /// What the person at the terminal replies.
-    pub(super) answer: Option<Answer>,
-    pub(super) skip_time: Duration,
-}
-
-impl<'a> Meddled<'a> {
-    /// Somebody meddles while no process acts.
-    pub(super) fn of(world: &'a mut World) -> Self {
-        Self {
-            action: "",
-            hosts: &mut world.hosts,
-            suspended: &mut world.suspended,
-            launches: &mut world.launches,
-            record: &mut world.record,
-            now: &mut world.now,
-            order: None,
-            answer: None,
-            skip_time: Duration::ZERO,
-        }
-    }
 }
 
 pub(super) fn host(number: u64) -> HostId {
@@ -606,35 +579,4 @@ impl World {
     pub(super) fn serving(&self) -> usize {
         self.hosts.values().filter(|h| h.is_serving()).count()
     }
-}
-
-fn words(action: &Action) -> String {
-    match action {
-        Action::Send { call, .. } => match &call.effect {
-            Effect::Cordon { hosts, .. } => format!("cordon {}", list(hosts.keys())),
-            Effect::Restore { hosts, .. } => format!("restore {}", list(hosts.keys())),
-            Effect::Terminate { host, .. } => format!("terminate {host}"),
-            Effect::Suspend { group, .. } => format!("suspend {group}"),
-            Effect::Resume { group, .. } => format!("resume {group}"),
-            Effect::Adopt { .. } => "adopt".to_owned(),
-        },
-        Action::Update(update) => match update {
-            RecordUpdate::Enlist { .. } => "enlist".to_owned(),
-            RecordUpdate::Grant { batch, asking: None, .. } => format!("grant {batch}"),
-            RecordUpdate::Grant { batch, asking: Some(_), .. } => format!("ask about {batch}"),
-            RecordUpdate::Pause { .. } => "pause".to_owned(),
-            RecordUpdate::StartTermination { .. } => "start termination".to_owned(),
-            RecordUpdate::Resolve { outcomes } => format!("resolve {}", list(outcomes.keys())),
-            RecordUpdate::RequireSuspension { group, .. } => format!("hold {group}"),
-            RecordUpdate::ReleaseSuspension { group } => format!("release {group}"),
-            RecordUpdate::SeeRemoval { host, .. } => format!("see {host}"),
-            RecordUpdate::Forget { .. } => String::new(),
-            RecordUpdate::End { .. } => "end".to_owned(),
-        },
-        Action::Record(_) | Action::Observe { .. } | Action::Sleep { .. } | Action::Finish(_) => String::new(),
-    }
-}
-
-fn list<'a>(hosts: impl Iterator<Item = &'a HostId>) -> String {
-    hosts.map(HostId::as_str).collect::<Vec<_>>().join(" ")
 }
