@@ -32,7 +32,7 @@ pub(crate) enum Command {
         #[arg(long, value_name = "KEY=VALUE", value_parser = what_if)]
         what_if: Vec<Supposed>,
     },
-    /// Every host: its zone, its state, what it serves, and what stands against taking it
+    /// Every host: what it serves, and what stands against taking it
     #[command(after_help = examples::HOSTS)]
     Hosts {
         /// Only the hosts of this subsystem
