@@ -71,7 +71,7 @@ pub(super) fn grant(record: &mut FleetRecord, batch: &GrantRequest<'_>, ctx: &Co
     }
     let touched: BTreeSet<SubsystemName> = members.values().flatten().cloned().collect();
     line::turn(record, run, &touched, &judge, ctx)?;
-    first_alone(record, batch, ctx)?;
+    first_of_all_runs(record, batch, ctx)?;
     if let Some(race) = refused {
         return Err(race);
     }
@@ -87,20 +87,18 @@ pub(super) fn grant(record: &mut FleetRecord, batch: &GrantRequest<'_>, ctx: &Co
     Ok(Granted { reference: reference.values, reference_at: Some(reference.since), ..Granted::default() })
 }
 
-/// S9: until it was seen that nothing takes the place of what goes, one host of a group goes at a time, all runs counted.
-fn first_alone(record: &FleetRecord, batch: &GrantRequest<'_>, ctx: &Context<'_>) -> Result<(), Refusal> {
+/// S9: until it was seen that nothing takes the place of what goes, one run at a time takes members of groups.
+fn first_of_all_runs(record: &FleetRecord, batch: &GrantRequest<'_>, ctx: &Context<'_>) -> Result<(), Refusal> {
     if !batch.snapshot.proves_removals || record.removal_seen.is_some() {
         return Ok(());
     }
-    let is_member = |id: &&HostId| batch.snapshot.host(id).is_some_and(|host| host.group.is_some());
-    let members = batch.hosts.keys().filter(is_member).count();
-    if members > 1 {
-        let why = "nobody has seen yet that nothing takes the place of what goes, and the batch has more than one host";
-        return Err(Refusal::Illegal(why.to_owned()));
+    let is_member = |id: &HostId| batch.snapshot.host(id).is_some_and(|host| host.group.is_some());
+    if !batch.hosts.keys().any(is_member) {
+        return Ok(());
     }
     let takes = |run: &RunEntry| run.terminated > 0 || run.reservations.values().any(|held| held.group.is_some());
     let mut others = record.runs.iter().filter(|(id, run)| **id != batch.run.run && !is_silent(id, run, ctx.silent));
-    match others.find(|(_, run)| takes(run)).filter(|_| members > 0) {
+    match others.find(|(_, run)| takes(run)) {
         None => Ok(()),
         Some((other, _)) => {
             let why = format!("run {other} removes the first host of this fleet: what answers that must be seen first");

@@ -7,7 +7,7 @@ use crate::plan::{Rule, Stage, Taking, Violation};
 
 use super::guard::{entry, fresh};
 use super::judge::{Judge, Pace};
-use super::{Context, FleetRecord, Granted, Refusal, ReservationState};
+use super::{Context, FleetRecord, Granted, Refusal, Reservation, ReservationState, RunEntry};
 
 /// Everything is judged anew, also where the step was taken already and the reply was lost: a halt, a freeze or a
 /// stricter policy may have come in between (S6).
@@ -19,6 +19,7 @@ pub(super) fn start(
     snapshot: &FleetSnapshot,
     ctx: &Context<'_>,
 ) -> Result<Granted, Refusal> {
+    let is_seen = record.removal_seen.is_some();
     let held = entry(record, run, epoch)?;
     if let Some(at) = held.ended_at {
         return Err(Refusal::Fenced { run: run.clone(), why: format!("it ended at {at}") });
@@ -27,6 +28,9 @@ pub(super) fn start(
         return Err(Refusal::Illegal("no host to terminate".to_owned()));
     }
     fresh(snapshot, ctx)?;
+    if snapshot.proves_removals && !is_seen {
+        goes_alone(held, hosts)?;
+    }
     let mut found = Vec::new();
     for host in hosts {
         let Some(reservation) = held.reservations.get(host) else {
@@ -86,6 +90,19 @@ pub(super) fn start(
         }
     }
     Ok(Granted::default())
+}
+
+/// S9: until it was seen that nothing takes the place of what goes, one member of a group goes, whatever the policies say.
+fn goes_alone(held: &RunEntry, hosts: &BTreeSet<HostId>) -> Result<(), Refusal> {
+    let is_going = |id: &HostId, held: &Reservation| hosts.contains(id) || held.state == ReservationState::Terminating;
+    let members = held.reservations.iter().filter(|(id, held)| held.group.is_some() && is_going(id, held)).count();
+    match members {
+        0 | 1 => Ok(()),
+        _ => {
+            let why = "nobody has seen yet that nothing takes the place of what goes, and more than one host would go";
+            Err(Refusal::Illegal(why.to_owned()))
+        }
+    }
 }
 
 fn state_text(state: HostState) -> &'static str {

@@ -17,13 +17,12 @@ use super::weights::units;
 
 /// Deals the chosen hosts into batches. Hosts that are certainly idle go first, then hosts of the fewest subsystems,
 /// then the longest-running, then by id: what costs least is tried first. Each batch takes the first remaining host and
-/// then, in order, every host that still fits. With `first_alone` the first batch is one member of a group.
+/// then, in order, every host that still fits.
 pub(crate) fn deal(
     membership: &Membership<'_>,
     gates: &Gates<'_>,
     chosen: &BTreeSet<usize>,
     limits: &BatchLimits,
-    first_alone: bool,
 ) -> Result<Vec<Vec<usize>>, AssessError> {
     let mut left: Vec<usize> = chosen.iter().copied().collect();
     left.sort_by_key(|&index| {
@@ -31,9 +30,6 @@ pub(crate) fn deal(
         (!gates.doubts().is_idle(index), membership.of(index).len(), host.launched_at, &host.id)
     });
     let mut batches = Vec::new();
-    if first_alone && let Some(first) = left.iter().position(|&index| membership.group(index).is_some()) {
-        batches.push(vec![left.remove(first)]);
-    }
     while !left.is_empty() {
         let most = limits.hosts_in(batches.len() as u64 + 1).max(1);
         let mut batch = Draft::default();

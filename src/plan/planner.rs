@@ -89,8 +89,7 @@ pub(crate) fn plan_over(
     let count = draft.asked(request);
     let settings = strictest(inputs, membership, &request.subsystem, &touched, &watched, count);
     let limits = BatchLimits::strictest(membership, &touched);
-    let first_alone = inputs.is_first_removal();
-    let dealt = deal(membership, gates, &chosen, &limits, first_alone)?;
+    let dealt = deal(membership, gates, &chosen, &limits)?;
     if draft.violations.is_empty() {
         draft.prefixes(inputs, membership, gates, &dealt, verifier(request))?;
     }
@@ -113,7 +112,7 @@ pub(crate) fn plan_over(
     let tables = named.into_iter().chain(touched.iter().copied().filter(|&s| Some(s) != named));
     let subsystems = tables.map(|s| capacity::table(inputs, membership, s, &chosen)).collect::<Result<_, _>>()?;
     let mut warnings = draft.warnings;
-    warnings.extend(warnings::first_alone(inputs, membership, &dealt));
+    warnings.extend(warnings::goes_first(inputs, membership, &dealt));
     warnings.extend(warnings::all(inputs, membership, gates, &chosen, &touched, &watched));
     let verdict = if draft.violations.is_empty() { Verdict::Allowed } else { Verdict::Refused };
     let document = PlanDocument {

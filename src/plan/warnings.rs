@@ -35,14 +35,19 @@ pub(crate) fn all(
     found
 }
 
-/// Why the first batch is one host, whatever the policies say.
-pub(crate) fn first_alone(inputs: &Inputs<'_>, membership: &Membership<'_>, dealt: &[Vec<usize>]) -> Option<String> {
-    let host = membership.host(*dealt.first()?.first()?);
-    let group = host.group.as_ref().filter(|_| inputs.is_first_removal())?;
+/// Why one host is terminated before all others, whatever the policies say.
+pub(crate) fn goes_first(inputs: &Inputs<'_>, membership: &Membership<'_>, dealt: &[Vec<usize>]) -> Option<String> {
+    if !inputs.is_first_removal() {
+        return None;
+    }
+    let members = dealt.iter().map(|batch| batch.iter().map(|&index| membership.host(index)));
+    let mut firsts = members.map(|hosts| hosts.filter(|host| host.group.is_some()).min_by_key(|host| &host.id));
+    let first = firsts.find_map(|first| first)?;
+    let group = first.group.as_ref()?;
     Some(format!(
-        "the first batch is host {} alone: this ledger has not seen yet that its provider launches nothing in place of what \
-         is terminated. The run goes on once group {group} shows it",
-        host.id
+        "host {} is terminated first, and alone: this ledger has not seen yet that its provider launches nothing in place of \
+         what goes. The others follow once group {group} shows it",
+        first.id
     ))
 }
 

@@ -27,8 +27,12 @@ impl Machine {
             | Phase::Following { .. }
             | Phase::Withdrawing { .. }
             | Phase::Over => return Ok(()),
-            Phase::InBatch(BatchUnderWay { number, step: BatchStep::Baking { .. }, .. }) => {
-                // S2: a bake is worth nothing for a host that serves meanwhile (schedule 5).
+            Phase::InBatch(BatchUnderWay {
+                number,
+                step: BatchStep::Baking { .. } | BatchStep::Terminating { granted: false },
+                ..
+            }) => {
+                // S2: a bake is worth nothing for a host that serves meanwhile (schedule 5), nor is a wait behind it.
                 // "In service" from a read that may lie before the cordon's reply proves nothing (protocol section 5).
                 let bounds = self.spec.bounds;
                 let mut hosts = self.reservations.of_batch(*number);
@@ -37,7 +41,8 @@ impl Machine {
                 }
             }
             Phase::InBatch(BatchUnderWay {
-                step: BatchStep::Cordoning { .. } | BatchStep::Terminating { .. }, ..
+                step: BatchStep::Cordoning { .. } | BatchStep::Terminating { granted: true },
+                ..
             })
             | Phase::TakingOver { .. } => {}
         }

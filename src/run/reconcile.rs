@@ -74,6 +74,7 @@ impl Machine {
         }
         for (id, found) in found {
             let Some(host) = self.reservations.hosts.get_mut(&id) else { continue };
+            host.is_started = false;
             host.terminate = Calls::default();
             host.restore = Calls::default();
             match found {

@@ -31,6 +31,8 @@ pub(super) struct ReservedHost {
     pub(super) granted: GrantedHost,
     /// Whether it served, or that it did not was not established: then capacity is judged as if it were gone.
     pub(super) may_serve: bool,
+    /// The record took the step to its termination.
+    pub(super) is_started: bool,
     pub(super) cordon: Calls,
     pub(super) terminate: Calls,
     pub(super) restore: Calls,
@@ -54,6 +56,7 @@ impl ReservedHost {
             // Whether it is idle for sure is asked again before it is cordoned.
             may_serve: granted.serving,
             granted,
+            is_started: false,
             cordon: Calls::default(),
             terminate: Calls::default(),
             restore: Calls::default(),

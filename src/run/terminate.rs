@@ -33,9 +33,11 @@ impl Machine {
             self.start_baking(now);
             return Ok(());
         }
-        let all: Vec<ReservedHost> = self.reservations.of_batch(batch).cloned().collect();
         if !granted {
-            let hosts: BTreeSet<HostId> = all.iter().map(|host| host.id.clone()).collect();
+            if self.awaits_proof(now)? {
+                return Ok(());
+            }
+            let hosts = self.next_to_go(batch);
             if self.preflight(batch, &hosts, HostState::Cordoned, now)?
                 && let Some(snapshot) = self.observed.fleet.clone()
             {
@@ -47,6 +49,7 @@ impl Machine {
             return self.observe_again(true);
         }
         let bounds = self.spec.bounds;
+        let all: Vec<ReservedHost> = self.started(batch).cloned().collect();
         let pending: Vec<&ReservedHost> = all
             .iter()
             .filter(|h| h.terminate.last != Last::Done && h.gone_at(bounds).is_none() && !is_going(h))
@@ -74,10 +77,15 @@ impl Machine {
         Ok(())
     }
 
-    /// Waits until the provider shows that the batch is gone.
+    /// The hosts of the batch to whose termination the record took the step.
+    fn started(&self, batch: BatchNumber) -> impl Iterator<Item = &ReservedHost> {
+        self.reservations.of_batch(batch).filter(|host| host.is_started)
+    }
+
+    /// Waits until the provider shows that what was terminated of the batch is gone.
     pub(super) fn verify_gone(&mut self, batch: BatchNumber, since: Time, now: Time) -> Result<(), Reason> {
         let bounds = self.spec.bounds;
-        let hosts = || self.reservations.of_batch(batch);
+        let hosts = || self.started(batch);
         let gone: Vec<(HostId, Time)> =
             hosts().filter_map(|host| host.gone_at(bounds).map(|at| (host.id.clone(), at))).collect();
         if !gone.is_empty() {
@@ -86,6 +94,11 @@ impl Machine {
             }
             let outcomes = gone.into_iter().map(|(host, at)| (host, HostOutcome::Removed(at))).collect();
             self.update(RecordUpdate::Resolve { outcomes });
+            return Ok(());
+        }
+        if hosts().next().is_none() && self.reservations.of_batch(batch).next().is_some() {
+            // What is left of the batch stays cordoned, and is watched, until it may go too.
+            self.go_on(BatchStep::Terminating { granted: false });
             return Ok(());
         }
         if hosts().next().is_none() {

@@ -25,7 +25,10 @@ impl Machine {
             RecordUpdate::Grant { batch, hosts, snapshot, asking: None, .. } => {
                 self.granted(batch, &hosts, &snapshot, granted)
             }
-            RecordUpdate::StartTermination { .. } => {
+            RecordUpdate::StartTermination { hosts, .. } => {
+                for host in self.reservations.hosts.values_mut().filter(|host| hosts.contains(&host.id)) {
+                    host.is_started = true;
+                }
                 if let Phase::InBatch(batch) = &mut self.phase {
                     batch.step = BatchStep::Terminating { granted: true };
                     let batch = batch.number;
@@ -53,7 +56,9 @@ impl Machine {
             RecordUpdate::ReleaseSuspension { group } => self.released(&group, granted),
             RecordUpdate::SeeRemoval { .. } => {
                 self.calls.is_removal_seen = true;
-                self.phase = Phase::opening_at(now);
+                if matches!(self.phase, Phase::Opening { .. }) {
+                    self.phase = Phase::opening_at(now);
+                }
             }
             RecordUpdate::Forget { .. } | RecordUpdate::End { .. } => {}
         }

@@ -190,6 +190,12 @@ impl AwsFleet {
         credentials::ready(self.credentials.as_ref()).await.map_err(|error| errors::no_credentials(&error))
     }
 
+    /// How old the details of groups may be. The proof of the first removal counts on activities that are no older than two
+    /// reads may lie apart from the truth.
+    fn detail_age(&self) -> Duration {
+        client::DETAIL_AGE.min(self.bounds.settle)
+    }
+
     fn region(&self) -> &str {
         self.identity.region.as_deref().unwrap_or_default()
     }

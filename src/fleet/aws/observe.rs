@@ -15,7 +15,7 @@ use aws_sdk_ec2::types::{Instance, InstanceStatus};
 use aws_sdk_elasticloadbalancingv2::types::{TargetGroup, TargetHealthDescription, TargetTypeEnum};
 use futures_util::{StreamExt, TryStreamExt, stream};
 
-use super::client::{CONCURRENCY, DETAIL_AGE};
+use super::client::CONCURRENCY;
 use super::groups::Detail;
 use super::hosts::{self, Assembled, Inventory};
 use super::{AwsFleet, activities, controllers, held};
@@ -51,7 +51,8 @@ async fn observe_once(fleet: &AwsFleet) -> Result<FleetSnapshot, FleetError> {
     let snapshot = FleetSnapshot::new(begun_at, super::now(), hosts, groups, FleetMark::OnHosts)?;
     let told = activities::Told::of(&inventory.details);
     let snapshot = snapshot.with_contradictions(contradictions).with_held(held::held(&inventory));
-    Ok(snapshot.with_departures(told.departures).with_launches(told.launches))
+    // What AWS does once a host is terminated in Standby, nobody has documented.
+    Ok(snapshot.with_departures(told.departures).with_launches(told.launches).proving_removals(true))
 }
 
 async fn read(fleet: &AwsFleet, now: Time) -> Result<Inventory, FleetError> {
@@ -261,7 +262,7 @@ async fn details(
         let known = fleet.details.lock().unwrap_or_else(PoisonError::into_inner);
         for (name, state) in &states {
             match known.get(name.as_str()) {
-                Some(known) if known.at <= now && now.since(known.at) < DETAIL_AGE => {
+                Some(known) if known.at <= now && now.since(known.at) < fleet.detail_age() => {
                     if known.state != *state {
                         changed.push(name.clone());
                     }

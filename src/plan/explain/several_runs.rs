@@ -135,7 +135,7 @@ fn next_run(
         let watched = inputs.policies.watched(&names);
         let named = &membership.subsystem(asked.named).name;
         let settings = strictest(&inputs, membership, named, &touched, &watched, count);
-        let dealt = deal(membership, &gates, &hosts, &BatchLimits::strictest(membership, &touched), false)?;
+        let dealt = deal(membership, &gates, &hosts, &BatchLimits::strictest(membership, &touched))?;
         let Ok(schedule) = Schedule::of(&inputs, membership, &dealt, &settings) else { return Ok(None) };
         return Ok(Some(Run { hosts, starts: now, takes: schedule.takes }));
     }

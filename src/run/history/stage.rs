@@ -50,7 +50,8 @@ impl JournalStage {
             // A bake that nobody claimed in time begins again.
             Event::BakeRestarted { .. } => (Baking, &[Baking, Baked]),
             Event::BakeEnded { .. } => (Baked, &[Baking]),
-            Event::TerminationStarted { .. } => (Terminating, &[Baked]),
+            // What goes first and alone is one step, what follows it another.
+            Event::TerminationStarted { .. } => (Terminating, &[Baked, Terminating]),
             Event::HostTerminated { .. } => (self, &[Terminating, TakenOver, Stopping]),
             Event::BatchTerminated { .. } => {
                 let to = if self == Stopping { Stopping } else { Between };

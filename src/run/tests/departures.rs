@@ -7,13 +7,13 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::world::{Driven, Meddled, World, host};
+use super::world::{Meddled, World, host};
 use crate::model::{Bounds, HostId, HostState, Launch, Process, SubsystemName};
 use crate::plan::Removal;
-use crate::run::{CauseKind, Event, Finish, Machine, Outcome, Purpose, Response, RunDocument};
+use crate::run::{CauseKind, Event, Finish, Machine, Outcome, RunDocument};
 
 /// Does something once, when so many hosts are out and, if a word is given, an act of that kind is about to be done.
-fn once(
+pub(super) fn once(
     out: usize,
     act: &'static str,
     mut then: impl FnMut(&mut Meddled<'_>) + 'static,
@@ -242,7 +242,7 @@ fn s1_nothing_goes_forward_while_azrebalance_does_not_stay_suspended() {
     }
 }
 
-fn launched(m: &mut Meddled<'_>, before: Duration) {
+pub(super) fn launched(m: &mut Meddled<'_>, before: Duration) {
     let why = "At 2017-02-28T17:40:00Z an instance was started in response to a difference".to_owned();
     m.launches.push(Launch { host: Some("index-0099".into()), at: m.now.minus(before), why });
 }
@@ -279,74 +279,4 @@ fn a_launch_before_the_first_termination_answers_none() {
         let document = world.document();
         assert_eq!((document.outcome, document.exit_code), (Outcome::Completed, 0), "{act}: {document:#?}");
     }
-}
-
-/// Nobody has seen what this provider does: one host goes, and the next batch waits for what the group shows.
-#[test]
-fn s9_the_first_removal_is_one_host_and_the_next_waits_for_what_the_group_shows() {
-    for bounds in [Bounds::SIMULATED, Bounds::AWS] {
-        let mut world = World::new();
-        (world.bounds, world.proves_removals) = (bounds, true);
-        let mut machine = world.machine(4);
-        let document = machine.spec().confirmed.document();
-        let sizes: Vec<usize> = document.batches.iter().map(|batch| batch.hosts.len()).collect();
-        assert_eq!(sizes, [1, 2, 1]);
-        assert!(document.warnings.iter().any(|w| w.starts_with("the first batch is host ")), "{document:#?}");
-        world.drive(&mut machine);
-        let document = world.document();
-        assert_eq!((document.outcome, document.exit_code), (Outcome::Completed, 0), "{document:#?}");
-        let at = |is: &dyn Fn(&Event) -> bool| world.journal.iter().find(|r| is(&r.event)).expect("recorded").at;
-        let gone = at(&|e| matches!(e, Event::BatchTerminated { .. }));
-        let seen = world.record.removal_seen.as_ref().expect("seen");
-        assert!(seen.at.since(gone) >= bounds.settle, "{seen:?}");
-        let of = |line: &String| line.starts_with("see ") || line.starts_with("grant ");
-        let order: Vec<&str> = world.log.iter().filter(|line| of(line)).map(|line| &line[..4]).collect();
-        assert_eq!(order.iter().filter(|word| **word == "see ").count(), 1, "{order:?}");
-        assert_eq!(order.iter().position(|word| *word == "see "), Some(1), "{order:?}");
-
-        // The next run of the fleet has full batches.
-        let sizes: Vec<usize> =
-            world.spec(2, "r-2").confirmed.document().batches.iter().map(|b| b.hosts.len()).collect();
-        assert_eq!(sizes, [2]);
-    }
-}
-
-#[test]
-fn s9_the_first_removal_of_one_host_is_seen_too_and_a_launch_stops_it() {
-    for answered in [false, true] {
-        let mut world = World::new();
-        (world.bounds, world.proves_removals) = (Bounds::AWS, true);
-        let mut machine = world.machine(1);
-        world.meddle = once(0, "resolve", move |m| {
-            if answered {
-                launched(m, Duration::ZERO);
-            }
-        });
-        world.drive(&mut machine);
-        let document = world.document();
-        assert_eq!(document.exit_code, if answered { 7 } else { 0 }, "{document:#?}");
-        assert_eq!((document.terminated.len(), world.record.removal_seen.is_some()), (1, !answered), "{document:#?}");
-    }
-}
-
-/// Whoever takes the run over waits as its first process would have.
-#[test]
-fn s9_a_run_that_is_taken_over_waits_for_what_the_group_shows() {
-    let mut world = World::new();
-    (world.bounds, world.proves_removals) = (Bounds::AWS, true);
-    let mut machine = world.machine(3);
-    let mut stopped = world.drive_until(&mut machine, Response::Begin, 0);
-    while let (Driven::Stopped(point), false) =
-        (stopped, world.journal.iter().any(|r| matches!(r.event, Event::BatchTerminated { .. })))
-    {
-        stopped = world.next_write(&mut machine, point);
-    }
-    assert!(world.record.removal_seen.is_none());
-    let mut taken = world.take_over(Purpose::Resume, &[]);
-    world.drive(&mut taken);
-    let document = world.document();
-    assert_eq!((document.outcome, document.terminated.len()), (Outcome::Completed, 3), "{document:#?}");
-    let see = world.log.iter().position(|line| line.starts_with("see ")).expect("seen");
-    let grant = world.log.iter().position(|line| line == "grant 2").expect("granted");
-    assert!(see < grant, "{:?}", world.log);
 }

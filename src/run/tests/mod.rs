@@ -10,6 +10,7 @@ mod ledger;
 mod outage;
 mod own_changes;
 mod policies;
+mod proof;
 mod pruned;
 mod readings;
 mod simulation;

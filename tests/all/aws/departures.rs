@@ -26,9 +26,11 @@ async fn s1_a_member_that_somebody_terminates_in_a_bake_stops_the_run_with_the_w
 }
 
 /// The other answer to what nobody measured: a termination from standby is answered by a launch.
+///
+/// One host went, whatever the policy says of batches, and what was out of service with it is back.
 #[tokio::test]
 async fn s9_a_group_that_launches_in_place_of_what_goes_stops_the_run() {
-    let story = Story::adopted(&Shape { pace: "batch = 1", ..SMALL }).await;
+    let story = Story::adopted(&Shape { pace: "batch = 2", ..SMALL }).await;
     story.cloud.moto.set(&json!({"replaces_from_standby": true}));
     let hosts = vec![story.id("index-0001"), story.id("index-0002")];
     let aborted = run(&story.environment, &removal("index", &hosts)).exits(7).json();
@@ -36,6 +38,29 @@ async fn s9_a_group_that_launches_in_place_of_what_goes_stops_the_run() {
     let message = aborted["cause"]["message"].as_str().expect("a message");
     assert!(message.starts_with("group index launched host i-"), "{message}");
     assert!(message.contains("in response to a difference between desired and actual capacity"), "{message}");
-    assert_eq!(texts(&aborted["terminated"]).len(), 1, "{aborted:#}");
+    assert_eq!((&aborted["terminated"], &aborted["restored"]), (&json!(hosts[..1]), &json!(hosts[1..])), "{aborted:#}");
     assert_eq!((&aborted["dropped"], &aborted["in_doubt"]), (&json!([]), &json!([])), "{aborted:#}");
+}
+
+#[tokio::test]
+async fn s9_the_first_removal_of_a_fleet_is_one_host_and_the_ledger_remembers_what_was_seen() {
+    let story = Story::adopted(&Shape { pace: "batch = 2", ..SMALL }).await;
+    let mut hosts = vec![story.id("index-0001"), story.id("index-0002")];
+    hosts.sort();
+    let first = run(&story.environment, &removal("index", &hosts)).exits(0);
+    let alone = format!("host {} is terminated first, and alone", hosts[0]);
+    let warnings = first.json()["plan"]["warnings"].to_string();
+    assert!(warnings.contains(&alone), "{warnings}");
+    let waited = format!("until group index shows that it launches nothing in place of host {}", hosts[0]);
+    assert!(first.stderr.contains(&waited), "{}", first.stderr);
+    let gone = |host: &String| {
+        let line = format!("host {host} terminated");
+        first.stderr.find(&line).unwrap_or_else(|| panic!("{line} in {}", first.stderr))
+    };
+    let waits_at = first.stderr.find(&waited).expect("it waits");
+    assert!(gone(&hosts[0]) < waits_at && waits_at < gone(&hosts[1]), "{}", first.stderr);
+
+    let more = vec![story.id("index-0003"), story.id("index-0004")];
+    let second = run(&story.environment, &removal("index", &more)).exits(0);
+    assert!(!second.stdout.contains("is terminated first"), "{}", second.stdout);
 }
