@@ -68,7 +68,7 @@ async fn etcd() {
 #[cfg(feature = "dynamodb")]
 async fn dynamodb() {
     let Ok(table) = std::env::var("LEDGER_BENCH_DYNAMODB") else { return };
-    let place = safe_remove::policy::DynamodbPlace { table, region: None, attempt: ATTEMPT };
+    let place = safe_remove::policy::DynamodbPlace { table, region: None, role: None, attempt: ATTEMPT };
     safe_remove::ledger::dynamodb::init(&place).await.expect("a table");
     measure("dynamodb", async |fleet| {
         Arc::new(safe_remove::ledger::DynamodbLedger::open(&place, &fleet, start()).await.expect("opens"))

@@ -4,17 +4,20 @@
 //! outside the time-outs of calls, kept, and renewed in the background before they end. [`ready`] waits for them;
 //! every call does that before its own time begins. Nothing here knows what the credentials are used for.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, SystemTime};
 
 use aws_config::identity::IdentityCache;
+use aws_config::sts::AssumeRoleProvider;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider, future};
-use tokio::sync::{Mutex, OnceCell};
+use tokio::sync::Mutex;
 
 use crate::model::Time;
+use crate::policy::AssumedRole;
 use crate::ports::Lasting;
 
 /// How long a source may take. The AWS CLI, which is often the program of `credential_process`, takes seconds.
@@ -29,21 +32,49 @@ const BETWEEN: Duration = Duration::from_secs(30);
 /// The CLI writes it (`aws configure export-credentials --format env`), and aws-config does not read it.
 const EXPIRATION: &str = "AWS_CREDENTIAL_EXPIRATION";
 
-/// One process has one chain of sources: without this each client would ask it anew.
-static SOURCE: OnceCell<Arc<Source>> = OnceCell::const_new();
+/// One process has one chain of sources, and one for each role that it assumes: without this each client would ask anew.
+static SOURCES: Mutex<BTreeMap<Option<AssumedRole>, Arc<Source>>> = Mutex::const_new(BTreeMap::new());
 
-/// The SDK's configuration of the environment, with the shared source of credentials.
-pub(crate) async fn sdk(region: Option<&str>) -> SdkConfig {
+/// What AWS calls the session of an assumed role, in CloudTrail and in the caller's ARN.
+const SESSION: &str = "safe-remove";
+
+/// Until when credentials can be had that others were made from: an assumed role cannot be assumed again without them.
+#[derive(Clone, Debug)]
+struct Base(Lasting);
+
+/// The SDK's configuration of the environment, with the shared source of credentials: those of the environment, or those
+/// of a role that is assumed with them.
+pub(crate) async fn sdk(region: Option<&str>, role: Option<&AssumedRole>) -> SdkConfig {
     let mut loader = aws_config::defaults(BehaviorVersion::latest());
     if let Some(region) = region {
         loader = loader.region(Region::new(region.to_owned()));
     }
     let sdk = loader.load().await;
     let Some(provider) = sdk.credentials_provider() else { return sdk };
-    let source = SOURCE.get_or_init(|| async { Arc::new(Source::of(provider)) }).await;
+    let mut sources = SOURCES.lock().await;
+    let base = Arc::clone(sources.entry(None).or_insert_with(|| Arc::new(Source::of(provider, None))));
+    let sdk = with(&sdk, &base);
+    let Some(role) = role else { return sdk };
+    if let Some(assumed) = sources.get(&Some(role.clone())) {
+        return with(&sdk, assumed);
+    }
+    let mut builder = AssumeRoleProvider::builder(&role.arn).session_name(SESSION).configure(&sdk);
+    if let Some(id) = &role.external_id {
+        builder = builder.external_id(id);
+    }
+    let base = SharedCredentialsProvider::new(Shared(base));
+    let provider = builder.build_from_provider(base.clone()).await;
+    let assumed = Arc::new(Source::of(SharedCredentialsProvider::new(provider), Some(base)));
+    let sdk = with(&sdk, &assumed);
+    sources.insert(Some(role.clone()), assumed);
+    sdk
+}
+
+/// The same configuration with this source.
+fn with(sdk: &SdkConfig, source: &Arc<Source>) -> SdkConfig {
     let shared = SharedCredentialsProvider::new(Shared(Arc::clone(source)));
     // The SDK's own cache would ask again inside the time of a call.
-    sdk.into_builder().credentials_provider(shared).identity_cache(IdentityCache::no_cache()).build()
+    sdk.to_builder().credentials_provider(shared).identity_cache(IdentityCache::no_cache()).build()
 }
 
 /// Waits until there are credentials, for callers whose own time has not begun.
@@ -68,6 +99,10 @@ pub(crate) async fn lasting(provider: Option<&SharedCredentialsProvider>) -> Las
 }
 
 fn lasts(credentials: &Credentials, is_of_environment: bool) -> Lasting {
+    // A role is assumed again as long as there are credentials to do it with.
+    if let Some(Base(base @ (Lasting::Until(_) | Lasting::Unknown))) = credentials.get_property::<Base>() {
+        return *base;
+    }
     match credentials.expiry() {
         // Nobody sets them anew in the environment of a process that runs. Every other source is asked again.
         Some(end) if is_of_environment => Lasting::Until(time(end)),
@@ -102,6 +137,8 @@ fn with_end(mut credentials: Credentials, end: Option<&str>) -> Credentials {
 #[derive(Debug)]
 struct Source {
     provider: SharedCredentialsProvider,
+    /// The source of the credentials with which this one is asked.
+    base: Option<SharedCredentialsProvider>,
     held: RwLock<Held>,
     /// One fetch at a time: the others wait for its result.
     fetching: Mutex<()>,
@@ -137,8 +174,8 @@ impl Held {
 }
 
 impl Source {
-    fn of(provider: SharedCredentialsProvider) -> Self {
-        Self { provider, held: RwLock::default(), fetching: Mutex::default() }
+    fn of(provider: SharedCredentialsProvider, base: Option<SharedCredentialsProvider>) -> Self {
+        Self { provider, base, held: RwLock::default(), fetching: Mutex::default() }
     }
 
     fn held(&self) -> (Need, Option<Credentials>) {
@@ -156,7 +193,10 @@ impl Source {
         let asked = tokio::time::timeout(FETCH, self.provider.provide_credentials()).await;
         let found = asked.unwrap_or_else(|_| Err(CredentialsError::provider_timed_out(FETCH)))?;
         let end = std::env::var(EXPIRATION).ok().filter(|_| is_of_environment(&found));
-        let found = with_end(found, end.as_deref());
+        let mut found = with_end(found, end.as_deref());
+        if let Some(base) = &self.base {
+            found.set_property(Base(Box::pin(lasting(Some(base))).await));
+        }
         self.held.write().unwrap_or_else(PoisonError::into_inner).credentials = Some(found.clone());
         Ok(found)
     }
@@ -218,7 +258,7 @@ mod tests {
 
     fn shared(lasts: Duration, takes: Duration) -> SharedCredentialsProvider {
         let slow = Slow { asked: AtomicU32::new(0), lasts, takes };
-        SharedCredentialsProvider::new(Shared(Arc::new(Source::of(SharedCredentialsProvider::new(slow)))))
+        SharedCredentialsProvider::new(Shared(Arc::new(Source::of(SharedCredentialsProvider::new(slow), None))))
     }
 
     async fn key(provider: &SharedCredentialsProvider) -> String {

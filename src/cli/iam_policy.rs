@@ -7,7 +7,7 @@
 
 use serde_json::{Value, json};
 
-use crate::model::{FleetName, LedgerId, partition_of};
+use crate::model::{Arn, FleetName, LedgerId, partition_of};
 use crate::ops::{self, OperationError};
 use crate::output::Text;
 use crate::policy::{DynamodbPlace, LedgerKind, PolicySet, ProviderKind};
@@ -108,7 +108,7 @@ const NO_LEDGER: &str = "the ledger has no id yet, or it cannot be read: the pol
 
 fn statements(policies: &PolicySet, role: Role, ledger: Option<&LedgerId>) -> Result<Vec<Value>, OperationError> {
     let aws = match &policies.fleet.provider.kind {
-        ProviderKind::Aws { region, account } => Some((region.as_str(), account.as_str())),
+        ProviderKind::Aws { region, account, .. } => Some((region.as_str(), account.as_str())),
         ProviderKind::Simulated { .. } => None,
     };
     let mut found = match (role, aws) {
@@ -211,7 +211,10 @@ fn adopts(region: &str, account: &str, ledger: Option<&LedgerId>) -> Vec<Value> 
 /// For one table, limited to the partitions of one fleet.
 fn uses_ledger(place: &DynamodbPlace, account: &str, fleet: &FleetName, init: bool, prune: bool) -> Vec<Value> {
     let region = place.region.as_deref().unwrap_or("*");
-    let table = arn("dynamodb", region, account, &format!("table/{}", place.table));
+    let table = match Arn::parse(&place.table) {
+        Some(_) => place.table.clone(),
+        None => arn("dynamodb", region, account, &format!("table/{}", place.table)),
+    };
     let fleets = json!({"ForAllValues:StringLike": {"dynamodb:LeadingKeys": [fleet, format!("{fleet}#*")]}});
     let mut found = vec![allow("Ledger", &LEDGER, &table, &fleets)];
     if prune {
@@ -232,6 +235,7 @@ mod tests {
         let place = DynamodbPlace {
             table: "safe-remove".to_owned(),
             region: Some("us-east-1".to_owned()),
+            role: None,
             attempt: std::time::Duration::from_secs(1),
         };
         let fleet = FleetName::from("demo");

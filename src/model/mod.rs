@@ -6,6 +6,7 @@
 #![cfg_attr(not(test), warn(clippy::wildcard_enum_match_arm))]
 
 mod activity;
+mod arn;
 mod bounds;
 mod causes;
 mod effect;
@@ -18,6 +19,7 @@ mod time;
 mod words;
 
 pub use activity::{Departure, Launch};
+pub(crate) use arn::{Arn, is_account};
 pub use bounds::Bounds;
 pub(crate) use bounds::PUT_BACK;
 #[cfg(any(feature = "aws", feature = "dynamodb"))]

@@ -10,7 +10,7 @@ use crate::fleet::simulated::{ClockKind, LoadMembership, OpenError, Scenario, Si
 use crate::model::{FleetIdentity, SubsystemName, Time, partition_of};
 use crate::output::ClockSpeed;
 use crate::plan::weight;
-use crate::policy::{FleetConfig, PolicySet, ProviderKind, SimulatedMetric, SubsystemPolicy};
+use crate::policy::{AssumedRole, FleetConfig, PolicySet, ProviderKind, SimulatedMetric, SubsystemPolicy};
 use crate::ports::{Clock, Fleet};
 use crate::probe::SimulatedMetrics;
 
@@ -33,7 +33,7 @@ pub(crate) async fn open(policies: &PolicySet) -> Result<Opened, OperationError>
             let metrics = Metrics::new(Arc::clone(&fleet), policies);
             Ok(Opened { fleet: fleet.clone(), clock: fleet, metrics: Some(Arc::new(metrics)) })
         }
-        ProviderKind::Aws { region, account } => aws(region, account, provider.settle).await,
+        ProviderKind::Aws { region, account, role } => aws(region, account, role.as_ref(), provider.settle).await,
     }
 }
 
@@ -47,7 +47,7 @@ pub(crate) fn named_identity(fleet: &FleetConfig) -> FleetIdentity {
             let unseen = || FleetIdentity { kind: "simulated".to_owned(), ..FleetIdentity::default() };
             found.map_or_else(unseen, |fleet| fleet.identity().clone())
         }
-        ProviderKind::Aws { region, account } => FleetIdentity {
+        ProviderKind::Aws { region, account, .. } => FleetIdentity {
             kind: "aws".to_owned(),
             partition: Some(partition_of(region).to_owned()),
             account: Some(account.clone()),
@@ -118,16 +118,26 @@ impl SimulatedMetrics for Metrics {
 }
 
 #[cfg(feature = "aws")]
-async fn aws(region: &str, account: &str, settle: Option<Duration>) -> Result<Opened, OperationError> {
+async fn aws(
+    region: &str,
+    account: &str,
+    role: Option<&AssumedRole>,
+    settle: Option<Duration>,
+) -> Result<Opened, OperationError> {
     use crate::fleet::aws::{AwsFleet, AwsSettings, Timeouts};
 
-    let settings =
-        AwsSettings { region: region.to_owned(), account: account.to_owned(), settle, timeouts: Timeouts::default() };
+    let (region, account, role) = (region.to_owned(), account.to_owned(), role.cloned());
+    let settings = AwsSettings { region, account, role, settle, timeouts: Timeouts::default() };
     let fleet = AwsFleet::open(settings).await.map_err(OperationError::Fleet)?;
     Ok(Opened { fleet: Arc::new(fleet), clock: Arc::new(SystemClock), metrics: None })
 }
 
 #[cfg(not(feature = "aws"))]
-async fn aws(_region: &str, _account: &str, _settle: Option<Duration>) -> Result<Opened, OperationError> {
+async fn aws(
+    _region: &str,
+    _account: &str,
+    _role: Option<&AssumedRole>,
+    _settle: Option<Duration>,
+) -> Result<Opened, OperationError> {
     Err(OperationError::WithoutAws)
 }

@@ -46,6 +46,11 @@ pub(super) struct RawProvider {
     pub(super) region: Option<Spanned<String>>,
     /// AWS: twelve digits; credentials of any other account are refused.
     pub(super) account: Option<Spanned<String>>,
+    /// AWS: the role to assume in that account, `arn:aws:iam::ACCOUNT:role/NAME`. Default none: the credentials are used as
+    /// they are.
+    pub(super) role_arn: Option<Spanned<String>>,
+    /// AWS: the external id that the role's trust policy asks for. Default none.
+    pub(super) external_id: Option<Spanned<String>>,
     /// A tag whose value lists the host's subsystems: one without a policy file keeps the host from being removed.
     pub(super) subsystem_tag: Option<Spanned<String>>,
     /// How far in the past the provider's answers may lie. Default 2m on AWS, 0s simulated.
@@ -62,10 +67,12 @@ pub(super) struct RawLedger {
     pub(super) kind: Option<Spanned<String>>,
     /// SQLite: the file, for all operators of one machine.
     pub(super) path: Option<Spanned<String>>,
-    /// DynamoDB: the table's name.
+    /// DynamoDB: the table's name, or its ARN where it is in another account.
     pub(super) table: Option<Spanned<String>>,
-    /// DynamoDB: the table's region. Default the provider's, else what the environment says.
+    /// DynamoDB: the table's region. Default the provider's, else what the environment says; an ARN names it.
     pub(super) region: Option<Spanned<String>>,
+    /// DynamoDB: the role to assume for the table, `arn:aws:iam::ACCOUNT:role/NAME`. Default none.
+    pub(super) role_arn: Option<Spanned<String>>,
     /// etcd: `https://host:2379`, every member that may be asked.
     pub(super) endpoints: Option<Spanned<Vec<Spanned<String>>>>,
     /// etcd: what every key begins with. Default `/safe-remove`.

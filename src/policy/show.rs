@@ -33,7 +33,10 @@ pub(crate) fn show(policies: &PolicySet) -> ShowDocument {
         ProviderKind::Simulated { scenario, state } => {
             format!("simulated, scenario {}, state {}", scenario.display(), state.display())
         }
-        ProviderKind::Aws { region, account } => format!("aws, account {account}, region {region}"),
+        ProviderKind::Aws { region, account, role } => {
+            let role = role.as_ref().map(|role| format!(", as {}", role.arn));
+            format!("aws, account {account}, region {region}{}", role.unwrap_or_default())
+        }
     };
     let engine = match &fleet.ledger.kind {
         LedgerKind::Sqlite { path } => format!("sqlite {}", path.display()),

@@ -227,6 +227,27 @@ fn a_provider_on_aws_needs_region_and_account() {
 }
 
 #[test]
+fn fleet_and_ledger_may_be_in_other_accounts() {
+    let fleet = |ledger: &str| {
+        let role = "role_arn = \"arn:aws:iam::123456789012:role/ops/removes\"\nexternal_id = \"ours\"";
+        let aws = format!("kind = \"aws\"\nregion = \"us-east-1\"\naccount = \"123456789012\"\n{role}");
+        let fleet = format!("name = \"prod\"\n[provider]\n{aws}\n[ledger]\nkind = \"dynamodb\"\n{ledger}");
+        try_check(&[("fleet.toml", &fleet), ("base.toml", BASE)]).expect("valid").fleet
+    };
+    let table = "arn:aws:dynamodb:eu-west-1:210987654321:table/safe-remove";
+    let ledger = "arn:aws:iam::210987654321:role/ledger";
+    let found = fleet(&format!("table = \"{table}\"\nrole_arn = \"{ledger}\""));
+    let ProviderKind::Aws { role: Some(role), .. } = &found.provider.kind else { panic!("{found:?}") };
+    assert_eq!(
+        (role.arn.as_str(), role.external_id.as_deref()),
+        ("arn:aws:iam::123456789012:role/ops/removes", Some("ours"))
+    );
+    let LedgerKind::Dynamodb(place) = &found.ledger.kind else { panic!("{found:?}") };
+    assert_eq!((place.region.as_deref(), place.to_string()), (Some("eu-west-1"), format!("DynamoDB table {table}")));
+    assert_eq!(place.role.as_ref().map(|role| role.arn.as_str()), Some(ledger));
+}
+
+#[test]
 fn a_ledger_in_dynamodb_is_in_the_providers_region_where_no_other_is_named() {
     let fleet = |provider: &str, region: &str| {
         let fleet =

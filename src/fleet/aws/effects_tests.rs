@@ -60,8 +60,13 @@ impl Canned {
             .sleep_impl(TokioSleep::new())
             .build();
         let timeouts = Timeouts { effect: Duration::from_millis(200), ..Timeouts::default() };
-        let settings =
-            AwsSettings { region: "us-east-1".into(), account: "123456789012".into(), settle: None, timeouts };
+        let settings = AwsSettings {
+            region: "us-east-1".into(),
+            account: "123456789012".into(),
+            role: None,
+            settle: None,
+            timeouts,
+        };
         AwsFleet::connect(&sdk, settings).await.expect("opened")
     }
 }

@@ -90,6 +90,7 @@ use crate::model::{
     Bounds, CallOutcome, FleetIdentity, FleetSnapshot, GroupName, HostId, HostTargets, Protection, Time, duration_text,
     partition_of,
 };
+use crate::policy::AssumedRole;
 use crate::ports::{Fleet, FleetError, Lasting, Permission, RecordedCall, Trials};
 
 pub use client::Timeouts;
@@ -104,6 +105,8 @@ pub struct AwsSettings {
     pub region: String,
     /// Twelve digits. Credentials of any other account are refused.
     pub account: String,
+    /// The role to assume; `None` uses the credentials as they are.
+    pub role: Option<AssumedRole>,
     /// How far in the past an answer may lie; `None` stands for the value of [`Bounds::AWS`].
     pub settle: Option<Duration>,
     /// The timeouts and limits of calls.
@@ -136,7 +139,7 @@ impl AwsFleet {
     /// [`FleetError::WrongFleet`] where the credentials are of another account, [`FleetError::Clock`] where AWS's clock
     /// and this machine's disagree, [`FleetError::Provider`] for the rest.
     pub(crate) async fn open(settings: AwsSettings) -> Result<Self, FleetError> {
-        let sdk = credentials::sdk(Some(&settings.region)).await;
+        let sdk = credentials::sdk(Some(&settings.region), settings.role.as_ref()).await;
         Self::connect(&sdk, settings).await
     }
 

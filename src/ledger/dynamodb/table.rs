@@ -69,7 +69,7 @@ pub struct Initialised {
 
 /// The SDK configuration of the environment: credentials, endpoint, and the region where the policy has none.
 pub(super) async fn sdk(place: &DynamodbPlace) -> SdkConfig {
-    credentials::sdk(place.region.as_deref()).await
+    credentials::sdk(place.region.as_deref(), place.role.as_ref()).await
 }
 
 impl Table {

@@ -1,12 +1,13 @@
 //! `fleet.toml`: the fleet's name, and its provider with the keys of its kind and no others.
 
+use std::ops::Range;
 use std::path::Path;
 
 use super::context::{Context, text};
-use crate::model::FleetName;
+use crate::model::{Arn, FleetName, is_account};
 use crate::policy::problem::suggest;
 use crate::policy::raw::{RawFleet, RawProvider};
-use crate::policy::types::{FleetConfig, ProviderConfig, ProviderKind};
+use crate::policy::types::{AssumedRole, FleetConfig, ProviderConfig, ProviderKind};
 use crate::policy::value::Spanned;
 
 const PROVIDER_EXAMPLE: &str = "write: [provider], kind = \"simulated\" or \"aws\", and the keys of that kind";
@@ -28,7 +29,12 @@ fn provider_config(context: &mut Context<'_>, at: &Spanned<RawProvider>, directo
     let raw = &at.value;
     let kind = context.required(&raw.kind, &at.span, "provider.kind", "write: kind = \"simulated\", or \"aws\"")?;
     let simulated = [("scenario", &raw.scenario), ("state", &raw.state)];
-    let aws = [("region", &raw.region), ("account", &raw.account)];
+    let aws = [
+        ("region", &raw.region),
+        ("account", &raw.account),
+        ("role_arn", &raw.role_arn),
+        ("external_id", &raw.external_id),
+    ];
     let parsed = match kind.value.as_str() {
         "simulated" => {
             not_of_this_kind(context, &kind.value, &aws);
@@ -41,14 +47,28 @@ fn provider_config(context: &mut Context<'_>, at: &Spanned<RawProvider>, directo
             let region = text(context, &raw.region, &at.span, "provider.region", "such as \"us-east-1\"");
             let account = text(context, &raw.account, &at.span, "provider.account", "twelve digits in quotes");
             let account = account.filter(|account| {
-                let valid = account.len() == 12 && account.bytes().all(|b| b.is_ascii_digit());
+                let valid = is_account(account);
                 if let (false, Some(at)) = (valid, &raw.account) {
                     let help = "`aws sts get-caller-identity` shows it";
                     context.error(&at.span, format!("{account:?} is not an account"), "twelve digits", help);
                 }
                 valid
             });
-            (|| Some(ProviderKind::Aws { region: region?, account: account? }))()
+            let role = role(context, &raw.role_arn, "provider.role_arn", &at.span, account.as_deref());
+            let external_id = match &raw.external_id {
+                None => Some(None),
+                some => text(context, some, &at.span, "provider.external_id", "as the trust policy has it").map(Some),
+            };
+            if let (None, Some(id)) = (&raw.role_arn, &raw.external_id) {
+                let help = "add `role_arn`, or take it out";
+                let message = "`external_id` without `role_arn`: no role is assumed".to_owned();
+                context.error(&id.span, message, "unused", help);
+            }
+            (|| {
+                let external_id = external_id?;
+                let role = role?.map(|arn| AssumedRole { arn, external_id });
+                Some(ProviderKind::Aws { region: region?, account: account?, role })
+            })()
         }
         other => {
             let help = suggest(other, "kinds are", ["simulated", "aws"]);
@@ -68,6 +88,28 @@ fn provider_config(context: &mut Context<'_>, at: &Spanned<RawProvider>, directo
     }
     let settle = raw.settle.as_ref().map(|settle| settle.value.0);
     Some(ProviderConfig { kind: parsed?, subsystem_tag: tag?, settle })
+}
+
+/// The role that is to be assumed, if one is named: in the account, if that is known.
+pub(super) fn role(
+    context: &mut Context<'_>,
+    value: &Option<Spanned<String>>,
+    path: &str,
+    table: &Range<usize>,
+    account: Option<&str>,
+) -> Option<Option<String>> {
+    const EXAMPLE: &str = "such as \"arn:aws:iam::123456789012:role/safe-remove\"";
+    let Some(at) = value else { return Some(None) };
+    let arn = text(context, value, table, path, EXAMPLE)?;
+    match Arn::parse(&arn).filter(|arn| arn.service == "iam" && arn.resource.starts_with("role/")) {
+        None => context.error(&at.span, format!("{arn:?} is not the ARN of a role"), "here", EXAMPLE),
+        Some(role) => {
+            let Some(account) = account.filter(|account| *account != role.account) else { return Some(Some(arn)) };
+            let message = format!("the role is in account {}, and the fleet in account {account}", role.account);
+            context.error(&at.span, message, "of another account", "correct `account` or `role_arn`");
+        }
+    }
+    None
 }
 
 fn not_of_this_kind(context: &mut Context<'_>, kind: &str, keys: &[(&str, &Option<Spanned<String>>)]) {

@@ -4,10 +4,12 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::context::{Context, text};
+use super::fleet::role;
+use crate::model::Arn;
 use crate::policy::problem::suggest;
 use crate::policy::raw::RawLedger;
 use crate::policy::read::Tree;
-use crate::policy::types::{DynamodbPlace, EtcdPlace, LedgerConfig, LedgerKind};
+use crate::policy::types::{AssumedRole, DynamodbPlace, EtcdPlace, LedgerConfig, LedgerKind};
 use crate::policy::value::Spanned;
 
 /// Without its ledger, a run may only restore; half a minute is enough for two calls and a retry of each.
@@ -58,6 +60,7 @@ fn of_its_kind(context: &mut Context<'_>, raw: &RawLedger, kind: &str) {
         ("path", &raw.path, "sqlite"),
         ("table", &raw.table, "dynamodb"),
         ("region", &raw.region, "dynamodb"),
+        ("role_arn", &raw.role_arn, "dynamodb"),
         ("prefix", &raw.prefix, "etcd"),
         ("ca", &raw.ca, "etcd"),
         ("cert", &raw.cert, "etcd"),
@@ -79,15 +82,39 @@ fn dynamodb(
 ) -> Option<LedgerKind> {
     let raw = &at.value;
     let table = text(context, &raw.table, &at.span, "ledger.table", "such as table = \"safe-remove\"")?;
-    if let (false, Some(at)) = (is_table(&table), &raw.table) {
-        let help = "3 to 255 of the letters a to z, A to Z, 0 to 9, `_`, `-` and `.`";
-        context.error(&at.span, format!("{table:?} is not a table's name"), "here", help);
+    let named = table_of(&table).and_then(|table| table.region);
+    if let (None, Some(at)) = (table_of(&table), &raw.table) {
+        let help = "3 to 255 of the letters a to z, A to Z, 0 to 9, `_`, `-` and `.`, or \
+                    arn:aws:dynamodb:REGION:ACCOUNT:table/NAME";
+        context.error(&at.span, format!("{table:?} is not a table's name, and no ARN of one"), "here", help);
     }
-    let region = match &raw.region {
-        None => region.map(str::to_owned),
-        some => text(context, some, &at.span, "ledger.region", "such as \"us-east-1\""),
+    let region = match (&raw.region, named) {
+        (None, named) => named.or(region).map(str::to_owned),
+        (some, _) => text(context, some, &at.span, "ledger.region", "such as \"us-east-1\""),
     };
-    Some(LedgerKind::Dynamodb(DynamodbPlace { table, region, attempt }))
+    if let (Some(at), Some(named)) = (&raw.region, named)
+        && named != at.value
+    {
+        let message = format!("the table is in {named}, by its ARN");
+        context.error(&at.span, message, "another region", "take it out: the ARN names the region");
+    }
+    // The table's account, where its ARN says which: a role of another one could be let in by the table's own policy.
+    let role = role(context, &raw.role_arn, "ledger.role_arn", &at.span, None)?;
+    let role = role.map(|arn| AssumedRole { arn, external_id: None });
+    Some(LedgerKind::Dynamodb(DynamodbPlace { table, region, role, attempt }))
+}
+
+/// A table as it may be named.
+struct Named<'a> {
+    /// Its region, where an ARN names it.
+    region: Option<&'a str>,
+}
+
+/// A name, or the ARN of a table. `None` if it is neither.
+fn table_of(text: &str) -> Option<Named<'_>> {
+    let Some(arn) = Arn::parse(text) else { return is_table(text).then_some(Named { region: None }) };
+    let name = arn.resource.strip_prefix("table/").filter(|_| arn.service == "dynamodb")?;
+    (is_table(name) && !arn.region.is_empty()).then_some(Named { region: Some(arn.region) })
 }
 
 /// Source: Amazon DynamoDB Developer Guide, "Supported data types and naming rules".
@@ -161,9 +188,12 @@ pub(super) fn place(directory: &Path, tree: &Tree<'_>) -> Option<LedgerKind> {
     match given("kind")?.as_str() {
         "sqlite" => Some(LedgerKind::Sqlite { path: file("path")? }),
         "dynamodb" => {
-            let table = given("table").filter(|table| is_table(table))?;
-            let region = given("region").or_else(|| tree.string(&["provider", "region"]));
-            Some(LedgerKind::Dynamodb(DynamodbPlace { table, region, attempt }))
+            let table = given("table")?;
+            let named = table_of(&table)?;
+            let region = given("region").or(named.region.map(str::to_owned));
+            let region = region.or_else(|| tree.string(&["provider", "region"]));
+            let role = given("role_arn").map(|arn| AssumedRole { arn, external_id: None });
+            Some(LedgerKind::Dynamodb(DynamodbPlace { table, region, role, attempt }))
         }
         "etcd" => {
             let endpoints = tree.strings("ledger", "endpoints").filter(|list| !list.is_empty())?;

@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::model::FleetName;
+use crate::model::{Arn, FleetName};
 
 /// `fleet.toml`, with paths made absolute or relative to the working directory.
 #[derive(Clone, Debug)]
@@ -44,7 +44,18 @@ pub enum ProviderKind {
         region: String,
         /// Twelve digits: credentials of any other account are refused.
         account: String,
+        /// The role to assume; `None` uses the credentials as they are.
+        role: Option<AssumedRole>,
     },
+}
+
+/// A role that is assumed with the credentials of the environment.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct AssumedRole {
+    /// `arn:aws:iam::ACCOUNT:role/NAME`
+    pub arn: String,
+    /// What its trust policy asks for.
+    pub external_id: Option<String>,
 }
 
 /// `[ledger]`
@@ -83,10 +94,12 @@ pub enum LedgerKind {
 /// Which DynamoDB table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DynamodbPlace {
-    /// Its name.
+    /// Its name, or its ARN.
     pub table: String,
     /// Its region; `None` means the region that the environment names.
     pub region: Option<String>,
+    /// The role to assume; `None` uses the credentials as they are.
+    pub role: Option<AssumedRole>,
     /// The timeout of one attempt of a call, [`LedgerConfig::attempt`].
     pub attempt: Duration,
 }
@@ -94,7 +107,9 @@ pub struct DynamodbPlace {
 impl fmt::Display for DynamodbPlace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "DynamoDB table {}", self.table)?;
-        self.region.iter().try_for_each(|region| write!(f, " in {region}"))
+        // An ARN has it.
+        let region = self.region.as_ref().filter(|_| Arn::parse(&self.table).is_none());
+        region.iter().try_for_each(|region| write!(f, " in {region}"))
     }
 }
 

@@ -3,10 +3,13 @@
 use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt as _;
 
+use serde_json::json;
+
 use crate::doctor::states;
+use crate::environment::Ran;
 use crate::support::cloud::ACCOUNT;
 
-use super::story::{SMALL, Story, rules, write_fleet};
+use super::story::{SMALL, Story, removal, rules, run, write_fleet};
 
 const ONE: [&str; 7] = ["plan", "--subsystem", "index", "--count", "1", "-o", "json"];
 
@@ -75,6 +78,64 @@ async fn credentials_of_the_environment_that_end_too_early_are_refused() {
     let doctor = story.environment.run(&["doctor", "-o", "json"]).exits(0).json();
     assert!(doctor.to_string().contains("nobody says when they end"), "{doctor:#}");
     assert_eq!(story.now().await, story.before);
+}
+
+/// A fleet in one account, its ledger in another, and the operator in a third.
+#[tokio::test]
+async fn fleet_and_ledger_may_be_in_accounts_of_their_own_each_with_a_role() {
+    const CENTRAL: &str = "210987654321";
+    let mut story = Story::adopted(&SMALL).await;
+    story.cloud.moto.set(&json!({
+        "accounts": {"AKIAOPERATOR": "999999999999"},
+        "roles": {
+            format!("arn:aws:iam::{ACCOUNT}:role/ops/removes"): "our-fleet",
+            format!("arn:aws:iam::{CENTRAL}:role/ledger"): null,
+        },
+    }));
+    story.environment.set("AWS_ACCESS_KEY_ID", "AKIAOPERATOR");
+    let lies = |ran: &Ran, words: &str| assert!(ran.stderr.contains(words), "{words}: {}", ran.stderr);
+    lies(&story.environment.run(&ONE).exits(5), "the credentials are of account 999999999999");
+
+    let provider = format!("role_arn = \"arn:aws:iam::{ACCOUNT}:role/ops/removes\"\n");
+    write_fleet(&story.environment, ACCOUNT, &provider);
+    lies(&story.environment.run(&ONE).exits(5), "is not authorized to perform: sts:AssumeRole");
+    let provider = format!("{provider}external_id = \"our-fleet\"\n");
+    write_fleet(&story.environment, ACCOUNT, &provider);
+    story.environment.run(&ONE).exits(0);
+    let doctor = story.environment.run(&["doctor", "-o", "json"]).exits(0).json();
+    let me = format!("arn:aws:sts::{ACCOUNT}:assumed-role/ops/removes/safe-remove");
+    assert!(doctor.to_string().contains(&me), "{doctor:#}");
+
+    let fleet = std::fs::read_to_string(story.environment.path().join("policies/fleet.toml")).expect("a policy");
+    let start = fleet.find("[ledger]").expect("a ledger");
+    let role = format!("role_arn = \"arn:aws:iam::{CENTRAL}:role/ledger\"");
+    let arn = format!("arn:aws:dynamodb:us-east-1:{CENTRAL}:table/safe-remove");
+    for table in ["safe-remove", &arn] {
+        let ledger = format!("[ledger]\nkind = \"dynamodb\"\ntable = \"{table}\"\n{role}\n");
+        story.environment.write("policies/fleet.toml", &format!("{}{ledger}", &fleet[..start]));
+        if table != arn {
+            story.environment.run(&["ledger", "init"]).exits(0);
+            story.adopt();
+        }
+        story.environment.run(&ONE).exits(0);
+    }
+    let removed = run(&story.environment, &removal("index", &[story.id("index-0001")])).exits(0).json();
+    assert_eq!(removed["outcome"], "completed", "{removed:#}");
+    assert!(story.cloud.moto.calls("AssumeRole") > 0);
+}
+
+/// A role that is assumed with credentials that end can be assumed no longer than that.
+#[tokio::test]
+async fn a_role_ends_with_the_credentials_that_it_is_assumed_with() {
+    let mut story = Story::adopted(&SMALL).await;
+    write_fleet(&story.environment, ACCOUNT, &format!("role_arn = \"arn:aws:iam::{ACCOUNT}:role/removes\"\n"));
+    story.environment.set("AWS_SESSION_TOKEN", "token");
+    for (minutes, code) in [(2, 3), (600, 0)] {
+        story.environment.set("AWS_CREDENTIAL_EXPIRATION", &in_minutes(minutes));
+        let ran = story.environment.run(&ONE).exits(code);
+        let expected = if code == 3 { BTreeSet::from(["credentials"]) } else { BTreeSet::new() };
+        assert_eq!(rules(&ran.json()), expected, "{}", ran.stderr);
+    }
 }
 
 /// So many minutes from now, as the AWS CLI writes it.

@@ -40,7 +40,10 @@ impl Dynamo {
 
     async fn without_table(url: &str) -> Self {
         let table = format!("safe-remove-{}", uuid::Uuid::new_v4());
-        Self { sdk: sdk(url).await, place: DynamodbPlace { table, region: Some(REGION.to_owned()), attempt: ATTEMPT } }
+        Self {
+            sdk: sdk(url).await,
+            place: DynamodbPlace { table, region: Some(REGION.to_owned()), role: None, attempt: ATTEMPT },
+        }
     }
 
     fn client(&self) -> Client {

@@ -67,7 +67,8 @@ pub(crate) async fn sdk(endpoint: &str) -> SdkConfig {
 
 /// The provider under test, with its patience.
 pub(crate) async fn open(endpoint: &str, account: &str, timeouts: Timeouts) -> Result<AwsFleet, FleetError> {
-    let settings = AwsSettings { region: REGION.to_owned(), account: account.to_owned(), settle: None, timeouts };
+    let settings =
+        AwsSettings { region: REGION.to_owned(), account: account.to_owned(), role: None, settle: None, timeouts };
     AwsFleet::connect(&sdk(endpoint).await, settings).await
 }
 

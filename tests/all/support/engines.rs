@@ -88,7 +88,7 @@ impl Engine {
                 let table = format!("safe-remove-{}", uuid::Uuid::new_v4());
                 let text = format!("kind = \"dynamodb\"\ntable = \"{table}\"");
                 let region = Some(super::dynamo::REGION.to_owned());
-                let place = safe_remove::policy::DynamodbPlace { table, region, attempt: super::ATTEMPT };
+                let place = safe_remove::policy::DynamodbPlace { table, region, role: None, attempt: super::ATTEMPT };
                 (text, Place::DynamoDb(place))
             }
         };
