@@ -38,8 +38,8 @@ impl Bounds {
     };
 
     /// AWS: describes are eventually consistent (2 min is beyond what is seen), and a signature
-    /// is refused 15 minutes after it was made.
-    /// Source: AWS General Reference, "Signature Version 4: handling dates".
+    /// is refused 15 minutes after it was made at the latest; by some services after 5 (`fleet/aws/signatures.rs`).
+    /// Source: "Common Errors" in the API reference of each service, RequestExpired.
     pub(crate) const AWS: Self = Self {
         max_age: Self::MAX_AGE,
         settle: Duration::from_secs(120),

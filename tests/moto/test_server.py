@@ -222,10 +222,15 @@ class Callers(LabTest):
             message = self.refused(
                 "SignatureDoesNotMatch", self.asg.describe_auto_scaling_groups
             )
-            self.assertIn("15 min.", message)
+            self.assertIn("5 min.", message)
             self.refused("RequestExpired", self.ec2.describe_instances)
             self.refused("InvalidSignatureException", self.ddb.list_tables)
         self.set(clock_shift_seconds=800)
+        self.refused("SignatureDoesNotMatch", self.asg.describe_auto_scaling_groups)
+        self.refused("SignatureDoesNotMatch", self.elb.describe_target_groups)
+        self.refused("InvalidSignatureException", self.ddb.list_tables)
+        self.ec2.describe_instances()
+        self.set(signature_window_seconds=900)
         reply = self.asg.describe_auto_scaling_groups()
         date = reply["ResponseMetadata"]["HTTPHeaders"]["date"]
         said = email.utils.parsedate_to_datetime(date).timestamp()

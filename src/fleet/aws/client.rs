@@ -159,9 +159,7 @@ fn timeout_config(attempt: Duration, operation: Duration) -> TimeoutConfig {
         .build()
 }
 
-/// The signing time of a call: AWS refuses the call 15 minutes later.
-/// Source: IAM User Guide, "Create a signed AWS API request": requests reach AWS within five to fifteen minutes of the
-/// time stamp (by service), or are refused.
+/// The signing time of a call: AWS refuses the call 15 minutes later at the latest ([`super::signatures`]).
 pub(super) fn signing_time(intent_at: Time) -> StaticTimeSource {
     let millis = u64::try_from(intent_at.as_millis()).unwrap_or(0);
     StaticTimeSource::new(SystemTime::UNIX_EPOCH + Duration::from_millis(millis))

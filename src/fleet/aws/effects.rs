@@ -12,21 +12,24 @@ use super::client::signing_time;
 use super::errors::outcome;
 use super::guards::{self, NotSent, Registered};
 use super::marker::{Marker, Registration, keys};
+use super::signatures::Service;
 use super::{AwsFleet, LEDGER_TAG};
 use crate::model::{
-    Bounds, CALL_HOSTS, Call, CallOutcome, Effect, GroupName, HostId, HostTargets, LedgerId, Process, TargetGroupId,
-    Time,
+    CALL_HOSTS, Call, CallOutcome, Effect, GroupName, HostId, HostTargets, LedgerId, Process, TargetGroupId, Time,
 };
 
 /// The most resources that one tagging call names here.
 /// Sources: Amazon EC2 API reference, `CreateTags` (1000); Auto Scaling states no limit for `CreateOrUpdateTags`.
 const TAG_RESOURCES: usize = 50;
 
-/// Sends one of the SDK's operations, signed with the time `$at`.
+/// Sends one of the SDK's operations once, signed for the deadline of `$acting`'s call, and gives its answer.
 macro_rules! signed {
-    ($sdk:ident, $operation:expr, $at:expr) => {
-        $operation.customize().config_override($sdk::config::Builder::new().time_source(signing_time($at))).send().await
-    };
+    ($acting:expr, $service:expr, $sdk:ident, $operation:expr) => {{
+        let at = $acting.at($service);
+        let signed = $sdk::config::Builder::new().time_source(signing_time(at));
+        let answer = $operation.customize().config_override(signed).send().await;
+        $acting.fleet.signatures.judge($service, at, answer)
+    }};
 }
 
 /// Performs a call, once.
@@ -103,11 +106,11 @@ impl Steps {
 }
 
 impl Acting<'_> {
-    /// The signing time of every request of the call: the time of the intent, or an earlier time where the call's
-    /// deadline comes before the signature expires. S2, S9: AWS itself then refuses a request that arrives later,
+    /// The signing time of every request of the call to a service: the time of the intent, or an earlier time where the
+    /// call's deadline comes before the signature expires. S2, S9: AWS itself then refuses a request that arrives later,
     /// however long it was held up.
-    fn at(&self) -> Time {
-        self.call.intent_at.min(self.call.not_after.minus(Bounds::AWS.call_life))
+    fn at(&self, service: Service) -> Time {
+        self.call.intent_at.min(self.call.not_after.minus(self.fleet.signatures.of(service)))
     }
 
     async fn enter_standby(&self, group: &GroupName, hosts: &HostTargets) -> CallOutcome {
@@ -125,7 +128,10 @@ impl Acting<'_> {
             .set_instance_ids(Some(texts(&ids)))
             // Without it the group would launch a replacement.
             .should_decrement_desired_capacity(true);
-        outcome(&format!("EnterStandby in {group}"), signed!(aws_sdk_autoscaling, operation, self.at()))
+        outcome(
+            &format!("EnterStandby in {group}"),
+            signed!(self, Service::AutoScaling, aws_sdk_autoscaling, operation),
+        )
     }
 
     async fn exit_standby(&self, group: &GroupName, hosts: &HostTargets) -> CallOutcome {
@@ -142,7 +148,7 @@ impl Acting<'_> {
             .exit_standby()
             .auto_scaling_group_name(group.as_str())
             .set_instance_ids(Some(texts(&ids)));
-        outcome(&format!("ExitStandby in {group}"), signed!(aws_sdk_autoscaling, operation, self.at()))
+        outcome(&format!("ExitStandby in {group}"), signed!(self, Service::AutoScaling, aws_sdk_autoscaling, operation))
     }
 
     async fn terminate_member(&self, group: &GroupName, host: &HostId) -> CallOutcome {
@@ -165,7 +171,7 @@ impl Acting<'_> {
             .should_decrement_desired_capacity(false);
         outcome(
             &format!("TerminateInstanceInAutoScalingGroup of {host}"),
-            signed!(aws_sdk_autoscaling, operation, self.at()),
+            signed!(self, Service::AutoScaling, aws_sdk_autoscaling, operation),
         )
     }
 
@@ -182,7 +188,7 @@ impl Acting<'_> {
         // One id per call: a call for several that fails for one may have terminated others.
         let operation = self.fleet.clients.effects.ec2.terminate_instances().instance_ids(host.as_str());
         let tried = format!("TerminateInstances of {host}");
-        match signed!(aws_sdk_ec2, operation, self.at()) {
+        match signed!(self, Service::Ec2, aws_sdk_ec2, operation) {
             Ok(answer) if answer.terminating_instances().iter().all(|i| i.instance_id() != Some(host.as_str())) => {
                 CallOutcome::Unknown { message: format!("{tried}: the answer does not name it") }
             }
@@ -200,7 +206,10 @@ impl Acting<'_> {
             .auto_scaling_group_name(group.as_str())
             // Always with a name: without one, every process of the group would be suspended.
             .scaling_processes(process.to_string());
-        outcome(&format!("SuspendProcesses of {group}"), signed!(aws_sdk_autoscaling, operation, self.at()))
+        outcome(
+            &format!("SuspendProcesses of {group}"),
+            signed!(self, Service::AutoScaling, aws_sdk_autoscaling, operation),
+        )
     }
 
     async fn resume(&self, group: &GroupName, process: Process) -> CallOutcome {
@@ -212,7 +221,10 @@ impl Acting<'_> {
             .resume_processes()
             .auto_scaling_group_name(group.as_str())
             .scaling_processes(process.to_string());
-        outcome(&format!("ResumeProcesses of {group}"), signed!(aws_sdk_autoscaling, operation, self.at()))
+        outcome(
+            &format!("ResumeProcesses of {group}"),
+            signed!(self, Service::AutoScaling, aws_sdk_autoscaling, operation),
+        )
     }
 
     /// Cordons hosts outside groups: first writes the markers on the instances, then deregisters them.
@@ -264,7 +276,8 @@ impl Acting<'_> {
                 .target_group_arn(group.as_str())
                 .set_targets(Some(targets));
             let tried = format!("DeregisterTargets from {group}");
-            let done = outcome(&tried, signed!(aws_sdk_elasticloadbalancingv2, operation, self.at()));
+            let done =
+                outcome(&tried, signed!(self, Service::LoadBalancing, aws_sdk_elasticloadbalancingv2, operation));
             if let Err(failed) = steps.take(tried, done) {
                 return failed;
             }
@@ -309,7 +322,8 @@ impl Acting<'_> {
                 .target_group_arn(group.as_str())
                 .set_targets(Some(targets));
             let tried = format!("RegisterTargets in {group}");
-            let done = outcome(&tried, signed!(aws_sdk_elasticloadbalancingv2, operation, self.at()));
+            let done =
+                outcome(&tried, signed!(self, Service::LoadBalancing, aws_sdk_elasticloadbalancingv2, operation));
             if let Err(this) = steps.take(tried, done) {
                 failed = failed.or(Some(this));
             }
@@ -336,7 +350,7 @@ impl Acting<'_> {
             let ids = texts(hosts);
             let tried = format!("DeleteTags of {}", ids.join(", "));
             let operation = self.fleet.clients.effects.ec2.delete_tags().set_resources(Some(ids)).set_tags(Some(tags));
-            let done = outcome(&tried, signed!(aws_sdk_ec2, operation, self.at()));
+            let done = outcome(&tried, signed!(self, Service::Ec2, aws_sdk_ec2, operation));
             if let Err(failed) = steps.take(tried, done) {
                 return failed;
             }
@@ -366,7 +380,7 @@ impl Acting<'_> {
                 .create_or_update_tags()
                 .set_tags(Some(part.iter().map(tag).collect()));
             let tried = format!("CreateOrUpdateTags of {} group(s)", part.len());
-            let done = outcome(&tried, signed!(aws_sdk_autoscaling, operation, self.at()));
+            let done = outcome(&tried, signed!(self, Service::AutoScaling, aws_sdk_autoscaling, operation));
             if let Err(failed) = steps.take(tried, done) {
                 return failed;
             }
@@ -387,7 +401,10 @@ impl Acting<'_> {
             tags.iter().map(|(key, value)| aws_sdk_ec2::types::Tag::builder().key(key).value(value).build()).collect();
         let operation =
             self.fleet.clients.effects.ec2.create_tags().set_resources(Some(texts(hosts))).set_tags(Some(tags));
-        outcome(&format!("CreateTags of {}", texts(hosts).join(", ")), signed!(aws_sdk_ec2, operation, self.at()))
+        outcome(
+            &format!("CreateTags of {}", texts(hosts).join(", ")),
+            signed!(self, Service::Ec2, aws_sdk_ec2, operation),
+        )
     }
 }
 

@@ -165,6 +165,37 @@ async fn s2_aws_refuses_a_restore_behind_its_own_deadline() {
     assert_eq!(signed_at, expires.to_jiff().strftime("%Y%m%dT%H%M%SZ").to_string());
 }
 
+/// Auto Scaling takes a signature for 5 minutes, so it refuses the first restore. The second one arrives, and is out of
+/// reach at the deadline too.
+#[tokio::test]
+async fn s7_a_restore_with_little_time_is_signed_by_what_its_refusal_says() {
+    let words = "Signature expired: 20140423T223837Z is now earlier than 20140423T224401Z (20140423T224901Z - 5 min.)";
+    for (status, code, words) in [
+        (403, "SignatureDoesNotMatch", words),
+        (400, "InvalidSignatureException", words),
+        (400, "RequestExpired", "Request has expired."),
+        (401, "AuthFailure", "AWS was not able to validate the provided access credentials"),
+    ] {
+        let server = Canned::default();
+        let fleet = server.fleet().await;
+        let not_after = now().plus(Duration::from_secs(30));
+        let restore = || {
+            let hosts = BTreeMap::from([("i-1".into(), BTreeSet::new())]);
+            let effect = Effect::Restore { group: Some("web".into()), hosts };
+            RecordedCall::of_a_test(Call { effect, intent_at: now(), not_after })
+        };
+        server.answer("ExitStandby", Answer::Http(status, refusal(code).replace(">no<", &format!(">{words}<"))));
+        let refused = fleet.perform(restore()).await;
+        assert!(matches!(refused, CallOutcome::Refused { retryable: true, .. }), "{code}: {refused:?}");
+        server.answer("ExitStandby", Answer::Http(200, wrapped("ExitStandby", "")));
+        assert_eq!(fleet.perform(restore()).await, CallOutcome::Done);
+        let signed: Vec<String> = server.sent("ExitStandby").into_iter().map(|sent| sent.signed_at).collect();
+        let expected = [900, 300]
+            .map(|life| not_after.minus(Duration::from_secs(life)).to_jiff().strftime("%Y%m%dT%H%M%SZ").to_string());
+        assert_eq!(signed, expected, "{code}");
+    }
+}
+
 #[tokio::test]
 async fn a_call_past_its_time_is_not_even_sent() {
     let server = Canned::default();
@@ -181,6 +212,7 @@ async fn s9_an_effect_is_sent_once_whatever_the_answer() {
         (Answer::Http(400, refusal("Throttling")), true),
         (Answer::Http(400, refusal("ScalingActivityInProgress")), true),
         (Answer::Http(403, refusal("AccessDenied")), true),
+        (Answer::Http(403, refusal("SignatureDoesNotMatch")), true),
         (Answer::Http(500, refusal("InternalFailure")), false),
         (Answer::Http(503, "<html>no</html>".to_owned()), false),
         (Answer::Http(400, "<html>no</html>".to_owned()), false),

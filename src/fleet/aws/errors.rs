@@ -14,6 +14,7 @@ use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use thiserror::Error;
 
 use super::codes::{self, ProviderError};
+use super::signatures::{Failed, names_its_time};
 use crate::model::{CallOutcome, causes, chain};
 use crate::ports::FleetError;
 
@@ -32,6 +33,9 @@ impl ProviderError {
                 } else {
                     Self::Lost
                 }
+            }
+            SdkError::ServiceError(context) if names_its_time(context.err().message().unwrap_or_default()) => {
+                Self::Late
             }
             SdkError::ServiceError(context) => Self::of_code(context.err().code(), context.raw().status().as_u16()),
             _ => Self::Unreadable,
@@ -134,13 +138,16 @@ pub(super) fn no_credentials(error: &CredentialsError) -> FleetError {
 }
 
 /// The outcome of an effect: `tried` names the action and its object.
-pub(super) fn outcome<T, E>(tried: &str, result: Result<T, SdkError<E, HttpResponse>>) -> CallOutcome
+pub(super) fn outcome<T, E>(tried: &str, result: Result<T, Failed<E>>) -> CallOutcome
 where
     E: Error + ProvideErrorMetadata + 'static,
 {
     match result {
         Ok(_) => CallOutcome::Done,
-        Err(error) => ProviderError::of(&error).outcome(format!("{tried}: {}", Words::of(&error))),
+        Err(Failed { error, is_late }) => {
+            let kind = if is_late { ProviderError::Late } else { ProviderError::of(&error) };
+            kind.outcome(format!("{tried}: {}", Words::of(&error)))
+        }
     }
 }
 

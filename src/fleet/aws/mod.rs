@@ -8,6 +8,7 @@
 //! | [`client`] | SDK clients: for reads with retries, for effects with a single attempt |
 //! | [`clock`], [`answers`] | the checks of every answer: AWS's clock agrees, and nothing was cut off |
 //! | [`errors`], [`codes`] | the meaning of an SDK error: an outcome for effects, a hint for reads |
+//! | [`signatures`] | how long AWS takes a signature, by what its refusals say |
 //! | [`observe`] | reads every page of everything |
 //! | [`hosts`], [`groups`], [`targets`] | from SDK types to the model: pure, no network |
 //! | [`addresses`] | which host has an address, in which VPC |
@@ -74,6 +75,7 @@ mod managed;
 mod marker;
 mod observe;
 mod permissions;
+mod signatures;
 mod tags;
 mod targets;
 
@@ -122,6 +124,7 @@ pub struct AwsFleet {
     credentials: Option<SharedCredentialsProvider>,
     clients: client::Clients,
     clock: Arc<clock::ClockWatch>,
+    signatures: signatures::Lives,
     /// Details change rarely and cost calls per group: they are read again after [`client::DETAIL_AGE`].
     details: Mutex<BTreeMap<GroupName, observe::Remembered>>,
     /// The controllers of target groups, read again after [`client::DETAIL_AGE`] as well.
@@ -182,6 +185,7 @@ impl AwsFleet {
             credentials,
             clients,
             clock,
+            signatures: signatures::Lives::default(),
             details: Mutex::default(),
             controllers: Mutex::default(),
             protected: Mutex::default(),

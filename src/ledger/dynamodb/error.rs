@@ -49,6 +49,8 @@ pub(super) enum DynamoDbError {
     Denied(#[source] Said),
     #[error("the credentials are missing, expired or invalid: renew them (aws sso login, or set AWS_PROFILE)")]
     Credentials(#[source] Said),
+    #[error("the call was under way for too long, or this machine's clock is wrong: synchronise it, and try again")]
+    Late(#[source] Said),
     #[error(
         "DynamoDB throttles: try again in a minute; a table with provisioned capacity needs more, or on-demand billing"
     )]
@@ -147,6 +149,12 @@ fn by_code(code: &str, message: &str, status: u16, said: Said) -> (Next, DynamoD
         "ConditionalCheckFailedException" => (Next::Condition, DynamoDbError::Refused(said)),
         "ResourceNotFoundException" => (Next::GiveUp, DynamoDbError::NoTable(said)),
         "AccessDeniedException" => (Next::GiveUp, DynamoDbError::Denied(said)),
+        // Each attempt is signed anew; "not yet current" is a clock that is ahead.
+        "InvalidSignatureException"
+            if message.starts_with("Signature expired") || message.contains("not yet current") =>
+        {
+            (Next::Again, DynamoDbError::Late(said))
+        }
         code if CREDENTIALS.contains(&code) => (Next::GiveUp, DynamoDbError::Credentials(said)),
         code if THROTTLED.contains(&code) => (Next::Again, DynamoDbError::Throttled(said)),
         // AWS has no code of its own for this; servers word it in several ways.
@@ -203,6 +211,17 @@ mod tests {
         for (code, status) in [("InternalServerError", 500), ("", 400), ("", 503), ("RequestTimeout", 408)] {
             assert_eq!(next(code, "", status), Next::Unknown, "{code} {status}");
         }
+    }
+
+    #[test]
+    fn a_late_call_is_told_from_wrong_credentials() {
+        let expired =
+            "Signature expired: 20160610T180547Z is now earlier than 20160610T180612Z (20160610T181112Z - 5 min.)";
+        assert_eq!(next("InvalidSignatureException", expired, 400), Next::Again);
+        let wrong = "The request signature we calculated does not match the signature you provided.";
+        assert_eq!(next("InvalidSignatureException", wrong, 400), Next::GiveUp);
+        let said = by_code("InvalidSignatureException", expired, 400, Said(String::new())).1.to_string();
+        assert!(said.contains("clock"), "{said}");
     }
 
     #[test]
