@@ -43,7 +43,12 @@ pub(super) async fn adopt(
         }
         Adoption::Done { adopted, moved: None } => (format!("Adopted by ledger {}.", adopted.ledger), adopted),
     };
-    CommandOutput::result(Exit::DONE, "ledger adopt", Text::of(&text), &adopted, &[])
+    let mut text = Text::of(&text);
+    let advice: Vec<String> = adopted.infrastructure_code.map(str::to_owned).into_iter().collect();
+    for advice in &advice {
+        text.paragraph(&format!("{advice}."));
+    }
+    CommandOutput::result(Exit::DONE, "ledger adopt", text, &adopted, &advice)
 }
 
 /// `ledger set-time`

@@ -110,7 +110,14 @@ fn what_next(policies: &Path, plan: &PlanDocument) -> String {
     }
     if violates(Rule::ForeignLedger).is_some() {
         let adopt = next::command(policies, "ledger adopt --reason TEXT");
-        return format!("if this is the ledger that governs them from now on: {adopt}");
+        // A mark of the whole fleet is nothing that code could remove.
+        let again = match plan.provider.kind.as_str() {
+            "simulated" => "",
+            _ => {
+                ". If that was done before, something removed the tag: Terraform does, unless it is told not to (README, \"On AWS\")"
+            }
+        };
+        return format!("if this is the ledger that governs them from now on: {adopt}{again}");
     }
     if let Some(loosened) = violates(Rule::PolicyLoosened) {
         let name = loosened.subsystem.as_ref().map_or("NAME", |name| name.as_str());

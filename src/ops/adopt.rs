@@ -33,6 +33,9 @@ pub(crate) struct Adopted {
     pub(crate) reason: String,
     pub(crate) groups: BTreeSet<GroupName>,
     pub(crate) hosts: BTreeSet<HostId>,
+    /// What must be told to the code that describes the fleet, so that the marks stay.
+    #[serde(skip)]
+    pub(crate) infrastructure_code: Option<&'static str>,
 }
 
 /// The result of an adoption.
@@ -68,9 +71,13 @@ pub(crate) async fn adopt(policies: &Path, reason: &str, frontend: &dyn Frontend
         None => environment.writable_ledger().await?.read().await.map_err(OperationError::Ledger)?.1.ledger,
     };
     let marks = Marks::of(&environment, &before).other_than(&id);
+    let adopted = || Adopted {
+        infrastructure_code: environment.fleet.infrastructure_code(),
+        ..Adopted::new(&id, &by, reason, &marks)
+    };
     let other = before.record.is_of(environment.fleet.identity()).err();
     if marks.is_empty() && moved.is_none() && other.is_none() {
-        return Ok(Adoption::Nothing(Adopted::new(&id, &by, reason, &marks)));
+        return Ok(Adoption::Nothing(adopted()));
     }
     if !before.record.runs.is_empty() {
         frontend.note(&format!("warning: runs of this ledger are under way: {}", next::command(policies, "status")));
@@ -113,7 +120,7 @@ pub(crate) async fn adopt(policies: &Path, reason: &str, frontend: &dyn Frontend
     if !marks.is_empty() {
         send(&environment, recorded).await?;
     }
-    Ok(Adoption::Done { adopted: Adopted::new(&id, &by, reason, &marks), moved })
+    Ok(Adoption::Done { adopted: adopted(), moved })
 }
 
 /// The ledger's file, if it is not where it was and may have been moved on purpose.
@@ -151,6 +158,7 @@ impl Adopted {
             reason: reason.to_owned(),
             groups: marks.groups.keys().cloned().collect(),
             hosts: marks.hosts.keys().cloned().collect(),
+            infrastructure_code: None,
         }
     }
 }

@@ -289,7 +289,8 @@ fn refusals(
     let none = BTreeMap::new();
     let plan = crate::plan::plan(&environment.inputs(observation, &none), &request).map_err(OperationError::Assess)?;
     let of_state = plan.document.violations.into_iter().filter(|violation| is_of_state(violation.rule));
-    Ok(of_state.map(|violation| (violation.message, advice(violation.rule))).collect())
+    let code = environment.fleet.infrastructure_code();
+    Ok(of_state.map(|violation| (violation.message, advice(violation.rule, code))).collect())
 }
 
 /// Whether a rule is about the state of hosts and groups: not about how much goes, when, or who asks.
@@ -311,9 +312,13 @@ fn is_of_state(rule: Rule) -> bool {
     )
 }
 
-fn advice(rule: Rule) -> Option<String> {
+/// `code`: what must be told to the code that describes the fleet, so that marks stay.
+fn advice(rule: Rule, code: Option<&'static str>) -> Option<String> {
     match rule {
-        Rule::ForeignLedger => Some("`safe-remove ledger adopt --reason TEXT`".to_owned()),
+        Rule::ForeignLedger => {
+            let adopt = "`safe-remove ledger adopt --reason TEXT`";
+            Some(code.map_or_else(|| adopt.to_owned(), |code| format!("{adopt}; if it was done before: {code}")))
+        }
         Rule::Halted => Some("`safe-remove status` shows the order, `safe-remove unhalt` lifts it".to_owned()),
         _ => None,
     }

@@ -34,6 +34,12 @@ pub trait Fleet: Send + Sync {
         None
     }
 
+    /// What must be told to the code that describes the fleet (Terraform and the like), so that it leaves the ledger's
+    /// marks alone and launches nothing again; `None` where no code describes it.
+    fn infrastructure_code(&self) -> Option<&'static str> {
+        None
+    }
+
     /// Reads the whole fleet: every page, every group, every host that is not gone.
     ///
     /// # Errors

@@ -222,6 +222,17 @@ impl Fleet for AwsFleet {
         Some("aws autoscaling resume-processes --auto-scaling-group-name GROUP --scaling-processes AZRebalance")
     }
 
+    /// Sources: hashicorp/terraform-provider-aws#33492 (from 5.0.0 on, `aws_autoscaling_group.tag` drops what is not in
+    /// the code; the maintainers name these two ways out) and #13868 (`ignore_tags` holds for that resource);
+    /// `desired_capacity` is optional and computed in its schema, so that code without it leaves the size alone.
+    fn infrastructure_code(&self) -> Option<&'static str> {
+        Some(
+            "Terraform (AWS provider 5.0 or later) removes the tag at its next apply, unless its provider block has \
+             ignore_tags { key_prefixes = [\"safe-remove:\"] } or the group ignore_changes = [tag]; and where its code \
+             has desired_capacity, an apply launches again what was removed: leave it out, or ignore its changes",
+        )
+    }
+
     async fn observe(&self) -> Result<FleetSnapshot, FleetError> {
         self.ready().await?;
         let limit = self.timeouts.observation;

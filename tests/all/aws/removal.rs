@@ -24,10 +24,14 @@ async fn s1_s8_exactly_the_confirmed_hosts_of_two_hundred_are_gone() {
     let refused = story.environment.run(&[&remove[..], &["--yes"]].concat()).exits(3);
     assert_eq!(rules(&refused.json()), BTreeSet::from(["foreign-ledger", "too-few-candidates"]), "{}", refused.stderr);
     assert!(refused.stderr.contains("safe-remove ledger adopt"), "{}", refused.stderr);
+    assert!(refused.stderr.contains("Terraform"), "{}", refused.stderr);
     story.untouched(&story.now().await);
 
     let shown = story.adopt();
     assert!(GROUPS.iter().all(|group| shown.contains(group)) && shown.contains(&story.id("alone-0001")), "{shown}");
+    let unwrapped = shown.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(unwrapped.contains("ignore_tags { key_prefixes = [\"safe-remove:\"] }"), "{shown}");
+    assert!(unwrapped.contains("desired_capacity"), "{shown}");
     assert_eq!(story.now().await, story.before, "an adoption marks and does nothing else");
     let reads = story.cloud.moto.calls("DescribeInstances");
     let plan = story.environment.run(&[&["plan"], &remove[..]].concat()).exits(0).json();

@@ -99,7 +99,7 @@ impl Story {
         story
     }
 
-    /// What somebody types who adopts the fleet; the terminal's text.
+    /// What somebody types who adopts the fleet; the terminal's text, with the answer.
     pub(super) fn adopt(&self) -> String {
         let adopt = ["ledger", "adopt", "--reason", "this checkout governs the fleet from now on"];
         let timeout = u64::try_from(TIMEOUT.as_millis()).ok();
@@ -108,7 +108,7 @@ impl Story {
         session.send_line("demo").expect("typed");
         let rest = session.exp_eof().expect("it ends");
         match session.process().wait().expect("it ends") {
-            WaitStatus::Exited(_, 0) => shown,
+            WaitStatus::Exited(_, 0) => format!("{shown}{rest}"),
             other => panic!("{other:?}: {shown}{rest}"),
         }
     }
