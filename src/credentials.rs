@@ -4,6 +4,8 @@
 //! outside the time-outs of calls, kept, and renewed in the background before they end. [`ready`] waits for them;
 //! every call does that before its own time begins. Nothing here knows what the credentials are used for.
 
+mod told;
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, SystemTime};
@@ -19,6 +21,8 @@ use tokio::sync::Mutex;
 use crate::model::Time;
 use crate::policy::AssumedRole;
 use crate::ports::Lasting;
+
+pub(crate) use told::{Told, told};
 
 /// How long a source may take. The AWS CLI, which is often the program of `credential_process`, takes seconds.
 const FETCH: Duration = Duration::from_secs(60);

@@ -60,14 +60,19 @@ impl fmt::Display for FleetIdentity {
     }
 }
 
-/// The AWS partition of a region: regions of China and of the US government have partitions of their own.
-/// Source: AWS General Reference, "Amazon Resource Names".
+/// The AWS partition of a region.
+/// Source: `regionRegex` of each partition in botocore's `partitions.json`.
 pub(crate) fn partition_of(region: &str) -> &'static str {
-    match region {
-        _ if region.starts_with("cn-") => "aws-cn",
-        _ if region.starts_with("us-gov-") => "aws-us-gov",
-        _ => "aws",
-    }
+    let of_prefix = [
+        ("cn-", "aws-cn"),
+        ("us-gov-", "aws-us-gov"),
+        ("us-iso-", "aws-iso"),
+        ("us-isob-", "aws-iso-b"),
+        ("eu-isoe-", "aws-iso-e"),
+        ("us-isof-", "aws-iso-f"),
+        ("eusc-", "aws-eusc"),
+    ];
+    of_prefix.into_iter().find(|(prefix, _)| region.starts_with(prefix)).map_or("aws", |(_, partition)| partition)
 }
 
 /// Where a host is in its life cycle. A host that is gone is not in the snapshot.
@@ -249,4 +254,26 @@ pub struct Group {
     /// Configuration that people should know about (lifecycle hooks, warm pool, mixed weights, …), for the plan's
     /// warnings.
     pub notes: Vec<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_region_is_in_its_partition() {
+        for (region, partition) in [
+            ("us-east-1", "aws"),
+            ("eu-central-2", "aws"),
+            ("cn-northwest-1", "aws-cn"),
+            ("us-gov-east-1", "aws-us-gov"),
+            ("us-iso-west-1", "aws-iso"),
+            ("us-isob-east-1", "aws-iso-b"),
+            ("eu-isoe-west-1", "aws-iso-e"),
+            ("us-isof-south-1", "aws-iso-f"),
+            ("eusc-de-east-1", "aws-eusc"),
+        ] {
+            assert_eq!(partition_of(region), partition, "{region}");
+        }
+    }
 }

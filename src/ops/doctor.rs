@@ -33,6 +33,7 @@ pub(crate) async fn doctor(directory: &Path) -> Result<DoctorDocument, Operation
     let policies = environment::policies(directory)?;
     let (mut checks, mut lasting) = (vec![policy(&policies)], Vec::new());
     let now = fleets::now(&policies.fleet);
+    checks.extend(fleets::environment(&policies.fleet));
     let opened = fleets::open(&policies).await;
     match &opened {
         Ok(opened) => {

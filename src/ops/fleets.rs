@@ -8,7 +8,7 @@ use async_trait::async_trait;
 
 use crate::fleet::simulated::{ClockKind, LoadMembership, OpenError, Scenario, SimulatedFleet};
 use crate::model::{FleetIdentity, SubsystemName, Time, partition_of};
-use crate::output::ClockSpeed;
+use crate::output::{Check, ClockSpeed};
 use crate::plan::weight;
 use crate::policy::{AssumedRole, FleetConfig, PolicySet, ProviderKind, SimulatedMetric, SubsystemPolicy};
 use crate::ports::{Clock, Fleet};
@@ -115,6 +115,31 @@ impl SimulatedMetrics for Metrics {
     async fn metric(&self, subsystem: &SubsystemName, metric: SimulatedMetric) -> Result<f64, String> {
         self.fleet.metric(&self.membership, subsystem, metric).await.map_err(|error| error.to_string())
     }
+}
+
+/// What the environment has for AWS and its SDK does not do, or does by it; empty where nothing of the fleet is on AWS.
+#[cfg(any(feature = "aws", feature = "dynamodb"))]
+pub(crate) fn environment(fleet: &FleetConfig) -> Vec<Check> {
+    use crate::output::CheckState;
+    use crate::policy::LedgerKind;
+
+    let is_aws =
+        matches!(fleet.provider.kind, ProviderKind::Aws { .. }) || matches!(fleet.ledger.kind, LedgerKind::Dynamodb(_));
+    let told = if is_aws { crate::credentials::told() } else { Vec::new() };
+    let check = |told: crate::credentials::Told| {
+        let state = match (told.hinders, &told.advice) {
+            (true, _) => CheckState::Bad,
+            (false, Some(_)) => CheckState::Warning,
+            (false, None) => CheckState::Ok,
+        };
+        Check::ok("environment", told.found).is(state).advice(told.advice)
+    };
+    told.into_iter().map(check).collect()
+}
+
+#[cfg(not(any(feature = "aws", feature = "dynamodb")))]
+pub(crate) fn environment(_fleet: &FleetConfig) -> Vec<Check> {
+    Vec::new()
 }
 
 #[cfg(feature = "aws")]

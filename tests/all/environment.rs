@@ -88,6 +88,11 @@ impl TestEnvironment {
         self.variables.push((name.to_owned(), value.to_owned()));
     }
 
+    /// Leaves a variable out from now on.
+    pub(crate) fn unset(&mut self, name: &str) {
+        self.variables.retain(|(of, _)| of != name);
+    }
+
     /// The binary with arguments, ready to start; stdin is empty.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = self.interactive(arguments);

@@ -11,6 +11,7 @@ mod model;
 mod observation;
 mod permissions;
 mod removal;
+mod sources;
 mod story;
 mod strays;
 mod unserving;

@@ -15,6 +15,8 @@ pub(crate) mod moto;
 pub(crate) mod proxy;
 #[cfg(any(feature = "aws", feature = "dynamodb"))]
 pub(crate) mod python;
+#[cfg(feature = "aws")]
+pub(crate) mod sources;
 pub(crate) mod terminal;
 #[cfg(any(feature = "aws", feature = "dynamodb", feature = "etcd"))]
 pub(crate) mod watched;

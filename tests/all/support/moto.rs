@@ -72,6 +72,15 @@ impl Moto {
         calls.into_iter().filter(|(_, called, _)| called == action).map(|(_, _, parameters)| parameters).collect()
     }
 
+    /// Every call since the last time this was asked for, with the key that it was signed with.
+    pub(crate) fn take_calls(&self) -> Vec<Value> {
+        let url = format!("{}/lab/calls", self.url);
+        let mut answer = ureq::get(format!("{url}?full=1")).call().expect("the list of calls");
+        let calls = answer.body_mut().read_to_string().expect("the list of calls");
+        ureq::delete(url).call().expect("the list is emptied");
+        serde_json::from_str(&calls).expect("calls")
+    }
+
     /// Builds a fleet from one document, settled; the answer holds its ids (tests/moto/README.md).
     pub(crate) fn fixture(&self, fleet: &Value) -> Value {
         serde_json::from_str(&self.post("fixture", fleet)).expect("the fixture's ids")
