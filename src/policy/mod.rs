@@ -31,6 +31,8 @@ mod value;
 mod windows;
 
 pub(crate) use check::FleetAlone;
+#[cfg(feature = "aws")]
+pub(crate) use check::region_of;
 pub(crate) use command::{BEHIND_A_COLON, command, option, placed, quoted};
 pub(crate) use detour::straight;
 pub(crate) use files::{ledger_place, load, load_fleet};

@@ -233,7 +233,7 @@ pub(super) struct RawHealth {
     pub(super) probe: Option<Spanned<Vec<Spanned<RawProbe>>>>,
 }
 
-/// `[[health.probe]]`. Numbers are compared with the limits; `simulated` needs one.
+/// `[[health.probe]]`. Numbers are compared with the limits; `simulated` and `target-group` need one.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, expecting = "a table, [[health.probe]]")]
 #[schemars(rename = "Probe")]
@@ -241,8 +241,8 @@ pub(super) struct RawProbe {
     /// Unique in its file.
     #[schemars(required)]
     pub(super) name: Option<Spanned<Name>>,
-    /// `simulated`, `http`, `tcp` or `exec`.
-    #[schemars(required, extend("enum" = ["simulated", "http", "tcp", "exec"]))]
+    /// `simulated`, `http`, `tcp`, `exec` or `target-group`.
+    #[schemars(required, extend("enum" = ["simulated", "http", "tcp", "exec", "target-group"]))]
     pub(super) kind: Option<Spanned<String>>,
     /// A read that takes longer is a bad sample. Default `every`, at most 10s.
     pub(super) timeout: Option<Spanned<DurationValue>>,
@@ -272,6 +272,8 @@ pub(super) struct RawProbe {
     pub(super) address: Option<Spanned<String>>,
     /// exec: program and arguments, never a shell. A program with a `/` is relative to this file.
     pub(super) command: Option<Spanned<Vec<String>>>,
+    /// target-group: the target group, by its ARN. The reading is the share of its targets that are healthy, 0 to 1.
+    pub(super) arn: Option<Spanned<String>>,
 }
 
 /// `[confirm]`

@@ -18,7 +18,7 @@ use super::schema;
 const MOST_COMPLAINTS: usize = 50;
 
 /// Probe kinds in the contract that this version does not have.
-const LATER_PROBES: [&str; 4] = ["target-group", "cloudwatch-alarm", "cloudwatch-metric", "prometheus"];
+const LATER_PROBES: [&str; 3] = ["cloudwatch-alarm", "cloudwatch-metric", "prometheus"];
 
 /// Keys that were reported and taken out, as `capacity.minimum` or `health.probe.1.max`.
 #[derive(Debug, Default)]
@@ -137,7 +137,7 @@ impl<'a> Tree<'a> {
                 continue;
             };
             let message = format!("this version does not have the probe kind `{}`", kind.get_ref());
-            let help = "use `http`, `tcp`, `exec` or `simulated`: `exec` runs any program that can read the metric";
+            let help = "use `http`, `tcp`, `exec`, `target-group` or `simulated`: `exec` runs any program that can read the metric";
             reporter.error(kind.span(), message, "comes with a later version", help);
             found.push(probe.span());
         }

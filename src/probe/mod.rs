@@ -9,6 +9,8 @@
 
 mod exec;
 mod http;
+#[cfg(feature = "aws")]
+mod target_group;
 mod tcp;
 mod text;
 
@@ -36,12 +38,20 @@ pub(crate) struct Probes {
     clock: Arc<dyn Clock>,
     http: http::HttpClient,
     simulated: Option<Arc<dyn SimulatedMetrics>>,
+    #[cfg(feature = "aws")]
+    target_groups: target_group::TargetGroups,
 }
 
 impl Probes {
     /// `clock` dates the samples. `simulated` is the simulated fleet; without it, probes of that kind are bad.
     pub(crate) fn new(clock: Arc<dyn Clock>, simulated: Option<Arc<dyn SimulatedMetrics>>) -> Self {
-        Self { clock, http: http::HttpClient::new(), simulated }
+        Self {
+            clock,
+            http: http::HttpClient::new(),
+            simulated,
+            #[cfg(feature = "aws")]
+            target_groups: target_group::TargetGroups::default(),
+        }
     }
 
     async fn read(&self, key: &ProbeKey, spec: &ProbeSpec) -> Result<Reading, String> {
@@ -68,6 +78,10 @@ impl Probes {
                 self.http.read(request).await
             }
             ProbeKind::Tcp { address } => tcp::read(address, timeout).await,
+            #[cfg(feature = "aws")]
+            ProbeKind::TargetGroup { arn } => self.target_groups.read(arn, timeout).await,
+            #[cfg(not(feature = "aws"))]
+            ProbeKind::TargetGroup { .. } => Err("this safe-remove was built without AWS".to_owned()),
             ProbeKind::Exec { command } => exec::read(key, command, timeout).await,
         }
     }

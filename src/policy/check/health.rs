@@ -17,7 +17,7 @@ const LONGEST_DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 /// A longer unit is a description, and would push the limit off the line.
 const LONGEST_UNIT: usize = 16;
 
-const KINDS: [&str; 4] = ["simulated", "http", "tcp", "exec"];
+const KINDS: [&str; 5] = ["simulated", "http", "tcp", "exec", "target-group"];
 const EXAMPLE: &str = "write: [health], bake = \"3m\", every = \"10s\", and a [[health.probe]]";
 
 pub(super) fn health(context: &mut Context<'_>, at: Option<&Spanned<RawHealth>>) -> Option<HealthPolicy> {
@@ -92,7 +92,7 @@ fn probe(
     let raw = &at.value;
     let path = |key: &str| format!("health.probe.{index}.{key}");
     let name = context.required(&raw.name, &at.span, &path("name"), "such as \"errors\"");
-    let help = "\"simulated\", \"http\", \"tcp\" or \"exec\"";
+    let help = "\"simulated\", \"http\", \"tcp\", \"exec\" or \"target-group\"";
     let kind_at = context.required(&raw.kind, &at.span, &path("kind"), help);
     let kind = kind_at.and_then(|kind| probe_kind(context, at, index, &kind.value, kind));
     let timeout = match &raw.timeout {
@@ -107,7 +107,8 @@ fn probe(
     };
     let limits_damaged =
         ["max", "min", "max_increase", "max_decrease"].iter().any(|k| context.damaged.touches(&path(k)));
-    if kind_at.is_some_and(|kind| kind.value == "simulated") && limits == Limits::default() && !limits_damaged {
+    let is_number = |kind: &Spanned<String>| matches!(kind.value.as_str(), "simulated" | "target-group");
+    if kind_at.is_some_and(is_number) && limits == Limits::default() && !limits_damaged {
         let help = "such as max = 0.01, or max_increase = \"20%\"";
         context.error(&at.span, "the probe has no limit: no number would ever be bad", "this probe", help);
     }
@@ -172,6 +173,7 @@ fn probe_kind(
         ("pointer", "http", raw.pointer.as_ref().map(|at| &at.span)),
         ("address", "tcp", raw.address.as_ref().map(|at| &at.span)),
         ("command", "exec", raw.command.as_ref().map(|at| &at.span)),
+        ("arn", "target-group", raw.arn.as_ref().map(|at| &at.span)),
     ];
     for (key, of, span) in keys {
         if let Some(span) = span.filter(|_| of != kind) {
@@ -195,6 +197,17 @@ fn probe_kind(
                 return None;
             }
             Some(ProbeKind::Tcp { address: address.value.clone() })
+        }
+        "target-group" => {
+            let help =
+                "such as \"arn:aws:elasticloadbalancing:us-east-1:123456789012:targetgroup/web/0123456789abcdef\"";
+            let arn = context.required(&raw.arn, &at.span, &path("arn"), help)?;
+            if region_of(&arn.value).is_none() {
+                let message = format!("{:?} is not a target group", arn.value);
+                context.error(&arn.span, message, "wants an ARN", help);
+                return None;
+            }
+            Some(ProbeKind::TargetGroup { arn: arn.value.clone() })
         }
         _ => {
             let help = "program and arguments, such as [\"./check-index\", \"--quick\"]";
@@ -261,6 +274,18 @@ fn is_http_url(text: &str) -> bool {
     })
 }
 
+/// The region of a target group's ARN, in whichever partition; `None` where it is no such ARN.
+pub(crate) fn region_of(arn: &str) -> Option<&str> {
+    let mut parts = arn.splitn(6, ':');
+    let is = |part: Option<&str>, is: &dyn Fn(&str) -> bool| part.is_some_and(is);
+    let begins = is(parts.next(), &|part| part == "arn") && is(parts.next(), &|part| part.starts_with("aws"));
+    let of_service = begins && is(parts.next(), &|part| part == "elasticloadbalancing");
+    let region = parts.next().filter(|region| of_service && !region.is_empty())?;
+    let of_account = is(parts.next(), &|part| part.len() == 12 && part.bytes().all(|b| b.is_ascii_digit()));
+    let is_group = is(parts.next(), &|part| part.starts_with("targetgroup/") && part.split('/').count() == 3);
+    (of_account && is_group).then_some(region)
+}
+
 fn is_address(text: &str) -> bool {
     text.parse::<ureq::http::uri::Authority>().is_ok_and(|authority| {
         let port = authority.port();
@@ -272,6 +297,23 @@ fn is_address(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn target_groups_are_arns_of_any_partition() {
+        for (arn, region) in [
+            ("arn:aws:elasticloadbalancing:us-east-1:123456789012:targetgroup/web/73e2d6bc24d8a067", Some("us-east-1")),
+            ("arn:aws-cn:elasticloadbalancing:cn-north-1:123456789012:targetgroup/web/1", Some("cn-north-1")),
+            ("arn:aws-us-gov:elasticloadbalancing:us-gov-west-1:123456789012:targetgroup/w/1", Some("us-gov-west-1")),
+            ("arn:aws:elasticloadbalancing:us-east-1:123456789012:loadbalancer/app/web/1", None),
+            ("arn:aws:elasticloadbalancing::123456789012:targetgroup/web/1", None),
+            ("arn:aws:elasticloadbalancing:us-east-1:12:targetgroup/web/1", None),
+            ("arn:aws:autoscaling:us-east-1:123456789012:targetgroup/web/1", None),
+            ("web", None),
+            ("", None),
+        ] {
+            assert_eq!(region_of(arn), region, "{arn}");
+        }
+    }
 
     #[test]
     fn addresses_are_a_host_and_a_port() {

@@ -17,6 +17,8 @@ use std::path::{Path, PathBuf};
 
 use between::{Checked, dependencies_are_known, dependencies_have_no_cycle, names_are_unique};
 use context::Context;
+#[cfg(feature = "aws")]
+pub(crate) use health::region_of;
 
 use super::matching::Matcher;
 use super::problem::{PolicyErrors, PolicyProblem, Reporter};

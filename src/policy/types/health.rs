@@ -48,7 +48,7 @@ impl ProbeSpec {
             ProbeKind::Simulated { metric } => *metric == SimulatedMetric::LatencyMs,
             ProbeKind::Http { pointer, .. } => pointer.is_none(),
             ProbeKind::Tcp { .. } => true,
-            ProbeKind::Exec { .. } => false,
+            ProbeKind::Exec { .. } | ProbeKind::TargetGroup { .. } => false,
         };
         self.unit.as_deref().or(millis.then_some("ms"))
     }
@@ -78,6 +78,11 @@ pub(crate) enum ProbeKind {
     Tcp {
         /// `host:port`
         address: String,
+    },
+    /// The share of a target group's registered targets that are healthy, 0 to 1.
+    TargetGroup {
+        /// The target group's ARN, which has its region.
+        arn: String,
     },
     /// A program, never a shell. Exit status 0 is good; a number alone on stdout is the reading.
     Exec {
