@@ -3,7 +3,7 @@
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{Args, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
 
 use crate::model::{HostId, RunId, SubsystemName};
@@ -156,7 +156,7 @@ pub(crate) enum Command {
         #[arg(long, value_name = "FILE")]
         html: Option<PathBuf>,
     },
-    /// Check, show and accept policies
+    /// Write, check, show and accept policies
     #[command(subcommand, arg_required_else_help = true, after_help = examples::POLICY)]
     Policy(PolicyCommand),
     /// The ledger that all operators of a fleet share
@@ -236,7 +236,7 @@ impl Command {
             | Self::Halt { .. }
             | Self::Unhalt { .. }
             | Self::Report { html: Some(_), .. }
-            | Self::Policy(PolicyCommand::Accept { .. })
+            | Self::Policy(PolicyCommand::Accept { .. } | PolicyCommand::Init { .. })
             | Self::Ledger(_) => false,
         }
     }
@@ -254,6 +254,23 @@ pub(crate) enum SchemaOf {
 /// `safe-remove policy`
 #[derive(Debug, Subcommand)]
 pub(crate) enum PolicyCommand {
+    /// Write a first policy for each group that is found, with every guess marked
+    ///
+    /// Looks at the AWS account of the caller, or at the fleet of --policies where that has a fleet.toml, and touches nothing.
+    /// What cannot be seen from outside is guessed on the strict side and marked with GUESS: correct it before the first
+    /// removal. A directory that is there already is never written over (exit 4).
+    #[command(after_help = examples::POLICY_INIT)]
+    Init {
+        /// The directory to write; it must not exist, or be empty
+        #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+        out: PathBuf,
+        /// The AWS region; without it AWS_REGION or the profile's
+        #[arg(long, value_name = "REGION")]
+        region: Option<String>,
+        /// A tag whose value names the subsystems of a host: a policy for each of them, and not for each group
+        #[arg(long, value_name = "TAG")]
+        subsystem_tag: Option<String>,
+    },
     /// Read every policy file and say what is wrong with it
     #[command(after_help = examples::POLICY_CHECK)]
     Check,

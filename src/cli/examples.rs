@@ -76,6 +76,11 @@ Examples:
   safe-remove policy check       what is wrong with the files
   safe-remove policy show index  what is in force";
 
+pub(crate) const POLICY_INIT: &str = "\
+Examples:
+  safe-remove policy init --out policies
+  safe-remove policy init --out policies --region eu-west-1 --subsystem-tag role";
+
 pub(crate) const POLICY_CHECK: &str = "\
 Examples:
   safe-remove policy check                                   ./policies

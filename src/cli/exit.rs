@@ -67,9 +67,10 @@ impl Exit {
             OperationError::NoSuch { .. } | OperationError::NotTaken { .. } => Self::REFUSED,
             OperationError::Fleet(_) | OperationError::Assess(_) => Self::FLEET_UNKNOWN,
             OperationError::Ledger(_) => Self::LEDGER,
-            OperationError::Policy(_) | OperationError::NoPolicies { .. } | OperationError::Scenario(_) => {
-                Self::INVALID_POLICY
-            }
+            OperationError::Policy(_)
+            | OperationError::NoPolicies { .. }
+            | OperationError::Occupied { .. }
+            | OperationError::Scenario(_) => Self::INVALID_POLICY,
             OperationError::WithoutAws => Self::FLEET_UNKNOWN,
             OperationError::WithoutEngine(_) => Self::LEDGER,
             OperationError::NotStarted { failure, .. } => Self(failure.exit_code()),

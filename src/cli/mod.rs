@@ -60,7 +60,7 @@ use clap::error::ErrorKind;
 use serde::Serialize;
 use tracing_subscriber::EnvFilter;
 
-use crate::ops::{OperationError, TakeoverOptions};
+use crate::ops::{OperationError, StarterOf, TakeoverOptions};
 use crate::output::{ResultDocument, Text, clean_lines, next};
 use crate::policy::DEFAULT_DIRECTORY;
 use crate::run::Purpose;
@@ -209,6 +209,10 @@ async fn command(cli: &Cli, screen: &Arc<Screen>) -> Result<CommandOutput, Opera
         Some(Command::Policy(PolicyCommand::Check)) => policy::check(global),
         Some(Command::Policy(PolicyCommand::Show { name })) => policy::show(global, name.as_ref()),
         Some(Command::Policy(PolicyCommand::Schema { of })) => policy::schema(*of),
+        Some(Command::Policy(PolicyCommand::Init { out, region, subsystem_tag })) => {
+            let (region, subsystem_tag) = (region.as_deref(), subsystem_tag.as_deref());
+            policy::init(StarterOf { policies: &global.policies, region, subsystem_tag }, out).await
+        }
         Some(Command::Policy(PolicyCommand::Accept { name, reason })) => {
             policy::accept(global, name, reason, screen).await
         }

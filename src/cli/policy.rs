@@ -1,12 +1,13 @@
-//! `safe-remove policy check | show | schema | accept`.
+//! `safe-remove policy init | check | show | schema | accept`.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use serde::Serialize;
 
 use crate::model::{OperatorId, SubsystemName, counted};
-use crate::ops::{self, Acceptance, OperationError};
-use crate::output::{Text, clean_lines};
+use crate::ops::{self, Acceptance, OperationError, StarterOf};
+use crate::output::{Text, clean_lines, next};
 use crate::policy::{self, PolicyFile};
 
 use super::args::Global;
@@ -32,6 +33,23 @@ pub(super) fn check(global: &Global) -> Result<CommandOutput, OperationError> {
     }
     let result = serde_json::json!({ "fleet": policies.fleet.name, "subsystems": names });
     CommandOutput::result(Exit::DONE, "policy check", text, &result, &warnings)
+}
+
+/// `policy init --out DIR`
+pub(super) async fn init(of: StarterOf<'_>, out: &Path) -> Result<CommandOutput, OperationError> {
+    let started = ops::starter(of, out).await?;
+    let mut text = Text::of(&format!(
+        "Wrote {}: fleet.toml, and the policies of {}.",
+        started.directory.display(),
+        started.subsystems.join(" ")
+    ));
+    for left_out in &started.left_out {
+        text.paragraph(&format!("no policy: {left_out}"));
+    }
+    let guesses = counted(started.guesses, "line");
+    text.paragraph(&format!("{guesses} with GUESS are to be corrected by somebody who knows the subsystems. Then:"));
+    text.copied("next", &next::command(out, "policy check"));
+    CommandOutput::result(Exit::DONE, "policy init", text, &started, &started.left_out)
 }
 
 /// `policy show [NAME]`

@@ -66,6 +66,12 @@ pub(crate) enum OperationError {
         /// Policy directories that are near, from this working directory.
         near: Vec<PathBuf>,
     },
+    /// A directory that was to be written is not empty.
+    #[error("{} is there already, and nothing is written over; nothing was touched", directory.display())]
+    Occupied {
+        /// The directory that was given.
+        directory: PathBuf,
+    },
     /// The simulated fleet's scenario is invalid.
     #[error("the scenario of the simulated fleet cannot be used")]
     Scenario(#[source] Box<ScenarioError>),
@@ -189,6 +195,7 @@ impl OperationError {
                 }
                 None => "name it with --policies DIR or SAFE_REMOVE_POLICIES; the default is ./policies".to_owned(),
             }),
+            Self::Occupied { .. } => Some("name a directory that does not exist yet: --out DIR".to_owned()),
             Self::Policy(_) => Some("correct the files, then: safe-remove policy check".to_owned()),
             Self::Scenario(_) => Some("correct the scenario that fleet.toml names".to_owned()),
             Self::WithoutAws | Self::WithoutEngine(_) => Some("build it with its default features".to_owned()),

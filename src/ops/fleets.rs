@@ -37,6 +37,15 @@ pub(crate) async fn open(policies: &PolicySet) -> Result<Opened, OperationError>
     }
 }
 
+/// The fleet that `fleet.toml` names, for looking at it without any policy.
+pub(crate) async fn open_alone(fleet: &FleetConfig) -> Result<Arc<dyn Fleet>, OperationError> {
+    let provider = &fleet.provider;
+    match &provider.kind {
+        ProviderKind::Simulated { scenario, state } => Ok(simulated(scenario, state, provider.settle)?),
+        ProviderKind::Aws { region, account } => Ok(aws(region, account, provider.settle).await?.fleet),
+    }
+}
+
 /// The identity of the fleet that `fleet.toml` names, for commands that do not need the fleet itself.
 pub(crate) fn named_identity(fleet: &FleetConfig) -> FleetIdentity {
     match &fleet.provider.kind {
@@ -155,6 +164,24 @@ async fn aws(
     let settings = AwsSettings { region, account, role, settle, timeouts: Timeouts::default() };
     let fleet = AwsFleet::open(settings).await.map_err(OperationError::Fleet)?;
     Ok(Opened { fleet: Arc::new(fleet), clock: Arc::new(SystemClock), metrics: None })
+}
+
+/// Region and account of the caller: the region that was asked for, or the environment's.
+#[cfg(feature = "aws")]
+pub(crate) async fn callers(region: Option<&str>) -> Result<(String, String), OperationError> {
+    use crate::fleet::aws::AwsFleet;
+
+    let sdk = crate::credentials::sdk(region).await;
+    let Some(region) = sdk.region().map(ToString::to_string) else {
+        return Err(OperationError::usage("which region is meant?", "--region us-east-1, or set AWS_REGION"));
+    };
+    let account = AwsFleet::account(&sdk, &region).await.map_err(OperationError::Fleet)?;
+    Ok((region, account))
+}
+
+#[cfg(not(feature = "aws"))]
+pub(crate) async fn callers(_region: Option<&str>) -> Result<(String, String), OperationError> {
+    Err(OperationError::WithoutAws)
 }
 
 #[cfg(not(feature = "aws"))]

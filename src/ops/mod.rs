@@ -9,6 +9,7 @@
 //! | `idempotency`, `takeover`, `not_taken`, `remainder`, `offline_journal`, `offline_file` | runs begun earlier |
 //! | `halt`, `stop_order`, `follow`, `unhalt`, `pause`, `adopt`, `marks`, `accept`, `set_time` | decisions of a person |
 //! | `init`, `archive`, `prune` | the ledger as a whole |
+//! | `starter` | the first policies of a fleet |
 //! | `status`, `run_status`, `advice`, `history`, `headroom`, `hosts`, `doctor`, `run_report`, `report`, `candidates` | reports, and names for the Tab key |
 //! | `environment`, `site`, `reader`, `fleets`, `engines`, `clock`, `process` | what the policies name, opened |
 
@@ -53,6 +54,7 @@ mod run_report;
 mod run_status;
 mod set_time;
 mod site;
+mod starter;
 mod status;
 mod stop_order;
 mod takeover;
@@ -82,6 +84,7 @@ pub(crate) use removal::{Removal, Removed};
 pub(crate) use remove::remove;
 pub(crate) use run_report::{run_report, write_page};
 pub(crate) use set_time::set_time;
+pub(crate) use starter::{StarterOf, starter};
 pub(crate) use status::status;
 pub(crate) use takeover::{TakenOver, TakeoverOptions, take_over};
 pub(crate) use unhalt::{Unhalted, unhalt};

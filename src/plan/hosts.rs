@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use crate::model::{
     FleetMark, Group, Host, HostId, HostState, Obstacle, ObstacleKind, Protection, RunId, Time, ZoneName,
 };
-use crate::policy::command;
+use crate::policy::{command, names_of};
 
 use super::membership::Membership;
 use super::{AssessError, Claim, Inputs, Rule, Stage, Violation};
@@ -157,11 +157,7 @@ pub(crate) fn lasting_obstacles(inputs: &Inputs<'_>, membership: &Membership<'_>
 /// The subsystems that the host's own tag names, split as the contract says.
 pub(crate) fn names_in_tag<'h>(inputs: &Inputs<'_>, host: &'h Host) -> Vec<&'h str> {
     let tag = inputs.policies.fleet.provider.subsystem_tag.as_ref();
-    let Some(value) = tag.and_then(|tag| host.tags.get(tag)) else { return Vec::new() };
-    value
-        .split(|c: char| c.is_whitespace() || [',', ';', '+', '/'].contains(&c))
-        .filter(|name| !name.is_empty())
-        .collect()
+    tag.and_then(|tag| host.tags.get(tag)).into_iter().flat_map(|value| names_of(value)).collect()
 }
 
 fn named_without_policy(inputs: &Inputs<'_>, host: &Host) -> Vec<String> {

@@ -26,6 +26,7 @@ mod raw;
 mod read;
 mod schema;
 mod show;
+mod starter;
 mod types;
 mod value;
 mod windows;
@@ -40,6 +41,7 @@ pub(crate) use loosened::loosened;
 pub(crate) use problem::{Look, PolicyErrors, PolicyProblem, nearest};
 pub(crate) use schema::{PolicyFile, schema};
 pub(crate) use show::{effective, show};
+pub(crate) use starter::{Starter, names_of, starter};
 pub use types::*;
 
 /// The policy directory if none is named.

@@ -25,6 +25,7 @@ mod manual;
 mod meta;
 mod outage;
 mod permissions;
+mod policy_init;
 mod prompt;
 mod reading_on;
 mod removal;

@@ -210,6 +210,20 @@ class Callers(LabTest):
             self.refused(denied, call, **arguments)
             self.set(deny=[])
 
+    def test_roles(self):
+        role = "arn:aws:iam::123456789012:role/ops"
+        sts = self.server.client("sts")
+        for answer in (
+            sts.assume_role(RoleArn=role, RoleSessionName="ops"),
+            # It needs no key, and botocore does not sign it.
+            sts.assume_role_with_web_identity(
+                RoleArn=role, RoleSessionName="ops", WebIdentityToken="a.web.token"
+            ),
+        ):
+            key = answer["Credentials"]["AccessKeyId"]
+            who = self.server.client("sts", key=key).get_caller_identity()
+            self.assertEqual(who["Account"], "123456789012")
+
     def test_expired_session(self):
         self.set(expired_keys=True)
         self.refused("ExpiredToken", self.asg.describe_auto_scaling_groups)

@@ -86,6 +86,7 @@ use std::time::{Duration, SystemTime};
 use async_trait::async_trait;
 use aws_config::{Region, SdkConfig};
 use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_sdk_sts::operation::get_caller_identity::GetCallerIdentityOutput;
 
 use crate::credentials;
 use crate::model::{
@@ -157,12 +158,7 @@ impl AwsFleet {
         let sdk = sdk.clone().into_builder().region(Region::new(settings.region.clone())).build();
         let clients = client::Clients::new(&sdk, &settings.timeouts, &clock);
         let credentials = sdk.credentials_provider();
-        credentials::ready(credentials.as_ref()).await.map_err(|error| errors::no_credentials(&error))?;
-        let caller = clients.sts.get_caller_identity().send().await;
-        clock.verdict()?;
-        let caller =
-            caller.map_err(|e| errors::provider("ask AWS whose credentials these are", "sts:GetCallerIdentity", &e))?;
-        clock.proved()?;
+        let caller = caller(&clients, credentials.as_ref(), &clock).await?;
         let account = caller.account().unwrap_or_default();
         if account != settings.account {
             return Err(FleetError::WrongFleet(format!(
@@ -192,6 +188,19 @@ impl AwsFleet {
         })
     }
 
+    /// The account whose credentials these are, for who has no policy that names it.
+    ///
+    /// # Errors
+    ///
+    /// As [`AwsFleet::open`].
+    pub(crate) async fn account(sdk: &SdkConfig, region: &str) -> Result<String, FleetError> {
+        let sdk = sdk.clone().into_builder().region(Region::new(region.to_owned())).build();
+        let clock = Arc::new(clock::ClockWatch::new(Bounds::AWS.tolerance));
+        let clients = client::Clients::new(&sdk, &Timeouts::default(), &clock);
+        let caller = caller(&clients, sdk.credentials_provider().as_ref(), &clock).await?;
+        Ok(caller.account().unwrap_or_default().to_owned())
+    }
+
     /// Waits for credentials before the time of a call begins: a source may be slow.
     async fn ready(&self) -> Result<(), FleetError> {
         credentials::ready(self.credentials.as_ref()).await.map_err(|error| errors::no_credentials(&error))
@@ -206,6 +215,21 @@ impl AwsFleet {
     fn region(&self) -> &str {
         self.identity.region.as_deref().unwrap_or_default()
     }
+}
+
+/// Whose credentials these are, by a clock that agrees with this machine's.
+async fn caller(
+    clients: &client::Clients,
+    credentials: Option<&SharedCredentialsProvider>,
+    clock: &clock::ClockWatch,
+) -> Result<GetCallerIdentityOutput, FleetError> {
+    credentials::ready(credentials).await.map_err(|error| errors::no_credentials(&error))?;
+    let caller = clients.sts.get_caller_identity().send().await;
+    clock.verdict()?;
+    let caller =
+        caller.map_err(|e| errors::provider("ask AWS whose credentials these are", "sts:GetCallerIdentity", &e))?;
+    clock.proved()?;
+    Ok(caller)
 }
 
 #[async_trait]

@@ -17,6 +17,32 @@ pub struct FleetConfig {
     pub ledger: LedgerConfig,
 }
 
+impl FleetConfig {
+    /// Makes its paths good from every directory.
+    ///
+    /// # Errors
+    ///
+    /// There is no working directory.
+    pub(crate) fn make_absolute(&mut self) -> std::io::Result<()> {
+        let mut paths = Vec::new();
+        if let ProviderKind::Simulated { scenario, state } = &mut self.provider.kind {
+            paths.extend([scenario, state]);
+        }
+        match &mut self.ledger.kind {
+            LedgerKind::Sqlite { path } => paths.push(path),
+            LedgerKind::Dynamodb(_) => {}
+            LedgerKind::Etcd(EtcdPlace { ca, identity, .. }) => {
+                paths.extend(ca);
+                paths.extend(identity.iter_mut().flat_map(|(cert, key)| [cert, key]));
+            }
+        }
+        paths.into_iter().try_for_each(|path| {
+            *path = std::path::absolute(&*path)?;
+            Ok(())
+        })
+    }
+}
+
 /// `[provider]`
 #[derive(Clone, Debug)]
 pub struct ProviderConfig {
