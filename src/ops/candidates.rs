@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use crate::coordination::RunEntry;
 use crate::model::{HostState, RunId, SubsystemName};
@@ -71,7 +72,7 @@ pub(crate) async fn held(policies: &Path, run: &RunId) -> Vec<Candidate> {
 
 /// The hosts that are in service; of this subsystem if one is given.
 pub(crate) async fn hosts(policies: &Path, of: Option<&SubsystemName>) -> Vec<Candidate> {
-    let Ok(policies) = policy::load(policies) else { return Vec::new() };
+    let Ok(policies) = policy::load(policies).map(Arc::new) else { return Vec::new() };
     if let ProviderKind::Simulated { state, .. } = &policies.fleet.provider.kind
         && !state.exists()
     {

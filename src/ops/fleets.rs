@@ -25,7 +25,7 @@ pub(crate) struct Opened {
 }
 
 /// Opens the fleet that the policies name.
-pub(crate) async fn open(policies: &PolicySet) -> Result<Opened, OperationError> {
+pub(crate) async fn open(policies: &Arc<PolicySet>) -> Result<Opened, OperationError> {
     let provider = &policies.fleet.provider;
     match &provider.kind {
         ProviderKind::Simulated { scenario, state } => {
@@ -33,7 +33,9 @@ pub(crate) async fn open(policies: &PolicySet) -> Result<Opened, OperationError>
             let metrics = Metrics::new(Arc::clone(&fleet), policies);
             Ok(Opened { fleet: fleet.clone(), clock: fleet, metrics: Some(Arc::new(metrics)) })
         }
-        ProviderKind::Aws { region, account, role } => aws(region, account, role.as_ref(), provider.settle).await,
+        ProviderKind::Aws { region, account, role } => {
+            aws(region, account, role.as_ref(), provider.settle, Some(policies)).await
+        }
     }
 }
 
@@ -42,7 +44,9 @@ pub(crate) async fn open_alone(fleet: &FleetConfig) -> Result<Arc<dyn Fleet>, Op
     let provider = &fleet.provider;
     match &provider.kind {
         ProviderKind::Simulated { scenario, state } => Ok(simulated(scenario, state, provider.settle)?),
-        ProviderKind::Aws { region, account } => Ok(aws(region, account, provider.settle).await?.fleet),
+        ProviderKind::Aws { region, account, role } => {
+            Ok(aws(region, account, role.as_ref(), provider.settle, None).await?.fleet)
+        }
     }
 }
 
@@ -157,12 +161,17 @@ async fn aws(
     account: &str,
     role: Option<&AssumedRole>,
     settle: Option<Duration>,
+    policies: Option<&Arc<PolicySet>>,
 ) -> Result<Opened, OperationError> {
     use crate::fleet::aws::{AwsFleet, AwsSettings, Timeouts};
 
     let (region, account, role) = (region.to_owned(), account.to_owned(), role.cloned());
     let settings = AwsSettings { region, account, role, settle, timeouts: Timeouts::default() };
     let fleet = AwsFleet::open(settings).await.map_err(OperationError::Fleet)?;
+    let fleet = match policies {
+        Some(policies) => fleet.going_by(Arc::clone(policies)),
+        None => fleet,
+    };
     Ok(Opened { fleet: Arc::new(fleet), clock: Arc::new(SystemClock), metrics: None })
 }
 
@@ -171,7 +180,7 @@ async fn aws(
 pub(crate) async fn callers(region: Option<&str>) -> Result<(String, String), OperationError> {
     use crate::fleet::aws::AwsFleet;
 
-    let sdk = crate::credentials::sdk(region).await;
+    let sdk = crate::credentials::sdk(region, None).await;
     let Some(region) = sdk.region().map(ToString::to_string) else {
         return Err(OperationError::usage("which region is meant?", "--region us-east-1, or set AWS_REGION"));
     };
@@ -190,6 +199,7 @@ async fn aws(
     _account: &str,
     _role: Option<&AssumedRole>,
     _settle: Option<Duration>,
+    _policies: Option<&Arc<PolicySet>>,
 ) -> Result<Opened, OperationError> {
     Err(OperationError::WithoutAws)
 }

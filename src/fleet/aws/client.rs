@@ -34,7 +34,9 @@ pub struct Timeouts {
     pub attempts: u32,
     /// The timeout of one read with its retries.
     pub read: Duration,
-    /// The timeout of a whole observation. An observation older than `max_age` can be shown, but not acted on.
+    /// The timeout of an observation of the whole region. Lists have pages that are read one after the other, and each read
+    /// has a timeout of its own: this one only ends what never ends. An observation older than `max_age` can be shown, but
+    /// not acted on.
     pub observation: Duration,
     /// The timeout of one effect. Longer than a read's: giving up early turns an answer into a doubt that holds the
     /// host for a quarter of an hour.
@@ -53,7 +55,7 @@ impl Default for Timeouts {
             attempt: Duration::from_secs(5),
             attempts: 4,
             read: Duration::from_secs(12),
-            observation: Duration::from_secs(30),
+            observation: Duration::from_secs(180),
             effect: Duration::from_secs(20),
             reread: Duration::from_secs(2),
             page: 1000,

@@ -16,7 +16,7 @@ use super::addresses::{Addresses, Named};
 use super::client::CONCURRENCY;
 use super::errors;
 use super::marker::{KEY, Marker, Registration, short};
-use super::observe::target_health;
+use super::pages::target_health;
 use super::tags::{GROUP_TAG, tag};
 use super::targets::{is_deregistered, is_draining};
 use crate::model::{CallOutcome, GroupName, HostId, HostTargets, TargetGroupId};

@@ -9,7 +9,8 @@
 //! | [`clock`], [`answers`] | the checks of every answer: AWS's clock agrees, and nothing was cut off |
 //! | [`errors`], [`codes`] | the meaning of an SDK error: an outcome for effects, a hint for reads |
 //! | [`signatures`] | how long AWS takes a signature, by what its refusals say |
-//! | [`observe`] | reads every page of everything |
+//! | [`observe`] | what is read for an observation, and in which order |
+//! | [`pages`], [`details`] | lists to their last page; what costs several calls a group |
 //! | [`hosts`], [`groups`], [`targets`] | from SDK types to the model: pure, no network |
 //! | [`addresses`] | which host has an address, in which VPC |
 //! | [`changes`] | what changes a group's size by itself, and when |
@@ -65,6 +66,7 @@ mod client;
 mod clock;
 mod codes;
 mod controllers;
+mod details;
 mod effects;
 mod errors;
 mod groups;
@@ -74,6 +76,7 @@ mod hosts;
 mod managed;
 mod marker;
 mod observe;
+mod pages;
 mod permissions;
 mod signatures;
 mod tags;
@@ -93,7 +96,7 @@ use crate::model::{
     Bounds, CallOutcome, FleetIdentity, FleetSnapshot, GroupName, HostId, HostTargets, Protection, Time, duration_text,
     partition_of,
 };
-use crate::policy::AssumedRole;
+use crate::policy::{AssumedRole, PolicySet};
 use crate::ports::{Fleet, FleetError, Lasting, Permission, RecordedCall, Trials};
 
 pub use client::Timeouts;
@@ -126,8 +129,10 @@ pub struct AwsFleet {
     clients: client::Clients,
     clock: Arc<clock::ClockWatch>,
     signatures: signatures::Lives,
+    /// The policies that the caller goes by, if it said so.
+    policies: Option<Arc<PolicySet>>,
     /// Details change rarely and cost calls per group: they are read again after [`client::DETAIL_AGE`].
-    details: Mutex<BTreeMap<GroupName, observe::Remembered>>,
+    details: Mutex<BTreeMap<GroupName, details::Remembered>>,
     /// The controllers of target groups, read again after [`client::DETAIL_AGE`] as well.
     controllers: Mutex<BTreeMap<String, (Time, Option<&'static str>)>>,
     /// Hosts found to have termination protection: later observations report it.
@@ -182,6 +187,7 @@ impl AwsFleet {
             clients,
             clock,
             signatures: signatures::Lives::default(),
+            policies: None,
             details: Mutex::default(),
             controllers: Mutex::default(),
             protected: Mutex::default(),
@@ -199,6 +205,12 @@ impl AwsFleet {
         let clients = client::Clients::new(&sdk, &Timeouts::default(), &clock);
         let caller = caller(&clients, sdk.credentials_provider().as_ref(), &clock).await?;
         Ok(caller.account().unwrap_or_default().to_owned())
+    }
+
+    /// The same for a caller that goes by these policies: what only groups need that no policy selects hosts of is not read.
+    /// Their sizes, members and contradictions are.
+    pub(crate) fn going_by(self, policies: Arc<PolicySet>) -> Self {
+        Self { policies: Some(policies), ..self }
     }
 
     /// Waits for credentials before the time of a call begins: a source may be slow.

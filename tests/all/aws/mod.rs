@@ -12,6 +12,7 @@ mod model;
 mod observation;
 mod permissions;
 mod removal;
+mod scale;
 mod sources;
 mod story;
 mod strays;

@@ -1,0 +1,183 @@
+//! The details of groups: what changes rarely and costs several calls a group. Main function: [`details`].
+
+use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::PoisonError;
+
+use aws_sdk_autoscaling::types::{
+    Activity, AutoScalingGroup, Instance as Member, ScalingPolicy, ScheduledUpdateGroupAction,
+};
+use futures_util::{StreamExt, TryStreamExt, stream};
+
+use super::AwsFleet;
+use super::client::CONCURRENCY;
+use super::groups::Detail;
+use super::pages::pages;
+use crate::model::{GroupName, Time};
+use crate::ports::FleetError;
+
+/// The detail of a group as it was read.
+#[derive(Debug)]
+pub(super) struct Remembered {
+    at: Time,
+    /// The group's members with their states, and its desired capacity, as a hash. Whatever changes these is an activity.
+    state: u64,
+    detail: Detail,
+}
+
+/// A group's name, and the hash of its state.
+pub(super) fn state(group: &AutoScalingGroup) -> Option<(String, u64)> {
+    Some((group.auto_scaling_group_name.clone()?, state_of(group)))
+}
+
+fn state_of(group: &AutoScalingGroup) -> u64 {
+    let mut hash = DefaultHasher::new();
+    group.desired_capacity().hash(&mut hash);
+    let state = |member: &Member| (member.instance_id().map(str::to_owned), member.lifecycle_state().cloned());
+    let members: BTreeMap<_, _> =
+        group.instances().iter().map(state).map(|(id, state)| (id, state.map(|s| s.as_str().to_owned()))).collect();
+    members.hash(&mut hash);
+    hash.finish()
+}
+
+/// The detail of each of these groups, given with the hash of its [`state`], from memory where that is young enough. The activities of a group are read again as soon as
+/// its members change: they say why.
+pub(super) async fn details(
+    fleet: &AwsFleet,
+    states: &BTreeMap<String, u64>,
+    now: Time,
+) -> Result<BTreeMap<String, Detail>, FleetError> {
+    let (mut missing, mut changed) = (Vec::new(), Vec::new());
+    {
+        let known = fleet.details.lock().unwrap_or_else(PoisonError::into_inner);
+        for (name, state) in states {
+            match known.get(name.as_str()) {
+                Some(known) if known.at <= now && now.since(known.at) < fleet.detail_age() => {
+                    if known.state != *state {
+                        changed.push(name.clone());
+                    }
+                }
+                Some(_) | None => missing.push(name.clone()),
+            }
+        }
+    }
+    if !missing.is_empty() {
+        let (scheduled, policies) = tokio::try_join!(scheduled_actions(fleet), scaling_policies(fleet))?;
+        let (scheduled, policies) = (&scheduled, &policies);
+        let read: Vec<(String, Detail)> = stream::iter(missing)
+            .map(|name| async move {
+                let mut detail = detail(fleet, &name).await?;
+                detail.scheduled = scheduled.get(&name).cloned().unwrap_or_default();
+                detail.policies = policies.get(&name).cloned().unwrap_or_default();
+                Ok::<_, FleetError>((name, detail))
+            })
+            .buffer_unordered(CONCURRENCY)
+            .try_collect()
+            .await?;
+        let mut known = fleet.details.lock().unwrap_or_else(PoisonError::into_inner);
+        known.extend(read.into_iter().map(|(name, detail)| {
+            let state = states.get(&name).copied().unwrap_or_default();
+            (GroupName::new(name), Remembered { at: now, state, detail })
+        }));
+    }
+    let read: Vec<(String, Vec<Activity>)> = stream::iter(changed)
+        .map(|name| async move { Ok::<_, FleetError>((name.clone(), read_activities(fleet, &name).await?)) })
+        .buffer_unordered(CONCURRENCY)
+        .try_collect()
+        .await?;
+    let mut known = fleet.details.lock().unwrap_or_else(PoisonError::into_inner);
+    for (name, activities) in read {
+        if let (Some(known), Some(state)) = (known.get_mut(name.as_str()), states.get(&name)) {
+            (known.state, known.detail.activities) = (*state, activities);
+        }
+    }
+    Ok(states.keys().filter_map(|name| Some((name.clone(), known.get(name.as_str())?.detail.clone()))).collect())
+}
+
+/// One page, newest first: what is older than a hundred activities says nothing about today.
+async fn read_activities(fleet: &AwsFleet, group: &str) -> Result<Vec<Activity>, FleetError> {
+    let read = fleet.clients.reads.autoscaling.describe_scaling_activities();
+    let answer = read.auto_scaling_group_name(group).max_records(100).send().await.map_err(|e| {
+        super::errors::provider(&format!("read the activities of {group}"), "autoscaling:DescribeScalingActivities", &e)
+    })?;
+    Ok(answer.activities.unwrap_or_default())
+}
+
+async fn detail(fleet: &AwsFleet, group: &str) -> Result<Detail, FleetError> {
+    let autoscaling = &fleet.clients.reads.autoscaling;
+    let hooks = async {
+        let answer =
+            autoscaling.describe_lifecycle_hooks().auto_scaling_group_name(group).send().await.map_err(|e| {
+                super::errors::provider(
+                    &format!("read the lifecycle hooks of {group}"),
+                    "autoscaling:DescribeLifecycleHooks",
+                    &e,
+                )
+            })?;
+        Ok::<_, FleetError>(answer.lifecycle_hooks.unwrap_or_default())
+    };
+    let refreshes = async {
+        // One page, newest first: a group has one refresh at a time.
+        let answer = autoscaling.describe_instance_refreshes().auto_scaling_group_name(group).send().await;
+        let answer = answer.map_err(|e| {
+            super::errors::provider(
+                &format!("read the instance refreshes of {group}"),
+                "autoscaling:DescribeInstanceRefreshes",
+                &e,
+            )
+        })?;
+        Ok::<_, FleetError>(answer.instance_refreshes.unwrap_or_default())
+    };
+    let (activities, hooks, refreshes) = tokio::try_join!(read_activities(fleet, group), hooks, refreshes)?;
+    Ok(Detail { activities, hooks, refreshes, ..Detail::default() })
+}
+
+/// The scaling policies of each group.
+async fn scaling_policies(fleet: &AwsFleet) -> Result<BTreeMap<String, Vec<ScalingPolicy>>, FleetError> {
+    let tried = format!("list the scaling policies in {}", fleet.region());
+    let policies = pages(&tried, async |token| {
+        let page = fleet
+            .clients
+            .reads
+            .autoscaling
+            .describe_policies()
+            .max_records(100)
+            .set_next_token(token)
+            .send()
+            .await
+            .map_err(|e| super::errors::provider(&tried, "autoscaling:DescribePolicies", &e))?;
+        Ok((page.scaling_policies.unwrap_or_default(), page.next_token))
+    })
+    .await?;
+    Ok(by_group(policies, |policy| policy.auto_scaling_group_name.clone()))
+}
+
+/// The scheduled actions of each group.
+async fn scheduled_actions(fleet: &AwsFleet) -> Result<BTreeMap<String, Vec<ScheduledUpdateGroupAction>>, FleetError> {
+    let tried = format!("list the scheduled actions in {}", fleet.region());
+    let actions = pages(&tried, async |token| {
+        let page = fleet
+            .clients
+            .reads
+            .autoscaling
+            .describe_scheduled_actions()
+            .max_records(100)
+            .set_next_token(token)
+            .send()
+            .await
+            .map_err(|e| super::errors::provider(&tried, "autoscaling:DescribeScheduledActions", &e))?;
+        Ok((page.scheduled_update_group_actions.unwrap_or_default(), page.next_token))
+    })
+    .await?;
+    Ok(by_group(actions, |action| action.auto_scaling_group_name.clone()))
+}
+
+fn by_group<T>(items: Vec<T>, group: impl Fn(&T) -> Option<String>) -> BTreeMap<String, Vec<T>> {
+    let mut all: BTreeMap<String, Vec<T>> = BTreeMap::new();
+    for item in items {
+        if let Some(group) = group(&item) {
+            all.entry(group).or_default().push(item);
+        }
+    }
+    all
+}
