@@ -56,9 +56,10 @@ fn policies(ledger: &str) -> TestEnvironment {
 }
 
 /// The calls of the SDK's clients in these sources, as IAM's actions: `.ec2.describe_instances()` is
-/// `ec2:DescribeInstances`. Clients are named by their services.
+/// `ec2:DescribeInstances`, and so is `.ec2().await.describe_instances()`. Clients are named by their services.
 fn called(folder: &str) -> BTreeSet<String> {
-    let call = regex::Regex::new(r"\b(autoscaling|ec2|elb|sts|client)\s*\.\s*([a-z_]+)\(\)").expect("a pattern");
+    let call = regex::Regex::new(r"\b(autoscaling|ec2|elb|sts|client)(?:\(\)\s*\.\s*await)?\s*\.\s*([a-z_]+)\(\)");
+    let call = call.expect("a pattern");
     let mut found = BTreeSet::new();
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src").join(folder);
     for entry in fs::read_dir(folder).expect("sources") {

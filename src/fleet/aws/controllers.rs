@@ -63,19 +63,18 @@ pub(super) async fn read(
 
 /// The tags of these target groups. One that is deleted meanwhile fails the whole call, so that each is asked for alone then.
 async fn tags(fleet: &AwsFleet, arns: Vec<String>) -> Result<Vec<TagDescription>, FleetError> {
-    let elb = &fleet.clients.reads.elb;
     let failed = |error: &_| {
         let tried = format!("read the tags of target groups in {}", fleet.region());
         errors::provider(&tried, "elasticloadbalancing:DescribeTags", error)
     };
-    match elb.describe_tags().set_resource_arns(Some(arns.clone())).send().await {
+    match fleet.elb().await.describe_tags().set_resource_arns(Some(arns.clone())).send().await {
         Ok(answer) => return Ok(answer.tag_descriptions.unwrap_or_default()),
         Err(error) if error.as_service_error().is_some_and(|e| e.is_target_group_not_found_exception()) => {}
         Err(error) => return Err(failed(&error)),
     }
     let mut all = Vec::new();
     for arn in arns {
-        match elb.describe_tags().resource_arns(arn).send().await {
+        match fleet.elb().await.describe_tags().resource_arns(arn).send().await {
             Ok(answer) => all.extend(answer.tag_descriptions.unwrap_or_default()),
             Err(error) if error.as_service_error().is_some_and(|e| e.is_target_group_not_found_exception()) => {}
             Err(error) => return Err(failed(&error)),

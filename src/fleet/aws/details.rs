@@ -96,7 +96,7 @@ pub(super) async fn details(
 
 /// One page, newest first: what is older than a hundred activities says nothing about today.
 async fn read_activities(fleet: &AwsFleet, group: &str) -> Result<Vec<Activity>, FleetError> {
-    let read = fleet.clients.reads.autoscaling.describe_scaling_activities();
+    let read = fleet.autoscaling().await.describe_scaling_activities();
     let answer = read.auto_scaling_group_name(group).max_records(100).send().await.map_err(|e| {
         super::errors::provider(&format!("read the activities of {group}"), "autoscaling:DescribeScalingActivities", &e)
     })?;
@@ -104,21 +104,23 @@ async fn read_activities(fleet: &AwsFleet, group: &str) -> Result<Vec<Activity>,
 }
 
 async fn detail(fleet: &AwsFleet, group: &str) -> Result<Detail, FleetError> {
-    let autoscaling = &fleet.clients.reads.autoscaling;
     let hooks = async {
         let answer =
-            autoscaling.describe_lifecycle_hooks().auto_scaling_group_name(group).send().await.map_err(|e| {
-                super::errors::provider(
-                    &format!("read the lifecycle hooks of {group}"),
-                    "autoscaling:DescribeLifecycleHooks",
-                    &e,
-                )
-            })?;
+            fleet.autoscaling().await.describe_lifecycle_hooks().auto_scaling_group_name(group).send().await.map_err(
+                |e| {
+                    super::errors::provider(
+                        &format!("read the lifecycle hooks of {group}"),
+                        "autoscaling:DescribeLifecycleHooks",
+                        &e,
+                    )
+                },
+            )?;
         Ok::<_, FleetError>(answer.lifecycle_hooks.unwrap_or_default())
     };
     let refreshes = async {
         // One page, newest first: a group has one refresh at a time.
-        let answer = autoscaling.describe_instance_refreshes().auto_scaling_group_name(group).send().await;
+        let answer =
+            fleet.autoscaling().await.describe_instance_refreshes().auto_scaling_group_name(group).send().await;
         let answer = answer.map_err(|e| {
             super::errors::provider(
                 &format!("read the instance refreshes of {group}"),
@@ -137,9 +139,8 @@ async fn scaling_policies(fleet: &AwsFleet) -> Result<BTreeMap<String, Vec<Scali
     let tried = format!("list the scaling policies in {}", fleet.region());
     let policies = pages(&tried, async |token| {
         let page = fleet
-            .clients
-            .reads
-            .autoscaling
+            .autoscaling()
+            .await
             .describe_policies()
             .max_records(100)
             .set_next_token(token)
@@ -157,9 +158,8 @@ async fn scheduled_actions(fleet: &AwsFleet) -> Result<BTreeMap<String, Vec<Sche
     let tried = format!("list the scheduled actions in {}", fleet.region());
     let actions = pages(&tried, async |token| {
         let page = fleet
-            .clients
-            .reads
-            .autoscaling
+            .autoscaling()
+            .await
             .describe_scheduled_actions()
             .max_records(100)
             .set_next_token(token)

@@ -11,6 +11,7 @@
 //! | [`signatures`] | how long AWS takes a signature, by what its refusals say |
 //! | [`observe`] | what is read for an observation, and in which order |
 //! | [`pages`], [`details`] | lists to their last page; what costs several calls a group |
+//! | [`pace`] | how fast AWS is asked: half of each token bucket that it publishes |
 //! | [`hosts`], [`groups`], [`targets`] | from SDK types to the model: pure, no network |
 //! | [`addresses`] | which host has an address, in which VPC |
 //! | [`changes`] | what changes a group's size by itself, and when |
@@ -76,6 +77,7 @@ mod hosts;
 mod managed;
 mod marker;
 mod observe;
+mod pace;
 mod pages;
 mod permissions;
 mod signatures;
@@ -127,6 +129,7 @@ pub struct AwsFleet {
     timeouts: Timeouts,
     credentials: Option<SharedCredentialsProvider>,
     clients: client::Clients,
+    pace: pace::Pace,
     clock: Arc<clock::ClockWatch>,
     signatures: signatures::Lives,
     /// The policies that the caller goes by, if it said so.
@@ -185,6 +188,7 @@ impl AwsFleet {
             timeouts: settings.timeouts,
             credentials,
             clients,
+            pace: pace::Pace::new(),
             clock,
             signatures: signatures::Lives::default(),
             policies: None,
@@ -211,6 +215,24 @@ impl AwsFleet {
     /// Their sizes, members and contradictions are.
     pub(crate) fn going_by(self, policies: Arc<PolicySet>) -> Self {
         Self { policies: Some(policies), ..self }
+    }
+
+    /// The client for reads of Auto Scaling, once there is a token for a call.
+    async fn autoscaling(&self) -> &aws_sdk_autoscaling::Client {
+        self.pace.groups.take().await;
+        &self.clients.reads.autoscaling
+    }
+
+    /// The same for EC2.
+    async fn ec2(&self) -> &aws_sdk_ec2::Client {
+        self.pace.hosts.take().await;
+        &self.clients.reads.ec2
+    }
+
+    /// The same for load balancers.
+    async fn elb(&self) -> &aws_sdk_elasticloadbalancingv2::Client {
+        self.pace.target_groups.take().await;
+        &self.clients.reads.elb
     }
 
     /// Waits for credentials before the time of a call begins: a source may be slow.

@@ -46,9 +46,8 @@ pub(super) async fn groups(fleet: &AwsFleet) -> Result<Vec<AutoScalingGroup>, Fl
     let tried = format!("list the Auto Scaling groups in {}", fleet.region());
     pages(&tried, async |token| {
         let page = fleet
-            .clients
-            .reads
-            .autoscaling
+            .autoscaling()
+            .await
             .describe_auto_scaling_groups()
             .max_records(fleet.timeouts.page.clamp(1, 100))
             .set_next_token(token)
@@ -65,9 +64,8 @@ pub(super) async fn instances(fleet: &AwsFleet) -> Result<Vec<Instance>, FleetEr
     // No filter on states: `terminated` from EC2 is evidence, absence from its list is not.
     let reservations = pages(&tried, async |token| {
         let page = fleet
-            .clients
-            .reads
-            .ec2
+            .ec2()
+            .await
             .describe_instances()
             .max_results(fleet.timeouts.page.clamp(5, 1000))
             // Hosts managed by AWS services are hidden in some accounts; a list must be whole.
@@ -86,9 +84,8 @@ pub(super) async fn statuses(fleet: &AwsFleet) -> Result<Vec<InstanceStatus>, Fl
     let tried = format!("read the status checks of the instances in {}", fleet.region());
     pages(&tried, async |token| {
         let page = fleet
-            .clients
-            .reads
-            .ec2
+            .ec2()
+            .await
             .describe_instance_status()
             .max_results(fleet.timeouts.page.clamp(5, 1000))
             .include_managed_resources(true)
@@ -105,9 +102,8 @@ pub(super) async fn target_groups(fleet: &AwsFleet) -> Result<Vec<TargetGroup>, 
     let tried = format!("list the target groups in {}", fleet.region());
     pages(&tried, async |token| {
         let page = fleet
-            .clients
-            .reads
-            .elb
+            .elb()
+            .await
             .describe_target_groups()
             .page_size(fleet.timeouts.page.clamp(1, 400))
             .set_marker(token)
@@ -125,7 +121,7 @@ pub(super) async fn target_health(
     fleet: &AwsFleet,
     arn: &str,
 ) -> Result<Option<Vec<TargetHealthDescription>>, FleetError> {
-    match fleet.clients.reads.elb.describe_target_health().target_group_arn(arn).send().await {
+    match fleet.elb().await.describe_target_health().target_group_arn(arn).send().await {
         Ok(answer) => Ok(Some(answer.target_health_descriptions.unwrap_or_default())),
         Err(e) if e.as_service_error().is_some_and(|e| e.is_target_group_not_found_exception()) => Ok(None),
         Err(e) => Err(super::errors::provider(
@@ -147,9 +143,8 @@ pub(super) async fn warm_pools(
             let tried = format!("list the warm pool of {name}");
             let warm = pages(&tried, async |token| {
                 let page = fleet
-                    .clients
-                    .reads
-                    .autoscaling
+                    .autoscaling()
+                    .await
                     .describe_warm_pool()
                     .auto_scaling_group_name(&name)
                     .set_next_token(token)

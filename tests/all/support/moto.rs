@@ -67,18 +67,24 @@ impl Moto {
     /// The parameters of every call of the action since this test began, refused ones included.
     pub(crate) fn parameters(&self, action: &str) -> Vec<Value> {
         let mut answer = ureq::get(format!("{}/lab/calls", self.url)).call().expect("the list of calls");
-        let calls = answer.body_mut().read_to_string().expect("the list of calls");
+        let calls = answer.body_mut().with_config().limit(1 << 30).read_to_string().expect("the list of calls");
         let calls: Vec<(String, String, Value)> = serde_json::from_str(&calls).expect("service, action, parameters");
         calls.into_iter().filter(|(_, called, _)| called == action).map(|(_, _, parameters)| parameters).collect()
     }
 
-    /// Every call since the last time this was asked for, with the key that it was signed with.
+    /// Every call since the last time they were taken, with `service`, `action`, `access_key`, `time` (seconds since 1970) and
+    /// `status`.
     pub(crate) fn take_calls(&self) -> Vec<Value> {
-        let url = format!("{}/lab/calls", self.url);
-        let mut answer = ureq::get(format!("{url}?full=1")).call().expect("the list of calls");
-        let calls = answer.body_mut().read_to_string().expect("the list of calls");
-        ureq::delete(url).call().expect("the list is emptied");
-        serde_json::from_str(&calls).expect("calls")
+        let calls = self.calls_in_full();
+        ureq::delete(format!("{}/lab/calls", self.url)).call().expect("the list is emptied");
+        calls
+    }
+
+    /// The same, and they stay.
+    pub(crate) fn calls_in_full(&self) -> Vec<Value> {
+        let mut answer = ureq::get(format!("{}/lab/calls?full=1", self.url)).call().expect("the list of calls");
+        let calls = answer.body_mut().with_config().limit(1 << 30).read_to_string().expect("the list of calls");
+        serde_json::from_str(&calls).expect("objects")
     }
 
     /// Builds a fleet from one document, settled; the answer holds its ids (tests/moto/README.md).
