@@ -65,7 +65,7 @@ fn told_of(variable: &dyn Fn(&str) -> Option<String>, profiles: &Profiles) -> Ve
     let open = either(["NO_PROXY", "no_proxy"]).unwrap_or_default();
     let is_open = |name: &&str| open.split(',').any(|of| matches!(of.trim(), "*") || of.trim() == *name);
     let asks_metadata = !of_environment && !profiles.has_credentials(&profile);
-    if plain.is_some() && asks_metadata && !METADATA.iter().all(|name| is_open(&name)) {
+    if plain.is_some() && asks_metadata && !METADATA.iter().all(is_open) {
         all.push(Told {
             found: "HTTP_PROXY also holds for the metadata services, from which a role of EC2, ECS or EKS comes"
                 .to_owned(),

@@ -89,6 +89,7 @@ impl TestEnvironment {
     }
 
     /// Leaves a variable out from now on.
+    #[cfg(feature = "aws")]
     pub(crate) fn unset(&mut self, name: &str) {
         self.variables.retain(|(of, _)| of != name);
     }

@@ -10,6 +10,9 @@ use crate::support::sources::Sources;
 
 use super::story::{SMALL, Story};
 
+/// What the environment has besides.
+type Variables<'a> = &'a [(&'a str, &'a str)];
+
 /// What the stories set, and a source must do without.
 const OWN: [&str; 3] = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_EC2_METADATA_DISABLED"];
 
@@ -53,7 +56,7 @@ credential_process = /bin/cat process.json
     let token = ("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", "pod-token");
     let (pod, task) = (format!("{}/pod", sources.url()), format!("{}/task", sources.url()));
     let role = ("AWS_ROLE_ARN", "arn:aws:iam::123456789012:role/pods");
-    let all: [(&str, &[(&str, &str)], &str); 9] = [
+    let all: [(&str, Variables<'_>, &str); 9] = [
         ("a profile with role_arn", &[("AWS_PROFILE", "role")], "ASIA"),
         ("a role by a role", &[("AWS_PROFILE", "chain")], "ASIA"),
         ("a role by the instance's", &[("AWS_PROFILE", "of-instance")], "ASIA"),
@@ -147,7 +150,7 @@ async fn calls_go_through_the_proxy_to_the_endpoints_of_partition_fips_and_dual_
     let ledger = "[ledger]\nkind = \"dynamodb\"\ntable = \"safe-remove\"\n";
     story.environment.write("policies/fleet.toml", &format!("{provider}{ledger}"));
     let (fips, dual) = (("AWS_USE_FIPS_ENDPOINT", "true"), ("AWS_USE_DUALSTACK_ENDPOINT", "true"));
-    let all: [(&str, &[(&str, &str)], [&str; 2]); 7] = [
+    let all: [(&str, Variables<'_>, [&str; 2]); 7] = [
         ("us-east-1", &[], ["sts.us-east-1.amazonaws.com", "dynamodb.us-east-1.amazonaws.com"]),
         ("us-east-1", &[fips], ["sts-fips.us-east-1.amazonaws.com", "dynamodb-fips.us-east-1.amazonaws.com"]),
         ("us-east-1", &[dual], ["sts.us-east-1.api.aws", "dynamodb.us-east-1.api.aws"]),
