@@ -47,7 +47,7 @@ pub(super) async fn init(of: StarterOf<'_>, out: &Path) -> Result<CommandOutput,
         text.paragraph(&format!("no policy: {left_out}"));
     }
     let guesses = counted(started.guesses, "line");
-    text.paragraph(&format!("{guesses} with GUESS are to be corrected by somebody who knows the subsystems. Then:"));
+    text.paragraph(&format!("{guesses} with GUESS: somebody who knows the subsystems corrects them. Then:"));
     text.copied("next", &next::command(out, "policy check"));
     CommandOutput::result(Exit::DONE, "policy init", text, &started, &started.left_out)
 }

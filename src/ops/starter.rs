@@ -53,12 +53,12 @@ pub(crate) async fn starter(of: StarterOf<'_>, out: &Path) -> Result<Started, Op
     if !is_vacant {
         return Err(OperationError::Occupied { directory: out.to_owned() });
     }
-    let mut fleet = fleet(of).await?;
+    let (mut fleet, is_known) = fleet(of).await?;
     if let Some(tag) = of.subsystem_tag {
         fleet.provider.subsystem_tag = Some(tag.to_owned());
     }
     let snapshot = fleets::open_alone(&fleet).await?.observe().await.map_err(OperationError::Fleet)?;
-    let starter = policy::starter(&fleet, &snapshot, snapshot.begun_at);
+    let starter = policy::starter(&fleet, is_known, &snapshot, snapshot.begun_at);
     if starter.subsystems.is_empty() {
         let hint = match starter.left_out.is_empty() {
             true => "is this the region and account that is meant?".to_owned(),
@@ -77,17 +77,18 @@ pub(crate) async fn starter(of: StarterOf<'_>, out: &Path) -> Result<Started, Op
     })
 }
 
-/// The fleet of the directory that was named, with its paths good from everywhere; or that of the caller's AWS account.
-async fn fleet(of: StarterOf<'_>) -> Result<FleetConfig, OperationError> {
+/// The fleet of the directory that was named, with its paths good from everywhere; or that of the caller's AWS account, whose
+/// name and ledger nobody chose yet.
+async fn fleet(of: StarterOf<'_>) -> Result<(FleetConfig, bool), OperationError> {
     if of.region.is_none() && of.policies.join("fleet.toml").is_file() {
         let mut fleet = policy::load_fleet(of.policies).map_err(OperationError::policies)?.fleet;
         fleet
             .make_absolute()
             .map_err(|error| OperationError::internal("the working directory cannot be found", error))?;
-        return Ok(fleet);
+        return Ok((fleet, true));
     }
     let (region, account) = fleets::callers(of.region).await?;
-    Ok(FleetConfig {
+    let fleet = FleetConfig {
         name: FleetName::new(format!("aws-{account}-{region}")),
         provider: policy::ProviderConfig {
             kind: policy::ProviderKind::Aws { region, account },
@@ -99,7 +100,8 @@ async fn fleet(of: StarterOf<'_>) -> Result<FleetConfig, OperationError> {
             kind: LedgerKind::Sqlite { path: PathBuf::from("../.safe-remove/ledger.db") },
             offline_limit: Duration::from_secs(30),
         },
-    })
+    };
+    Ok((fleet, false))
 }
 
 /// Writes beside `out` and then moves: nobody finds half a directory. What is written must be valid.

@@ -42,8 +42,9 @@ struct Part<'a> {
     groups: Vec<&'a Group>,
 }
 
-/// `fleet.toml` for this fleet, and a policy for each group, or for each subsystem that the fleet's tag names.
-pub(crate) fn starter(fleet: &FleetConfig, snapshot: &FleetSnapshot, at: Time) -> Starter {
+/// `fleet.toml` for this fleet, and a policy for each group, or for each subsystem that the fleet's tag names. `is_known`:
+/// its name and its ledger are a person's choice.
+pub(crate) fn starter(fleet: &FleetConfig, is_known: bool, snapshot: &FleetSnapshot, at: Time) -> Starter {
     let mut starter = Starter::default();
     let parts = match &fleet.provider.subsystem_tag {
         Some(tag) => by_tag(tag, snapshot, &mut starter),
@@ -60,7 +61,7 @@ pub(crate) fn starter(fleet: &FleetConfig, snapshot: &FleetSnapshot, at: Time) -
         starter.files.insert(format!("{name}.toml"), policy(&name, &part, is_simulated, at));
         starter.subsystems.push(name);
     }
-    starter.files.insert("fleet.toml".to_owned(), of_fleet(fleet, at));
+    starter.files.insert("fleet.toml".to_owned(), of_fleet(fleet, is_known, at));
     starter
 }
 
@@ -149,9 +150,10 @@ fn policy(name: &str, part: &Part<'_>, is_simulated: bool, at: Time) -> String {
         text.push_str("    # GUESS: the values that hosts have now");
     }
     let of = if is_whole { "its desired capacity" } else { "its hosts" };
+    let floored = if is_whole { format!(", and not below MinSize ({floor})") } else { String::new() };
     text.push_str(&format!(
         "\n\n[capacity]\nbaseline = {baseline}           # GUESS: {of} at that time\nminimum = {minimum}            # GUESS: \
-         three quarters of that, and not below MinSize ({floor})\n"
+         three quarters of that{floored}\n"
     ));
     let named: Vec<String> = zones.iter().map(|zone| quoted(zone)).collect();
     text.push_str(&format!("zones = [{}]    # GUESS: where its hosts are now\n", named.join(", ")));
@@ -216,7 +218,8 @@ fn probes(part: &Part<'_>, is_simulated: bool) -> String {
     text
 }
 
-fn of_fleet(fleet: &FleetConfig, at: Time) -> String {
+fn of_fleet(fleet: &FleetConfig, is_known: bool, at: Time) -> String {
+    let guess = |why: &str| if is_known { String::new() } else { format!("    # GUESS: {why}") };
     let provider = match &fleet.provider.kind {
         ProviderKind::Simulated { scenario, state } => format!(
             "kind = \"simulated\"\nscenario = {}\nstate = {}\n",
@@ -235,8 +238,8 @@ fn of_fleet(fleet: &FleetConfig, at: Time) -> String {
     };
     let ledger = match &fleet.ledger.kind {
         LedgerKind::Sqlite { path } => format!(
-            "kind = \"sqlite\"         # GUESS: all operators work on this machine. Otherwise \"dynamodb\" or \"etcd\": \
-             README.md\npath = {}\n",
+            "kind = \"sqlite\"{}\npath = {}\n",
+            guess("all operators work on this machine. Otherwise \"dynamodb\" or \"etcd\": README.md"),
             quoted(&path.to_string_lossy())
         ),
         LedgerKind::Dynamodb(place) => {
@@ -258,9 +261,10 @@ fn of_fleet(fleet: &FleetConfig, at: Time) -> String {
         }
     };
     format!(
-        "# Found at {at} by `safe-remove policy init`. Lines with GUESS are guesses.\n\nname = {}    # GUESS: names the \
-         ledger's scope\n\n[provider]\n{provider}{tag}\n[ledger]\n{ledger}",
-        quoted(fleet.name.as_str())
+        "# Found at {at} by `safe-remove policy init`. Lines with GUESS are guesses.\n\nname = {}{}\n\n\
+         [provider]\n{provider}{tag}\n[ledger]\n{ledger}",
+        quoted(fleet.name.as_str()),
+        guess("names the ledger's scope")
     )
 }
 

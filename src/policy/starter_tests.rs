@@ -85,7 +85,7 @@ fn read(starter: &Starter) -> PolicySet {
 }
 
 fn started(snapshot: &FleetSnapshot, tag: Option<&str>) -> (Starter, PolicySet) {
-    let starter = starter(&fleet(tag), snapshot, snapshot.begun_at);
+    let starter = starter(&fleet(tag), false, snapshot, snapshot.begun_at);
     let read = read(&starter);
     (starter, read)
 }
@@ -136,6 +136,16 @@ fn without_a_target_group_nothing_is_watched_and_the_file_says_so() {
     assert!(read.subsystems["web"].health.probes.is_empty());
     assert!(starter.files["web.toml"].contains("# GUESS: no load balancer"), "{}", starter.files["web.toml"]);
     assert!(starter.files["web.toml"].contains("# owner = "));
+}
+
+#[test]
+fn a_name_and_a_ledger_that_a_person_chose_are_no_guesses() {
+    let found = snapshot(&["web"], |_| {});
+    for (is_known, guesses) in [(true, 0), (false, 2)] {
+        let starter = starter(&fleet(None), is_known, &found, found.begun_at);
+        assert_eq!(starter.files["fleet.toml"].matches("GUESS:").count(), guesses);
+        read(&starter);
+    }
 }
 
 #[test]
