@@ -69,7 +69,8 @@ impl Environment {
     /// The same of what is open already.
     pub(crate) fn of_parts(policies: Arc<PolicySet>, opened: Opened, ledger: LedgerReader, began_at: Time) -> Self {
         let Opened { fleet, clock, metrics } = opened;
-        let prober = Arc::new(Probes::new(Arc::clone(&clock), metrics));
+        let role = policies.fleet.provider.kind.role();
+        let prober = Arc::new(Probes::new(Arc::clone(&clock), metrics).with_role(role));
         Self { policies, fleet, prober, clock, began_at, ledger }
     }
 

@@ -91,7 +91,7 @@ async fn fleet(of: StarterOf<'_>) -> Result<(FleetConfig, bool), OperationError>
     let fleet = FleetConfig {
         name: FleetName::new(format!("aws-{account}-{region}")),
         provider: policy::ProviderConfig {
-            kind: policy::ProviderKind::Aws { region, account },
+            kind: policy::ProviderKind::Aws { region, account, role: None },
             subsystem_tag: None,
             settle: None,
         },

@@ -226,16 +226,18 @@ fn of_fleet(fleet: &FleetConfig, is_known: bool, at: Time) -> String {
             quoted(&scenario.to_string_lossy()),
             quoted(&state.to_string_lossy())
         ),
-        ProviderKind::Aws { region, account } => format!(
-            "kind = \"aws\"\nregion = {}\naccount = {}    # credentials of any other account are refused\n",
-            quoted(region),
-            quoted(account)
-        ),
+        ProviderKind::Aws { region, account, role } => {
+            let external_id = role.as_ref().and_then(|role| role.external_id.as_ref());
+            format!(
+                "kind = \"aws\"\nregion = {}\naccount = {}    # credentials of any other account are refused\n{}{}",
+                quoted(region),
+                quoted(account),
+                line("role_arn", role.as_ref().map(|role| &role.arn)),
+                line("external_id", external_id)
+            )
+        }
     };
-    let tag = match &fleet.provider.subsystem_tag {
-        Some(tag) => format!("subsystem_tag = {}\n", quoted(tag)),
-        None => String::new(),
-    };
+    let tag = line("subsystem_tag", fleet.provider.subsystem_tag.as_ref());
     let ledger = match &fleet.ledger.kind {
         LedgerKind::Sqlite { path } => format!(
             "kind = \"sqlite\"{}\npath = {}\n",
@@ -243,9 +245,9 @@ fn of_fleet(fleet: &FleetConfig, is_known: bool, at: Time) -> String {
             quoted(&path.to_string_lossy())
         ),
         LedgerKind::Dynamodb(place) => {
-            let region =
-                place.region.as_ref().map(|region| format!("region = {}\n", quoted(region))).unwrap_or_default();
-            format!("kind = \"dynamodb\"\ntable = {}\n{region}", quoted(&place.table))
+            let (region, role) = (place.region.as_ref(), place.role.as_ref().map(|role| &role.arn));
+            let (region, role) = (line("region", region), line("role_arn", role));
+            format!("kind = \"dynamodb\"\ntable = {}\n{region}{role}", quoted(&place.table))
         }
         LedgerKind::Etcd(place) => {
             let endpoints: Vec<String> = place.endpoints.iter().map(|endpoint| quoted(endpoint)).collect();
@@ -266,6 +268,11 @@ fn of_fleet(fleet: &FleetConfig, is_known: bool, at: Time) -> String {
         quoted(fleet.name.as_str()),
         guess("names the ledger's scope")
     )
+}
+
+/// A key with its value, if it has one.
+fn line(key: &str, value: Option<&String>) -> String {
+    value.map(|value| format!("{key} = {}\n", quoted(value))).unwrap_or_default()
 }
 
 /// A text as TOML.

@@ -14,7 +14,7 @@ fn fleet(tag: Option<&str>) -> FleetConfig {
     FleetConfig {
         name: "aws-123456789012-us-east-1".into(),
         provider: ProviderConfig {
-            kind: ProviderKind::Aws { region: "us-east-1".to_owned(), account: "123456789012".to_owned() },
+            kind: ProviderKind::Aws { region: "us-east-1".to_owned(), account: "123456789012".to_owned(), role: None },
             subsystem_tag: tag.map(str::to_owned),
             settle: None,
         },

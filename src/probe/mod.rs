@@ -20,7 +20,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use crate::model::{ProbeKey, Reading, Sample, SubsystemName};
-use crate::policy::{ProbeKind, ProbeSpec};
+use crate::policy::{AssumedRole, ProbeKind, ProbeSpec};
 use crate::ports::{Clock, Prober};
 
 /// Longer timeouts are cut to this one: clocks cannot count for ever.
@@ -52,6 +52,15 @@ impl Probes {
             #[cfg(feature = "aws")]
             target_groups: target_group::TargetGroups::default(),
         }
+    }
+
+    /// The same, where the fleet is reached with this role.
+    pub(crate) fn with_role(self, role: Option<&AssumedRole>) -> Self {
+        #[cfg(feature = "aws")]
+        let this = Self { target_groups: target_group::TargetGroups::with(role.cloned()), ..self };
+        #[cfg(not(feature = "aws"))]
+        let (this, _) = (self, role);
+        this
     }
 
     async fn read(&self, key: &ProbeKey, spec: &ProbeSpec) -> Result<Reading, String> {

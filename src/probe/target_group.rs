@@ -14,13 +14,21 @@ use tokio::sync::Mutex;
 use super::text;
 use crate::credentials;
 use crate::model::{Reading, chain};
-use crate::policy::region_of;
+use crate::policy::{AssumedRole, region_of};
 
-/// A client for each region.
+/// A client for each region, with the fleet's role.
 #[derive(Debug, Default)]
-pub(super) struct TargetGroups(Mutex<BTreeMap<String, Client>>);
+pub(super) struct TargetGroups {
+    role: Option<AssumedRole>,
+    clients: Mutex<BTreeMap<String, Client>>,
+}
 
 impl TargetGroups {
+    /// Target groups are read with this role.
+    pub(super) fn with(role: Option<AssumedRole>) -> Self {
+        Self { role, clients: Mutex::default() }
+    }
+
     /// Asks for the health of all targets; `timeout` covers fetching credentials too.
     pub(super) async fn read(&self, arn: &str, timeout: Duration) -> Result<Reading, String> {
         let tried = format!("read the health of {}", text::cut(arn, 200));
@@ -39,11 +47,11 @@ impl TargetGroups {
     }
 
     async fn client(&self, region: &str) -> Client {
-        let mut clients = self.0.lock().await;
+        let mut clients = self.clients.lock().await;
         if let Some(client) = clients.get(region) {
             return client.clone();
         }
-        let client = Client::new(&credentials::sdk(Some(region)).await);
+        let client = Client::new(&credentials::sdk(Some(region), self.role.as_ref()).await);
         clients.insert(region.to_owned(), client.clone());
         client
     }

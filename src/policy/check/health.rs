@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::context::Context;
 use super::pace::some_time;
+use crate::model::Arn;
 use crate::policy::problem::suggest;
 use crate::policy::raw::{RawHealth, RawProbe};
 use crate::policy::types::{HealthPolicy, Limits, ProbeKind, ProbeSpec};
@@ -276,14 +277,9 @@ fn is_http_url(text: &str) -> bool {
 
 /// The region of a target group's ARN, in whichever partition; `None` where it is no such ARN.
 pub(crate) fn region_of(arn: &str) -> Option<&str> {
-    let mut parts = arn.splitn(6, ':');
-    let is = |part: Option<&str>, is: &dyn Fn(&str) -> bool| part.is_some_and(is);
-    let begins = is(parts.next(), &|part| part == "arn") && is(parts.next(), &|part| part.starts_with("aws"));
-    let of_service = begins && is(parts.next(), &|part| part == "elasticloadbalancing");
-    let region = parts.next().filter(|region| of_service && !region.is_empty())?;
-    let of_account = is(parts.next(), &|part| part.len() == 12 && part.bytes().all(|b| b.is_ascii_digit()));
-    let is_group = is(parts.next(), &|part| part.starts_with("targetgroup/") && part.split('/').count() == 3);
-    (of_account && is_group).then_some(region)
+    let arn = Arn::parse(arn).filter(|arn| arn.service == "elasticloadbalancing" && !arn.region.is_empty())?;
+    let is_group = arn.resource.starts_with("targetgroup/") && arn.resource.split('/').count() == 3;
+    is_group.then_some(arn.region)
 }
 
 fn is_address(text: &str) -> bool {

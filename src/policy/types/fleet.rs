@@ -75,6 +75,16 @@ pub enum ProviderKind {
     },
 }
 
+impl ProviderKind {
+    /// The role that is assumed for the fleet.
+    pub(crate) fn role(&self) -> Option<&AssumedRole> {
+        match self {
+            Self::Aws { role, .. } => role.as_ref(),
+            Self::Simulated { .. } => None,
+        }
+    }
+}
+
 /// A role that is assumed with the credentials of the environment.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct AssumedRole {
