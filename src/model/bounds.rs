@@ -15,6 +15,9 @@ pub struct Bounds {
     pub(crate) tolerance: Duration,
     /// How long after its intent a call can still take effect; later, the provider refuses it.
     pub call_life: Duration,
+    /// Whether every look takes calls of an account that others need too: then a run that waits for something to show
+    /// looks no more often than it samples.
+    pub(crate) metered: bool,
 }
 
 /// How long a run tries to put back what it has cordoned (contract section 8, "Signals").
@@ -35,6 +38,7 @@ impl Bounds {
         settle: Duration::ZERO,
         tolerance: Self::TOLERANCE,
         call_life: Duration::from_secs(5),
+        metered: false,
     };
 
     /// AWS: describes are eventually consistent (2 min is beyond what is seen), and a signature
@@ -45,5 +49,6 @@ impl Bounds {
         settle: Duration::from_secs(120),
         tolerance: Self::TOLERANCE,
         call_life: Duration::from_secs(15 * 60),
+        metered: true,
     };
 }

@@ -42,7 +42,7 @@ impl Machine {
         // One call for as many hosts of one group as it takes.
         let ready: Vec<&ReservedHost> = all.iter().filter(|h| !h.is_cordoned() && h.cordon.may_try(now)).collect();
         let Some(group) = ready.first().map(|host| host.granted.group.clone()) else {
-            self.observe_at(now.plus(timeouts::POLL), now);
+            self.observe_at(self.poll_at(now), now);
             return Ok(());
         };
         if self.is_sample_due(now) {

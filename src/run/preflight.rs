@@ -86,6 +86,13 @@ impl Machine {
         self.observe(probes);
     }
 
+    /// When to look again while something is under way that may take long: a host that drains, or ends. What is to be put
+    /// back, and what a call may have done, is looked at more often.
+    pub(super) fn poll_at(&self, now: Time) -> Time {
+        let every = if self.spec.bounds.metered { self.settings().every } else { timeouts::POLL };
+        now.plus(every.max(timeouts::POLL))
+    }
+
     /// Records something, where hosts are reserved and the ledger must hear of the run.
     pub(super) fn beat(&mut self, now: Time) {
         let Some(batch) = self.reservations.hosts.values().next().map(|host| host.batch) else { return };

@@ -66,7 +66,7 @@ impl Machine {
             return Err(Reason::Provider(format!("host {} cannot be terminated: {why}", host.id)));
         }
         let Some(host) = pending.iter().find(|host| host.terminate.may_try(now)) else {
-            self.observe_at(now.plus(timeouts::POLL), now);
+            self.observe_at(self.poll_at(now), now);
             return Ok(());
         };
         // One id a call: bulk calls fail half-way.
@@ -119,7 +119,7 @@ impl Machine {
         if is_unseen {
             self.observe(true);
         } else {
-            self.observe_at(now.plus(timeouts::POLL), now);
+            self.observe_at(self.poll_at(now), now);
         }
         Ok(())
     }

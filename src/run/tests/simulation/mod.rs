@@ -43,6 +43,7 @@ const LATE: Bounds = Bounds {
     settle: Duration::from_secs(30),
     tolerance: Duration::from_secs(10),
     call_life: Duration::from_secs(20),
+    metered: true,
 };
 
 /// Which mechanism the world lacks.
