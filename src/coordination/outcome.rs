@@ -200,6 +200,10 @@ pub(super) fn forget(
             absent.remove(host);
             return true;
         }
+        // S4, S5: an observation of a part of the fleet says nothing of the other hosts.
+        if !snapshot.lacks(host) {
+            return true;
+        }
         if !is_later {
             return true;
         }

@@ -7,9 +7,9 @@ use futures_util::future::join_all;
 
 use crate::coordination::FleetRecord;
 use crate::health::ProbeSpecs;
-use crate::model::{FleetSnapshot, ProbeKey, Sample, chain, duration_text};
+use crate::model::{FleetSnapshot, ProbeKey, Sample, Time, chain, duration_text};
 use crate::plan::believable;
-use crate::policy::{PolicySet, ProbeSpec};
+use crate::policy::ProbeSpec;
 use crate::ports::FleetError;
 use crate::run::{Blind, Machine, Observation, Response};
 
@@ -24,7 +24,7 @@ pub(super) async fn observe(ports: &Ports, machine: &Machine, probes: bool) -> R
     // The record before the fleet: what is claimed meanwhile shows as a conflict, what is released as still claimed.
     let state = async {
         let record = read(ports, machine).await;
-        (record, believed(ports, &machine.spec().policies).await)
+        (record, believed(ports, machine, begun_at).await)
     };
     let (samples, (record, fleet)) = tokio::join!(reads, state);
     let identity = &machine.spec().identity;
@@ -61,7 +61,7 @@ async fn sample(ports: &Ports, key: &ProbeKey, spec: &ProbeSpec, patience: Optio
 pub(super) async fn observe_without_ledger(ports: &Ports, machine: &Machine, specs: &ProbeSpecs) -> Observation {
     let begun_at = ports.clock.now();
     let reads = join_all(specs.iter().map(|(key, spec)| ports.prober.sample(&key.subsystem, spec)));
-    let (samples, fleet) = tokio::join!(reads, believed(ports, &machine.spec().policies));
+    let (samples, fleet) = tokio::join!(reads, believed(ports, machine, begun_at));
     Observation {
         begun_at,
         ended_at: ports.clock.now(),
@@ -74,9 +74,12 @@ pub(super) async fn observe_without_ledger(ports: &Ports, machine: &Machine, spe
 }
 
 /// The fleet, unless its lists contradict each other about hosts that the policies could select (S3).
-async fn believed(ports: &Ports, policies: &PolicySet) -> Result<FleetSnapshot, FleetError> {
-    let snapshot = ports.fleet.observe().await?;
-    believable(policies, &snapshot)?;
+async fn believed(ports: &Ports, machine: &Machine, now: Time) -> Result<FleetSnapshot, FleetError> {
+    let snapshot = match machine.scope(now) {
+        Some(scope) => ports.fleet.observe_part(&scope).await?,
+        None => ports.fleet.observe().await?,
+    };
+    believable(&machine.spec().policies, &snapshot)?;
     Ok(snapshot)
 }
 

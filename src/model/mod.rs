@@ -14,6 +14,7 @@ mod fleet;
 mod ids;
 mod obstacle;
 mod readings;
+mod scope;
 mod snapshot;
 mod time;
 mod words;
@@ -38,6 +39,7 @@ pub use ids::{
 pub use obstacle::{Obstacle, ObstacleKind};
 pub use readings::ProbeKey;
 pub(crate) use readings::{Reading, Sample};
+pub use scope::Scope;
 pub use snapshot::{Contradiction, FleetMark, FleetSnapshot, InventoryError};
 pub use time::Time;
 pub(crate) use time::{BadDuration, duration_text, parse_duration, span_text};

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::{
-    Departure, Group, GroupName, Health, Host, HostId, HostState, Launch, LedgerId, Protection, Time, ZoneName,
+    Departure, Group, GroupName, Health, Host, HostId, HostState, Launch, LedgerId, Protection, Scope, Time, ZoneName,
 };
 
 /// Everything a provider said about its fleet in one observation, checked for contradictions.
@@ -38,6 +38,9 @@ pub struct FleetSnapshot {
     /// documentation does not settle it.
     #[serde(default)]
     pub(crate) proves_removals: bool,
+    /// The part of the fleet that it was to show; `None` where it shows the whole fleet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    scope: Option<Scope>,
 }
 
 /// Lists that contradict each other about one group. The hosts that it is about are neither capacity nor candidates, and a
@@ -178,6 +181,7 @@ impl FleetSnapshot {
             departures: BTreeMap::new(),
             launches: BTreeMap::new(),
             proves_removals: false,
+            scope: None,
         })
     }
 
@@ -217,6 +221,24 @@ impl FleetSnapshot {
     /// The same, where it must be seen once that nothing takes the place of what goes.
     pub(crate) fn proving_removals(self, proves_removals: bool) -> Self {
         Self { proves_removals, ..self }
+    }
+
+    /// The same, where it was to show a part of the fleet only.
+    #[cfg(any(test, feature = "aws"))]
+    pub(crate) fn within(self, scope: Option<Scope>) -> Self {
+        Self { scope, ..self }
+    }
+
+    /// Whether it shows every host and every group that there is.
+    pub fn is_whole(&self) -> bool {
+        self.scope.is_none()
+    }
+
+    /// Whether it was to show the host, and does not.
+    ///
+    /// S3, S5: a host that an observation was not asked for may be anywhere. It is not gone.
+    pub fn lacks(&self, id: &HostId) -> bool {
+        !self.hosts.contains_key(id) && self.scope.as_ref().is_none_or(|scope| scope.hosts.contains(id))
     }
 
     /// What the group launched lately that only a missing member explains.

@@ -51,11 +51,21 @@ pub(crate) fn in_service<'a>(
     snapshot: &'a FleetSnapshot,
     of: &BTreeSet<SubsystemName>,
 ) -> Vec<(&'a Host, &'a SubsystemName)> {
+    let mut found = hosts_of(policies, snapshot, of);
+    found.retain(|(host, _)| host.state == HostState::InService);
+    found
+}
+
+/// The hosts of these subsystems in any state, each with a subsystem that it belongs to.
+pub(crate) fn hosts_of<'a>(
+    policies: &'a PolicySet,
+    snapshot: &'a FleetSnapshot,
+    of: &BTreeSet<SubsystemName>,
+) -> Vec<(&'a Host, &'a SubsystemName)> {
     let membership = Membership::new(policies, snapshot);
     let mut found = Vec::new();
     for (index, name) in policies.subsystems.keys().enumerate().filter(|(_, name)| of.contains(*name)) {
-        let members = membership.members(index).iter().map(|&member| membership.host(member));
-        found.extend(members.filter(|host| host.state == HostState::InService).map(|host| (host, name)));
+        found.extend(membership.members(index).iter().map(|&member| (membership.host(member), name)));
     }
     found
 }

@@ -77,7 +77,7 @@ pub(crate) use explain::{Assumed, Assumption, UnknownAssumption, WhatIf};
 pub use explain::{Headroom, InTurn, Spread, headroom};
 pub use inputs::{Inputs, Stage, Taking};
 pub(crate) use listing::{ListedHost, ListedMembership, listed};
-pub(crate) use measure::{capacities, in_service, measure};
+pub(crate) use measure::{capacities, hosts_of, in_service, measure};
 pub(crate) use membership::Membership;
 pub(crate) use own_changes::{no_room, scheduled};
 pub(crate) use pace::{Books, waits};

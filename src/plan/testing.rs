@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::model::{
     Bounds, FleetIdentity, FleetMark, FleetSnapshot, Group, GroupName, Health, Host, HostId, HostState, OwnChanges,
-    ProbeKey, SubsystemName, Time,
+    ProbeKey, Scope, SubsystemName, Time,
 };
 use crate::policy::{
     BatchLimit, CapacityPolicy, ConfirmPolicy, FleetConfig, HealthPolicy, LedgerConfig, LedgerKind, Managed,
@@ -285,4 +285,23 @@ pub(crate) fn brief(violation: &Violation) -> String {
         text.push_str(&format!(" {remaining}/{required}"));
     }
     text
+}
+
+/// What an observation of this scope would show of the fleet.
+pub(crate) fn part(seen: &FleetSnapshot, scope: Scope) -> FleetSnapshot {
+    let mut names = scope.groups.clone();
+    // A host brings its group, with every member.
+    names.extend(scope.hosts.iter().filter_map(|id| seen.host(id)?.group.clone()));
+    let is_member = |host: &Host| host.group.as_ref().is_some_and(|name| names.contains(name));
+    let hosts = seen.hosts().filter(|host| scope.hosts.contains(&host.id) || is_member(host)).cloned();
+    let groups = seen.groups().filter(|group| names.contains(&group.name)).cloned();
+    let part = FleetSnapshot::new(seen.begun_at, seen.completed_at, hosts, groups, seen.mark.clone());
+    let of_hosts = || scope.hosts.iter().cloned();
+    part.expect("consistent")
+        .with_contradictions(seen.contradictions.clone())
+        .with_held(of_hosts().filter_map(|id| Some((id.clone(), seen.held(&id)?.to_owned()))).collect())
+        .with_departures(of_hosts().filter_map(|id| Some((id.clone(), seen.departure(&id)?.clone()))).collect())
+        .with_launches(names.iter().map(|name| (name.clone(), seen.launches(name).to_vec())).collect())
+        .proving_removals(seen.proves_removals)
+        .within(Some(scope))
 }

@@ -11,7 +11,7 @@ use thiserror::Error;
 use crate::coordination::{FleetRecord, Life, ProcessId};
 use crate::model::{
     Bounds, CallOutcome, FleetIdentity, FleetSnapshot, GroupName, HostId, HostTargets, InventoryError, Nonce,
-    Protection, RunId, Sample, SubsystemName, Time,
+    Protection, RunId, Sample, Scope, SubsystemName, Time,
 };
 use crate::policy::ProbeSpec;
 use crate::run::JournalRecord;
@@ -46,6 +46,16 @@ pub trait Fleet: Send + Sync {
     ///
     /// [`FleetError`] where anything is missing or contradictory; never a partial result (S3).
     async fn observe(&self) -> Result<FleetSnapshot, FleetError>;
+
+    /// Reads what is in the scope, and where that costs nothing more: for the looks of a run, which come every few
+    /// seconds. What it shows is as complete as [`Fleet::observe`]: each group with every member.
+    ///
+    /// # Errors
+    ///
+    /// As [`Fleet::observe`].
+    async fn observe_part(&self, _scope: &Scope) -> Result<FleetSnapshot, FleetError> {
+        self.observe().await
+    }
 
     /// Protections of these hosts that an observation cannot show, because the provider reports them for one host at a
     /// time only. Meant for the hosts of a plan, not for a whole fleet. Later observations show what was found.

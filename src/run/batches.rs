@@ -105,7 +105,7 @@ impl Batches {
         let mut gone = Vec::new();
         for batch in self.all.iter_mut().skip(self.current) {
             batch.hosts.retain(|host| {
-                let is_listed = snapshot.host(host).is_some();
+                let is_listed = !snapshot.lacks(host);
                 if !is_listed {
                     gone.push((batch.number, host.clone()));
                 }

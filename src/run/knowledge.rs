@@ -7,10 +7,27 @@ use std::time::Duration;
 
 use crate::coordination::{FleetRecord, HostOutcome, Pause};
 use crate::health::{self, Shown, Tally, Watch};
-use crate::model::{BatchNumber, Bounds, Call, FleetSnapshot, GroupName, HostId, OperatorId, Time};
+use crate::model::{BatchNumber, Bounds, Call, FleetSnapshot, GroupName, HostId, OperatorId, Scope, Time};
 
 use super::reason::Reason;
 use super::{Answer, Cause, Observation, Order};
+
+/// How old the last look at the whole fleet may be while nothing is out. In a large region it takes dozens of calls.
+const WHOLE_EVERY: Duration = Duration::from_secs(5 * 60);
+
+/// What the last look at the whole fleet found.
+#[derive(Debug)]
+pub(super) struct Surroundings {
+    /// When that look began.
+    pub(super) at: Time,
+    pub(super) scope: Scope,
+}
+
+impl Surroundings {
+    pub(super) fn is_old(&self, now: Time) -> bool {
+        self.at > now || now.since(self.at) >= WHOLE_EVERY
+    }
+}
 
 /// The last observations.
 #[derive(Debug, Default)]
@@ -19,6 +36,8 @@ pub(super) struct Observed {
     pub(super) newest: Option<Arc<Observation>>,
     /// The fleet as the last complete observation showed it.
     pub(super) fleet: Option<Arc<FleetSnapshot>>,
+    /// What the last look at the whole fleet found of what concerns the run.
+    pub(super) surroundings: Option<Surroundings>,
     /// The record as it was last read.
     pub(super) record: Option<Arc<FleetRecord>>,
     /// When the newest observation that read the probes began.

@@ -68,6 +68,7 @@ mod reservation;
 mod response;
 mod restore;
 mod rules;
+mod scope;
 mod silence;
 mod succession;
 mod suspension;

@@ -107,6 +107,7 @@ impl Machine {
             Ok(snapshot) => {
                 self.observed.blind = 0;
                 self.observed.fleet = Some(Arc::clone(snapshot));
+                self.survey(snapshot);
                 self.reservations.observe(snapshot);
                 if !self.is_stopping() {
                     // Without the record nobody can tell who removed what. Nothing goes forward without it either.
@@ -126,6 +127,7 @@ impl Machine {
             }
             Err(blind) => {
                 self.observed.blind += 1;
+                self.survey_later(now);
                 if !self.is_stopping() && blind.contradictory {
                     return Err(Reason::Fleet(blind.message.clone()));
                 }

@@ -29,6 +29,7 @@ impl Present {
         let mut left = Vec::new();
         self.hosts.retain(|id, place| {
             let how = match snapshot.host(id).map(|host| host.state) {
+                None if !snapshot.lacks(id) => return true,
                 None => "is gone".to_owned(),
                 Some(HostState::Terminating) => "is terminating".to_owned(),
                 // Its subsystems may only be seen of a host in service: that it is out of it is for the rules.

@@ -76,6 +76,10 @@ impl ReservedHost {
     /// Takes in a complete observation.
     pub(super) fn observe(&mut self, snapshot: &FleetSnapshot) {
         let host = snapshot.host(&self.id);
+        // S5: it is not gone where nobody asked for it.
+        if host.is_none() && !snapshot.lacks(&self.id) {
+            return;
+        }
         let is_elsewhere = host.is_some_and(|h| h.group != self.granted.group);
         let whole = host.is_some_and(|h| {
             h.state == HostState::InService

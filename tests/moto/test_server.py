@@ -333,6 +333,21 @@ class Pages(LabTest):
         sizes = [len(page["TargetGroups"]) for page in pages]
         self.assertEqual(sizes, [2, 2, 1])
 
+    def test_status_filters(self):
+        ids = self.one_group(count=7)
+        self.lab("POST", "instance", {ids[0]: {"status": "impaired"}})
+        by = [{"Name": "system-status.status", "Values": ["impaired"]}]
+        found = self.ec2.describe_instance_status(Filters=by)["InstanceStatuses"]
+        self.assertEqual([status["InstanceId"] for status in found], ids[:1])
+        by[0]["Values"] = [str(n) for n in range(201)]
+        for call in (self.ec2.describe_instance_status, self.ec2.describe_instances):
+            self.refused("FilterLimitExceeded", call, Filters=by)
+        many = [f"i-{n:017x}" for n in range(101)]
+        self.refused(
+            "InvalidParameterValue",
+            self.ec2.describe_instance_status, InstanceIds=many,
+        )  # fmt: skip
+
     def test_short_pages(self):
         self.one_group(count=12)
         self.set(max_page=2)

@@ -215,6 +215,30 @@ fn s3_a_removed_host_is_forgotten_after_two_inventories_settle_apart() {
     assert_eq!(why(room.decide(&Command::Forget { snapshot: &old })), "stale");
 }
 
+/// A run's looks show the part of the fleet that concerns it. Hosts that others removed from the rest are not in them.
+#[test]
+fn s4_a_removed_host_that_nobody_asked_for_is_not_forgotten() {
+    let mut room = Room::new(6);
+    let a = run("a", "pa");
+    room.remove(&a, 1, "index-01").expect("removed");
+    let forget = |room: &mut Room, hosts: &[&str]| {
+        let hosts = hosts.iter().map(|host| (*host).into()).collect();
+        let scope = crate::model::Scope { hosts, ..Default::default() };
+        let snapshot = crate::plan::testing::part(&room.world.snapshot(), scope);
+        room.decide(&Command::Forget { snapshot: &snapshot }).expect("looked");
+        room.record.removed.len()
+    };
+    for _ in 0..3 {
+        assert_eq!(forget(&mut room, &["index-02"]), 1);
+        room.pass(seconds(3_600));
+    }
+    assert!(room.record.absent_since.is_empty());
+    assert_eq!(forget(&mut room, &["index-01"]), 1, "the first that was asked for it");
+    room.pass(seconds(3_600));
+    assert_eq!(forget(&mut room, &["index-02"]), 1);
+    assert_eq!(forget(&mut room, &["index-01"]), 0);
+}
+
 #[test]
 fn s3_an_inventory_from_before_the_removal_proves_nothing() {
     let mut room = Room::new(6);

@@ -38,6 +38,8 @@ pub struct Timeouts {
     /// has a timeout of its own: this one only ends what never ends. An observation older than `max_age` can be shown, but
     /// not acted on.
     pub observation: Duration,
+    /// The timeout of an observation of the part of the region that concerns a run.
+    pub part: Duration,
     /// The timeout of one effect. Longer than a read's: giving up early turns an answer into a doubt that holds the
     /// host for a quarter of an hour.
     pub effect: Duration,
@@ -56,6 +58,7 @@ impl Default for Timeouts {
             attempts: 4,
             read: Duration::from_secs(12),
             observation: Duration::from_secs(180),
+            part: Duration::from_secs(30),
             effect: Duration::from_secs(20),
             reread: Duration::from_secs(2),
             page: 1000,

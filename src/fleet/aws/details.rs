@@ -16,6 +16,16 @@ use super::pages::pages;
 use crate::model::{GroupName, Time};
 use crate::ports::FleetError;
 
+/// How many groups' details are read again with one look, if nothing but their age asks for it: those of a large fleet do
+/// not all come due with one look, which would wait for the account's tokens.
+const IN_TURN: usize = 4;
+
+/// Details that wait for their turn are never older than this many times [`DETAIL_AGE`].
+const TURNS: u32 = 5;
+
+/// From so many groups on the whole region's scheduled actions and scaling policies cost less than each group's own.
+const LISTED_FROM: usize = 8;
+
 /// The detail of a group as it was read.
 #[derive(Debug)]
 pub(super) struct Remembered {
@@ -47,12 +57,15 @@ pub(super) async fn details(
     states: &BTreeMap<String, u64>,
     now: Time,
 ) -> Result<BTreeMap<String, Detail>, FleetError> {
-    let (mut missing, mut changed) = (Vec::new(), Vec::new());
+    let (mut missing, mut due, mut changed) = (Vec::new(), Vec::new(), Vec::new());
     {
         let known = fleet.details.lock().unwrap_or_else(PoisonError::into_inner);
         for (name, state) in states {
             match known.get(name.as_str()) {
-                Some(known) if known.at <= now && now.since(known.at) < fleet.detail_age() => {
+                Some(known) if known.at <= now && now.since(known.at) < DETAIL_AGE * TURNS => {
+                    if now.since(known.at) >= DETAIL_AGE {
+                        due.push((known.at, name));
+                    }
                     if known.state != *state {
                         changed.push(name.clone());
                     }
@@ -61,8 +74,12 @@ pub(super) async fn details(
             }
         }
     }
+    due.sort();
+    missing.extend(due.into_iter().take(IN_TURN).map(|(_, name)| name.clone()));
+    changed.retain(|name| !missing.contains(name));
     if !missing.is_empty() {
-        let (scheduled, policies) = tokio::try_join!(scheduled_actions(fleet), scaling_policies(fleet))?;
+        let of = (missing.len() < LISTED_FROM).then_some(&missing);
+        let (scheduled, policies) = tokio::try_join!(scheduled_actions(fleet, of), scaling_policies(fleet, of))?;
         let (scheduled, policies) = (&scheduled, &policies);
         let read: Vec<(String, Detail)> = stream::iter(missing)
             .map(|name| async move {
@@ -134,41 +151,56 @@ async fn detail(fleet: &AwsFleet, group: &str) -> Result<Detail, FleetError> {
     Ok(Detail { activities, hooks, refreshes, ..Detail::default() })
 }
 
-/// The scaling policies of each group.
-async fn scaling_policies(fleet: &AwsFleet) -> Result<BTreeMap<String, Vec<ScalingPolicy>>, FleetError> {
+/// Whom a list is asked for: each of these groups, or all at once.
+fn each(of: Option<&Vec<String>>) -> Vec<Option<String>> {
+    of.map_or_else(|| vec![None], |names| names.iter().cloned().map(Some).collect())
+}
+
+/// The scaling policies of these groups, or of all.
+async fn scaling_policies(
+    fleet: &AwsFleet,
+    of: Option<&Vec<String>>,
+) -> Result<BTreeMap<String, Vec<ScalingPolicy>>, FleetError> {
     let tried = format!("list the scaling policies in {}", fleet.region());
-    let policies = pages(&tried, async |token| {
-        let page = fleet
-            .autoscaling()
+    let tried = &tried;
+    let policies: Vec<ScalingPolicy> = stream::iter(each(of))
+        .map(|group| async move {
+            pages(tried, async |token| {
+                let read = fleet.autoscaling().await.describe_policies().set_auto_scaling_group_name(group.clone());
+                let page = read.max_records(100).set_next_token(token).send().await;
+                let page = page.map_err(|e| super::errors::provider(tried, "autoscaling:DescribePolicies", &e))?;
+                Ok((page.scaling_policies.unwrap_or_default(), page.next_token))
+            })
             .await
-            .describe_policies()
-            .max_records(100)
-            .set_next_token(token)
-            .send()
-            .await
-            .map_err(|e| super::errors::provider(&tried, "autoscaling:DescribePolicies", &e))?;
-        Ok((page.scaling_policies.unwrap_or_default(), page.next_token))
-    })
-    .await?;
+        })
+        .buffer_unordered(CONCURRENCY)
+        .try_concat()
+        .await?;
     Ok(by_group(policies, |policy| policy.auto_scaling_group_name.clone()))
 }
 
-/// The scheduled actions of each group.
-async fn scheduled_actions(fleet: &AwsFleet) -> Result<BTreeMap<String, Vec<ScheduledUpdateGroupAction>>, FleetError> {
+/// The scheduled actions of these groups, or of all.
+async fn scheduled_actions(
+    fleet: &AwsFleet,
+    of: Option<&Vec<String>>,
+) -> Result<BTreeMap<String, Vec<ScheduledUpdateGroupAction>>, FleetError> {
     let tried = format!("list the scheduled actions in {}", fleet.region());
-    let actions = pages(&tried, async |token| {
-        let page = fleet
-            .autoscaling()
+    let tried = &tried;
+    let actions: Vec<ScheduledUpdateGroupAction> = stream::iter(each(of))
+        .map(|group| async move {
+            pages(tried, async |token| {
+                let read =
+                    fleet.autoscaling().await.describe_scheduled_actions().set_auto_scaling_group_name(group.clone());
+                let page = read.max_records(100).set_next_token(token).send().await;
+                let page =
+                    page.map_err(|e| super::errors::provider(tried, "autoscaling:DescribeScheduledActions", &e))?;
+                Ok((page.scheduled_update_group_actions.unwrap_or_default(), page.next_token))
+            })
             .await
-            .describe_scheduled_actions()
-            .max_records(100)
-            .set_next_token(token)
-            .send()
-            .await
-            .map_err(|e| super::errors::provider(&tried, "autoscaling:DescribeScheduledActions", &e))?;
-        Ok((page.scheduled_update_group_actions.unwrap_or_default(), page.next_token))
-    })
-    .await?;
+        })
+        .buffer_unordered(CONCURRENCY)
+        .try_concat()
+        .await?;
     Ok(by_group(actions, |action| action.auto_scaling_group_name.clone()))
 }
 

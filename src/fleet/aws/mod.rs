@@ -10,6 +10,7 @@
 //! | [`errors`], [`codes`] | the meaning of an SDK error: an outcome for effects, a hint for reads |
 //! | [`signatures`] | how long AWS takes a signature, by what its refusals say |
 //! | [`observe`] | what is read for an observation, and in which order |
+//! | [`part`], [`queries`], [`registered`] | the part of a region that a run has to see: by names, ids and target groups |
 //! | [`pages`], [`details`] | lists to their last page; what costs several calls a group |
 //! | [`pace`] | how fast AWS is asked: half of each token bucket that it publishes |
 //! | [`hosts`], [`groups`], [`targets`] | from SDK types to the model: pure, no network |
@@ -79,7 +80,10 @@ mod marker;
 mod observe;
 mod pace;
 mod pages;
+mod part;
 mod permissions;
+mod queries;
+mod registered;
 mod signatures;
 mod tags;
 mod targets;
@@ -95,8 +99,8 @@ use aws_sdk_sts::operation::get_caller_identity::GetCallerIdentityOutput;
 
 use crate::credentials;
 use crate::model::{
-    Bounds, CallOutcome, FleetIdentity, FleetSnapshot, GroupName, HostId, HostTargets, Protection, Time, duration_text,
-    partition_of,
+    Bounds, CallOutcome, FleetIdentity, FleetSnapshot, GroupName, HostId, HostTargets, Protection, Scope, Time,
+    duration_text, partition_of,
 };
 use crate::policy::{AssumedRole, PolicySet};
 use crate::ports::{Fleet, FleetError, Lasting, Permission, RecordedCall, Trials};
@@ -138,6 +142,8 @@ pub struct AwsFleet {
     details: Mutex<BTreeMap<GroupName, details::Remembered>>,
     /// The controllers of target groups, read again after [`client::DETAIL_AGE`] as well.
     controllers: Mutex<BTreeMap<String, (Time, Option<&'static str>)>>,
+    /// The target groups of the region, and whom they listed.
+    seen: Mutex<registered::Seen>,
     /// Hosts found to have termination protection: later observations report it.
     protected: Mutex<BTreeSet<HostId>>,
 }
@@ -194,6 +200,7 @@ impl AwsFleet {
             policies: None,
             details: Mutex::default(),
             controllers: Mutex::default(),
+            seen: Mutex::default(),
             protected: Mutex::default(),
         })
     }
@@ -240,10 +247,13 @@ impl AwsFleet {
         credentials::ready(self.credentials.as_ref()).await.map_err(|error| errors::no_credentials(&error))
     }
 
-    /// How old the details of groups may be. The proof of the first removal counts on activities that are no older than two
-    /// reads may lie apart from the truth.
-    fn detail_age(&self) -> Duration {
-        client::DETAIL_AGE.min(self.bounds.settle)
+    /// An observation of the scope, or of the whole region.
+    async fn observe_within(&self, scope: Option<&Scope>, limit: Duration) -> Result<FleetSnapshot, FleetError> {
+        self.ready().await?;
+        match tokio::time::timeout(limit, observe::observe(self, scope)).await {
+            Ok(answer) => answer,
+            Err(_) => Err(errors::too_slow(self.region(), &duration_text(limit))),
+        }
     }
 
     fn region(&self) -> &str {
@@ -292,12 +302,11 @@ impl Fleet for AwsFleet {
     }
 
     async fn observe(&self) -> Result<FleetSnapshot, FleetError> {
-        self.ready().await?;
-        let limit = self.timeouts.observation;
-        match tokio::time::timeout(limit, observe::observe(self)).await {
-            Ok(answer) => answer,
-            Err(_) => Err(errors::too_slow(self.region(), &duration_text(limit))),
-        }
+        self.observe_within(None, self.timeouts.observation).await
+    }
+
+    async fn observe_part(&self, scope: &Scope) -> Result<FleetSnapshot, FleetError> {
+        self.observe_within(Some(scope), self.timeouts.part).await
     }
 
     async fn protections(&self, hosts: &[HostId]) -> Result<BTreeMap<HostId, Protection>, FleetError> {

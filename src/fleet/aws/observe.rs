@@ -1,20 +1,17 @@
-//! Reads every page of everything, in parallel where one list does not depend on another. Main function: [`observe`].
+//! An observation: of the whole region, every page of everything, or of the part that concerns a run. Main function:
+//! [`observe`].
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::PoisonError;
 
-use aws_sdk_elasticloadbalancingv2::types::{TargetGroup, TargetHealthDescription, TargetTypeEnum};
-use futures_util::{StreamExt, TryStreamExt, stream};
-
-use super::client::CONCURRENCY;
 use super::hosts::{self, Assembled, Inventory};
-use super::{AwsFleet, activities, controllers, details, held, pages};
-use crate::model::{FleetMark, FleetSnapshot, Time};
+use super::{AwsFleet, activities, controllers, details, held, pages, part, registered};
+use crate::model::{FleetMark, FleetSnapshot, Scope, Time};
 use crate::ports::FleetError;
 
-/// Observes the whole fleet, and once more where the lists contradict each other.
-pub(super) async fn observe(fleet: &AwsFleet) -> Result<FleetSnapshot, FleetError> {
-    let answer = observe_once(fleet).await;
+/// Observes the scope or the whole region, and once more where the lists contradict each other.
+pub(super) async fn observe(fleet: &AwsFleet, scope: Option<&Scope>) -> Result<FleetSnapshot, FleetError> {
+    let answer = observe_once(fleet, scope).await;
     let is_contradictory = match &answer {
         Ok(snapshot) => !snapshot.contradictions.is_empty(),
         Err(error) => matches!(error, FleetError::Inventory(_)),
@@ -24,22 +21,27 @@ pub(super) async fn observe(fleet: &AwsFleet) -> Result<FleetSnapshot, FleetErro
     }
     // An instance launched or terminated between two lists is in one of them only. That passes.
     tokio::time::sleep(fleet.timeouts.reread).await;
-    observe_once(fleet).await
+    observe_once(fleet, scope).await
 }
 
-async fn observe_once(fleet: &AwsFleet) -> Result<FleetSnapshot, FleetError> {
+async fn observe_once(fleet: &AwsFleet, scope: Option<&Scope>) -> Result<FleetSnapshot, FleetError> {
     let begun_at = super::now();
-    let inventory = read(fleet, begun_at).await;
+    let inventory = match scope {
+        Some(scope) => part::read(fleet, scope, begun_at).await,
+        None => read(fleet, begun_at).await,
+    };
     // A clock that is off makes AWS refuse signatures, so the clock is the better explanation.
     fleet.clock.verdict()?;
     let inventory = inventory?;
     let protected = fleet.protected.lock().unwrap_or_else(PoisonError::into_inner).clone();
     let Assembled { hosts, groups, contradictions } = hosts::assemble(&inventory, &protected, begun_at)?;
     let snapshot = FleetSnapshot::new(begun_at, super::now(), hosts, groups, FleetMark::OnHosts)?;
+    registered::note(fleet, &inventory.targets, &inventory.instances, scope.is_none(), begun_at);
     let told = activities::Told::of(&inventory.details);
     let snapshot = snapshot.with_contradictions(contradictions).with_held(held::held(&inventory));
     // What AWS does once a host is terminated in Standby, nobody has documented.
-    Ok(snapshot.with_departures(told.departures).with_launches(told.launches).proving_removals(true))
+    let snapshot = snapshot.with_departures(told.departures).with_launches(told.launches).proving_removals(true);
+    Ok(snapshot.within(scope.cloned()))
 }
 
 /// The lists in parallel, each with its pages in sequence: a page's token comes with the page before. Behind them the
@@ -51,12 +53,12 @@ async fn read(fleet: &AwsFleet, now: Time) -> Result<Inventory, FleetError> {
         Ok::<_, FleetError>((groups, warm))
     };
     let targeted = async {
-        let targets = targets(fleet).await?;
+        let targets = registered::all(fleet).await?;
         let controllers = controllers::read(fleet, &targets, now).await?;
         Ok::<_, FleetError>((targets, controllers))
     };
     let ((groups, warm), instances, statuses, (targets, controllers)) =
-        tokio::try_join!(grouped, pages::instances(fleet), pages::statuses(fleet), targeted)?;
+        tokio::try_join!(grouped, pages::instances(fleet, None), pages::statuses(fleet, None), targeted)?;
     let inventory = Inventory { groups, warm, instances, statuses, targets, controllers, ..Inventory::default() };
     let details = details::details(fleet, &concerned(fleet, &inventory, now)?, now).await?;
     Ok(Inventory { details, ..inventory })
@@ -77,22 +79,4 @@ fn concerned(fleet: &AwsFleet, inventory: &Inventory, now: Time) -> Result<BTree
         }
     }
     Ok(states.filter(|(name, _)| selected.contains(name.as_str())).collect())
-}
-
-type Targets = Vec<(TargetGroup, Vec<TargetHealthDescription>)>;
-
-async fn targets(fleet: &AwsFleet) -> Result<Targets, FleetError> {
-    let groups = pages::target_groups(fleet).await?;
-    // Target groups of unknown kinds are read too: only these two are known to hold neither ids nor addresses of hosts.
-    let holds_instances =
-        |group: &TargetGroup| !matches!(group.target_type(), Some(TargetTypeEnum::Alb | TargetTypeEnum::Lambda));
-    stream::iter(groups.into_iter().filter(holds_instances))
-        .map(|group| async {
-            let health = pages::target_health(fleet, group.target_group_arn().unwrap_or_default()).await?;
-            Ok(health.map(|health| (group, health)))
-        })
-        .buffer_unordered(CONCURRENCY)
-        .try_filter_map(async |found| Ok(found))
-        .try_collect()
-        .await
 }

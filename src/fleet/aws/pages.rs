@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 
 use aws_sdk_autoscaling::types::AutoScalingGroup;
-use aws_sdk_ec2::types::{Instance, InstanceStatus};
+use aws_sdk_ec2::types::{Filter, Instance, InstanceStatus};
 use aws_sdk_elasticloadbalancingv2::types::{TargetGroup, TargetHealthDescription};
 use futures_util::{StreamExt, TryStreamExt, stream};
 
@@ -17,6 +17,17 @@ use crate::ports::FleetError;
 
 /// The most pages of one list: a hundred thousand hosts at a hundred a page.
 const PAGES: usize = 1_000;
+
+/// The most names of one call (Auto Scaling API reference, `DescribeAutoScalingGroups`: "By default, you can only specify
+/// up to 50 names. You can optionally increase this limit using the MaxRecords property"), which MaxRecords may lower too.
+const GROUP_NAMES: usize = 50;
+
+/// The most ids of one call (EC2 API reference, `DescribeInstanceStatus`: "Maximum 100 explicitly specified instance IDs").
+const STATUS_IDS: usize = 100;
+
+/// How many ARNs one call has here. The API reference states no limit for `DescribeTargetGroups`; of load balancers it
+/// takes 20 (`DescribeLoadBalancers`).
+const TARGET_GROUP_ARNS: usize = 20;
 
 /// Reads the pages of one list until there is no next one.
 pub(super) async fn pages<T, F, A>(tried: &str, mut page: F) -> Result<Vec<T>, FleetError>
@@ -59,7 +70,40 @@ pub(super) async fn groups(fleet: &AwsFleet) -> Result<Vec<AutoScalingGroup>, Fl
     .await
 }
 
-pub(super) async fn instances(fleet: &AwsFleet) -> Result<Vec<Instance>, FleetError> {
+/// The groups with these names.
+pub(super) async fn groups_named(
+    fleet: &AwsFleet,
+    names: &BTreeSet<String>,
+) -> Result<Vec<AutoScalingGroup>, FleetError> {
+    let names: Vec<String> = names.iter().cloned().collect();
+    let page = fleet.timeouts.page.clamp(1, 100);
+    let most = usize::try_from(page).map_or(GROUP_NAMES, |page| page.min(GROUP_NAMES));
+    let parts: Vec<Vec<String>> = names.chunks(most).map(<[String]>::to_vec).collect();
+    stream::iter(parts)
+        .map(|names| async move {
+            let tried = format!("read Auto Scaling groups in {}", fleet.region());
+            pages(&tried, async |token| {
+                let answer = fleet
+                    .autoscaling()
+                    .await
+                    .describe_auto_scaling_groups()
+                    .set_auto_scaling_group_names(Some(names.clone()))
+                    .max_records(page)
+                    .set_next_token(token)
+                    .send()
+                    .await
+                    .map_err(|e| super::errors::provider(&tried, "autoscaling:DescribeAutoScalingGroups", &e))?;
+                Ok((answer.auto_scaling_groups.unwrap_or_default(), answer.next_token))
+            })
+            .await
+        })
+        .buffer_unordered(CONCURRENCY)
+        .try_concat()
+        .await
+}
+
+/// Every instance, or those that pass the filters.
+pub(super) async fn instances(fleet: &AwsFleet, filters: Option<Vec<Filter>>) -> Result<Vec<Instance>, FleetError> {
     let tried = format!("list the instances in {}", fleet.region());
     // No filter on states: `terminated` from EC2 is evidence, absence from its list is not.
     let reservations = pages(&tried, async |token| {
@@ -67,6 +111,7 @@ pub(super) async fn instances(fleet: &AwsFleet) -> Result<Vec<Instance>, FleetEr
             .ec2()
             .await
             .describe_instances()
+            .set_filters(filters.clone())
             .max_results(fleet.timeouts.page.clamp(5, 1000))
             // Hosts managed by AWS services are hidden in some accounts; a list must be whole.
             .include_managed_resources(true)
@@ -80,13 +125,18 @@ pub(super) async fn instances(fleet: &AwsFleet) -> Result<Vec<Instance>, FleetEr
     Ok(reservations.into_iter().flat_map(|r| r.instances.unwrap_or_default()).collect())
 }
 
-pub(super) async fn statuses(fleet: &AwsFleet) -> Result<Vec<InstanceStatus>, FleetError> {
+/// The status checks of every running instance, or those that pass the filters.
+pub(super) async fn statuses(
+    fleet: &AwsFleet,
+    filters: Option<Vec<Filter>>,
+) -> Result<Vec<InstanceStatus>, FleetError> {
     let tried = format!("read the status checks of the instances in {}", fleet.region());
     pages(&tried, async |token| {
         let page = fleet
             .ec2()
             .await
             .describe_instance_status()
+            .set_filters(filters.clone())
             .max_results(fleet.timeouts.page.clamp(5, 1000))
             .include_managed_resources(true)
             .set_next_token(token)
@@ -96,6 +146,24 @@ pub(super) async fn statuses(fleet: &AwsFleet) -> Result<Vec<InstanceStatus>, Fl
         Ok((page.instance_statuses.unwrap_or_default(), page.next_token))
     })
     .await
+}
+
+/// The status checks of these instances, which must exist: one that EC2 does not know fails the call.
+pub(super) async fn statuses_of(fleet: &AwsFleet, ids: &[&str]) -> Result<Vec<InstanceStatus>, FleetError> {
+    let parts: Vec<Vec<String>> =
+        ids.chunks(STATUS_IDS).map(|ids| ids.iter().map(|id| (*id).to_owned()).collect()).collect();
+    stream::iter(parts)
+        .map(|ids| async move {
+            let read = fleet.ec2().await.describe_instance_status().set_instance_ids(Some(ids));
+            let answer = read.include_managed_resources(true).send().await.map_err(|e| {
+                let tried = format!("read the status checks of instances in {}", fleet.region());
+                super::errors::provider(&tried, "ec2:DescribeInstanceStatus", &e)
+            })?;
+            Ok(answer.instance_statuses.unwrap_or_default())
+        })
+        .buffer_unordered(CONCURRENCY)
+        .try_concat()
+        .await
 }
 
 pub(super) async fn target_groups(fleet: &AwsFleet) -> Result<Vec<TargetGroup>, FleetError> {
@@ -113,6 +181,51 @@ pub(super) async fn target_groups(fleet: &AwsFleet) -> Result<Vec<TargetGroup>, 
         Ok((page.target_groups.unwrap_or_default(), page.next_marker))
     })
     .await
+}
+
+/// Those of these target groups that exist. One that does not fails the whole call, so that each is asked for alone then.
+pub(super) async fn target_groups_of(
+    fleet: &AwsFleet,
+    arns: &BTreeSet<String>,
+) -> Result<Vec<TargetGroup>, FleetError> {
+    let arns: Vec<String> = arns.iter().cloned().collect();
+    let parts: Vec<Vec<String>> = arns.chunks(TARGET_GROUP_ARNS).map(<[String]>::to_vec).collect();
+    stream::iter(parts)
+        .map(|arns| async move {
+            if let Some(found) = described(fleet, &arns).await? {
+                return Ok(found);
+            }
+            let mut all = Vec::new();
+            for arn in arns {
+                all.extend(described(fleet, &[arn]).await?.unwrap_or_default());
+            }
+            Ok(all)
+        })
+        .buffer_unordered(CONCURRENCY)
+        .try_concat()
+        .await
+}
+
+/// These target groups; `None` where one of them does not exist.
+async fn described(fleet: &AwsFleet, arns: &[String]) -> Result<Option<Vec<TargetGroup>>, FleetError> {
+    let tried = format!("describe target groups in {}", fleet.region());
+    let (mut all, mut marker) = (Vec::new(), None);
+    // Each page has one at least.
+    for _ in 0..=arns.len() {
+        let read = fleet.elb().await.describe_target_groups().set_target_group_arns(Some(arns.to_vec()));
+        match read.set_marker(marker).send().await {
+            Ok(page) => {
+                all.extend(page.target_groups.unwrap_or_default());
+                marker = page.next_marker.filter(|marker| !marker.is_empty());
+            }
+            Err(e) if e.as_service_error().is_some_and(|e| e.is_target_group_not_found_exception()) => return Ok(None),
+            Err(e) => return Err(super::errors::provider(&tried, "elasticloadbalancing:DescribeTargetGroups", &e)),
+        }
+        if marker.is_none() {
+            return Ok(Some(all));
+        }
+    }
+    Err(super::errors::endless(&tried, "the list has more pages than can be"))
 }
 
 /// All targets of one target group, with draining ones; `None` where AWS says that there is no such group. This list

@@ -96,6 +96,14 @@ impl Registrations {
         self.perhaps.get(instance).into_iter().flat_map(BTreeMap::keys)
     }
 
+    /// Every host with every target group that lists it, draining or not, or lists what may be one of its addresses.
+    pub(super) fn everywhere(&self) -> impl Iterator<Item = (&str, &TargetGroupId)> {
+        let active = self.active.iter().flat_map(|(host, of)| of.keys().map(move |group| (host.as_str(), group)));
+        let draining = self.draining.iter().flat_map(|(host, of)| of.iter().map(move |group| (host.as_str(), group)));
+        let perhaps = self.perhaps.iter().flat_map(|(host, of)| of.keys().map(move |group| (host.as_str(), group)));
+        active.chain(draining).chain(perhaps)
+    }
+
     /// Its registrations, without their ports: by id, or by address.
     pub(super) fn registered(&self, instance: &str) -> impl Iterator<Item = (&TargetGroupId, Option<IpAddr>)> {
         let active = self.active.get(instance).into_iter().flatten();

@@ -13,6 +13,7 @@ mod policies;
 mod proof;
 mod pruned;
 mod readings;
+mod scope;
 mod simulation;
 mod strays;
 mod takeovers;

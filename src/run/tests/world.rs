@@ -79,7 +79,7 @@ pub(super) struct World {
     calls: BTreeMap<&'static str, u64>,
     /// Looks that show nothing, by number from 1.
     pub(super) blind: BTreeSet<u64>,
-    looks: u64,
+    pub(super) looks: u64,
     /// How long a look takes.
     pub(super) look_takes: Duration,
     /// A restore that names this host is refused, whatever it looks like.
@@ -388,6 +388,11 @@ impl World {
         self.drive_until(machine, response, 0)
     }
 
+    /// Does what the machine asks for.
+    pub(super) fn does(&mut self, machine: &mut Machine, action: Action) -> Response {
+        self.perform(machine, action, "")
+    }
+
     fn perform(&mut self, machine: &mut Machine, action: Action, words: &str) -> Response {
         if self.waits
             && matches!(action, Action::Record(_) | Action::Update(_))
@@ -551,7 +556,12 @@ impl World {
         let fleet = if self.blind.contains(&self.looks) {
             Err(Blind { message: "throttled".to_owned(), contradictory: false })
         } else {
-            Ok(Arc::new(self.seen()))
+            // As the driver asks: what the run need not see is not shown.
+            let seen = self.seen();
+            Ok(Arc::new(match machine.scope(self.now) {
+                Some(scope) => crate::plan::testing::part(&seen, scope),
+                None => seen,
+            }))
         };
         let begun_at = self.now;
         self.now = self.now.plus(self.look_takes);

@@ -1,10 +1,14 @@
 //! Large regions and slow answers: what is read, how long it takes, and how many calls it costs.
 
-use std::time::Instant;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
 
+use safe_remove::fleet::aws::Timeouts;
+use safe_remove::model::{FleetSnapshot, GroupName, Host, Scope};
+use safe_remove::ports::Fleet;
 use serde_json::{Value, json};
 
-use crate::support::cloud::{Cloud, observe};
+use crate::support::cloud::{ACCOUNT, Cloud, TIMEOUTS, observe, open};
 
 use super::story::{SMALL, Story};
 
@@ -59,4 +63,162 @@ async fn half_of_an_accounts_calls_is_left_to_others() {
             assert!((last - first) as f64 <= most, "{} calls within {:.1} s", last - first + 1, to - from);
         }
     }
+}
+
+/// How often each action was called.
+fn counts(cloud: &Cloud) -> BTreeMap<String, usize> {
+    let mut all = BTreeMap::new();
+    for call in cloud.moto.calls_in_full() {
+        *all.entry(call["action"].as_str().expect("an action").to_owned()).or_default() += 1;
+    }
+    all
+}
+
+fn since(before: &BTreeMap<String, usize>, now: BTreeMap<String, usize>) -> BTreeMap<String, usize> {
+    let more = |(action, count): (String, usize)| {
+        let count = count - before.get(&action).copied().unwrap_or(0);
+        (count > 0).then_some((action, count))
+    };
+    now.into_iter().filter_map(more).collect()
+}
+
+/// The scope of a run that touches and watches these groups, as it would ask.
+fn scope(snapshot: &FleetSnapshot, groups: &[&str]) -> Scope {
+    let groups: BTreeSet<GroupName> = groups.iter().map(|name| GroupName::new(*name)).collect();
+    let is_in = |host: &&Host| host.group.as_ref().is_some_and(|name| groups.contains(name));
+    let hosts = snapshot.hosts().filter(is_in).map(|host| host.id.clone()).collect();
+    Scope { groups, hosts, ..Scope::default() }
+}
+
+/// The API server is slower than AWS by far: nothing here is about time.
+const PATIENT: Timeouts = Timeouts {
+    attempt: Duration::from_secs(120),
+    attempts: 2,
+    read: Duration::from_secs(240),
+    observation: Duration::from_secs(600),
+    part: Duration::from_secs(600),
+    ..TIMEOUTS
+};
+
+/// 1,000 hosts in four groups, each with five target groups. A region of 10,000 is counted at a tenth of its size: pages
+/// have 100 hosts instead of 1,000.
+#[tokio::test]
+async fn what_a_look_costs_is_bounded() {
+    let cloud = Cloud::new().await;
+    let group = |n: usize| {
+        let target_groups: Vec<String> = (0..5).map(|of| format!("tg-{n}-{of}")).collect();
+        json!({"name": format!("group-{n}"), "count": 250, "min": 0, "target_groups": target_groups})
+    };
+    cloud.moto.fixture(&json!({"groups": (0..4).map(group).collect::<Vec<_>>()}));
+    for (hosts, page, [region, four, one]) in [(1_000, 1_000, [45, 25, 20]), (10_000, 100, [63, 36, 22])] {
+        let fleet = open(cloud.moto.url(), ACCOUNT, Timeouts { page, ..PATIENT }).await.expect("opened");
+        let before = counts(&cloud);
+        let whole = observe(&fleet).await;
+        assert_eq!(whole.hosts().len(), 1_000);
+        let mut told = vec![("the whole region", region, since(&before, counts(&cloud)))];
+        for (what, groups, most) in [
+            ("a sample, all four groups", &["group-0", "group-1", "group-2", "group-3"][..], four),
+            ("a sample, one group", &["group-0"][..], one),
+        ] {
+            let scope = scope(&whole, groups);
+            let before = counts(&cloud);
+            let part = fleet.observe_part(&scope).await.expect("complete");
+            assert_eq!(part.hosts().len(), 250 * groups.len(), "{what}");
+            told.push((what, most, since(&before, counts(&cloud))));
+        }
+        for (what, most, calls) in told {
+            let total: usize = calls.values().sum();
+            eprintln!("{hosts} hosts, {what}: {total} calls, {calls:?}");
+            assert!(total <= most, "{hosts} hosts, {what}: {total} calls, at most {most}: {calls:?}");
+        }
+    }
+}
+
+/// What a run sees of its part of the region is what the whole region shows of it, whatever became of the hosts.
+#[tokio::test]
+async fn s3_a_part_of_the_region_is_seen_as_in_the_whole() {
+    let cloud = Cloud::new().await;
+    let (web, spare) = (cloud.target_group("web").await, cloud.target_group("spare").await);
+    let index = cloud.group("index", 25, 0, &[&web]).await;
+    let moving = cloud.group("moving", 3, 0, &[]).await;
+    let other = cloud.group("other", 9, 0, &[]).await;
+    let alone = [cloud.instance(&[("role", "cron")]).await, cloud.instance(&[("role", "cron")]).await];
+    cloud.register(&spare, &index[4], 80).await;
+    cloud.register(&spare, &alone[0], 80).await;
+    let fleet = cloud.fleet().await;
+    let asked = scope(&observe(&fleet).await, &["index", "moving"]);
+    let asked = Scope { hosts: asked.hosts.into_iter().chain(alone.clone()).collect(), ..asked };
+
+    cloud.moto.post(
+        "instance",
+        &json!({index[0].as_str(): {"status": "impaired"}, alone[1].as_str(): {"status": "impaired"}}),
+    );
+    cloud.moto.post("target-health", &json!({index[1].as_str(): ["unhealthy", "Target.FailedHealthChecks"]}));
+    cloud.ec2.stop_instances().instance_ids(index[2].as_str()).send().await.expect("stopped");
+    let enter = cloud.autoscaling.enter_standby().auto_scaling_group_name("index").instance_ids(index[3].as_str());
+    enter.should_decrement_desired_capacity(true).send().await.expect("in standby");
+    for (host, decrement) in [(&index[5], true), (&index[6], false)] {
+        let end = cloud.autoscaling.terminate_instance_in_auto_scaling_group().instance_id(host.as_str());
+        end.should_decrement_desired_capacity(decrement).send().await.expect("ended");
+    }
+    let detach =
+        cloud.autoscaling.detach_instances().auto_scaling_group_name("moving").instance_ids(moving[0].as_str());
+    detach.should_decrement_desired_capacity(true).send().await.expect("detached");
+    cloud.deregister(&spare, &alone[0]).await;
+    for settled in [false, true] {
+        if settled {
+            cloud.moto.settle();
+        }
+        // The part first: it goes by what this process saw before.
+        let part = fleet.observe_part(&asked).await.expect("complete");
+        let whole = observe(&cloud.fleet().await).await;
+        assert!(whole.is_whole() && !part.is_whole());
+        let named = |host: &&Host| {
+            asked.hosts.contains(&host.id) || host.group.as_ref().is_some_and(|g| asked.groups.contains(g))
+        };
+        let expected: Vec<&Host> = whole.hosts().filter(named).collect();
+        assert_eq!(part.hosts().collect::<Vec<_>>(), expected, "settled: {settled}");
+        for name in &asked.groups {
+            assert_eq!(part.group(name), whole.group(name), "settled: {settled}");
+        }
+        assert_eq!(part.contradictions, []);
+        // Hosts of others are not gone because nobody asked for them.
+        assert!(other.iter().all(|id| part.host(id).is_none() && !part.lacks(id) && whole.host(id).is_some()));
+    }
+    let part = fleet.observe_part(&asked).await.expect("complete");
+    assert!(part.lacks(&index[5]) && part.lacks(&index[6]));
+    assert_eq!(part.host(&moving[0]).map(|host| host.group.clone()), Some(None), "found by its id");
+    // Somebody puts it into a group that nobody asked for: that group is read too.
+    let attach = cloud.autoscaling.update_auto_scaling_group().auto_scaling_group_name("other").max_size(20);
+    attach.send().await.expect("room");
+    let attach = cloud.autoscaling.attach_instances().auto_scaling_group_name("other").instance_ids(moving[0].as_str());
+    attach.send().await.expect("attached");
+    cloud.moto.settle();
+    let part = fleet.observe_part(&asked).await.expect("complete");
+    assert_eq!(part.host(&moving[0]).and_then(|host| host.group.clone()), Some("other".into()));
+    assert_eq!(part.contradictions, []);
+}
+
+/// A controller registers a host in a target group that nobody connected with it.
+#[tokio::test]
+async fn s3_a_target_group_that_is_new_to_a_host_is_found_in_its_turn() {
+    let cloud = Cloud::new().await;
+    let index = cloud.group("index", 3, 0, &[]).await;
+    let mut groups = Vec::new();
+    for n in 0..25 {
+        groups.push(cloud.target_group(&format!("other-{n}")).await);
+    }
+    let fleet = cloud.fleet().await;
+    let asked = scope(&observe(&fleet).await, &["index"]);
+    cloud.register(&groups[24], &index[0], 80).await;
+    let mut looks = 0;
+    while fleet.observe_part(&asked).await.expect("complete").host(&index[0]).expect("listed").target_groups.is_empty()
+    {
+        looks += 1;
+        assert!(looks < 3, "ten others are read with each look");
+    }
+    let before = cloud.moto.calls("DescribeTargetHealth");
+    let part = fleet.observe_part(&asked).await.expect("complete");
+    assert_eq!(part.host(&index[0]).expect("listed").target_groups.len(), 1, "from now on it is read with every look");
+    assert_eq!(cloud.moto.calls("DescribeTargetHealth") - before, 11);
 }

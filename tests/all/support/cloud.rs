@@ -32,6 +32,7 @@ pub(crate) const TIMEOUTS: Timeouts = Timeouts {
     attempts: 2,
     read: Duration::from_secs(20),
     observation: Duration::from_secs(60),
+    part: Duration::from_secs(60),
     effect: Duration::from_secs(5),
     reread: Duration::from_millis(100),
     page: 7,
@@ -241,6 +242,12 @@ impl Cloud {
             .await
             .expect("registered");
         self.moto.settle();
+    }
+
+    pub(crate) async fn deregister(&self, target_group: &str, host: &HostId) {
+        let target = TargetDescription::builder().id(host.as_str()).build();
+        let sent = self.elb.deregister_targets().target_group_arn(target_group).targets(target).send().await;
+        sent.expect("deregistered");
     }
 
     /// The targets that a target group does not call draining: id and port.

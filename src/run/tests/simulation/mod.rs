@@ -134,7 +134,7 @@ fn replay(seed: u64, bounds: Bounds, rig: Rig) -> Shown {
 }
 
 /// Every fault and every ending must have occurred, or the schedules prove less than they seem to.
-const EVERYTHING: [&str; 57] = [
+const EVERYTHING: [&str; 58] = [
     "abandoned",
     "aborted",
     "after its deadline",
@@ -175,6 +175,7 @@ const EVERYTHING: [&str; 57] = [
     "not started",
     "order",
     "paused",
+    "part of the fleet",
     "pauses itself",
     "record unread",
     "regression",

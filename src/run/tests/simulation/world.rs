@@ -481,7 +481,14 @@ impl World {
         } else if self.one_in(self.trouble * 3, "blind") {
             Err(Blind { message: "throttled".to_owned(), contradictory: self.seeded.chance(4) })
         } else {
-            Ok(Arc::new(self.fleets[of].observe(self.now, stamp, lag, &mut self.seeded)))
+            let seen = self.fleets[of].observe(self.now, stamp, lag, &mut self.seeded);
+            Ok(Arc::new(match self.runners[run].machine.scope(stamp) {
+                Some(scope) => {
+                    self.seen.insert("part of the fleet");
+                    crate::plan::testing::part(&seen, scope)
+                }
+                None => seen,
+            }))
         };
         let bad = self.bad_probe.is_some_and(|(from, to)| from <= self.now && self.now < to);
         let specs = if probes { self.runners[run].machine.probes() } else { BTreeMap::new() };
