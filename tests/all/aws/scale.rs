@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::support::cloud::{ACCOUNT, Cloud, TIMEOUTS, observe, open};
 
-use super::story::{SMALL, Story};
+use super::story::{SMALL, Shape, Story, texts};
 
 /// Every answer takes this long: what was measured in a large account.
 const SLOW: f64 = 1.2;
@@ -221,4 +221,47 @@ async fn s3_a_target_group_that_is_new_to_a_host_is_found_in_its_turn() {
     let part = fleet.observe_part(&asked).await.expect("complete");
     assert_eq!(part.host(&index[0]).expect("listed").target_groups.len(), 1, "from now on it is read with every look");
     assert_eq!(cloud.moto.calls("DescribeTargetHealth") - before, 11);
+}
+
+/// 1,000 hosts in four groups, 20 target groups. It prints what docs/numbers.md tells, and takes some minutes.
+#[tokio::test]
+#[ignore = "a measurement"]
+async fn a_removal_of_three_of_a_thousand_is_timed_and_counted() {
+    let story = Story::new(&Shape { index: 250, placement: 250, billing: 247, alone: 3, bake: "20s", ..SMALL }).await;
+    let target_groups: Vec<Value> = (0..18).map(|n| json!({"name": format!("other-{n}")})).collect();
+    story.cloud.moto.set(&json!({"max_page": 250}));
+    story.cloud.moto.fixture(&json!({
+        "target_groups": target_groups,
+        "groups": [{"name": "other", "count": 250, "min": 0, "target_groups": ["other-0", "other-1"]}],
+    }));
+    for name in ["index", "placement", "billing"] {
+        story.environment.replace(&format!("policies/{name}.toml"), "every = \"1s\"", "every = \"5s\"");
+    }
+    // Only the group of index concerns the run.
+    let of_tags = "tags = { \"subsystem:billing\" = [\"true\"] }";
+    story.environment.replace("policies/billing.toml", of_tags, "auto_scaling_groups = [\"billing\"]");
+    story.environment.replace("policies/placement.toml", "depends_on = [\"index\"]", "depends_on = []");
+    story.adopt();
+    let remove = ["--subsystem", "index", "--count", "3", "-o", "json"];
+    let before = counts(&story.cloud);
+    let begun = Instant::now();
+    story.environment.run(&[&["plan"], &remove[..]].concat()).exits(0);
+    let plan = since(&before, counts(&story.cloud));
+    eprintln!("a plan: {:?}, {} calls: {plan:?}", begun.elapsed(), plan.values().sum::<usize>());
+    let before = counts(&story.cloud);
+    let begun = Instant::now();
+    let done = story.environment.run(&[&remove[..], &["--yes"]].concat()).exits(0).json();
+    let run = since(&before, counts(&story.cloud));
+    assert_eq!(texts(&done["terminated"]).len(), 3, "{done:#}");
+    // One page of groups a look.
+    let looks = run["DescribeAutoScalingGroups"];
+    let total: usize = run.values().sum();
+    eprintln!(
+        "a removal of 3 of 1,000: {:?}, {total} calls, {looks} looks, {:.1} calls a look: {run:?}",
+        begun.elapsed(),
+        total as f64 / looks as f64
+    );
+    assert!(total < 30 * looks, "{total} calls in {looks} looks: {run:?}");
+    let effects = ["EnterStandby", "TerminateInstanceInAutoScalingGroup", "SuspendProcesses"];
+    assert_eq!(effects.map(|action| run[action]), [1, 3, 1], "{run:?}");
 }
