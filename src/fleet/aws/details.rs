@@ -10,7 +10,7 @@ use aws_sdk_autoscaling::types::{
 use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::AwsFleet;
-use super::client::CONCURRENCY;
+use super::client::{CONCURRENCY, DETAIL_AGE};
 use super::groups::Detail;
 use super::pages::pages;
 use crate::model::{GroupName, Time};

@@ -223,9 +223,8 @@ async fn s3_a_target_group_that_is_new_to_a_host_is_found_in_its_turn() {
     assert_eq!(cloud.moto.calls("DescribeTargetHealth") - before, 11);
 }
 
-/// 1,000 hosts in four groups, 20 target groups. It prints what docs/numbers.md tells, and takes some minutes.
+/// 1,000 hosts in four groups, 20 target groups. It prints what docs/numbers.md tells.
 #[tokio::test]
-#[ignore = "a measurement"]
 async fn a_removal_of_three_of_a_thousand_is_timed_and_counted() {
     let story = Story::new(&Shape { index: 250, placement: 250, billing: 247, alone: 3, bake: "20s", ..SMALL }).await;
     let target_groups: Vec<Value> = (0..18).map(|n| json!({"name": format!("other-{n}")})).collect();
