@@ -20,7 +20,8 @@ use safe_remove::plan::{
 };
 use safe_remove::policy::{
     BatchLimit, Budget, CapacityPolicy, ConfirmPolicy, FleetConfig, HealthPolicy, LedgerConfig, LedgerKind, Managed,
-    PacePolicy, PolicySet, ProviderConfig, ProviderKind, Selector, SubsystemPolicy, UnitsSource, ZoneMinimum,
+    PacePolicy, PolicySet, ProviderConfig, ProviderFloor, ProviderKind, Selector, SubsystemPolicy, UnitsSource,
+    ZoneMinimum,
 };
 
 const SIZES: [usize; 4] = [1_000, 10_000, 100_000, 1_000_000];
@@ -178,6 +179,7 @@ fn policy(index: usize, size: u64) -> SubsystemPolicy {
             zones: None,
             survive_zone_loss: true,
             units: UnitsSource::One,
+            provider_floor: ProviderFloor::Advised,
         },
         pace: PacePolicy {
             max_hosts_per_run: 50,

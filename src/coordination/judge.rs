@@ -226,7 +226,8 @@ fn is_made_up_for(
         | Rule::NotProved
         | Rule::ManagedElsewhere
         | Rule::ZoneShifted
-        | Rule::StrayTargetGroup => return false,
+        | Rule::StrayTargetGroup
+        | Rule::ProviderFloor => return false,
     };
     let missing = violation.required.zip(violation.remaining).map(|(required, left)| required.saturating_sub(left));
     missing.is_some_and(|missing| missing > 0 && missing <= lately)

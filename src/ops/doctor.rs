@@ -9,7 +9,8 @@ use std::path::Path;
 use std::time::Instant;
 
 use crate::model::{
-    GroupName, Host, HostId, HostState, HostTargets, PUT_BACK, Time, counted, duration_text, span_text,
+    FleetSnapshot, GroupName, Host, HostId, HostState, HostTargets, PUT_BACK, Scope, Time, counted, duration_text,
+    span_text,
 };
 use crate::output::{Check, CheckState, DoctorDocument, Place, next};
 use crate::plan::{HostList, Membership, Request, Rule, Selection, group_minimums};
@@ -163,7 +164,6 @@ async fn of_fleet(environment: &Environment) -> Vec<Check> {
         Ok(observation) => observation,
         Err(error) => return vec![failed("observation", &error)],
     };
-    let mut checks = vec![speed(environment, &observation)];
     let membership = Membership::new(&environment.policies, &observation.snapshot);
     let selected: Vec<&Host> = (0..observation.snapshot.hosts().len())
         .filter(|&host| !membership.of(host).is_empty())
@@ -172,6 +172,12 @@ async fn of_fleet(environment: &Environment) -> Vec<Check> {
     let groups: BTreeSet<GroupName> = selected.iter().filter_map(|host| host.group.clone()).collect();
     let outside = selected.iter().filter(|host| host.group.is_none());
     let outside: HostTargets = outside.map(|host| (host.id.clone(), host.target_groups.clone())).collect();
+    let scope = Scope {
+        groups: groups.clone(),
+        hosts: selected.iter().map(|host| host.id.clone()).collect(),
+        target_groups: BTreeSet::new(),
+    };
+    let mut checks = vec![speed(environment, &observation, &scope).await];
     if selected.is_empty() {
         let check = Check::ok("hosts", "no policy selects any host that the provider lists").is(CheckState::Bad);
         checks.push(check.advice(Some("correct `[hosts]` in the policies, or `region` in fleet.toml".to_owned())));
@@ -185,13 +191,20 @@ async fn of_fleet(environment: &Environment) -> Vec<Check> {
     checks
 }
 
-/// An observation that is older than `max_age` when it is answered cannot be acted on.
-fn speed(environment: &Environment, observation: &ObservedFleet) -> Check {
-    let snapshot = &observation.snapshot;
-    let (took, most) = (snapshot.completed_at.since(snapshot.begun_at), environment.fleet.bounds().max_age);
-    let hosts = counted(snapshot.hosts().len(), "host");
-    let check = Check::ok("observation", format!("{hosts} in {}, of {}", duration_text(took), duration_text(most)));
-    let slow = "run it nearer to the provider, or where fewer hosts share the account and region";
+/// A plan looks at everything. A run that touches all subsystems looks at this much, again and again, and cannot act on what
+/// is older than `max_age` when it is answered.
+async fn speed(environment: &Environment, observation: &ObservedFleet, scope: &Scope) -> Check {
+    let took = |snapshot: &FleetSnapshot| snapshot.completed_at.since(snapshot.begun_at);
+    let whole = &observation.snapshot;
+    let whole = format!("{} in {}", counted(whole.hosts().len(), "host"), duration_text(took(whole)));
+    let part = match environment.fleet.observe_part(scope).await {
+        Ok(part) => part,
+        Err(error) => return failed("observation", &OperationError::Fleet(error)),
+    };
+    let (took, most) = (took(&part), environment.fleet.bounds().max_age);
+    let found = format!("{whole}; the look of a run in {}, of {}", duration_text(took), duration_text(most));
+    let check = Check::ok("observation", found);
+    let slow = "run it nearer to the provider, or where fewer hosts share groups and policies";
     match () {
         () if took > most => check.is(CheckState::Bad).advice(Some(slow.to_owned())),
         () if took > most / 2 => check.is(CheckState::Warning).advice(Some(slow.to_owned())),

@@ -9,6 +9,7 @@ use crate::model::{
 };
 use crate::policy::{command, names_of};
 
+use super::floor;
 use super::membership::Membership;
 use super::{AssessError, Claim, Inputs, Rule, Stage, Violation};
 
@@ -138,6 +139,9 @@ pub(crate) fn lasting_obstacles(inputs: &Inputs<'_>, membership: &Membership<'_>
                 ),
             ),
         }
+    }
+    if let Some(why) = floor::lacking(membership, index) {
+        add(Rule::ProviderFloor, format!("host {id} cannot go under `provider_floor = \"required\"`: {why}"));
     }
     // A cleanup once terminated hosts because they had no tag (zombies-2012): no policy, no removal.
     if membership.of(index).is_empty() {

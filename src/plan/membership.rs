@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::hash::Hash;
+use std::sync::OnceLock;
 
 use foldhash::fast::RandomState;
 
@@ -31,6 +32,8 @@ pub(crate) struct Membership<'a> {
     zones: Vec<&'a ZoneName>,
     /// By host, its zone's place in `zones`.
     zone_of: Vec<usize>,
+    /// By group, what was found out about it.
+    found_of_groups: OnceLock<Vec<Option<String>>>,
 }
 
 impl<'a> Membership<'a> {
@@ -60,7 +63,21 @@ impl<'a> Membership<'a> {
         }
         let listed = groups.iter().map(|name| snapshot.group(name)).collect();
         let members = of.inverted(subsystems.len());
-        Self { hosts, subsystems, of, members, never, groups, group_of, group_members, listed, zones, zone_of }
+        let found_of_groups = OnceLock::new();
+        Self {
+            hosts,
+            subsystems,
+            of,
+            members,
+            never,
+            groups,
+            group_of,
+            group_members,
+            listed,
+            zones,
+            zone_of,
+            found_of_groups,
+        }
     }
 
     /// Zones that have a host, by name.
@@ -129,6 +146,11 @@ impl<'a> Membership<'a> {
     pub(crate) fn allows_managed(&self, host: usize) -> bool {
         let mut own = self.of(host).iter().map(|&subsystem| self.subsystems[subsystem].hosts.managed);
         own.len() > 0 && own.all(|managed| managed == Managed::Allow)
+    }
+
+    /// What somebody who judges groups found out about each of them, by its place in [`Membership::groups`]; asked once.
+    pub(crate) fn found_of_groups(&self, find: impl FnOnce() -> Vec<Option<String>>) -> &[Option<String>] {
+        self.found_of_groups.get_or_init(find)
     }
 
     /// The subsystem whose `[hosts] never` keeps the host out for good.

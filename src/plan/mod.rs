@@ -38,6 +38,7 @@ mod doubts;
 mod draft;
 mod error;
 mod explain;
+mod floor;
 mod gates;
 mod group_sizes;
 mod hosts;

@@ -74,6 +74,8 @@ pub(crate) enum Rule {
     ManagedElsewhere,
     /// A zonal shift keeps work from the host.
     ZoneShifted,
+    /// The provider itself would let the host's group shrink below its share of a minimum.
+    ProviderFloor,
     /// A target group would go on sending the host work while it is cordoned.
     StrayTargetGroup,
 }

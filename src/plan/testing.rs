@@ -11,7 +11,7 @@ use crate::model::{
 };
 use crate::policy::{
     BatchLimit, CapacityPolicy, ConfirmPolicy, FleetConfig, HealthPolicy, LedgerConfig, LedgerKind, Managed,
-    PacePolicy, PolicySet, ProviderConfig, ProviderKind, Selector, SubsystemPolicy, UnitsSource,
+    PacePolicy, PolicySet, ProviderConfig, ProviderFloor, ProviderKind, Selector, SubsystemPolicy, UnitsSource,
 };
 
 use super::{
@@ -42,6 +42,7 @@ pub(crate) fn policy(name: &str, minimum: u64) -> SubsystemPolicy {
             zones: None,
             survive_zone_loss: false,
             units: UnitsSource::One,
+            provider_floor: ProviderFloor::Advised,
         },
         pace: PacePolicy {
             max_hosts_per_run: 1000,

@@ -33,6 +33,7 @@ minimum = "66.7%"
 minimum_per_zone = "50%"
 zones = ["a", "b", "c"]
 survive_zone_loss = true
+provider_floor = "required"
 units = { instance_type = { "m6i.large" = 1, "m6i.xlarge" = 2 } }
 [pace]
 max_hosts_per_run = 6

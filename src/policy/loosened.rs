@@ -89,7 +89,8 @@ pub(crate) fn loosened(accepted: &SubsystemPolicy, now: &SubsystemPolicy) -> Vec
 
 fn capacity_loosened(found: &mut Findings, was: &CapacityPolicy, is: &CapacityPolicy) {
     // `baseline` allows nothing by itself: the values that are resolved from it are compared below.
-    let CapacityPolicy { baseline: _, minimum, minimum_per_zone, zones, survive_zone_loss, units } = was;
+    let CapacityPolicy { baseline: _, minimum, minimum_per_zone, zones, survive_zone_loss, units, provider_floor } =
+        was;
     found.unless(is.minimum >= *minimum, "capacity.minimum", minimum, is.minimum);
     if let Some(zone_minimum) = minimum_per_zone {
         let as_strict = is.minimum_per_zone.is_some_and(|other| zone_minimum_as_strict(was, *zone_minimum, is, other));
@@ -99,6 +100,8 @@ fn capacity_loosened(found: &mut Findings, was: &CapacityPolicy, is: &CapacityPo
     found.unless(*zones == is.zones, "capacity.zones", plain(zones), plain(&is.zones));
     let survive = (*survive_zone_loss, is.survive_zone_loss);
     found.unless(survive.1 >= survive.0, "capacity.survive_zone_loss", survive.0, survive.1);
+    let floor = (*provider_floor, is.provider_floor);
+    found.unless(floor.1 >= floor.0, "capacity.provider_floor", plain(&floor.0), plain(&floor.1));
     found.unless(*units == is.units, "capacity.units", plain(units), plain(&is.units));
 }
 

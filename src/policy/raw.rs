@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::types::{Managed, SimulatedMetric};
+use super::types::{Managed, ProviderFloor, SimulatedMetric};
 use super::value::{
     Amount, Count, Day, DurationValue, Factor, Increase, Name, Number, Patterns, Percent, Spanned, Window,
 };
@@ -163,6 +163,9 @@ pub(super) struct RawCapacity {
     pub(super) survive_zone_loss: Option<bool>,
     /// What a host counts for. Default 1.
     pub(super) units: Option<Spanned<RawUnits>>,
+    /// Whether hosts stay where the provider itself, by the MinSize of their group, does not hold the group's share of the
+    /// minimum. Default `advised`: a warning.
+    pub(super) provider_floor: Option<ProviderFloor>,
 }
 
 /// `units`: one of the two keys.

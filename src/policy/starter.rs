@@ -160,6 +160,7 @@ fn policy(name: &str, part: &Part<'_>, is_simulated: bool, at: Time) -> String {
     if zones.len() > 1 {
         text.push_str("minimum_per_zone = \"50%\"    # GUESS: of what a zone has when all are alike\n");
     }
+    text.push_str("# provider_floor = \"required\"    # where MinSize of every group holds its share of the minimum\n");
     text.push_str("# survive_zone_loss = true    # where it must keep its minimum without its largest zone\n");
     text.push_str(&format!(
         "\n[pace]\nmax_hosts_per_run = {hourly}    # GUESS: one in twenty\nbatch = 1               # GUESS: one at a \

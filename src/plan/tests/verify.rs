@@ -7,7 +7,7 @@ use rust_decimal::Decimal;
 use crate::model::{FleetMark, Health, HostState, ProbeKey, Protection};
 use crate::plan::testing::{NOON, World, brief, host, ids, policy, taking};
 use crate::plan::{AssessError, Claim, Stage, Taking};
-use crate::policy::{Budget, Windows, ZoneMinimum};
+use crate::policy::{Budget, ProviderFloor, Windows, ZoneMinimum};
 
 /// Billing can spare five of its eight; index shares them and cannot.
 fn s3() -> World {
@@ -273,4 +273,33 @@ fn buildkite_2016_the_minimum_is_of_the_baseline_not_of_what_is_left() {
     // Half the fleet is gone already; the minimum is what it was.
     let world = World::new([policy("agents", 50)]).with("a", 50, &["a"], &["agents"]);
     assert_eq!(world.refusals(&["a-01"]), ["minimum agents 49/50"]);
+}
+
+/// Eight of index and two of others in one group, four of index in another: the minimum of six is four of the one and two of
+/// the other.
+#[test]
+fn s1_where_the_provider_must_hold_the_minimum_each_group_holds_its_share() {
+    let mut world = World::new([policy("index", 6), policy("other", 0)])
+        .with("i", 8, &["a"], &["index"])
+        .with("o", 2, &["a"], &["other"])
+        .with("j", 4, &["a"], &["index"])
+        .with("k", 1, &["a"], &["index"]);
+    for (prefix, group) in [("i", "one"), ("o", "one"), ("j", "two")] {
+        world.hosts.iter_mut().filter(|h| h.id.as_str().starts_with(prefix)).for_each(|h| h.group = Some(group.into()));
+    }
+    world.host_mut("k-01").state = HostState::Terminating;
+    let lacking = |world: &World, host: &str| -> Vec<String> {
+        let all = world.refusals(&[host]);
+        all.into_iter().filter(|told| told.starts_with("provider-floor")).collect()
+    };
+    assert!(lacking(&world, "i-01").is_empty(), "nobody asked");
+    world.policy_mut("index").capacity.provider_floor = ProviderFloor::Required;
+    for (one, two, i, j) in [(6, 2, true, true), (5, 2, false, true), (6, 1, true, false), (0, 0, false, false)] {
+        world.groups.insert("one".into(), one);
+        world.groups.insert("two".into(), two);
+        assert_eq!((lacking(&world, "i-01").is_empty(), lacking(&world, "j-01").is_empty()), (i, j), "{one} {two}");
+        assert!(lacking(&world, "o-01").is_empty(), "its own policy does not ask");
+    }
+    world.host_mut("k-01").state = HostState::InService;
+    assert!(!lacking(&world, "k-01").is_empty(), "nobody holds a host that is in no group");
 }

@@ -59,6 +59,7 @@ pub(super) fn capacity(context: &mut Context<'_>, at: Option<&Spanned<RawCapacit
         zones: zones?,
         survive_zone_loss,
         units: units?,
+        provider_floor: raw.provider_floor.unwrap_or_default(),
     })
 }
 

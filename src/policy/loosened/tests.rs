@@ -9,7 +9,7 @@ use rust_decimal::Decimal;
 use super::*;
 use crate::model::Time;
 use crate::policy::fixtures;
-use crate::policy::types::{AllowWindow, Limits, Managed, SimulatedMetric};
+use crate::policy::types::{AllowWindow, Limits, Managed, ProviderFloor, SimulatedMetric};
 
 type Change = fn(&mut SubsystemPolicy);
 
@@ -69,6 +69,7 @@ const WEAKER: &[(&str, Change)] = &[
     ("capacity.zones", |p| _ = p.capacity.zones.as_mut().map(|zones| zones.insert("d".into()))),
     ("capacity.zones", |p| _ = p.capacity.zones.as_mut().map(|zones| zones.remove("a"))),
     ("capacity.survive_zone_loss", |p| p.capacity.survive_zone_loss = false),
+    ("capacity.provider_floor", |p| p.capacity.provider_floor = ProviderFloor::Advised),
     ("capacity.units", |p| p.capacity.units = UnitsSource::One),
     ("capacity.units", |p| p.capacity.units = UnitsSource::Tag("weight".to_owned())),
     ("pace.max_hosts_per_run", |p| p.pace.max_hosts_per_run += 1),
@@ -223,6 +224,7 @@ fn what_was_not_limited_may_be() {
     let mut none = all.clone();
     none.capacity.minimum_per_zone = None;
     none.capacity.survive_zone_loss = false;
+    none.capacity.provider_floor = ProviderFloor::Advised;
     none.pace = PacePolicy {
         ramp: false,
         max_unserving: Decimal::ONE_HUNDRED,
@@ -238,7 +240,7 @@ fn what_was_not_limited_may_be() {
     none.windows = None;
     none.hosts.never.clear();
     assert_eq!(loosened(&none, &all), []);
-    assert_eq!(loosened(&all, &none).len(), 16, "and all of it is found the other way round");
+    assert_eq!(loosened(&all, &none).len(), 17, "and all of it is found the other way round");
 }
 
 #[test]

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use rust_decimal::Decimal;
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::duration_ms;
@@ -24,6 +25,27 @@ pub struct CapacityPolicy {
     pub survive_zone_loss: bool,
     /// How many units a host counts for.
     pub units: UnitsSource,
+    /// Whether the provider itself must hold the minimum.
+    #[serde(default)]
+    pub provider_floor: ProviderFloor,
+}
+
+/// `provider_floor`
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum ProviderFloor {
+    /// A group whose MinSize would let it shrink below the minimum is a warning.
+    #[default]
+    Advised,
+    /// Nothing goes from a group whose MinSize holds less than its share of the minimum.
+    Required,
+}
+
+impl ProviderFloor {
+    /// Whether hosts stay where the provider does not hold the minimum.
+    pub(crate) fn is_required(self) -> bool {
+        self == Self::Required
+    }
 }
 
 /// `minimum_per_zone`

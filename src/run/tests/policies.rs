@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use crate::policy::{
     BatchLimit, Budget, CapacityPolicy, ConfirmPolicy, FleetConfig, HealthPolicy, LedgerConfig, LedgerKind, Limits,
-    Managed, PacePolicy, PolicySet, ProbeKind, ProbeSpec, ProviderConfig, ProviderKind, Selector, SimulatedMetric,
-    SubsystemPolicy, UnitsSource,
+    Managed, PacePolicy, PolicySet, ProbeKind, ProbeSpec, ProviderConfig, ProviderFloor, ProviderKind, Selector,
+    SimulatedMetric, SubsystemPolicy, UnitsSource,
 };
 
 pub(super) fn policies() -> PolicySet {
@@ -29,6 +29,7 @@ pub(super) fn policies() -> PolicySet {
             zones: None,
             survive_zone_loss: false,
             units: UnitsSource::One,
+            provider_floor: ProviderFloor::Advised,
         },
         pace: PacePolicy {
             max_hosts_per_run: 6,
