@@ -112,16 +112,14 @@ impl Machine {
                 if !self.is_stopping() {
                     // Without the record nobody can tell who removed what. Nothing goes forward without it either.
                     let departed = observation.record.is_ok().then(|| self.departed(snapshot, now)).flatten();
-                    match (self.judge_fleet(now), departed) {
-                        (Ok(()), Some(message)) => return Err(Reason::Fleet(message)),
-                        (Err(reason), Some(message)) => {
-                            self.record(Event::Warned { message });
-                            return Err(reason);
+                    // A group that launches in place of what goes may have too many members then, and take others.
+                    let told = self.answering_launch(snapshot).into_iter().chain(departed).map(Reason::Fleet);
+                    let mut reasons = self.judge_fleet(now).err().into_iter().chain(told);
+                    if let Some(first) = reasons.next() {
+                        for reason in reasons {
+                            self.record(Event::Warned { message: reason.cause().message });
                         }
-                        (held, None) => held?,
-                    }
-                    if let Some(message) = self.answering_launch(snapshot) {
-                        return Err(Reason::Fleet(message));
+                        return Err(first);
                     }
                 }
             }

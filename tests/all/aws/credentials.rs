@@ -103,7 +103,7 @@ async fn fleet_and_ledger_may_be_in_accounts_of_their_own_each_with_a_role() {
     write_fleet(&story.environment, ACCOUNT, &provider);
     story.environment.run(&ONE).exits(0);
     let doctor = story.environment.run(&["doctor", "-o", "json"]).exits(0).json();
-    let me = format!("arn:aws:sts::{ACCOUNT}:assumed-role/ops/removes/safe-remove");
+    let me = format!("arn:aws:sts::{ACCOUNT}:assumed-role/removes/safe-remove");
     assert!(doctor.to_string().contains(&me), "{doctor:#}");
 
     let fleet = std::fs::read_to_string(story.environment.path().join("policies/fleet.toml")).expect("a policy");
