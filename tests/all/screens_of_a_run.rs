@@ -19,8 +19,9 @@ fn fast(events: &str) -> TestEnvironment {
     environment
 }
 
-/// What every drawing of a screen has in common: no time, no duration, no count of tries, no samples so far, and not how far
-/// the bar is. Messages are one line each, because they break elsewhere where a time is longer.
+/// What every drawing of a screen has in common: no time, no duration, no count of tries, no samples so far, not how far the
+/// bar is, and no call that is under way at that moment. Messages are one line each, because they break elsewhere where a
+/// time is longer.
 fn still(environment: &TestEnvironment, rows: &[String]) -> String {
     let mut text = environment.steady(&rows.join("\n"));
     for (pattern, with) in [
@@ -31,6 +32,7 @@ fn still(environment: &TestEnvironment, rows: &[String]) -> String {
         (r"tried\s+[0-9]+\s+times?", "tried [N] times"),
         (r"in ([0-9]+[hms] )+if", "in [SPAN] if"),
         (r"in\s+([0-9]+[hms]\s*)+\s+\(([0-9]+[hms]\s*)+\s+of\s+yours\)", "in [SPAN] ([SPAN] of yours)"),
+        (r"(?m)^call  .*\n(?:            .*\n)*", ""),
     ] {
         let pattern = regex::Regex::new(pattern).expect("a pattern of this file");
         text = pattern.replace_all(&text, with).into_owned();
