@@ -14,7 +14,8 @@ use super::page::BARS;
 const ON_A_LINE: usize = 3;
 
 /// For each reading, at most `most` of them, its line in forms from the longest to the shortest: without the sparkline,
-/// without the limit's reference, without the limit. A last line counts the others.
+/// without the gap that puts values below each other, and with the limit on a line of its own. A last line counts the
+/// others.
 pub(crate) fn readings_text(readings: &[Measured], most: usize) -> Vec<Vec<String>> {
     let sorted = by_nearness(readings);
     // A line that only says "and 1 more" has room for that one.
@@ -23,19 +24,21 @@ pub(crate) fn readings_text(readings: &[Measured], most: usize) -> Vec<Vec<Strin
     let name = |measured: &Measured| clean(&measured.key.to_string()).into_owned();
     let column = shown.iter().map(|measured| name(measured).chars().count()).max().unwrap_or(0);
     let forms = |measured: &&Measured| {
-        let value = format!("{:<column$}  {}", name(measured), value_text(measured));
+        let (name, value) = (name(measured), value_text(measured));
         let (limit, bad, bars) = (bounds_text(measured), bad_text(measured), sparkline(&measured.recent));
-        let joined = |parts: [Option<&str>; 3]| {
-            let parts = parts.into_iter().flatten().filter(|part| !part.is_empty());
-            std::iter::once(value.as_str()).chain(parts).collect::<Vec<_>>().join("  ")
+        let joined = |parts: &[Option<&str>]| {
+            let parts = parts.iter().copied().flatten().filter(|part| !part.is_empty());
+            parts.collect::<Vec<_>>().join("  ")
         };
-        let bare = limit.as_ref().map(|limit| limit.split(" (").next().unwrap_or(limit));
-        vec![
-            joined([limit.as_deref(), bad.as_deref(), Some(&bars)]),
-            joined([limit.as_deref(), bad.as_deref(), None]),
-            joined([bare, bad.as_deref(), None]),
-            joined([bad.as_deref(), None, None]),
-        ]
+        let judged = joined(&[limit.as_deref(), bad.as_deref()]);
+        let (aligned, plain) = (format!("{name:<column$}  {value}"), format!("{name}  {value}"));
+        let mut forms = Vec::new();
+        for start in [&aligned, &plain] {
+            forms.push(joined(&[Some(start), Some(&judged), Some(&bars)]));
+            forms.push(joined(&[Some(start), Some(&judged)]));
+        }
+        forms.push(if judged.is_empty() { plain } else { format!("{plain}\n  {judged}") });
+        forms
     };
     let mut lines: Vec<Vec<String>> = shown.iter().map(forms).collect();
     lines.extend(others_text(others).map(|text| vec![text]));
@@ -194,7 +197,7 @@ mod tests {
 
     fn lines(readings: &[Measured], width: usize, most: usize) -> Vec<String> {
         let page = Page { width, ascii: false };
-        readings_text(readings, most).iter().map(|forms| fitting(forms, page).to_owned()).collect()
+        readings_text(readings, most).iter().map(|forms| fitting(forms, page)).collect()
     }
 
     #[test]
@@ -202,8 +205,25 @@ mod tests {
         let forms = &readings_text(&[measured("latency", 112.0, 1)], 6)[0];
         assert_eq!(forms[0], "index/latency  112 ms  max 109.5 (+50% of 73)  1 bad of 2  ▁ █");
         assert_eq!(forms[1], "index/latency  112 ms  max 109.5 (+50% of 73)  1 bad of 2");
-        assert_eq!(forms[2], "index/latency  112 ms  max 109.5  1 bad of 2");
-        assert_eq!(forms[3], "index/latency  112 ms  1 bad of 2");
+    }
+
+    /// Where a line is too short for all of it, the limit stands below: nothing of it is left out.
+    #[test]
+    fn in_a_narrow_terminal_no_limit_and_no_reference_is_lost() {
+        let of = |name: &str, width: usize| lines(&[measured(name, 112.0, 1), measured("errors", 80.0, 0)], width, 6);
+        let long = "tail-latency-of-list-requests";
+        assert_eq!(
+            of(long, 58),
+            [
+                format!("index/{long}  112 ms\n  max 109.5 (+50% of 73)  1 bad of 2"),
+                "index/errors  80 ms  max 109.5 (+50% of 73)  ▁ █".to_owned(),
+            ]
+        );
+        for width in [34, 40, 60, 80] {
+            for line in of("latency", width).iter().chain(&of(long, width.max(43))) {
+                assert!(line.contains("max 109.5 (+50% of 73)"), "{width}: {line}");
+            }
+        }
     }
 
     /// A limit that was given as a number has its reference too: what was normal says how bad the reading is.
@@ -219,7 +239,6 @@ mod tests {
         errors.recent = Vec::new();
         let forms = &readings_text(std::slice::from_ref(&errors), 6)[0];
         assert_eq!(forms[0], "index/errors  0.004  max 0.01 (reference 0.002)");
-        assert_eq!(forms[2], "index/errors  0.004  max 0.01");
         assert_eq!(readings_line(std::slice::from_ref(&errors)), "index/errors 0.004 max 0.01 (reference 0.002)");
         assert_eq!(limit_text(&errors).as_deref(), Some("max 0.01 (reference 0.002)"), "the report says the same");
         errors.limits.max = None;
@@ -245,7 +264,9 @@ mod tests {
     fn lines_keep_to_the_width() {
         for width in [34, 40, 60, 80] {
             let lines = lines(&[measured("latency", 112.0, 1)], width, 6);
-            assert!(lines[0].chars().count() <= width && lines[0].contains("1 bad of 2"), "{width}: {lines:?}");
+            let words = lines[0].split_whitespace().collect::<Vec<_>>().join(" ");
+            assert!(words.contains("1 bad of 2"), "{width}: {lines:?}");
+            assert!(lines[0].lines().all(|row| row.chars().count() <= width), "{width}: {lines:?}");
         }
     }
 

@@ -35,7 +35,7 @@ pub(super) fn block(progress: &Progress, left: Option<Duration>, page: Page) -> 
         text.push_str(&format!("\n  {}", wrap(&line, page.width, 2, 2)));
     }
     for forms in readings_text(&progress.readings, READINGS_SHOWN) {
-        text.push_str(&format!("\n  {}", fitting(&forms, page.narrower(2))));
+        text.push_str(&format!("\n  {}", fitting(&forms, page.narrower(2)).replace('\n', "\n  ")));
     }
     text
 }

@@ -87,9 +87,9 @@ impl Text {
         self.0.push(Block::Copied { name: name.to_owned(), value: clean(value).into_owned() });
     }
 
-    /// Adds a name and the first of these forms that fits beside it; the last one, where none does.
+    /// Adds a name and the first of these forms that fits beside it; the last one on more lines, where none does.
     pub(crate) fn fitting(&mut self, name: &str, forms: &[String]) {
-        let forms = forms.iter().map(|form| clean(form).into_owned()).collect();
+        let forms = forms.iter().map(|form| clean_lines(form).into_owned()).collect();
         self.0.push(Block::Fitting { name: name.to_owned(), forms });
     }
 
@@ -127,7 +127,10 @@ impl Block {
             }
             Self::Field { name, value } => format!("{name:<FIELD$}{}\n", wrap(value, width, FIELD, FIELD)),
             Self::Copied { name, value } => format!("{name:<FIELD$}{value}\n"),
-            Self::Fitting { name, forms } => format!("{name:<FIELD$}{}\n", fitting(forms, page.narrower(FIELD))),
+            Self::Fitting { name, forms } => {
+                let value = fitting(forms, page.narrower(FIELD)).replace('\n', &format!("\n{:FIELD$}", ""));
+                format!("{name:<FIELD$}{value}\n")
+            }
             Self::Table { indent, table } => table.on(page, *indent),
             Self::Verbatim(text) => text.clone(),
             Self::Blank => "\n".to_owned(),
@@ -142,10 +145,11 @@ fn ended(mut text: String) -> String {
     text
 }
 
-/// The first form that fits on a line of this page; the last one, where none does.
-pub(super) fn fitting(forms: &[String], page: Page) -> &str {
-    let fits = |form: &&String| form.width() <= page.width;
-    forms.iter().find(fits).or(forms.last()).map_or("", String::as_str)
+/// The first form whose lines fit on this page; the last one on more lines, where none does.
+pub(super) fn fitting(forms: &[String], page: Page) -> String {
+    let fits = |form: &&String| form.lines().all(|line| line.width() <= page.width);
+    let last = || forms.last().map(|form| wrap_lines(form, page.width));
+    forms.iter().find(fits).cloned().or_else(last).unwrap_or_default()
 }
 
 /// Host ids as a list for people: all of them up to `most`, otherwise the first ones and how many more there are.
