@@ -39,6 +39,9 @@ pub(crate) fn straight(path: &Path) -> PathBuf {
         if is_detour && fs::symlink_metadata(&out).is_ok_and(|found| found.is_dir()) {
             out.pop();
         } else {
+            if part == Component::ParentDir && out == Path::new(".") {
+                out.clear();
+            }
             out.push(part);
         }
     }
@@ -79,9 +82,14 @@ mod tests {
     /// The tests run in the package's directory.
     #[test]
     fn a_relative_path_stays_relative() {
-        for (path, expected) in
-            [("./src/../state", "./state"), ("src/../state", "state"), ("src/..", "."), ("../..", "../..")]
-        {
+        for (path, expected) in [
+            ("./src/../state", "./state"),
+            ("src/../state", "state"),
+            ("src/..", "."),
+            ("../..", "../.."),
+            ("./../src", "../src"),
+            ("./src/../../src", "../src"),
+        ] {
             assert_eq!(straight(Path::new(path)).as_os_str(), expected, "{path}");
         }
     }
