@@ -136,6 +136,30 @@ fn a_regression_is_the_same_story_on_every_screen() {
     assert_snapshot!(shown);
 }
 
+/// What can go, and what a plan says of it.
+#[test]
+fn what_can_go_is_seen_at_every_width() {
+    let environment = TestEnvironment::new();
+    Fleet { index_minimum: 12, ..Fleet::default() }.write(&environment);
+    let screens: [(&[&str], i32); 4] = [
+        (&["headroom"], 0),
+        (&["headroom", "--what-if", "zone-down=a"], 0),
+        (&["plan", "--subsystem", "index", "--count", "4"], 0),
+        (&["plan", "--subsystem", "billing", "--count", "20"], 3),
+    ];
+    let mut shown = String::new();
+    for columns in COLUMNS {
+        for (arguments, code) in screens {
+            let ended = Terminal::open(&environment, arguments, columns).end();
+            assert_eq!(ended.code, code, "{arguments:?}\n{}", ended.rows.join("\n"));
+            keeps_to(columns, &ended.rows);
+            let rows = environment.steady(&ended.rows.join("\n"));
+            _ = writeln!(shown, "=== {columns} columns: {}\n{rows}", arguments.join(" "));
+        }
+    }
+    assert_snapshot!(shown);
+}
+
 /// Every other screen fits, too.
 #[test]
 fn every_screen_keeps_to_its_terminal() {

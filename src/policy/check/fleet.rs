@@ -1,10 +1,10 @@
 //! `fleet.toml`: the fleet's name, and its provider with the keys of its kind and no others.
 
-use std::ops::Range;
 use std::path::Path;
 
 use super::context::{Context, text};
-use crate::model::{Arn, FleetName, is_account};
+use super::role::role;
+use crate::model::{FleetName, is_account};
 use crate::policy::problem::suggest;
 use crate::policy::raw::{RawFleet, RawProvider};
 use crate::policy::types::{AssumedRole, FleetConfig, ProviderConfig, ProviderKind};
@@ -88,28 +88,6 @@ fn provider_config(context: &mut Context<'_>, at: &Spanned<RawProvider>, directo
     }
     let settle = raw.settle.as_ref().map(|settle| settle.value.0);
     Some(ProviderConfig { kind: parsed?, subsystem_tag: tag?, settle })
-}
-
-/// The role that is to be assumed, if one is named: in the account, if that is known.
-pub(super) fn role(
-    context: &mut Context<'_>,
-    value: &Option<Spanned<String>>,
-    path: &str,
-    table: &Range<usize>,
-    account: Option<&str>,
-) -> Option<Option<String>> {
-    const EXAMPLE: &str = "such as \"arn:aws:iam::123456789012:role/safe-remove\"";
-    let Some(at) = value else { return Some(None) };
-    let arn = text(context, value, table, path, EXAMPLE)?;
-    match Arn::parse(&arn).filter(|arn| arn.service == "iam" && arn.resource.starts_with("role/")) {
-        None => context.error(&at.span, format!("{arn:?} is not the ARN of a role"), "here", EXAMPLE),
-        Some(role) => {
-            let Some(account) = account.filter(|account| *account != role.account) else { return Some(Some(arn)) };
-            let message = format!("the role is in account {}, and the fleet in account {account}", role.account);
-            context.error(&at.span, message, "of another account", "correct `account` or `role_arn`");
-        }
-    }
-    None
 }
 
 fn not_of_this_kind(context: &mut Context<'_>, kind: &str, keys: &[(&str, &Option<Spanned<String>>)]) {

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::context::{Context, text};
-use super::fleet::role;
+use super::role::role;
 use crate::model::Arn;
 use crate::policy::problem::suggest;
 use crate::policy::raw::RawLedger;

@@ -11,6 +11,7 @@ mod health;
 mod hosts;
 mod ledger;
 mod pace;
+mod role;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
