@@ -17,7 +17,7 @@ impl Machine {
     /// S1: while hosts are out, every rule must hold as if they were gone; and they must be where the run put them.
     pub(super) fn judge_fleet(&self, now: Time) -> Result<(), Reason> {
         match &self.phase {
-            Phase::InBatch(BatchUnderWay { step: BatchStep::Suspending | BatchStep::Verifying { .. }, .. })
+            Phase::InBatch(BatchUnderWay { step: BatchStep::Suspending, .. })
             | Phase::Enlisting
             | Phase::Reference { .. }
             | Phase::Opening { .. }
@@ -27,15 +27,21 @@ impl Machine {
             | Phase::Following { .. }
             | Phase::Withdrawing { .. }
             | Phase::Over => return Ok(()),
+            // Nothing of the batch can come back.
+            Phase::InBatch(BatchUnderWay { number, step: BatchStep::Verifying { .. }, .. })
+                if self.reservations.of_batch(*number).all(|host| host.is_started) =>
+            {
+                return Ok(());
+            }
             Phase::InBatch(BatchUnderWay {
                 number,
-                step: BatchStep::Baking { .. } | BatchStep::Terminating { granted: false },
+                step: BatchStep::Baking { .. } | BatchStep::Terminating { granted: false } | BatchStep::Verifying { .. },
                 ..
             }) => {
                 // S2: a bake is worth nothing for a host that serves meanwhile (schedule 5), nor is a wait behind it.
                 // "In service" from a read that may lie before the cordon's reply proves nothing (protocol section 5).
                 let bounds = self.spec.bounds;
-                let mut hosts = self.reservations.of_batch(*number);
+                let mut hosts = self.reservations.of_batch(*number).filter(|host| !host.is_started);
                 if let Some(host) = hosts.find(|host| !host.is_cordoned() && !host.may_be_seen_late(bounds)) {
                     return Err(host.strayed(bounds));
                 }

@@ -96,12 +96,12 @@ impl Machine {
             self.update(RecordUpdate::Resolve { outcomes });
             return Ok(());
         }
-        if hosts().next().is_none() && self.reservations.of_batch(batch).next().is_some() {
-            // What is left of the batch stays cordoned, and is watched, until it may go too.
-            self.go_on(BatchStep::Terminating { granted: false });
-            return Ok(());
-        }
         if hosts().next().is_none() {
+            if self.reservations.of_batch(batch).next().is_some() {
+                // What is left of the batch stays cordoned, and is watched, until it may go too.
+                self.go_on(BatchStep::Terminating { granted: false });
+                return Ok(());
+            }
             self.record(Event::BatchTerminated { batch });
             self.explain();
             self.batches.advance();

@@ -47,8 +47,8 @@ impl JournalStage {
             Event::ReferenceTaken { .. } => (self, &[Opened, Between, TakenOver, Stopping]),
             Event::BatchGranted { .. } => (Granted, &[Opened, Between, TakenOver]),
             Event::BatchCordoned { .. } => (Baking, &[Granted, TakenOver]),
-            // A bake that nobody claimed in time begins again.
-            Event::BakeRestarted { .. } => (Baking, &[Baking, Baked]),
+            // A bake that nobody claimed in time begins again, also of what waits until the first host was seen to be gone.
+            Event::BakeRestarted { .. } => (Baking, &[Baking, Baked, Terminating]),
             Event::BakeEnded { .. } => (Baked, &[Baking]),
             // What goes first and alone is one step, what follows it another.
             Event::TerminationStarted { .. } => (Terminating, &[Baked, Terminating]),

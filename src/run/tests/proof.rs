@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::departures::{launched, once};
 use super::world::{Driven, World};
-use crate::model::{Bounds, HostState};
-use crate::run::{Event, Order, Outcome, Purpose, Response};
+use crate::model::{Bounds, Health, HostState};
+use crate::run::{CauseKind, Event, Order, Outcome, Purpose, Response, RunHistory};
 
 /// Nobody has seen what this provider does: one host goes, and all others wait for what the group shows, those of its batch
 /// out of service.
@@ -107,6 +107,60 @@ fn s9_the_first_removal_of_one_host_is_seen_too_and_a_launch_stops_it() {
         assert_eq!(document.exit_code, if answered { 7 } else { 0 }, "{document:#?}");
         assert_eq!((document.terminated.len(), world.record.removal_seen.is_some()), (1, !answered), "{document:#?}");
     }
+}
+
+/// S2: nobody watched what waits for the proof, so it bakes once more before it goes.
+#[test]
+fn s2_what_waits_for_the_proof_bakes_again_where_nobody_watched() {
+    let mut world = World::new();
+    (world.bounds, world.proves_removals) = (Bounds::AWS, true);
+    let mut machine = world.machine(2);
+    let mut stopped = world.drive_until(&mut machine, Response::Begin, 0);
+    let mut slept = false;
+    while let Driven::Stopped(point) = stopped {
+        if !slept && world.log.iter().any(|line| line.starts_with("see ")) {
+            slept = true;
+            world.now = world.now.plus(Duration::from_secs(600));
+        }
+        stopped = world.next_write(&mut machine, point);
+    }
+    let document = world.document();
+    assert_eq!((document.exit_code, document.terminated.len()), (0, 2), "{document:#?}");
+    let restarted = world.journal.iter().position(|r| matches!(r.event, Event::BakeRestarted { .. }));
+    let last = world.journal.iter().rposition(|r| matches!(r.event, Event::HostTerminated { .. }));
+    assert!(restarted.expect("it bakes again") < last.expect("it goes"), "{:#?}", world.log);
+    assert!(RunHistory::of(&world.journal).illegal.is_none(), "{:#?}", world.journal);
+}
+
+/// S1: as long as the first host is on its way out, what its batch has out is judged with everything else.
+#[test]
+fn s1_what_waits_for_the_first_host_goes_back_where_a_minimum_would_not_hold() {
+    let mut world = World::new();
+    (world.bounds, world.proves_removals) = (Bounds::AWS, true);
+    world.holds = Some("lifecycle hook drain".to_owned());
+    let mut machine = world.machine(2);
+    let mut done = false;
+    world.meddle = Box::new(move |m| {
+        if done || !m.hosts.values().any(|host| host.state == HostState::Terminating) {
+            return;
+        }
+        done = true;
+        let serving = m.hosts.values_mut().filter(|host| host.state == HostState::InService);
+        serving.take(6).for_each(|host| host.health = Health::Failed);
+    });
+    let mut stopped = world.drive_until(&mut machine, Response::Begin, 0);
+    let is_back = |world: &World| world.journal.iter().any(|r| matches!(r.event, Event::HostRestored { .. }));
+    while let (Driven::Stopped(point), false) = (stopped, is_back(&world)) {
+        stopped = world.next_write(&mut machine, point);
+    }
+    let told = world.journal.iter().find_map(|r| match &r.event {
+        Event::Stopped { cause } => Some((cause.kind, cause.message.clone())),
+        _ => None,
+    });
+    let (kind, message) = told.expect("it stops");
+    assert_eq!(kind, CauseKind::Rule, "{message}");
+    assert!(is_back(&world), "{:#?}", world.log);
+    assert_eq!(world.hosts.values().filter(|host| host.state == HostState::Terminating).count(), 1);
 }
 
 /// Whoever takes the run over waits as its first process would have, wherever that one died.
