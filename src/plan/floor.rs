@@ -54,7 +54,9 @@ fn of_group(membership: &Membership<'_>, members: &[usize], subsystem: usize, to
     let lightest = u128::from(weights.min()?);
     let minimum = u128::from(policy.capacity.minimum);
     let share = (minimum * self::total(membership, subsystem, &own)).div_ceil(total.max(1));
-    let group = membership.group(*members.first()?)?;
+    let Some(group) = membership.group(*members.first()?) else {
+        return Some("its group is not listed, so nobody knows what its provider holds".to_owned());
+    };
     // Whoever shrinks the group takes the heaviest of the subsystem first, and nobody else's.
     let others = others.iter().filter(|&&host| stays(membership, host)).count() as u128;
     let held = u128::from(group.min_size).saturating_sub(others) * lightest;
