@@ -39,7 +39,7 @@ const EXPIRATION: &str = "AWS_CREDENTIAL_EXPIRATION";
 /// One process has one chain of sources, and one for each role that it assumes: without this each client would ask anew.
 static SOURCES: Mutex<BTreeMap<Option<AssumedRole>, Arc<Source>>> = Mutex::const_new(BTreeMap::new());
 
-/// What AWS calls the session of an assumed role, in CloudTrail and in the caller's ARN.
+/// The session's name of an assumed role, as CloudTrail and the caller's ARN show it.
 const SESSION: &str = "safe-remove";
 
 /// Until when credentials can be had that others were made from: an assumed role cannot be assumed again without them.

@@ -1,5 +1,4 @@
-//! What stands in the environment and in the AWS configuration files, and what the SDK does not do with it. Main
-//! function: [`told`].
+//! Settings in the environment and in the AWS configuration files that the SDK passes over. Main function: [`told`].
 //!
 //! `doctor` shows it, because an SDK that passes over a setting says nothing, and AWS's refusal does not name the
 //! setting. It looks for what is known to be missing (docs/aws.md, "Credentials and the network") and judges nothing
@@ -14,9 +13,9 @@ const METADATA: [&str; 3] = ["169.254.169.254", "169.254.170.2", "169.254.170.23
 /// Something that a person who runs `doctor` should know.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Told {
-    /// What is there.
+    /// The setting that was found, in words.
     pub(crate) found: String,
-    /// What to do instead; `None` where nothing is to be done.
+    /// The next step of a person; `None` where none is needed.
     pub(crate) advice: Option<String>,
     /// There can be no credentials as it is.
     pub(crate) hinders: bool,
