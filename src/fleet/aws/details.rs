@@ -12,7 +12,7 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use super::AwsFleet;
 use super::client::{CONCURRENCY, DETAIL_AGE};
 use super::groups::Detail;
-use super::pages::pages;
+use super::pages::{in_parts, pages};
 use crate::model::{GroupName, Time};
 use crate::ports::FleetError;
 
@@ -163,19 +163,16 @@ async fn scaling_policies(
 ) -> Result<BTreeMap<String, Vec<ScalingPolicy>>, FleetError> {
     let tried = format!("list the scaling policies in {}", fleet.region());
     let tried = &tried;
-    let policies: Vec<ScalingPolicy> = stream::iter(each(of))
-        .map(|group| async move {
-            pages(tried, async |token| {
-                let read = fleet.autoscaling().await.describe_policies().set_auto_scaling_group_name(group.clone());
-                let page = read.max_records(100).set_next_token(token).send().await;
-                let page = page.map_err(|e| super::errors::provider(tried, "autoscaling:DescribePolicies", &e))?;
-                Ok((page.scaling_policies.unwrap_or_default(), page.next_token))
-            })
-            .await
+    let policies: Vec<ScalingPolicy> = in_parts(each(of), |group| async move {
+        pages(tried, async |token| {
+            let read = fleet.autoscaling().await.describe_policies().set_auto_scaling_group_name(group.clone());
+            let page = read.max_records(100).set_next_token(token).send().await;
+            let page = page.map_err(|e| super::errors::provider(tried, "autoscaling:DescribePolicies", &e))?;
+            Ok((page.scaling_policies.unwrap_or_default(), page.next_token))
         })
-        .buffer_unordered(CONCURRENCY)
-        .try_concat()
-        .await?;
+        .await
+    })
+    .await?;
     Ok(by_group(policies, |policy| policy.auto_scaling_group_name.clone()))
 }
 
@@ -186,21 +183,17 @@ async fn scheduled_actions(
 ) -> Result<BTreeMap<String, Vec<ScheduledUpdateGroupAction>>, FleetError> {
     let tried = format!("list the scheduled actions in {}", fleet.region());
     let tried = &tried;
-    let actions: Vec<ScheduledUpdateGroupAction> = stream::iter(each(of))
-        .map(|group| async move {
-            pages(tried, async |token| {
-                let read =
-                    fleet.autoscaling().await.describe_scheduled_actions().set_auto_scaling_group_name(group.clone());
-                let page = read.max_records(100).set_next_token(token).send().await;
-                let page =
-                    page.map_err(|e| super::errors::provider(tried, "autoscaling:DescribeScheduledActions", &e))?;
-                Ok((page.scheduled_update_group_actions.unwrap_or_default(), page.next_token))
-            })
-            .await
+    let actions: Vec<ScheduledUpdateGroupAction> = in_parts(each(of), |group| async move {
+        pages(tried, async |token| {
+            let read =
+                fleet.autoscaling().await.describe_scheduled_actions().set_auto_scaling_group_name(group.clone());
+            let page = read.max_records(100).set_next_token(token).send().await;
+            let page = page.map_err(|e| super::errors::provider(tried, "autoscaling:DescribeScheduledActions", &e))?;
+            Ok((page.scheduled_update_group_actions.unwrap_or_default(), page.next_token))
         })
-        .buffer_unordered(CONCURRENCY)
-        .try_concat()
-        .await?;
+        .await
+    })
+    .await?;
     Ok(by_group(actions, |action| action.auto_scaling_group_name.clone()))
 }
 

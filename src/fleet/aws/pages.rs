@@ -53,21 +53,20 @@ where
     Err(super::errors::endless(tried, "the list has more pages than can be"))
 }
 
+/// Reads parts of a list beside each other.
+pub(super) async fn in_parts<P, T, A>(
+    parts: impl IntoIterator<Item = P>,
+    read: impl FnMut(P) -> A,
+) -> Result<Vec<T>, FleetError>
+where
+    A: Future<Output = Result<Vec<T>, FleetError>>,
+{
+    stream::iter(parts).map(read).buffer_unordered(CONCURRENCY).try_concat().await
+}
+
+/// Every group.
 pub(super) async fn groups(fleet: &AwsFleet) -> Result<Vec<AutoScalingGroup>, FleetError> {
-    let tried = format!("list the Auto Scaling groups in {}", fleet.region());
-    pages(&tried, async |token| {
-        let page = fleet
-            .autoscaling()
-            .await
-            .describe_auto_scaling_groups()
-            .max_records(fleet.timeouts.page.clamp(1, 100))
-            .set_next_token(token)
-            .send()
-            .await
-            .map_err(|e| super::errors::provider(&tried, "autoscaling:DescribeAutoScalingGroups", &e))?;
-        Ok((page.auto_scaling_groups.unwrap_or_default(), page.next_token))
-    })
-    .await
+    groups_of(fleet, None).await
 }
 
 /// The groups with these names.
@@ -76,30 +75,31 @@ pub(super) async fn groups_named(
     names: &BTreeSet<String>,
 ) -> Result<Vec<AutoScalingGroup>, FleetError> {
     let names: Vec<String> = names.iter().cloned().collect();
-    let page = fleet.timeouts.page.clamp(1, 100);
-    let most = usize::try_from(page).map_or(GROUP_NAMES, |page| page.min(GROUP_NAMES));
+    let most = usize::try_from(groups_a_page(fleet)).map_or(GROUP_NAMES, |page| page.min(GROUP_NAMES));
     let parts: Vec<Vec<String>> = names.chunks(most).map(<[String]>::to_vec).collect();
-    stream::iter(parts)
-        .map(|names| async move {
-            let tried = format!("read Auto Scaling groups in {}", fleet.region());
-            pages(&tried, async |token| {
-                let answer = fleet
-                    .autoscaling()
-                    .await
-                    .describe_auto_scaling_groups()
-                    .set_auto_scaling_group_names(Some(names.clone()))
-                    .max_records(page)
-                    .set_next_token(token)
-                    .send()
-                    .await
-                    .map_err(|e| super::errors::provider(&tried, "autoscaling:DescribeAutoScalingGroups", &e))?;
-                Ok((answer.auto_scaling_groups.unwrap_or_default(), answer.next_token))
-            })
+    in_parts(parts, |names| groups_of(fleet, Some(names))).await
+}
+
+fn groups_a_page(fleet: &AwsFleet) -> i32 {
+    fleet.timeouts.page.clamp(1, 100)
+}
+
+async fn groups_of(fleet: &AwsFleet, names: Option<Vec<String>>) -> Result<Vec<AutoScalingGroup>, FleetError> {
+    let tried = format!("list the Auto Scaling groups in {}", fleet.region());
+    pages(&tried, async |token| {
+        let page = fleet
+            .autoscaling()
             .await
-        })
-        .buffer_unordered(CONCURRENCY)
-        .try_concat()
-        .await
+            .describe_auto_scaling_groups()
+            .set_auto_scaling_group_names(names.clone())
+            .max_records(groups_a_page(fleet))
+            .set_next_token(token)
+            .send()
+            .await
+            .map_err(|e| super::errors::provider(&tried, "autoscaling:DescribeAutoScalingGroups", &e))?;
+        Ok((page.auto_scaling_groups.unwrap_or_default(), page.next_token))
+    })
+    .await
 }
 
 /// Every instance, or those that pass the filters.
@@ -152,18 +152,15 @@ pub(super) async fn statuses(
 pub(super) async fn statuses_of(fleet: &AwsFleet, ids: &[&str]) -> Result<Vec<InstanceStatus>, FleetError> {
     let parts: Vec<Vec<String>> =
         ids.chunks(STATUS_IDS).map(|ids| ids.iter().map(|id| (*id).to_owned()).collect()).collect();
-    stream::iter(parts)
-        .map(|ids| async move {
-            let read = fleet.ec2().await.describe_instance_status().set_instance_ids(Some(ids));
-            let answer = read.include_managed_resources(true).send().await.map_err(|e| {
-                let tried = format!("read the status checks of instances in {}", fleet.region());
-                super::errors::provider(&tried, "ec2:DescribeInstanceStatus", &e)
-            })?;
-            Ok(answer.instance_statuses.unwrap_or_default())
-        })
-        .buffer_unordered(CONCURRENCY)
-        .try_concat()
-        .await
+    in_parts(parts, |ids| async move {
+        let read = fleet.ec2().await.describe_instance_status().set_instance_ids(Some(ids));
+        let answer = read.include_managed_resources(true).send().await.map_err(|e| {
+            let tried = format!("read the status checks of instances in {}", fleet.region());
+            super::errors::provider(&tried, "ec2:DescribeInstanceStatus", &e)
+        })?;
+        Ok(answer.instance_statuses.unwrap_or_default())
+    })
+    .await
 }
 
 pub(super) async fn target_groups(fleet: &AwsFleet) -> Result<Vec<TargetGroup>, FleetError> {
@@ -190,20 +187,17 @@ pub(super) async fn target_groups_of(
 ) -> Result<Vec<TargetGroup>, FleetError> {
     let arns: Vec<String> = arns.iter().cloned().collect();
     let parts: Vec<Vec<String>> = arns.chunks(TARGET_GROUP_ARNS).map(<[String]>::to_vec).collect();
-    stream::iter(parts)
-        .map(|arns| async move {
-            if let Some(found) = described(fleet, &arns).await? {
-                return Ok(found);
-            }
-            let mut all = Vec::new();
-            for arn in arns {
-                all.extend(described(fleet, &[arn]).await?.unwrap_or_default());
-            }
-            Ok(all)
-        })
-        .buffer_unordered(CONCURRENCY)
-        .try_concat()
-        .await
+    in_parts(parts, |arns| async move {
+        if let Some(found) = described(fleet, &arns).await? {
+            return Ok(found);
+        }
+        let mut all = Vec::new();
+        for arn in arns {
+            all.extend(described(fleet, &[arn]).await?.unwrap_or_default());
+        }
+        Ok(all)
+    })
+    .await
 }
 
 /// These target groups; `None` where one of them does not exist.

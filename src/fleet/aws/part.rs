@@ -6,9 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_autoscaling::types::AutoScalingGroup;
 use aws_sdk_ec2::types::{Instance, InstanceStateName, InstanceStatus};
-use futures_util::{StreamExt, TryStreamExt, stream};
 
-use super::client::CONCURRENCY;
 use super::hosts::Inventory;
 use super::queries::{VALUES, filter, queries};
 use super::tags::{GROUP_TAG, tag};
@@ -88,21 +86,13 @@ async fn instances(
 async fn members(fleet: &AwsFleet, groups: &[AutoScalingGroup]) -> Result<Vec<Instance>, FleetError> {
     let queries = queries(groups, usize::try_from(fleet.timeouts.page).unwrap_or(1));
     let filters: Vec<_> = queries.iter().map(|query| query.filters()).collect();
-    stream::iter(filters)
-        .map(|filters| pages::instances(fleet, Some(filters)))
-        .buffer_unordered(CONCURRENCY)
-        .try_concat()
-        .await
+    pages::in_parts(filters, |filters| pages::instances(fleet, Some(filters))).await
 }
 
 /// By a filter: by its id one that EC2 has forgotten would be an error for all.
 async fn by_id(fleet: &AwsFleet, ids: &[&str]) -> Result<Vec<Instance>, FleetError> {
     let filters: Vec<_> = ids.chunks(VALUES).map(|ids| vec![filter("instance-id", ids.iter().copied())]).collect();
-    stream::iter(filters)
-        .map(|filters| pages::instances(fleet, Some(filters)))
-        .buffer_unordered(CONCURRENCY)
-        .try_concat()
-        .await
+    pages::in_parts(filters, |filters| pages::instances(fleet, Some(filters))).await
 }
 
 /// The instances whose own checks fail. Of a member nothing else of its status counts, and in a large region these are few.
