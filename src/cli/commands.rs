@@ -257,8 +257,8 @@ pub(crate) enum PolicyCommand {
     /// Write a first policy for each group that is found, with every guess marked
     ///
     /// Looks at the AWS account of the caller, or at the fleet of --policies where that has a fleet.toml, and touches nothing.
-    /// What cannot be seen from outside is guessed on the strict side and marked with GUESS: correct it before the first
-    /// removal. A directory that is there already is never written over (exit 4).
+    /// Guesses are on the strict side, and marked with GUESS: correct them before the first removal. A directory that is
+    /// there already is never written over (exit 4).
     #[command(after_help = examples::POLICY_INIT)]
     Init {
         /// The directory to write; it must not exist, or be empty

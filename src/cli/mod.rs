@@ -293,7 +293,7 @@ fn unreadable(error: &clap::Error, arguments: &[std::ffi::OsString]) -> Exit {
     // Clap's usage shows how a command is made up. Nobody copies it.
     let policies = candidates::policies_of(arguments);
     let meant = meant.then(|| meant::meant(&words)).flatten().map(|meant| next::placed(&meant, &policies));
-    // Where it is known what is meant, what clap finds alike is another command.
+    // Clap names a command that looks alike. It is another one than the one that is meant.
     let is_guess = |line: &str| meant.is_some() && line.starts_with("tip: a similar subcommand");
     let lines: Vec<_> = lines.map(|line| line.trim().to_owned()).filter(|line| !is_guess(line)).collect();
     let rest: Vec<_> = meant.into_iter().chain(lines).collect();
