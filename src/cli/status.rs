@@ -185,6 +185,10 @@ fn brief_of_run(run: &StatusRun, now: Time, good_readings: bool) -> Text {
     let mut text = state_of_run(run, now);
     if life(run) != ALIVE {
         text.field("process", &format!("{}: {}", life(run), run.process));
+        text.append(holds_text(&run.holds));
+        if let Some(advice) = &run.advice {
+            text.field("note", advice);
+        }
     }
     if good_readings || run.readings.iter().any(|measured| !measured.reading.good) {
         add_readings(&mut text, run, READINGS_IN_BRIEF);

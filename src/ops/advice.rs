@@ -33,8 +33,8 @@ pub(super) fn advice(run: &RunId, situation: &RunSituation<'_>) -> (String, Opti
         let from =
             situation.until.map(|until| format!("; where they are can be proved from {until} on")).unwrap_or_default();
         let advice = format!(
-            "it ended with hosts that it could not put back{from}. `abandon` tries again; with `--leave HOST` it gives a \
-             host up, and records who decided it"
+            "it ended with hosts that it could not put back{from}. `abandon` tries again, at once; with `--leave HOST` it gives \
+             a host up, and records who decided it"
         );
         return (format!("abandon {run}"), Some(advice));
     }

@@ -55,10 +55,12 @@ pub(crate) fn so_far(document: RunDocument, journal: &[JournalRecord], now: Time
 /// Adds the next command where a person is needed: the journal does not know the policy directory, but a command to
 /// type needs it.
 pub(crate) fn placed(mut run: RunDocument, policies: &Path) -> RunDocument {
-    if run.outcome == Outcome::NeedsAttention {
+    if run.outcome == Outcome::NeedsAttention && run.next_command.is_none() {
         // What holds hosts is put back by `abandon`, which may try again from the start.
         let word = if run.doubts.is_empty() { "status" } else { "abandon" };
-        run.next_command.get_or_insert_with(|| next::command(policies, &format!("{word} {}", run.run)));
+        run.next_command = Some(next::command(policies, &format!("{word} {}", run.run)));
+        let proved_from = run.doubts.iter().filter_map(|doubt| doubt.until).max();
+        run.next_command_at = Some(run.ended_at.max(proved_from.unwrap_or(run.ended_at)));
     }
     run
 }

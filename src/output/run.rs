@@ -14,8 +14,12 @@ pub(crate) fn run_text(run: &RunDocument) -> Text {
     let mut text = Text::of(&run_sentence(run));
     if let Some(next) = &run.next_command {
         text.copied("next", next);
-        if let Some(until) = run.doubts.iter().filter_map(|doubt| doubt.until).max().filter(|at| *at > run.ended_at) {
-            text.field("", &format!("where every host is can be proved from {until} on"));
+        match run.next_command_at {
+            Some(at) if at > run.ended_at => {
+                text.field("", &format!("at once; where every host is can be proved from {at} on"));
+            }
+            Some(_) => text.field("", "at once"),
+            None => {}
         }
     }
     text.blank();

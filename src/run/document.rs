@@ -274,4 +274,8 @@ pub struct RunDocument {
     /// the document sets it.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub(crate) next_command: Option<String>,
+    /// The earliest time at which that command can prove where every host is; never before `ended_at`, which means at once.
+    /// `None` where something must happen first: the warnings say what.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(crate) next_command_at: Option<Time>,
 }

