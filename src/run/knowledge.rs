@@ -38,6 +38,8 @@ pub(super) struct Observed {
     pub(super) fleet: Option<Arc<FleetSnapshot>>,
     /// What the last look at the whole fleet found of what concerns the run.
     pub(super) surroundings: Option<Surroundings>,
+    /// Whether a look at the whole fleet failed while `surroundings` was not known.
+    pub(super) whole_failed: bool,
     /// The record as it was last read.
     pub(super) record: Option<Arc<FleetRecord>>,
     /// When the newest observation that read the probes began.

@@ -62,10 +62,14 @@ impl Machine {
         may_serve(&self.inputs(snapshot, &view, &none, now), hosts)
     }
 
-    /// Capacity as the plan had it before, with what the last complete observation shows as remaining.
+    /// Capacity as the plan had it before, with what the last complete observation shows as remaining; where none showed
+    /// all that the run watches, as the plan had it.
     pub(super) fn measured(&self, now: Time) -> Vec<SubsystemCapacity> {
         let before = self.document().subsystems.clone();
         let (Some(snapshot), Some(record)) = (&self.observed.fleet, &self.observed.record) else { return before };
+        if !snapshot.is_whole() && self.observed.surroundings.is_none() {
+            return before;
+        }
         let view = record.view(None, &BTreeSet::new(), now);
         let none = BTreeMap::new();
         let inputs = self.inputs(snapshot, &view, &none, now);

@@ -13,12 +13,14 @@ use super::machine::Machine;
 impl Machine {
     /// What the next observation has to show; `None` for the whole fleet.
     pub(crate) fn scope(&self, now: Time) -> Option<Scope> {
-        let known = self.observed.surroundings.as_ref()?;
-        // S2: while hosts are out samples must not be far apart, and a look at everything may take long.
-        if known.is_old(now) && !self.is_stopping() && !self.has_reservations() {
-            return None;
-        }
-        let mut scope = known.scope.clone();
+        let mut scope = match &self.observed.surroundings {
+            // S2: while hosts are out samples must not be far apart, and a look at everything may take long.
+            Some(known) if known.is_old(now) && !self.is_stopping() && !self.has_reservations() => return None,
+            Some(known) => known.scope.clone(),
+            // S7: whoever took a run over and cannot see everything still sees, and puts back, what is out.
+            None if self.is_stopping() && self.observed.whole_failed => Scope::default(),
+            None => return None,
+        };
         let planned = || self.document().batches.iter().flat_map(|batch| &batch.hosts);
         scope.hosts.extend(planned().map(|host| host.id.clone()));
         scope.groups.extend(planned().filter_map(|host| host.group.clone()));
@@ -62,8 +64,9 @@ impl Machine {
 
     /// A look that failed: the next one at the whole fleet can wait, what is out cannot.
     pub(super) fn survey_later(&mut self, now: Time) {
-        if let Some(known) = self.observed.surroundings.as_mut() {
-            known.at = now;
+        match self.observed.surroundings.as_mut() {
+            Some(known) => known.at = now,
+            None => self.observed.whole_failed = true,
         }
     }
 }

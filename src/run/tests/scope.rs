@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::world::{START, World, host};
 use crate::model::{Bounds, GroupName, Host, HostId, HostState, Scope};
-use crate::run::{Action, Finish, Machine, Outcome, Response};
+use crate::run::{Action, Finish, Machine, Outcome, Purpose, Response};
 
 /// A host outside groups, of another team or of `index`.
 fn lone(world: &World, name: &str, role: &str) -> Host {
@@ -101,4 +101,25 @@ fn s5_a_host_that_a_run_does_not_ask_for_is_not_gone() {
     let part = crate::plan::testing::part(&snapshot, Scope { hosts: [host(1)].into(), ..Scope::default() });
     let missing = HostId::new("lone-other");
     assert!(snapshot.lacks(&missing) && !part.lacks(&missing), "only who was asked for is gone");
+}
+
+/// Whoever takes a run over has never seen the fleet. In a large region, or a throttled account, that look may fail for ever:
+/// what is out goes back all the same.
+#[test]
+fn s7_hosts_are_put_back_by_a_process_that_never_sees_the_whole_fleet() {
+    for purpose in [Purpose::Abandon, Purpose::Resume] {
+        let mut world = world();
+        let mut machine = world.machine(2);
+        scope_with_hosts_out(&mut world, &mut machine);
+        drop(machine);
+        world.too_large = true;
+        let mut taker = world.take_over(purpose, &[]);
+        assert_eq!(world.drive(&mut taker), Finish::Ended);
+        let document = world.document();
+        assert_eq!((document.restored.len(), document.in_doubt.len()), (2, 0), "{purpose:?}: {document:#?}");
+        assert!(world.hosts.values().all(|host| host.state == HostState::InService), "{purpose:?}");
+        // What it did not see is not said to be missing.
+        let index = &document.subsystems[0];
+        assert!(index.remaining >= index.minimum, "{purpose:?}: {index:?}");
+    }
 }

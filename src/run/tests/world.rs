@@ -79,6 +79,8 @@ pub(super) struct World {
     calls: BTreeMap<&'static str, u64>,
     /// Looks that show nothing, by number from 1.
     pub(super) blind: BTreeSet<u64>,
+    /// No look at the whole fleet succeeds.
+    pub(super) too_large: bool,
     pub(super) looks: u64,
     /// How long a look takes.
     pub(super) look_takes: Duration,
@@ -163,6 +165,7 @@ impl World {
             faults: Vec::new(),
             calls: BTreeMap::new(),
             blind: BTreeSet::new(),
+            too_large: false,
             looks: 0,
             look_takes: Duration::ZERO,
             refuses_to_restore: None,
@@ -553,7 +556,7 @@ impl World {
         self.looks += 1;
         let record =
             if self.is_ledger_lost() { Err("the disk is gone".to_owned()) } else { Ok(Arc::new(self.record.clone())) };
-        let fleet = if self.blind.contains(&self.looks) {
+        let fleet = if self.blind.contains(&self.looks) || (self.too_large && machine.scope(self.now).is_none()) {
             Err(Blind { message: "throttled".to_owned(), contradictory: false })
         } else {
             // As the driver asks: what the run need not see is not shown.
