@@ -44,7 +44,14 @@ pub(crate) enum Command {
     /// Looks at the caller, the ledger, the permissions that can be tried without effect, how long an observation takes, and
     /// the state of each group. Exit 0, or 5 with what to do.
     #[command(after_help = examples::DOCTOR)]
-    Doctor,
+    Doctor {
+        /// Raise the minimum size of each group to its share of what the policies ask, before looking
+        ///
+        /// The provider itself then holds the floor, whoever asks. A person confirms it, the ledger records it. A minimum is
+        /// never lowered, and never raised above the group's desired size.
+        #[arg(long)]
+        fix: bool,
+    },
     /// Runs under way, what they hold, halts
     #[command(after_help = examples::STATUS)]
     Status {
@@ -169,8 +176,13 @@ pub(crate) enum Command {
     #[command(after_help = examples::IAM_POLICY)]
     IamPolicy {
         /// For the role that puts hosts under the ledger: ledger adopt
-        #[arg(long, conflicts_with = "ledger")]
+        #[arg(long, conflicts_with_all = ["ledger", "fix"])]
         adopt: bool,
+        /// For the role that raises the minimum of groups: doctor --fix
+        ///
+        /// IAM cannot limit it to that: give it to a person, and to no pipeline.
+        #[arg(long, conflicts_with = "ledger")]
+        fix: bool,
         /// For a user of the ledger alone, which is in DynamoDB: halt, status, history
         #[arg(long)]
         ledger: bool,
@@ -221,7 +233,7 @@ impl Command {
             Self::Plan { .. }
             | Self::Headroom { .. }
             | Self::Hosts { .. }
-            | Self::Doctor
+            | Self::Doctor { .. }
             | Self::Status { .. }
             | Self::History(_)
             | Self::Report { html: None, .. }

@@ -22,6 +22,7 @@ Examples:
 pub(crate) const DOCTOR: &str = "\
 Examples:
   safe-remove doctor                before the first removal
+  safe-remove doctor --fix          and let the provider hold the minimums too
   safe-remove doctor --output json  for a program";
 
 pub(crate) const STATUS: &str = "\

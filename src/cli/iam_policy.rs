@@ -52,6 +52,9 @@ const MARKERS: [&str; 2] = ["ec2:CreateTags", "ec2:DeleteTags"];
 const OUTSIDE: [&str; 1] = ["ec2:TerminateInstances"];
 const TARGETS: [&str; 2] = ["elasticloadbalancing:DeregisterTargets", "elasticloadbalancing:RegisterTargets"];
 
+/// Whoever raises the minimum of groups. Nothing in IAM limits it to that.
+const FIX: [&str; 1] = ["autoscaling:UpdateAutoScalingGroup"];
+
 /// Every user of a ledger in DynamoDB: it reads and writes items, and deletes nothing.
 const LEDGER: [&str; 4] = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem"];
 
@@ -74,6 +77,8 @@ pub(super) enum Role {
     Removes,
     /// The role that puts hosts under the ledger.
     Adopts,
+    /// The role that raises the minimum of groups.
+    Fixes,
     /// A user of the ledger alone, with what `ledger init` and `ledger prune` need besides.
     Ledger {
         /// `--init`
@@ -88,7 +93,7 @@ pub(super) async fn iam_policy(global: &Global, role: Role, screen: &Screen) -> 
     let policies = ops::policies(&global.policies)?;
     let ledger = match role {
         Role::Ledger { .. } => None,
-        Role::Removes | Role::Adopts => ops::ledger_id(&policies).await,
+        Role::Removes | Role::Adopts | Role::Fixes => ops::ledger_id(&policies).await,
     };
     let statements = statements(&policies, role, ledger.as_ref())?;
     let policy = json!({"Version": "2012-10-17", "Statement": statements});
@@ -115,11 +120,12 @@ fn statements(policies: &PolicySet, role: Role, ledger: Option<&LedgerId>) -> Re
         (Role::Ledger { .. }, _) | (_, None) => Vec::new(),
         (Role::Removes, Some((region, account))) => removes(region, account, ledger),
         (Role::Adopts, Some((region, account))) => adopts(region, account, ledger),
+        (Role::Fixes, Some((region, account))) => fixes(region, account, ledger),
     };
     if let LedgerKind::Dynamodb(place) = &policies.fleet.ledger.kind {
         let (init, prune) = match role {
             Role::Ledger { init, prune } => (init, prune),
-            Role::Removes | Role::Adopts => (false, false),
+            Role::Removes | Role::Adopts | Role::Fixes => (false, false),
         };
         found.extend(uses_ledger(place, aws.map_or("*", |(_, account)| account), &policies.fleet.name, init, prune));
     }
@@ -132,7 +138,7 @@ fn statements(policies: &PolicySet, role: Role, ledger: Option<&LedgerId>) -> Re
             format!("the ledger of these policies is not in AWS but in {place}"),
             "`--ledger` is for `kind = \"dynamodb\"` under `[ledger]` in fleet.toml",
         ),
-        Role::Removes | Role::Adopts => OperationError::usage(
+        Role::Removes | Role::Adopts | Role::Fixes => OperationError::usage(
             format!("nothing of these policies is in AWS: the fleet is simulated, and the ledger in {place}"),
             "an IAM policy is for `kind = \"aws\"` under `[provider]`, or `kind = \"dynamodb\"` under `[ledger]`, in fleet.toml",
         ),
@@ -206,6 +212,11 @@ fn adopts(region: &str, account: &str, ledger: Option<&LedgerId>) -> Vec<Value> 
         allow("AdoptGroups", &["autoscaling:CreateOrUpdateTags"], &groups(region, account), &tag),
         allow("AdoptHosts", &["ec2:CreateTags"], &instances(region, account), &tag),
     ]
+}
+
+/// Groups of the ledger alone.
+fn fixes(region: &str, account: &str, ledger: Option<&LedgerId>) -> Vec<Value> {
+    vec![look(region), allow("Minimums", &FIX, &groups(region, account), &of_ledger("autoscaling", ledger))]
 }
 
 /// For one table, limited to the partitions of one fleet.

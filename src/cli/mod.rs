@@ -181,7 +181,7 @@ async fn command(cli: &Cli, screen: &Arc<Screen>) -> Result<CommandOutput, Opera
         Some(Command::Plan { selection }) => plan::run(global, selection).await,
         Some(Command::Headroom { subsystem, what_if }) => headroom::run(global, subsystem.as_ref(), what_if).await,
         Some(Command::Hosts { subsystem }) => hosts::run(global, subsystem.as_ref()).await,
-        Some(Command::Doctor) => doctor::run(global).await,
+        Some(Command::Doctor { fix }) => doctor::run(global, *fix, screen).await,
         Some(Command::Status { run, watch, check }) => status::run(global, run.as_ref(), *watch, *check, screen).await,
         Some(Command::Resume { run, yes, reason, even_if_alive }) => {
             let (yes, reason, even_if_alive) = (*yes, reason.clone(), *even_if_alive);
@@ -224,11 +224,12 @@ async fn command(cli: &Cli, screen: &Arc<Screen>) -> Result<CommandOutput, Opera
         }
         Some(Command::Ledger(LedgerCommand::SetTime { reason })) => ledger::set_time(global, reason, screen).await,
         Some(Command::Ledger(LedgerCommand::Adopt { reason })) => ledger::adopt(global, reason, screen).await,
-        Some(Command::IamPolicy { adopt, ledger, init, prune }) => {
-            let role = match (adopt, ledger) {
-                (true, _) => Role::Adopts,
-                (false, true) => Role::Ledger { init: *init, prune: *prune },
-                (false, false) => Role::Removes,
+        Some(Command::IamPolicy { adopt, fix, ledger, init, prune }) => {
+            let role = match (adopt, fix, ledger) {
+                (true, _, _) => Role::Adopts,
+                (false, true, _) => Role::Fixes,
+                (false, false, true) => Role::Ledger { init: *init, prune: *prune },
+                (false, false, false) => Role::Removes,
             };
             iam_policy::iam_policy(global, role, screen).await
         }

@@ -3,8 +3,8 @@
 use crate::ledger::Displaced;
 use crate::model::{LedgerId, Time, counted, span_text};
 use crate::ops::{Marks, Part, Question};
-use crate::output::{Align, Place, StatusHalt, Table, Text, capacity_line, other_text};
-use crate::plan::{Plan, SubsystemCapacity};
+use crate::output::{Align, Place, StatusHalt, Table, Text, capacity_line, low_text, other_text};
+use crate::plan::{LowMinimum, Plan, SubsystemCapacity};
 
 use super::{difference, halts};
 
@@ -36,6 +36,20 @@ pub(super) fn words(of: &Question<'_>) -> (Text, String) {
             }
             let what = if marks.is_empty() { "it" } else { "them" };
             (shown, format!("Type {answer} to adopt {what}, anything else to stop"))
+        }
+        Question::Minimums { place, to_raise, left } => {
+            let mut shown = place.text();
+            shown.blank();
+            shown.append(of_minimums(to_raise));
+            for low in *left {
+                shown.field("left", &low_text(low));
+            }
+            shown.paragraph(
+                "From then on the provider itself refuses to go below it, whoever asks: a deployment and an autoscaler \
+                 too. Where code describes these groups, set it there as well, or its next run lowers it again.",
+            );
+            let groups = counted(to_raise.len(), "group");
+            (shown, format!("Type {answer} to raise the minimum of {groups}, anything else to stop"))
         }
         Question::Acceptance { place, was, is, .. } => {
             let mut shown = place.text();
@@ -131,6 +145,19 @@ fn of_marks(marks: &Marks) -> Text {
     }
     let mut text = Text::default();
     text.table(2, table);
+    text
+}
+
+fn of_minimums(to_raise: &[LowMinimum]) -> Text {
+    let columns =
+        [("group", Align::Whole), ("minimum", Align::Right), ("then", Align::Right), ("asked by", Align::Left)];
+    let mut table = Table::new(&columns);
+    for LowMinimum { group, is, asked, of, .. } in to_raise {
+        table.row([group.as_str(), &is.to_string(), &asked.to_string(), of.as_str()]);
+    }
+    let mut text = Text::default();
+    text.table(2, table);
+    text.blank();
     text
 }
 

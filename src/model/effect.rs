@@ -13,8 +13,8 @@ pub(crate) const CALL_HOSTS: usize = 20;
 /// Hosts, each with the target groups that it is in, which a restore must bring back.
 pub type HostTargets = BTreeMap<HostId, BTreeSet<TargetGroupId>>;
 
-/// One thing to do, in the imperative. Each effect names what it touches; none sets a size, because then the provider
-/// would choose the victims.
+/// One thing to do, in the imperative. Each effect names what it touches; none sets the size that a group has, because then
+/// the provider would choose the victims.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "effect", rename_all = "kebab-case")]
 pub enum Effect {
@@ -66,6 +66,16 @@ pub enum Effect {
         #[serde(default)]
         replaces: BTreeSet<LedgerId>,
     },
+    /// Raise a group's own minimum, so that the provider itself refuses to shrink it further (`doctor --fix`). Never above
+    /// its desired size: the provider would launch.
+    RaiseMinimum {
+        /// The group.
+        group: GroupName,
+        /// Its minimum as it was seen, in hosts. A provider refuses the call where it is another by now.
+        from: u64,
+        /// The minimum from then on, in hosts.
+        to: u64,
+    },
 }
 
 impl Effect {
@@ -75,7 +85,7 @@ impl Effect {
             Self::Cordon { hosts, .. } | Self::Restore { hosts, .. } => hosts.keys().collect(),
             Self::Terminate { host, .. } => vec![host],
             Self::Adopt { hosts, .. } => hosts.iter().collect(),
-            Self::Suspend { .. } | Self::Resume { .. } => Vec::new(),
+            Self::Suspend { .. } | Self::Resume { .. } | Self::RaiseMinimum { .. } => Vec::new(),
         }
     }
 }

@@ -12,7 +12,7 @@ use crate::model::{
     FleetSnapshot, GroupName, Host, HostId, HostState, HostTargets, PUT_BACK, Scope, Time, counted, duration_text,
     span_text,
 };
-use crate::output::{Check, CheckState, DoctorDocument, Place, next};
+use crate::output::{Check, CheckState, DoctorDocument, MinimumsDocument, Place, next};
 use crate::plan::{HostList, Membership, Request, Rule, Selection, group_minimums};
 use crate::policy::PolicySet;
 use crate::ports::{Lasting, Ledger, Permission, Trial, Trials};
@@ -25,12 +25,15 @@ use super::reader::LedgerReader;
 /// Groups and hosts that one line names; the document has no more than the line.
 const NAMED: usize = 6;
 
-/// Looks at everything that the policies name.
+/// Looks at everything that the policies name. `minimums`: what was done about those of the provider before.
 ///
 /// # Errors
 ///
 /// The policies are invalid.
-pub(crate) async fn doctor(directory: &Path) -> Result<DoctorDocument, OperationError> {
+pub(crate) async fn doctor(
+    directory: &Path,
+    minimums: Option<MinimumsDocument>,
+) -> Result<DoctorDocument, OperationError> {
     let policies = environment::policies(directory)?;
     let (mut checks, mut lasting) = (vec![policy(&policies)], Vec::new());
     let now = fleets::now(&policies.fleet);
@@ -81,7 +84,8 @@ pub(crate) async fn doctor(directory: &Path) -> Result<DoctorDocument, Operation
         *advice = next::placed(advice, directory);
     }
     let is_bad = checks.iter().any(|check| check.state == CheckState::Bad);
-    Ok(DoctorDocument { schema: DoctorDocument::SCHEMA, place, at: now, checks, exit_code: if is_bad { 5 } else { 0 } })
+    let exit_code = if is_bad { 5 } else { 0 };
+    Ok(DoctorDocument { schema: DoctorDocument::SCHEMA, place, at: now, checks, minimums, exit_code })
 }
 
 fn place(policies: &PolicySet, opened: &Result<Opened, OperationError>, ledger: Option<&LedgerReader>) -> Place {
@@ -333,6 +337,7 @@ fn advice(rule: Rule, code: Option<&'static str>) -> Option<String> {
             let adopt = "`safe-remove ledger adopt --reason TEXT`";
             Some(code.map_or_else(|| adopt.to_owned(), |code| format!("{adopt}; if it was done before: {code}")))
         }
+        Rule::ProviderFloor => Some("`safe-remove doctor --fix` sets it".to_owned()),
         Rule::Halted => Some("`safe-remove status` shows the order, `safe-remove unhalt` lifts it".to_owned()),
         _ => None,
     }

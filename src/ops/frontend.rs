@@ -13,7 +13,7 @@ use crate::driver::{StopSender, Watcher};
 use crate::ledger::Displaced;
 use crate::model::{LedgerId, RunId, SubsystemName, Time};
 use crate::output::Place;
-use crate::plan::{Plan, PlanDocument};
+use crate::plan::{LowMinimum, Plan, PlanDocument};
 use crate::policy::SubsystemPolicy;
 use crate::ports::Clock;
 use crate::run::{JournalRecord, Order};
@@ -75,6 +75,15 @@ pub(crate) enum Question<'a> {
         /// The groups and hosts that would get its mark.
         marks: &'a Marks,
     },
+    /// Whether the provider's own minimum of these groups is raised.
+    Minimums {
+        /// Where all this is.
+        place: &'a Place,
+        /// The groups that would be raised.
+        to_raise: &'a [LowMinimum],
+        /// Those that hold less than their share too, and are left.
+        left: &'a [LowMinimum],
+    },
     /// Whether a policy is accepted for every operator.
     Acceptance {
         /// Where all this is.
@@ -128,7 +137,9 @@ impl Question<'_> {
     pub(crate) fn answer(&self) -> Option<String> {
         match self {
             Self::Plan { plan, .. } => Some(plan.prompt_answer()),
-            Self::Adoption { place, .. } | Self::SetTime { place, .. } => Some(place.fleet.to_string()),
+            Self::Adoption { place, .. } | Self::Minimums { place, .. } | Self::SetTime { place, .. } => {
+                Some(place.fleet.to_string())
+            }
             Self::Acceptance { subsystem, .. } => Some(subsystem.to_string()),
             Self::Unhalt { .. } | Self::WhyPaused { .. } | Self::WhyHalted { .. } => None,
         }

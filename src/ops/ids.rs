@@ -44,6 +44,11 @@ pub(crate) fn adoption_id() -> RunId {
     of_its_own("a")
 }
 
+/// The id of the journal of one group whose minimum is raised.
+pub(crate) fn minimum_id() -> RunId {
+    of_its_own("m")
+}
+
 /// The id of the journal of a time that is set right.
 pub(crate) fn time_id() -> RunId {
     of_its_own("t")

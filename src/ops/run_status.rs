@@ -126,6 +126,7 @@ fn of_call(call: u64, intent: &Call) -> StatusCall {
         Effect::Suspend { group, .. } => ("suspend", Some(group.clone())),
         Effect::Resume { group, .. } => ("resume", Some(group.clone())),
         Effect::Adopt { .. } => ("adopt", None),
+        Effect::RaiseMinimum { group, .. } => ("raise-minimum", Some(group.clone())),
     };
     StatusCall {
         call,

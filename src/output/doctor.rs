@@ -2,7 +2,8 @@
 
 use serde::Serialize;
 
-use crate::model::Time;
+use crate::model::{GroupName, SubsystemName, Time, counted};
+use crate::plan::LowMinimum;
 
 use super::{Place, Text};
 
@@ -18,8 +19,33 @@ pub(crate) struct DoctorDocument {
     pub(crate) at: Time,
     /// In the order in which one depends on the other.
     pub(crate) checks: Vec<Check>,
+    /// The minimums that `--fix` raised before all this was looked at; `None` without it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) minimums: Option<MinimumsDocument>,
     /// The exit code: 0, or 5 where a check is bad.
     pub(crate) exit_code: u8,
+}
+
+/// What `--fix` did about the minimums of the provider.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct MinimumsDocument {
+    /// The groups whose minimum was raised.
+    pub(crate) raised: Vec<RaisedMinimum>,
+    /// The groups that hold less than their share and were left, each with `why_not`.
+    pub(crate) left: Vec<LowMinimum>,
+}
+
+/// A group whose minimum was raised.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct RaisedMinimum {
+    /// The group.
+    pub(crate) group: GroupName,
+    /// Its minimum before, in hosts.
+    pub(crate) from: u64,
+    /// Its minimum now, in hosts.
+    pub(crate) to: u64,
+    /// The subsystem that asks most of it.
+    pub(crate) of: SubsystemName,
 }
 
 /// One thing that was looked at.
@@ -108,17 +134,46 @@ impl DoctorDocument {
 pub(crate) fn doctor_text(document: &DoctorDocument) -> Text {
     let mut text = document.place.text();
     text.blank();
+    text.append(document.minimums.as_ref().map(minimums_text).unwrap_or_default());
     for check in &document.checks {
         let advice = check.advice.as_ref().map(|advice| format!(". To do: {advice}")).unwrap_or_default();
         text.item(check.state.word(), NAMES, &format!("{}: {}{advice}", check.name(), check.found));
     }
     text.blank();
+    let touched = match &document.minimums {
+        Some(of) if !of.raised.is_empty() => {
+            format!("The minimum of {} was raised, nothing else was touched.", counted(of.raised.len(), "group"))
+        }
+        Some(_) | None => "Nothing was touched.".to_owned(),
+    };
     text.paragraph(&match document.bad().count() {
-        0 => "Nothing stands in the way of a removal. Nothing was touched.".to_owned(),
-        1 => "One thing stands in the way of a removal. Nothing was touched.".to_owned(),
-        bad => format!("{bad} things stand in the way of a removal. Nothing was touched."),
+        0 => format!("Nothing stands in the way of a removal. {touched}"),
+        1 => format!("One thing stands in the way of a removal. {touched}"),
+        bad => format!("{bad} things stand in the way of a removal. {touched}"),
     });
     text
+}
+
+fn minimums_text(of: &MinimumsDocument) -> Text {
+    let mut text = Text::default();
+    for RaisedMinimum { group, from, to, of } in &of.raised {
+        text.field("RAISED", &format!("the minimum of group {group} from {from} to {to}, for {of}"));
+    }
+    for low in &of.left {
+        text.field("not raised", &low_text(low));
+    }
+    if of.raised.is_empty() && of.left.is_empty() {
+        text.field("minimums", "every group holds its share");
+    }
+    text.blank();
+    text
+}
+
+/// Why a minimum is left as it is.
+pub(crate) fn low_text(low: &LowMinimum) -> String {
+    let LowMinimum { group, is, asked, of, why_not } = low;
+    let why = why_not.as_deref().unwrap_or("nobody tried");
+    format!("the minimum of group {group} is {is}, and {of} asks for {asked}: {why}")
 }
 
 /// The longest word for a state.

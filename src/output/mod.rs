@@ -30,7 +30,9 @@ mod wrap;
 
 pub(crate) use capacity::capacity_line;
 pub(crate) use clean::{clean, clean_lines, is_unsafe, json_document, json_line};
-pub(crate) use doctor::{Check, CheckState, DoctorDocument, doctor_causes, doctor_text};
+pub(crate) use doctor::{
+    Check, CheckState, DoctorDocument, MinimumsDocument, RaisedMinimum, doctor_causes, doctor_text, low_text,
+};
 pub(crate) use documents::{
     ErrorDocument, HeadroomDocument, HistoryDocument, HistoryHalt, Hypothesis, PlanEnd, ResultDocument, placed_plan,
 };

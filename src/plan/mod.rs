@@ -76,6 +76,7 @@ pub(crate) use doubts::may_serve;
 pub use error::AssessError;
 pub(crate) use explain::{Assumed, Assumption, UnknownAssumption, WhatIf};
 pub use explain::{Headroom, InTurn, Spread, headroom};
+pub(crate) use floor::{LowMinimum, low_minimums};
 pub use inputs::{Inputs, Stage, Taking};
 pub(crate) use listing::{ListedHost, ListedMembership, listed};
 pub(crate) use measure::{capacities, hosts_of, in_service, measure};

@@ -323,6 +323,14 @@ pub enum Event {
         #[serde(flatten)]
         intent: Call,
     },
+    /// `doctor --fix` is about to raise a group's own minimum. Not of a run: it has a journal of its own.
+    MinimumRaised {
+        /// Who.
+        operator: OperatorId,
+        /// The call that is about to be sent.
+        #[serde(flatten)]
+        intent: Call,
+    },
     /// `ledger set-time` is about to set the record's time right. Not of a run: it has a journal of its own.
     LedgerTimeSet {
         /// Who.
@@ -359,7 +367,10 @@ impl Event {
 
     /// The call that this is the intent of.
     pub(crate) fn intent(&self) -> Option<&Call> {
-        if let Self::CallIntended { intent, .. } | Self::LedgerAdopted { intent, .. } = self {
+        if let Self::CallIntended { intent, .. }
+        | Self::LedgerAdopted { intent, .. }
+        | Self::MinimumRaised { intent, .. } = self
+        {
             Some(intent)
         } else {
             None

@@ -39,7 +39,8 @@ pub(super) fn terminates(history: &RunHistory<'_>) -> Vec<SentTerminate> {
         | Effect::Restore { .. }
         | Effect::Suspend { .. }
         | Effect::Resume { .. }
-        | Effect::Adopt { .. } => None,
+        | Effect::Adopt { .. }
+        | Effect::RaiseMinimum { .. } => None,
     };
     history.calls.values().filter_map(|call| sent(&call.intent.effect)).collect()
 }

@@ -98,6 +98,7 @@ pub(crate) fn in_words<'a>(
             | Event::PauseOrdered { .. }
             | Event::ContinueOrdered { .. }
             | Event::LedgerAdopted { .. }
+            | Event::MinimumRaised { .. }
             | Event::LedgerTimeSet { .. }
             | Event::JournalPruned { .. } => {}
         }
@@ -118,6 +119,7 @@ fn words(call: &Call) -> String {
         Effect::Suspend { group, .. } => format!("suspend AZRebalance of {group}"),
         Effect::Resume { group, .. } => format!("resume AZRebalance of {group}"),
         Effect::Adopt { .. } => "adopt".to_owned(),
+        Effect::RaiseMinimum { group, to, .. } => format!("raise the minimum of {group} to {to}"),
     }
 }
 

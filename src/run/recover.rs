@@ -131,7 +131,9 @@ impl Sent {
             Effect::Restore { .. } => &mut self.restore,
             Effect::Terminate { .. } => &mut self.terminate,
             // A group's process is observed again, and suspending or resuming twice does no harm.
-            Effect::Suspend { .. } | Effect::Resume { .. } | Effect::Adopt { .. } => return,
+            Effect::Suspend { .. } | Effect::Resume { .. } | Effect::Adopt { .. } | Effect::RaiseMinimum { .. } => {
+                return;
+            }
         };
         for host in intent.effect.hosts() {
             change(of_kind.entry(host.clone()).or_default());

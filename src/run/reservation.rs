@@ -260,7 +260,11 @@ impl Reservations {
         let of_group = match effect {
             Effect::Suspend { group, .. } => groups.get_mut(group).map(|group| &mut group.suspend),
             Effect::Resume { group, .. } => groups.get_mut(group).map(|group| &mut group.resume),
-            Effect::Cordon { .. } | Effect::Restore { .. } | Effect::Terminate { .. } | Effect::Adopt { .. } => None,
+            Effect::Cordon { .. }
+            | Effect::Restore { .. }
+            | Effect::Terminate { .. }
+            | Effect::Adopt { .. }
+            | Effect::RaiseMinimum { .. } => None,
         };
         let touched = effect.hosts();
         let hosts = self.hosts.values_mut().filter(|host| touched.contains(&&host.id));
@@ -268,7 +272,7 @@ impl Reservations {
             Effect::Cordon { .. } => Some(&mut host.cordon),
             Effect::Restore { .. } => Some(&mut host.restore),
             Effect::Terminate { .. } => Some(&mut host.terminate),
-            Effect::Suspend { .. } | Effect::Resume { .. } | Effect::Adopt { .. } => None,
+            Effect::Suspend { .. } | Effect::Resume { .. } | Effect::Adopt { .. } | Effect::RaiseMinimum { .. } => None,
         });
         of_group.into_iter().chain(of_hosts).collect()
     }

@@ -51,7 +51,8 @@ impl RunHistory<'_> {
                 | Effect::Terminate { .. }
                 | Effect::Suspend { .. }
                 | Effect::Resume { .. }
-                | Effect::Adopt { .. } => false,
+                | Effect::Adopt { .. }
+                | Effect::RaiseMinimum { .. } => false,
             })
         };
         let is_out = |stage: HostStage| matches!(stage, HostStage::Touched | HostStage::Cordoned | HostStage::Doubt);

@@ -4,6 +4,8 @@ use serde_json::Value;
 
 use crate::environment::TestEnvironment;
 use crate::fleets::Fleet;
+use crate::removal::{cordoned, signal_until_it_ends, wait_until};
+use crate::support::terminal::{Ended, Terminal, keeps_to, one_line};
 
 /// The states of the checks with this name, in order.
 pub(crate) fn states<'a>(document: &'a Value, check: &str) -> Vec<&'a str> {
@@ -81,4 +83,63 @@ fn each_thing_in_the_way_is_named_and_the_rest_is_looked_at_all_the_same() {
     // Policies that cannot be read are told as by every command.
     environment.replace("policies/index.toml", "[capacity]", "[capacities]");
     environment.run(&["doctor"]).exits(4);
+}
+
+/// `doctor --fix` on a terminal of 80 columns, with this answer to its question.
+pub(crate) fn fix(environment: &TestEnvironment, answer: &str) -> Ended {
+    let mut asks = Terminal::open(environment, &["doctor", "--fix"], 80);
+    asks.see("Type demo to raise");
+    asks.type_line(answer);
+    let ended = asks.end();
+    keeps_to(80, &ended.rows);
+    ended
+}
+
+fn minimums(environment: &TestEnvironment) -> Value {
+    let state = std::fs::read_to_string(environment.path().join("state/fleet.json")).expect("a state");
+    let state: Value = serde_json::from_str(&state).expect("a state");
+    let groups = state["groups"].as_object().expect("groups");
+    groups.iter().map(|(name, group)| (name.clone(), group["minimum"].clone())).collect()
+}
+
+/// Each group gets its share, and all together what the policy asks for: what it lets go, the provider lets go too.
+#[test]
+fn minimums_of_the_provider_are_raised_once_a_person_confirms_and_the_ledger_has_it() {
+    let environment = TestEnvironment::new();
+    Fleet { clock: "1", index_minimum: 12, ..Fleet::default() }.write_quick(&environment);
+    environment.replace("policies/placement.toml", "minimum = 11", "minimum = 8");
+    environment.run(&["--subsystem", "index", "--count", "1", "--yes"]).exits(0);
+    environment.run(&["doctor", "--fix"]).exits(6);
+    let no = fix(&environment, "yes");
+    assert_eq!(no.code, 6, "{}", no.rows.join("\n"));
+    assert!(one_line(&no.rows).contains("nothing was touched"), "{}", no.rows.join("\n"));
+    assert!(minimums(&environment).as_object().expect("groups").values().all(Value::is_null));
+
+    let raised = fix(&environment, "demo");
+    assert_eq!(raised.code, 0, "{}", raised.rows.join("\n"));
+    let said = one_line(&raised.rows);
+    assert!(said.contains("RAISED the minimum of group index from 0 to 8, for index"), "{said}");
+    assert!(said.contains("was raised, nothing else was touched"), "{said}");
+    let after = minimums(&environment);
+    let held = |groups: [&str; 2]| groups.map(|group| after[group].as_u64().expect("raised")).iter().sum::<u64>();
+    assert_eq!((held(["index", "index-billing"]), held(["placement", "placement-billing"])), (12, 8), "{after:#}");
+    let journal = environment.run(&["ledger", "export"]).exits(0).stdout;
+    assert_eq!(journal.matches("minimum-raised").count(), 5, "{journal}");
+    // Nothing is left to raise, and the provider itself refuses what another program asks.
+    let again = environment.run(&["doctor", "--fix", "-o", "json"]).exits(0).json();
+    assert_eq!(again["minimums"], serde_json::json!({"raised": [], "left": []}), "{again:#}");
+    environment.run(&["--subsystem", "index", "--count", "2", "--yes"]).exits(0);
+}
+
+#[test]
+fn minimums_are_not_raised_while_hosts_are_out() {
+    let environment = TestEnvironment::new();
+    Fleet { clock: "1", ..Fleet::default() }.write_quick(&environment);
+    environment.replace("policies/index.toml", "bake = \"6s\"", "bake = \"60s\"");
+    let remove = ["--subsystem", "index", "--count", "1", "--yes", "-o", "json"];
+    let mut child = environment.command(&remove).spawn().expect("it starts");
+    wait_until(&mut child, "the cordon", || cordoned(environment.path()) == 1);
+    let refused = environment.run(&["doctor", "--fix"]).exits(6);
+    assert!(refused.stderr.contains("runs are under way"), "{}", refused.stderr);
+    signal_until_it_ends(&mut child, "-TERM");
 }

@@ -83,16 +83,21 @@ fn called(folder: &str) -> BTreeSet<String> {
 fn the_policies_allow_the_calls_of_the_source_and_no_other() {
     let environment = policies(&FLEET[FLEET.find("[ledger]").expect("a ledger")..]);
     let (removes, adopts) = (printed(&environment, &[]), printed(&environment, &["--adopt"]));
+    let fixes = printed(&environment, &["--fix"]);
     let mut calls = called("fleet/aws");
     // AWS STS API reference: "No permissions are required to perform this operation".
     assert!(calls.remove("sts:GetCallerIdentity"));
-    assert_eq!(removes.union(&adopts).cloned().collect::<BTreeSet<_>>(), calls);
+    assert_eq!([&removes, &adopts, &fixes].into_iter().flatten().cloned().collect::<BTreeSet<_>>(), calls);
+    assert_eq!(fixes.difference(&removes).collect::<Vec<_>>(), ["autoscaling:UpdateAutoScalingGroup"]);
+    assert_eq!(fixes.intersection(&removes).filter(|action| !action.contains(":Describe")).count(), 0);
     let adopts_alone: Vec<_> = adopts.difference(&removes).collect();
     assert_eq!(adopts_alone, ["autoscaling:CreateOrUpdateTags"]);
     let cannot: Vec<_> = removes.difference(&adopts).filter(|action| action.contains(":Describe")).collect();
     assert_eq!(cannot, Vec::<&String>::new(), "who adopts looks at the same");
     environment.run(&["iam-policy", "--ledger"]).exits(2);
     environment.run(&["iam-policy", "--ledger", "--adopt"]).exits(2);
+    environment.run(&["iam-policy", "--ledger", "--fix"]).exits(2);
+    environment.run(&["iam-policy", "--adopt", "--fix"]).exits(2);
     environment.run(&["iam-policy", "--init"]).exits(2);
 }
 

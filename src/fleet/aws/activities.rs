@@ -20,19 +20,18 @@ use aws_sdk_autoscaling::types::Activity;
 use super::groups::Detail;
 use crate::model::{Departure, GroupName, HostId, Launch, Time};
 
-/// Words in the causes of launches that answer no termination. Any other cause counts as one that does.
+/// Words in the causes of launches that answer no termination. Any other cause counts as one that does, unless the desired
+/// capacity was raised ([`was_raised`]).
 ///
-/// Sources: for the first two the module's; then "an instance was launched in response to an unhealthy instance needing to
-/// be replaced" (activity histories in public repositories); the wording of the others was not seen, and is what the User
-/// Guide calls them.
-const EXPLAINED: [&str; 6] = [
-    "changing the desired capacity",
-    "unhealthy instance needing to be replaced",
-    "balanc",
-    "instance refresh",
-    "instance lifetime",
-    "warm pool",
-];
+/// Sources: "an instance was launched in response to an unhealthy instance needing to be replaced" and "An instance was
+/// launched to aid in balancing the group's zones" (activity histories in public repositories); the wording of the others was
+/// not seen, and is what the User Guide calls them.
+const EXPLAINED: [&str; 4] =
+    ["unhealthy instance needing to be replaced", "balanc", "instance refresh", "instance lifetime"];
+
+/// A description that fills the warm pool, and not the group ("Launching a new EC2 instance into warm pool: i-0123", the same
+/// sources). One "from warm pool" brings a member.
+const FILLS_WARM_POOL: &str = "into warm pool";
 
 /// The activities of all groups, sorted by the hosts that they are about.
 #[derive(Debug, Default)]
@@ -66,12 +65,23 @@ impl Told {
             }
         } else if description.starts_with("Launching")
             && let Some(at) = at
+            && !description.contains(FILLS_WARM_POOL)
+            && !was_raised(why)
             && !EXPLAINED.iter().any(|words| why.contains(words))
         {
             let launch = Launch { host, at, why: why.to_owned() };
             self.launches.entry(GroupName::new(group)).or_default().push(launch);
         }
     }
+}
+
+/// Whether a cause says that somebody raised the desired capacity. Where it was lowered, that explains no launch.
+fn was_raised(why: &str) -> bool {
+    let size = |text: &str| text.split(|c: char| !c.is_ascii_digit()).next()?.parse::<u64>().ok();
+    why.split("changing the desired capacity from ").skip(1).any(|change| {
+        let sizes = change.split_once(" to ").and_then(|(from, to)| Some((size(from)?, size(to)?)));
+        sizes.is_some_and(|(from, to)| to > from)
+    })
 }
 
 /// The instance that a description names.
@@ -121,13 +131,22 @@ mod tests {
                        actual capacity, increasing the capacity from 5 to 8.";
         let asked = "At 2017-02-11T15:36:21Z a user request explicitly set group desired capacity changing the desired \
                      capacity from 5 to 8.  ";
+        let lowered = "At 2017-02-11T15:36:21Z a scheduled action update of AutoScalingGroup constraints to min: 1, max: 5, \
+                       desired: 2 changing the desired capacity from 3 to 2.  ";
         let new = "Launching a new EC2 instance: i-9";
-        for (cause, answers) in [
-            (started.to_owned(), true),
-            (format!("{asked}{started}"), false),
-            ("an instance was launched in response to an unhealthy instance needing to be replaced.".to_owned(), false),
-            ("an instance was launched to aid in balancing the group's zones.".to_owned(), false),
-            ("something new".to_owned(), true),
+        let (into, from) =
+            ("Launching a new EC2 instance into warm pool: i-9", "Launching a new EC2 instance from warm pool: i-9");
+        for (new, cause, answers) in [
+            (new, started.to_owned(), true),
+            (new, format!("{asked}{started}"), false),
+            (new, format!("{lowered}{started}"), true),
+            (new, format!("{lowered}{asked}{started}"), false),
+            (new, "changing the desired capacity from few to many".to_owned(), true),
+            (new, "launched in response to an unhealthy instance needing to be replaced.".to_owned(), false),
+            (new, "an instance was launched to aid in balancing the group's zones.".to_owned(), false),
+            (new, "something new".to_owned(), true),
+            (into, started.to_owned(), false),
+            (from, started.to_owned(), true),
         ] {
             let told = told(&[(new, &cause), ("Moving EC2 instance out of Standby: i-1", started)]);
             let launches: Vec<&Launch> = told.launches.values().flatten().collect();

@@ -47,6 +47,7 @@ pub(super) async fn perform(fleet: &AwsFleet, call: &Call) -> CallOutcome {
         Effect::Terminate { group: None, host } => acting.terminate_instance(host).await,
         Effect::Suspend { group, process } => acting.suspend(group, *process).await,
         Effect::Resume { group, process } => acting.resume(group, *process).await,
+        Effect::RaiseMinimum { group, from, to } => acting.raise_minimum(group, *from, *to).await,
         // Tags cannot be written conditionally. A person was shown whose tags are replaced.
         Effect::Adopt { ledger, groups, hosts, replaces: _ } => acting.adopt(ledger, groups, hosts).await,
     }
@@ -223,6 +224,27 @@ impl Acting<'_> {
             .scaling_processes(process.to_string());
         outcome(
             &format!("ResumeProcesses of {group}"),
+            signed!(self, Service::AutoScaling, aws_sdk_autoscaling, operation),
+        )
+    }
+
+    async fn raise_minimum(&self, group: &GroupName, from: u64, to: u64) -> CallOutcome {
+        let looked = guards::raisable(self.fleet, group, from, to).await;
+        let to = match looked.and_then(|to| in_time(self.call, super::now()).map(|()| to)) {
+            Ok(to) => to,
+            Err(why) => return why.into(),
+        };
+        let operation = self
+            .fleet
+            .clients
+            .effects
+            .autoscaling
+            .update_auto_scaling_group()
+            .auto_scaling_group_name(group.as_str())
+            // "Any properties that you don't specify are not changed" (API reference).
+            .min_size(to);
+        outcome(
+            &format!("UpdateAutoScalingGroup of {group}"),
             signed!(self, Service::AutoScaling, aws_sdk_autoscaling, operation),
         )
     }

@@ -138,17 +138,20 @@ fn counts_as_desired(member: &Instance) -> bool {
     )
 }
 
-/// Why the newest finished launch failed, if it did.
+/// Why the newest finished launch failed, if it did: "If an attempt to launch instances failed, the StatusCode value is Failed
+/// or Cancelled and the StatusMessage provides more information" (API reference, `DescribeScalingActivities`). One that was
+/// cancelled without a message did not fail, and says nothing of others.
 fn launch_failure(activities: &[Activity], now: Time) -> Option<String> {
     let is_launch = |a: &&Activity| a.description().is_some_and(|d| d.starts_with("Launching"));
-    let has_ended = |a: &&Activity| {
-        use ScalingActivityStatusCode::{Cancelled, Failed, Successful};
-        matches!(a.status_code(), Some(Cancelled | Failed | Successful))
+    let has_ended = |a: &&Activity| match a.status_code() {
+        Some(ScalingActivityStatusCode::Failed | ScalingActivityStatusCode::Successful) => true,
+        Some(ScalingActivityStatusCode::Cancelled) => a.status_message().is_some_and(|why| !why.is_empty()),
+        _ => false,
     };
     let started = |a: &&Activity| a.start_time().and_then(|t| t.to_millis().ok());
     let newest = activities.iter().filter(is_launch).filter(has_ended).max_by_key(started)?;
     let age = started(&newest).map_or(Duration::ZERO, |at| now.since(Time::from_millis(at)));
-    if newest.status_code() != Some(&ScalingActivityStatusCode::Failed) || age > LAUNCH_FAILURE_AGE {
+    if newest.status_code() == Some(&ScalingActivityStatusCode::Successful) || age > LAUNCH_FAILURE_AGE {
         return None;
     }
     Some(newest.status_message().unwrap_or("a launch failed; AWS does not say why").to_owned())

@@ -48,11 +48,15 @@ fn s3_a_size_that_is_not_said_is_an_error() {
 
 #[test]
 fn only_the_newest_finished_launch_says_whether_launches_fail() {
-    use ScalingActivityStatusCode::{Failed, InProgress, Successful};
+    use ScalingActivityStatusCode::{Cancelled, Failed, InProgress, Successful};
     let failed = || launch(Failed, 60, "no capacity");
     assert_eq!(launch_failure(&[failed()], NOW), Some("no capacity".to_owned()));
     assert_eq!(launch_failure(&[launch(InProgress, 1, ""), failed()], NOW), Some("no capacity".to_owned()));
     assert_eq!(launch_failure(&[failed(), launch(Successful, 30, "")], NOW), None);
+    let abandoned = || launch(Cancelled, 30, "a lifecycle action was abandoned");
+    assert_eq!(launch_failure(&[abandoned()], NOW), Some("a lifecycle action was abandoned".to_owned()));
+    assert_eq!(launch_failure(&[launch(Cancelled, 30, ""), failed()], NOW), Some("no capacity".to_owned()));
+    assert_eq!(launch_failure(&[launch(Successful, 10, ""), abandoned()], NOW), None);
     assert_eq!(launch_failure(&[launch(Failed, 2 * 86_400, "long ago")], NOW), None);
     assert_eq!(launch_failure(&[], NOW), None);
 }

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::PoisonError;
 use std::time::Duration;
 
-use aws_sdk_autoscaling::types::AutoScalingInstanceDetails;
+use aws_sdk_autoscaling::types::{AutoScalingGroup, AutoScalingInstanceDetails};
 use aws_sdk_ec2::types::{Filter, Instance, InstanceAttributeName, InstanceStateName};
 use futures_util::{StreamExt, TryStreamExt, stream};
 
@@ -180,6 +180,40 @@ pub(super) async fn restorable(fleet: &AwsFleet, group: &GroupName, hosts: &[Hos
         (true, false) => Err(NotSent::passing(passing.join(", "))),
         (false, _) => Err(NotSent::because(bad.join(", "))),
     }
+}
+
+/// Checks that the group's MinSize is what was seen, in hosts, and that another one launches nothing: "If a new value for
+/// MinSize is specified without setting DesiredCapacity, and the new MinSize is larger than the current size of the group, this
+/// sets the group's DesiredCapacity to the new MinSize value" (API reference, `UpdateAutoScalingGroup`).
+pub(super) async fn raisable(fleet: &AwsFleet, group: &GroupName, from: u64, to: u64) -> Result<i32, NotSent> {
+    let answer =
+        fleet.clients.reads.autoscaling.describe_auto_scaling_groups().auto_scaling_group_names(group.as_str()).send();
+    let answer = answer.await.map_err(|e| {
+        errors::provider(&format!("describe group {group}"), "autoscaling:DescribeAutoScalingGroups", &e)
+    })?;
+    let named = answer.auto_scaling_groups().iter().find(|of| of.auto_scaling_group_name() == Some(group.as_str()));
+    let of = named.ok_or_else(|| NotSent::because(format!("there is no group {group}")))?;
+    if counts_units(of) {
+        return Err(NotSent::because(format!("the sizes of group {group} are not in hosts")));
+    }
+    let size = |size: Option<i32>| size.and_then(|size| u64::try_from(size).ok());
+    let (is, desired) = (size(of.min_size()), size(of.desired_capacity()));
+    if is != Some(from) {
+        let is = is.map_or_else(|| "not listed".to_owned(), |is| is.to_string());
+        return Err(NotSent::because(format!("MinSize of group {group} is {is}, not {from}")));
+    }
+    if to <= from || desired.is_none_or(|desired| to > desired) {
+        let why = format!("a MinSize of {to} is not between the one of group {group} and its desired capacity");
+        return Err(NotSent::because(why));
+    }
+    i32::try_from(to).map_err(|_| NotSent::because(format!("a MinSize of {to} is none")))
+}
+
+/// Whether the group's sizes are in units of its own: weights, or what `DesiredCapacityType` says.
+fn counts_units(of: &AutoScalingGroup) -> bool {
+    let policy = of.mixed_instances_policy().and_then(|policy| policy.launch_template());
+    let mut overrides = policy.map(|template| template.overrides()).unwrap_or_default().iter();
+    overrides.any(|of| of.weighted_capacity().is_some()) || of.desired_capacity_type().is_some_and(|of| of != "units")
 }
 
 /// Describes the hosts, and checks that each is running and in no group.

@@ -42,7 +42,7 @@ pub(super) fn kind(effect: &Effect) -> Option<FaultyCall> {
         Effect::Restore { .. } => Some(FaultyCall::Restore),
         Effect::Terminate { .. } => Some(FaultyCall::Terminate),
         Effect::Adopt { .. } => Some(FaultyCall::Adopt),
-        Effect::Suspend { .. } | Effect::Resume { .. } => None,
+        Effect::Suspend { .. } | Effect::Resume { .. } | Effect::RaiseMinimum { .. } => None,
     }
 }
 

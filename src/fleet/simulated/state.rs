@@ -4,7 +4,7 @@
 //! The properties that never change in a host's life (zone, tags, type) stay in the scenario; the state names the hosts
 //! that are not gone.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -64,11 +64,8 @@ impl State {
             .values()
             .map(|b| (b.host.id.clone(), HostStatus::new(b.host.state, b.host.health)))
             .collect();
-        let mut groups: BTreeMap<_, _> = scenario
-            .pools
-            .keys()
-            .map(|name| (name.clone(), GroupState { desired: 0, suspended: BTreeSet::new() }))
-            .collect();
+        let mut groups: BTreeMap<_, _> =
+            scenario.pools.keys().map(|name| (name.clone(), GroupState::default())).collect();
         for blueprint in scenario.hosts.values() {
             let counts = matches!(blueprint.host.state, HostState::InService | HostState::Pending);
             if let Some(group) = blueprint.host.group.as_ref().and_then(|g| groups.get_mut(g)).filter(|_| counts) {
@@ -166,7 +163,7 @@ impl State {
             let state = self.groups.get(name)?;
             Some(Group {
                 name: name.clone(),
-                min_size: pool.minimum,
+                min_size: state.minimum.unwrap_or(pool.minimum),
                 max_size: pool.maximum,
                 desired: state.desired,
                 stated_members: members.get(name).copied().unwrap_or(0),
@@ -212,6 +209,7 @@ impl State {
             Effect::Resume { group, process } => {
                 self.group(group)?.suspended.remove(process);
             }
+            Effect::RaiseMinimum { group, from, to } => self.raise_minimum(scenario, group, *from, *to)?,
             Effect::Adopt { ledger, replaces, .. } => match &self.ledger {
                 // Two first runs with two ledgers would coordinate nothing: the ledger that comes first governs the
                 // fleet until somebody who was shown its mark adopts the fleet.
@@ -280,8 +278,9 @@ impl State {
     /// S1: the provider's own minimum, whoever asks.
     fn lower(&mut self, scenario: &Scenario, group: Option<&GroupName>, by: u64) -> Result<(), CallRefusal> {
         let Some(name) = group else { return Ok(()) };
-        let minimum = scenario.pools.get(name).map_or(0, |p| p.minimum);
+        let of_pool = scenario.pools.get(name).map_or(0, |p| p.minimum);
         let group = self.group(name)?;
+        let minimum = group.minimum.unwrap_or(of_pool);
         match group.desired.checked_sub(by).filter(|left| *left >= minimum) {
             Some(left) => group.desired = left,
             None => {
@@ -291,6 +290,23 @@ impl State {
                 )));
             }
         }
+        Ok(())
+    }
+
+    fn raise_minimum(&mut self, scenario: &Scenario, name: &GroupName, from: u64, to: u64) -> Result<(), CallRefusal> {
+        let of_pool = scenario.pools.get(name).map_or(0, |p| p.minimum);
+        let group = self.group(name)?;
+        let is = group.minimum.unwrap_or(of_pool);
+        if is != from {
+            return Err(CallRefusal(format!("group {name}: its minimum is {is}, not {from}")));
+        }
+        if to <= is || to > group.desired {
+            let desired = group.desired;
+            return Err(CallRefusal(format!(
+                "group {name}: {to} is not between its minimum {is} and desired {desired}"
+            )));
+        }
+        group.minimum = Some(to);
         Ok(())
     }
 

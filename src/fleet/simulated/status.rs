@@ -7,11 +7,14 @@ use serde::{Deserialize, Serialize};
 use crate::model::{Health, HostState, Process};
 
 /// The state of a group.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct GroupState {
     /// Desired capacity: members pending and in service.
     pub(crate) desired: u64,
     pub(crate) suspended: BTreeSet<Process>,
+    /// Its minimum, where that was raised since the scenario was written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) minimum: Option<u64>,
 }
 
 /// The state of a host.

@@ -241,6 +241,7 @@ fn order_text(effect: &Effect) -> String {
         Effect::Suspend { group, .. } => format!("suspend AZRebalance of {group}"),
         Effect::Resume { group, .. } => format!("resume AZRebalance of {group}"),
         Effect::Adopt { .. } => "adopt".to_owned(),
+        Effect::RaiseMinimum { group, to, .. } => format!("raise the minimum of {group} to {to}"),
     }
 }
 

@@ -1,6 +1,7 @@
 //! The planner's tests, by part.
 
 mod doubts;
+mod floor;
 mod greedy;
 mod large;
 mod obstacles;

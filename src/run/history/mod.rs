@@ -315,7 +315,9 @@ impl<'a> RunHistory<'a> {
                 self.single = Some(Single::Continued { run: of, operator, lifted, confirmed });
             }
             Event::JournalPruned { request, .. } => self.single = Some(Single::Pruned(request)),
-            Event::LedgerAdopted { .. } | Event::LedgerTimeSet { .. } => self.single = Some(Single::Other),
+            Event::LedgerAdopted { .. } | Event::MinimumRaised { .. } | Event::LedgerTimeSet { .. } => {
+                self.single = Some(Single::Other);
+            }
             Event::GroupHeld { .. } => {}
         }
     }

@@ -102,6 +102,7 @@ impl JournalStage {
             | Event::PauseOrdered { .. }
             | Event::ContinueOrdered { .. }
             | Event::LedgerAdopted { .. }
+            | Event::MinimumRaised { .. }
             | Event::LedgerTimeSet { .. }
             | Event::JournalPruned { .. } => (Alone, &[Blank]),
         }

@@ -6,7 +6,8 @@ use std::time::{Duration, SystemTime};
 use aws_sdk_autoscaling::types::TargetTrackingConfiguration;
 use serde_json::{Value, json};
 
-use crate::doctor::{bad, states};
+use crate::doctor::{bad, fix, states};
+use crate::support::terminal::one_line;
 
 use super::story::{SMALL, Story, removal, rules, run};
 
@@ -142,4 +143,31 @@ async fn hosts_that_ecs_protects_from_scale_in_are_neither_capacity_nor_taken() 
     let chosen = plan["batches"].to_string();
     assert!(busy.iter().all(|id| !chosen.contains(id.as_str())), "{chosen}");
     assert!(plan["warnings"].to_string().contains("Amazon ECS manages it"), "{plan:#}");
+}
+
+/// One call for each group, with MinSize and nothing else; what AWS refuses is left and said.
+#[tokio::test]
+async fn minimums_are_raised_to_the_share_of_each_group_and_launch_nothing() {
+    let story = Story::adopted(&SMALL).await;
+    let low = doctor(&story, 0);
+    assert!(states(&low, "floor").contains(&"warning"), "{low:#}");
+    story.cloud.moto.set(&json!({"deny": ["autoscaling:UpdateAutoScalingGroup"]}));
+    let denied = fix(&story.environment, "demo");
+    assert!(one_line(&denied.rows).contains("not raised the minimum of group"), "{}", denied.rows.join("\n"));
+    story.cloud.moto.set(&json!({"deny": []}));
+    let calls = story.cloud.moto.calls("UpdateAutoScalingGroup");
+    let raised = fix(&story.environment, "demo");
+    assert_eq!(raised.code, 0, "{}", raised.rows.join("\n"));
+    let sent = &story.cloud.moto.parameters("UpdateAutoScalingGroup")[calls..];
+    assert!(!sent.is_empty());
+    for parameters in sent {
+        let names: BTreeSet<&str> = parameters.as_object().expect("parameters").keys().map(String::as_str).collect();
+        assert!(names.contains("MinSize") && !names.contains("DesiredCapacity"), "{parameters:#}");
+        let group = story.cloud.described(parameters["AutoScalingGroupName"].as_str().expect("a name")).await;
+        assert!(group.desired > 0, "{parameters:#}");
+    }
+    story.cloud.moto.settle();
+    assert_eq!(story.now().await, story.before, "nothing is launched, and nothing goes");
+    let held = doctor(&story, 0);
+    assert!(!states(&held, "floor").contains(&"warning"), "{held:#}");
 }

@@ -1,5 +1,7 @@
 //! Tests of what the provider refuses, and that a refusal changes nothing.
 
+use std::collections::BTreeSet;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -147,4 +149,19 @@ proptest! {
         let text = serde_json::to_string(&state).expect("written");
         prop_assert_eq!(serde_json::from_str::<State>(&text).expect("read"), state);
     }
+}
+
+#[test]
+fn a_minimum_is_raised_to_the_desired_size_at_most_and_holds_from_then_on() {
+    let (scenario, mut state) = fleet();
+    let group = GroupName::new("index");
+    let (is, desired) = (scenario.pools[&group].minimum, state.groups[&group].desired);
+    let mut raise = |from, to| state.perform(&scenario, &Effect::RaiseMinimum { group: group.clone(), from, to });
+    assert!(raise(is + 1, desired).is_err(), "it was another");
+    assert!(raise(is, desired + 1).is_err(), "it would launch");
+    assert!(raise(is, is).is_err(), "it is no higher");
+    raise(is, desired).expect("raised");
+    let cordon = Effect::Cordon { group: Some(group.clone()), hosts: ids([1]) };
+    assert!(state.perform(&scenario, &cordon).is_err());
+    assert_eq!(state.groups(&scenario).find(|of| of.name == group).expect("listed").min_size, desired);
 }

@@ -165,7 +165,7 @@ impl Checker {
                 self.floor(run, vec![host], fleet, bounds, now);
                 self.pace(fleet, now);
             }
-            Effect::Suspend { .. } | Effect::Resume { .. } | Effect::Adopt { .. } => {}
+            Effect::Suspend { .. } | Effect::Resume { .. } | Effect::Adopt { .. } | Effect::RaiseMinimum { .. } => {}
         }
     }
 

@@ -154,7 +154,7 @@ impl Fleet {
                 self.suspended.entry(group.clone()).or_default().remove(process);
                 return CallOutcome::Done;
             }
-            Effect::Adopt { .. } => return CallOutcome::Done,
+            Effect::Adopt { .. } | Effect::RaiseMinimum { .. } => return CallOutcome::Done,
         };
         for (id, state) in &states {
             match state {

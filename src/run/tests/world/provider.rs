@@ -34,7 +34,11 @@ impl World {
                     "s2: {host} is terminated unbaked"
                 );
             }
-            Effect::Restore { .. } | Effect::Suspend { .. } | Effect::Resume { .. } | Effect::Adopt { .. } => {}
+            Effect::Restore { .. }
+            | Effect::Suspend { .. }
+            | Effect::Resume { .. }
+            | Effect::Adopt { .. }
+            | Effect::RaiseMinimum { .. } => {}
         }
     }
 
@@ -46,6 +50,7 @@ impl World {
             Effect::Suspend { .. } => "suspend",
             Effect::Resume { .. } => "resume",
             Effect::Adopt { .. } => "adopt",
+            Effect::RaiseMinimum { .. } => "raise the minimum",
         };
         let count = self.calls.entry(kind).or_default();
         *count += 1;
@@ -102,7 +107,7 @@ impl World {
             Effect::Resume { process, .. } => {
                 self.suspended.remove(process);
             }
-            Effect::Adopt { .. } => {}
+            Effect::Adopt { .. } | Effect::RaiseMinimum { .. } => {}
         }
         if fault == Some(Fault::LostReply) {
             return CallOutcome::Unknown { message: "the answer was lost".to_owned() };

@@ -12,6 +12,7 @@ pub(super) fn words(action: &Action) -> String {
             Effect::Suspend { group, .. } => format!("suspend {group}"),
             Effect::Resume { group, .. } => format!("resume {group}"),
             Effect::Adopt { .. } => "adopt".to_owned(),
+            Effect::RaiseMinimum { group, .. } => format!("raise the minimum of {group}"),
         },
         Action::Update(update) => match update {
             RecordUpdate::Enlist { .. } => "enlist".to_owned(),
