@@ -176,8 +176,8 @@ pub(crate) fn low_text(low: &LowMinimum) -> String {
     format!("the minimum of group {group} is {is}, and {of} asks for {asked}: {why}")
 }
 
-/// The longest word for a state.
-const NAMES: usize = 9;
+/// The longest word for a state, and a space.
+const NAMES: usize = 10;
 
 /// What stands in the way, each on a line, for stderr.
 pub(crate) fn doctor_causes(document: &DoctorDocument) -> Vec<String> {

@@ -7,7 +7,7 @@
 
 use serde::Serialize;
 
-use crate::model::{GroupName, HostState, SubsystemName};
+use crate::model::{Group, GroupName, HostState, SubsystemName, counted};
 
 use super::membership::Membership;
 use super::weights::units;
@@ -29,32 +29,49 @@ pub(crate) struct LowMinimum {
 
 /// The groups that must hold more for all minimums to be held, whether or not a policy requires it.
 pub(crate) fn low_minimums(membership: &Membership<'_>) -> Vec<LowMinimum> {
-    let of_subsystems: Vec<Vec<(usize, u128)>> =
-        (0..membership.subsystems().len()).map(|of| Shares::of(membership, of).wanted()).collect();
-    let of_group = |(place, name): (usize, &&GroupName)| {
-        let group = membership.group(*membership.group_members(name).first()?)?;
-        let asks = of_subsystems.iter().enumerate().filter_map(|(subsystem, wanted)| {
-            let (_, size) = wanted.iter().find(|(of, _)| *of == place)?;
-            Some((*size, subsystem)).filter(|_| *size > u128::from(group.min_size))
-        });
-        let (asked, subsystem) = asks.max_by_key(|&(size, _)| size)?;
-        let why_not = match group.obstacles.first() {
-            Some(obstacle) => Some(obstacle.why.clone()),
-            None if group.deleting => Some("it is being deleted".to_owned()),
-            None if asked > u128::from(group.desired) => {
-                Some(format!("its desired size is {}, and the provider would launch hosts", group.desired))
-            }
-            None => None,
-        };
-        Some(LowMinimum {
-            group: group.name.clone(),
-            is: group.min_size,
-            asked: u64::try_from(asked).ok()?,
-            of: membership.subsystem(subsystem).name.clone(),
-            why_not,
-        })
-    };
-    membership.groups().iter().enumerate().filter_map(of_group).collect()
+    let shares: Vec<Shares<'_>> = (0..membership.subsystems().len()).map(|of| Shares::of(membership, of)).collect();
+    let asks: Vec<Ask<'_>> = shares.iter().flat_map(Shares::wanted).collect();
+    let mut found = Vec::new();
+    for (place, name) in membership.groups().iter().enumerate() {
+        let first = membership.group_members(name).first();
+        let Some(group) = first.and_then(|&host| membership.group(host)) else { continue };
+        // A size that holds a share among hosts of others lets none of those go: that is for a person to decide.
+        for is_mixed in [false, true] {
+            let of_group = asks.iter().filter(|ask| ask.of.place == place && (ask.of.others > 0) == is_mixed);
+            let low = of_group.filter(|ask| ask.size > u128::from(group.min_size)).max_by_key(|ask| ask.size);
+            found.extend(low.map(|ask| LowMinimum {
+                group: group.name.clone(),
+                is: group.min_size,
+                asked: u64::try_from(ask.size).unwrap_or(u64::MAX),
+                of: ask.subsystem.clone(),
+                why_not: why_not(group, ask),
+            }));
+        }
+    }
+    found
+}
+
+fn why_not(group: &Group, ask: &Ask<'_>) -> Option<String> {
+    if let Some(obstacle) = group.obstacles.first() {
+        return Some(obstacle.why.clone());
+    }
+    if group.deleting {
+        return Some("it is being deleted".to_owned());
+    }
+    if ask.of.others > 0 {
+        let others = counted(usize::try_from(ask.of.others).unwrap_or(usize::MAX), "host");
+        return Some(format!("it has {others} of others, none of which could go then"));
+    }
+    (ask.size > u128::from(group.desired))
+        .then(|| format!("its desired size is {}, and the provider would launch hosts", group.desired))
+}
+
+/// A MinSize that a subsystem asks of a group.
+struct Ask<'a> {
+    subsystem: &'a SubsystemName,
+    of: &'a Part<'a>,
+    /// In hosts.
+    size: u128,
 }
 
 /// Why the host's provider does not hold what a policy requires of it.
@@ -177,7 +194,7 @@ impl<'a> Shares<'a> {
 
     /// By group, a MinSize with which all hold the minimum: each its share rounded down, and one host more where most of the
     /// share is missing, until that is enough. None is lower than now.
-    fn wanted(&self) -> Vec<(usize, u128)> {
+    fn wanted(&self) -> Vec<Ask<'_>> {
         let exact = |of: &Part<'_>| self.minimum * of.units;
         let size = |of: &Part<'_>| of.size(exact(of) / self.total).max(of.min_size.into());
         let mut sizes: Vec<(&Part<'_>, u128)> = self.parts.iter().map(|of| (of, size(of))).collect();
@@ -187,7 +204,7 @@ impl<'a> Shares<'a> {
             let Some(next) = sizes.iter_mut().filter(can_grow).max_by_key(|part| missing(part)) else { break };
             next.1 += 1;
         }
-        sizes.into_iter().map(|(of, size)| (of.place, size)).collect()
+        sizes.into_iter().map(|(of, size)| Ask { subsystem: self.name, of, size }).collect()
     }
 }
 

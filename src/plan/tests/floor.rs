@@ -63,6 +63,19 @@ fn each_group_holds_what_the_subsystem_needs_that_asks_most() {
     assert_eq!(found, BTreeMap::from([("one".into(), (5, "index".into()))]));
 }
 
+/// A size that holds the share of one subsystem among the hosts of another lets none of those go: a person decides.
+#[test]
+fn a_group_with_hosts_of_others_is_raised_for_those_that_are_in_all_of_it_alone() {
+    let mut world = World::new([policy("index", 2), policy("billing", 3)])
+        .with("a", 4, &["a"], &["index", "billing"])
+        .with("b", 4, &["a"], &["billing"]);
+    world.hosts.iter_mut().for_each(|host| host.group = Some("one".into()));
+    let found = low(&world);
+    let told: Vec<_> = found.iter().map(|of| (of.asked, of.of.as_str(), of.why_not.is_some())).collect();
+    assert_eq!(told, [(3, "billing", false), (6, "index", true)], "{found:?}");
+    assert!(found[1].why_not.as_ref().is_some_and(|why| why.contains("4 hosts of others")), "{found:?}");
+}
+
 /// The provider would launch hosts.
 #[test]
 fn no_minimum_is_raised_above_the_desired_size() {
