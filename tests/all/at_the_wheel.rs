@@ -8,7 +8,7 @@ use rexpect::process::WaitStatus;
 use rexpect::session::{PtySession, spawn_command};
 use serde_json::Value;
 
-use crate::environment::{TestEnvironment, ran, set_mode};
+use crate::environment::{TestEnvironment, heeding_signals, ran, set_mode};
 use crate::fleets::Fleet;
 use crate::removal::{capacity, cordoned, signal, signal_until_it_ends, wait_until};
 
@@ -173,7 +173,7 @@ fn s7_ctrl_z_does_not_stop_a_run_and_says_what_does() {
 fn s7_a_terminal_that_closes_with_hosts_out_ends_the_run_in_order() {
     let environment = fleet("60s");
     let remove = [env!("CARGO_BIN_EXE_safe-remove"), "--subsystem", "index", "--count", "2", "--yes"].join(" ");
-    let mut window = std::process::Command::new("script");
+    let mut window = heeding_signals("script");
     window.args(["--quiet", "--command", &remove, "/dev/null"]);
     environment.isolate(&mut window);
     let (none, nowhere) = (std::process::Stdio::null(), std::process::Stdio::null());

@@ -185,7 +185,7 @@ impl TestEnvironment {
 
 /// A child inherits what its parent ignores, and the binary leaves it so: a test that runs below `nohup`, or in the background
 /// of a script, would not see what a hang-up or Ctrl-C does.
-fn heeding_signals(program: &str) -> Command {
+pub(crate) fn heeding_signals(program: &str) -> Command {
     if !ignores_signals() {
         return Command::new(program);
     }
