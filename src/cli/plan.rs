@@ -114,10 +114,11 @@ fn what_next(policies: &Path, plan: &PlanDocument) -> String {
         let again = match plan.provider.kind.as_str() {
             "simulated" => "",
             _ => {
-                ". If that was done before, something removed the tag: Terraform does, unless it is told not to (README, \"On AWS\")"
+                "something removed the tag, if they were adopted before: Terraform does, unless it is told not to (README, \
+                 \"On AWS\"); "
             }
         };
-        return format!("if this is the ledger that governs them from now on: {adopt}{again}");
+        return format!("{again}if this is the ledger that governs them from now on: {adopt}");
     }
     if let Some(loosened) = violates(Rule::PolicyLoosened) {
         let name = loosened.subsystem.as_ref().map_or("NAME", |name| name.as_str());

@@ -106,14 +106,20 @@ impl Words {
         if let SdkError::ServiceError(context) = error {
             let status = context.raw().status().as_u16();
             return Self(match (context.err().code(), context.err().message()) {
-                (Some(code), Some(message)) => format!("{code}: {message}"),
+                (Some(code), Some(message)) => format!("{code}: {}", readable(message)),
                 (Some(code), None) => format!("{code} (HTTP {status})"),
-                (None, Some(message)) => format!("HTTP {status}: {message}"),
+                (None, Some(message)) => format!("HTTP {status}: {}", readable(message)),
                 (None, None) => format!("HTTP {status}, without an error that can be read"),
             });
         }
         Self(chain(error))
     }
+}
+
+/// EC2's refusals end in hundreds of letters for a program (AWS STS API reference, `DecodeAuthorizationMessage`), on a single
+/// line.
+fn readable(message: &str) -> &str {
+    message.split_once("Encoded authorization failure message").map_or(message, |(words, _)| words.trim_end())
 }
 
 /// The error of a failed read: `tried` completes "cannot …".
@@ -181,6 +187,13 @@ pub(super) fn undated() -> FleetError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_for_a_program_is_left_out() {
+        let said = "You are not authorized to perform this operation.";
+        assert_eq!(readable(&format!("{said} Encoded authorization failure message: 0oaZLrVV")), said);
+        assert_eq!(readable("Rate exceeded"), "Rate exceeded");
+    }
 
     #[test]
     fn only_a_refusal_in_words_or_a_call_never_sent_is_certainly_not_done() {

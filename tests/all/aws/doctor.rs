@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime};
 
-use aws_sdk_autoscaling::types::TargetTrackingConfiguration;
+use aws_sdk_autoscaling::types::{InstanceReusePolicy, TargetTrackingConfiguration};
+use safe_remove::model::HostId;
 use serde_json::{Value, json};
 
 use crate::doctor::{bad, fix, states};
@@ -123,6 +124,52 @@ async fn what_a_group_does_by_itself_is_named_and_refused() {
     let refused =
         story.environment.run(&["plan", "--subsystem", "index", "--count", "2", "-o", "json"]).exits(3).json();
     assert_eq!(rules(&refused), BTreeSet::from(["way-back"]), "{refused:#}");
+}
+
+/// Settings of a group that would keep a host from coming back or from going: each is named before a run needs to know.
+#[tokio::test]
+async fn each_setting_that_stands_in_the_way_is_named_and_refused() {
+    let story = Story::adopted(&SMALL).await;
+    let autoscaling = &story.cloud.autoscaling;
+    let named = |rule: &str, word: &str| {
+        let report = doctor(&story, 5);
+        assert_eq!(bad(&report), ["group index"], "{word}: {report:#}");
+        assert!(report.to_string().contains(word), "{report:#}");
+        let plan = run(&story.environment, &removal("index", &[story.id("index-0001")])).exits(3).json();
+        assert_eq!(rules(&plan), BTreeSet::from([rule]), "{plan:#}");
+        assert!(plan["violations"].to_string().contains(word), "{plan:#}");
+    };
+    for (process, rule) in [("Launch", "way-back"), ("AddToLoadBalancer", "way-back"), ("Terminate", "not-removable")] {
+        let suspend = autoscaling.suspend_processes().auto_scaling_group_name("index").scaling_processes(process);
+        suspend.send().await.expect("suspended");
+        named(rule, &format!("{process} is suspended on its group index"));
+        let resume = autoscaling.resume_processes().auto_scaling_group_name("index").scaling_processes(process);
+        resume.send().await.expect("resumed");
+    }
+    let hook = autoscaling.put_lifecycle_hook().auto_scaling_group_name("index").lifecycle_hook_name("warm-up");
+    let hook = hook.lifecycle_transition("autoscaling:EC2_INSTANCE_LAUNCHING").default_result("ABANDON");
+    hook.send().await.expect("a hook");
+    named("way-back", "launch hook warm-up of its group index");
+    let hook = autoscaling.delete_lifecycle_hook().auto_scaling_group_name("index").lifecycle_hook_name("warm-up");
+    hook.send().await.expect("deleted");
+
+    let reuse = InstanceReusePolicy::builder().reuse_on_scale_in(true).build();
+    let pool = autoscaling.put_warm_pool().auto_scaling_group_name("index").min_size(0).instance_reuse_policy(reuse);
+    pool.send().await.expect("a warm pool");
+    named("not-removable", "ReuseOnScaleIn");
+    autoscaling.delete_warm_pool().auto_scaling_group_name("index").force_delete(true).send().await.expect("deleted");
+
+    let by_hand = story.cloud.target_group("byhand").await;
+    let members: Vec<HostId> = (1..=9).map(|n| story.id(&format!("index-{n:04}")).into()).collect();
+    for host in &members {
+        story.cloud.register(&by_hand, host, 80).await;
+    }
+    named("stray-target-group", "byhand");
+    for host in &members {
+        story.cloud.deregister(&by_hand, host).await;
+    }
+    story.cloud.moto.settle();
+    assert_eq!(bad(&doctor(&story, 0)), Vec::<String>::new(), "nothing is left of it");
 }
 
 #[tokio::test]
