@@ -167,8 +167,11 @@ pub(crate) async fn halt(
         remember(ledger.as_ref(), &order, &mut warnings).await;
     }
 
-    let place =
-        target.open(now).await.map_err(not_halted)?.place(&target.fleet, &target.directory, target.provider.clone());
+    let reader = target.open(now).await.map_err(not_halted)?;
+    let place = Place {
+        clock: target.config.as_ref().and_then(fleets::clock_speed),
+        ..reader.place(&target.fleet, &target.directory, target.provider.clone())
+    };
     let (mut runs, mut others) = (Vec::new(), Vec::new());
     for (run, entry) in &record.runs {
         if !order.concerns(&entry.watched) && !order.concerns(&entry.touched) {
