@@ -1,6 +1,8 @@
-"""The error codes that botocore's service models mark for the operations that `src/fleet/aws` calls.
+"""The error codes that botocore's service models mark for the operations that
+`src/fleet/aws` calls.
 
-`error_codes.json` beside this file keeps them, so that the unit test of `src/fleet/aws/codes.rs` needs no Python.
+`error_codes.json` beside this file keeps them, so that the unit test of
+`src/fleet/aws/codes.rs` needs no Python.
 To renew it, in the virtual environment: `python error_codes.py > error_codes.json`.
 """
 
@@ -19,18 +21,21 @@ SERVICES = ("autoscaling", "ec2", "elbv2", "sts")
 
 def model(service):
     """The newest model of a service, with its date."""
-    newest = max((Path(botocore.__file__).parent / "data" / service).glob("*/service-2.json.gz"))
+    data = Path(botocore.__file__).parent / "data" / service
+    newest = max(data.glob("*/service-2.json.gz"))
     return newest.parent.name, json.loads(gzip.decompress(newest.read_bytes()))
 
 
 def called():
-    """The methods of the SDK's clients that the sources call, as botocore spells operations."""
+    """The methods of the SDK's clients that the sources call, as botocore spells
+    operations."""
     text = "".join(path.read_text() for path in sorted(SOURCES.glob("*.rs")))
     return set(re.findall(r"\.(\w+)\(\)", text))
 
 
 def extract():
-    """{service: {operation: {code: {status, sender}}}}; `sender`: the caller's fault, by AWS's word."""
+    """{service: {operation: {code: {status, sender}}}}; `sender`: the caller's fault,
+    by AWS's word."""
     methods, found = called(), {}
     for service in SERVICES:
         _, described = model(service)

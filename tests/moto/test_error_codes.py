@@ -9,11 +9,14 @@ import error_codes
 class ErrorCodes(unittest.TestCase):
     def test_the_kept_extract_is_what_the_models_say_of_what_is_called(self):
         kept = json.loads((error_codes.HERE / "error_codes.json").read_text())
-        self.assertEqual(kept, error_codes.extract(), "renew it: python error_codes.py > error_codes.json")
+        renew = "renew it: python error_codes.py > error_codes.json"
+        self.assertEqual(kept, error_codes.extract(), renew)
 
     def test_every_effect_is_among_the_operations(self):
-        operations = {name for service in error_codes.extract().values() for name in service}
-        for effect in ("EnterStandby", "ExitStandby", "TerminateInstances", "DeregisterTargets"):
+        services = error_codes.extract().values()
+        operations = {name for service in services for name in service}
+        effects = "EnterStandby ExitStandby TerminateInstances DeregisterTargets"
+        for effect in effects.split():
             self.assertIn(effect, operations)
 
 

@@ -5,6 +5,7 @@ mod credentials;
 mod departures;
 mod doctor;
 mod effects;
+mod examples;
 mod first_plan;
 mod held;
 mod live;
