@@ -202,6 +202,15 @@ async fn minimums_are_raised_to_the_share_of_each_group_and_launch_nothing() {
     let denied = fix(&story.environment, "demo");
     assert!(one_line(&denied.rows).contains("not raised the minimum of group"), "{}", denied.rows.join("\n"));
     story.cloud.moto.set(&json!({"deny": []}));
+    // One that may have been done is not repeated, nor is anything behind it begun; the next call raises the rest.
+    let lost = json!([{"action": "UpdateAutoScalingGroup", "when": "after", "drop": true, "times": null}]);
+    story.cloud.moto.faults(&lost);
+    let before = story.cloud.moto.calls("UpdateAutoScalingGroup");
+    let in_doubt = fix(&story.environment, "demo");
+    assert_eq!(in_doubt.code, 5, "{}", in_doubt.rows.join("\n"));
+    assert!(one_line(&in_doubt.rows).contains("may have been raised"), "{}", in_doubt.rows.join("\n"));
+    assert_eq!(story.cloud.moto.calls("UpdateAutoScalingGroup"), before + 1);
+    story.cloud.moto.faults(&json!([]));
     let calls = story.cloud.moto.calls("UpdateAutoScalingGroup");
     let raised = fix(&story.environment, "demo");
     assert_eq!(raised.code, 0, "{}", raised.rows.join("\n"));
