@@ -18,6 +18,7 @@ pub(super) fn spec(limits: Limits) -> ProbeSpec {
         name: "errors".to_owned(),
         kind: ProbeKind::Simulated { metric: SimulatedMetric::ErrorRate },
         timeout: Duration::from_secs(5),
+        max_age: None,
         limits,
         failures: 1,
         unit: None,

@@ -5,6 +5,7 @@
 //! stricter: a wider selector, for example, counts more hosts as capacity. `description` and `owner` are only words.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use jiff::civil::Date;
 use rust_decimal::Decimal;
@@ -176,7 +177,7 @@ fn pace_loosened(
 
 fn probe_loosened(found: &mut Findings, field: &str, was: &ProbeSpec, is: &ProbeSpec) {
     // A unit is for people: no reading is judged by it.
-    let ProbeSpec { name: _, kind, timeout, limits, failures, unit: _ } = was;
+    let ProbeSpec { name: _, kind, timeout, max_age, limits, failures, unit: _ } = was;
     let same = match (kind, &is.kind) {
         // Fewer statuses may be good; everything else must be equal.
         (
@@ -188,6 +189,8 @@ fn probe_loosened(found: &mut Findings, field: &str, was: &ProbeSpec, is: &Probe
     let key = |key: &str| format!("{field}.{key}");
     found.unless(same, &key("kind"), plain(kind), plain(&is.kind));
     found.unless(is.timeout <= *timeout, &key("timeout"), duration_text(*timeout), duration_text(is.timeout));
+    let age = (*max_age, is.max_age);
+    found.unless(at_most(age.0, age.1), &key("max_age"), age_text(age.0), age_text(age.1));
     found.unless(is.failures <= *failures, &key("failures"), failures, is.failures);
     let new = is.limits;
     found.unless(at_most(limits.max, new.max), &key("max"), plain(&limits.max), plain(&new.max));
@@ -197,6 +200,10 @@ fn probe_loosened(found: &mut Findings, field: &str, was: &ProbeSpec, is: &Probe
     found.unless(at_most(*increase.0, *increase.1), &key("max_increase"), plain(increase.0), plain(increase.1));
     let decrease = (&limits.max_decrease, &new.max_decrease);
     found.unless(at_most(*decrease.0, *decrease.1), &key("max_decrease"), plain(decrease.0), plain(decrease.1));
+}
+
+fn age_text(age: Option<Duration>) -> String {
+    age.map_or_else(|| "any".to_owned(), duration_text)
 }
 
 fn windows_loosened(found: &mut Findings, was: &Windows, is: &Windows) {

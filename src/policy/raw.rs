@@ -249,6 +249,8 @@ pub(super) struct RawProbe {
     pub(super) kind: Option<Spanned<String>>,
     /// A read that takes longer is a bad sample. Default `every`, at most 10s.
     pub(super) timeout: Option<Spanned<DurationValue>>,
+    /// A reading that is older by its own account is bad: an answer from a cache. Default twice `every`, at least 60s.
+    pub(super) max_age: Option<Spanned<DurationValue>>,
     /// A reading above is bad.
     pub(super) max: Option<Spanned<Number>>,
     /// A reading below is bad.

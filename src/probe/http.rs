@@ -5,16 +5,21 @@
 //! status), and a new connection each time, because a connection that was kept alive does not show whether new ones
 //! still get through. The certificate is checked against the operating system's trust store. Credentials and the query
 //! of a URL must not appear in messages.
+//!
+//! What a cache has kept says nothing of now: the request asks for no such answer, and one that is older than `max_age` by its
+//! own `Age` or `Date` is bad (RFC 9111, sections 4.2.3 and 5.1). A number is read only from an answer that says that it is
+//! JSON.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use ureq::Agent;
-use ureq::http::{self, Uri};
+use ureq::http::header::{AGE, CACHE_CONTROL, CONTENT_TYPE, DATE};
+use ureq::http::{self, HeaderMap, HeaderName, Uri};
 use ureq::tls::{RootCerts, TlsConfig};
 
-use super::{finite, millis, text};
-use crate::model::{Reading, chain};
+use super::{finite, json, millis, text};
+use crate::model::{Reading, chain, span_text};
 
 /// The limit of an answer; a larger one is unreadable: a probe is read every few seconds, and its answer is kept in
 /// memory.
@@ -27,6 +32,8 @@ pub(super) struct Request {
     pub(super) method: String,
     pub(super) expect_status: BTreeSet<u16>,
     pub(super) pointer: Option<String>,
+    /// `None`: whatever its age.
+    pub(super) max_age: Option<Duration>,
     pub(super) timeout: Duration,
 }
 
@@ -91,6 +98,7 @@ fn send(agent: &Agent, request: &Request) -> Result<Reading, Failure> {
     let message = http::Request::builder()
         .method(request.method.as_str())
         .uri(request.url.as_str())
+        .header(CACHE_CONTROL, "no-cache")
         .body(())
         .map_err(ureq::Error::Http)?;
     let message = agent.configure_request(message).timeout_global(Some(request.timeout)).build();
@@ -99,6 +107,12 @@ fn send(agent: &Agent, request: &Request) -> Result<Reading, Failure> {
     if !request.expect_status.contains(&status) {
         let expected: Vec<String> = request.expect_status.iter().map(u16::to_string).collect();
         return Err(Failure::Bad(format!("status {status}, expected {}", expected.join(" or "))));
+    }
+    if let Some(most) = request.max_age {
+        is_young(response.headers(), most, jiff::Timestamp::now()).map_err(Failure::Bad)?;
+    }
+    if request.pointer.is_some() {
+        is_json(response.headers()).map_err(Failure::Bad)?;
     }
     let body = response.body_mut().with_config().limit(LARGEST_BODY).read_to_vec()?;
     match &request.pointer {
@@ -109,25 +123,58 @@ fn send(agent: &Agent, request: &Request) -> Result<Reading, Failure> {
 
 /// The JSON number at the pointer. A string, even one of digits, is not a number.
 fn number_at(body: &[u8], pointer: &str) -> Result<Reading, String> {
-    let document: serde_json::Value =
-        serde_json::from_slice(body).map_err(|error| format!("the answer is not JSON: {error}"))?;
+    let found = json::at(body, pointer).map_err(|error| match error.is_data() {
+        true => format!("the answer is ambiguous: {error}"),
+        false => format!("the answer is not JSON: {error}"),
+    })?;
     let shown = text::cut(pointer, 100);
-    let found = document.pointer(pointer).ok_or_else(|| format!("the answer has nothing at {shown}"))?;
+    let found = found.ok_or_else(|| format!("the answer has nothing at {shown}"))?;
     match found.as_f64() {
         Some(number) => finite(number),
-        None => Err(format!("the answer has {} at {shown}, not a number", kind_of(found))),
+        None => Err(format!("the answer has {} at {shown}, not a number", json::kind_of(&found))),
     }
 }
 
-fn kind_of(value: &serde_json::Value) -> &'static str {
-    match value {
-        serde_json::Value::Null => "null",
-        serde_json::Value::Bool(_) => "a boolean",
-        serde_json::Value::Number(_) => "a number out of range",
-        serde_json::Value::String(_) => "a string",
-        serde_json::Value::Array(_) => "an array",
-        serde_json::Value::Object(_) => "an object",
+/// The header, if there is one that is text.
+fn text_of(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
+    headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).trim().to_owned())
+}
+
+/// S3: how old an answer is by its own account. One whose account cannot be read may be of any age.
+fn is_young(headers: &HeaderMap, most: Duration, now: jiff::Timestamp) -> Result<(), String> {
+    let older = |age: Duration, name: &HeaderName| {
+        (age > most)
+            .then(|| format!("the answer is {} old by its {name}, of {} allowed", span_text(age), span_text(most)))
+    };
+    let unreadable = |name: &HeaderName, text: &str| format!("its {name} cannot be read: {}", text::cut(text, 60));
+    let mut found = None;
+    if let Some(text) = text_of(headers, &AGE) {
+        let age = text.parse().map(Duration::from_secs).map_err(|_| unreadable(&AGE, &text))?;
+        found = found.or(older(age, &AGE));
     }
+    if let Some(text) = text_of(headers, &DATE) {
+        let at = jiff::fmt::rfc2822::parse(&text).map_err(|_| unreadable(&DATE, &text))?.timestamp();
+        // One that is ahead is of a clock that is.
+        let age = Duration::try_from(now.duration_since(at)).unwrap_or_default();
+        found = found.or(older(age, &DATE));
+    }
+    found.map_or(Ok(()), Err)
+}
+
+/// A login page, or that of a proxy, has numbers too.
+fn is_json(headers: &HeaderMap) -> Result<(), String> {
+    let said = text_of(headers, &CONTENT_TYPE);
+    let kind = said.as_deref().unwrap_or_default().split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    if kind == "application/json"
+        || kind == "text/json"
+        || (kind.starts_with("application/") && kind.ends_with("+json"))
+    {
+        return Ok(());
+    }
+    Err(match said {
+        Some(said) => format!("the answer is {}, not JSON by its Content-Type", text::cut(&said, 60)),
+        None => "the answer has no Content-Type, and does not say that it is JSON".to_owned(),
+    })
 }
 
 /// Scheme, host, port and path: the parts of a URL that may appear in a message.

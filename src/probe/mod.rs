@@ -9,6 +9,7 @@
 
 mod exec;
 mod http;
+mod json;
 #[cfg(feature = "aws")]
 mod target_group;
 mod tcp;
@@ -82,6 +83,7 @@ impl Probes {
                     method: method.clone(),
                     expect_status: expect_status.clone(),
                     pointer: pointer.clone(),
+                    max_age: spec.max_age,
                     timeout,
                 };
                 self.http.read(request).await

@@ -43,6 +43,7 @@ async fn sample(kind: ProbeKind, simulated: Option<Arc<dyn SimulatedMetrics>>) -
         name: "errors".to_owned(),
         kind,
         timeout: Duration::from_millis(500),
+        max_age: None,
         limits: Limits::default(),
         failures: 1,
         unit: None,

@@ -15,6 +15,9 @@ use crate::policy::value::Spanned;
 /// faster.
 const LONGEST_DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// Clocks of servers are off by seconds, and their `Date` has whole ones.
+const SHORTEST_DEFAULT_MAX_AGE: Duration = Duration::from_secs(60);
+
 /// A longer unit is a description, and would push the limit off the line.
 const LONGEST_UNIT: usize = 16;
 
@@ -100,6 +103,10 @@ fn probe(
         Some(at) => some_time(context, at, "timeout", "no probe answers in no time"),
         None => every.map(|every| every.min(LONGEST_DEFAULT_TIMEOUT)),
     };
+    let max_age = match &raw.max_age {
+        Some(at) => some_time(context, at, "max_age", "no reading has no age at all"),
+        None => every.map(|every| every.saturating_mul(2).max(SHORTEST_DEFAULT_MAX_AGE)),
+    };
     let limits = Limits {
         max: raw.max.as_ref().map(|at| at.value.0),
         min: raw.min.as_ref().map(|at| at.value.0),
@@ -140,6 +147,7 @@ fn probe(
         name: name?.value.0.clone(),
         kind: kind?,
         timeout: timeout?,
+        max_age: Some(max_age?),
         limits,
         failures: failures?,
         unit: unit?,

@@ -94,6 +94,8 @@ const WEAKER: &[(&str, Change)] = &[
         p.health.probes[0].kind = ProbeKind::Simulated { metric: SimulatedMetric::Utilization };
     }),
     ("health.probe.errors.timeout", |p| longer(&mut p.health.probes[0].timeout)),
+    ("health.probe.errors.max_age", |p| p.health.probes[0].max_age = Some(Duration::from_secs(3600))),
+    ("health.probe.errors.max_age", |p| p.health.probes[0].max_age = None),
     ("health.probe.errors.failures", |p| p.health.probes[0].failures += 1),
     ("health.probe.errors.max", |p| limits(p).max = Some(0.011)),
     ("health.probe.errors.max", |p| limits(p).max = None),
@@ -164,6 +166,7 @@ const STRICTER: &[Change] = &[
     |p| p.health.probes.push(ProbeSpec { name: "more".to_owned(), ..fixtures::probe() }),
     |p| p.health.probes.reverse(),
     |p| shorter(&mut p.health.probes[0].timeout),
+    |p| p.health.probes[0].max_age = Some(Duration::from_secs(1)),
     |p| fewer(&mut p.health.probes[0].failures),
     |p| limits(p).max = Some(0.009),
     |p| limits(p).min = Some(0.001),

@@ -32,6 +32,10 @@ pub struct ProbeSpec {
     /// A read that takes longer is a bad sample. If the file has none: `every`, at most 10 s.
     #[serde(rename = "timeout_ms", with = "duration_ms")]
     pub(crate) timeout: Duration,
+    /// A reading that is older by its own account is bad. If the file has none: twice `every`, at least 60 s. Policies that
+    /// the ledger accepted earlier have none, which means any age.
+    #[serde(rename = "max_age_ms", with = "duration_ms::optional", skip_serializing_if = "Option::is_none", default)]
+    pub(crate) max_age: Option<Duration>,
     /// What makes a number good.
     pub(crate) limits: Limits,
     /// Consecutive bad samples that make a regression, at least 1.

@@ -33,9 +33,16 @@ impl Server {
 
     /// Answers with this status line and body.
     fn saying(status: &'static str, body: impl Into<Vec<u8>>) -> Self {
-        let body = body.into();
+        Self::with(status, "Content-Type: application/json", body)
+    }
+
+    /// The same with this header.
+    fn with(status: &'static str, header: impl Into<String>, body: impl Into<Vec<u8>>) -> Self {
+        let (header, body) = (header.into(), body.into());
         Self::new(move |stream| {
-            let head = format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len());
+            let length = body.len();
+            let head =
+                format!("HTTP/1.1 {status}\r\n{header}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n");
             let _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(&body));
         })
     }
@@ -46,6 +53,7 @@ impl Server {
             method: "GET".to_owned(),
             expect_status: BTreeSet::from([200]),
             pointer: None,
+            max_age: Some(Duration::from_secs(60)),
             timeout: LONG,
         }
     }
@@ -70,6 +78,7 @@ async fn without_a_pointer_the_reading_is_milliseconds() {
     assert!((120.0..20_000.0).contains(&ms), "{ms}");
     let head = server.head.recv().expect("a request").to_lowercase();
     assert!(head.starts_with("get /health http/1.1\r\n"), "{head}");
+    assert!(head.contains("cache-control: no-cache\r\n"), "{head}");
     assert!(head.contains(concat!("user-agent: safe-remove/", env!("CARGO_PKG_VERSION"))), "{head}");
 }
 
@@ -225,4 +234,54 @@ async fn messages_do_not_show_what_a_url_may_hide() {
         let why = HttpClient::new().read(request).await.expect_err("no URL");
         assert!(!why.contains("user:hidden"), "{why}");
     }
+}
+
+/// An answer of 2024 from a cache passed for one of now.
+#[tokio::test]
+async fn s3_what_a_cache_has_kept_for_too_long_is_bad() {
+    let ago = |seconds: i64| {
+        let at = jiff::Timestamp::now() - jiff::SignedDuration::from_secs(seconds);
+        jiff::fmt::rfc2822::DateTimePrinter::new().timestamp_to_rfc9110_string(&at).expect("a date")
+    };
+    for (header, why) in [
+        ("Age: 59".to_owned(), None),
+        ("Age: 86400".to_owned(), Some("the answer is 24h old by its age, of 1m allowed")),
+        ("Age: soon".to_owned(), Some("its age cannot be read: soon")),
+        (format!("Date: {}", ago(30)), None),
+        (format!("Date: {}", ago(-3600)), None),
+        (format!("Date: {}", ago(7200)), Some("old by its date, of 1m allowed")),
+        ("Date: yesterday".to_owned(), Some("its date cannot be read: yesterday")),
+        (format!("Age: 0\r\nDate: {}", ago(7200)), Some("old by its date")),
+    ] {
+        let server = Server::with("200 OK", header.clone(), "ok");
+        let read = HttpClient::new().read(server.request()).await;
+        match why {
+            None => assert!(read.is_ok(), "{header}: {read:?}"),
+            Some(why) => assert!(read.as_ref().is_err_and(|said| said.contains(why)), "{header}: {read:?}"),
+        }
+        let server = Server::with("200 OK", header.clone(), "ok");
+        let any = HttpClient::new().read(Request { max_age: None, ..server.request() }).await;
+        assert!(any.is_ok(), "{header}: {any:?}");
+    }
+}
+
+/// A page for people has numbers too.
+#[tokio::test]
+async fn a_number_is_read_only_from_what_says_that_it_is_json() {
+    for (header, is_json) in [
+        ("Content-Type: application/json", true),
+        ("Content-Type: application/json; charset=utf-8", true),
+        ("content-type: Application/Health+JSON", true),
+        ("Content-Type: text/html", false),
+        ("Content-Type: text/plain", false),
+        ("Server: x", false),
+    ] {
+        let server = Server::with("200 OK", header, r#"{"n": 1}"#);
+        let read = HttpClient::new().read(Request { pointer: Some("/n".to_owned()), ..server.request() }).await;
+        assert_eq!(read.is_ok(), is_json, "{header}: {read:?}");
+        let server = Server::with("200 OK", header, "1");
+        assert!(HttpClient::new().read(server.request()).await.is_ok(), "without a pointer nothing is read of it");
+    }
+    let twice = at("/n", r#"{"n": 1, "n": 2}"#).await;
+    assert!(twice.as_ref().is_err_and(|said| said.contains("is there twice")), "{twice:?}");
 }

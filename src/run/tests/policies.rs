@@ -48,6 +48,7 @@ pub(super) fn policies() -> PolicySet {
                 name: "errors".to_owned(),
                 kind: ProbeKind::Simulated { metric: SimulatedMetric::ErrorRate },
                 timeout: Duration::from_secs(5),
+                max_age: None,
                 limits: Limits { max: Some(0.01), ..Limits::default() },
                 failures: 1,
                 unit: None,
