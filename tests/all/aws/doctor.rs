@@ -72,20 +72,23 @@ async fn every_obstacle_is_named() {
     assert_eq!(story.cloud.moto.calls("TerminateInstanceInAutoScalingGroup"), 0);
 }
 
+/// The doctor names it, a removal is refused by this rule alone, and of other groups hosts go.
+#[track_caller]
+fn named(story: &Story, rule: &str, word: &str) {
+    let report = doctor(story, 5);
+    assert_eq!(bad(&report), ["group index"], "{word}: {report:#}");
+    assert!(report.to_string().contains(word), "{report:#}");
+    let plan = run(&story.environment, &removal("index", &[story.id("index-0001")])).exits(3).json();
+    assert_eq!(rules(&plan), BTreeSet::from([rule]), "{plan:#}");
+    assert!(plan["violations"].to_string().contains(word), "{plan:#}");
+    story.environment.run(&["plan", "--subsystem", "billing", "--count", "1", "-o", "json"]).exits(0);
+}
+
 #[tokio::test]
 async fn what_a_group_does_by_itself_is_named_and_refused() {
     let story = Story::adopted(&SMALL).await;
     let autoscaling = &story.cloud.autoscaling;
-    let named = |rule: &str, word: &str| {
-        let report = doctor(&story, 5);
-        assert_eq!(bad(&report), ["group index"], "{word}");
-        assert!(report.to_string().contains(word), "{report:#}");
-        let plan = run(&story.environment, &removal("index", &[story.id("index-0001")])).exits(3).json();
-        assert_eq!(rules(&plan), BTreeSet::from([rule]), "{plan:#}");
-        assert!(plan["violations"].to_string().contains(word), "{plan:#}");
-        // Of other groups hosts go.
-        story.environment.run(&["plan", "--subsystem", "billing", "--count", "1", "-o", "json"]).exits(0);
-    };
+    let named = |rule: &str, word: &str| named(&story, rule, word);
     let fine = |word: &str| assert_eq!(bad(&doctor(&story, 0)), Vec::<String>::new(), "{word}");
 
     autoscaling.start_instance_refresh().auto_scaling_group_name("index").send().await.expect("started");
@@ -131,14 +134,7 @@ async fn what_a_group_does_by_itself_is_named_and_refused() {
 async fn each_setting_that_stands_in_the_way_is_named_and_refused() {
     let story = Story::adopted(&SMALL).await;
     let autoscaling = &story.cloud.autoscaling;
-    let named = |rule: &str, word: &str| {
-        let report = doctor(&story, 5);
-        assert_eq!(bad(&report), ["group index"], "{word}: {report:#}");
-        assert!(report.to_string().contains(word), "{report:#}");
-        let plan = run(&story.environment, &removal("index", &[story.id("index-0001")])).exits(3).json();
-        assert_eq!(rules(&plan), BTreeSet::from([rule]), "{plan:#}");
-        assert!(plan["violations"].to_string().contains(word), "{plan:#}");
-    };
+    let named = |rule: &str, word: &str| named(&story, rule, word);
     for (process, rule) in [("Launch", "way-back"), ("AddToLoadBalancer", "way-back"), ("Terminate", "not-removable")] {
         let suspend = autoscaling.suspend_processes().auto_scaling_group_name("index").scaling_processes(process);
         suspend.send().await.expect("suspended");

@@ -6,6 +6,8 @@ use serde_json::{Value, json};
 use crate::environment::TestEnvironment;
 use crate::support::cloud::Cloud;
 
+use super::story::caller;
+
 /// The group and the account of the examples.
 const GROUP: &str = "my-auto-scaling-group";
 
@@ -14,15 +16,7 @@ async fn place() -> (Cloud, TestEnvironment) {
     let cloud = Cloud::new().await;
     let web = cloud.target_group("web").await;
     cloud.group(GROUP, 3, 0, &[&web]).await;
-    let mut environment = TestEnvironment::new();
-    for (name, value) in [
-        ("AWS_ENDPOINT_URL", cloud.moto.url()),
-        ("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE"),
-        ("AWS_SECRET_ACCESS_KEY", "secret"),
-        ("AWS_EC2_METADATA_DISABLED", "true"),
-    ] {
-        environment.set(name, value);
-    }
+    let environment = caller(&cloud);
     environment.write(
         "policies/fleet.toml",
         "name = \"demo\"\n[provider]\nkind = \"aws\"\nregion = \"us-east-1\"\naccount = \"123456789012\"\n\

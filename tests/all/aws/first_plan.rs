@@ -9,23 +9,15 @@ use serde_json::json;
 use crate::environment::TestEnvironment;
 use crate::support::cloud::{ACCOUNT, Cloud};
 
-use super::story::TIMEOUT;
+use super::story::{TIMEOUT, caller};
 
 /// A place of somebody who has credentials, a region, and the binary.
 fn newcomer(cloud: &Cloud) -> TestEnvironment {
-    let mut environment = TestEnvironment::new();
+    let mut environment = caller(cloud);
     let binary = Path::new(env!("CARGO_BIN_EXE_safe-remove"));
     let path = format!("{}:/usr/local/bin:/usr/bin:/bin", binary.parent().expect("a directory").display());
-    for (name, value) in [
-        ("PATH", path.as_str()),
-        ("AWS_ENDPOINT_URL", cloud.moto.url()),
-        ("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE"),
-        ("AWS_SECRET_ACCESS_KEY", "secret"),
-        ("AWS_REGION", "us-east-1"),
-        ("AWS_EC2_METADATA_DISABLED", "true"),
-    ] {
-        environment.set(name, value);
-    }
+    environment.set("PATH", &path);
+    environment.set("AWS_REGION", "us-east-1");
     environment
 }
 

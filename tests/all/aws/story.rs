@@ -52,6 +52,20 @@ pub(super) struct Account {
     pub(super) targets: BTreeMap<&'static str, BTreeMap<String, String>>,
 }
 
+/// A place to work from, with credentials for the account.
+pub(super) fn caller(cloud: &Cloud) -> TestEnvironment {
+    let mut environment = TestEnvironment::new();
+    for (name, value) in [
+        ("AWS_ENDPOINT_URL", cloud.moto.url()),
+        ("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE"),
+        ("AWS_SECRET_ACCESS_KEY", "secret"),
+        ("AWS_EC2_METADATA_DISABLED", "true"),
+    ] {
+        environment.set(name, value);
+    }
+    environment
+}
+
 impl Story {
     pub(super) async fn new(shape: &Shape) -> Self {
         let cloud = Cloud::new().await;
@@ -77,15 +91,7 @@ impl Story {
                 "target_groups": ["bills"],
             }],
         }));
-        let mut environment = TestEnvironment::new();
-        for (name, value) in [
-            ("AWS_ENDPOINT_URL", cloud.moto.url()),
-            ("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE"),
-            ("AWS_SECRET_ACCESS_KEY", "secret"),
-            ("AWS_EC2_METADATA_DISABLED", "true"),
-        ] {
-            environment.set(name, value);
-        }
+        let environment = caller(&cloud);
         write_policies(&environment, shape, cloud.moto.url());
         let before = Account::of(&cloud, &built).await;
         assert!(before.targets["web"].values().all(|state| state == "healthy"), "{before:?}");
