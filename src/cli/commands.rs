@@ -45,7 +45,7 @@ pub(crate) enum Command {
     /// the state of each group. Exit 0, or 5 with what to do.
     #[command(after_help = examples::DOCTOR)]
     Doctor {
-        /// Raise the minimum size of each group to its share of what the policies ask, before looking
+        /// Raise the minimum size of groups until they hold what the policies ask, before looking
         ///
         /// The provider itself then holds the floor, whoever asks. A person confirms it, the ledger records it. A minimum is
         /// never lowered, and never raised above the group's desired size.

@@ -86,7 +86,8 @@ fn permit(plan: Plan, how: Confirmation, now: Time) -> Result<Confirmed, Unconfi
     plan.confirm(how, now).map_err(|why| Unconfirmed::Unanswered { why: why.to_string(), hint: None })
 }
 
-/// Asks a person to confirm something that is not a plan. `untouched` ends the message that it was not confirmed.
+/// Asks a person to confirm something that is not a plan. `untouched` ends the message that it was not confirmed. Returns the
+/// orders that may still come: a signal does not end the process by itself any more.
 ///
 /// # Errors
 ///
@@ -95,9 +96,10 @@ pub(crate) async fn by_a_person(
     question: &Question<'_>,
     untouched: &str,
     frontend: &dyn Frontend,
-) -> Result<(), OperationError> {
+) -> Result<Orders, OperationError> {
     let mut heard = frontend.listen().map_err(|e| OperationError::internal("signals cannot be heard", e))?;
     let reply = frontend.ask(question, &mut heard).await;
     let no = |why| OperationError::NotConfirmed { why: format!("{why}; {untouched}"), hint: None };
-    question.is_confirmed_by(&reply).map_err(no)
+    question.is_confirmed_by(&reply).map_err(no)?;
+    Ok(heard)
 }

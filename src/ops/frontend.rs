@@ -212,6 +212,11 @@ impl Orders {
         }
     }
 
+    /// An order that has come already.
+    pub(crate) fn so_far(&mut self) -> Option<Order> {
+        self.0.try_recv().ok()
+    }
+
     /// Passes every order on to a run.
     pub(crate) async fn forward(mut self, run: StopSender) {
         loop {

@@ -29,7 +29,7 @@ pub(crate) async fn raise_minimums(
 ) -> Result<MinimumsDocument, OperationError> {
     let environment = Environment::open(policies).await?;
     let before = environment.observe_any_then_read().await?;
-    let low = found(&environment, &before);
+    let low = found(&environment, &before)?;
     let (mut left, to_raise): (Vec<_>, Vec<_>) = low.iter().cloned().partition(|low| low.why_not.is_some());
     if to_raise.is_empty() {
         return Ok(MinimumsDocument { raised: Vec::new(), left });
@@ -48,32 +48,57 @@ pub(crate) async fn raise_minimums(
     }
     let place = environment.place();
     let question = Question::Minimums { place: &place, to_raise: &to_raise, left: &left };
-    confirm::by_a_person(&question, "nothing was touched", frontend).await?;
+    let mut orders = confirm::by_a_person(&question, "nothing was touched", frontend).await?;
+    // A question may stay open for an hour: policies, groups and runs may be others by now.
+    let environment = Environment::open(policies).await?;
     let after = environment.observe_any_then_read().await?;
-    if found(&environment, &after) != low || !after.record.runs.is_empty() {
-        return Err(no("groups or runs have changed since they were shown", "run it again".to_owned()));
+    let is_same = after.record.ledger == before.record.ledger && found(&environment, &after)? == low;
+    if !is_same || !after.record.runs.is_empty() {
+        return Err(no("policies, groups or runs have changed since they were shown", "run it again".to_owned()));
     }
     let ledger = environment.writable_ledger().await?;
     let mut raised = Vec::new();
+    let mut stopped = None;
     for low in to_raise {
+        if stopped.is_none() {
+            stopped = match orders.so_far() {
+                Some(order) => Some(format!("it was stopped before: {order}")),
+                None => run_in_the_way(ledger.as_ref()).await?,
+            };
+        }
+        if stopped.is_some() {
+            left.push(LowMinimum { why_not: stopped.clone(), ..low });
+            continue;
+        }
         match raise(&environment, ledger.as_ref(), &low, &raised).await? {
-            None => raised.push(RaisedMinimum { group: low.group, from: low.is, to: low.asked, of: low.of }),
+            None => {
+                let LowMinimum { group, is: from, asked: to, of, .. } = low;
+                frontend.tell(&format!("raised the minimum of group {group} from {from} to {to}\n"));
+                raised.push(RaisedMinimum { group, from, to, of });
+            }
             why_not => left.push(LowMinimum { why_not, ..low }),
         }
     }
     Ok(MinimumsDocument { raised, left })
 }
 
+/// A run that began since is in the way: its next call may be refused by what is raised.
+async fn run_in_the_way(ledger: &dyn Ledger) -> Result<Option<String>, OperationError> {
+    let (_, record) = ledger.read().await.map_err(OperationError::Ledger)?;
+    Ok(record.runs.keys().next().map(|run| format!("run {run} began before")))
+}
+
 /// What is too low. A group that this ledger does not govern is left alone.
-fn found(environment: &Environment, observation: &ObservedFleet) -> Vec<LowMinimum> {
+fn found(environment: &Environment, observation: &ObservedFleet) -> Result<Vec<LowMinimum>, OperationError> {
     let others = Marks::of(environment, observation).other_than(&observation.record.ledger);
-    let mut low = low_minimums(&Membership::new(&environment.policies, &observation.snapshot));
+    let membership = Membership::new(&environment.policies, &observation.snapshot);
+    let mut low = low_minimums(&membership).map_err(OperationError::Assess)?;
     for low in &mut low {
         if others.groups.contains_key(&low.group) {
             low.why_not = Some("it is not under this ledger: adopt it first".to_owned());
         }
     }
-    low
+    Ok(low)
 }
 
 /// Records who raises what, then sends it (S5). Returns why the provider refused it, if it did.

@@ -135,46 +135,44 @@ fn number_at(body: &[u8], pointer: &str) -> Result<Reading, String> {
     }
 }
 
-/// The header, if there is one that is text.
-fn text_of(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
-    headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).trim().to_owned())
+/// Each value of the header: it may be there more than once.
+fn texts_of<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = String> + 'a {
+    headers.get_all(name).iter().map(|value| String::from_utf8_lossy(value.as_bytes()).trim().to_owned())
 }
 
 /// S3: how old an answer is by its own account. One whose account cannot be read may be of any age.
 fn is_young(headers: &HeaderMap, most: Duration, now: jiff::Timestamp) -> Result<(), String> {
-    let older = |age: Duration, name: &HeaderName| {
-        (age > most)
-            .then(|| format!("the answer is {} old by its {name}, of {} allowed", span_text(age), span_text(most)))
+    let young = |age: Duration, name: &HeaderName| match age > most {
+        true => Err(format!("the answer is {} old by its {name}, of {} allowed", span_text(age), span_text(most))),
+        false => Ok(()),
     };
     let unreadable = |name: &HeaderName, text: &str| format!("its {name} cannot be read: {}", text::cut(text, 60));
-    let mut found = None;
-    if let Some(text) = text_of(headers, &AGE) {
-        let age = text.parse().map(Duration::from_secs).map_err(|_| unreadable(&AGE, &text))?;
-        found = found.or(older(age, &AGE));
+    for text in texts_of(headers, &AGE) {
+        young(text.parse().map(Duration::from_secs).map_err(|_| unreadable(&AGE, &text))?, &AGE)?;
     }
-    if let Some(text) = text_of(headers, &DATE) {
+    for text in texts_of(headers, &DATE) {
         let at = jiff::fmt::rfc2822::parse(&text).map_err(|_| unreadable(&DATE, &text))?.timestamp();
         // One that is ahead is of a clock that is.
-        let age = Duration::try_from(now.duration_since(at)).unwrap_or_default();
-        found = found.or(older(age, &DATE));
+        young(Duration::try_from(now.duration_since(at)).unwrap_or_default(), &DATE)?;
     }
-    found.map_or(Ok(()), Err)
+    Ok(())
 }
 
 /// A login page, or that of a proxy, has numbers too.
 fn is_json(headers: &HeaderMap) -> Result<(), String> {
-    let said = text_of(headers, &CONTENT_TYPE);
-    let kind = said.as_deref().unwrap_or_default().split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    if kind == "application/json"
-        || kind == "text/json"
-        || (kind.starts_with("application/") && kind.ends_with("+json"))
-    {
-        return Ok(());
+    let mut is_said = false;
+    for said in texts_of(headers, &CONTENT_TYPE) {
+        let kind = said.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        let suffixed = kind.starts_with("application/") && kind.ends_with("+json");
+        if !suffixed && kind != "application/json" && kind != "text/json" {
+            return Err(format!("the answer is {}, not JSON by its Content-Type", text::cut(&said, 60)));
+        }
+        is_said = true;
     }
-    Err(match said {
-        Some(said) => format!("the answer is {}, not JSON by its Content-Type", text::cut(&said, 60)),
-        None => "the answer has no Content-Type, and does not say that it is JSON".to_owned(),
-    })
+    match is_said {
+        true => Ok(()),
+        false => Err("the answer has no Content-Type, and does not say that it is JSON".to_owned()),
+    }
 }
 
 /// Scheme, host, port and path: the parts of a URL that may appear in a message.

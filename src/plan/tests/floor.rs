@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::model::HostState;
 use crate::plan::testing::{World, policy};
 use crate::plan::{LowMinimum, Membership, low_minimums};
-use crate::policy::ProviderFloor;
+use crate::policy::{ProviderFloor, UnitsSource};
 
 /// Index in two groups of so many hosts each.
 fn two_groups(minimum: u64, one: usize, two: usize) -> World {
@@ -19,7 +19,7 @@ fn two_groups(minimum: u64, one: usize, two: usize) -> World {
 
 fn low(world: &World) -> Vec<LowMinimum> {
     let snapshot = world.snapshot();
-    low_minimums(&Membership::new(&world.policies, &snapshot))
+    low_minimums(&Membership::new(&world.policies, &snapshot)).expect("weights can be read")
 }
 
 /// Sets what is asked for, and gives the sum of all.
@@ -46,13 +46,56 @@ fn minimums_of_groups_add_up_to_that_of_the_policy() {
     }
 }
 
-/// One that holds more than its share holds it for the other; none is lowered.
+/// One that holds more than its share holds it for the other; none is lowered, and none raised beyond what is missing.
 #[test]
 fn a_minimum_that_is_higher_than_its_share_counts() {
     let mut world = two_groups(8, 8, 4);
     world.groups.insert("one".into(), 7);
-    assert_eq!(raised(&mut world), 9, "{:?}", world.groups);
-    assert_eq!(world.groups["two"], 2);
+    assert_eq!(raised(&mut world), 8, "{:?}", world.groups);
+    assert_eq!(world.groups["two"], 1);
+}
+
+/// A run that begins where all is held makes no later batch of its own forbidden, and nothing is asked for anew.
+#[test]
+fn what_is_held_stays_held_whichever_hosts_go() {
+    let mut world = two_groups(11, 10, 10);
+    assert_eq!(raised(&mut world), 11);
+    world.policy_mut("index").capacity.provider_floor = ProviderFloor::Required;
+    for gone in ["a-01", "a-02", "a-03", "a-04"] {
+        world.hosts.retain(|host| host.id.as_str() != gone);
+        assert_eq!(low(&world), [], "{gone}");
+        let told = [world.refusals(&["a-05"]), world.refusals(&["b-01"])].concat();
+        assert!(!told.iter().any(|told| told.starts_with("provider-floor")), "{gone}: {told:?}");
+    }
+}
+
+/// What two subsystems ask of one group is asked once, and less is asked of their other groups.
+#[test]
+fn shared_groups_are_asked_for_no_more_than_all_need() {
+    let mut world = World::new([policy("index", 12), policy("billing", 6)])
+        .with("a", 12, &["a"], &["index"])
+        .with("s", 6, &["a"], &["index", "billing"])
+        .with("c", 2, &["a"], &["billing"]);
+    world.hosts.iter_mut().for_each(|host| host.group = Some(host.id.as_str()[..1].into()));
+    raised(&mut world);
+    let of = |names: [&str; 2]| names.iter().map(|name| world.groups.get(*name).copied().unwrap_or(0)).sum::<u64>();
+    assert_eq!((of(["a", "s"]), of(["s", "c"])), (12, 6), "{:?}", world.groups);
+}
+
+/// Whoever shrinks a group takes the heaviest first, and no further than to its MinSize.
+#[test]
+fn a_size_holds_its_lightest_hosts() {
+    let mut world = two_groups(20, 4, 4);
+    world.policy_mut("index").capacity.units = UnitsSource::Tag("w".to_owned());
+    for (host, weight) in world.hosts.iter_mut().zip(["1", "1", "8", "8", "4", "4", "4", "4"]) {
+        host.tags = std::sync::Arc::new([("index", "1"), ("w", weight)].map(|(k, v)| (k.into(), v.into())).into());
+    }
+    world.groups.insert("one".into(), 3);
+    world.groups.insert("two".into(), 3);
+    assert_eq!(low(&world), [], "10 and 12 units are more than 20");
+    world.host_mut("b-01").tags = std::sync::Arc::new([("index".to_owned(), "1".to_owned())].into());
+    let snapshot = world.snapshot();
+    assert!(low_minimums(&Membership::new(&world.policies, &snapshot)).is_err(), "nobody knows its weight");
 }
 
 #[test]
@@ -76,15 +119,20 @@ fn a_group_with_hosts_of_others_is_raised_for_those_that_are_in_all_of_it_alone(
     assert!(found[1].why_not.as_ref().is_some_and(|why| why.contains("4 hosts of others")), "{found:?}");
 }
 
-/// The provider would launch hosts.
+/// The provider would launch hosts. The others hold more instead, as far as they can.
 #[test]
 fn no_minimum_is_raised_above_the_desired_size() {
-    let mut world = two_groups(6, 4, 4);
-    for host in ["a-01", "a-02"] {
-        world.host_mut(host).state = HostState::Cordoned;
+    for (minimum, enough) in [(6, true), (7, false)] {
+        let mut world = two_groups(minimum, 4, 4);
+        for host in ["a-01", "a-02"] {
+            world.host_mut(host).state = HostState::Cordoned;
+        }
+        let found = low(&world);
+        let raised: Vec<_> =
+            found.iter().filter(|of| of.why_not.is_none()).map(|of| (of.group.as_str(), of.asked)).collect();
+        assert_eq!(raised, [("one", 2), ("two", 4)], "{found:?}");
+        let left: Vec<_> = found.iter().filter_map(|of| of.why_not.as_deref()).collect();
+        assert_eq!(left.is_empty(), enough, "{found:?}");
+        assert!(left.iter().all(|why| why.contains("desired size is 2")), "{found:?}");
     }
-    let found = low(&world);
-    assert!(found.iter().all(|of| of.why_not.is_some() || of.asked <= 4), "{found:?}");
-    let one = found.iter().find(|of| of.group.as_str() == "one").expect("it holds less than its share");
-    assert!(one.why_not.as_ref().is_some_and(|why| why.contains("desired size is 2")), "{found:?}");
 }

@@ -252,6 +252,8 @@ async fn s3_what_a_cache_has_kept_for_too_long_is_bad() {
         (format!("Date: {}", ago(7200)), Some("old by its date, of 1m allowed")),
         ("Date: yesterday".to_owned(), Some("its date cannot be read: yesterday")),
         (format!("Age: 0\r\nDate: {}", ago(7200)), Some("old by its date")),
+        ("Age: 0\r\nAge: 86400".to_owned(), Some("old by its age")),
+        (format!("Date: {}\r\nDate: {}", ago(0), ago(7200)), Some("old by its date")),
     ] {
         let server = Server::with("200 OK", header.clone(), "ok");
         let read = HttpClient::new().read(server.request()).await;
@@ -273,6 +275,7 @@ async fn a_number_is_read_only_from_what_says_that_it_is_json() {
         ("Content-Type: application/json; charset=utf-8", true),
         ("content-type: Application/Health+JSON", true),
         ("Content-Type: text/html", false),
+        ("Content-Type: application/json\r\nContent-Type: text/html", false),
         ("Content-Type: text/plain", false),
         ("Server: x", false),
     ] {
