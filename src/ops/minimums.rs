@@ -1,5 +1,5 @@
-//! `doctor --fix`: raises each group's own minimum to what the policies ask of it, so that the provider holds the floor even
-//! where this program is wrong.
+//! `doctor --fix`: raises the groups' own minimums until they hold what the policies ask, so that the provider holds the floor
+//! even where this program is wrong.
 //!
 //! A minimum is raised, never lowered, and never above the group's desired size: the provider would launch hosts.
 
@@ -22,7 +22,8 @@ use super::{confirm, ids, process};
 ///
 /// # Errors
 ///
-/// Nobody can be asked, or the answer is not the right one; runs are under way; the ledger or the fleet cannot be used.
+/// Nobody can be asked, or the answer is not the right one; runs are under way; what was shown has changed; the ledger or the
+/// fleet cannot be used.
 pub(crate) async fn raise_minimums(
     policies: &Path,
     frontend: &dyn Frontend,
