@@ -337,7 +337,7 @@ fn advice(rule: Rule, code: Option<&'static str>) -> Option<String> {
             let adopt = "`safe-remove ledger adopt --reason TEXT`";
             Some(code.map_or_else(|| adopt.to_owned(), |code| format!("{adopt}; if it was done before: {code}")))
         }
-        Rule::ProviderFloor => Some("`safe-remove doctor --fix` sets it".to_owned()),
+        Rule::ProviderFloor => Some("`safe-remove doctor --fix` raises it, or says why it cannot".to_owned()),
         Rule::Halted => Some("`safe-remove status` shows the order, `safe-remove unhalt` lifts it".to_owned()),
         _ => None,
     }

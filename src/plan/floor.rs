@@ -47,7 +47,7 @@ pub(crate) fn low_minimums(membership: &Membership<'_>) -> Result<Vec<LowMinimum
     // What one subsystem asked of a group may be more than all need, once others have asked too.
     for (place, group) in groups.iter().enumerate() {
         let Some(group) = group else { continue };
-        let needs = |sizes: &[u64]| shares.iter().any(|of| of.has(place) && of.is_short_without_one(place, sizes));
+        let needs = |sizes: &[u64]| shares.iter().any(|of| of.is_short_without_one(place, sizes));
         while sizes[place] > group.min_size && !needs(&sizes) {
             sizes[place] -= 1;
         }
@@ -64,7 +64,7 @@ pub(crate) fn low_minimums(membership: &Membership<'_>) -> Result<Vec<LowMinimum
         let short = shares.iter().filter(|of| of.held(&sizes) < of.minimum);
         let left = short.filter_map(|of| {
             let part = of.part(place).filter(|part| part.held(sizes[place]) < of.share(part))?;
-            Some(low(group, part.size(of.share(part)), of.name, Some(part.why_not(group))))
+            Some(low(group, part.size(of.share(part)), of.name, Some(part.why_not())))
         });
         found.extend(left);
     }
@@ -149,7 +149,8 @@ impl Part<'_> {
     }
 
     /// Why it could not grow further.
-    fn why_not(&self, group: &Group) -> String {
+    fn why_not(&self) -> String {
+        let group = self.group;
         match group.obstacles.first() {
             Some(obstacle) => obstacle.why.clone(),
             None if group.deleting => "it is being deleted".to_owned(),
@@ -201,10 +202,6 @@ impl<'a> Shares<'a> {
     fn part(&self, place: usize) -> Option<&Part<'a>> {
         let at = self.parts.binary_search_by_key(&place, |part| part.place).ok()?;
         self.parts.get(at)
-    }
-
-    fn has(&self, place: usize) -> bool {
-        self.part(place).is_some()
     }
 
     /// The part of the minimum that falls to a group, rounded up.
