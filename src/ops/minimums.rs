@@ -89,7 +89,7 @@ async fn run_in_the_way(ledger: &dyn Ledger) -> Result<Option<String>, Operation
     Ok(record.runs.keys().next().map(|run| format!("run {run} began before")))
 }
 
-/// What is too low. A group that this ledger does not govern is left alone.
+/// The minimums that are too low. A group that this ledger does not govern is left alone.
 fn found(environment: &Environment, observation: &ObservedFleet) -> Result<Vec<LowMinimum>, OperationError> {
     let others = Marks::of(environment, observation).other_than(&observation.record.ledger);
     let membership = Membership::new(&environment.policies, &observation.snapshot);

@@ -26,7 +26,7 @@ pub(crate) struct DoctorDocument {
     pub(crate) exit_code: u8,
 }
 
-/// What `--fix` did about the minimums of the provider.
+/// The minimums of the provider that `--fix` raised, and those that it left.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct MinimumsDocument {
     /// The groups whose minimum was raised.

@@ -44,7 +44,7 @@ pub(crate) fn low_minimums(membership: &Membership<'_>) -> Result<Vec<LowMinimum
     for of in &shares {
         of.grow(&mut sizes);
     }
-    // What one subsystem asked of a group may be more than all need, once others have asked too.
+    // A group may have been asked for more than all need, once the other subsystems have asked of theirs too.
     for (place, group) in groups.iter().enumerate() {
         let Some(group) = group else { continue };
         let needs = |sizes: &[u64]| shares.iter().any(|of| of.is_short_without_one(place, sizes));

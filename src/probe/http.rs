@@ -6,8 +6,8 @@
 //! still get through. The certificate is checked against the operating system's trust store. Credentials and the query
 //! of a URL must not appear in messages.
 //!
-//! What a cache has kept says nothing of now: the request asks for no such answer, and one that is older than `max_age` by its
-//! own `Age` or `Date` is bad (RFC 9111, sections 4.2.3 and 5.1). A number is read only from an answer that says that it is
+//! An answer from a cache says nothing of now: the request asks for none, and an answer that is older than `max_age` by its own
+//! `Age` or `Date` is bad (RFC 9111, sections 4.2.3 and 5.1). A number is read only from an answer that says that it is
 //! JSON.
 
 use std::collections::BTreeSet;

@@ -18,7 +18,7 @@ pub(super) fn at(document: &[u8], pointer: &str) -> Result<Option<Value>, serde_
     Ok(found.filter(|_| pointer.is_empty() || pointer.starts_with('/')))
 }
 
-/// What a value is, in words.
+/// The kind of a value, in words.
 pub(super) fn kind_of(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",

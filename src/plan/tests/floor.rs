@@ -69,7 +69,7 @@ fn what_is_held_stays_held_whichever_hosts_go() {
     }
 }
 
-/// What two subsystems ask of one group is asked once, and less is asked of their other groups.
+/// Two subsystems share a group: it holds for both, and less is asked of their other groups.
 #[test]
 fn shared_groups_are_asked_for_no_more_than_all_need() {
     let mut world = World::new([policy("index", 12), policy("billing", 6)])
