@@ -237,7 +237,7 @@ impl Command {
             | Self::Status { .. }
             | Self::History(_)
             | Self::Report { html: None, .. }
-            | Self::Policy(PolicyCommand::Check | PolicyCommand::Show { .. } | PolicyCommand::Schema { .. })
+            | Self::Policy(PolicyCommand::Check { .. } | PolicyCommand::Show { .. } | PolicyCommand::Schema { .. })
             | Self::IamPolicy { .. }
             | Self::Completions { .. }
             | Self::Man { .. } => true,
@@ -285,7 +285,11 @@ pub(crate) enum PolicyCommand {
     },
     /// Read every policy file and say what is wrong with it
     #[command(after_help = examples::POLICY_CHECK)]
-    Check,
+    Check {
+        /// Read every probe once, and show what it reads (exit 5 where one is bad)
+        #[arg(long)]
+        probe: bool,
+    },
     /// Show the policies as they are understood, percentages resolved
     #[command(after_help = examples::POLICY_SHOW)]
     Show {

@@ -65,7 +65,7 @@ impl Exit {
         match error {
             OperationError::Usage { .. } => Self::USAGE,
             OperationError::NoSuch { .. } | OperationError::NotTaken { .. } => Self::REFUSED,
-            OperationError::Fleet(_) | OperationError::Assess(_) => Self::FLEET_UNKNOWN,
+            OperationError::Fleet(_) | OperationError::Assess(_) | OperationError::Probes(_) => Self::FLEET_UNKNOWN,
             OperationError::Ledger(_) => Self::LEDGER,
             OperationError::Policy(_)
             | OperationError::NoPolicies { .. }

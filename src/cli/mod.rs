@@ -206,7 +206,8 @@ async fn command(cli: &Cli, screen: &Arc<Screen>) -> Result<CommandOutput, Opera
         }
         Some(Command::History(args)) => history::run(global, args).await,
         Some(Command::Report { run, markdown, html }) => run_report::run(global, run, *markdown, html.as_deref()).await,
-        Some(Command::Policy(PolicyCommand::Check)) => policy::check(global),
+        Some(Command::Policy(PolicyCommand::Check { probe: true })) => policy::check_probes(global).await,
+        Some(Command::Policy(PolicyCommand::Check { probe: false })) => policy::check(global),
         Some(Command::Policy(PolicyCommand::Show { name })) => policy::show(global, name.as_ref()),
         Some(Command::Policy(PolicyCommand::Schema { of })) => policy::schema(*of),
         Some(Command::Policy(PolicyCommand::Init { out, region, subsystem_tag })) => {

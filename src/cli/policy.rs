@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::model::{OperatorId, SubsystemName, counted};
 use crate::ops::{self, Acceptance, OperationError, StarterOf};
-use crate::output::{Text, clean_lines, next};
+use crate::output::{Text, clean_lines, next, probes_text};
 use crate::policy::{self, PolicyFile};
 
 use super::args::Global;
@@ -15,6 +15,35 @@ use super::commands::SchemaOf;
 use super::screen::Screen;
 use super::terminal::Terminal;
 use super::{CommandOutput, Exit};
+
+/// `policy check --probe`: exit 5 where a probe is bad or cannot be read.
+pub(super) async fn check_probes(global: &Global) -> Result<CommandOutput, OperationError> {
+    let read = ops::probes(&global.policies).await?;
+    let bad: Vec<String> = read
+        .probes
+        .iter()
+        .filter(|probe| !probe.measured.reading.good)
+        .map(|probe| probe.measured.key.to_string())
+        .collect();
+    let mut warnings: Vec<String> = read.policies.warnings.iter().map(ToString::to_string).collect();
+    warnings.extend(read.warnings);
+    let mut text = probes_text(&read.probes);
+    text.blank();
+    text.paragraph(&match (read.probes.len(), bad.as_slice()) {
+        (0, _) => "No policy has a probe: only the fleet's own state is watched.".to_owned(),
+        (all, []) => format!(
+            "{} read, all good. Relative limits are judged in a run, against its reference.",
+            counted(all, "probe")
+        ),
+        (all, bad) => format!("{} of {} bad: {}", bad.len(), counted(all, "probe"), bad.join(" ")),
+    });
+    for warning in &warnings {
+        text.paragraph(&format!("warning: {warning}"));
+    }
+    let exit = if bad.is_empty() { Exit::DONE } else { Exit::FLEET_UNKNOWN };
+    let result = serde_json::json!({ "fleet": read.policies.fleet.name, "probes": read.probes });
+    CommandOutput::result(exit, "policy check", text, &result, &warnings)
+}
 
 /// `policy check`
 pub(super) fn check(global: &Global) -> Result<CommandOutput, OperationError> {

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::ProbeSpecs;
-use crate::model::{ProbeKey, Reading, Sample, Time};
-use crate::policy::{Limits, ProbeKind, ProbeSpec, SimulatedMetric};
+use crate::model::{OwnTime, ProbeKey, Reading, Sample, Time};
+use crate::policy::{Limits, ProbeKind, ProbeRole, ProbeSpec, SimulatedMetric};
 
 pub(super) const EVERY: Duration = Duration::from_secs(10);
 
@@ -21,6 +21,7 @@ pub(super) fn spec(limits: Limits) -> ProbeSpec {
         max_age: None,
         limits,
         failures: 1,
+        role: ProbeRole::Watch,
         unit: None,
     }
 }
@@ -36,7 +37,7 @@ pub(super) fn second(s: i64) -> Time {
 }
 
 fn sample(at: i64, reading: Result<Reading, String>) -> Sample {
-    Sample { key: key("errors"), begun_at: second(at), ended_at: second(at), reading }
+    Sample { key: key("errors"), begun_at: second(at), ended_at: second(at), reading, own_time: OwnTime::default() }
 }
 
 pub(super) fn number(at: i64, number: f64) -> Sample {

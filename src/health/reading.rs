@@ -12,7 +12,7 @@ use super::number::nearest;
 use super::probes::ProbeSpecs;
 use super::reference::Reference;
 use crate::model::{ProbeKey, Reading, Sample};
-use crate::policy::ProbeSpec;
+use crate::policy::{ProbeRole, ProbeSpec};
 
 /// One sample of one probe, as it was judged.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -62,6 +62,9 @@ pub struct ProbeLimits {
     pub(crate) min: Option<Limit>,
     /// Bad samples in a row that make a regression, at least 1.
     pub(crate) failures: u64,
+    /// When it must be good.
+    #[serde(skip_serializing_if = "ProbeRole::is_watch", default)]
+    pub(crate) role: ProbeRole,
 }
 
 impl ProbeLimits {
@@ -81,6 +84,7 @@ impl ProbeLimits {
             max: of(Side::Above).min_by(|a, b| a.at.cmp(&b.at)).and_then(limit),
             min: of(Side::Below).max_by(|a, b| a.at.cmp(&b.at)).and_then(limit),
             failures: spec.failures,
+            role: spec.role,
         }
     }
 }
@@ -239,6 +243,7 @@ mod tests {
             max: Some(Limit { at: 109.5, percent: Some(50.0) }),
             min: None,
             failures: 2,
+            role: ProbeRole::Watch,
         };
         let text = r#"{"unit":"ms","reference":73.0,"max":{"value":109.5,"percent":50.0},"failures":2}"#;
         assert_eq!(serde_json::to_string(&limits).expect("JSON"), text);

@@ -30,18 +30,20 @@ pub(crate) struct Watch {
     reference: Reference,
     /// By probe, the number of bad samples in a row up to now.
     in_a_row: BTreeMap<ProbeKey, u64>,
+    /// Preconditions whose last sample was bad.
+    unmet: BTreeMap<ProbeKey, Regression>,
 }
 
 impl Watch {
     /// Watches these probes against the reference from before the first batch.
     pub(crate) fn new(specs: ProbeSpecs, reference: Reference) -> Self {
-        Self { specs, reference, in_a_row: BTreeMap::new() }
+        Self { specs, reference, in_a_row: BTreeMap::new(), unmet: BTreeMap::new() }
     }
 
     /// Judges one round. Every probe must have one sample in it; a probe without one is bad.
     ///
-    /// Returns the probes that are a regression now, in the order of their names. Samples of unwatched probes are
-    /// ignored; if a probe has several samples, one bad sample is enough.
+    /// Returns the probes that are a regression now, in the order of their names: none of them a precondition, see
+    /// [`Self::unmet`]. Samples of unwatched probes are ignored; if a probe has several samples, one bad sample is enough.
     #[must_use = "a regression that nobody looks at is a removal that goes on"]
     pub(crate) fn round(&mut self, samples: &[Sample]) -> Vec<Regression> {
         let mut regressions = Vec::new();
@@ -62,19 +64,31 @@ impl Watch {
             }
             let before = self.in_a_row.get(key).copied().unwrap_or(0);
             let consecutive = if bad.is_some() { before.saturating_add(1) } else { 0 };
-            if let Some(bad) = &bad
-                && consecutive >= spec.failures
-            {
-                regressions.push(regression(key, bad, consecutive));
+            self.unmet.remove(key);
+            if let Some(bad) = &bad {
+                if !spec.role.is_watch() {
+                    self.unmet.insert(key.clone(), regression(key, bad, consecutive));
+                } else if consecutive >= spec.failures {
+                    regressions.push(regression(key, bad, consecutive));
+                }
             }
             self.in_a_row.insert(key.clone(), consecutive);
         }
         regressions
     }
 
-    /// Probes whose last sample was bad.
+    /// Probes whose last sample was bad, but for preconditions.
     pub(crate) fn suspects(&self) -> impl Iterator<Item = &ProbeKey> {
-        self.in_a_row.iter().filter(|(_, times)| **times > 0).map(|(key, _)| key)
+        self.in_a_row.iter().filter(|(key, times)| **times > 0 && !self.unmet.contains_key(*key)).map(|(key, _)| key)
+    }
+
+    /// Preconditions whose last sample was bad: no batch may begin. Each with whether it was bad as often as its policy
+    /// bears.
+    pub(crate) fn unmet(&self) -> impl Iterator<Item = (&Regression, bool)> {
+        self.unmet.iter().map(|(key, unmet)| {
+            let times = self.in_a_row.get(key).copied().unwrap_or(u64::MAX);
+            (unmet, self.specs.get(key).is_none_or(|spec| times >= spec.failures))
+        })
     }
 }
 
@@ -90,6 +104,7 @@ mod tests {
 
     use super::*;
     use crate::health::fixtures::{failed, good, key, number, specs};
+    use crate::policy::{ProbeRole, ProbeSpec};
 
     fn watch(failures: u64) -> Watch {
         Watch::new(specs(failures), Reference::new())
@@ -130,6 +145,22 @@ mod tests {
         for samples in [[number(0, 0.5), number(0, 1.5)], [number(0, 1.5), number(0, 0.5)]] {
             assert_eq!(watch(1).round(&samples).len(), 1);
         }
+    }
+
+    #[test]
+    fn a_precondition_is_no_regression_and_no_suspect() {
+        let precondition = |spec| ProbeSpec { role: ProbeRole::Precondition, ..spec };
+        let specs = specs(2).into_iter().map(|(key, spec)| (key, precondition(spec))).collect();
+        let mut watch = Watch::new(specs, Reference::new());
+        let unmet =
+            |watch: &Watch| watch.unmet().map(|(unmet, is_final)| (unmet.key.clone(), is_final)).collect::<Vec<_>>();
+        assert_eq!(watch.round(&[number(0, 1.5)]), []);
+        assert_eq!(unmet(&watch), [(key("errors"), false)]);
+        // S3: neither is one that cannot be read.
+        assert_eq!(watch.round(&[failed(1, "refused")]), []);
+        assert_eq!((unmet(&watch), watch.suspects().count()), (vec![(key("errors"), true)], 0));
+        assert_eq!(watch.round(&[number(2, 0.5)]), []);
+        assert_eq!(unmet(&watch), []);
     }
 
     proptest! {

@@ -19,7 +19,9 @@ impl<'a> Arn<'a> {
         let (arn, partition) = (parts.next()?, parts.next()?);
         let (service, region, account, resource) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
         let is_partition = partition == "aws" || partition.starts_with("aws-");
-        let is_arn = arn == "arn" && is_partition && is_account(account) && !text.contains(char::is_whitespace);
+        // Alarms alone have names with spaces.
+        let is_spaced = text.contains(char::is_whitespace) && service != "cloudwatch";
+        let is_arn = arn == "arn" && is_partition && is_account(account) && !is_spaced;
         is_arn.then_some(Self { service, region, account, resource })
     }
 }

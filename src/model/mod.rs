@@ -38,7 +38,7 @@ pub use ids::{
 };
 pub use obstacle::{Obstacle, ObstacleKind};
 pub use readings::ProbeKey;
-pub(crate) use readings::{Reading, Sample};
+pub(crate) use readings::{OwnTime, Reading, Sample};
 pub use scope::Scope;
 pub use snapshot::{Contradiction, FleetMark, FleetSnapshot, InventoryError};
 pub use time::Time;

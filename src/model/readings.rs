@@ -1,5 +1,7 @@
 //! What a probe says at one moment.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use super::{SubsystemName, Time};
@@ -59,4 +61,15 @@ pub(crate) struct Sample {
     pub(crate) ended_at: Time,
     /// The reading, or why there is none.
     pub(crate) reading: Result<Reading, String>,
+    /// What is known of the reading's own time.
+    pub(crate) own_time: OwnTime,
+}
+
+/// The time of a reading by the account of whoever gave it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct OwnTime {
+    /// How old it was when it came; `None` where nobody says.
+    pub(crate) age: Option<Duration>,
+    /// How long what it tells of took: a metric's period, the time over which an alarm is evaluated. `None`: a moment.
+    pub(crate) span: Option<Duration>,
 }

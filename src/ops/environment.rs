@@ -6,13 +6,13 @@ use std::sync::Arc;
 
 use crate::coordination::{Command, Context, FleetRecord, Refusal, decide, is_race};
 use crate::driver::{self, Unchanged, update};
-use crate::health;
+use crate::health::{self, ProbeSpecs};
 use crate::model::{FleetSnapshot, HostId, ProbeKey, RunId, SubsystemName, Time};
 use crate::output::Place;
 use crate::plan::{AssessError, Inputs, LedgerView, Plan, Request, believable};
 use crate::policy::{self, FleetConfig, PolicySet};
 use crate::ports::{Clock, Fleet, Lasting, Ledger, Prober};
-use crate::probe::Probes;
+use crate::probe::{self, Probes};
 use crate::run::{Failure, JournalRecord};
 
 use super::error::OperationError;
@@ -69,8 +69,8 @@ impl Environment {
     /// The same of what is open already.
     pub(crate) fn of_parts(policies: Arc<PolicySet>, opened: Opened, ledger: LedgerReader, began_at: Time) -> Self {
         let Opened { fleet, clock, metrics } = opened;
-        let role = policies.fleet.provider.kind.role();
-        let prober = Arc::new(Probes::new(Arc::clone(&clock), metrics).with_role(role));
+        let probes = Probes::new(Arc::clone(&clock), metrics);
+        let prober = Arc::new(probes.for_fleet(&policies.fleet.provider.kind));
         Self { policies, fleet, prober, clock, began_at, ledger }
     }
 
@@ -159,7 +159,7 @@ impl Environment {
         let plan = self.plan_of_unprotected(request, observation).await?;
         // The probes to read depend on the hosts, which the first plan has chosen.
         let watched: BTreeSet<SubsystemName> = plan.document.watched.iter().cloned().collect();
-        let bad = self.bad_probes(&watched).await;
+        let bad = self.bad_probes(&watched).await?;
         let mut plan = if bad.is_empty() {
             plan
         } else {
@@ -212,11 +212,17 @@ impl Environment {
     }
 
     /// Reads every probe of these subsystems once. Returns the bad ones, each with the reason.
-    pub(crate) async fn bad_probes(&self, watched: &BTreeSet<SubsystemName>) -> BTreeMap<ProbeKey, String> {
+    ///
+    /// # Errors
+    ///
+    /// [`OperationError::Probes`]: this machine lacks what a probe needs.
+    pub(crate) async fn bad_probes(
+        &self,
+        watched: &BTreeSet<SubsystemName>,
+    ) -> Result<BTreeMap<ProbeKey, String>, OperationError> {
         let specs = health::probes_of(&self.policies, watched);
-        let samples = specs.iter().map(|(key, spec)| self.prober.sample(&key.subsystem, spec));
-        let samples = futures_util::future::join_all(samples).await;
-        health::bad_now(&samples, &specs)
+        can_be_read(&specs)?;
+        Ok(health::bad_now(&self.prober.round(&specs).await, &specs))
     }
 
     fn plan_with(
@@ -292,4 +298,14 @@ pub(crate) fn other_fleet(refusal: Refusal) -> OperationError {
 /// The policies, or all errors in them.
 pub(crate) fn policies(directory: &Path) -> Result<Arc<PolicySet>, OperationError> {
     policy::load(directory).map(Arc::new).map_err(OperationError::policies)
+}
+
+/// That this machine has what the probes need: the files and variables of their headers.
+///
+/// # Errors
+///
+/// [`OperationError::Probes`], with all that is missing.
+pub(crate) fn can_be_read(probes: &ProbeSpecs) -> Result<(), OperationError> {
+    let missing = probe::missing(probes);
+    if missing.is_empty() { Ok(()) } else { Err(OperationError::Probes(missing)) }
 }

@@ -1,12 +1,13 @@
 //! [`OperationError`]: the errors that an operation can end with, and what to do about each.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
 use crate::fleet::simulated::ScenarioError;
-use crate::model::SubsystemName;
+use crate::model::{ProbeKey, SubsystemName};
 use crate::output::next;
 use crate::plan::AssessError;
 use crate::policy::{self, PolicyErrors, PolicySet};
@@ -52,6 +53,9 @@ pub(crate) enum OperationError {
     /// What the fleet reports of its hosts cannot be judged.
     #[error("the state of the fleet cannot be judged")]
     Assess(#[source] AssessError),
+    /// Probes cannot be read for want of something on this machine, each with what it is.
+    #[error("probes cannot be read")]
+    Probes(BTreeMap<ProbeKey, String>),
     /// The ledger cannot be used.
     #[error("the ledger cannot be used")]
     Ledger(#[source] LedgerError),
@@ -141,6 +145,7 @@ impl OperationError {
     pub(crate) fn causes(&self) -> Vec<String> {
         let mut causes = match self {
             Self::Policy(errors) => errors.problems.iter().map(ToString::to_string).collect(),
+            Self::Probes(missing) => missing.iter().map(|(key, why)| format!("{key}: {why}")).collect(),
             Self::NotStarted { causes, .. } | Self::NotTaken { causes, .. } => causes.clone(),
             _ => Vec::new(),
         };
@@ -177,6 +182,7 @@ impl OperationError {
                 Some(format!("correct `zones` in the policy of {subsystem}, then try again"))
             }
             Self::Assess(AssessError::Digest(_)) => Some("this is a bug: please report it".to_owned()),
+            Self::Probes(_) => Some("give this machine what is missing, then: safe-remove policy check --probe".to_owned()),
             Self::Ledger(LedgerError::Newer { .. }) => Some("use the newer version of safe-remove".to_owned()),
             Self::Ledger(LedgerError::Corrupt { .. }) => Some(
                 "restore the ledger from a backup; or repair what `safe-remove ledger export` prints, and import it into an \

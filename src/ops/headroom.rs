@@ -43,7 +43,7 @@ pub(crate) async fn headroom(
     };
     // Hosts are shared: a question about one subsystem must also consider the probes of those that depend on any.
     let all: BTreeSet<SubsystemName> = environment.policies.subsystems.keys().cloned().collect();
-    let bad_probes = environment.bad_probes(&all).await;
+    let bad_probes = environment.bad_probes(&all).await?;
     let inputs = environment.inputs(&observation, &bad_probes);
     let mut subsystems = plan::headroom(&inputs, only, &OnAllCores).map_err(OperationError::Assess)?;
     let mut hypothetical = None;

@@ -135,11 +135,12 @@ fn bounds_text(measured: &Measured) -> Option<String> {
     limit_text(measured).or_else(reference)
 }
 
-/// `1 bad of 2`
+/// `1 bad of 2`; of what aborts no bake, `bad (a precondition)`
 pub(crate) fn bad_text(measured: &Measured) -> Option<String> {
     let (bad, failures) = (measured.reading.bad, measured.limits.failures);
     match (measured.reading.good, failures) {
         (true, _) => None,
+        (false, _) if !measured.limits.role.is_watch() => Some("bad (a precondition)".to_owned()),
         // More than make a regression are just so many.
         (false, failures) if bad > failures => Some(format!("{bad} bad in a row")),
         (false, failures) => Some(format!("{bad} bad of {failures}")),
@@ -190,6 +191,7 @@ mod tests {
                 max: Some(Limit { at: 109.5, percent: Some(50.0) }),
                 min: None,
                 failures: 2,
+                role: crate::policy::ProbeRole::Watch,
             },
             recent: vec![Some(73.0), None, Some(value)],
         }
@@ -234,6 +236,7 @@ mod tests {
             reference: Some(0.002),
             max: Some(Limit { at: 0.01, percent: None }),
             failures: 1,
+            role: crate::policy::ProbeRole::Watch,
             ..ProbeLimits::default()
         };
         errors.recent = Vec::new();

@@ -156,6 +156,7 @@ mod tests {
                 limits: ProbeLimits {
                     max: Some(Limit { at: 0.01, percent: None }),
                     failures: 1,
+                    role: crate::policy::ProbeRole::Watch,
                     ..ProbeLimits::default()
                 },
                 recent: vec![Some(0.002)],

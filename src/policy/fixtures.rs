@@ -64,6 +64,9 @@ kind = "http"
 url = "https://index.internal/health"
 expect_status = [200, 204]
 pointer = "/load"
+parse = "string"
+headers = { Authorization = { file = "token", scheme = "Bearer" }, X-Team = "index", X-Key = { env = "KEY" } }
+max_age = "90s"
 max = 7
 [[health.probe]]
 name = "port"
@@ -73,6 +76,40 @@ address = "index.internal:443"
 name = "check"
 kind = "exec"
 command = ["./check-index", "--quick"]
+[[health.probe]]
+name = "page"
+kind = "http"
+url = "https://somebody:secret@index.internal/?key=secret"
+method = "HEAD"
+redirects = 2
+[[health.probe]]
+name = "deploys"
+kind = "prometheus"
+url = "https://prometheus.internal"
+query = "max(deploys_running)"
+max = 0
+role = "precondition"
+[[health.probe]]
+name = "alarm"
+kind = "cloudwatch-alarm"
+alarm = "arn:aws:cloudwatch:us-east-1:123456789012:alarm:index"
+region = "us-east-1"
+[[health.probe]]
+name = "fails"
+kind = "cloudwatch-metric"
+namespace = "AWS/ApplicationELB"
+metric = "HTTPCode_Target_5XX_Count"
+dimensions = { LoadBalancer = "app/index/0123456789abcdef" }
+statistic = "Sum"
+period = "60s"
+missing = "zero"
+region = "us-east-1"
+max = 10
+[[health.probe]]
+name = "targets"
+kind = "target-group"
+arn = "arn:aws:elasticloadbalancing:us-east-1:123456789012:targetgroup/index/0123456789abcdef"
+min = 0.9
 [confirm]
 unattended_max = 2
 require_reason = true

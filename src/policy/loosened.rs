@@ -13,8 +13,8 @@ use serde::{Deserialize, Serialize};
 
 use super::show::{Plain, list, plain};
 use super::types::{
-    ApprovalRule, BatchLimit, Budget, CapacityPolicy, Freeze, PacePolicy, ProbeKind, ProbeSpec, SubsystemPolicy,
-    UnitsSource, Windows, ZoneMinimum,
+    ApprovalRule, BatchLimit, Budget, CapacityPolicy, CloudwatchMetricProbe, Freeze, HttpProbe, MissingData,
+    PacePolicy, ProbeKind, ProbeSpec, SubsystemPolicy, UnitsSource, Windows, ZoneMinimum,
 };
 use crate::model::duration_text;
 
@@ -177,13 +177,13 @@ fn pace_loosened(
 
 fn probe_loosened(found: &mut Findings, field: &str, was: &ProbeSpec, is: &ProbeSpec) {
     // A unit is for people: no reading is judged by it.
-    let ProbeSpec { name: _, kind, timeout, max_age, limits, failures, unit: _ } = was;
+    let ProbeSpec { name: _, kind, timeout, max_age, limits, failures, role, unit: _ } = was;
     let same = match (kind, &is.kind) {
-        // Fewer statuses may be good; everything else must be equal.
-        (
-            ProbeKind::Http { url, method, expect_status, pointer },
-            ProbeKind::Http { url: url2, method: method2, expect_status: expect2, pointer: pointer2 },
-        ) => (url, method, pointer) == (url2, method2, pointer2) && expect2.is_subset(expect_status),
+        (ProbeKind::Http(old), ProbeKind::Http(new)) => http_as_strict(old, new),
+        (ProbeKind::CloudwatchMetric(old), ProbeKind::CloudwatchMetric(new)) => {
+            let missing = if new.missing == MissingData::Bad { new.missing } else { old.missing };
+            *new == CloudwatchMetricProbe { missing, ..old.clone() }
+        }
         (old, new) => old == new,
     };
     let key = |key: &str| format!("{field}.{key}");
@@ -191,6 +191,8 @@ fn probe_loosened(found: &mut Findings, field: &str, was: &ProbeSpec, is: &Probe
     found.unless(is.timeout <= *timeout, &key("timeout"), duration_text(*timeout), duration_text(is.timeout));
     let age = (*max_age, is.max_age);
     found.unless(at_most(age.0, age.1), &key("max_age"), age_text(age.0), age_text(age.1));
+    // One that must be good all through a run must be good before it too.
+    found.unless(is.role >= *role, &key("role"), plain(role), plain(&is.role));
     found.unless(is.failures <= *failures, &key("failures"), failures, is.failures);
     let new = is.limits;
     found.unless(at_most(limits.max, new.max), &key("max"), plain(&limits.max), plain(&new.max));
@@ -200,6 +202,16 @@ fn probe_loosened(found: &mut Findings, field: &str, was: &ProbeSpec, is: &Probe
     found.unless(at_most(*increase.0, *increase.1), &key("max_increase"), plain(increase.0), plain(increase.1));
     let decrease = (&limits.max_decrease, &new.max_decrease);
     found.unless(at_most(*decrease.0, *decrease.1), &key("max_decrease"), plain(decrease.0), plain(decrease.1));
+}
+
+/// Fewer statuses may be good, and fewer redirects be followed. Everything else must be equal: with other headers, a server
+/// may answer of something else.
+fn http_as_strict(was: &HttpProbe, is: &HttpProbe) -> bool {
+    let HttpProbe { url, method, expect_status, pointer, parse, redirects, headers } = was;
+    (url, method, pointer, headers) == (&is.url, &is.method, &is.pointer, &is.headers)
+        && is.expect_status.is_subset(expect_status)
+        && is.parse <= *parse
+        && is.redirects <= *redirects
 }
 
 fn age_text(age: Option<Duration>) -> String {
@@ -248,7 +260,11 @@ struct Findings(Vec<Loosening>);
 impl Findings {
     fn unless(&mut self, as_strict: bool, field: &str, was: impl Plain, is: impl Plain) {
         if !as_strict {
-            self.0.push(Loosening { field: field.to_owned(), was: was.into_text(), is: is.into_text() });
+            let (was, mut is) = (was.into_text(), is.into_text());
+            if was == is {
+                is.push_str(" (other than before in what is not shown)");
+            }
+            self.0.push(Loosening { field: field.to_owned(), was, is });
         }
     }
 }

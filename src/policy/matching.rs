@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use foldhash::fast::RandomState;
 use globset::{Glob, GlobBuilder, GlobSet, GlobSetBuilder};
 
-use super::types::{PolicySet, ProbeKind, ProbeSpec, Selector, SubsystemPolicy};
+use super::types::{PolicySet, ProbeKind, ProbeSpec, Selector, SubsystemPolicy, ValueSource};
 use crate::model::{GroupName, Host, SubsystemName};
 
 /// The policies that apply to a host.
@@ -62,16 +62,32 @@ impl PolicySet {
         })
     }
 
-    /// The probe as it must be run: an `exec` program that contains a `/` is relative to the policy file.
+    /// The probe as it must be run: an `exec` program that contains a `/` is relative to the policy file, and so is the file
+    /// of a header.
     ///
     /// The policy itself keeps the written form, so that two checkouts of it are the same policy.
     pub(crate) fn runnable(&self, probe: &ProbeSpec) -> ProbeSpec {
         let mut probe = probe.clone();
-        if let ProbeKind::Exec { command } = &mut probe.kind
-            && let Some(program) = command.first_mut()
-            && program.contains('/')
-        {
-            *program = in_directory(&self.directory, program).to_string_lossy().into_owned();
+        let here = |path: &str| in_directory(&self.directory, path).to_string_lossy().into_owned();
+        let headers = match &mut probe.kind {
+            ProbeKind::Exec { command } => {
+                if let Some(program) = command.first_mut().filter(|program| program.contains('/')) {
+                    *program = here(program);
+                }
+                None
+            }
+            ProbeKind::Http(http) => Some(&mut http.headers),
+            ProbeKind::Prometheus(prometheus) => Some(&mut prometheus.headers),
+            ProbeKind::Simulated { .. }
+            | ProbeKind::Tcp { .. }
+            | ProbeKind::TargetGroup { .. }
+            | ProbeKind::CloudwatchAlarm(_)
+            | ProbeKind::CloudwatchMetric(_) => None,
+        };
+        for source in headers.into_iter().flat_map(|headers| headers.values_mut()) {
+            if let ValueSource::File(path) = &mut source.from {
+                *path = here(path);
+            }
         }
         probe
     }

@@ -9,10 +9,12 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::types::{Managed, ProviderFloor, SimulatedMetric};
-use super::value::{
-    Amount, Count, Day, DurationValue, Factor, Increase, Name, Number, Patterns, Percent, Spanned, Window,
-};
+mod probe;
+
+use super::types::{Managed, ProviderFloor};
+use super::value::{Amount, Count, Day, DurationValue, Factor, Name, Patterns, Percent, Spanned, Window};
+
+pub(super) use probe::{RawHeader, RawHeaderSource, RawProbe};
 
 /// `fleet.toml`: which fleet, and where its shared ledger is.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -234,51 +236,6 @@ pub(super) struct RawHealth {
     pub(super) every: Option<Spanned<DurationValue>>,
     /// What is read.
     pub(super) probe: Option<Spanned<Vec<Spanned<RawProbe>>>>,
-}
-
-/// `[[health.probe]]`. Numbers are compared with the limits; `simulated` and `target-group` need one.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, expecting = "a table, [[health.probe]]")]
-#[schemars(rename = "Probe")]
-pub(super) struct RawProbe {
-    /// Unique in its file.
-    #[schemars(required)]
-    pub(super) name: Option<Spanned<Name>>,
-    /// `simulated`, `http`, `tcp`, `exec` or `target-group`.
-    #[schemars(required, extend("enum" = ["simulated", "http", "tcp", "exec", "target-group"]))]
-    pub(super) kind: Option<Spanned<String>>,
-    /// A read that takes longer is a bad sample. Default `every`, at most 10s.
-    pub(super) timeout: Option<Spanned<DurationValue>>,
-    /// A reading that is older by its own account is bad: an answer from a cache. Default twice `every`, at least 60s.
-    pub(super) max_age: Option<Spanned<DurationValue>>,
-    /// A reading above is bad.
-    pub(super) max: Option<Spanned<Number>>,
-    /// A reading below is bad.
-    pub(super) min: Option<Spanned<Number>>,
-    /// A reading this much above the reference from before the first batch is bad.
-    pub(super) max_increase: Option<Spanned<Increase>>,
-    /// A reading this much below the reference is bad.
-    pub(super) max_decrease: Option<Spanned<Percent>>,
-    /// Consecutive bad samples that make a regression. Default 1.
-    pub(super) failures: Option<Spanned<Count>>,
-    /// The unit of the number, for people: `ms`, `%`. At most 16 characters. Default `ms` where the kind reads milliseconds.
-    pub(super) unit: Option<Spanned<String>>,
-    /// simulated: what to read.
-    pub(super) metric: Option<Spanned<SimulatedMetric>>,
-    /// http: `http://` or `https://`.
-    pub(super) url: Option<Spanned<String>>,
-    /// http: default `GET`.
-    pub(super) method: Option<Spanned<String>>,
-    /// http: statuses that are good. Default 200.
-    pub(super) expect_status: Option<Spanned<Vec<Spanned<Count>>>>,
-    /// http: JSON pointer to the number; without one the reading is milliseconds.
-    pub(super) pointer: Option<Spanned<String>>,
-    /// tcp: `host:port`.
-    pub(super) address: Option<Spanned<String>>,
-    /// exec: program and arguments, never a shell. A program with a `/` is relative to this file.
-    pub(super) command: Option<Spanned<Vec<String>>>,
-    /// target-group: the target group, by its ARN. The reading is the share of its targets that are healthy, 0 to 1.
-    pub(super) arn: Option<Spanned<String>>,
 }
 
 /// `[confirm]`

@@ -17,9 +17,6 @@ use super::schema;
 /// More errors about one file help nobody, and each costs another pass.
 const MOST_COMPLAINTS: usize = 50;
 
-/// Probe kinds in the contract that this version does not have.
-const LATER_PROBES: [&str; 3] = ["cloudwatch-alarm", "cloudwatch-metric", "prometheus"];
-
 /// Keys that were reported and taken out, as `capacity.minimum` or `health.probe.1.max`.
 #[derive(Debug, Default)]
 pub(super) struct Damaged(BTreeSet<String>);
@@ -55,7 +52,6 @@ impl<'a> Tree<'a> {
         let mut tree = Self { root, damaged: Damaged::default(), broken };
         if !broken {
             tree.refuse_misleading_text(reporter);
-            tree.refuse_later_kinds(reporter);
         }
         tree
     }
@@ -126,33 +122,6 @@ impl<'a> Tree<'a> {
             }
         }
     }
-
-    fn refuse_later_kinds(&mut self, reporter: &mut Reporter) {
-        let mut found = Vec::new();
-        let root = self.root.get_ref();
-        let section = |name: &str| root.get(name).and_then(|value| value.get_ref().as_table());
-        let probes = section("health").and_then(|health| health.get("probe")).and_then(|p| p.get_ref().as_array());
-        for probe in probes.into_iter().flat_map(|probes| probes.iter()) {
-            let Some(kind) = probe.get_ref().as_table().and_then(|probe| later_kind(probe, &LATER_PROBES)) else {
-                continue;
-            };
-            let message = format!("this version does not have the probe kind `{}`", kind.get_ref());
-            let help = "use `http`, `tcp`, `exec`, `target-group` or `simulated`: `exec` runs any program that can read the metric";
-            reporter.error(kind.span(), message, "comes with a later version", help);
-            found.push(probe.span());
-        }
-        for span in found {
-            if let Some(path) = remove_from_table(self.root.get_mut(), &span) {
-                self.damaged.0.insert(path.join("."));
-            }
-        }
-    }
-}
-
-fn later_kind(table: &DeTable<'_>, later: &[&str]) -> Option<Spanned<String>> {
-    let kind = table.get("kind")?;
-    let text = kind.get_ref().as_str().filter(|text| later.contains(text))?;
-    Some(Spanned::new(kind.span(), text.to_owned()))
 }
 
 /// Replaces serde's words with our own if an unknown key can be explained better.
@@ -298,13 +267,5 @@ mod tests {
         assert_eq!(told.len(), 2, "{told:?}");
         assert!(damaged.touches("owner") && damaged.touches("hosts.tags"));
         assert!(!told.concat().contains('\u{1b}'));
-    }
-
-    #[test]
-    fn kinds_of_later_versions_are_named_as_such() {
-        let (_, damaged, told) = read("[[health.probe]]\nkind = \"prometheus\"\nquery = \"up\"\n");
-        assert_eq!(told.len(), 1, "{told:?}");
-        assert!(told[0].starts_with("2 this version does not have the probe kind `prometheus`"));
-        assert!(damaged.touches("health.probe"));
     }
 }

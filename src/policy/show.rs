@@ -83,6 +83,11 @@ fn for_people(value: &mut Value) {
                 *value = text.clone();
                 return;
             }
+            // A text of which a part is not shown.
+            if let (Some(shown), true) = (map.get("shown"), map.contains_key("sha256")) {
+                *value = shown.clone();
+                return;
+            }
             let ledgers = std::mem::take(map);
             for (key, mut inner) in ledgers {
                 match (key.strip_suffix("_ms"), &inner) {

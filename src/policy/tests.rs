@@ -29,7 +29,7 @@ fn every_key_arrives_with_its_percentages_resolved() {
     assert_eq!(index.windows.as_ref().map(|w| w.zone.as_str()), Some("Europe/London"));
     assert_eq!(index.confirm.unusual, Some(Decimal::new(25, 1)));
     let timeouts: Vec<_> = index.health.probes.iter().map(|probe| duration_text(probe.timeout)).collect();
-    assert_eq!(timeouts, ["5s", "10s", "10s", "10s"]);
+    assert_eq!((timeouts[0].as_str(), timeouts[1..].iter().all(|of| of == "10s")), ("5s", true), "{timeouts:?}");
     assert_eq!(set.subsystems["base"].health.probes[0].timeout, Duration::from_secs(5), "`every`, where it is shorter");
     assert_eq!(set.fleet.ledger.offline_limit, Duration::from_secs(30));
     assert!(set.warnings.is_empty(), "{:?}", set.warnings);
@@ -208,6 +208,54 @@ fn what_is_legal_but_odd_is_a_warning_with_its_place() {
     insta::assert_snapshot!(told.join("\n"));
     let drawn = render(&set.warnings[..1], PLAIN);
     assert!(drawn.contains("minimum = 0") && drawn.contains("no floor"), "{drawn}");
+}
+
+/// Each of these aborts what is harmless, or calls a dead source good.
+#[test]
+fn probes_that_mislead_are_warned_of() {
+    let with = |probe: &str| {
+        format!("{}[[health.probe]]\nname = \"a\"\n{probe}", BASE.split("[[health.probe]]").next().expect("text"))
+    };
+    let warnings = |probe: &str| {
+        let set = try_check(&[("fleet.toml", FLEET), ("base.toml", &with(probe))])
+            .unwrap_or_else(|errors| panic!("{}", errors.render(PLAIN)));
+        set.warnings.iter().map(|warning| warning.message.clone()).collect::<Vec<_>>()
+    };
+    let simulated = "kind = \"simulated\"\nmetric = \"latency_ms\"\n";
+    let noisy = "one noisy sample of probe `a` beyond a relative limit ends a run";
+    assert_eq!(warnings(&format!("{simulated}max_increase = \"20%\"")), [noisy]);
+    assert_eq!(warnings(&format!("{simulated}max_decrease = \"20%\"")), [noisy]);
+    assert!(warnings(&format!("{simulated}max_increase = \"20%\"\nfailures = 2")).is_empty());
+
+    let metric = "kind = \"cloudwatch-metric\"\nnamespace = \"AWS/ApplicationELB\"\nmetric = \"RequestCount\"\n";
+    let sum = format!("{metric}statistic = \"Sum\"\nperiod = \"30s\"\n");
+    let dead = "probe `a` may read 0 when its source is dead, which is within its limit";
+    assert_eq!(warnings(&format!("{sum}max = 5")), [dead]);
+    assert!(warnings(&format!("{sum}min = 5")).is_empty());
+    assert_eq!(warnings(&format!("{sum}min = 0\nmax = 5")), [dead]);
+    let beside = "[[health.probe]]\nname = \"port\"\nkind = \"tcp\"\naddress = \"base:80\"\n";
+    assert!(warnings(&format!("{sum}max = 5\n{beside}")).is_empty());
+    let before = "[[health.probe]]\nname = \"port\"\nkind = \"tcp\"\naddress = \"base:80\"\nrole = \"precondition\"";
+    assert_eq!(warnings(&format!("{sum}max = 5\n{before}")), [dead], "nobody looks during the bake");
+    let average = format!("{metric}statistic = \"Average\"\nperiod = \"30s\"\nmax = 5\n");
+    assert!(warnings(&average).is_empty());
+    assert_eq!(warnings(&format!("{average}missing = \"zero\"")), [dead]);
+    let slow = average.replace("30s", "60s");
+    assert_eq!(warnings(&slow), ["a bake of 1m may end before one period of probe `a` lies within it"]);
+    let late = "the newest period that is over is up to a whole period old: `max_age` is shorter";
+    assert_eq!(warnings(&format!("{average}max_age = \"20s\"")), [late]);
+
+    let prometheus =
+        |query: &str| format!("kind = \"prometheus\"\nurl = \"http://prometheus\"\nquery = '{query}'\nmax = 5");
+    assert_eq!(warnings(&prometheus("sum(rate(errors[2m]))")), [dead]);
+    assert_eq!(warnings(&prometheus("sum(rate(errors[2m])) / sum(rate(requests[2m])) or vector(0)")), [dead]);
+    assert!(warnings(&prometheus("sum(rate(errors[2m])) / sum(rate(requests[2m]))")).is_empty(), "0 of 0 is no number");
+    assert!(warnings(&prometheus("latency_ms")).is_empty());
+
+    let open = "the value of the header `authorization` stands in the policy file";
+    let http = "kind = \"http\"\nurl = \"http://base/\"\n";
+    assert_eq!(warnings(&format!("{http}headers = {{ Authorization = \"Bearer abc\" }}")), [open]);
+    assert!(warnings(&format!("{http}headers = {{ Accept = \"text/plain\" }}")).is_empty());
 }
 
 #[test]

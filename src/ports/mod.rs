@@ -10,8 +10,8 @@ use thiserror::Error;
 
 use crate::coordination::{FleetRecord, Life, ProcessId};
 use crate::model::{
-    Bounds, CallOutcome, FleetIdentity, FleetSnapshot, GroupName, HostId, HostTargets, InventoryError, Nonce,
-    Protection, RunId, Sample, Scope, SubsystemName, Time,
+    Bounds, CallOutcome, FleetIdentity, FleetSnapshot, GroupName, HostId, HostTargets, InventoryError, Nonce, ProbeKey,
+    Protection, RunId, Sample, Scope, Time,
 };
 use crate::policy::ProbeSpec;
 use crate::run::JournalRecord;
@@ -270,8 +270,9 @@ pub enum LedgerError {
 /// Reads probes.
 #[async_trait]
 pub(crate) trait Prober: Send + Sync {
-    /// Reads one probe once, within its `timeout`. Any failure is a bad sample, never an error.
-    async fn sample(&self, subsystem: &SubsystemName, probe: &ProbeSpec) -> Sample;
+    /// Reads each of these probes once, all at the same time, each within its `timeout`: a sample of each, in any order.
+    /// Any failure is a bad sample, never an error.
+    async fn round(&self, probes: &BTreeMap<ProbeKey, ProbeSpec>) -> Vec<Sample>;
 }
 
 /// The clock that a run uses: the machine's, or the simulated fleet's.

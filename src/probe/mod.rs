@@ -4,24 +4,29 @@
 //! that says what was tried (S3). Nothing here returns an error or waits longer than the probe's `timeout`. Whether a
 //! number is good is decided in `health`.
 //!
-//! Each kind has a function that reads once and returns `Result<Reading, String>`. To add a kind: a variant of
-//! [`ProbeKind`], a file here, a line in [`Probes::read`].
+//! Each kind has a function that reads once and returns `Result<Reading, String>`; what asks by HTTP shares [`web`] and
+//! [`secrets`]. To add a kind: a variant of [`ProbeKind`], a file here, a line in [`Probes::read`].
 
 mod exec;
 mod http;
 mod json;
+mod prometheus;
+mod secrets;
 #[cfg(feature = "aws")]
 mod target_group;
 mod tcp;
 mod text;
+mod web;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures_util::future::join_all;
 
-use crate::model::{ProbeKey, Reading, Sample, SubsystemName};
-use crate::policy::{AssumedRole, ProbeKind, ProbeSpec};
+use crate::model::{OwnTime, ProbeKey, Reading, Sample, SubsystemName, Time};
+use crate::policy::{ProbeKind, ProbeSpec, ProviderKind, SimulatedMetric};
 use crate::ports::{Clock, Prober};
 
 /// Longer timeouts are cut to this one: clocks cannot count for ever.
@@ -31,13 +36,56 @@ const LONGEST_TIMEOUT: Duration = Duration::from_secs(24 * 3_600);
 #[async_trait]
 pub(crate) trait SimulatedMetrics: Send + Sync {
     /// The current metric of a subsystem, or why there is none.
-    async fn metric(&self, subsystem: &SubsystemName, metric: crate::policy::SimulatedMetric) -> Result<f64, String>;
+    async fn metric(&self, subsystem: &SubsystemName, metric: SimulatedMetric) -> Result<f64, String>;
+}
+
+/// What probes need of this machine and is not there: the files and variables of headers.
+pub(crate) fn missing(probes: &BTreeMap<ProbeKey, ProbeSpec>) -> BTreeMap<ProbeKey, String> {
+    let missing = |(key, spec): (&ProbeKey, &ProbeSpec)| {
+        let headers = match &spec.kind {
+            ProbeKind::Http(http) => &http.headers,
+            ProbeKind::Prometheus(prometheus) => &prometheus.headers,
+            ProbeKind::Simulated { .. }
+            | ProbeKind::Tcp { .. }
+            | ProbeKind::Exec { .. }
+            | ProbeKind::TargetGroup { .. }
+            | ProbeKind::CloudwatchAlarm(_)
+            | ProbeKind::CloudwatchMetric(_) => return None,
+        };
+        Some((key.clone(), secrets::Secrets::of(headers).err()?))
+    };
+    probes.iter().filter_map(missing).collect()
+}
+
+/// A reading, and what is known of its own time.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Taken {
+    reading: Reading,
+    own_time: OwnTime,
+}
+
+impl Taken {
+    /// A reading of a moment that nobody else dates.
+    fn now(reading: Reading) -> Self {
+        Self { reading, own_time: OwnTime::default() }
+    }
+
+    /// A reading that was this old when it came.
+    fn aged(reading: Reading, age: Option<Duration>) -> Self {
+        Self { reading, own_time: OwnTime { age, span: None } }
+    }
+
+    fn sample(taken: Result<Self, String>, key: &ProbeKey, begun_at: Time, ended_at: Time) -> Sample {
+        let own_time = taken.as_ref().map(|taken| taken.own_time).unwrap_or_default();
+        let reading = taken.map(|taken| taken.reading).map_err(|why| text::clean(&why));
+        Sample { key: key.clone(), begun_at, ended_at, reading, own_time }
+    }
 }
 
 /// Reads every kind of probe.
 pub(crate) struct Probes {
     clock: Arc<dyn Clock>,
-    http: http::HttpClient,
+    web: web::Web,
     simulated: Option<Arc<dyn SimulatedMetrics>>,
     #[cfg(feature = "aws")]
     target_groups: target_group::TargetGroups,
@@ -48,63 +96,67 @@ impl Probes {
     pub(crate) fn new(clock: Arc<dyn Clock>, simulated: Option<Arc<dyn SimulatedMetrics>>) -> Self {
         Self {
             clock,
-            http: http::HttpClient::new(),
+            web: web::Web::new(),
             simulated,
             #[cfg(feature = "aws")]
             target_groups: target_group::TargetGroups::default(),
         }
     }
 
-    /// The same, where the fleet is reached with this role.
-    pub(crate) fn with_role(self, role: Option<&AssumedRole>) -> Self {
+    /// The same with the role that the fleet is reached with.
+    pub(crate) fn for_fleet(self, provider: &ProviderKind) -> Self {
         #[cfg(feature = "aws")]
-        let this = Self { target_groups: target_group::TargetGroups::with(role.cloned()), ..self };
+        let this = Self { target_groups: target_group::TargetGroups::with(provider.role().cloned()), ..self };
         #[cfg(not(feature = "aws"))]
-        let (this, _) = (self, role);
+        let (this, _) = (self, provider);
         this
     }
 
-    async fn read(&self, key: &ProbeKey, spec: &ProbeSpec) -> Result<Reading, String> {
+    async fn sample(&self, key: &ProbeKey, spec: &ProbeSpec) -> Sample {
+        let begun_at = self.clock.now();
+        let taken = self.read(key, spec).await;
+        Taken::sample(taken, key, begun_at, self.clock.now())
+    }
+
+    async fn read(&self, key: &ProbeKey, spec: &ProbeSpec) -> Result<Taken, String> {
         let timeout = spec.timeout.min(LONGEST_TIMEOUT);
         match &spec.kind {
-            ProbeKind::Simulated { metric } => match &self.simulated {
-                None => Err("needs the simulated fleet, which this provider is not".to_owned()),
-                Some(fleet) => {
-                    // The fleet's state is a local file that other processes may have locked.
-                    match tokio::time::timeout(timeout, fleet.metric(&key.subsystem, *metric)).await {
-                        Ok(answer) => answer.and_then(finite),
-                        Err(_) => Err(text::timed_out("the simulated fleet", timeout)),
-                    }
-                }
-            },
-            ProbeKind::Http { url, method, expect_status, pointer } => {
-                let request = http::Request {
-                    url: url.clone(),
-                    method: method.clone(),
-                    expect_status: expect_status.clone(),
-                    pointer: pointer.clone(),
-                    max_age: spec.max_age,
-                    timeout,
-                };
-                self.http.read(request).await
-            }
-            ProbeKind::Tcp { address } => tcp::read(address, timeout).await,
+            ProbeKind::Simulated { metric } => self.simulated(&key.subsystem, *metric, timeout).await.map(Taken::now),
+            ProbeKind::Http(probe) => http::read(&self.web, probe, spec.max_age, timeout).await,
+            ProbeKind::Tcp { address } => tcp::read(address, timeout).await.map(Taken::now),
+            ProbeKind::Exec { command } => exec::read(key, command, timeout).await.map(Taken::now),
+            ProbeKind::Prometheus(probe) => prometheus::read(&self.web, probe, spec.max_age, timeout).await,
             #[cfg(feature = "aws")]
-            ProbeKind::TargetGroup { arn } => self.target_groups.read(arn, timeout).await,
+            ProbeKind::TargetGroup { arn } => self.target_groups.read(arn, timeout).await.map(Taken::now),
             #[cfg(not(feature = "aws"))]
-            ProbeKind::TargetGroup { .. } => Err("this safe-remove was built without AWS".to_owned()),
-            ProbeKind::Exec { command } => exec::read(key, command, timeout).await,
+            ProbeKind::TargetGroup { .. } => Err(WITHOUT_AWS.to_owned()),
+            ProbeKind::CloudwatchAlarm(_) | ProbeKind::CloudwatchMetric(_) => Err(WITHOUT_AWS.to_owned()),
+        }
+    }
+
+    async fn simulated(
+        &self,
+        subsystem: &SubsystemName,
+        metric: SimulatedMetric,
+        timeout: Duration,
+    ) -> Result<Reading, String> {
+        let Some(fleet) = &self.simulated else {
+            return Err("needs the simulated fleet, which this provider is not".to_owned());
+        };
+        // The fleet's state is a local file that other processes may have locked.
+        match tokio::time::timeout(timeout, fleet.metric(subsystem, metric)).await {
+            Ok(answer) => answer.and_then(finite),
+            Err(_) => Err(text::timed_out("the simulated fleet", timeout)),
         }
     }
 }
 
+const WITHOUT_AWS: &str = "this safe-remove was built without AWS";
+
 #[async_trait]
 impl Prober for Probes {
-    async fn sample(&self, subsystem: &SubsystemName, probe: &ProbeSpec) -> Sample {
-        let key = ProbeKey { subsystem: subsystem.clone(), probe: probe.name.clone() };
-        let begun_at = self.clock.now();
-        let reading = self.read(&key, probe).await.map_err(|why| text::clean(&why));
-        Sample { begun_at, ended_at: self.clock.now(), reading, key }
+    async fn round(&self, probes: &BTreeMap<ProbeKey, ProbeSpec>) -> Vec<Sample> {
+        join_all(probes.iter().map(|(key, spec)| self.sample(key, spec))).await
     }
 }
 
@@ -120,5 +172,7 @@ fn millis(elapsed: Duration) -> Reading {
     Reading::Number(micros / 1_000.0)
 }
 
+#[cfg(test)]
+mod testing;
 #[cfg(test)]
 mod tests;

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use super::*;
 use crate::model::Time;
-use crate::policy::{Limits, SimulatedMetric};
+use crate::policy::{Headers, HttpProbe, Limits, Masked, NumberForm, ProbeRole};
 
 /// Each reading of this clock is a second later.
 struct Ticking(AtomicI64);
@@ -46,9 +46,13 @@ async fn sample(kind: ProbeKind, simulated: Option<Arc<dyn SimulatedMetrics>>) -
         max_age: None,
         limits: Limits::default(),
         failures: 1,
+        role: ProbeRole::Watch,
         unit: None,
     };
-    Probes::new(Arc::new(Ticking(AtomicI64::new(0))), simulated).sample(&"index".into(), &spec).await
+    let key = ProbeKey { subsystem: "index".into(), probe: "errors".to_owned() };
+    let probes = Probes::new(Arc::new(Ticking(AtomicI64::new(0))), simulated);
+    let mut round = probes.round(&BTreeMap::from([(key, spec)])).await;
+    round.pop().expect("a sample of each probe")
 }
 
 const ERRORS: ProbeKind = ProbeKind::Simulated { metric: SimulatedMetric::ErrorRate };
@@ -82,12 +86,15 @@ async fn every_kind_is_read() {
     let exec = sample(ProbeKind::Exec { command: vec!["true".to_owned()] }, None).await;
     assert_eq!(exec.reading, Ok(Reading::Good));
     // No server answers there.
-    let http = ProbeKind::Http {
-        url: format!("http://{address}/"),
+    let http = ProbeKind::Http(HttpProbe {
+        url: Masked::url(&format!("http://{address}/")),
         method: "GET".to_owned(),
         expect_status: [200].into(),
         pointer: None,
-    };
+        parse: NumberForm::Number,
+        redirects: 0,
+        headers: Headers::new(),
+    });
     let http = sample(http, None).await;
     assert_eq!(http.reading, Err(format!("GET http://{address}/: no answer within 500ms")));
 }

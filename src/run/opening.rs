@@ -5,15 +5,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::coordination::{Granted, REFERENCE_LIFE, Refusal, WaitOn};
+use crate::health::{Regression, Watch};
 use crate::model::{BatchNumber, FleetSnapshot, HostId, HostTargets, RunId, Time};
-use crate::plan::{Violation, no_room, scheduled};
+use crate::plan::{Rule, Violation, no_room, scheduled};
 
 use super::action::RecordUpdate;
 use super::event::GrantedHost;
 use super::knowledge::Waiting;
 use super::machine::Machine;
 use super::phase::{BatchStep, BatchUnderWay, Phase};
-use super::reason::Reason;
+use super::reason::{Reason, violation};
 use super::reservation::ReservedHost;
 use super::{Event, timeouts};
 
@@ -51,6 +52,9 @@ impl Machine {
             self.batches.advance();
             return Ok(());
         }
+        if self.awaits_preconditions(now)? {
+            return Ok(());
+        }
         self.credentials_last(now)?;
         self.groups_keep_still(&snapshot, &batch.hosts, now)?;
         if self.pauses_itself(batch.number, now) {
@@ -70,6 +74,30 @@ impl Machine {
         let (batch, asking) = (batch.number, self.asks_about(batch.number, now));
         self.update(RecordUpdate::Grant { batch, hosts, rest, snapshot, reference, reference_at, asking });
         Ok(())
+    }
+
+    /// Whether a probe that must be good before a batch was bad just now, and is sampled again first.
+    ///
+    /// # Errors
+    ///
+    /// It was bad as often as its policy bears: the batch does not begin.
+    fn awaits_preconditions(&mut self, now: Time) -> Result<bool, Reason> {
+        let unmet: Vec<_> = self.baseline.watch.iter().flat_map(Watch::unmet).collect();
+        let is_final = |(regression, is_final): &(&Regression, bool)| {
+            is_final.then(|| {
+                let message = format!("precondition {} is bad: {}", regression.key, regression.message);
+                violation(Rule::UnhealthyNow, Some(regression.key.subsystem.clone()), message)
+            })
+        };
+        let violations: Vec<Violation> = unmet.iter().filter_map(is_final).collect();
+        if !violations.is_empty() {
+            return Err(Reason::Rules(violations));
+        }
+        if unmet.is_empty() {
+            return Ok(false);
+        }
+        self.phase = Phase::opening_at(now.plus(self.settings().every));
+        Ok(true)
     }
 
     /// S7: credentials that end while the batch is out could not put it back.

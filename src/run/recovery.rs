@@ -18,9 +18,12 @@ pub(super) fn recovery(history: &RunHistory<'_>, reads_until: Option<Time>) -> O
     let bake = opening.settings.bake;
     let (before, behind): (Vec<&SampledRound<'_>>, Vec<&SampledRound<'_>>) =
         history.rounds.iter().partition(|round| round.at < restored_at || round.batch.is_some());
+    // A precondition says whether a batch may begin, and not what became of the one that went.
+    let limits = |key: &ProbeKey| history.limits.and_then(|limits| limits.get(key));
+    let aborts = |key: &ProbeKey| limits(key).is_none_or(|limits| limits.role.is_watch());
     let bad_in = |rounds: &[&SampledRound<'_>]| -> BTreeSet<ProbeKey> {
         let readings = rounds.iter().flat_map(|round| round.readings.iter());
-        readings.filter(|(_, reading)| !reading.good).map(|(key, _)| key.clone()).collect()
+        readings.filter(|(key, reading)| !reading.good && aborts(key)).map(|(key, _)| key.clone()).collect()
     };
     let read = behind.last().map_or(Duration::ZERO, |round| round.at.since(restored_at));
     let bad: BTreeSet<ProbeKey> = bad_in(behind.last().map(std::slice::from_ref).unwrap_or_default());

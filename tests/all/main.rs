@@ -26,6 +26,7 @@ mod meta;
 mod outage;
 mod permissions;
 mod policy_init;
+mod probes;
 mod prompt;
 mod reading_on;
 mod removal;

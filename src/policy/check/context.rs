@@ -30,10 +30,8 @@ impl Context<'_> {
         help: &str,
     ) -> Option<&'v Spanned<T>> {
         if value.is_none() && !self.damaged.touches(path) {
-            // The span shows which item of a list is meant.
-            let key: Vec<_> = path.split('.').filter(|part| part.parse::<usize>().is_err()).collect();
             let label = if table.is_empty() { "" } else { "in this table" };
-            self.error(table, format!("`{}` is missing: there is no default", key.join(".")), label, help);
+            self.error(table, format!("`{}` is missing: there is no default", named(path)), label, help);
         }
         value.as_ref()
     }
@@ -52,6 +50,11 @@ impl Context<'_> {
     }
 }
 
+/// A key with its tables. The span shows which item of a list is meant.
+fn named(path: &str) -> String {
+    path.split('.').filter(|part| part.parse::<usize>().is_err()).collect::<Vec<_>>().join(".")
+}
+
 /// A required text that is not empty.
 pub(super) fn text(
     context: &mut Context<'_>,
@@ -62,7 +65,7 @@ pub(super) fn text(
 ) -> Option<String> {
     let value = context.required(value, table, path, help)?;
     if value.value.trim().is_empty() {
-        context.error(&value.span, format!("`{path}` is empty"), "empty", help);
+        context.error(&value.span, format!("`{}` is empty", named(path)), "empty", help);
         return None;
     }
     Some(value.value.clone())

@@ -9,7 +9,10 @@ use rust_decimal::Decimal;
 use super::*;
 use crate::model::Time;
 use crate::policy::fixtures;
-use crate::policy::types::{AllowWindow, Limits, Managed, ProviderFloor, SimulatedMetric};
+use crate::policy::types::{
+    AllowWindow, HeaderSource, Limits, Managed, Masked, NumberForm, ProbeRole, ProviderFloor, SimulatedMetric,
+    ValueSource,
+};
 
 type Change = fn(&mut SubsystemPolicy);
 
@@ -43,6 +46,24 @@ fn windows(policy: &mut SubsystemPolicy) -> &mut Windows {
 
 fn freeze(policy: &mut SubsystemPolicy) -> &mut Freeze {
     &mut windows(policy).freeze[0]
+}
+
+/// Changes a probe of kind `http`, if it is still there.
+fn http(policy: &mut SubsystemPolicy, name: &str, change: fn(&mut HttpProbe)) {
+    if let Some(ProbeKind::Http(probe)) = kind(policy, name) {
+        change(probe);
+    }
+}
+
+/// Changes the probe of kind `cloudwatch-metric`, if it is still there.
+fn metric(policy: &mut SubsystemPolicy, change: fn(&mut CloudwatchMetricProbe)) {
+    if let Some(ProbeKind::CloudwatchMetric(probe)) = kind(policy, "fails") {
+        change(probe);
+    }
+}
+
+fn kind<'p>(policy: &'p mut SubsystemPolicy, name: &str) -> Option<&'p mut ProbeKind> {
+    policy.health.probes.iter_mut().find(|probe| probe.name == name).map(|probe| &mut probe.kind)
 }
 
 /// Ways in which the fixture's policy can allow more, each with the field that must be named.
@@ -105,21 +126,35 @@ const WEAKER: &[(&str, Change)] = &[
     ("health.probe.errors.max_increase", |p| limits(p).max_increase = None),
     ("health.probe.errors.max_decrease", |p| limits(p).max_decrease = Some(Decimal::from(91))),
     ("health.probe.errors.max_decrease", |p| limits(p).max_decrease = None),
+    ("health.probe.front.kind", |p| http(p, "front", |of| _ = of.expect_status.insert(500))),
+    ("health.probe.front.kind", |p| http(p, "front", |of| of.url = Masked::url("https://index.internal/health2"))),
+    ("health.probe.front.kind", |p| http(p, "front", |of| of.pointer = None)),
+    ("health.probe.front.kind", |p| http(p, "front", |of| _ = of.headers.remove("x-team"))),
     ("health.probe.front.kind", |p| {
-        if let ProbeKind::Http { expect_status, .. } = &mut p.health.probes[1].kind {
-            expect_status.insert(500);
+        http(p, "front", |of| {
+            let from = ValueSource::Value(Masked::secret("another"));
+            of.headers.insert("x-team".to_owned(), HeaderSource { from, scheme: None });
+        });
+    }),
+    ("health.probe.page.kind", |p| http(p, "page", |of| of.redirects = 3)),
+    ("health.probe.page.kind", |p| http(p, "page", |of| of.parse = NumberForm::String)),
+    // Its password.
+    ("health.probe.page.kind", |p| {
+        http(p, "page", |of| of.url = Masked::url("https://somebody:else@index.internal/?key=secret"));
+    }),
+    ("health.probe.errors.role", |p| p.health.probes[0].role = ProbeRole::Precondition),
+    ("health.probe.deploys.kind", |p| {
+        if let Some(ProbeKind::Prometheus(prometheus)) = kind(p, "deploys") {
+            prometheus.query.push_str(" - 1");
         }
     }),
-    ("health.probe.front.kind", |p| {
-        if let ProbeKind::Http { url, .. } = &mut p.health.probes[1].kind {
-            url.push('2');
+    ("health.probe.alarm.kind", |p| {
+        if let Some(ProbeKind::CloudwatchAlarm(alarm)) = kind(p, "alarm") {
+            alarm.alarm = "another".to_owned();
         }
     }),
-    ("health.probe.front.kind", |p| {
-        if let ProbeKind::Http { pointer, .. } = &mut p.health.probes[1].kind {
-            *pointer = None;
-        }
-    }),
+    ("health.probe.fails.kind", |p| metric(p, |of| of.statistic = "Average".to_owned())),
+    ("health.probe.fails.kind", |p| metric(p, |of| longer(&mut of.period))),
     ("health.probe.port.kind", |p| p.health.probes[2].kind = ProbeKind::Tcp { address: "localhost:1".to_owned() }),
     ("health.probe.check.kind", |p| p.health.probes[3].kind = ProbeKind::Exec { command: vec!["true".to_owned()] }),
     ("confirm.unattended_max", |p| p.confirm.unattended_max += 1),
@@ -173,11 +208,11 @@ const STRICTER: &[Change] = &[
     |p| limits(p).max_increase = Some(Decimal::from(19)),
     |p| limits(p).max_decrease = Some(Decimal::from(89)),
     |p| p.health.probes[2].limits.max = Some(100.0),
-    |p| {
-        if let ProbeKind::Http { expect_status, .. } = &mut p.health.probes[1].kind {
-            expect_status.remove(&204);
-        }
-    },
+    |p| http(p, "front", |of| _ = of.expect_status.remove(&204)),
+    |p| http(p, "front", |of| of.parse = NumberForm::Number),
+    |p| http(p, "page", |of| of.redirects = 1),
+    |p| p.health.probes[5].role = ProbeRole::Watch,
+    |p| metric(p, |of| of.missing = MissingData::Bad),
     |p| fewer(&mut p.confirm.unattended_max),
     |p| p.confirm.unusual = Some(Decimal::from(2)),
     |p| p.confirm.approvals.push(ApprovalRule { above: 2, count: 1 }),
@@ -243,7 +278,7 @@ fn what_was_not_limited_may_be() {
     none.windows = None;
     none.hosts.never.clear();
     assert_eq!(loosened(&none, &all), []);
-    assert_eq!(loosened(&all, &none).len(), 17, "and all of it is found the other way round");
+    assert_eq!(loosened(&all, &none).len(), 22, "and all of it is found the other way round");
 }
 
 #[test]

@@ -77,6 +77,7 @@ pub enum ProviderKind {
 
 impl ProviderKind {
     /// The role that is assumed for the fleet.
+    #[cfg(feature = "aws")]
     pub(crate) fn role(&self) -> Option<&AssumedRole> {
         match self {
             Self::Aws { role, .. } => role.as_ref(),

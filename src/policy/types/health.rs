@@ -6,7 +6,7 @@ use std::time::Duration;
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
-use super::duration_ms;
+use super::{ProbeSpec, duration_ms};
 
 /// `[health]`
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -19,105 +19,6 @@ pub struct HealthPolicy {
     pub every: Duration,
     /// What is read. May be empty; the plan then warns that only the fleet's own state is watched.
     pub probes: Vec<ProbeSpec>,
-}
-
-/// `[[health.probe]]`
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct ProbeSpec {
-    /// Unique within its subsystem.
-    pub(crate) name: String,
-    /// What is read, and where.
-    #[serde(flatten)]
-    pub(crate) kind: ProbeKind,
-    /// A read that takes longer is a bad sample. If the file has none: `every`, at most 10 s.
-    #[serde(rename = "timeout_ms", with = "duration_ms")]
-    pub(crate) timeout: Duration,
-    /// A reading that is older by its own account is bad. If the file has none: twice `every`, at least 60 s. Policies that
-    /// the ledger accepted earlier have none, which means any age.
-    #[serde(rename = "max_age_ms", with = "duration_ms::optional", skip_serializing_if = "Option::is_none", default)]
-    pub(crate) max_age: Option<Duration>,
-    /// What makes a number good.
-    pub(crate) limits: Limits,
-    /// Consecutive bad samples that make a regression, at least 1.
-    pub(crate) failures: u64,
-    /// The unit of its number, as the file names it. Policies that the ledger accepted earlier have none.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub(crate) unit: Option<String>,
-}
-
-impl ProbeSpec {
-    /// The unit that its number is shown with: the file's, or `ms` where the kind reads milliseconds.
-    pub(crate) fn shown_unit(&self) -> Option<&str> {
-        let millis = match &self.kind {
-            ProbeKind::Simulated { metric } => *metric == SimulatedMetric::LatencyMs,
-            ProbeKind::Http { pointer, .. } => pointer.is_none(),
-            ProbeKind::Tcp { .. } => true,
-            ProbeKind::Exec { .. } | ProbeKind::TargetGroup { .. } => false,
-        };
-        self.unit.as_deref().or(millis.then_some("ms"))
-    }
-}
-
-/// Probe kinds of this version. The AWS and Prometheus kinds will come with the issue on health.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "kebab-case")]
-pub(crate) enum ProbeKind {
-    /// A metric of the simulated fleet, of the probe's own subsystem.
-    Simulated {
-        /// Which.
-        metric: SimulatedMetric,
-    },
-    /// A request; the reading is the number at `pointer`, or milliseconds.
-    Http {
-        /// `http://` or `https://`.
-        url: String,
-        /// `GET` by default.
-        method: String,
-        /// Statuses that are good; never empty.
-        expect_status: BTreeSet<u16>,
-        /// JSON pointer to a number.
-        pointer: Option<String>,
-    },
-    /// A connection; the reading is milliseconds.
-    Tcp {
-        /// `host:port`
-        address: String,
-    },
-    /// The share of a target group's registered targets that are healthy, 0 to 1.
-    TargetGroup {
-        /// The target group's ARN, which has its region.
-        arn: String,
-    },
-    /// A program, never a shell. Exit status 0 is good; a number alone on stdout is the reading.
-    Exec {
-        /// Program and arguments; never empty. A program with a `/` is relative to the policy file.
-        command: Vec<String>,
-    },
-}
-
-/// `metric` of a simulated probe (contract section 6).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum SimulatedMetric {
-    /// Share of requests that fail, 0 to 1.
-    ErrorRate,
-    /// Milliseconds.
-    LatencyMs,
-    /// Demand over capacity.
-    Utilization,
-}
-
-/// Limits of a numeric probe. All finite. The relative ones are percentages of the reference.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Limits {
-    /// A reading above is bad.
-    pub(crate) max: Option<f64>,
-    /// A reading below is bad.
-    pub(crate) min: Option<f64>,
-    /// A reading this many per cent above the reference is bad. At least 0, may exceed 100.
-    pub(crate) max_increase: Option<Decimal>,
-    /// A reading this many per cent below the reference is bad. 0 to 100.
-    pub(crate) max_decrease: Option<Decimal>,
 }
 
 /// `[confirm]`

@@ -13,10 +13,14 @@ mod capacity;
 pub(crate) mod duration_ms;
 mod fleet;
 mod health;
+mod masked;
+mod probe;
 
 pub use capacity::*;
 pub use fleet::*;
 pub use health::*;
+pub(crate) use masked::Masked;
+pub use probe::*;
 
 /// One policy directory, whole and checked.
 #[derive(Clone, Debug)]

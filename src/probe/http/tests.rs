@@ -1,68 +1,62 @@
 //! Real servers on the loopback interface, each with one answer, right or wrong.
 
-use std::io::{BufRead, BufReader, Write};
+use std::collections::BTreeSet;
+use std::io::Write;
 use std::net::{TcpListener, TcpStream};
-use std::sync::mpsc;
+use std::time::Instant;
 
 use super::*;
+use crate::policy::{AuthScheme, HeaderSource, Headers, Masked, ValueSource};
+use crate::probe::testing::Server;
 
 const LONG: Duration = Duration::from_secs(20);
 
-/// A server for one request: passes the request's head to the test, then `answer` writes the response.
-struct Server {
-    url: String,
-    head: mpsc::Receiver<String>,
+/// A request to this server.
+trait Asked {
+    fn request(&self) -> Request;
 }
 
-impl Server {
-    fn new(answer: impl FnOnce(&mut TcpStream) + Send + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-        let url = format!("http://{}", listener.local_addr().expect("bound"));
-        let (sender, head) = mpsc::channel();
-        std::thread::spawn(move || {
-            let Ok((mut stream, _)) = listener.accept() else { return };
-            let mut text = String::new();
-            let mut reader = BufReader::new(&stream);
-            while !text.ends_with("\r\n\r\n") && reader.read_line(&mut text).is_ok_and(|count| count > 0) {}
-            drop(reader);
-            let _ = sender.send(text);
-            answer(&mut stream);
-        });
-        Self { url, head }
-    }
-
-    /// Answers with this status line and body.
-    fn saying(status: &'static str, body: impl Into<Vec<u8>>) -> Self {
-        Self::with(status, "Content-Type: application/json", body)
-    }
-
-    /// The same with this header.
-    fn with(status: &'static str, header: impl Into<String>, body: impl Into<Vec<u8>>) -> Self {
-        let (header, body) = (header.into(), body.into());
-        Self::new(move |stream| {
-            let length = body.len();
-            let head =
-                format!("HTTP/1.1 {status}\r\n{header}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n");
-            let _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(&body));
-        })
-    }
-
+impl Asked for Server {
     fn request(&self) -> Request {
         Request {
             url: format!("{}/health", self.url),
             method: "GET".to_owned(),
             expect_status: BTreeSet::from([200]),
             pointer: None,
+            parse: NumberForm::Number,
+            redirects: 0,
+            headers: Headers::new(),
             max_age: Some(Duration::from_secs(60)),
             timeout: LONG,
         }
     }
 }
 
+/// A probe that is read once.
+struct Request {
+    url: String,
+    method: String,
+    expect_status: BTreeSet<u16>,
+    pointer: Option<String>,
+    parse: NumberForm,
+    redirects: u64,
+    headers: Headers,
+    max_age: Option<Duration>,
+    timeout: Duration,
+}
+
+impl Request {
+    async fn read(self) -> Result<Reading, String> {
+        let Self { url, method, expect_status, pointer, parse, redirects, headers, max_age, timeout } = self;
+        let probe = HttpProbe { url: Masked::url(&url), method, expect_status, pointer, parse, redirects, headers };
+        read(&Web::new(), &probe, max_age, timeout).await.map(|taken| taken.reading)
+    }
+}
+
 async fn at(pointer: &str, body: &str) -> Result<Reading, String> {
     let server = Server::saying("200 OK", body);
     let request = Request { pointer: Some(pointer.to_owned()), ..server.request() };
-    HttpClient::new().read(request).await.map_err(|why| why.replace(&server.url, "URL"))
+    request.read().await.map_err(|why| why.replace(&server.url, "URL"))
 }
 
 #[tokio::test]
@@ -73,10 +67,10 @@ async fn without_a_pointer_the_reading_is_milliseconds() {
         std::thread::sleep(Duration::from_millis(60));
         let _ = stream.write_all(b"k");
     });
-    let reading = HttpClient::new().read(server.request()).await;
+    let reading = server.request().read().await;
     let Ok(Reading::Number(ms)) = reading else { panic!("{reading:?}") };
     assert!((120.0..20_000.0).contains(&ms), "{ms}");
-    let head = server.head.recv().expect("a request").to_lowercase();
+    let head = server.asked.recv().expect("a request").to_lowercase();
     assert!(head.starts_with("get /health http/1.1\r\n"), "{head}");
     assert!(head.contains("cache-control: no-cache\r\n"), "{head}");
     assert!(head.contains(concat!("user-agent: safe-remove/", env!("CARGO_PKG_VERSION"))), "{head}");
@@ -112,7 +106,7 @@ async fn s3_what_is_not_a_json_number_is_unreadable() {
 #[tokio::test]
 async fn s3_another_status_is_bad_and_a_redirect_is_its_status() {
     let server = Server::saying("503 Service Unavailable", "");
-    let why = HttpClient::new().read(server.request()).await.expect_err("503");
+    let why = server.request().read().await.expect_err("503");
     assert_eq!(why, format!("GET {}/health: status 503, expected 200", server.url));
 
     let target = Server::saying("200 OK", "");
@@ -124,12 +118,12 @@ async fn s3_another_status_is_bad_and_a_redirect_is_its_status() {
     let server = Server::new(redirect.clone());
     let expect_status = BTreeSet::from([200, 204]);
     let request = Request { expect_status, ..server.request() };
-    let why = HttpClient::new().read(request).await.expect_err("302");
+    let why = request.read().await.expect_err("302");
     assert_eq!(why, format!("GET {}/health: status 302, expected 200 or 204", server.url));
     let server = Server::new(redirect);
     let request = Request { expect_status: BTreeSet::from([302]), ..server.request() };
-    assert!(HttpClient::new().read(request).await.is_ok());
-    assert!(target.head.try_recv().is_err(), "a redirect was followed");
+    assert!(request.read().await.is_ok());
+    assert!(target.asked.try_recv().is_err(), "a redirect was followed");
 }
 
 #[tokio::test]
@@ -139,9 +133,9 @@ async fn methods_are_sent_as_they_are() {
             let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
         });
         let request = Request { method: method.to_owned(), ..server.request() };
-        let reading = HttpClient::new().read(request).await;
+        let reading = request.read().await;
         assert!(reading.is_ok(), "{method}: {reading:?}");
-        assert!(server.head.recv().expect("a request").starts_with(&format!("{method} /health HTTP/1.1\r\n")));
+        assert!(server.asked.recv().expect("a request").starts_with(&format!("{method} /health HTTP/1.1\r\n")));
     }
 }
 
@@ -159,7 +153,7 @@ async fn s3_a_body_that_trickles_ends_with_the_time_limit() {
     });
     let begun = Instant::now();
     let request = Request { timeout: Duration::from_millis(400), ..server.request() };
-    let why = HttpClient::new().read(request).await.expect_err("too slow");
+    let why = request.read().await.expect_err("too slow");
     assert_eq!(why, format!("GET {}/health: no answer within 400ms", server.url));
     assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
 }
@@ -170,7 +164,7 @@ fn s3_the_thread_of_a_request_that_is_given_up_ends_with_the_time_limit_too() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let begun = Instant::now();
     let request = Request { timeout: Duration::from_millis(400), ..server.request() };
-    let why = runtime.block_on(HttpClient::new().read(request)).expect_err("no answer");
+    let why = runtime.block_on(request.read()).expect_err("no answer");
     assert_eq!(why, format!("GET {}/health: no answer within 400ms", server.url));
     // Waits for the thread.
     drop(runtime);
@@ -180,19 +174,19 @@ fn s3_the_thread_of_a_request_that_is_given_up_ends_with_the_time_limit_too() {
 #[tokio::test]
 async fn s3_a_body_that_is_too_large_or_cut_off_is_unreadable() {
     let server = Server::saying("200 OK", vec![b' '; (1 << 20) + 1]);
-    let why = HttpClient::new().read(server.request()).await.expect_err("too large");
+    let why = server.request().read().await.expect_err("too large");
     assert_eq!(why, format!("GET {}/health: the answer is larger than 1048576 bytes", server.url));
     let server = Server::saying("200 OK", vec![b' '; 1 << 20]);
-    assert!(HttpClient::new().read(server.request()).await.is_ok());
+    assert!(server.request().read().await.is_ok());
     let server = Server::new(|stream| {
         let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{\"n\": 5}");
     });
-    assert!(HttpClient::new().read(server.request()).await.is_err());
+    assert!(server.request().read().await.is_err());
     let endless = Server::new(|stream| {
         let _ = stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n");
         while stream.write_all(&[b' '; 4096]).is_ok() {}
     });
-    assert!(HttpClient::new().read(endless.request()).await.is_err());
+    assert!(endless.request().read().await.is_err());
 }
 
 #[tokio::test]
@@ -203,12 +197,12 @@ async fn s3_what_does_not_speak_http_is_bad() {
         let server = Server::new(move |stream| {
             let _ = stream.write_all(answer);
         });
-        let why = HttpClient::new().read(server.request()).await.expect_err("not HTTP");
+        let why = server.request().read().await.expect_err("not HTTP");
         assert!(why.starts_with(&format!("GET {}/health: ", server.url)), "{why}");
     }
     let server = Server::saying("200 OK", "");
     let over_tls = Request { url: server.url.replace("http:", "https:"), ..server.request() };
-    assert!(HttpClient::new().read(over_tls).await.is_err());
+    assert!(over_tls.read().await.is_err());
 }
 
 #[tokio::test]
@@ -217,7 +211,7 @@ async fn s3_a_server_that_is_not_there_is_bad() {
     let url = format!("http://{}/", listener.local_addr().expect("bound"));
     drop(listener);
     let request = Request { url: url.clone(), ..Server::saying("200 OK", "").request() };
-    let why = HttpClient::new().read(request).await.expect_err("closed");
+    let why = request.read().await.expect_err("closed");
     assert!(why.starts_with(&format!("GET {url}: ")) && why.contains("refused"), "{why}");
 }
 
@@ -225,13 +219,13 @@ async fn s3_a_server_that_is_not_there_is_bad() {
 async fn messages_do_not_show_what_a_url_may_hide() {
     let server = Server::saying("500 Oops", "");
     let url = format!("{}/health?token=hidden", server.url.replace("http://", "http://user:hidden@"));
-    let why = HttpClient::new().read(Request { url, ..server.request() }).await.expect_err("500");
+    let why = (Request { url, ..server.request() }).read().await.expect_err("500");
     assert_eq!(why, format!("GET {}/health: status 500, expected 200", server.url));
     for url in
         ["http://user:hidden@/x", "hidden", "ftp://user:hidden@127.0.0.1/", "http://user:hidden@[x/", "http:hidden"]
     {
         let request = Request { url: url.to_owned(), ..Server::saying("200 OK", "").request() };
-        let why = HttpClient::new().read(request).await.expect_err("no URL");
+        let why = request.read().await.expect_err("no URL");
         assert!(!why.contains("user:hidden"), "{why}");
     }
 }
@@ -256,13 +250,13 @@ async fn s3_what_a_cache_has_kept_for_too_long_is_bad() {
         (format!("Date: {}\r\nDate: {}", ago(0), ago(7200)), Some("old by its date")),
     ] {
         let server = Server::with("200 OK", header.clone(), "ok");
-        let read = HttpClient::new().read(server.request()).await;
+        let read = server.request().read().await;
         match why {
             None => assert!(read.is_ok(), "{header}: {read:?}"),
             Some(why) => assert!(read.as_ref().is_err_and(|said| said.contains(why)), "{header}: {read:?}"),
         }
         let server = Server::with("200 OK", header.clone(), "ok");
-        let any = HttpClient::new().read(Request { max_age: None, ..server.request() }).await;
+        let any = (Request { max_age: None, ..server.request() }).read().await;
         assert!(any.is_ok(), "{header}: {any:?}");
     }
 }
@@ -280,11 +274,87 @@ async fn a_number_is_read_only_from_what_says_that_it_is_json() {
         ("Server: x", false),
     ] {
         let server = Server::with("200 OK", header, r#"{"n": 1}"#);
-        let read = HttpClient::new().read(Request { pointer: Some("/n".to_owned()), ..server.request() }).await;
+        let read = (Request { pointer: Some("/n".to_owned()), ..server.request() }).read().await;
         assert_eq!(read.is_ok(), is_json, "{header}: {read:?}");
         let server = Server::with("200 OK", header, "1");
-        assert!(HttpClient::new().read(server.request()).await.is_ok(), "without a pointer nothing is read of it");
+        assert!(server.request().read().await.is_ok(), "without a pointer nothing is read of it");
     }
     let twice = at("/n", r#"{"n": 1, "n": 2}"#).await;
     assert!(twice.as_ref().is_err_and(|said| said.contains("is there twice")), "{twice:?}");
+}
+
+#[tokio::test]
+async fn redirects_are_followed_only_as_often_as_the_policy_says() {
+    let redirect = |location: String| {
+        Server::new(move |stream: &mut TcpStream| {
+            let head = format!("HTTP/1.1 302 Found\r\nLocation: {location}\r\nContent-Length: 0\r\n\r\n");
+            let _ = stream.write_all(head.as_bytes());
+        })
+    };
+    for (allowed, is_read) in [(2, true), (1, false)] {
+        let target = Server::saying("200 OK", r#"{"n": 5}"#);
+        let second = redirect(format!("{}/b", target.url));
+        let first = redirect(format!("{}/a", second.url));
+        let request = Request { redirects: allowed, pointer: Some("/n".to_owned()), ..first.request() };
+        let read = request.read().await;
+        match is_read {
+            true => assert_eq!(read, Ok(Reading::Number(5.0))),
+            false => assert_eq!(read, Err(format!("GET {}/health: status 302, expected 200", first.url))),
+        }
+    }
+}
+
+fn authorization(text: &str) -> Headers {
+    let from = ValueSource::Value(Masked::secret(text));
+    Headers::from([("authorization".to_owned(), HeaderSource { from, scheme: Some(AuthScheme::Bearer) })])
+}
+
+/// `policy show` printed a password from a URL; so may what a server answers.
+#[tokio::test]
+async fn headers_are_sent_and_never_shown() {
+    let server = Server::saying("200 OK", "");
+    let read = Request { headers: authorization("hunter2"), ..server.request() }.read().await;
+    assert!(read.is_ok(), "{read:?}");
+    let head = server.asked.recv().expect("a request").to_lowercase();
+    assert!(head.contains("authorization: bearer hunter2\r\n"), "{head}");
+    let server = Server::with("200 OK", "Content-Type: hunter2", "");
+    let request = Request { headers: authorization("hunter2"), pointer: Some(String::new()), ..server.request() };
+    let why = request.read().await.expect_err("no JSON");
+    assert_eq!(why, format!("GET {}/health: the answer is (hidden), not JSON by its Content-Type", server.url));
+}
+
+/// Another host than the one that was meant for it hears nothing of it: `127.0.0.2` is one.
+#[tokio::test]
+async fn a_redirect_takes_the_authorization_to_no_other_host() {
+    let listener = TcpListener::bind("127.0.0.2:0").expect("a free port");
+    let target = Server::on(listener, |stream| {
+        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+    });
+    let location = target.url.clone();
+    let server = Server::new(move |stream: &mut TcpStream| {
+        let head = format!("HTTP/1.1 302 Found\r\nLocation: {location}/\r\nContent-Length: 0\r\n\r\n");
+        let _ = stream.write_all(head.as_bytes());
+    });
+    let read = Request { headers: authorization("hunter2"), redirects: 1, ..server.request() }.read().await;
+    assert!(read.is_ok(), "{read:?}");
+    assert!(server.asked.recv().expect("a request").contains("hunter2"));
+    assert!(!target.asked.recv().expect("a request").contains("hunter2"));
+}
+
+#[tokio::test]
+async fn a_number_in_a_string_is_one_only_where_the_policy_says_so() {
+    for (body, number) in [
+        (r#"{"n": "5"}"#, Some(5.0)),
+        (r#"{"n": "0.25"}"#, Some(0.25)),
+        (r#"{"n": 5}"#, Some(5.0)),
+        (r#"{"n": ""}"#, None),
+        (r#"{"n": "5 ms"}"#, None),
+        (r#"{"n": "NaN"}"#, None),
+        (r#"{"n": "inf"}"#, None),
+        (r#"{"n": true}"#, None),
+    ] {
+        let server = Server::saying("200 OK", body);
+        let request = Request { parse: NumberForm::String, pointer: Some("/n".to_owned()), ..server.request() };
+        assert_eq!(request.read().await.ok(), number.map(Reading::Number), "{body}");
+    }
 }

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use crate::policy::{
     BatchLimit, Budget, CapacityPolicy, ConfirmPolicy, FleetConfig, HealthPolicy, LedgerConfig, LedgerKind, Limits,
-    Managed, PacePolicy, PolicySet, ProbeKind, ProbeSpec, ProviderConfig, ProviderFloor, ProviderKind, Selector,
-    SimulatedMetric, SubsystemPolicy, UnitsSource,
+    Managed, PacePolicy, PolicySet, ProbeKind, ProbeRole, ProbeSpec, ProviderConfig, ProviderFloor, ProviderKind,
+    Selector, SimulatedMetric, SubsystemPolicy, UnitsSource,
 };
 
 pub(super) fn policies() -> PolicySet {
@@ -51,6 +51,7 @@ pub(super) fn policies() -> PolicySet {
                 max_age: None,
                 limits: Limits { max: Some(0.01), ..Limits::default() },
                 failures: 1,
+                role: ProbeRole::Watch,
                 unit: None,
             }],
         },

@@ -16,7 +16,7 @@ use super::policies::policies;
 use crate::coordination::{Command, Context, FleetRecord, ProcessId, RunIdentity, decide};
 use crate::model::{
     Bounds, CallOutcome, Departure, FleetIdentity, FleetMark, FleetSnapshot, Group, GroupName, Host, HostId, HostState,
-    Launch, LedgerId, OperatorId, OwnChanges, Process, Reading, RequestId, RunId, Sample, SubsystemName, Time,
+    Launch, LedgerId, OperatorId, OwnChanges, OwnTime, Process, Reading, RequestId, RunId, Sample, SubsystemName, Time,
 };
 use crate::plan::{Confirmation, Inputs, LedgerView, Plan, Request, Selection, plan};
 use crate::policy::PolicySet;
@@ -576,6 +576,7 @@ impl World {
                 begun_at: self.now,
                 ended_at: self.now,
                 reading: reading.clone().map(Reading::Number),
+                own_time: OwnTime::default(),
             })
             .collect();
         Response::Observed(Box::new(Observation {

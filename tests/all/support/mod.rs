@@ -11,6 +11,8 @@ pub(crate) mod engines;
 pub(crate) mod etcd;
 #[cfg(feature = "aws")]
 pub(crate) mod moto;
+pub(crate) mod page;
+pub(crate) mod prometheus;
 #[cfg(any(feature = "dynamodb", feature = "etcd"))]
 pub(crate) mod proxy;
 #[cfg(any(feature = "aws", feature = "dynamodb"))]
@@ -18,7 +20,6 @@ pub(crate) mod python;
 #[cfg(feature = "aws")]
 pub(crate) mod sources;
 pub(crate) mod terminal;
-#[cfg(any(feature = "aws", feature = "dynamodb", feature = "etcd"))]
 pub(crate) mod watched;
 
 /// The timeout of one attempt of a ledger's call, where a policy says nothing of it.

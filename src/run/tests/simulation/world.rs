@@ -12,7 +12,7 @@ use super::people::People;
 use super::runner::{Doing, Runner, Wanted, identity, spec};
 use super::takeover::Taking;
 use crate::coordination::{self, Command, Context, FleetRecord, Halt, decide};
-use crate::model::{Bounds, Call, CallOutcome, Health, HostId, HostState, Reading, Sample, Time};
+use crate::model::{Bounds, Call, CallOutcome, Health, HostId, HostState, OwnTime, Reading, Sample, Time};
 use crate::plan::testing::Seeded;
 use crate::policy::PolicySet;
 use crate::run::{
@@ -503,8 +503,10 @@ impl World {
         if probes && (bad || unread) {
             self.seen.insert("regression");
         }
-        let samples =
-            specs.into_keys().map(|key| Sample { reading: reading(&key), key, begun_at, ended_at: stamp }).collect();
+        let samples = specs
+            .into_keys()
+            .map(|key| Sample { reading: reading(&key), key, begun_at, ended_at: stamp, own_time: OwnTime::default() })
+            .collect();
         Response::Observed(Box::new(Observation {
             begun_at,
             ended_at: stamp,

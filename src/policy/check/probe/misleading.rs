@@ -1,0 +1,120 @@
+//! Warnings where a probe is legal and will mislead: it aborts what is harmless, or calls a dead source good.
+
+use std::time::Duration;
+
+use super::super::context::Context;
+use crate::model::duration_text;
+use crate::policy::raw::RawProbe;
+use crate::policy::types::{
+    CloudwatchMetricProbe, HeaderSource, Headers, Limits, MissingData, ProbeKind, ProbeSpec, ValueSource,
+};
+use crate::policy::value::Spanned;
+
+/// What the probe itself shows.
+pub(in crate::policy::check) fn by_itself(
+    context: &mut Context<'_>,
+    at: &Spanned<RawProbe>,
+    probe: &ProbeSpec,
+    bake: Duration,
+) {
+    let (raw, name) = (&at.value, &probe.name);
+    let relative = raw.max_increase.as_ref().map(|at| &at.span).or(raw.max_decrease.as_ref().map(|at| &at.span));
+    if let (Some(span), 1) = (relative, probe.failures) {
+        let message = format!("one noisy sample of probe `{name}` beyond a relative limit ends a run");
+        let help = "write failures = 3: so many bad samples in a row";
+        context.warning(span, message, "of a number that varies", help);
+    }
+    if let (ProbeKind::CloudwatchMetric(metric), Some(at)) = (&probe.kind, &raw.period)
+        && metric.period.saturating_mul(2) > bake
+    {
+        let message =
+            format!("a bake of {} may end before one period of probe `{name}` lies within it", duration_text(bake));
+        let help = "a bake of two periods at least, and what the metric is late; or a shorter period";
+        context.warning(&at.span, message, "reads what was before", help);
+    }
+    for (header, source) in headers(&probe.kind).into_iter().flatten() {
+        let HeaderSource { from: ValueSource::Value(_), .. } = source else { continue };
+        if !is_secret(header) {
+            continue;
+        }
+        let message = format!("the value of the header `{header}` stands in the policy file");
+        let span = raw.headers.as_ref().map_or(&at.span, |at| &at.span);
+        context.warning(
+            span,
+            message,
+            "who reads the file, reads it",
+            "write { file = \"token\" } or { env = \"TOKEN\" }",
+        );
+    }
+}
+
+fn headers(kind: &ProbeKind) -> Option<&Headers> {
+    match kind {
+        ProbeKind::Http(http) => Some(&http.headers),
+        ProbeKind::Prometheus(prometheus) => Some(&prometheus.headers),
+        ProbeKind::Simulated { .. }
+        | ProbeKind::Tcp { .. }
+        | ProbeKind::Exec { .. }
+        | ProbeKind::TargetGroup { .. }
+        | ProbeKind::CloudwatchAlarm(_)
+        | ProbeKind::CloudwatchMetric(_) => None,
+    }
+}
+
+/// Whether the value of a header with this name, in lower case, is likely one that nobody may know.
+fn is_secret(header: &str) -> bool {
+    ["auth", "token", "key", "cookie", "secret", "password"].iter().any(|word| header.contains(word))
+}
+
+/// What the probes of a subsystem do not show together.
+pub(in crate::policy::check) fn beside_others(
+    context: &mut Context<'_>,
+    list: &[Spanned<RawProbe>],
+    probes: &[ProbeSpec],
+) {
+    if probes.iter().any(notices_a_dead_source) {
+        return;
+    }
+    for (at, probe) in list.iter().zip(probes).filter(|(_, probe)| falls_to_zero(probe)) {
+        let message = format!("probe `{}` may read 0 when its source is dead, which is within its limit", probe.name);
+        let help = "write a `min` or `max_decrease` for it, or a probe of the traffic beside it";
+        context.warning(&at.span, message, "dead looks healthy", help);
+    }
+}
+
+/// Whether the probe is bad when nothing works any more.
+fn notices_a_dead_source(probe: &ProbeSpec) -> bool {
+    let Limits { min, max_decrease, max: _, max_increase: _ } = probe.limits;
+    let fails = match &probe.kind {
+        ProbeKind::Http(_)
+        | ProbeKind::Tcp { .. }
+        | ProbeKind::Exec { .. }
+        | ProbeKind::TargetGroup { .. }
+        | ProbeKind::CloudwatchAlarm(_)
+        | ProbeKind::Simulated { .. } => true,
+        ProbeKind::Prometheus(_) | ProbeKind::CloudwatchMetric(_) => false,
+    };
+    probe.role.is_watch() && (fails || min.is_some_and(|min| min > 0.0) || max_decrease.is_some())
+}
+
+/// Whether the number is one of how much happened, which is 0 where nothing does.
+fn falls_to_zero(probe: &ProbeSpec) -> bool {
+    match &probe.kind {
+        ProbeKind::CloudwatchMetric(CloudwatchMetricProbe { statistic, missing, .. }) => {
+            *missing == MissingData::Zero || statistic == "Sum" || statistic == "SampleCount"
+        }
+        ProbeKind::Prometheus(prometheus) => {
+            let query = prometheus.query.as_str();
+            // A share of nothing is no number, unless the query makes it one.
+            let is_share = query.contains('/');
+            query.contains("or vector(0)")
+                || (!is_share && ["rate(", "increase(", "count", "sum"].iter().any(|part| query.contains(part)))
+        }
+        ProbeKind::Simulated { .. }
+        | ProbeKind::Http(_)
+        | ProbeKind::Tcp { .. }
+        | ProbeKind::Exec { .. }
+        | ProbeKind::TargetGroup { .. }
+        | ProbeKind::CloudwatchAlarm(_) => false,
+    }
+}
