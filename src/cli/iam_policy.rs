@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::model::{Arn, FleetName, LedgerId, partition_of};
 use crate::ops::{self, OperationError};
 use crate::output::Text;
-use crate::policy::{DynamodbPlace, LedgerKind, PolicySet, ProviderKind};
+use crate::policy::{DynamodbPlace, LedgerKind, PolicySet, ProbeKind, ProviderKind};
 
 use super::args::Global;
 use super::screen::Screen;
@@ -37,6 +37,10 @@ const LOOK: [&str; 14] = [
     "elasticloadbalancing:DescribeTargetGroups",
     "elasticloadbalancing:DescribeTargetHealth",
 ];
+
+/// Whoever reads probes of CloudWatch, besides. Neither action takes a resource for what is asked.
+const ALARMS: &str = "cloudwatch:DescribeAlarms";
+const METRICS: &str = "cloudwatch:GetMetricData";
 
 /// Members of groups.
 const MEMBERS: [&str; 5] = [
@@ -122,6 +126,9 @@ fn statements(policies: &PolicySet, role: Role, ledger: Option<&LedgerId>) -> Re
         (Role::Adopts, Some((region, account))) => adopts(region, account, ledger),
         (Role::Fixes, Some((region, account))) => fixes(region, account, ledger),
     };
+    if role == Role::Removes && !found.is_empty() {
+        found.extend(reads_probes(policies));
+    }
     if let LedgerKind::Dynamodb(place) = &policies.fleet.ledger.kind {
         let (init, prune) = match role {
             Role::Ledger { init, prune } => (init, prune),
@@ -186,6 +193,18 @@ fn instances(region: &str, account: &str) -> String {
 /// Only in this region.
 fn look(region: &str) -> Value {
     allow("Look", &LOOK, "*", &json!({"StringEquals": {"aws:RequestedRegion": region}}))
+}
+
+/// Only what the policies ask for, in whichever region.
+fn reads_probes(policies: &PolicySet) -> Option<Value> {
+    let probes = || policies.subsystems.values().flat_map(|policy| &policy.health.probes);
+    let has_alarms = probes().any(|probe| matches!(probe.kind, ProbeKind::CloudwatchAlarm(_)));
+    let has_metrics = probes().any(|probe| matches!(probe.kind, ProbeKind::CloudwatchMetric(_)));
+    let actions: Vec<&str> = [(has_alarms, ALARMS), (has_metrics, METRICS)]
+        .into_iter()
+        .filter_map(|(has, action)| has.then_some(action))
+        .collect();
+    (!actions.is_empty()).then(|| allow("Probes", &actions, "*", &json!({})))
 }
 
 fn removes(region: &str, account: &str, ledger: Option<&LedgerId>) -> Vec<Value> {

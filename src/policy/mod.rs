@@ -33,7 +33,7 @@ mod windows;
 
 pub(crate) use check::FleetAlone;
 #[cfg(feature = "aws")]
-pub(crate) use check::region_of;
+pub(crate) use check::{alarm_of, region_of};
 pub(crate) use command::{BEHIND_A_COLON, command, option, placed, quoted};
 pub(crate) use detour::straight;
 pub(crate) use files::{ledger_place, load, load_fleet};

@@ -7,6 +7,8 @@
 //! Each kind has a function that reads once and returns `Result<Reading, String>`; what asks by HTTP shares [`web`] and
 //! [`secrets`]. To add a kind: a variant of [`ProbeKind`], a file here, a line in [`Probes::read`].
 
+#[cfg(feature = "aws")]
+mod cloudwatch;
 mod exec;
 mod http;
 mod json;
@@ -89,6 +91,8 @@ pub(crate) struct Probes {
     simulated: Option<Arc<dyn SimulatedMetrics>>,
     #[cfg(feature = "aws")]
     target_groups: target_group::TargetGroups,
+    #[cfg(feature = "aws")]
+    cloudwatch: cloudwatch::CloudWatch,
 }
 
 impl Probes {
@@ -100,13 +104,19 @@ impl Probes {
             simulated,
             #[cfg(feature = "aws")]
             target_groups: target_group::TargetGroups::default(),
+            #[cfg(feature = "aws")]
+            cloudwatch: cloudwatch::CloudWatch::default(),
         }
     }
 
-    /// The same with the role that the fleet is reached with.
+    /// The same with the role that the fleet is reached with, and its region.
     pub(crate) fn for_fleet(self, provider: &ProviderKind) -> Self {
         #[cfg(feature = "aws")]
-        let this = Self { target_groups: target_group::TargetGroups::with(provider.role().cloned()), ..self };
+        let this = Self {
+            target_groups: target_group::TargetGroups::with(provider.role().cloned()),
+            cloudwatch: cloudwatch::CloudWatch::of(provider),
+            ..self
+        };
         #[cfg(not(feature = "aws"))]
         let (this, _) = (self, provider);
         this
@@ -130,8 +140,27 @@ impl Probes {
             ProbeKind::TargetGroup { arn } => self.target_groups.read(arn, timeout).await.map(Taken::now),
             #[cfg(not(feature = "aws"))]
             ProbeKind::TargetGroup { .. } => Err(WITHOUT_AWS.to_owned()),
+            #[cfg(feature = "aws")]
+            ProbeKind::CloudwatchAlarm(_) | ProbeKind::CloudwatchMetric(_) => {
+                Err("is read with all others of CloudWatch".to_owned())
+            }
+            #[cfg(not(feature = "aws"))]
             ProbeKind::CloudwatchAlarm(_) | ProbeKind::CloudwatchMetric(_) => Err(WITHOUT_AWS.to_owned()),
         }
+    }
+
+    /// Those of CloudWatch, which share calls.
+    #[cfg(feature = "aws")]
+    async fn together(&self, probes: &[(&ProbeKey, &ProbeSpec)]) -> Vec<Sample> {
+        let begun_at = self.clock.now();
+        let taken = self.cloudwatch.round(probes).await;
+        let ended_at = self.clock.now();
+        taken.into_iter().map(|(key, taken)| Taken::sample(taken, &key, begun_at, ended_at)).collect()
+    }
+
+    #[cfg(not(feature = "aws"))]
+    async fn together(&self, probes: &[(&ProbeKey, &ProbeSpec)]) -> Vec<Sample> {
+        join_all(probes.iter().map(|(key, spec)| self.sample(key, spec))).await
     }
 
     async fn simulated(
@@ -151,12 +180,20 @@ impl Probes {
     }
 }
 
+#[cfg(not(feature = "aws"))]
 const WITHOUT_AWS: &str = "this safe-remove was built without AWS";
 
 #[async_trait]
 impl Prober for Probes {
     async fn round(&self, probes: &BTreeMap<ProbeKey, ProbeSpec>) -> Vec<Sample> {
-        join_all(probes.iter().map(|(key, spec)| self.sample(key, spec))).await
+        let shares_calls = |(_, spec): &(&ProbeKey, &ProbeSpec)| {
+            matches!(spec.kind, ProbeKind::CloudwatchAlarm(_) | ProbeKind::CloudwatchMetric(_))
+        };
+        let (together, alone): (Vec<_>, Vec<_>) = probes.iter().partition(shares_calls);
+        let alone = join_all(alone.into_iter().map(|(key, spec)| self.sample(key, spec)));
+        let (mut samples, together) = tokio::join!(alone, self.together(&together));
+        samples.extend(together);
+        samples
     }
 }
 

@@ -1,13 +1,17 @@
 //! `target-group`: the share of a target group's registered targets that are healthy, 0 to 1.
 //!
-//! A target that drains is not registered any more, and one that no load balancer uses says nothing: neither counts, so
-//! that a batch that is cordoned changes nothing by itself. Nothing here knows the fleet.
+//! A target counts as the capacity of a host does (`fleet/aws/targets.rs`): only `healthy` is, and not where a zonal shift
+//! keeps work from it. A target that drains is not registered any more, and one that no load balancer uses says nothing:
+//! neither is counted, so that a batch that is cordoned changes nothing by itself. Nothing here knows the fleet.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use aws_sdk_elasticloadbalancingv2::Client;
-use aws_sdk_elasticloadbalancingv2::types::{TargetHealthDescription, TargetHealthStateEnum as State};
+use aws_sdk_elasticloadbalancingv2::types::{
+    AdministrativeOverride, TargetAdministrativeOverrideStateEnum as Override, TargetHealth, TargetHealthDescription,
+    TargetHealthReasonEnum, TargetHealthStateEnum as State,
+};
 use aws_smithy_types::error::metadata::ProvideErrorMetadata as _;
 use tokio::sync::Mutex;
 
@@ -58,22 +62,37 @@ impl TargetGroups {
 }
 
 fn share(targets: &[TargetHealthDescription]) -> Result<Reading, String> {
-    let state = |target: &TargetHealthDescription| target.target_health().and_then(|health| health.state().cloned());
-    let counts = |state: &Option<State>| !matches!(state, Some(State::Draining | State::Unused));
-    let states: Vec<Option<State>> = targets.iter().map(state).filter(counts).collect();
-    if states.is_empty() {
+    let counted: Vec<&TargetHealthDescription> = targets.iter().filter(|target| is_counted(target)).collect();
+    if counted.is_empty() {
         return Err("it has no target that a load balancer uses".to_owned());
     }
-    let healthy = states.iter().filter(|state| **state == Some(State::Healthy)).count();
+    let healthy = counted.iter().filter(|target| is_healthy(target)).count();
     #[expect(clippy::cast_precision_loss, reason = "a target group has far fewer than 2^52 targets")]
-    let share = healthy as f64 / states.len() as f64;
+    let share = healthy as f64 / counted.len() as f64;
     Ok(Reading::Number(share))
+}
+
+fn is_counted(target: &TargetHealthDescription) -> bool {
+    let health = target.target_health();
+    match health.and_then(TargetHealth::state) {
+        Some(State::Draining) => false,
+        // One that is stopped, or whose address cannot be used, is `unused` too, and is missed.
+        Some(State::Unused) => !matches!(
+            health.and_then(TargetHealth::reason),
+            None | Some(TargetHealthReasonEnum::NotInUse | TargetHealthReasonEnum::NotRegistered)
+        ),
+        Some(_) | None => true,
+    }
+}
+
+fn is_healthy(target: &TargetHealthDescription) -> bool {
+    let shift = target.administrative_override().and_then(AdministrativeOverride::state);
+    target.target_health().and_then(TargetHealth::state) == Some(&State::Healthy)
+        && matches!(shift, None | Some(Override::NoOverride))
 }
 
 #[cfg(test)]
 mod tests {
-    use aws_sdk_elasticloadbalancingv2::types::TargetHealth;
-
     use super::*;
 
     fn of(states: &[&str]) -> Result<Reading, String> {
@@ -90,6 +109,23 @@ mod tests {
         assert_eq!(of(&["healthy", "draining", "draining", "unused"]), Ok(Reading::Number(1.0)));
         assert_eq!(of(&["unhealthy"]), Ok(Reading::Number(0.0)));
         assert_eq!(of(&["healthy", "unavailable", "of-next-year"]), Ok(Reading::Number(1.0 / 3.0)));
+    }
+
+    #[test]
+    fn a_target_counts_as_the_capacity_of_a_host_does() {
+        let healthy = || TargetHealth::builder().state(State::Healthy).build();
+        let shifted = AdministrativeOverride::builder().state(Override::ZonalShiftActive).build();
+        let stopped = TargetHealth::builder().state(State::Unused).reason(TargetHealthReasonEnum::InvalidState).build();
+        let no_use = TargetHealth::builder().state(State::Unused).reason(TargetHealthReasonEnum::NotInUse).build();
+        let target = |health| TargetHealthDescription::builder().target_health(health);
+        let good = target(healthy()).build();
+        for (other, expected) in [
+            (target(healthy()).administrative_override(shifted).build(), 0.5),
+            (target(stopped).build(), 0.5),
+            (target(no_use).build(), 1.0),
+        ] {
+            assert_eq!(share(&[good.clone(), other]), Ok(Reading::Number(expected)));
+        }
     }
 
     #[test]

@@ -58,12 +58,13 @@ fn policies(ledger: &str) -> TestEnvironment {
 /// The calls of the SDK's clients in these sources, as IAM's actions: `.ec2.describe_instances()` is
 /// `ec2:DescribeInstances`, and so is `.ec2().await.describe_instances()`. Clients are named by their services.
 fn called(folder: &str) -> BTreeSet<String> {
-    let call = regex::Regex::new(r"\b(autoscaling|ec2|elb|sts|client)(?:\(\)\s*\.\s*await)?\s*\.\s*([a-z_]+)\(\)");
+    let call =
+        regex::Regex::new(r"\b(autoscaling|cloudwatch|ec2|elb|sts|client)(?:\(\)\s*\.\s*await)?\s*\.\s*([a-z_]+)\(\)");
     let call = call.expect("a pattern");
     let mut found = BTreeSet::new();
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src").join(folder);
     for entry in fs::read_dir(folder).expect("sources") {
-        let text = fs::read_to_string(entry.expect("a file").path()).expect("UTF-8");
+        let Ok(text) = fs::read_to_string(entry.expect("a file").path()) else { continue };
         let code = text.split("#[cfg(test)]").next().unwrap_or_default();
         for call in call.captures_iter(code) {
             let service = match &call[1] {
@@ -75,8 +76,37 @@ fn called(folder: &str) -> BTreeSet<String> {
             found.insert(format!("{service}:{}", words.collect::<String>()));
         }
     }
-    assert!(found.len() > 8, "{found:?}: this test reads the wrong lines");
     found
+}
+
+/// Probes of CloudWatch, one of each kind.
+const PROBES: &str = r#"[[health.probe]]
+name = "alarm"
+kind = "cloudwatch-alarm"
+alarm = "index"
+[[health.probe]]
+name = "metric"
+kind = "cloudwatch-metric"
+namespace = "AWS/ApplicationELB"
+metric = "RequestCount"
+statistic = "Sum"
+period = "10s"
+min = 1
+"#;
+
+#[test]
+fn probes_are_allowed_to_be_read_by_who_removes_where_there_are_any() {
+    let environment = policies(&FLEET[FLEET.find("[ledger]").expect("a ledger")..]);
+    let without = printed(&environment, &[]);
+    environment.write("policies/index.toml", &format!("{POLICY}{PROBES}"));
+    let with = printed(&environment, &[]);
+    let more: BTreeSet<String> = with.difference(&without).cloned().collect();
+    let called: BTreeSet<String> =
+        called("probe").into_iter().filter(|action| action.starts_with("cloudwatch:")).collect();
+    assert_eq!(called.len(), 2, "{called:?}: this test reads the wrong lines");
+    assert_eq!(more, called);
+    assert!(printed(&environment, &["--adopt"]).is_disjoint(&called));
+    assert!(printed(&environment, &["--fix"]).is_disjoint(&called));
 }
 
 #[test]
@@ -85,6 +115,7 @@ fn the_policies_allow_the_calls_of_the_source_and_no_other() {
     let (removes, adopts) = (printed(&environment, &[]), printed(&environment, &["--adopt"]));
     let fixes = printed(&environment, &["--fix"]);
     let mut calls = called("fleet/aws");
+    assert!(calls.len() > 8, "{calls:?}: this test reads the wrong lines");
     // AWS STS API reference: "No permissions are required to perform this operation".
     assert!(calls.remove("sts:GetCallerIdentity"));
     assert_eq!([&removes, &adopts, &fixes].into_iter().flatten().cloned().collect::<BTreeSet<_>>(), calls);

@@ -13,6 +13,7 @@ import botocore.serialize
 import botocore.session
 from botocore.validate import ParamValidator
 
+import groups
 from lab import LAB
 
 PATH = "/service/GraniteServiceVersion20100801/operation/"
@@ -128,8 +129,6 @@ def _alarm(name, alarm, kind, region, account):
 
 def _in_force(settings):
     """Each with its fields `in_standby` over the others while a member is there."""
-    import groups
-
     standby = any(
         state.lifecycle_state == "Standby"
         for regions in groups.moto_groups.autoscaling_backends.values()

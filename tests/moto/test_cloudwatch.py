@@ -80,7 +80,8 @@ class CloudWatch(LabTest):
         [found] = self.data(now - 180, now)["MetricDataResults"]
         begins = [stamp.timestamp() for stamp in found["Timestamps"]]
         self.assertEqual(begins, [now - 60, now - 120, now - 180])
-        self.assertEqual((found["Values"], found["StatusCode"]), ([4.0] * 3, "Complete"))
+        self.assertEqual(found["Values"], [4.0] * 3)
+        self.assertEqual(found["StatusCode"], "Complete")
         late = {"value": 4, "late_seconds": 90}
         self.set(metrics={"AWS/ApplicationELB/RequestCount": late})
         [found] = self.data(now - 180, now)["MetricDataResults"]

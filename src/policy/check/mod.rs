@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 use between::{Checked, dependencies_are_known, dependencies_have_no_cycle, names_are_unique};
 use context::Context;
 #[cfg(feature = "aws")]
-pub(crate) use probe::region_of;
+pub(crate) use probe::{alarm_of, region_of};
 
 use super::matching::Matcher;
 use super::problem::{PolicyErrors, PolicyProblem, Reporter};

@@ -12,6 +12,7 @@ mod live;
 mod model;
 mod observation;
 mod permissions;
+mod probes;
 mod removal;
 mod scale;
 mod sources;

@@ -14,6 +14,8 @@ use crate::policy::raw::RawProbe;
 use crate::policy::types::{Limits, ProbeKind, ProbeSpec};
 use crate::policy::value::Spanned;
 #[cfg(feature = "aws")]
+pub(crate) use cloudwatch::alarm_of;
+#[cfg(feature = "aws")]
 pub(crate) use kind::region_of;
 use kind::{has_a_number, kind_of, needs_a_limit};
 pub(super) use misleading::{beside_others, by_itself};
