@@ -85,7 +85,7 @@ Examples:
 pub(crate) const POLICY_CHECK: &str = "\
 Examples:
   safe-remove policy check                                   ./policies
-  safe-remove policy check --probe                           reads every probe too
+  safe-remove policy check --probe                           reads the probes
   safe-remove policy check --policies staging --output json  for a program";
 
 pub(crate) const POLICY_SHOW: &str = "\

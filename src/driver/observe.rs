@@ -1,11 +1,12 @@
 //! One observation of the world: the record first, then the fleet, and the probes beside them.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::coordination::FleetRecord;
 use crate::health::ProbeSpecs;
-use crate::model::{FleetSnapshot, OwnTime, ProbeKey, Sample, Time, chain, duration_text};
+use crate::model::{FleetSnapshot, HostId, OwnTime, ProbeKey, Sample, Time, chain, duration_text};
 use crate::plan::believable;
 use crate::policy::ProbeSpec;
 use crate::ports::FleetError;
@@ -21,7 +22,8 @@ pub(super) async fn observe(ports: &Ports, machine: &Machine, probes: bool) -> R
     let begun_at = ports.clock.now();
     let specs = if probes { machine.probes() } else { Default::default() };
     let patience = machine.probe_patience();
-    let reads = round(ports, &specs, patience);
+    let out = machine.hosts_out();
+    let reads = round(ports, &specs, &out, patience);
     // The record before the fleet: what is claimed meanwhile shows as a conflict, what is released as still claimed.
     let state = async {
         let record = read(ports, machine).await;
@@ -48,12 +50,12 @@ pub(super) async fn observe(ports: &Ports, machine: &Machine, probes: bool) -> R
 }
 
 /// One round. What takes longer than the run has patience for is bad, even where a probe does not keep its own time.
-async fn round(ports: &Ports, specs: &ProbeSpecs, patience: Option<Duration>) -> Vec<Sample> {
-    let Some(patience) = patience else { return ports.prober.round(specs).await };
+async fn round(ports: &Ports, specs: &ProbeSpecs, out: &BTreeSet<HostId>, patience: Option<Duration>) -> Vec<Sample> {
+    let Some(patience) = patience else { return ports.prober.round(specs, out).await };
     let impatient = |spec: &ProbeSpec| ProbeSpec { timeout: spec.timeout.min(patience), ..spec.clone() };
     let specs: ProbeSpecs = specs.iter().map(|(key, spec)| (key.clone(), impatient(spec))).collect();
     let begun_at = ports.clock.now();
-    tokio::time::timeout(patience + OVERTIME, ports.prober.round(&specs)).await.unwrap_or_else(|_| {
+    tokio::time::timeout(patience + OVERTIME, ports.prober.round(&specs, out)).await.unwrap_or_else(|_| {
         let why = format!("no answer within {}: hosts are put back meanwhile", duration_text(patience));
         let late = |key: &ProbeKey| Sample {
             key: key.clone(),
@@ -68,8 +70,8 @@ async fn round(ports: &Ports, specs: &ProbeSpecs, patience: Option<Duration>) ->
 
 /// An observation without the ledger, which is busy with a write.
 pub(super) async fn observe_without_ledger(ports: &Ports, machine: &Machine, specs: &ProbeSpecs) -> Observation {
-    let begun_at = ports.clock.now();
-    let (samples, fleet) = tokio::join!(ports.prober.round(specs), believed(ports, machine, begun_at));
+    let (begun_at, out) = (ports.clock.now(), machine.hosts_out());
+    let (samples, fleet) = tokio::join!(ports.prober.round(specs, &out), believed(ports, machine, begun_at));
     Observation {
         begun_at,
         ended_at: ports.clock.now(),

@@ -2,7 +2,8 @@
 //!
 //! [`judge`] decides whether one sample is good; [`Watch`] counts consecutive bad ones until they are a [`Regression`];
 //! [`reference`] computes the baseline for relative limits; [`Bake`] folds rounds of samples into an unbroken chain
-//! that spans the whole bake (S2). Nothing here reads a probe or a clock: the time is an argument, and a probe that was
+//! that spans the whole bake (S2). [`Sequential`] tests a number that varies against a relative limit; `docs/judge.md` has its error
+//! rates, and runs do not use it yet. Nothing here reads a probe or a clock: the time is an argument, and a probe that was
 //! not sampled is bad (S3).
 
 #![cfg_attr(not(test), warn(clippy::wildcard_enum_match_arm))]
@@ -13,6 +14,7 @@ mod number;
 mod probes;
 mod reading;
 mod reference;
+mod sequential;
 mod watch;
 
 #[cfg(test)]
@@ -24,4 +26,5 @@ pub(crate) use probes::{ProbeSpecs, probes_of};
 pub use reading::{Limit, ProbeLimits, ProbeReading};
 pub(crate) use reading::{Measured, Shown, Tally, limits_of};
 pub(crate) use reference::{REFERENCE_SAMPLES, Reference, bad_now, reference};
+pub use sequential::{Evidence, Levels, Sequential, Summary};
 pub(crate) use watch::{Regression, Watch};

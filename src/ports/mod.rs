@@ -271,8 +271,8 @@ pub enum LedgerError {
 #[async_trait]
 pub(crate) trait Prober: Send + Sync {
     /// Reads each of these probes once, all at the same time, each within its `timeout`: a sample of each, in any order.
-    /// Any failure is a bad sample, never an error.
-    async fn round(&self, probes: &BTreeMap<ProbeKey, ProbeSpec>) -> Vec<Sample>;
+    /// Any failure is a bad sample, never an error. `out`: hosts that the run has out, which a probe may want to know.
+    async fn round(&self, probes: &BTreeMap<ProbeKey, ProbeSpec>, out: &BTreeSet<HostId>) -> Vec<Sample>;
 }
 
 /// The clock that a run uses: the machine's, or the simulated fleet's.

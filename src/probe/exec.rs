@@ -1,7 +1,7 @@
 //! `exec`: the exit status of a program, and the number on its stdout if it prints a number alone.
 //!
 //! The program is started directly, never through a shell, with nothing on stdin and with this process's environment
-//! and working directory, plus `SAFE_REMOVE_SUBSYSTEM` and `SAFE_REMOVE_PROBE`. Exit status 0 is good, any other is
+//! and working directory, plus `SAFE_REMOVE_SUBSYSTEM`, `SAFE_REMOVE_PROBE` and `SAFE_REMOVE_HOSTS`. Exit status 0 is good, any other is
 //! bad, whatever the program printed.
 //!
 //! The program gets a process group of its own. The whole group is killed when the program has ended, when its timeout
@@ -9,6 +9,7 @@
 //! it, except a process that left the group by itself (`setsid`). A pipe that such a process keeps open is not waited
 //! for.
 
+use std::collections::BTreeSet;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
@@ -19,10 +20,12 @@ use tokio::process::{Child, Command};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{finite, text};
-use crate::model::{ProbeKey, Reading, chain};
+use crate::model::{HostId, ProbeKey, Reading, chain};
 
 /// Tells the program the subsystem.
 pub(super) const SUBSYSTEM_VARIABLE: &str = "SAFE_REMOVE_SUBSYSTEM";
+/// Tells the program the hosts that the run has out, one a line; empty where it has none.
+pub(super) const HOSTS_VARIABLE: &str = "SAFE_REMOVE_HOSTS";
 /// Tells the program the probe.
 pub(super) const PROBE_VARIABLE: &str = "SAFE_REMOVE_PROBE";
 
@@ -37,10 +40,16 @@ const LAST_WORDS: Duration = Duration::from_millis(200);
 const BURIAL: Duration = Duration::from_secs(1);
 
 /// Runs the command once, within `timeout`.
-pub(super) async fn read(key: &ProbeKey, command: &[String], timeout: Duration) -> Result<Reading, String> {
+pub(super) async fn read(
+    key: &ProbeKey,
+    command: &[String],
+    out: &BTreeSet<HostId>,
+    timeout: Duration,
+) -> Result<Reading, String> {
     let tried = text::cut(&command.join(" "), 120);
     let (program, arguments) = command.split_first().ok_or_else(|| "has no command".to_owned())?;
-    let mut group = Group::start(key, program, arguments).map_err(|error| format!("{tried}: {}", chain(&error)))?;
+    let mut group =
+        Group::start(key, program, arguments, out).map_err(|error| format!("{tried}: {}", chain(&error)))?;
     let outcome = tokio::time::timeout(timeout, group.run()).await;
     group.kill();
     match outcome {
@@ -65,13 +74,14 @@ struct Group {
 }
 
 impl Group {
-    fn start(key: &ProbeKey, program: &str, arguments: &[String]) -> std::io::Result<Self> {
+    fn start(key: &ProbeKey, program: &str, arguments: &[String], out: &BTreeSet<HostId>) -> std::io::Result<Self> {
         // Registered before the start, so that no end is missed.
         let ended = signal(SignalKind::child())?;
         let child = Command::new(program)
             .args(arguments)
             .env(SUBSYSTEM_VARIABLE, key.subsystem.as_str())
             .env(PROBE_VARIABLE, &key.probe)
+            .env(HOSTS_VARIABLE, out.iter().map(HostId::as_str).collect::<Vec<_>>().join("\n"))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

@@ -20,14 +20,14 @@ mod tcp;
 mod text;
 mod web;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::future::join_all;
 
-use crate::model::{OwnTime, ProbeKey, Reading, Sample, SubsystemName, Time};
+use crate::model::{HostId, OwnTime, ProbeKey, Reading, Sample, SubsystemName, Time};
 use crate::policy::{ProbeKind, ProbeSpec, ProviderKind, SimulatedMetric};
 use crate::ports::{Clock, Prober};
 
@@ -122,19 +122,19 @@ impl Probes {
         this
     }
 
-    async fn sample(&self, key: &ProbeKey, spec: &ProbeSpec) -> Sample {
+    async fn sample(&self, key: &ProbeKey, spec: &ProbeSpec, out: &BTreeSet<HostId>) -> Sample {
         let begun_at = self.clock.now();
-        let taken = self.read(key, spec).await;
+        let taken = self.read(key, spec, out).await;
         Taken::sample(taken, key, begun_at, self.clock.now())
     }
 
-    async fn read(&self, key: &ProbeKey, spec: &ProbeSpec) -> Result<Taken, String> {
+    async fn read(&self, key: &ProbeKey, spec: &ProbeSpec, out: &BTreeSet<HostId>) -> Result<Taken, String> {
         let timeout = spec.timeout.min(LONGEST_TIMEOUT);
         match &spec.kind {
             ProbeKind::Simulated { metric } => self.simulated(&key.subsystem, *metric, timeout).await.map(Taken::now),
             ProbeKind::Http(probe) => http::read(&self.web, probe, spec.max_age, timeout).await,
             ProbeKind::Tcp { address } => tcp::read(address, timeout).await.map(Taken::now),
-            ProbeKind::Exec { command } => exec::read(key, command, timeout).await.map(Taken::now),
+            ProbeKind::Exec { command } => exec::read(key, command, out, timeout).await.map(Taken::now),
             ProbeKind::Prometheus(probe) => prometheus::read(&self.web, probe, spec.max_age, timeout).await,
             #[cfg(feature = "aws")]
             ProbeKind::TargetGroup { arn } => self.target_groups.read(arn, timeout).await.map(Taken::now),
@@ -160,7 +160,8 @@ impl Probes {
 
     #[cfg(not(feature = "aws"))]
     async fn together(&self, probes: &[(&ProbeKey, &ProbeSpec)]) -> Vec<Sample> {
-        join_all(probes.iter().map(|(key, spec)| self.sample(key, spec))).await
+        let nothing = BTreeSet::new();
+        join_all(probes.iter().map(|(key, spec)| self.sample(key, spec, &nothing))).await
     }
 
     async fn simulated(
@@ -185,12 +186,12 @@ const WITHOUT_AWS: &str = "this safe-remove was built without AWS";
 
 #[async_trait]
 impl Prober for Probes {
-    async fn round(&self, probes: &BTreeMap<ProbeKey, ProbeSpec>) -> Vec<Sample> {
+    async fn round(&self, probes: &BTreeMap<ProbeKey, ProbeSpec>, out: &BTreeSet<HostId>) -> Vec<Sample> {
         let shares_calls = |(_, spec): &(&ProbeKey, &ProbeSpec)| {
             matches!(spec.kind, ProbeKind::CloudwatchAlarm(_) | ProbeKind::CloudwatchMetric(_))
         };
         let (together, alone): (Vec<_>, Vec<_>) = probes.iter().partition(shares_calls);
-        let alone = join_all(alone.into_iter().map(|(key, spec)| self.sample(key, spec)));
+        let alone = join_all(alone.into_iter().map(|(key, spec)| self.sample(key, spec, out)));
         let (mut samples, together) = tokio::join!(alone, self.together(&together));
         samples.extend(together);
         samples

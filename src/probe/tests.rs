@@ -51,7 +51,7 @@ async fn sample(kind: ProbeKind, simulated: Option<Arc<dyn SimulatedMetrics>>) -
     };
     let key = ProbeKey { subsystem: "index".into(), probe: "errors".to_owned() };
     let probes = Probes::new(Arc::new(Ticking(AtomicI64::new(0))), simulated);
-    let mut round = probes.round(&BTreeMap::from([(key, spec)])).await;
+    let mut round = probes.round(&BTreeMap::from([(key, spec)]), &BTreeSet::new()).await;
     round.pop().expect("a sample of each probe")
 }
 

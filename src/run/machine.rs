@@ -5,13 +5,13 @@
 //! [`Machine::stop`] turns the run. An effect is queued behind the record of its intent, and leaves the queue when that
 //! record is not acknowledged: that is S5. A stop empties the queue of everything that goes forward: that is S6.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::coordination::RunIdentity;
 use crate::health::{ProbeSpecs, probes_of};
-use crate::model::{BatchNumber, Bounds, FleetIdentity, LedgerId, Time};
+use crate::model::{BatchNumber, Bounds, FleetIdentity, HostId, LedgerId, Time};
 use crate::plan::Confirmed;
 use crate::policy::PolicySet;
 
@@ -135,6 +135,11 @@ impl Machine {
     /// Whether hosts are reserved for the run.
     pub(crate) fn has_reservations(&self) -> bool {
         !self.reservations.hosts.is_empty()
+    }
+
+    /// The hosts that are reserved for the run now: those of the batch that is out.
+    pub(crate) fn hosts_out(&self) -> BTreeSet<HostId> {
+        self.reservations.hosts.keys().cloned().collect()
     }
 
     /// Who has taken the run from this process, in words.

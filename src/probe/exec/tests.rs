@@ -4,6 +4,8 @@ use std::time::Instant;
 
 use rustix::process::test_kill_process;
 
+use std::collections::BTreeSet;
+
 use super::*;
 
 const LONG: Duration = Duration::from_secs(20);
@@ -14,7 +16,7 @@ fn key() -> ProbeKey {
 
 /// Here the shell is the program under test; the probe itself never starts one.
 async fn sh(script: &str, timeout: Duration) -> Result<Reading, String> {
-    read(&key(), &["sh".to_owned(), "-c".to_owned(), script.to_owned()], timeout).await
+    read(&key(), &["sh".to_owned(), "-c".to_owned(), script.to_owned()], &BTreeSet::new(), timeout).await
 }
 
 /// Waits until the process is gone, or a zombie that its new parent has yet to reap; fails after ten seconds.
@@ -56,7 +58,7 @@ async fn a_number_alone_is_the_reading_and_anything_else_is_talk() {
         ("1,5", Reading::Good),
     ] {
         let command = ["printf".to_owned(), "%s".to_owned(), printed.to_owned()];
-        assert_eq!(read(&key(), &command, LONG).await, Ok(reading), "{printed:?}");
+        assert_eq!(read(&key(), &command, &BTreeSet::new(), LONG).await, Ok(reading), "{printed:?}");
     }
 }
 
@@ -80,16 +82,16 @@ async fn s3_any_other_exit_status_is_bad_whatever_it_prints() {
 
 #[tokio::test]
 async fn s3_a_program_that_cannot_be_started_is_bad() {
-    let why = read(&key(), &["/nonexistent/probe".to_owned()], LONG).await.expect_err("not there");
+    let why = read(&key(), &["/nonexistent/probe".to_owned()], &BTreeSet::new(), LONG).await.expect_err("not there");
     assert!(why.starts_with("/nonexistent/probe: ") && why.contains("No such file"), "{why}");
-    assert_eq!(read(&key(), &[], LONG).await, Err("has no command".to_owned()));
-    assert!(read(&key(), &["a\0b".to_owned()], LONG).await.is_err());
+    assert_eq!(read(&key(), &[], &BTreeSet::new(), LONG).await, Err("has no command".to_owned()));
+    assert!(read(&key(), &["a\0b".to_owned()], &BTreeSet::new(), LONG).await.is_err());
 }
 
 #[tokio::test]
 async fn arguments_are_never_a_shell_s() {
     let command = ["printf".to_owned(), "%s".to_owned(), "$(exit 1); `false` | 1".to_owned()];
-    assert_eq!(read(&key(), &command, LONG).await, Ok(Reading::Good));
+    assert_eq!(read(&key(), &command, &BTreeSet::new(), LONG).await, Ok(Reading::Good));
 }
 
 #[tokio::test]
@@ -151,7 +153,7 @@ else:
     time.sleep(60)
 ";
     let command = ["python3", "-c", python, &file.display().to_string()].map(str::to_owned);
-    assert_eq!(read(&key(), &command, LONG).await, Ok(Reading::Number(7.0)));
+    assert_eq!(read(&key(), &command, &BTreeSet::new(), LONG).await, Ok(Reading::Number(7.0)));
     assert!(begun.elapsed() < LONG);
     // The test itself has to end this process.
     let escaped = content(&file).await;

@@ -138,12 +138,18 @@ fn s2_s3_a_port() {
 fn s2_s3_a_program() {
     for (shows, script, why) in [
         (Shows::Good, "echo 4", ""),
+        // It is told which hosts are out.
+        (Shows::Good, "echo \"$SAFE_REMOVE_HOSTS\" | grep -c '^index-'", ""),
+        (Shows::Bad, "test -z \"$SAFE_REMOVE_HOSTS\"", "exit status 1"),
         (Shows::Bad, "echo 9", "read 9, above its limit max = 5"),
         (Shows::Nothing, "echo no >&2; exit 3", "exit status 3: no"),
     ] {
         let environment = with_probe("name = \"page\"\nkind = \"exec\"\ncommand = [\"sh\", \"./probe\"]\nmax = 5\n");
         let fleet = environment.path().join("state/fleet.json");
-        let script = format!("if grep -q 'cordoned\"' '{}'; then {script}; else echo 4; fi\n", fleet.display());
+        let script = format!(
+            "if grep -q 'cordoned\"' '{}'; then {script}; else echo 4; fi\n",
+            fleet.display()
+        );
         environment.write("policies/probe", &script);
         let script = environment.path().join("policies/probe").display().to_string();
         environment.replace("policies/index.toml", "\"./probe\"", &format!("{script:?}"));

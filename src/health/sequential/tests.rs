@@ -1,0 +1,116 @@
+//! Single cases. Error rates are `cargo bench --bench judge`'s.
+
+use proptest::prelude::*;
+
+use super::*;
+
+const LEVELS: Levels = Levels { false_abort: 0.01, missed_harm: 0.001 };
+
+/// Ten samples around 100, with a spread of about 2.
+const BEFORE: [f64; 10] = [101.0, 98.0, 100.5, 97.0, 102.0, 99.0, 103.0, 100.0, 98.5, 101.0];
+
+fn test(limit: f64) -> Sequential {
+    Sequential::new(&BEFORE, limit, LEVELS).expect("a test")
+}
+
+/// How far above the reference a sample is that repeats the noise from before.
+fn after(shift: f64, count: usize) -> Vec<f64> {
+    BEFORE.iter().cycle().take(count).map(|sample| sample + shift).collect()
+}
+
+/// The verdict, and after how many samples. The bake is 18 samples long, and 54 at most.
+fn verdict(mut test: Sequential, samples: &[f64]) -> (Evidence, usize) {
+    for (place, sample) in samples.iter().take(54).enumerate() {
+        let evidence = test.fold(*sample, place + 1 >= 18);
+        if evidence != Evidence::Open {
+            return (evidence, place + 1);
+        }
+    }
+    (Evidence::Open, samples.len().min(54))
+}
+
+#[test]
+fn harm_of_twice_the_limit_is_seen_in_three_samples_and_none_in_a_whole_bake() {
+    assert_eq!(verdict(test(20.0), &after(40.0, 54)), (Evidence::Past, 3));
+    assert_eq!(verdict(test(20.0), &after(0.0, 54)), (Evidence::Within, 18));
+    assert_eq!(verdict(test(20.0), &after(-40.0, 54)), (Evidence::Within, 18), "less is not more");
+    assert_eq!(verdict(test(-20.0), &after(-40.0, 54)), (Evidence::Past, 3), "a limit below");
+    assert_eq!(verdict(test(20.0), &after(20.0, 54)).0, Evidence::Open, "at the limit nothing is shown");
+}
+
+#[test]
+fn one_sample_that_stands_out_ends_nothing() {
+    for place in 0..18 {
+        let mut samples = after(0.0, 54);
+        samples[place] = 1_000.0;
+        let (evidence, _) = verdict(test(20.0), &samples);
+        assert_eq!(evidence, Evidence::Within, "at {place}");
+        let mut before = BEFORE;
+        before[place % 10] = 1_000.0;
+        let test = Sequential::new(&before, 20.0, LEVELS).expect("a test");
+        assert_eq!(verdict(test, &after(40.0, 54)).0, Evidence::Past, "the limit did not move");
+    }
+}
+
+#[test]
+fn harm_that_begins_late_or_rises_slowly_is_not_hidden_by_what_was_before() {
+    let mut late = after(0.0, 17);
+    late.extend(after(40.0, 37));
+    assert_eq!(verdict(test(20.0), &late), (Evidence::Past, 19));
+    // Up to one and a half times the limit within the bake, and no further.
+    let rise: Vec<f64> =
+        after(0.0, 54).iter().enumerate().map(|(n, sample)| sample + (n as f64 / 18.0).min(1.0) * 30.0).collect();
+    assert_eq!(verdict(test(20.0), &rise).0, Evidence::Past);
+}
+
+#[test]
+fn what_never_varied_is_compared_as_it_is() {
+    let test = || Sequential::new(&[73.3; 10], 14.66, LEVELS).expect("a test");
+    assert_eq!(verdict(test(), &[73.3; 54]), (Evidence::Within, 18));
+    assert_eq!(verdict(test(), &[87.96; 54]), (Evidence::Within, 18), "at the limit");
+    assert_eq!(verdict(test(), &[100.0; 54]), (Evidence::Past, 1));
+}
+
+#[test]
+fn a_reference_that_is_too_noisy_says_so_beforehand() {
+    assert!(test(20.0).can_tell(54));
+    assert!(!test(3.0).can_tell(54));
+    let needs = test(3.0).needs(54);
+    assert!((3.0..10.0).contains(&needs), "{needs}");
+    let longer: Vec<f64> = after(0.0, 60);
+    let longer = Sequential::new(&longer, 3.0, LEVELS).expect("a test");
+    assert!(longer.needs(54) < needs, "more samples before tell more");
+    assert!(test(3.0).needs(90) < needs, "and so does a longer bake");
+}
+
+#[test]
+fn s3_what_tells_nothing_is_no_test() {
+    for (before, limit) in
+        [(&[][..], 1.0), (&[1.0, f64::NAN], 1.0), (&BEFORE, 0.0), (&BEFORE, f64::NAN), (&BEFORE, f64::INFINITY)]
+    {
+        assert_eq!(Sequential::new(before, limit, LEVELS), None, "{before:?} {limit}");
+    }
+}
+
+#[test]
+fn quantiles_are_those_of_the_tables() {
+    for (normal, freedom, table) in [(2.326, 9, 2.821), (3.090, 9, 4.297), (2.326, 30, 2.457), (3.090, 60, 3.232)] {
+        let found = student(normal, freedom);
+        assert!((found / table - 1.0).abs() < 0.03, "{normal} with {freedom}: {found}, by the table {table}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn units_and_signs_do_not_matter(
+        before in prop::collection::vec(50.0..150.0_f64, 10..20),
+        since in prop::collection::vec(50.0..250.0_f64, 1..54),
+        scale in 0.001..1000.0_f64,
+    ) {
+        let one = Sequential::new(&before, 20.0, LEVELS).expect("a test");
+        let other: Vec<f64> = before.iter().map(|sample| -sample * scale).collect();
+        let other = Sequential::new(&other, -20.0 * scale, LEVELS).expect("a test");
+        let turned: Vec<f64> = since.iter().map(|sample| -sample * scale).collect();
+        prop_assert_eq!(verdict(one, &since), verdict(other, &turned));
+    }
+}
