@@ -216,41 +216,39 @@ fn main() {
     }
 }
 
+/// A row for each noise and each size of harm; in the cells of the test, with either reference.
 fn simulated() {
     println!(
-        "| noise | harm, in limits | today, `failures = 1`: aborted, after | today, `failures = 3`: aborted, after | reference of | too noisy | aborted | inconclusive | clean | after |"
+        "| noise | harm | today, `failures = 1` | today, `failures = 3` | too noisy | aborted | inconclusive | clean | after |"
     );
-    println!("| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |");
+    println!("| --- | --- | --- | --- | --- | --- | --- | --- | --- |");
     for (name, shape) in SHAPES {
         for harm in HARMS {
-            let (mut one, mut three) = (Count::default(), Count::default());
-            for (row, reference) in REFERENCES.into_iter().enumerate() {
+            let mut today = [1, 3].map(|failures| (failures, Count::default()));
+            let mut tests = REFERENCES.map(|reference| (reference, Count::default()));
+            for (reference, count) in &mut tests {
+                let reference = *reference;
                 let mut random = Random(42);
-                let mut now = Count::default();
-                let factors: Vec<f64> = (0..reference + LONGEST)
-                    .map(|place| if place < reference { 1.0 } else { 1.0 + LIMIT * harm })
-                    .collect();
+                let factor = |place: usize| if place < reference { 1.0 } else { 1.0 + LIMIT * harm };
+                let factors: Vec<f64> = (0..reference + LONGEST).map(factor).collect();
                 for _ in 0..BAKES {
                     let samples = shape(&mut random, &factors);
-                    tested(&mut now, &samples, reference);
-                    if row == 0 {
-                        compared(&mut one, &samples, reference, 1);
-                        compared(&mut three, &samples, reference, 3);
+                    tested(count, &samples, reference);
+                    if reference == REFERENCES[0] {
+                        for (failures, count) in &mut today {
+                            compared(count, &samples, reference, *failures);
+                        }
                     }
                 }
-                let today = |count: &mut Count| format!("{}, {}", count.share(count.aborted), count.median());
-                let (first, second) =
-                    if row == 0 { (today(&mut one), today(&mut three)) } else { (String::new(), String::new()) };
-                let (name, size) = if row == 0 { (name, harm.to_string()) } else { ("", String::new()) };
-                println!(
-                    "| {name} | {size} | {first} | {second} | {reference} | {} | {} | {} | {} | {} |",
-                    now.refused(),
-                    now.share(now.aborted),
-                    now.share(now.inconclusive),
-                    now.share(now.clean),
-                    now.median()
-                );
             }
+            let [one, three] =
+                today.map(|(_, mut count)| format!("{}, {}", count.share(count.aborted), count.median()));
+            let cell = |of: &dyn Fn(&Count) -> String| tests.each_ref().map(|(_, count)| of(count)).join(" / ");
+            let (refused, aborted) = (cell(&Count::refused), cell(&|count| count.share(count.aborted)));
+            let (open, clean) =
+                (cell(&|count| count.share(count.inconclusive)), cell(&|count| count.share(count.clean)));
+            let after = tests.each_mut().map(|(_, count)| count.median()).join(" / ");
+            println!("| {name} | {harm} | {one} | {three} | {refused} | {aborted} | {open} | {clean} | {after} |");
         }
     }
 }

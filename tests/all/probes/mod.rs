@@ -146,10 +146,7 @@ fn s2_s3_a_program() {
     ] {
         let environment = with_probe("name = \"page\"\nkind = \"exec\"\ncommand = [\"sh\", \"./probe\"]\nmax = 5\n");
         let fleet = environment.path().join("state/fleet.json");
-        let script = format!(
-            "if grep -q 'cordoned\"' '{}'; then {script}; else echo 4; fi\n",
-            fleet.display()
-        );
+        let script = format!("if grep -q 'cordoned\"' '{}'; then {script}; else echo 4; fi\n", fleet.display());
         environment.write("policies/probe", &script);
         let script = environment.path().join("policies/probe").display().to_string();
         environment.replace("policies/index.toml", "\"./probe\"", &format!("{script:?}"));
