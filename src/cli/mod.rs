@@ -256,6 +256,9 @@ fn log_to_stderr(global: &Global, screen: &Screen) {
         }
         EnvFilter::new(level)
     });
+    // At its finest the HTTP client writes down what it sends, headers and queries too.
+    let silent = ["ureq=off", "ureq_proto=off"].into_iter().filter_map(|directive| directive.parse().ok());
+    let filter = silent.fold(filter, EnvFilter::add_directive);
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(|| CleanStderr).with_ansi(false);
     // Fails only where a logger is installed already, which then stays in use.
     let _ = log.try_init();

@@ -82,6 +82,13 @@ impl Watch {
         self.in_a_row.iter().filter(|(key, times)| **times > 0 && !self.unmet.contains_key(*key)).map(|(key, _)| key)
     }
 
+    /// What preconditions read while a batch was out counts for nothing before the next one.
+    pub(crate) fn forget_preconditions(&mut self) {
+        self.unmet.clear();
+        let specs = &self.specs;
+        self.in_a_row.retain(|key, _| specs.get(key).is_some_and(|spec| spec.role.is_watch()));
+    }
+
     /// Preconditions whose last sample was bad: no batch may begin. Each with whether it was bad as often as its policy
     /// bears.
     pub(crate) fn unmet(&self) -> impl Iterator<Item = (&Regression, bool)> {
@@ -161,6 +168,14 @@ mod tests {
         assert_eq!((unmet(&watch), watch.suspects().count()), (vec![(key("errors"), true)], 0));
         assert_eq!(watch.round(&[number(2, 0.5)]), []);
         assert_eq!(unmet(&watch), []);
+        // What was bad while a batch was out counts for nothing behind it.
+        for at in 3..8 {
+            assert_eq!(watch.round(&[number(at, 1.5)]), []);
+        }
+        watch.forget_preconditions();
+        assert_eq!(unmet(&watch), []);
+        assert_eq!(watch.round(&[number(8, 1.5)]), []);
+        assert_eq!(unmet(&watch), [(key("errors"), false)]);
     }
 
     proptest! {

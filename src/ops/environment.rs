@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::coordination::{Command, Context, FleetRecord, Refusal, decide, is_race};
 use crate::driver::{self, Unchanged, update};
 use crate::health::{self, ProbeSpecs};
-use crate::model::{FleetSnapshot, HostId, ProbeKey, RunId, SubsystemName, Time};
+use crate::model::{FleetSnapshot, HostId, ProbeKey, RunId, SubsystemName, Time, duration_text};
 use crate::output::Place;
 use crate::plan::{AssessError, Inputs, LedgerView, Plan, Request, believable};
 use crate::policy::{self, FleetConfig, PolicySet};
@@ -19,6 +20,9 @@ use super::error::OperationError;
 use super::fleets::{self, Opened};
 use super::process;
 use super::reader::{LedgerReader, writable_ledger};
+
+/// How long the files of headers may take: they are read to tell a wrong one from a subsystem that is not well.
+const FILES: Duration = Duration::from_secs(10);
 
 /// How many writes of others may come first.
 const CONFLICTS: u32 = 200;
@@ -221,7 +225,7 @@ impl Environment {
         watched: &BTreeSet<SubsystemName>,
     ) -> Result<BTreeMap<ProbeKey, String>, OperationError> {
         let specs = health::probes_of(&self.policies, watched);
-        can_be_read(&specs)?;
+        can_be_read(&specs).await?;
         Ok(health::bad_now(&self.prober.round(&specs, &BTreeSet::new()).await, &specs))
     }
 
@@ -305,7 +309,12 @@ pub(crate) fn policies(directory: &Path) -> Result<Arc<PolicySet>, OperationErro
 /// # Errors
 ///
 /// [`OperationError::Probes`], with all that is missing.
-pub(crate) fn can_be_read(probes: &ProbeSpecs) -> Result<(), OperationError> {
-    let missing = probe::missing(probes);
+pub(crate) async fn can_be_read(probes: &ProbeSpecs) -> Result<(), OperationError> {
+    let (asked, all) = (probes.clone(), probes.keys().cloned());
+    let missing = tokio::task::spawn_blocking(move || probe::missing(&asked));
+    // A file on a disk of a network that is gone may never answer.
+    let missing = tokio::time::timeout(FILES, missing).await.ok().and_then(Result::ok).unwrap_or_else(|| {
+        all.map(|key| (key, format!("the files of headers do not answer within {}", duration_text(FILES)))).collect()
+    });
     if missing.is_empty() { Ok(()) } else { Err(OperationError::Probes(missing)) }
 }

@@ -37,7 +37,7 @@ pub(crate) async fn probes(directory: &Path) -> Result<ProbesRead, OperationErro
     let policies = policies(directory)?;
     let all: BTreeSet<SubsystemName> = policies.subsystems.keys().cloned().collect();
     let specs = health::probes_of(&policies, &all);
-    can_be_read(&specs)?;
+    can_be_read(&specs).await?;
     let Opened { clock, metrics, .. } = fleets::open(&policies).await?;
     let prober = Probes::new(clock, metrics).for_fleet(&policies.fleet.provider.kind);
     let samples = prober.round(&specs, &BTreeSet::new()).await;

@@ -19,6 +19,7 @@ mod check;
 mod command;
 mod detour;
 mod files;
+mod hidden;
 mod loosened;
 mod matching;
 mod problem;

@@ -9,6 +9,8 @@ use std::sync::Arc;
 
 use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, Severity, SourceCode};
 
+use super::hidden::hidden;
+
 /// One error or warning, with its place in the file.
 #[derive(Clone, Debug)]
 pub struct PolicyProblem {
@@ -161,7 +163,7 @@ pub(super) struct Reporter {
 
 impl Reporter {
     pub(super) fn new(path: &Path, text: &str) -> Self {
-        let source = NamedSource::new(path.display().to_string(), Arc::from(drawable(text).as_str()));
+        let source = NamedSource::new(path.display().to_string(), Arc::from(hidden(&drawable(text)).as_str()));
         Self { source, errors: Vec::new(), warnings: Vec::new() }
     }
 

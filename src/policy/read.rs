@@ -115,9 +115,14 @@ impl<'a> Tree<'a> {
         let mut found = Vec::new();
         misleading(self.root.get_ref(), &mut found);
         for (span, text) in found.into_iter().take(MOST_COMPLAINTS) {
-            let message = format!("{} contains a character that could mislead a terminal", text.escape_debug());
+            let path = remove_from_table(self.root.get_mut(), &span);
+            let named = match path.as_ref().is_some_and(|path| path.iter().any(|part| part == "headers")) {
+                true => "a header's value".to_owned(),
+                false => text.escape_debug().to_string(),
+            };
+            let message = format!("{named} contains a character that could mislead a terminal");
             reporter.error(span.clone(), message, "control or invisible character", "write it without");
-            if let Some(path) = remove_from_table(self.root.get_mut(), &span) {
+            if let Some(path) = path {
                 self.damaged.0.insert(path.join("."));
             }
         }
@@ -129,7 +134,12 @@ fn complain(reporter: &mut Reporter, error: &toml::de::Error, span: Range<usize>
     let key = path.and_then(|path| path.last()).map(String::as_str).unwrap_or_default();
     // The prefix is serde's own wording for `deny_unknown_fields`; a test checks it.
     let Some(rest) = error.message().strip_prefix(&format!("unknown field `{key}`")) else {
-        reporter.error(span, error.message().to_owned(), "here", "");
+        // serde quotes what it did not expect, and that may be a header's value.
+        let message = match path.is_some_and(|path| path.iter().any(|part| part == "headers")) {
+            true => "headers are a table of values, or of where each value is".to_owned(),
+            false => error.message().to_owned(),
+        };
+        reporter.error(span, message, "here", "");
         return;
     };
     let parents = path.map(|path| &path[..path.len().saturating_sub(1)]).unwrap_or_default();

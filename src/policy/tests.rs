@@ -252,6 +252,13 @@ fn probes_that_mislead_are_warned_of() {
     assert!(warnings(&prometheus("sum(rate(errors[2m])) / sum(rate(requests[2m]))")).is_empty(), "0 of 0 is no number");
     assert!(warnings(&prometheus("latency_ms")).is_empty());
 
+    assert_eq!(warnings(&prometheus("sum(rate(errors{path=\"/\"}[2m]))")), [dead], "the slash is a label's");
+    assert_eq!(warnings(&prometheus("errors_total or on() vector(0)")), [dead]);
+    assert_eq!(warnings(&format!("{sum}max_decrease = \"100%\"\nfailures = 2")), [dead], "0 is good by it");
+    let all = "every probe is a precondition: nothing that is read during a bake aborts it";
+    let tcp = "kind = \"tcp\"\naddress = \"base:80\"\nrole = \"precondition\"\nfailures = 50";
+    assert_eq!(warnings(tcp), [all]);
+
     let open = "the value of the header `authorization` stands in the policy file";
     let http = "kind = \"http\"\nurl = \"http://base/\"\n";
     assert_eq!(warnings(&format!("{http}headers = {{ Authorization = \"Bearer abc\" }}")), [open]);

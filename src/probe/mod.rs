@@ -44,9 +44,9 @@ pub(crate) trait SimulatedMetrics: Send + Sync {
 /// What probes need of this machine and is not there: the files and variables of headers.
 pub(crate) fn missing(probes: &BTreeMap<ProbeKey, ProbeSpec>) -> BTreeMap<ProbeKey, String> {
     let missing = |(key, spec): (&ProbeKey, &ProbeSpec)| {
-        let headers = match &spec.kind {
-            ProbeKind::Http(http) => &http.headers,
-            ProbeKind::Prometheus(prometheus) => &prometheus.headers,
+        let (headers, url) = match &spec.kind {
+            ProbeKind::Http(http) => (&http.headers, &http.url),
+            ProbeKind::Prometheus(prometheus) => (&prometheus.headers, &prometheus.url),
             ProbeKind::Simulated { .. }
             | ProbeKind::Tcp { .. }
             | ProbeKind::Exec { .. }
@@ -54,7 +54,7 @@ pub(crate) fn missing(probes: &BTreeMap<ProbeKey, ProbeSpec>) -> BTreeMap<ProbeK
             | ProbeKind::CloudwatchAlarm(_)
             | ProbeKind::CloudwatchMetric(_) => return None,
         };
-        Some((key.clone(), secrets::Secrets::of(headers).err()?))
+        Some((key.clone(), secrets::Secrets::of(headers, url).err()?))
     };
     probes.iter().filter_map(missing).collect()
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::web::{Answer, Ask, Web};
-use super::{Taken, finite, text};
+use super::{Taken, finite};
 use crate::model::{counted, span_text};
 use crate::policy::PrometheusProbe;
 
@@ -70,6 +70,9 @@ struct Response {
     error: Option<String>,
     #[serde(default)]
     warnings: Vec<String>,
+    /// VictoriaMetrics: some of its stores did not answer.
+    #[serde(default, rename = "isPartial")]
+    is_partial: bool,
 }
 
 #[derive(Debug, Deserialize)]
@@ -85,6 +88,7 @@ enum Data {
 struct Series {
     /// `None`: a histogram.
     value: Option<Value>,
+    histogram: Option<serde::de::IgnoredAny>,
 }
 
 /// Unix seconds, and the number as text: JSON has neither `NaN` nor infinities.
@@ -93,21 +97,27 @@ struct Value(f64, String);
 
 fn sample_of(answer: &Answer, max_age: Option<Duration>, now: jiff::Timestamp) -> Result<Taken, String> {
     answer.is_json()?;
-    let response: Response = serde_json::from_slice(&answer.body)
-        .map_err(|error| format!("the answer is not one of Prometheus: {error}"))?;
-    let quoted = |text: &str| text::cut(&text::clean(text), 200);
-    if response.status != "success" || answer.status != 200 {
+    // serde would quote what it did not expect.
+    let not_one = |error: &serde_json::Error| {
+        format!("the answer is not one of Prometheus, by its line {}, column {}", error.line(), error.column())
+    };
+    let response: Response = serde_json::from_slice(&answer.body).map_err(|error| not_one(&error))?;
+    let quoted = |text: &str| answer.quoted(text, 200);
+    if response.status != "success" || answer.status != 200 || response.error.is_some() {
         let kind = response.error_type.as_deref().unwrap_or("error");
         return Err(format!("{}: {}", quoted(kind), quoted(response.error.as_deref().unwrap_or("without a message"))));
     }
     if let Some(warning) = response.warnings.first() {
         return Err(format!("the answer is not whole: {}", quoted(warning)));
     }
+    if response.is_partial {
+        return Err("the answer is not whole: isPartial".to_owned());
+    }
     let Value(at, number) = match response.data {
         Some(Data::Scalar(value)) => value,
         Some(Data::Vector(series)) => match <[Series; 1]>::try_from(series) {
-            Ok([Series { value: Some(value) }]) => value,
-            Ok([Series { value: None }]) => return Err("the query answers with a histogram, not a number".to_owned()),
+            Ok([Series { value: Some(value), histogram: None }]) => value,
+            Ok([_]) => return Err("the query answers with a histogram, not a number".to_owned()),
             Err(others) if others.is_empty() => return Err("the query answers with no sample".to_owned()),
             Err(others) => {
                 let many = counted(others.len(), "sample");
@@ -118,7 +128,7 @@ fn sample_of(answer: &Answer, max_age: Option<Duration>, now: jiff::Timestamp) -
         Some(Data::String(_)) => return Err("the query answers with a string, not a number".to_owned()),
         None => return Err("the answer has no data".to_owned()),
     };
-    let age = age_of(at, now)?;
+    let age = age_of(at, max_age, now)?;
     // S3: a server whose clock stands still, or a cache in front of it, answers with the past.
     if let Some(most) = max_age.filter(|most| age > *most) {
         return Err(format!("the sample is {} old, of {} allowed", span_text(age), span_text(most)));
@@ -129,9 +139,13 @@ fn sample_of(answer: &Answer, max_age: Option<Duration>, now: jiff::Timestamp) -
     }
 }
 
-/// The age of a sample of this Unix time. One that lies ahead is of a clock that does.
-fn age_of(at: f64, now: jiff::Timestamp) -> Result<Duration, String> {
+/// The age of a sample of this Unix time. One that is a little ahead is of a clock that is; one that is further ahead than a
+/// sample may be old would look fresh for as long.
+fn age_of(at: f64, most: Option<Duration>, now: jiff::Timestamp) -> Result<Duration, String> {
     let age = now.as_duration().as_secs_f64() - at;
+    if most.is_some_and(|most| -age > most.as_secs_f64()) {
+        return Err("the sample has a time that lies ahead: the server's clock, or a cache, is wrong".to_owned());
+    }
     Duration::try_from_secs_f64(age.max(0.0)).map_err(|_| "the sample has no time".to_owned())
 }
 

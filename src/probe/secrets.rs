@@ -1,13 +1,18 @@
 //! [`Secrets`]: the values of a request's headers, and messages without them.
 
+use std::collections::BTreeSet;
 use std::fmt;
+use std::fs::{File, OpenOptions};
 use std::io::Read as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
+use super::text;
 use crate::model::chain;
-use crate::policy::{AuthScheme, HeaderSource, Headers, ValueSource};
+use crate::policy::{AuthScheme, HeaderSource, Headers, Masked, ValueSource};
 
 /// Of a value that the ledger has the digest of.
 pub(super) const KNOWN_BY_DIGEST: &str = "the ledger keeps only its digest";
@@ -18,55 +23,101 @@ const LARGEST_FILE: u64 = 64 * 1024;
 /// A part as short as this may be in any message, and tells nobody anything.
 const SHORTEST_HIDDEN: usize = 4;
 
-/// The headers of one request. Nothing of them is shown.
-pub(super) struct Secrets(Vec<(String, String, Vec<String>)>);
+/// A part of a secret that is as long as this is likely all of it: a token behind a word, a session behind an equals sign.
+const SHORTEST_PART: usize = 8;
+
+/// The headers of one request, and all that no message about it may have.
+#[derive(Clone)]
+pub(super) struct Secrets {
+    headers: Vec<(String, String)>,
+    hidden: BTreeSet<String>,
+}
 
 impl fmt::Debug for Secrets {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.0.iter().map(|(name, _, _)| name)).finish()
+        f.debug_list().entries(self.headers.iter().map(|(name, _)| name)).finish()
     }
 }
 
 impl Secrets {
-    /// Reads each header's value from where it is.
+    /// Reads each header's value from where it is. What is secret of the address is hidden too.
     ///
     /// # Errors
     ///
     /// The header and where its value should be.
-    pub(super) fn of(headers: &Headers) -> Result<Self, String> {
-        let of = |(name, source): (&String, &HeaderSource)| {
+    pub(super) fn of(headers: &Headers, url: &Masked) -> Result<Self, String> {
+        let mut secrets = Self { headers: Vec::new(), hidden: BTreeSet::new() };
+        secrets.hide_address(url);
+        for (name, source) in headers {
             let text = value_of(source).map_err(|why| format!("the header {name} has no value: {why}"))?;
-            let (value, hidden) = match source.scheme {
-                None => (text.clone(), vec![text]),
-                Some(AuthScheme::Bearer) => (format!("Bearer {text}"), vec![text]),
-                Some(AuthScheme::Basic) => {
-                    let encoded = STANDARD.encode(&text);
-                    let password = text.split_once(':').map(|(_, password)| password.to_owned());
-                    (format!("Basic {encoded}"), [text, encoded].into_iter().chain(password).collect())
-                }
+            let value = match source.scheme {
+                None => text.clone(),
+                Some(AuthScheme::Bearer) => format!("Bearer {text}"),
+                Some(AuthScheme::Basic) => format!("Basic {}", STANDARD.encode(&text)),
             };
             if ureq::http::HeaderValue::from_str(&value).is_err() {
                 return Err(format!("the value of the header {name} has characters that a header may not have"));
             }
-            Ok((name.clone(), value, hidden))
-        };
-        headers.iter().map(of).collect::<Result<_, String>>().map(Self)
+            secrets.hide_text(&text);
+            secrets.hide_text(&value);
+            secrets.headers.push((name.clone(), value));
+        }
+        Ok(secrets)
     }
 
     /// Names and values.
     pub(super) fn headers(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.0.iter().map(|(name, value, _)| (name.as_str(), value.as_str()))
+        self.headers.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
-    /// The message without anything of their values: servers quote what they were sent.
-    pub(super) fn hide(&self, message: &str) -> String {
-        let mut hidden: Vec<&String> = self.0.iter().flat_map(|(_, _, hidden)| hidden).collect();
+    /// The text without anything of them: servers quote what they were sent. Before it is cut, or a part of one would stay.
+    pub(super) fn hide(&self, text: &str) -> String {
         // The longest first: another may be a part of it.
+        let mut hidden: Vec<&String> = self.hidden.iter().collect();
         hidden.sort_by_key(|part| std::cmp::Reverse(part.len()));
-        hidden
-            .into_iter()
-            .filter(|part| part.len() >= SHORTEST_HIDDEN)
-            .fold(message.to_owned(), |message, part| message.replace(part.as_str(), "(hidden)"))
+        hidden.into_iter().fold(text.to_owned(), |text, part| text.replace(part.as_str(), "(hidden)"))
+    }
+
+    /// What a server says, on one line, at most so long.
+    pub(super) fn quoted(&self, text: &str, most: usize) -> String {
+        text::cut(&text::clean(&self.hide(text)), most)
+    }
+
+    /// A text as it is, as it is quoted, and its parts that are likely secret by themselves.
+    fn hide_text(&mut self, text: &str) {
+        let debug = format!("{text:?}");
+        let folded = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        let forms = [text, debug.trim_matches('"'), &folded].map(str::to_owned);
+        let parts =
+            text.split(|c: char| c.is_whitespace() || "=:;,&".contains(c)).filter(|part| part.len() >= SHORTEST_PART);
+        let whole = forms.into_iter().filter(|form| form.len() >= SHORTEST_HIDDEN);
+        self.hidden.extend(whole.chain(parts.map(str::to_owned)));
+        // The password of `user:password`, however short.
+        self.hidden
+            .extend(text.split_once(':').map(|(_, after)| after.to_owned()).filter(|of| of.len() >= SHORTEST_HIDDEN));
+    }
+
+    fn hide_address(&mut self, url: &Masked) {
+        let Some(uri) = url.text().and_then(|url| url.parse::<ureq::http::Uri>().ok()) else { return };
+        if let Some((user, _)) = uri.authority().and_then(|authority| authority.as_str().rsplit_once('@')) {
+            self.hide_text(user);
+            self.hide_text(&STANDARD.encode(user));
+        }
+        if let Some(query) = uri.query() {
+            self.hide_text(query);
+            let values = query.split('&').filter_map(|pair| pair.split_once('=')).map(|(_, value)| value);
+            self.hidden.extend(values.filter(|value| value.len() >= SHORTEST_HIDDEN).map(str::to_owned));
+        }
+    }
+}
+
+/// A file, and nothing that waits for somebody: a pipe, a terminal.
+fn opened(path: &Path) -> std::io::Result<File> {
+    let flags = i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).unwrap_or_default();
+    let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
+    match file.metadata()?.is_file() {
+        true => Ok(file),
+        false => Err(std::io::Error::other("it is no file")),
     }
 }
 
@@ -80,7 +131,7 @@ fn value_of(source: &HeaderSource) -> Result<String, String> {
         },
         ValueSource::File(path) => {
             let mut text = String::new();
-            let read = std::fs::File::open(path).and_then(|file| file.take(LARGEST_FILE + 1).read_to_string(&mut text));
+            let read = opened(path.as_ref()).and_then(|file| file.take(LARGEST_FILE + 1).read_to_string(&mut text));
             match read {
                 Err(error) => return Err(format!("the file {path} cannot be read: {}", chain(&error))),
                 Ok(_) if text.len() as u64 > LARGEST_FILE => {
@@ -100,14 +151,18 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::policy::Masked;
 
     fn header(from: ValueSource, scheme: Option<AuthScheme>) -> Headers {
         BTreeMap::from([("authorization".to_owned(), HeaderSource { from, scheme })])
     }
 
+    fn nowhere() -> Masked {
+        Masked::url("http://h/")
+    }
+
     fn value(from: ValueSource, scheme: Option<AuthScheme>) -> Result<String, String> {
-        Secrets::of(&header(from, scheme)).map(|secrets| secrets.headers().map(|(_, value)| value.to_owned()).collect())
+        Secrets::of(&header(from, scheme), &nowhere())
+            .map(|secrets| secrets.headers().map(|(_, value)| value.to_owned()).collect())
     }
 
     #[test]
@@ -136,7 +191,7 @@ mod tests {
     #[test]
     fn what_a_server_quotes_of_them_is_hidden() {
         let source = ValueSource::Value(Masked::secret("Aladdin:open sesame"));
-        let secrets = Secrets::of(&header(source, Some(AuthScheme::Basic))).expect("a header");
+        let secrets = Secrets::of(&header(source, Some(AuthScheme::Basic)), &nowhere()).expect("a header");
         for quoted in ["Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==", "Aladdin:open sesame", "password \"open sesame\""] {
             let shown = secrets.hide(&format!("refused: {quoted}"));
             assert!(!shown.contains("sesame") && !shown.contains("QWxh"), "{shown}");
@@ -145,9 +200,47 @@ mod tests {
     }
 
     #[test]
+    fn what_is_quoted_in_part_or_otherwise_is_hidden_too() {
+        let of = |from: &str, scheme| {
+            Secrets::of(&header(ValueSource::Value(Masked::secret(from)), scheme), &nowhere()).expect("a header")
+        };
+        let long = "S3cr3tTokenABCDEFGHIJ0123456789";
+        let cut = of(long, Some(AuthScheme::Bearer)).quoted(&format!("{} {long}", "x".repeat(180)), 200);
+        assert!(!cut.contains("S3cr3t"), "{cut}");
+        for (value, quoted) in [
+            ("Bearer S3cr3tToken", "no such token S3cr3tToken"),
+            ("sid=S3cr3tSid123", "unknown S3cr3tSid123"),
+            ("S3cr3t\"To\\ken", "invalid type: string \"S3cr3t\\\"To\\\\ken\""),
+            ("me:S3cr3t two  blanks", "me:S3cr3t two blanks"),
+        ] {
+            let shown = of(value, None).quoted(quoted, 200);
+            assert!(!shown.contains("S3cr3t"), "{value}: {shown}");
+        }
+        let url = Masked::url("http://me:S3cr3tPw@h/?token=S3cr3tQuery&a=b");
+        let secrets = Secrets::of(&Headers::new(), &url).expect("no header");
+        for quoted in ["S3cr3tPw", "S3cr3tQuery", &STANDARD.encode("me:S3cr3tPw")] {
+            assert_eq!(secrets.quoted(quoted, 200), "(hidden)");
+        }
+    }
+
+    #[test]
+    fn a_value_is_not_waited_for() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let pipe = folder.path().join("pipe");
+        let made = std::process::Command::new("mkfifo").arg(&pipe).status().expect("mkfifo");
+        assert!(made.success());
+        let begun = std::time::Instant::now();
+        for path in [pipe.to_string_lossy().into_owned(), "/dev/tty".to_owned(), "/dev/zero".to_owned(), "/".to_owned()]
+        {
+            assert!(value(ValueSource::File(path.clone()), None).is_err(), "{path}");
+        }
+        assert!(begun.elapsed() < std::time::Duration::from_secs(5));
+    }
+
+    #[test]
     fn s3_a_header_of_which_only_a_digest_is_known_is_not_sent() {
         let kept = serde_json::to_value(header(ValueSource::Value(Masked::secret("abcd")), None)).expect("JSON");
         let read: Headers = serde_json::from_value(kept).expect("JSON");
-        assert!(Secrets::of(&read).is_err());
+        assert!(Secrets::of(&read, &nowhere()).is_err());
     }
 }

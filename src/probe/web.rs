@@ -8,8 +8,10 @@
 //! An answer from a cache says nothing of now: the request asks for none, and an answer that is older than `max_age` by its
 //! own `Age` or `Date` is bad (RFC 9111, sections 4.2.3 and 5.1).
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use tokio::sync::Semaphore;
 use ureq::Agent;
 use ureq::config::RedirectAuthHeaders;
 use ureq::http::header::{AGE, CACHE_CONTROL, CONTENT_TYPE, DATE};
@@ -24,6 +26,10 @@ use crate::policy::{Headers, Masked};
 /// The limit of an answer; a larger one is unreadable: a probe is read every few seconds, and its answer is kept in
 /// memory.
 const LARGEST_BODY: u64 = 1 << 20;
+
+/// Requests that may be under way. Each holds a thread, and one that waits for a file of a network that is gone holds it for
+/// good: fleet and ledger need threads too (S7).
+const THREADS: usize = 128;
 
 /// One request of a probe.
 #[derive(Clone, Debug)]
@@ -54,9 +60,15 @@ pub(super) struct Answer {
     /// How old it is by its own account.
     pub(super) age: Option<Duration>,
     headers: HeaderMap,
+    secrets: Secrets,
 }
 
 impl Answer {
+    /// What the server says, without what it was told in secret, on one line, at most so long.
+    pub(super) fn quoted(&self, text: &str, most: usize) -> String {
+        self.secrets.quoted(text, most)
+    }
+
     /// A login page, or that of a proxy, has numbers too.
     pub(super) fn is_json(&self) -> Result<(), String> {
         let mut is_said = false;
@@ -64,7 +76,7 @@ impl Answer {
             let kind = said.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
             let suffixed = kind.starts_with("application/") && kind.ends_with("+json");
             if !suffixed && kind != "application/json" && kind != "text/json" {
-                return Err(format!("the answer is {}, not JSON by its Content-Type", text::cut(&said, 60)));
+                return Err(format!("the answer is {}, not JSON by its Content-Type", self.quoted(&said, 60)));
             }
             is_said = true;
         }
@@ -78,6 +90,7 @@ impl Answer {
 /// The part that all requests share.
 pub(super) struct Web {
     agent: Agent,
+    threads: Arc<Semaphore>,
 }
 
 impl Web {
@@ -94,7 +107,7 @@ impl Web {
             .accept("*/*")
             .tls_config(TlsConfig::builder().root_certs(RootCerts::PlatformVerifier).build())
             .build();
-        Self { agent: config.into() }
+        Self { agent: config.into(), threads: Arc::new(Semaphore::new(THREADS)) }
     }
 
     /// Sends the request, and passes the answer to `read`. The request's timeout covers all of it.
@@ -112,9 +125,13 @@ impl Web {
         let tried = format!("{} {}", ask.method, place(&ask));
         // The agent enforces the timeout itself, so that its thread ends too. The outer timeout covers what the agent
         // may not see (a full thread pool, a slow file).
+        let Ok(permit) = Arc::clone(&self.threads).try_acquire_owned() else {
+            return Err(format!("{tried}: {THREADS} requests are stuck already"));
+        };
         let answer = tokio::task::spawn_blocking(move || {
+            let _permit = permit;
             let begun = Instant::now();
-            let secrets = Secrets::of(&ask.headers).map_err(Failure::Bad)?;
+            let secrets = Secrets::of(&ask.headers, &ask.url).map_err(Failure::Bad)?;
             let left = ask.timeout.saturating_sub(begun.elapsed());
             let answer = send(&agent, &ask, &secrets, left);
             answer.and_then(|answer| read(&answer).map_err(Failure::Bad)).map_err(|failure| match failure {
@@ -178,9 +195,16 @@ fn send(agent: &Agent, ask: &Ask, secrets: &Secrets, timeout: Duration) -> Resul
         let expected: Vec<String> = ask.statuses.iter().map(u16::to_string).collect();
         return Err(Failure::Bad(format!("status {status}, expected {}", expected.join(" or "))));
     }
-    let age = age_of(response.headers(), ask.max_age, jiff::Timestamp::now()).map_err(Failure::Bad)?;
+    let age = age_of(response.headers(), ask.max_age, jiff::Timestamp::now(), secrets).map_err(Failure::Bad)?;
     let body = response.body_mut().with_config().limit(LARGEST_BODY).read_to_vec()?;
-    Ok(Answer { status, took: begun.elapsed(), body, age, headers: response.headers().clone() })
+    Ok(Answer {
+        status,
+        took: begun.elapsed(),
+        body,
+        age,
+        headers: response.headers().clone(),
+        secrets: secrets.clone(),
+    })
 }
 
 /// The address with this behind its path.
@@ -202,19 +226,27 @@ fn texts_of<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item
 ///
 /// # Errors
 ///
-/// S3: it is older than `most`; or its account cannot be read, so that it may be of any age.
-fn age_of(headers: &HeaderMap, most: Option<Duration>, now: jiff::Timestamp) -> Result<Option<Duration>, String> {
+/// S3: it is older than `most`, or so much ahead that it will not be for long; or its account cannot be read, so that it may
+/// be of any age.
+fn age_of(
+    headers: &HeaderMap,
+    most: Option<Duration>,
+    now: jiff::Timestamp,
+    secrets: &Secrets,
+) -> Result<Option<Duration>, String> {
     let age = |text: &str| text.parse().ok().map(Duration::from_secs);
     let date = |text: &str| {
-        let at = jiff::fmt::rfc2822::parse(text).ok()?.timestamp();
-        // One that is ahead is of a clock that is.
-        Some(Duration::try_from(now.duration_since(at)).unwrap_or_default())
+        let at = jiff::Timestamp::try_from(httpdate::parse_http_date(text).ok()?).ok()?;
+        // One that is a little ahead is of a clock that is. One that is far ahead would look fresh for as long.
+        let ahead = Duration::try_from(at.duration_since(now)).unwrap_or_default();
+        let age = Duration::try_from(now.duration_since(at)).unwrap_or_default();
+        most.is_none_or(|most| ahead <= most).then_some(age)
     };
     let mut oldest = None;
     let told = texts_of(headers, &AGE).map(|text| (AGE, age(&text), text));
     for (name, age, text) in told.chain(texts_of(headers, &DATE).map(|text| (DATE, date(&text), text))) {
         match (age, most) {
-            (None, Some(_)) => return Err(format!("its {name} cannot be read: {}", text::cut(&text, 60))),
+            (None, Some(_)) => return Err(format!("its {name} cannot be believed: {}", secrets.quoted(&text, 60))),
             (Some(age), Some(most)) if age > most => {
                 return Err(format!(
                     "the answer is {} old by its {name}, of {} allowed",

@@ -185,6 +185,8 @@ pub(super) struct Waiting {
     pub(super) told: Option<(String, Time)>,
     /// It is another run that is waited for, and nobody knows how long.
     pub(super) in_line: bool,
+    /// When the last batch of this process was over: its interval counts from there.
+    pub(super) batch_over_at: Option<Time>,
     /// The pause that the journal was told of.
     pub(super) paused: Option<Pause>,
     /// The run has paused itself, as its caller asked. It does so once.

@@ -80,11 +80,16 @@ impl Machine {
     ///
     /// # Errors
     ///
-    /// It was bad as often as its policy bears: the batch does not begin.
+    /// It was bad as often as its policy bears, and the batch could begin but for it: it does not.
     fn awaits_preconditions(&mut self, now: Time) -> Result<bool, Reason> {
         let unmet: Vec<_> = self.baseline.watch.iter().flat_map(Watch::unmet).collect();
+        if unmet.is_empty() {
+            return Ok(false);
+        }
+        let settings = self.settings();
+        let is_due = self.waiting.batch_over_at.is_none_or(|at| at.plus(settings.interval) <= now);
         let is_final = |(regression, is_final): &(&Regression, bool)| {
-            is_final.then(|| {
+            (*is_final && is_due).then(|| {
                 let message = format!("precondition {} is bad: {}", regression.key, regression.message);
                 violation(Rule::UnhealthyNow, Some(regression.key.subsystem.clone()), message)
             })
@@ -93,10 +98,10 @@ impl Machine {
         if !violations.is_empty() {
             return Err(Reason::Rules(violations));
         }
-        if unmet.is_empty() {
-            return Ok(false);
-        }
-        self.phase = Phase::opening_at(now.plus(self.settings().every));
+        let every = settings.every;
+        // The look was good enough to be judged.
+        self.observed.stale = 0;
+        self.phase = Phase::opening_at(now.plus(every));
         Ok(true)
     }
 

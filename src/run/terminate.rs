@@ -105,6 +105,10 @@ impl Machine {
             self.record(Event::BatchTerminated { batch });
             self.explain();
             self.batches.advance();
+            self.waiting.batch_over_at = Some(now);
+            if let Some(watch) = &mut self.baseline.watch {
+                watch.forget_preconditions();
+            }
             self.phase = Phase::opening_at(now);
             return Ok(());
         }

@@ -58,6 +58,10 @@ pub(super) fn health(context: &mut Context<'_>, at: Option<&Spanned<RawHealth>>)
     }
     if let Some(probes) = &probes {
         beside_others(context, list, probes);
+        if !probes.is_empty() && !probes.iter().any(|probe| probe.role.is_watch()) {
+            let message = "every probe is a precondition: nothing that is read during a bake aborts it";
+            context.warning(&at.span, message, "nothing is watched", "add one with role = \"watch\"");
+        }
     }
     Some(HealthPolicy { bake: bake?, every: every?, probes: probes? })
 }
@@ -73,6 +77,7 @@ fn outlasts_bake(context: &mut Context<'_>, raw: &RawProbe, probe: &ProbeSpec, b
     let samples = u64::try_from(bake.as_millis() / every.as_millis().max(1)).unwrap_or(u64::MAX).saturating_add(1);
     if let Some(at) = &raw.failures
         && probe.failures > samples
+        && probe.role.is_watch()
     {
         let message = format!("probe `{}` needs {} bad samples, a bake has {samples}", probe.name, probe.failures);
         context.warning(&at.span, message, "no bake can fail by it", "fewer failures, or a longer bake");

@@ -70,19 +70,27 @@ async fn s3_whatever_is_not_one_sample_is_bad() {
             "timeout: query timed out",
         ),
         (vector(sample).replace("success", "partial"), "error: without a message"),
+        (vector(sample).replacen('{', r#"{"error": "half of it", "#, 1), "error: half of it"),
+        (vector(sample).replacen('{', r#"{"isPartial": true, "#, 1), "the answer is not whole: isPartial"),
+        (
+            vector(&sample.replacen('{', r#"{"histogram": [1, {}], "#, 1)),
+            "the query answers with a histogram, not a number",
+        ),
     ] {
         assert_eq!(of(&body).await, Err(format!("POST URL/api/v1/query: {why}")), "{body}");
     }
     for body in ["", "1", "{}", "<html>", r#"{"status": "success", "data": {"resultType": "vector", "result": 1}}"#] {
         let why = of(body).await.expect_err(body);
-        assert!(why.starts_with("POST URL/api/v1/query: the answer is not one of Prometheus: "), "{why}");
+        assert!(why.starts_with("POST URL/api/v1/query: the answer is not one of Prometheus, by its line "), "{why}");
     }
 }
 
 #[tokio::test]
 async fn s3_an_answer_of_the_past_is_bad() {
     let now = jiff::Timestamp::now().as_second();
-    for (ago, is_young) in [(0, true), (50, true), (70, false), (86_400, false)] {
+    for (ago, is_young) in
+        [(0, true), (50, true), (70, false), (86_400, false), (-50, true), (-70, false), (-86_400, false)]
+    {
         let body = vector(&format!(r#"{{"metric": {{}}, "value": [{}, "1"]}}"#, now - ago));
         let read = read_from(&Server::saying("200 OK", body), Duration::from_secs(60)).await;
         assert_eq!(read.is_ok(), is_young, "{ago}: {read:?}");

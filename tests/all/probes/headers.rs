@@ -96,3 +96,43 @@ fn a_header_whose_file_or_variable_is_missing_is_exit_5() {
         assert_eq!(environment.run(&["history", "-o", "json"]).exits(0).json()["runs"], serde_json::json!([]));
     }
 }
+
+/// An error of a policy is drawn with the lines beside it.
+#[test]
+fn an_error_of_a_policy_draws_no_secret() {
+    let environment = with_probe(
+        "name = \"page\"\nkind = \"http\"\nurl = \"http://me:hunter2@127.0.0.1/?key=hunter2\"\npointr = \"/a\"\n\
+         headers = { Authorization = \"Bearer hunter2\", Host = \"hunter2\" }\n",
+    );
+    let path = "policies/index.toml";
+    let whole = std::fs::read_to_string(environment.path().join(path)).expect("a policy");
+    for (from, to) in [
+        ("", ""),
+        ("\"Bearer hunter2\"", "\"Bearer hunter2"),
+        ("{ Authorization = \"Bearer hunter2\", Host = \"hunter2\" }", "\"hunter2\""),
+        ("\"Bearer hunter2\"", "{ fle = \"hunter2\" }"),
+        ("\"Bearer hunter2\"", "\"Bearer\\nhunter2\""),
+        ("me:hunter2", "me:hun ter2 hunter2"),
+        ("kind = \"http\"", "kind = \"tcp\""),
+    ] {
+        environment.write(path, &whole.replace(from, to));
+        for arguments in [&["policy", "check"][..], &["policy", "check", "-o", "json"], &["policy", "show"]] {
+            let ran = environment.run(arguments).exits(4);
+            assert!(!format!("{}{}", ran.stdout, ran.stderr).contains("hunter2"), "{to}: {}{}", ran.stdout, ran.stderr);
+        }
+    }
+}
+
+/// The HTTP client writes down what it sends where it is asked for everything.
+#[test]
+fn the_finest_log_has_no_secret() {
+    let page = guarded("Bearer hunter2");
+    let mut environment = with_header(&page, "{ file = \"token\", scheme = \"Bearer\" }");
+    environment.write("policies/token", "hunter2\n");
+    for level in ["", "trace", "ureq=trace,ureq_proto=trace"] {
+        environment.set("SAFE_REMOVE_LOG", level);
+        let ran = environment.run(&["policy", "check", "--probe", "-vvv"]).exits(0);
+        assert!(!ran.stderr.contains("hunter2") && !ran.stderr.contains("68 75 6e 74"), "{level}: {}", ran.stderr);
+        assert!(!ran.stderr.contains("earer"), "{level}: {}", ran.stderr);
+    }
+}

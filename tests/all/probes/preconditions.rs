@@ -44,6 +44,26 @@ fn s2_a_precondition_that_is_bad_before_a_batch_keeps_it_from_beginning() {
     assert!(message.contains("precondition index/quiet is bad: "), "{message}");
 }
 
+/// The batch could not begin for two minutes anyway.
+#[test]
+fn s2_a_precondition_that_recovers_within_the_interval_keeps_nothing() {
+    // Five times bad once the first hosts are gone.
+    let gone = "test $(grep -o '\"state\":' $STATE | wc -l) -ge 42";
+    let environment = good_if(&format!("{gone} || {{ echo x >> $STATE.seen; test $(wc -l < $STATE.seen) -gt 5; }}"));
+    let run = remove(&environment, 0);
+    assert_eq!(run["terminated"].as_array().expect("hosts").len(), 4, "{run:#}");
+}
+
+/// As often as the policy says, and then by its name.
+#[test]
+fn a_precondition_may_be_bad_for_long_before_it_ends_a_run() {
+    let environment = good_if("test $(grep -o '\"state\":' $STATE | wc -l) -ge 42");
+    environment.replace("policies/index.toml", "role = \"precondition\"", "role = \"precondition\"\nfailures = 40");
+    let run = remove(&environment, 7);
+    let message = run["cause"]["message"].as_str().expect("a message");
+    assert!(message.contains("precondition index/quiet is bad: ") && message.contains("40 times"), "{message}");
+}
+
 #[test]
 fn s3_a_precondition_that_is_bad_before_the_first_batch_refuses() {
     let environment = good_if("false");

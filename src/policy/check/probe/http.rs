@@ -19,9 +19,11 @@ use crate::policy::value::Spanned;
 /// More is a circle, or a tour of the company. Browsers give up after 20.
 const MOST_REDIRECTS: u64 = 10;
 
-/// Headers that may be sent along a redirect: those that say nothing of who asks, and the one that goes to the same host
-/// only.
-const STAYS_AT_HOME: [&str; 5] = ["accept", "accept-language", "authorization", "cookie", "user-agent"];
+/// Headers that are sent along a redirect to the same host only, or not at all.
+const STAYS_AT_HOME: [&str; 2] = ["authorization", "cookie"];
+
+/// Headers that may be sent to any host, where their value stands in the policy file.
+const TELLS_NOTHING: [&str; 3] = ["accept", "accept-language", "user-agent"];
 
 pub(super) fn http(context: &mut Context<'_>, place: Place<'_>) -> Option<ProbeKind> {
     let raw = &place.at.value;
@@ -37,7 +39,12 @@ pub(super) fn http(context: &mut Context<'_>, place: Place<'_>) -> Option<ProbeK
     };
     let pointer = match &raw.pointer {
         None => Some(None),
-        Some(at) if at.value.is_empty() || at.value.starts_with('/') => Some(Some(at.value.clone())),
+        Some(at) if is_pointer(&at.value) => Some(Some(at.value.clone())),
+        Some(at) if at.value.starts_with('/') => {
+            let help = "in a JSON pointer (RFC 6901) a tilde is ~0, and a slash of a name ~1";
+            context.error(&at.span, format!("{:?} is not a JSON pointer", at.value), "not escaped", help);
+            None
+        }
         Some(at) => {
             let help = format!("a JSON pointer (RFC 6901) begins with a slash: \"/{}\"", at.value.replace('.', "/"));
             context.error(&at.span, format!("{:?} is not a JSON pointer", at.value), "no slash", &help);
@@ -62,8 +69,12 @@ pub(super) fn http(context: &mut Context<'_>, place: Place<'_>) -> Option<ProbeK
         }
     };
     let (expect_status, headers) = (statuses(context, place), headers(context, place));
+    let may_travel = |(name, source): &(&String, &HeaderSource)| {
+        let is_open = matches!(source.from, ValueSource::Value(_)) && TELLS_NOTHING.contains(&name.as_str());
+        is_open || STAYS_AT_HOME.contains(&name.as_str())
+    };
     if let (Some(at), Some(headers), Some(1..)) = (&raw.redirects, &headers, redirects)
-        && let Some(header) = headers.keys().find(|name| !STAYS_AT_HOME.contains(&name.as_str()))
+        && let Some((header, _)) = headers.iter().find(|header| !may_travel(header))
     {
         let message = format!("a redirect would take the header `{header}` to whichever server it names");
         context.error(&at.span, message, "not with this header", "name the address at the end of the redirects");
@@ -83,7 +94,9 @@ pub(super) fn http(context: &mut Context<'_>, place: Place<'_>) -> Option<ProbeK
 pub(super) fn prometheus(context: &mut Context<'_>, place: Place<'_>) -> Option<ProbeKind> {
     let help = "such as \"http://prometheus.internal:9090\"";
     let url = url(context, place, help).filter(|url| {
-        let is_bare = url.to_string().trim_end_matches('/').ends_with("/api/v1/query");
+        let address = url.to_string();
+        let path = address.split('?').next().unwrap_or_default().trim_end_matches('/');
+        let is_bare = path.ends_with("/api/v1/query") || path.ends_with("/api/v1");
         if let (true, Some(at)) = (is_bare, &place.at.value.url) {
             context.error(&at.span, "the path of the API is added to `url`", "one path too many", help);
         }
@@ -167,8 +180,9 @@ fn header(context: &mut Context<'_>, name: &str, at: &Spanned<RawHeader>) -> Opt
     }
     let source = match &at.value {
         RawHeader::Value(value) => {
-            if HeaderValue::from_str(value).is_err() {
-                let message = format!("the value of the header `{name}` has characters that a header may not have");
+            if value.trim().is_empty() || HeaderValue::from_str(value).is_err() {
+                let message =
+                    format!("the value of the header `{name}` is empty, or has characters that a header may not have");
                 context.error(&at.span, message, "not usable", "letters, digits, spaces and punctuation");
                 return None;
             }
@@ -202,10 +216,21 @@ fn source(context: &mut Context<'_>, name: &str, raw: &RawHeaderSource, span: &R
     }
 }
 
+/// `http` or `https`, a host, and a port that is one if there is a colon: a client takes another port for none.
 fn is_http_url(text: &str) -> bool {
-    text.parse::<Uri>().is_ok_and(|uri| {
-        matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some_and(|host| !host.is_empty())
-    })
+    let Ok(uri) = text.parse::<Uri>() else { return false };
+    let (Some("http" | "https"), Some(authority)) = (uri.scheme_str(), uri.authority()) else { return false };
+    let place = authority.as_str().rsplit('@').next().unwrap_or_default();
+    let port = place.strip_prefix(authority.host()).and_then(|rest| rest.strip_prefix(':'));
+    let is_port =
+        |port: &str| port.bytes().all(|b| b.is_ascii_digit()) && port.parse::<u16>().is_ok_and(|port| port > 0);
+    !authority.host().is_empty() && port.is_none_or(is_port) && !text.contains('#')
+}
+
+/// RFC 6901, section 3: empty, or tokens behind slashes in which a tilde is `~0` or `~1`.
+fn is_pointer(text: &str) -> bool {
+    let is_escaped = |rest: &str| rest.starts_with('0') || rest.starts_with('1');
+    (text.is_empty() || text.starts_with('/')) && text.split('~').skip(1).all(is_escaped)
 }
 
 #[cfg(test)]
@@ -214,11 +239,39 @@ mod tests {
 
     #[test]
     fn urls_are_http_with_a_host() {
-        for text in ["http://127.0.0.1:8080/health", "https://index.internal/a?b=c"] {
+        for text in
+            ["http://127.0.0.1:8080/health", "https://index.internal/a?b=c", "http://[::1]:80/", "http://u:p@x:80/"]
+        {
             assert!(is_http_url(text), "{text}");
         }
-        for text in ["", "index", "ftp://x/", "http://", "http:///x", "/health", "http://a b/"] {
+        for text in [
+            "",
+            "index",
+            "ftp://x/",
+            "http://",
+            "http:///x",
+            "/health",
+            "http://a b/",
+            "http://x:99999/",
+            "http://x:8o80/",
+            "http://x:/",
+            "http://x:+80/",
+            "http://x:0/",
+            "http://[::1]:99999/",
+            "http://u:p@x:808080/",
+            "http://x/#a",
+        ] {
             assert!(!is_http_url(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn pointers_are_those_of_rfc_6901() {
+        for text in ["", "/", "/a/0/b~1c", "/~0~1"] {
+            assert!(is_pointer(text), "{text}");
+        }
+        for text in ["a", "/a~", "/a~2b", "a/b"] {
+            assert!(!is_pointer(text), "{text}");
         }
     }
 }

@@ -94,7 +94,10 @@ fn notices_a_dead_source(probe: &ProbeSpec) -> bool {
         | ProbeKind::Simulated { .. } => true,
         ProbeKind::Prometheus(_) | ProbeKind::CloudwatchMetric(_) => false,
     };
-    probe.role.is_watch() && (fails || min.is_some_and(|min| min > 0.0) || max_decrease.is_some())
+    probe.role.is_watch()
+        && (fails
+            || min.is_some_and(|min| min > 0.0)
+            || max_decrease.is_some_and(|most| most < rust_decimal::Decimal::ONE_HUNDRED))
 }
 
 /// Whether the number is one of how much happened, which is 0 where nothing does.
@@ -104,10 +107,10 @@ fn falls_to_zero(probe: &ProbeSpec) -> bool {
             *missing == MissingData::Zero || statistic == "Sum" || statistic == "SampleCount"
         }
         ProbeKind::Prometheus(prometheus) => {
-            let query = prometheus.query.as_str();
+            let query = without_labels(&prometheus.query);
             // A share of nothing is no number, unless the query makes it one.
             let is_share = query.contains('/');
-            query.contains("or vector(0)")
+            query.contains("vector(0)")
                 || (!is_share && ["rate(", "increase(", "count", "sum"].iter().any(|part| query.contains(part)))
         }
         ProbeKind::Simulated { .. }
@@ -117,4 +120,19 @@ fn falls_to_zero(probe: &ProbeSpec) -> bool {
         | ProbeKind::TargetGroup { .. }
         | ProbeKind::CloudwatchAlarm(_) => false,
     }
+}
+
+/// The query without what stands in braces: values of labels are any text.
+fn without_labels(query: &str) -> String {
+    let mut depth = 0_u32;
+    let outside = |c: char| {
+        match c {
+            '{' => depth += 1,
+            '}' => depth = depth.saturating_sub(1),
+            _ if depth == 0 => return Some(c),
+            _ => {}
+        }
+        None
+    };
+    query.chars().filter_map(outside).collect()
 }
