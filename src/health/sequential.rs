@@ -101,8 +101,11 @@ impl Sequential {
         Some(Self { before, reference, limit: limit.abs(), sign, levels, since: Vec::new() })
     }
 
-    /// Another sample, which is finite. `may_end`: the bake is as long as it must be at least.
+    /// Another sample; one that is not finite shows nothing. `may_end`: the bake is as long as it must be at least.
     pub fn fold(&mut self, sample: f64, may_end: bool) -> Evidence {
+        if !sample.is_finite() {
+            return Evidence::Open;
+        }
         self.since.push(sample * self.sign);
         if self.reference.spread == 0.0 && self.is_constant() {
             return self.compared(may_end);

@@ -93,6 +93,17 @@ fn s3_what_tells_nothing_is_no_test() {
 }
 
 #[test]
+fn s3_a_sample_that_is_no_number_shows_nothing() {
+    let mut test = test(20.0);
+    for sample in after(0.0, 30) {
+        assert_eq!(test.fold(sample, false), Evidence::Open);
+        assert_eq!(test.fold(f64::NAN, true), Evidence::Open);
+        assert_eq!(test.fold(f64::INFINITY, true), Evidence::Open);
+    }
+    assert_eq!(test.fold(100.0, true), Evidence::Within, "and changes nothing");
+}
+
+#[test]
 fn quantiles_are_those_of_the_tables() {
     for (normal, freedom, table) in [(2.326, 9, 2.821), (3.090, 9, 4.297), (2.326, 30, 2.457), (3.090, 60, 3.232)] {
         let found = student(normal, freedom);
