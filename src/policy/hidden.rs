@@ -55,6 +55,7 @@ fn headers(text: &str, bytes: &mut [u8]) {
 
 /// Every quoted string of the line whose key is no place; one that does not end, to the end of the line.
 fn values(line: &str, begin: usize, bytes: &mut [u8]) {
+    let is_whole = ["\"", "'"].iter().all(|quote| line.matches(quote).count().is_multiple_of(2));
     let mut at = 0;
     while let Some(found) = line[at..].find(['"', '\'']) {
         let open = at + found;
@@ -71,7 +72,9 @@ fn values(line: &str, begin: usize, bytes: &mut [u8]) {
         let key = before.strip_suffix('=').map(|key| key.trim_end());
         let is_place = key.is_some_and(|key| PLACES.iter().any(|place| key.ends_with(place)));
         if key.is_some() && !is_place {
-            star(bytes, begin + inner, begin + close.min(line.trim_end_matches('\n').len().max(inner)));
+            // Where a quote is missing nobody knows which text is the value.
+            let end = if is_whole { close } else { line.len() };
+            star(bytes, begin + inner, begin + end.min(line.trim_end_matches('\n').len().max(inner)));
         }
         at = (close + 1).min(line.len());
     }
@@ -98,11 +101,13 @@ mod tests {
             ),
             ("headers = \"S3cr3t\"", "headers = \"******\""),
             ("headers = { A = \"S3cr3t }\nname = \"a\"", "headers = { A = \"********\nname = \"a\""),
+            ("headers = { A = \"S3cr3t, B = \"S3cr3t\" }", "headers = { A = \"**********************"),
             (
                 "[health.probe.headers]\nA = \"S3cr3t\"\n[confirm]\nb = \"c\"",
                 "[health.probe.headers]\nA = \"******\"\n[confirm]\nb = \"c\"",
             ),
-            ("headers.A = \"S3\\\"cr3t\"", "headers.A = \"********\""),
+            // One too many is hidden rather than one too few.
+            ("headers.A = \"S3\\\"cr3t\"", "headers.A = \"*********"),
             ("headers = {\n  A = \"S3cr3t\",\n}\nname = \"a\"", "headers = {\n  A = \"******\",\n}\nname = \"a\""),
             ("name = \"index\"\nmax = 1", "name = \"index\"\nmax = 1"),
         ] {
