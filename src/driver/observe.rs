@@ -1,29 +1,23 @@
 //! One observation of the world: the record first, then the fleet, and the probes beside them.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
 
 use crate::coordination::FleetRecord;
 use crate::health::ProbeSpecs;
-use crate::model::{FleetSnapshot, HostId, OwnTime, ProbeKey, Sample, Time, chain, duration_text};
+use crate::model::{FleetSnapshot, Time, chain};
 use crate::plan::believable;
-use crate::policy::ProbeSpec;
 use crate::ports::FleetError;
 use crate::run::{Blind, Machine, Observation, Response};
 
 use super::retry::answered;
 use super::{Ports, append};
 
-/// What a probe may take beyond its time to end a program, or to be scheduled, before a round counts as hanging.
-const OVERTIME: Duration = Duration::from_secs(2);
-
 pub(super) async fn observe(ports: &Ports, machine: &Machine, probes: bool) -> Response {
     let begun_at = ports.clock.now();
     let specs = if probes { machine.probes() } else { Default::default() };
     let patience = machine.probe_patience();
     let out = machine.hosts_out();
-    let reads = round(ports, &specs, &out, patience);
+    let reads = ports.prober.round(&specs, &out, patience);
     // The record before the fleet: what is claimed meanwhile shows as a conflict, what is released as still claimed.
     let state = async {
         let record = read(ports, machine).await;
@@ -49,29 +43,10 @@ pub(super) async fn observe(ports: &Ports, machine: &Machine, probes: bool) -> R
     Response::Observed(Box::new(observation))
 }
 
-/// One round. What takes longer than the run has patience for is bad, even where a probe does not keep its own time.
-async fn round(ports: &Ports, specs: &ProbeSpecs, out: &BTreeSet<HostId>, patience: Option<Duration>) -> Vec<Sample> {
-    let Some(patience) = patience else { return ports.prober.round(specs, out).await };
-    let impatient = |spec: &ProbeSpec| ProbeSpec { timeout: spec.timeout.min(patience), ..spec.clone() };
-    let specs: ProbeSpecs = specs.iter().map(|(key, spec)| (key.clone(), impatient(spec))).collect();
-    let begun_at = ports.clock.now();
-    tokio::time::timeout(patience + OVERTIME, ports.prober.round(&specs, out)).await.unwrap_or_else(|_| {
-        let why = format!("no answer within {}: hosts are put back meanwhile", duration_text(patience));
-        let late = |key: &ProbeKey| Sample {
-            key: key.clone(),
-            begun_at,
-            ended_at: ports.clock.now(),
-            reading: Err(why.clone()),
-            own_time: OwnTime::default(),
-        };
-        specs.keys().map(late).collect()
-    })
-}
-
 /// An observation without the ledger, which is busy with a write.
 pub(super) async fn observe_without_ledger(ports: &Ports, machine: &Machine, specs: &ProbeSpecs) -> Observation {
     let (begun_at, out) = (ports.clock.now(), machine.hosts_out());
-    let (samples, fleet) = tokio::join!(ports.prober.round(specs, &out), believed(ports, machine, begun_at));
+    let (samples, fleet) = tokio::join!(ports.prober.round(specs, &out, None), believed(ports, machine, begun_at));
     Observation {
         begun_at,
         ended_at: ports.clock.now(),

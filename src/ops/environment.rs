@@ -226,7 +226,7 @@ impl Environment {
     ) -> Result<BTreeMap<ProbeKey, String>, OperationError> {
         let specs = health::probes_of(&self.policies, watched);
         can_be_read(&specs).await?;
-        Ok(health::bad_now(&self.prober.round(&specs, &BTreeSet::new()).await, &specs))
+        Ok(health::bad_now(&self.prober.round(&specs, &BTreeSet::new(), None).await, &specs))
     }
 
     fn plan_with(

@@ -40,7 +40,7 @@ pub(crate) async fn probes(directory: &Path) -> Result<ProbesRead, OperationErro
     can_be_read(&specs).await?;
     let Opened { clock, metrics, .. } = fleets::open(&policies).await?;
     let prober = Probes::new(clock, metrics).for_fleet(&policies.fleet.provider.kind);
-    let samples = prober.round(&specs, &BTreeSet::new()).await;
+    let samples = prober.round(&specs, &BTreeSet::new(), None).await;
     let probes = checked(&specs, &samples);
     let warnings = samples.iter().filter_map(|sample| too_slow(&policies, sample)).collect();
     Ok(ProbesRead { policies, probes, warnings })

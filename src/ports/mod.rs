@@ -4,6 +4,7 @@ mod intent;
 mod permissions;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use thiserror::Error;
@@ -272,7 +273,13 @@ pub enum LedgerError {
 pub(crate) trait Prober: Send + Sync {
     /// Reads each of these probes once, all at the same time, each within its `timeout`: a sample of each, in any order.
     /// Any failure is a bad sample, never an error. `out`: hosts that the run has out, which a probe may want to know.
-    async fn round(&self, probes: &BTreeMap<ProbeKey, ProbeSpec>, out: &BTreeSet<HostId>) -> Vec<Sample>;
+    /// `patience`: what takes longer is bad too, whatever its timeout.
+    async fn round(
+        &self,
+        probes: &BTreeMap<ProbeKey, ProbeSpec>,
+        out: &BTreeSet<HostId>,
+        patience: Option<Duration>,
+    ) -> Vec<Sample>;
 }
 
 /// The clock that a run uses: the machine's, or the simulated fleet's.

@@ -27,7 +27,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures_util::future::join_all;
 
-use crate::model::{HostId, OwnTime, ProbeKey, Reading, Sample, SubsystemName, Time};
+use crate::model::{HostId, OwnTime, ProbeKey, Reading, Sample, SubsystemName, Time, duration_text};
 use crate::policy::{ProbeKind, ProbeSpec, ProviderKind, SimulatedMetric};
 use crate::ports::{Clock, Prober};
 
@@ -164,6 +164,22 @@ impl Probes {
         join_all(probes.iter().map(|(key, spec)| self.sample(key, spec, &nothing))).await
     }
 
+    /// The samples of these probes, or after `patience` a bad one of each (S7).
+    async fn patiently(
+        &self,
+        keys: &[&ProbeKey],
+        patience: Option<Duration>,
+        reads: impl Future<Output = Vec<Sample>>,
+    ) -> Vec<Sample> {
+        let Some(patience) = patience else { return reads.await };
+        let begun_at = self.clock.now();
+        tokio::time::timeout(patience, reads).await.unwrap_or_else(|_| {
+            let why = format!("no answer within {}: hosts are put back meanwhile", duration_text(patience));
+            let late = |key: &&ProbeKey| Taken::sample(Err(why.clone()), key, begun_at, self.clock.now());
+            keys.iter().map(late).collect()
+        })
+    }
+
     async fn simulated(
         &self,
         subsystem: &SubsystemName,
@@ -186,15 +202,23 @@ const WITHOUT_AWS: &str = "this safe-remove was built without AWS";
 
 #[async_trait]
 impl Prober for Probes {
-    async fn round(&self, probes: &BTreeMap<ProbeKey, ProbeSpec>, out: &BTreeSet<HostId>) -> Vec<Sample> {
+    async fn round(
+        &self,
+        probes: &BTreeMap<ProbeKey, ProbeSpec>,
+        out: &BTreeSet<HostId>,
+        patience: Option<Duration>,
+    ) -> Vec<Sample> {
         let shares_calls = |(_, spec): &(&ProbeKey, &ProbeSpec)| {
             matches!(spec.kind, ProbeKind::CloudwatchAlarm(_) | ProbeKind::CloudwatchMetric(_))
         };
         let (together, alone): (Vec<_>, Vec<_>) = probes.iter().partition(shares_calls);
-        let alone = join_all(alone.into_iter().map(|(key, spec)| self.sample(key, spec, out)));
-        let (mut samples, together) = tokio::join!(alone, self.together(&together));
-        samples.extend(together);
-        samples
+        let alone = alone.into_iter().map(async |(key, spec)| {
+            self.patiently(&[key], patience, async { vec![self.sample(key, spec, out).await] }).await
+        });
+        let keys: Vec<&ProbeKey> = together.iter().map(|(key, _)| *key).collect();
+        let together = self.patiently(&keys, patience, self.together(&together));
+        let (alone, together) = tokio::join!(join_all(alone), together);
+        alone.into_iter().flatten().chain(together).collect()
     }
 }
 

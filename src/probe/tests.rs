@@ -51,7 +51,7 @@ async fn sample(kind: ProbeKind, simulated: Option<Arc<dyn SimulatedMetrics>>) -
     };
     let key = ProbeKey { subsystem: "index".into(), probe: "errors".to_owned() };
     let probes = Probes::new(Arc::new(Ticking(AtomicI64::new(0))), simulated);
-    let mut round = probes.round(&BTreeMap::from([(key, spec)]), &BTreeSet::new()).await;
+    let mut round = probes.round(&BTreeMap::from([(key, spec)]), &BTreeSet::new(), None).await;
     round.pop().expect("a sample of each probe")
 }
 
@@ -105,4 +105,28 @@ async fn s3_messages_of_programs_drive_no_terminal() {
     let exec = ProbeKind::Exec { command: vec!["sh".to_owned(), "-c".to_owned(), script] };
     let why = sample(exec, None).await.reading.expect_err("exit 1");
     assert!(why.ends_with("exit status 1: a [2Jb") && !why.chars().any(char::is_control), "{why:?}");
+}
+
+/// While hosts are put back nothing waits longer for a probe than that, whatever its own timeout, and each by itself.
+#[tokio::test]
+async fn s7_a_probe_that_takes_longer_than_the_patience_is_bad_and_the_others_are_not() {
+    let probes = Probes::new(Arc::new(Ticking(AtomicI64::new(0))), None);
+    let spec = |script: &str| ProbeSpec {
+        name: "any".to_owned(),
+        kind: ProbeKind::Exec { command: ["sh", "-c", script].map(str::to_owned).to_vec() },
+        timeout: Duration::from_secs(60),
+        max_age: None,
+        limits: Limits::default(),
+        failures: 1,
+        role: ProbeRole::Watch,
+        unit: None,
+    };
+    let key = |name: &str| ProbeKey { subsystem: "index".into(), probe: name.to_owned() };
+    let specs = BTreeMap::from([(key("quick"), spec("exit 0")), (key("slow"), spec("sleep 30"))]);
+    let begun = std::time::Instant::now();
+    let round = probes.round(&specs, &BTreeSet::new(), Some(Duration::from_secs(2))).await;
+    assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
+    let of = |name: &str| round.iter().find(|sample| sample.key == key(name)).expect("a sample").reading.clone();
+    assert_eq!(of("quick"), Ok(Reading::Good));
+    assert_eq!(of("slow"), Err("no answer within 2s: hosts are put back meanwhile".to_owned()));
 }
