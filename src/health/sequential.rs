@@ -44,7 +44,7 @@ pub struct Levels {
     pub missed_harm: f64,
 }
 
-/// What is shown.
+/// The outcome of a look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Evidence {
     /// The limit is passed.
@@ -134,7 +134,7 @@ impl Sequential {
         self.since.first().is_some_and(|first| self.since.iter().all(|sample| sample == first))
     }
 
-    /// What never varied is compared as it is.
+    /// Numbers that never varied are compared as they are.
     fn compared(&self, may_end: bool) -> Evidence {
         let last = self.since.last().copied().unwrap_or_default();
         match last - self.reference.center > self.limit {
@@ -172,7 +172,7 @@ impl Sequential {
     fn of_latest(&self, length: usize) -> (f64, f64, usize) {
         let latest = self.since.get(self.since.len().saturating_sub(length)..).unwrap_or_default();
         let (center, spread) = huber(latest);
-        // What the batch does must not pass for noise: the spread is that around the mean of its own.
+        // The spread is that around the mean of the samples themselves: a step by the batch must not pass for noise.
         let (n, m) = (float(self.before.len()), float(length));
         let own = if length > LEAST { spread } else { self.reference.spread.max(spread) };
         let pooled = ((n * self.reference.spread.powi(2) + m * own.powi(2)) / (n + m)).sqrt();

@@ -98,10 +98,12 @@ impl Machine {
         if !violations.is_empty() {
             return Err(Reason::Rules(violations));
         }
-        let every = settings.every;
+        let again_at = now.plus(settings.every);
+        let named: Vec<String> = unmet.iter().map(|(unmet, _)| unmet.key.to_string()).collect();
         // The look was good enough to be judged.
         self.observed.stale = 0;
-        self.phase = Phase::opening_at(now.plus(every));
+        self.tell_waiting(format!("precondition {} is bad", named.join(" ")), again_at, now);
+        self.phase = Phase::opening_at(again_at);
         Ok(true)
     }
 

@@ -64,7 +64,7 @@ fn harm_that_begins_late_or_rises_slowly_is_not_hidden_by_what_was_before() {
 }
 
 #[test]
-fn what_never_varied_is_compared_as_it_is() {
+fn numbers_that_never_varied_are_compared_as_they_are() {
     let test = || Sequential::new(&[73.3; 10], 14.66, LEVELS).expect("a test");
     assert_eq!(verdict(test(), &[73.3; 54]), (Evidence::Within, 18));
     assert_eq!(verdict(test(), &[87.96; 54]), (Evidence::Within, 18), "at the limit");

@@ -5,46 +5,50 @@ use std::time::Duration;
 use super::super::context::Context;
 use crate::model::duration_text;
 use crate::policy::raw::RawProbe;
-use crate::policy::types::{
-    CloudwatchMetricProbe, HeaderSource, Headers, Limits, MissingData, ProbeKind, ProbeSpec, ValueSource,
-};
+use crate::policy::types::{CloudwatchMetricProbe, Headers, Limits, MissingData, ProbeKind, ProbeSpec, ValueSource};
 use crate::policy::value::Spanned;
 
-/// What the probe itself shows.
+/// Warnings that the probe alone gives reason for.
 pub(in crate::policy::check) fn by_itself(
     context: &mut Context<'_>,
     at: &Spanned<RawProbe>,
     probe: &ProbeSpec,
     bake: Duration,
 ) {
-    let (raw, name) = (&at.value, &probe.name);
+    one_sample_ends_a_run(context, &at.value, probe);
+    period_outlasts_bake(context, &at.value, probe, bake);
+    secret_in_the_file(context, at, probe);
+}
+
+fn one_sample_ends_a_run(context: &mut Context<'_>, raw: &RawProbe, probe: &ProbeSpec) {
     let relative = raw.max_increase.as_ref().map(|at| &at.span).or(raw.max_decrease.as_ref().map(|at| &at.span));
     if let (Some(span), 1) = (relative, probe.failures) {
-        let message = format!("one noisy sample of probe `{name}` beyond a relative limit ends a run");
+        let message = format!("one noisy sample of probe `{}` beyond a relative limit ends a run", probe.name);
         let help = "write failures = 3: so many bad samples in a row";
         context.warning(span, message, "of a number that varies", help);
     }
+}
+
+fn period_outlasts_bake(context: &mut Context<'_>, raw: &RawProbe, probe: &ProbeSpec, bake: Duration) {
     if let (ProbeKind::CloudwatchMetric(metric), Some(at)) = (&probe.kind, &raw.period)
         && metric.period.saturating_mul(2) > bake
     {
-        let message =
-            format!("a bake of {} may end before one period of probe `{name}` lies within it", duration_text(bake));
+        let (bake, name) = (duration_text(bake), &probe.name);
+        let message = format!("a bake of {bake} may end before one period of probe `{name}` lies within it");
         let help = "a bake of two periods at least, and what the metric is late; or a shorter period";
         context.warning(&at.span, message, "reads what was before", help);
     }
+}
+
+fn secret_in_the_file(context: &mut Context<'_>, at: &Spanned<RawProbe>, probe: &ProbeSpec) {
     for (header, source) in headers(&probe.kind).into_iter().flatten() {
-        let HeaderSource { from: ValueSource::Value(_), .. } = source else { continue };
-        if !is_secret(header) {
+        if !matches!(source.from, ValueSource::Value(_)) || !is_secret(header) {
             continue;
         }
         let message = format!("the value of the header `{header}` stands in the policy file");
-        let span = raw.headers.as_ref().map_or(&at.span, |at| &at.span);
-        context.warning(
-            span,
-            message,
-            "who reads the file, reads it",
-            "write { file = \"token\" } or { env = \"TOKEN\" }",
-        );
+        let span = at.value.headers.as_ref().map_or(&at.span, |at| &at.span);
+        let help = "write { file = \"token\" } or { env = \"TOKEN\" }";
+        context.warning(span, message, "who reads the file, reads it", help);
     }
 }
 
@@ -66,7 +70,7 @@ fn is_secret(header: &str) -> bool {
     ["auth", "token", "key", "cookie", "secret", "password"].iter().any(|word| header.contains(word))
 }
 
-/// What the probes of a subsystem do not show together.
+/// Warnings that only all probes of a subsystem together give reason for.
 pub(in crate::policy::check) fn beside_others(
     context: &mut Context<'_>,
     list: &[Spanned<RawProbe>],
