@@ -11,7 +11,7 @@
 
 use std::path::Path;
 
-use safe_remove::health::{Evidence, Levels, Sequential, Summary};
+use safe_remove::health::{Bound, Levels, Sequential, Summary};
 
 /// A bake of 3 minutes with `every = "10s"`.
 const BAKE: usize = 18;
@@ -169,30 +169,28 @@ impl Count {
 /// The sequential test, as it is built.
 fn tested(count: &mut Count, samples: &[Option<f64>], reference: usize) {
     let before: Vec<f64> = samples[..reference].iter().copied().flatten().collect();
-    let limit = Summary::of(&before).map_or(0.0, |summary| LIMIT * summary.center.abs());
-    let Some(mut test) = Sequential::new(&before, limit, LEVELS).filter(|test| test.can_tell(LONGEST)) else {
+    let limit = Summary::of(&before).map_or(f64::NAN, |summary| summary.center + LIMIT * summary.center.abs());
+    let test = Sequential::new(&before, Bound::Above(limit), LEVELS);
+    let Some(mut test) = test.filter(|test| test.can_tell(LONGEST)) else {
         count.refused += 1;
         return;
     };
     for (place, sample) in samples[reference..].iter().take(LONGEST).enumerate() {
         let Some(sample) = sample else { continue };
-        match test.fold(*sample, place + 1 >= BAKE) {
-            Evidence::Past => {
-                count.aborted += 1;
-                count.after.push(place + 1);
-                return;
-            }
-            Evidence::Within => {
-                count.clean += 1;
-                return;
-            }
-            Evidence::Open => {}
+        if test.add(*sample).is_some() {
+            count.aborted += 1;
+            count.after.push(place + 1);
+            return;
+        }
+        if place + 1 >= BAKE && test.is_within() {
+            count.clean += 1;
+            return;
         }
     }
     count.inconclusive += 1;
 }
 
-/// The judge of runs today: the mean of three samples, and so many samples in a row beyond the limit.
+/// The judge of runs before the test: the mean of three samples, and so many samples in a row beyond the limit.
 fn compared(count: &mut Count, samples: &[Option<f64>], reference: usize, failures: usize) {
     let before: Vec<f64> = samples[..reference].iter().rev().copied().flatten().take(3).collect();
     let limit = before.iter().sum::<f64>() / before.len() as f64 * (1.0 + LIMIT);

@@ -20,8 +20,8 @@ use safe_remove::plan::{
 };
 use safe_remove::policy::{
     BatchLimit, Budget, CapacityPolicy, ConfirmPolicy, FleetConfig, HealthPolicy, LedgerConfig, LedgerKind, Managed,
-    PacePolicy, PolicySet, ProviderConfig, ProviderFloor, ProviderKind, Selector, SubsystemPolicy, UnitsSource,
-    ZoneMinimum,
+    PacePolicy, PolicySet, ProviderConfig, ProviderFloor, ProviderKind, Selector, SubsystemPolicy, TestLevels,
+    UnitsSource, ZoneMinimum,
 };
 
 const SIZES: [usize; 4] = [1_000, 10_000, 100_000, 1_000_000];
@@ -191,7 +191,14 @@ fn policy(index: usize, size: u64) -> SubsystemPolicy {
             requires_launch: true,
             budgets: vec![Budget { hosts: 60, per: Duration::from_secs(3600) }],
         },
-        health: HealthPolicy { bake: Duration::from_secs(180), every: Duration::from_secs(10), probes: Vec::new() },
+        health: HealthPolicy {
+            bake: Duration::from_secs(180),
+            every: Duration::from_secs(10),
+            reference: Duration::from_secs(30),
+            bake_max: Duration::from_secs(540),
+            levels: TestLevels::default(),
+            probes: Vec::new(),
+        },
         confirm: ConfirmPolicy::default(),
         windows: None,
     }

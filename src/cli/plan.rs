@@ -141,6 +141,10 @@ fn what_next(policies: &Path, plan: &PlanDocument) -> String {
     if violates(Rule::UnhealthyNow).is_some() {
         return "nothing is removed from a system in trouble: try again when the probe is good".to_owned();
     }
+    if violates(Rule::TooNoisy).is_some() {
+        return "change the policy as the message says, or wait for a calmer hour: how the judge works is in docs/judge.md"
+            .to_owned();
+    }
     if violates(Rule::UnknownSubsystem).is_some() {
         return format!("all subsystems: {}", next::command(policies, "policy check"));
     }

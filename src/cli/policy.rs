@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::model::{OperatorId, SubsystemName, counted};
 use crate::ops::{self, Acceptance, OperationError, StarterOf};
-use crate::output::{Text, clean_lines, next, probes_text};
+use crate::output::{Text, clean_lines, judges, judges_text, next, probes_text};
 use crate::policy::{self, PolicyFile};
 
 use super::args::Global;
@@ -57,10 +57,12 @@ pub(super) fn check(global: &Global) -> Result<CommandOutput, OperationError> {
         counted(names.len(), "subsystem"),
         names.iter().map(|name| name.as_str()).collect::<Vec<_>>().join(" ")
     ));
+    let judges = judges(&policies);
+    text.append(judges_text(&judges));
     for warning in &warnings {
         text.paragraph(&format!("warning: {warning}"));
     }
-    let result = serde_json::json!({ "fleet": policies.fleet.name, "subsystems": names });
+    let result = serde_json::json!({ "fleet": policies.fleet.name, "subsystems": names, "probes": judges });
     CommandOutput::result(Exit::DONE, "policy check", text, &result, &warnings)
 }
 

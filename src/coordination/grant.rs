@@ -22,7 +22,7 @@ pub(super) struct GrantRequest<'a> {
     pub(super) hosts: &'a HostTargets,
     pub(super) rest: &'a BTreeMap<HostId, BatchNumber>,
     pub(super) snapshot: &'a FleetSnapshot,
-    pub(super) reference: &'a BTreeMap<ProbeKey, f64>,
+    pub(super) reference: &'a BTreeMap<ProbeKey, Vec<f64>>,
     pub(super) reference_at: Time,
 }
 
@@ -42,8 +42,9 @@ pub(super) fn grant(record: &mut FleetRecord, batch: &GrantRequest<'_>, ctx: &Co
     if let Some(pause) = &record.runs[run].pause {
         return Err(Refusal::Wait { until: ctx.now, why: pause.to_string(), on: WaitOn::Person });
     }
-    if let Some((probe, value)) = batch.reference.iter().find(|(_, value)| !value.is_finite()) {
-        return Err(Refusal::Illegal(format!("the reference of probe {probe} is {value}")));
+    let odd = |samples: &&Vec<f64>| samples.iter().any(|sample| !sample.is_finite());
+    if let Some((probe, samples)) = batch.reference.iter().find(|(_, samples)| odd(samples)) {
+        return Err(Refusal::Illegal(format!("the reference of probe {probe} is {samples:?}")));
     }
     fresh(batch.snapshot, ctx)?;
     is_claimed(record, batch)?;

@@ -204,6 +204,7 @@ fn is_made_up_for(
         | Rule::NoPolicy
         | Rule::EmptySelection
         | Rule::UnhealthyNow
+        | Rule::TooNoisy
         | Rule::Window
         | Rule::Halted
         | Rule::CannotLaunch

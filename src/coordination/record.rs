@@ -20,12 +20,14 @@ use super::{Reservation, RunEntry};
 /// v3: stop orders without a reason; a run's pause, the question about its next batch, and who let it go on; a policy's `confirm.between_batches` and
 /// `answer_within`.
 /// v4: `removal_seen`.
-pub(crate) const RECORD_SCHEMA: &str = "safe-remove/ledger/v4";
+/// v5: a run's reference is samples; a policy's `health.reference`, `bake_max` and levels, and `failures` only where they are
+/// given.
+pub(crate) const RECORD_SCHEMA: &str = "safe-remove/ledger/v5";
 
 /// Everything that all operators of one fleet must agree on.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct FleetRecord {
-    /// `safe-remove/ledger/v4`; a newer one is refused (exit 10).
+    /// `safe-remove/ledger/v5`; a newer one is refused (exit 10).
     pub schema: String,
     /// The ledger's identity, written beside the hosts.
     pub ledger: LedgerId,

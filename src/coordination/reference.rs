@@ -16,7 +16,7 @@ pub(crate) const REFERENCE_LIFE: Duration = Duration::from_secs(3600);
 
 /// The reference of a run.
 pub(super) struct Reference {
-    pub(super) values: BTreeMap<ProbeKey, f64>,
+    pub(super) values: BTreeMap<ProbeKey, Vec<f64>>,
     /// When the first sample of it was taken.
     pub(super) since: Time,
 }
@@ -53,7 +53,7 @@ impl Reference {
             let watched = entry.reference.iter().filter(|(key, _)| own.watched.contains(&key.subsystem));
             for (key, value) in watched {
                 // The oldest comes first.
-                reference.values.entry(key.clone()).or_insert(*value);
+                reference.values.entry(key.clone()).or_insert_with(|| value.clone());
             }
             reference.since = reference.since.min(at);
         }

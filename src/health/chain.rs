@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use super::watch::{Regression, Watch};
+use super::watch::{Finding, Watch};
 use crate::model::{Sample, Time};
 
 /// The smallest gap that is always tolerated, however short `every` is: with less, a busy machine would break every
@@ -17,6 +17,17 @@ const LEAST_TOLERATED_GAP: Duration = Duration::from_secs(5);
 /// How far apart the starts of two rounds of one chain may be: the larger of twice `every` and 5 s.
 pub(crate) fn tolerated_gap(every: Duration) -> Duration {
     every.saturating_mul(2).max(LEAST_TOLERATED_GAP)
+}
+
+/// How long a bake takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct BakeTimes {
+    /// At least.
+    pub(crate) bake: Duration,
+    /// At most, where the samples of a tested probe show nothing yet. No shorter than `bake`.
+    pub(crate) bake_max: Duration,
+    /// Sampling period, from start to start.
+    pub(crate) every: Duration,
 }
 
 /// One round of samples.
@@ -40,7 +51,7 @@ pub(crate) enum BakeVerdict {
     /// Restore the batch at once. Every later round gives the same verdict.
     Regressed {
         /// The probes that regressed, by name. Empty if the fleet alone is the reason.
-        probes: Vec<Regression>,
+        probes: Vec<Finding>,
         /// Whether the round said that the fleet holds; `true` if the round did not observe it.
         fleet_holds: bool,
     },
@@ -48,6 +59,12 @@ pub(crate) enum BakeVerdict {
     Baking {
         /// The chain broke before or in this round; the bake starts over from here.
         restarted: Option<Gap>,
+    },
+    /// The longest bake is over, and these probes showed neither that they are within their limits nor that they are past
+    /// them: restore the batch. Never empty.
+    Inconclusive {
+        /// What was not shown, by name.
+        probes: Vec<Finding>,
     },
     /// Every watched subsystem was seen healthy from `from` to `until`, at least `bake` apart.
     Clean {
@@ -70,10 +87,12 @@ pub(crate) struct Gap {
 /// How far a bake has come, for progress output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Progress {
-    /// Time until the chain can span the bake; zero while the bake only waits for a suspect.
+    /// Time until the chain can span the bake; behind that, until it spans the longest one.
     pub(crate) left: Duration,
-    /// The whole bake.
-    pub(crate) bake: Duration,
+    /// The whole of it: the bake, or the longest one.
+    pub(crate) whole: Duration,
+    /// The chain spans the bake, and evidence is missing.
+    pub(crate) goes_on: bool,
     /// How often the chain broke.
     pub(crate) restarts: u64,
     /// Rounds taken, over all chains.
@@ -95,8 +114,7 @@ struct Chain {
 /// The bake of one batch.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Bake {
-    bake: Duration,
-    every: Duration,
+    times: BakeTimes,
     since: Time,
     watch: Watch,
     chain: Option<Chain>,
@@ -110,12 +128,12 @@ pub(crate) struct Bake {
 }
 
 impl Bake {
-    /// A bake of length `bake`, sampled every `every`. The last host of its batch was known to be cordoned at `since`.
-    /// A run that takes over another run starts a new bake: the other run's samples are not its own.
-    pub(crate) fn new(bake: Duration, every: Duration, since: Time, watch: Watch) -> Self {
+    /// A bake. The last host of its batch was known to be cordoned at `since`. A run that takes over another run starts a
+    /// new bake: the other run's samples are not its own.
+    pub(crate) fn new(times: BakeTimes, since: Time, mut watch: Watch) -> Self {
+        watch.begin();
         Self {
-            bake,
-            every,
+            times,
             since,
             watch,
             chain: None,
@@ -146,6 +164,10 @@ impl Bake {
         let restarted = self.link(round);
         match self.chain {
             Some(Chain { from, until }) if self.is_clean() => BakeVerdict::Clean { from, until },
+            Some(_) if self.spans(self.times.bake_max) => {
+                let probes: Vec<Finding> = self.watch.open().collect();
+                if probes.is_empty() { BakeVerdict::Baking { restarted } } else { BakeVerdict::Inconclusive { probes } }
+            }
             Some(_) | None => BakeVerdict::Baking { restarted },
         }
     }
@@ -170,7 +192,7 @@ impl Bake {
 
     /// Extends the chain by a round that is not alarming, or starts it again.
     fn link(&mut self, round: &Round) -> Option<Gap> {
-        let tolerated = tolerated_gap(self.every);
+        let tolerated = tolerated_gap(self.times.every);
         let before = self.last.replace((round.begun_at, round.ended_at));
         let took = round.ended_at.since(round.begun_at);
         let gap = before.map_or(Duration::ZERO, |(begun, _)| round.begun_at.since(begun));
@@ -205,43 +227,52 @@ impl Bake {
         self.attempted = None;
         self.chain.take()?;
         self.restarts = self.restarts.saturating_add(1);
-        Some(Gap { length: ahead.since(now), tolerated: tolerated_gap(self.every) })
+        Some(Gap { length: ahead.since(now), tolerated: tolerated_gap(self.times.every) })
     }
 
     /// A delay of up to a tenth of `every` (at least 100 ms) is scheduling, not slowness.
     fn note_slowness(&mut self, period: Duration) {
-        let punctual = self.every.saturating_add((self.every / 10).max(Duration::from_millis(100)));
+        let every = self.times.every;
+        let punctual = every.saturating_add((every / 10).max(Duration::from_millis(100)));
         if period > punctual {
             self.slow = self.slow.max(Some(period));
         }
     }
 
-    /// S2: the chain spans the whole bake, and no probe is under suspicion. A probe that may fail several times in a
-    /// row can end a run at any time, but a bake never ends on a doubt.
+    /// S2: the chain spans the whole bake, no probe is under suspicion, and each that is tested is shown to be within its
+    /// limits. A probe that may fail several times in a row can end a run at any time, but a bake never ends on a doubt.
     fn is_clean(&self) -> bool {
         self.regressed.is_none()
             && self.watch.suspects().next().is_none()
-            && self.chain.is_some_and(|chain| chain.until >= chain.from && chain.until.since(chain.from) >= self.bake)
+            && self.spans(self.times.bake)
+            && self.watch.open().next().is_none()
+    }
+
+    fn spans(&self, length: Duration) -> bool {
+        self.chain.is_some_and(|chain| chain.until >= chain.from && chain.until.since(chain.from) >= length)
+    }
+
+    /// What keeps a bake from its end that is long enough: the probes of which nothing is shown yet.
+    pub(crate) fn missing(&self) -> Vec<Finding> {
+        if self.spans(self.times.bake) { self.watch.open().collect() } else { Vec::new() }
     }
 
     /// When the next round should begin: `every` after the start of the last one, or earlier if the chain is complete
     /// earlier, so that a bake takes no longer than it says. A time in the past means at once.
     pub(crate) fn next_round_at(&self) -> Time {
         let Some(begun) = self.last.map(|(begun, _)| begun).max(self.attempted) else { return self.since };
-        let regular = begun.plus(self.every);
-        match self.chain {
-            Some(chain) => {
-                let complete = chain.from.plus(self.bake);
-                if complete > begun && complete < regular { complete } else { regular }
-            }
-            None => regular,
-        }
+        let regular = begun.plus(self.times.every);
+        let ends = |chain: Chain| [self.times.bake, self.times.bake_max].map(|length| chain.from.plus(length));
+        let complete = self.chain.into_iter().flat_map(ends).find(|at| *at > begun && *at < regular);
+        complete.unwrap_or(regular)
     }
 
     /// How far the bake has come at `now`.
     pub(crate) fn progress(&self, now: Time) -> Progress {
-        let left = self.chain.map_or(self.bake, |chain| chain.from.plus(self.bake).since(now).min(self.bake));
-        Progress { left, bake: self.bake, restarts: self.restarts, rounds: self.rounds, slow: self.slow }
+        let goes_on = !self.missing().is_empty();
+        let whole = if goes_on { self.times.bake_max } else { self.times.bake };
+        let left = self.chain.map_or(whole, |chain| chain.from.plus(whole).since(now).min(whole));
+        Progress { left, whole, goes_on, restarts: self.restarts, rounds: self.rounds, slow: self.slow }
     }
 
     /// The count of bad samples in a row, for each probe.

@@ -20,7 +20,7 @@ pub(super) fn spec(limits: Limits) -> ProbeSpec {
         timeout: Duration::from_secs(5),
         max_age: None,
         limits,
-        failures: 1,
+        failures: None,
         role: ProbeRole::Watch,
         unit: None,
     }
@@ -29,7 +29,7 @@ pub(super) fn spec(limits: Limits) -> ProbeSpec {
 /// One probe, `index/errors`; `failures` consecutive readings above 1 are a regression.
 pub(super) fn specs(failures: u64) -> ProbeSpecs {
     let limits = Limits { max: Some(1.0), ..Limits::default() };
-    BTreeMap::from([(key("errors"), ProbeSpec { failures, ..spec(limits) })])
+    BTreeMap::from([(key("errors"), ProbeSpec { failures: Some(failures), ..spec(limits) })])
 }
 
 pub(super) fn second(s: i64) -> Time {

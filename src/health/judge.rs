@@ -55,7 +55,7 @@ pub(crate) fn judge(spec: &ProbeSpec, against: Against, sample: Option<&Sample>)
     match reading {
         Reading::Good if has_no_limit(&spec.limits) => Ok(()),
         Reading::Good => Err(BadReading::because("answered without a number, which its limits need")),
-        Reading::Number(number) => within(&spec.limits, against, number),
+        Reading::Number(number) => within(spec, against, number),
     }
 }
 
@@ -64,10 +64,27 @@ fn has_no_limit(limits: &Limits) -> bool {
 }
 
 /// Which side of a limit is bad.
-#[derive(Clone, Copy, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Side {
     Above,
     Below,
+}
+
+impl Side {
+    pub(super) fn beyond(self) -> &'static str {
+        match self {
+            Self::Above => "above",
+            Self::Below => "below",
+        }
+    }
+
+    /// The key of a relative limit on this side.
+    pub(super) fn relative(self) -> &'static str {
+        match self {
+            Self::Above => "max_increase",
+            Self::Below => "max_decrease",
+        }
+    }
 }
 
 /// One limit, as a sample is compared with it.
@@ -76,7 +93,8 @@ pub(super) struct Bound {
     pub(super) at: BigDecimal,
     /// Of a relative limit: per cent above the reference, negative below it.
     pub(super) percent: Option<f64>,
-    text: String,
+    /// What it is, and what it follows from.
+    pub(super) text: String,
 }
 
 impl Bound {
@@ -91,12 +109,12 @@ impl Bound {
     }
 }
 
-fn within(limits: &Limits, against: Against, number: f64) -> Result<(), BadReading> {
+fn within(spec: &ProbeSpec, against: Against, number: f64) -> Result<(), BadReading> {
     let Some(measured) = exact(number) else {
         return Err(BadReading::because(format!("read {number}, which is not a finite number")));
     };
     let bad = |limit, message| BadReading { measured: Some(number), limit, message };
-    let bounds = bounds(limits, against).map_err(|why| bad(None, why))?;
+    let bounds = bounds(spec, against).map_err(|why| bad(None, why))?;
     // All broken bounds lie on one side, unless the limits contradict each other; the strictest is reported.
     let mut broken: Vec<&Bound> = bounds
         .iter()
@@ -112,7 +130,7 @@ fn within(limits: &Limits, against: Against, number: f64) -> Result<(), BadReadi
     match broken.first() {
         None => Ok(()),
         Some(bound) => {
-            let side = if bound.side == Side::Above { "above" } else { "below" };
+            let side = bound.side.beyond();
             Err(bad(nearest(&bound.at), format!("read {}, {side} {}", bound.past(number), bound.text)))
         }
     }
@@ -123,7 +141,8 @@ fn within(limits: &Limits, against: Against, number: f64) -> Result<(), BadReadi
 /// # Errors
 ///
 /// One of them cannot be computed, in words: then every number is bad.
-pub(super) fn bounds(limits: &Limits, against: Against) -> Result<Vec<Bound>, String> {
+pub(super) fn bounds(spec: &ProbeSpec, against: Against) -> Result<Vec<Bound>, String> {
+    let limits = &spec.limits;
     let mut bounds = Vec::new();
     for (side, name, limit) in [(Side::Above, "max", limits.max), (Side::Below, "min", limits.min)] {
         if let Some(limit) = limit {
@@ -135,10 +154,14 @@ pub(super) fn bounds(limits: &Limits, against: Against) -> Result<Vec<Bound>, St
         }
     }
     let Against::Reference(reference) = against else { return Ok(bounds) };
-    for (side, name, percent) in
-        [(Side::Above, "max_increase", limits.max_increase), (Side::Below, "max_decrease", limits.max_decrease)]
+    for (side, percent, absolute) in
+        [(Side::Above, limits.max_increase, limits.max), (Side::Below, limits.max_decrease, limits.min)]
     {
-        let Some(percent) = percent else { continue };
+        let (name, Some(percent)) = (side.relative(), percent) else { continue };
+        // Nothing is a share of nothing: where a test would ask for exactly 0, the limit that is a number decides.
+        if spec.is_tested() && reference == Some(0.0) && absolute.is_some() {
+            continue;
+        }
         let Some((of, exact_of)) = reference.and_then(|of| exact(of).map(|exact_of| (of, exact_of))) else {
             return Err(format!("has no reference that {name} = {percent}% could be measured from"));
         };
@@ -236,6 +259,15 @@ mod tests {
     }
 
     #[test]
+    fn of_a_reference_of_zero_a_tested_probe_is_left_to_its_absolute_limit() {
+        let both = spec(Limits { max: Some(0.01), ..increase(20) });
+        assert_eq!(judge(&both, Against::Reference(Some(0.0)), Some(&number(0, 0.01))), Ok(()));
+        assert!(judge(&both, Against::Reference(Some(0.0)), Some(&number(0, 0.011))).is_err());
+        let compared = ProbeSpec { failures: Some(1), ..both };
+        assert!(judge(&compared, Against::Reference(Some(0.0)), Some(&number(0, 0.001))).is_err());
+    }
+
+    #[test]
     fn of_several_broken_limits_the_strictest_is_told() {
         let both = spec(Limits { max: Some(100.0), ..increase(20) });
         let bad = |of| judge(&both, Against::Reference(Some(of)), Some(&number(0, 500.0))).expect_err("above").limit;
@@ -268,7 +300,8 @@ mod tests {
             let good = relative_good && max.is_none_or(|m| reading <= m) && min.is_none_or(|m| reading >= m);
             let against =
                 if with_reference { Against::Reference(Some(float(reference))) } else { Against::AbsoluteOnly };
-            let judged = judge(&spec(limits), against, Some(&number(0, float(reading))));
+            let spec = ProbeSpec { failures: Some(1), ..spec(limits) };
+            let judged = judge(&spec, against, Some(&number(0, float(reading))));
             prop_assert_eq!(judged.is_ok(), good, "{:?}", judged);
         }
 

@@ -21,13 +21,17 @@ pub(super) fn shifted(reference: &BigDecimal, percent: Decimal) -> BigDecimal {
     reference + reference.abs() * percent * BigDecimal::new(1.into(), 2)
 }
 
-/// The mean, rounded once to the nearest number; `None` if there are no numbers or not all are finite.
-pub(super) fn mean(numbers: &[f64]) -> Option<f64> {
-    if numbers.is_empty() {
+/// The median; of an even number of them the mean of the two in the middle. `None` if there are no numbers or not all are
+/// finite.
+pub(super) fn median(numbers: &[f64]) -> Option<f64> {
+    if numbers.is_empty() || numbers.iter().any(|number| !number.is_finite()) {
         return None;
     }
-    let exact = numbers.iter().map(|n| exact(*n)).collect::<Option<Vec<_>>>()?;
-    nearest(&(exact.iter().sum::<BigDecimal>() / BigDecimal::from(numbers.len() as u64)))
+    let mut sorted = numbers.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let upper = sorted.get(sorted.len() / 2).copied()?;
+    let lower = sorted.get((sorted.len() - 1) / 2).copied()?;
+    nearest(&((exact(lower)? + exact(upper)?) / BigDecimal::from(2)))
 }
 
 /// The nearest number, for documents; `None` if it is out of range.
@@ -93,10 +97,11 @@ mod tests {
     }
 
     #[test]
-    fn a_mean_is_rounded_once() {
-        assert_eq!(mean(&[0.1, 0.2, 0.3]), Some(0.2));
-        assert_eq!(mean(&[f64::MAX; 3]), Some(f64::MAX));
-        assert_eq!(mean(&[1.0, f64::INFINITY, 1.0]), None);
-        assert_eq!(mean(&[]), None);
+    fn a_median_is_one_of_the_numbers_or_between_two() {
+        assert_eq!(median(&[0.3, 0.1, 0.2]), Some(0.2));
+        assert_eq!(median(&[0.3, 0.1, 0.2, 0.4]), Some(0.25));
+        assert_eq!(median(&[f64::MAX; 4]), Some(f64::MAX));
+        assert_eq!(median(&[1.0, f64::INFINITY, 1.0]), None);
+        assert_eq!(median(&[]), None);
     }
 }

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::judge::{Against, Side, bounds, judge};
 use super::number::nearest;
 use super::probes::ProbeSpecs;
-use super::reference::Reference;
+use super::reference::{Reference, center};
 use crate::model::{ProbeKey, Reading, Sample};
 use crate::policy::{ProbeRole, ProbeSpec};
 
@@ -51,7 +51,7 @@ pub struct ProbeLimits {
     /// The unit of the probe's numbers.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub(crate) unit: Option<String>,
-    /// The mean of the samples before the first batch.
+    /// The mean of the samples before the first batch if it is tested, their median otherwise.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub(crate) reference: Option<f64>,
     /// A reading above is bad.
@@ -60,8 +60,10 @@ pub struct ProbeLimits {
     /// A reading below is bad.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub(crate) min: Option<Limit>,
-    /// Bad samples in a row that make a regression, at least 1.
-    pub(crate) failures: u64,
+    /// Bad samples in a row that make a regression, at least 1. `None`: a test of all samples decides about the relative
+    /// limit.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(crate) failures: Option<u64>,
     /// When it must be good.
     #[serde(skip_serializing_if = "ProbeRole::is_watch", default)]
     pub(crate) role: ProbeRole,
@@ -75,7 +77,7 @@ impl ProbeLimits {
             Against::AbsoluteOnly => None,
         };
         // Limits that cannot be computed make every sample bad, and its reason says which and why.
-        let bounds = bounds(&spec.limits, against).unwrap_or_default();
+        let bounds = bounds(spec, against).unwrap_or_default();
         let of = |side: Side| bounds.iter().filter(move |bound| bound.side == side);
         let limit = |bound: &super::judge::Bound| Some(Limit { at: nearest(&bound.at)?, percent: bound.percent });
         Self {
@@ -83,7 +85,7 @@ impl ProbeLimits {
             reference,
             max: of(Side::Above).min_by(|a, b| a.at.cmp(&b.at)).and_then(limit),
             min: of(Side::Below).max_by(|a, b| a.at.cmp(&b.at)).and_then(limit),
-            failures: spec.failures,
+            failures: (!spec.is_tested()).then(|| spec.failures.unwrap_or(1)),
             role: spec.role,
         }
     }
@@ -91,10 +93,13 @@ impl ProbeLimits {
 
 /// The limits of every probe against this reference; without one, the absolute limits.
 pub(crate) fn limits_of(specs: &ProbeSpecs, reference: Option<&Reference>) -> BTreeMap<ProbeKey, ProbeLimits> {
-    let against =
-        |key: &ProbeKey| reference.map_or(Against::AbsoluteOnly, |all| Against::Reference(all.get(key).copied()));
-    let of = |key: &ProbeKey, spec| ProbeLimits::of(spec, against(key));
+    let of = |key: &ProbeKey, spec| ProbeLimits::of(spec, against(reference, key, spec));
     specs.iter().map(|(key, spec)| (key.clone(), of(key, spec))).collect()
+}
+
+fn against(reference: Option<&Reference>, key: &ProbeKey, spec: &ProbeSpec) -> Against {
+    let of = |reference: &Reference| reference.get(key).and_then(|before| center(spec, before));
+    reference.map_or(Against::AbsoluteOnly, |reference| Against::Reference(of(reference)))
 }
 
 /// Writes rounds of samples down, and counts each probe's bad ones in a row.
@@ -114,10 +119,8 @@ impl Tally {
     ) -> BTreeMap<ProbeKey, ProbeReading> {
         let mut readings = BTreeMap::new();
         for (key, spec) in specs {
-            let against =
-                reference.map_or(Against::AbsoluteOnly, |reference| Against::Reference(reference.get(key).copied()));
             let sample = samples.iter().find(|sample| sample.key == *key);
-            let why = judge(spec, against, sample).err().map(|bad| bad.message);
+            let why = judge(spec, against(reference, key, spec), sample).err().map(|bad| bad.message);
             let value = match sample.map(|sample| &sample.reading) {
                 Some(Ok(Reading::Number(number))) => Some(*number).filter(|number| number.is_finite()),
                 Some(Ok(Reading::Good) | Err(_)) | None => None,
@@ -242,7 +245,7 @@ mod tests {
             reference: Some(73.0),
             max: Some(Limit { at: 109.5, percent: Some(50.0) }),
             min: None,
-            failures: 2,
+            failures: Some(2),
             role: ProbeRole::Watch,
         };
         let text = r#"{"unit":"ms","reference":73.0,"max":{"value":109.5,"percent":50.0},"failures":2}"#;

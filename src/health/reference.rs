@@ -6,15 +6,24 @@
 use std::collections::BTreeMap;
 
 use super::judge::{Against, judge};
-use super::number::mean;
+use super::number::median;
 use super::probes::ProbeSpecs;
+use super::sequential::{LEAST, Summary};
 use crate::model::{ProbeKey, Reading, Sample};
+use crate::policy::ProbeSpec;
 
-/// Number of samples that the reference is the mean of, taken `every` apart (contract section 4).
-pub(crate) const REFERENCE_SAMPLES: usize = 3;
+/// The samples from before the first batch of each numeric probe, the oldest first. Probes that are only good or bad have
+/// none.
+pub(crate) type Reference = BTreeMap<ProbeKey, Vec<f64>>;
 
-/// Each numeric probe's reference. Probes that are only good or bad have none.
-pub(crate) type Reference = BTreeMap<ProbeKey, f64>;
+/// What samples are compared with: the median, or of a probe that is tested, the mean that the test goes by. `None` where
+/// there are too few.
+pub(super) fn center(spec: &ProbeSpec, before: &[f64]) -> Option<f64> {
+    match spec.is_tested() {
+        true => Summary::of(before).filter(|summary| summary.count >= LEAST).map(|summary| summary.center),
+        false => median(before),
+    }
+}
 
 /// The probes that are bad before the first batch, each with its reason: rule `unhealthy-now`.
 ///
@@ -36,7 +45,7 @@ pub(crate) fn bad_now(samples: &[Sample], specs: &ProbeSpecs) -> BTreeMap<ProbeK
     bad
 }
 
-/// The reference: the mean of each numeric probe's three samples.
+/// The reference: each numeric probe's samples, at least so many.
 ///
 /// A probe is numeric if all of its samples are numbers.
 ///
@@ -44,26 +53,30 @@ pub(crate) fn bad_now(samples: &[Sample], specs: &ProbeSpecs) -> BTreeMap<ProbeK
 ///
 /// The probes that have too few samples, cannot be read, or break an absolute limit, each with its reason: refused as
 /// `unhealthy-now`.
-pub(crate) fn reference(samples: &[Sample], specs: &ProbeSpecs) -> Result<Reference, BTreeMap<ProbeKey, String>> {
+pub(crate) fn reference(
+    samples: &[Sample],
+    specs: &ProbeSpecs,
+    least: usize,
+) -> Result<Reference, BTreeMap<ProbeKey, String>> {
     let mut bad = bad_now(samples, specs);
     let mut reference = Reference::new();
     for key in specs.keys() {
         let own: Vec<_> = samples.iter().filter(|sample| sample.key == *key).collect();
-        if own.len() < REFERENCE_SAMPLES {
+        if own.len() < least {
             // A missing sample was not taken, which is bad; a reason that is already there says more.
-            let why = format!("was sampled {} of {REFERENCE_SAMPLES} times", own.len());
+            let why = format!("was sampled {} of {least} times", own.len());
             bad.entry(key.clone()).or_insert(why);
             continue;
         }
         let numbers: Option<Vec<f64>> = own
             .iter()
             .map(|sample| match sample.reading {
-                Ok(Reading::Number(number)) => Some(number),
-                Ok(Reading::Good) | Err(_) => None,
+                Ok(Reading::Number(number)) if number.is_finite() => Some(number),
+                Ok(Reading::Number(_) | Reading::Good) | Err(_) => None,
             })
             .collect();
-        if let Some(mean) = numbers.as_deref().and_then(mean) {
-            reference.insert(key.clone(), mean);
+        if let Some(numbers) = numbers.filter(|numbers| !numbers.is_empty()) {
+            reference.insert(key.clone(), numbers);
         }
     }
     if bad.is_empty() { Ok(reference) } else { Err(bad) }
@@ -78,9 +91,19 @@ mod tests {
     use crate::policy::Limits;
 
     #[test]
-    fn the_reference_is_the_mean_of_three() {
-        let samples = [number(0, 0.1), number(10, 0.2), number(20, 0.3)];
-        assert_eq!(reference(&samples, &specs(1)), Ok(BTreeMap::from([(key("errors"), 0.2)])));
+    fn the_reference_is_the_samples_and_comparisons_are_with_their_median() {
+        let samples = [number(0, 0.1), number(10, 0.9), number(20, 0.3)];
+        let found = reference(&samples, &specs(1), 3).expect("a reference");
+        assert_eq!(found, BTreeMap::from([(key("errors"), vec![0.1, 0.9, 0.3])]));
+        assert_eq!(center(&specs(1)[&key("errors")], &found[&key("errors")]), Some(0.3), "one outlier moves nothing");
+    }
+
+    #[test]
+    fn s3_of_too_few_samples_there_is_no_mean_to_test_against() {
+        let tested = spec(Limits { max_increase: Some(Decimal::from(20)), ..Limits::default() });
+        assert!(tested.is_tested());
+        assert_eq!(center(&tested, &[0.1, 0.2]), None);
+        assert_eq!(center(&tested, &[0.2, 0.2, 0.2]), Some(0.2));
     }
 
     #[test]
@@ -94,7 +117,7 @@ mod tests {
             (vec![number(0, 0.1), number(10, 0.2), number(20, f64::NAN)], "read NaN, which is not a finite number"),
         ] {
             // However many failures the policy tolerates during a bake.
-            let refused = reference(&samples, &specs(5)).expect_err("no reference");
+            let refused = reference(&samples, &specs(5), 3).expect_err("no reference");
             assert_eq!(refused, BTreeMap::from([(key("errors"), why.to_owned())]));
         }
     }
@@ -102,8 +125,8 @@ mod tests {
     #[test]
     fn a_probe_that_is_only_good_or_bad_has_no_reference() {
         let specs = BTreeMap::from([(key("errors"), spec(Limits::default()))]);
-        assert_eq!(reference(&[good(0), good(10), good(20)], &specs), Ok(Reference::new()));
-        assert_eq!(reference(&[good(0), number(10, 1.0), good(20)], &specs), Ok(Reference::new()));
+        assert_eq!(reference(&[good(0), good(10), good(20)], &specs, 3), Ok(Reference::new()));
+        assert_eq!(reference(&[good(0), number(10, 1.0), good(20)], &specs, 3), Ok(Reference::new()));
     }
 
     #[test]

@@ -11,7 +11,10 @@
 //! Nothing here knows probes, times or policies.
 
 /// The least samples that show anything: of fewer, one that stands out is half of them.
-const LEAST: usize = 3;
+pub(super) const LEAST: usize = 3;
+
+/// The most samples that are kept: of a wait of a day between two batches, the latest say how it is now.
+const MOST: usize = 2_000;
 
 /// The latest so many samples are looked at for harm, besides all of them.
 const LENGTHS: [usize; 9] = [3, 4, 5, 6, 8, 10, 14, 20, 30];
@@ -44,15 +47,24 @@ pub struct Levels {
     pub missed_harm: f64,
 }
 
-/// The outcome of a look.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Evidence {
-    /// The limit is passed.
-    Past,
-    /// The limit is not passed.
-    Within,
-    /// Neither yet.
-    Open,
+/// A limit, in the unit of the samples. A sample at it is within.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Bound {
+    /// Above is past it.
+    Above(f64),
+    /// Below is past it.
+    Below(f64),
+}
+
+/// The mean of the latest samples, and how much of them it is of.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Latest {
+    /// Huber's estimate of their mean.
+    pub center: f64,
+    /// By how much the mean may be another one, at the level of `missed_harm`.
+    pub give_or_take: f64,
+    /// How many samples.
+    pub count: usize,
 }
 
 /// Samples as one number: where they lie, how far they spread, how much each resembles the one before.
@@ -84,88 +96,122 @@ impl Summary {
 pub struct Sequential {
     before: Vec<f64>,
     reference: Summary,
-    /// How far above the reference the limit is; the samples are turned so that it is above.
-    limit: f64,
+    /// The limit; samples and limit are turned so that past is above.
+    at: f64,
     sign: f64,
     levels: Levels,
     since: Vec<f64>,
 }
 
 impl Sequential {
-    /// Samples from before, and a limit so far above them (`limit` positive) or below (negative), in their unit. `None` if
-    /// the samples tell nothing, or the limit is 0 or not finite.
-    pub fn new(before: &[f64], limit: f64, levels: Levels) -> Option<Self> {
-        let sign = limit.signum();
+    /// A test of samples that come, with those from before. `None` if those tell nothing, or the limit is not finite.
+    pub fn new(before: &[f64], bound: Bound, levels: Levels) -> Option<Self> {
+        let (sign, at) = match bound {
+            Bound::Above(at) => (1.0, at),
+            Bound::Below(at) => (-1.0, -at),
+        };
         let before: Vec<f64> = before.iter().map(|sample| sample * sign).collect();
-        let reference = Summary::of(&before).filter(|_| limit.is_finite() && limit != 0.0)?;
-        Some(Self { before, reference, limit: limit.abs(), sign, levels, since: Vec::new() })
+        let reference = Summary::of(&before).filter(|_| at.is_finite())?;
+        Some(Self { before, reference, at, sign, levels, since: Vec::new() })
     }
 
-    /// Another sample; one that is not finite shows nothing. `may_end`: the bake is as long as it must be at least.
-    pub fn fold(&mut self, sample: f64, may_end: bool) -> Evidence {
+    /// Another sample. Returns the latest ones if they show that the limit is passed. A sample that is not finite shows
+    /// nothing.
+    #[must_use = "harm that nobody looks at is a removal that goes on"]
+    pub fn add(&mut self, sample: f64) -> Option<Latest> {
         if !sample.is_finite() {
-            return Evidence::Open;
+            return None;
         }
         self.since.push(sample * self.sign);
-        if self.reference.spread == 0.0 && self.is_constant() {
-            return self.compared(may_end);
+        if self.since.len() > MOST {
+            self.since.remove(0);
         }
-        if self.is_past() {
-            return Evidence::Past;
+        self.past()
+    }
+
+    /// Forgets the samples since: another batch is out.
+    pub fn begin(&mut self) {
+        self.since.clear();
+    }
+
+    /// The later half lies within the limit: a slow rise is not hidden by what was before. S2: and the last sample does, for
+    /// a bake never ends on a doubt.
+    pub fn is_within(&self) -> bool {
+        let Some(last) = self.since.last() else { return false };
+        if *last > self.at {
+            return false;
         }
-        if may_end && self.is_within() { Evidence::Within } else { Evidence::Open }
+        if self.never_varied() {
+            return true;
+        }
+        let half = self.since.len().div_ceil(2);
+        half >= LEAST && self.later_half().is_some_and(|half| half.center * self.sign + half.give_or_take <= self.at)
+    }
+
+    /// The samples that [`Self::is_within`] looks at; `None` before there is one.
+    pub fn later_half(&self) -> Option<Latest> {
+        let count = self.since.len().div_ceil(2);
+        (count > 0).then(|| {
+            let (difference, error, freedom) = self.of_latest(count);
+            let sure = student(mixture(float(count), self.levels.missed_harm), freedom);
+            self.latest(difference, sure * error, count)
+        })
     }
 
     /// Whether noise as before lets a bake of so many samples, without harm, end as within the limit in 99 of 100 cases.
     pub fn can_tell(&self, samples: usize) -> bool {
-        self.needs(samples) <= self.limit
+        self.needs(samples) <= self.limit()
     }
 
-    /// The least limit that a bake of so many samples could tell, in the samples' unit.
+    /// The least distance of a limit from the reference that a bake of so many samples could tell, in the samples' unit.
     pub fn needs(&self, samples: usize) -> f64 {
+        self.would_need(samples, self.reference.count)
+    }
+
+    /// The same with so many samples before, were they like those that there are.
+    pub fn would_need(&self, samples: usize, before: usize) -> f64 {
         let half = (samples / 2).max(LEAST);
-        let freedom = self.reference.count + half - 2;
+        let freedom = (before + half).saturating_sub(2);
         let sure = student(mixture(float(half), self.levels.missed_harm), freedom);
-        let error = self.error(self.reference.spread, self.reference.memory, half);
-        (sure + ONE_OF_HUNDRED) * error
+        (sure + ONE_OF_HUNDRED) * error(self.reference.spread, self.reference.memory, before, half)
+    }
+
+    /// The samples from before.
+    pub fn reference(&self) -> Summary {
+        Summary { center: self.reference.center * self.sign, ..self.reference }
+    }
+
+    /// How far the limit is from the reference.
+    fn limit(&self) -> f64 {
+        self.at - self.reference.center
+    }
+
+    /// Neither the samples before nor those since: numbers that are compared as they are.
+    fn never_varied(&self) -> bool {
+        self.reference.spread == 0.0 && self.is_constant()
     }
 
     fn is_constant(&self) -> bool {
         self.since.first().is_some_and(|first| self.since.iter().all(|sample| sample == first))
     }
 
-    /// Numbers that never varied are compared as they are.
-    fn compared(&self, may_end: bool) -> Evidence {
-        let last = self.since.last().copied().unwrap_or_default();
-        match last - self.reference.center > self.limit {
-            true => Evidence::Past,
-            false if may_end => Evidence::Within,
-            false => Evidence::Open,
-        }
-    }
-
-    /// The latest samples of some length lie above the limit: harm may begin at any sample.
-    fn is_past(&self) -> bool {
+    /// The latest samples of some length that lie past the limit: harm may begin at any sample.
+    fn past(&self) -> Option<Latest> {
         let all = self.since.len();
+        let last = *self.since.last()?;
+        if self.never_varied() {
+            return (all >= LEAST && last > self.at).then(|| self.latest(last - self.reference.center, 0.0, all));
+        }
         let lengths = LENGTHS.into_iter().filter(|length| *length < all).chain([all]);
-        lengths.filter(|length| *length >= LEAST).any(|length| {
+        lengths.filter(|length| *length >= LEAST).find_map(|length| {
             let (difference, error, freedom) = self.of_latest(length);
             let sure = student(mixture(float(length), self.levels.false_abort), freedom);
-            difference - sure * error > self.limit
+            (difference - sure * error > self.limit()).then(|| self.latest(difference, sure * error, length))
         })
     }
 
-    /// The later half lies below the limit: a slow rise is not hidden by what was before. S2: and the last sample does, for
-    /// a bake never ends on a doubt.
-    fn is_within(&self) -> bool {
-        let half = self.since.len().div_ceil(2);
-        let is_doubted = self.since.last().is_none_or(|last| last - self.reference.center > self.limit);
-        if half < LEAST || is_doubted {
-            return false;
-        }
-        let (difference, error, freedom) = self.of_latest(half);
-        let sure = student(mixture(float(half), self.levels.missed_harm), freedom);
-        difference + sure * error < self.limit
+    fn latest(&self, difference: f64, give_or_take: f64, count: usize) -> Latest {
+        Latest { center: (self.reference.center + difference) * self.sign, give_or_take, count }
     }
 
     /// Of the latest samples: how far they lie above the reference, the standard error of that, and its degrees of freedom.
@@ -181,13 +227,15 @@ impl Sequential {
             residuals(&self.before, self.reference.center, self.reference.spread),
             residuals(latest, center, own),
         ]);
-        (center - self.reference.center, self.error(spread, memory, length), self.before.len() + length - 2)
+        let error = error(spread, memory, self.before.len(), length);
+        (center - self.reference.center, error, (self.before.len() + length).saturating_sub(2))
     }
+}
 
-    fn error(&self, spread: f64, memory: f64, length: usize) -> f64 {
-        let alike = (1.0 + memory) / (1.0 - memory);
-        spread * (alike * (1.0 / float(self.before.len()) + 1.0 / float(length))).sqrt()
-    }
+/// The standard error of the difference between two means.
+fn error(spread: f64, memory: f64, before: usize, since: usize) -> f64 {
+    let alike = (1.0 + memory) / (1.0 - memory);
+    spread * (alike * (1.0 / float(before) + 1.0 / float(since))).sqrt()
 }
 
 /// The normal quantile of 99%.

@@ -1,43 +1,65 @@
-//! [`Watch`]: consecutive bad samples per probe, until they are a [`Regression`].
+//! [`Watch`]: what every probe showed since its batch is out, until it is a regression.
 //!
-//! One good sample clears a probe's count; nothing else does. This module must not look at the time: [`super::Bake`]
-//! decides when rounds are taken, and whether they form a bake.
+//! So many bad samples in a row are one; one good sample clears the count, and nothing else does. The relative limits of a
+//! probe that is tested are judged by all samples together ([`super::Tested`]). This module must not look at the time:
+//! [`super::Bake`] decides when rounds are taken, and whether they form a bake.
 
 use std::collections::BTreeMap;
 
 use super::judge::{Against, BadReading, judge};
 use super::probes::ProbeSpecs;
-use super::reference::Reference;
-use crate::model::{ProbeKey, Sample};
+use super::reference::{Reference, center};
+use super::tested::{LevelsOf, Tested};
+use crate::model::{ProbeKey, Reading, Sample};
+use crate::policy::ProbeSpec;
 
-/// A probe whose last samples all broke its limits or could not be read, as many in a row as its policy allows.
+/// So many samples in a row that cannot be read are a regression, of a probe that is tested: one that is lost is no more
+/// than one that stands out.
+const LOST: u64 = 3;
+
+/// What is found about one probe.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Regression {
+pub(crate) struct Finding {
     /// Which probe.
     pub(crate) key: ProbeKey,
     /// The reading and its limit, in words, without the probe's name.
     pub(crate) message: String,
-    /// The number in the last sample, if any.
+    /// The number in the last sample, or the mean of several, if any.
     pub(crate) measured: Option<f64>,
-    /// The limit that it broke, if a limit is the reason.
+    /// The limit, if a limit is the reason.
     pub(crate) limit: Option<f64>,
 }
 
-/// Counts each probe's consecutive bad samples.
+/// One probe that is watched.
+#[derive(Clone, Debug, PartialEq)]
+struct Watched {
+    spec: ProbeSpec,
+    /// What samples are compared with.
+    center: Option<f64>,
+    /// Set if its relative limits are tested, and its reference allows it.
+    tested: Option<Tested>,
+    /// The number of bad samples in a row up to now.
+    in_a_row: u64,
+    /// Of a precondition: its last sample, if it was bad.
+    unmet: Option<Finding>,
+}
+
+/// Watches probes, round by round.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Watch {
-    specs: ProbeSpecs,
-    reference: Reference,
-    /// By probe, the number of bad samples in a row up to now.
-    in_a_row: BTreeMap<ProbeKey, u64>,
-    /// Preconditions whose last sample was bad.
-    unmet: BTreeMap<ProbeKey, Regression>,
+    probes: BTreeMap<ProbeKey, Watched>,
 }
 
 impl Watch {
-    /// Watches these probes against the reference from before the first batch.
-    pub(crate) fn new(specs: ProbeSpecs, reference: Reference) -> Self {
-        Self { specs, reference, in_a_row: BTreeMap::new(), unmet: BTreeMap::new() }
+    /// Watches these probes against the reference from before the first batch. A subsystem without levels has the defaults.
+    pub(crate) fn new(specs: ProbeSpecs, reference: &Reference, levels: &LevelsOf) -> Self {
+        let watched = |key: &ProbeKey, spec: ProbeSpec| {
+            let before = reference.get(key).map(Vec::as_slice).unwrap_or_default();
+            let levels = levels.get(&key.subsystem).copied().unwrap_or_default();
+            let tested = spec.is_tested().then(|| Tested::new(&spec, before, levels)).flatten();
+            Watched { center: center(&spec, before), spec, tested, in_a_row: 0, unmet: None }
+        };
+        Self { probes: specs.into_iter().map(|(key, spec)| (key.clone(), watched(&key, spec))).collect() }
     }
 
     /// Judges one round. Every probe must have one sample in it; a probe without one is bad.
@@ -45,64 +67,98 @@ impl Watch {
     /// Returns the probes that are a regression now, in the order of their names: none of them a precondition, see
     /// [`Self::unmet`]. Samples of unwatched probes are ignored; if a probe has several samples, one bad sample is enough.
     #[must_use = "a regression that nobody looks at is a removal that goes on"]
-    pub(crate) fn round(&mut self, samples: &[Sample]) -> Vec<Regression> {
-        let mut regressions = Vec::new();
-        for (key, spec) in &self.specs {
-            let against = Against::Reference(self.reference.get(key).copied());
-            let mut bad = None;
-            let mut seen = false;
-            for sample in samples.iter().filter(|sample| sample.key == *key) {
-                seen = true;
-                if let Err(why) = judge(spec, against, Some(sample)) {
-                    bad = Some(why);
-                    break;
-                }
-            }
-            if !seen {
-                // S3: no data is not good news.
-                bad = judge(spec, against, None).err();
-            }
-            let before = self.in_a_row.get(key).copied().unwrap_or(0);
-            let consecutive = if bad.is_some() { before.saturating_add(1) } else { 0 };
-            self.unmet.remove(key);
-            if let Some(bad) = &bad {
-                if !spec.role.is_watch() {
-                    self.unmet.insert(key.clone(), regression(key, bad, consecutive));
-                } else if consecutive >= spec.failures {
-                    regressions.push(regression(key, bad, consecutive));
-                }
-            }
-            self.in_a_row.insert(key.clone(), consecutive);
-        }
-        regressions
+    pub(crate) fn round(&mut self, samples: &[Sample]) -> Vec<Finding> {
+        let of = |(key, watched): (&ProbeKey, &mut Watched)| {
+            let own: Vec<&Sample> = samples.iter().filter(|sample| sample.key == *key).collect();
+            watched.round(key, &own)
+        };
+        self.probes.iter_mut().filter_map(of).collect()
+    }
+
+    /// Another batch is out: what tested probes read before shows nothing about it.
+    pub(crate) fn begin(&mut self) {
+        self.probes.values_mut().filter_map(|watched| watched.tested.as_mut()).for_each(Tested::begin);
     }
 
     /// Probes whose last sample was bad, but for preconditions.
     pub(crate) fn suspects(&self) -> impl Iterator<Item = &ProbeKey> {
-        self.in_a_row.iter().filter(|(key, times)| **times > 0 && !self.unmet.contains_key(*key)).map(|(key, _)| key)
+        let is_suspect = |watched: &Watched| watched.in_a_row > 0 && watched.spec.role.is_watch();
+        self.probes.iter().filter(move |(_, watched)| is_suspect(watched)).map(|(key, _)| key)
+    }
+
+    /// Probes of which it is not shown yet that they are within their limits.
+    pub(crate) fn open(&self) -> impl Iterator<Item = Finding> {
+        self.probes.iter().filter_map(|(key, watched)| watched.tested.as_ref()?.open(key))
     }
 
     /// What preconditions read while a batch was out counts for nothing before the next one.
     pub(crate) fn forget_preconditions(&mut self) {
-        self.unmet.clear();
-        let specs = &self.specs;
-        self.in_a_row.retain(|key, _| specs.get(key).is_some_and(|spec| spec.role.is_watch()));
+        for watched in self.probes.values_mut().filter(|watched| !watched.spec.role.is_watch()) {
+            watched.unmet = None;
+            watched.in_a_row = 0;
+        }
     }
 
     /// Preconditions whose last sample was bad: no batch may begin. Each with whether it was bad as often as its policy
     /// bears.
-    pub(crate) fn unmet(&self) -> impl Iterator<Item = (&Regression, bool)> {
-        self.unmet.iter().map(|(key, unmet)| {
-            let times = self.in_a_row.get(key).copied().unwrap_or(u64::MAX);
-            (unmet, self.specs.get(key).is_none_or(|spec| times >= spec.failures))
-        })
+    pub(crate) fn unmet(&self) -> impl Iterator<Item = (&Finding, bool)> {
+        let is_final = |watched: &Watched| watched.in_a_row >= watched.spec.failures.unwrap_or(1);
+        self.probes.values().filter_map(move |watched| Some((watched.unmet.as_ref()?, is_final(watched))))
     }
 }
 
-fn regression(key: &ProbeKey, bad: &BadReading, consecutive: u64) -> Regression {
+impl Watched {
+    fn round(&mut self, key: &ProbeKey, samples: &[&Sample]) -> Option<Finding> {
+        // S3: no data is not good news, and of several samples the worst counts.
+        let bad = match samples {
+            [] => self.judge(None).err(),
+            samples => samples.iter().find_map(|sample| self.judge(Some(sample)).err()),
+        };
+        self.in_a_row = if bad.is_some() { self.in_a_row.saturating_add(1) } else { 0 };
+        self.unmet = None;
+        match bad {
+            Some(bad) if !self.spec.role.is_watch() => {
+                self.unmet = Some(finding(key, &bad, self.in_a_row));
+                None
+            }
+            Some(bad) => (self.in_a_row >= self.bears(&bad)).then(|| finding(key, &bad, self.in_a_row)),
+            None => {
+                let tested = self.tested.as_mut()?;
+                samples.iter().filter_map(|sample| number(sample)).fold(None, |past, number| {
+                    let found = tested.add(key, number);
+                    past.or(found)
+                })
+            }
+        }
+    }
+
+    /// One sample by itself, by the limits that one sample can break.
+    fn judge(&self, sample: Option<&Sample>) -> Result<(), BadReading> {
+        match &self.tested {
+            None => judge(&self.spec, Against::Reference(self.center), sample),
+            Some(_) => judge(&self.spec, Against::AbsoluteOnly, sample),
+        }
+    }
+
+    /// Bad samples in a row that make a regression, if the last one is bad like this.
+    fn bears(&self, bad: &BadReading) -> u64 {
+        let is_lost = bad.measured.is_none();
+        let default = if self.tested.is_some() && is_lost { LOST } else { 1 };
+        self.spec.failures.unwrap_or(default)
+    }
+}
+
+fn number(sample: &Sample) -> Option<f64> {
+    match sample.reading {
+        Ok(Reading::Number(number)) => Some(number),
+        Ok(Reading::Good) | Err(_) => None,
+    }
+}
+
+fn finding(key: &ProbeKey, bad: &BadReading, consecutive: u64) -> Finding {
     let message =
         if consecutive > 1 { format!("{} ({consecutive} times in a row)", bad.message) } else { bad.message.clone() };
-    Regression { key: key.clone(), message, measured: bad.measured, limit: bad.limit }
+    Finding { key: key.clone(), message, measured: bad.measured, limit: bad.limit }
 }
 
 #[cfg(test)]
@@ -114,7 +170,7 @@ mod tests {
     use crate::policy::{ProbeRole, ProbeSpec};
 
     fn watch(failures: u64) -> Watch {
-        Watch::new(specs(failures), Reference::new())
+        Watch::new(specs(failures), &Reference::new(), &LevelsOf::new())
     }
 
     #[test]
@@ -158,7 +214,7 @@ mod tests {
     fn a_precondition_is_no_regression_and_no_suspect() {
         let precondition = |spec| ProbeSpec { role: ProbeRole::Precondition, ..spec };
         let specs = specs(2).into_iter().map(|(key, spec)| (key, precondition(spec))).collect();
-        let mut watch = Watch::new(specs, Reference::new());
+        let mut watch = Watch::new(specs, &Reference::new(), &LevelsOf::new());
         let unmet =
             |watch: &Watch| watch.unmet().map(|(unmet, is_final)| (unmet.key.clone(), is_final)).collect::<Vec<_>>();
         assert_eq!(watch.round(&[number(0, 1.5)]), []);

@@ -134,7 +134,7 @@ mod tests {
 
     #[test]
     fn s3_a_newer_schema_and_a_field_that_would_be_dropped_are_newer() {
-        let newer = altered(|r| drop(r.insert("schema".into(), "safe-remove/ledger/v5".into())));
+        let newer = altered(|r| drop(r.insert("schema".into(), "safe-remove/ledger/v6".into())));
         assert!(matches!(newer, Err(CodecError::Newer { .. })), "{newer:?}");
         let field = altered(|r| drop(r.insert("quorum".into(), 3.into())));
         assert!(
@@ -156,7 +156,7 @@ mod tests {
     fn s3_a_number_that_would_not_read_back_is_not_written() {
         let mut record = record();
         let probe = crate::model::ProbeKey { subsystem: "index".into(), probe: "errors".into() };
-        let reference = [(probe, f64::NAN)].into();
+        let reference = [(probe, vec![f64::NAN])].into();
         record.runs.insert(
             "r1".into(),
             crate::coordination::RunEntry { reference, ..crate::coordination::RunEntry::in_line() },

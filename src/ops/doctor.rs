@@ -322,6 +322,7 @@ fn is_of_state(rule: Rule) -> bool {
             | Rule::Budget
             | Rule::Window
             | Rule::UnhealthyNow
+            | Rule::TooNoisy
             | Rule::ReasonRequired
             | Rule::Approval
             | Rule::NotProved

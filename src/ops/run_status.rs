@@ -100,7 +100,8 @@ fn batch(entry: &RunEntry, history: &RunHistory<'_>, is_watched: bool) -> Option
     let (number, of) = run::shown_batch(history, outstanding)?;
     let times = history.batches.get(&number).copied().unwrap_or_default();
     let is_baking = is_watched && matches!(history.step, Some(LastStep::Baking(_))) && times.baked.is_none();
-    let bake_ends_at = times.baking_since.filter(|_| is_baking).map(|since| since.plus(opening.settings.bake));
+    let by_length = times.baking_since.map(|since| since.plus(opening.settings.bake));
+    let bake_ends_at = times.baking_until.or(by_length).filter(|_| is_baking);
     Some(StatusBatch { number, of, granted_at: times.granted, cordoned_at: times.cordoned, bake_ends_at })
 }
 

@@ -11,6 +11,7 @@ mod doctor;
 mod documents;
 mod headroom;
 mod hosts;
+mod judges;
 pub(crate) mod next;
 mod page;
 mod place;
@@ -39,6 +40,7 @@ pub(crate) use documents::{
 };
 pub(crate) use headroom::headroom_text;
 pub(crate) use hosts::{HostsDocument, hosts_list_text};
+pub(crate) use judges::{judges, judges_text};
 pub(crate) use page::Page;
 pub(crate) use place::{ClockSpeed, Place};
 pub(crate) use plan::{other_text, plan_text};

@@ -141,9 +141,9 @@ pub(crate) fn bad_text(measured: &Measured) -> Option<String> {
     match (measured.reading.good, failures) {
         (true, _) => None,
         (false, _) if !measured.limits.role.is_watch() => Some("bad (a precondition)".to_owned()),
-        // More than make a regression are just so many.
-        (false, failures) if bad > failures => Some(format!("{bad} bad in a row")),
-        (false, failures) => Some(format!("{bad} bad of {failures}")),
+        // More than make a regression are just so many, and of a probe that is tested none do.
+        (false, Some(failures)) if bad <= failures => Some(format!("{bad} bad of {failures}")),
+        (false, _) => Some(format!("{bad} bad in a row")),
     }
 }
 
@@ -190,7 +190,7 @@ mod tests {
                 reference: Some(73.0),
                 max: Some(Limit { at: 109.5, percent: Some(50.0) }),
                 min: None,
-                failures: 2,
+                failures: Some(2),
                 role: crate::policy::ProbeRole::Watch,
             },
             recent: vec![Some(73.0), None, Some(value)],
@@ -235,7 +235,7 @@ mod tests {
         errors.limits = ProbeLimits {
             reference: Some(0.002),
             max: Some(Limit { at: 0.01, percent: None }),
-            failures: 1,
+            failures: Some(1),
             role: crate::policy::ProbeRole::Watch,
             ..ProbeLimits::default()
         };

@@ -130,6 +130,9 @@ pub(super) fn remark(event: &Event) -> Option<String> {
             let gap = span_text(Duration::from_millis(*gap_ms));
             Some(format!("the bake of batch {batch} begins again: nothing was sampled for {gap}"))
         }
+        Event::BakeExtended { batch, until, why } => {
+            Some(format!("the bake of batch {batch} goes on until {until} at the latest: {why}"))
+        }
         Event::Warned { message } | Event::GroupLeft { message, .. } => Some(format!("warning: {message}")),
         _ => None,
     }
@@ -155,7 +158,7 @@ mod tests {
                 reading: ProbeReading { value: Some(0.002), good: true, why: None, bad: 0 },
                 limits: ProbeLimits {
                     max: Some(Limit { at: 0.01, percent: None }),
-                    failures: 1,
+                    failures: Some(1),
                     role: crate::policy::ProbeRole::Watch,
                     ..ProbeLimits::default()
                 },

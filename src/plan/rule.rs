@@ -26,6 +26,8 @@ pub(crate) enum Rule {
     EmptySelection,
     /// A watched probe is already bad.
     UnhealthyNow,
+    /// A tested probe varies too much for its limit to be seen in the longest bake.
+    TooNoisy,
     /// Outside the allowed windows, or in a freeze.
     Window,
     /// A halt is in force.

@@ -8,11 +8,17 @@ use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
 use crate::model::SubsystemName;
-use crate::policy::{BatchLimit, ConfirmPolicy};
+use crate::policy::{BatchLimit, ConfirmPolicy, samples_in};
 
 use super::Inputs;
 use super::membership::Membership;
 use super::weights::units;
+
+/// The least samples of a reference.
+const LEAST_REFERENCE: u64 = 3;
+
+/// The most, where one policy asks for a long reference and another one for frequent samples: the record has them all.
+const MOST_REFERENCE: u64 = 120;
 
 /// A plan's settings: the strictest of each in the policies of everything that it touches and watches (contract section
 /// 5, "Several subsystems, one run").
@@ -24,6 +30,12 @@ pub struct Settings {
     /// The shortest of everything watched.
     #[serde(rename = "every_ms", with = "crate::policy::duration_ms")]
     pub(crate) every: Duration,
+    /// The longest of everything watched: how long probes are sampled before the first batch.
+    #[serde(rename = "reference_ms", with = "crate::policy::duration_ms", default)]
+    pub(crate) reference: Duration,
+    /// The longest of everything watched: how long a bake may last where a tested probe shows nothing yet.
+    #[serde(rename = "bake_max_ms", with = "crate::policy::duration_ms", default)]
+    pub(crate) bake_max: Duration,
     /// The longest of everything touched.
     #[serde(rename = "interval_ms", with = "crate::policy::duration_ms")]
     pub(crate) interval: Duration,
@@ -42,6 +54,14 @@ pub struct Settings {
     pub(crate) offline_limit: Duration,
 }
 
+impl Settings {
+    /// The samples that the reference has: at least three.
+    pub(crate) fn reference_samples(&self) -> usize {
+        let samples = samples_in(self.reference, self.every).clamp(LEAST_REFERENCE, MOST_REFERENCE);
+        usize::try_from(samples).unwrap_or(usize::MAX)
+    }
+}
+
 /// The settings of a run that takes `count` hosts of these subsystems.
 pub(crate) fn strictest(
     inputs: &Inputs<'_>,
@@ -56,6 +76,8 @@ pub(crate) fn strictest(
     Settings {
         bake: seen().map(|p| p.health.bake).max().unwrap_or_default(),
         every: seen().map(|p| p.health.every).min().unwrap_or_default(),
+        reference: seen().map(|p| p.health.reference).max().unwrap_or_default(),
+        bake_max: seen().map(|p| p.health.bake_max.max(p.health.bake)).max().unwrap_or_default(),
         interval: policies().map(|p| p.pace.interval).max().unwrap_or_default(),
         unattended_max: policies().map(|p| p.confirm.unattended_max).min().unwrap_or(0),
         unusual: touched.iter().any(|&s| is_unusual(inputs, membership, named, s, count)),

@@ -11,7 +11,8 @@ use crate::model::{
 };
 use crate::policy::{
     BatchLimit, CapacityPolicy, ConfirmPolicy, FleetConfig, HealthPolicy, LedgerConfig, LedgerKind, Managed,
-    PacePolicy, PolicySet, ProviderConfig, ProviderFloor, ProviderKind, Selector, SubsystemPolicy, UnitsSource,
+    PacePolicy, PolicySet, ProviderConfig, ProviderFloor, ProviderKind, Selector, SubsystemPolicy, TestLevels,
+    UnitsSource,
 };
 
 use super::{
@@ -54,7 +55,14 @@ pub(crate) fn policy(name: &str, minimum: u64) -> SubsystemPolicy {
             requires_launch: false,
             budgets: Vec::new(),
         },
-        health: HealthPolicy { bake: Duration::from_secs(180), every: Duration::from_secs(10), probes: Vec::new() },
+        health: HealthPolicy {
+            bake: Duration::from_secs(180),
+            every: Duration::from_secs(10),
+            reference: Duration::from_secs(30),
+            bake_max: Duration::from_secs(540),
+            levels: TestLevels::default(),
+            probes: Vec::new(),
+        },
         confirm: ConfirmPolicy::default(),
         windows: None,
     }

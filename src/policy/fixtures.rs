@@ -47,6 +47,10 @@ budgets = [{ hosts = 4, per = "1h" }, { hosts = "12%", per = "24h" }]
 [health]
 bake = "3m"
 every = "10s"
+reference = "2m"
+bake_max = "10m"
+false_abort = "2%"
+missed_harm = "0.5%"
 [[health.probe]]
 name = "errors"
 kind = "simulated"
@@ -110,6 +114,11 @@ name = "targets"
 kind = "target-group"
 arn = "arn:aws:elasticloadbalancing:us-east-1:123456789012:targetgroup/index/0123456789abcdef"
 min = 0.9
+[[health.probe]]
+name = "latency"
+kind = "simulated"
+metric = "latency_ms"
+max_increase = "50%"
 [confirm]
 unattended_max = 2
 require_reason = true

@@ -56,6 +56,27 @@ pub(crate) fn loosened(accepted: &SubsystemPolicy, now: &SubsystemPolicy) -> Vec
     let (was, is) = (health, &now.health);
     found.unless(is.bake >= was.bake, "health.bake", duration_text(was.bake), duration_text(is.bake));
     found.unless(is.every <= was.every, "health.every", duration_text(was.every), duration_text(is.every));
+    // `bake_max` allows nothing: only evidence ends a bake as clean, however long it lasts.
+    found.unless(
+        is.reference_samples() >= was.reference_samples(),
+        "health.reference",
+        duration_text(was.reference),
+        duration_text(is.reference),
+    );
+    let (old, new) = (was.levels, is.levels);
+    let text = |percent: Decimal| format!("{percent}%");
+    found.unless(
+        new.false_abort >= old.false_abort,
+        "health.false_abort",
+        text(old.false_abort),
+        text(new.false_abort),
+    );
+    found.unless(
+        new.missed_harm <= old.missed_harm,
+        "health.missed_harm",
+        text(old.missed_harm),
+        text(new.missed_harm),
+    );
     for probe in &was.probes {
         let field = format!("health.probe.{}", probe.name);
         match is.probes.iter().find(|other| other.name == probe.name) {
@@ -193,7 +214,11 @@ fn probe_loosened(found: &mut Findings, field: &str, was: &ProbeSpec, is: &Probe
     found.unless(at_most(age.0, age.1), &key("max_age"), age_text(age.0), age_text(age.1));
     // One that must be good all through a run must be good before it too.
     found.unless(is.role >= *role, &key("role"), plain(role), plain(&is.role));
-    found.unless(is.failures <= *failures, &key("failures"), failures, is.failures);
+    // Neither the test nor a comparison is stricter in everything.
+    let counted = |of: Option<u64>| of.unwrap_or(1);
+    let as_strict =
+        is.is_tested() == was.is_tested() && (was.is_tested() || counted(is.failures) <= counted(*failures));
+    found.unless(as_strict, &key("failures"), failures_text(was), failures_text(is));
     let new = is.limits;
     found.unless(at_most(limits.max, new.max), &key("max"), plain(&limits.max), plain(&new.max));
     let min_kept = limits.min.is_none_or(|old| new.min.is_some_and(|new| new >= old));
@@ -212,6 +237,11 @@ fn http_as_strict(was: &HttpProbe, is: &HttpProbe) -> bool {
         && is.expect_status.is_subset(expect_status)
         && is.parse <= *parse
         && is.redirects <= *redirects
+}
+
+/// `2`; of a probe that is tested, that it is.
+fn failures_text(of: &ProbeSpec) -> String {
+    if of.is_tested() { "none: it is tested".to_owned() } else { of.failures.unwrap_or(1).to_string() }
 }
 
 fn age_text(age: Option<Duration>) -> String {

@@ -234,6 +234,16 @@ pub(super) struct RawHealth {
     /// Sampling period, from start to start.
     #[schemars(required)]
     pub(super) every: Option<Spanned<DurationValue>>,
+    /// How long probes are sampled before the first batch: 10 to 60 times `every`, at most 1h. Default 10 times `every`; 3
+    /// times where no probe is tested, which is a relative limit without `failures`.
+    pub(super) reference: Option<Spanned<DurationValue>>,
+    /// The longest bake, where the samples of a tested probe show neither harm nor that there is none; then the batch goes
+    /// back. Default three times `bake`.
+    pub(super) bake_max: Option<Spanned<DurationValue>>,
+    /// Of bakes without harm, how many a tested probe may abort. Above 0, at most 20%. Default 1%.
+    pub(super) false_abort: Option<Spanned<Percent>>,
+    /// Of bakes with harm beyond the limit, how many may end as clean by a tested probe. Above 0, at most 20%. Default 0.1%.
+    pub(super) missed_harm: Option<Spanned<Percent>>,
     /// What is read.
     pub(super) probe: Option<Spanned<Vec<Spanned<RawProbe>>>>,
 }

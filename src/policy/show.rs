@@ -61,6 +61,12 @@ pub(crate) fn effective(policy: &SubsystemPolicy) -> Value {
     if let Some(minimum) = value.pointer_mut("/capacity/minimum_per_zone") {
         *minimum = zone_minimum(&policy.capacity);
     }
+    let probes = value.pointer_mut("/health/probes").and_then(Value::as_array_mut);
+    for (shown, probe) in probes.into_iter().flatten().zip(&policy.health.probes) {
+        let (key, judge) =
+            if probe.is_tested() { ("judge", "test".into()) } else { ("failures", probe.failures.unwrap_or(1).into()) };
+        shown[key] = judge;
+    }
     for_people(&mut value);
     value
 }
@@ -97,7 +103,10 @@ fn for_people(value: &mut Value) {
                         continue;
                     }
                     (_, Value::String(percent))
-                        if matches!(key.as_str(), "max_unserving" | "max_increase" | "max_decrease") =>
+                        if matches!(
+                            key.as_str(),
+                            "max_unserving" | "max_increase" | "max_decrease" | "false_abort" | "missed_harm"
+                        ) =>
                     {
                         inner = format!("{percent}%").into();
                     }

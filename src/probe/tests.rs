@@ -45,7 +45,7 @@ async fn sample(kind: ProbeKind, simulated: Option<Arc<dyn SimulatedMetrics>>) -
         timeout: Duration::from_millis(500),
         max_age: None,
         limits: Limits::default(),
-        failures: 1,
+        failures: None,
         role: ProbeRole::Watch,
         unit: None,
     };
@@ -117,7 +117,7 @@ async fn s7_a_probe_that_takes_longer_than_the_patience_is_bad_and_the_others_ar
         timeout: Duration::from_secs(60),
         max_age: None,
         limits: Limits::default(),
-        failures: 1,
+        failures: None,
         role: ProbeRole::Watch,
         unit: None,
     };

@@ -62,7 +62,7 @@ pub(crate) enum RecordUpdate {
         /// The observation that the decision rests on.
         snapshot: Arc<FleetSnapshot>,
         /// The reference of the probes.
-        reference: BTreeMap<ProbeKey, f64>,
+        reference: BTreeMap<ProbeKey, Vec<f64>>,
         /// When its first sample was taken.
         reference_at: Time,
         /// Only note that a person is asked about the batch, which could go now.

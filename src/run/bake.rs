@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::health::{Bake, Gap, Watch};
+use crate::health::{Bake, BakeTimes, Gap, Watch, levels_of};
 use crate::model::{BatchNumber, Time, duration_text, span_text};
 
 use super::machine::Machine;
@@ -14,10 +14,32 @@ impl Machine {
     /// A bake begins, from its start.
     pub(super) fn start_baking(&mut self, now: Time) {
         let settings = self.settings();
-        let (length, every) = (settings.bake, settings.every);
+        let (bake, every) = (settings.bake, settings.every);
+        let times = BakeTimes { bake, bake_max: settings.bake_max.max(bake), every };
         let watch = self.baseline.watch.take();
-        let watch = watch.unwrap_or_else(|| Watch::new(self.probes(), self.baseline.reference.clone()));
-        self.go_on(BatchStep::Baking { bake: Box::new(Bake::new(length, every, now, watch)) });
+        let watch = watch.unwrap_or_else(|| self.new_watch());
+        self.go_on(BatchStep::Baking { bake: Box::new(Bake::new(times, now, watch)), told_going_on: false });
+    }
+
+    /// Every probe against the reference, with nothing known of it yet.
+    pub(super) fn new_watch(&self) -> Watch {
+        Watch::new(self.probes(), &self.baseline.reference, &levels_of(&self.spec.policies))
+    }
+
+    /// Tells the journal, once, that the bake goes on because evidence is missing.
+    pub(super) fn bake_goes_on(&mut self, now: Time) {
+        let Phase::InBatch(BatchUnderWay { number, step: BatchStep::Baking { bake, told_going_on }, .. }) =
+            &mut self.phase
+        else {
+            return;
+        };
+        let missing = bake.missing();
+        let Some(first) = missing.first().filter(|_| !*told_going_on) else { return };
+        *told_going_on = true;
+        let until = now.plus(bake.progress(now).left);
+        let why = format!("probe {} {}", first.key, first.message);
+        let batch = *number;
+        self.record(Event::BakeExtended { batch, until, why });
     }
 
     /// Waits for the next sample, or for the next sign of life that the ledger needs.
@@ -44,11 +66,13 @@ impl Machine {
 
     /// The bake is clean: the chain of samples spans all of it.
     pub(super) fn baked(&mut self) {
-        let Phase::InBatch(BatchUnderWay { number, step: BatchStep::Baking { bake }, .. }) = &self.phase else {
+        let Phase::InBatch(BatchUnderWay { number, step: BatchStep::Baking { bake, .. }, .. }) = &self.phase else {
             return;
         };
         let (batch, progress) = (*number, bake.progress(bake.next_round_at()));
-        self.baseline.watch = Some(bake.watch().clone());
+        let mut watch = bake.watch().clone();
+        watch.begin();
+        self.baseline.watch = Some(watch);
         if let Some(slow) = progress.slow {
             let message = format!(
                 "sampling took up to {} a round, slower than `every` = {}",
@@ -67,7 +91,7 @@ impl Machine {
     ///
     /// [`Reason::Timeout`], after too many restarts.
     pub(super) fn bake_broke(&mut self, gap: Gap, now: Time) -> Result<(), Reason> {
-        let Phase::InBatch(BatchUnderWay { number, step: BatchStep::Baking { bake }, .. }) = &self.phase else {
+        let Phase::InBatch(BatchUnderWay { number, step: BatchStep::Baking { bake, .. }, .. }) = &self.phase else {
             return Ok(());
         };
         let (batch, restarts) = (*number, bake.progress(now).restarts);

@@ -58,7 +58,7 @@ impl Machine {
             Phase::Asking { until, .. } => *until = (*until).min(now.plus(answer_within)),
             Phase::InBatch(BatchUnderWay { step, .. }) => match step {
                 BatchStep::Cordoning { since } | BatchStep::Verifying { since } => *since = (*since).min(now),
-                BatchStep::Baking { bake } => gap = bake.set_back(now),
+                BatchStep::Baking { bake, .. } => gap = bake.set_back(now),
                 BatchStep::Suspending | BatchStep::Terminating { .. } => {}
             },
             Phase::Enlisting

@@ -79,6 +79,7 @@ impl Machine {
             Some(CauseKind::Order) => Outcome::Halted,
             Some(
                 CauseKind::Probe
+                | CauseKind::Inconclusive
                 | CauseKind::Rule
                 | CauseKind::Inventory
                 | CauseKind::Timeout

@@ -38,6 +38,8 @@ pub enum Purpose {
 pub(crate) enum CauseKind {
     /// A probe: the only cause that text calls a regression.
     Probe,
+    /// The longest bake was over, and it was not shown whether a probe is within its limit.
+    Inconclusive,
     /// A rule that no longer holds.
     Rule,
     /// The fleet shows something else than what was done.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::coordination::{Halt, Pause, ProcessId};
-use crate::health::{ProbeLimits, ProbeReading};
+use crate::health::{ProbeLimits, ProbeReading, Reference};
 use crate::model::{
     BatchNumber, Call, CallOutcome, FleetName, GroupName, HostId, OperatorId, ProbeKey, RequestId, RunId,
     SubsystemName, TargetGroupId, Time,
@@ -60,8 +60,8 @@ pub enum Event {
     /// The probes' reference is known: sampled from before the first batch, or taken over from a run that this one
     /// overlaps.
     ReferenceTaken {
-        /// Each probe's.
-        reference: BTreeMap<ProbeKey, f64>,
+        /// Each probe's samples, the oldest first.
+        reference: Reference,
         /// When its first sample was taken, by whichever run.
         sampled_at: Time,
         /// Each probe's limits from here on, those that are per cent of the reference as numbers. Whoever takes the run
@@ -144,6 +144,15 @@ pub enum Event {
         batch: BatchNumber,
         /// The length of the gap, in milliseconds.
         gap_ms: u64,
+    },
+    /// The bake is as long as it must be, and goes on because it is not shown yet whether a probe is within its limit.
+    BakeExtended {
+        /// Which batch.
+        batch: BatchNumber,
+        /// When it ends at the latest.
+        until: Time,
+        /// What is not shown, with its numbers.
+        why: String,
     },
     /// The batch baked clean for the whole bake.
     BakeEnded {

@@ -1,9 +1,10 @@
 //! The way forward before the first batch: the journal begins, the run takes its place in line, the reference is sampled.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::health::{self, Watch};
-use crate::model::Time;
+use crate::health;
+use crate::model::{ProbeKey, Time};
 use crate::plan::Rule;
 
 use super::Event;
@@ -84,7 +85,7 @@ impl Machine {
     }
 
     fn take_reference(&mut self, now: Time) -> Result<(), Reason> {
-        let every = self.settings().every;
+        let (every, wanted) = (self.settings().every, self.settings().reference_samples());
         let Phase::Reference { observations, next_at } = &mut self.phase else { return Ok(()) };
         if let Some(newest) = &self.observed.newest {
             let is_new = observations.last().is_none_or(|last| !Arc::ptr_eq(last, newest));
@@ -94,7 +95,7 @@ impl Machine {
             *next_at = newest.begun_at.plus(every);
         }
         let next_at = *next_at;
-        if observations.len() < health::REFERENCE_SAMPLES {
+        if observations.len() < wanted {
             if next_at > now {
                 self.sleep(next_at);
             }
@@ -103,13 +104,21 @@ impl Machine {
         }
         let samples: Vec<_> = observations.iter().flat_map(|one| one.samples.clone()).collect();
         let sampled_at = observations.first().map_or(now, |first| first.begun_at);
-        let reference = health::reference(&samples, &self.probes()).map_err(|bad| {
-            let unhealthy = |(key, message): (crate::model::ProbeKey, String)| {
-                let message = format!("probe {key} is bad already: {message}");
-                violation(Rule::UnhealthyNow, Some(key.subsystem), message)
+        let probes = self.probes();
+        let violated = |rule: Rule, is: &str, bad: BTreeMap<ProbeKey, String>| {
+            let one = |(key, why): (ProbeKey, String)| {
+                let message = format!("probe {key} {is}{why}");
+                violation(rule, Some(key.subsystem), message)
             };
-            Reason::Rules(bad.into_iter().map(unhealthy).collect())
-        })?;
+            Reason::Rules(bad.into_iter().map(one).collect())
+        };
+        let reference = health::reference(&samples, &probes, wanted)
+            .map_err(|bad| violated(Rule::UnhealthyNow, "is bad already: ", bad))?;
+        let bake_max = self.settings().bake_max.max(self.settings().bake);
+        let noisy = health::too_noisy(&reference, &probes, &health::levels_of(&self.spec.policies), bake_max, every);
+        if !noisy.is_empty() {
+            return Err(violated(Rule::TooNoisy, "", noisy));
+        }
         self.baseline.sampled_at = Some(sampled_at);
         self.baseline.taken_at = Some(now);
         self.refer_to(reference);
@@ -122,8 +131,8 @@ impl Machine {
         let probes = self.probes();
         self.baseline.shown.limits(&health::limits_of(&probes, Some(&reference)));
         self.baseline.tally = health::Tally::default();
-        self.baseline.watch = Some(Watch::new(probes, reference.clone()));
         self.baseline.reference = reference;
+        self.baseline.watch = Some(self.new_watch());
         self.baseline.is_known = true;
     }
 }

@@ -1,4 +1,4 @@
-//! The journal: past-tense events of one run, numbered without gaps. `safe-remove/event/v3`.
+//! The journal: past-tense events of one run, numbered without gaps. `safe-remove/event/v4`.
 //!
 //! It is the intent log: what a run may have done to the fleet is always in it before it is done (S5), and
 //! [`super::report`] makes the run document of nothing else. Changes of this format:
@@ -7,7 +7,7 @@
 //! may the same journal go on with another opening; one that was pruned is a single `journal-pruned`. v3: `sampled` has
 //! every reading of every round as it was judged, numbers as numbers, with the capacity of everything touched or watched that
 //! the round showed (its minimums stand in `run-opened`); the limits stand in `reference-taken`; readings go on behind
-//! `run-ended` for one bake if hosts were put back.
+//! `run-ended` for one bake if hosts were put back. v4: `reference-taken` has every sample of the reference; `bake-extended`.
 
 use serde::{Deserialize, Serialize};
 
@@ -16,7 +16,7 @@ use crate::model::{RunId, Time};
 use super::Event;
 
 /// The schema of journal records and of ndjson events.
-pub const EVENT_SCHEMA: &str = "safe-remove/event/v3";
+pub const EVENT_SCHEMA: &str = "safe-remove/event/v4";
 
 /// One record.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -59,7 +59,8 @@ impl Machine {
     /// S2, S3: a probe that is bad or cannot be read, as often as its policy bears, is a regression.
     pub(super) fn judge_health(&mut self, observation: &Observation, now: Time) -> Result<(), Reason> {
         let regressions =
-            if let Phase::InBatch(BatchUnderWay { number, step: BatchStep::Baking { bake }, .. }) = &mut self.phase {
+            if let Phase::InBatch(BatchUnderWay { number, step: BatchStep::Baking { bake, .. }, .. }) = &mut self.phase
+            {
                 let is_shown =
                     observation.fleet.is_ok() && self.reservations.of_batch(*number).all(ReservedHost::is_cordoned);
                 let verdict = if is_shown {
@@ -76,8 +77,12 @@ impl Machine {
                 };
                 match verdict {
                     BakeVerdict::Regressed { probes, .. } => probes,
+                    BakeVerdict::Inconclusive { probes } => return Err(Reason::Inconclusive(probes)),
                     BakeVerdict::Baking { restarted: Some(gap) } => return self.bake_broke(gap, now),
-                    BakeVerdict::Baking { restarted: None } => return Ok(()),
+                    BakeVerdict::Baking { restarted: None } => {
+                        self.bake_goes_on(now);
+                        return Ok(());
+                    }
                     BakeVerdict::Clean { .. } => {
                         if is_shown {
                             self.baked();

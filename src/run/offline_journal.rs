@@ -81,6 +81,7 @@ pub(crate) fn in_words<'a>(
             | Event::BatchCordoned { .. }
             | Event::Sampled { .. }
             | Event::BakeRestarted { .. }
+            | Event::BakeExtended { .. }
             | Event::BakeEnded { .. }
             | Event::TerminationStarted { .. }
             | Event::BatchTerminated { .. }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::coordination::{Granted, REFERENCE_LIFE, Refusal, WaitOn};
-use crate::health::{Regression, Watch};
+use crate::health::{Finding, Watch};
 use crate::model::{BatchNumber, FleetSnapshot, HostId, HostTargets, RunId, Time};
 use crate::plan::{Rule, Violation, no_room, scheduled};
 
@@ -88,7 +88,7 @@ impl Machine {
         }
         let settings = self.settings();
         let is_due = self.waiting.batch_over_at.is_none_or(|at| at.plus(settings.interval) <= now);
-        let is_final = |(regression, is_final): &(&Regression, bool)| {
+        let is_final = |(regression, is_final): &(&Finding, bool)| {
             (*is_final && is_due).then(|| {
                 let message = format!("precondition {} is bad: {}", regression.key, regression.message);
                 violation(Rule::UnhealthyNow, Some(regression.key.subsystem.clone()), message)

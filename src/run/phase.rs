@@ -51,8 +51,8 @@ pub(super) enum BatchStep {
     Suspending,
     /// The batch is taken out of service.
     Cordoning { since: Time },
-    /// The system is watched without it.
-    Baking { bake: Box<Bake> },
+    /// The system is watched without it. `told_going_on`: the journal knows that it goes on behind its length.
+    Baking { bake: Box<Bake>, told_going_on: bool },
     /// The batch is terminated, host by host, once the ledger took the step.
     Terminating { granted: bool },
     /// The provider must show that it is gone.
@@ -116,7 +116,7 @@ impl Phase {
     /// The bake that is under way.
     pub(super) fn bake(&self) -> Option<&Bake> {
         match self {
-            Self::InBatch(BatchUnderWay { step: BatchStep::Baking { bake }, .. }) => Some(bake),
+            Self::InBatch(BatchUnderWay { step: BatchStep::Baking { bake, .. }, .. }) => Some(bake),
             Self::InBatch(_)
             | Self::Enlisting
             | Self::Reference { .. }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::health::{self, Measured};
+use crate::health::{Bake, Measured};
 use crate::model::{BatchNumber, HostId, Time};
 
 use super::machine::Machine;
@@ -28,7 +28,7 @@ pub(crate) struct Progress {
     pub(crate) readings: Vec<Measured>,
     /// What keeps hosts from being put back.
     pub(crate) trouble: Option<Trouble>,
-    /// What holds hosts on their way out, one text each.
+    /// What holds hosts on their way out, or a bake from its end, one text each.
     pub(crate) waits_for: Vec<String>,
     /// What stops the run, if something does.
     pub(crate) stopping: Option<String>,
@@ -84,12 +84,12 @@ pub(crate) enum Step {
 impl Machine {
     /// The progress at `now`.
     pub(crate) fn progress(&self, now: Time) -> Progress {
-        let (every, trouble) = (self.settings().every, self.trouble());
+        let (settings, trouble) = (self.settings(), self.trouble());
         let (step, left, total) = match &self.phase {
             Phase::Enlisting => (Step::Checking, None, None),
             Phase::Reference { observations, .. } => {
-                let total = every * (health::REFERENCE_SAMPLES.saturating_sub(1)) as u32;
-                let done = every * observations.len().saturating_sub(1) as u32;
+                let every = |samples: usize| settings.every * samples.saturating_sub(1) as u32;
+                let (total, done) = (every(settings.reference_samples()), every(observations.len()));
                 (Step::Reference, Some(total.saturating_sub(done)), Some(total))
             }
             Phase::TakingOver { since } => (Step::TakingOver, Some(since.since(now)), None),
@@ -104,9 +104,9 @@ impl Machine {
             Phase::Opening { .. } => (Step::Checking, None, None),
             Phase::InBatch(BatchUnderWay { step, .. }) => match step {
                 BatchStep::Suspending | BatchStep::Cordoning { .. } => (Step::Cordoning, None, None),
-                BatchStep::Baking { bake } => {
+                BatchStep::Baking { bake, .. } => {
                     let progress = bake.progress(now);
-                    (Step::Baking, Some(progress.left), Some(progress.bake))
+                    (Step::Baking, Some(progress.left), Some(progress.whole))
                 }
                 BatchStep::Terminating { .. } => (Step::Terminating, None, None),
                 BatchStep::Verifying { .. } => (Step::Verifying, None, None),
@@ -144,7 +144,9 @@ impl Machine {
         };
         let readings = self.baseline.shown.measured();
         let stopping = self.stopping.cause.as_ref().map(|cause| cause.message.clone());
-        let (batch, waits_for) = (self.batches.shown(), self.held());
+        let missing = self.phase.bake().map(Bake::missing).unwrap_or_default();
+        let missing = missing.iter().map(|finding| format!("probe {} {}", finding.key, finding.message));
+        let (batch, waits_for) = (self.batches.shown(), self.held().into_iter().chain(missing).collect());
         Progress { step, batch, hosts, left, total, readings, trouble, waits_for, stopping }
     }
 }

@@ -1,7 +1,7 @@
 //! [`Reason`]: why a run stops, how grave that is, and what it is called in the journal.
 
 use crate::coordination::Halt;
-use crate::health::Regression;
+use crate::health::Finding;
 use crate::model::{HostId, RunId, SubsystemName, Time};
 use crate::plan::{Rule, Violation};
 
@@ -11,7 +11,9 @@ use super::{Cause, CauseKind, NotStarted, Order};
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Reason {
     /// A probe is bad, or cannot be read, as often as its policy bears (S2, S3).
-    Regression(Regression),
+    Regression(Finding),
+    /// A bake ended, and it is not shown whether these probes are within their limits.
+    Inconclusive(Vec<Finding>),
     /// Rules do not hold.
     Rules(Vec<Violation>),
     /// Rules do not hold for what other runs took since the plan was made.
@@ -75,6 +77,17 @@ impl Reason {
                 measured: regression.measured,
                 limit: regression.limit,
             },
+            Self::Inconclusive(probes) => {
+                let first = probes.first();
+                Cause {
+                    kind: CauseKind::Inconclusive,
+                    rule: None,
+                    probe: first.map(|first| first.key.to_string()),
+                    message: self.message(),
+                    measured: first.and_then(|first| first.measured),
+                    limit: first.and_then(|first| first.limit),
+                }
+            }
             Self::Rules(violations) | Self::TakenByOthers(violations) => match of_rules(violations) {
                 OfRules::Rule(violation) => rule_cause(violation),
                 OfRules::Order(message) => order_cause(message),
@@ -123,15 +136,22 @@ impl Reason {
             Self::OtherFleet(_) => NotStarted::OtherFleet(message),
             Self::Clock(_) => NotStarted::Clock(message),
             Self::Ledger(_) | Self::LedgerUnreachable(_) | Self::LedgerUnreadable(_) => NotStarted::Ledger(message),
-            Self::Abandoned(_) | Self::Fleet(_) | Self::Provider(_) | Self::Timeout(_) | Self::Internal(_) => {
-                NotStarted::Blind(message)
-            }
+            Self::Inconclusive(_)
+            | Self::Abandoned(_)
+            | Self::Fleet(_)
+            | Self::Provider(_)
+            | Self::Timeout(_)
+            | Self::Internal(_) => NotStarted::Blind(message),
         }
     }
 
     fn message(&self) -> String {
         match self {
             Self::Regression(regression) => bad_probe(regression),
+            Self::Inconclusive(probes) => {
+                let all: Vec<String> = probes.iter().map(bad_probe).collect();
+                format!("the longest bake is over, and {}", all.join("; "))
+            }
             Self::Rules(violations) | Self::TakenByOthers(violations) => {
                 violations.first().map(|violation| violation.message.clone()).unwrap_or_default()
             }
@@ -171,7 +191,7 @@ fn of_rules(violations: &[Violation]) -> OfRules<'_> {
     }
 }
 
-fn bad_probe(regression: &Regression) -> String {
+fn bad_probe(regression: &Finding) -> String {
     format!("probe {} {}", regression.key, regression.message)
 }
 
@@ -180,7 +200,7 @@ fn bad_probe(regression: &Regression) -> String {
 pub(super) fn severity(kind: CauseKind) -> u8 {
     match kind {
         CauseKind::Order => 0,
-        CauseKind::Rule | CauseKind::Probe => 1,
+        CauseKind::Rule | CauseKind::Probe | CauseKind::Inconclusive => 1,
         CauseKind::Inventory | CauseKind::Timeout | CauseKind::Provider => 2,
         CauseKind::Ledger | CauseKind::Internal => 3,
     }

@@ -94,6 +94,8 @@ fn at_least_as_strict(settings: &Settings, plan: &PlanDocument, policies: &Polic
     for policy in plan.watched.iter().filter_map(|name| policies.subsystems.get(name)) {
         settings.bake = settings.bake.max(policy.health.bake);
         settings.every = settings.every.min(policy.health.every);
+        settings.reference = settings.reference.max(policy.health.reference);
+        settings.bake_max = settings.bake_max.max(policy.health.bake_max);
         settings.between_batches |= touched(&policy.name) && policy.confirm.between_batches;
     }
     settings

@@ -134,7 +134,7 @@ fn events_end_with_the_run_document() {
     let (document, events) = lines.split_last().expect("lines");
     assert_eq!(document["schema"], "safe-remove/run/v1");
     for (seq, event) in events.iter().enumerate() {
-        assert_eq!(event["schema"], "safe-remove/event/v3");
+        assert_eq!(event["schema"], "safe-remove/event/v4");
         assert_eq!(event["seq"], seq);
         assert_eq!(event["run"], document["run"]);
     }

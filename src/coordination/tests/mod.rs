@@ -23,7 +23,7 @@ pub(super) struct Room {
     pub(super) world: World,
     pub(super) record: FleetRecord,
     pub(super) bounds: Bounds,
-    pub(super) reference: BTreeMap<ProbeKey, f64>,
+    pub(super) reference: BTreeMap<ProbeKey, Vec<f64>>,
     /// When the reference was begun; `None` is now.
     pub(super) reference_at: Option<Time>,
     /// Runs whose process is known to be dead or silent.

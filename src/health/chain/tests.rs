@@ -5,11 +5,16 @@ use proptest::prelude::*;
 use super::*;
 use crate::health::Reference;
 use crate::health::fixtures::{EVERY, number, second, specs};
+use crate::health::tested::LevelsOf;
 
 const BAKE: Duration = Duration::from_secs(60);
 
+fn times(bake: Duration, every: Duration) -> BakeTimes {
+    BakeTimes { bake, bake_max: bake.saturating_mul(3), every }
+}
+
 fn bake(failures: u64) -> Bake {
-    Bake::new(BAKE, EVERY, second(0), Watch::new(specs(failures), Reference::new()))
+    Bake::new(times(BAKE, EVERY), second(0), Watch::new(specs(failures), &Reference::new(), &LevelsOf::new()))
 }
 
 fn round(at: i64, reading: f64) -> Round {
@@ -43,7 +48,8 @@ fn s2_rounds_that_take_time_count_only_for_what_they_surely_cover() {
 #[test]
 fn the_last_round_comes_when_the_bake_is_over_not_a_period_later() {
     let long_period = Duration::from_secs(45);
-    let mut bake = Bake::new(BAKE, long_period, second(0), Watch::new(specs(1), Reference::new()));
+    let mut bake =
+        Bake::new(times(BAKE, long_period), second(0), Watch::new(specs(1), &Reference::new(), &LevelsOf::new()));
     assert_eq!(bake.next_round_at(), second(0));
     assert_eq!(bake.fold(&round(0, 0.5)), baking());
     assert_eq!(bake.next_round_at(), second(45));
@@ -57,7 +63,7 @@ fn s2_rounds_that_lie_ahead_of_the_clock_are_forgotten() {
     let mut bake = bake(1);
     assert_eq!(bake.fold(&round(0, 0.5)), baking());
     assert_eq!(bake.set_back(second(0)), None, "it stands where it stood");
-    let mut bake = Bake::new(BAKE, EVERY, second(1000), bake.watch().clone());
+    let mut bake = Bake::new(times(BAKE, EVERY), second(1000), bake.watch().clone());
     assert_eq!(bake.fold(&round(1000, 0.5)), baking());
     assert_eq!(bake.fold(&round(1010, 0.5)), baking());
     let gap = bake.set_back(second(20)).expect("the chain breaks");
@@ -106,7 +112,7 @@ fn s2_a_round_that_hangs_is_a_gap() {
 
 #[test]
 fn s2_rounds_before_the_cordon_do_not_count() {
-    let mut bake = Bake::new(BAKE, EVERY, second(15), Watch::new(specs(1), Reference::new()));
+    let mut bake = Bake::new(times(BAKE, EVERY), second(15), Watch::new(specs(1), &Reference::new(), &LevelsOf::new()));
     for at in [0, 10, 20, 30, 40, 50, 60, 70] {
         assert_eq!(bake.fold(&round(at, 0.5)), baking());
     }
@@ -205,7 +211,11 @@ fn slow_sampling_is_noticed() {
 
 #[test]
 fn the_ends_of_time_do_not_overflow() {
-    let mut bake = Bake::new(Duration::MAX, Duration::MAX, second(0), Watch::new(specs(1), Reference::new()));
+    let mut bake = Bake::new(
+        times(Duration::MAX, Duration::MAX),
+        second(0),
+        Watch::new(specs(1), &Reference::new(), &LevelsOf::new()),
+    );
     assert_eq!(bake.fold(&round(0, 0.5)), baking());
     let end = Time::from_millis(i64::MAX);
     assert_eq!(bake.fold(&Round { begun_at: end, ended_at: end, ..round(0, 0.5) }), baking());
@@ -226,7 +236,7 @@ proptest! {
     fn s2_clean_means_a_whole_bake_without_gap_or_regression(steps in proptest::collection::vec(step(), 1..60)) {
         const FAILURES: usize = 2;
         let every = Duration::from_secs(6);
-        let mut bake = Bake::new(Duration::from_secs(30), every, second(0), Watch::new(specs(FAILURES as u64), Reference::new()));
+        let mut bake = Bake::new(times(Duration::from_secs(30), every), second(0), Watch::new(specs(FAILURES as u64), &Reference::new(), &LevelsOf::new()));
         let mut history: Vec<(i64, i64, bool)> = Vec::new();
         let mut now = 0;
         for (after, took, good) in steps {

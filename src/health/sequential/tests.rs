@@ -10,7 +10,21 @@ const LEVELS: Levels = Levels { false_abort: 0.01, missed_harm: 0.001 };
 const BEFORE: [f64; 10] = [101.0, 98.0, 100.5, 97.0, 102.0, 99.0, 103.0, 100.0, 98.5, 101.0];
 
 fn test(limit: f64) -> Sequential {
-    Sequential::new(&BEFORE, limit, LEVELS).expect("a test")
+    against(&BEFORE, limit)
+}
+
+/// A limit so far from the reference: above, or below if negative.
+fn against(before: &[f64], limit: f64) -> Sequential {
+    let center = Summary::of(before).expect("samples").center;
+    let bound = if limit < 0.0 { Bound::Below(center + limit) } else { Bound::Above(center + limit) };
+    Sequential::new(before, bound, LEVELS).expect("a test")
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Evidence {
+    Past,
+    Within,
+    Open,
 }
 
 /// How far above the reference a sample is that repeats the noise from before.
@@ -21,9 +35,11 @@ fn after(shift: f64, count: usize) -> Vec<f64> {
 /// The verdict, and after how many samples. The bake is 18 samples long, and 54 at most.
 fn verdict(mut test: Sequential, samples: &[f64]) -> (Evidence, usize) {
     for (place, sample) in samples.iter().take(54).enumerate() {
-        let evidence = test.fold(*sample, place + 1 >= 18);
-        if evidence != Evidence::Open {
-            return (evidence, place + 1);
+        if test.add(*sample).is_some() {
+            return (Evidence::Past, place + 1);
+        }
+        if place + 1 >= 18 && test.is_within() {
+            return (Evidence::Within, place + 1);
         }
     }
     (Evidence::Open, samples.len().min(54))
@@ -47,8 +63,7 @@ fn one_sample_that_stands_out_ends_nothing() {
         assert_eq!(evidence, Evidence::Within, "at {place}");
         let mut before = BEFORE;
         before[place % 10] = 1_000.0;
-        let test = Sequential::new(&before, 20.0, LEVELS).expect("a test");
-        assert_eq!(verdict(test, &after(40.0, 54)).0, Evidence::Past, "the limit did not move");
+        assert_eq!(verdict(against(&before, 20.0), &after(40.0, 54)).0, Evidence::Past, "the limit did not move");
     }
 }
 
@@ -65,10 +80,26 @@ fn harm_that_begins_late_or_rises_slowly_is_not_hidden_by_what_was_before() {
 
 #[test]
 fn numbers_that_never_varied_are_compared_as_they_are() {
-    let test = || Sequential::new(&[73.3; 10], 14.66, LEVELS).expect("a test");
+    let test = || Sequential::new(&[73.3; 10], Bound::Above(87.96), LEVELS).expect("a test");
     assert_eq!(verdict(test(), &[73.3; 54]), (Evidence::Within, 18));
     assert_eq!(verdict(test(), &[87.96; 54]), (Evidence::Within, 18), "at the limit");
-    assert_eq!(verdict(test(), &[100.0; 54]), (Evidence::Past, 1));
+    assert_eq!(verdict(test(), &[87.97; 54]), (Evidence::Past, 3), "past it, and three samples say so");
+    let mut spike = [73.3; 54];
+    spike[0] = 1_000.0;
+    assert_eq!(verdict(test(), &spike), (Evidence::Within, 18), "one that stands out ends nothing");
+    spike[17] = 1_000.0;
+    assert_eq!(verdict(test(), &spike).0, Evidence::Within);
+    assert!(verdict(test(), &spike).1 > 18, "and nothing ends with it");
+}
+
+#[test]
+fn of_a_reference_of_zero_zero_is_within_and_more_is_shown_by_more_than_one_sample() {
+    let test = || Sequential::new(&[0.0; 10], Bound::Above(0.0), LEVELS).expect("a test");
+    assert_eq!(verdict(test(), &[0.0; 54]), (Evidence::Within, 18));
+    assert_eq!(verdict(test(), &[0.01; 54]), (Evidence::Past, 3));
+    let mut one = [0.0; 54];
+    one[9] = 0.01;
+    assert_eq!(verdict(test(), &one).0, Evidence::Within, "once it is no longer in the later half");
 }
 
 #[test]
@@ -78,29 +109,47 @@ fn a_reference_that_is_too_noisy_says_so_beforehand() {
     let needs = test(3.0).needs(54);
     assert!((3.0..10.0).contains(&needs), "{needs}");
     let longer: Vec<f64> = after(0.0, 60);
-    let longer = Sequential::new(&longer, 3.0, LEVELS).expect("a test");
+    let longer = against(&longer, 3.0);
     assert!(longer.needs(54) < needs, "more samples before tell more");
     assert!(test(3.0).needs(90) < needs, "and so does a longer bake");
 }
 
 #[test]
 fn s3_what_tells_nothing_is_no_test() {
-    for (before, limit) in
-        [(&[][..], 1.0), (&[1.0, f64::NAN], 1.0), (&BEFORE, 0.0), (&BEFORE, f64::NAN), (&BEFORE, f64::INFINITY)]
-    {
-        assert_eq!(Sequential::new(before, limit, LEVELS), None, "{before:?} {limit}");
+    for (before, limit) in [(&[][..], 1.0), (&[1.0, f64::NAN], 1.0), (&BEFORE, f64::NAN), (&BEFORE, f64::INFINITY)] {
+        assert_eq!(Sequential::new(before, Bound::Above(limit), LEVELS), None, "{before:?} {limit}");
     }
+    assert!(!test(20.0).is_within(), "without a sample nothing is shown");
 }
 
 #[test]
 fn s3_a_sample_that_is_no_number_shows_nothing() {
     let mut test = test(20.0);
     for sample in after(0.0, 30) {
-        assert_eq!(test.fold(sample, false), Evidence::Open);
-        assert_eq!(test.fold(f64::NAN, true), Evidence::Open);
-        assert_eq!(test.fold(f64::INFINITY, true), Evidence::Open);
+        assert_eq!(test.add(sample), None);
+        let before = test.is_within();
+        assert_eq!((test.add(f64::NAN), test.add(f64::INFINITY), test.is_within()), (None, None, before));
     }
-    assert_eq!(test.fold(100.0, true), Evidence::Within, "and changes nothing");
+    assert!(test.is_within(), "and changes nothing");
+}
+
+#[test]
+fn another_batch_begins_with_no_sample() {
+    let mut test = test(20.0);
+    for sample in after(15.0, 30) {
+        assert_eq!(test.add(sample), None);
+    }
+    test.begin();
+    assert_eq!((test.is_within(), test.later_half()), (false, None));
+}
+
+#[test]
+fn what_was_shown_is_said_in_the_unit_of_the_samples() {
+    let mut test = test(-20.0);
+    let shown = after(-40.0, 3).into_iter().find_map(|sample| test.add(sample)).expect("harm");
+    assert!((59.0..61.0).contains(&shown.center) && shown.give_or_take > 0.0, "{shown:?}");
+    assert_eq!(shown.count, 3);
+    assert!((99.0..101.0).contains(&test.reference().center), "{:?}", test.reference());
 }
 
 #[test]
@@ -118,9 +167,9 @@ proptest! {
         since in prop::collection::vec(50.0..250.0_f64, 1..54),
         scale in 0.001..1000.0_f64,
     ) {
-        let one = Sequential::new(&before, 20.0, LEVELS).expect("a test");
+        let one = against(&before, 20.0);
         let other: Vec<f64> = before.iter().map(|sample| -sample * scale).collect();
-        let other = Sequential::new(&other, -20.0 * scale, LEVELS).expect("a test");
+        let other = against(&other, -20.0 * scale);
         let turned: Vec<f64> = since.iter().map(|sample| -sample * scale).collect();
         prop_assert_eq!(verdict(one, &since), verdict(other, &turned));
     }

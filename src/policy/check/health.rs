@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::context::Context;
 use super::pace::some_time;
 use super::probe::{beside_others, by_itself, probe};
+use super::tested;
 use crate::policy::raw::{RawHealth, RawProbe};
 use crate::policy::types::{HealthPolicy, ProbeSpec};
 use crate::policy::value::Spanned;
@@ -63,7 +64,18 @@ pub(super) fn health(context: &mut Context<'_>, at: Option<&Spanned<RawHealth>>)
             context.warning(&at.span, message, "nothing is watched", "add one with role = \"watch\"");
         }
     }
-    Some(HealthPolicy { bake: bake?, every: every?, probes: probes? })
+    let levels = tested::levels(context, raw);
+    let bake_max = bake.and_then(|bake| tested::bake_max(context, raw.bake_max.as_ref(), bake));
+    let reference =
+        every.zip(probes.as_ref()).and_then(|(every, probes)| tested::reference(context, raw, every, probes));
+    Some(HealthPolicy {
+        bake: bake?,
+        every: every?,
+        reference: reference?,
+        bake_max: bake_max?,
+        levels: levels?,
+        probes: probes?,
+    })
 }
 
 /// Warns about a probe that is slower than its sampling, or that needs more bad samples than a bake has.
@@ -75,11 +87,11 @@ fn outlasts_bake(context: &mut Context<'_>, raw: &RawProbe, probe: &ProbeSpec, b
         context.warning(&at.span, message, "delays the next sample", "shorten it, or sample less often");
     }
     let samples = u64::try_from(bake.as_millis() / every.as_millis().max(1)).unwrap_or(u64::MAX).saturating_add(1);
-    if let Some(at) = &raw.failures
-        && probe.failures > samples
+    if let (Some(at), Some(failures)) = (&raw.failures, probe.failures)
+        && failures > samples
         && probe.role.is_watch()
     {
-        let message = format!("probe `{}` needs {} bad samples, a bake has {samples}", probe.name, probe.failures);
+        let message = format!("probe `{}` needs {failures} bad samples, a bake has {samples}", probe.name);
         context.warning(&at.span, message, "no bake can fail by it", "fewer failures, or a longer bake");
     }
 }

@@ -13,6 +13,7 @@ mod ledger;
 mod pace;
 mod probe;
 mod role;
+mod tested;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};

@@ -117,7 +117,13 @@ const WEAKER: &[(&str, Change)] = &[
     ("health.probe.errors.timeout", |p| longer(&mut p.health.probes[0].timeout)),
     ("health.probe.errors.max_age", |p| p.health.probes[0].max_age = Some(Duration::from_secs(3600))),
     ("health.probe.errors.max_age", |p| p.health.probes[0].max_age = None),
-    ("health.probe.errors.failures", |p| p.health.probes[0].failures += 1),
+    ("health.probe.errors.failures", |p| p.health.probes[0].failures = Some(3)),
+    ("health.probe.errors.failures", |p| p.health.probes[0].failures = None),
+    // Neither the test nor a comparison is stricter in everything.
+    ("health.probe.latency.failures", |p| p.health.probes[9].failures = Some(1)),
+    ("health.reference", |p| p.health.reference /= 2),
+    ("health.false_abort", |p| p.health.levels.false_abort = Decimal::new(19, 1)),
+    ("health.missed_harm", |p| p.health.levels.missed_harm = Decimal::new(6, 1)),
     ("health.probe.errors.max", |p| limits(p).max = Some(0.011)),
     ("health.probe.errors.max", |p| limits(p).max = None),
     ("health.probe.errors.min", |p| limits(p).min = Some(-0.1)),
@@ -202,7 +208,12 @@ const STRICTER: &[Change] = &[
     |p| p.health.probes.reverse(),
     |p| shorter(&mut p.health.probes[0].timeout),
     |p| p.health.probes[0].max_age = Some(Duration::from_secs(1)),
-    |p| fewer(&mut p.health.probes[0].failures),
+    |p| p.health.probes[0].failures = Some(1),
+    |p| longer(&mut p.health.reference),
+    |p| longer(&mut p.health.bake_max),
+    |p| shorter(&mut p.health.bake_max),
+    |p| p.health.levels.false_abort = Decimal::new(3, 0),
+    |p| p.health.levels.missed_harm = Decimal::new(4, 1),
     |p| limits(p).max = Some(0.009),
     |p| limits(p).min = Some(0.001),
     |p| limits(p).max_increase = Some(Decimal::from(19)),
@@ -278,7 +289,7 @@ fn what_was_not_limited_may_be() {
     none.windows = None;
     none.hosts.never.clear();
     assert_eq!(loosened(&none, &all), []);
-    assert_eq!(loosened(&all, &none).len(), 22, "and all of it is found the other way round");
+    assert_eq!(loosened(&all, &none).len(), 23, "and all of it is found the other way round");
 }
 
 #[test]

@@ -32,11 +32,13 @@ pub(in crate::policy) struct RawProbe {
     pub(in crate::policy) max: Option<Spanned<Number>>,
     /// A reading below is bad.
     pub(in crate::policy) min: Option<Spanned<Number>>,
-    /// A reading this much above the reference from before the first batch is bad.
+    /// A reading this much above the reference from before the first batch is bad. Without `failures` a sequential test
+    /// judges it, which allows for noise: `reference`, `bake_max`.
     pub(in crate::policy) max_increase: Option<Spanned<Increase>>,
-    /// A reading this much below the reference is bad.
+    /// A reading this much below the reference is bad. Judged as `max_increase`.
     pub(in crate::policy) max_decrease: Option<Spanned<Percent>>,
-    /// Consecutive bad samples that make a regression. Default 1.
+    /// Consecutive bad samples that make a regression. Default 1. Given beside a relative limit, each sample is compared with
+    /// the median of the reference, and there is no test.
     pub(in crate::policy) failures: Option<Spanned<Count>>,
     /// The unit of the number, for people: `ms`, `%`. At most 16 characters. Default `ms` where the kind reads milliseconds.
     pub(in crate::policy) unit: Option<Spanned<String>>,

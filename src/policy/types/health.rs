@@ -17,8 +17,48 @@ pub struct HealthPolicy {
     /// Sampling period, from start to start.
     #[serde(rename = "every_ms", with = "duration_ms")]
     pub every: Duration,
+    /// How long probes are sampled before the first batch. Policies that the ledger accepted earlier have none, which is
+    /// zero: three samples.
+    #[serde(rename = "reference_ms", with = "duration_ms", default)]
+    pub reference: Duration,
+    /// The longest bake, where a tested probe shows neither harm nor that there is none. Policies that the ledger accepted
+    /// earlier have none, which is zero.
+    #[serde(rename = "bake_max_ms", with = "duration_ms", default)]
+    pub bake_max: Duration,
+    /// How sure the test of relative limits must be.
+    #[serde(flatten, default)]
+    pub levels: TestLevels,
     /// What is read. May be empty; the plan then warns that only the fleet's own state is watched.
     pub probes: Vec<ProbeSpec>,
+}
+
+impl HealthPolicy {
+    /// The samples that a reference has at least.
+    pub(crate) fn reference_samples(&self) -> u64 {
+        samples_in(self.reference, self.every)
+    }
+}
+
+/// How many samples `every` apart a time has, each with the period behind it.
+pub(crate) fn samples_in(length: Duration, every: Duration) -> u64 {
+    let samples = length.as_millis().div_ceil(every.as_millis().max(1));
+    u64::try_from(samples).unwrap_or(u64::MAX)
+}
+
+/// How sure a verdict of the test of relative limits must be: each is a share of bakes in per cent, above 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TestLevels {
+    /// Of bakes without harm, those that are aborted.
+    pub(crate) false_abort: Decimal,
+    /// Of bakes with harm beyond the limit, those that end as clean.
+    pub(crate) missed_harm: Decimal,
+}
+
+impl Default for TestLevels {
+    /// 1% and 0.1%.
+    fn default() -> Self {
+        Self { false_abort: Decimal::ONE, missed_harm: Decimal::new(1, 1) }
+    }
 }
 
 /// `[confirm]`

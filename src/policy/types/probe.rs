@@ -25,8 +25,10 @@ pub struct ProbeSpec {
     pub(crate) max_age: Option<Duration>,
     /// What makes a number good.
     pub(crate) limits: Limits,
-    /// Consecutive bad samples that make a regression, at least 1.
-    pub(crate) failures: u64,
+    /// Consecutive bad samples that make a regression, at least 1. `None` if the file has none: then a relative limit is
+    /// tested, and of anything else one bad sample is enough.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(crate) failures: Option<u64>,
     /// When it must be good.
     #[serde(skip_serializing_if = "ProbeRole::is_watch", default)]
     pub(crate) role: ProbeRole,
@@ -36,6 +38,12 @@ pub struct ProbeSpec {
 }
 
 impl ProbeSpec {
+    /// Whether the sequential test judges its relative limits; else each sample is compared with them.
+    pub(crate) fn is_tested(&self) -> bool {
+        let is_relative = self.limits.max_increase.is_some() || self.limits.max_decrease.is_some();
+        is_relative && self.failures.is_none() && self.role.is_watch()
+    }
+
     /// The unit that its number is shown with: the file's, or `ms` where the kind reads milliseconds.
     pub(crate) fn shown_unit(&self) -> Option<&str> {
         let millis = match &self.kind {

@@ -105,6 +105,8 @@ pub(crate) struct BatchTimes {
     pub(crate) cordoned: Option<Time>,
     /// When its bake began, or began again.
     pub(crate) baking_since: Option<Time>,
+    /// When it ends at the latest, if it goes on behind its length.
+    pub(crate) baking_until: Option<Time>,
     pub(crate) baked: Option<Time>,
     pub(crate) terminated: Option<Time>,
     pub(crate) restored: Option<Time>,

@@ -10,7 +10,7 @@ mod stage;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::coordination::{Pause, ProcessId};
-use crate::health::{Measured, ProbeLimits, Shown};
+use crate::health::{Measured, ProbeLimits, Reference, Shown};
 use crate::model::{BatchNumber, Call, Effect, GroupName, HostId, ProbeKey, Time};
 use crate::plan::SubsystemCapacity;
 
@@ -39,7 +39,7 @@ pub(crate) struct RunHistory<'a> {
     pub(crate) takeovers: Vec<Takeover<'a>>,
     /// The last takeover of any attempt.
     pub(crate) last_takeover: Option<Takeover<'a>>,
-    pub(crate) reference: Option<(&'a BTreeMap<ProbeKey, f64>, Time)>,
+    pub(crate) reference: Option<(&'a Reference, Time)>,
     /// The limits of each probe, as they were told last.
     pub(crate) limits: Option<&'a BTreeMap<ProbeKey, ProbeLimits>>,
     /// Every round of readings, the earliest first.
@@ -198,8 +198,10 @@ impl<'a> RunHistory<'a> {
                     }
                 }
             }
+            Event::BakeExtended { batch, until, .. } => self.batch(*batch).baking_until = Some(*until),
             Event::BakeRestarted { batch, .. } => {
                 self.batch(*batch).baking_since = Some(at);
+                self.batch(*batch).baking_until = None;
                 self.step = Some(LastStep::Baking(*batch));
             }
             Event::Sampled { batch, readings, capacity } => {

@@ -49,6 +49,7 @@ impl JournalStage {
             Event::BatchCordoned { .. } => (Baking, &[Granted, TakenOver]),
             // A bake that nobody claimed in time begins again, also of what waits until the first host was seen to be gone.
             Event::BakeRestarted { .. } => (Baking, &[Baking, Baked, Terminating]),
+            Event::BakeExtended { .. } => (self, &[Baking]),
             Event::BakeEnded { .. } => (Baked, &[Baking]),
             // What goes first and alone is one step, what follows it another.
             Event::TerminationStarted { .. } => (Terminating, &[Baked, Terminating]),

@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::policy::{
     BatchLimit, Budget, CapacityPolicy, ConfirmPolicy, FleetConfig, HealthPolicy, LedgerConfig, LedgerKind, Limits,
     Managed, PacePolicy, PolicySet, ProbeKind, ProbeRole, ProbeSpec, ProviderConfig, ProviderFloor, ProviderKind,
-    Selector, SimulatedMetric, SubsystemPolicy, UnitsSource,
+    Selector, SimulatedMetric, SubsystemPolicy, TestLevels, UnitsSource,
 };
 
 pub(super) fn policies() -> PolicySet {
@@ -44,13 +44,16 @@ pub(super) fn policies() -> PolicySet {
         health: HealthPolicy {
             bake: Duration::from_secs(60),
             every: Duration::from_secs(10),
+            reference: Duration::from_secs(30),
+            bake_max: Duration::from_secs(180),
+            levels: TestLevels::default(),
             probes: vec![ProbeSpec {
                 name: "errors".to_owned(),
                 kind: ProbeKind::Simulated { metric: SimulatedMetric::ErrorRate },
                 timeout: Duration::from_secs(5),
                 max_age: None,
                 limits: Limits { max: Some(0.01), ..Limits::default() },
-                failures: 1,
+                failures: None,
                 role: ProbeRole::Watch,
                 unit: None,
             }],

@@ -56,7 +56,7 @@ pub(crate) fn at(seconds: i64) -> Time {
 
 pub(crate) fn event(run: &str, seq: u64, when: Time) -> JournalRecord {
     JournalRecord {
-        schema: "safe-remove/event/v3".to_owned(),
+        schema: "safe-remove/event/v4".to_owned(),
         run: run.into(),
         seq,
         at: when,
@@ -67,7 +67,7 @@ pub(crate) fn event(run: &str, seq: u64, when: Time) -> JournalRecord {
 /// What stands in place of a journal of so many records.
 pub(crate) fn pruned(run: &str, records: u64) -> JournalRecord {
     let text = serde_json::json!({
-        "schema": "safe-remove/event/v3", "run": run, "seq": 0, "at": at(0), "event": "journal-pruned",
+        "schema": "safe-remove/event/v4", "run": run, "seq": 0, "at": at(0), "event": "journal-pruned",
         "document": {
             "schema": "safe-remove/run/v1", "run": run, "plan": "p", "fleet": "demo", "operator": "ada",
             "subsystem": "index", "outcome": "completed", "exit_code": 0, "started_at": at(0), "ended_at": at(1),
@@ -302,7 +302,7 @@ pub(crate) async fn s3_a_newer_record_is_refused_as_newer(engine: &impl Engine) 
     engine.replace_record("demo", &newer.to_string()).await;
     let read = ledger.read().await;
     assert!(matches!(&read, Err(LedgerError::Newer { found, .. }) if found.contains("quorum")), "{read:?}");
-    newer["schema"] = "safe-remove/ledger/v4".into();
+    newer["schema"] = "safe-remove/ledger/v6".into();
     engine.replace_record("demo", &newer.to_string()).await;
     let read = engine.open("demo").await.expect("opens").read().await;
     assert!(matches!(read, Err(LedgerError::Newer { .. })), "{read:?}");

@@ -137,7 +137,7 @@ fn s3_a_newer_layout_or_schema_is_refused_as_newer() {
 #[tokio::test]
 async fn s3_a_newer_or_damaged_record_is_refused_and_left_as_it_is() {
     for (sql, newer) in [
-        ("UPDATE fleets SET record = replace(record, 'safe-remove/ledger/v4', 'safe-remove/ledger/v5')", true),
+        ("UPDATE fleets SET record = replace(record, 'safe-remove/ledger/v5', 'safe-remove/ledger/v6')", true),
         ("UPDATE fleets SET record = replace(record, '\"halts\"', '\"quorum\":1,\"halts\"')", true),
         ("UPDATE fleets SET record = substr(record, 1, 100)", false),
         ("UPDATE fleets SET record = replace(record, '\"demo\"', '\"other\"')", false),

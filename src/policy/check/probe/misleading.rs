@@ -22,9 +22,9 @@ pub(in crate::policy::check) fn by_itself(
 
 fn one_sample_ends_a_run(context: &mut Context<'_>, raw: &RawProbe, probe: &ProbeSpec) {
     let relative = raw.max_increase.as_ref().map(|at| &at.span).or(raw.max_decrease.as_ref().map(|at| &at.span));
-    if let (Some(span), 1) = (relative, probe.failures) {
+    if let (Some(span), Some(1)) = (relative, probe.failures) {
         let message = format!("one noisy sample of probe `{}` beyond a relative limit ends a run", probe.name);
-        let help = "write failures = 3: so many bad samples in a row";
+        let help = "leave `failures` out: a test allows for noise then; or write failures = 3";
         context.warning(span, message, "of a number that varies", help);
     }
 }

@@ -57,12 +57,12 @@ pub(super) fn probe(
     };
     let limits = limits(context, place);
     let failures = match &raw.failures {
-        None => Some(1),
+        None => Some(None),
         Some(at) if at.value.0 == 0 => {
             context.error(&at.span, "`failures` is 0: no sample is not a bad one", "nothing", "write at least 1");
             None
         }
-        Some(at) => Some(at.value.0),
+        Some(at) => Some(Some(at.value.0)),
     };
     let unit = match &raw.unit {
         None => Some(None),

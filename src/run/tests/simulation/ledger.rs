@@ -216,10 +216,11 @@ impl World {
         let disagree = self.runners.iter().any(|runner| runner.skew != 0 || runner.jump.is_some());
         let slack = if disagree { self.bounds.tolerance } else { Duration::ZERO };
         let sampled_at = self.runners[run].when(sampled_at, self.now).plus(slack);
-        for (key, value) in &granted.reference {
+        for (key, samples) in &granted.reference {
             let ended = self.checker.last_end(key.subsystem.as_str());
-            if *value > 0.0 && self.checker.is_out_or_was(key.subsystem.as_str(), ended, sampled_at, &self.fleets[0]) {
-                self.checker.violations.push(format!("s2: reference of run {run}: {key} is {value}"));
+            let is_damaged = samples.iter().any(|sample| *sample > 0.0);
+            if is_damaged && self.checker.is_out_or_was(key.subsystem.as_str(), ended, sampled_at, &self.fleets[0]) {
+                self.checker.violations.push(format!("s2: reference of run {run}: {key} is {samples:?}"));
             }
         }
     }

@@ -1,0 +1,186 @@
+//! [`Tested`]: the tests of one probe's relative limits, against its reference; [`too_noisy`]: rule `too-noisy`.
+//!
+//! The words are here, the arithmetic is in [`super::sequential`]. This module must not judge absolute limits, nor what
+//! cannot be read: [`super::judge`] does.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use rust_decimal::prelude::ToPrimitive as _;
+
+use super::judge::{self, Against, Side, bounds};
+use super::number::{at_a_glance, nearest};
+use super::probes::ProbeSpecs;
+use super::reference::{Reference, center};
+use super::sequential::{Bound, LEAST, Latest, Levels, Sequential, Summary};
+use super::watch::Finding;
+use crate::model::{ProbeKey, SubsystemName, counted, duration_text};
+use crate::policy::{PolicySet, ProbeSpec, TestLevels, samples_in};
+
+/// How sure the test must be, for each subsystem that is watched.
+pub(crate) type LevelsOf = BTreeMap<SubsystemName, TestLevels>;
+
+/// The levels of all policies.
+pub(crate) fn levels_of(policies: &PolicySet) -> LevelsOf {
+    policies.subsystems.values().map(|policy| (policy.name.clone(), policy.health.levels)).collect()
+}
+
+/// The limit of one side, and its test.
+#[derive(Clone, Debug, PartialEq)]
+struct TestOfSide {
+    side: Side,
+    at: f64,
+    text: String,
+    test: Sequential,
+}
+
+/// The tests of a probe: of an increase, of a decrease, or of both.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Tested {
+    sides: Vec<TestOfSide>,
+}
+
+impl Tested {
+    /// Of these samples from before the first batch. `None` where they are too few, or a limit cannot be computed: then
+    /// every sample is bad.
+    pub(super) fn new(spec: &ProbeSpec, before: &[f64], levels: TestLevels) -> Option<Self> {
+        if before.len() < LEAST {
+            return None;
+        }
+        let share = |percent: rust_decimal::Decimal| percent.to_f64().map(|percent| percent / 100.0);
+        let levels = Levels { false_abort: share(levels.false_abort)?, missed_harm: share(levels.missed_harm)? };
+        let against = Against::Reference(center(spec, before));
+        let relative = bounds(spec, against).ok()?.into_iter().filter(|bound| bound.percent.is_some());
+        let side = |of: judge::Bound| {
+            let at = nearest(&of.at)?;
+            let bound = match of.side {
+                Side::Above => Bound::Above(at),
+                Side::Below => Bound::Below(at),
+            };
+            Some(TestOfSide { side: of.side, at, text: of.text, test: Sequential::new(before, bound, levels)? })
+        };
+        Some(Self { sides: relative.map(side).collect::<Option<_>>()? })
+    }
+
+    /// Another number. Returns what it shows to be past its limit.
+    pub(super) fn add(&mut self, key: &ProbeKey, number: f64) -> Option<Finding> {
+        let mut past = None;
+        for TestOfSide { side, at, text, test } in &mut self.sides {
+            // Every side takes the number in, whatever another one shows.
+            let Some(latest) = test.add(number) else { continue };
+            past = past.or_else(|| {
+                let (mean, beyond) = (at_a_glance(latest.center), side.beyond());
+                let message = format!("reads {mean} in the mean of its last {}, {beyond} {text}", samples(latest));
+                Some(Finding { key: key.clone(), message, measured: Some(latest.center), limit: Some(*at) })
+            });
+        }
+        past
+    }
+
+    /// What is not shown to be within its limit yet.
+    pub(super) fn open(&self, key: &ProbeKey) -> Option<Finding> {
+        let TestOfSide { at, text, test, .. } = self.sides.iter().find(|side| !side.test.is_within())?;
+        let latest = test.later_half();
+        let reads = latest.map_or_else(String::new, |latest| {
+            let (mean, more) = (at_a_glance(latest.center), at_a_glance(latest.give_or_take));
+            format!(": it reads {mean}, give or take {more}, in the mean of its last {}", samples(latest))
+        });
+        let message = format!("is not shown to be within {text}{reads}");
+        let measured = latest.map(|latest| latest.center);
+        Some(Finding { key: key.clone(), message, measured, limit: Some(*at) })
+    }
+
+    /// Another batch is out: what was read before says nothing about it.
+    pub(super) fn begin(&mut self) {
+        self.sides.iter_mut().for_each(|side| side.test.begin());
+    }
+}
+
+fn samples(latest: Latest) -> String {
+    counted(latest.count, "sample")
+}
+
+/// The probes whose reference varies too much for their limit to be seen in the longest bake, each with the numbers and what
+/// would do.
+pub(crate) fn too_noisy(
+    reference: &Reference,
+    specs: &ProbeSpecs,
+    levels: &LevelsOf,
+    bake_max: Duration,
+    every: Duration,
+) -> BTreeMap<ProbeKey, String> {
+    let samples = usize::try_from(samples_in(bake_max, every)).unwrap_or(usize::MAX);
+    let mut found = BTreeMap::new();
+    for (key, spec) in specs.iter().filter(|(_, spec)| spec.is_tested()) {
+        let levels = levels.get(&key.subsystem).copied().unwrap_or_default();
+        let before = reference.get(key).map(Vec::as_slice).unwrap_or_default();
+        let tested = Tested::new(spec, before, levels);
+        let blind = tested.iter().flat_map(|tested| &tested.sides).find(|side| !side.test.can_tell(samples));
+        if let Some(side) = blind {
+            found.insert(key.clone(), side.why_not(samples, bake_max, every));
+        }
+    }
+    found
+}
+
+impl TestOfSide {
+    /// `varies too much to be judged by …`, with what would do.
+    fn why_not(&self, samples: usize, bake_max: Duration, every: Duration) -> String {
+        let reference = self.test.reference();
+        let change = |distance: f64| {
+            let percent = (distance / reference.center.abs() * 100.0).ceil();
+            (reference.center != 0.0).then(|| format!("{}%", at_a_glance(percent)))
+        };
+        let sign = if self.side == Side::Above { "+" } else { "-" };
+        let needs = self.test.needs(samples);
+        let least = change(needs).map_or_else(|| at_a_glance(needs), |percent| format!("{sign}{percent}"));
+        let mut message = format!(
+            "varies by {} around {} (standard deviation of {} samples{}), and a bake of at most {} can tell no less than \
+             {least}: that does not show whether it is past {}",
+            at_a_glance(reference.spread),
+            at_a_glance(reference.center),
+            reference.count,
+            memory_text(reference),
+            duration_text(bake_max),
+            self.text,
+        );
+        let ways: Vec<String> = [self.longer_bake(samples, every), self.longer_reference(samples, every)]
+            .into_iter()
+            .flatten()
+            .chain(change(needs).map(|percent| format!("{} = \"{percent}\"", self.side.relative())))
+            .collect();
+        if !ways.is_empty() {
+            message.push_str(&format!("; what would do: {}", ways.join(", or ")));
+        }
+        message
+    }
+
+    /// The least multiple of the longest bake that would do, up to eight.
+    fn longer_bake(&self, samples: usize, every: Duration) -> Option<String> {
+        let times = (2..=8).find(|times| self.test.can_tell(samples.saturating_mul(*times)))?;
+        let most = u32::try_from(samples.saturating_mul(times)).ok()?;
+        Some(format!("bake_max = \"{}\"", duration_text(every.saturating_mul(most))))
+    }
+
+    /// A reference of more samples, if one that a policy may ask for would do.
+    fn longer_reference(&self, samples: usize, every: Duration) -> Option<String> {
+        let reference = self.test.reference();
+        let distance = (self.at - reference.center).abs();
+        let would_do = |count: &u32| {
+            let count = usize::try_from(*count).unwrap_or(usize::MAX);
+            count > reference.count && self.test.would_need(samples, count) <= distance
+        };
+        let count = [20, 30, 60].into_iter().find(would_do)?;
+        Some(format!("reference = \"{}\"", duration_text(every.saturating_mul(count))))
+    }
+}
+
+fn memory_text(reference: Summary) -> String {
+    match reference.memory > 0.0 {
+        true => format!(", each much like the one before: {}", at_a_glance(reference.memory)),
+        false => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests;
