@@ -217,12 +217,12 @@ fn main() {
 /// A row for each noise and each size of harm; in the cells of the test, with either reference.
 fn simulated() {
     println!(
-        "| noise | harm | today, `failures = 1` | today, `failures = 3` | too noisy | aborted | inconclusive | clean | after |"
+        "| noise | harm | before, `failures = 1` | before, `failures = 3` | too noisy | aborted | inconclusive | clean | after |"
     );
     println!("| --- | --- | --- | --- | --- | --- | --- | --- | --- |");
     for (name, shape) in SHAPES {
         for harm in HARMS {
-            let mut today = [1, 3].map(|failures| (failures, Count::default()));
+            let mut earlier = [1, 3].map(|failures| (failures, Count::default()));
             let mut tests = REFERENCES.map(|reference| (reference, Count::default()));
             for (reference, count) in &mut tests {
                 let reference = *reference;
@@ -233,14 +233,14 @@ fn simulated() {
                     let samples = shape(&mut random, &factors);
                     tested(count, &samples, reference);
                     if reference == REFERENCES[0] {
-                        for (failures, count) in &mut today {
+                        for (failures, count) in &mut earlier {
                             compared(count, &samples, reference, *failures);
                         }
                     }
                 }
             }
             let [one, three] =
-                today.map(|(_, mut count)| format!("{}, {}", count.share(count.aborted), count.median()));
+                earlier.map(|(_, mut count)| format!("{}, {}", count.share(count.aborted), count.median()));
             let cell = |of: &dyn Fn(&Count) -> String| tests.each_ref().map(|(_, count)| of(count)).join(" / ");
             let (refused, aborted) = (cell(&Count::refused), cell(&|count| count.share(count.aborted)));
             let (open, clean) =
@@ -259,7 +259,7 @@ fn series(folder: &Path) {
         std::fs::read_dir(folder).expect("a folder").map(|file| file.expect("a file").path()).collect();
     files.sort();
     println!(
-        "| series | harm, in limits | today, `failures = 3`: aborted | too noisy | aborted | inconclusive | clean | after |"
+        "| series | harm, in limits | before, `failures = 3`: aborted | too noisy | aborted | inconclusive | clean | after |"
     );
     println!("| --- | --- | --- | --- | --- | --- | --- | --- |");
     for file in files.iter().filter(|file| file.extension().is_some_and(|of| of == "csv")) {

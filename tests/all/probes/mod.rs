@@ -4,6 +4,7 @@ mod headers;
 mod preconditions;
 mod prometheus;
 mod read_once;
+mod tested;
 
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
