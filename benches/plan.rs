@@ -128,6 +128,7 @@ fn host(index: usize, subsystems: usize) -> Host {
         protection: None,
         ledger: None,
         target_groups: BTreeSet::new(),
+        address: None,
         target_health: BTreeMap::new(),
         obstacles: Vec::new(),
     }
@@ -199,6 +200,7 @@ fn policy(index: usize, size: u64) -> SubsystemPolicy {
             levels: TestLevels::default(),
             probes: Vec::new(),
         },
+        hooks: Vec::new(),
         confirm: ConfirmPolicy::default(),
         windows: None,
     }

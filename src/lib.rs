@@ -20,6 +20,7 @@
 //! | `credentials` | the AWS credentials that fleet and ledger share | | |
 //! | [`driver`] | the only loop that performs effects | async | S5: the record before the call |
 //! | [`fleet`], [`ledger`], [`probe`] | providers, ledgers, probes: one folder each | async | S3; S9: deadlines, nonces |
+//! | `hook` | calls what the policies' hooks name | async | S3: anything but an answer is no |
 //! | [`output`] | documents and screens | | |
 //! | [`ops`] | what each command does | | S8: what is confirmed; S9: request ids |
 //! | [`cli`] | arguments, prompts, the screen, exit codes | | |
@@ -31,6 +32,7 @@ mod credentials;
 pub mod driver;
 pub mod fleet;
 pub mod health;
+mod hook;
 pub mod ledger;
 pub mod model;
 pub mod ops;

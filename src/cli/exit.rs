@@ -65,6 +65,7 @@ impl Exit {
         match error {
             OperationError::Usage { .. } => Self::USAGE,
             OperationError::NoSuch { .. } | OperationError::NotTaken { .. } => Self::REFUSED,
+            OperationError::Hooks(_) => Self::INVALID_POLICY,
             OperationError::Fleet(_) | OperationError::Assess(_) | OperationError::Probes(_) => Self::FLEET_UNKNOWN,
             OperationError::Ledger(_) => Self::LEDGER,
             OperationError::Policy(_)

@@ -12,7 +12,7 @@ use async_trait::async_trait;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use crate::driver::Watcher;
-use crate::model::{BatchNumber, RunId, Time};
+use crate::model::{BatchNumber, HookKey, RunId, Time};
 use crate::output::{Place, ProgressScreen, batch_prompt, batch_question_text, next};
 use crate::ports::Clock;
 use crate::run::{Answer, BatchQuestion, Event, JournalRecord, Progress, Step};
@@ -158,6 +158,12 @@ impl Watcher for RunWatcher {
             self.withdraw(old);
         }
         *open = question.map(|question| self.put(question));
+    }
+
+    fn hook_said(&self, hook: &HookKey, line: &str) {
+        if let Some(speak) = self.progress.speaker() {
+            speak(&format!("{hook}: {line}"));
+        }
     }
 
     async fn answered(&self) -> Answer {

@@ -205,6 +205,7 @@ fn is_made_up_for(
         | Rule::EmptySelection
         | Rule::UnhealthyNow
         | Rule::TooNoisy
+        | Rule::Consult
         | Rule::Window
         | Rule::Halted
         | Rule::CannotLaunch

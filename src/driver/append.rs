@@ -1,8 +1,8 @@
 //! Appends to the run's own journal, in order. What the ledger could not take is kept and comes first next time.
 
 use crate::coordination::ProcessId;
-use crate::model::{Call, Nonce, RunId, chain};
-use crate::ports::{self, Ledger, LedgerError, RecordedCall, Written};
+use crate::model::{Call, HookCall, Nonce, RunId, chain};
+use crate::ports::{self, Ledger, LedgerError, Permit, RecordedCall, RecordedHook, Written};
 use crate::run::{Event, JournalRecord, Loss, Response, taken_over_by};
 
 use super::fault;
@@ -18,13 +18,15 @@ pub(super) struct Appender<'a> {
     backlog: Vec<(JournalRecord, Nonce)>,
     /// The call that the last record intends, until it is sent.
     intended: Option<Call>,
+    /// The same of a hook.
+    hook: Option<HookCall>,
     /// The same, where the ledger acknowledged that record.
-    acknowledged: Option<RecordedCall>,
+    acknowledged: Permit,
 }
 
 impl<'a> Appender<'a> {
     pub(super) fn new(ledger: &'a dyn Ledger, us: ProcessId) -> Self {
-        Self { ledger, us, backlog: Vec::new(), intended: None, acknowledged: None }
+        Self { ledger, us, backlog: Vec::new(), intended: None, hook: None, acknowledged: Permit::Nothing }
     }
 
     /// The records that the ledger did not acknowledge.
@@ -40,14 +42,23 @@ impl<'a> Appender<'a> {
     /// only a restore has it. `None` for every other call.
     pub(super) fn permit(&mut self, call: &Call) -> Option<RecordedCall> {
         let intended = self.intended.take().filter(|intended| intended == call)?;
-        self.acknowledged.take().or_else(|| RecordedCall::restore_without_ledger(intended))
+        let acknowledged = std::mem::take(&mut self.acknowledged);
+        acknowledged.call().or_else(|| RecordedCall::restore_without_ledger(intended))
+    }
+
+    /// The same of a hook: without the ledger, only what undrains may be called.
+    pub(super) fn permit_hook(&mut self, call: &HookCall) -> Option<RecordedHook> {
+        let intended = self.hook.take().filter(|intended| intended == call)?;
+        let acknowledged = std::mem::take(&mut self.acknowledged);
+        acknowledged.hook().or_else(|| RecordedHook::undrain_without_ledger(intended))
     }
 
     /// Appends what is left over and then this record. It may be dropped at any time: what was not heard to be taken is
     /// left over.
     pub(super) async fn record(&mut self, record: JournalRecord, tries: &Tries) -> Response {
         self.intended = record.event.intent().cloned();
-        self.acknowledged = None;
+        self.hook = record.event.hook_intent().cloned();
+        self.acknowledged = Permit::Nothing;
         self.backlog.push((record, nonce()));
         while let Some((first, nonce)) = self.backlog.first() {
             match append_with(self.ledger, first, nonce, tries).await {
@@ -55,7 +66,7 @@ impl<'a> Appender<'a> {
                     self.backlog.remove(0);
                     // An older record is no permit: only the record that is appended now may be the intent of the next
                     // call.
-                    self.acknowledged = intended.filter(|_| self.backlog.is_empty());
+                    self.acknowledged = if self.backlog.is_empty() { intended } else { Permit::Nothing };
                 }
                 Ok(Written::Conflict) => {
                     let why = taker(self.ledger, &first.run, &self.us).await;
@@ -113,7 +124,7 @@ pub(crate) async fn record_intent(
     nonce: &Nonce,
 ) -> Result<Option<RecordedCall>, LedgerError> {
     Ok(match append(ledger, record, nonce).await? {
-        Written::Acknowledged(recorded) => recorded,
+        Written::Acknowledged(permit) => permit.call(),
         Written::Conflict => None,
     })
 }
@@ -136,7 +147,7 @@ pub(super) async fn append(
     ledger: &dyn Ledger,
     record: &JournalRecord,
     nonce: &Nonce,
-) -> Result<Written<Option<RecordedCall>>, LedgerError> {
+) -> Result<Written<Permit>, LedgerError> {
     append_with(ledger, record, nonce, &Tries::few()).await
 }
 
@@ -145,7 +156,7 @@ async fn append_with(
     record: &JournalRecord,
     nonce: &Nonce,
     tries: &Tries,
-) -> Result<Written<Option<RecordedCall>>, LedgerError> {
+) -> Result<Written<Permit>, LedgerError> {
     with_retries(tries, || ports::append(ledger, record, nonce)).await
 }
 

@@ -137,6 +137,7 @@ mod ordered {
             Action::Record(record) => before(&format!("append-{}", variant(&record.event))),
             Action::Update(update) => before(&format!("change-{}", variant(update))),
             Action::Send { call, .. } => before(&format!("send-{}", variant(&call.effect))),
+            Action::Ask { call, .. } => before(&format!("ask-{}", call.on.name())),
             Action::Observe { .. } | Action::Sleep { .. } | Action::Finish(_) => {}
         }
     }

@@ -3,6 +3,7 @@
 
 mod append;
 mod fault;
+mod hooks;
 mod liveness;
 mod observe;
 mod retry;
@@ -24,9 +25,13 @@ pub(crate) use takeover::{Taken, take_over};
 pub use update::update;
 pub(crate) use update::{Unchanged, pause_for};
 
+use hooks::{FromHook, RunningHooks};
+
 use crate::coordination::ProcessId;
-use crate::model::{CallOutcome, LedgerId, Nonce};
-use crate::ports::{Clock, Fleet, Ledger, Prober, Processes, RecordedCall};
+use crate::model::{
+    CallOutcome, HOOK_SCHEMA, HookAnswer, HookCall, HookDocument, HookHost, HookKey, LedgerId, Nonce, Time,
+};
+use crate::ports::{Clock, Fleet, HookCaller, Ledger, Prober, Processes, RecordedCall};
 use crate::run::{
     Action, Answer, BatchQuestion, Finish, JournalRecord, Machine, NotStarted, Progress, Response, RunDocument, Spec,
     report,
@@ -41,6 +46,8 @@ pub(crate) struct Ports {
     pub(crate) ledger: Arc<dyn Ledger>,
     /// The probes.
     pub(crate) prober: Arc<dyn Prober>,
+    /// The hooks.
+    pub(crate) hooks: Arc<dyn HookCaller>,
     /// The clock that the run goes by.
     pub(crate) clock: Arc<dyn Clock>,
     /// Other processes, as far as they can be seen.
@@ -58,6 +65,8 @@ pub(crate) trait Watcher: Send + Sync {
     fn asks(&self, question: Option<&BatchQuestion>);
     /// Waits for the answer of a person; for ever where there is nobody to answer.
     async fn answered(&self) -> Answer;
+    /// A line of progress of a hook.
+    fn hook_said(&self, hook: &HookKey, line: &str);
 }
 
 /// A run that came to an end.
@@ -103,11 +112,16 @@ pub(crate) async fn drive(
     watcher: &dyn Watcher,
     stop: &mut StopSignal,
 ) -> Result<Ended, NotStarted> {
-    let spec = machine.spec().clone();
-    let us = spec.identity.process.clone();
+    let inputs = machine.spec().clone();
+    let us = inputs.identity.process.clone();
     let mut journal = append::Appender::new(ports.ledger.as_ref(), us.clone());
+    let mut hooks = RunningHooks::new(Arc::clone(&ports.hooks));
     let mut response = Response::Begin;
     loop {
+        hooks.keep(|number| machine.awaits_hook(number));
+        for news in hooks.news() {
+            heard(news, &mut machine, watcher);
+        }
         while let Some(order) = stop.pending() {
             machine.order(order);
         }
@@ -126,7 +140,7 @@ pub(crate) async fn drive(
                         unrecorded,
                         journal: machine.journal().to_vec(),
                         ledger: machine.ledger().cloned(),
-                        acted: (us, spec.identity.epoch),
+                        acted: (us, inputs.identity.epoch),
                         taken_by: machine.taken_by().map(str::to_owned),
                     }),
                     // A run that ended was opened: its first record is there, recorded or not.
@@ -143,7 +157,7 @@ pub(crate) async fn drive(
             }
             Action::Update(update) => {
                 let mut tries = None;
-                let write = |tries| update::update_record(ports, &spec, &update, tries);
+                let write = |tries| update::update_record(ports, &inputs, &update, tries);
                 let response = while_writing::write_while_observing(ports, &mut machine, stop, &mut tries, write).await;
                 fault::behind();
                 response
@@ -167,19 +181,80 @@ pub(crate) async fn drive(
                     Response::Woke
                 }
             },
-            Action::Sleep { until } if !machine.heeds_orders() => {
-                ports.clock.sleep_until(until).await;
+            Action::Ask { number, call, hosts, spec } => {
+                match journal.permit_hook(&call) {
+                    Some(recorded) => hooks.start(number, recorded, told(&inputs, call, hosts), *spec),
+                    // S5: the machine does not ask for this. Nothing was called.
+                    None => machine.hook_answered(number, HookAnswer::Failed { message: UNRECORDED.to_owned() }),
+                }
+                fault::behind();
+                Response::Asked
+            }
+            Action::Sleep { until } => {
+                sleep(ports, until, &mut machine, watcher, stop, &mut hooks).await;
                 Response::Woke
             }
-            Action::Sleep { until } => tokio::select! {
-                () = ports.clock.sleep_until(until) => Response::Woke,
-                () = stop.ordered() => Response::Woke,
-                answer = watcher.answered() => {
-                    machine.answer(answer);
-                    Response::Woke
-                }
-            },
         };
+    }
+}
+
+const UNRECORDED: &str = "its intent is not on record";
+
+/// Sleeps, until a hook answers, and where the run heeds them until an order or an answer comes.
+async fn sleep(
+    ports: &Ports,
+    until: Time,
+    machine: &mut Machine,
+    watcher: &dyn Watcher,
+    stop: &mut StopSignal,
+    hooks: &mut RunningHooks,
+) {
+    let heeds_orders = machine.heeds_orders();
+    // A hook takes real time, and a clock that stands still would leap over it.
+    let waits_for_hook = ports.clock.stands_still() && !hooks.is_empty();
+    let time_is_up = async {
+        match waits_for_hook {
+            true => std::future::pending().await,
+            false => ports.clock.sleep_until(until).await,
+        }
+    };
+    tokio::pin!(time_is_up);
+    loop {
+        tokio::select! {
+            () = &mut time_is_up => return,
+            () = stop.ordered(), if heeds_orders => return,
+            answer = watcher.answered(), if heeds_orders => return machine.answer(answer),
+            news = hooks.next() => {
+                let is_answer = matches!(news, FromHook::Answered(..));
+                heard(news, machine, watcher);
+                if is_answer {
+                    return;
+                }
+            }
+        }
+    }
+}
+
+fn heard(news: FromHook, machine: &mut Machine, watcher: &dyn Watcher) {
+    match news {
+        FromHook::Said(key, line) => watcher.hook_said(&key, &line),
+        FromHook::Answered(number, answer) => machine.hook_answered(number, answer),
+    }
+}
+
+/// The document that a hook gets.
+fn told(spec: &Spec, call: HookCall, hosts: Vec<HookHost>) -> HookDocument {
+    let HookCall { hook, on, before, batch, hosts: _, attempt } = call;
+    HookDocument {
+        schema: HOOK_SCHEMA,
+        on,
+        before,
+        fleet: spec.policies.fleet.name.clone(),
+        run: spec.identity.run.clone(),
+        subsystem: hook.subsystem,
+        batch,
+        hosts,
+        attempt,
     }
 }
 

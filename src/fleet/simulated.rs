@@ -155,6 +155,11 @@ struct Visit<'a, 'l> {
 }
 
 impl Inner {
+    /// The virtual clock stands still while this process works.
+    fn stands_still(&self) -> bool {
+        matches!(self.clock, FleetClock::Virtual(_))
+    }
+
     fn now(&self) -> Time {
         self.clock.now(&self.store)
     }
@@ -292,6 +297,10 @@ impl Clock for SimulatedFleet {
 
     async fn sleep_until(&self, until: Time) {
         clock::sleep_until(&self.inner, until).await;
+    }
+
+    fn stands_still(&self) -> bool {
+        self.inner.stands_still()
     }
 }
 

@@ -150,6 +150,8 @@ pub struct Host {
     pub protection: Option<Protection>,
     /// The ledger that the host's own mark names, if it has one (tag `safe-remove:ledger`).
     pub ledger: Option<LedgerId>,
+    /// Its private address, if the provider says one.
+    pub address: Option<core::net::IpAddr>,
     /// The target groups it is registered in now (draining excluded).
     pub target_groups: BTreeSet<TargetGroupId>,
     /// What each target group that a load balancer uses says about it; the other target groups send no work.

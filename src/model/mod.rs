@@ -11,6 +11,7 @@ mod bounds;
 mod causes;
 mod effect;
 mod fleet;
+mod hooks;
 mod ids;
 mod obstacle;
 mod readings;
@@ -32,6 +33,8 @@ pub use effect::{Call, CallOutcome, Effect, HostTargets};
 pub(crate) use fleet::TargetHealth;
 pub(crate) use fleet::partition_of;
 pub use fleet::{FleetIdentity, Group, Health, Host, HostState, OwnChanges, Process, Protection, ScheduledChange};
+pub use hooks::{ConsultedBefore, HookAnswer, HookCall, HookKey, HookStage};
+pub(crate) use hooks::{HOOK_SCHEMA, HookDocument, HookHost};
 pub use ids::{
     BatchNumber, FleetName, GroupName, HostId, LedgerId, Nonce, OperatorId, PlanDigest, RequestId, RunId,
     SubsystemName, TargetGroupId, ZoneName,

@@ -323,6 +323,7 @@ fn is_of_state(rule: Rule) -> bool {
             | Rule::Window
             | Rule::UnhealthyNow
             | Rule::TooNoisy
+            | Rule::Consult
             | Rule::ReasonRequired
             | Rule::Approval
             | Rule::NotProved

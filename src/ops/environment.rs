@@ -8,6 +8,7 @@ use std::time::Duration;
 use crate::coordination::{Command, Context, FleetRecord, Refusal, decide, is_race};
 use crate::driver::{self, Unchanged, update};
 use crate::health::{self, ProbeSpecs};
+use crate::hook::{self, HookPrograms};
 use crate::model::{FleetSnapshot, HostId, ProbeKey, RunId, SubsystemName, Time, duration_text};
 use crate::output::Place;
 use crate::plan::{AssessError, Inputs, LedgerView, Plan, Request, believable};
@@ -163,6 +164,8 @@ impl Environment {
         let plan = self.plan_of_unprotected(request, observation).await?;
         // The probes to read depend on the hosts, which the first plan has chosen.
         let watched: BTreeSet<SubsystemName> = plan.document.watched.iter().cloned().collect();
+        let touched = plan.document.subsystems.iter().map(|subsystem| subsystem.name.clone()).collect();
+        can_be_called(&self.policies, &touched)?;
         let bad = self.bad_probes(&watched).await?;
         let mut plan = if bad.is_empty() {
             plan
@@ -262,6 +265,7 @@ impl Environment {
             fleet: Arc::clone(&self.fleet),
             ledger: driver::under_faults(ledger),
             prober: Arc::clone(&self.prober),
+            hooks: Arc::new(HookPrograms::new()),
             clock: Arc::clone(&self.clock),
             processes: Arc::new(process::Here),
         }
@@ -302,6 +306,16 @@ pub(crate) fn other_fleet(refusal: Refusal) -> OperationError {
 /// The policies, or all errors in them.
 pub(crate) fn policies(directory: &Path) -> Result<Arc<PolicySet>, OperationError> {
     policy::load(directory).map(Arc::new).map_err(OperationError::policies)
+}
+
+/// That the programs of hooks are there, of subsystems that a plan touches.
+///
+/// # Errors
+///
+/// [`OperationError::Hooks`], with all that is missing.
+pub(crate) fn can_be_called(policies: &PolicySet, touched: &BTreeSet<SubsystemName>) -> Result<(), OperationError> {
+    let missing = hook::missing(&policies.hooks_of(touched));
+    if missing.is_empty() { Ok(()) } else { Err(OperationError::Hooks(missing)) }
 }
 
 /// That this machine has what the probes need: the files and variables of their headers.

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use thiserror::Error;
 
 use crate::fleet::simulated::ScenarioError;
-use crate::model::{ProbeKey, SubsystemName};
+use crate::model::{HookKey, ProbeKey, SubsystemName};
 use crate::output::next;
 use crate::plan::AssessError;
 use crate::policy::{self, PolicyErrors, PolicySet};
@@ -56,6 +56,9 @@ pub(crate) enum OperationError {
     /// Probes cannot be read for want of something on this machine, each with what it is.
     #[error("probes cannot be read")]
     Probes(BTreeMap<ProbeKey, String>),
+    /// Programs of hooks are not there, or cannot be executed, each with why.
+    #[error("hooks cannot be called")]
+    Hooks(BTreeMap<HookKey, String>),
     /// The ledger cannot be used.
     #[error("the ledger cannot be used")]
     Ledger(#[source] LedgerError),
@@ -146,6 +149,7 @@ impl OperationError {
         let mut causes = match self {
             Self::Policy(errors) => errors.problems.iter().map(ToString::to_string).collect(),
             Self::Probes(missing) => missing.iter().map(|(key, why)| format!("{key}: {why}")).collect(),
+            Self::Hooks(missing) => missing.iter().map(|(key, why)| format!("{key}: {why}")).collect(),
             Self::NotStarted { causes, .. } | Self::NotTaken { causes, .. } => causes.clone(),
             _ => Vec::new(),
         };
@@ -182,6 +186,7 @@ impl OperationError {
                 Some(format!("correct `zones` in the policy of {subsystem}, then try again"))
             }
             Self::Assess(AssessError::Digest(_)) => Some("this is a bug: please report it".to_owned()),
+            Self::Hooks(_) => Some("install the program, or correct `command` in the policy".to_owned()),
             Self::Probes(_) => Some("give this machine what is missing, then: safe-remove policy check --probe".to_owned()),
             Self::Ledger(LedgerError::Newer { .. }) => Some("use the newer version of safe-remove".to_owned()),
             Self::Ledger(LedgerError::Corrupt { .. }) => Some(

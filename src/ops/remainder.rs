@@ -116,9 +116,8 @@ async fn judged(
     let mut plan = environment.plan(&request, &mut observation).await?;
     // The recorded plan runs, in its batches.
     let hosts: BTreeSet<&HostId> = there.iter().collect();
-    let recorded = left.plan.batches.iter().filter_map(|batch| {
-        let of = left.batches.iter().find(|(number, _)| *number == batch.number).map(|(_, hosts)| hosts)?;
-        let hosts = batch.hosts.iter().filter(|host| of.contains(&host.id) && hosts.contains(&host.id));
+    let recorded = left.batches.iter().filter_map(|batch| {
+        let hosts = batch.hosts.iter().filter(|host| hosts.contains(&host.id));
         let serves = |id: &HostId| observed.host(id).is_some_and(Host::is_serving);
         let hosts: Vec<_> =
             hosts.cloned().map(|host| crate::plan::PlannedHost { serving: serves(&host.id), ..host }).collect();

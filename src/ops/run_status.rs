@@ -174,6 +174,7 @@ fn in_words(step: &LastStep<'_>) -> String {
     match step {
         LastStep::Opened => "opened".to_owned(),
         LastStep::Cordoning(batch) => format!("cordoning batch {batch}"),
+        LastStep::Draining(batch) => format!("draining batch {batch}"),
         LastStep::Baking(batch) => format!("baking batch {batch}"),
         LastStep::Terminating(batch) => format!("terminating batch {batch}"),
         LastStep::Gone(batch) => format!("batch {batch} is gone"),

@@ -122,6 +122,7 @@ pub(crate) fn run_sentence(run: &RunDocument) -> String {
             let why = match run.cause.as_ref().map(|c| c.kind) {
                 Some(CauseKind::Probe) => " on a regression",
                 Some(CauseKind::Inconclusive) => " because its bake showed neither harm nor that there is none",
+                Some(CauseKind::Hook) => " because a hook said no",
                 Some(CauseKind::Rule) => " on a rule that no longer holds",
                 Some(CauseKind::Inventory) => " on what the fleet showed",
                 Some(CauseKind::Timeout) => " because something took too long",

@@ -96,6 +96,7 @@ fn step_text(step: Step) -> String {
         Step::Paused => "PAUSED",
         Step::Asking => "waits for an answer",
         Step::Cordoning => "cordoning",
+        Step::Draining => "draining",
         Step::Baking => "baking",
         Step::Terminating => "terminating",
         Step::Verifying => "verifying",
@@ -129,6 +130,10 @@ pub(super) fn remark(event: &Event) -> Option<String> {
         Event::BakeRestarted { batch, gap_ms } => {
             let gap = span_text(Duration::from_millis(*gap_ms));
             Some(format!("the bake of batch {batch} begins again: nothing was sampled for {gap}"))
+        }
+        Event::BatchShrunk { batch, hosts, later } => {
+            let hosts = hosts_text(hosts, HOSTS_SHOWN);
+            Some(format!("hooks leave {hosts} of batch {batch} for batch {later}, behind all others"))
         }
         Event::BakeExtended { batch, until, why } => {
             Some(format!("the bake of batch {batch} goes on until {until} at the latest: {why}"))

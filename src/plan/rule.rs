@@ -28,6 +28,8 @@ pub(crate) enum Rule {
     UnhealthyNow,
     /// A tested probe varies too much for its limit to be seen in the longest bake.
     TooNoisy,
+    /// A hook that was consulted does not let the hosts go.
+    Consult,
     /// Outside the allowed windows, or in a freeze.
     Window,
     /// A halt is in force.

@@ -63,6 +63,7 @@ pub(crate) fn policy(name: &str, minimum: u64) -> SubsystemPolicy {
             levels: TestLevels::default(),
             probes: Vec::new(),
         },
+        hooks: Vec::new(),
         confirm: ConfirmPolicy::default(),
         windows: None,
     }
@@ -82,6 +83,7 @@ pub(crate) fn host(id: &str, zone: &str, subsystems: &[&str]) -> Host {
         protection: None,
         ledger: None,
         target_groups: BTreeSet::new(),
+        address: None,
         target_health: BTreeMap::new(),
         obstacles: Vec::new(),
     }

@@ -119,6 +119,23 @@ name = "latency"
 kind = "simulated"
 metric = "latency_ms"
 max_increase = "50%"
+[[hooks]]
+name = "brokers"
+on = "consult"
+kind = "exec"
+command = ["./ask-brokers", "--all"]
+timeout = "20s"
+[[hooks]]
+name = "drain"
+on = "drain"
+kind = "http"
+url = "https://index.internal/drain?key=secret"
+headers = { Authorization = { file = "token", scheme = "Bearer" } }
+[[hooks]]
+name = "undrain"
+on = "undrain"
+kind = "exec"
+command = ["undrain"]
 [confirm]
 unattended_max = 2
 require_reason = true

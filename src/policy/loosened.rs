@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::show::{Plain, list, plain};
 use super::types::{
-    ApprovalRule, BatchLimit, Budget, CapacityPolicy, CloudwatchMetricProbe, Freeze, HttpProbe, MissingData,
+    ApprovalRule, BatchLimit, Budget, CapacityPolicy, CloudwatchMetricProbe, Freeze, HookSpec, HttpProbe, MissingData,
     PacePolicy, ProbeKind, ProbeSpec, SubsystemPolicy, UnitsSource, Windows, ZoneMinimum,
 };
 use crate::model::duration_text;
@@ -36,8 +36,19 @@ pub(crate) fn loosened(accepted: &SubsystemPolicy, now: &SubsystemPolicy) -> Vec
         return Vec::new();
     }
     // Destructured completely, so that a new field cannot be forgotten here.
-    let SubsystemPolicy { name, description: _, owner: _, depends_on, hosts, capacity, pace, health, confirm, windows } =
-        accepted;
+    let SubsystemPolicy {
+        name,
+        description: _,
+        owner: _,
+        depends_on,
+        hosts,
+        capacity,
+        pace,
+        health,
+        hooks,
+        confirm,
+        windows,
+    } = accepted;
     let mut found = Findings(Vec::new());
     found.unless(*name == now.name, "name", name.as_str(), now.name.as_str());
     // One more dependency is one more subsystem whose runs watch this one.
@@ -84,6 +95,8 @@ pub(crate) fn loosened(accepted: &SubsystemPolicy, now: &SubsystemPolicy) -> Vec
             Some(other) => probe_loosened(&mut found, &field, probe, other),
         }
     }
+
+    hooks_loosened(&mut found, hooks, &now.hooks);
 
     let (was, is) = (confirm, &now.confirm);
     let most = (was.unattended_max, is.unattended_max);
@@ -227,6 +240,22 @@ fn probe_loosened(found: &mut Findings, field: &str, was: &ProbeSpec, is: &Probe
     found.unless(at_most(*increase.0, *increase.1), &key("max_increase"), plain(increase.0), plain(increase.1));
     let decrease = (&limits.max_decrease, &new.max_decrease);
     found.unless(at_most(*decrease.0, *decrease.1), &key("max_decrease"), plain(decrease.0), plain(decrease.1));
+}
+
+/// Who was asked is asked the same, and what was drained is drained in the same way. `timeout` allows nothing: no answer is no.
+fn hooks_loosened(found: &mut Findings, was: &[HookSpec], is: &[HookSpec]) {
+    for hook in was {
+        let HookSpec { name, on, kind, timeout: _ } = hook;
+        let field = format!("hooks.{name}");
+        let key = |key: &str| format!("{field}.{key}");
+        match is.iter().find(|other| other.name == *name) {
+            None => found.unless(false, &field, plain(hook), "gone"),
+            Some(other) => {
+                found.unless(other.on == *on, &key("on"), plain(on), plain(&other.on));
+                found.unless(other.kind == *kind, &key("kind"), plain(kind), plain(&other.kind));
+            }
+        }
+    }
 }
 
 /// Fewer statuses may be good, and fewer redirects be followed. Everything else must be equal: with other headers, a server

@@ -9,8 +9,10 @@ use std::path::{Path, PathBuf};
 use foldhash::fast::RandomState;
 use globset::{Glob, GlobBuilder, GlobSet, GlobSetBuilder};
 
-use super::types::{PolicySet, ProbeKind, ProbeSpec, Selector, SubsystemPolicy, ValueSource};
-use crate::model::{GroupName, Host, SubsystemName};
+use super::types::{
+    Headers, HookKind, HookSpec, HookSpecs, PolicySet, ProbeKind, ProbeSpec, Selector, SubsystemPolicy, ValueSource,
+};
+use crate::model::{GroupName, HookKey, Host, SubsystemName};
 
 /// The policies that apply to a host.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -68,12 +70,9 @@ impl PolicySet {
     /// The policy itself keeps the written form, so that two checkouts of it are the same policy.
     pub(crate) fn runnable(&self, probe: &ProbeSpec) -> ProbeSpec {
         let mut probe = probe.clone();
-        let here = |path: &str| in_directory(&self.directory, path).to_string_lossy().into_owned();
         let headers = match &mut probe.kind {
             ProbeKind::Exec { command } => {
-                if let Some(program) = command.first_mut().filter(|program| program.contains('/')) {
-                    *program = here(program);
-                }
+                self.place_program(command);
                 None
             }
             ProbeKind::Http(http) => Some(&mut http.headers),
@@ -84,12 +83,46 @@ impl PolicySet {
             | ProbeKind::CloudwatchAlarm(_)
             | ProbeKind::CloudwatchMetric(_) => None,
         };
+        self.place_files(headers);
+        probe
+    }
+
+    /// The hook as it must be called: program and files as of a probe.
+    pub(crate) fn callable(&self, hook: &HookSpec) -> HookSpec {
+        let mut hook = hook.clone();
+        match &mut hook.kind {
+            HookKind::Exec { command } => self.place_program(command),
+            HookKind::Http { headers, .. } => self.place_files(Some(headers)),
+        }
+        hook
+    }
+
+    /// The hooks of these subsystems, ready to be called.
+    pub(crate) fn hooks_of(&self, subsystems: &BTreeSet<SubsystemName>) -> HookSpecs {
+        let of = |policy: &SubsystemPolicy| {
+            let key = |hook: &HookSpec| HookKey { subsystem: policy.name.clone(), hook: hook.name.clone() };
+            policy.hooks.iter().map(|hook| (key(hook), self.callable(hook))).collect::<Vec<_>>()
+        };
+        let policies = self.subsystems.values().filter(|policy| subsystems.contains(&policy.name));
+        policies.flat_map(of).collect()
+    }
+
+    fn place_program(&self, command: &mut [String]) {
+        if let Some(program) = command.first_mut().filter(|program| program.contains('/')) {
+            *program = self.here(program);
+        }
+    }
+
+    fn place_files(&self, headers: Option<&mut Headers>) {
         for source in headers.into_iter().flat_map(|headers| headers.values_mut()) {
             if let ValueSource::File(path) = &mut source.from {
-                *path = here(path);
+                *path = self.here(path);
             }
         }
-        probe
+    }
+
+    fn here(&self, path: &str) -> String {
+        in_directory(&self.directory, path).to_string_lossy().into_owned()
     }
 }
 
@@ -286,6 +319,7 @@ mod tests {
             protection: None,
             ledger: None,
             target_groups: BTreeSet::new(),
+            address: None,
             target_health: BTreeMap::new(),
             obstacles: Vec::new(),
         }

@@ -9,11 +9,13 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+mod hook;
 mod probe;
 
 use super::types::{Managed, ProviderFloor};
 use super::value::{Amount, Count, Day, DurationValue, Factor, Name, Patterns, Percent, Spanned, Window};
 
+pub(super) use hook::RawHook;
 pub(super) use probe::{RawHeader, RawHeaderSource, RawProbe};
 
 /// `fleet.toml`: which fleet, and where its shared ledger is.
@@ -115,6 +117,8 @@ pub(super) struct RawSubsystem {
     /// How its health is watched.
     #[schemars(required)]
     pub(super) health: Option<Spanned<RawHealth>>,
+    /// Who is asked about the hosts of a batch, and what drains them. Default none.
+    pub(super) hooks: Option<Spanned<Vec<Spanned<RawHook>>>>,
     /// Who must agree. Without it nothing is accepted unattended.
     pub(super) confirm: Option<Spanned<RawConfirm>>,
     /// When it may lose hosts. Default always.

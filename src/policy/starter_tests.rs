@@ -38,6 +38,7 @@ fn host(id: &str, group: Option<&str>, tags: &[(&str, &str)]) -> Host {
         protection: None,
         ledger: None,
         target_groups: BTreeSet::new(),
+        address: None,
         target_health: BTreeMap::new(),
         obstacles: Vec::new(),
     }

@@ -110,6 +110,7 @@ fn the_shipped_fleet_is_what_its_comments_say() {
             protection: None,
             ledger: None,
             target_groups: Default::default(),
+            address: None,
             target_health: Default::default(),
             obstacles: Vec::new(),
         };

@@ -1,10 +1,10 @@
-//! [`RecordedCall`]: a call that may be sent, because the ledger has its intent (S5).
+//! [`RecordedCall`] and [`RecordedHook`]: a call that may be sent, because the ledger has its intent (S5).
 //!
-//! There are two ways to get one: [`append`], when the ledger acknowledges the intent, and
-//! [`RecordedCall::restore_without_ledger`]. A provider performs nothing else, and performs each of them once.
+//! There are two ways to get one: [`append`], when the ledger acknowledges the intent, and for what puts back alone without
+//! it. A provider performs nothing else, and no hook is called otherwise; each of them once.
 
-use crate::model::{Call, Effect, Nonce};
-use crate::run::JournalRecord;
+use crate::model::{Call, Effect, HookCall, HookStage, Nonce};
+use crate::run::{Event, JournalRecord};
 
 use super::{Ledger, LedgerError, Written};
 
@@ -31,6 +31,60 @@ impl RecordedCall {
     }
 }
 
+/// A hook's call whose intent is on record. Calling it uses it up.
+#[derive(Debug)]
+pub struct RecordedHook(HookCall);
+
+impl RecordedHook {
+    /// The call.
+    pub fn call(&self) -> &HookCall {
+        &self.0
+    }
+
+    /// S7: hosts that are back are put back to work even where the ledger takes no record of it. `None` at every other stage.
+    pub(crate) fn undrain_without_ledger(call: HookCall) -> Option<Self> {
+        (call.on == HookStage::Undrain).then_some(Self(call))
+    }
+}
+
+/// What an acknowledged record permits.
+#[derive(Debug, Default)]
+pub enum Permit {
+    /// It is the intent of nothing.
+    #[default]
+    Nothing,
+    /// A call of the provider.
+    Call(RecordedCall),
+    /// A call of a hook.
+    Hook(RecordedHook),
+}
+
+impl Permit {
+    fn of(event: &Event) -> Self {
+        match (event.intent(), event.hook_intent()) {
+            (Some(call), _) => Self::Call(RecordedCall(call.clone())),
+            (None, Some(call)) => Self::Hook(RecordedHook(call.clone())),
+            (None, None) => Self::Nothing,
+        }
+    }
+
+    /// The call of the provider, if it is one.
+    pub(crate) fn call(self) -> Option<RecordedCall> {
+        match self {
+            Self::Call(call) => Some(call),
+            Self::Nothing | Self::Hook(_) => None,
+        }
+    }
+
+    /// The call of a hook, if it is one.
+    pub(crate) fn hook(self) -> Option<RecordedHook> {
+        match self {
+            Self::Hook(hook) => Some(hook),
+            Self::Nothing | Self::Call(_) => None,
+        }
+    }
+}
+
 /// Appends a record once. Where the record is the intent of a call, the acknowledgement contains the call that may be
 /// sent.
 ///
@@ -41,9 +95,9 @@ pub async fn append(
     ledger: &dyn Ledger,
     record: &JournalRecord,
     nonce: &Nonce,
-) -> Result<Written<Option<RecordedCall>>, LedgerError> {
+) -> Result<Written<Permit>, LedgerError> {
     Ok(match ledger.append(record, nonce).await? {
-        Written::Acknowledged(()) => Written::Acknowledged(record.event.intent().cloned().map(RecordedCall)),
+        Written::Acknowledged(()) => Written::Acknowledged(Permit::of(&record.event)),
         Written::Conflict => Written::Conflict,
     })
 }

@@ -4,6 +4,7 @@ mod intent;
 mod permissions;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -11,13 +12,13 @@ use thiserror::Error;
 
 use crate::coordination::{FleetRecord, Life, ProcessId};
 use crate::model::{
-    Bounds, CallOutcome, FleetIdentity, FleetSnapshot, GroupName, HostId, HostTargets, InventoryError, Nonce, ProbeKey,
-    Protection, RunId, Sample, Scope, Time,
+    Bounds, CallOutcome, FleetIdentity, FleetSnapshot, GroupName, HookAnswer, HookDocument, HostId, HostTargets,
+    InventoryError, Nonce, ProbeKey, Protection, RunId, Sample, Scope, Time,
 };
-use crate::policy::ProbeSpec;
+use crate::policy::{HookSpec, ProbeSpec};
 use crate::run::JournalRecord;
 
-pub use intent::{RecordedCall, append};
+pub use intent::{Permit, RecordedCall, RecordedHook, append};
 pub use permissions::{Lasting, Permission, Trial, Trials};
 
 /// A provider of hosts.
@@ -290,6 +291,28 @@ pub(crate) trait Clock: Send + Sync {
 
     /// Sleeps until then. Returns at once for a time in the past.
     async fn sleep_until(&self, until: Time);
+
+    /// Whether no time passes while this process works: then a wait for something else must not be slept away.
+    fn stands_still(&self) -> bool {
+        false
+    }
+}
+
+/// Hears each line of a hook's progress.
+pub(crate) type HookListener = dyn Fn(&str) + Send + Sync;
+
+/// Calls hooks.
+#[async_trait]
+pub(crate) trait HookCaller: Send + Sync {
+    /// Calls a hook once, within its timeout. `said` hears its progress, line by line. Whatever goes wrong is an answer, which
+    /// is no (S3). Dropping the future ends the hook.
+    async fn call(
+        &self,
+        recorded: RecordedHook,
+        document: HookDocument,
+        spec: &HookSpec,
+        said: Arc<HookListener>,
+    ) -> HookAnswer;
 }
 
 /// What can be known about the processes that act for other runs.

@@ -20,7 +20,7 @@ pub(super) async fn read(
         path: "",
         method: probe.method.clone(),
         headers: probe.headers.clone(),
-        form: None,
+        body: None,
         statuses: probe.expect_status.iter().copied().collect(),
         redirects: probe.redirects,
         max_age,

@@ -12,13 +12,14 @@ mod cloudwatch;
 mod exec;
 mod http;
 mod json;
+pub(crate) mod program;
 mod prometheus;
 mod secrets;
 #[cfg(feature = "aws")]
 mod target_group;
 mod tcp;
-mod text;
-mod web;
+pub(crate) mod text;
+pub(crate) mod web;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::web::{Answer, Ask, Web};
+use super::web::{Answer, Ask, Body, Web};
 use super::{Taken, finite};
 use crate::model::{counted, span_text};
 use crate::policy::PrometheusProbe;
@@ -33,7 +33,7 @@ pub(super) async fn read(
         path: PATH,
         method: "POST".to_owned(),
         headers: probe.headers.clone(),
-        form: Some(encoded(&form)),
+        body: Some(Body { kind: "application/x-www-form-urlencoded", text: encoded(&form) }),
         statuses: STATUSES.to_vec(),
         redirects: 0,
         max_age,

@@ -10,7 +10,7 @@ use crate::model::duration_text;
 const LONGEST_MESSAGE: usize = 300;
 
 /// One line without control and formatting characters, cut to [`LONGEST_MESSAGE`] characters.
-pub(super) fn clean(text: &str) -> String {
+pub(crate) fn clean(text: &str) -> String {
     let mut clean = String::new();
     for word in text.split(|c: char| c.is_whitespace() || c.is_control() || is_formatting(c)) {
         if word.is_empty() {
@@ -25,7 +25,7 @@ pub(super) fn clean(text: &str) -> String {
 }
 
 /// The text, or its beginning and an ellipsis: at most `most` characters.
-pub(super) fn cut(text: &str, most: usize) -> String {
+pub(crate) fn cut(text: &str, most: usize) -> String {
     match text.char_indices().nth(most) {
         None => text.to_owned(),
         Some(_) => text.chars().take(most.saturating_sub(1)).chain(['…']).collect(),
@@ -40,7 +40,7 @@ fn is_formatting(c: char) -> bool {
 }
 
 /// `GET http://…: no answer within 5s`
-pub(super) fn timed_out(tried: &str, after: Duration) -> String {
+pub(crate) fn timed_out(tried: &str, after: Duration) -> String {
     format!("{tried}: no answer within {}", duration_text(after))
 }
 

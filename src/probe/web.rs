@@ -31,46 +31,54 @@ const LARGEST_BODY: u64 = 1 << 20;
 /// good: fleet and ledger need threads too (S7).
 const THREADS: usize = 128;
 
-/// One request of a probe.
+/// One request.
 #[derive(Clone, Debug)]
-pub(super) struct Ask {
-    pub(super) url: Masked,
+pub(crate) struct Ask {
+    pub(crate) url: Masked,
     /// Follows the path of `url`.
-    pub(super) path: &'static str,
-    pub(super) method: String,
-    pub(super) headers: Headers,
-    /// A form in the body, already encoded.
-    pub(super) form: Option<String>,
+    pub(crate) path: &'static str,
+    pub(crate) method: String,
+    pub(crate) headers: Headers,
+    /// What is sent; without one the request has no body.
+    pub(crate) body: Option<Body>,
     /// Statuses whose answer is read; any other is the error.
-    pub(super) statuses: Vec<u16>,
+    pub(crate) statuses: Vec<u16>,
     /// Redirects that are followed.
-    pub(super) redirects: u64,
+    pub(crate) redirects: u64,
     /// `None`: whatever its age.
-    pub(super) max_age: Option<Duration>,
-    pub(super) timeout: Duration,
+    pub(crate) max_age: Option<Duration>,
+    pub(crate) timeout: Duration,
+}
+
+/// The body of a request.
+#[derive(Clone, Debug)]
+pub(crate) struct Body {
+    /// Its content type.
+    pub(crate) kind: &'static str,
+    pub(crate) text: String,
 }
 
 /// The answer to a request.
 #[derive(Debug)]
-pub(super) struct Answer {
-    pub(super) status: u16,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
     /// From the request to the last byte.
-    pub(super) took: Duration,
-    pub(super) body: Vec<u8>,
+    pub(crate) took: Duration,
+    pub(crate) body: Vec<u8>,
     /// How old it is by its own account.
-    pub(super) age: Option<Duration>,
+    pub(crate) age: Option<Duration>,
     headers: HeaderMap,
     secrets: Secrets,
 }
 
 impl Answer {
     /// What the server says, without what it was told in secret, on one line, at most so long.
-    pub(super) fn quoted(&self, text: &str, most: usize) -> String {
+    pub(crate) fn quoted(&self, text: &str, most: usize) -> String {
         self.secrets.quoted(text, most)
     }
 
     /// A login page, or that of a proxy, has numbers too.
-    pub(super) fn is_json(&self) -> Result<(), String> {
+    pub(crate) fn is_json(&self) -> Result<(), String> {
         let mut is_said = false;
         for said in texts_of(&self.headers, &CONTENT_TYPE) {
             let kind = said.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
@@ -88,13 +96,13 @@ impl Answer {
 }
 
 /// The part that all requests share.
-pub(super) struct Web {
+pub(crate) struct Web {
     agent: Agent,
     threads: Arc<Semaphore>,
 }
 
 impl Web {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let config = Agent::config_builder()
             .http_status_as_error(false)
             .max_redirects(0)
@@ -115,7 +123,7 @@ impl Web {
     /// # Errors
     ///
     /// The request and what is wrong with it, its answer, or its reading, without anything that is secret.
-    pub(super) async fn ask<T: Send + 'static>(
+    pub(crate) async fn ask<T: Send + 'static>(
         &self,
         ask: Ask,
         read: impl FnOnce(&Answer) -> Result<T, String> + Send + 'static,
@@ -177,15 +185,15 @@ fn send(agent: &Agent, ask: &Ask, secrets: &Secrets, timeout: Duration) -> Resul
         message = message.header(name, value);
     }
     let redirects = u32::try_from(ask.redirects).unwrap_or(0);
-    let mut response = match &ask.form {
+    let mut response = match &ask.body {
         None => {
             let message = message.body(()).map_err(ureq::Error::Http)?;
             let message = agent.configure_request(message).timeout_global(Some(timeout)).max_redirects(redirects);
             agent.run(message.build())?
         }
-        Some(form) => {
-            let message = message.header(CONTENT_TYPE, "application/x-www-form-urlencoded");
-            let message = message.body(form.as_str()).map_err(ureq::Error::Http)?;
+        Some(body) => {
+            let message = message.header(CONTENT_TYPE, body.kind);
+            let message = message.body(body.text.as_str()).map_err(ureq::Error::Http)?;
             let message = agent.configure_request(message).timeout_global(Some(timeout)).max_redirects(redirects);
             agent.run(message.build())?
         }

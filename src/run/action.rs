@@ -4,7 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::coordination::{Asking, Command, HostOutcome, Pause, RunIdentity};
-use crate::model::{BatchNumber, Call, FleetSnapshot, GroupName, HostId, HostTargets, ProbeKey, Process, Time};
+use crate::model::{
+    BatchNumber, Call, FleetSnapshot, GroupName, HookCall, HookHost, HostId, HostTargets, ProbeKey, Process, Time,
+};
+use crate::policy::HookSpec;
 
 use super::{JournalRecord, NotStarted};
 
@@ -28,7 +31,19 @@ pub(crate) enum Action {
         /// The call, with its deadline.
         call: Call,
     },
-    /// Sleep: [`Response::Woke`], early if an order arrived.
+    /// Call a hook: [`Response::Asked`] at once, and its answer by [`super::Machine::hook_answered`] when it comes. Its intent is
+    /// in the journal (S5).
+    Ask {
+        /// Its number within the run's hooks.
+        number: u64,
+        /// The call.
+        call: HookCall,
+        /// Its hosts, as it is told of them.
+        hosts: Vec<HookHost>,
+        /// How it is called.
+        spec: Box<HookSpec>,
+    },
+    /// Sleep: [`Response::Woke`], early if an order or the answer of a hook arrived.
     Sleep {
         /// Until then.
         until: Time,

@@ -1,6 +1,6 @@
 //! [`Batches`]: the batches of the plan that was confirmed, and which of them is next.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::{BatchNumber, FleetSnapshot, HostId};
 use crate::plan::PlanDocument;
@@ -25,14 +25,18 @@ pub(super) struct Batches {
 
 impl Batches {
     pub(super) fn of(plan: &PlanDocument) -> Self {
+        Self::of_all(&plan.batches)
+    }
+
+    fn of_all(batches: &[crate::plan::Batch]) -> Self {
         let hosts = |batch: &crate::plan::Batch| batch.hosts.iter().map(|host| host.id.clone()).collect();
-        let all = plan.batches.iter().map(|batch| PlannedBatch { number: batch.number, hosts: hosts(batch) });
+        let all = batches.iter().map(|batch| PlannedBatch { number: batch.number, hosts: hosts(batch) });
         Self { all: all.collect(), current: 0 }
     }
 
     /// The batches as a journal leaves them. `outstanding`: the batch of which the record holds hosts, if there is one.
     pub(super) fn as_told(plan: &PlanDocument, history: &RunHistory<'_>, outstanding: Option<BatchNumber>) -> Self {
-        let mut batches = Self::of(plan);
+        let mut batches = Self::of_all(&history.planned(&plan.batches));
         batches.drop_hosts(|host| history.dropped.contains(host) || history.terminated.contains(host));
         batches.go_to(outstanding);
         batches
@@ -91,6 +95,16 @@ impl Batches {
     fn hosts_from(&self, index: usize) -> BTreeMap<HostId, BatchNumber> {
         let batches = self.all.iter().skip(index);
         batches.flat_map(|batch| batch.hosts.iter().map(|host| (host.clone(), batch.number))).collect()
+    }
+
+    /// Leaves these hosts of the current batch for a batch behind all others, and says which that is.
+    pub(super) fn leave_for_later(&mut self, left: &BTreeSet<HostId>) -> Option<BatchNumber> {
+        let later = self.all.iter().map(|batch| batch.number.get()).max().map(|last| BatchNumber::new(last + 1))?;
+        let batch = self.all.get_mut(self.current)?;
+        let (left, kept) = batch.hosts.drain(..).partition(|host| left.contains(host));
+        batch.hosts = kept;
+        self.all.push(PlannedBatch { number: later, hosts: left });
+        Some(later)
     }
 
     /// Drops these hosts from the plan.

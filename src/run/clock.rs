@@ -41,6 +41,7 @@ impl Machine {
             self.baseline.taken_at = self.baseline.taken_at.filter(is_past);
         }
         self.reservations.keep_time(now);
+        self.hooks.keep_time(now, self.spec.max_wait);
         let longest = self.longest_quiet();
         let Predecessor { quiet_at, quiet_by } = &mut self.predecessor;
         *quiet_by = quiet_at.map(|at| at.min(now.plus(longest))).min(quiet_by.or(*quiet_at));
@@ -59,7 +60,7 @@ impl Machine {
             Phase::InBatch(BatchUnderWay { step, .. }) => match step {
                 BatchStep::Cordoning { since } | BatchStep::Verifying { since } => *since = (*since).min(now),
                 BatchStep::Baking { bake, .. } => gap = bake.set_back(now),
-                BatchStep::Suspending | BatchStep::Terminating { .. } => {}
+                BatchStep::Suspending | BatchStep::Draining | BatchStep::Terminating { .. } => {}
             },
             Phase::Enlisting
             | Phase::Opening { .. }

@@ -80,6 +80,7 @@ impl Machine {
             Some(
                 CauseKind::Probe
                 | CauseKind::Inconclusive
+                | CauseKind::Hook
                 | CauseKind::Rule
                 | CauseKind::Inventory
                 | CauseKind::Timeout

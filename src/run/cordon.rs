@@ -14,7 +14,7 @@ impl Machine {
         let all: Vec<ReservedHost> = self.reservations.of_batch(batch).cloned().collect();
         if all.iter().all(ReservedHost::is_cordoned) {
             self.record(Event::BatchCordoned { batch });
-            self.start_baking(now);
+            self.drain_or_bake(batch, now);
             return Ok(());
         }
         let bounds = self.spec.bounds;

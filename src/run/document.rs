@@ -40,6 +40,8 @@ pub(crate) enum CauseKind {
     Probe,
     /// The longest bake was over, and it was not shown whether a probe is within its limit.
     Inconclusive,
+    /// A hook said no.
+    Hook,
     /// A rule that no longer holds.
     Rule,
     /// The fleet shows something else than what was done.

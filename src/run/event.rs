@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use crate::coordination::{Halt, Pause, ProcessId};
 use crate::health::{ProbeLimits, ProbeReading, Reference};
 use crate::model::{
-    BatchNumber, Call, CallOutcome, FleetName, GroupName, HostId, OperatorId, ProbeKey, RequestId, RunId,
-    SubsystemName, TargetGroupId, Time,
+    BatchNumber, Call, CallOutcome, FleetName, GroupName, HookAnswer, HookCall, HostId, OperatorId, ProbeKey,
+    RequestId, RunId, SubsystemName, TargetGroupId, Time,
 };
 use crate::plan::{PlanDocument, RequestDocument, Settings, SubsystemCapacity};
 
@@ -120,7 +120,37 @@ pub enum Event {
         #[serde(flatten)]
         outcome: CallOutcome,
     },
-    /// Every host of the batch was observed out of service; its bake begins.
+    /// A hook is about to be called. It may be called again for the same, also after a crash.
+    HookIntended {
+        /// Numbered within the run's hooks.
+        call: u64,
+        /// Which hook, and about what.
+        #[serde(flatten)]
+        intent: HookCall,
+    },
+    /// Its answer, or that there is none.
+    HookAnswered {
+        /// Which call.
+        call: u64,
+        /// The answer.
+        #[serde(flatten)]
+        outcome: HookAnswer,
+    },
+    /// Hooks allow only a part of the batch: these hosts stay in the plan, in a batch behind all others.
+    BatchShrunk {
+        /// Which batch.
+        batch: BatchNumber,
+        /// The hosts that are not in it any more.
+        hosts: BTreeSet<HostId>,
+        /// The batch that they are in now.
+        later: BatchNumber,
+    },
+    /// The hooks have drained the batch; its bake begins.
+    BatchDrained {
+        /// Which batch.
+        batch: BatchNumber,
+    },
+    /// Every host of the batch was observed out of service. Its bake begins, or if hooks drain it, that.
     BatchCordoned {
         /// Which batch.
         batch: BatchNumber,
@@ -372,6 +402,11 @@ impl Event {
     pub(crate) fn name(&self) -> String {
         let name = serde_json::to_value(self).ok().and_then(|value| Some(value.get("event")?.as_str()?.to_owned()));
         name.unwrap_or_else(|| "without a name".to_owned())
+    }
+
+    /// The call of a hook that this is the intent of.
+    pub(crate) fn hook_intent(&self) -> Option<&HookCall> {
+        if let Self::HookIntended { intent, .. } = self { Some(intent) } else { None }
     }
 
     /// The call that this is the intent of.

@@ -35,6 +35,7 @@ impl Machine {
             Phase::InBatch(BatchUnderWay { number, step, .. }) => match (*number, step) {
                 (batch, BatchStep::Suspending) => self.suspend(batch, now),
                 (batch, BatchStep::Cordoning { since }) => self.cordon(batch, *since, now),
+                (batch, BatchStep::Draining) => self.drain(batch, now),
                 (batch, BatchStep::Baking { .. }) => {
                     self.bake(batch, now);
                     Ok(())

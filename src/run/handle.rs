@@ -13,7 +13,9 @@ impl Machine {
     pub(super) fn handle(&mut self, response: Response, now: Time) {
         let awaited = self.awaiting.take();
         match (awaited, response) {
-            (_, Response::Begin) | (Some(Action::Sleep { .. }), Response::Woke) => {}
+            (_, Response::Begin)
+            | (Some(Action::Sleep { .. }), Response::Woke)
+            | (Some(Action::Ask { .. }), Response::Asked) => {}
             // A probe that hangs must not keep a run that has ended: whether it reads on is decided anew.
             (Some(Action::Observe { .. }), Response::Woke) if self.is_following() => {}
             (Some(Action::Record(record)), Response::Recorded) => self.recorded(&record.event),
@@ -132,6 +134,9 @@ impl Machine {
         if let Some(Event::CallIntended { call, .. }) = event {
             // S5: no acknowledged intent, no effect.
             self.unsend(*call, now);
+        }
+        if let Some(Event::HookIntended { call, .. }) = event {
+            self.unask(*call);
         }
         if self.calls.last == 0 {
             let held: Vec<&str> = self.reservations.hosts.keys().map(HostId::as_str).collect();

@@ -35,7 +35,11 @@ impl Machine {
             }
             Phase::InBatch(BatchUnderWay {
                 number,
-                step: BatchStep::Baking { .. } | BatchStep::Terminating { granted: false } | BatchStep::Verifying { .. },
+                step:
+                    BatchStep::Draining
+                    | BatchStep::Baking { .. }
+                    | BatchStep::Terminating { granted: false }
+                    | BatchStep::Verifying { .. },
                 ..
             }) => {
                 // S2: a bake is worth nothing for a host that serves meanwhile (schedule 5), nor is a wait behind it.

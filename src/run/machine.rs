@@ -17,6 +17,7 @@ use crate::policy::PolicySet;
 
 use super::action::{Action, Finish, RecordUpdate};
 use super::batches::Batches;
+use super::hook_calls::Hooks;
 use super::knowledge::{Baseline, CallLog, LedgerLink, Observed, Predecessor, Stopping, Waiting};
 use super::phase::{BatchStep, ClosingStep, Direction, Phase};
 use super::present::Present;
@@ -81,6 +82,7 @@ pub(crate) struct Machine {
     pub(super) calls: CallLog,
     pub(super) waiting: Waiting,
     pub(super) stopping: Stopping,
+    pub(super) hooks: Hooks,
     pub(super) predecessor: Predecessor,
     /// The first grant was acknowledged: from here on a stop is the end of a run, and no refusal.
     pub(super) begun: bool,
@@ -105,6 +107,7 @@ impl Machine {
             calls: CallLog::default(),
             waiting: Waiting::default(),
             stopping: Stopping::default(),
+            hooks: Hooks::default(),
             predecessor: Predecessor::default(),
             begun: false,
             latest: None,
@@ -166,6 +169,7 @@ impl Machine {
         // The response may bear times from before the clock was set back.
         self.keep_time_or_stop(now);
         self.stop_for_what_came_meanwhile(now);
+        self.take_hook_answers(now);
         for _ in 0..SPINS {
             if self.queue.is_empty() {
                 self.advance(now);
@@ -231,6 +235,7 @@ impl Machine {
                 let Next::Action(action) = next else { return true };
                 !matches!(action, Action::Sleep { .. } | Action::Observe { .. } | Action::Update(_))
             });
+            self.give_up_hooks();
         }
         self.record(Event::Stopped { cause });
         // What the run goes on waiting for is said anew.
@@ -243,6 +248,7 @@ impl Machine {
     /// Ends a run that was granted nothing: its journal says that it took nothing, and it leaves the line.
     fn withdraw(&mut self, reason: Reason) {
         self.queue.clear();
+        self.give_up_hooks();
         let cause = reason.cause();
         let why = reason.not_started();
         if self.link.is_opened {

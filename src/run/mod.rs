@@ -9,11 +9,12 @@
 //! | --- | --- |
 //! | `machine`, `queue`, `phase` | the machine: where it is, what comes next, how it turns |
 //! | `action`, `response` | what it asks of the driver, and what it hears |
-//! | `knowledge`, `batches`, `reservation`, `group_calls`, `present`, `whereabouts`, `calls` | what it knows, by where it comes from |
+//! | `knowledge`, `batches`, `reservation`, `group_calls`, `present`, `whereabouts`, `calls`, `hook_calls` | what it knows, by where it comes from |
 //! | `handle`, `observing`, `updated`, `clock` | how it learns |
 //! | `judge`, `departures`, `launches`, `preflight`, `rules`, `reason`, `not_started` | whether it may go on, and why it stops |
 //! | `forward`, `opening`, `suspension`, `cordon`, `bake`, `terminate` | the way forward |
 //! | `between`, `question`, `proof` | between two batches: pausing, asking a person, waiting for what proves the first removal |
+//! | `hooks`, `drain`, `undrain` | what the system itself is asked, and told to do |
 //! | `restore`, `closing`, `following`, `reconcile`, `recover` | the way back, the end, what is read behind it, the way in after a takeover |
 //! | `while_writing`, `timeouts`, `progress`, `trouble` | what is done while a write waits; how long it waits; what is shown of it, and of what fails |
 //! | `journal`, `event`, `readings`, `history` | the journal, what it says of the probes, and its one reader |
@@ -32,12 +33,15 @@ mod closing;
 mod cordon;
 mod departures;
 mod document;
+mod drain;
 mod event;
 mod following;
 mod forward;
 mod group_calls;
 mod handle;
 mod history;
+mod hook_calls;
+mod hooks;
 mod journal;
 mod judge;
 mod knowledge;
@@ -76,6 +80,7 @@ mod takeover;
 mod terminate;
 mod timeouts;
 mod trouble;
+mod undrain;
 mod updated;
 mod whereabouts;
 mod while_writing;

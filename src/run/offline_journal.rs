@@ -82,6 +82,10 @@ pub(crate) fn in_words<'a>(
             | Event::Sampled { .. }
             | Event::BakeRestarted { .. }
             | Event::BakeExtended { .. }
+            | Event::HookIntended { .. }
+            | Event::HookAnswered { .. }
+            | Event::BatchShrunk { .. }
+            | Event::BatchDrained { .. }
             | Event::BakeEnded { .. }
             | Event::TerminationStarted { .. }
             | Event::BatchTerminated { .. }

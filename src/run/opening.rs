@@ -68,11 +68,14 @@ impl Machine {
             return Ok(());
         };
         let listed = batch.hosts.iter().filter_map(|id| snapshot.host(id));
-        let hosts = listed.map(|host| (host.id.clone(), host.target_groups.clone())).collect();
+        let hosts: HostTargets = listed.map(|host| (host.id.clone(), host.target_groups.clone())).collect();
         let rest = self.batches.behind_current();
         let reference = self.baseline.reference.clone();
         let (batch, asking) = (batch.number, self.asks_about(batch.number, now));
-        self.update(RecordUpdate::Grant { batch, hosts, rest, snapshot, reference, reference_at, asking });
+        let grant = RecordUpdate::Grant { batch, hosts, rest, snapshot, reference, reference_at, asking };
+        if self.is_let_go(&grant, now)? {
+            self.update(grant);
+        }
         Ok(())
     }
 

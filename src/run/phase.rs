@@ -51,6 +51,8 @@ pub(super) enum BatchStep {
     Suspending,
     /// The batch is taken out of service.
     Cordoning { since: Time },
+    /// Hooks drain it.
+    Draining,
     /// The system is watched without it. `told_going_on`: the journal knows that it goes on behind its length.
     Baking { bake: Box<Bake>, told_going_on: bool },
     /// The batch is terminated, host by host, once the ledger took the step.

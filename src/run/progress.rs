@@ -64,6 +64,8 @@ pub(crate) enum Step {
     Asking,
     /// The batch is taken out of service.
     Cordoning,
+    /// Hooks drain it.
+    Draining,
     /// The system is watched without it.
     Baking,
     /// The batch is terminated.
@@ -104,6 +106,7 @@ impl Machine {
             Phase::Opening { .. } => (Step::Checking, None, None),
             Phase::InBatch(BatchUnderWay { step, .. }) => match step {
                 BatchStep::Suspending | BatchStep::Cordoning { .. } => (Step::Cordoning, None, None),
+                BatchStep::Draining => (Step::Draining, None, None),
                 BatchStep::Baking { bake, .. } => {
                     let progress = bake.progress(now);
                     (Step::Baking, Some(progress.left), Some(progress.whole))
@@ -136,6 +139,7 @@ impl Machine {
             | Step::Paused
             | Step::Asking
             | Step::Cordoning
+            | Step::Draining
             | Step::Baking
             | Step::Terminating
             | Step::Verifying
@@ -146,7 +150,8 @@ impl Machine {
         let stopping = self.stopping.cause.as_ref().map(|cause| cause.message.clone());
         let missing = self.phase.bake().map(Bake::missing).unwrap_or_default();
         let missing = missing.iter().map(|finding| format!("probe {} {}", finding.key, finding.message));
-        let (batch, waits_for) = (self.batches.shown(), self.held().into_iter().chain(missing).collect());
+        let (batch, waits_for) =
+            (self.batches.shown(), self.held().into_iter().chain(missing).chain(self.awaited_hooks()).collect());
         Progress { step, batch, hosts, left, total, readings, trouble, waits_for, stopping }
     }
 }

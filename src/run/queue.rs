@@ -66,6 +66,7 @@ impl Machine {
                 }
                 Action::Send { number, call }
             }
+            Next::Action(Action::Ask { number, .. }) if !self.awaits_hook(number) => return None,
             Next::Action(Action::Finish(finish)) => {
                 self.phase = Phase::Over;
                 // Asked again, the machine says the same again.

@@ -2,7 +2,7 @@
 
 use crate::coordination::Halt;
 use crate::health::Finding;
-use crate::model::{HostId, RunId, SubsystemName, Time};
+use crate::model::{HookKey, HostId, RunId, SubsystemName, Time};
 use crate::plan::{Rule, Violation};
 
 use super::{Cause, CauseKind, NotStarted, Order};
@@ -14,6 +14,13 @@ pub(super) enum Reason {
     Regression(Finding),
     /// A bake ended, and it is not shown whether these probes are within their limits.
     Inconclusive(Vec<Finding>),
+    /// A hook says no.
+    Hook {
+        /// Which; `None` where several together do.
+        key: Option<HookKey>,
+        /// The whole sentence.
+        message: String,
+    },
     /// Rules do not hold.
     Rules(Vec<Violation>),
     /// Rules do not hold for what other runs took since the plan was made.
@@ -93,6 +100,7 @@ impl Reason {
                 OfRules::Order(message) => order_cause(message),
                 OfRules::None => plain(CauseKind::Rule, "a rule no longer holds".to_owned()),
             },
+            Self::Hook { message, .. } => plain(CauseKind::Hook, message.clone()),
             Self::RemovedByOther { .. } => plain(CauseKind::Inventory, self.message()),
             Self::Halted { order, .. } => order_cause(order.to_string()),
             Self::NotConfirmed(_) => {
@@ -117,6 +125,9 @@ impl Reason {
             Self::Regression(regression) => {
                 let subsystem = Some(regression.key.subsystem.clone());
                 NotStarted::Rules(vec![violation(Rule::UnhealthyNow, subsystem, message)])
+            }
+            Self::Hook { key, .. } => {
+                NotStarted::Rules(vec![violation(Rule::Consult, key.map(|key| key.subsystem), message)])
             }
             Self::Rules(violations) => match of_rules(&violations) {
                 OfRules::Order(message) => NotStarted::Halted(message),
@@ -159,6 +170,7 @@ impl Reason {
             Self::Halted { order, .. } => order.to_string(),
             Self::Ordered(order) => order.to_string(),
             Self::Deferred { why: message, .. }
+            | Self::Hook { message, .. }
             | Self::NotConfirmed(message)
             | Self::Abandoned(message)
             | Self::Fleet(message)
@@ -200,7 +212,7 @@ fn bad_probe(regression: &Finding) -> String {
 pub(super) fn severity(kind: CauseKind) -> u8 {
     match kind {
         CauseKind::Order => 0,
-        CauseKind::Rule | CauseKind::Probe | CauseKind::Inconclusive => 1,
+        CauseKind::Rule | CauseKind::Probe | CauseKind::Inconclusive | CauseKind::Hook => 1,
         CauseKind::Inventory | CauseKind::Timeout | CauseKind::Provider => 2,
         CauseKind::Ledger | CauseKind::Internal => 3,
     }

@@ -4,8 +4,8 @@
 //! judges whether these hosts may go.
 
 use crate::coordination::FleetRecord;
-use crate::model::{BatchNumber, HostId, RunId};
-use crate::plan::PlanDocument;
+use crate::model::{HostId, RunId};
+use crate::plan::{Batch, PlanDocument};
 
 use super::{JournalRecord, RunHistory};
 
@@ -14,14 +14,14 @@ use super::{JournalRecord, RunHistory};
 pub(crate) struct Remains {
     /// The plan that was confirmed.
     pub(crate) plan: PlanDocument,
-    /// Its hosts that are not known to be gone, per batch of the plan, with the batch's number. No batch is empty.
-    pub(crate) batches: Vec<(BatchNumber, Vec<HostId>)>,
+    /// Its hosts that are not known to be gone, in their batches. No batch is empty.
+    pub(crate) batches: Vec<Batch>,
 }
 
 impl Remains {
     /// Every host that is left, in the plan's order.
     pub(crate) fn hosts(&self) -> Vec<HostId> {
-        self.batches.iter().flat_map(|(_, hosts)| hosts).cloned().collect()
+        self.batches.iter().flat_map(|batch| &batch.hosts).map(|host| host.id.clone()).collect()
     }
 }
 
@@ -39,10 +39,10 @@ pub(crate) fn remains(journal: &[JournalRecord], record: &FleetRecord, run: &Run
         return None;
     }
     let is_gone = |id: &HostId| history.terminated.contains(id) || history.dropped.contains(id);
-    let left = |batch: &crate::plan::Batch| -> (BatchNumber, Vec<HostId>) {
-        let hosts = batch.hosts.iter().map(|host| &host.id).filter(|id| !is_gone(id));
-        (batch.number, hosts.cloned().collect())
-    };
-    let batches: Vec<_> = plan.batches.iter().map(left).filter(|(_, hosts)| !hosts.is_empty()).collect();
+    let mut batches = history.planned(&plan.batches);
+    for batch in &mut batches {
+        batch.hosts.retain(|host| !is_gone(&host.id));
+    }
+    batches.retain(|batch| !batch.hosts.is_empty());
     (!batches.is_empty()).then(|| Remains { plan: plan.clone(), batches })
 }

@@ -30,8 +30,8 @@ pub(crate) fn report(journal: &[JournalRecord]) -> Option<RunDocument> {
     // Nobody knows what a journal means that is out of order.
     warnings.extend(history.illegal.as_ref().map(|illegal| format!("somebody must look at this run: {illegal}")));
 
-    let batches = plan
-        .batches
+    let batches = history
+        .planned(&plan.batches)
         .iter()
         .map(|batch| {
             let hosts: Vec<HostId> = batch.hosts.iter().map(|h| h.id.clone()).collect();

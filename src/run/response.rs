@@ -22,6 +22,8 @@ pub(crate) enum Response {
     Observed(Box<Observation>),
     /// The outcome of a call.
     Answered(CallOutcome),
+    /// The hook is called.
+    Asked,
     /// The sleep ended.
     Woke,
 }

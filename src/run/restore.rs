@@ -1,6 +1,6 @@
 //! The way back: everything that was cordoned and not terminated is put back, or named (S7).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::coordination::HostOutcome;
 use crate::model::{BatchNumber, CALL_HOSTS, Effect, GroupName, HostId, HostTargets, Time};
@@ -24,7 +24,8 @@ impl Machine {
             self.start_closing();
             return;
         }
-        if is_quiet && (self.resolve_known() || self.release_given_up(now)) {
+        let undrained = if is_quiet { self.undrain(since, now) } else { BTreeSet::new() };
+        if is_quiet && (self.resolve_known(&undrained) || self.release_given_up(now)) {
             return;
         }
         if let Some(quiet_by) = self.predecessor.quiet_by.filter(|_| self.reservations.hosts.is_empty()) {
@@ -85,13 +86,15 @@ impl Machine {
         self.observe(probes);
     }
 
-    /// Records and lets go of every host whose outcome is proved. Says whether there was one.
-    fn resolve_known(&mut self) -> bool {
+    /// Records and lets go of every host whose outcome is proved, but for those that are yet to be undrained. Says whether there
+    /// was one.
+    fn resolve_known(&mut self, undrained: &BTreeSet<HostId>) -> bool {
         let bounds = self.spec.bounds;
         let known: BTreeMap<HostId, (BatchNumber, Option<String>, bool, HostOutcome)> = self
             .reservations
             .hosts
             .values()
+            .filter(|h| !undrained.contains(&h.id))
             .filter_map(|h| {
                 let outcome = h.outcome(bounds)?;
                 let why = h.left(bounds).map(|_| h.whereabouts());

@@ -38,6 +38,9 @@ impl Machine {
                 return Ok(());
             }
             let hosts = self.next_to_go(batch);
+            if !self.is_let_end(batch, &hosts, now)? {
+                return Ok(());
+            }
             if self.preflight(batch, &hosts, HostState::Cordoned, now)?
                 && let Some(snapshot) = self.observed.fleet.clone()
             {

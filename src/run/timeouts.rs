@@ -47,6 +47,12 @@ pub(super) const PROOF: Duration = Duration::from_secs(600);
 /// heartbeat timeout (Auto Scaling API reference, `PutLifecycleHook`); what takes longer needs a person.
 pub(super) const TERMINATION_TIMEOUT: Duration = Duration::from_secs(2 * 3600 + 300);
 
+/// Until an answer of a hook that a batch may go is too old: what it said of may have changed.
+pub(super) const CONSULT_LIFE: Duration = Duration::from_secs(60);
+
+/// Calls of a hook that undrains, at most. The hosts are in service, and a person can call it too.
+pub(super) const UNDRAIN_ATTEMPTS: u32 = 3;
+
 /// Restores are retried for this long.
 pub(super) const RESTORE_TIMEOUT: Duration = PUT_BACK;
 

@@ -42,11 +42,16 @@ fn is_written_as_time(text: &str) -> bool {
         && text.chars().zip(shape.chars()).all(|(c, of)| if of == 'd' { c.is_ascii_digit() } else { c == of })
 }
 
+/// A number, or nothing but numbers: the samples of a reference.
+fn is_of_numbers(value: &Value) -> bool {
+    value.is_number() || value.as_array().is_some_and(|all| all.iter().all(is_of_numbers))
+}
+
 /// What breaks the rule, with its path.
 fn faults(path: &str, name: &str, value: &Value, found: &mut Vec<String>) {
     match value {
         Value::Object(fields) if BY_NAME.contains(&name) => {
-            for (key, inner) in fields.iter().filter(|(_, inner)| !inner.is_number()) {
+            for (key, inner) in fields.iter().filter(|(_, inner)| !is_of_numbers(inner)) {
                 faults(&format!("{path}.{key}"), "", inner, found);
             }
         }

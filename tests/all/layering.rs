@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use imports::Imports;
 
 /// Every module may use those before it, and itself.
-const ORDER: [&str; 15] = [
+const ORDER: [&str; 16] = [
     "model",
     "policy",
     "plan",
@@ -22,6 +22,7 @@ const ORDER: [&str; 15] = [
     "fleet",
     "ledger",
     "probe",
+    "hook",
     "output",
     "ops",
     "cli",

@@ -18,6 +18,7 @@ mod environment;
 mod fault_points;
 mod fleets;
 mod halts;
+mod hooks;
 mod inventory;
 mod layering;
 mod ledger;
@@ -29,6 +30,7 @@ mod policy_init;
 mod probes;
 mod prompt;
 mod reading_on;
+mod recipes;
 mod removal;
 mod reports;
 #[cfg(debug_assertions)]

@@ -230,6 +230,7 @@ impl<'a> View<'a> {
             launched_at: Time::from_millis(launched_at),
             protection: protection.or_else(|| self.protected.contains(id).then_some(Protection::Termination)),
             ledger: tags.get(LEDGER_TAG).map(|id| LedgerId::new(id.as_str())),
+            address: instance.private_ip_address().and_then(|address| address.parse().ok()),
             target_groups: self.targets.of(id),
             target_health: self.targets.health_of(id),
             obstacles: self.obstacles(instance, id, membership, &tags),

@@ -8,12 +8,14 @@ mod capacity;
 mod context;
 mod fleet;
 mod health;
+mod hook;
 mod hosts;
 mod ledger;
 mod pace;
 mod probe;
 mod role;
 mod tested;
+mod web;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -263,6 +265,7 @@ fn subsystem(context: &mut Context<'_>, raw: &RawSubsystem, stem: &str) -> Check
         None => Some(None),
         Some(windows) => pace::windows(context, windows).map(Some),
     };
+    let hooks = hook::hooks(context, raw.hooks.as_ref());
     let depends_on = raw.depends_on.as_ref().map(|list| list.value.clone()).unwrap_or_default();
     let policy = (|| {
         Some(SubsystemPolicy {
@@ -274,6 +277,7 @@ fn subsystem(context: &mut Context<'_>, raw: &RawSubsystem, stem: &str) -> Check
             capacity: capacity?,
             pace: pace?,
             health: health?,
+            hooks: hooks?,
             confirm: confirm?,
             windows: windows?,
         })

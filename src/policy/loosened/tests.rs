@@ -7,11 +7,11 @@ use proptest::prelude::*;
 use rust_decimal::Decimal;
 
 use super::*;
-use crate::model::Time;
+use crate::model::{HookStage, Time};
 use crate::policy::fixtures;
 use crate::policy::types::{
-    AllowWindow, HeaderSource, Limits, Managed, Masked, NumberForm, ProbeRole, ProviderFloor, SimulatedMetric,
-    ValueSource,
+    AllowWindow, HeaderSource, HookKind, HookSpec, Limits, Managed, Masked, NumberForm, ProbeRole, ProviderFloor,
+    SimulatedMetric, ValueSource,
 };
 
 type Change = fn(&mut SubsystemPolicy);
@@ -119,6 +119,9 @@ const WEAKER: &[(&str, Change)] = &[
     ("health.probe.errors.max_age", |p| p.health.probes[0].max_age = None),
     ("health.probe.errors.failures", |p| p.health.probes[0].failures = Some(3)),
     ("health.probe.errors.failures", |p| p.health.probes[0].failures = None),
+    ("hooks.brokers", |p| _ = p.hooks.remove(0)),
+    ("hooks.brokers.on", |p| p.hooks[0].on = HookStage::Drain),
+    ("hooks.undrain.kind", |p| p.hooks[2].kind = HookKind::Exec { command: vec!["true".to_owned()] }),
     // Neither the test nor a comparison is stricter in everything.
     ("health.probe.latency.failures", |p| p.health.probes[9].failures = Some(1)),
     ("health.reference", |p| p.health.reference /= 2),
@@ -209,6 +212,9 @@ const STRICTER: &[Change] = &[
     |p| shorter(&mut p.health.probes[0].timeout),
     |p| p.health.probes[0].max_age = Some(Duration::from_secs(1)),
     |p| p.health.probes[0].failures = Some(1),
+    |p| p.hooks.push(HookSpec { name: "more".to_owned(), ..p.hooks[0].clone() }),
+    |p| p.hooks.reverse(),
+    |p| longer(&mut p.hooks[0].timeout),
     |p| longer(&mut p.health.reference),
     |p| longer(&mut p.health.bake_max),
     |p| shorter(&mut p.health.bake_max),
@@ -283,13 +289,14 @@ fn what_was_not_limited_may_be() {
         ..none.pace
     };
     none.health.probes.clear();
+    none.hooks.clear();
     none.confirm.require_reason = false;
     none.confirm.unusual = None;
     none.confirm.approvals.clear();
     none.windows = None;
     none.hosts.never.clear();
     assert_eq!(loosened(&none, &all), []);
-    assert_eq!(loosened(&all, &none).len(), 23, "and all of it is found the other way round");
+    assert_eq!(loosened(&all, &none).len(), 26, "and all of it is found the other way round");
 }
 
 #[test]

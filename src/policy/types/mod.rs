@@ -13,12 +13,14 @@ mod capacity;
 pub(crate) mod duration_ms;
 mod fleet;
 mod health;
+mod hook;
 mod masked;
 mod probe;
 
 pub use capacity::*;
 pub use fleet::*;
 pub use health::*;
+pub use hook::*;
 pub(crate) use masked::Masked;
 pub use probe::*;
 
@@ -78,6 +80,9 @@ pub struct SubsystemPolicy {
     pub pace: PacePolicy,
     /// How its health is watched.
     pub health: HealthPolicy,
+    /// Who is asked about the hosts of a batch, and what drains them. Policies that the ledger accepted earlier have none.
+    #[serde(default)]
+    pub hooks: Vec<HookSpec>,
     /// Who must agree.
     pub confirm: ConfirmPolicy,
     /// When it may lose hosts; `None` means always.

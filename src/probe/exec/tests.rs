@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use rustix::process::test_kill_process;
+use rustix::process::{Pid, Signal, test_kill_process};
 
 use std::collections::BTreeSet;
 

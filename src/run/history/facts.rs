@@ -136,6 +136,8 @@ pub(crate) struct SampledRound<'a> {
 pub(crate) enum LastStep<'a> {
     Opened,
     Cordoning(BatchNumber),
+    /// Hooks drain it.
+    Draining(BatchNumber),
     Baking(BatchNumber),
     Terminating(BatchNumber),
     /// A batch is gone.

@@ -11,8 +11,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::coordination::{Pause, ProcessId};
 use crate::health::{Measured, ProbeLimits, Reference, Shown};
-use crate::model::{BatchNumber, Call, Effect, GroupName, HostId, ProbeKey, Time};
-use crate::plan::SubsystemCapacity;
+use crate::model::{BatchNumber, Call, Effect, GroupName, HookStage, HostId, ProbeKey, Time};
+use crate::plan::{Batch, SubsystemCapacity};
 
 use super::{Cause, Event, JournalRecord, Outcome, Purpose};
 
@@ -51,6 +51,8 @@ pub(crate) struct RunHistory<'a> {
     /// Why it stops, by its last word.
     pub(crate) cause: Option<&'a Cause>,
     pub(crate) batches: BTreeMap<BatchNumber, BatchTimes>,
+    /// Batches of which hosts were left for a later one.
+    shrunk: Vec<(BatchNumber, &'a BTreeSet<HostId>, BatchNumber)>,
     /// Hosts with their batch, but for those that left by themselves.
     pub(crate) hosts: BTreeMap<&'a HostId, (BatchNumber, HostStage)>,
     /// Hosts that were seen gone, whatever was recorded of them afterwards.
@@ -102,6 +104,23 @@ impl<'a> RunHistory<'a> {
     /// Whether it ended and called for a person.
     pub(crate) fn needed_attention(&self) -> bool {
         self.has_ended() && self.end.is_some_and(|end| end.outcome == Outcome::NeedsAttention)
+    }
+
+    /// The batches of its plan, with what hooks left for later ones.
+    pub(crate) fn planned(&self, batches: &[Batch]) -> Vec<Batch> {
+        let mut planned = batches.to_vec();
+        for (from, hosts, later) in &self.shrunk {
+            let Some(batch) = planned.iter_mut().find(|batch| batch.number == *from) else { continue };
+            let (left, kept) = batch.hosts.drain(..).partition(|host| hosts.contains(&host.id));
+            batch.hosts = kept;
+            let left: Vec<_> = left;
+            match planned.iter_mut().find(|batch| batch.number == *later) {
+                Some(later) => later.hosts.extend(left),
+                None if left.is_empty() => {}
+                None => planned.push(Batch { number: *later, hosts: left }),
+            }
+        }
+        planned
     }
 
     /// Whether it was granted anything.
@@ -197,6 +216,17 @@ impl<'a> RunHistory<'a> {
                         *stage = HostStage::Cordoned;
                     }
                 }
+            }
+            Event::HookIntended { intent, .. } => {
+                if intent.on == HookStage::Drain {
+                    self.step = Some(LastStep::Draining(intent.batch));
+                }
+            }
+            Event::HookAnswered { .. } => {}
+            Event::BatchShrunk { batch, hosts, later } => self.shrunk.push((*batch, hosts, *later)),
+            Event::BatchDrained { batch } => {
+                self.batch(*batch).baking_since = Some(at);
+                self.step = Some(LastStep::Baking(*batch));
             }
             Event::BakeExtended { batch, until, .. } => self.batch(*batch).baking_until = Some(*until),
             Event::BakeRestarted { batch, .. } => {

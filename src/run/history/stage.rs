@@ -3,6 +3,7 @@
 use thiserror::Error;
 
 use super::super::{Event, Outcome};
+use crate::model::HookStage;
 
 /// The stage of a run, by the order of its records.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -14,6 +15,8 @@ pub(crate) enum JournalStage {
     Opened,
     /// A batch is reserved, and taken out of service.
     Granted,
+    /// Hooks drain it.
+    Draining,
     /// The system is watched without it.
     Baking,
     /// The bake ended well.
@@ -38,16 +41,22 @@ impl JournalStage {
     /// The stage that a record leads to, and the stages that it may follow.
     pub(super) fn next(self, event: &Event) -> (Self, &'static [Self]) {
         use JournalStage::{
-            Alone, Baked, Baking, Between, Blank, Ended, Granted, Opened, Stopping, TakenOver, Terminating, Withdrawn,
+            Alone, Baked, Baking, Between, Blank, Draining, Ended, Granted, Opened, Stopping, TakenOver, Terminating,
+            Withdrawn,
         };
         /// Every stage of a run that has neither ended nor yet to begin.
-        const UNDER_WAY: &[JournalStage] = &[Opened, Granted, Baking, Baked, Terminating, Between, TakenOver, Stopping];
+        const UNDER_WAY: &[JournalStage] =
+            &[Opened, Granted, Draining, Baking, Baked, Terminating, Between, TakenOver, Stopping];
         match event {
             Event::RunOpened { .. } => (Opened, &[Blank, Withdrawn]),
             Event::ReferenceTaken { .. } => (self, &[Opened, Between, TakenOver, Stopping]),
             Event::BatchGranted { .. } => (Granted, &[Opened, Between, TakenOver]),
             Event::BatchCordoned { .. } => (Baking, &[Granted, TakenOver]),
             // A bake that nobody claimed in time begins again, also of what waits until the first host was seen to be gone.
+            Event::BatchDrained { .. } => (Baking, &[Draining]),
+            Event::BatchShrunk { .. } => (self, &[Opened, Between, TakenOver]),
+            Event::HookIntended { intent, .. } if intent.on == HookStage::Drain => (Draining, &[Baking, Draining]),
+            Event::HookIntended { .. } | Event::HookAnswered { .. } => (self, UNDER_WAY),
             Event::BakeRestarted { .. } => (Baking, &[Baking, Baked, Terminating]),
             Event::BakeExtended { .. } => (self, &[Baking]),
             Event::BakeEnded { .. } => (Baked, &[Baking]),
@@ -56,7 +65,7 @@ impl JournalStage {
             Event::HostTerminated { .. } => (self, &[Terminating, TakenOver, Stopping]),
             Event::BatchTerminated { .. } => {
                 let to = if self == Stopping { Stopping } else { Between };
-                (to, &[Granted, Baking, Baked, Terminating, Between, TakenOver, Stopping])
+                (to, &[Granted, Draining, Baking, Baked, Terminating, Between, TakenOver, Stopping])
             }
             // S6, S9: whoever takes over a run that was stopping, or has ended, goes nowhere but back.
             Event::RunTakenOver { .. } => {
@@ -65,6 +74,7 @@ impl JournalStage {
                     Blank,
                     Opened,
                     Granted,
+                    Draining,
                     Baking,
                     Baked,
                     Terminating,
@@ -84,10 +94,12 @@ impl JournalStage {
             | Event::HostInDoubt { .. }
             | Event::HostGivenUp { .. } => (self, &[TakenOver, Stopping]),
             // S5: nothing is sent for a run that was granted nothing.
-            Event::CallIntended { .. } => (self, &[Granted, Baking, Baked, Terminating, Between, TakenOver, Stopping]),
+            Event::CallIntended { .. } => {
+                (self, &[Granted, Draining, Baking, Baked, Terminating, Between, TakenOver, Stopping])
+            }
             // From the reference on; and for one bake behind the end, if hosts were put back.
             Event::Sampled { .. } => {
-                (self, &[Opened, Granted, Baking, Baked, Terminating, Between, TakenOver, Stopping, Ended])
+                (self, &[Opened, Granted, Draining, Baking, Baked, Terminating, Between, TakenOver, Stopping, Ended])
             }
             Event::HostDropped { .. }
             | Event::GroupHeld { .. }

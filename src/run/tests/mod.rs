@@ -6,6 +6,7 @@ mod credentials;
 mod departures;
 mod halts;
 mod history;
+mod hooks;
 mod ledger;
 mod outage;
 mod own_changes;

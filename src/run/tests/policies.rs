@@ -58,6 +58,7 @@ pub(super) fn policies() -> PolicySet {
                 unit: None,
             }],
         },
+        hooks: Vec::new(),
         confirm: ConfirmPolicy::default(),
         windows: None,
     };

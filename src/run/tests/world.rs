@@ -15,8 +15,9 @@ use words::words;
 use super::policies::policies;
 use crate::coordination::{Command, Context, FleetRecord, ProcessId, RunIdentity, decide};
 use crate::model::{
-    Bounds, CallOutcome, Departure, FleetIdentity, FleetMark, FleetSnapshot, Group, GroupName, Host, HostId, HostState,
-    Launch, LedgerId, OperatorId, OwnChanges, OwnTime, Process, Reading, RequestId, RunId, Sample, SubsystemName, Time,
+    Bounds, CallOutcome, Departure, FleetIdentity, FleetMark, FleetSnapshot, Group, GroupName, HookAnswer, HookCall,
+    HookStage, Host, HostId, HostState, Launch, LedgerId, OperatorId, OwnChanges, OwnTime, Process, Reading, RequestId,
+    RunId, Sample, SubsystemName, Time,
 };
 use crate::plan::{Confirmation, Inputs, LedgerView, Plan, Request, Selection, plan};
 use crate::policy::PolicySet;
@@ -92,6 +93,10 @@ pub(super) struct World {
     pub(super) launches: Vec<Launch>,
     /// The terminations that the group tells of.
     pub(super) departures: BTreeMap<HostId, Departure>,
+    /// What hooks answer; one that answers nothing hangs.
+    pub(super) answers: fn(&HookCall) -> Option<HookAnswer>,
+    /// The calls of hooks, in order.
+    pub(super) asked: Vec<HookCall>,
     /// Whether it must be seen that it launches nothing in place of what goes.
     pub(super) proves_removals: bool,
     /// What people were told that the run waits for, each text once.
@@ -140,6 +145,7 @@ impl World {
                     protection: None,
                     ledger: None,
                     target_groups: BTreeSet::new(),
+                    address: None,
                     target_health: BTreeMap::new(),
                     obstacles: Vec::new(),
                 };
@@ -171,6 +177,8 @@ impl World {
             refuses_to_restore: None,
             holds: None,
             launches: Vec::new(),
+            answers: |_| Some(HookAnswer::Allow {}),
+            asked: Vec::new(),
             proves_removals: false,
             departures: BTreeMap::new(),
             waited_for: Vec::new(),
@@ -347,7 +355,8 @@ impl World {
             if let Action::Finish(finish) = action {
                 return Driven::Finished(finish);
             }
-            let writes = matches!(action, Action::Record(_) | Action::Update(_) | Action::Send { .. });
+            let writes =
+                matches!(action, Action::Record(_) | Action::Update(_) | Action::Send { .. } | Action::Ask { .. });
             if writes && points == point {
                 return Driven::Stopped(Stopped::Before(Box::new(action)));
             }
@@ -428,6 +437,17 @@ impl World {
                 }
                 self.check_send(&call);
                 Response::Answered(self.send(&call))
+            }
+            Action::Ask { number, call, .. } => {
+                let intended = Event::HookIntended { call: number, intent: call.clone() };
+                let is_on_record = self.journal.iter().any(|record| record.event == intended);
+                assert!(is_on_record || call.on == HookStage::Undrain, "S5: {call:?}");
+                let answer = (self.answers)(&call);
+                self.asked.push(call);
+                if let Some(answer) = answer {
+                    machine.hook_answered(number, answer);
+                }
+                Response::Asked
             }
             Action::Sleep { until } => {
                 self.now = self.now.max(until);

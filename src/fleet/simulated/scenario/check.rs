@@ -184,6 +184,7 @@ fn add_pool(
             launched_at: launched_at.unwrap_or(Time::from_millis(0)),
             protection: protected.contains(id.as_str()).then_some(Protection::ScaleIn),
             ledger: None,
+            address: address_of(hosts.len()),
             target_groups: BTreeSet::new(),
             target_health: BTreeMap::new(),
             obstacles: Vec::new(),
@@ -398,4 +399,11 @@ fn fault(raw: &Spanned<RawFault>) -> Result<Fault, Finding> {
         return Err(Finding::at(raw.error.span(), format!("only `observe` can be `{word}`")));
     }
     Ok(Fault { call: raw.call, when: when(*count.get_ref()), error: *raw.error.get_ref() })
+}
+
+/// The private address of the host with this index: 10.0.0.1 and on.
+fn address_of(index: usize) -> Option<core::net::IpAddr> {
+    const FIRST: u32 = 0x0a00_0001;
+    let number = FIRST.checked_add(u32::try_from(index).ok()?)?;
+    Some(core::net::Ipv4Addr::from_bits(number).into())
 }

@@ -1,20 +1,11 @@
 //! The keys of kind `http`, and of `prometheus`, which is asked by HTTP too.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::ops::Range;
-
-use ureq::http::header::{
-    CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HOST, PRAGMA, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
-};
-use ureq::http::{HeaderName, HeaderValue, Uri};
+use std::collections::BTreeSet;
 
 use super::super::context::{Context, text};
+use super::super::web::{headers, url};
 use super::place::Place;
-use crate::policy::raw::{RawHeader, RawHeaderSource};
-use crate::policy::types::{
-    AuthScheme, HeaderSource, Headers, HttpProbe, Masked, ProbeKind, PrometheusProbe, ValueSource,
-};
-use crate::policy::value::Spanned;
+use crate::policy::types::{HeaderSource, HttpProbe, ProbeKind, PrometheusProbe, ValueSource};
 
 /// More is a circle, or a tour of the company. Browsers give up after 20.
 const MOST_REDIRECTS: u64 = 10;
@@ -27,7 +18,7 @@ const TELLS_NOTHING: [&str; 3] = ["accept", "accept-language", "user-agent"];
 
 pub(super) fn http(context: &mut Context<'_>, place: Place<'_>) -> Option<ProbeKind> {
     let raw = &place.at.value;
-    let url = url(context, place, "such as \"https://index.internal/health\"");
+    let url = url(context, &raw.url, &place.at.span, &place.path("url"), "such as \"https://index.internal/health\"");
     let method = match &raw.method {
         None => Some("GET".to_owned()),
         Some(at) if !at.value.is_empty() && at.value.bytes().all(|b| b.is_ascii_uppercase()) => Some(at.value.clone()),
@@ -68,7 +59,8 @@ pub(super) fn http(context: &mut Context<'_>, place: Place<'_>) -> Option<ProbeK
             None
         }
     };
-    let (expect_status, headers) = (statuses(context, place), headers(context, place));
+    let expect_status = statuses(context, place);
+    let headers = headers(context, raw.headers.as_ref(), &place.path("headers"));
     let may_travel = |(name, source): &(&String, &HeaderSource)| {
         let is_open = matches!(source.from, ValueSource::Value(_)) && TELLS_NOTHING.contains(&name.as_str());
         is_open || STAYS_AT_HOME.contains(&name.as_str())
@@ -93,7 +85,8 @@ pub(super) fn http(context: &mut Context<'_>, place: Place<'_>) -> Option<ProbeK
 
 pub(super) fn prometheus(context: &mut Context<'_>, place: Place<'_>) -> Option<ProbeKind> {
     let help = "such as \"http://prometheus.internal:9090\"";
-    let url = url(context, place, help).filter(|url| {
+    let raw = &place.at.value;
+    let url = url(context, &raw.url, &place.at.span, &place.path("url"), help).filter(|url| {
         let address = url.to_string();
         let path = address.split('?').next().unwrap_or_default().trim_end_matches('/');
         let is_bare = path.ends_with("/api/v1/query") || path.ends_with("/api/v1");
@@ -105,17 +98,8 @@ pub(super) fn prometheus(context: &mut Context<'_>, place: Place<'_>) -> Option<
     let path = place.path("query");
     let help = "PromQL with one sample, such as 'sum(rate(http_requests_total{code=~\"5..\"}[2m]))'";
     let query = text(context, &place.at.value.query, &place.at.span, &path, help);
-    let headers = headers(context, place);
+    let headers = headers(context, raw.headers.as_ref(), &place.path("headers"));
     Some(ProbeKind::Prometheus(PrometheusProbe { url: url?, query: query?, headers: headers? }))
-}
-
-fn url(context: &mut Context<'_>, place: Place<'_>, help: &str) -> Option<Masked> {
-    let at = context.required(&place.at.value.url, &place.at.span, &place.path("url"), help)?;
-    if is_http_url(&at.value) {
-        return Some(Masked::url(&at.value));
-    }
-    context.error(&at.span, "`url` is not an http or https address", "not usable", help);
-    None
 }
 
 fn statuses(context: &mut Context<'_>, place: Place<'_>) -> Option<BTreeSet<u16>> {
@@ -133,100 +117,6 @@ fn statuses(context: &mut Context<'_>, place: Place<'_>) -> Option<BTreeSet<u16>
     good
 }
 
-fn headers(context: &mut Context<'_>, place: Place<'_>) -> Option<Headers> {
-    let (mut headers, mut names) = (Some(BTreeMap::new()), BTreeSet::new());
-    for (name, at) in place.at.value.headers.iter().flat_map(|list| &list.value) {
-        if !names.insert(name.to_ascii_lowercase()) {
-            let message = format!("the header `{name}` is there twice: upper and lower case are the same");
-            context.error(&at.span, message, "used twice", "take one of them out");
-        }
-        let is_reported = context.damaged.touches(&place.path(&format!("headers.{name}")));
-        let header = if is_reported { None } else { header(context, name, at) };
-        headers = headers.zip(header).map(|(mut headers, (name, source))| {
-            headers.insert(name, source);
-            headers
-        });
-    }
-    headers
-}
-
-fn header(context: &mut Context<'_>, name: &str, at: &Spanned<RawHeader>) -> Option<(String, HeaderSource)> {
-    let Ok(known) = HeaderName::from_bytes(name.as_bytes()) else {
-        let help = "letters, digits and hyphens, such as Authorization";
-        context.error(&at.span, format!("{name:?} is not the name of a header"), "not usable", help);
-        return None;
-    };
-    // These say how a request is sent, or that no cache is to answer it.
-    let own = [
-        CACHE_CONTROL,
-        CONNECTION,
-        CONTENT_LENGTH,
-        CONTENT_TYPE,
-        HOST,
-        PRAGMA,
-        TE,
-        TRAILER,
-        TRANSFER_ENCODING,
-        UPGRADE,
-    ];
-    if own.contains(&known) {
-        context.error(
-            &at.span,
-            format!("the header `{name}` says how a request is sent, which no policy does"),
-            "not usable",
-            "take it out",
-        );
-        return None;
-    }
-    let source = match &at.value {
-        RawHeader::Value(value) => {
-            if value.trim().is_empty() || HeaderValue::from_str(value).is_err() {
-                let message =
-                    format!("the value of the header `{name}` is empty, or has characters that a header may not have");
-                context.error(&at.span, message, "not usable", "letters, digits, spaces and punctuation");
-                return None;
-            }
-            HeaderSource { from: ValueSource::Value(Masked::secret(value)), scheme: None }
-        }
-        RawHeader::From(raw) => HeaderSource { from: source(context, name, raw, &at.span)?, scheme: raw.scheme },
-    };
-    if let (Some(scheme), false) = (source.scheme, known == ureq::http::header::AUTHORIZATION) {
-        let scheme = match scheme {
-            AuthScheme::Basic => "Basic",
-            AuthScheme::Bearer => "Bearer",
-        };
-        let message = format!("`scheme` is a part of Authorization, not of `{name}`");
-        context.error(&at.span, message, "of another header", &format!("take out scheme = \"{scheme}\""));
-        return None;
-    }
-    Some((known.as_str().to_owned(), source))
-}
-
-fn source(context: &mut Context<'_>, name: &str, raw: &RawHeaderSource, span: &Range<usize>) -> Option<ValueSource> {
-    match (&raw.file, &raw.env) {
-        (Some(file), None) if !file.is_empty() => Some(ValueSource::File(file.clone())),
-        (None, Some(variable)) if !variable.is_empty() && !variable.contains(['=', '\0']) => {
-            Some(ValueSource::Env(variable.clone()))
-        }
-        (Some(_) | None, Some(_) | None) => {
-            let message = format!("the value of the header `{name}` comes from one file or one variable");
-            context.error(span, message, "not usable", "write { file = \"token\" } or { env = \"TOKEN\" }");
-            None
-        }
-    }
-}
-
-/// `http` or `https`, a host, and a port that is one if there is a colon: a client takes another port for none.
-fn is_http_url(text: &str) -> bool {
-    let Ok(uri) = text.parse::<Uri>() else { return false };
-    let (Some("http" | "https"), Some(authority)) = (uri.scheme_str(), uri.authority()) else { return false };
-    let place = authority.as_str().rsplit('@').next().unwrap_or_default();
-    let port = place.strip_prefix(authority.host()).and_then(|rest| rest.strip_prefix(':'));
-    let is_port =
-        |port: &str| port.bytes().all(|b| b.is_ascii_digit()) && port.parse::<u16>().is_ok_and(|port| port > 0);
-    !authority.host().is_empty() && port.is_none_or(is_port) && !text.contains('#')
-}
-
 /// RFC 6901, section 3: empty, or tokens behind slashes in which a tilde is `~0` or `~1`.
 fn is_pointer(text: &str) -> bool {
     let is_escaped = |rest: &str| rest.starts_with('0') || rest.starts_with('1');
@@ -236,34 +126,6 @@ fn is_pointer(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn urls_are_http_with_a_host() {
-        for text in
-            ["http://127.0.0.1:8080/health", "https://index.internal/a?b=c", "http://[::1]:80/", "http://u:p@x:80/"]
-        {
-            assert!(is_http_url(text), "{text}");
-        }
-        for text in [
-            "",
-            "index",
-            "ftp://x/",
-            "http://",
-            "http:///x",
-            "/health",
-            "http://a b/",
-            "http://x:99999/",
-            "http://x:8o80/",
-            "http://x:/",
-            "http://x:+80/",
-            "http://x:0/",
-            "http://[::1]:99999/",
-            "http://u:p@x:808080/",
-            "http://x/#a",
-        ] {
-            assert!(!is_http_url(text), "{text}");
-        }
-    }
 
     #[test]
     fn pointers_are_those_of_rfc_6901() {

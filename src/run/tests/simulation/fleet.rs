@@ -92,6 +92,7 @@ impl Fleet {
                 protection: None,
                 ledger: None,
                 target_groups: BTreeSet::new(),
+                address: None,
                 target_health: BTreeMap::new(),
                 obstacles: Vec::new(),
             });

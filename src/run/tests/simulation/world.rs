@@ -428,6 +428,7 @@ impl World {
                 }
             }
             Action::Update(update) => self.read(run, update),
+            Action::Ask { .. } => panic!("its policies have no hooks"),
             Action::Observe { probes } => {
                 let record = if self.is_ledger_gone(run) || self.one_in(self.trouble * 3, "record unread") {
                     Err("it is gone".to_owned())

@@ -27,6 +27,7 @@ pub(super) fn words(action: &Action) -> String {
             RecordUpdate::Forget { .. } => String::new(),
             RecordUpdate::End { .. } => "end".to_owned(),
         },
+        Action::Ask { call, .. } => format!("ask {}", call.hook),
         Action::Record(_) | Action::Observe { .. } | Action::Sleep { .. } | Action::Finish(_) => String::new(),
     }
 }

@@ -1,0 +1,28 @@
+//! [`answer_of`]: the one JSON document that a hook answers with.
+
+use crate::model::HookAnswer;
+use crate::probe::text;
+
+/// The answer, with what it says for people on one line.
+///
+/// # Errors
+///
+/// The text is no such document, or more than one.
+pub(super) fn answer_of(text: &[u8]) -> Result<HookAnswer, String> {
+    let not_one =
+        |error: serde_json::Error| format!("the answer is not one of a hook: {}", text::clean(&error.to_string()));
+    match serde_json::from_slice(text).map_err(not_one)? {
+        HookAnswer::Failed { .. } => Err("the answer is not one of a hook: \"failed\" is for the journal".to_owned()),
+        HookAnswer::Allow {} => Ok(HookAnswer::Allow {}),
+        HookAnswer::Deny { reason } => Ok(HookAnswer::Deny { reason: said(&reason) }),
+        HookAnswer::Wait { seconds, reason } => Ok(HookAnswer::Wait { seconds, reason: said(&reason) }),
+        HookAnswer::Only { hosts, reason } => {
+            Ok(HookAnswer::Only { hosts, reason: reason.map(|reason| said(&reason)) })
+        }
+    }
+}
+
+fn said(reason: &str) -> String {
+    let reason = text::clean(reason);
+    if reason.is_empty() { "it gives no reason".to_owned() } else { reason }
+}
