@@ -170,6 +170,7 @@ async fn perform(
         credentials_end: environment.credentials_end().await,
         resume_by_hand: environment.fleet.resume_by_hand(),
         max_wait: removal.max_wait,
+        hook_wait: removal.max_wait,
         pause_after: removal.pause_after,
         attended: frontend.stays(),
         prior,

@@ -41,7 +41,7 @@ impl Machine {
             self.baseline.taken_at = self.baseline.taken_at.filter(is_past);
         }
         self.reservations.keep_time(now);
-        self.hooks.keep_time(now, self.spec.max_wait);
+        self.hooks.keep_time(now, self.spec.hook_wait);
         let longest = self.longest_quiet();
         let Predecessor { quiet_at, quiet_by } = &mut self.predecessor;
         *quiet_by = quiet_at.map(|at| at.min(now.plus(longest))).min(quiet_by.or(*quiet_at));

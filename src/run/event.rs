@@ -1,6 +1,7 @@
 //! [`Event`]: everything that a journal can say, in the past tense.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -53,6 +54,9 @@ pub enum Event {
         expect_remaining: Option<u64>,
         /// `--pause-after`
         pause_after: Option<BatchNumber>,
+        /// How long hooks may ask to wait at one stage: `--max-wait`.
+        #[serde(rename = "hook_wait_ms", with = "crate::policy::duration_ms")]
+        hook_wait: Duration,
         /// The minimum of every subsystem that the run touches or watches, in units.
         #[serde(default)]
         minimums: BTreeMap<SubsystemName, u64>,

@@ -80,6 +80,7 @@ impl Machine {
             confirmed: self.spec.confirmed.how().to_owned(),
             expect_remaining: identity.expect_remaining,
             pause_after: self.spec.pause_after,
+            hook_wait: self.spec.hook_wait,
             minimums: self.minimums(),
             plan: Box::new(document),
         }

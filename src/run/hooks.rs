@@ -33,6 +33,11 @@ impl Machine {
     ///
     /// [`Reason::Hook`], [`Reason::Deferred`]: one says no, or asks for more time than there is.
     pub(super) fn ask_hooks(&mut self, question: Question, now: Time) -> Result<Verdict, Reason> {
+        if self.observed.fleet.is_none() {
+            // S3: without it nobody can tell whom to ask.
+            self.observe_again(false)?;
+            return Ok(Verdict::Awaited);
+        }
         let due = self.hooks_of(question.on, &question.hosts);
         if due.is_empty() {
             return Ok(Verdict::Allowed);
@@ -157,7 +162,7 @@ impl Machine {
 
     fn round_answered(&mut self, call: &HookCall, answer: HookAnswer, now: Time) {
         let answer = understood(call, answer);
-        let max_wait = self.spec.max_wait;
+        let most = self.spec.hook_wait;
         let Some(round) = self.hooks.round.as_mut().filter(|round| round.question.is_of(call)) else { return };
         let mut told = None;
         let state = match &answer {
@@ -166,7 +171,7 @@ impl Machine {
                 // One that asks for no time at all is asked again after a moment.
                 let until = now.plus(Duration::from_secs(*seconds).max(timeouts::POLL));
                 told = Some((format!("hook {} says not yet: {reason}", call.hook), until));
-                match until.since(since) > max_wait {
+                match until.since(since) > most {
                     true => State::Said { at: now, answer },
                     false => State::Waits { until, reason: reason.clone() },
                 }

@@ -40,6 +40,8 @@ pub(crate) struct Spec {
     pub(crate) bounds: Bounds,
     /// The longest wait for a budget or another run before the first batch; zero with `--no-wait`.
     pub(crate) max_wait: Duration,
+    /// The longest wait that hooks may ask for at one stage: the `--max-wait` that the run began with.
+    pub(crate) hook_wait: Duration,
     /// `--pause-after`: the run pauses itself once this batch is gone.
     pub(crate) pause_after: Option<BatchNumber>,
     /// Whether there is a person at this process's terminal who can be asked.

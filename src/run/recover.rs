@@ -54,7 +54,7 @@ impl Spec {
     /// (S8). `None` if the journal does not begin with the opening.
     pub(crate) fn recorded(journal: &[JournalRecord], successor: Successor) -> Option<Self> {
         let history = RunHistory::of(journal);
-        let Opening { plan, settings, confirmed, expect_remaining, pause_after, .. } = history.opening?;
+        let Opening { plan, settings, confirmed, expect_remaining, pause_after, hook_wait, .. } = history.opening?;
         let Successor { run, epoch, process, operator, policies, fleet, bounds, .. } = successor;
         let Successor { credentials_end, resume_by_hand, attended, .. } = successor;
         let settings = at_least_as_strict(settings, plan, &policies);
@@ -78,6 +78,7 @@ impl Spec {
             fleet,
             bounds,
             max_wait,
+            hook_wait,
             pause_after,
             attended,
             prior: Vec::new(),

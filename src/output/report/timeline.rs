@@ -1,11 +1,11 @@
 //! The records of a journal as sentences, and those among them by which the tool refused something.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::model::span_text;
-use crate::model::{Call, CallOutcome, Effect, HostId, ProbeKey, Time};
+use crate::model::{Call, CallOutcome, Effect, HookAnswer, HookCall, HostId, ProbeKey, Time, span_text};
 use crate::output::hosts_text;
 use crate::output::waits::Waits;
 use crate::run::{CauseKind, Event, JournalRecord, OrderKind, Outcome, Purpose, RunOrder};
@@ -50,7 +50,7 @@ pub(crate) struct Refused {
 /// The journal as a timeline. Readings are told where a probe turns bad, and where it is good again.
 pub(super) fn entries(journal: &[JournalRecord]) -> Vec<Entry> {
     let (mut all, mut calls, mut bad) = (Vec::new(), BTreeMap::new(), BTreeSet::new());
-    let mut waits = Waits::default();
+    let (mut waits, mut hooks) = (Waits::default(), BTreeMap::new());
     for record in journal {
         if !waits.is_news(&record.event) {
             continue;
@@ -64,9 +64,33 @@ pub(super) fn entries(journal: &[JournalRecord]) -> Vec<Entry> {
         if let Event::CallIntended { call, intent } = &record.event {
             calls.insert(*call, intent);
         }
+        if let Event::HookIntended { call, intent } = &record.event {
+            hooks.insert(*call, intent);
+        }
+        if let Event::HookAnswered { call, outcome } = &record.event {
+            let (kind, text) = hook_answered(hooks.get(call).copied(), outcome);
+            all.push(Entry { at: record.at, kind, text });
+        }
         all.extend(sentence(&record.event, &calls).map(|(kind, text)| Entry { at: record.at, kind, text }));
     }
     all
+}
+
+/// `hook index/brokers (drain) about 2 hosts: allow`
+fn hook_answered(call: Option<&HookCall>, answer: &HookAnswer) -> (EntryKind, String) {
+    let what = call.map_or_else(
+        || "a hook".to_owned(),
+        |call| format!("hook {} ({}) about {}", call.hook, call.on.name(), counted(call.hosts.len(), "host")),
+    );
+    match answer {
+        HookAnswer::Allow {} => (EntryKind::Step, format!("{what}: allow")),
+        HookAnswer::Deny { reason } => (EntryKind::Trouble, format!("{what}: deny, {reason}")),
+        HookAnswer::Wait { seconds, reason } => {
+            (EntryKind::Step, format!("{what}: wait {}, {reason}", span_text(Duration::from_secs(*seconds))))
+        }
+        HookAnswer::Only { hosts, .. } => (EntryKind::Step, format!("{what}: only {}", hosts_text(hosts, HOSTS_SHOWN))),
+        HookAnswer::Failed { message } => (EntryKind::Trouble, format!("{what}: no answer, {message}")),
+    }
 }
 
 /// The timeline with the orders that the run's own journal does not tell of.
@@ -142,9 +166,17 @@ fn sentence(event: &Event, calls: &BTreeMap<u64, &Call>) -> Option<(EntryKind, S
                 CallOutcome::Unknown { message } => (Trouble, format!("{what}: in doubt, {message}")),
             }
         }
-        Event::BatchCordoned { batch } => (Step, format!("batch {batch} is out of service, its bake begins")),
+        Event::BatchCordoned { batch } => (Step, format!("batch {batch} is out of service")),
+        Event::BatchShrunk { batch, hosts, later } => {
+            let hosts = hosts_text(hosts, HOSTS_SHOWN);
+            (Order, format!("hooks leave {hosts} of batch {batch} for batch {later}"))
+        }
+        Event::BatchDrained { batch } => (Step, format!("batch {batch} is drained, its bake begins")),
+        Event::BakeExtended { batch, until, why } => {
+            (Trouble, format!("the bake of batch {batch} goes on until {until} at the latest: {why}"))
+        }
         Event::BakeRestarted { batch, gap_ms } => {
-            let gap = span_text(std::time::Duration::from_millis(*gap_ms));
+            let gap = span_text(Duration::from_millis(*gap_ms));
             (Trouble, format!("the bake of batch {batch} begins again: nothing was sampled for {gap}"))
         }
         Event::BakeEnded { batch, rounds } => (Step, format!("batch {batch} baked clean: {rounds} rounds of samples")),
@@ -181,6 +213,8 @@ fn sentence(event: &Event, calls: &BTreeMap<u64, &Call>) -> Option<(EntryKind, S
         }
         // Said by others: intents by their answers, hosts by their batch.
         Event::CallIntended { .. }
+        | Event::HookIntended { .. }
+        | Event::HookAnswered { .. }
         | Event::Sampled { .. }
         | Event::TerminationStarted { .. }
         | Event::HostTerminated { .. } => return None,
@@ -213,7 +247,7 @@ pub(super) fn refused(journal: &[JournalRecord]) -> Vec<Refused> {
                 None => format!("to take another batch: {}", cause.message),
             },
             Event::BakeRestarted { batch, gap_ms } => {
-                let gap = span_text(std::time::Duration::from_millis(*gap_ms));
+                let gap = span_text(Duration::from_millis(*gap_ms));
                 format!("to accept the bake of batch {batch}: nothing was sampled for {gap}")
             }
             Event::CallAnswered { call, outcome: outcome @ CallOutcome::Refused { message, .. } }

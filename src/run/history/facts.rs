@@ -1,6 +1,7 @@
 //! The facts that a journal's records tell, one type for each kind.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use serde::Serialize;
 
@@ -26,6 +27,7 @@ pub(crate) struct Opening<'a> {
     pub(crate) confirmed: &'a str,
     pub(crate) expect_remaining: Option<u64>,
     pub(crate) pause_after: Option<BatchNumber>,
+    pub(crate) hook_wait: Duration,
     /// The minimum of every subsystem that the run touches or watches. Empty in a journal of an earlier version.
     pub(crate) minimums: &'a BTreeMap<SubsystemName, u64>,
 }

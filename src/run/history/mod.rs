@@ -368,6 +368,7 @@ impl<'a> RunHistory<'a> {
             confirmed,
             expect_remaining,
             pause_after,
+            hook_wait,
             minimums,
         } = &record.event
         else {
@@ -390,6 +391,7 @@ impl<'a> RunHistory<'a> {
             confirmed,
             expect_remaining: *expect_remaining,
             pause_after: *pause_after,
+            hook_wait: *hook_wait,
             minimums,
         });
     }

@@ -301,6 +301,7 @@ impl World {
             fleet: identity,
             bounds: self.bounds,
             max_wait: Duration::from_secs(3600),
+            hook_wait: Duration::from_secs(3600),
             pause_after: None,
             attended: self.attended,
             prior: Vec::new(),

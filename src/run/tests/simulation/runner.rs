@@ -198,6 +198,7 @@ pub(super) fn spec(
         fleet: identity,
         bounds,
         max_wait: Duration::from_secs(3600),
+        hook_wait: Duration::ZERO,
         pause_after: wanted.pauses.then_some(1.into()),
         attended: wanted.attended,
         prior: Vec::new(),
