@@ -261,6 +261,8 @@ pub(crate) enum SchemaOf {
     Subsystem,
     /// fleet.toml
     Fleet,
+    /// The answer of a hook
+    HookAnswer,
 }
 
 /// `safe-remove policy`

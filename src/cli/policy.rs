@@ -102,6 +102,7 @@ pub(super) fn schema(of: SchemaOf) -> Result<CommandOutput, OperationError> {
     let schema = policy::schema(match of {
         SchemaOf::Subsystem => PolicyFile::Subsystem,
         SchemaOf::Fleet => PolicyFile::Fleet,
+        SchemaOf::HookAnswer => PolicyFile::HookAnswer,
     });
     let text = crate::output::json_document(&schema)
         .map_err(|error| OperationError::internal("the schema cannot be written as JSON", error))?;

@@ -134,7 +134,7 @@ pub(crate) struct HookHost {
 }
 
 /// The answer of a hook.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "answer", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum HookAnswer {
     /// Yes; of a drain or an undrain, that it is done.
@@ -153,13 +153,15 @@ pub enum HookAnswer {
     },
     /// Only these hosts of the batch; of a consultation.
     Only {
-        /// Which.
+        /// Which, by their ids.
+        #[schemars(with = "BTreeSet<String>")]
         hosts: BTreeSet<HostId>,
         /// Why not the others, for people.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         reason: Option<String>,
     },
     /// There is no answer that can be understood, which is no. Hooks do not say this.
+    #[schemars(skip)]
     Failed {
         /// The attempt, and what came of it.
         message: String,

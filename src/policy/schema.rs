@@ -1,4 +1,4 @@
-//! `policy schema`: a JSON Schema of the policy files, generated from the types that read them.
+//! `policy schema`: a JSON Schema of the policy files, and of what hooks answer, generated from the types that read them.
 //!
 //! Each kind of file has a schema of its own: of a schema that offers both, an editor reports every key of the kind that the
 //! file is not. The schema describes the shape of a file; `policy check` finds what only the values or the files together
@@ -10,6 +10,7 @@ use schemars::{JsonSchema as _, Schema, json_schema};
 use serde_json::Value;
 
 use super::raw::{RawFleet, RawSubsystem};
+use crate::model::HookAnswer;
 
 /// A kind of policy file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,6 +19,8 @@ pub(crate) enum PolicyFile {
     Fleet,
     /// The file of one subsystem.
     Subsystem,
+    /// What a hook answers: no file, but written by the same people.
+    HookAnswer,
 }
 
 /// The JSON Schema (draft 2020-12) of a kind of file.
@@ -26,10 +29,12 @@ pub(crate) fn schema(of: PolicyFile) -> Value {
     let (root, id) = match of {
         PolicyFile::Fleet => (RawFleet::json_schema(&mut generator), "urn:safe-remove:fleet:v1"),
         PolicyFile::Subsystem => (RawSubsystem::json_schema(&mut generator), "urn:safe-remove:subsystem:v1"),
+        PolicyFile::HookAnswer => (HookAnswer::json_schema(&mut generator), "urn:safe-remove:hook-answer:v1"),
     };
     let title = match of {
         PolicyFile::Fleet => "fleet.toml of safe-remove",
         PolicyFile::Subsystem => "the policy of a subsystem, of safe-remove",
+        PolicyFile::HookAnswer => "the answer of a hook, of safe-remove",
     };
     let mut schema = json_schema!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",

@@ -241,6 +241,29 @@ fn a_hook_may_be_a_server() {
 }
 
 #[test]
+fn the_answers_have_a_schema() {
+    let environment = TestEnvironment::new();
+    let schema: Value =
+        serde_json::from_str(&environment.run(&["policy", "schema", "hook-answer"]).exits(0).stdout).expect("JSON");
+    let schema = jsonschema::draft202012::new(&schema).expect("a schema");
+    for answer in [
+        serde_json::json!({ "answer": "allow" }),
+        serde_json::json!({ "answer": "deny", "reason": "no" }),
+        serde_json::json!({ "answer": "wait", "seconds": 60, "reason": "no" }),
+        serde_json::json!({ "answer": "only", "hosts": ["index-0001"] }),
+    ] {
+        assert!(schema.is_valid(&answer), "{answer}");
+    }
+    for answer in [
+        serde_json::json!({ "answer": "failed", "message": "no" }),
+        serde_json::json!({ "answer": "allow", "hosts": [] }),
+        serde_json::json!({ "answer": "wait", "reason": "no" }),
+    ] {
+        assert!(!schema.is_valid(&answer), "{answer}");
+    }
+}
+
+#[test]
 fn a_program_that_is_not_there_is_an_invalid_policy() {
     let hooked = Hooked::new(&[("consult", ALLOW)]);
     std::fs::remove_file(hooked.0.path().join("policies/consult")).expect("it was there");
