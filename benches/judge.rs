@@ -289,6 +289,7 @@ fn main() {
     match folder {
         None => {
             simulated();
+            println!();
             shares();
         }
         Some(folder) => series(Path::new(&folder)),
@@ -336,31 +337,41 @@ fn quantities(numbers: &[Option<f64>]) -> Vec<Option<Quantity>> {
     numbers.iter().map(|number| number.map(Quantity::Number)).collect()
 }
 
-/// The same for shares, which were compared as numbers before.
+/// The same for shares, tested as shares, and as the numbers that they come to.
 fn shares() {
-    println!("| events | limit | harm | too noisy | aborted | inconclusive | clean | after |");
-    println!("| --- | --- | --- | --- | --- | --- | --- | --- |");
+    println!(
+        "| events | limit | harm | as numbers: too noisy | as numbers: aborted | as numbers: clean | too noisy | aborted | inconclusive | clean | after |"
+    );
+    println!("| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |");
     for (name, limit, shape) in EVENTS {
         for harm in HARMS {
-            let mut tests = REFERENCES.map(|reference| (reference, Count::default()));
-            for (reference, count) in &mut tests {
-                let reference = *reference;
+            let [mut tests, mut numbers] = [(), ()].map(|()| REFERENCES.map(|_| Count::default()));
+            for ((reference, count), number) in REFERENCES.into_iter().zip(&mut tests).zip(&mut numbers) {
                 let mut random = Random(42);
                 let factor = |place: usize| if place < reference { 1.0 } else { 1.0 + limit * harm };
                 let factors: Vec<f64> = (0..reference + LONGEST).map(factor).collect();
                 for _ in 0..BAKES {
-                    let samples = shape(&mut random, &factors).into_iter();
-                    let samples: Vec<_> = samples.map(|share| Some(Quantity::Share(share))).collect();
-                    tested(count, &samples, reference, limit);
+                    let samples: Vec<_> = shape(&mut random, &factors).into_iter().map(Quantity::Share).collect();
+                    let plain = samples.iter().map(|share| Some(Quantity::Number(share.value()))).collect::<Vec<_>>();
+                    tested(count, &samples.into_iter().map(Some).collect::<Vec<_>>(), reference, limit);
+                    tested(number, &plain, reference, limit);
                 }
             }
-            let cell = |of: &dyn Fn(&Count) -> String| tests.each_ref().map(|(_, count)| of(count)).join(" / ");
-            let (refused, aborted) = (cell(&Count::refused), cell(&|count| count.share(count.aborted)));
-            let (open, clean) =
-                (cell(&|count| count.share(count.inconclusive)), cell(&|count| count.share(count.clean)));
-            let after = tests.each_mut().map(|(_, count)| count.median()).join(" / ");
-            let limit = limit * 100.0;
-            println!("| {name} | +{limit}% | {harm} | {refused} | {aborted} | {open} | {clean} | {after} |");
+            let after = tests.each_mut().map(Count::median).join(" / ");
+            let cells = |of: &[Count; 2], cell: &dyn Fn(&Count) -> String| of.each_ref().map(cell).join(" / ");
+            let aborted = |count: &Count| count.share(count.aborted);
+            let clean = |count: &Count| count.share(count.clean);
+            let row = [
+                cells(&numbers, &Count::refused),
+                cells(&numbers, &aborted),
+                cells(&numbers, &clean),
+                cells(&tests, &Count::refused),
+                cells(&tests, &aborted),
+                cells(&tests, &|count| count.share(count.inconclusive)),
+                cells(&tests, &clean),
+                after,
+            ];
+            println!("| {name} | +{}% | {harm} | {} |", limit * 100.0, row.join(" | "));
         }
     }
 }
