@@ -176,13 +176,14 @@ fn varying(random: &mut Random, harm: &[f64], of: f64, probability: f64, spread:
 }
 
 /// With the limit that each is judged by, as a share of its reference.
-const EVENTS: [(&str, f64, EventShape); 12] = [
+const EVENTS: [(&str, f64, EventShape); 13] = [
     ("1% of 1,000", 1.0, |r, harm| chance(r, harm, 1_000.0, 0.01)),
     ("1% of 1,000", 2.0, |r, harm| chance(r, harm, 1_000.0, 0.01)),
     ("0.1% of 10,000", 2.0, |r, harm| chance(r, harm, 10_000.0, 0.001)),
     ("1% of 10,000", 0.5, |r, harm| chance(r, harm, 10_000.0, 0.01)),
     ("1% of 100,000", 0.2, |r, harm| chance(r, harm, 100_000.0, 0.01)),
     ("20% of 100", 0.5, |r, harm| chance(r, harm, 100.0, 0.2)),
+    ("1% of 100,000, and the 1% varies by 3%", 0.2, |r, harm| varying(r, harm, 100_000.0, 0.01, 0.03, 0.0)),
     ("1% of 100,000, and the 1% varies by a tenth", 0.5, |r, harm| varying(r, harm, 100_000.0, 0.01, 0.1, 0.0)),
     ("the same, each much like the one before (AR(1), 0.7)", 0.5, |r, harm| {
         varying(r, harm, 100_000.0, 0.01, 0.1, 0.7)

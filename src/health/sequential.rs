@@ -17,7 +17,7 @@ mod shares;
 
 pub(in crate::health) use noise::LEAST;
 pub use noise::Summary;
-use noise::{Comparison, float};
+use noise::{Comparison, float, freedom};
 use numbers::Numbers;
 use shares::Shares;
 
@@ -132,6 +132,14 @@ impl Before {
         }
     }
 
+    /// The degrees of freedom of so many samples with so many before, were they all like those that there are.
+    fn freedom(&self, since: usize, before: usize) -> f64 {
+        match self {
+            Self::Numbers(_) => freedom(since, before),
+            Self::Shares(shares) => shares.freedom(since, before),
+        }
+    }
+
     /// Whether there is no such sample as one past the limit: a share lies between 0 and 1.
     fn cannot_pass(&self, bound: Bound) -> bool {
         match (self, bound) {
@@ -237,7 +245,7 @@ impl Sequential {
     /// The same with so many samples before, were they like those that there are.
     pub fn would_need(&self, samples: usize, before: usize) -> f64 {
         let half = (samples / 2).max(LEAST);
-        let sure = quantile(half, self.levels.missed_harm, before);
+        let sure = quantile(half, self.levels.missed_harm, self.before.freedom(half, before));
         self.before.needs(sure + ONE_OF_HUNDRED, self.bound, half, before)
     }
 
@@ -270,14 +278,15 @@ impl Sequential {
     /// So many of the latest samples, at this level.
     fn latest(&self, count: usize, level: f64) -> Option<Latest> {
         let latest = self.since.get(self.since.len().saturating_sub(count)..).unwrap_or_default();
-        let Comparison { center, error } = self.before.compared(latest, self.bound)?;
-        Some(Latest { center, give_or_take: quantile(count, level, self.reference().count) * error, count })
+        let Comparison { center, error, freedom } = self.before.compared(latest, self.bound)?;
+        Some(Latest { center, give_or_take: quantile(count, level, freedom) * error, count })
     }
 }
 
-/// How many standard errors a stretch of so many samples may be off, where the spread is one of them and of so many before.
-fn quantile(since: usize, level: f64, before: usize) -> f64 {
-    student(mixture(float(since), level), (before + since).saturating_sub(2))
+/// How many standard errors a stretch of so many samples may be off, where these are estimated with so many degrees of
+/// freedom.
+fn quantile(count: usize, level: f64, freedom: f64) -> f64 {
+    student(mixture(float(count), level), freedom)
 }
 
 /// How many standard errors at `count` samples: at most `level` of all sequences ever leave this bound.
@@ -288,8 +297,8 @@ fn mixture(count: f64, level: f64) -> f64 {
 
 /// The same where the spread is estimated with so many degrees of freedom: Cornish and Fisher's expansion of Student's
 /// quantile, to two terms.
-fn student(normal: f64, freedom: usize) -> f64 {
-    let freedom = float(freedom.max(2));
+fn student(normal: f64, freedom: f64) -> f64 {
+    let freedom = freedom.max(2.0);
     let (square, cube) = (normal * normal, normal.powi(3));
     normal
         + (cube + normal) / (4.0 * freedom)

@@ -8,9 +8,8 @@ pub(in crate::health) const LEAST: usize = 3;
 /// Residuals count for no more than so many spreads.
 pub(super) const WINSOR: f64 = 2.5;
 
-/// Of independent samples, chance alone makes so much resemblance, over the root of their number. A whole standard error
-/// would hide what is there.
-const CHANCE: f64 = 0.5;
+/// What chance alone makes of an estimate is left out, in its standard errors: a whole one would hide what is there.
+pub(super) const CHANCE: f64 = 0.5;
 
 /// More resemblance than this, and a bake has no independent sample but one.
 const MOST_MEMORY: f64 = 0.95;
@@ -37,6 +36,8 @@ pub(super) struct Comparison {
     pub(super) center: f64,
     /// The standard error of how far that is from the limit.
     pub(super) error: f64,
+    /// The degrees of freedom that the error is estimated with; infinite where it is known.
+    pub(super) freedom: f64,
 }
 
 /// Lag-1 autocorrelation of the residuals of all stretches together, without its bias towards less (Kendall 1954).
@@ -56,6 +57,11 @@ pub(super) fn memory(stretches: &[Vec<f64>]) -> f64 {
 /// factor of the variance.
 pub(super) fn alike(memory: f64) -> f64 {
     (1.0 + memory) / (1.0 - memory)
+}
+
+/// The degrees of freedom of a spread of two stretches of so many samples.
+pub(super) fn freedom(since: usize, before: usize) -> f64 {
+    float((before + since).saturating_sub(2))
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a bake has far fewer than 2^52 samples")]

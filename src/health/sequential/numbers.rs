@@ -1,7 +1,7 @@
 //! [`Numbers`]: samples that are numbers. Their means and spreads are robust (Huber 1964): one sample that stands out
 //! hardly moves them.
 
-use super::noise::{Comparison, LEAST, Summary, WINSOR, alike, float, memory};
+use super::noise::{Comparison, LEAST, Summary, WINSOR, alike, float, freedom, memory};
 
 /// Where Huber's estimate begins to hold samples back, in spreads.
 const HUBER: f64 = 1.5;
@@ -37,7 +37,8 @@ impl Numbers {
         let own = if latest.len() > LEAST { spread } else { usual.max(spread) };
         let pooled = ((n * usual.powi(2) + m * own.powi(2)) / (n + m)).sqrt();
         let memory = memory(&[residuals(&self.samples, before, usual), residuals(latest, center, own)]);
-        Comparison { center, error: error(pooled.max(usual), memory, self.samples.len(), latest.len()) }
+        let error = error(pooled.max(usual), memory, self.samples.len(), latest.len());
+        Comparison { center, error, freedom: freedom(latest.len(), self.samples.len()) }
     }
 
     /// The standard error where so many samples, like those that there are, are compared with so many of them.

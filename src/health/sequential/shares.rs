@@ -3,7 +3,7 @@
 //! A stretch of samples has one share: its events over all. Chance alone makes it vary as a binomial does; traffic adds to
 //! that (overdispersion), and so do windows that overlap (memory). Both only ever make the test less sure.
 
-use super::noise::{Comparison, Summary, WINSOR, alike, float, memory};
+use super::noise::{CHANCE, Comparison, Summary, WINSOR, alike, float, freedom, memory};
 use crate::model::Share;
 
 /// Halvings of an interval until a number is as exact as it is shown.
@@ -37,9 +37,16 @@ impl Shares {
     pub(super) fn compared(&self, latest: &[Share], at: f64) -> Comparison {
         let all = pooled(latest);
         let own = residuals(latest, all);
-        let noise =
-            overdispersion(&[&self.residuals, &own]) * alike(memory(&[winsorized(&self.residuals), winsorized(&own)]));
-        Comparison { center: all.value(), error: (noise * variance(self.all, all, self.ratio(at))).sqrt() }
+        let factor = overdispersion(&[&self.residuals, &own]);
+        let alike = alike(memory(&[winsorized(&self.residuals), winsorized(&own)]));
+        let error = (factor * alike * variance(self.all, all, self.ratio(at))).sqrt();
+        let freedom = freedom_beyond_chance(factor, latest.len(), self.residuals.len());
+        Comparison { center: all.value(), error, freedom }
+    }
+
+    /// The degrees of freedom of a comparison of so many samples, like those that there are, with so many of them.
+    pub(super) fn freedom(&self, since: usize, before: usize) -> f64 {
+        freedom_beyond_chance(overdispersion(&[&self.residuals]), since, before)
     }
 
     /// The least distance of a limit, above or below, that is `sure` standard errors of what a bake without harm would
@@ -118,13 +125,22 @@ fn winsorized(residuals: &[f64]) -> Vec<f64> {
 }
 
 /// How much more samples vary than by chance alone, as a factor of the variance, at least 1: by each stretch of residuals
-/// alone and by all together, the most. One sample that stands out thus makes its own stretch unsure of itself.
+/// alone and by all together, the most. One sample that stands out thus makes its own stretch unsure of itself. An estimate
+/// of it has a variance of 2 over its degrees of freedom, of which nothing is made.
 fn overdispersion(stretches: &[&[f64]]) -> f64 {
-    let factor = |square: f64, freedom: usize| square / float(freedom.max(1));
+    let factor = |square: f64, freedom: usize| {
+        let freedom = float(freedom.max(1));
+        square / freedom - CHANCE * (2.0 / freedom).sqrt()
+    };
     let each = stretches.iter().map(|residuals| factor(square(residuals), residuals.len().saturating_sub(1)));
     let freedom = stretches.iter().map(|residuals| residuals.len().saturating_sub(1)).sum();
     let together = factor(stretches.iter().map(|residuals| square(residuals)).sum(), freedom);
     each.chain([together]).fold(1.0, f64::max)
+}
+
+/// Chance is known, and only what is beyond it is an estimate (Satterthwaite 1946).
+fn freedom_beyond_chance(factor: f64, since: usize, before: usize) -> f64 {
+    freedom(since, before) * (factor / (factor - 1.0)).powi(2)
 }
 
 fn square(of: &[f64]) -> f64 {

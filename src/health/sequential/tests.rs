@@ -158,7 +158,9 @@ fn what_was_shown_is_said_in_the_unit_of_the_samples() {
 
 #[test]
 fn quantiles_are_those_of_the_tables() {
-    for (normal, freedom, table) in [(2.326, 9, 2.821), (3.090, 9, 4.297), (2.326, 30, 2.457), (3.090, 60, 3.232)] {
+    for (normal, freedom, table) in
+        [(2.326, 9.0, 2.821), (3.090, 9.0, 4.297), (2.326, 30.0, 2.457), (3.090, 60.0, 3.232)]
+    {
         let found = student(normal, freedom);
         assert!((found / table - 1.0).abs() < 0.03, "{normal} with {freedom}: {found}, by the table {table}");
     }

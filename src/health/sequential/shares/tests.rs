@@ -107,6 +107,19 @@ fn more_scatter_than_chance_makes_is_a_doubt_and_less_is_none() {
     assert!(alike.needs(54) > against(&samples(100.0, 10_000.0, 1.0, 20), 1.5).needs(54));
 }
 
+/// Student's quantile is for what is estimated.
+#[test]
+fn chance_is_known_and_what_is_beyond_it_is_an_estimate() {
+    assert_eq!(freedom_beyond_chance(1.0, 9, 10), f64::INFINITY);
+    assert_eq!(freedom_beyond_chance(2.0, 9, 10), 68.0);
+    assert!((freedom_beyond_chance(1e6, 9, 10) - 17.0).abs() < 0.001);
+    let calm = overdispersion(&[&[0.5, -0.5, 0.5, -0.5]]);
+    let restless = overdispersion(&[&[9.0, -9.0, 9.0, -9.0]]);
+    assert!(calm == 1.0 && (100.0..108.0).contains(&restless), "{calm} {restless}");
+    // Of two stretches the worse, however short it is.
+    assert!(overdispersion(&[&[0.5; 60], &[20.0, -10.0, -10.0]]) > 200.0);
+}
+
 #[test]
 fn the_uncertainty_is_that_of_both_sides_of_the_limit() {
     let all = |events, of| Share { events, of };
@@ -167,6 +180,7 @@ fn a_reference_of_few_events_tells_no_limit_and_one_of_more_says_which() {
     assert!(needs(10.0, 1_000.0, 30, 54) / 0.01 < few, "more samples before tell more");
     assert!(needs(10.0, 1_000.0, 10, 200) / 0.01 < few, "and so does a longer bake");
     assert!(needs(1_000.0, 100_000.0, 10, 54) / 0.01 < 0.2, "and more events");
+    assert!(needs(10.0, 1_000.0, 60, 54) / 0.01 > 0.5, "1% of 1,000 does not carry +50%");
     let test = against(&samples(10.0, 1_000.0, 1.0, 10), 1.5);
     assert!((test.would_need(54, 30) - needs(10.0, 1_000.0, 30, 54)).abs() < 1e-3, "as if there were as many");
     let below = against(&samples(9_000.0, 10_000.0, 1.0, 10), 0.9);
