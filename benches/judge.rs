@@ -12,6 +12,7 @@
 use std::path::Path;
 
 use safe_remove::health::{Bound, Levels, Sequential, Summary};
+use safe_remove::model::{Quantity, Share};
 
 /// A bake of 3 minutes with `every = "10s"`.
 const BAKE: usize = 18;
@@ -62,6 +63,22 @@ impl Random {
             }
             count += 1.0;
         }
+    }
+
+    /// How many of `of` events have this probability; of many, the normal approximation.
+    fn binomial(&mut self, of: f64, probability: f64) -> f64 {
+        let mean = of * probability;
+        if mean > 60.0 {
+            return (mean + (mean * (1.0 - probability)).sqrt() * self.normal()).round().clamp(0.0, of);
+        }
+        let (mut left, mut count) = (self.uniform(), 0.0);
+        let mut here = (1.0 - probability).powf(of);
+        while left > here && count < of {
+            left -= here;
+            here *= (of - count) / (count + 1.0) * probability / (1.0 - probability);
+            count += 1.0;
+        }
+        count
     }
 }
 
@@ -135,6 +152,68 @@ const SHAPES: [(&str, Shape); 17] = [
     }),
 ];
 
+/// Samples of events: of the noise, and the harm as a factor of each sample's probability.
+type EventShape = fn(&mut Random, &[f64]) -> Vec<Share>;
+
+fn events(harm: &[f64], mut sample: impl FnMut(usize, f64) -> (f64, f64)) -> Vec<Share> {
+    let share = |(events, of)| Share { events, of };
+    harm.iter().enumerate().map(|(place, harm)| share(sample(place, *harm))).collect()
+}
+
+/// Of so many events in each sample so many, by chance alone.
+fn chance(random: &mut Random, harm: &[f64], of: f64, probability: f64) -> Vec<Share> {
+    events(harm, |_, harm| (random.binomial(of, probability * harm), of))
+}
+
+/// The probability itself varies by `spread`, and resembles the one before.
+fn varying(random: &mut Random, harm: &[f64], of: f64, probability: f64, spread: f64, memory: f64) -> Vec<Share> {
+    let mut last = random.normal();
+    events(harm, |_, harm| {
+        last = memory * last + (1.0 - memory * memory).sqrt() * random.normal();
+        let factor = (1.0 + spread * last).max(0.0);
+        (random.binomial(of, (probability * harm * factor).min(1.0)), of)
+    })
+}
+
+/// With the limit that each is judged by, as a share of its reference.
+const EVENTS: [(&str, f64, EventShape); 13] = [
+    ("1% of 1,000", 1.0, |r, harm| chance(r, harm, 1_000.0, 0.01)),
+    ("1% of 1,000", 2.0, |r, harm| chance(r, harm, 1_000.0, 0.01)),
+    ("0.1% of 10,000", 2.0, |r, harm| chance(r, harm, 10_000.0, 0.001)),
+    ("1% of 10,000", 0.5, |r, harm| chance(r, harm, 10_000.0, 0.01)),
+    ("1% of 100,000", 0.2, |r, harm| chance(r, harm, 100_000.0, 0.01)),
+    ("20% of 100", 0.5, |r, harm| chance(r, harm, 100.0, 0.2)),
+    ("1% of 100,000, and the 1% varies by 3%", 0.2, |r, harm| varying(r, harm, 100_000.0, 0.01, 0.03, 0.0)),
+    ("1% of 100,000, and the 1% varies by a tenth", 0.5, |r, harm| varying(r, harm, 100_000.0, 0.01, 0.1, 0.0)),
+    ("the same, each much like the one before (AR(1), 0.7)", 0.5, |r, harm| {
+        varying(r, harm, 100_000.0, 0.01, 0.1, 0.7)
+    }),
+    ("1% of 10,000 in windows of 6 samples that overlap", 0.5, |r, harm| {
+        let earlier = [[1.0; 5].as_slice(), harm].concat();
+        let parts = chance(r, &earlier, 10_000.0 / 6.0, 0.01);
+        let window = |place: usize| &parts[place..=place + 5];
+        let sum = |place: usize, of: fn(&Share) -> f64| window(place).iter().map(of).sum::<f64>();
+        (0..harm.len()).map(|place| Share { events: sum(place, |s| s.events), of: sum(place, |s| s.of) }).collect()
+    }),
+    ("1% of 10,000, and traffic doubles with the bake", 0.5, |r, harm| {
+        let begin = harm.len() - LONGEST;
+        events(harm, |place, harm| {
+            let of = if place < begin { 10_000.0 } else { 20_000.0 };
+            (r.binomial(of, 0.01 * harm), of)
+        })
+    }),
+    ("1% of 2,000 to 20,000", 0.5, |r, harm| {
+        events(harm, |_, harm| {
+            let of = (2_000.0 + 18_000.0 * r.uniform()).round();
+            (r.binomial(of, 0.01 * harm), of)
+        })
+    }),
+    ("1% of 10,000, one sample of 50%", 0.5, |r, harm| {
+        let at = (harm.len() as f64 * r.uniform()) as usize;
+        events(harm, |place, harm| (r.binomial(10_000.0, if place == at { 0.5 } else { 0.01 * harm }), 10_000.0))
+    }),
+];
+
 /// How many bakes ended how.
 #[derive(Default)]
 struct Count {
@@ -167,9 +246,9 @@ impl Count {
 }
 
 /// The sequential test, as it is built.
-fn tested(count: &mut Count, samples: &[Option<f64>], reference: usize) {
-    let before: Vec<f64> = samples[..reference].iter().copied().flatten().collect();
-    let limit = Summary::of(&before).map_or(f64::NAN, |summary| summary.center + LIMIT * summary.center.abs());
+fn tested(count: &mut Count, samples: &[Option<Quantity>], reference: usize, limit: f64) {
+    let before: Vec<Quantity> = samples[..reference].iter().copied().flatten().collect();
+    let limit = Summary::of(&before).map_or(f64::NAN, |summary| summary.center + limit * summary.center.abs());
     let test = Sequential::new(&before, Bound::Above(limit), LEVELS);
     let Some(mut test) = test.filter(|test| test.can_tell(LONGEST)) else {
         count.refused += 1;
@@ -209,7 +288,11 @@ fn compared(count: &mut Count, samples: &[Option<f64>], reference: usize, failur
 fn main() {
     let folder = std::env::args().skip(1).find(|argument| !argument.starts_with("--"));
     match folder {
-        None => simulated(),
+        None => {
+            simulated();
+            println!();
+            shares();
+        }
         Some(folder) => series(Path::new(&folder)),
     }
 }
@@ -231,7 +314,7 @@ fn simulated() {
                 let factors: Vec<f64> = (0..reference + LONGEST).map(factor).collect();
                 for _ in 0..BAKES {
                     let samples = shape(&mut random, &factors);
-                    tested(count, &samples, reference);
+                    tested(count, &quantities(&samples), reference, LIMIT);
                     if reference == REFERENCES[0] {
                         for (failures, count) in &mut earlier {
                             compared(count, &samples, reference, *failures);
@@ -247,6 +330,49 @@ fn simulated() {
                 (cell(&|count| count.share(count.inconclusive)), cell(&|count| count.share(count.clean)));
             let after = tests.each_mut().map(|(_, count)| count.median()).join(" / ");
             println!("| {name} | {harm} | {one} | {three} | {refused} | {aborted} | {open} | {clean} | {after} |");
+        }
+    }
+}
+
+fn quantities(numbers: &[Option<f64>]) -> Vec<Option<Quantity>> {
+    numbers.iter().map(|number| number.map(Quantity::Number)).collect()
+}
+
+/// The same for shares, tested as shares, and as the numbers that they come to.
+fn shares() {
+    println!(
+        "| events | limit | harm | as numbers: too noisy | as numbers: aborted | as numbers: clean | too noisy | aborted | inconclusive | clean | after |"
+    );
+    println!("| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |");
+    for (name, limit, shape) in EVENTS {
+        for harm in HARMS {
+            let [mut tests, mut numbers] = [(), ()].map(|()| REFERENCES.map(|_| Count::default()));
+            for ((reference, count), number) in REFERENCES.into_iter().zip(&mut tests).zip(&mut numbers) {
+                let mut random = Random(42);
+                let factor = |place: usize| if place < reference { 1.0 } else { 1.0 + limit * harm };
+                let factors: Vec<f64> = (0..reference + LONGEST).map(factor).collect();
+                for _ in 0..BAKES {
+                    let samples: Vec<_> = shape(&mut random, &factors).into_iter().map(Quantity::Share).collect();
+                    let plain = samples.iter().map(|share| Some(Quantity::Number(share.value()))).collect::<Vec<_>>();
+                    tested(count, &samples.into_iter().map(Some).collect::<Vec<_>>(), reference, limit);
+                    tested(number, &plain, reference, limit);
+                }
+            }
+            let after = tests.each_mut().map(Count::median).join(" / ");
+            let cells = |of: &[Count; 2], cell: &dyn Fn(&Count) -> String| of.each_ref().map(cell).join(" / ");
+            let aborted = |count: &Count| count.share(count.aborted);
+            let clean = |count: &Count| count.share(count.clean);
+            let row = [
+                cells(&numbers, &Count::refused),
+                cells(&numbers, &aborted),
+                cells(&numbers, &clean),
+                cells(&tests, &Count::refused),
+                cells(&tests, &aborted),
+                cells(&tests, &|count| count.share(count.inconclusive)),
+                cells(&tests, &clean),
+                after,
+            ];
+            println!("| {name} | +{}% | {harm} | {} |", limit * 100.0, row.join(" | "));
         }
     }
 }
@@ -286,7 +412,7 @@ fn series(folder: &Path) {
                 let factor = |place: usize| if place < reference { 1.0 } else { 1.0 + LIMIT * harm };
                 let samples: Vec<Option<f64>> =
                     stretch.iter().enumerate().map(|(place, (_, value))| Some(value * factor(place))).collect();
-                tested(&mut now, &samples, reference);
+                tested(&mut now, &quantities(&samples), reference, LIMIT);
                 compared(&mut three, &samples, reference, 3);
             }
             println!(

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::{
     BatchNumber, Bounds, FleetIdentity, FleetSnapshot, GroupName, HostId, HostTargets, OperatorId, PlanDigest,
-    ProbeKey, Process, RunId, SubsystemName, Time,
+    ProbeKey, Process, Quantity, RunId, SubsystemName, Time,
 };
 use crate::policy::PolicySet;
 
@@ -57,7 +57,7 @@ pub(crate) enum Command<'a> {
         /// The observation that the grant is decided on: complete, and no older than `max_age`.
         snapshot: &'a FleetSnapshot,
         /// The reference from before the first batch.
-        reference: &'a BTreeMap<ProbeKey, Vec<f64>>,
+        reference: &'a BTreeMap<ProbeKey, Vec<Quantity>>,
         /// When its first sample was taken.
         reference_at: Time,
         /// Only note that a person is asked about the batch, which could go now, and reserve nothing.
@@ -217,7 +217,7 @@ pub(crate) struct Granted {
     /// resume them leaves that out, and the next run to use the group puts back what was there before.
     pub(crate) resume: BTreeSet<Process>,
     /// For a batch: the reference that the run must judge by, its own or that of a run that it overlaps.
-    pub(crate) reference: BTreeMap<ProbeKey, Vec<f64>>,
+    pub(crate) reference: BTreeMap<ProbeKey, Vec<Quantity>>,
     /// For a batch: when the first sample of that reference was taken.
     pub(crate) reference_at: Option<Time>,
     /// For a run's own pause: the pause that is in force.

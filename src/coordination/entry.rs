@@ -6,7 +6,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::model::{
-    BatchNumber, GroupName, HostId, OperatorId, PlanDigest, ProbeKey, SubsystemName, TargetGroupId, Time,
+    BatchNumber, GroupName, HostId, OperatorId, PlanDigest, ProbeKey, Quantity, SubsystemName, TargetGroupId, Time,
 };
 
 /// A process that acts for a run.
@@ -55,7 +55,7 @@ pub struct RunEntry {
     /// First grant.
     pub(crate) granted_at: Option<Time>,
     /// The reference of each probe, from before its first batch: overlapping runs take it over.
-    pub(crate) reference: BTreeMap<ProbeKey, Vec<f64>>,
+    pub(crate) reference: BTreeMap<ProbeKey, Vec<Quantity>>,
     /// When the first sample of the reference was taken, by whichever run took it.
     pub(crate) reference_at: Option<Time>,
     /// The hosts that it holds.

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::model::{BatchNumber, FleetSnapshot, HostId, HostTargets, ProbeKey, SubsystemName, Time, counted};
+use crate::model::{BatchNumber, FleetSnapshot, HostId, HostTargets, ProbeKey, Quantity, SubsystemName, Time, counted};
 use crate::plan::{Rule, Stage, Taking, Violation};
 
 use super::acceptance::accept_all;
@@ -22,7 +22,7 @@ pub(super) struct GrantRequest<'a> {
     pub(super) hosts: &'a HostTargets,
     pub(super) rest: &'a BTreeMap<HostId, BatchNumber>,
     pub(super) snapshot: &'a FleetSnapshot,
-    pub(super) reference: &'a BTreeMap<ProbeKey, Vec<f64>>,
+    pub(super) reference: &'a BTreeMap<ProbeKey, Vec<Quantity>>,
     pub(super) reference_at: Time,
 }
 
@@ -42,7 +42,7 @@ pub(super) fn grant(record: &mut FleetRecord, batch: &GrantRequest<'_>, ctx: &Co
     if let Some(pause) = &record.runs[run].pause {
         return Err(Refusal::Wait { until: ctx.now, why: pause.to_string(), on: WaitOn::Person });
     }
-    let odd = |samples: &&Vec<f64>| samples.iter().any(|sample| !sample.is_finite());
+    let odd = |samples: &&Vec<Quantity>| samples.iter().any(|sample| sample.flaw().is_some());
     if let Some((probe, samples)) = batch.reference.iter().find(|(_, samples)| odd(samples)) {
         return Err(Refusal::Illegal(format!("the reference of probe {probe} is {samples:?}")));
     }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use crate::model::{ProbeKey, RunId, SubsystemName, Time, duration_text};
+use crate::model::{ProbeKey, Quantity, RunId, SubsystemName, Time, duration_text};
 use crate::plan::{Rule, Violation};
 use crate::policy::command;
 
@@ -16,7 +16,7 @@ pub(crate) const REFERENCE_LIFE: Duration = Duration::from_secs(3600);
 
 /// The reference of a run.
 pub(super) struct Reference {
-    pub(super) values: BTreeMap<ProbeKey, Vec<f64>>,
+    pub(super) values: BTreeMap<ProbeKey, Vec<Quantity>>,
     /// When the first sample of it was taken.
     pub(super) since: Time,
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::ProbeSpecs;
-use crate::model::{OwnTime, ProbeKey, Reading, Sample, Time};
+use crate::model::{OwnTime, ProbeKey, Reading, Sample, Share, Time};
 use crate::policy::{Limits, ProbeKind, ProbeRole, ProbeSpec, SimulatedMetric};
 
 pub(super) const EVERY: Duration = Duration::from_secs(10);
@@ -42,6 +42,10 @@ fn sample(at: i64, reading: Result<Reading, String>) -> Sample {
 
 pub(super) fn number(at: i64, number: f64) -> Sample {
     sample(at, Ok(Reading::Number(number)))
+}
+
+pub(super) fn share(at: i64, events: f64, of: f64) -> Sample {
+    sample(at, Ok(Reading::Share(Share { events, of })))
 }
 
 pub(super) fn good(at: i64) -> Sample {

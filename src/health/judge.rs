@@ -1,7 +1,7 @@
 //! [`judge`]: is one sample good?
 //!
-//! Of five kinds of input, only one passes: a number within every limit, or `Good` from a probe that has no limits. A
-//! number outside a limit, `Good` where a number is needed, a sample that could not be read, and no sample at all are
+//! Of five kinds of input, only one passes: a number within every limit, or `Good` from a probe that has no limits. The
+//! number of two counts is the share of one in the other. A number outside a limit, `Good` where a number is needed, a sample that could not be read, and no sample at all are
 //! bad (S3). This module must not remember anything: [`super::Watch`] counts consecutive samples.
 
 use bigdecimal::BigDecimal;
@@ -56,6 +56,10 @@ pub(crate) fn judge(spec: &ProbeSpec, against: Against, sample: Option<&Sample>)
         Reading::Good if has_no_limit(&spec.limits) => Ok(()),
         Reading::Good => Err(BadReading::because("answered without a number, which its limits need")),
         Reading::Number(number) => within(spec, against, number),
+        Reading::Share(share) => match share.flaw() {
+            None => within(spec, against, share.value()),
+            Some(why) => Err(BadReading::because(why)),
+        },
     }
 }
 
@@ -180,7 +184,7 @@ mod tests {
     use rust_decimal::Decimal;
 
     use super::*;
-    use crate::health::fixtures::{failed, good, number, spec};
+    use crate::health::fixtures::{failed, good, number, share, spec};
 
     const MAX_1: Limits = Limits { max: Some(1.0), min: None, max_increase: None, max_decrease: None };
 
@@ -203,6 +207,19 @@ mod tests {
         ] {
             let bad = judge(&limited, against, sample.as_ref()).expect_err("bad");
             assert_eq!(bad, BadReading { measured: None, limit: None, message: message.to_owned() });
+        }
+    }
+
+    #[test]
+    fn s3_a_share_is_judged_as_its_number_and_one_of_nothing_is_bad() {
+        let spec = spec(Limits { max: Some(0.025), ..increase(20) });
+        let judged = |events, of| judge(&spec, Against::Reference(Some(0.1)), Some(&share(0, events, of)));
+        assert_eq!(judged(3.0, 120.0), Ok(()));
+        let bad = judged(4.0, 120.0).expect_err("above");
+        assert_eq!((bad.measured, bad.limit), (Some(4.0 / 120.0), Some(0.025)));
+        for (events, of) in [(0.0, 0.0), (5.0, 4.0), (-1.0, 4.0), (f64::NAN, 4.0)] {
+            let bad = judged(events, of).expect_err("no share");
+            assert_eq!((bad.measured, bad.limit), (None, None), "{events} of {of}");
         }
     }
 

@@ -11,13 +11,13 @@ use super::judge::{Against, Side, bounds, judge};
 use super::number::nearest;
 use super::probes::ProbeSpecs;
 use super::reference::{Reference, center};
-use crate::model::{ProbeKey, Reading, Sample};
+use crate::model::{ProbeKey, Quantity, Sample};
 use crate::policy::{ProbeRole, ProbeSpec};
 
 /// One sample of one probe, as it was judged.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ProbeReading {
-    /// The number that was read. `None` if there was none, or no finite one.
+    /// The number that was read; of two counts their share, 0 to 1. `None` if there was none, or no finite one.
     pub(crate) value: Option<f64>,
     /// Whether the sample is good.
     pub(crate) good: bool,
@@ -51,7 +51,8 @@ pub struct ProbeLimits {
     /// The unit of the probe's numbers.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub(crate) unit: Option<String>,
-    /// The mean of the samples before the first batch if it is tested, their median otherwise.
+    /// The mean of the samples before the first batch if it is tested, their median otherwise. Of counts, the share of all of
+    /// them together.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub(crate) reference: Option<f64>,
     /// A reading above is bad.
@@ -121,10 +122,8 @@ impl Tally {
         for (key, spec) in specs {
             let sample = samples.iter().find(|sample| sample.key == *key);
             let why = judge(spec, against(reference, key, spec), sample).err().map(|bad| bad.message);
-            let value = match sample.map(|sample| &sample.reading) {
-                Some(Ok(Reading::Number(number))) => Some(*number).filter(|number| number.is_finite()),
-                Some(Ok(Reading::Good) | Err(_)) | None => None,
-            };
+            let quantity = sample.and_then(|sample| sample.reading.as_ref().ok()?.quantity());
+            let value = quantity.filter(|quantity| quantity.flaw().is_none()).map(Quantity::value);
             let count = self.in_a_row.entry(key.clone()).or_default();
             *count = if why.is_some() { count.saturating_add(1) } else { 0 };
             readings.insert(key.clone(), ProbeReading { value, good: why.is_none(), why, bad: *count });
@@ -195,7 +194,7 @@ mod tests {
     use rust_decimal::Decimal;
 
     use super::*;
-    use crate::health::fixtures::{failed, key, number, spec, specs};
+    use crate::health::fixtures::{failed, key, number, share, spec, specs};
     use crate::policy::Limits;
 
     #[test]
@@ -217,6 +216,10 @@ mod tests {
         assert_eq!(readings[&key("errors")].why.as_deref(), Some("was not sampled"));
         let odd = Tally::default().round(&specs(1), None, &[number(0, f64::NAN)]);
         assert_eq!((odd[&key("errors")].value, odd[&key("errors")].good), (None, false));
+        let nothing = Tally::default().round(&specs(1), None, &[share(0, 0.0, 0.0)]);
+        assert_eq!((nothing[&key("errors")].value, nothing[&key("errors")].good), (None, false));
+        let some = Tally::default().round(&specs(1), None, &[share(0, 1.0, 8.0)]);
+        assert_eq!((some[&key("errors")].value, some[&key("errors")].good), (Some(0.125), true));
     }
 
     #[test]

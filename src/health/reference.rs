@@ -9,20 +9,22 @@ use super::judge::{Against, judge};
 use super::number::median;
 use super::probes::ProbeSpecs;
 use super::sequential::{LEAST, Summary};
-use crate::model::{ProbeKey, Reading, Sample};
+use crate::model::{ProbeKey, Quantity, Sample};
 use crate::policy::ProbeSpec;
 
 /// The samples from before the first batch of each numeric probe, the oldest first. Probes that are only good or bad have
 /// none.
-pub(crate) type Reference = BTreeMap<ProbeKey, Vec<f64>>;
+pub(crate) type Reference = BTreeMap<ProbeKey, Vec<Quantity>>;
 
-/// What samples are compared with: the median, or of a probe that is tested, the mean that the test goes by. `None` where
-/// there are too few.
-pub(super) fn center(spec: &ProbeSpec, before: &[f64]) -> Option<f64> {
-    match spec.is_tested() {
-        true => Summary::of(before).filter(|summary| summary.count >= LEAST).map(|summary| summary.center),
-        false => median(before),
+/// What samples are compared with: the median, or of a probe that is tested, the mean that the test goes by. Of shares it is
+/// the share of all samples together, either way. `None` where there are too few.
+pub(super) fn center(spec: &ProbeSpec, before: &[Quantity]) -> Option<f64> {
+    let summary = || Summary::of(before);
+    if spec.is_tested() {
+        return summary().filter(|summary| summary.count >= LEAST).map(|summary| summary.center);
     }
+    let numbers: Vec<f64> = before.iter().map(|sample| sample.value()).collect();
+    summary().and_then(|summary| if summary.share.is_some() { Some(summary.center) } else { median(&numbers) })
 }
 
 /// The probes that are bad before the first batch, each with its reason: rule `unhealthy-now`.
@@ -68,15 +70,10 @@ pub(crate) fn reference(
             bad.entry(key.clone()).or_insert(why);
             continue;
         }
-        let numbers: Option<Vec<f64>> = own
-            .iter()
-            .map(|sample| match sample.reading {
-                Ok(Reading::Number(number)) if number.is_finite() => Some(number),
-                Ok(Reading::Number(_) | Reading::Good) | Err(_) => None,
-            })
-            .collect();
-        if let Some(numbers) = numbers.filter(|numbers| !numbers.is_empty()) {
-            reference.insert(key.clone(), numbers);
+        let quantity = |sample: &&Sample| sample.reading.as_ref().ok()?.quantity().filter(|it| it.flaw().is_none());
+        let read: Option<Vec<Quantity>> = own.iter().map(quantity).collect();
+        if let Some(read) = read.filter(|read| !read.is_empty()) {
+            reference.insert(key.clone(), read);
         }
     }
     if bad.is_empty() { Ok(reference) } else { Err(bad) }
@@ -87,23 +84,36 @@ mod tests {
     use rust_decimal::Decimal;
 
     use super::*;
-    use crate::health::fixtures::{failed, good, key, number, spec, specs};
+    use crate::health::fixtures::{failed, good, key, number, share, spec, specs};
     use crate::policy::Limits;
 
     #[test]
     fn the_reference_is_the_samples_and_comparisons_are_with_their_median() {
         let samples = [number(0, 0.1), number(10, 0.9), number(20, 0.3)];
         let found = reference(&samples, &specs(1), 3).expect("a reference");
-        assert_eq!(found, BTreeMap::from([(key("errors"), vec![0.1, 0.9, 0.3])]));
+        assert_eq!(found, BTreeMap::from([(key("errors"), vec![0.1.into(), 0.9.into(), 0.3.into()])]));
         assert_eq!(center(&specs(1)[&key("errors")], &found[&key("errors")]), Some(0.3), "one outlier moves nothing");
+    }
+
+    #[test]
+    fn shares_are_compared_with_that_of_all_of_them_together() {
+        let samples = [share(0, 1.0, 10.0), share(10, 0.0, 200.0), share(20, 3.0, 190.0)];
+        let found = reference(&samples, &specs(1), 3).expect("a reference");
+        let tested = spec(Limits { max_increase: Some(Decimal::from(20)), ..Limits::default() });
+        for spec in [&specs(1)[&key("errors")], &tested] {
+            assert_eq!(center(spec, &found[&key("errors")]), Some(0.01), "4 of 400");
+        }
+        let mixed = [share(0, 1.0, 10.0), number(10, 0.1), share(20, 1.0, 10.0)];
+        let found = reference(&mixed, &specs(1), 3).expect("numbers all");
+        assert_eq!(center(&tested, &found[&key("errors")]), None, "of two kinds nothing can be made");
     }
 
     #[test]
     fn s3_of_too_few_samples_there_is_no_mean_to_test_against() {
         let tested = spec(Limits { max_increase: Some(Decimal::from(20)), ..Limits::default() });
         assert!(tested.is_tested());
-        assert_eq!(center(&tested, &[0.1, 0.2]), None);
-        assert_eq!(center(&tested, &[0.2, 0.2, 0.2]), Some(0.2));
+        assert_eq!(center(&tested, &[0.1.into(), 0.2.into()]), None);
+        assert_eq!(center(&tested, &[0.2.into(); 3]), Some(0.2));
     }
 
     #[test]
@@ -115,6 +125,7 @@ mod tests {
             (vec![number(0, 0.1), number(10, 0.2), number(20, 1.1)], "read 1.1, above its limit max = 1"),
             (vec![number(0, 0.1), number(10, 0.2), good(20)], "answered without a number, which its limits need"),
             (vec![number(0, 0.1), number(10, 0.2), number(20, f64::NAN)], "read NaN, which is not a finite number"),
+            (vec![share(0, 0.0, 0.0); 3], "read 0 of 0: nothing happened that could fail"),
         ] {
             // However many failures the policy tolerates during a bake.
             let refused = reference(&samples, &specs(5), 3).expect_err("no reference");

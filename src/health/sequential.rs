@@ -8,10 +8,20 @@
 //! holds only about, so that `docs/judge.md` proves it by simulation: means and spread are robust (Huber 1964), the spread
 //! is estimated from few samples (as Student's), and samples resemble those before them (lag-1 autocorrelation).
 //!
-//! Nothing here knows probes, times or policies.
+//! Samples are numbers or shares: [`Numbers`] and [`Shares`] say where a stretch of them lies and how sure that is, and all
+//! that follows from it is here. Nothing here knows probes, times or policies.
 
-/// The least samples that show anything: of fewer, one that stands out is half of them.
-pub(super) const LEAST: usize = 3;
+mod noise;
+mod numbers;
+mod shares;
+
+pub(in crate::health) use noise::LEAST;
+pub use noise::Summary;
+use noise::{Comparison, float, freedom};
+use numbers::Numbers;
+use shares::Shares;
+
+use crate::model::{Quantity, Share};
 
 /// The most samples that are kept: of a wait of a day between two batches, the latest say how it is now.
 const MOST: usize = 2_000;
@@ -19,24 +29,11 @@ const MOST: usize = 2_000;
 /// The latest so many samples are looked at for harm, besides all of them.
 const LENGTHS: [usize; 9] = [3, 4, 5, 6, 8, 10, 14, 20, 30];
 
-/// Where Huber's estimate begins to hold samples back, in spreads.
-const HUBER: f64 = 1.5;
-
-/// Residuals count for no more than so many spreads.
-const WINSOR: f64 = 2.5;
-
 /// The mixture is tightest at about so many samples: a bake has 18 of them by default, and harm should show earlier.
 const TIGHTEST: f64 = 6.0;
 
-/// The median absolute deviation of normal noise times this is its standard deviation.
-const NORMAL: f64 = 1.482_602_218_505_602;
-
-/// Of independent samples, chance alone makes so much resemblance, over the root of their number. A whole standard error
-/// would hide what is there.
-const CHANCE: f64 = 0.5;
-
-/// More resemblance than this, and a bake has no independent sample but one.
-const MOST_MEMORY: f64 = 0.95;
+/// The normal quantile of 99%.
+const ONE_OF_HUNDRED: f64 = 2.326_347_874_040_841;
 
 /// How sure a verdict has to be, as the probability of the opposite. Each above 0 and below 1.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -56,10 +53,26 @@ pub enum Bound {
     Below(f64),
 }
 
+impl Bound {
+    fn at(self) -> f64 {
+        match self {
+            Self::Above(at) | Self::Below(at) => at,
+        }
+    }
+
+    /// How far a number lies past it; negative within.
+    fn past(self, number: f64) -> f64 {
+        match self {
+            Self::Above(at) => number - at,
+            Self::Below(at) => at - number,
+        }
+    }
+}
+
 /// The mean of the latest samples, and how much of them it is of.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Latest {
-    /// Huber's estimate of their mean.
+    /// Huber's estimate of their mean; of shares, that of all of them together, 0 to 1.
     pub center: f64,
     /// By how much the mean may be another one, at the level of `missed_harm`.
     pub give_or_take: f64,
@@ -67,62 +80,126 @@ pub struct Latest {
     pub count: usize,
 }
 
-/// Samples as one number: where they lie, how far they spread, how much each resembles the one before.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Summary {
-    /// Huber's estimate of the mean.
-    pub center: f64,
-    /// About a standard deviation. 0: they never varied.
-    pub spread: f64,
-    /// Lag-1 autocorrelation, 0 to 0.95.
-    pub memory: f64,
-    /// How many samples.
-    pub count: usize,
+impl Summary {
+    /// Of these samples; `None` if there is none, one is not finite, or some are shares and some are not.
+    pub fn of(samples: &[Quantity]) -> Option<Self> {
+        Some(Before::of(samples)?.summary())
+    }
 }
 
-impl Summary {
-    /// Of these samples; `None` if there is none, or one is not finite.
-    pub fn of(samples: &[f64]) -> Option<Self> {
-        if samples.is_empty() || samples.iter().any(|sample| !sample.is_finite()) {
-            return None;
-        }
-        let (center, spread) = huber(samples);
-        Some(Self { center, spread, memory: memory(&[residuals(samples, center, spread)]), count: samples.len() })
+/// The samples from before, all of one kind.
+#[derive(Clone, Debug, PartialEq)]
+enum Before {
+    Numbers(Numbers),
+    Shares(Shares),
+}
+
+impl Before {
+    fn of(samples: &[Quantity]) -> Option<Self> {
+        let numbers = || numbers(samples).and_then(Numbers::of).map(Self::Numbers);
+        let shares = || shares(samples).and_then(|samples| Shares::of(&samples)).map(Self::Shares);
+        numbers().or_else(shares)
     }
+
+    fn summary(&self) -> Summary {
+        match self {
+            Self::Numbers(numbers) => numbers.summary,
+            Self::Shares(shares) => shares.summary,
+        }
+    }
+
+    /// Whether such a sample can be compared with them.
+    fn is_alike(&self, sample: Quantity) -> bool {
+        match (self, sample) {
+            (Self::Numbers(_), Quantity::Number(_)) | (Self::Shares(_), Quantity::Share(_)) => sample.flaw().is_none(),
+            (Self::Numbers(_), Quantity::Share(_)) | (Self::Shares(_), Quantity::Number(_)) => false,
+        }
+    }
+
+    /// `None` if the latest are of another kind.
+    fn compared(&self, latest: &[Quantity], bound: Bound) -> Option<Comparison> {
+        match self {
+            Self::Numbers(before) => Some(before.compared(&numbers(latest)?)),
+            Self::Shares(before) => Some(before.compared(&shares(latest)?, bound.at())),
+        }
+    }
+
+    /// The least distance of a limit that is `sure` standard errors of what so many samples would show, with so many before.
+    fn needs(&self, sure: f64, bound: Bound, since: usize, before: usize) -> f64 {
+        match self {
+            Self::Numbers(numbers) => sure * numbers.error(since, before),
+            Self::Shares(shares) => shares.needs(sure, matches!(bound, Bound::Above(_)), since, before),
+        }
+    }
+
+    /// The degrees of freedom of so many samples with so many before, were they all like those that there are.
+    fn freedom(&self, since: usize, before: usize) -> f64 {
+        match self {
+            Self::Numbers(_) => freedom(since, before),
+            Self::Shares(shares) => shares.freedom(since, before),
+        }
+    }
+
+    /// Whether there is no such sample as one past the limit: a share lies between 0 and 1.
+    fn cannot_pass(&self, bound: Bound) -> bool {
+        match (self, bound) {
+            (Self::Numbers(_), Bound::Above(_) | Bound::Below(_)) => false,
+            (Self::Shares(_), Bound::Above(at)) => at >= 1.0,
+            (Self::Shares(_), Bound::Below(at)) => at <= 0.0,
+        }
+    }
+
+    /// Numbers that never varied are compared as they are. Chance is in every share.
+    fn never_varied(&self) -> bool {
+        match self {
+            Self::Numbers(numbers) => numbers.summary.spread == 0.0,
+            Self::Shares(_) => false,
+        }
+    }
+}
+
+/// `None` if one is a share.
+fn numbers(of: &[Quantity]) -> Option<Vec<f64>> {
+    let number = |sample: &Quantity| match sample {
+        Quantity::Number(number) => Some(*number),
+        Quantity::Share(_) => None,
+    };
+    of.iter().map(number).collect()
+}
+
+/// `None` if one is a number.
+fn shares(of: &[Quantity]) -> Option<Vec<Share>> {
+    let share = |sample: &Quantity| match sample {
+        Quantity::Share(share) => Some(*share),
+        Quantity::Number(_) => None,
+    };
+    of.iter().map(share).collect()
 }
 
 /// The test of one limit on one side.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Sequential {
-    before: Vec<f64>,
-    reference: Summary,
-    /// The limit; samples and limit are turned so that past is above.
-    at: f64,
-    sign: f64,
+    before: Before,
+    bound: Bound,
     levels: Levels,
-    since: Vec<f64>,
+    since: Vec<Quantity>,
 }
 
 impl Sequential {
     /// A test of samples that come, with those from before. `None` if those tell nothing, or the limit is not finite.
-    pub fn new(before: &[f64], bound: Bound, levels: Levels) -> Option<Self> {
-        let (sign, at) = match bound {
-            Bound::Above(at) => (1.0, at),
-            Bound::Below(at) => (-1.0, -at),
-        };
-        let before: Vec<f64> = before.iter().map(|sample| sample * sign).collect();
-        let reference = Summary::of(&before).filter(|_| at.is_finite())?;
-        Some(Self { before, reference, at, sign, levels, since: Vec::new() })
+    pub fn new(before: &[Quantity], bound: Bound, levels: Levels) -> Option<Self> {
+        let before = Before::of(before).filter(|_| bound.at().is_finite())?;
+        Some(Self { before, bound, levels, since: Vec::new() })
     }
 
-    /// Another sample. Returns the latest ones if they show that the limit is passed. A sample that is not finite shows
-    /// nothing.
+    /// Another sample. Returns the latest ones if they show that the limit is passed. A sample that is not finite, or of
+    /// another kind than those before, shows nothing.
     #[must_use = "harm that nobody looks at is a removal that goes on"]
-    pub fn add(&mut self, sample: f64) -> Option<Latest> {
-        if !sample.is_finite() {
+    pub fn add(&mut self, sample: Quantity) -> Option<Latest> {
+        if !self.before.is_alike(sample) {
             return None;
         }
-        self.since.push(sample * self.sign);
+        self.since.push(sample);
         if self.since.len() > MOST {
             self.since.remove(0);
         }
@@ -138,108 +215,79 @@ impl Sequential {
     /// a bake never ends on a doubt.
     pub fn is_within(&self) -> bool {
         let Some(last) = self.since.last() else { return false };
-        if *last > self.at {
+        if self.bound.past(last.value()) > 0.0 {
             return false;
         }
-        if self.never_varied() {
+        if self.never_varied() || self.before.cannot_pass(self.bound) {
             return true;
         }
-        let half = self.since.len().div_ceil(2);
-        half >= LEAST && self.later_half().is_some_and(|half| half.center * self.sign + half.give_or_take <= self.at)
+        let is_within = |half: Latest| half.count >= LEAST && self.bound.past(half.center) + half.give_or_take <= 0.0;
+        self.later_half().is_some_and(is_within)
     }
 
     /// The samples that [`Self::is_within`] looks at; `None` before there is one.
     pub fn later_half(&self) -> Option<Latest> {
         let count = self.since.len().div_ceil(2);
-        (count > 0).then(|| {
-            let (difference, error, freedom) = self.of_latest(count);
-            let sure = student(mixture(float(count), self.levels.missed_harm), freedom);
-            self.latest(difference, sure * error, count)
-        })
+        if count > 0 { self.latest(count, self.levels.missed_harm) } else { None }
     }
 
     /// Whether noise as before lets a bake of so many samples, without harm, end as within the limit in 99 of 100 cases.
     pub fn can_tell(&self, samples: usize) -> bool {
-        self.needs(samples) <= self.limit()
+        self.before.cannot_pass(self.bound) || self.needs(samples) <= -self.bound.past(self.reference().center)
     }
 
     /// The least distance of a limit from the reference that a bake of so many samples could tell, in the samples' unit.
+    /// Infinite where it could tell none.
     pub fn needs(&self, samples: usize) -> f64 {
-        self.would_need(samples, self.reference.count)
+        self.would_need(samples, self.reference().count)
     }
 
     /// The same with so many samples before, were they like those that there are.
     pub fn would_need(&self, samples: usize, before: usize) -> f64 {
         let half = (samples / 2).max(LEAST);
-        let freedom = (before + half).saturating_sub(2);
-        let sure = student(mixture(float(half), self.levels.missed_harm), freedom);
-        (sure + ONE_OF_HUNDRED) * error(self.reference.spread, self.reference.memory, before, half)
+        let sure = quantile(half, self.levels.missed_harm, self.before.freedom(half, before));
+        self.before.needs(sure + ONE_OF_HUNDRED, self.bound, half, before)
     }
 
     /// The samples from before.
     pub fn reference(&self) -> Summary {
-        Summary { center: self.reference.center * self.sign, ..self.reference }
-    }
-
-    /// How far the limit is from the reference.
-    fn limit(&self) -> f64 {
-        self.at - self.reference.center
+        self.before.summary()
     }
 
     /// Neither the samples before nor those since: numbers that are compared as they are.
     fn never_varied(&self) -> bool {
-        self.reference.spread == 0.0 && self.is_constant()
-    }
-
-    fn is_constant(&self) -> bool {
-        self.since.first().is_some_and(|first| self.since.iter().all(|sample| sample == first))
+        self.before.never_varied()
+            && self.since.first().is_some_and(|first| self.since.iter().all(|sample| sample == first))
     }
 
     /// The latest samples of some length that lie past the limit: harm may begin at any sample.
     fn past(&self) -> Option<Latest> {
         let all = self.since.len();
-        let last = *self.since.last()?;
+        let last = self.since.last()?.value();
         if self.never_varied() {
-            return (all >= LEAST && last > self.at).then(|| self.latest(last - self.reference.center, 0.0, all));
+            let latest = Latest { center: last, give_or_take: 0.0, count: all };
+            return (all >= LEAST && self.bound.past(last) > 0.0).then_some(latest);
         }
         let lengths = LENGTHS.into_iter().filter(|length| *length < all).chain([all]);
         lengths.filter(|length| *length >= LEAST).find_map(|length| {
-            let (difference, error, freedom) = self.of_latest(length);
-            let sure = student(mixture(float(length), self.levels.false_abort), freedom);
-            (difference - sure * error > self.limit()).then(|| self.latest(difference, sure * error, length))
+            let latest = self.latest(length, self.levels.false_abort)?;
+            (self.bound.past(latest.center) > latest.give_or_take).then_some(latest)
         })
     }
 
-    fn latest(&self, difference: f64, give_or_take: f64, count: usize) -> Latest {
-        Latest { center: (self.reference.center + difference) * self.sign, give_or_take, count }
-    }
-
-    /// Of the latest samples: how far they lie above the reference, the standard error of that, and its degrees of freedom.
-    fn of_latest(&self, length: usize) -> (f64, f64, usize) {
-        let latest = self.since.get(self.since.len().saturating_sub(length)..).unwrap_or_default();
-        let (center, spread) = huber(latest);
-        // The spread is that around the mean of the samples themselves: a step by the batch must not pass for noise.
-        let (n, m) = (float(self.before.len()), float(length));
-        let own = if length > LEAST { spread } else { self.reference.spread.max(spread) };
-        let pooled = ((n * self.reference.spread.powi(2) + m * own.powi(2)) / (n + m)).sqrt();
-        let spread = pooled.max(self.reference.spread);
-        let memory = memory(&[
-            residuals(&self.before, self.reference.center, self.reference.spread),
-            residuals(latest, center, own),
-        ]);
-        let error = error(spread, memory, self.before.len(), length);
-        (center - self.reference.center, error, (self.before.len() + length).saturating_sub(2))
+    /// So many of the latest samples, at this level.
+    fn latest(&self, count: usize, level: f64) -> Option<Latest> {
+        let latest = self.since.get(self.since.len().saturating_sub(count)..).unwrap_or_default();
+        let Comparison { center, error, freedom } = self.before.compared(latest, self.bound)?;
+        Some(Latest { center, give_or_take: quantile(count, level, freedom) * error, count })
     }
 }
 
-/// The standard error of the difference between two means.
-fn error(spread: f64, memory: f64, before: usize, since: usize) -> f64 {
-    let alike = (1.0 + memory) / (1.0 - memory);
-    spread * (alike * (1.0 / float(before) + 1.0 / float(since))).sqrt()
+/// How many standard errors a stretch of so many samples may be off, where these are estimated with so many degrees of
+/// freedom.
+fn quantile(count: usize, level: f64, freedom: f64) -> f64 {
+    student(mixture(float(count), level), freedom)
 }
-
-/// The normal quantile of 99%.
-const ONE_OF_HUNDRED: f64 = 2.326_347_874_040_841;
 
 /// How many standard errors at `count` samples: at most `level` of all sequences ever leave this bound.
 fn mixture(count: f64, level: f64) -> f64 {
@@ -249,72 +297,12 @@ fn mixture(count: f64, level: f64) -> f64 {
 
 /// The same where the spread is estimated with so many degrees of freedom: Cornish and Fisher's expansion of Student's
 /// quantile, to two terms.
-fn student(normal: f64, freedom: usize) -> f64 {
-    let freedom = float(freedom.max(2));
+fn student(normal: f64, freedom: f64) -> f64 {
+    let freedom = freedom.max(2.0);
     let (square, cube) = (normal * normal, normal.powi(3));
     normal
         + (cube + normal) / (4.0 * freedom)
         + (5.0 * cube * square + 16.0 * cube + 3.0 * normal) / (96.0 * freedom * freedom)
-}
-
-/// Mean and spread, both of which one sample that stands out hardly moves.
-fn huber(samples: &[f64]) -> (f64, f64) {
-    let median = median(samples.iter().copied());
-    let scale = NORMAL * self::median(samples.iter().map(|sample| (sample - median).abs()));
-    let count = float(samples.len());
-    if scale == 0.0 {
-        if samples.iter().all(|sample| *sample == median) {
-            return (median, 0.0);
-        }
-        // More than half are equal: counts of rare things, coarse numbers.
-        let mean = samples.iter().sum::<f64>() / count;
-        let square = samples.iter().map(|sample| (sample - mean).powi(2)).sum::<f64>();
-        return (mean, (square / (count - 1.0).max(1.0)).sqrt());
-    }
-    let mut center = median;
-    for _ in 0..20 {
-        let held = samples.iter().map(|sample| (sample - center).clamp(-HUBER * scale, HUBER * scale)).sum::<f64>();
-        let step = held / count;
-        center += step;
-        if step.abs() <= 1e-9 * scale {
-            break;
-        }
-    }
-    let square = samples.iter().map(|s| (s - center).clamp(-WINSOR * scale, WINSOR * scale).powi(2)).sum::<f64>();
-    (center, (square / (count - 1.0).max(1.0)).sqrt())
-}
-
-fn residuals(samples: &[f64], center: f64, spread: f64) -> Vec<f64> {
-    samples.iter().map(|sample| (sample - center).clamp(-WINSOR * spread, WINSOR * spread)).collect()
-}
-
-/// Lag-1 autocorrelation of the residuals of all stretches together, without its bias towards less (Kendall 1954).
-fn memory(stretches: &[Vec<f64>]) -> f64 {
-    let square: f64 = stretches.iter().flatten().map(|residual| residual * residual).sum();
-    let (count, pairs) =
-        (stretches.iter().map(Vec::len).sum::<usize>(), stretches.iter().map(|s| s.iter().zip(s.iter().skip(1))));
-    if square == 0.0 || count < 4 {
-        return 0.0;
-    }
-    let raw = pairs.flatten().map(|(one, next)| one * next).sum::<f64>() / square;
-    let unbiased = raw + (1.0 + 3.0 * raw) * float(stretches.len()) / float(count);
-    (unbiased - CHANCE / float(count).sqrt()).clamp(0.0, MOST_MEMORY)
-}
-
-#[expect(clippy::cast_precision_loss, reason = "a bake has far fewer than 2^52 samples")]
-fn float(count: usize) -> f64 {
-    count as f64
-}
-
-fn median(of: impl Iterator<Item = f64>) -> f64 {
-    let mut sorted: Vec<f64> = of.collect();
-    sorted.sort_by(f64::total_cmp);
-    let middle = sorted.len() / 2;
-    let upper = sorted.get(middle).copied().unwrap_or_default();
-    match sorted.len().is_multiple_of(2) {
-        true => f64::midpoint(sorted.get(middle.wrapping_sub(1)).copied().unwrap_or(upper), upper),
-        false => upper,
-    }
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ use super::probes::ProbeSpecs;
 use super::reference::{Reference, center};
 use super::sequential::{Bound, LEAST, Latest, Levels, Sequential, Summary};
 use super::watch::Finding;
-use crate::model::{ProbeKey, SubsystemName, counted, duration_text};
+use crate::model::{ProbeKey, Quantity, SubsystemName, counted, duration_text};
 use crate::policy::{PolicySet, ProbeSpec, TestLevels, samples_in};
 
 /// How sure the test must be, for each subsystem that is watched.
@@ -43,7 +43,7 @@ pub(super) struct Tested {
 impl Tested {
     /// Of these samples from before the first batch. `None` where they are too few, or a limit cannot be computed: then
     /// every sample is bad.
-    pub(super) fn new(spec: &ProbeSpec, before: &[f64], levels: TestLevels) -> Option<Self> {
+    pub(super) fn new(spec: &ProbeSpec, before: &[Quantity], levels: TestLevels) -> Option<Self> {
         if before.len() < LEAST {
             return None;
         }
@@ -62,15 +62,15 @@ impl Tested {
         Some(Self { sides: relative.map(side).collect::<Option<_>>()? })
     }
 
-    /// Another number. Returns what it shows to be past its limit.
-    pub(super) fn add(&mut self, key: &ProbeKey, number: f64) -> Option<Finding> {
+    /// Another sample. Returns what it shows to be past its limit.
+    pub(super) fn add(&mut self, key: &ProbeKey, sample: Quantity) -> Option<Finding> {
         let mut past = None;
         for TestOfSide { side, at, text, test } in &mut self.sides {
             // Every side takes the number in, whatever another one shows.
-            let Some(latest) = test.add(number) else { continue };
+            let Some(latest) = test.add(sample) else { continue };
             past = past.or_else(|| {
                 let (mean, beyond) = (at_a_glance(latest.center), side.beyond());
-                let message = format!("reads {mean} in the mean of its last {}, {beyond} {text}", samples(latest));
+                let message = format!("reads {mean} {}, {beyond} {text}", in_the_last(latest, test));
                 Some(Finding { key: key.clone(), message, measured: Some(latest.center), limit: Some(*at) })
             });
         }
@@ -83,7 +83,7 @@ impl Tested {
         let latest = test.later_half();
         let reads = latest.map_or_else(String::new, |latest| {
             let (mean, more) = (at_a_glance(latest.center), at_a_glance(latest.give_or_take));
-            format!(": it reads {mean}, give or take {more}, in the mean of its last {}", samples(latest))
+            format!(": it reads {mean}, give or take {more}, {}", in_the_last(latest, test))
         });
         let message = format!("is not shown to be within {text}{reads}");
         let measured = latest.map(|latest| latest.center);
@@ -96,8 +96,13 @@ impl Tested {
     }
 }
 
-fn samples(latest: Latest) -> String {
-    counted(latest.count, "sample")
+/// `in the mean of its last 3 samples`; of shares there is no mean.
+fn in_the_last(latest: Latest, test: &Sequential) -> String {
+    let samples = counted(latest.count, "sample");
+    match test.reference().share {
+        None => format!("in the mean of its last {samples}"),
+        Some(_) => format!("in its last {samples} together"),
+    }
 }
 
 /// The probes whose reference varies too much for their limit to be seen in the longest bake, each with the numbers and what
@@ -124,23 +129,23 @@ pub(crate) fn too_noisy(
 }
 
 impl TestOfSide {
-    /// `varies too much to be judged by …`, with what would do.
+    /// How the reference varies, and that it hides the limit; with what would do.
     fn why_not(&self, samples: usize, bake_max: Duration, every: Duration) -> String {
         let reference = self.test.reference();
         let change = |distance: f64| {
             let percent = (distance / reference.center.abs() * 100.0).ceil();
-            (reference.center != 0.0).then(|| format!("{}%", at_a_glance(percent)))
+            (reference.center != 0.0 && percent.is_finite()).then(|| format!("{}%", at_a_glance(percent)))
         };
         let sign = if self.side == Side::Above { "+" } else { "-" };
         let needs = self.test.needs(samples);
-        let least = change(needs).map_or_else(|| at_a_glance(needs), |percent| format!("{sign}{percent}"));
+        let least = match change(needs) {
+            Some(percent) => format!("can tell no less than {sign}{percent}"),
+            None if needs.is_finite() => format!("can tell no less than {}", at_a_glance(needs)),
+            None => "can tell no change, however large".to_owned(),
+        };
         let mut message = format!(
-            "varies by {} around {} (standard deviation of {} samples{}), and a bake of at most {} can tell no less than \
-             {least}: that does not show whether it is past {}",
-            at_a_glance(reference.spread),
-            at_a_glance(reference.center),
-            reference.count,
-            memory_text(reference),
+            "{}, and a bake of at most {} {least}: that does not show whether it is past {}",
+            noise_text(reference),
             duration_text(bake_max),
             self.text,
         );
@@ -172,6 +177,22 @@ impl TestOfSide {
         };
         let count = [20, 30, 60].into_iter().find(would_do)?;
         Some(format!("reference = \"{}\"", duration_text(every.saturating_mul(count))))
+    }
+}
+
+/// `varies by 2 around 100 (standard deviation of 10 samples)`; of shares first of all how many events there were.
+fn noise_text(reference: Summary) -> String {
+    let Summary { center, spread, count, share, .. } = reference;
+    let (center, spread, memory) = (at_a_glance(center), at_a_glance(spread), memory_text(reference));
+    match share {
+        None => format!("varies by {spread} around {center} (standard deviation of {count} samples{memory})"),
+        Some(all) => {
+            let (events, of) = (at_a_glance(all.events), at_a_glance(all.of));
+            format!(
+                "had {events} events of {of} in the {count} samples of its reference (a share of {center}, which varies by \
+                 {spread} from sample to sample{memory})"
+            )
+        }
     }
 }
 

@@ -10,7 +10,7 @@ use super::judge::{Against, BadReading, judge};
 use super::probes::ProbeSpecs;
 use super::reference::{Reference, center};
 use super::tested::{LevelsOf, Tested};
-use crate::model::{ProbeKey, Reading, Sample};
+use crate::model::{ProbeKey, Quantity, Sample};
 use crate::policy::ProbeSpec;
 
 /// So many samples in a row that cannot be read are a regression, of a probe that is tested: one that is lost is no more
@@ -124,8 +124,8 @@ impl Watched {
             Some(bad) => (self.in_a_row >= self.bears(&bad)).then(|| finding(key, &bad, self.in_a_row)),
             None => {
                 let tested = self.tested.as_mut()?;
-                samples.iter().filter_map(|sample| number(sample)).fold(None, |past, number| {
-                    let found = tested.add(key, number);
+                samples.iter().filter_map(|sample| quantity(sample)).fold(None, |past, read| {
+                    let found = tested.add(key, read);
                     past.or(found)
                 })
             }
@@ -148,11 +148,8 @@ impl Watched {
     }
 }
 
-fn number(sample: &Sample) -> Option<f64> {
-    match sample.reading {
-        Ok(Reading::Number(number)) => Some(number),
-        Ok(Reading::Good) | Err(_) => None,
-    }
+fn quantity(sample: &Sample) -> Option<Quantity> {
+    sample.reading.as_ref().ok()?.quantity()
 }
 
 fn finding(key: &ProbeKey, bad: &BadReading, consecutive: u64) -> Finding {

@@ -156,7 +156,7 @@ mod tests {
     fn s3_a_number_that_would_not_read_back_is_not_written() {
         let mut record = record();
         let probe = crate::model::ProbeKey { subsystem: "index".into(), probe: "errors".into() };
-        let reference = [(probe, vec![f64::NAN])].into();
+        let reference = [(probe, vec![f64::NAN.into()])].into();
         record.runs.insert(
             "r1".into(),
             crate::coordination::RunEntry { reference, ..crate::coordination::RunEntry::in_line() },

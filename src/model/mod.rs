@@ -40,8 +40,8 @@ pub use ids::{
     SubsystemName, TargetGroupId, ZoneName,
 };
 pub use obstacle::{Obstacle, ObstacleKind};
-pub use readings::ProbeKey;
 pub(crate) use readings::{OwnTime, Reading, Sample};
+pub use readings::{ProbeKey, Quantity, Share};
 pub use scope::Scope;
 pub use snapshot::{Contradiction, FleetMark, FleetSnapshot, InventoryError};
 pub use time::Time;

@@ -43,7 +43,8 @@ fn compared(probe: &ProbeSpec, health: &HealthPolicy) -> String {
     };
     let of = change(probe).map(|change| {
         let reference = counted(usize::try_from(health.reference_samples()).unwrap_or(usize::MAX), "sample");
-        format!("; {change} is of the median of {reference}")
+        let center = if probe.is_share() { "share of all" } else { "median of" };
+        format!("; {change} is of the {center} {reference}")
     });
     format!("{samples} {verdict}{}", of.unwrap_or_default())
 }
@@ -51,8 +52,12 @@ fn compared(probe: &ProbeSpec, health: &HealthPolicy) -> String {
 /// What the test of relative limits does, with its numbers.
 fn tested(probe: &ProbeSpec, health: &HealthPolicy) -> String {
     let (change, levels) = (change(probe).unwrap_or_default(), health.levels);
+    let (test, center) = match probe.is_share() {
+        true => ("a test for proportions", "share of all"),
+        false => ("a test", "mean of"),
+    };
     format!(
-        "a test shows whether all samples of a bake are past {change} of the mean of {} ({}), and aborts {}% of bakes \
+        "{test} shows whether all samples of a bake are past {change} of the {center} {} ({}), and aborts {}% of bakes \
          without harm; if nothing is shown after {}, the bake goes on to {}, and then the batch goes back",
         counted(usize::try_from(health.reference_samples()).unwrap_or(usize::MAX), "sample"),
         duration_text(health.reference),

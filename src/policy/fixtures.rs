@@ -119,6 +119,13 @@ name = "latency"
 kind = "simulated"
 metric = "latency_ms"
 max_increase = "50%"
+[[health.probe]]
+name = "share"
+kind = "prometheus"
+url = "https://prometheus.internal"
+events = "sum(increase(failed[1m]))"
+of = "sum(increase(requests[1m]))"
+max_increase = "50%"
 [[hooks]]
 name = "brokers"
 on = "consult"

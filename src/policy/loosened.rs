@@ -261,8 +261,8 @@ fn hooks_loosened(found: &mut Findings, was: &[HookSpec], is: &[HookSpec]) {
 /// Fewer statuses may be good, and fewer redirects be followed. Everything else must be equal: with other headers, a server
 /// may answer of something else.
 fn http_as_strict(was: &HttpProbe, is: &HttpProbe) -> bool {
-    let HttpProbe { url, method, expect_status, pointer, parse, redirects, headers } = was;
-    (url, method, pointer, headers) == (&is.url, &is.method, &is.pointer, &is.headers)
+    let HttpProbe { url, method, expect_status, pointer, of, parse, redirects, headers } = was;
+    (url, method, pointer, of, headers) == (&is.url, &is.method, &is.pointer, &is.of, &is.headers)
         && is.expect_status.is_subset(expect_status)
         && is.parse <= *parse
         && is.redirects <= *redirects

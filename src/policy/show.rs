@@ -94,6 +94,8 @@ fn for_people(value: &mut Value) {
                 *value = shown.clone();
                 return;
             }
+            // The count that a file calls `events`.
+            let is_share = map.get("of").is_some_and(Value::is_string);
             let ledgers = std::mem::take(map);
             for (key, mut inner) in ledgers {
                 match (key.strip_suffix("_ms"), &inner) {
@@ -112,7 +114,8 @@ fn for_people(value: &mut Value) {
                     }
                     _ => for_people(&mut inner),
                 }
-                map.insert(key, inner);
+                let is_count = is_share && ["pointer", "query", "metric"].contains(&key.as_str());
+                map.insert(if is_count { "events".to_owned() } else { key }, inner);
             }
         }
         Value::Array(items) => items.iter_mut().for_each(for_people),

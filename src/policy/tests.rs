@@ -253,6 +253,12 @@ fn probes_that_mislead_are_warned_of() {
     assert_eq!(warnings(&prometheus("sum(rate(errors[2m])) / sum(rate(requests[2m])) or vector(0)")), [dead]);
     assert!(warnings(&prometheus("sum(rate(errors[2m])) / sum(rate(requests[2m]))")).is_empty(), "0 of 0 is no number");
     assert!(warnings(&prometheus("latency_ms")).is_empty());
+    let counts =
+        prometheus("").replace("query = ''", "events = 'sum(increase(errors[1m]))'\nof = 'sum(increase(all[1m]))'");
+    assert!(warnings(&counts).is_empty(), "0 of 0 is bad");
+    assert!(warnings(&format!("{counts}\n[[health.probe]]\nname = \"b\"\n{sum}max = 5")).is_empty(), "which tells");
+    let sums = sum.replace("metric = \"RequestCount\"", "events = \"Errors\"\nof = \"RequestCount\"");
+    assert!(warnings(&format!("{sums}max = 0.5\nmissing = \"zero\"")).is_empty());
 
     assert_eq!(warnings(&prometheus("sum(rate(errors{path=\"/\"}[2m]))")), [dead], "the slash is a label's");
     assert_eq!(warnings(&prometheus("errors_total or on() vector(0)")), [dead]);
@@ -271,6 +277,34 @@ fn probes_that_mislead_are_warned_of() {
 fn what_is_in_force_can_be_shown() {
     insta::assert_snapshot!(show(&policies()).text());
     insta::assert_json_snapshot!(effective(&policies().subsystems["base"]));
+}
+
+/// What the two counts of a share become, of each kind that has them.
+#[test]
+fn events_and_of_stand_in_place_of_one_number() {
+    let kind = |probe: &str| {
+        let text = BASE.split("[[health.probe]]").next().expect("text");
+        let text = format!("{text}[[health.probe]]\nname = \"a\"\nmax_increase = \"20%\"\n{probe}");
+        let set = try_check(&[("fleet.toml", FLEET), ("base.toml", &text)]);
+        let set = set.unwrap_or_else(|errors| panic!("{}", errors.render(PLAIN)));
+        set.subsystems["base"].health.probes[0].clone()
+    };
+    let http = kind("kind = \"http\"\nurl = \"http://base/\"\nevents = \"/failed\"\nof = \"/all\"\nparse = \"string\"");
+    let ProbeKind::Http(HttpProbe { pointer: Some(pointer), of: Some(of), .. }) = &http.kind else {
+        panic!("{http:?}")
+    };
+    assert_eq!((pointer.as_str(), of.as_str(), http.shown_unit()), ("/failed", "/all", None), "no milliseconds");
+    let metric = "kind = \"cloudwatch-metric\"\nnamespace = \"AWS/ApplicationELB\"\nperiod = \"10s\"\nevents = \"Bad\"\nof = \"All\"";
+    for metric in [metric.to_owned(), format!("{metric}\nstatistic = \"Sum\"")] {
+        let probe = kind(&metric);
+        let ProbeKind::CloudwatchMetric(metric) = &probe.kind else { panic!("{probe:?}") };
+        let CloudwatchMetricProbe { metric, of: Some(of), statistic, .. } = metric else { panic!("{probe:?}") };
+        assert_eq!((metric.as_str(), of.as_str(), statistic.as_str()), ("Bad", "All", "Sum"));
+    }
+    let share = &policies().subsystems["index"].health.probes[10];
+    let ProbeKind::Prometheus(PrometheusProbe { query, of: Some(of), .. }) = &share.kind else { panic!("{share:?}") };
+    assert_eq!((query.as_str(), of.as_str()), ("sum(increase(failed[1m]))", "sum(increase(requests[1m]))"));
+    assert!(share.is_tested());
 }
 
 #[test]

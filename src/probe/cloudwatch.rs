@@ -17,7 +17,7 @@ use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use futures_util::future::join_all;
 use tokio::sync::Mutex;
 
-use self::judged::{Alarm, Series, alarm_reading, metric_reading};
+use self::judged::{Alarm, Series, alarm_reading, metric_reading, share_reading};
 use super::{LONGEST_TIMEOUT, Taken, text};
 use crate::credentials;
 use crate::model::{ProbeKey, chain};
@@ -28,8 +28,8 @@ use crate::policy::{
 /// Names in one call (API reference `DescribeAlarms`, `AlarmNames`).
 const ALARMS: usize = 100;
 
-/// Queries in one call (API reference `GetMetricData`, `MetricDataQueries`).
-const METRICS: usize = 500;
+/// Probes in one call, each of one metric or two: 500 queries (API reference `GetMetricData`, `MetricDataQueries`).
+const METRICS: usize = 250;
 
 /// Pages of one call; more of what is asked for here do not exist.
 const PAGES: usize = 20;
@@ -143,7 +143,11 @@ impl CloudWatch {
         let taken = |place: usize, probe: &CloudwatchMetricProbe| {
             let found = found.as_ref().map_err(Clone::clone)?;
             let tried = |why: String| format!("metric {} {}: {why}", probe.namespace, probe.metric);
-            metric_reading(probe, found.get(&id(place)), now, most).map_err(tried)
+            let [metric, of] = [id(place), id_of_all(place)].map(|id| found.get(&id));
+            match &probe.of {
+                None => metric_reading(probe, metric, now, most).map_err(tried),
+                Some(_) => share_reading(probe, metric, of, now, most).map_err(tried),
+            }
         };
         probes.iter().enumerate().map(|(place, (key, probe))| ((*key).clone(), taken(place, probe))).collect()
     }
@@ -158,7 +162,7 @@ impl CloudWatch {
         let Some((period, most)) = call.metrics else { return Ok(BTreeMap::new()) };
         let since = until.saturating_sub(whole_periods(most, period)).saturating_sub(period.saturating_mul(2));
         let cloudwatch = self.client(call.region.as_deref()).await;
-        let queries = probes.iter().enumerate().map(|(place, (_, probe))| query(place, probe));
+        let queries = probes.iter().enumerate().flat_map(|(place, (_, probe))| queries(place, probe));
         let queries: Vec<MetricDataQuery> = queries.collect();
         let (mut found, mut token) = (BTreeMap::<String, Series>::new(), None);
         for _ in 0..PAGES {
@@ -225,16 +229,27 @@ fn id(place: usize) -> String {
     format!("m{place}")
 }
 
-fn query(place: usize, probe: &CloudwatchMetricProbe) -> MetricDataQuery {
+/// Of the query for all that a share is of.
+fn id_of_all(place: usize) -> String {
+    format!("of{place}")
+}
+
+/// The query of a probe's metric, and that for all that it is a share of.
+fn queries(place: usize, probe: &CloudwatchMetricProbe) -> impl Iterator<Item = MetricDataQuery> {
+    let all = probe.of.as_ref().map(|of| query(id_of_all(place), of, probe));
+    [query(id(place), &probe.metric, probe)].into_iter().chain(all)
+}
+
+fn query(id: String, metric: &str, probe: &CloudwatchMetricProbe) -> MetricDataQuery {
     let dimension = |(name, value): (&String, &String)| Dimension::builder().name(name).value(value).build();
     let metric = Metric::builder()
         .namespace(&probe.namespace)
-        .metric_name(&probe.metric)
+        .metric_name(metric)
         .set_dimensions(Some(probe.dimensions.iter().map(dimension).collect()))
         .build();
     let period = i32::try_from(probe.period.as_secs()).unwrap_or(i32::MAX);
     let stat = MetricStat::builder().metric(metric).period(period).stat(&probe.statistic).build();
-    MetricDataQuery::builder().id(id(place)).metric_stat(stat).build()
+    MetricDataQuery::builder().id(id).metric_stat(stat).build()
 }
 
 /// So many whole periods as fit: periods begin at multiples of their length since 1970.
@@ -245,4 +260,41 @@ fn whole_periods(of: Duration, period: Duration) -> Duration {
 
 fn seconds(of: Duration) -> DateTime {
     DateTime::from_secs(i64::try_from(of.as_secs()).unwrap_or(i64::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::MissingData;
+
+    fn probe(of: Option<&str>) -> CloudwatchMetricProbe {
+        CloudwatchMetricProbe {
+            namespace: "AWS/ApplicationELB".to_owned(),
+            metric: "HTTPCode_Target_5XX_Count".to_owned(),
+            of: of.map(str::to_owned),
+            dimensions: BTreeMap::from([("LoadBalancer".to_owned(), "app/index/1".to_owned())]),
+            statistic: "Sum".to_owned(),
+            period: Duration::from_secs(60),
+            missing: MissingData::Bad,
+            region: None,
+        }
+    }
+
+    #[test]
+    fn a_share_is_two_queries_that_differ_in_metric_and_id_alone() {
+        let probes = [probe(None), probe(Some("RequestCount")), probe(Some("RequestCount"))];
+        let queries: Vec<_> = probes.iter().enumerate().flat_map(|(place, probe)| queries(place, probe)).collect();
+        let ids: BTreeSet<_> = queries.iter().map(|query| query.id().expect("an id")).collect();
+        assert_eq!((queries.len(), ids.len()), (5, 5), "{ids:?}");
+        let stats: Vec<_> = queries.iter().map(|query| query.metric_stat().expect("a metric")).collect();
+        let named = |stat: &MetricStat| stat.metric().and_then(|metric| metric.metric_name()).map(str::to_owned);
+        assert_eq!(named(stats[2]).as_deref(), Some("RequestCount"));
+        for (events, of) in [(1, 2), (3, 4)] {
+            let metric = |place: usize| stats[place].metric().expect("a metric");
+            assert_eq!(metric(events).dimensions(), metric(of).dimensions());
+            assert_eq!(metric(events).namespace(), metric(of).namespace());
+            assert_eq!((stats[events].period(), stats[of].period()), (Some(60), Some(60)));
+            assert_eq!((stats[events].stat(), stats[of].stat()), (Some("Sum"), Some("Sum")));
+        }
+    }
 }

@@ -1,10 +1,10 @@
-//! `http`: one request. The reading is the number at the JSON pointer, or the milliseconds until the whole answer was
-//! there. A number is read only from an answer that says that it is JSON.
+//! `http`: one request. The reading is the number at the JSON pointer, the share of two counts at two of them, or the
+//! milliseconds until the whole answer was there. A number is read only from an answer that says that it is JSON.
 
 use std::time::Duration;
 
 use super::web::{Answer, Ask, Web};
-use super::{Taken, finite, json, millis, text};
+use super::{Taken, finite, json, millis, share, text};
 use crate::model::Reading;
 use crate::policy::{HttpProbe, NumberForm};
 
@@ -26,11 +26,12 @@ pub(super) async fn read(
         max_age,
         timeout,
     };
-    let (pointer, form) = (probe.pointer.clone(), probe.parse);
+    let (pointer, of, form) = (probe.pointer.clone(), probe.of.clone(), probe.parse);
     web.ask(ask, move |answer| {
-        let reading = match &pointer {
-            None => millis(answer.took),
-            Some(pointer) => number_of(answer, pointer, form)?,
+        let reading = match (&pointer, &of) {
+            (None, _) => millis(answer.took),
+            (Some(pointer), None) => number_of(answer, pointer, form)?,
+            (Some(events), Some(of)) => share(number_of(answer, events, form)?, number_of(answer, of, form)?)?,
         };
         Ok(Taken::aged(reading, answer.age))
     })

@@ -28,7 +28,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures_util::future::join_all;
 
-use crate::model::{HostId, OwnTime, ProbeKey, Reading, Sample, SubsystemName, Time, duration_text};
+use crate::model::{HostId, OwnTime, ProbeKey, Reading, Sample, Share, SubsystemName, Time, duration_text};
 use crate::policy::{ProbeKind, ProbeSpec, ProviderKind, SimulatedMetric};
 use crate::ports::{Clock, Prober};
 
@@ -226,6 +226,20 @@ impl Prober for Probes {
 /// S3: a number that is not finite is not a reading, whatever its source.
 fn finite(number: f64) -> Result<Reading, String> {
     if number.is_finite() { Ok(Reading::Number(number)) } else { Err(format!("read {number}, not a finite number")) }
+}
+
+/// S3: the same of two counts, such as 0 of 0, where nothing says how it would have gone.
+fn share(events: Reading, of: Reading) -> Result<Reading, String> {
+    match (events, of) {
+        (Reading::Number(events), Reading::Number(of)) => {
+            let share = Share { events, of };
+            share.flaw().map_or(Ok(Reading::Share(share)), Err)
+        }
+        (
+            Reading::Number(_) | Reading::Share(_) | Reading::Good,
+            Reading::Number(_) | Reading::Share(_) | Reading::Good,
+        ) => Err("two counts are two numbers".to_owned()),
+    }
 }
 
 /// Milliseconds with three decimals: finer digits are noise.

@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::web::{Answer, Ask, Body, Web};
-use super::{Taken, finite};
+use super::{Taken, finite, share};
 use crate::model::{counted, span_text};
 use crate::policy::PrometheusProbe;
 
@@ -19,14 +19,32 @@ const PATH: &str = "/api/v1/query";
 /// Statuses that come with an answer in JSON: good, a bad parameter, a query that cannot be evaluated, a time-out.
 const STATUSES: [u16; 4] = [200, 400, 422, 503];
 
-/// Asks once, within `timeout`; a sample older than `max_age` is bad, whatever its age if `None`.
+/// Asks once, or at once for both counts of a share, within `timeout`; a sample older than `max_age` is bad, whatever its age
+/// if `None`.
 pub(super) async fn read(
     web: &Web,
     probe: &PrometheusProbe,
     max_age: Option<Duration>,
     timeout: Duration,
 ) -> Result<Taken, String> {
-    let mut form = vec![("query", probe.query.clone()), ("timeout", seconds(timeout))];
+    let ask = |query: &str| ask(web, probe, query.to_owned(), max_age, timeout);
+    let Some(of) = &probe.of else { return ask(&probe.query).await };
+    let (events, of) = tokio::join!(ask(&probe.query), ask(of));
+    let (events, of) = (events.map_err(|why| format!("events: {why}"))?, of.map_err(|why| format!("of: {why}"))?);
+    // As old as the older one.
+    let age = events.own_time.age.max(of.own_time.age);
+    Ok(Taken::aged(share(events.reading, of.reading)?, age))
+}
+
+/// The answer to one query.
+async fn ask(
+    web: &Web,
+    probe: &PrometheusProbe,
+    query: String,
+    max_age: Option<Duration>,
+    timeout: Duration,
+) -> Result<Taken, String> {
+    let mut form = vec![("query", query), ("timeout", seconds(timeout))];
     form.extend(max_age.map(|age| ("lookback_delta", seconds(age))));
     let ask = Ask {
         url: probe.url.clone(),

@@ -91,6 +91,7 @@ async fn every_kind_is_read() {
         method: "GET".to_owned(),
         expect_status: [200].into(),
         pointer: None,
+        of: None,
         parse: NumberForm::Number,
         redirects: 0,
         headers: Headers::new(),

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use crate::coordination::{Asking, Command, HostOutcome, Pause, RunIdentity};
 use crate::model::{
-    BatchNumber, Call, FleetSnapshot, GroupName, HookCall, HookHost, HostId, HostTargets, ProbeKey, Process, Time,
+    BatchNumber, Call, FleetSnapshot, GroupName, HookCall, HookHost, HostId, HostTargets, ProbeKey, Process, Quantity,
+    Time,
 };
 use crate::policy::HookSpec;
 
@@ -77,7 +78,7 @@ pub(crate) enum RecordUpdate {
         /// The observation that the decision rests on.
         snapshot: Arc<FleetSnapshot>,
         /// The reference of the probes.
-        reference: BTreeMap<ProbeKey, Vec<f64>>,
+        reference: BTreeMap<ProbeKey, Vec<Quantity>>,
         /// When its first sample was taken.
         reference_at: Time,
         /// Only note that a person is asked about the batch, which could go now.

@@ -69,7 +69,8 @@ fn s3_nothing_unknown_or_unlisted_or_removed_is_granted() {
     assert_eq!(why(room.grant(&a, 2, &[])), name(Rule::EmptySelection));
     assert_eq!(why(room.grant(&a, 2, &["index-01"])), name(Rule::UnknownHost), "a late read still lists it");
     room.record.runs.get_mut(&a.run).expect("there").claims.clear();
-    room.reference = BTreeMap::from([(ProbeKey { subsystem: "index".into(), probe: "x".into() }, vec![f64::NAN])]);
+    room.reference =
+        BTreeMap::from([(ProbeKey { subsystem: "index".into(), probe: "x".into() }, vec![f64::NAN.into()])]);
     assert_eq!(why(room.grant(&a, 2, &["index-02"])), "illegal");
 }
 

@@ -90,7 +90,8 @@ fn s3_schedule_13_a_grant_that_is_asked_for_again_is_answered_like_the_first() {
     let mut room = Room::new(6);
     let a = run("a", "pa");
     room.world.host_mut("index-02").health = crate::model::Health::Failed;
-    room.reference = BTreeMap::from([(ProbeKey { subsystem: "index".into(), probe: "latency".into() }, vec![20.0])]);
+    room.reference =
+        BTreeMap::from([(ProbeKey { subsystem: "index".into(), probe: "latency".into() }, vec![20.0.into()])]);
     let first = room.grant(&a, 1, &["index-01", "index-02"]).expect("granted");
     assert_eq!((first.reference.len(), first.reference_at), (1, Some(NOON)));
     let hold = |room: &Room, host: &str| {

@@ -249,16 +249,16 @@ fn overlapping() -> (Room, RunIdentity, RunIdentity) {
 #[test]
 fn s2_schedule_16_an_overlapping_run_judges_by_the_older_reference() {
     let (mut room, a, b) = overlapping();
-    room.reference = BTreeMap::from([(key("errors"), vec![0.01])]);
+    room.reference = BTreeMap::from([(key("errors"), vec![0.01.into()])]);
     let granted = room.grant(&a, 1, &["index-01"]).expect("granted");
     assert_eq!((granted.reference, granted.reference_at), (room.reference.clone(), Some(NOON)));
     room.pass(seconds(60));
-    room.reference = BTreeMap::from([(key("errors"), vec![0.5]), (key("latency"), vec![20.0])]);
+    room.reference = BTreeMap::from([(key("errors"), vec![0.5.into()]), (key("latency"), vec![20.0.into()])]);
     let granted = room.grant(&b, 1, &["billing-01"]).expect("granted");
-    let expected = BTreeMap::from([(key("errors"), vec![0.01]), (key("latency"), vec![20.0])]);
+    let expected = BTreeMap::from([(key("errors"), vec![0.01.into()]), (key("latency"), vec![20.0.into()])]);
     assert_eq!(granted.reference, expected, "A's damage is not normal");
     assert_eq!(granted.reference_at, Some(NOON), "and it is as old as A's");
-    let (own, reference) = (&room.record.runs[&a.run], BTreeMap::from([(key("errors"), vec![0.01])]));
+    let (own, reference) = (&room.record.runs[&a.run], BTreeMap::from([(key("errors"), vec![0.01.into()])]));
     assert_eq!(own.reference, reference, "the older run keeps its own");
 }
 
@@ -266,13 +266,13 @@ fn s2_schedule_16_an_overlapping_run_judges_by_the_older_reference() {
 #[test]
 fn s2_a_reference_is_not_handed_on_for_ever() {
     let (mut room, a, b) = overlapping();
-    room.reference = BTreeMap::from([(key("errors"), vec![0.01])]);
+    room.reference = BTreeMap::from([(key("errors"), vec![0.01.into()])]);
     room.grant(&a, 1, &["index-01"]).expect("granted");
     // A long bake; B was handed A's reference and hands it on.
     room.pass(seconds(3000));
-    room.reference = BTreeMap::from([(key("errors"), vec![0.5])]);
+    room.reference = BTreeMap::from([(key("errors"), vec![0.5.into()])]);
     let handed = room.grant(&b, 1, &["billing-01"]).expect("granted");
-    assert_eq!((&handed.reference[&key("errors")], handed.reference_at), (&vec![0.01], Some(NOON)));
+    assert_eq!((&handed.reference[&key("errors")], handed.reference_at), (&vec![0.01.into()], Some(NOON)));
     room.resolve(&a, "index-01", HostOutcome::Restored).expect("proved");
     room.end(&a, false).expect("ends");
     room.pass(seconds(601));
@@ -309,16 +309,19 @@ fn s2_what_no_overlapping_run_hands_on_is_not_from_while_hosts_were_out() {
     room.resolve(&c, "billing-01", HostOutcome::Restored).expect("proved");
     room.end(&c, false).expect("ends");
     // Begun after that: it watches index alone, and hands on no more.
-    room.reference = BTreeMap::from([(errors("index"), vec![0.01])]);
+    room.reference = BTreeMap::from([(errors("index"), vec![0.01.into()])]);
     room.grant(&a, 1, &["index-01"]).expect("granted");
 
-    room.reference = BTreeMap::from([(errors("index"), vec![0.5]), (errors("billing"), vec![0.5])]);
+    room.reference = BTreeMap::from([(errors("index"), vec![0.5.into()]), (errors("billing"), vec![0.5.into()])]);
     room.reference_at = Some(sampled_at);
     assert_eq!(why(room.grant(&b, 1, &["billing-02"])), "reference", "C's host was out while B sampled");
-    room.reference.insert(errors("billing"), vec![0.02]);
+    room.reference.insert(errors("billing"), vec![0.02.into()]);
     room.reference_at = None;
     let granted = room.grant(&b, 1, &["billing-02"]).expect("sampled again, while A's host is out");
-    assert_eq!(granted.reference, BTreeMap::from([(errors("index"), vec![0.01]), (errors("billing"), vec![0.02])]));
+    assert_eq!(
+        granted.reference,
+        BTreeMap::from([(errors("index"), vec![0.01.into()]), (errors("billing"), vec![0.02.into()])])
+    );
 }
 
 /// Point 6 (h): the next grant of a running run wrote its old policy over what a person had accepted.

@@ -12,7 +12,7 @@ mod takeovers;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use crate::model::{BatchNumber, Bounds, FleetSnapshot, HostId, HostState, LedgerId, ProbeKey, RunId, Time};
+use crate::model::{BatchNumber, Bounds, FleetSnapshot, HostId, HostState, LedgerId, ProbeKey, Quantity, RunId, Time};
 use crate::plan::Rule;
 use crate::plan::testing::{NOON, World, ids, policy, rule_name};
 
@@ -23,7 +23,7 @@ pub(super) struct Room {
     pub(super) world: World,
     pub(super) record: FleetRecord,
     pub(super) bounds: Bounds,
-    pub(super) reference: BTreeMap<ProbeKey, Vec<f64>>,
+    pub(super) reference: BTreeMap<ProbeKey, Vec<Quantity>>,
     /// When the reference was begun; `None` is now.
     pub(super) reference_at: Option<Time>,
     /// Runs whose process is known to be dead or silent.

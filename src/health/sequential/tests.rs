@@ -6,6 +6,10 @@ use super::*;
 
 const LEVELS: Levels = Levels { false_abort: 0.01, missed_harm: 0.001 };
 
+fn of(numbers: &[f64]) -> Vec<Quantity> {
+    numbers.iter().copied().map(Quantity::Number).collect()
+}
+
 /// Ten samples around 100, with a spread of about 2.
 const BEFORE: [f64; 10] = [101.0, 98.0, 100.5, 97.0, 102.0, 99.0, 103.0, 100.0, 98.5, 101.0];
 
@@ -15,9 +19,9 @@ fn test(limit: f64) -> Sequential {
 
 /// A limit so far from the reference: above, or below if negative.
 fn against(before: &[f64], limit: f64) -> Sequential {
-    let center = Summary::of(before).expect("samples").center;
+    let center = Summary::of(&of(before)).expect("samples").center;
     let bound = if limit < 0.0 { Bound::Below(center + limit) } else { Bound::Above(center + limit) };
-    Sequential::new(before, bound, LEVELS).expect("a test")
+    Sequential::new(&of(before), bound, LEVELS).expect("a test")
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,7 +39,7 @@ fn after(shift: f64, count: usize) -> Vec<f64> {
 /// The verdict, and after how many samples. The bake is 18 samples long, and 54 at most.
 fn verdict(mut test: Sequential, samples: &[f64]) -> (Evidence, usize) {
     for (place, sample) in samples.iter().take(54).enumerate() {
-        if test.add(*sample).is_some() {
+        if test.add((*sample).into()).is_some() {
             return (Evidence::Past, place + 1);
         }
         if place + 1 >= 18 && test.is_within() {
@@ -80,7 +84,7 @@ fn harm_that_begins_late_or_rises_slowly_is_not_hidden_by_what_was_before() {
 
 #[test]
 fn numbers_that_never_varied_are_compared_as_they_are() {
-    let test = || Sequential::new(&[73.3; 10], Bound::Above(87.96), LEVELS).expect("a test");
+    let test = || Sequential::new(&of(&[73.3; 10]), Bound::Above(87.96), LEVELS).expect("a test");
     assert_eq!(verdict(test(), &[73.3; 54]), (Evidence::Within, 18));
     assert_eq!(verdict(test(), &[87.96; 54]), (Evidence::Within, 18), "at the limit");
     assert_eq!(verdict(test(), &[87.97; 54]), (Evidence::Past, 3), "past it, and three samples say so");
@@ -94,7 +98,7 @@ fn numbers_that_never_varied_are_compared_as_they_are() {
 
 #[test]
 fn of_a_reference_of_zero_zero_is_within_and_more_is_shown_by_more_than_one_sample() {
-    let test = || Sequential::new(&[0.0; 10], Bound::Above(0.0), LEVELS).expect("a test");
+    let test = || Sequential::new(&of(&[0.0; 10]), Bound::Above(0.0), LEVELS).expect("a test");
     assert_eq!(verdict(test(), &[0.0; 54]), (Evidence::Within, 18));
     assert_eq!(verdict(test(), &[0.01; 54]), (Evidence::Past, 3));
     let mut one = [0.0; 54];
@@ -117,7 +121,7 @@ fn a_reference_that_is_too_noisy_says_so_beforehand() {
 #[test]
 fn s3_what_tells_nothing_is_no_test() {
     for (before, limit) in [(&[][..], 1.0), (&[1.0, f64::NAN], 1.0), (&BEFORE, f64::NAN), (&BEFORE, f64::INFINITY)] {
-        assert_eq!(Sequential::new(before, Bound::Above(limit), LEVELS), None, "{before:?} {limit}");
+        assert_eq!(Sequential::new(&of(before), Bound::Above(limit), LEVELS), None, "{before:?} {limit}");
     }
     assert!(!test(20.0).is_within(), "without a sample nothing is shown");
 }
@@ -126,9 +130,9 @@ fn s3_what_tells_nothing_is_no_test() {
 fn s3_a_sample_that_is_no_number_shows_nothing() {
     let mut test = test(20.0);
     for sample in after(0.0, 30) {
-        assert_eq!(test.add(sample), None);
+        assert_eq!(test.add(sample.into()), None);
         let before = test.is_within();
-        assert_eq!((test.add(f64::NAN), test.add(f64::INFINITY), test.is_within()), (None, None, before));
+        assert_eq!((test.add(f64::NAN.into()), test.add(f64::INFINITY.into()), test.is_within()), (None, None, before));
     }
     assert!(test.is_within(), "and changes nothing");
 }
@@ -137,7 +141,7 @@ fn s3_a_sample_that_is_no_number_shows_nothing() {
 fn another_batch_begins_with_no_sample() {
     let mut test = test(20.0);
     for sample in after(15.0, 30) {
-        assert_eq!(test.add(sample), None);
+        assert_eq!(test.add(sample.into()), None);
     }
     test.begin();
     assert_eq!((test.is_within(), test.later_half()), (false, None));
@@ -146,7 +150,7 @@ fn another_batch_begins_with_no_sample() {
 #[test]
 fn what_was_shown_is_said_in_the_unit_of_the_samples() {
     let mut test = test(-20.0);
-    let shown = after(-40.0, 3).into_iter().find_map(|sample| test.add(sample)).expect("harm");
+    let shown = after(-40.0, 3).into_iter().find_map(|sample| test.add(sample.into())).expect("harm");
     assert!((59.0..61.0).contains(&shown.center) && shown.give_or_take > 0.0, "{shown:?}");
     assert_eq!(shown.count, 3);
     assert!((99.0..101.0).contains(&test.reference().center), "{:?}", test.reference());
@@ -154,7 +158,9 @@ fn what_was_shown_is_said_in_the_unit_of_the_samples() {
 
 #[test]
 fn quantiles_are_those_of_the_tables() {
-    for (normal, freedom, table) in [(2.326, 9, 2.821), (3.090, 9, 4.297), (2.326, 30, 2.457), (3.090, 60, 3.232)] {
+    for (normal, freedom, table) in
+        [(2.326, 9.0, 2.821), (3.090, 9.0, 4.297), (2.326, 30.0, 2.457), (3.090, 60.0, 3.232)]
+    {
         let found = student(normal, freedom);
         assert!((found / table - 1.0).abs() < 0.03, "{normal} with {freedom}: {found}, by the table {table}");
     }

@@ -157,6 +157,19 @@ const WEAKER: &[(&str, Change)] = &[
             prometheus.query.push_str(" - 1");
         }
     }),
+    // Another share, and none.
+    ("health.probe.share.kind", |p| {
+        if let Some(ProbeKind::Prometheus(prometheus)) = kind(p, "share") {
+            prometheus.of = Some("sum(increase(requests[2m]))".to_owned());
+        }
+    }),
+    ("health.probe.share.kind", |p| {
+        if let Some(ProbeKind::Prometheus(prometheus)) = kind(p, "share") {
+            prometheus.of = None;
+        }
+    }),
+    ("health.probe.front.kind", |p| http(p, "front", |of| of.of = Some("/all".to_owned()))),
+    ("health.probe.fails.kind", |p| metric(p, |of| of.of = Some("RequestCount".to_owned()))),
     ("health.probe.alarm.kind", |p| {
         if let Some(ProbeKind::CloudwatchAlarm(alarm)) = kind(p, "alarm") {
             alarm.alarm = "another".to_owned();
@@ -296,7 +309,7 @@ fn what_was_not_limited_may_be() {
     none.windows = None;
     none.hosts.never.clear();
     assert_eq!(loosened(&none, &all), []);
-    assert_eq!(loosened(&all, &none).len(), 26, "and all of it is found the other way round");
+    assert_eq!(loosened(&all, &none).len(), 27, "and all of it is found the other way round");
 }
 
 #[test]

@@ -50,7 +50,16 @@ pub(in crate::policy) struct RawProbe {
     pub(in crate::policy) method: Option<Spanned<String>>,
     /// http: statuses that are good. Default 200.
     pub(in crate::policy) expect_status: Option<Spanned<Vec<Spanned<Count>>>>,
-    /// http: JSON pointer to the number; without one the reading is milliseconds.
+    /// http, prometheus, cloudwatch-metric: the count of what happened, such as requests that failed, with `of`. Both are
+    /// counts of the same stretch of time, such as the last minute, and the reading is the share of one in the other, 0 to 1:
+    /// limits are about it, and a relative one is judged by a test for proportions. http: a JSON pointer, in place of
+    /// `pointer`. prometheus: PromQL that answers with one sample, in place of `query`. cloudwatch-metric: a metric's name, in
+    /// place of `metric`.
+    pub(in crate::policy) events: Option<Spanned<String>>,
+    /// The count of all that could have happened in that time, such as all requests, with `events` and written as it. http:
+    /// in the same answer. cloudwatch-metric: of the same namespace, dimensions and period. 0 of 0 is a bad sample.
+    pub(in crate::policy) of: Option<Spanned<String>>,
+    /// http: JSON pointer to the number; without one, and without `events`, the reading is milliseconds.
     pub(in crate::policy) pointer: Option<Spanned<String>>,
     /// http: `string` takes a JSON string for a number too. Default `number`.
     pub(in crate::policy) parse: Option<Spanned<NumberForm>>,
@@ -72,11 +81,13 @@ pub(in crate::policy) struct RawProbe {
     pub(in crate::policy) namespace: Option<Spanned<String>>,
     /// cloudwatch-metric: every dimension of the metric, by name. Default none.
     pub(in crate::policy) dimensions: Option<Spanned<BTreeMap<String, String>>>,
-    /// cloudwatch-metric: `Average`, `Sum`, `Minimum`, `Maximum`, `SampleCount`, or such as `p99`.
+    /// cloudwatch-metric: `Average`, `Sum`, `Minimum`, `Maximum`, `SampleCount`, or such as `p99`. With `events` it is `Sum`,
+    /// and may be left out.
     pub(in crate::policy) statistic: Option<Spanned<String>>,
     /// cloudwatch-metric: 1s, 5s, 10s, 20s, 30s or whole minutes. The newest period that is over is read.
     pub(in crate::policy) period: Option<Spanned<DurationValue>>,
-    /// cloudwatch-metric: what no data means, `bad` or `zero`. Default `bad`.
+    /// cloudwatch-metric: what no data means, `bad` or `zero`. Default `bad`. With `events` it is about these: no data of `of`
+    /// is bad.
     pub(in crate::policy) missing: Option<Spanned<MissingData>>,
     /// cloudwatch-alarm, cloudwatch-metric: the region. Default the provider's.
     pub(in crate::policy) region: Option<Spanned<String>>,

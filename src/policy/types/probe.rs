@@ -44,6 +44,20 @@ impl ProbeSpec {
         is_relative && self.failures.is_none() && self.role.is_watch()
     }
 
+    /// Whether its number is the share of one count in another.
+    pub(crate) fn is_share(&self) -> bool {
+        match &self.kind {
+            ProbeKind::Http(http) => http.of.is_some(),
+            ProbeKind::Prometheus(prometheus) => prometheus.of.is_some(),
+            ProbeKind::CloudwatchMetric(metric) => metric.of.is_some(),
+            ProbeKind::Simulated { .. }
+            | ProbeKind::Tcp { .. }
+            | ProbeKind::Exec { .. }
+            | ProbeKind::TargetGroup { .. }
+            | ProbeKind::CloudwatchAlarm(_) => false,
+        }
+    }
+
     /// The unit that its number is shown with: the file's, or `ms` where the kind reads milliseconds.
     pub(crate) fn shown_unit(&self) -> Option<&str> {
         let millis = match &self.kind {
@@ -122,8 +136,11 @@ pub(crate) struct HttpProbe {
     pub(crate) method: String,
     /// Statuses that are good; never empty.
     pub(crate) expect_status: BTreeSet<u16>,
-    /// JSON pointer to a number.
+    /// JSON pointer to a number; with `of`, to the count of the events.
     pub(crate) pointer: Option<String>,
+    /// JSON pointer to the count of all that could have been one. `None`: the number is no share.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(crate) of: Option<String>,
     /// What a number may be written as.
     #[serde(skip_serializing_if = "NumberForm::is_number", default)]
     pub(crate) parse: NumberForm,
@@ -198,8 +215,11 @@ impl NumberForm {
 pub(crate) struct PrometheusProbe {
     /// The server, without `/api/v1/query`.
     pub(crate) url: Masked,
-    /// `PromQL`; its answer is one sample.
+    /// `PromQL`; its answer is one sample: with `of`, the count of the events.
     pub(crate) query: String,
+    /// `PromQL` of the count of all that could have been one. `None`: the number is no share.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(crate) of: Option<String>,
     /// Headers of the request, by name in lower case.
     #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
     pub(crate) headers: Headers,
@@ -220,8 +240,11 @@ pub(crate) struct CloudwatchAlarmProbe {
 pub(crate) struct CloudwatchMetricProbe {
     /// Such as `AWS/ApplicationELB`.
     pub(crate) namespace: String,
-    /// Such as `HTTPCode_Target_5XX_Count`.
+    /// Such as `HTTPCode_Target_5XX_Count`; with `of`, the metric of the events.
     pub(crate) metric: String,
+    /// The metric of all that could have been one, such as `RequestCount`. `None`: the number is no share.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(crate) of: Option<String>,
     /// All of the metric's dimensions, by name.
     pub(crate) dimensions: BTreeMap<String, String>,
     /// Such as `Average`, `Sum` or `p99`.
@@ -229,7 +252,7 @@ pub(crate) struct CloudwatchMetricProbe {
     /// 1, 5, 10, 20 or 30 seconds, or whole minutes.
     #[serde(rename = "period_ms", with = "duration_ms")]
     pub(crate) period: Duration,
-    /// What no data means.
+    /// What no data means; with `of`, no data of the events.
     #[serde(default)]
     pub(crate) missing: MissingData,
     /// The region; `None` is the provider's, else the environment's.

@@ -1,5 +1,6 @@
 //! What an alarm or a metric says, as a reading. Nothing here asks anybody.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use aws_sdk_cloudwatch::types::{
@@ -8,7 +9,7 @@ use aws_sdk_cloudwatch::types::{
 
 use crate::model::{OwnTime, Reading, span_text};
 use crate::policy::{CloudwatchMetricProbe, MissingData};
-use crate::probe::{Taken, finite, text};
+use crate::probe::{Taken, finite, share, text};
 
 /// An alarm of either type.
 #[derive(Clone, Debug)]
@@ -75,11 +76,11 @@ pub(super) fn alarm_reading(wanted: &str, found: Option<&Alarm>) -> Result<Taken
     }
 }
 
-/// The data of one query, the newest first.
+/// The data of one query.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Series {
-    /// When the newest period began, in seconds since 1970, and its value.
-    newest: Option<(i64, f64)>,
+    /// By when the period began, in seconds since 1970, its value.
+    points: BTreeMap<i64, f64>,
     status: Option<StatusCode>,
     messages: Vec<String>,
 }
@@ -87,13 +88,33 @@ pub(super) struct Series {
 impl Series {
     /// A page of it. That of an earlier page is whole only with the last one.
     pub(super) fn add(&mut self, page: &MetricDataResult) {
-        let points = page.timestamps().iter().zip(page.values()).map(|(at, value)| (at.secs(), *value));
-        let newest = self.newest.into_iter().chain(points);
-        self.newest = newest.max_by_key(|(at, _)| *at);
+        self.points.extend(page.timestamps().iter().zip(page.values()).map(|(at, value)| (at.secs(), *value)));
         self.status = page.status_code().cloned();
         let said = page.messages().iter().filter_map(aws_sdk_cloudwatch::types::MessageData::value);
         self.messages.extend(said.map(str::to_owned));
     }
+
+    /// Its points, if the answer to the query is whole.
+    fn whole(&self) -> Result<&BTreeMap<i64, f64>, String> {
+        match &self.status {
+            Some(StatusCode::Complete) => Ok(&self.points),
+            Some(other) => {
+                let said = self.messages.join("; ");
+                Err(format!("the answer is {other}: {}", text::cut(&text::clean(&said), 150)))
+            }
+            None => Err("the answer does not say whether it is complete".to_owned()),
+        }
+    }
+}
+
+/// The points of a query, if it is answered and whole.
+fn points(found: Option<&Series>) -> Result<&BTreeMap<i64, f64>, String> {
+    found.ok_or_else(|| "the answer leaves it out".to_owned())?.whole()
+}
+
+/// How long ago a period ended that began at this time; `None` while it is under way.
+fn age(began_at: i64, period: Duration, now: Duration) -> Option<Duration> {
+    now.checked_sub(Duration::from_secs(u64::try_from(began_at).ok()?) + period)
 }
 
 /// The value of the newest period that is over, if it ended at most `most` ago. `now` since 1970.
@@ -103,17 +124,8 @@ pub(super) fn metric_reading(
     now: Duration,
     most: Duration,
 ) -> Result<Taken, String> {
-    let Some(series) = found else { return Err("the answer leaves it out".to_owned()) };
-    match &series.status {
-        Some(StatusCode::Complete) => {}
-        Some(other) => {
-            let said = series.messages.join("; ");
-            return Err(format!("the answer is {other}: {}", text::cut(&text::clean(&said), 150)));
-        }
-        None => return Err("the answer does not say whether it is complete".to_owned()),
-    }
-    let ended = |at: i64| u64::try_from(at).ok().map(|at| Duration::from_secs(at) + probe.period);
-    let newest = series.newest.and_then(|(at, value)| Some((now.checked_sub(ended(at)?)?, value)));
+    let newest = points(found)?.last_key_value();
+    let newest = newest.and_then(|(at, value)| Some((age(*at, probe.period, now)?, *value)));
     let own_time = |age| OwnTime { age, span: Some(probe.period) };
     match (newest, probe.missing) {
         (Some((age, value)), _) if age <= most => Ok(Taken { reading: finite(value)?, own_time: own_time(Some(age)) }),
@@ -125,13 +137,41 @@ pub(super) fn metric_reading(
     }
 }
 
+/// The share of the events in all that there were, of the newest period that is over and has both, if it ended at most `most`
+/// ago. `now` since 1970. No data of the events may mean 0; no data of what they are a share of is bad.
+pub(super) fn share_reading(
+    probe: &CloudwatchMetricProbe,
+    events: Option<&Series>,
+    of: Option<&Series>,
+    now: Duration,
+    most: Duration,
+) -> Result<Taken, String> {
+    let events = points(events)?;
+    let of = points(of).map_err(|why| format!("its `of`, {}: {why}", probe.of.as_deref().unwrap_or_default()))?;
+    let count = |at: &i64| match probe.missing {
+        MissingData::Zero => Some(events.get(at).copied().unwrap_or(0.0)),
+        MissingData::Bad => events.get(at).copied(),
+    };
+    let both = |(at, of): (&i64, &f64)| Some((age(*at, probe.period, now)?, count(at)?, *of));
+    match of.iter().rev().find_map(both) {
+        Some((age, events, of)) if age <= most => {
+            let own_time = OwnTime { age: Some(age), span: Some(probe.period) };
+            Ok(Taken { reading: share(Reading::Number(events), Reading::Number(of))?, own_time })
+        }
+        Some((age, _, _)) => {
+            let (age, most) = (span_text(age), span_text(most));
+            Err(format!("the newest period with both counts is {age} old, of {most} allowed"))
+        }
+        None => Err(format!("there is no period of the last {} with both counts", span_text(most))),
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use aws_sdk_cloudwatch::primitives::DateTime;
 
     use super::*;
+    use crate::model::Share;
 
     const ARN: &str = "arn:aws:cloudwatch:us-east-1:123456789012:alarm:index";
 
@@ -168,6 +208,7 @@ mod tests {
         CloudwatchMetricProbe {
             namespace: "AWS/ApplicationELB".to_owned(),
             metric: "RequestCount".to_owned(),
+            of: None,
             dimensions: BTreeMap::new(),
             statistic: "Sum".to_owned(),
             period: Duration::from_secs(60),
@@ -190,7 +231,7 @@ mod tests {
         let (now, most) = (Duration::from_secs(100_000), Duration::from_secs(120));
         match metric_reading(&probe(missing), Some(series), now, most)?.reading {
             Reading::Number(number) => Ok(number),
-            Reading::Good => panic!("no number"),
+            Reading::Share(_) | Reading::Good => panic!("no number"),
         }
     }
 
@@ -222,6 +263,66 @@ mod tests {
             assert!(read(&series(&[(99_900, 6.0)], status.clone()), MissingData::Bad).is_err(), "{status}");
         }
         assert!(metric_reading(&probe(MissingData::Zero), None, Duration::ZERO, Duration::ZERO).is_err());
+    }
+
+    fn share_of(events: &[(i64, f64)], of: &[(i64, f64)], missing: MissingData) -> Result<(f64, f64, u64), String> {
+        let probe = CloudwatchMetricProbe { of: Some("All".to_owned()), ..probe(missing) };
+        let (now, most) = (Duration::from_secs(100_000), Duration::from_secs(120));
+        let series = |points| series(points, StatusCode::Complete);
+        let taken = share_reading(&probe, Some(&series(events)), Some(&series(of)), now, most)?;
+        assert_eq!(taken.own_time.span, Some(Duration::from_secs(60)));
+        let Reading::Share(Share { events, of }) = taken.reading else { panic!("no share") };
+        Ok((events, of, taken.own_time.age.expect("an age").as_secs()))
+    }
+
+    #[test]
+    fn s3_a_share_is_of_the_newest_period_that_has_both_counts() {
+        let late = "there is no period of the last 2m with both counts";
+        for (events, of, bad, zero) in [
+            (&[(99_900, 5.0)][..], &[(99_900, 50.0), (99_840, 60.0)][..], Ok((5.0, 50.0, 40)), Ok((5.0, 50.0, 40))),
+            // One of them comes later.
+            (&[(99_840, 6.0)], &[(99_900, 50.0), (99_840, 60.0)], Ok((6.0, 60.0, 100)), Ok((0.0, 50.0, 40))),
+            (&[(99_900, 5.0), (99_840, 6.0)], &[(99_840, 60.0)], Ok((6.0, 60.0, 100)), Ok((6.0, 60.0, 100))),
+            (&[(99_900, 5.0)], &[(99_840, 60.0)], Err(late), Ok((0.0, 60.0, 100))),
+            (&[], &[(99_900, 50.0)], Err(late), Ok((0.0, 50.0, 40))),
+            // No traffic is no good news, whatever `missing` says.
+            (&[(99_900, 5.0)], &[], Err(late), Err(late)),
+            (&[], &[], Err(late), Err(late)),
+            (&[], &[(99_900, 0.0)], Err(late), Err("read 0 of 0: nothing happened that could fail")),
+            // Under way still.
+            (&[(99_960, 5.0)], &[(99_960, 50.0)], Err(late), Err(late)),
+            (
+                &[(99_780, 5.0)],
+                &[(99_780, 50.0)],
+                Err("the newest period with both counts is 2m 40s old, of 2m allowed"),
+                Err("the newest period with both counts is 2m 40s old, of 2m allowed"),
+            ),
+            (
+                &[(99_900, 6.0)],
+                &[(99_900, 5.0)],
+                Err("read 6 of 5: more than there are"),
+                Err("read 6 of 5: more than there are"),
+            ),
+        ] {
+            assert_eq!(share_of(events, of, MissingData::Bad), bad.map_err(str::to_owned), "{events:?} {of:?}");
+            assert_eq!(share_of(events, of, MissingData::Zero), zero.map_err(str::to_owned), "{events:?} {of:?}");
+        }
+    }
+
+    #[test]
+    fn s3_a_share_of_an_answer_that_is_not_whole_is_bad() {
+        let probe = CloudwatchMetricProbe { of: Some("All".to_owned()), ..probe(MissingData::Zero) };
+        let (now, most) = (Duration::from_secs(100_000), Duration::from_secs(120));
+        let good = series(&[(99_900, 5.0)], StatusCode::Complete);
+        let part = series(&[(99_900, 5.0)], StatusCode::PartialData);
+        for (events, of, why) in [
+            (Some(&part), Some(&good), "the answer is PartialData: "),
+            (Some(&good), Some(&part), "its `of`, All: the answer is PartialData: "),
+            (None, Some(&good), "the answer leaves it out"),
+            (Some(&good), None, "its `of`, All: the answer leaves it out"),
+        ] {
+            assert_eq!(share_reading(&probe, events, of, now, most), Err(why.to_owned()));
+        }
     }
 
     #[test]

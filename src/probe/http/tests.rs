@@ -23,6 +23,7 @@ impl Asked for Server {
             method: "GET".to_owned(),
             expect_status: BTreeSet::from([200]),
             pointer: None,
+            of: None,
             parse: NumberForm::Number,
             redirects: 0,
             headers: Headers::new(),
@@ -38,6 +39,7 @@ struct Request {
     method: String,
     expect_status: BTreeSet<u16>,
     pointer: Option<String>,
+    of: Option<String>,
     parse: NumberForm,
     redirects: u64,
     headers: Headers,
@@ -47,8 +49,8 @@ struct Request {
 
 impl Request {
     async fn read(self) -> Result<Reading, String> {
-        let Self { url, method, expect_status, pointer, parse, redirects, headers, max_age, timeout } = self;
-        let probe = HttpProbe { url: Masked::url(&url), method, expect_status, pointer, parse, redirects, headers };
+        let Self { url, method, expect_status, pointer, of, parse, redirects, headers, max_age, timeout } = self;
+        let probe = HttpProbe { url: Masked::url(&url), method, expect_status, pointer, of, parse, redirects, headers };
         read(&Web::new(), &probe, max_age, timeout).await.map(|taken| taken.reading)
     }
 }
@@ -57,6 +59,36 @@ async fn at(pointer: &str, body: &str) -> Result<Reading, String> {
     let server = Server::saying("200 OK", body);
     let request = Request { pointer: Some(pointer.to_owned()), ..server.request() };
     request.read().await.map_err(|why| why.replace(&server.url, "URL"))
+}
+
+/// The share of `/failed` in `/all`.
+async fn share_of(body: &str, parse: NumberForm) -> Result<Reading, String> {
+    let server = Server::saying("200 OK", body);
+    let (pointer, of) = (Some("/failed".to_owned()), Some("/all".to_owned()));
+    let request = Request { pointer, of, parse, ..server.request() };
+    request.read().await.map_err(|why| why.replace(&server.url, "URL"))
+}
+
+#[tokio::test]
+async fn two_counts_of_one_answer_are_a_share() {
+    let share = |events, of| Ok(Reading::Share(crate::model::Share { events, of }));
+    assert_eq!(share_of(r#"{"failed": 3, "all": 120}"#, NumberForm::Number).await, share(3.0, 120.0));
+    assert_eq!(share_of(r#"{"failed": 0, "all": 0.5}"#, NumberForm::Number).await, share(0.0, 0.5));
+    assert_eq!(share_of(r#"{"failed": "3", "all": "120"}"#, NumberForm::String).await, share(3.0, 120.0));
+}
+
+#[tokio::test]
+async fn s3_counts_that_are_no_share_are_bad() {
+    for (body, why) in [
+        (r#"{"failed": 0, "all": 0}"#, "read 0 of 0: nothing happened that could fail"),
+        (r#"{"failed": 5, "all": 4}"#, "read 5 of 4: more than there are"),
+        (r#"{"failed": -1, "all": 4}"#, "read -1 of 4: a count is not negative"),
+        (r#"{"failed": 1}"#, "the answer has nothing at /all"),
+        (r#"{"all": 1}"#, "the answer has nothing at /failed"),
+        (r#"{"failed": "1", "all": 4}"#, "the answer has a string at /failed, not a number"),
+    ] {
+        assert_eq!(share_of(body, NumberForm::Number).await, Err(format!("GET URL/health: {why}")), "{body}");
+    }
 }
 
 #[tokio::test]

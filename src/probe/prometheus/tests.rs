@@ -1,5 +1,8 @@
 //! Answers as a server gives them, and as it never should. Those of a real one are in `tests/all/probes`.
 
+use std::io::{BufRead, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
+
 use crate::model::Reading;
 use crate::policy::{Headers, Masked};
 use crate::probe::testing::Server;
@@ -12,15 +15,17 @@ const LONG: Duration = Duration::from_secs(20);
 const ANY: Duration = Duration::from_secs(10 * 365 * 86_400);
 
 async fn read_from(server: &Server, max_age: Duration) -> Result<Reading, String> {
+    ask_of(&server.url, None, max_age).await.map(|taken| taken.reading)
+}
+
+async fn ask_of(url: &str, of: Option<&str>, max_age: Duration) -> Result<Taken, String> {
     let probe = PrometheusProbe {
-        url: Masked::url(&server.url),
+        url: Masked::url(url),
         query: "sum(rate(errors[2m])) + 1".to_owned(),
+        of: of.map(str::to_owned),
         headers: Headers::new(),
     };
-    read(&Web::new(), &probe, Some(max_age), LONG)
-        .await
-        .map(|taken| taken.reading)
-        .map_err(|why| why.replace(&server.url, "URL"))
+    read(&Web::new(), &probe, Some(max_age), LONG).await.map_err(|why| why.replace(url, "URL"))
 }
 
 async fn of(body: &str) -> Result<Reading, String> {
@@ -114,4 +119,55 @@ async fn the_query_goes_in_a_form_and_an_error_says_what_the_server_says() {
     let elsewhere = Server::saying("404 Not Found", "");
     let why = read_from(&elsewhere, ANY).await.expect_err("404");
     assert_eq!(why, "POST URL/api/v1/query: status 404, expected 200 or 400 or 422 or 503");
+}
+
+/// The share that a server tells which answers with one of these bodies to the query for the events, and with the other to
+/// that for all. It answers neither before both have come.
+async fn share_of(events: String, of: String) -> Result<Taken, String> {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let url = format!("http://{}", listener.local_addr().expect("bound"));
+    std::thread::spawn(move || {
+        let mut both = Vec::new();
+        for _ in 0..2 {
+            let Ok((stream, _)) = listener.accept() else { return };
+            both.push(asked(stream));
+        }
+        for (mut stream, request) in both {
+            let body = if request.contains("query=sum%28all%29&") { &of } else { &events };
+            let head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\n";
+            let _ = write!(stream, "{head}Content-Length: {}\r\n\r\n{body}", body.len());
+        }
+    });
+    ask_of(&url, Some("sum(all)"), ANY).await
+}
+
+/// A connection, and the whole request that came on it.
+fn asked(stream: TcpStream) -> (TcpStream, String) {
+    let (mut text, mut reader) = (String::new(), BufReader::new(&stream));
+    while !text.ends_with("\r\n\r\n") && reader.read_line(&mut text).is_ok_and(|count| count > 0) {}
+    let length = text.lines().find_map(|line| line.to_lowercase().strip_prefix("content-length: ")?.parse().ok());
+    let mut body = vec![0; length.unwrap_or(0)];
+    let _ = reader.read_exact(&mut body);
+    text.push_str(&String::from_utf8_lossy(&body));
+    drop(reader);
+    (stream, text)
+}
+
+#[tokio::test]
+async fn two_queries_that_are_asked_at_once_are_a_share() {
+    let now = jiff::Timestamp::now().as_second();
+    let one = |ago: i64, count: &str| vector(&format!(r#"{{"metric": {{}}, "value": [{}, "{count}"]}}"#, now - ago));
+    let taken = share_of(one(10, "3"), one(70, "120.5")).await.expect("a share");
+    assert_eq!(taken.reading, Reading::Share(crate::model::Share { events: 3.0, of: 120.5 }));
+    let age = taken.own_time.age.expect("an age");
+    assert!((69..80).contains(&age.as_secs()), "that of the older one: {age:?}");
+    for (events, of, why) in [
+        (one(0, "0"), one(0, "0"), "read 0 of 0: nothing happened that could fail"),
+        (one(0, "7"), one(0, "6"), "read 7 of 6: more than there are"),
+        (vector(""), one(0, "6"), "events: POST URL/api/v1/query: the query answers with no sample"),
+        (one(0, "1"), vector(""), "of: POST URL/api/v1/query: the query answers with no sample"),
+        (one(0, "1"), one(0, "NaN"), "of: POST URL/api/v1/query: read NaN, not a finite number"),
+    ] {
+        assert_eq!(share_of(events, of).await, Err(why.to_owned()));
+    }
 }

@@ -158,6 +158,50 @@ fn with_failures_each_sample_is_compared_with_the_median_of_three() {
     assert!(message.contains("read 1") && message.ends_with("(2 times in a row)"), "{message}");
 }
 
+/// The requests that were served and that failed in the last minute, by a page: 2% of about 10,000, and while hosts are out
+/// so many times that.
+fn counts(factor: f64) -> Meter {
+    let environment = with_probe("");
+    let (directory, asked) = (state(&environment), AtomicUsize::new(0));
+    let page = Page::new(move |_| {
+        let noise = NOISE[asked.fetch_add(1, Ordering::SeqCst) % NOISE.len()];
+        let (failed, all) = (200.0 + 14.0 * noise, 10_000.0 - 700.0 * noise);
+        let failed = if is_out(&directory) { failed * factor } else { failed };
+        Answer::json(format!("{{\"failed\": {}, \"all\": {}}}", failed.round(), all.round()))
+    });
+    let probe = format!(
+        "name = \"page\"\nkind = \"http\"\nurl = \"http://{}/\"\nevents = \"/failed\"\nof = \"/all\"\nmax_increase = \"60%\"\n",
+        page.address
+    );
+    environment.replace("policies/index.toml", "[[health.probe]]\n\n", &format!("[[health.probe]]\n{probe}"));
+    Meter { environment, _page: page }
+}
+
+#[test]
+fn s2_shares_of_noise_end_no_run_and_their_counts_are_in_the_journal() {
+    let meter = counts(1.0);
+    let run = meter.removal(0);
+    assert_eq!(len(&run["terminated"]), 2, "{run:#}");
+    let journal = meter.journal(&run);
+    let [taken] = of_kind(&journal, "reference-taken")[..] else { panic!("{journal:#?}") };
+    let counts = &taken["reference"]["index/page"][0];
+    let (failed, all) = (counts[0].as_f64().expect("a count"), counts[1].as_f64().expect("a count"));
+    assert!((150.0..250.0).contains(&failed) && (8_000.0..12_000.0).contains(&all), "{taken:#}");
+    let of_all = taken["limits"]["index/page"]["reference"].as_f64().expect("a share");
+    assert!((0.019..0.021).contains(&of_all), "{taken:#}");
+    let shown = meter.environment.run(&["policy", "check"]).exits(0).stdout;
+    assert!(shown.contains("a test for proportions shows whether"), "{shown}");
+}
+
+/// Twice the limit.
+#[test]
+fn s2_a_share_behind_its_limit_is_a_regression() {
+    let meter = counts(2.2);
+    let message = meter.aborts("probe");
+    assert!(message.contains(" samples together, above 0.03") && message.contains("reads 0.04"), "{message}");
+    assert!(message.contains("(max_increase = 60% of its reference 0.0"), "{message}");
+}
+
 #[test]
 fn policy_check_says_which_judge_each_probe_has() {
     let meter = Meter::new(0.0, |_| Some(0.0));

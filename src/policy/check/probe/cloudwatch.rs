@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::super::context::{Context, text};
+use super::counts::counts;
 use super::place::Place;
 use crate::model::Arn;
 use crate::policy::types::{CloudwatchAlarmProbe, CloudwatchMetricProbe, MissingData, ProbeKind};
@@ -46,15 +47,7 @@ pub(super) fn cloudwatch_alarm(context: &mut Context<'_>, place: Place<'_>) -> O
 pub(super) fn cloudwatch_metric(context: &mut Context<'_>, place: Place<'_>) -> Option<ProbeKind> {
     let (raw, span) = (&place.at.value, &place.at.span);
     let namespace = text(context, &raw.namespace, span, &place.path("namespace"), "such as \"AWS/ApplicationELB\"");
-    let metric = text(context, &raw.metric, span, &place.path("metric"), "such as \"HTTPCode_Target_5XX_Count\"");
-    let help = "such as \"Sum\", \"Average\" or \"p99\"";
-    let statistic = context.required(&raw.statistic, span, &place.path("statistic"), help).and_then(|at| {
-        if is_statistic(&at.value) {
-            return Some(at.value.clone());
-        }
-        context.error(&at.span, format!("{:?} is not a statistic of CloudWatch", at.value), "unknown", help);
-        None
-    });
+    let (metrics, statistic) = (metrics(context, place), statistic(context, place));
     let help = "such as \"60s\"";
     let period = context.required(&raw.period, span, &place.path("period"), help).and_then(|at| {
         if is_period(at.value.0) {
@@ -80,15 +73,52 @@ pub(super) fn cloudwatch_metric(context: &mut Context<'_>, place: Place<'_>) -> 
         context.warning(&at.span, message, "bad again and again", "at least two periods, and what the metric is late");
     }
     let region = region(context, place);
+    let (metric, of) = metrics?;
     Some(ProbeKind::CloudwatchMetric(CloudwatchMetricProbe {
         namespace: namespace?,
-        metric: metric?,
+        metric,
+        of,
         dimensions: dimensions?,
         statistic: statistic?,
         period: period?,
         missing: raw.missing.as_ref().map_or_else(MissingData::default, |at| at.value),
         region: region?,
     }))
+}
+
+/// The metric of the number, or those of the two counts of a share. `None` where an error is reported.
+fn metrics(context: &mut Context<'_>, place: Place<'_>) -> Option<(String, Option<String>)> {
+    let (raw, span) = (&place.at.value, &place.at.span);
+    let help = "such as \"HTTPCode_Target_5XX_Count\"";
+    match counts(context, place, "metric", raw.metric.as_ref())? {
+        None => text(context, &raw.metric, span, &place.path("metric"), help).map(|metric| (metric, None)),
+        Some(_) => {
+            let events = text(context, &raw.events, span, &place.path("events"), help);
+            let of = text(context, &raw.of, span, &place.path("of"), "such as \"RequestCount\"");
+            Some((events?, Some(of?)))
+        }
+    }
+}
+
+/// `statistic`: counts are sums.
+fn statistic(context: &mut Context<'_>, place: Place<'_>) -> Option<String> {
+    let (raw, span) = (&place.at.value, &place.at.span);
+    let are_counts = raw.events.is_some() || raw.of.is_some();
+    if are_counts && raw.statistic.is_none() && !context.damaged.touches(&place.path("statistic")) {
+        return Some("Sum".to_owned());
+    }
+    let help = "such as \"Sum\", \"Average\" or \"p99\"";
+    let at = context.required(&raw.statistic, span, &place.path("statistic"), help)?;
+    if are_counts && at.value != "Sum" {
+        let message = format!("`events` and `of` are counts, which are a \"Sum\", and not {:?}", at.value);
+        context.error(&at.span, message, "no count", "take it out: it is \"Sum\" then");
+        return None;
+    }
+    if is_statistic(&at.value) {
+        return Some(at.value.clone());
+    }
+    context.error(&at.span, format!("{:?} is not a statistic of CloudWatch", at.value), "unknown", help);
+    None
 }
 
 fn region(context: &mut Context<'_>, place: Place<'_>) -> Option<Option<String>> {

@@ -4,8 +4,10 @@ use std::collections::BTreeSet;
 
 use super::super::context::{Context, text};
 use super::super::web::{headers, url};
+use super::counts::counts;
 use super::place::Place;
 use crate::policy::types::{HeaderSource, HttpProbe, ProbeKind, PrometheusProbe, ValueSource};
+use crate::policy::value::Spanned;
 
 /// More is a circle, or a tour of the company. Browsers give up after 20.
 const MOST_REDIRECTS: u64 = 10;
@@ -28,25 +30,14 @@ pub(super) fn http(context: &mut Context<'_>, place: Place<'_>) -> Option<ProbeK
             None
         }
     };
-    let pointer = match &raw.pointer {
-        None => Some(None),
-        Some(at) if is_pointer(&at.value) => Some(Some(at.value.clone())),
-        Some(at) if at.value.starts_with('/') => {
-            let help = "in a JSON pointer (RFC 6901) a tilde is ~0, and a slash of a name ~1";
-            context.error(&at.span, format!("{:?} is not a JSON pointer", at.value), "not escaped", help);
-            None
+    let pointers = pointers(context, place);
+    for (key, at) in [("pointer", &raw.pointer), ("events", &raw.events)] {
+        if let (Some(at), Some("HEAD")) = (at, method.as_deref()) {
+            let message = format!("the answer to HEAD has no body for `{key}` to find a number in");
+            context.error(&at.span, message, "nothing there", "take it out, or write method = \"GET\"");
         }
-        Some(at) => {
-            let help = format!("a JSON pointer (RFC 6901) begins with a slash: \"/{}\"", at.value.replace('.', "/"));
-            context.error(&at.span, format!("{:?} is not a JSON pointer", at.value), "no slash", &help);
-            None
-        }
-    };
-    if let (Some(at), Some("HEAD")) = (&raw.pointer, method.as_deref()) {
-        let message = "the answer to HEAD has no body for `pointer` to find a number in";
-        context.error(&at.span, message, "nothing there", "take it out, or write method = \"GET\"");
     }
-    if let (Some(at), None) = (&raw.parse, &raw.pointer) {
+    if let (Some(at), None, None) = (&raw.parse, &raw.pointer, &raw.events) {
         let message = "`parse` says how the number at `pointer` is written, and there is no `pointer`";
         context.error(&at.span, message, "of nothing", "take it out, or write a `pointer`");
     }
@@ -72,15 +63,45 @@ pub(super) fn http(context: &mut Context<'_>, place: Place<'_>) -> Option<ProbeK
         context.error(&at.span, message, "not with this header", "name the address at the end of the redirects");
         return None;
     }
+    let (pointer, of) = pointers?;
     Some(ProbeKind::Http(HttpProbe {
         url: url?,
         method: method?,
         expect_status: expect_status?,
-        pointer: pointer?,
+        pointer,
+        of,
         parse: raw.parse.as_ref().map(|at| at.value).unwrap_or_default(),
         redirects: redirects?,
         headers: headers?,
     }))
+}
+
+/// The pointers to the number, or to the two counts of a share. `None` where an error is reported.
+fn pointers(context: &mut Context<'_>, place: Place<'_>) -> Option<(Option<String>, Option<String>)> {
+    let number = place.at.value.pointer.as_ref();
+    match (counts(context, place, "pointer", number)?, number) {
+        (None, None) => Some((None, None)),
+        (None, Some(at)) => pointer(context, at).map(|pointer| (Some(pointer), None)),
+        (Some(counts), _) => {
+            let (events, of) = (pointer(context, counts.events), pointer(context, counts.of));
+            Some((Some(events?), Some(of?)))
+        }
+    }
+}
+
+fn pointer(context: &mut Context<'_>, at: &Spanned<String>) -> Option<String> {
+    if is_pointer(&at.value) {
+        return Some(at.value.clone());
+    }
+    let (label, help) = match at.value.starts_with('/') {
+        true => ("not escaped", "in a JSON pointer (RFC 6901) a tilde is ~0, and a slash of a name ~1".to_owned()),
+        false => {
+            let path = at.value.replace('.', "/");
+            ("no slash", format!("a JSON pointer (RFC 6901) begins with a slash: \"/{path}\""))
+        }
+    };
+    context.error(&at.span, format!("{:?} is not a JSON pointer", at.value), label, &help);
+    None
 }
 
 pub(super) fn prometheus(context: &mut Context<'_>, place: Place<'_>) -> Option<ProbeKind> {
@@ -95,11 +116,27 @@ pub(super) fn prometheus(context: &mut Context<'_>, place: Place<'_>) -> Option<
         }
         !is_bare
     });
-    let path = place.path("query");
-    let help = "PromQL with one sample, such as 'sum(rate(http_requests_total{code=~\"5..\"}[2m]))'";
-    let query = text(context, &place.at.value.query, &place.at.span, &path, help);
+    let queries = queries(context, place);
     let headers = headers(context, raw.headers.as_ref(), &place.path("headers"));
-    Some(ProbeKind::Prometheus(PrometheusProbe { url: url?, query: query?, headers: headers? }))
+    let (query, of) = queries?;
+    Some(ProbeKind::Prometheus(PrometheusProbe { url: url?, query, of, headers: headers? }))
+}
+
+/// The query for the number, or those for the two counts of a share. `None` where an error is reported.
+fn queries(context: &mut Context<'_>, place: Place<'_>) -> Option<(String, Option<String>)> {
+    let (raw, span) = (&place.at.value, &place.at.span);
+    match counts(context, place, "query", raw.query.as_ref())? {
+        None => {
+            let help = "PromQL with one sample, such as 'sum(rate(http_requests_total{code=~\"5..\"}[2m]))'";
+            text(context, &raw.query, span, &place.path("query"), help).map(|query| (query, None))
+        }
+        Some(_) => {
+            let help = "PromQL with one sample, such as 'sum(increase(http_requests_total{code=~\"5..\"}[1m]))'";
+            let events = text(context, &raw.events, span, &place.path("events"), help);
+            let of = text(context, &raw.of, span, &place.path("of"), help);
+            Some((events?, Some(of?)))
+        }
+    }
 }
 
 fn statuses(context: &mut Context<'_>, place: Place<'_>) -> Option<BTreeSet<u16>> {

@@ -29,12 +29,13 @@ pub(super) fn has_a_number(kind: &str) -> bool {
 type Key<'a> = (&'static str, &'static [&'static str], Option<&'a Range<usize>>);
 
 /// All of them.
-fn keys(raw: &RawProbe) -> [Key<'_>; 19] {
+fn keys(raw: &RawProbe) -> [Key<'_>; 21] {
     fn span<T>(of: &Option<Spanned<T>>) -> Option<&Range<usize>> {
         of.as_ref().map(|at| &at.span)
     }
     const METRIC: &[&str] = &["cloudwatch-metric"];
     const HTTP: &[&str] = &["http"];
+    const COUNTS: &[&str] = &["http", "prometheus", "cloudwatch-metric"];
     [
         ("metric", &["simulated", "cloudwatch-metric"], span(&raw.metric)),
         ("url", &["http", "prometheus"], span(&raw.url)),
@@ -42,6 +43,8 @@ fn keys(raw: &RawProbe) -> [Key<'_>; 19] {
         ("method", HTTP, span(&raw.method)),
         ("expect_status", HTTP, span(&raw.expect_status)),
         ("pointer", HTTP, span(&raw.pointer)),
+        ("events", COUNTS, span(&raw.events)),
+        ("of", COUNTS, span(&raw.of)),
         ("parse", HTTP, span(&raw.parse)),
         ("redirects", HTTP, span(&raw.redirects)),
         ("address", &["tcp"], span(&raw.address)),

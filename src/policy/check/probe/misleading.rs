@@ -5,7 +5,9 @@ use std::time::Duration;
 use super::super::context::Context;
 use crate::model::duration_text;
 use crate::policy::raw::RawProbe;
-use crate::policy::types::{CloudwatchMetricProbe, Headers, Limits, MissingData, ProbeKind, ProbeSpec, ValueSource};
+use crate::policy::types::{
+    CloudwatchMetricProbe, Headers, Limits, MissingData, ProbeKind, ProbeSpec, PrometheusProbe, ValueSource,
+};
 use crate::policy::value::Spanned;
 
 /// Warnings that the probe alone gives reason for.
@@ -96,7 +98,9 @@ fn notices_a_dead_source(probe: &ProbeSpec) -> bool {
         | ProbeKind::TargetGroup { .. }
         | ProbeKind::CloudwatchAlarm(_)
         | ProbeKind::Simulated { .. } => true,
-        ProbeKind::Prometheus(_) | ProbeKind::CloudwatchMetric(_) => false,
+        // A share of nothing is a bad sample.
+        ProbeKind::Prometheus(prometheus) => prometheus.of.is_some(),
+        ProbeKind::CloudwatchMetric(metric) => metric.of.is_some(),
     };
     probe.role.is_watch()
         && (fails
@@ -104,9 +108,12 @@ fn notices_a_dead_source(probe: &ProbeSpec) -> bool {
             || max_decrease.is_some_and(|most| most < rust_decimal::Decimal::ONE_HUNDRED))
 }
 
-/// Whether the number is one of how much happened, which is 0 where nothing does.
+/// Whether the number is one of how much happened, which is 0 where nothing does. A share of nothing is no reading, and so
+/// never 0.
 fn falls_to_zero(probe: &ProbeSpec) -> bool {
     match &probe.kind {
+        ProbeKind::CloudwatchMetric(CloudwatchMetricProbe { of: Some(_), .. })
+        | ProbeKind::Prometheus(PrometheusProbe { of: Some(_), .. }) => false,
         ProbeKind::CloudwatchMetric(CloudwatchMetricProbe { statistic, missing, .. }) => {
             *missing == MissingData::Zero || statistic == "Sum" || statistic == "SampleCount"
         }

@@ -1,6 +1,7 @@
 //! `[[health.probe]]`: the keys that every kind has. Those of one kind are in `kind`.
 
 mod cloudwatch;
+mod counts;
 mod http;
 mod kind;
 mod misleading;

@@ -218,7 +218,7 @@ impl World {
         let sampled_at = self.runners[run].when(sampled_at, self.now).plus(slack);
         for (key, samples) in &granted.reference {
             let ended = self.checker.last_end(key.subsystem.as_str());
-            let is_damaged = samples.iter().any(|sample| *sample > 0.0);
+            let is_damaged = samples.iter().any(|sample| sample.value() > 0.0);
             if is_damaged && self.checker.is_out_or_was(key.subsystem.as_str(), ended, sampled_at, &self.fleets[0]) {
                 self.checker.violations.push(format!("s2: reference of run {run}: {key} is {samples:?}"));
             }
