@@ -48,6 +48,7 @@ pub(super) async fn check_probes(global: &Global) -> Result<CommandOutput, Opera
 /// `policy check`
 pub(super) fn check(global: &Global) -> Result<CommandOutput, OperationError> {
     let policies = ops::policies(&global.policies)?;
+    ops::can_be_called(&policies, &policies.subsystems.keys().cloned().collect())?;
     let names: Vec<_> = policies.subsystems.keys().cloned().collect();
     let warnings: Vec<String> = policies.warnings.iter().map(ToString::to_string).collect();
     let mut text = Text::of(&format!(

@@ -140,6 +140,16 @@ impl Before {
         }
     }
 
+    /// Whether the samples since, as they are, lie within the limit. A share is that of all of them anyway.
+    fn are_plainly_within(&self, since: &[Quantity], bound: Bound) -> bool {
+        match self {
+            Self::Numbers(numbers) => {
+                numbers.are_plainly_within(since.iter().map(|sample| bound.past(sample.value())).collect())
+            }
+            Self::Shares(_) => true,
+        }
+    }
+
     /// Whether there is no such sample as one past the limit: a share lies between 0 and 1.
     fn cannot_pass(&self, bound: Bound) -> bool {
         match (self, bound) {
@@ -211,8 +221,8 @@ impl Sequential {
         self.since.clear();
     }
 
-    /// The later half lies within the limit: a slow rise is not hidden by what was before. S2: and the last sample does, for
-    /// a bake never ends on a doubt.
+    /// The later half lies within the limit: a slow rise is not hidden by what was before. And so do all samples as they are,
+    /// but for one: harm of every third sample is no noise. S2: and the last sample does, for a bake never ends on a doubt.
     pub fn is_within(&self) -> bool {
         let Some(last) = self.since.last() else { return false };
         if self.bound.past(last.value()) > 0.0 {
@@ -222,7 +232,7 @@ impl Sequential {
             return true;
         }
         let is_within = |half: Latest| half.count >= LEAST && self.bound.past(half.center) + half.give_or_take <= 0.0;
-        self.later_half().is_some_and(is_within)
+        self.later_half().is_some_and(is_within) && self.before.are_plainly_within(&self.since, self.bound)
     }
 
     /// The samples that [`Self::is_within`] looks at; `None` before there is one.

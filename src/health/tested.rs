@@ -15,7 +15,10 @@ use super::reference::{Reference, center};
 use super::sequential::{Bound, LEAST, Latest, Levels, Sequential, Summary};
 use super::watch::Finding;
 use crate::model::{ProbeKey, Quantity, SubsystemName, counted, duration_text};
-use crate::policy::{PolicySet, ProbeSpec, TestLevels, samples_in};
+use crate::policy::{LONGEST_REFERENCE, PolicySet, ProbeSpec, TestLevels, samples_in};
+
+/// An increase of a hundred times is no limit.
+const MOST_ADVISED: f64 = 100.0;
 
 /// How sure the test must be, for each subsystem that is watched.
 pub(crate) type LevelsOf = BTreeMap<SubsystemName, TestLevels>;
@@ -136,6 +139,11 @@ impl TestOfSide {
             let percent = (distance / reference.center.abs() * 100.0).ceil();
             (reference.center != 0.0 && percent.is_finite()).then(|| format!("{}%", at_a_glance(percent)))
         };
+        // What no policy may say is no advice: nothing falls by more than all of it.
+        let may_be_written = |distance: f64| {
+            let most = if self.side == Side::Above { MOST_ADVISED } else { 1.0 };
+            distance <= most * reference.center.abs()
+        };
         let sign = if self.side == Side::Above { "+" } else { "-" };
         let needs = self.test.needs(samples);
         let least = match change(needs) {
@@ -152,7 +160,11 @@ impl TestOfSide {
         let ways: Vec<String> = [self.longer_bake(samples, every), self.longer_reference(samples, every)]
             .into_iter()
             .flatten()
-            .chain(change(needs).map(|percent| format!("{} = \"{percent}\"", self.side.relative())))
+            .chain(
+                change(needs)
+                    .filter(|_| may_be_written(needs))
+                    .map(|percent| format!("{} = \"{percent}\"", self.side.relative())),
+            )
             .collect();
         if !ways.is_empty() {
             message.push_str(&format!("; what would do: {}", ways.join(", or ")));
@@ -176,7 +188,8 @@ impl TestOfSide {
             count > reference.count && self.test.would_need(samples, count) <= distance
         };
         let count = [20, 30, 60].into_iter().find(would_do)?;
-        Some(format!("reference = \"{}\"", duration_text(every.saturating_mul(count))))
+        let length = every.saturating_mul(count);
+        (length <= LONGEST_REFERENCE).then(|| format!("reference = \"{}\"", duration_text(length)))
     }
 }
 

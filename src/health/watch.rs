@@ -17,6 +17,9 @@ use crate::policy::ProbeSpec;
 /// than one that stands out.
 const LOST: u64 = 3;
 
+/// One in so many samples that cannot be read is the most that a bake may have of a probe that is tested.
+const LOST_AT_MOST: u64 = 4;
+
 /// What is found about one probe.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Finding {
@@ -40,6 +43,9 @@ struct Watched {
     tested: Option<Tested>,
     /// The number of bad samples in a row up to now.
     in_a_row: u64,
+    /// Of a probe that is tested: samples since its batch is out, and those of them that could not be read.
+    since: u64,
+    lost: u64,
     /// Of a precondition: its last sample, if it was bad.
     unmet: Option<Finding>,
 }
@@ -57,7 +63,7 @@ impl Watch {
             let before = reference.get(key).map(Vec::as_slice).unwrap_or_default();
             let levels = levels.get(&key.subsystem).copied().unwrap_or_default();
             let tested = spec.is_tested().then(|| Tested::new(&spec, before, levels)).flatten();
-            Watched { center: center(&spec, before), spec, tested, in_a_row: 0, unmet: None }
+            Watched { center: center(&spec, before), spec, tested, in_a_row: 0, since: 0, lost: 0, unmet: None }
         };
         Self { probes: specs.into_iter().map(|(key, spec)| (key.clone(), watched(&key, spec))).collect() }
     }
@@ -77,7 +83,7 @@ impl Watch {
 
     /// Another batch is out: what tested probes read before shows nothing about it.
     pub(crate) fn begin(&mut self) {
-        self.probes.values_mut().filter_map(|watched| watched.tested.as_mut()).for_each(Tested::begin);
+        self.probes.values_mut().for_each(Watched::begin);
     }
 
     /// Probes whose last sample was bad, but for preconditions.
@@ -88,7 +94,7 @@ impl Watch {
 
     /// Probes of which it is not shown yet that they are within their limits.
     pub(crate) fn open(&self) -> impl Iterator<Item = Finding> {
-        self.probes.iter().filter_map(|(key, watched)| watched.tested.as_ref()?.open(key))
+        self.probes.iter().filter_map(|(key, watched)| watched.open(key))
     }
 
     /// What preconditions read while a batch was out counts for nothing before the next one.
@@ -108,12 +114,29 @@ impl Watch {
 }
 
 impl Watched {
+    fn begin(&mut self) {
+        (self.since, self.lost) = (0, 0);
+        self.tested.iter_mut().for_each(Tested::begin);
+    }
+
+    /// What is not shown yet. S3: a meter that is hardly read shows nothing, whatever it reads now and then.
+    fn open(&self, key: &ProbeKey) -> Option<Finding> {
+        let tested = self.tested.as_ref()?;
+        if self.lost.saturating_mul(LOST_AT_MOST) > self.since {
+            let message = format!("could not be read in {} of {} samples", self.lost, self.since);
+            return Some(Finding { key: key.clone(), message, measured: None, limit: None });
+        }
+        tested.open(key)
+    }
+
     fn round(&mut self, key: &ProbeKey, samples: &[&Sample]) -> Option<Finding> {
         // S3: no data is not good news, and of several samples the worst counts.
         let bad = match samples {
             [] => self.judge(None).err(),
             samples => samples.iter().find_map(|sample| self.judge(Some(sample)).err()),
         };
+        self.since = self.since.saturating_add(1);
+        self.lost = self.lost.saturating_add(u64::from(bad.as_ref().is_some_and(|bad| bad.measured.is_none())));
         self.in_a_row = if bad.is_some() { self.in_a_row.saturating_add(1) } else { 0 };
         self.unmet = None;
         match bad {

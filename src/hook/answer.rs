@@ -11,13 +11,11 @@ use crate::probe::text;
 pub(super) fn answer_of(text: &[u8]) -> Result<HookAnswer, String> {
     let not_one =
         |error: serde_json::Error| format!("the answer is not one of a hook: {}", text::clean(&error.to_string()));
-    match serde_json::from_slice(text).map_err(not_one)? {
+    let answer: HookAnswer = serde_json::from_slice(text).map_err(not_one)?;
+    match answer {
         HookAnswer::Failed { .. } => Err("the answer is not one of a hook: \"failed\" is for the journal".to_owned()),
-        HookAnswer::Allow {} => Ok(HookAnswer::Allow {}),
-        HookAnswer::Deny { reason } => Ok(HookAnswer::Deny { reason: said(&reason) }),
-        HookAnswer::Wait { seconds, reason } => Ok(HookAnswer::Wait { seconds, reason: said(&reason) }),
-        HookAnswer::Only { hosts, reason } => {
-            Ok(HookAnswer::Only { hosts, reason: reason.map(|reason| said(&reason)) })
+        HookAnswer::Allow {} | HookAnswer::Deny { .. } | HookAnswer::Wait { .. } | HookAnswer::Only { .. } => {
+            Ok(answer.map_texts(said))
         }
     }
 }

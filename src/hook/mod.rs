@@ -19,6 +19,9 @@ use crate::ports::{HookCaller, HookListener, RecordedHook};
 use crate::probe::program::{Program, Said};
 use crate::probe::web::{Ask, Body, Web};
 
+/// A reason is for one line.
+const LONGEST_REASON: usize = 300;
+
 /// Calls both kinds.
 pub(crate) struct HookPrograms {
     web: Web,
@@ -56,7 +59,8 @@ impl HookPrograms {
         };
         let read = |answer: &crate::probe::web::Answer| {
             answer.is_json()?;
-            answer_of(&answer.body)
+            // A server may say what it was told in secret.
+            answer_of(&answer.body).map(|said| said.map_texts(|text| answer.quoted(text, LONGEST_REASON)))
         };
         self.web.ask(ask, read).await
     }

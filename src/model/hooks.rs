@@ -167,3 +167,16 @@ pub enum HookAnswer {
         message: String,
     },
 }
+
+impl HookAnswer {
+    /// The same with other texts for people.
+    pub(crate) fn map_texts(self, of: impl Fn(&str) -> String) -> Self {
+        match self {
+            Self::Allow {} => Self::Allow {},
+            Self::Deny { reason } => Self::Deny { reason: of(&reason) },
+            Self::Wait { seconds, reason } => Self::Wait { seconds, reason: of(&reason) },
+            Self::Only { hosts, reason } => Self::Only { hosts, reason: reason.map(|reason| of(&reason)) },
+            Self::Failed { message } => Self::Failed { message: of(&message) },
+        }
+    }
+}

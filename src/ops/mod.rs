@@ -69,7 +69,7 @@ pub(crate) use archive::{export, import};
 pub(crate) use candidates::Candidate;
 pub use cores::OnAllCores;
 pub(crate) use doctor::doctor;
-pub(crate) use environment::policies;
+pub(crate) use environment::{can_be_called, policies};
 pub(crate) use error::OperationError;
 pub(crate) use follow::{Became, in_words};
 pub(crate) use frontend::{Frontend, Orders, Part, Question, Reply};

@@ -22,6 +22,8 @@ use crate::model::chain;
 const LARGEST_STDOUT: usize = 64 * 1024;
 /// Only the end of stderr is kept, for the message.
 const STDERR_TAIL: usize = 4 * 1024;
+/// More lines of progress than these are nobody's to read.
+const MOST_LINES: usize = 1_000;
 /// A longer line of progress is cut.
 const LONGEST_LINE: usize = 500;
 /// How long to read on when the group is dead: the output is in the pipe already, and only a process that left the
@@ -202,7 +204,7 @@ async fn read_whole(from: Option<impl AsyncRead + Unpin>, into: &mut Vec<u8>) ->
 /// Keeps the end, and passes each whole line on as it comes.
 async fn read_tail(from: Option<impl AsyncRead + Unpin>, into: &mut Vec<u8>, said: Said<'_>) -> Result<(), String> {
     let Some(mut from) = from else { return Ok(()) };
-    let (mut buffer, mut line) = ([0; 4096], Vec::new());
+    let (mut buffer, mut line, mut told) = ([0; 4096], Vec::new(), 0);
     loop {
         let count = from.read(&mut buffer).await.map_err(|error| chain(&error))?;
         if count == 0 {
@@ -210,7 +212,11 @@ async fn read_tail(from: Option<impl AsyncRead + Unpin>, into: &mut Vec<u8>, sai
         }
         for byte in buffer.iter().take(count) {
             if *byte == b'\n' {
-                tell(&std::mem::take(&mut line), said);
+                let line = std::mem::take(&mut line);
+                if told < MOST_LINES {
+                    told += 1;
+                    tell(&line, said);
+                }
             } else if line.len() < LONGEST_LINE {
                 line.push(*byte);
             }

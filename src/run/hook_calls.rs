@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::timeouts;
-use crate::model::{BatchNumber, ConsultedBefore, HookAnswer, HookCall, HookKey, HookStage, HostId, Time};
+use crate::model::{
+    BatchNumber, ConsultedBefore, HookAnswer, HookCall, HookKey, HookStage, HostId, SubsystemName, Time,
+};
 
 /// What is asked of all hooks of a stage.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,8 +57,12 @@ pub(super) enum State {
 pub(super) struct Round {
     pub(super) question: Question,
     pub(super) asked: BTreeMap<HookKey, Asked>,
+    /// When it was asked first.
+    pub(super) since: Time,
     /// When a hook first asked for time.
     pub(super) waits_since: Option<Time>,
+    /// All have allowed it: what is asked later, when that has grown old, is asked anew.
+    pub(super) is_done: bool,
 }
 
 /// The hooks of a run.
@@ -70,6 +76,10 @@ pub(super) struct Hooks {
     /// Answers that were not taken in yet.
     pub(super) arrived: Vec<(u64, HookAnswer)>,
     pub(super) undrained: Undrained,
+    /// The patience for other hosts is over: nothing more is waited for.
+    pub(super) undrains_no_more: bool,
+    /// Subsystems of which it was told that nothing undrains their hosts.
+    pub(super) undrained_by_nobody: BTreeSet<SubsystemName>,
 }
 
 impl Hooks {
@@ -83,6 +93,7 @@ impl Hooks {
     /// S7: nothing was answered later than now, and no wait is longer than it may be.
     pub(super) fn keep_time(&mut self, now: Time, max_wait: Duration) {
         if let Some(round) = &mut self.round {
+            round.since = round.since.min(now);
             round.waits_since = round.waits_since.map(|at| at.min(now));
             for asked in round.asked.values_mut() {
                 if let State::Waits { until, .. } = &mut asked.state {
@@ -94,7 +105,30 @@ impl Hooks {
     }
 }
 
+impl Round {
+    pub(super) fn new(question: Question, now: Time) -> Self {
+        Self { question, asked: BTreeMap::new(), since: now, waits_since: None, is_done: false }
+    }
+
+    /// Whether all had allowed it, and that is too long ago for one of them.
+    pub(super) fn is_over(&self, now: Time) -> bool {
+        let is_old = |asked: &Asked| match &asked.state {
+            State::Said { at, .. } => !self.question.is_fresh(*at, now),
+            State::Due | State::Open | State::Waits { .. } => false,
+        };
+        self.is_done && self.asked.values().any(is_old)
+    }
+}
+
 impl Question {
+    /// An answer about now is believed for a while. What was drained stays so.
+    pub(super) fn is_fresh(&self, at: Time, now: Time) -> bool {
+        match self.on {
+            HookStage::Consult => at <= now && now.since(at) <= timeouts::CONSULT_LIFE,
+            HookStage::Drain | HookStage::Undrain => true,
+        }
+    }
+
     pub(super) fn is_of(&self, call: &HookCall) -> bool {
         self.on == call.on
             && self.before == call.before
@@ -113,6 +147,8 @@ pub(super) struct OfHook {
     pub(super) over: BTreeSet<HostId>,
     pub(super) calls: u32,
     pub(super) failures: u32,
+    /// When it was first needed for hosts that it has not undrained yet.
+    pub(super) since: Option<Time>,
     /// When it may be called again.
     pub(super) retry_at: Option<Time>,
     /// What it said last, if that was not that it is done.
@@ -123,6 +159,7 @@ impl Undrained {
     /// S7: no pause is longer than it may be.
     pub(super) fn keep_time(&mut self, now: Time) {
         for of in self.0.values_mut() {
+            of.since = of.since.map(|at| at.min(now));
             of.retry_at = of.retry_at.map(|at| at.min(now.plus(timeouts::RESTORE_TIMEOUT)));
         }
     }

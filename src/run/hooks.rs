@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use crate::model::{HookAnswer, HookCall, HookHost, HookKey, HookStage, HostId, Time};
+use crate::model::{HookAnswer, HookCall, HookHost, HookKey, HookStage, HostId, Time, duration_text};
 use crate::policy::HookSpec;
 
 use super::action::Action;
@@ -43,8 +43,8 @@ impl Machine {
             return Ok(Verdict::Allowed);
         }
         let mut round = match self.hooks.round.take() {
-            Some(round) if round.question == question => round,
-            Some(_) | None => Round { question, asked: BTreeMap::new(), waits_since: None },
+            Some(round) if round.question == question && !round.is_over(now) => round,
+            Some(_) | None => Round::new(question, now),
         };
         let verdict = self.ask_round(&mut round, due, now);
         self.hooks.round = Some(round);
@@ -57,6 +57,12 @@ impl Machine {
         due: BTreeMap<HookKey, (HookSpec, BTreeSet<HostId>)>,
         now: Time,
     ) -> Result<Verdict, Reason> {
+        // Answers that grow old before the last one comes are asked for again, but not for ever.
+        let most = self.spec.hook_wait.max(timeouts::CONSULT_LIFE * 10);
+        if round.question.on == HookStage::Consult && now.since(round.since) > most {
+            let message = format!("the hooks did not agree within {}", duration_text(most));
+            return Err(Reason::Hook { key: None, message });
+        }
         let (mut kept, mut again_at) = (round.question.hosts.clone(), None::<Time>);
         for (key, (spec, hosts)) in due {
             let asked = round.asked.entry(key.clone()).or_default();
@@ -65,7 +71,7 @@ impl Machine {
                 State::Waits { until, .. } if now < *until => {
                     again_at = earlier(again_at, *until);
                 }
-                State::Said { at, answer } if is_fresh(round.question.on, *at, now) => match answer {
+                State::Said { at, answer } if round.question.is_fresh(*at, now) => match answer {
                     HookAnswer::Allow {} => {}
                     HookAnswer::Only { hosts: only, .. } => kept.retain(|id| !hosts.contains(id) || only.contains(id)),
                     HookAnswer::Wait { seconds, reason } if !self.begun => {
@@ -95,7 +101,10 @@ impl Machine {
             return Ok(Verdict::Awaited);
         }
         match kept {
-            kept if kept == round.question.hosts => Ok(Verdict::Allowed),
+            kept if kept == round.question.hosts => {
+                round.is_done = true;
+                Ok(Verdict::Allowed)
+            }
             kept if kept.is_empty() => {
                 Err(Reason::Hook { key: None, message: "the hooks together leave no host of the batch".to_owned() })
             }
@@ -152,7 +161,8 @@ impl Machine {
     pub(super) fn take_hook_answers(&mut self, now: Time) {
         for (number, answer) in std::mem::take(&mut self.hooks.arrived) {
             let Some(call) = self.hooks.open.remove(&number) else { continue };
-            self.queue.push_front(Next::Event(Event::HookAnswered { call: number, outcome: answer.clone() }));
+            // Behind what is queued: an intent and its call are not parted (S5).
+            self.record(Event::HookAnswered { call: number, outcome: answer.clone() });
             match call.on {
                 HookStage::Undrain => self.undrain_answered(&call, answer, now),
                 HookStage::Consult | HookStage::Drain => self.round_answered(&call, answer, now),
@@ -202,6 +212,18 @@ impl Machine {
         }
     }
 
+    /// Ends the open calls of a hook: nobody waits for its answer any more.
+    pub(super) fn give_up_call(&mut self, key: &HookKey) {
+        let open: Vec<u64> =
+            self.hooks.open.iter().filter(|(_, call)| call.hook == *key).map(|(call, _)| *call).collect();
+        for call in open {
+            self.hooks.open.remove(&call);
+            self.queue.retain(|next| !is_ask(next, call));
+            let outcome = HookAnswer::Failed { message: "given up: it takes too long".to_owned() };
+            self.record(Event::HookAnswered { call, outcome });
+        }
+    }
+
     /// Takes a call out of the queue whose intent the ledger did not take (S5).
     pub(super) fn unask(&mut self, number: u64) {
         self.queue.retain(|next| !is_ask(next, number));
@@ -221,14 +243,6 @@ impl Machine {
                 State::Due | State::Open | State::Said { .. } => None,
             });
         open.chain(waits).collect()
-    }
-}
-
-/// An answer about now is believed for a while. What was drained stays so.
-fn is_fresh(on: HookStage, at: Time, now: Time) -> bool {
-    match on {
-        HookStage::Consult => at <= now && now.since(at) <= timeouts::CONSULT_LIFE,
-        HookStage::Drain | HookStage::Undrain => true,
     }
 }
 

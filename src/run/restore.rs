@@ -24,7 +24,7 @@ impl Machine {
             self.start_closing();
             return;
         }
-        let undrained = if is_quiet { self.undrain(since, now) } else { BTreeSet::new() };
+        let undrained = if is_quiet { self.undrain(now) } else { BTreeSet::new() };
         if is_quiet && (self.resolve_known(&undrained) || self.release_given_up(now)) {
             return;
         }
@@ -45,8 +45,14 @@ impl Machine {
         // A host that was told to terminate cannot be put back, only waited for.
         self.tell_held(now);
         let timeout = if self.is_only_waited_for() { timeouts::TERMINATION_TIMEOUT } else { timeouts::RESTORE_TIMEOUT };
-        if now.since(since) > timeout {
-            self.give_up(now);
+        // A host that is back and waits to be undrained has a time of its own.
+        let is_all_back = self.reservations.hosts.keys().all(|id| undrained.contains(id));
+        if now.since(since) > timeout && !is_all_back {
+            if undrained.is_empty() {
+                self.give_up(now);
+            } else {
+                self.hooks.undrains_no_more = true;
+            }
             return;
         }
         // All that can be put back now, at once: one regression restores the whole batch.

@@ -23,14 +23,26 @@ impl Hooked {
     }
 
     fn add(&self, on: &str, script: &str) {
-        let seen = self.0.path().join(format!("{on}.seen")).display().to_string();
+        self.add_named(on, on, script);
+    }
+
+    fn add_named(&self, name: &str, on: &str, script: &str) {
+        let seen = self.0.path().join(format!("{name}.seen")).display().to_string();
         let head = format!("#!/bin/sh\nSEEN='{seen}'\nDOCUMENT=$(cat)\nprintf '%s\\n' \"$DOCUMENT\" >> \"$SEEN\"\n");
-        let file = self.0.write(&format!("policies/{on}"), &format!("{head}{script}\n"));
+        let file = self.0.write(&format!("policies/{name}"), &format!("{head}{script}\n"));
         make_executable(&file);
         let hook = format!(
-            "[[hooks]]\nname = \"{on}\"\non = \"{on}\"\nkind = \"exec\"\ncommand = [\"./{on}\"]\ntimeout = \"3s\"\n"
+            "[[hooks]]\nname = \"{name}\"\non = \"{on}\"\nkind = \"exec\"\ncommand = [\"./{name}\"]\ntimeout = \"3s\"\n"
         );
         self.0.replace("policies/index.toml", "[confirm]", &format!("{hook}[confirm]"));
+    }
+
+    /// Takes every hook out of the policy.
+    fn forget_hooks(&self) {
+        let policy = std::fs::read_to_string(self.0.path().join("policies/index.toml")).expect("a policy");
+        let (begin, rest) = policy.split_once("[[hooks]]").expect("a hook");
+        let (_, end) = rest.split_once("[confirm]").expect("what follows");
+        self.0.write("policies/index.toml", &format!("{begin}[confirm]{end}"));
     }
 
     #[track_caller]
@@ -227,7 +239,7 @@ fn a_hook_may_be_a_server() {
     let page = Page::new(|head| {
         assert!(head.starts_with("POST /may-go HTTP/1.1") && head.contains("content-type: application/json"), "{head}");
         assert!(head.to_lowercase().contains("authorization: bearer open-sesame"), "{head}");
-        Answer::json(r#"{"answer": "deny", "reason": "the quorum is small"}"#)
+        Answer::json(r#"{"answer": "deny", "reason": "the quorum is small, says open-sesame"}"#)
     });
     hooked.0.write("policies/token", "open-sesame");
     let hook = format!(
@@ -237,7 +249,10 @@ fn a_hook_may_be_a_server() {
     );
     hooked.0.replace("policies/index.toml", "[confirm]", &format!("{hook}[confirm]"));
     let plan = hooked.removal("2", 3);
-    assert_eq!(plan["violations"][0]["message"], "hook index/brokers (consult) says no: the quorum is small");
+    assert_eq!(
+        plan["violations"][0]["message"],
+        "hook index/brokers (consult) says no: the quorum is small, says (hidden)"
+    );
 }
 
 #[test]
@@ -267,12 +282,44 @@ fn the_answers_have_a_schema() {
 fn a_program_that_is_not_there_is_an_invalid_policy() {
     let hooked = Hooked::new(&[("consult", ALLOW)]);
     std::fs::remove_file(hooked.0.path().join("policies/consult")).expect("it was there");
-    let refused = hooked.0.run(&["plan", "--subsystem", "index", "--count", "2"]).exits(4);
-    assert!(
-        refused.stderr.contains("index/consult: ") && refused.stderr.contains("No such file"),
-        "{}",
-        refused.stderr
-    );
+    for command in [&["plan", "--subsystem", "index", "--count", "2"][..], &["policy", "check"]] {
+        let refused = hooked.0.run(command).exits(4);
+        assert!(
+            refused.stderr.contains("index/consult: ") && refused.stderr.contains("No such file"),
+            "{}",
+            refused.stderr
+        );
+    }
+}
+
+/// All are asked at once, and one that answers at once is in nobody's way.
+#[test]
+fn s5_two_hooks_of_a_stage_are_both_asked() {
+    let hooked = Hooked::new(&[]);
+    for (name, on) in
+        [("one", "consult"), ("two", "consult"), ("three", "drain"), ("four", "drain"), ("five", "undrain")]
+    {
+        hooked.add_named(name, on, ALLOW);
+    }
+    let run = hooked.removal("4", 0);
+    assert_eq!(len(&run["terminated"]), 4, "{run:#}");
+    let asked = ["one", "two", "three", "four", "five"].map(|name| hooked.told(name).len());
+    assert_eq!(asked, [4, 4, 2, 2, 0]);
+}
+
+/// The hooks that the ledger has accepted undrain what was drained, whatever the policy says by now.
+#[cfg(debug_assertions)]
+#[test]
+fn s7_a_hook_that_is_taken_out_after_a_crash_undrains_all_the_same() {
+    let hooked = Hooked::new(&[("drain", ALLOW), ("undrain", ALLOW)]);
+    let mut command = hooked.0.command(&["--subsystem", "index", "--count", "2", "--yes"]);
+    let killed = command.env("SAFE_REMOVE_FAULT", "kill:behind-ask-drain").output().expect("it starts");
+    assert_eq!(killed.status.code(), None, "it was killed");
+    hooked.forget_hooks();
+    let status = hooked.0.run(&["status", "-o", "json"]).exits(0).json();
+    let id = status["runs"][0]["run"].as_str().expect("a run").to_owned();
+    let run = hooked.0.run(&["abandon", &id, "-o", "json"]).exits(0).json();
+    assert_eq!((len(&run["restored"]), hooked.told("undrain").len()), (2, 1), "{run:#}");
 }
 
 /// Whoever takes a hook out of a policy must say so.
@@ -280,10 +327,7 @@ fn a_program_that_is_not_there_is_an_invalid_policy() {
 fn a_hook_that_is_taken_out_is_a_policy_that_is_loosened() {
     let hooked = Hooked::new(&[("consult", ALLOW)]);
     hooked.removal("2", 0);
-    let policy = std::fs::read_to_string(hooked.0.path().join("policies/index.toml")).expect("a policy");
-    let (begin, rest) = policy.split_once("[[hooks]]").expect("a hook");
-    let (_, end) = rest.split_once("[confirm]").expect("what follows");
-    hooked.0.write("policies/index.toml", &format!("{begin}[confirm]{end}"));
+    hooked.forget_hooks();
     let plan = hooked.0.run(&["plan", "--subsystem", "index", "--count", "2", "-o", "json"]).exits(3).json();
     assert_eq!(plan["violations"][0]["rule"], "policy-loosened", "{plan:#}");
 }

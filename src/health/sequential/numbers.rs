@@ -6,6 +6,9 @@ use super::noise::{Comparison, LEAST, Summary, WINSOR, alike, float, freedom, me
 /// Where Huber's estimate begins to hold samples back, in spreads.
 const HUBER: f64 = 1.5;
 
+/// Standard errors that the plain mean of a bake must be within its limit.
+const PLAINLY: f64 = 2.0;
+
 /// The median absolute deviation of normal noise times this is its standard deviation.
 const NORMAL: f64 = 1.482_602_218_505_602;
 
@@ -39,6 +42,19 @@ impl Numbers {
         let memory = memory(&[residuals(&self.samples, before, usual), residuals(latest, center, own)]);
         let error = error(pooled.max(usual), memory, self.samples.len(), latest.len());
         Comparison { center, error, freedom: freedom(latest.len(), self.samples.len()) }
+    }
+
+    /// Whether samples are within a limit as they are, without the one that is furthest past it: `past` is how far each is,
+    /// negative within. Robust means hold back what stands out, and harm that comes and goes stands out every time.
+    pub(super) fn are_plainly_within(&self, mut past: Vec<f64>) -> bool {
+        past.sort_by(f64::total_cmp);
+        past.pop();
+        let count = float(past.len());
+        let mean = past.iter().sum::<f64>() / count;
+        let square = past.iter().map(|one| (one - mean).powi(2)).sum::<f64>() / (count - 1.0);
+        let usual = self.summary.spread.powi(2);
+        let error = (usual / float(self.samples.len()) + square.max(usual) / count).sqrt();
+        past.len() > 1 && mean + PLAINLY * error <= 0.0
     }
 
     /// The standard error where so many samples, like those that there are, are compared with so many of them.

@@ -71,6 +71,18 @@ fn one_sample_that_stands_out_ends_nothing() {
     }
 }
 
+/// One of three servers behind a balancer fails: robust means call every third sample an outlier.
+#[test]
+fn harm_of_every_third_sample_is_never_within() {
+    for more in [60.0, 100.0, 200.0, 10_000.0] {
+        for phase in 0..3 {
+            let mut samples = after(0.0, 54);
+            samples.iter_mut().skip(phase).step_by(3).for_each(|sample| *sample += more);
+            assert_ne!(verdict(test(20.0), &samples).0, Evidence::Within, "+{more} from {phase} on");
+        }
+    }
+}
+
 #[test]
 fn harm_that_begins_late_or_rises_slowly_is_not_hidden_by_what_was_before() {
     let mut late = after(0.0, 17);

@@ -9,7 +9,7 @@ use super::context::Context;
 use super::pace::some_time;
 use crate::model::duration_text;
 use crate::policy::raw::RawHealth;
-use crate::policy::types::{ProbeKind, ProbeSpec, TestLevels, samples_in};
+use crate::policy::types::{LONGEST_REFERENCE, ProbeKind, ProbeSpec, TestLevels, samples_in};
 use crate::policy::value::{DurationValue, Percent, Spanned};
 
 /// The least samples of a reference that a test is made with: of fewer, their spread says little.
@@ -20,9 +20,6 @@ const MOST_SAMPLES: u32 = 60;
 
 /// Samples of a reference with which each sample is only compared.
 const COMPARED_SAMPLES: u32 = 3;
-
-/// The load of longer ago than this is no reference (contract section 8, "Sampling").
-const LONGEST: Duration = Duration::from_secs(3600);
 
 /// How many bakes the longest one is, where the file does not say.
 const BAKES: u32 = 3;
@@ -66,7 +63,7 @@ pub(super) fn reference(
 
 fn longest(every: Duration) -> Duration {
     // Whoever samples less often than this has his three samples at least.
-    every.saturating_mul(MOST_SAMPLES).min(LONGEST.max(every.saturating_mul(LEAST_SAMPLES)))
+    every.saturating_mul(MOST_SAMPLES).min(LONGEST_REFERENCE.max(every.saturating_mul(LEAST_SAMPLES)))
 }
 
 /// How often the source has another number, where the policy says.

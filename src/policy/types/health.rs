@@ -39,6 +39,9 @@ impl HealthPolicy {
     }
 }
 
+/// The load of longer ago than this is no reference (contract section 8, "Sampling").
+pub(crate) const LONGEST_REFERENCE: Duration = Duration::from_secs(3600);
+
 /// How many samples `every` apart a time has, each with the period behind it.
 pub(crate) fn samples_in(length: Duration, every: Duration) -> u64 {
     let samples = length.as_millis().div_ceil(every.as_millis().max(1));

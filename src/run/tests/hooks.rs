@@ -248,6 +248,68 @@ fn s7_an_undrain_that_fails_leaves_the_hosts_in_service_and_calls_a_person() {
     is_tidy(&world);
 }
 
+/// One that hangs keeps no host from being told as back.
+#[test]
+fn s7_an_undrain_that_hangs_is_given_up_and_named() {
+    let mut world = world(|call| match call.on {
+        HookStage::Consult => allow(),
+        HookStage::Drain => deny(),
+        HookStage::Undrain => None,
+    });
+    let mut machine = world.machine(4);
+    assert_eq!(world.drive(&mut machine), Finish::Ended);
+    let document = world.document();
+    assert_eq!((document.exit_code, document.restored.len(), document.in_doubt.len()), (8, 2, 0));
+    assert!(document.warnings.iter().any(|warning| warning.contains("did not undrain")), "{:?}", document.warnings);
+    is_tidy(&world);
+}
+
+/// `--max-wait` is the run's, whoever goes on with it: a drain that wants more time than that is no reason to keep hosts out.
+#[test]
+fn s7_after_a_takeover_a_hook_may_wait_no_longer_than_before() {
+    fn never(call: &HookCall) -> Option<HookAnswer> {
+        match call.on {
+            HookStage::Drain => Some(HookAnswer::Wait { seconds: 600, reason: "moves shards".to_owned() }),
+            HookStage::Consult | HookStage::Undrain => allow(),
+        }
+    }
+    let mut world = world(never);
+    let mut machine = world.machine(2);
+    let mut point = 0;
+    while world.asked.iter().all(|call| call.on != HookStage::Drain) {
+        point += 1;
+        world = self::world(never);
+        machine = world.machine(2);
+        let Driven::Stopped(_) = world.drive_until(&mut machine, Response::Begin, point) else { panic!("no drain") };
+    }
+    world.now = world.now.plus(Duration::from_secs(120));
+    let begun = world.now;
+    let mut taken = world.take_over(Purpose::Resume, &[]);
+    assert_eq!(world.drive(&mut taken), Finish::Ended);
+    let document = world.document();
+    assert_eq!((document.exit_code, document.restored.len()), (7, 2), "{:?}", document.cause);
+    assert!(world.now.since(begun) < Duration::from_secs(2 * 3600), "{:?}", world.now.since(begun));
+    is_tidy(&world);
+}
+
+/// Answers that are old before the last one comes are asked for again, but not for ever.
+#[test]
+fn s6_hooks_that_never_agree_at_one_time_end_the_run() {
+    let mut world = world(|call| match (call.on, call.hook.hook.as_str()) {
+        (HookStage::Consult, "slow") => Some(HookAnswer::Wait { seconds: 61, reason: "asks the others".to_owned() }),
+        _ => allow(),
+    });
+    let mut policies = (*world.policies).clone();
+    let index = policies.subsystems.get_mut("index").expect("index");
+    let slow = HookSpec { name: "slow".to_owned(), ..index.hooks[0].clone() };
+    index.hooks.push(slow);
+    world.policies = Arc::new(policies);
+    let mut machine = world.machine(2);
+    let finish = world.drive(&mut machine);
+    assert!(matches!(finish, Finish::NotStarted(_)), "{finish:?}");
+    assert!(world.took_nothing());
+}
+
 /// Between the stops at every write, and so between drain and bake too: whoever resumes the run drains again, and nothing is
 /// terminated that was not.
 #[test]

@@ -115,6 +115,15 @@ fn s3_a_dead_meter_is_a_regression_and_a_lost_answer_is_not() {
     assert_eq!(len(&lost.removal(0)["terminated"]), 2);
 }
 
+/// One of three servers behind the balancer fails, by its numbers or by its answers.
+#[test]
+fn s3_harm_of_every_third_sample_and_two_of_three_answers_lost_end_no_bake_as_clean() {
+    let message = Meter::new(2.0, |sample| Some(if sample % 3 == 1 { 9_800.0 } else { 0.0 })).aborts("inconclusive");
+    assert!(message.contains("is not shown to be within"), "{message}");
+    let message = Meter::new(2.0, |sample| (sample % 3 == 2).then_some(0.0)).aborts("inconclusive");
+    assert!(message.contains("could not be read in ") && message.contains(" of "), "{message}");
+}
+
 /// What is at its limit cannot be shown to be on either side of it.
 #[test]
 fn s2_what_shows_neither_harm_nor_its_absence_is_put_back_as_inconclusive() {
