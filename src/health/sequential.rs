@@ -8,20 +8,22 @@
 //! holds only about, so that `docs/judge.md` proves it by simulation: means and spread are robust (Huber 1964), the spread
 //! is estimated from few samples (as Student's), and samples resemble those before them (lag-1 autocorrelation).
 //!
-//! Samples are numbers or shares: [`Numbers`] and [`Shares`] say where a stretch of them lies and how sure that is, and all
-//! that follows from it is here. Nothing here knows probes, times or policies.
+//! Samples are numbers or shares: `numbers` and `shares` say where a stretch of them lies and how sure that is, and all that
+//! follows from it is here. Nothing here knows probes, times or policies.
 
+mod before;
+mod bound;
 mod noise;
 mod numbers;
 mod shares;
 
+use before::Before;
+pub use bound::Bound;
 pub(in crate::health) use noise::LEAST;
 pub use noise::Summary;
-use noise::{Comparison, float, freedom};
-use numbers::Numbers;
-use shares::Shares;
+use noise::{Comparison, float};
 
-use crate::model::{Quantity, Share};
+use crate::model::Quantity;
 
 /// The most samples that are kept: of a wait of a day between two batches, the latest say how it is now.
 const MOST: usize = 2_000;
@@ -44,31 +46,6 @@ pub struct Levels {
     pub missed_harm: f64,
 }
 
-/// A limit, in the unit of the samples. A sample at it is within.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Bound {
-    /// Above is past it.
-    Above(f64),
-    /// Below is past it.
-    Below(f64),
-}
-
-impl Bound {
-    fn at(self) -> f64 {
-        match self {
-            Self::Above(at) | Self::Below(at) => at,
-        }
-    }
-
-    /// How far a number lies past it; negative within.
-    fn past(self, number: f64) -> f64 {
-        match self {
-            Self::Above(at) => number - at,
-            Self::Below(at) => at - number,
-        }
-    }
-}
-
 /// The mean of the latest samples, and how much of them it is of.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Latest {
@@ -85,105 +62,6 @@ impl Summary {
     pub fn of(samples: &[Quantity]) -> Option<Self> {
         Some(Before::of(samples)?.summary())
     }
-}
-
-/// The samples from before, all of one kind.
-#[derive(Clone, Debug, PartialEq)]
-enum Before {
-    Numbers(Numbers),
-    Shares(Shares),
-}
-
-impl Before {
-    fn of(samples: &[Quantity]) -> Option<Self> {
-        let numbers = || numbers(samples).and_then(Numbers::of).map(Self::Numbers);
-        let shares = || shares(samples).and_then(|samples| Shares::of(&samples)).map(Self::Shares);
-        numbers().or_else(shares)
-    }
-
-    fn summary(&self) -> Summary {
-        match self {
-            Self::Numbers(numbers) => numbers.summary,
-            Self::Shares(shares) => shares.summary,
-        }
-    }
-
-    /// Whether such a sample can be compared with them.
-    fn is_alike(&self, sample: Quantity) -> bool {
-        match (self, sample) {
-            (Self::Numbers(_), Quantity::Number(_)) | (Self::Shares(_), Quantity::Share(_)) => sample.flaw().is_none(),
-            (Self::Numbers(_), Quantity::Share(_)) | (Self::Shares(_), Quantity::Number(_)) => false,
-        }
-    }
-
-    /// `None` if the latest are of another kind.
-    fn compared(&self, latest: &[Quantity], bound: Bound) -> Option<Comparison> {
-        match self {
-            Self::Numbers(before) => Some(before.compared(&numbers(latest)?)),
-            Self::Shares(before) => Some(before.compared(&shares(latest)?, bound.at())),
-        }
-    }
-
-    /// The least distance of a limit that is `sure` standard errors of what so many samples would show, with so many before.
-    fn needs(&self, sure: f64, bound: Bound, since: usize, before: usize) -> f64 {
-        match self {
-            Self::Numbers(numbers) => sure * numbers.error(since, before),
-            Self::Shares(shares) => shares.needs(sure, matches!(bound, Bound::Above(_)), since, before),
-        }
-    }
-
-    /// The degrees of freedom of so many samples with so many before, were they all like those that there are.
-    fn freedom(&self, since: usize, before: usize) -> f64 {
-        match self {
-            Self::Numbers(_) => freedom(since, before),
-            Self::Shares(shares) => shares.freedom(since, before),
-        }
-    }
-
-    /// Whether the samples since, as they are, lie within the limit. A share is that of all of them anyway.
-    fn are_plainly_within(&self, since: &[Quantity], bound: Bound) -> bool {
-        match self {
-            Self::Numbers(numbers) => {
-                numbers.are_plainly_within(since.iter().map(|sample| bound.past(sample.value())).collect())
-            }
-            Self::Shares(_) => true,
-        }
-    }
-
-    /// Whether there is no such sample as one past the limit: a share lies between 0 and 1.
-    fn cannot_pass(&self, bound: Bound) -> bool {
-        match (self, bound) {
-            (Self::Numbers(_), Bound::Above(_) | Bound::Below(_)) => false,
-            (Self::Shares(_), Bound::Above(at)) => at >= 1.0,
-            (Self::Shares(_), Bound::Below(at)) => at <= 0.0,
-        }
-    }
-
-    /// Numbers that never varied are compared as they are. Chance is in every share.
-    fn never_varied(&self) -> bool {
-        match self {
-            Self::Numbers(numbers) => numbers.summary.spread == 0.0,
-            Self::Shares(_) => false,
-        }
-    }
-}
-
-/// `None` if one is a share.
-fn numbers(of: &[Quantity]) -> Option<Vec<f64>> {
-    let number = |sample: &Quantity| match sample {
-        Quantity::Number(number) => Some(*number),
-        Quantity::Share(_) => None,
-    };
-    of.iter().map(number).collect()
-}
-
-/// `None` if one is a number.
-fn shares(of: &[Quantity]) -> Option<Vec<Share>> {
-    let share = |sample: &Quantity| match sample {
-        Quantity::Share(share) => Some(*share),
-        Quantity::Number(_) => None,
-    };
-    of.iter().map(share).collect()
 }
 
 /// The test of one limit on one side.
