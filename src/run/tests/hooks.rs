@@ -273,15 +273,14 @@ fn s7_after_a_takeover_a_hook_may_wait_no_longer_than_before() {
             HookStage::Consult | HookStage::Undrain => allow(),
         }
     }
-    let mut world = world(never);
-    let mut machine = world.machine(2);
-    let mut point = 0;
-    while world.asked.iter().all(|call| call.on != HookStage::Drain) {
-        point += 1;
-        world = self::world(never);
-        machine = world.machine(2);
-        let Driven::Stopped(_) = world.drive_until(&mut machine, Response::Begin, point) else { panic!("no drain") };
-    }
+    let killed_in_its_drain = |point: u64| {
+        let mut world = world(never);
+        let mut machine = world.machine(2);
+        let driven = world.drive_until(&mut machine, Response::Begin, point);
+        assert!(matches!(driven, Driven::Stopped(_)), "no drain");
+        world.asked.iter().any(|call| call.on == HookStage::Drain).then_some(world)
+    };
+    let mut world = (0..1000).find_map(killed_in_its_drain).expect("a drain");
     world.now = world.now.plus(Duration::from_secs(120));
     let begun = world.now;
     let mut taken = world.take_over(Purpose::Resume, &[]);

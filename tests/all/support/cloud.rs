@@ -13,7 +13,7 @@ use aws_sdk_elasticloadbalancingv2::types::{ProtocolEnum, TargetDescription, Tar
 use safe_remove::fleet::aws::{AwsFleet, AwsSettings, Timeouts};
 use safe_remove::ledger::SqliteLedger;
 use safe_remove::model::{Call, CallOutcome, Effect, FleetSnapshot, HostId, HostTargets, Nonce, Time};
-use safe_remove::ports::{Fleet, FleetError, RecordedCall, Written, append};
+use safe_remove::ports::{Fleet, FleetError, Permit, RecordedCall, Written, append};
 use safe_remove::run::{EVENT_SCHEMA, Event, JournalRecord};
 use serde_json::json;
 use tempfile::TempDir;
@@ -87,7 +87,7 @@ pub(crate) async fn recorded(intent: Call) -> RecordedCall {
     let event = Event::CallIntended { call: 1, intent };
     let record = JournalRecord { schema: EVENT_SCHEMA.to_owned(), run: "r-1".into(), seq: 0, at: now(), event };
     match append(&ledger, &record, &Nonce::new("1")).await {
-        Ok(Written::Acknowledged(Some(recorded))) => recorded,
+        Ok(Written::Acknowledged(Permit::Call(recorded))) => recorded,
         other => panic!("{other:?}"),
     }
 }
