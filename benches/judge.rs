@@ -97,7 +97,7 @@ fn resembling(random: &mut Random, harm: &[f64], memory: f64, spread: f64) -> Ve
     })
 }
 
-const SHAPES: [(&str, Shape); 17] = [
+const SHAPES: [(&str, Shape); 18] = [
     ("normal, 2%", |r, harm| each(harm, |_, harm| 100.0 * harm * (1.0 + 0.02 * r.normal()))),
     ("normal, 5%", |r, harm| each(harm, |_, harm| 100.0 * harm * (1.0 + 0.05 * r.normal()))),
     ("normal, 10%", |r, harm| each(harm, |_, harm| 100.0 * harm * (1.0 + 0.10 * r.normal()))),
@@ -149,6 +149,12 @@ const SHAPES: [(&str, Shape); 17] = [
     }),
     ("saturation: nothing is above 130, 5%", |r, harm| {
         each(harm, |_, harm| (100.0 * harm * (1.0 + 0.05 * r.normal())).min(130.0))
+    }),
+    ("all of the harm in one sample of three, 3%", |r, harm| {
+        each(harm, |place, harm| {
+            let harm = if place % 3 == 0 { 1.0 + 3.0 * (harm - 1.0) } else { 1.0 };
+            100.0 * harm * (1.0 + 0.03 * r.normal())
+        })
     }),
 ];
 

@@ -61,7 +61,7 @@ impl RunningHooks {
         });
     }
 
-    /// What happened since, without waiting.
+    /// Everything that happened since, without waiting.
     pub(super) fn news(&mut self) -> Vec<FromHook> {
         let mut news = Vec::new();
         while let Ok((key, line)) = self.said.try_recv() {

@@ -16,7 +16,7 @@ use crate::policy::ProbeSpec;
 /// none.
 pub(crate) type Reference = BTreeMap<ProbeKey, Vec<Quantity>>;
 
-/// What samples are compared with: the median, or of a probe that is tested, the mean that the test goes by. Of shares it is
+/// The number that samples are compared with: the median, or of a probe that is tested, the mean that the test goes by. Of shares it is
 /// the share of all samples together, either way. `None` where there are too few.
 pub(super) fn center(spec: &ProbeSpec, before: &[Quantity]) -> Option<f64> {
     let summary = || Summary::of(before);

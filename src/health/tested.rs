@@ -80,7 +80,7 @@ impl Tested {
         past
     }
 
-    /// What is not shown to be within its limit yet.
+    /// A limit that the samples are not shown to be within yet.
     pub(super) fn open(&self, key: &ProbeKey) -> Option<Finding> {
         let TestOfSide { at, text, test, .. } = self.sides.iter().find(|side| !side.test.is_within())?;
         let latest = test.later_half();
@@ -139,7 +139,7 @@ impl TestOfSide {
             let percent = (distance / reference.center.abs() * 100.0).ceil();
             (reference.center != 0.0 && percent.is_finite()).then(|| format!("{}%", at_a_glance(percent)))
         };
-        // What no policy may say is no advice: nothing falls by more than all of it.
+        // A value that no policy may have is no advice: nothing falls by more than all of it.
         let may_be_written = |distance: f64| {
             let most = if self.side == Side::Above { MOST_ADVISED } else { 1.0 };
             distance <= most * reference.center.abs()

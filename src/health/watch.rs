@@ -20,7 +20,7 @@ const LOST: u64 = 3;
 /// One in so many samples that cannot be read is the most that a bake may have of a probe that is tested.
 const LOST_AT_MOST: u64 = 4;
 
-/// What is found about one probe.
+/// A finding about one probe.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Finding {
     /// Which probe.
@@ -37,7 +37,7 @@ pub(crate) struct Finding {
 #[derive(Clone, Debug, PartialEq)]
 struct Watched {
     spec: ProbeSpec,
-    /// What samples are compared with.
+    /// The number that samples are compared with.
     center: Option<f64>,
     /// Set if its relative limits are tested, and its reference allows it.
     tested: Option<Tested>,
@@ -97,7 +97,7 @@ impl Watch {
         self.probes.iter().filter_map(|(key, watched)| watched.open(key))
     }
 
-    /// What preconditions read while a batch was out counts for nothing before the next one.
+    /// Readings of preconditions while a batch was out count for nothing before the next one.
     pub(crate) fn forget_preconditions(&mut self) {
         for watched in self.probes.values_mut().filter(|watched| !watched.spec.role.is_watch()) {
             watched.unmet = None;
@@ -119,7 +119,7 @@ impl Watched {
         self.tested.iter_mut().for_each(Tested::begin);
     }
 
-    /// What is not shown yet. S3: a meter that is hardly read shows nothing, whatever it reads now and then.
+    /// A limit that is not shown to hold yet. S3: a meter that is hardly read shows nothing, whatever it reads now and then.
     fn open(&self, key: &ProbeKey) -> Option<Finding> {
         let tested = self.tested.as_ref()?;
         if self.lost.saturating_mul(LOST_AT_MOST) > self.since {

@@ -1,4 +1,4 @@
-//! What a hook is asked, and what it may answer: the words of `safe-remove/hook/v1`.
+//! The questions to a hook, and the answers that it may give: the words of `safe-remove/hook/v1`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -63,7 +63,7 @@ impl TryFrom<String> for HookKey {
     }
 }
 
-/// What a batch is about to lose when its hook is consulted.
+/// The step that a consultation comes before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ConsultedBefore {

@@ -14,7 +14,7 @@ pub(crate) struct Judge {
     pub(crate) probe: ProbeKey,
     /// `test` or `comparison`.
     pub(crate) judge: &'static str,
-    /// What ends a run, for people.
+    /// The samples that end a run, for people.
     pub(crate) regression: String,
 }
 
@@ -49,7 +49,7 @@ fn compared(probe: &ProbeSpec, health: &HealthPolicy) -> String {
     format!("{samples} {verdict}{}", of.unwrap_or_default())
 }
 
-/// What the test of relative limits does, with its numbers.
+/// The test of relative limits, with its numbers.
 fn tested(probe: &ProbeSpec, health: &HealthPolicy) -> String {
     let (change, levels) = (change(probe).unwrap_or_default(), health.levels);
     let (test, center) = match probe.is_share() {

@@ -185,7 +185,7 @@ pub enum Event {
         batch: BatchNumber,
         /// When it ends at the latest.
         until: Time,
-        /// What is not shown, with its numbers.
+        /// The limit that is not shown to hold, with its numbers.
         why: String,
     },
     /// The batch baked clean for the whole bake.

@@ -8,7 +8,7 @@ use crate::model::{
     BatchNumber, ConsultedBefore, HookAnswer, HookCall, HookKey, HookStage, HostId, SubsystemName, Time,
 };
 
-/// What is asked of all hooks of a stage.
+/// A question to all hooks of a stage.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Question {
     pub(super) on: HookStage,
@@ -18,7 +18,7 @@ pub(super) struct Question {
     pub(super) hosts: BTreeSet<HostId>,
 }
 
-/// What all hooks of a stage say together.
+/// The word of all hooks of a stage together.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
     /// All allow it, or there is none.
@@ -29,7 +29,7 @@ pub(super) enum Verdict {
     Awaited,
 }
 
-/// What became of one hook of the question.
+/// The state of one hook of the question.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Asked {
     /// How often it was called.

@@ -113,14 +113,13 @@ impl Machine {
     }
 
     /// Queues the intent of a hook's call and, behind it, the call.
-    pub(super) fn call_hook(&mut self, call: HookCall, spec: HookSpec) -> u64 {
+    pub(super) fn call_hook(&mut self, call: HookCall, spec: HookSpec) {
         self.hooks.last += 1;
         let number = self.hooks.last;
         self.hooks.open.insert(number, call.clone());
         self.record(Event::HookIntended { call: number, intent: call.clone() });
         let hosts = call.hosts.iter().map(|id| self.as_hooks_see(id)).collect();
         self.queue.push_back(Next::Action(Action::Ask { number, call, hosts, spec: Box::new(spec) }));
-        number
     }
 
     /// The hooks of a stage, each with those of the hosts that serve its subsystem. None without hosts.

@@ -181,6 +181,7 @@ impl Machine {
         machine.link.acked_at = journal.last().map(|last| last.at);
         machine.calls.terminates = launches::terminates(&history);
         machine.calls.last = history.calls.keys().copied().max().unwrap_or(0);
+        machine.hooks.last = history.last_hook;
         machine.reservations = Reservations {
             hosts: entry.map(|entry| sent.reserved(entry)).unwrap_or_default(),
             groups: groups(record, &machine.spec.identity.run),

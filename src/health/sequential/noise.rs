@@ -8,7 +8,7 @@ pub(in crate::health) const LEAST: usize = 3;
 /// Residuals count for no more than so many spreads.
 pub(super) const WINSOR: f64 = 2.5;
 
-/// What chance alone makes of an estimate is left out, in its standard errors: a whole one would hide what is there.
+/// The part of an estimate that chance alone makes is left out, in its standard errors: a whole one would hide what is there.
 pub(super) const CHANCE: f64 = 0.5;
 
 /// More resemblance than this, and a bake has no independent sample but one.

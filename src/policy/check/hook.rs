@@ -1,4 +1,4 @@
-//! `[[hooks]]`: who is asked about the hosts of a batch, and what drains them.
+//! `[[hooks]]`: programs and servers that are asked about the hosts of a batch, and drain them.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

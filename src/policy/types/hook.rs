@@ -1,4 +1,4 @@
-//! Who is asked about the hosts of a batch, and what drains them: `[[hooks]]`.
+//! Hooks are asked about the hosts of a batch, and drain them: `[[hooks]]`.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

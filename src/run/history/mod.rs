@@ -62,6 +62,8 @@ pub(crate) struct RunHistory<'a> {
     /// What was known, when it was given up, of hosts that could not be put back.
     pub(crate) doubts: BTreeMap<&'a HostId, Doubt<'a>>,
     pub(crate) calls: BTreeMap<u64, CallHistory<'a>>,
+    /// The number of the last call of a hook.
+    pub(crate) last_hook: u64,
     /// Calls of earlier attempts that no answer tells of, by number: each attempt counts anew.
     earlier: Vec<(u64, &'a Call)>,
     pub(crate) warnings: Vec<String>,
@@ -217,7 +219,8 @@ impl<'a> RunHistory<'a> {
                     }
                 }
             }
-            Event::HookIntended { intent, .. } => {
+            Event::HookIntended { call, intent } => {
+                self.last_hook = self.last_hook.max(*call);
                 if intent.on == HookStage::Drain {
                     self.step = Some(LastStep::Draining(intent.batch));
                 }

@@ -336,8 +336,16 @@ fn s9_killed_at_every_point_and_resumed_the_hooks_are_asked_again() {
         drained_again += u64::from(was_drained && again);
         assert_eq!(world.document().terminated.len(), 4, "point {point}: {}", world.log.join("\n"));
         is_drained_before_each_bake(&world, point);
+        let mut numbers: Vec<u64> = world.journal.iter().filter_map(intended).collect();
+        let count = numbers.len();
+        numbers.dedup();
+        assert!(numbers.len() == count && numbers.is_sorted(), "point {point}: each call has a number of its own");
     }
     panic!("the run does not end");
+}
+
+fn intended(record: &crate::run::JournalRecord) -> Option<u64> {
+    if let Event::HookIntended { call, .. } = &record.event { Some(*call) } else { None }
 }
 
 /// No bake ends whose batch was not drained by the process that watched it.

@@ -4,7 +4,7 @@ use super::super::context::Context;
 use super::place::Place;
 use crate::policy::value::Spanned;
 
-/// What names the two counts of a share, where it stands in the file.
+/// The two keys that name the counts of a share, as they stand in the file.
 #[derive(Clone, Copy)]
 pub(super) struct Counts<'a> {
     pub(super) events: &'a Spanned<String>,
