@@ -87,6 +87,26 @@ async fn s2_s3_a_metric() {
     removes(METRIC, &metric(&json!({})), &later("GetMetricData"), Some("read metrics: AccessDenied")).await;
 }
 
+/// Errors and requests are two queries of one call, of the same period.
+#[tokio::test]
+async fn s2_s3_a_share_of_two_metrics() {
+    const SHARE: &str = "name = \"page\"\nkind = \"cloudwatch-metric\"\nnamespace = \"AWS/ApplicationELB\"\n\
+                         events = \"HTTPCode_Target_5XX_Count\"\nof = \"RequestCount\"\n\
+                         dimensions = { LoadBalancer = \"app/index/1\" }\nperiod = \"5s\"\nmax_increase = \"60%\"\n";
+    let counts = |failed: Value| {
+        let dimensions = json!({"LoadBalancer": "app/index/1"});
+        json!({"metrics": {
+            "AWS/ApplicationELB/HTTPCode_Target_5XX_Count":
+                {"value": 200, "dimensions": dimensions, "in_standby": {"value": failed}},
+            "AWS/ApplicationELB/RequestCount": {"value": 10_000, "dimensions": dimensions},
+        }})
+    };
+    let none = json!([]);
+    removes(SHARE, &counts(json!(200)), &none, None).await;
+    removes(SHARE, &counts(json!(450)), &none, Some("(max_increase = 60% of its reference 0.02)")).await;
+    removes(SHARE, &counts(json!(null)), &none, Some("there is no period of the last 1m with both counts")).await;
+}
+
 #[tokio::test]
 async fn s2_s3_a_target_group() {
     for (trouble, why) in [

@@ -54,3 +54,36 @@ fn s2_s3_a_number_of_prometheus_in_a_removal() {
         }
     }
 }
+
+/// Two counts are two queries, and the limit is a share of their reference.
+#[test]
+fn s2_s3_a_share_of_prometheus_in_a_removal() {
+    for (shows, why) in [
+        (Shows::Good, ""),
+        (Shows::Bad, "(max_increase = 60% of its reference 0.02)"),
+        (Shows::Nothing, "the query answers with no sample"),
+    ] {
+        let environment = TestEnvironment::new();
+        Fleet { clock: "1", index_minimum: 12, ..Fleet::default() }.write_quick(&environment);
+        let directory = state(&environment);
+        let page = Page::new(move |_| {
+            let failed = match (is_out(&directory), shows) {
+                (false, _) | (true, Shows::Good) => "failed 200\n",
+                (true, Shows::Bad) => "failed 450\n",
+                (true, Shows::Nothing) => "",
+            };
+            let body = format!("# TYPE failed gauge\n{failed}# TYPE served gauge\nserved 10000\n");
+            Some(Answer { status: 200, headers: "Content-Type: text/plain; version=0.0.4\r\n".to_owned(), body })
+        });
+        let server = Prometheus::scraping(&page.address);
+        add_probe(
+            &environment,
+            &format!(
+                "name = \"page\"\nkind = \"prometheus\"\nurl = \"{}\"\nevents = \"failed\"\nof = \"served\"\n\
+                 max_increase = \"60%\"\n",
+                server.url
+            ),
+        );
+        story(&environment, shows, why);
+    }
+}

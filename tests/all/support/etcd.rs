@@ -14,7 +14,7 @@ use tempfile::TempDir;
 
 use super::debian::{Packages, run};
 use super::tmp;
-use super::watched::{Watched, ports};
+use super::watched::{Watched, ports, remove_at_the_end};
 
 const ETCD: Packages = Packages {
     home: "etcd-server",
@@ -43,7 +43,11 @@ pub(crate) struct Tls {
 /// Three members, for all tests of this binary: each takes a prefix of its own and kills none.
 pub(crate) fn shared() -> &'static EtcdCluster {
     static SHARED: OnceLock<EtcdCluster> = OnceLock::new();
-    SHARED.get_or_init(|| EtcdCluster::start(3))
+    SHARED.get_or_init(|| {
+        let cluster = EtcdCluster::start(3);
+        remove_at_the_end(cluster.directory.path());
+        cluster
+    })
 }
 
 impl EtcdCluster {
