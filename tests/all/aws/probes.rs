@@ -92,7 +92,7 @@ async fn s2_s3_a_metric() {
 async fn s2_s3_a_share_of_two_metrics() {
     const SHARE: &str = "name = \"page\"\nkind = \"cloudwatch-metric\"\nnamespace = \"AWS/ApplicationELB\"\n\
                          events = \"HTTPCode_Target_5XX_Count\"\nof = \"RequestCount\"\n\
-                         dimensions = { LoadBalancer = \"app/index/1\" }\nperiod = \"5s\"\nmax_increase = \"60%\"\n";
+                         dimensions = { LoadBalancer = \"app/index/1\" }\nperiod = \"1s\"\nmax_increase = \"60%\"\n";
     let counts = |failed: Value| {
         let dimensions = json!({"LoadBalancer": "app/index/1"});
         json!({"metrics": {
