@@ -5,7 +5,7 @@
 
 #![expect(clippy::expect_used, reason = "a benchmark that cannot go on says so by panicking")]
 
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::Command;
@@ -37,10 +37,15 @@ fn server(pause: Duration) -> (String, Arc<AtomicUsize>) {
 
 fn answer(stream: &TcpStream) {
     let mut reader = BufReader::new(stream);
-    let mut line = String::new();
+    let (mut line, mut length) = (String::new(), 0);
     while reader.read_line(&mut line).is_ok_and(|count| count > 2) {
+        if let Some(value) = line.to_lowercase().strip_prefix("content-length:") {
+            length = value.trim().parse().expect("a length");
+        }
         line.clear();
     }
+    // A connection that is closed with a body unread is reset.
+    reader.read_exact(&mut vec![0; length]).expect("the body of a query");
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970").as_secs_f64();
     let body =
         format!(r#"{{"status": "success", "value": 4, "data": {{"resultType": "scalar", "result": [{now}, "4"]}}}}"#);
