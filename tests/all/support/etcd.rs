@@ -5,7 +5,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
@@ -14,7 +14,7 @@ use tempfile::TempDir;
 
 use super::debian::{Packages, run};
 use super::tmp;
-use super::watched::{Watched, ports, remove_at_the_end};
+use super::watched::{Watched, ports};
 
 const ETCD: Packages = Packages {
     home: "etcd-server",
@@ -178,6 +178,17 @@ fn try_post(endpoint: &str, method: &str, body: &Value) -> Result<Value, ureq::E
         agent.post(format!("{endpoint}/v3/{method}")).content_type("application/json").send(body.to_string())?;
     let text = answer.body_mut().read_to_string()?;
     Ok(serde_json::from_str(&text).expect("JSON"))
+}
+
+/// Removes a directory once this process has ended, however it ends: a static is never dropped.
+fn remove_at_the_end(directory: &Path) {
+    // Its servers are killed at the same moment.
+    let script = "trap '' INT TERM HUP; read -r _; sleep 1; rm -rf \"$1\"";
+    let mut shell = Command::new("sh");
+    shell.args(["-c", script, "sh"]).arg(directory);
+    let child = shell.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("a shell");
+    // It waits for as long as this end of the pipe is open.
+    std::mem::forget(child);
 }
 
 /// etcd's server.

@@ -33,17 +33,6 @@ impl Drop for Watched {
     }
 }
 
-/// Removes a directory once this process has ended, however it ends: a static is never dropped.
-pub(crate) fn remove_at_the_end(directory: &Path) {
-    // Its servers are killed at the same moment.
-    let script = "trap '' INT TERM HUP; read -r _; sleep 1; rm -rf \"$1\"";
-    let mut shell = Command::new("sh");
-    shell.args(["-c", script, "sh"]).arg(directory);
-    let child = shell.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("a shell");
-    // It waits for as long as this end of the pipe is open.
-    std::mem::forget(child);
-}
-
 /// Ports that are free now. Taken together, so that they differ.
 pub(crate) fn ports(count: usize) -> Vec<u16> {
     let listeners: Vec<_> = (0..count).map(|_| TcpListener::bind("127.0.0.1:0").expect("a free port")).collect();
