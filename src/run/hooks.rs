@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use crate::model::{HookAnswer, HookCall, HookHost, HookKey, HookStage, HostId, Time, duration_text};
+use crate::model::{HookAnswer, HookCall, HookHost, HookKey, HookStage, HostId, SubsystemName, Time, duration_text};
 use crate::policy::HookSpec;
 
 use super::action::Action;
@@ -122,7 +122,8 @@ impl Machine {
         self.queue.push_back(Next::Action(Action::Ask { number, call, hosts, spec: Box::new(spec) }));
     }
 
-    /// The hooks of a stage, each with those of the hosts that serve its subsystem. None without hosts.
+    /// The hooks of a stage, each with those of the hosts that serve its subsystem: by the plan that was confirmed or by what is
+    /// seen now. S3: tags that somebody changes, or a host that a look does not show, silence no hook.
     pub(super) fn hooks_of(
         &self,
         on: HookStage,
@@ -133,16 +134,27 @@ impl Machine {
         if specs.is_empty() {
             return BTreeMap::new();
         }
-        let Some(fleet) = &self.observed.fleet else { return BTreeMap::new() };
+        let mut serves = self.planned_subsystems(hosts);
         let matcher = self.spec.policies.matcher();
+        let seen = self.observed.fleet.iter().flat_map(|fleet| hosts.iter().filter_map(|id| fleet.host(id)));
+        for host in seen {
+            let now = matcher.membership(host);
+            serves.entry(&host.id).or_default().extend(now.subsystems.iter().cloned());
+        }
         let mut of: BTreeMap<HookKey, (HookSpec, BTreeSet<HostId>)> = BTreeMap::new();
-        for host in hosts.iter().filter_map(|id| fleet.host(id)) {
-            let serves = matcher.membership(host).subsystems;
+        for (host, serves) in serves {
             for (key, spec) in specs.iter().filter(|(key, _)| serves.contains(&key.subsystem)) {
-                of.entry(key.clone()).or_insert_with(|| (spec.clone(), BTreeSet::new())).1.insert(host.id.clone());
+                of.entry(key.clone()).or_insert_with(|| (spec.clone(), BTreeSet::new())).1.insert(host.clone());
             }
         }
         of
+    }
+
+    /// The subsystems that these hosts served when the plan was confirmed.
+    fn planned_subsystems<'a>(&self, hosts: &'a BTreeSet<HostId>) -> BTreeMap<&'a HostId, BTreeSet<SubsystemName>> {
+        let batches = &self.spec.confirmed.document().batches;
+        let planned = batches.iter().flat_map(|batch| &batch.hosts);
+        planned.filter_map(|host| Some((hosts.get(&host.id)?, host.subsystems.iter().cloned().collect()))).collect()
     }
 
     fn as_hooks_see(&self, id: &HostId) -> HookHost {

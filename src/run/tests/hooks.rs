@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::world::{Driven, World};
-use crate::model::{ConsultedBefore, HookAnswer, HookCall, HookStage, HostId};
+use crate::model::{ConsultedBefore, HookAnswer, HookCall, HookStage, HostId, HostState};
 use crate::plan::Rule;
 use crate::policy::{HookKind, HookSpec};
 use crate::run::{
@@ -388,4 +388,28 @@ fn s7_killed_at_every_point_and_abandoned_what_was_drained_is_undrained() {
         assert!(back.clone().all(|id| undrained.contains(id)), "point {point}: {drained:?} {undrained:?}");
     }
     panic!("the run does not end");
+}
+
+/// Somebody gives what is out another subsystem's tags: its hooks are those of the plan all the same.
+#[test]
+fn s3_hosts_whose_tags_have_changed_are_drained_all_the_same() {
+    let mut world = world(|_| allow());
+    let mut policies = (*world.policies).clone();
+    let mut store = policies.subsystems["index"].clone();
+    store.name = "store".into();
+    store.hosts.tags.insert("role".to_owned(), ["store".to_owned()].into());
+    store.hooks.clear();
+    (store.capacity.baseline, store.capacity.minimum) = (1, 0);
+    policies.subsystems.insert(store.name.clone(), store);
+    world.policies = Arc::new(policies);
+    world.meddle = Box::new(|m| {
+        for host in m.hosts.values_mut().filter(|host| host.state == HostState::Cordoned) {
+            host.tags_mut().insert("role".to_owned(), "store".to_owned());
+        }
+    });
+    let mut machine = world.machine(2);
+    world.drive(&mut machine);
+    let document = world.document();
+    let drained = world.asked.iter().find(|call| call.on == HookStage::Drain).map(|call| call.hosts.len());
+    assert_eq!(drained, Some(2), "{:?} gone {:?}: {:#?}", document.outcome, document.terminated, document.cause);
 }
