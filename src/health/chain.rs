@@ -63,7 +63,7 @@ pub(crate) enum BakeVerdict {
     /// The longest bake is over, and these probes showed neither that they are within their limits nor that they are past
     /// them: restore the batch. Never empty.
     Inconclusive {
-        /// What was not shown, by name.
+        /// The probes, and how far each came.
         probes: Vec<Finding>,
     },
     /// Every watched subsystem was seen healthy from `from` to `until`, at least `bake` apart.
@@ -252,7 +252,7 @@ impl Bake {
         self.chain.is_some_and(|chain| chain.until >= chain.from && chain.until.since(chain.from) >= length)
     }
 
-    /// What keeps a bake from its end that is long enough: the probes of which nothing is shown yet.
+    /// The probes of which nothing is shown yet, where nothing else keeps the bake from its end.
     pub(crate) fn missing(&self) -> Vec<Finding> {
         if self.spans(self.times.bake) { self.watch.open().collect() } else { Vec::new() }
     }

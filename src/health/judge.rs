@@ -97,7 +97,7 @@ pub(super) struct Bound {
     pub(super) at: BigDecimal,
     /// Of a relative limit: per cent above the reference, negative below it.
     pub(super) percent: Option<f64>,
-    /// What it is, and what it follows from.
+    /// The limit in words, and the key that it follows from.
     pub(super) text: String,
 }
 

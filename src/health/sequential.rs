@@ -163,7 +163,7 @@ impl Sequential {
         })
     }
 
-    /// So many of the latest samples, at this level.
+    /// The mean of the latest `count` samples, with its uncertainty at this level.
     fn latest(&self, count: usize, level: f64) -> Option<Latest> {
         let latest = self.since.get(self.since.len().saturating_sub(count)..).unwrap_or_default();
         let Comparison { center, error, freedom } = self.before.compared(latest, self.bound)?;

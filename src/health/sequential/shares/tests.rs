@@ -15,7 +15,7 @@ fn share(events: f64, of: f64) -> Quantity {
     Quantity::Share(Share { events, of })
 }
 
-/// So many samples of so many events, give or take `spread` times what chance makes of them.
+/// `count` samples of about `events`, which vary `spread` times as much as by chance.
 fn samples(events: f64, of: f64, spread: f64, count: usize) -> Vec<Quantity> {
     let deviation = (events * (1.0 - events / of)).sqrt() * spread;
     CHANCE.iter().cycle().take(count).map(|chance| share((events + chance * deviation).round(), of)).collect()
@@ -206,7 +206,7 @@ fn s3_what_is_no_share_is_no_test_and_shows_nothing() {
 }
 
 proptest! {
-    /// What is counted may be turned round, if nothing is rare: as many as failed did not succeed.
+    /// Failures and successes may change places where neither is rare.
     #[test]
     fn the_variance_is_that_of_the_complement(
         before in 1_u32..1_000, since in 1_u32..1_000,
