@@ -94,6 +94,7 @@ impl World {
             identity: &self.identity,
             bounds: Bounds::SIMULATED,
             credentials_end: None,
+            prove: Inputs::PROVE,
             now: NOON,
         }
     }

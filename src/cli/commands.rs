@@ -2,6 +2,7 @@
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
@@ -9,7 +10,7 @@ use clap_complete::Shell;
 use crate::model::{HostId, RunId, SubsystemName};
 
 use super::removal::SelectionArgs;
-use super::values::{Since, Supposed, host, new_file, reason, run, since, subsystem, what_if};
+use super::values::{Since, Supposed, duration, host, new_file, reason, run, since, subsystem, what_if};
 use super::{candidates, examples};
 
 /// Everything but the removal itself.
@@ -28,6 +29,10 @@ pub(crate) enum Command {
         /// Only this subsystem
         #[arg(long, value_name = "NAME", value_parser = subsystem, add = candidates::subsystems())]
         subsystem: Option<SubsystemName>,
+        /// How long to look for more hosts, and for the proof that no more can go, on a fleet where that is hard; each
+        /// subsystem gets a tenth of it [default: 5s]
+        #[arg(long, value_name = "DURATION", value_parser = duration, allow_hyphen_values = true)]
+        prove: Option<Duration>,
         /// Answer as if minimum=UNITS (of --subsystem) or zone-down=ZONE; may be repeated; changes nothing
         #[arg(long, value_name = "KEY=VALUE", value_parser = what_if)]
         what_if: Vec<Supposed>,

@@ -1,5 +1,7 @@
 //! `safe-remove headroom`: how much can be removed now, and what limits it.
 
+use std::time::Duration;
+
 use crate::model::SubsystemName;
 use crate::ops::{self, OperationError};
 use crate::output::headroom_text;
@@ -14,8 +16,9 @@ pub(super) async fn run(
     global: &Global,
     only: Option<&SubsystemName>,
     what_if: &[Supposed],
+    prove: Option<Duration>,
 ) -> Result<CommandOutput, OperationError> {
-    let document = ops::headroom(&global.policies, only, &assumptions(only, what_if)?).await?;
+    let document = ops::headroom(&global.policies, only, &assumptions(only, what_if)?, prove).await?;
     CommandOutput::document(Exit::DONE, headroom_text(&document), &document)
 }
 

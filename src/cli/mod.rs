@@ -179,7 +179,9 @@ async fn command(cli: &Cli, screen: &Arc<Screen>) -> Result<CommandOutput, Opera
     match &cli.command {
         None => remove::run(global, &cli.removal, screen).await,
         Some(Command::Plan { selection }) => plan::run(global, selection).await,
-        Some(Command::Headroom { subsystem, what_if }) => headroom::run(global, subsystem.as_ref(), what_if).await,
+        Some(Command::Headroom { subsystem, prove, what_if }) => {
+            headroom::run(global, subsystem.as_ref(), what_if, *prove).await
+        }
         Some(Command::Hosts { subsystem }) => hosts::run(global, subsystem.as_ref()).await,
         Some(Command::Doctor { fix }) => doctor::run(global, *fix, screen).await,
         Some(Command::Status { run, watch, check }) => status::run(global, run.as_ref(), *watch, *check, screen).await,

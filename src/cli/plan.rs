@@ -16,7 +16,7 @@ use super::{CommandOutput, selection};
 /// Makes a plan, and shows it.
 pub(super) async fn run(global: &Global, selection: &SelectionArgs) -> Result<CommandOutput, OperationError> {
     let request = selection::request(selection)?;
-    answer(&ops::plan(&global.policies, &request).await?, &global.policies, false)
+    answer(&ops::plan(&global.policies, &request, selection.prove).await?, &global.policies, false)
 }
 
 /// A plan as the answer. `no_wait`: whether the caller refused to wait (`--no-wait`).

@@ -34,6 +34,10 @@ pub(crate) struct SelectionArgs {
     #[arg(long, value_name = "N", value_parser = remaining, allow_negative_numbers = true)]
     pub(crate) expect_remaining: Option<u64>,
 
+    /// How long to look for more hosts, and for the proof that no more can go, on a fleet where that is hard [default: 5s]
+    #[arg(long, value_name = "DURATION", value_parser = duration, allow_hyphen_values = true)]
+    pub(crate) prove: Option<Duration>,
+
     /// Idempotency key: a second call with the same ID never removes again, it reports the first run
     #[arg(long, value_name = "ID", value_parser = request_id)]
     pub(crate) request_id: Option<RequestId>,
@@ -101,6 +105,7 @@ impl RemovalArgs {
             (!s.host.is_empty(), "--host"),
             (s.reason.is_some(), "--reason"),
             (s.expect_remaining.is_some(), "--expect-remaining"),
+            (s.prove.is_some(), "--prove"),
             (s.request_id.is_some(), "--request-id"),
             (self.yes, "--yes"),
             (self.dry_run, "--dry-run"),

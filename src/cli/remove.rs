@@ -20,11 +20,12 @@ pub(super) async fn run(
     let policies = global.policies.as_path();
     let request = selection::request(&args.selection)?;
     if args.dry_run {
-        return plan::answer(&ops::plan(policies, &request).await?, policies, args.no_wait);
+        return plan::answer(&ops::plan(policies, &request, args.selection.prove).await?, policies, args.no_wait);
     }
     let (yes, step, max_wait) = (args.yes, args.step, args.max_wait());
     let pause_after = args.pause_after.map(|batch| BatchNumber::new(batch.get()));
-    let removal = Removal { request, yes, step, pause_after, max_wait };
+    let prove = args.selection.prove;
+    let removal = Removal { request, yes, step, pause_after, prove, max_wait };
     if selection::reads_stdin(&args.selection) {
         screen.take_stdin();
     }

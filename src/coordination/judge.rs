@@ -155,6 +155,7 @@ impl<'a> Judge<'a> {
             bounds: self.ctx.bounds,
             // The run's own; a record knows nobody's.
             credentials_end: None,
+            prove: Inputs::PROVE,
             now: self.ctx.now,
         }
     }

@@ -42,6 +42,8 @@ pub(crate) struct Environment {
     pub(crate) began_at: Time,
     /// A reader: it creates nothing, and every write through it is refused.
     pub(crate) ledger: LedgerReader,
+    /// The effort for finding and proving how many hosts can go.
+    prove: Duration,
 }
 
 impl Environment {
@@ -76,7 +78,12 @@ impl Environment {
         let Opened { fleet, clock, metrics } = opened;
         let probes = Probes::new(Arc::clone(&clock), metrics);
         let prober = Arc::new(probes.for_fleet(&policies.fleet.provider.kind));
-        Self { policies, fleet, prober, clock, began_at, ledger }
+        Self { policies, fleet, prober, clock, began_at, ledger, prove: Inputs::PROVE }
+    }
+
+    /// The same, with this effort for finding and proving how many hosts can go.
+    pub(crate) fn proving(self, prove: Option<Duration>) -> Self {
+        Self { prove: prove.unwrap_or(self.prove), ..self }
     }
 
     /// Observes the fleet and reads the ledger, whose record must be of this fleet.
@@ -255,6 +262,7 @@ impl Environment {
             identity: self.fleet.identity(),
             bounds: self.fleet.bounds(),
             credentials_end: observation.credentials_end,
+            prove: self.prove,
             now: observation.now,
         }
     }

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::time::Duration;
 
 use crate::model::SubsystemName;
 use crate::output::{HeadroomDocument, Hypothesis};
@@ -23,8 +24,9 @@ pub(crate) async fn headroom(
     policies: &Path,
     only: Option<&SubsystemName>,
     assumptions: &[Assumption],
+    prove: Option<Duration>,
 ) -> Result<HeadroomDocument, OperationError> {
-    let environment = Environment::open(policies).await?;
+    let environment = Environment::open(policies).await?.proving(prove);
     if let Some(name) = only
         && !environment.policies.subsystems.contains_key(name)
     {

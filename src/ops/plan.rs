@@ -1,6 +1,7 @@
 //! The plan of a removal. Touches nothing.
 
 use std::path::Path;
+use std::time::Duration;
 
 use crate::model::{RunId, Time};
 use crate::output::Place;
@@ -71,8 +72,12 @@ impl PlanAnswer {
 /// # Errors
 ///
 /// The policies are invalid (4), the fleet cannot be established (5), the ledger cannot be read (10).
-pub(crate) async fn plan(policies: &Path, request: &Request) -> Result<PlanAnswer, OperationError> {
-    let environment = Environment::open(policies).await?;
+pub(crate) async fn plan(
+    policies: &Path,
+    request: &Request,
+    prove: Option<Duration>,
+) -> Result<PlanAnswer, OperationError> {
+    let environment = Environment::open(policies).await?.proving(prove);
     let mut observation = environment.observe_then_read().await?;
     let plan = environment.plan(request, &mut observation).await?;
     let because = match plan.document.verdict {

@@ -18,6 +18,8 @@ pub(crate) struct Removal {
     pub(crate) step: bool,
     /// `--pause-after`
     pub(crate) pause_after: Option<BatchNumber>,
+    /// `--prove`
+    pub(crate) prove: Option<Duration>,
     /// The longest wait for a budget, before the first host.
     pub(crate) max_wait: Duration,
 }

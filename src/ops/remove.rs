@@ -37,7 +37,7 @@ pub(crate) async fn remove(
     frontend: &dyn Frontend,
 ) -> Result<Removed, OperationError> {
     let request = &removal.request;
-    let environment = Environment::open(policies).await?;
+    let environment = Environment::open(policies).await?.proving(removal.prove);
     let not = |answer: PlanAnswer| Ok(Removed::Not(Box::new(answer)));
 
     // A retried call reports the first run, whatever has changed in policies, fleet and budgets since.

@@ -10,7 +10,7 @@ use super::explain::{CountQuery, explain};
 use super::gates::Gates;
 use super::hosts::obstacles_of;
 use super::membership::Membership;
-use super::solver::{Maximum, Reach, Selector};
+use super::solver::{Effort, Selector};
 use super::stock::Ground;
 use super::{AssessError, Inputs, Request, Rule, Selection, Stage, Taking, Violation, Why, capacity};
 
@@ -59,14 +59,15 @@ impl Draft {
         let constraints = Constraints::new(&ground, named)?;
         let problem = &constraints.problem;
         let (gated, open) = (Selector::new(problem, true), Selector::new(problem, false));
-        let (largest, is_answered) = most(&open, count);
+        let effort = Effort::about(inputs.prove);
+        let (largest, is_answered) = open.most(count, &effort);
         self.largest = Some(largest.hosts);
         self.more_may_go = !largest.proved;
         self.unproved.numbers = !is_answered;
         let now = if gated.candidates() == open.candidates() {
             largest.clone()
         } else {
-            let (now, is_answered_now) = most(&gated, count);
+            let (now, is_answered_now) = gated.most(count, &effort);
             let is_impossible = is_answered && count > largest.hosts;
             self.unproved.gates = !is_answered_now && !is_impossible;
             now
@@ -203,19 +204,6 @@ impl Draft {
             self.violations.extend(verify(inputs, membership, gates, &taking, Stage::Grant)?);
         }
         Ok(())
-    }
-}
-
-/// The largest count that may go, as far as it is known, and whether it is known of `count` that it may or may not.
-fn most(selector: &Selector<'_>, count: u64) -> (Maximum, bool) {
-    let maximum = selector.maximum();
-    if count <= maximum.hosts {
-        return (maximum, true);
-    }
-    match selector.beyond(&maximum, count) {
-        Reach::Found(more) => (more, true),
-        Reach::Impossible => (maximum, true),
-        Reach::Unknown => (maximum, false),
     }
 }
 

@@ -1,6 +1,7 @@
 //! What a decision may depend on, which hosts it is about, and when it is made.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use crate::model::{Bounds, FleetIdentity, FleetSnapshot, HostId, ProbeKey, Time};
 use crate::policy::PolicySet;
@@ -24,11 +25,17 @@ pub struct Inputs<'a> {
     pub bounds: Bounds,
     /// When the caller's credentials end, if they do and cannot be renewed (rule `credentials`).
     pub credentials_end: Option<Time>,
+    /// The effort for finding and proving how many hosts can go, as the time that it takes on one core, roughly. It is
+    /// counted in operations, so the answer does not depend on the machine.
+    pub prove: Duration,
     /// The time of the decision.
     pub now: Time,
 }
 
 impl Inputs<'_> {
+    /// The effort where nobody asks for another one.
+    pub const PROVE: Duration = Duration::from_secs(5);
+
     /// Whether nobody has seen yet that nothing takes the place of what goes, where that must be seen.
     pub(crate) fn is_first_removal(&self) -> bool {
         self.snapshot.proves_removals && !self.ledger.removal_seen

@@ -132,6 +132,7 @@ pub(crate) struct World {
     pub(crate) identity: FleetIdentity,
     pub(crate) mark: FleetMark,
     pub(crate) credentials_end: Option<Time>,
+    pub(crate) prove: Duration,
     pub(crate) now: Time,
 }
 
@@ -169,6 +170,7 @@ impl World {
             identity: FleetIdentity::simulated("fleet-1"),
             mark: FleetMark::Open,
             credentials_end: None,
+            prove: Inputs::PROVE,
             now: NOON,
         }
     }
@@ -240,6 +242,7 @@ impl World {
             identity: &self.identity,
             bounds: Bounds::SIMULATED,
             credentials_end: self.credentials_end,
+            prove: self.prove,
             now: self.now,
         }
     }

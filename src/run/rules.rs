@@ -131,6 +131,7 @@ impl Machine {
             identity: &self.spec.fleet,
             bounds: self.spec.bounds,
             credentials_end: self.spec.credentials_end,
+            prove: Inputs::PROVE,
             now,
         }
     }

@@ -6,18 +6,17 @@
 //!
 //! Nothing here judges a plan: [`crate::plan::verify()`] does.
 
-use std::cell::Cell;
+use std::time::Duration;
 
-use super::super::solver::{Maximum, Reach, Selector};
+use super::super::solver::{Effort, Maximum, Reach, Selector};
 
-/// Maximum number of relaxations for one set: a bound on work, not on time, so that the same input gives the same
-/// answer.
-const NODES: usize = 4000;
+/// The effort for one set.
+const EFFORT: Duration = Duration::from_millis(500);
 
 /// Rows that together exclude `count` hosts, none of them superfluous. `None` if the count is possible, if it is above
 /// the number of candidates, or if it is not proved to be impossible.
 pub(crate) fn exclusion(selector: &Selector<'_>, count: u64) -> Option<Vec<usize>> {
-    let question = Question { selector, count, nodes: Cell::new(NODES) };
+    let question = Question { selector, count, effort: Effort::about(EFFORT) };
     let mut kept = question.suspects(None)?;
     let mut needed = 0;
     while question.next_needed(&mut kept, needed).is_some() {
@@ -38,7 +37,7 @@ pub(crate) struct Limit {
 /// The row that limits a selector to its maximum. `None` if every candidate can go, or if it was not proved that no
 /// more can.
 pub(crate) fn limit(selector: &Selector<'_>, maximum: &Maximum) -> Option<Limit> {
-    let question = Question { selector, count: maximum.hosts + 1, nodes: Cell::new(NODES) };
+    let question = Question { selector, count: maximum.hosts + 1, effort: Effort::about(EFFORT) };
     let mut kept = question.suspects(Some(maximum))?;
     question.next_needed(&mut kept, 0)
 }
@@ -46,8 +45,7 @@ pub(crate) fn limit(selector: &Selector<'_>, maximum: &Maximum) -> Option<Limit>
 struct Question<'q, 'a> {
     selector: &'q Selector<'a>,
     count: u64,
-    /// Relaxations left.
-    nodes: Cell<usize>,
+    effort: Effort,
 }
 
 impl Question<'_, '_> {
@@ -94,6 +92,6 @@ impl Question<'_, '_> {
 
     /// Whether these rows allow the count.
     fn among(&self, kept: &[usize]) -> Reach<Maximum> {
-        self.selector.keeping(|row| kept.contains(&row)).reach(self.count, &self.nodes)
+        self.selector.keeping(|row| kept.contains(&row)).reach(self.count, &self.effort)
     }
 }

@@ -9,11 +9,14 @@ use crate::model::SubsystemName;
 use super::super::constraints::{Constraints, Names};
 use super::super::gates::Gates;
 use super::super::membership::Membership;
-use super::super::solver::{Maximum, Selector};
+use super::super::solver::{Effort, Maximum, Selector};
 use super::super::stock::Ground;
 use super::super::verify::{judge_one, verify_over};
 use super::super::{AssessError, Inputs, Rule, Stage, Taking, Violation, contradictions};
 use super::exclusion::{Limit, limit};
+
+/// The part of the effort of a plan that each subsystem is given: there are many.
+const PART: u32 = 10;
 
 /// What one subsystem can lose now: rules 1 to 6 with budgets taken as empty, and everything that is closed at this
 /// moment.
@@ -90,12 +93,13 @@ impl Decision<'_> {
         let Constraints { problem, names } = Constraints::new(&self.ground, subsystem)?;
         let problem = problem.merged();
         let (gated, open) = (Selector::new(&problem, true), Selector::new(&problem, false));
-        let maximum = gated.maximum();
+        let effort = Effort::about(self.inputs.prove / PART);
+        let maximum = gated.maximum(&effort);
         let (mut limits, mut then) = (Vec::new(), None);
         let is_limited = maximum.hosts < open.candidates();
         // What limits a count that is not proved to be the largest is not known either.
         if is_limited && maximum.proved {
-            let most = if gated.candidates() == open.candidates() { maximum.clone() } else { open.maximum() };
+            let most = if gated.candidates() == open.candidates() { maximum.clone() } else { open.maximum(&effort) };
             let first = limit(&open, &most);
             if maximum.hosts < most.hosts {
                 // Only what is closed at this moment limits the count: once it opens, the rows decide.
@@ -108,7 +112,7 @@ impl Decision<'_> {
                 then = Some(most);
             } else if let Some(first) = first {
                 let without = open.keeping(|kept| kept != first.row);
-                let more = without.maximum();
+                let more = without.maximum(&effort);
                 limits.push(self.violation(&names, &open, &most, &first)?);
                 if let Some(next) = limit(&without, &more) {
                     limits.push(self.violation(&names, &without, &more, &next)?);
@@ -156,7 +160,7 @@ impl Decision<'_> {
         let hosts = match others.one_more(maximum).as_ref().or(limit.choice.as_ref()) {
             Some(choice) => selector.keeping(|_| false).any(count, choice),
             // If the search gave up, a more thorough search may still find a choice.
-            None => others.choose(count, &others.maximum()),
+            None => others.choose(count, &others.maximum(&Effort::about(self.inputs.prove / PART))),
         };
         let names = names[limit.row];
         let found = judge_one(self.inputs, self.membership, self.gates, &hosts, names.subsystem, names.group)?;

@@ -4,13 +4,13 @@
 //! An answer is always a raise under which a choice of that many hosts was *found*. If the search gives up, the answer
 //! is missing or larger than necessary, but never too small.
 
-use std::cell::Cell;
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use crate::model::{GroupName, SubsystemName, ZoneName, duration_text};
 
 use super::super::constraints::{Constraints, Names};
-use super::super::solver::{Reach, Selector};
+use super::super::solver::{Effort, Reach, Selector};
 use super::super::stock::Room;
 use super::super::why::PolicyEdit;
 use super::super::{AssessError, Rule, SubsystemCapacity, WouldAllow, capacity};
@@ -19,16 +19,14 @@ use super::query::{CountQuery, group_members};
 /// Zones that are tried one by one if more capacity in any zone would not be enough: a bound on work.
 const ZONES: usize = 8;
 
-/// Maximum number of relaxations for all remedies of one refusal together: a bound on work, not on time, so that the
-/// same input gives the same answer.
-const NODES: usize = 200;
+/// The effort for all remedies of one refusal together.
+const EFFORT: Duration = Duration::from_millis(500);
 
 /// A count, and everything that excludes it.
 pub(crate) struct Question<'q> {
     asked: CountQuery<'q>,
     constraints: &'q Constraints<'q>,
-    /// Relaxations left.
-    nodes: Cell<usize>,
+    effort: Effort,
 }
 
 /// Where the additional units would serve.
@@ -51,7 +49,7 @@ struct PolicyLimits {
 impl<'q> Question<'q> {
     /// `constraints` must have a row for everything that is closed.
     pub(crate) fn new(asked: CountQuery<'q>, constraints: &'q Constraints<'q>) -> Self {
-        Self { asked, constraints, nodes: Cell::new(NODES) }
+        Self { asked, constraints, effort: Effort::about(EFFORT) }
     }
 
     /// Whether a choice of the requested number of hosts is found if `room` gives the room of each row.
@@ -61,7 +59,7 @@ impl<'q> Question<'q> {
         let rooms: Vec<Room> = names.iter().zip(is).map(|(names, is)| room(names, is)).collect();
         let freed = problem.freed(|row| !rooms[row].is_short);
         let selector = Selector::new(freed.as_ref().unwrap_or(problem), false).bounded(|row, _| rooms[row].units);
-        matches!(selector.reach(self.asked.count, &self.nodes), Reach::Found(_))
+        matches!(selector.reach(self.asked.count, &self.effort), Reach::Found(_))
     }
 
     /// Whether only run sizes and budgets exclude the count.

@@ -14,7 +14,7 @@ use super::super::gates::Gates;
 use super::super::pace::{Books, waits};
 use super::super::schedule::Schedule;
 use super::super::settings::{BatchLimits, strictest};
-use super::super::solver::Selector;
+use super::super::solver::{Effort, Selector};
 use super::super::stock::Ground;
 use super::super::why::LaterRun;
 use super::super::{AssessError, Claim, Inputs, LedgerView, Removal};
@@ -22,6 +22,9 @@ use super::query::CountQuery;
 
 /// Maximum number of window openings that are tried: a week has few.
 const OPENINGS: usize = 8;
+
+/// The effort for how many can go at one time.
+const EFFORT: Duration = Duration::from_millis(50);
 
 /// An answer of more runs than this does not help somebody on call.
 const RUNS: usize = 12;
@@ -45,7 +48,7 @@ pub(crate) fn opens(asked: &CountQuery<'_>) -> Result<Option<Time>, AssessError>
         let inputs = Inputs { now: at, ..*asked.inputs };
         let gates = Gates::new(&inputs, membership);
         let Constraints { problem, .. } = Constraints::new(&Ground::new(&inputs, membership, &gates), asked.named)?;
-        if Selector::new(&problem, true).maximum().hosts >= asked.count {
+        if Selector::new(&problem, true).maximum(&Effort::about(EFFORT)).hosts >= asked.count {
             return Ok(Some(at));
         }
     }
@@ -115,7 +118,7 @@ fn next_run(
         let gates = Gates::new(&inputs, membership);
         let Constraints { problem, .. } = Constraints::new(&Ground::new(&inputs, membership, &gates), asked.named)?;
         let selector = Selector::new(&problem, true);
-        let maximum = selector.maximum();
+        let maximum = selector.maximum(&Effort::about(EFFORT));
         let count = left.min(maximum.hosts);
         if count == 0 {
             return Ok(None);

@@ -17,34 +17,91 @@ const DIVISOR: f64 = 1e6;
 /// A multiple of a row counts as a whole number if it is this close to one.
 const WHOLE: f64 = 1e-5;
 
-/// A cut with larger coefficients is of little use in floating point.
+/// Larger multiples of a row are not used: floats do not know them well enough.
 const COEFFICIENT: f64 = 1e7;
+
+/// The divisor where a simpler one is not known.
+const FINE: i128 = 1 << 20;
+
+/// What multiples are multiplied by before they are rounded.
+const SCALES: [f64; 6] = [1.0, -1.0, 2.0, -2.0, 3.0, -3.0];
+
+/// Larger units of a cut are divided, which weakens it: in floating point, they are of little use.
+const UNITS: i128 = 1 << 13;
+
+/// The work of one proposal, for each entry of a row and each column.
+const WORK: u64 = 30;
+
+/// Two cuts at a smaller angle than this do the same; its cosine.
+const ALIKE: f64 = 0.9;
 
 /// How far a cut must be broken, as a distance in hosts, to be worth adding.
 const BROKEN: f64 = 1e-4;
 
 /// Maximum number of cuts from one relaxation.
-const CUTS: usize = 16;
+const CUTS: usize = 32;
 
-/// Cuts that hold within `range` and that the fractions `at` break.
-pub(super) fn cuts(basis: &Basis<'_>, range: &Range, at: &[f64]) -> Vec<Row> {
-    let mut broken: Vec<(f64, Row)> = Vec::new();
-    for (times, divisor) in proposals(basis) {
-        let Some(cut) = rounded(&basis.tight, &times, divisor, range, at) else { continue };
-        let length = cut.takes.iter().map(|&(_, units)| (units as f64).powi(2)).sum::<f64>().sqrt();
-        let distance = (cut.taken(at) - cut.bound as f64) / length;
-        if distance > BROKEN && cut.scale() < COEFFICIENT && broken.iter().all(|(_, known)| *known != cut) {
-            broken.push((distance, cut));
+/// A cut, and what it was made of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Cut {
+    pub(super) row: Row,
+    /// By tight row of the basis.
+    pub(super) times: Vec<i128>,
+    pub(super) divisor: i128,
+}
+
+/// Cuts that hold within `range` and that the fractions `at` break, and the work that it was to find them.
+pub(super) fn cuts(basis: &Basis<'_>, range: &Range, at: &[f64]) -> (Vec<Cut>, u64) {
+    let mut broken: Vec<(f64, Cut)> = Vec::new();
+    let proposals = proposals(basis);
+    let entries: usize = basis.tight.iter().map(|row| row.takes.len()).sum();
+    let work = (proposals.len() * (entries + at.len())) as u64 * WORK;
+    for (times, divisor) in proposals {
+        let Some(row) = rounded(&basis.tight, &times, divisor, range, at) else { continue };
+        let distance = (row.taken(at) - row.bound as f64) / length(&row);
+        if distance > BROKEN {
+            broken.push((distance, Cut { row, times, divisor }));
         }
     }
     broken.sort_by(|(a, _), (b, _)| b.total_cmp(a));
-    broken.into_iter().take(CUTS).map(|(_, cut)| cut).collect()
+    let mut chosen: Vec<Cut> = Vec::new();
+    for (_, cut) in broken {
+        if chosen.len() < CUTS && chosen.iter().all(|known| alike(&known.row, &cut.row, at.len()) < ALIKE) {
+            chosen.push(cut);
+        }
+    }
+    (chosen, work)
+}
+
+fn length(row: &Row) -> f64 {
+    row.takes.iter().map(|&(_, units)| (units as f64).powi(2)).sum::<f64>().sqrt()
+}
+
+/// The cosine of the angle between two rows.
+fn alike(one: &Row, other: &Row, columns: usize) -> f64 {
+    let mut all = vec![0.0; columns];
+    one.takes.iter().for_each(|&(column, units)| all[column] = units as f64);
+    other.taken(&all) / (length(one) * length(other))
 }
 
 /// Proposes multiples of the tight rows, and a divisor of their sum: the multiples that isolate a column, and every
-/// single row, divided by the units that such a column takes from it.
+/// single row, divided by the units that such a column takes from it. Where the multiples are no simple fractions, they
+/// are rounded: then it is worth trying others than the nearest.
 fn proposals(basis: &Basis<'_>) -> Vec<(Vec<i128>, i128)> {
-    let mut proposals: Vec<_> = basis.multiples.iter().filter_map(|multiples| whole(multiples)).collect();
+    let mut proposals = Vec::new();
+    for multiples in &basis.multiples {
+        if let Some(exact) = whole(multiples) {
+            proposals.push(exact);
+            continue;
+        }
+        for times in SCALES {
+            let rounded = multiples.iter().map(|multiple| (multiple * times * FINE as f64).round());
+            if rounded.clone().all(|times| times.abs() < COEFFICIENT) {
+                // `as` saturates and maps NaN to 0.
+                proposals.push((rounded.map(|times| times as i128).collect(), FINE));
+            }
+        }
+    }
     for (place, row) in basis.tight.iter().enumerate() {
         let inside = |column: &usize| basis.inside.binary_search(column).is_ok();
         let taken = row.takes.iter().filter(|(column, units)| units.abs() > 1 && inside(column));
@@ -134,6 +191,21 @@ pub(super) fn rounded(rows: &[&Row], times: &[i128], divisor: i128, range: &Rang
         least = least.checked_sub(units.checked_mul(row.bound)?)?;
         for &(column, takes) in &row.takes {
             cut[column] = cut[column].checked_sub(units.checked_mul(takes)?)?;
+        }
+    }
+    // Whole numbers of a column count from its end, so each of its units may be rounded down, and then the sum.
+    let largest = cut.iter().map(|units| units.abs()).max()?;
+    let common = largest.div_euclid(UNITS) + 1;
+    if common > 1 && cut.iter().any(|units| units % common != 0) {
+        let mut left = least;
+        for (column, units) in cut.iter_mut().enumerate() {
+            let (down, from) = counted(column);
+            left = left.checked_sub(units.checked_mul(from)?)?;
+            *units = if down { -(-*units).div_euclid(common) } else { units.div_euclid(common) };
+        }
+        least = left.div_euclid(common);
+        for (column, units) in cut.iter().enumerate() {
+            least = least.checked_add(units.checked_mul(counted(column).1)?)?;
         }
     }
     let common = cut.iter().fold(0, |common, &units| gcd(common, units.unsigned_abs()));

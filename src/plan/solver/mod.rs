@@ -18,26 +18,39 @@
 //! | `cuts` | rows that whole numbers keep and the relaxation breaks |
 //! | `rounding` | whole choices near an optimum in fractions |
 //! | `aggregate_bound` | the quick way to a maximum, from the few rows that matter most |
-//! | `search` | branch and cut |
+//! | `effort` | how much work a search may do |
+//! | `search` | branch and cut, for large problems |
+//! | `tableau` | the relaxation of a small problem, solved again and again |
+//! | `prices` | what a relaxation proves, in integers |
+//! | `climb` | a choice of one host more, by local search |
+//! | `tree` | branch and bound on a tableau |
+//! | `small` | the search of a small problem: two trees and a climb in turn |
 //! | `enumeration` | all choices, if there are few |
 //! | `select` | the [`Selector`]: what the rest of `plan` asks |
 
 mod aggregate_bound;
 mod basis;
 mod choice;
+mod climb;
 mod columns;
 mod cuts;
+mod effort;
 mod enumeration;
 mod offer;
+mod prices;
 mod problem;
 mod relaxation;
 mod rounding;
 mod search;
 mod select;
+mod small;
+mod tableau;
+mod tree;
 
 #[cfg(test)]
 mod tests;
 
+pub(super) use effort::Effort;
 pub(super) use problem::{Class, Problem, Row};
 pub(super) use search::Reach;
 pub(super) use select::{Maximum, Selector};

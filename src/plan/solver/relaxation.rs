@@ -44,11 +44,10 @@ pub(super) enum Relaxed {
 
 /// The rows of a relaxation: the rows that can bind, and the exact numbers.
 pub(super) fn rows(columns: &Columns, exactly: &[Exactly]) -> Vec<Row> {
-    let binding = columns.rows.iter().zip(&columns.bounds).filter_map(|(takes, &bound)| {
-        // A relaxation without one of its rows is still a relaxation.
-        let bound = i128::try_from(bound).ok()?;
+    let binding = columns.rows.iter().zip(&columns.bounds).map(|(takes, &bound)| {
         let takes = takes.iter().map(|&(column, units)| (column, i128::from(units))).collect();
-        Some(Row { takes, bound, exact: false })
+        // A larger bound than the row has still makes a relaxation.
+        Row { takes, bound: i128::try_from(bound).unwrap_or(i128::MAX), exact: false }
     });
     let exact = exactly.iter().enumerate().map(|(place, exactly)| {
         let named = columns.all.iter().enumerate().filter(|(_, column)| column.exactly[place]);

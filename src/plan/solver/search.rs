@@ -7,22 +7,23 @@
 //! integers, everything that is *accepted* is checked in integers, and a bound can only be too generous. If the
 //! relaxation fails, the bound is the trivial one.
 //!
-//! The search ends after [`NODES`] relaxations. The answer is then still feasible, and [`Found::proved`] says that it
-//! may not be the best.
-
-use std::cell::Cell;
+//! That is for problems that are large and nearly always easy. Small ones may be hard, and are given to [`super::small`].
+//!
+//! The search ends when its [`Effort`] is spent. The answer is then still feasible, and [`Found::proved`] says that it may
+//! not be the best.
 
 use super::aggregate_bound::aggregate_bound;
 use super::basis::{Basis, Range, Row, SLACK};
 use super::columns::{Columns, Exactly};
 use super::cuts::cuts;
+use super::effort::Effort;
 use super::problem::{Problem, clipped, clipping, is_feasible};
 use super::relaxation::{Relaxation, Relaxed, relax, rows};
 use super::rounding::{exchanged, filled, nearest};
+use super::small::{Searched, is_small, search_small};
 
-/// Maximum number of relaxations before giving up on proof: a bound on work, not on time, so that the same input gives
-/// the same plan on every machine.
-pub(super) const NODES: usize = 1_000;
+/// The work of a relaxation: this often each entry of its rows for each row and column.
+const RELAXATION: u64 = 10;
 
 /// Number of relaxations from one search for exchanges to the next; such a search costs as much as some relaxations.
 const EXCHANGES: usize = 20;
@@ -51,6 +52,7 @@ pub(crate) fn best(
     value: &[i64],
     exactly: &[Exactly],
     start: Vec<u64>,
+    effort: &Effort,
 ) -> Found {
     let clipped = clipped(problem, bounds, most);
     if exactly.is_empty()
@@ -62,14 +64,13 @@ pub(crate) fn best(
     }
     let columns = Columns::of(problem, bounds, &clipped, value, exactly);
     let reached = value.iter().zip(&start).map(|(&v, &n)| i128::from(v) * i128::from(n)).sum();
-    let mut search = Search::new(&columns, exactly, reached, i128::MAX);
-    let proved = search.run(&Cell::new(NODES));
-    let tight = search.root.as_ref().filter(|_| proved).map(|at| {
+    let Searched { found, proved, root } = search(&columns, exactly, (reached, i128::MAX), effort);
+    let tight = root.as_ref().filter(|_| proved).map(|at| {
         let mut rows = columns.tight(at);
         rows.extend(clipping(problem, bounds, most, &clipped));
         rows.into_iter().collect()
     });
-    let Some(counts) = search.found.map(|counts| columns.expand(&counts)) else {
+    let Some(counts) = found.map(|counts| columns.expand(&counts)) else {
         return Found { counts: start, proved, tight };
     };
     // Checked once more against the problem itself: an error in the columns must not become a choice.
@@ -92,21 +93,20 @@ pub(crate) enum Reach<T> {
 }
 
 /// Whether this many hosts can go together, and hosts per class that can: far less work than finding the maximum.
-/// Unknown if neither was shown before `nodes`, which counts down, reached zero.
+/// Unknown if neither was shown with this effort.
 pub(crate) fn reaches(
     problem: &Problem,
     bounds: &[u128],
     most: &[u64],
     hosts: u64,
-    nodes: &Cell<usize>,
+    effort: &Effort,
 ) -> Reach<Vec<u64>> {
     let most = clipped(problem, bounds, most);
     let columns = Columns::of(problem, bounds, &most, &vec![1; most.len()], &[]);
     let enough = i128::from(hosts);
     // As if a choice of one host fewer had been found already: whatever cannot reach the count is left out at once.
-    let mut search = Search::new(&columns, &[], enough - 1, enough);
-    let proved = search.run(nodes);
-    match search.found.map(|counts| columns.expand(&counts)) {
+    let Searched { found, proved, .. } = search(&columns, &[], (enough - 1, enough), effort);
+    match found.map(|counts| columns.expand(&counts)) {
         // Checked once more against the problem itself, like everything that is accepted.
         Some(counts) if is_feasible(problem, bounds, &most, &counts) => Reach::Found(counts),
         None if proved => Reach::Impossible,
@@ -124,6 +124,21 @@ pub(crate) fn tight(problem: &Problem, bounds: &[u128], most: &[u64]) -> Vec<usi
     rows.into_iter().collect()
 }
 
+/// Looks for a choice that is worth more than the first of `worth`, and not for more than the second.
+fn search(columns: &Columns, exactly: &[Exactly], worth: (i128, i128), effort: &Effort) -> Searched {
+    if columns.all.is_empty() {
+        // Nobody at all is the only choice, and is worth nothing.
+        return Searched { found: (worth.0 < 0).then(Vec::new), proved: true, root: Some(Vec::new()) };
+    }
+    let rows = rows(columns, exactly);
+    if !is_small(columns, &rows) {
+        let mut search = Search::new(columns, exactly, rows, worth);
+        let proved = search.run(effort);
+        return Searched { proved, root: search.root, found: search.found };
+    }
+    search_small(columns, exactly, rows, worth, effort)
+}
+
 struct Search<'a> {
     columns: &'a Columns,
     exactly: &'a [Exactly],
@@ -139,19 +154,19 @@ struct Search<'a> {
 }
 
 impl<'a> Search<'a> {
-    fn new(columns: &'a Columns, exactly: &'a [Exactly], worth: i128, enough: i128) -> Self {
-        let rows = rows(columns, exactly);
+    fn new(columns: &'a Columns, exactly: &'a [Exactly], rows: Vec<Row>, (worth, enough): (i128, i128)) -> Self {
         Self { columns, exactly, worth, found: None, enough, root: None, rows }
     }
 
     /// Returns whether the search was exhaustive, or found enough.
-    fn run(&mut self, nodes: &Cell<usize>) -> bool {
+    fn run(&mut self, effort: &Effort) -> bool {
         let mut open = vec![Range::of(self.columns)];
         let mut visited = 0_usize;
         let mut rounds = CUTTING;
         while let Some(range) = open.pop() {
-            let Some(left) = nodes.get().checked_sub(1) else { return false };
-            nodes.set(left);
+            if !effort.spend(self.work()) {
+                return false;
+            }
             let (bound, at) = match relax(self.columns, &self.rows, &range, visited) {
                 Relaxed::Empty => continue,
                 Relaxed::Bounded(bound, at) => (bound, at),
@@ -188,12 +203,20 @@ impl<'a> Search<'a> {
         true
     }
 
+    /// The work of a relaxation.
+    fn work(&self) -> u64 {
+        let entries: usize = self.rows.iter().map(|row| row.takes.len()).sum();
+        let size = (self.rows.len() + self.columns.all.len()) as u64;
+        size.saturating_mul(entries as u64 + size).saturating_mul(RELAXATION)
+    }
+
     /// The range without what cannot be worth more than the choice found, and cuts, if they are requested; `None` if
     /// nothing is left of the range.
     fn sharpened(&self, range: Range, at: &[f64], cutting: bool) -> Option<(Range, Vec<Row>)> {
         let Some(basis) = Basis::of(&self.rows, &range, at) else { return Some((range, Vec::new())) };
         let narrowed = basis.narrowed(&range, |column| self.columns.all[column].value, self.worth.saturating_add(1))?;
-        let new = if cutting { cuts(&basis, &narrowed, at) } else { Vec::new() };
+        let new = if cutting { cuts(&basis, &narrowed, at).0 } else { Vec::new() };
+        let new = new.into_iter().map(|cut| cut.row).collect();
         Some((narrowed, new))
     }
 

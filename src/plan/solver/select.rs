@@ -7,15 +7,19 @@
 //! no exchange of one host for another improves; this is the optimum if hosts weigh alike and only the zones of one
 //! subsystem limit the choice.
 
-use std::cell::Cell;
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use super::choice::Choice;
 use super::columns::Exactly;
+use super::effort::Effort;
 use super::enumeration::{WAYS, enumerate, ways};
 use super::offer::Offer;
 use super::problem::Problem;
-use super::search::{Found, NODES, Reach, best, reaches, tight};
+use super::search::{Found, Reach, best, reaches, tight};
+
+/// The effort for each of the first two levels of the preference.
+const PREFERENCE: Duration = Duration::from_millis(250);
 
 /// The candidates of one subsystem, ready for questions.
 pub(crate) struct Selector<'a> {
@@ -69,11 +73,11 @@ impl<'a> Selector<'a> {
         self.offer.ceilings()
     }
 
-    /// The most hosts that may go together.
-    pub(crate) fn maximum(&self) -> Maximum {
+    /// The most hosts that may go together, as far as this effort finds and proves it.
+    pub(crate) fn maximum(&self, effort: &Effort) -> Maximum {
         let Offer { problem, bounds, most } = &self.offer;
         let (value, nothing) = (vec![1; most.len()], vec![0; most.len()]);
-        let Found { counts, proved, tight } = best(problem, bounds, most, &value, &[], nothing);
+        let Found { counts, proved, tight } = best(problem, bounds, most, &value, &[], nothing, effort);
         let found = Maximum { hosts: counts.iter().sum(), counts, proved, tight };
         if proved {
             return found;
@@ -88,14 +92,14 @@ impl<'a> Selector<'a> {
     }
 
     /// Whether this many hosts may go together, and a choice of at least this many that may. Unknown if neither was
-    /// shown before `nodes`, which counts the relaxations left, reached zero.
-    pub(crate) fn reach(&self, count: u64, nodes: &Cell<usize>) -> Reach<Maximum> {
+    /// shown with this effort.
+    pub(crate) fn reach(&self, count: u64, effort: &Effort) -> Reach<Maximum> {
         if self.offer.ceiling() < count {
             return Reach::Impossible;
         }
         let choice = |counts: Vec<u64>| Maximum { hosts: counts.iter().sum(), counts, proved: false, tight: None };
         let Offer { problem, bounds, most } = &self.offer;
-        match reaches(problem, bounds, most, count, nodes) {
+        match reaches(problem, bounds, most, count, effort) {
             Reach::Found(counts) => Reach::Found(choice(counts)),
             Reach::Impossible => Reach::Impossible,
             Reach::Unknown => {
@@ -105,10 +109,30 @@ impl<'a> Selector<'a> {
         }
     }
 
-    /// The same for a count above a maximum. If that was not proved, the count is asked for by itself: that is the
-    /// easier question.
-    pub(crate) fn beyond(&self, maximum: &Maximum, count: u64) -> Reach<Maximum> {
-        if maximum.proved { Reach::Impossible } else { self.reach(count, &Cell::new(NODES)) }
+    /// The largest count that may go, as far as this effort shows it, and whether it is known of `count` that it may or
+    /// may not.
+    pub(crate) fn most(&self, count: u64, effort: &Effort) -> (Maximum, bool) {
+        // Few fleets are hard. On these, a plan that is allowed must not wait for a number that nobody asked for.
+        let quick = effort.tenth();
+        let mut maximum = self.maximum(&quick);
+        effort.take_back(quick);
+        if maximum.proved || count <= maximum.hosts {
+            return (maximum, true);
+        }
+        // "Can so many go?" is an easier question than "how many can go?".
+        let reached = self.reach(count, effort);
+        match reached {
+            Reach::Found(more) => (more, true),
+            Reach::Unknown => (maximum, false),
+            Reach::Impossible if count == maximum.hosts + 1 => {
+                maximum.proved = true;
+                (maximum, true)
+            }
+            Reach::Impossible => {
+                let thorough = self.maximum(effort);
+                (if thorough.proved || thorough.hosts > maximum.hosts { thorough } else { maximum }, true)
+            }
+        }
     }
 
     /// The rows that a quick test finds to be limiting; empty if it finds none, which proves nothing.
@@ -165,7 +189,7 @@ impl<'a> Selector<'a> {
     pub(crate) fn unconstrained(&self, count: u64) -> BTreeSet<usize> {
         let free = self.keeping(|_| false);
         let count = count.min(free.candidates());
-        let maximum = free.maximum();
+        let maximum = free.maximum(&Effort::about(PREFERENCE));
         free.choose(count, &maximum)
     }
 
@@ -176,12 +200,12 @@ impl<'a> Selector<'a> {
         let all = Exactly { classes: (0..classes.len()).collect(), hosts: count };
         let idle: Vec<i64> = classes.iter().map(|class| i64::from(!class.busy)).collect();
         let first = std::slice::from_ref(&all);
-        let counts = best(problem, bounds, most, &idle, first, start).counts;
+        let counts = best(problem, bounds, most, &idle, first, start, &Effort::about(PREFERENCE)).counts;
         let idle: Vec<usize> = (0..classes.len()).filter(|&c| !classes[c].busy).collect();
         let hosts = idle.iter().map(|&c| counts[c]).sum();
         let others: Vec<i64> = classes.iter().map(|class| -i64::try_from(class.others).unwrap_or(i64::MAX)).collect();
         let both = [all, Exactly { classes: idle, hosts }];
-        self.offer.of(&best(problem, bounds, most, &others, &both, counts).counts)
+        self.offer.of(&best(problem, bounds, most, &others, &both, counts, &Effort::about(PREFERENCE)).counts)
     }
 
     /// Exchanges one host for another as long as that is an improvement.

@@ -217,7 +217,10 @@ fn s1_cuts_prove_what_branches_do_not() {
 /// possible. (HiGHS 1.16 proves that 463 is the most.)
 #[test]
 fn s1_what_is_not_proved_is_at_least_possible() {
-    let world = fleet(Size { hosts: 1000, subsystems: 4, zones: 6, weighed: 100 }, 7093);
+    let mut world = fleet(Size { hosts: 1000, subsystems: 4, zones: 6, weighed: 100 }, 7093);
+    let proved = counted(&world, NAMED, 464).document;
+    assert_eq!((proved.largest_allowed_count, proved.exact), (Some(463), true));
+    world.prove = Duration::ZERO;
     let rules = Rules::of(&world, NAMED);
     let document = counted(&world, NAMED, 463).document;
     assert_eq!((document.largest_allowed_count, document.exact), (Some(463), false));

@@ -3,6 +3,7 @@
 mod doubts;
 mod floor;
 mod greedy;
+mod kept;
 mod large;
 mod obstacles;
 mod oracle;

@@ -12,7 +12,7 @@ use crate::plan::explain::{exclusion, is_meant};
 use crate::plan::gates::Gates;
 use crate::plan::membership::Membership;
 use crate::plan::planner::plan_over;
-use crate::plan::solver::Selector;
+use crate::plan::solver::{Effort, Selector};
 use crate::plan::stock::Ground;
 use crate::plan::testing::{NOON, World, host, policy};
 use crate::plan::verify::verify_over;
@@ -400,7 +400,7 @@ proptest! {
         let mut selector = Selector::new(&problem, false);
         selector.ways = 0;
         let masks: Vec<u32> = (1..1 << fleet.hosts.len()).filter(|mask| fleet.may_go(*mask)).collect();
-        let maximum = selector.maximum();
+        let maximum = selector.maximum(&Effort::about(Duration::from_secs(1)));
         prop_assert!(maximum.proved);
         prop_assert_eq!(maximum.hosts, masks.iter().map(|m| u64::from(m.count_ones())).max().unwrap_or(0));
         for count in 1..=maximum.hosts {

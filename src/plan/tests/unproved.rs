@@ -1,5 +1,7 @@
 //! Counts about which the search ends without an answer: nobody may be told that a rule excludes them.
 
+use std::time::Duration;
+
 use crate::model::{Health, ProbeKey};
 use crate::plan::testing::{Seeded, World, counted, host, policy};
 use crate::plan::{InTurn, PlanDocument, Rule, Verdict, headroom};
@@ -8,10 +10,10 @@ use crate::policy::UnitsSource;
 /// The named subsystem; every host belongs to it.
 const NAMED: &str = "all";
 
-/// The largest count that the search finds in [`hard`].
+/// The largest count that is found in [`unproved`].
 const FOUND: u64 = 25;
 
-/// A small fleet about which the search finds no proof: every host weighs differently in each of ten subsystems.
+/// A small fleet that takes some search: every host weighs differently in each of ten subsystems.
 fn hard() -> World {
     let mut seeded = Seeded(2);
     let names: Vec<String> = (0..10).map(|other| format!("s{other:02}")).collect();
@@ -34,6 +36,11 @@ fn hard() -> World {
     world
 }
 
+/// The same, where nobody has the time for a proof.
+fn unproved() -> World {
+    World { prove: Duration::ZERO, ..hard() }
+}
+
 fn broken(document: &PlanDocument) -> Vec<Rule> {
     document.violations.iter().map(|violation| violation.rule).collect()
 }
@@ -43,10 +50,20 @@ fn bad_probe(world: &mut World, subsystem: &str) {
     world.bad_probes.insert(key, "it reads 3".to_owned());
 }
 
+/// With the effort that everybody has, all of it is proved.
+#[test]
+fn s1_a_hard_fleet_is_proved() {
+    let document = counted(&hard(), NAMED, FOUND).document;
+    assert_eq!((document.verdict, document.exact, document.largest_allowed_count), (Verdict::Allowed, true, Some(25)));
+    let document = counted(&hard(), NAMED, 26).document;
+    assert!(broken(&document).iter().all(|rule| *rule == Rule::Minimum), "{:?}", document.violations);
+    assert!(document.exact);
+}
+
 /// One host more is neither found nor excluded: no rule of the policies is named as if it bound.
 #[test]
 fn s1_a_count_that_is_not_proved_is_refused_as_that() {
-    let world = hard();
+    let world = unproved();
     let document = counted(&world, NAMED, FOUND).document;
     assert_eq!((document.verdict, document.exact), (Verdict::Allowed, false), "{:?}", document.violations);
     let document = counted(&world, NAMED, FOUND + 1).document;
@@ -64,7 +81,7 @@ fn s1_a_count_that_is_not_proved_is_refused_as_that() {
 /// A count that is proved to be impossible keeps its rules. How many can go instead is "at least" all the same.
 #[test]
 fn s1_an_impossible_count_is_refused_by_its_rules_even_if_the_largest_is_not_proved() {
-    let document = counted(&hard(), NAMED, 45).document;
+    let document = counted(&unproved(), NAMED, 45).document;
     let rules = broken(&document);
     assert!(!rules.is_empty() && rules.iter().all(|rule| *rule == Rule::Minimum), "{rules:?}");
     assert_eq!(document.why.expect("proved").would_allow[0].message(), "at least 25 hosts");
@@ -73,7 +90,7 @@ fn s1_an_impossible_count_is_refused_by_its_rules_even_if_the_largest_is_not_pro
 /// What is closed now may be avoidable: it is named as the reason only where that is proved.
 #[test]
 fn s1_a_closed_subsystem_is_no_reason_unless_that_is_proved() {
-    let mut world = hard();
+    let mut world = unproved();
     world.policies.subsystems.insert("shut".into(), policy("shut", 0));
     let mut spare = host("spare", "a", &[NAMED, "shut"]);
     spare.health = Health::Failed;

@@ -276,6 +276,7 @@ impl World {
             identity: &identity,
             bounds: self.bounds,
             credentials_end: None,
+            prove: Inputs::PROVE,
             now: self.now,
         };
         let mut made: Plan = plan(&inputs, &request).expect("the fleet can be assessed");

@@ -1,3 +1,4 @@
 //! The solver's tests.
 
 mod cuts;
+mod tree;

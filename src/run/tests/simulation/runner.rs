@@ -168,6 +168,7 @@ pub(super) fn spec(
         identity: &identity,
         bounds,
         credentials_end: None,
+        prove: Inputs::PROVE,
         now,
     };
     let mut made: Plan = plan(&inputs, &request).ok()?;

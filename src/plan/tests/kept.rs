@@ -1,0 +1,82 @@
+//! The planner against HiGHS, on fleets that are kept with its answers: `tests/planner/oracle.py` made them, and has the
+//! rules written once more in another language.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use crate::plan::testing::{World, counted, host, policy};
+use crate::plan::{Rule, Verdict};
+use crate::policy::{UnitsSource, ZoneMinimum};
+
+/// One fleet a line.
+const KEPT: &str = include_str!("../../../tests/planner/kept.jsonl");
+
+/// The named subsystem; every host belongs to it.
+const NAMED: &str = "all";
+
+/// A fleet, and how many of its hosts can go.
+#[derive(Deserialize)]
+struct Kept {
+    shape: String,
+    seed: u64,
+    /// Zone, and units by subsystem.
+    hosts: Vec<(String, BTreeMap<String, u64>)>,
+    /// By subsystem: minimum, minimum of a zone, whether the loss of a zone must be survived, and the most hosts of a run.
+    limits: BTreeMap<String, (u64, Option<u64>, bool, u64)>,
+    /// What HiGHS found.
+    found: u64,
+    /// What HiGHS proved that no choice exceeds.
+    bound: u64,
+}
+
+impl Kept {
+    fn world(&self, reversed: bool) -> World {
+        let mut world = World::new(self.limits.iter().map(|(name, &(minimum, zone, survives, most))| {
+            let mut made = policy(name, minimum);
+            made.capacity.units = UnitsSource::Tag(name.clone());
+            made.capacity.minimum_per_zone = zone.map(ZoneMinimum::Units);
+            made.capacity.survive_zone_loss = survives;
+            made.pace.max_hosts_per_run = most;
+            made
+        }));
+        for (number, (zone, units)) in self.hosts.iter().enumerate() {
+            let mut made = host(&format!("h{number:04}"), zone, &[]);
+            made.tags_mut().extend(units.iter().map(|(name, units)| (name.clone(), units.to_string())));
+            world.hosts.push(made);
+        }
+        if reversed {
+            world.hosts.reverse();
+        }
+        world
+    }
+}
+
+#[test]
+fn s1_the_largest_count_is_the_one_that_another_solver_proves() {
+    let kept: Vec<Kept> = KEPT.lines().map(|line| serde_json::from_str(line).expect("a fleet")).collect();
+    assert!(kept.len() >= 100, "only {} fleets", kept.len());
+    for fleet in &kept {
+        let what = format!("{} {}", fleet.shape, fleet.seed);
+        assert_eq!(fleet.found, fleet.bound, "{what}: HiGHS did not finish it");
+        let world = fleet.world(false);
+        let more = counted(&world, NAMED, fleet.found + 1).document;
+        assert_eq!(
+            (more.verdict, more.largest_allowed_count, more.exact),
+            (Verdict::Refused, Some(fleet.found), true),
+            "{what}"
+        );
+        assert!(more.violations.iter().all(|violation| violation.rule != Rule::NotProved), "{what}");
+        if fleet.found > 0 {
+            let document = counted(&world, NAMED, fleet.found).document;
+            assert_eq!(document.verdict, Verdict::Allowed, "{what}: {:?}", document.violations);
+            // The order in which hosts are listed changes nothing.
+            let reversed = counted(&fleet.world(true), NAMED, fleet.found).document;
+            assert_eq!(
+                (document.plan, document.largest_allowed_count),
+                (reversed.plan, reversed.largest_allowed_count),
+                "{what}"
+            );
+        }
+    }
+}
