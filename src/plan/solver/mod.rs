@@ -23,6 +23,7 @@
 //! | `tableau` | the relaxation of a small problem, solved again and again |
 //! | `prices` | what a relaxation proves, in integers |
 //! | `climb` | a choice of one host more, by local search |
+//! | `costs` | which column a tree splits at |
 //! | `tree` | branch and bound on a tableau |
 //! | `small` | the search of a small problem: two trees and a climb in turn |
 //! | `enumeration` | all choices, if there are few |
@@ -33,6 +34,7 @@ mod basis;
 mod choice;
 mod climb;
 mod columns;
+mod costs;
 mod cuts;
 mod effort;
 mod enumeration;

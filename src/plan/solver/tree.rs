@@ -10,6 +10,7 @@
 
 use super::basis::{Basis, Range, Row};
 use super::columns::{Columns, Exactly};
+use super::costs::{Costs, product};
 use super::cuts::cuts;
 use super::effort::Effort;
 use super::prices::{Priced, Prices, propagate};
@@ -24,9 +25,6 @@ const BELOW: f64 = 1e-6;
 
 /// A share counts as whole if it is this close.
 const WHOLE: f64 = 1e-6;
-
-/// How often a column must have been split in a direction before what that did is relied on.
-const RELIABLE: u32 = 8;
 
 /// Columns that are tried at one split, and pivots per try.
 const TRIES: usize = 8;
@@ -318,54 +316,8 @@ impl<'a> Tree<'a> {
             ((self.tableau.worth() - reached).max(0.0), reached < wanted)
         });
         let [(fewer, fewer_closed), (more, more_closed)] = lowered;
-        self.costs.fewer[column].add(fewer / share);
-        self.costs.more[column].add(more / (1.0 - share));
+        self.costs.add(column, fewer / share, more / (1.0 - share));
         // Nothing is better than a split of which only one part is left.
         product(fewer, more) * if fewer_closed || more_closed { 100.0 } else { 1.0 }
-    }
-}
-
-/// Both parts must gain for a split to gain.
-fn product(fewer: f64, more: f64) -> f64 {
-    const LEAST: f64 = 1e-4;
-    fewer.max(LEAST) * more.max(LEAST)
-}
-
-/// How much splits lowered the bound, by column, for each whole host that they went.
-struct Costs {
-    fewer: Vec<Mean>,
-    more: Vec<Mean>,
-}
-
-#[derive(Clone, Copy, Default)]
-struct Mean {
-    sum: f64,
-    count: u32,
-}
-
-impl Mean {
-    fn add(&mut self, lowered: f64) {
-        self.sum += lowered;
-        self.count += 1;
-    }
-
-    fn get(self) -> f64 {
-        /// What is expected where nothing is known.
-        const UNKNOWN: f64 = 0.3;
-        if self.count == 0 { UNKNOWN } else { self.sum / f64::from(self.count) }
-    }
-}
-
-impl Costs {
-    fn new(columns: usize) -> Self {
-        Self { fewer: vec![Mean::default(); columns], more: vec![Mean::default(); columns] }
-    }
-
-    fn is_reliable(&self, column: usize) -> bool {
-        self.fewer[column].count.min(self.more[column].count) >= RELIABLE
-    }
-
-    fn expected(&self, column: usize, share: f64) -> f64 {
-        product(self.fewer[column].get() * share, self.more[column].get() * (1.0 - share))
     }
 }
