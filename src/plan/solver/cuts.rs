@@ -41,18 +41,9 @@ const BROKEN: f64 = 1e-4;
 /// Maximum number of cuts from one relaxation.
 const CUTS: usize = 32;
 
-/// A cut, and what it was made of.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Cut {
-    pub(super) row: Row,
-    /// By tight row of the basis.
-    pub(super) times: Vec<i128>,
-    pub(super) divisor: i128,
-}
-
 /// Cuts that hold within `range` and that the fractions `at` break, and the work that it was to find them.
-pub(super) fn cuts(basis: &Basis<'_>, range: &Range, at: &[f64]) -> (Vec<Cut>, u64) {
-    let mut broken: Vec<(f64, Cut)> = Vec::new();
+pub(super) fn cuts(basis: &Basis<'_>, range: &Range, at: &[f64]) -> (Vec<Row>, u64) {
+    let mut broken: Vec<(f64, Row)> = Vec::new();
     let proposals = proposals(basis);
     let entries: usize = basis.tight.iter().map(|row| row.takes.len()).sum();
     let work = (proposals.len() * (entries + at.len())) as u64 * WORK;
@@ -60,13 +51,13 @@ pub(super) fn cuts(basis: &Basis<'_>, range: &Range, at: &[f64]) -> (Vec<Cut>, u
         let Some(row) = rounded(&basis.tight, &times, divisor, range, at) else { continue };
         let distance = (row.taken(at) - row.bound as f64) / length(&row);
         if distance > BROKEN {
-            broken.push((distance, Cut { row, times, divisor }));
+            broken.push((distance, row));
         }
     }
     broken.sort_by(|(a, _), (b, _)| b.total_cmp(a));
-    let mut chosen: Vec<Cut> = Vec::new();
+    let mut chosen: Vec<Row> = Vec::new();
     for (_, cut) in broken {
-        if chosen.len() < CUTS && chosen.iter().all(|known| alike(&known.row, &cut.row, at.len()) < ALIKE) {
+        if chosen.len() < CUTS && chosen.iter().all(|known| alike(known, &cut, at.len()) < ALIKE) {
             chosen.push(cut);
         }
     }

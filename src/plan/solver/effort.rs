@@ -10,7 +10,7 @@ use std::time::Duration;
 const PER_MILLISECOND: u64 = 1_000_000;
 
 /// Work that is left.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Effort(Cell<u64>);
 
 impl Effort {

@@ -9,11 +9,11 @@ use super::basis::{Range, Row};
 use super::columns::Columns;
 
 /// The worth of one host, in parts. Prices of weights to a million are exact enough to tell one host of thousands.
-pub(super) const UNIT: i128 = 1 << 40;
+const UNIT: i128 = 1 << 40;
 
 /// Prices of rows, in parts of [`UNIT`].
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Prices(pub(super) Vec<(usize, i128)>);
+pub(super) struct Prices(Vec<(usize, i128)>);
 
 /// What is left of a range once it is priced.
 #[derive(Clone, Debug, PartialEq, Eq)]

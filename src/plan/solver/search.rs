@@ -216,7 +216,6 @@ impl<'a> Search<'a> {
         let Some(basis) = Basis::of(&self.rows, &range, at) else { return Some((range, Vec::new())) };
         let narrowed = basis.narrowed(&range, |column| self.columns.all[column].value, self.worth.saturating_add(1))?;
         let new = if cutting { cuts(&basis, &narrowed, at).0 } else { Vec::new() };
-        let new = new.into_iter().map(|cut| cut.row).collect();
         Some((narrowed, new))
     }
 

@@ -156,7 +156,7 @@ impl<'a> Tree<'a> {
             if !effort.spend(work + tree.tableau.work) || new.is_empty() {
                 break;
             }
-            tree.rows.extend(new.into_iter().map(|cut| cut.row));
+            tree.rows.extend(new);
             tree.tableau = Tableau::new(tree.columns, &tree.rows);
             if tree.settle(&mut whole).is_none() {
                 return Some(tree);
