@@ -1,4 +1,5 @@
 //! The solver's tests.
 
 mod cuts;
+mod search;
 mod tree;
