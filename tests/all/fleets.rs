@@ -123,7 +123,14 @@ latency = 20.0
     }
 }
 
-fn subsystem(name: &str, roles: &str, depends_on: &str, baseline: u64, minimum: u64, budgets: &str) -> String {
+pub(crate) fn subsystem(
+    name: &str,
+    roles: &str,
+    depends_on: &str,
+    baseline: u64,
+    minimum: u64,
+    budgets: &str,
+) -> String {
     format!(
         r#"name = "{name}"
 depends_on = {depends_on}

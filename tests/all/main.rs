@@ -29,6 +29,7 @@ mod permissions;
 mod policy_init;
 mod probes;
 mod prompt;
+mod proofs;
 mod reading_on;
 mod recipes;
 mod removal;
