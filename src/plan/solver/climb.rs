@@ -156,7 +156,7 @@ impl Climb<'_> {
         best.map(|(_, _, column)| column)
     }
 
-    /// What one host more or fewer of the column adds to the price of what rows are exceeded by.
+    /// The change of the price of every excess, by one host more or fewer of the column.
     fn cost(&self, column: usize, more: bool) -> f64 {
         let row = |&(row, units): &(usize, u64)| {
             let excess = self.taken[row] - self.bounds[row];
@@ -175,7 +175,7 @@ impl Climb<'_> {
         self.hosts = if more { self.hosts + 1 } else { self.hosts - 1 };
     }
 
-    /// What the rows are exceeded by, at their first prices; changes the present ones.
+    /// The price of every excess of a row, at first prices; changes the present ones.
     fn priced(&mut self) -> f64 {
         let mut sum = 0.0;
         for (row, &taken) in self.taken.iter().enumerate() {

@@ -30,7 +30,7 @@ impl Mean {
     }
 
     fn get(self) -> f64 {
-        /// What is expected where nothing is known.
+        /// The expectation where nothing is known.
         const UNKNOWN: f64 = 0.3;
         if self.count == 0 { UNKNOWN } else { self.sum / f64::from(self.count) }
     }

@@ -1,8 +1,8 @@
 //! The search of a small problem: two trees and a climb in turn, each of which finds and proves what the others do not.
 //!
 //! A [`Tree`] without cuts is quickest where hosts weigh differently in many subsystems, one with cuts where they weigh
-//! alike, and [`climb`] finds choices that neither comes across (docs/planner.md has the numbers). Each turn gives them four
-//! times as much effort as the one before, so that at most a few times the effort of the best of them is spent.
+//! alike, and [`climb`] finds choices that neither comes across. Each turn gives them four times as much effort as the one
+//! before, so that at most a few times the effort of the best of them is spent.
 
 use super::basis::Row;
 use super::climb::climb;
