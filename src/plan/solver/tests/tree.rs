@@ -95,6 +95,11 @@ impl Case {
         all.retain(|counts| columns.allow(counts, &self.exactly()));
         all
     }
+
+    /// The worth of the best of all choices.
+    fn best(&self, columns: &Columns) -> Option<i128> {
+        self.choices(columns).iter().map(|counts| columns.worth(counts)).max()
+    }
 }
 
 fn is_in(range: &Range, counts: &[u64]) -> bool {
@@ -109,7 +114,7 @@ proptest! {
         let (columns, rows) = case.columns();
         prop_assume!(!columns.all.is_empty());
         let exactly = case.exactly();
-        let best = case.choices(&columns).iter().map(|counts| columns.worth(counts)).max();
+        let best = case.best(&columns);
         for seconds in [0, 1] {
             let effort = Effort::about(Duration::from_secs(seconds));
             let searched = search_small(&columns, &exactly, rows.clone(), (-1000, i128::MAX), &effort);
@@ -133,8 +138,7 @@ proptest! {
             let kept = |(row, &bound): (usize, &u64)| if tight.contains(&row) { bound } else { u64::MAX };
             let fewer = Case { bounds: case.bounds.iter().enumerate().map(kept).collect(), ..case };
             let (columns, _) = fewer.columns();
-            let most = fewer.choices(&columns).iter().map(|counts| columns.worth(counts)).max();
-            prop_assert_eq!(most, Some(i128::from(found.counts.iter().sum::<u64>())), "{:?}", tight);
+            prop_assert_eq!(fewer.best(&columns), Some(i128::from(found.counts.iter().sum::<u64>())), "{:?}", tight);
         }
     }
 
@@ -144,7 +148,7 @@ proptest! {
         let (columns, rows) = case.columns();
         prop_assume!(!columns.all.is_empty());
         let exactly = case.exactly();
-        let best = case.choices(&columns).iter().map(|counts| columns.worth(counts)).max();
+        let best = case.best(&columns);
         let effort = Effort::about(Duration::from_secs(1));
         let mut tree = Tree::new(&columns, &exactly, rows, (-1000, i128::MAX));
         if !tree.begin()
