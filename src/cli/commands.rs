@@ -22,6 +22,9 @@ pub(crate) enum Command {
         /// Which hosts.
         #[command(flatten)]
         selection: SelectionArgs,
+        /// Add the proof to the JSON if the count is refused because of numbers: certificate/v1, for a program to check
+        #[arg(long)]
+        certificate: bool,
     },
     /// How much can be removed now, and what limits it
     #[command(after_help = examples::HEADROOM)]
@@ -30,7 +33,7 @@ pub(crate) enum Command {
         #[arg(long, value_name = "NAME", value_parser = subsystem, add = candidates::subsystems())]
         subsystem: Option<SubsystemName>,
         /// How long to look for more hosts, and for the proof that no more can go, on a fleet where that is hard; each
-        /// subsystem gets a tenth of it [default: 5s]
+        /// subsystem gets a tenth of it [default: 10s]
         #[arg(long, value_name = "DURATION", value_parser = duration, allow_hyphen_values = true)]
         prove: Option<Duration>,
         /// Answer as if minimum=UNITS (of --subsystem) or zone-down=ZONE; may be repeated; changes nothing

@@ -178,7 +178,7 @@ async fn command(cli: &Cli, screen: &Arc<Screen>) -> Result<CommandOutput, Opera
     let global = &cli.global;
     match &cli.command {
         None => remove::run(global, &cli.removal, screen).await,
-        Some(Command::Plan { selection }) => plan::run(global, selection).await,
+        Some(Command::Plan { selection, certificate }) => plan::run(global, selection, *certificate).await,
         Some(Command::Headroom { subsystem, prove, what_if }) => {
             headroom::run(global, subsystem.as_ref(), what_if, *prove).await
         }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::model::{RunId, Time, counted, span_text};
-use crate::ops::{self, Because, OperationError, PlanAnswer};
+use crate::ops::{self, Because, OperationError, PlanAnswer, Proving};
 use crate::output::{PlanEnd, Text, largest_text, next, placed_plan, plan_text, refusal_line};
 use crate::plan::{PlanDocument, Rule};
 
@@ -14,9 +14,14 @@ use super::removal::SelectionArgs;
 use super::{CommandOutput, selection};
 
 /// Makes a plan, and shows it.
-pub(super) async fn run(global: &Global, selection: &SelectionArgs) -> Result<CommandOutput, OperationError> {
+pub(super) async fn run(
+    global: &Global,
+    selection: &SelectionArgs,
+    certificate: bool,
+) -> Result<CommandOutput, OperationError> {
     let request = selection::request(selection)?;
-    answer(&ops::plan(&global.policies, &request, selection.prove).await?, &global.policies, false)
+    let proving = Proving { effort: selection.prove, certificate };
+    answer(&ops::plan(&global.policies, &request, &proving).await?, &global.policies, false)
 }
 
 /// A plan as the answer. `no_wait`: whether the caller refused to wait (`--no-wait`).

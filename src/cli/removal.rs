@@ -34,7 +34,7 @@ pub(crate) struct SelectionArgs {
     #[arg(long, value_name = "N", value_parser = remaining, allow_negative_numbers = true)]
     pub(crate) expect_remaining: Option<u64>,
 
-    /// How long to look for more hosts, and for the proof that no more can go, on a fleet where that is hard [default: 5s]
+    /// How long to look for more hosts, and for the proof that no more can go, on a fleet where that is hard [default: 10s]
     #[arg(long, value_name = "DURATION", value_parser = duration, allow_hyphen_values = true)]
     pub(crate) prove: Option<Duration>,
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::model::BatchNumber;
-use crate::ops::{self, OperationError, Removal, Removed};
+use crate::ops::{self, OperationError, Proving, Removal, Removed};
 
 use super::args::Global;
 use super::removal::RemovalArgs;
@@ -20,7 +20,8 @@ pub(super) async fn run(
     let policies = global.policies.as_path();
     let request = selection::request(&args.selection)?;
     if args.dry_run {
-        return plan::answer(&ops::plan(policies, &request, args.selection.prove).await?, policies, args.no_wait);
+        let proving = Proving { effort: args.selection.prove, certificate: false };
+        return plan::answer(&ops::plan(policies, &request, &proving).await?, policies, args.no_wait);
     }
     let (yes, step, max_wait) = (args.yes, args.step, args.max_wait());
     let pause_after = args.pause_after.map(|batch| BatchNumber::new(batch.get()));

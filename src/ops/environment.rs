@@ -11,7 +11,7 @@ use crate::health::{self, ProbeSpecs};
 use crate::hook::{self, HookPrograms};
 use crate::model::{FleetSnapshot, HostId, ProbeKey, RunId, SubsystemName, Time, duration_text};
 use crate::output::Place;
-use crate::plan::{AssessError, Inputs, LedgerView, Plan, Request, believable};
+use crate::plan::{AssessError, Certificate, Inputs, LedgerView, Plan, Request, Violation, believable, certify};
 use crate::policy::{self, FleetConfig, PolicySet};
 use crate::ports::{Clock, Fleet, Lasting, Ledger, Prober};
 use crate::probe::{self, Probes};
@@ -183,6 +183,16 @@ impl Environment {
         Ok(plan)
     }
 
+    /// Why the count of a refused plan cannot go, for a program to check; `None` if it is not refused because of numbers, or
+    /// if no proof was found.
+    pub(crate) fn certify(
+        &self,
+        request: &Request,
+        observation: &ObservedFleet,
+    ) -> Result<Option<Certificate>, OperationError> {
+        certify(&self.inputs(observation, &BTreeMap::new()), request).map_err(OperationError::Assess)
+    }
+
     /// Whether a refused plan would be allowed without what other runs hold, claim or have just removed (S9: a race is
     /// never exit 3).
     pub(crate) fn is_race(
@@ -192,11 +202,17 @@ impl Environment {
         plan: &Plan,
     ) -> Result<bool, OperationError> {
         let view = observation.record.alone(None, &observation.silent).view(None, &observation.silent, observation.now);
+        let violations = &plan.document.violations;
+        let is_race = |without: &[Violation]| {
+            is_race(&observation.record, &observation.silent, self.began_at, violations, without)
+        };
+        // Nobody else is there: the same plan would be made once more.
+        if view == observation.view {
+            return Ok(is_race(violations));
+        }
         let none = BTreeMap::new();
         let inputs = Inputs { ledger: &view, ..self.inputs(observation, &none) };
-        let alone = crate::plan::plan(&inputs, request).map_err(OperationError::Assess)?;
-        let (violations, without) = (&plan.document.violations, &alone.document.violations);
-        Ok(is_race(&observation.record, &observation.silent, self.began_at, violations, without))
+        Ok(is_race(&crate::plan::plan(&inputs, request).map_err(OperationError::Assess)?.document.violations))
     }
 
     /// Makes a plan whose hosts were all checked for the protections that no observation shows. Where a host has such a

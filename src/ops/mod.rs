@@ -81,7 +81,7 @@ pub(crate) use init::{init, ledger_id};
 pub(crate) use marks::Marks;
 pub(crate) use minimums::raise_minimums;
 pub(crate) use pause::{go_on, pause};
-pub(crate) use plan::{Because, PlanAnswer, plan};
+pub(crate) use plan::{Because, PlanAnswer, Proving, plan};
 pub(crate) use probes::probes;
 pub(crate) use prune::{Pruned, prune};
 pub(crate) use removal::{Removal, Removed};

@@ -67,19 +67,31 @@ impl PlanAnswer {
     }
 }
 
+/// How much is proved.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Proving {
+    /// `--prove`
+    pub(crate) effort: Option<Duration>,
+    /// `--certificate`
+    pub(crate) certificate: bool,
+}
+
 /// Opens what the policies name, observes, and plans.
 ///
 /// # Errors
 ///
 /// The policies are invalid (4), the fleet cannot be established (5), the ledger cannot be read (10).
-pub(crate) async fn plan(
-    policies: &Path,
-    request: &Request,
-    prove: Option<Duration>,
-) -> Result<PlanAnswer, OperationError> {
-    let environment = Environment::open(policies).await?.proving(prove);
+pub(crate) async fn plan(policies: &Path, request: &Request, proving: &Proving) -> Result<PlanAnswer, OperationError> {
+    let environment = Environment::open(policies).await?.proving(proving.effort);
     let mut observation = environment.observe_then_read().await?;
-    let plan = environment.plan(request, &mut observation).await?;
+    let mut plan = environment.plan(request, &mut observation).await?;
+    if proving.certificate && plan.document.verdict == Verdict::Refused {
+        plan.document.certificate = environment.certify(request, &observation)?;
+        if plan.document.certificate.is_none() && plan.document.is_too_many() {
+            let warning = "no certificate: making it takes more effort than the proof did; --prove gives more";
+            plan.document.warnings.push(warning.to_owned());
+        }
+    }
     let because = match plan.document.verdict {
         Verdict::Allowed => Because::OnlyAsked,
         Verdict::Refused if environment.is_race(request, &observation, &plan)? => Because::TakenByOthers,

@@ -8,7 +8,8 @@ use crate::model::{
     BatchNumber, FleetIdentity, FleetName, GroupName, HostId, PlanDigest, RequestId, SubsystemName, Time, ZoneName,
 };
 
-use super::{OtherRun, Violation, Why};
+use super::certificate::Certificate;
+use super::{OtherRun, Rule, Violation, Why};
 
 /// Whether a plan may run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -130,6 +131,9 @@ pub struct PlanDocument {
     /// Whether it is proved that no larger count is possible; otherwise `largest_allowed_count` means "at least".
     #[serde(default)]
     pub(crate) exact: bool,
+    /// Why the count cannot go, for a program to check; there only if it was asked for.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(crate) certificate: Option<Certificate>,
     /// The hosts that would go, in order. If the plan is refused: the choice that the preferences would make.
     pub batches: Vec<Batch>,
     /// Every subsystem that a host of the plan belongs to, and the named one.
@@ -153,6 +157,12 @@ pub struct PlanDocument {
 }
 
 impl PlanDocument {
+    /// Whether it is proved that so many cannot go, whatever is open or closed now.
+    pub(crate) fn is_too_many(&self) -> bool {
+        let is_more = self.largest_allowed_count.zip(self.request.count).is_some_and(|(most, count)| count > most);
+        is_more && self.violations.iter().all(|violation| violation.rule != Rule::NotProved)
+    }
+
     /// The largest count that would be allowed, in words: `3`, or `at least 3` where it is not proved that no more can
     /// go. `None` if hosts were named.
     pub(crate) fn largest_text(&self) -> Option<String> {

@@ -34,7 +34,7 @@ pub struct Inputs<'a> {
 
 impl Inputs<'_> {
     /// The effort where nobody asks for another one.
-    pub const PROVE: Duration = Duration::from_secs(5);
+    pub const PROVE: Duration = Duration::from_secs(10);
 
     /// Whether nobody has seen yet that nothing takes the place of what goes, where that must be seen.
     pub(crate) fn is_first_removal(&self) -> bool {

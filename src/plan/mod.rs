@@ -23,12 +23,14 @@
 //! | `capacity`, `measure`, `listing`, `warnings`, `digest` | what people are shown |
 //! | `explain` | why not, and what would be allowed |
 //! | `draft`, `planner` | all of it put together |
+//! | `certificate` | why a count cannot go, for somebody else to check |
 //! | `permit` | how a plan is confirmed |
 
 #![cfg_attr(not(test), warn(clippy::wildcard_enum_match_arm))]
 
 mod batches;
 mod capacity;
+mod certificate;
 mod claims;
 mod constraints;
 mod contradictions;
@@ -67,6 +69,7 @@ pub(crate) mod testing;
 mod tests;
 
 pub(crate) use capacity::serving_without;
+pub(crate) use certificate::{Certificate, certify};
 pub use claims::LedgerView;
 pub(crate) use claims::{Claim, OtherRun, Removal};
 pub(crate) use contradictions::believable;

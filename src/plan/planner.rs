@@ -128,6 +128,7 @@ pub(crate) fn plan_over(
         why: draft.why.filter(|_| verdict == Verdict::Refused),
         largest_allowed_count: draft.largest,
         exact: !draft.more_may_go,
+        certificate: None,
         batches,
         subsystems,
         others: others(inputs, &watched),

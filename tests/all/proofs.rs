@@ -1,4 +1,4 @@
-//! A count about which nothing is proved, and `--prove`.
+//! A count about which nothing is proved, `--prove`, and the proof itself. `plan::tests::kept` checks such proofs.
 
 use serde_json::{Value, json};
 
@@ -52,4 +52,29 @@ fn s1_what_is_not_proved_in_no_time_is_proved_in_more() {
     let (rules, exact, exact_too) = asked("60s");
     assert!(rules.iter().all(|rule| rule == "minimum"), "{rules:?}");
     assert_eq!((exact, exact_too), (json!(true), json!(true)));
+}
+
+#[test]
+fn s1_a_refusal_because_of_numbers_carries_its_proof() {
+    let (environment, most) = hard();
+    let asked = |count: u64, certificate: &[&str], exit: i32| {
+        let count = count.to_string();
+        let plan = ["plan", "--subsystem", "all", "--count", &count, "--output=json"];
+        environment.run(&[&plan[..], certificate].concat()).exits(exit).json()
+    };
+    let plan = asked(most + 1, &["--certificate"], 3);
+    let certificate = &plan["certificate"];
+    assert_eq!(
+        (&certificate["schema"], &certificate["count"]),
+        (&json!("safe-remove/certificate/v1"), &json!(most + 1))
+    );
+    let hosts =
+        certificate["columns"].as_array().expect("columns").iter().flat_map(|hosts| hosts.as_array().expect("ids"));
+    assert_eq!(hosts.count(), 20);
+    assert!(certificate["parts"].as_array().expect("parts").len() > 1, "it takes some search");
+    assert_eq!(asked(most + 1, &[], 3)["certificate"], Value::Null, "nobody asked for it");
+    assert_eq!(asked(most, &["--certificate"], 0)["certificate"], Value::Null, "so many can go");
+    // With less effort there is neither a proof nor a certificate.
+    let plan = asked(most + 1, &["--certificate", "--prove", "0s"], 3);
+    assert_eq!((&plan["certificate"], &plan["violations"][0]["rule"]), (&Value::Null, &json!("not-proved")));
 }

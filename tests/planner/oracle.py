@@ -6,9 +6,10 @@
     tests/planner/oracle.py --fleets 1000 target/release/safe-remove
 
 It makes fleets of several shapes, from seeds. Of each it asks HiGHS how many hosts can go, by the rules of contract
-section 5 as they are written below, and then `safe-remove headroom` and `safe-remove plan --count`, at the boundary. It
-prints every disagreement and ends with 1 if there is one; else a table: by shape, how many fleets, what is not proved,
-and how long `plan` took. With `--keep FILE`, the fleets and HiGHS's answers are written there, one a line: `cargo test`
+section 5 as they are written below, and then `safe-remove plan --count`, at the boundary. The certificate of every count
+that is refused by the rules is checked (`certificate.py`), and its rows are compared with those below. It prints every
+disagreement and ends with 1 if there is one; else a table: by shape, how many fleets, what is not proved or has no
+certificate, and how long `plan` took on one core. With `--keep FILE`, the fleets and HiGHS's answers are written there, one a line: `cargo test`
 asks the planner about those that are kept in `kept.jsonl`.
 """
 
@@ -16,10 +17,12 @@ import argparse
 import json
 import os
 import random
+import resource
 import subprocess
 import sys
 import tempfile
-import time
+
+import certificate
 
 NAMED = "all"
 ZONES = ["a", "b", "c"]
@@ -116,15 +119,15 @@ def dense(seed, hosts, subsystems):
     return fleet
 
 
-def fleets(count, hard):
-    """A mix of shapes and sizes, always the same for a count. The hard ones are those that HiGHS does not finish."""
-    for seed in range(count):
+def fleets(first, count, hard):
+    """A mix of shapes and sizes, always the same for a seed. The hard ones are those that HiGHS does not finish."""
+    for seed in range(first, first + count):
         r = random.Random(seed)
         kind = seed % 20
         if kind < 8:
             yield pools(seed, r.randint(10, 500), r.randint(2, 50), r.choice([4, 9]))
         elif kind < 13:
-            yield scattered(seed, r.randint(10, 300), r.randint(4, 50), r.choice([9, 99]))
+            yield scattered(seed, r.randint(10, r.choice([60, 120, 300])), r.randint(4, 50), r.choice([9, 99]))
         elif kind < 16:
             yield spares(seed, r.randint(10, 200), r.randint(5, 50))
         else:
@@ -223,16 +226,36 @@ def write(fleet, directory):
 
 def asked(program, directory, *arguments):
     command = [program, *arguments, "--policies", os.path.join(directory, "policies"), "--output", "json"]
-    begun = time.monotonic()
+    begun = resource.getrusage(resource.RUSAGE_CHILDREN)
     done = subprocess.run(command, capture_output=True, text=True, check=False)
-    took = time.monotonic() - begun
+    ended = resource.getrusage(resource.RUSAGE_CHILDREN)
+    # Of the processor: whatever else runs beside it.
+    took = ended.ru_utime - begun.ru_utime + ended.ru_stime - begun.ru_stime
     if done.returncode not in (0, 3) or not done.stdout:
         raise SystemExit(f"{' '.join(command)}: {done.returncode}\n{done.stdout}{done.stderr}")
     return json.loads(done.stdout), took
 
 
+def uncertified(fleet, plan):
+    """What is wrong with the certificate of a plan that is refused by the rules."""
+    made = plan["certificate"]
+    try:
+        certificate.check(made)
+    except certificate.Wrong as wrong:
+        yield f"certificate: {wrong}"
+    # The scenario has one host a pool: h0007-0001.
+    columns = [[int(host[1:5]) for host in hosts] for hosts in made["columns"]]
+    if sorted(host for hosts in columns for host in hosts) != list(range(len(fleet.hosts))):
+        yield "certificate: its columns are not the fleet"
+    rows = [(bound, takes) for bound, takes in fleet.rows()]
+    for row in made["rows"]:
+        if (row["bound"], {host: units for column, units in row["takes"] for host in columns[column]}) not in rows:
+            yield f"certificate: no rule says {row}"
+
+
 def judge(fleet, program, limit):
-    """What is wrong about the planner's answers, what is not proved, how long the longest took, and HiGHS's answer."""
+    """What is wrong about the planner's answers, what is not proved, what has no certificate, how long the longest took, and
+    HiGHS's answer."""
     found, bound = solved(fleet, limit)
     wrong, took = [], 0.0
     with tempfile.TemporaryDirectory() as directory:
@@ -251,13 +274,19 @@ def judge(fleet, program, limit):
             if plan["verdict"] == "refused" and count <= found and rules != ["not-proved"]:
                 wrong.append(f"{said}: refused wrongly")
             proved = exact and rules != ["not-proved"]
-    return wrong, proved, took, (found, bound)
+        certified = True
+        if plan["verdict"] == "refused" and rules != ["not-proved"]:
+            plan, _ = asked(program, directory, "plan", "--subsystem", NAMED, "--count", str(count), "--certificate")
+            certified = "certificate" in plan
+            wrong += uncertified(fleet, plan) if certified else []
+    return wrong, proved, certified, took, (found, bound)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("program", help="safe-remove, built for release")
     parser.add_argument("--fleets", type=int, default=1000)
+    parser.add_argument("--first", type=int, default=0, help="the seed of the first fleet")
     parser.add_argument("--hard", type=int, default=0, help="dense fleets of 60 to 300 hosts besides")
     parser.add_argument("--limit", type=float, default=60, help="seconds that HiGHS has for each")
     parser.add_argument("--keep", help="a file for the fleets and the answers")
@@ -265,12 +294,12 @@ def main():
     kept = open(arguments.keep, "w", encoding="utf-8") if arguments.keep else None
     shapes, failures = {}, 0
     try:
-        for fleet in fleets(arguments.fleets, arguments.hard):
-            wrong, proved, took, answer = judge(fleet, arguments.program, arguments.limit)
+        for fleet in fleets(arguments.first, arguments.fleets, arguments.hard):
+            wrong, proved, certified, took, answer = judge(fleet, arguments.program, arguments.limit)
             for line in wrong:
                 failures += 1
                 print(f"{fleet.shape} {fleet.seed}: {line}", flush=True)
-            shapes.setdefault(fleet.shape, []).append((took, proved, answer[0] == answer[1]))
+            shapes.setdefault(fleet.shape, []).append((took, proved, certified, answer[0] == answer[1]))
             if kept:
                 line = {"shape": fleet.shape, "seed": fleet.seed, "hosts": fleet.hosts, "limits": fleet.limits,
                         "found": answer[0], "bound": answer[1], "proved": proved, "seconds": round(took, 3)}
@@ -278,13 +307,13 @@ def main():
                 kept.flush()
     except KeyboardInterrupt:
         print("interrupted: the table is of those that were asked about")
-    print("| shape | fleets | HiGHS did not finish | not proved | median | p99 | slowest |")
-    print("| --- | --- | --- | --- | --- | --- | --- |")
+    print("| shape | fleets | HiGHS did not finish | not proved | no certificate | median | p99 | slowest |")
+    print("| --- | --- | --- | --- | --- | --- | --- | --- |")
     for shape, all_of in sorted(shapes.items()):
-        times = sorted(took for took, _, _ in all_of)
+        times = sorted(took for took, _, _, _ in all_of)
         at = lambda share: times[min(int(share * len(times)), len(times) - 1)]
-        unproved, unfinished = sum(not p for _, p, _ in all_of), sum(not f for _, _, f in all_of)
-        print(f"| {shape} | {len(times)} | {unfinished} | {unproved} | {at(0.5) * 1e3:.0f} ms | {at(0.99) * 1e3:.0f} ms "
+        unproved, bare, unfinished = (sum(not of[place] for of in all_of) for place in (1, 2, 3))
+        print(f"| {shape} | {len(times)} | {unfinished} | {unproved} | {bare} | {at(0.5) * 1e3:.0f} ms | {at(0.99) * 1e3:.0f} ms "
               f"| {times[-1]:.2f} s |")
     sys.exit(1 if failures else 0)
 

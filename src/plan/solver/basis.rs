@@ -1,7 +1,7 @@
 //! The basis of a relaxation's optimum: the rows without room to spare, the columns that they hold between nothing and
 //! all, and what follows for choices of whole hosts. Nothing here chooses, and nothing here solves.
 //!
-//! All of it is floating point. It proposes cuts ([`super::cuts`]), which are made in integers, and it prices rows: any
+//! All of it is floating point. It proposes cuts ([`super::rounded_sums`]), which are made in integers, and it prices rows: any
 //! prices bound what a choice can be worth (weak duality), and good prices bound it closely.
 
 use super::columns::Columns;
@@ -24,10 +24,10 @@ pub(super) const SLACK: f64 = 1e-6;
 
 /// `sum(units * count) <= bound`, over columns.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Row {
+pub(crate) struct Row {
     /// By column, ascending; never 0.
-    pub(super) takes: Vec<(usize, i128)>,
-    pub(super) bound: i128,
+    pub(crate) takes: Vec<(usize, i128)>,
+    pub(crate) bound: i128,
     /// Whether the sum must equal the bound, instead of being at most the bound.
     pub(super) exact: bool,
 }

@@ -60,11 +60,12 @@ pub(super) fn climb(
     columns: &Columns,
     rows: &[Row],
     tableau: &Tableau,
+    within: &Range,
     start: &[u64],
     (wanted, turn): (u64, u64),
     effort: &Effort,
 ) -> Option<Vec<u64>> {
-    let mut range = Range::of(columns);
+    let mut range = within.clone();
     let prices = Prices::rounded(&tableau.prices(), rows);
     if prices.narrow(columns, rows, &mut range, wanted.into()) == Priced::Closed || !propagate(rows, &mut range) {
         return None;

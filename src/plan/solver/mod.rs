@@ -15,7 +15,9 @@
 //! | `columns` | classes that the rows do not tell apart, taken together |
 //! | `basis` | the basis of a relaxation's optimum, and what follows from it |
 //! | `relaxation` | the linear relaxation, solved in fractions |
-//! | `cuts` | rows that whole numbers keep and the relaxation breaks |
+//! | `cut` | a row that whole numbers keep and the relaxation breaks |
+//! | `rounded_sums` | cuts from sums of rows |
+//! | `covers` | cuts from single rows |
 //! | `rounding` | whole choices near an optimum in fractions |
 //! | `aggregate_bound` | the quick way to a maximum, from the few rows that matter most |
 //! | `effort` | how much work a search may do |
@@ -23,9 +25,10 @@
 //! | `tableau` | the relaxation of a small problem, solved again and again |
 //! | `prices` | what a relaxation proves, in integers |
 //! | `climb` | a choice of one host more, by local search |
-//! | `costs` | which column a tree splits at |
+//! | `trace` | what a tree excluded, step by step |
 //! | `tree` | branch and bound on a tableau |
 //! | `small` | the search of a small problem: two trees and a climb in turn |
+//! | `proof` | why a count is impossible, for somebody else to check |
 //! | `enumeration` | all choices, if there are few |
 //! | `select` | the [`Selector`]: what the rest of `plan` asks |
 
@@ -34,25 +37,33 @@ mod basis;
 mod choice;
 mod climb;
 mod columns;
-mod costs;
-mod cuts;
+mod covers;
+mod cut;
 mod effort;
 mod enumeration;
 mod offer;
 mod prices;
 mod problem;
+mod proof;
 mod relaxation;
+mod rounded_sums;
 mod rounding;
 mod search;
 mod select;
 mod small;
 mod tableau;
+mod trace;
 mod tree;
 
 #[cfg(test)]
 mod tests;
 
+pub(super) use basis::Row as Sum;
+pub(super) use cut::{Made, Rounded};
 pub(super) use effort::Effort;
+pub(super) use prices::UNIT;
 pub(super) use problem::{Class, Problem, Row};
+pub(super) use proof::Proof;
 pub(super) use search::Reach;
 pub(super) use select::{Maximum, Selector};
+pub(super) use trace::{Part, Step};

@@ -9,7 +9,7 @@ use super::basis::{Range, Row};
 use super::columns::Columns;
 
 /// The worth of one host, in parts. Prices of weights to a million are exact enough to tell one host of thousands.
-const UNIT: i128 = 1 << 40;
+pub(crate) const UNIT: i128 = 1 << 40;
 
 /// Prices of rows, in parts of [`UNIT`].
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,11 +28,17 @@ impl Prices {
     /// Rounded so that they can be used: only an exact row may have a price below 0.
     pub(super) fn rounded(prices: &[(usize, f64)], rows: &[Row]) -> Self {
         let whole = |&(row, price): &(usize, f64)| {
-            // `as` saturates and maps NaN to 0.
-            let price = (price * UNIT as f64).round() as i128;
+            // `as` saturates and maps NaN to 0. Prices that do not fit 64 bits are no prices.
+            let price = (price * UNIT as f64).round() as i64;
+            let price = if price.unsigned_abs() >= i64::MAX as u64 { 0 } else { price.into() };
             (row, if rows[row].exact { price } else { price.max(0) })
         };
         Self(prices.iter().map(whole).filter(|(_, price)| *price != 0).collect())
+    }
+
+    /// The same, by number of row.
+    pub(super) fn numbered(&self, numbers: &[usize]) -> Vec<(usize, i128)> {
+        self.0.iter().map(|&(row, price)| (numbers[row], price)).collect()
     }
 
     /// Takes from the range what cannot be worth `wanted`. Leaves it as it is if a number becomes too large.

@@ -2,7 +2,7 @@
 //!
 //! [`best`] searches whole numbers by branch and cut, one for all classes that the binding rows do not distinguish
 //! ([`super::columns`]): a hundred classes are often six numbers. Bounds come from the linear relaxation
-//! ([`super::relaxation`], in floating point). They are sharpened by cuts ([`super::cuts`]) and by removing what cannot
+//! ([`super::relaxation`], in floating point). They are sharpened by cuts ([`super::rounded_sums`]) and by removing what cannot
 //! be worth more than the choice found ([`super::basis`]). Floats cannot make an answer wrong: cuts are made in
 //! integers, everything that is *accepted* is checked in integers, and a bound can only be too generous. If the
 //! relaxation fails, the bound is the trivial one.
@@ -15,10 +15,10 @@
 use super::aggregate_bound::aggregate_bound;
 use super::basis::{Basis, Range, Row, SLACK};
 use super::columns::{Columns, Exactly};
-use super::cuts::cuts;
 use super::effort::Effort;
 use super::problem::{Problem, clipped, clipping, is_feasible};
 use super::relaxation::{Relaxation, Relaxed, relax, rows};
+use super::rounded_sums::rounded_sums;
 use super::rounding::{exchanged, filled, nearest};
 use super::small::{Searched, is_small, search_small};
 
@@ -136,7 +136,7 @@ fn search(columns: &Columns, exactly: &[Exactly], worth: (i128, i128), effort: &
         let proved = search.run(effort);
         return Searched { proved, root: search.root, found: search.found };
     }
-    search_small(columns, exactly, rows, worth, effort)
+    search_small(columns, exactly, &rows, worth, effort)
 }
 
 struct Search<'a> {
@@ -216,7 +216,8 @@ impl<'a> Search<'a> {
     fn sharpened(&self, range: Range, at: &[f64], cutting: bool) -> Option<(Range, Vec<Row>)> {
         let Some(basis) = Basis::of(&self.rows, &range, at) else { return Some((range, Vec::new())) };
         let narrowed = basis.narrowed(&range, |column| self.columns.all[column].value, self.worth.saturating_add(1))?;
-        let new = if cutting { cuts(&basis, &narrowed, at).0 } else { Vec::new() };
+        let new = if cutting { rounded_sums(&basis, &narrowed, at).0 } else { Vec::new() };
+        let new = new.into_iter().map(|cut| cut.row).collect();
         Some((narrowed, new))
     }
 

@@ -16,6 +16,7 @@ use super::effort::Effort;
 use super::enumeration::{WAYS, enumerate, ways};
 use super::offer::Offer;
 use super::problem::Problem;
+use super::proof::Proof;
 use super::search::{Found, Reach, best, reaches, tight};
 
 /// The effort for each of the first two levels of the preference.
@@ -133,6 +134,11 @@ impl<'a> Selector<'a> {
                 (if thorough.proved || thorough.hosts > maximum.hosts { thorough } else { maximum }, true)
             }
         }
+    }
+
+    /// Why so many hosts cannot go together; `None` if they can, or if that was not proved with this effort.
+    pub(crate) fn proof(&self, count: u64, effort: &Effort) -> Option<Proof> {
+        Proof::of(&self.offer, count, effort)
     }
 
     /// The rows that a quick test finds to be limiting; empty if it finds none, which proves nothing.

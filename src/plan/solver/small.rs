@@ -1,24 +1,25 @@
-//! The search of a small problem: two trees and a climb in turn, each of which finds and proves what the others do not.
+//! The search of a small problem: trees and a climb in turn, each of which finds and proves what the others do not.
 //!
-//! A [`Tree`] without cuts is quickest where hosts weigh differently in many subsystems, one with cuts where they weigh
-//! alike, and [`climb`] finds choices that neither comes across. Each turn gives them four times as much effort as the one
-//! before, so that at most a few times the effort of the best of them is spent.
+//! A [`Tree`] without cuts comes first. If cuts close a good part of the gap, one with cuts goes on in its place: it needs
+//! far fewer visits. Where hosts weigh differently in many subsystems they close little, and many quick visits do more.
+//! [`climb`] finds choices that neither comes across. Each turn gives them four times as much effort as the one before, so
+//! that at most a few times the effort of the best of them is spent.
 
 use super::basis::Row;
-use super::climb::climb;
 use super::columns::{Columns, Exactly};
 use super::effort::Effort;
 use super::tableau::Tableau;
+use super::trace::Trace;
 use super::tree::Tree;
 
 /// The largest tableau: beyond it, few relaxations with cuts do more ([`super::search`]).
 const CELLS: u64 = 1 << 18;
 
 /// The work of each in the first turn.
-const FIRST_TURN: u64 = 5_000_000;
+const FIRST_TURN: u64 = 1_000_000;
 
-/// The bound of a relaxation, in floats, may be too low by this.
-const ROUNDING: f64 = 1e-6;
+/// The turn in which cuts are made: most problems are solved before.
+const CUTTING: u32 = 2;
 
 /// What a search came to.
 pub(super) struct Searched {
@@ -38,58 +39,58 @@ pub(super) fn is_small(columns: &Columns, rows: &[Row]) -> bool {
 pub(super) fn search_small(
     columns: &Columns,
     exactly: &[Exactly],
-    rows: Vec<Row>,
+    rows: &[Row],
     (worth, enough): (i128, i128),
     effort: &Effort,
 ) -> Searched {
-    let mut plain = Tree::new(columns, exactly, rows.clone(), (worth, enough));
-    let mut proved = plain.begin();
-    // The relaxation bounds every choice; that of the whole is needed again.
-    let (relaxation, bound) = (plain.relaxation().clone(), plain.relaxation().worth() + ROUNDING);
-    let climbs = exactly.is_empty() && columns.all.iter().all(|column| column.value == 1);
-    let mut cutting: Option<Tree<'_>> = None;
-    for turn in 0.. {
-        if proved || turn > 0 && effort.is_spent() {
-            break;
-        }
-        let work = FIRST_TURN.saturating_mul(1 << (2 * turn).min(40));
-        let part = effort.part(work);
-        proved = plain.go_on(&part);
-        effort.take_back(part);
-        if proved {
-            break;
-        }
-        if turn == 0 {
-            cutting = plain.with_cuts(effort);
-        }
-        if let Some(tree) = &mut cutting {
-            tell(&plain, tree);
-            let part = effort.part(work);
-            proved = tree.go_on(&part);
-            effort.take_back(part);
-            tell(tree, &mut plain);
-        }
-        let part = effort.part(work);
-        while let (best, found) = plain.best()
-            && let wanted = best.saturating_add(1)
-            && climbs
-            && !proved
-            && best < enough
-            && wanted as f64 <= bound
-        {
-            let start = found.cloned().unwrap_or_else(|| vec![0; columns.all.len()]);
-            let wanted = u64::try_from(wanted).unwrap_or(u64::MAX);
-            let Some(counts) = climb(columns, &rows, &relaxation, &start, (wanted, turn), &part) else { break };
-            plain.know(&counts);
-        }
-        effort.take_back(part);
-    }
+    let mut plain = Tree::new(columns, exactly, rows.to_vec(), (worth, enough));
+    let (proved, _) = search(&mut plain, rows, effort);
     Searched { proved, found: plain.best().1.cloned(), root: plain.root }
 }
 
-/// What one tree has found, the other need not find.
-fn tell(from: &Tree<'_>, to: &mut Tree<'_>) {
-    if let (_, Some(counts)) = from.best() {
-        to.know(counts);
+/// Why no choice of so many hosts keeps the rows, step by step; `None` if one does, or nothing was proved with this
+/// effort.
+pub(super) fn trace_small(columns: &Columns, rows: &[Row], count: u64, effort: &Effort) -> Option<Trace> {
+    // As if a choice of one host fewer had been found already.
+    let worth = (i128::from(count) - 1, i128::from(count));
+    let mut plain = Tree::new(columns, &[], rows.to_vec(), worth).traced();
+    let (proved, cutting) = search(&mut plain, rows, effort);
+    if !proved || plain.best().1.is_some() {
+        return None;
     }
+    cutting.map_or(plain.trace, |tree| tree.trace)
+}
+
+/// Searches with one tree, and one with cuts in its place if that is worth it; returns whether that was exhaustive, or
+/// found enough, and the tree that was used last.
+fn search<'a>(plain: &mut Tree<'a>, rows: &[Row], effort: &Effort) -> (bool, Option<Tree<'a>>) {
+    if plain.begin() || effort.is_spent() {
+        return (plain.has_ended(), None);
+    }
+    // The relaxation bounds every choice; that of the whole is needed again.
+    let relaxation = plain.relaxation().clone();
+    let mut cutting: Option<Tree<'_>> = None;
+    for turn in 0.. {
+        let work = FIRST_TURN.saturating_mul(1 << (2 * turn).min(40));
+        if turn == CUTTING {
+            cutting = plain.with_cuts(effort);
+        }
+        let tree = cutting.as_mut().unwrap_or(plain);
+        let part = effort.part(work);
+        let mut proved = tree.go_on(&part);
+        effort.take_back(part);
+        if !proved {
+            let part = effort.part(work);
+            tree.climb(rows, &relaxation, turn, &part);
+            effort.take_back(part);
+            proved = tree.has_enough();
+        }
+        if proved || effort.is_spent() {
+            if let Some(counts) = cutting.as_ref().and_then(|tree| tree.best().1) {
+                plain.know(counts);
+            }
+            return (proved, cutting);
+        }
+    }
+    (false, cutting)
 }

@@ -1,10 +1,11 @@
 //! The planner against HiGHS, on fleets that are kept with its answers: `tests/planner/oracle.py` made them, and has the
 //! rules written once more in another language.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 
+use super::certificate::assert_certified;
 use crate::plan::testing::{World, counted, host, policy};
 use crate::plan::{Rule, Verdict};
 use crate::policy::{UnitsSource, ZoneMinimum};
@@ -53,6 +54,7 @@ impl Kept {
 fn s1_the_largest_count_is_the_one_that_another_solver_proves() {
     let kept: Vec<Kept> = KEPT.lines().map(|line| serde_json::from_str(line).expect("a fleet")).collect();
     assert!(kept.len() >= 100, "only {} fleets", kept.len());
+    let mut steps = BTreeSet::new();
     for fleet in &kept {
         let what = format!("{} {}", fleet.shape, fleet.seed);
         assert_eq!(fleet.found, fleet.bound, "{what}: HiGHS did not finish it");
@@ -64,9 +66,13 @@ fn s1_the_largest_count_is_the_one_that_another_solver_proves() {
             "{what}"
         );
         assert!(more.violations.iter().all(|violation| violation.rule != Rule::NotProved), "{what}");
+        steps.extend(assert_certified(&world, NAMED, fleet.found + 1));
         if fleet.found > 0 {
             let document = counted(&world, NAMED, fleet.found).document;
             assert_eq!(document.verdict, Verdict::Allowed, "{what}: {:?}", document.violations);
         }
     }
+    // Nothing that is only a sum of what hosts take is ever `broken`.
+    let all = ["cover", "priced", "rounded"].map(str::to_owned);
+    assert_eq!(steps, BTreeSet::from(all), "some kind of step was never checked");
 }

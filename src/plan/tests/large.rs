@@ -8,6 +8,7 @@ use crate::plan::testing::{NOON, Seeded, World, counted, host, policy};
 use crate::plan::{PlanDocument, Verdict};
 use crate::policy::{Budget, UnitsSource, ZoneMinimum};
 
+use super::certificate::assert_certified;
 use super::program::Rules;
 use super::proof::{Largest, largest};
 
@@ -162,6 +163,7 @@ fn judged_alike(size: Size, seeds: std::ops::Range<u64>) {
                 agree(&document, verdict, count, &rules, &what);
             }
         }
+        assert_certified(&world, NAMED, most + 1);
     }
 }
 

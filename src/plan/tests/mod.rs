@@ -1,5 +1,7 @@
 //! The planner's tests, by part.
 
+mod certificate;
+mod checker;
 mod doubts;
 mod floor;
 mod greedy;

@@ -6,6 +6,9 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
+use super::certificate::certificate;
+use super::checker::check;
+
 use crate::model::{Health, HostId, Protection, TargetHealth};
 use crate::plan::constraints::Constraints;
 use crate::plan::explain::{exclusion, is_meant};
@@ -358,6 +361,9 @@ proptest! {
                     prop_assert!(!document.violations.is_empty());
                 }
             }
+            let certificate = certificate(&world, SUBSYSTEMS[0], count.into());
+            prop_assert_eq!(certificate.is_some(), count > largest);
+            prop_assert_eq!(certificate.map_or(Ok(()), |certificate| check(&certificate)), Ok(()));
         }
     }
 

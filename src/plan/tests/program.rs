@@ -107,6 +107,20 @@ impl Rules {
         }
     }
 
+    /// Everybody who may be chosen.
+    pub(super) fn candidates(&self) -> BTreeSet<HostId> {
+        self.takes.keys().cloned().collect()
+    }
+
+    /// By row, what each host takes from it, and its bound.
+    pub(super) fn rows(&self) -> BTreeSet<(BTreeMap<HostId, i128>, i128)> {
+        let mut rows: Vec<_> = self.bounds.iter().map(|&bound| (BTreeMap::new(), bound)).collect();
+        for (host, takes) in &self.takes {
+            takes.iter().for_each(|&(row, units)| _ = rows[row].0.insert(host.clone(), units));
+        }
+        rows.into_iter().collect()
+    }
+
     /// Whether all of these may go together.
     pub(super) fn allow<'h>(&self, hosts: impl IntoIterator<Item = &'h HostId>) -> bool {
         let mut left = self.bounds.clone();

@@ -1,5 +1,6 @@
 //! The solver's tests.
 
-mod cuts;
+mod covers;
+mod rounded_sums;
 mod search;
 mod tree;

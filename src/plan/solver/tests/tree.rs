@@ -117,7 +117,7 @@ proptest! {
         let best = case.best(&columns);
         for seconds in [0, 1] {
             let effort = Effort::about(Duration::from_secs(seconds));
-            let searched = search_small(&columns, &exactly, rows.clone(), (-1000, i128::MAX), &effort);
+            let searched = search_small(&columns, &exactly, &rows, (-1000, i128::MAX), &effort);
             let proved = searched.proved;
             let found = searched.found.as_ref().map(|counts| columns.worth(counts));
             prop_assert!(searched.found.is_none_or(|counts| columns.allow(&counts, &exactly)));
@@ -191,7 +191,7 @@ proptest! {
     fn the_relaxation_bounds_the_choices_of_every_range(case in case(), cuts in prop::collection::vec(0..3_u64, 6)) {
         let (columns, rows) = case.columns();
         prop_assume!(!columns.all.is_empty());
-        let mut tableau = Tableau::new(&columns, &rows);
+        let mut tableau = Tableau::new(&columns, &rows, &Range::of(&columns));
         let all = case.choices(&columns);
         for less in [0, 1, 0] {
             let mut range = Range::of(&columns);
@@ -207,16 +207,44 @@ proptest! {
         }
     }
 
+    /// Rows that come and go leave the optimum that a tableau of its own has for those that are left.
+    #[test]
+    fn a_tableau_that_is_given_rows_is_as_good_as_a_new_one(case in case(), later in 0..4_usize, less in 0..2_u64) {
+        let (columns, rows) = case.columns();
+        prop_assume!(!columns.all.is_empty());
+        let mut range = Range::of(&columns);
+        // Columns without a choice are left out of the tableau from the start.
+        range.high[0] = range.high[0].saturating_sub(less);
+        range.low[0] = range.high[0];
+        let of = |rows: &[Row]| {
+            let mut new = Tableau::new(&columns, rows, &Range::of(&columns));
+            new.set_all(&range);
+            (new.solve(f64::NEG_INFINITY, 1000), new.worth())
+        };
+        let same = |(end, worth): (End, f64), (other, expected): (End, f64)| {
+            matches!((end, other), (End::Empty(_), End::Empty(_))) || end == other && (worth - expected).abs() < 1e-6
+        };
+        let (first, second) = rows.split_at(later.min(rows.len()));
+        let mut tableau = Tableau::new(&columns, first, &range);
+        tableau.solve(f64::NEG_INFINITY, 1000);
+        tableau.add(second);
+        prop_assert!(same((tableau.solve(f64::NEG_INFINITY, 1000), tableau.worth()), of(&rows)));
+        let left = tableau.keep(|row| row % 2 == 0);
+        prop_assert!((0..rows.len()).filter(|row| row % 2 == 0).all(|row| left.contains(&row)));
+        let left: Vec<Row> = left.into_iter().map(|row| rows[row].clone()).collect();
+        prop_assert!(same((tableau.solve(f64::NEG_INFINITY, 1000), tableau.worth()), of(&left)));
+    }
+
     #[test]
     fn what_is_climbed_to_keeps_every_row(case in case(), wanted in 1..8_u64) {
         let case = Case { value: vec![1; case.value.len()], exactly: None, ..case };
         let (columns, rows) = case.columns();
         prop_assume!(!columns.all.is_empty());
-        let mut tableau = Tableau::new(&columns, &rows);
+        let mut tableau = Tableau::new(&columns, &rows, &Range::of(&columns));
         tableau.solve(f64::NEG_INFINITY, 1000);
         let nobody = vec![0; columns.all.len()];
         let effort = Effort::about(Duration::from_millis(1));
-        if let Some(counts) = climb(&columns, &rows, &tableau, &nobody, (wanted, 0), &effort) {
+        if let Some(counts) = climb(&columns, &rows, &tableau, &Range::of(&columns), &nobody, (wanted, 0), &effort) {
             prop_assert!(columns.allow(&counts, &[]));
             prop_assert_eq!(columns.worth(&counts), i128::from(wanted));
         }

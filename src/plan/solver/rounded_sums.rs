@@ -1,5 +1,4 @@
-//! Rows that every choice of whole hosts keeps and the best choice in fractions breaks: [`super::search`] adds them to
-//! its relaxation before it branches. Without them, a gap of one host can take more branches than anybody waits for.
+//! Cuts from sums of rows: [`super::search`] and [`super::tree`] add them to a relaxation before they branch. Without them, a gap of one host can take more branches than anybody waits for.
 //!
 //! They are Gomory's mixed-integer cuts in the form of mixed-integer rounding (Nemhauser and Wolsey, "A recursive
 //! procedure to generate all cuts for 0-1 mixed integer programs", 1990): multiples of rows are added up to one
@@ -10,6 +9,7 @@
 use std::collections::BTreeSet;
 
 use super::basis::{Basis, Range, Row};
+use super::cut::{Cut, Made, Rounded};
 
 /// The largest divisor that is tried.
 const DIVISOR: f64 = 1e6;
@@ -41,23 +41,24 @@ const BROKEN: f64 = 1e-4;
 /// Maximum number of cuts from one relaxation.
 const CUTS: usize = 32;
 
-/// Cuts that hold within `range` and that the fractions `at` break, and the work that it was to find them.
-pub(super) fn cuts(basis: &Basis<'_>, range: &Range, at: &[f64]) -> (Vec<Row>, u64) {
-    let mut broken: Vec<(f64, Row)> = Vec::new();
+/// Cuts that hold within `range` and that the fractions `at` break, made from the tight rows by their place; and the work
+/// that it was to find them.
+pub(super) fn rounded_sums(basis: &Basis<'_>, range: &Range, at: &[f64]) -> (Vec<Cut>, u64) {
+    let mut broken: Vec<(f64, Cut)> = Vec::new();
     let proposals = proposals(basis);
     let entries: usize = basis.tight.iter().map(|row| row.takes.len()).sum();
     let work = (proposals.len() * (entries + at.len())) as u64 * WORK;
     for (times, divisor) in proposals {
-        let Some(row) = rounded(&basis.tight, &times, divisor, range, at) else { continue };
-        let distance = (row.taken(at) - row.bound as f64) / length(&row);
+        let Some(cut) = rounded(&basis.tight, &times, divisor, range, at) else { continue };
+        let distance = (cut.row.taken(at) - cut.row.bound as f64) / length(&cut.row);
         if distance > BROKEN {
-            broken.push((distance, row));
+            broken.push((distance, cut));
         }
     }
     broken.sort_by(|(a, _), (b, _)| b.total_cmp(a));
-    let mut chosen: Vec<Row> = Vec::new();
+    let mut chosen: Vec<Cut> = Vec::new();
     for (_, cut) in broken {
-        if chosen.len() < CUTS && chosen.iter().all(|known| alike(known, &cut, at.len()) < ALIKE) {
+        if chosen.len() < CUTS && chosen.iter().all(|known| alike(&known.row, &cut.row, at.len()) < ALIKE) {
             chosen.push(cut);
         }
     }
@@ -140,24 +141,27 @@ fn denominator(x: f64) -> Option<f64> {
 /// The sum of the multiples of the rows, rounded over the divisor: a row that every whole choice within the rows and
 /// the range keeps. Columns are counted up from their lower bound, or down from their upper bound if `at` is nearer to
 /// it. `None` if there is nothing to round or a number is too large.
-pub(super) fn rounded(rows: &[&Row], times: &[i128], divisor: i128, range: &Range, at: &[f64]) -> Option<Row> {
+pub(super) fn rounded(rows: &[&Row], times: &[i128], divisor: i128, range: &Range, at: &[f64]) -> Option<Cut> {
     let used = || rows.iter().zip(times).filter(|(_, times)| **times != 0);
     let mut sum = vec![0_i128; at.len()];
     let mut bound = 0_i128;
+    let mut is_in = vec![false; at.len()];
     for (row, &times) in used() {
         bound = bound.checked_add(times.checked_mul(row.bound)?)?;
         for &(column, units) in &row.takes {
             sum[column] = sum[column].checked_add(times.checked_mul(units)?)?;
+            is_in[column] = true;
         }
     }
-    // Whether a column is counted down, and the bound that it is counted from.
-    let counted = |column: usize| {
+    let columns: Vec<usize> = (0..at.len()).filter(|&column| is_in[column]).collect();
+    // The end that a column is counted from, and whether it is counted down.
+    let end = |column: usize| {
         let (low, high) = (range.low[column], range.high[column]);
         let down = at[column] - low as f64 > high as f64 - at[column];
-        (down, i128::from(if down { high } else { low }))
+        (if down { high } else { low }, down)
     };
-    for (column, &units) in sum.iter().enumerate().filter(|(_, units)| **units != 0) {
-        bound = bound.checked_sub(units.checked_mul(counted(column).1)?)?;
+    for &column in &columns {
+        bound = bound.checked_sub(sum[column].checked_mul(end(column).0.into())?)?;
     }
     let left = bound.rem_euclid(divisor);
     if left == 0 {
@@ -169,44 +173,49 @@ pub(super) fn rounded(rows: &[&Row], times: &[i128], divisor: i128, range: &Rang
         let whole = (divisor - left).checked_mul(a.div_euclid(divisor))?;
         whole.checked_add((a.rem_euclid(divisor) - left).max(0))
     };
-    let mut cut = vec![0_i128; sum.len()];
     let mut least = (divisor - left).checked_mul(bound.div_euclid(divisor))?;
-    for (column, &units) in sum.iter().enumerate().filter(|(_, units)| **units != 0) {
-        let (down, from) = counted(column);
-        cut[column] = if down { round(-units)?.checked_neg()? } else { round(units)? };
-        least = least.checked_add(cut[column].checked_mul(from)?)?;
+    let mut cut = vec![0_i128; at.len()];
+    for &column in &columns {
+        cut[column] = round(if end(column).1 { -sum[column] } else { sum[column] })?;
     }
     // The slack of a row is a whole number of its own, and 0 if the row is exact.
     for (row, &times) in used().filter(|(row, _)| !row.exact) {
         let units = round(times)?;
-        least = least.checked_sub(units.checked_mul(row.bound)?)?;
+        let mut spare = row.bound;
         for &(column, takes) in &row.takes {
-            cut[column] = cut[column].checked_sub(units.checked_mul(takes)?)?;
+            let (from, down) = end(column);
+            spare = spare.checked_sub(takes.checked_mul(from.into())?)?;
+            cut[column] = cut[column].checked_sub(units.checked_mul(if down { -takes } else { takes })?)?;
         }
+        least = least.checked_sub(units.checked_mul(spare)?)?;
     }
     // Whole numbers of a column count from its end, so each of its units may be rounded down, and then the sum.
-    let largest = cut.iter().map(|units| units.abs()).max()?;
-    let common = largest.div_euclid(UNITS) + 1;
-    if common > 1 && cut.iter().any(|units| units % common != 0) {
-        let mut left = least;
-        for (column, units) in cut.iter_mut().enumerate() {
-            let (down, from) = counted(column);
-            left = left.checked_sub(units.checked_mul(from)?)?;
-            *units = if down { -(-*units).div_euclid(common) } else { units.div_euclid(common) };
-        }
-        least = left.div_euclid(common);
-        for (column, units) in cut.iter().enumerate() {
-            least = least.checked_add(units.checked_mul(counted(column).1)?)?;
-        }
-    }
     let common = cut.iter().fold(0, |common, &units| gcd(common, units.unsigned_abs()));
     let common = i128::try_from(common).ok().filter(|common| *common > 0)?;
-    let takes = cut.iter().enumerate().filter(|(_, units)| **units != 0);
-    Some(Row {
-        takes: takes.map(|(column, units)| (column, units / common)).collect(),
-        bound: least.div_euclid(common),
-        exact: false,
-    })
+    let largest = cut.iter().map(|units| units.abs()).max()?;
+    let shrink = common.checked_mul(largest.div_euclid(common.checked_mul(UNITS)?) + 1)?;
+    let mut bound = least.div_euclid(shrink);
+    let mut takes = Vec::new();
+    for &column in &columns {
+        let (from, down) = end(column);
+        let units = cut[column].div_euclid(shrink);
+        let units = if down { -units } else { units };
+        bound = bound.checked_add(units.checked_mul(from.into())?)?;
+        if units != 0 {
+            takes.push((column, units));
+        }
+    }
+    let with_end = |column: usize| {
+        let (from, down) = end(column);
+        (column, from, down)
+    };
+    let made = Made::Rounded(Rounded {
+        rows: times.iter().copied().enumerate().filter(|(_, times)| *times != 0).collect(),
+        divisor,
+        shrink,
+        ends: columns.into_iter().map(with_end).collect(),
+    });
+    (!takes.is_empty()).then_some(Cut { row: Row { takes, bound, exact: false }, made })
 }
 
 fn gcd(mut a: u128, mut b: u128) -> u128 {

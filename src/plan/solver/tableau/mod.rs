@@ -7,6 +7,11 @@
 //!
 //! All of it is floating point and proposes only: [`super::prices`] turns what it finds into bounds in integers.
 
+mod model;
+mod rows;
+
+use model::Model;
+
 use super::basis::{Range, Row};
 use super::columns::Columns;
 
@@ -20,7 +25,7 @@ const OUTSIDE: f64 = 1e-7;
 const BETWEEN: f64 = 1e-7;
 
 /// The number of pivots after which rounding errors are cleared away.
-const FRESH: usize = 100;
+const FRESH: usize = 300;
 
 /// How a solution of a relaxation ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,47 +66,26 @@ pub(super) struct Tableau {
     pub(super) work: u64,
 }
 
-/// The relaxation as it was given, scaled by rows.
-#[derive(Clone, Debug)]
-struct Model {
-    /// By row.
-    takes: Vec<Vec<(usize, f64)>>,
-    bounds: Vec<f64>,
-    /// What a row was divided by.
-    scales: Vec<f64>,
-    /// By column.
-    value: Vec<f64>,
-}
-
 impl Tableau {
-    pub(super) fn new(columns: &Columns, rows: &[Row]) -> Self {
-        let scales: Vec<f64> = rows.iter().map(Row::scale).collect();
-        let scaled =
-            |(row, scale): (&Row, &f64)| row.takes.iter().map(|&(c, units)| (c, units as f64 / scale)).collect();
-        let model = Model {
-            takes: rows.iter().zip(&scales).map(scaled).collect(),
-            bounds: rows.iter().zip(&scales).map(|(row, scale)| row.bound as f64 / scale).collect(),
-            value: columns.all.iter().map(|column| column.value as f64).collect(),
-            scales,
-        };
-        let range = Range::of(columns);
-        // The slack of a row is what is left of it, at most all that it has and can be given; that of an exact row is 0.
-        let given = |&(column, units): &(usize, i128)| units.min(0) as f64 * range.high[column] as f64;
-        let slack = |(row, scale): (&Row, &f64)| match row.exact {
-            true => 0.0,
-            false => (row.bound as f64 - row.takes.iter().map(given).sum::<f64>()) / scale,
-        };
-        let high =
-            range.high.iter().map(|&high| high as f64).chain(rows.iter().zip(&model.scales).map(slack)).collect();
-        let (count, all) = (columns.all.len(), columns.all.len() + rows.len());
+    /// For choices within `range`.
+    pub(super) fn new(columns: &Columns, rows: &[Row], range: &Range) -> Self {
+        let mut model = Model::new(columns, range);
+        let ends = |ends: &[u64]| -> Vec<f64> { model.columns.iter().map(|&column| ends[column] as f64).collect() };
+        let (mut low, mut high) = (ends(&range.low), ends(&range.high));
+        let count = high.len();
+        for row in rows {
+            let slack = model.add(row);
+            high.push(slack);
+        }
+        low.resize(high.len(), 0.0);
         let mut tableau = Self {
             cells: Vec::new(),
             reduced: Vec::new(),
-            basic: (count..all).collect(),
+            basic: (count..high.len()).collect(),
             outside: (0..count).collect(),
             at_high: vec![false; count],
             values: vec![0.0; rows.len()],
-            low: vec![0.0; all],
+            low,
             high,
             worth: 0.0,
             pivots: 0,
@@ -119,11 +103,12 @@ impl Tableau {
 
     /// The worth of the present basis: no choice is worth more, up to rounding.
     pub(super) fn worth(&self) -> f64 {
-        self.worth
+        self.worth + self.model.fixed
     }
 
     /// Changes the range of a column.
     pub(super) fn set(&mut self, column: usize, low: u64, high: u64) {
+        let Ok(column) = self.model.variables[column] else { return };
         let (low, high) = (low as f64, high as f64);
         if self.low[column].total_cmp(&low).is_eq() && self.high[column].total_cmp(&high).is_eq() {
             return;
@@ -149,7 +134,7 @@ impl Tableau {
     pub(super) fn solve(&mut self, below: f64, pivots: usize) -> End {
         let mut candidates = Vec::new();
         for _ in 0..pivots {
-            if self.worth < below {
+            if self.worth() < below {
                 return End::Below;
             }
             if self.pivots >= FRESH {
@@ -165,11 +150,12 @@ impl Tableau {
 
     /// The optimum in fractions, by column.
     pub(super) fn at(&self) -> Vec<f64> {
-        let mut at = vec![0.0; self.model.value.len()];
+        let mut at: Vec<f64> =
+            self.model.variables.iter().map(|of| of.map_or_else(|hosts| hosts as f64, |_| 0.0)).collect();
         let outside = self.outside.iter().enumerate().map(|(place, &variable)| (variable, self.end(place)));
         for (variable, value) in outside.chain(self.basic.iter().copied().zip(self.values.iter().copied())) {
-            if let Some(at) = at.get_mut(variable) {
-                *at = value;
+            if let Some(&column) = self.model.columns.get(variable) {
+                at[column] = value;
             }
         }
         at
@@ -183,13 +169,13 @@ impl Tableau {
     /// The rows without room to spare, the columns between their ends, and for each of these the multiples of the rows
     /// that isolate it.
     pub(super) fn isolated(&self, range: &Range) -> (Vec<usize>, Vec<usize>, Vec<Vec<f64>>) {
-        let (columns, count) = (self.model.value.len(), self.outside.len());
+        let count = self.outside.len();
         let slacks: Vec<(usize, usize)> = self.slacks().collect();
         let is_between = |&(row, &variable): &(usize, &usize)| {
-            let value = self.values[row];
-            variable < columns
-                && value > range.low[variable] as f64 + BETWEEN
-                && value < range.high[variable] as f64 - BETWEEN
+            let (value, column) = (self.values[row], self.model.columns.get(variable));
+            column.is_some_and(|&column| {
+                value > range.low[column] as f64 + BETWEEN && value < range.high[column] as f64 - BETWEEN
+            })
         };
         let mut between: Vec<(usize, usize)> =
             self.basic.iter().enumerate().filter(is_between).map(|(row, &variable)| (variable, row)).collect();
@@ -198,11 +184,12 @@ impl Tableau {
             slacks.iter().map(|&(place, of)| self.cells[row * count + place] / self.model.scales[of]).collect()
         };
         let all = between.iter().map(multiples).collect();
-        (slacks.iter().map(|&(_, row)| row).collect(), between.into_iter().map(|(variable, _)| variable).collect(), all)
+        let between = between.into_iter().map(|(variable, _)| self.model.columns[variable]).collect();
+        (slacks.iter().map(|&(_, row)| row).collect(), between, all)
     }
 
     /// By row, whether it has no room to spare.
-    pub(super) fn needed(&self) -> Vec<bool> {
+    fn needed(&self) -> Vec<bool> {
         let mut needed = vec![false; self.values.len()];
         self.slacks().for_each(|(_, row)| needed[row] = true);
         needed
@@ -211,10 +198,10 @@ impl Tableau {
     /// What one more of each column would be worth beyond what it takes, at these prices; 0 for the columns between
     /// their ends.
     pub(super) fn gains(&self) -> Vec<f64> {
-        let mut gains = vec![0.0; self.model.value.len()];
+        let mut gains = vec![0.0; self.model.variables.len()];
         for (&variable, &reduced) in self.outside.iter().zip(&self.reduced) {
-            if let Some(gain) = gains.get_mut(variable) {
-                *gain = reduced;
+            if let Some(&column) = self.model.columns.get(variable) {
+                gains[column] = reduced;
             }
         }
         gains
@@ -371,9 +358,9 @@ impl Tableau {
         let missing = |cells: &[f64]| -> f64 {
             cells.iter().zip(bounds.iter().zip(&ends)).map(|(cell, (bound, end))| cell * (bound - end)).sum()
         };
-        for (row, cells) in self.cells.chunks_exact(columns).enumerate() {
+        for row in 0..self.values.len() {
             let own = self.basic[row].checked_sub(columns).map_or(0.0, |row| self.model.bounds[row]);
-            self.values[row] = own + missing(cells);
+            self.values[row] = own + missing(&self.cells[row * columns..(row + 1) * columns]);
         }
         self.worth = -missing(&self.reduced);
         self.work += Self::size(columns, self.values.len());
