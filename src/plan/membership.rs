@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 use std::hash::Hash;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use foldhash::fast::RandomState;
 
@@ -17,8 +17,12 @@ use crate::policy::{Managed, PolicySet, SubsystemPolicy};
 pub(crate) struct Membership<'a> {
     hosts: Vec<&'a Host>,
     subsystems: Vec<&'a SubsystemPolicy>,
+    /// By host, which kind it is of: selectors cannot tell hosts of a kind apart.
+    kind_of: Vec<usize>,
+    /// By kind.
     of: Lists,
     members: Lists,
+    /// By kind.
     never: Vec<Option<&'a SubsystemName>>,
     /// Groups that have a host, by name.
     groups: Vec<&'a GroupName>,
@@ -40,19 +44,16 @@ impl<'a> Membership<'a> {
     pub(crate) fn new(policies: &'a PolicySet, snapshot: &'a FleetSnapshot) -> Self {
         let hosts: Vec<&Host> = snapshot.hosts().collect();
         let subsystems: Vec<&SubsystemPolicy> = policies.subsystems.values().collect();
-        let mut of = Lists::with_capacity(hosts.len());
-        let mut never = Vec::with_capacity(hosts.len());
-        let matcher = policies.matcher();
-        let mut matching = matcher.matching();
         let (mut zones, mut groups) = (Places::default(), Places::default());
-        let (mut zone_of, mut group_of) = (Vec::with_capacity(hosts.len()), Vec::with_capacity(hosts.len()));
-        for host in &hosts {
-            let (own, keeper) = matching.of(host);
+        let mut zone_of: Vec<usize> = hosts.iter().map(|host| zones.of(&host.zone)).collect();
+        let mut group_of: Vec<Option<usize>> =
+            hosts.iter().map(|host| host.group.as_ref().map(|group| groups.of(group))).collect();
+        let (kind_of, kinds) = kinds(&hosts, &group_of);
+        let (mut of, mut never) = (Lists::with_capacity(kinds.len()), Vec::with_capacity(kinds.len()));
+        policies.matcher().matching().each(&kinds, |own, keeper| {
             of.push(own);
             never.push(keeper.map(|s| &subsystems[s].name));
-            zone_of.push(zones.of(&host.zone));
-            group_of.push(host.group.as_ref().map(|group| groups.of(group)));
-        }
+        });
         let (zones, sorted) = zones.sorted();
         zone_of.iter_mut().for_each(|place| *place = sorted[*place]);
         let (groups, sorted) = groups.sorted();
@@ -62,11 +63,12 @@ impl<'a> Membership<'a> {
             group.iter().for_each(|&group: &usize| group_members[group].push(host));
         }
         let listed = groups.iter().map(|name| snapshot.group(name)).collect();
-        let members = of.inverted(subsystems.len());
+        let members = of.inverted(&kind_of, subsystems.len());
         let found_of_groups = OnceLock::new();
         Self {
             hosts,
             subsystems,
+            kind_of,
             of,
             members,
             never,
@@ -88,6 +90,11 @@ impl<'a> Membership<'a> {
     /// The place of a host's zone in [`Membership::zones`].
     pub(crate) fn zone_of(&self, host: usize) -> usize {
         self.zone_of[host]
+    }
+
+    /// How many hosts there are; each has an index below it.
+    pub(crate) fn hosts(&self) -> usize {
+        self.hosts.len()
     }
 
     pub(crate) fn host(&self, index: usize) -> &'a Host {
@@ -134,7 +141,7 @@ impl<'a> Membership<'a> {
 
     /// The subsystems that a host belongs to, serving or not, ascending.
     pub(crate) fn of(&self, host: usize) -> &[usize] {
-        self.of.get(host)
+        self.of.get(self.kind_of[host])
     }
 
     /// The hosts that belong to a subsystem, in any state, ascending.
@@ -155,8 +162,28 @@ impl<'a> Membership<'a> {
 
     /// The subsystem whose `[hosts] never` keeps the host out for good.
     pub(crate) fn never(&self, host: usize) -> Option<&'a SubsystemName> {
-        self.never[host]
+        self.never[self.kind_of[host]]
     }
+}
+
+/// By host its kind, and a host of each kind. Hosts are of one kind if they have the same tags and the same group, by its
+/// place in `group_of`: selectors see nothing else of a host.
+fn kinds<'a>(hosts: &[&'a Host], group_of: &[Option<usize>]) -> (Vec<usize>, Vec<&'a Host>) {
+    let mut known: HashMap<_, usize, RandomState> = HashMap::default();
+    let (mut kind_of, mut kinds) = (Vec::with_capacity(hosts.len()), Vec::new());
+    for (&host, group) in hosts.iter().zip(group_of) {
+        let next = kinds.len();
+        // Hosts with the same tags share them, so their address tells them apart; tags that nobody shares need no look-up.
+        let kind = match Arc::strong_count(&host.tags) {
+            1 => next,
+            _ => *known.entry((Arc::as_ptr(&host.tags), group)).or_insert(next),
+        };
+        if kind == next {
+            kinds.push(host);
+        }
+        kind_of.push(kind);
+    }
+    (kind_of, kinds)
 }
 
 /// Numbers for names, in the order in which they first appear.
@@ -209,24 +236,20 @@ impl Lists {
         &self.items[self.bounds[list]..self.bounds[list + 1]]
     }
 
-    fn len(&self) -> usize {
-        self.bounds.len() - 1
-    }
-
-    /// For each item below `items`, the lists that it is in, ascending.
-    fn inverted(&self, items: usize) -> Self {
+    /// For each item below `items`, the places in `lists` of the lists that it is in, ascending.
+    fn inverted(&self, lists: &[usize], items: usize) -> Self {
         let mut bounds = vec![0; items + 1];
-        for &item in &self.items {
+        for &item in lists.iter().flat_map(|&list| self.get(list)) {
             bounds[item + 1] += 1;
         }
         for item in 0..items {
             bounds[item + 1] += bounds[item];
         }
         let mut next = bounds.clone();
-        let mut inverse = vec![0; self.items.len()];
-        for list in 0..self.len() {
+        let mut inverse = vec![0; bounds[items]];
+        for (place, &list) in lists.iter().enumerate() {
             for &item in self.get(list) {
-                inverse[next[item]] = list;
+                inverse[next[item]] = place;
                 next[item] += 1;
             }
         }

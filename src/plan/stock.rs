@@ -76,7 +76,7 @@ pub(super) struct Spare {
 impl<'a> Ground<'a> {
     pub(crate) fn new(inputs: &'a Inputs<'a>, membership: &'a Membership<'a>, gates: &'a Gates<'a>) -> Self {
         let stock = membership.subsystems().iter().map(|_| OnceLock::new()).collect();
-        let candidates = inputs.snapshot.hosts().map(|_| OnceLock::new()).collect();
+        let candidates = (0..membership.hosts()).map(|_| OnceLock::new()).collect();
         let spare = membership.groups().iter().map(|_| OnceLock::new()).collect();
         Self { inputs, membership, gates, stock, candidates, spare }
     }

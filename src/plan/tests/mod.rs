@@ -7,6 +7,7 @@ mod floor;
 mod greedy;
 mod kept;
 mod large;
+mod membership;
 mod obstacles;
 mod oracle;
 mod order;

@@ -1,0 +1,62 @@
+//! The index of hosts and subsystems against matching every host on its own.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use proptest::prelude::*;
+
+use crate::model::Host;
+use crate::plan::Membership;
+use crate::plan::testing::{World, host, policy};
+
+proptest! {
+    /// Hosts that share their tags, hosts with equal tags of their own, in groups and outside, listed in any order.
+    #[test]
+    fn every_host_is_matched_as_if_it_were_alone(
+        wanted in prop::collection::vec((0..4_usize, 0..3_usize, any::<bool>(), 0..3_usize, any::<u64>()), 0..150),
+    ) {
+        let mut world = World::new(["billing", "index", "placement"].map(|name| policy(name, 0)));
+        world.policy_mut("index").hosts.auto_scaling_groups = ["a*".to_owned()].into();
+        world.policy_mut("placement").hosts.tags.clear();
+        world.policy_mut("placement").hosts.auto_scaling_groups = ["b".to_owned(), "aa".to_owned()].into();
+        let tags = |own: &[(&str, &str)]| -> BTreeMap<String, String> {
+            own.iter().map(|(tag, value)| ((*tag).to_owned(), (*value).to_owned())).collect()
+        };
+        let shared = [
+            tags(&[]),
+            tags(&[("billing", "1")]),
+            tags(&[("billing", "1"), ("index", "2"), ("keep", "for-good")]),
+            tags(&[("index", "1")]),
+        ].map(Arc::new);
+        let mut order: Vec<(u64, Host)> = wanted.iter().enumerate().map(|(number, &(kind, zone, shares, group, place))| {
+            let mut made = host(&format!("i-{number:03}"), ["z1", "z2", "z3"][zone], &[]);
+            made.tags = if shares { Arc::clone(&shared[kind]) } else { Arc::new(BTreeMap::clone(&shared[kind])) };
+            made.group = [None, Some("aa"), Some("b")][group].map(Into::into);
+            (place, made)
+        }).collect();
+        order.sort_by_key(|(place, _)| *place);
+        world.hosts = order.into_iter().map(|(_, host)| host).collect();
+        let snapshot = world.snapshot();
+        // Tags of their own are now those of the observation alone.
+        world.hosts.clear();
+        let matcher = world.policies.matcher();
+        let membership = Membership::new(&world.policies, &snapshot);
+        prop_assert_eq!(membership.hosts(), wanted.len());
+        for (index, host) in snapshot.hosts().enumerate() {
+            prop_assert_eq!(membership.find(&host.id), Some(index));
+            let alone = matcher.membership(host);
+            let names: Vec<_> = membership.of(index).iter().map(|&s| membership.subsystem(s).name.clone()).collect();
+            prop_assert_eq!(&names, &alone.subsystems);
+            prop_assert_eq!(membership.never(index), alone.never.as_ref());
+            prop_assert_eq!(membership.zones()[membership.zone_of(index)], &host.zone);
+            prop_assert_eq!(membership.group_of(index).map(|group| membership.groups()[group]), host.group.as_ref());
+            for subsystem in 0..membership.subsystems().len() {
+                let is_member = membership.members(subsystem).contains(&index);
+                prop_assert_eq!(is_member, membership.of(index).contains(&subsystem));
+            }
+        }
+        for subsystem in 0..membership.subsystems().len() {
+            prop_assert!(membership.members(subsystem).is_sorted_by(|one, next| one < next));
+        }
+    }
+}
