@@ -1,7 +1,7 @@
 //! What a confirmation is bound to: a digest over the fleet, its policies and the hosts of each batch.
 
 use std::collections::BTreeMap;
-use std::io;
+use std::io::{self, BufWriter, Write};
 
 use serde::Serialize;
 use sha2::{Digest, Sha256};
@@ -35,14 +35,18 @@ pub(crate) fn digest(inputs: &Inputs<'_>, batches: &[Batch]) -> Result<PlanDiges
         batches: batches.iter().map(|b| b.hosts.iter().map(|h| &h.id).collect()).collect(),
     };
     let mut hasher = Sha256::new();
-    serde_json::to_writer(Hashing(&mut hasher), &covered).map_err(|e| AssessError::Digest(e.to_string()))?;
+    // The text comes in pieces of a few bytes.
+    let mut text = BufWriter::new(Hashing(&mut hasher));
+    serde_json::to_writer(&mut text, &covered).map_err(|e| AssessError::Digest(e.to_string()))?;
+    text.flush().map_err(|e| AssessError::Digest(e.to_string()))?;
+    drop(text);
     let digest = hasher.finalize();
     Ok(PlanDigest::new(digest.iter().take(BYTES).map(|byte| format!("{byte:02x}")).collect::<String>()))
 }
 
 struct Hashing<'a>(&'a mut Sha256);
 
-impl io::Write for Hashing<'_> {
+impl Write for Hashing<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.0.update(bytes);
         Ok(bytes.len())
