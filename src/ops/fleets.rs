@@ -73,7 +73,7 @@ pub(crate) fn named_identity(fleet: &FleetConfig) -> FleetIdentity {
 /// How fast a simulated fleet's clock runs; `None` where it is the one on the wall, or its scenario cannot be read.
 pub(crate) fn clock_speed(fleet: &FleetConfig) -> Option<ClockSpeed> {
     let ProviderKind::Simulated { scenario, .. } = &fleet.provider.kind else { return None };
-    match Scenario::read(scenario).ok()?.clock() {
+    match Scenario::clock_of(scenario)? {
         ClockKind::Virtual => Some(ClockSpeed::Skips),
         ClockKind::Real(speed) => (speed != 1.0).then_some(ClockSpeed::Times(speed)),
     }

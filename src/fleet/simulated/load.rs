@@ -23,7 +23,7 @@ impl LoadMembership {
         depends_on: BTreeMap<SubsystemName, BTreeSet<SubsystemName>>,
         serves: impl Fn(&Host) -> Vec<(SubsystemName, u64)>,
     ) -> Self {
-        let mut units: BTreeMap<SubsystemName, BTreeMap<HostId, u64>> = BTreeMap::new();
+        let mut units: BTreeMap<SubsystemName, Vec<(HostId, u64)>> = BTreeMap::new();
         let mut last: Option<(&Host, Vec<(SubsystemName, u64)>)> = None;
         for Blueprint { host, .. } in scenario.hosts.values() {
             let served = match last.take() {
@@ -32,12 +32,14 @@ impl LoadMembership {
             };
             for (subsystem, weight) in &served {
                 match units.get_mut(subsystem) {
-                    Some(hosts) => _ = hosts.insert(host.id.clone(), *weight),
-                    None => _ = units.insert(subsystem.clone(), BTreeMap::from([(host.id.clone(), *weight)])),
+                    Some(hosts) => hosts.push((host.id.clone(), *weight)),
+                    None => _ = units.insert(subsystem.clone(), vec![(host.id.clone(), *weight)]),
                 }
             }
             last = Some((host, served));
         }
+        // Of a list in order, a map is made at once.
+        let units = units.into_iter().map(|(subsystem, hosts)| (subsystem, hosts.into_iter().collect())).collect();
         Self { units, depends_on }
     }
 

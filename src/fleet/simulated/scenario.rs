@@ -165,9 +165,11 @@ impl Scenario {
         Self::parse(&text).map_err(|finding| Box::new(finding.in_file(path, &text)))
     }
 
-    /// How its time passes.
-    pub(crate) fn clock(&self) -> ClockKind {
-        self.clock
+    /// How time passes by the scenario of a file, of which nothing else is checked and no host is made. `None` where it
+    /// cannot be read.
+    pub(crate) fn clock_of(path: &Path) -> Option<ClockKind> {
+        let raw: raw::RawScenario = toml::from_str(&std::fs::read_to_string(path).ok()?).ok()?;
+        check::clock(raw.clock.as_ref()).ok()
     }
 
     fn parse(text: &str) -> Result<Self, error::Finding> {

@@ -10,7 +10,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::past::Replaced;
-use super::scenario::{Scenario, TiedEvent};
+use super::scenario::{Blueprint, Scenario, TiedEvent};
 use super::status::{GroupState, HostStatus};
 use super::tied::{Due, Tied};
 use crate::model::{
@@ -144,18 +144,26 @@ impl State {
 
     /// Every host that is not gone, as an observation lists it.
     pub(super) fn hosts<'a>(&'a self, scenario: &'a Scenario) -> impl Iterator<Item = Host> + 'a {
-        self.hosts.iter().filter_map(|(id, status)| {
-            let blueprint = scenario.hosts.get(id)?;
+        self.blueprints(scenario).map(|(blueprint, status)| {
             let launched_at = blueprint.launched_at.unwrap_or_else(|| self.created_at.minus(DEFAULT_AGE));
-            Some(Host { state: status.state, health: status.health(), launched_at, ..blueprint.host.clone() })
+            Host { state: status.state, health: status.health(), launched_at, ..blueprint.host.clone() }
+        })
+    }
+
+    /// Every host that is not gone, with its state: both lists are in the order of ids.
+    fn blueprints<'a>(&'a self, scenario: &'a Scenario) -> impl Iterator<Item = (&'a Blueprint, HostStatus)> {
+        let mut of = scenario.hosts.iter().peekable();
+        self.hosts.iter().filter_map(move |(id, status)| {
+            while of.next_if(|(other, _)| *other < id).is_some() {}
+            of.next_if(|(other, _)| *other == id).map(|(_, blueprint)| (blueprint, *status))
         })
     }
 
     /// Every group, as an observation lists it.
     pub(super) fn groups<'a>(&'a self, scenario: &'a Scenario) -> impl Iterator<Item = Group> + 'a {
         let mut members: BTreeMap<&GroupName, u64> = BTreeMap::new();
-        for id in self.hosts.keys() {
-            if let Some(group) = scenario.hosts.get(id).and_then(|b| b.host.group.as_ref()) {
+        for (blueprint, _) in self.blueprints(scenario) {
+            if let Some(group) = &blueprint.host.group {
                 *members.entry(group).or_default() += 1;
             }
         }

@@ -200,17 +200,18 @@ impl Locked<'_> {
 }
 
 fn parse(text: &[u8], path: &Path) -> Result<State, StoreError> {
-    let corrupt = |source| StoreError::Corrupt { path: path.to_owned(), source };
-    // The schema is read first: a newer state is newer, not corrupt.
     #[derive(serde::Deserialize)]
     struct Schema {
         schema: String,
     }
-    let Schema { schema } = serde_json::from_slice(text).map_err(corrupt)?;
-    if schema != SCHEMA {
-        return Err(StoreError::Schema { path: path.to_owned(), found: schema });
+    // A newer state is newer, not corrupt.
+    let read = serde_json::from_slice(text);
+    let schema = |state: &State| Some(state.schema.clone());
+    let found = read.as_ref().map_or_else(|_| Some(serde_json::from_slice::<Schema>(text).ok()?.schema), schema);
+    match found.filter(|schema| schema != SCHEMA) {
+        Some(found) => Err(StoreError::Schema { path: path.to_owned(), found }),
+        None => read.map_err(|source| StoreError::Corrupt { path: path.to_owned(), source }),
     }
-    serde_json::from_slice(text).map_err(corrupt)
 }
 
 /// Replaces a file, or leaves it as it is. Returns the new file.

@@ -21,11 +21,12 @@ const MOST_HOSTS: u64 = 1_000_000;
 
 pub(super) fn scenario(raw: RawScenario, digest: String) -> Result<Scenario, Finding> {
     let mut pools = BTreeMap::new();
-    let mut hosts = BTreeMap::new();
+    let mut made = Vec::new();
     for pool in raw.hosts {
-        let span = pool.span();
-        add_pool(pool.into_inner(), span, &mut pools, &mut hosts)?;
+        add_pool(pool.into_inner(), &mut pools, &mut made)?;
     }
+    // No id is there twice: up to its last `-`, it is the name of its pool.
+    let hosts = made.into_iter().map(|blueprint| (blueprint.host.id.clone(), blueprint)).collect();
     let mut load = BTreeMap::new();
     for entry in raw.load {
         add_load(&entry, &mut load)?;
@@ -41,7 +42,7 @@ pub(super) fn scenario(raw: RawScenario, digest: String) -> Result<Scenario, Fin
     events.sort_by_key(|e| e.at);
     let faults = raw.faults.iter().map(fault).collect::<Result<_, _>>()?;
     Ok(Scenario {
-        clock: raw.clock.as_ref().map_or(Ok(ClockKind::Virtual), clock)?,
+        clock: clock(raw.clock.as_ref())?,
         start: raw.start.as_ref().map(|v| time(v.get_ref(), v.span())).transpose()?,
         seed: raw.seed,
         prove_removals: raw.prove_removals,
@@ -55,7 +56,8 @@ pub(super) fn scenario(raw: RawScenario, digest: String) -> Result<Scenario, Fin
     })
 }
 
-fn clock(value: &Spanned<Value>) -> Result<ClockKind, Finding> {
+pub(super) fn clock(value: Option<&Spanned<Value>>) -> Result<ClockKind, Finding> {
+    let Some(value) = value else { return Ok(ClockKind::Virtual) };
     let speed = match value.get_ref() {
         Value::String(word) if word == "virtual" => return Ok(ClockKind::Virtual),
         Value::String(word) if word == "real" => 1.0,
@@ -105,12 +107,7 @@ fn number(value: &Spanned<f64>, key: &str, positive: bool) -> Result<f64, Findin
     Err(Finding::at(value.span(), format!("`{key}` is {wanted} finite number, not {number}")))
 }
 
-fn add_pool(
-    raw: RawPool,
-    span: Range<usize>,
-    pools: &mut BTreeMap<GroupName, Pool>,
-    hosts: &mut BTreeMap<HostId, Blueprint>,
-) -> Result<(), Finding> {
+fn add_pool(raw: RawPool, pools: &mut BTreeMap<GroupName, Pool>, hosts: &mut Vec<Blueprint>) -> Result<(), Finding> {
     let name = raw.pool.get_ref();
     if name.is_empty() || !name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c)) {
         return Err(Finding::at(raw.pool.span(), format!("{name:?} is no name of a pool"))
@@ -131,20 +128,19 @@ fn add_pool(
         return Err(Finding::at(raw.zones.span(), format!("pool `{name}` is in no zone")));
     }
 
-    let ids: Vec<String> = (1..=count).map(|n| format!("{name}-{n:04}")).collect();
-    let known: BTreeSet<&str> = ids.iter().map(String::as_str).collect();
-    let unhealthy = id_list(&raw.unhealthy, &known, name)?;
-    let doubtful = id_list(&raw.doubtful, &known, name)?;
+    let known = Known { pool: name, count };
+    let unhealthy = id_list(&raw.unhealthy, known)?;
+    let doubtful = id_list(&raw.doubtful, known)?;
     if let Some(both) = raw.doubtful.iter().find(|id| unhealthy.contains(id.get_ref().as_str())) {
         let message = format!("host `{}` is both unhealthy and doubtful", both.get_ref());
         return Err(Finding::at(both.span(), message));
     }
-    let protected = id_list(&raw.protected, &known, name)?;
-    let states = states(&raw, &known)?;
+    let protected = id_list(&raw.protected, known)?;
+    let states = states(&raw, known)?;
     for id in raw.host_tags.keys() {
-        known_id(id, &known, name)?;
+        known.check(id)?;
     }
-    let launched = launched_at(raw.launched_at.as_ref(), &known, name)?;
+    let launched = launched_at(raw.launched_at.as_ref(), known)?;
 
     // Counted as Auto Scaling counts: a host in standby gave up its desired capacity, and a terminating host has none.
     let out = states.values().filter(|s| matches!(s, HostState::Cordoned | HostState::Terminating)).count();
@@ -162,7 +158,7 @@ fn add_pool(
 
     let zones: Vec<ZoneName> = raw.zones.get_ref().iter().map(|zone| zone.get_ref().as_str().into()).collect();
     let instance_type: Arc<str> = raw.instance_type.as_deref().unwrap_or("simulated").into();
-    for (id, zone) in ids.iter().zip(zones.iter().cycle()) {
+    for (id, zone) in known.ids().zip(zones.iter().cycle()) {
         let mut tags = Arc::clone(&raw.tags);
         if let Some(own) = raw.host_tags.get(id.as_str()) {
             Arc::make_mut(&mut tags).extend(own.iter().map(|(k, v)| (k.clone(), v.clone())));
@@ -189,25 +185,44 @@ fn add_pool(
             target_health: BTreeMap::new(),
             obstacles: Vec::new(),
         };
-        if hosts.insert(host.id.clone(), Blueprint { host, launched_at }).is_some() {
-            return Err(Finding::at(span, format!("host `{id}` is there twice")));
-        }
+        hosts.push(Blueprint { host, launched_at });
     }
     Ok(())
 }
 
-fn known_id(id: &Spanned<String>, known: &BTreeSet<&str>, pool: &str) -> Result<(), Finding> {
-    if known.contains(id.get_ref().as_str()) {
-        return Ok(());
-    }
-    let finding = Finding::at(id.span(), format!("pool `{pool}` has no host `{}`", id.get_ref()));
-    Err(finding.nearest(id.get_ref(), known.iter().copied()))
+/// The hosts of a pool, by number.
+#[derive(Clone, Copy)]
+struct Known<'a> {
+    pool: &'a str,
+    count: u64,
 }
 
-fn id_list<'a>(list: &'a Ids, known: &BTreeSet<&str>, pool: &str) -> Result<BTreeSet<&'a str>, Finding> {
+impl Known<'_> {
+    fn id(self, number: u64) -> String {
+        format!("{}-{number:04}", self.pool)
+    }
+
+    fn ids(self) -> impl Iterator<Item = String> {
+        (1..=self.count).map(move |number| self.id(number))
+    }
+
+    /// That it is the id of one of them.
+    fn check(self, id: &Spanned<String>) -> Result<(), Finding> {
+        let wanted = id.get_ref();
+        let number = wanted.rsplit_once('-').and_then(|(_, number)| number.parse().ok());
+        if number.is_some_and(|number| (1..=self.count).contains(&number) && self.id(number) == *wanted) {
+            return Ok(());
+        }
+        let ids: Vec<String> = self.ids().collect();
+        let finding = Finding::at(id.span(), format!("pool `{}` has no host `{wanted}`", self.pool));
+        Err(finding.nearest(wanted, ids.iter().map(String::as_str)))
+    }
+}
+
+fn id_list<'a>(list: &'a Ids, known: Known<'_>) -> Result<BTreeSet<&'a str>, Finding> {
     let mut ids = BTreeSet::new();
     for id in list {
-        known_id(id, known, pool)?;
+        known.check(id)?;
         if !ids.insert(id.get_ref().as_str()) {
             return Err(Finding::at(id.span(), format!("host `{}` is listed twice", id.get_ref())));
         }
@@ -215,7 +230,7 @@ fn id_list<'a>(list: &'a Ids, known: &BTreeSet<&str>, pool: &str) -> Result<BTre
     Ok(ids)
 }
 
-fn states<'a>(raw: &'a RawPool, known: &BTreeSet<&str>) -> Result<BTreeMap<&'a str, HostState>, Finding> {
+fn states<'a>(raw: &'a RawPool, known: Known<'_>) -> Result<BTreeMap<&'a str, HostState>, Finding> {
     let mut states = BTreeMap::new();
     for (list, state) in [
         (&raw.standby, HostState::Cordoned),
@@ -223,7 +238,7 @@ fn states<'a>(raw: &'a RawPool, known: &BTreeSet<&str>) -> Result<BTreeMap<&'a s
         (&raw.terminating, HostState::Terminating),
     ] {
         for id in list {
-            known_id(id, known, raw.pool.get_ref())?;
+            known.check(id)?;
             if states.insert(id.get_ref().as_str(), state).is_some() {
                 let message = format!("host `{}` is in more than one of standby, pending, terminating", id.get_ref());
                 return Err(Finding::at(id.span(), message));
@@ -239,7 +254,7 @@ struct Launched {
     each: BTreeMap<String, Time>,
 }
 
-fn launched_at(value: Option<&Spanned<Value>>, known: &BTreeSet<&str>, pool: &str) -> Result<Launched, Finding> {
+fn launched_at(value: Option<&Spanned<Value>>, known: Known<'_>) -> Result<Launched, Finding> {
     let Some(value) = value else { return Ok(Launched::default()) };
     let span = value.span();
     let Value::Table(table) = value.get_ref() else {
@@ -247,7 +262,7 @@ fn launched_at(value: Option<&Spanned<Value>>, known: &BTreeSet<&str>, pool: &st
     };
     let mut each = BTreeMap::new();
     for (id, at) in table {
-        known_id(&Spanned::new(span.clone(), id.clone()), known, pool)?;
+        known.check(&Spanned::new(span.clone(), id.clone()))?;
         each.insert(id.clone(), time(at, span.clone())?);
     }
     Ok(Launched { all: None, each })

@@ -119,6 +119,10 @@ fn an_error_names_line_and_the_nearest_key_or_name() {
         told_of_pool("unhealthy = ['index-0001',\n'index-004']"),
         "6: pool `index` has no host `index-004` (did you mean `index-0003`?)"
     );
+    for id in ["index-1", "index-00001", "index-+001", "index-0000", "index-0004", "index", "idx-0001", "-0001"] {
+        let message = told_of_pool(&format!("unhealthy = ['{id}']"));
+        assert!(message.starts_with(&format!("5: pool `index` has no host `{id}`")), "{message}");
+    }
     assert_eq!(told("clock = 'virtaul'"), "1: \"virtaul\" is no clock (did you mean `virtual`?)");
     assert_eq!(
         told_of_pool("[[events]]\nat = '1m'\nfail = ['indx-0002']"),

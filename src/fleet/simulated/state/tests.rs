@@ -140,6 +140,23 @@ fn s1_a_host_that_is_doubtful_did_not_fail_and_recovering_makes_either_well() {
 
 proptest! {
     #[test]
+    fn each_host_that_is_not_gone_has_its_own_blueprint(gone in prop::collection::btree_set(1_u64..=30, 0..30)) {
+        let (scenario, mut state) = fleet();
+        for number in gone {
+            state.hosts.remove(format!("index-{number:04}").as_str());
+        }
+        // No scenario makes it, and it must not hide the next.
+        state.hosts.insert("index".into(), HostStatus::new(HostState::Pending, Health::Failed));
+        state.hosts.insert("index-0004-1".into(), HostStatus::new(HostState::Pending, Health::Failed));
+        let listed: Vec<_> = state.hosts(&scenario).map(|host| (host.id, host.state, host.health, host.zone)).collect();
+        let looked_up: Vec<_> = state.hosts.iter().filter_map(|(id, status)| {
+            let Host { id, zone, .. } = scenario.hosts.get(id)?.host.clone();
+            Some((id, status.state, status.health(), zone))
+        }).collect();
+        prop_assert_eq!(listed, looked_up);
+    }
+
+    #[test]
     fn a_state_reads_what_it_writes(gone in 1_u64..30, fired in 0_usize..9, factor in 0.0..1e9) {
         let (_, mut state) = fleet();
         state.hosts.remove(format!("index-{gone:04}").as_str());
