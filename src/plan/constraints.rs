@@ -67,7 +67,7 @@ impl<'a> Constraints<'a> {
         let (first, others): (Vec<_>, Vec<_>) = wanted.subsystems.iter().copied().partition(|&s| s == named);
         let mut books: Vec<Option<Book<'_, '_>>> = wanted.sums.iter().map(|_| None).collect();
         for subsystem in first.into_iter().chain(others) {
-            let book = Book::open(ground, subsystem, wanted.sums[subsystem], &classes, &mut made)?;
+            let book = Book::open(ground, subsystem, &wanted, &mut made)?;
             books[subsystem] = Some(book);
         }
         let groups = made.group_rows(ground, &wanted.groups);
@@ -179,6 +179,8 @@ struct Wanted {
     subsystems: BTreeSet<usize>,
     /// By subsystem: the number of hosts, and what they take.
     sums: Vec<(u128, Taken)>,
+    /// By subsystem and zone of the fleet: what the hosts there take.
+    zones: BTreeMap<(usize, usize), Taken>,
     /// Hosts by group.
     groups: BTreeMap<usize, u128>,
 }
@@ -186,34 +188,33 @@ struct Wanted {
 impl Wanted {
     fn of(membership: &Membership<'_>, classes: &BTreeMap<Key, Vec<usize>>) -> Self {
         let mut sums = vec![(0, Taken::default()); membership.subsystems().len()];
-        let mut groups: BTreeMap<usize, u128> = BTreeMap::new();
+        let (mut zones, mut groups): (BTreeMap<_, Taken>, BTreeMap<_, u128>) = Default::default();
         for (key, ranks) in classes {
             let hosts = ranks.len() as u128;
             for &(subsystem, units) in &key.units {
                 let (all, taken) = &mut sums[subsystem];
                 *all += hosts;
                 taken.add(key, subsystem, hosts, units);
+                zones.entry((subsystem, key.zone)).or_default().add(key, subsystem, hosts, units);
             }
             if let Some(group) = key.group {
                 *groups.entry(group).or_default() += hosts;
             }
         }
         let subsystems = (0..sums.len()).filter(|&s| sums[s].0 > 0).collect();
-        Self { subsystems, sums, groups }
+        Self { subsystems, sums, zones, groups }
     }
-}
 
-/// What taking every candidate would take from one subsystem, by place in its stock's zones.
-fn wanted_by_zone(stock: &Stock<'_>, subsystem: usize, classes: &BTreeMap<Key, Vec<usize>>) -> Vec<Taken> {
-    let mut by_place = vec![Taken::default(); stock.zones.len()];
-    for (key, ranks) in classes.iter().filter(|(key, _)| key.serving || !key.doubtful.is_empty()) {
-        if let Some(&(_, units)) = key.units.iter().find(|(of, _)| *of == subsystem)
-            && let Some(place) = stock.places[key.zone]
-        {
-            by_place[place].add(key, subsystem, ranks.len() as u128, units);
+    /// From one subsystem, by place in its stock's zones.
+    fn by_zone(&self, stock: &Stock<'_>, subsystem: usize) -> Vec<Taken> {
+        let mut by_place = vec![Taken::default(); stock.zones.len()];
+        for (&(_, zone), &taken) in self.zones.range((subsystem, 0)..(subsystem + 1, 0)) {
+            if let Some(place) = stock.places[zone] {
+                by_place[place] = taken;
+            }
         }
+        by_place
     }
-    by_place
 }
 
 /// The rows of one subsystem.
@@ -236,18 +237,17 @@ impl<'g, 'a> Book<'g, 'a> {
     fn open(
         ground: &'g Ground<'a>,
         subsystem: usize,
-        (hosts, taken): (u128, Taken),
-        classes: &BTreeMap<Key, Vec<usize>>,
+        wanted: &Wanted,
         made: &mut Constraints<'a>,
     ) -> Result<Self, AssessError> {
         let stock = ground.stock(subsystem)?;
-        let spare = &stock.spare;
+        let (spare, (hosts, taken)) = (&stock.spare, wanted.sums[subsystem]);
         let names = |rule, zone| Names::of(rule, &ground.membership.subsystem(subsystem).name, zone);
         let size = made.row(names(Rule::RunSize, None), spare.hosts, Taken { units: hosts, doubtful: 0 });
         let minimum = made.row(names(Rule::Minimum, None), spare.units, taken);
         let (mut own, mut losses) = (Vec::new(), Vec::new());
         if taken.units > spare.free || taken.doubtful > 0 && spare.is_short {
-            let by_zone = wanted_by_zone(stock, subsystem, classes);
+            let by_zone = wanted.by_zone(stock, subsystem);
             for (place, (&(zone, _), here)) in stock.zones.iter().zip(by_zone).enumerate() {
                 let mut row = |rule, room: Option<&Room>, wanted| {
                     room.and_then(|&room| made.row(names(rule, Some(zone)), room, wanted))
