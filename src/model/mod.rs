@@ -14,6 +14,7 @@ mod fleet;
 mod hooks;
 mod ids;
 mod obstacle;
+mod ordered;
 mod readings;
 mod scope;
 mod snapshot;

@@ -1,10 +1,11 @@
 //! One complete observation of a fleet, with the time it was made.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use super::ordered::ordered;
 use super::{
     Departure, Group, GroupName, Health, Host, HostId, HostState, Launch, LedgerId, Protection, Scope, Time, ZoneName,
 };
@@ -150,25 +151,17 @@ impl FleetSnapshot {
             }
         }
         let mut hosts: Vec<Host> = hosts.into_iter().collect();
-        let mut zones = BTreeSet::new();
         for host in &mut hosts {
             if let Some(name) = &mut host.group {
                 let Some((group, listed)) = by_group.get_mut(name) else {
                     return Err(InventoryError::UnknownGroup { host: host.id.clone(), group: name.clone() });
                 };
                 *listed += 1;
-                // Names that all hosts share are read more quickly than as many copies.
+                // One text that all members share, as in [`ordered`].
                 *name = group.name.clone();
             }
-            match zones.get(&host.zone) {
-                Some(zone) => host.zone = ZoneName::clone(zone),
-                None => _ = zones.insert(host.zone.clone()),
-            }
         }
-        hosts.sort_by(|one, other| one.id.cmp(&other.id));
-        if let Some([one, _]) = hosts.array_windows().find(|[one, other]| one.id == other.id) {
-            return Err(InventoryError::DuplicateHost(one.id.clone()));
-        }
+        let hosts = ordered(hosts).map_err(InventoryError::DuplicateHost)?;
         let mut groups = BTreeMap::new();
         for (name, (group, listed)) in by_group {
             // S3: nothing is inferred from absence.
@@ -180,8 +173,7 @@ impl FleetSnapshot {
         Ok(Self {
             begun_at,
             completed_at,
-            // Of a list in order, a map is made at once.
-            hosts: hosts.into_iter().map(|host| (host.id.clone(), host)).collect(),
+            hosts,
             groups,
             mark,
             contradictions: Vec::new(),
@@ -302,50 +294,5 @@ impl FleetSnapshot {
             .as_ref()
             .or_else(|| host.group.as_ref().and_then(|g| self.groups.get(g)).and_then(|g| g.ledger.as_ref()))
             .or_else(|| self.mark.ledger())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-    use crate::plan::testing::{NOON, World, host};
-
-    fn seen(hosts: Vec<Host>) -> Result<FleetSnapshot, InventoryError> {
-        let world = World { hosts: vec![Host { group: Some("web".into()), ..host("i", "a", &[]) }], ..World::new([]) };
-        let members = hosts.iter().filter(|host| host.group.is_some()).count() as u64;
-        let groups = world
-            .snapshot()
-            .groups()
-            .cloned()
-            .map(|group| Group { stated_members: members, ..group })
-            .collect::<Vec<_>>();
-        FleetSnapshot::new(NOON, NOON, hosts, groups, FleetMark::Open)
-    }
-
-    proptest! {
-        #[test]
-        fn hosts_are_seen_as_they_were_listed_in_any_order_and_never_twice(
-            listed in prop::collection::vec((0..40_u8, "[abc]", any::<bool>()), 0..20),
-        ) {
-            let hosts: Vec<Host> = listed.iter().map(|(id, zone, is_member)| {
-                Host { group: is_member.then(|| "web".into()), ..host(&format!("i-{id}"), zone, &[]) }
-            }).collect();
-            let ids: BTreeSet<u8> = listed.iter().map(|(id, ..)| *id).collect();
-            match seen(hosts.clone()) {
-                Ok(seen) => {
-                    prop_assert_eq!(ids.len(), listed.len());
-                    prop_assert_eq!(seen.hosts().len(), listed.len());
-                    for host in &hosts {
-                        prop_assert_eq!(seen.host(&host.id), Some(host));
-                    }
-                }
-                Err(InventoryError::DuplicateHost(twice)) => {
-                    prop_assert_eq!(hosts.iter().filter(|host| host.id == twice).count().min(2), 2);
-                }
-                Err(other) => prop_assert!(false, "{other}"),
-            }
-        }
     }
 }
