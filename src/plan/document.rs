@@ -127,10 +127,10 @@ pub struct PlanDocument {
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub(crate) why: Option<Why>,
     /// The largest count that would be allowed now, budgets taken as empty; `None` if hosts were named.
-    pub(crate) largest_allowed_count: Option<u64>,
+    pub largest_allowed_count: Option<u64>,
     /// Whether it is proved that no larger count is possible; otherwise `largest_allowed_count` means "at least".
     #[serde(default)]
-    pub(crate) exact: bool,
+    pub exact: bool,
     /// Why the count cannot go, for a program to check; there only if it was asked for.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub(crate) certificate: Option<Certificate>,

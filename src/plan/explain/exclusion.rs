@@ -11,7 +11,7 @@ use std::time::Duration;
 use super::super::solver::{Effort, Maximum, Reach, Selector};
 
 /// The effort for one set.
-const EFFORT: Duration = Duration::from_millis(100);
+const EFFORT: Duration = Duration::from_millis(40);
 
 /// Rows that together exclude `count` hosts, none of them superfluous. `None` if the count is possible, if it is above
 /// the number of candidates, or if it is not proved to be impossible.

@@ -20,7 +20,7 @@ use super::query::{CountQuery, group_members};
 const ZONES: usize = 8;
 
 /// The effort for all remedies of one refusal together.
-const EFFORT: Duration = Duration::from_millis(100);
+const EFFORT: Duration = Duration::from_millis(40);
 
 /// A count, and everything that excludes it.
 pub(crate) struct Question<'q> {
