@@ -10,7 +10,6 @@ mod world;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::hint::black_box;
-use std::sync::Arc;
 
 use divan::Bencher;
 use safe_remove::model::{Health, Host, HostState};
@@ -61,7 +60,7 @@ impl Fleet {
             zone: zone.as_str().into(),
             group: None,
             instance_type: "m6i.large".into(),
-            tags: Arc::new(units.iter().map(|(name, units)| (name.clone(), units.to_string())).collect()),
+            tags: units.iter().map(|(name, units)| (name, units.to_string())).collect(),
             state: HostState::InService,
             health: Health::Healthy,
             launched_at: NOON,

@@ -8,7 +8,6 @@ mod world;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::hint::black_box;
-use std::sync::Arc;
 use std::time::Duration;
 
 use divan::{AllocProfiler, Bencher};
@@ -67,7 +66,7 @@ fn host(index: usize, subsystems: usize) -> Host {
         zone: ZONES[index % ZONES.len()].into(),
         group: Some(format!("group-{:03}", index % 200).into()),
         instance_type: "m6i.large".into(),
-        tags: Arc::new(tags),
+        tags: tags.into(),
         state: HostState::InService,
         health: if index.is_multiple_of(97) { Health::Failed } else { Health::Healthy },
         launched_at: NOON.minus(Duration::from_secs(3600 + (index % 1000) as u64)),

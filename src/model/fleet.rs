@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{GroupName, HostId, LedgerId, Obstacle, TargetGroupId, Time, ZoneName};
+use super::{GroupName, HostId, LedgerId, Obstacle, Tags, TargetGroupId, Time, ZoneName};
 
 /// Which fleet is meant, in the provider's own terms. It is shown first in every plan and status, and kept in the
 /// ledger's record, so that no command acts on another fleet of the same name (contract section 8, "Which fleet").
@@ -139,7 +139,7 @@ pub struct Host {
     /// `m6i.large` and the like; weighs the host where the policy says so.
     pub instance_type: Arc<str>,
     /// Other people's text: escape it before showing it. Shared by hosts that have the same tags.
-    pub tags: Arc<BTreeMap<String, String>>,
+    pub tags: Tags,
     /// Where it is in its life cycle.
     pub state: HostState,
     /// What the provider's checks say, all taken together.
@@ -163,8 +163,8 @@ pub struct Host {
 impl Host {
     /// Its tags, for changing them on this host alone.
     #[cfg(test)]
-    pub(crate) fn tags_mut(&mut self) -> &mut BTreeMap<String, String> {
-        Arc::make_mut(&mut self.tags)
+    pub(crate) fn tags_mut(&mut self) -> super::tags::Changing<'_> {
+        self.tags.changing()
     }
 
     /// Whether every check passes, according to the provider.

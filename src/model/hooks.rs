@@ -1,11 +1,11 @@
 //! The questions to a hook, and the answers that it may give: the words of `safe-remove/hook/v1`.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{BatchNumber, FleetName, GroupName, HostId, RunId, SubsystemName, ZoneName};
+use super::{BatchNumber, FleetName, GroupName, HostId, RunId, SubsystemName, Tags, ZoneName};
 
 /// When a hook is called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
@@ -130,7 +130,7 @@ pub(crate) struct HookHost {
     /// Its Auto Scaling group.
     pub(crate) group: Option<GroupName>,
     /// Its tags.
-    pub(crate) tags: BTreeMap<String, String>,
+    pub(crate) tags: Tags,
 }
 
 /// The answer of a hook.

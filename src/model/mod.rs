@@ -18,6 +18,7 @@ mod ordered;
 mod readings;
 mod scope;
 mod snapshot;
+mod tags;
 mod time;
 mod words;
 
@@ -45,6 +46,7 @@ pub(crate) use readings::{OwnTime, Reading, Sample};
 pub use readings::{ProbeKey, Quantity, Share};
 pub use scope::Scope;
 pub use snapshot::{Contradiction, FleetMark, FleetSnapshot, InventoryError};
+pub use tags::{Tags, TagsIter};
 pub use time::Time;
 pub(crate) use time::{BadDuration, duration_text, parse_duration, span_text};
 pub(crate) use words::{counted, is_or_are};

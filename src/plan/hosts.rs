@@ -161,7 +161,7 @@ pub(crate) fn lasting_obstacles(inputs: &Inputs<'_>, membership: &Membership<'_>
 /// The subsystems that the host's own tag names, split as the contract says.
 pub(crate) fn names_in_tag<'h>(inputs: &Inputs<'_>, host: &'h Host) -> Vec<&'h str> {
     let tag = inputs.policies.fleet.provider.subsystem_tag.as_ref();
-    tag.and_then(|tag| host.tags.get(tag)).into_iter().flat_map(|value| names_of(value)).collect()
+    tag.and_then(|tag| host.tags.get(tag)).into_iter().flat_map(names_of).collect()
 }
 
 fn named_without_policy(inputs: &Inputs<'_>, host: &Host) -> Vec<String> {

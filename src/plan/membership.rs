@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 use std::hash::Hash;
-use std::sync::{Arc, OnceLock};
+use std::sync::OnceLock;
 
 use foldhash::fast::RandomState;
 
@@ -173,10 +173,10 @@ fn kinds<'a>(hosts: &[&'a Host], group_of: &[Option<usize>]) -> (Vec<usize>, Vec
     let (mut kind_of, mut kinds) = (Vec::with_capacity(hosts.len()), Vec::new());
     for (&host, group) in hosts.iter().zip(group_of) {
         let next = kinds.len();
-        // Hosts with the same tags share them, so their address tells them apart; tags that nobody shares need no look-up.
-        let kind = match Arc::strong_count(&host.tags) {
-            1 => next,
-            _ => *known.entry((Arc::as_ptr(&host.tags), group)).or_insert(next),
+        // Hosts with the same tags share them, so their place tells them apart; tags that nobody shares need no look-up.
+        let kind = match host.tags.are_shared() {
+            false => next,
+            true => *known.entry((host.tags.place(), group)).or_insert(next),
         };
         if kind == next {
             kinds.push(host);

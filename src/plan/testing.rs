@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 use crate::model::{
@@ -76,7 +75,7 @@ pub(crate) fn host(id: &str, zone: &str, subsystems: &[&str]) -> Host {
         zone: zone.into(),
         group: None,
         instance_type: "m6i.large".into(),
-        tags: Arc::new(subsystems.iter().map(|s| ((*s).to_owned(), "1".to_owned())).collect()),
+        tags: subsystems.iter().map(|s| (s, "1")).collect(),
         state: HostState::InService,
         health: Health::Healthy,
         launched_at: NOON.minus(Duration::from_secs(86_400)),

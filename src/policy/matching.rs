@@ -227,21 +227,22 @@ impl<'h> Matching<'_, 'h> {
     /// into the policies in the order in which the matcher was given them ([`PolicySet::matcher`]: by name).
     pub(crate) fn of(&mut self, host: &'h Host) -> (&[usize], Option<usize>) {
         let places = &self.matcher.tags;
-        let tags = host.tags.iter().filter_map(|(tag, value)| Some((*places.get(tag)?, value.as_str())));
+        let tags = host.tags.iter().filter_map(|(tag, value)| Some((*places.get(tag)?, value)));
         self.of_values(host, tags)
     }
 
     /// The same for one host after the other; `take` is given each answer.
     pub(crate) fn each(&mut self, hosts: &[&'h Host], mut take: impl FnMut(&[usize], Option<usize>)) {
         let places = &self.matcher.tags;
-        let (mut tags, mut found) = (Vec::new(), Vec::new());
+        let (mut counts, mut tags, mut found) = (Vec::new(), Vec::new(), Vec::new());
         for hosts in hosts.chunks(TOGETHER) {
-            tags.extend(hosts.iter().flat_map(|host| host.tags.iter()));
+            counts.extend(hosts.iter().map(|host| host.tags.len()));
+            tags.extend(hosts.iter().flat_map(|host| &host.tags));
             found.extend(tags.iter().map(|&(tag, _)| places.get(tag).copied()));
             let mut values = found.drain(..).zip(tags.drain(..));
-            for host in hosts {
-                let own = values.by_ref().take(host.tags.len());
-                let own = own.filter_map(|(place, (_, value))| Some((place?, value.as_str())));
+            for (host, count) in hosts.iter().zip(counts.drain(..)) {
+                let own = values.by_ref().take(count);
+                let own = own.filter_map(|(place, (_, value))| Some((place?, value)));
                 let (served, never) = self.of_values(host, own);
                 take(served, never);
             }
@@ -357,7 +358,6 @@ pub(super) fn glob(pattern: &str) -> Result<Glob, globset::Error> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
 
     use proptest::prelude::*;
 
@@ -372,7 +372,7 @@ mod tests {
             zone: "a".into(),
             group: group.map(Into::into),
             instance_type: "m6i.large".into(),
-            tags: Arc::new(tags.iter().map(|(tag, value)| ((*tag).to_owned(), (*value).to_owned())).collect()),
+            tags: tags.iter().copied().collect(),
             state: HostState::InService,
             health: crate::model::Health::Healthy,
             launched_at: Time::from_millis(0),

@@ -95,7 +95,7 @@ fn by_tag<'a>(tag: &'a str, snapshot: &'a FleetSnapshot, starter: &mut Starter) 
     let mut hosts: BTreeMap<&str, Vec<&Host>> = BTreeMap::new();
     let mut without = 0;
     for host in snapshot.hosts() {
-        let names: BTreeSet<&str> = host.tags.get(tag).into_iter().flat_map(|value| names_of(value)).collect();
+        let names: BTreeSet<&str> = host.tags.get(tag).into_iter().flat_map(names_of).collect();
         without += usize::from(names.is_empty());
         names.into_iter().for_each(|name| hosts.entry(name).or_default().push(host));
     }
@@ -104,7 +104,7 @@ fn by_tag<'a>(tag: &'a str, snapshot: &'a FleetSnapshot, starter: &mut Starter) 
     }
     let mut parts = Vec::new();
     for (name, hosts) in hosts {
-        let values: BTreeSet<&String> = hosts.iter().filter_map(|host| host.tags.get(tag)).collect();
+        let values: BTreeSet<&str> = hosts.iter().filter_map(|host| host.tags.get(tag)).collect();
         let patterns: Option<Vec<String>> =
             values.into_iter().map(|value| pattern(value).map(|pattern| quoted(&pattern))).collect();
         let what = format!("hosts whose tag {tag} names {name}");

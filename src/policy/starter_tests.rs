@@ -1,7 +1,6 @@
 //! Whatever a provider lists, what is written is valid, selects what it was made of, and marks its guesses.
 
 use std::path::Path;
-use std::sync::Arc;
 
 use proptest::prelude::*;
 
@@ -31,7 +30,7 @@ fn host(id: &str, group: Option<&str>, tags: &[(&str, &str)]) -> Host {
         zone: "us-east-1a".into(),
         group: group.map(Into::into),
         instance_type: "m6i.large".into(),
-        tags: Arc::new(tags.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()),
+        tags: tags.iter().copied().collect(),
         state: HostState::InService,
         health: Health::Healthy,
         launched_at: Time::from_millis(0),
@@ -97,7 +96,7 @@ fn a_group_gets_a_policy_with_its_size_its_zones_its_target_group_and_its_owner(
     let (starter, read) = started(
         &snapshot(&["web"], |host| {
             host.target_health.insert(arn.into(), TargetHealth::Passes);
-            host.tags = Arc::new(BTreeMap::from([("Team".to_owned(), "front \"end\"".to_owned())]));
+            host.tags = [("Team", "front \"end\"")].into();
             if host.id.as_str().ends_with('1') {
                 host.zone = "us-east-1b".into();
             }
@@ -205,7 +204,7 @@ proptest! {
     ) {
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
         let found = snapshot(&names, |host| {
-            host.tags = Arc::new(BTreeMap::from([("owner".to_owned(), owner.clone())]));
+            host.tags = [("owner", &owner)].into();
         });
         let (starter, read) = started(&found, None);
         prop_assert_eq!(read.subsystems.len(), names.len());

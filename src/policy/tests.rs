@@ -1,7 +1,6 @@
 //! The stages together: what loads, what is refused and how that is reported, and the shipped policies.
 
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
 use proptest::prelude::*;
@@ -103,7 +102,7 @@ fn the_shipped_fleet_is_what_its_comments_say() {
             zone: "a".into(),
             group: Some(pool["pool"].as_str().expect("a name").into()),
             instance_type: "m6i.large".into(),
-            tags: Arc::new([("role".to_owned(), role.to_owned())].into()),
+            tags: [("role", role)].into(),
             state: crate::model::HostState::InService,
             health: crate::model::Health::Healthy,
             launched_at: crate::model::Time::from_millis(0),

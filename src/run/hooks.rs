@@ -164,7 +164,7 @@ impl Machine {
             zone: host.map(|host| host.zone.clone()),
             address: host.and_then(|host| host.address).map(|address| address.to_string()),
             group: host.and_then(|host| host.group.clone()),
-            tags: host.map(|host| host.tags.as_ref().clone()).unwrap_or_default(),
+            tags: host.map(|host| host.tags.clone()).unwrap_or_default(),
         }
     }
 

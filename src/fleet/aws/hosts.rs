@@ -4,7 +4,6 @@
 //! other this module returns an error and never chooses which to believe; `observe` then reads once more.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 use aws_sdk_autoscaling::types::{AutoScalingGroup, Instance as Member, LifecycleState};
 use aws_sdk_ec2::types::{Instance, InstanceStateName, InstanceStatus, SummaryStatus};
@@ -234,7 +233,7 @@ impl<'a> View<'a> {
             target_groups: self.targets.of(id),
             target_health: self.targets.health_of(id),
             obstacles: self.obstacles(instance, id, membership, &tags),
-            tags: Arc::new(tags),
+            tags: tags.into(),
         })
     }
 

@@ -403,6 +403,6 @@ fn protections_marks_and_other_peoples_text_are_taken_over_as_they_are() {
     let known = BTreeSet::from([HostId::from("i-2")]);
     let hosts = assemble(&inventory, &known, NOW).expect("consistent").hosts;
     assert_eq!(hosts[0].protection, Some(Protection::ScaleIn));
-    assert_eq!(hosts[0].tags["note"], evil);
+    assert_eq!(&hosts[0].tags["note"], evil);
     assert_eq!((hosts[1].protection, &hosts[1].ledger), (Some(Protection::Termination), &Some("ledger-1".into())));
 }

@@ -1,7 +1,6 @@
 //! How the load on a simulated fleet determines the readings of its subsystems (contract section 6).
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 use super::scenario::{Blueprint, Scenario};
 use super::state::State;
@@ -66,7 +65,7 @@ impl LoadMembership {
 /// Whether selectors and weights cannot tell the hosts apart; they see nothing else of a host. Hosts of one pool share
 /// their tags.
 fn are_alike(one: &Host, other: &Host) -> bool {
-    Arc::ptr_eq(&one.tags, &other.tags) && one.group == other.group && one.instance_type == other.instance_type
+    one.tags.place() == other.tags.place() && one.group == other.group && one.instance_type == other.instance_type
 }
 
 /// The reading of a subsystem at this moment. It is finite: utilization at capacity 0 is the largest number there is.

@@ -238,7 +238,7 @@ fn events_fire_once_whichever_process_sees_them_first() {
     block_on(async {
         let one = place.open();
         let index: SubsystemName = "index".into();
-        let all = |host: &Host| vec![(SubsystemName::new(host.tags["role"].as_str()), 1)];
+        let all = |host: &Host| vec![(SubsystemName::new(&host.tags["role"]), 1)];
         let membership = Arc::new(one.membership(BTreeMap::new(), all));
         let utilization = |fleet: Arc<SimulatedFleet>| {
             let (index, membership) = (index.clone(), Arc::clone(&membership));

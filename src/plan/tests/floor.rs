@@ -88,12 +88,12 @@ fn a_size_holds_its_lightest_hosts() {
     let mut world = two_groups(20, 4, 4);
     world.policy_mut("index").capacity.units = UnitsSource::Tag("w".to_owned());
     for (host, weight) in world.hosts.iter_mut().zip(["1", "1", "8", "8", "4", "4", "4", "4"]) {
-        host.tags = std::sync::Arc::new([("index", "1"), ("w", weight)].map(|(k, v)| (k.into(), v.into())).into());
+        host.tags = [("index", "1"), ("w", weight)].into();
     }
     world.groups.insert("one".into(), 3);
     world.groups.insert("two".into(), 3);
     assert_eq!(low(&world), [], "10 and 12 units are more than 20");
-    world.host_mut("b-01").tags = std::sync::Arc::new([("index".to_owned(), "1".to_owned())].into());
+    world.host_mut("b-01").tags = [("index", "1")].into();
     let snapshot = world.snapshot();
     assert!(low_minimums(&Membership::new(&world.policies, &snapshot)).is_err(), "nobody knows its weight");
 }

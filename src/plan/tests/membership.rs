@@ -1,11 +1,8 @@
 //! The index of hosts and subsystems against matching every host on its own.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
-
 use proptest::prelude::*;
 
-use crate::model::Host;
+use crate::model::{Host, Tags};
 use crate::plan::Membership;
 use crate::plan::testing::{World, host, policy};
 
@@ -19,18 +16,16 @@ proptest! {
         world.policy_mut("index").hosts.auto_scaling_groups = ["a*".to_owned()].into();
         world.policy_mut("placement").hosts.tags.clear();
         world.policy_mut("placement").hosts.auto_scaling_groups = ["b".to_owned(), "aa".to_owned()].into();
-        let tags = |own: &[(&str, &str)]| -> BTreeMap<String, String> {
-            own.iter().map(|(tag, value)| ((*tag).to_owned(), (*value).to_owned())).collect()
-        };
+        let tags = |own: &[(&str, &str)]| -> Tags { own.iter().copied().collect() };
         let shared = [
             tags(&[]),
             tags(&[("billing", "1")]),
             tags(&[("billing", "1"), ("index", "2"), ("keep", "for-good")]),
             tags(&[("index", "1")]),
-        ].map(Arc::new);
+        ];
         let mut order: Vec<(u64, Host)> = wanted.iter().enumerate().map(|(number, &(kind, zone, shares, group, place))| {
             let mut made = host(&format!("i-{number:03}"), ["z1", "z2", "z3"][zone], &[]);
-            made.tags = if shares { Arc::clone(&shared[kind]) } else { Arc::new(BTreeMap::clone(&shared[kind])) };
+            made.tags = if shares { shared[kind].clone() } else { shared[kind].iter().collect() };
             made.group = [None, Some("aa"), Some("b")][group].map(Into::into);
             (place, made)
         }).collect();

@@ -9,7 +9,7 @@ use crate::run::{Action, Finish, Machine, Outcome, Purpose, Response};
 
 /// A host outside groups, of another team or of `index`.
 fn lone(world: &World, name: &str, role: &str) -> Host {
-    let tags = std::sync::Arc::new([("role".to_owned(), role.to_owned())].into());
+    let tags = [("role", role)].into();
     Host { id: HostId::new(name), group: None, tags, ..world.hosts[&host(1)].clone() }
 }
 

@@ -139,7 +139,7 @@ impl World {
                     zone: zone.into(),
                     group: Some(GroupName::new("index")),
                     instance_type: "m6i.large".into(),
-                    tags: Arc::new(BTreeMap::from([("role".to_owned(), "index".to_owned())])),
+                    tags: [("role", "index")].into(),
                     state: HostState::InService,
                     health: crate::model::Health::Healthy,
                     launched_at: START.minus(Duration::from_secs(86_400)),

@@ -48,7 +48,7 @@ async fn two_hundred_instances_over_three_zones_are_observed_whole() {
     }
     for host in snapshot.hosts() {
         assert!(host.is_serving(), "{host:?}");
-        assert_eq!(host.tags["role"], host.group.as_ref().map_or("cron", GroupName::as_str));
+        assert_eq!(&host.tags["role"], host.group.as_ref().map_or("cron", GroupName::as_str));
         assert_eq!(host.target_groups.len(), usize::from(host.group.is_some()));
     }
     assert!(alone.iter().all(|id| snapshot.host(id).is_some_and(|h| h.group.is_none())));
@@ -88,7 +88,7 @@ async fn protection_is_honoured_and_other_peoples_text_is_kept_as_it_is() {
     cloud.protect(&alone).await;
     let fleet = cloud.fleet().await;
     let snapshot = observe(&fleet).await;
-    assert_eq!(snapshot.host(&alone).expect("listed").tags["note"], evil);
+    assert_eq!(&snapshot.host(&alone).expect("listed").tags["note"], evil);
     assert_eq!(snapshot.host(&index[0]).expect("listed").protection, Some(Protection::ScaleIn));
 
     // Termination protection shows where it is looked for, and from then on.

@@ -159,10 +159,10 @@ fn add_pool(raw: RawPool, pools: &mut BTreeMap<GroupName, Pool>, hosts: &mut Vec
     let zones: Vec<ZoneName> = raw.zones.get_ref().iter().map(|zone| zone.get_ref().as_str().into()).collect();
     let instance_type: Arc<str> = raw.instance_type.as_deref().unwrap_or("simulated").into();
     for (id, zone) in known.ids().zip(zones.iter().cycle()) {
-        let mut tags = Arc::clone(&raw.tags);
-        if let Some(own) = raw.host_tags.get(id.as_str()) {
-            Arc::make_mut(&mut tags).extend(own.iter().map(|(k, v)| (k.clone(), v.clone())));
-        }
+        let tags = match raw.host_tags.get(id.as_str()) {
+            Some(own) => raw.tags.with(own),
+            None => raw.tags.clone(),
+        };
         let health = match id.as_str() {
             id if unhealthy.contains(id) => Health::Failed,
             id if doubtful.contains(id) => Health::Doubtful,

@@ -2,10 +2,11 @@
 //! may have to point at is kept.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use serde::Deserialize;
 use toml::{Spanned, Value};
+
+use crate::model::Tags;
 
 pub(super) type Ids = Vec<Spanned<String>>;
 
@@ -35,10 +36,10 @@ pub(super) struct RawPool {
     pub(crate) count: Spanned<u64>,
     pub(crate) zones: Spanned<Vec<Spanned<String>>>,
     #[serde(default)]
-    pub(crate) tags: Arc<BTreeMap<String, String>>,
+    pub(crate) tags: Tags,
     /// Tags of single hosts. They override those of the pool.
     #[serde(default)]
-    pub(crate) host_tags: BTreeMap<Spanned<String>, BTreeMap<String, String>>,
+    pub(crate) host_tags: BTreeMap<Spanned<String>, Tags>,
     pub(crate) instance_type: Option<String>,
     #[serde(default)]
     pub(crate) unhealthy: Ids,

@@ -101,7 +101,7 @@ fail = ["index-0001"]
     assert_eq!(host("index-0002").host.protection, Some(Protection::ScaleIn));
     assert_eq!(host("index-0001").launched_at, "2016-01-01T00:00:00Z".parse().ok());
     assert_eq!(host("index-0002").launched_at, None);
-    assert_eq!(host("index-0003").host.tags["units"], "2");
+    assert_eq!(host("index-0003").host.tags["units"], *"2");
     assert!(scenario.pools["index"].launch_failure.is_some());
     assert_eq!(scenario.pools["index"].maximum, 9);
     assert_eq!(scenario.events[0].fail, ["index-0001".into()], "in order of time");

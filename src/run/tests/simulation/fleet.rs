@@ -1,7 +1,6 @@
 //! The shared fleet of the simulation: a provider with a past, which it shows late, and calls that land when they like.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 use std::time::Duration;
 
 use crate::model::{
@@ -85,7 +84,7 @@ impl Fleet {
                 zone: host.zone.into(),
                 group: Some(GroupName::new(host.role)),
                 instance_type: "m6i.large".into(),
-                tags: Arc::new(BTreeMap::from([("role".to_owned(), host.role.to_owned())])),
+                tags: [("role", host.role)].into(),
                 state,
                 health: if self.hides_doubt && health == Health::Doubtful { Health::Healthy } else { health },
                 launched_at: Time::from_millis(0),
