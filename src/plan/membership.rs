@@ -18,7 +18,7 @@ pub(crate) struct Membership<'a> {
     hosts: Vec<&'a Host>,
     subsystems: Vec<&'a SubsystemPolicy>,
     /// By host, which kind it is of: selectors cannot tell hosts of a kind apart.
-    kind_of: Vec<usize>,
+    kind_of: Vec<u32>,
     /// By kind.
     of: Lists,
     members: Lists,
@@ -27,43 +27,36 @@ pub(crate) struct Membership<'a> {
     /// Groups that have a host, by name.
     groups: Vec<&'a GroupName>,
     /// By host, its group's place in `groups`.
-    group_of: Vec<Option<usize>>,
+    group_of: Vec<Option<u32>>,
     /// By group, its hosts in any state, ascending.
-    group_members: Vec<Vec<usize>>,
+    group_members: Lists,
     /// By group, the provider's description of it.
     listed: Vec<Option<&'a Group>>,
     /// Zones that have a host, by name.
     zones: Vec<&'a ZoneName>,
     /// By host, its zone's place in `zones`.
-    zone_of: Vec<usize>,
+    zone_of: Vec<u32>,
     /// By group, what was found out about it.
     found_of_groups: OnceLock<Vec<Option<String>>>,
 }
 
 impl<'a> Membership<'a> {
     pub(crate) fn new(policies: &'a PolicySet, snapshot: &'a FleetSnapshot) -> Self {
-        let hosts: Vec<&Host> = snapshot.hosts().collect();
         let subsystems: Vec<&SubsystemPolicy> = policies.subsystems.values().collect();
-        let (mut zones, mut groups) = (Places::default(), Places::default());
-        let mut zone_of: Vec<usize> = hosts.iter().map(|host| zones.of(&host.zone)).collect();
-        let mut group_of: Vec<Option<usize>> =
-            hosts.iter().map(|host| host.group.as_ref().map(|group| groups.of(group))).collect();
-        let (kind_of, kinds) = kinds(&hosts, &group_of);
+        let seen = Seen::of(snapshot);
+        let Seen { hosts, zones, mut zone_of, groups, mut group_of, kinds, kind_of } = seen;
         let (mut of, mut never) = (Lists::with_capacity(kinds.len()), Vec::with_capacity(kinds.len()));
         policies.matcher().matching().each(&kinds, |own, keeper| {
             of.push(own);
             never.push(keeper.map(|s| &subsystems[s].name));
         });
         let (zones, sorted) = zones.sorted();
-        zone_of.iter_mut().for_each(|place| *place = sorted[*place]);
+        zone_of.iter_mut().for_each(|place| *place = sorted[wide(*place)]);
         let (groups, sorted) = groups.sorted();
-        group_of.iter_mut().flatten().for_each(|place| *place = sorted[*place]);
-        let mut group_members = vec![Vec::new(); groups.len()];
-        for (host, group) in group_of.iter().enumerate() {
-            group.iter().for_each(|&group: &usize| group_members[group].push(host));
-        }
+        group_of.iter_mut().flatten().for_each(|place| *place = sorted[wide(*place)]);
+        let group_members = inverted(groups.len(), group_of.iter().map(|group| group.map(wide)));
         let listed = groups.iter().map(|name| snapshot.group(name)).collect();
-        let members = of.inverted(&kind_of, subsystems.len());
+        let members = inverted(subsystems.len(), kind_of.iter().map(|&kind| of.get(wide(kind)).iter().copied()));
         let found_of_groups = OnceLock::new();
         Self {
             hosts,
@@ -89,7 +82,7 @@ impl<'a> Membership<'a> {
 
     /// The place of a host's zone in [`Membership::zones`].
     pub(crate) fn zone_of(&self, host: usize) -> usize {
-        self.zone_of[host]
+        wide(self.zone_of[host])
     }
 
     /// How many hosts there are; each has an index below it.
@@ -125,23 +118,23 @@ impl<'a> Membership<'a> {
 
     /// The place of a host's group in [`Membership::groups`].
     pub(crate) fn group_of(&self, host: usize) -> Option<usize> {
-        self.group_of[host]
+        self.group_of[host].map(wide)
     }
 
     /// The provider's description of a host's group.
     pub(crate) fn group(&self, host: usize) -> Option<&'a Group> {
-        self.group_of[host].and_then(|group| self.listed[group])
+        self.group_of(host).and_then(|group| self.listed[group])
     }
 
     /// The members of a group, in any state, ascending.
     pub(crate) fn group_members(&self, group: &GroupName) -> &[usize] {
         let place = self.groups.binary_search_by(|name| (*name).cmp(group));
-        place.map_or(&[], |place| &self.group_members[place])
+        place.map_or(&[], |place| self.group_members.get(place))
     }
 
     /// The subsystems that a host belongs to, serving or not, ascending.
     pub(crate) fn of(&self, host: usize) -> &[usize] {
-        self.of.get(self.kind_of[host])
+        self.of.get(wide(self.kind_of[host]))
     }
 
     /// The hosts that belong to a subsystem, in any state, ascending.
@@ -162,53 +155,99 @@ impl<'a> Membership<'a> {
 
     /// The subsystem whose `[hosts] never` keeps the host out for good.
     pub(crate) fn never(&self, host: usize) -> Option<&'a SubsystemName> {
-        self.never[self.kind_of[host]]
+        self.never[wide(self.kind_of[host])]
     }
 }
 
-/// By host its kind, and a host of each kind. Hosts are of one kind if they have the same tags and the same group, by its
-/// place in `group_of`: selectors see nothing else of a host.
-fn kinds<'a>(hosts: &[&'a Host], group_of: &[Option<usize>]) -> (Vec<usize>, Vec<&'a Host>) {
-    let mut known: HashMap<_, usize, RandomState> = HashMap::default();
-    let (mut kind_of, mut kinds) = (Vec::with_capacity(hosts.len()), Vec::new());
-    for (&host, group) in hosts.iter().zip(group_of) {
-        let next = kinds.len();
-        // Hosts with the same tags share them, so their place tells them apart; tags that nobody shares need no look-up.
-        let kind = match host.tags.are_shared() {
-            false => next,
-            true => *known.entry((host.tags.place(), group)).or_insert(next),
+/// What is read of the hosts of a snapshot, each once, in the order of their ids.
+struct Seen<'a> {
+    hosts: Vec<&'a Host>,
+    zones: Places<'a, ZoneName>,
+    /// By host, its zone's number in `zones`.
+    zone_of: Vec<u32>,
+    groups: Places<'a, GroupName>,
+    /// By host, its group's number in `groups`.
+    group_of: Vec<Option<u32>>,
+    /// A host of each kind. Hosts are of one kind if they have the same tags and the same group: selectors see nothing
+    /// else of a host.
+    kinds: Vec<&'a Host>,
+    /// By host, its kind.
+    kind_of: Vec<u32>,
+}
+
+impl<'a> Seen<'a> {
+    fn of(snapshot: &'a FleetSnapshot) -> Self {
+        let all = snapshot.hosts();
+        let mut seen = Self {
+            hosts: Vec::with_capacity(all.len()),
+            zones: Places::default(),
+            zone_of: Vec::with_capacity(all.len()),
+            groups: Places::default(),
+            group_of: Vec::with_capacity(all.len()),
+            kinds: Vec::new(),
+            kind_of: Vec::with_capacity(all.len()),
         };
-        if kind == next {
-            kinds.push(host);
+        let mut known: HashMap<_, u32, RandomState> = HashMap::default();
+        for host in all {
+            let group = host.group.as_ref().map(|group| seen.groups.of(group, group.as_str()));
+            let next = narrow(seen.kinds.len());
+            // Hosts with the same tags share them, so their place tells them apart; tags that nobody shares need no look-up.
+            let kind = match host.tags.are_shared() {
+                false => next,
+                true => *known.entry((host.tags.place(), group)).or_insert(next),
+            };
+            if kind == next {
+                seen.kinds.push(host);
+            }
+            seen.hosts.push(host);
+            seen.zone_of.push(seen.zones.of(&host.zone, host.zone.as_str()));
+            seen.group_of.push(group);
+            seen.kind_of.push(kind);
         }
-        kind_of.push(kind);
+        seen
     }
-    (kind_of, kinds)
+}
+
+/// A number of one of the hosts, zones, groups or kinds of a snapshot, in half of the memory.
+#[expect(clippy::expect_used, reason = "so many hosts fit in no memory")]
+fn narrow(number: usize) -> u32 {
+    u32::try_from(number).expect("fewer than 2^32 hosts")
+}
+
+/// The number that was given to [`narrow`].
+fn wide(number: u32) -> usize {
+    number as usize
 }
 
 /// Numbers for names, in the order in which they first appear.
 struct Places<'a, N> {
-    places: HashMap<&'a N, usize, RandomState>,
+    places: HashMap<&'a N, u32, RandomState>,
+    /// The same by where a name's text is and how long it is: a snapshot keeps each name once, and a text need not be read
+    /// to see that it is the same one.
+    by_text: HashMap<(usize, usize), u32, RandomState>,
 }
 
 impl<N> Default for Places<'_, N> {
     fn default() -> Self {
-        Self { places: HashMap::default() }
+        Self { places: HashMap::default(), by_text: HashMap::default() }
     }
 }
 
 impl<'a, N: Ord + Hash> Places<'a, N> {
-    fn of(&mut self, name: &'a N) -> usize {
-        let next = self.places.len();
-        *self.places.entry(name).or_insert(next)
+    fn of(&mut self, name: &'a N, text: &'a str) -> u32 {
+        let Self { places, by_text } = self;
+        *by_text.entry((text.as_ptr().addr(), text.len())).or_insert_with(|| {
+            let next = narrow(places.len());
+            *places.entry(name).or_insert(next)
+        })
     }
 
     /// The names in sorted order, and by number the place in that order.
-    fn sorted(self) -> (Vec<&'a N>, Vec<usize>) {
-        let mut names: Vec<(&N, usize)> = self.places.into_iter().collect();
+    fn sorted(self) -> (Vec<&'a N>, Vec<u32>) {
+        let mut names: Vec<(&N, u32)> = self.places.into_iter().collect();
         names.sort_unstable();
         let mut places = vec![0; names.len()];
-        names.iter().enumerate().for_each(|(place, &(_, number))| places[number] = place);
+        names.iter().enumerate().for_each(|(place, &(_, number))| places[wide(number)] = narrow(place));
         (names.into_iter().map(|(name, _)| name).collect(), places)
     }
 }
@@ -235,24 +274,24 @@ impl Lists {
     fn get(&self, list: usize) -> &[usize] {
         &self.items[self.bounds[list]..self.bounds[list + 1]]
     }
+}
 
-    /// For each item below `items`, the places in `lists` of the lists that it is in, ascending.
-    fn inverted(&self, lists: &[usize], items: usize) -> Self {
-        let mut bounds = vec![0; items + 1];
-        for &item in lists.iter().flat_map(|&list| self.get(list)) {
-            bounds[item + 1] += 1;
-        }
-        for item in 0..items {
-            bounds[item + 1] += bounds[item];
-        }
-        let mut next = bounds.clone();
-        let mut inverse = vec![0; bounds[items]];
-        for (place, &list) in lists.iter().enumerate() {
-            for &item in self.get(list) {
-                inverse[next[item]] = place;
-                next[item] += 1;
-            }
-        }
-        Self { bounds, items: inverse }
+/// For each item below `items`, the places in `lists` of the lists that it is in, ascending.
+fn inverted<L: IntoIterator<Item = usize>>(items: usize, lists: impl Iterator<Item = L> + Clone) -> Lists {
+    let mut bounds = vec![0; items + 1];
+    for item in lists.clone().flatten() {
+        bounds[item + 1] += 1;
     }
+    for item in 0..items {
+        bounds[item + 1] += bounds[item];
+    }
+    let mut next = bounds.clone();
+    let mut inverse = vec![0; bounds[items]];
+    for (place, list) in lists.enumerate() {
+        for item in list {
+            inverse[next[item]] = place;
+            next[item] += 1;
+        }
+    }
+    Lists { bounds, items: inverse }
 }

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use crate::model::{Host, Tags};
+use crate::model::{FleetSnapshot, GroupName, Host, Tags};
 use crate::plan::Membership;
 use crate::plan::testing::{World, host, policy};
 
@@ -34,24 +34,41 @@ proptest! {
         let snapshot = world.snapshot();
         // Tags of their own are now those of the observation alone.
         world.hosts.clear();
-        let matcher = world.policies.matcher();
-        let membership = Membership::new(&world.policies, &snapshot);
-        prop_assert_eq!(membership.hosts(), wanted.len());
-        for (index, host) in snapshot.hosts().enumerate() {
-            prop_assert_eq!(membership.find(&host.id), Some(index));
-            let alone = matcher.membership(host);
-            let names: Vec<_> = membership.of(index).iter().map(|&s| membership.subsystem(s).name.clone()).collect();
-            prop_assert_eq!(&names, &alone.subsystems);
-            prop_assert_eq!(membership.never(index), alone.never.as_ref());
-            prop_assert_eq!(membership.zones()[membership.zone_of(index)], &host.zone);
-            prop_assert_eq!(membership.group_of(index).map(|group| membership.groups()[group]), host.group.as_ref());
-            for subsystem in 0..membership.subsystems().len() {
-                let is_member = membership.members(subsystem).contains(&index);
-                prop_assert_eq!(is_member, membership.of(index).contains(&subsystem));
-            }
-        }
-        for subsystem in 0..membership.subsystems().len() {
-            prop_assert!(membership.members(subsystem).is_sorted_by(|one, next| one < next));
+        // As it is read from a file, where no two hosts share a text.
+        let text = serde_json::to_string(&snapshot).expect("serializable");
+        for snapshot in [&snapshot, &serde_json::from_str(&text).expect("the same")] {
+            is_right(&world, snapshot)?;
         }
     }
+}
+
+/// Whether every host and every list is as a look at each host alone says.
+fn is_right(world: &World, snapshot: &FleetSnapshot) -> Result<(), TestCaseError> {
+    let matcher = world.policies.matcher();
+    let membership = Membership::new(&world.policies, snapshot);
+    prop_assert_eq!(membership.hosts(), snapshot.hosts().len());
+    for (index, host) in snapshot.hosts().enumerate() {
+        prop_assert_eq!(membership.find(&host.id), Some(index));
+        let alone = matcher.membership(host);
+        let names: Vec<_> = membership.of(index).iter().map(|&s| membership.subsystem(s).name.clone()).collect();
+        prop_assert_eq!(&names, &alone.subsystems);
+        prop_assert_eq!(membership.never(index), alone.never.as_ref());
+        prop_assert_eq!(membership.zones()[membership.zone_of(index)], &host.zone);
+        prop_assert_eq!(membership.group_of(index).map(|group| membership.groups()[group]), host.group.as_ref());
+        let listed = host.group.as_ref().and_then(|group| snapshot.group(group));
+        prop_assert_eq!(membership.group(index), listed);
+    }
+    let which = |is: &dyn Fn(usize, &Host) -> bool| -> Vec<usize> {
+        snapshot.hosts().enumerate().filter(|(index, host)| is(*index, host)).map(|(index, _)| index).collect()
+    };
+    for subsystem in 0..membership.subsystems().len() {
+        let members = which(&|index, _| membership.of(index).contains(&subsystem));
+        prop_assert_eq!(membership.members(subsystem), members);
+    }
+    for name in ["aa", "b", "c"].map(GroupName::from) {
+        prop_assert_eq!(membership.group_members(&name), which(&|_, host| host.group.as_ref() == Some(&name)));
+    }
+    prop_assert!(membership.zones().is_sorted_by(|one, next| one < next), "each name once");
+    prop_assert!(membership.groups().is_sorted_by(|one, next| one < next), "each name once");
+    Ok(())
 }
