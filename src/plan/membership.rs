@@ -43,13 +43,15 @@ pub(crate) struct Membership<'a> {
 impl<'a> Membership<'a> {
     pub(crate) fn new(policies: &'a PolicySet, snapshot: &'a FleetSnapshot) -> Self {
         let subsystems: Vec<&SubsystemPolicy> = policies.subsystems.values().collect();
-        let seen = Seen::of(snapshot);
-        let Seen { hosts, zones, mut zone_of, groups, mut group_of, kinds, kind_of } = seen;
-        let (mut of, mut never) = (Lists::with_capacity(kinds.len()), Vec::with_capacity(kinds.len()));
-        policies.matcher().matching().each(&kinds, |own, keeper| {
+        let all = snapshot.hosts();
+        let mut seen = Seen::with_capacity(all.len());
+        let (mut of, mut never) = (Lists::with_capacity(all.len()), Vec::new());
+        // What is to be matched is matched as soon as it was seen, while its tags are at hand.
+        policies.matcher().matching().each(all.filter(|host| seen.is_first_of_kind(host)), |own, keeper| {
             of.push(own);
             never.push(keeper.map(|s| &subsystems[s].name));
         });
+        let Seen { hosts, zones, mut zone_of, groups, mut group_of, kind_of, .. } = seen;
         let (zones, sorted) = zones.sorted();
         zone_of.iter_mut().for_each(|place| *place = sorted[wide(*place)]);
         let (groups, sorted) = groups.sorted();
@@ -168,43 +170,44 @@ struct Seen<'a> {
     groups: Places<'a, GroupName>,
     /// By host, its group's number in `groups`.
     group_of: Vec<Option<u32>>,
-    /// A host of each kind. Hosts are of one kind if they have the same tags and the same group: selectors see nothing
-    /// else of a host.
-    kinds: Vec<&'a Host>,
-    /// By host, its kind.
+    /// By host, its kind. Hosts are of one kind if they have the same tags and the same group: selectors see nothing else
+    /// of a host.
     kind_of: Vec<u32>,
+    /// How many kinds there are.
+    kinds: u32,
+    /// The kinds of hosts that share their tags, by these and by the group's number.
+    known: HashMap<(usize, Option<u32>), u32, RandomState>,
 }
 
 impl<'a> Seen<'a> {
-    fn of(snapshot: &'a FleetSnapshot) -> Self {
-        let all = snapshot.hosts();
-        let mut seen = Self {
-            hosts: Vec::with_capacity(all.len()),
+    fn with_capacity(hosts: usize) -> Self {
+        Self {
+            hosts: Vec::with_capacity(hosts),
             zones: Places::default(),
-            zone_of: Vec::with_capacity(all.len()),
+            zone_of: Vec::with_capacity(hosts),
             groups: Places::default(),
-            group_of: Vec::with_capacity(all.len()),
-            kinds: Vec::new(),
-            kind_of: Vec::with_capacity(all.len()),
-        };
-        let mut known: HashMap<_, u32, RandomState> = HashMap::default();
-        for host in all {
-            let group = host.group.as_ref().map(|group| seen.groups.of(group, group.as_str()));
-            let next = narrow(seen.kinds.len());
-            // Hosts with the same tags share them, so their place tells them apart; tags that nobody shares need no look-up.
-            let kind = match host.tags.are_shared() {
-                false => next,
-                true => *known.entry((host.tags.place(), group)).or_insert(next),
-            };
-            if kind == next {
-                seen.kinds.push(host);
-            }
-            seen.hosts.push(host);
-            seen.zone_of.push(seen.zones.of(&host.zone, host.zone.as_str()));
-            seen.group_of.push(group);
-            seen.kind_of.push(kind);
+            group_of: Vec::with_capacity(hosts),
+            kind_of: Vec::with_capacity(hosts),
+            kinds: 0,
+            known: HashMap::default(),
         }
-        seen
+    }
+
+    /// Takes in the next host; whether it is the first of its kind.
+    fn is_first_of_kind(&mut self, host: &'a Host) -> bool {
+        let group = host.group.as_ref().map(|group| self.groups.of(group, group.as_str()));
+        // Hosts with the same tags share them, so their place tells them apart; tags that nobody shares need no look-up.
+        let kind = match host.tags.are_shared() {
+            false => self.kinds,
+            true => *self.known.entry((host.tags.place(), group)).or_insert(self.kinds),
+        };
+        self.hosts.push(host);
+        self.zone_of.push(self.zones.of(&host.zone, host.zone.as_str()));
+        self.group_of.push(group);
+        self.kind_of.push(kind);
+        let is_first = kind == self.kinds;
+        self.kinds += u32::from(is_first);
+        is_first
     }
 }
 
