@@ -9,11 +9,13 @@ It makes fleets of several shapes, from seeds. Of each it asks HiGHS how many ho
 section 5 as they are written below, and then `safe-remove plan --count`, at the boundary. The certificate of every count
 that is refused by the rules is checked (`certificate.py`), and its rows are compared with those below. It prints every
 disagreement and ends with 1 if there is one; else a table: by shape, how many fleets, what is not proved or has no
-certificate, and how long `plan` took on one core. With `--keep FILE`, the fleets and HiGHS's answers are written there, one a line: `cargo test`
-asks the planner about those that are kept in `kept.jsonl`.
+certificate, and how long `plan` took on one core. With `--keep FILE`, the fleets and HiGHS's answers are written there, one
+a line: `cargo test` asks the planner about those that are kept in `kept.jsonl`.
 """
 
 import argparse
+import concurrent.futures
+import functools
 import json
 import os
 import random
@@ -289,33 +291,45 @@ def main():
     parser.add_argument("--first", type=int, default=0, help="the seed of the first fleet")
     parser.add_argument("--hard", type=int, default=0, help="dense fleets of 60 to 300 hosts besides")
     parser.add_argument("--limit", type=float, default=60, help="seconds that HiGHS has for each")
+    parser.add_argument("--jobs", type=int, default=1, help="fleets that are asked about at once")
     parser.add_argument("--keep", help="a file for the fleets and the answers")
     arguments = parser.parse_args()
     kept = open(arguments.keep, "w", encoding="utf-8") if arguments.keep else None
     shapes, failures = {}, 0
-    try:
-        for fleet in fleets(arguments.first, arguments.fleets, arguments.hard):
-            wrong, proved, certified, took, answer = judge(fleet, arguments.program, arguments.limit)
-            for line in wrong:
-                failures += 1
-                print(f"{fleet.shape} {fleet.seed}: {line}", flush=True)
-            shapes.setdefault(fleet.shape, []).append((took, proved, certified, answer[0] == answer[1]))
-            if kept:
-                line = {"shape": fleet.shape, "seed": fleet.seed, "hosts": fleet.hosts, "limits": fleet.limits,
-                        "found": answer[0], "bound": answer[1], "proved": proved, "seconds": round(took, 3)}
-                kept.write(json.dumps(line, separators=(",", ":")) + "\n")
-                kept.flush()
-    except KeyboardInterrupt:
-        print("interrupted: the table is of those that were asked about")
+    with concurrent.futures.ProcessPoolExecutor(arguments.jobs) as pool:
+        try:
+            all_of = fleets(arguments.first, arguments.fleets, arguments.hard)
+            one = functools.partial(asked_about, program=arguments.program, limit=arguments.limit)
+            for fleet, (wrong, proved, certified, took, answer) in pool.map(one, all_of, chunksize=8):
+                for line in wrong:
+                    failures += 1
+                    print(f"{fleet.shape} {fleet.seed}: {line}", flush=True)
+                shapes.setdefault(fleet.shape, []).append((took, proved, certified, answer[0] == answer[1]))
+                if kept:
+                    line = {"shape": fleet.shape, "seed": fleet.seed, "hosts": fleet.hosts, "limits": fleet.limits,
+                            "found": answer[0], "bound": answer[1], "proved": proved, "seconds": round(took, 3)}
+                    kept.write(json.dumps(line, separators=(",", ":")) + "\n")
+                    kept.flush()
+        except KeyboardInterrupt:
+            pool.shutdown(wait=False, cancel_futures=True)
+            print("interrupted: the table is of those that were asked about")
+    table(shapes)
+    sys.exit(1 if failures else 0)
+
+
+def asked_about(fleet, program, limit):
+    return fleet, judge(fleet, program, limit)
+
+
+def table(shapes):
     print("| shape | fleets | HiGHS did not finish | not proved | no certificate | median | p99 | slowest |")
     print("| --- | --- | --- | --- | --- | --- | --- | --- |")
     for shape, all_of in sorted(shapes.items()):
         times = sorted(took for took, _, _, _ in all_of)
         at = lambda share: times[min(int(share * len(times)), len(times) - 1)]
         unproved, bare, unfinished = (sum(not of[place] for of in all_of) for place in (1, 2, 3))
-        print(f"| {shape} | {len(times)} | {unfinished} | {unproved} | {bare} | {at(0.5) * 1e3:.0f} ms | {at(0.99) * 1e3:.0f} ms "
-              f"| {times[-1]:.2f} s |")
-    sys.exit(1 if failures else 0)
+        print(f"| {shape} | {len(times)} | {unfinished} | {unproved} | {bare} | {at(0.5) * 1e3:.0f} ms "
+              f"| {at(0.99) * 1e3:.0f} ms | {times[-1]:.2f} s |")
 
 
 if __name__ == "__main__":
