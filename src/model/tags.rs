@@ -160,7 +160,7 @@ impl<'a> IntoIterator for &'a Tags {
 pub struct TagsIter<'a> {
     /// How many tags are still to be read.
     left: usize,
-    /// What is still to be read of the text.
+    /// The rest of the text, which is still to be read.
     rest: &'a str,
 }
 

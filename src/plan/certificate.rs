@@ -8,7 +8,7 @@ use crate::model::{GroupName, HostId, SubsystemName, ZoneName};
 use super::constraints::Constraints;
 use super::gates::Gates;
 use super::membership::Membership;
-use super::solver::{Effort, Made, Part, Proof, Rounded, Selector, Step, UNIT};
+use super::solver::{Effort, Made, Part, Proof, Rounded, Selector, Step, Sum, UNIT};
 use super::stock::Ground;
 use super::{AssessError, Inputs, Request, Rule, Selection};
 
@@ -23,7 +23,7 @@ pub(crate) struct Certificate {
     pub(crate) unit: i64,
     /// Candidates that no row tells apart. A choice is a number of hosts for each of these.
     pub(crate) columns: Vec<Vec<HostId>>,
-    /// What limits a choice.
+    /// The limits of a choice.
     pub(crate) rows: Vec<CertificateRow>,
     /// The choices, split in parts until none is left: a part, then its half with fewer hosts and all of its parts, then
     /// the other half.
@@ -69,18 +69,18 @@ pub(crate) enum CertificateStep {
     Cover {
         /// The row.
         of: usize,
-        /// What the new row says.
+        /// The bound of the new row.
         bound: i64,
-        /// What the new row says.
+        /// Column, and the units of one host in the new row.
         takes: Vec<(usize, i64)>,
     },
     /// One more row: a sum of multiples of rows, rounded (mixed-integer rounding).
     Rounded {
         /// Rows, and their multiples.
         rows: Vec<(usize, i64)>,
-        /// What the remainders are of.
+        /// The number over which the sum is rounded, at least 1.
         divisor: i64,
-        /// By what the result is divided, rounded down.
+        /// The number by which the result is divided and rounded down, at least 1.
         shrink: i64,
         /// Column, the end of its range that it is counted from, and whether it is counted down.
         ends: Vec<(usize, u64, bool)>,
@@ -114,7 +114,7 @@ impl Certificate {
             let ranks = classes.iter().flat_map(|&class| &problem.classes[class].ranks);
             ranks.map(|&rank| membership.host(problem.candidates[rank]).id.clone()).collect()
         };
-        let row = |(row, name): (&super::solver::Sum, &usize)| {
+        let row = |(row, name): (&Sum, &usize)| {
             let names = constraints.names[*name];
             Some(CertificateRow {
                 rule: names.rule,

@@ -46,7 +46,7 @@ impl<'a> Membership<'a> {
         let all = snapshot.hosts();
         let mut seen = Seen::with_capacity(all.len());
         let (mut of, mut never) = (Lists::with_capacity(all.len()), Vec::new());
-        // What is to be matched is matched as soon as it was seen, while its tags are at hand.
+        // The first of a kind is matched as soon as it was seen, while its tags are at hand.
         policies.matcher().matching().each(all.filter(|host| seen.is_first_of_kind(host)), |own, keeper| {
             of.push(own);
             never.push(keeper.map(|s| &subsystems[s].name));

@@ -1,4 +1,4 @@
-//! Cuts from single rows: what whole hosts within one row keep and the relaxation breaks.
+//! Cuts from single rows: whole hosts within one row keep them, and the relaxation breaks them.
 //!
 //! Hosts that together are too many for a row are a cover: one of them must stay. The other hosts are lifted into that
 //! sentence one after the other, each with the largest number that keeps it true (Gu, Nemhauser, Savelsbergh, "Lifted
