@@ -8,16 +8,15 @@
 
 mod world;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::hint::black_box;
 
 use divan::Bencher;
-use safe_remove::model::{Health, Host, HostState};
 use safe_remove::plan::{PlanDocument, plan};
 use safe_remove::policy::{SubsystemPolicy, UnitsSource, ZoneMinimum};
 use serde::Deserialize;
 
-use world::{NOON, World};
+use world::World;
 
 /// One fleet a line.
 const FLEETS: &str = include_str!("boundary.jsonl");
@@ -55,21 +54,9 @@ impl Fleet {
             policy.pace.max_hosts_per_run = most;
             policy
         });
-        let host = |(number, (zone, units)): (usize, &(String, BTreeMap<String, u64>))| Host {
-            id: format!("h{number:04}").into(),
-            zone: zone.as_str().into(),
-            group: None,
-            instance_type: "m6i.large".into(),
-            tags: units.iter().map(|(name, units)| (name, units.to_string())).collect(),
-            state: HostState::InService,
-            health: Health::Healthy,
-            launched_at: NOON,
-            protection: None,
-            ledger: None,
-            target_groups: BTreeSet::new(),
-            address: None,
-            target_health: BTreeMap::new(),
-            obstacles: Vec::new(),
+        let host = |(number, (zone, units)): (usize, &(String, BTreeMap<String, u64>))| {
+            let tags = units.iter().map(|(name, units)| (name, units.to_string())).collect();
+            world::host(&format!("h{number:04}"), zone, tags)
         };
         World::new(self.hosts.iter().enumerate().map(host).collect(), Vec::new(), policies, None)
     }

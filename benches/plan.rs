@@ -11,7 +11,7 @@ use std::hint::black_box;
 use std::time::Duration;
 
 use divan::{AllocProfiler, Bencher};
-use safe_remove::model::{Group, Health, Host, HostState};
+use safe_remove::model::{Group, Health, Host};
 use safe_remove::ops::OnAllCores;
 use safe_remove::plan::{PlanDocument, Stage, Taking, Verdict, headroom, plan, verify};
 use safe_remove::policy::{Budget, SubsystemPolicy, ZoneMinimum};
@@ -62,20 +62,10 @@ fn host(index: usize, subsystems: usize) -> Host {
         own.iter().map(|s| (format!("serves-s{s:03}"), if s % 10 == 3 { "yes-1" } else { "yes" }.to_owned())).collect();
     tags.insert("subsystems".to_owned(), names.join(","));
     Host {
-        id: format!("i-{index:08}").into(),
-        zone: ZONES[index % ZONES.len()].into(),
         group: Some(format!("group-{:03}", index % 200).into()),
-        instance_type: "m6i.large".into(),
-        tags: tags.into(),
-        state: HostState::InService,
         health: if index.is_multiple_of(97) { Health::Failed } else { Health::Healthy },
         launched_at: NOON.minus(Duration::from_secs(3600 + (index % 1000) as u64)),
-        protection: None,
-        ledger: None,
-        target_groups: BTreeSet::new(),
-        address: None,
-        target_health: BTreeMap::new(),
-        obstacles: Vec::new(),
+        ..world::host(&format!("i-{index:08}"), ZONES[index % ZONES.len()], tags.into())
     }
 }
 

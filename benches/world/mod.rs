@@ -5,7 +5,9 @@ use std::num::NonZeroU64;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use safe_remove::model::{Bounds, FleetIdentity, FleetMark, FleetSnapshot, Group, Host, ProbeKey, Time};
+use safe_remove::model::{
+    Bounds, FleetIdentity, FleetMark, FleetSnapshot, Group, Health, Host, HostState, ProbeKey, Tags, Time,
+};
 use safe_remove::plan::{Inputs, LedgerView, Request, Selection};
 use safe_remove::policy::{
     BatchLimit, Budget, CapacityPolicy, ConfirmPolicy, FleetConfig, HealthPolicy, LedgerConfig, LedgerKind, Managed,
@@ -71,6 +73,26 @@ impl World {
             prove: Inputs::PROVE,
             now: NOON,
         }
+    }
+}
+
+/// A healthy host outside groups, launched at noon.
+pub(crate) fn host(id: &str, zone: &str, tags: Tags) -> Host {
+    Host {
+        id: id.into(),
+        zone: zone.into(),
+        group: None,
+        instance_type: "m6i.large".into(),
+        tags,
+        state: HostState::InService,
+        health: Health::Healthy,
+        launched_at: NOON,
+        protection: None,
+        ledger: None,
+        target_groups: BTreeSet::new(),
+        address: None,
+        target_health: BTreeMap::new(),
+        obstacles: Vec::new(),
     }
 }
 
