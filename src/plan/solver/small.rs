@@ -70,7 +70,8 @@ fn search<'a>(plain: &mut Tree<'a>, rows: &[Row], effort: &Effort) -> (bool, Opt
     // The relaxation bounds every choice; that of the whole is needed again.
     let relaxation = plain.relaxation().clone();
     let mut cutting: Option<Tree<'_>> = None;
-    for turn in 0.. {
+    let mut turn = 0;
+    loop {
         let work = FIRST_TURN.saturating_mul(1 << (2 * turn).min(40));
         if turn == CUTTING {
             cutting = plain.with_cuts(effort);
@@ -91,6 +92,6 @@ fn search<'a>(plain: &mut Tree<'a>, rows: &[Row], effort: &Effort) -> (bool, Opt
             }
             return (proved, cutting);
         }
+        turn += 1;
     }
-    (false, cutting)
 }
