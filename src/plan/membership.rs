@@ -4,13 +4,14 @@
 //! (`gates`, `hosts`, `doubts`). It matches and indexes, and must not count, add or judge anything.
 
 use std::collections::HashMap;
-use std::hash::Hash;
 use std::sync::OnceLock;
 
 use foldhash::fast::RandomState;
 
 use crate::model::{FleetSnapshot, Group, GroupName, Host, HostId, SubsystemName, ZoneName};
 use crate::policy::{Managed, PolicySet, SubsystemPolicy};
+
+use super::numbering::{Lists, Places, inverted, wide};
 
 /// The hosts of one snapshot, by id, and the subsystems of one policy directory, by name; each is identified by an
 /// index.
@@ -209,92 +210,4 @@ impl<'a> Seen<'a> {
         self.kinds += u32::from(is_first);
         is_first
     }
-}
-
-/// A number of one of the hosts, zones, groups or kinds of a snapshot, in half of the memory.
-#[expect(clippy::expect_used, reason = "so many hosts fit in no memory")]
-fn narrow(number: usize) -> u32 {
-    u32::try_from(number).expect("fewer than 2^32 hosts")
-}
-
-/// The number that was given to [`narrow`].
-fn wide(number: u32) -> usize {
-    number as usize
-}
-
-/// Numbers for names, in the order in which they first appear.
-struct Places<'a, N> {
-    places: HashMap<&'a N, u32, RandomState>,
-    /// The same by where a name's text is and how long it is: a snapshot keeps each name once, and a text need not be read
-    /// to see that it is the same one.
-    by_text: HashMap<(usize, usize), u32, RandomState>,
-}
-
-impl<N> Default for Places<'_, N> {
-    fn default() -> Self {
-        Self { places: HashMap::default(), by_text: HashMap::default() }
-    }
-}
-
-impl<'a, N: Ord + Hash> Places<'a, N> {
-    fn of(&mut self, name: &'a N, text: &'a str) -> u32 {
-        let Self { places, by_text } = self;
-        *by_text.entry((text.as_ptr().addr(), text.len())).or_insert_with(|| {
-            let next = narrow(places.len());
-            *places.entry(name).or_insert(next)
-        })
-    }
-
-    /// The names in sorted order, and by number the place in that order.
-    fn sorted(self) -> (Vec<&'a N>, Vec<u32>) {
-        let mut names: Vec<(&N, u32)> = self.places.into_iter().collect();
-        names.sort_unstable();
-        let mut places = vec![0; names.len()];
-        names.iter().enumerate().for_each(|(place, &(_, number))| places[wide(number)] = narrow(place));
-        (names.into_iter().map(|(name, _)| name).collect(), places)
-    }
-}
-
-/// Many short lists, stored one after the other: this saves a hundred thousand allocations.
-struct Lists {
-    /// Where each list begins, and where the last one ends.
-    bounds: Vec<usize>,
-    items: Vec<usize>,
-}
-
-impl Lists {
-    fn with_capacity(lists: usize) -> Self {
-        let mut bounds = Vec::with_capacity(lists + 1);
-        bounds.push(0);
-        Self { bounds, items: Vec::with_capacity(lists) }
-    }
-
-    fn push(&mut self, list: &[usize]) {
-        self.items.extend_from_slice(list);
-        self.bounds.push(self.items.len());
-    }
-
-    fn get(&self, list: usize) -> &[usize] {
-        &self.items[self.bounds[list]..self.bounds[list + 1]]
-    }
-}
-
-/// For each item below `items`, the places in `lists` of the lists that it is in, ascending.
-fn inverted<L: IntoIterator<Item = usize>>(items: usize, lists: impl Iterator<Item = L> + Clone) -> Lists {
-    let mut bounds = vec![0; items + 1];
-    for item in lists.clone().flatten() {
-        bounds[item + 1] += 1;
-    }
-    for item in 0..items {
-        bounds[item + 1] += bounds[item];
-    }
-    let mut next = bounds.clone();
-    let mut inverse = vec![0; bounds[items]];
-    for (place, list) in lists.enumerate() {
-        for item in list {
-            inverse[next[item]] = place;
-            next[item] += 1;
-        }
-    }
-    Lists { bounds, items: inverse }
 }

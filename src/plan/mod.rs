@@ -15,7 +15,7 @@
 //! | --- | --- |
 //! | `request`, `inputs`, `claims` | the request, and everything that the answer may depend on |
 //! | `rule`, `why`, `document`, `error` | the answer: violations, remedies, the plan's document, errors |
-//! | `membership`, `weights`, `hosts`, `doubts` | what each host is: its subsystems, its units, a candidate or not |
+//! | `numbering`, `membership`, `weights`, `hosts`, `doubts` | what each host is: its subsystems, its units, a candidate or not |
 //! | `gates` | the rules that do not depend on which hosts go |
 //! | `verify` | every rule for a set of hosts: the check before every effect |
 //! | `stock`, `constraints`, `solver` | what may be taken, as a problem in whole numbers, and its solver |
@@ -48,6 +48,7 @@ mod inputs;
 mod listing;
 mod measure;
 mod membership;
+mod numbering;
 mod own_changes;
 mod pace;
 mod permit;
