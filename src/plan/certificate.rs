@@ -151,12 +151,9 @@ impl CertificateStep {
             Step::Cut { takes, bound, made: Made::Cover(of) } => {
                 Self::Cover { of: *of, bound: (*bound).try_into().ok()?, takes: short(takes)? }
             }
-            Step::Cut { made: Made::Rounded(Rounded { rows, divisor, shrink, ends }), .. } => Self::Rounded {
-                rows: short(rows)?,
-                divisor: (*divisor).try_into().ok()?,
-                shrink: (*shrink).try_into().ok()?,
-                ends: ends.clone(),
-            },
+            Step::Cut { made: Made::Rounded(Rounded { rows, divisor, shrink, ends }), .. } => {
+                Self::Rounded { rows: rows.clone(), divisor: *divisor, shrink: *shrink, ends: ends.clone() }
+            }
         })
     }
 }

@@ -23,11 +23,11 @@ pub(crate) enum Made {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Rounded {
     /// The numbers of the rows, and their multiples; never 0.
-    pub(crate) rows: Vec<(usize, i128)>,
+    pub(crate) rows: Vec<(usize, i64)>,
     /// At least 1.
-    pub(crate) divisor: i128,
+    pub(crate) divisor: i64,
     /// The rounded units are divided by it, and rounded down again. At least 1.
-    pub(crate) shrink: i128,
+    pub(crate) shrink: i64,
     /// The end from which each column of these rows is counted, and whether it is counted down from there.
     pub(crate) ends: Vec<(usize, u64, bool)>,
 }

@@ -16,7 +16,8 @@
 //! | `basis` | the basis of a relaxation's optimum, and what follows from it |
 //! | `relaxation` | the linear relaxation, solved in fractions |
 //! | `cut` | a row that whole numbers keep and the relaxation breaks |
-//! | `rounded_sums` | cuts from sums of rows |
+//! | `counted` | sums of rows, rounded, in integers |
+//! | `rounded_sums` | cuts from sums of rows: which to make |
 //! | `covers` | cuts from single rows |
 //! | `rounding` | whole choices near an optimum in fractions |
 //! | `aggregate_bound` | the quick way to a maximum, from the few rows that matter most |
@@ -37,6 +38,7 @@ mod basis;
 mod choice;
 mod climb;
 mod columns;
+mod counted;
 mod covers;
 mod cut;
 mod effort;

@@ -76,7 +76,7 @@ fn without_unused(mut parts: Vec<Part>, problem: usize) -> Vec<Part> {
                 continue;
             }
         }
-        step.rows().for_each(|row| is_used[row] = true);
+        step.rows().into_iter().for_each(|row| is_used[row] = true);
     }
     let mut left = 0..;
     let renumbered: Vec<usize> = is_used

@@ -23,26 +23,23 @@ impl Step {
     }
 
     /// The rows that it rests on, by number.
-    pub(super) fn rows(&self) -> impl Iterator<Item = usize> {
-        let (rows, of) = match self {
-            Self::Priced(rows) | Self::Broken(rows) => (rows.as_slice(), None),
-            Self::Cut { made: Made::Cover(of), .. } => (&[][..], Some(*of)),
-            Self::Cut { made: Made::Rounded(rounded), .. } => (rounded.rows.as_slice(), None),
-        };
-        rows.iter().map(|(row, _)| *row).chain(of)
+    pub(super) fn rows(&self) -> Vec<usize> {
+        match self {
+            Self::Priced(rows) | Self::Broken(rows) => rows.iter().map(|(row, _)| *row).collect(),
+            Self::Cut { made: Made::Cover(of), .. } => vec![*of],
+            Self::Cut { made: Made::Rounded(rounded), .. } => rounded.rows.iter().map(|(row, _)| *row).collect(),
+        }
     }
 
     /// Gives the rows other numbers.
     pub(super) fn number(&mut self, numbers: &[usize]) {
-        let rows = match self {
-            Self::Priced(rows) | Self::Broken(rows) => rows,
-            Self::Cut { made: Made::Cover(of), .. } => {
-                *of = numbers[*of];
-                return;
+        match self {
+            Self::Priced(rows) | Self::Broken(rows) => rows.iter_mut().for_each(|(row, _)| *row = numbers[*row]),
+            Self::Cut { made: Made::Cover(of), .. } => *of = numbers[*of],
+            Self::Cut { made: Made::Rounded(rounded), .. } => {
+                rounded.rows.iter_mut().for_each(|(row, _)| *row = numbers[*row]);
             }
-            Self::Cut { made: Made::Rounded(rounded), .. } => &mut rounded.rows,
-        };
-        rows.iter_mut().for_each(|(row, _)| *row = numbers[*row]);
+        }
     }
 }
 

@@ -4,7 +4,8 @@
 use proptest::prelude::*;
 
 use crate::plan::solver::basis::{Basis, Range, Row};
-use crate::plan::solver::rounded_sums::{rounded, rounded_sums};
+use crate::plan::solver::counted::Counted;
+use crate::plan::solver::rounded_sums::rounded_sums;
 
 /// A few columns and rows, and meaningless proposals.
 #[derive(Clone, Debug)]
@@ -12,8 +13,8 @@ struct Case {
     rows: Vec<Row>,
     range: Range,
     at: Vec<f64>,
-    times: Vec<i128>,
-    divisor: i128,
+    times: Vec<i64>,
+    divisor: i64,
     multiples: Vec<f64>,
     inside: Vec<usize>,
     value: Vec<i64>,
@@ -25,7 +26,7 @@ fn case() -> impl Strategy<Value = Case> {
         let row = (prop::collection::vec(-9_i128..40, columns), -20_i128..120, prop::bool::weighted(0.2));
         let rows_of = prop::collection::vec(row, rows);
         let range = prop::collection::vec((0_u64..3, 0_u64..4), columns);
-        let proposal = (prop::collection::vec(-7_i128..8, rows), 1_i128..60);
+        let proposal = (prop::collection::vec(-7_i64..8, rows), 1_i64..60);
         let shares = prop::collection::vec(0.0..=1.0, columns);
         let multiples = prop::collection::vec(prop_oneof![4 => -1.5..1.5, 1 => -1e14..1e14], rows);
         let inside = prop::sample::subsequence((0..columns).collect::<Vec<_>>(), 1..=columns);
@@ -75,7 +76,9 @@ proptest! {
     #[test]
     fn s1_every_choice_keeps_whatever_is_rounded(case in case()) {
         let rows: Vec<&Row> = case.rows.iter().collect();
-        if let Some(cut) = rounded(&rows, &case.times, case.divisor, &case.range, &case.at) {
+        let counted = Counted::of(&rows, &case.range, &case.at).expect("small numbers");
+        if let Some(sum) = counted.rounded(&case.times, case.divisor) {
+            let cut = counted.cut(sum, &case.times, case.divisor);
             for counts in choices(&case) {
                 prop_assert!(keeps(&cut.row, &counts), "{counts:?} breaks {cut:?}");
             }
@@ -114,7 +117,14 @@ fn what_whole_hosts_cannot_use_is_cut_off() {
 
 #[test]
 fn what_does_not_fit_the_integers_is_no_cut() {
-    let row = Row { takes: vec![(0, i128::MAX / 2), (1, 3)], bound: i128::MAX - 1, exact: false };
-    let range = Range { low: vec![0, 0], high: vec![9, 9] };
-    assert_eq!(rounded(&[&row], &[5], 7, &range, &[1.0, 1.0]), None);
+    let of = |units: i128, bound: i128| {
+        let row = Row { takes: vec![(0, units), (1, 3)], bound, exact: false };
+        let range = Range { low: vec![0, 0], high: vec![9, 9] };
+        Counted::of(&[&row], &range, &[1.0, 1.0])
+    };
+    let max = i128::from(i64::MAX);
+    assert!(of(5, max + 1).is_none() && of(max + 1, 5).is_none());
+    let counted = of(max / 2, max - 1).expect("they fit");
+    assert_eq!(counted.rounded(&[5], 7), None);
+    assert_eq!(of(5, 8).expect("they fit").rounded(&[i64::MAX], 7), None);
 }
