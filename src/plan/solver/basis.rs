@@ -45,8 +45,13 @@ impl Row {
     }
 
     pub(super) fn taken(&self, at: &[f64]) -> f64 {
-        self.takes.iter().map(|&(column, units)| units as f64 * at[column]).sum()
+        self.takes.iter().map(|&(column, units)| float(units) * at[column]).sum()
     }
+}
+
+/// The nearest float. Nearly every number fits 64 bits, of which it is made many times faster.
+pub(super) fn float(units: i128) -> f64 {
+    i64::try_from(units).map_or(units as f64, |units| units as f64)
 }
 
 /// The choices between a lower and an upper bound of hosts for each column.

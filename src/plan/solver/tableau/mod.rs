@@ -9,23 +9,15 @@
 
 mod model;
 mod rows;
+mod simplex;
 
 use model::Model;
 
-use super::basis::{Range, Row};
+use super::basis::{Range, Row, float};
 use super::columns::Columns;
-
-/// A pivot closer to 0 than this is not used.
-const PIVOT: f64 = 1e-9;
-
-/// A variable is outside its range if it is further outside than this.
-const OUTSIDE: f64 = 1e-7;
 
 /// A column is between its ends if it is further than this from both.
 const BETWEEN: f64 = 1e-7;
-
-/// The number of pivots after which rounding errors are cleared away.
-const FRESH: usize = 300;
 
 /// How a solution of a relaxation ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,10 +44,13 @@ pub(super) struct Tableau {
     basic: Vec<usize>,
     /// By place, the variable outside the basis.
     outside: Vec<usize>,
-    /// By place, whether that variable is at its upper end.
-    at_high: Vec<bool>,
+    /// By place, at which end of its range that variable is: 1 at the upper one, -1 at the lower one, and 0 if there is no
+    /// choice.
+    sides: Vec<f64>,
     /// By row, what its basic variable is.
     values: Vec<f64>,
+    /// By row, what the distance of its basic variable from its range is divided by when the worst row is looked for.
+    weights: Vec<f64>,
     /// By variable.
     low: Vec<f64>,
     high: Vec<f64>,
@@ -83,8 +78,9 @@ impl Tableau {
             reduced: Vec::new(),
             basic: (count..high.len()).collect(),
             outside: (0..count).collect(),
-            at_high: vec![false; count],
+            sides: vec![0.0; count],
             values: vec![0.0; rows.len()],
+            weights: vec![1.0; rows.len()],
             low,
             high,
             worth: 0.0,
@@ -119,7 +115,7 @@ impl Tableau {
         };
         let before = self.end(place);
         (self.low[column], self.high[column]) = (low, high);
-        self.at_high[place] = self.reduced[place] > 0.0;
+        self.stand(place, self.reduced[place] > 0.0);
         self.shift(place, self.end(place) - before);
     }
 
@@ -128,24 +124,6 @@ impl Tableau {
         for (column, (&low, &high)) in range.low.iter().zip(&range.high).enumerate() {
             self.set(column, low, high);
         }
-    }
-
-    /// Solves again, from the basis that was reached last.
-    pub(super) fn solve(&mut self, below: f64, pivots: usize) -> End {
-        let mut candidates = Vec::new();
-        for _ in 0..pivots {
-            if self.worth() < below {
-                return End::Below;
-            }
-            if self.pivots >= FRESH {
-                self.refresh();
-            }
-            let Some(row) = self.leaving() else { return End::Optimal };
-            if !self.step(row, &mut candidates) {
-                return End::Empty(row);
-            }
-        }
-        End::Pivots
     }
 
     /// The optimum in fractions, by column.
@@ -229,7 +207,14 @@ impl Tableau {
     /// What a variable outside the basis is.
     fn end(&self, place: usize) -> f64 {
         let variable = self.outside[place];
-        if self.at_high[place] { self.high[variable] } else { self.low[variable] }
+        if self.sides[place] > 0.0 { self.high[variable] } else { self.low[variable] }
+    }
+
+    /// Says at which end of its range a variable outside the basis is.
+    fn stand(&mut self, place: usize, is_high: bool) {
+        let variable = self.outside[place];
+        let side = if is_high { 1.0 } else { -1.0 };
+        self.sides[place] = if self.low[variable] < self.high[variable] { side } else { 0.0 };
     }
 
     /// Moves a variable outside the basis.
@@ -243,126 +228,5 @@ impl Tableau {
         }
         self.worth += self.reduced[place] * by;
         self.work += self.values.len() as u64;
-    }
-
-    /// The row whose basic variable is furthest outside its range.
-    fn leaving(&self) -> Option<usize> {
-        let outside = |row: usize| {
-            let (variable, value) = (self.basic[row], self.values[row]);
-            (self.low[variable] - value).max(value - self.high[variable])
-        };
-        let rows = (0..self.values.len()).map(|row| (row, outside(row))).filter(|(_, by)| *by > OUTSIDE);
-        rows.max_by(|(a, by), (b, other)| by.total_cmp(other).then(b.cmp(a))).map(|(row, _)| row)
-    }
-
-    /// Brings a row's basic variable to the end of its range that it is beyond, in exchange for a variable outside the
-    /// basis; false if nothing can.
-    fn step(&mut self, row: usize, candidates: &mut Vec<(f64, usize)>) -> bool {
-        let count = self.outside.len();
-        let (variable, value) = (self.basic[row], self.values[row]);
-        let is_low = value < self.low[variable];
-        let target = if is_low { self.low[variable] } else { self.high[variable] };
-        candidates.clear();
-        for (place, &cell) in self.cells[row * count..(row + 1) * count].iter().enumerate() {
-            let other = self.outside[place];
-            let helps = if is_low != self.at_high[place] { cell < -PIVOT } else { cell > PIVOT };
-            if helps && self.low[other] < self.high[other] {
-                candidates.push((self.reduced[place].abs() / cell.abs(), place));
-            }
-        }
-        candidates.sort_unstable_by(|(a, place), (b, other)| a.total_cmp(b).then(place.cmp(other)));
-        // Whoever is passed goes to its other end, as long as that alone does not bring the variable back.
-        let mut left = (target - value).abs();
-        let brings_back = |&(_, place): &(f64, usize)| {
-            let other = self.outside[place];
-            left -= self.cells[row * count + place].abs() * (self.high[other] - self.low[other]);
-            left <= OUTSIDE
-        };
-        let Some(passed) = candidates.iter().position(brings_back) else { return false };
-        let entering = candidates[passed].1;
-        for &(_, place) in candidates.iter().take(passed) {
-            let before = self.end(place);
-            self.at_high[place] = !self.at_high[place];
-            self.shift(place, self.end(place) - before);
-        }
-        let by = (self.values[row] - target) / self.cells[row * count + entering];
-        let reached = self.end(entering) + by;
-        self.shift(entering, by);
-        self.pivot(row, entering);
-        self.values[row] = reached;
-        self.at_high[entering] = !is_low;
-        true
-    }
-
-    /// Exchanges a basic variable for one outside the basis, in the cells only.
-    fn pivot(&mut self, row: usize, place: usize) {
-        let count = self.outside.len();
-        let (before, rest) = self.cells.split_at_mut(row * count);
-        let (own, after) = rest.split_at_mut(count);
-        let inverse = 1.0 / own[place];
-        own.iter_mut().for_each(|cell| *cell *= inverse);
-        own[place] = inverse;
-        let reduced = std::iter::once(self.reduced.as_mut_slice());
-        for other in before.chunks_exact_mut(count).chain(after.chunks_exact_mut(count)).chain(reduced) {
-            let factor = other[place];
-            if factor != 0.0 {
-                other.iter_mut().zip(own.iter()).for_each(|(cell, own)| *cell -= factor * own);
-                other[place] = -factor * inverse;
-            }
-        }
-        std::mem::swap(&mut self.basic[row], &mut self.outside[place]);
-        self.pivots += 1;
-        self.work += Self::size(count, self.values.len());
-    }
-
-    /// Computes everything anew for the present basis, which clears rounding errors away.
-    fn refresh(&mut self) {
-        let (columns, rows) = (self.model.value.len(), self.model.bounds.len());
-        let entering: Vec<usize> = self.basic.iter().copied().filter(|&variable| variable < columns).collect();
-        let mut leaving: Vec<usize> =
-            self.outside.iter().filter_map(|variable| variable.checked_sub(columns)).collect();
-        leaving.sort_unstable();
-        self.outside = (0..columns).collect();
-        self.basic = (columns..columns + rows).collect();
-        self.reduced.clone_from(&self.model.value);
-        self.cells.clear();
-        self.cells.resize(rows * columns, 0.0);
-        for (row, takes) in self.model.takes.iter().enumerate() {
-            takes.iter().for_each(|&(column, units)| self.cells[row * columns + column] = units);
-        }
-        for variable in entering {
-            // A column that has entered has left its place to a slack; the others are still at their own.
-            let size = |row: &usize| self.cells[row * columns + variable].abs();
-            let best =
-                (0..leaving.len()).max_by(|&a, &b| size(&leaving[a]).total_cmp(&size(&leaving[b])).then(b.cmp(&a)));
-            // A basis that has become singular is left in part: every basis will do.
-            if let Some(best) = best.filter(|&best| size(&leaving[best]) > PIVOT) {
-                let row = leaving.swap_remove(best);
-                self.pivot(row, variable);
-            }
-        }
-        self.pivots = 0;
-        for place in 0..columns {
-            self.at_high[place] = self.reduced[place] > 0.0;
-        }
-        self.evaluate();
-    }
-
-    /// Computes what the basic variables are, and the worth.
-    fn evaluate(&mut self) {
-        let columns = self.model.value.len();
-        let ends: Vec<f64> = (0..columns).map(|place| self.end(place)).collect();
-        let bounds: Vec<f64> =
-            self.outside.iter().map(|v| v.checked_sub(columns).map_or(0.0, |row| self.model.bounds[row])).collect();
-        // A slack outside the basis stands for the bound of its row.
-        let missing = |cells: &[f64]| -> f64 {
-            cells.iter().zip(bounds.iter().zip(&ends)).map(|(cell, (bound, end))| cell * (bound - end)).sum()
-        };
-        for row in 0..self.values.len() {
-            let own = self.basic[row].checked_sub(columns).map_or(0.0, |row| self.model.bounds[row]);
-            self.values[row] = own + missing(&self.cells[row * columns..(row + 1) * columns]);
-        }
-        self.worth = -missing(&self.reduced);
-        self.work += Self::size(columns, self.values.len());
     }
 }

@@ -1,6 +1,6 @@
 //! [`Model`]: the relaxation as it was given to a tableau, before any pivot.
 
-use super::{Columns, Range, Row};
+use super::{Columns, Range, Row, float};
 
 /// The relaxation as it was given, scaled by rows. Columns that have no choice are no variables of it.
 #[derive(Clone, Debug)]
@@ -57,8 +57,8 @@ impl Model {
         let mut bound = row.bound as f64;
         for &(column, units) in &row.takes {
             match self.variables[column] {
-                Ok(variable) => takes.push((variable, units as f64 / scale)),
-                Err(hosts) => bound -= units as f64 * hosts as f64,
+                Ok(variable) => takes.push((variable, float(units) / scale)),
+                Err(hosts) => bound -= float(units) * hosts as f64,
             }
         }
         let bound = bound / scale;

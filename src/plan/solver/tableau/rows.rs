@@ -29,6 +29,7 @@ impl Tableau {
             }
             self.cells.extend(cells);
             self.values.push(value);
+            self.weights.push(1.0);
             self.basic.push(self.low.len());
             self.low.push(0.0);
             self.high.push(slack);
@@ -47,6 +48,7 @@ impl Tableau {
         let own: Vec<usize> = (0..rows).filter(|&row| stays(self.basic[row])).collect();
         self.cells = own.iter().flat_map(|&row| &self.cells[row * count..(row + 1) * count]).copied().collect();
         self.values = own.iter().map(|&row| self.values[row]).collect();
+        self.weights = own.iter().map(|&row| self.weights[row]).collect();
         self.basic = own.iter().map(|&row| renamed[self.basic[row]]).collect();
         self.outside.iter_mut().for_each(|variable| *variable = renamed[*variable]);
         let ends = |ends: &[f64]| -> Vec<f64> {
