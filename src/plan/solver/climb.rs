@@ -34,8 +34,10 @@ const CHANGE: u64 = 8;
 const SHAKEN: usize = 8;
 
 /// An attempt to find a choice of a given number of hosts.
-struct Climb<'a> {
-    columns: &'a Columns,
+struct Climb {
+    /// Rows, and what one host takes from each: column after column, which begin at `begins`.
+    takes: Vec<(usize, f64)>,
+    begins: Vec<usize>,
     /// Columns that may change.
     open: Vec<usize>,
     range: Range,
@@ -46,9 +48,8 @@ struct Climb<'a> {
     opinion: Vec<f64>,
     counts: Vec<u64>,
     hosts: u64,
-    /// By row, and what there is: whole numbers, which floats hold exactly up to 2^53.
-    taken: Vec<f64>,
-    bounds: Vec<f64>,
+    /// By row, what is taken beyond the bound: a whole number, which floats hold exactly up to 2^53.
+    excess: Vec<f64>,
     /// By column, the exchange before which it does not change again.
     kept: Vec<u64>,
     dice: u64,
@@ -78,18 +79,25 @@ pub(super) fn climb(
     tableau.prices().into_iter().for_each(|(row, price)| base[row] += price.max(0.0));
     let counts: Vec<u64> =
         start.iter().zip(range.low.iter().zip(&range.high)).map(|(&n, (&low, &high))| n.clamp(low, high)).collect();
+    let mut begins = vec![0];
+    let mut takes = Vec::new();
+    for column in &columns.all {
+        takes.extend(column.takes.iter().map(|&(row, units)| (row, units as f64)));
+        begins.push(takes.len());
+    }
+    let excess = |row: &Row| {
+        let taken: f64 = row.takes.iter().map(|&(c, units)| units as f64 * counts[c] as f64).sum();
+        taken - row.bound as f64
+    };
     let mut climb = Climb {
         open: (0..counts.len()).filter(|&c| range.low[c] < range.high[c]).collect(),
-        columns,
+        takes,
+        begins,
         prices: base.clone(),
         base,
         opinion: tableau.gains(),
         hosts: counts.iter().sum(),
-        taken: rows
-            .iter()
-            .map(|row| row.takes.iter().map(|&(c, units)| units as f64 * counts[c] as f64).sum())
-            .collect(),
-        bounds: rows.iter().map(|row| row.bound as f64).collect(),
+        excess: rows.iter().map(excess).collect(),
         kept: vec![0; counts.len()],
         counts,
         range,
@@ -98,9 +106,9 @@ pub(super) fn climb(
     climb.run(wanted, effort)
 }
 
-impl Climb<'_> {
+impl Climb {
     fn run(&mut self, wanted: u64, effort: &Effort) -> Option<Vec<u64>> {
-        let work = self.open.iter().map(|&c| self.columns.all[c].takes.len() as u64 + 1).sum::<u64>() * CHANGE;
+        let work = self.open.iter().map(|&c| self.takes_of(c).len() as u64 + 1).sum::<u64>() * CHANGE;
         let (mut least, mut since) = (f64::INFINITY, 0);
         for exchange in 1.. {
             if !effort.spend(work) {
@@ -159,18 +167,22 @@ impl Climb<'_> {
 
     /// The change of the price of every excess, by one host more or fewer of the column.
     fn cost(&self, column: usize, more: bool) -> f64 {
-        let row = |&(row, units): &(usize, u64)| {
-            let excess = self.taken[row] - self.bounds[row];
-            let then = if more { excess + units as f64 } else { excess - units as f64 };
+        let row = |&(row, units): &(usize, f64)| {
+            let excess = self.excess[row];
+            let then = if more { excess + units } else { excess - units };
             self.prices[row] * (then.max(0.0) - excess.max(0.0))
         };
-        self.columns.all[column].takes.iter().map(row).sum()
+        self.takes_of(column).iter().map(row).sum()
+    }
+
+    fn takes_of(&self, column: usize) -> &[(usize, f64)] {
+        &self.takes[self.begins[column]..self.begins[column + 1]]
     }
 
     fn change(&mut self, column: usize, more: bool) {
         let sign = if more { 1.0 } else { -1.0 };
-        for &(row, units) in &self.columns.all[column].takes {
-            self.taken[row] += sign * units as f64;
+        for &(row, units) in &self.takes[self.begins[column]..self.begins[column + 1]] {
+            self.excess[row] += sign * units;
         }
         self.counts[column] = if more { self.counts[column] + 1 } else { self.counts[column] - 1 };
         self.hosts = if more { self.hosts + 1 } else { self.hosts - 1 };
@@ -179,9 +191,7 @@ impl Climb<'_> {
     /// The price of every excess of a row, at first prices; changes the present ones.
     fn priced(&mut self) -> f64 {
         let mut sum = 0.0;
-        for (row, &taken) in self.taken.iter().enumerate() {
-            let (base, price) = (self.base[row], &mut self.prices[row]);
-            let excess = taken - self.bounds[row];
+        for ((&excess, &base), price) in self.excess.iter().zip(&self.base).zip(&mut self.prices) {
             if excess > 0.0 {
                 sum += base * excess;
                 *price += DEARER * base;
