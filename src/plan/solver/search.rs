@@ -165,7 +165,8 @@ impl<'a> Search<'a> {
         let mut rounds = CUTTING;
         while let Some(range) = open.pop() {
             // The first relaxation is solved whatever it costs: it is nearly always all the proof.
-            if !effort.spend(self.work()) && visited > 0 {
+            let is_spent = effort.left_beyond(self.worth) == 0;
+            if (!effort.spend(self.work()) || is_spent) && visited > 0 {
                 return false;
             }
             let (bound, at) = match relax(self.columns, &self.rows, &range, visited) {

@@ -114,11 +114,15 @@ impl<'a> Selector<'a> {
     /// may not.
     pub(crate) fn most(&self, count: u64, effort: &Effort) -> (Maximum, bool) {
         // Few fleets are hard. On these, a plan that is allowed must not wait for a number that nobody asked for.
-        let quick = effort.tenth();
-        let mut maximum = self.maximum(&quick);
-        effort.take_back(quick);
+        let asked = effort.asked(count);
+        let mut maximum = self.maximum(&asked);
+        effort.take_back(asked);
         if maximum.proved || count <= maximum.hosts {
             return (maximum, true);
+        }
+        // One host more was the question already.
+        if count == maximum.hosts + 1 && effort.is_spent() {
+            return (maximum, false);
         }
         // "Can so many go?" is an easier question than "how many can go?".
         let reached = self.reach(count, effort);

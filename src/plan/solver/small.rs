@@ -77,16 +77,16 @@ fn search<'a>(plain: &mut Tree<'a>, rows: &[Row], effort: &Effort) -> (bool, Opt
             cutting = plain.with_cuts(effort);
         }
         let tree = cutting.as_mut().unwrap_or(plain);
-        let part = effort.part(work);
+        let part = effort.part(work.min(effort.left_beyond(tree.best().0)));
         let mut proved = tree.go_on(&part);
         effort.take_back(part);
         if !proved {
-            let part = effort.part(work);
+            let part = effort.part(work.min(effort.left_beyond(tree.best().0)));
             tree.climb(rows, &relaxation, turn, &part);
             effort.take_back(part);
             proved = tree.has_enough();
         }
-        if proved || effort.is_spent() {
+        if proved || effort.left_beyond(tree.best().0) == 0 {
             if let Some(counts) = cutting.as_ref().and_then(|tree| tree.best().1) {
                 plain.know(counts);
             }
