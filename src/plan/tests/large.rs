@@ -216,16 +216,16 @@ fn s1_cuts_prove_what_branches_do_not() {
 }
 
 /// No bound on work may turn into a wrong answer: a maximum that is not proved is reported as "at least", and is
-/// possible. (HiGHS 1.16 proves that 463 is the most.)
+/// possible.
 #[test]
 fn s1_what_is_not_proved_is_at_least_possible() {
-    let mut world = fleet(Size { hosts: 1000, subsystems: 4, zones: 6, weighed: 100 }, 7093);
-    let proved = counted(&world, NAMED, 464).document;
-    assert_eq!((proved.largest_allowed_count, proved.exact), (Some(463), true));
+    let mut world = fleet(Size { hosts: 200, subsystems: 4, zones: 6, weighed: 100 }, 7005);
+    let proved = counted(&world, NAMED, 50).document;
+    assert_eq!((proved.largest_allowed_count, proved.exact), (Some(49), true));
     world.prove = Duration::ZERO;
     let rules = Rules::of(&world, NAMED);
-    let document = counted(&world, NAMED, 463).document;
-    assert_eq!((document.largest_allowed_count, document.exact), (Some(463), false));
-    assert!(document.warnings.iter().any(|w| w.starts_with("at least 463 hosts can go")), "{:?}", document.warnings);
-    agree(&document, Verdict::Allowed, 463, &rules, "1000 hosts, seed 7093");
+    let document = counted(&world, NAMED, 49).document;
+    assert_eq!((document.largest_allowed_count, document.exact), (Some(49), false));
+    assert!(document.warnings.iter().any(|w| w.starts_with("at least 49 hosts can go")), "{:?}", document.warnings);
+    agree(&document, Verdict::Allowed, 49, &rules, "200 hosts, seed 7005");
 }
