@@ -10,12 +10,14 @@ section 5 as they are written below, and then `safe-remove plan --count`, at the
 that is refused by the rules is checked (`certificate.py`), and its rows are compared with those below. It prints every
 disagreement and ends with 1 if there is one; else a table: by shape, how many fleets, what is not proved or has no
 certificate, and how long `plan` took on one core. With `--keep FILE`, the fleets and HiGHS's answers are written there, one
-a line: `cargo test` asks the planner about those that are kept in `kept.jsonl`.
+a line: `cargo test` asks the planner about those that are kept in `kept.jsonl`. With `--known FILE`, HiGHS is not asked
+again about the fleets of such a file.
 """
 
 import argparse
 import concurrent.futures
 import functools
+import hashlib
 import json
 import os
 import random
@@ -255,10 +257,10 @@ def uncertified(fleet, plan):
             yield f"certificate: no rule says {row}"
 
 
-def judge(fleet, program, limit):
+def judge(fleet, answer, program, limit):
     """What is wrong about the planner's answers, what is not proved, what has no certificate, how long the longest took, and
-    HiGHS's answer."""
-    found, bound = solved(fleet, limit)
+    HiGHS's answer, which may be known."""
+    found, bound = answer or solved(fleet, limit)
     wrong, took = [], 0.0
     with tempfile.TemporaryDirectory() as directory:
         write(fleet, directory)
@@ -293,12 +295,15 @@ def main():
     parser.add_argument("--limit", type=float, default=60, help="seconds that HiGHS has for each")
     parser.add_argument("--jobs", type=int, default=1, help="fleets that are asked about at once")
     parser.add_argument("--keep", help="a file for the fleets and the answers")
+    parser.add_argument("--known", help="a file of fleets and answers, from --keep")
     arguments = parser.parse_args()
     kept = open(arguments.keep, "w", encoding="utf-8") if arguments.keep else None
+    known = answers(arguments.known) if arguments.known else {}
     shapes, failures = {}, 0
     with concurrent.futures.ProcessPoolExecutor(arguments.jobs) as pool:
         try:
             all_of = fleets(arguments.first, arguments.fleets, arguments.hard)
+            all_of = ((fleet, known.get(identity(fleet.hosts, fleet.limits))) for fleet in all_of)
             one = functools.partial(asked_about, program=arguments.program, limit=arguments.limit)
             for fleet, (wrong, proved, certified, took, answer) in pool.map(one, all_of, chunksize=8):
                 for line in wrong:
@@ -317,8 +322,20 @@ def main():
     sys.exit(1 if failures else 0)
 
 
-def asked_about(fleet, program, limit):
-    return fleet, judge(fleet, program, limit)
+def asked_about(fleet_and_answer, program, limit):
+    fleet, answer = fleet_and_answer
+    return fleet, judge(fleet, answer, program, limit)
+
+
+def identity(hosts, limits):
+    return hashlib.sha256(json.dumps([hosts, limits]).encode()).digest()
+
+
+def answers(path):
+    """What HiGHS said about the fleets of a file."""
+    with open(path, encoding="utf-8") as lines:
+        every = map(json.loads, lines)
+        return {identity(of["hosts"], of["limits"]): (of["found"], of["bound"]) for of in every}
 
 
 def table(shapes):
