@@ -52,22 +52,35 @@ impl Prices {
         matches!(self.priced(columns, rows, &mut range.clone(), 0, 0), Some(Priced::Closed))
     }
 
-    fn priced(&self, columns: &Columns, rows: &[Row], range: &mut Range, wanted: i128, unit: i128) -> Option<Priced> {
+    /// No choice in the range is worth more; `None` if a number becomes too large.
+    pub(super) fn bound(&self, columns: &Columns, rows: &[Row], range: &Range) -> Option<i128> {
+        Some(self.worth(columns, rows, range, UNIT)?.0.div_euclid(UNIT))
+    }
+
+    /// What a choice in the range can be worth at most, in parts of which a host's value is worth `unit`, and what each
+    /// column is worth beyond the price of what it takes.
+    fn worth(&self, columns: &Columns, rows: &[Row], range: &Range, unit: i128) -> Option<(i128, Vec<i128>)> {
         let mut gains: Vec<i128> = Vec::with_capacity(columns.all.len());
         for column in &columns.all {
             gains.push(i128::from(column.value).checked_mul(unit)?);
         }
-        let mut spare = wanted.checked_mul(unit)?.checked_neg()?;
+        let mut worth = 0_i128;
         for &(row, price) in &self.0 {
-            spare = spare.checked_add(price.checked_mul(rows[row].bound)?)?;
+            worth = worth.checked_add(price.checked_mul(rows[row].bound)?)?;
             for &(column, units) in &rows[row].takes {
                 gains[column] = gains[column].checked_sub(price.checked_mul(units)?)?;
             }
         }
         for (column, gain) in gains.iter().enumerate() {
             let best = if *gain > 0 { range.high[column] } else { range.low[column] };
-            spare = spare.checked_add(gain.checked_mul(best.into())?)?;
+            worth = worth.checked_add(gain.checked_mul(best.into())?)?;
         }
+        Some((worth, gains))
+    }
+
+    fn priced(&self, columns: &Columns, rows: &[Row], range: &mut Range, wanted: i128, unit: i128) -> Option<Priced> {
+        let (worth, gains) = self.worth(columns, rows, range, unit)?;
+        let spare = worth.checked_sub(wanted.checked_mul(unit)?)?;
         if spare < 0 {
             return Some(Priced::Closed);
         }

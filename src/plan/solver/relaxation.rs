@@ -1,14 +1,18 @@
 //! The linear relaxation: what can go in fractions of hosts, which bounds what can go in whole hosts.
 //!
-//! It is solved by `microlp`, in floating point. Floats cannot make an answer wrong: rows are scaled to coefficients of
-//! at most 1 and widened by [`SLACK`], far beyond the tolerance of `microlp`, and bounds are raised by [`SLACK`] again
-//! before they are rounded down. So a bound can only be too generous, which costs time. Nothing here accepts a choice.
+//! It is solved in floating point: that of a small problem on a [`Tableau`], whose prices bound it in integers, and others by
+//! `microlp`. Floats cannot make an answer wrong: for `microlp`, rows are scaled to coefficients of at most 1 and widened by
+//! [`SLACK`], far beyond its tolerance, and bounds are raised by [`SLACK`] again before they are rounded down. So a bound can
+//! only be too generous, which costs time. Nothing here accepts a choice.
 
 use microlp::{ComparisonOp, Error, OptimizationDirection, Variable};
 
 use super::basis::{Range, Row, SLACK};
 use super::columns::{Column, Columns, Exactly};
+use super::prices::Prices;
 use super::problem::Problem;
+use super::small::is_small;
+use super::tableau::{PIVOTS, Tableau};
 
 /// The most that is added to a value to tell columns apart: for thousands of hosts it adds up to a small part of one.
 const TILT: f64 = 1e-5;
@@ -26,7 +30,15 @@ impl Relaxation {
     /// `None` if the solver failed.
     pub(super) fn of(problem: &Problem, bounds: &[u128], most: &[u64]) -> Option<Self> {
         let columns = Columns::of(problem, bounds, most, &vec![1; most.len()], &[]);
-        match relax(&columns, &rows(&columns, &[]), &Range::of(&columns), 0) {
+        let (rows, range) = (rows(&columns, &[]), Range::of(&columns));
+        if is_small(&columns, &rows) {
+            let mut tableau = Tableau::new(&columns, &rows, &range);
+            // Wherever it stops, its prices bound every choice.
+            tableau.solve(f64::NEG_INFINITY, PIVOTS);
+            let bound = Prices::rounded(&tableau.prices(), &rows).bound(&columns, &rows, &range)?;
+            return Some(Self { bound, at: tableau.at(), columns });
+        }
+        match relax(&columns, &rows, &range, 0) {
             Relaxed::Bounded(bound, at) => Some(Self { columns, bound, at }),
             Relaxed::Empty | Relaxed::Unknown => None,
         }

@@ -16,6 +16,9 @@ use model::Model;
 use super::basis::{Range, Row, float};
 use super::columns::Columns;
 
+/// A relaxation that needs more pivots than this is left as it is: its prices are good all the same.
+pub(super) const PIVOTS: usize = 10_000;
+
 /// A column is between its ends if it is further than this from both.
 const BETWEEN: f64 = 1e-7;
 

@@ -17,11 +17,8 @@ use super::columns::{Column, Columns, Exactly};
 use super::effort::Effort;
 use super::prices::{Priced, Prices, propagate};
 use super::rounding::{filled, nearest};
-use super::tableau::{End, Tableau};
+use super::tableau::{End, PIVOTS, Tableau};
 use super::trace::Trace;
-
-/// A relaxation that needs more pivots than this is left as it is: its prices are good all the same.
-const PIVOTS: usize = 10_000;
 
 /// A bound is compared with what is wanted by this much less: whether it is low enough is decided in integers.
 const BELOW: f64 = 1e-6;
