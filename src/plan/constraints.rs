@@ -10,15 +10,19 @@
 //!
 //! Nothing here chooses. [`super::verify`] computes the same sums again, from the hosts.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
+use std::hash::BuildHasher;
+
+use foldhash::fast::RandomState;
+use hashbrown::HashTable;
+use hashbrown::hash_table::Entry;
 
 use crate::model::{GroupName, SubsystemName, ZoneName};
 
-use super::hosts::serves;
-use super::membership::Membership;
+use super::candidates::{Candidates, Key};
 use super::solver::{Class, Problem, Row};
 use super::stock::{Ground, Room, Stock};
-use super::weights::units;
+use super::wanted::{Taken, Wanted};
 use super::{AssessError, Rule};
 
 /// The rule that a row stands for.
@@ -53,17 +57,57 @@ impl<'a> Constraints<'a> {
     ///
     /// [`AssessError`] if a host of one of these subsystems cannot be weighed or placed.
     pub(crate) fn new(ground: &Ground<'a>, named: usize) -> Result<Self, AssessError> {
-        let membership = ground.membership;
-        let mut candidates: Vec<usize> =
-            membership.members(named).iter().copied().filter(|&h| ground.is_candidate(h)).collect();
-        // Hosts are numbered by id.
-        candidates.sort_by_cached_key(|&h| (membership.host(h).launched_at, h));
-        let mut classes: BTreeMap<Key, Vec<usize>> = BTreeMap::new();
-        for (rank, &index) in candidates.iter().enumerate() {
-            classes.entry(Key::of(ground, index)?).or_default().push(rank);
+        let candidates = Candidates::of(ground, named)?;
+        let (mut made, books) = Self::rows(ground, named, &candidates)?;
+        let mut sorted: Vec<usize> = (0..candidates.all.len()).collect();
+        sorted.sort_unstable_by(|&a, &b| candidates.key(a).cmp(&candidates.key(b)).then(a.cmp(&b)));
+        for ranks in sorted.chunk_by(|&a, &b| candidates.key(a) == candidates.key(b)) {
+            let mut class = Class { ranks: ranks.to_vec(), ..Class::default() };
+            books.describe(ground, &made.problem.rows, &candidates.key(ranks[0]), &mut class);
+            made.problem.classes.push(class);
         }
-        let mut made = Self { problem: Problem { candidates, ..Problem::default() }, ..Self::default() };
-        let wanted = Wanted::of(membership, &classes);
+        made.problem.candidates = candidates.into_hosts();
+        Ok(made)
+    }
+
+    /// The same, with candidates in one class that take the same from every row: for how many can go, not for which.
+    ///
+    /// # Errors
+    ///
+    /// As [`Constraints::new`].
+    pub(crate) fn merged(ground: &Ground<'a>, named: usize) -> Result<Self, AssessError> {
+        let candidates = Candidates::of(ground, named)?;
+        let (mut made, books) = Self::rows(ground, named, &candidates)?;
+        let (hasher, mut known) = (RandomState::default(), HashTable::new());
+        let hash = |class: &Class| hasher.hash_one((class.closed, &class.takes));
+        let mut class = Class::default();
+        let Problem { classes, rows, .. } = &mut made.problem;
+        for rank in 0..candidates.all.len() {
+            books.describe(ground, rows, &candidates.key(rank), &mut class);
+            class.takes.sort_unstable();
+            // Its hosts are of different zones, so it cannot say anything about evenness.
+            class.zones.clear();
+            let like = |&place: &usize| classes[place].closed == class.closed && classes[place].takes == class.takes;
+            match known.entry(hash(&class), like, |&place| hash(&classes[place])) {
+                Entry::Occupied(place) => classes[*place.get()].ranks.push(rank),
+                Entry::Vacant(new) => {
+                    new.insert(classes.len());
+                    classes.push(Class { ranks: vec![rank], ..class.clone() });
+                }
+            }
+        }
+        made.problem.candidates = candidates.into_hosts();
+        Ok(made)
+    }
+
+    /// The rows, without classes yet.
+    fn rows<'g>(
+        ground: &'g Ground<'a>,
+        named: usize,
+        candidates: &Candidates,
+    ) -> Result<(Self, Charges<'g, 'a>), AssessError> {
+        let mut made = Self::default();
+        let wanted = Wanted::of(ground.membership, candidates);
         let (first, others): (Vec<_>, Vec<_>) = wanted.subsystems.iter().copied().partition(|&s| s == named);
         let mut books: Vec<Option<Book<'_, '_>>> = wanted.sums.iter().map(|_| None).collect();
         for subsystem in first.into_iter().chain(others) {
@@ -71,29 +115,7 @@ impl<'a> Constraints<'a> {
             books[subsystem] = Some(book);
         }
         let groups = made.group_rows(ground, &wanted.groups);
-        for (key, ranks) in classes {
-            let mut class = Class {
-                ranks,
-                serving: key.serving,
-                busy: key.serving || !key.doubtful.is_empty(),
-                others: key.units.iter().filter(|(s, _)| *s != named).count() as u64,
-                closed: key.units.iter().any(|(s, _)| ground.gates.is_closed(*s)),
-                takes: Vec::new(),
-                zones: Vec::new(),
-            };
-            for &(subsystem, units) in &key.units {
-                if let Some(book) = &books[subsystem] {
-                    let is_doubtful = key.doubtful.contains(&subsystem);
-                    book.charge(&made.problem.rows, key.zone, units, is_doubtful, &mut class);
-                }
-            }
-            if let Some(&row) = key.group.and_then(|group| groups.get(&group)) {
-                class.takes.push((row, 1));
-            }
-            class.zones.sort_unstable();
-            made.problem.classes.push(class);
-        }
-        Ok(made)
+        Ok((made, Charges { named, subsystems: books, groups }))
     }
 
     /// Adds a row, unless everything that is wanted from it may be taken.
@@ -114,106 +136,40 @@ impl<'a> Constraints<'a> {
             let Some(spare) = ground.spare(group) else { continue };
             let name = ground.membership.groups()[group];
             let names = Names { rule: Rule::GroupMinimum, subsystem: None, zone: None, group: Some(name) };
-            rows.extend(
-                self.row(names, Room::of(spare.into()), Taken { units: wanted, doubtful: 0 }).map(|row| (group, row)),
-            );
+            rows.extend(self.row(names, Room::of(spare.into()), Taken::units(wanted)).map(|row| (group, row)));
         }
         rows
     }
 }
 
-/// The properties that make two hosts interchangeable.
-#[derive(PartialEq, Eq, PartialOrd, Ord)]
-struct Key {
-    serving: bool,
-    /// Subsystems that they may serve although they are not capacity.
-    doubtful: Vec<usize>,
-    units: Vec<(usize, u64)>,
-    /// Place among the fleet's zones.
-    zone: usize,
-    /// Place among the fleet's groups.
-    group: Option<usize>,
+/// The rows that classes take from.
+struct Charges<'g, 'a> {
+    named: usize,
+    /// By subsystem.
+    subsystems: Vec<Option<Book<'g, 'a>>>,
+    /// By group.
+    groups: BTreeMap<usize, usize>,
 }
 
-impl Key {
-    fn of(ground: &Ground<'_>, index: usize) -> Result<Self, AssessError> {
-        let membership = ground.membership;
-        let host = membership.host(index);
-        let weigh = |&s: &usize| Ok((s, units(membership, s, index)?));
-        Ok(Self {
-            serving: serves(ground.inputs, host),
-            doubtful: if host.is_healthy() { Vec::new() } else { ground.gates.doubts().of(index).collect() },
-            units: membership.of(index).iter().map(weigh).collect::<Result<_, AssessError>>()?,
-            zone: membership.zone_of(index),
-            group: membership.group_of(index),
-        })
-    }
-}
-
-/// What hosts would take from a row.
-#[derive(Clone, Copy, Default)]
-struct Taken {
-    /// Units that serve, or hosts.
-    units: u128,
-    /// Hosts that are not capacity, but are not established to be idle.
-    doubtful: u128,
-}
-
-impl Taken {
-    fn add(&mut self, key: &Key, subsystem: usize, hosts: u128, units: u64) {
-        if key.serving {
-            self.units += hosts * u128::from(units);
-        } else if key.doubtful.contains(&subsystem) {
-            self.doubtful += hosts;
-        }
-    }
-
-    fn without(self, other: Self) -> Self {
-        Self { units: self.units - other.units, doubtful: self.doubtful - other.doubtful }
-    }
-}
-
-/// What taking every candidate would take.
-struct Wanted {
-    /// The subsystems that any candidate belongs to, by name.
-    subsystems: BTreeSet<usize>,
-    /// By subsystem: the number of hosts, and what they take.
-    sums: Vec<(u128, Taken)>,
-    /// By subsystem and zone of the fleet: what the hosts there take.
-    zones: BTreeMap<(usize, usize), Taken>,
-    /// Hosts by group.
-    groups: BTreeMap<usize, u128>,
-}
-
-impl Wanted {
-    fn of(membership: &Membership<'_>, classes: &BTreeMap<Key, Vec<usize>>) -> Self {
-        let mut sums = vec![(0, Taken::default()); membership.subsystems().len()];
-        let (mut zones, mut groups): (BTreeMap<_, Taken>, BTreeMap<_, u128>) = Default::default();
-        for (key, ranks) in classes {
-            let hosts = ranks.len() as u128;
-            for &(subsystem, units) in &key.units {
-                let (all, taken) = &mut sums[subsystem];
-                *all += hosts;
-                taken.add(key, subsystem, hosts, units);
-                zones.entry((subsystem, key.zone)).or_default().add(key, subsystem, hosts, units);
-            }
-            if let Some(group) = key.group {
-                *groups.entry(group).or_default() += hosts;
+impl Charges<'_, '_> {
+    /// Makes a class one of such hosts.
+    fn describe(&self, ground: &Ground<'_>, rows: &[Row], key: &Key<'_>, class: &mut Class) {
+        class.serving = key.serving;
+        class.busy = key.serving || !key.doubtful.is_empty();
+        class.others = key.units.iter().filter(|(s, _)| *s != self.named).count() as u64;
+        class.closed = key.units.iter().any(|(s, _)| ground.gates.is_closed(*s));
+        class.takes.clear();
+        class.zones.clear();
+        for &(subsystem, units) in key.units {
+            if let Some(book) = &self.subsystems[subsystem] {
+                let is_doubtful = key.doubtful.contains(&subsystem);
+                book.charge(rows, key.zone, units, is_doubtful, class);
             }
         }
-        let subsystems = (0..sums.len()).filter(|&s| sums[s].0 > 0).collect();
-        Self { subsystems, sums, zones, groups }
-    }
-
-    /// From one subsystem, by place in its stock's zones.
-    fn by_zone(&self, stock: &Stock<'_>, subsystem: usize) -> Vec<Taken> {
-        let mut by_place = vec![Taken::default(); stock.zones.len()];
-        for (&(_, zone), &taken) in self.zones.range((subsystem, 0)..(subsystem + 1, 0)) {
-            if let Some(place) = stock.places[zone] {
-                by_place[place] = taken;
-            }
+        if let Some(&row) = key.group.and_then(|group| self.groups.get(&group)) {
+            class.takes.push((row, 1));
         }
-        by_place
+        class.zones.sort_unstable();
     }
 }
 
@@ -243,7 +199,7 @@ impl<'g, 'a> Book<'g, 'a> {
         let stock = ground.stock(subsystem)?;
         let (spare, (hosts, taken)) = (&stock.spare, wanted.sums[subsystem]);
         let names = |rule, zone| Names::of(rule, &ground.membership.subsystem(subsystem).name, zone);
-        let size = made.row(names(Rule::RunSize, None), spare.hosts, Taken { units: hosts, doubtful: 0 });
+        let size = made.row(names(Rule::RunSize, None), spare.hosts, Taken::units(hosts));
         let minimum = made.row(names(Rule::Minimum, None), spare.units, taken);
         let (mut own, mut losses) = (Vec::new(), Vec::new());
         if taken.units > spare.free || taken.doubtful > 0 && spare.is_short {

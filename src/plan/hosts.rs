@@ -147,7 +147,7 @@ pub(crate) fn lasting_obstacles(inputs: &Inputs<'_>, membership: &Membership<'_>
     if membership.of(index).is_empty() {
         add(Rule::NoPolicy, format!("host {id} is selected by no policy"));
     }
-    let without = named_without_policy(inputs, host);
+    let without = named_without_policy(inputs, membership, index);
     if !without.is_empty() {
         let names = without.join(", ");
         add(Rule::NoPolicy, format!("host {id} says that it also serves {names}, which has no policy file"));
@@ -159,15 +159,17 @@ pub(crate) fn lasting_obstacles(inputs: &Inputs<'_>, membership: &Membership<'_>
 }
 
 /// The subsystems that the host's own tag names, split as the contract says.
-pub(crate) fn names_in_tag<'h>(inputs: &Inputs<'_>, host: &'h Host) -> Vec<&'h str> {
+pub(crate) fn names_in_tag<'h>(inputs: &Inputs<'_>, host: &'h Host) -> impl Iterator<Item = &'h str> + use<'h> {
     let tag = inputs.policies.fleet.provider.subsystem_tag.as_ref();
-    tag.and_then(|tag| host.tags.get(tag)).into_iter().flat_map(names_of).collect()
+    tag.and_then(|tag| host.tags.get(tag)).into_iter().flat_map(names_of)
 }
 
-fn named_without_policy(inputs: &Inputs<'_>, host: &Host) -> Vec<String> {
-    let known = &inputs.policies.subsystems;
-    let mut names: Vec<String> =
-        names_in_tag(inputs, host).into_iter().filter(|n| !known.contains_key(*n)).map(|n| format!("{n:?}")).collect();
+fn named_without_policy(inputs: &Inputs<'_>, membership: &Membership<'_>, index: usize) -> Vec<String> {
+    // Nearly always it is one of the few whose policies select the host.
+    let selects = |name: &str| membership.of(index).iter().any(|&s| membership.subsystem(s).name.as_str() == name);
+    let is_known = |name: &str| selects(name) || inputs.policies.subsystems.contains_key(name);
+    let named = names_in_tag(inputs, membership.host(index));
+    let mut names: Vec<String> = named.filter(|name| !is_known(name)).map(|name| format!("{name:?}")).collect();
     names.sort_unstable();
     names.dedup();
     names

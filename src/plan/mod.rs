@@ -18,7 +18,7 @@
 //! | `numbering`, `membership`, `weights`, `hosts`, `doubts` | what each host is: its subsystems, its units, a candidate or not |
 //! | `gates` | the rules that do not depend on which hosts go |
 //! | `verify` | every rule for a set of hosts: the check before every effect |
-//! | `stock`, `constraints`, `solver` | what may be taken, as a problem in whole numbers, and its solver |
+//! | `stock`, `candidates`, `wanted`, `constraints`, `solver` | what may be taken, as a problem in whole numbers, and its solver |
 //! | `pace`, `settings`, `batches`, `schedule` | how fast, how strictly, in which order, and when |
 //! | `capacity`, `measure`, `listing`, `warnings`, `digest` | what people are shown |
 //! | `explain` | why not, and what would be allowed |
@@ -29,6 +29,7 @@
 #![cfg_attr(not(test), warn(clippy::wildcard_enum_match_arm))]
 
 mod batches;
+mod candidates;
 mod capacity;
 mod certificate;
 mod claims;
@@ -60,6 +61,7 @@ mod settings;
 mod solver;
 mod stock;
 mod verify;
+mod wanted;
 mod warnings;
 mod weights;
 mod why;

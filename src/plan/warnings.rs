@@ -135,7 +135,7 @@ fn unselected(
     for &index in chosen {
         let host = membership.host(index);
         let own: BTreeSet<&str> = membership.of(index).iter().map(|&s| membership.subsystem(s).name.as_str()).collect();
-        let named: BTreeSet<&str> = names_in_tag(inputs, host).into_iter().collect();
+        let named: BTreeSet<&str> = names_in_tag(inputs, host).collect();
         for name in named.into_iter().filter(|n| !own.contains(n) && inputs.policies.subsystems.contains_key(*n)) {
             let id = &host.id;
             found.push(format!("host {id} says that it serves {name}, but the policy of {name} does not select it"));

@@ -90,8 +90,7 @@ struct Decision<'a> {
 
 impl Decision<'_> {
     fn headroom(&self, subsystem: usize) -> Result<Headroom, AssessError> {
-        let Constraints { problem, names } = Constraints::new(&self.ground, subsystem)?;
-        let problem = problem.merged();
+        let Constraints { problem, names } = Constraints::merged(&self.ground, subsystem)?;
         let (gated, open) = (Selector::new(&problem, true), Selector::new(&problem, false));
         let effort = Effort::about(self.inputs.prove / PART);
         let maximum = gated.maximum(&effort);

@@ -3,9 +3,12 @@
 //! A row that taking everything would not break cannot matter. Classes that take the same from the other rows, have the
 //! same value and belong to the same exact numbers are one number to find. Nothing here chooses.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
+use std::hash::BuildHasher;
 
 use foldhash::fast::RandomState;
+use hashbrown::HashTable;
+use hashbrown::hash_table::Entry;
 
 use super::problem::Problem;
 
@@ -69,19 +72,37 @@ impl Columns {
         for (place, exactly) in exactly.iter().enumerate() {
             exactly.classes.iter().for_each(|&class| named[class][place] = true);
         }
-        let mut known: HashMap<_, usize, RandomState> = HashMap::default();
+        let (hasher, mut known) = (RandomState::default(), HashTable::new());
+        let hash = |value: i64, named: &[bool], takes: &[(usize, u64)]| hasher.hash_one((value, named, takes));
+        let mut takes = Vec::new();
         for (index, (class, named)) in problem.classes.iter().zip(named).enumerate().filter(|(c, _)| most[*c] > 0) {
-            let takes = class.takes.iter().filter(|(_, units)| *units > 0);
-            let mut takes: Vec<(usize, u64)> = takes.filter_map(|&(row, units)| Some((places[row]?, units))).collect();
+            takes.clear();
+            let taken = class.takes.iter().filter(|(_, units)| *units > 0);
+            takes.extend(taken.filter_map(|&(row, units)| Some((places[row]?, units))));
             takes.sort_unstable();
-            let key = (value[index], named, takes);
-            if let Some(&column) = known.get(&key) {
-                columns.all[column].classes.push(index);
-                columns.all[column].most += most[index];
-            } else {
-                let (value, exactly, takes) = key.clone();
-                known.insert(key, columns.all.len());
-                columns.all.push(Column { classes: vec![index], most: most[index], value, takes, exactly });
+            let like =
+                |column: &Column| column.value == value[index] && column.exactly == named && column.takes == takes;
+            let entry = known.entry(
+                hash(value[index], &named, &takes),
+                |&place: &usize| like(&columns.all[place]),
+                |&place| hash(columns.all[place].value, &columns.all[place].exactly, &columns.all[place].takes),
+            );
+            match entry {
+                Entry::Occupied(column) => {
+                    let column = &mut columns.all[*column.get()];
+                    column.classes.push(index);
+                    column.most += most[index];
+                }
+                Entry::Vacant(new) => {
+                    new.insert(columns.all.len());
+                    columns.all.push(Column {
+                        classes: vec![index],
+                        most: most[index],
+                        value: value[index],
+                        takes: takes.clone(),
+                        exactly: named,
+                    });
+                }
             }
         }
         for (index, column) in columns.all.iter().enumerate() {

@@ -3,7 +3,7 @@
 //! The preferred hosts one after the other ([`Offer::fill`]) are a choice that may go, but often not the best one. What
 //! each row alone allows is an upper bound. The search starts from these; nothing here proves a maximum.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::choice::Choice;
 use super::problem::{Problem, clipped, fitting};
@@ -15,6 +15,16 @@ pub(super) struct Offer<'a> {
     pub(super) bounds: Vec<u128>,
     /// Hosts per class that may be chosen; none of a closed class if gates count.
     pub(super) most: Vec<u64>,
+}
+
+/// What hosts take from a row.
+#[derive(Clone, Copy)]
+struct Alike {
+    /// Each of them, unless it is uneven.
+    units: u64,
+    hosts: u64,
+    /// Whether some take more than others.
+    uneven: bool,
 }
 
 impl<'a> Offer<'a> {
@@ -54,24 +64,41 @@ impl<'a> Offer<'a> {
 
     fn ceilings_of(&self, most: &[u64]) -> Vec<u64> {
         let all: u64 = most.iter().sum();
-        let mut by_row: Vec<Vec<(u64, u64)>> = vec![Vec::new(); self.bounds.len()];
-        for (class, &most) in self.problem.classes.iter().zip(most) {
+        let takes = || self.problem.classes.iter().zip(most).filter(|(_, most)| **most > 0);
+        let mut rows = vec![Alike { units: 0, hosts: 0, uneven: false }; self.bounds.len()];
+        for (class, &most) in takes() {
             for &(row, units) in &class.takes {
-                by_row[row].push((units, most));
+                let row = &mut rows[row];
+                row.uneven |= row.hosts > 0 && row.units != units;
+                row.units = units;
+                row.hosts += most;
             }
         }
-        let under = |(mut takes, &bound): (Vec<(u64, u64)>, &u128)| {
+        // Rows from which hosts take differently are few.
+        let mut uneven: BTreeMap<usize, Vec<(u64, u64)>> = BTreeMap::new();
+        if rows.iter().any(|row| row.uneven) {
+            for (class, &most) in takes() {
+                for &(row, units) in class.takes.iter().filter(|(row, _)| rows[*row].uneven) {
+                    uneven.entry(row).or_default().push((units, most));
+                }
+            }
+        }
+        let under = |(row, &bound): (usize, &u128)| {
+            let Some(takes) = uneven.get_mut(&row) else {
+                let Alike { units, hosts, .. } = rows[row];
+                return all - (hosts - fitting(bound, units).min(hosts));
+            };
             takes.sort_unstable();
             let mut left = bound;
             let mut refused = 0;
-            for (units, most) in takes {
+            for &(units, most) in &*takes {
                 let fit = fitting(left, units).min(most);
                 left -= u128::from(units) * u128::from(fit);
                 refused += most - fit;
             }
             all - refused
         };
-        by_row.into_iter().zip(&self.bounds).map(under).collect()
+        self.bounds.iter().enumerate().map(under).collect()
     }
 
     /// Classes that have hosts to choose, the preferred ones first, as far as that is known beforehand.

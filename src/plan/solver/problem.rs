@@ -4,12 +4,10 @@
 //! always feasible, and so is every part of a feasible choice. This module does not know what a row stands for: the
 //! caller keeps that, by the row's place. Nothing here chooses.
 
-use std::collections::{BTreeSet, HashMap};
-
-use foldhash::fast::RandomState;
+use std::collections::BTreeSet;
 
 /// Interchangeable candidates.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Class {
     /// Places in [`Problem::candidates`], ascending: the longest-running first, then by id.
     pub(crate) ranks: Vec<usize>,
@@ -54,22 +52,6 @@ pub(crate) struct Problem {
 }
 
 impl Problem {
-    /// The same, with classes merged that take the same from every row: for how many can go, not for which.
-    pub(crate) fn merged(mut self) -> Self {
-        let mut known: HashMap<_, usize, RandomState> = HashMap::default();
-        for mut class in std::mem::take(&mut self.classes) {
-            class.takes.sort_unstable();
-            let place = *known.entry((class.closed, class.takes.clone())).or_insert(self.classes.len());
-            match self.classes.get_mut(place) {
-                Some(merged) => merged.ranks.append(&mut class.ranks),
-                // The merged class contains hosts of different zones, so it cannot say anything about evenness.
-                None => self.classes.push(Class { zones: Vec::new(), ..class }),
-            }
-        }
-        self.classes.iter_mut().for_each(|class| class.ranks.sort_unstable());
-        self
-    }
-
     /// The same as if these rows were not short: doubtful hosts then take nothing from them. `None` if that changes
     /// nothing.
     pub(crate) fn freed(&self, is_freed: impl Fn(usize) -> bool) -> Option<Self> {
