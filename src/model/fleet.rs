@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{GroupName, HostId, LedgerId, Obstacle, Tags, TargetGroupId, Time, ZoneName};
+use super::{GroupName, HostId, Identified, LedgerId, Obstacle, Tags, TargetGroupId, Time, ZoneName};
 
 /// Which fleet is meant, in the provider's own terms. It is shown first in every plan and status, and kept in the
 /// ledger's record, so that no command acts on another fleet of the same name (contract section 8, "Which fleet").
@@ -158,6 +158,12 @@ pub struct Host {
     pub target_health: BTreeMap<TargetGroupId, TargetHealth>,
     /// What the provider's settings have against taking it.
     pub obstacles: Vec<Obstacle>,
+}
+
+impl Identified for Host {
+    fn id(&self) -> &HostId {
+        &self.id
+    }
 }
 
 impl Host {

@@ -42,6 +42,7 @@ pub use ids::{
     SubsystemName, TargetGroupId, ZoneName,
 };
 pub use obstacle::{Obstacle, ObstacleKind};
+pub(crate) use ordered::{Identified, Ordered};
 pub(crate) use readings::{OwnTime, Reading, Sample};
 pub use readings::{ProbeKey, Quantity, Share};
 pub use scope::Scope;

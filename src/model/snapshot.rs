@@ -5,42 +5,37 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use super::ordered::ordered;
 use super::{
-    Departure, Group, GroupName, Health, Host, HostId, HostState, Launch, LedgerId, Protection, Scope, Time, ZoneName,
+    Departure, Group, GroupName, Health, Host, HostId, HostState, Launch, LedgerId, Ordered, Protection, Scope, Time,
+    ZoneName,
 };
 
 /// Everything a provider said about its fleet in one observation, checked for contradictions.
 ///
 /// Hosts and groups are kept in the order of their ids and names, so that nothing downstream can depend on
 /// the order in which a provider lists them.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FleetSnapshot {
     /// When the first read of the observation began: its age counts from here.
     pub(crate) begun_at: Time,
     /// When the last read was answered.
     pub(crate) completed_at: Time,
-    hosts: BTreeMap<HostId, Host>,
+    hosts: Ordered<Host>,
     groups: BTreeMap<GroupName, Group>,
     /// The mark of the fleet as a whole.
     pub(crate) mark: FleetMark,
     /// What the provider's lists say against each other of single groups.
     pub contradictions: Vec<Contradiction>,
     /// Hosts that the provider holds on their way out: how, and by what, in words that go on after "is in".
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     held: BTreeMap<HostId, String>,
     /// Why the provider says that hosts left lately, or are on their way.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     departures: BTreeMap<HostId, Departure>,
     /// What each group launched lately that only a missing member explains.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     launches: BTreeMap<GroupName, Vec<Launch>>,
     /// Whether it must be seen once that nothing takes the place of a group's host that was terminated: the provider's
     /// documentation does not settle it.
-    #[serde(default)]
     pub(crate) proves_removals: bool,
     /// The part of the fleet that it was to show; `None` where it shows the whole fleet.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     scope: Option<Scope>,
 }
 
@@ -151,17 +146,20 @@ impl FleetSnapshot {
             }
         }
         let mut hosts: Vec<Host> = hosts.into_iter().collect();
+        let mut zones: BTreeMap<ZoneName, ZoneName> = BTreeMap::new();
         for host in &mut hosts {
+            // One text that all hosts of the zone share is read more quickly than as many copies.
+            host.zone = zones.entry(host.zone.clone()).or_insert_with(|| host.zone.clone()).clone();
             if let Some(name) = &mut host.group {
                 let Some((group, listed)) = by_group.get_mut(name) else {
                     return Err(InventoryError::UnknownGroup { host: host.id.clone(), group: name.clone() });
                 };
                 *listed += 1;
-                // One text that all members share, as in [`ordered`].
+                // The same for all members.
                 *name = group.name.clone();
             }
         }
-        let hosts = ordered(hosts).map_err(InventoryError::DuplicateHost)?;
+        let hosts = Ordered::of(hosts).map_err(InventoryError::DuplicateHost)?;
         let mut groups = BTreeMap::new();
         for (name, (group, listed)) in by_group {
             // S3: nothing is inferred from absence.
@@ -238,7 +236,7 @@ impl FleetSnapshot {
     ///
     /// S3, S5: a host that an observation was not asked for may be anywhere. It is not gone.
     pub fn lacks(&self, id: &HostId) -> bool {
-        !self.hosts.contains_key(id) && self.scope.as_ref().is_none_or(|scope| scope.hosts.contains(id))
+        self.host(id).is_none() && self.scope.as_ref().is_none_or(|scope| scope.hosts.contains(id))
     }
 
     /// What the group launched lately that only a missing member explains.
@@ -248,14 +246,14 @@ impl FleetSnapshot {
 
     /// The host with this id, unless it is gone.
     pub fn host(&self, id: &HostId) -> Option<&Host> {
-        self.hosts.get(id)
+        self.hosts.get(id.as_str())
     }
 
     /// Adds protections that the provider reports only when asked about a single host. A protection in the observation
     /// itself stays; a host that is not in the observation is skipped.
     pub(crate) fn protect(&mut self, protections: &BTreeMap<HostId, Protection>) {
         for (id, protection) in protections {
-            if let Some(host) = self.hosts.get_mut(id) {
+            if let Some(host) = self.hosts.get_mut(id.as_str()) {
                 host.protection = host.protection.or(Some(*protection));
             }
         }
@@ -265,7 +263,7 @@ impl FleetSnapshot {
     /// hosts the zone has.
     pub(crate) fn lose_zone(&mut self, zone: &ZoneName) -> u64 {
         let mut lost = 0;
-        for host in self.hosts.values_mut().filter(|host| host.zone == *zone) {
+        for host in self.hosts.iter_mut().filter(|host| host.zone == *zone) {
             host.health = Health::Failed;
             host.state = HostState::Terminating;
             lost += 1;
@@ -275,7 +273,7 @@ impl FleetSnapshot {
 
     /// All hosts, by id.
     pub fn hosts(&self) -> impl ExactSizeIterator<Item = &Host> {
-        self.hosts.values()
+        self.hosts.iter()
     }
 
     /// The group with this name.

@@ -24,7 +24,7 @@ impl LoadMembership {
     ) -> Self {
         let mut units: BTreeMap<SubsystemName, Vec<(HostId, u64)>> = BTreeMap::new();
         let mut last: Option<(&Host, Vec<(SubsystemName, u64)>)> = None;
-        for Blueprint { host, .. } in scenario.hosts.values() {
+        for Blueprint { host, .. } in scenario.hosts.iter() {
             let served = match last.take() {
                 Some((like, served)) if are_alike(like, host) => served,
                 _ => serves(host),

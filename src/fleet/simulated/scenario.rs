@@ -17,7 +17,7 @@ use sha2::{Digest, Sha256};
 
 pub(crate) use error::ScenarioError;
 
-use crate::model::{GroupName, Host, HostId, SubsystemName, Time};
+use crate::model::{GroupName, Host, HostId, Identified, Ordered, SubsystemName, Time};
 
 /// A checked scenario.
 #[derive(Clone, Debug)]
@@ -28,7 +28,7 @@ pub(crate) struct Scenario {
     /// Runs must see that nothing takes the place of the first host that goes, as on AWS.
     pub(super) prove_removals: bool,
     pub(super) pools: BTreeMap<GroupName, Pool>,
-    pub(super) hosts: BTreeMap<HostId, Blueprint>,
+    pub(super) hosts: Ordered<Blueprint>,
     pub(super) load: BTreeMap<SubsystemName, Load>,
     /// Those without `after`, sorted by `at`; events of the same instant in the order of the file.
     pub(super) events: Vec<ScenarioEvent>,
@@ -64,6 +64,12 @@ pub(super) struct Blueprint {
     pub(crate) host: Host,
     /// As the scenario has it.
     pub(crate) launched_at: Option<Time>,
+}
+
+impl Identified for Blueprint {
+    fn id(&self) -> &HostId {
+        &self.host.id
+    }
 }
 
 /// `[[load]]`

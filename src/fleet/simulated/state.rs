@@ -59,14 +59,11 @@ pub(super) struct CallRefusal(pub String);
 impl State {
     /// The fleet as the scenario describes it.
     pub(super) fn create(scenario: &Scenario, fleet: String, created_at: Time, created_on_machine: Time) -> Self {
-        let hosts: BTreeMap<_, _> = scenario
-            .hosts
-            .values()
-            .map(|b| (b.host.id.clone(), HostStatus::new(b.host.state, b.host.health)))
-            .collect();
+        let hosts: BTreeMap<_, _> =
+            scenario.hosts.iter().map(|b| (b.host.id.clone(), HostStatus::new(b.host.state, b.host.health))).collect();
         let mut groups: BTreeMap<_, _> =
             scenario.pools.keys().map(|name| (name.clone(), GroupState::default())).collect();
-        for blueprint in scenario.hosts.values() {
+        for blueprint in scenario.hosts.iter() {
             let counts = matches!(blueprint.host.state, HostState::InService | HostState::Pending);
             if let Some(group) = blueprint.host.group.as_ref().and_then(|g| groups.get_mut(g)).filter(|_| counts) {
                 group.desired += 1;
@@ -126,7 +123,7 @@ impl State {
         }
         for id in &event.vanish {
             let counted = |gone: HostStatus| matches!(gone.state, HostState::InService | HostState::Pending);
-            let of = scenario.hosts.get(id).and_then(|blueprint| blueprint.host.group.as_ref());
+            let of = scenario.hosts.get(id.as_str()).and_then(|blueprint| blueprint.host.group.as_ref());
             if self.hosts.remove(id).is_some_and(counted)
                 && let Some(group) = of.and_then(|name| self.groups.get_mut(name))
             {
@@ -154,8 +151,8 @@ impl State {
     fn blueprints<'a>(&'a self, scenario: &'a Scenario) -> impl Iterator<Item = (&'a Blueprint, HostStatus)> {
         let mut of = scenario.hosts.iter().peekable();
         self.hosts.iter().filter_map(move |(id, status)| {
-            while of.next_if(|(other, _)| *other < id).is_some() {}
-            of.next_if(|(other, _)| *other == id).map(|(_, blueprint)| (blueprint, *status))
+            while of.next_if(|blueprint| blueprint.host.id < *id).is_some() {}
+            of.next_if(|blueprint| blueprint.host.id == *id).map(|blueprint| (blueprint, *status))
         })
     }
 
@@ -255,7 +252,7 @@ impl State {
     /// The state of a host that is not gone and is in exactly that group.
     fn status(&self, scenario: &Scenario, group: Option<&GroupName>, id: &HostId) -> Result<HostStatus, CallRefusal> {
         let status = self.hosts.get(id).ok_or_else(|| CallRefusal(format!("there is no host {id}")))?;
-        let member_of = scenario.hosts.get(id).and_then(|b| b.host.group.as_ref());
+        let member_of = scenario.hosts.get(id.as_str()).and_then(|b| b.host.group.as_ref());
         if member_of == group {
             return Ok(*status);
         }

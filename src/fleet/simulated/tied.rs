@@ -30,11 +30,11 @@ impl Condition {
     /// Whether it holds at this moment. `hosts` are those that are not gone.
     pub(super) fn is_met(&self, scenario: &Scenario, hosts: &BTreeMap<HostId, HostStatus>) -> bool {
         let (mut cordoned, mut terminated) = (0, 0);
-        for (id, blueprint) in &scenario.hosts {
+        for blueprint in scenario.hosts.iter() {
             if self.pool.is_some() && blueprint.host.group != self.pool {
                 continue;
             }
-            match hosts.get(id).map(|host| host.state) {
+            match hosts.get(&blueprint.host.id).map(|host| host.state) {
                 None => terminated += 1,
                 Some(HostState::Cordoned) => cordoned += 1,
                 Some(HostState::Pending | HostState::InService | HostState::Terminating) => {}

@@ -33,7 +33,7 @@ impl World {
         let scenario = Scenario::of(&format!("{}{LOAD}", pools.concat()));
         let state = State::create(&scenario, "fleet".to_owned(), Time::from_millis(0), Time::from_millis(0));
         let mut membership = LoadMembership::default();
-        for id in scenario.hosts.keys() {
+        for Blueprint { host: Host { id, .. }, .. } in scenario.hosts.iter() {
             let (pool, _) = id.as_str().split_once('-').expect("pool and number");
             let weight = if id.as_str() == "index-0008" { 3 } else { 1 };
             membership.units.entry(pool.into()).or_default().insert(id.clone(), weight);

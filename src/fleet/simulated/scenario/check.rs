@@ -13,7 +13,7 @@ use super::raw::{Ids, RawAfter, RawEvent, RawFault, RawLoad, RawPool, RawScenari
 use super::{Blueprint, ClockKind, Condition, Fault, FaultError, FaultTime, FaultyCall, Load, Pool, Scenario};
 use super::{ScenarioEvent, TiedEvent};
 use crate::model::{
-    GroupName, Health, Host, HostId, HostState, Protection, SubsystemName, Time, ZoneName, parse_duration,
+    GroupName, Health, Host, HostId, HostState, Ordered, Protection, SubsystemName, Time, ZoneName, parse_duration,
 };
 
 /// A scenario with more hosts than this is a typing error, and would only exhaust the memory.
@@ -26,7 +26,7 @@ pub(super) fn scenario(raw: RawScenario, digest: String) -> Result<Scenario, Fin
         add_pool(pool.into_inner(), &mut pools, &mut made)?;
     }
     // No id is there twice: up to its last `-`, it is the name of its pool.
-    let hosts = made.into_iter().map(|blueprint| (blueprint.host.id.clone(), blueprint)).collect();
+    let hosts = Ordered::of(made).map_err(|twice| Finding::new(None, format!("host `{twice}` is there twice")))?;
     let mut load = BTreeMap::new();
     for entry in raw.load {
         add_load(&entry, &mut load)?;
@@ -127,6 +127,7 @@ fn add_pool(raw: RawPool, pools: &mut BTreeMap<GroupName, Pool>, hosts: &mut Vec
     if raw.zones.get_ref().is_empty() {
         return Err(Finding::at(raw.zones.span(), format!("pool `{name}` is in no zone")));
     }
+    hosts.reserve(usize::try_from(count).unwrap_or_default());
 
     let known = Known { pool: name, count };
     let unhealthy = id_list(&raw.unhealthy, known)?;
@@ -297,7 +298,7 @@ fn add_load(raw: &RawLoad, load: &mut BTreeMap<SubsystemName, Load>) -> Result<(
 
 fn event(
     raw: &Spanned<RawEvent>,
-    hosts: &BTreeMap<HostId, Blueprint>,
+    hosts: &Ordered<Blueprint>,
     load: &BTreeMap<SubsystemName, Load>,
 ) -> Result<ScenarioEvent, Finding> {
     let (span, raw) = (raw.span(), raw.get_ref());
@@ -317,10 +318,10 @@ fn event(
     }
     let ids = |list: &Ids| -> Result<Vec<HostId>, Finding> {
         list.iter()
-            .map(|id| match hosts.get_key_value(id.get_ref().as_str()) {
-                Some((known, _)) => Ok(known.clone()),
+            .map(|id| match hosts.get(id.get_ref().as_str()) {
+                Some(known) => Ok(known.host.id.clone()),
                 None => Err(Finding::at(id.span(), format!("the fleet has no host `{}`", id.get_ref()))
-                    .nearest(id.get_ref(), hosts.keys().map(HostId::as_str))),
+                    .nearest(id.get_ref(), hosts.iter().map(|known| known.host.id.as_str()))),
             })
             .collect()
     };
@@ -350,7 +351,7 @@ fn event(
 fn condition(
     raw: &Spanned<RawAfter>,
     pools: &BTreeMap<GroupName, Pool>,
-    hosts: &BTreeMap<HostId, Blueprint>,
+    hosts: &Ordered<Blueprint>,
 ) -> Result<Condition, Finding> {
     let (span, raw) = (raw.span(), raw.get_ref());
     let pool = raw.pool.as_ref().map(|pool| match pools.get_key_value(pool.get_ref().as_str()) {
@@ -383,9 +384,9 @@ fn condition(
 
 /// The most hosts of a pool that can be cordoned or gone: the provider refuses to go below the group's minimum, and nobody
 /// can cordon or terminate a host that is terminating.
-fn most_out(name: &GroupName, pool: &Pool, hosts: &BTreeMap<HostId, Blueprint>) -> u64 {
+fn most_out(name: &GroupName, pool: &Pool, hosts: &Ordered<Blueprint>) -> u64 {
     let (mut desired, mut out) = (0_u64, 0);
-    for blueprint in hosts.values().filter(|blueprint| blueprint.host.group.as_ref() == Some(name)) {
+    for blueprint in hosts.iter().filter(|blueprint| blueprint.host.group.as_ref() == Some(name)) {
         match blueprint.host.state {
             HostState::InService | HostState::Pending => desired += 1,
             HostState::Cordoned => out += 1,

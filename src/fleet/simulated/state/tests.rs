@@ -150,7 +150,7 @@ proptest! {
         state.hosts.insert("index-0004-1".into(), HostStatus::new(HostState::Pending, Health::Failed));
         let listed: Vec<_> = state.hosts(&scenario).map(|host| (host.id, host.state, host.health, host.zone)).collect();
         let looked_up: Vec<_> = state.hosts.iter().filter_map(|(id, status)| {
-            let Host { id, zone, .. } = scenario.hosts.get(id)?.host.clone();
+            let Host { id, zone, .. } = scenario.hosts.get(id.as_str())?.host.clone();
             Some((id, status.state, status.health(), zone))
         }).collect();
         prop_assert_eq!(listed, looked_up);
