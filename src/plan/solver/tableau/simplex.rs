@@ -61,6 +61,10 @@ impl Tableau {
     fn step(&mut self, row: usize, passed: &mut Vec<usize>) -> bool {
         let count = self.outside.len();
         let (variable, value) = (self.basic[row], self.values[row]);
+        // A slack without a range: the columns that have no choice take more than there is.
+        if self.low[variable] > self.high[variable] + OUTSIDE {
+            return false;
+        }
         let is_low = value < self.low[variable];
         let target = if is_low { self.low[variable] } else { self.high[variable] };
         let sign = if is_low { 1.0 } else { -1.0 };
