@@ -18,7 +18,10 @@ impl<T: Identified> Ordered<T> {
     ///
     /// The id that is there twice.
     pub(crate) fn of(mut list: Vec<T>) -> Result<Self, HostId> {
-        list.sort_by(|one, other| one.id().cmp(other.id()));
+        if !list.is_sorted_by_key(|of| of.id()) {
+            // Ids are smaller than what has them: these are moved once.
+            list.sort_by_cached_key(|of| of.id().clone());
+        }
         match list.array_windows().find(|[one, other]| one.id() == other.id()) {
             Some([twice, _]) => Err(twice.id().clone()),
             None => Ok(Self(list)),

@@ -4,10 +4,14 @@
 //! The properties that never change in a host's life (zone, tags, type) stay in the scenario; the state names the hosts
 //! that are not gone.
 
+mod listed;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+
+use listed::listed;
 
 use super::past::Replaced;
 use super::scenario::{Blueprint, Scenario, TiedEvent};
@@ -46,6 +50,7 @@ pub(super) struct State {
     pub(crate) demand: BTreeMap<SubsystemName, f64>,
     pub(crate) groups: BTreeMap<GroupName, GroupState>,
     /// Hosts that are not gone.
+    #[serde(deserialize_with = "listed")]
     pub(crate) hosts: BTreeMap<HostId, HostStatus>,
     /// The parts that the last changes replaced, oldest first; empty where answers never lie in the past.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
