@@ -11,7 +11,7 @@ that is refused by the rules is checked (`certificate.py`), and its rows are com
 disagreement and ends with 1 if there is one; else a table: by shape, how many fleets, what is not proved or has no
 certificate, and how long `plan` took on one core. With `--keep FILE`, the fleets and HiGHS's answers are written there, one
 a line: `cargo test` asks the planner about those that are kept in `kept.jsonl`. With `--known FILE`, HiGHS is not asked
-again about the fleets of such a file.
+again about the fleets of such a file. With `--file FILE`, the fleets are those of such a file, and each has a line of its own.
 """
 
 import argparse
@@ -25,6 +25,7 @@ import resource
 import subprocess
 import sys
 import tempfile
+import time
 
 import certificate
 
@@ -259,8 +260,10 @@ def uncertified(fleet, plan):
 
 def judge(fleet, answer, program, limit):
     """What is wrong about the planner's answers, what is not proved, what has no certificate, how long the longest took, and
-    HiGHS's answer, which may be known."""
+    HiGHS's answer, which may be known, with the seconds that it took."""
+    begun = time.process_time()
     found, bound = answer or solved(fleet, limit)
+    highs = time.process_time() - begun
     wrong, took = [], 0.0
     with tempfile.TemporaryDirectory() as directory:
         write(fleet, directory)
@@ -283,7 +286,7 @@ def judge(fleet, answer, program, limit):
             plan, _ = asked(program, directory, "plan", "--subsystem", NAMED, "--count", str(count), "--certificate")
             certified = "certificate" in plan
             wrong += uncertified(fleet, plan) if certified else []
-    return wrong, proved, certified, took, (found, bound)
+    return wrong, proved, certified, took, (found, bound, highs)
 
 
 def main():
@@ -295,6 +298,7 @@ def main():
     parser.add_argument("--limit", type=float, default=60, help="seconds that HiGHS has for each")
     parser.add_argument("--jobs", type=int, default=1, help="fleets that are asked about at once")
     parser.add_argument("--keep", help="a file for the fleets and the answers")
+    parser.add_argument("--file", help="a file of fleets instead of fleets made here")
     parser.add_argument("--known", help="a file of fleets and answers, from --keep")
     arguments = parser.parse_args()
     kept = open(arguments.keep, "w", encoding="utf-8") if arguments.keep else None
@@ -303,6 +307,7 @@ def main():
     with concurrent.futures.ProcessPoolExecutor(arguments.jobs) as pool:
         try:
             all_of = fleets(arguments.first, arguments.fleets, arguments.hard)
+            all_of = read(arguments.file) if arguments.file else all_of
             all_of = ((fleet, known.get(identity(fleet.hosts, fleet.limits))) for fleet in all_of)
             one = functools.partial(asked_about, program=arguments.program, limit=arguments.limit)
             for fleet, (wrong, proved, certified, took, answer) in pool.map(one, all_of, chunksize=8):
@@ -311,6 +316,10 @@ def main():
                     print(f"{fleet.shape} {fleet.seed}: {line}", flush=True)
                 for shape in (kind(fleet), "all"):
                     shapes.setdefault(shape, []).append((took, proved, certified, answer[0] == answer[1]))
+                if arguments.file:
+                    print(f"{fleet.shape}, {len(fleet.hosts)} hosts, {len(fleet.limits)} subsystems: "
+                          f"HiGHS {answer[0]} to {answer[1]}, {answer[2]:.1f} s; "
+                          f"the plan {'proved' if proved else 'not proved'}, {took:.2f} s", flush=True)
                 if kept:
                     line = {"shape": fleet.shape, "seed": fleet.seed, "hosts": fleet.hosts, "limits": fleet.limits,
                             "found": answer[0], "bound": answer[1], "proved": proved, "seconds": round(took, 3)}
@@ -331,6 +340,15 @@ def asked_about(fleet_and_answer, program, limit):
 def kind(fleet):
     """A line of the table."""
     return f"{fleet.shape}, large" if fleet.shape == "scattered" and len(fleet.hosts) > 120 else fleet.shape
+
+
+def read(path):
+    """The fleets of a file."""
+    with open(path, encoding="utf-8") as lines:
+        for of in map(json.loads, lines):
+            fleet = Fleet(of["shape"], of["seed"])
+            fleet.hosts, fleet.limits = of["hosts"], of["limits"]
+            yield fleet
 
 
 def identity(hosts, limits):
