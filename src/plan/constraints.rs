@@ -58,12 +58,12 @@ impl<'a> Constraints<'a> {
     /// [`AssessError`] if a host of one of these subsystems cannot be weighed or placed.
     pub(crate) fn new(ground: &Ground<'a>, named: usize) -> Result<Self, AssessError> {
         let candidates = Candidates::of(ground, named)?;
-        let (mut made, books) = Self::rows(ground, named, &candidates)?;
+        let (mut made, charges) = Self::rows(ground, named, &candidates)?;
         let mut sorted: Vec<usize> = (0..candidates.all.len()).collect();
         sorted.sort_unstable_by(|&a, &b| candidates.key(a).cmp(&candidates.key(b)).then(a.cmp(&b)));
         for ranks in sorted.chunk_by(|&a, &b| candidates.key(a) == candidates.key(b)) {
             let mut class = Class { ranks: ranks.to_vec(), ..Class::default() };
-            books.describe(ground, &made.problem.rows, &candidates.key(ranks[0]), &mut class);
+            charges.describe(ground, &made.problem.rows, &candidates.key(ranks[0]), &mut class);
             made.problem.classes.push(class);
         }
         made.problem.candidates = candidates.into_hosts();
@@ -77,13 +77,13 @@ impl<'a> Constraints<'a> {
     /// As [`Constraints::new`].
     pub(crate) fn merged(ground: &Ground<'a>, named: usize) -> Result<Self, AssessError> {
         let candidates = Candidates::of(ground, named)?;
-        let (mut made, books) = Self::rows(ground, named, &candidates)?;
+        let (mut made, charges) = Self::rows(ground, named, &candidates)?;
         let (hasher, mut known) = (RandomState::default(), HashTable::new());
         let hash = |class: &Class| hasher.hash_one((class.closed, &class.takes));
         let mut class = Class::default();
         let Problem { classes, rows, .. } = &mut made.problem;
         for rank in 0..candidates.all.len() {
-            books.describe(ground, rows, &candidates.key(rank), &mut class);
+            charges.describe(ground, rows, &candidates.key(rank), &mut class);
             class.takes.sort_unstable();
             // Its hosts are of different zones, so it cannot say anything about evenness.
             class.zones.clear();
