@@ -1,4 +1,4 @@
-//! What `microlp`'s own branch and bound does with the fleets of the boundary, beside the planner's solver.
+//! `microlp`'s own branch and bound on the fleets of the boundary, beside the planner's solver.
 //!
 //! `cargo bench --no-default-features --bench solvers` prints, of each, what was found and what was proved, and how long that
 //! took. `tests/planner/oracle.py --file benches/boundary.jsonl` does the same for HiGHS.
@@ -32,7 +32,7 @@ fn main() {
     }
 }
 
-/// What `microlp` says of a fleet's rows.
+/// The answer of `microlp` for a fleet's rows.
 fn alone(fleet: &Fleet) -> String {
     let mut program = Problem::new(OptimizationDirection::Maximize);
     let hosts: Vec<_> = fleet.hosts.iter().map(|_| program.add_binary_var(1.0)).collect();
@@ -55,7 +55,7 @@ fn alone(fleet: &Fleet) -> String {
     }
 }
 
-/// What limits the choice, as `tests/planner/oracle.py` has it: a bound, and the units of hosts.
+/// The limits of the choice, as `tests/planner/oracle.py` has them: a bound, and the units of hosts.
 fn rows(fleet: &Fleet) -> Vec<(u64, Vec<(usize, u64)>)> {
     let mut rows = Vec::new();
     for (name, &(minimum, zone_minimum, survives, most)) in &fleet.limits {

@@ -75,7 +75,7 @@ impl Candidates {
         Ok(candidates)
     }
 
-    /// What makes the candidate of this rank interchangeable with others.
+    /// The properties that make the candidate of this rank interchangeable with others.
     pub(super) fn key(&self, rank: usize) -> Key<'_> {
         let Candidate { serving, zone, group, ref units, ref doubtful, .. } = self.all[rank];
         Key { serving, doubtful: &self.doubtful[doubtful.clone()], units: &self.units[units.clone()], zone, group }

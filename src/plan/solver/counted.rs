@@ -21,7 +21,7 @@ pub(super) struct Counted {
 struct Counts {
     /// By column, for each host from its end.
     takes: Vec<(usize, i64)>,
-    /// What there is beyond all columns at their ends.
+    /// The part of the bound that is left with all columns at their ends.
     spare: i64,
     exact: bool,
 }
@@ -32,7 +32,7 @@ pub(super) struct RoundedSum {
     /// By column, ascending; never 0, never empty.
     pub(super) takes: Vec<(usize, i64)>,
     pub(super) bound: i64,
-    /// What the rounded units were divided by.
+    /// The number that the rounded units were divided by.
     shrink: i64,
 }
 
