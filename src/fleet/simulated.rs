@@ -93,8 +93,12 @@ impl SimulatedFleet {
     /// [`OpenError`]. A fleet that was created from another scenario is refused, never silently replaced; only
     /// `[[faults]]`, which bind single processes, may change in a fleet's life.
     pub(crate) fn open(scenario: &Path, state: &Path, settle: Option<Duration>) -> Result<Arc<Self>, OpenError> {
-        let read = Scenario::read(scenario)?;
         let store = Store::new(Paths::of(state));
+        let read = std::thread::scope(|scope| {
+            // Each takes long for a large fleet. A thread that cannot be started is done without.
+            _ = std::thread::Builder::new().spawn_scoped(scope, || store.read_ahead());
+            Scenario::read(scenario)
+        })?;
         let directory = store.paths.directory().to_owned();
         let (fleet, clock) = found_or_made(&store, &read)
             .map_err(|e| e.into_fleet_error(&format!("open {}", state.display()), &directory))?
@@ -192,7 +196,8 @@ impl Inner {
             let earlier =
                 (fault == Some(FaultError::Stale)).then(|| visit.state.as_of(begun_at.minus(self.bounds.settle)));
             let state = earlier.as_ref().unwrap_or(visit.state);
-            let hosts: Vec<_> = state.hosts(&self.scenario).collect();
+            let mut hosts = Vec::with_capacity(state.hosts.len());
+            hosts.extend(state.hosts(&self.scenario));
             let groups: Vec<_> = state.groups(&self.scenario).collect();
             (hosts, groups, state.ledger.clone().map_or(FleetMark::Open, FleetMark::Of), visit.now)
         })?;

@@ -34,6 +34,10 @@ fn push(text: &mut String, number: usize) {
 
 /// The number at the beginning of a text that [`push`] made, and what follows it.
 fn number(text: &str) -> (usize, &str) {
+    // Nearly every number has one character.
+    if let Some(&only @ 0..MORE) = text.as_bytes().first() {
+        return (only.into(), text.split_at(1).1);
+    }
     let (mut number, mut characters) = (0, 0);
     for byte in text.bytes() {
         number = number << BITS | usize::from(byte & (MORE - 1));

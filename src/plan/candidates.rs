@@ -2,7 +2,10 @@
 //!
 //! Nothing here limits or counts: [`super::constraints`] does.
 
+use std::collections::HashMap;
 use std::ops::Range;
+
+use foldhash::fast::RandomState;
 
 use super::AssessError;
 use super::hosts::serves;
@@ -30,7 +33,7 @@ pub(super) struct Candidate {
 }
 
 /// The properties that make two hosts interchangeable.
-#[derive(PartialEq, Eq, PartialOrd, Ord)]
+#[derive(PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Key<'c> {
     pub(super) serving: bool,
     /// Subsystems that they may serve although they are not capacity.
@@ -53,7 +56,9 @@ impl Candidates {
             membership.members(named).iter().copied().filter(|&host| ground.is_candidate(host)).collect();
         // Hosts are numbered by id.
         hosts.sort_by_cached_key(|&host| (membership.host(host).launched_at, host));
-        let mut candidates = Self { all: Vec::with_capacity(hosts.len()), units: Vec::new(), doubtful: Vec::new() };
+        let served = hosts.iter().map(|&host| membership.of(host).len()).sum();
+        let mut candidates =
+            Self { all: Vec::with_capacity(hosts.len()), units: Vec::with_capacity(served), doubtful: Vec::new() };
         for index in hosts {
             let host = membership.host(index);
             let (first_units, first_doubtful) = (candidates.units.len(), candidates.doubtful.len());
@@ -79,6 +84,17 @@ impl Candidates {
     pub(super) fn key(&self, rank: usize) -> Key<'_> {
         let Candidate { serving, zone, group, ref units, ref doubtful, .. } = self.all[rank];
         Key { serving, doubtful: &self.doubtful[doubtful.clone()], units: &self.units[units.clone()], zone, group }
+    }
+
+    /// Those that are interchangeable, by rank, in no particular order; only groups for which `is_limited` are told apart.
+    pub(super) fn alike(&self, is_limited: impl Fn(usize) -> bool) -> Vec<(Key<'_>, Vec<usize>)> {
+        let mut alike: HashMap<Key<'_>, Vec<usize>, RandomState> = HashMap::default();
+        for rank in 0..self.all.len() {
+            let mut key = self.key(rank);
+            key.group = key.group.filter(|&group| is_limited(group));
+            alike.entry(key).or_default().push(rank);
+        }
+        alike.into_iter().collect()
     }
 
     /// As the membership numbers them, by rank.

@@ -59,11 +59,12 @@ impl<'a> Constraints<'a> {
     pub(crate) fn new(ground: &Ground<'a>, named: usize) -> Result<Self, AssessError> {
         let candidates = Candidates::of(ground, named)?;
         let (mut made, charges) = Self::rows(ground, named, &candidates)?;
-        let mut sorted: Vec<usize> = (0..candidates.all.len()).collect();
-        sorted.sort_unstable_by(|&a, &b| candidates.key(a).cmp(&candidates.key(b)).then(a.cmp(&b)));
-        for ranks in sorted.chunk_by(|&a, &b| candidates.key(a) == candidates.key(b)) {
-            let mut class = Class { ranks: ranks.to_vec(), ..Class::default() };
-            charges.describe(ground, &made.problem.rows, &candidates.key(ranks[0]), &mut class);
+        let mut alike = candidates.alike(|_| true);
+        // No key is there twice.
+        alike.sort_unstable();
+        for (key, ranks) in alike {
+            let mut class = Class { ranks, ..Class::default() };
+            charges.describe(ground, &made.problem.rows, &key, &mut class);
             made.problem.classes.push(class);
         }
         made.problem.candidates = candidates.into_hosts();
@@ -82,20 +83,25 @@ impl<'a> Constraints<'a> {
         let hash = |class: &Class| hasher.hash_one((class.closed, &class.takes));
         let mut class = Class::default();
         let Problem { classes, rows, .. } = &mut made.problem;
-        for rank in 0..candidates.all.len() {
-            charges.describe(ground, rows, &candidates.key(rank), &mut class);
+        let mut alike = candidates.alike(|group| charges.groups.contains_key(&group));
+        // No rank is there twice.
+        alike.sort_unstable_by_key(|(_, ranks)| ranks[0]);
+        for (key, ranks) in alike {
+            charges.describe(ground, rows, &key, &mut class);
             class.takes.sort_unstable();
-            // Its hosts are of different zones, so it cannot say anything about evenness.
             class.zones.clear();
             let like = |&place: &usize| classes[place].closed == class.closed && classes[place].takes == class.takes;
             match known.entry(hash(&class), like, |&place| hash(&classes[place])) {
-                Entry::Occupied(place) => classes[*place.get()].ranks.push(rank),
+                Entry::Occupied(place) => classes[*place.get()].ranks.extend(ranks),
                 Entry::Vacant(new) => {
                     new.insert(classes.len());
-                    classes.push(Class { ranks: vec![rank], ..class.clone() });
+                    classes.push(Class { ranks, ..class.clone() });
                 }
             }
         }
+        classes.iter_mut().for_each(|class| class.ranks.sort_unstable());
+        // Nobody asks how even a choice is.
+        (made.problem.zones, made.problem.level_of, made.problem.levels) = Default::default();
         made.problem.candidates = candidates.into_hosts();
         Ok(made)
     }
@@ -130,9 +136,9 @@ impl<'a> Constraints<'a> {
     }
 
     /// `group-minimum`: members in service, whether they serve or not.
-    fn group_rows(&mut self, ground: &Ground<'a>, wanted: &BTreeMap<usize, u128>) -> BTreeMap<usize, usize> {
+    fn group_rows(&mut self, ground: &Ground<'a>, wanted: &[u128]) -> BTreeMap<usize, usize> {
         let mut rows = BTreeMap::new();
-        for (&group, &wanted) in wanted {
+        for (group, &wanted) in wanted.iter().enumerate().filter(|(_, wanted)| **wanted > 0) {
             let Some(spare) = ground.spare(group) else { continue };
             let name = ground.membership.groups()[group];
             let names = Names { rule: Rule::GroupMinimum, subsystem: None, zone: None, group: Some(name) };

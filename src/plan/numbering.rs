@@ -77,8 +77,10 @@ impl Lists {
 /// For each item below `items`, the places in `lists` of the lists that it is in, ascending.
 pub(super) fn inverted<L: IntoIterator<Item = usize>>(items: usize, lists: impl Iterator<Item = L> + Clone) -> Lists {
     let mut bounds = vec![0; items + 1];
-    for item in lists.clone().flatten() {
-        bounds[item + 1] += 1;
+    for list in lists.clone() {
+        for item in list {
+            bounds[item + 1] += 1;
+        }
     }
     for item in 0..items {
         bounds[item + 1] += bounds[item];

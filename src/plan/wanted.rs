@@ -1,6 +1,6 @@
 //! What taking every candidate of a subsystem would take: a rule that allows all of it needs no row.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::HashMap;
 
 use foldhash::fast::RandomState;
 
@@ -39,19 +39,20 @@ impl Taken {
 /// What taking every candidate would take.
 pub(super) struct Wanted {
     /// The subsystems that any candidate belongs to, by name.
-    pub(super) subsystems: BTreeSet<usize>,
+    pub(super) subsystems: Vec<usize>,
     /// By subsystem: the number of hosts, and what they take.
     pub(super) sums: Vec<(u128, Taken)>,
     /// By subsystem and zone of the fleet: what the hosts there take.
     zones: HashMap<(usize, usize), Taken, RandomState>,
     /// Hosts by group.
-    pub(super) groups: BTreeMap<usize, u128>,
+    pub(super) groups: Vec<u128>,
 }
 
 impl Wanted {
     pub(super) fn of(membership: &Membership<'_>, candidates: &Candidates) -> Self {
         let mut sums = vec![(0, Taken::default()); membership.subsystems().len()];
-        let (mut zones, mut groups): (HashMap<_, Taken, _>, BTreeMap<_, u128>) = Default::default();
+        let mut zones: HashMap<_, Taken, _> = HashMap::default();
+        let mut groups = vec![0; membership.groups().len()];
         for rank in 0..candidates.all.len() {
             let key = candidates.key(rank);
             for &(subsystem, units) in key.units {
@@ -61,7 +62,7 @@ impl Wanted {
                 zones.entry((subsystem, key.zone)).or_default().add(&key, subsystem, units);
             }
             if let Some(group) = key.group {
-                *groups.entry(group).or_default() += 1;
+                groups[group] += 1;
             }
         }
         let subsystems = (0..sums.len()).filter(|&s| sums[s].0 > 0).collect();

@@ -245,7 +245,7 @@ impl<'h> Matching<'_, 'h> {
             if some.is_empty() {
                 return;
             }
-            tags.extend(some.iter().flat_map(|host| &host.tags));
+            some.iter().for_each(|host| tags.extend(&host.tags));
             found.extend(tags.iter().map(|&(tag, _)| places.get(tag).copied()));
             let mut values = found.drain(..).zip(tags.drain(..));
             for host in some.drain(..) {

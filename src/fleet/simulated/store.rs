@@ -125,9 +125,28 @@ struct Cached {
     state: Arc<State>,
 }
 
+impl Cached {
+    fn read(mut file: File, path: &Path) -> Result<Self, StoreError> {
+        let mut text = Vec::new();
+        file.read_to_end(&mut text).map_err(StoreError::io("read", path))?;
+        let state = Arc::new(parse(&text, path)?);
+        Ok(Self { file, state })
+    }
+}
+
 impl Store {
     pub(super) fn new(paths: Paths) -> Self {
         Self { paths, cache: Mutex::new(None) }
+    }
+
+    /// Reads a state file that is there already, so that [`Locked::load`] need not, unless it is replaced meanwhile: such
+    /// a file is only ever replaced whole. What is wrong with it, `load` finds and tells.
+    pub(super) fn read_ahead(&self) {
+        if let Ok(file) = File::open(&self.paths.state)
+            && let Ok(cached) = Cached::read(file, &self.paths.state)
+        {
+            *self.cache.lock().unwrap_or_else(PoisonError::into_inner) = Some(cached);
+        }
     }
 
     /// Waits for the lock that excludes this process's other threads and all other processes.
@@ -178,11 +197,9 @@ impl Locked<'_> {
                 return Ok(Some(Arc::clone(&cached.state)));
             }
         }
-        let mut file = File::open(path).map_err(StoreError::io("open", path))?;
-        let mut text = Vec::new();
-        file.read_to_end(&mut text).map_err(StoreError::io("read", path))?;
-        let state = Arc::new(parse(&text, path)?);
-        *self.cache = Some(Cached { file, state: Arc::clone(&state) });
+        let cached = Cached::read(File::open(path).map_err(StoreError::io("open", path))?, path)?;
+        let state = Arc::clone(&cached.state);
+        *self.cache = Some(cached);
         Ok(Some(state))
     }
 

@@ -331,6 +331,28 @@ fn s3_a_damaged_or_newer_or_deleted_state_is_refused() {
 }
 
 #[test]
+fn s8_what_was_read_ahead_is_read_again_once_it_is_replaced() {
+    let place = Place::new(SCENARIO);
+    let store = Store::new(Paths::of(&place.state()));
+    store.read_ahead();
+    assert!(store.lock().is_err(), "there is no fleet yet, and reading ahead makes none");
+    let fleet = place.open();
+    store.read_ahead();
+    let hosts = || store.lock().and_then(|mut locked| locked.load()).expect("read").expect("there").hosts.clone();
+    let before = hosts();
+    block_on(async {
+        let cordoned = send(&fleet, cordon(&[1])).await;
+        assert_eq!(cordoned, CallOutcome::Done);
+    });
+    assert_ne!(hosts(), before);
+    // A file that is damaged is told by whoever needs it.
+    std::fs::write(place.state(), "").expect("written");
+    let damaged = Store::new(Paths::of(&place.state()));
+    damaged.read_ahead();
+    assert!(matches!(damaged.lock().expect("locked").load(), Err(StoreError::Corrupt { .. })));
+}
+
+#[test]
 fn s9_the_first_ledger_governs_the_fleet() {
     let place = Place::new(SCENARIO);
     block_on(async {

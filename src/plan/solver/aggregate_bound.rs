@@ -59,8 +59,11 @@ fn refused(problem: &Problem, bounds: &[u128], most: &[u64]) -> Vec<u128> {
             *largest = units.max(*largest);
         }
     }
+    // Nearly all of it is small, and dividing small numbers is quick.
     let refuse = |(&(wanted, largest), bound): (&(u128, u64), &u128)| {
-        wanted.saturating_sub(*bound).div_ceil(u128::from(largest))
+        let refused = wanted.saturating_sub(*bound);
+        u64::try_from(refused)
+            .map_or_else(|_| refused.div_ceil(largest.into()), |refused| refused.div_ceil(largest).into())
     };
     all.iter().zip(bounds).map(refuse).collect()
 }

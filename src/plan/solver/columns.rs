@@ -62,9 +62,9 @@ impl Columns {
         let places = binding(problem, bounds, most);
         let names: Vec<usize> = (0..bounds.len()).filter(|&row| places[row].is_some()).collect();
         let mut columns = Self {
-            all: Vec::new(),
+            all: Vec::with_capacity(most.len()),
             bounds: names.iter().map(|&row| bounds[row]).collect(),
-            rows: vec![Vec::new(); names.len()],
+            rows: Vec::new(),
             names,
             most: most.to_vec(),
         };
@@ -72,7 +72,7 @@ impl Columns {
         for (place, exactly) in exactly.iter().enumerate() {
             exactly.classes.iter().for_each(|&class| named[class][place] = true);
         }
-        let (hasher, mut known) = (RandomState::default(), HashTable::new());
+        let (hasher, mut known) = (RandomState::default(), HashTable::with_capacity(most.len()));
         let hash = |value: i64, named: &[bool], takes: &[(usize, u64)]| hasher.hash_one((value, named, takes));
         let mut takes = Vec::new();
         for (index, (class, named)) in problem.classes.iter().zip(named).enumerate().filter(|(c, _)| most[*c] > 0) {
@@ -105,6 +105,9 @@ impl Columns {
                 }
             }
         }
+        let mut lengths = vec![0; columns.names.len()];
+        columns.all.iter().flat_map(|column| &column.takes).for_each(|&(row, _)| lengths[row] += 1);
+        columns.rows = lengths.into_iter().map(Vec::with_capacity).collect();
         for (index, column) in columns.all.iter().enumerate() {
             for &(row, units) in &column.takes {
                 columns.rows[row].push((index, units));

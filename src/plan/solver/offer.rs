@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::choice::Choice;
-use super::problem::{Problem, clipped, fitting};
+use super::problem::{Problem, clipped, fitting, is_feasible};
 
 /// The candidates of one problem that may be chosen, and the bounds.
 pub(super) struct Offer<'a> {
@@ -49,12 +49,19 @@ impl<'a> Offer<'a> {
         self.most.iter().sum()
     }
 
-    /// An upper bound of the maximum: the smallest number that a single row allows, with each class limited to what its
-    /// rows alone allow.
-    pub(super) fn ceiling(&self) -> u64 {
-        let most = clipped(self.problem, &self.bounds, &self.most);
-        let all = most.iter().sum();
-        self.ceilings_of(&most).into_iter().min().unwrap_or(all)
+    /// Hosts per class that may be chosen, at most what its rows alone allow.
+    pub(super) fn clipped(&self) -> Vec<u64> {
+        clipped(self.problem, &self.bounds, &self.most)
+    }
+
+    /// An upper bound of the maximum: the smallest number that a single row allows. `most` is [`Offer::clipped`].
+    pub(super) fn ceiling(&self, most: &[u64]) -> u64 {
+        self.ceilings_of(most).into_iter().min().unwrap_or_else(|| most.iter().sum())
+    }
+
+    /// Whether all of these can go together, in integers.
+    pub(super) fn allows_all(&self, counts: &[u64]) -> bool {
+        is_feasible(self.problem, &self.bounds, &self.most, counts)
     }
 
     /// The most hosts that each row would allow if it were the only one.

@@ -86,6 +86,8 @@ pub(super) fn is_feasible(problem: &Problem, bounds: &[u128], most: &[u64], coun
 pub(super) fn fitting(bound: u128, units: u64) -> u64 {
     match u64::try_from(bound) {
         Ok(bound) => bound / units.max(1),
+        // The result has more than 64 bits, and so it is for rows that are lifted.
+        Err(_) if bound >> u64::BITS >= u128::from(units.max(1)) => u64::MAX,
         Err(_) => u64::try_from(bound / u128::from(units.max(1))).unwrap_or(u64::MAX),
     }
 }

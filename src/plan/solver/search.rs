@@ -93,7 +93,7 @@ pub(crate) enum Reach<T> {
 }
 
 /// Whether this many hosts can go together, and hosts per class that can: far less work than finding the maximum.
-/// Unknown if neither was shown with this effort.
+/// Unknown if neither was shown with this effort. `most` is the number of hosts in each class, at most what its rows allow.
 pub(crate) fn reaches(
     problem: &Problem,
     bounds: &[u128],
@@ -101,14 +101,13 @@ pub(crate) fn reaches(
     hosts: u64,
     effort: &Effort,
 ) -> Reach<Vec<u64>> {
-    let most = clipped(problem, bounds, most);
-    let columns = Columns::of(problem, bounds, &most, &vec![1; most.len()], &[]);
+    let columns = Columns::of(problem, bounds, most, &vec![1; most.len()], &[]);
     let enough = i128::from(hosts);
     // As if a choice of one host fewer had been found already: whatever cannot reach the count is left out at once.
     let Searched { found, proved, .. } = search(&columns, &[], (enough - 1, enough), effort);
     match found.map(|counts| columns.expand(&counts)) {
         // Checked once more against the problem itself, like everything that is accepted.
-        Some(counts) if is_feasible(problem, bounds, &most, &counts) => Reach::Found(counts),
+        Some(counts) if is_feasible(problem, bounds, most, &counts) => Reach::Found(counts),
         None if proved => Reach::Impossible,
         _ => Reach::Unknown,
     }

@@ -89,18 +89,26 @@ impl<'a> Selector<'a> {
         if hosts <= found.hosts {
             return found;
         }
-        Maximum { counts, hosts, proved: hosts == self.offer.ceiling(), tight: None }
+        Maximum { counts, hosts, proved: hosts == self.offer.ceiling(&self.offer.clipped()), tight: None }
     }
 
     /// Whether this many hosts may go together, and a choice of at least this many that may. Unknown if neither was
     /// shown with this effort.
     pub(crate) fn reach(&self, count: u64, effort: &Effort) -> Reach<Maximum> {
-        if self.offer.ceiling() < count {
+        let most = self.offer.clipped();
+        if most.iter().sum::<u64>() < count {
             return Reach::Impossible;
         }
         let choice = |counts: Vec<u64>| Maximum { hosts: counts.iter().sum(), counts, proved: false, tight: None };
-        let Offer { problem, bounds, most } = &self.offer;
-        match reaches(problem, bounds, most, count, effort) {
+        // Where few rows are kept, all hosts can often go, and nothing has to be searched.
+        if self.offer.allows_all(&most) {
+            return Reach::Found(choice(most));
+        }
+        if self.offer.ceiling(&most) < count {
+            return Reach::Impossible;
+        }
+        let Offer { problem, bounds, .. } = &self.offer;
+        match reaches(problem, bounds, &most, count, effort) {
             Reach::Found(counts) => Reach::Found(choice(counts)),
             Reach::Impossible => Reach::Impossible,
             Reach::Unknown => {

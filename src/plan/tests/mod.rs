@@ -2,6 +2,7 @@
 
 mod certificate;
 mod checker;
+mod constraints;
 mod doubts;
 mod floor;
 mod greedy;

@@ -1,6 +1,8 @@
 //! The solver's tests.
 
 mod covers;
+mod effort;
+mod problem;
 mod rounded_sums;
 mod search;
 mod tree;

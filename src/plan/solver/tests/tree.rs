@@ -168,8 +168,10 @@ proptest! {
         let mut range = Range::of(&columns);
         let closed = prices.narrow(&columns, &rows, &mut range, case.wanted) == Priced::Closed;
         let excluded = prices.exclude(&columns, &rows, &Range::of(&columns));
+        let bound = prices.bound(&columns, &rows, &Range::of(&columns));
         for counts in case.choices(&columns) {
             prop_assert!(!excluded, "{counts:?}");
+            prop_assert!(bound.is_none_or(|bound| columns.worth(&counts) <= bound), "{counts:?} is worth more than {bound:?}");
             if columns.worth(&counts) >= case.wanted {
                 prop_assert!(!closed && is_in(&range, &counts), "{counts:?} is not in {range:?}");
             }
