@@ -11,7 +11,8 @@ use crate::policy::SimulatedMetric;
 /// determine it. It is computed once, because neither tags nor groups of a simulated host change.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct LoadMembership {
-    pub(super) units: BTreeMap<SubsystemName, BTreeMap<HostId, u64>>,
+    /// By subsystem, each host once, by id.
+    pub(super) units: BTreeMap<SubsystemName, Vec<(HostId, u64)>>,
     pub(super) depends_on: BTreeMap<SubsystemName, BTreeSet<SubsystemName>>,
 }
 
@@ -37,15 +38,18 @@ impl LoadMembership {
             }
             last = Some((host, served));
         }
-        // Of a list in order, a map is made at once.
-        let units = units.into_iter().map(|(subsystem, hosts)| (subsystem, hosts.into_iter().collect())).collect();
         Self { units, depends_on }
     }
 
     /// The units that are in service and healthy, reserved or not.
     fn capacity(&self, state: &State, subsystem: &SubsystemName) -> u64 {
         let Some(hosts) = self.units.get(subsystem) else { return 0 };
-        let serves = |id: &HostId| state.hosts.get(id).is_some_and(|h| h.state == HostState::InService && h.healthy);
+        let mut serving = state.hosts.iter().filter(|(_, h)| h.state == HostState::InService && h.healthy).peekable();
+        // Both are in the order of ids.
+        let mut serves = |id: &HostId| {
+            while serving.next_if(|(own, _)| *own < id).is_some() {}
+            serving.next_if(|(own, _)| *own == id).is_some()
+        };
         hosts.iter().filter(|(id, _)| serves(id)).fold(0, |sum, (_, units)| sum.saturating_add(*units))
     }
 

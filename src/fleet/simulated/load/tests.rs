@@ -36,7 +36,7 @@ impl World {
         for Blueprint { host: Host { id, .. }, .. } in scenario.hosts.iter() {
             let (pool, _) = id.as_str().split_once('-').expect("pool and number");
             let weight = if id.as_str() == "index-0008" { 3 } else { 1 };
-            membership.units.entry(pool.into()).or_default().insert(id.clone(), weight);
+            membership.units.entry(pool.into()).or_default().push((id.clone(), weight));
         }
         membership.depends_on.insert("placement".into(), ["index".into()].into());
         membership.depends_on.insert("billing".into(), ["placement".into()].into());
