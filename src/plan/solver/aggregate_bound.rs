@@ -10,8 +10,9 @@ use super::columns::ROUNDING;
 use super::problem::{Problem, fitting, is_feasible};
 use super::relaxation::Relaxation;
 
-/// A row is one of the few that refuse many if it refuses at least one part in this many of what the worst row refuses.
-const PART: u128 = 8;
+/// A row is one of the few that refuse many if it refuses at least one part in this many of what the worst row refuses. More
+/// rows make a larger relaxation and seldom a better bound.
+const PART: u128 = 3;
 
 /// A choice of the maximum number of hosts, by class, and rows that alone allow no more of `most`; `None` if this quick
 /// test does not prove it. `most` is the number of hosts in each class, at most what its rows allow.

@@ -50,8 +50,6 @@ pub(super) struct Columns {
     pub(super) names: Vec<usize>,
     /// What may be taken from each of them.
     pub(super) bounds: Vec<u128>,
-    /// By row: the columns that take from it, and how much one host takes.
-    pub(super) rows: Vec<Vec<(usize, u64)>>,
     /// Hosts by class.
     most: Vec<u64>,
 }
@@ -64,7 +62,6 @@ impl Columns {
         let mut columns = Self {
             all: Vec::with_capacity(most.len()),
             bounds: names.iter().map(|&row| bounds[row]).collect(),
-            rows: Vec::new(),
             names,
             most: most.to_vec(),
         };
@@ -105,28 +102,32 @@ impl Columns {
                 }
             }
         }
-        let mut lengths = vec![0; columns.names.len()];
-        columns.all.iter().flat_map(|column| &column.takes).for_each(|&(row, _)| lengths[row] += 1);
-        columns.rows = lengths.into_iter().map(Vec::with_capacity).collect();
-        for (index, column) in columns.all.iter().enumerate() {
-            for &(row, units) in &column.takes {
-                columns.rows[row].push((index, units));
-            }
-        }
         columns
+    }
+
+    /// By row: the columns that take from it, and how much one host takes.
+    pub(super) fn by_row(&self) -> Vec<Vec<(usize, i128)>> {
+        let mut lengths = vec![0; self.bounds.len()];
+        self.all.iter().flat_map(|column| &column.takes).for_each(|&(row, _)| lengths[row] += 1);
+        let mut rows: Vec<_> = lengths.into_iter().map(Vec::with_capacity).collect();
+        for (index, column) in self.all.iter().enumerate() {
+            column.takes.iter().for_each(|&(row, units)| rows[row].push((index, units.into())));
+        }
+        rows
     }
 
     /// Rows of the problem that have no room to spare if this much is taken.
     pub(super) fn tight(&self, at: &[f64]) -> BTreeSet<usize> {
-        let mut rows = BTreeSet::new();
-        for (row, (takes, &bound)) in self.rows.iter().zip(&self.bounds).enumerate() {
-            let taken: f64 = takes.iter().map(|&(column, units)| at[column] * units as f64).sum();
-            let bound = bound as f64;
-            if taken >= bound - ROUNDING * bound.max(1.0) {
-                rows.insert(self.names[row]);
-            }
+        let mut taken = vec![0.0; self.bounds.len()];
+        for (column, &hosts) in self.all.iter().zip(at) {
+            column.takes.iter().for_each(|&(row, units)| taken[row] += hosts * units as f64);
         }
-        rows
+        let is_tight = |(&taken, &bound): (&f64, &u128)| {
+            let bound = bound as f64;
+            taken >= bound - ROUNDING * bound.max(1.0)
+        };
+        let tight = taken.iter().zip(&self.bounds).map(is_tight);
+        tight.zip(&self.names).filter(|(is_tight, _)| *is_tight).map(|(_, &name)| name).collect()
     }
 
     /// The value of a choice.
@@ -140,14 +141,15 @@ impl Columns {
             let named = self.all.iter().zip(counts).filter(|(column, _)| column.exactly[place]);
             named.map(|(_, &n)| u128::from(n)).sum::<u128>()
         };
-        let taken = |takes: &[(usize, u64)]| {
-            let each =
-                takes.iter().map(|&(column, units)| u128::from(units).saturating_mul(u128::from(counts[column])));
-            each.fold(0, u128::saturating_add)
-        };
+        let mut taken = vec![0_u128; self.bounds.len()];
+        for (column, &n) in self.all.iter().zip(counts) {
+            for &(row, units) in &column.takes {
+                taken[row] = taken[row].saturating_add(u128::from(units).saturating_mul(n.into()));
+            }
+        }
         self.all.iter().zip(counts).all(|(column, &n)| n <= column.most)
             && exactly.iter().enumerate().all(|(place, exactly)| sum(place) == u128::from(exactly.hosts))
-            && self.rows.iter().zip(&self.bounds).all(|(takes, bound)| taken(takes) <= *bound)
+            && taken.iter().zip(&self.bounds).all(|(taken, bound)| taken <= bound)
     }
 
     /// Hosts by class: within each column, the earlier classes first.

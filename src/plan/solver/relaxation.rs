@@ -56,8 +56,7 @@ pub(super) enum Relaxed {
 
 /// The rows of a relaxation: the rows that can bind, and the exact numbers.
 pub(super) fn rows(columns: &Columns, exactly: &[Exactly]) -> Vec<Row> {
-    let binding = columns.rows.iter().zip(&columns.bounds).map(|(takes, &bound)| {
-        let takes = takes.iter().map(|&(column, units)| (column, i128::from(units))).collect();
+    let binding = columns.by_row().into_iter().zip(&columns.bounds).map(|(takes, &bound)| {
         // A larger bound than the row has still makes a relaxation.
         Row { takes, bound: i128::try_from(bound).unwrap_or(i128::MAX), exact: false }
     });
