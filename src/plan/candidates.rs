@@ -8,7 +8,6 @@ use std::ops::Range;
 use foldhash::fast::RandomState;
 
 use super::AssessError;
-use super::hosts::serves;
 use super::stock::Ground;
 use super::weights::units;
 
@@ -55,22 +54,22 @@ impl Candidates {
         let mut hosts: Vec<usize> =
             membership.members(named).iter().copied().filter(|&host| ground.is_candidate(host)).collect();
         // Hosts are numbered by id.
-        hosts.sort_by_cached_key(|&host| (membership.host(host).launched_at, host));
+        hosts.sort_by_cached_key(|&host| (ground.host(host).launched_at, host));
         let served = hosts.iter().map(|&host| membership.of(host).len()).sum();
         let mut candidates =
             Self { all: Vec::with_capacity(hosts.len()), units: Vec::with_capacity(served), doubtful: Vec::new() };
         for index in hosts {
-            let host = membership.host(index);
+            let known = ground.host(index);
             let (first_units, first_doubtful) = (candidates.units.len(), candidates.doubtful.len());
             for &subsystem in membership.of(index) {
                 candidates.units.push((subsystem, units(membership, subsystem, index)?));
             }
-            if !host.is_healthy() {
+            if !known.is_healthy {
                 candidates.doubtful.extend(ground.gates.doubts().of(index));
             }
             candidates.all.push(Candidate {
                 host: index,
-                serving: serves(ground.inputs, host),
+                serving: known.serves,
                 zone: membership.zone_of(index),
                 group: membership.group_of(index),
                 units: first_units..candidates.units.len(),

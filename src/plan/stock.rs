@@ -3,13 +3,14 @@
 //! [`Ground`] computes everything that concerns a single subsystem, group or host. It does so once per decision,
 //! however many problems are built from it ([`super::constraints`]). Nothing here knows which hosts somebody wants.
 
+use std::ops::Range;
 use std::sync::OnceLock;
 
-use crate::model::{Host, HostState, ZoneName};
+use crate::model::{Host, HostState, Time, ZoneName};
 use crate::policy::SubsystemPolicy;
 
 use super::gates::Gates;
-use super::hosts::{is_capacity, obstacles_of, zones};
+use super::hosts::{is_capacity, obstacles_of, serves, zones};
 use super::membership::Membership;
 use super::weights::units;
 use super::{AssessError, Inputs, Stage};
@@ -42,9 +43,20 @@ pub(crate) struct Ground<'a> {
     pub(super) membership: &'a Membership<'a>,
     pub(super) gates: &'a Gates<'a>,
     stock: Vec<OnceLock<Stock<'a>>>,
+    /// By host, once all were looked at; empty before.
+    known: Vec<Known>,
     candidates: Vec<OnceLock<bool>>,
     /// By group, how many hosts its provider allows to go; `None` for a group that the provider does not list.
     spare: Vec<OnceLock<Option<u64>>>,
+}
+
+/// What problems ask of a host again and again, in less memory than a host.
+#[derive(Clone, Copy)]
+pub(super) struct Known {
+    pub(super) serves: bool,
+    pub(super) is_capacity: bool,
+    pub(super) is_healthy: bool,
+    pub(super) launched_at: Time,
 }
 
 /// The units of one subsystem that serve.
@@ -78,7 +90,36 @@ impl<'a> Ground<'a> {
         let stock = membership.subsystems().iter().map(|_| OnceLock::new()).collect();
         let candidates = (0..membership.hosts()).map(|_| OnceLock::new()).collect();
         let spare = membership.groups().iter().map(|_| OnceLock::new()).collect();
-        Self { inputs, membership, gates, stock, candidates, spare }
+        Self { inputs, membership, gates, stock, known: Vec::new(), candidates, spare }
+    }
+
+    pub(super) fn host(&self, host: usize) -> Known {
+        self.known.get(host).copied().unwrap_or_else(|| self.look(host))
+    }
+
+    fn look(&self, host: usize) -> Known {
+        let host = self.membership.host(host);
+        Known {
+            serves: serves(self.inputs, host),
+            is_capacity: is_capacity(self.inputs, host),
+            is_healthy: host.is_healthy(),
+            launched_at: host.launched_at,
+        }
+    }
+
+    /// What is known of these hosts, for [`Ground::remember`].
+    pub(super) fn look_at(&self, hosts: Range<usize>) -> Vec<Known> {
+        let look = |host| {
+            self.is_candidate(host);
+            self.look(host)
+        };
+        hosts.map(look).collect()
+    }
+
+    /// Takes what is known of all hosts. Where all are asked about, it is quicker to look at them in their order than in
+    /// that of their subsystems.
+    pub(super) fn remember(&mut self, known: Vec<Known>) {
+        self.known = known;
     }
 
     pub(super) fn is_candidate(&self, host: usize) -> bool {
@@ -91,7 +132,7 @@ impl<'a> Ground<'a> {
         if let Some(stock) = cell.get() {
             return Ok(stock);
         }
-        let stock = Stock::of(self.inputs, self.membership, subsystem)?;
+        let stock = Stock::of(self, subsystem)?;
         Ok(cell.get_or_init(|| stock))
     }
 
@@ -109,14 +150,15 @@ impl<'a> Ground<'a> {
 }
 
 impl<'a> Stock<'a> {
-    fn of(inputs: &Inputs<'_>, membership: &Membership<'a>, subsystem: usize) -> Result<Self, AssessError> {
+    fn of(ground: &Ground<'a>, subsystem: usize) -> Result<Self, AssessError> {
+        let membership = ground.membership;
         let mut zones: Vec<(&ZoneName, u128)> =
             zones(membership, subsystem)?.into_iter().map(|zone| (zone, 0)).collect();
         let place = |zone: &&ZoneName| zones.binary_search_by(|(name, _)| name.cmp(zone)).ok();
         let places: Vec<Option<usize>> = membership.zones().iter().map(place).collect();
         for &index in membership.members(subsystem) {
             let units = units(membership, subsystem, index)?;
-            if is_capacity(inputs, membership.host(index))
+            if ground.host(index).is_capacity
                 && let Some(place) = places[membership.zone_of(index)]
             {
                 zones[place].1 += u128::from(units);

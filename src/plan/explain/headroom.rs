@@ -18,6 +18,9 @@ use super::exclusion::{Limit, limit};
 /// The part of the effort of a plan that each subsystem is given: there are many.
 const PART: u32 = 10;
 
+/// How many hosts are looked at together.
+const TOGETHER: usize = 1024;
+
 /// What one subsystem can lose now: rules 1 to 6 with budgets taken as empty, and everything that is closed at this
 /// moment.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -75,7 +78,12 @@ pub fn headroom(
     contradictions::refuse(inputs.policies, &membership, inputs.snapshot)?;
     let wanted = |&s: &usize| only.is_none_or(|name| membership.subsystem(s).name == *name);
     let gates = Gates::new(inputs, &membership);
-    let ground = Ground::new(inputs, &membership, &gates);
+    let mut ground = Ground::new(inputs, &membership, &gates);
+    if only.is_none() {
+        let parts: Vec<usize> = (0..membership.hosts()).step_by(TOGETHER).collect();
+        let end = |first: usize| membership.hosts().min(first + TOGETHER);
+        ground.remember(spread.map(&parts, |&first| ground.look_at(first..end(first))).concat());
+    }
     let decision = Decision { inputs, membership: &membership, gates: &gates, ground };
     let subsystems: Vec<usize> = (0..membership.subsystems().len()).filter(wanted).collect();
     spread.map(&subsystems, |&subsystem| decision.headroom(subsystem)).into_iter().collect()
