@@ -51,8 +51,7 @@ impl Candidates {
     /// [`AssessError`] if one of them cannot be weighed.
     pub(super) fn of(ground: &Ground<'_>, named: usize) -> Result<Self, AssessError> {
         let membership = ground.membership;
-        let mut hosts: Vec<usize> =
-            membership.members(named).iter().copied().filter(|&host| ground.is_candidate(host)).collect();
+        let mut hosts: Vec<usize> = membership.members(named).filter(|&host| ground.is_candidate(host)).collect();
         // Hosts are numbered by id.
         hosts.sort_by_cached_key(|&host| (ground.host(host).launched_at, host));
         let served = hosts.iter().map(|&host| membership.of(host).len()).sum();

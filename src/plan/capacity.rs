@@ -22,7 +22,7 @@ pub(crate) fn table(
     let limits = &policy.capacity;
     let mut by_zone: BTreeMap<&ZoneName, (u128, u128)> =
         zones(membership, subsystem)?.into_iter().map(|zone| (zone, (0, 0))).collect();
-    for &index in membership.members(subsystem) {
+    for index in membership.members(subsystem) {
         let host = membership.host(index);
         let units = u128::from(units(membership, subsystem, index)?);
         if is_capacity(inputs, host) {
@@ -58,8 +58,8 @@ pub(crate) fn serving_without(
     subsystem: usize,
     chosen: &BTreeSet<usize>,
 ) -> u64 {
-    let left = membership.members(subsystem).iter().filter(|&host| !chosen.contains(host));
-    left.filter(|&&host| serves(inputs, membership.host(host))).count() as u64
+    let left = membership.members(subsystem).filter(|host| !chosen.contains(host));
+    left.filter(|&host| serves(inputs, membership.host(host))).count() as u64
 }
 
 /// Units as documents show them, capped at the largest number that they can hold.

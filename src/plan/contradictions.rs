@@ -36,10 +36,10 @@ fn judge(
     let selects = |about: &Contradiction| match &about.host {
         Some(host) => membership.find(host).is_none_or(|index| !membership.of(index).is_empty()),
         // What was launched by one group is selected like its siblings. Without any, its name and tags must do.
-        None => match membership.group_members(&about.group) {
-            [] => policies.subsystems.values().any(|policy| policy.could_select(&about.group, &about.launch_tags)),
-            members => members.iter().any(|&index| !membership.of(index).is_empty()),
-        },
+        None if membership.group_members(&about.group).len() == 0 => {
+            policies.subsystems.values().any(|policy| policy.could_select(&about.group, &about.launch_tags))
+        }
+        None => membership.group_members(&about.group).any(|index| !membership.of(index).is_empty()),
     };
     match snapshot.contradictions.iter().find(|about| selects(about)) {
         Some(about) => Err(about.error.clone()),

@@ -65,7 +65,7 @@ impl<'a> Doubts<'a> {
     /// Hosts that a run holds are left out. They are on their way out: that such a host still passes does not keep a
     /// load balancer from failing open.
     fn passing(&self, subsystem: usize) -> BTreeSet<TargetGroupId> {
-        let members = self.membership.members(subsystem).iter().map(|&index| self.membership.host(index));
+        let members = self.membership.members(subsystem).map(|index| self.membership.host(index));
         let free = members.filter(|host| !self.inputs.ledger.claims.contains_key(&host.id));
         let passing: BTreeSet<&TargetGroupId> =
             free.flat_map(|host| host.target_health.keys().filter(|group| host.passes_in(group))).collect();

@@ -225,7 +225,7 @@ pub(super) fn unknown_subsystem(
 fn excluded(inputs: &Inputs<'_>, membership: &Membership<'_>, named: usize) -> Vec<Violation> {
     let name = &membership.subsystem(named).name;
     let mut reasons: BTreeMap<Rule, (u64, Violation)> = BTreeMap::new();
-    for &index in membership.members(named) {
+    for index in membership.members(named) {
         let mut rules = BTreeSet::new();
         for violation in obstacles_of(inputs, membership, index, Stage::Grant) {
             if rules.insert(violation.rule) {

@@ -38,7 +38,7 @@ pub(crate) fn low_minimums(membership: &Membership<'_>) -> Result<Vec<LowMinimum
     let groups: Vec<Option<&Group>> = membership
         .groups()
         .iter()
-        .map(|name| membership.group_members(name).first().and_then(|&host| membership.group(host)))
+        .map(|name| membership.group_members(name).next().and_then(|host| membership.group(host)))
         .collect();
     let mut sizes: Vec<u64> = groups.iter().map(|group| group.map_or(0, |group| group.min_size)).collect();
     for of in &shares {
@@ -169,7 +169,7 @@ impl<'a> Shares<'a> {
         // Members on their way out hold nothing.
         let stays = |host: usize| membership.host(host).state != HostState::Terminating;
         let mut total = 0;
-        for &host in membership.members(subsystem) {
+        for host in membership.members(subsystem) {
             let units = u128::from(units(membership, subsystem, host)?);
             total += if stays(host) { units } else { 0 };
         }
@@ -179,7 +179,7 @@ impl<'a> Shares<'a> {
         for (place, name) in membership.groups().iter().enumerate() {
             let members = membership.group_members(name);
             let (own, others): (Vec<usize>, Vec<usize>) =
-                members.iter().partition(|&&host| membership.of(host).contains(&subsystem));
+                members.partition(|&host| membership.of(host).contains(&subsystem));
             let Some(&first) = own.first() else { continue };
             let Some(group) = membership.group(first) else {
                 shares.unknown.push(place);

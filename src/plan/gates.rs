@@ -185,8 +185,7 @@ fn cannot_launch(membership: &Membership<'_>, subsystem: usize) -> Vec<Violation
     // By place, which is the order of names.
     let groups: BTreeMap<usize, &Group> = membership
         .members(subsystem)
-        .iter()
-        .filter_map(|&h| Some((membership.group_of(h)?, membership.group(h)?)))
+        .filter_map(|h| Some((membership.group_of(h)?, membership.group(h)?)))
         .filter(|(_, group)| group.launch_failure.is_some())
         .collect();
     let failing = groups.into_values().filter_map(|group| {
@@ -209,7 +208,7 @@ fn too_many_unserving(inputs: &Inputs<'_>, membership: &Membership<'_>, subsyste
     let policy = membership.subsystem(subsystem);
     let percent = policy.pace.max_unserving;
     let (mut members, mut unserving) = (0_u64, 0_u64);
-    for &index in membership.members(subsystem) {
+    for index in membership.members(subsystem) {
         let host = membership.host(index);
         match inputs.ledger.claims.get(&host.id) {
             None => {

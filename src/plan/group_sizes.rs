@@ -26,7 +26,7 @@ pub(super) fn floor(
         let Some(group) = inputs.snapshot.group(name) else { continue };
         // The provider judges by desired capacity, which a scale-in under way has already lowered.
         let mut members = 0;
-        for &index in membership.group_members(name) {
+        for index in membership.group_members(name) {
             let host = membership.host(index);
             if host.state == HostState::InService && !inputs.ledger.claims.contains_key(&host.id) {
                 members += 1;
@@ -57,12 +57,12 @@ pub(super) fn ceiling(
     let groups: BTreeSet<&GroupName> =
         taken.iter().filter_map(|&index| membership.host(index).group.as_ref()).collect();
     for group in groups.into_iter().filter_map(|name| inputs.snapshot.group(name)) {
-        let is_held = |&&index: &&usize| {
+        let is_held = |&index: &usize| {
             let host = membership.host(index);
             let by_others = matches!(inputs.ledger.claims.get(&host.id), Some(Claim::Reserved { .. }));
             host.state == HostState::Cordoned && (by_others || out.contains(&index))
         };
-        let held = membership.group_members(&group.name).iter().filter(is_held).count() as u64;
+        let held = membership.group_members(&group.name).filter(is_held).count() as u64;
         let wanted = group.desired.saturating_add(held);
         if wanted > group.max_size {
             let message = format!(

@@ -32,7 +32,7 @@ pub(crate) fn is_capacity(inputs: &Inputs<'_>, host: &Host) -> bool {
 pub(crate) fn zones<'a>(membership: &Membership<'a>, subsystem: usize) -> Result<BTreeSet<&'a ZoneName>, AssessError> {
     let policy = membership.subsystem(subsystem);
     let mut seen = vec![false; membership.zones().len()];
-    for &index in membership.members(subsystem) {
+    for index in membership.members(subsystem) {
         if std::mem::replace(&mut seen[membership.zone_of(index)], true) {
             continue;
         }

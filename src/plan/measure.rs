@@ -65,7 +65,7 @@ pub(crate) fn hosts_of<'a>(
     let membership = Membership::new(policies, snapshot);
     let mut found = Vec::new();
     for (index, name) in policies.subsystems.keys().enumerate().filter(|(_, name)| of.contains(*name)) {
-        found.extend(membership.members(index).iter().map(|&member| (membership.host(member), name)));
+        found.extend(membership.members(index).map(|member| (membership.host(member), name)));
     }
     found
 }
@@ -78,7 +78,7 @@ fn by_zone<'a>(
 ) -> Result<BTreeMap<&'a ZoneName, u128>, AssessError> {
     zones(membership, index)?;
     let mut by_zone: BTreeMap<&ZoneName, u128> = BTreeMap::new();
-    for &member in membership.members(index) {
+    for member in membership.members(index) {
         let host = membership.host(member);
         if is_capacity(inputs, host) {
             *by_zone.entry(&host.zone).or_default() += u128::from(units(membership, index, member)?);

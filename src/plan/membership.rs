@@ -21,8 +21,8 @@ pub(crate) struct Membership<'a> {
     /// By host, which kind it is of: selectors cannot tell hosts of a kind apart.
     kind_of: Vec<u32>,
     /// By kind.
-    of: Lists,
-    members: Lists,
+    of: Lists<usize>,
+    members: Lists<u32>,
     /// By kind.
     never: Vec<Option<&'a SubsystemName>>,
     /// Groups that have a host, by name.
@@ -30,7 +30,7 @@ pub(crate) struct Membership<'a> {
     /// By host, its group's place in `groups`.
     group_of: Vec<Option<u32>>,
     /// By group, its hosts in any state, ascending.
-    group_members: Lists,
+    group_members: Lists<u32>,
     /// By group, the provider's description of it.
     listed: Vec<Option<&'a Group>>,
     /// Zones that have a host, by name.
@@ -130,9 +130,10 @@ impl<'a> Membership<'a> {
     }
 
     /// The members of a group, in any state, ascending.
-    pub(crate) fn group_members(&self, group: &GroupName) -> &[usize] {
+    pub(crate) fn group_members(&self, group: &GroupName) -> impl ExactSizeIterator<Item = usize> {
         let place = self.groups.binary_search_by(|name| (*name).cmp(group));
-        place.map_or(&[], |place| self.group_members.get(place))
+        let members = place.map_or(&[] as &[u32], |place| self.group_members.get(place));
+        members.iter().map(|&host| wide(host))
     }
 
     /// The subsystems that a host belongs to, serving or not, ascending.
@@ -141,8 +142,8 @@ impl<'a> Membership<'a> {
     }
 
     /// The hosts that belong to a subsystem, in any state, ascending.
-    pub(crate) fn members(&self, subsystem: usize) -> &[usize] {
-        self.members.get(subsystem)
+    pub(crate) fn members(&self, subsystem: usize) -> impl ExactSizeIterator<Item = usize> {
+        self.members.get(subsystem).iter().map(|&host| wide(host))
     }
 
     /// Whether every policy that selects the host allows what is managed elsewhere.

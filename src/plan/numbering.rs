@@ -51,31 +51,34 @@ impl<'a, N: Ord + Hash> Places<'a, N> {
 }
 
 /// Many short lists, stored one after the other: this saves a hundred thousand allocations.
-pub(super) struct Lists {
+pub(super) struct Lists<T> {
     /// Where each list begins, and where the last one ends.
     bounds: Vec<usize>,
-    items: Vec<usize>,
+    items: Vec<T>,
 }
 
-impl Lists {
+impl<T: Copy> Lists<T> {
     pub(super) fn with_capacity(lists: usize) -> Self {
         let mut bounds = Vec::with_capacity(lists + 1);
         bounds.push(0);
         Self { bounds, items: Vec::with_capacity(lists) }
     }
 
-    pub(super) fn push(&mut self, list: &[usize]) {
+    pub(super) fn push(&mut self, list: &[T]) {
         self.items.extend_from_slice(list);
         self.bounds.push(self.items.len());
     }
 
-    pub(super) fn get(&self, list: usize) -> &[usize] {
+    pub(super) fn get(&self, list: usize) -> &[T] {
         &self.items[self.bounds[list]..self.bounds[list + 1]]
     }
 }
 
 /// For each item below `items`, the places in `lists` of the lists that it is in, ascending.
-pub(super) fn inverted<L: IntoIterator<Item = usize>>(items: usize, lists: impl Iterator<Item = L> + Clone) -> Lists {
+pub(super) fn inverted<L: IntoIterator<Item = usize>>(
+    items: usize,
+    lists: impl Iterator<Item = L> + Clone,
+) -> Lists<u32> {
     let mut bounds = vec![0; items + 1];
     for list in lists.clone() {
         for item in list {
@@ -88,6 +91,7 @@ pub(super) fn inverted<L: IntoIterator<Item = usize>>(items: usize, lists: impl 
     let mut next = bounds.clone();
     let mut inverse = vec![0; bounds[items]];
     for (place, list) in lists.enumerate() {
+        let place = narrow(place);
         for item in list {
             inverse[next[item]] = place;
             next[item] += 1;

@@ -112,9 +112,9 @@ fn hosts_of_a_batch(membership: &Membership<'_>, subsystem: usize) -> u64 {
     match membership.subsystem(subsystem).pace.batch {
         BatchLimit::Hosts(hosts) => hosts,
         BatchLimit::Units(batch) => {
-            let members = membership.members(subsystem).iter();
+            let members = membership.members(subsystem);
             // A host whose weight is not known is an error elsewhere, and as heavy as can be here.
-            let heaviest = members.map(|&host| units(membership, subsystem, host).unwrap_or(u64::MAX)).max();
+            let heaviest = members.map(|host| units(membership, subsystem, host).unwrap_or(u64::MAX)).max();
             batch.checked_div(heaviest.unwrap_or(1)).unwrap_or(0).max(1)
         }
     }

@@ -140,7 +140,7 @@ impl<'a> Ground<'a> {
         let count = || {
             let name = self.membership.groups()[group];
             let group = self.inputs.snapshot.group(name)?;
-            let members = self.membership.group_members(name).iter().map(|&h| self.membership.host(h));
+            let members = self.membership.group_members(name).map(|h| self.membership.host(h));
             let is_held = |host: &Host| self.inputs.ledger.claims.contains_key(&host.id);
             let in_service = members.filter(|h| h.state == HostState::InService && !is_held(h)).count() as u64;
             Some(in_service.min(group.desired).saturating_sub(group.min_size))
@@ -156,7 +156,7 @@ impl<'a> Stock<'a> {
             zones(membership, subsystem)?.into_iter().map(|zone| (zone, 0)).collect();
         let place = |zone: &&ZoneName| zones.binary_search_by(|(name, _)| name.cmp(zone)).ok();
         let places: Vec<Option<usize>> = membership.zones().iter().map(place).collect();
-        for &index in membership.members(subsystem) {
+        for index in membership.members(subsystem) {
             let units = units(membership, subsystem, index)?;
             if ground.host(index).is_capacity
                 && let Some(place) = places[membership.zone_of(index)]

@@ -152,7 +152,7 @@ impl<'a> Sums<'a> {
         let mut by_zone: Vec<ZoneSums> = membership.zones().iter().map(|_| ZoneSums::default()).collect();
         let mut held: BTreeMap<RunId, u64> = BTreeMap::new();
         let mut doubtful = 0;
-        for &index in membership.members(subsystem) {
+        for index in membership.members(subsystem) {
             let host = membership.host(index);
             if let Some(Claim::Reserved { run } | Claim::Settling { run, .. }) = inputs.ledger.claims.get(&host.id) {
                 *held.entry(run.clone()).or_default() += 1;

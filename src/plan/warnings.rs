@@ -78,8 +78,8 @@ fn unwatched(inputs: &Inputs<'_>, watched: &BTreeSet<SubsystemName>) -> Vec<Stri
 
 /// By the contract, a protected host is not capacity: this must be said, or the numbers look wrong.
 fn protected(membership: &Membership<'_>, subsystem: usize) -> Option<String> {
-    let members = membership.members(subsystem).iter();
-    let count = members.filter(|&&h| membership.host(h).protection.is_some()).count();
+    let members = membership.members(subsystem);
+    let count = members.filter(|&h| membership.host(h).protection.is_some()).count();
     let name = &membership.subsystem(subsystem).name;
     (count > 0).then(|| format!("protected, and neither capacity nor candidates: {} of {name}", counted(count, "host")))
 }
@@ -91,7 +91,7 @@ pub(crate) fn group_minimums(inputs: &Inputs<'_>, membership: &Membership<'_>, s
         return None;
     }
     let mut groups: BTreeMap<&GroupName, u64> = BTreeMap::new();
-    for &host in membership.members(subsystem) {
+    for host in membership.members(subsystem) {
         let group = membership.host(host).group.as_ref()?;
         groups.insert(group, inputs.snapshot.group(group)?.min_size);
     }

@@ -43,7 +43,7 @@ pub(crate) fn units(membership: &Membership<'_>, subsystem: usize, host: usize) 
 
 fn unweighed(membership: &Membership<'_>, subsystem: usize) -> AssessError {
     let policy = membership.subsystem(subsystem);
-    let members = membership.members(subsystem).iter().map(|&index| membership.host(index));
+    let members = membership.members(subsystem).map(|index| membership.host(index));
     let mut all = members.filter_map(|host| {
         let why = weight(&policy.capacity.units, host).err()?;
         Some(Unweighed { host: host.id.clone(), why })

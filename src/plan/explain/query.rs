@@ -26,7 +26,7 @@ impl CountQuery<'_> {
 /// Members that the provider counts against a group's minimum.
 pub(crate) fn group_members(asked: &CountQuery<'_>, group: &Group) -> u64 {
     let claims = &asked.inputs.ledger.claims;
-    let members = asked.membership.group_members(&group.name).iter().map(|&host| asked.membership.host(host));
+    let members = asked.membership.group_members(&group.name).map(|host| asked.membership.host(host));
     let in_service = members.filter(|h| h.state == HostState::InService && !claims.contains_key(&h.id)).count() as u64;
     in_service.min(group.desired)
 }

@@ -36,7 +36,7 @@ const WAITS: usize = 100;
 pub(crate) fn opens(asked: &CountQuery<'_>) -> Result<Option<Time>, AssessError> {
     let membership = asked.membership;
     let related: BTreeSet<usize> =
-        membership.members(asked.named).iter().flat_map(|&host| membership.of(host)).copied().collect();
+        membership.members(asked.named).flat_map(|host| membership.of(host)).copied().collect();
     let next = |at: Time| {
         let windows = related.iter().filter_map(|&s| membership.subsystem(s).windows.as_ref());
         windows.filter_map(|windows| windows.closed_at(at)?.opens_at).min()
