@@ -50,7 +50,7 @@ pub(crate) struct Ground<'a> {
     spare: Vec<OnceLock<Option<u64>>>,
 }
 
-/// What problems ask of a host again and again, in less memory than a host.
+/// The answers about a host that problems ask for again and again, in less memory than a host.
 #[derive(Clone, Copy)]
 pub(super) struct Known {
     pub(super) serves: bool,
@@ -93,6 +93,7 @@ impl<'a> Ground<'a> {
         Self { inputs, membership, gates, stock, known: Vec::new(), candidates, spare }
     }
 
+    /// Looks at the host each time, unless all were looked at before.
     pub(super) fn host(&self, host: usize) -> Known {
         self.known.get(host).copied().unwrap_or_else(|| self.look(host))
     }
@@ -107,7 +108,7 @@ impl<'a> Ground<'a> {
         }
     }
 
-    /// What is known of these hosts, for [`Ground::remember`].
+    /// The answers about these hosts, for [`Ground::remember`].
     pub(super) fn look_at(&self, hosts: Range<usize>) -> Vec<Known> {
         let look = |host| {
             self.is_candidate(host);
@@ -116,7 +117,7 @@ impl<'a> Ground<'a> {
         hosts.map(look).collect()
     }
 
-    /// Takes what is known of all hosts. Where all are asked about, it is quicker to look at them in their order than in
+    /// Takes the answers about all hosts, in the order of their numbers. Where all are asked about, it is quicker to look at them in their order than in
     /// that of their subsystems.
     pub(super) fn remember(&mut self, known: Vec<Known>) {
         self.known = known;

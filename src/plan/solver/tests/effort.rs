@@ -1,4 +1,4 @@
-//! What an effort is kept for.
+//! The question that an effort is kept for.
 
 use std::time::Duration;
 
