@@ -9,6 +9,7 @@ use crate::plan::gates::Gates;
 use crate::plan::membership::Membership;
 use crate::plan::solver::Problem;
 use crate::plan::stock::Ground;
+use crate::plan::{InTurn, headroom};
 
 use super::large::{Size, fleet};
 
@@ -24,6 +25,17 @@ fn by_rank(problem: &Problem) -> Vec<(bool, Vec<(usize, u64)>)> {
         }
     }
     all.into_iter().map(|one| one.expect("every rank is in a class")).collect()
+}
+
+/// More hosts than are looked at together.
+#[test]
+fn all_subsystems_together_are_told_what_each_is_told_alone() {
+    let world = fleet(Size { hosts: 1100, subsystems: 3, zones: 3, weighed: 0 }, 1);
+    let snapshot = world.snapshot();
+    let inputs = world.inputs(&snapshot);
+    let names = inputs.policies.subsystems.keys();
+    let alone = names.flat_map(|name| headroom(&inputs, Some(name), &InTurn).expect("judged"));
+    assert_eq!(headroom(&inputs, None, &InTurn).expect("judged"), alone.collect::<Vec<_>>());
 }
 
 proptest! {
