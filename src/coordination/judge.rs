@@ -125,8 +125,8 @@ impl<'a> Judge<'a> {
         &self,
         hosts: impl IntoIterator<Item = &'h HostId>,
     ) -> BTreeMap<HostId, BTreeSet<SubsystemName>> {
-        let name = |&subsystem: &usize| self.membership.subsystem(subsystem).name.clone();
-        let names = |host: usize| self.membership.of(host).iter().map(name).collect();
+        let name = |subsystem: usize| self.membership.subsystem(subsystem).name.clone();
+        let names = |host: usize| self.membership.of(host).map(name).collect();
         hosts.into_iter().map(|id| (id.clone(), self.membership.find(id).map(names).unwrap_or_default())).collect()
     }
 
@@ -138,11 +138,11 @@ impl<'a> Judge<'a> {
     /// A host's units in each of its subsystems.
     pub(super) fn units(&self, host: &HostId) -> Result<BTreeMap<SubsystemName, u64>, AssessError> {
         let Some(index) = self.membership.find(host) else { return Ok(BTreeMap::new()) };
-        let weigh = |&subsystem: &usize| {
+        let weigh = |subsystem: usize| {
             let name = self.membership.subsystem(subsystem).name.clone();
             Ok((name, units(&self.membership, subsystem, index)?))
         };
-        self.membership.of(index).iter().map(weigh).collect()
+        self.membership.of(index).map(weigh).collect()
     }
 
     fn inputs<'i>(&'i self, view: &'i LedgerView) -> Inputs<'i> {

@@ -170,7 +170,7 @@ async fn of_fleet(environment: &Environment) -> Vec<Check> {
     };
     let membership = Membership::new(&environment.policies, &observation.snapshot);
     let selected: Vec<&Host> = (0..observation.snapshot.hosts().len())
-        .filter(|&host| !membership.of(host).is_empty())
+        .filter(|&host| membership.of(host).len() > 0)
         .map(|host| membership.host(host))
         .collect();
     let groups: BTreeSet<GroupName> = selected.iter().filter_map(|host| host.group.clone()).collect();
@@ -294,8 +294,8 @@ fn refusals(
     host: &HostId,
 ) -> Result<Vec<(String, Option<String>)>, OperationError> {
     let membership = Membership::new(&environment.policies, &observation.snapshot);
-    let own = membership.find(host).map_or(&[][..], |host| membership.of(host));
-    let Some(&subsystem) = own.first() else { return Ok(Vec::new()) };
+    let first = membership.find(host).and_then(|host| membership.of(host).next());
+    let Some(subsystem) = first else { return Ok(Vec::new()) };
     let Ok(selected) = HostList::new(vec![host.clone()]) else { return Ok(Vec::new()) };
     let request = Request {
         subsystem: membership.subsystem(subsystem).name.clone(),

@@ -58,7 +58,7 @@ impl<'a> Draft<'a> {
         let host = membership.host(index);
         let mut sums = Vec::new();
         for &(subsystem, most) in &limits.units {
-            if membership.of(index).contains(&subsystem) {
+            if membership.belongs(index, subsystem) {
                 let own = u128::from(units(membership, subsystem, index)?);
                 let sum = self.units.get(&subsystem).copied().unwrap_or(0) + own;
                 if sum > u128::from(most) && !self.hosts.is_empty() {

@@ -60,7 +60,7 @@ impl Candidates {
         for index in hosts {
             let known = ground.host(index);
             let (first_units, first_doubtful) = (candidates.units.len(), candidates.doubtful.len());
-            for &subsystem in membership.of(index) {
+            for subsystem in membership.of(index) {
                 candidates.units.push((subsystem, units(membership, subsystem, index)?));
             }
             if !known.is_healthy {

@@ -34,12 +34,12 @@ fn judge(
     snapshot: &FleetSnapshot,
 ) -> Result<Vec<String>, InventoryError> {
     let selects = |about: &Contradiction| match &about.host {
-        Some(host) => membership.find(host).is_none_or(|index| !membership.of(index).is_empty()),
+        Some(host) => membership.find(host).is_none_or(|index| membership.of(index).len() > 0),
         // What was launched by one group is selected like its siblings. Without any, its name and tags must do.
         None if membership.group_members(&about.group).len() == 0 => {
             policies.subsystems.values().any(|policy| policy.could_select(&about.group, &about.launch_tags))
         }
-        None => membership.group_members(&about.group).any(|index| !membership.of(index).is_empty()),
+        None => membership.group_members(&about.group).any(|index| membership.of(index).len() > 0),
     };
     match snapshot.contradictions.iter().find(|about| selects(about)) {
         Some(about) => Err(about.error.clone()),

@@ -54,7 +54,7 @@ impl<'a> Doubts<'a> {
 
     /// The subsystems that a host may serve although it is not capacity, ascending. Empty for nearly every host.
     pub(crate) fn of(&self, host: usize) -> impl Iterator<Item = usize> {
-        self.membership.of(host).iter().copied().filter(move |&subsystem| self.is_doubtful(subsystem, host))
+        self.membership.of(host).filter(move |&subsystem| self.is_doubtful(subsystem, host))
     }
 
     /// Whether it is established that the host serves none of its subsystems.

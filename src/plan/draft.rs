@@ -107,9 +107,8 @@ impl Draft {
         self.taking.hosts = hosts.iter().cloned().collect();
         for id in &self.taking.hosts {
             let Some(index) = membership.find(id) else { continue };
-            if !membership.of(index).contains(&named) {
-                let own: Vec<&str> =
-                    membership.of(index).iter().map(|&s| membership.subsystem(s).name.as_str()).collect();
+            if !membership.belongs(index, named) {
+                let own: Vec<&str> = membership.of(index).map(|s| membership.subsystem(s).name.as_str()).collect();
                 let serves = if own.is_empty() { "no subsystem".to_owned() } else { own.join(", ") };
                 let message = format!("host {id} does not belong to {name}; it belongs to {serves}");
                 self.violations.push(Violation::new(Rule::NotServingIt, message).subsystem(name).host(id));

@@ -77,7 +77,7 @@ fn low(group: &Group, asked: u64, of: &SubsystemName, why_not: Option<String>) -
 
 /// Why the host's provider does not hold what a policy requires of it.
 pub(crate) fn lacking(membership: &Membership<'_>, host: usize) -> Option<String> {
-    if !membership.of(host).iter().any(|&subsystem| requires(membership, subsystem)) {
+    if !membership.of(host).any(|subsystem| requires(membership, subsystem)) {
         return None;
     }
     let Some(place) = membership.group_of(host) else {
@@ -179,7 +179,7 @@ impl<'a> Shares<'a> {
         for (place, name) in membership.groups().iter().enumerate() {
             let members = membership.group_members(name);
             let (own, others): (Vec<usize>, Vec<usize>) =
-                members.partition(|&host| membership.of(host).contains(&subsystem));
+                members.partition(|&host| membership.belongs(host, subsystem));
             let Some(&first) = own.first() else { continue };
             let Some(group) = membership.group(first) else {
                 shares.unknown.push(place);

@@ -144,7 +144,7 @@ pub(crate) fn lasting_obstacles(inputs: &Inputs<'_>, membership: &Membership<'_>
         add(Rule::ProviderFloor, format!("host {id} cannot go under `provider_floor = \"required\"`: {why}"));
     }
     // A cleanup once terminated hosts because they had no tag (zombies-2012): no policy, no removal.
-    if membership.of(index).is_empty() {
+    if membership.of(index).len() == 0 {
         add(Rule::NoPolicy, format!("host {id} is selected by no policy"));
     }
     let without = named_without_policy(inputs, membership, index);
@@ -166,7 +166,7 @@ pub(crate) fn names_in_tag<'h>(inputs: &Inputs<'_>, host: &'h Host) -> impl Iter
 
 fn named_without_policy(inputs: &Inputs<'_>, membership: &Membership<'_>, index: usize) -> Vec<String> {
     // Nearly always it is one of the few whose policies select the host.
-    let selects = |name: &str| membership.of(index).iter().any(|&s| membership.subsystem(s).name.as_str() == name);
+    let selects = |name: &str| membership.of(index).any(|s| membership.subsystem(s).name.as_str() == name);
     let is_known = |name: &str| selects(name) || inputs.policies.subsystems.contains_key(name);
     let named = names_in_tag(inputs, membership.host(index));
     let mut names: Vec<String> = named.filter(|name| !is_known(name)).map(|name| format!("{name:?}")).collect();

@@ -44,7 +44,7 @@ pub(crate) struct ListedMembership {
 pub(crate) fn listed(inputs: &Inputs<'_>, only: Option<&SubsystemName>) -> Vec<ListedHost> {
     let membership = Membership::new(inputs.policies, inputs.snapshot);
     let doubts = Doubts::new(inputs, &membership);
-    let of = |index: usize| membership.of(index).iter().map(|&subsystem| membership.subsystem(subsystem));
+    let of = |index: usize| membership.of(index).map(|subsystem| membership.subsystem(subsystem));
     let wanted = |index: &usize| only.is_none_or(|name| of(*index).any(|policy| policy.name == *name));
     let hosts = inputs.snapshot.hosts().filter_map(|host| membership.find(&host.id)).filter(wanted);
     let mut listed: Vec<ListedHost> = hosts

@@ -11,7 +11,7 @@ use foldhash::fast::RandomState;
 use crate::model::{FleetSnapshot, Group, GroupName, Host, HostId, SubsystemName, ZoneName};
 use crate::policy::{Managed, PolicySet, SubsystemPolicy};
 
-use super::numbering::{Lists, Places, inverted, wide};
+use super::numbering::{Lists, Places, inverted, narrow, wide};
 
 /// The hosts of one snapshot, by id, and the subsystems of one policy directory, by name; each is identified by an
 /// index.
@@ -21,16 +21,16 @@ pub(crate) struct Membership<'a> {
     /// By host, which kind it is of: selectors cannot tell hosts of a kind apart.
     kind_of: Vec<u32>,
     /// By kind.
-    of: Lists<usize>,
-    members: Lists<u32>,
-    /// By kind.
-    never: Vec<Option<&'a SubsystemName>>,
+    of: Lists,
+    members: Lists,
+    /// The kinds that a subsystem keeps for good, ascending, each with the first of these subsystems.
+    never: Vec<(u32, &'a SubsystemName)>,
     /// Groups that have a host, by name.
     groups: Vec<&'a GroupName>,
     /// By host, its group's place in `groups`.
     group_of: Vec<Option<u32>>,
     /// By group, its hosts in any state, ascending.
-    group_members: Lists<u32>,
+    group_members: Lists,
     /// By group, the provider's description of it.
     listed: Vec<Option<&'a Group>>,
     /// Zones that have a host, by name.
@@ -49,8 +49,8 @@ impl<'a> Membership<'a> {
         let (mut of, mut never) = (Lists::with_capacity(all.len()), Vec::new());
         // The first of a kind is matched as soon as it was seen, while its tags are at hand.
         policies.matcher().matching().each(all.filter(|host| seen.is_first_of_kind(host)), |own, keeper| {
+            never.extend(keeper.map(|subsystem| (narrow(of.lists()), &subsystems[subsystem].name)));
             of.push(own);
-            never.push(keeper.map(|s| &subsystems[s].name));
         });
         let Seen { hosts, zones, mut zone_of, groups, mut group_of, kind_of, .. } = seen;
         let (zones, sorted) = zones.sorted();
@@ -59,7 +59,7 @@ impl<'a> Membership<'a> {
         group_of.iter_mut().flatten().for_each(|place| *place = sorted[wide(*place)]);
         let group_members = inverted(groups.len(), group_of.iter().map(|group| group.map(wide)));
         let listed = groups.iter().map(|name| snapshot.group(name)).collect();
-        let members = inverted(subsystems.len(), kind_of.iter().map(|&kind| of.get(wide(kind)).iter().copied()));
+        let members = inverted(subsystems.len(), kind_of.iter().map(|&kind| of.get(wide(kind))));
         let found_of_groups = OnceLock::new();
         Self {
             hosts,
@@ -131,24 +131,27 @@ impl<'a> Membership<'a> {
 
     /// The members of a group, in any state, ascending.
     pub(crate) fn group_members(&self, group: &GroupName) -> impl ExactSizeIterator<Item = usize> {
-        let place = self.groups.binary_search_by(|name| (*name).cmp(group));
-        let members = place.map_or(&[] as &[u32], |place| self.group_members.get(place));
-        members.iter().map(|&host| wide(host))
+        self.group_members.find(self.groups.binary_search_by(|name| (*name).cmp(group)).ok())
     }
 
     /// The subsystems that a host belongs to, serving or not, ascending.
-    pub(crate) fn of(&self, host: usize) -> &[usize] {
+    pub(crate) fn of(&self, host: usize) -> impl ExactSizeIterator<Item = usize> + Clone {
         self.of.get(wide(self.kind_of[host]))
+    }
+
+    /// Whether a host belongs to a subsystem, serving or not.
+    pub(crate) fn belongs(&self, host: usize, subsystem: usize) -> bool {
+        self.of(host).any(|own| own == subsystem)
     }
 
     /// The hosts that belong to a subsystem, in any state, ascending.
     pub(crate) fn members(&self, subsystem: usize) -> impl ExactSizeIterator<Item = usize> {
-        self.members.get(subsystem).iter().map(|&host| wide(host))
+        self.members.get(subsystem)
     }
 
     /// Whether every policy that selects the host allows what is managed elsewhere.
     pub(crate) fn allows_managed(&self, host: usize) -> bool {
-        let mut own = self.of(host).iter().map(|&subsystem| self.subsystems[subsystem].hosts.managed);
+        let mut own = self.of(host).map(|subsystem| self.subsystems[subsystem].hosts.managed);
         own.len() > 0 && own.all(|managed| managed == Managed::Allow)
     }
 
@@ -159,7 +162,9 @@ impl<'a> Membership<'a> {
 
     /// The subsystem whose `[hosts] never` keeps the host out for good.
     pub(crate) fn never(&self, host: usize) -> Option<&'a SubsystemName> {
-        self.never[wide(self.kind_of[host])]
+        let kind = self.kind_of[host];
+        let place = self.never.binary_search_by_key(&kind, |&(kept, _)| kept).ok()?;
+        Some(self.never[place].1)
     }
 }
 

@@ -5,9 +5,9 @@ use std::hash::Hash;
 
 use foldhash::fast::RandomState;
 
-/// A number of one of the hosts, zones, groups or kinds of a snapshot, in half of the memory.
+/// A number of one of the hosts, zones, groups, kinds or subsystems, in half of the memory.
 #[expect(clippy::expect_used, reason = "so many hosts fit in no memory")]
-fn narrow(number: usize) -> u32 {
+pub(super) fn narrow(number: usize) -> u32 {
     u32::try_from(number).expect("fewer than 2^32 hosts")
 }
 
@@ -50,35 +50,44 @@ impl<'a, N: Ord + Hash> Places<'a, N> {
     }
 }
 
-/// Many short lists, stored one after the other: this saves a hundred thousand allocations.
-pub(super) struct Lists<T> {
+/// Many short lists of numbers, stored one after the other: this saves a hundred thousand allocations.
+pub(super) struct Lists {
     /// Where each list begins, and where the last one ends.
     bounds: Vec<usize>,
-    items: Vec<T>,
+    items: Vec<u32>,
 }
 
-impl<T: Copy> Lists<T> {
+impl Lists {
+    /// Without a list, with room for so many of two numbers each.
     pub(super) fn with_capacity(lists: usize) -> Self {
         let mut bounds = Vec::with_capacity(lists + 1);
         bounds.push(0);
-        Self { bounds, items: Vec::with_capacity(lists) }
+        Self { bounds, items: Vec::with_capacity(2 * lists) }
     }
 
-    pub(super) fn push(&mut self, list: &[T]) {
-        self.items.extend_from_slice(list);
+    pub(super) fn push(&mut self, list: &[usize]) {
+        self.items.extend(list.iter().copied().map(narrow));
         self.bounds.push(self.items.len());
     }
 
-    pub(super) fn get(&self, list: usize) -> &[T] {
-        &self.items[self.bounds[list]..self.bounds[list + 1]]
+    /// How many lists there are.
+    pub(super) fn lists(&self) -> usize {
+        self.bounds.len() - 1
+    }
+
+    pub(super) fn get(&self, list: usize) -> impl ExactSizeIterator<Item = usize> + Clone {
+        self.find(Some(list))
+    }
+
+    /// The list, or an empty one where there is none.
+    pub(super) fn find(&self, list: Option<usize>) -> impl ExactSizeIterator<Item = usize> + Clone {
+        let place = list.map_or(0..0, |list| self.bounds[list]..self.bounds[list + 1]);
+        self.items[place].iter().copied().map(wide)
     }
 }
 
 /// For each item below `items`, the places in `lists` of the lists that it is in, ascending.
-pub(super) fn inverted<L: IntoIterator<Item = usize>>(
-    items: usize,
-    lists: impl Iterator<Item = L> + Clone,
-) -> Lists<u32> {
+pub(super) fn inverted<L: IntoIterator<Item = usize>>(items: usize, lists: impl Iterator<Item = L> + Clone) -> Lists {
     let mut bounds = vec![0; items + 1];
     for list in lists.clone() {
         for item in list {

@@ -49,7 +49,7 @@ pub(crate) fn waits(
 ) -> Result<Waits, Violation> {
     let mut counts: BTreeMap<usize, usize> = BTreeMap::new();
     for host in hosts.iter().filter_map(|id| membership.find(id)) {
-        for &subsystem in membership.of(host) {
+        for subsystem in membership.of(host) {
             *counts.entry(subsystem).or_default() += 1;
         }
     }

@@ -72,7 +72,7 @@ pub(crate) fn plan_over(
         },
     }
     let chosen: BTreeSet<usize> = draft.taking.hosts.iter().filter_map(|id| membership.find(id)).collect();
-    let touched: BTreeSet<usize> = chosen.iter().flat_map(|&h| membership.of(h)).copied().chain(named).collect();
+    let touched: BTreeSet<usize> = chosen.iter().flat_map(|&h| membership.of(h)).chain(named).collect();
     if let Some(named) = named {
         let is_short = draft.violations.iter().any(|v| v.rule == Rule::TooFewCandidates);
         let verify = verifier(request);
@@ -205,8 +205,7 @@ fn planned(
 ) -> Result<Vec<Batch>, AssessError> {
     let host = |&index: &usize| {
         let host = membership.host(index);
-        let own = membership.of(index);
-        let units = match named.filter(|named| own.contains(named)) {
+        let units = match named.filter(|&named| membership.belongs(index, named)) {
             Some(named) => units(membership, named, index)?,
             None => 0,
         };
@@ -214,7 +213,7 @@ fn planned(
             id: host.id.clone(),
             zone: host.zone.clone(),
             group: host.group.clone(),
-            subsystems: own.iter().map(|&s| membership.subsystem(s).name.clone()).collect(),
+            subsystems: membership.of(index).map(|s| membership.subsystem(s).name.clone()).collect(),
             units,
             serving: serves(inputs, host),
             doubtful: gates.doubts().of(index).next().is_some(),

@@ -58,7 +58,7 @@ impl Schedule {
             now = now.plus(settings.bake);
             for &host in batch {
                 let subsystems: BTreeSet<_> =
-                    membership.of(host).iter().map(|&s| membership.subsystem(s).name.clone()).collect();
+                    membership.of(host).map(|s| membership.subsystem(s).name.clone()).collect();
                 last_end.extend(subsystems.iter().map(|name| (name.clone(), now)));
                 let id = membership.host(host).id.clone();
                 let units = BTreeMap::new();

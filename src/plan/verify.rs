@@ -66,7 +66,7 @@ pub(crate) fn verify_over(
     for &host in taken.out.difference(&taken.hosts) {
         found.extend(hosts::lasting_obstacles(inputs, membership, host));
     }
-    let touched: BTreeSet<usize> = taken.all().flat_map(|host| membership.of(host)).copied().collect();
+    let touched: BTreeSet<usize> = taken.all().flat_map(|host| membership.of(host)).collect();
     // S1: every subsystem that any of the hosts belongs to is judged, not only the named one.
     for &subsystem in &touched {
         Sums::of(inputs, membership, gates, subsystem, &taken)?.judge(&mut found);
@@ -245,7 +245,7 @@ fn judge_size(membership: &Membership<'_>, subsystem: usize, taken: &Taken, foun
     let name = &policy.name;
     let mut count = 0_u64;
     for host in taken.all() {
-        if membership.of(host).contains(&subsystem) {
+        if membership.belongs(host, subsystem) {
             count += 1;
         }
     }

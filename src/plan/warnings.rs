@@ -134,7 +134,7 @@ fn unselected(
     let mut found = Vec::new();
     for &index in chosen {
         let host = membership.host(index);
-        let own: BTreeSet<&str> = membership.of(index).iter().map(|&s| membership.subsystem(s).name.as_str()).collect();
+        let own: BTreeSet<&str> = membership.of(index).map(|s| membership.subsystem(s).name.as_str()).collect();
         let named: BTreeSet<&str> = names_in_tag(inputs, host).collect();
         for name in named.into_iter().filter(|n| !own.contains(n) && inputs.policies.subsystems.contains_key(*n)) {
             let id = &host.id;

@@ -77,9 +77,9 @@ fn with_gates<'a>(asked: &CountQuery<'_>, constraints: &Constraints<'a>) -> (Con
     let mut gated = constraints.clone();
     let mut closed: Vec<(Violation, BTreeSet<usize>)> = Vec::new();
     let first = |class: &Class| class.ranks.first().map(|&rank| problem.candidates[rank]);
-    let served = |host: Option<usize>| host.map_or(&[][..], |host| asked.membership.of(host));
+    let served = |host: Option<usize>| host.into_iter().flat_map(|host| asked.membership.of(host));
     let touched: BTreeSet<usize> =
-        problem.classes.iter().filter(|class| class.closed).flat_map(|class| served(first(class))).copied().collect();
+        problem.classes.iter().filter(|class| class.closed).flat_map(|class| served(first(class))).collect();
     for subsystem in touched {
         for violation in asked.gates.closed(&BTreeSet::from([subsystem]), Stage::Grant) {
             match closed.iter_mut().find(|(known, _)| *known == violation) {
@@ -93,7 +93,7 @@ fn with_gates<'a>(asked: &CountQuery<'_>, constraints: &Constraints<'a>) -> (Con
         gated.names.push(Names { rule: violation.rule, subsystem: None, zone: None, group: None });
         gated.problem.rows.push(Row { bound: 0, is_short: false });
         for class in &mut gated.problem.classes {
-            if served(first(class)).iter().any(|subsystem| closes.contains(subsystem)) {
+            if served(first(class)).any(|subsystem| closes.contains(&subsystem)) {
                 class.takes.push((row, 1));
             }
         }

@@ -35,8 +35,7 @@ const WAITS: usize = 100;
 /// The first opening of a window from which the count is possible, everything else unchanged.
 pub(crate) fn opens(asked: &CountQuery<'_>) -> Result<Option<Time>, AssessError> {
     let membership = asked.membership;
-    let related: BTreeSet<usize> =
-        membership.members(asked.named).flat_map(|host| membership.of(host)).copied().collect();
+    let related: BTreeSet<usize> = membership.members(asked.named).flat_map(|host| membership.of(host)).collect();
     let next = |at: Time| {
         let windows = related.iter().filter_map(|&s| membership.subsystem(s).windows.as_ref());
         windows.filter_map(|windows| windows.closed_at(at)?.opens_at).min()
@@ -88,7 +87,7 @@ impl Run {
         for host in self.hosts {
             let id = &asked.membership.host(host).id;
             let subsystems: BTreeSet<SubsystemName> =
-                asked.membership.of(host).iter().map(|&s| asked.membership.subsystem(s).name.clone()).collect();
+                asked.membership.of(host).map(|s| asked.membership.subsystem(s).name.clone()).collect();
             ledger.last_end.extend(subsystems.iter().map(|name| (name.clone(), at)));
             ledger.claims.insert(id.clone(), Claim::Removed { run: "an earlier run".into(), at });
             let units = BTreeMap::new();
@@ -133,7 +132,7 @@ fn next_run(
                 continue;
             }
         }
-        let touched: BTreeSet<usize> = hosts.iter().flat_map(|&host| membership.of(host)).copied().collect();
+        let touched: BTreeSet<usize> = hosts.iter().flat_map(|&host| membership.of(host)).collect();
         let names: BTreeSet<SubsystemName> = touched.iter().map(|&s| membership.subsystem(s).name.clone()).collect();
         let watched = inputs.policies.watched(&names);
         let named = &membership.subsystem(asked.named).name;
