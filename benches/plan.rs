@@ -6,14 +6,14 @@
 
 mod world;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hint::black_box;
 use std::time::Duration;
 
 use divan::{AllocProfiler, Bencher};
 use safe_remove::model::{Group, Health, Host};
 use safe_remove::ops::OnAllCores;
-use safe_remove::plan::{PlanDocument, Stage, Taking, Verdict, headroom, plan, verify};
+use safe_remove::plan::{Inputs, PlanDocument, Stage, Taking, Verdict, headroom, plan, verify};
 use safe_remove::policy::{Budget, SubsystemPolicy, ZoneMinimum};
 
 use world::{NOON, World};
@@ -108,6 +108,24 @@ fn policy(index: usize, size: u64) -> SubsystemPolicy {
 
 fn make(world: &World, count: u64) -> PlanDocument {
     plan(&world.inputs(), &world::request("s042", count)).expect("the fleet can be judged").document
+}
+
+/// The floor: each tag of each host looked up by its text, in the simplest way, and the members of each subsystem listed. No
+/// rule is judged, and no pattern but by its key.
+#[divan::bench(args = SIZES, sample_count = 10)]
+fn naive_matching(bencher: Bencher<'_, '_>, hosts: usize) {
+    let world = world(hosts);
+    let Inputs { policies, snapshot, .. } = world.inputs();
+    let keys = policies.subsystems.values().flat_map(|policy| policy.hosts.tags.keys());
+    let places: HashMap<&str, usize> = keys.enumerate().map(|(place, key)| (key.as_str(), place)).collect();
+    bencher.bench_local(|| {
+        let mut members = vec![Vec::new(); places.len()];
+        for (index, host) in snapshot.hosts().enumerate() {
+            let own = host.tags.iter().filter_map(|(tag, _)| places.get(tag));
+            own.for_each(|&place| members[place].push(index));
+        }
+        black_box(members)
+    });
 }
 
 /// A count that is allowed, as long as the fleet is large enough for it.

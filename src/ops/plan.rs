@@ -85,12 +85,8 @@ pub(crate) async fn plan(policies: &Path, request: &Request, proving: &Proving) 
     let environment = Environment::open(policies).await?.proving(proving.effort);
     let mut observation = environment.observe_then_read().await?;
     let mut plan = environment.plan(request, &mut observation).await?;
-    if proving.certificate && plan.document.verdict == Verdict::Refused {
-        plan.document.certificate = environment.certify(request, &observation)?;
-        if plan.document.certificate.is_none() && plan.document.is_too_many() {
-            let warning = "no certificate: making it takes more effort than the proof did; --prove gives more";
-            plan.document.warnings.push(warning.to_owned());
-        }
+    if proving.certificate {
+        plan.document.certified(|| environment.certify(request, &observation))?;
     }
     let because = match plan.document.verdict {
         Verdict::Allowed => Because::OnlyAsked,

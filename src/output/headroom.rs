@@ -32,8 +32,10 @@ pub(crate) fn headroom_text(document: &HeadroomDocument) -> Text {
         };
         table.row(row(subsystem.name.as_str(), hosts(subsystem), as_it_is.clone(), why.to_owned()));
         if let (Some(Violation { message, .. }), Some(then)) = (&subsystem.next, subsystem.next_allowed) {
+            // One of several rules that stop it together, or each.
+            let still = if then == subsystem.hosts_allowed { "still " } else { "" };
             let then = at_least(then, subsystem.next_exact != Some(false));
-            let line = format!("without that {then} could go; then {message}");
+            let line = format!("without that {still}{then} could go; then {message}");
             table.row(row("", String::new(), as_it_is.map(|_| String::new()), line));
         }
     }

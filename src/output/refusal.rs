@@ -80,7 +80,12 @@ pub(crate) fn largest_text(plan: &PlanDocument) -> Option<String> {
         0 if plan.exact => Some(format!("No host of {name} can be removed now; `headroom` says what limits it.")),
         _ => {
             let largest = plan.largest_text()?;
-            Some(format!("The largest count of {name} that these limits would allow now is {largest}."))
+            // Once so few are asked for, the rest of the reasons may still be there.
+            Some(if plan.violations.iter().any(|violation| violation.rule.is_beside_numbers()) {
+                format!("By the numbers alone, the largest count of {name} is {largest}.")
+            } else {
+                format!("The largest count of {name} that these limits would allow now is {largest}.")
+            })
         }
     }
 }
@@ -110,11 +115,13 @@ fn why_text(why: &Why, plan: &PlanDocument) -> Text {
         plan.violations.iter().any(is_same)
     };
     let (said, new): (Vec<&Constraint>, Vec<&Constraint>) = why.constraints.iter().partition(is_said);
-    let heading = match (said.is_empty(), new.len()) {
-        (false, _) => format!("What also excludes {count}:"),
-        (true, 1) => format!("What excludes {count}:"),
-        (true, _) => format!("What excludes {count}, together:"),
+    let together = match (said.is_empty(), new.len()) {
+        (false, _) => ", together with the above",
+        (true, 1) => "",
+        (true, _) => ", together",
     };
+    let perhaps = if why.is_minimal { "" } else { ", perhaps without some of these" };
+    let heading = format!("What excludes {count}{together}{perhaps}:");
     lines(heading, new.iter().map(|constraint| constraint.message.as_str()).collect());
     // The largest count is already shown. What a policy says is a fact, and no way out to take at night.
     let is_policy = |way: &WouldAllow| matches!(way, WouldAllow::Policy { .. } | WouldAllow::GroupMinimum { .. });
@@ -141,5 +148,42 @@ mod tests {
         assert!(said(&plan).contains("would allow now is at least 1."), "{}", said(&plan));
         plan.largest_allowed_count = Some(0);
         assert!(!said(&plan).contains("No host of index can be removed"), "{}", said(&plan));
+    }
+
+    /// A count that is smaller is refused as well, as long as everything is halted.
+    #[test]
+    fn s1_a_number_is_no_permission_while_something_else_refuses() {
+        let world = testing::World::with_one_to_spare();
+        let mut plan = testing::counted(&world, "index", 2).document;
+        plan.violations.push(Violation::new(Rule::Halted, "halted".to_owned()));
+        let said = refusal_text(&plan).on(Page::new(Some(120), false));
+        assert!(said.contains("By the numbers alone, the largest count of index is 1."), "{said}");
+        assert!(!said.contains("would allow now"), "{said}");
+    }
+
+    /// Several rules together are not each a reason, and what is not shown to be needed is not called so.
+    #[test]
+    fn s1_rules_are_said_to_exclude_a_count_together() {
+        let world = testing::World::with_one_to_spare();
+        let mut plan = testing::counted(&world, "index", 2).document;
+        let mut heading = |said_above: bool, count: usize, is_minimal: bool| {
+            let why = plan.why.as_mut().expect("refused because of numbers");
+            why.constraints = vec![why.constraints[0].clone(); count];
+            why.is_minimal = is_minimal;
+            if said_above {
+                why.constraints[count - 1].subsystem = Some("billing".into());
+            } else {
+                plan.violations.clear();
+            }
+            refusal_text(&plan)
+                .on(Page::new(Some(120), false))
+                .lines()
+                .find(|line| line.starts_with("What ex"))
+                .map(str::to_owned)
+        };
+        assert_eq!(heading(true, 2, true).as_deref(), Some("What excludes 2, together with the above:"));
+        assert_eq!(heading(false, 1, true).as_deref(), Some("What excludes 2:"));
+        let said = "What excludes 2, together, perhaps without some of these:";
+        assert_eq!(heading(false, 2, false).as_deref(), Some(said));
     }
 }

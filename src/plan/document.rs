@@ -157,8 +157,25 @@ pub struct PlanDocument {
 }
 
 impl PlanDocument {
+    /// Takes in a certificate, where the plan says that numbers exclude its count. A plan that says that nothing was proved
+    /// takes in none: a document must not say both.
+    ///
+    /// # Errors
+    ///
+    /// Those of `certify`.
+    pub(crate) fn certified<E>(&mut self, certify: impl FnOnce() -> Result<Option<Certificate>, E>) -> Result<(), E> {
+        if self.is_too_many() {
+            self.certificate = certify()?;
+            if self.certificate.is_none() {
+                let warning = "no certificate: making it takes more effort than the proof did; --prove gives more";
+                self.warnings.push(warning.to_owned());
+            }
+        }
+        Ok(())
+    }
+
     /// Whether it is proved that so many cannot go, whatever is open or closed now.
-    pub(crate) fn is_too_many(&self) -> bool {
+    fn is_too_many(&self) -> bool {
         let is_more = self.largest_allowed_count.zip(self.request.count).is_some_and(|(most, count)| count > most);
         is_more && self.violations.iter().all(|violation| violation.rule != Rule::NotProved)
     }

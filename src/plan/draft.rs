@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::{HostId, SubsystemName, counted};
-use crate::policy::nearest;
+use crate::policy::{SubsystemPolicy, nearest};
 
 use super::constraints::Constraints;
 use super::explain::{CountQuery, explain};
@@ -53,10 +53,15 @@ impl Draft {
         membership: &Membership<'_>,
         gates: &Gates<'_>,
         named: usize,
-        count: u64,
+        (request, count): (&Request, u64),
     ) -> Result<(), AssessError> {
         let ground = Ground::new(inputs, membership, gates);
-        let constraints = Constraints::new(&ground, named)?;
+        let mut constraints = Constraints::new(&ground, named)?;
+        let lacks = |subsystem: usize| lacks(request, count, membership.subsystem(subsystem));
+        if !lacks(named) {
+            // What this request may not take is avoided, as hosts of a closed subsystem are: others may do.
+            constraints.problem.close(|host| membership.of(host).any(lacks));
+        }
         let problem = &constraints.problem;
         let (gated, open) = (Selector::new(problem, true), Selector::new(problem, false));
         let effort = Effort::about(inputs.prove);
@@ -161,7 +166,7 @@ impl Draft {
         chosen: &BTreeSet<usize>,
     ) {
         let count = self.asked(request);
-        let has_reason = request.reason.as_ref().is_some_and(|reason| !reason.trim().is_empty());
+        let has_reason = has_reason(request);
         for &subsystem in touched {
             let policy = membership.subsystem(subsystem);
             let name = &policy.name;
@@ -204,6 +209,16 @@ impl Draft {
         }
         Ok(())
     }
+}
+
+fn has_reason(request: &Request) -> bool {
+    request.reason.as_ref().is_some_and(|reason| !reason.trim().is_empty())
+}
+
+/// Whether a policy asks for more than the request has, if so many hosts go.
+fn lacks(request: &Request, count: u64, policy: &SubsystemPolicy) -> bool {
+    let is_above = policy.confirm.approvals.iter().any(|rule| count > rule.above);
+    is_above || policy.confirm.require_reason && !has_reason(request)
 }
 
 pub(super) fn unknown_subsystem(

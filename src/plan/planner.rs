@@ -67,7 +67,7 @@ pub(crate) fn plan_over(
     match named {
         None => draft.violations.push(unknown_subsystem(inputs, &request.subsystem, &mut draft.largest, request)),
         Some(named) => match &request.selection {
-            Selection::Count(count) => draft.count(inputs, membership, gates, named, count.get())?,
+            Selection::Count(count) => draft.count(inputs, membership, gates, named, (request, count.get()))?,
             Selection::Hosts(hosts) => draft.hosts(membership, named, hosts.as_slice()),
         },
     }

@@ -129,6 +129,22 @@ impl Rule {
                 | Self::RunInTheWay
         )
     }
+
+    /// Whether it may refuse a smaller count as well, whichever hosts go.
+    pub(crate) fn is_beside_numbers(self) -> bool {
+        self.is_gate()
+            || matches!(
+                self,
+                Self::TooNoisy
+                    | Self::Consult
+                    | Self::ReasonRequired
+                    | Self::Expectation
+                    | Self::RequestId
+                    | Self::Credentials
+                    | Self::PlanStale
+                    | Self::Approval
+            )
+    }
 }
 
 impl Violation {

@@ -14,9 +14,12 @@ use super::rule::Rule;
 /// Why a count is refused, and what would allow it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Why {
-    /// Together they exclude the count. Without any one of them it would be possible, unless proving that took too
-    /// long. Never empty.
+    /// Together they exclude the count. Never empty.
     pub(crate) constraints: Vec<Constraint>,
+    /// Whether the count would be possible without any one of them. Else nobody knows of some whether they are needed:
+    /// proving that took too long.
+    #[serde(rename = "minimal", default)]
+    pub(crate) is_minimal: bool,
     /// Each alone would make the count possible, or (`fewer-hosts`) is possible as it is. Windows that are closed
     /// now stay closed, except for `later`.
     pub(crate) would_allow: Vec<WouldAllow>,

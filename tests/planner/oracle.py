@@ -8,10 +8,11 @@
 It makes fleets of several shapes, from seeds. Of each it asks HiGHS how many hosts can go, by the rules of contract
 section 5 as they are written below, and then `safe-remove plan --count`, at the boundary. The certificate of every count
 that is refused by the rules is checked (`certificate.py`), and its rows are compared with those below. It prints every
-disagreement and ends with 1 if there is one; else a table: by shape, how many fleets, what is not proved or has no
-certificate, and how long `plan` took on one core. With `--keep FILE`, the fleets and HiGHS's answers are written there, one
-a line: `cargo test` asks the planner about those that are kept in `kept.jsonl`. With `--known FILE`, HiGHS is not asked
-again about the fleets of such a file. With `--file FILE`, the fleets are those of such a file, and each has a line of its own.
+disagreement and ends with 1 if there is one; else a table: by shape, how many fleets, what is not proved, of how many of
+these HiGHS found a choice of more hosts, what has no certificate, and how long `plan` took on one core. With `--keep FILE`,
+the fleets and HiGHS's answers are written there, one a line: `cargo test` asks the planner about those that are kept in
+`kept.jsonl`. With `--known FILE`, HiGHS is not asked again about the fleets of such a file. With `--file FILE`, the fleets
+are those of such a file, and each has a line of its own.
 """
 
 import argparse
@@ -26,6 +27,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import typing
 
 import certificate
 
@@ -258,13 +260,25 @@ def uncertified(fleet, plan):
             yield f"certificate: no rule says {row}"
 
 
+class Judged(typing.NamedTuple):
+    """The planner's answers about one fleet."""
+
+    wrong: list  # what is wrong about them, a line each
+    proved: bool  # the verdict about one host more, and the largest count
+    certified: bool  # a refusal by the rules has a certificate
+    missed: bool  # what is not proved is too small: HiGHS found a choice of more hosts
+    took: float  # seconds of the processor, for the longer of the two plans
+    found: int  # HiGHS's answer: so many can go,
+    bound: int  # and no more than this
+    highs: float  # seconds; 0 if it was known
+
+
 def judge(fleet, answer, program, limit):
-    """What is wrong about the planner's answers, what is not proved, what has no certificate, how long the longest took, and
-    HiGHS's answer, which may be known, with the seconds that it took."""
+    """What there is to say about the planner's answers. HiGHS's may be known."""
     begun = time.process_time()
     found, bound = answer or solved(fleet, limit)
     highs = time.process_time() - begun
-    wrong, took = [], 0.0
+    wrong, missed, took = [], False, 0.0
     with tempfile.TemporaryDirectory() as directory:
         write(fleet, directory)
         proved = True  # "one more" is asked last: the verdict and the largest count
@@ -280,13 +294,14 @@ def judge(fleet, answer, program, limit):
                 wrong.append(f"{said}: allowed")
             if plan["verdict"] == "refused" and count <= found and rules != ["not-proved"]:
                 wrong.append(f"{said}: refused wrongly")
+            missed |= largest < found
             proved = exact and rules != ["not-proved"]
         certified = True
         if plan["verdict"] == "refused" and rules != ["not-proved"]:
             plan, _ = asked(program, directory, "plan", "--subsystem", NAMED, "--count", str(count), "--certificate")
             certified = "certificate" in plan
             wrong += uncertified(fleet, plan) if certified else []
-    return wrong, proved, certified, took, (found, bound, highs)
+    return Judged(wrong, proved, certified, missed, took, found, bound, highs)
 
 
 def main():
@@ -310,19 +325,19 @@ def main():
             all_of = read(arguments.file) if arguments.file else all_of
             all_of = ((fleet, known.get(identity(fleet.hosts, fleet.limits))) for fleet in all_of)
             one = functools.partial(asked_about, program=arguments.program, limit=arguments.limit)
-            for fleet, (wrong, proved, certified, took, answer) in pool.map(one, all_of, chunksize=8):
-                for line in wrong:
+            for fleet, of in pool.map(one, all_of, chunksize=8):
+                for line in of.wrong:
                     failures += 1
                     print(f"{fleet.shape} {fleet.seed}: {line}", flush=True)
                 for shape in (kind(fleet), "all"):
-                    shapes.setdefault(shape, []).append((took, proved, certified, answer[0] == answer[1]))
+                    shapes.setdefault(shape, []).append(of)
                 if arguments.file:
                     print(f"{fleet.shape}, {len(fleet.hosts)} hosts, {len(fleet.limits)} subsystems: "
-                          f"HiGHS {answer[0]} to {answer[1]}, {answer[2]:.1f} s; "
-                          f"the plan {'proved' if proved else 'not proved'}, {took:.2f} s", flush=True)
+                          f"HiGHS {of.found} to {of.bound}, {of.highs:.1f} s; "
+                          f"the plan {'proved' if of.proved else 'not proved'}, {of.took:.2f} s", flush=True)
                 if kept:
                     line = {"shape": fleet.shape, "seed": fleet.seed, "hosts": fleet.hosts, "limits": fleet.limits,
-                            "found": answer[0], "bound": answer[1], "proved": proved, "seconds": round(took, 3)}
+                            "found": of.found, "bound": of.bound, "proved": of.proved, "seconds": round(of.took, 3)}
                     kept.write(json.dumps(line, separators=(",", ":")) + "\n")
                     kept.flush()
         except KeyboardInterrupt:
@@ -363,13 +378,15 @@ def answers(path):
 
 
 def table(shapes):
-    print("| shape | fleets | HiGHS did not finish | not proved | no certificate | median | p99 | slowest |")
-    print("| --- | --- | --- | --- | --- | --- | --- | --- |")
+    heads = ["shape", "fleets", "HiGHS did not finish", "not proved", "more can go", "no certificate"]
+    heads += ["median", "p99", "slowest"]
+    print(f"| {' | '.join(heads)} |\n|{' --- |' * len(heads)}")
     for shape, all_of in sorted(shapes.items(), key=lambda line: (line[0] == "all", line[0])):
-        times = sorted(took for took, _, _, _ in all_of)
+        times = sorted(of.took for of in all_of)
         at = lambda share: times[min(int(share * len(times)), len(times) - 1)]
-        unproved, bare, unfinished = (sum(not of[place] for of in all_of) for place in (1, 2, 3))
-        print(f"| {shape} | {len(times)} | {unfinished} | {unproved} | {bare} | {at(0.5) * 1e3:.0f} ms "
+        unfinished, unproved = sum(of.found < of.bound for of in all_of), sum(not of.proved for of in all_of)
+        missed, bare = sum(of.missed for of in all_of), sum(not of.certified for of in all_of)
+        print(f"| {shape} | {len(times)} | {unfinished} | {unproved} | {missed} | {bare} | {at(0.5) * 1e3:.0f} ms "
               f"| {at(0.99) * 1e3:.0f} ms | {times[-1]:.2f} s |")
 
 

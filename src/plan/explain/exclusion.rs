@@ -13,16 +13,24 @@ use super::super::solver::{Effort, Maximum, Reach, Selector};
 /// The effort for one set.
 const EFFORT: Duration = Duration::from_millis(40);
 
-/// Rows that together exclude `count` hosts, none of them superfluous. `None` if the count is possible, if it is above
-/// the number of candidates, or if it is not proved to be impossible.
-pub(crate) fn exclusion(selector: &Selector<'_>, count: u64) -> Option<Vec<usize>> {
+/// Rows that together exclude a count.
+pub(crate) struct Exclusion {
+    pub(crate) rows: Vec<usize>,
+    /// Whether it is shown of each that the count would be possible without it: none is superfluous.
+    pub(crate) is_minimal: bool,
+}
+
+/// Rows that together exclude `count` hosts. `None` if the count is possible, if it is above the number of candidates, or
+/// if it is not proved to be impossible.
+pub(crate) fn exclusion(selector: &Selector<'_>, count: u64) -> Option<Exclusion> {
     let question = Question { selector, count, effort: Effort::about(EFFORT) };
-    let mut kept = question.suspects(None)?;
-    let mut needed = 0;
-    while question.next_needed(&mut kept, needed).is_some() {
+    let mut rows = question.suspects(None)?;
+    let (mut needed, mut is_minimal) = (0, true);
+    while let Some(limit) = question.next_needed(&mut rows, needed) {
+        is_minimal &= limit.choice.is_some();
         needed += 1;
     }
-    Some(kept)
+    Some(Exclusion { rows, is_minimal })
 }
 
 /// The first row of an [`exclusion`].
@@ -61,12 +69,13 @@ impl Question<'_, '_> {
         if let Some(row) = tightest.filter(|&row| ceilings[row] < count) {
             return Some(vec![row]);
         }
+        // A row that no choice of so many hosts breaks excludes nothing.
+        let can_break = selector.can_break(count);
         if let Some(rows) = maximum.and_then(|maximum| maximum.excluding(count)) {
-            return Some(rows.to_vec());
+            return Some(rows.iter().copied().filter(|&row| can_break[row]).collect());
         }
-        // A row that allows every candidate to go excludes nothing.
-        let all: Vec<usize> = (0..ceilings.len()).filter(|&row| ceilings[row] < selector.candidates()).collect();
-        let suspects = selector.in_the_way();
+        let all: Vec<usize> = (0..ceilings.len()).filter(|&row| can_break[row]).collect();
+        let suspects: Vec<usize> = selector.in_the_way().into_iter().filter(|&row| can_break[row]).collect();
         let is_proved = |rows: &[usize]| matches!(self.among(rows), Reach::Impossible);
         if suspects.len() < all.len() && is_proved(&suspects) {
             return Some(suspects);

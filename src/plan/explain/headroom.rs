@@ -34,10 +34,11 @@ pub struct Headroom {
     pub(crate) hosts_allowed: u64,
     /// Whether it is proved that no larger count is possible; otherwise `hosts_allowed` means "at least".
     pub(crate) exact: bool,
-    /// What one host more would violate; `None` if every candidate can go. If the count is not exact, nobody knows:
-    /// rule `not-proved`.
+    /// One host more would violate this, or one of the other rules that stop it; `None` if every candidate can go. If the
+    /// count is not exact, nobody knows: rule `not-proved`. So it is where the count is exact, and which few rules exclude one
+    /// host more was not proved.
     pub(crate) binding: Option<Violation>,
-    /// What would bind if the binding rule were lifted.
+    /// What would bind if the binding rule were lifted: at the same count, where several rules stop one host more.
     pub(crate) next: Option<Violation>,
     /// How many hosts could go then; `None` if nothing binds.
     #[serde(skip_serializing_if = "Option::is_none", default)]
@@ -106,8 +107,11 @@ impl Decision<'_> {
         let is_limited = maximum.hosts < open.candidates();
         // What limits a count that is not proved to be the largest is not known either.
         if is_limited && maximum.proved {
-            let most = if gated.candidates() == open.candidates() { maximum.clone() } else { open.maximum(&effort) };
+            let is_open = gated.candidates() == open.candidates();
+            let mut most = if is_open { maximum.clone() } else { open.maximum(&effort) };
             let first = limit(&open, &most);
+            // What limits a count was proved to exclude one host more.
+            most.proved |= first.is_some();
             if maximum.hosts < most.hosts {
                 // Only what is closed at this moment limits the count: once it opens, the rows decide.
                 let taking = self.taking(open.any(maximum.hosts + 1, &most));
@@ -119,9 +123,10 @@ impl Decision<'_> {
                 then = Some(most);
             } else if let Some(first) = first {
                 let without = open.keeping(|kept| kept != first.row);
-                let more = without.maximum(&effort);
+                let mut more = without.maximum(&effort);
                 limits.push(self.violation(&names, &open, &most, &first)?);
                 if let Some(next) = limit(&without, &more) {
+                    more.proved = true;
                     limits.push(self.violation(&names, &without, &more, &next)?);
                 }
                 then = Some(more);

@@ -27,7 +27,7 @@ mod what_if;
 mod tests;
 
 #[cfg(test)]
-pub(super) use exclusion::exclusion;
+pub(super) use exclusion::{Exclusion, exclusion};
 #[cfg(test)]
 pub(super) use headroom::is_meant;
 pub use headroom::{Headroom, InTurn, Spread, headroom};

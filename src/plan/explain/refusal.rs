@@ -10,7 +10,7 @@ use crate::model::{counted, duration_text, span_text};
 use super::super::constraints::{Constraints, Names};
 use super::super::solver::{Class, Maximum, Row, Selector};
 use super::super::{AssessError, Constraint, Rule, Stage, Violation, Why, WouldAllow, capacity};
-use super::exclusion::exclusion;
+use super::exclusion::{Exclusion, exclusion};
 use super::query::{CountQuery, group_members};
 use super::remedies::Question;
 use super::several_runs;
@@ -32,7 +32,7 @@ pub(crate) fn explain(
     }
     if let Some(violation) = too_few {
         let allows = violation.remaining.unwrap_or(0);
-        return Ok(Some(Why { constraints: vec![gate(violation, allows)], would_allow }));
+        return Ok(Some(Why { constraints: vec![gate(violation, allows)], is_minimal: true, would_allow }));
     }
     let (gated, closed) = with_gates(&asked, constraints);
     let open = constraints.names.len();
@@ -42,7 +42,7 @@ pub(crate) fn explain(
     let all = Selector::new(&all.problem, false);
     let lasting = all.keeping(|row| gated.names[row].rule != Rule::RunSize);
     let rows = exclusion(&lasting, asked.count).or_else(|| exclusion(&all, asked.count));
-    let Some(rows) = rows else { return Ok(None) };
+    let Some(Exclusion { rows, is_minimal }) = rows else { return Ok(None) };
     let mut constraints = Vec::new();
     for &row in &rows {
         constraints.push(match row.checked_sub(open).and_then(|place| closed.get(place)) {
@@ -68,7 +68,7 @@ pub(crate) fn explain(
     if would_allow.is_empty() && rows.iter().all(|&row| row >= open) {
         return Ok(None);
     }
-    Ok(Some(Why { constraints, would_allow }))
+    Ok(Some(Why { constraints, is_minimal, would_allow }))
 }
 
 /// Adds one row for everything that is closed now, from which nothing may be taken. Also returns what closes it.

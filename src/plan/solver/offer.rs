@@ -69,6 +69,25 @@ impl<'a> Offer<'a> {
         self.ceilings_of(&self.most)
     }
 
+    /// By row, whether some choice of this many hosts takes more than it allows.
+    pub(super) fn can_break(&self, count: u64) -> Vec<bool> {
+        let mut takes: Vec<Vec<(u64, u64)>> = vec![Vec::new(); self.bounds.len()];
+        for (class, &most) in self.problem.classes.iter().zip(&self.most) {
+            class.takes.iter().for_each(|&(row, units)| takes[row].push((units, most)));
+        }
+        let can_break = |(mut takes, &bound): (Vec<(u64, u64)>, &u128)| {
+            takes.sort_unstable_by(|one, other| other.cmp(one));
+            let (mut left, mut taken) = (count, 0_u128);
+            for (units, most) in takes {
+                let hosts = most.min(left);
+                taken = taken.saturating_add(u128::from(units) * u128::from(hosts));
+                left -= hosts;
+            }
+            taken > bound
+        };
+        takes.into_iter().zip(&self.bounds).map(can_break).collect()
+    }
+
     fn ceilings_of(&self, most: &[u64]) -> Vec<u64> {
         let all: u64 = most.iter().sum();
         let takes = || self.problem.classes.iter().zip(most).filter(|(_, most)| **most > 0);

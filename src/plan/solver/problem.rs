@@ -17,7 +17,7 @@ pub(crate) struct Class {
     pub(crate) busy: bool,
     /// Subsystems that they belong to besides the named one.
     pub(crate) others: u64,
-    /// Whether a gate of one of their subsystems is closed now.
+    /// Whether they are out of reach now, whatever the rows allow.
     pub(crate) closed: bool,
     /// What one of them takes from rows.
     pub(crate) takes: Vec<(usize, u64)>,
@@ -52,6 +52,13 @@ pub(crate) struct Problem {
 }
 
 impl Problem {
+    /// Closes the classes of these candidates, whose hosts must be alike in that.
+    pub(crate) fn close(&mut self, is_closed: impl Fn(usize) -> bool) {
+        for class in &mut self.classes {
+            class.closed |= class.ranks.first().is_some_and(|&rank| is_closed(self.candidates[rank]));
+        }
+    }
+
     /// The same as if these rows were not short: doubtful hosts then take nothing from them. `None` if that changes
     /// nothing.
     pub(crate) fn freed(&self, is_freed: impl Fn(usize) -> bool) -> Option<Self> {

@@ -74,6 +74,11 @@ impl<'a> Selector<'a> {
         self.offer.ceilings()
     }
 
+    /// By row, whether some choice of this many hosts takes more than it allows.
+    pub(crate) fn can_break(&self, count: u64) -> Vec<bool> {
+        self.offer.can_break(count)
+    }
+
     /// The most hosts that may go together, as far as this effort finds and proves it.
     pub(crate) fn maximum(&self, effort: &Effort) -> Maximum {
         let Offer { problem, bounds, most } = &self.offer;
@@ -137,13 +142,15 @@ impl<'a> Selector<'a> {
         match reached {
             Reach::Found(more) => (more, true),
             Reach::Unknown => (maximum, false),
-            Reach::Impossible if count == maximum.hosts + 1 => {
-                maximum.proved = true;
-                (maximum, true)
-            }
             Reach::Impossible => {
-                let thorough = self.maximum(effort);
-                (if thorough.proved || thorough.hosts > maximum.hosts { thorough } else { maximum }, true)
+                if count > maximum.hosts + 1 {
+                    let thorough = self.maximum(effort);
+                    if thorough.proved || thorough.hosts > maximum.hosts {
+                        maximum = thorough;
+                    }
+                }
+                maximum.proved |= count == maximum.hosts + 1;
+                (maximum, true)
             }
         }
     }

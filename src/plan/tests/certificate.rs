@@ -9,13 +9,16 @@ use super::checker::check;
 use super::program::Rules;
 use crate::model::HostId;
 use crate::plan::testing::{World, host, policy};
-use crate::plan::{Inputs, Request, Selection, certify};
+use crate::plan::{Inputs, Request, Selection, Violation, certify, plan};
+
+fn asked(named: &str, count: u64) -> Request {
+    let selection = Selection::counted(count);
+    Request { subsystem: named.into(), selection, reason: None, request_id: None, expect_remaining: None }
+}
 
 /// The certificate of a count that cannot go.
 pub(super) fn certificate(world: &World, named: &str, count: u64) -> Option<Value> {
-    let selection = Selection::counted(count);
-    let subsystem = named.into();
-    let request = Request { subsystem, selection, reason: None, request_id: None, expect_remaining: None };
+    let request = asked(named, count);
     let made = world.ask(|inputs: &Inputs<'_>| certify(inputs, &request)).expect("everything can be weighed");
     made.map(|made| serde_json::to_value(made).expect("JSON"))
 }
@@ -59,6 +62,22 @@ fn triangle() -> World {
 fn s1_what_whole_hosts_cannot_do_is_certified() {
     assert_certified(&triangle(), "all", 2);
     assert_eq!(certificate(&triangle(), "all", 1), None, "one can go");
+}
+
+/// A certificate beside "that there is none was not proved" would prove it.
+#[test]
+fn s1_what_the_plan_calls_not_proved_has_no_certificate() {
+    let (world, request) = (triangle(), asked("all", 2));
+    world.ask(|inputs| {
+        let mut document = plan(inputs, &request).expect("judged").document;
+        let mut unproved = document.clone();
+        unproved.violations = vec![Violation::not_proved(&"all".into(), 2)];
+        for document in [&mut document, &mut unproved] {
+            document.certified(|| certify(inputs, &request)).expect("judged");
+        }
+        assert!(document.certificate.is_some());
+        assert_eq!((unproved.certificate, unproved.warnings), (None, document.warnings));
+    });
 }
 
 #[test]

@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::certificate::assert_certified;
 use crate::plan::testing::{World, counted, host, policy};
-use crate::plan::{Rule, Verdict};
+use crate::plan::{Constraint, Rule, Verdict};
 use crate::policy::{UnitsSource, ZoneMinimum};
 
 /// One fleet a line.
@@ -48,6 +48,22 @@ impl Kept {
         }
         world
     }
+
+    /// Whether some choice of so many hosts breaks it, if nothing else matters.
+    fn can_break(&self, constraint: &Constraint, count: u64) -> bool {
+        let units_of = |(zone, units): &(String, BTreeMap<String, u64>)| {
+            let units = *units.get(constraint.subsystem.as_ref()?.as_str())?;
+            let is_here = constraint.zone.as_ref().is_none_or(|own| own.as_str() == zone);
+            match constraint.rule {
+                Rule::RunSize => Some(1),
+                Rule::ZoneLoss => (!is_here).then_some(units),
+                _ => is_here.then_some(units),
+            }
+        };
+        let mut takes: Vec<u64> = self.hosts.iter().filter_map(units_of).collect();
+        takes.sort_unstable_by(|one, other| other.cmp(one));
+        takes.iter().zip(0..count).map(|(units, _)| units).sum::<u64>() > constraint.allows
+    }
 }
 
 #[test]
@@ -66,6 +82,9 @@ fn s1_the_largest_count_is_the_one_that_another_solver_proves() {
             "{what}"
         );
         assert!(more.violations.iter().all(|violation| violation.rule != Rule::NotProved), "{what}");
+        for constraint in more.why.iter().flat_map(|why| &why.constraints) {
+            assert!(fleet.can_break(constraint, fleet.found + 1), "{what}: {}", constraint.message);
+        }
         steps.extend(assert_certified(&world, NAMED, fleet.found + 1));
         if fleet.found > 0 {
             let document = counted(&world, NAMED, fleet.found).document;

@@ -11,7 +11,7 @@ use super::checker::check;
 
 use crate::model::{Health, HostId, Protection, TargetHealth};
 use crate::plan::constraints::Constraints;
-use crate::plan::explain::{exclusion, is_meant};
+use crate::plan::explain::{Exclusion, exclusion, is_meant};
 use crate::plan::gates::Gates;
 use crate::plan::membership::Membership;
 use crate::plan::planner::plan_over;
@@ -442,7 +442,8 @@ proptest! {
         for count in 1..=takes.len() as u64 {
             let found = exclusion(&selector, count);
             prop_assert_eq!(found.is_none(), is_possible(&all, count));
-            let Some(rows) = found else { continue };
+            let Some(Exclusion { rows, is_minimal }) = found else { continue };
+            prop_assert!(is_minimal);
             prop_assert!(!is_possible(&rows, count));
             for row in &rows {
                 let rest: Vec<usize> = rows.iter().copied().filter(|r| r != row).collect();

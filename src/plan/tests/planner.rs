@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::model::{Health, HostId, ScheduledChange, Time};
 use crate::plan::permit::NotConfirmed;
-use crate::plan::testing::{NOON, World, brief, counted, policy};
+use crate::plan::testing::{NOON, World, brief, counted, host, policy};
 use crate::plan::{Confirmation, InTurn, Plan, Request, Selection, Verdict, headroom, plan};
 use crate::policy::{ApprovalRule, BatchLimit, Budget};
 
@@ -83,6 +83,33 @@ fn a_reason_and_approvals_are_asked_by_whoever_is_touched() {
     assert_eq!(refusals(&ask(&world, &asked)).len(), 2);
     asked.reason = Some("ticket 7".to_owned());
     assert_eq!(refusals(&ask(&world, &asked)), ["approval billing 0/1"]);
+}
+
+/// A count is refused for want of an approval or a reason only if every choice needs one.
+#[test]
+fn hosts_that_need_no_approval_and_no_reason_are_preferred() {
+    let shared = |id: &str, other: &str| host(id, "a", &["index", other]);
+    let mut world = World::new(["index", "x", "y"].map(|name| policy(name, 0)));
+    world.hosts = vec![shared("i-1", "x"), shared("i-2", "x"), shared("i-3", "y"), shared("i-4", "y")];
+    let taken = |plan: &Plan| -> Vec<String> {
+        plan.document.batches.iter().flat_map(|batch| &batch.hosts).map(|host| host.id.to_string()).collect()
+    };
+    assert_eq!(taken(&counted(&world, "index", 2)), ["i-1", "i-2"]);
+    let confirm = world.policy_mut("x").confirm.clone();
+    world.policy_mut("x").confirm.approvals = vec![ApprovalRule { above: 1, count: 1 }];
+    assert_eq!(taken(&counted(&world, "index", 1)), ["i-1"], "one host needs no approval");
+    assert_eq!(taken(&counted(&world, "index", 2)), ["i-3", "i-4"]);
+    assert_eq!(refusals(&counted(&world, "index", 3)), ["approval x 0/1"]);
+    world.policy_mut("x").confirm = confirm;
+    world.policy_mut("x").confirm.require_reason = true;
+    assert_eq!(taken(&counted(&world, "index", 1)), ["i-3"]);
+    assert_eq!(refusals(&counted(&world, "index", 3)), ["reason-required x"]);
+    let mut asked = request(Selection::counted(1));
+    asked.reason = Some("ticket 7".to_owned());
+    assert_eq!(taken(&ask(&world, &asked)), ["i-1"], "with a reason, nothing is to be avoided");
+    // The named subsystem itself is touched by every choice.
+    world.policy_mut("index").confirm.require_reason = true;
+    assert_eq!(refusals(&counted(&world, "index", 1)), ["reason-required index", "reason-required x"]);
 }
 
 #[test]

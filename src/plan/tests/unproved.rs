@@ -87,6 +87,21 @@ fn s1_an_impossible_count_is_refused_by_its_rules_even_if_the_largest_is_not_pro
     assert_eq!(document.why.expect("proved").would_allow[0].message(), "at least 25 hosts");
 }
 
+/// A rule excludes one host more than the count beside it, so that count is no "at least".
+#[test]
+fn s1_the_rule_that_would_bind_next_stands_beside_a_proved_count() {
+    let mut world = unproved();
+    world.hosts.truncate(20);
+    for other in 0..10 {
+        world.policy_mut(&format!("s{other:02}")).capacity.minimum = 7500;
+    }
+    world.policy_mut(NAMED).pace.max_hosts_per_run = 5;
+    let of = world.ask(|inputs| headroom(inputs, Some(&NAMED.into()), &InTurn)).expect("judged").remove(0);
+    assert_eq!((of.hosts_allowed, of.exact, of.binding.expect("limited").rule), (5, true, Rule::RunSize));
+    assert_eq!(of.next.expect("limited").rule, Rule::Minimum);
+    assert_eq!((of.next_allowed, of.next_exact), (Some(9), Some(true)));
+}
+
 /// What is closed now may be avoidable: it is named as the reason only where that is proved.
 #[test]
 fn s1_a_closed_subsystem_is_no_reason_unless_that_is_proved() {

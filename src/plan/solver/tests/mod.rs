@@ -5,4 +5,5 @@ mod effort;
 mod problem;
 mod rounded_sums;
 mod search;
+mod select;
 mod tree;
