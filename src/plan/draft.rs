@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::model::{HostId, SubsystemName, counted};
+use crate::model::{GroupName, HostId, SubsystemName, counted};
 use crate::policy::{SubsystemPolicy, nearest};
 
 use super::constraints::Constraints;
@@ -52,16 +52,18 @@ impl Draft {
         inputs: &Inputs<'_>,
         membership: &Membership<'_>,
         gates: &Gates<'_>,
-        named: usize,
-        (request, count): (&Request, u64),
+        (named, count): (usize, u64),
+        request: &Request,
+        avoided: &BTreeSet<GroupName>,
     ) -> Result<(), AssessError> {
         let ground = Ground::new(inputs, membership, gates);
         let mut constraints = Constraints::new(&ground, named)?;
+        // What this request may not take is avoided, as hosts of a closed subsystem are: others may do.
         let lacks = |subsystem: usize| lacks(request, count, membership.subsystem(subsystem));
-        if !lacks(named) {
-            // What this request may not take is avoided, as hosts of a closed subsystem are: others may do.
-            constraints.problem.close(|host| membership.of(host).any(lacks));
-        }
+        let can_do = !lacks(named);
+        let is_avoided =
+            |host: usize| membership.host(host).group.as_ref().is_some_and(|group| avoided.contains(group));
+        constraints.problem.close(|host| is_avoided(host) || can_do && membership.of(host).any(lacks));
         let problem = &constraints.problem;
         let (gated, open) = (Selector::new(problem, true), Selector::new(problem, false));
         let effort = Effort::about(inputs.prove);

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use crate::model::{BatchNumber, PUT_BACK, SubsystemName, Time};
+use crate::model::{BatchNumber, GroupName, PUT_BACK, SubsystemName, Time};
 
 use super::batches::deal;
 use super::digest::digest;
@@ -61,13 +61,49 @@ pub(crate) fn plan_over(
     membership: &Membership<'_>,
     request: &Request,
 ) -> Result<Plan, AssessError> {
+    let first = attempt(inputs, membership, request, &BTreeSet::new())?;
+    if matches!(request.selection, Selection::Hosts(_)) {
+        return Ok(first);
+    }
+    // The choice knows no rule about what groups do by themselves, so hosts of another group may do.
+    let mut avoided = BTreeSet::new();
+    let mut found = groups_to_avoid(&first.document.violations);
+    while let Some(groups) = found.filter(|groups| !groups.is_subset(&avoided)) {
+        avoided.extend(groups);
+        let next = attempt(inputs, membership, request, &avoided)?;
+        if next.document.verdict == Verdict::Allowed {
+            return Ok(next);
+        }
+        found = groups_to_avoid(&next.document.violations);
+    }
+    Ok(first)
+}
+
+/// The groups without whose hosts nothing might refuse a plan; `None` if something else refuses it.
+fn groups_to_avoid(violations: &[Violation]) -> Option<BTreeSet<GroupName>> {
+    let of = |violation: &Violation| {
+        let is_of_group = matches!(violation.rule, Rule::GroupMaximum | Rule::WayBack | Rule::NotRemovable);
+        violation.group.clone().filter(|_| is_of_group && violation.host.is_none())
+    };
+    violations.iter().map(of).collect()
+}
+
+/// A plan that takes no host of these groups, if there is a choice.
+fn attempt(
+    inputs: &Inputs<'_>,
+    membership: &Membership<'_>,
+    request: &Request,
+    avoided: &BTreeSet<GroupName>,
+) -> Result<Plan, AssessError> {
     let gates = &Gates::new(inputs, membership);
     let named = membership.find_subsystem(&request.subsystem);
     let mut draft = Draft::default();
     match named {
         None => draft.violations.push(unknown_subsystem(inputs, &request.subsystem, &mut draft.largest, request)),
         Some(named) => match &request.selection {
-            Selection::Count(count) => draft.count(inputs, membership, gates, named, (request, count.get()))?,
+            Selection::Count(count) => {
+                draft.count(inputs, membership, gates, (named, count.get()), request, avoided)?
+            }
             Selection::Hosts(hosts) => draft.hosts(membership, named, hosts.as_slice()),
         },
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::model::{Health, HostId, ScheduledChange, Time};
+use crate::model::{Health, HostId, OwnChanges, ScheduledChange, Time};
 use crate::plan::permit::NotConfirmed;
 use crate::plan::testing::{NOON, World, brief, counted, host, policy};
 use crate::plan::{Confirmation, InTurn, Plan, Request, Selection, Verdict, headroom, plan};
@@ -156,6 +156,34 @@ fn s7_a_scheduled_action_before_everything_is_over_is_refused() {
         refused[0].message
     );
     assert_eq!(refusals(&named(&world, &["i-02"])), Vec::<String>::new(), "it is in no group");
+}
+
+/// A count is refused for what a group does only if the hosts of other groups do not suffice.
+#[test]
+fn groups_that_could_not_take_their_hosts_back_are_avoided() {
+    let taken = |document: &Plan| -> Vec<String> {
+        document.document.batches.iter().flat_map(|batch| &batch.hosts).map(|host| host.id.to_string()).collect()
+    };
+    let mut world = World::new([policy("index", 0)]).with("i", 6, &["a"], &["index"]);
+    for host in ["i-01", "i-02", "i-03"] {
+        world.host_mut(host).group = Some("asg".into());
+    }
+    assert_eq!(taken(&counted(&world, "index", 3)), ["i-01", "i-02", "i-03"]);
+    let change = ScheduledChange { at: NOON, what: "scheduled action night".to_owned() };
+    let scheduled = OwnChanges { scheduled: vec![change], ..OwnChanges::default() };
+    let scales_out = OwnChanges { scales_out: Some("scaling policy load".to_owned()), ..OwnChanges::default() };
+    let (none, room) = (OwnChanges::default(), 10_000);
+    for (maximum, changes, refusal) in [
+        (0, none, "group-maximum asg 3/0"),
+        (room, scheduled, "not-removable asg"),
+        (3, scales_out, "way-back asg 6/3"),
+    ] {
+        (world.group_maximum, world.group_changes) = (maximum, changes);
+        assert_eq!(taken(&counted(&world, "index", 3)), ["i-04", "i-05", "i-06"], "{refusal}");
+        let plan = counted(&world, "index", 5);
+        assert_eq!(plan.document.violations.len(), 1);
+        assert_eq!(brief(&plan.document.violations[0]).split(' ').next(), refusal.split(' ').next());
+    }
 }
 
 #[test]
