@@ -103,6 +103,10 @@ mod tests {
         }
         document.subsystems[0].exact = true;
         document.subsystems[0].next_exact = Some(true);
+        assert!(!shown(&document).contains("still"));
+        // Another rule stops one host more as well.
+        document.subsystems[0].next_allowed = Some(document.subsystems[0].hosts_allowed);
+        assert!(shown(&document).contains("without that still 1 could go"), "{}", shown(&document));
         document.hypothesis.as_mut().expect("there").as_it_is_exact.insert(name, true);
         assert!(!shown(&document).contains("at least"));
     }

@@ -117,6 +117,16 @@ fn s1_a_closed_subsystem_is_no_reason_unless_that_is_proved() {
     // Without the idle host, 27 are proved to be too many.
     let rules = broken(&counted(&world, NAMED, FOUND + 2).document);
     assert_eq!(rules, [Rule::UnhealthyNow, Rule::NotProved]);
+    // So it is if its policy asks for a reason, or its group could not take it back.
+    world.bad_probes.clear();
+    world.policy_mut("shut").confirm.require_reason = true;
+    assert_eq!(broken(&counted(&world, NAMED, FOUND + 1).document), [Rule::NotProved]);
+    world.policy_mut("shut").confirm.require_reason = false;
+    assert_eq!(counted(&world, NAMED, FOUND + 1).document.verdict, Verdict::Allowed);
+    world.host_mut("spare").group = Some("asg".into());
+    world.group_maximum = 0;
+    assert_eq!(broken(&counted(&world, NAMED, FOUND + 1).document), [Rule::NotProved]);
+    bad_probe(&mut world, "shut");
     // All of the named subsystem is closed: that needs no proof.
     bad_probe(&mut world, NAMED);
     assert!(broken(&counted(&world, NAMED, FOUND + 1).document).contains(&Rule::UnhealthyNow));
