@@ -80,7 +80,7 @@ pub(crate) fn largest_text(plan: &PlanDocument) -> Option<String> {
         0 if plan.exact => Some(format!("No host of {name} can be removed now; `headroom` says what limits it.")),
         _ => {
             let largest = plan.largest_text()?;
-            // Once so few are asked for, the rest of the reasons may still be there.
+            // The other reasons may still be there once so few are asked for.
             Some(if plan.violations.iter().any(|violation| violation.rule.is_beside_numbers()) {
                 format!("By the numbers alone, the largest count of {name} is {largest}.")
             } else {
@@ -154,11 +154,13 @@ mod tests {
     #[test]
     fn s1_a_number_is_no_permission_while_something_else_refuses() {
         let world = testing::World::with_one_to_spare();
-        let mut plan = testing::counted(&world, "index", 2).document;
-        plan.violations.push(Violation::new(Rule::Halted, "halted".to_owned()));
-        let said = refusal_text(&plan).on(Page::new(Some(120), false));
-        assert!(said.contains("By the numbers alone, the largest count of index is 1."), "{said}");
-        assert!(!said.contains("would allow now"), "{said}");
+        for rule in [Rule::Halted, Rule::Approval, Rule::WayBack, Rule::GroupMaximum] {
+            let mut plan = testing::counted(&world, "index", 2).document;
+            plan.violations.push(Violation::new(rule, "not now".to_owned()));
+            let said = refusal_text(&plan).on(Page::new(Some(120), false));
+            assert!(said.contains("By the numbers alone, the largest count of index is 1."), "{rule:?}: {said}");
+            assert!(!said.contains("would allow now"), "{rule:?}: {said}");
+        }
     }
 
     /// Several rules together are not each a reason, and what is not shown to be needed is not called so.

@@ -58,12 +58,13 @@ impl Draft {
     ) -> Result<(), AssessError> {
         let ground = Ground::new(inputs, membership, gates);
         let mut constraints = Constraints::new(&ground, named)?;
-        // What this request may not take is avoided, as hosts of a closed subsystem are: others may do.
         let lacks = |subsystem: usize| lacks(request, count, membership.subsystem(subsystem));
-        let can_do = !lacks(named);
+        // Every choice touches the named subsystem, so nothing is avoided for the sake of what it lacks itself.
+        let is_lacking = |host: usize| !lacks(named) && membership.of(host).any(lacks);
         let is_avoided =
             |host: usize| membership.host(host).group.as_ref().is_some_and(|group| avoided.contains(group));
-        constraints.problem.close(|host| is_avoided(host) || can_do && membership.of(host).any(lacks));
+        // Others are looked for before hosts that this request may not take, as before those of a closed subsystem.
+        constraints.problem.close(|host| is_avoided(host) || is_lacking(host));
         let problem = &constraints.problem;
         let (gated, open) = (Selector::new(problem, true), Selector::new(problem, false));
         let effort = Effort::about(inputs.prove);
@@ -135,6 +136,18 @@ impl Draft {
         self.violations.push(Violation::not_proved(subsystem, self.asked(request)));
     }
 
+    /// Takes back what other hosts may avoid, beside `not-proved`: that refuses the plan, and other hosts may do.
+    pub(super) fn withdraw_avoidable(&mut self, named: &SubsystemName) {
+        if self.violations.iter().all(|violation| violation.rule != Rule::NotProved) {
+            return;
+        }
+        self.violations.retain(|violation| {
+            let is_of_request = matches!(violation.rule, Rule::ReasonRequired | Rule::Approval);
+            let is_of_others = is_of_request && violation.subsystem.as_ref() != Some(named);
+            !is_of_others && !violation.is_of_group()
+        });
+    }
+
     /// Whether a refusal may be for numbers that were proved.
     pub(super) fn is_proved(&self) -> bool {
         !self.unproved.any()
@@ -170,10 +183,6 @@ impl Draft {
         let count = self.asked(request);
         let has_reason = has_reason(request);
         for &subsystem in touched {
-            // Other hosts may do, where the search for them has ended without an answer.
-            if self.unproved.gates && Some(subsystem) != named {
-                continue;
-            }
             let policy = membership.subsystem(subsystem);
             let name = &policy.name;
             if policy.confirm.require_reason && !has_reason {

@@ -70,14 +70,10 @@ pub(crate) fn plan_over(
     let mut found = groups_to_avoid(&first.document.violations);
     while let Some(groups) = found.filter(|groups| !groups.is_subset(&avoided)) {
         avoided.extend(groups);
-        let mut next = attempt(inputs, membership, request, &avoided)?;
-        let violations = &mut next.document.violations;
-        if violations.iter().any(|violation| violation.rule == Rule::NotProved) {
-            // Whether the hosts of other groups do is not known, so nothing that a group does is the reason.
-            violations.retain(|violation| !is_of_group(violation));
-            return Ok(next);
-        }
-        if violations.is_empty() {
+        let next = attempt(inputs, membership, request, &avoided)?;
+        // No group is the reason either if nobody knows whether the hosts of others do.
+        let is_unknown = next.document.violations.iter().any(|violation| violation.rule == Rule::NotProved);
+        if next.document.verdict == Verdict::Allowed || is_unknown {
             return Ok(next);
         }
         found = groups_to_avoid(&next.document.violations);
@@ -87,13 +83,7 @@ pub(crate) fn plan_over(
 
 /// The groups without whose hosts nothing might refuse a plan; `None` if something else refuses it.
 fn groups_to_avoid(violations: &[Violation]) -> Option<BTreeSet<GroupName>> {
-    violations.iter().map(|violation| violation.group.clone().filter(|_| is_of_group(violation))).collect()
-}
-
-/// Whether it is about what a group does by itself, which the choice of hosts does not know.
-fn is_of_group(violation: &Violation) -> bool {
-    let is_of_group = matches!(violation.rule, Rule::GroupMaximum | Rule::WayBack | Rule::NotRemovable);
-    is_of_group && violation.group.is_some() && violation.host.is_none()
+    violations.iter().map(|violation| violation.group.clone().filter(|_| violation.is_of_group())).collect()
 }
 
 /// A plan that takes no host of these groups, if there is a choice.
@@ -150,6 +140,7 @@ fn attempt(
             Schedule::default()
         }
     };
+    draft.withdraw_avoidable(&request.subsystem);
     // A plan that does not run waits for nothing.
     let schedule = if draft.violations.is_empty() { schedule } else { Schedule::default() };
     let batches = planned(inputs, membership, gates, named, &dealt)?;

@@ -130,7 +130,7 @@ impl Rule {
         )
     }
 
-    /// Whether it may refuse a smaller count as well, whichever hosts go.
+    /// Whether it may refuse a smaller count as well.
     pub(crate) fn is_beside_numbers(self) -> bool {
         self.is_gate()
             || matches!(
@@ -140,6 +140,8 @@ impl Rule {
                     | Self::ReasonRequired
                     | Self::Expectation
                     | Self::RequestId
+                    | Self::GroupMaximum
+                    | Self::WayBack
                     | Self::Credentials
                     | Self::PlanStale
                     | Self::Approval
@@ -148,6 +150,12 @@ impl Rule {
 }
 
 impl Violation {
+    /// Whether it is about what a group does by itself, which the choice of hosts does not know.
+    pub(super) fn is_of_group(&self) -> bool {
+        let is_of_group = matches!(self.rule, Rule::GroupMaximum | Rule::WayBack | Rule::NotRemovable);
+        is_of_group && self.group.is_some() && self.host.is_none()
+    }
+
     pub(crate) fn new(rule: Rule, message: String) -> Self {
         Self { rule, subsystem: None, zone: None, group: None, host: None, required: None, remaining: None, message }
     }

@@ -57,6 +57,14 @@ fn one_constraint_and_what_would_allow_more() {
     );
 }
 
+/// A reason can be given with the next command, so it takes nothing away from how many can go.
+#[test]
+fn a_reason_that_the_named_subsystem_asks_for_excludes_no_host() {
+    let mut world = fleet();
+    world.policy_mut("index").confirm.require_reason = true;
+    assert_eq!(told(&world, 9), told(&fleet(), 9));
+}
+
 #[test]
 fn two_constraints_exclude_together_what_neither_does_alone() {
     let world = World::new([policy("cache", 2), policy("index", 0), policy("queue", 2)])
