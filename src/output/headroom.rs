@@ -32,7 +32,7 @@ pub(crate) fn headroom_text(document: &HeadroomDocument) -> Text {
         };
         table.row(row(subsystem.name.as_str(), hosts(subsystem), as_it_is.clone(), why.to_owned()));
         if let (Some(Violation { message, .. }), Some(then)) = (&subsystem.next, subsystem.next_allowed) {
-            // One of several rules that stop it together, or each.
+            // Several rules stop one host more, together or each.
             let still = if then == subsystem.hosts_allowed { "still " } else { "" };
             let then = at_least(then, subsystem.next_exact != Some(false));
             let line = format!("without that {still}{then} could go; then {message}");

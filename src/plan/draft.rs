@@ -63,7 +63,7 @@ impl Draft {
         let is_lacking = |host: usize| !lacks(named) && membership.of(host).any(lacks);
         let is_avoided =
             |host: usize| membership.host(host).group.as_ref().is_some_and(|group| avoided.contains(group));
-        // Others are looked for before hosts that this request may not take, as before those of a closed subsystem.
+        // The request may not take these hosts, and is given others, as for those of a closed subsystem.
         constraints.problem.close(|host| is_avoided(host) || is_lacking(host));
         let problem = &constraints.problem;
         let (gated, open) = (Selector::new(problem, true), Selector::new(problem, false));

@@ -58,7 +58,7 @@ pub(super) struct Lists {
 }
 
 impl Lists {
-    /// Without a list, with room for so many of two numbers each.
+    /// Has no list yet, and room for so many of two numbers each.
     pub(super) fn with_capacity(lists: usize) -> Self {
         let mut bounds = Vec::with_capacity(lists + 1);
         bounds.push(0);

@@ -16,8 +16,8 @@ use super::rule::Rule;
 pub(crate) struct Why {
     /// Together they exclude the count. Never empty.
     pub(crate) constraints: Vec<Constraint>,
-    /// Whether the count would be possible without any one of them. Else nobody knows of some whether they are needed:
-    /// proving that took too long.
+    /// Whether the count would be possible without any one of them. If not, some may not be needed: proving that took too
+    /// long.
     #[serde(rename = "minimal", default)]
     pub(crate) is_minimal: bool,
     /// Each alone would make the count possible, or (`fewer-hosts`) is possible as it is. Windows that are closed

@@ -363,7 +363,7 @@ impl Patterns {
     fn find(&self, value: &str, hits: &mut Vec<Mark>) {
         hits.extend(&self.any);
         hits.extend(self.literal.get(value).into_iter().flatten());
-        // Where a length ends within a character, no text of that length is its beginning.
+        // A length that ends within a character belongs to no beginning of the value.
         let beginnings = self.lengths.iter().filter_map(|&length| value.get(..length));
         hits.extend(beginnings.filter_map(|beginning| self.prefixes.get(beginning)).flatten());
         if !self.of.is_empty() {

@@ -34,11 +34,10 @@ pub struct Headroom {
     pub(crate) hosts_allowed: u64,
     /// Whether it is proved that no larger count is possible; otherwise `hosts_allowed` means "at least".
     pub(crate) exact: bool,
-    /// One host more would violate this, or one of the other rules that stop it; `None` if every candidate can go. If the
-    /// count is not exact, nobody knows: rule `not-proved`. So it is where the count is exact, and which few rules exclude one
-    /// host more was not proved.
+    /// One host more would violate this, or one of the other rules that stop it; `None` if every candidate can go. The rule
+    /// is `not-proved` if the count is not exact, or if it was not proved which few rules exclude one host more.
     pub(crate) binding: Option<Violation>,
-    /// What would bind if the binding rule were lifted: at the same count, where several rules stop one host more.
+    /// The rule that would bind if the binding one were lifted. Its count is the same if several rules stop one host more.
     pub(crate) next: Option<Violation>,
     /// How many hosts could go then; `None` if nothing binds.
     #[serde(skip_serializing_if = "Option::is_none", default)]
@@ -110,7 +109,7 @@ impl Decision<'_> {
             let is_open = gated.candidates() == open.candidates();
             let mut most = if is_open { maximum.clone() } else { open.maximum(&effort) };
             let first = limit(&open, &most);
-            // What limits a count was proved to exclude one host more.
+            // A limit was proved to exclude one host more.
             most.proved |= first.is_some();
             if maximum.hosts < most.hosts {
                 // Only what is closed at this moment limits the count: once it opens, the rows decide.

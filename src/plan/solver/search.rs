@@ -22,8 +22,8 @@ use super::rounded_sums::rounded_sums;
 use super::rounding::{exchanged, filled, nearest};
 use super::small::{Searched, is_small, search_small};
 
-/// The work of a relaxation: this often each entry of its rows for each row and column. Six fleets of 600 to 5,000 hosts took
-/// from 0.4 to 2 times as much.
+/// The work of a relaxation: this often each entry of its rows for each row and column. On fleets
+/// of some thousand hosts, an effort then takes about as long as it says.
 const RELAXATION: u64 = 25;
 
 /// Number of relaxations from one search for exchanges to the next; such a search costs as much as some relaxations.

@@ -1,5 +1,6 @@
 //! The planner against HiGHS, on fleets that are kept with its answers: `tests/planner/oracle.py` made them, and has the
-//! rules written once more in another language.
+//! rules written once more in another language. The last one is its `dense(202, 30, 35)` with one subsystem more, `s07x`, of
+//! one unit of each host, which must keep one.
 
 use std::collections::{BTreeMap, BTreeSet};
 

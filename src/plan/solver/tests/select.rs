@@ -1,4 +1,4 @@
-//! What is said about the largest count where the effort is short.
+//! The largest count where the effort is short.
 
 use std::time::Duration;
 
@@ -28,7 +28,7 @@ fn dense(seed: u64) -> Problem {
     Problem { candidates: (0..HOSTS).collect(), rows: rows.into(), classes, ..Problem::default() }
 }
 
-/// Where one host more than the largest count is proved to be impossible, that count is the largest, however it was found.
+/// A count is the largest if one host more is proved to be impossible, however it was found.
 #[test]
 fn a_count_below_an_impossible_one_is_the_largest() {
     // Seeds and works at which a search for the largest count ends before it has proved it, after another one has proved that
