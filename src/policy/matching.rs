@@ -4,15 +4,12 @@
 //! many subsystems there are. This module must not judge: a host that matches may still not be removable.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::path::{Path, PathBuf};
 
 use foldhash::fast::RandomState;
-use globset::{Glob, GlobBuilder, GlobSet, GlobSetBuilder};
 
-use super::types::{
-    Headers, HookKind, HookSpec, HookSpecs, PolicySet, ProbeKind, ProbeSpec, Selector, SubsystemPolicy, ValueSource,
-};
-use crate::model::{GroupName, HookKey, Host, SubsystemName};
+use super::patterns::{Building, Last, Patterns, glob};
+use super::types::{PolicySet, Selector, SubsystemPolicy};
+use crate::model::{GroupName, Host, SubsystemName};
 
 /// The policies that apply to a host.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -38,26 +35,6 @@ pub(crate) struct Matcher {
     closed: bool,
 }
 
-/// What a pattern belongs to: the subsystem's index, and whether it is under `never`.
-type Mark = (usize, bool);
-
-/// All patterns for one tag, or for the group.
-#[derive(Debug, Default)]
-struct Patterns {
-    /// `*`, which matches everything.
-    any: Vec<Mark>,
-    /// Patterns that match only themselves.
-    literal: HashMap<String, Vec<Mark>, RandomState>,
-    /// Patterns that match whatever begins with a text, which is the key: a table of globs costs more than all else.
-    prefixes: HashMap<String, Vec<Mark>, RandomState>,
-    /// How long these texts are, in bytes.
-    lengths: BTreeSet<usize>,
-    /// All other patterns.
-    globs: GlobSet,
-    /// By index in `globs`.
-    of: Vec<Mark>,
-}
-
 impl PolicySet {
     /// Compiles the selectors. Takes some milliseconds: call it once per decision, not once per host.
     pub(crate) fn matcher(&self) -> Matcher {
@@ -70,67 +47,6 @@ impl PolicySet {
             groups: None,
             closed: true,
         })
-    }
-
-    /// The probe as it must be run: an `exec` program that contains a `/` is relative to the policy file, and so is the file
-    /// of a header.
-    ///
-    /// The policy itself keeps the written form, so that two checkouts of it are the same policy.
-    pub(crate) fn runnable(&self, probe: &ProbeSpec) -> ProbeSpec {
-        let mut probe = probe.clone();
-        let headers = match &mut probe.kind {
-            ProbeKind::Exec { command } => {
-                self.place_program(command);
-                None
-            }
-            ProbeKind::Http(http) => Some(&mut http.headers),
-            ProbeKind::Prometheus(prometheus) => Some(&mut prometheus.headers),
-            ProbeKind::Simulated { .. }
-            | ProbeKind::Tcp { .. }
-            | ProbeKind::TargetGroup { .. }
-            | ProbeKind::CloudwatchAlarm(_)
-            | ProbeKind::CloudwatchMetric(_) => None,
-        };
-        self.place_files(headers);
-        probe
-    }
-
-    /// The hook as it must be called: program and files as of a probe.
-    pub(crate) fn callable(&self, hook: &HookSpec) -> HookSpec {
-        let mut hook = hook.clone();
-        match &mut hook.kind {
-            HookKind::Exec { command } => self.place_program(command),
-            HookKind::Http { headers, .. } => self.place_files(Some(headers)),
-        }
-        hook
-    }
-
-    /// The hooks of these subsystems, ready to be called.
-    pub(crate) fn hooks_of(&self, subsystems: &BTreeSet<SubsystemName>) -> HookSpecs {
-        let of = |policy: &SubsystemPolicy| {
-            let key = |hook: &HookSpec| HookKey { subsystem: policy.name.clone(), hook: hook.name.clone() };
-            policy.hooks.iter().map(|hook| (key(hook), self.callable(hook))).collect::<Vec<_>>()
-        };
-        let policies = self.subsystems.values().filter(|policy| subsystems.contains(&policy.name));
-        policies.flat_map(of).collect()
-    }
-
-    fn place_program(&self, command: &mut [String]) {
-        if let Some(program) = command.first_mut().filter(|program| program.contains('/')) {
-            *program = self.here(program);
-        }
-    }
-
-    fn place_files(&self, headers: Option<&mut Headers>) {
-        for source in headers.into_iter().flat_map(|headers| headers.values_mut()) {
-            if let ValueSource::File(path) = &mut source.from {
-                *path = self.here(path);
-            }
-        }
-    }
-
-    fn here(&self, path: &str) -> String {
-        in_directory(&self.directory, path).to_string_lossy().into_owned()
     }
 }
 
@@ -145,11 +61,6 @@ impl SubsystemPolicy {
             // It may have been given a tag that its group does not give.
             && tags.iter().all(|(tag, patterns)| launch_tags.get(tag).is_none_or(|value| any(patterns, value)))
     }
-}
-
-/// Joins the path so that it keeps a `/`, and is never looked up in the search path.
-fn in_directory(directory: &Path, program: &str) -> PathBuf {
-    if directory.as_os_str().is_empty() { Path::new(".").join(program) } else { directory.join(program) }
 }
 
 impl Matcher {
@@ -292,91 +203,6 @@ impl<'h> Matching<'_, 'h> {
     }
 }
 
-/// The value that some patterns were asked about last, and the marks of all that match it.
-#[derive(Clone, Debug, Default)]
-struct Last<'h> {
-    value: Option<&'h str>,
-    hits: Vec<Mark>,
-}
-
-impl<'h> Last<'h> {
-    /// The marks of all patterns that match the value, each once.
-    fn hits(&mut self, patterns: &Patterns, value: &'h str) -> &[Mark] {
-        if self.value != Some(value) {
-            self.hits.clear();
-            patterns.find(value, &mut self.hits);
-            // One matching pattern is enough: a key counts once for each subsystem.
-            self.hits.sort_unstable();
-            self.hits.dedup();
-            self.value = Some(value);
-        }
-        &self.hits
-    }
-}
-
-/// Patterns that are being collected into a table.
-#[derive(Default)]
-struct Building {
-    patterns: Patterns,
-    globs: Vec<Glob>,
-}
-
-impl Building {
-    fn is_empty(&self) -> bool {
-        let Patterns { any, literal, prefixes, of, .. } = &self.patterns;
-        any.is_empty() && literal.is_empty() && prefixes.is_empty() && of.is_empty()
-    }
-
-    fn add(&mut self, patterns: &BTreeSet<String>, index: usize, never: bool) -> Result<(), globset::Error> {
-        for pattern in patterns {
-            let mark = (index, never);
-            let Patterns { any, literal, prefixes, lengths, of, .. } = &mut self.patterns;
-            let is_plain = |text: &str| !text.contains(['*', '?', '[', ']', '{', '}', ',', '\\']);
-            match pattern.strip_suffix('*') {
-                Some("") => any.push(mark),
-                Some(prefix) if is_plain(prefix) => {
-                    prefixes.entry(prefix.to_owned()).or_default().push(mark);
-                    lengths.insert(prefix.len());
-                }
-                None if is_plain(pattern) => literal.entry(pattern.clone()).or_default().push(mark),
-                Some(_) | None => {
-                    self.globs.push(glob(pattern)?);
-                    of.push(mark);
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn build(mut self) -> Result<Patterns, globset::Error> {
-        let mut set = GlobSetBuilder::new();
-        for glob in self.globs {
-            set.add(glob);
-        }
-        self.patterns.globs = set.build()?;
-        Ok(self.patterns)
-    }
-}
-
-impl Patterns {
-    /// Adds the mark of every pattern that matches.
-    fn find(&self, value: &str, hits: &mut Vec<Mark>) {
-        hits.extend(&self.any);
-        hits.extend(self.literal.get(value).into_iter().flatten());
-        // A length that ends within a character belongs to no beginning of the value.
-        let beginnings = self.lengths.iter().filter_map(|&length| value.get(..length));
-        hits.extend(beginnings.filter_map(|beginning| self.prefixes.get(beginning)).flatten());
-        if !self.of.is_empty() {
-            hits.extend(self.globs.matches(value).into_iter().filter_map(|pattern| self.of.get(pattern)));
-        }
-    }
-}
-
-/// A pattern of `[hosts]`. Names and tag values are not paths, so `*` matches any text, slashes included.
-pub(super) fn glob(pattern: &str) -> Result<Glob, globset::Error> {
-    GlobBuilder::new(pattern).literal_separator(false).backslash_escape(true).build()
-}
-
 #[cfg(test)]
 mod tests {
 
@@ -474,21 +300,6 @@ mod tests {
         let mut kept = Vec::new();
         matcher.matching().each([&some, &some], |_, never| kept.push(never));
         assert_eq!(kept, [Some(0), Some(0)]);
-    }
-
-    #[test]
-    fn a_program_with_a_slash_is_relative_to_the_policy_file() {
-        let policies = fixtures::policies();
-        let run = |program: &str| {
-            let kind = ProbeKind::Exec { command: vec![program.to_owned(), "./x".to_owned()] };
-            match policies.runnable(&ProbeSpec { kind, ..fixtures::probe() }).kind {
-                ProbeKind::Exec { command } => command.join(" "),
-                other => panic!("{other:?}"),
-            }
-        };
-        assert_eq!(run("check"), "check ./x");
-        assert_eq!(run("./check"), "policies/./check ./x");
-        assert_eq!(run("/bin/true"), "/bin/true ./x");
     }
 
     proptest! {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::context::Context;
-use crate::policy::matching;
+use crate::policy::patterns;
 use crate::policy::raw::RawHosts;
 use crate::policy::types::Selector;
 use crate::policy::value::{Patterns, Spanned};
@@ -93,7 +93,7 @@ fn patterns(context: &mut Context<'_>, list: &Spanned<Patterns>, path: &str) -> 
         } else if pattern.value.len() > LONGEST_PATTERN {
             Some(format!("it is longer than {LONGEST_PATTERN} bytes"))
         } else {
-            matching::glob(&pattern.value).err().map(|error| error.kind().to_string())
+            patterns::glob(&pattern.value).err().map(|error| error.kind().to_string())
         };
         match wrong {
             Some(why) => {
